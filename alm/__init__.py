@@ -1,0 +1,1 @@
+"""ALM: tasks, the trainer that every agent shares, and the Aligned Latent Models method itself."""

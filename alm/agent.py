@@ -1,0 +1,154 @@
+"""The ALM agent: what it does at each step of training, in the order of the authors' code."""
+
+from collections.abc import Sequence
+from math import prod
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from alm import objectives
+from alm.config import ALMConfig
+from alm.networks import Networks
+from alm.objectives import Noise, sample, straight_through_clamp
+from alm.tasks.registry import TaskSpec
+from alm.training.optimisation import OptimiserGroup
+from alm.training.population import soft_update
+from alm.training.protocol import Metrics
+from alm.training.replay import Replay, Transitions
+from alm.training.streams import Purpose, Streams
+
+
+class ALM:
+    """Aligned Latent Models for a population of seeds (`alm.training.protocol.Agent`).
+
+    Args:
+        task: sizes and action bounds.
+        config: hyper-parameters.
+        seeds: one learner each; outcomes depend on the seed alone, not on its neighbours.
+        device, dtype: where and in what precision the networks live.
+    """
+
+    name = "alm"
+
+    def __init__(
+        self,
+        task: TaskSpec,
+        config: ALMConfig,
+        seeds: Sequence[int],
+        device: str = "cpu",
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        self.task, self.config, self.seeds = task, config, tuple(seeds)
+        self.bounds = (task.action_low, task.action_high)
+        initialisation = Streams(self.seeds, Purpose.INITIALISATION)
+        self.networks = Networks(
+            task.observation_size, task.action_size, config, initialisation.generators
+        ).to(device=device, dtype=dtype)
+        self._noise_shapes = objectives.noise_shapes(config, task.action_size)
+        self.learning = Streams(self.seeds, Purpose.LEARNING, device=device)
+        net, lr, clip = self.networks, config.learning_rate, config.max_grad_norm
+        self.groups = {
+            "encoder_model": OptimiserGroup((net.model, net.encoder), len(self.seeds), lr, clip),
+            "heads": OptimiserGroup((net.reward, net.classifier), len(self.seeds), lr, clip),
+            "critic": OptimiserGroup((net.critic,), len(self.seeds), lr, clip),
+            "actor": OptimiserGroup((net.actor,), len(self.seeds), lr, clip),
+        }
+
+    @torch.no_grad()
+    def act(self, observation: Tensor, training_step: int, streams: Streams) -> Tensor:
+        """Exploring actions for observations (S, batch, observation): unclipped noise σ_t."""
+        batch, config = observation.shape[1], self.config
+        noise = streams.normal(batch, config.latent_size + self.task.action_size, dtype=observation.dtype)
+        z = sample(self.networks.encoder(observation), noise[..., : config.latent_size])
+        mean = self.networks.actor(z)
+        std = config.exploration_std(training_step)
+        return straight_through_clamp(mean + std * noise[..., config.latent_size :], *self.bounds)
+
+    @torch.no_grad()
+    def act_greedily(self, observation: Tensor, streams: Streams) -> Tensor:
+        """Evaluation actions: the actor's mean at a sampled representation, neither noisy nor clamped."""
+        noise = streams.normal(observation.shape[1], self.config.latent_size, dtype=observation.dtype)
+        return self.networks.actor(sample(self.networks.encoder(observation), noise))
+
+    def learn(self, replay: Replay, training_step: int) -> Metrics:
+        """One training step on fresh batches and noise from the learning streams."""
+        config = self.config
+        sequences = replay.sample_sequences(config.batch_size, config.horizon, self.learning)
+        transitions = replay.sample(config.batch_size, self.learning)
+        return self.update(sequences, transitions, self.draw_noise(), training_step)
+
+    def draw_noise(self) -> dict[str, Tensor]:
+        """The standard normal noise of one update, drawn in one call a seed."""
+        sizes = [prod(shape) for shape in self._noise_shapes.values()]
+        parts = self.learning.normal(sum(sizes)).split(sizes, dim=1)
+        return {
+            name: part.unflatten(1, shape)
+            for (name, shape), part in zip(self._noise_shapes.items(), parts, strict=True)
+        }
+
+    def update(
+        self, sequences: Transitions, transitions: Transitions, noise: Noise, training_step: int
+    ) -> Metrics:
+        """One gradient step for each group, then the targets; returns metrics of shape (S,).
+
+        The order is the authors': encoder and model; reward and classifier; critics; actor.  Each
+        step sees the networks that those before it have changed.
+        """
+        net, config, bounds = self.networks, self.config, self.bounds
+        std = config.exploration_std(training_step)
+        metrics: Metrics = {}
+
+        loss, diagnostics = objectives.encoder_model_objective(net, sequences, noise, config, std, bounds)
+        self._descend("encoder_model", loss, diagnostics, metrics)
+
+        # The target encoder stands still until the end of the update: (b)–(d) draw their own samples
+        # from the same two distributions.
+        with torch.no_grad():
+            both = torch.cat([transitions.observation, transitions.next_observation], dim=1)
+            mean, deviation = net.target_encoder(both)
+        (mean, next_mean), (deviation, next_deviation) = mean.chunk(2, dim=1), deviation.chunk(2, dim=1)
+        state, next_state = (mean, deviation), (next_mean, next_deviation)
+
+        loss, diagnostics = objectives.heads_objective(net, transitions, state, next_state, noise)
+        self._descend("heads", loss, diagnostics, metrics)
+        loss, diagnostics = objectives.critic_objective(
+            net, transitions, state, next_state, noise, config, std, bounds
+        )
+        self._descend("critic", loss, diagnostics, metrics)
+        loss, diagnostics = objectives.actor_objective(net, state, noise, config, std, bounds)
+        self._descend("actor", loss, diagnostics, metrics)
+
+        soft_update(net.target_encoder, net.encoder, config.target_rate)
+        soft_update(net.target_critic, net.critic, config.target_rate)
+        return metrics
+
+    def _descend(self, group: str, loss: Tensor, diagnostics: Metrics, metrics: Metrics) -> None:
+        metrics[f"loss/{group}"] = loss.detach()
+        metrics[f"grad_norm/{group}"] = self.groups[group].step(loss)
+        metrics.update(diagnostics)
+
+    @torch.no_grad()
+    def value_estimate(self, observation: Tensor, action: Tensor, streams: Streams) -> Tensor:
+        """L^K(s, a), the lower bound that the paper's bias analysis compares with returns → (S, batch)."""
+        batch, latent = observation.shape[1], self.config.latent_size
+        noise = {
+            "z": streams.normal(batch, latent, dtype=observation.dtype),
+            "model": streams.normal(self.config.horizon, batch, latent, dtype=observation.dtype),
+        }
+        return objectives.lower_bound(self.networks, observation, action, noise, self.config)
+
+    def state(self) -> dict[str, Any]:
+        """All that training changes; tensors have a leading axis of S times a whole number."""
+        return {
+            "networks": dict(self.networks.state_dict()),
+            "optimisers": {name: group.state() for name, group in self.groups.items()},
+            "learning": self.learning.state(),
+        }
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Take over what `state` returned."""
+        self.networks.load_state_dict(state["networks"])
+        for name, group in self.groups.items():
+            group.load_state(state["optimisers"][name])
+        self.learning.load_state(state["learning"])

@@ -1,0 +1,72 @@
+"""Configuration of ALM: the paper's Table 3, and the choices that ablations turn.
+
+The scales that every algorithm of the suite shares live in `alm.training.scale`.
+"""
+
+from dataclasses import dataclass
+
+from alm.training.scale import Scale
+
+
+@dataclass(frozen=True)
+class ALMConfig:
+    """Hyper-parameters of ALM(K); defaults are the authors' code, which agrees with Table 3."""
+
+    horizon: int = 3
+    """K, the number of model steps in both objectives and the length of replayed sequences."""
+    classifier_coefficient: float = 0.1
+    """c, the weight of the classifier's log-ratio (intrinsic reward) in the policy objective."""
+    kl_term: bool = True
+    """Keep the KL consistency term in the encoder-and-model objective (Eq. 7)."""
+    reward_term: bool = True
+    """Keep the predicted rewards in the encoder-and-model objective (Eq. 7)."""
+    value_term: bool = True
+    """Keep the value at the horizon in the encoder-and-model objective (Eq. 7)."""
+    discount: float = 0.99
+    """γ."""
+    trace: float = 0.95
+    """λ of the λ-weighted return in the policy objective."""
+    target_rate: float = 0.005
+    """τ, step of the target encoder and target critics towards the online networks."""
+    latent_size: int = 50
+    """Size of a representation z."""
+    hidden_size: int = 512
+    """Width of the encoder, reward, classifier, critic and actor."""
+    model_hidden_size: int = 1024
+    """Width of the latent model."""
+    batch_size: int = 512
+    """Sequences, and as many transitions, for one update."""
+    learning_rate: float = 1e-4
+    """Adam's step size for all four groups."""
+    max_grad_norm: float = 100.0
+    """Largest gradient norm for each seed and group."""
+    exploration_start: float = 1.0
+    """σ at the first training step."""
+    exploration_end: float = 0.1
+    """σ from ``exploration_steps`` on."""
+    exploration_steps: int = 100_000
+    """Training steps over which σ falls linearly."""
+    exploration_clip: float = 0.3
+    """Bound on the action noise inside updates; acting does not clip."""
+    warmup_steps: int = 5000
+    """Uniformly random actions before the first update."""
+    replay_capacity: int = 100_000
+    """Transitions kept; 1,000,000 on Humanoid and T-Humanoid."""
+    reject_time_limits: bool = False
+    """Also reject replayed sequences that straddle a time limit (the authors' code keeps them)."""
+
+    def exploration_std(self, training_step: int) -> float:
+        """σ_t for a training step counted after the warm-up."""
+        progress = min(max(training_step, 0) / self.exploration_steps, 1.0)
+        return self.exploration_start + (self.exploration_end - self.exploration_start) * progress
+
+    @classmethod
+    def at(cls, scale: Scale, task: str) -> "ALMConfig":
+        """The configuration of a scale; ALM has no per-task hyper-parameters but the replay size."""
+        return cls(
+            warmup_steps=scale.warmup(cls.warmup_steps),
+            replay_capacity=1_000_000 if task in ("Humanoid", "T-Humanoid") else cls.replay_capacity,
+            hidden_size=scale.width(cls.hidden_size),
+            model_hidden_size=scale.width(cls.model_hidden_size),
+            batch_size=scale.batch(cls.batch_size),
+        )

@@ -1,0 +1,276 @@
+"""The four objectives of ALM as pure functions (equations of the paper, details of the authors' code).
+
+Every function takes the networks, a batch with leading axes (S, batch) or (S, K, batch), standard
+normal noise, and returns one loss a seed (S,) with detached diagnostics.  Each says which networks
+its loss trains; the caller asks for the gradients of just those parameters
+(`alm.training.optimisation`), so a network that is frozen in an objective passes gradient through
+its inputs and receives none.  sg(·) is a stop-gradient.
+"""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from alm.config import ALMConfig
+from alm.networks import Networks
+from alm.training.replay import Transitions
+
+Gaussian = tuple[Tensor, Tensor]
+Noise = Mapping[str, Tensor]
+Diagnostics = dict[str, Tensor]
+# Actions are kept this far inside their bounds, as in DrQ-v2 and the authors' code.
+BOUND_MARGIN = 1e-6
+
+
+def sample(gaussian: Gaussian, noise: Tensor) -> Tensor:
+    """A reparameterised sample of a diagonal Gaussian."""
+    mean, std = gaussian
+    return mean + std * noise
+
+
+def kl_divergence(p: Gaussian, q: Gaussian) -> Tensor:
+    """KL(p ‖ q) of diagonal Gaussians, summed over the last axis."""
+    (mean_p, std_p), (mean_q, std_q) = p, q
+    ratio = std_p / std_q
+    distance = (mean_p - mean_q) / std_q
+    return (0.5 * (ratio.square() + distance.square() - 1.0) - ratio.log()).sum(dim=-1)
+
+
+def straight_through_clamp(x: Tensor, low: float, high: float) -> Tensor:
+    """Clamp just inside [low, high] in the forward pass; the identity in the backward pass."""
+    return x + (x.clamp(low + BOUND_MARGIN, high - BOUND_MARGIN) - x).detach()
+
+
+def noisy_action(mean: Tensor, noise: Tensor, std: float, clip: float, bounds: tuple[float, float]) -> Tensor:
+    """The actor's mean with clipped Gaussian noise of deviation ``std``, inside the action bounds."""
+    return straight_through_clamp(mean + (std * noise).clamp(-clip, clip), *bounds)
+
+
+def noise_shapes(config: ALMConfig, action_size: int) -> dict[str, tuple[int, ...]]:
+    """What one update needs of standard normal noise, by name (without the leading seed axis)."""
+    batch, latent, horizon = config.batch_size, config.latent_size, config.horizon
+    return {
+        # encoder and model (a)
+        "sequence_z": (batch, latent),
+        "sequence_model": (horizon, batch, latent),
+        "sequence_action": (batch, action_size),
+        # reward and classifier (b); the model's half of the batch is the first
+        "heads_z": (batch, latent),
+        "heads_next_z": (batch - batch // 2, latent),
+        "heads_model_z": (batch // 2, latent),
+        "heads_model_next_z": (batch // 2, latent),
+        # critic (c)
+        "critic_z": (batch, latent),
+        "critic_next_z": (batch, latent),
+        "critic_action": (batch, action_size),
+        # actor (d)
+        "actor_z": (batch, latent),
+        "actor_model": (horizon, batch, latent),
+        "actor_action": (horizon + 1, batch, action_size),
+    }
+
+
+def encoder_model_objective(
+    networks: Networks,
+    sequences: Transitions,
+    noise: Noise,
+    config: ALMConfig,
+    exploration_std: float,
+    bounds: tuple[float, float],
+) -> tuple[Tensor, Diagnostics]:
+    """Encoder and model (Eq. 7, undiscounted as its footnote says); trains e and m.
+
+    L_a = E[ Σ_{t<K} ( KL(m(·|z_t, a_t) ‖ sg ē(·|s_{t+1})) − r̂(z_t, a_t) ) − min_j Q_j(z_K, sg a_K) ]
+
+    with z_0 ~ e(s_0), z_{t+1} ~ m(z_t, a_t) on the replayed actions, and a_K the noisy action of π at
+    z_K.  Terminal flags are ignored, as in the authors' code.
+    """
+    horizon = config.horizon
+    with torch.no_grad():
+        mean, std = networks.target_encoder(sequences.next_observation.flatten(1, 2))
+    shape = (horizon, config.batch_size)
+    target = mean.unflatten(1, shape), std.unflatten(1, shape)
+
+    first = networks.encoder(sequences.observation[:, 0])
+    z = sample(first, noise["sequence_z"])
+    visited, kl = [], []
+    for t in range(horizon):
+        visited.append(z)
+        predicted = networks.model(z, sequences.action[:, t])
+        kl.append(kl_divergence(predicted, (target[0][:, t], target[1][:, t])))
+        z = sample(predicted, noise["sequence_model"][:, t])
+
+    kl_term = torch.stack(kl, dim=1).sum(dim=1).mean(dim=-1)
+    rewards = networks.predict_reward(torch.cat(visited, dim=1), sequences.action.flatten(1, 2))
+    reward_term = rewards.unflatten(1, shape).sum(dim=1).mean(dim=-1)
+    with torch.no_grad():
+        action = noisy_action(
+            networks.actor(z), noise["sequence_action"], exploration_std, config.exploration_clip, bounds
+        )
+    value_term = networks.min_value(z, action).mean(dim=-1)
+
+    loss = torch.zeros_like(kl_term)
+    if config.kl_term:
+        loss = loss + kl_term
+    if config.reward_term:
+        loss = loss - reward_term
+    if config.value_term:
+        loss = loss - value_term
+    return loss, {
+        "model/kl": kl_term.detach() / horizon,
+        "model/reward": reward_term.detach() / horizon,
+        "model/value": value_term.detach(),
+        "model/encoder_std": first[1].detach().mean(dim=(1, 2)),
+        "model/model_std": predicted[1].detach().mean(dim=(1, 2)),
+    }
+
+
+def heads_objective(
+    networks: Networks,
+    transitions: Transitions,
+    state: Gaussian,
+    next_state: Gaussian,
+    noise: Noise,
+) -> tuple[Tensor, Diagnostics]:
+    """Reward (Eq. 11) and classifier (Eq. 9); trains r̂ and C.
+
+    L_b = mean (r̂(z, a) − r)² + CrossEntropy(C(z, a, z̃'), y), z ~ ē(s).
+
+    One half of the batch has y = 0 and z̃' ~ m(z⁺, a) with z⁺ ~ ē(s) another sample than z, the other
+    half y = 1 and z̃' ~ ē(s').  The authors draw the halves at random; transitions of a batch are
+    independent and identically distributed, so that the first half has the same distribution.
+    ``state`` = ē(·|s) and ``next_state`` = ē(·|s') carry no gradient, nor does the model.
+    """
+    half = noise["heads_model_z"].shape[1]
+    with torch.no_grad():
+        z = sample(state, noise["heads_z"])
+        model_z = sample((state[0][:, :half], state[1][:, :half]), noise["heads_model_z"])
+        imagined = sample(networks.model(model_z, transitions.action[:, :half]), noise["heads_model_next_z"])
+        real = sample((next_state[0][:, half:], next_state[1][:, half:]), noise["heads_next_z"])
+        next_z = torch.cat([imagined, real], dim=1)
+
+    reward_loss = (networks.predict_reward(z, transitions.action) - transitions.reward).square().mean(dim=-1)
+    ratio = networks.log_ratio(z, transitions.action, next_z)
+    # Cross-entropy of two logits is softplus of the wrong one minus the right one.
+    sign = torch.ones_like(ratio)
+    sign[:, :half] = -1.0
+    classifier_loss = F.softplus(-sign * ratio).mean(dim=-1)
+    return reward_loss + classifier_loss, {
+        "loss/reward": reward_loss.detach(),
+        "loss/classifier": classifier_loss.detach(),
+        "classifier/accuracy": (sign * ratio.detach() > 0).to(ratio.dtype).mean(dim=-1),
+    }
+
+
+def critic_objective(
+    networks: Networks,
+    transitions: Transitions,
+    state: Gaussian,
+    next_state: Gaussian,
+    noise: Noise,
+    config: ALMConfig,
+    exploration_std: float,
+    bounds: tuple[float, float],
+) -> tuple[Tensor, Diagnostics]:
+    """Twin critics (Eq. 10 with the minimum of two target critics); trains Q_1 and Q_2.
+
+    L_c = ½ Σ_j mean (Q_j(z, a) − y)²,  y = r + γ (1 − d) min_j Q̄_j(z', a'),  z ~ ē(s), z' ~ ē(s').
+    """
+    with torch.no_grad():
+        z = sample(state, noise["critic_z"])
+        next_z = sample(next_state, noise["critic_next_z"])
+        next_action = noisy_action(
+            networks.actor(next_z), noise["critic_action"], exploration_std, config.exploration_clip, bounds
+        )
+        next_value = networks.target_critic(next_z, next_action)[..., 0].amin(dim=1)
+        target = transitions.reward + config.discount * (1.0 - transitions.terminal) * next_value
+    error = networks.values(z, transitions.action) - target[:, None]
+    return 0.5 * error.square().mean(dim=-1).sum(dim=1), {
+        "critic/target": target.mean(dim=-1),
+        "critic/target_min": target.amin(dim=-1),
+        "critic/target_max": target.amax(dim=-1),
+    }
+
+
+def actor_objective(
+    networks: Networks,
+    state: Gaussian,
+    noise: Noise,
+    config: ALMConfig,
+    exploration_std: float,
+    bounds: tuple[float, float],
+) -> tuple[Tensor, Diagnostics]:
+    """Policy (Eq. 8 as the λ-weighted stochastic value gradient of the authors' code); trains π.
+
+    z_0 ~ ē(s), a_t = clamp(π(sg z_t) + clipped noise), z_{t+1} ~ m(z_t, a_t) with m frozen but z_t not
+    detached; ρ_t = r̂(z_t, a_t) + c·ℓ(z_t, a_t, sg z_{t+1}), q_t = min_j Q_j(z_t, sg a_t);
+
+    R_K = q_K,  R_t = ρ_t + γ [(1 − λ) q_{t+1} + λ R_{t+1}],  L_d = −(1/K) Σ_{t<K} γ^t R_t.
+
+    Q improves the policy only through z_{t≥1}: there is no direct ∂Q/∂a path.
+    """
+    horizon = config.horizon
+
+    def act(z: Tensor, t: int) -> Tensor:
+        mean = networks.actor(z.detach())
+        return noisy_action(
+            mean, noise["actor_action"][:, t], exploration_std, config.exploration_clip, bounds
+        )
+
+    z = sample(state, noise["actor_z"]).detach()
+    latents, actions = [z], []
+    for t in range(horizon):
+        actions.append(act(z, t))
+        z = sample(networks.model(z, actions[-1]), noise["actor_model"][:, t])
+        latents.append(z)
+    with torch.no_grad():
+        last_action = act(z, horizon)
+
+    before, action, after = torch.cat(latents[:-1], 1), torch.cat(actions, 1), torch.cat(latents[1:], 1)
+    shape = (horizon, config.batch_size)
+    reward = networks.predict_reward(before, action).unflatten(1, shape)
+    augmented = reward
+    if config.classifier_coefficient:
+        log_ratio = networks.log_ratio(before, action, after.detach()).unflatten(1, shape)
+        augmented = reward + config.classifier_coefficient * log_ratio
+    else:
+        log_ratio = torch.zeros_like(reward)
+    later_action = torch.cat([*actions[1:], last_action], dim=1).detach()
+    value = networks.min_value(after, later_action).unflatten(1, shape)  # q_1 … q_K
+
+    returns = value[:, horizon - 1]  # R_K
+    objective = torch.zeros_like(returns)
+    for t in reversed(range(horizon)):
+        returns = augmented[:, t] + config.discount * (
+            (1.0 - config.trace) * value[:, t] + config.trace * returns
+        )
+        objective = objective + config.discount**t * returns
+    loss = -objective.mean(dim=-1) / horizon
+    return loss, {
+        "actor/reward": reward.detach().mean(dim=(1, 2)),
+        "actor/log_ratio": log_ratio.detach().mean(dim=(1, 2)),
+        "actor/value": value.detach().mean(dim=(1, 2)),
+    }
+
+
+def lower_bound(
+    networks: Networks, observation: Tensor, action: Tensor, noise: Noise, config: ALMConfig
+) -> Tensor:
+    """Value estimate L^K(s, a) of the bias analysis (authors' code; Eq. 5 with c·ℓ) → (S, batch).
+
+    z_0 ~ ē(s), a_0 the given action, later actions the actor's mean:
+    Σ_{t<K} γ^t (r̂(z_t, a_t) + c·ℓ(z_t, a_t, z_{t+1})) + γ^K min_j Q_j(z_K, π(z_K)).
+
+    ``noise`` holds "z" (S, batch, latent) and "model" (S, K, batch, latent).
+    """
+    z = sample(networks.target_encoder(observation), noise["z"])
+    total = torch.zeros_like(z[..., 0])
+    for t in range(config.horizon):
+        next_z = sample(networks.model(z, action), noise["model"][:, t])
+        step = networks.predict_reward(z, action)
+        step = step + config.classifier_coefficient * networks.log_ratio(z, action, next_z)
+        total = total + config.discount**t * step
+        z, action = next_z, networks.actor(next_z)
+    return total + config.discount**config.horizon * networks.min_value(z, action)

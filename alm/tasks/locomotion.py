@@ -1,0 +1,428 @@
+"""The seven locomotion tasks as the ALM authors ran them: OpenAI gym's v2 definitions on today's MuJoCo.
+
+No environment shipped with gymnasium equals gym 0.17.2's v2 family any more: its v5 family withholds the
+alive bonus on the terminal step, drops constant entries of the observation and changes a friction; its v4
+family has no contact cost for Humanoid. So the definitions are restated here, on gymnasium's robot files,
+from ``gym/envs/mujoco/{half_cheetah,hopper,walker2d,ant,humanoid}.py`` of gym 0.17.2 and, for the two
+shortened observations, ``utils/env.py`` of the authors' repository (RajGhugare19/alm).
+
+One reward serves all seven::
+
+    reward = forward_weight * v + alive_bonus - control_weight * |ctrl|^2 - contact cost
+
+where ``v`` is the displacement over the whole step divided by its duration, and the bonus is paid on *every*
+step, the terminal one included.
+
+What is restored from the engine that v2 ran on (mjpro150), because today's engine differs:
+
+* contact forces (``cfrc_ext``) are no longer part of a simulation step; they are computed after it;
+* controls outside their range are no longer overwritten by the clipped value, on which Humanoid's control
+  cost was charged;
+* the root quaternion of the initial state is no longer normalised.
+
+What is not restored: capsules had about 4 % less mass then, and integrators differ in the last digits.
+"""
+
+import warnings
+from typing import Any, ClassVar
+
+import mujoco  # type: ignore[import-untyped]
+import numpy as np
+from gymnasium.envs.mujoco import MujocoEnv
+from gymnasium.spaces import Box
+from gymnasium.utils import EzPickle
+from numpy.typing import ArrayLike, NDArray
+
+__all__ = [
+    "AntEnv",
+    "HalfCheetahEnv",
+    "HopperEnv",
+    "HumanoidEnv",
+    "LocomotionEnv",
+    "TruncatedAntEnv",
+    "TruncatedHumanoidEnv",
+    "Walker2dEnv",
+]
+
+Array = NDArray[np.float64]
+
+# Everything that the next simulation step depends on.
+_WHOLE_STATE = mujoco.mjtState.mjSTATE_INTEGRATION
+
+_warnings_raised_in_engine: list[Warning] = []
+
+
+def _warn(message: str) -> None:
+    """Turn a MuJoCo warning into a Python warning.
+
+    MuJoCo calls this from C, where an exception would abort the process. Under a warnings-as-errors filter
+    the exception is therefore kept, and raised by the step that caused it.
+    """
+    try:
+        warnings.warn(f"MuJoCo: {message}", RuntimeWarning, stacklevel=2)
+    except Warning as error:
+        _warnings_raised_in_engine.append(error)
+
+
+def _reraise_engine_warnings() -> None:
+    if _warnings_raised_in_engine:
+        error = _warnings_raised_in_engine[0]
+        _warnings_raised_in_engine.clear()
+        raise error
+
+
+class LocomotionEnv(MujocoEnv, EzPickle):
+    """What the seven tasks share: stepping, the reward, resetting, and pickling.
+
+    Observations are float64 vectors, actions are vectors of actuator controls, rewards are floats. ``info``
+    splits the reward into ``reward_forward``, ``reward_survive``, ``reward_ctrl`` and ``reward_contact``.
+
+    Unlike gymnasium's own environments, these pickle in the middle of an episode: the copy continues with the
+    same observations, rewards and random draws, bit for bit.
+
+    Args:
+        **kwargs: rendering options of :class:`gymnasium.envs.mujoco.MujocoEnv`, such as ``render_mode``.
+
+    Raises:
+        ValueError: by ``step``, when the action has not the shape ``(number of actuators,)``.
+    """
+
+    metadata = {"render_modes": ["human", "rgb_array", "depth_array", "rgbd_tuple"]}
+    camera: ClassVar[dict[str, Any]] = {"distance": 4.0}
+
+    xml_file: ClassVar[str]
+    """A robot file among gymnasium's assets."""
+    substeps: ClassVar[int]
+    """Simulation steps in one environment step (gym's ``frame_skip``)."""
+    forward_weight: ClassVar[float] = 1.0
+    alive_bonus: ClassVar[float]
+    control_weight: ClassVar[float]
+    reset_noise: ClassVar[float]
+    """Half-width of the uniform noise on the initial positions (m, rad) and velocities (m/s, rad/s)."""
+    normal_velocities: ClassVar[bool] = False
+    """Whether the noise on the velocities is normal instead, with standard deviation ``reset_noise``."""
+    hidden_positions: ClassVar[int] = 1
+    """How many leading entries of ``qpos`` the observation leaves out: where the robot is on the ground."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        """Load the robot; the state is the unperturbed initial one until ``reset``."""
+        EzPickle.__init__(self, **kwargs)
+        MujocoEnv.__init__(
+            self,
+            self.xml_file,
+            self.substeps,
+            observation_space=None,
+            default_camera_config=self.camera,
+            **kwargs,
+        )
+        self.metadata = {**self.metadata, "render_fps": round(1.0 / self.dt)}
+        self._seconds = float(self.dt)
+        # Views into the simulation, taken once: looking them up on every step costs more than using them.
+        self._qpos: Array = self.data.qpos
+        self._qvel: Array = self.data.qvel
+        self._ctrl: Array = self.data.ctrl
+        self._first_joint_is_free = self.model.jnt_type[0] == mujoco.mjtJoint.mjJNT_FREE
+        self._observed: tuple[Array, ...] = (self._qpos[self.hidden_positions :], self._qvel)
+        self._bind()
+        self._last_position = self._position()
+        self.observation_space = Box(-np.inf, np.inf, self._get_obs().shape, np.float64)
+
+    def _bind(self) -> None:
+        """Take the further views into the simulation that a task needs, once."""
+
+    # The parts that differ between tasks.
+
+    def _position(self) -> float:
+        """Where the robot is along the x axis (m)."""
+        return self._qpos.item(0)
+
+    def _get_obs(self) -> Array:
+        """The observation of the present state, in a new array."""
+        return np.concatenate(self._observed)
+
+    def _fallen(self) -> bool:
+        """Whether the episode terminates in the present state."""
+        raise NotImplementedError
+
+    def _apply(self, action: Array) -> None:
+        """Write an action to the controls.
+
+        The engine clips what acts, not what is written, and the control cost is charged on what is written.
+        """
+        self._ctrl[:] = action
+
+    def _contact_cost(self) -> float:
+        return 0.0
+
+    # The parts that they share.
+
+    def step(self, action: ArrayLike) -> tuple[Array, float, bool, bool, dict[str, Any]]:  # type: ignore[override]
+        """Act for one environment step. See :meth:`gymnasium.Env.step`."""
+        action = np.asarray(action)
+        if action.shape != self._ctrl.shape:
+            raise ValueError(f"An action must have shape {self._ctrl.shape}, not {action.shape}.")
+        self._apply(action)
+        self._simulate()
+        if _warnings_raised_in_engine:
+            _reraise_engine_warnings()
+
+        position = self._position()
+        forward = self.forward_weight * (position - self._last_position) / self._seconds
+        self._last_position = position
+        control = self.control_weight * float(self._ctrl.dot(self._ctrl))
+        contact = self._contact_cost()
+        reward = forward + self.alive_bonus - control - contact
+        info = {
+            "reward_forward": forward,
+            "reward_survive": self.alive_bonus,
+            "reward_ctrl": -control,
+            "reward_contact": -contact,
+        }
+        if self.render_mode == "human":
+            self.render()
+        return self._get_obs(), reward, self._fallen(), False, info
+
+    def _simulate(self) -> None:
+        mujoco.mj_step(self.model, self.data, self.frame_skip)
+
+    def reset_model(self) -> Array:
+        """Draw an initial state; called by ``reset``."""
+        # Positions are drawn before velocities: the order fixes which episode a seed gives.
+        qpos = self.init_qpos + self.np_random.uniform(-self.reset_noise, self.reset_noise, self.model.nq)
+        if self.normal_velocities:
+            qvel = self.init_qvel + self.reset_noise * self.np_random.standard_normal(self.model.nv)
+        else:
+            qvel = self.init_qvel + self.np_random.uniform(-self.reset_noise, self.reset_noise, self.model.nv)
+        self.set_state(qpos, qvel)
+        return self._get_obs()
+
+    def set_state(self, qpos: Array, qvel: Array) -> None:
+        """Place the robot, with its root quaternion normalised as MuJoCo did before 3.2.
+
+        Args:
+            qpos: generalised positions, shape ``(nq,)`` (m, rad, quaternion).
+            qvel: generalised velocities, shape ``(nv,)`` (m/s, rad/s).
+        """
+        if self._first_joint_is_free:
+            qpos = qpos.copy()
+            mujoco.mju_normalize4(qpos[3:7])
+        super().set_state(qpos, qvel)
+        self._last_position = self._position()
+
+    def _initialize_simulation(self) -> tuple[mujoco.MjModel, mujoco.MjData]:
+        # Without a handler MuJoCo writes every warning to a file in the user's working directory.
+        if mujoco.get_mju_user_warning() is None:
+            mujoco.set_mju_user_warning(_warn)
+        with warnings.catch_warnings():
+            # half_cheetah.xml needs this attribute, and the installed MuJoCo still honours it.
+            warnings.filterwarnings("ignore", message=".*'settotalmass' is deprecated")
+            model, data = super()._initialize_simulation()
+        _reraise_engine_warnings()
+        return model, data
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The constructor's arguments and the episode in progress."""
+        simulation = np.empty(mujoco.mj_stateSize(self.model, _WHOLE_STATE))
+        mujoco.mj_getState(self.model, self.data, simulation, _WHOLE_STATE)
+        names = ("_last_position", "_np_random", "_np_random_seed", "action_space", "spec")
+        attributes = {name: self.__dict__[name] for name in names if name in self.__dict__}
+        return {**super().__getstate__(), "simulation": simulation, "attributes": attributes}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Construct the environment again and put it where the episode was."""
+        super().__setstate__(state)
+        mujoco.mj_setState(self.model, self.data, state["simulation"], _WHOLE_STATE)
+        # The forward pass fills in body positions, for rendering, but changes the solver's warm start.
+        mujoco.mj_forward(self.model, self.data)
+        mujoco.mj_setState(self.model, self.data, state["simulation"], _WHOLE_STATE)
+        self.__dict__.update(state["attributes"])
+
+
+class HalfCheetahEnv(LocomotionEnv):
+    """HalfCheetah-v2: 17 observations (positions without x, 8; velocities, 9), 6 actions in ±1.
+
+    Never terminates. Source: gym 0.17.2 ``half_cheetah.py``.
+    """
+
+    xml_file = "half_cheetah.xml"
+    substeps = 5
+    alive_bonus = 0.0
+    control_weight = 0.1
+    reset_noise = 0.1
+    normal_velocities = True
+
+    def _fallen(self) -> bool:
+        return False
+
+
+class _PlanarWalkerEnv(LocomotionEnv):
+    """Hopper and Walker2d: positions without x, and velocities clipped to ±10."""
+
+    substeps = 4
+    alive_bonus = 1.0
+    control_weight = 1e-3
+    reset_noise = 5e-3
+
+    def _get_obs(self) -> Array:
+        observation = super()._get_obs()
+        velocity = observation[self._qpos.size - 1 :]
+        np.maximum(velocity, -10.0, out=velocity)
+        np.minimum(velocity, 10.0, out=velocity)
+        return observation
+
+
+class HopperEnv(_PlanarWalkerEnv):
+    """Hopper-v2: 11 observations (positions without x, 5; clipped velocities, 6), 3 actions in ±1.
+
+    Terminates unless the torso is above 0.7 m, tilted less than 0.2 rad, and the state finite and below 100.
+    Source: gym 0.17.2 ``hopper.py``.
+    """
+
+    xml_file = "hopper.xml"
+    camera = {"trackbodyid": 2, "distance": 3.0, "lookat": np.array((0.0, 0.0, 1.15)), "elevation": -20.0}
+
+    def _fallen(self) -> bool:
+        height, angle = self._qpos.item(1), self._qpos.item(2)
+        state = np.concatenate((self._qpos, self._qvel))
+        return not (
+            height > 0.7
+            and abs(angle) < 0.2
+            and bool((np.abs(state[2:]) < 100).all())
+            and bool(np.isfinite(state).all())
+        )
+
+
+class Walker2dEnv(_PlanarWalkerEnv):
+    """Walker2d-v2: 17 observations (positions without x, 8; clipped velocities, 9), 6 actions in ±1.
+
+    Terminates unless the torso is between 0.8 m and 2 m and tilted less than 1 rad. The feet differ in
+    friction (0.9 right, 1.9 left), as they did in v2; gymnasium's ``walker2d_v5.xml`` made them equal.
+    Source: gym 0.17.2 ``walker2d.py``.
+    """
+
+    xml_file = "walker2d.xml"
+    camera = {"trackbodyid": 2, "distance": 4.0, "lookat": np.array((0.0, 0.0, 1.15)), "elevation": -20.0}
+
+    def _fallen(self) -> bool:
+        height, angle = self._qpos.item(1), self._qpos.item(2)
+        return not (0.8 < height < 2.0 and -1.0 < angle < 1.0)
+
+
+class _ContactEnv(LocomotionEnv):
+    """Ant and Humanoid: a free root body, and a cost on the contact forces.
+
+    The forces are those on all 14 bodies, the world included (6 entries a body, N m and N).
+
+    Their positions are read from the body frames, as in v2. The engine computes these before it advances the
+    joints, so they trail ``qpos`` by one simulation step.
+    """
+
+    hidden_positions = 2
+
+    def _bind(self) -> None:
+        self._contact_forces: Array = self.data.cfrc_ext.reshape(-1)
+
+    def _simulate(self) -> None:
+        super()._simulate()
+        # MuJoCo stopped computing contact forces within a step in 2.0 (openai/gym issue 1541).
+        mujoco.mj_rnePostConstraint(self.model, self.data)
+
+
+class TruncatedAntEnv(_ContactEnv):
+    """T-Ant: 27 observations (positions without x and y, 13; velocities, 14), 8 actions in ±1.
+
+    Ant-v2 without the contact forces in the observation; the reward still charges them. Terminates unless the
+    state is finite and the torso between 0.2 m and 1 m.
+    Source: ``AntTruncatedObs-v2`` in ``utils/env.py`` of RajGhugare19/alm, which took it from MBPO.
+    """
+
+    xml_file = "ant.xml"
+    substeps = 5
+    alive_bonus = 1.0
+    control_weight = 0.5
+    contact_weight: ClassVar[float] = 5e-4
+    reset_noise = 0.1
+    normal_velocities = True
+
+    def _bind(self) -> None:
+        super()._bind()
+        self._torso: Array = self.data.xpos[self.model.body("torso").id]
+
+    def _position(self) -> float:
+        return self._torso.item(0)
+
+    def _clipped_contact_forces(self) -> Array:
+        return np.minimum(np.maximum(self._contact_forces, -1.0), 1.0)
+
+    def _contact_cost(self) -> float:
+        forces = self._clipped_contact_forces()
+        return self.contact_weight * float(forces.dot(forces))
+
+    def _fallen(self) -> bool:
+        finite = bool(np.isfinite(self._qpos).all() and np.isfinite(self._qvel).all())
+        return not (finite and 0.2 <= self._qpos.item(2) <= 1.0)
+
+
+class AntEnv(TruncatedAntEnv):
+    """Ant-v2: the 27 observations of T-Ant, then the contact forces of all 14 bodies clipped to ±1 (84): 111.
+
+    Source: gym 0.17.2 ``ant.py``.
+    """
+
+    def _get_obs(self) -> Array:
+        return np.concatenate((super()._get_obs(), self._clipped_contact_forces()))
+
+
+class TruncatedHumanoidEnv(_ContactEnv):
+    """T-Humanoid: 45 observations (positions without x and y, 22; velocities, 23), 17 actions in ±0.4.
+
+    Humanoid-v2 with a shorter observation. Terminates when the torso is below 1 m or above 2 m. An agent
+    whose actions leave ±0.4 pays for the clipped control only: v2 charged the controls as they were after the
+    simulation, and MuJoCo clipped them in place until 2.2.
+    Source: ``HumanoidTruncatedObs-v2`` in ``utils/env.py`` of RajGhugare19/alm, which took it from MBPO.
+    """
+
+    xml_file = "humanoid.xml"
+    camera = {"trackbodyid": 1, "distance": 4.0, "lookat": np.array((0.0, 0.0, 2.0)), "elevation": -20.0}
+    substeps = 5
+    forward_weight = 1.25
+    alive_bonus = 5.0
+    control_weight = 0.1
+    contact_weight: ClassVar[float] = 5e-7
+    contact_cost_limit: ClassVar[float] = 10.0
+    reset_noise = 1e-2
+
+    def _bind(self) -> None:
+        super()._bind()
+        self._mass: Array = self.model.body_mass
+        self._total_mass = float(self._mass.sum())
+        self._centres_x: Array = self.data.xipos[:, 0]
+        self._control_low, self._control_high = self.model.actuator_ctrlrange.T.copy()
+
+    def _position(self) -> float:
+        """The x coordinate of the whole body's centre of mass (m)."""
+        return float(self._mass.dot(self._centres_x)) / self._total_mass
+
+    def _apply(self, action: Array) -> None:
+        np.minimum(np.maximum(action, self._control_low), self._control_high, out=self._ctrl)
+
+    def _contact_cost(self) -> float:
+        cost = self.contact_weight * float(self._contact_forces.dot(self._contact_forces))
+        return min(cost, self.contact_cost_limit)
+
+    def _fallen(self) -> bool:
+        height = self._qpos.item(2)
+        return height < 1.0 or height > 2.0
+
+
+class HumanoidEnv(TruncatedHumanoidEnv):
+    """Humanoid-v2: 376 observations, every body and actuator included.
+
+    The 45 of T-Humanoid, then ``cinert`` (140), ``cvel`` (84), ``qfrc_actuator`` (23) and the unclipped
+    contact forces ``cfrc_ext`` (84), in this order. Source: gym 0.17.2 ``humanoid.py``.
+    """
+
+    def _bind(self) -> None:
+        super()._bind()
+        blocks = (self.data.cinert, self.data.cvel, self.data.qfrc_actuator, self.data.cfrc_ext)
+        self._observed += tuple(block.reshape(-1) for block in blocks)

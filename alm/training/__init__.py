@@ -1,0 +1,1 @@
+"""What every agent trains with: population networks, replay, loop, evaluation, checkpoint."""

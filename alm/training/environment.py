@@ -1,0 +1,74 @@
+"""One seed's training environment, with a state that can be stored and taken up again exactly."""
+
+import json
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium.utils import seeding
+
+from alm.training.streams import Purpose, environment_seed
+
+
+class TrainingEnvironment:
+    """An environment that runs episode after episode and can be stored in the middle of one.
+
+    A simulator's state cannot be copied in general (MuJoCo keeps quantities that lag one step behind
+    the joint positions), but it is a deterministic function of the generator's state at the start of
+    the episode and the actions since.  Those are stored; loading plays the episode again.
+    """
+
+    def __init__(self, environment: gymnasium.Env, seed: int) -> None:
+        self._environment = environment
+        environment.unwrapped.np_random, _ = seeding.np_random(environment_seed(seed, Purpose.ENVIRONMENT))
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin a new episode."""
+        self._start = json.dumps(self._environment.unwrapped.np_random.bit_generator.state)
+        self._actions: list[np.ndarray] = []
+        self.episode_return = 0.0
+        self.observation: np.ndarray = self._environment.reset()[0]
+
+    @property
+    def episode_length(self) -> int:
+        """Steps taken in this episode."""
+        return len(self._actions)
+
+    def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool]:
+        """Next observation, reward, whether the task ended, and whether the time limit cut it off."""
+        self._actions.append(np.array(action))
+        observation, reward, terminated, truncated, _ = self._environment.step(action)
+        self.observation = observation
+        self.episode_return += float(reward)
+        return observation, float(reward), bool(terminated), bool(truncated)
+
+    def state(self) -> dict[str, Any]:
+        """The start of the current episode, its actions and the observation they led to."""
+        return {
+            "start": self._start,
+            "actions": np.array(self._actions, dtype=np.float64).tolist(),
+            "observation": np.asarray(self.observation, dtype=np.float64).tolist(),
+        }
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Play the stored episode again.
+
+        Raises:
+            ValueError: it does not lead where it led before, since the simulator has changed.
+        """
+        self._environment.unwrapped.np_random.bit_generator.state = json.loads(state["start"])
+        self.reset()
+        dtype = self._environment.action_space.dtype
+        for action in state["actions"]:
+            self.step(np.array(action, dtype=dtype))
+        if not np.array_equal(self.observation, state["observation"]):
+            raise ValueError(
+                "the stored episode does not replay to the same observation: the simulator or its version "
+                "differs from the one that wrote the checkpoint; install the pinned versions, or delete the "
+                "run directory to start again"
+            )
+
+    def close(self) -> None:
+        """Release the simulator."""
+        self._environment.close()

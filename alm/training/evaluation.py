@@ -1,0 +1,70 @@
+"""Evaluation: greedy episodes on environments of their own.
+
+An evaluation is a function of the agent, the seed and the step: its environments and its noise are
+seeded from these, so nothing about it needs to be stored, and evaluating more or less often changes
+no training run.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import gymnasium
+import numpy as np
+import torch
+
+from alm.training.protocol import Agent
+from alm.training.streams import Purpose, Streams, environment_seed
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Undiscounted returns and lengths of one seed's episodes."""
+
+    returns: list[float]
+    lengths: list[int]
+
+
+class Evaluator:
+    """Runs the episodes of all seeds in lockstep, so that acting is one batched call a step.
+
+    Args:
+        make: builds one environment.
+        seeds: seeds of the population.
+        episodes: episodes for each seed.
+    """
+
+    def __init__(self, make: Callable[[], gymnasium.Env], seeds: tuple[int, ...], episodes: int) -> None:
+        self._environments = [[make() for _ in range(episodes)] for _ in seeds]
+        self._seeds, self._episodes = seeds, episodes
+
+    def evaluate(
+        self, agent: Agent, step: int, device: str = "cpu", alive: tuple[bool, ...] | None = None
+    ) -> list[Evaluation]:
+        """One evaluation of every seed at an environment step; seeds not ``alive`` are left out (empty)."""
+        streams = Streams(self._seeds, Purpose.EVALUATION, step, device=device)
+        shape = (len(self._seeds), self._episodes)
+        returns, lengths = np.zeros(shape), np.zeros(shape, dtype=int)
+        active = np.ones(shape, dtype=bool)
+        if alive is not None:
+            active &= np.array(alive)[:, None]
+        observations = np.zeros((*shape, *self._environments[0][0].observation_space.shape), np.float32)
+        for row, column in np.argwhere(active):
+            seed = environment_seed(self._seeds[row], Purpose.EVALUATION, step, int(column))
+            observations[row, column] = self._environments[row][column].reset(seed=seed)[0]
+        while active.any():
+            actions = agent.act_greedily(torch.from_numpy(observations).to(device), streams).cpu().numpy()
+            for row, column in np.argwhere(active):
+                observation, reward, terminated, truncated, _ = self._environments[row][column].step(
+                    actions[row, column]
+                )
+                observations[row, column] = observation
+                returns[row, column] += float(reward)
+                lengths[row, column] += 1
+                active[row, column] = not (terminated or truncated)
+        return [Evaluation(r.tolist(), n.tolist()) for r, n in zip(returns, lengths, strict=True)]
+
+    def close(self) -> None:
+        """Release the simulators."""
+        for row in self._environments:
+            for environment in row:
+                environment.close()

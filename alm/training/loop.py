@@ -1,0 +1,355 @@
+"""The training loop: warm-up, act, step, store, update, evaluate, checkpoint — for every agent.
+
+All seeds of the population advance in lockstep: one environment step of each, then one call of
+`Agent.learn`.  The outcome of a seed does not depend on the others; a seed whose numbers cease to be
+finite ends as failed and the rest go on.
+"""
+
+import resource
+import signal
+import sys
+import time
+from collections.abc import Callable, Sequence
+from types import FrameType
+from typing import Any
+
+import gymnasium
+import numpy as np
+import torch
+from torch import Tensor
+
+from alm.tasks.registry import TaskSpec
+from alm.training.checkpoint import join_seeds, load_newest, share_of_seed
+from alm.training.environment import TrainingEnvironment
+from alm.training.evaluation import Evaluator
+from alm.training.progress import Reporter
+from alm.training.protocol import Agent, Metrics
+from alm.training.replay import Replay
+from alm.training.run_directory import RunDirectory
+from alm.training.scale import TrainingConfig
+from alm.training.streams import Purpose, Streams
+
+# A checkpoint is due after this time, or after this multiple of what the last one took.
+_CHECKPOINT_SECONDS = 120.0
+_CHECKPOINT_SHARE = 20.0
+
+
+class Interrupted(Exception):
+    """Someone asked the run to stop; its state is stored and the same command goes on with it."""
+
+
+class Trainer:
+    """Trains one population to the end of its horizon, resuming where its directories stand.
+
+    Args:
+        agent: a freshly built population.
+        task: its task.
+        make: builds one environment of that task.
+        config: horizon and intervals.
+        directories: one opened run directory for each seed, in the agent's order.
+        reporter: hears of progress.
+        device: where the agent and the replay live.
+        checkpoint_seconds: longest time between two checkpoints.
+    """
+
+    def __init__(
+        self,
+        agent: Agent,
+        task: TaskSpec,
+        make: Callable[[], gymnasium.Env],
+        config: TrainingConfig,
+        directories: Sequence[RunDirectory],
+        reporter: Reporter,
+        device: str = "cpu",
+        checkpoint_seconds: float = _CHECKPOINT_SECONDS,
+    ) -> None:
+        self.agent, self.task, self.config = agent, task, config
+        self.directories, self.reporter, self.device = directories, reporter, device
+        self.checkpoint_seconds = checkpoint_seconds
+        self.warmup = agent.config.warmup_steps
+        self.environments = [TrainingEnvironment(make(), seed) for seed in agent.seeds]
+        self.evaluator = Evaluator(make, agent.seeds, config.eval_episodes)
+        self.acting = Streams(agent.seeds, Purpose.ACTING, device=device)
+        self.replay = Replay(
+            len(agent.seeds),
+            min(agent.config.replay_capacity, config.total_steps),
+            task.observation_size,
+            task.action_size,
+            device,
+            agent.config.reject_time_limits,
+        )
+        self.alive = [True] * len(agent.seeds)
+        self.step = 0
+        self._recorder = _Recorder(len(agent.seeds))
+        self._stop_requested = False
+
+    def run(self) -> None:
+        """Train to the end of the horizon.
+
+        Raises:
+            Interrupted: by SIGINT or SIGTERM; a checkpoint has been written.
+        """
+        self._resume()
+        handlers = {s: signal.signal(s, self._request_stop) for s in (signal.SIGINT, signal.SIGTERM)}
+        self.reporter.start(self.step, self.config.total_steps)
+        self._checkpoint_due = time.monotonic() + self.checkpoint_seconds
+        try:
+            while self.step < self.config.total_steps and any(self.alive):
+                self._advance()
+                if self._stop_requested:
+                    self._checkpoint()
+                    raise Interrupted(f"stopped at step {self.step}; the same command goes on from there")
+            if any(self.alive):
+                self._finish()
+        finally:
+            for which, handler in handlers.items():
+                signal.signal(which, handler)
+            self.reporter.close()
+            self.evaluator.close()
+            for environment in self.environments:
+                environment.close()
+
+    def _advance(self) -> None:
+        """One environment step of every seed, and what is due after it."""
+        began = time.perf_counter()
+        actions = self._choose_actions()
+        acted = time.perf_counter()
+        self._step_environments(actions)
+        self.step += 1
+        stepped = time.perf_counter()
+        self._recorder.add_time(act=acted - began, environment=stepped - acted)
+
+        training_step = self.step - self.warmup
+        if training_step == 0:
+            self._drop_episodes()
+        if training_step > 0:
+            metrics = self.agent.learn(self.replay, training_step)
+            self._recorder.add(metrics)
+            self._fail_if_not_finite(metrics)
+        self._recorder.add_time(update=time.perf_counter() - stepped)
+        self.reporter.step(self.step)
+
+        if self.step % self.config.log_every == 0:
+            self._log()
+        last = self.step == self.config.total_steps
+        if last or training_step == 0 or (training_step > 0 and self.step % self.config.eval_every == 0):
+            self._evaluate()
+        if last or time.monotonic() >= self._checkpoint_due:
+            self._checkpoint()
+
+    def _choose_actions(self) -> Tensor:
+        """Actions (S, action): uniform during the warm-up, the agent's afterwards."""
+        if self.step < self.warmup:
+            return self.acting.uniform(
+                self.task.action_size, low=self.task.action_low, high=self.task.action_high
+            )
+        observation = torch.from_numpy(self._observations()).to(self.device)[:, None]
+        return self.agent.act(observation, self.step - self.warmup + 1, self.acting)[:, 0]
+
+    def _observations(self) -> np.ndarray:
+        return np.stack([e.observation for e in self.environments]).astype(np.float32)
+
+    def _step_environments(self, actions: Tensor) -> None:
+        """Step every living seed's environment with its action and store the transitions."""
+        seeds = len(self.environments)
+        before, after = self._observations(), np.zeros((seeds, self.task.observation_size), np.float32)
+        rewards, terminal = np.zeros(seeds, np.float32), np.zeros(seeds, np.float32)
+        ended = np.zeros(seeds, bool)
+        chosen = actions.cpu().numpy()
+        for i, environment in enumerate(self.environments):
+            if not self.alive[i]:
+                continue
+            after[i], rewards[i], terminated, truncated = environment.step(chosen[i])
+            terminal[i], ended[i] = float(terminated), terminated or truncated
+            if ended[i]:
+                self._recorder.add_episode(i, environment.episode_return, environment.episode_length)
+                environment.reset()
+        self.replay.add(
+            torch.from_numpy(before),
+            actions,
+            torch.from_numpy(rewards),
+            torch.from_numpy(after),
+            torch.from_numpy(terminal),
+            torch.from_numpy(ended),
+        )
+
+    def _drop_episodes(self) -> None:
+        """Begin new episodes after the warm-up, as the authors' code does."""
+        self.replay.end_episode()
+        for environment in self.environments:
+            environment.reset()
+
+    def _fail_if_not_finite(self, metrics: Metrics) -> None:
+        """End the seeds whose losses or gradient norms are no longer finite numbers."""
+        names = [name for name in metrics if name.startswith(("loss/", "grad_norm/"))]
+        finite = torch.stack([metrics[name] for name in names]).isfinite().cpu()
+        if bool(finite.all()):
+            return
+        for i, seed in enumerate(self.agent.seeds):
+            if self.alive[i] and not bool(finite[:, i].all()):
+                name = names[int((~finite[:, i]).nonzero()[0])]
+                self.alive[i] = False
+                self.directories[i].write_json(
+                    "FAILED",
+                    {"seed": seed, "step": self.step, "metric": name, "reason": f"{name} is not finite"},
+                )
+                self.reporter.message(f"seed {seed} failed at step {self.step}: {name} is not finite")
+
+    def _log(self) -> None:
+        """Write the averages since the last log interval."""
+        for i, values in enumerate(self._recorder.averages()):
+            self._append(i, metrics=values)
+        self._recorder.clear()
+
+    def _evaluate(self) -> None:
+        began = time.perf_counter()
+        evaluations = self.evaluator.evaluate(self.agent, self.step, self.device, tuple(self.alive))
+        self._recorder.total_seconds += time.perf_counter() - began
+        for i, evaluation in enumerate(evaluations):
+            values = {
+                "eval/return": float(np.mean(evaluation.returns)),
+                "eval/return_std": float(np.std(evaluation.returns)),
+                "eval/length": float(np.mean(evaluation.lengths)),
+                "time/evaluation_s": time.perf_counter() - began,
+            }
+            self._append(i, metrics=values, returns=evaluation.returns)
+        means = [float(np.mean(e.returns)) if a else None for e, a in zip(evaluations, self.alive, strict=True)]
+        self.reporter.evaluation(self.step, means)
+
+    def _append(self, seed: int, **content: Any) -> None:
+        if self.alive[seed]:
+            self.directories[seed].append_metrics(
+                self.step, max(self.step - self.warmup, 0), self._recorder.total_seconds, **content
+            )
+
+    def _checkpoint(self) -> None:
+        """Store every living seed's state."""
+        seeds = len(self.directories)
+        began = time.monotonic()
+        population = {
+            "agent": self.agent.state(),
+            "replay": self.replay.state(),
+            "acting": self.acting.state(),
+        }
+        for i, directory in enumerate(self.directories):
+            if not self.alive[i]:
+                continue
+            tree = {
+                "step": self.step,
+                "population": share_of_seed(population, i, seeds),
+                "environment": self.environments[i].state(),
+                "recorder": self._recorder.state(i),
+                "metrics_offset": directory.metrics_offset(),
+            }
+            directory.checkpoints.save(self.step, tree)
+        self._checkpoint_due = time.monotonic() + max(
+            self.checkpoint_seconds, _CHECKPOINT_SHARE * (time.monotonic() - began)
+        )
+
+    def _resume(self) -> None:
+        """Take up the newest common checkpoint, if there is one; else start from the beginning."""
+        found = load_newest([directory.checkpoints for directory in self.directories])
+        if found is None:
+            for directory in self.directories:
+                directory.start_metrics(0)
+            return
+        self.step, trees = found
+        population = join_seeds([tree["population"] for tree in trees])
+        self.agent.load_state(population["agent"])
+        self.replay.load_state(population["replay"])
+        self.acting.load_state(population["acting"])
+        for i, (directory, tree) in enumerate(zip(self.directories, trees, strict=True)):
+            self.environments[i].load_state(tree["environment"])
+            self._recorder.load_state(i, tree["recorder"])
+            directory.start_metrics(tree["metrics_offset"])
+
+    def _finish(self) -> None:
+        """Write the record that says a run is done."""
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        peak_bytes = peak if sys.platform == "darwin" else peak * 1024
+        for i, directory in enumerate(self.directories):
+            if self.alive[i]:
+                directory.write_json(
+                    "DONE",
+                    {
+                        "step": self.step,
+                        "wall_seconds": round(self._recorder.total_seconds, 3),
+                        "peak_memory_bytes": peak_bytes,
+                        "population": len(self.directories),
+                        "finished_ms": time.time_ns() // 1_000_000,
+                    },
+                )
+
+    def _request_stop(self, signum: int, frame: FrameType | None) -> None:
+        del signum, frame
+        if self._stop_requested:
+            raise KeyboardInterrupt
+        self._stop_requested = True
+        self.reporter.message("stopping after this step; press Ctrl-C again to stop at once")
+
+
+class _Recorder:
+    """Averages of training metrics since the last log interval, and the clock of the run."""
+
+    def __init__(self, seeds: int) -> None:
+        self._seeds = seeds
+        self.total_seconds = 0.0
+        self.clear()
+
+    def clear(self) -> None:
+        self._count = 0
+        self._steps = 0
+        self._sums: Metrics = {}
+        self._episodes: list[list[tuple[float, int]]] = [[] for _ in range(self._seeds)]
+        self._seconds = {"act": 0.0, "environment": 0.0, "update": 0.0}
+
+    def add(self, metrics: Metrics) -> None:
+        """Add the metrics of one update, each (S,); they stay on their device."""
+        self._count += 1
+        for name, value in metrics.items():
+            self._sums[name] = self._sums[name] + value if name in self._sums else value.clone()
+
+    def add_episode(self, seed: int, episode_return: float, length: int) -> None:
+        self._episodes[seed].append((episode_return, length))
+
+    def add_time(self, **seconds: float) -> None:
+        self._steps += "environment" in seconds
+        for name, value in seconds.items():
+            self._seconds[name] += value
+            self.total_seconds += value
+
+    def averages(self) -> list[dict[str, float]]:
+        """For each seed, the mean of every metric over the interval."""
+        names = list(self._sums)
+        table = torch.stack([self._sums[name] for name in names]).cpu() / self._count if names else None
+        rows = []
+        for i in range(self._seeds):
+            row = {} if table is None else dict(zip(names, table[:, i].tolist(), strict=True))
+            if self._episodes[i]:
+                returns, lengths = zip(*self._episodes[i], strict=True)
+                row["train/return"], row["train/length"] = float(np.mean(returns)), float(np.mean(lengths))
+            for name, seconds in self._seconds.items():
+                row[f"time/{name}_ms"] = 1000.0 * seconds / max(self._steps, 1)
+            row["time/steps_per_second"] = self._steps / max(sum(self._seconds.values()), 1e-9)
+            rows.append({name: value for name, value in row.items() if np.isfinite(value)})
+        return rows
+
+    def state(self, seed: int) -> dict[str, Any]:
+        return {
+            "count": self._count,
+            "steps": self._steps,
+            "seconds": dict(self._seconds),
+            "total_seconds": self.total_seconds,
+            "episodes": [list(episode) for episode in self._episodes[seed]],
+            "sums": {name: value[seed : seed + 1].cpu() for name, value in self._sums.items()},
+        }
+
+    def load_state(self, seed: int, state: dict[str, Any]) -> None:
+        """Take over one seed's state; the clock is the population's."""
+        self._count, self._steps = state["count"], state["steps"]
+        self._seconds, self.total_seconds = dict(state["seconds"]), state["total_seconds"]
+        self._episodes[seed] = [(value, length) for value, length in state["episodes"]]
+        for name, value in state["sums"].items():
+            if name not in self._sums:
+                self._sums[name] = value.new_zeros(self._seeds)
+            self._sums[name][seed] = value[0]

@@ -1,0 +1,70 @@
+"""One optimiser group: gradient of a population's loss, clipping per seed, Adam."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+class OptimiserGroup:
+    """Adam over some modules, with the gradient norm clipped for each seed on its own.
+
+    Args:
+        modules: the networks that this group trains; parameters have a leading member axis.
+        seeds: size S of the population.
+        learning_rate: Adam's step size (betas and epsilon are torch's defaults).
+        max_norm: largest Euclidean norm of one seed's gradient over the whole group.
+    """
+
+    def __init__(
+        self, modules: Iterable[nn.Module], seeds: int, learning_rate: float, max_norm: float
+    ) -> None:
+        self.parameters = [p for module in modules for p in module.parameters()]
+        self.seeds = seeds
+        self.max_norm = max_norm
+        self.adam = torch.optim.Adam(self.parameters, lr=learning_rate, fused=True)
+
+    def step(self, loss: Tensor) -> Tensor:
+        """Descend ``loss`` (S,), one value a seed; return the gradient norms before clipping (S,).
+
+        Only the gradients of this group's parameters are computed, so that networks that merely
+        pass gradient through (a frozen critic, say) cost no weight gradient.
+        """
+        gradients = torch.autograd.grad(loss.sum(), self.parameters)
+        by_seed = [g.reshape(self.seeds, -1) for g in gradients]
+        norms = torch.linalg.vector_norm(
+            torch.stack([torch.linalg.vector_norm(g, dim=1) for g in by_seed]), dim=0
+        )
+        scale = (self.max_norm / (norms + 1e-6)).clamp(max=1.0)
+        torch._foreach_mul_(by_seed, [scale[:, None]] * len(by_seed))
+        for parameter, gradient in zip(self.parameters, by_seed, strict=True):
+            parameter.grad = gradient.view_as(parameter)
+        self.adam.step()
+        self.adam.zero_grad(set_to_none=True)
+        return norms
+
+    def state(self) -> dict[str, Any]:
+        """Adam's moments, in parameter order, and the number of steps taken."""
+        states = [self.adam.state.get(p, {}) for p in self.parameters]
+        if not states[0]:
+            return {"steps": 0}
+        return {
+            "steps": int(states[0]["step"].item()),
+            "first_moment": [s["exp_avg"] for s in states],
+            "second_moment": [s["exp_avg_sq"] for s in states],
+        }
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Take over what `state` returned."""
+        self.adam.state.clear()
+        if state["steps"] == 0:
+            return
+        for parameter, first, second in zip(
+            self.parameters, state["first_moment"], state["second_moment"], strict=True
+        ):
+            self.adam.state[parameter] = {
+                "step": torch.tensor(float(state["steps"]), device=parameter.device),
+                "exp_avg": first.to(parameter).clone(),
+                "exp_avg_sq": second.to(parameter).clone(),
+            }

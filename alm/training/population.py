@@ -1,0 +1,83 @@
+"""Networks for a population: S independent learners in one batched tensor program.
+
+Every parameter has a leading axis of *members*.  A plain network of a population of S seeds has S
+members; an ensemble of N networks per seed (twin critics: N = 2) has S·N members, seed-major, so
+that row ``s * N + j`` belongs to seed ``s``.  A layer is one batched matrix product
+(`torch.baddbmm`); with one member it costs what `torch.nn.Linear` costs.
+
+Losses are means over the batch and sums over seeds, hence the gradient of a seed's parameters is
+its own and no outcome depends on a seed's neighbours.
+"""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class Linear(nn.Module):
+    """One affine layer for each member: (members, batch, inputs) → (members, batch, outputs)."""
+
+    def __init__(self, members: int, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(members, inputs, outputs))
+        self.bias = nn.Parameter(torch.zeros(members, 1, outputs))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.baddbmm(self.bias, x, self.weight)
+
+
+class LayerNorm(nn.Module):
+    """Layer normalisation over the last axis with a scale and shift of each member's own."""
+
+    def __init__(self, members: int, features: int) -> None:
+        super().__init__()
+        self.features = features
+        self.weight = nn.Parameter(torch.ones(members, 1, features))
+        self.bias = nn.Parameter(torch.zeros(members, 1, features))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.addcmul(self.bias, F.layer_norm(x, (self.features,)), self.weight)
+
+
+def mlp(
+    members: int,
+    sizes: Sequence[int],
+    activation: Callable[[], nn.Module] = nn.ELU,
+    normalise_first: bool = False,
+) -> nn.Sequential:
+    """A multilayer perceptron with ``sizes`` = (inputs, hidden …, outputs) and a linear output.
+
+    With ``normalise_first`` the first hidden layer is followed by layer normalisation and tanh
+    instead of the activation, as in the heads of DrQ-v2 and of the authors' ALM code.
+    """
+    layers: list[nn.Module] = []
+    for depth, (inputs, outputs) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+        layers.append(Linear(members, inputs, outputs))
+        is_output = depth == len(sizes) - 2
+        if is_output:
+            continue
+        if depth == 0 and normalise_first:
+            layers += [LayerNorm(members, outputs), nn.Tanh()]
+        else:
+            layers.append(activation())
+    return nn.Sequential(*layers)
+
+
+def initialise_orthogonal(module: nn.Module, generators: Sequence[torch.Generator]) -> None:
+    """Fill every `Linear` weight with an orthogonal matrix (gain 1) drawn from its seed's generator.
+
+    ``generators`` has one (CPU) generator a seed; members are shared out seed-major.  Biases stay 0.
+    """
+    for layer in module.modules():
+        if isinstance(layer, Linear):
+            per_seed = layer.weight.shape[0] // len(generators)
+            for member, weight in enumerate(layer.weight.data):
+                nn.init.orthogonal_(weight, generator=generators[member // per_seed])
+
+
+@torch.no_grad()
+def soft_update(target: nn.Module, online: nn.Module, tau: float) -> None:
+    """Move ``target`` a fraction ``tau`` towards ``online``, in place (Polyak averaging)."""
+    torch._foreach_lerp_(list(target.parameters()), list(online.parameters()), tau)

@@ -1,0 +1,124 @@
+"""How a run shows its progress: a bar on a terminal, plain lines elsewhere."""
+
+import time
+from collections.abc import Sequence
+from typing import Protocol
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+
+class Reporter(Protocol):
+    """Hears of every step and of every evaluation."""
+
+    def start(self, step: int, total: int) -> None:
+        """Training begins or resumes at ``step``."""
+
+    def step(self, step: int) -> None:
+        """An environment step is over."""
+
+    def evaluation(self, step: int, returns: Sequence[float | None]) -> None:
+        """Mean evaluation returns of the seeds; ``None`` for one that has failed."""
+
+    def message(self, text: str) -> None:
+        """Something a person should know."""
+
+    def close(self) -> None:
+        """Training is over or interrupted."""
+
+
+def _format_returns(returns: Sequence[float | None]) -> str:
+    return " ".join("failed" if value is None else f"{value:.0f}" for value in returns)
+
+
+class BarReporter:
+    """A progress bar with steps per second, time left and the latest evaluation returns."""
+
+    def __init__(self, title: str, console: Console) -> None:
+        self._progress = Progress(
+            TextColumn("[bold]{task.description}"),
+            BarColumn(bar_width=None),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeElapsedColumn(),
+            TextColumn("eta"),
+            TimeRemainingColumn(),
+            TextColumn("return [cyan]{task.fields[returns]}"),
+            console=console,
+            refresh_per_second=4,
+            speed_estimate_period=60,
+        )
+        self._task = self._progress.add_task(title, total=None, rate="", returns="–")
+        self._shown = 0.0
+
+    def start(self, step: int, total: int) -> None:
+        self._progress.reset(self._task, total=total, completed=step, rate="", returns="–")
+        self._progress.start()
+
+    def step(self, step: int) -> None:
+        now = time.monotonic()
+        if now - self._shown < 0.2:  # a bar may not cost training time
+            return
+        self._shown = now
+        speed = self._progress.tasks[self._task].speed
+        self._progress.update(self._task, completed=step, rate=f"{speed:.1f} steps/s" if speed else "")
+
+    def evaluation(self, step: int, returns: Sequence[float | None]) -> None:
+        self._progress.update(self._task, completed=step, returns=_format_returns(returns))
+
+    def message(self, text: str) -> None:
+        self._progress.console.print(text, highlight=False)
+
+    def close(self) -> None:
+        self._progress.stop()
+
+
+class LineReporter:
+    """One plain line for each evaluation, and one at least every minute."""
+
+    def __init__(self, title: str, console: Console, every_seconds: float = 60.0) -> None:
+        self._title, self._console, self._every = title, console, every_seconds
+        self._returns = "–"
+        self._total = 0
+
+    def start(self, step: int, total: int) -> None:
+        self._total = total
+        self._began = self._shown = time.monotonic()
+        self._first = step
+        self.message(f"{self._title}: from step {step} to {total}")
+
+    def step(self, step: int) -> None:
+        if time.monotonic() - self._shown >= self._every:
+            self._line(step)
+
+    def evaluation(self, step: int, returns: Sequence[float | None]) -> None:
+        self._returns = _format_returns(returns)
+        self._line(step)
+
+    def message(self, text: str) -> None:
+        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    def close(self) -> None:
+        """Lines need no closing."""
+
+    def _line(self, step: int) -> None:
+        self._shown = time.monotonic()
+        rate = (step - self._first) / max(self._shown - self._began, 1e-9)
+        left = (self._total - step) / rate if rate else 0.0
+        self.message(
+            f"{self._title}: step {step}/{self._total}  {rate:.1f} steps/s  "
+            f"eta {left / 60:.0f} min  return {self._returns}"
+        )
+
+
+def reporter(title: str, console: Console | None = None) -> Reporter:
+    """A bar where a person watches, lines elsewhere."""
+    console = console or Console(stderr=True)
+    return BarReporter(title, console) if console.is_terminal else LineReporter(title, console)

@@ -1,0 +1,55 @@
+"""What the training loop asks of an agent."""
+
+from typing import Any, Protocol
+
+from torch import Tensor
+
+from alm.training.replay import Replay
+from alm.training.scale import Scale
+from alm.training.streams import Streams
+
+Metrics = dict[str, Tensor]
+"""Named values of shape (S,), detached."""
+
+
+class AgentConfig(Protocol):
+    """What the loop needs of an algorithm's configuration (a frozen dataclass)."""
+
+    @property
+    def warmup_steps(self) -> int:
+        """Uniformly random actions before the first update."""
+
+    @property
+    def replay_capacity(self) -> int:
+        """Transitions kept for each seed."""
+
+    @property
+    def reject_time_limits(self) -> bool:
+        """Whether replayed sequences may straddle a time limit."""
+
+    @classmethod
+    def at(cls, scale: Scale, task: str) -> "AgentConfig":
+        """The configuration of a named scale on a task."""
+
+
+class Agent(Protocol):
+    """A population of S learners that differ by their seed only."""
+
+    name: str
+    seeds: tuple[int, ...]
+    config: Any
+
+    def act(self, observation: Tensor, training_step: int, streams: Streams) -> Tensor:
+        """Exploring actions (S, batch, action) for observations (S, batch, observation)."""
+
+    def act_greedily(self, observation: Tensor, streams: Streams) -> Tensor:
+        """Evaluation actions (S, batch, action) for observations (S, batch, observation)."""
+
+    def learn(self, replay: Replay, training_step: int) -> Metrics:
+        """All updates that belong to one environment step."""
+
+    def state(self) -> dict[str, Any]:
+        """All that training changes, as `alm.training.checkpoint` stores it."""
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Take over what `state` returned, for the same number of seeds."""

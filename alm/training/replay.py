@@ -1,0 +1,172 @@
+"""Replay: a ring buffer of transitions for each seed of a population, on one device."""
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from alm.training.streams import Streams
+
+# Candidates drawn at once for each sequence start; a first block nearly always holds a valid one.
+_CANDIDATES = 4
+
+
+@dataclass(frozen=True)
+class Transitions:
+    """Transitions (s, a, r, s', d); leading axes are (S, batch) or (S, K, batch)."""
+
+    observation: Tensor  # (…, observation size)
+    action: Tensor  # (…, action size)
+    reward: Tensor  # (…)
+    next_observation: Tensor  # (…, observation size)
+    terminal: Tensor  # (…), 1.0 where the task ended; a time limit is not an end
+
+
+class Replay:
+    """The last ``capacity`` transitions of each of S seeds, sampled without Python loops.
+
+    Seeds advance in lockstep, so one write pointer serves all.  Storage is float32, allocated once;
+    the operating system hands pages out as they are first written.
+
+    Args:
+        reject_time_limits: also reject sequences that straddle two episodes separated by a time
+            limit.  The authors' code does not (it knows only terminal flags), so the default is off.
+    """
+
+    def __init__(
+        self,
+        seeds: int,
+        capacity: int,
+        observation_size: int,
+        action_size: int,
+        device: str = "cpu",
+        reject_time_limits: bool = False,
+    ) -> None:
+        self.seeds, self.capacity = seeds, capacity
+        self.reject_time_limits = reject_time_limits
+        self.pointer = 0
+        self.size = 0
+
+        def storage(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+            return torch.zeros(seeds, capacity, *shape, dtype=dtype, device=device)
+
+        self._data = Transitions(
+            storage(observation_size), storage(action_size), storage(), storage(observation_size), storage()
+        )
+        self._episode_end = storage(dtype=torch.bool)
+        self._row = torch.arange(seeds, device=device)[:, None] * capacity
+
+    def add(
+        self,
+        observation: Tensor,
+        action: Tensor,
+        reward: Tensor,
+        next_observation: Tensor,
+        terminal: Tensor,
+        episode_end: Tensor,
+    ) -> None:
+        """Store one transition of every seed; arguments have a leading axis S.
+
+        ``episode_end`` is true at a terminal, a time limit, or where the caller dropped the episode.
+        """
+        values = (observation, action, reward, next_observation, terminal)
+        for field, value in zip(fields(Transitions), values, strict=True):
+            getattr(self._data, field.name)[:, self.pointer] = value
+        self._episode_end[:, self.pointer] = episode_end
+        self.pointer = (self.pointer + 1) % self.capacity
+        self.size = min(self.size + 1, self.capacity)
+
+    def end_episode(self) -> None:
+        """Mark the newest transition of every seed as the last of its episode (not terminal)."""
+        if self.size:
+            self._episode_end[:, self.pointer - 1] = True
+
+    def sample(self, batch: int, streams: Streams) -> Transitions:
+        """Transitions drawn uniformly with replacement, leading axes (S, batch)."""
+        return self._gather(streams.integers(self.size, batch))
+
+    def sample_sequences(self, batch: int, length: int, streams: Streams) -> Transitions:
+        """Windows of ``length`` consecutive transitions, leading axes (S, length, batch).
+
+        Starts are uniform over the valid ones (the authors' rule): any of the first ``size - length``
+        entries while the buffer fills, any entry once it is full, except where the window runs over
+        the write pointer or where one of its first ``length - 1`` transitions is terminal.
+
+        Raises:
+            ValueError: the buffer holds no valid window yet.
+        """
+        high = self.capacity if self.size == self.capacity else self.size - length
+        if high <= 0:
+            raise ValueError(
+                f"a window of {length} transitions needs at least {length + 1} stored ones, not {self.size}; "
+                "use a longer warm-up"
+            )
+        candidates = streams.integers(high, _CANDIDATES, batch)
+        valid = self._valid_starts(candidates, length)
+        start, found = _first_valid(candidates, valid)
+        attempts = 0
+        while not bool(found.all()):
+            # Only seeds with an open start draw again: a neighbour's luck may not move a seed's stream.
+            attempts += 1
+            if attempts > 1000:
+                raise ValueError(
+                    f"no valid window of {length} transitions found among {self.size}: episodes are too "
+                    "short for this sequence length; use a smaller horizon K or a longer warm-up"
+                )
+            for seed in (~found.all(dim=1)).nonzero().flatten().tolist():
+                own = candidates.new_empty(_CANDIDATES, batch).random_(
+                    high, generator=streams.generators[seed]
+                )
+                candidates[seed] = own
+            fresh, fresh_found = _first_valid(candidates, self._valid_starts(candidates, length))
+            start = torch.where(found, start, fresh)
+            found = found | fresh_found
+        offsets = torch.arange(length, device=start.device)[None, :, None]
+        return self._gather((start[:, None, :] + offsets) % self.capacity)
+
+    def _valid_starts(self, start: Tensor, length: int) -> Tensor:
+        """Which of the candidate starts (S, …) begin a valid window."""
+        ends = self._episode_end if self.reject_time_limits else self._data.terminal
+        rows = self._row.view(-1, *[1] * (start.dim() - 1))
+        valid = torch.ones_like(start, dtype=torch.bool)
+        for offset in range(length):
+            position = (start + offset) % self.capacity
+            if offset > 0:
+                # The newest transition is not followed by the oldest one.
+                valid &= position != self.pointer
+            if offset < length - 1:
+                valid &= ends.view(-1)[rows + position] == 0
+        return valid
+
+    def _gather(self, index: Tensor) -> Transitions:
+        """Transitions at positions ``index`` (S, …) of each seed's own ring."""
+        flat = (index + self._row.view(-1, *[1] * (index.dim() - 1))).flatten()
+        return Transitions(
+            *(
+                getattr(self._data, field.name)
+                .flatten(0, 1)
+                .index_select(0, flat)
+                .view(*index.shape, *getattr(self._data, field.name).shape[2:])
+                for field in fields(Transitions)
+            )
+        )
+
+    def state(self) -> dict[str, Any]:
+        """The filled part of the buffer (leading axis S) and the write pointer."""
+        contents = {f.name: getattr(self._data, f.name)[:, : self.size] for f in fields(Transitions)}
+        contents["episode_end"] = self._episode_end[:, : self.size]
+        return {"pointer": self.pointer, "size": self.size, "contents": contents}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Take over what `state` returned."""
+        self.pointer, self.size = state["pointer"], state["size"]
+        for field in fields(Transitions):
+            getattr(self._data, field.name)[:, : self.size] = state["contents"][field.name]
+        self._episode_end[:, : self.size] = state["contents"]["episode_end"]
+
+
+def _first_valid(candidates: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
+    """The first valid of the candidates (S, candidates, batch) in each column, and whether one is."""
+    first = valid.to(torch.uint8).argmax(dim=1, keepdim=True)
+    return candidates.gather(1, first).squeeze(1), valid.any(dim=1)

@@ -1,0 +1,117 @@
+"""The directory of one run (one seed): the truth about it, while it goes on and afterwards.
+
+    config.json       the resolved configuration, written before the first step
+    provenance.json   code version, package versions, hardware, command
+    metrics.jsonl     append-only; one JSON object a line for each evaluation or log interval
+    checkpoints/      the newest two states
+    DONE, FAILED      how it ended (JSON); a directory with neither is unfinished
+"""
+
+import fcntl
+import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TextIO
+
+from alm.training.checkpoint import Checkpoints
+from alm.training.files import write_json
+
+
+class RunLockedError(RuntimeError):
+    """Another process trains this run."""
+
+
+class RunDirectory:
+    """Reads and writes one run's directory."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.checkpoints = Checkpoints(path / "checkpoints")
+        self._metrics: TextIO | None = None
+        self._lock: TextIO | None = None
+
+    @property
+    def status(self) -> str:
+        """ "done", "failed", "unfinished" (started) or "new" (nothing there)."""
+        if (self.path / "DONE").exists():
+            return "done"
+        if (self.path / "FAILED").exists():
+            return "failed"
+        return "unfinished" if (self.path / "config.json").exists() else "new"
+
+    def open(self) -> None:
+        """Create the directory and take the run's lock until `close` or the process ends.
+
+        Raises:
+            RunLockedError: another process holds it.
+            OSError: the directory cannot be created or written.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        lock = (self.path / "lock").open("a+")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            owner = lock.read().strip() or "unknown"
+            lock.close()
+            raise RunLockedError(
+                f"run {self.path} is being trained by process {owner}: wait for it or stop it first"
+            ) from None
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        self._lock = lock
+
+    def write_json(self, name: str, content: Any) -> None:
+        """Write one of the JSON files, atomically."""
+        write_json(self.path / name, content)
+
+    def read_json(self, name: str) -> Any:
+        """Read one of the JSON files."""
+        return json.loads((self.path / name).read_text())
+
+    def metrics_offset(self) -> int:
+        """Bytes of metrics written so far; all of them are on the disk when this returns."""
+        if self._metrics is None:
+            return 0
+        self._metrics.flush()
+        os.fsync(self._metrics.fileno())
+        return self._metrics.tell()
+
+    def start_metrics(self, offset: int) -> None:
+        """Begin to append metrics at a byte offset; what lies behind it is cut off.
+
+        Lines written after the checkpoint that a run resumes from would otherwise appear twice.
+        """
+        self._metrics = (self.path / "metrics.jsonl").open("a")
+        self._metrics.truncate(offset)
+        self._metrics.seek(0, os.SEEK_END)
+
+    def append_metrics(self, step: int, training_step: int, wall_seconds: float, **content: Any) -> None:
+        """Append one line; values that are not finite numbers are refused (ValueError)."""
+        assert self._metrics is not None, "start_metrics comes first"
+        line = {
+            "step": step,
+            "training_step": training_step,
+            "wall_seconds": round(wall_seconds, 3),
+            "time_ms": time.time_ns() // 1_000_000,
+            **content,
+        }
+        self._metrics.write(json.dumps(line, allow_nan=False) + "\n")
+        self._metrics.flush()
+
+    def metrics(self) -> Iterator[dict[str, Any]]:
+        """The lines written so far; an unfinished last line is left out."""
+        path = self.path / "metrics.jsonl"
+        if path.exists():
+            with path.open() as file:
+                yield from (json.loads(line) for line in file if line.endswith("\n"))
+
+    def close(self) -> None:
+        """Close the files and release the lock."""
+        for file in (self._metrics, self._lock):
+            if file is not None:
+                file.close()
+        self._metrics = self._lock = None

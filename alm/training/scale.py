@@ -1,0 +1,95 @@
+"""Named scales: how large a run is.  One rule serves every algorithm of the suite.
+
+`paper` is the published size.  `laptop` divides each width and batch by two and ends after 30,000
+environment steps: about an eighth of the work of a paper update.  `smoke` is for tests only.
+"""
+
+import difflib
+from dataclasses import dataclass
+
+# Released score files of the authors: 500k steps for the two full-observation tasks, 300k otherwise.
+_PAPER_STEPS = {"Ant": 500_000, "Humanoid": 500_000}
+_PAPER_STEPS_DEFAULT = 300_000
+
+
+class UnknownScaleError(ValueError):
+    """A scale that does not exist; the message names the ones that do."""
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """What the training loop needs to know; steps are environment steps and include the warm-up."""
+
+    total_steps: int
+    """Length of the run."""
+    eval_every: int
+    """Steps between evaluations."""
+    eval_episodes: int
+    """Episodes of one evaluation."""
+    log_every: int
+    """Steps over which training metrics are averaged before they are written."""
+
+
+@dataclass(frozen=True)
+class Scale:
+    """A size of run, for all algorithms."""
+
+    name: str
+    width_divisor: int
+    batch_divisor: int
+    max_warmup: int
+    seeds: tuple[int, ...]
+    total_steps: int | None
+    eval_every: int
+    eval_episodes: int
+    log_every: int
+    summary: str
+
+    def width(self, paper: int) -> int:
+        """A hidden layer's width at this scale, from the paper's."""
+        return paper // self.width_divisor
+
+    def batch(self, paper: int) -> int:
+        """A batch size at this scale, from the paper's."""
+        return paper // self.batch_divisor
+
+    def warmup(self, paper: int) -> int:
+        """Random steps before learning at this scale, from the paper's."""
+        return min(paper, self.max_warmup)
+
+    def training(self, task: str) -> TrainingConfig:
+        """The training loop's configuration for a task."""
+        total = self.total_steps or _PAPER_STEPS.get(task, _PAPER_STEPS_DEFAULT)
+        return TrainingConfig(total, self.eval_every, self.eval_episodes, self.log_every)
+
+
+SCALES = {
+    scale.name: scale
+    for scale in (
+        Scale(
+            "paper", 1, 1, 10**9, (0, 1, 2, 3, 4), None, 5000, 5, 1000,
+            "Table 3 exactly: 300k steps (500k on Ant and Humanoid), 5 seeds",
+        ),
+        Scale(
+            "laptop", 2, 2, 10**9, (0, 1, 2), 30_000, 1000, 5, 1000,
+            "widths and batches halved, 30k steps, 3 seeds: about half an hour a seed on one CPU thread",
+        ),
+        Scale(
+            "smoke", 16, 16, 200, (0,), 600, 200, 2, 100,
+            "tiny networks and 600 steps, for tests: learns nothing",
+        ),
+    )
+}  # fmt: skip
+
+
+def scale_named(name: str) -> Scale:
+    """The scale of that name.
+
+    Raises:
+        UnknownScaleError: there is none; the message names the ones there are.
+    """
+    if name in SCALES:
+        return SCALES[name]
+    close = difflib.get_close_matches(name, SCALES, n=1)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    raise UnknownScaleError(f"unknown scale {name!r}: choose one of {', '.join(SCALES)}{hint}")

@@ -1,0 +1,77 @@
+"""Random streams: every seed has its own, and each purpose within a seed has its own.
+
+A stream is derived from (seed, purpose) by `numpy.random.SeedSequence`, so streams are independent
+and none depends on which other seeds train beside it.
+"""
+
+from collections.abc import Sequence
+from enum import IntEnum
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+class Purpose(IntEnum):
+    """What a stream is for; the number is part of the derivation and never changes."""
+
+    INITIALISATION = 0
+    LEARNING = 1
+    ACTING = 2
+    ENVIRONMENT = 3
+    EVALUATION = 4
+
+
+def derive_seed(seed: int, purpose: Purpose, *detail: int) -> int:
+    """A 63-bit seed for one purpose (and, if given, one step or episode) of a run's seed."""
+    sequence = np.random.SeedSequence(entropy=seed, spawn_key=(int(purpose), *detail))
+    return int(sequence.generate_state(1, np.uint64)[0] >> 1)
+
+
+def environment_seed(seed: int, purpose: Purpose, *detail: int) -> int:
+    """As `derive_seed`, within the 32 bits that environments are commonly reset with."""
+    return derive_seed(seed, purpose, *detail) & 0x7FFFFFFF
+
+
+def generator(seed: int, purpose: Purpose, *detail: int, device: str = "cpu") -> torch.Generator:
+    """A torch generator for one purpose of a run's seed."""
+    return torch.Generator(device).manual_seed(derive_seed(seed, purpose, *detail))
+
+
+class Streams:
+    """One purpose's generators of a whole population; draws have a leading axis of size S."""
+
+    def __init__(self, seeds: Sequence[int], purpose: Purpose, *detail: int, device: str = "cpu"):
+        self.generators = [generator(seed, purpose, *detail, device=device) for seed in seeds]
+
+    def normal(self, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+        """Standard normal draws (S, *shape)."""
+        device = self.generators[0].device
+        out = torch.empty(len(self.generators), *shape, dtype=dtype, device=device)
+        for row, source in zip(out, self.generators, strict=True):
+            row.normal_(generator=source)
+        return out
+
+    def uniform(self, *shape: int, low: float, high: float) -> Tensor:
+        """Uniform draws on [low, high) (S, *shape), float32."""
+        out = torch.empty(len(self.generators), *shape, device=self.generators[0].device)
+        for row, source in zip(out, self.generators, strict=True):
+            row.uniform_(low, high, generator=source)
+        return out
+
+    def integers(self, high: int, *shape: int) -> Tensor:
+        """Uniform integers on [0, high) (S, *shape), int64."""
+        device = self.generators[0].device
+        out = torch.empty(len(self.generators), *shape, dtype=torch.int64, device=device)
+        for row, source in zip(out, self.generators, strict=True):
+            row.random_(high, generator=source)
+        return out
+
+    def state(self) -> Tensor:
+        """The generators' states (S, bytes)."""
+        return torch.stack([source.get_state() for source in self.generators])
+
+    def load_state(self, states: Tensor) -> None:
+        """Take over what `state` returned."""
+        for source, state in zip(self.generators, states, strict=True):
+            source.set_state(state)

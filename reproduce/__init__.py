@@ -1,0 +1,1 @@
+"""The laboratory book: which runs an exhibit needs, the store of finished runs, statistics and tables."""

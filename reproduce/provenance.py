@@ -1,0 +1,59 @@
+"""Where a run comes from: code version, package versions, hardware, command."""
+
+import os
+import platform
+import shlex
+import subprocess
+import sys
+import time
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+_PACKAGES = ("torch", "mujoco", "gymnasium", "numpy")
+
+
+def provenance(device: str, threads: int) -> dict[str, Any]:
+    """The provenance record of a run that starts now, ready for JSON."""
+    return {
+        "git_sha": _git("rev-parse", "HEAD"),
+        # Stored results are data, not code: they may differ without making the code another one.
+        "git_dirty": bool(_git("status", "--porcelain", "--", ".", ":!results", ":!docs", ":!paper_figures")),
+        "command": shlex.join([Path(sys.executable).name, *sys.orig_argv[1:]]),
+        "packages": {
+            "python": platform.python_version(),
+            **{name: metadata.version(name) for name in _PACKAGES},
+        },
+        "hardware": {
+            "cpu": _cpu_name(),
+            "cores": os.cpu_count(),
+            "memory_bytes": psutil.virtual_memory().total,
+            "system": f"{platform.system()} {platform.machine()}",
+        },
+        "device": device,
+        "threads": threads,
+        "started_ms": time.time_ns() // 1_000_000,
+    }
+
+
+def _git(*arguments: str) -> str:
+    """What git says about the repository, or "unknown" outside of one."""
+    try:
+        return subprocess.run(
+            ["git", *arguments], cwd=REPOSITORY, capture_output=True, text=True, check=True
+        ).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def _cpu_name() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()

@@ -1,0 +1,111 @@
+"""What the paper prints, and the authors' released curves: typed access to ``results/paper``."""
+
+import csv
+import json
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from reproduce.statistics import Curve
+
+__all__ = [
+    "Footnote",
+    "PrintedCell",
+    "authors_curve",
+    "authors_curves",
+    "footnotes",
+    "printed_rows",
+    "printed_scores",
+]
+
+_DATA = Path(__file__).resolve().parents[1] / "results" / "paper"
+
+
+@dataclass(frozen=True)
+class Footnote:
+    """What is known about a printed number.
+
+    Attributes:
+        key: name by which cells refer to it.
+        kind: ``misprint``, ``provenance`` (where the number came from), ``protocol`` (what task it was
+            measured on) or ``caveat``.
+        short: half a line, for a terminal.
+        full: whole sentences with their sources.
+    """
+
+    key: str
+    kind: str
+    short: str
+    full: str
+
+
+@dataclass(frozen=True)
+class PrintedCell:
+    """One cell of Table 1 or 5 as printed; column meanings are in ``results/paper/README.md``."""
+
+    algorithm: str
+    task: str
+    mean: float
+    std: float
+    source: str
+    origin: str
+    environment: str
+    same_task_as_alm: str
+    footnotes: tuple[Footnote, ...]
+
+
+@cache
+def footnotes() -> dict[str, Footnote]:
+    """Every footnote by key."""
+    entries = json.loads((_DATA / "footnotes.json").read_text(encoding="utf-8"))
+    return {key: Footnote(key=key, **entry) for key, entry in entries.items()}
+
+
+def printed_rows(table: Literal[1, 2, 3, 4, 5]) -> list[dict[str, str]]:
+    """The rows of a table's file as text, by column; Tables 1 and 5 have one row a cell."""
+    with (_DATA / f"table{table}.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def printed_scores(table: Literal[1, 5]) -> list[PrintedCell]:
+    """The cells of Table 1 or 5, row by row.
+
+    Raises:
+        KeyError: the data is broken, a cell refers to a footnote that does not exist.
+    """
+    return [
+        PrintedCell(
+            algorithm=row["algorithm"],
+            task=row["task"],
+            mean=float(row["mean"]),
+            std=float(row["std"]),
+            source=row["source"],
+            origin=row["origin"],
+            environment=row["environment"],
+            same_task_as_alm=row["same_task_as_alm"],
+            footnotes=tuple(footnotes()[key] for key in row["footnotes"].split()),
+        )
+        for row in printed_rows(table)
+    ]
+
+
+@cache
+def authors_curves() -> pd.DataFrame:
+    """The authors' ALM(3) curves: ``task``, ``training_step``, ``seeds``, ``return_mean``, ``return_std``.
+
+    ``training_step`` is the authors' logged step: it leaves out the 5000 warm-up steps.
+    """
+    return pd.read_csv(_DATA / "authors_curves.csv")
+
+
+def authors_curve(task: str) -> Curve | None:
+    """The mean over five seeds of the authors' returns on ``task`` by *logged* step; None if not released."""
+    frame = authors_curves()
+    frame = frame[frame["task"] == task]
+    if frame.empty:
+        return None
+    return Curve(frame["training_step"].to_numpy(np.int64), frame["return_mean"].to_numpy(np.float64))

@@ -1,0 +1,305 @@
+"""The store of finished runs: one Parquet file a run, tidy evaluations inside, the run's record in its metadata.
+
+A run lives at ``<root>/<algorithm>/<variant>/<task>/<scale>/seed-<n>.parquet``. The frame has one row an
+evaluation; the record (specification, configuration, provenance, …) is one JSON object under the Parquet
+key ``alm-run``, so any Parquet reader can open a run without this module.
+"""
+
+import json
+import math
+import os
+import warnings
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from reproduce.specs import RunSpec, config_digest
+
+__all__ = [
+    "EVALUATION_COLUMNS",
+    "SCHEMA",
+    "STATUSES",
+    "Store",
+    "StoreMixError",
+    "StoreWarning",
+    "StoredRun",
+    "require_comparable",
+    "write_atomically",
+]
+
+SCHEMA = 1
+"""Version of the file format."""
+
+STATUSES = ("done", "partial", "failed")
+
+EVALUATION_COLUMNS: Mapping[str, pa.DataType] = {
+    "step": pa.int64(),
+    "training_step": pa.int64(),
+    "wall_seconds": pa.float64(),
+    "time_ms": pa.int64(),
+    "eval/return": pa.float64(),
+    "eval/return_std": pa.float64(),
+    "eval/length": pa.float64(),
+    "eval/returns": pa.list_(pa.float64()),
+}
+"""Columns that every run has: environment steps with warm-up, training steps, seconds since the start, epoch
+milliseconds, then mean return, its deviation over episodes, mean episode length, and the return of each
+episode. Further columns are float metrics such as ``loss/critic`` or ``time/update``."""
+
+_METADATA_KEY = b"alm-run"
+
+
+class StoreMixError(ValueError):
+    """Runs that are not comparable were about to be pooled."""
+
+
+class StoreWarning(UserWarning):
+    """A file of the store could not be read; the other runs were."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class StoredRun:
+    """A run as the store holds it.
+
+    Attributes:
+        spec: which run.
+        config: resolved configuration, nested, of JSON types only (tuples come back as lists).
+        protocol: the task's definition and simulator versions, such as ``"v2-gymnasium1.4.0-mujoco4.0.0"``.
+        provenance: git_sha, git_dirty, command, packages, hardware, device, started_ms, finished_ms, ….
+        status: ``"done"``, ``"partial"`` (stopped or still running) or ``"failed"``.
+        reason: why the run failed; None unless it did.
+        final: scalars that describe the whole run; one that is not finite is stored as null and comes
+            back as NaN.
+        evaluations: one row an evaluation, by increasing ``step``; columns as in
+            :data:`EVALUATION_COLUMNS` plus float metrics.
+        digest: the run's identity, see :func:`reproduce.specs.config_digest`; worked out if not given.
+
+    Raises:
+        ValueError: the status is unknown, or a reason is missing or out of place.
+    """
+
+    spec: RunSpec
+    config: dict[str, Any]
+    protocol: str
+    provenance: dict[str, Any]
+    status: str
+    evaluations: pd.DataFrame
+    final: dict[str, float] = field(default_factory=dict)
+    reason: str | None = None
+    digest: str = ""
+
+    def __post_init__(self) -> None:
+        if self.status not in STATUSES:
+            raise ValueError(
+                f"The status of {self.spec.label} must be one of {', '.join(STATUSES)}, not {self.status!r}."
+            )
+        if (self.status == "failed") != bool(self.reason):
+            raise ValueError(f"{self.spec.label} needs a reason if it failed, and only then.")
+        if not self.digest:
+            object.__setattr__(self, "digest", config_digest(self.spec, self.config))
+
+    @property
+    def last_step(self) -> int:
+        """Environment steps at the last evaluation; 0 if there is none."""
+        return int(self.evaluations["step"].iloc[-1]) if len(self.evaluations) else 0
+
+
+class Store:
+    """The finished runs under one directory.
+
+    Args:
+        root: the directory, ``results/runs`` in this repository; it need not exist to be read.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = Path(root)
+
+    def path(self, spec: RunSpec) -> Path:
+        """The file of a run, whether or not it is stored."""
+        return self.root / _relative_file(spec)
+
+    def write(self, run: StoredRun) -> Path:
+        """Store ``run``, in place of an earlier record of the same specification, and return its file.
+
+        The file appears whole or not at all. Its bytes depend on the content and the version of pyarrow
+        only: columns are ordered by name behind the required ones, and keys of the record are sorted.
+
+        Raises:
+            ValueError: the digest does not belong to specification and configuration, a required column
+                is missing, a metric is not numeric, or the steps do not increase.
+            TypeError: configuration or provenance hold something that JSON has no form for.
+        """
+        expected = config_digest(run.spec, run.config)
+        if run.digest != expected:
+            raise ValueError(
+                f"The digest {run.digest} of {run.spec.label} does not belong to its configuration ({expected})."
+            )
+        table = _to_table(run).replace_schema_metadata({_METADATA_KEY: _record_json(run)})
+        buffer = pa.BufferOutputStream()
+        # Dictionaries and column statistics would double the size of a file of some sixty rows.
+        pq.write_table(table, buffer, compression="zstd", use_dictionary=False, write_statistics=False)
+        path = self.path(run.spec)
+        write_atomically(path, buffer.getvalue().to_pybytes())
+        return path
+
+    def get(self, spec: RunSpec) -> StoredRun | None:
+        """The stored run of ``spec``; None if there is none or, with a :class:`StoreWarning`, it is unreadable."""
+        path = self.path(spec)
+        return self._read(path, spec) if path.exists() else None
+
+    def runs(
+        self,
+        *,
+        algorithm: str | None = None,
+        variant: str | None = None,
+        task: str | None = None,
+        seed: int | None = None,
+        scale: str | None = None,
+    ) -> list[StoredRun]:
+        """Every stored run whose specification has the given values, sorted by specification.
+
+        Only files that match are opened. A file that cannot be read gives one :class:`StoreWarning` and is
+        left out; so is a file whose place does not name a run.
+        """
+        wanted = {
+            name: value
+            for name, value in (
+                ("algorithm", algorithm), ("variant", variant), ("task", task), ("seed", seed), ("scale", scale)
+            )
+            if value is not None
+        }  # fmt: skip
+        found = {}
+        for path in sorted(self.root.glob("**/*.parquet")):
+            try:
+                spec = RunSpec.from_relative_dir(path.relative_to(self.root).with_suffix(""))
+            except ValueError as error:
+                _warn(path, str(error), "move it away")
+                continue
+            if all(getattr(spec, name) == value for name, value in wanted.items()):
+                found[spec] = path
+        runs = (self._read(found[spec], spec) for spec in sorted(found))
+        return [run for run in runs if run is not None]
+
+    def _read(self, path: Path, spec: RunSpec) -> StoredRun | None:
+        # Whatever is wrong with one file, the others must still be read; pyarrow and json raise many types.
+        try:
+            return _from_table(pq.ParquetFile(path).read(), spec)
+        except Exception as error:
+            first_line = (str(error).splitlines() or [""])[0].rstrip(".")
+            _warn(path, f"{type(error).__name__}: {first_line}", f"run `git checkout -- {path}` or delete it")
+            return None
+
+
+def require_comparable(runs: Iterable[StoredRun]) -> None:
+    """Refuse runs that may not be pooled into one number.
+
+    Raises:
+        StoreMixError: the runs differ in scale or protocol (the protocol names the simulator's version).
+    """
+    runs = list(runs)
+    for name, values in (
+        ("scales", {run.spec.scale for run in runs}),
+        ("protocols", {run.protocol for run in runs}),
+    ):
+        if len(values) > 1:
+            raise StoreMixError(
+                f"Runs of different {name} are not comparable and were not pooled: {', '.join(sorted(values))}."
+            )
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write ``data`` to ``path``, making directories as needed; a reader sees the old file or the new one.
+
+    Raises:
+        OSError: the file could not be written; the old file, if any, is untouched.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # In the same directory, because a rename is atomic within one file system only.
+    temporary = path.parent / f".{path.name}.{os.getpid()}.tmp"
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _relative_file(spec: RunSpec) -> Path:
+    directory = spec.relative_dir
+    return directory.with_name(f"{directory.name}.parquet")
+
+
+def _warn(path: Path, problem: str, fix: str) -> None:
+    warnings.warn(
+        f"{path} is not a readable run ({problem}); {fix}; the other runs were read.", StoreWarning, stacklevel=4
+    )
+
+
+def _to_table(run: StoredRun) -> pa.Table:
+    frame = run.evaluations
+    missing = [name for name in EVALUATION_COLUMNS if name not in frame.columns]
+    if missing:
+        raise ValueError(f"The evaluations of {run.spec.label} lack the columns {', '.join(missing)}.")
+    if np.any(np.diff(frame["step"].to_numpy()) <= 0):
+        raise ValueError(f"The evaluation steps of {run.spec.label} do not increase.")
+    metrics = sorted(set(frame.columns) - set(EVALUATION_COLUMNS))
+    columns = dict(EVALUATION_COLUMNS) | dict.fromkeys(metrics, pa.float64())
+    try:
+        arrays = [_to_array(frame[name], kind) for name, kind in columns.items()]
+    except (pa.ArrowInvalid, pa.ArrowTypeError, TypeError, ValueError) as error:
+        raise ValueError(f"The evaluations of {run.spec.label} hold a value of the wrong type: {error}.") from error
+    return pa.table(arrays, schema=pa.schema(list(columns.items())))
+
+
+def _to_array(column: pd.Series, kind: pa.DataType) -> pa.Array:
+    # from_pandas=False keeps NaN a number: a metric that became NaN is a result, not a gap.
+    if pa.types.is_list(kind):
+        return pa.array([list(map(float, values)) for values in column], type=kind, from_pandas=False)
+    return pa.array(column.to_numpy(), type=kind, from_pandas=False)
+
+
+def _record_json(run: StoredRun) -> bytes:
+    record = {
+        "schema": SCHEMA,
+        "spec": run.spec.to_dict(),
+        "digest": run.digest,
+        "status": run.status,
+        "reason": run.reason,
+        "protocol": run.protocol,
+        "config": run.config,
+        "provenance": run.provenance,
+        "final": {name: value if math.isfinite(value) else None for name, value in run.final.items()},
+    }
+    return json.dumps(record, sort_keys=True, allow_nan=False).encode()
+
+
+def _from_table(table: pa.Table, spec: RunSpec) -> StoredRun:
+    """The run in ``table``; raises an exception of some kind if it is not the run of ``spec``."""
+    metadata = table.schema.metadata or {}
+    if _METADATA_KEY not in metadata:
+        raise ValueError("it has no alm-run record")
+    record = json.loads(metadata[_METADATA_KEY])
+    if record["schema"] != SCHEMA:
+        raise ValueError(f"it has format {record['schema']}, this version reads {SCHEMA}")
+    stored = RunSpec.from_dict(record["spec"])
+    if stored != spec:
+        raise ValueError(f"it holds the run {stored.label}")
+    return StoredRun(
+        spec=spec,
+        digest=record["digest"],
+        status=record["status"],
+        reason=record["reason"],
+        protocol=record["protocol"],
+        config=record["config"],
+        provenance=record["provenance"],
+        final={name: math.nan if value is None else value for name, value in record["final"].items()},
+        evaluations=table.to_pandas(),
+    )

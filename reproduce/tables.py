@@ -1,0 +1,481 @@
+"""Tables of the paper from what it prints and what the store holds, side by side and never mixed.
+
+A table is first a tidy frame, one row a cell, and then three renderings of it: terminal, Markdown and LaTeX.
+Its blocks stand apart: the printed numbers, then one measured block for each scale and protocol.
+"""
+
+import math
+import re
+import warnings
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from reproduce.exhibits import TABLE1, ReadOut, Row, TableExhibit
+from reproduce.published import Footnote, authors_curve, printed_scores
+from reproduce.statistics import Curve, cell_statistics, window_mean
+from reproduce.store import Store, StoredRun, StoreWarning, require_comparable, write_atomically
+
+__all__ = ["Cell", "render_table1", "table1_frame"]
+
+_PAPER_SEEDS = 5
+_PAPER_STEPS = 200_000
+_NARROW = 96
+"""Terminals below this width get cells without spaces around ±."""
+
+_HOW_TO_READ = (
+    "Measured cells: mean ± sample standard deviation over seeds (number of seeds), from single evaluations at the "
+    "step named; below, after w, the same for the mean over the last 10 % of the steps. "
+    "A cell without a stored run says missing."
+)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell, and one row of the tidy frame.
+
+    Attributes:
+        block: ``"printed"`` or ``"measured"``.
+        algorithm: label of the table's row.
+        task: name of the table's column.
+        mean: over seeds, of the return at ``step``; NaN if missing.
+        std: deviation over seeds as printed, or the sample standard deviation; NaN for a single seed.
+        seeds: how many seeds ``mean`` is over; None if not known or missing.
+        seeds_wanted: how many seeds a complete cell has; None for printed cells.
+        step: environment steps at which the return was read; None if missing.
+        step_wanted: environment steps at which it should be read; None if that is the end of the run.
+        scale: scale of the runs; empty for printed cells.
+        protocol: task definition and simulator versions; for printed cells the task as far as known.
+        window_mean: mean return over the last 10 % of the steps; for printed ALM cells from the authors'
+            released scores, see the footnote.
+        window_std: its sample standard deviation over seeds.
+        status: ``"printed"``, ``"complete"`` (read at the wanted step), ``"partial"`` (no run got there yet),
+            ``"failed"`` (only failed runs) or ``"missing"``.
+        unfinished: stored runs that are left out because others got further.
+        failed: stored runs that failed, left out.
+        source: where the number comes from; ``"missing"`` if there is none.
+        footnotes: what is known about a printed number.
+    """
+
+    block: str
+    algorithm: str
+    task: str
+    mean: float
+    std: float
+    seeds: int | None
+    seeds_wanted: int | None
+    step: int | None
+    step_wanted: int | None
+    scale: str
+    protocol: str
+    window_mean: float
+    window_std: float
+    status: str
+    unfinished: int
+    failed: int
+    source: str
+    footnotes: tuple[Footnote, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Block:
+    """Cells of one origin; ``cells`` holds every row × task of the exhibit by label and task."""
+
+    title: str
+    step: int | None
+    """Environment steps at which every complete cell was read; None if they differ."""
+    cells: dict[tuple[str, str], Cell]
+
+
+def table1_frame(store_root: Path) -> pd.DataFrame:
+    """Table 1 as a tidy frame: the fields of :class:`Cell`, footnotes as their keys separated by spaces.
+
+    Args:
+        store_root: root of the store, ``results/runs``.
+    """
+    return _frame(_blocks(TABLE1, Store(store_root)))
+
+
+def render_table1(store_root: Path, out_dir: Path, console: Console) -> pd.DataFrame:
+    """Print Table 1 and write ``table1.csv``, ``table1.md`` and ``table1.tex``.
+
+    The files depend on the store and the printed data only: the same store gives the same bytes.
+
+    Args:
+        store_root: root of the store, ``results/runs``.
+        out_dir: where the files go, ``results/tables``; made if needed.
+        console: where the table is printed; made for widths of 80 and more.
+
+    Returns:
+        The tidy frame of :func:`table1_frame`.
+
+    Raises:
+        OSError: a file could not be written.
+    """
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", StoreWarning)
+        blocks = _blocks(TABLE1, Store(store_root))
+    for warning in caught:
+        console.print(Text(f"Warning: {warning.message}", style="yellow"), soft_wrap=True)
+
+    frame = _frame(blocks)
+    markers = _markers(TABLE1, blocks)
+    csv = frame.to_csv(index=False, lineterminator="\n", float_format=_decimal)
+    for suffix, text in (
+        ("csv", csv),
+        ("md", _markdown(TABLE1, blocks, markers)),
+        ("tex", _latex(TABLE1, blocks, markers)),
+    ):
+        write_atomically(out_dir / f"{TABLE1.name}.{suffix}", text.encode())
+    _print(TABLE1, blocks, markers, console)
+    console.print(f"[dim]Full footnotes: {escape(str(out_dir / TABLE1.name))}.md (also .csv and .tex)[/dim]", soft_wrap=True)
+    return frame
+
+
+# --- Cells ---------------------------------------------------------------------------------------------------
+
+
+def _blocks(exhibit: TableExhibit, store: Store) -> list[_Block]:
+    runs: dict[tuple[str, str], list[StoredRun]] = {("paper", ""): []}
+    for row in exhibit.rows:
+        if row.algorithm is None:
+            continue
+        for run in store.runs(algorithm=row.algorithm, variant=row.variant):
+            if run.spec.task in exhibit.tasks:
+                runs.setdefault((run.spec.scale, run.protocol), []).append(run)
+    if any(scale == "paper" and protocol for scale, protocol in runs):
+        del runs["paper", ""]
+    # The paper's own scale first, then the others by name.
+    order = sorted(runs, key=lambda block: (block[0] != "paper", block))
+    return [_printed_block(exhibit)] + [_measured_block(exhibit, *block, runs[block]) for block in order]
+
+
+def _printed_block(exhibit: TableExhibit) -> _Block:
+    cells = {}
+    for printed in printed_scores(1):
+        own = printed.same_task_as_alm == "reference"
+        curve = authors_curve(printed.task) if own else None
+        cells[printed.algorithm, printed.task] = Cell(
+            block="printed",
+            algorithm=printed.algorithm,
+            task=printed.task,
+            mean=printed.mean,
+            std=printed.std,
+            seeds=_PAPER_SEEDS if own else None,
+            seeds_wanted=None,
+            step=_PAPER_STEPS,
+            step_wanted=_PAPER_STEPS,
+            scale="",
+            protocol=printed.environment,
+            window_mean=math.nan if curve is None else window_mean(curve, _PAPER_STEPS),
+            window_std=math.nan,
+            status="printed",
+            unfinished=0,
+            failed=0,
+            source=f"{printed.source}; from {printed.origin}",
+            footnotes=printed.footnotes,
+        )
+    return _Block("Printed in the paper", _PAPER_STEPS, cells)
+
+
+def _measured_block(exhibit: TableExhibit, scale: str, protocol: str, runs: list[StoredRun]) -> _Block:
+    require_comparable(runs)
+    cells = {}
+    for row in exhibit.rows:
+        for task in exhibit.tasks:
+            own = [
+                run
+                for run in runs
+                if (run.spec.algorithm, run.spec.variant, run.spec.task) == (row.algorithm, row.variant, task)
+            ]
+            cells[row.label, task] = _measured_cell(
+                row, task, scale, protocol, own, exhibit.read_out(scale), exhibit.metric
+            )
+    steps = {cell.step for cell in cells.values() if cell.status == "complete"}
+    wanted = exhibit.read_out(scale).step
+    step = steps.pop() if len(steps) == 1 else None if steps else wanted
+    at = f"read at {_steps(step)} steps" if step else "read at the last evaluation"
+    return _Block(" · ".join(filter(None, ("Measured", f"{scale} scale", at, protocol))), step, cells)
+
+
+def _measured_cell(
+    row: Row, task: str, scale: str, protocol: str, runs: list[StoredRun], read_out: ReadOut, metric: str
+) -> Cell:
+    usable = [run for run in runs if run.status != "failed" and run.last_step > 0]
+    failed = sum(run.status == "failed" for run in runs)
+    wanted = read_out.step
+    if wanted is None:
+        done = [run.last_step for run in usable if run.status == "done"]
+        reached = [run for run in usable if run.status == "done" and run.last_step == max(done)]
+    else:
+        reached = [run for run in usable if run.last_step >= wanted]
+    pooled = reached or usable
+    common = {
+        "block": "measured", "algorithm": row.label, "task": task, "scale": scale, "protocol": protocol,
+        "seeds_wanted": read_out.seeds, "step_wanted": wanted, "failed": failed,
+    }  # fmt: skip
+    if not pooled:
+        status = "failed" if failed else "missing"
+        nothing = {"mean": math.nan, "std": math.nan, "window_mean": math.nan, "window_std": math.nan}
+        return Cell(**common, **nothing, seeds=None, step=None, status=status, unfinished=0, source=status)
+    # Where no run got to the step, all are read at the last step that every one of them has reached.
+    step = wanted if reached and wanted is not None else min(run.last_step for run in pooled)
+    numbers = cell_statistics([_curve(run, metric) for run in pooled], step)
+    return Cell(
+        **common,
+        **asdict(numbers),
+        status="complete" if reached else "partial",
+        unfinished=len(usable) - len(pooled),
+        source="measured" if reached else f"measured, partial: {_reached(numbers.step, wanted)}",
+    )
+
+
+def _curve(run: StoredRun, metric: str) -> Curve:
+    return Curve(run.evaluations["step"].to_numpy(np.int64), run.evaluations[metric].to_numpy(np.float64))
+
+
+def _frame(blocks: Sequence[_Block]) -> pd.DataFrame:
+    records = []
+    for block in blocks:
+        for cell in block.cells.values():
+            record = {name: getattr(cell, name) for name in Cell.__dataclass_fields__}
+            records.append(record | {"footnotes": " ".join(note.key for note in cell.footnotes)})
+    frame = pd.DataFrame.from_records(records)
+    whole = ["seeds", "seeds_wanted", "step", "step_wanted", "unfinished", "failed"]
+    return frame.astype(dict.fromkeys(whole, "Int64"))
+
+
+# --- Footnotes -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Markers:
+    """Letters of the footnotes, by first appearance, and where they stand."""
+
+    letters: dict[Footnote, str]
+    of_row: dict[str, tuple[Footnote, ...]]
+    """By row label, the footnotes that every printed cell of the row carries: they stand at the label."""
+
+    def at_row(self, label: str) -> str:
+        return "".join(self.letters[note] for note in self.of_row[label])
+
+    def at_cell(self, cell: Cell) -> str:
+        if not cell.footnotes:
+            return ""
+        return "".join(self.letters[note] for note in cell.footnotes if note not in self.of_row[cell.algorithm])
+
+
+def _markers(exhibit: TableExhibit, blocks: Sequence[_Block]) -> _Markers:
+    printed = blocks[0].cells
+    of_row = {}
+    order: dict[Footnote, None] = {}
+    for row in exhibit.rows:
+        notes = [printed[row.label, task].footnotes for task in exhibit.tasks]
+        shared = tuple(note for note in notes[0] if all(note in others for others in notes))
+        of_row[row.label] = shared
+        order |= dict.fromkeys(shared) | dict.fromkeys(note for cell in notes for note in cell)
+    return _Markers({note: chr(ord("a") + index) for index, note in enumerate(order)}, of_row)
+
+
+# --- Text of a cell ------------------------------------------------------------------------------------------
+
+
+def _decimal(value: float, decimals: int = 4) -> str:
+    """Without trailing zeros: 5306, 811.8; a dash for NaN."""
+    if math.isnan(value):
+        return "–"
+    text = f"{value:.{decimals}f}"
+    text = text.rstrip("0").rstrip(".") if "." in text else text
+    return "0" if text == "-0" else text
+
+
+def _steps(step: int) -> str:
+    """17000 as 17k."""
+    return f"{step / 1000:g}k" if step >= 1000 else str(step)
+
+
+def _reached(step: int, wanted: int | None) -> str:
+    return f"{_steps(step)} of {_steps(wanted)} steps" if wanted else f"{_steps(step)} steps so far"
+
+
+def _number(cell: Cell, plus_minus: str) -> str:
+    decimals = 4 if cell.block == "printed" else 0  # printed digits stay as they are
+    return f"{_decimal(cell.mean, decimals)}{plus_minus}{_decimal(cell.std, decimals)}"
+
+
+def _window(cell: Cell, plus_minus: str) -> str:
+    """Empty where there is none; the authors' curves give no deviation of a window."""
+    if math.isnan(cell.window_mean):
+        return ""
+    deviation = "" if cell.block == "printed" else f"{plus_minus}{_decimal(cell.window_std, 0)}"
+    return f"{_decimal(cell.window_mean, 0)}{deviation}"
+
+
+def _without_number(cell: Cell) -> str:
+    """What stands in a cell that has no number; empty if it has one."""
+    return {"missing": "missing", "failed": f"failed ({cell.failed})"}.get(cell.status, "")
+
+
+def _left_out(cell: Cell) -> list[str]:
+    return [f"{count} {what}" for count, what in ((cell.unfinished, "unfinished"), (cell.failed, "failed")) if count]
+
+
+def _document_lines(cell: Cell) -> list[str]:
+    """A cell of the Markdown and LaTeX tables: the number with seeds and step, the window below."""
+    if text := _without_number(cell):
+        return [text]
+    number = _number(cell, " ± ")
+    if cell.block == "measured":
+        if cell.status == "partial":
+            about = [f"seeds {cell.seeds} of {cell.seeds_wanted}", _reached(cell.step or 0, cell.step_wanted)]
+        else:
+            seeds = str(cell.seeds) if cell.seeds == cell.seeds_wanted else f"{cell.seeds} of {cell.seeds_wanted}"
+            about = [f"{seeds} seed{'' if seeds == '1' else 's'}", f"{_steps(cell.step or 0)} steps"]
+        number += f" ({', '.join(about + _left_out(cell))})"
+    window = _window(cell, " ± ")
+    return [number, f"w {window}"] if window else [number]
+
+
+# --- Renderings ----------------------------------------------------------------------------------------------
+
+
+def _terminal_cell(cell: Cell, block_step: int | None, marker: str, narrow: bool) -> Text:
+    """A cell of the terminal: the number with seeds, below it, dim, the window and whatever is unusual."""
+    if text := _without_number(cell):
+        return Text(text, style="dim" if cell.status == "missing" else "red")
+    number = _number(cell, "±" if narrow else " ± ")
+    unusual = _left_out(cell)
+    if cell.status == "partial":
+        unusual = [f"seeds {cell.seeds} of {cell.seeds_wanted}", _reached(cell.step or 0, cell.step_wanted), *unusual]
+    elif cell.status == "complete":
+        number += f" ({cell.seeds})" if cell.seeds == cell.seeds_wanted else f" ({cell.seeds}/{cell.seeds_wanted})"
+        if cell.step != block_step:
+            unusual = [f"at {_steps(cell.step or 0)} steps", *unusual]
+    text = Text(number, style="yellow" if cell.status == "partial" else "")
+    text.append(marker, style="cyan")
+    if window := _window(cell, "±"):
+        text.append(f"\nw {window}{' ' * len(marker)}", style="dim")
+    for line in unusual:
+        text.append(f"\n{line}{' ' * len(marker)}", style="dim yellow")
+    return text
+
+
+def _print(exhibit: TableExhibit, blocks: Sequence[_Block], markers: _Markers, console: Console) -> None:
+    console.print(Text.assemble((f"Table {exhibit.number}", "bold"), f" · {exhibit.title}"))
+    for block in blocks:
+        # The title is a line of its own: rich would wrap a table's title to the width of the table.
+        console.print(Text(f"\n{block.title}", style="bold"), soft_wrap=True)
+        table = Table(box=box.SIMPLE, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="cyan")
+        table.add_column("", no_wrap=True)
+        for task in exhibit.tasks:
+            table.add_column(task, justify="right", no_wrap=True)
+        width = {
+            task: max(len(markers.at_cell(block.cells[row.label, task])) for row in exhibit.rows)
+            for task in exhibit.tasks
+        }
+        for row, following in zip(exhibit.rows, (*exhibit.rows[1:], None), strict=True):
+            cells = [block.cells[row.label, task] for task in exhibit.tasks]
+            label = Text(row.label, style="bold" if row.algorithm else "")
+            if cells[0].block == "printed":
+                label.append(_superscript(markers.at_row(row.label)), style="cyan")
+            table.add_row(
+                label,
+                *(
+                    _terminal_cell(
+                        cell,
+                        block.step,
+                        _superscript(markers.at_cell(cell)).ljust(width[cell.task]),
+                        narrow=console.width < _NARROW,
+                    )
+                    for cell in cells
+                ),
+                end_section=following is not None and following.group != row.group,
+            )
+        console.print(table)
+    console.print(Text(f"\n{_HOW_TO_READ}", style="dim"))
+    notes = Table.grid(padding=(0, 1, 0, 0))
+    for note, letter in markers.letters.items():
+        notes.add_row(Text(letter, style="cyan"), Text(note.short, style="" if note.kind == "misprint" else "dim"))
+    console.print(notes)
+
+
+def _superscript(letters: str) -> str:
+    return letters.translate(str.maketrans("abcdefghijklmnopqrstuvwxyz", "ᵃᵇᶜᵈᵉᶠᵍʰⁱʲᵏˡᵐⁿᵒᵖ𐞥ʳˢᵗᵘᵛʷˣʸᶻ"))
+
+
+def _markdown(exhibit: TableExhibit, blocks: Sequence[_Block], markers: _Markers) -> str:
+    lines = [f"# Table {exhibit.number}", "", f"{exhibit.title}.", "", _HOW_TO_READ]
+    for block in blocks:
+        lines += ["", f"## {block.title}", "", "| | " + " | ".join(exhibit.tasks) + " |"]
+        lines += ["|---|" + "---:|" * len(exhibit.tasks)]
+        for row in exhibit.rows:
+            cells = [block.cells[row.label, task] for task in exhibit.tasks]
+            texts = [_label(row, cells, markers, "<sup>{}</sup>")]
+            texts += [_join(_document_lines(cell), markers.at_cell(cell), "<sup>{}</sup>", "<br>") for cell in cells]
+            lines.append(f"| {' | '.join(texts)} |")
+    lines += ["", "## Footnotes", ""]
+    for note, letter in markers.letters.items():
+        full = note.full.replace("*", "\\*")
+        lines.append(f"- **{letter}** ({note.kind}) {full}")
+    return "\n".join(lines) + "\n"
+
+
+def _latex(exhibit: TableExhibit, blocks: Sequence[_Block], markers: _Markers) -> str:
+    columns = len(exhibit.tasks)
+    lines = [
+        r"% Needs \usepackage{booktabs}.",
+        r"\begin{table}",
+        r"\centering\footnotesize\setlength{\tabcolsep}{4pt}",
+        rf"\caption{{{_escape_latex(exhibit.title)}. {_escape_latex(_HOW_TO_READ)}}}",
+        rf"\begin{{tabular}}{{l{'r' * columns}}}",
+        r"\toprule",
+        " & ".join(["", *map(_escape_latex, exhibit.tasks)]) + r" \\",
+    ]
+    for block in blocks:
+        lines += [r"\midrule", rf"\multicolumn{{{columns + 1}}}{{l}}{{\textit{{{_escape_latex(block.title)}}}}} \\"]
+        for row in exhibit.rows:
+            cells = [block.cells[row.label, task] for task in exhibit.tasks]
+            texts = [_label(row, cells, markers, r"\textsuperscript{{{}}}")]
+            for cell in cells:
+                content = _document_lines(cell)
+                text = _join(
+                    [_escape_latex(line) for line in content], markers.at_cell(cell), r"\textsuperscript{{{}}}", r"\\"
+                )
+                texts.append(rf"\shortstack[r]{{{text}}}" if len(content) > 1 else text)
+            lines.append(" & ".join(texts) + r" \\")
+    lines += [r"\bottomrule", r"\end{tabular}", "", r"\medskip", r"\begin{minipage}{\textwidth}\scriptsize"]
+    for note, letter in markers.letters.items():
+        lines.append(rf"\textsuperscript{{{letter}}} {_escape_latex(note.full)}\par")
+    lines += [r"\end{minipage}", r"\end{table}"]
+    return "\n".join(lines) + "\n"
+
+
+def _label(row: Row, cells: Sequence[Cell], markers: _Markers, form: str) -> str:
+    marker = markers.at_row(row.label) if cells[0].block == "printed" else ""
+    return _join([row.label], marker, form, "")
+
+
+def _join(lines: Sequence[str], marker: str, form: str, line_break: str) -> str:
+    first = lines[0] + (form.format(",".join(marker)) if marker else "")
+    return line_break.join([first, *lines[1:]])
+
+
+_LATEX = {
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"$<$", ">": r"$>$",
+    "±": r"$\pm$", "·": r"$\cdot$", "–": "--",
+}  # fmt: skip
+
+
+def _escape_latex(text: str) -> str:
+    escaped = "".join(_LATEX.get(character, character) for character in text)
+    # A hyphen that starts a number is a minus sign.
+    return re.sub(r"(^|(?<= ))-(?=\d)", "$-$", escaped)

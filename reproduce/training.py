@@ -1,0 +1,121 @@
+"""From a command to trained runs: resolve the configuration, open the directories, train, store."""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from alm.tasks.registry import TaskSpec, task_spec
+from alm.training.run_directory import RunDirectory
+from alm.training.scale import Scale, scale_named
+from reproduce.algorithms import algorithm_named
+from reproduce.provenance import provenance
+from reproduce.specs import RunSpec, config_digest
+
+
+class RunConflictError(ValueError):
+    """A run directory holds the same run with another configuration."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that is settled before the first step: names looked up, configuration resolved."""
+
+    specs: tuple[RunSpec, ...]
+    task: TaskSpec
+    scale: Scale
+    agent_config: Any
+    config: dict[str, Any]
+
+    @classmethod
+    def of(cls, algorithm: str, variant: str, task: str, seeds: Sequence[int], scale: str) -> "Plan":
+        """Resolve names into a plan.
+
+        Raises:
+            ValueError: an unknown algorithm, task or scale, or a seed that is no seed; one sentence.
+        """
+        task_, scale_ = task_spec(task), scale_named(scale)
+        _, config_class = algorithm_named(algorithm).load()
+        agent_config = config_class.at(scale_, task)
+        specs = tuple(
+            RunSpec(algorithm=algorithm, variant=variant, task=task, seed=seed, scale=scale)
+            for seed in dict.fromkeys(seeds)
+        )
+        config = {
+            "agent": dataclasses.asdict(agent_config),
+            "training": dataclasses.asdict(scale_.training(task)),
+        }
+        return cls(specs, task_, scale_, agent_config, config)
+
+    def record(self, spec: RunSpec) -> dict[str, Any]:
+        """The content of a run's ``config.json``."""
+        return {
+            "spec": spec.to_dict(),
+            "digest": config_digest(spec, self.config),
+            "protocol": self.task.protocol,
+            "config": self.config,
+        }
+
+
+def open_run(plan: Plan, spec: RunSpec, root: Path, device: str, threads: int) -> RunDirectory | None:
+    """Open a run's directory for training; ``None`` if the run has already ended.
+
+    Raises:
+        RunConflictError: the directory holds another configuration or protocol of the same run.
+        alm.training.run_directory.RunLockedError: another process trains it.
+    """
+    directory = RunDirectory(root / spec.relative_dir)
+    record = plan.record(spec)
+    if directory.status != "new":
+        stored = directory.read_json("config.json")
+        for what in ("digest", "protocol"):
+            if stored[what] != record[what]:
+                raise RunConflictError(
+                    f"{directory.path} holds {spec.label} with another {what} ({stored[what]}, now "
+                    f"{record[what]}): move or delete that directory, or choose another --runs-dir"
+                )
+    if directory.status in ("done", "failed"):
+        return None
+    directory.open()
+    if directory.status == "new":
+        directory.write_json("provenance.json", provenance(device, threads))
+        directory.write_json("config.json", record)
+    return directory
+
+
+def train_population(plan: Plan, directories: Sequence[RunDirectory], device: str, threads: int) -> None:
+    """Train the seeds of opened directories together, to the end of the horizon.
+
+    The seeds must stand at the same step; see `group_by_step`.
+    """
+    import torch
+
+    from alm.tasks import make
+    from alm.training.loop import Trainer
+    from alm.training.progress import reporter
+
+    torch.set_num_threads(threads)
+    seeds = [directory.read_json("config.json")["spec"]["seed"] for directory in directories]
+    agent_class, _ = algorithm_named(plan.specs[0].algorithm).load()
+    agent = agent_class(plan.task, plan.agent_config, seeds, device=device)
+    title = f"{plan.specs[0].algorithm} {plan.task.name} {plan.scale.name}"
+    title += f" seed{'s' if len(seeds) > 1 else ''} {' '.join(map(str, seeds))}"
+    Trainer(
+        agent,
+        plan.task,
+        lambda: make(plan.task),
+        plan.scale.training(plan.task.name),
+        directories,
+        reporter(title),
+        device,
+    ).run()
+
+
+def group_by_step(directories: Sequence[RunDirectory]) -> list[list[RunDirectory]]:
+    """Directories that stand at the same step, and so can train as one population."""
+    groups: dict[int, list[RunDirectory]] = {}
+    for directory in directories:
+        steps = directory.checkpoints.steps()
+        groups.setdefault(steps[0] if steps else 0, []).append(directory)
+    return list(groups.values())

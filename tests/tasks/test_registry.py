@@ -1,0 +1,119 @@
+"""The registry: what is in it, what it refuses, and what it costs to import."""
+
+import dataclasses
+import os
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import gymnasium
+import numpy as np
+import pytest
+
+import alm.tasks
+from alm.tasks import TASKS, TaskSpec, UnknownTaskError, task_spec
+
+SIZES = {
+    # name: observation, action, bound
+    "T-Humanoid": (45, 17, 0.4),
+    "T-Ant": (27, 8, 1.0),
+    "HalfCheetah": (17, 6, 1.0),
+    "Walker2d": (17, 6, 1.0),
+    "Hopper": (11, 3, 1.0),
+    "Ant": (111, 8, 1.0),
+    "Humanoid": (376, 17, 0.4),
+}
+
+
+def test_tasks_and_their_order() -> None:
+    assert list(TASKS) == list(SIZES)
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_spec_agrees_with_table_and_environment(name: str) -> None:
+    spec = task_spec(name)
+    observation_size, action_size, bound = SIZES[name]
+    assert (spec.name, spec.env_id, spec.family) == (name, f"alm/{name}-v2", "v2")
+    assert (spec.observation_size, spec.action_size) == (observation_size, action_size)
+    assert (spec.action_low, spec.action_high, spec.horizon) == (-bound, bound, 1000)
+
+    env = alm.tasks.make(name)
+    assert env.spec is not None and env.spec.id == spec.env_id
+    assert env.spec.max_episode_steps == spec.horizon
+    assert isinstance(env.action_space, gymnasium.spaces.Box)
+    assert env.observation_space.shape == (observation_size,)
+    assert env.action_space.shape == (action_size,)
+    np.testing.assert_array_equal(env.action_space.low, np.float32(-bound))
+    np.testing.assert_array_equal(env.action_space.high, np.float32(bound))
+    observation, _ = env.reset(seed=0)
+    assert observation in env.observation_space
+
+
+def test_make_takes_a_spec_and_passes_options_on() -> None:
+    env = alm.tasks.make(TASKS["Hopper"], width=32)
+    assert env.spec is not None and env.spec.id == "alm/Hopper-v2"
+    assert env.unwrapped.width == 32  # type: ignore[attr-defined]
+
+
+def test_make_adds_the_time_limit_and_no_other_wrapper() -> None:
+    env = alm.tasks.make("Hopper")
+    assert isinstance(env, gymnasium.wrappers.TimeLimit)
+    assert env.env is env.unwrapped
+
+
+def test_spec_is_frozen_and_hashable() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        TASKS["Ant"].horizon = 10  # type: ignore[misc]
+    assert len(set(TASKS.values())) == len(TASKS)
+
+
+def test_protocol_names_family_and_versions() -> None:
+    versions = f"gymnasium{version('gymnasium')}-mujoco{version('mujoco')}"
+    assert TASKS["Ant"].protocol == f"v2-{versions}"
+    other = TaskSpec("x", "x", 1, 1, -1.0, 1.0, family="mbbl")
+    assert other.protocol == f"mbbl-{versions}"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "nearest"),
+    [
+        ("Hoper", "Hopper"),
+        ("halfcheetah", "HalfCheetah"),
+        ("HalfCheetah-v2", "HalfCheetah"),
+        ("t-ant", "T-Ant"),
+        ("Walker", "Walker2d"),
+    ],
+)
+def test_unknown_name_is_answered_with_the_names_and_the_nearest(wrong: str, nearest: str) -> None:
+    with pytest.raises(UnknownTaskError) as caught:
+        alm.tasks.make(wrong)
+    message = str(caught.value)
+    assert message == (
+        f"There is no task {wrong!r} (did you mean {nearest!r}?); the tasks are "
+        "T-Humanoid, T-Ant, HalfCheetah, Walker2d, Hopper, Ant, Humanoid."
+    )
+    assert isinstance(caught.value, ValueError)
+    assert caught.value.__context__ is None or caught.value.__suppress_context__
+
+
+@pytest.mark.parametrize("wrong", ["", "qqqq", None, ["Ant"]])
+def test_nothing_near_gives_no_suggestion(wrong: str) -> None:
+    with pytest.raises(UnknownTaskError, match=r"^There is no task [^(]*; the tasks are T-Humanoid, .*\.$"):
+        task_spec(wrong)
+
+
+def test_importing_the_registry_does_not_import_a_simulator_or_torch() -> None:
+    code = (
+        "import sys, alm.tasks.registry as r; r.TASKS['Ant'].protocol; "
+        "print([name for name in ('mujoco', 'torch', 'alm.tasks.locomotion') if name in sys.modules])"
+    )
+    root = Path(alm.tasks.__file__).parents[2]
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"PYTHONPATH": str(root)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert run.stdout.strip() == "[]"
