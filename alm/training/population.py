@@ -44,7 +44,7 @@ class LayerNorm(nn.Module):
 def mlp(
     members: int,
     sizes: Sequence[int],
-    activation: Callable[[], nn.Module] = nn.ELU,
+    activation: Callable[..., nn.Module] = nn.ELU,
     normalise_first: bool = False,
 ) -> nn.Sequential:
     """A multilayer perceptron with ``sizes`` = (inputs, hidden …, outputs) and a linear output.
@@ -61,7 +61,9 @@ def mlp(
         if depth == 0 and normalise_first:
             layers += [LayerNorm(members, outputs), nn.Tanh()]
         else:
-            layers.append(activation())
+            # In place: nothing else reads the layer's output, and the backward pass of the activation
+            # then needs its result alone.
+            layers.append(activation(inplace=True))
     return nn.Sequential(*layers)
 
 

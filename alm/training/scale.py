@@ -1,7 +1,7 @@
 """Named scales: how large a run is.  One rule serves every algorithm of the suite.
 
-`paper` is the published size.  `laptop` divides each width and batch by two and ends after 30,000
-environment steps: about an eighth of the work of a paper update.  `smoke` is for tests only.
+`paper` is the published size.  `laptop` halves each width, quarters each batch and ends after 20,000
+environment steps: an update has about a fifteenth of the paper's arithmetic.  `smoke` is for tests.
 """
 
 import difflib
@@ -71,8 +71,8 @@ SCALES = {
             "Table 3 exactly: 300k steps (500k on Ant and Humanoid), 5 seeds",
         ),
         Scale(
-            "laptop", 2, 2, 10**9, (0, 1, 2), 30_000, 1000, 5, 1000,
-            "widths and batches halved, 30k steps, 3 seeds: about half an hour a seed on one CPU thread",
+            "laptop", 2, 4, 10**9, (0, 1, 2), 20_000, 1000, 5, 1000,
+            "widths halved, batches quartered, 20k steps, 3 seeds: ALM takes a quarter of an hour a seed",
         ),
         Scale(
             "smoke", 16, 16, 200, (0,), 600, 200, 2, 100,
