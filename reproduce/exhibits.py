@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Literal
 
+from alm.training.scale import scale_named
 from reproduce.specs import RunSpec
 
-__all__ = ["EXHIBITS", "TABLE1", "ReadOut", "Row", "TableExhibit"]
+__all__ = ["EXHIBITS", "TABLE1", "Row", "TableExhibit"]
 
 
 @dataclass(frozen=True)
@@ -28,20 +30,6 @@ class Row:
 
 
 @dataclass(frozen=True)
-class ReadOut:
-    """How the runs of one scale are read.
-
-    Attributes:
-        seeds: how many seeds a complete cell has; they are 0, 1, …, seeds − 1.
-        step: environment steps, warm-up included, at which the metric is read; None reads the end of
-            the finished runs, whose last stored evaluation is at the scale's horizon.
-    """
-
-    seeds: int
-    step: int | None = None
-
-
-@dataclass(frozen=True)
 class TableExhibit:
     """A table of algorithms by tasks.
 
@@ -52,31 +40,39 @@ class TableExhibit:
         metric: column of the stored evaluations that the cells show.
         rows: algorithms, in the paper's order.
         tasks: columns, in the paper's order.
-        read_outs: by scale; scales not named here are read by ``default_read_out``.
-        default_read_out: for every other scale.
+        steps: by scale, the environment steps (warm-up included) at which the metric is read; scales that
+            are not named here are read at the end of their runs.
     """
 
     name: str
-    number: int
+    number: Literal[1, 5]
     title: str
     metric: str
     rows: tuple[Row, ...]
     tasks: tuple[str, ...]
-    read_outs: Mapping[str, ReadOut]
-    default_read_out: ReadOut
+    steps: Mapping[str, int]
 
-    def read_out(self, scale: str) -> ReadOut:
-        """How runs of ``scale`` are read."""
-        return self.read_outs.get(scale, self.default_read_out)
+    def step(self, scale: str, task: str) -> int:
+        """Environment steps at which runs of ``scale`` on ``task`` are read.
+
+        Raises:
+            UnknownScaleError: there is no such scale.
+        """
+        return self.steps.get(scale) or scale_named(scale).training(task).total_steps
 
     def needs(self, scale: str) -> list[RunSpec]:
-        """Every run that the measured block of ``scale`` is made of, row by row."""
+        """Every run that the measured block of ``scale`` is made of, row by row, with the scale's seeds.
+
+        Raises:
+            UnknownScaleError: there is no such scale.
+        """
+        seeds = scale_named(scale).seeds
         return [
             RunSpec(algorithm=row.algorithm, variant=row.variant, task=task, seed=seed, scale=scale)
             for row in self.rows
             if row.algorithm is not None
             for task in self.tasks
-            for seed in range(self.read_out(scale).seeds)
+            for seed in seeds
         ]
 
 
@@ -95,8 +91,7 @@ TABLE1 = TableExhibit(
         Row("SAC", "model-free"),
     ),
     tasks=("T-Humanoid", "T-Ant", "HalfCheetah", "Walker2d", "Hopper"),
-    read_outs=MappingProxyType({"paper": ReadOut(seeds=5, step=200_000), "smoke": ReadOut(seeds=1)}),
-    default_read_out=ReadOut(seeds=3),
+    steps=MappingProxyType({"paper": 200_000}),
 )
 """Table 1: ALM(3) against model-based and model-free baselines on the five tasks of the benchmark."""
 

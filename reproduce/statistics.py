@@ -81,8 +81,7 @@ def value_at(curve: Curve, step: int) -> float:
 
 def window_mean(curve: Curve, step: int) -> float:
     """Mean of the metric over the evaluations in (0.9 · ``step``, ``step``]; NaN where there is none."""
-    # The bound in exact integer arithmetic: 0.9 * 200_000 happens to be exact in floats, others are not.
-    inside = (curve.steps * 10 > step * 9) & (curve.steps <= step)
+    inside = (curve.steps > 0.9 * step) & (curve.steps <= step)
     return float(curve.values[inside].mean()) if inside.any() else float("nan")
 
 
@@ -110,5 +109,5 @@ def cell_statistics(curves: Sequence[Curve], step: int) -> CellStatistics:
 def _index_at(curve: Curve, step: int) -> int:
     index = int(np.searchsorted(curve.steps, step, side="right")) - 1
     if index < 0:
-        raise ValueError(f"There is no evaluation at or before step {step}; the first is at {curve.steps[0]}.")
+        raise ValueError(f"No evaluation is at or before step {step}; the first is at {curve.steps[0]}.")
     return index

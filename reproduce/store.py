@@ -1,4 +1,4 @@
-"""The store of finished runs: one Parquet file a run, tidy evaluations inside, the run's record in its metadata.
+"""The store of finished runs: one Parquet file a run, evaluations inside, its record in the metadata.
 
 A run lives at ``<root>/<algorithm>/<variant>/<task>/<scale>/seed-<n>.parquet``. The frame has one row an
 evaluation; the record (specification, configuration, provenance, …) is one JSON object under the Parquet
@@ -7,18 +7,18 @@ key ``alm-run``, so any Parquet reader can open a run without this module.
 
 import json
 import math
-import os
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from alm.training.files import write_atomically
 from reproduce.specs import RunSpec, config_digest
 
 __all__ = [
@@ -30,7 +30,6 @@ __all__ = [
     "StoreWarning",
     "StoredRun",
     "require_comparable",
-    "write_atomically",
 ]
 
 SCHEMA = 1
@@ -138,18 +137,20 @@ class Store:
         expected = config_digest(run.spec, run.config)
         if run.digest != expected:
             raise ValueError(
-                f"The digest {run.digest} of {run.spec.label} does not belong to its configuration ({expected})."
+                f"The digest {run.digest} of {run.spec.label} does not fit its configuration ({expected})."
             )
         table = _to_table(run).replace_schema_metadata({_METADATA_KEY: _record_json(run)})
-        buffer = pa.BufferOutputStream()
-        # Dictionaries and column statistics would double the size of a file of some sixty rows.
-        pq.write_table(table, buffer, compression="zstd", use_dictionary=False, write_statistics=False)
+
+        def write(file: BinaryIO) -> None:
+            # Dictionaries and column statistics would double the size of a file of some sixty rows.
+            pq.write_table(table, file, compression="zstd", use_dictionary=False, write_statistics=False)
+
         path = self.path(run.spec)
-        write_atomically(path, buffer.getvalue().to_pybytes())
+        write_atomically(path, write)
         return path
 
     def get(self, spec: RunSpec) -> StoredRun | None:
-        """The stored run of ``spec``; None if there is none or, with a :class:`StoreWarning`, it is unreadable."""
+        """The stored run of ``spec``; None if there is none or, with a warning, if it is broken."""
         path = self.path(spec)
         return self._read(path, spec) if path.exists() else None
 
@@ -167,13 +168,8 @@ class Store:
         Only files that match are opened. A file that cannot be read gives one :class:`StoreWarning` and is
         left out; so is a file whose place does not name a run.
         """
-        wanted = {
-            name: value
-            for name, value in (
-                ("algorithm", algorithm), ("variant", variant), ("task", task), ("seed", seed), ("scale", scale)
-            )
-            if value is not None
-        }  # fmt: skip
+        filters = {"algorithm": algorithm, "variant": variant, "task": task, "seed": seed, "scale": scale}
+        wanted = {name: value for name, value in filters.items() if value is not None}
         found = {}
         for path in sorted(self.root.glob("**/*.parquet")):
             try:
@@ -208,28 +204,7 @@ def require_comparable(runs: Iterable[StoredRun]) -> None:
         ("protocols", {run.protocol for run in runs}),
     ):
         if len(values) > 1:
-            raise StoreMixError(
-                f"Runs of different {name} are not comparable and were not pooled: {', '.join(sorted(values))}."
-            )
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write ``data`` to ``path``, making directories as needed; a reader sees the old file or the new one.
-
-    Raises:
-        OSError: the file could not be written; the old file, if any, is untouched.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # In the same directory, because a rename is atomic within one file system only.
-    temporary = path.parent / f".{path.name}.{os.getpid()}.tmp"
-    try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+            raise StoreMixError(f"Runs of different {name} may not be pooled: {', '.join(sorted(values))}.")
 
 
 def _relative_file(spec: RunSpec) -> Path:
@@ -238,9 +213,8 @@ def _relative_file(spec: RunSpec) -> Path:
 
 
 def _warn(path: Path, problem: str, fix: str) -> None:
-    warnings.warn(
-        f"{path} is not a readable run ({problem}); {fix}; the other runs were read.", StoreWarning, stacklevel=4
-    )
+    sentence = f"{path} is not a readable run ({problem}); {fix}; the other runs were read."
+    warnings.warn(sentence, StoreWarning, stacklevel=4)
 
 
 def _to_table(run: StoredRun) -> pa.Table:
@@ -255,7 +229,8 @@ def _to_table(run: StoredRun) -> pa.Table:
     try:
         arrays = [_to_array(frame[name], kind) for name, kind in columns.items()]
     except (pa.ArrowInvalid, pa.ArrowTypeError, TypeError, ValueError) as error:
-        raise ValueError(f"The evaluations of {run.spec.label} hold a value of the wrong type: {error}.") from error
+        message = f"The evaluations of {run.spec.label} hold a value of the wrong type: {error}."
+        raise ValueError(message) from error
     return pa.table(arrays, schema=pa.schema(list(columns.items())))
 
 

@@ -8,21 +8,23 @@ import math
 import re
 import warnings
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pandas as pd
 from rich import box
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from reproduce.exhibits import TABLE1, ReadOut, Row, TableExhibit
+from alm.training.files import write_atomically
+from alm.training.scale import SCALES
+from reproduce.exhibits import TABLE1, Row, TableExhibit
 from reproduce.published import Footnote, authors_curve, printed_scores
 from reproduce.statistics import Curve, cell_statistics, window_mean
-from reproduce.store import Store, StoredRun, StoreWarning, require_comparable, write_atomically
+from reproduce.store import Store, StoredRun, StoreWarning, require_comparable
 
 __all__ = ["Cell", "render_table1", "table1_frame"]
 
@@ -32,8 +34,8 @@ _NARROW = 96
 """Terminals below this width get cells without spaces around ±."""
 
 _HOW_TO_READ = (
-    "Measured cells: mean ± sample standard deviation over seeds (number of seeds), from single evaluations at the "
-    "step named; below, after w, the same for the mean over the last 10 % of the steps. "
+    "Measured cells: mean ± sample standard deviation over seeds (number of seeds), from single evaluations "
+    "at the step named; below, after w, the same for the mean over the last 10 % of the steps. "
     "A cell without a stored run says missing."
 )
 
@@ -51,7 +53,7 @@ class Cell:
         seeds: how many seeds ``mean`` is over; None if not known or missing.
         seeds_wanted: how many seeds a complete cell has; None for printed cells.
         step: environment steps at which the return was read; None if missing.
-        step_wanted: environment steps at which it should be read; None if that is the end of the run.
+        step_wanted: environment steps at which it should be read.
         scale: scale of the runs; empty for printed cells.
         protocol: task definition and simulator versions; for printed cells the task as far as known.
         window_mean: mean return over the last 10 % of the steps; for printed ALM cells from the authors'
@@ -73,7 +75,7 @@ class Cell:
     seeds: int | None
     seeds_wanted: int | None
     step: int | None
-    step_wanted: int | None
+    step_wanted: int
     scale: str
     protocol: str
     window_mean: float
@@ -91,7 +93,7 @@ class _Block:
 
     title: str
     step: int | None
-    """Environment steps at which every complete cell was read; None if they differ."""
+    """Environment steps at which every cell should be read; None if they differ."""
     cells: dict[tuple[str, str], Cell]
 
 
@@ -123,8 +125,8 @@ def render_table1(store_root: Path, out_dir: Path, console: Console) -> pd.DataF
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", StoreWarning)
         blocks = _blocks(TABLE1, Store(store_root))
-    for warning in caught:
-        console.print(Text(f"Warning: {warning.message}", style="yellow"), soft_wrap=True)
+    for message in dict.fromkeys(str(warning.message) for warning in caught):
+        console.print(Text(f"Warning: {message}", style="yellow"), soft_wrap=True)
 
     frame = _frame(blocks)
     markers = _markers(TABLE1, blocks)
@@ -134,13 +136,21 @@ def render_table1(store_root: Path, out_dir: Path, console: Console) -> pd.DataF
         ("md", _markdown(TABLE1, blocks, markers)),
         ("tex", _latex(TABLE1, blocks, markers)),
     ):
-        write_atomically(out_dir / f"{TABLE1.name}.{suffix}", text.encode())
+        _write(out_dir / f"{TABLE1.name}.{suffix}", text)
     _print(TABLE1, blocks, markers, console)
-    console.print(f"[dim]Full footnotes: {escape(str(out_dir / TABLE1.name))}.md (also .csv and .tex)[/dim]", soft_wrap=True)
+    where = f"Full footnotes: {out_dir / TABLE1.name}.md (also .csv and .tex)"
+    console.print(Text(where, style="dim"), soft_wrap=True)
     return frame
 
 
-# --- Cells ---------------------------------------------------------------------------------------------------
+def _write(path: Path, text: str) -> None:
+    def write(file: BinaryIO) -> None:
+        file.write(text.encode())
+
+    write_atomically(path, write)
+
+
+# --- Cells --------------------------------------------------------------------------------------------------
 
 
 def _blocks(exhibit: TableExhibit, store: Store) -> list[_Block]:
@@ -149,7 +159,12 @@ def _blocks(exhibit: TableExhibit, store: Store) -> list[_Block]:
         if row.algorithm is None:
             continue
         for run in store.runs(algorithm=row.algorithm, variant=row.variant):
-            if run.spec.task in exhibit.tasks:
+            if run.spec.scale not in SCALES:
+                known = ", ".join(SCALES)
+                warnings.warn(
+                    f"{run.spec.label} is not shown: the scales are {known}.", StoreWarning, stacklevel=2
+                )
+            elif run.spec.task in exhibit.tasks:
                 runs.setdefault((run.spec.scale, run.protocol), []).append(run)
     if any(scale == "paper" and protocol for scale, protocol in runs):
         del runs["paper", ""]
@@ -160,7 +175,7 @@ def _blocks(exhibit: TableExhibit, store: Store) -> list[_Block]:
 
 def _printed_block(exhibit: TableExhibit) -> _Block:
     cells = {}
-    for printed in printed_scores(1):
+    for printed in printed_scores(exhibit.number):
         own = printed.same_task_as_alm == "reference"
         curve = authors_curve(printed.task) if own else None
         cells[printed.algorithm, printed.task] = Cell(
@@ -196,44 +211,51 @@ def _measured_block(exhibit: TableExhibit, scale: str, protocol: str, runs: list
                 for run in runs
                 if (run.spec.algorithm, run.spec.variant, run.spec.task) == (row.algorithm, row.variant, task)
             ]
-            cells[row.label, task] = _measured_cell(
-                row, task, scale, protocol, own, exhibit.read_out(scale), exhibit.metric
-            )
-    steps = {cell.step for cell in cells.values() if cell.status == "complete"}
-    wanted = exhibit.read_out(scale).step
-    step = steps.pop() if len(steps) == 1 else None if steps else wanted
-    at = f"read at {_steps(step)} steps" if step else "read at the last evaluation"
+            cells[row.label, task] = _measured_cell(exhibit, row, task, scale, protocol, own)
+    steps = {exhibit.step(scale, task) for task in exhibit.tasks}
+    step = steps.pop() if len(steps) == 1 else None
+    at = f"read at {_steps(step)} steps" if step else "read at the end of the runs"
     return _Block(" · ".join(filter(None, ("Measured", f"{scale} scale", at, protocol))), step, cells)
 
 
 def _measured_cell(
-    row: Row, task: str, scale: str, protocol: str, runs: list[StoredRun], read_out: ReadOut, metric: str
+    exhibit: TableExhibit, row: Row, task: str, scale: str, protocol: str, runs: list[StoredRun]
 ) -> Cell:
-    usable = [run for run in runs if run.status != "failed" and run.last_step > 0]
-    failed = sum(run.status == "failed" for run in runs)
-    wanted = read_out.step
-    if wanted is None:
-        done = [run.last_step for run in usable if run.status == "done"]
-        reached = [run for run in usable if run.status == "done" and run.last_step == max(done)]
-    else:
-        reached = [run for run in usable if run.last_step >= wanted]
-    pooled = reached or usable
-    common = {
-        "block": "measured", "algorithm": row.label, "task": task, "scale": scale, "protocol": protocol,
-        "seeds_wanted": read_out.seeds, "step_wanted": wanted, "failed": failed,
-    }  # fmt: skip
+    wanted = exhibit.step(scale, task)
+    # Whatever became of a run later, a failure included, its value at the step stands.
+    reached = [run for run in runs if run.last_step >= wanted]
+    failed = sum(run.status == "failed" and run not in reached for run in runs)
+    unfinished = [run for run in runs if run.status != "failed" and run not in reached and run.last_step > 0]
+    pooled = reached or unfinished
+    nothing = Cell(
+        block="measured",
+        algorithm=row.label,
+        task=task,
+        mean=math.nan,
+        std=math.nan,
+        seeds=None,
+        seeds_wanted=len(SCALES[scale].seeds),
+        step=None,
+        step_wanted=wanted,
+        scale=scale,
+        protocol=protocol,
+        window_mean=math.nan,
+        window_std=math.nan,
+        status="failed" if failed else "missing",
+        unfinished=0,
+        failed=failed,
+        source="failed" if failed else "missing",
+    )
     if not pooled:
-        status = "failed" if failed else "missing"
-        nothing = {"mean": math.nan, "std": math.nan, "window_mean": math.nan, "window_std": math.nan}
-        return Cell(**common, **nothing, seeds=None, step=None, status=status, unfinished=0, source=status)
+        return nothing
     # Where no run got to the step, all are read at the last step that every one of them has reached.
-    step = wanted if reached and wanted is not None else min(run.last_step for run in pooled)
-    numbers = cell_statistics([_curve(run, metric) for run in pooled], step)
-    return Cell(
-        **common,
+    step = wanted if reached else min(run.last_step for run in pooled)
+    numbers = cell_statistics([_curve(run, exhibit.metric) for run in pooled], step)
+    return replace(
+        nothing,
         **asdict(numbers),
         status="complete" if reached else "partial",
-        unfinished=len(usable) - len(pooled),
+        unfinished=len(unfinished) if reached else 0,
         source="measured" if reached else f"measured, partial: {_reached(numbers.step, wanted)}",
     )
 
@@ -253,7 +275,7 @@ def _frame(blocks: Sequence[_Block]) -> pd.DataFrame:
     return frame.astype(dict.fromkeys(whole, "Int64"))
 
 
-# --- Footnotes -----------------------------------------------------------------------------------------------
+# --- Footnotes ----------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -268,9 +290,8 @@ class _Markers:
         return "".join(self.letters[note] for note in self.of_row[label])
 
     def at_cell(self, cell: Cell) -> str:
-        if not cell.footnotes:
-            return ""
-        return "".join(self.letters[note] for note in cell.footnotes if note not in self.of_row[cell.algorithm])
+        own = (note for note in cell.footnotes if note not in self.of_row[cell.algorithm])
+        return "".join(self.letters[note] for note in own)
 
 
 def _markers(exhibit: TableExhibit, blocks: Sequence[_Block]) -> _Markers:
@@ -285,7 +306,7 @@ def _markers(exhibit: TableExhibit, blocks: Sequence[_Block]) -> _Markers:
     return _Markers({note: chr(ord("a") + index) for index, note in enumerate(order)}, of_row)
 
 
-# --- Text of a cell ------------------------------------------------------------------------------------------
+# --- Text of a cell -----------------------------------------------------------------------------------------
 
 
 def _decimal(value: float, decimals: int = 4) -> str:
@@ -297,13 +318,13 @@ def _decimal(value: float, decimals: int = 4) -> str:
     return "0" if text == "-0" else text
 
 
-def _steps(step: int) -> str:
+def _steps(step: int | None) -> str:
     """17000 as 17k."""
-    return f"{step / 1000:g}k" if step >= 1000 else str(step)
+    return f"{step / 1000:g}k" if step is not None and step >= 1000 else str(step)
 
 
-def _reached(step: int, wanted: int | None) -> str:
-    return f"{_steps(step)} of {_steps(wanted)} steps" if wanted else f"{_steps(step)} steps so far"
+def _reached(step: int | None, wanted: int) -> str:
+    return f"{_steps(step)} of {_steps(wanted)} steps"
 
 
 def _number(cell: Cell, plus_minus: str) -> str:
@@ -321,50 +342,57 @@ def _window(cell: Cell, plus_minus: str) -> str:
 
 def _without_number(cell: Cell) -> str:
     """What stands in a cell that has no number; empty if it has one."""
-    return {"missing": "missing", "failed": f"failed ({cell.failed})"}.get(cell.status, "")
+    return {"missing": "missing", "failed": f"{cell.failed} failed"}.get(cell.status, "")
+
+
+def _seeds(cell: Cell, of: str) -> str:
+    """The number of seeds, and how many there should be if that is another number."""
+    return str(cell.seeds) if cell.seeds == cell.seeds_wanted else f"{cell.seeds}{of}{cell.seeds_wanted}"
 
 
 def _left_out(cell: Cell) -> list[str]:
-    return [f"{count} {what}" for count, what in ((cell.unfinished, "unfinished"), (cell.failed, "failed")) if count]
+    counts = {"unfinished": cell.unfinished, "failed": cell.failed}
+    return [f"{count} {what}" for what, count in counts.items() if count]
 
 
-def _document_lines(cell: Cell) -> list[str]:
-    """A cell of the Markdown and LaTeX tables: the number with seeds and step, the window below."""
+def _document_parts(cell: Cell) -> list[str]:
+    """A cell of Markdown and LaTeX: the number; if measured, its seeds and step; the window if any."""
     if text := _without_number(cell):
         return [text]
-    number = _number(cell, " ± ")
+    parts = [_number(cell, " ± ")]
     if cell.block == "measured":
         if cell.status == "partial":
-            about = [f"seeds {cell.seeds} of {cell.seeds_wanted}", _reached(cell.step or 0, cell.step_wanted)]
+            about = [f"seeds {cell.seeds} of {cell.seeds_wanted}", _reached(cell.step, cell.step_wanted)]
         else:
-            seeds = str(cell.seeds) if cell.seeds == cell.seeds_wanted else f"{cell.seeds} of {cell.seeds_wanted}"
-            about = [f"{seeds} seed{'' if seeds == '1' else 's'}", f"{_steps(cell.step or 0)} steps"]
-        number += f" ({', '.join(about + _left_out(cell))})"
-    window = _window(cell, " ± ")
-    return [number, f"w {window}"] if window else [number]
+            seeds = _seeds(cell, " of ")
+            about = [f"{seeds} seed{'' if seeds == '1' else 's'}", f"{_steps(cell.step)} steps"]
+        parts.append(f"({', '.join(about + _left_out(cell))})")
+    if window := _window(cell, " ± "):
+        parts.append(f"w {window}")
+    return parts
 
 
-# --- Renderings ----------------------------------------------------------------------------------------------
+# --- Renderings ---------------------------------------------------------------------------------------------
 
 
 def _terminal_cell(cell: Cell, block_step: int | None, marker: str, narrow: bool) -> Text:
     """A cell of the terminal: the number with seeds, below it, dim, the window and whatever is unusual."""
-    if text := _without_number(cell):
-        return Text(text, style="dim" if cell.status == "missing" else "red")
+    if without_number := _without_number(cell):
+        return Text(without_number, style="dim" if cell.status == "missing" else "red")
     number = _number(cell, "±" if narrow else " ± ")
-    unusual = _left_out(cell)
+    unusual = []
     if cell.status == "partial":
-        unusual = [f"seeds {cell.seeds} of {cell.seeds_wanted}", _reached(cell.step or 0, cell.step_wanted), *unusual]
+        unusual = [f"seeds {cell.seeds} of {cell.seeds_wanted}", _reached(cell.step, cell.step_wanted)]
     elif cell.status == "complete":
-        number += f" ({cell.seeds})" if cell.seeds == cell.seeds_wanted else f" ({cell.seeds}/{cell.seeds_wanted})"
+        number += f"{'' if narrow else ' '}({_seeds(cell, '/')})"
         if cell.step != block_step:
-            unusual = [f"at {_steps(cell.step or 0)} steps", *unusual]
+            unusual = [f"at {_steps(cell.step)} steps"]
     text = Text(number, style="yellow" if cell.status == "partial" else "")
     text.append(marker, style="cyan")
     if window := _window(cell, "±"):
         text.append(f"\nw {window}{' ' * len(marker)}", style="dim")
-    for line in unusual:
-        text.append(f"\n{line}{' ' * len(marker)}", style="dim yellow")
+    for line in unusual + _left_out(cell):
+        text.append(f"\n{line.removesuffix(' steps') if narrow else line}", style="dim yellow")
     return text
 
 
@@ -373,10 +401,12 @@ def _print(exhibit: TableExhibit, blocks: Sequence[_Block], markers: _Markers, c
     for block in blocks:
         # The title is a line of its own: rich would wrap a table's title to the width of the table.
         console.print(Text(f"\n{block.title}", style="bold"), soft_wrap=True)
-        table = Table(box=box.SIMPLE, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="cyan")
+        table = Table(
+            box=box.SIMPLE, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="cyan"
+        )
         table.add_column("", no_wrap=True)
         for task in exhibit.tasks:
-            table.add_column(task, justify="right", no_wrap=True)
+            table.add_column(task, justify="right", overflow="fold")
         width = {
             task: max(len(markers.at_cell(block.cells[row.label, task])) for row in exhibit.rows)
             for task in exhibit.tasks
@@ -384,8 +414,7 @@ def _print(exhibit: TableExhibit, blocks: Sequence[_Block], markers: _Markers, c
         for row, following in zip(exhibit.rows, (*exhibit.rows[1:], None), strict=True):
             cells = [block.cells[row.label, task] for task in exhibit.tasks]
             label = Text(row.label, style="bold" if row.algorithm else "")
-            if cells[0].block == "printed":
-                label.append(_superscript(markers.at_row(row.label)), style="cyan")
+            label.append(_superscript(_at_label(row, cells, markers)), style="cyan")
             table.add_row(
                 label,
                 *(
@@ -403,7 +432,8 @@ def _print(exhibit: TableExhibit, blocks: Sequence[_Block], markers: _Markers, c
     console.print(Text(f"\n{_HOW_TO_READ}", style="dim"))
     notes = Table.grid(padding=(0, 1, 0, 0))
     for note, letter in markers.letters.items():
-        notes.add_row(Text(letter, style="cyan"), Text(note.short, style="" if note.kind == "misprint" else "dim"))
+        style = "" if note.kind == "misprint" else "dim"
+        notes.add_row(Text(letter, style="cyan"), Text(note.short, style=style))
     console.print(notes)
 
 
@@ -418,8 +448,13 @@ def _markdown(exhibit: TableExhibit, blocks: Sequence[_Block], markers: _Markers
         lines += ["|---|" + "---:|" * len(exhibit.tasks)]
         for row in exhibit.rows:
             cells = [block.cells[row.label, task] for task in exhibit.tasks]
-            texts = [_label(row, cells, markers, "<sup>{}</sup>")]
-            texts += [_join(_document_lines(cell), markers.at_cell(cell), "<sup>{}</sup>", "<br>") for cell in cells]
+            texts = [row.label + _marked(_at_label(row, cells, markers), "<sup>{}</sup>")]
+            for cell in cells:
+                number, *below = _document_parts(cell)
+                if cell.block == "measured":
+                    number = " ".join([number, *below[:1]])
+                    below = below[1:]
+                texts.append("<br>".join([number + _marked(markers.at_cell(cell), "<sup>{}</sup>"), *below]))
             lines.append(f"| {' | '.join(texts)} |")
     lines += ["", "## Footnotes", ""]
     for note, letter in markers.letters.items():
@@ -440,16 +475,16 @@ def _latex(exhibit: TableExhibit, blocks: Sequence[_Block], markers: _Markers) -
         " & ".join(["", *map(_escape_latex, exhibit.tasks)]) + r" \\",
     ]
     for block in blocks:
-        lines += [r"\midrule", rf"\multicolumn{{{columns + 1}}}{{l}}{{\textit{{{_escape_latex(block.title)}}}}} \\"]
+        title = _escape_latex(block.title)
+        lines += [r"\midrule", rf"\multicolumn{{{columns + 1}}}{{l}}{{\textit{{{title}}}}} \\"]
         for row in exhibit.rows:
             cells = [block.cells[row.label, task] for task in exhibit.tasks]
-            texts = [_label(row, cells, markers, r"\textsuperscript{{{}}}")]
+            texts = [row.label + _marked(_at_label(row, cells, markers), r"\textsuperscript{{{}}}")]
             for cell in cells:
-                content = _document_lines(cell)
-                text = _join(
-                    [_escape_latex(line) for line in content], markers.at_cell(cell), r"\textsuperscript{{{}}}", r"\\"
-                )
-                texts.append(rf"\shortstack[r]{{{text}}}" if len(content) > 1 else text)
+                number, *below = map(_escape_latex, _document_parts(cell))
+                number += _marked(markers.at_cell(cell), r"\textsuperscript{{{}}}")
+                text = r"\\".join([number, *below])
+                texts.append(rf"\shortstack[r]{{{text}}}" if below else number)
             lines.append(" & ".join(texts) + r" \\")
     lines += [r"\bottomrule", r"\end{tabular}", "", r"\medskip", r"\begin{minipage}{\textwidth}\scriptsize"]
     for note, letter in markers.letters.items():
@@ -458,20 +493,18 @@ def _latex(exhibit: TableExhibit, blocks: Sequence[_Block], markers: _Markers) -
     return "\n".join(lines) + "\n"
 
 
-def _label(row: Row, cells: Sequence[Cell], markers: _Markers, form: str) -> str:
-    marker = markers.at_row(row.label) if cells[0].block == "printed" else ""
-    return _join([row.label], marker, form, "")
+def _at_label(row: Row, cells: Sequence[Cell], markers: _Markers) -> str:
+    return markers.at_row(row.label) if cells[0].block == "printed" else ""
 
 
-def _join(lines: Sequence[str], marker: str, form: str, line_break: str) -> str:
-    first = lines[0] + (form.format(",".join(marker)) if marker else "")
-    return line_break.join([first, *lines[1:]])
+def _marked(letters: str, form: str) -> str:
+    return form.format(",".join(letters)) if letters else ""
 
 
 _LATEX = {
-    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
-    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"$<$", ">": r"$>$",
-    "±": r"$\pm$", "·": r"$\cdot$", "–": "--",
+    "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
+    "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+    "<": r"$<$", ">": r"$>$", "±": r"$\pm$", "·": r"$\cdot$", "–": "--",
 }  # fmt: skip
 
 

@@ -232,9 +232,8 @@ class LocomotionEnv(MujocoEnv, EzPickle):
         """Construct the environment again and put it where the episode was."""
         super().__setstate__(state)
         mujoco.mj_setState(self.model, self.data, state["simulation"], _WHOLE_STATE)
-        # The forward pass fills in body positions, for rendering, but changes the solver's warm start.
+        # For whoever looks at body positions before the next step; the state itself is left as it is.
         mujoco.mj_forward(self.model, self.data)
-        mujoco.mj_setState(self.model, self.data, state["simulation"], _WHOLE_STATE)
         self.__dict__.update(state["attributes"])
 
 

@@ -83,11 +83,9 @@ def task_spec(name: str) -> TaskSpec:
     Raises:
         UnknownTaskError: no task has that name; the message lists the names and the nearest one.
     """
-    try:
+    if isinstance(name, str) and name in TASKS:
         return TASKS[name]
-    except (KeyError, TypeError):
-        pass
     by_lower_case = {known.lower(): known for known in TASKS}
-    nearest = get_close_matches(str(name).lower(), by_lower_case, n=1, cutoff=0.4)
+    nearest = get_close_matches(name.lower(), by_lower_case, n=1, cutoff=0.4) if isinstance(name, str) else []
     hint = f" (did you mean {by_lower_case[nearest[0]]!r}?)" if nearest else ""
     raise UnknownTaskError(f"There is no task {name!r}{hint}; the tasks are {', '.join(TASKS)}.")

@@ -185,15 +185,18 @@ class Trainer:
         finite = torch.stack([metrics[name] for name in names]).isfinite().cpu()
         if bool(finite.all()):
             return
-        for i, seed in enumerate(self.agent.seeds):
+        for i in range(len(self.alive)):
             if self.alive[i] and not bool(finite[:, i].all()):
-                name = names[int((~finite[:, i]).nonzero()[0])]
-                self.alive[i] = False
-                self.directories[i].write_json(
-                    "FAILED",
-                    {"seed": seed, "step": self.step, "metric": name, "reason": f"{name} is not finite"},
-                )
-                self.reporter.message(f"seed {seed} failed at step {self.step}: {name} is not finite")
+                self._fail(i, names[int((~finite[:, i]).nonzero()[0])])
+
+    def _fail(self, index: int, metric: str) -> None:
+        """End one seed as failed; the others go on."""
+        seed, reason = self.agent.seeds[index], f"{metric} is not finite"
+        self.alive[index] = False
+        self.directories[index].write_json(
+            "FAILED", {"seed": seed, "step": self.step, "metric": metric, "reason": reason}
+        )
+        self.reporter.message(f"seed {seed} failed at step {self.step}: {reason}")
 
     def _log(self) -> None:
         """Write the averages since the last log interval."""
@@ -206,6 +209,8 @@ class Trainer:
         evaluations = self.evaluator.evaluate(self.agent, self.step, self.device, tuple(self.alive))
         self._recorder.total_seconds += time.perf_counter() - began
         for i, evaluation in enumerate(evaluations):
+            if self.alive[i] and not np.isfinite(evaluation.returns).all():
+                self._fail(i, "eval/return")
             values = {
                 "eval/return": float(np.mean(evaluation.returns)),
                 "eval/return_std": float(np.std(evaluation.returns)),

@@ -74,4 +74,5 @@ class Streams:
     def load_state(self, states: Tensor) -> None:
         """Take over what `state` returned."""
         for source, state in zip(self.generators, states, strict=True):
-            source.set_state(state)
+            # torch (2.13) reads a view's storage from its start, whatever the view's offset.
+            source.set_state(state.clone())

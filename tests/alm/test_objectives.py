@@ -1,0 +1,272 @@
+"""ALM's objectives and update against an independent float64 writing of their formulas."""
+
+import dataclasses
+import math
+
+import pytest
+import torch
+from reference_alm import ReferenceALM
+
+from alm import objectives
+from alm.agent import ALM
+from alm.config import ALMConfig
+from alm.networks import bounded_gaussian
+from alm.tasks.registry import TaskSpec
+from alm.training.replay import Transitions
+
+TASK = TaskSpec("Test", "alm/Test", 5, 3, -0.4, 0.4)
+SMALL = ALMConfig(batch_size=6, hidden_size=16, model_hidden_size=24, latent_size=4)
+SEEDS = (3, 11)
+GROUPS = ("encoder_model", "heads", "critic", "actor")
+
+
+def batch(generator, *shape):
+    def normal(*more):
+        return torch.randn(*shape, *more, generator=generator, dtype=torch.float64)
+
+    terminal = (torch.rand(*shape, generator=generator) < 0.3).double()
+    return Transitions(normal(5), 0.4 * normal(3).tanh(), normal(), normal(5), terminal)
+
+
+def build(config, seeds=SEEDS):
+    agent = ALM(TASK, config, seeds, dtype=torch.float64)
+    generator = torch.Generator().manual_seed(5)
+    with torch.no_grad():  # targets unlike the online networks, layer norms and biases unlike their start
+        for parameter in agent.networks.parameters():
+            parameter += 0.1 * torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
+    size = (len(seeds), config.horizon, config.batch_size)
+    sequences, transitions = batch(generator, *size), batch(generator, len(seeds), config.batch_size)
+    noise = {
+        name: torch.randn(len(seeds), *shape, generator=generator, dtype=torch.float64)
+        for name, shape in objectives.noise_shapes(config, TASK.action_size).items()
+    }
+    return agent, sequences, transitions, noise
+
+
+def of_seed(transitions, index):
+    return Transitions(*(getattr(transitions, f.name)[index] for f in dataclasses.fields(transitions)))
+
+
+def reference(agent, index):
+    out = ReferenceALM(5, 3, TASK.action_low, TASK.action_high, agent.config)
+    out.load(agent.networks, index)
+    return out
+
+
+def networks_of(agent, index):
+    """The population's parameters of one seed, in the reference's order and layout."""
+    net = agent.networks
+    members = {
+        "encoder": (net.encoder, index), "model": (net.model, index), "reward": (net.reward, index),
+        "classifier": (net.classifier, index), "actor": (net.actor, index),
+        "q1": (net.critic, 2 * index), "q2": (net.critic, 2 * index + 1),
+        "target_encoder": (net.target_encoder, index),
+        "target_q1": (net.target_critic, 2 * index), "target_q2": (net.target_critic, 2 * index + 1),
+    }  # fmt: skip
+    return {
+        name: [p.detach()[member].squeeze(0) for p in module.parameters()]
+        for name, (module, member) in members.items()
+    }
+
+
+CONFIGS = {
+    "default": SMALL,
+    "horizon 1": dataclasses.replace(SMALL, horizon=1),
+    "horizon 5": dataclasses.replace(SMALL, horizon=5),
+    "large c": dataclasses.replace(SMALL, classifier_coefficient=1.0),
+    "no classifier": dataclasses.replace(SMALL, classifier_coefficient=0.0),
+    "no kl": dataclasses.replace(SMALL, kl_term=False),
+    "no value": dataclasses.replace(SMALL, value_term=False),
+    "no reward": dataclasses.replace(SMALL, reward_term=False),
+    "clipped gradients": dataclasses.replace(SMALL, max_grad_norm=0.05),
+    "odd batch": dataclasses.replace(SMALL, batch_size=7),
+}
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_updates_equal_the_reference(name):
+    """Losses, gradient norms and every parameter after two updates, for each seed of a population.
+
+    Equal parameters mean equal gradients of all four losses (Adam's first steps are sensitive to the
+    direction and its second to the size), the right order, the right clipping and the right targets.
+    """
+    config = CONFIGS[name]
+    agent, sequences, transitions, noise = build(config)
+    references = [reference(agent, i) for i in range(len(SEEDS))]
+    for training_step in (1, 40_000):
+        metrics = agent.update(sequences, transitions, noise, training_step)
+        std = 1.0 - 0.9 * training_step / 100_000
+        for i, plain in enumerate(references):
+            losses, norms = plain.update(
+                of_seed(sequences, i), of_seed(transitions, i), {k: v[i] for k, v in noise.items()}, std
+            )
+            for group in GROUPS:
+                assert metrics[f"loss/{group}"][i].item() == pytest.approx(losses[group], rel=1e-9)
+                assert metrics[f"grad_norm/{group}"][i].item() == pytest.approx(norms[group], rel=1e-8)
+    for i, plain in enumerate(references):
+        for network, parameters in networks_of(agent, i).items():
+            for mine, theirs in zip(parameters, plain.parameters_like(network), strict=True):
+                torch.testing.assert_close(mine, theirs, rtol=1e-8, atol=1e-9, msg=f"{network} differs")
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_gradients_equal_the_reference(group):
+    """The raw gradient of each loss for its own parameters."""
+    agent, sequences, transitions, noise = build(SMALL)
+    with torch.no_grad():
+        state = agent.networks.target_encoder(transitions.observation)
+        next_state = agent.networks.target_encoder(transitions.next_observation)
+    std, bounds, net = 0.6, (-0.4, 0.4), agent.networks
+    loss, _ = {
+        "encoder_model": lambda: objectives.encoder_model_objective(net, sequences, noise, SMALL, std, bounds),
+        "heads": lambda: objectives.heads_objective(net, transitions, state, next_state, noise),
+        "critic": lambda: objectives.critic_objective(
+            net, transitions, state, next_state, noise, SMALL, std, bounds
+        ),
+        "actor": lambda: objectives.actor_objective(net, state, noise, SMALL, std, bounds),
+    }[group]()
+    gradients = torch.autograd.grad(loss.sum(), agent.groups[group].parameters)
+    for i in range(len(SEEDS)):
+        plain, own = reference(agent, i), {k: v[i] for k, v in noise.items()}
+        value = {
+            "encoder_model": lambda p=plain, n=own, i=i: p.encoder_model_loss(of_seed(sequences, i), n, std),
+            "heads": lambda p=plain, n=own, i=i: p.heads_loss(of_seed(transitions, i), n),
+            "critic": lambda p=plain, n=own, i=i: p.critic_loss(of_seed(transitions, i), n, std),
+            "actor": lambda p=plain, n=own, i=i: p.actor_loss(of_seed(transitions, i), n, std),
+        }[group]()
+        value.backward()
+        total = math.sqrt(
+            sum(p.grad.square().sum().item() for m in plain.groups[group] for p in m.parameters())
+        )
+        each = len(gradients[0]) // len(SEEDS)
+        mine = math.sqrt(sum(g[i * each : (i + 1) * each].square().sum().item() for g in gradients))
+        assert loss[i].item() == pytest.approx(value.item(), rel=1e-10)
+        assert mine == pytest.approx(total, rel=1e-9)
+        assert total > 1e-6
+
+
+@pytest.mark.parametrize(
+    ("group", "trained"),
+    [
+        ("encoder_model", {"encoder", "model"}),
+        ("heads", {"reward", "classifier"}),
+        ("critic", {"critic"}),
+        ("actor", {"actor"}),
+    ],
+)
+def test_each_loss_trains_its_own_networks_only(group, trained):
+    """An update with all learning rates but one at zero changes just that group's networks."""
+    agent, sequences, transitions, noise = build(dataclasses.replace(SMALL, target_rate=0.0))
+    for name, optimiser in agent.groups.items():
+        if name != group:
+            optimiser.adam.param_groups[0]["lr"] = 0.0
+    before = {name: p.clone() for name, p in agent.networks.named_parameters()}
+    agent.update(sequences, transitions, noise, 1)
+    changed = {
+        name.partition(".")[0]
+        for name, p in agent.networks.named_parameters()
+        if not torch.equal(p, before[name])
+    }
+    assert changed == trained
+
+
+def test_the_policy_gets_no_gradient_through_the_critics_action():
+    """With one model step whose output ignores the action, Q cannot move the policy (no ∂Q/∂a path)."""
+    config = dataclasses.replace(SMALL, horizon=1, classifier_coefficient=0.0)
+    agent, _, transitions, noise = build(config)
+    with torch.no_grad():
+        agent.networks.model.layers[0].weight[:, config.latent_size :] = 0.0  # model blind to the action
+        for parameter in agent.networks.reward.parameters():
+            parameter.zero_()
+        state = agent.networks.target_encoder(transitions.observation)
+    loss, _ = objectives.actor_objective(agent.networks, state, noise, config, 0.5, (-0.4, 0.4))
+    gradients = torch.autograd.grad(loss.sum(), list(agent.networks.actor.parameters()))
+    assert all(torch.count_nonzero(g) == 0 for g in gradients)
+
+
+PRINTED_WEIGHTS = {
+    1: ([1], [0.99]),
+    2: ([0.5, 0.9653], [0.0247, 0.9556]),
+    3: ([0.3333, 0.6435, 0.9319], [0.0165, 0.0319, 0.9226]),
+    4: ([0.25, 0.4826, 0.6989, 0.8999], [0.0124, 0.0239, 0.0346, 0.8909]),
+    5: ([0.2, 0.3861, 0.5591, 0.7199, 0.8692], [0.0099, 0.0191, 0.0277, 0.0356, 0.8605]),
+}
+
+
+@pytest.mark.parametrize("horizon", PRINTED_WEIGHTS)
+def test_weights_of_rewards_and_values_in_the_policy_objective(horizon):
+    """Each reward's and value's weight, measured by making one of them 1 and all others 0."""
+    config = dataclasses.replace(SMALL, horizon=horizon, classifier_coefficient=0.0, batch_size=2)
+    agent, _, transitions, noise = build(config, seeds=(0,))
+    net = agent.networks
+    state = net.target_encoder(transitions.observation)
+
+    def objective(rewards, values):
+        net.predict_reward = lambda z, a: torch.tensor(rewards, dtype=z.dtype).repeat_interleave(2)[None]
+        net.min_value = lambda z, a: torch.tensor(values, dtype=z.dtype).repeat_interleave(2)[None]
+        return -objectives.actor_objective(net, state, noise, config, 0.1, (-0.4, 0.4))[0].item()
+
+    zero, unit = [0.0] * horizon, torch.eye(horizon).tolist()
+    on_rewards, on_values = PRINTED_WEIGHTS[horizon]
+    assert [objective(u, zero) for u in unit] == pytest.approx(on_rewards, abs=6e-5)
+    assert [objective(zero, u) for u in unit] == pytest.approx(on_values, abs=6e-5)
+
+
+def test_lower_bound_equals_its_formula():
+    agent, _, transitions, _ = build(SMALL)
+    generator = torch.Generator().manual_seed(1)
+    noise = {
+        "z": torch.randn(2, 6, 4, generator=generator, dtype=torch.float64),
+        "model": torch.randn(2, 3, 6, 4, generator=generator, dtype=torch.float64),
+    }
+    bound = objectives.lower_bound(agent.networks, transitions.observation, transitions.action, noise, SMALL)
+    for i in range(2):
+        plain = reference(agent, i)
+        d = plain.target_encoder(transitions.observation[i]).base_dist
+        z, action, expected = d.loc + d.scale * noise["z"][i], transitions.action[i], 0.0
+        for t in range(3):
+            za = torch.cat([z, action], -1)
+            d = plain.model(za).base_dist
+            next_z = d.loc + d.scale * noise["model"][i, t]
+            reward = plain.reward(za).squeeze(-1) + 0.1 * plain.log_ratio(z, action, next_z)
+            expected = expected + 0.99**t * reward
+            z, action = next_z, plain.actor(next_z)
+        expected = expected + 0.99**3 * plain.min_q(z, action)
+        torch.testing.assert_close(bound[i], expected, rtol=1e-9, atol=1e-9)
+
+
+def test_bounds_of_the_gaussian():
+    raw = torch.tensor([[-1e6, 0.0, 1e6, -1e6, 0.0, 1e6]], dtype=torch.float64)
+    mean, std = bounded_gaussian(raw)
+    assert mean[0].tolist() == pytest.approx([-30.0, 0.0, 30.0])
+    assert std[0].tolist() == pytest.approx([0.1, 0.744, 10.0], abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("step", "std"), [(0, 1.0), (1, 0.999991), (50_000, 0.55), (100_000, 0.1), (400_000, 0.1)]
+)
+def test_exploration_schedule(step, std):
+    assert ALMConfig().exploration_std(step) == pytest.approx(std)
+
+
+def test_parameter_counts_at_paper_size():
+    """The counts of the authors' networks on HalfCheetah."""
+    task = TaskSpec("HalfCheetah", "alm/HalfCheetah-v2", 17, 6, -1.0, 1.0)
+    net = ALM(task, ALMConfig(), (0,)).networks
+    counts = {name: sum(p.numel() for p in getattr(net, name).parameters()) for name in (
+        "encoder", "model", "reward", "classifier", "critic", "actor")}  # fmt: skip
+    assert counts == {
+        "encoder": 323_172, "model": 1_210_468, "reward": 293_377, "classifier": 319_490,
+        "critic": 586_754, "actor": 291_846,
+    }  # fmt: skip
+
+
+def test_weights_start_orthogonal_and_targets_equal():
+    net = ALM(TASK, SMALL, SEEDS).networks
+    weight = net.model.layers[2].weight
+    for member in weight:
+        torch.testing.assert_close(member @ member.T, torch.eye(24), rtol=0, atol=1e-5)
+    assert not torch.equal(weight[0], weight[1])
+    for online, target in ((net.encoder, net.target_encoder), (net.critic, net.target_critic)):
+        for a, b in zip(online.parameters(), target.parameters(), strict=True):
+            assert torch.equal(a, b) and not b.requires_grad

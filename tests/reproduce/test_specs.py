@@ -1,0 +1,78 @@
+"""The identity of a run: its names, its place, its digest."""
+
+from pathlib import Path
+
+import pytest
+
+from reproduce.specs import RunSpec, config_digest
+
+SPEC = RunSpec(algorithm="alm", task="HalfCheetah", seed=0, scale="laptop")
+CONFIG = {"agent": {"horizon": 3, "learning_rate": 1e-4}, "steps": 20_000}
+
+
+def test_label_and_place_are_readable_and_lead_back():
+    assert SPEC.variant == "base"
+    assert SPEC.label == "alm/base HalfCheetah laptop seed 0"
+    assert SPEC.relative_dir == Path("alm/base/HalfCheetah/laptop/seed-0")
+    assert RunSpec.from_relative_dir(SPEC.relative_dir) == SPEC
+    assert RunSpec.from_dict(SPEC.to_dict()) == SPEC
+
+
+def test_specs_sort_seeds_as_numbers():
+    later = RunSpec(algorithm="alm", task="HalfCheetah", seed=10, scale="laptop")
+    sooner = RunSpec(algorithm="alm", task="HalfCheetah", seed=9, scale="laptop")
+    assert sorted([later, sooner]) == [sooner, later]
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["alm/base/HalfCheetah/laptop", "alm/base/HalfCheetah/laptop/0", "a/b/c/d/seed-01", "a/b/c/d/e/seed-1"],
+)
+def test_other_paths_do_not_name_a_run(path):
+    with pytest.raises(ValueError, match="does not name a run"):
+        RunSpec.from_relative_dir(Path(path))
+
+
+@pytest.mark.parametrize(
+    "change", [{"task": ""}, {"task": "a/b"}, {"scale": ".."}, {"seed": -1}, {"seed": 1.0}, {"seed": True}]
+)
+def test_values_that_could_not_stand_in_a_path_are_refused(change):
+    with pytest.raises(ValueError, match=next(iter(change))):
+        RunSpec(**{**SPEC.to_dict(), **change})
+
+
+def test_from_dict_names_what_is_wrong():
+    with pytest.raises(ValueError, match=r"missing: \['seed'\], unknown: \['sed'\]"):
+        RunSpec.from_dict({"algorithm": "alm", "task": "Hopper", "sed": 1, "scale": "paper"})
+
+
+def test_digest_is_frozen():
+    # Stored runs carry this value: a change of it orphans every one of them.
+    assert config_digest(SPEC, CONFIG) == "3f9eb2a207f0"
+
+
+def test_digest_ignores_the_order_of_keys_and_tuple_against_list():
+    reordered = {"steps": 20_000, "agent": {"learning_rate": 1e-4, "horizon": 3}}
+    assert config_digest(SPEC, reordered) == config_digest(SPEC, CONFIG)
+    assert config_digest(SPEC, {"layers": (1, 2)}) == config_digest(SPEC, {"layers": [1, 2]})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"algorithm": "sac"}, {"variant": "no-kl"}, {"task": "Hopper"}, {"seed": 1}, {"scale": "paper"}],
+)
+def test_digest_depends_on_every_field_of_the_specification(change):
+    other = RunSpec(**{**SPEC.to_dict(), **change})
+    assert config_digest(other, CONFIG) != config_digest(SPEC, CONFIG)
+
+
+def test_digest_depends_on_nested_values():
+    changed = {"agent": {"horizon": 3, "learning_rate": 2e-4}, "steps": 20_000}
+    assert config_digest(SPEC, changed) != config_digest(SPEC, CONFIG)
+
+
+def test_digest_refuses_what_json_cannot_say():
+    with pytest.raises(TypeError):
+        config_digest(SPEC, {"path": Path("x")})
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        config_digest(SPEC, {"learning_rate": float("nan")})

@@ -1,0 +1,65 @@
+"""The numbers of a cell, against values worked out by hand."""
+
+import math
+
+import numpy as np
+import pytest
+
+from reproduce.statistics import Curve, cell_statistics, sample_std, value_at, window_mean
+
+
+def curve(points):
+    return Curve(np.array(list(points)), np.array(list(points.values()), dtype=float))
+
+
+def test_sample_std_divides_by_n_minus_one():
+    assert sample_std([2, 4, 4, 4, 5, 5, 7, 9]) == pytest.approx(math.sqrt(32 / 7))
+    assert math.isnan(sample_std([3.0]))
+    with pytest.raises(ValueError, match="at least one"):
+        sample_std([])
+
+
+def test_value_at_takes_the_last_evaluation_that_is_not_later():
+    points = curve({5000: 1, 10_000: 2, 15_000: 3})
+    assert [value_at(points, step) for step in (5000, 9999, 10_000, 99_999)] == [1, 1, 2, 3]
+    with pytest.raises(ValueError, match="4999"):
+        value_at(points, 4999)
+
+
+def test_window_is_open_below_and_closed_above():
+    points = curve({180_000: 100, 185_000: 1, 190_000: 2, 195_000: 3, 200_000: 6, 205_000: 100})
+    assert window_mean(points, 200_000) == 3
+    assert math.isnan(window_mean(points, 150_000))
+
+
+def test_cell_over_seeds():
+    seeds = [curve({90: 0, 95: 10, 100: 20}), curve({90: 9, 95: 30, 100: 24})]
+    cell = cell_statistics(seeds, 100)
+    assert (cell.mean, cell.seeds, cell.step) == (22, 2, 100)
+    assert cell.std == pytest.approx(math.sqrt(8))
+    assert cell.window_mean == (15 + 27) / 2
+    assert cell.window_std == pytest.approx(math.sqrt(72))
+
+
+def test_cell_of_one_seed_has_no_deviation():
+    cell = cell_statistics([curve({100: 5})], 100)
+    assert cell.mean == 5
+    assert math.isnan(cell.std)
+    assert math.isnan(cell.window_std)
+
+
+def test_cell_names_the_step_that_was_really_read():
+    assert cell_statistics([curve({100: 5}), curve({95: 5, 105: 9})], 100).step == 95
+
+
+def test_a_cell_without_curves_is_refused():
+    with pytest.raises(ValueError, match="at least one"):
+        cell_statistics([], 100)
+
+
+@pytest.mark.parametrize(
+    ("steps", "values"), [([], []), ([1, 2], [1.0]), ([2, 1], [1.0, 2.0]), ([1, 1], [1.0, 2.0])]
+)
+def test_curves_out_of_shape_are_refused(steps, values):
+    with pytest.raises(ValueError, match="as many values as steps|must increase"):
+        Curve(np.array(steps), np.array(values))

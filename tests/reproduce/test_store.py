@@ -1,0 +1,216 @@
+"""The store: what is written is read back, whole or not at all, and nothing incomparable is pooled."""
+
+import json
+import math
+import os
+import warnings
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from reproduce.specs import RunSpec, config_digest
+from reproduce.store import EVALUATION_COLUMNS, Store, StoreMixError, StoreWarning, require_comparable
+
+CURVE = {5000: 10.0, 10_000: 20.0, 15_000: 30.0}
+
+
+def test_round_trip(tmp_path, make_run):
+    run = make_run(
+        CURVE,
+        status="failed",
+        reason="non-finite gradient norm at step 15001",
+        final={"best_return": 30.0, "bias": math.nan},
+        extra={"loss/critic": [1.0, math.nan, 3.0], "grad_norm/actor": [1, 2, 3]},
+    )
+    store = Store(tmp_path)
+    path = store.write(run)
+    assert path == tmp_path / "alm/base/HalfCheetah/paper/seed-0.parquet"
+
+    read = store.get(run.spec)
+    for name in ("spec", "config", "protocol", "provenance", "status", "reason"):
+        assert getattr(read, name) == getattr(run, name)
+    assert read.digest == config_digest(run.spec, run.config)
+    assert read.final["best_return"] == 30.0
+    assert math.isnan(read.final["bias"])
+    assert read.last_step == 15_000
+
+    frame = read.evaluations
+    assert list(frame.columns) == [*EVALUATION_COLUMNS, "grad_norm/actor", "loss/critic"]
+    assert [list(values) for values in frame["eval/returns"]] == [[9.0, 11.0], [19.0, 21.0], [29.0, 31.0]]
+    rest = [name for name in frame.columns if name != "eval/returns"]
+    expected = run.evaluations[rest].astype({"grad_norm/actor": float})
+    pd.testing.assert_frame_equal(frame[rest], expected)
+
+
+def test_any_parquet_reader_finds_the_record(tmp_path, make_run):
+    path = Store(tmp_path).write(make_run(CURVE))
+    record = json.loads(pq.read_metadata(path).metadata[b"alm-run"])
+    assert record["schema"] == 1
+    assert record["spec"] == {
+        "algorithm": "alm", "variant": "base", "task": "HalfCheetah", "seed": 0, "scale": "paper"
+    }  # fmt: skip
+    # A metric that became NaN must not turn into a gap, which means not measured.
+    assert pq.read_table(path)["eval/return"].null_count == 0
+
+
+def test_nan_stays_a_number(tmp_path, make_run):
+    path = Store(tmp_path).write(make_run({5000: math.nan, 10_000: 1.0}))
+    column = pq.read_table(path)["eval/return"]
+    assert column.null_count == 0
+    assert math.isnan(column[0].as_py())
+
+
+def test_same_content_gives_the_same_bytes(tmp_path, make_run):
+    metrics = {f"loss/{letter}": [1.0, 2.0, 3.0] for letter in "cahbgdfe"}
+    one = Store(tmp_path / "one").write(make_run(CURVE, extra=metrics, config={"a": 1, "b": 2}))
+    turned = dict(reversed(metrics.items()))
+    two = Store(tmp_path / "two").write(make_run(CURVE, extra=turned, config={"b": 2, "a": 1}))
+    assert one.read_bytes() == two.read_bytes()
+    # Names in order, rather than an order of hashes, which differs from one process to the next.
+    assert pq.read_schema(one).names[len(EVALUATION_COLUMNS) :] == sorted(metrics)
+
+
+@pytest.mark.parametrize("broken_call", ["fsync", "replace"])
+def test_an_interrupted_write_leaves_the_old_file(tmp_path, make_run, monkeypatch, broken_call):
+    store = Store(tmp_path)
+    path = store.write(make_run(CURVE, status="partial"))
+    before = path.read_bytes()
+
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, broken_call, interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        store.write(make_run({**CURVE, 20_000: 40.0}))
+    assert path.read_bytes() == before
+    assert [file.name for file in path.parent.iterdir()] == ["seed-0.parquet"]
+
+
+def test_a_later_record_replaces_the_earlier_one(tmp_path, make_run):
+    store = Store(tmp_path)
+    store.write(make_run(CURVE, status="partial"))
+    store.write(make_run({**CURVE, 20_000: 40.0}))
+    (run,) = store.runs()
+    assert (run.status, run.last_step) == ("done", 20_000)
+
+
+def test_runs_are_filtered_and_sorted(tmp_path, make_run):
+    store = Store(tmp_path)
+    for seed in (10, 2):
+        store.write(make_run(CURVE, seed=seed))
+    store.write(make_run(CURVE, task="Ant", seed=3))
+    store.write(make_run(CURVE, seed=2, scale="laptop"))
+    store.write(make_run(CURVE, seed=2, variant="no-kl"))
+
+    def found(**filters):
+        return [
+            (run.spec.variant, run.spec.task, run.spec.seed, run.spec.scale) for run in store.runs(**filters)
+        ]
+
+    assert found(variant="base") == [
+        ("base", "Ant", 3, "paper"),
+        ("base", "HalfCheetah", 2, "laptop"),
+        ("base", "HalfCheetah", 2, "paper"),
+        ("base", "HalfCheetah", 10, "paper"),
+    ]
+    assert found(task="HalfCheetah", scale="paper", seed=2, algorithm="alm") == [
+        ("base", "HalfCheetah", 2, "paper"),
+        ("no-kl", "HalfCheetah", 2, "paper"),
+    ]
+    assert found(algorithm="sac") == []
+
+
+def test_an_empty_store_is_empty(tmp_path):
+    store = Store(tmp_path / "nothing")
+    assert store.runs() == []
+    assert store.get(RunSpec(algorithm="alm", task="Ant", seed=0, scale="paper")) is None
+
+
+def test_a_corrupt_file_is_named_once_and_the_others_are_read(tmp_path, make_run):
+    store = Store(tmp_path)
+    good = make_run(CURVE, seed=1)
+    store.write(good)
+    bad = store.write(make_run(CURVE, seed=0))
+    bad.write_bytes(bad.read_bytes()[:-100])
+    with pytest.warns(StoreWarning) as caught:
+        assert [run.spec for run in store.runs()] == [good.spec]
+    (warning,) = caught
+    message = str(warning.message)
+    assert str(bad) in message
+    assert f"git checkout -- {bad}" in message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize("damage", ["another run", "no record", "another schema"])
+def test_a_file_that_is_not_its_run_is_refused(tmp_path, make_run, damage):
+    store = Store(tmp_path)
+    path = store.write(make_run(CURVE, seed=0))
+    if damage == "another run":
+        os.replace(path, path.with_name("seed-7.parquet"))
+        expected = "it holds the run alm/base HalfCheetah paper seed 0"
+    else:
+        table = pq.read_table(path)
+        metadata = {} if damage == "no record" else {b"alm-run": b'{"schema": 2}'}
+        pq.write_table(table.replace_schema_metadata(metadata), path)
+        expected = "no alm-run record" if damage == "no record" else "has format 2"
+    with pytest.warns(StoreWarning, match=expected):
+        assert store.runs() == []
+
+
+def test_a_file_in_a_strange_place_is_named(tmp_path, make_run):
+    store = Store(tmp_path)
+    path = store.write(make_run(CURVE))
+    os.replace(path, tmp_path / "copy.parquet")
+    with pytest.warns(StoreWarning, match="copy.parquet"):
+        assert store.runs() == []
+
+
+def test_reading_a_sound_store_warns_of_nothing(tmp_path, make_run):
+    store = Store(tmp_path)
+    store.write(make_run(CURVE))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert len(store.runs()) == 1
+
+
+def test_write_refuses_a_foreign_digest(tmp_path, make_run):
+    with pytest.raises(ValueError, match="digest"):
+        Store(tmp_path).write(make_run(CURVE, digest="0123456789ab"))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("spoil", "match"),
+    [
+        (lambda frame: frame.drop(columns="eval/length"), "eval/length"),
+        (lambda frame: frame.iloc[::-1], "increase"),
+        (lambda frame: frame.assign(**{"loss/actor": ["a", "b", "c"]}), "type"),
+        (lambda frame: frame.assign(step=[5000.5, 6000.5, 7000.5]), "type"),
+    ],
+)
+def test_write_refuses_evaluations_out_of_shape(tmp_path, make_run, spoil, match):
+    run = make_run(CURVE)
+    object.__setattr__(run, "evaluations", spoil(run.evaluations))
+    with pytest.raises(ValueError, match=match):
+        Store(tmp_path).write(run)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_status_and_reason_belong_together(make_run):
+    with pytest.raises(ValueError, match="reason"):
+        make_run(CURVE, status="failed")
+    with pytest.raises(ValueError, match="reason"):
+        make_run(CURVE, status="done", reason="why")
+    with pytest.raises(ValueError, match="status"):
+        make_run(CURVE, status="finished")
+
+
+def test_runs_of_different_scale_or_simulator_are_not_pooled(make_run):
+    paper = make_run(CURVE)
+    require_comparable([])
+    require_comparable([paper, make_run(CURVE, seed=1)])
+    with pytest.raises(StoreMixError, match="scales .*laptop, paper"):
+        require_comparable([paper, make_run(CURVE, scale="laptop")])
+    with pytest.raises(StoreMixError, match=r"protocols .*mujoco3\.3\.0.*mujoco4\.0\.0"):
+        require_comparable([paper, make_run(CURVE, protocol="v2-gymnasium1.4.0-mujoco3.3.0")])

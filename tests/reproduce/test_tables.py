@@ -1,0 +1,331 @@
+"""Table 1 from synthetic runs: numbers worked out by hand, nothing mixed, nothing hidden."""
+
+import io
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from reproduce.published import printed_scores
+from reproduce.store import Store
+from reproduce.tables import render_table1, table1_frame
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def curve(final, *, before=0.0, last=200_000):
+    """Evaluations every 5000 steps: ``before`` at each, ``final`` at the last."""
+    return {step: before for step in range(5000, last, 5000)} | {last: final}
+
+
+@pytest.fixture
+def render(tmp_path):
+    def render(runs, width=120):
+        store = Store(tmp_path / "runs")
+        for run in runs:
+            store.write(run)
+        console = Console(width=width, file=io.StringIO())
+        frame = render_table1(tmp_path / "runs", tmp_path / "tables", console)
+        files = {
+            suffix: (tmp_path / f"tables/table1.{suffix}").read_text() for suffix in ("md", "csv", "tex")
+        }
+        return frame, console.file.getvalue(), files
+
+    return render
+
+
+def cell(frame, task="HalfCheetah", scale="paper", algorithm="ALM(3)"):
+    found = frame[
+        (frame["block"] == "measured")
+        & (frame["task"] == task)
+        & (frame["scale"] == scale)
+        & (frame["algorithm"] == algorithm)
+    ]
+    (record,) = found.to_dict("records")
+    return record
+
+
+def measured(markdown, scale="paper", label="ALM(3)"):
+    """The Markdown cells of a measured row, by task."""
+    block = re.search(rf"## Measured · {scale} scale.*?(?=\n## )", markdown, re.S).group()
+    lines = [line.strip("|").split("|") for line in block.splitlines() if line.startswith("|")]
+    (row,) = [line for line in lines if line[0].strip() == label]
+    return dict(zip([task.strip() for task in lines[0][1:]], [text.strip() for text in row[1:]], strict=True))
+
+
+def test_a_complete_cell(make_run, render):
+    # Finals 100 and 130: mean 115, deviation sqrt(450) = 21.21. Four evaluations lie in (180k, 200k], three
+    # of them at 50 and 70: window means 62.5 and 85, their mean 73.75, deviation 22.5 / sqrt(2) = 15.91.
+    finals = [(100, 50), (130, 70)]
+    frame, terminal, files = render(
+        [make_run(curve(final, before=before), seed=seed) for seed, (final, before) in enumerate(finals)]
+    )
+    record = cell(frame)
+    assert (record["mean"], record["seeds"], record["step"], record["status"]) == (
+        115,
+        2,
+        200_000,
+        "complete",
+    )
+    assert record["std"] == pytest.approx(21.2132, abs=1e-4)
+    assert record["window_mean"] == 73.75
+    assert record["window_std"] == pytest.approx(15.9099, abs=1e-4)
+    assert (record["protocol"], record["source"]) == ("v2-gymnasium1.4.0-mujoco4.0.0", "measured")
+
+    assert measured(files["md"])["HalfCheetah"] == "115 ± 21 (2 of 5 seeds, 200k steps)<br>w 74 ± 16"
+    assert "115 ± 21 (2/5)" in terminal
+    assert "w 74±16" in terminal
+    assert r"\shortstack[r]{115 $\pm$ 21\\(2 of 5 seeds, 200k steps)\\w 74 $\pm$ 16}" in files["tex"]
+    csv = pd.read_csv(io.StringIO(files["csv"]), keep_default_na=False)
+    row = csv[(csv["block"] == "measured") & (csv["task"] == "HalfCheetah") & (csv["algorithm"] == "ALM(3)")]
+    assert row[["mean", "std", "window_mean"]].to_numpy().tolist() == [["115", "21.2132", "73.75"]]
+
+
+def test_the_paper_scale_is_read_at_200k_even_of_longer_runs(make_run, render):
+    returns = curve(100) | {205_000: 999.0, 300_000: 9999.0}
+    # A run that failed later has been at 200k all the same.
+    frame, _, _ = render(
+        [make_run(returns), make_run(returns, seed=1, status="failed", reason="non-finite gradient norm")]
+    )
+    record = cell(frame)
+    assert (record["mean"], record["seeds"], record["step"], record["failed"]) == (100, 2, 200_000, 0)
+
+
+def test_all_seeds_make_a_cell_without_remark(make_run, render):
+    _, terminal, files = render([make_run(curve(100 + seed), seed=seed) for seed in range(5)])
+    assert measured(files["md"])["HalfCheetah"].startswith("102 ± 2 (5 seeds, 200k steps)")
+    assert "102 ± 2 (5)" in terminal
+
+
+def test_a_partial_cell_says_how_far_it_got(make_run, render):
+    frame, terminal, files = render(
+        [make_run({5000: 1.0, 17_000: 4215.0}, task="T-Ant", status="partial")], width=100
+    )
+    record = cell(frame, "T-Ant")
+    assert (record["mean"], record["seeds"], record["step"], record["status"]) == (4215, 1, 17_000, "partial")
+    assert pd.isna(record["std"])
+    assert measured(files["md"])["T-Ant"] == "4215 ± – (seeds 1 of 5, 17k of 200k steps)<br>w 4215 ± –"
+    assert "seeds 1 of 5" in terminal
+    assert "17k of 200k steps" in terminal
+
+
+def test_unfinished_seeds_are_read_where_all_have_been(make_run, render):
+    short, long = {5000: 10.0, 10_000: 20.0}, {5000: 1.0, 10_000: 40.0, 15_000: 999.0}
+    frame, _, _ = render([make_run(short, status="partial"), make_run(long, seed=1, status="partial")])
+    record = cell(frame)
+    assert (record["mean"], record["seeds"], record["step"], record["unfinished"]) == (30, 2, 10_000, 0)
+
+
+def test_unfinished_and_failed_seeds_are_not_pooled_with_finished_ones_but_counted(make_run, render):
+    frame, _, files = render(
+        [
+            make_run(curve(100)),
+            make_run(curve(7, last=100_000), seed=1, status="partial"),
+            make_run(curve(8, last=100_000), seed=2, status="failed", reason="non-finite gradient norm"),
+        ]
+    )
+    record = cell(frame)
+    assert (record["mean"], record["seeds"], record["unfinished"], record["failed"]) == (100, 1, 1, 1)
+    assert measured(files["md"])["HalfCheetah"].startswith(
+        "100 ± – (1 of 5 seeds, 200k steps, 1 unfinished, 1 failed)"
+    )
+
+
+def test_only_failed_runs_are_not_called_missing(make_run, render):
+    frame, _, files = render([make_run(curve(8, last=50_000), status="failed", reason="killed")])
+    assert cell(frame)["source"] == "failed"
+    assert measured(files["md"])["HalfCheetah"] == "1 failed"
+
+
+def test_missing_cells_say_missing(render):
+    frame, terminal, files = render([])
+    rows = frame[frame["block"] == "measured"]
+    assert len(rows) == 35
+    assert set(rows["source"]) == {"missing"}
+    assert rows["mean"].isna().all()
+    block = terminal[terminal.index("Measured · paper") : terminal.index("Measured cells:")]
+    assert block.count("missing") == 35
+    for row in ("ALM(3)", "SAC-SVG(2)", "SAC-SVG(3)", "SVG(1)", "SLBO", "TD3", "SAC"):
+        assert set(measured(files["md"], label=row).values()) == {"missing"}
+    assert "measured,TD3,Hopper,,,,5,,200000,paper,,,,missing,0,0,missing,\n" in files["csv"]
+
+
+def test_scales_and_protocols_stand_apart(make_run, render):
+    old = "v2-gymnasium1.3.0-mujoco3.3.0"
+    frame, _, files = render(
+        [
+            make_run(curve(100)),
+            make_run(curve(300), seed=1, protocol=old),
+            make_run({10_000: 50.0, 20_000: 60.0}, scale="laptop"),
+        ]
+    )
+    found = frame[(frame["algorithm"] == "ALM(3)") & (frame["task"] == "HalfCheetah")]
+    assert found[["block", "scale", "protocol", "mean", "seeds"]].to_numpy().tolist() == [
+        ["printed", "", "HalfCheetah-v2 (gym 0.17.2; MuJoCo 1.50)", 10789, 5],
+        ["measured", "paper", old, 300, 1],
+        ["measured", "paper", "v2-gymnasium1.4.0-mujoco4.0.0", 100, 1],
+        ["measured", "laptop", "v2-gymnasium1.4.0-mujoco4.0.0", 60, 1],
+    ]
+    assert re.findall("^## (.*)$", files["md"], re.M) == [
+        "Printed in the paper",
+        f"Measured · paper scale · read at 200k steps · {old}",
+        "Measured · paper scale · read at 200k steps · v2-gymnasium1.4.0-mujoco4.0.0",
+        "Measured · laptop scale · read at 20k steps · v2-gymnasium1.4.0-mujoco4.0.0",
+        "Footnotes",
+    ]
+
+
+def test_other_scales_are_read_at_the_end_of_their_runs(make_run, render):
+    frame, terminal, files = render(
+        [
+            make_run({10_000: 50.0, 20_000: 60.0}, scale="laptop"),
+            make_run({10_000: 70.0}, scale="laptop", seed=1, status="partial"),
+            # Finished, but after fewer steps than the scale's: not the same experiment.
+            make_run({8000: 90.0}, scale="laptop", task="T-Ant"),
+        ]
+    )
+    record = cell(frame, scale="laptop")
+    assert (record["mean"], record["step"], record["unfinished"]) == (60, 20_000, 1)
+    assert cell(frame, "T-Ant", "laptop")["status"] == "partial"
+    assert "laptop scale · read at 20k steps" in terminal
+    assert measured(files["md"], "laptop")["T-Ant"].startswith("90 ± – (seeds 1 of 3, 8k of 20k steps)")
+
+
+def test_an_evaluation_before_the_step_is_named(make_run, render):
+    frame, terminal, files = render([make_run({199_000: 5.0, 201_000: 99.0})])
+    assert (cell(frame)["mean"], cell(frame)["step"]) == (5, 199_000)
+    assert "at 199k steps" in terminal
+    assert "5 ± – (1 of 5 seeds, 199k steps)" in measured(files["md"])["HalfCheetah"]
+
+
+def test_runs_of_an_unknown_scale_are_reported(make_run, render):
+    frame, terminal, _ = render([make_run(curve(5), scale="mine")])
+    assert set(frame["scale"]) == {"", "paper"}
+    assert terminal.startswith("Warning: alm/base HalfCheetah mine seed 0 is not shown")
+
+
+def test_variants_and_other_tasks_do_not_enter(make_run, render):
+    frame, _, _ = render([make_run(curve(5), variant="no-kl"), make_run(curve(5), task="Ant")])
+    assert set(frame[frame["block"] == "measured"]["source"]) == {"missing"}
+
+
+def test_the_printed_block_is_the_paper_as_printed(render):
+    frame, terminal, files = render([])
+    printed = frame[frame["block"] == "printed"]
+    expected = [(cell.algorithm, cell.task, cell.mean, cell.std) for cell in printed_scores(1)]
+    assert list(printed[["algorithm", "task", "mean", "std"]].itertuples(index=False, name=None)) == expected
+    for digits in ("5306 ± 437", "811.8 ± 241", "147 ± 0.7", "-516 ± 812", "788 ± 977"):
+        assert digits in terminal
+        assert digits in files["md"]
+    assert r"$-$516 $\pm$ 812" in files["tex"]
+    assert "printed,SVG(1),T-Humanoid,811.8,241," in files["csv"]
+
+
+def test_windows_of_the_printed_rows_come_from_the_authors_scores(render):
+    frame, _, files = render([])
+    windows = frame[frame["block"] == "printed"].set_index(["algorithm", "task"])["window_mean"].dropna()
+    # T-Ant: the mean of the logged evaluations at 185k, 190k, 195k and 200k in authors_curves.csv.
+    assert windows[("ALM(3)", "T-Ant")] == pytest.approx(4880.55)
+    assert sorted(task for _, task in windows.index) == ["HalfCheetah", "T-Ant", "T-Humanoid", "Walker2d"]
+    assert "4887 ± 1027<br>w 4881 |" in files["md"]
+
+
+def test_footnotes_of_known_misprints_are_printed(render):
+    _, terminal, files = render([])
+    for text in (files["md"], files["tex"].replace(r"$\pm$", "±")):
+        for words in ("4177 ± 1017", "1954 ± 1773", "164.5 ± 1318.6", "788.3 ± 738.2", "501 ± 307"):
+            assert words in text
+    assert "copying slip: POPLIN prints 164.5 ± 1318.6" in terminal
+    # The marker at the cell is the letter of the list.
+    letter = re.search(r"166 ± 1318<sup>[a-z,]*?([a-z])</sup>", files["md"]).group(1)
+    assert re.search(rf"^- \*\*{letter}\*\* \(misprint\) .*164\.5 ± 1318\.6", files["md"], re.M)
+
+
+def test_every_marker_is_explained(render):
+    _, _, files = render([])
+    marked = set("".join(re.findall(r"<sup>(.*?)</sup>", files["md"])).replace(",", ""))
+    explained = re.findall(r"^- \*\*([a-z])\*\*", files["md"], re.M)
+    assert sorted(marked) == explained == [chr(ord("a") + index) for index in range(len(explained))]
+
+
+def test_the_same_store_gives_the_same_bytes(make_run, render, tmp_path):
+    runs = [make_run(curve(100 + seed), seed=seed) for seed in range(3)]
+    _, _, first = render(runs)
+    _, _, second = render([], width=80)
+    assert first == second
+    assert all(text.endswith("\n") and not text.endswith("\n\n") for text in first.values())
+    assert str(tmp_path) not in "".join(first.values())
+
+
+@pytest.mark.parametrize("width", [80, 100, 120])
+def test_the_terminal_table_fits(make_run, render, width):
+    runs = [
+        make_run(curve(10789 + 900 * seed, before=10_000 + 999 * seed), task=task, seed=seed)
+        for task in ("T-Ant", "HalfCheetah", "Walker2d")
+        for seed in range(5)
+    ]
+    partial = make_run({17_000: 4215.0}, task="Hopper", status="partial")
+    _, terminal, _ = render([*runs, partial], width=width)
+    *lines, where = terminal.splitlines()
+    assert max(map(len, lines)) <= width
+    assert where.startswith("Full footnotes: ")  # a path is not broken
+    assert "…" not in terminal
+    plus_minus = "±" if width == 80 else " ± "
+    assert f"12589{plus_minus}1423" in terminal
+
+
+def test_latex_is_plain_and_balanced(make_run, render):
+    _, _, files = render([make_run(curve(100))])
+    tex = files["tex"]
+    assert tex.isascii()
+    unescaped = re.sub(r"\\[&%$#_{}\\]", "", tex)
+    depth = 0
+    for character in unescaped:
+        depth += {"{": 1, "}": -1}.get(character, 0)
+        assert depth >= 0
+    assert depth == 0
+    assert unescaped.count("$") % 2 == 0
+    assert not re.search(r"[_#^]", unescaped)
+    assert re.findall(r"\\begin\{(\w+)\}", tex) == ["table", "tabular", "minipage"]
+    assert re.findall(r"\\end\{(\w+)\}", tex) == ["tabular", "minipage", "table"]
+    body = tex[tex.index(r"\toprule") : tex.index(r"\bottomrule")]
+    rows = [line for line in body.splitlines() if line.endswith(r"\\") and "multicolumn" not in line]
+    assert len(rows) == 1 + 2 * 7
+    assert {len(re.findall(r"(?<!\\)&", row)) for row in rows} == {5}
+
+
+def test_a_corrupt_run_is_reported_and_its_cell_is_missing(make_run, render, tmp_path):
+    path = Store(tmp_path / "runs").write(make_run(curve(100)))
+    path.write_bytes(b"PAR1 and no more")
+    frame, terminal, _ = render([])
+    assert cell(frame)["source"] == "missing"
+    assert terminal.startswith("Warning: ")
+    assert str(path) in terminal.splitlines()[0]
+
+
+def test_the_frame_alone_writes_nothing(make_run, tmp_path):
+    Store(tmp_path / "runs").write(make_run(curve(100)))
+    frame = table1_frame(tmp_path / "runs")
+    assert cell(frame)["mean"] == 100
+    assert [path.name for path in tmp_path.iterdir()] == ["runs"]
+
+
+def test_reading_imports_no_learning_or_simulation(make_run, tmp_path):
+    Store(tmp_path / "runs").write(make_run(curve(100)))
+    script = (
+        "import sys\nfrom pathlib import Path\nfrom rich.console import Console\n"
+        "from reproduce.tables import render_table1\n"
+        f"root = Path({str(tmp_path)!r})\n"
+        "render_table1(root / 'runs', root / 'tables', Console(quiet=True))\n"
+        "heavy = {'torch', 'mujoco', 'gymnasium', 'mlflow', 'matplotlib', 'scipy'}\n"
+        "print(sorted(heavy & set(sys.modules)))\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert result.stdout == "[]\n"
+    assert (tmp_path / "tables/table1.md").exists()

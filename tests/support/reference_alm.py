@@ -1,0 +1,243 @@
+"""ALM for one seed, written a second time: plain, slow, float64, with torch's own building blocks.
+
+Nothing is shared with `alm.*`: networks are `torch.nn` modules, divergences come from
+`torch.distributions`, freezing switches ``requires_grad`` off, each time step and each return is a
+loop of its own.  It follows the published code of the authors (RajGhugare19/alm) loss by loss.
+"""
+
+import copy
+
+import torch
+from torch import nn
+from torch.distributions import Independent, Normal, kl_divergence
+from torch.nn import functional as F
+
+
+class _Gaussian(nn.Module):
+    def __init__(self, inputs, hidden, latent):
+        super().__init__()
+        self.net = nn.Sequential(
+            nn.Linear(inputs, hidden), nn.ELU(), nn.Linear(hidden, hidden), nn.ELU(),
+            nn.Linear(hidden, 2 * latent),
+        )  # fmt: skip
+
+    def forward(self, x):
+        mean, std = torch.split(self.net(x), self.net[-1].out_features // 2, dim=-1)
+        mean = 30 * torch.tanh(mean / 30)
+        std = 10 - F.softplus(10 - std)
+        std = 0.1 + F.softplus(std - 0.1)
+        return Independent(Normal(mean, std), 1)
+
+
+def _head(inputs, hidden, outputs):
+    return nn.Sequential(
+        nn.Linear(inputs, hidden), nn.LayerNorm(hidden), nn.Tanh(),
+        nn.Linear(hidden, hidden), nn.ELU(), nn.Linear(hidden, outputs),
+    )  # fmt: skip
+
+
+def _draw(distribution, noise):
+    return distribution.base_dist.loc + distribution.base_dist.scale * noise
+
+
+class ReferenceALM:
+    """One learner; ``config`` is read for its numbers only."""
+
+    def __init__(self, observation_size, action_size, low, high, config):
+        hidden, latent = config.hidden_size, config.latent_size
+        self.config, self.low, self.high = config, low, high
+        self.encoder = _Gaussian(observation_size, hidden, latent)
+        self.model = _Gaussian(latent + action_size, config.model_hidden_size, latent)
+        self.reward = _head(latent + action_size, hidden, 1)
+        self.classifier = _head(2 * latent + action_size, hidden, 2)
+        self.q1 = _head(latent + action_size, hidden, 1)
+        self.q2 = _head(latent + action_size, hidden, 1)
+        self.actor = nn.Sequential(
+            nn.Linear(latent, hidden), nn.ELU(), nn.Linear(hidden, hidden), nn.ELU(),
+            nn.Linear(hidden, action_size), nn.Tanh(),
+        )  # fmt: skip
+        self.target_encoder = copy.deepcopy(self.encoder)
+        self.target_q1, self.target_q2 = copy.deepcopy(self.q1), copy.deepcopy(self.q2)
+        for net in self.networks().values():
+            net.double()
+        self.groups = {
+            "encoder_model": [self.model, self.encoder],
+            "heads": [self.reward, self.classifier],
+            "critic": [self.q1, self.q2],
+            "actor": [self.actor],
+        }
+        self.optimisers = {
+            name: torch.optim.Adam([p for m in modules for p in m.parameters()], lr=config.learning_rate)
+            for name, modules in self.groups.items()
+        }
+
+    def networks(self):
+        names = "encoder model reward classifier q1 q2 actor target_encoder target_q1 target_q2".split()
+        return {name: getattr(self, name) for name in names}
+
+    def load(self, networks, seed):
+        """Copy one seed's parameters from a population's `alm.networks.Networks`."""
+        pairs = [
+            (self.encoder.net, networks.encoder.layers, seed), (self.model.net, networks.model.layers, seed),
+            (self.reward, networks.reward.layers, seed), (self.classifier, networks.classifier.layers, seed),
+            (self.q1, networks.critic.layers, 2 * seed), (self.q2, networks.critic.layers, 2 * seed + 1),
+            (self.actor, networks.actor, seed),
+            (self.target_encoder.net, networks.target_encoder.layers, seed),
+            (self.target_q1, networks.target_critic.layers, 2 * seed),
+            (self.target_q2, networks.target_critic.layers, 2 * seed + 1),
+        ]  # fmt: skip
+        with torch.no_grad():
+            for mine, theirs, member in pairs:
+                for own, other in zip(mine, theirs, strict=True):
+                    if isinstance(own, nn.Linear):
+                        own.weight.copy_(other.weight[member].T)
+                        own.bias.copy_(other.bias[member, 0])
+                    elif isinstance(own, nn.LayerNorm):
+                        own.weight.copy_(other.weight[member, 0])
+                        own.bias.copy_(other.bias[member, 0])
+
+    def parameters_like(self, seed_of_network):
+        """Flat list of parameters in the layout (in, out) of the population's networks."""
+        net = getattr(self, seed_of_network)
+        layers = net.net if isinstance(net, _Gaussian) else net
+        out = []
+        for layer in layers:
+            if isinstance(layer, nn.Linear):
+                out += [layer.weight.T, layer.bias]
+            elif isinstance(layer, nn.LayerNorm):
+                out += [layer.weight, layer.bias]
+        return out
+
+    # --- the four losses -------------------------------------------------------------------------
+
+    def freeze(self, *networks):
+        for net in self.networks().values():
+            net.requires_grad_(True)
+        for net in networks:
+            net.requires_grad_(False)
+
+    def act(self, z, noise, std):
+        mean = self.actor(z)
+        x = mean + torch.clamp(noise * std, -self.config.exploration_clip, self.config.exploration_clip)
+        clamped = torch.clamp(x, self.low + 1e-6, self.high - 1e-6)
+        return x - x.detach() + clamped.detach()
+
+    def min_q(self, z, a):
+        za = torch.cat([z, a], -1)
+        return torch.min(self.q1(za), self.q2(za)).squeeze(-1)
+
+    def log_ratio(self, z, a, next_z):
+        logits = self.classifier(torch.cat([z, a, next_z], -1))
+        return torch.log_softmax(logits, -1)[:, 1] - torch.log_softmax(logits, -1)[:, 0]
+
+    def encoder_model_loss(self, sequences, noise, std):
+        """(a): arguments have leading axes (K, batch)."""
+        config = self.config
+        self.freeze(self.reward, self.q1, self.q2)
+        z = _draw(self.encoder(sequences.observation[0]), noise["sequence_z"])
+        total = 0.0
+        for t in range(config.horizon):
+            with torch.no_grad():
+                target = self.target_encoder(sequences.next_observation[t])
+            prediction = self.model(torch.cat([z, sequences.action[t]], -1))
+            if config.kl_term:
+                total = total + kl_divergence(prediction, target)
+            if config.reward_term:
+                total = total - self.reward(torch.cat([z, sequences.action[t]], -1)).squeeze(-1)
+            z = _draw(prediction, noise["sequence_model"][t])
+        action = self.act(z.detach(), noise["sequence_action"], std).detach()
+        if config.value_term:
+            total = total - self.min_q(z, action)
+        return total.mean()
+
+    def heads_loss(self, batch, noise):
+        """(b)"""
+        self.freeze(self.target_encoder, self.model)
+        half = noise["heads_model_z"].shape[0]
+        with torch.no_grad():
+            z = _draw(self.target_encoder(batch.observation), noise["heads_z"])
+            other = _draw(self.target_encoder(batch.observation[:half]), noise["heads_model_z"])
+            fake = _draw(
+                self.model(torch.cat([other, batch.action[:half]], -1)), noise["heads_model_next_z"]
+            )
+            real = _draw(self.target_encoder(batch.next_observation[half:]), noise["heads_next_z"])
+        prediction = self.reward(torch.cat([z, batch.action], -1)).squeeze(-1)
+        logits = self.classifier(torch.cat([z, batch.action, torch.cat([fake, real])], -1))
+        labels = torch.cat([torch.zeros(half), torch.ones(len(z) - half)]).long()
+        return F.mse_loss(prediction, batch.reward) + F.cross_entropy(logits, labels)
+
+    def critic_loss(self, batch, noise, std):
+        """(c)"""
+        self.freeze(self.target_encoder, self.actor)
+        with torch.no_grad():
+            z = _draw(self.target_encoder(batch.observation), noise["critic_z"])
+            next_z = _draw(self.target_encoder(batch.next_observation), noise["critic_next_z"])
+            pair = torch.cat([next_z, self.act(next_z, noise["critic_action"], std)], -1)
+            bootstrap = torch.min(self.target_q1(pair), self.target_q2(pair)).squeeze(-1)
+            y = batch.reward + self.config.discount * (1 - batch.terminal) * bootstrap
+        za = torch.cat([z, batch.action], -1)
+        return 0.5 * (F.mse_loss(self.q1(za).squeeze(-1), y) + F.mse_loss(self.q2(za).squeeze(-1), y))
+
+    def actor_loss(self, batch, noise, std):
+        """(d): every return by its own sum, R_t = Σ of λ-mixed n-step returns written out."""
+        config, gamma, lam, horizon = self.config, self.config.discount, self.config.trace, self.config.horizon
+        self.freeze(self.model, self.reward, self.classifier, self.q1, self.q2, self.target_encoder)
+        with torch.no_grad():
+            z = _draw(self.target_encoder(batch.observation), noise["actor_z"])
+        rho, q = [], []
+        for t in range(horizon + 1):
+            action = self.act(z.detach(), noise["actor_action"][t], std)
+            q.append(self.min_q(z, action.detach()))
+            if t == horizon:
+                break
+            next_z = _draw(self.model(torch.cat([z, action], -1)), noise["actor_model"][t])
+            bonus = config.classifier_coefficient * self.log_ratio(z, action, next_z.detach())
+            rho.append(self.reward(torch.cat([z, action], -1)).squeeze(-1) + bonus)
+            z = next_z
+
+        def n_step(t, n):
+            rewards = sum(gamma**i * rho[t + i] for i in range(n))
+            return rewards + gamma**n * q[t + n]
+
+        objective = 0.0
+        for t in range(horizon):
+            left = horizon - t
+            mixed = sum((1 - lam) * lam ** (n - 1) * n_step(t, n) for n in range(1, left))
+            mixed = mixed + lam ** (left - 1) * n_step(t, left)
+            # The recursion ends with R_K = q_K on both sides of the mixture: the last n-step return
+            # keeps all of its weight, which is what the sum above gives it.
+            objective = objective + gamma**t * mixed
+        return -(objective / horizon).mean()
+
+    # --- one update ------------------------------------------------------------------------------
+
+    def step(self, group, loss):
+        for optimiser in self.optimisers.values():
+            optimiser.zero_grad()
+        loss.backward()
+        for name, modules in self.groups.items():
+            if name != group:
+                for module in modules:
+                    module.zero_grad()
+        parameters = [p for module in self.groups[group] for p in module.parameters()]
+        norm = torch.nn.utils.clip_grad_norm_(parameters, self.config.max_grad_norm, error_if_nonfinite=True)
+        self.optimisers[group].step()
+        return norm
+
+    def update(self, sequences, batch, noise, std):
+        losses, norms = {}, {}
+        for group, compute in (
+            ("encoder_model", lambda: self.encoder_model_loss(sequences, noise, std)),
+            ("heads", lambda: self.heads_loss(batch, noise)),
+            ("critic", lambda: self.critic_loss(batch, noise, std)),
+            ("actor", lambda: self.actor_loss(batch, noise, std)),
+        ):
+            loss = compute()
+            losses[group], norms[group] = loss.item(), self.step(group, loss).item()
+        with torch.no_grad():
+            for online, target in (
+                (self.encoder, self.target_encoder), (self.q1, self.target_q1), (self.q2, self.target_q2),
+            ):  # fmt: skip
+                for p, p_target in zip(online.parameters(), target.parameters(), strict=True):
+                    p_target.copy_((1 - self.config.target_rate) * p_target + self.config.target_rate * p)
+        return losses, norms

@@ -1,0 +1,39 @@
+"""Small real runs for tests of the loop."""
+
+from dataclasses import replace
+
+from alm.agent import ALM
+from alm.config import ALMConfig
+from alm.tasks import make, task_spec
+from alm.training.loop import Trainer
+from alm.training.progress import LineReporter
+from alm.training.run_directory import RunDirectory
+from alm.training.scale import SCALES, TrainingConfig
+from rich.console import Console
+
+SHORT = TrainingConfig(total_steps=260, eval_every=130, eval_episodes=1, log_every=50)
+
+
+def tiny_agent(task, seeds, **changes):
+    config = replace(ALMConfig.at(SCALES["smoke"], task), latent_size=8, warmup_steps=100, **changes)
+    return ALM(task_spec(task), config, seeds)
+
+
+def trainer(folder, seeds, task="Hopper", config=SHORT, agent=None, make_environment=None, **options):
+    """A trainer with opened directories ``folder/<seed>``."""
+    directories = [RunDirectory(folder / str(seed)) for seed in seeds]
+    for directory in directories:
+        directory.open()
+    return Trainer(
+        agent or tiny_agent(task, seeds),
+        task_spec(task),
+        make_environment or (lambda: make(task)),
+        config,
+        directories,
+        LineReporter("test", Console(quiet=True)),
+        **options,
+    )
+
+
+def evaluations(directory):
+    return [(line["step"], line["returns"]) for line in directory.metrics() if "returns" in line]

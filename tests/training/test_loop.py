@@ -1,0 +1,267 @@
+"""The loop: what is stored when, failures, interruption, and exact resumption after SIGKILL."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import gymnasium
+import numpy as np
+import pytest
+import torch
+from runs import SHORT, evaluations, tiny_agent, trainer
+
+from alm.tasks import make
+from alm.training.environment import TrainingEnvironment
+from alm.training.loop import Interrupted
+from alm.training.run_directory import RunDirectory, RunLockedError
+
+SUPPORT = Path(__file__).parents[1] / "support"
+
+
+def final_parameters(directory):
+    (step, *_) = directory.checkpoints.steps()
+    return directory.checkpoints.load(step)["population"]["agent"]["networks"]
+
+
+def test_a_run_from_start_to_done(tmp_path):
+    run = trainer(tmp_path, (0, 1))
+    run.run()
+    for directory in run.directories:
+        lines = list(directory.metrics())
+        assert [line["step"] for line in lines if "returns" in line] == [100, 130, 260]
+        assert [line["step"] for line in lines if "returns" not in line] == [50, 100, 150, 200, 250]
+        assert lines[-1]["training_step"] == 160
+        trained = next(line["metrics"] for line in lines if line["step"] == 250)
+        assert {"loss/actor", "grad_norm/critic", "model/kl", "time/update_ms", "train/return"} <= set(trained)
+        assert directory.status == "done"
+        assert directory.read_json("DONE")["step"] == 260
+    assert evaluations(run.directories[0]) != evaluations(run.directories[1])
+
+
+def test_a_seed_gives_the_same_run_whoever_its_neighbours_are(tmp_path):
+    together, alone = trainer(tmp_path / "a", (3, 1, 2)), trainer(tmp_path / "b", (1,))
+    together.run()
+    alone.run()
+    joint, single = evaluations(together.directories[1]), evaluations(alone.directories[0])
+    assert [step for step, _ in joint] == [step for step, _ in single]
+    np.testing.assert_allclose([r for _, r in joint], [r for _, r in single], rtol=1e-3)
+    mine, other = final_parameters(together.directories[1]), final_parameters(alone.directories[0])
+    for name in mine:
+        torch.testing.assert_close(mine[name], other[name], rtol=1e-3, atol=1e-4)
+
+
+class Counting(gymnasium.Env):
+    """Observation = steps since the reset; ends by itself at 7 or by the limit at 5, in turns."""
+
+    observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (11,))
+    action_space = gymnasium.spaces.Box(-1, 1, (3,))
+
+    def __init__(self):
+        self.episode = -1
+
+    def reset(self, *, seed=None, options=None):
+        self.episode, self.time = self.episode + 1, 0
+        return np.full(11, 0.0), {}
+
+    def step(self, action):
+        self.time += 1
+        even = self.episode % 2 == 0
+        return np.full(11, float(self.time)), 1.0, even and self.time == 7, not even and self.time == 5, {}
+
+
+def test_time_limits_are_not_terminal_and_warmup_episodes_are_dropped(tmp_path):
+    run = trainer(tmp_path, (0,), make_environment=Counting)
+    run.run()
+    contents = run.replay.state()["contents"]
+    after, terminal = contents["next_observation"][0, :, 0], contents["terminal"][0]
+    end = contents["episode_end"][0]
+    assert (after[terminal == 1] == 7).all()
+    assert (terminal == 1).sum() > 10
+    assert (after[end & (terminal == 0)] == 5).sum() > 10
+    assert bool(end[99])  # the last warm-up transition
+    assert not bool(terminal[99])
+    assert contents["observation"][0, 100, 0] == 0  # a new episode begins with training
+    assert torch.equal(contents["observation"][0, 1:100][~end[:99], 0], after[:99][~end[:99]])
+
+
+def test_a_failed_seed_ends_and_the_others_go_on(tmp_path):
+    agent = tiny_agent("Hopper", (0, 1))
+    learn = agent.learn
+
+    def poisoned(replay, step):
+        if step == 20:
+            with torch.no_grad():
+                agent.networks.reward.layers[0].weight[1] = float("nan")
+        return learn(replay, step)
+
+    agent.learn = poisoned
+    run = trainer(tmp_path, (0, 1), agent=agent)
+    run.run()
+    sound, failed = run.directories
+    assert (sound.status, failed.status) == ("done", "failed")
+    record = failed.read_json("FAILED")
+    assert (record["seed"], record["step"]) == (1, 120)
+    assert record["metric"] == "loss/encoder_model"
+    assert max(line["step"] for line in failed.metrics()) <= 120
+
+    undisturbed = trainer(tmp_path / "alone", (0,))
+    undisturbed.run()
+    np.testing.assert_allclose(
+        [r for _, r in evaluations(sound)], [r for _, r in evaluations(undisturbed.directories[0])], rtol=1e-3
+    )
+
+
+def test_all_seeds_failed_ends_the_run_without_done(tmp_path):
+    agent = tiny_agent("Hopper", (0,))
+    with torch.no_grad():
+        agent.networks.reward.layers[0].weight.fill_(float("inf"))
+    run = trainer(tmp_path, (0,), agent=agent)
+    run.run()
+    assert run.directories[0].status == "failed"
+    assert run.step == 101
+
+
+@pytest.mark.filterwarnings("ignore:MuJoCo")
+def test_an_evaluation_that_is_not_finite_fails_its_seed(tmp_path):
+    agent = tiny_agent("Hopper", (0,))
+    with torch.no_grad():
+        agent.networks.actor[0].weight.fill_(float("nan"))
+    run = trainer(tmp_path, (0,), agent=agent)
+    run.run()
+    assert run.directories[0].read_json("FAILED")["metric"] == "eval/return"
+
+
+_SCRIPT = """
+import sys
+from pathlib import Path
+sys.path[:0] = [{support!r}, {root!r}]
+import torch
+torch.set_num_threads(1)
+from runs import trainer
+trainer(Path(sys.argv[1]), (0, 1), checkpoint_seconds=0.0).run()
+"""
+
+
+def start(folder):
+    script = _SCRIPT.format(support=str(SUPPORT), root=str(Path(__file__).parents[2]))
+    return subprocess.Popen([sys.executable, "-c", script, str(folder)])
+
+
+def wait_for_step(directory, step, process):
+    deadline = time.monotonic() + 120
+    while not any(s >= step for s in directory.checkpoints.steps()):
+        assert process.poll() is None, "the run ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("whole")
+    assert start(folder).wait() == 0
+    return folder
+
+
+@pytest.mark.parametrize("kill_at", [60, 155])
+def test_killed_and_resumed_equals_uninterrupted(tmp_path, uninterrupted, kill_at):
+    """SIGKILL in the warm-up and in training: same evaluations, same parameters, same metric lines."""
+    process = start(tmp_path / "killed")
+    wait_for_step(RunDirectory(tmp_path / "killed" / "1"), kill_at, process)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert RunDirectory(tmp_path / "killed" / "0").status != "done"
+    assert start(tmp_path / "killed").wait() == 0
+    for seed in ("0", "1"):
+        whole, killed = RunDirectory(uninterrupted / seed), RunDirectory(tmp_path / "killed" / seed)
+        assert evaluations(whole) == evaluations(killed)
+
+        def timeless(directory):
+            return [
+                (line["step"], {k: v for k, v in line["metrics"].items() if not k.startswith("time/")})
+                for line in directory.metrics()
+            ]
+
+        assert timeless(whole) == timeless(killed)
+        one, other = final_parameters(whole), final_parameters(killed)
+        assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_interruption_stores_the_state_at_once(tmp_path):
+    run = trainer(tmp_path, (0,))
+    original = run._advance
+
+    def advance():
+        original()
+        if run.step == 143:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    run._advance = advance
+    with pytest.raises(Interrupted, match="step 143"):
+        run.run()
+    run.directories[0].close()
+    again = trainer(tmp_path, (0,))
+    again.run()
+    whole = trainer(tmp_path / "whole", (0,))
+    whole.run()
+    assert evaluations(again.directories[0]) == evaluations(whole.directories[0])
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_two_processes_cannot_train_one_run(tmp_path):
+    first, second = RunDirectory(tmp_path), RunDirectory(tmp_path)
+    first.open()
+    with pytest.raises(RunLockedError, match=f"process {os.getpid()}"):
+        second.open()
+    first.close()
+    second.open()
+
+
+def test_an_unfinished_metrics_line_is_not_read(tmp_path):
+    directory = RunDirectory(tmp_path)
+    directory.open()
+    directory.start_metrics(0)
+    directory.append_metrics(1, 0, 0.5, metrics={"a": 1.0})
+    with (tmp_path / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 2, "metr')
+    assert [line["step"] for line in directory.metrics()] == [1]
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        directory.append_metrics(2, 0, 0.5, metrics={"a": float("nan")})
+
+
+@pytest.mark.parametrize("task", ["Ant", "HalfCheetah", "Hopper"])
+def test_an_environment_resumes_in_the_middle_of_an_episode(task):
+    whole = TrainingEnvironment(make(task), seed=4)
+    rng = np.random.default_rng(0)
+    actions = rng.uniform(-1, 1, (400, whole._environment.action_space.shape[0])).astype(np.float32)
+
+    def play(environment, some):
+        out = []
+        for action in some:
+            observation, reward, terminated, truncated = environment.step(action)
+            out.append((observation.tolist(), reward))
+            if terminated or truncated:
+                environment.reset()
+        return out
+
+    play(whole, actions[:250])
+    stored = json.loads(json.dumps(whole.state()))
+    resumed = TrainingEnvironment(make(task), seed=99)
+    resumed.load_state(stored)
+    assert (resumed.episode_length, resumed.episode_return) == (whole.episode_length, whole.episode_return)
+    assert play(resumed, actions[250:]) == play(whole, actions[250:])
+    stored["observation"][0] += 1e-9
+    with pytest.raises(ValueError, match="does not replay"):
+        resumed.load_state(stored)
+
+
+def test_evaluation_changes_no_training(tmp_path):
+    often = trainer(tmp_path / "a", (0,), config=SHORT)
+    rarely = trainer(tmp_path / "b", (0,), config=SHORT.__class__(260, 260, 1, 50))
+    often.run()
+    rarely.run()
+    one, other = final_parameters(often.directories[0]), final_parameters(rarely.directories[0])
+    assert all(torch.equal(one[name], other[name]) for name in one)

@@ -1,0 +1,111 @@
+"""Replay against brute-force enumeration of a small ring buffer."""
+
+from collections import Counter
+
+import pytest
+import torch
+
+from alm.training.replay import Replay
+from alm.training.streams import Purpose, Streams
+
+CAPACITY = 12
+
+
+def filled(count, terminals=(), ends=(), seeds=1, **options):
+    """A buffer after ``count`` additions; transition i carries the number i (plus 1000 a seed)."""
+    replay = Replay(seeds, CAPACITY, observation_size=2, action_size=1, **options)
+    for i in range(count):
+        number = torch.tensor([[float(i + 1000 * s)] for s in range(seeds)])
+        terminal = torch.full((seeds,), float(i in terminals))
+        end = torch.full((seeds,), i in terminals or i in ends)
+        replay.add(number.expand(-1, 2), number, number[:, 0], number.expand(-1, 2) + 1, terminal, end)
+    return replay
+
+
+def allowed_windows(count, length, terminals=(), ends=()):
+    """The authors' rule, spelled out over numbered transitions."""
+    full = count >= CAPACITY
+    held = {i % CAPACITY: i for i in range(count)}  # slot → newest number there
+    pointer = count % CAPACITY
+    windows = set()
+    for start in range(CAPACITY if full else count - length):
+        slots = [(start + k) % CAPACITY for k in range(length)]
+        numbers = tuple(held[slot] for slot in slots)
+        crosses_pointer = pointer in slots[1:]
+        crosses_end = any(n in terminals or n in ends for n in numbers[:-1])
+        if not crosses_pointer and not crosses_end:
+            windows.add(numbers)
+    return windows
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, 5])
+@pytest.mark.parametrize("count", [8, CAPACITY, 17, 30])
+def test_sequences_are_uniform_over_the_valid_windows(count, length):
+    terminals = {4, 5, 14, 22}
+    replay, streams = filled(count, terminals), Streams([0], Purpose.LEARNING)
+    expected = allowed_windows(count, length, terminals)
+    draws = 40_000
+    windows = replay.sample_sequences(draws, length, streams).reward[0].T.int().tolist()
+    seen = Counter(map(tuple, windows))
+    assert set(seen) == expected
+    mean = draws / len(expected)
+    assert all(abs(n - mean) < 6 * mean**0.5 for n in seen.values())
+
+
+def test_time_limits_are_crossed_unless_rejected():
+    ends = {5}
+    crossing = (4, 5, 6)
+    for reject in (False, True):
+        replay = filled(10, ends=ends, reject_time_limits=reject)
+        rewards = replay.sample_sequences(5000, 3, Streams([0], Purpose.LEARNING)).reward[0].T.int().tolist()
+        assert (crossing in set(map(tuple, rewards))) is not reject
+        assert set(map(tuple, rewards)) == allowed_windows(10, 3, ends=ends if reject else ())
+
+
+def test_fields_of_a_window_belong_together():
+    replay = filled(30, {14, 22}, seeds=2)
+    windows = replay.sample_sequences(50, 3, Streams([0, 1], Purpose.LEARNING))
+    assert windows.observation.shape == (2, 3, 50, 2)
+    assert windows.terminal.shape == (2, 3, 50)
+    for name in ("observation", "action"):
+        assert torch.equal(getattr(windows, name)[..., 0], windows.reward)
+    assert torch.equal(windows.next_observation[..., 0], windows.reward + 1)
+    assert torch.equal(windows.terminal, sum((windows.reward % 1000 == t).float() for t in (14, 22)))
+    assert (windows.reward[0] < 1000).all()
+    assert (windows.reward[1] >= 1000).all()
+    assert torch.equal(windows.reward[:, 1:] - windows.reward[:, :-1], torch.ones(2, 2, 50))
+
+
+def test_transitions_are_uniform_with_replacement():
+    replay = filled(17)
+    rewards = replay.sample(60_000, Streams([0], Purpose.LEARNING)).reward[0].int().tolist()
+    seen = Counter(rewards)
+    assert set(seen) == set(range(5, 17))
+    assert all(abs(n - 5000) < 6 * 5000**0.5 for n in seen.values())
+
+
+def test_a_seed_draws_the_same_whoever_its_neighbours_are():
+    """Episodes of two steps make rejections frequent, which may not move a neighbour's stream."""
+    terminals = set(range(1, 12, 2))
+    alone = filled(12, terminals).sample_sequences(64, 2, Streams([7], Purpose.LEARNING))
+    beside = filled(12, terminals, seeds=3).sample_sequences(64, 2, Streams([5, 7, 9], Purpose.LEARNING))
+    assert torch.equal(alone.reward[0], beside.reward[1] - 1000)
+
+
+def test_no_valid_window_is_one_clear_error():
+    with pytest.raises(ValueError, match="no valid window of 3 transitions"):
+        filled(12, set(range(12))).sample_sequences(4, 3, Streams([0], Purpose.LEARNING))
+    with pytest.raises(ValueError, match="needs at least 4 stored ones, not 3"):
+        filled(3).sample_sequences(4, 3, Streams([0], Purpose.LEARNING))
+
+
+def test_state_round_trip():
+    old, new = filled(30, {14}), Replay(1, CAPACITY, 2, 1)
+    new.load_state(old.state())
+    draws = [r.sample_sequences(20, 3, Streams([0], Purpose.LEARNING)).reward for r in (old, new)]
+    assert torch.equal(*draws)
+    assert (new.pointer, new.size) == (old.pointer, old.size)
+
+
+def test_storage_is_float32():
+    assert filled(3).sample(2, Streams([0], Purpose.LEARNING)).reward.dtype == torch.float32
