@@ -1,70 +1,268 @@
-"""The command line: train runs, see what is stored, print tables.
+"""The command line: train runs, see what is stored, print tables, look at runs in MLflow.
 
-Bad input ends with one sentence and exit code 2.
+Bad input ends with one sentence and exit code 2; an interrupted run with 130.
 """
 
+import logging
+import subprocess
 import sys
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from os import getpid
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import tyro
+from rich.console import Console
 
 from reproduce.provenance import REPOSITORY
 
-_RUNS = REPOSITORY / "runs"
+if TYPE_CHECKING:
+    from alm.training.run_directory import RunDirectory
+
+RUNS = REPOSITORY / "runs"
+STORE = REPOSITORY / "results" / "runs"
+TABLES = REPOSITORY / "results" / "tables"
 
 
 @dataclass(frozen=True)
 class Train:
-    """Train an algorithm on a task; the same command resumes what was interrupted and skips what is done."""
+    """Train an algorithm on a task.
+
+    The same command resumes what was interrupted and skips what is done. Seeds train together as one
+    population; none of them depends on the others.
+    """
 
     task: str
-    """Task, such as HalfCheetah (see the README for all)."""
+    """T-Humanoid, T-Ant, HalfCheetah, Walker2d, Hopper, Ant or Humanoid."""
     algorithm: str = "alm"
-    """Algorithm to train."""
+    """Algorithm: alm."""
     variant: str = "base"
     """Named change of the algorithm; base is the algorithm unchanged."""
     seeds: tuple[int, ...] = (0,)
-    """Seeds to train, together as one population."""
+    """Seeds to train."""
     scale: str = "laptop"
-    """Size of the run: paper, laptop or smoke."""
+    """paper (the paper's Table 3), laptop (a quarter of an hour a seed) or smoke (seconds, no use)."""
     device: str = "cpu"
-    """Torch device: cpu, cuda, cuda:1 …"""
+    """Torch device, such as cpu, cuda or cuda:1."""
     threads: int = 1
-    """CPU threads for tensor operations; results are bit-exact for the same number only."""
-    runs_dir: Path = _RUNS
+    """CPU threads for tensor operations. Results are bit-exact for the same number only."""
+    runs_dir: Path = RUNS
     """Where runs are kept while they train."""
+    store: Path = STORE
+    """Where finished runs are stored (all but smoke runs)."""
+    track: bool = True
+    """Write to MLflow while training (MLFLOW_TRACKING_URI, by default mlflow.db in the repository)."""
 
     def run(self) -> int:
+        """Train what is missing of the seeds; store what is done."""
         from alm.training.loop import Interrupted
+        from reproduce.freezing import freeze
+        from reproduce.store import Store
         from reproduce.training import Plan, group_by_step, open_run, train_population
 
         plan = Plan.of(self.algorithm, self.variant, self.task, self.seeds, self.scale)
         opened = []
-        for spec in plan.specs:
-            directory = open_run(plan, spec, self.runs_dir, self.device, self.threads)
-            if directory is None:
-                print(f"{spec.label}: has ended already, see {self.runs_dir / spec.relative_dir}")
-            else:
-                opened.append(directory)
         try:
-            for group in group_by_step(opened):
-                train_population(plan, group, self.device, self.threads)
+            for spec in plan.specs:
+                directory = open_run(plan, spec, self.runs_dir, self.device, self.threads)
+                if directory is None:
+                    print(f"{spec.label}: has ended already, see {self.runs_dir / spec.relative_dir}")
+                else:
+                    opened.append(directory)
+            with _tracked(opened if self.track else []):
+                for group in group_by_step(opened):
+                    train_population(plan, group, self.device, self.threads)
         except Interrupted as stop:
             print(stop, file=sys.stderr)
             return 130
         finally:
             for directory in opened:
                 directory.close()
+        if self.scale != "smoke":
+            store = Store(self.store)
+            for directory in opened:
+                if directory.status != "unfinished" and (path := freeze(directory, store)):
+                    print(f"stored {path}")
+        return 1 if any(directory.status == "failed" for directory in opened) else 0
+
+
+@contextmanager
+def _tracked(directories: "list[RunDirectory]") -> Iterator[None]:
+    """Let another process write these runs to MLflow while the block runs, and wait for its last words."""
+    if not directories:
+        yield
+        return
+    command = [sys.executable, "-m", "reproduce", "follow", "--parent", str(getpid())]
+    command += ["--directories", *(str(directory.path.resolve()) for directory in directories)]
+    follower = subprocess.Popen(command, stdin=subprocess.DEVNULL, cwd=REPOSITORY, start_new_session=True)
+    try:
+        yield
+    finally:
+        try:
+            follower.wait(timeout=120)
+        except subprocess.TimeoutExpired:
+            print("MLflow is slow; it goes on receiving this run in the background", file=sys.stderr)
+
+
+@dataclass(frozen=True)
+class Follow:
+    """Write runs to MLflow while another process trains them (train starts this by itself)."""
+
+    directories: tuple[Path, ...]
+    """Run directories."""
+    parent: int
+    """Process that trains them; when it ends, so does this, after a last look."""
+
+    def run(self) -> int:
+        """Follow until the runs or their trainer have ended."""
+        from alm.training.run_directory import RunDirectory
+        from reproduce.tracking import follow
+
+        return 0 if follow([RunDirectory(path) for path in self.directories], self.parent) else 1
+
+
+@dataclass(frozen=True)
+class Sync:
+    """Bring MLflow up to date with every run directory and every stored run."""
+
+    runs_dir: Path = RUNS
+    """Where runs are kept while they train."""
+    store: Path = STORE
+    """Where finished runs are stored."""
+
+    def run(self) -> int:
+        """Ship what MLflow does not have yet."""
+        from reproduce.freezing import directories_under
+        from reproduce.store import Store
+        from reproduce.tracking import import_store, sync, tracking_uri
+
+        uri = tracking_uri()
+        sync(directories_under(self.runs_dir), uri)
+        import_store(Store(self.store), uri)
+        print(f"{uri} is up to date")
         return 0
 
+
+@dataclass(frozen=True)
+class Ui:
+    """Open MLflow on this machine with the stored runs imported."""
+
+    port: int = 5000
+    """Port on 127.0.0.1."""
+    store: Path = STORE
+    """Where finished runs are stored."""
+
+    def run(self) -> int:
+        """Serve until Ctrl-C."""
+        from reproduce.store import Store
+        from reproduce.ui import serve
+
+        serve(Store(self.store), self.port)
+        return 0
+
+
+@dataclass(frozen=True)
+class Freeze:
+    """Store runs of the runs directory as far as they got, the unfinished ones as partial."""
+
+    runs_dir: Path = RUNS
+    """Where runs are kept while they train."""
+    store: Path = STORE
+    """Where to store them."""
+
+    def run(self) -> int:
+        """Freeze all but smoke runs."""
+        from reproduce.freezing import directories_under, freeze
+        from reproduce.store import Store
+
+        store = Store(self.store)
+        for directory in directories_under(self.runs_dir):
+            if directory.read_json("config.json")["spec"]["scale"] != "smoke":
+                path = freeze(directory, store)
+                print(f"stored {path}" if path else f"nothing new in {directory.path}")
+        return 0
+
+
+@dataclass(frozen=True)
+class Runs:
+    """List the stored runs, those that are being trained here, and what Table 1 still misses."""
+
+    runs_dir: Path = RUNS
+    """Where runs are kept while they train."""
+    store: Path = STORE
+    """Where finished runs are stored."""
+
+    def run(self) -> int:
+        """Print the list."""
+        from reproduce.inventory import print_inventory
+        from reproduce.store import Store
+
+        print_inventory(Store(self.store), self.runs_dir, Console())
+        return 0
+
+
+@dataclass(frozen=True)
+class Table1:
+    """Print Table 1 and write it as Markdown, CSV and LaTeX."""
+
+    store: Path = STORE
+    """Where finished runs are stored."""
+    out: Path = TABLES
+    """Where the files go."""
+
+    def run(self) -> int:
+        """Render the table."""
+        from reproduce.tables import render_table1
+
+        render_table1(self.store, self.out, Console())
+        return 0
+
+
+COMMANDS: dict[str, Callable[..., Any]] = {
+    "train": Train,
+    "runs": Runs,
+    "table1": Table1,
+    "ui": Ui,
+    "sync": Sync,
+    "freeze": Freeze,
+    "follow": Follow,
+}
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit code."""
-    command = tyro.extras.subcommand_cli_from_dict({"train": Train}, prog="reproduce", args=arguments)
+    logging.basicConfig(format="%(levelname)s: %(message)s")
+    warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
+    command = tyro.extras.subcommand_cli_from_dict(COMMANDS, prog="python -m reproduce", args=arguments)
     try:
         return command.run()
-    except (ValueError, OSError) as error:
+    except OSError as error:
+        print(f"error: {_in_words(error)}", file=sys.stderr)
+        return 2
+    except (ValueError, RuntimeError) as error:
+        if not _is_sentence(error):
+            raise
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+def _in_words(error: OSError) -> str:
+    """What the system refused, and what to do about it."""
+    place = f" {error.filename}" if error.filename else ""
+    return (
+        f"cannot read or write{place}: {error.strerror or error}; make room or choose a place you may write "
+        "to (--runs-dir, --store), then repeat the command: it goes on from the last checkpoint"
+    )
+
+
+def _is_sentence(error: Exception) -> bool:
+    """Whether an error was written for a person by this project, not raised from within a library."""
+    traceback = error.__traceback__
+    while traceback is not None and traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    return traceback is not None and Path(traceback.tb_frame.f_code.co_filename).is_relative_to(REPOSITORY)

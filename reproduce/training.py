@@ -88,6 +88,10 @@ def train_population(plan: Plan, directories: Sequence[RunDirectory], device: st
     """Train the seeds of opened directories together, to the end of the horizon.
 
     The seeds must stand at the same step; see `group_by_step`.
+
+    Raises:
+        ValueError: torch knows no such device.
+        alm.training.loop.Interrupted: someone asked to stop; the state is stored.
     """
     import torch
 
@@ -95,6 +99,13 @@ def train_population(plan: Plan, directories: Sequence[RunDirectory], device: st
     from alm.training.loop import Trainer
     from alm.training.progress import reporter
 
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(
+            f"device {device!r} cannot be used ({str(error).splitlines()[0]}); choose cpu, or install a "
+            "torch build with support for it"
+        ) from None
     torch.set_num_threads(threads)
     seeds = [directory.read_json("config.json")["spec"]["seed"] for directory in directories]
     agent_class, _ = algorithm_named(plan.specs[0].algorithm).load()

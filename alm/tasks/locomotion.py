@@ -26,7 +26,7 @@ What is not restored: capsules had about 4 % less mass then, and integrators dif
 import warnings
 from typing import Any, ClassVar
 
-import mujoco  # type: ignore[import-untyped]
+import mujoco
 import numpy as np
 from gymnasium.envs.mujoco import MujocoEnv
 from gymnasium.spaces import Box

@@ -40,14 +40,15 @@ class Evaluator:
     def evaluate(
         self, agent: Agent, step: int, device: str = "cpu", alive: tuple[bool, ...] | None = None
     ) -> list[Evaluation]:
-        """One evaluation of every seed at an environment step; seeds not ``alive`` are left out (empty)."""
+        """One evaluation of every seed at an environment step; seeds not ``alive`` are left out (zeros)."""
         streams = Streams(self._seeds, Purpose.EVALUATION, step, device=device)
         shape = (len(self._seeds), self._episodes)
         returns, lengths = np.zeros(shape), np.zeros(shape, dtype=int)
         active = np.ones(shape, dtype=bool)
         if alive is not None:
             active &= np.array(alive)[:, None]
-        observations = np.zeros((*shape, *self._environments[0][0].observation_space.shape), np.float32)
+        (size,) = self._environments[0][0].observation_space.shape or ()
+        observations = np.zeros((*shape, size), np.float32)
         for row, column in np.argwhere(active):
             seed = environment_seed(self._seeds[row], Purpose.EVALUATION, step, int(column))
             observations[row, column] = self._environments[row][column].reset(seed=seed)[0]

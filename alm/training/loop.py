@@ -218,8 +218,13 @@ class Trainer:
                 "time/evaluation_s": time.perf_counter() - began,
             }
             self._append(i, metrics=values, returns=evaluation.returns)
-        means = [float(np.mean(e.returns)) if a else None for e, a in zip(evaluations, self.alive, strict=True)]
-        self.reporter.evaluation(self.step, means)
+        self.reporter.evaluation(
+            self.step,
+            [
+                float(np.mean(evaluation.returns)) if alive else None
+                for evaluation, alive in zip(evaluations, self.alive, strict=True)
+            ],
+        )
 
     def _append(self, seed: int, **content: Any) -> None:
         if self.alive[seed]:
@@ -239,14 +244,16 @@ class Trainer:
         for i, directory in enumerate(self.directories):
             if not self.alive[i]:
                 continue
+            offset = directory.metrics_offset()
             tree = {
                 "step": self.step,
                 "population": share_of_seed(population, i, seeds),
                 "environment": self.environments[i].state(),
                 "recorder": self._recorder.state(i),
-                "metrics_offset": directory.metrics_offset(),
+                "metrics_offset": offset,
             }
             directory.checkpoints.save(self.step, tree)
+            directory.write_json("committed.json", {"metrics_offset": offset})
         self._checkpoint_due = time.monotonic() + max(
             self.checkpoint_seconds, _CHECKPOINT_SHARE * (time.monotonic() - began)
         )

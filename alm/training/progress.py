@@ -90,8 +90,7 @@ class LineReporter:
 
     def start(self, step: int, total: int) -> None:
         self._total = total
-        self._began = self._shown = time.monotonic()
-        self._first = step
+        self._shown, self._shown_step = time.monotonic(), step
         self.message(f"{self._title}: from step {step} to {total}")
 
     def step(self, step: int) -> None:
@@ -109,8 +108,9 @@ class LineReporter:
         """Lines need no closing."""
 
     def _line(self, step: int) -> None:
-        self._shown = time.monotonic()
-        rate = (step - self._first) / max(self._shown - self._began, 1e-9)
+        now = time.monotonic()
+        rate = (step - self._shown_step) / max(now - self._shown, 1e-9)
+        self._shown, self._shown_step = now, step
         left = (self._total - step) / rate if rate else 0.0
         self.message(
             f"{self._title}: step {step}/{self._total}  {rate:.1f} steps/s  "

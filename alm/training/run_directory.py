@@ -1,10 +1,11 @@
 """The directory of one run (one seed): the truth about it, while it goes on and afterwards.
 
-    config.json       the resolved configuration, written before the first step
-    provenance.json   code version, package versions, hardware, command
-    metrics.jsonl     append-only; one JSON object a line for each evaluation or log interval
-    checkpoints/      the newest two states
-    DONE, FAILED      how it ended (JSON); a directory with neither is unfinished
+config.json       the resolved configuration, written before the first step
+provenance.json   code version, package versions, hardware, command
+metrics.jsonl     append-only; one JSON object a line for each evaluation or log interval
+checkpoints/      the newest two states
+committed.json    bytes of metrics that a checkpoint stands behind; a resumed run rewrites the rest
+DONE, FAILED      how it ended (JSON); a directory with neither is unfinished
 """
 
 import fcntl

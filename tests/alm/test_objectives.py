@@ -5,7 +5,6 @@ import math
 
 import pytest
 import torch
-from reference_alm import ReferenceALM
 
 from alm import objectives
 from alm.agent import ALM
@@ -13,6 +12,7 @@ from alm.config import ALMConfig
 from alm.networks import bounded_gaussian
 from alm.tasks.registry import TaskSpec
 from alm.training.replay import Transitions
+from benchmarks.plain_alm import PlainALM
 
 TASK = TaskSpec("Test", "alm/Test", 5, 3, -0.4, 0.4)
 SMALL = ALMConfig(batch_size=6, hidden_size=16, model_hidden_size=24, latent_size=4)
@@ -48,7 +48,7 @@ def of_seed(transitions, index):
 
 
 def reference(agent, index):
-    out = ReferenceALM(5, 3, TASK.action_low, TASK.action_high, agent.config)
+    out = PlainALM(5, 3, TASK.action_low, TASK.action_high, agent.config)
     out.load(agent.networks, index)
     return out
 
@@ -118,7 +118,9 @@ def test_gradients_equal_the_reference(group):
         next_state = agent.networks.target_encoder(transitions.next_observation)
     std, bounds, net = 0.6, (-0.4, 0.4), agent.networks
     loss, _ = {
-        "encoder_model": lambda: objectives.encoder_model_objective(net, sequences, noise, SMALL, std, bounds),
+        "encoder_model": lambda: objectives.encoder_model_objective(
+            net, sequences, noise, SMALL, std, bounds
+        ),
         "heads": lambda: objectives.heads_objective(net, transitions, state, next_state, noise),
         "critic": lambda: objectives.critic_objective(
             net, transitions, state, next_state, noise, SMALL, std, bounds

@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+from rich.console import Console
+
 from alm.agent import ALM
 from alm.config import ALMConfig
 from alm.tasks import make, task_spec
@@ -9,7 +11,6 @@ from alm.training.loop import Trainer
 from alm.training.progress import LineReporter
 from alm.training.run_directory import RunDirectory
 from alm.training.scale import SCALES, TrainingConfig
-from rich.console import Console
 
 SHORT = TrainingConfig(total_steps=260, eval_every=130, eval_episodes=1, log_every=50)
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import gymnasium
-import mujoco  # type: ignore[import-untyped]
+import mujoco
 import numpy as np
 import pytest
 from numpy.typing import NDArray

@@ -12,12 +12,12 @@ import gymnasium
 import numpy as np
 import pytest
 import torch
-from runs import SHORT, evaluations, tiny_agent, trainer
 
 from alm.tasks import make
 from alm.training.environment import TrainingEnvironment
 from alm.training.loop import Interrupted
 from alm.training.run_directory import RunDirectory, RunLockedError
+from runs import SHORT, evaluations, tiny_agent, trainer
 
 SUPPORT = Path(__file__).parents[1] / "support"
 
@@ -36,7 +36,8 @@ def test_a_run_from_start_to_done(tmp_path):
         assert [line["step"] for line in lines if "returns" not in line] == [50, 100, 150, 200, 250]
         assert lines[-1]["training_step"] == 160
         trained = next(line["metrics"] for line in lines if line["step"] == 250)
-        assert {"loss/actor", "grad_norm/critic", "model/kl", "time/update_ms", "train/return"} <= set(trained)
+        assert {"loss/actor", "grad_norm/critic", "model/kl", "time/update_ms"} <= set(trained)
+        assert "train/return" in trained
         assert directory.status == "done"
         assert directory.read_json("DONE")["step"] == 260
     assert evaluations(run.directories[0]) != evaluations(run.directories[1])

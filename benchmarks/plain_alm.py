@@ -1,8 +1,9 @@
-"""ALM for one seed, written a second time: plain, slow, float64, with torch's own building blocks.
+"""ALM for one seed, written a second time: plain, eager, with torch's own building blocks.
 
-Nothing is shared with `alm.*`: networks are `torch.nn` modules, divergences come from
-`torch.distributions`, freezing switches ``requires_grad`` off, each time step and each return is a
-loop of its own.  It follows the published code of the authors (RajGhugare19/alm) loss by loss.
+In float64 it is the reference that the tests hold ALM's update against; in float32 it is what the
+benchmark measures ALM's update against.  Nothing is shared with `alm.*`: networks are `torch.nn`
+modules, divergences come from `torch.distributions`, freezing switches ``requires_grad`` off, each
+time step and each return is a loop of its own.  It follows the published code of the authors (RajGhugare19/alm) loss by loss.
 """
 
 import copy
@@ -40,10 +41,10 @@ def _draw(distribution, noise):
     return distribution.base_dist.loc + distribution.base_dist.scale * noise
 
 
-class ReferenceALM:
+class PlainALM:
     """One learner; ``config`` is read for its numbers only."""
 
-    def __init__(self, observation_size, action_size, low, high, config):
+    def __init__(self, observation_size, action_size, low, high, config, dtype=torch.float64):
         hidden, latent = config.hidden_size, config.latent_size
         self.config, self.low, self.high = config, low, high
         self.encoder = _Gaussian(observation_size, hidden, latent)
@@ -59,7 +60,7 @@ class ReferenceALM:
         self.target_encoder = copy.deepcopy(self.encoder)
         self.target_q1, self.target_q2 = copy.deepcopy(self.q1), copy.deepcopy(self.q2)
         for net in self.networks().values():
-            net.double()
+            net.to(dtype)
         self.groups = {
             "encoder_model": [self.model, self.encoder],
             "heads": [self.reward, self.classifier],
@@ -72,7 +73,10 @@ class ReferenceALM:
         }
 
     def networks(self):
-        names = "encoder model reward classifier q1 q2 actor target_encoder target_q1 target_q2".split()
+        names = (
+            "encoder", "model", "reward", "classifier", "q1", "q2", "actor",
+            "target_encoder", "target_q1", "target_q2",
+        )  # fmt: skip
         return {name: getattr(self, name) for name in names}
 
     def load(self, networks, seed):
@@ -157,9 +161,7 @@ class ReferenceALM:
         with torch.no_grad():
             z = _draw(self.target_encoder(batch.observation), noise["heads_z"])
             other = _draw(self.target_encoder(batch.observation[:half]), noise["heads_model_z"])
-            fake = _draw(
-                self.model(torch.cat([other, batch.action[:half]], -1)), noise["heads_model_next_z"]
-            )
+            fake = _draw(self.model(torch.cat([other, batch.action[:half]], -1)), noise["heads_model_next_z"])
             real = _draw(self.target_encoder(batch.next_observation[half:]), noise["heads_next_z"])
         prediction = self.reward(torch.cat([z, batch.action], -1)).squeeze(-1)
         logits = self.classifier(torch.cat([z, batch.action, torch.cat([fake, real])], -1))
@@ -180,7 +182,8 @@ class ReferenceALM:
 
     def actor_loss(self, batch, noise, std):
         """(d): every return by its own sum, R_t = Σ of λ-mixed n-step returns written out."""
-        config, gamma, lam, horizon = self.config, self.config.discount, self.config.trace, self.config.horizon
+        config, horizon = self.config, self.config.horizon
+        gamma, lam = config.discount, config.trace
         self.freeze(self.model, self.reward, self.classifier, self.q1, self.q2, self.target_encoder)
         with torch.no_grad():
             z = _draw(self.target_encoder(batch.observation), noise["actor_z"])

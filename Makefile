@@ -1,0 +1,103 @@
+# Every target makes the environment it needs (.venv, from constraints.txt) by itself, once.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+
+# Options of `make train`.
+ALGORITHM ?= alm
+TASK      ?= HalfCheetah
+SEEDS     ?= 0
+SCALE     ?= laptop
+
+# What reading stored runs needs; training needs everything in pyproject.toml.
+READING := numpy pandas pyarrow matplotlib seaborn tyro rich psutil
+
+.DEFAULT_GOAL := help
+.PHONY: help install table1 figure-authors train runs ui sync freeze test test-slow bench lint types imports check lock clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# --- results --------------------------------------------------------------------------------------
+
+table1: $(VENV)/.reading ## Print Table 1: the paper beside the stored runs (also results/tables/table1.md .csv .tex)
+	@$(BIN)/python -m reproduce table1
+
+figure-authors: $(VENV)/.reading ## Draw the stored ALM runs over the authors' published curves
+	@$(BIN)/python -m paper_figures authors
+
+runs: $(VENV)/.reading ## List stored runs and what Table 1 still misses
+	@$(BIN)/python -m reproduce runs
+
+# --- training and tracking ------------------------------------------------------------------------
+
+train: $(VENV)/.training ## Train: make train TASK=Hopper SEEDS="0 1 2" SCALE=laptop
+	@$(BIN)/python -m reproduce train --algorithm $(ALGORITHM) --task $(TASK) --seeds $(SEEDS) --scale $(SCALE)
+
+ui: $(VENV)/.training ## Open MLflow on 127.0.0.1 with the stored runs imported
+	@$(BIN)/python -m reproduce ui
+
+sync: $(VENV)/.training ## Bring MLflow up to date, for instance after its server could not be reached
+	@$(BIN)/python -m reproduce sync
+
+freeze: $(VENV)/.training ## Store unfinished runs as far as they got, marked as partial
+	@$(BIN)/python -m reproduce freeze
+
+bench: $(VENV)/.training ## Time ALM's update against a plain implementation and the matrix-product peak
+	@$(BIN)/python -m benchmarks.alm_update
+
+# --- quality --------------------------------------------------------------------------------------
+
+test: $(VENV)/.dev ## Run the tests (minutes)
+	@$(BIN)/python -m pytest -n 2
+
+test-slow: $(VENV)/.dev ## Run the tests that learn (about half an hour)
+	@$(BIN)/python -m pytest -m slow
+
+lint: $(VENV)/.dev ## Check style and formatting with ruff
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+types: $(VENV)/.dev ## Check types with mypy
+	@$(BIN)/mypy
+
+imports: $(VENV)/.dev ## Check that imports point one way
+	@$(BIN)/lint-imports
+
+check: lint types imports test ## All of the above but the slow tests
+
+# --- environment ----------------------------------------------------------------------------------
+
+install: $(VENV)/.dev ## Make the whole environment now
+
+$(VENV)/.python:
+	@command -v $(PYTHON) >/dev/null && $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "error: $(PYTHON) is not Python 3.11 or newer; name one with: make PYTHON=/path/to/python3.11 ..."; exit 2; }
+	@echo "making $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.reading: $(VENV)/.python constraints.txt pyproject.toml
+	@echo "installing what reading results needs (once)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt setuptools $(READING)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.training: $(VENV)/.reading
+	@echo "installing what training needs (once; torch is large)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e . --no-build-isolation
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.training
+	@echo "installing what the checks need (once)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]" --no-build-isolation
+	@touch $@
+
+lock: $(VENV)/.dev ## Write constraints.txt from the environment as it is
+	@{ sed '/^[^#]/,$$d' constraints.txt; \
+	   $(BIN)/python -m pip freeze --all --exclude-editable | grep -vE '^(pip|wheel)==' | sed 's/+cpu$$//'; } > constraints.new
+	@mv constraints.new constraints.txt
+
+clean: ## Remove the environment and caches; runs and results stay
+	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

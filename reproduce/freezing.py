@@ -1,0 +1,82 @@
+"""From a run's directory to the store: what of a run is kept in `results/runs/`."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from alm.training.run_directory import RunDirectory
+from reproduce.specs import RunSpec
+from reproduce.statistics import Curve, value_at, window_mean
+from reproduce.store import Store, StoredRun
+
+
+def frozen(directory: RunDirectory) -> StoredRun | None:
+    """The record of a run as far as it got; ``None`` before its first evaluation.
+
+    One row an evaluation; training metrics are the means of the log intervals since the evaluation
+    before.  A run without DONE or FAILED is ``"partial"``.
+    """
+    rows: list[dict[str, Any]] = []
+    since: list[dict[str, float]] = []
+    for line in directory.metrics():
+        if "returns" not in line:
+            since.append(line["metrics"])
+            continue
+        row = {name: line[name] for name in ("step", "training_step", "wall_seconds", "time_ms")}
+        rows.append(
+            row | dict(pd.DataFrame(since).mean()) | line["metrics"] | {"eval/returns": line["returns"]}
+        )
+        since = []
+    if not rows:
+        return None
+
+    record = directory.read_json("config.json")
+    provenance = directory.read_json("provenance.json")
+    # Where files lie is no part of a run, and may say more about a machine than its owner wants to share.
+    provenance["command"] = re.sub(r" --(runs-dir|store) \S+", "", provenance["command"])
+    frame = pd.DataFrame(rows)
+    curve = Curve(frame["step"].to_numpy(), frame["eval/return"].to_numpy())
+    last = int(frame["step"].iloc[-1])
+    final = {
+        "final/return": value_at(curve, last),
+        "final/window_return": window_mean(curve, last),
+        "cost/wall_hours": float(frame["wall_seconds"].iloc[-1]) / 3600.0,
+    }
+    status, reason = "partial", None
+    if directory.status == "done":
+        status, done = "done", directory.read_json("DONE")
+        provenance["finished_ms"] = done["finished_ms"]
+        provenance["population"] = done["population"]
+        final["cost/peak_memory_bytes"] = float(done["peak_memory_bytes"])
+    elif directory.status == "failed":
+        failure = directory.read_json("FAILED")
+        status, reason = "failed", f"{failure['reason']} at step {failure['step']}"
+    return StoredRun(
+        spec=RunSpec.from_dict(record["spec"]),
+        config=record["config"],
+        protocol=record["protocol"],
+        provenance=provenance,
+        status=status,
+        evaluations=frame,
+        final=final,
+        reason=reason,
+        digest=record["digest"],
+    )
+
+
+def freeze(directory: RunDirectory, store: Store) -> Path | None:
+    """Store a run as far as it got, unless the store holds more of it; returns its file."""
+    run = frozen(directory)
+    if run is None:
+        return None
+    earlier = store.get(run.spec)
+    if earlier is not None and (earlier.status == "done" or earlier.last_step > run.last_step):
+        return None
+    return store.write(run)
+
+
+def directories_under(root: Path) -> list[RunDirectory]:
+    """Every run directory under a root, sorted by path."""
+    return [RunDirectory(path.parent) for path in sorted(root.glob("*/*/*/*/seed-*/config.json"))]

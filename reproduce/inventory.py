@@ -1,0 +1,54 @@
+"""What is stored, what is being trained, and what an exhibit still misses."""
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from alm.training.scale import SCALES, scale_named
+from reproduce.exhibits import TABLE1
+from reproduce.freezing import directories_under
+from reproduce.specs import RunSpec
+from reproduce.store import Store
+
+
+def print_inventory(store: Store, runs_dir: Path, console: Console) -> None:
+    """Print stored runs, run directories that are not stored, and how much of Table 1 is missing."""
+    stored = store.runs()
+    table = Table(title="Stored runs", title_justify="left")
+    for column in ("run", "status", "steps", "return", "hours", "protocol", "code"):
+        table.add_column(column, justify="right" if column in ("steps", "return", "hours") else "left")
+    for run in stored:
+        total = scale_named(run.spec.scale).training(run.spec.task).total_steps
+        table.add_row(
+            run.spec.label,
+            run.status,
+            f"{run.last_step:,} of {total:,}",
+            f"{run.final['final/return']:.0f}",
+            f"{run.final['cost/wall_hours']:.2f}",
+            run.protocol,
+            str(run.provenance.get("git_sha", ""))[:7] + ("+" if run.provenance.get("git_dirty") else ""),
+        )
+    console.print(table if stored else "No run is stored yet.")
+
+    held = {run.spec: run.last_step for run in stored}
+    for directory in directories_under(runs_dir):
+        spec = RunSpec.from_dict(directory.read_json("config.json")["spec"])
+        steps = directory.checkpoints.steps()
+        if spec.scale != "smoke" and held.get(spec, -1) < (steps[0] if steps else 0):
+            console.print(f"In {runs_dir}: {spec.label}, {directory.status}, checkpoint at step {steps[0]:,}")
+
+    complete = {run.spec for run in stored if run.status == "done"}
+    for scale in SCALES:
+        needs = TABLE1.needs(scale) if scale != "smoke" else []
+        missing = [spec for spec in needs if spec not in complete]
+        if needs:
+            console.print(
+                f"Table 1 at {scale} scale: {len(needs) - len(missing)} of {len(needs)} runs stored"
+            )
+            for task in dict.fromkeys(spec.task for spec in missing):
+                seeds = " ".join(str(spec.seed) for spec in missing if spec.task == task)
+                console.print(
+                    f"  missing: python -m reproduce train --task {task} --scale {scale} --seeds {seeds}",
+                    highlight=False,
+                )
