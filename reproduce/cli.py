@@ -61,9 +61,10 @@ class Train:
         from alm.training.loop import Interrupted
         from reproduce.freezing import freeze
         from reproduce.store import Store
-        from reproduce.training import Plan, group_by_step, open_run, train_population
+        from reproduce.training import Plan, check_machine, group_by_step, open_run, train_population
 
         plan = Plan.of(self.algorithm, self.variant, self.task, self.seeds, self.scale)
+        check_machine(self.device, self.threads)
         opened = []
         try:
             for spec in plan.specs:

@@ -36,6 +36,8 @@ class Plan:
             ValueError: an unknown algorithm, task or scale, or a seed that is no seed; one sentence.
         """
         task_, scale_ = task_spec(task), scale_named(scale)
+        if variant != "base":
+            raise ValueError(f"There is no variant {variant!r} of {algorithm}; the variants are base.")
         _, config_class = algorithm_named(algorithm).load()
         agent_config = config_class.at(scale_, task)
         specs = tuple(
@@ -56,6 +58,25 @@ class Plan:
             "protocol": self.task.protocol,
             "config": self.config,
         }
+
+
+def check_machine(device: str, threads: int) -> None:
+    """Make sure that tensors can be held and worked on as asked.
+
+    Raises:
+        ValueError: torch cannot use the device, or there would be no thread.
+    """
+    import torch
+
+    if threads < 1:
+        raise ValueError(f"The number of threads must be at least 1, not {threads}.")
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(
+            f"device {device!r} cannot be used ({str(error).splitlines()[0]}); choose cpu, or install a "
+            "torch build with support for it"
+        ) from None
 
 
 def open_run(plan: Plan, spec: RunSpec, root: Path, device: str, threads: int) -> RunDirectory | None:
@@ -90,7 +111,6 @@ def train_population(plan: Plan, directories: Sequence[RunDirectory], device: st
     The seeds must stand at the same step; see `group_by_step`.
 
     Raises:
-        ValueError: torch knows no such device.
         alm.training.loop.Interrupted: someone asked to stop; the state is stored.
     """
     import torch
@@ -99,13 +119,6 @@ def train_population(plan: Plan, directories: Sequence[RunDirectory], device: st
     from alm.training.loop import Trainer
     from alm.training.progress import reporter
 
-    try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise ValueError(
-            f"device {device!r} cannot be used ({str(error).splitlines()[0]}); choose cpu, or install a "
-            "torch build with support for it"
-        ) from None
     torch.set_num_threads(threads)
     seeds = [directory.read_json("config.json")["spec"]["seed"] for directory in directories]
     agent_class, _ = algorithm_named(plan.specs[0].algorithm).load()

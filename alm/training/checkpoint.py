@@ -1,8 +1,9 @@
 """Checkpoints: one file a seed, written atomically, the previous one kept, loaded without running code.
 
-A checkpoint is a tree of dictionaries and lists whose leaves are tensors, numbers and strings.  In a
-population's tree every tensor has a leading axis of S times a whole number; one seed's tree holds its
-share.  So a seed can be resumed whoever trained beside it.
+A checkpoint is a tree of dictionaries and lists whose leaves are tensors, numbers and strings, and
+holds one seed's share of a population (`alm.training.population.share_of_seed`), so that a seed can be
+resumed whoever trained beside it.  torch is imported only to save and load: to look at what is there
+needs none.
 """
 
 import logging
@@ -11,41 +12,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
-
 from alm.training.files import write_atomically
 
 Tree = dict[str, Any]
 _KEPT = 2
 _NAME = re.compile(r"step-(\d+)\.pt$")
 log = logging.getLogger(__name__)
-
-
-def share_of_seed(tree: Any, seed: int, seeds: int) -> Any:
-    """The part of a population's tree that belongs to the seed at position ``seed`` of ``seeds``."""
-    if isinstance(tree, Tensor):
-        each = tree.shape[0] // seeds
-        return tree[seed * each : (seed + 1) * each].clone()
-    if isinstance(tree, dict):
-        return {key: share_of_seed(value, seed, seeds) for key, value in tree.items()}
-    if isinstance(tree, list):
-        return [share_of_seed(value, seed, seeds) for value in tree]
-    return tree
-
-
-def join_seeds(trees: Sequence[Any]) -> Any:
-    """The population's tree from its seeds'; other leaves than tensors must agree."""
-    first = trees[0]
-    if isinstance(first, Tensor):
-        return torch.cat(list(trees), dim=0)
-    if isinstance(first, dict):
-        return {key: join_seeds([tree[key] for tree in trees]) for key in first}
-    if isinstance(first, list):
-        return [join_seeds(list(values)) for values in zip(*trees, strict=True)]
-    if any(tree != first for tree in trees):
-        raise ValueError(f"seeds disagree about {first!r}: they cannot be resumed as one population")
-    return first
 
 
 class Checkpoints:
@@ -61,12 +33,16 @@ class Checkpoints:
 
     def save(self, step: int, tree: Tree) -> None:
         """Store the state after an environment step and drop all but the newest two."""
+        import torch
+
         write_atomically(self._path(step), lambda file: torch.save(tree, file))
         for old in self.steps()[_KEPT:]:
             self._path(old).unlink()
 
     def load(self, step: int) -> Tree | None:
         """The state after that step; ``None``, with a warning, if its file is damaged."""
+        import torch
+
         try:
             return torch.load(self._path(step), map_location="cpu", weights_only=True)
         except Exception as error:  # torch raises many kinds for a damaged archive

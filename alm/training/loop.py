@@ -19,9 +19,10 @@ import torch
 from torch import Tensor
 
 from alm.tasks.registry import TaskSpec
-from alm.training.checkpoint import join_seeds, load_newest, share_of_seed
+from alm.training.checkpoint import load_newest
 from alm.training.environment import TrainingEnvironment
 from alm.training.evaluation import Evaluator
+from alm.training.population import join_seeds, share_of_seed
 from alm.training.progress import Reporter
 from alm.training.protocol import Agent, Metrics
 from alm.training.replay import Replay

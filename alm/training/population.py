@@ -10,6 +10,7 @@ its own and no outcome depends on a seed's neighbours.
 """
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -83,3 +84,32 @@ def initialise_orthogonal(module: nn.Module, generators: Sequence[torch.Generato
 def soft_update(target: nn.Module, online: nn.Module, tau: float) -> None:
     """Move ``target`` a fraction ``tau`` towards ``online``, in place (Polyak averaging)."""
     torch._foreach_lerp_(list(target.parameters()), list(online.parameters()), tau)
+
+
+def share_of_seed(tree: Any, seed: int, seeds: int) -> Any:
+    """The part of a population's tree that belongs to the seed at position ``seed`` of ``seeds``.
+
+    A tree is made of dictionaries and lists; its tensors have a leading axis of S times a whole number.
+    """
+    if isinstance(tree, Tensor):
+        each = tree.shape[0] // seeds
+        return tree[seed * each : (seed + 1) * each].clone()
+    if isinstance(tree, dict):
+        return {key: share_of_seed(value, seed, seeds) for key, value in tree.items()}
+    if isinstance(tree, list):
+        return [share_of_seed(value, seed, seeds) for value in tree]
+    return tree
+
+
+def join_seeds(trees: Sequence[Any]) -> Any:
+    """The population's tree from its seeds'; other leaves than tensors must agree."""
+    first = trees[0]
+    if isinstance(first, Tensor):
+        return torch.cat(list(trees), dim=0)
+    if isinstance(first, dict):
+        return {key: join_seeds([tree[key] for tree in trees]) for key in first}
+    if isinstance(first, list):
+        return [join_seeds(list(values)) for values in zip(*trees, strict=True)]
+    if any(tree != first for tree in trees):
+        raise ValueError(f"seeds disagree about {first!r}: they cannot be resumed as one population")
+    return first

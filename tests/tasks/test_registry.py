@@ -82,6 +82,7 @@ def test_protocol_names_family_and_versions() -> None:
         ("halfcheetah", "HalfCheetah"),
         ("HalfCheetah-v2", "HalfCheetah"),
         ("t-ant", "T-Ant"),
+        ("HOPPER", "Hopper"),
         ("Walker", "Walker2d"),
     ],
 )

@@ -6,7 +6,8 @@ import pickle
 import pytest
 import torch
 
-from alm.training.checkpoint import Checkpoints, join_seeds, load_newest, share_of_seed
+from alm.training.checkpoint import Checkpoints, load_newest
+from alm.training.population import join_seeds, share_of_seed
 
 
 def tree(value):

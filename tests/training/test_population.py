@@ -9,9 +9,8 @@ from alm.agent import ALM
 from alm.config import ALMConfig
 from alm.objectives import noise_shapes
 from alm.tasks.registry import TaskSpec
-from alm.training.checkpoint import share_of_seed
 from alm.training.optimisation import OptimiserGroup
-from alm.training.population import LayerNorm, Linear
+from alm.training.population import LayerNorm, Linear, share_of_seed
 from alm.training.replay import Transitions
 
 TASK = TaskSpec("Test", "alm/Test", 5, 3, -1.0, 1.0)

@@ -1,0 +1,361 @@
+"""MLflow as a place where every run is written once: first use, runs found by their key, and one sentence
+for whatever goes wrong.
+
+MLflow takes seconds to import, so this module imports it only when a connection is opened.
+"""
+
+import fcntl
+import hashlib
+import logging
+import math
+import os
+import re
+import socket
+import tempfile
+import urllib.request
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit, urlunsplit
+
+from reproduce.provenance import REPOSITORY
+
+__all__ = ["KnownRun", "MlflowRuns", "Point", "RunRecord", "TrackingError", "resolve_uri", "shown_uri"]
+
+_BATCH = 1000  # MLflow refuses more metrics in one request
+_PAGE = 1000
+_PROBE_SECONDS = 5.0
+_SQL_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
+log = logging.getLogger(__name__)
+
+
+class TrackingError(OSError):
+    """MLflow could not be read or written; the message is one sentence with the URI and what to do."""
+
+
+class Point(NamedTuple):
+    """One value of a metric; ``step`` counts environment steps, ``time_ms`` milliseconds since 1970."""
+
+    key: str
+    value: float
+    time_ms: int
+    step: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRecord:
+    """What a run is, as against what it measured.
+
+    Attributes:
+        experiment: name of the MLflow experiment.
+        name: how lists and charts call the run.
+        key: identity of the run, the tag ``run_key``.
+        start_ms: when it started, in milliseconds since 1970; None if that is not known.
+        tags: further tags; values are text.
+        params: parameters; values are text.
+        artifacts: JSON documents by file name.
+    """
+
+    experiment: str
+    name: str
+    key: str
+    start_ms: int | None
+    tags: dict[str, str]
+    params: dict[str, str]
+    artifacts: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class KnownRun:
+    """A run as MLflow held it when it was looked up; times in milliseconds since 1970."""
+
+    run_id: str
+    start_ms: int
+    end_ms: int | None
+    status: str
+
+
+def resolve_uri(uri: str | None = None) -> str:
+    """The tracking URI: as given, else ``MLFLOW_TRACKING_URI``, else ``mlflow.db`` in the repository.
+
+    A relative SQLite path is made absolute, so that it names the same file from everywhere.
+    """
+    uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{REPOSITORY / 'mlflow.db'}"
+    file = _sqlite_file(uri)
+    return f"sqlite:///{file.absolute()}" if file else uri
+
+
+def shown_uri(uri: str) -> str:
+    """The URI without user name and password."""
+    parts = urlsplit(uri)
+    if "@" not in parts.netloc:
+        return uri
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def artifact_root(uri: str) -> str | None:
+    """Where experiments of a database keep their artifacts; None where a server decides that itself."""
+    if urlsplit(uri).scheme in ("http", "https", "databricks"):
+        return None
+    file = _sqlite_file(uri)
+    return ((file.parent if file else REPOSITORY) / "mlartifacts").as_uri()
+
+
+def quiet_environment() -> dict[str, str]:
+    """Settings of MLflow that keep it quiet, private and quick to give up; set ones win over these."""
+    return {
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_LOGGING_LEVEL": "WARNING",
+        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+        "MLFLOW_HTTP_REQUEST_TIMEOUT": "15",
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+        "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    }
+
+
+class MlflowRuns:
+    """The runs of one MLflow, each found again by its key.
+
+    Opening it makes the database on first use, one process at a time: MLflow's migrations crash when
+    several run at once.
+
+    Args:
+        uri: a resolved tracking URI.
+
+    Raises:
+        TrackingError: from every method, if MLflow cannot be reached, read or written.
+    """
+
+    def __init__(self, uri: str) -> None:
+        self.uri = uri
+        self._experiments: dict[str, str] = {}
+        self._index: dict[str, dict[str, list[KnownRun]]] = {}
+        with self._one_sentence():
+            _require_answer(uri)
+            for name, value in quiet_environment().items():
+                os.environ.setdefault(name, value)
+            from mlflow import MlflowClient
+
+            # MLflow may have been imported before the variable was set.
+            logging.getLogger("mlflow").setLevel(os.environ["MLFLOW_LOGGING_LEVEL"])
+            with self._exclusive():
+                self._client = MlflowClient(tracking_uri=uri)
+
+    def experiments(self) -> dict[str, str]:
+        """The active experiments' names and identifiers, apart from MLflow's empty default one."""
+        with self._one_sentence():
+            found = self._client.search_experiments(max_results=_PAGE)
+        return {e.name: e.experiment_id for e in sorted(found, key=lambda e: e.name) if e.name != "Default"}
+
+    def search(self, experiment_id: str) -> Iterator[Any]:
+        """The active runs of an experiment as MLflow's entities, newest first."""
+        token = None
+        while token != "":
+            with self._one_sentence():
+                page = self._client.search_runs([experiment_id], max_results=_PAGE, page_token=token)
+            yield from page
+            token = page.token or ""
+
+    def find(self, experiment: str, key: str) -> list[KnownRun]:
+        """The runs with a key, as they stood when this experiment was first looked at."""
+        if experiment not in self._index:
+            index = self._index[experiment] = defaultdict(list)
+            for run in self.search(self._experiment_id(experiment)):
+                index[run.data.tags.get("run_key", "")].append(_known(run))
+        return self._index[experiment].get(key, [])
+
+    def find_or_create(self, record: RunRecord, start_ms: int) -> tuple[KnownRun, bool]:
+        """The run of a record and whether it was there already; ``start_ms`` counts if it was not.
+
+        A run of the same key that started at another time is another training: it is left alone and
+        does not count as found.
+        """
+        experiment_id = self._experiment_id(record.experiment)
+
+        def matching(runs: Sequence[KnownRun]) -> list[KnownRun]:
+            return [r for r in runs if record.start_ms is None or r.start_ms == record.start_ms]
+
+        found = matching(self.find(record.experiment, record.key))
+        # Another process may have made it since; the lock keeps two from making it at once.
+        with self._one_sentence(), self._exclusive():
+            if not found:
+                query = f"tags.run_key = '{record.key}'"
+                found = matching([_known(r) for r in self._client.search_runs([experiment_id], query)])
+            if found:
+                return found[0], True
+            tags = {"run_key": record.key, **record.tags}
+            run = self._client.create_run(experiment_id, start_ms, tags, record.name)
+        known = _known(run)
+        self._index[record.experiment][record.key].append(known)
+        return known, False
+
+    def describe(self, run_id: str, record: RunRecord) -> None:
+        """Write the record's artifacts and those of its parameters that the run lacks."""
+        from mlflow.entities import Param
+
+        with self._one_sentence():
+            present = self._client.get_run(run_id).data.params
+            params = [Param(key, value) for key, value in record.params.items() if key not in present]
+            self._client.log_batch(run_id, params=params)
+            for name, content in record.artifacts.items():
+                self._client.log_dict(run_id, content, name)
+
+    def missing(self, run_id: str, points: Sequence[Point]) -> list[Point]:
+        """Those points for whose metric and step the run has no value yet."""
+        with self._one_sentence():
+            names = {point.key for point in points} & self._client.get_run(run_id).data.metrics.keys()
+            present = {
+                (name, metric.step)
+                for name in names
+                for metric in self._client.get_metric_history(run_id, name)
+            }
+        return [point for point in points if (point.key, point.step) not in present]
+
+    def log(self, run_id: str, points: Sequence[Point]) -> None:
+        """Write points in batches; what is there already, to the millisecond, is not doubled."""
+        from mlflow.entities import Metric
+
+        with self._one_sentence():
+            for start in range(0, len(points), _BATCH):
+                batch = [Metric(p.key, p.value, p.time_ms, p.step) for p in points[start : start + _BATCH]]
+                self._client.log_batch(run_id, metrics=batch)
+
+    def set_status(
+        self, run_id: str, status: str, end_ms: int | None = None, reason: str | None = None
+    ) -> None:
+        """Set a run's status, its end if it has ended, and why it failed if it did."""
+        with self._one_sentence():
+            if reason:
+                self._client.set_tag(run_id, "failure", reason)
+            if end_ms is None:
+                self._client.update_run(run_id, status)
+            else:
+                self._client.set_terminated(run_id, status, end_ms)
+
+    def _experiment_id(self, name: str) -> str:
+        if name not in self._experiments:
+            with self._one_sentence(), self._exclusive():
+                found = self._client.get_experiment_by_name(name)
+                if found is not None and found.lifecycle_stage != "active":
+                    raise TrackingError(
+                        f"The experiment {name} was deleted from MLflow at {shown_uri(self.uri)}: "
+                        "bring it back with `mlflow experiments restore "
+                        f"--experiment-id {found.experiment_id}`."
+                    )
+                if found is None:
+                    root = artifact_root(self.uri)
+                    location = f"{root}/{name}" if root else None
+                    self._experiments[name] = self._client.create_experiment(name, location)
+                else:
+                    self._experiments[name] = found.experiment_id
+        return self._experiments[name]
+
+    @contextmanager
+    def _exclusive(self) -> Iterator[None]:
+        """Keep other processes of this machine from making databases, experiments and runs meanwhile."""
+        file = _sqlite_file(self.uri)
+        if file:
+            path = file.with_name(f"{file.name}.lock")
+        else:
+            digest = hashlib.sha256(self.uri.encode()).hexdigest()[:16]
+            path = Path(tempfile.gettempdir(), f"alm-mlflow-{os.getuid()}-{digest}.lock")
+        with locked(path):
+            yield
+
+    @contextmanager
+    def _one_sentence(self) -> Iterator[None]:
+        """Turn what MLflow and the libraries below it raise into a `TrackingError`."""
+        try:
+            yield
+        except TrackingError:
+            raise
+        except Exception as error:
+            # Imported late: most failures to reach a server come before MLflow is needed at all.
+            if not _is_foreign(error):
+                raise
+            raise TrackingError(_sentence(self.uri, error)) from error
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold a lock file; waits for another process that holds it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def finite_points(label: str, points: Sequence[Point]) -> list[Point]:
+    """The points that MLflow can draw, with names that it accepts.
+
+    One infinite value spoils the axis of every chart that shows it, so values that are not finite numbers
+    are left out, with a warning that names them.
+    """
+    kept, refused = [], set()
+    for point in points:
+        if math.isfinite(point.value):
+            kept.append(point._replace(key=_metric_name(point.key)))
+        else:
+            refused.add(point.key)
+    if refused:
+        log.warning("%s: values of %s are not finite; MLflow lacks them", label, ", ".join(sorted(refused)))
+    return kept
+
+
+def _metric_name(name: str) -> str:
+    return re.sub(r"[^\w\-. :/]", "_", name)
+
+
+def _known(run: Any) -> KnownRun:
+    return KnownRun(
+        run_id=run.info.run_id,
+        start_ms=run.info.start_time,
+        end_ms=run.info.end_time,
+        status=run.info.status,
+    )
+
+
+def _sqlite_file(uri: str) -> Path | None:
+    """The file of an SQLite URI; three slashes come before a relative path, four before an absolute one."""
+    return Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None
+
+
+def _require_answer(uri: str) -> None:
+    """Fail at once where nobody listens; MLflow would take up to minutes to say so.
+
+    Raises:
+        OSError: nothing answers at the URI's address.
+    """
+    parts = urlsplit(uri)
+    scheme = parts.scheme.partition("+")[0]
+    if parts.hostname is None or (scheme not in ("http", "https") and scheme not in _SQL_PORTS):
+        return
+    if scheme in urllib.request.getproxies() and not urllib.request.proxy_bypass(parts.hostname):
+        return  # only the proxy need reach it
+    port = parts.port or _SQL_PORTS.get(scheme) or (443 if scheme == "https" else 80)
+    socket.create_connection((parts.hostname, port), timeout=_PROBE_SECONDS).close()
+
+
+def _is_foreign(error: Exception) -> bool:
+    if isinstance(error, (OSError, ImportError)):  # requests' errors are OSErrors; a driver may be missing
+        return True
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    return isinstance(error, (MlflowException, SQLAlchemyError))
+
+
+def _sentence(uri: str, error: Exception) -> str:
+    reason = (getattr(error, "strerror", None) or str(error) or type(error).__name__).splitlines()[0]
+    password = urlsplit(uri).password
+    if password:
+        reason = reason.replace(password, "***")
+    if len(reason) > 160:
+        reason = reason[:160].rstrip() + " …"
+    return (
+        f"MLflow at {shown_uri(uri)} cannot be used ({reason.rstrip('.')}); no run is lost, each is in its "
+        f"directory: once it answers, send them with `make sync` or `python -m reproduce sync`."
+    )

@@ -1,0 +1,236 @@
+"""The MLflow user interface: import what is stored, start a server for this machine, print where to look."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urlsplit
+
+from reproduce.mlflow_runs import MlflowRuns, TrackingError, artifact_root, quiet_environment, resolve_uri
+from reproduce.tracking import import_published, import_store
+
+if TYPE_CHECKING:
+    from reproduce.store import Store
+
+__all__ = ["chart_link", "compare_link", "links", "serve", "serving"]
+
+_HOST = "127.0.0.1"
+_USUAL_PORT = 5000
+_START_SECONDS = 180.0
+_STOP_SECONDS = 15.0
+# Chart mode shows ten runs at first and grows slow far beyond that.
+_COMPARED = 10
+
+
+def chart_link(base: str, experiment_id: str) -> str:
+    """Address of an experiment's charts; without these parameters MLflow 3 opens an empty page of traces."""
+    query = "compareRunsMode=CHART&workflowType=machine_learning"
+    return f"{base}/#/experiments/{experiment_id}/runs?{query}"
+
+
+def compare_link(base: str, run_ids: Sequence[str], experiment_ids: Sequence[str]) -> str:
+    """Address of the comparison of runs, of one or several experiments, in parallel coordinates."""
+
+    def listed(values: Sequence[str]) -> str:
+        return quote(json.dumps(list(values), separators=(",", ":")))
+
+    return f"{base}/#/compare-runs?runs={listed(run_ids)}&experiments={listed(experiment_ids)}"
+
+
+def links(tracker: MlflowRuns, base: str) -> dict[str, str]:
+    """What to look at, by title: each experiment's charts, and one comparison.
+
+    The comparison is of the task with most runs of ours: the newest of them beside what is published for
+    it. There is none where that would be a single run.
+
+    Raises:
+        reproduce.mlflow_runs.TrackingError: MLflow cannot be read.
+    """
+    titles: dict[str, str] = {}
+    ours: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    others: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    for name, experiment_id in tracker.experiments().items():
+        titles[name] = chart_link(base, experiment_id)
+        for run in tracker.search(experiment_id):
+            group = ours if run.data.tags.get("source") == "ours" else others
+            group[run.data.tags.get("task", "")].append((run.info.run_id, experiment_id))
+    if ours:
+        task = max(sorted(ours), key=lambda task: len(ours[task]))
+        chosen = ours[task][:_COMPARED] + others[task][:_COMPARED]
+        if len(chosen) > 1:
+            runs = [run for run, _ in chosen]
+            experiments = list(dict.fromkeys(experiment for _, experiment in chosen))
+            titles[f"compare runs on {task}"] = compare_link(base, runs, experiments)
+    return titles
+
+
+@contextmanager
+def serving(uri: str, port: int | None = None) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
+    """An MLflow server of a database on this machine, as its address and process; it stops at the end.
+
+    Args:
+        uri: resolved tracking URI of a database that exists.
+        port: TCP port; None takes 5000 if that is free, else any free one.
+
+    Raises:
+        reproduce.mlflow_runs.TrackingError: the port is in use, or the server does not start.
+    """
+    port = _port(port)
+    base = f"http://{_HOST}:{port}"
+    command = [
+        sys.executable,
+        "-m",
+        "mlflow",
+        "server",
+        "--host",
+        _HOST,
+        "--port",
+        str(port),
+        "--workers",
+        "1",
+    ]
+    environment = {
+        **quiet_environment(),
+        # Its only use is for evaluations of language models, and it grows without end (mlflow #22792).
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        **os.environ,
+        # Not as an argument: it may hold a password.
+        "MLFLOW_BACKEND_STORE_URI": uri,
+        "MLFLOW_DEFAULT_ARTIFACT_ROOT": artifact_root(uri) or "",
+    }
+    with tempfile.TemporaryFile() as output:
+        process = subprocess.Popen(
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # Ctrl-C reaches this process, which then stops the server in order
+        )
+        try:
+            if not _answers(base, process):
+                output.seek(0)
+                lines = output.read().decode(errors="replace").strip().splitlines() or ["no output"]
+                raise TrackingError(
+                    f"The MLflow server on port {port} did not start ({lines[-1].strip()}): try "
+                    "another --port, or start `mlflow server` yourself to see all of its output."
+                )
+            yield base, process
+        finally:
+            _stop(process)
+
+
+def serve(
+    store: "Store",
+    tracking_uri: str | None = None,
+    port: int | None = None,
+    say: Callable[[str], None] = print,
+) -> int:
+    """Import the store and the published numbers, serve them on 127.0.0.1 until Ctrl-C; returns an exit code.
+
+    Where the tracking URI names a server already, only its links are printed.
+
+    Args:
+        store: the stored runs.
+        tracking_uri: see `reproduce.mlflow_runs.resolve_uri`.
+        port: TCP port; None takes 5000 if that is free, else any free one.
+        say: prints one line.
+
+    Raises:
+        reproduce.mlflow_runs.TrackingError: the port is in use, MLflow cannot be used, or does not start.
+    """
+    uri = resolve_uri(tracking_uri)
+    if port is not None:
+        _port(port)  # before the import, which may take a minute
+    sent = import_store(store, uri) + import_published(uri)
+    say(f"imported {sent.runs} runs ({sent.points} values) that MLflow did not have")
+    tracker = MlflowRuns(uri)
+    if urlsplit(uri).scheme in ("http", "https"):
+        _say_links(tracker, uri.rstrip("/"), say)
+        return 0
+    previous = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        say("starting the MLflow server …")
+        with serving(uri, port) as (base, process):
+            _say_links(tracker, base, say)
+            say("press Ctrl-C to stop")
+            return process.wait()
+    except KeyboardInterrupt:
+        say("stopped")
+        return 0
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+def _say_links(tracker: MlflowRuns, base: str, say: Callable[[str], None]) -> None:
+    for title, link in links(tracker, base).items():
+        say(f"{title}\n  {link}")
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _port(wanted: int | None) -> int:
+    """A port that is free now.
+
+    Raises:
+        TrackingError: the wanted one is not.
+    """
+    if wanted is not None:
+        if not _is_free(wanted):
+            raise TrackingError(
+                f"Port {wanted} is in use or not allowed: choose another, or none to get a free one."
+            )
+        return wanted
+    if _is_free(_USUAL_PORT):
+        return _USUAL_PORT
+    with socket.socket() as free:
+        free.bind((_HOST, 0))
+        return int(free.getsockname()[1])
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # one that was just closed is free
+        try:
+            probe.bind((_HOST, port))
+        except (OSError, OverflowError):
+            return False
+    return True
+
+
+def _answers(base: str, process: "subprocess.Popen[bytes]") -> bool:
+    """Wait until the server answers; False if it ends before, or takes too long."""
+    # Not by way of a proxy, which the environment may name.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    deadline = time.monotonic() + _START_SECONDS
+    while process.poll() is None and time.monotonic() < deadline:
+        try:
+            with opener.open(f"{base}/health", timeout=5):
+                return True
+        except (OSError, urllib.error.URLError):
+            time.sleep(0.3)
+    return False
+
+
+def _stop(process: "subprocess.Popen[bytes]") -> None:
+    """End the server and the workers that it started."""
+    for which in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(process.pid, which)
+            process.wait(_STOP_SECONDS)
+        except ProcessLookupError:
+            return
+        except subprocess.TimeoutExpired:
+            continue

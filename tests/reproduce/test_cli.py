@@ -1,0 +1,144 @@
+"""The command line: bad input is one sentence and exit code 2; runs train, resume and are stored."""
+
+import json
+import re
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from reproduce.cli import main
+
+ROOT = Path(__file__).parents[2]
+
+
+def train(tmp_path, *more, task="Hopper", scale="smoke"):
+    places = ["--runs-dir", str(tmp_path / "runs"), "--store", str(tmp_path / "store")]
+    return main(["train", "--task", task, "--scale", scale, "--no-track", *places, *more])
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"task": "HalfCheeta"}, ["'HalfCheeta'", "did you mean 'HalfCheetah'", "T-Humanoid"]),
+        ({"scale": "lapto"}, ["'lapto'", "did you mean 'laptop'", "paper"]),
+    ],
+)
+def test_unknown_names_are_one_sentence(tmp_path, capsys, options, words):
+    assert train(tmp_path, **options) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1
+    assert all(word in error for word in words)
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (["--algorithm", "aml"], ["'aml'", "did you mean 'alm'"]),
+        (["--variant", "no-kl"], ["'no-kl'", "base"]),
+        (["--seeds", "-1"], ["at least 0", "-1"]),
+        (["--device", "quantum"], ["'quantum'", "cpu"]),
+        (["--threads", "0"], ["threads", "at least 1", "0"]),
+    ],
+)
+def test_other_bad_values_are_one_sentence(tmp_path, capsys, more, words):
+    assert train(tmp_path, *more) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1
+    assert all(word in error for word in words)
+    assert not list(tmp_path.glob("runs/**/config.json"))
+
+
+def test_words_for_numbers_are_refused(tmp_path, capsys):
+    with pytest.raises(SystemExit) as stop:
+        train(tmp_path, "--seeds", "one")
+    assert stop.value.code == 2
+    assert "one" in capsys.readouterr().err
+
+
+def test_a_place_that_cannot_be_written(tmp_path, capsys):
+    (tmp_path / "runs").write_text("a file where a directory should be")
+    assert train(tmp_path) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "cannot read or write" in error
+    assert "--runs-dir" in error
+
+
+def test_a_full_disk_ends_with_one_sentence_and_the_run_goes_on_later(tmp_path):
+    """A limit on file sizes stands in for a full disk: writing the first checkpoint fails."""
+    command = [
+        sys.executable,
+        "-m",
+        "reproduce",
+        "train",
+        "--task",
+        "Hopper",
+        "--scale",
+        "smoke",
+        "--no-track",
+    ]
+    command += ["--runs-dir", str(tmp_path)]
+
+    def limit():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+
+    full = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, preexec_fn=limit)
+    assert full.returncode == 2
+    assert "Traceback" not in full.stderr
+    assert re.search(r"^error: cannot read or write.*goes on from the last checkpoint$", full.stderr, re.M)
+    (run,) = tmp_path.glob("**/seed-0")
+    assert not (run / "DONE").exists()
+    assert not list(run.glob("**/*.tmp"))
+    assert subprocess.run(command, cwd=ROOT, capture_output=True).returncode == 0
+    assert (run / "DONE").exists()
+
+
+def test_training_stores_provenance_and_is_not_repeated(tmp_path, capsys):
+    assert train(tmp_path, "--seeds", "0", "1") == 0
+    runs = sorted((tmp_path / "runs").glob("**/seed-*"))
+    assert [run.name for run in runs] == ["seed-0", "seed-1"]
+    provenance = json.loads((runs[0] / "provenance.json").read_text())
+    assert {"git_sha", "git_dirty", "packages", "hardware", "command", "device", "threads"} <= set(provenance)
+    assert provenance["packages"]["mujoco"]
+    written = {path: path.stat().st_mtime_ns for path in runs[0].glob("**/*") if path.is_file()}
+    assert train(tmp_path, "--seeds", "0", "1") == 0
+    assert capsys.readouterr().out.count("has ended already") == 2
+    assert written == {path: path.stat().st_mtime_ns for path in runs[0].glob("**/*") if path.is_file()}
+    assert not (tmp_path / "store").exists()  # smoke runs are not results
+
+    config = json.loads((runs[0] / "config.json").read_text())
+    config["digest"] = "0" * 12
+    (runs[0] / "config.json").write_text(json.dumps(config))
+    assert train(tmp_path) == 2
+    assert "another digest (000000000000" in capsys.readouterr().err
+
+
+def test_runs_lists_what_is_missing(tmp_path, capsys):
+    assert main(["runs", "--runs-dir", str(tmp_path), "--store", str(tmp_path)]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "No run is stored yet." in out
+    assert "Table 1 at paper scale: 0 of 25 runs stored" in out
+    assert "--task T-Ant --scale paper --seeds 0 1 2 3 4" in out
+
+
+def test_every_command_has_help():
+    for command in ("train", "runs", "table1", "ui", "sync", "freeze"):
+        with pytest.raises(SystemExit) as stop:
+            main([command, "--help"])
+        assert stop.value.code == 0
+
+
+def test_reading_results_imports_neither_torch_nor_mujoco(tmp_path):
+    script = (
+        "import sys; from reproduce.cli import main\n"
+        f"main(['table1', '--out', {str(tmp_path)!r}]); main(['runs', '--runs-dir', {str(tmp_path)!r}])\n"
+        "bad = {'torch', 'mujoco', 'gymnasium', 'mlflow'} & set(sys.modules); sys.exit(str(bad) if bad else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

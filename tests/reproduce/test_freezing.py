@@ -1,0 +1,67 @@
+"""Run directories become stored runs."""
+
+import pytest
+
+from alm.training.run_directory import RunDirectory
+from reproduce.freezing import freeze, frozen
+from reproduce.specs import RunSpec, config_digest
+from reproduce.store import Store
+
+SPEC = RunSpec(algorithm="alm", task="Hopper", seed=3, scale="laptop")
+CONFIG = {"agent": {"horizon": 3}, "training": {"total_steps": 20_000}}
+
+
+def directory(path, evaluations, status="unfinished"):
+    run = RunDirectory(path)
+    run.open()
+    run.write_json(
+        "config.json",
+        {
+            "spec": SPEC.to_dict(),
+            "digest": config_digest(SPEC, CONFIG),
+            "protocol": "v2-test",
+            "config": CONFIG,
+        },
+    )
+    run.write_json("provenance.json", {"command": "python -m reproduce train --runs-dir /x/y --seeds 3"})
+    run.start_metrics(0)
+    for i in range(1, evaluations + 1):
+        for half in (0, 500):
+            run.append_metrics(1000 * i - 500 + half, 0, 0.0, metrics={"loss/actor": float(i + half)})
+        values = {"eval/return": 10.0 * i, "eval/return_std": 1.0, "eval/length": 5.0}
+        run.append_metrics(1000 * i, 1000 * i, 60.0 * i, metrics=values, returns=[10.0 * i - 1, 10.0 * i + 1])
+    if status == "done":
+        run.write_json("DONE", {"finished_ms": 7, "population": 2, "peak_memory_bytes": 9})
+    if status == "failed":
+        run.write_json("FAILED", {"reason": "loss/actor is not finite", "step": 1234})
+    run.close()
+    return run
+
+
+def test_a_done_run(tmp_path):
+    run = frozen(directory(tmp_path, 20, "done"))
+    assert (run.spec, run.status, run.protocol) == (SPEC, "done", "v2-test")
+    frame = run.evaluations
+    assert frame["step"].tolist() == list(range(1000, 20_001, 1000))
+    assert frame["eval/returns"].iloc[1] == [19.0, 21.0]
+    assert frame["loss/actor"].iloc[1] == pytest.approx((2 + 502) / 2)
+    assert run.final["final/return"] == 200.0
+    assert run.final["final/window_return"] == 195.0  # steps in (18000, 20000]
+    assert run.final["cost/wall_hours"] == pytest.approx(20 * 60 / 3600)
+    assert run.provenance["command"] == "python -m reproduce train --seeds 3"
+
+
+def test_other_endings(tmp_path):
+    assert frozen(directory(tmp_path / "a", 0)) is None
+    assert frozen(directory(tmp_path / "b", 2)).status == "partial"
+    failed = frozen(directory(tmp_path / "c", 2, "failed"))
+    assert (failed.status, failed.reason) == ("failed", "loss/actor is not finite at step 1234")
+
+
+def test_the_store_keeps_the_longer_run(tmp_path):
+    store = Store(tmp_path / "store")
+    assert freeze(directory(tmp_path / "a", 2), store)
+    assert freeze(directory(tmp_path / "b", 1), store) is None
+    assert freeze(directory(tmp_path / "c", 20, "done"), store)
+    assert freeze(directory(tmp_path / "d", 25), store) is None
+    assert store.get(SPEC).status == "done"
