@@ -14,7 +14,7 @@ SCALE     ?= laptop
 READING := numpy pandas pyarrow matplotlib seaborn tyro rich psutil
 
 .DEFAULT_GOAL := help
-.PHONY: help install table1 figure-authors train runs ui sync freeze test test-slow bench lint types imports check lock clean
+.PHONY: help install table1 figure-authors documents train runs ui sync freeze test test-slow bench lint types imports check lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ table1: $(VENV)/.reading ## Print Table 1: the paper beside the stored runs (als
 
 figure-authors: $(VENV)/.reading ## Draw the stored ALM runs over the authors' published curves
 	@$(BIN)/python -m paper_figures authors
+
+documents: table1 figure-authors ## Bring tables, figures and the numbers in README.md and docs/ up to date
+	@$(BIN)/python -m reproduce documents
 
 runs: $(VENV)/.reading ## List stored runs and what Table 1 still misses
 	@$(BIN)/python -m reproduce runs

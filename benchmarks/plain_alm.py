@@ -3,7 +3,8 @@
 In float64 it is the reference that the tests hold ALM's update against; in float32 it is what the
 benchmark measures ALM's update against.  Nothing is shared with `alm.*`: networks are `torch.nn`
 modules, divergences come from `torch.distributions`, freezing switches ``requires_grad`` off, each
-time step and each return is a loop of its own.  It follows the published code of the authors (RajGhugare19/alm) loss by loss.
+time step and each return is a loop of its own.  It follows the published code of the authors
+(RajGhugare19/alm) loss by loss.
 """
 
 import copy

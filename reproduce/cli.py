@@ -222,6 +222,19 @@ class Table1:
         return 0
 
 
+@dataclass(frozen=True)
+class Documents:
+    """Bring the numbers in README.md and docs/ up to date with the store."""
+
+    def run(self) -> int:
+        """Rewrite the generated parts."""
+        from reproduce.documents import refresh
+
+        changed = refresh(REPOSITORY)
+        print("\n".join(f"updated {path}" for path in changed) or "the documents are up to date")
+        return 0
+
+
 COMMANDS: dict[str, Callable[..., Any]] = {
     "train": Train,
     "runs": Runs,
@@ -229,6 +242,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "ui": Ui,
     "sync": Sync,
     "freeze": Freeze,
+    "documents": Documents,
     "follow": Follow,
 }
 

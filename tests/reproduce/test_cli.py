@@ -138,7 +138,8 @@ def test_reading_results_imports_neither_torch_nor_mujoco(tmp_path):
     script = (
         "import sys; from reproduce.cli import main\n"
         f"main(['table1', '--out', {str(tmp_path)!r}]); main(['runs', '--runs-dir', {str(tmp_path)!r}])\n"
-        "bad = {'torch', 'mujoco', 'gymnasium', 'mlflow'} & set(sys.modules); sys.exit(str(bad) if bad else 0)"
+        "bad = {'torch', 'mujoco', 'gymnasium', 'mlflow'} & set(sys.modules)\n"
+        "sys.exit(str(bad) if bad else 0)"
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

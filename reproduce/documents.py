@@ -1,0 +1,106 @@
+"""Keeps the numbers in README.md and docs/ equal to the store: measured numbers are never typed."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+import pandas as pd
+
+from alm.training.files import write_atomically
+from reproduce.published import authors_curves
+from reproduce.store import Store
+from reproduce.tables import table1_frame
+
+
+def documents(repository: Path) -> dict[Path, str]:
+    """Every document that carries measured numbers, with its text as the store would have it."""
+    runs = repository / "results" / "runs"
+    blocks = {
+        repository / "README.md": ("table1", _table1_in_brief(runs)),
+        repository / "docs" / "fidelity.md": ("authors", _beside_the_authors(runs)),
+    }
+    return {path: _with_block(path.read_text(), *block) for path, block in blocks.items()}
+
+
+def refresh(repository: Path) -> list[Path]:
+    """Bring the documents up to date with the store; returns those that changed."""
+    changed = []
+    for path, text in documents(repository).items():
+        if text != path.read_text():
+
+            def write(file: BinaryIO, text: str = text) -> None:
+                file.write(text.encode())
+
+            write_atomically(path, write)
+            changed.append(path)
+    return changed
+
+
+def _with_block(text: str, name: str, block: str) -> str:
+    """``text`` with what stands between the marks of a block replaced."""
+    begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
+    pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
+    if not pattern.search(text):
+        raise ValueError(f"a document lacks the marks {begin} and {end}: put them where the numbers belong")
+    return pattern.sub(lambda _: f"{begin}\n{block}\n{end}", text)
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _number(mean: float, std: float) -> str:
+    return f"{mean:.0f}" if pd.isna(std) else f"{mean:.0f} ± {std:.0f}"
+
+
+def _table1_in_brief(runs: Path) -> str:
+    """The rows of Table 1 that have measured cells, printed and measured beneath each other."""
+    frame = table1_frame(runs)
+    present = frame[(frame["block"] == "measured") & frame["mean"].notna()]
+    tasks = list(dict.fromkeys(frame["task"]))
+    rows = []
+    for algorithm in dict.fromkeys(present["algorithm"]):
+        own = frame[frame["algorithm"] == algorithm]
+        for (block, scale), group in own.groupby(["block", "scale"], sort=False):
+            cells = group.set_index("task").loc[tasks]
+            if cells["mean"].isna().all():
+                continue
+            if block == "printed":
+                label = f"{algorithm}, printed in the paper (200k steps)"
+            else:
+                label = f"{algorithm}, measured here at `{scale}` scale"
+            row = [label]
+            for cell in cells.itertuples():
+                text = "missing" if pd.isna(cell.mean) else _number(cell.mean, cell.std)
+                if block == "measured" and not pd.isna(cell.mean):
+                    text += f" ({int(cell.seeds)} of {int(cell.seeds_wanted)} seeds, {cell.step / 1000:g}k)"
+                row.append(text)
+            rows.append(row)
+    return _table(["", *tasks], rows) if rows else "No run is stored yet."
+
+
+def _beside_the_authors(runs: Path) -> str:
+    """Evaluations of ALM at paper scale beside the authors' mean and deviation at the same training step."""
+    authors = authors_curves().set_index(["task", "training_step"])
+    rows = []
+    for run in Store(runs).runs(algorithm="alm", variant="base", scale="paper"):
+        for evaluation in run.evaluations.itertuples():
+            key = (run.spec.task, evaluation.training_step)
+            if key in authors.index:
+                mean, std = authors.loc[key, ["return_mean", "return_std"]]
+                # Column names with a slash have no attribute of their own in a named tuple.
+                own = float(run.evaluations.loc[evaluation.Index, "eval/return"])
+                rows.append(
+                    [
+                        run.spec.task,
+                        str(run.spec.seed),
+                        f"{evaluation.training_step:,}",
+                        _number(mean, std),
+                        f"{own:.0f}",
+                        f"{(own - mean) / std:+.1f}",
+                    ]
+                )
+    header = ["task", "seed", "training steps", "authors, 5 seeds", "here", "in authors' deviations"]
+    return _table(header, rows) if rows else "No run of this scale has reached an evaluation yet."
