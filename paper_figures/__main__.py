@@ -8,6 +8,7 @@ import pandas as pd
 import tyro
 
 from alm.training.scale import scale_named
+from paper_figures.style import save
 from reproduce.published import authors_curves
 from reproduce.store import Store
 
@@ -50,10 +51,7 @@ def main(
     if runs.empty:
         print(f"error: {store} holds no ALM run; train one, for instance with: make train", file=sys.stderr)
         return 2
-    out.mkdir(parents=True, exist_ok=True)
-    drawn = {"authors": authors.draw}[figure](runs, authors_curves())
-    for suffix, metadata in (("png", {"Software": None}), ("pdf", {"CreationDate": None})):
-        drawn.savefig(out / f"{figure}.{suffix}", metadata=metadata)
+    save({"authors": authors.draw}[figure](runs, authors_curves()), out / figure)
     runs.to_csv(out / f"{figure}.csv", index=False, lineterminator="\n", float_format="%.4f")
     print(f"wrote {out / figure}.png, .pdf and .csv")
     return 0

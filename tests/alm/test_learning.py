@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from runs import evaluations, trainer
 
 from alm.agent import ALM
 from alm.config import ALMConfig
 from alm.tasks import task_spec
 from alm.training.scale import scale_named
+from runs import evaluations, trainer
 
 
 @pytest.mark.slow
