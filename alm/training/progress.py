@@ -9,10 +9,13 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
+    Task,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.text import Text
 
 
 class Reporter(Protocol):
@@ -38,6 +41,13 @@ def _format_returns(returns: Sequence[float | None]) -> str:
     return " ".join("failed" if value is None else f"{value:.0f}" for value in returns)
 
 
+class _SpeedColumn(ProgressColumn):
+    """Steps per second over the last minute."""
+
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed:.1f} steps/s" if task.speed else "")
+
+
 class BarReporter:
     """A progress bar with steps per second, time left and the latest evaluation returns."""
 
@@ -46,7 +56,7 @@ class BarReporter:
             TextColumn("[bold]{task.description}"),
             BarColumn(bar_width=None),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]}"),
+            _SpeedColumn(),
             TimeElapsedColumn(),
             TextColumn("eta"),
             TimeRemainingColumn(),
@@ -55,11 +65,11 @@ class BarReporter:
             refresh_per_second=4,
             speed_estimate_period=60,
         )
-        self._task = self._progress.add_task(title, total=None, rate="", returns="–")
+        self._task = self._progress.add_task(title, total=None, returns="–")
         self._shown = 0.0
 
     def start(self, step: int, total: int) -> None:
-        self._progress.reset(self._task, total=total, completed=step, rate="", returns="–")
+        self._progress.reset(self._task, total=total, completed=step, returns="–")
         self._progress.start()
 
     def step(self, step: int) -> None:
@@ -67,8 +77,7 @@ class BarReporter:
         if now - self._shown < 0.2:  # a bar may not cost training time
             return
         self._shown = now
-        speed = self._progress.tasks[self._task].speed
-        self._progress.update(self._task, completed=step, rate=f"{speed:.1f} steps/s" if speed else "")
+        self._progress.update(self._task, completed=step)
 
     def evaluation(self, step: int, returns: Sequence[float | None]) -> None:
         self._progress.update(self._task, completed=step, returns=_format_returns(returns))
