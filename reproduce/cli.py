@@ -10,7 +10,6 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from os import getpid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -92,37 +91,22 @@ class Train:
 
 @contextmanager
 def _tracked(directories: "list[RunDirectory]") -> Iterator[None]:
-    """Let another process write these runs to MLflow while the block runs, and wait for its last words."""
+    """Let another process write these runs to MLflow while the block runs.
+
+    If they have all ended, wait for its last words; else it ends by itself, soon after this process.
+    """
     if not directories:
         yield
         return
-    command = [sys.executable, "-m", "reproduce", "follow", "--parent", str(getpid())]
-    command += ["--directories", *(str(directory.path.resolve()) for directory in directories)]
-    follower = subprocess.Popen(command, stdin=subprocess.DEVNULL, cwd=REPOSITORY, start_new_session=True)
-    try:
-        yield
-    finally:
+    from reproduce.tracking import start_follower
+
+    follower = start_follower([directory.path for directory in directories])
+    yield
+    if all(directory.status in ("done", "failed") for directory in directories):
         try:
             follower.wait(timeout=120)
         except subprocess.TimeoutExpired:
             print("MLflow is slow; it goes on receiving this run in the background", file=sys.stderr)
-
-
-@dataclass(frozen=True)
-class Follow:
-    """Write runs to MLflow while another process trains them (train starts this by itself)."""
-
-    directories: tuple[Path, ...]
-    """Run directories."""
-    parent: int
-    """Process that trains them; when it ends, so does this, after a last look."""
-
-    def run(self) -> int:
-        """Follow until the runs or their trainer have ended."""
-        from alm.training.run_directory import RunDirectory
-        from reproduce.tracking import follow
-
-        return 0 if follow([RunDirectory(path) for path in self.directories], self.parent) else 1
 
 
 @dataclass(frozen=True)
@@ -136,14 +120,13 @@ class Sync:
 
     def run(self) -> int:
         """Ship what MLflow does not have yet."""
-        from reproduce.freezing import directories_under
         from reproduce.store import Store
-        from reproduce.tracking import import_store, sync, tracking_uri
+        from reproduce.tracking import import_published, import_store, run_directories, sync
 
-        uri = tracking_uri()
-        sync(directories_under(self.runs_dir), uri)
-        import_store(Store(self.store), uri)
-        print(f"{uri} is up to date")
+        sent = sync(run_directories(self.runs_dir)) + import_store(Store(self.store)) + import_published()
+        for problem in sent.problems:
+            print(f"warning: {problem}", file=sys.stderr)
+        print(f"sent {sent.points} values of {sent.runs} runs; MLflow is up to date")
         return 0
 
 
@@ -151,8 +134,8 @@ class Sync:
 class Ui:
     """Open MLflow on this machine with the stored runs imported."""
 
-    port: int = 5000
-    """Port on 127.0.0.1."""
+    port: int | None = None
+    """Port on 127.0.0.1; by default 5000 if it is free, else any free one."""
     store: Path = STORE
     """Where finished runs are stored."""
 
@@ -161,8 +144,7 @@ class Ui:
         from reproduce.store import Store
         from reproduce.ui import serve
 
-        serve(Store(self.store), self.port)
-        return 0
+        return serve(Store(self.store), port=self.port)
 
 
 @dataclass(frozen=True)
@@ -243,7 +225,6 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "sync": Sync,
     "freeze": Freeze,
     "documents": Documents,
-    "follow": Follow,
 }
 
 
@@ -267,7 +248,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _in_words(error: OSError) -> str:
-    """What the system refused, and what to do about it."""
+    """What the system refused, and what to do about it; an error of ours says that itself."""
+    if error.errno is None:
+        return str(error)
     place = f" {error.filename}" if error.filename else ""
     return (
         f"cannot read or write{place}: {error.strerror or error}; make room or choose a place you may write "

@@ -42,7 +42,7 @@ def frozen(directory: RunDirectory) -> StoredRun | None:
     final = {
         "final/return": value_at(curve, last),
         "final/window_return": window_mean(curve, last),
-        "cost/wall_hours": float(frame["wall_seconds"].iloc[-1]) / 3600.0,
+        "cost/wall_h": float(frame["wall_seconds"].iloc[-1]) / 3600.0,
     }
     status, reason = "partial", None
     if directory.status == "done":

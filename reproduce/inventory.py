@@ -25,7 +25,7 @@ def print_inventory(store: Store, runs_dir: Path, console: Console) -> None:
             run.status,
             f"{run.last_step:,} of {total:,}",
             f"{run.final['final/return']:.0f}",
-            f"{run.final['cost/wall_hours']:.2f}",
+            f"{run.final['cost/wall_h']:.2f}",
             run.protocol,
             str(run.provenance.get("git_sha", ""))[:7] + ("+" if run.provenance.get("git_dirty") else ""),
         )
