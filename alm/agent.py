@@ -74,7 +74,9 @@ class ALM:
     def learn(self, replay: Replay, training_step: int) -> Metrics:
         """One training step on fresh batches and noise from the learning streams."""
         config = self.config
-        sequences = replay.sample_sequences(config.batch_size, config.horizon, self.learning)
+        sequences = replay.sample_sequences(
+            config.batch_size, config.horizon, self.learning, config.reject_time_limits
+        )
         transitions = replay.sample(config.batch_size, self.learning)
         return self.update(sequences, transitions, self.draw_noise(), training_step)
 

@@ -77,7 +77,6 @@ class Trainer:
             task.observation_size,
             task.action_size,
             device,
-            agent.config.reject_time_limits,
         )
         self.alive = [True] * len(agent.seeds)
         self.step = 0

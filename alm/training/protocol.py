@@ -23,10 +23,6 @@ class AgentConfig(Protocol):
     def replay_capacity(self) -> int:
         """Transitions kept for each seed."""
 
-    @property
-    def reject_time_limits(self) -> bool:
-        """Whether replayed sequences may straddle a time limit."""
-
     @classmethod
     def at(cls, scale: Scale, task: str) -> "AgentConfig":
         """The configuration of a named scale on a task."""

@@ -28,10 +28,6 @@ class Replay:
 
     Seeds advance in lockstep, so one write pointer serves all.  Storage is float32, allocated once;
     the operating system hands pages out as they are first written.
-
-    Args:
-        reject_time_limits: also reject sequences that straddle two episodes separated by a time
-            limit.  The authors' code does not (it knows only terminal flags), so the default is off.
     """
 
     def __init__(
@@ -41,10 +37,8 @@ class Replay:
         observation_size: int,
         action_size: int,
         device: str = "cpu",
-        reject_time_limits: bool = False,
     ) -> None:
         self.seeds, self.capacity = seeds, capacity
-        self.reject_time_limits = reject_time_limits
         self.pointer = 0
         self.size = 0
 
@@ -86,12 +80,16 @@ class Replay:
         """Transitions drawn uniformly with replacement, leading axes (S, batch)."""
         return self._gather(streams.integers(self.size, batch))
 
-    def sample_sequences(self, batch: int, length: int, streams: Streams) -> Transitions:
+    def sample_sequences(
+        self, batch: int, length: int, streams: Streams, reject_time_limits: bool = False
+    ) -> Transitions:
         """Windows of ``length`` consecutive transitions, leading axes (S, length, batch).
 
         Starts are uniform over the valid ones (the authors' rule): any of the first ``size - length``
         entries while the buffer fills, any entry once it is full, except where the window runs over
-        the write pointer or where one of its first ``length - 1`` transitions is terminal.
+        the write pointer or where one of its first ``length - 1`` transitions is terminal.  Like the
+        authors' code this lets a window straddle a time limit, which sets no terminal flag;
+        ``reject_time_limits`` rejects those too.
 
         Raises:
             ValueError: the buffer holds no valid window yet.
@@ -103,7 +101,7 @@ class Replay:
                 "use a longer warm-up"
             )
         candidates = streams.integers(high, _CANDIDATES, batch)
-        valid = self._valid_starts(candidates, length)
+        valid = self._valid_starts(candidates, length, reject_time_limits)
         start, found = _first_valid(candidates, valid)
         attempts = 0
         while not bool(found.all()):
@@ -119,15 +117,17 @@ class Replay:
                     high, generator=streams.generators[seed]
                 )
                 candidates[seed] = own
-            fresh, fresh_found = _first_valid(candidates, self._valid_starts(candidates, length))
+            fresh, fresh_found = _first_valid(
+                candidates, self._valid_starts(candidates, length, reject_time_limits)
+            )
             start = torch.where(found, start, fresh)
             found = found | fresh_found
         offsets = torch.arange(length, device=start.device)[None, :, None]
         return self._gather((start[:, None, :] + offsets) % self.capacity)
 
-    def _valid_starts(self, start: Tensor, length: int) -> Tensor:
+    def _valid_starts(self, start: Tensor, length: int, reject_time_limits: bool) -> Tensor:
         """Which of the candidate starts (S, …) begin a valid window."""
-        ends = self._episode_end if self.reject_time_limits else self._data.terminal
+        ends = self._episode_end if reject_time_limits else self._data.terminal
         rows = self._row.view(-1, *[1] * (start.dim() - 1))
         valid = torch.ones_like(start, dtype=torch.bool)
         for offset in range(length):

@@ -11,9 +11,9 @@ from alm.training.streams import Purpose, Streams
 CAPACITY = 12
 
 
-def filled(count, terminals=(), ends=(), seeds=1, **options):
+def filled(count, terminals=(), ends=(), seeds=1):
     """A buffer after ``count`` additions; transition i carries the number i (plus 1000 a seed)."""
-    replay = Replay(seeds, CAPACITY, observation_size=2, action_size=1, **options)
+    replay = Replay(seeds, CAPACITY, observation_size=2, action_size=1)
     for i in range(count):
         number = torch.tensor([[float(i + 1000 * s)] for s in range(seeds)])
         terminal = torch.full((seeds,), float(i in terminals))
@@ -56,8 +56,8 @@ def test_time_limits_are_crossed_unless_rejected():
     ends = {5}
     crossing = (4, 5, 6)
     for reject in (False, True):
-        replay = filled(10, ends=ends, reject_time_limits=reject)
-        rewards = replay.sample_sequences(5000, 3, Streams([0], Purpose.LEARNING)).reward[0].T.int().tolist()
+        drawn = filled(10, ends=ends).sample_sequences(5000, 3, Streams([0], Purpose.LEARNING), reject)
+        rewards = drawn.reward[0].T.int().tolist()
         assert (crossing in set(map(tuple, rewards))) is not reject
         assert set(map(tuple, rewards)) == allowed_windows(10, 3, ends=ends if reject else ())
 
