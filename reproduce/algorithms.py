@@ -36,6 +36,28 @@ ALGORITHMS = {
     "alm": Algorithm(
         "ALM(3)", "Aligned Latent Models (Ghugare et al., 2023)", "alm.agent:ALM", "alm.config:ALMConfig"
     ),
+    "sac": Algorithm(
+        "SAC", "soft actor-critic with a learned temperature", "baselines.sac:SAC", "baselines.sac:SACConfig"
+    ),
+    "td3": Algorithm("TD3", "twin delayed DDPG", "baselines.td3:TD3", "baselines.td3:TD3Config"),
+    "redq": Algorithm(
+        "REDQ",
+        "randomised ensembled double Q-learning: ten critics, twenty updates a step",
+        "baselines.redq:REDQ",
+        "baselines.redq:REDQConfig",
+    ),
+    "sac-avg": Algorithm(
+        "SAC-AVG",
+        "REDQ with the mean of all target critics",
+        "baselines.redq:SACAverage",
+        "baselines.redq:SACAverageConfig",
+    ),
+    "td3-ours": Algorithm(
+        "TD3 (ours)",
+        "ALM's actor, critics and exploration on raw observations, without a model",
+        "baselines.td3_ours:TD3Ours",
+        "baselines.td3_ours:TD3OursConfig",
+    ),
 }
 
 

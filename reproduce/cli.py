@@ -98,7 +98,7 @@ def _tracked(directories: "list[RunDirectory]") -> Iterator[None]:
     if not directories:
         yield
         return
-    from reproduce.tracking import start_follower
+    from reproduce.tracking.following import start_follower
 
     follower = start_follower([directory.path for directory in directories])
     yield
@@ -121,7 +121,8 @@ class Sync:
     def run(self) -> int:
         """Ship what MLflow does not have yet."""
         from reproduce.store import Store
-        from reproduce.tracking import import_published, import_store, run_directories, sync
+        from reproduce.tracking.following import run_directories, sync
+        from reproduce.tracking.importing import import_published, import_store
 
         sent = sync(run_directories(self.runs_dir)) + import_store(Store(self.store)) + import_published()
         for problem in sent.problems:
@@ -142,7 +143,7 @@ class Ui:
     def run(self) -> int:
         """Serve until Ctrl-C."""
         from reproduce.store import Store
-        from reproduce.ui import serve
+        from reproduce.tracking.ui import serve
 
         return serve(Store(self.store), port=self.port)
 

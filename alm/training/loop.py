@@ -253,7 +253,7 @@ class Trainer:
                 "metrics_offset": offset,
             }
             directory.checkpoints.save(self.step, tree)
-            directory.write_json("committed.json", {"metrics_offset": offset})
+            directory.commit_metrics(offset)
         self._checkpoint_due = time.monotonic() + max(
             self.checkpoint_seconds, _CHECKPOINT_SHARE * (time.monotonic() - began)
         )

@@ -86,9 +86,14 @@ class RunDirectory:
 
         Lines written after the checkpoint that a run resumes from would otherwise appear twice.
         """
+        self.commit_metrics(offset)
         self._metrics = (self.path / "metrics.jsonl").open("a")
         self._metrics.truncate(offset)
         self._metrics.seek(0, os.SEEK_END)
+
+    def commit_metrics(self, offset: int) -> None:
+        """Record that a checkpoint stands behind the metrics up to a byte offset."""
+        self.write_json("committed.json", {"metrics_offset": offset})
 
     def append_metrics(self, step: int, training_step: int, wall_seconds: float, **content: Any) -> None:
         """Append one line; values that are not finite numbers are refused (ValueError)."""

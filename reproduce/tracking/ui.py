@@ -16,8 +16,15 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
-from reproduce.mlflow_runs import MlflowRuns, TrackingError, artifact_root, quiet_environment, resolve_uri
-from reproduce.tracking import import_published, import_store
+from reproduce.tracking.client import (
+    MlflowRuns,
+    TrackingError,
+    artifact_root,
+    quiet_environment,
+    resolve_uri,
+    shown_uri,
+)
+from reproduce.tracking.importing import import_published, import_store
 
 if TYPE_CHECKING:
     from reproduce.store import Store
@@ -54,7 +61,7 @@ def links(tracker: MlflowRuns, base: str) -> dict[str, str]:
     it. There is none where that would be a single run.
 
     Raises:
-        reproduce.mlflow_runs.TrackingError: MLflow cannot be read.
+        reproduce.tracking.client.TrackingError: MLflow cannot be read.
     """
     titles: dict[str, str] = {}
     ours: dict[str, list[tuple[str, str]]] = defaultdict(list)
@@ -83,7 +90,7 @@ def serving(uri: str, port: int | None = None) -> Iterator[tuple[str, "subproces
         port: TCP port; None takes 5000 if that is free, else any free one.
 
     Raises:
-        reproduce.mlflow_runs.TrackingError: the port is in use, or the server does not start.
+        reproduce.tracking.client.TrackingError: the port is in use, or the server does not start.
     """
     port = _port(port)
     base = f"http://{_HOST}:{port}"
@@ -142,24 +149,25 @@ def serve(
 
     Args:
         store: the stored runs.
-        tracking_uri: see `reproduce.mlflow_runs.resolve_uri`.
+        tracking_uri: see `reproduce.tracking.client.resolve_uri`.
         port: TCP port; None takes 5000 if that is free, else any free one.
         say: prints one line.
 
     Raises:
-        reproduce.mlflow_runs.TrackingError: the port is in use, MLflow cannot be used, or does not start.
+        reproduce.tracking.client.TrackingError: the port is in use, MLflow cannot be used, or does not start.
     """
     uri = resolve_uri(tracking_uri)
     if port is not None:
         _port(port)  # before the import, which may take a minute
-    sent = import_store(store, uri) + import_published(uri)
-    say(f"imported {sent.runs} runs ({sent.points} values) that MLflow did not have")
-    tracker = MlflowRuns(uri)
-    if urlsplit(uri).scheme in ("http", "https"):
-        _say_links(tracker, uri.rstrip("/"), say)
-        return 0
-    previous = signal.signal(signal.SIGTERM, _interrupt)
+    # Ctrl-C too: a shell without job control starts what it puts in the background with Ctrl-C ignored.
+    previous = {which: signal.signal(which, _interrupt) for which in (signal.SIGINT, signal.SIGTERM)}
     try:
+        sent = import_store(store, uri) + import_published(uri)
+        say(f"imported {sent.runs} runs ({sent.points} values) that MLflow did not have")
+        tracker = MlflowRuns(uri)
+        if urlsplit(uri).scheme in ("http", "https"):
+            _say_links(tracker, shown_uri(uri).rstrip("/"), say)
+            return 0
         say("starting the MLflow server …")
         with serving(uri, port) as (base, process):
             _say_links(tracker, base, say)
@@ -169,7 +177,8 @@ def serve(
         say("stopped")
         return 0
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        for which, handler in previous.items():
+            signal.signal(which, handler)
 
 
 def _say_links(tracker: MlflowRuns, base: str, say: Callable[[str], None]) -> None:

@@ -1,12 +1,8 @@
-"""Tracking: ships run directories, stored runs and the published numbers to MLflow.
+"""Ships run directories to MLflow, while they train and afterwards.
 
-A run's directory is the truth; MLflow is a view of it that can be made again at any time. Training neither
-imports MLflow nor waits for it: `start_follower` starts a process that ships what a checkpoint has committed
-while the run goes on, and the rest when it has ended. Sending twice doubles nothing.
-
-One MLflow run is one training of one (algorithm, variant, task, seed, scale). Experiments are evaluation
-protocols (``alm/<protocol>``), because only curves of one protocol may be compared; runs of scale ``smoke``
-are kept apart in ``alm/smoke``, the paper's printed numbers and the authors' curves in ``alm/published``.
+A run's directory is the truth. Training neither imports MLflow nor waits for it: `start_follower` starts a
+process that ships what a checkpoint has committed while the run goes on, and the rest when it has ended.
+Sending twice doubles nothing.
 """
 
 import argparse
@@ -17,76 +13,33 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
 import psutil
 
 from alm.training.files import write_json
-from reproduce.mlflow_runs import (
+from reproduce.provenance import REPOSITORY
+from reproduce.specs import RunSpec
+from reproduce.tracking.client import (
+    ENDED,
     KnownRun,
     MlflowRuns,
     Point,
-    RunRecord,
     TrackingError,
     finite_points,
     locked,
     resolve_uri,
     shown_uri,
 )
-from reproduce.provenance import REPOSITORY
-from reproduce.specs import RunSpec
-from reproduce.statistics import Curve, window_mean
-
-if TYPE_CHECKING:
-    from reproduce.store import Store, StoredRun
-
-__all__ = [
-    "PUBLISHED",
-    "Shipped",
-    "TrackingError",
-    "follow",
-    "import_published",
-    "import_store",
-    "process_gone",
-    "run_directories",
-    "start_follower",
-    "sync",
-]
-
-PUBLISHED = "alm/published"
-"""Experiment of the numbers and curves that others published."""
+from reproduce.tracking.records import Shipped, final_points, record_of, start_of
 
 _STATE = "mlflow.json"
 _COMMITTED = "committed.json"
 _POLL_SECONDS = 5.0
 _LONGEST_WAIT_SECONDS = 300.0
-# The first version of the paper, arXiv 2209.08466, 2022-09-18: published numbers need some fixed time.
-_PUBLISHED_MS = 1_663_459_200_000
-_WARMUP_STEPS = 5000
-_ENDED = ("FINISHED", "FAILED")
-_NOT_METRICS = ("step", "training_step", "wall_seconds", "time_ms", "eval/returns")
-
-
-@dataclass(frozen=True)
-class Shipped:
-    """What one call sent.
-
-    Attributes:
-        runs: runs for which anything was sent.
-        points: metric values sent.
-        problems: one sentence for each run that could not be read; the others were sent.
-    """
-
-    runs: int = 0
-    points: int = 0
-    problems: tuple[str, ...] = ()
-
-    def __add__(self, other: "Shipped") -> "Shipped":
-        return Shipped(self.runs + other.runs, self.points + other.points, self.problems + other.problems)
 
 
 def run_directories(root: Path) -> list[Path]:
@@ -102,7 +55,7 @@ def sync(directories: Iterable[Path], tracking_uri: str | None = None) -> Shippe
 
     Args:
         directories: run directories; one without a ``config.json`` is passed over.
-        tracking_uri: see `reproduce.mlflow_runs.resolve_uri`.
+        tracking_uri: see `reproduce.tracking.client.resolve_uri`.
 
     Raises:
         TrackingError: MLflow cannot be used.
@@ -127,7 +80,7 @@ def follow(
     Args:
         directories: run directories.
         until: whether the trainer is gone, see `process_gone`.
-        tracking_uri: see `reproduce.mlflow_runs.resolve_uri`.
+        tracking_uri: see `reproduce.tracking.client.resolve_uri`.
         poll_seconds: time between two looks at the directories.
         say: gets the sentence about an MLflow that cannot be used; the default prints it to stderr.
     """
@@ -182,41 +135,11 @@ def start_follower(directories: Sequence[Path], tracking_uri: str | None = None)
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     if tracking_uri:  # not as an argument: it may hold a password
         environment["MLFLOW_TRACKING_URI"] = tracking_uri
-    command = [sys.executable, "-m", "reproduce.tracking", str(os.getpid())]
+    command = [sys.executable, "-m", "reproduce.tracking.following", str(os.getpid())]
     command += [str(Path(directory).absolute()) for directory in directories]
     return subprocess.Popen(
         command, cwd=REPOSITORY, env=environment, stdin=subprocess.DEVNULL, start_new_session=True
     )
-
-
-def import_store(store: "Store", tracking_uri: str | None = None) -> Shipped:
-    """Send every stored run that MLflow does not hold yet, with its own times.
-
-    A run that was tracked while it trained is left as it is; if it was tracked in part only, the steps
-    that it lacks are added.
-
-    Raises:
-        TrackingError: MLflow cannot be used.
-    """
-    runs = store.runs()
-    if not runs:
-        return Shipped()
-    tracker = MlflowRuns(resolve_uri(tracking_uri))
-    return sum((_import_run(tracker, *_stored(run)) for run in runs), Shipped())
-
-
-def import_published(tracking_uri: str | None = None) -> Shipped:
-    """Send the printed numbers of Table 1 and the authors' ALM(3) curves to the experiment `PUBLISHED`.
-
-    A printed number is ``final/return``. The authors' curves are means over seeds by environment step;
-    their own steps leave out the 5000 of the warm-up.
-
-    Raises:
-        TrackingError: MLflow cannot be used.
-    """
-    tracker = MlflowRuns(resolve_uri(tracking_uri))
-    runs = [*_printed(), *_authors_curves()]
-    return sum((_import_run(tracker, record, ended) for record, ended in runs), Shipped())
 
 
 class _Synchroniser:
@@ -272,7 +195,7 @@ class _Synchroniser:
         elif not (unchanged and size == sent and status == before.status):
             new = run.points(sent if unchanged else 0)
             # By step, because lines that were written again or imported from the store have other times.
-            imported = known.status in _ENDED and known.status != before.status
+            imported = known.status in ENDED and known.status != before.status
             if found and (imported or not unchanged):
                 new = self._tracker.missing(known.run_id, new)
         if not trusted:
@@ -317,7 +240,7 @@ class _DirectoryRun:
         self.committed = content[: content.rfind(b"\n") + 1]
         self._path = metrics
         config = _read_json(path / "config.json")
-        self.record = _record(
+        self.record = record_of(
             RunSpec.from_dict(config["spec"]),
             config["digest"],
             config["protocol"],
@@ -328,7 +251,7 @@ class _DirectoryRun:
     @property
     def start_ms(self) -> int:
         """When it started, by its provenance or else by its first line."""
-        return self.record.start_ms or _start_of(self._lines(0), time.time_ns() // 1_000_000)
+        return self.record.start_ms or start_of(self._lines(0), time.time_ns() // 1_000_000)
 
     @property
     def end_ms(self) -> int:
@@ -357,7 +280,7 @@ class _DirectoryRun:
             returns = {line["step"]: line["metrics"]["eval/return"] for line in lines}
             if lines:
                 seconds = self._done.get("wall_seconds", lines[-1]["wall_seconds"])
-                points += _final_points(returns, seconds, lines[-1]["time_ms"])
+                points += final_points(returns, seconds, lines[-1]["time_ms"])
         return finite_points(self.record.name, points)
 
     def _lines(self, offset: int) -> list[dict[str, Any]]:
@@ -365,206 +288,6 @@ class _DirectoryRun:
             return [json.loads(line) for line in self.committed[offset:].splitlines()]
         except ValueError as error:
             raise ValueError(f"{self._path} has a line that is not JSON ({error})") from error
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Ended:
-    """What is imported of a run besides its record."""
-
-    start_ms: int
-    end_ms: int
-    points: list[Point]
-    status: str = "FINISHED"
-    failure: str | None = None
-
-
-def _import_run(tracker: MlflowRuns, record: RunRecord, run: _Ended) -> Shipped:
-    known = tracker.find(record.experiment, record.key)
-    if known and record.start_ms is not None and all(r.start_ms != record.start_ms for r in known):
-        return Shipped()  # trained here as well: that is the run to look at
-    one, found = tracker.find_or_create(record, run.start_ms)
-    if found:
-        stopped_later = run.status == "KILLED" and (
-            one.status == "RUNNING" or (one.status == "KILLED" and (one.end_ms or 0) >= run.end_ms)
-        )
-        if one.status in _ENDED or stopped_later:
-            return Shipped()
-    points = finite_points(record.name, run.points)
-    if found:
-        points = tracker.missing(one.run_id, points)
-    tracker.describe(one.run_id, record)
-    tracker.log(one.run_id, points)
-    # Last: a run with this status is known to be complete.
-    tracker.set_status(one.run_id, run.status, run.end_ms, run.failure)
-    return Shipped(1, len(points))
-
-
-def _stored(run: "StoredRun") -> tuple[RunRecord, _Ended]:
-    """A stored run as it is imported."""
-    record = _record(run.spec, run.digest, run.protocol, run.config, run.provenance)
-    rows = run.evaluations.to_dict("records")
-    points = [
-        Point(key, float(value), int(row["time_ms"]), int(row["step"]))
-        for row in rows
-        for key, value in row.items()
-        # A gap in the frame (an evaluation before the first update has no loss) is no value.
-        if key not in _NOT_METRICS and not np.isnan(value)
-    ]
-    if run.status == "done" and rows:
-        last = rows[-1]
-        returns = {int(row["step"]): float(row["eval/return"]) for row in rows}
-        points += _final_points(returns, float(last["wall_seconds"]), int(last["time_ms"]))
-        named = {key if "/" in key else f"final/{key}": value for key, value in run.final.items()}
-        for key in named.keys() - {point.key for point in points}:
-            points.append(Point(key, named[key], int(last["time_ms"]), run.last_step))
-    start_ms = record.start_ms or _start_of(rows, 0)
-    last_ms = max((int(row["time_ms"]) for row in rows), default=start_ms)
-    return record, _Ended(
-        start_ms=start_ms,
-        end_ms=int(run.provenance.get("finished_ms") or last_ms),
-        points=points,
-        status={"done": "FINISHED", "failed": "FAILED", "partial": "KILLED"}[run.status],
-        failure=run.reason,
-    )
-
-
-def _printed() -> Iterable[tuple[RunRecord, _Ended]]:
-    from reproduce.published import printed_scores
-
-    for cell in printed_scores(1):
-        record = RunRecord(
-            experiment=PUBLISHED,
-            name=f"{cell.algorithm}/{cell.task}/printed",
-            key=f"table1/{cell.algorithm}/{cell.task}",
-            start_ms=None,
-            tags={
-                "algo": cell.algorithm,
-                "task": cell.task,
-                "group": f"{cell.algorithm}@{cell.task}/printed",
-                "source": "published",
-                "origin": cell.origin,
-                "environment": cell.environment,
-                "same_task_as_alm": cell.same_task_as_alm,
-                "footnotes": " ".join(note.key for note in cell.footnotes),
-            },
-            params={"algo": cell.algorithm, "task": cell.task},
-            artifacts={},
-        )
-        values = {"final/return": cell.mean, "final/return_std": cell.std}
-        points = [Point(key, value, _PUBLISHED_MS, 0) for key, value in values.items()]
-        yield record, _Ended(start_ms=_PUBLISHED_MS, end_ms=_PUBLISHED_MS, points=points)
-
-
-def _authors_curves() -> Iterable[tuple[RunRecord, _Ended]]:
-    from reproduce.published import authors_curves
-
-    for task, frame in authors_curves().groupby("task", sort=True):
-        record = RunRecord(
-            experiment=PUBLISHED,
-            name=f"ALM(3)/{task}/authors",
-            key=f"authors-curve/{task}",
-            start_ms=None,
-            tags={
-                "algo": "ALM(3)",
-                "task": str(task),
-                "group": f"ALM(3)@{task}/authors",
-                "source": "authors",
-                "seeds": str(frame["seeds"].max()),
-            },
-            params={"algo": "ALM(3)", "task": str(task)},
-            artifacts={},
-        )
-        points = []
-        for row in frame.itertuples():
-            step = int(row.training_step) + _WARMUP_STEPS
-            points.append(Point("eval/return", float(row.return_mean), _PUBLISHED_MS, step))
-            # Over seeds; the eval/return_std of our runs is over the episodes of one evaluation.
-            points.append(Point("eval/return_std_of_seeds", float(row.return_std), _PUBLISHED_MS, step))
-        yield record, _Ended(start_ms=_PUBLISHED_MS, end_ms=_PUBLISHED_MS, points=points)
-
-
-def _record(
-    spec: RunSpec, digest: str, protocol: str, config: dict[str, Any], provenance: dict[str, Any]
-) -> RunRecord:
-    """The MLflow record of one of our runs."""
-    horizon = config.get("agent", {}).get("horizon")
-    label = spec.algorithm.upper() + (f"-K{horizon}" if horizon is not None else "")
-    if spec.variant != "base":
-        label += f"-{spec.variant}"
-    identity = {
-        "algo": spec.algorithm,
-        "variant": spec.variant,
-        "task": spec.task,
-        "seed": str(spec.seed),
-        "scale": spec.scale,
-    }
-    hardware = provenance.get("hardware", {})
-    tags = {
-        **identity,
-        # What a chart may average over: seeds, never scales.
-        "group": f"{spec.algorithm}-{spec.variant}@{spec.task}/{spec.scale}",
-        "protocol": protocol,
-        "source": "ours",
-        "role": _role(spec),
-        "git_sha": str(provenance.get("git_sha", "unknown")),
-        "mlflow.source.git.commit": str(provenance.get("git_sha", "unknown")),
-        "git_dirty": str(provenance.get("git_dirty", "unknown")).lower(),
-        "host": str(hardware.get("cpu", "unknown")),  # the kind of machine; its name is nobody's business
-        "device": str(provenance.get("device", "unknown")),
-    }
-    return RunRecord(
-        experiment="alm/smoke" if spec.scale == "smoke" else f"alm/{protocol}",
-        name=f"{label}/{spec.task}/{spec.scale}/s{spec.seed}",
-        key=digest,
-        start_ms=provenance.get("started_ms"),
-        tags=tags,
-        # Identity as parameters too: parallel coordinates show parameters and metrics, not tags.
-        params={**identity, **_flat(config)},
-        artifacts={
-            "config.json": {
-                "spec": spec.to_dict(),
-                "digest": digest,
-                "protocol": protocol,
-                "config": config,
-            },
-            "provenance.json": provenance,
-        },
-    )
-
-
-def _role(spec: RunSpec) -> str:
-    if spec.algorithm != "alm":
-        return "baseline"
-    return "method" if spec.variant == "base" else "variant"
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    """Nested values as text by dotted name; text stays itself, the rest becomes JSON."""
-    flat: dict[str, str] = {}
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            flat |= _flat(value, f"{prefix}{name}.")
-        else:
-            flat[f"{prefix}{name}"] = value if isinstance(value, str) else json.dumps(value)
-    return flat
-
-
-def _final_points(returns: Mapping[int, float], wall_seconds: float, time_ms: int) -> list[Point]:
-    """Scalars of a whole run at its last evaluation; ``returns`` is the mean return by environment step."""
-    curve = Curve(np.array(list(returns), np.int64), np.array(list(returns.values()), np.float64))
-    step = curve.last_step
-    return [
-        Point("final/return", float(curve.values[-1]), time_ms, step),
-        Point("final/window_return", window_mean(curve, step), time_ms, step),
-        Point("cost/wall_h", wall_seconds / 3600, time_ms, step),
-    ]
-
-
-def _start_of(rows: Sequence[Mapping[str, Any]], otherwise: int) -> int:
-    """When a run started, by the time of its first row and the seconds that had passed."""
-    if not rows:
-        return otherwise
-    return int(rows[0]["time_ms"] - 1000 * rows[0]["wall_seconds"])
 
 
 def _has_ended(directory: Path) -> bool:
@@ -590,7 +313,7 @@ def _print_to_stderr(sentence: str) -> None:
 
 
 def _main() -> None:
-    """``python -m reproduce.tracking PID DIRECTORY…``: follow runs until the process PID has ended."""
+    """``python -m reproduce.tracking.following PID DIRECTORY…``: follow runs until PID has ended."""
     parser = argparse.ArgumentParser(description="Send runs to MLflow while a process trains them.")
     parser.add_argument("trainer", type=int, help="process identifier of the trainer")
     parser.add_argument("directories", type=Path, nargs="+", help="run directories")

@@ -31,6 +31,9 @@ _PROBE_SECONDS = 5.0
 _SQL_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 log = logging.getLogger(__name__)
 
+ENDED = ("FINISHED", "FAILED")
+"""MLflow's statuses of runs to which nothing is added."""
+
 
 class TrackingError(OSError):
     """MLflow could not be read or written; the message is one sentence with the URI and what to do."""

@@ -1,0 +1,161 @@
+"""Imports stored runs, the paper's printed numbers and the authors' curves into MLflow, each once."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from reproduce.published import authors_curves, printed_scores
+from reproduce.store import Store, StoredRun
+from reproduce.tracking.client import ENDED, MlflowRuns, Point, RunRecord, finite_points, resolve_uri
+from reproduce.tracking.records import Shipped, final_points, record_of, start_of
+
+PUBLISHED = "alm/published"
+"""Experiment of the numbers and curves that others published."""
+
+# The first version of the paper, arXiv 2209.08466, 2022-09-18: published numbers need some fixed time.
+_PUBLISHED_MS = 1_663_459_200_000
+_WARMUP_STEPS = 5000
+_NOT_METRICS = ("step", "training_step", "wall_seconds", "time_ms", "eval/returns")
+
+
+def import_store(store: Store, tracking_uri: str | None = None) -> Shipped:
+    """Send every stored run that MLflow does not hold yet, with its own times.
+
+    A run that was tracked while it trained is left as it is; if it was tracked in part only, the steps
+    that it lacks are added.
+
+    Raises:
+        TrackingError: MLflow cannot be used.
+    """
+    runs = store.runs()
+    if not runs:
+        return Shipped()
+    tracker = MlflowRuns(resolve_uri(tracking_uri))
+    return sum((_import_run(tracker, *_stored(run)) for run in runs), Shipped())
+
+
+def import_published(tracking_uri: str | None = None) -> Shipped:
+    """Send the printed numbers of Table 1 and the authors' ALM(3) curves to the experiment `PUBLISHED`.
+
+    A printed number is ``final/return``. The authors' curves are means over seeds by environment step;
+    their own steps leave out the 5000 of the warm-up.
+
+    Raises:
+        TrackingError: MLflow cannot be used.
+    """
+    tracker = MlflowRuns(resolve_uri(tracking_uri))
+    runs = [*_printed(), *_authors_curves()]
+    return sum((_import_run(tracker, record, ended) for record, ended in runs), Shipped())
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Ended:
+    """What is imported of a run besides its record."""
+
+    start_ms: int
+    end_ms: int
+    points: list[Point]
+    status: str = "FINISHED"
+    failure: str | None = None
+
+
+def _import_run(tracker: MlflowRuns, record: RunRecord, run: _Ended) -> Shipped:
+    known = tracker.find(record.experiment, record.key)
+    if known and record.start_ms is not None and all(r.start_ms != record.start_ms for r in known):
+        return Shipped()  # trained here as well: that is the run to look at
+    one, found = tracker.find_or_create(record, run.start_ms)
+    if found:
+        stopped_later = run.status == "KILLED" and (
+            one.status == "RUNNING" or (one.status == "KILLED" and (one.end_ms or 0) >= run.end_ms)
+        )
+        if one.status in ENDED or stopped_later:
+            return Shipped()
+    points = finite_points(record.name, run.points)
+    if found:
+        points = tracker.missing(one.run_id, points)
+    tracker.describe(one.run_id, record)
+    tracker.log(one.run_id, points)
+    # Last: a run with this status is known to be complete.
+    tracker.set_status(one.run_id, run.status, run.end_ms, run.failure)
+    return Shipped(1, len(points))
+
+
+def _stored(run: StoredRun) -> tuple[RunRecord, _Ended]:
+    """A stored run as it is imported."""
+    record = record_of(run.spec, run.digest, run.protocol, run.config, run.provenance)
+    rows = run.evaluations.to_dict("records")
+    points = [
+        Point(key, float(value), int(row["time_ms"]), int(row["step"]))
+        for row in rows
+        for key, value in row.items()
+        # A gap in the frame (an evaluation before the first update has no loss) is no value.
+        if key not in _NOT_METRICS and not np.isnan(value)
+    ]
+    if run.status == "done" and rows:
+        last = rows[-1]
+        returns = {int(row["step"]): float(row["eval/return"]) for row in rows}
+        points += final_points(returns, float(last["wall_seconds"]), int(last["time_ms"]))
+        named = {key if "/" in key else f"final/{key}": value for key, value in run.final.items()}
+        for key in named.keys() - {point.key for point in points}:
+            points.append(Point(key, named[key], int(last["time_ms"]), run.last_step))
+    start_ms = record.start_ms or start_of(rows, 0)
+    last_ms = max((int(row["time_ms"]) for row in rows), default=start_ms)
+    return record, _Ended(
+        start_ms=start_ms,
+        end_ms=int(run.provenance.get("finished_ms") or last_ms),
+        points=points,
+        status={"done": "FINISHED", "failed": "FAILED", "partial": "KILLED"}[run.status],
+        failure=run.reason,
+    )
+
+
+def _printed() -> Iterable[tuple[RunRecord, _Ended]]:
+    for cell in printed_scores(1):
+        record = RunRecord(
+            experiment=PUBLISHED,
+            name=f"{cell.algorithm}/{cell.task}/printed",
+            key=f"table1/{cell.algorithm}/{cell.task}",
+            start_ms=None,
+            tags={
+                "algo": cell.algorithm,
+                "task": cell.task,
+                "group": f"{cell.algorithm}@{cell.task}/printed",
+                "source": "published",
+                "origin": cell.origin,
+                "environment": cell.environment,
+                "same_task_as_alm": cell.same_task_as_alm,
+                "footnotes": " ".join(note.key for note in cell.footnotes),
+            },
+            params={"algo": cell.algorithm, "task": cell.task},
+            artifacts={},
+        )
+        values = {"final/return": cell.mean, "final/return_std": cell.std}
+        points = [Point(key, value, _PUBLISHED_MS, 0) for key, value in values.items()]
+        yield record, _Ended(start_ms=_PUBLISHED_MS, end_ms=_PUBLISHED_MS, points=points)
+
+
+def _authors_curves() -> Iterable[tuple[RunRecord, _Ended]]:
+    for task, frame in authors_curves().groupby("task", sort=True):
+        record = RunRecord(
+            experiment=PUBLISHED,
+            name=f"ALM(3)/{task}/authors",
+            key=f"authors-curve/{task}",
+            start_ms=None,
+            tags={
+                "algo": "ALM(3)",
+                "task": str(task),
+                "group": f"ALM(3)@{task}/authors",
+                "source": "authors",
+                "seeds": str(frame["seeds"].max()),
+            },
+            params={"algo": "ALM(3)", "task": str(task)},
+            artifacts={},
+        )
+        points = []
+        for row in frame.itertuples():
+            step = int(row.training_step) + _WARMUP_STEPS
+            points.append(Point("eval/return", float(row.return_mean), _PUBLISHED_MS, step))
+            # Over seeds; the eval/return_std of our runs is over the episodes of one evaluation.
+            points.append(Point("eval/return_std_of_seeds", float(row.return_std), _PUBLISHED_MS, step))
+        yield record, _Ended(start_ms=_PUBLISHED_MS, end_ms=_PUBLISHED_MS, points=points)

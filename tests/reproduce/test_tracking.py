@@ -1,0 +1,606 @@
+"""Shipping runs to MLflow, against real SQLite databases; what arrived is read with plain SQL."""
+
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from reproduce.published import authors_curves
+from reproduce.specs import RunSpec, config_digest
+from reproduce.store import Store
+from reproduce.tracking.client import MlflowRuns, TrackingError, resolve_uri, shown_uri
+from reproduce.tracking.following import follow, process_gone, run_directories, sync
+from reproduce.tracking.importing import import_published, import_store
+
+REPOSITORY = Path(__file__).parents[2]
+NOBODY = "http://127.0.0.1:9"
+STARTED = 1_700_000_000_000
+PROTOCOL = "v2-gymnasium1.4.0-mujoco4.0.0"
+CONFIG = {"agent": {"horizon": 3, "kl_term": True, "widths": [8, 8]}, "training": {"total_steps": 5000}}
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory):
+    """A database as MLflow makes it; tests take copies, because the migrations take seconds."""
+    path = tmp_path_factory.mktemp("mlflow") / "empty.db"
+    MlflowRuns(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture
+def database(empty_database, tmp_path):
+    return shutil.copy(empty_database, tmp_path / "mlflow.db")
+
+
+@pytest.fixture
+def uri(database):
+    return f"sqlite:///{database}"
+
+
+class Training:
+    """Writes a run directory as the training loop does, without training."""
+
+    def __init__(self, root, seed=0, started_ms=STARTED, scale="laptop"):
+        spec = RunSpec(algorithm="alm", task="HalfCheetah", seed=seed, scale=scale)
+        self.path = root / spec.relative_dir
+        self.path.mkdir(parents=True)
+        self.clock = started_ms
+        self.pace = 0.25
+        self.key = config_digest(spec, CONFIG)
+        hardware = {"cpu": "Some CPU", "cores": 2}
+        provenance = {"git_sha": "a" * 40, "git_dirty": True, "device": "cpu", "hardware": hardware}
+        self.write("provenance.json", {**provenance, "started_ms": started_ms})
+        self.write(
+            "config.json",
+            {"spec": spec.to_dict(), "digest": self.key, "protocol": PROTOCOL, "config": CONFIG},
+        )
+
+    def write(self, name, content):
+        (self.path / name).write_text(json.dumps(content))
+
+    @property
+    def size(self):
+        return (self.path / "metrics.jsonl").stat().st_size
+
+    def steps(self, *steps):
+        """A line of losses and one of an evaluation at each step; every line has a time of its own."""
+        for step in steps:
+            self.line(step, {"loss/critic": step / 8, "time/act_ms": self.pace})
+            self.line(step, {"eval/return": step / 2, "eval/length": 1000.0}, returns=[1.0, 2.0])
+
+    def line(self, step, metrics, **content):
+        self.clock += 7
+        line = {"step": step, "training_step": step, "wall_seconds": step / 10, "time_ms": self.clock}
+        with (self.path / "metrics.jsonl").open("a") as file:
+            file.write(json.dumps({**line, "metrics": metrics, **content}) + "\n")
+
+    def commit(self):
+        self.write("committed.json", {"metrics_offset": self.size})
+        return self.size
+
+    def resume(self, offset):
+        os.truncate(self.path / "metrics.jsonl", offset)
+        self.write("committed.json", {"metrics_offset": offset})
+        self.clock += 100_000
+        self.pace = 0.123456789  # so that lines written again have another length
+
+    def finish(self):
+        self.clock += 7
+        self.write("DONE", {"step": 5000, "wall_seconds": 1800.0, "finished_ms": self.clock})
+
+    def expected(self):
+        """Every point of the file and of a finished run as (metric, step, time, value)."""
+        lines = [json.loads(line) for line in (self.path / "metrics.jsonl").open()]
+        return {(k, x["step"], x["time_ms"], v) for x in lines for k, v in x["metrics"].items()}
+
+
+def query(database, sql):
+    connection = sqlite3.connect(database)
+    try:
+        return connection.execute(sql).fetchall()
+    finally:
+        connection.close()
+
+
+def points(database, whole_run=False):
+    """Every stored value as (metric, step, time, value), sorted; scalars of whole runs only if asked for."""
+    rows = query(database, "select key, step, timestamp, value from metrics order by key, step, timestamp")
+    return [row for row in rows if whole_run or not row[0].startswith(("final/", "cost/"))]
+
+
+def runs(database):
+    sql = "select name, status, start_time, end_time, run_uuid from runs where lifecycle_stage = 'active'"
+    return query(database, sql + " order by name, start_time")
+
+
+def tags(database):
+    return dict(query(database, "select key, value from tags"))
+
+
+def everything(database):
+    """All that users see of runs, to compare two states of a database."""
+    tables = ("experiments", "runs", "metrics", "latest_metrics", "params", "tags")
+    return {table: sorted(query(database, f"select * from {table}"), key=repr) for table in tables}
+
+
+def keys_and_steps(database):
+    return [(key, step) for key, step, _, _ in points(database)]
+
+
+def test_a_finished_run_arrives_with_its_identity_and_times(tmp_path, uri, database):
+    run = Training(tmp_path)
+    run.steps(1000, 2000, 3000, 4000, 4600, 5000)
+    run.finish()
+
+    shipped = sync([run.path], uri)
+
+    assert (shipped.runs, shipped.problems) == (1, ())
+    assert set(points(database)) == run.expected()
+    assert len(points(database)) == len(run.expected()) == 24
+    ((name, status, start, end, run_id),) = runs(database)
+    assert (name, status, start, end) == ("ALM-K3/HalfCheetah/laptop/s0", "FINISHED", STARTED, run.clock)
+    final = {
+        key: (step, value) for key, step, _, value in points(database, True) if key[:4] in ("fina", "cost")
+    }
+    assert final == {  # the window holds the last tenth: 4600 and 5000
+        "final/return": (5000, 2500.0),
+        "final/window_return": (5000, 2400.0),
+        "cost/wall_h": (5000, 0.5),
+    }
+    stored = tags(database)
+    assert (
+        stored.items()
+        >= {
+            "algo": "alm",
+            "variant": "base",
+            "task": "HalfCheetah",
+            "seed": "0",
+            "scale": "laptop",
+            "group": "alm-base@HalfCheetah/laptop",
+            "protocol": PROTOCOL,
+            "source": "ours",
+            "role": "method",
+            "run_key": run.key,
+            "git_sha": "a" * 40,
+            "git_dirty": "true",
+            "host": "Some CPU",
+            "device": "cpu",
+        }.items()
+    )
+    assert (
+        dict(query(database, "select key, value from params")).items()
+        >= {
+            "seed": "0",
+            "agent.horizon": "3",
+            "agent.kl_term": "true",
+            "agent.widths": "[8, 8]",
+            "training.total_steps": "5000",
+        }.items()
+    )
+    assert [name for (name,) in query(database, "select name from experiments")] == [
+        "Default",
+        f"alm/{PROTOCOL}",
+    ]
+    artifacts = tmp_path / "mlartifacts" / "alm" / PROTOCOL / run_id / "artifacts"
+    assert json.loads((artifacts / "provenance.json").read_text())["started_ms"] == STARTED
+    assert json.loads((artifacts / "config.json").read_text())["config"] == CONFIG
+
+
+def test_of_an_unfinished_run_only_committed_lines_are_sent(tmp_path, uri, database):
+    run = Training(tmp_path, scale="smoke")
+    run.steps(1000)
+    sync([run.path], uri)
+    assert points(database) == []
+    run.commit()
+    committed = run.expected()
+    run.steps(2000)
+
+    assert sync([run.path], uri).points == 4
+
+    assert set(points(database)) == committed
+    assert [(status, end) for _, status, _, end, _ in runs(database)] == [("RUNNING", None)]
+    assert ("alm/smoke",) in query(database, "select name from experiments")
+
+
+@pytest.mark.parametrize("keep_state", [True, False], ids=["with state", "state lost"])
+def test_sending_again_changes_nothing(tmp_path, uri, database, keep_state):
+    run = Training(tmp_path)
+    run.steps(1000, 2000)
+    run.finish()
+    sync([run.path], uri)
+    before = everything(database)
+    if not keep_state:
+        (run.path / "mlflow.json").unlink()
+
+    assert sync([run.path], uri).points == 0
+
+    assert everything(database) == before
+    assert (run.path / "mlflow.json").exists()
+
+
+def test_more_points_than_one_request_may_hold(tmp_path, uri, database):
+    run = Training(tmp_path)
+    for step in range(3):
+        run.line(step, {f"loss/{i}": i / 2 for i in range(700)})
+    run.commit()
+    assert sync([run.path], uri).points == 2100
+    assert set(points(database)) == run.expected()
+
+
+def test_resuming_from_the_newest_checkpoint_neither_doubles_nor_loses(tmp_path, uri, database):
+    run = Training(tmp_path)
+    run.steps(1000)
+    offset = run.commit()
+    run.steps(2000)
+    sync([run.path], uri)
+
+    run.resume(offset)
+    run.steps(2000, 3000)
+    run.finish()
+    sync([run.path], uri)
+
+    assert set(points(database)) == run.expected()
+    assert len(keys_and_steps(database)) == len(set(keys_and_steps(database))) == 12
+
+
+def test_resuming_from_an_older_checkpoint_neither_doubles_nor_loses(tmp_path, uri, database):
+    run = Training(tmp_path)
+    run.steps(1000)
+    older = run.commit()
+    run.steps(2000, 3000)
+    run.commit()
+    sync([run.path], uri)
+    assert len(points(database)) == 12
+
+    run.resume(older)  # the newest checkpoint was damaged
+    assert sync([run.path], uri).points == 0
+    run.steps(2000)
+    run.commit()
+    assert sync([run.path], uri).points == 0
+    run.steps(3000, 4000)
+    run.commit()
+    sync([run.path], uri)
+    run.steps(5000)
+    run.finish()
+    sync([run.path], uri)
+
+    steps = {step for _, step in keys_and_steps(database)}
+    assert steps == {1000, 2000, 3000, 4000, 5000}
+    assert len(keys_and_steps(database)) == len(set(keys_and_steps(database))) == 20
+
+
+def test_a_run_deleted_from_mlflow_is_sent_again(tmp_path, uri, database):
+    run = Training(tmp_path)
+    run.steps(1000)
+    run.finish()
+    sync([run.path], uri)
+    (first,) = runs(database)
+    MlflowRuns(uri)._client.delete_run(first[-1])
+
+    sync([run.path], uri)
+
+    (second,) = runs(database)
+    assert second[-1] != first[-1]
+    sent = query(database, f"select key, step, timestamp, value from metrics where run_uuid = '{second[-1]}'")
+    assert run.expected() <= set(sent)
+
+
+def test_another_training_of_the_same_run_is_kept_apart(tmp_path, uri, database):
+    for number, started in enumerate((STARTED, STARTED + 1)):
+        run = Training(tmp_path / str(number), started_ms=started)
+        run.steps(1000)
+        run.finish()
+        sync([run.path], uri)
+    assert [start for _, _, start, _, _ in runs(database)] == [STARTED, STARTED + 1]
+    assert len(points(database)) == 8
+
+
+def test_a_failed_run_has_its_reason_and_no_final_score(tmp_path, uri, database):
+    run = Training(tmp_path)
+    run.steps(1000)
+    run.write(
+        "FAILED", {"seed": 0, "step": 1000, "metric": "loss/critic", "reason": "loss/critic is not finite"}
+    )
+    sync([run.path], uri)
+    assert [(status, end) for _, status, _, end, _ in runs(database)] == [("FAILED", run.clock)]
+    assert tags(database)["failure"] == "loss/critic is not finite"
+    assert set(points(database, whole_run=True)) == run.expected()
+
+
+def test_infinite_values_are_left_out_and_named(tmp_path, uri, database, caplog):
+    run = Training(tmp_path)
+    run.line(1000, {"loss/critic": float("inf"), "loss/actor": 1.5, "loss/q(1)": 2.0})
+    run.commit()
+    sync([run.path], uri)
+    assert points(database) == [
+        ("loss/actor", 1000, run.clock, 1.5),
+        ("loss/q_1_", 1000, run.clock, 2.0),
+    ]
+    assert "loss/critic" in caplog.text
+
+
+def test_a_damaged_directory_does_not_keep_the_others_back(tmp_path, uri, database):
+    damaged, sound = Training(tmp_path, seed=0), Training(tmp_path, seed=1)
+    for run in (damaged, sound):
+        run.steps(1000)
+        run.finish()
+    (damaged.path / "config.json").write_text("{")
+    shipped = sync(run_directories(tmp_path), uri)
+    assert [name for name, *_ in runs(database)] == ["ALM-K3/HalfCheetah/laptop/s1"]
+    (problem,) = shipped.problems
+    assert "seed-0" in problem
+    assert "config.json is not JSON" in problem
+
+
+def test_following_a_run_to_its_end(tmp_path, uri, database):
+    run = Training(tmp_path)
+    run.steps(1000)
+    run.commit()
+    said = []
+    follower = threading.Thread(target=follow, args=([run.path], lambda: False, uri, 0.1, said.append))
+    follower.start()
+
+    def wait_for(condition):
+        deadline = time.monotonic() + 60
+        while not condition():
+            assert time.monotonic() < deadline
+            assert follower.is_alive()
+            time.sleep(0.05)
+
+    wait_for(lambda: len(points(database)) == 4)
+    run.steps(2000)
+    run.commit()
+    wait_for(lambda: len(points(database)) == 8)
+    assert [status for _, status, *_ in runs(database)] == ["RUNNING"]
+    run.steps(3000)
+    run.finish()
+    follower.join(60)
+
+    assert not follower.is_alive()
+    assert set(points(database)) == run.expected()
+    assert [status for _, status, *_ in runs(database)] == ["FINISHED"]
+    assert said == []
+
+
+def test_the_follower_outlives_its_trainer_only_until_all_is_sent(tmp_path, uri, database):
+    run = Training(tmp_path)
+    run.steps(1000)
+    run.commit()
+    # The trainer starts the follower and dies; it has not imported MLflow, nor pandas.
+    trainer = (
+        "import sys\nfrom pathlib import Path\nfrom reproduce.tracking.following import start_follower\n"
+        "follower = start_follower([Path(sys.argv[1])], sys.argv[2])\n"
+        "print(follower.pid, {'mlflow', 'pandas', 'torch'} & set(sys.modules))\n"
+    )
+    command = [sys.executable, "-c", trainer, str(run.path), uri]
+    ended = subprocess.run(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True, check=True)
+    pid, imported = ended.stdout.strip().split(" ", 1)
+    assert imported == "set()"
+    gone, deadline = process_gone(int(pid)), time.monotonic() + 90
+    while not gone():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+    assert set(points(database)) == run.expected()
+    # It has not ended, and nobody trains it: it can be resumed.
+    assert [(status, end) for _, status, _, end, _ in runs(database)] == [("KILLED", run.clock)]
+    follow([run.path], iter([False, True]).__next__, uri, 0.01)
+    run.finish()
+    sync([run.path], uri)
+    assert [(status, end) for _, status, _, end, _ in runs(database)] == [("FINISHED", run.clock)]
+
+
+def test_an_unreachable_server_loses_nothing(tmp_path, uri, database):
+    run = Training(tmp_path)
+    run.steps(1000)
+    run.commit()
+    began = time.monotonic()
+    with pytest.raises(TrackingError) as raised:
+        sync([run.path], NOBODY)
+    assert time.monotonic() - began < 5
+    sentence = str(raised.value)
+    assert "\n" not in sentence
+    assert NOBODY in sentence
+    assert "make sync" in sentence
+
+    said = []
+    ends = iter([False, False, False, True])
+    follow([run.path], ends.__next__, NOBODY, 0.01, said.append)
+    assert said == [sentence, sentence]  # at the first failure and when it gave up
+
+    run.steps(2000)
+    run.finish()
+    sync([run.path], uri)
+    assert set(points(database)) == run.expected()
+    assert [status for _, status, *_ in runs(database)] == ["FINISHED"]
+
+
+def test_following_tries_again_until_the_server_is_back(tmp_path, empty_database):
+    run = Training(tmp_path)
+    run.steps(1000)
+    run.commit()
+    database = tmp_path / "place" / "mlflow.db"
+    (tmp_path / "place").write_text("in the way of the database")
+    said = []
+
+    def until():
+        if said and not database.exists():
+            (tmp_path / "place").unlink()
+            (tmp_path / "place").mkdir()
+            shutil.copy(empty_database, database)
+        return database.exists() and len(points(database)) == 4
+
+    follow([run.path], until, f"sqlite:///{database}", 0.05, said.append)
+
+    assert set(points(database)) == run.expected()
+    assert len(said) == 1
+
+
+def test_passwords_are_neither_shown_nor_stored():
+    secret = "http://me:secret@127.0.0.1:9/path"
+    assert shown_uri(secret) == "http://127.0.0.1:9/path"
+    with pytest.raises(TrackingError) as raised:
+        MlflowRuns(secret)
+    assert "secret" not in str(raised.value)
+
+
+def test_the_tracking_uri_is_absolute_and_from_the_environment(monkeypatch, tmp_path):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    assert resolve_uri() == f"sqlite:///{REPOSITORY / 'mlflow.db'}"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://somewhere:5000")
+    assert resolve_uri() == "http://somewhere:5000"
+    monkeypatch.chdir(tmp_path)
+    assert resolve_uri("sqlite:///some.db") == f"sqlite:///{tmp_path / 'some.db'}"
+
+
+def test_first_use_by_three_processes_at_once(tmp_path):
+    uri = f"sqlite:///{tmp_path / 'new.db'}"
+    trainings = [Training(tmp_path, seed=seed) for seed in range(3)]
+    program = (
+        "import sys\nfrom pathlib import Path\nimport mlflow\nfrom reproduce.tracking.following import sync\n"
+        "print('ready', flush=True)\nsys.stdin.readline()\n"
+        "print(sync([Path(sys.argv[1])], sys.argv[2]).points)\n"
+    )
+    processes = []
+    for training in trainings:
+        training.steps(1000)
+        training.finish()
+        processes.append(
+            subprocess.Popen(
+                [sys.executable, "-c", program, str(training.path), uri],
+                cwd=REPOSITORY,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        )
+    for process in processes:
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:  # all at once, with the slow import behind them
+        process.stdin.write("\n")
+        process.stdin.flush()
+    assert [process.communicate(timeout=120) for process in processes] == [("7\n", "")] * 3
+    assert len(runs(tmp_path / "new.db")) == 3
+    assert len(query(tmp_path / "new.db", f"select * from experiments where name = 'alm/{PROTOCOL}'")) == 1
+
+
+@pytest.fixture
+def store(tmp_path, make_run):
+    store = Store(tmp_path / "store")
+    provenance = {"git_sha": "0" * 40, "started_ms": STARTED, "finished_ms": STARTED + 3_600_000}
+    for seed in range(2):
+        run = make_run(
+            {5000: 1.0, 10000: 4.0},
+            seed=seed,
+            provenance=provenance,
+            extra={"loss/critic": [float("nan"), 0.5]},
+        )
+        store.write(run)
+    store.write(make_run({5000: 3.0}, seed=2, status="failed", reason="loss/critic is not finite"))
+    store.write(make_run({5000: 3.0}, seed=3, status="partial"))
+    return store
+
+
+def test_importing_the_store_keeps_values_and_times(store, uri, database):
+    import_store(store, uri)
+
+    rows = runs(database)
+    assert [status for _, status, *_ in rows] == ["FINISHED", "FINISHED", "FAILED", "KILLED"]
+    name, _, start, end, run_id = rows[0]
+    assert (name, start, end) == ("ALM-K3/HalfCheetah/paper/s0", STARTED, STARTED + 3_600_000)
+    # Without a time in the provenance: the first row's, less the 50 seconds that had passed.
+    assert rows[2][2:4] == (1_700_000_005_000 - 50_000, 1_700_000_005_000)
+    sent = query(
+        database, f"select key, step, timestamp, value, is_nan from metrics where run_uuid = '{run_id}'"
+    )
+    assert sorted(sent) == [
+        ("cost/wall_h", 10000, 1_700_000_010_000, 100 / 3600, 0),
+        ("eval/length", 5000, 1_700_000_005_000, 1000.0, 0),
+        ("eval/length", 10000, 1_700_000_010_000, 1000.0, 0),
+        ("eval/return", 5000, 1_700_000_005_000, 1.0, 0),
+        ("eval/return", 10000, 1_700_000_010_000, 4.0, 0),
+        ("eval/return_std", 5000, 1_700_000_005_000, 2.5, 0),
+        ("eval/return_std", 10000, 1_700_000_010_000, 2.5, 0),
+        ("final/return", 10000, 1_700_000_010_000, 4.0, 0),
+        ("final/window_return", 10000, 1_700_000_010_000, 4.0, 0),
+        ("loss/critic", 10000, 1_700_000_010_000, 0.5, 0),
+    ]
+
+
+def test_importing_twice_changes_nothing(store, uri, database):
+    first = import_store(store, uri)
+    before = everything(database)
+    assert (first.runs, len(before["runs"])) == (4, 4)
+    second = import_store(store, uri)
+    assert (second.runs, second.points) == (0, 0)
+    assert everything(database) == before
+
+
+def stored_like(training, make_run, returns, **run):
+    """The stored form of a training: evaluations only, losses at the time of the evaluation."""
+    record = json.loads((training.path / "config.json").read_text())
+    provenance = {"started_ms": STARTED, "finished_ms": training.clock}
+    extra = {"loss/critic": [step / 8 for step in returns]}
+    stored = make_run(returns, scale="laptop", config=CONFIG, provenance=provenance, extra=extra, **run)
+    assert stored.digest == record["digest"]
+    return stored
+
+
+def test_a_run_tracked_live_is_not_doubled_by_an_import(tmp_path, uri, database, make_run):
+    run = Training(tmp_path)
+    run.steps(1000, 2000)
+    run.finish()
+    sync([run.path], uri)
+    before = everything(database)
+    store = Store(tmp_path / "store")
+    store.write(stored_like(run, make_run, {1000: 500.0, 2000: 1000.0}))
+    assert import_store(store, uri).runs == 0
+    assert everything(database) == before
+
+
+def test_an_import_completes_a_run_tracked_in_part_and_later_syncs_respect_it(
+    tmp_path, uri, database, make_run
+):
+    run = Training(tmp_path)
+    run.steps(1000)
+    run.commit()
+    sync([run.path], uri)
+    run.steps(2000)
+    run.finish()
+    store = Store(tmp_path / "store")
+    store.write(stored_like(run, make_run, {1000: 500.0, 2000: 1000.0}))
+
+    import_store(store, uri)
+    assert [status for _, status, *_ in runs(database)] == ["FINISHED"]
+    assert {("loss/critic", 2000), ("eval/return", 2000)} <= set(keys_and_steps(database))
+    sync([run.path], uri)
+
+    assert len(runs(database)) == 1
+    assert len(keys_and_steps(database)) == len(set(keys_and_steps(database)))
+    assert {(key, step) for key, step, _, _ in run.expected()} <= set(keys_and_steps(database))
+
+
+def test_published_numbers_and_curves(uri, database):
+    first = import_published(uri)
+    before = everything(database)
+
+    def values(name, metric):
+        sql = f"from metrics m join runs r using (run_uuid) where r.name = '{name}' and m.key = '{metric}'"
+        return query(database, f"select m.step, m.value {sql} order by m.step")
+
+    assert values("ALM(3)/HalfCheetah/printed", "final/return") == [(0, 10789.0)]
+    ant = authors_curves().query("task == 'Ant'")
+    curve = values("ALM(3)/Ant/authors", "eval/return")
+    assert curve[:2] == [(10000, 864.1), (15000, 856.4)]  # their steps leave the warm-up out
+    assert len(curve) == len(ant)
+    assert first.runs == len(before["runs"])
+    assert import_published(uri).runs == 0
+    assert everything(database) == before
