@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from reproduce.documents import documents, refresh
+from reproduce.tables import render_table1
 
 ROOT = Path(__file__).parents[2]
 
@@ -26,3 +28,10 @@ def test_refresh_replaces_the_block_only(tmp_path):
     (tmp_path / "README.md").write_text("no marks")
     with pytest.raises(ValueError, match="lacks the marks"):
         refresh(tmp_path)
+
+
+def test_the_committed_tables_agree_with_the_store(tmp_path):
+    """If this fails: make documents."""
+    render_table1(ROOT / "results" / "runs", tmp_path, Console(quiet=True))
+    for name in ("table1.md", "table1.csv", "table1.tex"):
+        assert (tmp_path / name).read_bytes() == (ROOT / "results" / "tables" / name).read_bytes(), name
