@@ -3,8 +3,10 @@
 import json
 import re
 import resource
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -143,3 +145,25 @@ def test_reading_results_imports_neither_torch_nor_mujoco(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_an_interrupted_run_goes_on_beside_a_new_seed(tmp_path):
+    """Ctrl-C ends with 130 and a sentence; then seeds at different steps train one group after the other."""
+    command = [sys.executable, "-m", "reproduce", "train", "--no-track", "--task", "Hopper"]
+    command += ["--scale", "smoke", "--runs-dir", str(tmp_path), "--seeds"]
+    process = subprocess.Popen([*command, "0"], cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    metrics = tmp_path / "alm" / "base" / "Hopper" / "smoke" / "seed-0" / "metrics.jsonl"
+    while not (metrics.exists() and '"step": 300' in metrics.read_text()):
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert re.search(r"^stopped at step 3\d\d; the same command goes on from there$", error, re.MULTILINE)
+
+    done = subprocess.run([*command, "0", "1"], cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 0
+    assert re.search(r"smoke seed 0: from step 3\d\d to 600", done.stderr)
+    assert "smoke seed 1: from step 0 to 600" in done.stderr
+    steps = [json.loads(line)["step"] for line in metrics.read_text().splitlines()]
+    assert steps == [100, 200, 200, 300, 400, 400, 500, 600, 600]
