@@ -1,8 +1,6 @@
 """The ALM agent: what it does at each step of training, in the order of the authors' code."""
 
 from collections.abc import Sequence
-from math import prod
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -10,8 +8,9 @@ from torch import Tensor
 from alm import objectives
 from alm.config import ALMConfig
 from alm.networks import Networks
-from alm.objectives import Noise, sample, straight_through_clamp
+from alm.objectives import sample, straight_through_clamp
 from alm.tasks.registry import TaskSpec
+from alm.training.learner import Learner, Noise
 from alm.training.optimisation import OptimiserGroup
 from alm.training.population import soft_update
 from alm.training.protocol import Metrics
@@ -19,7 +18,7 @@ from alm.training.replay import Replay, Transitions
 from alm.training.streams import Purpose, Streams
 
 
-class ALM:
+class ALM(Learner):
     """Aligned Latent Models for a population of seeds (`alm.training.protocol.Agent`).
 
     Args:
@@ -30,6 +29,7 @@ class ALM:
     """
 
     name = "alm"
+    networks: Networks
 
     def __init__(
         self,
@@ -39,14 +39,13 @@ class ALM:
         device: str = "cpu",
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        self.task, self.config, self.seeds = task, config, tuple(seeds)
-        self.bounds = (task.action_low, task.action_high)
+        super().__init__(task, seeds, device)
+        self.config = config
         initialisation = Streams(self.seeds, Purpose.INITIALISATION)
         self.networks = Networks(
             task.observation_size, task.action_size, config, initialisation.generators
         ).to(device=device, dtype=dtype)
-        self._noise_shapes = objectives.noise_shapes(config, task.action_size)
-        self.learning = Streams(self.seeds, Purpose.LEARNING, device=device)
+        self.noise_shapes = objectives.noise_shapes(config, task.action_size)
         net, lr, clip = self.networks, config.learning_rate, config.max_grad_norm
         self.groups = {
             "encoder_model": OptimiserGroup((net.model, net.encoder), len(self.seeds), lr, clip),
@@ -79,15 +78,6 @@ class ALM:
         )
         transitions = replay.sample(config.batch_size, self.learning)
         return self.update(sequences, transitions, self.draw_noise(), training_step)
-
-    def draw_noise(self) -> dict[str, Tensor]:
-        """The standard normal noise of one update, drawn in one call a seed."""
-        sizes = [prod(shape) for shape in self._noise_shapes.values()]
-        parts = self.learning.normal(sum(sizes)).split(sizes, dim=1)
-        return {
-            name: part.unflatten(1, shape)
-            for (name, shape), part in zip(self._noise_shapes.items(), parts, strict=True)
-        }
 
     def update(
         self, sequences: Transitions, transitions: Transitions, noise: Noise, training_step: int
@@ -126,8 +116,7 @@ class ALM:
         return metrics
 
     def _descend(self, group: str, loss: Tensor, diagnostics: Metrics, metrics: Metrics) -> None:
-        metrics[f"loss/{group}"] = loss.detach()
-        metrics[f"grad_norm/{group}"] = self.groups[group].step(loss)
+        self.descend(group, loss, metrics)
         metrics.update(diagnostics)
 
     @torch.no_grad()
@@ -140,17 +129,15 @@ class ALM:
         }
         return objectives.lower_bound(self.networks, observation, action, noise, self.config)
 
-    def state(self) -> dict[str, Any]:
-        """All that training changes; tensors have a leading axis of S times a whole number."""
-        return {
-            "networks": dict(self.networks.state_dict()),
-            "optimisers": {name: group.state() for name, group in self.groups.items()},
-            "learning": self.learning.state(),
-        }
+    @torch.no_grad()
+    def act_with_bonus(self, observation: Tensor, streams: Streams) -> tuple[Tensor, Tensor]:
+        """Evaluation actions, which earn no bonus (`alm.training.bias.Estimating`)."""
+        action = self.act_greedily(observation, streams)
+        return action, torch.zeros_like(action[..., 0])
 
-    def load_state(self, state: dict[str, Any]) -> None:
-        """Take over what `state` returned."""
-        self.networks.load_state_dict(state["networks"])
-        for name, group in self.groups.items():
-            group.load_state(state["optimisers"][name])
-        self.learning.load_state(state["learning"])
+    @torch.no_grad()
+    def estimates(self, observation: Tensor, action: Tensor, streams: Streams) -> dict[str, Tensor]:
+        """L^K(s, a), and min_j Q_j(z, a) at z ~ ē(s), each (S, batch) (`alm.training.bias.Estimating`)."""
+        noise = streams.normal(observation.shape[1], self.config.latent_size, dtype=observation.dtype)
+        min_q = self.networks.min_value(sample(self.networks.target_encoder(observation), noise), action)
+        return {"lower_bound": self.value_estimate(observation, action, streams), "min_q": min_q}

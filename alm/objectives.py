@@ -7,18 +7,16 @@ its loss trains; the caller asks for the gradients of just those parameters
 its inputs and receives none.  sg(·) is a stop-gradient.
 """
 
-from collections.abc import Mapping
-
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from alm.config import ALMConfig
 from alm.networks import Networks
+from alm.training.learner import Noise
 from alm.training.replay import Transitions
 
 Gaussian = tuple[Tensor, Tensor]
-Noise = Mapping[str, Tensor]
 Diagnostics = dict[str, Tensor]
 # Actions are kept this far inside their bounds, as in DrQ-v2 and the authors' code.
 BOUND_MARGIN = 1e-6

@@ -1,4 +1,4 @@
-"""One optimiser group: gradient of a population's loss, clipping per seed, Adam."""
+"""One optimiser group: gradient of a population's loss, clipping per seed where wanted, Adam."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -8,17 +8,17 @@ from torch import Tensor, nn
 
 
 class OptimiserGroup:
-    """Adam over some modules, with the gradient norm clipped for each seed on its own.
+    """Adam over some modules; the gradient norm is measured, and clipped, for each seed on its own.
 
     Args:
         modules: the networks that this group trains; parameters have a leading member axis.
         seeds: size S of the population.
         learning_rate: Adam's step size (betas and epsilon are torch's defaults).
-        max_norm: largest Euclidean norm of one seed's gradient over the whole group.
+        max_norm: largest Euclidean norm of one seed's gradient over the whole group; ``None``: any.
     """
 
     def __init__(
-        self, modules: Iterable[nn.Module], seeds: int, learning_rate: float, max_norm: float
+        self, modules: Iterable[nn.Module], seeds: int, learning_rate: float, max_norm: float | None
     ) -> None:
         self.parameters = [p for module in modules for p in module.parameters()]
         self.seeds = seeds
@@ -36,12 +36,14 @@ class OptimiserGroup:
         norms = torch.linalg.vector_norm(
             torch.stack([torch.linalg.vector_norm(g, dim=1) for g in by_seed]), dim=0
         )
-        scale = (self.max_norm / (norms + 1e-6)).clamp(max=1.0)
-        torch._foreach_mul_(by_seed, [scale[:, None]] * len(by_seed))
+        if self.max_norm is not None:
+            scale = (self.max_norm / (norms + 1e-6)).clamp(max=1.0)
+            torch._foreach_mul_(by_seed, [scale[:, None]] * len(by_seed))
         for parameter, gradient in zip(self.parameters, by_seed, strict=True):
             parameter.grad = gradient.view_as(parameter)
         self.adam.step()
-        self.adam.zero_grad(set_to_none=True)
+        for parameter in self.parameters:
+            parameter.grad = None
         return norms
 
     def state(self) -> dict[str, Any]:

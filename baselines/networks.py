@@ -1,0 +1,97 @@
+"""What the baselines' networks share: ensembles of critics and their loss, action bounds, initialisation.
+
+Shapes: s (S, batch, observation), a (S, batch, action), with S the seeds of the population.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from alm.training.population import Linear, mlp
+from alm.training.replay import Transitions
+
+
+class Critics(nn.Module):
+    """N critics Q_i(s, a) of two ReLU layers for each seed, all in one batched network.
+
+    Members are seed-major: row ``s * N + i`` of a parameter belongs to critic i of seed s.
+    """
+
+    def __init__(
+        self, seeds: int, observation_size: int, action_size: int, hidden: int, ensemble: int
+    ) -> None:
+        super().__init__()
+        self.seeds, self.ensemble = seeds, ensemble
+        sizes = (observation_size + action_size, hidden, hidden, 1)
+        self.layers = mlp(seeds * ensemble, sizes, nn.ReLU)
+
+    def forward(self, observation: Tensor, action: Tensor) -> Tensor:
+        """All values Q_i(s, a) → (S, N, batch)."""
+        x = self.layers(_repeated(observation, action, self.ensemble))
+        return x.unflatten(0, (self.seeds, self.ensemble))[..., 0]
+
+    def chosen(self, observation: Tensor, action: Tensor, members: Tensor) -> Tensor:
+        """Values of the critics ``members`` (S, M) of each seed only → (S, M, batch).
+
+        The others are not evaluated: copying the parameters of two critics costs far less than eight
+        more forward passes.
+        """
+        first = torch.arange(self.seeds, device=members.device)[:, None] * self.ensemble
+        rows = (members + first).flatten()
+        x = _repeated(observation, action, members.shape[1])
+        for layer in self.layers:
+            if isinstance(layer, Linear):
+                x = torch.baddbmm(layer.bias[rows], x, layer.weight[rows])
+            else:
+                x = layer(x)
+        return x.unflatten(0, members.shape)[..., 0]
+
+
+def _repeated(observation: Tensor, action: Tensor, copies: int) -> Tensor:
+    """The pair (s, a) for each of a seed's critics → (S · copies, batch, observation + action)."""
+    x = torch.cat([observation, action], dim=-1)
+    return x[:, None].expand(-1, copies, -1, -1).flatten(0, 1)
+
+
+def critic_objective(critic: Critics, transitions: Transitions, target: Tensor) -> Tensor:
+    """All critics regress to one target (S, batch) → loss (S,); trains Q_1 … Q_N.
+
+    L_Q = Σ_i mean (Q_i(s, a) − sg y)².  A sum, so that each critic's gradient, and with it one Adam over
+    all of them, is what an optimiser of its own would see.
+    """
+    error = critic(transitions.observation, transitions.action) - target[:, None]
+    return error.square().mean(dim=-1).sum(dim=1)
+
+
+def scale_action(unit: Tensor, bounds: tuple[float, float]) -> Tensor:
+    """An action in (−1, 1), as tanh gives it, stretched to the task's bounds."""
+    low, high = bounds
+    return unit * ((high - low) / 2) + (high + low) / 2
+
+
+def _members(
+    module: nn.Module, generators: Sequence[torch.Generator]
+) -> Iterator[tuple[Tensor, Tensor, torch.Generator]]:
+    """Weight, bias and generator of every member of every `Linear`; one (CPU) generator a seed."""
+    for layer in module.modules():
+        if isinstance(layer, Linear):
+            per_seed = layer.weight.shape[0] // len(generators)
+            for member, (weight, bias) in enumerate(zip(layer.weight.data, layer.bias.data, strict=True)):
+                yield weight, bias, generators[member // per_seed]
+
+
+def initialise_xavier(module: nn.Module, generators: Sequence[torch.Generator]) -> None:
+    """Xavier-uniform weights (gain 1) and zero biases, as in watchernyu/REDQ."""
+    for weight, bias, generator in _members(module, generators):
+        # The bound depends on fan-in plus fan-out: the layout (inputs, outputs) does not matter.
+        nn.init.xavier_uniform_(weight, generator=generator)
+        bias.zero_()
+
+
+def initialise_fan_in(module: nn.Module, generators: Sequence[torch.Generator]) -> None:
+    """Weights and biases uniform within ±1/√fan-in, torch.nn.Linear's default, as in sfujim/TD3."""
+    for weight, bias, generator in _members(module, generators):
+        bound = weight.shape[0] ** -0.5  # layout (inputs, outputs)
+        weight.uniform_(-bound, bound, generator=generator)
+        bias.uniform_(-bound, bound, generator=generator)

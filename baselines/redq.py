@@ -1,0 +1,213 @@
+"""Randomised ensembled double Q-learning (Chen et al., 2021; code watchernyu/REDQ), and SAC-AVG.
+
+SAC with ten critics, many updates for each environment step, and targets from a random pair of the
+critics.  SAC-AVG ("REDQ-ave" there) is the same with the mean of all ten targets.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import torch
+from torch import Tensor
+
+from alm.tasks.registry import TaskSpec
+from alm.training.learner import Noise
+from alm.training.population import soft_update
+from alm.training.protocol import Metrics
+from alm.training.replay import Replay, Transitions
+from alm.training.scale import Scale
+from alm.training.streams import Streams
+from baselines.networks import critic_objective, scale_action
+from baselines.soft_policy import SoftLearner, SoftNetworks, sample_action
+
+# As in MBPO (Janner et al., 2019), from which REDQ takes them; with fewer observations the robot, and so
+# the number, is the same.
+_TARGET_ENTROPY = {
+    "Hopper": -1.0, "HalfCheetah": -3.0, "Walker2d": -3.0, "Ant": -4.0, "T-Ant": -4.0,
+    "Humanoid": -2.0, "T-Humanoid": -2.0,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class REDQConfig:
+    """Hyper-parameters of REDQ."""
+
+    critics: int = 10
+    """N, critics in the ensemble."""
+    target_critics: int | None = 2
+    """M, target critics drawn for each update, whose minimum is the target; ``None``: mean of all N."""
+    updates_per_step: int = 20
+    """G, updates of the critics for each environment step; the policy moves with the last of them."""
+    discount: float = 0.99
+    """γ."""
+    target_rate: float = 0.005
+    """τ, step of the target critics towards the online ones after each of the G updates."""
+    hidden_size: int = 256
+    """Width of both layers of the actor and the critics."""
+    batch_size: int = 256
+    """Transitions for one update of the critics."""
+    learning_rate: float = 3e-4
+    """Adam's step size for critics, actor and log α."""
+    initial_temperature: float = 1.0
+    """α before the first update."""
+    target_entropy: float | None = None
+    """H̄; ``None``: minus the number of action dimensions."""
+    warmup_steps: int = 5000
+    """Uniformly random actions before the first update."""
+    replay_capacity: int = 1_000_000
+    """Transitions kept."""
+
+    @classmethod
+    def at(cls, scale: Scale, task: str) -> "REDQConfig":
+        """The configuration of a scale with the target entropy of a task."""
+        return cls(
+            warmup_steps=scale.warmup(cls.warmup_steps),
+            hidden_size=scale.width(cls.hidden_size),
+            batch_size=scale.batch(cls.batch_size),
+            target_entropy=_TARGET_ENTROPY.get(task),
+        )
+
+
+@dataclass(frozen=True)
+class SACAverageConfig(REDQConfig):
+    """SAC-AVG: REDQ whose target is the mean of all target critics."""
+
+    target_critics: int | None = None
+
+
+def draw_members(scores: Tensor, size: int) -> Tensor:
+    """``size`` different critics of N, every choice equally likely → indices (…, size).
+
+    ``scores`` (…, N) are independent draws from one continuous distribution; the largest win.
+    """
+    return scores.topk(size, dim=-1).indices
+
+
+@torch.no_grad()
+def critic_target(
+    networks: SoftNetworks,
+    transitions: Transitions,
+    next_action: Tensor,
+    next_log_probability: Tensor,
+    members: Tensor | None,
+    discount: float,
+) -> Tensor:
+    """What all N critics regress to → (S, batch), without gradient.
+
+    y = r + γ (1 − d) (V̄ − α log π(a'|s')),  a' ~ π(s'),
+
+    V̄ the minimum of Q̄_i(s', a') over i in ``members`` (S, M), or the mean of all N where it is ``None``.
+    """
+    if members is None:
+        next_value = networks.target_critic(transitions.next_observation, next_action).mean(dim=1)
+    else:
+        chosen = networks.target_critic.chosen(transitions.next_observation, next_action, members)
+        next_value = chosen.amin(dim=1)
+    soft_value = next_value - networks.temperature()[:, None] * next_log_probability
+    return transitions.reward + discount * (1.0 - transitions.terminal) * soft_value
+
+
+def actor_objective(
+    networks: SoftNetworks, observation: Tensor, noise: Tensor, bounds: tuple[float, float]
+) -> tuple[Tensor, Tensor]:
+    """Policy → loss (S,), and log π (S, batch) for the temperature; trains π.
+
+    L_π = mean [ sg α · log π(a|s) − (1/N) Σ_i Q_i(s, a) ],  a ~ π(s) reparameterised.
+    """
+    unit, log_probability = sample_action(networks.actor(observation), noise)
+    value = networks.critic(observation, scale_action(unit, bounds)).mean(dim=1)
+    loss = networks.temperature()[:, None] * log_probability - value
+    return loss.mean(dim=-1), log_probability
+
+
+class REDQ(SoftLearner):
+    """REDQ for a population of seeds (`alm.training.protocol.Agent`).
+
+    Args:
+        task: sizes and action bounds.
+        config: hyper-parameters.
+        seeds: one learner each; outcomes depend on the seed alone, not on its neighbours.
+        device, dtype: where and in what precision the networks live.
+    """
+
+    name = "redq"
+
+    def __init__(
+        self,
+        task: TaskSpec,
+        config: REDQConfig,
+        seeds: Sequence[int],
+        device: str = "cpu",
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        super().__init__(task, config, config.critics, seeds, device, dtype)
+        self.config = config
+        action = (config.batch_size, task.action_size)
+        self.noise_shapes = {"next_action": (config.updates_per_step, *action), "action": action}
+        if config.target_critics is not None:
+            self.noise_shapes["members"] = (config.updates_per_step, config.critics)
+
+    def learn(self, replay: Replay, training_step: int) -> Metrics:
+        """The G updates of one environment step on fresh batches and noise, both drawn in one go."""
+        updates, batch = self.config.updates_per_step, self.config.batch_size
+        drawn = replay.sample(updates * batch, self.learning)
+        batches = Transitions(
+            *(getattr(drawn, field.name).unflatten(1, (updates, batch)) for field in fields(Transitions))
+        )
+        return self.update(batches, self.draw_noise(), training_step)
+
+    def update(self, batches: Transitions, noise: Noise, training_step: int) -> Metrics:
+        """G steps of the critics, and with the last of them one of the policy; metrics are (S,).
+
+        ``batches`` has axes (S, G, batch, …).  The targets follow the critics after each step.  As in
+        the reference, the policy's loss is of the critics before their last step.
+        """
+        del training_step
+        net, config = self.networks, self.config
+        metrics: Metrics = {}
+        # Policy and temperature stand still until the last target is taken: all next actions at once.
+        with torch.no_grad():
+            gaussian = net.actor(batches.next_observation.flatten(1, 2))
+            unit, log_probability = sample_action(gaussian, noise["next_action"].flatten(1, 2))
+            shape = config.updates_per_step, config.batch_size
+            next_action = scale_action(unit, self.bounds).unflatten(1, shape)
+            next_log_probability = log_probability.unflatten(1, shape)
+            members = None
+            if config.target_critics is not None:
+                members = draw_members(noise["members"], config.target_critics)
+
+        losses, norms, targets = [], [], []
+        for i in range(config.updates_per_step):
+            transitions = Transitions(*(getattr(batches, field.name)[:, i] for field in fields(Transitions)))
+            target = critic_target(
+                net,
+                transitions,
+                next_action[:, i],
+                next_log_probability[:, i],
+                None if members is None else members[:, i],
+                config.discount,
+            )
+            if i == config.updates_per_step - 1:
+                policy = actor_objective(net, transitions.observation, noise["action"], self.bounds)
+                self.improve_policy(*policy, metrics)
+            loss = critic_objective(net.critic, transitions, target)
+            norms.append(self.groups["critic"].step(loss))
+            soft_update(net.target_critic, net.critic, config.target_rate)
+            losses.append(loss.detach())
+            targets.append(target.mean(dim=-1))
+        metrics["loss/critic"] = torch.stack(losses).mean(dim=0)
+        metrics["grad_norm/critic"] = torch.stack(norms).mean(dim=0)
+        metrics["critic/target"] = torch.stack(targets).mean(dim=0)
+        return metrics
+
+    @torch.no_grad()
+    def estimates(self, observation: Tensor, action: Tensor, streams: Streams) -> dict[str, Tensor]:
+        """The mean of the ensemble (S, batch) (`alm.training.bias.Estimating`)."""
+        del streams
+        return {"mean_q": self.networks.critic(observation, action).mean(dim=1)}
+
+
+class SACAverage(REDQ):
+    """SAC-AVG: REDQ with `SACAverageConfig`."""
+
+    name = "sac-avg"

@@ -1,0 +1,178 @@
+"""What SAC and REDQ share: the tanh-Gaussian policy, its learned temperature, how both are laid out.
+
+All follows the code of watchernyu/REDQ, which follows Haarnoja et al., "Soft Actor-Critic Algorithms and
+Applications" (2018).
+"""
+
+import copy
+import math
+from collections.abc import Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from alm.tasks.registry import TaskSpec
+from alm.training.learner import Learner
+from alm.training.optimisation import OptimiserGroup
+from alm.training.population import mlp
+from alm.training.protocol import Metrics
+from alm.training.streams import Purpose, Streams
+from baselines.networks import Critics, initialise_xavier, scale_action
+
+Gaussian = tuple[Tensor, Tensor]
+LOG_STD_MIN, LOG_STD_MAX = -20.0, 2.0
+
+
+class TanhGaussianActor(nn.Module):
+    """A policy u = tanh(x), x ~ N(μ(s), σ(s)²), of two ReLU layers; log σ is clamped to [−20, 2]."""
+
+    def __init__(self, seeds: int, observation_size: int, action_size: int, hidden: int) -> None:
+        super().__init__()
+        self.layers = mlp(seeds, (observation_size, hidden, hidden, 2 * action_size), nn.ReLU)
+
+    def forward(self, observation: Tensor) -> Gaussian:
+        """Mean and log-deviation of x, each (S, batch, action)."""
+        mean, log_std = self.layers(observation).chunk(2, dim=-1)
+        return mean, log_std.clamp(LOG_STD_MIN, LOG_STD_MAX)
+
+
+def sample_action(gaussian: Gaussian, noise: Tensor) -> tuple[Tensor, Tensor]:
+    """A reparameterised sample u = tanh(μ + σε) in (−1, 1), and its log-probability (S, batch).
+
+    log π(u|s) = Σ_dims [ log N(x; μ, σ²) − log(1 − tanh² x) ],  x = μ + σε,
+
+    with log(1 − tanh² x) = 2 (log 2 − x − softplus(−2x)), which stays exact for large |x|, where the
+    reference adds 1e-6 inside the logarithm.  It is the density of u, not of the action stretched to the
+    task's bounds: target entropies are meant for u.
+    """
+    mean, log_std = gaussian
+    x = mean + log_std.exp() * noise
+    log_normal = -0.5 * noise.square() - log_std - 0.5 * math.log(2 * math.pi)
+    log_slope = 2.0 * (math.log(2.0) - x - F.softplus(-2.0 * x))
+    return torch.tanh(x), (log_normal - log_slope).sum(dim=-1)
+
+
+class Temperature(nn.Module):
+    """The weight α of the entropy, one for each seed, learned as its logarithm."""
+
+    def __init__(self, seeds: int, initial: float) -> None:
+        super().__init__()
+        self.log_alpha = nn.Parameter(torch.full((seeds,), math.log(initial)))
+
+    def forward(self) -> Tensor:
+        """α (S,), without gradient."""
+        return self.log_alpha.detach().exp()
+
+
+def temperature_objective(temperature: Temperature, log_probability: Tensor, target_entropy: float) -> Tensor:
+    """Learned temperature → loss (S,); trains log α.
+
+    L_α = −log α · mean sg(log π(u|s) + H̄),  log π (S, batch) of fresh actions, H̄ the target entropy.
+
+    With log α where the paper has α, as in the reference: the gradient has the same sign.
+    """
+    return -temperature.log_alpha * (log_probability.detach() + target_entropy).mean(dim=-1)
+
+
+class SoftNetworks(nn.Module):
+    """Actor π, critics Q_1 … Q_N with targets Q̄ that start as copies, temperature α."""
+
+    def __init__(
+        self,
+        task: TaskSpec,
+        hidden: int,
+        ensemble: int,
+        initial_temperature: float,
+        generators: Sequence[torch.Generator],
+    ) -> None:
+        super().__init__()
+        seeds, sizes = len(generators), (task.observation_size, task.action_size, hidden)
+        self.actor = TanhGaussianActor(seeds, *sizes)
+        self.critic = Critics(seeds, *sizes, ensemble)
+        self.temperature = Temperature(seeds, initial_temperature)
+        initialise_xavier(self, generators)
+        self.target_critic = copy.deepcopy(self.critic).requires_grad_(False)
+
+
+class SoftConfig(Protocol):
+    """What `SoftLearner` reads of a configuration."""
+
+    @property
+    def hidden_size(self) -> int:
+        """Width of both layers of the actor and the critics."""
+
+    @property
+    def learning_rate(self) -> float:
+        """Adam's step size for critics, actor and log α."""
+
+    @property
+    def initial_temperature(self) -> float:
+        """α before the first update."""
+
+    @property
+    def target_entropy(self) -> float | None:
+        """H̄; ``None``: minus the number of action dimensions."""
+
+
+class SoftLearner(Learner):
+    """A learner with `SoftNetworks`: how it acts, and how actor and temperature step."""
+
+    networks: SoftNetworks
+
+    def __init__(
+        self,
+        task: TaskSpec,
+        config: SoftConfig,
+        ensemble: int,
+        seeds: Sequence[int],
+        device: str,
+        dtype: torch.dtype,
+    ) -> None:
+        super().__init__(task, seeds, device)
+        generators = Streams(self.seeds, Purpose.INITIALISATION).generators
+        self.networks = SoftNetworks(
+            task, config.hidden_size, ensemble, config.initial_temperature, generators
+        ).to(device=device, dtype=dtype)
+        net, size, lr = self.networks, len(self.seeds), config.learning_rate
+        self.groups = {
+            "critic": OptimiserGroup((net.critic,), size, lr, max_norm=None),
+            # Adam works element by element, so one for both is one for each, and cheaper.
+            "policy": OptimiserGroup((net.actor, net.temperature), size, lr, max_norm=None),
+        }
+        entropy = config.target_entropy
+        self.target_entropy = -float(task.action_size) if entropy is None else entropy
+
+    @torch.no_grad()
+    def act(self, observation: Tensor, training_step: int, streams: Streams) -> Tensor:
+        """Sampled actions (S, batch, action) for observations (S, batch, observation)."""
+        del training_step
+        return self.act_with_bonus(observation, streams)[0]
+
+    @torch.no_grad()
+    def act_greedily(self, observation: Tensor, streams: Streams) -> Tensor:
+        """Evaluation actions: tanh of the mean, stretched to the bounds."""
+        del streams
+        return scale_action(torch.tanh(self.networks.actor(observation)[0]), self.bounds)
+
+    @torch.no_grad()
+    def act_with_bonus(self, observation: Tensor, streams: Streams) -> tuple[Tensor, Tensor]:
+        """Sampled actions, and −α log π of each (S, batch) (`alm.training.bias.Estimating`)."""
+        noise = streams.normal(observation.shape[1], self.task.action_size, dtype=observation.dtype)
+        unit, log_probability = sample_action(self.networks.actor(observation), noise)
+        return scale_action(unit, self.bounds), -self.networks.temperature()[:, None] * log_probability
+
+    def improve_policy(self, loss: Tensor, log_probability: Tensor, metrics: Metrics) -> None:
+        """One step of the actor down ``loss`` (S,), and of the temperature, on the same actions.
+
+        ``log_probability`` (S, batch) is that of the actions in the loss, which has the old α.
+        """
+        net = self.networks
+        temperature_loss = temperature_objective(net.temperature, log_probability, self.target_entropy)
+        metrics["loss/actor"] = loss.detach()
+        metrics["loss/temperature"] = temperature_loss.detach()
+        metrics["actor/entropy"] = -log_probability.detach().mean(dim=-1)
+        metrics["actor/temperature"] = net.temperature()
+        # Each loss reaches its own parameters only.
+        metrics["grad_norm/policy"] = self.groups["policy"].step(loss + temperature_loss)

@@ -1,0 +1,189 @@
+"""Twin delayed deep deterministic policy gradient (Fujimoto et al., 2018; code sfujim/TD3)."""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from alm.tasks.registry import TaskSpec
+from alm.training.learner import Learner, Noise
+from alm.training.optimisation import OptimiserGroup
+from alm.training.population import mlp, soft_update
+from alm.training.protocol import Metrics
+from alm.training.replay import Replay, Transitions
+from alm.training.scale import Scale
+from alm.training.streams import Purpose, Streams
+from baselines.networks import Critics, critic_objective, initialise_fan_in, scale_action
+
+
+@dataclass(frozen=True)
+class TD3Config:
+    """Hyper-parameters of TD3; defaults are the authors' code.
+
+    Noise is in units of the largest action: 0.1 is a tenth of half the range between the bounds.
+    """
+
+    discount: float = 0.99
+    """γ."""
+    target_rate: float = 0.005
+    """τ, step of all target networks towards the online ones, at each delayed update."""
+    hidden_size: int = 256
+    """Width of both layers of the actor and the critics."""
+    batch_size: int = 256
+    """Transitions for one update."""
+    learning_rate: float = 3e-4
+    """Adam's step size for critics and actor."""
+    exploration_std: float = 0.1
+    """Deviation of the noise on actions taken."""
+    target_std: float = 0.2
+    """Deviation of the noise on the target's actions (target policy smoothing)."""
+    target_clip: float = 0.5
+    """Bound on the noise on the target's actions."""
+    policy_delay: int = 2
+    """Updates of the critics for each update of the actor and the targets."""
+    warmup_steps: int = 25_000
+    """Uniformly random actions before the first update."""
+    replay_capacity: int = 1_000_000
+    """Transitions kept."""
+
+    @classmethod
+    def at(cls, scale: Scale, task: str) -> "TD3Config":
+        """The configuration of a scale.
+
+        The warm-up takes a quarter of a run at most: the authors' 25,000 steps at paper scale, but 5000,
+        as for all other algorithms, in the 20,000 steps of laptop scale.
+        """
+        quarter = scale.training(task).total_steps // 4
+        return cls(
+            warmup_steps=min(scale.warmup(cls.warmup_steps), quarter),
+            hidden_size=scale.width(cls.hidden_size),
+            batch_size=scale.batch(cls.batch_size),
+        )
+
+
+class TD3Networks(nn.Module):
+    """Actor π and twin critics Q_1 and Q_2, with targets π̄ and Q̄ that start as copies."""
+
+    def __init__(self, task: TaskSpec, config: TD3Config, generators: Sequence[torch.Generator]) -> None:
+        super().__init__()
+        seeds, hidden = len(generators), config.hidden_size
+        layers = mlp(seeds, (task.observation_size, hidden, hidden, task.action_size), nn.ReLU)
+        self.actor = nn.Sequential(*layers, nn.Tanh())
+        self.critic = Critics(seeds, task.observation_size, task.action_size, hidden, ensemble=2)
+        initialise_fan_in(self, generators)
+        self.target_actor = copy.deepcopy(self.actor).requires_grad_(False)
+        self.target_critic = copy.deepcopy(self.critic).requires_grad_(False)
+
+
+@torch.no_grad()
+def smoothed_target(
+    networks: TD3Networks,
+    transitions: Transitions,
+    noise: Tensor,
+    config: TD3Config,
+    bounds: tuple[float, float],
+) -> Tensor:
+    """What both critics regress to → (S, batch), without gradient.
+
+    y = r + γ (1 − d) min_j Q̄_j(s', a'),  a' = clip(π̄(s') + clip(0.2 ε, ±0.5), ±1),
+
+    all in units of the largest action.
+    """
+    smoothing = (config.target_std * noise).clamp(-config.target_clip, config.target_clip)
+    unit = (networks.target_actor(transitions.next_observation) + smoothing).clamp(-1.0, 1.0)
+    next_value = networks.target_critic(transitions.next_observation, scale_action(unit, bounds)).amin(dim=1)
+    return transitions.reward + config.discount * (1.0 - transitions.terminal) * next_value
+
+
+def actor_objective(networks: TD3Networks, observation: Tensor, bounds: tuple[float, float]) -> Tensor:
+    """Policy → loss (S,); trains π.
+
+    L_π = −mean Q_1(s, π(s)).
+    """
+    action = scale_action(networks.actor(observation), bounds)
+    first = torch.zeros(len(observation), 1, dtype=torch.int64, device=observation.device)
+    return -networks.critic.chosen(observation, action, first)[:, 0].mean(dim=-1)
+
+
+class TD3(Learner):
+    """TD3 for a population of seeds (`alm.training.protocol.Agent`).
+
+    Args:
+        task: sizes and action bounds.
+        config: hyper-parameters.
+        seeds: one learner each; outcomes depend on the seed alone, not on its neighbours.
+        device, dtype: where and in what precision the networks live.
+    """
+
+    name = "td3"
+    networks: TD3Networks
+
+    def __init__(
+        self,
+        task: TaskSpec,
+        config: TD3Config,
+        seeds: Sequence[int],
+        device: str = "cpu",
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        super().__init__(task, seeds, device)
+        self.config = config
+        generators = Streams(self.seeds, Purpose.INITIALISATION).generators
+        self.networks = TD3Networks(task, config, generators).to(device=device, dtype=dtype)
+        net, size, lr = self.networks, len(self.seeds), config.learning_rate
+        self.groups = {
+            "critic": OptimiserGroup((net.critic,), size, lr, max_norm=None),
+            "actor": OptimiserGroup((net.actor,), size, lr, max_norm=None),
+        }
+        self.noise_shapes = {"next_action": (config.batch_size, task.action_size)}
+        # Of the last delayed update: reported at every step, since logs average over all steps.
+        self._actor_metrics: Metrics = {}
+
+    @torch.no_grad()
+    def act(self, observation: Tensor, training_step: int, streams: Streams) -> Tensor:
+        """Exploring actions (S, batch, action): the actor's with Gaussian noise, inside the bounds."""
+        del training_step
+        unit = self.networks.actor(observation)
+        noise = streams.normal(*unit.shape[1:], dtype=unit.dtype)
+        return scale_action((unit + self.config.exploration_std * noise).clamp(-1.0, 1.0), self.bounds)
+
+    @torch.no_grad()
+    def act_greedily(self, observation: Tensor, streams: Streams) -> Tensor:
+        """Evaluation actions: the actor's, without noise."""
+        del streams
+        return scale_action(self.networks.actor(observation), self.bounds)
+
+    def learn(self, replay: Replay, training_step: int) -> Metrics:
+        """One update on a fresh batch and noise from the learning streams."""
+        transitions = replay.sample(self.config.batch_size, self.learning)
+        return self.update(transitions, self.draw_noise(), training_step)
+
+    def update(self, transitions: Transitions, noise: Noise, training_step: int) -> Metrics:
+        """One step of the critics; at every second training step the actor's and the targets' too.
+
+        The actor climbs the critic that has just been updated.  Metrics are (S,).
+        """
+        net, config = self.networks, self.config
+        metrics: Metrics = {}
+        target = smoothed_target(net, transitions, noise["next_action"], config, self.bounds)
+        self.descend("critic", critic_objective(net.critic, transitions, target), metrics)
+        metrics["critic/target"] = target.mean(dim=-1)
+        if training_step % config.policy_delay == 0:
+            loss = actor_objective(net, transitions.observation, self.bounds)
+            self._actor_metrics = {}
+            self.descend("actor", loss, self._actor_metrics)
+            soft_update(net.target_critic, net.critic, config.target_rate)
+            soft_update(net.target_actor, net.actor, config.target_rate)
+        return metrics | self._actor_metrics
+
+    def state(self) -> dict[str, Any]:
+        """As of every learner, with the actor's metrics that are reported until its next update."""
+        return super().state() | {"actor_metrics": dict(self._actor_metrics)}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Take over what `state` returned."""
+        super().load_state(state)
+        self._actor_metrics = dict(state["actor_metrics"])

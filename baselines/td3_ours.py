@@ -1,0 +1,188 @@
+"""The paper's "TD3 (ours)": ALM without a model, a twin-critic method on raw observations.
+
+It answers what ALM's objectives add (Fig. 5c): actor, critics, exploration and learning parameters are
+ALM's, the representation is the observation itself, and the actor climbs the critics directly.  Despite
+the name there is no target actor and no delayed update.  The authors did not release it; their code holds
+the actor's loss, unused.
+"""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from alm.config import ALMConfig
+from alm.networks import Head
+from alm.objectives import noisy_action, straight_through_clamp
+from alm.tasks.registry import TaskSpec
+from alm.training.learner import Learner, Noise
+from alm.training.optimisation import OptimiserGroup
+from alm.training.population import initialise_orthogonal, mlp, soft_update
+from alm.training.protocol import Metrics
+from alm.training.replay import Replay, Transitions
+from alm.training.scale import Scale
+from alm.training.streams import Purpose, Streams
+
+
+@dataclass(frozen=True)
+class TD3OursConfig:
+    """Hyper-parameters of "TD3 (ours)": those of ALM that remain without a model."""
+
+    discount: float = ALMConfig.discount
+    """γ."""
+    target_rate: float = ALMConfig.target_rate
+    """τ, step of the target critics towards the online ones."""
+    hidden_size: int = ALMConfig.hidden_size
+    """Width of the actor and the critics."""
+    batch_size: int = ALMConfig.batch_size
+    """Transitions for one update."""
+    learning_rate: float = ALMConfig.learning_rate
+    """Adam's step size for both groups."""
+    max_grad_norm: float = ALMConfig.max_grad_norm
+    """Largest gradient norm for each seed and group."""
+    exploration_start: float = ALMConfig.exploration_start
+    """σ at the first training step."""
+    exploration_end: float = ALMConfig.exploration_end
+    """σ from ``exploration_steps`` on."""
+    exploration_steps: int = ALMConfig.exploration_steps
+    """Training steps over which σ falls linearly."""
+    exploration_clip: float = ALMConfig.exploration_clip
+    """Bound on the action noise inside updates; acting does not clip."""
+    warmup_steps: int = ALMConfig.warmup_steps
+    """Uniformly random actions before the first update."""
+    replay_capacity: int = ALMConfig.replay_capacity
+    """Transitions kept; as many as for ALM on the same task."""
+
+    def exploration_std(self, training_step: int) -> float:
+        """σ_t for a training step counted after the warm-up."""
+        progress = min(max(training_step, 0) / self.exploration_steps, 1.0)
+        return self.exploration_start + (self.exploration_end - self.exploration_start) * progress
+
+    @classmethod
+    def at(cls, scale: Scale, task: str) -> "TD3OursConfig":
+        """ALM's configuration of a scale and task, as far as it applies."""
+        alm = ALMConfig.at(scale, task)
+        return cls(
+            warmup_steps=alm.warmup_steps,
+            replay_capacity=alm.replay_capacity,
+            hidden_size=alm.hidden_size,
+            batch_size=alm.batch_size,
+        )
+
+
+class TD3OursNetworks(nn.Module):
+    """ALM's actor π (ELU, tanh) and twin critics Q (layer norm, tanh, ELU) on s, and targets Q̄."""
+
+    def __init__(self, task: TaskSpec, config: TD3OursConfig, generators: Sequence[torch.Generator]) -> None:
+        super().__init__()
+        seeds, hidden = len(generators), config.hidden_size
+        layers = mlp(seeds, (task.observation_size, hidden, hidden, task.action_size))
+        self.actor = nn.Sequential(*layers, nn.Tanh())
+        self.critic = Head(seeds, task.observation_size + task.action_size, hidden, 1, ensemble=2)
+        initialise_orthogonal(self, generators)
+        self.target_critic = copy.deepcopy(self.critic).requires_grad_(False)
+
+
+def critic_objective(
+    networks: TD3OursNetworks,
+    transitions: Transitions,
+    noise: Tensor,
+    config: TD3OursConfig,
+    exploration_std: float,
+    bounds: tuple[float, float],
+) -> tuple[Tensor, Tensor]:
+    """Twin critics (ALM's Eq. 10 with z := s) → loss (S,), and the targets y (S, batch); trains Q_1, Q_2.
+
+    L_c = ½ Σ_j mean (Q_j(s, a) − y)²,  y = r + γ (1 − d) min_j Q̄_j(s', clamp(π(s') + clip(σ_t ε))).
+    """
+    with torch.no_grad():
+        mean = networks.actor(transitions.next_observation)
+        action = noisy_action(mean, noise, exploration_std, config.exploration_clip, bounds)
+        next_value = networks.target_critic(transitions.next_observation, action)[..., 0].amin(dim=1)
+        target = transitions.reward + config.discount * (1.0 - transitions.terminal) * next_value
+    error = networks.critic(transitions.observation, transitions.action)[..., 0] - target[:, None]
+    return 0.5 * error.square().mean(dim=-1).sum(dim=1), target
+
+
+def actor_objective(
+    networks: TD3OursNetworks,
+    observation: Tensor,
+    noise: Tensor,
+    config: TD3OursConfig,
+    exploration_std: float,
+    bounds: tuple[float, float],
+) -> Tensor:
+    """Policy → loss (S,); trains π, through the critics' action and a straight-through clamp.
+
+    L_π = −mean min_j Q_j(s, clamp(π(s) + clip(σ_t ε))).
+    """
+    mean = networks.actor(observation)
+    action = noisy_action(mean, noise, exploration_std, config.exploration_clip, bounds)
+    return -networks.critic(observation, action)[..., 0].amin(dim=1).mean(dim=-1)
+
+
+class TD3Ours(Learner):
+    """The agent "TD3 (ours)" for a population of seeds (`alm.training.protocol.Agent`).
+
+    Args:
+        task: sizes and action bounds.
+        config: hyper-parameters.
+        seeds: one learner each; outcomes depend on the seed alone, not on its neighbours.
+        device, dtype: where and in what precision the networks live.
+    """
+
+    name = "td3-ours"
+    networks: TD3OursNetworks
+
+    def __init__(
+        self,
+        task: TaskSpec,
+        config: TD3OursConfig,
+        seeds: Sequence[int],
+        device: str = "cpu",
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        super().__init__(task, seeds, device)
+        self.config = config
+        generators = Streams(self.seeds, Purpose.INITIALISATION).generators
+        self.networks = TD3OursNetworks(task, config, generators).to(device=device, dtype=dtype)
+        net, size, lr, clip = self.networks, len(self.seeds), config.learning_rate, config.max_grad_norm
+        self.groups = {
+            "critic": OptimiserGroup((net.critic,), size, lr, clip),
+            "actor": OptimiserGroup((net.actor,), size, lr, clip),
+        }
+        action = (config.batch_size, task.action_size)
+        self.noise_shapes = {"next_action": action, "action": action}
+
+    @torch.no_grad()
+    def act(self, observation: Tensor, training_step: int, streams: Streams) -> Tensor:
+        """Exploring actions (S, batch, action): unclipped noise σ_t, clamped to the bounds as in ALM."""
+        mean = self.networks.actor(observation)
+        noise = streams.normal(*mean.shape[1:], dtype=mean.dtype)
+        return straight_through_clamp(mean + self.config.exploration_std(training_step) * noise, *self.bounds)
+
+    @torch.no_grad()
+    def act_greedily(self, observation: Tensor, streams: Streams) -> Tensor:
+        """Evaluation actions: the actor's mean in (−1, 1), neither noisy nor clamped, as in ALM."""
+        del streams
+        return self.networks.actor(observation)
+
+    def learn(self, replay: Replay, training_step: int) -> Metrics:
+        """One update on a fresh batch and noise from the learning streams."""
+        transitions = replay.sample(self.config.batch_size, self.learning)
+        return self.update(transitions, self.draw_noise(), training_step)
+
+    def update(self, transitions: Transitions, noise: Noise, training_step: int) -> Metrics:
+        """One step of the critics, one of the actor on the new critics, then the targets; metrics (S,)."""
+        net, config = self.networks, self.config
+        std = config.exploration_std(training_step)
+        metrics: Metrics = {}
+        loss, target = critic_objective(net, transitions, noise["next_action"], config, std, self.bounds)
+        self.descend("critic", loss, metrics)
+        metrics["critic/target"] = target.mean(dim=-1)
+        loss = actor_objective(net, transitions.observation, noise["action"], config, std, self.bounds)
+        self.descend("actor", loss, metrics)
+        soft_update(net.target_critic, net.critic, config.target_rate)
+        return metrics

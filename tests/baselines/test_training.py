@@ -1,0 +1,69 @@
+"""Every baseline through the training loop on a real task, and resumption in the middle of a run."""
+
+import os
+import signal
+from dataclasses import replace
+
+import pytest
+import torch
+
+from alm.tasks import task_spec
+from alm.training.loop import Interrupted
+from alm.training.scale import SCALES, TrainingConfig
+from reproduce.algorithms import ALGORITHMS
+from runs import evaluations, trainer
+
+RUN = TrainingConfig(total_steps=150, eval_every=75, eval_episodes=1, log_every=25)
+
+
+def smoke_agent(name, task, seeds):
+    agent_class, config_class = ALGORITHMS[name].load()
+    config = replace(config_class.at(SCALES["smoke"], task), warmup_steps=100)
+    return agent_class(task_spec(task), config, seeds)
+
+
+def timeless(directory):
+    return [
+        (line["step"], {k: v for k, v in line["metrics"].items() if not k.startswith("time/")})
+        for line in directory.metrics()
+    ]
+
+
+@pytest.mark.parametrize("name", ["sac", "td3", "redq", "sac-avg", "td3-ours"])
+def test_a_run_to_the_end(tmp_path, name):
+    run = trainer(tmp_path, (0, 1), config=RUN, agent=smoke_agent(name, "Hopper", (0, 1)))
+    run.run()
+    for directory in run.directories:
+        assert directory.status == "done"
+        assert [step for step, _ in evaluations(directory)] == [100, 150]
+        last = next(line["metrics"] for line in directory.metrics() if line["step"] == 125)
+        assert {"loss/critic", "loss/actor", "grad_norm/critic", "critic/target"} <= set(last)
+    assert evaluations(run.directories[0]) != evaluations(run.directories[1])
+
+
+@pytest.mark.parametrize("name", ["sac", "td3"])
+def test_interrupted_and_resumed_equals_uninterrupted(tmp_path, name):
+    """Stopped before an odd training step, at which TD3 reports the actor's update of the step before."""
+
+    def build(folder):
+        return trainer(folder, (4,), config=RUN, agent=smoke_agent(name, "Hopper", (4,)))
+
+    run = build(tmp_path / "stopped")
+    advance = run._advance
+
+    def advance_and_stop():
+        advance()
+        if run.step == 118:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    run._advance = advance_and_stop
+    with pytest.raises(Interrupted, match="step 118"):
+        run.run()
+    run.directories[0].close()
+    again, whole = build(tmp_path / "stopped"), build(tmp_path / "whole")
+    again.run()
+    whole.run()
+    assert again.step == whole.step == 150
+    assert timeless(again.directories[0]) == timeless(whole.directories[0])
+    one, other = again.agent.networks.state_dict(), whole.agent.networks.state_dict()
+    assert all(torch.equal(one[key], other[key]) for key in one)
