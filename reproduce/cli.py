@@ -37,7 +37,7 @@ class Train:
     task: str
     """T-Humanoid, T-Ant, HalfCheetah, Walker2d, Hopper, Ant or Humanoid."""
     algorithm: str = "alm"
-    """Algorithm: alm."""
+    """Algorithm: alm, sac, td3, redq, sac-avg or td3-ours."""
     variant: str = "base"
     """Named change of the algorithm; base is the algorithm unchanged."""
     seeds: tuple[int, ...] = (0,)

@@ -46,9 +46,12 @@ def print_inventory(store: Store, runs_dir: Path, console: Console) -> None:
             console.print(
                 f"Table 1 at {scale} scale: {len(needs) - len(missing)} of {len(needs)} runs stored"
             )
-            for task in dict.fromkeys(spec.task for spec in missing):
-                seeds = " ".join(str(spec.seed) for spec in missing if spec.task == task)
+            for algorithm, task in dict.fromkeys((spec.algorithm, spec.task) for spec in missing):
+                seeds = " ".join(
+                    str(spec.seed) for spec in missing if (spec.algorithm, spec.task) == (algorithm, task)
+                )
                 console.print(
-                    f"  missing: python -m reproduce train --task {task} --scale {scale} --seeds {seeds}",
+                    f"  missing: python -m reproduce train --algorithm {algorithm} --task {task} "
+                    f"--scale {scale} --seeds {seeds}",
                     highlight=False,
                 )
