@@ -4,8 +4,6 @@ One thread, float32, sizes of the paper on HalfCheetah.  The two implementations
 take turns, so that a change of the machine's speed meets all of them; figures are medians.
 """
 
-import json
-import platform
 import statistics
 import time
 from collections.abc import Callable
@@ -21,6 +19,7 @@ from alm.agent import ALM
 from alm.config import ALMConfig
 from alm.objectives import noise_shapes
 from alm.tasks import make, task_spec
+from alm.training.files import write_json
 from alm.training.replay import Replay, Transitions
 from alm.training.scale import scale_named
 from alm.training.streams import Purpose, Streams
@@ -131,11 +130,9 @@ def main() -> None:
         "packages": origin["packages"],
         "hardware": origin["hardware"],
         "git_sha": origin["git_sha"],
-        "python": platform.python_version(),
     }
-    RESULTS.mkdir(exist_ok=True)
     path = RESULTS / "alm_update.json"
-    path.write_text(json.dumps(record, indent=1, sort_keys=True) + "\n")
+    write_json(path, record)
     print(f"wrote {path}")
 
 

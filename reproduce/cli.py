@@ -120,11 +120,13 @@ class Sync:
 
     def run(self) -> int:
         """Ship what MLflow does not have yet."""
+        from reproduce.freezing import directories_under
         from reproduce.store import Store
-        from reproduce.tracking.following import run_directories, sync
+        from reproduce.tracking.following import sync
         from reproduce.tracking.importing import import_published, import_store
 
-        sent = sync(run_directories(self.runs_dir)) + import_store(Store(self.store)) + import_published()
+        sent = sync(directory.path for directory in directories_under(self.runs_dir))
+        sent += import_store(Store(self.store)) + import_published()
         for problem in sent.problems:
             print(f"warning: {problem}", file=sys.stderr)
         print(f"sent {sent.points} values of {sent.runs} runs; MLflow is up to date")

@@ -3,11 +3,10 @@
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO
 
 import pandas as pd
 
-from alm.training.files import write_atomically
+from alm.training.files import write_text
 from reproduce.published import authors_curves
 from reproduce.store import Store
 from reproduce.tables import table1_frame
@@ -28,11 +27,7 @@ def refresh(repository: Path) -> list[Path]:
     changed = []
     for path, text in documents(repository).items():
         if text != path.read_text():
-
-            def write(file: BinaryIO, text: str = text) -> None:
-                file.write(text.encode())
-
-            write_atomically(path, write)
+            write_text(path, text)
             changed.append(path)
     return changed
 

@@ -10,7 +10,6 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import pandas as pd
@@ -19,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from alm.training.files import write_atomically
+from alm.training.files import write_text
 from alm.training.scale import SCALES
 from reproduce.exhibits import TABLE1, Row, TableExhibit
 from reproduce.published import Footnote, authors_curve, printed_scores
@@ -136,18 +135,11 @@ def render_table1(store_root: Path, out_dir: Path, console: Console) -> pd.DataF
         ("md", _markdown(TABLE1, blocks, markers)),
         ("tex", _latex(TABLE1, blocks, markers)),
     ):
-        _write(out_dir / f"{TABLE1.name}.{suffix}", text)
+        write_text(out_dir / f"{TABLE1.name}.{suffix}", text)
     _print(TABLE1, blocks, markers, console)
     where = f"Full footnotes: {out_dir / TABLE1.name}.md (also .csv and .tex)"
     console.print(Text(where, style="dim"), soft_wrap=True)
     return frame
-
-
-def _write(path: Path, text: str) -> None:
-    def write(file: BinaryIO) -> None:
-        file.write(text.encode())
-
-    write_atomically(path, write)
 
 
 # --- Cells --------------------------------------------------------------------------------------------------

@@ -21,11 +21,17 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], None]) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def write_json(path: Path, content: Any) -> None:
-    """Write ``content`` as indented JSON, atomically; NaN and infinity are refused (ValueError)."""
-    text = json.dumps(content, indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False) + "\n"
+def write_text(path: Path, text: str) -> None:
+    """Write ``text`` as UTF-8, atomically."""
 
     def write(file: BinaryIO) -> None:
         file.write(text.encode())
 
     write_atomically(path, write)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write ``content`` as indented JSON, atomically; NaN and infinity are refused (ValueError)."""
+    write_text(
+        path, json.dumps(content, indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False) + "\n"
+    )

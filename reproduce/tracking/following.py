@@ -42,11 +42,6 @@ _POLL_SECONDS = 5.0
 _LONGEST_WAIT_SECONDS = 300.0
 
 
-def run_directories(root: Path) -> list[Path]:
-    """Every run directory below ``root``, sorted; a directory is one if it has a ``config.json``."""
-    return sorted(path.parent for path in Path(root).glob("**/config.json"))
-
-
 def sync(directories: Iterable[Path], tracking_uri: str | None = None) -> Shipped:
     """Send what is committed in run directories and not yet sent.
 

@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from reproduce.freezing import directories_under
 from reproduce.published import authors_curves
 from reproduce.specs import RunSpec, config_digest
 from reproduce.store import Store
 from reproduce.tracking.client import MlflowRuns, TrackingError, resolve_uri, shown_uri
-from reproduce.tracking.following import follow, process_gone, run_directories, sync
+from reproduce.tracking.following import follow, process_gone, sync
 from reproduce.tracking.importing import import_published, import_store
 
 REPOSITORY = Path(__file__).parents[2]
@@ -332,7 +333,7 @@ def test_a_damaged_directory_does_not_keep_the_others_back(tmp_path, uri, databa
         run.steps(1000)
         run.finish()
     (damaged.path / "config.json").write_text("{")
-    shipped = sync(run_directories(tmp_path), uri)
+    shipped = sync((directory.path for directory in directories_under(tmp_path)), uri)
     assert [name for name, *_ in runs(database)] == ["ALM-K3/HalfCheetah/laptop/s1"]
     (problem,) = shipped.problems
     assert "seed-0" in problem
