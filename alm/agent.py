@@ -131,13 +131,13 @@ class ALM(Learner):
 
     @torch.no_grad()
     def act_with_bonus(self, observation: Tensor, streams: Streams) -> tuple[Tensor, Tensor]:
-        """Evaluation actions, which earn no bonus (`alm.training.bias.Estimating`)."""
+        """Evaluation actions, which earn no bonus (`alm.training.bias_protocol.Estimating`)."""
         action = self.act_greedily(observation, streams)
         return action, torch.zeros_like(action[..., 0])
 
     @torch.no_grad()
     def estimates(self, observation: Tensor, action: Tensor, streams: Streams) -> dict[str, Tensor]:
-        """L^K(s, a), and min_j Q_j(z, a) at z ~ ē(s), each (S, batch) (`alm.training.bias.Estimating`)."""
+        """L^K(s, a), and min_j Q_j(z, a) at z ~ ē(s), each (S, batch); see `bias_protocol.Estimating`."""
         noise = streams.normal(observation.shape[1], self.config.latent_size, dtype=observation.dtype)
         min_q = self.networks.min_value(sample(self.networks.target_encoder(observation), noise), action)
         return {"lower_bound": self.value_estimate(observation, action, streams), "min_q": min_q}

@@ -202,7 +202,7 @@ class REDQ(SoftLearner):
 
     @torch.no_grad()
     def estimates(self, observation: Tensor, action: Tensor, streams: Streams) -> dict[str, Tensor]:
-        """The mean of the ensemble (S, batch) (`alm.training.bias.Estimating`)."""
+        """The mean of the ensemble (S, batch) (`alm.training.bias_protocol.Estimating`)."""
         del streams
         return {"mean_q": self.networks.critic(observation, action).mean(dim=1)}
 

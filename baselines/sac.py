@@ -137,6 +137,6 @@ class SAC(SoftLearner):
 
     @torch.no_grad()
     def estimates(self, observation: Tensor, action: Tensor, streams: Streams) -> dict[str, Tensor]:
-        """The smaller of the two critics' values (S, batch) (`alm.training.bias.Estimating`)."""
+        """The smaller of the two critics' values (S, batch) (`alm.training.bias_protocol.Estimating`)."""
         del streams
         return {"min_q": self.networks.critic(observation, action).amin(dim=1)}

@@ -158,7 +158,7 @@ class SoftLearner(Learner):
 
     @torch.no_grad()
     def act_with_bonus(self, observation: Tensor, streams: Streams) -> tuple[Tensor, Tensor]:
-        """Sampled actions, and −α log π of each (S, batch) (`alm.training.bias.Estimating`)."""
+        """Sampled actions, and −α log π of each (S, batch) (`alm.training.bias_protocol.Estimating`)."""
         noise = streams.normal(observation.shape[1], self.task.action_size, dtype=observation.dtype)
         unit, log_probability = sample_action(self.networks.actor(observation), noise)
         return scale_action(unit, self.bounds), -self.networks.temperature()[:, None] * log_probability

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from alm.training.bias import ValueSample
 from alm.training.run_directory import RunDirectory
 from reproduce.specs import RunSpec
 from reproduce.statistics import Curve, value_at, window_mean
@@ -20,11 +21,13 @@ def frozen(directory: RunDirectory) -> StoredRun | None:
     """
     rows: list[dict[str, Any]] = []
     since: list[dict[str, float]] = []
+    population = None
     for line in directory.metrics():
         if "returns" not in line:
             since.append(line["metrics"])
             continue
         row = {name: line[name] for name in ("step", "training_step", "wall_seconds", "time_ms")}
+        population = line.get("population", population)
         rows.append(
             row | dict(pd.DataFrame(since).mean()) | line["metrics"] | {"eval/returns": line["returns"]}
         )
@@ -36,6 +39,8 @@ def frozen(directory: RunDirectory) -> StoredRun | None:
     provenance = directory.read_json("provenance.json")
     # Where files lie is no part of a run, and may say more about a machine than its owner wants to share.
     provenance["command"] = re.sub(r" --(runs-dir|store) \S+", "", provenance["command"])
+    if population is not None:
+        provenance["population"] = population
     frame = pd.DataFrame(rows)
     curve = Curve(frame["step"].to_numpy(), frame["eval/return"].to_numpy())
     last = int(frame["step"].iloc[-1])
@@ -48,7 +53,6 @@ def frozen(directory: RunDirectory) -> StoredRun | None:
     if directory.status == "done":
         status, done = "done", directory.read_json("DONE")
         provenance["finished_ms"] = done["finished_ms"]
-        provenance["population"] = done["population"]
         final["cost/peak_memory_bytes"] = float(done["peak_memory_bytes"])
     elif directory.status == "failed":
         failure = directory.read_json("FAILED")
@@ -67,14 +71,27 @@ def frozen(directory: RunDirectory) -> StoredRun | None:
 
 
 def freeze(directory: RunDirectory, store: Store) -> Path | None:
-    """Store a run as far as it got, unless the store holds more of it; returns its file."""
+    """Store a run and its value samples as far as it got, unless the store holds more of it.
+
+    Returns the run's file.
+    """
     run = frozen(directory)
     if run is None:
         return None
     earlier = store.get(run.spec)
     if earlier is not None and (earlier.status == "done" or earlier.last_step > run.last_step):
         return None
+    evaluated = set(run.evaluations["step"])
+    pairs = [_pairs(step, sample) for step, sample in directory.values() if step in evaluated]
+    if pairs:
+        store.write_values(run, pd.concat(pairs, ignore_index=True))
     return store.write(run)
+
+
+def _pairs(step: int, sample: ValueSample) -> pd.DataFrame:
+    """A measurement as rows of the store's value file (`reproduce.store.VALUE_COLUMNS`)."""
+    index = {"step": step, "episode": sample.episode, "episode_step": sample.step}
+    return pd.DataFrame({**index, "monte_carlo": sample.monte_carlo, **sample.estimates})
 
 
 def directories_under(root: Path) -> list[RunDirectory]:

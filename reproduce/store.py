@@ -3,6 +3,9 @@
 A run lives at ``<root>/<algorithm>/<variant>/<task>/<scale>/seed-<n>.parquet``. The frame has one row an
 evaluation; the record (specification, configuration, provenance, …) is one JSON object under the Parquet
 key ``alm-run``, so any Parquet reader can open a run without this module.
+
+Beside it, ``seed-<n>.values.parquet`` holds the raw value estimates and returns of the run's bias
+measurements, where there were any: one row a state–action pair.
 """
 
 import json
@@ -25,6 +28,7 @@ __all__ = [
     "EVALUATION_COLUMNS",
     "SCHEMA",
     "STATUSES",
+    "VALUE_COLUMNS",
     "Store",
     "StoreMixError",
     "StoreWarning",
@@ -51,7 +55,18 @@ EVALUATION_COLUMNS: Mapping[str, pa.DataType] = {
 milliseconds, then mean return, its deviation over episodes, mean episode length, and the return of each
 episode. Further columns are float metrics such as ``loss/critic`` or ``time/update``."""
 
+VALUE_COLUMNS: Mapping[str, pa.DataType] = {
+    "step": pa.int32(),
+    "episode": pa.int16(),
+    "episode_step": pa.int16(),
+    "monte_carlo": pa.float32(),
+}
+"""Columns of a value file: environment steps at the measurement, the pair's episode and step in it, and
+the discounted return that followed. Further columns are the agent's estimates, such as ``min_q``."""
+
 _METADATA_KEY = b"alm-run"
+_VALUES_SUFFIX = ".values.parquet"
+_VALUES_KEY = b"alm-digest"
 
 
 class StoreMixError(ValueError):
@@ -149,6 +164,54 @@ class Store:
         write_atomically(path, write)
         return path
 
+    def write_values(self, run: StoredRun, pairs: pd.DataFrame) -> Path:
+        """Store the value samples of ``run``, in place of earlier ones, and return their file.
+
+        Raises:
+            ValueError: a column of :data:`VALUE_COLUMNS` or every estimate is missing.
+        """
+        estimates = sorted(set(pairs.columns) - set(VALUE_COLUMNS))
+        missing = [name for name in VALUE_COLUMNS if name not in pairs.columns]
+        if missing or not estimates:
+            raise ValueError(f"The value samples of {run.spec.label} lack {missing or 'an estimate'}.")
+        columns = dict(VALUE_COLUMNS) | dict.fromkeys(estimates, pa.float32())
+        arrays = [_to_array(pairs[name], kind) for name, kind in columns.items()]
+        table = pa.table(arrays, names=list(columns))
+        table = table.replace_schema_metadata({_VALUES_KEY: run.digest.encode()})
+
+        def write(file: BinaryIO) -> None:
+            pq.write_table(
+                table,
+                file,
+                compression="zstd",
+                use_dictionary=["step", "episode", "episode_step"],
+                use_byte_stream_split=["monte_carlo", *estimates],
+                write_statistics=False,
+            )
+
+        path = self._values_path(run.spec)
+        write_atomically(path, write)
+        return path
+
+    def values(self, run: StoredRun) -> pd.DataFrame | None:
+        """The value samples of a stored run, by step; None if there are none or, with a warning, broken."""
+        path = self._values_path(run.spec)
+        if not path.exists():
+            return None
+        try:
+            table = pq.ParquetFile(path).read()
+            digest = (table.schema.metadata or {})[_VALUES_KEY].decode()
+            if digest != run.digest:
+                raise ValueError(f"it belongs to the configuration {digest}, not {run.digest}")
+        except Exception as error:
+            _warn_of(path, error)
+            return None
+        pairs: pd.DataFrame = table.to_pandas()
+        return pairs[pairs["step"] <= run.last_step]
+
+    def _values_path(self, spec: RunSpec) -> Path:
+        return self.path(spec).with_suffix(_VALUES_SUFFIX)
+
     def get(self, spec: RunSpec) -> StoredRun | None:
         """The stored run of ``spec``; None if there is none or, with a warning, if it is broken."""
         path = self.path(spec)
@@ -172,6 +235,8 @@ class Store:
         wanted = {name: value for name, value in filters.items() if value is not None}
         found = {}
         for path in sorted(self.root.glob("**/*.parquet")):
+            if path.name.endswith(_VALUES_SUFFIX):
+                continue
             try:
                 spec = RunSpec.from_relative_dir(path.relative_to(self.root).with_suffix(""))
             except ValueError as error:
@@ -187,8 +252,7 @@ class Store:
         try:
             return _from_table(pq.ParquetFile(path).read(), spec)
         except Exception as error:
-            first_line = (str(error).splitlines() or [""])[0].rstrip(".")
-            _warn(path, f"{type(error).__name__}: {first_line}", f"run `git checkout -- {path}` or delete it")
+            _warn_of(path, error)
             return None
 
 
@@ -210,6 +274,11 @@ def require_comparable(runs: Iterable[StoredRun]) -> None:
 def _relative_file(spec: RunSpec) -> Path:
     directory = spec.relative_dir
     return directory.with_name(f"{directory.name}.parquet")
+
+
+def _warn_of(path: Path, error: Exception) -> None:
+    first_line = (str(error).splitlines() or [""])[0].rstrip(".")
+    _warn(path, f"{type(error).__name__}: {first_line}", f"run `git checkout -- {path}` or delete it")
 
 
 def _warn(path: Path, problem: str, fix: str) -> None:

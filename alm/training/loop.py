@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from types import FrameType
-from typing import Any
+from typing import Any, cast
 
 import gymnasium
 import numpy as np
@@ -19,6 +19,8 @@ import torch
 from torch import Tensor
 
 from alm.tasks.registry import TaskSpec
+from alm.training.bias import headline_bias
+from alm.training.bias_protocol import Estimating, ValueBias
 from alm.training.checkpoint import load_newest
 from alm.training.environment import TrainingEnvironment
 from alm.training.evaluation import Evaluator
@@ -70,6 +72,7 @@ class Trainer:
         self.warmup = agent.config.warmup_steps
         self.environments = [TrainingEnvironment(make(), seed) for seed in agent.seeds]
         self.evaluator = Evaluator(make, agent.seeds, config.eval_episodes)
+        self.bias = ValueBias(make, agent.seeds) if isinstance(agent, Estimating) else None
         self.acting = Streams(agent.seeds, Purpose.ACTING, device=device)
         self.replay = Replay(
             len(agent.seeds),
@@ -106,6 +109,8 @@ class Trainer:
                 signal.signal(which, handler)
             self.reporter.close()
             self.evaluator.close()
+            if self.bias is not None:
+                self.bias.close()
             for environment in self.environments:
                 environment.close()
 
@@ -207,17 +212,21 @@ class Trainer:
     def _evaluate(self) -> None:
         began = time.perf_counter()
         evaluations = self.evaluator.evaluate(self.agent, self.step, self.device, tuple(self.alive))
-        self._recorder.total_seconds += time.perf_counter() - began
+        seconds = time.perf_counter() - began
+        self._recorder.total_seconds += seconds
         for i, evaluation in enumerate(evaluations):
             if self.alive[i] and not np.isfinite(evaluation.returns).all():
                 self._fail(i, "eval/return")
+        biases = self._measure_bias()
+        for i, (evaluation, bias) in enumerate(zip(evaluations, biases, strict=True)):
             values = {
                 "eval/return": float(np.mean(evaluation.returns)),
                 "eval/return_std": float(np.std(evaluation.returns)),
                 "eval/length": float(np.mean(evaluation.lengths)),
-                "time/evaluation_s": time.perf_counter() - began,
+                "time/evaluation_s": seconds,
+                **bias,
             }
-            self._append(i, metrics=values, returns=evaluation.returns)
+            self._append(i, metrics=values, returns=evaluation.returns, population=len(self.directories))
         self.reporter.evaluation(
             self.step,
             [
@@ -225,6 +234,29 @@ class Trainer:
                 for evaluation, alive in zip(evaluations, self.alive, strict=True)
             ],
         )
+
+    def _measure_bias(self) -> list[dict[str, float]]:
+        """Keep the value sample of every living seed; its normalised bias (REDQ's) for the metrics.
+
+        The run's clock stands still meanwhile: not every algorithm is measured.
+        """
+        metrics: list[dict[str, float]] = [{} for _ in self.alive]
+        if self.bias is None:
+            return metrics
+        agent = cast(Estimating, self.agent)
+        samples = self.bias.measure(agent, self.step, self.device, tuple(self.alive))
+        for i, sample in enumerate(samples):
+            if sample is None:
+                continue
+            for name, estimate in sample.estimates.items():
+                bias = headline_bias(estimate, sample.monte_carlo)
+                metrics[i] |= {f"qbias/{name}_mean": bias.mean, f"qbias/{name}_std": bias.std}
+            unusable = [name for name, value in metrics[i].items() if not np.isfinite(value)]
+            if unusable:
+                self._fail(i, unusable[0])
+            else:
+                self.directories[i].write_values(self.step, sample)
+        return metrics
 
     def _append(self, seed: int, **content: Any) -> None:
         if self.alive[seed]:
@@ -287,7 +319,6 @@ class Trainer:
                         "step": self.step,
                         "wall_seconds": round(self._recorder.total_seconds, 3),
                         "peak_memory_bytes": peak_bytes,
-                        "population": len(self.directories),
                         "finished_ms": time.time_ns() // 1_000_000,
                     },
                 )

@@ -4,6 +4,7 @@ config.json       the resolved configuration, written before the first step
 provenance.json   code version, package versions, hardware, command
 metrics.jsonl     append-only; one JSON object a line for each evaluation or log interval
 checkpoints/      the newest two states
+values/           raw value estimates and returns of each measurement (`alm.training.bias`)
 committed.json    bytes of metrics that a checkpoint stands behind; a resumed run rewrites the rest
 DONE, FAILED      how it ended (JSON); a directory with neither is unfinished
 """
@@ -16,8 +17,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
+from alm.training.bias import ValueSample
 from alm.training.checkpoint import Checkpoints
-from alm.training.files import write_json
+from alm.training.files import write_atomically, write_json
 
 
 class RunLockedError(RuntimeError):
@@ -114,6 +116,19 @@ class RunDirectory:
         if path.exists():
             with path.open() as file:
                 yield from (json.loads(line) for line in file if line.endswith("\n"))
+
+    def write_values(self, step: int, sample: ValueSample) -> None:
+        """Keep the measurement of an environment step, in place of an earlier one of the same step."""
+        write_atomically(self.path / "values" / f"{step:08d}.npz", sample.write)
+
+    def values(self) -> Iterator[tuple[int, ValueSample]]:
+        """The measurements by step.
+
+        A run that resumed makes those behind its checkpoint once more, and they come out the same.
+        """
+        for path in sorted((self.path / "values").glob("*.npz")):
+            with path.open("rb") as file:
+                yield int(path.stem), ValueSample.read(file)
 
     def close(self) -> None:
         """Close the files and release the lock."""

@@ -1,7 +1,9 @@
 """Run directories become stored runs."""
 
+import numpy as np
 import pytest
 
+from alm.training.bias import ValueSample
 from alm.training.run_directory import RunDirectory
 from reproduce.freezing import freeze, frozen
 from reproduce.specs import RunSpec, config_digest
@@ -9,6 +11,11 @@ from reproduce.store import Store
 
 SPEC = RunSpec(algorithm="alm", task="Hopper", seed=3, scale="laptop")
 CONFIG = {"agent": {"horizon": 3}, "training": {"total_steps": 20_000}}
+
+
+def sample(i):
+    steps = np.arange(4)
+    return ValueSample({"min_q": 1.0 * i + steps}, -1.0 * i + steps, np.array([0, 0, 0, 1]), steps % 3)
 
 
 def directory(path, evaluations, status="unfinished"):
@@ -29,9 +36,11 @@ def directory(path, evaluations, status="unfinished"):
         for half in (0, 500):
             run.append_metrics(1000 * i - 500 + half, 0, 0.0, metrics={"loss/actor": float(i + half)})
         values = {"eval/return": 10.0 * i, "eval/return_std": 1.0, "eval/length": 5.0}
-        run.append_metrics(1000 * i, 1000 * i, 60.0 * i, metrics=values, returns=[10.0 * i - 1, 10.0 * i + 1])
+        returns = [10.0 * i - 1, 10.0 * i + 1]
+        run.append_metrics(1000 * i, 1000 * i, 60.0 * i, metrics=values, returns=returns, population=2)
+        run.write_values(1000 * i, sample(i))
     if status == "done":
-        run.write_json("DONE", {"finished_ms": 7, "population": 2, "peak_memory_bytes": 9})
+        run.write_json("DONE", {"finished_ms": 7, "peak_memory_bytes": 9})
     if status == "failed":
         run.write_json("FAILED", {"reason": "loss/actor is not finite", "step": 1234})
     run.close()
@@ -49,6 +58,22 @@ def test_a_done_run(tmp_path):
     assert run.final["final/window_return"] == 195.0  # steps in (18000, 20000]
     assert run.final["cost/wall_h"] == pytest.approx(20 * 60 / 3600)
     assert run.provenance["command"] == "python -m reproduce train --seeds 3"
+
+
+def test_value_samples_go_with_the_run(tmp_path):
+    """Those of evaluations that the store has; a later one is not of the record yet."""
+    run, store = directory(tmp_path / "a", 2), Store(tmp_path / "store")
+    run.write_values(3000, sample(3))
+    freeze(run, store)
+    stored = store.get(SPEC)
+    assert stored.provenance["population"] == 2
+    pairs = store.values(stored)
+    assert pairs["step"].tolist() == [1000] * 4 + [2000] * 4
+    assert pairs["episode"].tolist() == [0, 0, 0, 1] * 2
+    assert pairs["episode_step"].tolist() == [0, 1, 2, 0] * 2
+    assert pairs["min_q"].tolist() == [1, 2, 3, 4, 2, 3, 4, 5]
+    assert pairs["monte_carlo"].tolist() == [-1, 0, 1, 2, -2, -1, 0, 1]
+    assert [r.spec for r in store.runs()] == [SPEC]  # the value file is no run
 
 
 def test_other_endings(tmp_path):

@@ -11,14 +11,8 @@ import torch
 from alm.agent import ALM
 from alm.config import ALMConfig
 from alm.tasks.registry import TaskSpec
-from alm.training.bias import (
-    Estimating,
-    ValueBias,
-    discounted_returns,
-    headline_bias,
-    paper_bias,
-    per_state_bias,
-)
+from alm.training.bias import ValueSample, headline_bias, paper_bias, per_state_bias
+from alm.training.bias_protocol import Estimating, ValueBias, discounted_returns
 from alm.training.streams import Purpose, Streams
 from baselines.redq import REDQ, REDQConfig
 from baselines.sac import SAC, SACConfig
@@ -145,6 +139,18 @@ def test_definitions_of_bias():
     assert headline_bias(-monte_carlo + 1, -monte_carlo).mean == pytest.approx(1 / mean)
     assert per_state_bias(-monte_carlo - 1, -monte_carlo).mean < 0
     assert paper_bias(np.array([1.0, 1.0]), np.array([-1.0, 1.0])).mean == np.inf
+
+
+def test_a_sample_comes_back_from_a_file(tmp_path):
+    sample = measure(Knowing(360, offset=2.5), 360)
+    with (tmp_path / "pairs.npz").open("wb") as file:
+        sample.write(file)
+    with (tmp_path / "pairs.npz").open("rb") as file:
+        again = ValueSample.read(file)
+    assert again.estimates.keys() == sample.estimates.keys()
+    np.testing.assert_allclose(again.estimates["q"], sample.estimates["q"], rtol=1e-6)
+    for field in ("monte_carlo", "episode", "step"):
+        np.testing.assert_allclose(getattr(again, field), getattr(sample, field), rtol=1e-6)
 
 
 SMALL = {"hidden_size": 8, "batch_size": 4}

@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from alm.tasks import make
+from alm.training.bias import headline_bias
 from alm.training.environment import TrainingEnvironment
 from alm.training.loop import Interrupted
 from alm.training.run_directory import RunDirectory, RunLockedError
@@ -40,6 +41,16 @@ def test_a_run_from_start_to_done(tmp_path):
         assert "train/return" in trained
         assert directory.status == "done"
         assert directory.read_json("DONE")["step"] == 260
+        measured = dict(directory.values())
+        assert list(measured) == [100, 130, 260]
+        for line in directory.metrics():
+            if "returns" in line:
+                sample, metrics = measured[line["step"]], line["metrics"]
+                assert set(sample.estimates) == {"lower_bound", "min_q"} and len(sample.step) >= 1000
+                for name, estimate in sample.estimates.items():
+                    bias = headline_bias(estimate, sample.monte_carlo)
+                    logged = metrics[f"qbias/{name}_mean"], metrics[f"qbias/{name}_std"]
+                    assert logged == pytest.approx(bias, rel=1e-4)
     assert evaluations(run.directories[0]) != evaluations(run.directories[1])
 
 
@@ -123,7 +134,7 @@ def test_all_seeds_failed_ends_the_run_without_done(tmp_path):
     run = trainer(tmp_path, (0,), agent=agent)
     run.run()
     assert run.directories[0].status == "failed"
-    assert run.step == 101
+    assert run.step == 100  # the measurement of the value bias meets it first
 
 
 @pytest.mark.filterwarnings("ignore:MuJoCo")

@@ -1,0 +1,184 @@
+"""The value-bias protocol: what an agent's value estimates promise against what its policy then earns.
+
+The protocol of Chen et al. (REDQ, 2021), which the ALM authors' code follows: whole episodes in an
+environment of its own, the first 350 state–action pairs of each, until there are at least 1000 pairs; for
+each pair the discounted return from there to the end of the episode, without a bootstrap at the time
+limit.  The cut-off keeps pairs whose return the time limit truncates out of the sample.
+
+What "the bias" is, is decided where the raw pairs are plotted (`alm.training.bias`).
+"""
+
+from collections.abc import Callable
+from typing import Protocol, runtime_checkable
+
+import gymnasium
+import numpy as np
+import torch
+from torch import Tensor
+
+from alm.training.bias import ValueSample
+from alm.training.protocol import Agent
+from alm.training.streams import Purpose, Streams, environment_seed
+
+PAIRS = 1000
+CUTOFF = 350
+# What a seed's evaluation stream of a step and an episode is for.  `alm.training.evaluation` derives its
+# streams from step and episode alone, so none is shared with it.
+_ENVIRONMENT, _ACTING, _ESTIMATING = 0, 1, 2
+
+
+@runtime_checkable
+class Estimating(Agent, Protocol):
+    """An agent that estimates the value of its policy.
+
+    Its ``config`` has the ``discount`` γ that the estimates are made for.
+    """
+
+    def act_with_bonus(self, observation: Tensor, streams: Streams) -> tuple[Tensor, Tensor]:
+        """Actions (S, batch, action) of the policy that is estimated, and their bonus (S, batch).
+
+        The bonus is what the agent's definition of value adds to the reward for choosing the action:
+        −α log π(a|s) with the learned α for soft methods, zero for others.
+        """
+
+    def estimates(self, observation: Tensor, action: Tensor, streams: Streams) -> dict[str, Tensor]:
+        """Values of the pairs by the name of the estimate, each (S, batch)."""
+
+
+class ValueBias:
+    """Measures value estimates of every seed of a population, in lockstep.
+
+    Like an evaluation, a measurement is a function of the agent, the seed and the step, and changes no
+    training run.
+
+    Args:
+        make: builds one environment, whose episodes end.
+        seeds: seeds of the population.
+        pairs: episodes are played until a seed has this many pairs.
+        cutoff: pairs taken from the beginning of each episode.
+    """
+
+    def __init__(
+        self,
+        make: Callable[[], gymnasium.Env],
+        seeds: tuple[int, ...],
+        pairs: int = PAIRS,
+        cutoff: int = CUTOFF,
+    ) -> None:
+        self._environments = [make() for _ in seeds]
+        self._seeds, self._pairs, self._cutoff = seeds, pairs, cutoff
+        (self._observation_size,) = self._environments[0].observation_space.shape or ()
+        (self._action_size,) = self._environments[0].action_space.shape or ()
+
+    def measure(
+        self, agent: Estimating, step: int, device: str = "cpu", alive: tuple[bool, ...] | None = None
+    ) -> list[ValueSample | None]:
+        """A sample of every seed at an environment step; ``None`` for seeds that are not ``alive``."""
+        living = [i for i in range(len(self._seeds)) if alive is None or alive[i]]
+        rollouts = self._play(agent, step, device, living)
+        # As many rows for every seed, whatever it has: the estimates' noise may not depend on neighbours.
+        rows = self._pairs + self._cutoff - 1
+        observation = np.zeros((len(self._seeds), rows, self._observation_size), np.float32)
+        action = np.zeros((len(self._seeds), rows, self._action_size), np.float32)
+        for i, rollout in rollouts.items():
+            observation[i, : len(rollout.step)] = rollout.observation
+            action[i, : len(rollout.step)] = rollout.action
+        estimates = agent.estimates(
+            torch.from_numpy(observation).to(device),
+            torch.from_numpy(action).to(device),
+            Streams(self._seeds, Purpose.EVALUATION, step, 0, _ESTIMATING, device=device),
+        )
+        values = {name: value.cpu().numpy() for name, value in estimates.items()}
+        return [
+            ValueSample(
+                {
+                    name: value[i, : len(rollouts[i].step)].astype(np.float64)
+                    for name, value in values.items()
+                },
+                np.array(rollouts[i].monte_carlo),
+                np.array(rollouts[i].episode),
+                np.array(rollouts[i].step),
+            )
+            if i in rollouts
+            else None
+            for i in range(len(self._seeds))
+        ]
+
+    def _play(self, agent: Estimating, step: int, device: str, living: list[int]) -> dict[int, "_Rollout"]:
+        """Whole episodes of every living seed until it has its pairs; acting is one batched call a step."""
+        streams = Streams(self._seeds, Purpose.EVALUATION, step, 0, _ACTING, device=device)
+        rollouts = {i: _Rollout(self._cutoff) for i in living}
+        observations = np.zeros((len(self._seeds), 1, self._observation_size), np.float32)
+        discount = agent.config.discount
+
+        def reset(i: int) -> None:
+            episode = rollouts[i].episodes
+            seed = environment_seed(self._seeds[i], Purpose.EVALUATION, step, episode, _ENVIRONMENT)
+            observations[i, 0] = self._environments[i].reset(seed=seed)[0]
+
+        active = list(living)
+        for i in active:
+            reset(i)
+        while active:
+            chosen, bonus = agent.act_with_bonus(torch.from_numpy(observations).to(device), streams)
+            actions, bonuses = chosen[:, 0].cpu().numpy(), bonus[:, 0].cpu().numpy()
+            for i in tuple(active):
+                before = observations[i, 0].copy()
+                after, reward, terminated, truncated, _ = self._environments[i].step(actions[i])
+                rollouts[i].add(before, actions[i], float(reward), float(bonuses[i]))
+                observations[i, 0] = after
+                if terminated or truncated:
+                    rollouts[i].end_episode(discount)
+                    if len(rollouts[i].step) >= self._pairs:
+                        active.remove(i)
+                    else:
+                        reset(i)
+        return rollouts
+
+    def close(self) -> None:
+        """Release the simulators."""
+        for environment in self._environments:
+            environment.close()
+
+
+class _Rollout:
+    """One seed's pairs so far, and the rewards and bonuses of its current episode."""
+
+    def __init__(self, cutoff: int) -> None:
+        self._cutoff = cutoff
+        self.episodes = 0
+        self.observation: list[np.ndarray] = []
+        self.action: list[np.ndarray] = []
+        self.monte_carlo: list[float] = []
+        self.episode: list[int] = []
+        self.step: list[int] = []
+        self._rewards: list[float] = []
+        self._bonuses: list[float] = []
+
+    def add(self, observation: np.ndarray, action: np.ndarray, reward: float, bonus: float) -> None:
+        if len(self._rewards) < self._cutoff:
+            self.observation.append(observation)
+            self.action.append(action)
+            self.episode.append(self.episodes)
+            self.step.append(len(self._rewards))
+        self._rewards.append(reward)
+        self._bonuses.append(bonus)
+
+    def end_episode(self, discount: float) -> None:
+        returns = discounted_returns(np.array(self._rewards), np.array(self._bonuses), discount)
+        self.monte_carlo.extend(returns[: self._cutoff].tolist())
+        self.episodes += 1
+        self._rewards, self._bonuses = [], []
+
+
+def discounted_returns(rewards: np.ndarray, bonuses: np.ndarray, discount: float) -> np.ndarray:
+    """Returns G_t of one whole episode, with the bonuses of later actions only → (T,).
+
+    G_t = r_t + γ (G_{t+1} + b_{t+1}),  G_T = b_T = 0:  a value Q(s, a) is of a given first action.
+    """
+    returns = np.zeros(len(rewards))
+    following = 0.0
+    for t in reversed(range(len(rewards))):
+        returns[t] = rewards[t] + discount * following
+        following = returns[t] + bonuses[t]
+    return returns
