@@ -9,25 +9,32 @@ ALGORITHM ?= alm
 TASK      ?= HalfCheetah
 SEEDS     ?= 0
 SCALE     ?= laptop
+# Definition of the value bias in figures 4 and 8.
+BIAS      ?= redq
 
 # What reading stored runs needs; training needs everything in pyproject.toml.
 READING := numpy pandas pyarrow matplotlib seaborn tyro rich psutil
 
 .DEFAULT_GOAL := help
-.PHONY: help install table1 figure-authors documents train runs ui sync freeze test test-slow bench lint types imports check lock clean
+.PHONY: help install table1 figures figure3 figure4 figure8 figure9 figure-authors documents train runs ui sync freeze test test-slow bench lint types imports check lock clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9 -]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # --- results --------------------------------------------------------------------------------------
 
 table1: $(VENV)/.reading ## Print Table 1: the paper beside the stored runs (also results/tables/table1.md .csv .tex)
 	@$(BIN)/python -m reproduce table1
 
+figure3 figure4 figure8 figure9: $(VENV)/.reading ## Draw a figure of the paper into results/figures/ (BIAS=redq, paper or per-state)
+	@$(BIN)/python -m paper_figures $@ --bias $(BIAS)
+
 figure-authors: $(VENV)/.reading ## Draw the stored ALM runs over the authors' published curves
 	@$(BIN)/python -m paper_figures authors
 
-documents: table1 figure-authors ## Bring tables, figures and the numbers in README.md and docs/ up to date
+figures: figure3 figure4 figure8 figure9 figure-authors ## Draw every figure
+
+documents: table1 figures ## Bring tables, figures and the numbers in README.md and docs/ up to date
 	@$(BIN)/python -m reproduce documents
 
 runs: $(VENV)/.reading ## List stored runs and what Table 1 still misses

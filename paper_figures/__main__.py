@@ -1,60 +1,92 @@
 """``python -m paper_figures NAME``: draw a figure from the stored runs into `results/figures/`."""
 
 import sys
+import warnings
 from pathlib import Path
 from typing import Annotated, Literal
 
 import pandas as pd
 import tyro
+from matplotlib.figure import Figure
 
-from alm.training.scale import scale_named
+from alm.training.scale import SCALES
+from paper_figures import authors, efficiency, value_bias
+from paper_figures.data import FigureData, figure_data
 from paper_figures.style import save
+from reproduce.exhibits import FIGURES, FigureExhibit
 from reproduce.published import authors_curves
-from reproduce.store import Store
+from reproduce.store import Store, StoreMixError, StoreWarning
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
+_BY_NAME = {exhibit.name: exhibit for exhibit in FIGURES}
 
-
-def alm_evaluations(store: Store) -> pd.DataFrame:
-    """Every stored evaluation of unchanged ALM, tidy, paper scale first."""
-    frames = []
-    for run in sorted(store.runs(algorithm="alm", variant="base"), key=lambda r: r.spec.scale != "paper"):
-        scale = scale_named(run.spec.scale)
-        frame = run.evaluations[["step", "training_step"]].copy()
-        frame["return"] = run.evaluations["eval/return"]
-        frame = frame.assign(
-            task=run.spec.task,
-            scale=run.spec.scale,
-            seed=run.spec.seed,
-            seeds_wanted=len(scale.seeds),
-            total_steps=scale.training(run.spec.task).total_steps,
-        )
-        frames.append(frame)
-    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+# tyro turns the names of these types into the choices of the command line.
+Name = Literal["authors", "figure3", "figure4", "figure8", "figure9"]
+Definition = Literal["redq", "paper", "per-state"]
 
 
 def main(
-    figure: Annotated[Literal["authors"], tyro.conf.Positional],
+    figure: Annotated[Name, tyro.conf.Positional],
+    bias: Definition = "redq",
     store: Path = RESULTS / "runs",
     out: Path = RESULTS / "figures",
 ) -> int:
     """Draw a figure as PNG and PDF, with the plotted data as CSV beside it.
 
+    NAME.png is of runs at paper scale, NAME-laptop.png of stored runs at laptop scale; scales never mix.
+
     Args:
-        figure: authors: ALM's stored runs over the authors' published curves.
+        figure: authors (ALM over its authors' published curves), or the number of a figure of the paper.
+        bias: Definition of the value bias in figures 4 and 8: redq (mean and deviation divided by
+            |mean return|, at least 10), paper (without that floor), or per-state.
         store: Where finished runs are stored.
         out: Where the files go.
     """
-    from paper_figures import authors
-
-    runs = alm_evaluations(Store(store))
-    if runs.empty:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", StoreWarning)
+        try:
+            drawn = _authors(Store(store)) if figure == "authors" else _exhibit(figure, Store(store), bias)
+        except StoreMixError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 2
+    for message in dict.fromkeys(str(w.message) for w in caught if issubclass(w.category, StoreWarning)):
+        print(f"warning: {message}", file=sys.stderr)
+    if not drawn:
         print(f"error: {store} holds no ALM run; train one, for instance with: make train", file=sys.stderr)
         return 2
-    save({"authors": authors.draw}[figure](runs, authors_curves()), out / figure)
-    runs.to_csv(out / f"{figure}.csv", index=False, lineterminator="\n", float_format="%.4f")
-    print(f"wrote {out / figure}.png, .pdf and .csv")
+    try:
+        for name, (picture, points) in drawn.items():
+            save(picture, out / name)
+            points.to_csv(out / f"{name}.csv", index=False, lineterminator="\n", float_format="%.6g")
+            print(f"wrote {out / name}.png, .pdf and .csv")
+    except OSError as error:
+        print(f"error: {out} cannot be written ({error.strerror}): name another --out", file=sys.stderr)
+        return 2
     return 0
+
+
+def _authors(store: Store) -> dict[str, tuple[Figure, pd.DataFrame]]:
+    runs = authors.evaluations(store)
+    return {} if runs.empty else {"authors": (authors.draw(runs, authors_curves()), runs)}
+
+
+def _exhibit(name: str, store: Store, definition: str) -> dict[str, tuple[Figure, pd.DataFrame]]:
+    """The figure at paper scale, and at every other scale that has stored runs of it."""
+    exhibit, drawn = _BY_NAME[name], {}
+    for scale in SCALES:
+        if scale == "smoke":
+            continue
+        data = figure_data(exhibit, store, scale, definition)
+        if scale == "paper" or len(data.points):
+            file = name if scale == "paper" else f"{name}-{scale}"
+            drawn[file] = (_draw(exhibit, scale, data, definition), data.points)
+    return drawn
+
+
+def _draw(exhibit: FigureExhibit, scale: str, data: FigureData, definition: str) -> Figure:
+    if exhibit.shows == "bias":
+        return value_bias.draw(exhibit, scale, data, definition)
+    return efficiency.draw(exhibit, scale, data, authors_curves())
 
 
 if __name__ == "__main__":

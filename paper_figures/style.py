@@ -1,17 +1,41 @@
-"""One look for every figure: fonts, sizes, and a colour for each algorithm."""
+"""One look for every figure: fonts, sizes, and a colour and marker for each algorithm."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
 
-COLOURS = {"alm": "#0072B2"}
-"""Colours of Okabe and Ito, told apart by the colour-blind and in greyscale."""
+
+@dataclass(frozen=True)
+class Look:
+    """How an algorithm is drawn in every figure."""
+
+    colour: str
+    marker: str
+
+
+LOOKS = {
+    "alm": Look("#0072B2", "o"),
+    "sac": Look("#E69F00", "s"),
+    "td3": Look("#009E73", "^"),
+    "redq": Look("#D55E00", "D"),
+    "sac-avg": Look("#CC79A7", "v"),
+    "td3-ours": Look("#56B4E9", "P"),
+}
+"""Colours of Okabe and Ito, told apart by the colour-blind; markers tell them apart without colour."""
 
 PUBLISHED = "0.55"
 """Grey of what others published."""
+
+NOTE = "0.35"
+"""Grey of small print."""
+
+THOUSANDS = FuncFormatter(lambda x, _: f"{x / 1000:g}k" if x else "0")
+"""Steps and returns on axes: 20k instead of 20000."""
 
 
 @contextmanager
@@ -29,6 +53,7 @@ def figure_style() -> Iterator[None]:
             "grid.color": "0.92",
             "axes.axisbelow": True,
             "legend.frameon": False,
+            "lines.markersize": 4,
             "pdf.fonttype": 42,
         }
     ):
@@ -41,3 +66,4 @@ def save(figure: Figure, path: Path) -> None:
     with figure_style():
         figure.savefig(path.with_suffix(".png"), metadata={"Software": None})
         figure.savefig(path.with_suffix(".pdf"), metadata={"CreationDate": None})
+    plt.close(figure)

@@ -1,14 +1,29 @@
-"""Exhibits are data: what a table shows, what it reads from a run, and which runs it needs."""
+"""Exhibits are data: what a table or figure shows, what it reads from a run, and which runs it needs."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, Protocol
 
 from alm.training.scale import scale_named
 from reproduce.specs import RunSpec
 
-__all__ = ["EXHIBITS", "TABLE1", "Row", "TableExhibit"]
+__all__ = ["EXHIBITS", "FIGURES", "TABLE1", "Exhibit", "FigureExhibit", "Row", "Series", "TableExhibit"]
+
+
+class Exhibit(Protocol):
+    """Anything that is regenerated from stored runs."""
+
+    @property
+    def name(self) -> str:
+        """The exhibit's name, such as ``"table1"``."""
+
+    @property
+    def number(self) -> int:
+        """Its number in the paper."""
+
+    def needs(self, scale: str) -> list[RunSpec]:
+        """Every run that it is made of at a scale."""
 
 
 @dataclass(frozen=True)
@@ -66,14 +81,73 @@ class TableExhibit:
         Raises:
             UnknownScaleError: there is no such scale.
         """
-        seeds = scale_named(scale).seeds
-        return [
-            RunSpec(algorithm=row.algorithm, variant=row.variant, task=task, seed=seed, scale=scale)
-            for row in self.rows
-            if row.algorithm is not None
-            for task in self.tasks
-            for seed in seeds
-        ]
+        return _runs(self.rows, self.tasks, scale)
+
+
+@dataclass(frozen=True)
+class Series:
+    """One curve of a figure, the same in all its panels.
+
+    Attributes:
+        label: name in the legend.
+        algorithm: registered name; None where the suite has no such algorithm, so that the figure names
+            it as missing.
+        variant: variant of ``algorithm``.
+        estimate: in figures of the value bias, the estimate that is plotted.
+    """
+
+    label: str
+    algorithm: str | None = None
+    variant: str = "base"
+    estimate: str = ""
+
+
+@dataclass(frozen=True)
+class FigureExhibit:
+    """A figure of curves over training, one panel a task.
+
+    Attributes:
+        name: the exhibit's name, such as ``"figure3"``.
+        number: number of the figure in the paper.
+        title: what it shows, in one line.
+        shows: ``"return"`` (against steps), ``"return and runtime"`` (also against wall-clock, with
+            seconds per step) or ``"bias"`` (mean and deviation of the value bias).
+        series: curves, in the order of the legend.
+        tasks: panels at paper scale.
+        small_tasks: panels at every other scale, whose grid has fewer tasks.
+    """
+
+    name: str
+    number: int
+    title: str
+    shows: Literal["return", "return and runtime", "bias"]
+    series: tuple[Series, ...]
+    tasks: tuple[str, ...]
+    small_tasks: tuple[str, ...]
+
+    def tasks_at(self, scale: str) -> tuple[str, ...]:
+        """The panels at a scale."""
+        return self.tasks if scale == "paper" else self.small_tasks
+
+    def needs(self, scale: str) -> list[RunSpec]:
+        """Every run that the figure is made of at ``scale``, series by series, with the scale's seeds.
+
+        Raises:
+            UnknownScaleError: there is no such scale.
+        """
+        return _runs(self.series, self.tasks_at(scale), scale)
+
+
+def _runs(sources: Sequence[Row | Series], tasks: Sequence[str], scale: str) -> list[RunSpec]:
+    """One run a source, task and seed; sources without an algorithm have none."""
+    specs = [
+        RunSpec(algorithm=source.algorithm, variant=source.variant, task=task, seed=seed, scale=scale)
+        for source in sources
+        if source.algorithm is not None
+        for task in tasks
+        for seed in scale_named(scale).seeds
+    ]
+    return list(dict.fromkeys(specs))
 
 
 TABLE1 = TableExhibit(
@@ -95,5 +169,56 @@ TABLE1 = TableExhibit(
 )
 """Table 1: ALM(3) against model-based and model-free baselines on the five tasks of the benchmark."""
 
-EXHIBITS: Mapping[str, TableExhibit] = MappingProxyType({TABLE1.name: TABLE1})
+_EFFICIENCY = (
+    Series("ALM(3)", "alm"),
+    Series("REDQ", "redq"),
+    Series("MBPO"),
+    Series("SAC", "sac"),
+    Series("TD3", "td3"),
+)
+_ALM_BOUND = Series("ALM(3), lower bound", "alm", estimate="lower_bound")
+_REDQ_MEAN = Series("REDQ", "redq", estimate="mean_q")
+
+# The paper does not name the tasks of Figures 3, 4 and 9; its text discusses Ant and Humanoid for Figure 3
+# and names Ant and Walker2d for Figure 8.
+FIGURES = (
+    FigureExhibit(
+        name="figure3",
+        number=3,
+        title="Sample efficiency and runtime against ensembles",
+        shows="return and runtime",
+        series=_EFFICIENCY,
+        tasks=("Ant", "HalfCheetah", "Humanoid"),
+        small_tasks=("HalfCheetah", "Hopper"),
+    ),
+    FigureExhibit(
+        name="figure4",
+        number=4,
+        title="Bias of the value estimate and its deviation",
+        shows="bias",
+        series=(_ALM_BOUND, _REDQ_MEAN, Series("SAC-AVG", "sac-avg", estimate="mean_q")),
+        tasks=("Ant", "Walker2d"),
+        small_tasks=("HalfCheetah", "Hopper"),
+    ),
+    FigureExhibit(
+        name="figure8",
+        number=8,
+        title="Bias of the lower bound, of the critics alone, and of REDQ",
+        shows="bias",
+        series=(_ALM_BOUND, Series("ALM(3), min Q", "alm", estimate="min_q"), _REDQ_MEAN),
+        tasks=("Ant", "Walker2d"),
+        small_tasks=("HalfCheetah", "Hopper"),
+    ),
+    FigureExhibit(
+        name="figure9",
+        number=9,
+        title="Sample efficiency on the other tasks",
+        shows="return",
+        series=_EFFICIENCY,
+        tasks=("Walker2d", "Hopper"),
+        small_tasks=("Walker2d", "Hopper"),
+    ),
+)
+
+EXHIBITS: Mapping[str, Exhibit] = MappingProxyType({e.name: e for e in (TABLE1, *FIGURES)})
 """Every declared exhibit by name."""

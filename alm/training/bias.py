@@ -81,5 +81,5 @@ def paper_bias(estimate: np.ndarray, monte_carlo: np.ndarray) -> Bias:
         return Bias(float(bias.mean() / scale), float(bias.std() / scale))
 
 
-DEFINITIONS = {"headline": headline_bias, "paper": paper_bias, "per-state": per_state_bias}
-"""What "the bias" of a sample may mean, by the names that figures know."""
+DEFINITIONS = {"redq": headline_bias, "paper": paper_bias, "per-state": per_state_bias}
+"""What "the bias" of a sample may mean, by the names that figures offer."""

@@ -1,0 +1,160 @@
+"""From the store to the tidy frame behind a figure, and what of its runs is missing."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from alm.training.bias import DEFINITIONS
+from alm.training.scale import scale_named
+from reproduce.exhibits import FigureExhibit, Series
+from reproduce.store import Store, StoredRun, require_comparable
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """What stands behind one curve of one panel."""
+
+    series: Series
+    task: str
+    seeds: int
+    """Seeds with data that are plotted."""
+    seeds_wanted: int
+    last_step: int
+    """Environment steps that all of these seeds have reached."""
+    total_steps: int
+    failed: int
+    """Seeds whose run failed; they are not plotted."""
+
+
+@dataclass(frozen=True)
+class FigureData:
+    """Everything a figure shows at one scale.
+
+    Attributes:
+        points: one row a series, task, seed and evaluation.  Columns: series, task, seed, step,
+            training_step, then ``return`` and ``hours`` or ``bias_mean`` and ``bias_std``.  A curve ends
+            where the first of its seeds does.
+        costs: one row a series, task and seed: ``update_ms`` and ``total_ms`` for each environment step.
+        coverage: one entry a series and panel.
+        devices: what the runs were measured on.
+    """
+
+    points: pd.DataFrame
+    costs: pd.DataFrame
+    coverage: tuple[Coverage, ...]
+    devices: tuple[str, ...]
+
+
+def figure_data(exhibit: FigureExhibit, store: Store, scale: str, definition: str) -> FigureData:
+    """Read what ``exhibit`` shows at ``scale``.
+
+    Args:
+        exhibit: the figure.
+        store: finished and partial runs.
+        scale: the only scale that is read.
+        definition: of the bias, a name of `alm.training.bias.DEFINITIONS`.
+
+    Raises:
+        reproduce.store.StoreMixError: the runs are of different protocols.
+    """
+    seeds = scale_named(scale).seeds
+    used: dict[object, StoredRun] = {}
+    points, costs, coverage = [], [], []
+    for series in exhibit.series:
+        for task in exhibit.tasks_at(scale):
+            stored = _stored(store, series, task, scale, seeds)
+            used |= {run.spec: run for run in stored}
+            frames = []
+            for run in stored:
+                frame = (
+                    _biases(store, run, series.estimate, definition)
+                    if exhibit.shows == "bias"
+                    else _returns(run)
+                )
+                if run.status != "failed" and not frame.empty:
+                    frames.append(frame.assign(series=series.label, task=task, seed=run.spec.seed))
+                    costs.append(_cost(run).assign(series=series.label, task=task, seed=run.spec.seed))
+            last = min((int(frame["step"].max()) for frame in frames), default=0)
+            points += [frame[frame["step"] <= last] for frame in frames]
+            coverage.append(
+                Coverage(
+                    series,
+                    task,
+                    len(frames),
+                    len(seeds),
+                    last,
+                    scale_named(scale).training(task).total_steps,
+                    sum(run.status == "failed" for run in stored),
+                )
+            )
+    require_comparable(used.values())
+    return FigureData(
+        pd.concat(points, ignore_index=True) if points else pd.DataFrame(),
+        pd.concat(costs, ignore_index=True) if costs else pd.DataFrame(),
+        tuple(coverage),
+        tuple(sorted({_device(run) for run in used.values()})),
+    )
+
+
+def _stored(store: Store, series: Series, task: str, scale: str, seeds: Sequence[int]) -> list[StoredRun]:
+    if series.algorithm is None:
+        return []
+    runs = store.runs(algorithm=series.algorithm, variant=series.variant, task=task, scale=scale)
+    return [run for run in runs if run.spec.seed in seeds]
+
+
+def _returns(run: StoredRun) -> pd.DataFrame:
+    """Return by step, and hours of training that one seed took until then.
+
+    Evaluations are left out of the hours; the time of a population is divided by its size.
+    """
+    frame = run.evaluations[["step", "training_step"]].copy()
+    frame["return"] = run.evaluations["eval/return"]
+    frame["hours"] = _training_seconds(run) / 3600.0
+    return frame
+
+
+def _training_seconds(run: StoredRun) -> pd.Series:
+    """Seconds of training for each seed; NaN where the size of the run's population is not known."""
+    seconds = run.evaluations["wall_seconds"] - run.evaluations["time/evaluation_s"].cumsum()
+    return seconds / run.provenance.get("population", np.nan)
+
+
+def _cost(run: StoredRun) -> pd.DataFrame:
+    """Milliseconds for each environment step after the warm-up, of the updates and of everything."""
+    seconds, learning = _training_seconds(run), run.evaluations["training_step"] > 0
+    steps = run.evaluations["training_step"].iloc[-1]
+    begin = seconds[~learning].iloc[-1] if (~learning).any() else 0.0
+    update = run.evaluations.loc[learning, "time/update_ms"].mean()
+    return pd.DataFrame(
+        {
+            "update_ms": [update / run.provenance.get("population", np.nan)],
+            "total_ms": [1000.0 * (seconds.iloc[-1] - begin) / max(steps, 1)],
+        }
+    )
+
+
+def _biases(store: Store, run: StoredRun, estimate: str, definition: str) -> pd.DataFrame:
+    """Mean and deviation of the bias of one estimate, by step; empty where it was not measured."""
+    pairs = store.values(run)
+    if pairs is None or estimate not in pairs:
+        return pd.DataFrame()
+    rows = []
+    for step, group in pairs.groupby("step"):
+        bias = DEFINITIONS[definition](
+            group[estimate].to_numpy(np.float64), group["monte_carlo"].to_numpy(np.float64)
+        )
+        rows.append({"step": step, "bias_mean": bias.mean, "bias_std": bias.std})
+    return pd.DataFrame(rows).merge(run.evaluations[["step", "training_step"]], on="step")
+
+
+def _device(run: StoredRun) -> str:
+    """The kind of machine, such as ``"cpu: Intel(R) Xeon(R) Processor, 1 thread"``."""
+    device = run.provenance.get("device", "unknown device")
+    if device != "cpu":
+        return str(device)
+    threads = run.provenance.get("threads", "?")
+    cpu = run.provenance.get("hardware", {}).get("cpu", "unknown")
+    return f"{cpu}, {threads} thread{'' if threads == 1 else 's'}"

@@ -1,0 +1,125 @@
+"""Learning curves by task, against steps and where asked against wall-clock time (Figures 3 and 9)."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, NullFormatter
+
+from paper_figures import panels
+from paper_figures.data import FigureData
+from paper_figures.style import LOOKS, figure_style
+from reproduce.exhibits import FigureExhibit
+
+_WARMUP = 5000
+
+
+def draw(exhibit: FigureExhibit, scale: str, data: FigureData, authors: pd.DataFrame) -> Figure:
+    """Draw the figure.
+
+    Args:
+        exhibit: what to show; ``"return and runtime"`` adds a row against hours, with a panel of costs.
+        scale: scale of the runs.
+        data: their evaluations.
+        authors: the authors' curves, drawn at paper scale (`reproduce.published.authors_curves`).
+    """
+    runtime, tasks = exhibit.shows == "return and runtime", exhibit.tasks_at(scale)
+    columns, rows = len(tasks) + runtime, 1 + runtime
+    with figure_style():
+        figure, axes = plt.subplots(
+            rows, columns, figsize=(3.1 * columns, 2.9 * rows + 0.4), squeeze=False, layout="constrained"
+        )
+        if runtime:
+            axes[0, -1].axis("off")
+            _costs(axes[1, -1], exhibit, data.costs)
+        for column, task in enumerate(tasks):
+            points = data.points[data.points["task"] == task] if len(data.points) else data.points
+            coverage = [entry for entry in data.coverage if entry.task == task]
+            top = axes[0, column]
+            top.set_title(task)
+            panels.note(top, panels.coverage_note(coverage))
+            if points.empty:
+                for axis in axes[:, column]:
+                    panels.empty(axis)
+                continue
+            if scale == "paper":
+                last = max(2.0 * points["step"].max(), 30_000)
+                panels.published_curve(top, authors[authors["task"] == task], _WARMUP, last)
+            panels.curves(top, points, exhibit.series, "step", "return")
+            panels.steps_axis(top)
+            panels.returns_axis(top)
+            if runtime:
+                _against_hours(axes[1, column], exhibit, points)
+        axes[0, 0].set_ylabel("return")
+        if runtime:
+            axes[1, 0].set_ylabel("return")
+        panels.legend(figure, axes[0, -1] if runtime else None)
+        panels.caption(figure, _caption(exhibit, scale, data))
+    return figure
+
+
+def _against_hours(axis: Axes, exhibit: FigureExhibit, points: pd.DataFrame) -> None:
+    timed = points[points["training_step"] > 0].dropna(subset="hours")
+    if timed.empty:
+        panels.empty(axis)
+        return
+    # Seeds that did not train together took different times: their mean places the curve.
+    minutes = 60.0 * timed.groupby(["series", "step"])["hours"].transform("mean")
+    panels.curves(axis, timed.assign(minutes=minutes), exhibit.series, "minutes", "return")
+    axis.set_xscale("log")
+    axis.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+    axis.xaxis.set_minor_formatter(NullFormatter())
+    axis.set_xlabel("minutes of training for each seed")
+    panels.returns_axis(axis)
+
+
+def _costs(axis: Axes, exhibit: FigureExhibit, costs: pd.DataFrame) -> None:
+    """Milliseconds for each environment step, mean over the runs of all panels."""
+    known = costs.dropna() if len(costs) else costs
+    present = [one for one in exhibit.series if len(known) and one.label in set(known["series"])]
+    if not present:
+        panels.empty(axis)
+        return
+    for position, one in enumerate(present):
+        assert one.algorithm is not None
+        mean = known.loc[known["series"] == one.label, ["update_ms", "total_ms"]].mean()
+        look = LOOKS[one.algorithm]
+        axis.plot(mean["update_ms"], position, marker=look.marker, mfc="white", mec=look.colour, ls="")
+        axis.plot(mean["total_ms"], position, marker=look.marker, color=look.colour, ls="")
+        axis.annotate(
+            f"{mean['total_ms']:.3g} ms",
+            (mean["total_ms"], position),
+            (6, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=7,
+        )
+    axis.set_xscale("log")
+    axis.set_yticks(range(len(present)), [one.label for one in present])
+    axis.set_ylim(len(present) - 0.5, -0.5)
+    low, high = known["update_ms"].min(), known["total_ms"].max()
+    axis.set_xlim(10 ** np.floor(np.log10(0.8 * low)), 4 * high)  # room for the last number
+    axis.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+    axis.xaxis.set_minor_formatter(NullFormatter())
+    axis.set_title("cost of a step", fontsize=9)
+    axis.set_xlabel("ms for each environment step")
+    panels.note(axis, "filled: everything but evaluations; open: updates only")
+
+
+def _caption(exhibit: FigureExhibit, scale: str, data: FigureData) -> str:
+    text = (
+        f"Figure {exhibit.number}, {scale} scale: mean return of 5 greedy evaluation episodes, mean ± sample "
+        "standard deviation over seeds; a curve ends where the first of its seeds does. Steps include "
+        f"{_WARMUP:,} random ones."
+    )
+    if scale == "paper":
+        text += " Grey: the authors' published ALM(3) curve, their steps shifted by the random ones."
+    if exhibit.shows == "return and runtime":
+        text += (
+            " Times are of these runs as they were trained, without evaluations; where seeds trained "
+            "together, their time is divided by their number. Runs may have shared the machine with others: "
+            "`make bench` measures costs side by side."
+        )
+        text += f" Measured on {'; '.join(data.devices)}." if data.devices else ""
+    return text

@@ -1,0 +1,140 @@
+"""What the panels of all figures share: curves with bands, notes of what is missing, legend, caption."""
+
+import textwrap
+from collections.abc import Sequence
+
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from paper_figures.data import Coverage
+from paper_figures.style import LOOKS, NOTE, PUBLISHED, THOUSANDS
+from reproduce.exhibits import Series
+
+_MARKERS_A_CURVE = 12
+# Characters of small print that fit into an inch.
+_CAPTION_PITCH = 19
+
+
+def curves(axis: Axes, points: pd.DataFrame, series: Sequence[Series], x: str, y: str) -> None:
+    """Draw the mean over seeds of ``y`` with a band of one sample standard deviation.
+
+    Args:
+        axis: where.
+        points: rows of one panel; every seed of a series has the same x values.
+        series: curves in the order of the legend; those without points are left out.
+        x, y: names of columns.
+    """
+    present = [one for one in series if one.label in set(points["series"])]
+    seen: set[str] = set()
+    for one in present:
+        assert one.algorithm is not None
+        look, rows = LOOKS[one.algorithm], points[points["series"] == one.label]
+        sns.lineplot(
+            rows,
+            x=x,
+            y=y,
+            ax=axis,
+            errorbar="sd",
+            color=look.colour,
+            marker=look.marker,
+            markevery=max(1, rows[x].nunique() // _MARKERS_A_CURVE),
+            # A second curve of one algorithm, such as another estimate of its values.
+            linestyle="--" if one.algorithm in seen else "-",
+            markeredgecolor="white",
+            markeredgewidth=0.4,
+            err_kws={"alpha": 0.18, "linewidth": 0},
+            label=one.label,
+            legend=False,
+        )
+        seen.add(one.algorithm)
+    axis.set(xlabel="", ylabel="")
+
+
+def published_curve(axis: Axes, authors: pd.DataFrame, shift: int, last: float) -> None:
+    """Draw the authors' mean and deviation of five seeds in grey, up to x = ``last``.
+
+    Args:
+        axis: where.
+        authors: their curve on the panel's task, by training step (`reproduce.published.authors_curves`).
+        shift: added to their steps, which leave out the warm-up.
+        last: where to end.
+    """
+    shown = authors[authors["training_step"] + shift <= last]
+    if shown.empty:
+        return
+    x, mean, std = shown["training_step"] + shift, shown["return_mean"], shown["return_std"]
+    axis.fill_between(x, mean - std, mean + std, color=PUBLISHED, alpha=0.25, linewidth=0)
+    axis.plot(x, mean, color=PUBLISHED, label="ALM(3), authors' 5 seeds")
+
+
+def steps_axis(axis: Axes, label: str = "environment steps") -> None:
+    """Steps in thousands along x, from 0."""
+    axis.set_xlim(left=0)
+    axis.xaxis.set_major_formatter(THOUSANDS)
+    axis.set_xlabel(label)
+
+
+def returns_axis(axis: Axes) -> None:
+    """Returns along y, in thousands where they are large."""
+    if max(map(abs, axis.get_ylim())) >= 2000:
+        axis.yaxis.set_major_formatter(THOUSANDS)
+
+
+def coverage_note(coverage: Sequence[Coverage]) -> str:
+    """What stands behind the curves of a panel, in a few short lines."""
+    groups: dict[str, list[str]] = {}
+    # What is there comes first, then what could be, then what cannot.
+    for entry in sorted(coverage, key=lambda e: (not e.seeds, e.series.algorithm is None)):
+        if entry.series.algorithm is None:
+            state = "not in this suite yet"
+        elif not entry.seeds:
+            state = "no stored run"
+        else:
+            state = f"{entry.seeds} of {entry.seeds_wanted} seeds"
+            if entry.last_step < entry.total_steps:
+                state += f", {entry.last_step / 1000:g}k of {entry.total_steps / 1000:g}k steps"
+        if entry.failed:
+            state += f", {entry.failed} failed"
+        groups.setdefault(state, []).append(entry.series.label)
+    return "\n".join(f"{state}: {', '.join(labels)}" for state, labels in groups.items())
+
+
+def note(axis: Axes, text: str, below: int = 34) -> None:
+    """Small print ``below`` points under an axis."""
+    axis.annotate(
+        text,
+        (0, 0),
+        (0, -below),
+        xycoords="axes fraction",
+        textcoords="offset points",
+        va="top",
+        fontsize=6.5,
+        color=NOTE,
+    )
+
+
+def empty(axis: Axes) -> None:
+    """Say that a panel has nothing to show."""
+    axis.text(0.5, 0.5, "no stored run", transform=axis.transAxes, ha="center", va="center", color=NOTE)
+    axis.set(xticks=[], yticks=[])
+
+
+def legend(figure: Figure, place: Axes | None = None) -> None:
+    """One legend for all panels, each label once: above them, or in an empty panel ``place``."""
+    handles = {
+        label: handle
+        for axis in figure.axes
+        for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)
+    }
+    if handles and place is not None:
+        place.legend(list(handles.values()), list(handles), loc="center")
+    elif handles:
+        figure.legend(list(handles.values()), list(handles), loc="outside upper center", ncols=5)
+
+
+def caption(figure: Figure, text: str) -> None:
+    """Small print under the figure: what is drawn, and how it was measured."""
+    width = int(figure.get_figwidth() * _CAPTION_PITCH)
+    figure.supxlabel(textwrap.fill(text, width), x=0.01, ha="left", fontsize=6.5, color=NOTE)
