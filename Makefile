@@ -54,8 +54,9 @@ sync: $(VENV)/.training ## Bring MLflow up to date, for instance after its serve
 freeze: $(VENV)/.training ## Store unfinished runs as far as they got, marked as partial
 	@$(BIN)/python -m reproduce freeze
 
-bench: $(VENV)/.training ## Time ALM's update against a plain implementation and the matrix-product peak
+bench: $(VENV)/.training ## Time updates against plain implementations and the matrix-product peak
 	@$(BIN)/python -m benchmarks.alm_update
+	@$(BIN)/python -m benchmarks.baseline_updates
 
 # --- quality --------------------------------------------------------------------------------------
 

@@ -5,53 +5,24 @@ take turns, so that a change of the machine's speed meets all of them; figures a
 """
 
 import statistics
-import time
 from collections.abc import Callable
-from dataclasses import fields
-from pathlib import Path
 
 import torch
 from rich.console import Console
 from rich.table import Table
-from torch.utils.flop_counter import FlopCounterMode
 
 from alm.agent import ALM
 from alm.config import ALMConfig
 from alm.objectives import noise_shapes
-from alm.tasks import make, task_spec
-from alm.training.files import write_json
-from alm.training.replay import Replay, Transitions
+from alm.tasks import task_spec
+from alm.training.replay import Replay
 from alm.training.scale import scale_named
 from alm.training.streams import Purpose, Streams
 from benchmarks.plain_alm import PlainALM
-from reproduce.provenance import provenance
+from benchmarks.plain_baselines import part
+from benchmarks.timing import TASK, filled_replay, gigaflop, median_ratio, take_turns, write_record
 
-RESULTS = Path(__file__).parent / "results"
 ROUNDS = 12
-TASK = "HalfCheetah"
-
-
-def milliseconds(work: Callable[[], object]) -> float:
-    """How long one call takes."""
-    began = time.perf_counter()
-    work()
-    return 1000.0 * (time.perf_counter() - began)
-
-
-def filled_replay(transitions: int) -> Replay:
-    """A replay of random actions on the task."""
-    task, environment = task_spec(TASK), make(TASK)
-    replay = Replay(1, transitions, task.observation_size, task.action_size)
-    environment.action_space.seed(0)
-    observation, _ = environment.reset(seed=0)
-    for _ in range(transitions):
-        action = environment.action_space.sample()
-        after, reward, terminated, truncated, _ = environment.step(action)
-        row = (observation, action, reward, after, float(terminated))
-        tensors = [torch.as_tensor(value, dtype=torch.float32)[None] for value in row]
-        replay.add(*tensors, torch.tensor([terminated or truncated]))
-        observation = environment.reset()[0] if terminated or truncated else after
-    return replay
 
 
 def measure(scale: str, replay: Replay) -> dict[str, float]:
@@ -66,10 +37,7 @@ def measure(scale: str, replay: Replay) -> dict[str, float]:
     batch = replay.sample(config.batch_size, agent.learning)
     noise = {name: torch.randn(1, *shape) for name, shape in noise_shapes(config, task.action_size).items()}
 
-    def of_seed(transitions: Transitions) -> Transitions:
-        return Transitions(*(getattr(transitions, field.name)[0] for field in fields(Transitions)))
-
-    plain_inputs = of_seed(sequences), of_seed(batch), {name: value[0] for name, value in noise.items()}
+    plain_inputs = part(sequences, 0), part(batch, 0), {name: value[0] for name, value in noise.items()}
     size = config.model_hidden_size
     left, right = torch.randn(config.batch_size, size), torch.randn(size, size)
     observation, acting = torch.randn(1, 1, task.observation_size), Streams((0,), Purpose.ACTING)
@@ -80,24 +48,15 @@ def measure(scale: str, replay: Replay) -> dict[str, float]:
         "act_ms": lambda: agent.act(observation, 1, acting),
         "gemm_ms": lambda: left @ right,
     }
-    for call in work.values():
-        call()
-    times: dict[str, list[float]] = {name: [] for name in work}
-    for _ in range(ROUNDS):
-        for name, call in work.items():
-            times[name].append(milliseconds(call))
+    times = take_turns(work, ROUNDS)
     out = {name: statistics.median(values) for name, values in times.items()}
     out["fastest_update_ms"], out["fastest_plain_update_ms"] = (
         min(times[name]) for name in ("update_ms", "plain_update_ms")
     )
-    with FlopCounterMode(display=False) as counter:
-        agent.update(sequences, batch, noise, 1)
-    out["gflop"] = counter.get_total_flops() / 1e9
+    out["gflop"] = gigaflop(work["update_ms"])
     out["gemm_gflops"] = 2e-6 * config.batch_size * size * size / out["gemm_ms"]
     out["fraction_of_peak"] = out["gflop"] / (out["update_ms"] / 1000) / out["gemm_gflops"]
-    out["plain_over_ours"] = statistics.median(
-        theirs / ours for theirs, ours in zip(times["plain_update_ms"], times["update_ms"], strict=True)
-    )
+    out["plain_over_ours"] = median_ratio(times["plain_update_ms"], times["update_ms"])
     return out
 
 
@@ -122,18 +81,7 @@ def main() -> None:
     ):
         table.add_row(label, *(form.format(result[name]) for result in results.values()))
     Console().print(table)
-    origin = provenance("cpu", 1)
-    record = {
-        "results": results,
-        "task": TASK,
-        "rounds": ROUNDS,
-        "packages": origin["packages"],
-        "hardware": origin["hardware"],
-        "git_sha": origin["git_sha"],
-    }
-    path = RESULTS / "alm_update.json"
-    write_json(path, record)
-    print(f"wrote {path}")
+    write_record("alm_update", results, ROUNDS)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,8 @@ from typing import Any
 import psutil
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+# Stored results are data, not code: they may differ without making the code another one.
+_NOT_CODE = (":!results", ":!docs", ":!paper_figures", ":!benchmarks/results")
 _PACKAGES = ("torch", "mujoco", "gymnasium", "numpy")
 
 
@@ -21,7 +23,9 @@ def provenance(device: str, threads: int) -> dict[str, Any]:
     return {
         "git_sha": _git("rev-parse", "HEAD"),
         # Stored results are data, not code: they may differ without making the code another one.
-        "git_dirty": bool(_git("status", "--porcelain", "--", ".", ":!results", ":!docs", ":!paper_figures")),
+        "git_dirty": bool(
+            _git("status", "--porcelain", "--", ".", ":!results", ":!docs", ":!paper_figures", ":!benchmarks")
+        ),
         "command": shlex.join([Path(sys.executable).name, *sys.orig_argv[1:]]),
         "packages": {
             "python": platform.python_version(),

@@ -4,47 +4,16 @@ import pytest
 import torch
 
 from alm.training.population import share_of_seed
-from tests.baselines.cases import CASES, SEEDS, TASK, build, part, random_inputs
-from tests.baselines.plain import PlainSoft, PlainTD3, PlainTD3Ours
-
-
-def run_sac(plain, transitions, noise, step):
-    del step
-    return plain.critic_step(
-        transitions, noise["next_action"], (0, 1), lambda: plain.policy_step(transitions, noise["action"])
-    )
-
-
-def run_redq(plain, transitions, noise, step):
-    """The loop over the updates of one environment step, as the reference has it."""
-    del step
-    updates, results = len(transitions.reward), []
-    for i in range(updates):
-        batch = part(transitions, i)
-        pair = None
-        if "members" in noise:
-            pair = sorted(range(4), key=lambda j, i=i: -noise["members"][i, j].item())[:2]
-
-        def step_policy(batch=batch):
-            return plain.policy_step(batch, noise["action"])
-
-        last = i == updates - 1
-        results.append(plain.critic_step(batch, noise["next_action"][i], pair, step_policy if last else None))
-    averages = {name: sum(r[name] for r in results) / updates for name in results[0]}
-    return results[-1] | averages
-
-
-def run_td3(plain, transitions, noise, step):
-    return plain.update(transitions, noise, step)
-
+from benchmarks.plain_baselines import PlainREDQ, PlainSAC, PlainTD3, PlainTD3Ours, part
+from tests.baselines.cases import CASES, SEEDS, TASK, build, random_inputs
 
 REFERENCES = {
-    "sac": (lambda config: PlainSoft(TASK, config, 2, "min", -3.0), run_sac),
-    "redq": (lambda config: PlainSoft(TASK, config, 4, "mean", -1.0), run_redq),
-    "sac-avg": (lambda config: PlainSoft(TASK, config, 4, "mean", -1.0), run_redq),
-    "td3": (lambda config: PlainTD3(TASK, config), run_td3),
-    "td3-ours": (lambda config: PlainTD3Ours(TASK, config), run_td3),
-    "td3-ours, clipped": (lambda config: PlainTD3Ours(TASK, config), run_td3),
+    "sac": lambda config: PlainSAC(TASK, config, -3.0),
+    "redq": lambda config: PlainREDQ(TASK, config, -1.0),
+    "sac-avg": lambda config: PlainREDQ(TASK, config, -1.0),
+    "td3": lambda config: PlainTD3(TASK, config),
+    "td3-ours": lambda config: PlainTD3Ours(TASK, config),
+    "td3-ours, clipped": lambda config: PlainTD3Ours(TASK, config),
 }
 
 
@@ -52,15 +21,14 @@ REFERENCES = {
 def test_updates_equal_the_reference(name):
     """Losses, gradient norms, targets and every parameter, over four updates of a population of two."""
     agent, generator = build(name), torch.Generator().manual_seed(5)
-    make, run = REFERENCES[name]
-    references = [make(agent.config) for _ in SEEDS]
+    references = [REFERENCES[name](agent.config) for _ in SEEDS]
     for i, plain in enumerate(references):
         plain.load(agent.networks, i)
     for step in range(1, 5):
         transitions, noise = random_inputs(agent, generator)
         metrics = agent.update(transitions, noise, step)
         for i, plain in enumerate(references):
-            expected = run(plain, part(transitions, i), {k: v[i] for k, v in noise.items()}, step)
+            expected = plain.update(part(transitions, i), {k: v[i] for k, v in noise.items()}, step)
             assert {"loss/critic", "grad_norm/critic", "critic/target"} <= set(expected)
             for metric, value in expected.items():
                 assert metrics[metric][i].item() == pytest.approx(value, rel=1e-8), metric

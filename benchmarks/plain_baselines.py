@@ -5,8 +5,8 @@ one module, one optimiser and one forward pass for each critic.  Nothing is shar
 """
 
 import copy
+import dataclasses
 import itertools
-import math
 
 import torch
 from torch import nn
@@ -15,12 +15,14 @@ from torch.nn import functional as F
 
 
 def perceptron(inputs, hidden, outputs):
+    """Two ReLU layers."""
     return nn.Sequential(
         nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, outputs)
     )
 
 
 def alm_critic(inputs, hidden):
+    """A head as ALM's: LayerNorm and tanh, then ELU."""
     return nn.Sequential(
         nn.Linear(inputs, hidden), nn.LayerNorm(hidden), nn.Tanh(),
         nn.Linear(hidden, hidden), nn.ELU(), nn.Linear(hidden, 1),
@@ -28,6 +30,7 @@ def alm_critic(inputs, hidden):
 
 
 def alm_actor(inputs, hidden, outputs):
+    """ALM's actor."""
     return nn.Sequential(
         nn.Linear(inputs, hidden), nn.ELU(), nn.Linear(hidden, hidden), nn.ELU(),
         nn.Linear(hidden, outputs), nn.Tanh(),
@@ -58,6 +61,7 @@ def member_differences(mine, theirs, member):
 
 
 def polyak(target, online, tau):
+    """Move a target towards its online module."""
     with torch.no_grad():
         for p_target, p in zip(target.parameters(), online.parameters(), strict=True):
             p_target.copy_((1 - tau) * p_target + tau * p)
@@ -66,7 +70,12 @@ def polyak(target, online, tau):
 def norm(*modules):
     """Of the gradients that modules (or parameters) hold."""
     parameters = itertools.chain(*(m.parameters() if isinstance(m, nn.Module) else [m] for m in modules))
-    return math.sqrt(sum(p.grad.square().sum().item() for p in parameters))
+    return nn.utils.get_total_norm([p.grad for p in parameters]).item()
+
+
+def part(transitions, index):
+    """The transitions at an index of the leading axis."""
+    return type(transitions)(*(getattr(transitions, f.name)[index] for f in dataclasses.fields(transitions)))
 
 
 class _Twins:
@@ -86,7 +95,7 @@ class _Twins:
 
 
 class PlainSoft(_Twins):
-    """SAC (two critics, minimum for target and policy), REDQ and SAC-AVG."""
+    """What SAC, REDQ and SAC-AVG do alike; ``policy_value`` is "min" or "mean" of the critics."""
 
     def __init__(self, task, config, critics, policy_value, target_entropy, dtype=torch.float64):
         self.config, self.policy_value, self.target_entropy = config, policy_value, target_entropy
@@ -144,10 +153,10 @@ class PlainSoft(_Twins):
             optimiser.step()
         for target, critic in zip(self.targets, self.critics, strict=True):
             polyak(target, critic, config.target_rate)
-        total = math.sqrt(sum(g.square().sum().item() for gradient in gradients for g in gradient))
+        total = nn.utils.get_total_norm([g for gradient in gradients for g in gradient])
         return out | {
             "loss/critic": sum(loss.item() for loss in losses),
-            "grad_norm/critic": total,
+            "grad_norm/critic": total.item(),
             "critic/target": y.mean().item(),
         }
 
@@ -175,7 +184,50 @@ class PlainSoft(_Twins):
         }
 
 
+class PlainSAC(PlainSoft):
+    """SAC: two critics, their minimum for target and policy."""
+
+    def __init__(self, task, config, target_entropy, dtype=torch.float64):
+        super().__init__(task, config, 2, "min", target_entropy, dtype)
+
+    def update(self, transitions, noise, step):
+        """One update."""
+        del step
+        return self.critic_step(
+            transitions, noise["next_action"], (0, 1), lambda: self.policy_step(transitions, noise["action"])
+        )
+
+
+class PlainREDQ(PlainSoft):
+    """REDQ, and SAC-AVG where the noise has no ``members``."""
+
+    def __init__(self, task, config, target_entropy, dtype=torch.float64):
+        super().__init__(task, config, config.critics, "mean", target_entropy, dtype)
+
+    def update(self, transitions, noise, step):
+        """The updates of one environment step one after the other, as the reference has them."""
+        del step
+        updates, results = len(transitions.reward), []
+        for i in range(updates):
+            batch, members = part(transitions, i), None
+            if "members" in noise:
+                order = noise["members"][i].argsort(descending=True)
+                members = order[: self.config.target_critics].tolist()
+
+            def step_policy(batch=batch):
+                return self.policy_step(batch, noise["action"])
+
+            last = i == updates - 1
+            results.append(
+                self.critic_step(batch, noise["next_action"][i], members, step_policy if last else None)
+            )
+        averages = {name: sum(r[name] for r in results) / updates for name in results[0]}
+        return results[-1] | averages
+
+
 class PlainTD3(_Twins):
+    """TD3."""
+
     def __init__(self, task, config, dtype=torch.float64):
         self.config, self.scale = config, task.action_high
         observation, action, hidden = task.observation_size, task.action_size, config.hidden_size
@@ -195,6 +247,7 @@ class PlainTD3(_Twins):
         yield self.target_q2, networks.target_critic.layers, 2 * seed + 1
 
     def update(self, batch, noise, step):
+        """One update; the policy moves in even steps."""
         largest = self.scale
         with torch.no_grad():
             smoothing = (noise["next_action"] * 0.2 * largest).clamp(-0.5 * largest, 0.5 * largest)
@@ -227,6 +280,8 @@ class PlainTD3(_Twins):
 
 
 class PlainTD3Ours(_Twins):
+    """TD3 with ALM's networks and exploration."""
+
     def __init__(self, task, config, dtype=torch.float64):
         self.config, self.low, self.high = config, task.action_low, task.action_high
         observation, action, hidden = task.observation_size, task.action_size, config.hidden_size
@@ -250,6 +305,7 @@ class PlainTD3Ours(_Twins):
         return x - x.detach() + clamped.detach()
 
     def update(self, batch, noise, step):
+        """One update."""
         std = 1.0 - 0.9 * step / 100_000
         with torch.no_grad():
             action = self.act(batch.next_observation, noise["next_action"], std)

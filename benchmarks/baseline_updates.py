@@ -1,0 +1,107 @@
+"""``make bench``: milliseconds of SAC, TD3 and REDQ for one environment step, against plain writings.
+
+One thread, float32, sizes of the papers on HalfCheetah.  The plain implementation has one module, one
+optimiser and one forward pass for each critic.  All of the updates that belong to an environment step
+are timed (twenty for REDQ); "learn" adds sampling and noise, "step" acting and the simulator too.
+"""
+
+import statistics
+from collections.abc import Callable
+from dataclasses import fields
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from alm.tasks import make, task_spec
+from alm.training.replay import Transitions
+from alm.training.scale import scale_named
+from alm.training.streams import Purpose, Streams
+from benchmarks.plain_baselines import PlainREDQ, PlainSAC, PlainTD3, part
+from benchmarks.timing import TASK, filled_replay, gigaflop, median_ratio, take_turns, write_record
+from reproduce.algorithms import algorithm_named
+
+ROUNDS = {"sac": 200, "td3": 200, "redq": 12}
+_PLAIN = {
+    "sac": lambda task, config: PlainSAC(task, config, -6.0, torch.float32),
+    "td3": lambda task, config: PlainTD3(task, config, torch.float32),
+    "redq": lambda task, config: PlainREDQ(task, config, -3.0, torch.float32),
+}
+
+
+def measure(name: str) -> dict[str, float]:
+    """Medians over rounds in which ours and the plain implementation take turns."""
+    task, environment, replay = task_spec(TASK), make(TASK), filled_replay(6000)
+    agent_class, config_class = algorithm_named(name).load()
+    config = config_class.at(scale_named("paper"), TASK)
+    agent, plain = agent_class(task, config, (0,)), _PLAIN[name](task, config)
+    updates = getattr(config, "updates_per_step", 1)
+    drawn = replay.sample(updates * config.batch_size, agent.learning)
+    noise = agent.draw_noise()
+    if updates > 1:
+        shaped = {f.name: getattr(drawn, f.name).unflatten(1, (updates, -1)) for f in fields(Transitions)}
+        drawn = Transitions(**shaped)
+    own_noise = {key: value[0] for key, value in noise.items()}
+    acting = Streams((0,), Purpose.ACTING)
+    state = {"observation": environment.reset(seed=0)[0], "calls": 0, "plain_calls": 0}
+
+    def environment_step() -> None:
+        observation = torch.as_tensor(state["observation"], dtype=torch.float32)[None, None]
+        action = agent.act(observation, 1, acting)[0, 0].numpy()
+        state["observation"], _, terminated, truncated, _ = environment.step(action)
+        if terminated or truncated:
+            state["observation"] = environment.reset()[0]
+
+    # TD3 moves its policy in every second call: rounds of two calls cost the same every time.
+    def update() -> None:
+        for step in (1, 2):
+            agent.update(drawn, noise, step)
+
+    def plain_update() -> None:
+        for step in (1, 2):
+            plain.update(part(drawn, 0), own_noise, step)
+
+    def learn() -> None:
+        for step in (1, 2):
+            agent.learn(replay, step)
+
+    def whole_step() -> None:
+        for step in (1, 2):
+            environment_step()
+            agent.learn(replay, step)
+
+    work: dict[str, Callable[[], object]] = {
+        "update_ms": update, "plain_update_ms": plain_update, "learn_ms": learn, "step_ms": whole_step
+    }  # fmt: skip
+    times = take_turns(work, ROUNDS[name])
+    out = {key: statistics.median(values) / 2 for key, values in times.items()}
+    out["plain_over_ours"] = median_ratio(times["plain_update_ms"], times["update_ms"])
+    out["gflop"] = gigaflop(update) / 2
+    out["gflops"] = 1000 * out["gflop"] / out["update_ms"]
+    return out
+
+
+def main() -> None:
+    """Measure, print a table and write ``benchmarks/results/baseline_updates.json``."""
+    torch.set_num_threads(1)
+    results = {name: measure(name) for name in ROUNDS}
+    table = Table(title=f"One environment step of the baselines, {TASK} sizes, float32, one CPU thread")
+    table.add_column("")
+    for name in results:
+        table.add_column(algorithm_named(name).title, justify="right")
+    for label, key, form in (
+        ("updates", "update_ms", "{:.1f} ms"),
+        ("plain per-critic implementation", "plain_update_ms", "{:.1f} ms"),
+        ("plain / ours (median of pairs)", "plain_over_ours", "{:.2f} ×"),
+        ("updates with sampling and noise", "learn_ms", "{:.1f} ms"),
+        ("whole step with acting and simulator", "step_ms", "{:.1f} ms"),
+        ("matrix products of the updates", "gflop", "{:.2f} GFLOP"),
+        ("throughput", "gflops", "{:.0f} GFLOP/s"),
+    ):
+        table.add_row(label, *(form.format(result[key]) for result in results.values()))
+    Console().print(table)
+    write_record("baseline_updates", {"paper": results}, ROUNDS["redq"])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,84 @@
+"""What the benchmarks share: a filled replay, rounds in which all candidates take turns, the record."""
+
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from alm.tasks import make, task_spec
+from alm.training.files import write_json
+from alm.training.replay import Replay
+from reproduce.provenance import provenance
+
+TASK = "HalfCheetah"
+_RESULTS = Path(__file__).parent / "results"
+
+
+def milliseconds(work: Callable[[], object]) -> float:
+    """How long one call takes."""
+    began = time.perf_counter()
+    work()
+    return 1000.0 * (time.perf_counter() - began)
+
+
+def filled_replay(transitions: int) -> Replay:
+    """A replay of random actions on the task."""
+    task, environment = task_spec(TASK), make(TASK)
+    replay = Replay(1, transitions, task.observation_size, task.action_size)
+    environment.action_space.seed(0)
+    observation, _ = environment.reset(seed=0)
+    for _ in range(transitions):
+        action = environment.action_space.sample()
+        after, reward, terminated, truncated, _ = environment.step(action)
+        row = (observation, action, reward, after, float(terminated))
+        tensors = [torch.as_tensor(value, dtype=torch.float32)[None] for value in row]
+        replay.add(*tensors, torch.tensor([terminated or truncated]))
+        observation = environment.reset()[0] if terminated or truncated else after
+    return replay
+
+
+def take_turns(work: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
+    """Milliseconds of every candidate in every round, after one call of each to warm up.
+
+    The candidates take turns, so that a change of the machine's speed meets all of them.
+    """
+    for call in work.values():
+        call()
+    times: dict[str, list[float]] = {name: [] for name in work}
+    for _ in range(rounds):
+        for name, call in work.items():
+            times[name].append(milliseconds(call))
+    return times
+
+
+def median_ratio(over: list[float], under: list[float]) -> float:
+    """Median of the ratios of two candidates' times in the same round."""
+    return statistics.median(a / b for a, b in zip(over, under, strict=True))
+
+
+def gigaflop(call: Callable[[], object]) -> float:
+    """Arithmetic of the matrix products of a call, in 10⁹ operations."""
+    with FlopCounterMode(display=False) as counter:
+        call()
+    return counter.get_total_flops() / 1e9
+
+
+def write_record(name: str, results: dict[str, Any], rounds: int) -> None:
+    """Write ``benchmarks/results/<name>.json`` with code version, packages and hardware."""
+    origin = provenance("cpu", torch.get_num_threads())
+    record = {
+        "results": results,
+        "task": TASK,
+        "rounds": rounds,
+        "packages": origin["packages"],
+        "hardware": origin["hardware"],
+        "git_sha": origin["git_sha"],
+        "git_dirty": origin["git_dirty"],
+    }
+    path = _RESULTS / f"{name}.json"
+    write_json(path, record)
+    print(f"wrote {path}")
