@@ -16,7 +16,7 @@ BIAS      ?= redq
 READING := numpy pandas pyarrow matplotlib seaborn tyro rich psutil
 
 .DEFAULT_GOAL := help
-.PHONY: help install table1 figures figure3 figure4 figure8 figure9 figure-authors documents train runs ui sync freeze test test-slow bench lint types imports check lock clean
+.PHONY: help install table1 figures figure3 figure4 figure8 figure9 figure-authors figure-curves documents train runs ui sync freeze test test-slow bench lint types imports check lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9 -]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,12 +32,15 @@ figure3 figure4 figure8 figure9: $(VENV)/.reading ## Draw a figure of the paper 
 figure-authors: $(VENV)/.reading ## Draw the stored ALM runs over the authors' published curves
 	@$(BIN)/python -m paper_figures authors
 
-figures: figure3 figure4 figure8 figure9 figure-authors ## Draw every figure
+figure-curves: $(VENV)/.reading ## Draw the learning curves of every algorithm, for docs/algorithms/
+	@$(BIN)/python -m paper_figures curves
+
+figures: figure3 figure4 figure8 figure9 figure-authors figure-curves ## Draw every figure
 
 documents: table1 figures ## Bring tables, figures and the numbers in README.md and docs/ up to date
 	@$(BIN)/python -m reproduce documents
 
-runs: $(VENV)/.reading ## List stored runs and what Table 1 still misses
+runs: $(VENV)/.reading ## List stored runs and what the exhibits still miss
 	@$(BIN)/python -m reproduce runs
 
 # --- training and tracking ------------------------------------------------------------------------

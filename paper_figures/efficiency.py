@@ -109,12 +109,12 @@ def _costs(axis: Axes, exhibit: FigureExhibit, costs: pd.DataFrame) -> None:
 
 def _caption(exhibit: FigureExhibit, scale: str, data: FigureData) -> str:
     text = (
-        f"Figure {exhibit.number}, {scale} scale: mean return of 5 greedy evaluation episodes, mean ± sample "
-        "standard deviation over seeds; a curve ends where the first of its seeds does. Steps include "
-        f"{_WARMUP:,} random ones."
+        f"{exhibit.heading}, {scale} scale: mean return of 5 greedy evaluation episodes, mean ± sample "
+        "standard deviation over seeds; a curve ends where the first of its seeds does. Steps include the "
+        "random ones of the warm-up."
     )
     if scale == "paper":
-        text += " Grey: the authors' published ALM(3) curve, their steps shifted by the random ones."
+        text += f" Grey: the authors' published ALM(3) curve, shifted by their {_WARMUP:,} random steps."
     if exhibit.shows == "return and runtime":
         text += (
             " Times are of these runs as they were trained, without evaluations; where seeds trained "

@@ -69,7 +69,7 @@ def _fit(axis: plt.Axes, points: pd.DataFrame, quantity: str) -> None:
 
 def _caption(exhibit: FigureExhibit, scale: str, definition: str) -> str:
     return (
-        f"Figure {exhibit.number}, {scale} scale. Bias = {_FORMULAS[definition]}; positive is "
+        f"{exhibit.heading}, {scale} scale. Bias = {_FORMULAS[definition]}; positive is "
         "overestimation. Return: discounted, Monte Carlo, to the end of the episode, of the first 350 pairs "
         "of whole episodes, at least 1000 pairs; with the entropy bonus at the learned temperature for REDQ "
         "and SAC-AVG. Curves: mean ± sample standard deviation over seeds, without the measurement before "

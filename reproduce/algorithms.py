@@ -20,12 +20,14 @@ class Algorithm:
         summary: one line for help texts.
         agent: ``module:class`` of a class that keeps `alm.training.protocol.Agent`.
         config: ``module:class`` of its configuration.
+        page: its page in ``docs/algorithms``, without ``.md``.
     """
 
     title: str
     summary: str
     agent: str
     config: str
+    page: str
 
     def load(self) -> tuple[Callable[..., Any], Any]:
         """The agent class and the configuration class (imports torch)."""
@@ -34,29 +36,40 @@ class Algorithm:
 
 ALGORITHMS = {
     "alm": Algorithm(
-        "ALM(3)", "Aligned Latent Models (Ghugare et al., 2023)", "alm.agent:ALM", "alm.config:ALMConfig"
+        "ALM(3)",
+        "Aligned Latent Models (Ghugare et al., 2023)",
+        "alm.agent:ALM",
+        "alm.config:ALMConfig",
+        page="alm",
     ),
     "sac": Algorithm(
-        "SAC", "soft actor-critic with a learned temperature", "baselines.sac:SAC", "baselines.sac:SACConfig"
+        "SAC",
+        "soft actor-critic with a learned temperature",
+        "baselines.sac:SAC",
+        "baselines.sac:SACConfig",
+        page="sac",
     ),
-    "td3": Algorithm("TD3", "twin delayed DDPG", "baselines.td3:TD3", "baselines.td3:TD3Config"),
+    "td3": Algorithm("TD3", "twin delayed DDPG", "baselines.td3:TD3", "baselines.td3:TD3Config", page="td3"),
     "redq": Algorithm(
         "REDQ",
         "randomised ensembled double Q-learning: ten critics, twenty updates a step",
         "baselines.redq:REDQ",
         "baselines.redq:REDQConfig",
+        page="redq",
     ),
     "sac-avg": Algorithm(
         "SAC-AVG",
         "REDQ with the mean of all target critics",
         "baselines.redq:SACAverage",
         "baselines.redq:SACAverageConfig",
+        page="redq",
     ),
     "td3-ours": Algorithm(
         "TD3 (ours)",
         "ALM's actor, critics and exploration on raw observations, without a model",
         "baselines.td3_ours:TD3Ours",
         "baselines.td3_ours:TD3OursConfig",
+        page="td3_ours",
     ),
 }
 

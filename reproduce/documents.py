@@ -4,22 +4,32 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from alm.training.files import write_text
-from reproduce.published import authors_curves
-from reproduce.store import Store
+from reproduce.algorithms import ALGORITHMS
+from reproduce.published import authors_curves, field_curves
+from reproduce.statistics import sample_std
+from reproduce.store import Store, StoredRun
 from reproduce.tables import table1_frame
 
 
 def documents(repository: Path) -> dict[Path, str]:
     """Every document that carries measured numbers, with its text as the store would have it."""
     runs = repository / "results" / "runs"
-    blocks = {
-        repository / "README.md": ("table1", _table1_in_brief(runs)),
-        repository / "docs" / "fidelity.md": ("authors", _beside_the_authors(runs)),
-    }
-    return {path: _with_block(path.read_text(), *block) for path, block in blocks.items()}
+    fidelity, pages = repository / "docs" / "fidelity.md", repository / "docs" / "algorithms"
+    blocks = [
+        (repository / "README.md", "table1", _table1_in_brief(runs)),
+        (fidelity, "authors", _beside_the_authors(runs)),
+        (fidelity, "field", _beside_the_field(runs)),
+    ]
+    for page in dict.fromkeys(algorithm.page for algorithm in ALGORITHMS.values()):
+        blocks.append((pages / f"{page}.md", "runs", _runs_of(runs, page)))
+    texts: dict[Path, str] = {}
+    for path, name, block in blocks:
+        texts[path] = _with_block(texts.get(path, path.read_text()), name, block)
+    return texts
 
 
 def refresh(repository: Path) -> list[Path]:
@@ -99,3 +109,37 @@ def _beside_the_authors(runs: Path) -> str:
                 )
     header = ["task", "seed", "training steps", "authors, 5 seeds", "here", "in authors' deviations"]
     return _table(header, rows) if rows else "No run of this scale has reached an evaluation yet."
+
+
+def _beside_the_field(runs: Path) -> str:
+    """The longest runs of the model-free baselines at paper scale above what others measured."""
+    store, rows = Store(runs), []
+    for (algorithm, task), published in field_curves().groupby(["algorithm", "task"], sort=False):
+        title = ALGORITHMS[algorithm].title
+        for run in store.runs(algorithm=algorithm, variant="base", task=task, scale="paper"):
+            returns = run.evaluations.set_index("step")["eval/return"]
+            spread = returns[returns.index > 0.8 * run.last_step]
+            where = f"here, seed {run.spec.seed}, mean of the last {len(spread)} evaluations"
+            rows.append([title, task, f"{run.last_step:,}", f"{spread.mean():.0f}", where])
+        for point in published.itertuples():
+            where = f"{point.seeds} seeds, {point.source}"
+            rows.append([title, task, f"{point.step:,}", f"{point.mean:.0f}", where])
+    return _table(["", "task", "steps", "return", "who"], rows)
+
+
+def _runs_of(runs: Path, page: str) -> str:
+    """Stored runs of a page's algorithms, and the command that made each group of seeds."""
+    rows = []
+    for name, algorithm in ALGORITHMS.items():
+        groups: dict[tuple[str, str], list[StoredRun]] = {}
+        for run in Store(runs).runs(algorithm=name, variant="base") if algorithm.page == page else []:
+            groups.setdefault((run.spec.task, run.spec.scale), []).append(run)
+        for (task, scale), group in groups.items():
+            finals = [run.final["final/return"] for run in group]
+            steps = min(run.last_step for run in group)
+            commands = dict.fromkeys(f"`{run.provenance['command']}`" for run in group)
+            seeds = ", ".join(str(run.spec.seed) for run in group)
+            number = _number(float(np.mean(finals)), sample_std(finals))
+            rows.append([algorithm.title, task, scale, seeds, f"{steps:,}", number, " ".join(commands)])
+    header = ["", "task", "scale", "seeds", "steps", "last return", "command"]
+    return _table(header, rows) if rows else "No run is stored yet."

@@ -18,10 +18,6 @@ class Exhibit(Protocol):
     def name(self) -> str:
         """The exhibit's name, such as ``"table1"``."""
 
-    @property
-    def number(self) -> int:
-        """Its number in the paper."""
-
     def needs(self, scale: str) -> list[RunSpec]:
         """Every run that it is made of at a scale."""
 
@@ -108,7 +104,7 @@ class FigureExhibit:
 
     Attributes:
         name: the exhibit's name, such as ``"figure3"``.
-        number: number of the figure in the paper.
+        number: number of the figure in the paper; None if the paper has no such figure.
         title: what it shows, in one line.
         shows: ``"return"`` (against steps), ``"return and runtime"`` (also against wall-clock, with
             seconds per step) or ``"bias"`` (mean and deviation of the value bias).
@@ -118,12 +114,17 @@ class FigureExhibit:
     """
 
     name: str
-    number: int
+    number: int | None
     title: str
     shows: Literal["return", "return and runtime", "bias"]
     series: tuple[Series, ...]
     tasks: tuple[str, ...]
     small_tasks: tuple[str, ...]
+
+    @property
+    def heading(self) -> str:
+        """How a caption begins."""
+        return self.title if self.number is None else f"Figure {self.number}"
 
     def tasks_at(self, scale: str) -> tuple[str, ...]:
         """The panels at a scale."""

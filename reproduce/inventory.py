@@ -6,14 +6,14 @@ from rich.console import Console
 from rich.table import Table
 
 from alm.training.scale import SCALES, scale_named
-from reproduce.exhibits import TABLE1
+from reproduce.exhibits import EXHIBITS
 from reproduce.freezing import directories_under
 from reproduce.specs import RunSpec
 from reproduce.store import Store
 
 
 def print_inventory(store: Store, runs_dir: Path, console: Console) -> None:
-    """Print stored runs, run directories that are not stored, and how much of Table 1 is missing."""
+    """Print stored runs, run directories that are not stored, and what the exhibits still miss."""
     stored = store.runs()
     table = Table(title="Stored runs", title_justify="left")
     for column in ("run", "status", "steps", "return", "hours", "protocol", "code"):
@@ -39,19 +39,18 @@ def print_inventory(store: Store, runs_dir: Path, console: Console) -> None:
             console.print(f"In {runs_dir}: {spec.label}, {directory.status}, checkpoint at step {steps[0]:,}")
 
     complete = {run.spec for run in stored if run.status == "done"}
+    missing: dict[RunSpec, None] = {}
     for scale in SCALES:
-        needs = TABLE1.needs(scale) if scale != "smoke" else []
-        missing = [spec for spec in needs if spec not in complete]
-        if needs:
-            console.print(
-                f"Table 1 at {scale} scale: {len(needs) - len(missing)} of {len(needs)} runs stored"
-            )
-            for algorithm, task in dict.fromkeys((spec.algorithm, spec.task) for spec in missing):
-                seeds = " ".join(
-                    str(spec.seed) for spec in missing if (spec.algorithm, spec.task) == (algorithm, task)
-                )
-                console.print(
-                    f"  missing: python -m reproduce train --algorithm {algorithm} --task {task} "
-                    f"--scale {scale} --seeds {seeds}",
-                    highlight=False,
-                )
+        for exhibit in EXHIBITS.values() if scale != "smoke" else ():
+            needs = exhibit.needs(scale)
+            missing |= dict.fromkeys(spec for spec in needs if spec not in complete)
+            there = sum(spec in complete for spec in needs)
+            console.print(f"{exhibit.name} at {scale} scale: {there} of {len(needs)} runs stored")
+    console.print("Missing, all of it resumable:" if missing else "Nothing is missing.")
+    for group in dict.fromkeys((spec.algorithm, spec.task, spec.scale) for spec in missing):
+        algorithm, task, scale = group
+        seeds = " ".join(
+            str(spec.seed) for spec in missing if (spec.algorithm, spec.task, spec.scale) == group
+        )
+        command = f"python -m reproduce train --algorithm {algorithm} --task {task} --scale {scale}"
+        console.print(f"  {command} --seeds {seeds}", highlight=False, soft_wrap=True)

@@ -17,6 +17,7 @@ __all__ = [
     "PrintedCell",
     "authors_curve",
     "authors_curves",
+    "field_curves",
     "footnotes",
     "printed_rows",
     "printed_scores",
@@ -100,6 +101,12 @@ def authors_curves() -> pd.DataFrame:
     ``training_step`` is the authors' logged step: it leaves out the 5000 warm-up steps.
     """
     return pd.read_csv(_DATA / "authors_curves.csv")
+
+
+@cache
+def field_curves() -> pd.DataFrame:
+    """Returns of baselines that others measured; columns are in ``results/paper/README.md``."""
+    return pd.read_csv(_DATA / "field.csv")
 
 
 def authors_curve(task: str) -> Curve | None:

@@ -1,6 +1,55 @@
-"""Settings of every test: one thread, since the suite runs several workers at once."""
+"""One thread for every test, since the suite runs several workers at once; synthetic runs."""
 
 import os
 
+import numpy as np
+import pandas as pd
+import pytest
+
+from reproduce.specs import RunSpec
+from reproduce.store import StoredRun
+
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MKL_NUM_THREADS", "1")
+
+
+@pytest.fixture
+def make_run():
+    """A run whose evaluations are given as {step: mean return}; keyword arguments replace the defaults."""
+
+    def make(
+        returns,
+        *,
+        task="HalfCheetah",
+        seed=0,
+        scale="paper",
+        algorithm="alm",
+        variant="base",
+        extra=None,
+        **run,
+    ):
+        steps = np.array(list(returns))
+        values = np.array(list(returns.values()), dtype=float)
+        evaluations = pd.DataFrame(
+            {
+                "step": steps,
+                "training_step": steps - 5000,
+                "wall_seconds": steps / 100,
+                "time_ms": 1_700_000_000_000 + steps,
+                "eval/return": values,
+                "eval/return_std": np.full(len(steps), 2.5),
+                "eval/length": np.full(len(steps), 1000.0),
+                "eval/returns": [[value - 1, value + 1] for value in values],
+                **(extra or {}),
+            }
+        )
+        spec = RunSpec(algorithm=algorithm, variant=variant, task=task, seed=seed, scale=scale)
+        defaults = {
+            "config": {"agent": {"horizon": 3}, "layers": [512, 512]},
+            "protocol": "v2-gymnasium1.4.0-mujoco4.0.0",
+            "provenance": {"git_sha": "0" * 40, "git_dirty": False, "packages": {"mujoco": "4.0.0"}},
+            "status": "done",
+        }
+        return StoredRun(spec=spec, evaluations=evaluations, **{**defaults, **run})
+
+    return make

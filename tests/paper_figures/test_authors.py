@@ -39,7 +39,7 @@ def test_panels_curves_and_counts():
     np.testing.assert_allclose(mean.get_xdata(), [0, 5000, 10_000])
     np.testing.assert_allclose(mean.get_ydata(), [0.5, 5.5, 10.5])
     labels = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert labels == ["authors, mean ± std of 5 seeds", "this suite, mean (thin: each seed)"]
+    assert labels == ["ALM(3), authors' 5 seeds", "this suite, mean (thin: each seed)"]
 
 
 def test_files_are_stable(tmp_path):

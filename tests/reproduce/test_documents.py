@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from reproduce.algorithms import ALGORITHMS
 from reproduce.documents import documents, refresh
 from reproduce.tables import render_table1
 
@@ -18,10 +19,16 @@ def test_the_committed_documents_agree_with_the_store():
 
 
 def test_refresh_replaces_the_block_only(tmp_path):
-    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "algorithms").mkdir(parents=True)
+    for algorithm in ALGORITHMS.values():
+        (tmp_path / "docs/algorithms" / f"{algorithm.page}.md").write_text(
+            "<!-- runs:begin --><!-- runs:end -->"
+        )
     (tmp_path / "README.md").write_text("a\n<!-- table1:begin -->\nold\n<!-- table1:end -->\nb\n")
-    (tmp_path / "docs" / "fidelity.md").write_text("<!-- authors:begin -->\n<!-- authors:end -->\n")
-    assert len(refresh(tmp_path)) == 2
+    (tmp_path / "docs" / "fidelity.md").write_text(
+        "<!-- authors:begin -->\n<!-- authors:end -->\n<!-- field:begin -->\n<!-- field:end -->\n"
+    )
+    assert len(refresh(tmp_path)) == 2 + len({algorithm.page for algorithm in ALGORITHMS.values()})
     readme = (tmp_path / "README.md").read_text()
     assert readme == "a\n<!-- table1:begin -->\nNo run is stored yet.\n<!-- table1:end -->\nb\n"
     assert refresh(tmp_path) == []

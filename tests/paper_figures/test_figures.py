@@ -1,0 +1,211 @@
+"""Figures 3, 4, 8 and 9: the data behind them, and what can be read off their panels."""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from paper_figures import efficiency, value_bias
+from paper_figures.__main__ import main
+from paper_figures.data import figure_data
+from paper_figures.style import LOOKS
+from reproduce.algorithms import ALGORITHMS
+from reproduce.exhibits import FIGURES
+from reproduce.published import authors_curves
+from reproduce.store import Store, StoreMixError
+
+FIGURE = {exhibit.name: exhibit for exhibit in FIGURES}
+
+
+@pytest.fixture
+def store(tmp_path, make_run):
+    """Laptop runs on HalfCheetah: SAC seeds 0 and 1, a failed TD3, ALM seed 0 with value samples."""
+    store = Store(tmp_path / "runs")
+
+    def add(algorithm, seed, curve, population=2, **options):
+        count = len(curve)
+        extra = {"time/evaluation_s": [5.0] * count, "time/update_ms": [6.0] * count}
+        provenance = {"device": "cpu", "threads": 1, "hardware": {"cpu": "Test"}, "population": population}
+        run = make_run(
+            curve,
+            algorithm=algorithm,
+            seed=seed,
+            scale="laptop",
+            extra=extra,
+            provenance=provenance,
+            **options,
+        )
+        store.write(run)
+        return run
+
+    add("sac", 0, {5000: 0.0, 6000: 10.0, 7000: 20.0})
+    add("sac", 1, {5000: 0.0, 6000: 30.0}, status="partial")
+    add("td3", 0, {5000: 1.0, 6000: 2.0}, status="failed", reason="loss/critic is not finite at step 6100")
+    alm = add("alm", 0, {5000: 0.0, 6000: 100.0, 7000: 3000.0}, population=1)
+    returns = np.array([20.0, 40.0, 60.0])
+    pairs = pd.concat(
+        pd.DataFrame(
+            {
+                "step": step,
+                "episode": 0,
+                "episode_step": range(3),
+                "monte_carlo": returns,
+                "lower_bound": returns + offset,
+                "min_q": 2 * returns,
+            }
+        )
+        for step, offset in ((5000, 100.0), (6000, 4.0), (7000, -8.0))
+    )
+    store.write_values(alm, pairs)
+    return store
+
+
+def test_the_data_behind_learning_curves(store):
+    data = figure_data(FIGURE["figure3"], store, "laptop", "redq")
+    sac = data.points[data.points["series"] == "SAC"]
+    # Seed 1 stops at 6000, and with it the curve.
+    assert sac.groupby("seed")["step"].apply(list).to_dict() == {0: [5000, 6000], 1: [5000, 6000]}
+    # The fixture's clock: step / 100 seconds, of which 5 for each evaluation, for a population of two.
+    assert sac["hours"].tolist() == pytest.approx([45 / 7200, 50 / 7200] * 2)
+    assert set(data.points["series"]) == {"ALM(3)", "SAC"}
+    costs = data.costs.set_index(["series", "seed"])
+    assert costs.loc[("SAC", 0), "update_ms"] == pytest.approx(3.0)
+    # From the end of the warm-up at 45 s to 70 - 15 s: 2000 steps in 10 seconds of two seeds.
+    assert costs.loc[("SAC", 0), "total_ms"] == pytest.approx(2.5)
+    assert data.devices == ("Test, 1 thread",)
+
+    coverage = {(entry.series.label, entry.task): entry for entry in data.coverage}
+    entry = coverage["SAC", "HalfCheetah"]
+    assert (entry.seeds, entry.seeds_wanted, entry.last_step, entry.total_steps) == (2, 3, 6000, 20_000)
+    entry = coverage["TD3", "HalfCheetah"]
+    assert (entry.seeds, entry.failed) == (0, 1)
+    assert coverage["SAC", "Hopper"].seeds == 0
+
+
+def test_nothing_is_mixed(store, make_run):
+    assert figure_data(FIGURE["figure3"], store, "paper", "redq").points.empty
+    extra = {"time/evaluation_s": [1.0], "time/update_ms": [1.0]}
+    other = {"seed": 2, "scale": "laptop", "protocol": "v5"}
+    store.write(make_run({5000: 1.0}, algorithm="sac", extra=extra, **other))
+    with pytest.raises(StoreMixError, match="protocols"):
+        figure_data(FIGURE["figure3"], store, "laptop", "redq")
+
+
+@pytest.mark.parametrize(
+    ("definition", "mean", "std"),
+    [
+        ("redq", [2.5, 0.1, -0.2], 0.0),
+        ("paper", [2.5, 0.1, -0.2], 0.0),
+        ("per-state", [np.mean(x / np.array([20, 40, 60])) for x in (100, 4, -8)], None),
+    ],
+)
+def test_definitions_of_the_bias_are_chosen_when_plotting(store, definition, mean, std):
+    points = figure_data(FIGURE["figure8"], store, "laptop", definition).points
+    bound = points[points["series"] == "ALM(3), lower bound"]
+    assert bound["bias_mean"].tolist() == pytest.approx(mean, rel=1e-6)
+    if std is not None:
+        assert bound["bias_std"].tolist() == pytest.approx([std] * 3, abs=1e-6)
+    critics = points[points["series"] == "ALM(3), min Q"]
+    assert critics["bias_mean"].tolist() == pytest.approx([1.0] * 3)
+
+
+def texts(axis):
+    return [text.get_text() for text in axis.texts]
+
+
+def test_panels_of_figure3(store):
+    exhibit = FIGURE["figure3"]
+    data = figure_data(exhibit, store, "laptop", "redq")
+    figure = efficiency.draw(exhibit, "laptop", data, authors_curves())
+    cheetah, hopper, key, cheetah_hours, _, costs = figure.axes
+    assert (cheetah.get_title(), hopper.get_title()) == ("HalfCheetah", "Hopper")
+    assert texts(cheetah) == [
+        "1 of 3 seeds, 7k of 20k steps: ALM(3)\n"
+        "2 of 3 seeds, 6k of 20k steps: SAC\n"
+        "no stored run: REDQ\n"
+        "no stored run, 1 failed: TD3\n"
+        "not in this suite yet: MBPO"
+    ]
+    assert "no stored run" in texts(hopper)
+    curves = {line.get_label(): line for line in cheetah.lines}
+    np.testing.assert_allclose(curves["SAC"].get_ydata(), [0, 20])
+    assert curves["SAC"].get_color() == LOOKS["sac"].colour
+    # The first evaluation comes before any training and has no place on a logarithm of minutes.
+    hours = {line.get_label(): line for line in cheetah_hours.lines}
+    np.testing.assert_allclose(hours["SAC"].get_xdata(), [60 * 50 / 7200])
+    assert [text.get_text() for text in key.get_legend().get_texts()] == ["ALM(3)", "SAC"]
+    assert [label.get_text() for label in costs.get_yticklabels()] == ["ALM(3)", "SAC"]
+    assert "2.5 ms" in texts(costs)
+    caption = figure.get_supxlabel()
+    assert "laptop scale" in caption and "authors" not in caption
+
+
+def test_the_authors_curve_is_grey_at_paper_scale_only(store, make_run):
+    exhibit = FIGURE["figure3"]
+    extra = {"time/evaluation_s": [1.0] * 2, "time/update_ms": [6.0] * 2}
+    store.write(make_run({5000: 0.0, 10_000: 50.0}, algorithm="sac", status="partial", extra=extra))
+    data = figure_data(exhibit, store, "paper", "redq")
+    figure = efficiency.draw(exhibit, "paper", data, authors_curves())
+    cheetah = next(axis for axis in figure.axes if axis.get_title() == "HalfCheetah")
+    published = next(line for line in cheetah.lines if "authors" in line.get_label())
+    curve = authors_curves().query("task == 'HalfCheetah'")
+    assert published.get_xdata()[0] == curve["training_step"].iloc[0] + 5000
+    assert published.get_ydata()[0] == curve["return_mean"].iloc[0]
+    assert max(published.get_xdata()) <= 30_000
+    assert "1 of 5 seeds, 10k of 300k steps: SAC" in texts(cheetah)[0]
+
+
+def test_panels_of_the_bias(store):
+    exhibit = FIGURE["figure8"]
+    data = figure_data(exhibit, store, "laptop", "paper")
+    figure = value_bias.draw(exhibit, "laptop", data, "paper")
+    top, bottom = figure.axes[0], figure.axes[2]
+    means = {line.get_label(): line for line in top.lines}
+    np.testing.assert_allclose(means["ALM(3), lower bound"].get_xdata(), [6000, 7000])
+    np.testing.assert_allclose(means["ALM(3), lower bound"].get_ydata(), [0.1, -0.2], rtol=1e-6)
+    assert means["ALM(3), min Q"].get_linestyle() == "--"
+    assert "no stored run: REDQ" in texts(bottom)[0]
+    assert "as the ALM paper writes it; positive is overestimation" in figure.get_supxlabel()
+
+
+def test_the_command_writes_each_scale_that_has_runs(store, tmp_path, capsys):
+    for out in ("a", "b"):
+        assert main("figure4", store=store.root, out=tmp_path / out) == 0
+    names = sorted(path.name for path in (tmp_path / "a").iterdir())
+    assert names == sorted(
+        f"figure4{scale}.{kind}" for scale in ("", "-laptop") for kind in ("csv", "pdf", "png")
+    )
+    for name in names:
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+    assert len(pd.read_csv(tmp_path / "a" / "figure4-laptop.csv")) == 3
+    capsys.readouterr()
+
+    (tmp_path / "file").write_text("")
+    assert main("figure4", store=store.root, out=tmp_path / "file") == 2
+    assert capsys.readouterr().err.startswith(f"error: {tmp_path / 'file'} cannot be written")
+
+
+def test_a_broken_value_file_is_named_and_the_rest_is_drawn(store, tmp_path, capsys):
+    path = store.root / "alm/base/HalfCheetah/laptop/seed-0.values.parquet"
+    path.write_bytes(path.read_bytes()[:100])
+    assert main("figure8", store=store.root, out=tmp_path / "out") == 0
+    assert str(path) in capsys.readouterr().err
+
+
+def test_value_samples_of_another_configuration_are_refused(store, make_run):
+    run = store.runs(algorithm="alm")[0]
+    other = make_run({5000: 1.0}, scale="laptop", config={"agent": {"horizon": 5}})
+    with pytest.warns(match="belongs to the configuration"):
+        assert store.values(dataclasses.replace(other, spec=run.spec)) is None
+
+
+def test_declarations_hang_together():
+    for exhibit in FIGURES:
+        assert {run.task for run in exhibit.needs("paper")} == set(exhibit.tasks)
+        for series in exhibit.series:
+            assert series.algorithm is None or (series.algorithm in ALGORITHMS and series.algorithm in LOOKS)
+            assert bool(series.estimate) == (exhibit.shows == "bias")
+    colours = [look.colour for look in LOOKS.values()]
+    assert len(set(colours)) == len(colours)
+    assert len({look.marker for look in LOOKS.values()}) == len(LOOKS)
