@@ -9,7 +9,7 @@ import pandas as pd
 from alm.training.bias import ValueSample
 from alm.training.run_directory import RunDirectory
 from reproduce.specs import RunSpec
-from reproduce.statistics import Curve, value_at, window_mean
+from reproduce.statistics import Curve, run_scalars
 from reproduce.store import Store, StoredRun
 
 
@@ -43,12 +43,7 @@ def frozen(directory: RunDirectory) -> StoredRun | None:
         provenance["population"] = population
     frame = pd.DataFrame(rows)
     curve = Curve(frame["step"].to_numpy(), frame["eval/return"].to_numpy())
-    last = int(frame["step"].iloc[-1])
-    final = {
-        "final/return": value_at(curve, last),
-        "final/window_return": window_mean(curve, last),
-        "cost/wall_h": float(frame["wall_seconds"].iloc[-1]) / 3600.0,
-    }
+    final = run_scalars(curve, float(frame["wall_seconds"].iloc[-1]))
     status, reason = "partial", None
     if directory.status == "done":
         status, done = "done", directory.read_json("DONE")

@@ -12,7 +12,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["CellStatistics", "Curve", "cell_statistics", "sample_std", "value_at", "window_mean"]
+__all__ = [
+    "CellStatistics",
+    "Curve",
+    "cell_statistics",
+    "run_scalars",
+    "sample_std",
+    "value_at",
+    "window_mean",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,3 +119,12 @@ def _index_at(curve: Curve, step: int) -> int:
     if index < 0:
         raise ValueError(f"No evaluation is at or before step {step}; the first is at {curve.steps[0]}.")
     return index
+
+
+def run_scalars(curve: Curve, wall_seconds: float) -> dict[str, float]:
+    """What the store and MLflow say of a whole run, from its evaluation returns and its seconds."""
+    return {
+        "final/return": value_at(curve, curve.last_step),
+        "final/window_return": window_mean(curve, curve.last_step),
+        "cost/wall_h": wall_seconds / 3600.0,
+    }

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from reproduce.specs import RunSpec
-from reproduce.statistics import Curve, window_mean
+from reproduce.statistics import Curve, run_scalars
 from reproduce.tracking.client import Point, RunRecord
 
 
@@ -99,12 +99,8 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
 def final_points(returns: Mapping[int, float], wall_seconds: float, time_ms: int) -> list[Point]:
     """Scalars of a whole run at its last evaluation; ``returns`` is the mean return by environment step."""
     curve = Curve(np.array(list(returns), np.int64), np.array(list(returns.values()), np.float64))
-    step = curve.last_step
-    return [
-        Point("final/return", float(curve.values[-1]), time_ms, step),
-        Point("final/window_return", window_mean(curve, step), time_ms, step),
-        Point("cost/wall_h", wall_seconds / 3600, time_ms, step),
-    ]
+    scalars = run_scalars(curve, wall_seconds)
+    return [Point(name, value, time_ms, curve.last_step) for name, value in scalars.items()]
 
 
 def start_of(rows: Sequence[Mapping[str, Any]], otherwise: int) -> int:
