@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import tyro
 from rich.console import Console
@@ -194,6 +194,9 @@ class Runs:
 class Table1:
     """Print Table 1 and write it as Markdown, CSV and LaTeX."""
 
+    protocol: Literal["A", "B", "printed"] = "A"
+    """A: measured on the paper's tasks (gym's v2). B: every row measured on the tasks of Wang et al. (2019),
+    from which most printed baselines are quoted. printed: the paper's numbers alone."""
     store: Path = STORE
     """Where finished runs are stored."""
     out: Path = TABLES
@@ -201,9 +204,11 @@ class Table1:
 
     def run(self) -> int:
         """Render the table."""
-        from reproduce.tables import render_table1
+        from reproduce.exhibits import TABLE1, TABLE1_MBBL
+        from reproduce.tables import render_table
 
-        render_table1(self.store, self.out, Console())
+        exhibit = TABLE1_MBBL if self.protocol == "B" else TABLE1
+        render_table(exhibit, self.store, self.out, Console(), measured=self.protocol != "printed")
         return 0
 
 

@@ -9,10 +9,11 @@ import pandas as pd
 
 from alm.training.files import write_text
 from reproduce.algorithms import ALGORITHMS
+from reproduce.exhibits import TABLE1
 from reproduce.published import authors_curves, field_curves
 from reproduce.statistics import sample_std
 from reproduce.store import Store, StoredRun
-from reproduce.tables import table1_frame
+from reproduce.tables import table_frame
 
 
 def documents(repository: Path) -> dict[Path, str]:
@@ -62,7 +63,7 @@ def _number(mean: float, std: float) -> str:
 
 def _table1_in_brief(runs: Path) -> str:
     """The rows of Table 1 that have measured cells, printed and measured beneath each other."""
-    frame = table1_frame(runs)
+    frame = table_frame(TABLE1, runs)
     present = frame[(frame["block"] == "measured") & frame["mean"].notna()]
     tasks = list(dict.fromkeys(frame["task"]))
     rows = []

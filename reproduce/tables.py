@@ -20,12 +20,12 @@ from rich.text import Text
 
 from alm.training.files import write_text
 from alm.training.scale import SCALES
-from reproduce.exhibits import TABLE1, Row, TableExhibit
+from reproduce.exhibits import Row, TableExhibit
 from reproduce.published import Footnote, authors_curve, printed_scores
 from reproduce.statistics import Curve, cell_statistics, window_mean
 from reproduce.store import Store, StoredRun, StoreWarning, require_comparable
 
-__all__ = ["Cell", "render_table1", "table1_frame"]
+__all__ = ["Cell", "render_table", "table_frame"]
 
 _PAPER_SEEDS = 5
 _PAPER_STEPS = 200_000
@@ -96,48 +96,54 @@ class _Block:
     cells: dict[tuple[str, str], Cell]
 
 
-def table1_frame(store_root: Path) -> pd.DataFrame:
-    """Table 1 as a tidy frame: the fields of :class:`Cell`, footnotes as their keys separated by spaces.
+def table_frame(exhibit: TableExhibit, store_root: Path) -> pd.DataFrame:
+    """A table as a tidy frame: the fields of :class:`Cell`, footnotes as their keys separated by spaces.
 
     Args:
+        exhibit: the table.
         store_root: root of the store, ``results/runs``.
     """
-    return _frame(_blocks(TABLE1, Store(store_root)))
+    return _frame(_blocks(exhibit, Store(store_root)))
 
 
-def render_table1(store_root: Path, out_dir: Path, console: Console) -> pd.DataFrame:
-    """Print Table 1 and write ``table1.csv``, ``table1.md`` and ``table1.tex``.
+def render_table(
+    exhibit: TableExhibit, store_root: Path, out_dir: Path, console: Console, measured: bool = True
+) -> pd.DataFrame:
+    """Print a table and write it as ``.csv``, ``.md`` and ``.tex`` under the exhibit's name.
 
     The files depend on the store and the printed data only: the same store gives the same bytes.
 
     Args:
+        exhibit: the table.
         store_root: root of the store, ``results/runs``.
         out_dir: where the files go, ``results/tables``; made if needed.
         console: where the table is printed; made for widths of 80 and more.
+        measured: whether measured blocks are shown, too; without them the files are named ``…-printed``.
 
     Returns:
-        The tidy frame of :func:`table1_frame`.
+        The tidy frame of :func:`table_frame`.
 
     Raises:
         OSError: a file could not be written.
     """
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", StoreWarning)
-        blocks = _blocks(TABLE1, Store(store_root))
+        blocks = _blocks(exhibit, Store(store_root))[: None if measured else 1]
     for message in dict.fromkeys(str(warning.message) for warning in caught):
         console.print(Text(f"Warning: {message}", style="yellow"), soft_wrap=True)
 
     frame = _frame(blocks)
-    markers = _markers(TABLE1, blocks)
+    markers = _markers(exhibit, blocks)
     csv = frame.to_csv(index=False, lineterminator="\n", float_format=_decimal)
+    name = exhibit.name if measured else f"{exhibit.name}-printed"
     for suffix, text in (
         ("csv", csv),
-        ("md", _markdown(TABLE1, blocks, markers)),
-        ("tex", _latex(TABLE1, blocks, markers)),
+        ("md", _markdown(exhibit, blocks, markers)),
+        ("tex", _latex(exhibit, blocks, markers)),
     ):
-        write_text(out_dir / f"{TABLE1.name}.{suffix}", text)
-    _print(TABLE1, blocks, markers, console)
-    where = f"Full footnotes: {out_dir / TABLE1.name}.md (also .csv and .tex)"
+        write_text(out_dir / f"{name}.{suffix}", text)
+    _print(exhibit, blocks, markers, console)
+    where = f"Full footnotes: {out_dir / name}.md (also .csv and .tex)"
     console.print(Text(where, style="dim"), soft_wrap=True)
     return frame
 
@@ -168,12 +174,13 @@ def _blocks(exhibit: TableExhibit, store: Store) -> list[_Block]:
 def _printed_block(exhibit: TableExhibit) -> _Block:
     cells = {}
     for printed in printed_scores(exhibit.number):
+        task = exhibit.columns[printed.task]
         own = printed.same_task_as_alm == "reference"
         curve = authors_curve(printed.task) if own else None
-        cells[printed.algorithm, printed.task] = Cell(
+        cells[printed.algorithm, task] = Cell(
             block="printed",
             algorithm=printed.algorithm,
-            task=printed.task,
+            task=task,
             mean=printed.mean,
             std=printed.std,
             seeds=_PAPER_SEEDS if own else None,
@@ -301,6 +308,11 @@ def _markers(exhibit: TableExhibit, blocks: Sequence[_Block]) -> _Markers:
 # --- Text of a cell -----------------------------------------------------------------------------------------
 
 
+def _column(task: str) -> str:
+    """A column's heading: the family of its task is in the block's protocol."""
+    return task.rpartition("/")[2]
+
+
 def _decimal(value: float, decimals: int = 4) -> str:
     """Without trailing zeros: 5306, 811.8; a dash for NaN."""
     if math.isnan(value):
@@ -398,7 +410,7 @@ def _print(exhibit: TableExhibit, blocks: Sequence[_Block], markers: _Markers, c
         )
         table.add_column("", no_wrap=True)
         for task in exhibit.tasks:
-            table.add_column(task, justify="right", overflow="fold")
+            table.add_column(_column(task), justify="right", overflow="fold")
         width = {
             task: max(len(markers.at_cell(block.cells[row.label, task])) for row in exhibit.rows)
             for task in exhibit.tasks
@@ -436,7 +448,7 @@ def _superscript(letters: str) -> str:
 def _markdown(exhibit: TableExhibit, blocks: Sequence[_Block], markers: _Markers) -> str:
     lines = [f"# Table {exhibit.number}", "", f"{exhibit.title}.", "", _HOW_TO_READ]
     for block in blocks:
-        lines += ["", f"## {block.title}", "", "| | " + " | ".join(exhibit.tasks) + " |"]
+        lines += ["", f"## {block.title}", "", "| | " + " | ".join(map(_column, exhibit.tasks)) + " |"]
         lines += ["|---|" + "---:|" * len(exhibit.tasks)]
         for row in exhibit.rows:
             cells = [block.cells[row.label, task] for task in exhibit.tasks]
@@ -464,7 +476,7 @@ def _latex(exhibit: TableExhibit, blocks: Sequence[_Block], markers: _Markers) -
         rf"\caption{{{_escape_latex(exhibit.title)}. {_escape_latex(_HOW_TO_READ)}}}",
         rf"\begin{{tabular}}{{l{'r' * columns}}}",
         r"\toprule",
-        " & ".join(["", *map(_escape_latex, exhibit.tasks)]) + r" \\",
+        " & ".join(["", *(_escape_latex(_column(task)) for task in exhibit.tasks)]) + r" \\",
     ]
     for block in blocks:
         title = _escape_latex(block.title)

@@ -10,9 +10,10 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
+from reproduce.exhibits import TABLE1, TABLE1_MBBL
 from reproduce.published import printed_scores
 from reproduce.store import Store
-from reproduce.tables import render_table1, table1_frame
+from reproduce.tables import render_table, table_frame
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -29,7 +30,7 @@ def render(tmp_path):
         for run in runs:
             store.write(run)
         console = Console(width=width, file=io.StringIO())
-        frame = render_table1(tmp_path / "runs", tmp_path / "tables", console)
+        frame = render_table(TABLE1, tmp_path / "runs", tmp_path / "tables", console)
         files = {
             suffix: (tmp_path / f"tables/table1.{suffix}").read_text() for suffix in ("md", "csv", "tex")
         }
@@ -309,7 +310,7 @@ def test_a_corrupt_run_is_reported_and_its_cell_is_missing(make_run, render, tmp
 
 def test_the_frame_alone_writes_nothing(make_run, tmp_path):
     Store(tmp_path / "runs").write(make_run(curve(100)))
-    frame = table1_frame(tmp_path / "runs")
+    frame = table_frame(TABLE1, tmp_path / "runs")
     assert cell(frame)["mean"] == 100
     assert [path.name for path in tmp_path.iterdir()] == ["runs"]
 
@@ -318,9 +319,9 @@ def test_reading_imports_no_learning_or_simulation(make_run, tmp_path):
     Store(tmp_path / "runs").write(make_run(curve(100)))
     script = (
         "import sys\nfrom pathlib import Path\nfrom rich.console import Console\n"
-        "from reproduce.tables import render_table1\n"
+        "from reproduce.exhibits import TABLE1\nfrom reproduce.tables import render_table\n"
         f"root = Path({str(tmp_path)!r})\n"
-        "render_table1(root / 'runs', root / 'tables', Console(quiet=True))\n"
+        "render_table(TABLE1, root / 'runs', root / 'tables', Console(quiet=True))\n"
         "heavy = {'torch', 'mujoco', 'gymnasium', 'mlflow', 'matplotlib', 'scipy'}\n"
         "print(sorted(heavy & set(sys.modules)))\n"
     )
@@ -329,3 +330,30 @@ def test_reading_imports_no_learning_or_simulation(make_run, tmp_path):
     )
     assert result.stdout == "[]\n"
     assert (tmp_path / "tables/table1.md").exists()
+
+
+def test_protocol_b_measures_every_row_on_the_tasks_of_its_baselines(make_run, tmp_path):
+    """The same printed numbers above; measured are runs on mbbl tasks only."""
+    store, console = Store(tmp_path / "runs"), Console(width=120, file=io.StringIO())
+    store.write(make_run(curve(100)))
+    store.write(make_run(curve(700), task="mbbl/Hopper-ET", protocol="mbbl-test"))
+    frame = render_table(TABLE1_MBBL, store.root, tmp_path, console)
+    measured = frame[(frame["block"] == "measured") & frame["mean"].notna()]
+    assert measured[["task", "mean", "protocol"]].to_numpy().tolist() == [
+        ["mbbl/Hopper-ET", 700, "mbbl-test"]
+    ]
+    printed = frame[(frame["block"] == "printed") & (frame["algorithm"] == "SLBO")].set_index("task")["mean"]
+    assert printed["mbbl/Humanoid-ET"] == 1377 and printed["mbbl/Hopper-ET"] == 805
+    text = (tmp_path / "table1-mbbl.md").read_text()
+    assert "| | Humanoid-ET | Ant-ET | HalfCheetah | Walker2d-ET | Hopper-ET |" in text
+    assert "100 (" not in text
+
+
+def test_the_printed_table_alone(make_run, tmp_path):
+    store = Store(tmp_path / "runs")
+    store.write(make_run(curve(100)))
+    frame = render_table(TABLE1, store.root, tmp_path, Console(quiet=True), measured=False)
+    assert set(frame["block"]) == {"printed"}
+    assert sorted(path.name for path in tmp_path.glob("table1*")) == [
+        "table1-printed.csv", "table1-printed.md", "table1-printed.tex"
+    ]  # fmt: skip
