@@ -14,6 +14,9 @@ from importlib.metadata import version
 __all__ = ["TASKS", "TaskSpec", "UnknownTaskError", "task_spec"]
 
 
+_NOISY = re.compile(r"(.+)-(obsnoise|dynnoise)-(.*)")
+
+
 class UnknownTaskError(ValueError):
     """A name that no task has; the message names those there are."""
 
@@ -51,6 +54,12 @@ class TaskSpec:
     robot: str = ""
     observation_noise: float = 0.0
     action_noise: float = 0.0
+
+    @property
+    def base(self) -> str:
+        """The name without noise."""
+        noisy = _NOISY.fullmatch(self.name)
+        return noisy[1] if noisy else self.name
 
     @property
     def protocol(self) -> str:
@@ -117,8 +126,6 @@ TASKS: dict[str, TaskSpec] = {
     )
 }
 """Every task without noise by name: the columns of the paper's Table 1, full observations, then mbbl."""
-
-_NOISY = re.compile(r"(.+)-(obsnoise|dynnoise)-(.*)")
 
 
 def task_spec(name: str) -> TaskSpec:
