@@ -5,6 +5,7 @@ The scales that every algorithm of the suite shares live in `alm.training.scale`
 
 from dataclasses import dataclass
 
+from alm.tasks.registry import task_spec
 from alm.training.scale import Scale
 
 
@@ -65,7 +66,7 @@ class ALMConfig:
         """The configuration of a scale; ALM has no per-task hyper-parameters but the replay size."""
         return cls(
             warmup_steps=scale.warmup(cls.warmup_steps),
-            replay_capacity=1_000_000 if task in ("Humanoid", "T-Humanoid") else cls.replay_capacity,
+            replay_capacity=1_000_000 if task_spec(task).robot == "Humanoid" else cls.replay_capacity,
             hidden_size=scale.width(cls.hidden_size),
             model_hidden_size=scale.width(cls.model_hidden_size),
             batch_size=scale.batch(cls.batch_size),

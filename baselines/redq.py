@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
-from alm.tasks.registry import TaskSpec
+from alm.tasks.registry import TaskSpec, task_spec
 from alm.training.learner import Noise
 from alm.training.population import soft_update
 from alm.training.protocol import Metrics
@@ -20,11 +20,10 @@ from alm.training.streams import Streams
 from baselines.networks import critic_objective, scale_action
 from baselines.soft_policy import SoftLearner, SoftNetworks, sample_action
 
-# As in MBPO (Janner et al., 2019), from which REDQ takes them; with fewer observations the robot, and so
-# the number, is the same.
+# Of each robot, as in MBPO (Janner et al., 2019), from which REDQ takes them; with fewer observations or
+# another reward the robot, and so the number, is the same.
 _TARGET_ENTROPY = {
-    "Hopper": -1.0, "HalfCheetah": -3.0, "Walker2d": -3.0, "Ant": -4.0, "T-Ant": -4.0,
-    "Humanoid": -2.0, "T-Humanoid": -2.0,
+    "Hopper": -1.0, "HalfCheetah": -3.0, "Walker2d": -3.0, "Ant": -4.0, "Humanoid": -2.0,
 }  # fmt: skip
 
 
@@ -59,12 +58,12 @@ class REDQConfig:
 
     @classmethod
     def at(cls, scale: Scale, task: str) -> "REDQConfig":
-        """The configuration of a scale with the target entropy of a task."""
+        """The configuration of a scale with the target entropy of a task's robot."""
         return cls(
             warmup_steps=scale.warmup(cls.warmup_steps),
             hidden_size=scale.width(cls.hidden_size),
             batch_size=scale.batch(cls.batch_size),
-            target_entropy=_TARGET_ENTROPY.get(task),
+            target_entropy=_TARGET_ENTROPY[task_spec(task).robot],
         )
 
 

@@ -35,7 +35,11 @@ class Train:
     """
 
     task: str
-    """T-Humanoid, T-Ant, HalfCheetah, Walker2d, Hopper, Ant or Humanoid."""
+    """T-Humanoid, T-Ant, HalfCheetah, Walker2d, Hopper, Ant or Humanoid; of the mbbl benchmark
+    mbbl/HalfCheetah, mbbl/Walker2d, mbbl/Hopper, mbbl/Ant and mbbl/SlimHumanoid, which a fall does not end,
+    and mbbl/Walker2d-ET, mbbl/Hopper-ET, mbbl/Ant-ET, mbbl/SlimHumanoid-ET and mbbl/Humanoid-ET, which it
+    does; each also with noise on observations (HalfCheetah-obsnoise-0.1) or executed actions
+    (HalfCheetah-dynnoise-0.3)."""
     algorithm: str = "alm"
     """Algorithm: alm, sac, td3, redq, sac-avg or td3-ours."""
     variant: str = "base"

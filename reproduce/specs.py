@@ -11,6 +11,8 @@ from typing import Any
 __all__ = ["RunSpec", "config_digest"]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+=()-]*")
+# A slash becomes an underscore in a path, so a task's name has none of its own.
+_TASK = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+=()-]*(/[A-Za-z0-9][A-Za-z0-9.+=()-]*)?")
 _SEED_DIRECTORY = re.compile(r"seed-(0|[1-9][0-9]*)")
 
 
@@ -21,7 +23,7 @@ class RunSpec:
     Attributes:
         algorithm: registered name of the algorithm, such as ``"alm"``.
         variant: named change of the algorithm; ``"base"`` is the algorithm unchanged.
-        task: name of the task, such as ``"HalfCheetah"``.
+        task: name of the task, such as ``"HalfCheetah"`` or ``"mbbl/Hopper-ET"``.
         seed: seed of the learner, 0 or more.
         scale: named size of the experiment, such as ``"paper"`` or ``"laptop"``.
 
@@ -36,12 +38,17 @@ class RunSpec:
     scale: str
 
     def __post_init__(self) -> None:
-        for name in ("algorithm", "variant", "task", "scale"):
+        for name in ("algorithm", "variant", "scale"):
             value = getattr(self, name)
             if not (isinstance(value, str) and _NAME.fullmatch(value)):
                 raise ValueError(
                     f"The {name} of a run must be a word of letters, digits and ._+=()-, not {value!r}."
                 )
+        if not (isinstance(self.task, str) and _TASK.fullmatch(self.task)):
+            raise ValueError(
+                "The task of a run must be a word of letters, digits and .+=()-, or two with a slash, not "
+                f"{self.task!r}."
+            )
         if not isinstance(self.seed, int) or isinstance(self.seed, bool) or self.seed < 0:
             raise ValueError(f"The seed of a run must be an integer of at least 0, not {self.seed!r}.")
 
@@ -52,8 +59,12 @@ class RunSpec:
 
     @property
     def relative_dir(self) -> Path:
-        """Where the run lives under a root of runs: ``alm/base/HalfCheetah/laptop/seed-0``."""
-        return Path(self.algorithm, self.variant, self.task, self.scale, f"seed-{self.seed}")
+        """Where the run lives under a root of runs: ``alm/base/HalfCheetah/laptop/seed-0``.
+
+        The task ``mbbl/Hopper`` is the directory ``mbbl_Hopper``.
+        """
+        task = self.task.replace("/", "_")
+        return Path(self.algorithm, self.variant, task, self.scale, f"seed-{self.seed}")
 
     @classmethod
     def from_relative_dir(cls, path: PurePath) -> "RunSpec":
@@ -67,6 +78,7 @@ class RunSpec:
         if seed is None:
             raise ValueError(f"{path} does not name a run: expected algorithm/variant/task/scale/seed-N.")
         algorithm, variant, task, scale = parts[:4]
+        task = task.replace("_", "/")
         return cls(algorithm=algorithm, variant=variant, task=task, seed=int(seed.group(1)), scale=scale)
 
     def to_dict(self) -> dict[str, Any]:

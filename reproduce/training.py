@@ -39,14 +39,14 @@ class Plan:
         if variant != "base":
             raise ValueError(f"There is no variant {variant!r} of {algorithm}; the variants are base.")
         _, config_class = algorithm_named(algorithm).load()
-        agent_config = config_class.at(scale_, task)
+        agent_config = config_class.at(scale_, task_.name)
         specs = tuple(
-            RunSpec(algorithm=algorithm, variant=variant, task=task, seed=seed, scale=scale)
+            RunSpec(algorithm=algorithm, variant=variant, task=task_.name, seed=seed, scale=scale)
             for seed in dict.fromkeys(seeds)
         )
         config = {
             "agent": dataclasses.asdict(agent_config),
-            "training": dataclasses.asdict(scale_.training(task)),
+            "training": dataclasses.asdict(scale_.training(task_.name)),
         }
         return cls(specs, task_, scale_, agent_config, config)
 

@@ -72,7 +72,7 @@ def _reraise_engine_warnings() -> None:
 
 
 class LocomotionEnv(MujocoEnv, EzPickle):
-    """What the seven tasks share: stepping, the reward, resetting, and pickling.
+    """What all tasks share: stepping, the reward, noise, resetting, and pickling.
 
     Observations are float64 vectors, actions are vectors of actuator controls, rewards are floats. ``info``
     splits the reward into ``reward_forward``, ``reward_survive``, ``reward_ctrl`` and ``reward_contact``.
@@ -80,7 +80,14 @@ class LocomotionEnv(MujocoEnv, EzPickle):
     Unlike gymnasium's own environments, these pickle in the middle of an episode: the copy continues with the
     same observations, rewards and random draws, bit for bit.
 
+    Noise, where it is asked for, is normal and drawn from ``np_random`` like everything random here, so that
+    seeding, pickling and replaying an episode repeat it.
+
     Args:
+        observation_noise: standard deviation of independent noise on every entry of an observation, the one
+            of ``reset`` included; state, reward and termination do not see it.
+        action_noise: standard deviation of noise on the controls; what acts is clipped to their range, and
+            the control cost is charged on the controls without noise.
         **kwargs: rendering options of :class:`gymnasium.envs.mujoco.MujocoEnv`, such as ``render_mode``.
 
     Raises:
@@ -104,9 +111,19 @@ class LocomotionEnv(MujocoEnv, EzPickle):
     hidden_positions: ClassVar[int] = 1
     """How many leading entries of ``qpos`` the observation leaves out: where the robot is on the ground."""
 
-    def __init__(self, **kwargs: Any) -> None:
+    remembered: ClassVar[tuple[str, ...]] = (
+        "_last_position",
+        "_np_random",
+        "_np_random_seed",
+        "action_space",
+        "spec",
+    )
+    """Attributes that a pickle keeps, beside the simulation."""
+
+    def __init__(self, observation_noise: float = 0.0, action_noise: float = 0.0, **kwargs: Any) -> None:
         """Load the robot; the state is the unperturbed initial one until ``reset``."""
-        EzPickle.__init__(self, **kwargs)
+        EzPickle.__init__(self, observation_noise, action_noise, **kwargs)
+        self.observation_noise, self.action_noise = observation_noise, action_noise
         MujocoEnv.__init__(
             self,
             self.xml_file,
@@ -121,6 +138,7 @@ class LocomotionEnv(MujocoEnv, EzPickle):
         self._qpos: Array = self.data.qpos
         self._qvel: Array = self.data.qvel
         self._ctrl: Array = self.data.ctrl
+        self._control_low, self._control_high = self.model.actuator_ctrlrange.T.copy()
         self._first_joint_is_free = self.model.jnt_type[0] == mujoco.mjtJoint.mjJNT_FREE
         self._observed: tuple[Array, ...] = (self._qpos[self.hidden_positions :], self._qvel)
         self._bind()
@@ -161,40 +179,65 @@ class LocomotionEnv(MujocoEnv, EzPickle):
         action = np.asarray(action)
         if action.shape != self._ctrl.shape:
             raise ValueError(f"An action must have shape {self._ctrl.shape}, not {action.shape}.")
+        parts = self._act(action)
+        reward = 0.0
+        for part in parts.values():  # not sum(), whose rounding depends on the version of Python
+            reward += part
+        if self.render_mode == "human":
+            self.render()
+        return self._observe(), reward, self._fallen(), False, parts
+
+    def _act(self, action: Array) -> dict[str, float]:
+        """Advance one environment step and return the parts of its reward."""
         self._apply(action)
+        control = self._control_cost()
+        self._advance()
+        position = self._position()
+        forward = self.forward_weight * (position - self._last_position) / self._seconds
+        self._last_position = position
+        return {
+            "reward_forward": forward,
+            "reward_survive": self.alive_bonus,
+            "reward_ctrl": -control,
+            "reward_contact": -self._contact_cost(),
+        }
+
+    def _control_cost(self) -> float:
+        return self.control_weight * float(self._ctrl.dot(self._ctrl))
+
+    def _advance(self) -> None:
+        """Simulate one environment step under the applied controls, disturbed where noise is asked for."""
+        if self.action_noise:
+            self._ctrl += self.action_noise * self.np_random.standard_normal(self._ctrl.size)
+            np.clip(self._ctrl, self._control_low, self._control_high, out=self._ctrl)
         self._simulate()
         if _warnings_raised_in_engine:
             _reraise_engine_warnings()
 
-        position = self._position()
-        forward = self.forward_weight * (position - self._last_position) / self._seconds
-        self._last_position = position
-        control = self.control_weight * float(self._ctrl.dot(self._ctrl))
-        contact = self._contact_cost()
-        reward = forward + self.alive_bonus - control - contact
-        info = {
-            "reward_forward": forward,
-            "reward_survive": self.alive_bonus,
-            "reward_ctrl": -control,
-            "reward_contact": -contact,
-        }
-        if self.render_mode == "human":
-            self.render()
-        return self._get_obs(), reward, self._fallen(), False, info
-
     def _simulate(self) -> None:
         mujoco.mj_step(self.model, self.data, self.frame_skip)
 
+    def _observe(self) -> Array:
+        """The observation of the present state, with noise where it is asked for."""
+        observation = self._get_obs()
+        if self.observation_noise:
+            observation += self.observation_noise * self.np_random.standard_normal(observation.size)
+        return observation
+
     def reset_model(self) -> Array:
         """Draw an initial state; called by ``reset``."""
+        self.set_state(*self._initial_state())
+        return self._observe()
+
+    def _initial_state(self) -> tuple[Array, Array]:
+        """Positions and velocities with the task's noise, in new arrays."""
         # Positions are drawn before velocities: the order fixes which episode a seed gives.
         qpos = self.init_qpos + self.np_random.uniform(-self.reset_noise, self.reset_noise, self.model.nq)
         if self.normal_velocities:
             qvel = self.init_qvel + self.reset_noise * self.np_random.standard_normal(self.model.nv)
         else:
             qvel = self.init_qvel + self.np_random.uniform(-self.reset_noise, self.reset_noise, self.model.nv)
-        self.set_state(qpos, qvel)
-        return self._get_obs()
+        return qpos, qvel
 
     def set_state(self, qpos: Array, qvel: Array) -> None:
         """Place the robot, with its root quaternion normalised as MuJoCo did before 3.2.
@@ -224,8 +267,7 @@ class LocomotionEnv(MujocoEnv, EzPickle):
         """The constructor's arguments and the episode in progress."""
         simulation = np.empty(mujoco.mj_stateSize(self.model, _WHOLE_STATE))
         mujoco.mj_getState(self.model, self.data, simulation, _WHOLE_STATE)
-        names = ("_last_position", "_np_random", "_np_random_seed", "action_space", "spec")
-        attributes = {name: self.__dict__[name] for name in names if name in self.__dict__}
+        attributes = {name: self.__dict__[name] for name in self.remembered if name in self.__dict__}
         return {**super().__getstate__(), "simulation": simulation, "attributes": attributes}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -396,7 +438,6 @@ class TruncatedHumanoidEnv(_ContactEnv):
         self._mass: Array = self.model.body_mass
         self._total_mass = float(self._mass.sum())
         self._centres_x: Array = self.data.xipos[:, 0]
-        self._control_low, self._control_high = self.model.actuator_ctrlrange.T.copy()
 
     def _position(self) -> float:
         """The x coordinate of the whole body's centre of mass (m)."""

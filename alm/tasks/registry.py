@@ -1,10 +1,12 @@
-"""The paper's tasks as plain data: names, sizes, bounds, and the protocol they follow.
+"""The tasks as plain data: names, sizes, bounds, and the protocol they follow.
 
 This module needs the standard library only, so tables and run identities can be worked out without a
-simulator. The environments themselves are in :mod:`alm.tasks.locomotion`.
+simulator. The environments themselves are in :mod:`alm.tasks.locomotion` and :mod:`alm.tasks.mbbl`.
 """
 
-from dataclasses import dataclass
+import math
+import re
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import cache
 from importlib.metadata import version
@@ -12,8 +14,11 @@ from importlib.metadata import version
 __all__ = ["TASKS", "TaskSpec", "UnknownTaskError", "task_spec"]
 
 
+_NOISY = re.compile(r"(.+)-(obsnoise|dynnoise)-(.*)")
+
+
 class UnknownTaskError(ValueError):
-    """A task name that is not in :data:`TASKS`."""
+    """A name that no task has; the message names those there are."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +34,13 @@ class TaskSpec:
         action_high: upper bound of every action component.
         horizon: time limit of an episode, in environment steps.
         family: which published definition of the task this is; ``"v2"`` is OpenAI gym's v2 family, the one
-            in the ALM authors' repository. Results from different families are not comparable.
+            in the ALM authors' repository, ``"mbbl"`` that of Wang et al. (2019). Results from different
+            families are not comparable.
+        robot: which machine it is, whatever is observed of it: ``"Hopper"``, ``"Walker2d"``,
+            ``"HalfCheetah"``, ``"Ant"`` or ``"Humanoid"``. Hyper-parameters that follow the machine are
+            looked up by it.
+        observation_noise, action_noise: standard deviations of the noise of the noisy tasks, else 0; see
+            :class:`alm.tasks.locomotion.LocomotionEnv`.
     """
 
     name: str
@@ -40,6 +51,15 @@ class TaskSpec:
     action_high: float
     horizon: int = 1000
     family: str = "v2"
+    robot: str = ""
+    observation_noise: float = 0.0
+    action_noise: float = 0.0
+
+    @property
+    def base(self) -> str:
+        """The name without noise."""
+        noisy = _NOISY.fullmatch(self.name)
+        return noisy[1] if noisy else self.name
 
     @property
     def protocol(self) -> str:
@@ -56,36 +76,94 @@ def _simulator_versions() -> str:
     return "-".join(package + version(package) for package in ("gymnasium", "mujoco"))
 
 
-def _v2(name: str, observation_size: int, action_size: int, action_bound: float) -> TaskSpec:
-    return TaskSpec(name, f"alm/{name}-v2", observation_size, action_size, -action_bound, action_bound)
+_ACTIONS = {
+    # robot: number of actuators, their bound
+    "Humanoid": (17, 0.4),
+    "Ant": (8, 1.0),
+    "HalfCheetah": (6, 1.0),
+    "Walker2d": (6, 1.0),
+    "Hopper": (3, 1.0),
+}
+
+
+def _task(name: str, env_id: str, observation_size: int, family: str) -> TaskSpec:
+    robot = next(robot for robot in _ACTIONS if robot in name)
+    size, bound = _ACTIONS[robot]
+    return TaskSpec(name, env_id, observation_size, size, -bound, bound, family=family, robot=robot)
+
+
+def _v2(name: str, observation_size: int) -> TaskSpec:
+    return _task(name, f"alm/{name}-v2", observation_size, "v2")
+
+
+def _mbbl(name: str, observation_size: int) -> TaskSpec:
+    return _task(f"mbbl/{name}", f"alm/mbbl-{name}-v1", observation_size, "mbbl")
 
 
 TASKS: dict[str, TaskSpec] = {
     spec.name: spec
     for spec in (
         # The columns of the paper's Table 1, in its order.
-        _v2("T-Humanoid", 45, 17, 0.4),
-        _v2("T-Ant", 27, 8, 1.0),
-        _v2("HalfCheetah", 17, 6, 1.0),
-        _v2("Walker2d", 17, 6, 1.0),
-        _v2("Hopper", 11, 3, 1.0),
+        _v2("T-Humanoid", 45),
+        _v2("T-Ant", 27),
+        _v2("HalfCheetah", 17),
+        _v2("Walker2d", 17),
+        _v2("Hopper", 11),
         # The full observations of the learning curves.
-        _v2("Ant", 111, 8, 1.0),
-        _v2("Humanoid", 376, 17, 0.4),
+        _v2("Ant", 111),
+        _v2("Humanoid", 376),
+        # The benchmark from which the paper quotes; ET: a fall ends the episode.
+        _mbbl("HalfCheetah", 17),
+        _mbbl("Walker2d", 17),
+        _mbbl("Hopper", 11),
+        _mbbl("Ant", 27),
+        _mbbl("Walker2d-ET", 17),
+        _mbbl("Hopper-ET", 11),
+        _mbbl("Ant-ET", 27),
+        _mbbl("Humanoid-ET", 376),
+        _mbbl("SlimHumanoid-ET", 45),
+        _mbbl("SlimHumanoid", 45),
     )
 }
-"""Every task by name, the columns of the paper's Table 1 first."""
+"""Every task without noise by name: the columns of the paper's Table 1, full observations, then mbbl."""
 
 
 def task_spec(name: str) -> TaskSpec:
-    """Return the task called ``name``.
+    """Return the task called ``name``: one of :data:`TASKS`, or one of them with noise.
+
+    ``"HalfCheetah-obsnoise-0.1"`` has noise of that standard deviation on its observations,
+    ``"HalfCheetah-dynnoise-0.3"`` on the actions that are executed; any positive number may stand there. The
+    name of the spec writes it in the shortest way.
 
     Raises:
         UnknownTaskError: no task has that name; the message lists the names and the nearest one.
     """
-    if isinstance(name, str) and name in TASKS:
-        return TASKS[name]
+    if isinstance(name, str):
+        if name in TASKS:
+            return TASKS[name]
+        if noisy := _NOISY.fullmatch(name):
+            return _with_noise(task_spec(noisy[1]), noisy[2], noisy[3])
     by_lower_case = {known.lower(): known for known in TASKS}
     nearest = get_close_matches(name.lower(), by_lower_case, n=1, cutoff=0.4) if isinstance(name, str) else []
     hint = f" (did you mean {by_lower_case[nearest[0]]!r}?)" if nearest else ""
-    raise UnknownTaskError(f"There is no task {name!r}{hint}; the tasks are {', '.join(TASKS)}.")
+    raise UnknownTaskError(
+        f"There is no task {name!r}{hint}; the tasks are {', '.join(TASKS)}, and each of them with noise, "
+        "such as HalfCheetah-obsnoise-0.1 or HalfCheetah-dynnoise-0.3."
+    )
+
+
+def _with_noise(task: TaskSpec, kind: str, text: str) -> TaskSpec:
+    """A task with noise of the standard deviation that ``text`` writes."""
+    try:
+        level = float(text)
+    except ValueError:
+        level = math.nan
+    if task.observation_noise or task.action_noise or not 0.0 < level < math.inf:
+        raise UnknownTaskError(
+            f"There is no task {f'{task.name}-{kind}-{text}'!r}: a task with noise ends in one positive "
+            "level, such as HalfCheetah-obsnoise-0.1."
+        )
+    name = f"{task.name}-{kind}-{repr(level).removesuffix('.0')}"
+    if kind == "obsnoise":
+        return replace(task, name=name, observation_noise=level)
+    return replace(task, name=name, action_noise=level)

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 # Released score files of the authors: 500k steps for the two full-observation tasks, 300k otherwise.
 _PAPER_STEPS = {"Ant": 500_000, "Humanoid": 500_000}
 _PAPER_STEPS_DEFAULT = 300_000
+# Wang et al. (2019).
+_MBBL_STEPS = 200_000
 
 
 class UnknownScaleError(ValueError):
@@ -59,7 +61,8 @@ class Scale:
 
     def training(self, task: str) -> TrainingConfig:
         """The training loop's configuration for a task."""
-        total = self.total_steps or _PAPER_STEPS.get(task, _PAPER_STEPS_DEFAULT)
+        default = _MBBL_STEPS if task.startswith("mbbl/") else _PAPER_STEPS_DEFAULT
+        total = self.total_steps or _PAPER_STEPS.get(task, default)
         return TrainingConfig(total, self.eval_every, self.eval_episodes, self.log_every)
 
 
@@ -68,7 +71,7 @@ SCALES = {
     for scale in (
         Scale(
             "paper", 1, 1, 10**9, (0, 1, 2, 3, 4), None, 5000, 5, 1000,
-            "Table 3 exactly: 300k steps (500k on Ant and Humanoid), 5 seeds",
+            "Table 3 exactly: 300k steps (500k on Ant and Humanoid, 200k on mbbl), 5 seeds",
         ),
         Scale(
             "laptop", 2, 4, 10**9, (0, 1, 2), 20_000, 1000, 5, 1000,

@@ -295,7 +295,11 @@ def test_redq_and_its_target_entropies():
     assert {task: REDQConfig.at(SCALES["paper"], task).target_entropy for task in TASKS} == {
         "T-Humanoid": -2, "T-Ant": -4, "HalfCheetah": -3, "Walker2d": -3, "Hopper": -1, "Ant": -4,
         "Humanoid": -2,
+        "mbbl/HalfCheetah": -3, "mbbl/Walker2d": -3, "mbbl/Hopper": -1, "mbbl/Ant": -4,
+        "mbbl/Walker2d-ET": -3, "mbbl/Hopper-ET": -1, "mbbl/Ant-ET": -4,
+        "mbbl/Humanoid-ET": -2, "mbbl/SlimHumanoid-ET": -2, "mbbl/SlimHumanoid": -2,
     }  # fmt: skip
+    assert REDQConfig.at(SCALES["paper"], "HalfCheetah-obsnoise-0.1").target_entropy == -3
 
 
 def test_random_steps_of_td3_take_a_quarter_of_a_run_at_most():

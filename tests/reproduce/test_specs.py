@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from alm.tasks.registry import TASKS
 from reproduce.specs import RunSpec, config_digest
 
 SPEC = RunSpec(algorithm="alm", task="HalfCheetah", seed=0, scale="laptop")
@@ -16,6 +17,25 @@ def test_label_and_place_are_readable_and_lead_back():
     assert SPEC.relative_dir == Path("alm/base/HalfCheetah/laptop/seed-0")
     assert RunSpec.from_relative_dir(SPEC.relative_dir) == SPEC
     assert RunSpec.from_dict(SPEC.to_dict()) == SPEC
+
+
+@pytest.mark.parametrize(
+    ("task", "directory"),
+    [("mbbl/Hopper-ET", "mbbl_Hopper-ET"), ("HalfCheetah-obsnoise-0.1", "HalfCheetah-obsnoise-0.1")],
+)
+def test_a_slash_in_a_task_is_an_underscore_in_its_place(task, directory):
+    spec = RunSpec(algorithm="slbo", task=task, seed=2, scale="paper")
+    assert spec.label == f"slbo/base {task} paper seed 2"
+    assert spec.relative_dir == Path("slbo", "base", directory, "paper", "seed-2")
+    assert RunSpec.from_relative_dir(spec.relative_dir) == spec
+    assert RunSpec.from_dict(spec.to_dict()) == spec
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_every_task_has_a_place_that_leads_back(task):
+    for name in (task, f"{task}-obsnoise-0.001", f"{task}-dynnoise-0.5"):
+        spec = RunSpec(algorithm="alm", task=name, seed=0, scale="paper")
+        assert RunSpec.from_relative_dir(spec.relative_dir) == spec
 
 
 def test_specs_sort_seeds_as_numbers():
@@ -34,7 +54,19 @@ def test_other_paths_do_not_name_a_run(path):
 
 
 @pytest.mark.parametrize(
-    "change", [{"task": ""}, {"task": "a/b"}, {"scale": ".."}, {"seed": -1}, {"seed": 1.0}, {"seed": True}]
+    "change",
+    [
+        {"task": ""},
+        {"task": "a_b"},
+        {"task": "a/b/c"},
+        {"task": "/a"},
+        {"task": "../a"},
+        {"variant": "a/b"},
+        {"scale": ".."},
+        {"seed": -1},
+        {"seed": 1.0},
+        {"seed": True},
+    ],
 )
 def test_values_that_could_not_stand_in_a_path_are_refused(change):
     with pytest.raises(ValueError, match=next(iter(change))):

@@ -23,6 +23,16 @@ SIZES = {
     "Hopper": (11, 3, 1.0),
     "Ant": (111, 8, 1.0),
     "Humanoid": (376, 17, 0.4),
+    "mbbl/HalfCheetah": (17, 6, 1.0),
+    "mbbl/Walker2d": (17, 6, 1.0),
+    "mbbl/Hopper": (11, 3, 1.0),
+    "mbbl/Ant": (27, 8, 1.0),
+    "mbbl/Walker2d-ET": (17, 6, 1.0),
+    "mbbl/Hopper-ET": (11, 3, 1.0),
+    "mbbl/Ant-ET": (27, 8, 1.0),
+    "mbbl/Humanoid-ET": (376, 17, 0.4),
+    "mbbl/SlimHumanoid-ET": (45, 17, 0.4),
+    "mbbl/SlimHumanoid": (45, 17, 0.4),
 }
 
 
@@ -34,7 +44,10 @@ def test_tasks_and_their_order() -> None:
 def test_spec_agrees_with_table_and_environment(name: str) -> None:
     spec = task_spec(name)
     observation_size, action_size, bound = SIZES[name]
-    assert (spec.name, spec.env_id, spec.family) == (name, f"alm/{name}-v2", "v2")
+    family, _, bare = name.rpartition("/")
+    expected = (name, f"alm/mbbl-{bare}-v1", "mbbl") if family else (name, f"alm/{name}-v2", "v2")
+    assert (spec.name, spec.env_id, spec.family) == expected
+    assert spec.robot in name
     assert (spec.observation_size, spec.action_size) == (observation_size, action_size)
     assert (spec.action_low, spec.action_high, spec.horizon) == (-bound, bound, 1000)
 
@@ -84,6 +97,8 @@ def test_protocol_names_family_and_versions() -> None:
         ("t-ant", "T-Ant"),
         ("HOPPER", "Hopper"),
         ("Walker", "Walker2d"),
+        ("mbbl/hopper-et", "mbbl/Hopper-ET"),
+        ("mbbl_Hopper", "mbbl/Hopper"),
     ],
 )
 def test_unknown_name_is_answered_with_the_names_and_the_nearest(wrong: str, nearest: str) -> None:
@@ -92,7 +107,10 @@ def test_unknown_name_is_answered_with_the_names_and_the_nearest(wrong: str, nea
     message = str(caught.value)
     assert message == (
         f"There is no task {wrong!r} (did you mean {nearest!r}?); the tasks are "
-        "T-Humanoid, T-Ant, HalfCheetah, Walker2d, Hopper, Ant, Humanoid."
+        "T-Humanoid, T-Ant, HalfCheetah, Walker2d, Hopper, Ant, Humanoid, mbbl/HalfCheetah, mbbl/Walker2d, "
+        "mbbl/Hopper, mbbl/Ant, mbbl/Walker2d-ET, mbbl/Hopper-ET, mbbl/Ant-ET, mbbl/Humanoid-ET, "
+        "mbbl/SlimHumanoid-ET, mbbl/SlimHumanoid, and each of them with noise, such as "
+        "HalfCheetah-obsnoise-0.1 or HalfCheetah-dynnoise-0.3."
     )
     assert isinstance(caught.value, ValueError)
     assert caught.value.__context__ is None or caught.value.__suppress_context__
@@ -107,7 +125,8 @@ def test_nothing_near_gives_no_suggestion(wrong: str) -> None:
 def test_importing_the_registry_does_not_import_a_simulator_or_torch() -> None:
     code = (
         "import sys, alm.tasks.registry as r; r.TASKS['Ant'].protocol; "
-        "print([name for name in ('mujoco', 'torch', 'alm.tasks.locomotion') if name in sys.modules])"
+        "names = ('mujoco', 'torch', 'alm.tasks.locomotion', 'alm.tasks.mbbl'); "
+        "print([name for name in names if name in sys.modules])"
     )
     root = Path(alm.tasks.__file__).parents[2]
     run = subprocess.run(

@@ -1,0 +1,115 @@
+"""Ends and rewards of the tasks as functions of observations, batched, for models that imagine transitions.
+
+A task ends by the state after a step, of which the observation shows what is needed. A reward is a function
+of observation and action on the mbbl tasks only: a v2 task pays the displacement of a coordinate that is not
+observed.
+
+Shapes: observation and next_observation (…, observation size), action (…, action size), results (…).
+"""
+
+from collections.abc import Callable
+
+from torch import Tensor
+
+from alm.tasks.formulas import MBBL_REWARDS
+from alm.tasks.registry import TaskSpec
+
+__all__ = ["reward", "terminated"]
+
+# Where things are in an observation: the height of the root comes first, in the planar robots its tilt
+# second, and after the positions the velocities, the first of which is that of the root along x.
+_HEIGHT, _TILT = 0, 1
+_VELOCITY = {"HalfCheetah": 8, "Walker2d": 8, "Hopper": 5, "Ant": 13, "Humanoid": 22}
+_ANT_STATE = slice(27)
+_CONTACT_FORCES = slice(-84, None)
+
+
+def terminated(task: TaskSpec, observation: Tensor, action: Tensor, next_observation: Tensor) -> Tensor:
+    """Whether the step that led to ``next_observation`` ended the episode → bool (…).
+
+    Equals the simulator's flag, with one reservation: v2's Hopper also ends where a velocity reaches 100 in
+    magnitude, and its observation shows velocities clipped to ±10. (MBPO, which writes that bound for models,
+    takes the magnitude of the comparison instead of the value's, so that large negative values pass. Here the
+    bound is gym's.)
+
+    Raises:
+        ValueError: the task's observations are noisy, so that the state cannot be read off them.
+    """
+    del observation, action
+    ends = task.base.endswith("-ET") if task.family == "mbbl" else task.robot != "HalfCheetah"
+    if not ends:
+        return next_observation.new_zeros(next_observation.shape[:-1]).bool()
+    _require_clean(task)
+    healthy = _HEALTHY[task.robot](next_observation)
+    if task.family == "v2" and task.robot == "Hopper":
+        # The bound leaves out x and the height. A comparison with NaN is false: it tests for that too.
+        healthy &= (next_observation[..., _TILT:].abs() < 100.0).all(dim=-1)
+        healthy &= next_observation[..., _HEIGHT].isfinite()
+    if task.family == "v2" and task.robot == "Ant":
+        healthy &= next_observation[..., _ANT_STATE].isfinite().all(dim=-1)
+    return ~healthy
+
+
+def reward(task: TaskSpec, observation: Tensor, action: Tensor, next_observation: Tensor) -> Tensor:
+    """The reward of a step of an mbbl task → (…); see :class:`alm.tasks.formulas.MbblReward`.
+
+    It is of the state before the step, so ``next_observation`` does not enter. Exact also for Humanoid-ET:
+    the contact forces that it charges are the last 84 of the 376 entries of its observation. Gradients reach
+    ``observation`` and ``action``.
+
+    Raises:
+        ValueError: the task is a v2 task, whose reward is no function of observations, or its observations
+            are noisy.
+    """
+    del next_observation
+    if task.base not in MBBL_REWARDS:
+        raise ValueError(
+            f"The reward of {task.name} is not a function of observations (it pays the displacement of a "
+            "coordinate that is not observed): choose a task of the mbbl benchmark, such as mbbl/HalfCheetah."
+        )
+    _require_clean(task)
+    formula = MBBL_REWARDS[task.base]
+    total = formula.forward_weight * observation[..., _VELOCITY[task.robot]]
+    total = total - formula.control_weight * action.square().sum(dim=-1)
+    if formula.height_weight:
+        total = total - formula.height_weight * (observation[..., _HEIGHT] - formula.target_height).square()
+    if formula.bonus_needs_health:
+        total = total + formula.alive_bonus * _HEALTHY[task.robot](observation)
+    else:
+        total = total + formula.alive_bonus
+    if formula.contact_weight:
+        forces = observation[..., _CONTACT_FORCES].square().sum(dim=-1)
+        total = total - (formula.contact_weight * forces).clamp(max=formula.contact_limit)
+    return total
+
+
+def _walker_healthy(state: Tensor) -> Tensor:
+    height, tilt = state[..., _HEIGHT], state[..., _TILT]
+    return (height > 0.8) & (height < 2.0) & (tilt.abs() < 1.0)
+
+
+def _hopper_healthy(state: Tensor) -> Tensor:
+    return (state[..., _HEIGHT] > 0.7) & (state[..., _TILT].abs() < 0.2)
+
+
+def _ant_healthy(state: Tensor) -> Tensor:
+    return (state[..., _HEIGHT] >= 0.2) & (state[..., _HEIGHT] <= 1.0)
+
+
+def _humanoid_healthy(state: Tensor) -> Tensor:
+    return (state[..., _HEIGHT] >= 1.0) & (state[..., _HEIGHT] <= 2.0)
+
+
+_HEALTHY: dict[str, Callable[[Tensor], Tensor]] = {
+    "Walker2d": _walker_healthy,
+    "Hopper": _hopper_healthy,
+    "Ant": _ant_healthy,
+    "Humanoid": _humanoid_healthy,
+}
+
+
+def _require_clean(task: TaskSpec) -> None:
+    if task.observation_noise:
+        raise ValueError(
+            f"The state of {task.name} cannot be read off its noisy observations: choose {task.base}."
+        )

@@ -1,0 +1,66 @@
+"""The rewards of the mbbl tasks as plain numbers, for the simulator and for models of it alike.
+
+Source: ``mbbl/env/gym_env/{walker,fixed_walker,humanoid}.py`` of WilsonWangTHU/mbbl, the code of Wang et al.,
+"Benchmarking Model-Based Reinforcement Learning" (2019). This module needs the standard library only.
+"""
+
+from dataclasses import dataclass
+
+__all__ = ["MBBL_REWARDS", "MbblReward"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MbblReward:
+    """One reward, of the state *before* the step (height h, velocity v, forces f) and the action a.
+
+    reward = forward_weight · v − height_weight · (h − target_height)² − control_weight · |a|² + alive_bonus
+             − min(contact_weight · |f|², contact_limit)
+
+    Attributes:
+        forward_weight: on the x velocity of the root, ``qvel[0]`` (m/s).
+        height_weight, target_height: on the height of the root (m).
+        control_weight: on the action as commanded, whether or not it is within the actuators' range.
+        alive_bonus: paid on every step, or with ``bonus_needs_health`` where the state is healthy.
+        contact_weight, contact_limit: on the contact forces ``cfrc_ext`` of all bodies (N m, N).
+    """
+
+    forward_weight: float = 1.0
+    height_weight: float = 0.0
+    target_height: float = 0.0
+    control_weight: float = 0.1
+    alive_bonus: float = 0.0
+    bonus_needs_health: bool = False
+    contact_weight: float = 0.0
+    contact_limit: float = 0.0
+
+
+def _standing(target_height: float, bonus_needs_health: bool) -> MbblReward:
+    return MbblReward(
+        height_weight=3.0,
+        target_height=target_height,
+        alive_bonus=1.0,
+        bonus_needs_health=bonus_needs_health,
+    )
+
+
+_SLIM_HUMANOID = MbblReward(forward_weight=0.25 / 0.015, alive_bonus=5.0, bonus_needs_health=True)
+
+MBBL_REWARDS = {
+    "mbbl/HalfCheetah": MbblReward(),
+    "mbbl/Walker2d": _standing(1.3, bonus_needs_health=False),
+    "mbbl/Hopper": _standing(1.3, bonus_needs_health=False),
+    "mbbl/Ant": _standing(0.57, bonus_needs_health=False),
+    "mbbl/Walker2d-ET": _standing(1.3, bonus_needs_health=True),
+    "mbbl/Hopper-ET": _standing(1.3, bonus_needs_health=True),
+    "mbbl/Ant-ET": _standing(0.57, bonus_needs_health=True),
+    "mbbl/Humanoid-ET": MbblReward(
+        forward_weight=0.25 / 0.015,
+        alive_bonus=5.0,
+        bonus_needs_health=True,
+        contact_weight=5e-7,
+        contact_limit=10.0,
+    ),
+    "mbbl/SlimHumanoid-ET": _SLIM_HUMANOID,
+    "mbbl/SlimHumanoid": _SLIM_HUMANOID,
+}
+"""The reward of every mbbl task, by its name in :mod:`alm.tasks.registry`."""

@@ -1,0 +1,194 @@
+"""The tasks of the mbbl benchmark (Wang et al., 2019), on which some of the paper's Table 1 was measured.
+
+They are gym's robots with rewards that are functions of the observation and the action
+(:mod:`alm.tasks.formulas`), so that a model-based method can work them out for imagined states. Three
+things differ from the v2 tasks of :mod:`alm.tasks.locomotion`: the reward is that of the state *before* the
+step, with the velocity of the root for a displacement; velocities are observed unclipped; and whether a fall
+ends the episode is part of a task's name ("ET": early termination).
+
+Restated from ``mbbl/env/gym_env/{walker,fixed_walker,humanoid}.py`` of WilsonWangTHU/mbbl, on gymnasium's
+robots and today's MuJoCo. The benchmark reports the 1000-step limit as an end; here it is a truncation.
+"""
+
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alm.tasks.formulas import MBBL_REWARDS, MbblReward
+from alm.tasks.locomotion import (
+    HalfCheetahEnv,
+    HopperEnv,
+    HumanoidEnv,
+    LocomotionEnv,
+    TruncatedAntEnv,
+    TruncatedHumanoidEnv,
+    Walker2dEnv,
+)
+
+__all__ = [
+    "MbblAntETEnv",
+    "MbblAntEnv",
+    "MbblEnv",
+    "MbblHalfCheetahEnv",
+    "MbblHopperETEnv",
+    "MbblHopperEnv",
+    "MbblHumanoidETEnv",
+    "MbblSlimHumanoidETEnv",
+    "MbblSlimHumanoidEnv",
+    "MbblWalker2dETEnv",
+    "MbblWalker2dEnv",
+]
+
+Array = NDArray[np.float64]
+
+
+class MbblEnv(LocomotionEnv):
+    """What the ten tasks share; to be mixed into the class of a robot, ahead of it.
+
+    ``info`` splits the reward as the v2 tasks do, with the cost of the height as ``reward_height``.
+    """
+
+    formula: ClassVar[MbblReward]
+    ends_early: ClassVar[bool] = False
+    """Whether a state that is not healthy ends the episode."""
+    remembered = (*LocomotionEnv.remembered, "_last_contact_cost")
+    _last_contact_cost = 0.0
+
+    def _height(self) -> float:
+        """The height of the root (m)."""
+        return self._qpos.item(self.hidden_positions)
+
+    def _healthy(self) -> bool:
+        """Whether the present state is not a fall."""
+        raise NotImplementedError
+
+    def _get_obs(self) -> Array:
+        return np.concatenate(self._observed)
+
+    def _act(self, action: Array) -> dict[str, float]:
+        formula = self.formula
+        healthy = self._healthy() if formula.bonus_needs_health else True
+        parts = {
+            "reward_forward": formula.forward_weight * self._qvel.item(0),
+            "reward_survive": formula.alive_bonus if healthy else 0.0,
+            "reward_height": -formula.height_weight * (self._height() - formula.target_height) ** 2,
+            "reward_ctrl": -formula.control_weight * float(np.square(action, dtype=np.float64).sum()),
+            "reward_contact": -self._last_contact_cost,
+        }
+        self._apply(action)
+        self._advance()
+        self._last_contact_cost = self._observed_contact_cost()
+        return parts
+
+    def _observed_contact_cost(self) -> float:
+        """The cost of the contact forces in the present observation."""
+        return 0.0
+
+    def _fallen(self) -> bool:
+        return self.ends_early and not self._healthy()
+
+    def _initial_state(self) -> tuple[Array, Array]:
+        qpos, qvel = super()._initial_state()
+        qpos[: self.hidden_positions] = 0.0
+        return qpos, qvel
+
+    def set_state(self, qpos: Array, qvel: Array) -> None:
+        """Place the robot; see :meth:`LocomotionEnv.set_state`."""
+        super().set_state(qpos, qvel)
+        self._last_contact_cost = self._observed_contact_cost()
+
+
+class MbblHalfCheetahEnv(MbblEnv, HalfCheetahEnv):
+    """gym_cheetah: 17 observations, 6 actions in ±1. Never terminates."""
+
+    formula = MBBL_REWARDS["mbbl/HalfCheetah"]
+
+    def _healthy(self) -> bool:
+        return True
+
+
+class MbblWalker2dEnv(MbblEnv, Walker2dEnv):
+    """gym_walker2d: 17 observations, 6 actions in ±1. Never terminates, so it pays the height of a fall."""
+
+    formula = MBBL_REWARDS["mbbl/Walker2d"]
+
+    def _healthy(self) -> bool:
+        height, angle = self._qpos.item(1), self._qpos.item(2)
+        return not (height >= 2.0 or height <= 0.8 or abs(angle) >= 1.0)
+
+
+class MbblWalker2dETEnv(MbblWalker2dEnv):
+    """gym_fwalker2d: gym_walker2d that ends unless 0.8 m < height < 2 m and the tilt is below 1 rad."""
+
+    formula = MBBL_REWARDS["mbbl/Walker2d-ET"]
+    ends_early = True
+
+
+class MbblHopperEnv(MbblEnv, HopperEnv):
+    """gym_hopper: 11 observations, 3 actions in ±1. Never terminates."""
+
+    formula = MBBL_REWARDS["mbbl/Hopper"]
+
+    def _healthy(self) -> bool:
+        height, angle = self._qpos.item(1), self._qpos.item(2)
+        return not (height <= 0.7 or abs(angle) >= 0.2)
+
+
+class MbblHopperETEnv(MbblHopperEnv):
+    """gym_fhopper: gym_hopper that ends unless its height is above 0.7 m and its tilt below 0.2 rad."""
+
+    formula = MBBL_REWARDS["mbbl/Hopper-ET"]
+    ends_early = True
+
+
+class MbblAntEnv(MbblEnv, TruncatedAntEnv):
+    """gym_ant: 27 observations, 8 actions in ±1, no contact cost. Never terminates."""
+
+    formula = MBBL_REWARDS["mbbl/Ant"]
+
+    def _healthy(self) -> bool:
+        height = self._height()
+        return not (height > 1.0 or height < 0.2)
+
+
+class MbblAntETEnv(MbblAntEnv):
+    """gym_fant: gym_ant that ends unless 0.2 m ≤ height ≤ 1 m."""
+
+    formula = MBBL_REWARDS["mbbl/Ant-ET"]
+    ends_early = True
+
+
+class _HumanoidEnv(MbblEnv):
+    """What the three humanoids share: 17 actions in ±0.4, and the cost of the action as commanded."""
+
+    def _healthy(self) -> bool:
+        height = self._height()
+        return not (height > 2.0 or height < 1.0)
+
+
+class MbblSlimHumanoidEnv(_HumanoidEnv, TruncatedHumanoidEnv):
+    """gym_nostopslimhumanoid: 45 observations, no contact cost. Never terminates."""
+
+    formula = MBBL_REWARDS["mbbl/SlimHumanoid"]
+
+
+class MbblSlimHumanoidETEnv(MbblSlimHumanoidEnv):
+    """gym_slimhumanoid: the same, ending unless 1 m ≤ height ≤ 2 m."""
+
+    formula = MBBL_REWARDS["mbbl/SlimHumanoid-ET"]
+    ends_early = True
+
+
+class MbblHumanoidETEnv(_HumanoidEnv, HumanoidEnv):
+    """gym_humanoid: 376 observations; ends unless 1 m ≤ height ≤ 2 m.
+
+    Charges the contact forces of the observation before the step, its last 84 entries.
+    """
+
+    formula = MBBL_REWARDS["mbbl/Humanoid-ET"]
+    ends_early = True
+
+    def _observed_contact_cost(self) -> float:
+        forces = self._contact_forces
+        return min(self.formula.contact_weight * float(forces.dot(forces)), self.formula.contact_limit)
