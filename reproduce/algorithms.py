@@ -58,6 +58,18 @@ ALGORITHMS = {
         "baselines.td3_ours:TD3Ours",
         "baselines.td3_ours:TD3OursConfig",
     ),
+    "sac-svg2": Algorithm(
+        "SAC-SVG(2)",
+        "SAC whose policy climbs two steps of a recurrent model, then the critics",
+        "baselines.sac_svg:SACSVG",
+        "baselines.sac_svg:SACSVGConfig",
+    ),
+    "sac-svg3": Algorithm(
+        "SAC-SVG(3)",
+        "SAC-SVG with three model steps",
+        "baselines.sac_svg:SACSVG3",
+        "baselines.sac_svg:SACSVG3Config",
+    ),
 }
 
 
