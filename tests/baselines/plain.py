@@ -69,7 +69,7 @@ def norm(*modules):
     return math.sqrt(sum(p.grad.square().sum().item() for p in parameters))
 
 
-class _Twins:
+class Twins:
     """Bookkeeping: which plain modules stand for which members of the population's networks."""
 
     def pairs(self, networks, seed):
@@ -85,7 +85,7 @@ class _Twins:
         )
 
 
-class PlainSoft(_Twins):
+class PlainSoft(Twins):
     """SAC (two critics, minimum for target and policy), REDQ and SAC-AVG."""
 
     def __init__(self, task, config, critics, policy_value, target_entropy, dtype=torch.float64):
@@ -175,7 +175,7 @@ class PlainSoft(_Twins):
         }
 
 
-class PlainTD3(_Twins):
+class PlainTD3(Twins):
     def __init__(self, task, config, dtype=torch.float64):
         self.config, self.scale = config, task.action_high
         observation, action, hidden = task.observation_size, task.action_size, config.hidden_size
@@ -226,7 +226,7 @@ class PlainTD3(_Twins):
         return out
 
 
-class PlainTD3Ours(_Twins):
+class PlainTD3Ours(Twins):
     def __init__(self, task, config, dtype=torch.float64):
         self.config, self.low, self.high = config, task.action_low, task.action_high
         observation, action, hidden = task.observation_size, task.action_size, config.hidden_size

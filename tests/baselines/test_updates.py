@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from alm.training.population import share_of_seed
-from tests.baselines.cases import CASES, SEEDS, TASK, build, part, random_inputs
+from tests.baselines.cases import CASES, SEEDS, TASK, build, part, random_inputs, seen_observations
 from tests.baselines.plain import PlainSoft, PlainTD3, PlainTD3Ours
+from tests.baselines.plain_svg import PlainSVG
 
 
 def run_sac(plain, transitions, noise, step):
@@ -34,17 +35,19 @@ def run_redq(plain, transitions, noise, step):
     return results[-1] | averages
 
 
-def run_td3(plain, transitions, noise, step):
-    return plain.update(transitions, noise, step)
+def run_update(plain, *inputs):
+    return plain.update(*inputs)
 
 
 REFERENCES = {
     "sac": (lambda config: PlainSoft(TASK, config, 2, "min", -3.0), run_sac),
     "redq": (lambda config: PlainSoft(TASK, config, 4, "mean", -1.0), run_redq),
     "sac-avg": (lambda config: PlainSoft(TASK, config, 4, "mean", -1.0), run_redq),
-    "td3": (lambda config: PlainTD3(TASK, config), run_td3),
-    "td3-ours": (lambda config: PlainTD3Ours(TASK, config), run_td3),
-    "td3-ours, clipped": (lambda config: PlainTD3Ours(TASK, config), run_td3),
+    "td3": (lambda config: PlainTD3(TASK, config), run_update),
+    "td3-ours": (lambda config: PlainTD3Ours(TASK, config), run_update),
+    "td3-ours, clipped": (lambda config: PlainTD3Ours(TASK, config), run_update),
+    "sac-svg2": (lambda config: PlainSVG(TASK, config, seen_observations()), run_update),
+    "sac-svg3": (lambda config: PlainSVG(TASK, config, seen_observations()), run_update),
 }
 
 
@@ -57,10 +60,11 @@ def test_updates_equal_the_reference(name):
     for i, plain in enumerate(references):
         plain.load(agent.networks, i)
     for step in range(1, 5):
-        transitions, noise = random_inputs(agent, generator)
-        metrics = agent.update(transitions, noise, step)
+        *batches, noise = random_inputs(agent, generator)
+        metrics = agent.update(*batches, noise, step)
         for i, plain in enumerate(references):
-            expected = run(plain, part(transitions, i), {k: v[i] for k, v in noise.items()}, step)
+            own = [part(batch, i) for batch in batches]
+            expected = run(plain, *own, {k: v[i] for k, v in noise.items()}, step)
             assert {"loss/critic", "grad_norm/critic", "critic/target"} <= set(expected)
             for metric, value in expected.items():
                 assert metrics[metric][i].item() == pytest.approx(value, rel=1e-8), metric
@@ -76,11 +80,11 @@ def test_a_population_equals_its_seeds_alone(name):
     together, generator = build(name), torch.Generator().manual_seed(6)
     alone = [build(name, (seed,)) for seed in SEEDS]
     for step in range(1, 4):
-        transitions, noise = random_inputs(together, generator)
-        joint = together.update(transitions, noise, step)
+        *batches, noise = random_inputs(together, generator)
+        joint = together.update(*batches, noise, step)
         for i, agent in enumerate(alone):
             own = {k: v[i : i + 1] for k, v in noise.items()}
-            single = agent.update(part(transitions, slice(i, i + 1)), own, step)
+            single = agent.update(*(part(batch, slice(i, i + 1)) for batch in batches), own, step)
             assert set(single) == set(joint)
             for metric, value in single.items():
                 torch.testing.assert_close(joint[metric][i : i + 1], value, rtol=1e-10, atol=1e-12)
@@ -96,8 +100,8 @@ def test_a_seed_that_is_not_finite_leaves_its_neighbours_alone(name):
     with torch.no_grad():
         next(broken.networks.actor.parameters())[1] = float("nan")
     for step in (1, 2):
-        transitions, noise = random_inputs(sound, torch.Generator().manual_seed(step))
-        metrics = [agent.update(transitions, noise, step) for agent in (sound, broken)]
+        inputs = random_inputs(sound, torch.Generator().manual_seed(step))
+        metrics = [agent.update(*inputs, step) for agent in (sound, broken)]
     assert not torch.isfinite(metrics[1]["loss/actor"][1])
     for metric, value in metrics[0].items():
         assert value[0] == metrics[1][metric][0]
