@@ -13,17 +13,17 @@ from alm.training.replay import Transitions
 
 
 class Critics(nn.Module):
-    """N critics Q_i(s, a) of two ReLU layers for each seed, all in one batched network.
+    """N critics Q_i(s, a) of ``depth`` ReLU layers for each seed, all in one batched network.
 
     Members are seed-major: row ``s * N + i`` of a parameter belongs to critic i of seed s.
     """
 
     def __init__(
-        self, seeds: int, observation_size: int, action_size: int, hidden: int, ensemble: int
+        self, seeds: int, observation_size: int, action_size: int, hidden: int, ensemble: int, depth: int = 2
     ) -> None:
         super().__init__()
         self.seeds, self.ensemble = seeds, ensemble
-        sizes = (observation_size + action_size, hidden, hidden, 1)
+        sizes = (observation_size + action_size, *[hidden] * depth, 1)
         self.layers = mlp(seeds * ensemble, sizes, nn.ReLU)
 
     def forward(self, observation: Tensor, action: Tensor) -> Tensor:
@@ -68,6 +68,12 @@ def scale_action(unit: Tensor, bounds: tuple[float, float]) -> Tensor:
     """An action in (−1, 1), as tanh gives it, stretched to the task's bounds."""
     low, high = bounds
     return unit * ((high - low) / 2) + (high + low) / 2
+
+
+def unit_action(action: Tensor, bounds: tuple[float, float]) -> Tensor:
+    """An action within the task's bounds in units of (−1, 1): the inverse of `scale_action`."""
+    low, high = bounds
+    return (action - (high + low) / 2) / ((high - low) / 2)
 
 
 def _members(

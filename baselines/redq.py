@@ -16,9 +16,9 @@ from alm.training.population import soft_update
 from alm.training.protocol import Metrics
 from alm.training.replay import Replay, Transitions
 from alm.training.scale import Scale
-from alm.training.streams import Streams
+from alm.training.streams import Purpose, Streams
 from baselines.networks import critic_objective, scale_action
-from baselines.soft_policy import SoftLearner, SoftNetworks, sample_action
+from baselines.soft_policy import SoftLearner, SoftNetworks, constant_target_entropy, sample_action
 
 # Of each robot, as in MBPO (Janner et al., 2019), from which REDQ takes them; with fewer observations or
 # another reward the robot, and so the number, is the same.
@@ -139,8 +139,11 @@ class REDQ(SoftLearner):
         device: str = "cpu",
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        super().__init__(task, config, config.critics, seeds, device, dtype)
+        generators = Streams(seeds, Purpose.INITIALISATION).generators
+        networks = SoftNetworks(task, config, config.critics, generators)
+        super().__init__(task, config, networks, seeds, device, dtype)
         self.config = config
+        self.target_entropy = constant_target_entropy(config.target_entropy, task)
         action = (config.batch_size, task.action_size)
         self.noise_shapes = {"next_action": (config.updates_per_step, *action), "action": action}
         if config.target_critics is not None:
@@ -188,7 +191,7 @@ class REDQ(SoftLearner):
             )
             if i == config.updates_per_step - 1:
                 policy = actor_objective(net, transitions.observation, noise["action"], self.bounds)
-                self.improve_policy(*policy, metrics)
+                self.improve_policy(*policy, self.target_entropy, metrics)
             loss = critic_objective(net.critic, transitions, target)
             norms.append(self.groups["critic"].step(loss))
             soft_update(net.target_critic, net.critic, config.target_rate)

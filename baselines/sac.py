@@ -17,9 +17,9 @@ from alm.training.population import soft_update
 from alm.training.protocol import Metrics
 from alm.training.replay import Replay, Transitions
 from alm.training.scale import Scale
-from alm.training.streams import Streams
+from alm.training.streams import Purpose, Streams
 from baselines.networks import critic_objective, scale_action
-from baselines.soft_policy import SoftLearner, SoftNetworks, sample_action
+from baselines.soft_policy import SoftLearner, SoftNetworks, constant_target_entropy, sample_action
 
 
 @dataclass(frozen=True)
@@ -107,8 +107,11 @@ class SAC(SoftLearner):
         device: str = "cpu",
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        super().__init__(task, config, 2, seeds, device, dtype)
+        generators = Streams(seeds, Purpose.INITIALISATION).generators
+        networks = SoftNetworks(task, config, 2, generators)
+        super().__init__(task, config, networks, seeds, device, dtype)
         self.config = config
+        self.target_entropy = constant_target_entropy(config.target_entropy, task)
         action = (config.batch_size, task.action_size)
         self.noise_shapes = {"next_action": action, "action": action}
 
@@ -129,7 +132,7 @@ class SAC(SoftLearner):
         target = soft_target(net, transitions, noise["next_action"], config.discount, self.bounds)
 
         policy = actor_objective(net, transitions.observation, noise["action"], self.bounds)
-        self.improve_policy(*policy, metrics)
+        self.improve_policy(*policy, self.target_entropy, metrics)
         self.descend("critic", critic_objective(net.critic, transitions, target), metrics)
         metrics["critic/target"] = target.mean(dim=-1)
         soft_update(net.target_critic, net.critic, config.target_rate)

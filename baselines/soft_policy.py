@@ -1,12 +1,12 @@
-"""What SAC and REDQ share: the tanh-Gaussian policy, its learned temperature, how both are laid out.
+"""What soft methods share: the tanh-Gaussian policy, its learned temperature, how both are laid out.
 
 All follows the code of watchernyu/REDQ, which follows Haarnoja et al., "Soft Actor-Critic Algorithms and
-Applications" (2018).
+Applications" (2018); what SAC-SVG has otherwise is a parameter.
 """
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import torch
@@ -18,24 +18,42 @@ from alm.training.learner import Learner
 from alm.training.optimisation import OptimiserGroup
 from alm.training.population import mlp
 from alm.training.protocol import Metrics
-from alm.training.streams import Purpose, Streams
+from alm.training.streams import Streams
 from baselines.networks import Critics, initialise_xavier, scale_action
 
 Gaussian = tuple[Tensor, Tensor]
+Bound = Callable[[Tensor], Tensor]
 LOG_STD_MIN, LOG_STD_MAX = -20.0, 2.0
 
 
-class TanhGaussianActor(nn.Module):
-    """A policy u = tanh(x), x ~ N(μ(s), σ(s)²), of two ReLU layers; log σ is clamped to [−20, 2]."""
+def clamped_log_std(raw: Tensor) -> Tensor:
+    """log σ ∈ [−20, 2] from a network's output, by clamping."""
+    return raw.clamp(LOG_STD_MIN, LOG_STD_MAX)
 
-    def __init__(self, seeds: int, observation_size: int, action_size: int, hidden: int) -> None:
+
+class TanhGaussianActor(nn.Module):
+    """A policy u = tanh(x), x ~ N(μ(s), σ(s)²), of ``depth`` ReLU layers.
+
+    ``log_std`` turns the network's output into log σ.
+    """
+
+    def __init__(
+        self,
+        seeds: int,
+        observation_size: int,
+        action_size: int,
+        hidden: int,
+        depth: int = 2,
+        log_std: Bound = clamped_log_std,
+    ) -> None:
         super().__init__()
-        self.layers = mlp(seeds, (observation_size, hidden, hidden, 2 * action_size), nn.ReLU)
+        self.layers = mlp(seeds, (observation_size, *[hidden] * depth, 2 * action_size), nn.ReLU)
+        self.log_std = log_std
 
     def forward(self, observation: Tensor) -> Gaussian:
         """Mean and log-deviation of x, each (S, batch, action)."""
-        mean, log_std = self.layers(observation).chunk(2, dim=-1)
-        return mean, log_std.clamp(LOG_STD_MIN, LOG_STD_MAX)
+        mean, raw = self.layers(observation).chunk(2, dim=-1)
+        return mean, self.log_std(raw)
 
 
 def sample_action(gaussian: Gaussian, noise: Tensor) -> tuple[Tensor, Tensor]:
@@ -76,32 +94,17 @@ def temperature_objective(temperature: Temperature, log_probability: Tensor, tar
     return -temperature.log_alpha * (log_probability.detach() + target_entropy).mean(dim=-1)
 
 
-class SoftNetworks(nn.Module):
-    """Actor π, critics Q_1 … Q_N with targets Q̄ that start as copies, temperature α."""
-
-    def __init__(
-        self,
-        task: TaskSpec,
-        hidden: int,
-        ensemble: int,
-        initial_temperature: float,
-        generators: Sequence[torch.Generator],
-    ) -> None:
-        super().__init__()
-        seeds, sizes = len(generators), (task.observation_size, task.action_size, hidden)
-        self.actor = TanhGaussianActor(seeds, *sizes)
-        self.critic = Critics(seeds, *sizes, ensemble)
-        self.temperature = Temperature(seeds, initial_temperature)
-        initialise_xavier(self, generators)
-        self.target_critic = copy.deepcopy(self.critic).requires_grad_(False)
+def constant_target_entropy(configured: float | None, task: TaskSpec) -> float:
+    """H̄ as configured; for ``None``, minus the number of action dimensions."""
+    return -float(task.action_size) if configured is None else configured
 
 
 class SoftConfig(Protocol):
-    """What `SoftLearner` reads of a configuration."""
+    """What `SoftNetworks` and `SoftLearner` read of a configuration."""
 
     @property
     def hidden_size(self) -> int:
-        """Width of both layers of the actor and the critics."""
+        """Width of the layers of the actor and the critics."""
 
     @property
     def learning_rate(self) -> float:
@@ -111,9 +114,37 @@ class SoftConfig(Protocol):
     def initial_temperature(self) -> float:
         """α before the first update."""
 
-    @property
-    def target_entropy(self) -> float | None:
-        """H̄; ``None``: minus the number of action dimensions."""
+
+class SoftNetworks(nn.Module):
+    """Actor π, critics Q_1 … Q_N with targets Q̄ that start as copies, temperature α.
+
+    Args:
+        task: sizes.
+        config: widths, and α at the start.
+        ensemble: N.
+        generators: one a seed, for ``initialise``.
+        depth: hidden layers of the actor and of each critic.
+        log_std: how the actor bounds log σ.
+        initialise: fills the weights of the actor and the critics.
+    """
+
+    def __init__(
+        self,
+        task: TaskSpec,
+        config: SoftConfig,
+        ensemble: int,
+        generators: Sequence[torch.Generator],
+        depth: int = 2,
+        log_std: Bound = clamped_log_std,
+        initialise: Callable[[nn.Module, Sequence[torch.Generator]], None] = initialise_xavier,
+    ) -> None:
+        super().__init__()
+        seeds, sizes = len(generators), (task.observation_size, task.action_size, config.hidden_size)
+        self.actor = TanhGaussianActor(seeds, *sizes, depth, log_std)
+        self.critic = Critics(seeds, *sizes, ensemble, depth)
+        self.temperature = Temperature(seeds, config.initial_temperature)
+        initialise(self, generators)
+        self.target_critic = copy.deepcopy(self.critic).requires_grad_(False)
 
 
 class SoftLearner(Learner):
@@ -125,24 +156,19 @@ class SoftLearner(Learner):
         self,
         task: TaskSpec,
         config: SoftConfig,
-        ensemble: int,
+        networks: SoftNetworks,
         seeds: Sequence[int],
         device: str,
         dtype: torch.dtype,
     ) -> None:
         super().__init__(task, seeds, device)
-        generators = Streams(self.seeds, Purpose.INITIALISATION).generators
-        self.networks = SoftNetworks(
-            task, config.hidden_size, ensemble, config.initial_temperature, generators
-        ).to(device=device, dtype=dtype)
+        self.networks = networks.to(device=device, dtype=dtype)
         net, size, lr = self.networks, len(self.seeds), config.learning_rate
         self.groups = {
             "critic": OptimiserGroup((net.critic,), size, lr, max_norm=None),
             # Adam works element by element, so one for both is one for each, and cheaper.
             "policy": OptimiserGroup((net.actor, net.temperature), size, lr, max_norm=None),
         }
-        entropy = config.target_entropy
-        self.target_entropy = -float(task.action_size) if entropy is None else entropy
 
     @torch.no_grad()
     def act(self, observation: Tensor, training_step: int, streams: Streams) -> Tensor:
@@ -163,13 +189,15 @@ class SoftLearner(Learner):
         unit, log_probability = sample_action(self.networks.actor(observation), noise)
         return scale_action(unit, self.bounds), -self.networks.temperature()[:, None] * log_probability
 
-    def improve_policy(self, loss: Tensor, log_probability: Tensor, metrics: Metrics) -> None:
+    def improve_policy(
+        self, loss: Tensor, log_probability: Tensor, target_entropy: float, metrics: Metrics
+    ) -> None:
         """One step of the actor down ``loss`` (S,), and of the temperature, on the same actions.
 
         ``log_probability`` (S, batch) is that of the actions in the loss, which has the old α.
         """
         net = self.networks
-        temperature_loss = temperature_objective(net.temperature, log_probability, self.target_entropy)
+        temperature_loss = temperature_objective(net.temperature, log_probability, target_entropy)
         metrics["loss/actor"] = loss.detach()
         metrics["loss/temperature"] = temperature_loss.detach()
         metrics["actor/entropy"] = -log_probability.detach().mean(dim=-1)

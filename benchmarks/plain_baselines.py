@@ -78,7 +78,7 @@ def part(transitions, index):
     return type(transitions)(*(getattr(transitions, f.name)[index] for f in dataclasses.fields(transitions)))
 
 
-class _Twins:
+class Twins:
     """Bookkeeping: which plain modules stand for which members of the population's networks."""
 
     def pairs(self, networks, seed):
@@ -94,7 +94,7 @@ class _Twins:
         )
 
 
-class PlainSoft(_Twins):
+class PlainSoft(Twins):
     """What SAC, REDQ and SAC-AVG do alike; ``policy_value`` is "min" or "mean" of the critics."""
 
     def __init__(self, task, config, critics, policy_value, target_entropy, dtype=torch.float64):
@@ -225,7 +225,7 @@ class PlainREDQ(PlainSoft):
         return results[-1] | averages
 
 
-class PlainTD3(_Twins):
+class PlainTD3(Twins):
     """TD3."""
 
     def __init__(self, task, config, dtype=torch.float64):
@@ -279,7 +279,7 @@ class PlainTD3(_Twins):
         return out
 
 
-class PlainTD3Ours(_Twins):
+class PlainTD3Ours(Twins):
     """TD3 with ALM's networks and exploration."""
 
     def __init__(self, task, config, dtype=torch.float64):

@@ -25,8 +25,10 @@ LOOKS = {
     "redq": Look("#D55E00", "D"),
     "sac-avg": Look("#CC79A7", "v"),
     "td3-ours": Look("#56B4E9", "P"),
+    "sac-svg2": Look("#F0E442", "<"),
+    "sac-svg3": Look("#999933", ">"),
 }
-"""Colours of Okabe and Ito, told apart by the colour-blind; markers tell them apart without colour."""
+"""Colours of Okabe and Ito, with an olive beside them; markers tell algorithms apart without colour."""
 
 PUBLISHED = "0.55"
 """Grey of what others published."""

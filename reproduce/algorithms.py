@@ -71,6 +71,20 @@ ALGORITHMS = {
         "baselines.td3_ours:TD3OursConfig",
         page="td3_ours",
     ),
+    "sac-svg2": Algorithm(
+        "SAC-SVG(2)",
+        "SAC whose policy climbs two steps of a recurrent model, then the critics",
+        "baselines.sac_svg:SACSVG",
+        "baselines.sac_svg:SACSVGConfig",
+        page="sac_svg",
+    ),
+    "sac-svg3": Algorithm(
+        "SAC-SVG(3)",
+        "SAC-SVG with three model steps",
+        "baselines.sac_svg:SACSVG3",
+        "baselines.sac_svg:SACSVG3Config",
+        page="sac_svg",
+    ),
 }
 
 

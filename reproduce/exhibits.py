@@ -173,8 +173,8 @@ TABLE1 = TableExhibit(
     metric="eval/return",
     rows=(
         Row("ALM(3)", "this paper", algorithm="alm"),
-        Row("SAC-SVG(2)", "model-based"),
-        Row("SAC-SVG(3)", "model-based"),
+        Row("SAC-SVG(2)", "model-based", algorithm="sac-svg2"),
+        Row("SAC-SVG(3)", "model-based", algorithm="sac-svg3"),
         Row("SVG(1)", "model-based"),
         Row("SLBO", "model-based"),
         Row("TD3", "model-free", algorithm="td3"),

@@ -80,6 +80,11 @@ class Replay:
         """Transitions drawn uniformly with replacement, leading axes (S, batch)."""
         return self._gather(streams.integers(self.size, batch))
 
+    def newest(self, count: int) -> Transitions:
+        """The last ``count`` stored transitions, oldest first, leading axes (S, count)."""
+        index = torch.arange(self.pointer - count, self.pointer, device=self._row.device) % self.capacity
+        return self._gather(index.expand(self.seeds, -1))
+
     def sample_sequences(
         self, batch: int, length: int, streams: Streams, reject_time_limits: bool = False
     ) -> Transitions:

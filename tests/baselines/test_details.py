@@ -23,7 +23,8 @@ from baselines.td3_ours import TD3OursConfig
 from reproduce.algorithms import ALGORITHMS
 from tests.baselines.cases import CASES, SEEDS, TASK, build, random_inputs
 
-BASELINES = ("sac", "td3", "redq", "sac-avg", "td3-ours")
+BASELINES = ("sac", "td3", "redq", "sac-avg", "td3-ours", "sac-svg2", "sac-svg3")
+ORTHOGONAL = ("td3-ours", "sac-svg2", "sac-svg3")
 
 
 def gen(seed=0):
@@ -102,6 +103,8 @@ def test_greedy_actions_are_the_mean_and_draw_nothing(name):
     assert torch.equal(streams.state(), before)
     assert torch.equal(action, agent.act_greedily(observation, streams))
     if hasattr(agent.networks, "temperature"):
+        if name.startswith("sac-svg"):
+            observation = agent.standardiser(observation)
         expected = 0.4 * torch.tanh(agent.networks.actor.layers(observation)[..., :3])
     else:
         expected = agent.networks.actor(observation) * (1.0 if name == "td3-ours" else 0.4)
@@ -332,8 +335,11 @@ def test_networks_start_as_in_the_reference(name):
             fan_in, fan_out = linear.weight.shape[1:]
             flat = linear.weight.detach().flatten(1)
             assert not torch.equal(flat[0], flat[1])
-            if name == "td3-ours":
+            if name in ORTHOGONAL:
                 assert not linear.bias.any()
+                gram = linear.weight.detach()[0]
+                gram = gram.T @ gram if fan_in >= fan_out else gram @ gram.T
+                torch.testing.assert_close(gram, torch.eye(len(gram)), atol=1e-5, rtol=0)
                 continue
             bound = fan_in**-0.5 if name == "td3" else (6 / (fan_in + fan_out)) ** 0.5
             assert 0.7 * bound < flat.abs().max() <= bound

@@ -5,7 +5,8 @@ import torch
 
 from alm.training.population import share_of_seed
 from benchmarks.plain_baselines import PlainREDQ, PlainSAC, PlainTD3, PlainTD3Ours, part
-from tests.baselines.cases import CASES, SEEDS, TASK, build, random_inputs
+from benchmarks.plain_svg import PlainSVG
+from tests.baselines.cases import CASES, SEEDS, TASK, build, random_inputs, seen_observations
 
 REFERENCES = {
     "sac": lambda config: PlainSAC(TASK, config, -3.0),
@@ -14,6 +15,8 @@ REFERENCES = {
     "td3": lambda config: PlainTD3(TASK, config),
     "td3-ours": lambda config: PlainTD3Ours(TASK, config),
     "td3-ours, clipped": lambda config: PlainTD3Ours(TASK, config),
+    "sac-svg2": lambda config: PlainSVG(TASK, config, seen_observations()),
+    "sac-svg3": lambda config: PlainSVG(TASK, config, seen_observations()),
 }
 
 
@@ -25,10 +28,11 @@ def test_updates_equal_the_reference(name):
     for i, plain in enumerate(references):
         plain.load(agent.networks, i)
     for step in range(1, 5):
-        transitions, noise = random_inputs(agent, generator)
-        metrics = agent.update(transitions, noise, step)
+        *batches, noise = random_inputs(agent, generator)
+        metrics = agent.update(*batches, noise, step)
         for i, plain in enumerate(references):
-            expected = plain.update(part(transitions, i), {k: v[i] for k, v in noise.items()}, step)
+            own = [part(batch, i) for batch in batches]
+            expected = plain.update(*own, {k: v[i] for k, v in noise.items()}, step)
             assert {"loss/critic", "grad_norm/critic", "critic/target"} <= set(expected)
             for metric, value in expected.items():
                 assert metrics[metric][i].item() == pytest.approx(value, rel=1e-8), metric
@@ -44,11 +48,11 @@ def test_a_population_equals_its_seeds_alone(name):
     together, generator = build(name), torch.Generator().manual_seed(6)
     alone = [build(name, (seed,)) for seed in SEEDS]
     for step in range(1, 4):
-        transitions, noise = random_inputs(together, generator)
-        joint = together.update(transitions, noise, step)
+        *batches, noise = random_inputs(together, generator)
+        joint = together.update(*batches, noise, step)
         for i, agent in enumerate(alone):
             own = {k: v[i : i + 1] for k, v in noise.items()}
-            single = agent.update(part(transitions, slice(i, i + 1)), own, step)
+            single = agent.update(*(part(batch, slice(i, i + 1)) for batch in batches), own, step)
             assert set(single) == set(joint)
             for metric, value in single.items():
                 torch.testing.assert_close(joint[metric][i : i + 1], value, rtol=1e-10, atol=1e-12)
@@ -64,8 +68,8 @@ def test_a_seed_that_is_not_finite_leaves_its_neighbours_alone(name):
     with torch.no_grad():
         next(broken.networks.actor.parameters())[1] = float("nan")
     for step in (1, 2):
-        transitions, noise = random_inputs(sound, torch.Generator().manual_seed(step))
-        metrics = [agent.update(transitions, noise, step) for agent in (sound, broken)]
+        inputs = random_inputs(sound, torch.Generator().manual_seed(step))
+        metrics = [agent.update(*inputs, step) for agent in (sound, broken)]
     assert not torch.isfinite(metrics[1]["loss/actor"][1])
     for metric, value in metrics[0].items():
         assert value[0] == metrics[1][metric][0]

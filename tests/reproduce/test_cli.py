@@ -125,7 +125,7 @@ def test_runs_lists_what_is_missing(tmp_path, capsys):
     assert main(["runs", "--runs-dir", str(tmp_path), "--store", str(tmp_path)]) == 0
     out = " ".join(capsys.readouterr().out.split())
     assert "No run is stored yet." in out
-    assert "table1 at paper scale: 0 of 75 runs stored" in out
+    assert "table1 at paper scale: 0 of 125 runs stored" in out
     assert "--algorithm td3 --task T-Ant --scale paper --seeds 0 1 2 3 4" in out
 
 

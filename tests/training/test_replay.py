@@ -22,6 +22,13 @@ def filled(count, terminals=(), ends=(), seeds=1):
     return replay
 
 
+@pytest.mark.parametrize(("count", "expected"), [(5, [2, 3, 4]), (12, [9, 10, 11]), (13, [10, 11, 12])])
+def test_the_newest_transitions_in_order(count, expected):
+    newest = filled(count, seeds=2).newest(3)
+    assert newest.reward.tolist() == [[float(i) for i in expected], [1000.0 + i for i in expected]]
+    assert newest.observation.shape == (2, 3, 2)
+
+
 def allowed_windows(count, length, terminals=(), ends=()):
     """The authors' rule, spelled out over numbered transitions."""
     full = count >= CAPACITY

@@ -1,0 +1,60 @@
+"""Running standardisation of observations, one for each seed."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+STD_MIN, STD_MAX = 0.1, 10.0
+
+
+class Standardiser:
+    """(x − mean) / std with the mean and deviation of all data so far; the identity before any.
+
+    The statistics are float64, whatever the networks are: sums over a whole run would drift in float32.
+
+    Args:
+        seeds: size S of the population.
+        size: length of an observation.
+        device: where the statistics live.
+    """
+
+    def __init__(self, seeds: int, size: int, device: str = "cpu") -> None:
+        self.count = 0
+        self.mean = torch.zeros(seeds, size, dtype=torch.float64, device=device)
+        self.squares = torch.zeros_like(self.mean)
+        """Sum of squared deviations from the mean."""
+
+    @property
+    def std(self) -> Tensor:
+        """Deviation (S, size) of all data (divided by their number), clipped to [0.1, 10]."""
+        if self.count == 0:
+            return torch.ones_like(self.mean)
+        return (self.squares / self.count).sqrt().clamp(STD_MIN, STD_MAX)
+
+    def add(self, values: Tensor) -> None:
+        """Count values (S, n, size) in, by the pairwise update of Chan, Golub and LeVeque (1979)."""
+        values, new = values.double(), values.shape[1]
+        mean = values.mean(dim=1)
+        shift, total = mean - self.mean, self.count + new
+        self.squares = (
+            self.squares
+            + (values - mean[:, None]).square().sum(dim=1)
+            + shift.square() * (self.count * new / total)
+        )
+        self.mean = self.mean + shift * (new / total)
+        self.count = total
+
+    def __call__(self, values: Tensor) -> Tensor:
+        """Standardised values (S, …, size), in the precision they came in."""
+        shape = (len(self.mean), *[1] * (values.dim() - 2), -1)
+        return ((values - self.mean.view(shape)) / self.std.view(shape)).to(values.dtype)
+
+    def state(self) -> dict[str, Any]:
+        """The number of values, and the statistics (S, size)."""
+        return {"count": self.count, "mean": self.mean, "squares": self.squares}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Take over what `state` returned."""
+        self.count = state["count"]
+        self.mean, self.squares = (state[name].to(self.mean) for name in ("mean", "squares"))
