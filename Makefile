@@ -63,6 +63,7 @@ freeze: $(VENV)/.training ## Store unfinished runs as far as they got, marked as
 bench: $(VENV)/.training ## Time updates against plain implementations and the matrix-product peak
 	@$(BIN)/python -m benchmarks.alm_update
 	@$(BIN)/python -m benchmarks.baseline_updates
+	@$(BIN)/python -m benchmarks.environment_step
 
 # --- quality --------------------------------------------------------------------------------------
 
