@@ -18,14 +18,7 @@ from alm.training.replay import Replay, Transitions
 from alm.training.scale import Scale
 from alm.training.streams import Streams
 from baselines.networks import critic_objective, scale_action
-from baselines.soft_policy import SoftLearner, SoftNetworks, sample_action
-
-# As in MBPO (Janner et al., 2019), from which REDQ takes them; with fewer observations the robot, and so
-# the number, is the same.
-_TARGET_ENTROPY = {
-    "Hopper": -1.0, "HalfCheetah": -3.0, "Walker2d": -3.0, "Ant": -4.0, "T-Ant": -4.0,
-    "Humanoid": -2.0, "T-Humanoid": -2.0,
-}  # fmt: skip
+from baselines.soft_policy import SoftLearner, SoftNetworks, published_target_entropy, sample_action
 
 
 @dataclass(frozen=True)
@@ -64,7 +57,7 @@ class REDQConfig:
             warmup_steps=scale.warmup(cls.warmup_steps),
             hidden_size=scale.width(cls.hidden_size),
             batch_size=scale.batch(cls.batch_size),
-            target_entropy=_TARGET_ENTROPY.get(task),
+            target_entropy=published_target_entropy(task),
         )
 
 

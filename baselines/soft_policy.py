@@ -24,6 +24,23 @@ from baselines.networks import Critics, initialise_xavier, scale_action
 Gaussian = tuple[Tensor, Tensor]
 LOG_STD_MIN, LOG_STD_MAX = -20.0, 2.0
 
+# Of MBPO (Janner et al., 2019), from which REDQ takes them.
+_TARGET_ENTROPY = {"Hopper": -1.0, "HalfCheetah": -3.0, "Walker": -3.0, "Ant": -4.0, "Humanoid": -2.0}
+
+
+def robot_of(task: str) -> str | None:
+    """The robot in a task's name, such as ``"Ant"`` in ``"T-Ant"``; ``None`` if it is none of the five."""
+    return next((robot for robot in _TARGET_ENTROPY if robot in task), None)
+
+
+def published_target_entropy(task: str) -> float | None:
+    """H̄ that MBPO and REDQ use on a task; ``None`` where they have none.
+
+    It belongs to the robot: what the task observes or rewards makes no difference.
+    """
+    robot = robot_of(task)
+    return None if robot is None else _TARGET_ENTROPY[robot]
+
 
 class TanhGaussianActor(nn.Module):
     """A policy u = tanh(x), x ~ N(μ(s), σ(s)²), of two ReLU layers; log σ is clamped to [−20, 2]."""

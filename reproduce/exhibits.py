@@ -172,7 +172,7 @@ TABLE1 = TableExhibit(
 _EFFICIENCY = (
     Series("ALM(3)", "alm"),
     Series("REDQ", "redq"),
-    Series("MBPO"),
+    Series("MBPO", "mbpo"),
     Series("SAC", "sac"),
     Series("TD3", "td3"),
 )

@@ -16,9 +16,13 @@ from runs import evaluations, trainer
 RUN = TrainingConfig(total_steps=150, eval_every=75, eval_episodes=1, log_every=25)
 
 
+# Five trainings of MBPO's model in the 50 steps of a run, two of them before it is stopped.
+CHANGES = {"mbpo": {"retrain_every": 10, "updates_per_step": 2, "rollouts": 30, "error_horizon": 2}}
+
+
 def smoke_agent(name, task, seeds):
     agent_class, config_class = ALGORITHMS[name].load()
-    config = replace(config_class.at(SCALES["smoke"], task), warmup_steps=100)
+    config = replace(config_class.at(SCALES["smoke"], task), warmup_steps=100, **CHANGES.get(name, {}))
     return agent_class(task_spec(task), config, seeds)
 
 
@@ -29,19 +33,23 @@ def timeless(directory):
     ]
 
 
-@pytest.mark.parametrize("name", ["sac", "td3", "redq", "sac-avg", "td3-ours"])
+@pytest.mark.parametrize("name", ["sac", "td3", "redq", "sac-avg", "td3-ours", "mbpo"])
 def test_a_run_to_the_end(tmp_path, name):
-    run = trainer(tmp_path, (0, 1), config=RUN, agent=smoke_agent(name, "Hopper", (0, 1)))
-    run.run()
-    for directory in run.directories:
+    groups = [(0,), (1,)] if ALGORITHMS[name].load()[0].trains_seeds_apart else [(0, 1)]
+    directories = []
+    for seeds in groups:
+        run = trainer(tmp_path, seeds, config=RUN, agent=smoke_agent(name, "Hopper", seeds))
+        run.run()
+        directories += run.directories
+    for directory in directories:
         assert directory.status == "done"
         assert [step for step, _ in evaluations(directory)] == [100, 150]
         last = next(line["metrics"] for line in directory.metrics() if line["step"] == 125)
         assert {"loss/critic", "loss/actor", "grad_norm/critic", "critic/target"} <= set(last)
-    assert evaluations(run.directories[0]) != evaluations(run.directories[1])
+    assert evaluations(directories[0]) != evaluations(directories[1])
 
 
-@pytest.mark.parametrize("name", ["sac", "td3"])
+@pytest.mark.parametrize("name", ["sac", "td3", "mbpo"])
 def test_interrupted_and_resumed_equals_uninterrupted(tmp_path, name):
     """Stopped before an odd training step, at which TD3 reports the actor's update of the step before."""
 
