@@ -145,7 +145,7 @@ class EnsembleDynamics:
         self.elites = torch.arange(config.elites, device=device)
 
     def fit(self, transitions: Transitions, streams: Streams) -> Metrics:
-        """Train until no member improves, from the weights as they are; metrics are (1,).
+        """Train until no member improves, from the weights as they are; metrics (1,) are of the last epoch.
 
         A random part of the transitions (1, n) is held out.  Each member learns from a bootstrap of the
         rest, drawn once, in an order that changes from epoch to epoch, and ends with the weights of its own

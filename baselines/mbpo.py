@@ -173,7 +173,7 @@ class MBPO(SAC):
         batches, noise = self._mixed_batches(replay), self.draw_noise()
         every = [
             self.update(
-                Transitions(*(getattr(batches, f.name)[:, i] for f in fields(Transitions))),
+                batches[:, i],
                 {name: value[:, i] for name, value in noise.items()},
                 training_step,
             )
@@ -213,23 +213,13 @@ class MBPO(SAC):
 
     def _mixed_batches(self, replay: Replay) -> Transitions:
         """Batches for all updates of a step (1, updates, batch): first the real ones, then the imagined."""
-        config = self.config
-        imagined = config.batch_size - config.real_batch_size
-        parts = [
-            (source.sample(config.updates_per_step * size, self.learning), size)
-            for source, size in ((replay, config.real_batch_size), (self.pool, imagined))
-        ]
+        updates, real = self.config.updates_per_step, self.config.real_batch_size
+        parts = (
+            replay.sample((updates, real), self.learning),
+            self.pool.sample((updates, self.config.batch_size - real), self.learning),
+        )
         return Transitions(
-            *(
-                torch.cat(
-                    [
-                        getattr(drawn, f.name).unflatten(1, (config.updates_per_step, size))
-                        for drawn, size in parts
-                    ],
-                    dim=2,
-                )
-                for f in fields(Transitions)
-            )
+            *(torch.cat([getattr(p, f.name) for p in parts], dim=2) for f in fields(Transitions))
         )
 
     def state(self) -> dict[str, Any]:

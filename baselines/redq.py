@@ -5,7 +5,7 @@ critics.  SAC-AVG ("REDQ-ave" there) is the same with the mean of all ten target
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -142,11 +142,7 @@ class REDQ(SoftLearner):
 
     def learn(self, replay: Replay, training_step: int) -> Metrics:
         """The G updates of one environment step on fresh batches and noise, both drawn in one go."""
-        updates, batch = self.config.updates_per_step, self.config.batch_size
-        drawn = replay.sample(updates * batch, self.learning)
-        batches = Transitions(
-            *(getattr(drawn, field.name).unflatten(1, (updates, batch)) for field in fields(Transitions))
-        )
+        batches = replay.sample((self.config.updates_per_step, self.config.batch_size), self.learning)
         return self.update(batches, self.draw_noise(), training_step)
 
     def update(self, batches: Transitions, noise: Noise, training_step: int) -> Metrics:
@@ -171,7 +167,7 @@ class REDQ(SoftLearner):
 
         losses, norms, targets = [], [], []
         for i in range(config.updates_per_step):
-            transitions = Transitions(*(getattr(batches, field.name)[:, i] for field in fields(Transitions)))
+            transitions = batches[:, i]
             target = critic_target(
                 net,
                 transitions,

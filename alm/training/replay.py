@@ -22,6 +22,10 @@ class Transitions:
     next_observation: Tensor  # (…, observation size)
     terminal: Tensor  # (…), 1.0 where the task ended; a time limit is not an end
 
+    def __getitem__(self, index: Any) -> "Transitions":
+        """The transitions at an index of the leading axes."""
+        return Transitions(*(getattr(self, field.name)[index] for field in fields(Transitions)))
+
 
 class Replay:
     """The last ``capacity`` transitions of each of S seeds, sampled without Python loops.
@@ -107,16 +111,17 @@ class Replay:
 
     def stored(self) -> Transitions:
         """All that is stored (S, size), in no particular order; views, which the next addition may change."""
-        return Transitions(*(getattr(self._data, f.name)[:, : self.size] for f in fields(Transitions)))
+        return self._data[:, : self.size]
 
     def end_episode(self) -> None:
         """Mark the newest transition of every seed as the last of its episode (not terminal)."""
         if self.size:
             self._episode_end[:, self.pointer - 1] = True
 
-    def sample(self, batch: int, streams: Streams) -> Transitions:
-        """Transitions drawn uniformly with replacement, leading axes (S, batch)."""
-        return self._gather(streams.integers(self.size, batch))
+    def sample(self, batch: int | tuple[int, ...], streams: Streams) -> Transitions:
+        """Transitions drawn uniformly with replacement, leading axes (S, *batch)."""
+        shape = (batch,) if isinstance(batch, int) else batch
+        return self._gather(streams.integers(self.size, *shape))
 
     def sample_sequences(
         self, batch: int, length: int, streams: Streams, reject_time_limits: bool = False

@@ -55,8 +55,3 @@ def random_inputs(agent, generator):
         for name, size in agent.noise_shapes.items()
     }
     return transitions, noise
-
-
-def part(transitions, *index):
-    """The transitions at an index of the leading axes."""
-    return Transitions(*(getattr(transitions, f.name)[index] for f in dataclasses.fields(transitions)))

@@ -13,7 +13,6 @@ from baselines.ensemble_dynamics import EnsembleConfig
 from baselines.mbpo import MBPO, MBPOConfig, imagine
 from baselines.sac import SAC
 from reproduce.training import Plan, group_by_step
-from tests.baselines.cases import part
 from tests.baselines.plain import PlainSoft
 
 HOPPER = task_spec("Hopper")
@@ -274,8 +273,8 @@ def test_the_updates_are_sacs_on_the_mixed_batches(agent, monkeypatch):
     assert len(seen) == 4
     expected = []
     for transitions, noise in seen:
-        batch = part(
-            Transitions(*(getattr(transitions, f.name).double() for f in dataclasses.fields(transitions))), 0
+        batch = Transitions(
+            *(getattr(transitions, f.name)[0].double() for f in dataclasses.fields(Transitions))
         )
         draws = {name: value[0].double() for name, value in noise.items()}
         expected.append(

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from alm.training.population import share_of_seed
-from tests.baselines.cases import CASES, SEEDS, TASK, build, part, random_inputs
+from tests.baselines.cases import CASES, SEEDS, TASK, build, random_inputs
 from tests.baselines.plain import PlainSoft, PlainTD3, PlainTD3Ours
 
 
@@ -20,7 +20,7 @@ def run_redq(plain, transitions, noise, step):
     del step
     updates, results = len(transitions.reward), []
     for i in range(updates):
-        batch = part(transitions, i)
+        batch = transitions[i]
         pair = None
         if "members" in noise:
             pair = sorted(range(4), key=lambda j, i=i: -noise["members"][i, j].item())[:2]
@@ -60,7 +60,7 @@ def test_updates_equal_the_reference(name):
         transitions, noise = random_inputs(agent, generator)
         metrics = agent.update(transitions, noise, step)
         for i, plain in enumerate(references):
-            expected = run(plain, part(transitions, i), {k: v[i] for k, v in noise.items()}, step)
+            expected = run(plain, transitions[i], {k: v[i] for k, v in noise.items()}, step)
             assert {"loss/critic", "grad_norm/critic", "critic/target"} <= set(expected)
             for metric, value in expected.items():
                 assert metrics[metric][i].item() == pytest.approx(value, rel=1e-8), metric
@@ -80,7 +80,7 @@ def test_a_population_equals_its_seeds_alone(name):
         joint = together.update(transitions, noise, step)
         for i, agent in enumerate(alone):
             own = {k: v[i : i + 1] for k, v in noise.items()}
-            single = agent.update(part(transitions, slice(i, i + 1)), own, step)
+            single = agent.update(transitions[i : i + 1], own, step)
             assert set(single) == set(joint)
             for metric, value in single.items():
                 torch.testing.assert_close(joint[metric][i : i + 1], value, rtol=1e-10, atol=1e-12)

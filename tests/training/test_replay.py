@@ -150,6 +150,14 @@ def test_a_grown_buffer_keeps_its_contents_and_gives_up_the_oldest_first(count):
         filled(20).grown(11)
 
 
+def test_batches_of_several_axes_are_the_same_draws():
+    replay, index = filled(9, seeds=2), (slice(None), 1)
+    one = replay.sample(6, Streams([0, 1], Purpose.LEARNING))
+    many = replay.sample((2, 3), Streams([0, 1], Purpose.LEARNING))
+    assert many.observation.shape == (2, 2, 3, 2)
+    assert torch.equal(many[index].observation, one[:, 3:].observation)
+
+
 def test_stored_is_the_filled_part():
     stored = filled(5, seeds=2).stored()
     assert stored.reward.tolist() == [[0, 1, 2, 3, 4], [1000, 1001, 1002, 1003, 1004]]
