@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor, nn
 
-from alm.training.population import Linear, mlp
+from alm.training.population import Linear, forward_rows, mlp
 from alm.training.replay import Transitions
 
 
@@ -32,19 +32,10 @@ class Critics(nn.Module):
         return x.unflatten(0, (self.seeds, self.ensemble))[..., 0]
 
     def chosen(self, observation: Tensor, action: Tensor, members: Tensor) -> Tensor:
-        """Values of the critics ``members`` (S, M) of each seed only → (S, M, batch).
-
-        The others are not evaluated: copying the parameters of two critics costs far less than eight
-        more forward passes.
-        """
+        """Values of the critics ``members`` (S, M) of each seed only → (S, M, batch)."""
         first = torch.arange(self.seeds, device=members.device)[:, None] * self.ensemble
         rows = (members + first).flatten()
-        x = _repeated(observation, action, members.shape[1])
-        for layer in self.layers:
-            if isinstance(layer, Linear):
-                x = torch.baddbmm(layer.bias[rows], x, layer.weight[rows])
-            else:
-                x = layer(x)
+        x = forward_rows(self.layers, _repeated(observation, action, members.shape[1]), rows)
         return x.unflatten(0, members.shape)[..., 0]
 
 

@@ -5,12 +5,12 @@ critics.  SAC-AVG ("REDQ-ave" there) is the same with the mean of all ten target
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from alm.tasks.registry import TaskSpec, task_spec
+from alm.tasks.registry import TaskSpec
 from alm.training.learner import Noise
 from alm.training.population import soft_update
 from alm.training.protocol import Metrics
@@ -18,13 +18,13 @@ from alm.training.replay import Replay, Transitions
 from alm.training.scale import Scale
 from alm.training.streams import Purpose, Streams
 from baselines.networks import critic_objective, scale_action
-from baselines.soft_policy import SoftLearner, SoftNetworks, constant_target_entropy, sample_action
-
-# Of each robot, as in MBPO (Janner et al., 2019), from which REDQ takes them; with fewer observations or
-# another reward the robot, and so the number, is the same.
-_TARGET_ENTROPY = {
-    "Hopper": -1.0, "HalfCheetah": -3.0, "Walker2d": -3.0, "Ant": -4.0, "Humanoid": -2.0,
-}  # fmt: skip
+from baselines.soft_policy import (
+    SoftLearner,
+    SoftNetworks,
+    constant_target_entropy,
+    published_target_entropy,
+    sample_action,
+)
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class REDQConfig:
             warmup_steps=scale.warmup(cls.warmup_steps),
             hidden_size=scale.width(cls.hidden_size),
             batch_size=scale.batch(cls.batch_size),
-            target_entropy=_TARGET_ENTROPY[task_spec(task).robot],
+            target_entropy=published_target_entropy(task),
         )
 
 
@@ -151,11 +151,7 @@ class REDQ(SoftLearner):
 
     def learn(self, replay: Replay, training_step: int) -> Metrics:
         """The G updates of one environment step on fresh batches and noise, both drawn in one go."""
-        updates, batch = self.config.updates_per_step, self.config.batch_size
-        drawn = replay.sample(updates * batch, self.learning)
-        batches = Transitions(
-            *(getattr(drawn, field.name).unflatten(1, (updates, batch)) for field in fields(Transitions))
-        )
+        batches = replay.sample((self.config.updates_per_step, self.config.batch_size), self.learning)
         return self.update(batches, self.draw_noise(), training_step)
 
     def update(self, batches: Transitions, noise: Noise, training_step: int) -> Metrics:
@@ -180,7 +176,7 @@ class REDQ(SoftLearner):
 
         losses, norms, targets = [], [], []
         for i in range(config.updates_per_step):
-            transitions = Transitions(*(getattr(batches, field.name)[:, i] for field in fields(Transitions)))
+            transitions = batches[:, i]
             target = critic_target(
                 net,
                 transitions,

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from alm.tasks.registry import TaskSpec
+from alm.tasks.registry import TaskSpec, task_spec
 from alm.training.learner import Learner
 from alm.training.optimisation import OptimiserGroup
 from alm.training.population import mlp
@@ -24,6 +24,15 @@ from baselines.networks import Critics, initialise_xavier, scale_action
 Gaussian = tuple[Tensor, Tensor]
 Bound = Callable[[Tensor], Tensor]
 LOG_STD_MIN, LOG_STD_MAX = -20.0, 2.0
+
+# Of each robot, by MBPO (Janner et al., 2019), from which REDQ takes them: what a task observes or rewards
+# makes no difference.
+_TARGET_ENTROPY = {"Hopper": -1.0, "HalfCheetah": -3.0, "Walker2d": -3.0, "Ant": -4.0, "Humanoid": -2.0}
+
+
+def published_target_entropy(task: str) -> float:
+    """H̄ that MBPO and REDQ use on a task."""
+    return _TARGET_ENTROPY[task_spec(task).robot]
 
 
 def clamped_log_std(raw: Tensor) -> Tensor:

@@ -19,7 +19,6 @@ from alm.training.replay import Replay
 from alm.training.scale import scale_named
 from alm.training.streams import Purpose, Streams
 from benchmarks.plain_alm import PlainALM
-from benchmarks.plain_baselines import part
 from benchmarks.timing import TASK, filled_replay, gigaflop, median_ratio, take_turns, write_record
 
 ROUNDS = 12
@@ -37,7 +36,7 @@ def measure(scale: str, replay: Replay) -> dict[str, float]:
     batch = replay.sample(config.batch_size, agent.learning)
     noise = {name: torch.randn(1, *shape) for name, shape in noise_shapes(config, task.action_size).items()}
 
-    plain_inputs = part(sequences, 0), part(batch, 0), {name: value[0] for name, value in noise.items()}
+    plain_inputs = sequences[0], batch[0], {name: value[0] for name, value in noise.items()}
     size = config.model_hidden_size
     left, right = torch.randn(config.batch_size, size), torch.randn(size, size)
     observation, acting = torch.randn(1, 1, task.observation_size), Streams((0,), Purpose.ACTING)

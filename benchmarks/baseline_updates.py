@@ -7,17 +7,15 @@ are timed (twenty for REDQ); "learn" adds sampling and noise, "step" acting and 
 
 import statistics
 from collections.abc import Callable
-from dataclasses import fields
 
 import torch
 from rich.console import Console
 from rich.table import Table
 
 from alm.tasks import make, task_spec
-from alm.training.replay import Transitions
 from alm.training.scale import scale_named
 from alm.training.streams import Purpose, Streams
-from benchmarks.plain_baselines import PlainREDQ, PlainSAC, PlainTD3, part
+from benchmarks.plain_baselines import PlainREDQ, PlainSAC, PlainTD3
 from benchmarks.timing import TASK, filled_replay, gigaflop, median_ratio, take_turns, write_record
 from reproduce.algorithms import algorithm_named
 
@@ -36,11 +34,8 @@ def measure(name: str) -> dict[str, float]:
     config = config_class.at(scale_named("paper"), TASK)
     agent, plain = agent_class(task, config, (0,)), _PLAIN[name](task, config)
     updates = getattr(config, "updates_per_step", 1)
-    drawn = replay.sample(updates * config.batch_size, agent.learning)
-    noise = agent.draw_noise()
-    if updates > 1:
-        shaped = {f.name: getattr(drawn, f.name).unflatten(1, (updates, -1)) for f in fields(Transitions)}
-        drawn = Transitions(**shaped)
+    batch = (updates, config.batch_size) if updates > 1 else config.batch_size
+    drawn, noise = replay.sample(batch, agent.learning), agent.draw_noise()
     own_noise = {key: value[0] for key, value in noise.items()}
     acting = Streams((0,), Purpose.ACTING)
     state = {"observation": environment.reset(seed=0)[0], "calls": 0, "plain_calls": 0}
@@ -59,7 +54,7 @@ def measure(name: str) -> dict[str, float]:
 
     def plain_update() -> None:
         for step in (1, 2):
-            plain.update(part(drawn, 0), own_noise, step)
+            plain.update(drawn[0], own_noise, step)
 
     def learn() -> None:
         for step in (1, 2):

@@ -5,7 +5,6 @@ one module, one optimiser and one forward pass for each critic.  Nothing is shar
 """
 
 import copy
-import dataclasses
 import itertools
 
 import torch
@@ -71,11 +70,6 @@ def norm(*modules):
     """Of the gradients that modules (or parameters) hold."""
     parameters = itertools.chain(*(m.parameters() if isinstance(m, nn.Module) else [m] for m in modules))
     return nn.utils.get_total_norm([p.grad for p in parameters]).item()
-
-
-def part(transitions, index):
-    """The transitions at an index of the leading axis."""
-    return type(transitions)(*(getattr(transitions, f.name)[index] for f in dataclasses.fields(transitions)))
 
 
 class Twins:
@@ -209,7 +203,7 @@ class PlainREDQ(PlainSoft):
         del step
         updates, results = len(transitions.reward), []
         for i in range(updates):
-            batch, members = part(transitions, i), None
+            batch, members = transitions[i], None
             if "members" in noise:
                 order = noise["members"][i].argsort(descending=True)
                 members = order[: self.config.target_critics].tolist()

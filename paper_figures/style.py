@@ -24,7 +24,8 @@ LOOKS = {
     "td3": Look("#009E73", "^"),
     "redq": Look("#D55E00", "D"),
     "sac-avg": Look("#CC79A7", "v"),
-    "td3-ours": Look("#56B4E9", "P"),
+    "mbpo": Look("#56B4E9", "P"),
+    "td3-ours": Look("#000000", "X"),
     "sac-svg2": Look("#F0E442", "<"),
     "sac-svg3": Look("#999933", ">"),
 }

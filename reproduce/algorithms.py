@@ -1,7 +1,6 @@
 """The algorithms that can be trained, by name; importing this module imports none of them."""
 
 import difflib
-from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
@@ -29,7 +28,7 @@ class Algorithm:
     config: str
     page: str
 
-    def load(self) -> tuple[Callable[..., Any], Any]:
+    def load(self) -> tuple[Any, Any]:
         """The agent class and the configuration class (imports torch)."""
         return _load(self.agent), _load(self.config)
 
@@ -84,6 +83,13 @@ ALGORITHMS = {
         "baselines.sac_svg:SACSVG3",
         "baselines.sac_svg:SACSVG3Config",
         page="sac_svg",
+    ),
+    "mbpo": Algorithm(
+        "MBPO",
+        "model-based policy optimisation: SAC on short rollouts of an ensemble of dynamics models",
+        "baselines.mbpo:MBPO",
+        "baselines.mbpo:MBPOConfig",
+        page="mbpo",
     ),
 }
 

@@ -31,7 +31,7 @@ class Train:
     """Train an algorithm on a task.
 
     The same command resumes what was interrupted and skips what is done. Seeds train together as one
-    population; none of them depends on the others.
+    population (mbpo: one after another); none of them depends on the others.
     """
 
     task: str
@@ -41,7 +41,7 @@ class Train:
     does; each also with noise on observations (HalfCheetah-obsnoise-0.1) or executed actions
     (HalfCheetah-dynnoise-0.3)."""
     algorithm: str = "alm"
-    """Algorithm: alm, sac, td3, redq, sac-avg or td3-ours."""
+    """Algorithm: alm, sac, td3, redq, sac-avg, td3-ours or mbpo."""
     variant: str = "base"
     """Named change of the algorithm; base is the algorithm unchanged."""
     seeds: tuple[int, ...] = (0,)
@@ -77,7 +77,7 @@ class Train:
                 else:
                     opened.append(directory)
             with _tracked(opened if self.track else []):
-                for group in group_by_step(opened):
+                for group in group_by_step(plan, opened):
                     train_population(plan, group, self.device, self.threads)
         except Interrupted as stop:
             print(stop, file=sys.stderr)

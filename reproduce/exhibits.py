@@ -206,7 +206,7 @@ TABLE1_MBBL = replace(
 _EFFICIENCY = (
     Series("ALM(3)", "alm"),
     Series("REDQ", "redq"),
-    Series("MBPO"),
+    Series("MBPO", "mbpo"),
     Series("SAC", "sac"),
     Series("TD3", "td3"),
 )

@@ -136,8 +136,11 @@ def train_population(plan: Plan, directories: Sequence[RunDirectory], device: st
     ).run()
 
 
-def group_by_step(directories: Sequence[RunDirectory]) -> list[list[RunDirectory]]:
-    """Directories that stand at the same step, and so can train as one population."""
+def group_by_step(plan: Plan, directories: Sequence[RunDirectory]) -> list[list[RunDirectory]]:
+    """Directories that stand at the same step, and so can train as one population if the algorithm can."""
+    agent_class, _ = algorithm_named(plan.specs[0].algorithm).load()
+    if agent_class.trains_seeds_apart:
+        return [[directory] for directory in directories]
     groups: dict[int, list[RunDirectory]] = {}
     for directory in directories:
         steps = directory.checkpoints.steps()

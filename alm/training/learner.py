@@ -21,6 +21,7 @@ class Learner:
     of standard normal noise, by name, without the leading seed axis).
     """
 
+    trains_seeds_apart = False
     networks: nn.Module
     groups: dict[str, OptimiserGroup]
     noise_shapes: dict[str, tuple[int, ...]]

@@ -68,6 +68,16 @@ def mlp(
     return nn.Sequential(*layers)
 
 
+def forward_rows(layers: nn.Sequential, x: Tensor, rows: Tensor) -> Tensor:
+    """What the members ``rows`` (M,) of an `mlp` give for x (M, batch, inputs) → (M, batch, outputs).
+
+    The others are not evaluated: copying the parameters of some costs far less than a forward pass of all.
+    """
+    for layer in layers:
+        x = torch.baddbmm(layer.bias[rows], x, layer.weight[rows]) if isinstance(layer, Linear) else layer(x)
+    return x
+
+
 def initialise_orthogonal(module: nn.Module, generators: Sequence[torch.Generator]) -> None:
     """Fill every `Linear` weight with an orthogonal matrix (gain 1) drawn from its seed's generator.
 

@@ -32,6 +32,7 @@ class Agent(Protocol):
     """A population of S learners that differ by their seed only."""
 
     name: str
+    trains_seeds_apart: bool  # whether its updates depend on the data so that seeds cannot run in lockstep
     seeds: tuple[int, ...]
     config: Any
 

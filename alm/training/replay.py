@@ -22,6 +22,10 @@ class Transitions:
     next_observation: Tensor  # (…, observation size)
     terminal: Tensor  # (…), 1.0 where the task ended; a time limit is not an end
 
+    def __getitem__(self, index: Any) -> "Transitions":
+        """The transitions at an index of the leading axes."""
+        return Transitions(*(getattr(self, field.name)[index] for field in fields(Transitions)))
+
 
 class Replay:
     """The last ``capacity`` transitions of each of S seeds, sampled without Python loops.
@@ -71,14 +75,53 @@ class Replay:
         self.pointer = (self.pointer + 1) % self.capacity
         self.size = min(self.size + 1, self.capacity)
 
+    def extend(self, transitions: Transitions, episode_end: Tensor) -> None:
+        """Store a block of transitions of every seed, in order; arguments have leading axes (S, n).
+
+        Raises:
+            ValueError: the block is larger than the buffer.
+        """
+        count = transitions.reward.shape[1]
+        if count > self.capacity:
+            raise ValueError(f"a block of {count} transitions does not fit into a buffer of {self.capacity}")
+        slots = (self.pointer + torch.arange(count, device=self._row.device)) % self.capacity
+        for field in fields(Transitions):
+            getattr(self._data, field.name)[:, slots] = getattr(transitions, field.name)
+        self._episode_end[:, slots] = episode_end
+        self.pointer = (self.pointer + count) % self.capacity
+        self.size = min(self.size + count, self.capacity)
+
+    def grown(self, capacity: int) -> "Replay":
+        """A larger buffer with the same contents, the oldest first.
+
+        Raises:
+            ValueError: the contents do not fit.
+        """
+        if capacity < self.size:
+            raise ValueError(f"{self.size} transitions do not fit into a buffer of {capacity}")
+        sizes = self._data.observation.shape[2], self._data.action.shape[2]
+        larger = Replay(self.seeds, capacity, *sizes, device=str(self._row.device))
+        oldest = self.pointer if self.size == self.capacity else 0
+        blocks = [(getattr(self._data, f.name), getattr(larger._data, f.name)) for f in fields(Transitions)]
+        for old, new in [*blocks, (self._episode_end, larger._episode_end)]:
+            new[:, : self.size - oldest] = old[:, oldest : self.size]
+            new[:, self.size - oldest : self.size] = old[:, :oldest]
+        larger.pointer, larger.size = self.size % capacity, self.size
+        return larger
+
+    def stored(self) -> Transitions:
+        """All that is stored (S, size), in no particular order; views, which the next addition may change."""
+        return self._data[:, : self.size]
+
     def end_episode(self) -> None:
         """Mark the newest transition of every seed as the last of its episode (not terminal)."""
         if self.size:
             self._episode_end[:, self.pointer - 1] = True
 
-    def sample(self, batch: int, streams: Streams) -> Transitions:
-        """Transitions drawn uniformly with replacement, leading axes (S, batch)."""
-        return self._gather(streams.integers(self.size, batch))
+    def sample(self, batch: int | tuple[int, ...], streams: Streams) -> Transitions:
+        """Transitions drawn uniformly with replacement, leading axes (S, *batch)."""
+        shape = (batch,) if isinstance(batch, int) else batch
+        return self._gather(streams.integers(self.size, *shape))
 
     def newest(self, count: int) -> Transitions:
         """The last ``count`` stored transitions, oldest first, leading axes (S, count)."""
@@ -159,7 +202,7 @@ class Replay:
 
     def state(self) -> dict[str, Any]:
         """The filled part of the buffer (leading axis S) and the write pointer."""
-        contents = {f.name: getattr(self._data, f.name)[:, : self.size] for f in fields(Transitions)}
+        contents = {f.name: getattr(self.stored(), f.name) for f in fields(Transitions)}
         contents["episode_end"] = self._episode_end[:, : self.size]
         return {"pointer": self.pointer, "size": self.size, "contents": contents}
 

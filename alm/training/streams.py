@@ -67,6 +67,15 @@ class Streams:
             row.random_(high, generator=source)
         return out
 
+    def permutations(self, size: int, count: int) -> Tensor:
+        """``count`` random orders of 0 … size − 1, independent of one another (S, count, size), int64."""
+        device = self.generators[0].device
+        out = torch.empty(len(self.generators), count, size, dtype=torch.int64, device=device)
+        for rows, source in zip(out, self.generators, strict=True):
+            for row in rows:
+                torch.randperm(size, generator=source, out=row)
+        return out
+
     def state(self) -> Tensor:
         """The generators' states (S, bytes)."""
         return torch.stack([source.get_state() for source in self.generators])

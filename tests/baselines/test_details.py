@@ -310,7 +310,7 @@ def test_random_steps_of_td3_take_a_quarter_of_a_run_at_most():
     assert steps == {"paper": 25_000, "laptop": 5000, "smoke": 150}
 
 
-@pytest.mark.parametrize("name", BASELINES)
+@pytest.mark.parametrize("name", [*BASELINES, "mbpo"])
 @pytest.mark.parametrize("scale", SCALES)
 def test_every_baseline_is_registered_and_has_every_scale(name, scale):
     agent_class, config_class = ALGORITHMS[name].load()

@@ -16,11 +16,18 @@ from runs import evaluations, trainer
 RUN = TrainingConfig(total_steps=150, eval_every=75, eval_episodes=1, log_every=25)
 
 
+CHANGES = {
+    # Five trainings of the model in the 50 steps of a run, two of them before it is stopped.
+    "mbpo": {"retrain_every": 10, "updates_per_step": 2, "rollouts": 30, "error_horizon": 2},
+    # Both objectives of the policy are met.
+    "sac-svg2": {"plain_steps": 110},
+    "sac-svg3": {"plain_steps": 110},
+}
+
+
 def smoke_agent(name, task, seeds):
     agent_class, config_class = ALGORITHMS[name].load()
-    config = replace(config_class.at(SCALES["smoke"], task), warmup_steps=100)
-    if hasattr(config, "plain_steps"):
-        config = replace(config, plain_steps=110)  # so that both objectives of the policy are met
+    config = replace(config_class.at(SCALES["smoke"], task), warmup_steps=100, **CHANGES.get(name, {}))
     return agent_class(task_spec(task), config, seeds)
 
 
@@ -31,19 +38,23 @@ def timeless(directory):
     ]
 
 
-@pytest.mark.parametrize("name", ["sac", "td3", "redq", "sac-avg", "td3-ours", "sac-svg2"])
+@pytest.mark.parametrize("name", ["sac", "td3", "redq", "sac-avg", "td3-ours", "mbpo", "sac-svg2"])
 def test_a_run_to_the_end(tmp_path, name):
-    run = trainer(tmp_path, (0, 1), config=RUN, agent=smoke_agent(name, "Hopper", (0, 1)))
-    run.run()
-    for directory in run.directories:
+    groups = [(0,), (1,)] if ALGORITHMS[name].load()[0].trains_seeds_apart else [(0, 1)]
+    directories = []
+    for seeds in groups:
+        run = trainer(tmp_path, seeds, config=RUN, agent=smoke_agent(name, "Hopper", seeds))
+        run.run()
+        directories += run.directories
+    for directory in directories:
         assert directory.status == "done"
         assert [step for step, _ in evaluations(directory)] == [100, 150]
         last = next(line["metrics"] for line in directory.metrics() if line["step"] == 125)
         assert {"loss/critic", "loss/actor", "grad_norm/critic", "critic/target"} <= set(last)
-    assert evaluations(run.directories[0]) != evaluations(run.directories[1])
+    assert evaluations(directories[0]) != evaluations(directories[1])
 
 
-@pytest.mark.parametrize("name", ["sac", "td3", "sac-svg3"])
+@pytest.mark.parametrize("name", ["sac", "td3", "mbpo", "sac-svg3"])
 def test_interrupted_and_resumed_equals_uninterrupted(tmp_path, name):
     """Stopped before an odd training step, at which TD3 reports the actor's update of the step before."""
 

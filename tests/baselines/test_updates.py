@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from alm.training.population import share_of_seed
-from benchmarks.plain_baselines import PlainREDQ, PlainSAC, PlainTD3, PlainTD3Ours, part
+from benchmarks.plain_baselines import PlainREDQ, PlainSAC, PlainTD3, PlainTD3Ours
 from benchmarks.plain_svg import PlainSVG
 from tests.baselines.cases import CASES, SEEDS, TASK, build, random_inputs, seen_observations
 
@@ -31,7 +31,7 @@ def test_updates_equal_the_reference(name):
         *batches, noise = random_inputs(agent, generator)
         metrics = agent.update(*batches, noise, step)
         for i, plain in enumerate(references):
-            own = [part(batch, i) for batch in batches]
+            own = [batch[i] for batch in batches]
             expected = plain.update(*own, {k: v[i] for k, v in noise.items()}, step)
             assert {"loss/critic", "grad_norm/critic", "critic/target"} <= set(expected)
             for metric, value in expected.items():
@@ -52,7 +52,7 @@ def test_a_population_equals_its_seeds_alone(name):
         joint = together.update(*batches, noise, step)
         for i, agent in enumerate(alone):
             own = {k: v[i : i + 1] for k, v in noise.items()}
-            single = agent.update(*(part(batch, slice(i, i + 1)) for batch in batches), own, step)
+            single = agent.update(*(batch[i : i + 1] for batch in batches), own, step)
             assert set(single) == set(joint)
             for metric, value in single.items():
                 torch.testing.assert_close(joint[metric][i : i + 1], value, rtol=1e-10, atol=1e-12)

@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 import torch
 
-from alm.training.replay import Replay
+from alm.training.replay import Replay, Transitions
 from alm.training.streams import Purpose, Streams
 
 CAPACITY = 12
@@ -112,6 +112,70 @@ def test_state_round_trip():
     draws = [r.sample_sequences(20, 3, Streams([0], Purpose.LEARNING)).reward for r in (old, new)]
     assert torch.equal(*draws)
     assert (new.pointer, new.size) == (old.pointer, old.size)
+
+
+def block(first, count):
+    """Transitions numbered from ``first`` on, for one seed."""
+    number = torch.arange(first, first + count, dtype=torch.float32)[None, :, None]
+    pair = number.expand(-1, -1, 2)
+    return Transitions(pair, number, number[..., 0], pair + 1, (number[..., 0] == 4).float())
+
+
+@pytest.mark.parametrize("sizes", [(5,), (12,), (5, 12), (7, 4, 6), (1, 11, 3, 9)])
+def test_blocks_are_stored_as_their_transitions_one_by_one(sizes):
+    replay, first = filled(0), 0
+    for count in sizes:
+        transitions = block(first, count)
+        replay.extend(transitions, transitions.terminal > 0)
+        first += count
+    one_by_one = filled(first, terminals={4}).state()
+    state = replay.state()
+    assert (state["pointer"], state["size"]) == (one_by_one["pointer"], one_by_one["size"])
+    for name, values in one_by_one["contents"].items():
+        assert torch.equal(state["contents"][name], values), name
+
+
+def test_a_block_that_is_too_large_is_refused():
+    with pytest.raises(ValueError, match="13 transitions does not fit into a buffer of 12"):
+        filled(0).extend(block(0, 13), torch.zeros(1, 13, dtype=torch.bool))
+
+
+@pytest.mark.parametrize("count", [0, 5, 12, 17])
+def test_a_grown_buffer_keeps_its_contents_and_gives_up_the_oldest_first(count):
+    old = filled(count, terminals={4, 14})
+    larger = old.grown(CAPACITY + 2)
+    kept = range(max(count - CAPACITY, 0), count)
+    assert larger.stored().reward[0].tolist() == list(kept)
+    assert larger.state()["contents"]["episode_end"][0].tolist() == [n in {4, 14} for n in kept]
+    for number in range(count, count + 3):
+        transitions = block(number, 1)
+        larger.extend(transitions, torch.zeros(1, 1, dtype=torch.bool))
+    everything = [*kept, *range(count, count + 3)]
+    assert sorted(larger.stored().reward[0].tolist()) == everything[-CAPACITY - 2 :]
+    assert (larger.capacity, old.size) == (CAPACITY + 2, len(kept))
+    with pytest.raises(ValueError, match="12 transitions do not fit into a buffer of 11"):
+        filled(20).grown(11)
+
+
+def test_batches_of_several_axes_are_the_same_draws():
+    replay, index = filled(9, seeds=2), (slice(None), 1)
+    one = replay.sample(6, Streams([0, 1], Purpose.LEARNING))
+    many = replay.sample((2, 3), Streams([0, 1], Purpose.LEARNING))
+    assert many.observation.shape == (2, 2, 3, 2)
+    assert torch.equal(many[index].observation, one[:, 3:].observation)
+
+
+def test_stored_is_the_filled_part():
+    stored = filled(5, seeds=2).stored()
+    assert stored.reward.tolist() == [[0, 1, 2, 3, 4], [1000, 1001, 1002, 1003, 1004]]
+    assert stored.observation.shape == (2, 5, 2)
+
+
+def test_permutations_are_independent_orders_of_each_seed_alone():
+    orders = Streams([3, 4], Purpose.LEARNING).permutations(50, 2)
+    assert torch.equal(orders.sort(dim=-1).values, torch.arange(50).expand(2, 2, 50))
+    assert len({tuple(order) for order in orders.flatten(0, 1).tolist()}) == 4
+    assert torch.equal(orders[1:], Streams([4], Purpose.LEARNING).permutations(50, 2))
 
 
 def test_storage_is_float32():

@@ -1,0 +1,263 @@
+"""An ensemble of Gaussian dynamics models p(r, s' − s | s, a), as in MBPO (Janner et al., 2019).
+
+All follows the code of jannerm/mbpo, which follows PETS (Chua et al., 2018).  The N members are one batched
+network; each sees its own bootstrap of the data, and what couples them is a pair of bounds alone.  There
+is one seed: a training ends when its data says so, so seeds could not run in lockstep.
+
+Shapes: N members, E elites, s (1, n, observation), a (1, n, action), inputs x = (s, a), targets
+y = (r, s' − s) in the task's units.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from alm.training.optimisation import OptimiserGroup
+from alm.training.population import Linear, forward_rows, mlp
+from alm.training.protocol import Metrics
+from alm.training.replay import Transitions
+from alm.training.streams import Streams
+
+Gaussian = tuple[Tensor, Tensor]
+
+# λ_l of the four hidden layers and the output.
+_WEIGHT_DECAYS = (2.5e-5, 5e-5, 7.5e-5, 7.5e-5, 1e-4)
+_BOUNDS_WEIGHT = 0.01
+
+
+@dataclass(frozen=True)
+class EnsembleConfig:
+    """Hyper-parameters of the ensemble and its training."""
+
+    members: int = 7
+    """N, models in the ensemble."""
+    elites: int = 5
+    """E, models that predict: those with the lowest holdout error."""
+    hidden_size: int = 200
+    """Width of the four hidden layers."""
+    learning_rate: float = 1e-3
+    """Adam's step size."""
+    batch_size: int = 256
+    """Transitions for one update of one member."""
+    holdout_share: float = 0.2
+    """Part of the data on which the members are compared."""
+    holdout_limit: int = 5000
+    """Largest number of such transitions."""
+    improvement: float = 0.01
+    """Relative decrease of a member's holdout error that counts."""
+    patience: int = 5
+    """Epochs in a row in which no member improves; one more ends the training."""
+
+
+class GaussianEnsemble(nn.Module):
+    """N networks x → mean and log-variance of y, of four swish layers.
+
+    Inputs are standardised with statistics of the data.  Log-variances have soft bounds, one pair for each
+    output and shared by the members, that are parameters too.
+    """
+
+    input_mean: Tensor
+    input_deviation: Tensor
+
+    def __init__(self, inputs: int, outputs: int, config: EnsembleConfig, generator: torch.Generator) -> None:
+        super().__init__()
+        hidden = [config.hidden_size] * (len(_WEIGHT_DECAYS) - 1)
+        self.layers = mlp(config.members, (inputs, *hidden, 2 * outputs), nn.SiLU)
+        self.max_log_variance = nn.Parameter(torch.full((1, 1, outputs), 0.5))
+        self.min_log_variance = nn.Parameter(torch.full((1, 1, outputs), -10.0))
+        self.register_buffer("input_mean", torch.zeros(1, 1, inputs))
+        self.register_buffer("input_deviation", torch.ones(1, 1, inputs))
+        for layer in self.linears:
+            # Half of 1/√fan-in; beyond two deviations a weight is drawn again.
+            std = 0.5 * layer.weight.shape[1] ** -0.5
+            nn.init.trunc_normal_(layer.weight, std=std, a=-2 * std, b=2 * std, generator=generator)
+
+    @property
+    def linears(self) -> list[Linear]:
+        """The affine layers, from the first to the output; biases start at zero."""
+        return [layer for layer in self.layers if isinstance(layer, Linear)]
+
+    @torch.no_grad()
+    def standardise(self, inputs: Tensor) -> None:
+        """Take mean and deviation of the inputs (n, inputs); a component that is constant keeps its scale.
+
+        In double precision, without which the deviation of a constant is not zero.
+        """
+        deviation, mean = torch.std_mean(inputs.double(), dim=0, correction=0)
+        self.input_mean.copy_(mean)
+        self.input_deviation.copy_(deviation.masked_fill(deviation < 1e-12, 1.0))
+
+    def forward(self, inputs: Tensor, rows: Tensor | None = None) -> Gaussian:
+        """Mean and log-variance of y, each (N, n, outputs), for inputs (N or 1, n, inputs).
+
+        With ``rows`` (M,) of these members only: inputs and results have M in the place of N.
+        """
+        x = (inputs - self.input_mean) / self.input_deviation
+        out = self.layers(x) if rows is None else forward_rows(self.layers, x, rows)
+        mean, raw = out.chunk(2, dim=-1)
+        log_variance = self.max_log_variance - F.softplus(self.max_log_variance - raw)
+        return mean, self.min_log_variance + F.softplus(log_variance - self.min_log_variance)
+
+
+def ensemble_objective(network: GaussianEnsemble, inputs: Tensor, targets: Tensor) -> Tensor:
+    """Likelihood, weight decay and narrow bounds → loss (1,); trains everything in the network.
+
+    L = Σ_i mean [ (μ_i − y)² e^{−v_i} + v_i ] + Σ_l λ_l ½ ‖W_l‖² + 0.01 Σ (v_max − v_min),
+
+    for inputs (N, batch, inputs) and targets (N, batch, outputs), v the log-variance, the mean over batch
+    and outputs, the sums over members, over layers with all their members, and over outputs.
+    """
+    mean, log_variance = network(inputs)
+    fit = ((mean - targets).square() * (-log_variance).exp() + log_variance).mean(dim=(1, 2)).sum()
+    for layer, decay in zip(network.linears, _WEIGHT_DECAYS, strict=True):
+        fit = fit + 0.5 * decay * layer.weight.square().sum()
+    width = (network.max_log_variance - network.min_log_variance).sum()
+    return (fit + _BOUNDS_WEIGHT * width)[None]
+
+
+class EnsembleDynamics:
+    """Learns what a task does from its transitions, and imagines it.
+
+    Args:
+        observation_size, action_size: of the task.
+        config: hyper-parameters.
+        generator: draws the initial weights (CPU).
+        device, dtype: where and in what precision the networks live.
+    """
+
+    def __init__(
+        self,
+        observation_size: int,
+        action_size: int,
+        config: EnsembleConfig,
+        generator: torch.Generator,
+        device: str = "cpu",
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        self.config = config
+        self.network = GaussianEnsemble(
+            observation_size + action_size, 1 + observation_size, config, generator
+        ).to(device=device, dtype=dtype)
+        self.optimiser = OptimiserGroup((self.network,), 1, config.learning_rate, max_norm=None)
+        self.elites = torch.arange(config.elites, device=device)
+
+    def fit(self, transitions: Transitions, streams: Streams) -> Metrics:
+        """Train until no member improves, from the weights as they are; metrics (1,) are of the last epoch.
+
+        A random part of the transitions (1, n) is held out.  Each member learns from a bootstrap of the
+        rest, drawn once, in an order that changes from epoch to epoch, and ends with the weights of its own
+        best epoch; the bounds of the variance stay as they are at the end, as in the reference.
+
+        Raises:
+            ValueError: there are too few transitions to hold one out.
+        """
+        config, network = self.config, self.network
+        observation = transitions.observation[0]
+        inputs = torch.cat([observation, transitions.action[0]], dim=-1)
+        targets = torch.cat(
+            [transitions.reward[0, :, None], transitions.next_observation[0] - observation], dim=-1
+        )
+        held_count = min(int(config.holdout_share * len(inputs)), config.holdout_limit)
+        if held_count == 0:
+            raise ValueError(
+                f"{len(inputs)} transitions are too few for a dynamics model; use a longer warm-up"
+            )
+        order = streams.permutations(len(inputs), 1)[0, 0]
+        held, kept = order[:held_count], order[held_count:]
+        network.standardise(inputs[kept])
+        rows = kept[streams.integers(len(kept), config.members, len(kept))[0]]  # (N, n): once for all epochs
+
+        weights = list(network.layers.parameters())
+        best = [weight.detach().clone() for weight in weights]
+        lowest = torch.full((config.members,), float("inf"), device=inputs.device, dtype=inputs.dtype)
+        epochs = stale = 0
+        while stale <= config.patience:
+            losses, norms = [], []
+            for batch in rows.split(config.batch_size, dim=1):
+                loss = ensemble_objective(network, inputs[batch], targets[batch])
+                norms.append(self.optimiser.step(loss))
+                losses.append(loss.detach())
+            rows = rows.gather(1, streams.permutations(rows.shape[1], config.members)[0])
+            error = self._squared_error(inputs[held], targets[held])
+            improved = error < (1.0 - config.improvement) * lowest
+            lowest = torch.where(improved, error, lowest)
+            for kept_weight, weight in zip(best, weights, strict=True):
+                kept_weight[improved] = weight.detach()[improved]
+            stale = 0 if bool(improved.any()) else stale + 1
+            epochs += 1
+
+        with torch.no_grad():
+            for kept_weight, weight in zip(best, weights, strict=True):
+                weight.copy_(kept_weight)
+        self.elites = lowest.argsort()[: config.elites]
+        return {
+            "loss/model": torch.stack(losses).mean(dim=0),
+            "grad_norm/model": torch.stack(norms).mean(dim=0),
+            "model/holdout_mse": lowest[self.elites].mean()[None],
+            "model/epochs": lowest.new_tensor([epochs]),
+        }
+
+    @torch.no_grad()
+    def _squared_error(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        """Mean squared error of every member's mean (N,) on inputs (n, inputs)."""
+        mean, _ = self.network(inputs.expand(self.config.members, -1, -1))
+        return (mean - targets).square().mean(dim=(1, 2))
+
+    @torch.no_grad()
+    def sample(self, observation: Tensor, action: Tensor, streams: Streams) -> tuple[Tensor, Tensor]:
+        """Imagined rewards (1, n) and next observations (1, n, observation), each by a random elite.
+
+        Inputs are sorted by their elite, so that each is evaluated once and not by every member.
+        """
+        count, device = observation.shape[1], observation.device
+        choice = streams.integers(len(self.elites), count)[0]
+        order, counts = choice.argsort(), torch.bincount(choice, minlength=len(self.elites))
+        longest = int(counts.max())
+        first = counts.cumsum(dim=0) - counts
+        slot = torch.empty_like(choice)
+        slot[order] = torch.arange(count, device=device) - first[choice[order]]
+        slot += choice * longest
+
+        pairs = torch.cat([observation[0], action[0]], dim=-1)
+        inputs = pairs.new_zeros(len(self.elites) * longest, pairs.shape[1])
+        inputs[slot] = pairs
+        mean, log_variance = self.network(inputs.unflatten(0, (-1, longest)), self.elites)
+        mean, log_variance = mean.flatten(0, 1)[slot], log_variance.flatten(0, 1)[slot]
+        noise = streams.normal(*mean.shape, dtype=mean.dtype)[0]
+        drawn = mean + (0.5 * log_variance).exp() * noise
+        return drawn[None, :, 0], observation + drawn[None, :, 1:]
+
+    def state(self) -> dict[str, Any]:
+        """All that training changes; between two calls of `fit` the best weights are the current ones."""
+        return {
+            "network": dict(self.network.state_dict()),
+            "optimiser": self.optimiser.state(),
+            "elites": self.elites,
+        }
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Take over what `state` returned."""
+        self.network.load_state_dict(state["network"])
+        self.optimiser.load_state(state["optimiser"])
+        self.elites = state["elites"].to(self.elites)
+
+
+@torch.no_grad()
+def multi_step_error(dynamics: EnsembleDynamics, sequences: Transitions) -> Tensor:
+    """How far predictions stray from what happened, by steps ahead → (K,).
+
+    Every elite follows its own means from the first states of the sequences (1, K, batch) with the actions
+    that were taken.  Entry k − 1 is the mean squared error of the state k steps ahead, in the task's units,
+    over elites, sequences and components.
+    """
+    elites = dynamics.elites
+    state = sequences.observation[0, 0].expand(len(elites), -1, -1)
+    errors = []
+    for action, after in zip(sequences.action[0], sequences.next_observation[0], strict=True):
+        pairs = torch.cat([state, action.expand(len(elites), -1, -1)], dim=-1)
+        state = state + dynamics.network(pairs, elites)[0][..., 1:]
+        errors.append((state - after).square().mean())
+    return torch.stack(errors)

@@ -1,0 +1,233 @@
+"""Model-based policy optimisation (Janner et al., 2019; code jannerm/mbpo).
+
+SAC with many updates for each environment step, nearly all of whose transitions were imagined: an ensemble
+of dynamics models is trained again and again, and the policy is followed in it for a few steps from states
+that really occurred.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from alm.tasks.analytic import terminated
+from alm.tasks.registry import TaskSpec, task_spec
+from alm.training.protocol import Metrics
+from alm.training.replay import Replay, Transitions
+from alm.training.scale import Scale
+from alm.training.streams import Purpose, Streams
+from baselines.ensemble_dynamics import EnsembleConfig, EnsembleDynamics, multi_step_error
+from baselines.sac import SAC, SACConfig
+from baselines.soft_policy import published_target_entropy
+
+_EPOCH = 1000  # environment steps by which the schedule of rollouts counts
+_MODEL = 1  # the stream of initial weights that is the dynamics model's
+
+# What differs between robots.  Ant and Humanoid with all observations, which were not published, have the
+# rows of their shortened observations.
+_ROBOTS: dict[str, dict[str, Any]] = {
+    "HalfCheetah": {"rollout_schedule": (20, 150, 1, 1), "updates_per_step": 40},
+    "Hopper": {"rollout_schedule": (20, 150, 1, 15)},
+    "Walker2d": {"rollout_schedule": (20, 150, 1, 1)},
+    "Ant": {"rollout_schedule": (20, 100, 1, 25)},
+    "Humanoid": {"rollout_schedule": (20, 300, 1, 25), "retrain_every": 1000, "retain_epochs": 5},
+}
+_MODEL_WIDTH = {"Humanoid": 400}
+
+
+@dataclass(frozen=True)
+class MBPOConfig(SACConfig):
+    """Hyper-parameters of MBPO: those of its SAC, and of the model."""
+
+    updates_per_step: int = 20
+    """Updates of SAC for each environment step."""
+    real_share: float = 0.05
+    """Part of a batch that is real, rounded down to whole transitions."""
+    retrain_every: int = 250
+    """Environment steps between two trainings of the model, each followed by rollouts; divides 1000."""
+    rollouts: int = 100_000
+    """Rollouts after each training of the model, from as many real states."""
+    rollout_schedule: tuple[int, int, int, int] = (20, 150, 1, 1)
+    """e_0, e_1, k_0, k_1: rollouts have k_0 steps until epoch e_0, and k_1 from e_1; see `rollout_length`."""
+    retain_epochs: int = 1
+    """Epochs of 1000 environment steps whose imagined transitions are kept."""
+    error_horizon: int = 5
+    """Steps ahead up to which the model's error is reported."""
+    model: EnsembleConfig = field(default_factory=EnsembleConfig)
+    """The ensemble."""
+
+    @classmethod
+    def at(cls, scale: Scale, task: str) -> "MBPOConfig":
+        """The configuration of a scale with the settings of a task's robot."""
+        robot = task_spec(task).robot
+        return cls(
+            warmup_steps=scale.warmup(cls.warmup_steps),
+            hidden_size=scale.width(cls.hidden_size),
+            batch_size=scale.batch(cls.batch_size),
+            target_entropy=published_target_entropy(task),
+            rollouts=scale.batch(cls.rollouts),
+            model=EnsembleConfig(
+                hidden_size=scale.width(_MODEL_WIDTH.get(robot, EnsembleConfig.hidden_size))
+            ),
+            **_ROBOTS[robot],
+        )
+
+    @property
+    def real_batch_size(self) -> int:
+        """Real transitions in a batch: 12 of 256."""
+        return int(self.real_share * self.batch_size)
+
+    def rollout_length(self, epoch: int) -> int:
+        """k, steps of a rollout: rises linearly from k_0 at epoch e_0 to k_1 at e_1, rounded down."""
+        first, last, shortest, longest = self.rollout_schedule
+        progress = min(max((epoch - first) / (last - first), 0.0), 1.0)
+        return int(progress * (longest - shortest) + shortest)
+
+    def pool_size(self, length: int) -> int:
+        """Imagined transitions kept: all of the retained epochs with rollouts of that length."""
+        return self.retain_epochs * length * self.rollouts * (_EPOCH // self.retrain_every)
+
+
+def imagine(
+    dynamics: EnsembleDynamics,
+    act: Callable[[Tensor], Tensor],
+    ends: Callable[[Tensor, Tensor, Tensor], Tensor],
+    observation: Tensor,
+    length: int,
+    streams: Streams,
+) -> Iterator[Transitions]:
+    """Rollouts from observations (1, n, observation): the transitions (1, m ≤ n) of every step.
+
+    ``ends`` (s, a, s') says which of the predicted transitions terminate; those rollouts stop there.
+    """
+    for _ in range(length):
+        action = act(observation)
+        reward, after = dynamics.sample(observation, action, streams)
+        ended = ends(observation, action, after)
+        yield Transitions(observation, action, reward, after, ended.to(reward.dtype))
+        observation = after[:, ~ended[0]]
+        if observation.shape[1] == 0:
+            return
+
+
+class MBPO(SAC):
+    """MBPO for one seed (`alm.training.protocol.Agent`).
+
+    Args:
+        task: sizes and action bounds, and by which rule it terminates.
+        config: hyper-parameters.
+        seeds: one.
+        device, dtype: where and in what precision the networks live.
+
+    Raises:
+        ValueError: there is more than one seed.
+    """
+
+    name = "mbpo"
+    trains_seeds_apart = True
+    config: MBPOConfig
+
+    def __init__(
+        self,
+        task: TaskSpec,
+        config: MBPOConfig,
+        seeds: Sequence[int],
+        device: str = "cpu",
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        if len(seeds) != 1:
+            raise ValueError(
+                f"MBPO trains one seed at a time, not {len(seeds)}: when its model stops depends on the data."
+            )
+        super().__init__(task, config, seeds, device, dtype)
+        self.noise_shapes = {
+            name: (config.updates_per_step, *shape) for name, shape in self.noise_shapes.items()
+        }
+        (generator,) = Streams(self.seeds, Purpose.INITIALISATION, _MODEL).generators
+        self.dynamics = EnsembleDynamics(
+            task.observation_size, task.action_size, config.model, generator, device, dtype
+        )
+        self.pool = self._empty_pool(config.pool_size(config.rollout_length(0)))
+        # Of the last training of the model: reported at every step, since logs average over all steps.
+        self._model_metrics: Metrics = {}
+
+    def _empty_pool(self, capacity: int) -> Replay:
+        sizes = self.task.observation_size, self.task.action_size
+        return Replay(1, capacity, *sizes, device=str(self.dynamics.elites.device))
+
+    def learn(self, replay: Replay, training_step: int) -> Metrics:
+        """The updates of one environment step; where it is due the model's training and rollouts before."""
+        epoch, position = divmod(training_step - 1, _EPOCH)
+        if position % self.config.retrain_every == 0:
+            self._renew_model(replay, self.config.rollout_length(epoch))
+        batches, noise = self._mixed_batches(replay), self.draw_noise()
+        every = [
+            self.update(
+                batches[:, i],
+                {name: value[:, i] for name, value in noise.items()},
+                training_step,
+            )
+            for i in range(self.config.updates_per_step)
+        ]
+        averages = {name: torch.stack([one[name] for one in every]).mean(dim=0) for name in every[0]}
+        return averages | self._model_metrics
+
+    def _renew_model(self, replay: Replay, length: int) -> None:
+        """Train the model on all that is real, then imagine ``length`` steps with today's policy."""
+        config = self.config
+        metrics = self.dynamics.fit(replay.stored(), self.learning)
+        sequences = replay.sample_sequences(256, config.error_horizon, self.learning, reject_time_limits=True)
+        for ahead, error in enumerate(multi_step_error(self.dynamics, sequences), start=1):
+            metrics[f"model/error_{ahead}"] = error[None]
+
+        capacity = config.pool_size(length)
+        if capacity != self.pool.capacity:
+            self.pool = self.pool.grown(capacity)
+        states = replay.stored().observation
+        start = states[:, self.learning.integers(replay.size, config.rollouts)[0]]
+        added = 0
+        for transitions in imagine(self.dynamics, self._follow, self._ends, start, length, self.learning):
+            self.pool.extend(transitions, transitions.terminal > 0)
+            added += transitions.reward.shape[1]
+        metrics["model/rollout_length"] = start.new_tensor([length])
+        metrics["model/rollout_mean_length"] = start.new_tensor([added / config.rollouts])
+        metrics["model/pool_size"] = start.new_tensor([self.pool.size])
+        self._model_metrics = metrics
+
+    def _follow(self, observation: Tensor) -> Tensor:
+        """The stochastic policy's actions, with noise of the learning stream."""
+        return self.act_with_bonus(observation, self.learning)[0]
+
+    def _ends(self, observation: Tensor, action: Tensor, next_observation: Tensor) -> Tensor:
+        return terminated(self.task, observation, action, next_observation)
+
+    def _mixed_batches(self, replay: Replay) -> Transitions:
+        """Batches for all updates of a step (1, updates, batch): first the real ones, then the imagined."""
+        updates, real = self.config.updates_per_step, self.config.real_batch_size
+        parts = (
+            replay.sample((updates, real), self.learning),
+            self.pool.sample((updates, self.config.batch_size - real), self.learning),
+        )
+        return Transitions(
+            *(torch.cat([getattr(p, f.name) for p in parts], dim=2) for f in fields(Transitions))
+        )
+
+    def state(self) -> dict[str, Any]:
+        """As of every learner, with the model, what it imagined, and its metrics."""
+        return super().state() | {
+            "dynamics": self.dynamics.state(),
+            "pool": self.pool.state(),
+            "pool_capacity": self.pool.capacity,
+            "model_metrics": dict(self._model_metrics),
+        }
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Take over what `state` returned."""
+        super().load_state(state)
+        self.dynamics.load_state(state["dynamics"])
+        self.pool = self._empty_pool(state["pool_capacity"])
+        self.pool.load_state(state["pool"])
+        device = self.dynamics.elites.device
+        self._model_metrics = {name: value.to(device) for name, value in state["model_metrics"].items()}
