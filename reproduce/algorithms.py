@@ -1,7 +1,6 @@
 """The algorithms that can be trained, by name; importing this module imports none of them."""
 
 import difflib
-from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
@@ -27,7 +26,7 @@ class Algorithm:
     agent: str
     config: str
 
-    def load(self) -> tuple[Callable[..., Any], Any]:
+    def load(self) -> tuple[Any, Any]:
         """The agent class and the configuration class (imports torch)."""
         return _load(self.agent), _load(self.config)
 
@@ -57,6 +56,18 @@ ALGORITHMS = {
         "ALM's actor, critics and exploration on raw observations, without a model",
         "baselines.td3_ours:TD3Ours",
         "baselines.td3_ours:TD3OursConfig",
+    ),
+    "svg": Algorithm(
+        "SVG(1)",
+        "one-step stochastic value gradients on replayed transitions",
+        "baselines.svg:SVG",
+        "baselines.svg:SVGConfig",
+    ),
+    "slbo": Algorithm(
+        "SLBO",
+        "stochastic lower bounds optimisation: TRPO in a learned model (mbbl tasks)",
+        "baselines.slbo:SLBO",
+        "baselines.slbo:SLBOConfig",
     ),
 }
 

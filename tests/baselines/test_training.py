@@ -16,10 +16,21 @@ from runs import evaluations, trainer
 RUN = TrainingConfig(total_steps=150, eval_every=75, eval_episodes=1, log_every=25)
 
 
-def smoke_agent(name, task, seeds):
+# Stages that end within a short run.
+SLBO_STAGES = {
+    "stage_steps": 60, "model_updates": 5, "policy_updates": 2, "imagined_steps": 60, "imagined_horizon": 20,
+}  # fmt: skip
+
+
+def smoke_agent(name, seeds):
     agent_class, config_class = ALGORITHMS[name].load()
-    config = replace(config_class.at(SCALES["smoke"], task), warmup_steps=100)
-    return agent_class(task_spec(task), config, seeds)
+    task, changes = ("mbbl/Hopper-ET", SLBO_STAGES) if name == "slbo" else ("Hopper", {"warmup_steps": 100})
+    return agent_class(task_spec(task), replace(config_class.at(SCALES["smoke"], task), **changes), seeds)
+
+
+def smoke_trainer(folder, name, seeds):
+    agent = smoke_agent(name, seeds)
+    return trainer(folder, seeds, task=agent.task.name, config=RUN, agent=agent)
 
 
 def timeless(directory):
@@ -29,9 +40,9 @@ def timeless(directory):
     ]
 
 
-@pytest.mark.parametrize("name", ["sac", "td3", "redq", "sac-avg", "td3-ours"])
+@pytest.mark.parametrize("name", ["sac", "td3", "redq", "sac-avg", "td3-ours", "svg"])
 def test_a_run_to_the_end(tmp_path, name):
-    run = trainer(tmp_path, (0, 1), config=RUN, agent=smoke_agent(name, "Hopper", (0, 1)))
+    run = smoke_trainer(tmp_path, name, (0, 1))
     run.run()
     for directory in run.directories:
         assert directory.status == "done"
@@ -41,12 +52,26 @@ def test_a_run_to_the_end(tmp_path, name):
     assert evaluations(run.directories[0]) != evaluations(run.directories[1])
 
 
-@pytest.mark.parametrize("name", ["sac", "td3"])
+def test_a_run_in_stages_to_the_end(tmp_path):
+    """Only the log intervals in which a stage ends have losses, and they are that stage's."""
+    run = smoke_trainer(tmp_path, "slbo", (0,))
+    run.run()
+    (directory,) = run.directories
+    assert directory.status == "done"
+    assert [step for step, _ in evaluations(directory)] == [75, 150]
+    logged = {line["step"]: line["metrics"] for line in directory.metrics() if "returns" not in line}
+    with_losses = [step for step, metrics in logged.items() if "loss/model" in metrics]
+    assert with_losses == [75, 125]
+    assert {"loss/value", "grad_norm/model", "policy/kl", "policy/accepted"} <= set(logged[75])
+    assert 0 < logged[75]["policy/kl"] <= 0.015
+
+
+@pytest.mark.parametrize("name", ["sac", "td3", "svg", "slbo"])
 def test_interrupted_and_resumed_equals_uninterrupted(tmp_path, name):
     """Stopped before an odd training step, at which TD3 reports the actor's update of the step before."""
 
     def build(folder):
-        return trainer(folder, (4,), config=RUN, agent=smoke_agent(name, "Hopper", (4,)))
+        return smoke_trainer(folder, name, (4,))
 
     run = build(tmp_path / "stopped")
     advance = run._advance
