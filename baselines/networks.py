@@ -3,6 +3,7 @@
 Shapes: s (S, batch, observation), a (S, batch, action), with S the seeds of the population.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 
 import torch
@@ -10,6 +11,9 @@ from torch import Tensor, nn
 
 from alm.training.population import Linear, forward_rows, mlp
 from alm.training.replay import Transitions
+
+Gaussian = tuple[Tensor, Tensor]
+"""Mean and log-deviation of a diagonal Gaussian, of equal shapes."""
 
 
 class Critics(nn.Module):
@@ -53,6 +57,22 @@ def critic_objective(critic: Critics, transitions: Transitions, target: Tensor) 
     """
     error = critic(transitions.observation, transitions.action) - target[:, None]
     return error.square().mean(dim=-1).sum(dim=1)
+
+
+def tanh(inplace: bool) -> nn.Module:
+    """`torch.nn.Tanh` as an activation of `alm.training.population.mlp`; it has no form in place."""
+    del inplace
+    return nn.Tanh()
+
+
+def log_density(gaussian: Gaussian, value: Tensor) -> Tensor:
+    """Σ_dims log N(value; μ, σ²) of a diagonal Gaussian → (…).
+
+    ``gaussian`` and ``value`` have shapes (…, dims).
+    """
+    mean, log_std = gaussian
+    unit = (value - mean) * (-log_std).exp()
+    return (-0.5 * unit.square() - log_std - 0.5 * math.log(2 * math.pi)).sum(dim=-1)
 
 
 def scale_action(unit: Tensor, bounds: tuple[float, float]) -> Tensor:

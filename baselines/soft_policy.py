@@ -19,9 +19,8 @@ from alm.training.optimisation import OptimiserGroup
 from alm.training.population import mlp
 from alm.training.protocol import Metrics
 from alm.training.streams import Streams
-from baselines.networks import Critics, initialise_xavier, scale_action
+from baselines.networks import Critics, Gaussian, initialise_xavier, scale_action
 
-Gaussian = tuple[Tensor, Tensor]
 Bound = Callable[[Tensor], Tensor]
 LOG_STD_MIN, LOG_STD_MAX = -20.0, 2.0
 

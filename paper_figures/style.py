@@ -28,8 +28,10 @@ LOOKS = {
     "td3-ours": Look("#000000", "X"),
     "sac-svg2": Look("#F0E442", "<"),
     "sac-svg3": Look("#999933", ">"),
+    "svg": Look("#882255", "p"),
+    "slbo": Look("#44AA99", "h"),
 }
-"""Colours of Okabe and Ito, with an olive beside them; markers tell algorithms apart without colour."""
+"""Colours of Okabe and Ito, then of Tol; markers tell algorithms apart without colour."""
 
 PUBLISHED = "0.55"
 """Grey of what others published."""

@@ -91,6 +91,20 @@ ALGORITHMS = {
         "baselines.mbpo:MBPOConfig",
         page="mbpo",
     ),
+    "svg": Algorithm(
+        "SVG(1)",
+        "one-step stochastic value gradients on replayed transitions",
+        "baselines.svg:SVG",
+        "baselines.svg:SVGConfig",
+        page="svg",
+    ),
+    "slbo": Algorithm(
+        "SLBO",
+        "stochastic lower bounds optimisation: TRPO in a learned model (mbbl tasks)",
+        "baselines.slbo:SLBO",
+        "baselines.slbo:SLBOConfig",
+        page="slbo",
+    ),
 }
 
 

@@ -41,7 +41,8 @@ class Train:
     does; each also with noise on observations (HalfCheetah-obsnoise-0.1) or executed actions
     (HalfCheetah-dynnoise-0.3)."""
     algorithm: str = "alm"
-    """Algorithm: alm, sac, td3, redq, sac-avg, td3-ours or mbpo."""
+    """Algorithm: alm, sac, td3, redq, sac-avg, td3-ours, mbpo, sac-svg2, sac-svg3, svg, or slbo (on mbbl
+    tasks)."""
     variant: str = "base"
     """Named change of the algorithm; base is the algorithm unchanged."""
     seeds: tuple[int, ...] = (0,)
@@ -77,7 +78,7 @@ class Train:
                 else:
                     opened.append(directory)
             with _tracked(opened if self.track else []):
-                for group in group_by_step(plan, opened):
+                for group in group_by_step(opened, plan.seeds_apart):
                     train_population(plan, group, self.device, self.threads)
         except Interrupted as stop:
             print(stop, file=sys.stderr)

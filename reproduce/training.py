@@ -27,18 +27,21 @@ class Plan:
     scale: Scale
     agent_config: Any
     config: dict[str, Any]
+    seeds_apart: bool
+    """Whether every seed trains as a population of its own."""
 
     @classmethod
     def of(cls, algorithm: str, variant: str, task: str, seeds: Sequence[int], scale: str) -> "Plan":
         """Resolve names into a plan.
 
         Raises:
-            ValueError: an unknown algorithm, task or scale, or a seed that is no seed; one sentence.
+            ValueError: an unknown algorithm, task or scale, a seed that is no seed, or a task that the
+                algorithm cannot be trained on; one sentence.
         """
         task_, scale_ = task_spec(task), scale_named(scale)
         if variant != "base":
             raise ValueError(f"There is no variant {variant!r} of {algorithm}; the variants are base.")
-        _, config_class = algorithm_named(algorithm).load()
+        agent_class, config_class = algorithm_named(algorithm).load()
         agent_config = config_class.at(scale_, task_.name)
         specs = tuple(
             RunSpec(algorithm=algorithm, variant=variant, task=task_.name, seed=seed, scale=scale)
@@ -48,7 +51,7 @@ class Plan:
             "agent": dataclasses.asdict(agent_config),
             "training": dataclasses.asdict(scale_.training(task_.name)),
         }
-        return cls(specs, task_, scale_, agent_config, config)
+        return cls(specs, task_, scale_, agent_config, config, agent_class.trains_seeds_apart)
 
     def record(self, spec: RunSpec) -> dict[str, Any]:
         """The content of a run's ``config.json``."""
@@ -136,10 +139,9 @@ def train_population(plan: Plan, directories: Sequence[RunDirectory], device: st
     ).run()
 
 
-def group_by_step(plan: Plan, directories: Sequence[RunDirectory]) -> list[list[RunDirectory]]:
-    """Directories that stand at the same step, and so can train as one population if the algorithm can."""
-    agent_class, _ = algorithm_named(plan.specs[0].algorithm).load()
-    if agent_class.trains_seeds_apart:
+def group_by_step(directories: Sequence[RunDirectory], apart: bool = False) -> list[list[RunDirectory]]:
+    """Directories that can train as one population: those at the same step, or each ``apart``."""
+    if apart:
         return [[directory] for directory in directories]
     groups: dict[int, list[RunDirectory]] = {}
     for directory in directories:

@@ -14,7 +14,7 @@ from torch import Tensor
 from alm.tasks.formulas import MBBL_REWARDS
 from alm.tasks.registry import TaskSpec
 
-__all__ = ["reward", "terminated"]
+__all__ = ["has_reward", "reward", "terminated"]
 
 # Where things are in an observation: the height of the root comes first, in the planar robots its tilt
 # second, and after the positions the velocities, the first of which is that of the root along x.
@@ -48,6 +48,11 @@ def terminated(task: TaskSpec, observation: Tensor, action: Tensor, next_observa
     if task.family == "v2" and task.robot == "Ant":
         healthy &= next_observation[..., _ANT_STATE].isfinite().all(dim=-1)
     return ~healthy
+
+
+def has_reward(task: TaskSpec) -> bool:
+    """Whether `reward` knows the task: an mbbl task whose observations are not noisy."""
+    return task.base in MBBL_REWARDS and not task.observation_noise
 
 
 def reward(task: TaskSpec, observation: Tensor, action: Tensor, next_observation: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from math import prod
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
@@ -21,7 +21,8 @@ class Learner:
     of standard normal noise, by name, without the leading seed axis).
     """
 
-    trains_seeds_apart = False
+    trains_seeds_apart: ClassVar[bool] = False
+    """Whether a population of this algorithm holds one seed only."""
     networks: nn.Module
     groups: dict[str, OptimiserGroup]
     noise_shapes: dict[str, tuple[int, ...]]

@@ -127,8 +127,7 @@ class Trainer:
         training_step = self.step - self.warmup
         if training_step == 0:
             self._drop_episodes()
-        if training_step > 0:
-            metrics = self.agent.learn(self.replay, training_step)
+        if training_step > 0 and (metrics := self.agent.learn(self.replay, training_step)):
             self._recorder.add(metrics)
             self._fail_if_not_finite(metrics)
         self._recorder.add_time(update=time.perf_counter() - stepped)

@@ -1,6 +1,6 @@
 """What the training loop asks of an agent."""
 
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from torch import Tensor
 
@@ -32,7 +32,8 @@ class Agent(Protocol):
     """A population of S learners that differ by their seed only."""
 
     name: str
-    trains_seeds_apart: bool  # whether its updates depend on the data so that seeds cannot run in lockstep
+    trains_seeds_apart: ClassVar[bool]
+    """Whether a population of this algorithm holds one seed only."""
     seeds: tuple[int, ...]
     config: Any
 
@@ -43,7 +44,7 @@ class Agent(Protocol):
         """Evaluation actions (S, batch, action) for observations (S, batch, observation)."""
 
     def learn(self, replay: Replay, training_step: int) -> Metrics:
-        """All updates that belong to one environment step."""
+        """All updates that belong to one environment step; nothing where none was due."""
 
     def state(self) -> dict[str, Any]:
         """All that training changes, as `alm.training.checkpoint` stores it."""

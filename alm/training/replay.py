@@ -121,12 +121,12 @@ class Replay:
     def sample(self, batch: int | tuple[int, ...], streams: Streams) -> Transitions:
         """Transitions drawn uniformly with replacement, leading axes (S, *batch)."""
         shape = (batch,) if isinstance(batch, int) else batch
-        return self._gather(streams.integers(self.size, *shape))
+        return self.at(streams.integers(self.size, *shape))
 
     def newest(self, count: int) -> Transitions:
         """The last ``count`` stored transitions, oldest first, leading axes (S, count)."""
         index = torch.arange(self.pointer - count, self.pointer, device=self._row.device) % self.capacity
-        return self._gather(index.expand(self.seeds, -1))
+        return self.at(index.expand(self.seeds, -1))
 
     def sample_sequences(
         self, batch: int, length: int, streams: Streams, reject_time_limits: bool = False
@@ -171,7 +171,7 @@ class Replay:
             start = torch.where(found, start, fresh)
             found = found | fresh_found
         offsets = torch.arange(length, device=start.device)[None, :, None]
-        return self._gather((start[:, None, :] + offsets) % self.capacity)
+        return self.at((start[:, None, :] + offsets) % self.capacity)
 
     def _valid_starts(self, start: Tensor, length: int, reject_time_limits: bool) -> Tensor:
         """Which of the candidate starts (S, …) begin a valid window."""
@@ -187,7 +187,7 @@ class Replay:
                 valid &= ends.view(-1)[rows + position] == 0
         return valid
 
-    def _gather(self, index: Tensor) -> Transitions:
+    def at(self, index: Tensor) -> Transitions:
         """Transitions at positions ``index`` (S, …) of each seed's own ring."""
         flat = (index + self._row.view(-1, *[1] * (index.dim() - 1))).flatten()
         return Transitions(
@@ -199,6 +199,12 @@ class Replay:
                 for field in fields(Transitions)
             )
         )
+
+    def ends(self, index: Tensor) -> Tensor:
+        """Whether what is stored behind positions ``index`` (S, …) is of another episode → bool."""
+        rows = self._row.view(-1, *[1] * (index.dim() - 1))
+        newest = (self.pointer - 1) % self.capacity
+        return self._episode_end.view(-1)[rows + index] | (index == newest)
 
     def state(self) -> dict[str, Any]:
         """The filled part of the buffer (leading axis S) and the write pointer."""

@@ -310,13 +310,20 @@ def test_random_steps_of_td3_take_a_quarter_of_a_run_at_most():
     assert steps == {"paper": 25_000, "laptop": 5000, "smoke": 150}
 
 
-@pytest.mark.parametrize("name", [*BASELINES, "mbpo"])
-@pytest.mark.parametrize("scale", SCALES)
-def test_every_baseline_is_registered_and_has_every_scale(name, scale):
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_every_algorithm_has_its_name_and_a_configuration_that_can_be_stored(name):
     agent_class, config_class = ALGORITHMS[name].load()
-    config = config_class.at(SCALES[scale], "Hopper")
     assert agent_class.name == name
+    assert agent_class.trains_seeds_apart == (name in ("mbpo", "slbo"))
+    config = config_class.at(SCALES["paper"], "mbbl/Hopper")
     json.dumps(dataclasses.asdict(config), allow_nan=False)  # part of a run's identity
+
+
+@pytest.mark.parametrize("name", BASELINES)
+@pytest.mark.parametrize("scale", SCALES)
+def test_every_baseline_has_every_scale(name, scale):
+    _, config_class = ALGORITHMS[name].load()
+    config = config_class.at(SCALES[scale], "Hopper")
     paper = config_class.at(SCALES["paper"], "Hopper")
     assert config.hidden_size == SCALES[scale].width(paper.hidden_size)
     assert config.batch_size == SCALES[scale].batch(paper.batch_size)

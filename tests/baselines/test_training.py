@@ -22,13 +22,27 @@ CHANGES = {
     # Both objectives of the policy are met.
     "sac-svg2": {"plain_steps": 110},
     "sac-svg3": {"plain_steps": 110},
+    # Stages that end within a short run.
+    "slbo": {
+        "stage_steps": 60,
+        "model_updates": 5,
+        "policy_updates": 2,
+        "imagined_steps": 60,
+        "imagined_horizon": 20,
+    },
 }
 
 
-def smoke_agent(name, task, seeds):
+def smoke_agent(name, seeds):
     agent_class, config_class = ALGORITHMS[name].load()
-    config = replace(config_class.at(SCALES["smoke"], task), warmup_steps=100, **CHANGES.get(name, {}))
-    return agent_class(task_spec(task), config, seeds)
+    task = "mbbl/Hopper-ET" if name == "slbo" else "Hopper"
+    changes = CHANGES.get(name, {}) if name == "slbo" else {"warmup_steps": 100} | CHANGES.get(name, {})
+    return agent_class(task_spec(task), replace(config_class.at(SCALES["smoke"], task), **changes), seeds)
+
+
+def smoke_trainer(folder, name, seeds):
+    agent = smoke_agent(name, seeds)
+    return trainer(folder, seeds, task=agent.task.name, config=RUN, agent=agent)
 
 
 def timeless(directory):
@@ -38,12 +52,12 @@ def timeless(directory):
     ]
 
 
-@pytest.mark.parametrize("name", ["sac", "td3", "redq", "sac-avg", "td3-ours", "mbpo", "sac-svg2"])
+@pytest.mark.parametrize("name", ["sac", "td3", "redq", "sac-avg", "td3-ours", "mbpo", "sac-svg2", "svg"])
 def test_a_run_to_the_end(tmp_path, name):
     groups = [(0,), (1,)] if ALGORITHMS[name].load()[0].trains_seeds_apart else [(0, 1)]
     directories = []
     for seeds in groups:
-        run = trainer(tmp_path, seeds, config=RUN, agent=smoke_agent(name, "Hopper", seeds))
+        run = smoke_trainer(tmp_path, name, seeds)
         run.run()
         directories += run.directories
     for directory in directories:
@@ -54,12 +68,26 @@ def test_a_run_to_the_end(tmp_path, name):
     assert evaluations(directories[0]) != evaluations(directories[1])
 
 
-@pytest.mark.parametrize("name", ["sac", "td3", "mbpo", "sac-svg3"])
+def test_a_run_in_stages_to_the_end(tmp_path):
+    """Only the log intervals in which a stage ends have losses, and they are that stage's."""
+    run = smoke_trainer(tmp_path, "slbo", (0,))
+    run.run()
+    (directory,) = run.directories
+    assert directory.status == "done"
+    assert [step for step, _ in evaluations(directory)] == [75, 150]
+    logged = {line["step"]: line["metrics"] for line in directory.metrics() if "returns" not in line}
+    with_losses = [step for step, metrics in logged.items() if "loss/model" in metrics]
+    assert with_losses == [75, 125]
+    assert {"loss/value", "grad_norm/model", "policy/kl", "policy/accepted"} <= set(logged[75])
+    assert 0 < logged[75]["policy/kl"] <= 0.015
+
+
+@pytest.mark.parametrize("name", ["sac", "td3", "mbpo", "sac-svg3", "svg", "slbo"])
 def test_interrupted_and_resumed_equals_uninterrupted(tmp_path, name):
     """Stopped before an odd training step, at which TD3 reports the actor's update of the step before."""
 
     def build(folder):
-        return trainer(folder, (4,), config=RUN, agent=smoke_agent(name, "Hopper", (4,)))
+        return smoke_trainer(folder, name, (4,))
 
     run = build(tmp_path / "stopped")
     advance = run._advance

@@ -12,6 +12,10 @@ from pathlib import Path
 import pytest
 
 from reproduce.cli import main
+from reproduce.freezing import directories_under, frozen
+from reproduce.specs import RunSpec
+from reproduce.store import Store
+from reproduce.training import Plan, group_by_step, open_run
 
 ROOT = Path(__file__).parents[2]
 
@@ -41,6 +45,8 @@ def test_unknown_names_are_one_sentence(tmp_path, capsys, options, words):
     ("more", "words"),
     [
         (["--algorithm", "aml"], ["'aml'", "did you mean 'alm'"]),
+        (["--algorithm", "slbo"], ["that of Hopper is not a function", "mbbl/HalfCheetah"]),
+        (["--task", "Hopper-obsnoise-no"], ["'Hopper-obsnoise-no'", "positive level"]),
         (["--variant", "no-kl"], ["'no-kl'", "base"]),
         (["--seeds", "-1"], ["at least 0", "-1"]),
         (["--device", "quantum"], ["'quantum'", "cpu"]),
@@ -121,11 +127,34 @@ def test_training_stores_provenance_and_is_not_repeated(tmp_path, capsys):
     assert "another digest (000000000000" in capsys.readouterr().err
 
 
+def test_a_task_with_a_slash_has_a_directory_that_leads_back(tmp_path):
+    assert train(tmp_path, "--algorithm", "td3-ours", task="mbbl/Hopper-ET-dynnoise-0.50") == 0
+    (directory,) = directories_under(tmp_path / "runs")
+    place = directory.path.relative_to(tmp_path / "runs")
+    assert place == Path("td3-ours/base/mbbl_Hopper-ET-dynnoise-0.5/smoke/seed-0")
+    assert RunSpec.from_relative_dir(place) == RunSpec.from_dict(directory.read_json("config.json")["spec"])
+    assert directory.read_json("config.json")["protocol"].startswith("mbbl-gymnasium")
+    run = frozen(directory)
+    store = Store(tmp_path / "store")
+    assert store.write(run) == tmp_path / "store" / place.parent / "seed-0.parquet"
+    assert [stored.spec for stored in store.runs(task="mbbl/Hopper-ET-dynnoise-0.5")] == [run.spec]
+
+
+def test_seeds_that_cannot_share_a_population_train_in_turn(tmp_path):
+    plan = Plan.of("slbo", "base", "mbbl/Hopper", (0, 1), "smoke")
+    assert plan.seeds_apart and not Plan.of("svg", "base", "mbbl/Hopper", (0, 1), "smoke").seeds_apart
+    directories = [open_run(plan, spec, tmp_path, "cpu", 1) for spec in plan.specs]
+    assert group_by_step(directories) == [directories]
+    assert group_by_step(directories, plan.seeds_apart) == [[directory] for directory in directories]
+    for directory in directories:
+        directory.close()
+
+
 def test_runs_lists_what_is_missing(tmp_path, capsys):
     assert main(["runs", "--runs-dir", str(tmp_path), "--store", str(tmp_path)]) == 0
     out = " ".join(capsys.readouterr().out.split())
     assert "No run is stored yet." in out
-    assert "table1 at paper scale: 0 of 125 runs stored" in out
+    assert "table1 at paper scale: 0 of 150 runs stored" in out
     assert "--algorithm td3 --task T-Ant --scale paper --seeds 0 1 2 3 4" in out
 
 

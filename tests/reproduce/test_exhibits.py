@@ -11,7 +11,7 @@ from reproduce.specs import RunSpec
 
 def test_table1_needs_five_seeds_a_task_of_what_can_be_trained_at_paper_scale():
     needs = TABLE1.needs("paper")
-    assert len(needs) == len(set(needs)) == 125
+    assert len(needs) == len(set(needs)) == 150
     assert needs[0] == RunSpec(algorithm="alm", variant="base", task="T-Humanoid", seed=0, scale="paper")
     assert {spec.seed for spec in needs} == set(range(5))
 

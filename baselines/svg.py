@@ -1,0 +1,313 @@
+"""SVG(1): one-step stochastic value gradients on replayed transitions (Heess et al., 2015).
+
+The policy a = π(s, η) and the model s' = f(s, a, ξ) are functions of noise.  For a real transition the noise
+that explains it is inferred, and the gradient of r(s, a) + γ V(s') flows back through the model's Jacobian at
+what really happened; the model's own predictions are never followed.  Transitions of older policies count by
+an importance weight.
+
+Heess et al. published no code, nor did Wang et al. (2019), whose SVG(1) the ALM paper quotes.
+Hyper-parameters and the form of the losses are those of the re-implementation 0xangelo/raylab, without its KL
+penalty (of weight zero by default).
+"""
+
+import copy
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from alm.tasks import analytic
+from alm.tasks.registry import TaskSpec
+from alm.training.learner import Learner
+from alm.training.optimisation import OptimiserGroup
+from alm.training.population import initialise_orthogonal, mlp, soft_update
+from alm.training.protocol import Metrics
+from alm.training.replay import Replay, Transitions
+from alm.training.scale import Scale
+from alm.training.streams import Purpose, Streams
+from baselines.networks import Gaussian, log_density, scale_action, tanh
+
+Reward = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""r(s, a, s') → (S, batch)."""
+
+_LOG_STD = (-5.0, 2.0)
+
+
+@dataclass(frozen=True)
+class SVGConfig:
+    """Hyper-parameters of SVG(1)."""
+
+    discount: float = 0.99
+    """γ."""
+    target_rate: float = 0.005
+    """τ, step of the target value towards the online one."""
+    max_importance: float = 5.0
+    """Bound on the importance weight of a replayed action."""
+    actor_hidden_size: int = 100
+    """Width of both layers of the policy."""
+    hidden_sizes: tuple[int, int] = (400, 200)
+    """Widths of the layers of the value, the model and, where it is learned, the reward."""
+    batch_size: int = 256
+    """Transitions for one update."""
+    learning_rate: float = 1e-3
+    """Adam's step size for every network."""
+    max_grad_norm: float = 10.0
+    """Largest gradient norm for each seed and network."""
+    warmup_steps: int = 1000
+    """Uniformly random actions before the first update."""
+    replay_capacity: int = 200_000
+    """Transitions kept."""
+
+    @classmethod
+    def at(cls, scale: Scale, task: str) -> "SVGConfig":
+        """The configuration of a scale; nothing depends on the task."""
+        del task
+        first, second = cls.hidden_sizes
+        return cls(
+            warmup_steps=scale.warmup(cls.warmup_steps),
+            actor_hidden_size=scale.width(cls.actor_hidden_size),
+            hidden_sizes=(scale.width(first), scale.width(second)),
+            batch_size=scale.batch(cls.batch_size),
+        )
+
+
+class GaussianPolicy(nn.Module):
+    """a ~ N(μ(s), σ(s)²), with the mean within the task's bounds.
+
+    Samples are not: what leaves the bounds is clipped by the simulator, and stored as it was commanded, so
+    that densities and inferred noise are exact.
+    """
+
+    def __init__(self, seeds: int, task: TaskSpec, hidden: int) -> None:
+        super().__init__()
+        self.bounds = (task.action_low, task.action_high)
+        self.layers = mlp(seeds, (task.observation_size, hidden, hidden, 2 * task.action_size), tanh)
+
+    def forward(self, observation: Tensor) -> Gaussian:
+        """Mean and log-deviation of the action, each (S, batch, action)."""
+        mean, log_std = self.layers(observation).chunk(2, dim=-1)
+        half_range = (self.bounds[1] - self.bounds[0]) / 2
+        return scale_action(mean.tanh(), self.bounds), log_std.clamp(*_LOG_STD) + math.log(half_range)
+
+
+class GaussianModel(nn.Module):
+    """s' ~ N(s + μ(s, a), σ(s, a)²)."""
+
+    def __init__(self, seeds: int, task: TaskSpec, hidden: tuple[int, int]) -> None:
+        super().__init__()
+        sizes = (task.observation_size + task.action_size, *hidden, 2 * task.observation_size)
+        self.layers = mlp(seeds, sizes, tanh)
+
+    def forward(self, observation: Tensor, action: Tensor) -> Gaussian:
+        """Mean and log-deviation of the next observation, each (S, batch, observation)."""
+        difference, log_std = self.layers(torch.cat([observation, action], dim=-1)).chunk(2, dim=-1)
+        return observation + difference, log_std.clamp(*_LOG_STD)
+
+
+class SVGNetworks(nn.Module):
+    """Policy π, model f, value V with a target V̄ that starts as a copy, and r̂ where rewards are learned."""
+
+    def __init__(
+        self,
+        task: TaskSpec,
+        config: SVGConfig,
+        learn_reward: bool,
+        generators: Sequence[torch.Generator],
+    ) -> None:
+        super().__init__()
+        seeds, observation = len(generators), task.observation_size
+        self.actor = GaussianPolicy(seeds, task, config.actor_hidden_size)
+        self.model = GaussianModel(seeds, task, config.hidden_sizes)
+        self.critic = mlp(seeds, (observation, *config.hidden_sizes, 1), tanh)
+        self.reward: nn.Module | None = None
+        if learn_reward:
+            self.reward = mlp(seeds, (observation + task.action_size, *config.hidden_sizes, 1), tanh)
+        initialise_orthogonal(self, generators)
+        self.target_critic = copy.deepcopy(self.critic).requires_grad_(False)
+
+
+def reproduced(gaussian: Gaussian, value: Tensor) -> Tensor:
+    """The sample μ + σ · sg ε that equals ``value``, with ε = (value − μ)/σ inferred; gradient to μ and σ."""
+    mean, log_std = gaussian
+    std = log_std.exp()
+    return mean + std * ((value - mean) / std).detach()
+
+
+@torch.no_grad()
+def importance_weight(gaussian: Gaussian, action: Tensor, behaviour: Tensor, largest: float) -> Tensor:
+    """w = min(π(a|s)/μ(a|s), ``largest``) → (S, batch), without gradient.
+
+    ``gaussian`` is π's at s, ``behaviour`` (S, batch) is log μ(a|s) of the policy that acted.
+    """
+    return (log_density(gaussian, action) - behaviour).exp().clamp(max=largest)
+
+
+def model_objective(model: GaussianModel, transitions: Transitions) -> Tensor:
+    """Maximum likelihood → loss (S,); trains f.
+
+    L_f = −mean log f(s'|s, a).
+    """
+    gaussian = model(transitions.observation, transitions.action)
+    return -log_density(gaussian, transitions.next_observation).mean(dim=-1)
+
+
+def reward_objective(reward: nn.Module, transitions: Transitions) -> Tensor:
+    """Regression → loss (S,); trains r̂.
+
+    L_r = mean (r̂(s, a) − r)².
+    """
+    predicted = learned_reward(reward, transitions.observation, transitions.action)
+    return (predicted - transitions.reward).square().mean(dim=-1)
+
+
+def learned_reward(
+    reward: nn.Module, observation: Tensor, action: Tensor, next_observation: Tensor | None = None
+) -> Tensor:
+    """r̂(s, a) → (S, batch); it takes s' to stand in for a known reward, and does not use it."""
+    del next_observation
+    return reward(torch.cat([observation, action], dim=-1))[..., 0]
+
+
+def critic_objective(
+    networks: SVGNetworks, transitions: Transitions, weight: Tensor, discount: float
+) -> tuple[Tensor, Tensor]:
+    """Importance-weighted fitted value → loss (S,), and the targets y (S, batch); trains V.
+
+    L_V = mean ½ w (V(s) − y)²,  y = r + γ (1 − d) V̄(s').
+    """
+    with torch.no_grad():
+        next_value = networks.target_critic(transitions.next_observation)[..., 0]
+        target = transitions.reward + discount * (1.0 - transitions.terminal) * next_value
+    error = networks.critic(transitions.observation)[..., 0] - target
+    return 0.5 * (weight * error.square()).mean(dim=-1), target
+
+
+def actor_objective(
+    networks: SVGNetworks,
+    transitions: Transitions,
+    gaussian: Gaussian,
+    weight: Tensor,
+    reward: Reward,
+    discount: float,
+) -> Tensor:
+    """The value gradient → loss (S,); trains π.
+
+    L_π = −mean w [ r(s, a, s') + γ (1 − d) V(s') ],  a = π(s, sg η),  s' = f(s, a, sg ξ),
+
+    where ``gaussian`` is π's at s, η and ξ are inferred, so that a and s' have the replayed values, and
+    gradient flows through r, V and f into π.
+    """
+    observation = transitions.observation
+    action = reproduced(gaussian, transitions.action)
+    following = reproduced(networks.model(observation, action), transitions.next_observation)
+    value = networks.critic(following)[..., 0]
+    total = reward(observation, action, following) + discount * (1.0 - transitions.terminal) * value
+    return -(weight * total).mean(dim=-1)
+
+
+class SVG(Learner):
+    """SVG(1) for a population of seeds (`alm.training.protocol.Agent`).
+
+    The reward is the known one on the mbbl tasks, and learned on the others, whose reward is no function of
+    observations (`alm.tasks.analytic`).
+
+    Args:
+        task: sizes and action bounds.
+        config: hyper-parameters.
+        seeds: one learner each; outcomes depend on the seed alone, not on its neighbours.
+        device, dtype: where and in what precision the networks live.
+    """
+
+    name = "svg"
+    networks: SVGNetworks
+
+    def __init__(
+        self,
+        task: TaskSpec,
+        config: SVGConfig,
+        seeds: Sequence[int],
+        device: str = "cpu",
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        super().__init__(task, seeds, device)
+        self.config = config
+        generators = Streams(self.seeds, Purpose.INITIALISATION).generators
+        known = analytic.has_reward(task)
+        self.networks = SVGNetworks(task, config, not known, generators).to(device=device, dtype=dtype)
+        net, size, lr, clip = self.networks, len(self.seeds), config.learning_rate, config.max_grad_norm
+        self.groups = {
+            "actor": OptimiserGroup((net.actor,), size, lr, clip),
+            "model": OptimiserGroup((net.model,), size, lr, clip),
+            "critic": OptimiserGroup((net.critic,), size, lr, clip),
+        }
+        self.reward: Reward = partial(analytic.reward, task)
+        if net.reward is not None:
+            self.groups["reward"] = OptimiserGroup((net.reward,), size, lr, clip)
+            self.reward = partial(learned_reward, net.reward)
+        self.noise_shapes = {}
+        # log μ(a|s) of the stored actions, at the replay's positions; the warm-up's are uniform.
+        uniform = -task.action_size * math.log(task.action_high - task.action_low)
+        self.behaviour = torch.full((size, config.replay_capacity), uniform, device=device)
+
+    @torch.no_grad()
+    def act(self, observation: Tensor, training_step: int, streams: Streams) -> Tensor:
+        """Sampled actions (S, batch, action), which may leave the bounds."""
+        del training_step
+        mean, log_std = self.networks.actor(observation)
+        return mean + log_std.exp() * streams.normal(*mean.shape[1:], dtype=mean.dtype)
+
+    @torch.no_grad()
+    def act_greedily(self, observation: Tensor, streams: Streams) -> Tensor:
+        """Evaluation actions: the policy's mean."""
+        del streams
+        return self.networks.actor(observation)[0]
+
+    def learn(self, replay: Replay, training_step: int) -> Metrics:
+        """One update on a fresh batch, after noting how likely the newest action was."""
+        self._note_behaviour(replay)
+        index = self.learning.integers(replay.size, self.config.batch_size)
+        return self.update(replay.at(index), self.behaviour.gather(1, index), training_step)
+
+    @torch.no_grad()
+    def _note_behaviour(self, replay: Replay) -> None:
+        """Store log μ of the newest action: the policy has not moved since it acted."""
+        position = (replay.pointer - 1) % replay.capacity
+        newest = replay.at(torch.full((len(self.seeds), 1), position, device=self.behaviour.device))
+        gaussian = self.networks.actor(newest.observation)
+        self.behaviour[:, position] = log_density(gaussian, newest.action)[:, 0]
+
+    def update(self, transitions: Transitions, behaviour: Tensor, training_step: int) -> Metrics:
+        """One step of every network, on the networks as they were before; metrics are (S,).
+
+        ``behaviour`` (S, batch) is log μ(a|s) of the transitions' actions.
+        """
+        del training_step
+        net, config = self.networks, self.config
+        metrics: Metrics = {}
+        gaussian = net.actor(transitions.observation)
+        weight = importance_weight(gaussian, transitions.action, behaviour, config.max_importance)
+        # The actor goes first: it is to see the model and the value of before.
+        loss = actor_objective(net, transitions, gaussian, weight, self.reward, config.discount)
+        self.descend("actor", loss, metrics)
+        self.descend("model", model_objective(net.model, transitions), metrics)
+        if net.reward is not None:
+            self.descend("reward", reward_objective(net.reward, transitions), metrics)
+        loss, target = critic_objective(net, transitions, weight, config.discount)
+        self.descend("critic", loss, metrics)
+        metrics["critic/target"] = target.mean(dim=-1)
+        metrics["actor/importance"] = weight.mean(dim=-1)
+        soft_update(net.target_critic, net.critic, config.target_rate)
+        return metrics
+
+    def state(self) -> dict[str, Any]:
+        """All that training changes."""
+        return super().state() | {"behaviour": self.behaviour}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Take over what `state` returned."""
+        super().load_state(state)
+        self.behaviour.copy_(state["behaviour"])
