@@ -6,7 +6,6 @@ import math
 
 import pytest
 import torch
-from tests.baselines.plain import copy_member, member_differences
 from torch import nn
 from torch.distributions import Independent, Normal, kl_divergence
 
@@ -25,6 +24,7 @@ from baselines.slbo import (
     policy_gain,
 )
 from baselines.trpo import TrustRegion, advantages, conjugate_gradient, fisher_product, trust_region_step
+from benchmarks.plain_baselines import copy_member, member_differences
 
 TASK = task_spec("mbbl/Hopper-ET")
 SMALL = SLBOConfig(

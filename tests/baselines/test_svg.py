@@ -5,7 +5,6 @@ import math
 
 import pytest
 import torch
-from tests.baselines.plain import copy_member, member_differences
 from torch import nn
 from torch.distributions import Independent, Normal
 
@@ -16,6 +15,7 @@ from alm.training.replay import Replay, Transitions
 from alm.training.scale import SCALES
 from alm.training.streams import Purpose, Streams
 from baselines.svg import SVG, SVGConfig, importance_weight, model_objective, reproduced
+from benchmarks.plain_baselines import copy_member, member_differences
 
 TASK = TaskSpec("Test", "alm/Test", 5, 3, -0.4, 0.4)
 KNOWN = task_spec("mbbl/Hopper-ET")
