@@ -9,6 +9,7 @@ import pandas as pd
 from alm.training.bias import DEFINITIONS
 from alm.training.scale import scale_named
 from reproduce.exhibits import FigureExhibit, Series
+from reproduce.planning import training_seconds
 from reproduce.store import Store, StoredRun, require_comparable
 
 
@@ -106,25 +107,16 @@ def _stored(store: Store, series: Series, task: str, scale: str, seeds: Sequence
 
 
 def _returns(run: StoredRun) -> pd.DataFrame:
-    """Return by step, and hours of training that one seed took until then.
-
-    Evaluations are left out of the hours; the time of a population is divided by its size.
-    """
+    """Return by step, and hours of training that one seed took until then."""
     frame = run.evaluations[["step", "training_step"]].copy()
     frame["return"] = run.evaluations["eval/return"]
-    frame["hours"] = _training_seconds(run) / 3600.0
+    frame["hours"] = training_seconds(run) / 3600.0
     return frame
-
-
-def _training_seconds(run: StoredRun) -> pd.Series:
-    """Seconds of training for each seed; NaN where the size of the run's population is not known."""
-    seconds = run.evaluations["wall_seconds"] - run.evaluations["time/evaluation_s"].cumsum()
-    return seconds / run.provenance.get("population", np.nan)
 
 
 def _cost(run: StoredRun) -> pd.DataFrame:
     """Milliseconds for each environment step after the warm-up, of the updates and of everything."""
-    seconds, learning = _training_seconds(run), run.evaluations["training_step"] > 0
+    seconds, learning = training_seconds(run), run.evaluations["training_step"] > 0
     steps = run.evaluations["training_step"].iloc[-1]
     begin = seconds[~learning].iloc[-1] if (~learning).any() else 0.0
     update = run.evaluations.loc[learning, "time/update_ms"].mean()

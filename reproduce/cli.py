@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 from rich.console import Console
@@ -196,6 +196,26 @@ class Runs:
 
 
 @dataclass(frozen=True)
+class PlanExhibit:
+    """List what an exhibit misses: runs, steps, estimated hours, and the commands that train them."""
+
+    exhibit: Annotated[str, tyro.conf.Positional]
+    """Name of a table or figure, such as table1 or figure3."""
+    scale: str = "laptop"
+    """paper, laptop or smoke."""
+    store: Path = STORE
+    """Where finished runs are stored."""
+
+    def run(self) -> int:
+        """Print the plan."""
+        from reproduce.planning import exhibit_named, print_plan
+        from reproduce.store import Store
+
+        print_plan(exhibit_named(self.exhibit), Store(self.store), self.scale, Console())
+        return 0
+
+
+@dataclass(frozen=True)
 class Table1:
     """Print Table 1 and write it as Markdown, CSV and LaTeX."""
 
@@ -233,6 +253,7 @@ class Documents:
 COMMANDS: dict[str, Callable[..., Any]] = {
     "train": Train,
     "runs": Runs,
+    "plan": PlanExhibit,
     "table1": Table1,
     "ui": Ui,
     "sync": Sync,

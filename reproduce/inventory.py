@@ -39,18 +39,9 @@ def print_inventory(store: Store, runs_dir: Path, console: Console) -> None:
             console.print(f"In {runs_dir}: {spec.label}, {directory.status}, checkpoint at step {steps[0]:,}")
 
     complete = {run.spec for run in stored if run.status == "done"}
-    missing: dict[RunSpec, None] = {}
     for scale in SCALES:
         for exhibit in EXHIBITS.values() if scale != "smoke" else ():
             needs = exhibit.needs(scale)
-            missing |= dict.fromkeys(spec for spec in needs if spec not in complete)
             there = sum(spec in complete for spec in needs)
             console.print(f"{exhibit.name} at {scale} scale: {there} of {len(needs)} runs stored")
-    console.print("Missing, all of it resumable:" if missing else "Nothing is missing.")
-    for group in dict.fromkeys((spec.algorithm, spec.task, spec.scale) for spec in missing):
-        algorithm, task, scale = group
-        seeds = " ".join(
-            str(spec.seed) for spec in missing if (spec.algorithm, spec.task, spec.scale) == group
-        )
-        command = f"python -m reproduce train --algorithm {algorithm} --task {task} --scale {scale}"
-        console.print(f"  {command} --seeds {seeds}", highlight=False, soft_wrap=True)
+    console.print("What one of them misses: python -m reproduce plan table1 --scale laptop")

@@ -155,7 +155,27 @@ def test_runs_lists_what_is_missing(tmp_path, capsys):
     out = " ".join(capsys.readouterr().out.split())
     assert "No run is stored yet." in out
     assert "table1 at paper scale: 0 of 150 runs stored" in out
-    assert "--algorithm td3 --task T-Ant --scale paper --seeds 0 1 2 3 4" in out
+    assert "python -m reproduce plan table1" in out
+
+
+def test_a_plan_lists_runs_hours_and_commands(tmp_path, capsys, make_run):
+    store = Store(tmp_path)
+    curve = {5000: 1.0, 20_000: 2.0}
+    extra = {"time/evaluation_s": [10.0, 20.0]}
+    for seed, status in ((0, "done"), (1, "partial")):
+        run = {"scale": "laptop", "status": status, "provenance": {"population": 2}}
+        store.write(make_run(curve, algorithm="sac", seed=seed, extra=extra, **run))
+    assert main(["plan", "figure3", "--store", str(tmp_path)]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "figure3 at laptop scale: 1 of 30 runs stored" in out
+    # The fixture's clock: 200 s, of which 30 for evaluations, for a population of two: 85 s for 20,000 steps.
+    assert "SAC on Hopper │ 0 1 2 │ 60,000 │ 0.1" in out
+    assert "SAC on HalfCheetah │ 1 2 │ 20,000 │ 0.0" in out
+    assert "TD3 on Hopper │ 0 1 2 │ 60,000 │ ?" in out
+    assert "--algorithm sac --task HalfCheetah --scale laptop --seeds 1 2" in out
+    assert main(["plan", "figure33", "--store", str(tmp_path)]) == 2
+    error = capsys.readouterr().err
+    assert "no exhibit 'figure33'" in error and "table1" in error
 
 
 def test_every_command_has_help():
