@@ -86,12 +86,12 @@ class Networks(nn.Module):
         """Make the online networks; weights are filled in their order."""
         latent, hidden = config.latent_size, config.hidden_size
         pair = latent + action_size
-        self.encoder: GaussianNetwork = GaussianNetwork(seeds, observation_size, hidden, latent)
+        self.encoder: nn.Module = GaussianNetwork(seeds, observation_size, hidden, latent)
         self.model = GaussianNetwork(seeds, pair, config.model_hidden_size, latent)
         self.reward = Head(seeds, pair, hidden, 1)
-        self.classifier = Head(seeds, pair + latent, hidden, 2)
+        self.classifier: nn.Module = Head(seeds, pair + latent, hidden, 2)
         self.critic = Head(seeds, pair, hidden, 1, ensemble=2)
-        self.actor = nn.Sequential(*mlp(seeds, (latent, hidden, hidden, action_size)), nn.Tanh())
+        self.actor: nn.Module = nn.Sequential(*mlp(seeds, (latent, hidden, hidden, action_size)), nn.Tanh())
 
     def predict_reward(self, z: Tensor, action: Tensor) -> Tensor:
         """r̂(z, a) → (S, batch)."""

@@ -11,11 +11,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from alm.config import ALMConfig
-from alm.networks import GaussianNetwork, Networks
+from alm.networks import Networks
 from alm.training.learner import Noise
 from alm.training.replay import Transitions
 
@@ -114,7 +114,7 @@ def unroll(networks: Networks, start: Gaussian, sequences: Transitions, noise: N
     return Rollout(start, latents, predictions)
 
 
-def consistency(rollout: Rollout, encoder: GaussianNetwork, sequences: Transitions) -> Tensor:
+def consistency(rollout: Rollout, encoder: nn.Module, sequences: Transitions) -> Tensor:
     """Σ_{t<K} KL(m(·|z_t, a_t) ‖ sg encoder(·|s_{t+1})), a mean over the batch → (S,)."""
     shape = sequences.reward.shape[1:]
     with torch.no_grad():

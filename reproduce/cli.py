@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 from rich.console import Console
 
+from reproduce.algorithms import ALGORITHMS
 from reproduce.provenance import REPOSITORY
 
 if TYPE_CHECKING:
@@ -24,6 +25,12 @@ if TYPE_CHECKING:
 RUNS = REPOSITORY / "runs"
 STORE = REPOSITORY / "results" / "runs"
 TABLES = REPOSITORY / "results" / "tables"
+
+_VARIANTS = "Named change of the algorithm; base is the algorithm unchanged. " + " ".join(
+    f"Of {name}: {', '.join(algorithm.variants)}."
+    for name, algorithm in ALGORITHMS.items()
+    if algorithm.variants
+)
 
 
 @dataclass(frozen=True)
@@ -42,8 +49,7 @@ class Train:
     (HalfCheetah-dynnoise-0.3)."""
     algorithm: str = "alm"
     """Algorithm: alm, sac, td3, redq, sac-avg or td3-ours."""
-    variant: str = "base"
-    """Named change of the algorithm; base is the algorithm unchanged."""
+    variant: Annotated[str, tyro.conf.arg(help=_VARIANTS)] = "base"
     seeds: tuple[int, ...] = (0,)
     """Seeds to train."""
     scale: str = "laptop"

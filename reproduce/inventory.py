@@ -47,10 +47,11 @@ def print_inventory(store: Store, runs_dir: Path, console: Console) -> None:
             there = sum(spec in complete for spec in needs)
             console.print(f"{exhibit.name} at {scale} scale: {there} of {len(needs)} runs stored")
     console.print("Missing, all of it resumable:" if missing else "Nothing is missing.")
-    for group in dict.fromkeys((spec.algorithm, spec.task, spec.scale) for spec in missing):
-        algorithm, task, scale = group
-        seeds = " ".join(
-            str(spec.seed) for spec in missing if (spec.algorithm, spec.task, spec.scale) == group
-        )
-        command = f"python -m reproduce train --algorithm {algorithm} --task {task} --scale {scale}"
+    for group in dict.fromkeys((spec.algorithm, spec.variant, spec.task, spec.scale) for spec in missing):
+        algorithm, variant, task, scale = group
+        own = [spec for spec in missing if (spec.algorithm, spec.variant, spec.task, spec.scale) == group]
+        seeds = " ".join(str(spec.seed) for spec in own)
+        command = f"python -m reproduce train --algorithm {algorithm}"
+        command += "" if variant == "base" else f" --variant {variant}"
+        command += f" --task {task} --scale {scale}"
         console.print(f"  {command} --seeds {seeds}", highlight=False, soft_wrap=True)
