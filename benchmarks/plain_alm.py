@@ -141,6 +141,11 @@ class PlainALM:
         za = torch.cat([z, a], -1)
         return torch.min(self.q1(za), self.q2(za)).squeeze(-1)
 
+    @torch.no_grad()
+    def represent(self, observation):
+        """What (b), (c) and (d) draw a state's z from."""
+        return self.target_encoder(observation)
+
     def counted(self, x, loss):
         """What a predicted reward or value counts in the loss "encoder_model" or "actor"."""
         return x
@@ -174,9 +179,9 @@ class PlainALM:
         """(b)"""
         self.freeze(self.target_encoder, self.model)
         half = noise["heads_model_z"].shape[0]
+        z = _draw(self.represent(batch.observation), noise["heads_z"])
         with torch.no_grad():
-            z = _draw(self.target_encoder(batch.observation), noise["heads_z"])
-            other = _draw(self.target_encoder(batch.observation[:half]), noise["heads_model_z"])
+            other = _draw(self.represent(batch.observation[:half]), noise["heads_model_z"])
             fake = _draw(self.model(torch.cat([other, batch.action[:half]], -1)), noise["heads_model_next_z"])
             real = _draw(self.target_encoder(batch.next_observation[half:]), noise["heads_next_z"])
         prediction = self.reward(torch.cat([z, batch.action], -1)).squeeze(-1)
@@ -187,8 +192,8 @@ class PlainALM:
     def critic_loss(self, batch, noise, std):
         """(c)"""
         self.freeze(self.target_encoder, self.actor)
+        z = _draw(self.represent(batch.observation), noise["critic_z"])
         with torch.no_grad():
-            z = _draw(self.target_encoder(batch.observation), noise["critic_z"])
             next_z = _draw(self.target_encoder(batch.next_observation), noise["critic_next_z"])
             pair = torch.cat([next_z, self.act(next_z, noise["critic_action"], std)], -1)
             bootstrap = torch.min(self.target_q1(pair), self.target_q2(pair)).squeeze(-1)
@@ -201,7 +206,7 @@ class PlainALM:
         config, horizon = self.config, self.config.horizon
         self.freeze(self.model, self.reward, self.classifier, self.q1, self.q2, self.target_encoder)
         with torch.no_grad():
-            z = _draw(self.target_encoder(batch.observation), noise["actor_z"])
+            z = _draw(self.represent(batch.observation), noise["actor_z"])
         rho, q = [], []
         for t in range(horizon + 1):
             action = self.act(z.detach(), noise["actor_action"][t], std)

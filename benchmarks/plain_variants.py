@@ -1,8 +1,9 @@
-"""ALM's variants written a second time, as overrides of `benchmarks.plain_alm`; the tests' float64 references.
+"""ALM's variants written a second time, as overrides of `benchmarks.plain_alm`: references for tests.
 
 Nothing is shared with `alm.*` here either.
 """
 
+import copy
 import math
 
 import torch
@@ -98,71 +99,29 @@ class PlainReconstruction(PlainALM):
             z = _draw(prediction, noise["sequence_model"][t])
         return total
 
-    def with_online_encoder(self, loss, batch, *arguments):
-        """A loss of ALM's whose z comes from the online encoder and whose z' from the target encoder."""
-        target = self.target_encoder
-
-        def by_observation(observation):
-            half = len(observation) < len(batch.observation)
-            next_ones = batch.next_observation[-len(observation) :] if half else batch.next_observation
-            return (target if torch.equal(observation, next_ones) else self.encoder)(observation)
-
-        class Both(nn.Module):
-            forward = staticmethod(by_observation)
-
-        self.target_encoder = Both()
-        try:
-            return loss(batch, *arguments)
-        finally:
-            self.target_encoder = target
-
-    def steps(self, sequences, batch, noise, std):
-        loss = self.encoder_model_loss(sequences, noise, std)
-        yield "encoder_model", loss.item(), *self.step(loss, "encoder_model")
-        for group, compute, arguments in (
-            ("heads", super().heads_loss, (noise,)),
-            ("critic", super().critic_loss, (noise, std)),
-            ("actor", super().actor_loss, (noise, std)),
-        ):
-            loss = self.with_online_encoder(compute, batch, *arguments)
-            yield group, loss.item(), *self.step(loss, group)
+    @torch.no_grad()
+    def represent(self, observation):
+        return self.encoder(observation)
 
 
 class PlainValueEncoder(PlainALM):
     """Losses (b) and (c) reach the encoder."""
 
-    def heads_and_critic_losses(self, batch, noise, std):
-        self.freeze()
-        state, half = self.encoder(batch.observation), noise["heads_model_z"].shape[0]
-        with torch.no_grad():
-            next_state = self.target_encoder(batch.next_observation)
-            other = _draw(state, torch.zeros_like(state.mean)) + 0.0
-            other = other[:half] + state.stddev[:half] * noise["heads_model_z"]
-            fake = _draw(self.model(torch.cat([other, batch.action[:half]], -1)), noise["heads_model_next_z"])
-            real = next_state.mean[half:] + next_state.stddev[half:] * noise["heads_next_z"]
-            next_z = _draw(next_state, noise["critic_next_z"])
-            pair = torch.cat([next_z, self.act(next_z, noise["critic_action"], std)], -1)
-            bootstrap = torch.min(self.target_q1(pair), self.target_q2(pair)).squeeze(-1)
-            y = batch.reward + self.config.discount * (1 - batch.terminal) * bootstrap
-        z = _draw(state, noise["heads_z"])
-        labels = torch.cat([torch.zeros(half), torch.ones(len(z) - half)]).long()
-        logits = self.classifier(torch.cat([z, batch.action, torch.cat([fake, real])], -1))
-        prediction = self.reward(torch.cat([z, batch.action], -1)).squeeze(-1)
-        heads = F.mse_loss(prediction, batch.reward) + F.cross_entropy(logits, labels)
-        za = torch.cat([_draw(state, noise["critic_z"]), batch.action], -1)
-        return heads, 0.5 * sum(F.mse_loss(q(za).squeeze(-1), y) for q in (self.q1, self.q2))
+    def represent(self, observation):
+        return self.encoder(observation)
 
     def steps(self, sequences, batch, noise, std):
         loss = self.encoder_model_loss(sequences, noise, std)
         yield "encoder_model", loss.item(), *self.step(loss, "encoder_model")
-        with torch.no_grad():  # the encoder that (d) starts from is that of (b) and (c), before they move it
-            start = _draw(self.encoder(batch.observation), noise["actor_z"])
-        heads, critic = self.heads_and_critic_losses(batch, noise, std)
+        before = copy.deepcopy(self.encoder)
+        heads, critic = self.heads_loss(batch, noise), self.critic_loss(batch, noise, std)
         norms = self.step(heads + critic, "encoder_model", "heads", "critic")
-        yield "encoder", heads.item() + critic.item(), norms[0]
         yield "heads", heads.item(), norms[1]
         yield "critic", critic.item(), norms[2]
-        loss = self.actor_loss_from(start, noise, std)
+        # (d) starts from the representation that (b) and (c) saw.
+        moved, self.encoder = self.encoder, before
+        loss = self.actor_loss(batch, noise, std)
+        self.encoder = moved
         yield "actor", loss.item(), *self.step(loss, "actor")
 
 
@@ -188,7 +147,9 @@ class PlainValueEncoderModel(PlainALM):
 
 
 class PlainEntropy(PlainALM):
-    """A stochastic actor with an entropy bonus."""
+    """A stochastic actor with an entropy bonus; the caller sets ``training_step`` before an update."""
+
+    training_step = 0
 
     def build(self, observation_size, action_size):
         super().build(observation_size, action_size)
@@ -204,8 +165,18 @@ class PlainEntropy(PlainALM):
     def networks(self):
         return {**super().networks(), "temperature": self.temperature}
 
+    def load(self, networks, seed):
+        super().load(networks, seed)
+        with torch.no_grad():
+            self.temperature.log_alpha.copy_(networks.temperature.log_alpha[seed])
+
     def trained(self):
         return {**super().trained(), "temperature": [self.temperature]}
+
+    def parameters_like(self, seed_of_network):
+        if seed_of_network == "temperature":
+            return [self.temperature.log_alpha]
+        return super().parameters_like(seed_of_network)
 
     def choose(self, z, noise):
         """The action and −α log π."""
@@ -230,8 +201,9 @@ class PlainEntropy(PlainALM):
         return super().critic_loss(type(batch)(**{**vars(batch), "reward": more}), noise, std)
 
     def weighted_returns(self, rho, q):
-        rho = [reward + bonus for reward, bonus in zip(rho, self.bonuses, strict=False)]
-        return super().weighted_returns(rho, [v + b.detach() for v, b in zip(q, self.bonuses, strict=True)])
+        rho = [reward + bonus for reward, bonus in zip(rho, self.bonuses[:-1], strict=True)]
+        q = [value + bonus.detach() for value, bonus in zip(q, self.bonuses, strict=True)]
+        return super().weighted_returns(rho, q)
 
     def actor_loss(self, batch, noise, std):
         self.bonuses = []
