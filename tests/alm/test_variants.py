@@ -358,7 +358,7 @@ def test_the_identity_encoder_is_as_large_as_the_observation():
 
 
 def test_the_second_step_of_the_encoder_leaves_the_model_alone():
-    """With (a) replaced by a loss whose gradients are zero, (b) and (c) move the encoder, and not the model."""
+    """With (a) replaced by a loss without effect, (b) and (c) move the encoder and leave the model."""
     agent, *batches = build("value-encoder")
 
     def nothing(sequences, noise, policy):
