@@ -6,6 +6,7 @@ BIN    := $(VENV)/bin
 
 # Options of `make train`.
 ALGORITHM ?= alm
+VARIANT   ?= base
 TASK      ?= HalfCheetah
 SEEDS     ?= 0
 SCALE     ?= laptop
@@ -49,7 +50,7 @@ runs: $(VENV)/.reading ## List stored runs and what the exhibits still miss
 # --- training and tracking ------------------------------------------------------------------------
 
 train: $(VENV)/.training ## Train: make train TASK=Hopper SEEDS="0 1 2" SCALE=laptop
-	@$(BIN)/python -m reproduce train --algorithm $(ALGORITHM) --task $(TASK) --seeds $(SEEDS) --scale $(SCALE)
+	@$(BIN)/python -m reproduce train --algorithm $(ALGORITHM) --variant $(VARIANT) --task $(TASK) --seeds $(SEEDS) --scale $(SCALE)
 
 ui: $(VENV)/.training ## Open MLflow on 127.0.0.1 with the stored runs imported
 	@$(BIN)/python -m reproduce ui

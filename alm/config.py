@@ -4,6 +4,7 @@ The scales that every algorithm of the suite shares live in `alm.training.scale`
 """
 
 from dataclasses import dataclass
+from typing import Self
 
 from alm.tasks.registry import task_spec
 from alm.training.scale import Scale
@@ -62,7 +63,7 @@ class ALMConfig:
         return self.exploration_start + (self.exploration_end - self.exploration_start) * progress
 
     @classmethod
-    def at(cls, scale: Scale, task: str) -> "ALMConfig":
+    def at(cls, scale: Scale, task: str) -> Self:
         """The configuration of a scale; ALM has no per-task hyper-parameters but the replay size."""
         return cls(
             warmup_steps=scale.warmup(cls.warmup_steps),

@@ -24,9 +24,13 @@ def bounded_gaussian(raw: Tensor) -> tuple[Tensor, Tensor]:
     The mean is 30·tanh(μ/30); the deviation is bounded softly to [0.1, 10], and 0.744 at raw 0.
     """
     mean, std = raw.chunk(2, dim=-1)
-    mean = MEAN_BOUND * torch.tanh(mean / MEAN_BOUND)
-    std = STD_MAX - F.softplus(STD_MAX - std)
-    return mean, STD_MIN + F.softplus(std - STD_MIN)
+    return MEAN_BOUND * torch.tanh(mean / MEAN_BOUND), bounded_std(std)
+
+
+def bounded_std(raw: Tensor, low: float = STD_MIN, high: float = STD_MAX) -> Tensor:
+    """A deviation in [low, high] from a network's output, by two softplus."""
+    below = high - F.softplus(high - raw)
+    return low + F.softplus(below - low)
 
 
 class GaussianNetwork(nn.Module):
@@ -73,18 +77,21 @@ class Networks(nn.Module):
         generators: Sequence[torch.Generator],
     ) -> None:
         super().__init__()
-        seeds = len(generators)
-        latent, hidden = config.latent_size, config.hidden_size
-        pair = latent + action_size
-        self.encoder = GaussianNetwork(seeds, observation_size, hidden, latent)
-        self.model = GaussianNetwork(seeds, pair, config.model_hidden_size, latent)
-        self.reward = Head(seeds, pair, hidden, 1)
-        self.classifier = Head(seeds, pair + latent, hidden, 2)
-        self.critic = Head(seeds, pair, hidden, 1, ensemble=2)
-        self.actor = nn.Sequential(*mlp(seeds, (latent, hidden, hidden, action_size)), nn.Tanh())
+        self.build(len(generators), observation_size, action_size, config)
         initialise_orthogonal(self, generators)
         self.target_encoder = copy.deepcopy(self.encoder).requires_grad_(False)
         self.target_critic = copy.deepcopy(self.critic).requires_grad_(False)
+
+    def build(self, seeds: int, observation_size: int, action_size: int, config: ALMConfig) -> None:
+        """Make the online networks; weights are filled in their order."""
+        latent, hidden = config.latent_size, config.hidden_size
+        pair = latent + action_size
+        self.encoder: nn.Module = GaussianNetwork(seeds, observation_size, hidden, latent)
+        self.model = GaussianNetwork(seeds, pair, config.model_hidden_size, latent)
+        self.reward = Head(seeds, pair, hidden, 1)
+        self.classifier: nn.Module = Head(seeds, pair + latent, hidden, 2)
+        self.critic = Head(seeds, pair, hidden, 1, ensemble=2)
+        self.actor: nn.Module = nn.Sequential(*mlp(seeds, (latent, hidden, hidden, action_size)), nn.Tanh())
 
     def predict_reward(self, z: Tensor, action: Tensor) -> Tensor:
         """r̂(z, a) → (S, batch)."""

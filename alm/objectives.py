@@ -7,8 +7,11 @@ its loss trains; the caller asks for the gradients of just those parameters
 its inputs and receives none.  sg(·) is a stop-gradient.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from alm.config import ALMConfig
@@ -18,6 +21,11 @@ from alm.training.replay import Transitions
 
 Gaussian = tuple[Tensor, Tensor]
 Diagnostics = dict[str, Tensor]
+Policy = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+"""From z (S, batch, latent) and standard normal noise (S, batch, action), the action (S, batch, action) and
+the bonus (S, batch) that the definition of value adds to the reward for choosing it: zero in ALM."""
+Gain = Callable[[Tensor], Tensor]
+"""What an objective makes of predicted rewards and values before it adds them up: nothing in ALM."""
 # Actions are kept this far inside their bounds, as in DrQ-v2 and the authors' code.
 BOUND_MARGIN = 1e-6
 
@@ -46,6 +54,21 @@ def noisy_action(mean: Tensor, noise: Tensor, std: float, clip: float, bounds: t
     return straight_through_clamp(mean + (std * noise).clamp(-clip, clip), *bounds)
 
 
+def exploring(networks: Networks, std: float, clip: float, bounds: tuple[float, float]) -> Policy:
+    """ALM's policy inside an update: the actor's mean with clipped noise of deviation ``std``."""
+
+    def policy(z: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        action = noisy_action(networks.actor(z), noise, std, clip, bounds)
+        return action, torch.zeros_like(action[..., 0])
+
+    return policy
+
+
+def unchanged(x: Tensor) -> Tensor:
+    """ALM's `Gain`."""
+    return x
+
+
 def noise_shapes(config: ALMConfig, action_size: int) -> dict[str, tuple[int, ...]]:
     """What one update needs of standard normal noise, by name (without the leading seed axis)."""
     batch, latent, horizon = config.batch_size, config.latent_size, config.horizon
@@ -70,44 +93,64 @@ def noise_shapes(config: ALMConfig, action_size: int) -> dict[str, tuple[int, ..
     }
 
 
+@dataclass(frozen=True)
+class Rollout:
+    """K model steps on replayed actions."""
+
+    start: Gaussian
+    """Distribution of z_0."""
+    latents: list[Tensor]
+    """z_0 … z_K, each (S, batch, latent)."""
+    predictions: list[Gaussian]
+    """m(·|z_t, a_t) for t < K."""
+
+
+def unroll(networks: Networks, start: Gaussian, sequences: Transitions, noise: Noise) -> Rollout:
+    """z_0 ~ ``start``, z_{t+1} ~ m(z_t, a_t) on the actions of ``sequences`` (S, K, batch, …)."""
+    latents, predictions = [sample(start, noise["sequence_z"])], []
+    for t in range(sequences.action.shape[1]):
+        predictions.append(networks.model(latents[-1], sequences.action[:, t]))
+        latents.append(sample(predictions[-1], noise["sequence_model"][:, t]))
+    return Rollout(start, latents, predictions)
+
+
+def consistency(rollout: Rollout, encoder: nn.Module, sequences: Transitions) -> Tensor:
+    """Σ_{t<K} KL(m(·|z_t, a_t) ‖ sg encoder(·|s_{t+1})), a mean over the batch → (S,)."""
+    shape = sequences.reward.shape[1:]
+    with torch.no_grad():
+        mean, std = encoder(sequences.next_observation.flatten(1, 2))
+    target = mean.unflatten(1, shape), std.unflatten(1, shape)
+    kl = [
+        kl_divergence(predicted, (target[0][:, t], target[1][:, t]))
+        for t, predicted in enumerate(rollout.predictions)
+    ]
+    return torch.stack(kl, dim=1).sum(dim=1).mean(dim=-1)
+
+
 def encoder_model_objective(
     networks: Networks,
     sequences: Transitions,
+    rollout: Rollout,
     noise: Noise,
     config: ALMConfig,
-    exploration_std: float,
-    bounds: tuple[float, float],
+    policy: Policy,
+    gain: Gain = unchanged,
 ) -> tuple[Tensor, Diagnostics]:
     """Encoder and model (Eq. 7, undiscounted as its footnote says); trains e and m.
 
     L_a = E[ Σ_{t<K} ( KL(m(·|z_t, a_t) ‖ sg ē(·|s_{t+1})) − r̂(z_t, a_t) ) − min_j Q_j(z_K, sg a_K) ]
 
     with z_0 ~ e(s_0), z_{t+1} ~ m(z_t, a_t) on the replayed actions, and a_K the noisy action of π at
-    z_K.  Terminal flags are ignored, as in the authors' code.
+    z_K.  Terminal flags are ignored, as in the authors' code.  With a ``gain`` φ, φ(r̂) and φ(min_j Q_j)
+    take the places of r̂ and min_j Q_j.
     """
-    horizon = config.horizon
+    horizon, (*visited, z) = config.horizon, rollout.latents
+    kl_term = consistency(rollout, networks.target_encoder, sequences)
+    rewards = gain(networks.predict_reward(torch.cat(visited, dim=1), sequences.action.flatten(1, 2)))
+    reward_term = rewards.unflatten(1, (horizon, config.batch_size)).sum(dim=1).mean(dim=-1)
     with torch.no_grad():
-        mean, std = networks.target_encoder(sequences.next_observation.flatten(1, 2))
-    shape = (horizon, config.batch_size)
-    target = mean.unflatten(1, shape), std.unflatten(1, shape)
-
-    first = networks.encoder(sequences.observation[:, 0])
-    z = sample(first, noise["sequence_z"])
-    visited, kl = [], []
-    for t in range(horizon):
-        visited.append(z)
-        predicted = networks.model(z, sequences.action[:, t])
-        kl.append(kl_divergence(predicted, (target[0][:, t], target[1][:, t])))
-        z = sample(predicted, noise["sequence_model"][:, t])
-
-    kl_term = torch.stack(kl, dim=1).sum(dim=1).mean(dim=-1)
-    rewards = networks.predict_reward(torch.cat(visited, dim=1), sequences.action.flatten(1, 2))
-    reward_term = rewards.unflatten(1, shape).sum(dim=1).mean(dim=-1)
-    with torch.no_grad():
-        action = noisy_action(
-            networks.actor(z), noise["sequence_action"], exploration_std, config.exploration_clip, bounds
-        )
-    value_term = networks.min_value(z, action).mean(dim=-1)
+        action, _ = policy(z, noise["sequence_action"])
+    value_term = gain(networks.min_value(z, action)).mean(dim=-1)
 
     loss = torch.zeros_like(kl_term)
     if config.kl_term:
@@ -120,8 +163,8 @@ def encoder_model_objective(
         "model/kl": kl_term.detach() / horizon,
         "model/reward": reward_term.detach() / horizon,
         "model/value": value_term.detach(),
-        "model/encoder_std": first[1].detach().mean(dim=(1, 2)),
-        "model/model_std": predicted[1].detach().mean(dim=(1, 2)),
+        "model/encoder_std": rollout.start[1].detach().mean(dim=(1, 2)),
+        "model/model_std": rollout.predictions[-1][1].detach().mean(dim=(1, 2)),
     }
 
 
@@ -142,8 +185,8 @@ def heads_objective(
     ``state`` = ē(·|s) and ``next_state`` = ē(·|s') carry no gradient, nor does the model.
     """
     half = noise["heads_model_z"].shape[1]
+    z = sample(state, noise["heads_z"])
     with torch.no_grad():
-        z = sample(state, noise["heads_z"])
         model_z = sample((state[0][:, :half], state[1][:, :half]), noise["heads_model_z"])
         imagined = sample(networks.model(model_z, transitions.action[:, :half]), noise["heads_model_next_z"])
         real = sample((next_state[0][:, half:], next_state[1][:, half:]), noise["heads_next_z"])
@@ -162,6 +205,22 @@ def heads_objective(
     }
 
 
+@torch.no_grad()
+def bellman_target(
+    networks: Networks,
+    reward: Tensor,
+    terminal: Tensor,
+    next_z: Tensor,
+    noise: Tensor,
+    discount: float,
+    policy: Policy,
+) -> Tensor:
+    """y = r + γ (1 − d) (min_j Q̄_j(z', a') + bonus), a' the noisy action of ``policy`` at z' → (S, batch)."""
+    next_action, bonus = policy(next_z, noise)
+    next_value = networks.target_critic(next_z, next_action)[..., 0].amin(dim=1) + bonus
+    return reward + discount * (1.0 - terminal) * next_value
+
+
 def critic_objective(
     networks: Networks,
     transitions: Transitions,
@@ -169,21 +228,22 @@ def critic_objective(
     next_state: Gaussian,
     noise: Noise,
     config: ALMConfig,
-    exploration_std: float,
-    bounds: tuple[float, float],
+    policy: Policy,
 ) -> tuple[Tensor, Diagnostics]:
     """Twin critics (Eq. 10 with the minimum of two target critics); trains Q_1 and Q_2.
 
     L_c = ½ Σ_j mean (Q_j(z, a) − y)²,  y = r + γ (1 − d) min_j Q̄_j(z', a'),  z ~ ē(s), z' ~ ē(s').
     """
-    with torch.no_grad():
-        z = sample(state, noise["critic_z"])
-        next_z = sample(next_state, noise["critic_next_z"])
-        next_action = noisy_action(
-            networks.actor(next_z), noise["critic_action"], exploration_std, config.exploration_clip, bounds
-        )
-        next_value = networks.target_critic(next_z, next_action)[..., 0].amin(dim=1)
-        target = transitions.reward + config.discount * (1.0 - transitions.terminal) * next_value
+    z, next_z = sample(state, noise["critic_z"]), sample(next_state, noise["critic_next_z"])
+    target = bellman_target(
+        networks,
+        transitions.reward,
+        transitions.terminal,
+        next_z,
+        noise["critic_action"],
+        config.discount,
+        policy,
+    )
     error = networks.values(z, transitions.action) - target[:, None]
     return 0.5 * error.square().mean(dim=-1).sum(dim=1), {
         "critic/target": target.mean(dim=-1),
@@ -197,8 +257,8 @@ def actor_objective(
     state: Gaussian,
     noise: Noise,
     config: ALMConfig,
-    exploration_std: float,
-    bounds: tuple[float, float],
+    policy: Policy,
+    gain: Gain = unchanged,
 ) -> tuple[Tensor, Diagnostics]:
     """Policy (Eq. 8 as the λ-weighted stochastic value gradient of the authors' code); trains π.
 
@@ -207,36 +267,34 @@ def actor_objective(
 
     R_K = q_K,  R_t = ρ_t + γ [(1 − λ) q_{t+1} + λ R_{t+1}],  L_d = −(1/K) Σ_{t<K} γ^t R_t.
 
-    Q improves the policy only through z_{t≥1}: there is no direct ∂Q/∂a path.
+    Q improves the policy only through z_{t≥1}: there is no direct ∂Q/∂a path.  With a ``gain`` φ, φ(r̂) and
+    φ(min_j Q_j) take the places of r̂ and min_j Q_j.  The policy's bonus b(z_t, a_t) is added to ρ_t, and
+    sg b(z_t, a_t) to q_t, a value at an action that stands still.
     """
     horizon = config.horizon
-
-    def act(z: Tensor, t: int) -> Tensor:
-        mean = networks.actor(z.detach())
-        return noisy_action(
-            mean, noise["actor_action"][:, t], exploration_std, config.exploration_clip, bounds
-        )
-
     z = sample(state, noise["actor_z"]).detach()
-    latents, actions = [z], []
+    latents, actions, bonuses = [z], [], []
     for t in range(horizon):
-        actions.append(act(z, t))
-        z = sample(networks.model(z, actions[-1]), noise["actor_model"][:, t])
+        chosen, bonus = policy(z.detach(), noise["actor_action"][:, t])
+        z = sample(networks.model(z, chosen), noise["actor_model"][:, t])
         latents.append(z)
+        actions.append(chosen)
+        bonuses.append(bonus)
     with torch.no_grad():
-        last_action = act(z, horizon)
+        last_action, last_bonus = policy(z, noise["actor_action"][:, horizon])
 
     before, action, after = torch.cat(latents[:-1], 1), torch.cat(actions, 1), torch.cat(latents[1:], 1)
     shape = (horizon, config.batch_size)
-    reward = networks.predict_reward(before, action).unflatten(1, shape)
-    augmented = reward
+    reward = gain(networks.predict_reward(before, action)).unflatten(1, shape)
+    augmented = reward + torch.stack(bonuses, dim=1)
     if config.classifier_coefficient:
         log_ratio = networks.log_ratio(before, action, after.detach()).unflatten(1, shape)
-        augmented = reward + config.classifier_coefficient * log_ratio
+        augmented = augmented + config.classifier_coefficient * log_ratio
     else:
         log_ratio = torch.zeros_like(reward)
     later_action = torch.cat([*actions[1:], last_action], dim=1).detach()
-    value = networks.min_value(after, later_action).unflatten(1, shape)  # q_1 … q_K
+    value = gain(networks.min_value(after, later_action)).unflatten(1, shape)  # q_1 … q_K
+    value = value + torch.stack([*bonuses[1:], last_bonus], dim=1).detach()
 
     returns = value[:, horizon - 1]  # R_K
     objective = torch.zeros_like(returns)
@@ -254,21 +312,28 @@ def actor_objective(
 
 
 def lower_bound(
-    networks: Networks, observation: Tensor, action: Tensor, noise: Noise, config: ALMConfig
+    networks: Networks,
+    state: Gaussian,
+    action: Tensor,
+    noise: Noise,
+    config: ALMConfig,
+    policy: Policy,
 ) -> Tensor:
     """Value estimate L^K(s, a) of the bias analysis (authors' code; Eq. 5 with c·ℓ) → (S, batch).
 
-    z_0 ~ ē(s), a_0 the given action, later actions the actor's mean:
-    Σ_{t<K} γ^t (r̂(z_t, a_t) + c·ℓ(z_t, a_t, z_{t+1})) + γ^K min_j Q_j(z_K, π(z_K)).
+    z_0 ~ ``state`` = ē(·|s), a_0 the given action, later actions and their bonuses b_t those of ``policy``:
+    Σ_{t<K} γ^t (r̂(z_t, a_t) + c·ℓ(z_t, a_t, z_{t+1})) + γ^K min_j Q_j(z_K, a_K) + Σ_{0<t≤K} γ^t b_t.
 
-    ``noise`` holds "z" (S, batch, latent) and "model" (S, K, batch, latent).
+    ``noise`` holds "z" (S, batch, latent), "model" (S, K, batch, latent) and "action" (S, K, batch, action).
     """
-    z = sample(networks.target_encoder(observation), noise["z"])
+    z = sample(state, noise["z"])
     total = torch.zeros_like(z[..., 0])
     for t in range(config.horizon):
         next_z = sample(networks.model(z, action), noise["model"][:, t])
         step = networks.predict_reward(z, action)
         step = step + config.classifier_coefficient * networks.log_ratio(z, action, next_z)
         total = total + config.discount**t * step
-        z, action = next_z, networks.actor(next_z)
+        z = next_z
+        action, bonus = policy(z, noise["action"][:, t])
+        total = total + config.discount ** (t + 1) * bonus
     return total + config.discount**config.horizon * networks.min_value(z, action)

@@ -24,6 +24,7 @@ from alm.training.protocol import Metrics
 from alm.training.replay import Replay, Transitions
 from alm.training.scale import Scale
 from alm.training.streams import Purpose, Streams
+from alm.training.temperature import scheduled_entropy
 from baselines import sac
 from baselines.networks import critic_objective, unit_action
 from baselines.recurrent_dynamics import RecurrentDynamics, prediction_errors
@@ -108,8 +109,9 @@ class SACSVGConfig:
 
     def target_entropy(self, environment_step: int) -> float:
         """H̄(t) = (H₀ − H₁)(1 − t/T)^κ + H₁, and H₁ after T."""
-        left = max(1.0 - environment_step / self.entropy_steps, 0.0)
-        return (self.entropy_start - self.entropy_end) * left**self.entropy_power + self.entropy_end
+        return scheduled_entropy(
+            environment_step, self.entropy_start, self.entropy_end, self.entropy_power, self.entropy_steps
+        )
 
     @classmethod
     def at(cls, scale: Scale, task: str) -> "SACSVGConfig":

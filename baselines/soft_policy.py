@@ -19,6 +19,7 @@ from alm.training.optimisation import OptimiserGroup
 from alm.training.population import mlp
 from alm.training.protocol import Metrics
 from alm.training.streams import Streams
+from alm.training.temperature import Temperature, temperature_objective
 from baselines.networks import Critics, Gaussian, initialise_xavier, scale_action
 
 Bound = Callable[[Tensor], Tensor]
@@ -78,28 +79,6 @@ def sample_action(gaussian: Gaussian, noise: Tensor) -> tuple[Tensor, Tensor]:
     log_normal = -0.5 * noise.square() - log_std - 0.5 * math.log(2 * math.pi)
     log_slope = 2.0 * (math.log(2.0) - x - F.softplus(-2.0 * x))
     return torch.tanh(x), (log_normal - log_slope).sum(dim=-1)
-
-
-class Temperature(nn.Module):
-    """The weight α of the entropy, one for each seed, learned as its logarithm."""
-
-    def __init__(self, seeds: int, initial: float) -> None:
-        super().__init__()
-        self.log_alpha = nn.Parameter(torch.full((seeds,), math.log(initial)))
-
-    def forward(self) -> Tensor:
-        """α (S,), without gradient."""
-        return self.log_alpha.detach().exp()
-
-
-def temperature_objective(temperature: Temperature, log_probability: Tensor, target_entropy: float) -> Tensor:
-    """Learned temperature → loss (S,); trains log α.
-
-    L_α = −log α · mean sg(log π(u|s) + H̄),  log π (S, batch) of fresh actions, H̄ the target entropy.
-
-    With log α where the paper has α, as in the reference: the gradient has the same sign.
-    """
-    return -temperature.log_alpha * (log_probability.detach() + target_entropy).mean(dim=-1)
 
 
 def constant_target_entropy(configured: float | None, task: TaskSpec) -> float:

@@ -46,8 +46,21 @@ class PlainALM:
     """One learner; ``config`` is read for its numbers only."""
 
     def __init__(self, observation_size, action_size, low, high, config, dtype=torch.float64):
-        hidden, latent = config.hidden_size, config.latent_size
         self.config, self.low, self.high = config, low, high
+        self.build(observation_size, action_size)
+        self.target_encoder = copy.deepcopy(self.encoder)
+        self.target_q1, self.target_q2 = copy.deepcopy(self.q1), copy.deepcopy(self.q2)
+        for net in self.networks().values():
+            net.to(dtype)
+        self.groups = self.trained()
+        self.optimisers = {
+            name: torch.optim.Adam([p for m in modules for p in m.parameters()], lr=config.learning_rate)
+            for name, modules in self.groups.items()
+        }
+
+    def build(self, observation_size, action_size):
+        config = self.config
+        hidden, latent = config.hidden_size, config.latent_size
         self.encoder = _Gaussian(observation_size, hidden, latent)
         self.model = _Gaussian(latent + action_size, config.model_hidden_size, latent)
         self.reward = _head(latent + action_size, hidden, 1)
@@ -58,19 +71,13 @@ class PlainALM:
             nn.Linear(latent, hidden), nn.ELU(), nn.Linear(hidden, hidden), nn.ELU(),
             nn.Linear(hidden, action_size), nn.Tanh(),
         )  # fmt: skip
-        self.target_encoder = copy.deepcopy(self.encoder)
-        self.target_q1, self.target_q2 = copy.deepcopy(self.q1), copy.deepcopy(self.q2)
-        for net in self.networks().values():
-            net.to(dtype)
-        self.groups = {
+
+    def trained(self):
+        return {
             "encoder_model": [self.model, self.encoder],
             "heads": [self.reward, self.classifier],
             "critic": [self.q1, self.q2],
             "actor": [self.actor],
-        }
-        self.optimisers = {
-            name: torch.optim.Adam([p for m in modules for p in m.parameters()], lr=config.learning_rate)
-            for name, modules in self.groups.items()
         }
 
     def networks(self):
@@ -82,17 +89,8 @@ class PlainALM:
 
     def load(self, networks, seed):
         """Copy one seed's parameters from a population's `alm.networks.Networks`."""
-        pairs = [
-            (self.encoder.net, networks.encoder.layers, seed), (self.model.net, networks.model.layers, seed),
-            (self.reward, networks.reward.layers, seed), (self.classifier, networks.classifier.layers, seed),
-            (self.q1, networks.critic.layers, 2 * seed), (self.q2, networks.critic.layers, 2 * seed + 1),
-            (self.actor, networks.actor, seed),
-            (self.target_encoder.net, networks.target_encoder.layers, seed),
-            (self.target_q1, networks.target_critic.layers, 2 * seed),
-            (self.target_q2, networks.target_critic.layers, 2 * seed + 1),
-        ]  # fmt: skip
         with torch.no_grad():
-            for mine, theirs, member in pairs:
+            for mine, theirs, member in self.pairs(networks, seed):
                 for own, other in zip(mine, theirs, strict=True):
                     if isinstance(own, nn.Linear):
                         own.weight.copy_(other.weight[member].T)
@@ -100,6 +98,18 @@ class PlainALM:
                     elif isinstance(own, nn.LayerNorm):
                         own.weight.copy_(other.weight[member, 0])
                         own.bias.copy_(other.bias[member, 0])
+
+    def pairs(self, networks, seed):
+        """Own layers, the population's, and which member of those."""
+        return [
+            (self.encoder.net, networks.encoder.layers, seed), (self.model.net, networks.model.layers, seed),
+            (self.reward, networks.reward.layers, seed), (self.classifier, networks.classifier.layers, seed),
+            (self.q1, networks.critic.layers, 2 * seed), (self.q2, networks.critic.layers, 2 * seed + 1),
+            (self.actor, getattr(networks.actor, "layers", networks.actor), seed),
+            (self.target_encoder.net, networks.target_encoder.layers, seed),
+            (self.target_q1, networks.target_critic.layers, 2 * seed),
+            (self.target_q2, networks.target_critic.layers, 2 * seed + 1),
+        ]  # fmt: skip
 
     def parameters_like(self, seed_of_network):
         """Flat list of parameters in the layout (in, out) of the population's networks."""
@@ -131,6 +141,15 @@ class PlainALM:
         za = torch.cat([z, a], -1)
         return torch.min(self.q1(za), self.q2(za)).squeeze(-1)
 
+    @torch.no_grad()
+    def represent(self, observation):
+        """What (b), (c) and (d) draw a state's z from."""
+        return self.target_encoder(observation)
+
+    def counted(self, x, loss):
+        """What a predicted reward or value counts in the loss "encoder_model" or "actor"."""
+        return x
+
     def log_ratio(self, z, a, next_z):
         logits = self.classifier(torch.cat([z, a, next_z], -1))
         return torch.log_softmax(logits, -1)[:, 1] - torch.log_softmax(logits, -1)[:, 0]
@@ -148,20 +167,21 @@ class PlainALM:
             if config.kl_term:
                 total = total + kl_divergence(prediction, target)
             if config.reward_term:
-                total = total - self.reward(torch.cat([z, sequences.action[t]], -1)).squeeze(-1)
+                reward = self.reward(torch.cat([z, sequences.action[t]], -1)).squeeze(-1)
+                total = total - self.counted(reward, "encoder_model")
             z = _draw(prediction, noise["sequence_model"][t])
         action = self.act(z.detach(), noise["sequence_action"], std).detach()
         if config.value_term:
-            total = total - self.min_q(z, action)
+            total = total - self.counted(self.min_q(z, action), "encoder_model")
         return total.mean()
 
     def heads_loss(self, batch, noise):
         """(b)"""
         self.freeze(self.target_encoder, self.model)
         half = noise["heads_model_z"].shape[0]
+        z = _draw(self.represent(batch.observation), noise["heads_z"])
         with torch.no_grad():
-            z = _draw(self.target_encoder(batch.observation), noise["heads_z"])
-            other = _draw(self.target_encoder(batch.observation[:half]), noise["heads_model_z"])
+            other = _draw(self.represent(batch.observation[:half]), noise["heads_model_z"])
             fake = _draw(self.model(torch.cat([other, batch.action[:half]], -1)), noise["heads_model_next_z"])
             real = _draw(self.target_encoder(batch.next_observation[half:]), noise["heads_next_z"])
         prediction = self.reward(torch.cat([z, batch.action], -1)).squeeze(-1)
@@ -172,8 +192,8 @@ class PlainALM:
     def critic_loss(self, batch, noise, std):
         """(c)"""
         self.freeze(self.target_encoder, self.actor)
+        z = _draw(self.represent(batch.observation), noise["critic_z"])
         with torch.no_grad():
-            z = _draw(self.target_encoder(batch.observation), noise["critic_z"])
             next_z = _draw(self.target_encoder(batch.next_observation), noise["critic_next_z"])
             pair = torch.cat([next_z, self.act(next_z, noise["critic_action"], std)], -1)
             bootstrap = torch.min(self.target_q1(pair), self.target_q2(pair)).squeeze(-1)
@@ -184,20 +204,25 @@ class PlainALM:
     def actor_loss(self, batch, noise, std):
         """(d): every return by its own sum, R_t = Σ of λ-mixed n-step returns written out."""
         config, horizon = self.config, self.config.horizon
-        gamma, lam = config.discount, config.trace
         self.freeze(self.model, self.reward, self.classifier, self.q1, self.q2, self.target_encoder)
         with torch.no_grad():
-            z = _draw(self.target_encoder(batch.observation), noise["actor_z"])
+            z = _draw(self.represent(batch.observation), noise["actor_z"])
         rho, q = [], []
         for t in range(horizon + 1):
             action = self.act(z.detach(), noise["actor_action"][t], std)
-            q.append(self.min_q(z, action.detach()))
+            q.append(self.counted(self.min_q(z, action.detach()), "actor"))
             if t == horizon:
                 break
             next_z = _draw(self.model(torch.cat([z, action], -1)), noise["actor_model"][t])
             bonus = config.classifier_coefficient * self.log_ratio(z, action, next_z.detach())
-            rho.append(self.reward(torch.cat([z, action], -1)).squeeze(-1) + bonus)
+            reward = self.counted(self.reward(torch.cat([z, action], -1)).squeeze(-1), "actor")
+            rho.append(reward + bonus)
             z = next_z
+        return self.weighted_returns(rho, q)
+
+    def weighted_returns(self, rho, q):
+        """−(1/K) Σ_t γ^t R_t from the rewards ρ_0 … ρ_{K−1} and the values q_0 … q_K."""
+        horizon, gamma, lam = self.config.horizon, self.config.discount, self.config.trace
 
         def n_step(t, n):
             rewards = sum(gamma**i * rho[t + i] for i in range(n))
@@ -215,21 +240,21 @@ class PlainALM:
 
     # --- one update ------------------------------------------------------------------------------
 
-    def step(self, group, loss):
+    def step(self, loss, *groups):
+        """Descend one loss with some groups; parameters that it does not reach have no gradient."""
         for optimiser in self.optimisers.values():
             optimiser.zero_grad()
         loss.backward()
-        for name, modules in self.groups.items():
-            if name != group:
-                for module in modules:
-                    module.zero_grad()
-        parameters = [p for module in self.groups[group] for p in module.parameters()]
-        norm = torch.nn.utils.clip_grad_norm_(parameters, self.config.max_grad_norm, error_if_nonfinite=True)
-        self.optimisers[group].step()
-        return norm
+        norms = []
+        for group in groups:
+            parameters = [p for module in self.groups[group] for p in module.parameters()]
+            limit = self.config.max_grad_norm
+            norms.append(torch.nn.utils.clip_grad_norm_(parameters, limit, error_if_nonfinite=True).item())
+            self.optimisers[group].step()
+        return norms
 
-    def update(self, sequences, batch, noise, std):
-        losses, norms = {}, {}
+    def steps(self, sequences, batch, noise, std):
+        """The steps of an update in their order; yields the name, loss and gradient norm of each group."""
         for group, compute in (
             ("encoder_model", lambda: self.encoder_model_loss(sequences, noise, std)),
             ("heads", lambda: self.heads_loss(batch, noise)),
@@ -237,7 +262,12 @@ class PlainALM:
             ("actor", lambda: self.actor_loss(batch, noise, std)),
         ):
             loss = compute()
-            losses[group], norms[group] = loss.item(), self.step(group, loss).item()
+            yield group, loss.item(), *self.step(loss, group)
+
+    def update(self, sequences, batch, noise, std):
+        losses, norms = {}, {}
+        for group, loss, norm in self.steps(sequences, batch, noise, std):
+            losses[group], norms[group] = loss, norm
         with torch.no_grad():
             for online, target in (
                 (self.encoder, self.target_encoder), (self.q1, self.target_q1), (self.q2, self.target_q2),

@@ -1,9 +1,15 @@
-"""The algorithms that can be trained, by name; importing this module imports none of them."""
+"""The algorithms that can be trained and their variants, by name; importing this module imports no agent."""
 
 import difflib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from importlib import import_module
+from types import MappingProxyType
 from typing import Any
+
+from alm.variants import VARIANTS, Variant
+
+BASE = Variant("base", "the algorithm unchanged")
 
 
 class UnknownAlgorithmError(ValueError):
@@ -20,6 +26,7 @@ class Algorithm:
         agent: ``module:class`` of a class that keeps `alm.training.protocol.Agent`.
         config: ``module:class`` of its configuration.
         page: its page in ``docs/algorithms``, without ``.md``.
+        variants: its variants by name, without `BASE`.
     """
 
     title: str
@@ -27,10 +34,11 @@ class Algorithm:
     agent: str
     config: str
     page: str
+    variants: Mapping[str, Variant] = field(default_factory=lambda: MappingProxyType({}))
 
-    def load(self) -> tuple[Any, Any]:
-        """The agent class and the configuration class (imports torch)."""
-        return _load(self.agent), _load(self.config)
+    def load(self, variant: Variant = BASE) -> tuple[Any, Any]:
+        """The agent class and the configuration class of a variant (imports torch)."""
+        return _load(variant.agent or self.agent), _load(variant.config or self.config)
 
 
 ALGORITHMS = {
@@ -40,6 +48,7 @@ ALGORITHMS = {
         "alm.agent:ALM",
         "alm.config:ALMConfig",
         page="alm",
+        variants=VARIANTS,
     ),
     "sac": Algorithm(
         "SAC",
@@ -116,11 +125,31 @@ def algorithm_named(name: str) -> Algorithm:
     """
     if name in ALGORITHMS:
         return ALGORITHMS[name]
-    close = difflib.get_close_matches(name.lower(), ALGORITHMS, n=1)
-    hint = f" (did you mean {close[0]!r}?)" if close else ""
     raise UnknownAlgorithmError(
-        f"There is no algorithm {name!r}{hint}; the algorithms are {', '.join(ALGORITHMS)}."
+        f"There is no algorithm {name!r}{_nearest(name, ALGORITHMS)}; the algorithms are "
+        f"{', '.join(ALGORITHMS)}."
     )
+
+
+def variant_named(algorithm: str, name: str) -> Variant:
+    """The variant of that name of an algorithm, ``"base"`` included.
+
+    Raises:
+        UnknownAlgorithmError: there is no such algorithm or variant; the message names the ones there are.
+    """
+    variants = {BASE.name: BASE, **algorithm_named(algorithm).variants}
+    if name in variants:
+        return variants[name]
+    raise UnknownAlgorithmError(
+        f"There is no variant {name!r} of {algorithm}{_nearest(name, variants)}; the variants are "
+        f"{', '.join(variants)}."
+    )
+
+
+def _nearest(name: str, known: Mapping[str, Any]) -> str:
+    """A hint at the name that was perhaps meant, or nothing."""
+    close = difflib.get_close_matches(name.lower(), known, n=1)
+    return f" (did you mean {close[0]!r}?)" if close else ""
 
 
 def _load(place: str) -> Any:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import tyro
 from rich.console import Console
 
+from reproduce.algorithms import ALGORITHMS
 from reproduce.provenance import REPOSITORY
 
 if TYPE_CHECKING:
@@ -24,6 +25,12 @@ if TYPE_CHECKING:
 RUNS = REPOSITORY / "runs"
 STORE = REPOSITORY / "results" / "runs"
 TABLES = REPOSITORY / "results" / "tables"
+
+_VARIANTS = "Named change of the algorithm; base is the algorithm unchanged. " + " ".join(
+    f"Of {name}: {', '.join(algorithm.variants)}."
+    for name, algorithm in ALGORITHMS.items()
+    if algorithm.variants
+)
 
 
 @dataclass(frozen=True)
@@ -43,8 +50,7 @@ class Train:
     algorithm: str = "alm"
     """Algorithm: alm, sac, td3, redq, sac-avg, td3-ours, mbpo, sac-svg2, sac-svg3, svg, or slbo (on mbbl
     tasks)."""
-    variant: str = "base"
-    """Named change of the algorithm; base is the algorithm unchanged."""
+    variant: Annotated[str, tyro.conf.arg(help=_VARIANTS)] = "base"
     seeds: tuple[int, ...] = (0,)
     """Seeds to train."""
     scale: str = "laptop"

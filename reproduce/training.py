@@ -8,8 +8,9 @@ from typing import Any
 
 from alm.tasks.registry import TaskSpec, task_spec
 from alm.training.run_directory import RunDirectory
-from alm.training.scale import Scale, scale_named
-from reproduce.algorithms import algorithm_named
+from alm.training.scale import Scale, TrainingConfig, scale_named
+from alm.variants import Variant
+from reproduce.algorithms import algorithm_named, variant_named
 from reproduce.provenance import provenance
 from reproduce.specs import RunSpec, config_digest
 
@@ -25,7 +26,9 @@ class Plan:
     specs: tuple[RunSpec, ...]
     task: TaskSpec
     scale: Scale
+    variant: Variant
     agent_config: Any
+    training: TrainingConfig
     config: dict[str, Any]
     seeds_apart: bool
     """Whether every seed trains as a population of its own."""
@@ -35,23 +38,24 @@ class Plan:
         """Resolve names into a plan.
 
         Raises:
-            ValueError: an unknown algorithm, task or scale, a seed that is no seed, or a task that the
-                algorithm cannot be trained on; one sentence.
+            ValueError: an unknown algorithm, variant, task or scale, a seed that is no seed, or a task that
+                the algorithm cannot be trained on; one sentence.
         """
         task_, scale_ = task_spec(task), scale_named(scale)
-        if variant != "base":
-            raise ValueError(f"There is no variant {variant!r} of {algorithm}; the variants are base.")
-        agent_class, config_class = algorithm_named(algorithm).load()
-        agent_config = config_class.at(scale_, task_.name)
+        variant_ = variant_named(algorithm, variant)
+        agent_class, config_class = algorithm_named(algorithm).load(variant_)
+        agent_config = variant_.configuration(config_class, scale_, task_.name)
+        training = variant_.training(scale_, task_.name)
         specs = tuple(
             RunSpec(algorithm=algorithm, variant=variant, task=task_.name, seed=seed, scale=scale)
             for seed in dict.fromkeys(seeds)
         )
         config = {
             "agent": dataclasses.asdict(agent_config),
-            "training": dataclasses.asdict(scale_.training(task_.name)),
+            "training": dataclasses.asdict(training),
         }
-        return cls(specs, task_, scale_, agent_config, config, agent_class.trains_seeds_apart)
+        apart = agent_class.trains_seeds_apart
+        return cls(specs, task_, scale_, variant_, agent_config, training, config, apart)
 
     def record(self, spec: RunSpec) -> dict[str, Any]:
         """The content of a run's ``config.json``."""
@@ -124,15 +128,17 @@ def train_population(plan: Plan, directories: Sequence[RunDirectory], device: st
 
     torch.set_num_threads(threads)
     seeds = [directory.read_json("config.json")["spec"]["seed"] for directory in directories]
-    agent_class, _ = algorithm_named(plan.specs[0].algorithm).load()
+    spec = plan.specs[0]
+    agent_class, _ = algorithm_named(spec.algorithm).load(plan.variant)
     agent = agent_class(plan.task, plan.agent_config, seeds, device=device)
-    title = f"{plan.specs[0].algorithm} {plan.task.name} {plan.scale.name}"
+    name = spec.algorithm if spec.variant == "base" else f"{spec.algorithm}/{spec.variant}"
+    title = f"{name} {plan.task.name} {plan.scale.name}"
     title += f" seed{'s' if len(seeds) > 1 else ''} {' '.join(map(str, seeds))}"
     Trainer(
         agent,
         plan.task,
         lambda: make(plan.task),
-        plan.scale.training(plan.task.name),
+        plan.training,
         directories,
         reporter(title),
         device,

@@ -1,6 +1,6 @@
 """One optimiser group: gradient of a population's loss, clipping per seed where wanted, Adam."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -31,15 +31,22 @@ class OptimiserGroup:
         Only the gradients of this group's parameters are computed, so that networks that merely
         pass gradient through (a frozen critic, say) cost no weight gradient.
         """
-        gradients = torch.autograd.grad(loss.sum(), self.parameters)
-        by_seed = [g.reshape(self.seeds, -1) for g in gradients]
+        return self.apply(torch.autograd.grad(loss.sum(), self.parameters))
+
+    def apply(self, gradients: Sequence[Tensor | None]) -> Tensor:
+        """Clip and take Adam's step along one gradient a parameter; return the norms before clipping (S,).
+
+        A parameter whose gradient is ``None`` stays where it is, with its moments.
+        """
+        moved = [(p, g) for p, g in zip(self.parameters, gradients, strict=True) if g is not None]
+        by_seed = [g.reshape(self.seeds, -1) for _, g in moved]
         norms = torch.linalg.vector_norm(
             torch.stack([torch.linalg.vector_norm(g, dim=1) for g in by_seed]), dim=0
         )
         if self.max_norm is not None:
             scale = (self.max_norm / (norms + 1e-6)).clamp(max=1.0)
             torch._foreach_mul_(by_seed, [scale[:, None]] * len(by_seed))
-        for parameter, gradient in zip(self.parameters, by_seed, strict=True):
+        for (parameter, _), gradient in zip(moved, by_seed, strict=True):
             parameter.grad = gradient.view_as(parameter)
         self.adam.step()
         for parameter in self.parameters:
@@ -47,12 +54,13 @@ class OptimiserGroup:
         return norms
 
     def state(self) -> dict[str, Any]:
-        """Adam's moments, in parameter order, and the number of steps taken."""
+        """Adam's moments, in parameter order, and the steps taken: a number, or one for each parameter."""
         states = [self.adam.state.get(p, {}) for p in self.parameters]
         if not states[0]:
             return {"steps": 0}
+        steps = [int(s["step"].item()) for s in states]
         return {
-            "steps": int(states[0]["step"].item()),
+            "steps": steps[0] if len(set(steps)) == 1 else steps,
             "first_moment": [s["exp_avg"] for s in states],
             "second_moment": [s["exp_avg_sq"] for s in states],
         }
@@ -62,11 +70,29 @@ class OptimiserGroup:
         self.adam.state.clear()
         if state["steps"] == 0:
             return
-        for parameter, first, second in zip(
-            self.parameters, state["first_moment"], state["second_moment"], strict=True
+        steps = state["steps"]
+        counts = steps if isinstance(steps, list) else [steps] * len(self.parameters)
+        for parameter, count, first, second in zip(
+            self.parameters, counts, state["first_moment"], state["second_moment"], strict=True
         ):
             self.adam.state[parameter] = {
-                "step": torch.tensor(float(state["steps"]), device=parameter.device),
+                "step": torch.tensor(float(count), device=parameter.device),
                 "exp_avg": first.to(parameter).clone(),
                 "exp_avg_sq": second.to(parameter).clone(),
             }
+
+
+def step_together(groups: Sequence[OptimiserGroup], loss: Tensor) -> list[Tensor]:
+    """One step of several groups down one ``loss`` (S,); all gradients are taken before any group moves.
+
+    Each group is clipped on its own.  Parameters that the loss does not depend on stay where they are.
+    Returns the gradient norms before clipping, (S,) for each group.
+    """
+    parameters = [p for group in groups for p in group.parameters]
+    gradients = torch.autograd.grad(loss.sum(), parameters, allow_unused=True)
+    norms, start = [], 0
+    for group in groups:
+        end = start + len(group.parameters)
+        norms.append(group.apply(gradients[start:end]))
+        start = end
+    return norms

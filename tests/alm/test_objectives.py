@@ -116,16 +116,15 @@ def test_gradients_equal_the_reference(group):
     with torch.no_grad():
         state = agent.networks.target_encoder(transitions.observation)
         next_state = agent.networks.target_encoder(transitions.next_observation)
-    std, bounds, net = 0.6, (-0.4, 0.4), agent.networks
+    std, net = 0.6, agent.networks
+    policy = objectives.exploring(net, std, SMALL.exploration_clip, (-0.4, 0.4))
     loss, _ = {
-        "encoder_model": lambda: objectives.encoder_model_objective(
-            net, sequences, noise, SMALL, std, bounds
-        ),
+        "encoder_model": lambda: agent.encoder_model_loss(sequences, noise, policy),
         "heads": lambda: objectives.heads_objective(net, transitions, state, next_state, noise),
         "critic": lambda: objectives.critic_objective(
-            net, transitions, state, next_state, noise, SMALL, std, bounds
+            net, transitions, state, next_state, noise, SMALL, policy
         ),
-        "actor": lambda: objectives.actor_objective(net, state, noise, SMALL, std, bounds),
+        "actor": lambda: objectives.actor_objective(net, state, noise, SMALL, policy),
     }[group]()
     gradients = torch.autograd.grad(loss.sum(), agent.groups[group].parameters)
     for i in range(len(SEEDS)):
@@ -181,7 +180,7 @@ def test_the_policy_gets_no_gradient_through_the_critics_action():
         for parameter in agent.networks.reward.parameters():
             parameter.zero_()
         state = agent.networks.target_encoder(transitions.observation)
-    loss, _ = objectives.actor_objective(agent.networks, state, noise, config, 0.5, (-0.4, 0.4))
+    loss, _ = objectives.actor_objective(agent.networks, state, noise, config, agent.policy(50_000))
     gradients = torch.autograd.grad(loss.sum(), list(agent.networks.actor.parameters()))
     assert all(torch.count_nonzero(g) == 0 for g in gradients)
 
@@ -206,7 +205,7 @@ def test_weights_of_rewards_and_values_in_the_policy_objective(horizon):
     def objective(rewards, values):
         net.predict_reward = lambda z, a: torch.tensor(rewards, dtype=z.dtype).repeat_interleave(2)[None]
         net.min_value = lambda z, a: torch.tensor(values, dtype=z.dtype).repeat_interleave(2)[None]
-        return -objectives.actor_objective(net, state, noise, config, 0.1, (-0.4, 0.4))[0].item()
+        return -objectives.actor_objective(net, state, noise, config, agent.policy(10**6))[0].item()
 
     zero, unit = [0.0] * horizon, torch.eye(horizon).tolist()
     on_rewards, on_values = PRINTED_WEIGHTS[horizon]
@@ -220,8 +219,12 @@ def test_lower_bound_equals_its_formula():
     noise = {
         "z": torch.randn(2, 6, 4, generator=generator, dtype=torch.float64),
         "model": torch.randn(2, 3, 6, 4, generator=generator, dtype=torch.float64),
+        "action": torch.randn(2, 3, 6, 3, generator=generator, dtype=torch.float64),
     }
-    bound = objectives.lower_bound(agent.networks, transitions.observation, transitions.action, noise, SMALL)
+    state = agent.networks.target_encoder(transitions.observation)
+    bound = objectives.lower_bound(
+        agent.networks, state, transitions.action, noise, SMALL, agent.valued_policy
+    )
     for i in range(2):
         plain = reference(agent, i)
         d = plain.target_encoder(transitions.observation[i]).base_dist

@@ -47,7 +47,8 @@ def test_unknown_names_are_one_sentence(tmp_path, capsys, options, words):
         (["--algorithm", "aml"], ["'aml'", "did you mean 'alm'"]),
         (["--algorithm", "slbo"], ["that of Hopper is not a function", "mbbl/HalfCheetah"]),
         (["--task", "Hopper-obsnoise-no"], ["'Hopper-obsnoise-no'", "positive level"]),
-        (["--variant", "no-kl"], ["'no-kl'", "base"]),
+        (["--variant", "no-k"], ["'no-k' of alm", "did you mean 'no-kl'", "base, no-kl, no-value"]),
+        (["--algorithm", "sac", "--variant", "no-kl"], ["'no-kl' of sac", "the variants are base."]),
         (["--seeds", "-1"], ["at least 0", "-1"]),
         (["--device", "quantum"], ["'quantum'", "cpu"]),
         (["--threads", "0"], ["threads", "at least 1", "0"]),
@@ -183,6 +184,13 @@ def test_every_command_has_help():
         with pytest.raises(SystemExit) as stop:
             main([command, "--help"])
         assert stop.value.code == 0
+
+
+def test_help_lists_the_variants(capsys):
+    with pytest.raises(SystemExit):
+        main(["train", "--help"])
+    words = capsys.readouterr().out.replace(",", " ").split()
+    assert {"no-kl", "k5", "c-0.05", "value-encoder-model", "million"} <= set(words)
 
 
 def test_reading_results_imports_neither_torch_nor_mujoco(tmp_path):

@@ -1,0 +1,33 @@
+"""The learned weight of an entropy bonus, for methods that reward the policy for being random."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+
+class Temperature(nn.Module):
+    """The weight α of the entropy, one for each seed, learned as its logarithm."""
+
+    def __init__(self, seeds: int, initial: float) -> None:
+        super().__init__()
+        self.log_alpha = nn.Parameter(torch.full((seeds,), math.log(initial)))
+
+    def forward(self) -> Tensor:
+        """α (S,), without gradient."""
+        return self.log_alpha.detach().exp()
+
+
+def temperature_objective(temperature: Temperature, log_probability: Tensor, target_entropy: float) -> Tensor:
+    """Learned temperature → loss (S,); trains log α.
+
+    L_α = −log α · mean sg(log π(u|s) + H̄),  log π (S, batch) of fresh actions, H̄ the target entropy.
+
+    With log α where the paper has α, as in the code of watchernyu/REDQ: the gradient has the same sign.
+    """
+    return -temperature.log_alpha * (log_probability.detach() + target_entropy).mean(dim=-1)
+
+
+def scheduled_entropy(step: int, start: float, end: float, power: float, steps: int) -> float:
+    """Target entropy H̄(t) = (H₀ − H₁)(1 − t/T)^κ + H₁ of Amos et al. (2021), and H₁ after T ``steps``."""
+    return (start - end) * max(1.0 - step / steps, 0.0) ** power + end

@@ -1,0 +1,77 @@
+"""ALM with one network replaced: a linear classifier (Figure 16), an identity encoder (Figure 13)."""
+
+from dataclasses import dataclass, replace
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+
+from alm.agent import ALM
+from alm.config import ALMConfig
+from alm.networks import Networks, bounded_std
+from alm.objectives import Gaussian
+from alm.tasks.registry import task_spec
+from alm.training.population import mlp
+from alm.training.scale import Scale
+
+
+class LinearClassifier(nn.Module):
+    """C(z, a, z') as one affine map → logits (S, 1, batch, 2)."""
+
+    def __init__(self, seeds: int, inputs: int) -> None:
+        super().__init__()
+        self.layers = mlp(seeds, (inputs, 2))
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        return self.layers(torch.cat(inputs, dim=-1))[:, None]
+
+
+class LinearClassifierNetworks(Networks):
+    """ALM's networks with a `LinearClassifier`."""
+
+    def build(self, seeds: int, observation_size: int, action_size: int, config: ALMConfig) -> None:
+        """Make the online networks."""
+        super().build(seeds, observation_size, action_size, config)
+        self.classifier = LinearClassifier(seeds, 2 * config.latent_size + action_size)
+
+
+class LinearClassifierALM(ALM):
+    """ALM whose classifier is linear."""
+
+    network_class = LinearClassifierNetworks
+
+
+class IdentityEncoder(nn.Module):
+    """e(z|s) with mean s and a deviation that is an affine map of s, bounded as ALM's."""
+
+    def __init__(self, seeds: int, observation_size: int) -> None:
+        super().__init__()
+        self.layers = mlp(seeds, (observation_size, observation_size))
+
+    def forward(self, observation: Tensor) -> Gaussian:
+        return observation, bounded_std(self.layers(observation))
+
+
+class IdentityEncoderNetworks(Networks):
+    """ALM's networks with an `IdentityEncoder`; the model's mean stays within ±30."""
+
+    def build(self, seeds: int, observation_size: int, action_size: int, config: ALMConfig) -> None:
+        """Make the online networks; ``config.latent_size`` must be ``observation_size``."""
+        super().build(seeds, observation_size, action_size, config)
+        self.encoder = IdentityEncoder(seeds, observation_size)
+
+
+@dataclass(frozen=True)
+class IdentityEncoderConfig(ALMConfig):
+    """ALM's hyper-parameters with representations as large as observations."""
+
+    @classmethod
+    def at(cls, scale: Scale, task: str) -> Self:
+        """The configuration of a scale on a task."""
+        return replace(super().at(scale, task), latent_size=task_spec(task).observation_size)
+
+
+class IdentityEncoderALM(ALM):
+    """ALM on observations with learned noise."""
+
+    network_class = IdentityEncoderNetworks

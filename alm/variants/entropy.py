@@ -1,0 +1,165 @@
+"""ALM-ENT(K): ALM with a stochastic policy and the entropy bonus of SAC (Table 5).
+
+The paper gives the name and the idea, "as in SAC-SVG"; everything else is our choice.  The policy is the
+authors' stochastic actor, which their code holds unused.  Its bonus −α log π enters as `alm.objectives` says
+for every policy: at the first to the last imagined action, in the critics' targets, and in the lower bound.
+"""
+
+import math
+from dataclasses import dataclass, replace
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+
+from alm.agent import ALM
+from alm.config import ALMConfig
+from alm.networks import Networks, bounded_std
+from alm.objectives import Diagnostics, Gaussian, Policy, sample, straight_through_clamp
+from alm.tasks.registry import task_spec
+from alm.training.learner import Noise
+from alm.training.population import mlp
+from alm.training.protocol import Metrics
+from alm.training.replay import Transitions
+from alm.training.scale import Scale
+from alm.training.streams import Streams
+from alm.training.temperature import Temperature, scheduled_entropy, temperature_objective
+
+STD_MIN, STD_MAX = math.exp(-5.0), math.exp(2.0)
+# Target entropies of SAC-SVG (Amos et al., 2021) on the robots of Table 5, from their runs on MBPO's tasks:
+# start, end, power, steps.
+_SCHEDULES = {"Ant": (0.0, -2.0, 4.0, 2_000_000), "Humanoid": (-2.0, -2.0, 1.0, 5_000_000)}
+
+
+@dataclass(frozen=True)
+class EntropyConfig(ALMConfig):
+    """ALM's hyper-parameters, of which exploration's are unused, and those of the temperature."""
+
+    initial_temperature: float = 0.1
+    """α before the first update."""
+    entropy_start: float = 0.0
+    """H₀, target entropy at the first environment step; it and what follows depend on the robot."""
+    entropy_end: float = -2.0
+    """H₁, target entropy from ``entropy_steps`` on."""
+    entropy_power: float = 4.0
+    """κ: above 1 the target falls early, below 1 late."""
+    entropy_steps: int = 2_000_000
+    """T, environment steps over which the target moves."""
+
+    def target_entropy(self, environment_step: int) -> float:
+        """H̄(t) = (H₀ − H₁)(1 − t/T)^κ + H₁."""
+        return scheduled_entropy(
+            environment_step, self.entropy_start, self.entropy_end, self.entropy_power, self.entropy_steps
+        )
+
+    @classmethod
+    def at(cls, scale: Scale, task: str) -> Self:
+        """The configuration of a scale on a task; robots without a schedule aim at minus their actuators."""
+        spec = task_spec(task)
+        constant = -float(spec.action_size), -float(spec.action_size), 1.0, 1
+        start, end, power, steps = _SCHEDULES.get(spec.robot, constant)
+        return replace(
+            super().at(scale, task),
+            entropy_start=start,
+            entropy_end=end,
+            entropy_power=power,
+            entropy_steps=steps,
+        )
+
+
+class StochasticActor(nn.Module):
+    """A Gaussian policy on z: mean in (−1, 1) as of ALM's actor, deviation in [e⁻⁵, e²]."""
+
+    def __init__(self, seeds: int, latent: int, hidden: int, action_size: int) -> None:
+        super().__init__()
+        self.layers = mlp(seeds, (latent, hidden, hidden, 2 * action_size))
+
+    def forward(self, z: Tensor) -> Tensor:
+        """The mean (S, batch, action)."""
+        return self.distribution(z)[0]
+
+    def distribution(self, z: Tensor) -> Gaussian:
+        """Mean and deviation, each (S, batch, action); the deviation is 0.70 at raw 0."""
+        mean, std = self.layers(z).chunk(2, dim=-1)
+        return torch.tanh(mean), bounded_std(std, STD_MIN, STD_MAX)
+
+
+class EntropyNetworks(Networks):
+    """ALM's networks with a `StochasticActor`; the temperature α comes with them."""
+
+    actor: StochasticActor
+    temperature: Temperature
+
+    def build(self, seeds: int, observation_size: int, action_size: int, config: ALMConfig) -> None:
+        """Make the online networks; ``config`` must be an `EntropyConfig`."""
+        assert isinstance(config, EntropyConfig)
+        super().build(seeds, observation_size, action_size, config)
+        self.actor = StochasticActor(seeds, config.latent_size, config.hidden_size, action_size)
+        self.temperature = Temperature(seeds, config.initial_temperature)
+
+
+def sample_action(
+    actor: StochasticActor, z: Tensor, noise: Tensor, bounds: tuple[float, float]
+) -> tuple[Tensor, Tensor]:
+    """a = clamp(x) straight through, x = μ(z) + σ(z) ε, and log π (S, batch), which is the density of x."""
+    mean, std = actor.distribution(z)
+    log_probability = (-0.5 * noise.square() - std.log() - 0.5 * math.log(2 * math.pi)).sum(dim=-1)
+    return straight_through_clamp(mean + std * noise, *bounds), log_probability
+
+
+class EntropyALM(ALM):
+    """ALM-ENT: samples instead of a noise schedule, rewarded for entropy."""
+
+    config: EntropyConfig
+    networks: EntropyNetworks
+    network_class = EntropyNetworks
+
+    def trained(self) -> dict[str, tuple[nn.Module, ...]]:
+        """ALM's groups and the temperature's."""
+        return super().trained() | {"temperature": (self.networks.temperature,)}
+
+    def valued_policy(self, z: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """A sampled action and −α log π (a `Policy`)."""
+        action, log_probability = sample_action(self.networks.actor, z, noise, self.bounds)
+        return action, -self.networks.temperature()[:, None] * log_probability
+
+    def policy(self, training_step: int) -> Policy:
+        """The same policy at every step."""
+        del training_step
+        return self.valued_policy
+
+    @torch.no_grad()
+    def act(self, observation: Tensor, training_step: int, streams: Streams) -> Tensor:
+        """Sampled actions (S, batch, action) for observations (S, batch, observation)."""
+        del training_step
+        return self.act_with_bonus(observation, streams)[0]
+
+    @torch.no_grad()
+    def act_with_bonus(self, observation: Tensor, streams: Streams) -> tuple[Tensor, Tensor]:
+        """Sampled actions at z ~ e(s), and −α log π of each (S, batch)."""
+        latent = self.config.latent_size
+        noise = streams.normal(observation.shape[1], latent + self.task.action_size, dtype=observation.dtype)
+        z = sample(self.networks.encoder(observation), noise[..., :latent])
+        return self.valued_policy(z, noise[..., latent:])
+
+    def actor_loss(self, state: Gaussian, noise: Noise, policy: Policy) -> tuple[Tensor, Diagnostics]:
+        """(d) with bonuses; the diagnostics have the entropy of the first imagined actions."""
+        loss, diagnostics = super().actor_loss(state, noise, policy)
+        with torch.no_grad():
+            z = sample(state, noise["actor_z"])
+            first = noise["actor_action"][:, 0]
+            _, log_probability = sample_action(self.networks.actor, z, first, self.bounds)
+        return loss, {**diagnostics, "actor/entropy": -log_probability.mean(dim=-1)}
+
+    def update(
+        self, sequences: Transitions, transitions: Transitions, noise: Noise, training_step: int
+    ) -> Metrics:
+        """As in ALM, then a step of the temperature on the first imagined actions of (d)."""
+        metrics = super().update(sequences, transitions, noise, training_step)
+        temperature = self.networks.temperature
+        target = self.config.target_entropy(self.config.warmup_steps + training_step)
+        metrics["actor/temperature"] = temperature()
+        log_probability = -metrics["actor/entropy"][:, None]
+        self.descend("temperature", temperature_objective(temperature, log_probability, target), metrics)
+        metrics["actor/target_entropy"] = torch.full_like(metrics["actor/entropy"], target)
+        return metrics

@@ -1,0 +1,121 @@
+"""ALM with logarithms of rewards and values (Figures 6 and 12), which the lower bound's derivation asks for.
+
+Reward and critics learn rewards as they are; the logarithm is taken of their predictions, where an objective
+of ALM has them.  The authors took it of raw outputs, whose negative values ended runs in NaN; here what the
+logarithm is taken of is clamped from below, and how often that happens is among the metrics.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from alm import objectives
+from alm.agent import ALM
+from alm.config import ALMConfig
+from alm.objectives import Diagnostics, Gain, Gaussian, Policy
+from alm.tasks.registry import task_spec
+from alm.training.learner import Noise
+from alm.training.protocol import Metrics
+from alm.training.replay import Transitions
+from alm.training.scale import Scale
+from alm.training.streams import Streams
+
+FLOOR = 1e-6
+"""Least number that a logarithm is taken of."""
+
+
+@dataclass(frozen=True)
+class LogRewardConfig(ALMConfig):
+    """ALM's hyper-parameters, and which logarithm stands where."""
+
+    log_offset: float = 0.0
+    """a of φ(x) = a (log(x + a) − log a); 0: φ(x) = log x."""
+    log_in_policy: bool = True
+    """φ in the policy objective too, not in the encoder-and-model objective alone."""
+    reward_shift: float = 20.0
+    """Added to every reward that is learned from, so that most have a logarithm; 0 on humanoids, whose alive
+    bonus makes rewards positive."""
+
+    @classmethod
+    def at(cls, scale: Scale, task: str) -> Self:
+        """The configuration of a scale on a task."""
+        shift = 0.0 if task_spec(task).robot == "Humanoid" else cls.reward_shift
+        return replace(super().at(scale, task), reward_shift=shift)
+
+
+def logarithm(x: Tensor, offset: float) -> Tensor:
+    """φ(x) = a (log(x + a) − log a) = a log(1 + x/a), or log x for a = 0; arguments of the log ≥ FLOOR."""
+    if offset:
+        return offset * torch.log1p((x / offset).clamp(min=FLOOR - 1.0))
+    return x.clamp(min=FLOOR).log()
+
+
+def count_clamped(x: Tensor, offset: float) -> Tensor:
+    """How many entries of ``x`` (S, …) `logarithm` clamps, for each seed → (S,)."""
+    below = x / offset < FLOOR - 1.0 if offset else x < FLOOR
+    return below.flatten(1).sum(dim=1).to(x.dtype)
+
+
+class LogRewardALM(ALM):
+    """ALM with φ of rewards and values in one or both objectives, on shifted rewards."""
+
+    config: LogRewardConfig
+
+    def update(
+        self, sequences: Transitions, transitions: Transitions, noise: Noise, training_step: int
+    ) -> Metrics:
+        """As in ALM, on shifted rewards: nothing reads those of ``sequences``."""
+        shifted = replace(transitions, reward=transitions.reward + self.config.reward_shift)
+        return super().update(sequences, shifted, noise, training_step)
+
+    def encoder_model_loss(
+        self, sequences: Transitions, noise: Noise, policy: Policy
+    ) -> tuple[Tensor, Diagnostics]:
+        """(a) with φ."""
+        net = self.networks
+        rollout = objectives.unroll(net, net.encoder(sequences.observation[:, 0]), sequences, noise)
+        return self._counting(
+            "model/clamped",
+            lambda gain: objectives.encoder_model_objective(
+                net, sequences, rollout, noise, self.config, policy, gain
+            ),
+        )
+
+    def actor_loss(self, state: Gaussian, noise: Noise, policy: Policy) -> tuple[Tensor, Diagnostics]:
+        """(d), with φ if so configured."""
+        if not self.config.log_in_policy:
+            return super().actor_loss(state, noise, policy)
+        return self._counting(
+            "actor/clamped",
+            lambda gain: objectives.actor_objective(self.networks, state, noise, self.config, policy, gain),
+        )
+
+    def _counting(
+        self, metric: str, objective: Callable[[Gain], tuple[Tensor, Diagnostics]]
+    ) -> tuple[Tensor, Diagnostics]:
+        """An objective with φ, and how many predictions φ clamped in it."""
+        offset, counts = self.config.log_offset, []
+
+        def gain(x: Tensor) -> Tensor:
+            counts.append(count_clamped(x.detach(), offset))
+            return logarithm(x, offset)
+
+        loss, diagnostics = objective(gain)
+        return loss, {**diagnostics, metric: torch.stack(counts).sum(dim=0)}
+
+    @torch.no_grad()
+    def act_with_bonus(self, observation: Tensor, streams: Streams) -> tuple[Tensor, Tensor]:
+        """Evaluation actions; their bonus is the shift that the critics' rewards have."""
+        action = self.act_greedily(observation, streams)
+        return action, torch.full_like(action[..., 0], self.config.reward_shift)
+
+    @torch.no_grad()
+    def estimates(self, observation: Tensor, action: Tensor, streams: Streams) -> dict[str, Tensor]:
+        """As in ALM, less the shift of the first reward: returns count bonuses from the second on."""
+        shift = self.config.reward_shift
+        return {
+            name: value - shift for name, value in super().estimates(observation, action, streams).items()
+        }

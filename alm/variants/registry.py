@@ -1,0 +1,161 @@
+"""Every variant of ALM by name; this module needs no torch."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any
+
+from alm.training.scale import Scale, TrainingConfig, scale_named
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A named change of an algorithm.
+
+    Attributes:
+        name: name on the command line.
+        summary: the change, in one line.
+        exhibits: figures and tables of the paper that it is in.
+        changes: fields of the configuration, and what they are set to.
+        agent: ``module:class`` of the agent; None: the algorithm's own.
+        config: ``module:class`` of the configuration; None: the algorithm's own.
+        paper_steps: environment steps of a run at paper scale; None: the scale's.
+    """
+
+    name: str
+    summary: str
+    exhibits: tuple[str, ...] = ()
+    changes: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    agent: str | None = None
+    config: str | None = None
+    paper_steps: int | None = None
+
+    def configuration(self, config_class: Any, scale: Scale, task: str) -> Any:
+        """The resolved configuration of a scale and task, from ``config_class``."""
+        return replace(config_class.at(scale, task), **self.changes)
+
+    def training(self, scale: Scale, task: str) -> TrainingConfig:
+        """The training loop's configuration; a changed length changes in proportion at other scales."""
+        training = scale.training(task)
+        if self.paper_steps is None:
+            return training
+        usual = scale_named("paper").training(task).total_steps
+        return replace(training, total_steps=training.total_steps * self.paper_steps // usual)
+
+
+def _coefficient(c: float) -> Variant:
+    return Variant(
+        f"c-{c:g}",
+        f"c = {c:g} instead of 0.1",
+        ("Figure 11", "Figure 20"),
+        {"classifier_coefficient": c},
+    )
+
+
+def _horizon(k: int) -> Variant:
+    return Variant(f"k{k}", f"ALM({k}): K = {k} instead of 3", ("Figure 5b", "Figure 10b"), {"horizon": k})
+
+
+_LOG, _LOG_CONFIG = "alm.variants.log_reward:LogRewardALM", "alm.variants.log_reward:LogRewardConfig"
+
+VARIANTS: Mapping[str, Variant] = MappingProxyType(
+    {
+        variant.name: variant
+        for variant in (
+            Variant(
+                "no-kl",
+                "no KL in the encoder-and-model objective",
+                ("Figure 5a", "Figure 7", "Figure 10a"),
+                {"kl_term": False},
+            ),
+            Variant(
+                "no-value",
+                "no value in the encoder-and-model objective",
+                ("Figure 5a", "Figure 10a"),
+                {"value_term": False},
+            ),
+            Variant(
+                "no-classifier",
+                "c = 0: no classifier in the policy objective",
+                ("Figure 5a", "Figure 10a"),
+                {"classifier_coefficient": 0.0},
+            ),
+            *map(_horizon, (1, 2, 4, 5)),
+            Variant(
+                "td3-loss",
+                "the policy climbs the critics, as in TD3, on ALM's representation",
+                ("Figure 5c", "Figure 10c"),
+                agent="alm.variants.td3_loss:TD3LossALM",
+            ),
+            Variant(
+                "ent",
+                "ALM-ENT(3): a stochastic policy with SAC's entropy bonus",
+                ("Table 5",),
+                agent="alm.variants.entropy:EntropyALM",
+                config="alm.variants.entropy:EntropyConfig",
+            ),
+            *map(_coefficient, (0.05, 0.15, 0.2, 0.5, 1.0)),
+            Variant(
+                "linear-classifier",
+                "the classifier is one affine map",
+                ("Figure 16",),
+                agent="alm.variants.architectures:LinearClassifierALM",
+            ),
+            Variant(
+                "log-naive",
+                "log r̂ and log Q in both objectives",
+                ("Figure 12",),
+                agent=_LOG,
+                config=_LOG_CONFIG,
+            ),
+            Variant(
+                "log-model",
+                "log r̂ and log Q in the encoder-and-model objective alone",
+                ("Figure 12",),
+                {"log_in_policy": False},
+                agent=_LOG,
+                config=_LOG_CONFIG,
+            ),
+            Variant(
+                "log-transformed",
+                "φ(r̂) and φ(Q) in both objectives, φ(x) = a (log(x + a) − log a), a = 10000",
+                ("Figure 6", "Figure 12"),
+                {"log_offset": 10_000.0, "reward_shift": 0.0},
+                agent=_LOG,
+                config=_LOG_CONFIG,
+            ),
+            Variant(
+                "mnm",
+                "the encoder's mean is the observation, as in MnM",
+                ("Figure 13",),
+                agent="alm.variants.architectures:IdentityEncoderALM",
+                config="alm.variants.architectures:IdentityEncoderConfig",
+            ),
+            Variant(
+                "million",
+                "a million steps",
+                ("Figure 14",),
+                paper_steps=1_000_000,
+            ),
+            Variant(
+                "reconstruction",
+                "the encoder learns to reconstruct observations",
+                ("Figure 15",),
+                agent="alm.variants.reconstruction:ReconstructionALM",
+            ),
+            Variant(
+                "value-encoder",
+                "the encoder also learns to predict reward and value",
+                ("Figure 18",),
+                agent="alm.variants.value_prediction:ValueEncoderALM",
+            ),
+            Variant(
+                "value-encoder-model",
+                "encoder and model also learn to predict the value",
+                ("Figure 19",),
+                agent="alm.variants.value_prediction:ValueEncoderModelALM",
+            ),
+        )
+    }
+)
+"""Every variant, in the order of the paper's exhibits."""

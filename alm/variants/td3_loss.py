@@ -1,0 +1,29 @@
+"""ALM's representation with the policy loss of TD3 (Figures 5c and 10c): does ALM's policy objective matter?
+
+The authors' code holds this loss, unused.
+"""
+
+from torch import Tensor
+
+from alm.agent import ALM
+from alm.networks import Networks
+from alm.objectives import Diagnostics, Gaussian, Policy, sample
+from alm.training.learner import Noise
+
+
+def td3_actor_objective(
+    networks: Networks, state: Gaussian, noise: Noise, policy: Policy
+) -> tuple[Tensor, Diagnostics]:
+    """L_d = −mean min_j Q_j(z, a), z ~ ``state``, a the action of ``policy`` at z; trains π through a."""
+    z = sample(state, noise["actor_z"])
+    action, _ = policy(z, noise["actor_action"][:, 0])
+    value = networks.min_value(z, action).mean(dim=-1)
+    return -value, {"actor/value": value.detach()}
+
+
+class TD3LossALM(ALM):
+    """ALM with `td3_actor_objective`, at every step, with neither a target actor nor a delay."""
+
+    def actor_loss(self, state: Gaussian, noise: Noise, policy: Policy) -> tuple[Tensor, Diagnostics]:
+        """(d) without the model."""
+        return td3_actor_objective(self.networks, state, noise, policy)

@@ -1,0 +1,127 @@
+"""ALM whose representation is also trained to predict values (Figures 18 and 19).
+
+`ValueEncoderALM` follows the authors' branch of rebuttal experiments.  What stands behind Figure 19 was not
+released; `ValueEncoderModelALM` is our reading of its caption.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from alm import objectives
+from alm.agent import ALM
+from alm.config import ALMConfig
+from alm.networks import Networks
+from alm.objectives import Diagnostics, Gaussian, Policy, Rollout, sample
+from alm.tasks.registry import TaskSpec
+from alm.training.learner import Noise
+from alm.training.optimisation import step_together
+from alm.training.protocol import Metrics
+from alm.training.replay import Transitions
+
+
+class ValueEncoderALM(ALM):
+    """ALM whose reward, classifier and critic losses train the encoder too.
+
+    They see z ~ e(s) with gradient and z' ~ ē(s') without.  Encoder, heads and critics take one step down the
+    sum of the losses; for the encoder it is the second of the update, after that of ALM's own objective.
+    """
+
+    def represent(self, transitions: Transitions) -> tuple[Gaussian, Gaussian]:
+        """e(·|s) with gradient and ē(·|s') without; (d) detaches what it starts from."""
+        with torch.no_grad():
+            next_state = self.networks.target_encoder(transitions.next_observation)
+        return self.networks.encoder(transitions.observation), next_state
+
+    def learn_values(
+        self,
+        transitions: Transitions,
+        state: Gaussian,
+        next_state: Gaussian,
+        noise: Noise,
+        policy: Policy,
+        metrics: Metrics,
+    ) -> None:
+        """One step of encoder, heads and critics down L_b + L_c, each group clipped on its own.
+
+        The loss does not depend on the model, which stays with its moments, as torch ≥ 2 does it (before,
+        gradients of zero made Adam's momentum move it).
+        """
+        net = self.networks
+        heads, about_heads = objectives.heads_objective(net, transitions, state, next_state, noise)
+        critic, about_critic = objectives.critic_objective(
+            net, transitions, state, next_state, noise, self.config, policy
+        )
+        groups = [self.groups[name] for name in ("encoder_model", "heads", "critic")]
+        norms = step_together(groups, heads + critic)
+        metrics |= {
+            "loss/heads": heads.detach(),
+            "loss/critic": critic.detach(),
+            **about_heads,
+            **about_critic,
+        }
+        for name, norm in zip(("encoder", "heads", "critic"), norms, strict=True):
+            metrics[f"grad_norm/{name}"] = norm
+
+    def represent_for_value(self, observation: Tensor) -> Gaussian:
+        """e(·|s), as the critics know a state."""
+        return self.networks.encoder(observation)
+
+
+def value_prediction_objective(
+    networks: Networks,
+    sequences: Transitions,
+    rollout: Rollout,
+    noise: Noise,
+    config: ALMConfig,
+    policy: Policy,
+) -> Tensor:
+    """Temporal-difference error along a rollout → (S,); trains e (through z_0) and m (through z_{t≥1}).
+
+    Σ_{t<K} ½ Σ_j mean (Q_j(z_t, a_t) − y_t)²,  y_t the critics' target for the replayed transition t.
+    """
+    size = len(rollout.predictions), sequences.reward.shape[2]
+    with torch.no_grad():
+        next_state = networks.target_encoder(sequences.next_observation.flatten(1, 2))
+        target = objectives.bellman_target(
+            networks,
+            sequences.reward.flatten(1, 2),
+            sequences.terminal.flatten(1, 2),
+            sample(next_state, noise["sequence_next_z"].flatten(1, 2)),
+            noise["sequence_next_action"].flatten(1, 2),
+            config.discount,
+            policy,
+        )
+    values = networks.values(torch.cat(rollout.latents[:-1], dim=1), sequences.action.flatten(1, 2))
+    error = (values - target[:, None]).unflatten(2, size)
+    return 0.5 * error.square().mean(dim=-1).sum(dim=(1, 2))
+
+
+class ValueEncoderModelALM(ALM):
+    """ALM with `value_prediction_objective` added to the encoder-and-model objective."""
+
+    def __init__(
+        self,
+        task: TaskSpec,
+        config: ALMConfig,
+        seeds: Sequence[int],
+        device: str = "cpu",
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        super().__init__(task, config, seeds, device, dtype)
+        size = config.horizon, config.batch_size
+        self.noise_shapes |= {
+            "sequence_next_z": (*size, config.latent_size),
+            "sequence_next_action": (*size, task.action_size),
+        }
+
+    def encoder_model_loss(
+        self, sequences: Transitions, noise: Noise, policy: Policy
+    ) -> tuple[Tensor, Diagnostics]:
+        """(a) and the errors of the critics along its rollout."""
+        net, config = self.networks, self.config
+        rollout = objectives.unroll(net, net.encoder(sequences.observation[:, 0]), sequences, noise)
+        loss, diagnostics = objectives.encoder_model_objective(net, sequences, rollout, noise, config, policy)
+        error = value_prediction_objective(net, sequences, rollout, noise, config, policy)
+        return loss + error, {**diagnostics, "model/value_error": error.detach()}

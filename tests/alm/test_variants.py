@@ -1,0 +1,386 @@
+"""Every variant against an independent float64 writing; what it changes, and that it changes nothing else."""
+
+import dataclasses
+import math
+
+import pytest
+import torch
+
+from alm import objectives
+from alm.agent import ALM
+from alm.config import ALMConfig
+from alm.tasks.registry import TaskSpec, task_spec
+from alm.training.population import join_seeds, share_of_seed
+from alm.training.replay import Replay, Transitions
+from alm.training.scale import SCALES, TrainingConfig
+from alm.training.streams import Purpose, Streams
+from alm.variants import VARIANTS
+from alm.variants.entropy import EntropyConfig
+from alm.variants.log_reward import FLOOR, count_clamped, logarithm
+from benchmarks import plain_variants
+from benchmarks.plain_alm import PlainALM
+from reproduce.algorithms import algorithm_named, variant_named
+from runs import evaluations, trainer
+
+# As many numbers in an observation as in a representation, so that every variant fits.
+TASK = TaskSpec("Test", "alm/Test", 4, 3, -0.4, 0.4, robot="Ant")
+SIZES = {"batch_size": 6, "hidden_size": 16, "model_hidden_size": 24, "latent_size": 4, "learning_rate": 1e-3}
+SEEDS = (3, 11)
+PLAIN = {
+    "td3-loss": plain_variants.PlainTD3Loss,
+    "ent": plain_variants.PlainEntropy,
+    "linear-classifier": plain_variants.PlainLinearClassifier,
+    "log-naive": plain_variants.PlainLogReward,
+    "log-model": plain_variants.PlainLogReward,
+    "log-transformed": plain_variants.PlainLogReward,
+    "mnm": plain_variants.PlainIdentityEncoder,
+    "reconstruction": plain_variants.PlainReconstruction,
+    "value-encoder": plain_variants.PlainValueEncoder,
+    "value-encoder-model": plain_variants.PlainValueEncoderModel,
+}
+"""Variants with an agent of their own; the others change settings that `PlainALM` knows."""
+
+# The losses that differ from ALM(3)'s on the same networks, batches and noise.
+CHANGED = {
+    "no-kl": {"encoder_model"},
+    "no-value": {"encoder_model"},
+    "no-classifier": {"actor"},
+    **{f"k{k}": {"encoder_model", "actor"} for k in (1, 2, 4, 5)},
+    "td3-loss": {"actor"},
+    **{f"c-{c}": {"actor"} for c in ("0.05", "0.15", "0.2", "0.5", "1")},
+    "log-naive": {"encoder_model", "critic", "heads", "actor"},  # heads and critics by the shift
+    "log-model": {"encoder_model", "critic", "heads"},
+    "log-transformed": {"encoder_model", "actor"},
+    "million": set(),
+    "reconstruction": {"encoder_model", "critic", "heads", "actor"},
+    "value-encoder": {"critic", "heads", "actor"},
+    "value-encoder-model": {"encoder_model"},
+}
+
+
+def build(name, seeds=SEEDS, dtype=torch.float64):
+    """A variant's agent, its networks moved from where they start, and inputs of an update."""
+    variant = VARIANTS[name] if name != "base" else variant_named("alm", "base")
+    agent_class, config_class = algorithm_named("alm").load(variant)
+    config = dataclasses.replace(config_class(**SIZES), **variant.changes)
+    agent = agent_class(TASK, config, seeds, dtype=dtype)
+    for position, seed in enumerate(seeds):
+        generator = torch.Generator().manual_seed(seed)
+        for parameter in agent.networks.parameters():
+            own = parameter.data.view(len(seeds), -1)[position]
+            own += 0.1 * torch.randn(own.shape, generator=generator, dtype=torch.float64).to(dtype)
+    each = [inputs(agent, seed) for seed in seeds]
+    sequences, transitions = (
+        Transitions(*(torch.stack([getattr(e[i], f.name) for e in each]).to(dtype) for f in FIELDS))
+        for i in (0, 1)
+    )
+    noise = {key: torch.stack([e[2][key] for e in each]).to(dtype) for key in agent.noise_shapes}
+    return agent, sequences, transitions, noise
+
+
+FIELDS = dataclasses.fields(Transitions)
+
+
+def inputs(agent, seed):
+    """Batches and noise of one seed; the noise by its name, so that variants share what they share."""
+    config, generator = agent.config, torch.Generator().manual_seed(100 + seed)
+
+    def batch(*shape):
+        def normal(*more):
+            return torch.randn(*shape, *more, generator=generator, dtype=torch.float64)
+
+        terminal = (torch.rand(*shape, generator=generator) < 0.3).double()
+        return Transitions(normal(4), 0.4 * normal(3).tanh(), normal(), normal(4), terminal)
+
+    transitions, sequences = batch(config.batch_size), batch(config.horizon, config.batch_size)
+    noise = {}
+    for key, shape in agent.noise_shapes.items():
+        own = torch.Generator().manual_seed(1000 * seed + sum(map(ord, key)))
+        noise[key] = torch.randn(*shape, generator=own, dtype=torch.float64)
+    return sequences, transitions, noise
+
+
+def of_seed(transitions, index):
+    return Transitions(*(getattr(transitions, f.name)[index] for f in FIELDS))
+
+
+def parameters_of(agent, index):
+    """The population's parameters of one seed by network, in the reference's order and layout."""
+    net = agent.networks
+    members = {
+        name: (getattr(net, name), index)
+        for name in ("encoder", "model", "reward", "classifier", "actor", "target_encoder")
+    }
+    members |= {
+        f"{target}q{j + 1}": (getattr(net, f"{target}critic"), 2 * index + j)
+        for target in ("", "target_")
+        for j in (0, 1)
+    }
+    for name in ("decoder", "temperature"):
+        if hasattr(net, name):
+            members[name] = (getattr(net, name), index)
+    return {
+        name: [p.detach()[member].squeeze(0) for p in module.parameters()]
+        for name, (module, member) in members.items()
+    }
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_updates_equal_the_reference(name):
+    """Losses, gradient norms and every parameter after two updates, for each seed of a population."""
+    agent, sequences, transitions, noise = build(name)
+    references = [PLAIN.get(name, PlainALM)(4, 3, -0.4, 0.4, agent.config) for _ in SEEDS]
+    for i, plain in enumerate(references):
+        plain.load(agent.networks, i)
+    for training_step in (1, 40_000):
+        metrics = agent.update(sequences, transitions, noise, training_step)
+        std = 1.0 - 0.9 * training_step / 100_000
+        for i, plain in enumerate(references):
+            plain.training_step = training_step
+            own = {k: v[i] for k, v in noise.items()}
+            losses, norms = plain.update(of_seed(sequences, i), of_seed(transitions, i), own, std)
+            assert set(agent.groups) == set(losses)
+            for group in losses:
+                assert metrics[f"loss/{group}"][i].item() == pytest.approx(losses[group], rel=1e-8, abs=1e-10)
+                assert metrics[f"grad_norm/{group}"][i].item() == pytest.approx(norms[group], rel=1e-7)
+    for i, plain in enumerate(references):
+        for network, parameters in parameters_of(agent, i).items():
+            for mine, theirs in zip(parameters, plain.parameters_like(network), strict=True):
+                torch.testing.assert_close(mine, theirs, rtol=1e-8, atol=1e-8, msg=f"{network} differs")
+
+
+def losses_on_the_same(agent, sequences, transitions, noise):
+    """Each loss of (a)–(d) before any step, of an update's inputs, by recording instead of stepping."""
+    recorded = {}
+
+    def record(group, loss, metrics):
+        recorded[group] = loss.detach()
+
+    agent.descend = record
+    if type(agent).__name__ == "ValueEncoderALM":
+        state, next_state = agent.represent(transitions)
+        ALM.learn_values(agent, transitions, state, next_state, noise, agent.policy(1), {})
+        record("encoder_model", agent.encoder_model_loss(sequences, noise, agent.policy(1))[0], {})
+        record("actor", agent.actor_loss(state, noise, agent.policy(1))[0], {})
+    else:
+        agent.update(sequences, transitions, noise, 1)
+    return recorded
+
+
+@pytest.mark.parametrize("name", CHANGED)
+def test_all_other_losses_are_those_of_alm(name):
+    """To the bit, on equal networks (those of ALM start alike in these variants), batches and noise."""
+    base, variant = build("base"), build(name)
+    shared = base[0].networks.state_dict()
+    variant[0].networks.load_state_dict(shared, strict=name != "reconstruction")
+    if name.startswith("k"):
+        base_losses = losses_on_the_same(base[0], *base[1:3], base[3])
+    else:
+        base_losses = losses_on_the_same(base[0], *variant[1:3], {k: variant[3][k] for k in base[3]})
+    losses = losses_on_the_same(variant[0], *variant[1:])
+    same = {group for group in base_losses if torch.equal(losses[group], base_losses[group])}
+    assert set(base_losses) - same == CHANGED[name]
+
+
+def test_every_variant_is_known_to_one_of_the_tests_above():
+    own_networks = {"ent", "linear-classifier", "mnm"}
+    assert set(CHANGED) | own_networks == set(VARIANTS)
+    assert set(PLAIN) == {name for name, variant in VARIANTS.items() if variant.agent}
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_a_seed_in_a_population_equals_a_seed_alone(name):
+    together, *batches = build(name)
+    alone, *own = build(name, SEEDS[1:])
+    for step in (1, 2):
+        joint, single = together.update(*batches, step), alone.update(*own, step)
+    assert set(joint) == set(single)
+    for key in joint:
+        torch.testing.assert_close(joint[key][1:], single[key], rtol=1e-9, atol=1e-10)
+    mine = share_of_seed(together.state()["networks"], 1, 2)
+    for key, value in alone.state()["networks"].items():
+        torch.testing.assert_close(mine[key], value, rtol=1e-9, atol=1e-10)
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_a_state_that_is_taken_up_goes_on_alike(name):
+    """Through one checkpoint a seed, as the loop stores it; Adam's counts of steps included."""
+    agent, *batches = build(name, dtype=torch.float32)
+    agent.update(*batches, 1)
+    state = join_seeds([share_of_seed(agent.state(), i, 2) for i in (0, 1)])
+    other, *_ = build(name, dtype=torch.float32)
+    other.load_state(state)
+    first, second = agent.update(*batches, 2), other.update(*batches, 2)
+    assert all(torch.equal(first[key], second[key]) for key in first)
+    one, two = agent.networks.state_dict(), other.networks.state_dict()
+    assert all(torch.equal(one[key], two[key]) for key in one)
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_trains_at_smoke_scale(tmp_path, name):
+    """Some steps on a real task, an evaluation and a measurement of the value bias."""
+    variant = VARIANTS[name]
+    agent_class, config_class = algorithm_named("alm").load(variant)
+    config = variant.configuration(config_class, SCALES["smoke"], "Hopper")
+    agent = agent_class(task_spec("Hopper"), dataclasses.replace(config, warmup_steps=40), (0,))
+    run = trainer(tmp_path, (0,), config=TrainingConfig(60, 100, 1, 50), agent=agent)
+    run.bias = None if name not in PLAIN else run.bias  # a thousand simulator steps where the agent is ALM's
+    run.run()
+    (directory,) = run.directories
+    assert directory.status == "done"
+    assert [step for step, _ in evaluations(directory)] == [40, 60]
+    metrics = next(line["metrics"] for line in directory.metrics() if line["step"] == 50)
+    assert {"loss/encoder_model", "loss/heads", "loss/critic", "loss/actor"} <= set(metrics)
+    if name.startswith("log"):
+        assert metrics["model/clamped"] >= 0.0
+
+
+# --- single variants --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("offset", [0.0, 10_000.0])
+def test_the_logarithm_and_its_clamp(offset):
+    x = torch.tensor([[-1e9, -20.0, 0.0, 1e-7, 0.5, 7.0, 20.0]], dtype=torch.float64, requires_grad=True)
+    out = logarithm(x, offset)
+    (gradient,) = torch.autograd.grad(out.sum(), x)
+    assert out.isfinite().all() and gradient.isfinite().all()
+    if offset:
+        expected = [offset * (math.log(v + offset) - math.log(offset)) for v in x[0].tolist()[1:]]
+        assert out[0].tolist()[0] == pytest.approx(offset * math.log(FLOOR))
+        assert out[0].tolist()[1:] == pytest.approx(expected, rel=1e-9, abs=1e-9)
+        assert count_clamped(x.detach(), offset).tolist() == [1.0]
+    else:
+        assert out[0].tolist() == pytest.approx([math.log(max(v, FLOOR)) for v in x[0].tolist()])
+        assert gradient[0].tolist() == pytest.approx([0, 0, 0, 0, 2.0, 1 / 7, 0.05])
+        assert count_clamped(x.detach(), offset).tolist() == [4.0]
+
+
+def test_negative_predictions_are_counted_and_end_no_run():
+    """With a reward head of −5 everywhere each of its K · batch values is clamped, in both objectives."""
+    agent, sequences, transitions, noise = build("log-naive")
+    with torch.no_grad():
+        for parameter in [*agent.networks.reward.parameters(), *agent.networks.critic.parameters()]:
+            parameter.zero_()
+        agent.networks.reward.layers[-1].bias.fill_(-5.0)
+        agent.networks.critic.layers[-1].bias.fill_(-5.0)
+    policy = agent.policy(1)
+    loss, diagnostics = agent.encoder_model_loss(sequences, noise, policy)
+    assert diagnostics["model/clamped"].tolist() == [3 * 6 + 6] * 2 and loss.isfinite().all()
+    loss, diagnostics = agent.actor_loss(agent.represent(transitions)[0], noise, policy)
+    assert diagnostics["actor/clamped"].tolist() == [2 * 3 * 6] * 2 and loss.isfinite().all()
+
+
+def test_shifted_rewards_are_learned_from_and_taken_out_of_the_bias():
+    """The bonus is in the return from the second reward on; the estimate has the first reward unshifted."""
+    agent, _, transitions, _ = build("log-naive")
+    plain = ALM(TASK, ALMConfig(**SIZES), SEEDS, dtype=torch.float64)
+    plain.networks = agent.networks
+    pair, streams = (transitions.observation, transitions.action), lambda: Streams(SEEDS, Purpose.EVALUATION)
+    shifted, raw = agent.estimates(*pair, streams()), plain.estimates(*pair, streams())
+    assert set(shifted) == set(raw)
+    for key in raw:
+        torch.testing.assert_close(shifted[key], raw[key] - 20.0)
+    action, bonus = agent.act_with_bonus(pair[0], streams())
+    assert torch.equal(action, plain.act_greedily(pair[0], streams()))
+    assert (bonus == 20.0).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "task", "shift"),
+    [
+        ("log-naive", "HalfCheetah", 20.0),
+        ("log-model", "T-Ant", 20.0),
+        ("log-naive", "T-Humanoid", 0.0),
+        ("log-transformed", "HalfCheetah", 0.0),
+    ],
+)
+def test_which_rewards_are_shifted(name, task, shift):
+    variant = VARIANTS[name]
+    _, config_class = algorithm_named("alm").load(variant)
+    assert variant.configuration(config_class, SCALES["paper"], task).reward_shift == shift
+
+
+def test_the_entropy_bonus_in_the_lower_bound():
+    """L^K of ALM-ENT: sampled later actions, each with −α log π, on top of ALM's terms."""
+    agent, _, transitions, _ = build("ent")
+    net, config = agent.networks, agent.config
+    generator = torch.Generator().manual_seed(2)
+    noise = {
+        name: torch.randn(2, *shape, generator=generator, dtype=torch.float64)
+        for name, shape in {"z": (6, 4), "model": (3, 6, 4), "action": (3, 6, 3)}.items()
+    }
+    state = agent.represent_for_value(transitions.observation)
+    bound = objectives.lower_bound(net, state, transitions.action, noise, config, agent.valued_policy)
+    z, action, expected = state[0] + state[1] * noise["z"], transitions.action, 0.0
+    for t in range(3):
+        mean, std = net.model(z, action)
+        next_z = mean + std * noise["model"][:, t]
+        reward = net.predict_reward(z, action) + 0.1 * net.log_ratio(z, action, next_z)
+        z, (mean, std) = next_z, net.actor.distribution(next_z)
+        normal = torch.distributions.Normal(mean, std)
+        x = mean + std * noise["action"][:, t]
+        action = x.clamp(-0.4 + 1e-6, 0.4 - 1e-6)
+        bonus = -net.temperature.log_alpha.exp()[:, None] * normal.log_prob(x).sum(-1)
+        expected = expected + 0.99**t * reward + 0.99 ** (t + 1) * bonus
+    expected = expected + 0.99**3 * net.min_value(z, action)
+    torch.testing.assert_close(bound, expected)
+
+
+def test_alm_ent_acts_by_samples_and_is_evaluated_by_means():
+    agent, _, transitions, _ = build("ent")
+    streams = [Streams(SEEDS, Purpose.ACTING) for _ in range(3)]
+    observation = transitions.observation
+    early, late = agent.act(observation, 1, streams[0]), agent.act(observation, 10**6, streams[1])
+    assert torch.equal(early, late)  # no schedule
+    action, bonus = agent.act_with_bonus(observation, streams[2])
+    assert torch.equal(action, early) and bonus.abs().min() > 0
+    assert early.abs().max() < 0.4
+    mean, std = agent.networks.actor.distribution(torch.zeros(2, 5, 4, dtype=torch.float64))
+    assert mean.abs().max() < 1.0 and std.min() > math.exp(-5.0) and std.max() < math.exp(2.0)
+
+
+def test_target_entropies():
+    ant, other = (EntropyConfig.at(SCALES["paper"], task) for task in ("T-Ant", "HalfCheetah"))
+    assert ant.target_entropy(0) == 0.0 and ant.target_entropy(2_000_000) == -2.0
+    assert ant.target_entropy(300_000) == pytest.approx(2 * 0.85**4 - 2)
+    assert other.target_entropy(0) == other.target_entropy(10**6) == -6.0
+    assert EntropyConfig.at(SCALES["paper"], "T-Humanoid").target_entropy(123) == -2.0
+
+
+def test_the_identity_encoder_is_as_large_as_the_observation():
+    variant = VARIANTS["mnm"]
+    agent_class, config_class = algorithm_named("alm").load(variant)
+    config = variant.configuration(config_class, SCALES["smoke"], "T-Ant")
+    assert config.latent_size == 27
+    observation = 50.0 * torch.randn(1, 4, 27)
+    mean, std = agent_class(task_spec("T-Ant"), config, (0,)).networks.encoder(observation)
+    assert torch.equal(mean, observation) and std.min() >= 0.1
+
+
+def test_the_second_step_of_the_encoder_leaves_the_model_alone():
+    """With (a) replaced by a loss without effect, (b) and (c) move the encoder and leave the model."""
+    agent, *batches = build("value-encoder")
+
+    def nothing(sequences, noise, policy):
+        every = agent.groups["encoder_model"].parameters
+        return sum(0.0 * p.flatten(1).sum(dim=1) for p in every), {}
+
+    agent.encoder_model_loss = nothing
+    before = {name: p.clone() for name, p in agent.networks.named_parameters()}
+    agent.update(*batches, 1)
+    after = dict(agent.networks.named_parameters())
+    moved = {name.partition(".")[0] for name in before if not torch.equal(before[name], after[name])}
+    assert "encoder" in moved and "model" not in moved
+    model, encoder = (len(list(net.parameters())) for net in (agent.networks.model, agent.networks.encoder))
+    assert agent.groups["encoder_model"].state()["steps"] == [1] * model + [2] * encoder
+
+
+def test_learning_draws_what_an_update_needs():
+    """The noise of each variant comes from the learning streams, in a seed's own sequence."""
+    agent, *_ = build("value-encoder-model", dtype=torch.float32)
+    replay = Replay(2, 100, 4, 3)
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(50):
+        row = [torch.randn(2, *shape, generator=generator) for shape in ((4,), (3,), (), (4,))]
+        replay.add(*row, torch.zeros(2), torch.zeros(2, dtype=torch.bool))
+    assert agent.learn(replay, 1)["model/value_error"].isfinite().all()
