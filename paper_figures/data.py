@@ -100,8 +100,6 @@ def figure_data(exhibit: FigureExhibit, store: Store, scale: str, definition: st
 
 
 def _stored(store: Store, series: Series, task: str, scale: str, seeds: Sequence[int]) -> list[StoredRun]:
-    if series.algorithm is None:
-        return []
     runs = store.runs(algorithm=series.algorithm, variant=series.variant, task=task, scale=scale)
     return [run for run in runs if run.spec.seed in seeds]
 

@@ -82,7 +82,6 @@ def _costs(axis: Axes, exhibit: FigureExhibit, costs: pd.DataFrame) -> None:
         panels.empty(axis)
         return
     for position, one in enumerate(present):
-        assert one.algorithm is not None
         mean = known.loc[known["series"] == one.label, ["update_ms", "total_ms"]].mean()
         look = LOOKS[one.algorithm]
         axis.plot(mean["update_ms"], position, marker=look.marker, mfc="white", mec=look.colour, ls="")

@@ -29,7 +29,6 @@ def curves(axis: Axes, points: pd.DataFrame, series: Sequence[Series], x: str, y
     present = [one for one in series if one.label in set(points["series"])]
     seen: set[str] = set()
     for one in present:
-        assert one.algorithm is not None
         look, rows = LOOKS[one.algorithm], points[points["series"] == one.label]
         sns.lineplot(
             rows,
@@ -85,11 +84,9 @@ def returns_axis(axis: Axes) -> None:
 def coverage_note(coverage: Sequence[Coverage]) -> str:
     """What stands behind the curves of a panel, in a few short lines."""
     groups: dict[str, list[str]] = {}
-    # What is there comes first, then what could be, then what cannot.
-    for entry in sorted(coverage, key=lambda e: (not e.seeds, e.series.algorithm is None)):
-        if entry.series.algorithm is None:
-            state = "not in this suite yet"
-        elif not entry.seeds:
+    # What is there comes first.
+    for entry in sorted(coverage, key=lambda e: not e.seeds):
+        if not entry.seeds:
             state = "no stored run"
         else:
             state = f"{entry.seeds} of {entry.seeds_wanted} seeds"

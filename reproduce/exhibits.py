@@ -101,14 +101,13 @@ class Series:
 
     Attributes:
         label: name in the legend.
-        algorithm: registered name; None where the suite has no such algorithm, so that the figure names
-            it as missing.
+        algorithm: registered name.
         variant: variant of ``algorithm``.
         estimate: in figures of the value bias, the estimate that is plotted.
     """
 
     label: str
-    algorithm: str | None = None
+    algorithm: str
     variant: str = "base"
     estimate: str = ""
 

@@ -363,7 +363,7 @@ def test_the_second_step_of_the_encoder_leaves_the_model_alone():
 
     def nothing(sequences, noise, policy):
         every = agent.groups["encoder_model"].parameters
-        return sum(0.0 * p.flatten(1).sum(dim=1) for p in every), {}
+        return sum((0.0 * p).flatten(1).sum(dim=1) for p in every), {}
 
     agent.encoder_model_loss = nothing
     before = {name: p.clone() for name, p in agent.networks.named_parameters()}

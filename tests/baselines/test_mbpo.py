@@ -317,7 +317,7 @@ def test_seeds_given_together_train_one_after_another(algorithm, sizes):
         class checkpoints:
             steps = staticmethod(list)
 
-    groups = group_by_step(plan, [Directory() for _ in plan.specs])
+    groups = group_by_step([Directory() for _ in plan.specs], plan.seeds_apart)
     assert [len(group) for group in groups] == sizes
 
 
