@@ -64,7 +64,8 @@ def _fit(axis: plt.Axes, points: pd.DataFrame, quantity: str) -> None:
     low, high = points[quantity].quantile([0.02, 0.98])
     margin = 0.35 * (high - low) + 1e-3
     bottom, top = axis.get_ylim()
-    axis.set_ylim(max(bottom, low - margin), min(top, high + margin))
+    floor = 0.0 if quantity == "bias_std" else -float("inf")
+    axis.set_ylim(max(bottom, low - margin, floor), min(top, high + margin))
 
 
 def _caption(exhibit: FigureExhibit, scale: str, definition: str) -> str:
@@ -73,5 +74,5 @@ def _caption(exhibit: FigureExhibit, scale: str, definition: str) -> str:
         "overestimation. Return: discounted, Monte Carlo, to the end of the episode, of the first 350 pairs "
         "of whole episodes, at least 1000 pairs; with the entropy bonus at the learned temperature for REDQ "
         "and SAC-AVG. Curves: mean ± sample standard deviation over seeds, without the measurement before "
-        "the first update."
+        "the first update; what lies far outside may leave the view (all of it is in the CSV)."
     )
