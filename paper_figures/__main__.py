@@ -9,7 +9,6 @@ import pandas as pd
 import tyro
 from matplotlib.figure import Figure
 
-from alm.tasks.registry import TASKS
 from alm.training.scale import SCALES
 from paper_figures import authors, efficiency, value_bias
 from paper_figures.data import FigureData, figure_data

@@ -1,6 +1,9 @@
 """Figures 3, 4, 8 and 9: the data behind them, and what can be read off their panels."""
 
 import dataclasses
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -197,6 +200,19 @@ def test_value_samples_of_another_configuration_are_refused(store, make_run):
     other = make_run({5000: 1.0}, scale="laptop", config={"agent": {"horizon": 5}})
     with pytest.warns(match="belongs to the configuration"):
         assert store.values(dataclasses.replace(other, spec=run.spec)) is None
+
+
+def test_drawing_imports_no_learning_or_simulation():
+    """`make figure3` installs what reading needs only."""
+    script = (
+        "import sys, paper_figures.__main__\n"
+        "print(sorted({'torch', 'mujoco', 'gymnasium', 'mlflow'} & set(sys.modules)))\n"
+    )
+    root = Path(__file__).parents[2]
+    result = subprocess.run(
+        [sys.executable, "-c", script], cwd=root, capture_output=True, text=True, check=True
+    )
+    assert result.stdout == "[]\n"
 
 
 def test_declarations_hang_together():
