@@ -82,13 +82,12 @@ def _curves(store: Store) -> dict[str, tuple[Figure, pd.DataFrame]]:
     pages: dict[str, list[Series]] = {}
     for name, algorithm in ALGORITHMS.items():
         pages.setdefault(algorithm.page, []).append(Series(algorithm.title, name))
+    stored = {(run.spec.algorithm, run.spec.scale, run.spec.task) for run in store.runs()}
     drawn = {}
     for page, series in pages.items():
         for scale in SCALES:
-            stored = {
-                run.spec.task for one in series for run in store.runs(algorithm=one.algorithm, scale=scale)
-            }
-            tasks = tuple(task for task in TASKS if task in stored)
+            own = {(one.algorithm, scale) for one in series}
+            tasks = tuple(sorted({task for *whose, task in stored if tuple(whose) in own}))
             if tasks:
                 exhibit = FigureExhibit(
                     f"curves-{page}", None, "Learning curves", "return", tuple(series), tasks, tasks
