@@ -188,6 +188,13 @@ def test_the_command_writes_each_scale_that_has_runs(store, tmp_path, capsys):
     assert capsys.readouterr().err.startswith(f"error: {tmp_path / 'file'} cannot be written")
 
 
+def test_learning_curves_of_each_page_on_the_tasks_that_have_runs(store, tmp_path):
+    assert main("curves", store=store.root, out=tmp_path / "out") == 0
+    pages = {path.stem for path in (tmp_path / "out").glob("*.csv")}
+    assert pages == {"curves-alm-laptop", "curves-sac-laptop", "curves-td3-laptop"}
+    assert set(pd.read_csv(tmp_path / "out" / "curves-sac-laptop.csv")["task"]) == {"HalfCheetah"}
+
+
 def test_a_broken_value_file_is_named_and_the_rest_is_drawn(store, tmp_path, capsys):
     path = store.root / "alm/base/HalfCheetah/laptop/seed-0.values.parquet"
     path.write_bytes(path.read_bytes()[:100])
