@@ -19,7 +19,9 @@ BIAS      ?= redq
 READING := numpy pandas pyarrow matplotlib seaborn tyro rich psutil
 
 .DEFAULT_GOAL := help
-.PHONY: help install table1 figures figure3 figure4 figure8 figure9 figure-authors figure-curves documents train runs ui sync freeze test test-slow bench lint types imports check lock clean
+FIGURES := $(addprefix figure,3 4 5a 5b 5c 6 7 8 9 10a 10b 10c 11 12 13 14 15 16 17 17-dynamics 18 19 20)
+
+.PHONY: help install table1 table5 $(FIGURES) figures figure-authors figure-curves documents train runs ui sync freeze test test-slow bench lint types imports check lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9 -]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,7 +31,10 @@ help: ## Show this list
 table1: $(VENV)/.reading ## Print Table 1: the paper beside the stored runs (PROTOCOL=A, B or printed; also results/tables/)
 	@$(BIN)/python -m reproduce table1 --protocol $(PROTOCOL)
 
-figure3 figure4 figure8 figure9: $(VENV)/.reading ## Draw a figure of the paper into results/figures/ (BIAS=redq, paper or per-state)
+table5: $(VENV)/.reading ## Print Table 5: ALM with an entropy bonus
+	@$(BIN)/python -m reproduce table5
+
+$(FIGURES): $(VENV)/.reading
 	@$(BIN)/python -m paper_figures $@ --bias $(BIAS)
 
 figure-authors: $(VENV)/.reading ## Draw the stored ALM runs over the authors' published curves
@@ -38,7 +43,8 @@ figure-authors: $(VENV)/.reading ## Draw the stored ALM runs over the authors' p
 figure-curves: $(VENV)/.reading ## Draw the learning curves of every algorithm, for docs/algorithms/
 	@$(BIN)/python -m paper_figures curves
 
-figures: figure3 figure4 figure8 figure9 figure-authors figure-curves ## Draw every figure
+figures: $(VENV)/.reading ## Draw every figure into results/figures/; one alone with make figure3 … figure20, figure5a …
+	@$(BIN)/python -m paper_figures all --bias $(BIAS)
 
 documents: table1 figures ## Bring tables, figures and the numbers in README.md and docs/ up to date
 	@$(BIN)/python -m reproduce table1 --protocol B >/dev/null

@@ -214,7 +214,8 @@ class PlanExhibit:
 
     def run(self) -> int:
         """Print the plan."""
-        from reproduce.planning import exhibit_named, print_plan
+        from reproduce.exhibits import exhibit_named
+        from reproduce.planning import print_plan
         from reproduce.store import Store
 
         print_plan(exhibit_named(self.exhibit), Store(self.store), self.scale, Console())
@@ -244,6 +245,50 @@ class Table1:
 
 
 @dataclass(frozen=True)
+class Table5:
+    """Print Table 5, ALM with an entropy bonus, and write it as Markdown, CSV and LaTeX."""
+
+    store: Path = STORE
+    """Where finished runs are stored."""
+    out: Path = TABLES
+    """Where the files go."""
+
+    def run(self) -> int:
+        """Render the table."""
+        from reproduce.exhibits import TABLE5
+        from reproduce.tables import render_table
+
+        render_table(TABLE5, self.store, self.out, Console())
+        return 0
+
+
+@dataclass(frozen=True)
+class Latents:
+    """Measure what trained models predict along one episode: the data of Figure 7.
+
+    Needs the last checkpoints of finished runs, which stay where the runs were trained.
+    """
+
+    task: str = "HalfCheetah"
+    """Task of the runs."""
+    scale: str = "laptop"
+    """paper, laptop or smoke."""
+    runs_dir: Path = RUNS
+    """Where the runs were trained."""
+    store: Path = STORE
+    """Where finished runs are stored, and the result with them."""
+
+    def run(self) -> int:
+        """Measure every run of the figure that is here."""
+        from reproduce.latents import measure_latents
+        from reproduce.store import Store
+
+        for path in measure_latents(self.task, self.scale, Store(self.store), self.runs_dir):
+            print(f"wrote {path}")
+        return 0
+
+
+@dataclass(frozen=True)
 class Documents:
     """Bring the numbers in README.md and docs/ up to date with the store."""
 
@@ -261,6 +306,8 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "runs": Runs,
     "plan": PlanExhibit,
     "table1": Table1,
+    "table5": Table5,
+    "latents": Latents,
     "ui": Ui,
     "sync": Sync,
     "freeze": Freeze,

@@ -5,26 +5,10 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from alm.training.scale import scale_named
-from reproduce.algorithms import ALGORITHMS
-from reproduce.exhibits import EXHIBITS, Exhibit
+from reproduce.algorithms import ALGORITHMS, run_length
+from reproduce.exhibits import Exhibit
 from reproduce.specs import RunSpec
 from reproduce.store import Store, StoredRun
-
-
-class UnknownExhibitError(ValueError):
-    """An exhibit that does not exist; the message names the ones that do."""
-
-
-def exhibit_named(name: str) -> Exhibit:
-    """The exhibit of that name.
-
-    Raises:
-        UnknownExhibitError: there is none; the message names the ones there are.
-    """
-    if name not in EXHIBITS:
-        raise UnknownExhibitError(f"There is no exhibit {name!r}; the exhibits are {', '.join(EXHIBITS)}.")
-    return EXHIBITS[name]
 
 
 def training_seconds(run: StoredRun) -> pd.Series:
@@ -63,7 +47,7 @@ def print_plan(exhibit: Exhibit, store: Store, scale: str, console: Console) -> 
     for group in dict.fromkeys((spec.algorithm, spec.variant, spec.task) for spec in missing):
         specs = [spec for spec in missing if (spec.algorithm, spec.variant, spec.task) == group]
         algorithm, variant, task = group
-        steps = sum(scale_named(scale).training(task).total_steps - reached.get(spec, 0) for spec in specs)
+        steps = sum(run_length(spec) - reached.get(spec, 0) for spec in specs)
         hours = steps * seconds_per_step(store, algorithm, scale) / 3600.0
         seeds = " ".join(str(spec.seed) for spec in specs)
         name = ALGORITHMS[algorithm].title + (f" {variant}" if variant != "base" else "")
