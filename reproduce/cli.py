@@ -21,6 +21,7 @@ from reproduce.provenance import REPOSITORY
 
 if TYPE_CHECKING:
     from alm.training.run_directory import RunDirectory
+    from reproduce.exhibits import Exhibit
 
 RUNS = REPOSITORY / "runs"
 STORE = REPOSITORY / "results" / "runs"
@@ -201,25 +202,79 @@ class Runs:
         return 0
 
 
-@dataclass(frozen=True)
-class PlanExhibit:
-    """List what an exhibit misses: runs, steps, estimated hours, and the commands that train them."""
+Exhibits = Annotated[tuple[str, ...], tyro.conf.Positional]
 
-    exhibit: Annotated[str, tyro.conf.Positional]
-    """Name of a table or figure, such as table1 or figure3."""
+
+@dataclass(frozen=True)
+class PlanExhibits:
+    """List what exhibits miss: runs, steps, operations, estimated hours, and the commands that train them."""
+
+    exhibits: Exhibits
+    """Names of tables and figures, such as table1 or figure5a; none: all of them."""
     scale: str = "laptop"
     """paper, laptop or smoke."""
+    first_seeds: int | None = None
+    """Only so many seeds of every cell."""
     store: Path = STORE
     """Where finished runs are stored."""
 
     def run(self) -> int:
         """Print the plan."""
-        from reproduce.exhibits import exhibit_named
         from reproduce.planning import print_plan
         from reproduce.store import Store
 
-        print_plan(exhibit_named(self.exhibit), Store(self.store), self.scale, Console())
+        print_plan(_exhibits(self.exhibits), Store(self.store), self.scale, self.first_seeds, Console())
         return 0
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Train what exhibits miss, several runs at a time.
+
+    A run that fails stops no other. The same command goes on after an interruption, skips what is stored,
+    and picks up what was begun.
+    """
+
+    exhibits: Exhibits
+    """Names of tables and figures, such as table1 or figure5a; none: all of them."""
+    scale: str = "laptop"
+    """paper, laptop or smoke."""
+    first_seeds: int | None = None
+    """Only so many seeds of every cell."""
+    workers: int | None = None
+    """Runs at a time; by default one for each core, or one population on a GPU."""
+    device: str = "cpu"
+    """Torch device, such as cpu, cuda or cuda:1."""
+    runs_dir: Path = RUNS
+    """Where runs are kept while they train; what they print is in its folder logs."""
+    store: Path = STORE
+    """Where finished runs are stored."""
+    track: bool = True
+    """Write to MLflow while training."""
+
+    def run(self) -> int:
+        """Print the plan, then train."""
+        from reproduce.grid import default_workers, jobs, run_grid
+        from reproduce.planning import missing_runs, print_plan
+        from reproduce.store import Store
+        from reproduce.training import check_machine
+
+        workers = default_workers(self.device) if self.workers is None else self.workers
+        if workers < 1:
+            raise ValueError(f"The number of workers must be at least 1, not {workers}.")
+        check_machine(self.device, threads=1)
+        exhibits, store, console = _exhibits(self.exhibits), Store(self.store), Console()
+        print_plan(exhibits, store, self.scale, self.first_seeds, console)
+        options = ["--runs-dir", str(self.runs_dir.resolve()), "--store", str(self.store.resolve())]
+        options += [] if self.track else ["--no-track"]
+        missing = missing_runs(exhibits, store, self.scale, self.first_seeds)
+        return run_grid(jobs(missing, self.device, options), workers, self.runs_dir, console)
+
+
+def _exhibits(names: tuple[str, ...]) -> "list[Exhibit]":
+    from reproduce.exhibits import EXHIBITS, exhibit_named
+
+    return [exhibit_named(name) for name in names or EXHIBITS]
 
 
 @dataclass(frozen=True)
@@ -304,7 +359,8 @@ class Documents:
 COMMANDS: dict[str, Callable[..., Any]] = {
     "train": Train,
     "runs": Runs,
-    "plan": PlanExhibit,
+    "plan": PlanExhibits,
+    "grid": Grid,
     "table1": Table1,
     "table5": Table5,
     "latents": Latents,
