@@ -25,7 +25,7 @@ from reproduce.published import Footnote, authors_curve, printed_scores
 from reproduce.statistics import Curve, cell_statistics, window_mean
 from reproduce.store import Store, StoredRun, StoreWarning, require_comparable
 
-__all__ = ["Cell", "render_table", "table_frame"]
+__all__ = ["Cell", "escape_latex", "render_table", "table_frame"]
 
 _PAPER_SEEDS = 5
 _PAPER_STEPS = 200_000
@@ -503,26 +503,26 @@ def _latex(exhibit: TableExhibit, blocks: Sequence[_Block], markers: _Markers) -
         r"% Needs \usepackage{booktabs}.",
         r"\begin{table}",
         r"\centering\footnotesize\setlength{\tabcolsep}{4pt}",
-        rf"\caption{{{_escape_latex(exhibit.title)}. {_escape_latex(_HOW_TO_READ)}}}",
+        rf"\caption{{{escape_latex(exhibit.title)}. {escape_latex(_HOW_TO_READ)}}}",
         rf"\begin{{tabular}}{{l{'r' * columns}}}",
         r"\toprule",
-        " & ".join(["", *(_escape_latex(_column(task)) for task in exhibit.tasks)]) + r" \\",
+        " & ".join(["", *(escape_latex(_column(task)) for task in exhibit.tasks)]) + r" \\",
     ]
     for block in blocks:
-        title = _escape_latex(block.title)
+        title = escape_latex(block.title)
         lines += [r"\midrule", rf"\multicolumn{{{columns + 1}}}{{l}}{{\textit{{{title}}}}} \\"]
         for row in exhibit.rows:
             cells = [block.cells[row.label, task] for task in exhibit.tasks]
             texts = [row.label + _marked(_at_label(row, cells, markers), r"\textsuperscript{{{}}}")]
             for cell in cells:
-                number, *below = map(_escape_latex, _document_parts(cell))
+                number, *below = map(escape_latex, _document_parts(cell))
                 number += _marked(markers.at_cell(cell), r"\textsuperscript{{{}}}")
                 text = r"\\".join([number, *below])
                 texts.append(rf"\shortstack[r]{{{text}}}" if below else number)
             lines.append(" & ".join(texts) + r" \\")
     lines += [r"\bottomrule", r"\end{tabular}", "", r"\medskip", r"\begin{minipage}{\textwidth}\scriptsize"]
     for note, letter in markers.letters.items():
-        lines.append(rf"\textsuperscript{{{letter}}} {_escape_latex(note.full)}\par")
+        lines.append(rf"\textsuperscript{{{letter}}} {escape_latex(note.full)}\par")
     lines += [r"\end{minipage}", r"\end{table}"]
     return "\n".join(lines) + "\n"
 
@@ -538,11 +538,12 @@ def _marked(letters: str, form: str) -> str:
 _LATEX = {
     "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
-    "<": r"$<$", ">": r"$>$", "±": r"$\pm$", "·": r"$\cdot$", "–": "--",
+    "<": r"$<$", ">": r"$>$", "±": r"$\pm$", "·": r"$\cdot$", "–": "--", "≠": r"$\ne$", "→": r"$\to$",
 }  # fmt: skip
 
 
-def _escape_latex(text: str) -> str:
+def escape_latex(text: str) -> str:
+    """Text for LaTeX, with a minus sign in front of numbers."""
     escaped = "".join(_LATEX.get(character, character) for character in text)
     # A hyphen that starts a number is a minus sign.
     return re.sub(r"(^|(?<= ))-(?=\d)", "$-$", escaped)
