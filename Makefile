@@ -10,6 +10,11 @@ VARIANT   ?= base
 TASK      ?= HalfCheetah
 SEEDS     ?= 0
 SCALE     ?= laptop
+# A file of one's own with further variants (docs/new_variant.md).
+PLUGIN    ?=
+# The two sides of `make compare`.
+A         ?= alm/my-idea
+B         ?= alm
 # Tasks of `make table1`: A, the paper's; B, those that most printed baselines were measured on; or printed.
 PROTOCOL  ?= A
 # Definition of the value bias in figures 4 and 8.
@@ -19,7 +24,7 @@ BIAS      ?= redq
 READING := numpy pandas pyarrow matplotlib seaborn tyro rich psutil
 
 .DEFAULT_GOAL := help
-.PHONY: help install table1 figures figure3 figure4 figure8 figure9 figure-authors figure-curves documents train runs ui sync freeze test test-slow bench lint types imports check lock clean
+.PHONY: help install table1 figures figure3 figure4 figure8 figure9 figure-authors figure-curves documents train compare runs ui sync freeze test test-slow bench lint types imports check lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9 -]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,7 +55,10 @@ runs: $(VENV)/.reading ## List stored runs and what the exhibits still miss
 # --- training and tracking ------------------------------------------------------------------------
 
 train: $(VENV)/.training ## Train: make train TASK=Hopper SEEDS="0 1 2" SCALE=laptop
-	@$(BIN)/python -m reproduce train --algorithm $(ALGORITHM) --variant $(VARIANT) --task $(TASK) --seeds $(SEEDS) --scale $(SCALE)
+	@$(BIN)/python -m reproduce train --algorithm $(ALGORITHM) --variant $(VARIANT) --task $(TASK) --seeds $(SEEDS) --scale $(SCALE) $(if $(PLUGIN),--plugin $(PLUGIN))
+
+compare: $(VENV)/.reading ## Compare two variants: make compare A=alm/my-idea B=alm TASK="HalfCheetah Hopper"
+	@$(BIN)/python -m reproduce compare $(A) $(B) --task $(TASK) --scale $(SCALE)
 
 ui: $(VENV)/.training ## Open MLflow on 127.0.0.1 with the stored runs imported
 	@$(BIN)/python -m reproduce ui
