@@ -87,8 +87,8 @@ class Shelf:
         tasks = list(dict.fromkeys(spec.task for spec in held))
         if tasks and task not in tasks:
             return (
-                f"There is no run of anything on {task!r} at {self.scale} scale{_nearest(task, tasks)}; there "
-                f"are runs on {', '.join(tasks)}."
+                f"There is no run of anything on {task!r} at {self.scale} scale{_nearest(task, tasks)}; "
+                f"there are runs on {', '.join(tasks)}."
             )
         sides = [Side(spec.algorithm, spec.variant).name for spec in held if spec.task == task]
         others = [name for name in dict.fromkeys(sides) if name != side.name]

@@ -180,7 +180,7 @@ def test_a_plan_lists_runs_hours_and_commands(tmp_path, capsys, make_run):
 
 
 def test_every_command_has_help():
-    for command in ("train", "runs", "table1", "ui", "sync", "freeze"):
+    for command in ("train", "runs", "table1", "compare", "ui", "sync", "freeze"):
         with pytest.raises(SystemExit) as stop:
             main([command, "--help"])
         assert stop.value.code == 0
