@@ -19,22 +19,37 @@ B         ?= alm
 PROTOCOL  ?= A
 # Definition of the value bias in figures 4 and 8.
 BIAS      ?= redq
+# TRAIN=1 before a table or figure: train what it misses at SCALE first (see also: python -m reproduce grid --help).
+TRAIN     ?=
+GRID       = $(if $(TRAIN),@$(BIN)/python -m reproduce grid $(1) --scale $(SCALE))
+WHAT_IT_NEEDS = $(VENV)/$(if $(TRAIN),.training,.reading)
 
 # What reading stored runs needs; training needs everything in pyproject.toml.
 READING := numpy pandas pyarrow matplotlib seaborn tyro rich psutil
 
 .DEFAULT_GOAL := help
-.PHONY: help install table1 figures figure3 figure4 figure8 figure9 figure-authors figure-curves documents train compare runs ui sync freeze test test-slow bench lint types imports check lock clean
+FIGURES := $(addprefix figure,3 4 5a 5b 5c 6 7 8 9 10a 10b 10c 11 12 13 14 15 16 17 17-dynamics 18 19 20)
+
+.PHONY: help install table1 table2 table3 table4 table5 $(FIGURES) figures figure-authors figure-curves documents train grid compare runs ui sync freeze test test-slow bench lint types imports check lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9 -]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # --- results --------------------------------------------------------------------------------------
 
-table1: $(VENV)/.reading ## Print Table 1: the paper beside the stored runs (PROTOCOL=A, B or printed; also results/tables/)
+table1: $(WHAT_IT_NEEDS) ## Print Table 1: the paper beside the stored runs (PROTOCOL=A, B or printed; TRAIN=1 trains what is missing)
+	$(call GRID,$(if $(filter B,$(PROTOCOL)),table1-mbbl,table1))
 	@$(BIN)/python -m reproduce table1 --protocol $(PROTOCOL)
 
-figure3 figure4 figure8 figure9: $(VENV)/.reading ## Draw a figure of the paper into results/figures/ (BIAS=redq, paper or per-state)
+table2 table3 table4: $(VENV)/.training ## Print a table of the code: how methods differ, hyper-parameters, networks
+	@$(BIN)/python -m reproduce $@
+
+table5: $(WHAT_IT_NEEDS) ## Print Table 5: ALM with an entropy bonus (TRAIN=1)
+	$(call GRID,table5)
+	@$(BIN)/python -m reproduce table5
+
+$(FIGURES): $(WHAT_IT_NEEDS)
+	$(call GRID,$@)
 	@$(BIN)/python -m paper_figures $@ --bias $(BIAS)
 
 figure-authors: $(VENV)/.reading ## Draw the stored ALM runs over the authors' published curves
@@ -43,11 +58,15 @@ figure-authors: $(VENV)/.reading ## Draw the stored ALM runs over the authors' p
 figure-curves: $(VENV)/.reading ## Draw the learning curves of every algorithm, for docs/algorithms/
 	@$(BIN)/python -m paper_figures curves
 
-figures: figure3 figure4 figure8 figure9 figure-authors figure-curves ## Draw every figure
+figures: $(VENV)/.reading ## Draw every figure into results/figures/; one alone: make figure3 … figure20, figure5a … (TRAIN=1)
+	@$(BIN)/python -m paper_figures all --bias $(BIAS)
 
 documents: table1 figures ## Bring tables, figures and the numbers in README.md and docs/ up to date
 	@$(BIN)/python -m reproduce table1 --protocol B >/dev/null
 	@$(BIN)/python -m reproduce documents
+
+grid: $(VENV)/.training ## Train what all tables and figures miss at SCALE, several runs at a time
+	@$(BIN)/python -m reproduce grid --scale $(SCALE)
 
 runs: $(VENV)/.reading ## List stored runs and what the exhibits still miss
 	@$(BIN)/python -m reproduce runs

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from paper_figures import panels
-from paper_figures.style import Look, figure_style, save
+from paper_figures.style import Look, figure_style, panel_row, save
 from reproduce.compare import Comparison, TaskComparison
 
 # Not an algorithm's own: both sides may be variants of one.
@@ -19,7 +19,7 @@ def draw(comparison: Comparison) -> Figure:
     count = len(comparison.tasks)
     with figure_style():
         figure, axes = plt.subplots(
-            1, count, figsize=(max(4.2, 3.1 * count), 3.3), squeeze=False, layout="constrained"
+            1, count, figsize=panel_row(count, 3.3), squeeze=False, layout="constrained"
         )
         for axis, task in zip(axes[0], comparison.tasks, strict=True):
             _panel(axis, comparison, task)

@@ -8,9 +8,11 @@ import pandas as pd
 
 from alm.training.bias import DEFINITIONS
 from alm.training.scale import scale_named
-from reproduce.exhibits import FigureExhibit, Series
+from reproduce.algorithms import run_length
+from reproduce.exhibits import FigureExhibit, Metric, Series
 from reproduce.planning import training_seconds
-from reproduce.store import Store, StoredRun, require_comparable
+from reproduce.specs import RunSpec
+from reproduce.store import Store, StoredRun, StoreMixError, require_comparable
 
 
 @dataclass(frozen=True)
@@ -35,8 +37,8 @@ class FigureData:
 
     Attributes:
         points: one row a series, task, seed and evaluation.  Columns: series, task, seed, step,
-            training_step, then ``return`` and ``hours`` or ``bias_mean`` and ``bias_std``.  A curve ends
-            where the first of its seeds does.
+            training_step, then ``return``, ``hours`` and, where the exhibit has such a row, ``beneath``;
+            or ``bias_mean`` and ``bias_std``.  A curve ends where the first of its seeds does.
         costs: one row a series, task and seed: ``update_ms`` and ``total_ms`` for each environment step.
         coverage: one entry a series and panel.
         devices: what the runs were measured on.
@@ -65,31 +67,25 @@ def figure_data(exhibit: FigureExhibit, store: Store, scale: str, definition: st
     points, costs, coverage = [], [], []
     for series in exhibit.series:
         for task in exhibit.tasks_at(scale):
-            stored = _stored(store, series, task, scale, seeds)
+            stored = _stored(store, series, series.task(task), scale, seeds)
             used |= {run.spec: run for run in stored}
             frames = []
             for run in stored:
                 frame = (
                     _biases(store, run, series.estimate, definition)
                     if exhibit.shows == "bias"
-                    else _returns(run)
+                    else _returns(run, exhibit.beneath)
                 )
                 if run.status != "failed" and not frame.empty:
                     frames.append(frame.assign(series=series.label, task=task, seed=run.spec.seed))
                     costs.append(_cost(run).assign(series=series.label, task=task, seed=run.spec.seed))
             last = min((int(frame["step"].max()) for frame in frames), default=0)
             points += [frame[frame["step"] <= last] for frame in frames]
-            coverage.append(
-                Coverage(
-                    series,
-                    task,
-                    len(frames),
-                    len(seeds),
-                    last,
-                    scale_named(scale).training(task).total_steps,
-                    sum(run.status == "failed" for run in stored),
-                )
+            whole = RunSpec(
+                algorithm=series.algorithm, variant=series.variant, task=task, seed=seeds[0], scale=scale
             )
+            failed = sum(run.status == "failed" for run in stored)
+            coverage.append(Coverage(series, task, len(frames), len(seeds), last, run_length(whole), failed))
     require_comparable(used.values())
     return FigureData(
         pd.concat(points, ignore_index=True) if points else pd.DataFrame(),
@@ -99,16 +95,65 @@ def figure_data(exhibit: FigureExhibit, store: Store, scale: str, definition: st
     )
 
 
+@dataclass(frozen=True)
+class LatentData:
+    """What a figure of representations shows at one scale.
+
+    Attributes:
+        points: one row a series, seed and step, with the columns of `reproduce.store.LATENT_COLUMNS`.
+        coverage: one entry a series.
+        policy: label of the run whose episode it is; empty without data.
+    """
+
+    points: pd.DataFrame
+    coverage: tuple[Coverage, ...]
+    policy: str
+
+
+def latent_data(exhibit: FigureExhibit, store: Store, scale: str) -> LatentData:
+    """Read the stored predictions of a figure of representations, on its one task.
+
+    Raises:
+        reproduce.store.StoreMixError: the runs are of different protocols, or of different episodes.
+    """
+    task, seeds = exhibit.tasks_at(scale)[0], scale_named(scale).seeds
+    points, coverage, used, policies = [], [], [], set()
+    for series in exhibit.series:
+        measured = 0
+        for run in _stored(store, series, task, scale, seeds):
+            found = store.latents(run)
+            if found is None:
+                continue
+            frame, policy = found
+            points.append(frame.assign(series=series.label, seed=run.spec.seed))
+            policies.add(policy)
+            used.append(run)
+            measured += 1
+        total = scale_named(scale).training(task).total_steps
+        coverage.append(Coverage(series, task, measured, len(seeds), total, total, 0))
+    require_comparable(used)
+    if len(policies) > 1:
+        raise StoreMixError(
+            f"Predictions along different episodes may not be compared ({', '.join(sorted(policies))}): "
+            f"measure all anew with: python -m reproduce latents --task {task} --scale {scale}"
+        )
+    frame = pd.concat(points, ignore_index=True) if points else pd.DataFrame()
+    return LatentData(frame, tuple(coverage), "".join(policies))
+
+
 def _stored(store: Store, series: Series, task: str, scale: str, seeds: Sequence[int]) -> list[StoredRun]:
     runs = store.runs(algorithm=series.algorithm, variant=series.variant, task=task, scale=scale)
     return [run for run in runs if run.spec.seed in seeds]
 
 
-def _returns(run: StoredRun) -> pd.DataFrame:
-    """Return by step, and hours of training that one seed took until then."""
+def _returns(run: StoredRun, beneath: Metric | None) -> pd.DataFrame:
+    """Return by step, hours of training that one seed took until then, and another metric if wanted."""
     frame = run.evaluations[["step", "training_step"]].copy()
     frame["return"] = run.evaluations["eval/return"]
     frame["hours"] = training_seconds(run) / 3600.0
+    if beneath is not None:
+        known = beneath.column in run.evaluations
+        frame["beneath"] = run.evaluations[beneath.column] if known else np.nan
     return frame
 
 

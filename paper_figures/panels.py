@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from paper_figures.data import Coverage
-from paper_figures.style import LOOKS, NOTE, PUBLISHED, THOUSANDS
+from paper_figures.style import NOTE, PUBLISHED, THOUSANDS, looks
 from reproduce.exhibits import Series
 
 _MARKERS_A_CURVE = 12
@@ -27,9 +27,9 @@ def curves(axis: Axes, points: pd.DataFrame, series: Sequence[Series], x: str, y
         x, y: names of columns.
     """
     present = [one for one in series if one.label in set(points["series"])]
-    seen: set[str] = set()
+    by_label = looks(series)
     for one in present:
-        look, rows = LOOKS[one.algorithm], points[points["series"] == one.label]
+        look, rows = by_label[one.label], points[points["series"] == one.label]
         sns.lineplot(
             rows,
             x=x,
@@ -39,15 +39,13 @@ def curves(axis: Axes, points: pd.DataFrame, series: Sequence[Series], x: str, y
             color=look.colour,
             marker=look.marker,
             markevery=max(1, rows[x].nunique() // _MARKERS_A_CURVE),
-            # A second curve of one algorithm, such as another estimate of its values.
-            linestyle="--" if one.algorithm in seen else "-",
+            linestyle=look.line,
             markeredgecolor="white",
             markeredgewidth=0.4,
             err_kws={"alpha": 0.18, "linewidth": 0},
             label=one.label,
             legend=False,
         )
-        seen.add(one.algorithm)
     axis.set(xlabel="", ylabel="")
 
 

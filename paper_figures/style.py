@@ -1,21 +1,24 @@
 """One look for every figure: fonts, sizes, and a colour and marker for each algorithm."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
+from reproduce.exhibits import Series
+
 
 @dataclass(frozen=True)
 class Look:
-    """How an algorithm is drawn in every figure."""
+    """How a curve is drawn: an algorithm's own in every figure."""
 
     colour: str
     marker: str
+    line: str = "-"
 
 
 LOOKS = {
@@ -33,6 +36,42 @@ LOOKS = {
 }
 """Colours of Okabe and Ito, then of Tol; markers tell algorithms apart without colour."""
 
+_MARKERS = ("s", "^", "D", "v", "P", "X")
+
+_LEVELS = ("#F6C288", "#F0955E", "#DC5F5B", "#B33A6B", "#7A2B70", "#451F5F")
+"""From light to dark, for what is ordered; ALM itself keeps its blue."""
+
+
+def looks(series: Sequence[Series]) -> dict[str, Look]:
+    """A look for each curve of a figure, by label.
+
+    An algorithm has its own look. Its variants are told apart by looks of algorithms that the figure does
+    not show, or by shade where they are ordered; another estimate of the same runs is dashed.
+    """
+    shown = {one.algorithm for one in series if one.variant == "base"}
+    spare = iter([look for name, look in LOOKS.items() if name not in shown])
+    levels = [one for one in series if one.level is not None and not _unchanged(one)]
+    found: dict[str, Look] = {}
+    seen: set[tuple[str, str]] = set()
+    for one in series:
+        own = LOOKS.get(one.algorithm, Look("#000000", "o"))
+        if one in levels:
+            shade = _LEVELS[levels.index(one) * (len(_LEVELS) - 1) // max(len(levels) - 1, 1)]
+            found[one.label] = Look(shade, _MARKERS[levels.index(one) % len(_MARKERS)])
+        elif (one.algorithm, one.variant) in seen:
+            found[one.label] = replace(own, line="--")
+        elif one.variant in ("base", "million"):
+            found[one.label] = own
+        else:
+            found[one.label] = next(spare)
+        seen.add((one.algorithm, one.variant))
+    return found
+
+
+def _unchanged(series: Series) -> bool:
+    return series.variant == "base" and not series.noise
+
+
 PUBLISHED = "0.55"
 """Grey of what others published."""
 
@@ -41,6 +80,11 @@ NOTE = "0.35"
 
 THOUSANDS = FuncFormatter(lambda x, _: f"{x / 1000:g}k" if x else "0")
 """Steps and returns on axes: 20k instead of 20000."""
+
+
+def panel_row(columns: int, height: float, panel: float = 3.1) -> tuple[float, float]:
+    """Size in inches of a figure with panels side by side: wide enough for its legend and small print."""
+    return max(panel * columns, 5.2), height
 
 
 @contextmanager

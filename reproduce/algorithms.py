@@ -7,7 +7,9 @@ from importlib import import_module
 from types import MappingProxyType
 from typing import Any
 
-from alm.variants import VARIANTS, Variant
+from alm.training.scale import scale_named
+from alm.variants import MILLION, VARIANTS, Variant
+from reproduce.specs import RunSpec
 
 BASE = Variant("base", "the algorithm unchanged")
 
@@ -56,6 +58,7 @@ ALGORITHMS: Mapping[str, Algorithm] = {
         "baselines.sac:SAC",
         "baselines.sac:SACConfig",
         page="sac",
+        variants=MappingProxyType({MILLION.name: MILLION}),
     ),
     "td3": Algorithm("TD3", "twin delayed DDPG", "baselines.td3:TD3", "baselines.td3:TD3Config", page="td3"),
     "redq": Algorithm(
@@ -144,6 +147,14 @@ def variant_named(algorithm: str, name: str, algorithms: Mapping[str, Algorithm]
         f"There is no variant {name!r} of {algorithm}{_nearest(name, variants)}; the variants are "
         f"{', '.join(variants)}."
     )
+
+
+def run_length(spec: RunSpec) -> int:
+    """Environment steps of a whole run; a variant that is not known here has the scale's length."""
+    scale = scale_named(spec.scale)
+    algorithm = ALGORITHMS.get(spec.algorithm)
+    variant = algorithm.variants.get(spec.variant, BASE) if algorithm else BASE
+    return variant.training(scale, spec.task).total_steps
 
 
 def _nearest(name: str, known: Mapping[str, Any]) -> str:

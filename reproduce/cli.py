@@ -21,6 +21,7 @@ from reproduce.provenance import REPOSITORY
 
 if TYPE_CHECKING:
     from alm.training.run_directory import RunDirectory
+    from reproduce.exhibits import Exhibit
 
 RUNS = REPOSITORY / "runs"
 STORE = REPOSITORY / "results" / "runs"
@@ -220,24 +221,79 @@ class Runs:
         return 0
 
 
-@dataclass(frozen=True)
-class PlanExhibit:
-    """List what an exhibit misses: runs, steps, estimated hours, and the commands that train them."""
+Exhibits = Annotated[tuple[str, ...], tyro.conf.Positional]
 
-    exhibit: Annotated[str, tyro.conf.Positional]
-    """Name of a table or figure, such as table1 or figure3."""
+
+@dataclass(frozen=True)
+class PlanExhibits:
+    """List what exhibits miss: runs, steps, operations, estimated hours, and the commands that train them."""
+
+    exhibits: Exhibits
+    """Names of tables and figures, such as table1 or figure5a; none: all of them."""
     scale: str = "laptop"
     """paper, laptop or smoke."""
+    first_seeds: int | None = None
+    """Only so many seeds of every cell."""
     store: Path = STORE
     """Where finished runs are stored."""
 
     def run(self) -> int:
         """Print the plan."""
-        from reproduce.planning import exhibit_named, print_plan
+        from reproduce.planning import print_plan
         from reproduce.store import Store
 
-        print_plan(exhibit_named(self.exhibit), Store(self.store), self.scale, Console())
+        print_plan(_exhibits(self.exhibits), Store(self.store), self.scale, self.first_seeds, Console())
         return 0
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Train what exhibits miss, several runs at a time.
+
+    A run that fails stops no other. The same command goes on after an interruption, skips what is stored,
+    and picks up what was begun.
+    """
+
+    exhibits: Exhibits
+    """Names of tables and figures, such as table1 or figure5a; none: all of them."""
+    scale: str = "laptop"
+    """paper, laptop or smoke."""
+    first_seeds: int | None = None
+    """Only so many seeds of every cell."""
+    workers: int | None = None
+    """Runs at a time; by default one for each core, or one population on a GPU."""
+    device: str = "cpu"
+    """Torch device, such as cpu, cuda or cuda:1."""
+    runs_dir: Path = RUNS
+    """Where runs are kept while they train; what they print is in its folder logs."""
+    store: Path = STORE
+    """Where finished runs are stored."""
+    track: bool = True
+    """Write to MLflow while training."""
+
+    def run(self) -> int:
+        """Print the plan, then train."""
+        from reproduce.grid import default_workers, jobs, run_grid
+        from reproduce.planning import missing_runs, print_plan
+        from reproduce.store import Store
+        from reproduce.training import check_machine
+
+        workers = default_workers(self.device) if self.workers is None else self.workers
+        if workers < 1:
+            raise ValueError(f"The number of workers must be at least 1, not {workers}.")
+        check_machine(self.device, threads=1)
+        exhibits, store, console = _exhibits(self.exhibits), Store(self.store), Console()
+        print_plan(exhibits, store, self.scale, self.first_seeds, console)
+        options = ["--runs-dir", str(self.runs_dir.resolve()), "--store", str(self.store.resolve())]
+        options += [] if self.track else ["--no-track"]
+        missing = missing_runs(exhibits, store, self.scale, self.first_seeds)
+        return run_grid(jobs(missing, self.device, options), workers, self.runs_dir, console)
+
+
+def _exhibits(names: tuple[str, ...]) -> "list[Exhibit]":
+    from reproduce.exhibits import EXHIBITS, exhibit_named
+
+    return [exhibit_named(name) for name in names or EXHIBITS]
 
 
 @dataclass(frozen=True)
@@ -300,6 +356,78 @@ class Compare:
 
 
 @dataclass(frozen=True)
+class Table5:
+    """Print Table 5, ALM with an entropy bonus, and write it as Markdown, CSV and LaTeX."""
+
+    store: Path = STORE
+    """Where finished runs are stored."""
+    out: Path = TABLES
+    """Where the files go."""
+
+    def run(self) -> int:
+        """Render the table."""
+        from reproduce.exhibits import TABLE5
+        from reproduce.tables import render_table
+
+        render_table(TABLE5, self.store, self.out, Console())
+        return 0
+
+
+@dataclass(frozen=True)
+class _TableOfCode:
+    store: Path = STORE
+    """Where finished runs are stored."""
+    out: Path = TABLES
+    """Where the files go."""
+
+    def run(self) -> int:
+        """Make the table that the class is named after."""
+        from reproduce.plain_tables import PLAIN_TABLES
+        from reproduce.store import Store
+
+        PLAIN_TABLES[type(self).__name__.lower()](Store(self.store)).render(self.out, Console())
+        return 0
+
+
+class Table2(_TableOfCode):
+    """Print Table 2: how the methods differ, with gradient steps counted while agents learn."""
+
+
+class Table3(_TableOfCode):
+    """Print Table 3: ALM's hyper-parameters, printed, configured and stored."""
+
+
+class Table4(_TableOfCode):
+    """Print Table 4: ALM's networks, printed and as the code builds them."""
+
+
+@dataclass(frozen=True)
+class Latents:
+    """Measure what trained models predict along one episode: the data of Figure 7.
+
+    Needs the last checkpoints of finished runs, which stay where the runs were trained.
+    """
+
+    task: str = "HalfCheetah"
+    """Task of the runs."""
+    scale: str = "laptop"
+    """paper, laptop or smoke."""
+    runs_dir: Path = RUNS
+    """Where the runs were trained."""
+    store: Path = STORE
+    """Where finished runs are stored, and the result with them."""
+
+    def run(self) -> int:
+        """Measure every run of the figure that is here."""
+        from reproduce.latents import measure_latents
+        from reproduce.store import Store
+
+        for path in measure_latents(self.task, self.scale, Store(self.store), self.runs_dir):
+            print(f"wrote {path}")
+        return 0
+
+
+@dataclass(frozen=True)
 class Documents:
     """Bring the numbers in README.md and docs/ up to date with the store."""
 
@@ -315,8 +443,14 @@ class Documents:
 COMMANDS: dict[str, Callable[..., Any]] = {
     "train": Train,
     "runs": Runs,
-    "plan": PlanExhibit,
+    "plan": PlanExhibits,
+    "grid": Grid,
     "table1": Table1,
+    "table2": Table2,
+    "table3": Table3,
+    "table4": Table4,
+    "table5": Table5,
+    "latents": Latents,
     "compare": Compare,
     "ui": Ui,
     "sync": Sync,

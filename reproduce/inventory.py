@@ -5,7 +5,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from alm.training.scale import SCALES, scale_named
+from alm.training.scale import SCALES
+from reproduce.algorithms import run_length
 from reproduce.exhibits import EXHIBITS
 from reproduce.freezing import directories_under
 from reproduce.specs import RunSpec
@@ -19,7 +20,7 @@ def print_inventory(store: Store, runs_dir: Path, console: Console) -> None:
     for column in ("run", "status", "steps", "return", "hours", "protocol", "code"):
         table.add_column(column, justify="right" if column in ("steps", "return", "hours") else "left")
     for run in stored:
-        total = scale_named(run.spec.scale).training(run.spec.task).total_steps
+        total = run_length(run.spec)
         table.add_row(
             run.spec.label,
             run.status,

@@ -22,10 +22,7 @@ def provenance(device: str, threads: int) -> dict[str, Any]:
     """The provenance record of a run that starts now, ready for JSON."""
     return {
         "git_sha": _git("rev-parse", "HEAD"),
-        # Stored results are data, not code: they may differ without making the code another one.
-        "git_dirty": bool(
-            _git("status", "--porcelain", "--", ".", ":!results", ":!docs", ":!paper_figures", ":!benchmarks")
-        ),
+        "git_dirty": bool(_git("status", "--porcelain", "--", ".", *_NOT_CODE)),
         "command": shlex.join([Path(sys.executable).name, *sys.orig_argv[1:]]),
         "packages": {
             "python": platform.python_version(),

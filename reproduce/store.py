@@ -5,7 +5,8 @@ evaluation; the record (specification, configuration, provenance, …) is one JS
 key ``alm-run``, so any Parquet reader can open a run without this module.
 
 Beside it, ``seed-<n>.values.parquet`` holds the raw value estimates and returns of the run's bias
-measurements, where there were any: one row a state–action pair.
+measurements, where there were any: one row a state–action pair. ``seed-<n>.latents.parquet`` holds what its
+model predicts along one episode, where that was measured: one row a step.
 """
 
 import json
@@ -26,6 +27,7 @@ from reproduce.specs import RunSpec, config_digest
 
 __all__ = [
     "EVALUATION_COLUMNS",
+    "LATENT_COLUMNS",
     "SCHEMA",
     "STATUSES",
     "VALUE_COLUMNS",
@@ -64,9 +66,21 @@ VALUE_COLUMNS: Mapping[str, pa.DataType] = {
 """Columns of a value file: environment steps at the measurement, the pair's episode and step in it, and
 the discounted return that followed. Further columns are the agent's estimates, such as ``min_q``."""
 
+LATENT_COLUMNS: Mapping[str, pa.DataType] = {
+    "step": pa.int32(),
+    "encoded": pa.float32(),
+    "predicted": pa.float32(),
+    "sampled": pa.float32(),
+    "squared_error": pa.float32(),
+    "divergence": pa.float32(),
+}
+"""Columns of a latents file: step t of the episode; first coordinate of the representation, encoded,
+predicted from the first state and sampled along the way (`alm.prediction.Path`); errors of predictions t
+steps ahead, averaged over starts (`alm.prediction.PredictionErrors`), NaN at 0 and beyond their horizon."""
+
 _METADATA_KEY = b"alm-run"
-_VALUES_SUFFIX = ".values.parquet"
-_VALUES_KEY = b"alm-digest"
+_VALUES_SUFFIX, _LATENTS_SUFFIX = ".values.parquet", ".latents.parquet"
+_DIGEST_KEY, _POLICY_KEY = b"alm-digest", b"alm-policy"
 
 
 class StoreMixError(ValueError):
@@ -177,7 +191,7 @@ class Store:
         columns = dict(VALUE_COLUMNS) | dict.fromkeys(estimates, pa.float32())
         arrays = [_to_array(pairs[name], kind) for name, kind in columns.items()]
         table = pa.table(arrays, names=list(columns))
-        table = table.replace_schema_metadata({_VALUES_KEY: run.digest.encode()})
+        table = table.replace_schema_metadata({_DIGEST_KEY: run.digest.encode()})
 
         def write(file: BinaryIO) -> None:
             pq.write_table(
@@ -189,28 +203,54 @@ class Store:
                 write_statistics=False,
             )
 
-        path = self._values_path(run.spec)
+        path = self.path(run.spec).with_suffix(_VALUES_SUFFIX)
         write_atomically(path, write)
         return path
 
     def values(self, run: StoredRun) -> pd.DataFrame | None:
         """The value samples of a stored run, by step; None if there are none or, with a warning, broken."""
-        path = self._values_path(run.spec)
+        table = self._beside(run, _VALUES_SUFFIX)
+        if table is None:
+            return None
+        pairs: pd.DataFrame = table.to_pandas()
+        return pairs[pairs["step"] <= run.last_step]
+
+    def write_latents(self, run: StoredRun, steps: pd.DataFrame, policy: str) -> Path:
+        """Store what the model of ``run`` predicts, in place of an earlier file, and return the file.
+
+        Args:
+            run: the run whose model it is.
+            steps: one row a step, with the columns :data:`LATENT_COLUMNS`.
+            policy: label of the run whose policy acted in the episode.
+        """
+        arrays = [_to_array(steps[name], kind) for name, kind in LATENT_COLUMNS.items()]
+        table = pa.table(arrays, names=list(LATENT_COLUMNS))
+        table = table.replace_schema_metadata(
+            {_DIGEST_KEY: run.digest.encode(), _POLICY_KEY: policy.encode()}
+        )
+        path = self.path(run.spec).with_suffix(_LATENTS_SUFFIX)
+        write_atomically(path, lambda file: pq.write_table(table, file, compression="zstd"))
+        return path
+
+    def latents(self, run: StoredRun) -> tuple[pd.DataFrame, str] | None:
+        """What `write_latents` stored of a run; None if there is nothing or, with a warning, broken."""
+        table = self._beside(run, _LATENTS_SUFFIX)
+        return None if table is None else (table.to_pandas(), table.schema.metadata[_POLICY_KEY].decode())
+
+    def _beside(self, run: StoredRun, suffix: str) -> pa.Table | None:
+        """A file beside the run's own, if it belongs to the run's configuration."""
+        path = self.path(run.spec).with_suffix(suffix)
         if not path.exists():
             return None
         try:
             table = pq.ParquetFile(path).read()
-            digest = (table.schema.metadata or {})[_VALUES_KEY].decode()
+            digest = (table.schema.metadata or {})[_DIGEST_KEY].decode()
             if digest != run.digest:
                 raise ValueError(f"it belongs to the configuration {digest}, not {run.digest}")
         except Exception as error:
             _warn_of(path, error)
             return None
-        pairs: pd.DataFrame = table.to_pandas()
-        return pairs[pairs["step"] <= run.last_step]
-
-    def _values_path(self, spec: RunSpec) -> Path:
-        return self.path(spec).with_suffix(_VALUES_SUFFIX)
+        return table
 
     def get(self, spec: RunSpec) -> StoredRun | None:
         """The stored run of ``spec``; None if there is none or, with a warning, if it is broken."""
@@ -235,7 +275,7 @@ class Store:
         wanted = {name: value for name, value in filters.items() if value is not None}
         found = {}
         for path in sorted(self.root.glob("**/*.parquet")):
-            if path.name.endswith(_VALUES_SUFFIX):
+            if path.name.endswith((_VALUES_SUFFIX, _LATENTS_SUFFIX)):
                 continue
             try:
                 spec = RunSpec.from_relative_dir(path.relative_to(self.root).with_suffix(""))

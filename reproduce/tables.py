@@ -25,7 +25,7 @@ from reproduce.published import Footnote, authors_curve, printed_scores
 from reproduce.statistics import Curve, cell_statistics, window_mean
 from reproduce.store import Store, StoredRun, StoreWarning, require_comparable
 
-__all__ = ["Cell", "render_table", "table_frame"]
+__all__ = ["Cell", "escape_latex", "render_table", "table_frame"]
 
 _PAPER_SEEDS = 5
 _PAPER_STEPS = 200_000
@@ -52,14 +52,14 @@ class Cell:
         seeds: how many seeds ``mean`` is over; None if not known or missing.
         seeds_wanted: how many seeds a complete cell has; None for printed cells.
         step: environment steps at which the return was read; None if missing.
-        step_wanted: environment steps at which it should be read.
+        step_wanted: environment steps at which it should be read; None if absent.
         scale: scale of the runs; empty for printed cells.
         protocol: task definition and simulator versions; for printed cells the task as far as known.
         window_mean: mean return over the last 10 % of the steps; for printed ALM cells from the authors'
             released scores, see the footnote.
         window_std: its sample standard deviation over seeds.
         status: ``"printed"``, ``"complete"`` (read at the wanted step), ``"partial"`` (no run got there yet),
-            ``"failed"`` (only failed runs) or ``"missing"``.
+            ``"failed"`` (only failed runs), ``"missing"``, or ``"absent"`` where the block has no such cell.
         unfinished: stored runs that are left out because others got further.
         failed: stored runs that failed, left out.
         source: where the number comes from; ``"missing"`` if there is none.
@@ -74,7 +74,7 @@ class Cell:
     seeds: int | None
     seeds_wanted: int | None
     step: int | None
-    step_wanted: int
+    step_wanted: int | None
     scale: str
     protocol: str
     window_mean: float
@@ -171,12 +171,38 @@ def _blocks(exhibit: TableExhibit, store: Store) -> list[_Block]:
     return [_printed_block(exhibit)] + [_measured_block(exhibit, *block, runs[block]) for block in order]
 
 
+def _absent(row: Row, task: str, block: str) -> Cell:
+    """A place of a table in which its block has nothing to show."""
+    return Cell(
+        block=block,
+        algorithm=row.label,
+        task=task,
+        seeds=None,
+        seeds_wanted=None,
+        step=None,
+        step_wanted=None,
+        scale="",
+        protocol="",
+        status="absent",
+        unfinished=0,
+        failed=0,
+        source="",
+        mean=math.nan,
+        std=math.nan,
+        window_mean=math.nan,
+        window_std=math.nan,
+    )
+
+
 def _printed_block(exhibit: TableExhibit) -> _Block:
-    cells = {}
+    cells = {
+        (row.label, task): _absent(row, task, "printed") for row in exhibit.rows for task in exhibit.extras
+    }
     for printed in printed_scores(exhibit.number):
         task = exhibit.columns[printed.task]
         own = printed.same_task_as_alm == "reference"
-        curve = authors_curve(printed.task) if own else None
+        # The released scores are those of unchanged ALM.
+        curve = authors_curve(printed.task) if printed.algorithm == "ALM(3)" else None
         cells[printed.algorithm, task] = Cell(
             block="printed",
             algorithm=printed.algorithm,
@@ -205,13 +231,16 @@ def _measured_block(exhibit: TableExhibit, scale: str, protocol: str, runs: list
     cells = {}
     for row in exhibit.rows:
         for task in exhibit.tasks:
+            if task not in exhibit.tasks_at(scale):
+                cells[row.label, task] = _absent(row, task, "measured")
+                continue
             own = [
                 run
                 for run in runs
                 if (run.spec.algorithm, run.spec.variant, run.spec.task) == (row.algorithm, row.variant, task)
             ]
             cells[row.label, task] = _measured_cell(exhibit, row, task, scale, protocol, own)
-    steps = {exhibit.step(scale, task) for task in exhibit.tasks}
+    steps = {exhibit.step(scale, task) for task in exhibit.tasks_at(scale)}
     step = steps.pop() if len(steps) == 1 else None
     at = f"read at {_steps(step)} steps" if step else "read at the end of the runs"
     return _Block(" · ".join(filter(None, ("Measured", f"{scale} scale", at, protocol))), step, cells)
@@ -298,7 +327,8 @@ def _markers(exhibit: TableExhibit, blocks: Sequence[_Block]) -> _Markers:
     of_row = {}
     order: dict[Footnote, None] = {}
     for row in exhibit.rows:
-        notes = [printed[row.label, task].footnotes for task in exhibit.tasks]
+        cells = (printed[row.label, task] for task in exhibit.tasks)
+        notes = [cell.footnotes for cell in cells if cell.status != "absent"]
         shared = tuple(note for note in notes[0] if all(note in others for others in notes))
         of_row[row.label] = shared
         order |= dict.fromkeys(shared) | dict.fromkeys(note for cell in notes for note in cell)
@@ -327,7 +357,7 @@ def _steps(step: int | None) -> str:
     return f"{step / 1000:g}k" if step is not None and step >= 1000 else str(step)
 
 
-def _reached(step: int | None, wanted: int) -> str:
+def _reached(step: int | None, wanted: int | None) -> str:
     return f"{_steps(step)} of {_steps(wanted)} steps"
 
 
@@ -346,7 +376,7 @@ def _window(cell: Cell, plus_minus: str) -> str:
 
 def _without_number(cell: Cell) -> str:
     """What stands in a cell that has no number; empty if it has one."""
-    return {"missing": "missing", "failed": f"{cell.failed} failed"}.get(cell.status, "")
+    return {"missing": "missing", "failed": f"{cell.failed} failed", "absent": "–"}.get(cell.status, "")
 
 
 def _seeds(cell: Cell, of: str) -> str:
@@ -382,7 +412,7 @@ def _document_parts(cell: Cell) -> list[str]:
 def _terminal_cell(cell: Cell, block_step: int | None, marker: str, narrow: bool) -> Text:
     """A cell of the terminal: the number with seeds, below it, dim, the window and whatever is unusual."""
     if without_number := _without_number(cell):
-        return Text(without_number, style="dim" if cell.status == "missing" else "red")
+        return Text(without_number, style="red" if cell.status == "failed" else "dim")
     number = _number(cell, "±" if narrow else " ± ")
     unusual = []
     if cell.status == "partial":
@@ -473,26 +503,26 @@ def _latex(exhibit: TableExhibit, blocks: Sequence[_Block], markers: _Markers) -
         r"% Needs \usepackage{booktabs}.",
         r"\begin{table}",
         r"\centering\footnotesize\setlength{\tabcolsep}{4pt}",
-        rf"\caption{{{_escape_latex(exhibit.title)}. {_escape_latex(_HOW_TO_READ)}}}",
+        rf"\caption{{{escape_latex(exhibit.title)}. {escape_latex(_HOW_TO_READ)}}}",
         rf"\begin{{tabular}}{{l{'r' * columns}}}",
         r"\toprule",
-        " & ".join(["", *(_escape_latex(_column(task)) for task in exhibit.tasks)]) + r" \\",
+        " & ".join(["", *(escape_latex(_column(task)) for task in exhibit.tasks)]) + r" \\",
     ]
     for block in blocks:
-        title = _escape_latex(block.title)
+        title = escape_latex(block.title)
         lines += [r"\midrule", rf"\multicolumn{{{columns + 1}}}{{l}}{{\textit{{{title}}}}} \\"]
         for row in exhibit.rows:
             cells = [block.cells[row.label, task] for task in exhibit.tasks]
             texts = [row.label + _marked(_at_label(row, cells, markers), r"\textsuperscript{{{}}}")]
             for cell in cells:
-                number, *below = map(_escape_latex, _document_parts(cell))
+                number, *below = map(escape_latex, _document_parts(cell))
                 number += _marked(markers.at_cell(cell), r"\textsuperscript{{{}}}")
                 text = r"\\".join([number, *below])
                 texts.append(rf"\shortstack[r]{{{text}}}" if below else number)
             lines.append(" & ".join(texts) + r" \\")
     lines += [r"\bottomrule", r"\end{tabular}", "", r"\medskip", r"\begin{minipage}{\textwidth}\scriptsize"]
     for note, letter in markers.letters.items():
-        lines.append(rf"\textsuperscript{{{letter}}} {_escape_latex(note.full)}\par")
+        lines.append(rf"\textsuperscript{{{letter}}} {escape_latex(note.full)}\par")
     lines += [r"\end{minipage}", r"\end{table}"]
     return "\n".join(lines) + "\n"
 
@@ -508,11 +538,12 @@ def _marked(letters: str, form: str) -> str:
 _LATEX = {
     "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
-    "<": r"$<$", ">": r"$>$", "±": r"$\pm$", "·": r"$\cdot$", "–": "--",
+    "<": r"$<$", ">": r"$>$", "±": r"$\pm$", "·": r"$\cdot$", "–": "--", "≠": r"$\ne$", "→": r"$\to$",
 }  # fmt: skip
 
 
-def _escape_latex(text: str) -> str:
+def escape_latex(text: str) -> str:
+    """Text for LaTeX, with a minus sign in front of numbers."""
     escaped = "".join(_LATEX.get(character, character) for character in text)
     # A hyphen that starts a number is a minus sign.
     return re.sub(r"(^|(?<= ))-(?=\d)", "$-$", escaped)

@@ -95,6 +95,10 @@ class Plan:
             "config": self.config,
         }
 
+    def agent(self, seeds: Sequence[int], device: str = "cpu") -> Any:
+        """A freshly built population (imports torch)."""
+        return self.agent_class(self.task, self.agent_config, seeds, device=device)
+
 
 def check_machine(device: str, threads: int) -> None:
     """Make sure that tensors can be held and worked on as asked.
@@ -185,12 +189,11 @@ def train_population(plan: Plan, directories: Sequence[RunDirectory], device: st
     torch.set_num_threads(threads)
     seeds = [directory.read_json("config.json")["spec"]["seed"] for directory in directories]
     spec = plan.specs[0]
-    agent = plan.agent_class(plan.task, plan.agent_config, seeds, device=device)
     name = spec.algorithm if spec.variant == "base" else f"{spec.algorithm}/{spec.variant}"
     title = f"{name} {plan.task.name} {plan.scale.name}"
     title += f" seed{'s' if len(seeds) > 1 else ''} {' '.join(map(str, seeds))}"
     Trainer(
-        agent,
+        plan.agent(seeds, device),
         plan.task,
         lambda: make(plan.task),
         plan.training,

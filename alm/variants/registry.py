@@ -54,6 +54,10 @@ class Variant:
         return replace(training, total_steps=training.total_steps * self.paper_steps // usual)
 
 
+MILLION = Variant("million", "a million steps", ("Figure 14",), paper_steps=1_000_000)
+"""The one variant that is every algorithm's."""
+
+
 def _coefficient(c: float) -> Variant:
     return Variant(
         f"c-{c:g}",
@@ -142,12 +146,7 @@ VARIANTS: Mapping[str, Variant] = MappingProxyType(
                 agent="alm.variants.architectures:IdentityEncoderALM",
                 config="alm.variants.architectures:IdentityEncoderConfig",
             ),
-            Variant(
-                "million",
-                "a million steps",
-                ("Figure 14",),
-                paper_steps=1_000_000,
-            ),
+            MILLION,
             Variant(
                 "reconstruction",
                 "the encoder learns to reconstruct observations",

@@ -1,4 +1,4 @@
-"""Figures 3, 4, 8 and 9: the data behind them, and what can be read off their panels."""
+"""The figures: the data behind them, and what can be read off their panels."""
 
 import dataclasses
 import subprocess
@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from paper_figures import efficiency, value_bias
+from paper_figures import final_return, latents, learning_curves, reward_transform, value_bias
 from paper_figures.__main__ import main
-from paper_figures.data import figure_data
-from paper_figures.style import LOOKS
+from paper_figures.data import figure_data, latent_data
+from paper_figures.style import LOOKS, looks
 from reproduce.algorithms import ALGORITHMS
 from reproduce.exhibits import FIGURES
 from reproduce.published import authors_curves
@@ -120,7 +120,7 @@ def texts(axis):
 def test_panels_of_figure3(store):
     exhibit = FIGURE["figure3"]
     data = figure_data(exhibit, store, "laptop", "redq")
-    figure = efficiency.draw(exhibit, "laptop", data, authors_curves())
+    figure = learning_curves.draw(exhibit, "laptop", data, authors_curves())
     cheetah, hopper, key, cheetah_hours, _, costs = figure.axes
     assert (cheetah.get_title(), hopper.get_title()) == ("HalfCheetah", "Hopper")
     assert texts(cheetah) == [
@@ -148,7 +148,7 @@ def test_the_authors_curve_is_grey_at_paper_scale_only(store, make_run):
     extra = {"time/evaluation_s": [1.0] * 2, "time/update_ms": [6.0] * 2}
     store.write(make_run({5000: 0.0, 10_000: 50.0}, algorithm="sac", status="partial", extra=extra))
     data = figure_data(exhibit, store, "paper", "redq")
-    figure = efficiency.draw(exhibit, "paper", data, authors_curves())
+    figure = learning_curves.draw(exhibit, "paper", data, authors_curves())
     cheetah = next(axis for axis in figure.axes if axis.get_title() == "HalfCheetah")
     published = next(line for line in cheetah.lines if "authors" in line.get_label())
     curve = authors_curves().query("task == 'HalfCheetah'")
@@ -168,7 +168,8 @@ def test_panels_of_the_bias(store):
     np.testing.assert_allclose(means["ALM(3), lower bound"].get_ydata(), [0.1, -0.2], rtol=1e-6)
     assert means["ALM(3), min Q"].get_linestyle() == "--"
     assert "no stored run: REDQ" in texts(bottom)[0]
-    assert "as the ALM paper writes it; positive is overestimation" in figure.get_supxlabel()
+    caption = figure.get_supxlabel().replace("\n", " ")
+    assert "as the ALM paper writes it; positive is overestimation" in caption
 
 
 def test_the_command_writes_each_scale_that_has_runs(store, tmp_path, capsys):
@@ -224,10 +225,105 @@ def test_drawing_imports_no_learning_or_simulation():
 
 def test_declarations_hang_together():
     for exhibit in FIGURES:
-        assert {run.task for run in exhibit.needs("paper")} == set(exhibit.tasks)
+        by_label = looks(exhibit.series)
+        assert len(by_label) == len(exhibit.series) == len(set(by_label.values()))
         for series in exhibit.series:
             assert series.algorithm in ALGORITHMS and series.algorithm in LOOKS
             assert bool(series.estimate) == (exhibit.shows == "bias")
+            if series.variant == "base" and not series.noise:
+                assert by_label[series.label].colour == LOOKS[series.algorithm].colour
     colours = [look.colour for look in LOOKS.values()]
     assert len(set(colours)) == len(colours)
     assert len({look.marker for look in LOOKS.values()}) == len(LOOKS)
+
+
+def test_a_second_row_shows_the_metric_of_those_that_have_it(tmp_path, make_run):
+    store = Store(tmp_path / "runs")
+    options = {"scale": "laptop", "provenance": {"population": 1}}
+    extra = {"time/evaluation_s": [5.0] * 2, "time/update_ms": [6.0] * 2}
+    store.write(make_run({5000: 1.0, 6000: 2.0}, extra=extra, **options))
+    clamped = extra | {"model/clamped": [0.0, 7.0]}
+    store.write(make_run({5000: 1.0, 6000: 3.0}, variant="log-naive", extra=clamped, **options))
+    exhibit = FIGURE["figure12"]
+    figure = learning_curves.draw(
+        exhibit, "laptop", figure_data(exhibit, store, "laptop", "redq"), authors_curves()
+    )
+    top, bottom = figure.axes
+    assert [line.get_label() for line in top.lines] == ["ALM(3)", "log in both objectives"]
+    assert [line.get_label() for line in bottom.lines] == ["log in both objectives"]
+    np.testing.assert_allclose(bottom.lines[0].get_ydata(), [0, 7])
+    assert bottom.get_ylabel() == "logarithms clamped"
+
+
+def test_final_returns_are_means_of_the_last_five_evaluations(tmp_path, make_run):
+    store = Store(tmp_path / "runs")
+    options = {"scale": "laptop", "provenance": {"population": 1}}
+    extra = {"time/evaluation_s": [5.0] * 7, "time/update_ms": [6.0] * 7}
+    for seed, offset in ((0, 0.0), (1, 10.0)):
+        curve = {1000 * step: offset + step for step in range(5, 12)}
+        store.write(make_run(curve, variant="c-0.5", seed=seed, extra=extra, **options))
+    exhibit = FIGURE["figure20"]
+    data = figure_data(exhibit, store, "laptop", "redq")
+    finals = final_return.final_returns(data.points)
+    assert finals["return"].tolist() == [9.0, 19.0]
+    (axis,) = final_return.draw(exhibit, "laptop", data).axes
+    assert [label.get_text() for label in axis.get_xticklabels()] == [
+        "0.05",
+        "0.1",
+        "0.15",
+        "0.2",
+        "0.5",
+        "1",
+    ]
+    dots = axis.lines[0]
+    assert dots.get_xdata().tolist() == [4, 4] and dots.get_ydata().tolist() == [9.0, 19.0]
+
+
+def test_the_transformed_reward_is_the_formula():
+    points = reward_transform.values()
+    reward = points["reward"].to_numpy()
+    np.testing.assert_allclose(points["transformed"], 1e4 * (np.log(reward + 1e4) - np.log(1e4)), atol=1e-8)
+    assert reward.min() == -20 and reward.max() == 20
+    figure = reward_transform.draw(points)
+    difference = figure.axes[1].lines[0]
+    assert difference.get_ydata().max() <= 1e-12 and difference.get_ydata().min() > -0.03
+
+
+def test_predicted_representations_are_drawn_for_one_episode_only(tmp_path, make_run):
+    store = Store(tmp_path / "runs")
+    steps = pd.DataFrame(
+        {
+            "step": range(4),
+            "encoded": [0.0, 1.0, 2.0, 3.0],
+            "predicted": [0.0, 1.5, 2.5, 3.5],
+            "sampled": [0.1] * 4,
+            "squared_error": [np.nan, 0.1, 0.2, np.nan],
+            "divergence": [np.nan, 1.0, 2.0, np.nan],
+        }
+    )
+    for seed, errors in ((0, 1.0), (1, 3.0)):
+        run = make_run({5000: 1.0}, seed=seed, scale="laptop")
+        store.write(run)
+        store.write_latents(run, steps.assign(squared_error=steps["squared_error"] * errors), "alm of seed 1")
+    exhibit = FIGURE["figure7"]
+    data = latent_data(exhibit, store, "laptop")
+    figure = latents.draw(exhibit, "laptop", data)
+    kept, without, error = figure.axes
+    assert kept.get_title() == "ALM(3)" and "2 of 3 seeds" in texts(kept)[0]
+    assert "no stored run" in texts(without)
+    lines = {line.get_label(): line.get_ydata().tolist() for line in kept.lines}
+    assert lines["encoder"] == [0, 1, 2, 3] and lines["model"] == [0, 1.5, 2.5, 3.5]
+    np.testing.assert_allclose(error.lines[0].get_ydata(), [0.2, 0.4], rtol=1e-6)
+    assert "of alm of seed 1" in figure.get_supxlabel()
+
+    other = make_run({5000: 1.0}, variant="no-kl", scale="laptop")
+    store.write(other)
+    store.write_latents(other, steps, "alm of seed 2")
+    with pytest.raises(StoreMixError, match="different episodes"):
+        latent_data(exhibit, store, "laptop")
+
+
+def test_unknown_figures_are_named_with_those_there_are(tmp_path, capsys):
+    assert main("figure5", store=tmp_path, out=tmp_path) == 2
+    message = capsys.readouterr().err
+    assert "no figure 'figure5'" in message and "figure5a" in message and message.count("\n") == 1

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from reproduce.cli import main
+from reproduce import planning
+from reproduce.cli import COMMANDS, main
 from reproduce.freezing import directories_under, frozen
 from reproduce.specs import RunSpec
 from reproduce.store import Store
@@ -159,28 +160,46 @@ def test_runs_lists_what_is_missing(tmp_path, capsys):
     assert "python -m reproduce plan table1" in out
 
 
-def test_a_plan_lists_runs_hours_and_commands(tmp_path, capsys, make_run):
+def test_a_plan_lists_runs_operations_hours_and_commands(tmp_path, capsys, make_run, monkeypatch):
     store = Store(tmp_path)
     curve = {5000: 1.0, 20_000: 2.0}
     extra = {"time/evaluation_s": [10.0, 20.0]}
     for seed, status in ((0, "done"), (1, "partial")):
         run = {"scale": "laptop", "status": status, "provenance": {"population": 2}}
         store.write(make_run(curve, algorithm="sac", seed=seed, extra=extra, **run))
+    costs = {"laptop": {"alm": {"step_ms": 90.0, "gflop": 2.0}}}
+    benchmark = tmp_path / "benchmark.json"
+    benchmark.write_text(json.dumps({"results": {"matrix_gigaflops": 30.0, "costs": costs}}))
+    monkeypatch.setattr(planning, "_BENCHMARK", benchmark)
+    monkeypatch.setattr(planning, "matrix_gigaflops", lambda: 60.0)  # twice as fast a machine
+
     assert main(["plan", "figure3", "--store", str(tmp_path)]) == 0
     out = " ".join(capsys.readouterr().out.split())
     assert "figure3 at laptop scale: 1 of 30 runs stored" in out
-    # The fixture's clock: 200 s, of which 30 for evaluations, for a population of two: 85 s for 20,000 steps.
-    assert "SAC on Hopper │ 0 1 2 │ 60,000 │ 0.1" in out
-    assert "SAC on HalfCheetah │ 1 2 │ 20,000 │ 0.0" in out
-    assert "TD3 on Hopper │ 0 1 2 │ 60,000 │ ?" in out
-    assert "--algorithm sac --task HalfCheetah --scale laptop --seeds 1 2" in out
+    # Not in the benchmark: the fixture's clock says 200 s, of which 30 for evaluations, for a population of
+    # two, so 85 s for 20,000 steps.
+    assert "SAC on Hopper │ 0 1 2 │ 60,000 │ ? │ 0.1" in out
+    # The stored part of seed 1 has all steps.
+    assert "SAC on HalfCheetah │ 1 2 │ 20,000 │ ? │ 0.0" in out
+    assert "TD3 on Hopper │ 0 1 2 │ 60,000 │ ? │ ?" in out
+    assert "ALM(3) on Hopper │ 0 1 2 │ 60,000 │ 0.12 │ 0.8" in out
+    assert "python -m reproduce train --algorithm sac --task HalfCheetah --scale laptop --seeds 1 2" in out
+
+    assert main(["plan", "figure3", "figure9", "--first-seeds", "1", "--store", str(tmp_path)]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "figure9 at laptop scale" in out and "--task Hopper --scale laptop --seeds 0 " in out
+    assert out.count("--algorithm redq --task Hopper") == 1  # both figures need it
     assert main(["plan", "figure33", "--store", str(tmp_path)]) == 2
     error = capsys.readouterr().err
     assert "no exhibit 'figure33'" in error and "table1" in error
 
 
+def test_this_machine_multiplies_matrices():
+    assert planning.matrix_gigaflops() > 0.1
+
+
 def test_every_command_has_help():
-    for command in ("train", "runs", "table1", "compare", "ui", "sync", "freeze"):
+    for command in COMMANDS:
         with pytest.raises(SystemExit) as stop:
             main([command, "--help"])
         assert stop.value.code == 0

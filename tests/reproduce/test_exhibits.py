@@ -1,10 +1,11 @@
-"""Table 1 as a declaration."""
+"""Exhibits as declarations: what they need, and that they fit tasks, algorithms and print."""
 
 import pytest
 
-from alm.tasks.registry import TASKS
+from alm.tasks.registry import TASKS, task_spec
 from alm.training.scale import SCALES, UnknownScaleError
-from reproduce.exhibits import EXHIBITS, TABLE1
+from reproduce.algorithms import run_length, variant_named
+from reproduce.exhibits import EXHIBITS, FIGURES, TABLE1, TABLE5, UnknownExhibitError, exhibit_named
 from reproduce.published import printed_scores
 from reproduce.specs import RunSpec
 
@@ -22,16 +23,49 @@ def test_paper_scale_is_read_at_200k_and_others_at_the_end_of_their_runs():
     assert {spec.seed for spec in TABLE1.needs("laptop")} == set(SCALES["laptop"].seeds)
 
 
-def test_unknown_scales_are_refused():
+def test_unknown_scales_and_exhibits_are_refused():
     with pytest.raises(UnknownScaleError, match="laptop"):
         TABLE1.needs("labtop")
+    with pytest.raises(UnknownExhibitError, match="figure5a"):
+        exhibit_named("figure5")
 
 
-def test_tasks_are_registered_and_rows_are_the_printed_ones():
-    assert set(TABLE1.tasks) <= set(TASKS)
-    printed = [(cell.algorithm, cell.task) for cell in printed_scores(1)]
-    assert printed == [(row.label, task) for row in TABLE1.rows for task in TABLE1.tasks]
+@pytest.mark.parametrize("table", [TABLE1, TABLE5], ids=["table1", "table5"])
+def test_tasks_are_registered_and_rows_are_the_printed_ones(table):
+    assert set(table.tasks) <= set(TASKS)
+    printed = [(cell.algorithm, cell.task) for cell in printed_scores(table.number)]
+    assert printed == [(row.label, task) for row in table.rows for task in table.columns]
 
 
-def test_exhibits_are_found_by_name():
-    assert EXHIBITS["table1"] is TABLE1
+def test_what_the_paper_lacks_is_measured_at_other_scales_only():
+    assert "HalfCheetah" not in {spec.task for spec in TABLE5.needs("paper")}
+    assert "HalfCheetah" in {spec.task for spec in TABLE5.needs("laptop")}
+
+
+def test_every_figure_of_the_paper_that_shows_something_is_there():
+    numbers = {str(n) for n in range(3, 21)} - {"5", "6", "10"}
+    parts = {f"{n}{part}" for n in (5, 10) for part in "abc"}
+    assert {figure.number for figure in FIGURES} - {None} == numbers | parts
+    assert {"figure6", *(f"table{n}" for n in range(1, 6))} <= set(EXHIBITS)
+
+
+@pytest.mark.parametrize("scale", ["paper", "laptop"])
+def test_every_run_that_an_exhibit_needs_can_be_trained(scale):
+    for exhibit in EXHIBITS.values():
+        for spec in exhibit.needs(scale):
+            variant_named(spec.algorithm, spec.variant)
+            assert task_spec(spec.task).name == spec.task
+
+
+def test_noise_is_part_of_the_task_and_not_of_the_panel():
+    needs = exhibit_named("figure17").needs("laptop")
+    tasks = list(dict.fromkeys(spec.task for spec in needs))
+    assert tasks == ["HalfCheetah", *(f"HalfCheetah-obsnoise-{s}" for s in ("0.001", "0.01", "0.1", "1"))]
+
+
+def test_lengths_of_runs_are_those_of_their_variant():
+    spec = {"algorithm": "sac", "seed": 0, "scale": "paper"}
+    assert run_length(RunSpec(task="HalfCheetah", **spec)) == 300_000
+    assert run_length(RunSpec(task="HalfCheetah", variant="million", **spec)) == 1_000_000
+    # A variant of someone's own that is not loaded here.
+    assert run_length(RunSpec(task="Ant", variant="someones-idea", **spec)) == 500_000

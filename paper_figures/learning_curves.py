@@ -1,4 +1,4 @@
-"""Learning curves by task, against steps and where asked against wall-clock time (Figures 3 and 9)."""
+"""Learning curves by task; where asked also against wall-clock time, or with another metric beneath."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -9,7 +9,7 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from paper_figures import panels
 from paper_figures.data import FigureData
-from paper_figures.style import LOOKS, figure_style
+from paper_figures.style import LOOKS, figure_style, panel_row
 from reproduce.exhibits import FigureExhibit
 
 _WARMUP = 5000
@@ -19,16 +19,17 @@ def draw(exhibit: FigureExhibit, scale: str, data: FigureData, authors: pd.DataF
     """Draw the figure.
 
     Args:
-        exhibit: what to show; ``"return and runtime"`` adds a row against hours, with a panel of costs.
+        exhibit: what to show; ``"return and runtime"`` adds a row against hours, with a panel of costs,
+            and a metric ``beneath`` a row of its own.
         scale: scale of the runs.
         data: their evaluations.
         authors: the authors' curves, drawn at paper scale (`reproduce.published.authors_curves`).
     """
     runtime, tasks = exhibit.shows == "return and runtime", exhibit.tasks_at(scale)
-    columns, rows = len(tasks) + runtime, 1 + runtime
+    columns, rows = len(tasks) + runtime, 1 + (runtime or exhibit.beneath is not None)
     with figure_style():
         figure, axes = plt.subplots(
-            rows, columns, figsize=(3.1 * columns, 2.9 * rows + 0.4), squeeze=False, layout="constrained"
+            rows, columns, figsize=panel_row(columns, 2.9 * rows + 0.4), squeeze=False, layout="constrained"
         )
         if runtime:
             axes[0, -1].axis("off")
@@ -51,9 +52,11 @@ def draw(exhibit: FigureExhibit, scale: str, data: FigureData, authors: pd.DataF
             panels.returns_axis(top)
             if runtime:
                 _against_hours(axes[1, column], exhibit, points)
+            elif exhibit.beneath is not None:
+                _beneath(axes[1, column], exhibit, points)
         axes[0, 0].set_ylabel("return")
-        if runtime:
-            axes[1, 0].set_ylabel("return")
+        if rows == 2:
+            axes[1, 0].set_ylabel(exhibit.beneath.label if exhibit.beneath else "return")
         panels.legend(figure, axes[0, -1] if runtime else None)
         panels.caption(figure, _caption(exhibit, scale, data))
     return figure
@@ -72,6 +75,16 @@ def _against_hours(axis: Axes, exhibit: FigureExhibit, points: pd.DataFrame) -> 
     axis.xaxis.set_minor_formatter(NullFormatter())
     axis.set_xlabel("minutes of training for each seed")
     panels.returns_axis(axis)
+
+
+def _beneath(axis: Axes, exhibit: FigureExhibit, points: pd.DataFrame) -> None:
+    """The second metric, of the series that have it."""
+    known = points.dropna(subset="beneath")
+    if known.empty:
+        panels.empty(axis)
+        return
+    panels.curves(axis, known, exhibit.series, "step", "beneath")
+    panels.steps_axis(axis)
 
 
 def _costs(axis: Axes, exhibit: FigureExhibit, costs: pd.DataFrame) -> None:

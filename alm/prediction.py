@@ -1,0 +1,84 @@
+"""How well the latent model predicts: representations along a recorded episode, encoded and imagined.
+
+What Figure 7 of the paper shows.  Shapes: s (T + 1, observation) and a (T, action), the episode; z has D
+components.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from alm.networks import Networks
+from alm.objectives import kl_divergence, sample
+
+
+@dataclass(frozen=True)
+class Path:
+    """The first coordinate of the representation along the episode, each (T + 1,).
+
+    Attributes:
+        encoded: of the mean of e(·|s_t).
+        predicted: of the model's means, unrolled from the mean of e(·|s_0) with the recorded actions.
+        sampled: the same with a sample at each step, the first included.
+    """
+
+    encoded: Tensor
+    predicted: Tensor
+    sampled: Tensor
+
+
+@dataclass(frozen=True)
+class PredictionErrors:
+    """By model steps 1 … H, each (H,), averaged over all starts from which H steps follow.
+
+    Attributes:
+        squared_error: of the model's unrolled means against the encoder's means, over components, divided
+            by the variance of the encoder's means along the episode.
+        divergence: KL from the model's last Gaussian to the encoder's, in nats.
+    """
+
+    squared_error: Tensor
+    divergence: Tensor
+
+
+@torch.no_grad()
+def latent_path(networks: Networks, observation: Tensor, action: Tensor, generator: torch.Generator) -> Path:
+    """Follow the model through a whole episode from its first state."""
+    mean, deviation = networks.encoder(observation[None])
+    z = mean[:, :1]
+    z_sampled = sample((z, deviation[:, :1]), torch.randn(z.shape, generator=generator, dtype=z.dtype))
+    predicted, sampled = [z[0, 0, 0]], [z_sampled[0, 0, 0]]
+    for a in action:
+        z = networks.model(z, a[None, None])[0]
+        noise = torch.randn(z.shape, generator=generator, dtype=z.dtype)
+        z_sampled = sample(networks.model(z_sampled, a[None, None]), noise)
+        predicted.append(z[0, 0, 0])
+        sampled.append(z_sampled[0, 0, 0])
+    return Path(mean[0, :, 0], torch.stack(predicted), torch.stack(sampled))
+
+
+@torch.no_grad()
+def prediction_errors(
+    networks: Networks, observation: Tensor, action: Tensor, horizon: int
+) -> PredictionErrors:
+    """Follow the model for ``horizon`` H steps from every state of the episode that has H more after it.
+
+    Raises:
+        ValueError: the episode is shorter than H steps.
+    """
+    steps = len(action)
+    if steps < horizon:
+        raise ValueError(f"an episode of {steps} steps is too short to predict {horizon} of them")
+    mean, deviation = networks.encoder(observation[None])
+    variance = mean[0].var(dim=0).mean()
+    starts = steps - horizon + 1
+    z = mean[:, :starts]
+    errors, divergences = [], []
+    for k in range(1, horizon + 1):
+        predicted = networks.model(z, action[None, k - 1 : k - 1 + starts])
+        z = predicted[0]
+        truth = mean[:, k : k + starts], deviation[:, k : k + starts]
+        errors.append((z - truth[0]).square().mean() / variance)
+        divergences.append(kl_divergence(predicted, truth).mean())
+    return PredictionErrors(torch.stack(errors), torch.stack(divergences))

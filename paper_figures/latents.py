@@ -1,0 +1,74 @@
+"""Representations that the model predicts, beside those that the encoder sees (Figure 7)."""
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from matplotlib.figure import Figure
+
+from paper_figures import panels
+from paper_figures.data import LatentData
+from paper_figures.style import NOTE, figure_style, looks
+from reproduce.exhibits import FigureExhibit
+
+_SHOWN_STEPS = 100
+
+
+def draw(exhibit: FigureExhibit, scale: str, data: LatentData) -> Figure:
+    """Draw a panel of the first coordinate for each series, and one of the error by model steps.
+
+    Args:
+        exhibit: what to show, on its one task.
+        scale: scale of the runs.
+        data: their predictions.
+    """
+    points = data.points
+    with figure_style():
+        columns = len(exhibit.series) + 1
+        figure, axes = plt.subplots(1, columns, figsize=(3.4 * columns, 3.2), layout="constrained")
+        by_label = looks(exhibit.series)
+        for axis, one in zip(axes, exhibit.series, strict=False):
+            rows = points[points["series"] == one.label] if len(points) else points
+            axis.set_title(one.label)
+            panels.note(axis, panels.coverage_note([entry for entry in data.coverage if entry.series == one]))
+            if rows.empty:
+                panels.empty(axis)
+                continue
+            shown = rows[(rows["seed"] == rows["seed"].min()) & (rows["step"] <= _SHOWN_STEPS)]
+            axis.plot(shown["step"], shown["encoded"], color="0.2", label="encoder")
+            axis.plot(shown["step"], shown["predicted"], color=by_label[one.label].colour, label="model")
+            axis.plot(
+                shown["step"],
+                shown["sampled"],
+                color=by_label[one.label].colour,
+                linewidth=0.6,
+                alpha=0.6,
+                label="model, sampled",
+            )
+            axis.set_xlabel("step of the episode")
+            axis.legend(fontsize=7)
+        axes[0].set_ylabel("first coordinate of z")
+        _errors(axes[-1], exhibit, points)
+        task = exhibit.tasks_at(scale)[0]
+        panels.caption(
+            figure,
+            f"{exhibit.heading}, {task}, {scale} scale. Left: the lowest stored seed; the model starts "
+            "at the encoder's mean of the first state and follows the recorded actions. Right: squared error "
+            "of the model's means against the encoder's, averaged over all starts of the episode, divided by "
+            "the variance of the encoder's means along it (1: no better than their mean); mean ± sample "
+            "standard deviation over seeds. Each seed has its own encoder and model."
+            + (f" One episode for all: of {data.policy}, without noise." if data.policy else ""),
+        )
+    return figure
+
+
+def _errors(axis: plt.Axes, exhibit: FigureExhibit, points: pd.DataFrame) -> None:
+    axis.set_title("prediction error")
+    known = points.dropna(subset="squared_error") if len(points) else points
+    if known.empty:
+        panels.empty(axis)
+        return
+    panels.curves(axis, known, exhibit.series, "step", "squared_error")
+    axis.axhline(1.0, color=NOTE, linewidth=0.8)
+    axis.set_yscale("log")
+    axis.set_xlabel("model steps")
+    axis.set_ylabel("error / variance")
+    axis.legend(fontsize=7)

@@ -1,0 +1,199 @@
+"""What an exhibit is made of: tables of scores, figures of curves, and what has a shape of its own."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, Protocol
+
+from alm.training.scale import scale_named
+from reproduce.specs import RunSpec
+
+
+class Exhibit(Protocol):
+    """Anything that is regenerated from stored runs."""
+
+    @property
+    def name(self) -> str:
+        """The exhibit's name, such as ``"table1"``."""
+
+    def needs(self, scale: str) -> list[RunSpec]:
+        """Every run that it is made of at a scale."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a table.
+
+    Attributes:
+        label: the name that the paper prints.
+        group: rows of one group stand together.
+        algorithm: registered name; None where the suite has no such algorithm, so that the row has
+            printed numbers only and needs no runs.
+        variant: variant of ``algorithm``.
+    """
+
+    label: str
+    group: str
+    algorithm: str | None = None
+    variant: str = "base"
+
+
+@dataclass(frozen=True)
+class TableExhibit:
+    """A table of algorithms by tasks.
+
+    Attributes:
+        name: the exhibit's name, such as ``"table1"``.
+        number: number of the table in the paper.
+        title: one line above the table.
+        metric: column of the stored evaluations that the cells show.
+        rows: algorithms, in the paper's order.
+        columns: tasks on which runs are measured, by the paper's name of the column, in its order.
+        steps: by scale, the environment steps (warm-up included) at which the metric is read; scales that
+            are not named here are read at the end of their runs.
+        extras: tasks that the paper's table lacks, measured at other scales than the paper's only.
+    """
+
+    name: str
+    number: Literal[1, 5]
+    title: str
+    metric: str
+    rows: tuple[Row, ...]
+    columns: Mapping[str, str]
+    steps: Mapping[str, int]
+    extras: tuple[str, ...] = ()
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """The tasks of all columns."""
+        return (*self.columns.values(), *self.extras)
+
+    def tasks_at(self, scale: str) -> tuple[str, ...]:
+        """The tasks that are measured at a scale."""
+        return tuple(self.columns.values()) if scale == "paper" else self.tasks
+
+    def step(self, scale: str, task: str) -> int:
+        """Environment steps at which runs of ``scale`` on ``task`` are read.
+
+        Raises:
+            UnknownScaleError: there is no such scale.
+        """
+        return self.steps.get(scale) or scale_named(scale).training(task).total_steps
+
+    def needs(self, scale: str) -> list[RunSpec]:
+        """Every run that the measured block of ``scale`` is made of, row by row, with the scale's seeds.
+
+        Raises:
+            UnknownScaleError: there is no such scale.
+        """
+        seeds = scale_named(scale).seeds
+        return [
+            RunSpec(algorithm=row.algorithm, variant=row.variant, task=task, seed=seed, scale=scale)
+            for row in self.rows
+            if row.algorithm is not None
+            for task in self.tasks_at(scale)
+            for seed in seeds
+        ]
+
+
+@dataclass(frozen=True)
+class Series:
+    """One curve of a figure, the same in all its panels.
+
+    Attributes:
+        label: name in the legend.
+        algorithm: registered name.
+        variant: variant of ``algorithm``.
+        estimate: in figures of the value bias, the estimate that is plotted.
+        noise: runs are on the panel's task with this noise, such as ``"obsnoise-0.1"``; empty: on the task.
+        level: place on an ordered scale, such as a coefficient; None in figures without one.
+    """
+
+    label: str
+    algorithm: str
+    variant: str = "base"
+    estimate: str = ""
+    noise: str = ""
+    level: float | None = None
+
+    def task(self, panel: str) -> str:
+        """The task of the runs behind the panel of a task."""
+        return f"{panel}-{self.noise}" if self.noise else panel
+
+
+class Metric(NamedTuple):
+    """A column of the stored evaluations, and what an axis calls it."""
+
+    column: str
+    label: str
+
+
+Content = Literal["return", "return and runtime", "bias", "final return", "latents"]
+
+
+@dataclass(frozen=True)
+class FigureExhibit:
+    """A figure of curves over training, one panel a task.
+
+    Attributes:
+        name: the exhibit's name, such as ``"figure3"``.
+        number: number of the figure in the paper, such as ``"5a"``; None if the paper has no such figure.
+        title: what it shows, in one line.
+        shows: ``"return"`` (against steps), ``"return and runtime"`` (also against wall-clock, with
+            seconds per step), ``"bias"`` (mean and deviation of the value bias), ``"final return"``
+            (against the level of the series) or ``"latents"`` (predicted and encoded representations).
+        series: curves, in the order of the legend.
+        tasks: panels at paper scale.
+        small_tasks: panels at every other scale, whose grid has fewer tasks; may be none.
+        beneath: a metric of training that is drawn in a second row; None: there is one row.
+    """
+
+    name: str
+    number: str | None
+    title: str
+    shows: Content
+    series: tuple[Series, ...]
+    tasks: tuple[str, ...]
+    small_tasks: tuple[str, ...]
+    beneath: Metric | None = None
+
+    @property
+    def heading(self) -> str:
+        """How a caption begins."""
+        return self.title if self.number is None else f"Figure {self.number}, {self.title}"
+
+    def tasks_at(self, scale: str) -> tuple[str, ...]:
+        """The panels at a scale."""
+        return self.tasks if scale == "paper" else self.small_tasks
+
+    def needs(self, scale: str) -> list[RunSpec]:
+        """Every run that the figure is made of at ``scale``, series by series, with the scale's seeds.
+
+        Raises:
+            UnknownScaleError: there is no such scale.
+        """
+        seeds = scale_named(scale).seeds
+        specs = [
+            RunSpec(algorithm=one.algorithm, variant=one.variant, task=one.task(task), seed=seed, scale=scale)
+            for one in self.series
+            for task in self.tasks_at(scale)
+            for seed in seeds
+        ]
+        return list(dict.fromkeys(specs))
+
+
+@dataclass(frozen=True)
+class Plain:
+    """An exhibit that is made of no runs: a formula, or the code itself.
+
+    Attributes:
+        name: the exhibit's name, such as ``"figure6"``.
+        title: what it shows, in one line.
+    """
+
+    name: str
+    title: str
+
+    def needs(self, scale: str) -> list[RunSpec]:
+        """Nothing."""
+        del scale
+        return []
