@@ -96,10 +96,10 @@ def load_plugin(path: Path) -> Plugin:
 
 
 def _run(path: Path, text: str) -> ModuleType:
-    """The module that a text makes, under a name that no other module has."""
+    """The module that a text makes."""
     module = ModuleType(f"plugin:{path.stem}")
     module.__file__ = str(path)
-    # Dataclasses look for the module of a class there.
+    # Dataclasses look for the module of a class there; no other module has a colon in its name.
     sys.modules[module.__name__] = module
     try:
         exec(compile(text, str(path), "exec"), module.__dict__)
@@ -160,7 +160,9 @@ def _check_names(path: Path, plugin: Plugin) -> None:
 def _check_classes(path: Path, plugin: Plugin) -> None:
     algorithms = plugin.among(ALGORITHMS)
     declared = [(name, BASE) for name in plugin.algorithms]
-    declared += [(name, one) for name in plugin.algorithms for one in algorithms[name].variants.values()]
+    declared += [
+        (name, one) for name in plugin.algorithms for one in plugin.algorithms[name].variants.values()
+    ]
     declared += [(name, one) for name, variants in plugin.variants.items() for one in variants]
     for name, variant in declared:
         if problem := _problem(algorithms[name], variant):

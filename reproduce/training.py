@@ -146,7 +146,8 @@ def open_run(plan: Plan, spec: RunSpec, root: Path, device: str, threads: int) -
         differing = [what for what in ("digest", "protocol") if stored[what] != record[what]]
         # An attempt that got to no checkpoint, perhaps for an error in a plugin, has nothing to go on with.
         fresh = bool(differing) and directory.status == "unfinished" and not directory.checkpoints.steps()
-        for what in differing if not fresh else ():
+        if differing and not fresh:
+            what = differing[0]
             raise _conflict(plan, spec, directory.path, what, stored[what], "--runs-dir")
     if directory.status in ("done", "failed"):
         return None
@@ -165,7 +166,7 @@ def _conflict(
     plan: Plan, spec: RunSpec, place: Path, what: str, stored: str, option: str
 ) -> RunConflictError:
     cure = f"move or delete it, or choose another {option}"
-    if plan.plugin:
+    if plan.plugin and what == "digest":
         cure = f"{plan.plugin.file} has changed since, so give the variant another name, or {cure}"
     return RunConflictError(
         f"{place} holds {spec.label} with another {what} ({stored}, now {plan.record(spec)[what]}): {cure}"
