@@ -10,6 +10,11 @@ VARIANT   ?= base
 TASK      ?= HalfCheetah
 SEEDS     ?= 0
 SCALE     ?= laptop
+# A file of one's own with further variants (docs/new_variant.md).
+PLUGIN    ?=
+# The two sides of `make compare`.
+A         ?= alm/my-idea
+B         ?= alm
 # Tasks of `make table1`: A, the paper's; B, those that most printed baselines were measured on; or printed.
 PROTOCOL  ?= A
 # Definition of the value bias in figures 4 and 8.
@@ -25,7 +30,7 @@ READING := numpy pandas pyarrow matplotlib seaborn tyro rich psutil
 .DEFAULT_GOAL := help
 FIGURES := $(addprefix figure,3 4 5a 5b 5c 6 7 8 9 10a 10b 10c 11 12 13 14 15 16 17 17-dynamics 18 19 20)
 
-.PHONY: help install table1 table2 table3 table4 table5 $(FIGURES) figures figure-authors figure-curves documents train grid runs ui sync freeze test test-slow bench lint types imports check lock clean
+.PHONY: help install table1 table2 table3 table4 table5 $(FIGURES) figures figure-authors figure-curves documents train grid compare runs ui sync freeze test test-slow bench lint types imports check lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9 -]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -69,7 +74,10 @@ runs: $(VENV)/.reading ## List stored runs and what the exhibits still miss
 # --- training and tracking ------------------------------------------------------------------------
 
 train: $(VENV)/.training ## Train: make train TASK=Hopper SEEDS="0 1 2" SCALE=laptop
-	@$(BIN)/python -m reproduce train --algorithm $(ALGORITHM) --variant $(VARIANT) --task $(TASK) --seeds $(SEEDS) --scale $(SCALE)
+	@$(BIN)/python -m reproduce train --algorithm $(ALGORITHM) --variant $(VARIANT) --task $(TASK) --seeds $(SEEDS) --scale $(SCALE) $(if $(PLUGIN),--plugin $(PLUGIN))
+
+compare: $(VENV)/.reading ## Compare two variants: make compare A=alm/my-idea B=alm TASK="HalfCheetah Hopper"
+	@$(BIN)/python -m reproduce compare $(A) $(B) --task $(TASK) --scale $(SCALE)
 
 ui: $(VENV)/.training ## Open MLflow on 127.0.0.1 with the stored runs imported
 	@$(BIN)/python -m reproduce ui

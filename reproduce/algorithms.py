@@ -25,17 +25,17 @@ class Algorithm:
     Attributes:
         title: how tables and figures call it.
         summary: one line for help texts.
-        agent: ``module:class`` of a class that keeps `alm.training.protocol.Agent`.
-        config: ``module:class`` of its configuration.
-        page: its page in ``docs/algorithms``, without ``.md``.
+        agent: a class that keeps `alm.training.protocol.Agent`, or its ``module:class``.
+        config: the class of its configuration, or its ``module:class``.
+        page: its page in ``docs/algorithms``, without ``.md``; none if it comes from a plugin.
         variants: its variants by name, without `BASE`.
     """
 
     title: str
     summary: str
-    agent: str
-    config: str
-    page: str
+    agent: str | type[Any]
+    config: str | type[Any]
+    page: str = ""
     variants: Mapping[str, Variant] = field(default_factory=lambda: MappingProxyType({}))
 
     def load(self, variant: Variant = BASE) -> tuple[Any, Any]:
@@ -43,7 +43,7 @@ class Algorithm:
         return _load(variant.agent or self.agent), _load(variant.config or self.config)
 
 
-ALGORITHMS = {
+ALGORITHMS: Mapping[str, Algorithm] = {
     "alm": Algorithm(
         "ALM(3)",
         "Aligned Latent Models (Ghugare et al., 2023)",
@@ -120,27 +120,27 @@ ALGORITHMS = {
 }
 
 
-def algorithm_named(name: str) -> Algorithm:
-    """The algorithm of that name.
+def algorithm_named(name: str, algorithms: Mapping[str, Algorithm] = ALGORITHMS) -> Algorithm:
+    """The algorithm of that name, of those given.
 
     Raises:
         UnknownAlgorithmError: there is none; the message names the ones there are.
     """
-    if name in ALGORITHMS:
-        return ALGORITHMS[name]
+    if name in algorithms:
+        return algorithms[name]
     raise UnknownAlgorithmError(
-        f"There is no algorithm {name!r}{_nearest(name, ALGORITHMS)}; the algorithms are "
-        f"{', '.join(ALGORITHMS)}."
+        f"There is no algorithm {name!r}{_nearest(name, algorithms)}; the algorithms are "
+        f"{', '.join(algorithms)}."
     )
 
 
-def variant_named(algorithm: str, name: str) -> Variant:
+def variant_named(algorithm: str, name: str, algorithms: Mapping[str, Algorithm] = ALGORITHMS) -> Variant:
     """The variant of that name of an algorithm, ``"base"`` included.
 
     Raises:
         UnknownAlgorithmError: there is no such algorithm or variant; the message names the ones there are.
     """
-    variants = {BASE.name: BASE, **algorithm_named(algorithm).variants}
+    variants = {BASE.name: BASE, **algorithm_named(algorithm, algorithms).variants}
     if name in variants:
         return variants[name]
     raise UnknownAlgorithmError(
@@ -163,6 +163,8 @@ def _nearest(name: str, known: Mapping[str, Any]) -> str:
     return f" (did you mean {close[0]!r}?)" if close else ""
 
 
-def _load(place: str) -> Any:
+def _load(place: str | type[Any]) -> Any:
+    if isinstance(place, type):
+        return place
     module, _, attribute = place.partition(":")
     return getattr(import_module(module), attribute)

@@ -26,11 +26,18 @@ if TYPE_CHECKING:
 RUNS = REPOSITORY / "runs"
 STORE = REPOSITORY / "results" / "runs"
 TABLES = REPOSITORY / "results" / "tables"
+COMPARISONS = REPOSITORY / "comparisons"
 
-_VARIANTS = "Named change of the algorithm; base is the algorithm unchanged. " + " ".join(
-    f"Of {name}: {', '.join(algorithm.variants)}."
-    for name, algorithm in ALGORITHMS.items()
-    if algorithm.variants
+_PACKAGES = ("alm", "baselines", "paper_figures", "reproduce")
+
+_VARIANTS = (
+    "Named change of the algorithm; base is the algorithm unchanged. "
+    + " ".join(
+        f"Of {name}: {', '.join(algorithm.variants)}."
+        for name, algorithm in ALGORITHMS.items()
+        if algorithm.variants
+    )
+    + " One of your own comes from --plugin."
 )
 
 
@@ -52,6 +59,8 @@ class Train:
     """Algorithm: alm, sac, td3, redq, sac-avg, td3-ours, mbpo, sac-svg2, sac-svg3, svg, or slbo (on mbbl
     tasks)."""
     variant: Annotated[str, tyro.conf.arg(help=_VARIANTS)] = "base"
+    plugin: Path | None = None
+    """A Python file of your own that declares further variants or algorithms: see docs/new_variant.md."""
     seeds: tuple[int, ...] = (0,)
     """Seeds to train."""
     scale: str = "laptop"
@@ -71,11 +80,21 @@ class Train:
         """Train what is missing of the seeds; store what is done."""
         from alm.training.loop import Interrupted
         from reproduce.freezing import freeze
+        from reproduce.plugins import load_plugin
         from reproduce.store import Store
-        from reproduce.training import Plan, check_machine, group_by_step, open_run, train_population
+        from reproduce.training import (
+            Plan,
+            check_machine,
+            group_by_step,
+            open_run,
+            require_storable,
+            train_population,
+        )
 
-        plan = Plan.of(self.algorithm, self.variant, self.task, self.seeds, self.scale)
+        plugin = load_plugin(self.plugin) if self.plugin else None
+        plan = Plan.of(self.algorithm, self.variant, self.task, self.seeds, self.scale, plugin)
         check_machine(self.device, self.threads)
+        require_storable(plan, Store(self.store))
         opened = []
         try:
             for spec in plan.specs:
@@ -300,6 +319,43 @@ class Table1:
 
 
 @dataclass(frozen=True)
+class Compare:
+    """Compare two algorithms or variants: numbers with intervals, both curves, and where MLflow has them.
+
+    For instance: python -m reproduce compare alm/my-idea alm --task HalfCheetah Hopper
+    """
+
+    first: Annotated[str, tyro.conf.Positional]
+    """An algorithm, such as redq, or a variant, such as alm/no-kl or alm/my-idea (no plugin is needed)."""
+    second: Annotated[str, tyro.conf.Positional]
+    """What it is compared with, such as alm."""
+    task: tuple[str, ...]
+    """One or more tasks."""
+    scale: str = "laptop"
+    """paper, laptop or smoke; scales never mix."""
+    metric: Literal["return", "window"] = "return"
+    """return: of the evaluation at the last step that all seeds of both have reached. window: mean return of
+    the evaluations in the last tenth of the steps until then."""
+    runs_dir: Path = RUNS
+    """Where runs are kept while they train: they count as far as they got."""
+    store: Path = STORE
+    """Where finished runs are stored."""
+    out: Path = COMPARISONS
+    """Where the curves (PNG, PDF, CSV) and the numbers (CSV) go."""
+
+    def run(self) -> int:
+        """Print and draw the comparison."""
+        from reproduce.compare import Comparison, report
+        from reproduce.store import Store
+
+        comparison = Comparison.of(
+            self.first, self.second, self.task, self.scale, self.metric, Store(self.store), self.runs_dir
+        )
+        report(comparison, self.out, Console())
+        return 0
+
+
+@dataclass(frozen=True)
 class Table5:
     """Print Table 5, ALM with an entropy bonus, and write it as Markdown, CSV and LaTeX."""
 
@@ -395,6 +451,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "table4": Table4,
     "table5": Table5,
     "latents": Latents,
+    "compare": Compare,
     "ui": Ui,
     "sync": Sync,
     "freeze": Freeze,
@@ -437,4 +494,8 @@ def _is_sentence(error: Exception) -> bool:
     traceback = error.__traceback__
     while traceback is not None and traceback.tb_next is not None:
         traceback = traceback.tb_next
-    return traceback is not None and Path(traceback.tb_frame.f_code.co_filename).is_relative_to(REPOSITORY)
+    if traceback is None:
+        return False
+    # Neither the environment nor a plugin is ours, though both may lie in the repository.
+    source = Path(traceback.tb_frame.f_code.co_filename)
+    return any(source.is_relative_to(REPOSITORY / package) for package in _PACKAGES)

@@ -8,6 +8,7 @@ import pandas as pd
 
 from alm.training.bias import ValueSample
 from alm.training.run_directory import RunDirectory
+from reproduce.plugins import PLUGIN_COPY
 from reproduce.specs import RunSpec
 from reproduce.statistics import Curve, run_scalars
 from reproduce.store import Store, StoredRun
@@ -37,8 +38,12 @@ def frozen(directory: RunDirectory) -> StoredRun | None:
 
     record = directory.read_json("config.json")
     provenance = directory.read_json("provenance.json")
+    if (text := directory.path / PLUGIN_COPY).exists():
+        # A stored run outlives its directory.
+        provenance["plugin"]["text"] = text.read_text()
     # Where files lie is no part of a run, and may say more about a machine than its owner wants to share.
     provenance["command"] = re.sub(r" --(runs-dir|store) \S+", "", provenance["command"])
+    provenance["command"] = re.sub(r"(?<= --plugin )\S*/", "", provenance["command"])
     if population is not None:
         provenance["population"] = population
     frame = pd.DataFrame(rows)

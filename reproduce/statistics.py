@@ -16,6 +16,7 @@ __all__ = [
     "CellStatistics",
     "Curve",
     "cell_statistics",
+    "common_steps",
     "run_scalars",
     "sample_std",
     "value_at",
@@ -119,6 +120,18 @@ def _index_at(curve: Curve, step: int) -> int:
     if index < 0:
         raise ValueError(f"No evaluation is at or before step {step}; the first is at {curve.steps[0]}.")
     return index
+
+
+def common_steps(curves: Sequence[Curve]) -> NDArray[np.int64]:
+    """The steps at which every curve has an evaluation, increasing; the last is the latest that all reached.
+
+    Raises:
+        ValueError: there is no such step, or no curve.
+    """
+    steps = sorted(set.intersection(*(set(curve.steps.tolist()) for curve in curves)) if curves else ())
+    if not steps:
+        raise ValueError("The runs have no evaluation at a common environment step yet: let them train on.")
+    return np.array(steps, dtype=np.int64)
 
 
 def run_scalars(curve: Curve, wall_seconds: float) -> dict[str, float]:

@@ -7,16 +7,19 @@ from pathlib import Path
 from typing import Any
 
 from alm.tasks.registry import TaskSpec, task_spec
+from alm.training.files import write_text
 from alm.training.run_directory import RunDirectory
 from alm.training.scale import Scale, TrainingConfig, scale_named
 from alm.variants import Variant
-from reproduce.algorithms import algorithm_named, variant_named
+from reproduce.algorithms import ALGORITHMS, algorithm_named, variant_named
+from reproduce.plugins import PLUGIN_COPY, Plugin
 from reproduce.provenance import provenance
 from reproduce.specs import RunSpec, config_digest
+from reproduce.store import Store
 
 
 class RunConflictError(ValueError):
-    """A run directory holds the same run with another configuration."""
+    """A run directory or the store holds the same run with another configuration."""
 
 
 @dataclass(frozen=True)
@@ -27,23 +30,38 @@ class Plan:
     task: TaskSpec
     scale: Scale
     variant: Variant
+    agent_class: Any
     agent_config: Any
     training: TrainingConfig
     config: dict[str, Any]
-    seeds_apart: bool
-    """Whether every seed trains as a population of its own."""
+    plugin: Plugin | None
+    """Where the variant or algorithm comes from, if it is none of the suite's."""
+
+    @property
+    def seeds_apart(self) -> bool:
+        """Whether every seed trains as a population of its own."""
+        return bool(self.agent_class.trains_seeds_apart)
 
     @classmethod
-    def of(cls, algorithm: str, variant: str, task: str, seeds: Sequence[int], scale: str) -> "Plan":
-        """Resolve names into a plan.
+    def of(
+        cls,
+        algorithm: str,
+        variant: str,
+        task: str,
+        seeds: Sequence[int],
+        scale: str,
+        plugin: Plugin | None = None,
+    ) -> "Plan":
+        """Resolve names, of the suite and of a plugin, into a plan.
 
         Raises:
-            ValueError: an unknown algorithm, variant, task or scale, a seed that is no seed, or a task that
-                the algorithm cannot be trained on; one sentence.
+            ValueError: an unknown algorithm, variant, task or scale, a seed that is no seed, a task that the
+                algorithm cannot be trained on, or a setting that cannot be stored; one sentence.
         """
+        algorithms = plugin.among(ALGORITHMS) if plugin else ALGORITHMS
         task_, scale_ = task_spec(task), scale_named(scale)
-        variant_ = variant_named(algorithm, variant)
-        agent_class, config_class = algorithm_named(algorithm).load(variant_)
+        variant_ = variant_named(algorithm, variant, algorithms)
+        agent_class, config_class = algorithm_named(algorithm, algorithms).load(variant_)
         agent_config = variant_.configuration(config_class, scale_, task_.name)
         training = variant_.training(scale_, task_.name)
         specs = tuple(
@@ -54,8 +72,19 @@ class Plan:
             "agent": dataclasses.asdict(agent_config),
             "training": dataclasses.asdict(training),
         }
-        apart = agent_class.trains_seeds_apart
-        return cls(specs, task_, scale_, variant_, agent_config, training, config, apart)
+        own = plugin if plugin and plugin.provides(algorithm, variant) else None
+        if own:
+            # Its text is in no version of the code, so it is a part of what the run is.
+            config["plugin"] = {"sha256": own.sha256}
+        for spec in specs:
+            try:
+                config_digest(spec, config)
+            except (TypeError, ValueError) as error:
+                raise ValueError(
+                    f"A setting of {spec.label} cannot be stored ({error}): settings are numbers, text, "
+                    "True, False, None, or lists of these."
+                ) from None
+        return cls(specs, task_, scale_, variant_, agent_class, agent_config, training, config, own)
 
     def record(self, spec: RunSpec) -> dict[str, Any]:
         """The content of a run's ``config.json``."""
@@ -68,8 +97,7 @@ class Plan:
 
     def agent(self, seeds: Sequence[int], device: str = "cpu") -> Any:
         """A freshly built population (imports torch)."""
-        agent_class, _ = algorithm_named(self.specs[0].algorithm).load(self.variant)
-        return agent_class(self.task, self.agent_config, seeds, device=device)
+        return self.agent_class(self.task, self.agent_config, seeds, device=device)
 
 
 def check_machine(device: str, threads: int) -> None:
@@ -91,6 +119,18 @@ def check_machine(device: str, threads: int) -> None:
         ) from None
 
 
+def require_storable(plan: Plan, store: Store) -> None:
+    """Make sure that what a plan trains has a place in the store, before hours are spent on it.
+
+    Raises:
+        RunConflictError: the store holds another configuration of one of the runs.
+    """
+    for spec in plan.specs:
+        stored, record = store.get(spec), plan.record(spec)
+        if stored is not None and stored.digest != record["digest"]:
+            raise _conflict(plan, spec, store.path(spec), "digest", stored.digest, "--store")
+
+
 def open_run(plan: Plan, spec: RunSpec, root: Path, device: str, threads: int) -> RunDirectory | None:
     """Open a run's directory for training; ``None`` if the run has already ended.
 
@@ -100,21 +140,37 @@ def open_run(plan: Plan, spec: RunSpec, root: Path, device: str, threads: int) -
     """
     directory = RunDirectory(root / spec.relative_dir)
     record = plan.record(spec)
-    if directory.status != "new":
+    fresh = directory.status == "new"
+    if not fresh:
         stored = directory.read_json("config.json")
-        for what in ("digest", "protocol"):
-            if stored[what] != record[what]:
-                raise RunConflictError(
-                    f"{directory.path} holds {spec.label} with another {what} ({stored[what]}, now "
-                    f"{record[what]}): move or delete that directory, or choose another --runs-dir"
-                )
+        differing = [what for what in ("digest", "protocol") if stored[what] != record[what]]
+        # An attempt that got to no checkpoint, perhaps for an error in a plugin, has nothing to go on with.
+        fresh = bool(differing) and directory.status == "unfinished" and not directory.checkpoints.steps()
+        if differing and not fresh:
+            what = differing[0]
+            raise _conflict(plan, spec, directory.path, what, stored[what], "--runs-dir")
     if directory.status in ("done", "failed"):
         return None
     directory.open()
-    if directory.status == "new":
-        directory.write_json("provenance.json", provenance(device, threads))
+    if fresh:
+        origin = provenance(device, threads)
+        if plan.plugin:
+            origin["plugin"] = plan.plugin.record
+            write_text(directory.path / PLUGIN_COPY, plan.plugin.text)
+        directory.write_json("provenance.json", origin)
         directory.write_json("config.json", record)
     return directory
+
+
+def _conflict(
+    plan: Plan, spec: RunSpec, place: Path, what: str, stored: str, option: str
+) -> RunConflictError:
+    cure = f"move or delete it, or choose another {option}"
+    if plan.plugin and what == "digest":
+        cure = f"{plan.plugin.file} has changed since, so give the variant another name, or {cure}"
+    return RunConflictError(
+        f"{place} holds {spec.label} with another {what} ({stored}, now {plan.record(spec)[what]}): {cure}"
+    )
 
 
 def train_population(plan: Plan, directories: Sequence[RunDirectory], device: str, threads: int) -> None:

@@ -1,7 +1,7 @@
 """Every variant of ALM by name; this module needs no torch."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -17,8 +17,8 @@ class Variant:
         summary: the change, in one line.
         exhibits: figures and tables of the paper that it is in.
         changes: fields of the configuration, and what they are set to.
-        agent: ``module:class`` of the agent; None: the algorithm's own.
-        config: ``module:class`` of the configuration; None: the algorithm's own.
+        agent: the agent's class, or its ``module:class``; None: the algorithm's own.
+        config: the configuration's class, or its ``module:class``; None: the algorithm's own.
         paper_steps: environment steps of a run at paper scale; None: the scale's.
     """
 
@@ -26,12 +26,23 @@ class Variant:
     summary: str
     exhibits: tuple[str, ...] = ()
     changes: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
-    agent: str | None = None
-    config: str | None = None
+    agent: str | type[Any] | None = None
+    config: str | type[Any] | None = None
     paper_steps: int | None = None
 
     def configuration(self, config_class: Any, scale: Scale, task: str) -> Any:
-        """The resolved configuration of a scale and task, from ``config_class``."""
+        """The resolved configuration of a scale and task, from ``config_class``.
+
+        Raises:
+            ValueError: a changed field is none of the configuration's; the message names those there are.
+        """
+        known = [setting.name for setting in fields(config_class)]
+        for name in self.changes:
+            if name not in known:
+                raise ValueError(
+                    f"The variant {self.name!r} changes {name!r}, which is no setting of "
+                    f"{config_class.__name__}; its settings are {', '.join(known)}."
+                )
         return replace(config_class.at(scale, task), **self.changes)
 
     def training(self, scale: Scale, task: str) -> TrainingConfig:

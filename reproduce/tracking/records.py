@@ -52,7 +52,7 @@ def record_of(
         "group": f"{spec.algorithm}-{spec.variant}@{spec.task}/{spec.scale}",
         "protocol": protocol,
         "source": "ours",
-        "role": _role(spec),
+        "role": _role(spec, provenance),
         "git_sha": str(provenance.get("git_sha", "unknown")),
         "mlflow.source.git.commit": str(provenance.get("git_sha", "unknown")),
         "git_dirty": str(provenance.get("git_dirty", "unknown")).lower(),
@@ -79,7 +79,9 @@ def record_of(
     )
 
 
-def _role(spec: RunSpec) -> str:
+def _role(spec: RunSpec, provenance: Mapping[str, Any]) -> str:
+    if "plugin" in provenance:
+        return "own"
     if spec.algorithm != "alm":
         return "baseline"
     return "method" if spec.variant == "base" else "variant"

@@ -5,7 +5,14 @@ import math
 import numpy as np
 import pytest
 
-from reproduce.statistics import Curve, cell_statistics, sample_std, value_at, window_mean
+from reproduce.statistics import (
+    Curve,
+    cell_statistics,
+    common_steps,
+    sample_std,
+    value_at,
+    window_mean,
+)
 
 
 def curve(points):
@@ -55,6 +62,14 @@ def test_cell_names_the_step_that_was_really_read():
 def test_a_cell_without_curves_is_refused():
     with pytest.raises(ValueError, match="at least one"):
         cell_statistics([], 100)
+
+
+def test_common_steps_end_where_the_first_curve_does():
+    curves = [curve({100: 1, 200: 2, 300: 3, 400: 4}), curve({200: 5, 300: 6, 350: 7})]
+    assert common_steps(curves).tolist() == [200, 300]
+    for nothing in ([], [curve({100: 1}), curve({150: 1})]):
+        with pytest.raises(ValueError, match="common environment step"):
+            common_steps(nothing)
 
 
 @pytest.mark.parametrize(

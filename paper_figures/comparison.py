@@ -1,0 +1,65 @@
+"""Learning curves of two algorithms or variants: interquartile means with bootstrap intervals."""
+
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from paper_figures import panels
+from paper_figures.style import Look, figure_style, panel_row, save
+from reproduce.compare import Comparison, TaskComparison
+
+# Not an algorithm's own: both sides may be variants of one.
+_LOOKS = (Look("#D55E00", "o"), Look("#0072B2", "s"))
+
+
+def draw(comparison: Comparison) -> Figure:
+    """Draw one panel a task, both curves as far as all seeds of both have come."""
+    count = len(comparison.tasks)
+    with figure_style():
+        figure, axes = plt.subplots(
+            1, count, figsize=panel_row(count, 3.3), squeeze=False, layout="constrained"
+        )
+        for axis, task in zip(axes[0], comparison.tasks, strict=True):
+            _panel(axis, comparison, task)
+        axes[0, 0].set_ylabel("return")
+        panels.legend(figure)
+        panels.caption(figure, f"{comparison.heading}. {' '.join(comparison.notes())}")
+    return figure
+
+
+def _panel(axis: Axes, comparison: Comparison, task: TaskComparison) -> None:
+    for side, curve, look in zip(comparison.sides, task.curves, _LOOKS, strict=True):
+        axis.fill_between(task.steps, curve.low, curve.high, color=look.colour, alpha=0.18, linewidth=0)
+        axis.plot(
+            task.steps,
+            curve.value,
+            color=look.colour,
+            marker=look.marker,
+            markevery=max(1, len(task.steps) // 8),
+            markeredgecolor="white",
+            markeredgewidth=0.4,
+            label=side.name,
+        )
+    axis.set_title(task.task)
+    panels.steps_axis(axis)
+    panels.returns_axis(axis)
+    first, second = (
+        f"{side.name} ({seeds})" for side, seeds in zip(comparison.sides, task.seeds, strict=True)
+    )
+    panels.note(
+        axis,
+        f"{first} against {second} at {task.step / 1000:g}k:\n"
+        f"difference {task.difference.text(sign='+')}, P(better) {task.improvement.text(2)}",
+    )
+
+
+def write(comparison: Comparison, out: Path) -> list[Path]:
+    """Draw a comparison into a folder as PNG and PDF, with the plotted data as CSV; returns the files."""
+    # With its ending, because a name such as c-0.05 would lose what follows its dot.
+    picture = out / f"{comparison.file_name}.png"
+    save(draw(comparison), picture)
+    data = picture.with_suffix(".csv")
+    comparison.points().to_csv(data, index=False, lineterminator="\n", float_format="%.6g")
+    return [picture, picture.with_suffix(".pdf"), data]

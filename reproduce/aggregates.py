@@ -1,0 +1,123 @@
+"""Statistics of the scores of an algorithm over runs and tasks, as Agarwal et al. (2021) recommend.
+
+R. Agarwal, M. Schwarzer, P. S. Castro, A. Courville, M. G. Bellemare: Deep Reinforcement Learning at the Edge
+of the Statistical Precipice, NeurIPS 2021; definitions as in their library rliable.
+
+Scores are an array (runs, tasks[, steps]) or, where tasks have different numbers of runs, a sequence of
+arrays (runs[, steps]), one a task.  Every statistic reduces runs and tasks and keeps the axes behind them, so
+that curves over steps and resampled scores (`reproduce.intervals`) take the same path as a single number.
+Where the numbers of runs differ, every task has the same weight and, within it, every run.
+
+Returns of different tasks have different units: bring them to a common scale before pooling tasks, or use
+`probability_of_improvement`, which needs none.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+__all__ = [
+    "FloatArray",
+    "Scores",
+    "by_task",
+    "difference_of_interquartile_means",
+    "interquartile_mean",
+    "mean",
+    "median_of_tasks",
+    "optimality_gap",
+    "performance_profile",
+    "probability_of_improvement",
+]
+
+FloatArray = NDArray[np.float64]
+Scores = FloatArray | Sequence[FloatArray]
+
+_CUT = 0.25
+
+
+def by_task(scores: Scores) -> list[FloatArray]:
+    """The scores of each task, (runs[, steps]).
+
+    Raises:
+        ValueError: there is no task, a task has no run, the steps of tasks differ in number, or a score is
+            not finite.
+    """
+    if isinstance(scores, np.ndarray):
+        if scores.ndim < 2:
+            raise ValueError(f"Scores have the shape (runs, tasks[, steps]), not {scores.shape}.")
+        scores = list(np.moveaxis(scores, 1, 0))
+    tasks = [np.asarray(one, dtype=np.float64) for one in scores]
+    if not tasks or any(one.ndim == 0 or len(one) == 0 for one in tasks):
+        raise ValueError("Scores need at least one task, and every task at least one run.")
+    if len({one.shape[1:] for one in tasks}) > 1:
+        raise ValueError(
+            f"All tasks need the same number of steps, not {', '.join(str(one.shape[1:]) for one in tasks)}."
+        )
+    if not all(np.isfinite(one).all() for one in tasks):
+        raise ValueError(
+            "A score is not finite: leave out a run that failed, or give it a score, and say so."
+        )
+    return tasks
+
+
+def mean(scores: Scores) -> FloatArray:
+    """Mean over tasks of the mean over runs."""
+    return np.mean([one.mean(axis=0) for one in by_task(scores)], axis=0)
+
+
+def median_of_tasks(scores: Scores) -> FloatArray:
+    """Median over tasks of the mean over runs."""
+    return np.median([one.mean(axis=0) for one in by_task(scores)], axis=0)
+
+
+def interquartile_mean(scores: Scores) -> FloatArray:
+    """Mean of all runs of all tasks without the lowest and the highest quarter.
+
+    Of n runs ⌊n/4⌋ are cut at each end (``scipy.stats.trim_mean`` with 0.25), so that fewer than four have
+    their plain mean.  Where tasks have different numbers of runs, a run of task m counts n / (M · n_m) times,
+    with M tasks and n_m runs, and as much weight is cut; the run at a cut may keep a part of its own.
+    """
+    tasks = by_task(scores)
+    count = sum(map(len, tasks))
+    weight = np.concatenate([np.full(len(one), count / (len(tasks) * len(one))) for one in tasks])
+    pooled = np.concatenate(tasks)
+    order = np.argsort(pooled, axis=0)
+    cut = np.floor(_CUT * count)
+    # What of each run's weight, laid end to end, lies between the two cuts.
+    end = np.clip(np.cumsum(weight[order], axis=0), cut, count - cut)
+    kept = np.diff(end, axis=0, prepend=cut)
+    return (kept * np.take_along_axis(pooled, order, axis=0)).sum(axis=0) / (count - 2 * cut)
+
+
+def optimality_gap(scores: Scores, target: float = 1.0) -> FloatArray:
+    """How far runs fall short of ``target``, on average: mean of max(target − score, 0)."""
+    return mean([np.maximum(target - one, 0.0) for one in by_task(scores)])
+
+
+def performance_profile(scores: Scores, thresholds: ArrayLike) -> FloatArray:
+    """Share of runs with a score above each threshold, (…, thresholds): the score distribution."""
+    levels = np.asarray(thresholds, dtype=np.float64)
+    return mean([(one[..., None] > levels).astype(np.float64) for one in by_task(scores)])
+
+
+def probability_of_improvement(x: Scores, y: Scores) -> FloatArray:
+    """How probable it is that a run of X beats one of Y on a task, a mean over tasks; ties count half.
+
+    On each task this is the Mann–Whitney statistic U divided by the number of pairs.
+
+    Raises:
+        ValueError: X and Y have different numbers of tasks.
+    """
+    ours, theirs = by_task(x), by_task(y)
+    if len(ours) != len(theirs):
+        raise ValueError(
+            f"Two algorithms are compared on the same tasks, not on {len(ours)} and {len(theirs)}."
+        )
+    pairs = [(a[:, None], b[None, :]) for a, b in zip(ours, theirs, strict=True)]
+    return np.mean([((a > b) + 0.5 * (a == b)).mean(axis=(0, 1)) for a, b in pairs], axis=0)
+
+
+def difference_of_interquartile_means(x: Scores, y: Scores) -> FloatArray:
+    """`interquartile_mean` of X minus that of Y."""
+    return interquartile_mean(x) - interquartile_mean(y)

@@ -1,0 +1,285 @@
+"""Two algorithms or variants side by side: interquartile means, their difference, who beats whom how often.
+
+Both are read at the last environment step at which every seed of both has an evaluation, task by task.
+Returns of different tasks have different units, so across tasks only the probability of improvement is given,
+which compares runs within each task (`reproduce.aggregates`).
+"""
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from alm.training.scale import scale_named
+from reproduce.aggregates import (
+    FloatArray,
+    Scores,
+    difference_of_interquartile_means,
+    interquartile_mean,
+    probability_of_improvement,
+)
+from reproduce.intervals import COVERAGE, Estimate, bootstrap
+from reproduce.sides import Shelf, Side
+from reproduce.statistics import Curve, common_steps, value_at, window_mean
+from reproduce.store import Store, StoredRun, require_comparable
+from reproduce.tracking.client import TrackingError
+from reproduce.tracking.pointing import where_to_look
+
+__all__ = ["Comparison", "TaskComparison", "report"]
+
+# Of the bootstrap's draws, so that a comparison can be repeated to the last digit.
+_SEED = 0
+_READINGS = {"return": value_at, "window": window_mean}
+
+
+@dataclass(frozen=True, eq=False)
+class TaskComparison:
+    """Both sides on one task.
+
+    Attributes:
+        task: its name.
+        runs: of the first and the second side, by seed; failed ones are left out.
+        failed: seeds of each side whose run failed.
+        steps: shape (evaluations,), environment steps at which every one of these runs has an evaluation.
+        scores: of each side, shape (runs,): the metric at the last of these steps.
+        means: interquartile mean of each side.
+        curves: interquartile mean of the return of each side at every step.
+        difference: of the interquartile means, first minus second.
+        improvement: probability that a run of the first beats one of the second.
+    """
+
+    task: str
+    runs: tuple[list[StoredRun], list[StoredRun]]
+    failed: tuple[list[int], list[int]]
+    steps: np.ndarray
+    scores: tuple[FloatArray, FloatArray]
+    means: tuple[Estimate, Estimate]
+    curves: tuple[Estimate, Estimate]
+    difference: Estimate
+    improvement: Estimate
+
+    @property
+    def step(self) -> int:
+        """Environment steps at which the sides are compared."""
+        return int(self.steps[-1])
+
+    @property
+    def seeds(self) -> tuple[str, str]:
+        """The number of seeds of each side, in words."""
+        first, second = (f"{len(runs)} seed{'s' if len(runs) > 1 else ''}" for runs in self.runs)
+        return first, second
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Two sides on one or more tasks at one scale.
+
+    Attributes:
+        sides: first and second.
+        scale: of all runs.
+        metric: ``"return"`` or ``"window"``, how a run is read at the last common step.
+        tasks: one comparison a task.
+        improvement: probability of improvement over all tasks, each with the same weight.
+    """
+
+    sides: tuple[Side, Side]
+    scale: str
+    metric: str
+    tasks: tuple[TaskComparison, ...]
+    improvement: Estimate
+
+    @classmethod
+    def of(
+        cls,
+        first: str,
+        second: str,
+        tasks: Sequence[str],
+        scale: str,
+        metric: str,
+        store: Store,
+        runs_dir: Path,
+    ) -> "Comparison":
+        """Compare what is stored, and what run directories hold beyond that.
+
+        Raises:
+            ValueError: a scale does not exist, a side has no run on a task, both sides are one, or no
+                evaluation is common to all runs.
+            reproduce.store.StoreMixError: the runs differ in protocol or simulator, or the seeds of one side
+                in configuration.
+        """
+        sides = Side.named(first), Side.named(second)
+        if sides[0] == sides[1]:
+            raise ValueError(f"{sides[0].name} is compared with itself: name two different ones.")
+        scale_named(scale)
+        names = list(dict.fromkeys(tasks))
+        shelf = Shelf(store, runs_dir, scale)
+        found = {name: (shelf.runs(sides[0], name), shelf.runs(sides[1], name)) for name in names}
+        require_comparable(run for pair in found.values() for runs in pair for run in runs)
+        compared = tuple(_task(name, pair, metric) for name, pair in found.items())
+        scores = [[task.scores[side] for task in compared] for side in (0, 1)]
+        return cls(sides, scale, metric, compared, _bootstrap(probability_of_improvement, *scores))
+
+    @property
+    def file_name(self) -> str:
+        """Name of its files, without ending."""
+        parts = [f"{self.sides[0].name}-vs-{self.sides[1].name}", *(task.task for task in self.tasks)]
+        return "-".join([*parts, self.scale]).replace("/", "_")
+
+    @property
+    def heading(self) -> str:
+        """What is compared, in one line."""
+        what = {"return": "return", "window": "mean return over the last tenth of the steps"}[self.metric]
+        return f"{self.sides[0].name} against {self.sides[1].name}, {self.scale} scale: {what}"
+
+    def notes(self) -> list[str]:
+        """What must be known to read the numbers, a sentence each."""
+        notes = [
+            "Interquartile means over seeds (of fewer than four: means) at the last step that all seeds of "
+            "both have reached, with 95 % intervals of the stratified bootstrap."
+        ]
+        single, unfinished, failed = [], [], []
+        for task in self.tasks:
+            for side, runs, lost in zip(self.sides, task.runs, task.failed, strict=True):
+                if len(runs) == 1:
+                    single.append(f"{side.name} on {task.task}")
+                unfinished += [
+                    f"seed {run.spec.seed} of {side.name} on {task.task} (step {run.last_step:,})"
+                    for run in runs
+                    if run.status == "partial"
+                ]
+                failed += [f"seed {seed} of {side.name} on {task.task}" for seed in lost]
+        if single:
+            notes.append(
+                f"Too few seeds for an interval, where a side has a single one: {', '.join(single)}."
+            )
+        fewest = min(len(runs) for task in self.tasks for runs in task.runs)
+        if fewest in COVERAGE:
+            notes.append(
+                f"Few seeds: with {fewest} an interval is too narrow, and holds the truth in about "
+                f"{COVERAGE[fewest]} % of cases instead of 95 %."
+            )
+        if any(task.improvement.low == task.improvement.high for task in self.tasks):
+            notes.append(
+                "A probability of 0 or 1 says that every run of one side beat every run of the other, not "
+                "that others would."
+            )
+        if unfinished:
+            notes.append(f"Not at their end yet: {', '.join(unfinished)}.")
+        if failed:
+            notes.append(f"Left out because they failed: {', '.join(failed)}.")
+        return notes
+
+    def numbers(self) -> pd.DataFrame:
+        """One row a task, and one of all tasks; intervals in columns ending in _low and _high."""
+        rows = []
+        for task in self.tasks:
+            row: dict[str, object] = {"task": task.task, "step": task.step}
+            for which, side in enumerate(("first", "second")):
+                row[side] = self.sides[which].name
+                row[f"{side}_seeds"] = " ".join(str(run.spec.seed) for run in task.runs[which])
+                row |= _columns(f"{side}_iqm", task.means[which])
+            row |= _columns("difference", task.difference)
+            rows.append(row | _columns("improvement", task.improvement))
+        total = {"task": "all", "first": self.sides[0].name, "second": self.sides[1].name}
+        return pd.DataFrame([*rows, total | _columns("improvement", self.improvement)])
+
+    def points(self) -> pd.DataFrame:
+        """What the figure shows, a row a task, side and step: interquartile mean and interval."""
+        frames = [
+            pd.DataFrame(
+                {
+                    "task": task.task,
+                    "algorithm": side.name,
+                    "step": task.steps,
+                    "return": curve.value,
+                    "return_low": curve.low,
+                    "return_high": curve.high,
+                    "seeds": len(runs),
+                }
+            )
+            for task in self.tasks
+            for side, curve, runs in zip(self.sides, task.curves, task.runs, strict=True)
+        ]
+        return pd.concat(frames, ignore_index=True)
+
+
+def _task(task: str, found: tuple[list[StoredRun], list[StoredRun]], metric: str) -> TaskComparison:
+    first, second = ([run for run in runs if run.status != "failed"] for runs in found)
+    failed = tuple([run.spec.seed for run in runs if run.status == "failed"] for runs in found)
+    curves = [
+        [Curve(run.evaluations["step"].to_numpy(), run.evaluations["eval/return"].to_numpy()) for run in runs]
+        for runs in (first, second)
+    ]
+    steps = common_steps([curve for side in curves for curve in side])
+    read = _READINGS[metric]
+    scores = [np.array([read(curve, int(steps[-1])) for curve in side]) for side in curves]
+    tables = [np.stack([curve.values[np.isin(curve.steps, steps)] for curve in side]) for side in curves]
+    return TaskComparison(
+        task,
+        (first, second),
+        (failed[0], failed[1]),
+        steps,
+        (scores[0], scores[1]),
+        (_bootstrap(interquartile_mean, [scores[0]]), _bootstrap(interquartile_mean, [scores[1]])),
+        (_bootstrap(interquartile_mean, [tables[0]]), _bootstrap(interquartile_mean, [tables[1]])),
+        _bootstrap(difference_of_interquartile_means, [scores[0]], [scores[1]]),
+        _bootstrap(probability_of_improvement, [scores[0]], [scores[1]]),
+    )
+
+
+def _bootstrap(statistic: Callable[..., FloatArray], *scores: Scores) -> Estimate:
+    return bootstrap(statistic, *scores, rng=np.random.default_rng(_SEED))
+
+
+def _columns(name: str, estimate: Estimate) -> dict[str, float]:
+    return {
+        name: float(estimate.value),
+        f"{name}_low": float(estimate.low),
+        f"{name}_high": float(estimate.high),
+    }
+
+
+def report(comparison: Comparison, out: Path, console: Console) -> None:
+    """Print a comparison and what must be known of it, write its files, say where MLflow has its runs."""
+    console.print(_table(comparison))
+    for note in comparison.notes():
+        console.print(note, highlight=False)
+    # Named, not imported: figures stand above the laboratory book.
+    write_figure = import_module("paper_figures.comparison").write
+    written = write_figure(comparison, out)
+    numbers = out / f"{comparison.file_name}-numbers.csv"
+    comparison.numbers().to_csv(numbers, index=False, lineterminator="\n", float_format="%.6g")
+    for path in (*written, numbers):
+        console.print(f"wrote {path}", highlight=False, soft_wrap=True)
+    runs = [run for task in comparison.tasks for side in task.runs for run in side]
+    try:
+        console.print(where_to_look(runs), highlight=False, soft_wrap=True)
+    except TrackingError as error:
+        print(f"warning: {error}", file=sys.stderr)
+
+
+def _table(comparison: Comparison) -> Table:
+    first, second = (side.name for side in comparison.sides)
+    table = Table(title=comparison.heading, title_justify="left")
+    table.add_column("task, steps")
+    for title in (first, second, "difference", f"P({first} > {second})"):
+        table.add_column(title, justify="right")
+    for task in comparison.tasks:
+        sides = [f"{_cell(mean.text())}\n{seeds}" for mean, seeds in zip(task.means, task.seeds, strict=True)]
+        difference, improvement = _cell(task.difference.text(sign="+")), _cell(task.improvement.text(2))
+        table.add_row(f"{task.task}\n{task.step:,}", *sides, difference, improvement)
+    if len(comparison.tasks) > 1:
+        table.add_row("all tasks", "", "", "", _cell(comparison.improvement.text(2)))
+    return table
+
+
+def _cell(text: str) -> str:
+    """The interval beneath its number, which is not markup."""
+    return escape(text.replace(" ", "\n", 1))

@@ -1,0 +1,102 @@
+"""Stratified bootstrap intervals of statistics over runs and tasks (Agarwal et al., 2021).
+
+Runs are drawn with replacement within each task, each algorithm for itself; the interval is between two
+percentiles of the statistic of the draws.  The same seed gives the same interval.
+An interval is only as good as its seeds are many (`COVERAGE`).
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from reproduce.aggregates import FloatArray, Scores, by_task
+
+__all__ = ["CONFIDENCE", "COVERAGE", "RESAMPLES", "Estimate", "bootstrap", "interval_estimates"]
+
+RESAMPLES = 2000
+CONFIDENCE = 0.95
+
+COVERAGE = {2: 50, 3: 75, 4: 88, 5: 91, 10: 94}
+"""In how many per cent of cases a 95 % interval of the interquartile mean holds the truth, by number of
+seeds; simulated with normal scores of one task."""
+
+
+@dataclass(frozen=True, eq=False)
+class Estimate:
+    """A statistic with its interval; all three have the same shape, () for a single number.
+
+    Attributes:
+        value: of the scores themselves.
+        low, high: ends of the interval; NaN where there is none, see `bootstrap`.
+    """
+
+    value: FloatArray
+    low: FloatArray
+    high: FloatArray
+
+    @property
+    def has_interval(self) -> bool:
+        """Whether there were enough runs for one."""
+        return not np.isnan(self.low).any()
+
+    def text(self, digits: int = 0, sign: str = "-") -> str:
+        """A single number with its interval, such as ``"+12 [-3, 30]"``; ``sign`` as in format strings."""
+        low, value, high = (
+            f"{float(number):{sign}.{digits}f}" for number in (self.low, self.value, self.high)
+        )
+        return f"{value} [{low}, {high}]" if self.has_interval else f"{value} (no interval)"
+
+
+def bootstrap(
+    statistic: Callable[..., FloatArray],
+    *scores: Scores,
+    rng: np.random.Generator,
+    resamples: int = RESAMPLES,
+    confidence: float = CONFIDENCE,
+) -> Estimate:
+    """A statistic of one or more algorithms, with a stratified percentile bootstrap interval.
+
+    There is no interval if any task has a single run of any algorithm: nothing is known of its spread, and
+    drawing it again and again would claim that there is none.
+
+    Args:
+        statistic: as those of `reproduce.aggregates`; gets as many scores as are given.
+        scores: one of each algorithm, see `reproduce.aggregates`; a run is drawn whole, with all its steps.
+        rng: for each algorithm and task in turn it draws the indices (resamples, runs) of that task's runs.
+        resamples: number of draws.
+        confidence: share of the draws between the ends, in (0, 1).
+
+    Raises:
+        ValueError: the scores are not such, there is no draw, or the confidence is out of range.
+    """
+    if resamples < 1 or not 0.0 < confidence < 1.0:
+        raise ValueError(
+            "An interval needs at least one draw and a confidence between 0 and 1, not "
+            f"{resamples} and {confidence}."
+        )
+    groups = [by_task(one) for one in scores]
+    value = np.asarray(statistic(*groups))
+    if any(len(task) < 2 for tasks in groups for task in tasks):
+        return Estimate(value, np.full_like(value, np.nan), np.full_like(value, np.nan))
+    # The axis of draws follows that of runs, where statistics keep it.
+    drawn = [
+        [np.moveaxis(task[rng.integers(len(task), size=(resamples, len(task)))], 1, 0) for task in tasks]
+        for tasks in groups
+    ]
+    tail = (1.0 - confidence) / 2.0
+    low, high = np.quantile(statistic(*drawn), [tail, 1.0 - tail], axis=0)
+    return Estimate(value, low, high)
+
+
+def interval_estimates(
+    scores: Mapping[str, Scores], statistic: Callable[[Scores], FloatArray], seed: int
+) -> dict[str, Estimate]:
+    """A statistic of each algorithm; an algorithm's interval does not depend on the others there are.
+
+    Args:
+        scores: by algorithm, see `reproduce.aggregates`.
+        statistic: as those of `reproduce.aggregates`, of one algorithm.
+        seed: of the draws, which start anew for each algorithm.
+    """
+    return {name: bootstrap(statistic, one, rng=np.random.default_rng(seed)) for name, one in scores.items()}

@@ -1,0 +1,46 @@
+"""The figure of a comparison: what can be read off its panels, and where it is written."""
+
+from pathlib import Path
+
+import pytest
+
+from paper_figures.comparison import draw, write
+from reproduce.compare import Comparison
+from reproduce.store import Store
+
+
+@pytest.fixture
+def comparison(tmp_path, make_run):
+    store = Store(tmp_path / "store")
+    for task in ("Hopper", "HalfCheetah-obsnoise-0.1"):
+        for seed in (0, 1):
+            for variant, final in (("base", 10.0), ("c-0.05", 30.0)):
+                run = {"variant": variant, "seed": seed, "scale": "laptop", "task": task}
+                store.write(make_run({1000: 0.0, 2000: final + 10 * seed}, **run))
+    tasks = ("Hopper", "HalfCheetah-obsnoise-0.1")
+    return Comparison.of("alm/c-0.05", "alm", tasks, "laptop", "return", store, Path("/nowhere"))
+
+
+def test_panels_show_both_means_with_their_intervals(comparison):
+    figure = draw(comparison)
+    panel = figure.axes[0]
+    assert [axis.get_title() for axis in figure.axes] == ["Hopper", "HalfCheetah-obsnoise-0.1"]
+    assert {line.get_label(): line.get_ydata().tolist() for line in panel.lines} == {
+        "alm/c-0.05": [0, 35],
+        "alm": [0, 15],
+    }
+    heights = [band.get_paths()[0].vertices[:, 1] for band in panel.collections]
+    assert [(heights[0].max(), heights[1].max())] == [(40, 20)]
+    note = " ".join(text.get_text() for text in panel.texts)
+    assert "alm/c-0.05 (2 seeds) against alm (2 seeds) at 2k" in note
+    assert "difference +20 [+10, +30]" in note
+    assert "with 2 an interval is too narrow" in " ".join(figure.get_supxlabel().split())
+
+
+def test_names_with_dots_and_slashes_keep_their_ends(comparison, tmp_path):
+    stem = "alm_c-0.05-vs-alm-Hopper-HalfCheetah-obsnoise-0.1-laptop"
+    files = write(comparison, tmp_path / "out")
+    assert [file.name for file in files] == [f"{stem}{end}" for end in (".png", ".pdf", ".csv")]
+    assert all(file.exists() for file in files)
+    before = files[0].read_bytes()
+    assert write(comparison, tmp_path / "out")[0].read_bytes() == before

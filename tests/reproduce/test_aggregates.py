@@ -1,0 +1,199 @@
+"""Statistics over runs and tasks against numbers of scipy, hand-made ones and slow loops."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from reproduce.aggregates import (
+    difference_of_interquartile_means,
+    interquartile_mean,
+    mean,
+    median_of_tasks,
+    optimality_gap,
+    performance_profile,
+    probability_of_improvement,
+)
+from reproduce.intervals import bootstrap, interval_estimates
+
+X = np.array(
+    [[0.71, 1.90, -0.30], [1.42, 0.05, 2.20], [0.33, 0.90, 0.41], [2.75, 1.10, 0.62], [0.88, 0.47, 1.35]]
+)
+Y = np.array([[0.62, 1.10, 0.10], [0.33, 0.05, 1.95], [1.58, 0.90, 0.41], [0.21, 0.37, -1.40]])
+RAGGED = [np.array([1.0, 5.0, 3.0]), np.array([2.0, 8.0])]
+
+
+def slow_interquartile_mean(values):
+    """Of equally weighted values, by sorting."""
+    ordered = sorted(values)
+    cut = len(ordered) // 4
+    kept = ordered[cut : len(ordered) - cut]
+    return sum(kept) / len(kept)
+
+
+def test_interquartile_mean_is_scipys_trimmed_mean():
+    """Frozen from scipy 1.17: ``trim_mean(scores, 0.25, axis=None)``."""
+    assert interquartile_mean(X) == pytest.approx(0.8733333333333333, rel=1e-14)
+    assert interquartile_mean(Y) == pytest.approx(0.47333333333333333, rel=1e-14)
+    assert difference_of_interquartile_means(X, Y) == pytest.approx(0.4, rel=1e-14)
+
+
+@pytest.mark.parametrize("runs", range(1, 14))
+def test_interquartile_mean_of_any_number_of_runs(runs):
+    values = np.random.default_rng(runs).normal(size=(runs, 1))
+    assert interquartile_mean(values) == pytest.approx(slow_interquartile_mean(values[:, 0]), rel=1e-12)
+
+
+def test_tasks_with_different_numbers_of_runs_weigh_the_same():
+    """1, 3, 5 weigh 5/6 each; 2, 8 weigh 5/4: of 5, weight 1 goes at each end."""
+    # From below: 1 (5/6) and 1/6 of 2; from above 1 of the 5/4 of 8.
+    expected = ((5 / 4 - 1 / 6) * 2 + 5 / 6 * 3 + 5 / 6 * 5 + 1 / 4 * 8) / 3
+    assert interquartile_mean(RAGGED) == pytest.approx(expected, rel=1e-14)
+    # As if every run of the first task had been trained twice, every one of the second three times.
+    repeated = np.stack([np.repeat(RAGGED[0], 2), np.repeat(RAGGED[1], 3)], axis=1)
+    for statistic in (mean, median_of_tasks, optimality_gap):
+        assert statistic(RAGGED) == pytest.approx(statistic(repeated), rel=1e-14)
+
+
+def test_curves_over_steps_are_the_statistic_of_each_step():
+    curves = np.random.default_rng(1).normal(size=(5, 3, 7))
+    for statistic in (mean, median_of_tasks, interquartile_mean, optimality_gap):
+        assert statistic(curves).shape == (7,)
+        each = [statistic(curves[..., step]) for step in range(7)]
+        assert statistic(curves) == pytest.approx(np.array(each), rel=1e-12)
+
+
+def test_means_median_and_gap_by_hand():
+    scores = np.array([[0.0, 1.0, 9.0], [2.0, 3.0, 1.0]])
+    assert mean(scores) == pytest.approx((1 + 2 + 5) / 3)
+    assert median_of_tasks(scores) == 2
+    assert optimality_gap(scores) == pytest.approx(1 / 6)
+    assert optimality_gap(scores, target=2.0) == pytest.approx((2 + 1 + 1) / 6)
+
+
+def test_performance_profile_by_hand():
+    profile = performance_profile(RAGGED, [0.0, 2.0, 3.0, 8.0])
+    assert profile == pytest.approx([1, (2 / 3 + 1 / 2) / 2, (1 / 3 + 1 / 2) / 2, 0])
+    assert performance_profile(np.zeros((5, 3, 7)), [0.0, -1.0]).shape == (7, 2)
+
+
+def test_probability_of_improvement_is_mann_whitneys():
+    """Frozen from scipy 1.17: U = 14.5, 12.5 and 13.5 of 20 pairs (``mannwhitneyu``), with ties."""
+    assert probability_of_improvement(X, Y) == pytest.approx(40.5 / 60, rel=1e-14)
+    assert probability_of_improvement(Y, X) == pytest.approx(19.5 / 60, rel=1e-14)
+    assert probability_of_improvement(X, X) == 0.5
+
+
+def slow_draws(statistic, groups, seed, resamples):
+    """The statistic of every draw, one at a time; draws in the order that `bootstrap` documents."""
+    rng = np.random.default_rng(seed)
+    indices = [[rng.integers(len(t), size=(resamples, len(t))) for t in tasks] for tasks in groups]
+    return np.array(
+        [
+            statistic(
+                *(
+                    [
+                        np.array([task[i] for i in index[draw]])
+                        for task, index in zip(tasks, chosen, strict=True)
+                    ]
+                    for tasks, chosen in zip(groups, indices, strict=True)
+                )
+            )
+            for draw in range(resamples)
+        ]
+    )
+
+
+def test_intervals_are_percentiles_of_draws_within_each_task():
+    groups = [list(X.T), RAGGED + [np.array([0.4, 0.9, 0.1, 2.0])]]
+    for statistic, chosen in (
+        (interquartile_mean, groups[:1]),
+        (median_of_tasks, groups[1:]),
+        (probability_of_improvement, groups),
+        (difference_of_interquartile_means, groups),
+    ):
+        estimate = bootstrap(statistic, *chosen, rng=np.random.default_rng(3), resamples=200, confidence=0.9)
+        draws = slow_draws(statistic, chosen, 3, 200)
+        assert estimate.low == pytest.approx(np.percentile(draws, 5), rel=1e-12)
+        assert estimate.high == pytest.approx(np.percentile(draws, 95), rel=1e-12)
+        assert estimate.value == statistic(*chosen)
+        assert estimate.low <= estimate.value <= estimate.high
+
+
+def test_interval_of_curves_and_profiles():
+    curves = np.random.default_rng(2).normal(size=(4, 2, 6))
+    estimate = bootstrap(interquartile_mean, curves, rng=np.random.default_rng(0), resamples=100)
+    draws = slow_draws(interquartile_mean, [list(np.moveaxis(curves, 1, 0))], 0, 100)
+    assert estimate.low == pytest.approx(np.percentile(draws, 2.5, axis=0), rel=1e-12)
+    profile = bootstrap(lambda s: performance_profile(s, [0.0, 1.0]), X, rng=np.random.default_rng(0))
+    assert profile.low.shape == profile.high.shape == profile.value.shape == (2,)
+
+
+def test_interval_by_hand():
+    """Of two runs 0 and 1 the mean of a draw is 0, ½ or 1 with probabilities ¼, ½ and ¼."""
+    wide = bootstrap(mean, [np.array([0.0, 1.0])], rng=np.random.default_rng(0))
+    assert (wide.value, wide.low, wide.high) == (0.5, 0.0, 1.0)
+    narrow = bootstrap(mean, [np.array([0.0, 1.0])], rng=np.random.default_rng(0), confidence=0.4)
+    assert (narrow.low, narrow.high) == (0.5, 0.5)
+    # Runs are drawn within tasks: two tasks without spread stay where they are.
+    apart = bootstrap(mean, np.array([[0.0, 10.0], [0.0, 10.0]]), rng=np.random.default_rng(0))
+    assert (apart.low, apart.high) == (5.0, 5.0)
+
+
+def test_one_run_gives_no_interval():
+    for scores in ([np.array([3.0])], [np.array([3.0]), np.array([1.0, 2.0])]):
+        estimate = bootstrap(interquartile_mean, scores, rng=np.random.default_rng(0))
+        assert np.isfinite(estimate.value)
+        assert np.isnan(estimate.low) and np.isnan(estimate.high) and not estimate.has_interval
+    assert (
+        np.isnan(bootstrap(mean, np.zeros((1, 2, 5)), rng=np.random.default_rng(0)).low).tolist()
+        == [True] * 5
+    )
+    assert not bootstrap(probability_of_improvement, X, X[:1], rng=np.random.default_rng(0)).has_interval
+
+
+def test_estimates_repeat_and_do_not_depend_on_other_algorithms():
+    both = interval_estimates({"x": X, "y": Y}, interquartile_mean, seed=5)
+    alone = interval_estimates({"y": Y}, interquartile_mean, seed=5)["y"]
+    assert (both["y"].low, both["y"].high) == (alone.low, alone.high)
+    other = interval_estimates({"y": Y}, interquartile_mean, seed=6)["y"]
+    assert other.low != alone.low
+    # Frozen: tables are the same bytes everywhere.
+    assert (float(alone.low), float(alone.high)) == pytest.approx((0.2, 2.855 / 3), rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("scores", "words"),
+    [
+        (np.zeros(3), "runs, tasks"),
+        ([], "at least one task"),
+        ([np.zeros(2), np.zeros(0)], "at least one run"),
+        ([np.zeros((2, 3)), np.zeros((2, 4))], r"\(3,\), \(4,\)"),
+        (np.array([[1.0], [np.nan]]), "not finite"),
+    ],
+)
+def test_scores_out_of_shape_are_refused(scores, words):
+    with pytest.raises(ValueError, match=words):
+        interquartile_mean(scores)
+
+
+def test_comparisons_and_draws_out_of_range_are_refused():
+    with pytest.raises(ValueError, match="not on 3 and 2"):
+        probability_of_improvement(X, RAGGED)
+    with pytest.raises(ValueError, match="not 0 and 0.95"):
+        bootstrap(mean, X, rng=np.random.default_rng(0), resamples=0)
+    with pytest.raises(ValueError, match="not 2000 and 95"):
+        bootstrap(mean, X, rng=np.random.default_rng(0), confidence=95)
+
+
+def test_statistics_need_numpy_alone():
+    script = (
+        "import sys, reproduce.aggregates, reproduce.intervals, reproduce.statistics\n"
+        "bad = {'torch', 'scipy', 'pandas', 'matplotlib'} & set(sys.modules)\n"
+        "sys.exit(str(bad) if bad else 0)"
+    )
+    root = Path(__file__).parents[2]
+    done = subprocess.run([sys.executable, "-c", script], cwd=root, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

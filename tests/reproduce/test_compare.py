@@ -1,0 +1,253 @@
+"""Comparisons of two variants: their numbers, what they refuse to mix, and what they say of too few seeds."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from reproduce.cli import main
+from reproduce.compare import Comparison
+from reproduce.store import Store, StoreMixError
+from reproduce.tracking import pointing
+
+ROOT = Path(__file__).parents[2]
+IDEA, BASE = "alm/my-idea", "alm"
+
+
+@pytest.fixture
+def store(tmp_path, make_run):
+    """Three seeds of my-idea, the last stopped early, and two of alm on HalfCheetah; one failed each."""
+    store = Store(tmp_path / "store")
+
+    def add(variant, seed, returns, **options):
+        run = make_run(returns, variant=variant, seed=seed, scale="laptop", **options)
+        store.write(run)
+
+    for seed, final in enumerate((30.0, 60.0)):
+        add("my-idea", seed, {5000: 0.0, 9500: final, 10_000: final + 3, 10_500: 900.0})
+    add("my-idea", 2, {5000: 3.0, 9500: 15.0, 10_000: 12.0}, status="partial")
+    for seed, final in enumerate((20.0, 40.0)):
+        add("base", seed, {5000: -1.0, 9500: final, 10_000: final, 11_000: -900.0})
+    for variant in ("my-idea", "base"):
+        add(variant, 3, {5000: 1.0}, status="failed", reason="loss/critic is not finite")
+    store.add = add
+    return store
+
+
+def compared(
+    store, *tasks, first=IDEA, second=BASE, metric="return", scale="laptop", runs_dir=Path("/nowhere")
+):
+    return Comparison.of(first, second, tasks or ("HalfCheetah",), scale, metric, store, runs_dir)
+
+
+def test_both_are_read_at_the_last_step_that_all_seeds_reached(store):
+    (task,) = compared(store).tasks
+    assert task.step == 10_000 and task.steps.tolist() == [5000, 9500, 10_000]
+    assert [scores.tolist() for scores in task.scores] == [[33, 63, 12], [20, 40]]
+    assert [float(mean.value) for mean in task.means] == [36, 30]  # of fewer than four seeds: means
+    assert task.difference.value == 6
+    # 33 and 63 beat 20, 63 beats 40.
+    assert task.improvement.value == pytest.approx(3 / 6)
+    assert task.curves[0].value.tolist() == pytest.approx([1, 35, 36])
+    assert task.failed == ([3], [3])
+    assert task.means[1].low == 20 and task.means[1].high == 40
+    assert task.difference.low <= 6 <= task.difference.high
+
+
+def test_a_window_is_read_up_to_the_common_step(store):
+    (task,) = compared(store, metric="window").tasks
+    assert [scores.tolist() for scores in task.scores] == [[31.5, 61.5, 13.5], [20, 40]]
+
+
+def test_tasks_are_pooled_by_probability_alone(store):
+    for variant, final in (("my-idea", 5000.0), ("base", 1.0)):
+        for seed in (0, 1):
+            store.add(variant, seed, {7000: final + seed}, task="Hopper")
+    comparison = compared(store, "HalfCheetah", "Hopper", "HalfCheetah")
+    assert [task.task for task in comparison.tasks] == ["HalfCheetah", "Hopper"]
+    assert comparison.improvement.value == pytest.approx((3 / 6 + 1) / 2)
+    numbers = comparison.numbers().set_index("task")
+    assert numbers.loc["Hopper", ["step", "first_iqm", "second_iqm"]].tolist() == [7000, 5000.5, 1.5]
+    assert numbers.loc["HalfCheetah", "first_seeds"] == "0 1 2"
+    assert np.isnan(numbers.loc["all", "difference"])
+    assert any("every run of one side" in note for note in comparison.notes())
+
+
+def test_notes_say_what_stands_behind_the_numbers(store):
+    notes = " ".join(compared(store).notes())
+    for words in (
+        "with 2 an interval is too narrow, and holds the truth in about 50 %",
+        "seed 2 of alm/my-idea on HalfCheetah (step 10,000)",
+        "they failed: seed 3 of alm/my-idea on HalfCheetah, seed 3 of alm on HalfCheetah",
+    ):
+        assert words in notes
+
+
+def test_one_seed_gives_no_interval_and_says_so(store):
+    store.add("base", 0, {7000: 1.0}, task="Hopper")
+    store.add("my-idea", 0, {7000: 2.0}, task="Hopper")
+    store.add("my-idea", 1, {7000: 3.0}, task="Hopper")
+    comparison = compared(store, "Hopper")
+    (task,) = comparison.tasks
+    assert task.means[0].has_interval and not task.means[1].has_interval
+    assert not task.difference.has_interval and not comparison.improvement.has_interval
+    assert task.difference.value == 1.5
+    assert any("Too few seeds for an interval" in n and "alm on Hopper." in n for n in comparison.notes())
+
+
+def test_what_may_not_be_pooled_is_refused(store):
+    store.add("base", 4, {5000: 1.0}, protocol="v5")
+    with pytest.raises(StoreMixError, match="different protocols"):
+        compared(store)
+    store.add(
+        "base",
+        4,
+        {5000: 1.0},
+        config={"agent": {"horizon": 4}, "layers": [512, 512], "plugin": {"sha256": "0"}},
+    )
+    with pytest.raises(StoreMixError, match=r"Seeds 0 and 4 of alm on HalfCheetah.*\(agent, plugin\)"):
+        compared(store)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (
+            {"first": "alm/my-ide"},
+            "No run of 'alm/my-ide' on HalfCheetah.*did you mean 'alm/my-idea'.*runs of alm, ",
+        ),
+        (
+            {"second": "sac"},
+            "no run of 'sac'.*--algorithm sac --variant base --task HalfCheetah --scale laptop",
+        ),
+        ({"scale": "paper"}, "no run of 'alm/my-idea'.* at paper scale.*no other"),
+        ({"scale": "lapto"}, "did you mean 'laptop'"),
+        ({"first": "alm"}, "alm is compared with itself"),
+        ({"first": "alm/base"}, "alm is compared with itself"),
+    ],
+)
+def test_what_is_not_there(store, options, words):
+    with pytest.raises(ValueError, match=f"(?i){words}"):
+        compared(store, **options)
+
+
+def test_a_task_that_has_no_run_at_all(store):
+    store.add("base", 0, {5000: 1.0}, task="Hopper")
+    with pytest.raises(
+        ValueError, match="'Hoper' at laptop scale .did you mean 'Hopper'.*on HalfCheetah, Hopper"
+    ):
+        compared(store, "Hoper")
+
+
+def test_runs_count_as_far_as_their_directories_hold_them(store, tmp_path):
+    """A run that trains, or of smoke scale, is not in the store."""
+    for seed, step in ((0, 12_000), (2, 10_500)):
+        folder = tmp_path / "runs" / "alm" / "my-idea" / "HalfCheetah" / "laptop" / f"seed-{seed}"
+        folder.mkdir(parents=True)
+        stored = next(run for run in store.runs(variant="my-idea") if run.spec.seed == seed)
+        config = {"spec": stored.spec.to_dict(), "digest": stored.digest, "config": stored.config}
+        (folder / "config.json").write_text(json.dumps({**config, "protocol": stored.protocol}))
+        (folder / "provenance.json").write_text(json.dumps({"command": "python"}))
+        rows = [(5000, 3.0), (9500, 15.0), (step, 99.0)]
+        times = {"training_step": 0, "wall_seconds": 1.0, "time_ms": 1}
+        episode = {"eval/return_std": 0.0, "eval/length": 9.0}
+        lines = [
+            {"step": at, **times, "metrics": {"eval/return": value, **episode}, "returns": [value]}
+            for at, value in rows
+        ]
+        (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    first = compared(store, runs_dir=tmp_path / "runs").tasks[0].runs[0]
+    # What is stored to its end stands; the partial one has gone on.
+    assert [(run.status, run.last_step) for run in first] == [
+        ("done", 10_500),
+        ("done", 10_500),
+        ("partial", 10_500),
+    ]
+
+
+def test_failed_runs_alone_cannot_be_compared(store):
+    store.add("mnm", 0, {5000: 1.0}, status="failed", reason="loss/critic is not finite")
+    with pytest.raises(ValueError, match="Every run of 'alm/mnm' on HalfCheetah at laptop scale has failed"):
+        compared(store, first="alm/mnm")
+
+
+def test_runs_without_a_common_step_cannot_be_compared(store):
+    store.add("base", 4, {5500: 1.0})
+    with pytest.raises(ValueError, match="no evaluation at a common environment step"):
+        compared(store)
+
+
+def places(tmp_path, store):
+    return ["--store", str(store.root), "--runs-dir", str(tmp_path / "runs"), "--out", str(tmp_path / "out")]
+
+
+def test_the_command_prints_draws_and_repeats_itself(store, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
+    command = ["compare", IDEA, BASE, "--task", "HalfCheetah", *places(tmp_path, store)]
+    assert main(command) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    for words in (
+        "alm/my-idea against alm, laptop scale",
+        "3 seeds",
+        "2 seeds",
+        "10,000",
+        "+6",
+        "0.50",
+        "Few seeds",
+    ):
+        assert words in out
+    protocol = "v2-gymnasium1.4.0-mujoco4.0.0"
+    assert f"`make ui`, experiment alm/{protocol} (sqlite:///{tmp_path}/mlflow.db)" in out
+    assert "tags.task = 'HalfCheetah' and tags.scale = 'laptop'" in out
+    names = ["", "-numbers"]
+    files = [tmp_path / "out" / f"alm_my-idea-vs-alm-HalfCheetah-laptop{name}.csv" for name in names]
+    assert pd.read_csv(files[0]).groupby("algorithm")["return"].last().to_dict() == {IDEA: 36, BASE: 30}
+    first = [file.read_bytes() for file in files]
+    pictures = {file.suffix for file in (tmp_path / "out").iterdir()}
+    assert pictures == {".png", ".pdf", ".csv"}
+    assert main(command) == 0
+    assert [file.read_bytes() for file in files] == first
+
+
+def test_an_mlflow_that_cannot_be_reached_is_a_warning(store, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    assert main(["compare", IDEA, BASE, "--task", "HalfCheetah", *places(tmp_path, store)]) == 0
+    error = capsys.readouterr().err
+    assert error.startswith("warning: MLflow at http://127.0.0.1:9 cannot be used") and error.count("\n") == 1
+
+
+def test_a_server_has_a_link_to_the_runs_that_it_holds(store, monkeypatch):
+    runs = [run for side in compared(store).tasks[0].runs for run in side]
+
+    class Server:
+        def __init__(self, uri):
+            assert uri == "http://me:secret@mlflow:5000"
+
+        def experiments(self):
+            return {f"alm/{runs[0].protocol}": "7"}
+
+        def find(self, experiment, key):
+            return [type("Known", (), {"run_id": key[:4]})] if key in held else []
+
+    monkeypatch.setattr(pointing, "MlflowRuns", Server)
+    held = {run.digest for run in runs[1:]}
+    line = pointing.where_to_look(runs, "http://me:secret@mlflow:5000")
+    assert line.startswith("MLflow (4 of 5 runs; see `make sync`): http://mlflow:5000/#/compare-runs?runs=")
+    assert "secret" not in line and runs[1].digest[:4] in line and line.endswith("experiments=%5B%227%22%5D")
+    held = set()
+    assert "none of these runs yet" in pointing.where_to_look(runs, "http://me:secret@mlflow:5000")
+
+
+def test_comparing_imports_neither_torch_nor_mlflow(tmp_path):
+    script = (
+        "import sys; from reproduce.cli import main\n"
+        f"main(['compare', 'sac', 'td3', '--task', 'Hopper', '--out', {str(tmp_path)!r}])\n"
+        "bad = {'torch', 'mujoco', 'gymnasium', 'mlflow'} & set(sys.modules)\n"
+        "sys.exit(str(bad) if bad else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,50 @@
+"""The page about variants of one's own: its example trains and is compared, its commands exist."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from reproduce.cli import main
+from reproduce.plugins import load_plugin
+
+PAGE = (Path(__file__).parents[2] / "docs" / "new_variant.md").read_text()
+EXAMPLES = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+
+
+def test_the_example_trains_and_is_compared(tmp_path, capsys, monkeypatch):
+    plugin = tmp_path / "my_idea.py"
+    plugin.write_text(EXAMPLES[0])
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
+    places = ["--scale", "smoke", "--runs-dir", str(tmp_path / "runs"), "--store", str(tmp_path / "store")]
+    train = ["train", "--task", "Hopper", "--seeds", "0", "1", "--no-track", *places]
+    assert main([*train, "--algorithm", "td3-ours"]) == 0
+    assert main([*train, "--plugin", str(plugin), "--variant", "my-idea"]) == 0
+    (copy,) = tmp_path.glob("runs/alm/my-idea/Hopper/smoke/seed-1/plugin.py")
+    assert copy.read_text() == EXAMPLES[0]
+    metrics = (copy.parent / "metrics.jsonl").read_text()
+    assert "actor/action_cost" in metrics
+    capsys.readouterr()
+    assert (
+        main(["compare", "alm/my-idea", "td3-ours", "--task", "Hopper", "--out", str(tmp_path), *places]) == 0
+    )
+    assert "2 seeds" in capsys.readouterr().out
+    assert (tmp_path / "alm_my-idea-vs-td3-ours-Hopper-smoke.png").exists()
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_every_example_can_be_loaded(tmp_path, example):
+    (tmp_path / "example.py").write_text(example)
+    assert load_plugin(tmp_path / "example.py").text == example
+    assert max(map(len, example.splitlines())) <= 110
+
+
+def test_the_commands_of_the_page_exist(capsys):
+    commands = re.findall(r"^python -m reproduce (.*)$", PAGE, re.MULTILINE)
+    assert len(commands) == 3
+    for command in commands:
+        name, *options = shlex.split(command)
+        with pytest.raises(SystemExit) as stop:
+            main([name, *options, "--help"])
+        assert stop.value.code == 0
