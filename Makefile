@@ -30,7 +30,7 @@ READING := numpy pandas pyarrow matplotlib seaborn tyro rich psutil
 .DEFAULT_GOAL := help
 FIGURES := $(addprefix figure,3 4 5a 5b 5c 6 7 8 9 10a 10b 10c 11 12 13 14 15 16 17 17-dynamics 18 19 20)
 
-.PHONY: help install table1 table2 table3 table4 table5 $(FIGURES) figures figure-authors figure-curves documents train grid compare runs ui sync freeze test test-slow bench lint types imports check lock clean
+.PHONY: help install table1 table2 table3 table4 table5 claims $(FIGURES) figures figure-authors figure-curves documents train grid compare runs ui sync freeze test test-slow bench lint types imports check lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9 -]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,10 @@ table2 table3 table4: $(VENV)/.training ## Print a table of the code: how method
 table5: $(WHAT_IT_NEEDS) ## Print Table 5: ALM with an entropy bonus (TRAIN=1)
 	$(call GRID,table5)
 	@$(BIN)/python -m reproduce table5
+
+claims: $(VENV)/.reading ## Print the paper's claims beside what the stored runs say (at paper and laptop scale)
+	@$(BIN)/python -m reproduce claims --scale paper
+	@$(BIN)/python -m reproduce claims --scale laptop
 
 $(FIGURES): $(WHAT_IT_NEEDS)
 	$(call GRID,$@)

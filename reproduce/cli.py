@@ -402,6 +402,26 @@ class Table4(_TableOfCode):
 
 
 @dataclass(frozen=True)
+class Claims:
+    """Print what the paper claims in words beside what the stored runs say, one claim a row."""
+
+    scale: str = "paper"
+    """paper, laptop or smoke: the runs to look at."""
+    store: Path = STORE
+    """Where finished runs are stored."""
+    out: Path = TABLES
+    """Where the table goes, as Markdown, CSV and LaTeX."""
+
+    def run(self) -> int:
+        """Print the table."""
+        from reproduce.claims import claims_table
+        from reproduce.store import Store
+
+        claims_table(Store(self.store), self.scale).render(self.out, Console())
+        return 0
+
+
+@dataclass(frozen=True)
 class Latents:
     """Measure what trained models predict along one episode: the data of Figure 7.
 
@@ -450,6 +470,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "table3": Table3,
     "table4": Table4,
     "table5": Table5,
+    "claims": Claims,
     "latents": Latents,
     "compare": Compare,
     "ui": Ui,

@@ -18,7 +18,8 @@ from reproduce.provenance import REPOSITORY
 from reproduce.specs import RunSpec
 from reproduce.store import Store, StoredRun
 
-_BENCHMARK = REPOSITORY / "benchmarks" / "results" / "environment_step.json"
+BENCHMARK = REPOSITORY / "benchmarks" / "results" / "environment_step.json"
+"""What a step of every algorithm costs, as `make bench` recorded it."""
 
 
 def training_seconds(run: StoredRun) -> pd.Series:
@@ -54,7 +55,7 @@ class Costs:
 
     def __init__(self, store: Store, scale: str) -> None:
         self._store, self._scale = store, scale
-        record = json.loads(_BENCHMARK.read_text())["results"] if _BENCHMARK.exists() else {}
+        record = json.loads(BENCHMARK.read_text())["results"] if BENCHMARK.exists() else {}
         self._known: dict[str, dict[str, float]] = record.get("costs", {}).get(scale, {})
         self._speed = record["matrix_gigaflops"] / matrix_gigaflops() if self._known else math.nan
 

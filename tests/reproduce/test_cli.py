@@ -170,7 +170,7 @@ def test_a_plan_lists_runs_operations_hours_and_commands(tmp_path, capsys, make_
     costs = {"laptop": {"alm": {"step_ms": 90.0, "gflop": 2.0}}}
     benchmark = tmp_path / "benchmark.json"
     benchmark.write_text(json.dumps({"results": {"matrix_gigaflops": 30.0, "costs": costs}}))
-    monkeypatch.setattr(planning, "_BENCHMARK", benchmark)
+    monkeypatch.setattr(planning, "BENCHMARK", benchmark)
     monkeypatch.setattr(planning, "matrix_gigaflops", lambda: 60.0)  # twice as fast a machine
 
     assert main(["plan", "figure3", "--store", str(tmp_path)]) == 0
