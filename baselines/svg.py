@@ -34,7 +34,11 @@ from baselines.networks import Gaussian, log_density, scale_action, tanh
 Reward = Callable[[Tensor, Tensor, Tensor], Tensor]
 """r(s, a, s') → (S, batch)."""
 
-_LOG_STD = (-5.0, 2.0)
+_MODEL_LOG_STD = (-5.0, 2.0)
+# Nothing in the objective keeps the policy stochastic.  Were its deviation free to shrink, replayed actions
+# would lose their density, and their weights with it: 0.002 on average after 20,000 steps on HalfCheetah,
+# where this bound leaves 0.1.
+_POLICY_LOG_STD = (-1.0, 2.0)
 
 
 @dataclass(frozen=True)
@@ -91,7 +95,8 @@ class GaussianPolicy(nn.Module):
         """Mean and log-deviation of the action, each (S, batch, action)."""
         mean, log_std = self.layers(observation).chunk(2, dim=-1)
         half_range = (self.bounds[1] - self.bounds[0]) / 2
-        return scale_action(mean.tanh(), self.bounds), log_std.clamp(*_LOG_STD) + math.log(half_range)
+        log_std = log_std.clamp(*_POLICY_LOG_STD) + math.log(half_range)
+        return scale_action(mean.tanh(), self.bounds), log_std
 
 
 class GaussianModel(nn.Module):
@@ -105,7 +110,7 @@ class GaussianModel(nn.Module):
     def forward(self, observation: Tensor, action: Tensor) -> Gaussian:
         """Mean and log-deviation of the next observation, each (S, batch, observation)."""
         difference, log_std = self.layers(torch.cat([observation, action], dim=-1)).chunk(2, dim=-1)
-        return observation + difference, log_std.clamp(*_LOG_STD)
+        return observation + difference, log_std.clamp(*_MODEL_LOG_STD)
 
 
 class SVGNetworks(nn.Module):

@@ -136,7 +136,7 @@ class Plain:
     def losses(self, batch, behaviour):
         s, a, following = batch.observation, batch.action, batch.next_observation
         mean, log_std = self.actor(s).chunk(2, -1)
-        mean, std = self.half * torch.tanh(mean), self.half * log_std.clamp(-5, 2).exp()
+        mean, std = self.half * torch.tanh(mean), self.half * log_std.clamp(-1, 2).exp()
         policy = Independent(Normal(mean, std), 1)
         weight = (policy.log_prob(a) - behaviour).exp().clamp(max=5).detach()
         eta = (a - mean.detach()) / std.detach()
