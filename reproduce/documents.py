@@ -113,7 +113,7 @@ def _beside_the_authors(runs: Path) -> str:
 
 
 def _beside_the_field(runs: Path) -> str:
-    """The longest runs of the model-free baselines at paper scale above what others measured."""
+    """The runs of baselines at paper scale above what others measured."""
     store, rows = Store(runs), []
     for (algorithm, task), published in field_curves().groupby(["algorithm", "task"], sort=False):
         title = ALGORITHMS[algorithm].title
@@ -123,7 +123,7 @@ def _beside_the_field(runs: Path) -> str:
             where = f"here, seed {run.spec.seed}, mean of the last {len(spread)} evaluations"
             rows.append([title, task, f"{run.last_step:,}", f"{spread.mean():.0f}", where])
         for point in published.itertuples():
-            where = f"{point.seeds} seeds, {point.source}"
+            where = point.source if pd.isna(point.seeds) else f"{point.seeds} seeds, {point.source}"
             rows.append([title, task, f"{point.step:,}", f"{point.mean:.0f}", where])
     return _table(["", "task", "steps", "return", "who"], rows)
 

@@ -105,8 +105,11 @@ def authors_curves() -> pd.DataFrame:
 
 @cache
 def field_curves() -> pd.DataFrame:
-    """Returns of baselines that others measured; columns are in ``results/paper/README.md``."""
-    return pd.read_csv(_DATA / "field.csv")
+    """Returns of baselines that others measured; columns are in ``results/paper/README.md``.
+
+    ``seeds`` is missing where a source does not say.
+    """
+    return pd.read_csv(_DATA / "field.csv", dtype={"seeds": "Int64"})
 
 
 def authors_curve(task: str) -> Curve | None:
