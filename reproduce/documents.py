@@ -9,7 +9,7 @@ import pandas as pd
 
 from alm.training.files import write_text
 from reproduce.algorithms import ALGORITHMS
-from reproduce.exhibits import TABLE1
+from reproduce.exhibits import EXHIBITS, TABLE1, TABLE1_MBBL, FigureExhibit, TableExhibit
 from reproduce.published import authors_curves, field_curves
 from reproduce.statistics import sample_std
 from reproduce.store import Store, StoredRun
@@ -24,6 +24,7 @@ def documents(repository: Path) -> dict[Path, str]:
         (repository / "README.md", "table1", _table1_in_brief(runs)),
         (fidelity, "authors", _beside_the_authors(runs)),
         (fidelity, "field", _beside_the_field(runs)),
+        (repository / "docs" / "exhibits.md", "exhibits", _exhibits(runs)),
     ]
     for page in dict.fromkeys(algorithm.page for algorithm in ALGORITHMS.values()):
         blocks.append((pages / f"{page}.md", "runs", _runs_of(runs, page)))
@@ -59,6 +60,30 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def _number(mean: float, std: float) -> str:
     return f"{mean:.0f}" if pd.isna(std) else f"{mean:.0f} ± {std:.0f}"
+
+
+def _exhibits(runs: Path) -> str:
+    """Every exhibit with its command, what it compares, and how many of its runs are stored."""
+    done = {run.spec for run in Store(runs).runs() if run.status == "done"}
+    rows = []
+    for exhibit in EXHIBITS.values():
+        command = f"make {exhibit.name}"
+        if exhibit is TABLE1_MBBL:
+            command = f"make {TABLE1.name} PROTOCOL=B"
+        stored = []
+        for scale in ("paper", "laptop"):
+            needs = exhibit.needs(scale)
+            stored.append(f"{sum(spec in done for spec in needs)} of {len(needs)}" if needs else "–")
+        compared, tasks = "–", "–"
+        if isinstance(exhibit, FigureExhibit):
+            compared = ", ".join(one.label for one in exhibit.series)
+            tasks = ", ".join(exhibit.tasks)
+        elif isinstance(exhibit, TableExhibit):
+            compared = ", ".join(row.label for row in exhibit.rows)
+            tasks = ", ".join(exhibit.tasks_at("paper"))
+        rows.append([f"`{command}`", exhibit.title, compared, tasks, *stored])
+    header = ["", "shows", "compares", "on (paper scale)", "runs, `paper`", "runs, `laptop`"]
+    return _table(header, rows)
 
 
 def _table1_in_brief(runs: Path) -> str:

@@ -15,6 +15,10 @@ class Exhibit(Protocol):
     def name(self) -> str:
         """The exhibit's name, such as ``"table1"``."""
 
+    @property
+    def title(self) -> str:
+        """What it shows, in one line."""
+
     def needs(self, scale: str) -> list[RunSpec]:
         """Every run that it is made of at a scale."""
 

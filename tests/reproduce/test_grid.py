@@ -113,7 +113,7 @@ def test_the_command_trains_what_an_exhibit_misses(tmp_path, capsys, monkeypatch
 
 
 class _Tiny:
-    name = "tiny"
+    name = title = "tiny"
 
     def needs(self, scale):
         return [RunSpec(algorithm="td3", task="Hopper", seed=0, scale=scale)]
