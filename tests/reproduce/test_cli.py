@@ -49,7 +49,7 @@ def test_unknown_names_are_one_sentence(tmp_path, capsys, options, words):
         (["--algorithm", "slbo"], ["that of Hopper is not a function", "mbbl/HalfCheetah"]),
         (["--task", "Hopper-obsnoise-no"], ["'Hopper-obsnoise-no'", "positive level"]),
         (["--variant", "no-k"], ["'no-k' of alm", "did you mean 'no-kl'", "base, no-kl, no-value"]),
-        (["--algorithm", "sac", "--variant", "no-kl"], ["'no-kl' of sac", "the variants are base."]),
+        (["--algorithm", "sac", "--variant", "no-kl"], ["'no-kl' of sac", "the variants are base, million."]),
         (["--seeds", "-1"], ["at least 0", "-1"]),
         (["--device", "quantum"], ["'quantum'", "cpu"]),
         (["--threads", "0"], ["threads", "at least 1", "0"]),
