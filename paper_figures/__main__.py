@@ -34,6 +34,7 @@ Definition = Literal["redq", "paper", "per-state"]
 def main(
     figure: Annotated[str, tyro.conf.Positional],
     bias: Definition = "redq",
+    mix: bool = False,
     store: Path = RESULTS / "runs",
     out: Path = RESULTS / "figures",
 ) -> int:
@@ -46,6 +47,8 @@ def main(
             curves); curves (learning curves, a file for each page of docs/algorithms); or all of them.
         bias: Definition of the value bias in figures 4 and 8: redq (mean and deviation divided by
             |mean return|, at least 10), paper (without that floor), or per-state.
+        mix: Draw runs of different task definitions or simulator versions together all the same; the caption
+            says so.
         store: Where finished runs are stored.
         out: Where the files go.
     """
@@ -54,17 +57,17 @@ def main(
         known = ", ".join(NAMES)
         print(f"error: there is no figure {unknown.pop()!r}; the figures are {known}", file=sys.stderr)
         return 2
-    return max(_draw_and_save(name, bias, store, out) for name in names)
+    return max(_draw_and_save(name, bias, mix, store, out) for name in names)
 
 
-def _draw_and_save(name: str, bias: str, root: Path, out: Path) -> int:
+def _draw_and_save(name: str, bias: str, mix: bool, root: Path, out: Path) -> int:
     """Draw the files of one figure; returns the exit code."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", StoreWarning)
         try:
-            drawn = _drawn(name, Store(root), bias)
+            drawn = _drawn(name, Store(root), bias, mix)
         except StoreMixError as error:
-            print(f"error: {error}", file=sys.stderr)
+            print(f"error: {error} To draw them all the same: --mix", file=sys.stderr)
             return 2
     for message in dict.fromkeys(str(w.message) for w in caught if issubclass(w.category, StoreWarning)):
         print(f"warning: {message}", file=sys.stderr)
@@ -82,7 +85,7 @@ def _draw_and_save(name: str, bias: str, root: Path, out: Path) -> int:
     return 0
 
 
-def _drawn(name: str, store: Store, bias: str) -> Drawn:
+def _drawn(name: str, store: Store, bias: str, mix: bool) -> Drawn:
     if name == "authors":
         return _authors(store)
     if name == "curves":
@@ -90,7 +93,7 @@ def _drawn(name: str, store: Store, bias: str) -> Drawn:
     if name == "figure6":
         points = reward_transform.values()
         return {name: (reward_transform.draw(points), points)}
-    return _exhibit(_BY_NAME[name], store, bias)
+    return _exhibit(_BY_NAME[name], store, bias, mix)
 
 
 def _authors(store: Store) -> Drawn:
@@ -123,25 +126,25 @@ def _file_name(name: str, scale: str) -> str:
     return name if scale == "paper" else f"{name}-{scale}"
 
 
-def _exhibit(exhibit: FigureExhibit, store: Store, definition: str) -> Drawn:
+def _exhibit(exhibit: FigureExhibit, store: Store, definition: str, mix: bool) -> Drawn:
     """The figure at paper scale, and at every other scale that has stored runs of it."""
     drawn = {}
     for scale in SCALES:
         if scale == "smoke" or not exhibit.tasks_at(scale):
             continue
-        picture, points = _at_scale(exhibit, store, scale, definition)
+        picture, points = _at_scale(exhibit, store, scale, definition, mix)
         if scale == "paper" or len(points):
             drawn[_file_name(exhibit.name, scale)] = (picture, points)
     return drawn
 
 
 def _at_scale(
-    exhibit: FigureExhibit, store: Store, scale: str, definition: str
+    exhibit: FigureExhibit, store: Store, scale: str, definition: str, mix: bool
 ) -> tuple[Figure, pd.DataFrame]:
     if exhibit.shows == "latents":
         predictions = latent_data(exhibit, store, scale)
         return latents.draw(exhibit, scale, predictions), predictions.points
-    data = figure_data(exhibit, store, scale, definition)
+    data = figure_data(exhibit, store, scale, definition, mix)
     if exhibit.shows == "bias":
         return value_bias.draw(exhibit, scale, data, definition), data.points
     if exhibit.shows == "final return":

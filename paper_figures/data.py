@@ -42,15 +42,19 @@ class FigureData:
         costs: one row a series, task and seed: ``update_ms`` and ``total_ms`` for each environment step.
         coverage: one entry a series and panel.
         devices: what the runs were measured on.
+        protocols: task definitions and simulator versions of the runs: one, unless mixing was forced.
     """
 
     points: pd.DataFrame
     costs: pd.DataFrame
     coverage: tuple[Coverage, ...]
     devices: tuple[str, ...]
+    protocols: tuple[str, ...]
 
 
-def figure_data(exhibit: FigureExhibit, store: Store, scale: str, definition: str) -> FigureData:
+def figure_data(
+    exhibit: FigureExhibit, store: Store, scale: str, definition: str, mix: bool = False
+) -> FigureData:
     """Read what ``exhibit`` shows at ``scale``.
 
     Args:
@@ -58,9 +62,10 @@ def figure_data(exhibit: FigureExhibit, store: Store, scale: str, definition: st
         store: finished and partial runs.
         scale: the only scale that is read.
         definition: of the bias, a name of `alm.training.bias.DEFINITIONS`.
+        mix: whether runs of different protocols may stand side by side.
 
     Raises:
-        reproduce.store.StoreMixError: the runs are of different protocols.
+        reproduce.store.StoreMixError: the runs are of different protocols, and ``mix`` is off.
     """
     seeds = scale_named(scale).seeds
     used: dict[object, StoredRun] = {}
@@ -86,12 +91,14 @@ def figure_data(exhibit: FigureExhibit, store: Store, scale: str, definition: st
             )
             failed = sum(run.status == "failed" for run in stored)
             coverage.append(Coverage(series, task, len(frames), len(seeds), last, run_length(whole), failed))
-    require_comparable(used.values())
+    if not mix:
+        require_comparable(used.values())
     return FigureData(
         pd.concat(points, ignore_index=True) if points else pd.DataFrame(),
         pd.concat(costs, ignore_index=True) if costs else pd.DataFrame(),
         tuple(coverage),
         tuple(sorted({_device(run) for run in used.values()})),
+        tuple(sorted({run.protocol for run in used.values()})),
     )
 
 

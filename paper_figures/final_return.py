@@ -54,5 +54,6 @@ def draw(exhibit: FigureExhibit, scale: str, data: FigureData) -> Figure:
             figure,
             f"{exhibit.heading}, {scale} scale: mean of the last {LAST} evaluations of each seed (dots), "
             "mean ± sample standard deviation over seeds, where the first of a coefficient's seeds ends.",
+            data.protocols,
         )
     return figure

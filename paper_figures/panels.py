@@ -129,7 +129,12 @@ def legend(figure: Figure, place: Axes | None = None) -> None:
         figure.legend(list(handles.values()), list(handles), loc="outside upper center", ncols=5)
 
 
-def caption(figure: Figure, text: str) -> None:
-    """Small print under the figure: what is drawn, and how it was measured."""
+def caption(figure: Figure, text: str, protocols: Sequence[str] = ()) -> None:
+    """Small print under the figure: what is drawn, and how it was measured.
+
+    More than one of ``protocols`` is a warning in front of it.
+    """
+    if len(protocols) > 1:
+        text = f"MIXED PROTOCOLS, not comparable: {'; '.join(protocols)}. {text}"
     width = int(figure.get_figwidth() * _CAPTION_PITCH)
     figure.supxlabel(textwrap.fill(text, width), x=0.01, ha="left", fontsize=6.5, color=NOTE)

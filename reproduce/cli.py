@@ -303,6 +303,8 @@ class Table1:
     protocol: Literal["A", "B", "printed"] = "A"
     """A: measured on the paper's tasks (gym's v2). B: every row measured on the tasks of Wang et al. (2019),
     from which most printed baselines are quoted. printed: the paper's numbers alone."""
+    mix: bool = False
+    """Pool runs of different task definitions or simulator versions all the same; the table says so."""
     store: Path = STORE
     """Where finished runs are stored."""
     out: Path = TABLES
@@ -314,7 +316,8 @@ class Table1:
         from reproduce.tables import render_table
 
         exhibit = TABLE1_MBBL if self.protocol == "B" else TABLE1
-        render_table(exhibit, self.store, self.out, Console(), measured=self.protocol != "printed")
+        measured = self.protocol != "printed"
+        render_table(exhibit, self.store, self.out, Console(), measured, self.mix)
         return 0
 
 

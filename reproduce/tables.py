@@ -7,7 +7,7 @@ Its blocks stand apart: the printed numbers, then one measured block for each sc
 import math
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from alm.training.scale import SCALES
 from reproduce.exhibits import Row, TableExhibit
 from reproduce.published import Footnote, authors_curve, printed_scores
 from reproduce.statistics import Curve, cell_statistics, window_mean
-from reproduce.store import Store, StoredRun, StoreWarning, require_comparable
+from reproduce.store import Store, StoredRun, StoreWarning
 
 __all__ = ["Cell", "escape_latex", "render_table", "table_frame"]
 
@@ -103,11 +103,16 @@ def table_frame(exhibit: TableExhibit, store_root: Path) -> pd.DataFrame:
         exhibit: the table.
         store_root: root of the store, ``results/runs``.
     """
-    return _frame(_blocks(exhibit, Store(store_root)))
+    return _frame(_blocks(exhibit, Store(store_root), mix=False))
 
 
 def render_table(
-    exhibit: TableExhibit, store_root: Path, out_dir: Path, console: Console, measured: bool = True
+    exhibit: TableExhibit,
+    store_root: Path,
+    out_dir: Path,
+    console: Console,
+    measured: bool = True,
+    mix: bool = False,
 ) -> pd.DataFrame:
     """Print a table and write it as ``.csv``, ``.md`` and ``.tex`` under the exhibit's name.
 
@@ -119,6 +124,8 @@ def render_table(
         out_dir: where the files go, ``results/tables``; made if needed.
         console: where the table is printed; made for widths of 80 and more.
         measured: whether measured blocks are shown, too; without them the files are named ``…-printed``.
+        mix: whether runs of different protocols share a block, whose title then says so; the files are named
+            ``…-mixed``.
 
     Returns:
         The tidy frame of :func:`table_frame`.
@@ -128,14 +135,14 @@ def render_table(
     """
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", StoreWarning)
-        blocks = _blocks(exhibit, Store(store_root))[: None if measured else 1]
+        blocks = _blocks(exhibit, Store(store_root), mix)[: None if measured else 1]
     for message in dict.fromkeys(str(warning.message) for warning in caught):
         console.print(Text(f"Warning: {message}", style="yellow"), soft_wrap=True)
 
     frame = _frame(blocks)
     markers = _markers(exhibit, blocks)
     csv = frame.to_csv(index=False, lineterminator="\n", float_format=_decimal)
-    name = exhibit.name if measured else f"{exhibit.name}-printed"
+    name = exhibit.name + ("" if measured else "-printed") + ("-mixed" if mix else "")
     for suffix, text in (
         ("csv", csv),
         ("md", _markdown(exhibit, blocks, markers)),
@@ -151,7 +158,7 @@ def render_table(
 # --- Cells --------------------------------------------------------------------------------------------------
 
 
-def _blocks(exhibit: TableExhibit, store: Store) -> list[_Block]:
+def _blocks(exhibit: TableExhibit, store: Store, mix: bool) -> list[_Block]:
     runs: dict[tuple[str, str], list[StoredRun]] = {("paper", ""): []}
     for row in exhibit.rows:
         if row.algorithm is None:
@@ -166,9 +173,24 @@ def _blocks(exhibit: TableExhibit, store: Store) -> list[_Block]:
                 runs.setdefault((run.spec.scale, run.protocol), []).append(run)
     if any(scale == "paper" and protocol for scale, protocol in runs):
         del runs["paper", ""]
+    if mix:
+        runs = _mixed(runs)
     # The paper's own scale first, then the others by name.
     order = sorted(runs, key=lambda block: (block[0] != "paper", block))
     return [_printed_block(exhibit)] + [_measured_block(exhibit, *block, runs[block]) for block in order]
+
+
+def _mixed(runs: Mapping[tuple[str, str], list[StoredRun]]) -> dict[tuple[str, str], list[StoredRun]]:
+    """One block a scale, under a name that says what was mixed."""
+    scales: dict[str, dict[str, list[StoredRun]]] = {}
+    for (scale, protocol), own in runs.items():
+        scales.setdefault(scale, {})[protocol] = own
+    mixed = {}
+    for scale, by_protocol in scales.items():
+        names = "; ".join(by_protocol)
+        title = f"MIXED PROTOCOLS, not comparable: {names}" if len(by_protocol) > 1 else names
+        mixed[scale, title] = [run for own in by_protocol.values() for run in own]
+    return mixed
 
 
 def _absent(row: Row, task: str, block: str) -> Cell:
@@ -227,7 +249,6 @@ def _printed_block(exhibit: TableExhibit) -> _Block:
 
 
 def _measured_block(exhibit: TableExhibit, scale: str, protocol: str, runs: list[StoredRun]) -> _Block:
-    require_comparable(runs)
     cells = {}
     for row in exhibit.rows:
         for task in exhibit.tasks:

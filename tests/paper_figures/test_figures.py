@@ -91,8 +91,24 @@ def test_nothing_is_mixed(store, make_run):
     extra = {"time/evaluation_s": [1.0], "time/update_ms": [1.0]}
     other = {"seed": 2, "scale": "laptop", "protocol": "v5"}
     store.write(make_run({5000: 1.0}, algorithm="sac", extra=extra, **other))
+    exhibit = FIGURE["figure3"]
     with pytest.raises(StoreMixError, match="protocols"):
-        figure_data(FIGURE["figure3"], store, "laptop", "redq")
+        figure_data(exhibit, store, "laptop", "redq")
+    mixed = figure_data(exhibit, store, "laptop", "redq", mix=True)
+    coverage = {(entry.series.label, entry.task): entry.seeds for entry in mixed.coverage}
+    assert coverage["SAC", "HalfCheetah"] == 3
+    caption = learning_curves.draw(exhibit, "laptop", mixed, authors_curves()).get_supxlabel()
+    assert caption.replace("\n", " ").startswith("MIXED PROTOCOLS, not comparable: v2-gymnasium1.4.0")
+
+
+def test_mixing_is_refused_with_the_way_to_force_it(store, make_run, tmp_path, capsys):
+    extra = {"time/evaluation_s": [1.0], "time/update_ms": [1.0]}
+    other = {"seed": 2, "scale": "laptop", "protocol": "v5"}
+    store.write(make_run({5000: 1.0}, algorithm="sac", extra=extra, **other))
+    assert main("figure3", store=store.root, out=tmp_path / "out") == 2
+    error = capsys.readouterr().err
+    assert "different protocols" in error and "--mix" in error and error.count("\n") == 1
+    assert main("figure3", mix=True, store=store.root, out=tmp_path / "out") == 0
 
 
 @pytest.mark.parametrize(

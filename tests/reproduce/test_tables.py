@@ -357,3 +357,18 @@ def test_the_printed_table_alone(make_run, tmp_path):
     assert sorted(path.name for path in tmp_path.glob("table1*")) == [
         "table1-printed.csv", "table1-printed.md", "table1-printed.tex"
     ]  # fmt: skip
+
+
+def test_protocols_share_a_block_only_when_forced_and_it_says_so(tmp_path, make_run):
+    store = Store(tmp_path / "runs")
+    store.write(make_run({200_000: 1.0}, seed=0))
+    store.write(make_run({200_000: 3.0}, seed=1, protocol="v5"))
+    frame = render_table(TABLE1, store.root, tmp_path, Console(quiet=True))
+    apart = frame[(frame["block"] == "measured") & (frame["algorithm"] == "ALM(3)")]
+    assert set(apart["protocol"]) == {"v2-gymnasium1.4.0-mujoco4.0.0", "v5"}
+    assert not (apart["seeds"] > 1).any()
+    frame = render_table(TABLE1, store.root, tmp_path, Console(quiet=True), mix=True)
+    cell = frame[(frame["block"] == "measured") & frame["mean"].notna()].iloc[0]
+    assert cell["mean"] == 2.0 and cell["seeds"] == 2
+    assert cell["protocol"].startswith("MIXED PROTOCOLS, not comparable: ")
+    assert "MIXED PROTOCOLS" in (tmp_path / "table1-mixed.md").read_text()
