@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from alm.tasks import make, task_spec
@@ -65,6 +66,23 @@ def gigaflop(call: Callable[[], object]) -> float:
     with FlopCounterMode(display=False) as counter:
         call()
     return counter.get_total_flops() / 1e9
+
+
+class _Operations(TorchDispatchMode):
+    """Counts what reaches a kernel: tensor operations that are no views."""
+
+    count = 0
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.count += not function.is_view and function is not torch.ops.aten.detach.default
+        return function(*args, **(kwargs or {}))
+
+
+def operations(call: Callable[[], object]) -> int:
+    """How many tensor operations a call makes: about the kernels that a GPU would launch, one by one."""
+    with _Operations() as counter:
+        call()
+    return counter.count
 
 
 def write_record(name: str, results: dict[str, Any], rounds: int) -> None:

@@ -1,18 +1,26 @@
 """From a command to trained runs: resolve the configuration, open the directories, train, store."""
 
 import dataclasses
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from alm.tasks.registry import TaskSpec, task_spec
 from alm.training.run_directory import RunDirectory
 from alm.training.scale import Scale, TrainingConfig, scale_named
 from alm.variants import Variant
 from reproduce.algorithms import algorithm_named, variant_named
-from reproduce.provenance import provenance
-from reproduce.specs import RunSpec, config_digest
+from reproduce.provenance import REPOSITORY, provenance
+from reproduce.specs import RunSpec, config_digest, variant_in
+
+if TYPE_CHECKING:
+    from alm.training.execution import Execution
+
+
+# What torch.compile made, for the next run.
+COMPILED = REPOSITORY / ".cache" / "inductor"
 
 
 class RunConflictError(ValueError):
@@ -30,11 +38,20 @@ class Plan:
     agent_config: Any
     training: TrainingConfig
     config: dict[str, Any]
+    agent_class: Any
     seeds_apart: bool
     """Whether every seed trains as a population of its own."""
 
     @classmethod
-    def of(cls, algorithm: str, variant: str, task: str, seeds: Sequence[int], scale: str) -> "Plan":
+    def of(
+        cls,
+        algorithm: str,
+        variant: str,
+        task: str,
+        seeds: Sequence[int],
+        scale: str,
+        precision: str = "float32",
+    ) -> "Plan":
         """Resolve names into a plan.
 
         Raises:
@@ -47,7 +64,13 @@ class Plan:
         agent_config = variant_.configuration(config_class, scale_, task_.name)
         training = variant_.training(scale_, task_.name)
         specs = tuple(
-            RunSpec(algorithm=algorithm, variant=variant, task=task_.name, seed=seed, scale=scale)
+            RunSpec(
+                algorithm=algorithm,
+                variant=variant_in(variant, precision),
+                task=task_.name,
+                seed=seed,
+                scale=scale,
+            )
             for seed in dict.fromkeys(seeds)
         )
         config = {
@@ -55,7 +78,7 @@ class Plan:
             "training": dataclasses.asdict(training),
         }
         apart = agent_class.trains_seeds_apart
-        return cls(specs, task_, scale_, variant_, agent_config, training, config, apart)
+        return cls(specs, task_, scale_, variant_, agent_config, training, config, agent_class, apart)
 
     def record(self, spec: RunSpec) -> dict[str, Any]:
         """The content of a run's ``config.json``."""
@@ -86,7 +109,9 @@ def check_machine(device: str, threads: int) -> None:
         ) from None
 
 
-def open_run(plan: Plan, spec: RunSpec, root: Path, device: str, threads: int) -> RunDirectory | None:
+def open_run(
+    plan: Plan, spec: RunSpec, root: Path, device: str, threads: int, execution: "Execution | None" = None
+) -> RunDirectory | None:
     """Open a run's directory for training; ``None`` if the run has already ended.
 
     Raises:
@@ -107,12 +132,15 @@ def open_run(plan: Plan, spec: RunSpec, root: Path, device: str, threads: int) -
         return None
     directory.open()
     if directory.status == "new":
-        directory.write_json("provenance.json", provenance(device, threads))
+        how = dataclasses.asdict(execution) if execution else {}
+        directory.write_json("provenance.json", provenance(device, threads, how))
         directory.write_json("config.json", record)
     return directory
 
 
-def train_population(plan: Plan, directories: Sequence[RunDirectory], device: str, threads: int) -> None:
+def train_population(
+    plan: Plan, directories: Sequence[RunDirectory], device: str, threads: int, execution: "Execution"
+) -> None:
     """Train the seeds of opened directories together, to the end of the horizon.
 
     The seeds must stand at the same step; see `group_by_step`.
@@ -123,26 +151,22 @@ def train_population(plan: Plan, directories: Sequence[RunDirectory], device: st
     import torch
 
     from alm.tasks import make
+    from alm.training.execution import execute
     from alm.training.loop import Trainer
     from alm.training.progress import reporter
 
     torch.set_num_threads(threads)
     seeds = [directory.read_json("config.json")["spec"]["seed"] for directory in directories]
     spec = plan.specs[0]
-    agent_class, _ = algorithm_named(spec.algorithm).load(plan.variant)
-    agent = agent_class(plan.task, plan.agent_config, seeds, device=device)
+    agent = plan.agent_class(plan.task, plan.agent_config, seeds, device=device)
     name = spec.algorithm if spec.variant == "base" else f"{spec.algorithm}/{spec.variant}"
     title = f"{name} {plan.task.name} {plan.scale.name}"
     title += f" seed{'s' if len(seeds) > 1 else ''} {' '.join(map(str, seeds))}"
-    Trainer(
-        agent,
-        plan.task,
-        lambda: make(plan.task),
-        plan.training,
-        directories,
-        reporter(title),
-        device,
-    ).run()
+    progress = reporter(title)
+    progress.message(f"{title}: {execution.describe(device, threads)}")
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(COMPILED))
+    execute(agent, execution, device, progress.message)
+    Trainer(agent, plan.task, lambda: make(plan.task), plan.training, directories, progress, device).run()
 
 
 def group_by_step(directories: Sequence[RunDirectory], apart: bool = False) -> list[list[RunDirectory]]:
