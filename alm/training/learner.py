@@ -21,6 +21,7 @@ class Learner:
     of standard normal noise, by name, without the leading seed axis).
     """
 
+    name: str
     trains_seeds_apart: ClassVar[bool] = False
     """Whether a population of this algorithm holds one seed only."""
     one_program: ClassVar[bool] = True
