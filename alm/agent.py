@@ -15,6 +15,7 @@ from alm.training.optimisation import OptimiserGroup
 from alm.training.population import soft_update
 from alm.training.protocol import Metrics
 from alm.training.replay import Replay, Transitions
+from alm.training.schedules import Step
 from alm.training.streams import Purpose, Streams
 
 
@@ -91,7 +92,7 @@ class ALM(Learner):
         return self.update(sequences, transitions, self.draw_noise(), training_step)
 
     def update(
-        self, sequences: Transitions, transitions: Transitions, noise: Noise, training_step: int
+        self, sequences: Transitions, transitions: Transitions, noise: Noise, training_step: Step
     ) -> Metrics:
         """One gradient step for each group, then the targets; returns metrics of shape (S,).
 
@@ -113,7 +114,7 @@ class ALM(Learner):
         soft_update(net.target_critic, net.critic, config.target_rate)
         return metrics
 
-    def policy(self, training_step: int) -> Policy:
+    def policy(self, training_step: Step) -> Policy:
         """The policy inside updates: noise of deviation σ_t, clipped."""
         config = self.config
         return objectives.exploring(

@@ -8,6 +8,7 @@ from typing import Self
 
 from alm.tasks.registry import task_spec
 from alm.training.scale import Scale
+from alm.training.schedules import Level, Step, progress
 
 
 @dataclass(frozen=True)
@@ -57,10 +58,10 @@ class ALMConfig:
     reject_time_limits: bool = False
     """Also reject replayed sequences that straddle a time limit (the authors' code keeps them)."""
 
-    def exploration_std(self, training_step: int) -> float:
+    def exploration_std(self, training_step: Step) -> Level:
         """σ_t for a training step counted after the warm-up."""
-        progress = min(max(training_step, 0) / self.exploration_steps, 1.0)
-        return self.exploration_start + (self.exploration_end - self.exploration_start) * progress
+        change = self.exploration_end - self.exploration_start
+        return self.exploration_start + change * progress(training_step, self.exploration_steps)
 
     @classmethod
     def at(cls, scale: Scale, task: str) -> Self:

@@ -18,6 +18,7 @@ from alm.config import ALMConfig
 from alm.networks import Networks
 from alm.training.learner import Noise
 from alm.training.replay import Transitions
+from alm.training.schedules import Level
 
 Gaussian = tuple[Tensor, Tensor]
 Diagnostics = dict[str, Tensor]
@@ -49,12 +50,12 @@ def straight_through_clamp(x: Tensor, low: float, high: float) -> Tensor:
     return x + (x.clamp(low + BOUND_MARGIN, high - BOUND_MARGIN) - x).detach()
 
 
-def noisy_action(mean: Tensor, noise: Tensor, std: float, clip: float, bounds: tuple[float, float]) -> Tensor:
+def noisy_action(mean: Tensor, noise: Tensor, std: Level, clip: float, bounds: tuple[float, float]) -> Tensor:
     """The actor's mean with clipped Gaussian noise of deviation ``std``, inside the action bounds."""
     return straight_through_clamp(mean + (std * noise).clamp(-clip, clip), *bounds)
 
 
-def exploring(networks: Networks, std: float, clip: float, bounds: tuple[float, float]) -> Policy:
+def exploring(networks: Networks, std: Level, clip: float, bounds: tuple[float, float]) -> Policy:
     """ALM's policy inside an update: the actor's mean with clipped noise of deviation ``std``."""
 
     def policy(z: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
@@ -120,11 +121,9 @@ def consistency(rollout: Rollout, encoder: nn.Module, sequences: Transitions) ->
     with torch.no_grad():
         mean, std = encoder(sequences.next_observation.flatten(1, 2))
     target = mean.unflatten(1, shape), std.unflatten(1, shape)
-    kl = [
-        kl_divergence(predicted, (target[0][:, t], target[1][:, t]))
-        for t, predicted in enumerate(rollout.predictions)
-    ]
-    return torch.stack(kl, dim=1).sum(dim=1).mean(dim=-1)
+    means, stds = zip(*rollout.predictions, strict=True)
+    predicted = torch.stack(means, dim=1), torch.stack(stds, dim=1)
+    return kl_divergence(predicted, target).sum(dim=1).mean(dim=-1)
 
 
 def encoder_model_objective(

@@ -16,6 +16,7 @@ from alm.training.population import soft_update
 from alm.training.protocol import Metrics
 from alm.training.replay import Replay, Transitions
 from alm.training.scale import Scale
+from alm.training.schedules import Step
 from alm.training.streams import Purpose, Streams
 from baselines.networks import critic_objective, scale_action
 from baselines.soft_policy import (
@@ -154,7 +155,7 @@ class REDQ(SoftLearner):
         batches = replay.sample((self.config.updates_per_step, self.config.batch_size), self.learning)
         return self.update(batches, self.draw_noise(), training_step)
 
-    def update(self, batches: Transitions, noise: Noise, training_step: int) -> Metrics:
+    def update(self, batches: Transitions, noise: Noise, training_step: Step) -> Metrics:
         """G steps of the critics, and with the last of them one of the policy; metrics are (S,).
 
         ``batches`` has axes (S, G, batch, …).  The targets follow the critics after each step.  As in

@@ -17,6 +17,7 @@ from alm.training.population import soft_update
 from alm.training.protocol import Metrics
 from alm.training.replay import Replay, Transitions
 from alm.training.scale import Scale
+from alm.training.schedules import Step
 from alm.training.streams import Purpose, Streams
 from baselines.networks import critic_objective, scale_action
 from baselines.soft_policy import SoftLearner, SoftNetworks, constant_target_entropy, sample_action
@@ -120,7 +121,7 @@ class SAC(SoftLearner):
         transitions = replay.sample(self.config.batch_size, self.learning)
         return self.update(transitions, self.draw_noise(), training_step)
 
-    def update(self, transitions: Transitions, noise: Noise, training_step: int) -> Metrics:
+    def update(self, transitions: Transitions, noise: Noise, training_step: Step) -> Metrics:
         """One gradient step of actor, temperature and critics, then the targets; metrics are (S,).
 
         The order gives each loss the networks as they were before the update: the target is taken

@@ -23,6 +23,7 @@ from alm.training.population import initialise_orthogonal, mlp, soft_update
 from alm.training.protocol import Metrics
 from alm.training.replay import Replay, Transitions
 from alm.training.scale import Scale
+from alm.training.schedules import Level, Step
 from alm.training.streams import Purpose, Streams
 from alm.training.temperature import scheduled_entropy
 from baselines import sac
@@ -107,7 +108,7 @@ class SACSVGConfig:
             # With one model step from zeros, the GRU's recurrent weights would have no gradient at all.
             raise ValueError(f"the horizon H of SAC-SVG must be at least 3, not {self.horizon}")
 
-    def target_entropy(self, environment_step: int) -> float:
+    def target_entropy(self, environment_step: Step) -> Level:
         """H̄(t) = (H₀ − H₁)(1 − t/T)^κ + H₁, and H₁ after T."""
         return scheduled_entropy(
             environment_step, self.entropy_start, self.entropy_end, self.entropy_power, self.entropy_steps
@@ -288,8 +289,17 @@ class SACSVG(SoftLearner):
         transitions = replay.sample(config.batch_size, self.learning)
         return self.update(sequences, transitions, self.draw_noise(), training_step)
 
+    def branch(self, training_step: int) -> bool:
+        """Whether the policy still climbs SAC's objective."""
+        return self.config.warmup_steps + training_step <= self.config.plain_steps
+
     def update(
-        self, sequences: Transitions, transitions: Transitions, noise: Noise, training_step: int
+        self,
+        sequences: Transitions,
+        transitions: Transitions,
+        noise: Noise,
+        training_step: Step,
+        branch: bool | None = None,
     ) -> Metrics:
         """The updates of one environment step, in this order; metrics are (S,).
 
@@ -309,13 +319,13 @@ class SACSVG(SoftLearner):
         metrics["critic/target"] = target.mean(dim=-1)
 
         x = transitions.observation
-        if environment_step <= config.plain_steps:
+        if self.branch(int(training_step)) if branch is None else branch:
             policy = sac.actor_objective(net, x, noise["action"][:, 0], UNIT)
         else:
             policy = value_gradient_objective(net, x, noise["action"], config.discount)
         target_entropy = config.target_entropy(environment_step)
         self.improve_policy(*policy, target_entropy, metrics)
-        metrics["actor/target_entropy"] = torch.full_like(metrics["actor/entropy"], target_entropy)
+        metrics["actor/target_entropy"] = torch.zeros_like(metrics["actor/entropy"]) + target_entropy
         soft_update(net.target_critic, net.critic, config.target_rate)
         return metrics
 

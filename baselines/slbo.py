@@ -301,6 +301,7 @@ class SLBO(Learner):
     """
 
     name = "slbo"
+    one_program = False
     trains_seeds_apart = True
     networks: SLBONetworks
 

@@ -18,6 +18,7 @@ from alm.training.learner import Learner
 from alm.training.optimisation import OptimiserGroup
 from alm.training.population import mlp
 from alm.training.protocol import Metrics
+from alm.training.schedules import Level
 from alm.training.streams import Streams
 from alm.training.temperature import Temperature, temperature_objective
 from baselines.networks import Critics, Gaussian, initialise_xavier, scale_action
@@ -177,7 +178,7 @@ class SoftLearner(Learner):
         return scale_action(unit, self.bounds), -self.networks.temperature()[:, None] * log_probability
 
     def improve_policy(
-        self, loss: Tensor, log_probability: Tensor, target_entropy: float, metrics: Metrics
+        self, loss: Tensor, log_probability: Tensor, target_entropy: Level, metrics: Metrics
     ) -> None:
         """One step of the actor down ``loss`` (S,), and of the temperature, on the same actions.
 

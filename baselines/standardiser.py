@@ -24,26 +24,24 @@ class Standardiser:
         self.mean = torch.zeros(seeds, size, dtype=torch.float64, device=device)
         self.squares = torch.zeros_like(self.mean)
         """Sum of squared deviations from the mean."""
-
-    @property
-    def std(self) -> Tensor:
-        """Deviation (S, size) of all data (divided by their number), clipped to [0.1, 10]."""
-        if self.count == 0:
-            return torch.ones_like(self.mean)
-        return (self.squares / self.count).sqrt().clamp(STD_MIN, STD_MAX)
+        self.std = torch.ones_like(self.mean)
+        """Deviation (S, size) of all data (divided by their number), clipped to [0.1, 10]; 1 before any."""
 
     def add(self, values: Tensor) -> None:
         """Count values (S, n, size) in, by the pairwise update of Chan, Golub and LeVeque (1979)."""
         values, new = values.double(), values.shape[1]
         mean = values.mean(dim=1)
         shift, total = mean - self.mean, self.count + new
-        self.squares = (
-            self.squares
-            + (values - mean[:, None]).square().sum(dim=1)
-            + shift.square() * (self.count * new / total)
-        )
-        self.mean = self.mean + shift * (new / total)
+        spread = (values - mean[:, None]).square().sum(dim=1)
+        # In place: a captured update reads the same memory every time.
+        self.squares.add_(spread).add_(shift.square() * (self.count * new / total))
+        self.mean.add_(shift * (new / total))
         self.count = total
+        self._renew_std()
+
+    def _renew_std(self) -> None:
+        if self.count:
+            self.std.copy_((self.squares / self.count).sqrt().clamp(STD_MIN, STD_MAX))
 
     def __call__(self, values: Tensor) -> Tensor:
         """Standardised values (S, …, size), in the precision they came in."""
@@ -57,4 +55,6 @@ class Standardiser:
     def load_state(self, state: dict[str, Any]) -> None:
         """Take over what `state` returned."""
         self.count = state["count"]
-        self.mean, self.squares = (state[name].to(self.mean) for name in ("mean", "squares"))
+        self.mean.copy_(state["mean"])
+        self.squares.copy_(state["squares"])
+        self._renew_std()

@@ -228,6 +228,7 @@ class SVG(Learner):
     """
 
     name = "svg"
+    one_program = False
     networks: SVGNetworks
 
     def __init__(

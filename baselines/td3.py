@@ -15,8 +15,11 @@ from alm.training.population import mlp, soft_update
 from alm.training.protocol import Metrics
 from alm.training.replay import Replay, Transitions
 from alm.training.scale import Scale
+from alm.training.schedules import Step
 from alm.training.streams import Purpose, Streams
 from baselines.networks import Critics, critic_objective, initialise_fan_in, scale_action
+
+_OF_THE_ACTOR = ("loss/actor", "grad_norm/actor")
 
 
 @dataclass(frozen=True)
@@ -159,9 +162,17 @@ class TD3(Learner):
     def learn(self, replay: Replay, training_step: int) -> Metrics:
         """One update on a fresh batch and noise from the learning streams."""
         transitions = replay.sample(self.config.batch_size, self.learning)
-        return self.update(transitions, self.draw_noise(), training_step)
+        metrics = self.update(transitions, self.draw_noise(), training_step)
+        self._actor_metrics |= {name: metrics[name].clone() for name in _OF_THE_ACTOR if name in metrics}
+        return metrics | self._actor_metrics
 
-    def update(self, transitions: Transitions, noise: Noise, training_step: int) -> Metrics:
+    def branch(self, training_step: int) -> bool:
+        """Whether actor and targets move."""
+        return training_step % self.config.policy_delay == 0
+
+    def update(
+        self, transitions: Transitions, noise: Noise, training_step: Step, branch: bool | None = None
+    ) -> Metrics:
         """One step of the critics; at every second training step the actor's and the targets' too.
 
         The actor climbs the critic that has just been updated.  Metrics are (S,).
@@ -171,13 +182,12 @@ class TD3(Learner):
         target = smoothed_target(net, transitions, noise["next_action"], config, self.bounds)
         self.descend("critic", critic_objective(net.critic, transitions, target), metrics)
         metrics["critic/target"] = target.mean(dim=-1)
-        if training_step % config.policy_delay == 0:
+        if self.branch(int(training_step)) if branch is None else branch:
             loss = actor_objective(net, transitions.observation, self.bounds)
-            self._actor_metrics = {}
-            self.descend("actor", loss, self._actor_metrics)
+            self.descend("actor", loss, metrics)
             soft_update(net.target_critic, net.critic, config.target_rate)
             soft_update(net.target_actor, net.actor, config.target_rate)
-        return metrics | self._actor_metrics
+        return metrics
 
     def state(self) -> dict[str, Any]:
         """As of every learner, with the actor's metrics that are reported until its next update."""

@@ -23,6 +23,7 @@ from alm.training.population import initialise_orthogonal, mlp, soft_update
 from alm.training.protocol import Metrics
 from alm.training.replay import Replay, Transitions
 from alm.training.scale import Scale
+from alm.training.schedules import Level, Step, progress
 from alm.training.streams import Purpose, Streams
 
 
@@ -55,10 +56,10 @@ class TD3OursConfig:
     replay_capacity: int = ALMConfig.replay_capacity
     """Transitions kept; as many as for ALM on the same task."""
 
-    def exploration_std(self, training_step: int) -> float:
+    def exploration_std(self, training_step: Step) -> Level:
         """σ_t for a training step counted after the warm-up."""
-        progress = min(max(training_step, 0) / self.exploration_steps, 1.0)
-        return self.exploration_start + (self.exploration_end - self.exploration_start) * progress
+        change = self.exploration_end - self.exploration_start
+        return self.exploration_start + change * progress(training_step, self.exploration_steps)
 
     @classmethod
     def at(cls, scale: Scale, task: str) -> "TD3OursConfig":
@@ -90,7 +91,7 @@ def critic_objective(
     transitions: Transitions,
     noise: Tensor,
     config: TD3OursConfig,
-    exploration_std: float,
+    exploration_std: Level,
     bounds: tuple[float, float],
 ) -> tuple[Tensor, Tensor]:
     """Twin critics (ALM's Eq. 10 with z := s) → loss (S,), and the targets y (S, batch); trains Q_1, Q_2.
@@ -111,7 +112,7 @@ def actor_objective(
     observation: Tensor,
     noise: Tensor,
     config: TD3OursConfig,
-    exploration_std: float,
+    exploration_std: Level,
     bounds: tuple[float, float],
 ) -> Tensor:
     """Policy → loss (S,); trains π, through the critics' action and a straight-through clamp.
@@ -174,7 +175,7 @@ class TD3Ours(Learner):
         transitions = replay.sample(self.config.batch_size, self.learning)
         return self.update(transitions, self.draw_noise(), training_step)
 
-    def update(self, transitions: Transitions, noise: Noise, training_step: int) -> Metrics:
+    def update(self, transitions: Transitions, noise: Noise, training_step: Step) -> Metrics:
         """One step of the critics, one of the actor on the new critics, then the targets; metrics (S,)."""
         net, config = self.networks, self.config
         std = config.exploration_std(training_step)

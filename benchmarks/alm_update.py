@@ -1,10 +1,13 @@
-"""``make bench``: milliseconds of ALM's update against a plain implementation and the GEMM peak.
+"""``make bench``: processor time of ALM's update against a plain implementation and the matrix-product peak.
 
-One thread, float32, sizes of the paper on HalfCheetah.  The two implementations and the matrix product
-take turns, so that a change of the machine's speed meets all of them; figures are medians.
+One thread, sizes of the paper on HalfCheetah.  All ways to run an update, the plain implementation and the
+matrix products take turns, so that a change of the machine's speed meets all of them; figures are medians.
+With ``--compiled`` the update through torch.compile is measured too, which first takes minutes.
 """
 
+import os
 import statistics
+import sys
 from collections.abc import Callable
 
 import torch
@@ -15,20 +18,47 @@ from alm.agent import ALM
 from alm.config import ALMConfig
 from alm.objectives import noise_shapes
 from alm.tasks import task_spec
+from alm.training.execution import Execution, execute
 from alm.training.replay import Replay
 from alm.training.scale import scale_named
 from alm.training.streams import Purpose, Streams
 from benchmarks.plain_alm import PlainALM
-from benchmarks.timing import TASK, filled_replay, gigaflop, median_ratio, take_turns, write_record
+from benchmarks.timing import (
+    TASK,
+    filled_replay,
+    gigaflop,
+    median_ratio,
+    milliseconds,
+    milliseconds_by_operation,
+    take_turns,
+    write_record,
+)
+from reproduce.training import COMPILED
 
 ROUNDS = 12
+_WAYS = {"float32": Execution(), "bf16": Execution("bf16")}
+_COMPILED_WAYS = {"compiled": Execution(compiled=True), "compiled_bf16": Execution("bf16", compiled=True)}
+# Operations of `milliseconds_by_operation` that are matrix products, activations, and the optimisers.
+_PARTS = {
+    "matrix products": ("bmm", "baddbmm"),
+    "ELU and its derivative": ("elu_", "elu_backward"),
+    "layer norm and tanh": (
+        "native_layer_norm", "native_layer_norm_backward", "tanh", "tanh_backward", "addcmul",
+    ),
+    "Adam, gradient norms, targets": (
+        "_fused_adam_", "linalg_vector_norm", "_foreach_mul_", "_foreach_lerp_",
+    ),
+}  # fmt: skip
 
 
-def measure(scale: str, replay: Replay) -> dict[str, float]:
+def measure(scale: str, replay: Replay, ways: dict[str, Execution]) -> dict[str, object]:
     """Medians over interleaved rounds for one scale, and the arithmetic of an update."""
     task = task_spec(TASK)
     config = ALMConfig.at(scale_named(scale), TASK)
-    agent = ALM(task, config, (0,))
+    agents = {name: ALM(task, config, (0,)) for name in ways}
+    agent = agents["float32"]
+    for name, way in ways.items():
+        execute(agents[name], way, "cpu", lambda message: print(message, file=sys.stderr))
     plain = PlainALM(
         task.observation_size, task.action_size, task.action_low, task.action_high, config, torch.float32
     )
@@ -39,45 +69,67 @@ def measure(scale: str, replay: Replay) -> dict[str, float]:
     plain_inputs = sequences[0], batch[0], {name: value[0] for name, value in noise.items()}
     size = config.model_hidden_size
     left, right = torch.randn(config.batch_size, size), torch.randn(size, size)
+    half_left, half_right = left.bfloat16(), right.bfloat16()
     observation, acting = torch.randn(1, 1, task.observation_size), Streams((0,), Purpose.ACTING)
+
+    def updating(which: ALM) -> Callable[[], object]:
+        return lambda: which.update(sequences, batch, noise, 1)
+
     work: dict[str, Callable[[], object]] = {
-        "update_ms": lambda: agent.update(sequences, batch, noise, 1),
-        "plain_update_ms": lambda: plain.update(*plain_inputs, 1.0),
+        **{f"{name}_ms": updating(which) for name, which in agents.items()},
+        "plain_ms": lambda: plain.update(*plain_inputs, 1.0),
         "learn_ms": lambda: agent.learn(replay, 1),
         "act_ms": lambda: agent.act(observation, 1, acting),
         "gemm_ms": lambda: left @ right,
+        "gemm_bf16_ms": lambda: half_left @ half_right,
     }
+    compiling = {name: milliseconds(work[f"{name}_ms"]) / 1000 for name in ways if ways[name].compiled}
     times = take_turns(work, ROUNDS)
-    out = {name: statistics.median(values) for name, values in times.items()}
-    out["fastest_update_ms"], out["fastest_plain_update_ms"] = (
-        min(times[name]) for name in ("update_ms", "plain_update_ms")
-    )
-    out["gflop"] = gigaflop(work["update_ms"])
-    out["gemm_gflops"] = 2e-6 * config.batch_size * size * size / out["gemm_ms"]
-    out["fraction_of_peak"] = out["gflop"] / (out["update_ms"] / 1000) / out["gemm_gflops"]
-    out["plain_over_ours"] = median_ratio(times["plain_update_ms"], times["update_ms"])
-    return out
+    out: dict[str, object] = {name: statistics.median(values) for name, values in times.items()}
+    flop = gigaflop(work["float32_ms"])
+    product = 2e-6 * config.batch_size * size * size
+    peaks = {"float32": product / min(times["gemm_ms"]), "bf16": product / min(times["gemm_bf16_ms"])}
+    for name, way in ways.items():
+        own = times[f"{name}_ms"]
+        out[f"plain_over_{name}"] = median_ratio(times["plain_ms"], own)
+        out[f"{name}_of_peak"] = 1000 * flop / statistics.median(own) / peaks[way.precision]
+    by_operation = milliseconds_by_operation(work["float32_ms"])
+    parts = {part: sum(by_operation.get(name, 0.0) for name in names) for part, names in _PARTS.items()}
+    whole = sum(by_operation.values())
+    shares = {part: taken / whole for part, taken in parts.items()}
+    return out | {
+        "gflop": flop,
+        "gemm_gflops": peaks["float32"],
+        "gemm_bf16_gflops": peaks["bf16"],
+        "products_gflops": 1000 * flop / parts["matrix products"],
+        "shares": shares | {"everything else": 1 - sum(shares.values())},
+        "compiling_s": compiling,
+    }
 
 
 def main() -> None:
     """Measure, print a table and write ``benchmarks/results/alm_update.json``."""
     torch.set_num_threads(1)
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(COMPILED))
+    ways = _WAYS | (_COMPILED_WAYS if "--compiled" in sys.argv[1:] else {})
     replay = filled_replay(6000)
-    results = {scale: measure(scale, replay) for scale in ("paper", "laptop")}
-    table = Table(title=f"ALM update, {TASK} sizes, float32, one CPU thread (median of {ROUNDS})")
+    results = {scale: measure(scale, replay, ways) for scale in ("paper", "laptop")}
+    table = Table(title=f"ALM update, {TASK} sizes, one CPU thread (median of {ROUNDS}, processor time)")
     table.add_column("")
     for scale in results:
         table.add_column(f"{scale} scale", justify="right")
-    for label, name, form in (
-        ("update", "update_ms", "{:.1f} ms"),
-        ("plain per-seed implementation", "plain_update_ms", "{:.1f} ms"),
-        ("plain / ours (median of pairs)", "plain_over_ours", "{:.2f} ×"),
+    rows = [
+        *((f"update, {name}", f"{name}_ms", "{:.1f} ms") for name in ways),
+        ("plain per-seed implementation, float32", "plain_ms", "{:.1f} ms"),
+        *((f"plain / {name} (median of pairs)", f"plain_over_{name}", "{:.2f} ×") for name in ways),
         ("update with sampling and noise", "learn_ms", "{:.1f} ms"),
         ("acting, one observation", "act_ms", "{:.2f} ms"),
         ("matrix products of an update", "gflop", "{:.2f} GFLOP"),
-        ("measured GEMM peak", "gemm_gflops", "{:.0f} GFLOP/s"),
-        ("fraction of the peak", "fraction_of_peak", "{:.0%}"),
-    ):
+        ("measured GEMM peak, float32", "gemm_gflops", "{:.0f} GFLOP/s"),
+        ("measured GEMM peak, bf16", "gemm_bf16_gflops", "{:.0f} GFLOP/s"),
+        *((f"fraction of its peak, {name}", f"{name}_of_peak", "{:.0%}") for name in ways),
+    ]
+    for label, name, form in rows:
         table.add_row(label, *(form.format(result[name]) for result in results.values()))
     Console().print(table)
     write_record("alm_update", results, ROUNDS)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from alm.tasks import make, task_spec
@@ -19,10 +20,10 @@ _RESULTS = Path(__file__).parent / "results"
 
 
 def milliseconds(work: Callable[[], object]) -> float:
-    """How long one call takes."""
-    began = time.perf_counter()
+    """Processor time that one call takes of this thread: other programs on the machine do not count."""
+    began = time.thread_time()
     work()
-    return 1000.0 * (time.perf_counter() - began)
+    return 1000.0 * (time.thread_time() - began)
 
 
 def filled_replay(transitions: int) -> Replay:
@@ -67,15 +68,72 @@ def gigaflop(call: Callable[[], object]) -> float:
     return counter.get_total_flops() / 1e9
 
 
-def write_record(name: str, results: dict[str, Any], rounds: int) -> None:
+class _Operations(TorchDispatchMode):
+    """Counts what reaches a kernel: tensor operations that are no views."""
+
+    count = 0
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.count += not function.is_view and function is not torch.ops.aten.detach.default
+        return function(*args, **(kwargs or {}))
+
+
+def operations(call: Callable[[], object]) -> int:
+    """How many tensor operations a call makes: about the kernels that a GPU would launch, one by one."""
+    with _Operations() as counter:
+        call()
+    return counter.count
+
+
+class _Times(TorchDispatchMode):
+    """Processor time of each tensor operation, in the order of the calls."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.times: list[tuple[str, float]] = []
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        began = time.thread_time()
+        out = function(*args, **(kwargs or {}))
+        self.times.append((function.overloadpacket.__name__, 1000.0 * (time.thread_time() - began)))
+        return out
+
+
+def milliseconds_by_operation(call: Callable[[], object], rounds: int = 5) -> dict[str, float]:
+    """Where a call's time goes on a CPU: milliseconds by the name of the operation, the most first.
+
+    Every call makes the same operations; of each the fastest round counts.
+    """
+    runs = []
+    for _ in range(rounds):
+        with _Times() as mode:
+            call()
+        runs.append(mode.times)
+    out: dict[str, float] = {}
+    for same in zip(*runs, strict=True):
+        name = same[0][0]
+        out[name] = out.get(name, 0.0) + min(taken for _, taken in same)
+    return dict(sorted(out.items(), key=lambda item: -item[1]))
+
+
+def instructions() -> list[str]:
+    """What the processor can do for matrix products in low precision, as Linux names it."""
+    try:
+        flags = Path("/proc/cpuinfo").read_text().partition("flags")[2].partition("\n")[0].split()
+    except OSError:
+        return []
+    return sorted(flag for flag in flags if "bf16" in flag or flag.startswith(("amx", "avx512f")))
+
+
+def write_record(name: str, results: dict[str, Any], rounds: int, device: str = "cpu") -> None:
     """Write ``benchmarks/results/<name>.json`` with code version, packages and hardware."""
-    origin = provenance("cpu", torch.get_num_threads())
+    origin = provenance(device, torch.get_num_threads())
     record = {
         "results": results,
         "task": TASK,
         "rounds": rounds,
         "packages": origin["packages"],
-        "hardware": origin["hardware"],
+        "hardware": origin["hardware"] | {"instructions": instructions()},
         "git_sha": origin["git_sha"],
         "git_dirty": origin["git_dirty"],
     }

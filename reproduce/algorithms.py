@@ -153,7 +153,7 @@ def run_length(spec: RunSpec) -> int:
     """Environment steps of a whole run; a variant that is not known here has the scale's length."""
     scale = scale_named(spec.scale)
     algorithm = ALGORITHMS.get(spec.algorithm)
-    variant = algorithm.variants.get(spec.variant, BASE) if algorithm else BASE
+    variant = algorithm.variants.get(spec.variant.partition("+")[0], BASE) if algorithm else BASE
     return variant.training(scale, spec.task).total_steps
 
 

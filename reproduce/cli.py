@@ -69,6 +69,11 @@ class Train:
     """Torch device, such as cpu, cuda or cuda:1."""
     threads: int = 1
     """CPU threads for tensor operations. Results are bit-exact for the same number only."""
+    precision: str = "float32"
+    """float32, or bf16: layers in bfloat16, all else in float32. Its runs are stored apart (base+bf16)."""
+    compile: str = "auto"
+    """Run updates through torch.compile: on, off, or auto, which is off (the gain is small, see
+    docs/performance.md)."""
     runs_dir: Path = RUNS
     """Where runs are kept while they train."""
     store: Path = STORE
@@ -78,6 +83,7 @@ class Train:
 
     def run(self) -> int:
         """Train what is missing of the seeds; store what is done."""
+        from alm.training.execution import Execution
         from alm.training.loop import Interrupted
         from reproduce.freezing import freeze
         from reproduce.plugins import load_plugin
@@ -92,20 +98,23 @@ class Train:
         )
 
         plugin = load_plugin(self.plugin) if self.plugin else None
-        plan = Plan.of(self.algorithm, self.variant, self.task, self.seeds, self.scale, plugin)
+        plan = Plan.of(
+            self.algorithm, self.variant, self.task, self.seeds, self.scale, plugin, self.precision
+        )
         check_machine(self.device, self.threads)
         require_storable(plan, Store(self.store))
+        execution = Execution.choose(self.precision, self.compile, self.device, plan.agent_class)
         opened = []
         try:
             for spec in plan.specs:
-                directory = open_run(plan, spec, self.runs_dir, self.device, self.threads)
+                directory = open_run(plan, spec, self.runs_dir, self.device, self.threads, execution)
                 if directory is None:
                     print(f"{spec.label}: has ended already, see {self.runs_dir / spec.relative_dir}")
                 else:
                     opened.append(directory)
             with _tracked(opened if self.track else []):
                 for group in group_by_step(opened, plan.seeds_apart):
-                    train_population(plan, group, self.device, self.threads)
+                    train_population(plan, group, self.device, self.threads, execution)
         except Interrupted as stop:
             print(stop, file=sys.stderr)
             return 130

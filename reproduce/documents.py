@@ -1,19 +1,28 @@
 """Keeps the numbers in README.md and docs/ equal to the store: measured numbers are never typed."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from alm.training.files import write_text
+from reproduce import speed
 from reproduce.algorithms import ALGORITHMS
 from reproduce.exhibits import EXHIBITS, TABLE1, TABLE1_MBBL, FigureExhibit, TableExhibit
 from reproduce.published import authors_curves, field_curves
 from reproduce.statistics import sample_std
 from reproduce.store import Store, StoredRun
 from reproduce.tables import table_frame
+
+# Blocks of docs/performance.md: which record each is read from, and what of it.
+_BENCHMARKS: dict[str, tuple[str, Callable[..., speed.Rows]]] = {
+    "alm-update": ("alm_update", speed.alm_update),
+    "where-time-goes": ("alm_update", speed.where_time_goes),
+    "baseline-updates": ("baseline_updates", speed.baseline_updates),
+    "gpu": ("gpu", speed.gpu),
+}
 
 
 def documents(repository: Path) -> dict[Path, str]:
@@ -28,6 +37,8 @@ def documents(repository: Path) -> dict[Path, str]:
     ]
     for page in dict.fromkeys(algorithm.page for algorithm in ALGORITHMS.values()):
         blocks.append((pages / f"{page}.md", "runs", _runs_of(runs, page)))
+    performance, benchmarks = repository / "docs" / "performance.md", repository / "benchmarks" / "results"
+    blocks += [(performance, name, _measured(benchmarks, *of)) for name, of in _BENCHMARKS.items()]
     texts: dict[Path, str] = {}
     for path, name, block in blocks:
         texts[path] = _with_block(texts.get(path, path.read_text()), name, block)
@@ -84,6 +95,14 @@ def _exhibits(runs: Path) -> str:
         rows.append([f"`{command}`", exhibit.title, compared, tasks, *stored])
     header = ["", "shows", "compares", "on (paper scale)", "runs, `paper`", "runs, `laptop`"]
     return _table(header, rows)
+
+
+def _measured(results: Path, name: str, rows: Callable[..., speed.Rows]) -> str:
+    """What a benchmark found, and on which machine."""
+    record = speed.record(results, name)
+    if record is None:
+        return speed.NOT_MEASURED
+    return f"{_table(*rows(record))}\n\n{speed.machine(record)}"
 
 
 def _table1_in_brief(runs: Path) -> str:

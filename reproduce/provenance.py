@@ -6,6 +6,7 @@ import shlex
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,11 @@ _NOT_CODE = (":!results", ":!docs", ":!paper_figures", ":!benchmarks/results")
 _PACKAGES = ("torch", "mujoco", "gymnasium", "numpy")
 
 
-def provenance(device: str, threads: int) -> dict[str, Any]:
-    """The provenance record of a run that starts now, ready for JSON."""
+def provenance(device: str, threads: int, execution: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The provenance record of a run that starts now, ready for JSON.
+
+    ``execution`` says how its updates run (`alm.training.execution.Execution`, as a dictionary).
+    """
     return {
         "git_sha": _git("rev-parse", "HEAD"),
         "git_dirty": bool(_git("status", "--porcelain", "--", ".", *_NOT_CODE)),
@@ -36,6 +40,7 @@ def provenance(device: str, threads: int) -> dict[str, Any]:
         },
         "device": device,
         "threads": threads,
+        "execution": dict(execution or {}),
         "started_ms": time.time_ns() // 1_000_000,
     }
 

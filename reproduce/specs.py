@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path, PurePath
 from typing import Any
 
-__all__ = ["RunSpec", "config_digest"]
+__all__ = ["RunSpec", "config_digest", "variant_in"]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+=()-]*")
 # A slash becomes an underscore in a path, so a task's name has none of its own.
@@ -100,6 +100,14 @@ class RunSpec:
                 f"missing: {sorted(missing) or 'none'}, unknown: {sorted(unknown) or 'none'}."
             )
         return cls(**values)
+
+
+def variant_in(variant: str, precision: str) -> str:
+    """The variant that a run is stored as: in float32 as it is, otherwise with a suffix (``"base+bf16"``).
+
+    Precision changes results, so runs of two are never one; float32 runs keep the name they always had.
+    """
+    return variant if precision == "float32" else f"{variant}+{precision}"
 
 
 def config_digest(spec: RunSpec, config: Mapping[str, Any]) -> str:

@@ -1,10 +1,11 @@
 """From a command to trained runs: resolve the configuration, open the directories, train, store."""
 
 import dataclasses
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from alm.tasks.registry import TaskSpec, task_spec
 from alm.training.files import write_text
@@ -13,9 +14,16 @@ from alm.training.scale import Scale, TrainingConfig, scale_named
 from alm.variants import Variant
 from reproduce.algorithms import ALGORITHMS, algorithm_named, variant_named
 from reproduce.plugins import PLUGIN_COPY, Plugin
-from reproduce.provenance import provenance
-from reproduce.specs import RunSpec, config_digest
+from reproduce.provenance import REPOSITORY, provenance
+from reproduce.specs import RunSpec, config_digest, variant_in
 from reproduce.store import Store
+
+if TYPE_CHECKING:
+    from alm.training.execution import Execution
+
+
+# What torch.compile made, for the next run.
+COMPILED = REPOSITORY / ".cache" / "inductor"
 
 
 class RunConflictError(ValueError):
@@ -51,6 +59,7 @@ class Plan:
         seeds: Sequence[int],
         scale: str,
         plugin: Plugin | None = None,
+        precision: str = "float32",
     ) -> "Plan":
         """Resolve names, of the suite and of a plugin, into a plan.
 
@@ -65,7 +74,13 @@ class Plan:
         agent_config = variant_.configuration(config_class, scale_, task_.name)
         training = variant_.training(scale_, task_.name)
         specs = tuple(
-            RunSpec(algorithm=algorithm, variant=variant, task=task_.name, seed=seed, scale=scale)
+            RunSpec(
+                algorithm=algorithm,
+                variant=variant_in(variant, precision),
+                task=task_.name,
+                seed=seed,
+                scale=scale,
+            )
             for seed in dict.fromkeys(seeds)
         )
         config = {
@@ -131,7 +146,9 @@ def require_storable(plan: Plan, store: Store) -> None:
             raise _conflict(plan, spec, store.path(spec), "digest", stored.digest, "--store")
 
 
-def open_run(plan: Plan, spec: RunSpec, root: Path, device: str, threads: int) -> RunDirectory | None:
+def open_run(
+    plan: Plan, spec: RunSpec, root: Path, device: str, threads: int, execution: "Execution | None" = None
+) -> RunDirectory | None:
     """Open a run's directory for training; ``None`` if the run has already ended.
 
     Raises:
@@ -153,7 +170,8 @@ def open_run(plan: Plan, spec: RunSpec, root: Path, device: str, threads: int) -
         return None
     directory.open()
     if fresh:
-        origin = provenance(device, threads)
+        how = dataclasses.asdict(execution) if execution else {}
+        origin = provenance(device, threads, how)
         if plan.plugin:
             origin["plugin"] = plan.plugin.record
             write_text(directory.path / PLUGIN_COPY, plan.plugin.text)
@@ -173,7 +191,9 @@ def _conflict(
     )
 
 
-def train_population(plan: Plan, directories: Sequence[RunDirectory], device: str, threads: int) -> None:
+def train_population(
+    plan: Plan, directories: Sequence[RunDirectory], device: str, threads: int, execution: "Execution"
+) -> None:
     """Train the seeds of opened directories together, to the end of the horizon.
 
     The seeds must stand at the same step; see `group_by_step`.
@@ -184,24 +204,22 @@ def train_population(plan: Plan, directories: Sequence[RunDirectory], device: st
     import torch
 
     from alm.tasks import make
+    from alm.training.execution import execute
     from alm.training.loop import Trainer
     from alm.training.progress import reporter
 
     torch.set_num_threads(threads)
     seeds = [directory.read_json("config.json")["spec"]["seed"] for directory in directories]
     spec = plan.specs[0]
+    agent = plan.agent(seeds, device)
     name = spec.algorithm if spec.variant == "base" else f"{spec.algorithm}/{spec.variant}"
     title = f"{name} {plan.task.name} {plan.scale.name}"
     title += f" seed{'s' if len(seeds) > 1 else ''} {' '.join(map(str, seeds))}"
-    Trainer(
-        plan.agent(seeds, device),
-        plan.task,
-        lambda: make(plan.task),
-        plan.training,
-        directories,
-        reporter(title),
-        device,
-    ).run()
+    progress = reporter(title)
+    progress.message(f"{title}: {execution.describe(device, threads)}")
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(COMPILED))
+    execute(agent, execution, device, progress.message)
+    Trainer(agent, plan.task, lambda: make(plan.task), plan.training, directories, progress, device).run()
 
 
 def group_by_step(directories: Sequence[RunDirectory], apart: bool = False) -> list[list[RunDirectory]]:

@@ -1,6 +1,6 @@
 """What every agent keeps: networks, optimiser groups, one learning stream a seed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from math import prod
 from typing import Any, ClassVar
 
@@ -21,8 +21,11 @@ class Learner:
     of standard normal noise, by name, without the leading seed axis).
     """
 
+    name: str
     trains_seeds_apart: ClassVar[bool] = False
     """Whether a population of this algorithm holds one seed only."""
+    one_program: ClassVar[bool] = True
+    """Whether ``update`` is one tensor program: it reads nothing back, and its state stays where it is."""
     networks: nn.Module
     groups: dict[str, OptimiserGroup]
     noise_shapes: dict[str, tuple[int, ...]]
@@ -31,6 +34,14 @@ class Learner:
         self.task, self.seeds = task, tuple(seeds)
         self.bounds = (task.action_low, task.action_high)
         self.learning = Streams(self.seeds, Purpose.LEARNING, device=device)
+
+    def branch(self, training_step: int) -> Hashable:
+        """Which of its programs ``update`` is at a step, where a part is not due every time; else ``None``.
+
+        An ``update`` with several takes it as its argument ``branch``, so that its step may be a tensor.
+        """
+        del training_step
+        return None
 
     def draw_noise(self) -> dict[str, Tensor]:
         """The standard normal noise of one update, drawn in one call a seed."""

@@ -24,6 +24,7 @@ from alm.training.bias_protocol import Estimating, ValueBias
 from alm.training.checkpoint import load_newest
 from alm.training.environment import TrainingEnvironment
 from alm.training.evaluation import Evaluator
+from alm.training.finite import Failure, FiniteCheck
 from alm.training.population import join_seeds, share_of_seed
 from alm.training.progress import Reporter
 from alm.training.protocol import Agent, Metrics
@@ -84,6 +85,7 @@ class Trainer:
         self.alive = [True] * len(agent.seeds)
         self.step = 0
         self._recorder = _Recorder(len(agent.seeds))
+        self._finite = FiniteCheck(device)
         self._stop_requested = False
 
     def run(self) -> None:
@@ -129,7 +131,7 @@ class Trainer:
             self._drop_episodes()
         if training_step > 0 and (metrics := self.agent.learn(self.replay, training_step)):
             self._recorder.add(metrics)
-            self._fail_if_not_finite(metrics)
+            self._end_failed(self._finite.note(metrics, self.step))
         self._recorder.add_time(update=time.perf_counter() - stepped)
         self.reporter.step(self.step)
 
@@ -183,32 +185,31 @@ class Trainer:
         for environment in self.environments:
             environment.reset()
 
-    def _fail_if_not_finite(self, metrics: Metrics) -> None:
-        """End the seeds whose losses or gradient norms are no longer finite numbers."""
-        names = [name for name in metrics if name.startswith(("loss/", "grad_norm/"))]
-        finite = torch.stack([metrics[name] for name in names]).isfinite().cpu()
-        if bool(finite.all()):
-            return
-        for i in range(len(self.alive)):
-            if self.alive[i] and not bool(finite[:, i].all()):
-                self._fail(i, names[int((~finite[:, i]).nonzero()[0])])
+    def _end_failed(self, failures: Sequence[Failure]) -> None:
+        """End the living seeds among those whose losses or gradient norms are no longer finite numbers."""
+        for index, metric, step in failures:
+            if self.alive[index]:
+                self._fail(index, metric, step)
 
-    def _fail(self, index: int, metric: str) -> None:
-        """End one seed as failed; the others go on."""
+    def _fail(self, index: int, metric: str, step: int | None = None) -> None:
+        """End one seed as failed, by default at this step; the others go on."""
+        step = self.step if step is None else step
         seed, reason = self.agent.seeds[index], f"{metric} is not finite"
         self.alive[index] = False
         self.directories[index].write_json(
-            "FAILED", {"seed": seed, "step": self.step, "metric": metric, "reason": reason}
+            "FAILED", {"seed": seed, "step": step, "metric": metric, "reason": reason}
         )
-        self.reporter.message(f"seed {seed} failed at step {self.step}: {reason}")
+        self.reporter.message(f"seed {seed} failed at step {step}: {reason}")
 
     def _log(self) -> None:
         """Write the averages since the last log interval."""
+        self._end_failed(self._finite.read())
         for i, values in enumerate(self._recorder.averages()):
             self._append(i, metrics=values)
         self._recorder.clear()
 
     def _evaluate(self) -> None:
+        self._end_failed(self._finite.read())
         began = time.perf_counter()
         evaluations = self.evaluator.evaluate(self.agent, self.step, self.device, tuple(self.alive))
         seconds = time.perf_counter() - began
@@ -265,6 +266,7 @@ class Trainer:
 
     def _checkpoint(self) -> None:
         """Store every living seed's state."""
+        self._end_failed(self._finite.read())
         seeds = len(self.directories)
         began = time.monotonic()
         population = {
@@ -310,6 +312,10 @@ class Trainer:
         """Write the record that says a run is done."""
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         peak_bytes = peak if sys.platform == "darwin" else peak * 1024
+        memory = f"peak memory {peak_bytes / 2**30:.2f} GiB"
+        if torch.device(self.device).type == "cuda":
+            memory += f", {torch.cuda.max_memory_allocated(self.device) / 2**30:.2f} GiB on {self.device}"
+        self.reporter.message(f"done after {self._recorder.total_seconds / 60:.1f} min; {memory}")
         for i, directory in enumerate(self.directories):
             if self.alive[i]:
                 directory.write_json(

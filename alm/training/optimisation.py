@@ -23,7 +23,9 @@ class OptimiserGroup:
         self.parameters = [p for module in modules for p in module.parameters()]
         self.seeds = seeds
         self.max_norm = max_norm
-        self.adam = torch.optim.Adam(self.parameters, lr=learning_rate, fused=True)
+        on_cpu = self.parameters[0].device.type == "cpu"
+        # Its count of steps can be captured into a CUDA graph; on a CPU the option does not exist.
+        self.adam = torch.optim.Adam(self.parameters, lr=learning_rate, fused=True, capturable=not on_cpu)
 
     def step(self, loss: Tensor) -> Tensor:
         """Descend ``loss`` (S,), one value a seed; return the gradient norms before clipping (S,).

@@ -29,6 +29,16 @@ class Linear(nn.Module):
         return torch.baddbmm(self.bias, x, self.weight)
 
 
+class Output(Linear):
+    """The last layer of a network; its results have the precision of its parameters.
+
+    Where autocast computes layers in less (`alm.training.execution`), losses are computed in full again.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x).to(self.weight.dtype)
+
+
 class LayerNorm(nn.Module):
     """Layer normalisation over the last axis with a scale and shift of each member's own."""
 
@@ -55,10 +65,10 @@ def mlp(
     """
     layers: list[nn.Module] = []
     for depth, (inputs, outputs) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+        if depth == len(sizes) - 2:
+            layers.append(Output(members, inputs, outputs))
+            break
         layers.append(Linear(members, inputs, outputs))
-        is_output = depth == len(sizes) - 2
-        if is_output:
-            continue
         if depth == 0 and normalise_first:
             layers += [LayerNorm(members, outputs), nn.Tanh()]
         else:
@@ -75,7 +85,7 @@ def forward_rows(layers: nn.Sequential, x: Tensor, rows: Tensor) -> Tensor:
     """
     for layer in layers:
         x = torch.baddbmm(layer.bias[rows], x, layer.weight[rows]) if isinstance(layer, Linear) else layer(x)
-    return x
+    return x.to(next(layers.parameters()).dtype)
 
 
 def initialise_orthogonal(module: nn.Module, generators: Sequence[torch.Generator]) -> None:

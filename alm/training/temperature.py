@@ -5,6 +5,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+from alm.training.schedules import Level, Step, progress
+
 
 class Temperature(nn.Module):
     """The weight α of the entropy, one for each seed, learned as its logarithm."""
@@ -18,7 +20,7 @@ class Temperature(nn.Module):
         return self.log_alpha.detach().exp()
 
 
-def temperature_objective(temperature: Temperature, log_probability: Tensor, target_entropy: float) -> Tensor:
+def temperature_objective(temperature: Temperature, log_probability: Tensor, target_entropy: Level) -> Tensor:
     """Learned temperature → loss (S,); trains log α.
 
     L_α = −log α · mean sg(log π(u|s) + H̄),  log π (S, batch) of fresh actions, H̄ the target entropy.
@@ -28,6 +30,6 @@ def temperature_objective(temperature: Temperature, log_probability: Tensor, tar
     return -temperature.log_alpha * (log_probability.detach() + target_entropy).mean(dim=-1)
 
 
-def scheduled_entropy(step: int, start: float, end: float, power: float, steps: int) -> float:
+def scheduled_entropy(step: Step, start: float, end: float, power: float, steps: int) -> Level:
     """Target entropy H̄(t) = (H₀ − H₁)(1 − t/T)^κ + H₁ of Amos et al. (2021), and H₁ after T ``steps``."""
-    return (start - end) * max(1.0 - step / steps, 0.0) ** power + end
+    return (start - end) * (1.0 - progress(step, steps)) ** power + end

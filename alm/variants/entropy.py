@@ -22,6 +22,7 @@ from alm.training.population import mlp
 from alm.training.protocol import Metrics
 from alm.training.replay import Transitions
 from alm.training.scale import Scale
+from alm.training.schedules import Level, Step
 from alm.training.streams import Streams
 from alm.training.temperature import Temperature, scheduled_entropy, temperature_objective
 
@@ -46,7 +47,7 @@ class EntropyConfig(ALMConfig):
     entropy_steps: int = 2_000_000
     """T, environment steps over which the target moves."""
 
-    def target_entropy(self, environment_step: int) -> float:
+    def target_entropy(self, environment_step: Step) -> Level:
         """H̄(t) = (H₀ − H₁)(1 − t/T)^κ + H₁."""
         return scheduled_entropy(
             environment_step, self.entropy_start, self.entropy_end, self.entropy_power, self.entropy_steps
@@ -123,7 +124,7 @@ class EntropyALM(ALM):
         action, log_probability = sample_action(self.networks.actor, z, noise, self.bounds)
         return action, -self.networks.temperature()[:, None] * log_probability
 
-    def policy(self, training_step: int) -> Policy:
+    def policy(self, training_step: Step) -> Policy:
         """The same policy at every step."""
         del training_step
         return self.valued_policy
@@ -152,7 +153,7 @@ class EntropyALM(ALM):
         return loss, {**diagnostics, "actor/entropy": -log_probability.mean(dim=-1)}
 
     def update(
-        self, sequences: Transitions, transitions: Transitions, noise: Noise, training_step: int
+        self, sequences: Transitions, transitions: Transitions, noise: Noise, training_step: Step
     ) -> Metrics:
         """As in ALM, then a step of the temperature on the first imagined actions of (d)."""
         metrics = super().update(sequences, transitions, noise, training_step)
@@ -161,5 +162,5 @@ class EntropyALM(ALM):
         metrics["actor/temperature"] = temperature()
         log_probability = -metrics["actor/entropy"][:, None]
         self.descend("temperature", temperature_objective(temperature, log_probability, target), metrics)
-        metrics["actor/target_entropy"] = torch.full_like(metrics["actor/entropy"], target)
+        metrics["actor/target_entropy"] = torch.zeros_like(metrics["actor/entropy"]) + target
         return metrics

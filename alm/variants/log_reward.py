@@ -21,6 +21,7 @@ from alm.training.learner import Noise
 from alm.training.protocol import Metrics
 from alm.training.replay import Transitions
 from alm.training.scale import Scale
+from alm.training.schedules import Step
 from alm.training.streams import Streams
 
 FLOOR = 1e-6
@@ -65,7 +66,7 @@ class LogRewardALM(ALM):
     config: LogRewardConfig
 
     def update(
-        self, sequences: Transitions, transitions: Transitions, noise: Noise, training_step: int
+        self, sequences: Transitions, transitions: Transitions, noise: Noise, training_step: Step
     ) -> Metrics:
         """As in ALM, on shifted rewards: nothing reads those of ``sequences``."""
         shifted = replace(transitions, reward=transitions.reward + self.config.reward_shift)

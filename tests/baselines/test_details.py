@@ -217,7 +217,6 @@ def test_all_critics_of_redq_learn_from_the_pair_alone():
 
 def test_td3_updates_actor_and_targets_at_every_second_step_only():
     agent = build("td3")
-    reported = []
     for step, expected in (
         (1, {"critic"}),
         (2, {"critic", "actor", "target_actor", "target_critic"}),
@@ -227,7 +226,14 @@ def test_td3_updates_actor_and_targets_at_every_second_step_only():
         before = networks_state(agent)
         metrics = agent.update(*random_inputs(agent, gen(step)), step)
         assert changed(agent, before) == expected
-        reported.append(metrics.get("loss/actor"))
+        assert ("loss/actor" in metrics) == ("actor" in expected)
+
+
+def test_td3_reports_the_last_step_of_its_actor_at_every_step():
+    agent_class, config = CASES["td3"]
+    agent = agent_class(TASK, config, SEEDS)
+    replay = filled_replay(agent)
+    reported = [agent.learn(replay, step).get("loss/actor") for step in range(1, 5)]
     assert reported[0] is None
     assert torch.equal(reported[1], reported[2]) and not torch.equal(reported[2], reported[3])
 

@@ -53,6 +53,8 @@ def test_unknown_names_are_one_sentence(tmp_path, capsys, options, words):
         (["--seeds", "-1"], ["at least 0", "-1"]),
         (["--device", "quantum"], ["'quantum'", "cpu"]),
         (["--threads", "0"], ["threads", "at least 1", "0"]),
+        (["--precision", "bf17"], ["--precision 'bf17'", "float32, bf16"]),
+        (["--algorithm", "svg", "--compile", "on"], ["Updates of svg", "leave out --compile"]),
     ],
 )
 def test_other_bad_values_are_one_sentence(tmp_path, capsys, more, words):
@@ -127,6 +129,28 @@ def test_training_stores_provenance_and_is_not_repeated(tmp_path, capsys):
     (runs[0] / "config.json").write_text(json.dumps(config))
     assert train(tmp_path) == 2
     assert "another digest (000000000000" in capsys.readouterr().err
+
+
+def test_a_run_in_bf16_is_stored_apart_and_says_how_it_ran(tmp_path, capsys):
+    assert train(tmp_path, "--precision", "bf16") == 0
+    (run,) = (tmp_path / "runs").glob("**/seed-*")
+    assert run.relative_to(tmp_path / "runs") == Path("alm/base+bf16/Hopper/smoke/seed-0")
+    assert RunSpec.from_relative_dir(run.relative_to(tmp_path / "runs")).variant == "base+bf16"
+    provenance = json.loads((run / "provenance.json").read_text())
+    assert provenance["execution"] == {"precision": "bf16", "compiled": False, "captured": False}
+    told = " ".join(capsys.readouterr().err.split())
+    assert "precision bf16, eager, cpu, 1 thread" in told
+    assert re.search(r"done after \d+\.\d min; peak memory \d\.\d\d GiB", told)
+
+
+def test_precision_is_part_of_a_run_and_float32_keeps_its_identity():
+    plans = [
+        Plan.of("alm", "no-kl", "Hopper", (0,), "laptop", *more) for more in ((), ("float32",), ("bf16",))
+    ]
+    variants = [plan.specs[0].variant for plan in plans]
+    assert variants == ["no-kl", "no-kl", "no-kl+bf16"]
+    digests = [plan.record(plan.specs[0])["digest"] for plan in plans]
+    assert digests[0] == digests[1] != digests[2]
 
 
 def test_a_task_with_a_slash_has_a_directory_that_leads_back(tmp_path):

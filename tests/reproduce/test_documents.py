@@ -29,7 +29,11 @@ def test_refresh_replaces_the_block_only(tmp_path):
     (tmp_path / "docs" / "fidelity.md").write_text(
         "<!-- authors:begin -->\n<!-- authors:end -->\n<!-- field:begin -->\n<!-- field:end -->\n"
     )
-    assert len(refresh(tmp_path)) == 2 + len({algorithm.page for algorithm in ALGORITHMS.values()})
+    names = ("alm-update", "where-time-goes", "baseline-updates", "gpu")
+    marks = "".join(f"<!-- {name}:begin -->\n<!-- {name}:end -->\n" for name in names)
+    (tmp_path / "docs" / "performance.md").write_text(marks)
+    assert len(refresh(tmp_path)) == 3 + len({algorithm.page for algorithm in ALGORITHMS.values()})
+    assert (tmp_path / "docs" / "performance.md").read_text().count("Not measured") == len(names)
     readme = (tmp_path / "README.md").read_text()
     assert readme == "a\n<!-- table1:begin -->\nNo run is stored yet.\n<!-- table1:end -->\nb\n"
     assert refresh(tmp_path) == []

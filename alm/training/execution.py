@@ -1,0 +1,231 @@
+"""How updates are executed: precision, compilation, CUDA graphs. A layer around an unchanged agent.
+
+`execute` replaces ``agent.update`` by the same update run otherwise; sampling, noise, acting and everything
+else stay as they are.  What changes from step to step reaches the update as tensors: batches, noise, and the
+step itself (`alm.training.schedules`).  What an update does at some steps only is a program of its own
+(`alm.training.learner.Learner.branch`).
+"""
+
+import copy
+import functools
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from alm.training.learner import Learner
+from alm.training.protocol import Metrics
+
+PRECISIONS = ("float32", "bf16")
+COMPILE = ("auto", "on", "off")
+# Calls of a program before it is captured: what libraries allocate on first use may not be captured.
+_WARM_UP = 3
+
+Update = Callable[..., Metrics]
+Warn = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How the updates of an agent run.
+
+    Attributes:
+        precision: "float32", or "bf16": layers in bfloat16; parameters, optimisers, targets and everything
+            behind a network's last layer stay in float32.
+        compiled: through torch.compile.
+        captured: replayed as one CUDA graph.
+    """
+
+    precision: str = "float32"
+    compiled: bool = False
+    captured: bool = False
+
+    @classmethod
+    def choose(cls, precision: str, compile: str, device: str, agent_class: type[Learner]) -> "Execution":
+        """What a run with these wishes gets.
+
+        ``compile`` "auto" is "off": compiling takes minutes and the measured gain is small
+        (docs/performance.md).  An update that is one tensor program is captured on a CUDA device; one that is
+        not runs eagerly everywhere.
+
+        Raises:
+            ValueError: an unknown precision or wish, or one that the algorithm cannot have.
+        """
+        for name, value, known in (("precision", precision, PRECISIONS), ("compile", compile, COMPILE)):
+            if value not in known:
+                raise ValueError(f"There is no --{name} {value!r}; choose one of {', '.join(known)}.")
+        wishes = {"precision": precision != "float32", "compile": compile == "on"}
+        for name, wished in wishes.items():
+            if wished and not agent_class.one_program:
+                raise ValueError(
+                    f"Updates of {agent_class.name} are no single tensor program and run eagerly in float32: "
+                    f"leave out --{name}."
+                )
+        on_gpu = torch.device(device).type == "cuda"
+        return cls(precision, compile == "on", on_gpu and agent_class.one_program)
+
+    def describe(self, device: str, threads: int) -> str:
+        """One line for people: ``"precision float32, eager, cpu, 1 thread"``."""
+        how = [name for name in ("compiled", "captured") if getattr(self, name)]
+        where = f"{threads} thread{'s' if threads > 1 else ''}"
+        return f"precision {self.precision}, {' and '.join(how) or 'eager'}, {device}, {where}"
+
+
+def execute(agent: Any, execution: Execution, device: str, warn: Warn) -> None:
+    """Let ``agent.update`` run as ``execution`` says; ``warn`` hears of what could not be done."""
+    update: Update | None = getattr(agent, "update", None)
+    if update is None or execution == Execution():
+        return
+    if execution.precision == "bf16":
+        update = _in_bf16(update, torch.device(device).type)
+    if execution.compiled:
+        update = _Compiled(agent, update, warn)
+    if execution.captured:
+        update = _Captured(update)
+    if execution.compiled or execution.captured:
+        update = _with_tensor_step(agent, update, device)
+    agent.update = update
+
+
+def _in_bf16(update: Update, device_type: str) -> Update:
+    @functools.wraps(update)
+    def run(*inputs: Any, **branch: Any) -> Metrics:
+        # Without a cache: an update moves parameters between their uses, and must see them moved.
+        with torch.autocast(device_type, torch.bfloat16, cache_enabled=False):
+            return update(*inputs, **branch)
+
+    return run
+
+
+def _with_tensor_step(agent: Learner, update: Update, device: str) -> Update:
+    """The update as called by agents: its last argument, a number, becomes a tensor and a branch."""
+    step = torch.zeros((), dtype=torch.float64, device=device)
+
+    @functools.wraps(update)
+    def run(*inputs: Any) -> Metrics:
+        *tensors, training_step = inputs
+        step.fill_(training_step)
+        branch = agent.branch(training_step)
+        return update(*tensors, step, **({} if branch is None else {"branch": branch}))
+
+    return run
+
+
+class _Compiled:
+    """An update through torch.compile, or as it was once that has failed."""
+
+    def __init__(self, agent: Learner, update: Update, warn: Warn) -> None:
+        self._agent, self._plain, self._warn = agent, update, warn
+        self._run: Update = torch.compile(update, dynamic=False)
+        self._proven: set[Hashable] = set()
+
+    def __call__(self, *inputs: Any, **branch: Any) -> Metrics:
+        which = branch.get("branch")
+        if self._run is self._plain or which in self._proven:
+            return self._run(*inputs, **branch)
+        # Compilation goes on while the update runs: one that fails has moved some parameters already.
+        before = copy.deepcopy(self._agent.state())
+        try:
+            metrics = self._run(*inputs, **branch)
+        except Exception as error:  # the update's own errors come again below
+            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            self._warn(f"warning: torch.compile failed ({reason}); updates run eagerly")
+            self._agent.load_state(before)
+            self._run = self._plain
+            return self._plain(*inputs, **branch)
+        self._proven.add(which)
+        return metrics
+
+
+class _Captured:
+    """An update replayed as one CUDA graph a branch; everything it reads and writes stays where it is.
+
+    The agent's state may not be loaded once an update has run.
+    """
+
+    def __init__(self, update: Update) -> None:
+        self._update = update
+        self._graphs: dict[Hashable, _Graph] = {}
+
+    def __call__(self, *inputs: Any, **branch: Any) -> Metrics:
+        which = branch.get("branch")
+        if which not in self._graphs:
+            self._graphs[which] = _Graph(functools.partial(self._update, **branch))
+        return self._graphs[which](*inputs)
+
+
+class _Graph:
+    """One tensor program: real calls on a stream of its own to warm up, then a graph."""
+
+    def __init__(self, program: Update) -> None:
+        self._program = program
+        self._calls = 0
+        self._inputs: StaticInputs | None = None
+        self._graph: torch.cuda.CUDAGraph | None = None
+
+    def __call__(self, *inputs: Any) -> Metrics:
+        self._calls += 1
+        if self._inputs is None:
+            self._inputs = StaticInputs(inputs)
+        else:
+            self._inputs.take(inputs)
+        if self._calls <= _WARM_UP:
+            stream = torch.cuda.Stream()
+            stream.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(stream):
+                metrics = self._program(*self._inputs.tree)
+            torch.cuda.current_stream().wait_stream(stream)
+            return metrics
+        if self._graph is None:
+            self._graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(self._graph):
+                metrics = self._program(*self._inputs.tree)
+                self._names, self._values = list(metrics), torch.stack(list(metrics.values()))
+        self._graph.replay()
+        # The next replay writes over the metrics; callers may keep them.
+        return dict(zip(self._names, self._values.clone().unbind(), strict=True))
+
+
+class StaticInputs:
+    """A copy of a call's arguments in memory that stays, for later arguments to be copied into.
+
+    Arguments are tensors, mappings and dataclasses of tensors.  A tensor without axes is not copied: it is
+    one that stays already (the step).
+    """
+
+    def __init__(self, inputs: tuple[Any, ...]) -> None:
+        self.tree = tuple(_cloned(value) for value in inputs)
+        self._own = [leaf for value in self.tree for leaf in _leaves(value)]
+
+    def take(self, inputs: tuple[Any, ...]) -> None:
+        """Copy new arguments of the same structure and shapes in.
+
+        Raises:
+            ValueError: their shapes differ from those of the first call.
+        """
+        new = [leaf for value in inputs for leaf in _leaves(value)]
+        if [leaf.shape for leaf in new] != [leaf.shape for leaf in self._own]:
+            raise ValueError("a captured update takes batches of one size only: run it without capture")
+        moved = [(own, leaf) for own, leaf in zip(self._own, new, strict=True) if own is not leaf]
+        torch._foreach_copy_([own for own, _ in moved], [leaf for _, leaf in moved])
+
+
+def _cloned(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return value.clone() if value.dim() else value
+    if isinstance(value, Mapping):
+        return {name: _cloned(part) for name, part in value.items()}
+    if is_dataclass(value) and not isinstance(value, type):
+        return type(value)(**{field.name: _cloned(getattr(value, field.name)) for field in fields(value)})
+    raise TypeError(
+        f"an update takes tensors, mappings and dataclasses of tensors, not {type(value).__name__}"
+    )
+
+
+def _leaves(value: Any) -> list[Tensor]:
+    if isinstance(value, Tensor):
+        return [value]
+    parts = value.values() if isinstance(value, Mapping) else (getattr(value, f.name) for f in fields(value))
+    return [leaf for part in parts for leaf in _leaves(part)]

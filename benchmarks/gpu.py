@@ -1,0 +1,186 @@
+"""``python -m benchmarks.gpu``: what a CUDA device makes of populations, for every algorithm.
+
+Sizes of the papers on HalfCheetah, float32, S seeds in one population: milliseconds of all updates of one
+environment step with sampling and noise, eagerly, captured, and compiled and captured; kernels launched
+without capture; arithmetic against the device's measured matrix-product peak; and seed-updates per second
+against a plain eager implementation that trains one seed.  Writes ``benchmarks/results/gpu.json``.
+"""
+
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.table import Table
+from torch.profiler import ProfilerActivity, profile
+
+from alm.agent import ALM
+from alm.tasks import task_spec
+from alm.training.execution import Execution, execute
+from alm.training.replay import Replay, Transitions
+from alm.training.scale import scale_named
+from benchmarks.plain_alm import PlainALM
+from benchmarks.plain_baselines import PlainREDQ, PlainSAC, PlainTD3
+from benchmarks.timing import TASK, gigaflop, operations, write_record
+from reproduce.algorithms import ALGORITHMS, algorithm_named
+from reproduce.training import COMPILED
+
+POPULATIONS = (1, 5, 10, 20)
+ROUNDS = 50
+# Beyond the phases in which SAC-SVG and delayed updates differ from what they do most of the time.
+_FIRST = 15_010
+_STORED = 20_000
+_WAYS = {
+    "eager": Execution(),
+    "captured": Execution(captured=True),
+    "compiled": Execution(compiled=True, captured=True),
+}
+_PLAIN: dict[str, Callable[[Any, Any], Any]] = {
+    "alm": lambda task, config: PlainALM(
+        task.observation_size, task.action_size, task.action_low, task.action_high, config, torch.float32
+    ),
+    "sac": lambda task, config: PlainSAC(task, config, -6.0, torch.float32),
+    "td3": lambda task, config: PlainTD3(task, config, torch.float32),
+    "redq": lambda task, config: PlainREDQ(task, config, -3.0, torch.float32),
+}
+
+
+def populations() -> list[str]:
+    """Algorithms whose seeds learn in lockstep by one tensor program."""
+    loaded = {name: algorithm.load()[0] for name, algorithm in ALGORITHMS.items()}
+    return [name for name, one in loaded.items() if one.one_program and not one.trains_seeds_apart]
+
+
+def random_replay(seeds: int, device: str) -> Replay:
+    """A replay of numbers that mean nothing: what they are does not change how long an update takes."""
+    task, shape = task_spec(TASK), (seeds, _STORED)
+    replay = Replay(seeds, _STORED, task.observation_size, task.action_size, device)
+    observation, after = (torch.randn(*shape, task.observation_size, device=device) for _ in range(2))
+    action, zeros = (
+        torch.rand(*shape, task.action_size, device=device) * 2 - 1,
+        torch.zeros(shape, device=device),
+    )
+    replay.extend(Transitions(observation, action, zeros, after, zeros), zeros > 0)
+    return replay
+
+
+def _wait(device: str) -> None:
+    if torch.device(device).type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def milliseconds_of(call: Callable[[int], object], device: str, rounds: int) -> float:
+    """Median time of a call, which takes the number of its training step; pairs, for delayed updates."""
+    for i in range(10):  # captures happen in these
+        call(_FIRST + i)
+    times = []
+    for i in range(rounds):
+        _wait(device)
+        began = time.perf_counter()
+        call(_FIRST + 10 + 2 * i)
+        call(_FIRST + 11 + 2 * i)
+        _wait(device)
+        times.append(1000.0 * (time.perf_counter() - began) / 2)
+    return statistics.median(times)
+
+
+def kernels(call: Callable[[], object], device: str) -> int:
+    """Kernels that a call launches; on a CPU its tensor operations."""
+    if torch.device(device).type == "cpu":
+        return operations(call)
+    with profile(activities=[ProfilerActivity.CUDA]) as trace:
+        call()
+        _wait(device)
+    return sum(event.device_type == torch.autograd.DeviceType.CUDA for event in trace.events())
+
+
+def peak_gflops(device: str, rounds: int) -> float:
+    """Arithmetic per second of a large float32 matrix product, as torch multiplies by default."""
+    left, right = torch.randn(2, 4096 if torch.device(device).type == "cuda" else 512, 1024, device=device)
+    ms = milliseconds_of(lambda step: left @ right.T, device, rounds)
+    return 2e-6 * left.shape[0] * right.shape[0] * left.shape[1] / ms
+
+
+def measure(
+    name: str, seeds: int, device: str, ways: dict[str, Execution], scale: str = "paper", rounds: int = ROUNDS
+) -> dict[str, float]:
+    """One algorithm with a population of ``seeds``: milliseconds each way, kernels and arithmetic."""
+    task, replay = task_spec(TASK), random_replay(seeds, device)
+    agent_class, config_class = algorithm_named(name).load()
+    config = config_class.at(scale_named(scale), TASK)
+    out: dict[str, float] = {}
+    for way, execution in ways.items():
+        agent = agent_class(task, config, tuple(range(seeds)), device=device)
+        execute(agent, execution, device, lambda message: print(message, file=sys.stderr))
+        out[f"{way}_ms"] = milliseconds_of(lambda step, a=agent: a.learn(replay, step), device, rounds)
+    agent = agent_class(task, config, tuple(range(seeds)), device=device)
+    agent.learn(replay, _FIRST)
+    out["kernels"] = kernels(lambda: agent.learn(replay, _FIRST), device)
+    out["gflop"] = gigaflop(lambda: [agent.learn(replay, _FIRST + i) for i in range(2)]) / 2
+    fastest = min(out[f"{way}_ms"] for way in ways)
+    out["gflops"] = 1000 * out["gflop"] / fastest
+    out["seed_updates_per_second"] = 1000 * seeds / fastest
+    return out
+
+
+def plain_updates_per_second(name: str, device: str, scale: str = "paper", rounds: int = ROUNDS) -> float:
+    """Updates per second of the plain eager implementation, which trains one seed."""
+    task, replay = task_spec(TASK), random_replay(1, device)
+    agent_class, config_class = algorithm_named(name).load()
+    config = config_class.at(scale_named(scale), TASK)
+    sampler = agent_class(task, config, (0,), device=device)
+    batch = getattr(config, "updates_per_step", 1), config.batch_size
+    with torch.device(device):
+        plain = _PLAIN[name](task, config)
+
+        def update(step: int) -> None:
+            noise = {key: value[0] for key, value in sampler.draw_noise().items()}
+            if isinstance(sampler, ALM):
+                sequences = replay.sample_sequences(config.batch_size, config.horizon, sampler.learning)
+                plain.update(sequences[0], replay.sample(config.batch_size, sampler.learning)[0], noise, 1.0)
+            else:
+                drawn = replay.sample(batch if batch[0] > 1 else batch[1], sampler.learning)
+                plain.update(drawn[0], noise, step)
+
+        return 1000.0 / milliseconds_of(update, device, rounds)
+
+
+def main() -> int:
+    """Measure everything, print a table, write the record; exit code 2 without a device."""
+    if not torch.cuda.is_available():
+        print("error: there is no CUDA device here, so nothing was measured", file=sys.stderr)
+        return 2
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(COMPILED))
+    device, results = "cuda", {}
+    peak = peak_gflops(device, ROUNDS)
+    table = Table(title=f"One environment step's updates, {TASK} sizes, {torch.cuda.get_device_name()}")
+    for column in ("", "S", "eager ms", "captured ms", "compiled ms", "kernels", "of the peak", "× plain"):
+        table.add_column(column, justify="left" if not column else "right")
+    for name in populations():
+        plain = plain_updates_per_second(name, device) if name in _PLAIN else None
+        for seeds in POPULATIONS:
+            one: dict[str, Any] = measure(name, seeds, device, _WAYS)
+            one["of_peak"] = one["gflops"] / peak
+            one["over_plain"] = one["seed_updates_per_second"] / plain if plain else None
+            results[f"{name} {seeds}"] = one
+            table.add_row(
+                ALGORITHMS[name].title,
+                str(seeds),
+                *(f"{one[f'{way}_ms']:.2f}" for way in _WAYS),
+                str(one["kernels"]),
+                f"{one['of_peak']:.0%}",
+                f"{one['over_plain']:.1f}" if plain else "",
+            )
+    Console().print(table)
+    write_record(
+        "gpu", {"device": torch.cuda.get_device_name(), "peak_gflops": peak, "rows": results}, ROUNDS, device
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,110 @@
+"""The numbers of docs/performance.md, from the records of `make bench`."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+NOT_MEASURED = "Not measured: no record of this benchmark is stored."
+Rows = tuple[Sequence[str], Sequence[Sequence[str]]]
+"""Header and rows of a table."""
+
+
+def record(results: Path, name: str) -> dict[str, Any] | None:
+    """A benchmark's record; ``None`` where there is none."""
+    path = results / f"{name}.json"
+    return json.loads(path.read_text()) if path.exists() else None
+
+
+def machine(record: Mapping[str, Any]) -> str:
+    """Where a record comes from, in a sentence."""
+    hardware, packages = record["hardware"], record["packages"]
+    able = ", ".join(hardware.get("instructions", ())) or "none recorded"
+    changed = " with changes" if record["git_dirty"] else ""
+    return (
+        f"{hardware['cpu']} ({hardware['cores']} cores; instructions: {able}), {hardware['system']}, torch "
+        f"{packages['torch']}, Python {packages['python']}, commit `{record['git_sha'][:7]}`{changed}."
+    )
+
+
+def _scales(record: Mapping[str, Any]) -> dict[str, Any]:
+    """What was measured at each scale, the paper's first."""
+    return {scale: record["results"][scale] for scale in ("paper", "laptop")}
+
+
+def alm_update(record: Mapping[str, Any]) -> Rows:
+    """Ways to run ALM's update at both scales."""
+    scales = _scales(record)
+    ways = [name.removeprefix("plain_over_") for name in scales["paper"] if name.startswith("plain_over_")]
+    rows = [
+        [
+            f"{way.replace('_', ', ')}",
+            *(
+                cell
+                for result in scales.values()
+                for cell in (
+                    f"{result[f'{way}_ms']:.0f} ms",
+                    f"{result[f'plain_over_{way}']:.2f} ×",
+                    f"{result[f'{way}_of_peak']:.0%}",
+                )
+            ),
+        ]
+        for way in sorted(ways, key=lambda way: -scales["paper"][f"plain_over_{way}"])
+    ]
+    rows.append(
+        ["plain, float32", *(c for r in scales.values() for c in (f"{r['plain_ms']:.0f} ms", "1", ""))]
+    )
+    header = ["", *(f"{scale}: {what}" for scale in scales for what in ("time", "plain / it", "of its peak"))]
+    return header, rows
+
+
+def where_time_goes(record: Mapping[str, Any]) -> Rows:
+    """Shares of the eager float32 update, and the peaks of the processor."""
+    scales = _scales(record)
+    at_paper = scales["paper"]["shares"]
+    parts = sorted(at_paper, key=lambda part: -at_paper[part])
+    rows = [[part, *(f"{r['shares'][part]:.0%}" for r in scales.values())] for part in parts]
+    for label, name, form in (
+        ("arithmetic of the products", "gflop", "{:.2f} GFLOP"),
+        ("speed of the products", "products_gflops", "{:.0f} GFLOP/s"),
+        ("fastest matrix product, float32", "gemm_gflops", "{:.0f} GFLOP/s"),
+        ("fastest matrix product, bf16", "gemm_bf16_gflops", "{:.0f} GFLOP/s"),
+    ):
+        rows.append([label, *(form.format(r[name]) for r in scales.values())])
+    return ["", *(f"{scale} scale" for scale in scales)], rows
+
+
+def baseline_updates(record: Mapping[str, Any]) -> Rows:
+    """Updates of one environment step of the baselines at paper scale."""
+    rows = [
+        [
+            name,
+            f"{one['update_ms']:.1f} ms",
+            f"{one['plain_over_ours']:.2f} ×",
+            f"{one['step_ms']:.1f} ms",
+            f"{one['gflop']:.2f}",
+        ]
+        for name, one in record["results"]["paper"].items()
+    ]
+    return ["", "updates", "plain / ours", "whole step", "GFLOP"], rows
+
+
+def gpu(record: Mapping[str, Any]) -> Rows:
+    """Populations on a CUDA device."""
+    rows = []
+    for name, one in record["results"]["rows"].items():
+        algorithm, seeds = name.split()
+        times = [f"{one[f'{way}_ms']:.2f}" for way in ("eager", "captured", "compiled")]
+        over = f"{one['over_plain']:.1f} ×" if one["over_plain"] else ""
+        rows.append([algorithm, seeds, *times, str(one["kernels"]), f"{one['of_peak']:.0%}", over])
+    header = [
+        "",
+        "S",
+        "eager ms",
+        "captured ms",
+        "compiled ms",
+        "kernels",
+        "of the peak",
+        "seed-updates over plain",
+    ]
+    return header, rows

@@ -1,0 +1,39 @@
+"""The benchmarks run, at tiny sizes; what they find is no test's business."""
+
+import pytest
+import torch
+
+from alm.training.execution import Execution
+from benchmarks import gpu
+from benchmarks.timing import milliseconds_by_operation, operations
+from reproduce.speed import gpu as gpu_rows
+
+
+def test_the_gpu_benchmark_measures_what_it_would_on_a_device():
+    assert {"alm", "sac", "td3", "redq", "sac-avg", "td3-ours", "sac-svg2", "sac-svg3"} == set(
+        gpu.populations()
+    )
+    ways = {"eager": Execution(), "captured": Execution(), "compiled": Execution()}
+    found = gpu.measure("td3", 2, "cpu", ways, scale="smoke", rounds=2)
+    assert found["kernels"] > 50 and found["gflop"] > 0 and found["seed_updates_per_second"] > 0
+    row = found | {"of_peak": 0.1, "over_plain": None}
+    header, rows = gpu_rows({"results": {"rows": {"td3 2": row}}})
+    assert len(header) == len(rows[0]) and rows[0][:2] == ["td3", "2"]
+
+
+@pytest.mark.parametrize("name", gpu._PLAIN)
+def test_plain_implementations_learn_from_the_same_replay(name):
+    assert gpu.plain_updates_per_second(name, "cpu", scale="smoke", rounds=1) > 0
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device: it would be measured")
+def test_without_a_device_nothing_is_written(capsys):
+    assert gpu.main() == 2
+    assert "no CUDA device" in capsys.readouterr().err
+
+
+def test_operations_and_their_times():
+    a = torch.ones(4, 4)
+    assert operations(lambda: (a @ a).view(16) + 1) == 2
+    taken = milliseconds_by_operation(lambda: (a @ a) + 1, rounds=2)
+    assert set(taken) == {"mm", "add"} and all(ms >= 0 for ms in taken.values())

@@ -1,0 +1,231 @@
+"""Updates run compiled, captured or in bfloat16: the same update, and a way back when it cannot be done."""
+
+import functools
+
+import pytest
+import torch
+
+from alm.agent import ALM
+from alm.training.execution import Execution, StaticInputs, execute
+from alm.training.replay import Transitions
+from baselines.svg import SVG
+from reproduce.algorithms import ALGORITHMS
+from runs import tiny_agent
+from tests.alm import test_objectives
+from tests.baselines import cases
+
+CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device on this machine")
+BF16, COMPILED, CAPTURED = Execution("bf16"), Execution(compiled=True), Execution(captured=True)
+
+
+def inputs_of(agent, seed=0):
+    """Random inputs of one update of a float32 ALM."""
+    task, config, seeds = agent.task, agent.config, len(agent.seeds)
+    generator = torch.Generator().manual_seed(seed)
+
+    def batch(*shape):
+        def normal(*more):
+            return torch.randn(*shape, *more, generator=generator)
+
+        observation, action = normal(task.observation_size), normal(task.action_size).tanh()
+        return Transitions(observation, action, normal(), normal(task.observation_size), torch.zeros(*shape))
+
+    noise = {
+        name: torch.randn(seeds, *shape, generator=generator) for name, shape in agent.noise_shapes.items()
+    }
+    return batch(seeds, config.horizon, config.batch_size), batch(seeds, config.batch_size), noise
+
+
+def largest_difference(one, other):
+    pairs = zip(one.networks.parameters(), other.networks.parameters(), strict=True)
+    return max((a - b).abs().max().item() for a, b in pairs)
+
+
+def never(message):
+    raise AssertionError(message)
+
+
+@pytest.mark.parametrize("name", cases.CASES)
+def test_a_step_in_a_tensor_gives_the_same_update(name):
+    """The schedules and both branches of every baseline, over the steps at which they change."""
+    plain, other = cases.build(name), cases.build(name)
+    generator = torch.Generator().manual_seed(1)
+    for step in range(1, 5):
+        *batches, noise = cases.random_inputs(plain, generator)
+        expected = plain.update(*batches, noise, step)
+        branch = other.branch(step)
+        found = other.update(
+            *batches,
+            noise,
+            torch.tensor(float(step), dtype=torch.float64),
+            **({} if branch is None else {"branch": branch}),
+        )
+        assert set(found) == set(expected)
+        for metric, value in expected.items():
+            torch.testing.assert_close(found[metric], value, rtol=1e-12, atol=0)
+    assert largest_difference(plain, other) < 1e-12
+
+
+@pytest.mark.parametrize("step", [1, 60_000, 200_000])
+def test_the_step_of_alm_in_a_tensor_gives_the_same_update(step):
+    (plain, *inputs), (other, *_) = (test_objectives.build(test_objectives.SMALL) for _ in range(2))
+    plain.update(*inputs, step)
+    other.update(*inputs, torch.tensor(float(step), dtype=torch.float64))
+    assert largest_difference(plain, other) < 1e-12
+
+
+def test_bf16_changes_the_arithmetic_of_layers_only():
+    plain, other = (tiny_agent("Hopper", (0, 1), learning_rate=3e-3) for _ in range(2))
+    execute(other, BF16, "cpu", never)
+    inputs = inputs_of(plain)
+    for step in (1, 2):
+        expected, found = plain.update(*inputs, step), other.update(*inputs, step)
+    assert all(p.dtype == torch.float32 for p in other.networks.parameters())
+    state = other.state()
+    assert all(m.dtype == torch.float32 for m in state["optimisers"]["actor"]["first_moment"])
+    for metric, value in found.items():
+        assert value.dtype == torch.float32, metric
+    # Within bfloat16's three digits; with weights of before the steps, the losses would be elsewhere.
+    for metric in ("loss/encoder_model", "loss/heads", "loss/critic", "model/kl", "actor/value"):
+        torch.testing.assert_close(found[metric], expected[metric], rtol=0.05, atol=0.02)
+    assert 0 < largest_difference(plain, other) < 0.02
+
+
+def test_bf16_is_no_execution_of_float32():
+    plain, other = tiny_agent("Hopper", (0,)), tiny_agent("Hopper", (0,))
+    execute(other, Execution(), "cpu", never)
+    assert "update" not in vars(other)
+    inputs = inputs_of(plain)
+    plain.update(*inputs, 1)
+    other.update(*inputs, 1)
+    assert largest_difference(plain, other) == 0
+
+
+@pytest.mark.parametrize("name", ["sac", "td3"])
+def test_a_compiled_update_equals_the_eager_one(name, monkeypatch):
+    """Through the tracer alone, which takes seconds; the slow test has the code that it generates."""
+    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="eager"))
+    _compare(cases.build(name), cases.build(name), COMPILED)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["sac", "td3"])
+def test_generated_code_equals_the_eager_update(name):
+    _compare(cases.build(name), cases.build(name), COMPILED)
+
+
+def _compare(plain, other, execution, device="cpu", steps=4, rtol=1e-8):
+    execute(other, execution, device, never)
+    generator = torch.Generator().manual_seed(2)
+    for step in range(1, steps + 1):
+        *batches, noise = cases.random_inputs(plain, generator)
+        expected, found = plain.update(*batches, noise, step), other.update(*batches, noise, step)
+        assert set(found) == set(expected)
+        for metric, value in expected.items():
+            torch.testing.assert_close(found[metric], value, rtol=rtol, atol=rtol)
+    assert largest_difference(plain, other) < rtol
+
+
+def test_a_failed_compilation_goes_on_eagerly_from_where_it_was(monkeypatch):
+    """The failure comes in the middle of the update, after some networks have moved."""
+
+    def broken(update, **options):
+        def run(*inputs):
+            update(*inputs)
+            raise RuntimeError("no C++ compiler\nand a long story")
+
+        return run
+
+    monkeypatch.setattr(torch, "compile", broken)
+    plain, other = tiny_agent("Hopper", (0, 1)), tiny_agent("Hopper", (0, 1))
+    warnings = []
+    execute(other, COMPILED, "cpu", warnings.append)
+    inputs = inputs_of(plain)
+    for step in (1, 2, 3):
+        plain.update(*inputs, step)
+        other.update(*inputs, step)
+    assert warnings == ["warning: torch.compile failed (no C++ compiler); updates run eagerly"]
+    assert largest_difference(plain, other) < 1e-6
+
+
+def test_learning_goes_through_what_was_installed():
+    agent, calls = tiny_agent("Hopper", (0,)), []
+    update = agent.update
+    agent.update = lambda *inputs: calls.append(inputs[-1]) or update(*inputs)
+    execute(agent, BF16, "cpu", never)
+    inputs = inputs_of(agent)
+    agent.update(*inputs, 7)
+    assert calls == [7]
+
+
+def test_static_inputs_are_copied_into_the_same_memory():
+    agent = tiny_agent("Hopper", (0,))
+    step = torch.tensor(1.0)
+    first, second = ((*inputs_of(agent, seed), step) for seed in (0, 1))
+    static = StaticInputs(first)
+    sequences, transitions, noise, own_step = static.tree
+    assert own_step is step
+    places = sequences.reward.data_ptr(), noise["actor_z"].data_ptr()
+    static.take(second)
+    assert (sequences.reward.data_ptr(), noise["actor_z"].data_ptr()) == places
+    assert torch.equal(sequences.reward, second[0].reward) and sequences.reward is not second[0].reward
+    assert torch.equal(transitions.terminal, second[1].terminal)
+    assert all(torch.equal(noise[name], value) for name, value in second[2].items())
+    with pytest.raises(ValueError, match="one size only"):
+        static.take((second[0], second[0], second[2], step))
+    with pytest.raises(TypeError, match="not str"):
+        StaticInputs(("no tensor",))
+
+
+@CUDA
+@pytest.mark.parametrize("name", cases.CASES)
+def test_a_captured_update_equals_the_eager_one(name):
+    def on_device():
+        agent = cases.build(name)
+        other = type(agent)(agent.task, agent.config, agent.seeds, "cuda", torch.float64)
+        other.networks.load_state_dict(agent.networks.state_dict())
+        return other
+
+    plain, other = on_device(), on_device()
+    execute(other, CAPTURED, "cuda", never)
+    generator = torch.Generator().manual_seed(2)
+    for step in range(1, 13):  # each branch is captured in its fourth call
+        *batches, noise = cases.random_inputs(plain, generator)
+        batches = [
+            Transitions(*(getattr(b, f).cuda() for f in Transitions.__dataclass_fields__)) for b in batches
+        ]
+        noise = {key: value.cuda() for key, value in noise.items()}
+        expected, found = plain.update(*batches, noise, step), other.update(*batches, noise, step)
+        for metric, value in expected.items():
+            torch.testing.assert_close(found[metric], value, rtol=1e-7, atol=1e-8)
+    assert largest_difference(plain, other) < 1e-7
+
+
+@pytest.mark.parametrize(
+    ("precision", "compile", "agent_class", "words"),
+    [
+        ("bf17", "auto", ALM, ["--precision 'bf17'", "float32, bf16"]),
+        ("float32", "yes", ALM, ["--compile 'yes'", "auto, on, off"]),
+        ("bf16", "auto", SVG, ["Updates of svg", "leave out --precision"]),
+        ("float32", "on", SVG, ["Updates of svg", "leave out --compile"]),
+    ],
+)
+def test_wishes_that_cannot_be_had_are_one_sentence(precision, compile, agent_class, words):
+    with pytest.raises(ValueError, match="; choose one of|leave out") as error:
+        Execution.choose(precision, compile, "cpu", agent_class)
+    assert all(word in str(error.value) for word in words)
+
+
+def test_what_is_chosen_and_how_it_is_told():
+    assert Execution.choose("float32", "auto", "cpu", ALM) == Execution()
+    assert Execution.choose("float32", "auto", "cuda:1", ALM) == CAPTURED
+    assert Execution.choose("float32", "auto", "cuda", SVG) == Execution()
+    assert Execution.choose("bf16", "on", "cpu", ALM) == Execution("bf16", compiled=True)
+    assert Execution().describe("cpu", 1) == "precision float32, eager, cpu, 1 thread"
+    both = Execution("bf16", compiled=True, captured=True)
+    assert both.describe("cuda", 2) == "precision bf16, compiled and captured, cuda, 2 threads"
+
+
+def test_every_agent_says_whether_its_update_is_one_program():
+    said = {name: algorithm.load()[0].one_program for name, algorithm in ALGORITHMS.items()}
+    assert {name for name, whether in said.items() if not whether} == {"svg", "slbo"}
