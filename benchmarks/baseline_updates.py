@@ -17,7 +17,7 @@ from alm.training.scale import scale_named
 from alm.training.streams import Purpose, Streams
 from benchmarks.plain_baselines import PlainREDQ, PlainSAC, PlainTD3
 from benchmarks.timing import TASK, filled_replay, gigaflop, median_ratio, take_turns, write_record
-from reproduce.algorithms import algorithm_named
+from reproduce.running.algorithms import algorithm_named
 
 ROUNDS = {"sac": 200, "td3": 200, "redq": 12}
 _PLAIN = {

@@ -20,8 +20,8 @@ from alm.tasks import make, task_spec
 from alm.training.scale import scale_named
 from alm.training.streams import Purpose, Streams
 from benchmarks.timing import TASK, filled_replay, gigaflop, milliseconds, write_record
-from reproduce.algorithms import ALGORITHMS, algorithm_named
-from reproduce.machine import matrix_gigaflops
+from reproduce.running.algorithms import ALGORITHMS, algorithm_named
+from reproduce.running.machine import matrix_gigaflops
 
 ROUNDS = 7
 REPLAY = 12_000

@@ -26,8 +26,8 @@ from alm.training.scale import scale_named
 from benchmarks.plain_alm import PlainALM
 from benchmarks.plain_baselines import PlainREDQ, PlainSAC, PlainTD3
 from benchmarks.timing import TASK, gigaflop, operations, write_record
-from reproduce.algorithms import ALGORITHMS, algorithm_named
-from reproduce.training import COMPILED
+from reproduce.running.algorithms import ALGORITHMS, algorithm_named
+from reproduce.running.training import COMPILED
 
 POPULATIONS = (1, 5, 10, 20)
 ROUNDS = 50

@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from alm.tasks import make, task_spec
 from alm.training.files import write_json
 from alm.training.replay import Replay
-from reproduce.provenance import provenance
+from reproduce.running.provenance import provenance
 
 TASK = "HalfCheetah"
 _RESULTS = Path(__file__).parent / "results"

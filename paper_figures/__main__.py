@@ -13,10 +13,10 @@ from alm.training.scale import SCALES
 from paper_figures import authors, final_return, latents, learning_curves, reward_transform, value_bias
 from paper_figures.data import figure_data, latent_data
 from paper_figures.style import save
-from reproduce.algorithms import ALGORITHMS
 from reproduce.exhibits import FIGURES, FigureExhibit, Series
-from reproduce.published import authors_curves
-from reproduce.store import Store, StoreMixError, StoreWarning
+from reproduce.running.algorithms import ALGORITHMS
+from reproduce.storing.store import Store, StoreMixError, StoreWarning
+from reproduce.tables.published import authors_curves
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 _BY_NAME = {exhibit.name: exhibit for exhibit in FIGURES}

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from alm.training.scale import scale_named
 from paper_figures import panels
 from paper_figures.style import LOOKS, NOTE, figure_style
-from reproduce.store import Store
+from reproduce.storing.store import Store
 
 
 def evaluations(store: Store) -> pd.DataFrame:

@@ -8,11 +8,11 @@ import pandas as pd
 
 from alm.training.bias import DEFINITIONS
 from alm.training.scale import scale_named
-from reproduce.algorithms import run_length
 from reproduce.exhibits import FigureExhibit, Metric, Series
-from reproduce.planning import training_seconds
-from reproduce.specs import RunSpec
-from reproduce.store import Store, StoredRun, StoreMixError, require_comparable
+from reproduce.running.algorithms import run_length
+from reproduce.running.planning import training_seconds
+from reproduce.storing.specs import RunSpec
+from reproduce.storing.store import Store, StoredRun, StoreMixError, require_comparable
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def figure_data(
         mix: whether runs of different protocols may stand side by side.
 
     Raises:
-        reproduce.store.StoreMixError: the runs are of different protocols, and ``mix`` is off.
+        reproduce.storing.store.StoreMixError: the runs are of different protocols, and ``mix`` is off.
     """
     seeds = scale_named(scale).seeds
     used: dict[object, StoredRun] = {}
@@ -107,7 +107,7 @@ class LatentData:
     """What a figure of representations shows at one scale.
 
     Attributes:
-        points: one row a series, seed and step, with the columns of `reproduce.store.LATENT_COLUMNS`.
+        points: one row a series, seed and step, with the columns of `reproduce.storing.store.LATENT_COLUMNS`.
         coverage: one entry a series.
         policy: label of the run whose episode it is; empty without data.
     """
@@ -121,7 +121,7 @@ def latent_data(exhibit: FigureExhibit, store: Store, scale: str) -> LatentData:
     """Read the stored predictions of a figure of representations, on its one task.
 
     Raises:
-        reproduce.store.StoreMixError: the runs are of different protocols, or of different episodes.
+        reproduce.storing.store.StoreMixError: the runs are of different protocols, or of different episodes.
     """
     task, seeds = exhibit.tasks_at(scale)[0], scale_named(scale).seeds
     points, coverage, used, policies = [], [], [], set()

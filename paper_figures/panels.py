@@ -54,7 +54,8 @@ def published_curve(axis: Axes, authors: pd.DataFrame, shift: int, last: float) 
 
     Args:
         axis: where.
-        authors: their curve on the panel's task, by training step (`reproduce.published.authors_curves`).
+        authors: their curve on the panel's task, by training step; see
+            `reproduce.tables.published.authors_curves`.
         shift: added to their steps, which leave out the warm-up.
         last: where to end.
     """

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import tyro
 from rich.console import Console
 
-from reproduce.algorithms import ALGORITHMS
-from reproduce.provenance import REPOSITORY
+from reproduce.running.algorithms import ALGORITHMS
+from reproduce.running.provenance import REPOSITORY
 
 if TYPE_CHECKING:
     from alm.training.run_directory import RunDirectory
@@ -85,10 +85,8 @@ class Train:
         """Train what is missing of the seeds; store what is done."""
         from alm.training.execution import Execution
         from alm.training.loop import Interrupted
-        from reproduce.freezing import freeze
-        from reproduce.plugins import load_plugin
-        from reproduce.store import Store
-        from reproduce.training import (
+        from reproduce.running.plugins import load_plugin
+        from reproduce.running.training import (
             Plan,
             check_machine,
             group_by_step,
@@ -96,6 +94,8 @@ class Train:
             require_storable,
             train_population,
         )
+        from reproduce.storing.freezing import freeze
+        from reproduce.storing.store import Store
 
         plugin = load_plugin(self.plugin) if self.plugin else None
         plan = Plan.of(
@@ -160,8 +160,8 @@ class Sync:
 
     def run(self) -> int:
         """Ship what MLflow does not have yet."""
-        from reproduce.freezing import directories_under
-        from reproduce.store import Store
+        from reproduce.storing.freezing import directories_under
+        from reproduce.storing.store import Store
         from reproduce.tracking.following import sync
         from reproduce.tracking.importing import import_published, import_store
 
@@ -184,7 +184,7 @@ class Ui:
 
     def run(self) -> int:
         """Serve until Ctrl-C."""
-        from reproduce.store import Store
+        from reproduce.storing.store import Store
         from reproduce.tracking.ui import serve
 
         return serve(Store(self.store), port=self.port)
@@ -201,8 +201,8 @@ class Freeze:
 
     def run(self) -> int:
         """Freeze all but smoke runs."""
-        from reproduce.freezing import directories_under, freeze
-        from reproduce.store import Store
+        from reproduce.storing.freezing import directories_under, freeze
+        from reproduce.storing.store import Store
 
         store = Store(self.store)
         for directory in directories_under(self.runs_dir):
@@ -223,8 +223,8 @@ class Runs:
 
     def run(self) -> int:
         """Print the list."""
-        from reproduce.inventory import print_inventory
-        from reproduce.store import Store
+        from reproduce.storing.inventory import print_inventory
+        from reproduce.storing.store import Store
 
         print_inventory(Store(self.store), self.runs_dir, Console())
         return 0
@@ -248,8 +248,8 @@ class PlanExhibits:
 
     def run(self) -> int:
         """Print the plan."""
-        from reproduce.planning import print_plan
-        from reproduce.store import Store
+        from reproduce.running.planning import print_plan
+        from reproduce.storing.store import Store
 
         print_plan(_exhibits(self.exhibits), Store(self.store), self.scale, self.first_seeds, Console())
         return 0
@@ -282,10 +282,10 @@ class Grid:
 
     def run(self) -> int:
         """Print the plan, then train."""
-        from reproduce.grid import default_workers, jobs, run_grid
-        from reproduce.planning import missing_runs, print_plan
-        from reproduce.store import Store
-        from reproduce.training import check_machine
+        from reproduce.running.grid import default_workers, jobs, run_grid
+        from reproduce.running.planning import missing_runs, print_plan
+        from reproduce.running.training import check_machine
+        from reproduce.storing.store import Store
 
         workers = default_workers(self.device) if self.workers is None else self.workers
         if workers < 1:
@@ -322,7 +322,7 @@ class Table1:
     def run(self) -> int:
         """Render the table."""
         from reproduce.exhibits import TABLE1, TABLE1_MBBL
-        from reproduce.tables import render_table
+        from reproduce.tables.scores import render_table
 
         exhibit = TABLE1_MBBL if self.protocol == "B" else TABLE1
         measured = self.protocol != "printed"
@@ -357,8 +357,8 @@ class Compare:
 
     def run(self) -> int:
         """Print and draw the comparison."""
-        from reproduce.compare import Comparison, report
-        from reproduce.store import Store
+        from reproduce.comparing.compare import Comparison, report
+        from reproduce.storing.store import Store
 
         comparison = Comparison.of(
             self.first, self.second, self.task, self.scale, self.metric, Store(self.store), self.runs_dir
@@ -379,7 +379,7 @@ class Table5:
     def run(self) -> int:
         """Render the table."""
         from reproduce.exhibits import TABLE5
-        from reproduce.tables import render_table
+        from reproduce.tables.scores import render_table
 
         render_table(TABLE5, self.store, self.out, Console())
         return 0
@@ -394,8 +394,8 @@ class _TableOfCode:
 
     def run(self) -> int:
         """Make the table that the class is named after."""
-        from reproduce.plain_tables import PLAIN_TABLES
-        from reproduce.store import Store
+        from reproduce.storing.store import Store
+        from reproduce.tables.plain import PLAIN_TABLES
 
         PLAIN_TABLES[type(self).__name__.lower()](Store(self.store)).render(self.out, Console())
         return 0
@@ -426,8 +426,8 @@ class Claims:
 
     def run(self) -> int:
         """Print the table."""
-        from reproduce.claims import claims_table
-        from reproduce.store import Store
+        from reproduce.storing.store import Store
+        from reproduce.tables.claims import claims_table
 
         claims_table(Store(self.store), self.scale).render(self.out, Console())
         return 0
@@ -451,8 +451,8 @@ class Latents:
 
     def run(self) -> int:
         """Measure every run of the figure that is here."""
-        from reproduce.latents import measure_latents
-        from reproduce.store import Store
+        from reproduce.running.latents import measure_latents
+        from reproduce.storing.store import Store
 
         for path in measure_latents(self.task, self.scale, Store(self.store), self.runs_dir):
             print(f"wrote {path}")

@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 
 from alm.training.files import write_text
-from reproduce import speed
-from reproduce.algorithms import ALGORITHMS
 from reproduce.exhibits import EXHIBITS, TABLE1, TABLE1_MBBL, FigureExhibit, TableExhibit
-from reproduce.published import authors_curves, field_curves
-from reproduce.statistics import sample_std
-from reproduce.store import Store, StoredRun
-from reproduce.tables import table_frame
+from reproduce.running.algorithms import ALGORITHMS
+from reproduce.statistics.curves import sample_std
+from reproduce.storing.store import Store, StoredRun
+from reproduce.tables import speed
+from reproduce.tables.published import authors_curves, field_curves
+from reproduce.tables.scores import table_frame
 
 # Blocks of docs/performance.md: which record each is read from, and what of it.
 _BENCHMARKS: dict[str, tuple[str, Callable[..., speed.Rows]]] = {

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reproduce.specs import RunSpec
-from reproduce.store import StoredRun
+from reproduce.storing.specs import RunSpec
+from reproduce.storing.store import StoredRun
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MKL_NUM_THREADS", "1")

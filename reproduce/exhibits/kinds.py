@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
 from alm.training.scale import scale_named
-from reproduce.specs import RunSpec
+from reproduce.storing.specs import RunSpec
 
 
 class Exhibit(Protocol):

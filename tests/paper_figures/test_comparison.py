@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from paper_figures.comparison import draw, write
-from reproduce.compare import Comparison
-from reproduce.store import Store
+from reproduce.comparing.compare import Comparison
+from reproduce.storing.store import Store
 
 
 @pytest.fixture

@@ -13,10 +13,10 @@ from paper_figures import final_return, latents, learning_curves, reward_transfo
 from paper_figures.__main__ import main
 from paper_figures.data import figure_data, latent_data
 from paper_figures.style import LOOKS, looks
-from reproduce.algorithms import ALGORITHMS
 from reproduce.exhibits import FIGURES
-from reproduce.published import authors_curves
-from reproduce.store import Store, StoreMixError
+from reproduce.running.algorithms import ALGORITHMS
+from reproduce.storing.store import Store, StoreMixError
+from reproduce.tables.published import authors_curves
 
 FIGURE = {exhibit.name: exhibit for exhibit in FIGURES}
 

@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from reproduce import claims
-from reproduce.claims import CLAIMS, Evidence, claims_table
-from reproduce.store import Store
+from reproduce.storing.store import Store
+from reproduce.tables import claims
+from reproduce.tables.claims import CLAIMS, Evidence, claims_table
 
 
 @pytest.fixture

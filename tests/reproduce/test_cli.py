@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from reproduce import planning
 from reproduce.cli import COMMANDS, main
-from reproduce.freezing import directories_under, frozen
-from reproduce.specs import RunSpec
-from reproduce.store import Store
-from reproduce.training import Plan, group_by_step, open_run
+from reproduce.running import planning
+from reproduce.running.training import Plan, group_by_step, open_run
+from reproduce.storing.freezing import directories_under, frozen
+from reproduce.storing.specs import RunSpec
+from reproduce.storing.store import Store
 
 ROOT = Path(__file__).parents[2]
 

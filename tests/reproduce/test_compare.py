@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 from reproduce.cli import main
-from reproduce.compare import Comparison
-from reproduce.store import Store, StoreMixError
+from reproduce.comparing.compare import Comparison
+from reproduce.storing.store import Store, StoreMixError
 from reproduce.tracking import pointing
 
 ROOT = Path(__file__).parents[2]

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from reproduce.algorithms import ALGORITHMS
 from reproduce.documents import documents, refresh
 from reproduce.exhibits import TABLE1, TABLE1_MBBL
-from reproduce.tables import render_table
+from reproduce.running.algorithms import ALGORITHMS
+from reproduce.tables.scores import render_table
 
 ROOT = Path(__file__).parents[2]
 

@@ -4,10 +4,10 @@ import pytest
 
 from alm.tasks.registry import TASKS, task_spec
 from alm.training.scale import SCALES, UnknownScaleError
-from reproduce.algorithms import run_length, variant_named
 from reproduce.exhibits import EXHIBITS, FIGURES, TABLE1, TABLE5, UnknownExhibitError, exhibit_named
-from reproduce.published import printed_scores
-from reproduce.specs import RunSpec
+from reproduce.running.algorithms import run_length, variant_named
+from reproduce.storing.specs import RunSpec
+from reproduce.tables.published import printed_scores
 
 
 def test_table1_needs_five_seeds_a_task_of_what_can_be_trained_at_paper_scale():

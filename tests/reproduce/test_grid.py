@@ -12,10 +12,10 @@ import pytest
 from rich.console import Console
 
 from reproduce.cli import main
-from reproduce.grid import Job, jobs, run_grid
-from reproduce.planning import Missing
-from reproduce.specs import RunSpec
-from reproduce.store import Store
+from reproduce.running.grid import Job, jobs, run_grid
+from reproduce.running.planning import Missing
+from reproduce.storing.specs import RunSpec
+from reproduce.storing.store import Store
 
 ROOT = Path(__file__).parents[2]
 
@@ -84,9 +84,9 @@ def test_stopping_lets_the_jobs_write_their_checkpoints(tmp_path):
         import sys
         from pathlib import Path
         from rich.console import Console
-        from reproduce.grid import Job, run_grid
-        from reproduce.planning import Missing
-        from reproduce.specs import RunSpec
+        from reproduce.running.grid import Job, run_grid
+        from reproduce.running.planning import Missing
+        from reproduce.storing.specs import RunSpec
         spec = RunSpec(algorithm="td3", task="Hopper", seed=0, scale="smoke")
         command = (sys.executable, "-c", {textwrap.dedent(child)!r})
         sys.exit(run_grid([Job(Missing((spec,), (0,)), command)], 1, Path({str(tmp_path)!r}), Console()))
@@ -125,7 +125,7 @@ def test_no_worker_is_refused(tmp_path, capsys):
 
 
 def test_a_failed_run_is_not_trained_again(tmp_path, make_run):
-    from reproduce.planning import missing_runs
+    from reproduce.running.planning import missing_runs
 
     store = Store(tmp_path)
     reason = "loss/critic is not finite at step 6100"

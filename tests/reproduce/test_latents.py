@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from alm.training.run_directory import RunDirectory
-from reproduce import latents
 from reproduce.cli import main
-from reproduce.freezing import directories_under, freeze
-from reproduce.specs import RunSpec
-from reproduce.store import LATENT_COLUMNS, Store
+from reproduce.running import latents
+from reproduce.storing.freezing import directories_under, freeze
+from reproduce.storing.specs import RunSpec
+from reproduce.storing.store import LATENT_COLUMNS, Store
 
 
 @pytest.fixture(scope="module")

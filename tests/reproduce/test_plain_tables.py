@@ -8,9 +8,9 @@ from rich.console import Console
 
 from alm.config import ALMConfig
 from alm.objectives import heads_objective
-from reproduce.plain_tables import PLAIN_TABLES, layers_in_words
-from reproduce.published import printed_rows
-from reproduce.store import Store
+from reproduce.storing.store import Store
+from reproduce.tables.plain import PLAIN_TABLES, layers_in_words
+from reproduce.tables.published import printed_rows
 
 
 @pytest.fixture

@@ -6,13 +6,13 @@ import pytest
 
 from paper_figures.__main__ import main as draw
 from reproduce import cli
-from reproduce.algorithms import ALGORITHMS
 from reproduce.cli import main
-from reproduce.freezing import freeze, frozen
-from reproduce.plugins import load_plugin
-from reproduce.store import Store
+from reproduce.running.algorithms import ALGORITHMS
+from reproduce.running.plugins import load_plugin
+from reproduce.running.training import Plan, RunConflictError, open_run, require_storable
+from reproduce.storing.freezing import freeze, frozen
+from reproduce.storing.store import Store
 from reproduce.tracking.records import record_of
-from reproduce.training import Plan, RunConflictError, open_run, require_storable
 
 SLOW = """
 from alm.variants import Variant
@@ -60,7 +60,7 @@ def test_the_text_is_a_part_of_the_identity_of_its_own_runs_alone(written):
 def test_a_whole_algorithm_with_variants(written):
     text = HEAD + (
         "from baselines.td3_ours import TD3Ours, TD3OursConfig\n"
-        "from reproduce.algorithms import Algorithm\n"
+        "from reproduce.running.algorithms import Algorithm\n"
         "class Mine(TD3Ours): pass\n"
         'ALGORITHMS = {"mine": Algorithm("Mine", "an idea", Mine, TD3OursConfig)}\n'
         'VARIANTS = {"mine": [Variant("fast", "more", changes={"learning_rate": 1e-3})], "sac": []}\n'
@@ -97,7 +97,7 @@ def test_a_whole_algorithm_with_variants(written):
         (HEAD + "VARIANTS = {'alm': [Variant('x', 'y', agent=dict)]}\n", ["alm/x", "Agent"]),
         (HEAD + "VARIANTS = {'alm': [Variant('x', 'y', config=dict)]}\n", ["alm/x", "dataclass", "at"]),
         (
-            "from reproduce.algorithms import ALGORITHMS\n",
+            "from reproduce.running.algorithms import ALGORITHMS\n",
             ["algorithm 'alm' already", "another name"],
         ),
     ],

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from reproduce.statistics import (
+from reproduce.statistics.curves import (
     Curve,
     cell_statistics,
     common_steps,

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from reproduce.freezing import directories_under
-from reproduce.published import authors_curves
-from reproduce.specs import RunSpec, config_digest
-from reproduce.store import Store
+from reproduce.storing.freezing import directories_under
+from reproduce.storing.specs import RunSpec, config_digest
+from reproduce.storing.store import Store
+from reproduce.tables.published import authors_curves
 from reproduce.tracking.client import MlflowRuns, TrackingError, resolve_uri, shown_uri
 from reproduce.tracking.following import follow, process_gone, sync
 from reproduce.tracking.importing import import_published, import_store

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from alm.variants import VARIANTS
-from reproduce.algorithms import ALGORITHMS, UnknownAlgorithmError, variant_named
-from reproduce.store import Store
-from reproduce.training import Plan
+from reproduce.running.algorithms import ALGORITHMS, UnknownAlgorithmError, variant_named
+from reproduce.running.training import Plan
+from reproduce.storing.store import Store
 
 STORE = Store(Path(__file__).parents[2] / "results" / "runs")
 

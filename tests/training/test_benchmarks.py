@@ -6,7 +6,7 @@ import torch
 from alm.training.execution import Execution
 from benchmarks import gpu
 from benchmarks.timing import milliseconds_by_operation, operations
-from reproduce.speed import gpu as gpu_rows
+from reproduce.tables.speed import gpu as gpu_rows
 
 
 def test_the_gpu_benchmark_measures_what_it_would_on_a_device():

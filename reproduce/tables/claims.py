@@ -16,14 +16,14 @@ import numpy as np
 import pandas as pd
 
 from alm.training.bias import DEFINITIONS
-from reproduce.aggregates import FloatArray, difference_of_interquartile_means, interquartile_mean
-from reproduce.algorithms import ALGORITHMS, run_length
 from reproduce.exhibits import FigureExhibit, Series, TableExhibit, exhibit_named
-from reproduce.intervals import Estimate, bootstrap
-from reproduce.plain_tables import PlainTable
-from reproduce.planning import BENCHMARK, training_seconds
-from reproduce.statistics import Curve, window_mean
-from reproduce.store import Store, StoredRun, require_comparable
+from reproduce.running.algorithms import ALGORITHMS, run_length
+from reproduce.running.planning import BENCHMARK, training_seconds
+from reproduce.statistics.aggregates import FloatArray, difference_of_interquartile_means, interquartile_mean
+from reproduce.statistics.curves import Curve, window_mean
+from reproduce.statistics.intervals import Estimate, bootstrap
+from reproduce.storing.store import Store, StoredRun, require_comparable
+from reproduce.tables.plain import PlainTable
 
 __all__ = ["CLAIMS", "Claim", "Evidence", "Finding", "claims_table"]
 

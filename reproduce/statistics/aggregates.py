@@ -5,7 +5,8 @@ of the Statistical Precipice, NeurIPS 2021; definitions as in their library rlia
 
 Scores are an array (runs, tasks[, steps]) or, where tasks have different numbers of runs, a sequence of
 arrays (runs[, steps]), one a task.  Every statistic reduces runs and tasks and keeps the axes behind them, so
-that curves over steps and resampled scores (`reproduce.intervals`) take the same path as a single number.
+that curves over steps and resampled scores (`reproduce.statistics.intervals`) take the same path as a
+single number.
 Where the numbers of runs differ, every task has the same weight and, within it, every run.
 
 Returns of different tasks have different units: bring them to a common scale before pooling tasks, or use

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from reproduce.freezing import directories_under, frozen
-from reproduce.specs import RunSpec
-from reproduce.store import Store, StoredRun, StoreMixError
+from reproduce.storing.freezing import directories_under, frozen
+from reproduce.storing.specs import RunSpec
+from reproduce.storing.store import Store, StoredRun, StoreMixError
 
 __all__ = ["Shelf", "Side"]
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import ModuleType
 
 from alm.variants import Variant
-from reproduce.algorithms import ALGORITHMS, BASE, Algorithm, UnknownAlgorithmError, algorithm_named
+from reproduce.running.algorithms import ALGORITHMS, BASE, Algorithm, UnknownAlgorithmError, algorithm_named
 
 __all__ = ["PLUGIN_COPY", "Plugin", "PluginError", "load_plugin"]
 

@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from alm.training.files import write_atomically
-from reproduce.specs import RunSpec, config_digest
+from reproduce.storing.specs import RunSpec, config_digest
 
 __all__ = [
     "EVALUATION_COLUMNS",
@@ -106,7 +106,7 @@ class StoredRun:
             back as NaN.
         evaluations: one row an evaluation, by increasing ``step``; columns as in
             :data:`EVALUATION_COLUMNS` plus float metrics.
-        digest: the run's identity, see :func:`reproduce.specs.config_digest`; worked out if not given.
+        digest: the run's identity, see `reproduce.storing.specs.config_digest`; worked out if not given.
 
     Raises:
         ValueError: the status is unknown, or a reason is missing or out of place.

@@ -2,7 +2,7 @@
 
 Both are read at the last environment step at which every seed of both has an evaluation, task by task.
 Returns of different tasks have different units, so across tasks only the probability of improvement is given,
-which compares runs within each task (`reproduce.aggregates`).
+which compares runs within each task (`reproduce.statistics.aggregates`).
 """
 
 import sys
@@ -18,17 +18,17 @@ from rich.markup import escape
 from rich.table import Table
 
 from alm.training.scale import scale_named
-from reproduce.aggregates import (
+from reproduce.comparing.sides import Shelf, Side
+from reproduce.statistics.aggregates import (
     FloatArray,
     Scores,
     difference_of_interquartile_means,
     interquartile_mean,
     probability_of_improvement,
 )
-from reproduce.intervals import COVERAGE, Estimate, bootstrap
-from reproduce.sides import Shelf, Side
-from reproduce.statistics import Curve, common_steps, value_at, window_mean
-from reproduce.store import Store, StoredRun, require_comparable
+from reproduce.statistics.curves import Curve, common_steps, value_at, window_mean
+from reproduce.statistics.intervals import COVERAGE, Estimate, bootstrap
+from reproduce.storing.store import Store, StoredRun, require_comparable
 from reproduce.tracking.client import TrackingError
 from reproduce.tracking.pointing import where_to_look
 
@@ -111,8 +111,8 @@ class Comparison:
         Raises:
             ValueError: a scale does not exist, a side has no run on a task, both sides are one, or no
                 evaluation is common to all runs.
-            reproduce.store.StoreMixError: the runs differ in protocol or simulator, or the seeds of one side
-                in configuration.
+            reproduce.storing.store.StoreMixError: the runs differ in protocol or simulator, or the seeds of
+                one side in configuration.
         """
         sides = Side.named(first), Side.named(second)
         if sides[0] == sides[1]:

@@ -14,8 +14,8 @@ import pandas as pd
 from alm.tasks.registry import task_spec
 from alm.training.run_directory import RunDirectory
 from reproduce.exhibits import exhibit_named
-from reproduce.store import Store, StoredRun
-from reproduce.training import Plan
+from reproduce.running.training import Plan
+from reproduce.storing.store import Store, StoredRun
 
 HORIZON = 50
 """Model steps of the longest prediction; those of the paper's figure leave its view earlier."""
@@ -97,7 +97,7 @@ def _episode(agent: Any, task: str) -> tuple[Any, Any]:
 
 
 def _predictions(agent: Any, observation: Any, action: Any, generator: Any) -> pd.DataFrame:
-    """The rows of a latents file (`reproduce.store.LATENT_COLUMNS`)."""
+    """The rows of a latents file (`reproduce.storing.store.LATENT_COLUMNS`)."""
     from alm.prediction import latent_path, prediction_errors
 
     path = latent_path(agent.networks, observation, action, generator)

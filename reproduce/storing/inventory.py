@@ -6,11 +6,11 @@ from rich.console import Console
 from rich.table import Table
 
 from alm.training.scale import SCALES
-from reproduce.algorithms import run_length
 from reproduce.exhibits import EXHIBITS
-from reproduce.freezing import directories_under
-from reproduce.specs import RunSpec
-from reproduce.store import Store
+from reproduce.running.algorithms import run_length
+from reproduce.storing.freezing import directories_under
+from reproduce.storing.specs import RunSpec
+from reproduce.storing.store import Store
 
 
 def print_inventory(store: Store, runs_dir: Path, console: Console) -> None:

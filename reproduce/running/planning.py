@@ -11,12 +11,12 @@ from rich.console import Console
 from rich.table import Table
 
 from alm.training.scale import scale_named
-from reproduce.algorithms import ALGORITHMS, run_length
 from reproduce.exhibits import Exhibit
-from reproduce.machine import matrix_gigaflops
-from reproduce.provenance import REPOSITORY
-from reproduce.specs import RunSpec
-from reproduce.store import Store, StoredRun
+from reproduce.running.algorithms import ALGORITHMS, run_length
+from reproduce.running.machine import matrix_gigaflops
+from reproduce.running.provenance import REPOSITORY
+from reproduce.storing.specs import RunSpec
+from reproduce.storing.store import Store, StoredRun
 
 BENCHMARK = REPOSITORY / "benchmarks" / "results" / "environment_step.json"
 """What a step of every algorithm costs, as `make bench` recorded it."""

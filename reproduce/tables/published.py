@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from reproduce.statistics import Curve
+from reproduce.statistics.curves import Curve
 
 __all__ = [
     "Footnote",
@@ -23,7 +23,7 @@ __all__ = [
     "printed_scores",
 ]
 
-_DATA = Path(__file__).resolve().parents[1] / "results" / "paper"
+_DATA = Path(__file__).resolve().parents[2] / "results" / "paper"
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,10 @@ from rich.table import Table
 
 from alm.training.files import write_text
 from alm.training.scale import scale_named
-from reproduce.algorithms import algorithm_named
-from reproduce.published import printed_rows
-from reproduce.store import Store
-from reproduce.tables import escape_latex
+from reproduce.running.algorithms import algorithm_named
+from reproduce.storing.store import Store
+from reproduce.tables.published import printed_rows
+from reproduce.tables.scores import escape_latex
 
 if TYPE_CHECKING:
     from torch import nn

@@ -13,7 +13,7 @@ from typing import Any
 
 import psutil
 
-REPOSITORY = Path(__file__).resolve().parents[1]
+REPOSITORY = Path(__file__).resolve().parents[2]
 # Stored results are data, not code: they may differ without making the code another one.
 _NOT_CODE = (":!results", ":!docs", ":!paper_figures", ":!benchmarks/results")
 _PACKAGES = ("torch", "mujoco", "gymnasium", "numpy")

@@ -12,11 +12,11 @@ from alm.training.files import write_text
 from alm.training.run_directory import RunDirectory
 from alm.training.scale import Scale, TrainingConfig, scale_named
 from alm.variants import Variant
-from reproduce.algorithms import ALGORITHMS, algorithm_named, variant_named
-from reproduce.plugins import PLUGIN_COPY, Plugin
-from reproduce.provenance import REPOSITORY, provenance
-from reproduce.specs import RunSpec, config_digest, variant_in
-from reproduce.store import Store
+from reproduce.running.algorithms import ALGORITHMS, algorithm_named, variant_named
+from reproduce.running.plugins import PLUGIN_COPY, Plugin
+from reproduce.running.provenance import REPOSITORY, provenance
+from reproduce.storing.specs import RunSpec, config_digest, variant_in
+from reproduce.storing.store import Store
 
 if TYPE_CHECKING:
     from alm.training.execution import Execution

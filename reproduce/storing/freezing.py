@@ -8,10 +8,10 @@ import pandas as pd
 
 from alm.training.bias import ValueSample
 from alm.training.run_directory import RunDirectory
-from reproduce.plugins import PLUGIN_COPY
-from reproduce.specs import RunSpec
-from reproduce.statistics import Curve, run_scalars
-from reproduce.store import Store, StoredRun
+from reproduce.running.plugins import PLUGIN_COPY
+from reproduce.statistics.curves import Curve, run_scalars
+from reproduce.storing.specs import RunSpec
+from reproduce.storing.store import Store, StoredRun
 
 
 def frozen(directory: RunDirectory) -> StoredRun | None:
@@ -89,7 +89,7 @@ def freeze(directory: RunDirectory, store: Store) -> Path | None:
 
 
 def _pairs(step: int, sample: ValueSample) -> pd.DataFrame:
-    """A measurement as rows of the store's value file (`reproduce.store.VALUE_COLUMNS`)."""
+    """A measurement as rows of the store's value file (`reproduce.storing.store.VALUE_COLUMNS`)."""
     index = {"step": step, "episode": sample.episode, "episode_step": sample.step}
     return pd.DataFrame({**index, "monte_carlo": sample.monte_carlo, **sample.estimates})
 

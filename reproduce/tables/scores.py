@@ -21,9 +21,9 @@ from rich.text import Text
 from alm.training.files import write_text
 from alm.training.scale import SCALES
 from reproduce.exhibits import Row, TableExhibit
-from reproduce.published import Footnote, authors_curve, printed_scores
-from reproduce.statistics import Curve, cell_statistics, window_mean
-from reproduce.store import Store, StoredRun, StoreWarning
+from reproduce.statistics.curves import Curve, cell_statistics, window_mean
+from reproduce.storing.store import Store, StoredRun, StoreWarning
+from reproduce.tables.published import Footnote, authors_curve, printed_scores
 
 __all__ = ["Cell", "escape_latex", "render_table", "table_frame"]
 

@@ -1,0 +1,1 @@
+"""Two algorithms or variants beside each other."""

@@ -1,0 +1,1 @@
+"""From names to trained runs: what can be trained, plans, training, the grid."""

@@ -1,0 +1,1 @@
+"""Everything that is shown in rows, and what the paper prints."""
