@@ -223,8 +223,8 @@ class Runs:
 
     def run(self) -> int:
         """Print the list."""
-        from reproduce.storing.inventory import print_inventory
         from reproduce.storing.store import Store
+        from reproduce.tables.inventory import print_inventory
 
         print_inventory(Store(self.store), self.runs_dir, Console())
         return 0

@@ -4,6 +4,7 @@ config.json       the resolved configuration, written before the first step
 provenance.json   code version, package versions, hardware, command
 metrics.jsonl     append-only; one JSON object a line for each evaluation or log interval
 checkpoints/      the newest two states
+plugin.py         the file that a variant of someone's own came from, if it did
 values/           raw value estimates and returns of each measurement (`alm.training.bias`)
 committed.json    bytes of metrics that a checkpoint stands behind; a resumed run rewrites the rest
 DONE, FAILED      how it ended (JSON); a directory with neither is unfinished
@@ -20,6 +21,8 @@ from typing import Any, TextIO
 from alm.training.bias import ValueSample
 from alm.training.checkpoint import Checkpoints
 from alm.training.files import write_atomically, write_json
+
+PLUGIN_COPY = "plugin.py"
 
 
 class RunLockedError(RuntimeError):

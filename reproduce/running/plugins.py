@@ -17,10 +17,7 @@ from types import ModuleType
 from alm.variants import Variant
 from reproduce.running.algorithms import ALGORITHMS, BASE, Algorithm, UnknownAlgorithmError, algorithm_named
 
-__all__ = ["PLUGIN_COPY", "Plugin", "PluginError", "load_plugin"]
-
-PLUGIN_COPY = "plugin.py"
-"""Name of a plugin's text in the directory of a run that it provides."""
+__all__ = ["Plugin", "PluginError", "load_plugin"]
 
 _GUIDE = "see docs/new_variant.md"
 

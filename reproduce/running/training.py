@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from alm.tasks.registry import TaskSpec, task_spec
 from alm.training.files import write_text
-from alm.training.run_directory import RunDirectory
+from alm.training.run_directory import PLUGIN_COPY, RunDirectory
 from alm.training.scale import Scale, TrainingConfig, scale_named
 from alm.variants import Variant
 from reproduce.running.algorithms import ALGORITHMS, algorithm_named, variant_named
-from reproduce.running.plugins import PLUGIN_COPY, Plugin
+from reproduce.running.plugins import Plugin
 from reproduce.running.provenance import REPOSITORY, provenance
 from reproduce.storing.specs import RunSpec, config_digest, variant_in
 from reproduce.storing.store import Store

@@ -7,8 +7,7 @@ from typing import Any
 import pandas as pd
 
 from alm.training.bias import ValueSample
-from alm.training.run_directory import RunDirectory
-from reproduce.running.plugins import PLUGIN_COPY
+from alm.training.run_directory import PLUGIN_COPY, RunDirectory
 from reproduce.statistics.curves import Curve, run_scalars
 from reproduce.storing.specs import RunSpec
 from reproduce.storing.store import Store, StoredRun
