@@ -7,6 +7,7 @@ no training run.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -14,6 +15,7 @@ import torch
 
 from alm.training.protocol import Agent
 from alm.training.streams import Purpose, Streams, environment_seed
+from alm.training.workers import Workers
 
 
 @dataclass(frozen=True)
@@ -31,9 +33,17 @@ class Evaluator:
         make: builds one environment.
         seeds: seeds of the population.
         episodes: episodes for each seed.
+        workers: step the environments; by default in turn.
     """
 
-    def __init__(self, make: Callable[[], gymnasium.Env], seeds: tuple[int, ...], episodes: int) -> None:
+    def __init__(
+        self,
+        make: Callable[[], gymnasium.Env],
+        seeds: tuple[int, ...],
+        episodes: int,
+        workers: Workers | None = None,
+    ) -> None:
+        self._workers = workers or Workers()
         self._environments = [[make() for _ in range(episodes)] for _ in seeds]
         self._seeds, self._episodes = seeds, episodes
 
@@ -54,10 +64,12 @@ class Evaluator:
             observations[row, column] = self._environments[row][column].reset(seed=seed)[0]
         while active.any():
             actions = agent.act_greedily(torch.from_numpy(observations).to(device), streams).cpu().numpy()
-            for row, column in np.argwhere(active):
-                observation, reward, terminated, truncated, _ = self._environments[row][column].step(
-                    actions[row, column]
-                )
+            places = [(int(row), int(column)) for row, column in np.argwhere(active)]
+            moves = [(self._environments[row][column], actions[row, column]) for row, column in places]
+            outcomes = self._workers.each(_step, moves)
+            for (row, column), (observation, reward, terminated, truncated, _) in zip(
+                places, outcomes, strict=True
+            ):
                 observations[row, column] = observation
                 returns[row, column] += float(reward)
                 lengths[row, column] += 1
@@ -69,3 +81,8 @@ class Evaluator:
         for row in self._environments:
             for environment in row:
                 environment.close()
+
+
+def _step(move: tuple[gymnasium.Env, np.ndarray]) -> tuple[np.ndarray, Any, bool, bool, dict[str, Any]]:
+    environment, action = move
+    return environment.step(action)

@@ -32,6 +32,7 @@ from alm.training.replay import Replay
 from alm.training.run_directory import RunDirectory
 from alm.training.scale import TrainingConfig
 from alm.training.streams import Purpose, Streams
+from alm.training.workers import Workers
 
 # A checkpoint is due after this time, or after this multiple of what the last one took.
 _CHECKPOINT_SECONDS = 120.0
@@ -54,6 +55,7 @@ class Trainer:
         reporter: hears of progress.
         device: where the agent and the replay live.
         checkpoint_seconds: longest time between two checkpoints.
+        simulator_threads: threads in which the seeds' simulators step; outcomes do not depend on it.
     """
 
     def __init__(
@@ -66,13 +68,15 @@ class Trainer:
         reporter: Reporter,
         device: str = "cpu",
         checkpoint_seconds: float = _CHECKPOINT_SECONDS,
+        simulator_threads: int = 1,
     ) -> None:
         self.agent, self.task, self.config = agent, task, config
         self.directories, self.reporter, self.device = directories, reporter, device
         self.checkpoint_seconds = checkpoint_seconds
         self.warmup = agent.config.warmup_steps
         self.environments = [TrainingEnvironment(make(), seed) for seed in agent.seeds]
-        self.evaluator = Evaluator(make, agent.seeds, config.eval_episodes)
+        self.workers = Workers(simulator_threads)
+        self.evaluator = Evaluator(make, agent.seeds, config.eval_episodes, self.workers)
         self.bias = ValueBias(make, agent.seeds) if isinstance(agent, Estimating) else None
         self.acting = Streams(agent.seeds, Purpose.ACTING, device=device)
         self.replay = Replay(
@@ -115,6 +119,7 @@ class Trainer:
                 self.bias.close()
             for environment in self.environments:
                 environment.close()
+            self.workers.close()
 
     def _advance(self) -> None:
         """One environment step of every seed, and what is due after it."""
@@ -162,10 +167,11 @@ class Trainer:
         rewards, terminal = np.zeros(seeds, np.float32), np.zeros(seeds, np.float32)
         ended = np.zeros(seeds, bool)
         chosen = actions.cpu().numpy()
-        for i, environment in enumerate(self.environments):
-            if not self.alive[i]:
-                continue
-            after[i], rewards[i], terminated, truncated = environment.step(chosen[i])
+        living = [i for i in range(seeds) if self.alive[i]]
+        outcomes = self.workers.each(lambda i: self.environments[i].step(chosen[i]), living)
+        for i, (observation, reward, terminated, truncated) in zip(living, outcomes, strict=True):
+            environment = self.environments[i]
+            after[i], rewards[i] = observation, reward
             terminal[i], ended[i] = float(terminated), terminated or truncated
             if ended[i]:
                 self._recorder.add_episode(i, environment.episode_return, environment.episode_length)

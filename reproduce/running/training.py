@@ -219,7 +219,17 @@ def train_population(
     progress.message(f"{title}: {execution.describe(device, threads)}")
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(COMPILED))
     execute(agent, execution, device, progress.message)
-    Trainer(agent, plan.task, lambda: make(plan.task), plan.training, directories, progress, device).run()
+    Trainer(
+        agent,
+        plan.task,
+        lambda: make(plan.task),
+        plan.training,
+        directories,
+        progress,
+        device,
+        # On a CPU the cores are for other runs; a GPU would wait for one simulator after the other.
+        simulator_threads=1 if device == "cpu" else min(len(seeds), os.cpu_count() or 1),
+    ).run()
 
 
 def group_by_step(directories: Sequence[RunDirectory], apart: bool = False) -> list[list[RunDirectory]]:

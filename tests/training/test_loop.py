@@ -18,6 +18,7 @@ from alm.training.bias import headline_bias
 from alm.training.environment import TrainingEnvironment
 from alm.training.loop import Interrupted
 from alm.training.run_directory import RunDirectory, RunLockedError
+from alm.training.workers import Workers
 from runs import SHORT, evaluations, tiny_agent, trainer
 
 SUPPORT = Path(__file__).parents[1] / "support"
@@ -277,3 +278,21 @@ def test_evaluation_changes_no_training(tmp_path):
     rarely.run()
     one, other = final_parameters(often.directories[0]), final_parameters(rarely.directories[0])
     assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_simulators_in_threads_give_the_same(tmp_path):
+    for name, threads in (("turn", 1), ("threads", 3)):
+        trainer(tmp_path / name, (0, 1, 2), simulator_threads=threads).run()
+    for seed in "012":
+        turn, threads = (RunDirectory(tmp_path / name / seed) for name in ("turn", "threads"))
+        assert evaluations(turn) == evaluations(threads)
+        states = [one.checkpoints.load(SHORT.total_steps)["population"]["replay"] for one in (turn, threads)]
+        torch.testing.assert_close(*states, rtol=0, atol=0)
+
+
+def test_an_error_in_a_thread_is_raised():
+    workers = Workers(2)
+    with pytest.raises(ZeroDivisionError):
+        workers.each(lambda x: 1 / x, [1, 0, 2])
+    assert workers.each(lambda x: 2 * x, [3, 1, 2]) == [6, 2, 4]
+    workers.close()
