@@ -21,6 +21,7 @@ _BENCHMARKS: dict[str, tuple[str, Callable[..., speed.Rows]]] = {
     "alm-update": ("alm_update", speed.alm_update),
     "where-time-goes": ("alm_update", speed.where_time_goes),
     "baseline-updates": ("baseline_updates", speed.baseline_updates),
+    "environment-step": ("environment_step", speed.environment_step),
     "gpu": ("gpu", speed.gpu),
 }
 

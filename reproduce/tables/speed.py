@@ -89,6 +89,28 @@ def baseline_updates(record: Mapping[str, Any]) -> Rows:
     return ["", "updates", "plain / ours", "whole step", "GFLOP"], rows
 
 
+def environment_step(record: Mapping[str, Any]) -> Rows:
+    """One environment step of every algorithm, beside what the paper says of it."""
+    says, rows = record["results"]["paper_says"], []
+    for scale, costs in record["results"]["costs"].items():
+        own = costs["alm"]
+        for name, one in sorted(costs.items(), key=lambda item: item[1]["step_ms"]):
+            said = f"{says[name]:g} ×" if scale == "paper" and name in says else ""
+            rows.append(
+                [
+                    f"{name}, {scale} scale",
+                    f"{one['step_ms']:.1f} ms",
+                    f"{one['periodic_ms']:.1f} ms" if one["periodic_ms"] else "",
+                    f"{one['gflop']:.2f}",
+                    f"{one['step_ms'] / own['step_ms']:.2f} ×",
+                    f"{one['gflop'] / own['gflop']:.2f} ×",
+                    said,
+                ]
+            )
+    header = ["", "time", "of it for the model", "GFLOP", "time / ALM's", "GFLOP / ALM's", "the paper says"]
+    return header, rows
+
+
 def gpu(record: Mapping[str, Any]) -> Rows:
     """Populations on a CUDA device."""
     rows = []
