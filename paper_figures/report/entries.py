@@ -179,9 +179,9 @@ def _coverage(exhibit: Exhibit, store: Store) -> tuple[Coverage, ...]:
         stored = {run.spec: run.status for run in store.runs(scale=scale)}
         if needs:
             statuses = Counter(stored.get(spec) for spec in needs)
-            counts = (statuses[status] for status in STATUSES)
+            done, partial, failed = (statuses[status] for status in STATUSES)
             missing = tuple(missing_runs([exhibit], store, scale, None))
-            found.append(Coverage(scale, len(needs), *counts, missing))
+            found.append(Coverage(scale, len(needs), done, partial, failed, missing))
     return tuple(found)
 
 
