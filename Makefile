@@ -30,7 +30,7 @@ READING := numpy pandas pyarrow matplotlib seaborn tyro rich psutil
 .DEFAULT_GOAL := help
 FIGURES := $(addprefix figure,3 4 5a 5b 5c 6 7 8 9 10a 10b 10c 11 12 13 14 15 16 17 17-dynamics 18 19 20)
 
-.PHONY: help install table1 table2 table3 table4 table5 claims $(FIGURES) figures figure-authors figure-curves documents train grid compare runs ui sync freeze test test-slow bench lint types imports check lock clean
+.PHONY: help install table1 table2 table3 table4 table5 claims $(FIGURES) figures figure-authors figure-curves report documents train grid compare runs ui sync freeze test test-slow bench lint types imports check lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9 -]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,6 +64,9 @@ figure-curves: $(VENV)/.reading ## Draw the learning curves of every algorithm, 
 
 figures: $(VENV)/.reading ## Draw every figure into results/figures/; one alone: make figure3 … figure20, figure5a … (TRAIN=1)
 	@$(BIN)/python -m paper_figures all --bias $(BIAS)
+
+report: $(VENV)/.training ## Write results/report.html: all tables, figures, claims and stored runs on one page
+	@$(BIN)/python -m paper_figures.report --bias $(BIAS)
 
 documents: table1 figures ## Bring tables, figures and the numbers in README.md and docs/ up to date
 	@$(BIN)/python -m reproduce table1 --protocol B >/dev/null

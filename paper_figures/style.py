@@ -1,11 +1,13 @@
 """One look for every figure: fonts, sizes, and a colour and marker for each algorithm."""
 
+import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
@@ -104,6 +106,8 @@ def figure_style() -> Iterator[None]:
             "legend.frameon": False,
             "lines.markersize": 4,
             "pdf.fonttype": 42,
+            # Identifiers of what is drawn would be random.
+            "svg.hashsalt": "alm",
         }
     ):
         yield
@@ -116,3 +120,17 @@ def save(figure: Figure, path: Path) -> None:
         figure.savefig(path.with_suffix(".png"), metadata={"Software": None})
         figure.savefig(path.with_suffix(".pdf"), metadata={"CreationDate": None})
     plt.close(figure)
+
+
+def svg(figure: Figure) -> str:
+    """A figure as SVG, text as outlines; the same figure gives the same text (no date, no version)."""
+    text = io.StringIO()
+    with figure_style():
+        figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
+    plt.close(figure)
+    return text.getvalue()
+
+
+def csv_text(points: pd.DataFrame) -> str:
+    """The data behind a figure as CSV, six digits a number."""
+    return str(points.to_csv(index=False, lineterminator="\n", float_format="%.6g"))

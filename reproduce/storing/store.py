@@ -31,6 +31,7 @@ __all__ = [
     "SCHEMA",
     "STATUSES",
     "VALUE_COLUMNS",
+    "ReadOnce",
     "Store",
     "StoreMixError",
     "StoreWarning",
@@ -294,6 +295,22 @@ class Store:
         except Exception as error:
             _warn_of(path, error)
             return None
+
+
+class ReadOnce(Store):
+    """A store that opens the file of a run once, for readers that ask for the same runs over and over.
+
+    What changes on the disk meanwhile is not seen, and a broken file is warned of once.
+    """
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self._held: dict[Path, StoredRun | None] = {}
+
+    def _read(self, path: Path, spec: RunSpec) -> StoredRun | None:
+        if path not in self._held:
+            self._held[path] = super()._read(path, spec)
+        return self._held[path]
 
 
 def require_comparable(runs: Iterable[StoredRun]) -> None:

@@ -7,7 +7,7 @@ Its blocks stand apart: the printed numbers, then one measured block for each sc
 import math
 import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -25,7 +25,17 @@ from reproduce.statistics.curves import Curve, cell_statistics, window_mean
 from reproduce.storing.store import Store, StoredRun, StoreWarning
 from reproduce.tables.published import Footnote, authors_curve, printed_scores
 
-__all__ = ["Cell", "escape_latex", "render_table", "table_frame"]
+__all__ = [
+    "Cell",
+    "Document",
+    "DocumentBlock",
+    "DocumentCell",
+    "DocumentRow",
+    "escape_latex",
+    "render_table",
+    "table_document",
+    "table_frame",
+]
 
 _PAPER_SEEDS = 5
 _PAPER_STEPS = 200_000
@@ -96,6 +106,58 @@ class _Block:
     cells: dict[tuple[str, str], Cell]
 
 
+@dataclass(frozen=True)
+class DocumentCell:
+    """A cell in words: the number; if measured, its seeds and step; the window if any."""
+
+    block: str
+    status: str
+    parts: tuple[str, ...]
+    markers: str
+    """Letters of its footnotes."""
+
+
+@dataclass(frozen=True)
+class DocumentRow:
+    """A row of a block in words; rows of one group stand together."""
+
+    label: str
+    group: str
+    markers: str
+    """Letters of the footnotes of all its cells."""
+    cells: tuple[DocumentCell, ...]
+
+
+@dataclass(frozen=True)
+class DocumentBlock:
+    """Rows of one origin."""
+
+    title: str
+    rows: tuple[DocumentRow, ...]
+
+
+@dataclass(frozen=True)
+class Document:
+    """A table in words, for renderings that are read on a page."""
+
+    columns: tuple[str, ...]
+    blocks: tuple[DocumentBlock, ...]
+    footnotes: tuple[tuple[str, Footnote], ...]
+    """With their letters."""
+    how_to_read: str
+
+
+def table_document(exhibit: TableExhibit, store: Store) -> Document:
+    """A table in words.
+
+    Args:
+        exhibit: the table.
+        store: stored runs.
+    """
+    blocks = _blocks(exhibit, store, mix=False)
+    return _document(exhibit, blocks, _markers(exhibit, blocks))
+
+
 def table_frame(exhibit: TableExhibit, store_root: Path) -> pd.DataFrame:
     """A table as a tidy frame: the fields of :class:`Cell`, footnotes as their keys separated by spaces.
 
@@ -141,12 +203,13 @@ def render_table(
 
     frame = _frame(blocks)
     markers = _markers(exhibit, blocks)
+    document = _document(exhibit, blocks, markers)
     csv = frame.to_csv(index=False, lineterminator="\n", float_format=_decimal)
     name = exhibit.name + ("" if measured else "-printed") + ("-mixed" if mix else "")
     for suffix, text in (
         ("csv", csv),
-        ("md", _markdown(exhibit, blocks, markers)),
-        ("tex", _latex(exhibit, blocks, markers)),
+        ("md", _markdown(exhibit, document)),
+        ("tex", _latex(exhibit, document)),
     ):
         write_text(out_dir / f"{name}.{suffix}", text)
     _print(exhibit, blocks, markers, console)
@@ -410,8 +473,26 @@ def _left_out(cell: Cell) -> list[str]:
     return [f"{count} {what}" for what, count in counts.items() if count]
 
 
+def _document(exhibit: TableExhibit, blocks: Sequence[_Block], markers: _Markers) -> Document:
+    def in_words(cell: Cell) -> DocumentCell:
+        return DocumentCell(cell.block, cell.status, tuple(_document_parts(cell)), markers.at_cell(cell))
+
+    def rows(block: _Block) -> Iterator[DocumentRow]:
+        for row in exhibit.rows:
+            cells = [block.cells[row.label, task] for task in exhibit.tasks]
+            label = _at_label(row, cells, markers)
+            yield DocumentRow(row.label, row.group, label, tuple(map(in_words, cells)))
+
+    return Document(
+        columns=tuple(map(_column, exhibit.tasks)),
+        blocks=tuple(DocumentBlock(block.title, tuple(rows(block))) for block in blocks),
+        footnotes=tuple((letter, note) for note, letter in markers.letters.items()),
+        how_to_read=_HOW_TO_READ,
+    )
+
+
 def _document_parts(cell: Cell) -> list[str]:
-    """A cell of Markdown and LaTeX: the number; if measured, its seeds and step; the window if any."""
+    """The number; if measured, its seeds and step; the window if any."""
     if text := _without_number(cell):
         return [text]
     parts = [_number(cell, " ± ")]
@@ -496,53 +577,51 @@ def _superscript(letters: str) -> str:
     return letters.translate(str.maketrans("abcdefghijklmnopqrstuvwxyz", "ᵃᵇᶜᵈᵉᶠᵍʰⁱʲᵏˡᵐⁿᵒᵖ𐞥ʳˢᵗᵘᵛʷˣʸᶻ"))
 
 
-def _markdown(exhibit: TableExhibit, blocks: Sequence[_Block], markers: _Markers) -> str:
-    lines = [f"# Table {exhibit.number}", "", f"{exhibit.title}.", "", _HOW_TO_READ]
-    for block in blocks:
-        lines += ["", f"## {block.title}", "", "| | " + " | ".join(map(_column, exhibit.tasks)) + " |"]
-        lines += ["|---|" + "---:|" * len(exhibit.tasks)]
-        for row in exhibit.rows:
-            cells = [block.cells[row.label, task] for task in exhibit.tasks]
-            texts = [row.label + _marked(_at_label(row, cells, markers), "<sup>{}</sup>")]
-            for cell in cells:
-                number, *below = _document_parts(cell)
+def _markdown(exhibit: TableExhibit, document: Document) -> str:
+    lines = [f"# Table {exhibit.number}", "", f"{exhibit.title}.", "", document.how_to_read]
+    for block in document.blocks:
+        lines += ["", f"## {block.title}", "", "| | " + " | ".join(document.columns) + " |"]
+        lines += ["|---|" + "---:|" * len(document.columns)]
+        for row in block.rows:
+            texts = [row.label + _marked(row.markers, "<sup>{}</sup>")]
+            for cell in row.cells:
+                number, *below = cell.parts
                 if cell.block == "measured":
                     number = " ".join([number, *below[:1]])
                     below = below[1:]
-                texts.append("<br>".join([number + _marked(markers.at_cell(cell), "<sup>{}</sup>"), *below]))
+                texts.append("<br>".join([number + _marked(cell.markers, "<sup>{}</sup>"), *below]))
             lines.append(f"| {' | '.join(texts)} |")
     lines += ["", "## Footnotes", ""]
-    for note, letter in markers.letters.items():
+    for letter, note in document.footnotes:
         full = note.full.replace("*", "\\*")
         lines.append(f"- **{letter}** ({note.kind}) {full}")
     return "\n".join(lines) + "\n"
 
 
-def _latex(exhibit: TableExhibit, blocks: Sequence[_Block], markers: _Markers) -> str:
-    columns = len(exhibit.tasks)
+def _latex(exhibit: TableExhibit, document: Document) -> str:
+    columns = len(document.columns)
     lines = [
         r"% Needs \usepackage{booktabs}.",
         r"\begin{table}",
         r"\centering\footnotesize\setlength{\tabcolsep}{4pt}",
-        rf"\caption{{{escape_latex(exhibit.title)}. {escape_latex(_HOW_TO_READ)}}}",
+        rf"\caption{{{escape_latex(exhibit.title)}. {escape_latex(document.how_to_read)}}}",
         rf"\begin{{tabular}}{{l{'r' * columns}}}",
         r"\toprule",
-        " & ".join(["", *(escape_latex(_column(task)) for task in exhibit.tasks)]) + r" \\",
+        " & ".join(["", *map(escape_latex, document.columns)]) + r" \\",
     ]
-    for block in blocks:
+    for block in document.blocks:
         title = escape_latex(block.title)
         lines += [r"\midrule", rf"\multicolumn{{{columns + 1}}}{{l}}{{\textit{{{title}}}}} \\"]
-        for row in exhibit.rows:
-            cells = [block.cells[row.label, task] for task in exhibit.tasks]
-            texts = [row.label + _marked(_at_label(row, cells, markers), r"\textsuperscript{{{}}}")]
-            for cell in cells:
-                number, *below = map(escape_latex, _document_parts(cell))
-                number += _marked(markers.at_cell(cell), r"\textsuperscript{{{}}}")
+        for row in block.rows:
+            texts = [row.label + _marked(row.markers, r"\textsuperscript{{{}}}")]
+            for cell in row.cells:
+                number, *below = map(escape_latex, cell.parts)
+                number += _marked(cell.markers, r"\textsuperscript{{{}}}")
                 text = r"\\".join([number, *below])
                 texts.append(rf"\shortstack[r]{{{text}}}" if below else number)
             lines.append(" & ".join(texts) + r" \\")
     lines += [r"\bottomrule", r"\end{tabular}", "", r"\medskip", r"\begin{minipage}{\textwidth}\scriptsize"]
-    for note, letter in markers.letters.items():
+    for letter, note in document.footnotes:
         lines.append(rf"\textsuperscript{{{letter}}} {escape_latex(note.full)}\par")
     lines += [r"\end{minipage}", r"\end{table}"]
     return "\n".join(lines) + "\n"

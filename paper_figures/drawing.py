@@ -1,0 +1,122 @@
+"""From the name of a figure to its pictures: every scale that has runs, with the data that each shows."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from alm.training.scale import SCALES
+from paper_figures import authors, final_return, latents, learning_curves, reward_transform, value_bias
+from paper_figures.data import figure_data, latent_data
+from reproduce.exhibits import FIGURES, FigureExhibit, Series
+from reproduce.running.algorithms import ALGORITHMS
+from reproduce.storing.store import Store
+from reproduce.tables.published import authors_curves
+
+_BY_NAME = {exhibit.name: exhibit for exhibit in FIGURES}
+# Figures that are no exhibits made of runs.
+_OTHERS = ("authors", "curves", "figure6")
+NAMES = tuple(sorted((*_BY_NAME, *_OTHERS)))
+"""Every figure."""
+
+Definition = Literal["redq", "paper", "per-state"]
+"""Of the value bias, see `alm.training.bias.DEFINITIONS`."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure that is drawn.
+
+    Attributes:
+        exhibit: what it shows, such as ``"figure3"`` or ``"curves-alm"``.
+        scale: scale of its runs; empty if it is of several scales, or of no runs.
+        figure: the drawing.
+        points: the data in it, tidy; empty without a stored run.
+    """
+
+    exhibit: str
+    scale: str
+    figure: Figure
+    points: pd.DataFrame
+
+    @property
+    def file(self) -> str:
+        """The name of its files without ending."""
+        return self.exhibit if self.scale in ("paper", "") else f"{self.exhibit}-{self.scale}"
+
+
+def drawn(name: str, store: Store, bias: Definition, mix: bool = False) -> list[Picture]:
+    """Every picture of a figure: at paper scale, and at other scales that have stored runs of it.
+
+    Args:
+        name: one of `NAMES`.
+        store: finished and partial runs.
+        bias: definition of the value bias in figures that show it.
+        mix: whether runs of different protocols may stand in one picture, whose caption then says so.
+
+    Raises:
+        reproduce.storing.store.StoreMixError: the runs of one picture are of different protocols, and
+            ``mix`` is off.
+    """
+    if name == "authors":
+        return _authors(store)
+    if name == "curves":
+        return _curves(store)
+    if name == "figure6":
+        points = reward_transform.values()
+        return [Picture(name, "", reward_transform.draw(points), points)]
+    return _exhibit(_BY_NAME[name], store, bias, mix)
+
+
+def _authors(store: Store) -> list[Picture]:
+    runs = authors.evaluations(store)
+    return [] if runs.empty else [Picture("authors", "", authors.draw(runs, authors_curves()), runs)]
+
+
+def _curves(store: Store) -> list[Picture]:
+    """Learning curves of the algorithms of each page, on every task that has stored runs of them."""
+    pages: dict[str, list[Series]] = {}
+    for name, algorithm in ALGORITHMS.items():
+        pages.setdefault(algorithm.page, []).append(Series(algorithm.title, name))
+    stored = {(run.spec.algorithm, run.spec.scale, run.spec.task) for run in store.runs()}
+    pictures = []
+    for page, series in pages.items():
+        for scale in SCALES:
+            own = {(one.algorithm, scale) for one in series}
+            tasks = tuple(sorted({task for *whose, task in stored if tuple(whose) in own}))
+            if tasks:
+                exhibit = FigureExhibit(
+                    f"curves-{page}", None, "Learning curves", "return", tuple(series), tasks, tasks
+                )
+                data = figure_data(exhibit, store, scale, "redq")
+                figure = learning_curves.draw(exhibit, scale, data, authors_curves())
+                pictures.append(Picture(exhibit.name, scale, figure, data.points))
+    return pictures
+
+
+def _exhibit(exhibit: FigureExhibit, store: Store, bias: Definition, mix: bool) -> list[Picture]:
+    """The figure at paper scale, and at every other scale that has stored runs of it."""
+    pictures = []
+    for scale in SCALES:
+        if scale == "smoke" or not exhibit.tasks_at(scale):
+            continue
+        picture = _at_scale(exhibit, store, scale, bias, mix)
+        if scale == "paper" or len(picture.points):
+            pictures.append(picture)
+    return pictures
+
+
+def _at_scale(exhibit: FigureExhibit, store: Store, scale: str, bias: Definition, mix: bool) -> Picture:
+    if exhibit.shows == "latents":
+        predictions = latent_data(exhibit, store, scale)
+        return Picture(exhibit.name, scale, latents.draw(exhibit, scale, predictions), predictions.points)
+    data = figure_data(exhibit, store, scale, bias, mix)
+    points = data.points
+    if exhibit.shows == "bias":
+        figure = value_bias.draw(exhibit, scale, data, bias)
+    elif exhibit.shows == "final return":
+        figure, points = final_return.draw(exhibit, scale, data), final_return.final_returns(points)
+    else:
+        figure = learning_curves.draw(exhibit, scale, data, authors_curves())
+    return Picture(exhibit.name, scale, figure, points)

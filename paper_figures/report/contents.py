@@ -1,0 +1,89 @@
+"""What stands on the page: a summary, every exhibit, every claim, learning curves, and every stored run."""
+
+import math
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from alm.training.scale import SCALES
+from paper_figures.drawing import Definition
+from paper_figures.report.entries import SHOWN_SCALES, Entry, claims_entry, curve_entries, exhibit_entry
+from paper_figures.report.runs import RunRow, run_row, seed_hours
+from reproduce.exhibits import EXHIBITS
+from reproduce.storing.store import STATUSES, Store, StoredRun
+
+
+@dataclass(frozen=True)
+class ScaleSummary:
+    """The stored runs of a scale in numbers.
+
+    Attributes:
+        scale: its name.
+        about: what it is, in half a line.
+        runs: how many there are.
+        statuses: how many of each status that occurs.
+        hours: of the processes that trained them; seeds that trained together share theirs.
+        verdicts: how many claims have each verdict; empty where claims could not be looked up.
+    """
+
+    scale: str
+    about: str
+    runs: int
+    statuses: Mapping[str, int]
+    hours: float
+    verdicts: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Contents:
+    """The whole page."""
+
+    scales: tuple[ScaleSummary, ...]
+    tables: tuple[Entry, ...]
+    figures: tuple[Entry, ...]
+    claims: tuple[Entry, ...]
+    curves: tuple[Entry, ...]
+    runs: tuple[RunRow, ...]
+
+
+def contents(store: Store, bias: Definition) -> Contents:
+    """Everything that the page shows of a store.
+
+    Args:
+        store: stored runs.
+        bias: definition of the value bias in figures that show it.
+    """
+    runs = store.runs()
+    claims = {scale: claims_entry(store, scale) for scale in SHOWN_SCALES}
+    entries = [exhibit_entry(EXHIBITS[name], store, bias) for name in sorted(EXHIBITS, key=_place)]
+    others = sorted({run.spec.scale for run in runs} - set(SHOWN_SCALES))
+    return Contents(
+        scales=tuple(_summary(scale, runs, claims.get(scale)) for scale in (*SHOWN_SCALES, *others)),
+        tables=tuple(entry for entry in entries if entry.name.startswith("table")),
+        figures=tuple(entry for entry in entries if entry.name.startswith("figure")),
+        claims=tuple(claims.values()),
+        curves=tuple(curve_entries(store)),
+        runs=tuple(map(run_row, runs)),
+    )
+
+
+def _place(name: str) -> tuple[int, str]:
+    """By number, then by part."""
+    number, part = re.findall(r"(\d+)(.*)", name)[0]
+    return int(number), part
+
+
+def _summary(scale: str, runs: Sequence[StoredRun], claims: Entry | None) -> ScaleSummary:
+    own = [run for run in runs if run.spec.scale == scale]
+    statuses = Counter(run.status for run in own)
+    hours = [seed_hours(run) for run in own]
+    plain = claims.plain if claims else None
+    return ScaleSummary(
+        scale=scale,
+        about=SCALES[scale].summary if scale in SCALES else "a scale that this version does not know",
+        runs=len(own),
+        statuses={status: statuses[status] for status in STATUSES if statuses[status]},
+        hours=sum(one for one in hours if not math.isnan(one)),
+        verdicts=Counter(plain.frame["verdict"]) if plain else {},
+    )

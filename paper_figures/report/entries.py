@@ -1,0 +1,203 @@
+"""An exhibit as the page shows it: its table or its pictures, how much of it is stored, and what makes it."""
+
+import base64
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import matplotlib.pyplot as plt
+
+from alm.training.scale import SCALES
+from paper_figures.drawing import Definition, Picture, drawn
+from paper_figures.style import csv_text, svg
+from reproduce.exhibits import Exhibit, FigureExhibit, Plain, TableExhibit
+from reproduce.running.algorithms import ALGORITHMS
+from reproduce.running.planning import Missing, missing_runs
+from reproduce.storing.store import STATUSES, Store, StoreMixError
+from reproduce.tables.claims import claims_table
+from reproduce.tables.plain import PLAIN_TABLES, PlainTable
+from reproduce.tables.scores import Document, table_document
+
+SHOWN_SCALES = tuple(name for name in SCALES if name != "smoke")
+"""Scales that exhibits are made at."""
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """How much of an exhibit is stored at a scale.
+
+    Attributes:
+        scale: its name.
+        needed: runs that the exhibit is made of.
+        done: how many of them are stored to the end.
+        partial: how many are stored as far as they got.
+        failed: how many failed.
+        missing: what is not stored to the end; what failed is not missing.
+    """
+
+    scale: str
+    needed: int
+    done: int
+    partial: int
+    failed: int
+    missing: tuple[Missing, ...]
+
+    @property
+    def stored(self) -> int:
+        """Runs that are there, whatever became of them."""
+        return self.done + self.partial + self.failed
+
+
+@dataclass(frozen=True)
+class Image:
+    """A picture in the page itself.
+
+    Attributes:
+        file: the name of its files without ending.
+        scale: scale of its runs; empty if it is of several scales, or of no runs.
+        source: the drawing, a ``data:`` address.
+        points: the data in it as CSV, a ``data:`` address.
+    """
+
+    file: str
+    scale: str
+    source: str
+    points: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One exhibit of the page, made of scores, a plain table or images; or with a reason why of none.
+
+    Attributes:
+        name: its name and anchor, such as ``"figure3"``.
+        heading: how the paper calls it, such as ``"Figure 3"``; empty if it has no such exhibit.
+        title: what it shows.
+        command: what makes it anew.
+        coverage: how much of it is stored, by scale; empty if it is made of no runs, or of whatever is there.
+        scores: a table of scores.
+        plain: a table of texts.
+        images: pictures.
+        nothing: what stands in their place where there are none.
+        problem: why it could not be made, in one sentence.
+    """
+
+    name: str
+    heading: str
+    title: str
+    command: str
+    coverage: tuple[Coverage, ...] = ()
+    scores: Document | None = None
+    plain: PlainTable | None = None
+    images: tuple[Image, ...] = ()
+    nothing: str = "No run of it is stored yet."
+    problem: str = ""
+
+
+def exhibit_entry(exhibit: Exhibit, store: Store, bias: Definition) -> Entry:
+    """A table or figure of the paper.
+
+    Args:
+        exhibit: which.
+        store: stored runs.
+        bias: definition of the value bias in figures that show it.
+    """
+    name = exhibit.name
+    if isinstance(exhibit, TableExhibit):
+        letter = {"table1": " A", "table1-mbbl": " B"}.get(name, "")
+        command = f"make table{exhibit.number}{' PROTOCOL=B' if letter == ' B' else ''}"
+        entry = Entry(name, f"Table {exhibit.number}{letter}", exhibit.title, command)
+        return replace(entry, coverage=_coverage(exhibit, store), scores=table_document(exhibit, store))
+    if isinstance(exhibit, FigureExhibit):
+        command = f"make {name}"
+        if exhibit.shows == "bias" and bias != "redq":
+            command += f" BIAS={bias}"
+        number = exhibit.number or name.removeprefix("figure").replace("-", ", ")
+        entry = Entry(name, f"Figure {number}", exhibit.title, command, _coverage(exhibit, store))
+        if not any(one.stored for one in entry.coverage):
+            return entry
+        without = "Its runs are stored without what it shows."
+        if exhibit.shows == "latents":
+            without += " Where they were trained, it is measured with: python -m reproduce latents"
+        entry = replace(entry, nothing=without)
+        return _filled(entry, lambda: replace(entry, images=_images(drawn(name, store, bias))))
+    assert isinstance(exhibit, Plain)
+    kind, number = ("Table", name[5:]) if name in PLAIN_TABLES else ("Figure", name[6:])
+    entry = Entry(name, f"{kind} {number}", exhibit.title, f"make {name}")
+    if kind == "Table":
+        return _filled(entry, lambda: replace(entry, plain=PLAIN_TABLES[name](store)))
+    return replace(entry, images=_images(drawn(name, store, bias)))
+
+
+def claims_entry(store: Store, scale: str) -> Entry:
+    """The claims of the paper by the runs of a scale."""
+    entry = Entry(f"claims-{scale}", "", f"By the finished runs of {scale} scale", "make claims")
+    return _filled(entry, lambda: replace(entry, plain=claims_table(store, scale)))
+
+
+def curve_entries(store: Store) -> list[Entry]:
+    """ALM beside its authors' curves, then learning curves by page of docs/algorithms."""
+    found = []
+    for name, title in (
+        ("authors", "ALM over its authors' published curves"),
+        ("curves", "Learning curves"),
+    ):
+        entry = Entry(name, "", title, f"make figure-{name}")
+        try:
+            pictures = drawn(name, store, "redq")
+        except StoreMixError as error:
+            found.append(replace(entry, problem=str(error)))
+            continue
+        for exhibit in dict.fromkeys(picture.exhibit for picture in pictures):
+            own = _images([picture for picture in pictures if picture.exhibit == exhibit])
+            found.append(replace(entry, name=exhibit, title=_whose(exhibit) or title, images=own))
+    return found
+
+
+def _whose(exhibit: str) -> str:
+    """The algorithms behind the learning curves of a page; empty if it is none."""
+    page = exhibit.removeprefix("curves-")
+    return ", ".join(algorithm.title for algorithm in ALGORITHMS.values() if algorithm.page == page)
+
+
+def _filled(entry: Entry, fill: Callable[[], Entry]) -> Entry:
+    """The entry with what it is made of, or with the reason why not: one exhibit may not cost the page."""
+    try:
+        return fill()
+    except StoreMixError as error:
+        return replace(entry, problem=str(error))
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        return replace(entry, problem=f"This table is made of the code, which needs torch: {entry.command}")
+
+
+def _coverage(exhibit: Exhibit, store: Store) -> tuple[Coverage, ...]:
+    found = []
+    for scale in SHOWN_SCALES:
+        needs = exhibit.needs(scale)
+        stored = {run.spec: run.status for run in store.runs(scale=scale)}
+        if needs:
+            statuses = Counter(stored.get(spec) for spec in needs)
+            done, partial, failed = (statuses[status] for status in STATUSES)
+            missing = tuple(missing_runs([exhibit], store, scale, None))
+            found.append(Coverage(scale, len(needs), done, partial, failed, missing))
+    return tuple(found)
+
+
+def _images(pictures: list[Picture]) -> tuple[Image, ...]:
+    """The pictures that show something; all are closed."""
+    images = []
+    for picture in pictures:
+        if picture.points.empty:
+            plt.close(picture.figure)
+            continue
+        source = _address("image/svg+xml", svg(picture.figure))
+        images.append(
+            Image(picture.file, picture.scale, source, _address("text/csv", csv_text(picture.points)))
+        )
+    return tuple(images)
+
+
+def _address(kind: str, text: str) -> str:
+    return f"data:{kind};base64,{base64.b64encode(text.encode()).decode()}"

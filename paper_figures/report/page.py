@@ -1,0 +1,46 @@
+"""The page: what it shows, put into its template. Style and script stand in the page itself."""
+
+import math
+import re
+from collections.abc import Sequence
+from itertools import groupby
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from paper_figures.report.contents import Contents
+from paper_figures.report.runs import CURVE_BOX
+from reproduce.tables.scores import DocumentRow
+
+
+def page(contents: Contents, warnings: Sequence[str]) -> str:
+    """The page as HTML; the same contents give the same text.
+
+    Args:
+        contents: what it shows.
+        warnings: what was wrong with files of the store, a sentence each.
+    """
+    environment = Environment(
+        loader=PackageLoader("paper_figures.report", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"number": _number, "minus": _minus, "neighbours": _neighbours}
+    template = environment.get_template("report.html")
+    return template.render(page=contents, warnings=warnings, curve_box=CURVE_BOX)
+
+
+def _number(value: float, form: str = ",.0f", factor: float = 1.0) -> str:
+    """A number in a format; a dash where it is not known."""
+    return "–" if math.isnan(value) else _minus(format(value * factor, form))
+
+
+def _minus(text: str) -> str:
+    """A hyphen before a number is a minus sign."""
+    return re.sub(r"(?<![\w-])-(?=\d)", "−", text)
+
+
+def _neighbours(rows: Sequence[DocumentRow]) -> list[list[DocumentRow]]:
+    """Rows that stand together."""
+    return [list(group) for _, group in groupby(rows, key=lambda row: row.group)]

@@ -1,0 +1,135 @@
+"""A stored run in words: what its row shows, and where it comes from."""
+
+import json
+import math
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+
+from reproduce.running.algorithms import ALGORITHMS, run_length
+from reproduce.statistics.aggregates import FloatArray
+from reproduce.storing.store import StoredRun
+
+_CURVE_WIDTH, _CURVE_HEIGHT = 96.0, 22.0
+
+
+@dataclass(frozen=True)
+class RunRow:
+    """One run of the page's list.
+
+    Attributes:
+        run: the run itself.
+        anchor: its identity, unique on the page.
+        title: how tables and figures call its algorithm.
+        total_steps: environment steps of the whole run; None for a scale that is not known here.
+        last_return: of its last evaluation; NaN without any.
+        hours: wall-clock of the process that trained it; NaN where that is not known.
+        memory: peak memory of that process in bytes; NaN where that is not known.
+        code: first digits of its code version; a plus sign marks uncommitted changes.
+        curve: its returns as points of an SVG polyline of `CURVE_BOX`; empty without two of them.
+        origin: names and texts of what is known about where it comes from.
+        config: its configuration as indented JSON.
+        plugin: text of the file that declared its variant or algorithm; empty if the suite did.
+    """
+
+    run: StoredRun
+    anchor: str
+    title: str
+    total_steps: int | None
+    last_return: float
+    hours: float
+    memory: float
+    code: str
+    curve: str
+    origin: tuple[tuple[str, str], ...]
+    config: str
+    plugin: str
+
+
+CURVE_BOX = f"0 0 {_CURVE_WIDTH:g} {_CURVE_HEIGHT:g}"
+
+
+def run_row(run: StoredRun) -> RunRow:
+    """A stored run in words."""
+    known, returns = ALGORITHMS.get(run.spec.algorithm), run.evaluations["eval/return"].to_numpy(np.float64)
+    try:
+        total_steps = run_length(run.spec)
+    except ValueError:
+        total_steps = None
+    plugin = run.provenance.get("plugin", {})
+    return RunRow(
+        run=run,
+        anchor=f"run-{run.digest}",
+        title=known.title if known else run.spec.algorithm,
+        total_steps=total_steps,
+        last_return=float(returns[-1]) if len(returns) else math.nan,
+        hours=run.final.get("cost/wall_h", math.nan),
+        memory=run.final.get("cost/peak_memory_bytes", math.nan),
+        code=f"{run.provenance.get('git_sha', 'unknown')[:7]}{'+' if _dirty(run) else ''}",
+        curve=_curve(run.evaluations["step"].to_numpy(np.float64), returns),
+        origin=tuple(_origin(run).items()),
+        config=json.dumps(run.config, indent=1, sort_keys=True, ensure_ascii=False),
+        plugin=plugin.get("text", ""),
+    )
+
+
+def seed_hours(run: StoredRun) -> float:
+    """Hours of its process that fall to one of the seeds it trained; NaN where that is not known."""
+    return run.final.get("cost/wall_h", math.nan) / run.provenance.get("population", 1)
+
+
+def _dirty(run: StoredRun) -> bool:
+    return bool(run.provenance.get("git_dirty"))
+
+
+def _curve(steps: FloatArray, returns: FloatArray) -> str:
+    """Returns over steps, from corner to corner of the box."""
+    finite = np.isfinite(returns)
+    steps, returns = steps[finite], returns[finite]
+    if len(steps) < 2:
+        return ""
+    x = 1 + (steps - steps[0]) / (steps[-1] - steps[0]) * (_CURVE_WIDTH - 2)
+    spread = max(float(np.ptp(returns)), 1e-9)
+    y = 1 + (returns.max() - returns) / spread * (_CURVE_HEIGHT - 2)
+    return " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(x, y, strict=True))
+
+
+def _origin(run: StoredRun) -> dict[str, str]:
+    """What is known about where a run comes from, in the order of reading; the rest as it stands."""
+    rest = dict(run.provenance)
+    dirty, plugin = _dirty(run), rest.pop("plugin", {})
+    rest.pop("git_dirty", None)
+    code = "with uncommitted changes" if dirty else "nothing uncommitted"
+    hardware, packages = rest.pop("hardware", {}), rest.pop("packages", {})
+    if "memory_bytes" in hardware:
+        hardware = hardware | {"memory_bytes": f"{hardware['memory_bytes'] / 1e9:.1f} GB"}
+    words = {
+        "status": run.status + (f": {run.reason}" if run.reason else ""),
+        "command": rest.pop("command", ""),
+        "code version": f"{rest.pop('git_sha', 'unknown')}, {code}",
+        "packages": _listed(packages, " "),
+        "protocol": run.protocol,
+        "hardware": _listed(hardware, ": "),
+        "device": rest.pop("device", ""),
+        "threads": str(rest.pop("threads", "")),
+        "seeds in the process": str(rest.pop("population", "")),
+        "started": _moment(rest.pop("started_ms", None)),
+        "finished": _moment(rest.pop("finished_ms", None)),
+        "plugin": _listed({name: value for name, value in plugin.items() if name != "text"}, ": "),
+        "identity": run.digest,
+        **{name: json.dumps(value, sort_keys=True) for name, value in sorted(rest.items())},
+    }
+    return {name: text for name, text in words.items() if text}
+
+
+def _listed(values: dict[str, Any], between: str) -> str:
+    return ", ".join(f"{name.removesuffix('_bytes')}{between}{value}" for name, value in values.items())
+
+
+def _moment(milliseconds: int | None) -> str:
+    """Epoch milliseconds as a date."""
+    if milliseconds is None:
+        return ""
+    return f"{datetime.fromtimestamp(milliseconds / 1000, UTC):%Y-%m-%d %H:%M} UTC"

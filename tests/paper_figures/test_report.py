@@ -1,0 +1,239 @@
+"""The page of everything: complete, self-contained, escaped, the same each time, and usable in a browser."""
+
+import base64
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import asdict
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from alm.config import ALMConfig
+from alm.training.scale import scale_named
+from paper_figures.report.__main__ import main
+from reproduce.exhibits import EXHIBITS
+from reproduce.storing.store import Store
+
+ROOT = Path(__file__).parents[2]
+SCRIPT = "python -m reproduce train --plugin '<script>alert(1)</script>.py'"
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory, make_run):
+    """Laptop runs on HalfCheetah: two of SAC, a failed TD3, and an ALM run that is not finished."""
+    store = Store(tmp_path_factory.mktemp("store"))
+
+    def add(algorithm, seed, curve, **options):
+        count = len(curve)
+        extra = {"time/evaluation_s": [5.0] * count, "time/update_ms": [6.0] * count}
+        provenance = {"device": "cpu", "threads": 1, "command": SCRIPT, "git_sha": "abcdef1" + "0" * 33}
+        options = {"scale": "laptop", "extra": extra, "provenance": provenance} | options
+        store.write(make_run(curve, algorithm=algorithm, seed=seed, **options))
+
+    final = {"cost/wall_h": 0.5, "cost/peak_memory_bytes": 4e8}
+    add("sac", 0, {5000: -5.0, 20_000: 20.0}, final=final)
+    add("sac", 1, {5000: 0.0, 20_000: 100.0})
+    add("td3", 0, {5000: 1.0, 6000: 2.0}, status="failed", reason="loss/critic is <not finite> at step 6100")
+    agent = asdict(ALMConfig.at(scale_named("laptop"), "HalfCheetah"))
+    add("alm", 0, {5000: 0.0, 6000: 9.0}, status="partial", config={"agent": agent})
+    return store
+
+
+@pytest.fixture(scope="module")
+def report(store, tmp_path_factory):
+    path = tmp_path_factory.mktemp("report") / "report.html"
+    assert main(store=store.root, out=path) == 0
+    return path
+
+
+class Page(HTMLParser):
+    """What a page declares: its elements by tag with their attributes, and its text."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.elements, self.texts = [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.elements.append((tag, dict(attributes)))
+
+    def handle_data(self, data):
+        self.texts.append(data)
+
+    def of(self, tag):
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+@pytest.fixture(scope="module")
+def page(report):
+    return Page(report.read_text())
+
+
+def test_every_exhibit_has_its_place_and_every_link_a_target(page):
+    ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    assert set(EXHIBITS) | {"claims-paper", "claims-laptop", "authors", "curves-sac", "runs"} <= set(ids)
+    targets = {link["href"] for link in page.of("a") if link["href"].startswith("#")}
+    assert targets <= {f"#{name}" for name in ids}
+    assert {"#table1-a", "#figure3"} <= targets
+
+
+def test_the_page_loads_nothing(page):
+    assert page.of("img")
+    for tag, attributes in page.elements:
+        assert attributes.get("src", "data:").startswith("data:")
+        if tag in ("link", "a"):
+            assert attributes["href"].startswith(("data:", "#"))
+        assert not (tag == "script" and attributes)
+    assert not any("@import" in text or "url(" in text for text in page.texts)
+
+
+def test_what_a_run_says_is_text(page, report):
+    assert SCRIPT in page.texts
+    assert len(page.of("script")) == 1 and "<script>alert" not in report.read_text()
+    assert any("failed: loss/critic is <not finite> at step 6100" in text for text in page.texts)
+
+
+def test_what_is_missing_is_seen_with_what_makes_it(page):
+    text = " ".join(" ".join(page.texts).split())
+    assert "2 of 30, 1 partial" in text and "1 failed" in text
+    assert "make figure3 TRAIN=1 SCALE=laptop" in text and "make table1 PROTOCOL=B" in text
+    assert "train --algorithm sac --task HalfCheetah --scale laptop --seeds 2" in text
+
+
+def test_images_hold_the_figures_and_their_data(page):
+    images = {image["alt"]: image["src"] for image in page.of("img")}
+    source = images["Figure 3, Sample efficiency and runtime against ensembles, laptop scale"]
+    assert base64.b64decode(source.partition("base64,")[2]).startswith(b"<?xml")
+    points = {link["download"]: link["href"] for link in page.of("a") if "download" in link}
+    csv = base64.b64decode(points["figure3-laptop.csv"].partition("base64,")[2]).decode()
+    assert csv.startswith("step,training_step,return,hours,") and "SAC" in csv
+
+
+def test_the_same_store_gives_the_same_bytes(store, report, tmp_path):
+    again = tmp_path / "again.html"
+    command = [sys.executable, "-m", "paper_figures.report", "--store", str(store.root), "--out", str(again)]
+    elsewhere = os.environ | {"PYTHONHASHSEED": "7", "TZ": "Asia/Tokyo"}
+    subprocess.run(command, cwd=ROOT, check=True, env=elsewhere)
+    assert again.read_bytes() == report.read_bytes()
+
+
+@pytest.fixture
+def few_exhibits(monkeypatch):
+    """Only tables that are made of the code, and no curves."""
+    few = {name: EXHIBITS[name] for name in ("table1", "table2", "table3")}
+    monkeypatch.setattr("paper_figures.report.contents.EXHIBITS", few)
+    monkeypatch.setattr("paper_figures.report.contents.curve_entries", lambda store: [])
+
+
+def test_without_torch_a_table_says_what_it_needs(store, tmp_path, monkeypatch, few_exhibits):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    assert main(store=store.root, out=tmp_path / "report.html") == 0
+    text = (tmp_path / "report.html").read_text()
+    assert "needs torch: make table2" in text and "Exploration stddev. clip" in text
+
+
+def test_a_broken_file_is_named_and_the_rest_is_shown(store, tmp_path, capsys, few_exhibits):
+    copy = tmp_path / "runs"
+    shutil.copytree(store.root, copy)
+    (copy / "sac/base/HalfCheetah/laptop/seed-1.parquet").write_bytes(b"no parquet")
+    assert main(store=copy, out=tmp_path / "report.html") == 0
+    assert capsys.readouterr().err.count("seed-1.parquet is not a readable run") == 1
+    text = (tmp_path / "report.html").read_text()
+    assert "sac/base/HalfCheetah/laptop/seed-1.parquet is not" in text and str(tmp_path) not in text
+
+
+def test_runs_of_different_protocols_cost_a_figure_not_the_page(store, make_run, tmp_path, monkeypatch):
+    copy = tmp_path / "runs"
+    shutil.copytree(store.root, copy)
+    extra = {"time/evaluation_s": [5.0], "time/update_ms": [6.0]}
+    other = make_run({5000: 1.0}, algorithm="sac", seed=2, scale="laptop", protocol="v5", extra=extra)
+    Store(copy).write(other)
+    few = {name: EXHIBITS[name] for name in ("table1", "figure9", "figure3")}
+    monkeypatch.setattr("paper_figures.report.contents.EXHIBITS", few)
+    assert main(store=copy, out=tmp_path / "report.html") == 0
+    assert "Runs of different protocols may not be pooled" in (tmp_path / "report.html").read_text()
+
+
+def test_bad_input_is_one_sentence(store, tmp_path, capsys, few_exhibits):
+    assert main(store=tmp_path / "none", out=tmp_path / "report.html") == 2
+    assert "there is no directory" in capsys.readouterr().err
+    (tmp_path / "file").touch()
+    assert main(store=store.root, out=tmp_path / "file" / "report.html") == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+BROWSER_OPTIONS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if found is None:
+        pytest.skip("no Chromium is installed (chromium, chromium-browser or google-chrome)")
+    with pytest.importorskip("playwright.sync_api").sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=list(BROWSER_OPTIONS))
+        yield browser
+        browser.close()
+
+
+def test_the_page_works_in_a_browser(browser, report):
+    tab = browser.new_page()
+    problems, requests = [], []
+    tab.on("console", lambda message: problems.append(message.text))
+    tab.on("pageerror", lambda error: problems.append(str(error)))
+    tab.on("request", lambda request: requests.append(request.url))
+    tab.goto(report.as_uri(), wait_until="load")
+    assert tab.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
+
+    rows = tab.locator("#run-list > tbody")
+
+    def column(index):
+        return [row.locator("td").nth(index).inner_text() for row in rows.all() if row.is_visible()]
+
+    assert rows.count() == 4
+    tab.fill("#search", "sac laptop")
+    assert column(1) == ["sac", "sac"] and tab.inner_text("#found") == "2 of 4 runs"
+    tab.fill("#search", "abcdef1")
+    tab.select_option("select[data-field=status]", "failed")
+    assert column(1) == ["td3"]
+    tab.click("button[type=reset]")
+    tab.wait_for_function("document.getElementById('found').textContent === '4 runs'")
+
+    returns = tab.get_by_role("button", name="return")
+    returns.click()
+    assert column(8) == ["2", "9", "20", "100"]
+    returns.click()
+    assert column(8) == ["100", "20", "9", "2"]
+
+    first = rows.first
+    assert not first.locator(".details").is_visible()
+    first.get_by_role("checkbox").check()
+    assert "alert(1)" in first.locator(".details").inner_text()
+    assert problems == []
+    assert [url for url in requests if not url.startswith(("file:", "data:"))] == []
+
+
+def test_a_narrow_page_does_not_scroll_sideways(browser, report):
+    tab = browser.new_page(viewport={"width": 400, "height": 800})
+    tab.goto(report.as_uri(), wait_until="load")
+    assert tab.evaluate("document.documentElement.scrollWidth") == 400
+
+
+def test_the_list_of_runs_is_read_without_scripts(browser, report):
+    tab = browser.new_context(java_script_enabled=False).new_page()
+    tab.goto(report.as_uri(), wait_until="load")
+    assert not tab.locator("#filters").is_visible()
+    first = tab.locator("#run-list > tbody").first
+    first.get_by_role("checkbox").check()
+    assert "nothing uncommitted" in first.locator(".details").inner_text()
