@@ -7,6 +7,7 @@ from typing import Annotated
 
 import tyro
 
+from alm.training.files import write_text
 from paper_figures.drawing import NAMES, Definition, drawn
 from paper_figures.style import csv_text, save
 from reproduce.storing.store import Store, StoreMixError, StoreWarning
@@ -61,7 +62,7 @@ def _draw_and_save(name: str, bias: Definition, mix: bool, root: Path, out: Path
         for picture in pictures:
             path = out / picture.file
             save(picture.figure, path)
-            path.with_suffix(".csv").write_text(csv_text(picture.points))
+            write_text(path.with_suffix(".csv"), csv_text(picture.points))
             print(f"wrote {path}.png, .pdf and .csv")
     except OSError as error:
         print(f"error: {out} cannot be written ({error.strerror}): name another --out", file=sys.stderr)
