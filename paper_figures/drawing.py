@@ -79,19 +79,22 @@ def _curves(store: Store) -> list[Picture]:
     pages: dict[str, list[Series]] = {}
     for name, algorithm in ALGORITHMS.items():
         pages.setdefault(algorithm.page, []).append(Series(algorithm.title, name))
-    stored = {(run.spec.algorithm, run.spec.scale, run.spec.task) for run in store.runs()}
+    tasks: dict[tuple[str, str, str], set[str]] = {}
+    page_of = {one.algorithm: page for page, series in pages.items() for one in series}
+    for run in store.runs():
+        if run.spec.algorithm in page_of and run.spec.variant == "base":
+            # A picture shows one family of tasks: the beginning of their protocols.
+            key = page_of[run.spec.algorithm], run.protocol.partition("-")[0], run.spec.scale
+            tasks.setdefault(key, set()).add(run.spec.task)
     pictures = []
-    for page, series in pages.items():
-        for scale in SCALES:
-            own = {(one.algorithm, scale) for one in series}
-            tasks = tuple(sorted({task for *whose, task in stored if tuple(whose) in own}))
-            if tasks:
-                exhibit = FigureExhibit(
-                    f"curves-{page}", None, "Learning curves", "return", tuple(series), tasks, tasks
-                )
-                data = figure_data(exhibit, store, scale, "redq")
-                figure = learning_curves.draw(exhibit, scale, data, authors_curves())
-                pictures.append(Picture(exhibit.name, scale, figure, data.points))
+    for (page, family, scale), own in sorted(tasks.items()):
+        shown = tuple(sorted(own))
+        name = f"curves-{page}" if family == "v2" else f"curves-{page}-{family}"
+        series = tuple(pages[page])
+        exhibit = FigureExhibit(name, None, "Learning curves", "return", series, shown, shown)
+        data = figure_data(exhibit, store, scale, "redq")
+        figure = learning_curves.draw(exhibit, scale, data, authors_curves())
+        pictures.append(Picture(name, scale, figure, data.points))
     return pictures
 
 

@@ -280,6 +280,9 @@ def _half_the_time(evidence: Evidence) -> Finding:
             texts.append(f"{task}: too few finished runs")
             continue
         target = 0.9 * float(np.mean([_final(run) for run in theirs]))
+        if target <= 0.0:
+            texts.append(f"{task}: SAC's runs are too short to have learned, so there is no target")
+            continue
         hours = [np.mean([_hours_to(run, target) for run in own]) for own in (ours, theirs)]
         texts.append(f"{task}: {hours[0]:.1f} h against {hours[1]:.1f} h to a return of {target:.0f}")
         ratios.append(hours[0] / hours[1])

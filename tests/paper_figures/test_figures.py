@@ -212,6 +212,15 @@ def test_learning_curves_of_each_page_on_the_tasks_that_have_runs(store, tmp_pat
     assert set(pd.read_csv(tmp_path / "out" / "curves-sac-laptop.csv")["task"]) == {"HalfCheetah"}
 
 
+def test_tasks_of_two_families_have_pictures_of_their_own(store, make_run, tmp_path):
+    extra = {"time/evaluation_s": [1.0], "time/update_ms": [1.0]}
+    mbbl = {"task": "mbbl/Hopper", "scale": "laptop", "protocol": "mbbl-gymnasium1.4.0-mujoco4.0.0"}
+    store.write(make_run({5000: 1.0}, algorithm="sac", extra=extra, **mbbl))
+    assert main("curves", store=store.root, out=tmp_path / "out") == 0
+    assert set(pd.read_csv(tmp_path / "out" / "curves-sac-mbbl-laptop.csv")["task"]) == {"mbbl/Hopper"}
+    assert set(pd.read_csv(tmp_path / "out" / "curves-sac-laptop.csv")["task"]) == {"HalfCheetah"}
+
+
 def test_a_broken_value_file_is_named_and_the_rest_is_drawn(store, tmp_path, capsys):
     path = store.root / "alm/base/HalfCheetah/laptop/seed-0.values.parquet"
     path.write_bytes(path.read_bytes()[:100])

@@ -123,6 +123,9 @@ def test_the_time_to_sac_s_return(add):
     assert verdict(store, "50 % less time").verdict == "supported"
     store = add([0.0] * 3, curve=slow, task="Hopper")
     assert verdict(store, "50 % less time").verdict == "not supported"
+    store = add([-5.0] * 3, algorithm="sac", task="Hopper")
+    found = verdict(store, "50 % less time")
+    assert found.verdict == "not enough runs" and "Hopper: SAC's runs are too short" in found.text
 
 
 def test_the_deviation_of_the_bias(add):
