@@ -145,7 +145,8 @@ def test_a_run_in_bf16_is_stored_apart_and_says_how_it_ran(tmp_path, capsys):
 
 def test_precision_is_part_of_a_run_and_float32_keeps_its_identity():
     plans = [
-        Plan.of("alm", "no-kl", "Hopper", (0,), "laptop", *more) for more in ((), ("float32",), ("bf16",))
+        Plan.of("alm", "no-kl", "Hopper", (0,), "laptop", **more)
+        for more in ({}, {"precision": "float32"}, {"precision": "bf16"})
     ]
     variants = [plan.specs[0].variant for plan in plans]
     assert variants == ["no-kl", "no-kl", "no-kl+bf16"]
