@@ -92,7 +92,8 @@ def baseline_updates(record: Mapping[str, Any]) -> Rows:
 def environment_step(record: Mapping[str, Any]) -> Rows:
     """One environment step of every algorithm, beside what the paper says of it."""
     says, rows = record["results"]["paper_says"], []
-    for scale, costs in record["results"]["costs"].items():
+    for scale in ("paper", "laptop"):
+        costs = record["results"]["costs"][scale]
         own = costs["alm"]
         for name, one in sorted(costs.items(), key=lambda item: item[1]["step_ms"]):
             said = f"{says[name]:g} ×" if scale == "paper" and name in says else ""
