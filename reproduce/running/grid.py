@@ -77,11 +77,12 @@ def run_grid(work: Sequence[Job], workers: int, runs_dir: Path, console: Console
         raise _Stopped
 
     handlers = {s: signal.signal(s, stop) for s in (signal.SIGINT, signal.SIGTERM)}
+    reached = {job: _steps(job, runs_dir) for job in work}
     total = sum(run_length(spec) for job in work for spec in job.group.specs)
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     try:
         with Progress(*columns, console=console) as progress:
-            bar = progress.add_task("environment steps", total=total, completed=_steps(work, runs_dir))
+            bar = progress.add_task("environment steps", total=total, completed=sum(reached.values()))
             while waiting or running:
                 while waiting and len(running) < workers:
                     job = waiting.pop(0)
@@ -98,13 +99,16 @@ def run_grid(work: Sequence[Job], workers: int, runs_dir: Path, console: Console
                     running[process] = job, log
                     progress.console.print(f"started {job.label}")
                 time.sleep(_POLL_SECONDS)
-                for process in [one for one in running if one.poll() is not None]:
+                ended = [one for one in running if one.poll() is not None]
+                # Only these have written anything since.
+                reached |= {job: _steps(job, runs_dir) for job, _ in running.values()}
+                for process in ended:
                     job, log = running.pop(process)
                     if process.returncode != 0:
                         failed.append((job, log))
                     outcome = f"failed, see {log}" if process.returncode else "done"
                     progress.console.print(f"{job.label}: {outcome}", soft_wrap=True)
-                progress.update(bar, completed=_steps(work, runs_dir))
+                progress.update(bar, completed=sum(reached.values()))
     except _Stopped:
         for process in running:
             process.send_signal(signal.SIGTERM)
@@ -121,13 +125,12 @@ def run_grid(work: Sequence[Job], workers: int, runs_dir: Path, console: Console
     return 1 if failed else 0
 
 
-def _steps(work: Sequence[Job], runs_dir: Path) -> int:
-    """Environment steps that the runs of all jobs have behind them, as far as they have written any."""
+def _steps(job: Job, runs_dir: Path) -> int:
+    """Environment steps that the runs of a job have behind them, as far as they have written any."""
     steps = 0
-    for job in work:
-        for spec in job.group.specs:
-            last = 0
-            for line in RunDirectory(runs_dir / spec.relative_dir).metrics():
-                last = line["step"]
-            steps += last
+    for spec in job.group.specs:
+        last = 0
+        for line in RunDirectory(runs_dir / spec.relative_dir).metrics():
+            last = line["step"]
+        steps += last
     return steps

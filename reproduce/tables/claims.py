@@ -61,7 +61,11 @@ class Evidence:
 
     def __init__(self, store: Store, scale: str) -> None:
         self.store, self.scale = store, scale
-        self._finished = [run for run in store.runs(scale=scale) if run.last_step >= run_length(run.spec)]
+        self._finished = [
+            run
+            for run in store.runs(scale=scale)
+            if run.status != "failed" and run.last_step >= run_length(run.spec)
+        ]
 
     def runs(self, series: Series, panel: str) -> list[StoredRun]:
         """Finished runs of a series in the panel of a task.
@@ -71,9 +75,7 @@ class Evidence:
         """
         wanted = (series.algorithm, series.variant, series.task(panel))
         runs = [
-            run
-            for run in self._finished
-            if (run.spec.algorithm, run.spec.variant, run.spec.task) == wanted and run.status != "failed"
+            run for run in self._finished if (run.spec.algorithm, run.spec.variant, run.spec.task) == wanted
         ]
         require_comparable(runs)
         return runs
