@@ -10,7 +10,7 @@ import tyro
 from alm.training.files import write_text
 from paper_figures.drawing import NAMES, Definition, drawn
 from paper_figures.style import csv_text, save
-from reproduce.storing.store import Store, StoreMixError, StoreWarning
+from reproduce.storing.store import ReadOnce, Store, StoreMixError, StoreWarning
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 
@@ -41,22 +41,27 @@ def main(
         known = ", ".join(("all", *NAMES))
         print(f"error: there is no figure {unknown.pop()!r}; the figures are {known}", file=sys.stderr)
         return 2
-    return max(_draw_and_save(name, bias, mix, store, out) for name in names)
+    # Figures share many runs.
+    held = ReadOnce(store)
+    return max(_draw_and_save(name, bias, mix, held, out) for name in names)
 
 
-def _draw_and_save(name: str, bias: Definition, mix: bool, root: Path, out: Path) -> int:
+def _draw_and_save(name: str, bias: Definition, mix: bool, store: Store, out: Path) -> int:
     """Draw the files of one figure; returns the exit code."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", StoreWarning)
         try:
-            pictures = drawn(name, Store(root), bias, mix)
+            pictures = drawn(name, store, bias, mix)
         except StoreMixError as error:
             print(f"error: {error} To draw them all the same: --mix", file=sys.stderr)
             return 2
     for message in dict.fromkeys(str(w.message) for w in caught if issubclass(w.category, StoreWarning)):
         print(f"warning: {message}", file=sys.stderr)
     if not pictures:
-        print(f"error: {root} holds no such run; train one, for instance with: make train", file=sys.stderr)
+        print(
+            f"error: {store.root} holds no such run; train one, for instance with: make train",
+            file=sys.stderr,
+        )
         return 2
     try:
         for picture in pictures:

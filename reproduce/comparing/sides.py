@@ -1,10 +1,9 @@
 """The two sides of a comparison: their names, and their runs wherever most of them is."""
 
-import difflib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from reproduce.running.algorithms import nearest
 from reproduce.storing.freezing import directories_under, frozen
 from reproduce.storing.specs import RunSpec
 from reproduce.storing.store import Store, StoredRun, StoreMixError
@@ -87,20 +86,14 @@ class Shelf:
         tasks = list(dict.fromkeys(spec.task for spec in held))
         if tasks and task not in tasks:
             return (
-                f"There is no run of anything on {task!r} at {self.scale} scale{_nearest(task, tasks)}; "
+                f"There is no run of anything on {task!r} at {self.scale} scale{nearest(task, tasks)}; "
                 f"there are runs on {', '.join(tasks)}."
             )
         sides = [Side(spec.algorithm, spec.variant).name for spec in held if spec.task == task]
         others = [name for name in dict.fromkeys(sides) if name != side.name]
         return (
             f"{'Every' if failed else 'No'} run of {side.name!r} on {task} at {self.scale} scale "
-            f"{'has failed' if failed else 'is stored'}{_nearest(side.name, others)}; there are runs of "
+            f"{'has failed' if failed else 'is stored'}{nearest(side.name, others)}; there are runs of "
             f"{', '.join(others) or 'no other'}, and what is missing comes from: python -m reproduce train "
             f"--algorithm {side.algorithm} --variant {side.variant} --task {task} --scale {self.scale}"
         )
-
-
-def _nearest(name: str, known: Sequence[str]) -> str:
-    """A hint at the name that was perhaps meant, or nothing."""
-    close = difflib.get_close_matches(name, known, n=1)
-    return f" (did you mean {close[0]!r}?)" if close else ""

@@ -1,7 +1,7 @@
 """The algorithms that can be trained and their variants, by name; importing this module imports no agent."""
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from types import MappingProxyType
@@ -129,7 +129,7 @@ def algorithm_named(name: str, algorithms: Mapping[str, Algorithm] = ALGORITHMS)
     if name in algorithms:
         return algorithms[name]
     raise UnknownAlgorithmError(
-        f"There is no algorithm {name!r}{_nearest(name, algorithms)}; the algorithms are "
+        f"There is no algorithm {name!r}{nearest(name.lower(), algorithms)}; the algorithms are "
         f"{', '.join(algorithms)}."
     )
 
@@ -144,7 +144,7 @@ def variant_named(algorithm: str, name: str, algorithms: Mapping[str, Algorithm]
     if name in variants:
         return variants[name]
     raise UnknownAlgorithmError(
-        f"There is no variant {name!r} of {algorithm}{_nearest(name, variants)}; the variants are "
+        f"There is no variant {name!r} of {algorithm}{nearest(name.lower(), variants)}; the variants are "
         f"{', '.join(variants)}."
     )
 
@@ -157,9 +157,9 @@ def run_length(spec: RunSpec) -> int:
     return variant.training(scale, spec.task).total_steps
 
 
-def _nearest(name: str, known: Mapping[str, Any]) -> str:
+def nearest(name: str, known: Iterable[str]) -> str:
     """A hint at the name that was perhaps meant, or nothing."""
-    close = difflib.get_close_matches(name.lower(), known, n=1)
+    close = difflib.get_close_matches(name, list(known), n=1)
     return f" (did you mean {close[0]!r}?)" if close else ""
 
 

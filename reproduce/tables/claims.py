@@ -136,11 +136,16 @@ class _Comparison:
 
 
 def _compare(evidence: Evidence, x: Series, y: Series, task: str) -> _Comparison:
-    ours, theirs = evidence.scores(x, task), evidence.scores(y, task)
-    names, seeds = (x.label, y.label), (len(ours), len(theirs))
+    return _between(task, (x.label, y.label), evidence.scores(x, task), evidence.scores(y, task))
+
+
+def _between(task: str, names: tuple[str, str], ours: FloatArray, theirs: FloatArray) -> _Comparison:
+    """The comparison of two sides by one number a seed, (seeds,) each."""
+    seeds = (len(ours), len(theirs))
     if not all(seeds):
         return _Comparison(task, names, seeds, None, math.nan)
-    difference = bootstrap(difference_of_interquartile_means, [ours], [theirs], rng=np.random.default_rng(0))
+    rng = np.random.default_rng(0)
+    difference = bootstrap(difference_of_interquartile_means, [ours], [theirs], rng=rng)
     return _Comparison(task, names, seeds, difference, float(interquartile_mean([theirs])))
 
 
@@ -324,12 +329,7 @@ def _steadier(evidence: Evidence) -> Finding:
         ours = _bias_deviations(evidence, own, task)
         for other in others:
             theirs = _bias_deviations(evidence, other, task)
-            seeds, names = (len(ours), len(theirs)), ("ALM(3)", other.label)
-            difference = None
-            if all(seeds):
-                rng = np.random.default_rng(0)
-                difference = bootstrap(difference_of_interquartile_means, [ours], [theirs], rng=rng)
-            comparisons.append(_Comparison(task, names, seeds, difference, math.nan))
+            comparisons.append(_between(task, ("ALM(3)", other.label), ours, theirs))
     found = _finding(comparisons, lambda one: one.difference is not None and float(one.difference.high) < 0.0)
     texts = (
         f"{one.task}: {one.names[0]} − {one.names[1]} = {one.difference.text(digits=2, sign='+')}"
