@@ -159,8 +159,8 @@ def _returns(run: StoredRun, beneath: Metric | None) -> pd.DataFrame:
     frame["return"] = run.evaluations["eval/return"]
     frame["hours"] = training_seconds(run) / 3600.0
     if beneath is not None:
-        known = beneath.column in run.evaluations
-        frame["beneath"] = run.evaluations[beneath.column] if known else np.nan
+        there = [name for name in (beneath.column, beneath.otherwise) if name in run.evaluations]
+        frame["beneath"] = run.evaluations[there[0]] if there else np.nan
     return frame
 
 

@@ -56,6 +56,8 @@ class Trainer:
         device: where the agent and the replay live.
         checkpoint_seconds: longest time between two checkpoints.
         simulator_threads: threads in which the seeds' simulators step; outcomes do not depend on it.
+        make_without_noise: builds one environment of the task without its noise, in which a noisy task is
+            evaluated, too; None: the task has none.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class Trainer:
         device: str = "cpu",
         checkpoint_seconds: float = _CHECKPOINT_SECONDS,
         simulator_threads: int = 1,
+        make_without_noise: Callable[[], gymnasium.Env] | None = None,
     ) -> None:
         self.agent, self.task, self.config = agent, task, config
         self.directories, self.reporter, self.device = directories, reporter, device
@@ -76,7 +79,11 @@ class Trainer:
         self.warmup = agent.config.warmup_steps
         self.environments = [TrainingEnvironment(make(), seed) for seed in agent.seeds]
         self.workers = Workers(simulator_threads)
-        self.evaluator = Evaluator(make, agent.seeds, config.eval_episodes, self.workers)
+        self.evaluators = {
+            suffix: Evaluator(build, agent.seeds, config.eval_episodes, self.workers)
+            for suffix, build in (("", make), ("_without_noise", make_without_noise))
+            if build is not None
+        }
         self.bias = ValueBias(make, agent.seeds) if isinstance(agent, Estimating) else None
         self.acting = Streams(agent.seeds, Purpose.ACTING, device=device)
         self.replay = Replay(
@@ -114,7 +121,8 @@ class Trainer:
             for which, handler in handlers.items():
                 signal.signal(which, handler)
             self.reporter.close()
-            self.evaluator.close()
+            for evaluator in self.evaluators.values():
+                evaluator.close()
             if self.bias is not None:
                 self.bias.close()
             for environment in self.environments:
@@ -217,22 +225,26 @@ class Trainer:
     def _evaluate(self) -> None:
         self._end_failed(self._finite.read())
         began = time.perf_counter()
-        evaluations = self.evaluator.evaluate(self.agent, self.step, self.device, tuple(self.alive))
+        found = {
+            suffix: evaluator.evaluate(self.agent, self.step, self.device, tuple(self.alive))
+            for suffix, evaluator in self.evaluators.items()
+        }
         seconds = time.perf_counter() - began
         self._recorder.total_seconds += seconds
-        for i, evaluation in enumerate(evaluations):
-            if self.alive[i] and not np.isfinite(evaluation.returns).all():
-                self._fail(i, "eval/return")
-        biases = self._measure_bias()
-        for i, (evaluation, bias) in enumerate(zip(evaluations, biases, strict=True)):
-            values = {
-                "eval/return": float(np.mean(evaluation.returns)),
-                "eval/return_std": float(np.std(evaluation.returns)),
-                "eval/length": float(np.mean(evaluation.lengths)),
-                "time/evaluation_s": seconds,
-                **bias,
-            }
-            self._append(i, metrics=values, returns=evaluation.returns, population=len(self.directories))
+        for suffix, evaluations in found.items():
+            for i, evaluation in enumerate(evaluations):
+                if self.alive[i] and not np.isfinite(evaluation.returns).all():
+                    self._fail(i, f"eval/return{suffix}")
+        evaluations = found[""]
+        for i, bias in enumerate(self._measure_bias()):
+            values = {"time/evaluation_s": seconds, **bias}
+            for suffix, of_seeds in found.items():
+                values |= {
+                    f"eval/return{suffix}": float(np.mean(of_seeds[i].returns)),
+                    f"eval/return_std{suffix}": float(np.std(of_seeds[i].returns)),
+                    f"eval/length{suffix}": float(np.mean(of_seeds[i].lengths)),
+                }
+            self._append(i, metrics=values, returns=evaluations[i].returns, population=len(self.directories))
         self.reporter.evaluation(
             self.step,
             [

@@ -125,10 +125,11 @@ class Series:
 
 
 class Metric(NamedTuple):
-    """A column of the stored evaluations, and what an axis calls it."""
+    """A column of the stored evaluations, what an axis calls it, and which column stands for it if absent."""
 
     column: str
     label: str
+    otherwise: str = ""
 
 
 Content = Literal["return", "return and runtime", "bias", "final return", "latents"]

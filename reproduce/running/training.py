@@ -229,6 +229,7 @@ def train_population(
         device,
         # On a CPU the cores are for other runs; a GPU would wait for one simulator after the other.
         simulator_threads=1 if device == "cpu" else min(len(seeds), os.cpu_count() or 1),
+        make_without_noise=(lambda: make(plan.task.base)) if plan.task.base != plan.task.name else None,
     ).run()
 
 

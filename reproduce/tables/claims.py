@@ -7,7 +7,7 @@ last tenth of its steps.  A verdict needs three seeds on every side; one that re
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Literal
@@ -27,7 +27,7 @@ from reproduce.tables.plain import PlainTable
 
 __all__ = ["CLAIMS", "Claim", "Evidence", "Finding", "claims_table"]
 
-Verdict = Literal["supported", "not supported", "not enough runs"]
+Verdict = Literal["supported", "not supported", "not enough runs", "not measured"]
 
 SEEDS_NEEDED = 3
 MARGIN = 0.2
@@ -128,11 +128,12 @@ class _Comparison:
     def enough(self) -> bool:
         return min(self.seeds) >= SEEDS_NEEDED
 
-    @property
-    def text(self) -> str:
+    def text(self, digits: int = 0) -> str:
+        """The difference in numbers; empty where one side has no run."""
         if self.difference is None:
-            return f"{self.task}: {self.names[self.seeds[0] != 0]} has no finished run"
-        return f"{self.task}: {self.names[0]} − {self.names[1]} = {self.difference.text(sign='+')}"
+            return ""
+        difference = self.difference.text(digits=digits, sign="+")
+        return f"{self.task}: {self.names[0]} − {self.names[1]} = {difference}"
 
 
 def _compare(evidence: Evidence, x: Series, y: Series, task: str) -> _Comparison:
@@ -149,13 +150,37 @@ def _between(task: str, names: tuple[str, str], ours: FloatArray, theirs: FloatA
     return _Comparison(task, names, seeds, difference, float(interquartile_mean([theirs])))
 
 
-def _finding(comparisons: Sequence[_Comparison], holds: Callable[[_Comparison], bool]) -> Finding:
+def _finding(
+    comparisons: Sequence[_Comparison], holds: Callable[[_Comparison], bool], digits: int = 0
+) -> Finding:
     """A claim about every one of the comparisons."""
-    text = "; ".join(one.text for one in comparisons) or "no such task at this scale"
-    seeds = "; ".join(f"{one.seeds[0]} and {one.seeds[1]}" for one in comparisons) or "–"
-    if not comparisons or not all(one.enough for one in comparisons):
+    if not comparisons:
+        return Finding("no such task at this scale", "–", "not enough runs")
+    found = [one for one in comparisons if one.difference is not None]
+    text = "; ".join([one.text(digits) for one in found] + _without_runs(comparisons))
+    seeds = _once(f"{one.seeds[0]} and {one.seeds[1]}" for one in found) or "none on both sides"
+    if not all(one.enough for one in comparisons):
         return Finding(text, seeds, "not enough runs")
     return Finding(text, seeds, "supported" if all(map(holds, comparisons)) else "not supported")
+
+
+def _without_runs(comparisons: Sequence[_Comparison]) -> list[str]:
+    """What has no finished run, and on which tasks."""
+    tasks: dict[str, list[str]] = {}
+    for one in comparisons:
+        for name, seeds in zip(one.names, one.seeds, strict=True):
+            if not seeds and one.task not in tasks.setdefault(name, []):
+                tasks[name].append(one.task)
+    names: dict[str, list[str]] = {}
+    for name, where in tasks.items():
+        names.setdefault(", ".join(where), []).append(name)
+    return [f"no finished run of {', '.join(who)} on {where}" for where, who in names.items()]
+
+
+def _once(parts: Iterable[str]) -> str:
+    """The parts in a row; one where all are alike."""
+    every = list(parts)
+    return every[0] if len(set(every)) == 1 else "; ".join(every)
 
 
 def _above_zero(one: _Comparison) -> bool:
@@ -242,7 +267,7 @@ def _length_three_is_best(evidence: Evidence) -> Finding:
     verdict: Verdict = "not enough runs"
     if len(best) == len(texts):
         verdict = "supported" if all(best) else "not supported"
-    return Finding("; ".join(texts), "; ".join(seeds), verdict)
+    return Finding("; ".join(texts), _once(seeds), verdict)
 
 
 def _robust(evidence: Evidence) -> Finding:
@@ -265,13 +290,13 @@ def _cheaper(name: str, times: float) -> Check:
     def check(evidence: Evidence) -> Finding:
         costs = _benchmark().get("costs", {}).get(evidence.scale, {})
         if name not in costs:
-            return Finding("no benchmark record (make bench)", "–", "not enough runs")
+            return Finding("no benchmark record (make bench)", "–", "not measured")
         ms = costs[name]["step_ms"] / costs["alm"]["step_ms"]
         flop = costs[name]["gflop"] / costs["alm"]["gflop"]
         text = f"{ms:.2f}× the time of ALM's step on one CPU thread, {flop:.2f}× its matrix products"
         if ms >= 0.8 * times:
             return Finding(text, "benchmark", "supported")
-        return Finding(f"{text}; the GPU of the claim was not measured", "benchmark", "not enough runs")
+        return Finding(f"{text}; the GPU of the claim was not at hand", "benchmark", "not measured")
 
     return check
 
@@ -296,9 +321,10 @@ def _half_the_time(evidence: Evidence) -> Finding:
             texts.append(f"{task}: SAC's runs are too short to have learned, so there is no target")
             continue
         hours = [np.mean([_hours_to(run, target) for run in own]) for own in (ours, theirs)]
-        texts.append(f"{task}: {hours[0]:.1f} h against {hours[1]:.1f} h to a return of {target:.0f}")
+        ours_in, theirs_in = (f"{60.0 * h:.1f} min" if np.isfinite(h) else "never" for h in hours)
+        texts.append(f"{task}: {ours_in} against {theirs_in} to a return of {target:.0f}")
         ratios.append(hours[0] / hours[1])
-    text, counts = "; ".join(texts), "; ".join(seeds)
+    text, counts = "; ".join(texts), _once(seeds)
     if len(ratios) < len(texts):
         return Finding(text, counts, "not enough runs")
     return Finding(text, counts, "supported" if all(r <= 0.6 for r in ratios) else "not supported")
@@ -330,14 +356,9 @@ def _steadier(evidence: Evidence) -> Finding:
         for other in others:
             theirs = _bias_deviations(evidence, other, task)
             comparisons.append(_between(task, ("ALM(3)", other.label), ours, theirs))
-    found = _finding(comparisons, lambda one: one.difference is not None and float(one.difference.high) < 0.0)
-    texts = (
-        f"{one.task}: {one.names[0]} − {one.names[1]} = {one.difference.text(digits=2, sign='+')}"
-        if one.difference is not None
-        else one.text
-        for one in comparisons
+    return _finding(
+        comparisons, lambda one: one.difference is not None and float(one.difference.high) < 0.0, digits=2
     )
-    return Finding("; ".join(texts), found.seeds, found.verdict)
 
 
 def _bias_deviations(evidence: Evidence, series: Series, task: str) -> FloatArray:

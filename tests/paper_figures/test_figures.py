@@ -86,6 +86,16 @@ def test_the_data_behind_learning_curves(store):
     assert coverage["SAC", "Hopper"].seeds == 0
 
 
+def test_a_column_that_a_run_lacks_has_one_that_stands_for_it(store, make_run):
+    """Figure 17: without noise there is one evaluation, with noise a second one."""
+    extra = {"time/evaluation_s": [1.0], "time/update_ms": [1.0], "eval/return_without_noise": [7.0]}
+    options = {"algorithm": "alm", "task": "HalfCheetah-obsnoise-0.1", "seed": 0, "scale": "laptop"}
+    store.write(make_run({5000: 1.0}, extra=extra, provenance={"population": 1}, **options))
+    points = figure_data(FIGURE["figure17"], store, "laptop", "redq").points.set_index("series")
+    assert points.loc["σ = 0.1", ["return", "beneath"]].tolist() == [1.0, 7.0]
+    assert points.loc["σ = 0", "beneath"].tolist() == points.loc["σ = 0", "return"].tolist()
+
+
 def test_nothing_is_mixed(store, make_run):
     assert figure_data(FIGURE["figure3"], store, "paper", "redq").points.empty
     extra = {"time/evaluation_s": [1.0], "time/update_ms": [1.0]}

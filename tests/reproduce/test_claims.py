@@ -62,10 +62,25 @@ def test_two_seeds_or_unfinished_runs_are_not_enough(add):
     unfinished = {5000: 0.0, 19_000: 1.0}
     store = add([1.0, 2.0, 3.0], variant="no-kl", curve=unfinished, status="partial")
     found = verdict(store, "KL term is crucial")
-    assert found.verdict == "not enough runs" and found.seeds == "3 and 0"
-    assert "no KL has no finished run" in found.text
+    nothing = ("no finished run of no KL on HalfCheetah", "none on both sides", "not enough runs")
+    assert (found.text, found.seeds, found.verdict) == nothing
     failed = {"status": "failed", "reason": "loss/actor is not finite at step 20000"}
-    assert verdict(add([1.0, 2.0, 3.0], variant="no-kl", **failed), "KL term is crucial").seeds == "3 and 0"
+    store = add([1.0, 2.0, 3.0], variant="no-kl", **failed)
+    assert verdict(store, "KL term is crucial").text == nothing[0]
+
+
+def test_what_has_no_run_is_said_once(add):
+    """ALM lacks runs on every task, rivals on some: one clause for each set of tasks."""
+    add([1.0, 2.0, 3.0], algorithm="redq")
+    store = add([1.0, 2.0, 3.0], algorithm="redq", task="Hopper")
+    found = verdict(store, "REDQ and MBPO")
+    assert found.text == "no finished run of ALM(3), MBPO on HalfCheetah, Hopper"
+    found = verdict(add([4.0, 5.0, 6.0], task="Hopper"), "REDQ and MBPO")
+    assert found.text.startswith("Hopper: ALM(3) − REDQ = +3 [")
+    assert found.text.endswith(
+        "; no finished run of ALM(3) on HalfCheetah; no finished run of MBPO on HalfCheetah, Hopper"
+    )
+    assert found.seeds == "3 and 3"
 
 
 def test_about_the_same_has_a_margin(add):
@@ -110,8 +125,8 @@ def test_costs_are_the_benchmark_s(add, monkeypatch):
     assert found.text.startswith("5.50× the time") and "0.50× its matrix products" in found.text
     costs["redq"]["step_ms"] = 30.0
     found = verdict(store, "faster than REDQ")
-    assert found.verdict == "not enough runs" and "GPU of the claim was not measured" in found.text
-    assert verdict(store, "faster than MBPO").verdict == "not enough runs"
+    assert found.verdict == "not measured" and "GPU of the claim was not at hand" in found.text
+    assert verdict(store, "faster than MBPO").verdict == "not measured"
 
 
 def test_the_time_to_sac_s_return(add):
@@ -123,7 +138,12 @@ def test_the_time_to_sac_s_return(add):
         store = add([0.0] * 3, algorithm="sac", curve=slow, task=task)
     assert verdict(store, "50 % less time").verdict == "supported"
     store = add([0.0] * 3, curve=slow, task="Hopper")
-    assert verdict(store, "50 % less time").verdict == "not supported"
+    found = verdict(store, "50 % less time")
+    assert (
+        found.verdict == "not supported" and "Hopper: 3.2 min against 3.2 min to a return of 90" in found.text
+    )
+    store = add([1.0] * 3, task="Hopper")
+    assert "Hopper: never against 3.2 min" in verdict(store, "50 % less time").text
     store = add([-5.0] * 3, algorithm="sac", task="Hopper")
     found = verdict(store, "50 % less time")
     assert found.verdict == "not enough runs" and "Hopper: SAC's runs are too short" in found.text
@@ -162,7 +182,7 @@ def test_how_long_predictions_hold(add, lost, verdict_):
 def test_the_table_has_a_row_a_claim(add, tmp_path):
     table = claims_table(add([1.0]), "laptop")
     assert len(table.frame) == len(CLAIMS) and table.name == "claims-laptop"
-    assert set(table.frame["verdict"]) <= {"supported", "not supported", "not enough runs"}
+    assert set(table.frame["verdict"]) <= {"supported", "not supported", "not enough runs", "not measured"}
     table.render(tmp_path, Console(quiet=True))
     assert (tmp_path / "claims-laptop.md").exists()
     assert claims_table(add([1.0]), "paper").name == "claims"

@@ -164,7 +164,10 @@ def test_a_task_with_a_slash_has_a_directory_that_leads_back(tmp_path):
     run = frozen(directory)
     store = Store(tmp_path / "store")
     assert store.write(run) == tmp_path / "store" / place.parent / "seed-0.parquet"
-    assert [stored.spec for stored in store.runs(task="mbbl/Hopper-ET-dynnoise-0.5")] == [run.spec]
+    (stored,) = store.runs(task="mbbl/Hopper-ET-dynnoise-0.5")
+    assert stored.spec == run.spec
+    # A task with noise is evaluated without it, too.
+    assert stored.evaluations[["eval/return", "eval/return_without_noise"]].notna().all(axis=None)
 
 
 def test_seeds_that_cannot_share_a_population_train_in_turn(tmp_path):

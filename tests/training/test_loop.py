@@ -16,6 +16,7 @@ import torch
 from alm.tasks import make
 from alm.training.bias import headline_bias
 from alm.training.environment import TrainingEnvironment
+from alm.training.evaluation import Evaluator
 from alm.training.loop import Interrupted
 from alm.training.run_directory import RunDirectory, RunLockedError
 from alm.training.workers import Workers
@@ -53,6 +54,20 @@ def test_a_run_from_start_to_done(tmp_path):
                     logged = metrics[f"qbias/{name}_mean"], metrics[f"qbias/{name}_std"]
                     assert logged == pytest.approx(bias, rel=1e-4)
     assert evaluations(run.directories[0]) != evaluations(run.directories[1])
+
+
+def test_a_noisy_task_is_evaluated_without_its_noise_too(tmp_path):
+    run = trainer(tmp_path, (0,), "Hopper-obsnoise-0.5", make_without_noise=lambda: make("Hopper"))
+    run.run()
+    last = [line for line in run.directories[0].metrics() if "returns" in line][-1]
+    for name, task in (("", "Hopper-obsnoise-0.5"), ("_without_noise", "Hopper")):
+        evaluator = Evaluator(lambda task=task: make(task), (0,), SHORT.eval_episodes)
+        (again,) = evaluator.evaluate(run.agent, last["step"])
+        evaluator.close()
+        assert last["metrics"][f"eval/return{name}"] == pytest.approx(np.mean(again.returns))
+        assert last["metrics"][f"eval/length{name}"] == np.mean(again.lengths)
+    assert last["metrics"]["eval/return"] != last["metrics"]["eval/return_without_noise"]
+    assert last["returns"] == [last["metrics"]["eval/return"]]
 
 
 def test_a_seed_gives_the_same_run_whoever_its_neighbours_are(tmp_path):
