@@ -428,9 +428,7 @@ def _column(task: str) -> str:
 
 
 def _decimal(value: float, decimals: int = 4) -> str:
-    """Without trailing zeros: 5306, 811.8; a dash for NaN."""
-    if math.isnan(value):
-        return "–"
+    """Without trailing zeros: 5306, 811.8."""
     text = f"{value:.{decimals}f}"
     text = text.rstrip("0").rstrip(".") if "." in text else text
     return "0" if text == "-0" else text
@@ -447,15 +445,20 @@ def _reached(step: int | None, wanted: int | None) -> str:
 
 def _number(cell: Cell, plus_minus: str) -> str:
     decimals = 4 if cell.block == "printed" else 0  # printed digits stay as they are
-    return f"{_decimal(cell.mean, decimals)}{plus_minus}{_decimal(cell.std, decimals)}"
+    return _with_deviation(cell.mean, cell.std, plus_minus, decimals)
 
 
 def _window(cell: Cell, plus_minus: str) -> str:
     """Empty where there is none; the authors' curves give no deviation of a window."""
-    if math.isnan(cell.window_mean):
-        return ""
-    deviation = "" if cell.block == "printed" else f"{plus_minus}{_decimal(cell.window_std, 0)}"
-    return f"{_decimal(cell.window_mean, 0)}{deviation}"
+    return (
+        "" if math.isnan(cell.window_mean) else _with_deviation(cell.window_mean, cell.window_std, plus_minus)
+    )
+
+
+def _with_deviation(mean: float, std: float, plus_minus: str, decimals: int = 0) -> str:
+    """A number with its deviation; one seed has none."""
+    deviation = "" if math.isnan(std) else f"{plus_minus}{_decimal(std, decimals)}"
+    return f"{_decimal(mean, decimals)}{deviation}"
 
 
 def _without_number(cell: Cell) -> str:
