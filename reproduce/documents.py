@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from alm.training.files import write_text
+from alm.variants import VARIANTS
 from reproduce.exhibits import EXHIBITS, TABLE1, TABLE1_MBBL, FigureExhibit, TableExhibit
 from reproduce.running.algorithms import ALGORITHMS
 from reproduce.statistics.curves import sample_std
@@ -38,6 +39,7 @@ def documents(repository: Path) -> dict[Path, str]:
     ]
     for page in dict.fromkeys(algorithm.page for algorithm in ALGORITHMS.values()):
         blocks.append((pages / f"{page}.md", "runs", _runs_of(runs, page)))
+    blocks.append((pages / "alm_variants.md", "runs", _runs_of_variants(runs)))
     performance, benchmarks = repository / "docs" / "performance.md", repository / "benchmarks" / "results"
     blocks += [(performance, name, _measured(benchmarks, *of)) for name, of in _BENCHMARKS.items()]
     texts: dict[Path, str] = {}
@@ -177,15 +179,43 @@ def _runs_of(runs: Path, page: str) -> str:
     """Stored runs of a page's algorithms, and the command that made each group of seeds."""
     rows = []
     for name, algorithm in ALGORITHMS.items():
-        groups: dict[tuple[str, str], list[StoredRun]] = {}
-        for run in Store(runs).runs(algorithm=name, variant="base") if algorithm.page == page else []:
-            groups.setdefault((run.spec.task, run.spec.scale), []).append(run)
-        for (task, scale), group in groups.items():
-            finals = [run.final["final/return"] for run in group]
-            steps = min(run.last_step for run in group)
+        stored = Store(runs).runs(algorithm=name, variant="base") if algorithm.page == page else []
+        for group in _groups(stored):
             commands = dict.fromkeys(f"`{run.provenance['command']}`" for run in group)
-            seeds = ", ".join(str(run.spec.seed) for run in group)
-            number = _number(float(np.mean(finals)), sample_std(finals))
-            rows.append([algorithm.title, task, scale, seeds, f"{steps:,}", number, " ".join(commands)])
+            rows.append([algorithm.title, *_group_in_words(group), " ".join(commands)])
     header = ["", "task", "scale", "seeds", "steps", "last return", "command"]
     return _table(header, rows) if rows else "No run is stored yet."
+
+
+def _runs_of_variants(runs: Path) -> str:
+    """Stored runs of ALM and its variants, task by task, ALM first."""
+    store = Store(runs)
+    groups = [g for name in ("base", *VARIANTS) for g in _groups(store.runs(algorithm="alm", variant=name))]
+
+    def place(group: Sequence[StoredRun]) -> tuple[str, str]:
+        return group[0].spec.task, group[0].spec.scale
+
+    varied = {place(group) for group in groups if group[0].spec.variant != "base"}
+    rows = []
+    for group in sorted((group for group in groups if place(group) in varied), key=place):
+        name = group[0].spec.variant
+        rows.append(["ALM(3)" if name == "base" else f"`{name}`", *_group_in_words(group)])
+    header = ["", "task", "scale", "seeds", "steps", "last return"]
+    return _table(header, rows) if rows else "No run is stored yet."
+
+
+def _groups(runs: Sequence[StoredRun]) -> list[list[StoredRun]]:
+    """Runs by task and scale."""
+    groups: dict[tuple[str, str], list[StoredRun]] = {}
+    for run in runs:
+        groups.setdefault((run.spec.task, run.spec.scale), []).append(run)
+    return list(groups.values())
+
+
+def _group_in_words(group: Sequence[StoredRun]) -> list[str]:
+    """Task, scale, seeds, steps that all have reached, and the last return."""
+    finals = [run.final["final/return"] for run in group]
+    seeds = ", ".join(str(run.spec.seed) for run in group)
+    number = _number(float(np.mean(finals)), sample_std(finals))
+    spec = group[0].spec
+    return [spec.task, spec.scale, seeds, f"{min(run.last_step for run in group):,}", number]
