@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -363,7 +364,8 @@ class Compare:
         comparison = Comparison.of(
             self.first, self.second, self.task, self.scale, self.metric, Store(self.store), self.runs_dir
         )
-        report(comparison, self.out, Console())
+        # Named, not imported: figures stand above the laboratory book, whose command this is.
+        report(comparison, import_module("paper_figures.comparison").write, self.out, Console())
         return 0
 
 

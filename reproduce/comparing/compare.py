@@ -8,7 +8,6 @@ which compares runs within each task (`reproduce.statistics.aggregates`).
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -246,14 +245,24 @@ def _columns(name: str, estimate: Estimate) -> dict[str, float]:
     }
 
 
-def report(comparison: Comparison, out: Path, console: Console) -> None:
-    """Print a comparison and what must be known of it, write its files, say where MLflow has its runs."""
+def report(
+    comparison: Comparison,
+    draw: Callable[[Comparison, Path], Sequence[Path]],
+    out: Path,
+    console: Console,
+) -> None:
+    """Print a comparison and what must be known of it, write its files, say where MLflow has its runs.
+
+    Args:
+        comparison: what was found.
+        draw: draws it into a folder and returns the files.
+        out: that folder.
+        console: where it is printed.
+    """
     console.print(_table(comparison))
     for note in comparison.notes():
         console.print(note, highlight=False)
-    # Named, not imported: figures stand above the laboratory book.
-    write_figure = import_module("paper_figures.comparison").write
-    written = write_figure(comparison, out)
+    written = draw(comparison, out)
     numbers = out / f"{comparison.file_name}-numbers.csv"
     comparison.numbers().to_csv(numbers, index=False, lineterminator="\n", float_format="%.6g")
     for path in (*written, numbers):
