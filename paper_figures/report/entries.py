@@ -16,7 +16,8 @@ from reproduce.running.planning import Missing, missing_runs
 from reproduce.storing.store import STATUSES, Store, StoreMixError
 from reproduce.tables.claims import claims_table
 from reproduce.tables.plain import PLAIN_TABLES, PlainTable
-from reproduce.tables.scores import Document, table_document
+from reproduce.tables.scores import table_document
+from reproduce.tables.wording import Document
 
 SHOWN_SCALES = tuple(name for name in SCALES if name != "smoke")
 """Scales that exhibits are made at."""

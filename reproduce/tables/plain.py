@@ -14,8 +14,8 @@ from alm.training.files import write_text
 from alm.training.scale import scale_named
 from reproduce.running.algorithms import algorithm_named
 from reproduce.storing.store import Store
+from reproduce.tables.formats import escape_latex
 from reproduce.tables.published import printed_rows
-from reproduce.tables.scores import escape_latex
 
 if TYPE_CHECKING:
     from torch import nn

@@ -1,0 +1,34 @@
+"""How numbers are written in tables, and text in LaTeX."""
+
+import re
+
+
+def decimal(value: float, decimals: int = 4) -> str:
+    """Without trailing zeros: 5306, 811.8."""
+    text = f"{value:.{decimals}f}"
+    text = text.rstrip("0").rstrip(".") if "." in text else text
+    return "0" if text == "-0" else text
+
+
+def steps_in_words(step: int | None) -> str:
+    """17000 as 17k."""
+    return f"{step / 1000:g}k" if step is not None and step >= 1000 else str(step)
+
+
+def steps_reached(step: int | None, wanted: int | None) -> str:
+    """How far of how many steps: 17k of 200k steps."""
+    return f"{steps_in_words(step)} of {steps_in_words(wanted)} steps"
+
+
+_LATEX = {
+    "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
+    "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+    "<": r"$<$", ">": r"$>$", "±": r"$\pm$", "·": r"$\cdot$", "–": "--", "≠": r"$\ne$", "→": r"$\to$",
+}  # fmt: skip
+
+
+def escape_latex(text: str) -> str:
+    """Text for LaTeX, with a minus sign in front of numbers."""
+    escaped = "".join(_LATEX.get(character, character) for character in text)
+    # A hyphen that starts a number is a minus sign.
+    return re.sub(r"(^|(?<= ))-(?=\d)", "$-$", escaped)
