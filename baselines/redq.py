@@ -22,9 +22,13 @@ from baselines.networks import critic_objective, scale_action
 from baselines.soft_policy import (
     SoftLearner,
     SoftNetworks,
+    actor_objective,
+    average,
     constant_target_entropy,
     published_target_entropy,
     sample_action,
+    smallest,
+    soft_return,
 )
 
 
@@ -99,25 +103,11 @@ def critic_target(
     V̄ the minimum of Q̄_i(s', a') over i in ``members`` (S, M), or the mean of all N where it is ``None``.
     """
     if members is None:
-        next_value = networks.target_critic(transitions.next_observation, next_action).mean(dim=1)
+        next_value = average(networks.target_critic(transitions.next_observation, next_action))
     else:
         chosen = networks.target_critic.chosen(transitions.next_observation, next_action, members)
-        next_value = chosen.amin(dim=1)
-    soft_value = next_value - networks.temperature()[:, None] * next_log_probability
-    return transitions.reward + discount * (1.0 - transitions.terminal) * soft_value
-
-
-def actor_objective(
-    networks: SoftNetworks, observation: Tensor, noise: Tensor, bounds: tuple[float, float]
-) -> tuple[Tensor, Tensor]:
-    """Policy → loss (S,), and log π (S, batch) for the temperature; trains π.
-
-    L_π = mean [ sg α · log π(a|s) − (1/N) Σ_i Q_i(s, a) ],  a ~ π(s) reparameterised.
-    """
-    unit, log_probability = sample_action(networks.actor(observation), noise)
-    value = networks.critic(observation, scale_action(unit, bounds)).mean(dim=1)
-    loss = networks.temperature()[:, None] * log_probability - value
-    return loss.mean(dim=-1), log_probability
+        next_value = smallest(chosen)
+    return soft_return(networks, transitions, next_value, next_log_probability, discount)
 
 
 class REDQ(SoftLearner):
@@ -187,7 +177,7 @@ class REDQ(SoftLearner):
                 config.discount,
             )
             if i == config.updates_per_step - 1:
-                policy = actor_objective(net, transitions.observation, noise["action"], self.bounds)
+                policy = actor_objective(net, transitions.observation, noise["action"], self.bounds, average)
                 self.improve_policy(*policy, self.target_entropy, metrics)
             loss = critic_objective(net.critic, transitions, target)
             norms.append(self.groups["critic"].step(loss))
@@ -203,7 +193,7 @@ class REDQ(SoftLearner):
     def estimates(self, observation: Tensor, action: Tensor, streams: Streams) -> dict[str, Tensor]:
         """The mean of the ensemble (S, batch) (`alm.training.bias_protocol.Estimating`)."""
         del streams
-        return {"mean_q": self.networks.critic(observation, action).mean(dim=1)}
+        return {"mean_q": average(self.networks.critic(observation, action))}
 
 
 class SACAverage(REDQ):

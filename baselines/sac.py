@@ -20,7 +20,15 @@ from alm.training.scale import Scale
 from alm.training.schedules import Step
 from alm.training.streams import Purpose, Streams
 from baselines.networks import critic_objective, scale_action
-from baselines.soft_policy import SoftLearner, SoftNetworks, constant_target_entropy, sample_action
+from baselines.soft_policy import (
+    SoftLearner,
+    SoftNetworks,
+    actor_objective,
+    constant_target_entropy,
+    sample_action,
+    smallest,
+    soft_return,
+)
 
 
 @dataclass(frozen=True)
@@ -70,22 +78,8 @@ def soft_target(
     y = r + γ (1 − d) (min_j Q̄_j(s', a') − α log π(a'|s')),  a' ~ π(s').
     """
     unit, log_probability = sample_action(networks.actor(transitions.next_observation), noise)
-    next_value = networks.target_critic(transitions.next_observation, scale_action(unit, bounds)).amin(dim=1)
-    soft_value = next_value - networks.temperature()[:, None] * log_probability
-    return transitions.reward + discount * (1.0 - transitions.terminal) * soft_value
-
-
-def actor_objective(
-    networks: SoftNetworks, observation: Tensor, noise: Tensor, bounds: tuple[float, float]
-) -> tuple[Tensor, Tensor]:
-    """Policy → loss (S,), and log π (S, batch) for the temperature; trains π.
-
-    L_π = mean [ sg α · log π(a|s) − min_j Q_j(s, a) ],  a ~ π(s) reparameterised.
-    """
-    unit, log_probability = sample_action(networks.actor(observation), noise)
-    value = networks.critic(observation, scale_action(unit, bounds)).amin(dim=1)
-    loss = networks.temperature()[:, None] * log_probability - value
-    return loss.mean(dim=-1), log_probability
+    next_value = smallest(networks.target_critic(transitions.next_observation, scale_action(unit, bounds)))
+    return soft_return(networks, transitions, next_value, log_probability, discount)
 
 
 class SAC(SoftLearner):
@@ -143,4 +137,4 @@ class SAC(SoftLearner):
     def estimates(self, observation: Tensor, action: Tensor, streams: Streams) -> dict[str, Tensor]:
         """The smaller of the two critics' values (S, batch) (`alm.training.bias_protocol.Estimating`)."""
         del streams
-        return {"min_q": self.networks.critic(observation, action).amin(dim=1)}
+        return {"min_q": smallest(self.networks.critic(observation, action))}

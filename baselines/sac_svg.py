@@ -26,10 +26,10 @@ from alm.training.scale import Scale
 from alm.training.schedules import Level, Step
 from alm.training.streams import Purpose, Streams
 from alm.training.temperature import scheduled_entropy
-from baselines import sac
 from baselines.networks import critic_objective, unit_action
 from baselines.recurrent_dynamics import RecurrentDynamics, prediction_errors
-from baselines.soft_policy import SoftLearner, SoftNetworks, sample_action
+from baselines.sac import soft_target
+from baselines.soft_policy import SoftLearner, SoftNetworks, actor_objective, sample_action
 from baselines.standardiser import Standardiser
 
 UNIT = (-1.0, 1.0)
@@ -314,13 +314,13 @@ class SACSVG(SoftLearner):
         self._improve_model(sequences, metrics)
         self.descend("reward", reward_objective(net, transitions), metrics)
         self.descend("done", done_objective(net, transitions), metrics)
-        target = sac.soft_target(net, transitions, noise["next_action"], config.discount, UNIT)
+        target = soft_target(net, transitions, noise["next_action"], config.discount, UNIT)
         self.descend("critic", critic_objective(net.critic, transitions, target), metrics)
         metrics["critic/target"] = target.mean(dim=-1)
 
         x = transitions.observation
         if self.branch(int(training_step)) if branch is None else branch:
-            policy = sac.actor_objective(net, x, noise["action"][:, 0], UNIT)
+            policy = actor_objective(net, x, noise["action"][:, 0], UNIT)
         else:
             policy = value_gradient_objective(net, x, noise["action"], config.discount)
         target_entropy = config.target_entropy(environment_step)

@@ -1,4 +1,4 @@
-"""What soft methods share: the tanh-Gaussian policy, its learned temperature, how both are laid out.
+"""What soft methods share: the tanh-Gaussian policy, its objective, soft returns, the learned temperature.
 
 All follows the code of watchernyu/REDQ, which follows Haarnoja et al., "Soft Actor-Critic Algorithms and
 Applications" (2018); what SAC-SVG has otherwise is a parameter.
@@ -18,12 +18,15 @@ from alm.training.learner import Learner
 from alm.training.optimisation import OptimiserGroup
 from alm.training.population import mlp
 from alm.training.protocol import Metrics
+from alm.training.replay import Transitions
 from alm.training.schedules import Level
 from alm.training.streams import Streams
 from alm.training.temperature import Temperature, temperature_objective
 from baselines.networks import Critics, Gaussian, initialise_xavier, scale_action
 
 Bound = Callable[[Tensor], Tensor]
+OverCritics = Callable[[Tensor], Tensor]
+"""One value (S, batch) from those of N critics (S, N, batch)."""
 LOG_STD_MIN, LOG_STD_MAX = -20.0, 2.0
 
 # Of each robot, by MBPO (Janner et al., 2019), from which REDQ takes them: what a task observes or rewards
@@ -80,6 +83,45 @@ def sample_action(gaussian: Gaussian, noise: Tensor) -> tuple[Tensor, Tensor]:
     log_normal = -0.5 * noise.square() - log_std - 0.5 * math.log(2 * math.pi)
     log_slope = 2.0 * (math.log(2.0) - x - F.softplus(-2.0 * x))
     return torch.tanh(x), (log_normal - log_slope).sum(dim=-1)
+
+
+def smallest(values: Tensor) -> Tensor:
+    """min_j Q_j, an `OverCritics`."""
+    return values.amin(dim=1)
+
+
+def average(values: Tensor) -> Tensor:
+    """(1/N) Σ_j Q_j, an `OverCritics`."""
+    return values.mean(dim=1)
+
+
+def actor_objective(
+    networks: "SoftNetworks",
+    observation: Tensor,
+    noise: Tensor,
+    bounds: tuple[float, float],
+    over_critics: OverCritics = smallest,
+) -> tuple[Tensor, Tensor]:
+    """Policy → loss (S,), and log π (S, batch) for the temperature; trains π.
+
+    L_π = mean [ sg α · log π(a|s) − Q(s, a) ],  a ~ π(s) reparameterised, Q = ``over_critics`` of all Q_j.
+    """
+    unit, log_probability = sample_action(networks.actor(observation), noise)
+    value = over_critics(networks.critic(observation, scale_action(unit, bounds)))
+    loss = networks.temperature()[:, None] * log_probability - value
+    return loss.mean(dim=-1), log_probability
+
+
+def soft_return(
+    networks: "SoftNetworks",
+    transitions: Transitions,
+    next_value: Tensor,
+    next_log_probability: Tensor,
+    discount: float,
+) -> Tensor:
+    """r + γ (1 − d) (Q̄ − α log π(a'|s')), with Q̄ = ``next_value`` (S, batch) → (S, batch)."""
+    soft_value = next_value - networks.temperature()[:, None] * next_log_probability
+    return transitions.reward + discount * (1.0 - transitions.terminal) * soft_value
 
 
 def constant_target_entropy(configured: float | None, task: TaskSpec) -> float:

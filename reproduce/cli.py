@@ -215,7 +215,7 @@ class Freeze:
 
 @dataclass(frozen=True)
 class Runs:
-    """List the stored runs, those that are being trained here, and what Table 1 still misses."""
+    """List the stored runs, those that are being trained here, and how much of every exhibit is there."""
 
     runs_dir: Path = RUNS
     """Where runs are kept while they train."""
