@@ -44,7 +44,9 @@ def draw(exhibit: FigureExhibit, scale: str, data: LatentData) -> Figure:
                 label="model, sampled",
             )
             axis.set_xlabel("step of the episode")
-            axis.legend(fontsize=7)
+            low, high = axis.get_ylim()
+            axis.set_ylim(low, high + 0.2 * (high - low))  # room for the legend
+            axis.legend(fontsize=7, loc="upper center", ncols=3, handlelength=1.2, columnspacing=1.0)
         axes[0].set_ylabel("first coordinate of z")
         _errors(axes[-1], exhibit, points)
         task = exhibit.tasks_at(scale)[0]
@@ -53,8 +55,8 @@ def draw(exhibit: FigureExhibit, scale: str, data: LatentData) -> Figure:
             f"{exhibit.heading}, {task}, {scale} scale. Left: the lowest stored seed; the model starts "
             "at the encoder's mean of the first state and follows the recorded actions. Right: squared error "
             "of the model's means against the encoder's, averaged over all starts of the episode, divided by "
-            "the variance of the encoder's means along it (1: no better than their mean); mean ± sample "
-            "standard deviation over seeds. Each seed has its own encoder and model."
+            "the variance of the encoder's means along it (1: no better than their mean); thin: each seed, "
+            "which has its own encoder and model; with marks: their mean."
             + (f" One episode for all: of {data.policy}, without noise." if data.policy else ""),
         )
     return figure
@@ -66,7 +68,11 @@ def _errors(axis: plt.Axes, exhibit: FigureExhibit, points: pd.DataFrame) -> Non
     if known.empty:
         panels.empty(axis)
         return
-    panels.curves(axis, known, exhibit.series, "step", "squared_error")
+    by_label = looks(exhibit.series)
+    for (label, _), rows in known.groupby(["series", "seed"]):
+        axis.plot(rows["step"], rows["squared_error"], color=by_label[label].colour, linewidth=0.6, alpha=0.6)
+    means = known.groupby(["series", "step"], as_index=False)["squared_error"].mean()
+    panels.curves(axis, means, exhibit.series, "step", "squared_error")
     axis.axhline(1.0, color=NOTE, linewidth=0.8)
     axis.set_yscale("log")
     axis.set_xlabel("model steps")

@@ -3,6 +3,7 @@
 import textwrap
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
@@ -15,6 +16,10 @@ from reproduce.exhibits import Series
 _MARKERS_A_CURVE = 12
 # Characters of small print that fit into an inch.
 _CAPTION_PITCH = 19
+# The same for notes, whose panel has an axis beside it.
+_NOTE_PITCH = 16
+# Characters of a legend that fit into an inch, and inches of what stands before a label.
+_LEGEND_PITCH, _LEGEND_HANDLE = 13, 0.55
 
 
 def curves(axis: Axes, points: pd.DataFrame, series: Sequence[Series], x: str, y: str) -> None:
@@ -98,9 +103,15 @@ def coverage_note(coverage: Sequence[Coverage]) -> str:
 
 
 def note(axis: Axes, text: str, below: int = 34) -> None:
-    """Small print ``below`` points under an axis."""
+    """Small print ``below`` points under an axis, as wide as its panel."""
+    figure, place = axis.get_figure(root=True), axis.get_subplotspec()
+    assert figure is not None and place is not None, "panels come from plt.subplots"
+    width = figure.get_figwidth() / place.get_gridspec().ncols
+    lines = (
+        textwrap.fill(line, int(width * _NOTE_PITCH), subsequent_indent="  ") for line in text.split("\n")
+    )
     axis.annotate(
-        text,
+        "\n".join(lines),
         (0, 0),
         (0, -below),
         xycoords="axes fraction",
@@ -127,7 +138,19 @@ def legend(figure: Figure, place: Axes | None = None) -> None:
     if handles and place is not None:
         place.legend(list(handles.values()), list(handles), loc="center")
     elif handles:
-        figure.legend(list(handles.values()), list(handles), loc="outside upper center", ncols=5)
+        columns = _legend_columns(list(handles), figure.get_figwidth())
+        figure.legend(list(handles.values()), list(handles), loc="outside upper center", ncols=columns)
+
+
+def _legend_columns(labels: Sequence[str], width: float) -> int:
+    """In how many columns, five at most, the labels fit into ``width`` inches; one where nothing fits."""
+    inches = [len(label) / _LEGEND_PITCH + _LEGEND_HANDLE for label in labels]
+    for columns in range(min(5, len(labels)), 1, -1):
+        # matplotlib fills column after column; the first ones have one more.
+        parts = np.array_split(inches, columns)
+        if sum(map(max, parts)) <= width:
+            return columns
+    return 1
 
 
 def caption(figure: Figure, text: str, protocols: Sequence[str] = ()) -> None:
