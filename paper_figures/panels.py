@@ -138,11 +138,11 @@ def legend(figure: Figure, place: Axes | None = None) -> None:
     if handles and place is not None:
         place.legend(list(handles.values()), list(handles), loc="center")
     elif handles:
-        columns = _legend_columns(list(handles), figure.get_figwidth())
+        columns = legend_columns(list(handles), figure.get_figwidth())
         figure.legend(list(handles.values()), list(handles), loc="outside upper center", ncols=columns)
 
 
-def _legend_columns(labels: Sequence[str], width: float) -> int:
+def legend_columns(labels: Sequence[str], width: float) -> int:
     """In how many columns, five at most, the labels fit into ``width`` inches; one where nothing fits."""
     inches = [len(label) / _LEGEND_PITCH + _LEGEND_HANDLE for label in labels]
     for columns in range(min(5, len(labels)), 1, -1):

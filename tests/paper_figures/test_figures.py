@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from paper_figures import final_return, latents, learning_curves, reward_transform, value_bias
+from paper_figures import final_return, latents, learning_curves, panels, reward_transform, value_bias
 from paper_figures.__main__ import main
 from paper_figures.data import figure_data, latent_data
 from paper_figures.style import LOOKS, looks
@@ -348,7 +348,9 @@ def test_predicted_representations_are_drawn_for_one_episode_only(tmp_path, make
     assert "no stored run" in texts(without)
     lines = {line.get_label(): line.get_ydata().tolist() for line in kept.lines}
     assert lines["encoder"] == [0, 1, 2, 3] and lines["model"] == [0, 1.5, 2.5, 3.5]
-    np.testing.assert_allclose(error.lines[0].get_ydata(), [0.2, 0.4], rtol=1e-6)
+    drawn = [line.get_ydata() for line in error.lines[:3]]
+    # Each seed, then their mean.
+    np.testing.assert_allclose(drawn, [[0.1, 0.2], [0.3, 0.6], [0.2, 0.4]], rtol=1e-6)
     assert "of alm of seed 1" in figure.get_supxlabel()
 
     other = make_run({5000: 1.0}, variant="no-kl", scale="laptop")
@@ -356,6 +358,20 @@ def test_predicted_representations_are_drawn_for_one_episode_only(tmp_path, make
     store.write_latents(other, steps, "alm of seed 2")
     with pytest.raises(StoreMixError, match="different episodes"):
         latent_data(exhibit, store, "laptop")
+
+
+@pytest.mark.parametrize(("task", "series"), [("figure12", 4), ("figure5c", 5)])
+def test_small_print_and_legend_are_no_wider_than_their_place(store, task, series):
+    exhibit = FIGURE[task]
+    data = figure_data(exhibit, store, "paper", "redq")
+    figure = learning_curves.draw(exhibit, "paper", data, authors_curves())
+    panel = figure.get_figwidth() / len(exhibit.tasks)
+    for axis in figure.axes:
+        assert all(len(line) <= 16 * panel for text in texts(axis) for line in text.split("\n"))
+    labels = [one.label for one in exhibit.series]
+    assert len(labels) == series
+    assert panels.legend_columns(labels, 50.0) == series and panels.legend_columns(labels, 1.0) == 1
+    assert panels.legend_columns(labels, 5.2) == 2
 
 
 def test_unknown_figures_are_named_with_those_there_are(tmp_path, capsys):
