@@ -384,15 +384,17 @@ def _predicts(series: Series, at_least: int | None = None, at_most: int | None =
 
     def check(evidence: Evidence) -> Finding:
         (task,) = evidence.tasks("figure7")
-        steps = []
+        steps, texts = [], []
         for run in evidence.runs(series, task):
             found = evidence.store.latents(run)
             if found is None:
                 continue
             errors = found[0].dropna(subset="squared_error")
             lost = errors.loc[errors["squared_error"] >= 1.0, "step"]
-            steps.append(int(lost.iloc[0]) if len(lost) else int(errors["step"].max()) + 1)
-        counts = ", ".join(map(str, steps))
+            longest = int(errors["step"].max())
+            steps.append(int(lost.iloc[0]) if len(lost) else longest + 1)
+            texts.append(str(steps[-1]) if len(lost) else f"more than {longest}")
+        counts = ", ".join(texts)
         text = f"{task}: the error reaches the variance after {counts} steps" if steps else "not measured"
         if len(steps) < SEEDS_NEEDED:
             return Finding(text, str(len(steps)), "not enough runs")

@@ -166,8 +166,11 @@ def test_the_deviation_of_the_bias(add):
     assert found.verdict == "supported" and "HalfCheetah: ALM(3) − REDQ = -0.49 [" in found.text
 
 
-@pytest.mark.parametrize(("lost", "verdict_"), [(25, "supported"), (3, "not supported")])
-def test_how_long_predictions_hold(add, lost, verdict_):
+@pytest.mark.parametrize(
+    ("lost", "verdict_", "said"),
+    [(25, "supported", "25"), (3, "not supported", "3"), (99, "supported", "more than 50")],
+)
+def test_how_long_predictions_hold(add, lost, verdict_, said):
     store = add([1.0, 2.0, 3.0])
     steps = np.arange(51)
     frame = pd.DataFrame({"step": steps} | dict.fromkeys(("encoded", "predicted", "sampled"), 0.0))
@@ -176,7 +179,7 @@ def test_how_long_predictions_hold(add, lost, verdict_):
     for run in store.runs():
         store.write_latents(run, frame, "someone")
     found = verdict(store, "about 20 steps")
-    assert found.verdict == verdict_ and f"after {lost}, {lost}, {lost} steps" in found.text
+    assert found.verdict == verdict_ and f"after {said}, {said}, {said} steps" in found.text
 
 
 def test_the_table_has_a_row_a_claim(add, tmp_path):
