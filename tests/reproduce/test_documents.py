@@ -22,12 +22,13 @@ def test_the_committed_documents_agree_with_the_store():
         assert text == path.read_text(), f"{path.name} is out of date"
 
 
-def test_refresh_replaces_the_block_only(tmp_path):
+@pytest.fixture
+def pages(tmp_path):
+    """The names of the documents that carry runs, in a repository whose documents are all empty."""
     (tmp_path / "docs" / "algorithms").mkdir(parents=True)
-    for algorithm in ALGORITHMS.values():
-        (tmp_path / "docs/algorithms" / f"{algorithm.page}.md").write_text(
-            "<!-- runs:begin --><!-- runs:end -->"
-        )
+    pages = {"alm_variants", *(algorithm.page for algorithm in ALGORITHMS.values())}
+    for page in pages:
+        (tmp_path / "docs/algorithms" / f"{page}.md").write_text("<!-- runs:begin --><!-- runs:end -->")
     (tmp_path / "README.md").write_text("a\n<!-- table1:begin -->\nold\n<!-- table1:end -->\nb\n")
     (tmp_path / "docs" / "fidelity.md").write_text(
         "<!-- authors:begin -->\n<!-- authors:end -->\n<!-- field:begin -->\n<!-- field:end -->\n"
@@ -36,14 +37,33 @@ def test_refresh_replaces_the_block_only(tmp_path):
     names = ("alm-update", "where-time-goes", "baseline-updates", "environment-step", "gpu")
     marks = "".join(f"<!-- {name}:begin -->\n<!-- {name}:end -->\n" for name in names)
     (tmp_path / "docs" / "performance.md").write_text(marks)
-    assert len(refresh(tmp_path)) == 4 + len({algorithm.page for algorithm in ALGORITHMS.values()})
-    assert (tmp_path / "docs" / "performance.md").read_text().count("Not measured") == len(names)
+    return pages
+
+
+def test_refresh_replaces_the_block_only(tmp_path, pages):
+    assert len(refresh(tmp_path)) == 4 + len(pages)
+    assert (tmp_path / "docs" / "performance.md").read_text().count("Not measured") == 5
     readme = (tmp_path / "README.md").read_text()
     assert readme == "a\n<!-- table1:begin -->\nNo run is stored yet.\n<!-- table1:end -->\nb\n"
     assert refresh(tmp_path) == []
     (tmp_path / "README.md").write_text("no marks")
     with pytest.raises(ValueError, match="lacks the marks"):
         refresh(tmp_path)
+
+
+def test_variants_stand_beneath_alm_on_the_tasks_that_they_were_trained_on(tmp_path, pages, make_run):
+    store = Store(tmp_path / "results" / "runs")
+    about = {"scale": "laptop", "provenance": {"command": "python -m reproduce train"}}
+    for variant, seed, value in (("no-kl", 0, -5.0), ("base", 0, 10.0), ("base", 1, 30.0)):
+        options = {"variant": variant, "seed": seed, "final": {"final/return": value}}
+        store.write(make_run({5000: value}, task="HalfCheetah", **options, **about))
+    store.write(make_run({5000: 1.0}, task="Hopper", final={"final/return": 1.0}, **about))
+    refresh(tmp_path)
+    rows = (tmp_path / "docs/algorithms/alm_variants.md").read_text().splitlines()[3:-1]
+    assert rows == [
+        "| ALM(3) | HalfCheetah | laptop | 0, 1 | 5,000 | 20 ± 14 |",
+        "| `no-kl` | HalfCheetah | laptop | 0 | 5,000 | -5 |",
+    ]
 
 
 def test_the_committed_tables_agree_with_the_store(tmp_path):
