@@ -9,9 +9,11 @@ import pandas as pd
 
 from alm.training.files import write_text
 from alm.variants import VARIANTS
+from reproduce.comparing.compare import Comparison
 from reproduce.exhibits import EXHIBITS, TABLE1, TABLE1_MBBL, FigureExhibit, TableExhibit
 from reproduce.running.algorithms import ALGORITHMS
 from reproduce.statistics.curves import sample_std
+from reproduce.storing.specs import variant_in
 from reproduce.storing.store import Store, StoredRun
 from reproduce.tables import speed
 from reproduce.tables.published import authors_curves, field_curves
@@ -42,6 +44,7 @@ def documents(repository: Path) -> dict[Path, str]:
     blocks.append((pages / "alm_variants.md", "runs", _runs_of_variants(runs)))
     performance, benchmarks = repository / "docs" / "performance.md", repository / "benchmarks" / "results"
     blocks += [(performance, name, _measured(benchmarks, *of)) for name, of in _BENCHMARKS.items()]
+    blocks.append((performance, "precision", _bf16_beside_float32(runs)))
     texts: dict[Path, str] = {}
     for path, name, block in blocks:
         texts[path] = _with_block(texts.get(path, path.read_text()), name, block)
@@ -202,6 +205,32 @@ def _runs_of_variants(runs: Path) -> str:
         rows.append(["ALM(3)" if name == "base" else f"`{name}`", *_group_in_words(group)])
     header = ["", "task", "scale", "seeds", "steps", "last return"]
     return _table(header, rows) if rows else "No run is stored yet."
+
+
+def _bf16_beside_float32(runs: Path) -> str:
+    """What bf16 does to ALM's returns at laptop scale, task by task."""
+    store, algorithm, scale = Store(runs), "alm", "laptop"
+    variant = variant_in("base", "bf16")
+    stored = store.runs(algorithm=algorithm, variant=variant, scale=scale)
+    tasks = [run.spec.task for run in stored if run.status != "failed"]
+    if not tasks:
+        return "Not measured: no run in bf16 is stored."
+    found = Comparison.of(f"{algorithm}/{variant}", algorithm, tasks, scale, "return", store)
+    rows = [
+        [
+            task.task,
+            f"{task.step:,}",
+            *(
+                f"{mean.text()}, {seeds}"
+                for mean, seeds in zip(reversed(task.means), reversed(task.seeds), strict=True)
+            ),
+            task.difference.text(sign="+"),
+            task.improvement.text(2),
+        ]
+        for task in found.tasks
+    ]
+    header = ["", "steps", "float32", "bf16", "bf16 − float32", "P(bf16 > float32)"]
+    return f"{_table(header, rows)}\n\n{' '.join(found.notes())}"
 
 
 def _groups(runs: Sequence[StoredRun]) -> list[list[StoredRun]]:

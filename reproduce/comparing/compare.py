@@ -103,9 +103,9 @@ class Comparison:
         scale: str,
         metric: str,
         store: Store,
-        runs_dir: Path,
+        runs_dir: Path | None = None,
     ) -> "Comparison":
-        """Compare what is stored, and what run directories hold beyond that.
+        """Compare what is stored, and what run directories (if there are any) hold beyond that.
 
         Raises:
             ValueError: a scale does not exist, a side has no run on a task, both sides are one, or no

@@ -32,10 +32,13 @@ class Side:
 
 @dataclass(frozen=True)
 class Shelf:
-    """Where runs of a scale are: each in the store or in its directory, whichever holds more of it."""
+    """Where runs of a scale are: each in the store or in its directory, whichever holds more of it.
+
+    Without a directory of runs, the store alone counts.
+    """
 
     store: Store
-    runs_dir: Path
+    runs_dir: Path | None
     scale: str
 
     def runs(self, side: Side, task: str) -> list[StoredRun]:
@@ -65,7 +68,7 @@ class Shelf:
             run.spec: run
             for run in self.store.runs(scale=self.scale, task=task, algorithm=algorithm, variant=variant)
         }
-        for directory in directories_under(self.runs_dir):
+        for directory in directories_under(self.runs_dir) if self.runs_dir else ():
             spec = RunSpec.from_dict(directory.read_json("config.json")["spec"])
             stored = held.get(spec)
             if (

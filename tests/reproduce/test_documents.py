@@ -34,7 +34,7 @@ def pages(tmp_path):
         "<!-- authors:begin -->\n<!-- authors:end -->\n<!-- field:begin -->\n<!-- field:end -->\n"
     )
     (tmp_path / "docs" / "exhibits.md").write_text("<!-- exhibits:begin -->\n<!-- exhibits:end -->\n")
-    names = ("alm-update", "where-time-goes", "baseline-updates", "environment-step", "gpu")
+    names = ("alm-update", "where-time-goes", "precision", "baseline-updates", "environment-step", "gpu")
     marks = "".join(f"<!-- {name}:begin -->\n<!-- {name}:end -->\n" for name in names)
     (tmp_path / "docs" / "performance.md").write_text(marks)
     return pages
@@ -42,7 +42,7 @@ def pages(tmp_path):
 
 def test_refresh_replaces_the_block_only(tmp_path, pages):
     assert len(refresh(tmp_path)) == 4 + len(pages)
-    assert (tmp_path / "docs" / "performance.md").read_text().count("Not measured") == 5
+    assert (tmp_path / "docs" / "performance.md").read_text().count("Not measured") == 6
     readme = (tmp_path / "README.md").read_text()
     assert readme == "a\n<!-- table1:begin -->\nNo run is stored yet.\n<!-- table1:end -->\nb\n"
     assert refresh(tmp_path) == []
@@ -64,6 +64,31 @@ def test_variants_stand_beneath_alm_on_the_tasks_that_they_were_trained_on(tmp_p
         "| ALM(3) | HalfCheetah | laptop | 0, 1 | 5,000 | 20 ± 14 |",
         "| `no-kl` | HalfCheetah | laptop | 0 | 5,000 | -5 |",
     ]
+
+
+def test_bf16_stands_beside_float32_at_the_last_step_that_both_have(tmp_path, pages, make_run):
+    store, about = Store(tmp_path / "results" / "runs"), {"task": "HalfCheetah", "scale": "laptop"}
+    about |= {"provenance": {"command": "make train"}, "final": {"final/return": 0.0}}
+    for variant, values in (("base", (10.0, 30.0)), ("base+bf16", (35.0, 45.0))):
+        for seed, value in enumerate(values):
+            returns = {5000: value, 6000: 0.0} if variant == "base" else {5000: value}
+            store.write(make_run(returns, variant=variant, seed=seed, **about))
+    refresh(tmp_path)
+    (row,) = (line for line in performance(tmp_path) if line.startswith("| HalfCheetah"))
+    cells = "20 [10, 30], 2 seeds | 40 [35, 45], 2 seeds | +20 [+5, +35] | 1.00 [1.00, 1.00]"
+    assert row == f"| HalfCheetah | 5,000 | {cells} |"
+
+
+def test_runs_in_bf16_that_failed_are_no_measurement(tmp_path, pages, make_run):
+    failed = {"status": "failed", "reason": "loss/critic is not finite"}
+    store = Store(tmp_path / "results" / "runs")
+    store.write(make_run({5000: 1.0}, task="HalfCheetah", scale="laptop", variant="base+bf16", **failed))
+    refresh(tmp_path)
+    assert "Not measured: no run in bf16 is stored." in performance(tmp_path)
+
+
+def performance(repository):
+    return (repository / "docs" / "performance.md").read_text().splitlines()
 
 
 def test_the_committed_tables_agree_with_the_store(tmp_path):
