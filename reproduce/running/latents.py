@@ -36,6 +36,8 @@ def measure_latents(task: str, scale: str, store: Store, runs_dir: Path) -> list
     """
     import torch
 
+    # An episode magnifies the last digit, and how a sum is shared among threads changes it.
+    torch.set_num_threads(1)
     trained: list[tuple[StoredRun, Any]] = []
     for spec in exhibit_named("figure7").needs(scale):
         run = store.get(spec) if spec.task == task else None
