@@ -3,7 +3,6 @@
 import textwrap
 from collections.abc import Sequence
 
-import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
@@ -139,18 +138,27 @@ def legend(figure: Figure, place: Axes | None = None) -> None:
         place.legend(list(handles.values()), list(handles), loc="center")
     elif handles:
         columns = legend_columns(list(handles), figure.get_figwidth())
-        figure.legend(list(handles.values()), list(handles), loc="outside upper center", ncols=columns)
-
-
-def legend_columns(labels: Sequence[str], width: float) -> int:
-    """In how many columns, five at most, the labels fit into ``width`` inches; one where nothing fits."""
-    inches = [len(label) / _LEGEND_PITCH + _LEGEND_HANDLE for label in labels]
-    for columns in range(min(5, len(labels)), 1, -1):
         # matplotlib fills column after column; the first ones have one more.
-        parts = np.array_split(inches, columns)
-        if sum(map(max, parts)) <= width:
-            return columns
-    return 1
+        labels = [label for column in columns for label in column]
+        shown = [handles[label] for label in labels]
+        figure.legend(shown, labels, loc="outside upper center", ncols=len(columns))
+
+
+def legend_columns(labels: Sequence[str], width: float) -> list[list[str]]:
+    """The columns of a legend that reads row by row, for ``width`` inches.
+
+    As few rows as fit, with five columns at most, and no more columns than those rows need; one column where
+    nothing fits.
+    """
+    most = min(5, len(labels))
+    choices = [[list(labels[start::count]) for start in range(count)] for count in range(1, most + 1)]
+
+    def inches(columns: list[list[str]]) -> float:
+        return sum(max(map(len, column)) / _LEGEND_PITCH + _LEGEND_HANDLE for column in columns)
+
+    fitting = [columns for columns in choices if inches(columns) <= width] or choices[:1]
+    # Of several with as few rows this is the first, which has the fewest columns.
+    return min(fitting, key=lambda columns: len(columns[0]))
 
 
 def caption(figure: Figure, text: str, protocols: Sequence[str] = ()) -> None:

@@ -370,8 +370,13 @@ def test_small_print_and_legend_are_no_wider_than_their_place(store, task, serie
         assert all(len(line) <= 16 * panel for text in texts(axis) for line in text.split("\n"))
     labels = [one.label for one in exhibit.series]
     assert len(labels) == series
-    assert panels.legend_columns(labels, 50.0) == series and panels.legend_columns(labels, 1.0) == 1
-    assert panels.legend_columns(labels, 5.2) == 2
+    assert panels.legend_columns(labels, 50.0) == [[label] for label in labels]
+    assert panels.legend_columns(labels, 1.0) == [labels]
+    assert panels.legend_columns(labels, 5.2) == [labels[::2], labels[1::2]]
+
+
+def test_six_labels_stand_in_two_rows_of_three_and_read_row_by_row():
+    assert panels.legend_columns(list("abcdef"), 50.0) == [["a", "d"], ["b", "e"], ["c", "f"]]
 
 
 def test_unknown_figures_are_named_with_those_there_are(tmp_path, capsys):
