@@ -65,11 +65,13 @@ def _panel(axis: Axes, title: str, panel: pd.DataFrame, authors: pd.DataFrame) -
     )
     axis.set_title(title)
     panels.steps_axis(axis, "training steps (after 5,000 random ones)")
+    seeds = panel["seed"].nunique()
     axis.text(
         0.03,
         0.97,
-        f"seeds {panel['seed'].nunique()} of {wanted}\n"
-        f"{panel['step'].max() / 1000:g}k of {total / 1000:g}k steps",
+        f"seeds {seeds} of {wanted}\n"
+        if seeds < wanted
+        else f"seeds {seeds}\n{panel['step'].max() / 1000:g}k of {total / 1000:g}k steps",
         transform=axis.transAxes,
         va="top",
         fontsize=7,

@@ -131,7 +131,8 @@ def _table1_in_brief(runs: Path) -> str:
             for cell in cells.itertuples():
                 text = "missing" if pd.isna(cell.mean) else _number(cell.mean, cell.std)
                 if block == "measured" and not pd.isna(cell.mean):
-                    text += f" ({int(cell.seeds)} of {int(cell.seeds_wanted)} seeds, {cell.step / 1000:g}k)"
+                    missing = f" of {int(cell.seeds_wanted)}" if cell.seeds < cell.seeds_wanted else ""
+                    text += f" ({int(cell.seeds)}{missing} seeds, {cell.step / 1000:g}k)"
                 row.append(text)
             rows.append(row)
     return _table(["", *tasks], rows) if rows else "No run is stored yet."

@@ -119,8 +119,9 @@ def without_number(cell: Cell) -> str:
 
 
 def seeds_in_words(cell: Cell, of: str) -> str:
-    """The number of seeds, and how many there should be if that is another number."""
-    return str(cell.seeds) if cell.seeds == cell.seeds_wanted else f"{cell.seeds}{of}{cell.seeds_wanted}"
+    """The number of seeds, and how many there should be if that is more."""
+    seeds, wanted = cell.seeds or 0, cell.seeds_wanted or 0
+    return f"{seeds}{of}{wanted}" if seeds < wanted else str(seeds)
 
 
 def left_out(cell: Cell) -> list[str]:
