@@ -46,7 +46,7 @@ class Execution:
     def choose(cls, precision: str, compile: str, device: str, agent_class: type[Learner]) -> "Execution":
         """What a run with these wishes gets.
 
-        ``compile`` "auto" is "off": compiling takes minutes and did not pay on the processor it was measured on
+        ``compile`` "auto" is "off": compiling takes minutes, and does not pay where it was measured
         (docs/performance.md).  An update that is one tensor program is captured on a CUDA device; one that is
         not runs eagerly everywhere.
 
