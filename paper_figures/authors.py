@@ -66,12 +66,11 @@ def _panel(axis: Axes, title: str, panel: pd.DataFrame, authors: pd.DataFrame) -
     axis.set_title(title)
     panels.steps_axis(axis, "training steps (after 5,000 random ones)")
     seeds = panel["seed"].nunique()
+    missing = f" of {wanted}" if seeds < wanted else ""
     axis.text(
         0.03,
         0.97,
-        f"seeds {seeds} of {wanted}\n"
-        if seeds < wanted
-        else f"seeds {seeds}\n{panel['step'].max() / 1000:g}k of {total / 1000:g}k steps",
+        f"seeds {seeds}{missing}\n{panel['step'].max() / 1000:g}k of {total / 1000:g}k steps",
         transform=axis.transAxes,
         va="top",
         fontsize=7,

@@ -25,7 +25,9 @@ def test_stored_runs_of_alm_have_the_digest_that_a_plan_gives_them():
     assert any(run.spec.relative_dir == Path("alm/base/HalfCheetah/laptop/seed-0") for run in runs)
     for run in runs:
         spec = run.spec
-        plan = Plan.of(spec.algorithm, spec.variant, spec.task, (spec.seed,), spec.scale)
+        variant, _, precision = spec.variant.partition("+")
+        options = {"precision": precision} if precision else {}
+        plan = Plan.of(spec.algorithm, variant, spec.task, (spec.seed,), spec.scale, **options)
         assert plan.record(spec)["digest"] == run.digest, spec.label
 
 
