@@ -9,6 +9,7 @@ from alm.training.scale import scale_named
 from paper_figures import panels
 from paper_figures.style import LOOKS, NOTE, figure_style
 from reproduce.storing.store import Store
+from reproduce.tables.formats import seeds_in_words
 
 
 def evaluations(store: Store) -> pd.DataFrame:
@@ -65,12 +66,11 @@ def _panel(axis: Axes, title: str, panel: pd.DataFrame, authors: pd.DataFrame) -
     )
     axis.set_title(title)
     panels.steps_axis(axis, "training steps (after 5,000 random ones)")
-    seeds = panel["seed"].nunique()
-    missing = f" of {wanted}" if seeds < wanted else ""
+    seeds = seeds_in_words(panel["seed"].nunique(), wanted)
     axis.text(
         0.03,
         0.97,
-        f"seeds {seeds}{missing}\n{panel['step'].max() / 1000:g}k of {total / 1000:g}k steps",
+        f"seeds {seeds}\n{panel['step'].max() / 1000:g}k of {total / 1000:g}k steps",
         transform=axis.transAxes,
         va="top",
         fontsize=7,

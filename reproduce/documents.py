@@ -16,6 +16,7 @@ from reproduce.statistics.curves import sample_std
 from reproduce.storing.specs import variant_in
 from reproduce.storing.store import Store, StoredRun
 from reproduce.tables import speed
+from reproduce.tables.formats import seeds_in_words
 from reproduce.tables.published import authors_curves, field_curves
 from reproduce.tables.scores import table_frame
 
@@ -131,8 +132,8 @@ def _table1_in_brief(runs: Path) -> str:
             for cell in cells.itertuples():
                 text = "missing" if pd.isna(cell.mean) else _number(cell.mean, cell.std)
                 if block == "measured" and not pd.isna(cell.mean):
-                    missing = f" of {int(cell.seeds_wanted)}" if cell.seeds < cell.seeds_wanted else ""
-                    text += f" ({int(cell.seeds)}{missing} seeds, {cell.step / 1000:g}k)"
+                    seeds = seeds_in_words(int(cell.seeds), int(cell.seeds_wanted))
+                    text += f" ({seeds} seeds, {cell.step / 1000:g}k)"
                 row.append(text)
             rows.append(row)
     return _table(["", *tasks], rows) if rows else "No run is stored yet."
@@ -221,10 +222,8 @@ def _bf16_beside_float32(runs: Path) -> str:
         [
             task.task,
             f"{task.step:,}",
-            *(
-                f"{mean.text()}, {seeds}"
-                for mean, seeds in zip(reversed(task.means), reversed(task.seeds), strict=True)
-            ),
+            f"{task.means[1].text()}, {task.seeds[1]}",
+            f"{task.means[0].text()}, {task.seeds[0]}",
             task.difference.text(sign="+"),
             task.improvement.text(2),
         ]

@@ -20,6 +20,12 @@ def steps_reached(step: int | None, wanted: int | None) -> str:
     return f"{steps_in_words(step)} of {steps_in_words(wanted)} steps"
 
 
+def seeds_in_words(seeds: int | None, wanted: int | None, of: str = " of ") -> str:
+    """The number of seeds, and how many there should be if that is more: 2 of 5, 5."""
+    missing = seeds is not None and wanted is not None and seeds < wanted
+    return f"{seeds}{of}{wanted}" if missing else str(seeds)
+
+
 _LATEX = {
     "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from reproduce.exhibits import TableExhibit
 from reproduce.tables.cells import Block, Cell
-from reproduce.tables.formats import escape_latex, steps_in_words, steps_reached
+from reproduce.tables.formats import escape_latex, seeds_in_words, steps_in_words, steps_reached
 from reproduce.tables.wording import (
     HOW_TO_READ,
     Document,
@@ -18,7 +18,6 @@ from reproduce.tables.wording import (
     heading,
     left_out,
     mean_in_words,
-    seeds_in_words,
     window_in_words,
     without_number,
 )
@@ -38,7 +37,8 @@ def _terminal_cell(cell: Cell, block_step: int | None, marker: str, narrow: bool
     if cell.status == "partial":
         unusual = [f"seeds {cell.seeds} of {cell.seeds_wanted}", steps_reached(cell.step, cell.step_wanted)]
     elif cell.status == "complete":
-        number += f"{'' if narrow else ' '}({seeds_in_words(cell, '/')})"
+        seeds = seeds_in_words(cell.seeds, cell.seeds_wanted, of="/")
+        number += f"{'' if narrow else ' '}({seeds})"
         if cell.step != block_step:
             unusual = [f"at {steps_in_words(cell.step)} steps"]
     text = Text(number, style="yellow" if cell.status == "partial" else "")

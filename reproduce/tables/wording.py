@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from reproduce.exhibits import Row, TableExhibit
 from reproduce.tables.cells import Block, Cell
-from reproduce.tables.formats import decimal, steps_in_words, steps_reached
+from reproduce.tables.formats import decimal, seeds_in_words, steps_in_words, steps_reached
 from reproduce.tables.published import Footnote
 
 HOW_TO_READ = (
@@ -118,12 +118,6 @@ def without_number(cell: Cell) -> str:
     return {"missing": "missing", "failed": f"{cell.failed} failed", "absent": "–"}.get(cell.status, "")
 
 
-def seeds_in_words(cell: Cell, of: str) -> str:
-    """The number of seeds, and how many there should be if that is more."""
-    seeds, wanted = cell.seeds or 0, cell.seeds_wanted or 0
-    return f"{seeds}{of}{wanted}" if seeds < wanted else str(seeds)
-
-
 def left_out(cell: Cell) -> list[str]:
     """Stored runs that a cell does not count."""
     counts = {"unfinished": cell.unfinished, "failed": cell.failed}
@@ -159,7 +153,7 @@ def _document_parts(cell: Cell) -> list[str]:
         if cell.status == "partial":
             about = [f"seeds {cell.seeds} of {cell.seeds_wanted}", steps_reached(cell.step, cell.step_wanted)]
         else:
-            seeds = seeds_in_words(cell, " of ")
+            seeds = seeds_in_words(cell.seeds, cell.seeds_wanted)
             about = [f"{seeds} seed{'' if seeds == '1' else 's'}", f"{steps_in_words(cell.step)} steps"]
         parts.append(f"({', '.join(about + left_out(cell))})")
     if window := window_in_words(cell, " ± "):
