@@ -100,6 +100,7 @@ bench: $(VENV)/.training ## Time updates against plain implementations and the m
 	@$(BIN)/python -m benchmarks.alm_update
 	@$(BIN)/python -m benchmarks.baseline_updates
 	@$(BIN)/python -m benchmarks.environment_step
+	@$(BIN)/python -m benchmarks.populations
 	@$(BIN)/python -m reproduce documents
 
 # --- quality --------------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ from alm.training.streams import Purpose, Streams
 from benchmarks.plain_alm import PlainALM
 from benchmarks.timing import (
     TASK,
+    as_in_training,
     filled_replay,
     gigaflop,
     median_ratio,
@@ -109,7 +110,7 @@ def measure(scale: str, replay: Replay, ways: dict[str, Execution]) -> dict[str,
 
 def main() -> None:
     """Measure, print a table and write ``benchmarks/results/alm_update.json``."""
-    torch.set_num_threads(1)
+    as_in_training()
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(COMPILED))
     ways = _WAYS | (_COMPILED_WAYS if "--compiled" in sys.argv[1:] else {})
     replay = filled_replay(6000)

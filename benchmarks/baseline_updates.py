@@ -16,7 +16,15 @@ from alm.tasks import make, task_spec
 from alm.training.scale import scale_named
 from alm.training.streams import Purpose, Streams
 from benchmarks.plain_baselines import PlainREDQ, PlainSAC, PlainTD3
-from benchmarks.timing import TASK, filled_replay, gigaflop, median_ratio, take_turns, write_record
+from benchmarks.timing import (
+    TASK,
+    as_in_training,
+    filled_replay,
+    gigaflop,
+    median_ratio,
+    take_turns,
+    write_record,
+)
 from reproduce.running.algorithms import algorithm_named
 
 ROUNDS = {"sac": 200, "td3": 200, "redq": 12}
@@ -78,7 +86,7 @@ def measure(name: str) -> dict[str, float]:
 
 def main() -> None:
     """Measure, print a table and write ``benchmarks/results/baseline_updates.json``."""
-    torch.set_num_threads(1)
+    as_in_training()
     results = {name: measure(name) for name in ROUNDS}
     table = Table(title=f"One environment step of the baselines, {TASK} sizes, float32, one CPU thread")
     table.add_column("")

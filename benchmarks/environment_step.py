@@ -18,7 +18,7 @@ from rich.table import Table
 from alm.tasks import make, task_spec
 from alm.training.scale import scale_named
 from alm.training.streams import Purpose, Streams
-from benchmarks.timing import TASK, filled_replay, gigaflop, milliseconds, write_record
+from benchmarks.timing import TASK, as_in_training, filled_replay, gigaflop, milliseconds, write_record
 from reproduce.running.algorithms import ALGORITHMS, algorithm_named
 from reproduce.running.machine import matrix_gigaflops
 
@@ -87,7 +87,7 @@ def main(algorithms: Annotated[tuple[str, ...], tyro.conf.Positional] = ()) -> N
     Args:
         algorithms: Measure and print these only, and write nothing.
     """
-    torch.set_num_threads(1)
+    as_in_training()
     results: dict[str, dict[str, Cost]] = {}
     for scale in SCALES:
         names = algorithms or [name for name in ALGORITHMS if name not in _IN_STAGES]

@@ -21,11 +21,10 @@ from torch.profiler import ProfilerActivity, profile
 from alm.agent import ALM
 from alm.tasks import task_spec
 from alm.training.execution import Execution, execute
-from alm.training.replay import Replay, Transitions
 from alm.training.scale import scale_named
 from benchmarks.plain_alm import PlainALM
 from benchmarks.plain_baselines import PlainREDQ, PlainSAC, PlainTD3
-from benchmarks.timing import TASK, gigaflop, operations, write_record
+from benchmarks.timing import TASK, gigaflop, operations, random_replay, write_record
 from reproduce.running.algorithms import ALGORITHMS, algorithm_named
 from reproduce.running.training import COMPILED
 
@@ -33,7 +32,6 @@ POPULATIONS = (1, 5, 10, 20)
 ROUNDS = 50
 # Beyond the phases in which SAC-SVG and delayed updates differ from what they do most of the time.
 _FIRST = 15_010
-_STORED = 20_000
 _WAYS = {
     "eager": Execution(),
     "captured": Execution(captured=True),
@@ -53,19 +51,6 @@ def populations() -> list[str]:
     """Algorithms whose seeds learn in lockstep by one tensor program."""
     loaded = {name: algorithm.load()[0] for name, algorithm in ALGORITHMS.items()}
     return [name for name, one in loaded.items() if one.one_program and not one.trains_seeds_apart]
-
-
-def random_replay(seeds: int, device: str) -> Replay:
-    """A replay of numbers that mean nothing: what they are does not change how long an update takes."""
-    task, shape = task_spec(TASK), (seeds, _STORED)
-    replay = Replay(seeds, _STORED, task.observation_size, task.action_size, device)
-    observation, after = (torch.randn(*shape, task.observation_size, device=device) for _ in range(2))
-    action, zeros = (
-        torch.rand(*shape, task.action_size, device=device) * 2 - 1,
-        torch.zeros(shape, device=device),
-    )
-    replay.extend(Transitions(observation, action, zeros, after, zeros), zeros > 0)
-    return replay
 
 
 def _wait(device: str) -> None:

@@ -12,11 +12,20 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from alm.tasks import make, task_spec
 from alm.training.files import write_json
-from alm.training.replay import Replay
+from alm.training.memory import keep_freed_memory
+from alm.training.replay import Replay, Transitions
 from reproduce.running.provenance import provenance
 
 TASK = "HalfCheetah"
 _RESULTS = Path(__file__).parent / "results"
+# Transitions of a replay of random numbers: more than SAC-SVG and MBPO wait for.
+_RANDOM = 20_000
+
+
+def as_in_training() -> None:
+    """One thread, and freed memory is kept, as by a run on a CPU; plain implementations profit as well."""
+    torch.set_num_threads(1)
+    keep_freed_memory()
 
 
 def milliseconds(work: Callable[[], object]) -> float:
@@ -39,6 +48,19 @@ def filled_replay(transitions: int) -> Replay:
         tensors = [torch.as_tensor(value, dtype=torch.float32)[None] for value in row]
         replay.add(*tensors, torch.tensor([terminated or truncated]))
         observation = environment.reset()[0] if terminated or truncated else after
+    return replay
+
+
+def random_replay(seeds: int, device: str) -> Replay:
+    """A replay of numbers that mean nothing: what they are does not change how long an update takes."""
+    task, shape = task_spec(TASK), (seeds, _RANDOM)
+    replay = Replay(seeds, _RANDOM, task.observation_size, task.action_size, device)
+    observation, after = (torch.randn(*shape, task.observation_size, device=device) for _ in range(2))
+    action, zeros = (
+        torch.rand(*shape, task.action_size, device=device) * 2 - 1,
+        torch.zeros(shape, device=device),
+    )
+    replay.extend(Transitions(observation, action, zeros, after, zeros), zeros > 0)
     return replay
 
 

@@ -26,6 +26,7 @@ _BENCHMARKS: dict[str, tuple[str, Callable[..., speed.Rows]]] = {
     "where-time-goes": ("alm_update", speed.where_time_goes),
     "baseline-updates": ("baseline_updates", speed.baseline_updates),
     "environment-step": ("environment_step", speed.environment_step),
+    "populations": ("populations", speed.populations),
     "gpu": ("gpu", speed.gpu),
 }
 

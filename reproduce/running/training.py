@@ -206,9 +206,11 @@ def train_population(
     from alm.tasks import make
     from alm.training.execution import execute
     from alm.training.loop import Trainer
+    from alm.training.memory import keep_freed_memory
     from alm.training.progress import reporter
 
     torch.set_num_threads(threads)
+    keep_freed_memory()
     seeds = [directory.read_json("config.json")["spec"]["seed"] for directory in directories]
     spec = plan.specs[0]
     agent = plan.agent(seeds, device)

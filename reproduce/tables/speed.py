@@ -112,6 +112,27 @@ def environment_step(record: Mapping[str, Any]) -> Rows:
     return header, rows
 
 
+def populations(record: Mapping[str, Any]) -> Rows:
+    """Populations on one CPU thread, and what kept memory saves them."""
+    results, rows = record["results"], []
+    for name, one in results.items():
+        algorithm, scale, seeds = name.split()
+        alone = results[f"{algorithm} {scale} 1"]["kept_ms"]
+        rows.append(
+            [
+                f"{algorithm}, {scale} scale",
+                seeds,
+                f"{one['kept_ms']:.1f} ms",
+                f"{one['kept_ms'] / alone:.2f} ×",
+                f"{one['given_back_ms']:.1f} ms",
+                f"{one['given_back_over_kept']:.2f} ×",
+                f"{one['given_back_pages']:,.0f}",
+            ]
+        )
+    header = ["", "seeds", "updates", "time / one seed's", "memory given back", "given back / kept", "pages"]
+    return header, rows
+
+
 def gpu(record: Mapping[str, Any]) -> Rows:
     """Populations on a CUDA device."""
     rows = []

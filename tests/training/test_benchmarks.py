@@ -4,9 +4,10 @@ import pytest
 import torch
 
 from alm.training.execution import Execution
-from benchmarks import gpu
+from benchmarks import gpu, populations
 from benchmarks.timing import milliseconds_by_operation, operations
 from reproduce.tables.speed import gpu as gpu_rows
+from reproduce.tables.speed import populations as population_rows
 
 
 def test_the_gpu_benchmark_measures_what_it_would_on_a_device():
@@ -37,3 +38,12 @@ def test_operations_and_their_times():
     assert operations(lambda: (a @ a).view(16) + 1) == 2
     taken = milliseconds_by_operation(lambda: (a @ a) + 1, rounds=2)
     assert set(taken) == {"mm", "add"} and all(ms >= 0 for ms in taken.values())
+
+
+def test_populations_are_measured_with_and_without_kept_memory():
+    found = populations.measure("td3", "smoke", 2, kept=False, updates=2)
+    assert found["ms"] > 0 and found["pages"] >= 0
+    one = {"kept_ms": 2.0, "given_back_ms": 3.0, "given_back_over_kept": 1.5, "given_back_pages": 1234.0}
+    header, rows = population_rows({"results": {"td3 smoke 1": one, "td3 smoke 5": one | {"kept_ms": 4.0}}})
+    assert [len(row) for row in rows] == [len(header)] * 2
+    assert rows[1] == ["td3, smoke scale", "5", "4.0 ms", "2.00 ×", "3.0 ms", "1.50 ×", "1,234"]
