@@ -22,7 +22,7 @@ from alm.training.execution import Execution, execute
 from alm.training.replay import Replay
 from alm.training.scale import scale_named
 from alm.training.streams import Purpose, Streams
-from benchmarks.plain_alm import PlainALM
+from benchmarks.plain import PLAIN
 from benchmarks.timing import (
     TASK,
     as_in_training,
@@ -60,9 +60,7 @@ def measure(scale: str, replay: Replay, ways: dict[str, Execution]) -> dict[str,
     agent = agents["float32"]
     for name, way in ways.items():
         execute(agents[name], way, "cpu", lambda message: print(message, file=sys.stderr))
-    plain = PlainALM(
-        task.observation_size, task.action_size, task.action_low, task.action_high, config, torch.float32
-    )
+    plain = PLAIN["alm"](task, config)
     sequences = replay.sample_sequences(config.batch_size, config.horizon, agent.learning)
     batch = replay.sample(config.batch_size, agent.learning)
     noise = {name: torch.randn(1, *shape) for name, shape in noise_shapes(config, task.action_size).items()}

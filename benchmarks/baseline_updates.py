@@ -15,7 +15,7 @@ from rich.table import Table
 from alm.tasks import make, task_spec
 from alm.training.scale import scale_named
 from alm.training.streams import Purpose, Streams
-from benchmarks.plain_baselines import PlainREDQ, PlainSAC, PlainTD3
+from benchmarks.plain import PLAIN
 from benchmarks.timing import (
     TASK,
     as_in_training,
@@ -28,11 +28,6 @@ from benchmarks.timing import (
 from reproduce.running.algorithms import algorithm_named
 
 ROUNDS = {"sac": 200, "td3": 200, "redq": 12}
-_PLAIN = {
-    "sac": lambda task, config: PlainSAC(task, config, -6.0, torch.float32),
-    "td3": lambda task, config: PlainTD3(task, config, torch.float32),
-    "redq": lambda task, config: PlainREDQ(task, config, -3.0, torch.float32),
-}
 
 
 def measure(name: str) -> dict[str, float]:
@@ -40,7 +35,7 @@ def measure(name: str) -> dict[str, float]:
     task, environment, replay = task_spec(TASK), make(TASK), filled_replay(6000)
     agent_class, config_class = algorithm_named(name).load()
     config = config_class.at(scale_named("paper"), TASK)
-    agent, plain = agent_class(task, config, (0,)), _PLAIN[name](task, config)
+    agent, plain = agent_class(task, config, (0,)), PLAIN[name](task, config)
     updates = getattr(config, "updates_per_step", 1)
     batch = (updates, config.batch_size) if updates > 1 else config.batch_size
     drawn, noise = replay.sample(batch, agent.learning), agent.draw_noise()

@@ -18,12 +18,10 @@ from rich.console import Console
 from rich.table import Table
 from torch.profiler import ProfilerActivity, profile
 
-from alm.agent import ALM
 from alm.tasks import task_spec
 from alm.training.execution import Execution, execute
 from alm.training.scale import scale_named
-from benchmarks.plain_alm import PlainALM
-from benchmarks.plain_baselines import PlainREDQ, PlainSAC, PlainTD3
+from benchmarks.plain import PLAIN, plain_learner
 from benchmarks.timing import TASK, gigaflop, operations, random_replay, write_record
 from reproduce.running.algorithms import ALGORITHMS, algorithm_named
 from reproduce.running.training import COMPILED
@@ -36,14 +34,6 @@ _WAYS = {
     "eager": Execution(),
     "captured": Execution(captured=True),
     "compiled": Execution(compiled=True, captured=True),
-}
-_PLAIN: dict[str, Callable[[Any, Any], Any]] = {
-    "alm": lambda task, config: PlainALM(
-        task.observation_size, task.action_size, task.action_low, task.action_high, config, torch.float32
-    ),
-    "sac": lambda task, config: PlainSAC(task, config, -6.0, torch.float32),
-    "td3": lambda task, config: PlainTD3(task, config, torch.float32),
-    "redq": lambda task, config: PlainREDQ(task, config, -3.0, torch.float32),
 }
 
 
@@ -112,28 +102,6 @@ def measure(
     return out
 
 
-def plain_updates_per_second(name: str, device: str, scale: str = "paper", rounds: int = ROUNDS) -> float:
-    """Updates per second of the plain eager implementation, which trains one seed."""
-    task, replay = task_spec(TASK), random_replay(1, device)
-    agent_class, config_class = algorithm_named(name).load()
-    config = config_class.at(scale_named(scale), TASK)
-    sampler = agent_class(task, config, (0,), device=device)
-    batch = getattr(config, "updates_per_step", 1), config.batch_size
-    with torch.device(device):
-        plain = _PLAIN[name](task, config)
-
-        def update(step: int) -> None:
-            noise = {key: value[0] for key, value in sampler.draw_noise().items()}
-            if isinstance(sampler, ALM):
-                sequences = replay.sample_sequences(config.batch_size, config.horizon, sampler.learning)
-                plain.update(sequences[0], replay.sample(config.batch_size, sampler.learning)[0], noise, 1.0)
-            else:
-                drawn = replay.sample(batch if batch[0] > 1 else batch[1], sampler.learning)
-                plain.update(drawn[0], noise, step)
-
-        return 1000.0 / milliseconds_of(update, device, rounds)
-
-
 def main() -> int:
     """Measure everything, print a table, write the record; exit code 2 without a device."""
     if not torch.cuda.is_available():
@@ -146,7 +114,9 @@ def main() -> int:
     for column in ("", "S", "eager ms", "captured ms", "compiled ms", "kernels", "of the peak", "× plain"):
         table.add_column(column, justify="left" if not column else "right")
     for name in populations():
-        plain = plain_updates_per_second(name, device) if name in _PLAIN else None
+        plain = None
+        if name in PLAIN:
+            plain = 1000.0 / milliseconds_of(plain_learner(name, "paper", device), device, ROUNDS)
         for seeds in POPULATIONS:
             one: dict[str, Any] = measure(name, seeds, device, _WAYS)
             one["of_peak"] = one["gflops"] / peak

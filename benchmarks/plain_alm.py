@@ -186,7 +186,7 @@ class PlainALM:
             real = _draw(self.target_encoder(batch.next_observation[half:]), noise["heads_next_z"])
         prediction = self.reward(torch.cat([z, batch.action], -1)).squeeze(-1)
         logits = self.classifier(torch.cat([z, batch.action, torch.cat([fake, real])], -1))
-        labels = torch.cat([torch.zeros(half), torch.ones(len(z) - half)]).long()
+        labels = (torch.arange(len(z), device=z.device) >= half).long()
         return F.mse_loss(prediction, batch.reward) + F.cross_entropy(logits, labels)
 
     def critic_loss(self, batch, noise, std):

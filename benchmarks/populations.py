@@ -1,8 +1,9 @@
-"""``make bench``: what a population costs on one CPU thread, and what keeping freed memory saves it.
+"""``make bench``: what a population costs on one CPU thread, beside a plain program and beside itself.
 
 All updates of an environment step on HalfCheetah with sampling and noise, for one seed and for five in one
-population.  Memory is kept or not by a whole process (`alm.training.memory`), so that every measurement has
-a fresh one; those with and without take turns.
+population.  A training process keeps the memory that it has freed (`alm.training.memory`).  That is decided
+for a whole process, so every measurement has a fresh one: ours as it trains, ours without kept memory, and
+the plain implementation for one seed, as a program that knows nothing of it.  They take turns.
 """
 
 import resource
@@ -17,70 +18,78 @@ from rich.table import Table
 from alm.tasks import task_spec
 from alm.training.memory import keep_freed_memory
 from alm.training.scale import scale_named
+from benchmarks.plain import plain_learner
 from benchmarks.timing import TASK, milliseconds, random_replay, write_record
 from reproduce.running.algorithms import ALGORITHMS, algorithm_named
 
-ALGORITHMS_MEASURED = ("alm", "redq")
+MEASURED = ("alm", "redq")
 POPULATIONS = (1, 5)
 ROUNDS = 3
 UPDATES = 5
 
 
-def measure(name: str, scale: str, seeds: int, kept: bool, updates: int = UPDATES) -> dict[str, float]:
-    """Medians over a few updates in this process: milliseconds, and pages asked of the system."""
+def measure(name: str, scale: str, seeds: int, way: str, updates: int = UPDATES) -> dict[str, float]:
+    """Medians over a few updates in this process: milliseconds, and pages asked of the system.
+
+    ``way`` is "kept", "given_back", or "plain", which is of one seed whatever ``seeds``.
+    """
     torch.set_num_threads(1)
-    if kept and not keep_freed_memory():
+    if way == "kept" and not keep_freed_memory():
         raise RuntimeError("this C library cannot keep freed memory: there is nothing to compare")
-    agent_class, config_class = algorithm_named(name).load()
-    agent = agent_class(task_spec(TASK), config_class.at(scale_named(scale), TASK), tuple(range(seeds)))
-    replay = random_replay(seeds, "cpu")
-    times, pages = [], []
-    for step in range(1, updates + 2):
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-        times.append(milliseconds(lambda: agent.learn(replay, step)))  # noqa: B023
-        pages.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+    if way == "plain":
+        learn = plain_learner(name, scale)
+    else:
+        agent_class, config_class = algorithm_named(name).load()
+        agent = agent_class(task_spec(TASK), config_class.at(scale_named(scale), TASK), tuple(range(seeds)))
+        replay = random_replay(seeds, "cpu")
+        learn = lambda step: agent.learn(replay, step)  # noqa: E731
     # The first update allocates what stays: the optimisers' moments.
-    return {"ms": statistics.median(times[1:]), "pages": statistics.median(pages[1:])}
+    learn(1)
+    times, pages = [], []
+    for step in range(2, updates + 2):
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        times.append(milliseconds(lambda now=step: learn(now)))
+        pages.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+    return {"ms": statistics.median(times), "pages": statistics.median(pages)}
+
+
+def compare(name: str, scale: str, seeds: int) -> dict[str, float]:
+    """All three ways in turns, each in fresh processes; ratios are for the same number of seeds."""
+    ways = ("kept", "given_back", "plain")
+    with ProcessPoolExecutor(1, get_context("spawn"), max_tasks_per_child=1) as fresh:
+        rounds = [
+            {way: fresh.submit(measure, name, scale, seeds, way).result() for way in ways}
+            for _ in range(ROUNDS)
+        ]
+    return {
+        **{f"{way}_ms": statistics.median(one[way]["ms"] for one in rounds) for way in ways},
+        "given_back_over_kept": statistics.median(r["given_back"]["ms"] / r["kept"]["ms"] for r in rounds),
+        "plain_over_kept": statistics.median(seeds * r["plain"]["ms"] / r["kept"]["ms"] for r in rounds),
+        "kept_pages": statistics.median(one["kept"]["pages"] for one in rounds),
+        "given_back_pages": statistics.median(one["given_back"]["pages"] for one in rounds),
+    }
 
 
 def main() -> None:
     """Measure, print a table and write ``benchmarks/results/populations.json``."""
     table = Table(title=f"Updates of one environment step, {TASK}, one CPU thread, processor time")
-    for column in ("", "seeds", "ms", "ms, memory given back", "it / kept", "pages asked for", "ms a seed"):
+    for column in ("", "seeds", "ms", "without kept memory", "pages then", "plain programs / it"):
         table.add_column(column, justify="right" if column else "left")
     results: dict[str, dict[str, float]] = {}
-    with ProcessPoolExecutor(1, get_context("spawn"), max_tasks_per_child=1) as fresh:
-        for name in ALGORITHMS_MEASURED:
-            for scale in ("paper", "laptop"):
-                for seeds in POPULATIONS:
-                    one = _compare(fresh, name, scale, seeds)
-                    results[f"{name} {scale} {seeds}"] = one
-                    table.add_row(
-                        f"{ALGORITHMS[name].title}, {scale} scale",
-                        str(seeds),
-                        f"{one['kept_ms']:.1f}",
-                        f"{one['given_back_ms']:.1f}",
-                        f"{one['given_back_over_kept']:.2f}",
-                        f"{one['given_back_pages']:.0f}",
-                        f"{one['kept_ms'] / seeds:.1f}",
-                    )
+    for name in MEASURED:
+        for scale in ("paper", "laptop"):
+            for seeds in POPULATIONS:
+                one = results[f"{name} {scale} {seeds}"] = compare(name, scale, seeds)
+                table.add_row(
+                    f"{ALGORITHMS[name].title}, {scale}",
+                    str(seeds),
+                    f"{one['kept_ms']:.1f}",
+                    f"{one['given_back_over_kept']:.2f} ×",
+                    f"{one['given_back_pages']:.0f}",
+                    f"{one['plain_over_kept']:.2f} ×",
+                )
     Console().print(table)
     write_record("populations", results, ROUNDS)
-
-
-def _compare(fresh: ProcessPoolExecutor, name: str, scale: str, seeds: int) -> dict[str, float]:
-    rounds = [
-        [fresh.submit(measure, name, scale, seeds, kept).result() for kept in (True, False)]
-        for _ in range(ROUNDS)
-    ]
-    kept, given_back = zip(*rounds, strict=True)
-    return {
-        "kept_ms": statistics.median(one["ms"] for one in kept),
-        "given_back_ms": statistics.median(one["ms"] for one in given_back),
-        "given_back_over_kept": statistics.median(b["ms"] / a["ms"] for a, b in rounds),
-        "kept_pages": statistics.median(one["pages"] for one in kept),
-        "given_back_pages": statistics.median(one["pages"] for one in given_back),
-    }
 
 
 if __name__ == "__main__":

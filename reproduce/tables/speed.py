@@ -113,7 +113,7 @@ def environment_step(record: Mapping[str, Any]) -> Rows:
 
 
 def populations(record: Mapping[str, Any]) -> Rows:
-    """Populations on one CPU thread, and what kept memory saves them."""
+    """Populations on one CPU thread, beside themselves without kept memory and beside plain programs."""
     results, rows = record["results"], []
     for name, one in results.items():
         algorithm, scale, seeds = name.split()
@@ -127,9 +127,19 @@ def populations(record: Mapping[str, Any]) -> Rows:
                 f"{one['given_back_ms']:.1f} ms",
                 f"{one['given_back_over_kept']:.2f} ×",
                 f"{one['given_back_pages']:,.0f}",
+                f"{one['plain_over_kept']:.2f} ×",
             ]
         )
-    header = ["", "seeds", "updates", "time / one seed's", "memory given back", "given back / kept", "pages"]
+    header = [
+        "",
+        "seeds",
+        "updates",
+        "time / one seed's",
+        "memory given back",
+        "given back / kept",
+        "pages",
+        "plain programs / it",
+    ]
     return header, rows
 
 

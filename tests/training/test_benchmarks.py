@@ -5,6 +5,7 @@ import torch
 
 from alm.training.execution import Execution
 from benchmarks import gpu, populations
+from benchmarks.plain import PLAIN, plain_learner
 from benchmarks.timing import milliseconds_by_operation, operations
 from reproduce.tables.speed import gpu as gpu_rows
 from reproduce.tables.speed import populations as population_rows
@@ -22,9 +23,10 @@ def test_the_gpu_benchmark_measures_what_it_would_on_a_device():
     assert len(header) == len(rows[0]) and rows[0][:2] == ["td3", "2"]
 
 
-@pytest.mark.parametrize("name", gpu._PLAIN)
+@pytest.mark.parametrize("name", PLAIN)
 def test_plain_implementations_learn_from_the_same_replay(name):
-    assert gpu.plain_updates_per_second(name, "cpu", scale="smoke", rounds=1) > 0
+    learn = plain_learner(name, "smoke")
+    assert operations(lambda: learn(2)) > 50
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device: it would be measured")
@@ -41,9 +43,11 @@ def test_operations_and_their_times():
 
 
 def test_populations_are_measured_with_and_without_kept_memory():
-    found = populations.measure("td3", "smoke", 2, kept=False, updates=2)
+    found = populations.measure("td3", "smoke", 2, "given_back", updates=2)
     assert found["ms"] > 0 and found["pages"] >= 0
+    assert populations.measure("td3", "smoke", 1, "plain", updates=2)["ms"] > 0
     one = {"kept_ms": 2.0, "given_back_ms": 3.0, "given_back_over_kept": 1.5, "given_back_pages": 1234.0}
+    one["plain_over_kept"] = 1.25
     header, rows = population_rows({"results": {"td3 smoke 1": one, "td3 smoke 5": one | {"kept_ms": 4.0}}})
     assert [len(row) for row in rows] == [len(header)] * 2
-    assert rows[1] == ["td3, smoke scale", "5", "4.0 ms", "2.00 ×", "3.0 ms", "1.50 ×", "1,234"]
+    assert rows[1] == ["td3, smoke scale", "5", "4.0 ms", "2.00 ×", "3.0 ms", "1.50 ×", "1,234", "1.25 ×"]

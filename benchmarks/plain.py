@@ -1,0 +1,45 @@
+"""The plain eager implementations by name, and how one learns beside the suite's: from the same replay."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from alm.agent import ALM
+from alm.tasks import task_spec
+from alm.training.scale import scale_named
+from benchmarks.plain_alm import PlainALM
+from benchmarks.plain_baselines import PlainREDQ, PlainSAC, PlainTD3
+from benchmarks.timing import TASK, random_replay
+from reproduce.running.algorithms import algorithm_named
+
+PLAIN: dict[str, Callable[[Any, Any], Any]] = {
+    "alm": lambda task, config: PlainALM(
+        task.observation_size, task.action_size, task.action_low, task.action_high, config, torch.float32
+    ),
+    "sac": lambda task, config: PlainSAC(task, config, -6.0, torch.float32),
+    "td3": lambda task, config: PlainTD3(task, config, torch.float32),
+    "redq": lambda task, config: PlainREDQ(task, config, -3.0, torch.float32),
+}
+
+
+def plain_learner(name: str, scale: str, device: str = "cpu") -> Callable[[int], object]:
+    """What learns in the training step that it is told of, one seed, with sampling and noise."""
+    task, replay = task_spec(TASK), random_replay(1, device)
+    agent_class, config_class = algorithm_named(name).load()
+    config = config_class.at(scale_named(scale), TASK)
+    sampler = agent_class(task, config, (0,), device=device)
+    updates = getattr(config, "updates_per_step", 1)
+    with torch.device(device):
+        plain = PLAIN[name](task, config)
+
+    def learn(step: int) -> None:
+        noise = {key: value[0] for key, value in sampler.draw_noise().items()}
+        if isinstance(sampler, ALM):
+            sequences = replay.sample_sequences(config.batch_size, config.horizon, sampler.learning)
+            plain.update(sequences[0], replay.sample(config.batch_size, sampler.learning)[0], noise, 1.0)
+        else:
+            drawn = (updates, config.batch_size) if updates > 1 else config.batch_size
+            plain.update(replay.sample(drawn, sampler.learning)[0], noise, step)
+
+    return learn
