@@ -1,12 +1,14 @@
 """``make bench``: what one environment step of every algorithm costs, and the paper's claims about it.
 
 On HalfCheetah, float32, one thread: acting, the simulator, and all updates that belong to the step, at the
-papers' sizes and at those of ``laptop`` scale.  What comes round only every so often (MBPO's model and its
-rollouts) is timed on its own and spread over the steps between.  The paper says that ALM's updates are
-about ten times cheaper than MBPO's and six times cheaper than REDQ's, measured on a GPU.
+papers' sizes and at those of ``laptop`` scale; all algorithms take turns.  What comes round only every so
+often (MBPO's model and its rollouts) is timed on its own and spread over the steps between.  The paper says
+that ALM's updates are about ten times cheaper than MBPO's and six times cheaper than REDQ's, measured on a
+GPU.
 """
 
 import statistics
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Annotated
 
@@ -16,9 +18,18 @@ from rich.console import Console
 from rich.table import Table
 
 from alm.tasks import make, task_spec
+from alm.training.replay import Replay
 from alm.training.scale import scale_named
 from alm.training.streams import Purpose, Streams
-from benchmarks.timing import TASK, as_in_training, filled_replay, gigaflop, milliseconds, write_record
+from benchmarks.timing import (
+    TASK,
+    as_in_training,
+    filled_replay,
+    gigaflop,
+    milliseconds,
+    take_turns,
+    write_record,
+)
 from reproduce.running.algorithms import ALGORITHMS, algorithm_named
 from reproduce.running.machine import matrix_gigaflops
 
@@ -45,40 +56,51 @@ class Cost:
     """Matrix products of the updates, the same share included."""
 
 
-def cost(name: str, scale: str) -> Cost:
-    """Measure an algorithm at a scale."""
-    task, environment, replay = task_spec(TASK), make(TASK), filled_replay(REPLAY)
-    agent_class, config_class = algorithm_named(name).load()
-    agent = agent_class(task, config_class.at(scale_named(scale), TASK), (0,))
-    acting = Streams((0,), Purpose.ACTING)
-    observation = environment.reset(seed=0)[0]
+class Candidate:
+    """An algorithm in the middle of its training at a scale."""
 
-    def step(training_step: int) -> None:
-        nonlocal observation
-        batch = torch.as_tensor(observation, dtype=torch.float32)[None, None]
-        action = agent.act(batch, training_step, acting)[0, 0].numpy()
-        observation, _, terminated, truncated, _ = environment.step(action)
-        if terminated or truncated:
-            observation = environment.reset()[0]
-        agent.learn(replay, training_step)
+    def __init__(self, name: str, scale: str, replay: Replay) -> None:
+        agent_class, config_class = algorithm_named(name).load()
+        self.agent = agent_class(task_spec(TASK), config_class.at(scale_named(scale), TASK), (0,))
+        self.replay, self.environment = replay, make(TASK)
+        self.acting = Streams((0,), Purpose.ACTING)
+        self.observation = self.environment.reset(seed=0)[0]
+        self.training_step = _FIRST
+        self.period: int | None = getattr(self.agent.config, "retrain_every", None)
+        if self.period:
+            # The first training of the model is far longer than those that follow.
+            self.retrain()
 
-    period = getattr(agent.config, "retrain_every", None)
-    periodic_ms = periodic_gflop = 0.0
-    if period is not None:
-        due = _FIRST - _FIRST % 1000 + 1
-        # The first training of the model is far longer than those that follow.
-        agent.learn(replay, due)
-        periodic_ms = milliseconds(lambda: agent.learn(replay, due))
-        periodic_gflop = gigaflop(lambda: agent.learn(replay, due))
-    # Policies that move in every second step cost two amounts: rounds of two steps.
-    step(_FIRST)
-    usual = statistics.median(
-        milliseconds(lambda first=_FIRST + 2 * i: [step(first), step(first + 1)]) / 2 for i in range(ROUNDS)
-    )
-    usual_gflop = gigaflop(lambda: [agent.learn(replay, _FIRST + i) for i in range(2)]) / 2
-    share_ms = (periodic_ms - usual) / period if period else 0.0
-    share_gflop = (periodic_gflop - usual_gflop) / period if period else 0.0
-    return Cost(usual + share_ms, share_ms, usual_gflop + share_gflop)
+    def two_steps(self) -> None:
+        """Acting, the simulator and updates, twice: policies that move in every second step."""
+        for _ in range(2):
+            batch = torch.as_tensor(self.observation, dtype=torch.float32)[None, None]
+            action = self.agent.act(batch, self.training_step, self.acting)[0, 0].numpy()
+            self.observation, _, terminated, truncated, _ = self.environment.step(action)
+            if terminated or truncated:
+                self.observation = self.environment.reset()[0]
+            self.agent.learn(self.replay, self.training_step)
+            self.training_step += 1
+
+    def retrain(self) -> None:
+        """Updates of a step in which the model is trained, too."""
+        self.agent.learn(self.replay, _FIRST - _FIRST % 1000 + 1)
+
+    def cost(self, two_steps_ms: float) -> Cost:
+        """Of a step, where two usual ones take so long."""
+        ms, gflop = two_steps_ms / 2, gigaflop(self.two_steps) / 2
+        if not self.period:
+            return Cost(ms, 0.0, gflop)
+        rare_ms = (milliseconds(self.retrain) - ms) / self.period
+        return Cost(ms + rare_ms, rare_ms, gflop + (gigaflop(self.retrain) - gflop) / self.period)
+
+
+def costs(names: Sequence[str], scale: str) -> dict[str, Cost]:
+    """Measure algorithms at a scale; their steps take turns."""
+    replay = filled_replay(REPLAY)
+    candidates = {name: Candidate(name, scale, replay) for name in names}
+    times = take_turns({name: candidate.two_steps for name, candidate in candidates.items()}, ROUNDS)
+    return {name: one.cost(statistics.median(times[name])) for name, one in candidates.items()}
 
 
 def main(algorithms: Annotated[tuple[str, ...], tyro.conf.Positional] = ()) -> None:
@@ -91,7 +113,7 @@ def main(algorithms: Annotated[tuple[str, ...], tyro.conf.Positional] = ()) -> N
     results: dict[str, dict[str, Cost]] = {}
     for scale in SCALES:
         names = algorithms or [name for name in ALGORITHMS if name not in _IN_STAGES]
-        results[scale] = {name: cost(name, scale) for name in names}
+        results[scale] = costs(names, scale)
         _print(scale, results[scale])
     Console().print(
         "On a CPU arithmetic decides; on a GPU, where the paper measured, the number of kernels does: MBPO "
@@ -99,17 +121,17 @@ def main(algorithms: Annotated[tuple[str, ...], tyro.conf.Positional] = ()) -> N
         style="dim",
     )
     if not algorithms:
-        costs = {scale: {name: asdict(one) for name, one in own.items()} for scale, own in results.items()}
-        record = {"matrix_gigaflops": matrix_gigaflops(), "paper_says": PAPER_SAYS, "costs": costs}
+        measured = {scale: {name: asdict(one) for name, one in own.items()} for scale, own in results.items()}
+        record = {"matrix_gigaflops": matrix_gigaflops(), "paper_says": PAPER_SAYS, "costs": measured}
         write_record("environment_step", record, ROUNDS)
 
 
-def _print(scale: str, costs: dict[str, Cost]) -> None:
-    own = costs.get("alm")
+def _print(scale: str, measured: dict[str, Cost]) -> None:
+    own = measured.get("alm")
     table = Table(title=f"One environment step, {TASK}, {scale} scale, float32, one CPU thread")
     for column in ("", "ms", "of it, spread", "GFLOP", "ms / ALM's", "GFLOP / ALM's", "the paper says"):
         table.add_column(column, justify="right" if column else "left")
-    for name, one in sorted(costs.items(), key=lambda item: item[1].step_ms):
+    for name, one in sorted(measured.items(), key=lambda item: item[1].step_ms):
         said = PAPER_SAYS.get(name) if scale == "paper" else None
         table.add_row(
             ALGORITHMS[name].title,
