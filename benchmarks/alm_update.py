@@ -54,6 +54,9 @@ _PARTS = {
 
 def measure(scale: str, replay: Replay, ways: dict[str, Execution]) -> dict[str, object]:
     """Medians over interleaved rounds for one scale, and the arithmetic of an update."""
+    # Otherwise what other sizes compiled counts towards the number of versions that torch.compile makes of a
+    # function, and the rest runs eagerly.
+    torch.compiler.reset()
     task = task_spec(TASK)
     config = ALMConfig.at(scale_named(scale), TASK)
     agents = {name: ALM(task, config, (0,)) for name in ways}
