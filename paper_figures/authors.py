@@ -1,5 +1,7 @@
 """ALM's stored runs over the authors' published curves, a panel for each task and scale."""
 
+import math
+
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
@@ -10,6 +12,8 @@ from paper_figures import panels
 from paper_figures.style import LOOKS, NOTE, figure_style
 from reproduce.storing.store import Store
 from reproduce.tables.formats import seeds_in_words
+
+_COLUMNS = 3
 
 
 def evaluations(store: Store) -> pd.DataFrame:
@@ -40,13 +44,18 @@ def draw(runs: pd.DataFrame, authors: pd.DataFrame) -> Figure:
             and sample deviations of five seeds, after the warm-up).
     """
     groups = list(runs.groupby(["scale", "task"], sort=False))
+    columns = min(len(groups), _COLUMNS)
+    rows = math.ceil(len(groups) / columns)
     with figure_style():
         figure, axes = plt.subplots(
-            1, len(groups), figsize=(3.4 * len(groups), 2.9), squeeze=False, layout="constrained"
+            rows, columns, figsize=(3.4 * columns, 2.9 * rows), squeeze=False, layout="constrained"
         )
-        for axis, ((scale, task), panel) in zip(axes[0], groups, strict=True):
+        for axis, ((scale, task), panel) in zip(axes.flat, groups, strict=False):
             _panel(axis, f"{task}, {scale} scale", panel, authors[authors["task"] == task])
-        axes[0, 0].set_ylabel("return of 5 evaluation episodes")
+        for axis in axes.flat[len(groups) :]:
+            axis.set_axis_off()
+        for axis in axes[:, 0]:
+            axis.set_ylabel("return of 5 evaluation episodes")
         panels.legend(figure)
     return figure
 
@@ -64,15 +73,16 @@ def _panel(axis: Axes, title: str, panel: pd.DataFrame, authors: pd.DataFrame) -
     axis.plot(
         common.index, common["mean"], color=LOOKS["alm"].colour, label="this suite, mean (thin: each seed)"
     )
-    axis.set_title(title)
+    axis.set_title(title, pad=16)
     panels.steps_axis(axis, "training steps (after 5,000 random ones)")
     seeds = seeds_in_words(panel["seed"].nunique(), wanted)
     axis.text(
-        0.03,
-        0.97,
-        f"seeds {seeds}\n{panel['step'].max() / 1000:g}k of {total / 1000:g}k steps",
+        0.5,
+        1.02,
+        f"seeds {seeds}, {panel['step'].max() / 1000:g}k of {total / 1000:g}k steps",
         transform=axis.transAxes,
-        va="top",
+        ha="center",
+        va="bottom",
         fontsize=7,
         color=NOTE,
     )

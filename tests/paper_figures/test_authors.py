@@ -33,7 +33,7 @@ def test_panels_curves_and_counts():
     assert paper.get_title() == "HalfCheetah, paper scale"
     assert len(paper.collections) == 1  # the authors' band
     assert len(laptop.collections) == 0
-    assert "seeds 2 of 5\n20k of 300k steps" in [text.get_text() for text in laptop.texts]
+    assert "seeds 2 of 5, 20k of 300k steps" in [text.get_text() for text in laptop.texts]
     mean = laptop.lines[-1]
     # Seed 1 stops before step 15k, so the mean of both does too.
     np.testing.assert_allclose(mean.get_xdata(), [0, 5000, 10_000])

@@ -34,7 +34,15 @@ def pages(tmp_path):
         "<!-- authors:begin -->\n<!-- authors:end -->\n<!-- field:begin -->\n<!-- field:end -->\n"
     )
     (tmp_path / "docs" / "exhibits.md").write_text("<!-- exhibits:begin -->\n<!-- exhibits:end -->\n")
-    names = ("alm-update", "where-time-goes", "precision", "baseline-updates", "environment-step", "gpu")
+    names = (
+        "alm-update",
+        "where-time-goes",
+        "precision",
+        "baseline-updates",
+        "environment-step",
+        "populations",
+        "gpu",
+    )
     marks = "".join(f"<!-- {name}:begin -->\n<!-- {name}:end -->\n" for name in names)
     (tmp_path / "docs" / "performance.md").write_text(marks)
     return pages
