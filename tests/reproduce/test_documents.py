@@ -22,6 +22,12 @@ def test_the_committed_documents_agree_with_the_store():
         assert text == path.read_text(), f"{path.name} is out of date"
 
 
+# What docs/performance.md takes from the store and from records of benchmarks.
+PERFORMANCE = (
+    "alm-update", "where-time-goes", "precision", "baseline-updates", "environment-step", "populations", "gpu",
+)  # fmt: skip
+
+
 @pytest.fixture
 def pages(tmp_path):
     """The names of the documents that carry runs, in a repository whose documents are all empty."""
@@ -34,23 +40,14 @@ def pages(tmp_path):
         "<!-- authors:begin -->\n<!-- authors:end -->\n<!-- field:begin -->\n<!-- field:end -->\n"
     )
     (tmp_path / "docs" / "exhibits.md").write_text("<!-- exhibits:begin -->\n<!-- exhibits:end -->\n")
-    names = (
-        "alm-update",
-        "where-time-goes",
-        "precision",
-        "baseline-updates",
-        "environment-step",
-        "populations",
-        "gpu",
-    )
-    marks = "".join(f"<!-- {name}:begin -->\n<!-- {name}:end -->\n" for name in names)
+    marks = "".join(f"<!-- {name}:begin -->\n<!-- {name}:end -->\n" for name in PERFORMANCE)
     (tmp_path / "docs" / "performance.md").write_text(marks)
     return pages
 
 
 def test_refresh_replaces_the_block_only(tmp_path, pages):
     assert len(refresh(tmp_path)) == 4 + len(pages)
-    assert (tmp_path / "docs" / "performance.md").read_text().count("Not measured") == 6
+    assert (tmp_path / "docs" / "performance.md").read_text().count("Not measured") == len(PERFORMANCE)
     readme = (tmp_path / "README.md").read_text()
     assert readme == "a\n<!-- table1:begin -->\nNo run is stored yet.\n<!-- table1:end -->\nb\n"
     assert refresh(tmp_path) == []
