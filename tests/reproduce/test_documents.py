@@ -24,7 +24,8 @@ def test_the_committed_documents_agree_with_the_store():
 
 # What docs/performance.md takes from the store and from records of benchmarks.
 PERFORMANCE = (
-    "alm-update", "where-time-goes", "precision", "baseline-updates", "environment-step", "populations", "gpu",
+    "alm-update", "where-time-goes", "precision", "baseline-updates", "environment-step", "populations",
+    "gpu",
 )  # fmt: skip
 
 
