@@ -1,8 +1,7 @@
 """Memory that a training process has freed stays with it, for the next update.
 
 An update frees what it has computed, and glibc gives much of that back to the system at once: the next update
-asks for it again, page by page.  For a population of five seeds at laptop scale that is a tenth of the time
-(docs/performance.md).
+asks for it again, page by page.  `benchmarks/populations.py` measures what that takes.
 """
 
 import ctypes
