@@ -15,7 +15,7 @@ from rich.table import Table
 from alm.tasks import make, task_spec
 from alm.training.scale import scale_named
 from alm.training.streams import Purpose, Streams
-from benchmarks.plain import PLAIN
+from benchmarks.plain import PLAIN, batch_shape
 from benchmarks.timing import (
     TASK,
     as_in_training,
@@ -36,9 +36,7 @@ def measure(name: str) -> dict[str, float]:
     agent_class, config_class = algorithm_named(name).load()
     config = config_class.at(scale_named("paper"), TASK)
     agent, plain = agent_class(task, config, (0,)), PLAIN[name](task, config)
-    updates = getattr(config, "updates_per_step", 1)
-    batch = (updates, config.batch_size) if updates > 1 else config.batch_size
-    drawn, noise = replay.sample(batch, agent.learning), agent.draw_noise()
+    drawn, noise = replay.sample(batch_shape(config), agent.learning), agent.draw_noise()
     own_noise = {key: value[0] for key, value in noise.items()}
     acting = Streams((0,), Purpose.ACTING)
     state = {"observation": environment.reset(seed=0)[0], "calls": 0, "plain_calls": 0}

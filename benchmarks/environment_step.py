@@ -95,9 +95,8 @@ class Candidate:
         return Cost(ms + rare_ms, rare_ms, gflop + (gigaflop(self.retrain) - gflop) / self.period)
 
 
-def costs(names: Sequence[str], scale: str) -> dict[str, Cost]:
+def costs(names: Sequence[str], scale: str, replay: Replay) -> dict[str, Cost]:
     """Measure algorithms at a scale; their steps take turns."""
-    replay = filled_replay(REPLAY)
     candidates = {name: Candidate(name, scale, replay) for name in names}
     times = take_turns({name: candidate.two_steps for name, candidate in candidates.items()}, ROUNDS)
     return {name: one.cost(statistics.median(times[name])) for name, one in candidates.items()}
@@ -110,10 +109,11 @@ def main(algorithms: Annotated[tuple[str, ...], tyro.conf.Positional] = ()) -> N
         algorithms: Measure and print these only, and write nothing.
     """
     as_in_training()
+    replay = filled_replay(REPLAY)
     results: dict[str, dict[str, Cost]] = {}
     for scale in SCALES:
         names = algorithms or [name for name in ALGORITHMS if name not in _IN_STAGES]
-        results[scale] = costs(names, scale)
+        results[scale] = costs(names, scale, replay)
         _print(scale, results[scale])
     Console().print(
         "On a CPU arithmetic decides; on a GPU, where the paper measured, the number of kernels does: MBPO "

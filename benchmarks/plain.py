@@ -23,13 +23,18 @@ PLAIN: dict[str, Callable[[Any, Any], Any]] = {
 }
 
 
+def batch_shape(config: Any) -> int | tuple[int, int]:
+    """What an algorithm samples for a training step: one batch, or one for each of its updates."""
+    updates = getattr(config, "updates_per_step", 1)
+    return (updates, config.batch_size) if updates > 1 else config.batch_size
+
+
 def plain_learner(name: str, scale: str, device: str = "cpu") -> Callable[[int], object]:
     """What learns in the training step that it is told of, one seed, with sampling and noise."""
     task, replay = task_spec(TASK), random_replay(1, device)
     agent_class, config_class = algorithm_named(name).load()
     config = config_class.at(scale_named(scale), TASK)
     sampler = agent_class(task, config, (0,), device=device)
-    updates = getattr(config, "updates_per_step", 1)
     with torch.device(device):
         plain = PLAIN[name](task, config)
 
@@ -39,7 +44,7 @@ def plain_learner(name: str, scale: str, device: str = "cpu") -> Callable[[int],
             sequences = replay.sample_sequences(config.batch_size, config.horizon, sampler.learning)
             plain.update(sequences[0], replay.sample(config.batch_size, sampler.learning)[0], noise, 1.0)
         else:
-            drawn = (updates, config.batch_size) if updates > 1 else config.batch_size
-            plain.update(replay.sample(drawn, sampler.learning)[0], noise, step)
+            drawn = replay.sample(batch_shape(config), sampler.learning)
+            plain.update(drawn[0], noise, step)
 
     return learn

@@ -6,6 +6,7 @@ for a whole process, so every measurement has a fresh one: ours as it trains, ou
 the plain implementation for one seed, as a program that knows nothing of it.  They take turns.
 """
 
+import functools
 import resource
 import statistics
 from concurrent.futures import ProcessPoolExecutor
@@ -41,14 +42,13 @@ def measure(name: str, scale: str, seeds: int, way: str, updates: int = UPDATES)
     else:
         agent_class, config_class = algorithm_named(name).load()
         agent = agent_class(task_spec(TASK), config_class.at(scale_named(scale), TASK), tuple(range(seeds)))
-        replay = random_replay(seeds, "cpu")
-        learn = lambda step: agent.learn(replay, step)  # noqa: E731
+        learn = functools.partial(agent.learn, random_replay(seeds, "cpu"))
     # The first update allocates what stays: the optimisers' moments.
     learn(1)
     times, pages = [], []
     for step in range(2, updates + 2):
         before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-        times.append(milliseconds(lambda now=step: learn(now)))
+        times.append(milliseconds(functools.partial(learn, step)))
         pages.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
     return {"ms": statistics.median(times), "pages": statistics.median(pages)}
 
