@@ -39,14 +39,14 @@ help: ## Show this list
 
 table1: $(WHAT_IT_NEEDS) ## Print Table 1: the paper beside the stored runs (PROTOCOL=A, B or printed; TRAIN=1 trains what is missing)
 	$(call GRID,$(if $(filter B,$(PROTOCOL)),table1-mbbl,table1))
-	@$(BIN)/python -m reproduce table1 --protocol $(PROTOCOL)
+	@$(BIN)/python -m reproduce table 1 --protocol $(PROTOCOL)
 
 table2 table3 table4: $(VENV)/.training ## Print a table of the code: how methods differ, hyper-parameters, networks
-	@$(BIN)/python -m reproduce $@
+	@$(BIN)/python -m reproduce table $(@:table%=%)
 
 table5: $(WHAT_IT_NEEDS) ## Print Table 5: ALM with an entropy bonus (TRAIN=1)
 	$(call GRID,table5)
-	@$(BIN)/python -m reproduce table5
+	@$(BIN)/python -m reproduce table 5
 
 claims: $(VENV)/.reading ## Print the paper's claims beside what the stored runs say (at paper and laptop scale)
 	@$(BIN)/python -m reproduce claims --scale paper
@@ -54,22 +54,22 @@ claims: $(VENV)/.reading ## Print the paper's claims beside what the stored runs
 
 $(FIGURES): $(WHAT_IT_NEEDS)
 	$(call GRID,$@)
-	@$(BIN)/python -m paper_figures $@ --bias $(BIAS)
+	@$(BIN)/python -m reproduce figure $(@:figure%=%) --bias $(BIAS)
 
 figure-authors: $(VENV)/.reading ## Draw the stored ALM runs over the authors' published curves
-	@$(BIN)/python -m paper_figures authors
+	@$(BIN)/python -m reproduce figure authors
 
 figure-curves: $(VENV)/.reading ## Draw the learning curves of every algorithm, for docs/algorithms/
-	@$(BIN)/python -m paper_figures curves
+	@$(BIN)/python -m reproduce figure curves
 
 figures: $(VENV)/.reading ## Draw every figure into results/figures/; one alone: make figure3 … figure20, figure5a … (TRAIN=1)
-	@$(BIN)/python -m paper_figures all --bias $(BIAS)
+	@$(BIN)/python -m reproduce figure all --bias $(BIAS)
 
 report: $(VENV)/.training ## Write results/report.html: all tables, figures, claims and stored runs on one page
-	@$(BIN)/python -m paper_figures.report --bias $(BIAS)
+	@$(BIN)/python -m reproduce report --bias $(BIAS)
 
 documents: $(VENV)/.training figures ## Bring tables, figures and the numbers in README.md and docs/ up to date
-	@for table in table1 "table1 --protocol B" table2 table3 table4 table5 "claims --scale paper" "claims --scale laptop"; do \
+	@for table in "table 1" "table 1 --protocol B" "table 2" "table 3" "table 4" "table 5" "claims --scale paper" "claims --scale laptop"; do \
 	  $(BIN)/python -m reproduce $$table >/dev/null || exit; done
 	@$(BIN)/python -m reproduce documents
 

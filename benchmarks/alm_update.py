@@ -34,7 +34,7 @@ from benchmarks.timing import (
     take_turns,
     write_record,
 )
-from reproduce.running.training import COMPILED
+from reproduce.lab.training import COMPILED
 
 ROUNDS = 12
 _WAYS = {"float32": Execution(), "bf16": Execution("bf16")}

@@ -25,7 +25,7 @@ from benchmarks.timing import (
     take_turns,
     write_record,
 )
-from reproduce.running.algorithms import algorithm_named
+from reproduce.lab.algorithms import algorithm_named
 
 ROUNDS = {"sac": 200, "td3": 200, "redq": 12}
 

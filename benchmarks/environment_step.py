@@ -30,8 +30,8 @@ from benchmarks.timing import (
     take_turns,
     write_record,
 )
-from reproduce.running.algorithms import ALGORITHMS, algorithm_named
-from reproduce.running.machine import matrix_gigaflops
+from reproduce.lab.algorithms import ALGORITHMS, algorithm_named
+from reproduce.lab.machine import matrix_gigaflops
 
 ROUNDS = 7
 REPLAY = 12_000

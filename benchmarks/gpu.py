@@ -23,8 +23,8 @@ from alm.training.execution import Execution, execute
 from alm.training.scale import scale_named
 from benchmarks.plain import PLAIN, plain_learner
 from benchmarks.timing import TASK, gigaflop, operations, random_replay, write_record
-from reproduce.running.algorithms import ALGORITHMS, algorithm_named
-from reproduce.running.training import COMPILED
+from reproduce.lab.algorithms import ALGORITHMS, algorithm_named
+from reproduce.lab.training import COMPILED
 
 POPULATIONS = (1, 5, 10, 20)
 ROUNDS = 50

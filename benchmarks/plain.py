@@ -11,7 +11,7 @@ from alm.training.scale import scale_named
 from benchmarks.plain_alm import PlainALM
 from benchmarks.plain_baselines import PlainREDQ, PlainSAC, PlainTD3
 from benchmarks.timing import TASK, random_replay
-from reproduce.running.algorithms import algorithm_named
+from reproduce.lab.algorithms import algorithm_named
 
 PLAIN: dict[str, Callable[[Any, Any], Any]] = {
     "alm": lambda task, config: PlainALM(

@@ -21,7 +21,7 @@ from alm.training.memory import keep_freed_memory
 from alm.training.scale import scale_named
 from benchmarks.plain import plain_learner
 from benchmarks.timing import TASK, milliseconds, random_replay, write_record
-from reproduce.running.algorithms import ALGORITHMS, algorithm_named
+from reproduce.lab.algorithms import ALGORITHMS, algorithm_named
 
 MEASURED = ("alm", "redq")
 POPULATIONS = (1, 5)

@@ -14,7 +14,7 @@ from alm.tasks import make, task_spec
 from alm.training.files import write_json
 from alm.training.memory import keep_freed_memory
 from alm.training.replay import Replay, Transitions
-from reproduce.running.provenance import provenance
+from reproduce.lab.provenance import provenance
 
 TASK = "HalfCheetah"
 _RESULTS = Path(__file__).parent / "results"

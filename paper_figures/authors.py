@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from alm.training.scale import scale_named
 from paper_figures import panels
 from paper_figures.style import LOOKS, NOTE, figure_style
-from reproduce.storing.store import Store
-from reproduce.tables.formats import seeds_in_words
+from reproduce.exhibits.formats import seeds_in_words
+from reproduce.lab.store import Store
 
 _COLUMNS = 3
 

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from paper_figures import panels
 from paper_figures.style import Look, figure_style, panel_row, save
-from reproduce.comparing.compare import Comparison, TaskComparison
+from reproduce.exhibits.comparison import Comparison, TaskComparison
 
 # Not an algorithm's own: both sides may be variants of one.
 _LOOKS = (Look("#D55E00", "o"), Look("#0072B2", "s"))

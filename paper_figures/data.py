@@ -9,10 +9,9 @@ import pandas as pd
 from alm.training.bias import DEFINITIONS
 from alm.training.scale import scale_named
 from reproduce.exhibits import FigureExhibit, Metric, Series
-from reproduce.running.algorithms import run_length
-from reproduce.running.planning import training_seconds
-from reproduce.storing.specs import RunSpec
-from reproduce.storing.store import Store, StoredRun, StoreMixError, require_comparable
+from reproduce.lab.algorithms import run_length
+from reproduce.lab.specs import RunSpec
+from reproduce.lab.store import Store, StoredRun, StoreMixError, require_comparable
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,7 @@ def figure_data(
         mix: whether runs of different protocols may stand side by side.
 
     Raises:
-        reproduce.storing.store.StoreMixError: the runs are of different protocols, and ``mix`` is off.
+        reproduce.lab.store.StoreMixError: the runs are of different protocols, and ``mix`` is off.
     """
     seeds = scale_named(scale).seeds
     used: dict[object, StoredRun] = {}
@@ -107,7 +106,7 @@ class LatentData:
     """What a figure of representations shows at one scale.
 
     Attributes:
-        points: one row a series, seed and step, with the columns of `reproduce.storing.store.LATENT_COLUMNS`.
+        points: one row a series, seed and step, with the columns of `reproduce.lab.store.LATENT_COLUMNS`.
         coverage: one entry a series.
         policy: label of the run whose episode it is; empty without data.
     """
@@ -121,7 +120,7 @@ def latent_data(exhibit: FigureExhibit, store: Store, scale: str) -> LatentData:
     """Read the stored predictions of a figure of representations, on its one task.
 
     Raises:
-        reproduce.storing.store.StoreMixError: the runs are of different protocols, or of different episodes.
+        reproduce.lab.store.StoreMixError: the runs are of different protocols, or of different episodes.
     """
     task, seeds = exhibit.tasks_at(scale)[0], scale_named(scale).seeds
     points, coverage, used, policies = [], [], [], set()
@@ -157,7 +156,7 @@ def _returns(run: StoredRun, beneath: Metric | None) -> pd.DataFrame:
     """Return by step, hours of training that one seed took until then, and another metric if wanted."""
     frame = run.evaluations[["step", "training_step"]].copy()
     frame["return"] = run.evaluations["eval/return"]
-    frame["hours"] = training_seconds(run) / 3600.0
+    frame["hours"] = run.training_seconds / 3600.0
     if beneath is not None:
         there = [name for name in (beneath.column, beneath.otherwise) if name in run.evaluations]
         frame["beneath"] = run.evaluations[there[0]] if there else np.nan
@@ -166,7 +165,7 @@ def _returns(run: StoredRun, beneath: Metric | None) -> pd.DataFrame:
 
 def _cost(run: StoredRun) -> pd.DataFrame:
     """Milliseconds for each environment step after the warm-up, of the updates and of everything."""
-    seconds, learning = training_seconds(run), run.evaluations["training_step"] > 0
+    seconds, learning = run.training_seconds, run.evaluations["training_step"] > 0
     steps = run.evaluations["training_step"].iloc[-1]
     begin = seconds[~learning].iloc[-1] if (~learning).any() else 0.0
     update = run.evaluations.loc[learning, "time/update_ms"].mean()

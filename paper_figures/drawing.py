@@ -1,7 +1,6 @@
 """From the name of a figure to its pictures: every scale that has runs, with the data that each shows."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -9,19 +8,16 @@ from matplotlib.figure import Figure
 from alm.training.scale import SCALES
 from paper_figures import authors, final_return, latents, learning_curves, reward_transform, value_bias
 from paper_figures.data import figure_data, latent_data
-from reproduce.exhibits import FIGURES, FigureExhibit, Series
-from reproduce.running.algorithms import ALGORITHMS
-from reproduce.storing.store import Store
-from reproduce.tables.published import authors_curves
+from reproduce.exhibits import FIGURES, BiasDefinition, FigureExhibit, Series
+from reproduce.lab.algorithms import ALGORITHMS
+from reproduce.lab.published import authors_curves
+from reproduce.lab.store import Store
 
 _BY_NAME = {exhibit.name: exhibit for exhibit in FIGURES}
 # Figures that are no exhibits made of runs.
 _OTHERS = ("authors", "curves", "figure6")
 NAMES = tuple(sorted((*_BY_NAME, *_OTHERS)))
 """Every figure."""
-
-Definition = Literal["redq", "paper", "per-state"]
-"""Of the value bias, see `alm.training.bias.DEFINITIONS`."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +42,7 @@ class Picture:
         return self.exhibit if self.scale in ("paper", "") else f"{self.exhibit}-{self.scale}"
 
 
-def drawn(name: str, store: Store, bias: Definition, mix: bool = False) -> list[Picture]:
+def drawn(name: str, store: Store, bias: BiasDefinition, mix: bool = False) -> list[Picture]:
     """Every picture of a figure: at paper scale, and at other scales that have stored runs of it.
 
     Args:
@@ -56,7 +52,7 @@ def drawn(name: str, store: Store, bias: Definition, mix: bool = False) -> list[
         mix: whether runs of different protocols may stand in one picture, whose caption then says so.
 
     Raises:
-        reproduce.storing.store.StoreMixError: the runs of one picture are of different protocols, and
+        reproduce.lab.store.StoreMixError: the runs of one picture are of different protocols, and
             ``mix`` is off.
     """
     if name == "authors":
@@ -98,7 +94,7 @@ def _curves(store: Store) -> list[Picture]:
     return pictures
 
 
-def _exhibit(exhibit: FigureExhibit, store: Store, bias: Definition, mix: bool) -> list[Picture]:
+def _exhibit(exhibit: FigureExhibit, store: Store, bias: BiasDefinition, mix: bool) -> list[Picture]:
     """The figure at paper scale, and at every other scale that has stored runs of it."""
     pictures = []
     for scale in SCALES:
@@ -110,7 +106,7 @@ def _exhibit(exhibit: FigureExhibit, store: Store, bias: Definition, mix: bool) 
     return pictures
 
 
-def _at_scale(exhibit: FigureExhibit, store: Store, scale: str, bias: Definition, mix: bool) -> Picture:
+def _at_scale(exhibit: FigureExhibit, store: Store, scale: str, bias: BiasDefinition, mix: bool) -> Picture:
     if exhibit.shows == "latents":
         predictions = latent_data(exhibit, store, scale)
         return Picture(exhibit.name, scale, latents.draw(exhibit, scale, predictions), predictions.points)

@@ -23,7 +23,7 @@ def draw(exhibit: FigureExhibit, scale: str, data: FigureData, authors: pd.DataF
             and a metric ``beneath`` a row of its own.
         scale: scale of the runs.
         data: their evaluations.
-        authors: the authors' curves, drawn at paper scale (`reproduce.tables.published.authors_curves`).
+        authors: the authors' curves, drawn at paper scale (`reproduce.lab.published.authors_curves`).
     """
     runtime, tasks = exhibit.shows == "return and runtime", exhibit.tasks_at(scale)
     columns, rows = len(tasks) + runtime, 1 + (runtime or exhibit.beneath is not None)

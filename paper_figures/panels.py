@@ -59,7 +59,7 @@ def published_curve(axis: Axes, authors: pd.DataFrame, shift: int, last: float) 
     Args:
         axis: where.
         authors: their curve on the panel's task, by training step; see
-            `reproduce.tables.published.authors_curves`.
+            `reproduce.lab.published.authors_curves`.
         shift: added to their steps, which leave out the warm-up.
         last: where to end.
     """

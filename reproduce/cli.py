@@ -4,21 +4,22 @@ Bad input ends with one sentence and exit code 2; an interrupted run with 130.
 """
 
 import logging
+import re
 import subprocess
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 from rich.console import Console
 
-from reproduce.running.algorithms import ALGORITHMS
-from reproduce.running.provenance import REPOSITORY
+from paper_figures.commands import Figure, Report
+from reproduce.lab.algorithms import ALGORITHMS
+from reproduce.lab.provenance import REPOSITORY
 
 if TYPE_CHECKING:
     from alm.training.run_directory import RunDirectory
@@ -86,8 +87,10 @@ class Train:
         """Train what is missing of the seeds; store what is done."""
         from alm.training.execution import Execution
         from alm.training.loop import Interrupted
-        from reproduce.running.plugins import load_plugin
-        from reproduce.running.training import (
+        from reproduce.lab.archive import freeze
+        from reproduce.lab.plugins import load_plugin
+        from reproduce.lab.store import Store
+        from reproduce.lab.training import (
             Plan,
             check_machine,
             group_by_step,
@@ -95,8 +98,6 @@ class Train:
             require_storable,
             train_population,
         )
-        from reproduce.storing.freezing import freeze
-        from reproduce.storing.store import Store
 
         plugin = load_plugin(self.plugin) if self.plugin else None
         plan = Plan.of(
@@ -161,8 +162,8 @@ class Sync:
 
     def run(self) -> int:
         """Ship what MLflow does not have yet."""
-        from reproduce.storing.freezing import directories_under
-        from reproduce.storing.store import Store
+        from reproduce.lab.archive import directories_under
+        from reproduce.lab.store import Store
         from reproduce.tracking.following import sync
         from reproduce.tracking.importing import import_published, import_store
 
@@ -185,7 +186,7 @@ class Ui:
 
     def run(self) -> int:
         """Serve until Ctrl-C."""
-        from reproduce.storing.store import Store
+        from reproduce.lab.store import Store
         from reproduce.tracking.ui import serve
 
         return serve(Store(self.store), port=self.port)
@@ -202,8 +203,8 @@ class Freeze:
 
     def run(self) -> int:
         """Freeze all but smoke runs."""
-        from reproduce.storing.freezing import directories_under, freeze
-        from reproduce.storing.store import Store
+        from reproduce.lab.archive import directories_under, freeze
+        from reproduce.lab.store import Store
 
         store = Store(self.store)
         for directory in directories_under(self.runs_dir):
@@ -224,8 +225,8 @@ class Runs:
 
     def run(self) -> int:
         """Print the list."""
-        from reproduce.storing.store import Store
-        from reproduce.tables.inventory import print_inventory
+        from reproduce.exhibits.inventory import print_inventory
+        from reproduce.lab.store import Store
 
         print_inventory(Store(self.store), self.runs_dir, Console())
         return 0
@@ -249,8 +250,8 @@ class PlanExhibits:
 
     def run(self) -> int:
         """Print the plan."""
-        from reproduce.running.planning import print_plan
-        from reproduce.storing.store import Store
+        from reproduce.exhibits.inventory import print_plan
+        from reproduce.lab.store import Store
 
         print_plan(_exhibits(self.exhibits), Store(self.store), self.scale, self.first_seeds, Console())
         return 0
@@ -283,10 +284,10 @@ class Grid:
 
     def run(self) -> int:
         """Print the plan, then train."""
-        from reproduce.running.grid import default_workers, jobs, run_grid
-        from reproduce.running.planning import missing_runs, print_plan
-        from reproduce.running.training import check_machine
-        from reproduce.storing.store import Store
+        from reproduce.exhibits.inventory import missing_of, print_plan
+        from reproduce.lab.grid import default_workers, jobs, run_grid
+        from reproduce.lab.store import Store
+        from reproduce.lab.training import check_machine
 
         workers = default_workers(self.device) if self.workers is None else self.workers
         if workers < 1:
@@ -296,7 +297,7 @@ class Grid:
         print_plan(exhibits, store, self.scale, self.first_seeds, console)
         options = ["--runs-dir", str(self.runs_dir.resolve()), "--store", str(self.store.resolve())]
         options += [] if self.track else ["--no-track"]
-        missing = missing_runs(exhibits, store, self.scale, self.first_seeds)
+        missing = missing_of(exhibits, store, self.scale, self.first_seeds)
         return run_grid(jobs(missing, self.device, options), workers, self.runs_dir, console)
 
 
@@ -307,14 +308,22 @@ def _exhibits(names: tuple[str, ...]) -> "list[Exhibit]":
 
 
 @dataclass(frozen=True)
-class Table1:
-    """Print Table 1 and write it as Markdown, CSV and LaTeX."""
+class Table:
+    """Print a table of the paper and write it as Markdown, CSV and LaTeX.
 
+    1: returns on the benchmark's tasks. 2: how the methods differ, with gradient steps counted while agents
+    learn. 3: ALM's hyper-parameters, printed, configured and stored. 4: ALM's networks, printed and as the
+    code builds them. 5: ALM with an entropy bonus.
+    """
+
+    table: Annotated[Literal["1", "2", "3", "4", "5"], tyro.conf.Positional]
+    """Its number."""
     protocol: Literal["A", "B", "printed"] = "A"
-    """A: measured on the paper's tasks (gym's v2). B: every row measured on the tasks of Wang et al. (2019),
-    from which most printed baselines are quoted. printed: the paper's numbers alone."""
+    """Of table 1. A: measured on the paper's tasks (gym's v2). B: every row measured on the tasks of Wang et
+    al. (2019), from which most printed baselines are quoted. printed: the paper's numbers alone."""
     mix: bool = False
-    """Pool runs of different task definitions or simulator versions all the same; the table says so."""
+    """Pool runs of different task definitions or simulator versions in tables 1 and 5 all the same; the table
+    says so."""
     store: Path = STORE
     """Where finished runs are stored."""
     out: Path = TABLES
@@ -322,12 +331,20 @@ class Table1:
 
     def run(self) -> int:
         """Render the table."""
-        from reproduce.exhibits import TABLE1, TABLE1_MBBL
-        from reproduce.tables.scores import render_table
+        from reproduce.exhibits import TABLE1, TABLE1_MBBL, TABLE5
+        from reproduce.exhibits.code_tables import CODE_TABLES
+        from reproduce.exhibits.scores import render_table
+        from reproduce.lab.store import Store
 
-        exhibit = TABLE1_MBBL if self.protocol == "B" else TABLE1
-        measured = self.protocol != "printed"
-        render_table(exhibit, self.store, self.out, Console(), measured, self.mix)
+        if self.table != "1" and self.protocol != "A":
+            raise ValueError(f"Protocol {self.protocol} is one of table 1: leave --protocol out.")
+        if self.table in ("1", "5"):
+            exhibit = {"A": TABLE1, "B": TABLE1_MBBL, "printed": TABLE1}[self.protocol]
+            exhibit = TABLE5 if self.table == "5" else exhibit
+            measured = self.protocol != "printed"
+            render_table(exhibit, self.store, self.out, Console(), measured, self.mix)
+        else:
+            CODE_TABLES[f"table{self.table}"](Store(self.store)).render(self.out, Console())
         return 0
 
 
@@ -358,61 +375,15 @@ class Compare:
 
     def run(self) -> int:
         """Print and draw the comparison."""
-        from reproduce.comparing.compare import Comparison, report
-        from reproduce.storing.store import Store
+        from paper_figures.comparison import write
+        from reproduce.exhibits.comparison import Comparison, report
+        from reproduce.lab.store import Store
 
         comparison = Comparison.of(
             self.first, self.second, self.task, self.scale, self.metric, Store(self.store), self.runs_dir
         )
-        # Named, not imported: figures stand above the laboratory book, whose command this is.
-        report(comparison, import_module("paper_figures.comparison").write, self.out, Console())
+        report(comparison, write, self.out, Console())
         return 0
-
-
-@dataclass(frozen=True)
-class Table5:
-    """Print Table 5, ALM with an entropy bonus, and write it as Markdown, CSV and LaTeX."""
-
-    store: Path = STORE
-    """Where finished runs are stored."""
-    out: Path = TABLES
-    """Where the files go."""
-
-    def run(self) -> int:
-        """Render the table."""
-        from reproduce.exhibits import TABLE5
-        from reproduce.tables.scores import render_table
-
-        render_table(TABLE5, self.store, self.out, Console())
-        return 0
-
-
-@dataclass(frozen=True)
-class _TableOfCode:
-    store: Path = STORE
-    """Where finished runs are stored."""
-    out: Path = TABLES
-    """Where the files go."""
-
-    def run(self) -> int:
-        """Make the table that the class is named after."""
-        from reproduce.storing.store import Store
-        from reproduce.tables.plain import PLAIN_TABLES
-
-        PLAIN_TABLES[type(self).__name__.lower()](Store(self.store)).render(self.out, Console())
-        return 0
-
-
-class Table2(_TableOfCode):
-    """Print Table 2: how the methods differ, with gradient steps counted while agents learn."""
-
-
-class Table3(_TableOfCode):
-    """Print Table 3: ALM's hyper-parameters, printed, configured and stored."""
-
-
-class Table4(_TableOfCode):
-    """Print Table 4: ALM's networks, printed and as the code builds them."""
 
 
 @dataclass(frozen=True)
@@ -428,8 +399,8 @@ class Claims:
 
     def run(self) -> int:
         """Print the table."""
-        from reproduce.storing.store import Store
-        from reproduce.tables.claims import claims_table
+        from reproduce.exhibits.claims import claims_table
+        from reproduce.lab.store import Store
 
         claims_table(Store(self.store), self.scale).render(self.out, Console())
         return 0
@@ -453,10 +424,12 @@ class Latents:
 
     def run(self) -> int:
         """Measure every run of the figure that is here."""
-        from reproduce.running.latents import measure_latents
-        from reproduce.storing.store import Store
+        from reproduce.exhibits import exhibit_named
+        from reproduce.lab.latents import measure_latents
+        from reproduce.lab.store import Store
 
-        for path in measure_latents(self.task, self.scale, Store(self.store), self.runs_dir):
+        needed = exhibit_named("figure7").needs(self.scale)
+        for path in measure_latents(needed, self.task, self.scale, Store(self.store), self.runs_dir):
             print(f"wrote {path}")
         return 0
 
@@ -467,7 +440,7 @@ class Documents:
 
     def run(self) -> int:
         """Rewrite the generated parts."""
-        from reproduce.documents import refresh
+        from reproduce.exhibits.documents import refresh
 
         changed = refresh(REPOSITORY)
         print("\n".join(f"updated {path}" for path in changed) or "the documents are up to date")
@@ -479,12 +452,10 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "runs": Runs,
     "plan": PlanExhibits,
     "grid": Grid,
-    "table1": Table1,
-    "table2": Table2,
-    "table3": Table3,
-    "table4": Table4,
-    "table5": Table5,
+    "table": Table,
+    "figure": Figure,
     "claims": Claims,
+    "report": Report,
     "latents": Latents,
     "compare": Compare,
     "ui": Ui,
@@ -498,7 +469,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     logging.basicConfig(format="%(levelname)s: %(message)s")
     warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
-    command = tyro.extras.subcommand_cli_from_dict(COMMANDS, prog="python -m reproduce", args=arguments)
+    given = _one_spelling(sys.argv[1:] if arguments is None else arguments)
+    command = tyro.extras.subcommand_cli_from_dict(COMMANDS, prog="python -m reproduce", args=given)
     try:
         return command.run()
     except OSError as error:
@@ -511,6 +483,13 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         return 130
+
+
+def _one_spelling(arguments: Sequence[str]) -> list[str]:
+    """The arguments with ``table1`` written as ``table 1``, and ``figure5a`` as ``figure 5a``."""
+    if arguments and (joined := re.fullmatch(r"(table|figure)(\d.*)", arguments[0])):
+        return [*joined.groups(), *arguments[1:]]
+    return list(arguments)
 
 
 def _in_words(error: OSError) -> str:

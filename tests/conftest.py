@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reproduce.storing.specs import RunSpec
-from reproduce.storing.store import StoredRun
+from reproduce.lab.specs import RunSpec
+from reproduce.lab.store import StoredRun
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MKL_NUM_THREADS", "1")

@@ -7,11 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from alm.training.scale import SCALES
-from paper_figures.drawing import Definition
 from paper_figures.report.entries import SHOWN_SCALES, Entry, claims_entry, curve_entries, exhibit_entry
 from paper_figures.report.runs import RunRow, run_row, seed_hours
-from reproduce.exhibits import EXHIBITS
-from reproduce.storing.store import STATUSES, Store, StoredRun
+from reproduce.exhibits import EXHIBITS, BiasDefinition
+from reproduce.lab.store import STATUSES, Store, StoredRun
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ class Contents:
     runs: tuple[RunRow, ...]
 
 
-def contents(store: Store, bias: Definition) -> Contents:
+def contents(store: Store, bias: BiasDefinition) -> Contents:
     """Everything that the page shows of a store.
 
     Args:

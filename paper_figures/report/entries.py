@@ -1,52 +1,25 @@
 """An exhibit as the page shows it: its table or its pictures, how much of it is stored, and what makes it."""
 
 import base64
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import matplotlib.pyplot as plt
 
 from alm.training.scale import SCALES
-from paper_figures.drawing import Definition, Picture, drawn
+from paper_figures.drawing import Picture, drawn
 from paper_figures.style import csv_text, svg
-from reproduce.exhibits import Exhibit, FigureExhibit, Plain, TableExhibit
-from reproduce.running.algorithms import ALGORITHMS
-from reproduce.running.planning import Missing, missing_runs
-from reproduce.storing.store import STATUSES, Store, StoreMixError
-from reproduce.tables.claims import claims_table
-from reproduce.tables.plain import PLAIN_TABLES, PlainTable
-from reproduce.tables.scores import table_document
-from reproduce.tables.wording import Document
+from reproduce.exhibits import BiasDefinition, CodeExhibit, Exhibit, FigureExhibit, TableExhibit
+from reproduce.exhibits.claims import claims_table
+from reproduce.exhibits.code_tables import CODE_TABLES, PlainTable
+from reproduce.exhibits.coverage import Coverage, coverage
+from reproduce.exhibits.scores import table_document
+from reproduce.exhibits.wording import Document
+from reproduce.lab.algorithms import ALGORITHMS
+from reproduce.lab.store import Store, StoreMixError
 
 SHOWN_SCALES = tuple(name for name in SCALES if name != "smoke")
 """Scales that exhibits are made at."""
-
-
-@dataclass(frozen=True)
-class Coverage:
-    """How much of an exhibit is stored at a scale.
-
-    Attributes:
-        scale: its name.
-        needed: runs that the exhibit is made of.
-        done: how many of them are stored to the end.
-        partial: how many are stored as far as they got.
-        failed: how many failed.
-        missing: what is not stored to the end; what failed is not missing.
-    """
-
-    scale: str
-    needed: int
-    done: int
-    partial: int
-    failed: int
-    missing: tuple[Missing, ...]
-
-    @property
-    def stored(self) -> int:
-        """Runs that are there, whatever became of them."""
-        return self.done + self.partial + self.failed
 
 
 @dataclass(frozen=True)
@@ -95,7 +68,7 @@ class Entry:
     problem: str = ""
 
 
-def exhibit_entry(exhibit: Exhibit, store: Store, bias: Definition) -> Entry:
+def exhibit_entry(exhibit: Exhibit, store: Store, bias: BiasDefinition) -> Entry:
     """A table or figure of the paper.
 
     Args:
@@ -122,11 +95,11 @@ def exhibit_entry(exhibit: Exhibit, store: Store, bias: Definition) -> Entry:
             without += " Where they were trained, it is measured with: python -m reproduce latents"
         entry = replace(entry, nothing=without)
         return _filled(entry, lambda: replace(entry, images=_images(drawn(name, store, bias))))
-    assert isinstance(exhibit, Plain)
-    kind, number = ("Table", name[5:]) if name in PLAIN_TABLES else ("Figure", name[6:])
+    assert isinstance(exhibit, CodeExhibit)
+    kind, number = ("Table", name[5:]) if name in CODE_TABLES else ("Figure", name[6:])
     entry = Entry(name, f"{kind} {number}", exhibit.title, f"make {name}")
     if kind == "Table":
-        return _filled(entry, lambda: replace(entry, plain=PLAIN_TABLES[name](store)))
+        return _filled(entry, lambda: replace(entry, plain=CODE_TABLES[name](store)))
     return replace(entry, images=_images(drawn(name, store, bias)))
 
 
@@ -174,16 +147,8 @@ def _filled(entry: Entry, fill: Callable[[], Entry]) -> Entry:
 
 
 def _coverage(exhibit: Exhibit, store: Store) -> tuple[Coverage, ...]:
-    found = []
-    for scale in SHOWN_SCALES:
-        needs = exhibit.needs(scale)
-        stored = {run.spec: run.status for run in store.runs(scale=scale)}
-        if needs:
-            statuses = Counter(stored.get(spec) for spec in needs)
-            done, partial, failed = (statuses[status] for status in STATUSES)
-            missing = tuple(missing_runs([exhibit], store, scale, None))
-            found.append(Coverage(scale, len(needs), done, partial, failed, missing))
-    return tuple(found)
+    found = (coverage(exhibit, store, scale) for scale in SHOWN_SCALES)
+    return tuple(one for one in found if one.needed)
 
 
 def _images(pictures: list[Picture]) -> tuple[Image, ...]:

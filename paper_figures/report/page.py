@@ -9,7 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from paper_figures.report.contents import Contents
 from paper_figures.report.runs import CURVE_BOX
-from reproduce.tables.wording import DocumentRow
+from reproduce.exhibits.wording import DocumentRow
 
 
 def page(contents: Contents, warnings: Sequence[str]) -> str:

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from reproduce.running.algorithms import ALGORITHMS, run_length
-from reproduce.statistics.aggregates import FloatArray
-from reproduce.storing.store import StoredRun
+from reproduce.exhibits.statistics.aggregates import FloatArray
+from reproduce.lab.algorithms import ALGORITHMS, run_length
+from reproduce.lab.store import StoredRun
 
 _CURVE_WIDTH, _CURVE_HEIGHT = 96.0, 22.0
 

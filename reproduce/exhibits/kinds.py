@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
 from alm.training.scale import scale_named
-from reproduce.storing.specs import RunSpec
+from reproduce.lab.specs import RunSpec
 
 
 class Exhibit(Protocol):
@@ -132,6 +132,9 @@ class Metric(NamedTuple):
     otherwise: str = ""
 
 
+BiasDefinition = Literal["redq", "paper", "per-state"]
+"""What "the value bias" is, see `alm.training.bias.DEFINITIONS`."""
+
 Content = Literal["return", "return and runtime", "bias", "final return", "latents"]
 
 
@@ -187,7 +190,7 @@ class FigureExhibit:
 
 
 @dataclass(frozen=True)
-class Plain:
+class CodeExhibit:
     """An exhibit that is made of no runs: a formula, or the code itself.
 
     Attributes:

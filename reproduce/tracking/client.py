@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit, urlunsplit
 
-from reproduce.running.provenance import REPOSITORY
+from reproduce.lab.provenance import REPOSITORY
 
 __all__ = ["KnownRun", "MlflowRuns", "Point", "RunRecord", "TrackingError", "resolve_uri", "shown_uri"]
 

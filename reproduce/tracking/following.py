@@ -21,8 +21,8 @@ from typing import Any
 import psutil
 
 from alm.training.files import write_json
-from reproduce.running.provenance import REPOSITORY
-from reproduce.storing.specs import RunSpec
+from reproduce.lab.provenance import REPOSITORY
+from reproduce.lab.specs import RunSpec
 from reproduce.tracking.client import (
     ENDED,
     KnownRun,

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reproduce.storing.store import Store, StoredRun
-from reproduce.tables.published import authors_curves, printed_scores
+from reproduce.lab.published import authors_curves, printed_scores
+from reproduce.lab.store import Store, StoredRun
 from reproduce.tracking.client import ENDED, MlflowRuns, Point, RunRecord, finite_points, resolve_uri
 from reproduce.tracking.records import Shipped, final_points, record_of, start_of
 

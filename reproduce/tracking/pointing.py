@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
-from reproduce.storing.store import StoredRun
+from reproduce.lab.store import StoredRun
 from reproduce.tracking.client import MlflowRuns, resolve_uri, shown_uri
 from reproduce.tracking.records import record_of
 from reproduce.tracking.ui import compare_link

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from reproduce.statistics.curves import Curve, run_scalars
-from reproduce.storing.specs import RunSpec
+from reproduce.lab.curves import Curve, run_scalars
+from reproduce.lab.specs import RunSpec
 from reproduce.tracking.client import Point, RunRecord
 
 

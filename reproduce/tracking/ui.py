@@ -27,7 +27,7 @@ from reproduce.tracking.client import (
 from reproduce.tracking.importing import import_published, import_store
 
 if TYPE_CHECKING:
-    from reproduce.storing.store import Store
+    from reproduce.lab.store import Store
 
 __all__ = ["chart_link", "compare_link", "links", "serve", "serving"]
 

@@ -19,7 +19,7 @@ from alm.variants.entropy import EntropyConfig
 from alm.variants.log_reward import FLOOR, count_clamped, logarithm
 from benchmarks import plain_variants
 from benchmarks.plain_alm import PlainALM
-from reproduce.running.algorithms import algorithm_named, variant_named
+from reproduce.lab.algorithms import algorithm_named, variant_named
 from runs import evaluations, trainer
 
 # As many numbers in an observation as in a representation, so that every variant fits.

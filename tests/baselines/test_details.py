@@ -20,7 +20,7 @@ from baselines.sac import SAC, SACConfig
 from baselines.soft_policy import sample_action
 from baselines.td3 import TD3Config, smoothed_target
 from baselines.td3_ours import TD3OursConfig
-from reproduce.running.algorithms import ALGORITHMS
+from reproduce.lab.algorithms import ALGORITHMS
 from tests.baselines.cases import CASES, SEEDS, TASK, build, random_inputs
 
 BASELINES = ("sac", "td3", "redq", "sac-avg", "td3-ours", "sac-svg2", "sac-svg3")

@@ -13,7 +13,7 @@ from baselines.ensemble_dynamics import EnsembleConfig
 from baselines.mbpo import MBPO, MBPOConfig, imagine
 from baselines.sac import SAC
 from benchmarks.plain_baselines import PlainSoft
-from reproduce.running.training import Plan, group_by_step
+from reproduce.lab.training import Plan, group_by_step
 
 HOPPER = task_spec("Hopper")
 SMALL = MBPOConfig(

@@ -10,7 +10,7 @@ import torch
 from alm.tasks import task_spec
 from alm.training.loop import Interrupted
 from alm.training.scale import SCALES, TrainingConfig
-from reproduce.running.algorithms import ALGORITHMS
+from reproduce.lab.algorithms import ALGORITHMS
 from runs import evaluations, trainer
 
 RUN = TrainingConfig(total_steps=150, eval_every=75, eval_episodes=1, log_every=25)

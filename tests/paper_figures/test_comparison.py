@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from paper_figures.comparison import draw, write
-from reproduce.comparing.compare import Comparison
-from reproduce.storing.store import Store
+from reproduce.exhibits.comparison import Comparison
+from reproduce.lab.store import Store
 
 
 @pytest.fixture

@@ -10,13 +10,13 @@ import pandas as pd
 import pytest
 
 from paper_figures import final_return, latents, learning_curves, panels, reward_transform, value_bias
-from paper_figures.__main__ import main
+from paper_figures.commands import Figure
 from paper_figures.data import figure_data, latent_data
 from paper_figures.style import LOOKS, looks
 from reproduce.exhibits import FIGURES
-from reproduce.running.algorithms import ALGORITHMS
-from reproduce.storing.store import Store, StoreMixError
-from reproduce.tables.published import authors_curves
+from reproduce.lab.algorithms import ALGORITHMS
+from reproduce.lab.published import authors_curves
+from reproduce.lab.store import Store, StoreMixError
 
 FIGURE = {exhibit.name: exhibit for exhibit in FIGURES}
 
@@ -115,10 +115,10 @@ def test_mixing_is_refused_with_the_way_to_force_it(store, make_run, tmp_path, c
     extra = {"time/evaluation_s": [1.0], "time/update_ms": [1.0]}
     other = {"seed": 2, "scale": "laptop", "protocol": "v5"}
     store.write(make_run({5000: 1.0}, algorithm="sac", extra=extra, **other))
-    assert main("figure3", store=store.root, out=tmp_path / "out") == 2
+    assert Figure("figure3", store=store.root, out=tmp_path / "out").run() == 2
     error = capsys.readouterr().err
     assert "different protocols" in error and "--mix" in error and error.count("\n") == 1
-    assert main("figure3", mix=True, store=store.root, out=tmp_path / "out") == 0
+    assert Figure("figure3", mix=True, store=store.root, out=tmp_path / "out").run() == 0
 
 
 @pytest.mark.parametrize(
@@ -200,7 +200,7 @@ def test_panels_of_the_bias(store):
 
 def test_the_command_writes_each_scale_that_has_runs(store, tmp_path, capsys):
     for out in ("a", "b"):
-        assert main("figure4", store=store.root, out=tmp_path / out) == 0
+        assert Figure("figure4", store=store.root, out=tmp_path / out).run() == 0
     names = sorted(path.name for path in (tmp_path / "a").iterdir())
     assert names == sorted(
         f"figure4{scale}.{kind}" for scale in ("", "-laptop") for kind in ("csv", "pdf", "png")
@@ -211,12 +211,12 @@ def test_the_command_writes_each_scale_that_has_runs(store, tmp_path, capsys):
     capsys.readouterr()
 
     (tmp_path / "file").write_text("")
-    assert main("figure4", store=store.root, out=tmp_path / "file") == 2
+    assert Figure("figure4", store=store.root, out=tmp_path / "file").run() == 2
     assert capsys.readouterr().err.startswith(f"error: {tmp_path / 'file'} cannot be written")
 
 
 def test_learning_curves_of_each_page_on_the_tasks_that_have_runs(store, tmp_path):
-    assert main("curves", store=store.root, out=tmp_path / "out") == 0
+    assert Figure("curves", store=store.root, out=tmp_path / "out").run() == 0
     pages = {path.stem for path in (tmp_path / "out").glob("*.csv")}
     assert pages == {"curves-alm-laptop", "curves-sac-laptop", "curves-td3-laptop"}
     assert set(pd.read_csv(tmp_path / "out" / "curves-sac-laptop.csv")["task"]) == {"HalfCheetah"}
@@ -226,7 +226,7 @@ def test_tasks_of_two_families_have_pictures_of_their_own(store, make_run, tmp_p
     extra = {"time/evaluation_s": [1.0], "time/update_ms": [1.0]}
     mbbl = {"task": "mbbl/Hopper", "scale": "laptop", "protocol": "mbbl-gymnasium1.4.0-mujoco4.0.0"}
     store.write(make_run({5000: 1.0}, algorithm="sac", extra=extra, **mbbl))
-    assert main("curves", store=store.root, out=tmp_path / "out") == 0
+    assert Figure("curves", store=store.root, out=tmp_path / "out").run() == 0
     assert set(pd.read_csv(tmp_path / "out" / "curves-sac-mbbl-laptop.csv")["task"]) == {"mbbl/Hopper"}
     assert set(pd.read_csv(tmp_path / "out" / "curves-sac-laptop.csv")["task"]) == {"HalfCheetah"}
 
@@ -234,7 +234,7 @@ def test_tasks_of_two_families_have_pictures_of_their_own(store, make_run, tmp_p
 def test_a_broken_value_file_is_named_and_the_rest_is_drawn(store, tmp_path, capsys):
     path = store.root / "alm/base/HalfCheetah/laptop/seed-0.values.parquet"
     path.write_bytes(path.read_bytes()[:100])
-    assert main("figure8", store=store.root, out=tmp_path / "out") == 0
+    assert Figure("figure8", store=store.root, out=tmp_path / "out").run() == 0
     assert str(path) in capsys.readouterr().err
 
 
@@ -248,7 +248,7 @@ def test_value_samples_of_another_configuration_are_refused(store, make_run):
 def test_drawing_imports_no_learning_or_simulation():
     """`make figure3` installs what reading needs only."""
     script = (
-        "import sys, paper_figures.__main__\n"
+        "import sys, paper_figures.__main__, paper_figures.drawing, paper_figures.report.contents\n"
         "print(sorted({'torch', 'mujoco', 'gymnasium', 'mlflow'} & set(sys.modules)))\n"
     )
     root = Path(__file__).parents[2]
@@ -380,6 +380,6 @@ def test_six_labels_stand_in_two_rows_of_three_and_read_row_by_row():
 
 
 def test_unknown_figures_are_named_with_those_there_are(tmp_path, capsys):
-    assert main("figure5", store=tmp_path, out=tmp_path) == 2
+    assert Figure("figure5", store=tmp_path, out=tmp_path).run() == 2
     message = capsys.readouterr().err
     assert "no figure 'figure5'" in message and "figure5a" in message and message.count("\n") == 1

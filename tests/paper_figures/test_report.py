@@ -13,9 +13,9 @@ import pytest
 
 from alm.config import ALMConfig
 from alm.training.scale import scale_named
-from paper_figures.report.__main__ import main
+from paper_figures.commands import Report
 from reproduce.exhibits import EXHIBITS
-from reproduce.storing.store import Store
+from reproduce.lab.store import Store
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = "python -m reproduce train --plugin '<script>alert(1)</script>.py'"
@@ -45,7 +45,7 @@ def store(tmp_path_factory, make_run):
 @pytest.fixture(scope="module")
 def report(store, tmp_path_factory):
     path = tmp_path_factory.mktemp("report") / "report.html"
-    assert main(store=store.root, out=path) == 0
+    assert Report(store=store.root, out=path).run() == 0
     return path
 
 
@@ -131,7 +131,7 @@ def few_exhibits(monkeypatch):
 
 def test_without_torch_a_table_says_what_it_needs(store, tmp_path, monkeypatch, few_exhibits):
     monkeypatch.setitem(sys.modules, "torch", None)
-    assert main(store=store.root, out=tmp_path / "report.html") == 0
+    assert Report(store=store.root, out=tmp_path / "report.html").run() == 0
     text = (tmp_path / "report.html").read_text()
     assert "needs torch: make table2" in text and "Exploration stddev. clip" in text
 
@@ -140,7 +140,7 @@ def test_a_broken_file_is_named_and_the_rest_is_shown(store, tmp_path, capsys, f
     copy = tmp_path / "runs"
     shutil.copytree(store.root, copy)
     (copy / "sac/base/HalfCheetah/laptop/seed-1.parquet").write_bytes(b"no parquet")
-    assert main(store=copy, out=tmp_path / "report.html") == 0
+    assert Report(store=copy, out=tmp_path / "report.html").run() == 0
     assert capsys.readouterr().err.count("seed-1.parquet is not a readable run") == 1
     text = (tmp_path / "report.html").read_text()
     assert "sac/base/HalfCheetah/laptop/seed-1.parquet is not" in text and str(tmp_path) not in text
@@ -154,15 +154,15 @@ def test_runs_of_different_protocols_cost_a_figure_not_the_page(store, make_run,
     Store(copy).write(other)
     few = {name: EXHIBITS[name] for name in ("table1", "figure9", "figure3")}
     monkeypatch.setattr("paper_figures.report.contents.EXHIBITS", few)
-    assert main(store=copy, out=tmp_path / "report.html") == 0
+    assert Report(store=copy, out=tmp_path / "report.html").run() == 0
     assert "Runs of different protocols may not be pooled" in (tmp_path / "report.html").read_text()
 
 
 def test_bad_input_is_one_sentence(store, tmp_path, capsys, few_exhibits):
-    assert main(store=tmp_path / "none", out=tmp_path / "report.html") == 2
+    assert Report(store=tmp_path / "none", out=tmp_path / "report.html").run() == 2
     assert "there is no directory" in capsys.readouterr().err
     (tmp_path / "file").touch()
-    assert main(store=store.root, out=tmp_path / "file" / "report.html") == 2
+    assert Report(store=store.root, out=tmp_path / "file" / "report.html").run() == 2
     assert capsys.readouterr().err.count("\n") == 1
 
 

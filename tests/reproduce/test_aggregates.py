@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from reproduce.statistics.aggregates import (
+from reproduce.exhibits.statistics.aggregates import (
     difference_of_interquartile_means,
     interquartile_mean,
     mean,
@@ -16,7 +16,7 @@ from reproduce.statistics.aggregates import (
     performance_profile,
     probability_of_improvement,
 )
-from reproduce.statistics.intervals import bootstrap, interval_estimates
+from reproduce.exhibits.statistics.intervals import bootstrap, interval_estimates
 
 X = np.array(
     [[0.71, 1.90, -0.30], [1.42, 0.05, 2.20], [0.33, 0.90, 0.41], [2.75, 1.10, 0.62], [0.88, 0.47, 1.35]]
@@ -191,7 +191,7 @@ def test_comparisons_and_draws_out_of_range_are_refused():
 def test_statistics_need_numpy_alone():
     script = (
         "import sys\n"
-        "from reproduce.statistics import aggregates, curves, intervals\n"
+        "import reproduce.lab.curves\nfrom reproduce.exhibits.statistics import aggregates, intervals\n"
         "bad = {'torch', 'scipy', 'pandas', 'matplotlib'} & set(sys.modules)\n"
         "sys.exit(str(bad) if bad else 0)"
     )

@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from reproduce.storing.store import Store
-from reproduce.tables import claims
-from reproduce.tables.claims import CLAIMS, Evidence, claims_table
+from reproduce.exhibits import claims
+from reproduce.exhibits.claims import CLAIMS, Evidence, claims_table
+from reproduce.lab.store import Store
 
 
 @pytest.fixture

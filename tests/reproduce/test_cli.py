@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from reproduce.cli import COMMANDS, main
-from reproduce.running import planning
-from reproduce.running.training import Plan, group_by_step, open_run
-from reproduce.storing.freezing import directories_under, frozen
-from reproduce.storing.specs import RunSpec
-from reproduce.storing.store import Store
+from reproduce.lab import planning
+from reproduce.lab.archive import directories_under, frozen
+from reproduce.lab.specs import RunSpec
+from reproduce.lab.store import Store
+from reproduce.lab.training import Plan, group_by_step, open_run
 
 ROOT = Path(__file__).parents[2]
 

@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 from reproduce.cli import main
-from reproduce.comparing.compare import Comparison
-from reproduce.storing.store import Store, StoreMixError
+from reproduce.exhibits.comparison import Comparison
+from reproduce.lab.store import Store, StoreMixError
 from reproduce.tracking import pointing
 
 ROOT = Path(__file__).parents[2]

@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from reproduce.documents import documents, refresh
 from reproduce.exhibits import TABLE1, TABLE1_MBBL, TABLE5
-from reproduce.running.algorithms import ALGORITHMS
-from reproduce.storing.store import Store
-from reproduce.tables.claims import claims_table
-from reproduce.tables.plain import PLAIN_TABLES
-from reproduce.tables.scores import render_table
+from reproduce.exhibits.claims import claims_table
+from reproduce.exhibits.code_tables import CODE_TABLES
+from reproduce.exhibits.documents import documents, refresh
+from reproduce.exhibits.scores import render_table
+from reproduce.lab.algorithms import ALGORITHMS
+from reproduce.lab.store import Store
 
 ROOT = Path(__file__).parents[2]
 
@@ -102,11 +102,11 @@ def test_the_committed_tables_agree_with_the_store(tmp_path):
     store, quiet = Store(ROOT / "results" / "runs"), Console(quiet=True)
     for exhibit in (TABLE1, TABLE1_MBBL, TABLE5):
         render_table(exhibit, store.root, tmp_path, quiet)
-    for table in PLAIN_TABLES.values():
+    for table in CODE_TABLES.values():
         table(store).render(tmp_path, quiet)
     for scale in ("paper", "laptop"):
         claims_table(store, scale).render(tmp_path, quiet)
     written = sorted(path.name for path in tmp_path.iterdir())
-    assert len(written) == 3 * (3 + len(PLAIN_TABLES) + 2)
+    assert len(written) == 3 * (3 + len(CODE_TABLES) + 2)
     for name in written:
         assert (tmp_path / name).read_bytes() == (ROOT / "results" / "tables" / name).read_bytes(), name

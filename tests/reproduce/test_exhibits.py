@@ -5,9 +5,9 @@ import pytest
 from alm.tasks.registry import TASKS, task_spec
 from alm.training.scale import SCALES, UnknownScaleError
 from reproduce.exhibits import EXHIBITS, FIGURES, TABLE1, TABLE5, UnknownExhibitError, exhibit_named
-from reproduce.running.algorithms import run_length, variant_named
-from reproduce.storing.specs import RunSpec
-from reproduce.tables.published import printed_scores
+from reproduce.lab.algorithms import run_length, variant_named
+from reproduce.lab.published import printed_scores
+from reproduce.lab.specs import RunSpec
 
 
 def test_table1_needs_five_seeds_a_task_of_what_can_be_trained_at_paper_scale():

@@ -5,9 +5,9 @@ import pytest
 
 from alm.training.bias import ValueSample
 from alm.training.run_directory import RunDirectory
-from reproduce.storing.freezing import freeze, frozen
-from reproduce.storing.specs import RunSpec, config_digest
-from reproduce.storing.store import Store
+from reproduce.lab.archive import freeze, frozen
+from reproduce.lab.specs import RunSpec, config_digest
+from reproduce.lab.store import Store
 
 SPEC = RunSpec(algorithm="alm", task="Hopper", seed=3, scale="laptop")
 CONFIG = {"agent": {"horizon": 3}, "training": {"total_steps": 20_000}}

@@ -12,10 +12,10 @@ import pytest
 from rich.console import Console
 
 from reproduce.cli import main
-from reproduce.running.grid import Job, jobs, run_grid
-from reproduce.running.planning import Missing
-from reproduce.storing.specs import RunSpec
-from reproduce.storing.store import Store
+from reproduce.lab.grid import Job, jobs, run_grid
+from reproduce.lab.planning import Missing
+from reproduce.lab.specs import RunSpec
+from reproduce.lab.store import Store
 
 ROOT = Path(__file__).parents[2]
 
@@ -84,9 +84,9 @@ def test_stopping_lets_the_jobs_write_their_checkpoints(tmp_path):
         import sys
         from pathlib import Path
         from rich.console import Console
-        from reproduce.running.grid import Job, run_grid
-        from reproduce.running.planning import Missing
-        from reproduce.storing.specs import RunSpec
+        from reproduce.lab.grid import Job, run_grid
+        from reproduce.lab.planning import Missing
+        from reproduce.lab.specs import RunSpec
         spec = RunSpec(algorithm="td3", task="Hopper", seed=0, scale="smoke")
         command = (sys.executable, "-c", {textwrap.dedent(child)!r})
         sys.exit(run_grid([Job(Missing((spec,), (0,)), command)], 1, Path({str(tmp_path)!r}), Console()))
@@ -104,7 +104,7 @@ def test_stopping_lets_the_jobs_write_their_checkpoints(tmp_path):
 
 def test_the_command_trains_what_an_exhibit_misses(tmp_path, capsys, monkeypatch):
     """A real run, by the real command; what is stored is not trained again."""
-    monkeypatch.setattr("reproduce.exhibits.EXHIBITS", {"tiny": _Tiny()})
+    monkeypatch.setattr("reproduce.exhibits.catalogue.EXHIBITS", {"tiny": _Tiny()})
     places = ["--runs-dir", str(tmp_path / "runs"), "--store", str(tmp_path / "store")]
     assert main(["grid", "tiny", "--scale", "smoke", "--workers", "1", "--no-track", *places]) == 0
     assert "td3 Hopper smoke seed 0" in next((tmp_path / "runs" / "logs").glob("*.log")).read_text()
@@ -125,12 +125,12 @@ def test_no_worker_is_refused(tmp_path, capsys):
 
 
 def test_a_failed_run_is_not_trained_again(tmp_path, make_run):
-    from reproduce.running.planning import missing_runs
+    from reproduce.lab.planning import missing_runs
 
     store = Store(tmp_path)
     reason = "loss/critic is not finite at step 6100"
     run = {"algorithm": "td3", "task": "Hopper", "scale": "smoke"}
     store.write(make_run({5000: 1.0}, status="failed", reason=reason, **run))
-    assert missing_runs([_Tiny()], store, "smoke", None) == []
+    assert missing_runs(_Tiny().needs("smoke"), store, "smoke") == []
     with pytest.raises(ValueError, match="nonsense"):
-        missing_runs([_Tiny()], store, "nonsense", None)
+        missing_runs(_Tiny().needs("smoke"), store, "nonsense")

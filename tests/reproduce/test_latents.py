@@ -7,10 +7,13 @@ import pytest
 
 from alm.training.run_directory import RunDirectory
 from reproduce.cli import main
-from reproduce.running import latents
-from reproduce.storing.freezing import directories_under, freeze
-from reproduce.storing.specs import RunSpec
-from reproduce.storing.store import LATENT_COLUMNS, Store
+from reproduce.exhibits import exhibit_named
+from reproduce.lab import latents
+from reproduce.lab.archive import directories_under, freeze
+from reproduce.lab.specs import RunSpec
+from reproduce.lab.store import LATENT_COLUMNS, Store
+
+FIGURE7 = exhibit_named("figure7").needs("smoke")
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +31,7 @@ def trained(tmp_path_factory):
 
 def test_every_trained_run_is_measured_along_one_episode(trained):
     store = Store(trained / "store")
-    written = latents.measure_latents("HalfCheetah", "smoke", store, trained / "runs")
+    written = latents.measure_latents(FIGURE7, "HalfCheetah", "smoke", store, trained / "runs")
     assert len(written) == 2
     for variant in ("base", "no-kl"):
         spec = RunSpec(algorithm="alm", variant=variant, task="HalfCheetah", seed=0, scale="smoke")
@@ -42,7 +45,7 @@ def test_every_trained_run_is_measured_along_one_episode(trained):
         # Both start at what the encoder sees, up to the sample's deviation.
         assert steps["encoded"][0] == steps["predicted"][0]
     assert len(store.runs()) == 2  # the files beside the runs are not runs
-    again = latents.measure_latents("HalfCheetah", "smoke", store, trained / "runs")
+    again = latents.measure_latents(FIGURE7, "HalfCheetah", "smoke", store, trained / "runs")
     assert [path.read_bytes() for path in again] == [path.read_bytes() for path in written]
 
 
@@ -60,4 +63,4 @@ def test_a_checkpoint_of_another_step_does_not_count(trained, tmp_path):
     newest = max(directory.checkpoints.folder.glob("*.pt"))
     newest.rename(newest.with_name("step-000000001.pt"))
     with pytest.raises(latents.NoCheckpointError):
-        latents.measure_latents("HalfCheetah", "smoke", store, tmp_path / "runs")
+        latents.measure_latents(FIGURE7, "HalfCheetah", "smoke", store, tmp_path / "runs")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from reproduce.cli import main
-from reproduce.running.plugins import load_plugin
+from reproduce.lab.plugins import load_plugin
 
 PAGE = (Path(__file__).parents[2] / "docs" / "new_variant.md").read_text()
 EXAMPLES = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)

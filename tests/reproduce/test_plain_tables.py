@@ -8,9 +8,9 @@ from rich.console import Console
 
 from alm.config import ALMConfig
 from alm.objectives import heads_objective
-from reproduce.storing.store import Store
-from reproduce.tables.plain import PLAIN_TABLES, layers_in_words
-from reproduce.tables.published import printed_rows
+from reproduce.exhibits.code_tables import CODE_TABLES, layers_in_words
+from reproduce.lab.published import printed_rows
+from reproduce.lab.store import Store
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def store(tmp_path):
 
 
 def test_table2_counts_the_steps_of_every_optimiser(store):
-    frame = PLAIN_TABLES["table2"](store).frame.set_index("")
+    frame = CODE_TABLES["table2"](store).frame.set_index("")
     steps = frame["gradient steps here"]
     assert steps["ALM"] == "encoder_model 1, heads 1, critic 1, actor 1"
     assert steps["SAC-SVG"].startswith("model 4, ")
@@ -31,7 +31,7 @@ def test_table2_counts_the_steps_of_every_optimiser(store):
 def test_table3_shows_what_is_configured_and_what_stored_runs_had(store, make_run):
     config = {"agent": dataclasses.asdict(ALMConfig(discount=0.9, batch_size=128))}
     store.write(make_run({5000: 1.0}, scale="laptop", config=config))
-    frame = PLAIN_TABLES["table3"](store).frame.set_index("")
+    frame = CODE_TABLES["table3"](store).frame.set_index("")
     assert frame["paper scale"]["Batch size"] == "512"
     assert frame["laptop scale"]["Batch size"] == "128 ≠"
     assert frame["paper scale"]["Replay Buffer"] == "1,000,000 humanoid; 100,000 otherwise"
@@ -42,7 +42,7 @@ def test_table3_shows_what_is_configured_and_what_stored_runs_had(store, make_ru
 
 
 def test_table4_is_read_off_the_networks(store):
-    frame = PLAIN_TABLES["table4"](store).frame.set_index("network")
+    frame = CODE_TABLES["table4"](store).frame.set_index("network")
     assert frame["layers here"]["Encoder"] == "17 → 512 ELU → 512 ELU → 100"
     assert frame["layers here"]["Reward Function"] == "56 → 512 layer norm Tanh → 512 ELU → 1"
     # As counted in the authors' code.
@@ -59,9 +59,9 @@ def test_layers_of_an_activation_in_front_of_all_layers():
     assert layers_in_words(nn.Sequential(nn.Tanh(), Linear(1, 3, 2))) == "3 → 2"
 
 
-@pytest.mark.parametrize("name", PLAIN_TABLES)
+@pytest.mark.parametrize("name", CODE_TABLES)
 def test_each_is_written_in_three_forms(name, store, tmp_path):
-    table = PLAIN_TABLES[name](store)
+    table = CODE_TABLES[name](store)
     table.render(tmp_path, Console(quiet=True))
     read = pd.read_csv(tmp_path / f"{name}.csv", dtype=str, keep_default_na=False)
     assert read.to_numpy().tolist() == table.frame.to_numpy().tolist()

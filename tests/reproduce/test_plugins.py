@@ -4,14 +4,14 @@ import hashlib
 
 import pytest
 
-from paper_figures.__main__ import main as draw
+from paper_figures.commands import Figure
 from reproduce import cli
 from reproduce.cli import main
-from reproduce.running.algorithms import ALGORITHMS
-from reproduce.running.plugins import load_plugin
-from reproduce.running.training import Plan, RunConflictError, open_run, require_storable
-from reproduce.storing.freezing import freeze, frozen
-from reproduce.storing.store import Store
+from reproduce.lab.algorithms import ALGORITHMS
+from reproduce.lab.archive import freeze, frozen
+from reproduce.lab.plugins import load_plugin
+from reproduce.lab.store import Store
+from reproduce.lab.training import Plan, RunConflictError, open_run, require_storable
 from reproduce.tracking.records import record_of
 
 SLOW = """
@@ -60,7 +60,7 @@ def test_the_text_is_a_part_of_the_identity_of_its_own_runs_alone(written):
 def test_a_whole_algorithm_with_variants(written):
     text = HEAD + (
         "from baselines.td3_ours import TD3Ours, TD3OursConfig\n"
-        "from reproduce.running.algorithms import Algorithm\n"
+        "from reproduce.lab.algorithms import Algorithm\n"
         "class Mine(TD3Ours): pass\n"
         'ALGORITHMS = {"mine": Algorithm("Mine", "an idea", Mine, TD3OursConfig)}\n'
         'VARIANTS = {"mine": [Variant("fast", "more", changes={"learning_rate": 1e-3})], "sac": []}\n'
@@ -97,7 +97,7 @@ def test_a_whole_algorithm_with_variants(written):
         (HEAD + "VARIANTS = {'alm': [Variant('x', 'y', agent=dict)]}\n", ["alm/x", "Agent"]),
         (HEAD + "VARIANTS = {'alm': [Variant('x', 'y', config=dict)]}\n", ["alm/x", "dataclass", "at"]),
         (
-            "from reproduce.running.algorithms import ALGORITHMS\n",
+            "from reproduce.lab.algorithms import ALGORITHMS\n",
             ["algorithm 'alm' already", "another name"],
         ),
     ],
@@ -226,7 +226,7 @@ def test_stored_runs_are_read_without_their_plugin(tmp_path, make_run, capsys):
     assert "my-td3/base" in capsys.readouterr().out
     assert main(["table1", "--out", str(tmp_path / "tables"), *places]) == 0
     assert main(["plan", "figure3", *places]) == 0
-    assert draw("curves", store=store.root, out=tmp_path / "figures") == 0
+    assert Figure("curves", store=store.root, out=tmp_path / "figures").run() == 0
     sides = ["my-td3", "alm/my-idea", "--task", "HalfCheetah"]
     assert (
         main(["compare", *sides, "--out", str(tmp_path), "--runs-dir", str(tmp_path / "runs"), *places]) == 0

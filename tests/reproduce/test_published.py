@@ -2,7 +2,7 @@
 
 import pytest
 
-from reproduce.tables.published import authors_curve, authors_curves, footnotes, printed_rows, printed_scores
+from reproduce.lab.published import authors_curve, authors_curves, footnotes, printed_rows, printed_scores
 
 TASKS = ["T-Humanoid", "T-Ant", "HalfCheetah", "Walker2d", "Hopper"]
 TABLE1 = {

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from alm.tasks.registry import TASKS
-from reproduce.storing.specs import RunSpec, config_digest
+from reproduce.lab.specs import RunSpec, config_digest
 
 SPEC = RunSpec(algorithm="alm", task="HalfCheetah", seed=0, scale="laptop")
 CONFIG = {"agent": {"horizon": 3, "learning_rate": 1e-4}, "steps": 20_000}

@@ -5,14 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from reproduce.statistics.curves import (
-    Curve,
-    cell_statistics,
-    common_steps,
-    sample_std,
-    value_at,
-    window_mean,
-)
+from reproduce.exhibits.statistics.seeds import cell_statistics, common_steps, sample_std
+from reproduce.lab.curves import Curve, value_at, window_mean
 
 
 def curve(points):

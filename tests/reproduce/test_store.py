@@ -9,8 +9,8 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from reproduce.storing.specs import RunSpec, config_digest
-from reproduce.storing.store import EVALUATION_COLUMNS, Store, StoreMixError, StoreWarning, require_comparable
+from reproduce.lab.specs import RunSpec, config_digest
+from reproduce.lab.store import EVALUATION_COLUMNS, Store, StoreMixError, StoreWarning, require_comparable
 
 CURVE = {5000: 10.0, 10_000: 20.0, 15_000: 30.0}
 

@@ -11,9 +11,9 @@ import pytest
 from rich.console import Console
 
 from reproduce.exhibits import TABLE1, TABLE1_MBBL
-from reproduce.storing.store import Store
-from reproduce.tables.published import printed_scores
-from reproduce.tables.scores import render_table, table_frame
+from reproduce.exhibits.scores import render_table, table_frame
+from reproduce.lab.published import printed_scores
+from reproduce.lab.store import Store
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -319,7 +319,7 @@ def test_reading_imports_no_learning_or_simulation(make_run, tmp_path):
     Store(tmp_path / "runs").write(make_run(curve(100)))
     script = (
         "import sys\nfrom pathlib import Path\nfrom rich.console import Console\n"
-        "from reproduce.exhibits import TABLE1\nfrom reproduce.tables.scores import render_table\n"
+        "from reproduce.exhibits import TABLE1\nfrom reproduce.exhibits.scores import render_table\n"
         f"root = Path({str(tmp_path)!r})\n"
         "render_table(TABLE1, root / 'runs', root / 'tables', Console(quiet=True))\n"
         "heavy = {'torch', 'mujoco', 'gymnasium', 'mlflow', 'matplotlib', 'scipy'}\n"

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from reproduce.storing.freezing import directories_under
-from reproduce.storing.specs import RunSpec, config_digest
-from reproduce.storing.store import Store
-from reproduce.tables.published import authors_curves
+from reproduce.lab.archive import directories_under
+from reproduce.lab.published import authors_curves
+from reproduce.lab.specs import RunSpec, config_digest
+from reproduce.lab.store import Store
 from reproduce.tracking.client import MlflowRuns, TrackingError, resolve_uri, shown_uri
 from reproduce.tracking.following import follow, process_gone, sync
 from reproduce.tracking.importing import import_published, import_store

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from reproduce.storing.store import Store
-from reproduce.tables.published import printed_scores
+from reproduce.lab.published import printed_scores
+from reproduce.lab.store import Store
 from reproduce.tracking.client import TrackingError
 from reproduce.tracking.ui import chart_link, compare_link, serve
 
@@ -44,7 +44,7 @@ def test_the_server_starts_answers_and_stops(tmp_path, make_run):
     for seed in range(2):
         store.write(make_run({5000: 1.0, 10000: 4.0}, seed=seed))
     program = (
-        "import sys\nfrom pathlib import Path\nfrom reproduce.storing.store import Store\n"
+        "import sys\nfrom pathlib import Path\nfrom reproduce.lab.store import Store\n"
         "from reproduce.tracking.ui import serve\n"
         "sys.exit(serve(Store(Path(sys.argv[1])), sys.argv[2], say=lambda line: print(line, flush=True)))\n"
     )

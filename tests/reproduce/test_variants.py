@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from alm.variants import VARIANTS
-from reproduce.running.algorithms import ALGORITHMS, UnknownAlgorithmError, variant_named
-from reproduce.running.training import Plan
-from reproduce.storing.store import Store
+from reproduce.lab.algorithms import ALGORITHMS, UnknownAlgorithmError, variant_named
+from reproduce.lab.store import Store
+from reproduce.lab.training import Plan
 
 STORE = Store(Path(__file__).parents[2] / "results" / "runs")
 

@@ -7,8 +7,8 @@ from alm.training.execution import Execution
 from benchmarks import gpu, populations
 from benchmarks.plain import PLAIN, plain_learner
 from benchmarks.timing import milliseconds_by_operation, operations
-from reproduce.tables.speed import gpu as gpu_rows
-from reproduce.tables.speed import populations as population_rows
+from reproduce.exhibits.performance import gpu as gpu_rows
+from reproduce.exhibits.performance import populations as population_rows
 
 
 def test_the_gpu_benchmark_measures_what_it_would_on_a_device():

@@ -9,7 +9,7 @@ from alm.agent import ALM
 from alm.training.execution import Execution, StaticInputs, execute
 from alm.training.replay import Transitions
 from baselines.svg import SVG
-from reproduce.running.algorithms import ALGORITHMS
+from reproduce.lab.algorithms import ALGORITHMS
 from runs import tiny_agent
 from tests.alm import test_objectives
 from tests.baselines import cases

@@ -10,7 +10,7 @@ from alm.tasks import task_spec
 from alm.training.replay import Replay, Transitions
 from alm.training.scale import SCALES
 from benchmarks.timing import gigaflop, operations
-from reproduce.running.algorithms import ALGORITHMS
+from reproduce.lab.algorithms import ALGORITHMS
 
 # At smoke size on Hopper; the number of operations depends on no size but REDQ's twenty updates.
 OPERATIONS = {

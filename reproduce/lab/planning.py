@@ -1,34 +1,21 @@
-"""What an exhibit still misses, the commands that would train it, and what they would cost."""
+"""Runs that are still missing, the commands that would train them, and what they would cost."""
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
-from rich.console import Console
-from rich.table import Table
 
 from alm.training.scale import scale_named
-from reproduce.exhibits import Exhibit
-from reproduce.running.algorithms import ALGORITHMS, run_length
-from reproduce.running.machine import matrix_gigaflops
-from reproduce.running.provenance import REPOSITORY
-from reproduce.storing.specs import RunSpec
-from reproduce.storing.store import Store, StoredRun
+from reproduce.lab.algorithms import ALGORITHMS, run_length
+from reproduce.lab.machine import matrix_gigaflops
+from reproduce.lab.provenance import REPOSITORY
+from reproduce.lab.specs import RunSpec
+from reproduce.lab.store import Store
 
 BENCHMARK = REPOSITORY / "benchmarks" / "results" / "environment_step.json"
 """What a step of every algorithm costs, as `make bench` recorded it."""
-
-
-def training_seconds(run: StoredRun) -> pd.Series:
-    """Seconds that one seed had trained at each evaluation, evaluations left out.
-
-    The time of a population is divided by its size; NaN where that is not known.
-    """
-    seconds = run.evaluations["wall_seconds"] - run.evaluations["time/evaluation_s"].cumsum()
-    return seconds / run.provenance.get("population", np.nan)
 
 
 @dataclass(frozen=True)
@@ -65,7 +52,7 @@ class Costs:
             cost = self._known[algorithm]
             return StepCost(cost["step_ms"] / 1000.0 * self._speed, cost["gflop"])
         runs = self._store.runs(algorithm=algorithm, scale=self._scale)
-        rates = [training_seconds(run).iloc[-1] / run.last_step for run in runs]
+        rates = [run.training_seconds.iloc[-1] / run.last_step for run in runs]
         known = [rate for rate in rates if not np.isnan(rate)]
         return StepCost(float(np.mean(known)) if known else math.nan, math.nan)
 
@@ -109,64 +96,24 @@ class Missing:
         return [Missing((spec,), (reached,)) for spec, reached in zip(self.specs, self.reached, strict=True)]
 
 
-def missing_runs(exhibits: Sequence[Exhibit], store: Store, scale: str, seeds: int | None) -> list[Missing]:
-    """What exhibits need at a scale and the store does not hold to the end, each run once.
+def missing_runs(
+    needed: Iterable[RunSpec], store: Store, scale: str, first_seeds: int | None = None
+) -> list[Missing]:
+    """Needed runs of one scale that the store does not hold to the end, each run once.
 
     Args:
-        exhibits: tables and figures.
+        needed: runs that tables and figures are made of.
         store: stored runs.
         scale: scale of the runs.
-        seeds: only the first so many seeds of every cell; None: all.
+        first_seeds: only the first so many seeds of every cell; None: all.
     """
     stored = {run.spec: run for run in store.runs(scale=scale)}
-    kept = scale_named(scale).seeds[:seeds]
+    kept = scale_named(scale).seeds[:first_seeds]
     groups: dict[tuple[str, str, str], list[RunSpec]] = {}
-    for spec in dict.fromkeys(spec for exhibit in exhibits for spec in exhibit.needs(scale)):
+    for spec in dict.fromkeys(needed):
         run = stored.get(spec)
         # A failed run is a result: training it again would fail again.
         if spec.seed in kept and (run is None or run.status == "partial"):
             groups.setdefault((spec.algorithm, spec.variant, spec.task), []).append(spec)
     reached = {spec: run.last_step for spec, run in stored.items()}
     return [Missing(tuple(specs), tuple(reached.get(s, 0) for s in specs)) for specs in groups.values()]
-
-
-def print_plan(
-    exhibits: Sequence[Exhibit], store: Store, scale: str, seeds: int | None, console: Console
-) -> None:
-    """Print what is stored and missing of exhibits, with steps, operations, estimated hours and commands."""
-    missing = missing_runs(exhibits, store, scale, seeds)
-    complete = {run.spec for run in store.runs(scale=scale) if run.status == "done"}
-    for exhibit in exhibits:
-        needs = exhibit.needs(scale)
-        there = sum(spec in complete for spec in needs)
-        console.print(f"{exhibit.name} at {scale} scale: {there} of {len(needs)} runs stored")
-    if not missing:
-        return
-    costs = Costs(store, scale)
-    table = Table(title_justify="left")
-    for column in ("missing", "seeds", "steps to go", "PFLOP", "hours"):
-        table.add_column(column, justify="left" if column in ("missing", "seeds") else "right")
-    hours = []
-    for group in missing:
-        cost = costs.of(group.specs[0].algorithm)
-        hours.append(group.steps * cost.seconds / 3600.0)
-        table.add_row(
-            group.label,
-            group.seeds,
-            f"{group.steps:,}",
-            _or_unknown(group.steps * cost.gigaflop / 1e6, ".3g"),
-            _or_unknown(hours[-1], ".1f"),
-        )
-    console.print(table)
-    known = [one for one in hours if not math.isnan(one)]
-    rest = "" if len(known) == len(hours) else " and what has no estimate"
-    console.print(
-        f"Together {sum(known):.1f} hours of one thread of this machine{rest}; operations and times are "
-        "those of a step on HalfCheetah (make bench), times by this machine's speed in matrix products."
-    )
-    for group in missing:
-        console.print(f"  python -m reproduce {group.command}", highlight=False, soft_wrap=True)
-
-
-def _or_unknown(value: float, form: str) -> str:
-    return "?" if math.isnan(value) else format(value, form)

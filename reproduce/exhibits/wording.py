@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from reproduce.exhibits import Row, TableExhibit
-from reproduce.tables.cells import Block, Cell
-from reproduce.tables.formats import decimal, seeds_in_words, steps_in_words, steps_reached
-from reproduce.tables.published import Footnote
+from reproduce.exhibits.cells import Block, Cell
+from reproduce.exhibits.formats import decimal, seeds_in_words, steps_in_words, steps_reached
+from reproduce.lab.published import Footnote
 
 HOW_TO_READ = (
     "Measured cells: mean ± sample standard deviation over seeds (number of seeds), from single evaluations "

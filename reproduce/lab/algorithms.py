@@ -9,7 +9,7 @@ from typing import Any
 
 from alm.training.scale import scale_named
 from alm.variants import MILLION, VARIANTS, Variant
-from reproduce.storing.specs import RunSpec
+from reproduce.lab.specs import RunSpec
 
 BASE = Variant("base", "the algorithm unchanged")
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reproduce.statistics.aggregates import FloatArray, Scores, by_task
+from reproduce.exhibits.statistics.aggregates import FloatArray, Scores, by_task
 
 __all__ = ["CONFIDENCE", "COVERAGE", "RESAMPLES", "Estimate", "bootstrap", "interval_estimates"]
 
@@ -61,9 +61,8 @@ def bootstrap(
     drawing it again and again would claim that there is none.
 
     Args:
-        statistic: as those of `reproduce.statistics.aggregates`; gets as many scores as are given.
-        scores: one of each algorithm, see `reproduce.statistics.aggregates`; a run is drawn whole, with all
-            its steps.
+        statistic: as those of `aggregates.py`; gets as many scores as are given.
+        scores: one of each algorithm, see `aggregates.py`; a run is drawn whole, with all its steps.
         rng: for each algorithm and task in turn it draws the indices (resamples, runs) of that task's runs.
         resamples: number of draws.
         confidence: share of the draws between the ends, in (0, 1).
@@ -96,8 +95,8 @@ def interval_estimates(
     """A statistic of each algorithm; an algorithm's interval does not depend on the others there are.
 
     Args:
-        scores: by algorithm, see `reproduce.statistics.aggregates`.
-        statistic: as those of `reproduce.statistics.aggregates`, of one algorithm.
+        scores: by algorithm, see `reproduce.exhibits.statistics.aggregates`.
+        statistic: as those of `reproduce.exhibits.statistics.aggregates`, of one algorithm.
         seed: of the draws, which start anew for each algorithm.
     """
     return {name: bootstrap(statistic, one, rng=np.random.default_rng(seed)) for name, one in scores.items()}

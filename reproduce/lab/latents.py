@@ -4,7 +4,7 @@ Checkpoints are no part of the store, so this is measured where runs were traine
 stored beside them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,9 @@ import pandas as pd
 
 from alm.tasks.registry import task_spec
 from alm.training.run_directory import RunDirectory
-from reproduce.exhibits import exhibit_named
-from reproduce.running.training import Plan
-from reproduce.storing.store import Store, StoredRun
+from reproduce.lab.specs import RunSpec
+from reproduce.lab.store import Store, StoredRun
+from reproduce.lab.training import Plan
 
 HORIZON = 50
 """Model steps of the longest prediction; those of the paper's figure leave its view earlier."""
@@ -25,11 +25,20 @@ class NoCheckpointError(ValueError):
     """There is no trained agent to measure; the message says how to get one."""
 
 
-def measure_latents(task: str, scale: str, store: Store, runs_dir: Path) -> list[Path]:
-    """Measure every finished run of Figure 7 on a task whose last checkpoint is here; returns the files.
+def measure_latents(
+    needed: Iterable[RunSpec], task: str, scale: str, store: Store, runs_dir: Path
+) -> list[Path]:
+    """Measure every finished run on a task whose last checkpoint is here; returns the files.
 
     One episode serves all: that of the run of unchanged ALM with the highest last window return, acting by
     the means of its encoder and its actor.
+
+    Args:
+        needed: the runs of Figure 7 at a scale.
+        task: task of the runs that are measured.
+        scale: their scale.
+        store: stored runs; the results are written there.
+        runs_dir: where the runs were trained.
 
     Raises:
         NoCheckpointError: no run of unchanged ALM has a checkpoint of its end.
@@ -39,7 +48,7 @@ def measure_latents(task: str, scale: str, store: Store, runs_dir: Path) -> list
     # An episode magnifies the last digit, and how a sum is shared among threads changes it.
     torch.set_num_threads(1)
     trained: list[tuple[StoredRun, Any]] = []
-    for spec in exhibit_named("figure7").needs(scale):
+    for spec in needed:
         run = store.get(spec) if spec.task == task else None
         agent = None if run is None else _trained_agent(run, runs_dir)
         if run is not None and agent is not None:
@@ -99,7 +108,7 @@ def _episode(agent: Any, task: str) -> tuple[Any, Any]:
 
 
 def _predictions(agent: Any, observation: Any, action: Any, generator: Any) -> pd.DataFrame:
-    """The rows of a latents file (`reproduce.storing.store.LATENT_COLUMNS`)."""
+    """The rows of a latents file (`reproduce.lab.store.LATENT_COLUMNS`)."""
     from alm.prediction import latent_path, prediction_errors
 
     path = latent_path(agent.networks, observation, action, generator)

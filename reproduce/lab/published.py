@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from reproduce.statistics.curves import Curve
+from reproduce.lab.curves import Curve
 
 __all__ = [
     "Footnote",

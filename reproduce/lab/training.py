@@ -12,11 +12,11 @@ from alm.training.files import write_text
 from alm.training.run_directory import PLUGIN_COPY, RunDirectory
 from alm.training.scale import Scale, TrainingConfig, scale_named
 from alm.variants import Variant
-from reproduce.running.algorithms import ALGORITHMS, algorithm_named, variant_named
-from reproduce.running.plugins import Plugin
-from reproduce.running.provenance import REPOSITORY, provenance
-from reproduce.storing.specs import RunSpec, config_digest, variant_in
-from reproduce.storing.store import Store
+from reproduce.lab.algorithms import ALGORITHMS, algorithm_named, variant_named
+from reproduce.lab.plugins import Plugin
+from reproduce.lab.provenance import REPOSITORY, provenance
+from reproduce.lab.specs import RunSpec, config_digest, variant_in
+from reproduce.lab.store import Store
 
 if TYPE_CHECKING:
     from alm.training.execution import Execution

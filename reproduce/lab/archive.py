@@ -8,9 +8,9 @@ import pandas as pd
 
 from alm.training.bias import ValueSample
 from alm.training.run_directory import PLUGIN_COPY, RunDirectory
-from reproduce.statistics.curves import Curve, run_scalars
-from reproduce.storing.specs import RunSpec
-from reproduce.storing.store import Store, StoredRun
+from reproduce.lab.curves import Curve, run_scalars
+from reproduce.lab.specs import RunSpec
+from reproduce.lab.store import Store, StoredRun
 
 
 def frozen(directory: RunDirectory) -> StoredRun | None:
@@ -88,7 +88,7 @@ def freeze(directory: RunDirectory, store: Store) -> Path | None:
 
 
 def _pairs(step: int, sample: ValueSample) -> pd.DataFrame:
-    """A measurement as rows of the store's value file (`reproduce.storing.store.VALUE_COLUMNS`)."""
+    """A measurement as rows of the store's value file (`reproduce.lab.store.VALUE_COLUMNS`)."""
     index = {"step": step, "episode": sample.episode, "episode_step": sample.step}
     return pd.DataFrame({**index, "monte_carlo": sample.monte_carlo, **sample.estimates})
 

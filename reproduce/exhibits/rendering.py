@@ -8,9 +8,9 @@ from rich.table import Table
 from rich.text import Text
 
 from reproduce.exhibits import TableExhibit
-from reproduce.tables.cells import Block, Cell
-from reproduce.tables.formats import escape_latex, seeds_in_words, steps_in_words, steps_reached
-from reproduce.tables.wording import (
+from reproduce.exhibits.cells import Block, Cell
+from reproduce.exhibits.formats import escape_latex, seeds_in_words, steps_in_words, steps_reached
+from reproduce.exhibits.wording import (
     HOW_TO_READ,
     Document,
     Markers,

@@ -23,7 +23,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from alm.training.files import write_atomically
-from reproduce.storing.specs import RunSpec, config_digest
+from reproduce.lab.curves import Curve
+from reproduce.lab.specs import RunSpec, config_digest
 
 __all__ = [
     "EVALUATION_COLUMNS",
@@ -107,7 +108,7 @@ class StoredRun:
             back as NaN.
         evaluations: one row an evaluation, by increasing ``step``; columns as in
             :data:`EVALUATION_COLUMNS` plus float metrics.
-        digest: the run's identity, see `reproduce.storing.specs.config_digest`; worked out if not given.
+        digest: the run's identity, see `reproduce.lab.specs.config_digest`; worked out if not given.
 
     Raises:
         ValueError: the status is unknown, or a reason is missing or out of place.
@@ -137,6 +138,25 @@ class StoredRun:
     def last_step(self) -> int:
         """Environment steps at the last evaluation; 0 if there is none."""
         return int(self.evaluations["step"].iloc[-1]) if len(self.evaluations) else 0
+
+    def curve(self, metric: str = "eval/return") -> Curve:
+        """A column of the evaluations by environment step.
+
+        Raises:
+            KeyError: there is no such column.
+            ValueError: there is no evaluation.
+        """
+        steps, values = self.evaluations["step"], self.evaluations[metric]
+        return Curve(steps.to_numpy(np.int64), values.to_numpy(np.float64))
+
+    @property
+    def training_seconds(self) -> pd.Series:
+        """Seconds that one seed had trained at each evaluation, evaluations left out.
+
+        The time of a population is divided by its size; NaN where that is not known.
+        """
+        seconds = self.evaluations["wall_seconds"] - self.evaluations["time/evaluation_s"].cumsum()
+        return seconds / self.provenance.get("population", np.nan)
 
 
 class Store:

@@ -15,9 +15,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from alm.training.run_directory import RunDirectory
-from reproduce.running.algorithms import run_length
-from reproduce.running.planning import Missing
-from reproduce.running.provenance import REPOSITORY
+from reproduce.lab.algorithms import run_length
+from reproduce.lab.planning import Missing
+from reproduce.lab.provenance import REPOSITORY
 
 _POLL_SECONDS = 1.0
 

@@ -4,9 +4,8 @@ R. Agarwal, M. Schwarzer, P. S. Castro, A. Courville, M. G. Bellemare: Deep Rein
 of the Statistical Precipice, NeurIPS 2021; definitions as in their library rliable.
 
 Scores are an array (runs, tasks[, steps]) or, where tasks have different numbers of runs, a sequence of
-arrays (runs[, steps]), one a task.  Every statistic reduces runs and tasks and keeps the axes behind them, so
-that curves over steps and resampled scores (`reproduce.statistics.intervals`) take the same path as a
-single number.
+arrays (runs[, steps]), one a task.  Every statistic reduces runs and tasks and keeps the axes behind them,
+so that curves over steps and resampled scores (`intervals.py`) take the same path as a single number.
 Where the numbers of runs differ, every task has the same weight and, within it, every run.
 
 Returns of different tasks have different units: bring them to a common scale before pooling tasks, or use

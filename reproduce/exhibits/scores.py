@@ -1,7 +1,7 @@
 """Tables of the paper from what it prints and what the store holds, side by side and never mixed.
 
-A table is first cells, one row each of a tidy frame (`reproduce.tables.cells`), then words
-(`reproduce.tables.wording`), then renderings: terminal, Markdown and LaTeX (`reproduce.tables.rendering`).
+A table is first cells, one row each of a tidy frame (`reproduce.exhibits.cells`), then words
+(`reproduce.exhibits.wording`), then renderings: terminal, Markdown, LaTeX (`reproduce.exhibits.rendering`).
 Its blocks stand apart: the printed numbers, then one measured block for each scale and protocol.
 """
 
@@ -14,11 +14,11 @@ from rich.text import Text
 
 from alm.training.files import write_text
 from reproduce.exhibits import TableExhibit
-from reproduce.storing.store import Store, StoreWarning
-from reproduce.tables.cells import collect, tidy
-from reproduce.tables.formats import decimal
-from reproduce.tables.rendering import latex, markdown, print_table
-from reproduce.tables.wording import Document, document_of, markers_of
+from reproduce.exhibits.cells import collect, tidy
+from reproduce.exhibits.formats import decimal
+from reproduce.exhibits.rendering import latex, markdown, print_table
+from reproduce.exhibits.wording import Document, document_of, markers_of
+from reproduce.lab.store import Store, StoreWarning
 
 __all__ = ["render_table", "table_document", "table_frame"]
 

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from reproduce.running.algorithms import nearest
-from reproduce.storing.freezing import directories_under, frozen
-from reproduce.storing.specs import RunSpec
-from reproduce.storing.store import Store, StoredRun, StoreMixError
+from reproduce.lab.algorithms import nearest
+from reproduce.lab.archive import directories_under, frozen
+from reproduce.lab.specs import RunSpec
+from reproduce.lab.store import Store, StoredRun, StoreMixError
 
 __all__ = ["Shelf", "Side"]
 

@@ -2,7 +2,7 @@
 
 Both are read at the last environment step at which every seed of both has an evaluation, task by task.
 Returns of different tasks have different units, so across tasks only the probability of improvement is given,
-which compares runs within each task (`reproduce.statistics.aggregates`).
+which compares runs within each task (`reproduce.exhibits.statistics.aggregates`).
 """
 
 import sys
@@ -17,17 +17,18 @@ from rich.markup import escape
 from rich.table import Table
 
 from alm.training.scale import scale_named
-from reproduce.comparing.sides import Shelf, Side
-from reproduce.statistics.aggregates import (
+from reproduce.exhibits.sides import Shelf, Side
+from reproduce.exhibits.statistics.aggregates import (
     FloatArray,
     Scores,
     difference_of_interquartile_means,
     interquartile_mean,
     probability_of_improvement,
 )
-from reproduce.statistics.curves import Curve, common_steps, value_at, window_mean
-from reproduce.statistics.intervals import COVERAGE, Estimate, bootstrap
-from reproduce.storing.store import Store, StoredRun, require_comparable
+from reproduce.exhibits.statistics.intervals import COVERAGE, Estimate, bootstrap
+from reproduce.exhibits.statistics.seeds import common_steps
+from reproduce.lab.curves import value_at, window_mean
+from reproduce.lab.store import Store, StoredRun, require_comparable
 from reproduce.tracking.client import TrackingError
 from reproduce.tracking.pointing import where_to_look
 
@@ -110,7 +111,7 @@ class Comparison:
         Raises:
             ValueError: a scale does not exist, a side has no run on a task, both sides are one, or no
                 evaluation is common to all runs.
-            reproduce.storing.store.StoreMixError: the runs differ in protocol or simulator, or the seeds of
+            reproduce.lab.store.StoreMixError: the runs differ in protocol or simulator, or the seeds of
                 one side in configuration.
         """
         sides = Side.named(first), Side.named(second)
@@ -212,10 +213,7 @@ class Comparison:
 def _task(task: str, found: tuple[list[StoredRun], list[StoredRun]], metric: str) -> TaskComparison:
     first, second = ([run for run in runs if run.status != "failed"] for runs in found)
     failed = tuple([run.spec.seed for run in runs if run.status == "failed"] for runs in found)
-    curves = [
-        [Curve(run.evaluations["step"].to_numpy(), run.evaluations["eval/return"].to_numpy()) for run in runs]
-        for runs in (first, second)
-    ]
+    curves = [[run.curve() for run in runs] for runs in (first, second)]
     steps = common_steps([curve for side in curves for curve in side])
     read = _READINGS[metric]
     scores = [np.array([read(curve, int(steps[-1])) for curve in side]) for side in curves]

@@ -17,13 +17,17 @@ import pandas as pd
 
 from alm.training.bias import DEFINITIONS
 from reproduce.exhibits import FigureExhibit, Series, TableExhibit, exhibit_named
-from reproduce.running.algorithms import ALGORITHMS, run_length
-from reproduce.running.planning import BENCHMARK, training_seconds
-from reproduce.statistics.aggregates import FloatArray, difference_of_interquartile_means, interquartile_mean
-from reproduce.statistics.curves import Curve, window_mean
-from reproduce.statistics.intervals import Estimate, bootstrap
-from reproduce.storing.store import Store, StoredRun, require_comparable
-from reproduce.tables.plain import PlainTable
+from reproduce.exhibits.code_tables import PlainTable
+from reproduce.exhibits.statistics.aggregates import (
+    FloatArray,
+    difference_of_interquartile_means,
+    interquartile_mean,
+)
+from reproduce.exhibits.statistics.intervals import Estimate, bootstrap
+from reproduce.lab.algorithms import ALGORITHMS, run_length
+from reproduce.lab.curves import window_mean
+from reproduce.lab.planning import BENCHMARK
+from reproduce.lab.store import Store, StoredRun, require_comparable
 
 __all__ = ["CLAIMS", "Claim", "Evidence", "Finding", "claims_table"]
 
@@ -331,15 +335,13 @@ def _half_the_time(evidence: Evidence) -> Finding:
 
 
 def _final(run: StoredRun) -> float:
-    evaluations = run.evaluations
-    curve = Curve(evaluations["step"].to_numpy(np.int64), evaluations["eval/return"].to_numpy(np.float64))
-    return window_mean(curve, curve.last_step)
+    return window_mean(run.curve(), run.last_step)
 
 
 def _hours_to(run: StoredRun, target: float) -> float:
     """Hours of training until an evaluation is at least ``target``; infinite if none is."""
     there = run.evaluations["eval/return"] >= target
-    return float(training_seconds(run)[there].iloc[0]) / 3600.0 if there.any() else math.inf
+    return float(run.training_seconds[there].iloc[0]) / 3600.0 if there.any() else math.inf
 
 
 # --- Values and predictions ---------------------------------------------------------------------------------

@@ -12,10 +12,10 @@ from rich.table import Table
 
 from alm.training.files import write_text
 from alm.training.scale import scale_named
-from reproduce.running.algorithms import algorithm_named
-from reproduce.storing.store import Store
-from reproduce.tables.formats import escape_latex
-from reproduce.tables.published import printed_rows
+from reproduce.exhibits.formats import escape_latex
+from reproduce.lab.algorithms import algorithm_named
+from reproduce.lab.published import printed_rows
+from reproduce.lab.store import Store
 
 if TYPE_CHECKING:
     from torch import nn
@@ -292,7 +292,7 @@ def layers_in_words(network: "nn.Module") -> str:
     return " → ".join(words)
 
 
-PLAIN_TABLES: Mapping[str, Callable[[Store], PlainTable]] = {
+CODE_TABLES: Mapping[str, Callable[[Store], PlainTable]] = {
     "table2": table2,
     "table3": table3,
     "table4": table4,

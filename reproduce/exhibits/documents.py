@@ -9,16 +9,17 @@ import pandas as pd
 
 from alm.training.files import write_text
 from alm.variants import VARIANTS
-from reproduce.comparing.compare import Comparison
 from reproduce.exhibits import EXHIBITS, TABLE1, TABLE1_MBBL, FigureExhibit, TableExhibit
-from reproduce.running.algorithms import ALGORITHMS
-from reproduce.statistics.curves import sample_std
-from reproduce.storing.specs import variant_in
-from reproduce.storing.store import Store, StoredRun
-from reproduce.tables import speed
-from reproduce.tables.formats import seeds_in_words
-from reproduce.tables.published import authors_curves, field_curves
-from reproduce.tables.scores import table_frame
+from reproduce.exhibits import performance as speed
+from reproduce.exhibits.comparison import Comparison
+from reproduce.exhibits.coverage import coverage
+from reproduce.exhibits.formats import seeds_in_words
+from reproduce.exhibits.scores import table_frame
+from reproduce.exhibits.statistics.seeds import sample_std
+from reproduce.lab.algorithms import ALGORITHMS
+from reproduce.lab.published import authors_curves, field_curves
+from reproduce.lab.specs import variant_in
+from reproduce.lab.store import ReadOnce, Store, StoredRun
 
 # Blocks of docs/performance.md: which record each is read from, and what of it.
 _BENCHMARKS: dict[str, tuple[str, Callable[..., speed.Rows]]] = {
@@ -83,16 +84,12 @@ def _number(mean: float, std: float) -> str:
 
 def _exhibits(runs: Path) -> str:
     """Every exhibit with its command, what it compares, and how many of its runs are stored."""
-    done = {run.spec for run in Store(runs).runs() if run.status == "done"}
-    rows = []
+    store, rows = ReadOnce(runs), []
     for exhibit in EXHIBITS.values():
         command = f"make {exhibit.name}"
         if exhibit is TABLE1_MBBL:
             command = f"make {TABLE1.name} PROTOCOL=B"
-        stored = []
-        for scale in ("paper", "laptop"):
-            needs = exhibit.needs(scale)
-            stored.append(f"{sum(spec in done for spec in needs)} of {len(needs)}" if needs else "–")
+        stored = [coverage(exhibit, store, scale).text for scale in ("paper", "laptop")]
         compared, tasks = "–", "–"
         if isinstance(exhibit, FigureExhibit):
             compared = ", ".join(one.label for one in exhibit.series)

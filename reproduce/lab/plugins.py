@@ -15,7 +15,7 @@ from pathlib import Path
 from types import ModuleType
 
 from alm.variants import Variant
-from reproduce.running.algorithms import ALGORITHMS, BASE, Algorithm, UnknownAlgorithmError, algorithm_named
+from reproduce.lab.algorithms import ALGORITHMS, BASE, Algorithm, UnknownAlgorithmError, algorithm_named
 
 __all__ = ["Plugin", "PluginError", "load_plugin"]
 

@@ -5,15 +5,15 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
-import numpy as np
 import pandas as pd
 
 from alm.training.scale import SCALES
 from reproduce.exhibits import Row, TableExhibit
-from reproduce.statistics.curves import Curve, cell_statistics, window_mean
-from reproduce.storing.store import Store, StoredRun, StoreWarning
-from reproduce.tables.formats import steps_in_words, steps_reached
-from reproduce.tables.published import Footnote, authors_curve, printed_scores
+from reproduce.exhibits.formats import steps_in_words, steps_reached
+from reproduce.exhibits.statistics.seeds import cell_statistics
+from reproduce.lab.curves import window_mean
+from reproduce.lab.published import Footnote, authors_curve, printed_scores
+from reproduce.lab.store import Store, StoredRun, StoreWarning
 
 __all__ = ["Block", "Cell", "collect", "tidy"]
 
@@ -220,7 +220,7 @@ def _measured_cell(
         return nothing
     # Where no run got to the step, all are read at the last step that every one of them has reached.
     step = wanted if reached else min(run.last_step for run in pooled)
-    numbers = cell_statistics([_curve(run, exhibit.metric) for run in pooled], step)
+    numbers = cell_statistics([run.curve(exhibit.metric) for run in pooled], step)
     return replace(
         nothing,
         **asdict(numbers),
@@ -228,10 +228,6 @@ def _measured_cell(
         unfinished=len(unfinished) if reached else 0,
         source="measured" if reached else f"measured, partial: {steps_reached(numbers.step, wanted)}",
     )
-
-
-def _curve(run: StoredRun, metric: str) -> Curve:
-    return Curve(run.evaluations["step"].to_numpy(np.int64), run.evaluations[metric].to_numpy(np.float64))
 
 
 def tidy(blocks: Sequence[Block]) -> pd.DataFrame:

@@ -1,0 +1,137 @@
+"""The commands that draw: one figure or all of them, and the report."""
+
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+from alm.training.files import write_text
+from reproduce.exhibits import BiasDefinition
+from reproduce.lab.provenance import REPOSITORY
+
+if TYPE_CHECKING:
+    from reproduce.lab.store import Store
+
+_RESULTS = REPOSITORY / "results"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """Draw a figure as PNG and PDF, with the plotted data as CSV beside it.
+
+    NAME.png is of runs at paper scale, NAME-laptop.png of stored runs at laptop scale; scales never mix.
+    """
+
+    figure: Annotated[str, tyro.conf.Positional]
+    """3 to 20, or a part such as 5a; authors (ALM over its authors' published curves); curves (learning
+    curves, a file for each page of docs/algorithms); or all of them."""
+    bias: BiasDefinition = "redq"
+    """Definition of the value bias in figures 4 and 8: redq (mean and std divided by |mean return|, at least
+    10), paper (without that floor), or per-state."""
+    mix: bool = False
+    """Draw runs of different task definitions or simulator versions together all the same; the caption says
+    so."""
+    store: Path = _RESULTS / "runs"
+    """Where finished runs are stored."""
+    out: Path = _RESULTS / "figures"
+    """Where the files go."""
+
+    def run(self) -> int:
+        """Draw it; returns the exit code."""
+        from paper_figures.drawing import NAMES
+        from reproduce.lab.store import ReadOnce
+
+        name = f"figure{self.figure}" if f"figure{self.figure}" in NAMES else self.figure
+        names = NAMES if name == "all" else (name,)
+        if unknown := set(names) - set(NAMES):
+            known = ", ".join(("all", *NAMES))
+            print(f"error: there is no figure {unknown.pop()!r}; the figures are {known}", file=sys.stderr)
+            return 2
+        # Figures share many runs.
+        held = ReadOnce(self.store)
+        return max(self._draw(name, held) for name in names)
+
+    def _draw(self, name: str, store: "Store") -> int:
+        """Draw the files of one figure; returns the exit code."""
+        from paper_figures.drawing import drawn
+        from paper_figures.style import csv_text, save
+        from reproduce.lab.store import StoreMixError
+
+        try:
+            with _store_warnings_said():
+                pictures = drawn(name, store, self.bias, self.mix)
+        except StoreMixError as error:
+            print(f"error: {error} To draw them all the same: --mix", file=sys.stderr)
+            return 2
+        if not pictures:
+            print(
+                f"error: {store.root} holds no such run; train one, for instance with: make train",
+                file=sys.stderr,
+            )
+            return 2
+        try:
+            for picture in pictures:
+                path = self.out / picture.file
+                save(picture.figure, path)
+                write_text(path.with_suffix(".csv"), csv_text(picture.points))
+                print(f"wrote {path}.png, .pdf and .csv")
+        except OSError as error:
+            print(
+                f"error: {self.out} cannot be written ({error.strerror}): name another --out", file=sys.stderr
+            )
+            return 2
+        return 0
+
+
+@dataclass(frozen=True)
+class Report:
+    """Write one self-contained HTML page: every table, figure and claim, and every stored run."""
+
+    bias: BiasDefinition = "redq"
+    """Definition of the value bias in figures 4 and 8: redq, paper, or per-state."""
+    store: Path = _RESULTS / "runs"
+    """Where finished runs are stored."""
+    out: Path = _RESULTS / "report.html"
+    """The file."""
+
+    def run(self) -> int:
+        """Write it; returns the exit code."""
+        from paper_figures.report.contents import contents
+        from paper_figures.report.page import page
+        from reproduce.lab.store import ReadOnce
+
+        if not self.store.is_dir():
+            print(f"error: there is no directory {self.store}: name the store with --store", file=sys.stderr)
+            return 2
+        with _store_warnings_said() as messages:
+            found = contents(ReadOnce(self.store), self.bias)
+        # Where the store lies is no part of what it holds.
+        text = page(found, [message.replace(f"{self.store}/", "") for message in messages])
+        try:
+            write_text(self.out, text)
+        except OSError as error:
+            print(
+                f"error: {self.out} cannot be written ({error.strerror}): name another --out", file=sys.stderr
+            )
+            return 2
+        print(f"wrote {self.out} ({len(text.encode()) / 1e6:.1f} MB)")
+        return 0
+
+
+@contextmanager
+def _store_warnings_said() -> Iterator[list[str]]:
+    """Say once each, when the block ends, what was wrong with files of the store; the list fills then."""
+    from reproduce.lab.store import StoreWarning
+
+    messages: list[str] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", StoreWarning)
+        yield messages
+    messages += dict.fromkeys(str(w.message) for w in caught if issubclass(w.category, StoreWarning))
+    for message in messages:
+        print(f"warning: {message}", file=sys.stderr)

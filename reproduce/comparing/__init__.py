@@ -1,1 +1,0 @@
-"""Two algorithms or variants beside each other."""

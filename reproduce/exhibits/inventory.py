@@ -1,0 +1,101 @@
+"""The inventory: what is stored, what is being trained, what exhibits miss and what that would cost."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from alm.training.scale import SCALES
+from reproduce.exhibits import EXHIBITS, Exhibit
+from reproduce.exhibits.coverage import coverage
+from reproduce.lab.algorithms import run_length
+from reproduce.lab.archive import directories_under
+from reproduce.lab.planning import Costs, Missing, missing_runs
+from reproduce.lab.specs import RunSpec
+from reproduce.lab.store import Store
+
+
+def print_inventory(store: Store, runs_dir: Path, console: Console) -> None:
+    """Print stored runs, run directories that are not stored, and what the exhibits still miss."""
+    stored = store.runs()
+    table = Table(title="Stored runs", title_justify="left")
+    for column in ("run", "status", "steps", "return", "hours", "protocol", "code"):
+        table.add_column(column, justify="right" if column in ("steps", "return", "hours") else "left")
+    for run in stored:
+        total = run_length(run.spec)
+        table.add_row(
+            run.spec.label,
+            run.status,
+            f"{run.last_step:,} of {total:,}",
+            f"{run.final['final/return']:.0f}",
+            f"{run.final['cost/wall_h']:.2f}",
+            run.protocol,
+            str(run.provenance.get("git_sha", ""))[:7] + ("+" if run.provenance.get("git_dirty") else ""),
+        )
+    console.print(table if stored else "No run is stored yet.")
+
+    held = {run.spec: run.last_step for run in stored}
+    for directory in directories_under(runs_dir):
+        spec = RunSpec.from_dict(directory.read_json("config.json")["spec"])
+        steps = directory.checkpoints.steps()
+        if spec.scale != "smoke" and held.get(spec, -1) < (steps[0] if steps else 0):
+            console.print(f"In {runs_dir}: {spec.label}, {directory.status}, checkpoint at step {steps[0]:,}")
+
+    for scale in SCALES:
+        for exhibit in EXHIBITS.values() if scale != "smoke" else ():
+            _print_coverage(exhibit, store, scale, console)
+    console.print("What one of them misses: python -m reproduce plan table1 --scale laptop")
+
+
+def _print_coverage(exhibit: Exhibit, store: Store, scale: str, console: Console) -> None:
+    found = coverage(exhibit, store, scale)
+    console.print(f"{exhibit.name} at {scale} scale: {found.done} of {found.needed} runs stored")
+
+
+def missing_of(
+    exhibits: Sequence[Exhibit], store: Store, scale: str, first_seeds: int | None
+) -> list[Missing]:
+    """What exhibits miss at a scale, each run once; of every cell the ``first_seeds`` only (None: all)."""
+    needed = (spec for exhibit in exhibits for spec in exhibit.needs(scale))
+    return missing_runs(needed, store, scale, first_seeds)
+
+
+def print_plan(
+    exhibits: Sequence[Exhibit], store: Store, scale: str, first_seeds: int | None, console: Console
+) -> None:
+    """Print what is stored and missing of exhibits, with steps, operations, estimated hours and commands."""
+    for exhibit in exhibits:
+        _print_coverage(exhibit, store, scale, console)
+    missing = missing_of(exhibits, store, scale, first_seeds)
+    if not missing:
+        return
+    costs = Costs(store, scale)
+    table = Table(title_justify="left")
+    for column in ("missing", "seeds", "steps to go", "PFLOP", "hours"):
+        table.add_column(column, justify="left" if column in ("missing", "seeds") else "right")
+    hours = []
+    for group in missing:
+        cost = costs.of(group.specs[0].algorithm)
+        hours.append(group.steps * cost.seconds / 3600.0)
+        table.add_row(
+            group.label,
+            group.seeds,
+            f"{group.steps:,}",
+            _or_unknown(group.steps * cost.gigaflop / 1e6, ".3g"),
+            _or_unknown(hours[-1], ".1f"),
+        )
+    console.print(table)
+    known = [one for one in hours if not math.isnan(one)]
+    rest = "" if len(known) == len(hours) else " and what has no estimate"
+    console.print(
+        f"Together {sum(known):.1f} hours of one thread of this machine{rest}; operations and times are "
+        "those of a step on HalfCheetah (make bench), times by this machine's speed in matrix products."
+    )
+    for group in missing:
+        console.print(f"  python -m reproduce {group.command}", highlight=False, soft_wrap=True)
+
+
+def _or_unknown(value: float, form: str) -> str:
+    return "?" if math.isnan(value) else format(value, form)

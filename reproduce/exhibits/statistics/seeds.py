@@ -1,0 +1,69 @@
+"""Several seeds as one number: mean and sample standard deviation, read at one environment step."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from reproduce.lab.curves import Curve, index_at, value_at, window_mean
+
+__all__ = ["CellStatistics", "cell_statistics", "common_steps", "sample_std"]
+
+
+@dataclass(frozen=True)
+class CellStatistics:
+    """Numbers of one cell, over seeds; deviations are sample standard deviations (NaN for one seed)."""
+
+    mean: float
+    std: float
+    window_mean: float
+    window_std: float
+    seeds: int
+    step: int
+    """Environment steps of the evaluation that was read, the earliest over the seeds."""
+
+
+def sample_std(values: ArrayLike) -> float:
+    """Standard deviation with n − 1 in the denominator; NaN for a single value.
+
+    Raises:
+        ValueError: there is no value.
+    """
+    array = np.asarray(values, dtype=np.float64)
+    if array.size == 0:
+        raise ValueError("A standard deviation needs at least one value.")
+    return float(np.std(array, ddof=1)) if array.size > 1 else float("nan")
+
+
+def cell_statistics(curves: Sequence[Curve], step: int) -> CellStatistics:
+    """Summarise one curve a seed, read at ``step`` environment steps.
+
+    The window mean is taken within each seed first; its deviation is over seeds, too.
+
+    Raises:
+        ValueError: there is no curve, or one has no evaluation at or before ``step``.
+    """
+    finals = np.array([value_at(curve, step) for curve in curves])
+    windows = np.array([window_mean(curve, step) for curve in curves])
+    # sample_std refuses an empty sequence first, so the means never see one.
+    return CellStatistics(
+        std=sample_std(finals),
+        mean=float(finals.mean()),
+        window_std=sample_std(windows),
+        window_mean=float(windows.mean()),
+        seeds=len(curves),
+        step=min(int(curve.steps[index_at(curve, step)]) for curve in curves),
+    )
+
+
+def common_steps(curves: Sequence[Curve]) -> NDArray[np.int64]:
+    """The steps at which every curve has an evaluation, increasing; the last is the latest that all reached.
+
+    Raises:
+        ValueError: there is no such step, or no curve.
+    """
+    steps = sorted(set.intersection(*(set(curve.steps.tolist()) for curve in curves)) if curves else ())
+    if not steps:
+        raise ValueError("The runs have no evaluation at a common environment step yet: let them train on.")
+    return np.array(steps, dtype=np.int64)

@@ -1,0 +1,84 @@
+"""Learning curves: the evaluations of one run, and the two ways to read them at an environment step.
+
+A run is read by the single evaluation at the step, which is what the paper prints, or by the mean over the
+last 10 % of the steps until then, which is steadier where returns swing from one evaluation to the next.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = [
+    "Curve",
+    "index_at",
+    "run_scalars",
+    "value_at",
+    "window_mean",
+]
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """The evaluations of one run.
+
+    Attributes:
+        steps: shape (evaluations,), environment steps at each evaluation, increasing.
+        values: shape (evaluations,), the metric at each evaluation.
+
+    Raises:
+        ValueError: the shapes differ, there is no evaluation, or the steps do not increase.
+    """
+
+    steps: NDArray[np.int64]
+    values: NDArray[np.float64]
+
+    def __post_init__(self) -> None:
+        if self.steps.ndim != 1 or self.steps.shape != self.values.shape or self.steps.size == 0:
+            raise ValueError(
+                f"A curve needs as many values as steps, and at least one; "
+                f"got shapes {self.steps.shape} and {self.values.shape}."
+            )
+        if np.any(np.diff(self.steps) <= 0):
+            raise ValueError("The evaluation steps of a curve must increase.")
+
+    @property
+    def last_step(self) -> int:
+        """Environment steps at the last evaluation."""
+        return int(self.steps[-1])
+
+
+def value_at(curve: Curve, step: int) -> float:
+    """The metric at the last evaluation at or before ``step`` (environment steps).
+
+    Raises:
+        ValueError: the first evaluation comes after ``step``.
+    """
+    return float(curve.values[index_at(curve, step)])
+
+
+def window_mean(curve: Curve, step: int) -> float:
+    """Mean of the metric over the evaluations in (0.9 · ``step``, ``step``]; NaN where there is none."""
+    inside = (curve.steps > 0.9 * step) & (curve.steps <= step)
+    return float(curve.values[inside].mean()) if inside.any() else float("nan")
+
+
+def index_at(curve: Curve, step: int) -> int:
+    """Which evaluation is the last at or before ``step``.
+
+    Raises:
+        ValueError: the first evaluation comes after ``step``.
+    """
+    index = int(np.searchsorted(curve.steps, step, side="right")) - 1
+    if index < 0:
+        raise ValueError(f"No evaluation is at or before step {step}; the first is at {curve.steps[0]}.")
+    return index
+
+
+def run_scalars(curve: Curve, wall_seconds: float) -> dict[str, float]:
+    """What the store and MLflow say of a whole run, from its evaluation returns and its seconds."""
+    return {
+        "final/return": value_at(curve, curve.last_step),
+        "final/window_return": window_mean(curve, curve.last_step),
+        "cost/wall_h": wall_seconds / 3600.0,
+    }

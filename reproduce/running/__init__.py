@@ -1,1 +1,0 @@
-"""From names to trained runs: what can be trained, plans, training, the grid."""

@@ -1,1 +1,0 @@
-"""What a run is, and where finished and unfinished ones are kept."""

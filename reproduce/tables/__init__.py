@@ -1,1 +1,0 @@
-"""Everything that is shown in rows, and what the paper prints."""
