@@ -333,18 +333,17 @@ class Table:
         """Render the table."""
         from reproduce.exhibits import TABLE1, TABLE1_MBBL, TABLE5
         from reproduce.exhibits.code_tables import CODE_TABLES
-        from reproduce.exhibits.scores import render_table
+        from reproduce.exhibits.scores import score_table
+        from reproduce.exhibits.writing import render
         from reproduce.lab.store import Store
 
         if self.table != "1" and self.protocol != "A":
             raise ValueError(f"Protocol {self.protocol} is one of table 1: leave --protocol out.")
-        if self.table in ("1", "5"):
-            exhibit = {"A": TABLE1, "B": TABLE1_MBBL, "printed": TABLE1}[self.protocol]
-            exhibit = TABLE5 if self.table == "5" else exhibit
-            measured = self.protocol != "printed"
-            render_table(exhibit, self.store, self.out, Console(), measured, self.mix)
-        else:
-            CODE_TABLES[f"table{self.table}"](Store(self.store)).render(self.out, Console())
+        store, make = Store(self.store), CODE_TABLES.get(f"table{self.table}")
+        exhibit = TABLE5 if self.table == "5" else TABLE1_MBBL if self.protocol == "B" else TABLE1
+        measured = self.protocol != "printed"
+        table = (lambda: make(store)) if make else (lambda: score_table(exhibit, store, measured, self.mix))
+        render(table, self.out, Console())
         return 0
 
 
@@ -400,9 +399,10 @@ class Claims:
     def run(self) -> int:
         """Print the table."""
         from reproduce.exhibits.claims import claims_table
+        from reproduce.exhibits.writing import render
         from reproduce.lab.store import Store
 
-        claims_table(Store(self.store), self.scale).render(self.out, Console())
+        render(lambda: claims_table(Store(self.store), self.scale), self.out, Console())
         return 0
 
 

@@ -11,10 +11,10 @@ from paper_figures.drawing import Picture, drawn
 from paper_figures.style import csv_text, svg
 from reproduce.exhibits import BiasDefinition, CodeExhibit, Exhibit, FigureExhibit, TableExhibit
 from reproduce.exhibits.claims import claims_table
-from reproduce.exhibits.code_tables import CODE_TABLES, PlainTable
+from reproduce.exhibits.code_tables import CODE_TABLES
 from reproduce.exhibits.coverage import Coverage, coverage
-from reproduce.exhibits.scores import table_document
-from reproduce.exhibits.wording import Document
+from reproduce.exhibits.scores import score_table
+from reproduce.exhibits.table import Table
 from reproduce.lab.algorithms import ALGORITHMS
 from reproduce.lab.store import Store, StoreMixError
 
@@ -41,7 +41,7 @@ class Image:
 
 @dataclass(frozen=True)
 class Entry:
-    """One exhibit of the page, made of scores, a plain table or images; or with a reason why of none.
+    """One exhibit of the page, made of a table or images; or with a reason why of none.
 
     Attributes:
         name: its name and anchor, such as ``"figure3"``.
@@ -49,8 +49,7 @@ class Entry:
         title: what it shows.
         command: what makes it anew.
         coverage: how much of it is stored, by scale; empty if it is made of no runs, or of whatever is there.
-        scores: a table of scores.
-        plain: a table of texts.
+        table: its table.
         images: pictures.
         nothing: what stands in their place where there are none.
         problem: why it could not be made, in one sentence.
@@ -61,8 +60,7 @@ class Entry:
     title: str
     command: str
     coverage: tuple[Coverage, ...] = ()
-    scores: Document | None = None
-    plain: PlainTable | None = None
+    table: Table | None = None
     images: tuple[Image, ...] = ()
     nothing: str = "No run of it is stored yet."
     problem: str = ""
@@ -81,7 +79,7 @@ def exhibit_entry(exhibit: Exhibit, store: Store, bias: BiasDefinition) -> Entry
         letter = {"table1": " A", "table1-mbbl": " B"}.get(name, "")
         command = f"make table{exhibit.number}{' PROTOCOL=B' if letter == ' B' else ''}"
         entry = Entry(name, f"Table {exhibit.number}{letter}", exhibit.title, command)
-        return replace(entry, coverage=_coverage(exhibit, store), scores=table_document(exhibit, store))
+        return replace(entry, coverage=_coverage(exhibit, store), table=score_table(exhibit, store))
     if isinstance(exhibit, FigureExhibit):
         command = f"make {name}"
         if exhibit.shows == "bias" and bias != "redq":
@@ -99,14 +97,14 @@ def exhibit_entry(exhibit: Exhibit, store: Store, bias: BiasDefinition) -> Entry
     kind, number = ("Table", name[5:]) if name in CODE_TABLES else ("Figure", name[6:])
     entry = Entry(name, f"{kind} {number}", exhibit.title, f"make {name}")
     if kind == "Table":
-        return _filled(entry, lambda: replace(entry, plain=CODE_TABLES[name](store)))
+        return _filled(entry, lambda: replace(entry, table=CODE_TABLES[name](store)))
     return replace(entry, images=_images(drawn(name, store, bias)))
 
 
 def claims_entry(store: Store, scale: str) -> Entry:
     """The claims of the paper by the runs of a scale."""
     entry = Entry(f"claims-{scale}", "", f"By the finished runs of {scale} scale", "make claims")
-    return _filled(entry, lambda: replace(entry, plain=claims_table(store, scale)))
+    return _filled(entry, lambda: replace(entry, table=claims_table(store, scale)))
 
 
 def curve_entries(store: Store) -> list[Entry]:

@@ -9,7 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from paper_figures.report.contents import Contents
 from paper_figures.report.runs import CURVE_BOX
-from reproduce.exhibits.wording import DocumentRow
+from reproduce.exhibits.table import Row
 
 
 def page(contents: Contents, warnings: Sequence[str]) -> str:
@@ -41,6 +41,6 @@ def _minus(text: str) -> str:
     return re.sub(r"(?<![\w-])-(?=\d)", "−", text)
 
 
-def _neighbours(rows: Sequence[DocumentRow]) -> list[list[DocumentRow]]:
+def _neighbours(rows: Sequence[Row]) -> list[list[Row]]:
     """Rows that stand together."""
     return [list(group) for _, group in groupby(rows, key=lambda row: row.group)]

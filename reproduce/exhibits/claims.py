@@ -13,17 +13,16 @@ from functools import cache
 from typing import Literal
 
 import numpy as np
-import pandas as pd
 
 from alm.training.bias import DEFINITIONS
 from reproduce.exhibits import FigureExhibit, Series, TableExhibit, exhibit_named
-from reproduce.exhibits.code_tables import PlainTable
 from reproduce.exhibits.statistics.aggregates import (
     FloatArray,
     difference_of_interquartile_means,
     interquartile_mean,
 )
 from reproduce.exhibits.statistics.intervals import Estimate, bootstrap
+from reproduce.exhibits.table import Table
 from reproduce.lab.algorithms import ALGORITHMS, run_length
 from reproduce.lab.curves import window_mean
 from reproduce.lab.planning import BENCHMARK
@@ -490,7 +489,7 @@ CLAIMS = (
 """Every claim that needs a number, in the paper's order."""
 
 
-def claims_table(store: Store, scale: str) -> PlainTable:
+def claims_table(store: Store, scale: str) -> Table:
     """All claims with what the finished runs of a scale say.
 
     Raises:
@@ -510,10 +509,10 @@ def claims_table(store: Store, scale: str) -> PlainTable:
                 "verdict": found.verdict,
             }
         )
-    return PlainTable(
+    return Table.of_texts(
         "claims" if scale == "paper" else f"claims-{scale}",
         f"Claims of the paper, by the finished runs of {scale} scale",
-        pd.DataFrame(rows),
+        rows,
         (
             "Differences are of interquartile means over seeds of the mean return over the last tenth of the "
             "steps, with 95 % bootstrap intervals; of three seeds such an interval holds the truth in about "

@@ -1,18 +1,12 @@
-"""Tables that are made of the code, not of runs: Tables 2, 3 and 4, each beside what the paper prints."""
+"""Tables 2, 3 and 4, which are made of the code: each beside what the paper prints."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-from rich.console import Console
-from rich.table import Table
-
-from alm.training.files import write_text
 from alm.training.scale import scale_named
-from reproduce.exhibits.formats import escape_latex
+from reproduce.exhibits.table import Table
 from reproduce.lab.algorithms import algorithm_named
 from reproduce.lab.published import printed_rows
 from reproduce.lab.store import Store
@@ -23,68 +17,12 @@ if TYPE_CHECKING:
 _TASK = "HalfCheetah"
 
 
-@dataclass(frozen=True)
-class PlainTable:
-    """A table of texts.
-
-    Attributes:
-        name: its file name.
-        title: one line above it.
-        frame: the cells.
-        notes: sentences below it.
-    """
-
-    name: str
-    title: str
-    frame: pd.DataFrame
-    notes: tuple[str, ...]
-
-    def render(self, out_dir: Path, console: Console) -> None:
-        """Print the table and write it as ``.csv``, ``.md`` and ``.tex``.
-
-        Raises:
-            OSError: a file could not be written.
-        """
-        header, rows = list(self.frame.columns), self.frame.to_numpy().tolist()
-        shown = Table(title=self.title, title_justify="left", show_lines=True)
-        for column in header:
-            shown.add_column(column, overflow="fold")
-        for row in rows:
-            shown.add_row(*row)
-        console.print(shown)
-        for note in self.notes:
-            console.print(note, style="dim")
-
-        lines = [f"# {self.title}", "", f"| {' | '.join(header)} |", "|---" * len(header) + "|"]
-        lines += [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in rows]
-        lines += ["", *self.notes]
-        write_text(out_dir / f"{self.name}.md", "\n".join(lines) + "\n")
-        write_text(out_dir / f"{self.name}.csv", self.frame.to_csv(index=False, lineterminator="\n"))
-        write_text(out_dir / f"{self.name}.tex", self._latex(header, rows))
-
-    def _latex(self, header: list[str], rows: list[list[str]]) -> str:
-        width = rf"p{{{0.9 / len(header):.2f}\textwidth}}"
-        lines = [
-            r"% Needs \usepackage{booktabs}.",
-            r"\begin{table}",
-            r"\centering\footnotesize\setlength{\tabcolsep}{4pt}",
-            rf"\caption{{{escape_latex(' '.join((f'{self.title}.', *self.notes)))}}}",
-            rf"\begin{{tabular}}{{{width * len(header)}}}",
-            r"\toprule",
-            *(" & ".join(map(escape_latex, row)) + r" \\" for row in (header, ["\0"], *rows)),
-            r"\bottomrule",
-            r"\end{tabular}",
-            r"\end{table}",
-        ]
-        return "\n".join(line for line in lines).replace("\0 \\\\", r"\midrule") + "\n"
-
-
 # --- Table 2: how the methods differ ------------------------------------------------------------------------
 
 _OF_PRINT = {"ALM": "alm", "SAC-SVG": "sac-svg2", "MBPO": "mbpo", "REDQ": "redq"}
 
 
-def table2(store: Store) -> PlainTable:
+def table2(store: Store) -> Table:
     """Table 2 as printed, with the gradient steps that the agents take for one environment step.
 
     They are counted while an agent of paper scale's schedule (and smoke scale's widths) learns.
@@ -106,10 +44,10 @@ def table2(store: Store) -> PlainTable:
                 "gradient steps here": here,
             }
         )
-    return PlainTable(
+    return Table.of_texts(
         "table2",
         "Table 2: how the methods differ",
-        pd.DataFrame(rows),
+        rows,
         (
             "Gradient steps of each optimiser for one environment step, counted while the agent learns on "
             f"{_TASK} and Hopper.",
@@ -176,7 +114,7 @@ _FIELDS: Mapping[str, tuple[str, ...]] = {
 _DIFFERS = "≠"
 
 
-def table3(store: Store) -> PlainTable:
+def table3(store: Store) -> Table:
     """Table 3 as printed, beside the configuration of paper and laptop scale and of the stored runs."""
     from alm.config import ALMConfig
 
@@ -204,10 +142,10 @@ def table3(store: Store) -> PlainTable:
             texts = (text if text in paper.values() else f"{text} {_DIFFERS}" for text in seen)
             row[f"stored at {scale} scale (runs: {len(used)})"] = "; ".join(texts) or "–"
         rows.append(row)
-    return PlainTable(
+    return Table.of_texts(
         "table3",
         "Table 3: hyper-parameters of ALM",
-        pd.DataFrame(rows),
+        rows,
         (
             "The configuration that a run of either scale would have, and those that stored runs had; "
             f"{_DIFFERS} marks what differs from paper scale.",
@@ -234,7 +172,7 @@ _NETWORKS: Mapping[str, tuple[str, str, str]] = {
 """Of each network: its attribute, the function of `alm.objectives` that trains it, and a remark."""
 
 
-def table4(store: Store) -> PlainTable:
+def table4(store: Store) -> Table:
     """Table 4 as printed, beside the layers and parameters that the code builds on HalfCheetah."""
     del store
     import torch
@@ -262,10 +200,10 @@ def table4(store: Store) -> PlainTable:
                 "remark": remark,
             }
         )
-    return PlainTable(
+    return Table.of_texts(
         "table4",
         "Table 4: networks of ALM",
-        pd.DataFrame(rows),
+        rows,
         (
             f"Layers and parameters at paper scale on {_TASK} ({task.observation_size} observations, "
             f"{task.action_size} actions), read off the modules.",
@@ -292,7 +230,7 @@ def layers_in_words(network: "nn.Module") -> str:
     return " → ".join(words)
 
 
-CODE_TABLES: Mapping[str, Callable[[Store], PlainTable]] = {
+CODE_TABLES: Mapping[str, Callable[[Store], Table]] = {
     "table2": table2,
     "table3": table3,
     "table4": table4,

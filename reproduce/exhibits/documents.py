@@ -13,9 +13,10 @@ from reproduce.exhibits import EXHIBITS, TABLE1, TABLE1_MBBL, FigureExhibit, Tab
 from reproduce.exhibits import performance as speed
 from reproduce.exhibits.comparison import Comparison
 from reproduce.exhibits.coverage import coverage
-from reproduce.exhibits.formats import seeds_in_words
-from reproduce.exhibits.scores import table_frame
+from reproduce.exhibits.scores import score_table
 from reproduce.exhibits.statistics.seeds import sample_std
+from reproduce.exhibits.table import Cell, Score
+from reproduce.exhibits.writing import markdown_grid
 from reproduce.lab.algorithms import ALGORITHMS
 from reproduce.lab.published import authors_curves, field_curves
 from reproduce.lab.specs import variant_in
@@ -73,11 +74,6 @@ def _with_block(text: str, name: str, block: str) -> str:
     return pattern.sub(lambda _: f"{begin}\n{block}\n{end}", text)
 
 
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
 def _number(mean: float, std: float) -> str:
     return f"{mean:.0f}" if pd.isna(std) else f"{mean:.0f} ± {std:.0f}"
 
@@ -99,7 +95,7 @@ def _exhibits(runs: Path) -> str:
             tasks = ", ".join(exhibit.tasks_at("paper"))
         rows.append([f"`{command}`", exhibit.title, compared, tasks, *stored])
     header = ["", "shows", "compares", "on (paper scale)", "runs, `paper`", "runs, `laptop`"]
-    return _table(header, rows)
+    return markdown_grid(header, rows)
 
 
 def _measured(results: Path, name: str, rows: Callable[..., speed.Rows]) -> str:
@@ -107,34 +103,31 @@ def _measured(results: Path, name: str, rows: Callable[..., speed.Rows]) -> str:
     record = speed.record(results, name)
     if record is None:
         return speed.NOT_MEASURED
-    return f"{_table(*rows(record))}\n\n{speed.machine(record)}"
+    return f"{markdown_grid(*rows(record))}\n\n{speed.machine(record)}"
 
 
 def _table1_in_brief(runs: Path) -> str:
     """The rows of Table 1 that have measured cells, printed and measured beneath each other."""
-    frame = table_frame(TABLE1, runs)
-    present = frame[(frame["block"] == "measured") & frame["mean"].notna()]
-    tasks = list(dict.fromkeys(frame["task"]))
+    table = score_table(TABLE1, Store(runs))
     rows = []
-    for algorithm in dict.fromkeys(present["algorithm"]):
-        own = frame[frame["algorithm"] == algorithm]
-        for (block, scale), group in own.groupby(["block", "scale"], sort=False):
-            cells = group.set_index("task").loc[tasks]
-            if cells["mean"].isna().all():
-                continue
-            if block == "printed":
-                label = f"{algorithm}, printed in the paper (200k steps)"
-            else:
-                label = f"{algorithm}, measured here at `{scale}` scale"
-            row = [label]
-            for cell in cells.itertuples():
-                text = "missing" if pd.isna(cell.mean) else _number(cell.mean, cell.std)
-                if block == "measured" and not pd.isna(cell.mean):
-                    seeds = seeds_in_words(int(cell.seeds), int(cell.seeds_wanted))
-                    text += f" ({seeds} seeds, {cell.step / 1000:g}k)"
-                row.append(text)
-            rows.append(row)
-    return _table(["", *tasks], rows) if rows else "No run is stored yet."
+    for printed in table.blocks[0].rows:
+        measured = [
+            row
+            for block in table.blocks[1:]
+            for row in block.rows
+            if row.label == printed.label and any(map(_has_number, row.cells))
+        ]
+        for row in [printed, *measured] if measured else ():
+            scores = [cell for cell in row.cells if isinstance(cell, Score)]
+            scale = scores[0].scale
+            where = f"measured here at `{scale}` scale" if scale else "printed in the paper (200k steps)"
+            texts = [f"{score.number()} {score.basis}".strip() for score in scores]
+            rows.append([f"{row.label}, {where}", *texts])
+    return markdown_grid(table.columns, rows) if rows else "No run is stored yet."
+
+
+def _has_number(cell: Cell) -> bool:
+    return isinstance(cell, Score) and cell.has_number
 
 
 def _beside_the_authors(runs: Path) -> str:
@@ -159,7 +152,7 @@ def _beside_the_authors(runs: Path) -> str:
                     ]
                 )
     header = ["task", "seed", "training steps", "authors, 5 seeds", "here", "in authors' deviations"]
-    return _table(header, rows) if rows else "No run of this scale has reached an evaluation yet."
+    return markdown_grid(header, rows) if rows else "No run of this scale has reached an evaluation yet."
 
 
 def _beside_the_field(runs: Path) -> str:
@@ -175,7 +168,7 @@ def _beside_the_field(runs: Path) -> str:
         for point in published.itertuples():
             where = point.source if pd.isna(point.seeds) else f"{point.seeds} seeds, {point.source}"
             rows.append([title, task, f"{point.step:,}", f"{point.mean:.0f}", where])
-    return _table(["", "task", "steps", "return", "who"], rows)
+    return markdown_grid(["", "task", "steps", "return", "who"], rows)
 
 
 def _runs_of(runs: Path, page: str) -> str:
@@ -187,7 +180,7 @@ def _runs_of(runs: Path, page: str) -> str:
             commands = dict.fromkeys(f"`{run.provenance['command']}`" for run in group)
             rows.append([algorithm.title, *_group_in_words(group), " ".join(commands)])
     header = ["", "task", "scale", "seeds", "steps", "last return", "command"]
-    return _table(header, rows) if rows else "No run is stored yet."
+    return markdown_grid(header, rows) if rows else "No run is stored yet."
 
 
 def _runs_of_variants(runs: Path) -> str:
@@ -204,7 +197,7 @@ def _runs_of_variants(runs: Path) -> str:
         name = group[0].spec.variant
         rows.append(["ALM(3)" if name == "base" else f"`{name}`", *_group_in_words(group)])
     header = ["", "task", "scale", "seeds", "steps", "last return"]
-    return _table(header, rows) if rows else "No run is stored yet."
+    return markdown_grid(header, rows) if rows else "No run is stored yet."
 
 
 def _bf16_beside_float32(runs: Path) -> str:
@@ -228,7 +221,7 @@ def _bf16_beside_float32(runs: Path) -> str:
         for task in found.tasks
     ]
     header = ["", "steps", "float32", "bf16", "bf16 − float32", "P(bf16 > float32)"]
-    return f"{_table(header, rows)}\n\n{' '.join(found.notes())}"
+    return f"{markdown_grid(header, rows)}\n\n{' '.join(found.notes())}"
 
 
 def _groups(runs: Sequence[StoredRun]) -> list[list[StoredRun]]:

@@ -1,6 +1,4 @@
-"""How numbers are written in tables, and text in LaTeX."""
-
-import re
+"""Numbers, steps and seeds in words, the same in every table, figure and page."""
 
 
 def decimal(value: float, decimals: int = 4) -> str:
@@ -24,17 +22,3 @@ def seeds_in_words(seeds: int | None, wanted: int | None, of: str = " of ") -> s
     """The number of seeds, and how many there should be if that is more: 2 of 5, 5."""
     missing = seeds is not None and wanted is not None and seeds < wanted
     return f"{seeds}{of}{wanted}" if missing else str(seeds)
-
-
-_LATEX = {
-    "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
-    "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
-    "<": r"$<$", ">": r"$>$", "±": r"$\pm$", "·": r"$\cdot$", "–": "--", "≠": r"$\ne$", "→": r"$\to$",
-}  # fmt: skip
-
-
-def escape_latex(text: str) -> str:
-    """Text for LaTeX, with a minus sign in front of numbers."""
-    escaped = "".join(_LATEX.get(character, character) for character in text)
-    # A hyphen that starts a number is a minus sign.
-    return re.sub(r"(^|(?<= ))-(?=\d)", "$-$", escaped)

@@ -1,94 +1,189 @@
-"""Tables of the paper from what it prints and what the store holds, side by side and never mixed.
+"""Tables 1 and 5: what the paper prints and what the stored runs give, side by side and never mixed.
 
-A table is first cells, one row each of a tidy frame (`reproduce.exhibits.cells`), then words
-(`reproduce.exhibits.wording`), then renderings: terminal, Markdown, LaTeX (`reproduce.exhibits.rendering`).
-Its blocks stand apart: the printed numbers, then one measured block for each scale and protocol.
+Blocks stand apart: the printed numbers, then one measured block for each scale and protocol.
 """
 
 import warnings
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import asdict, replace
 
-import pandas as pd
-from rich.console import Console
-from rich.text import Text
+from alm.training.scale import SCALES
+from reproduce.exhibits.formats import steps_in_words, steps_reached
+from reproduce.exhibits.kinds import Row as DeclaredRow
+from reproduce.exhibits.kinds import TableExhibit
+from reproduce.exhibits.statistics.seeds import cell_statistics
+from reproduce.exhibits.table import Block, Row, Score, Table
+from reproduce.lab.curves import window_mean
+from reproduce.lab.published import authors_curve, printed_scores
+from reproduce.lab.store import Store, StoredRun, StoreWarning
 
-from alm.training.files import write_text
-from reproduce.exhibits import TableExhibit
-from reproduce.exhibits.cells import collect, tidy
-from reproduce.exhibits.formats import decimal
-from reproduce.exhibits.rendering import latex, markdown, print_table
-from reproduce.exhibits.wording import Document, document_of, markers_of
-from reproduce.lab.store import Store, StoreWarning
+__all__ = ["score_table"]
 
-__all__ = ["render_table", "table_document", "table_frame"]
+_PAPER_SEEDS = 5
+_PAPER_STEPS = 200_000
+_HOW_TO_READ = (
+    "Measured cells: mean ± sample standard deviation over seeds (number of seeds), from single evaluations "
+    "at the step named; below, after w, the same for the mean over the last 10 % of the steps. "
+    "A cell without a stored run says missing."
+)
 
 
-def table_document(exhibit: TableExhibit, store: Store) -> Document:
-    """A table in words.
+def score_table(exhibit: TableExhibit, store: Store, measured: bool = True, mix: bool = False) -> Table:
+    """A table of scores.
 
     Args:
-        exhibit: the table.
+        exhibit: which.
         store: stored runs.
-    """
-    blocks = collect(exhibit, store, mix=False)
-    return document_of(exhibit, blocks, markers_of(exhibit, blocks))
-
-
-def table_frame(exhibit: TableExhibit, store_root: Path) -> pd.DataFrame:
-    """A table as a tidy frame: the fields of :class:`Cell`, footnotes as their keys separated by spaces.
-
-    Args:
-        exhibit: the table.
-        store_root: root of the store, ``results/runs``.
-    """
-    return tidy(collect(exhibit, Store(store_root), mix=False))
-
-
-def render_table(
-    exhibit: TableExhibit,
-    store_root: Path,
-    out_dir: Path,
-    console: Console,
-    measured: bool = True,
-    mix: bool = False,
-) -> pd.DataFrame:
-    """Print a table and write it as ``.csv``, ``.md`` and ``.tex`` under the exhibit's name.
-
-    The files depend on the store and the printed data only: the same store gives the same bytes.
-
-    Args:
-        exhibit: the table.
-        store_root: root of the store, ``results/runs``.
-        out_dir: where the files go, ``results/tables``; made if needed.
-        console: where the table is printed; made for widths of 80 and more.
-        measured: whether measured blocks are shown, too; without them the files are named ``…-printed``.
-        mix: whether runs of different protocols share a block, whose title then says so; the files are named
+        measured: whether measured blocks are shown, too; without them its files are named ``…-printed``.
+        mix: whether runs of different protocols share a block, whose title then says so; its files are named
             ``…-mixed``.
 
-    Returns:
-        The tidy frame of :func:`table_frame`.
-
-    Raises:
-        OSError: a file could not be written.
+    Warns:
+        reproduce.lab.store.StoreWarning: a run could not be read, or is of an unknown scale.
     """
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", StoreWarning)
-        blocks = collect(exhibit, Store(store_root), mix)[: None if measured else 1]
-    for message in dict.fromkeys(str(warning.message) for warning in caught):
-        console.print(Text(f"Warning: {message}", style="yellow"), soft_wrap=True)
+    blocks = [_printed_block(exhibit)]
+    if measured:
+        runs = _runs(exhibit, store)
+        runs = _mixed(runs) if mix else runs
+        # The paper's own scale first, then the others by name.
+        order = sorted(runs, key=lambda block: (block[0] != "paper", block))
+        blocks += [_measured_block(exhibit, *block, runs[block]) for block in order]
+    return Table(
+        exhibit.name + ("" if measured else "-printed") + ("-mixed" if mix else ""),
+        f"Table {exhibit.number}",
+        exhibit.title,
+        # The family of a task is in the block's protocol.
+        ("", *(task.rpartition("/")[2] for task in exhibit.tasks)),
+        tuple(blocks),
+        _HOW_TO_READ,
+    )
 
-    frame = tidy(blocks)
-    markers = markers_of(exhibit, blocks)
-    document = document_of(exhibit, blocks, markers)
-    csv = frame.to_csv(index=False, lineterminator="\n", float_format=decimal)
-    name = exhibit.name + ("" if measured else "-printed") + ("-mixed" if mix else "")
-    for suffix, text in (
-        ("csv", csv),
-        ("md", markdown(exhibit, document)),
-        ("tex", latex(exhibit, document)),
-    ):
-        write_text(out_dir / f"{name}.{suffix}", text)
-    print_table(exhibit, blocks, markers, console)
-    where = f"Full footnotes: {out_dir / name}.md (also .csv and .tex)"
-    console.print(Text(where, style="dim"), soft_wrap=True)
-    return frame
+
+_Runs = dict[tuple[str, str], list[StoredRun]]
+"""Stored runs by scale and protocol."""
+
+
+def _runs(exhibit: TableExhibit, store: Store) -> _Runs:
+    """The runs of each measured block; the paper's scale has one, whether or not it has runs."""
+    runs: _Runs = {}
+    for row in exhibit.rows:
+        for run in store.runs(algorithm=row.algorithm, variant=row.variant) if row.algorithm else ():
+            if run.spec.scale not in SCALES:
+                known = ", ".join(SCALES)
+                warnings.warn(
+                    f"{run.spec.label} is not shown: the scales are {known}.", StoreWarning, stacklevel=2
+                )
+            elif run.spec.task in exhibit.tasks:
+                runs.setdefault((run.spec.scale, run.protocol), []).append(run)
+    if not any(scale == "paper" for scale, _ in runs):
+        runs["paper", ""] = []
+    return runs
+
+
+def _mixed(runs: Mapping[tuple[str, str], list[StoredRun]]) -> _Runs:
+    """One block a scale, under a name that says what was mixed."""
+    scales: dict[str, dict[str, list[StoredRun]]] = {}
+    for (scale, protocol), own in runs.items():
+        scales.setdefault(scale, {})[protocol] = own
+    mixed = {}
+    for scale, by_protocol in scales.items():
+        names = "; ".join(by_protocol)
+        title = f"MIXED PROTOCOLS, not comparable: {names}" if len(by_protocol) > 1 else names
+        mixed[scale, title] = [run for own in by_protocol.values() for run in own]
+    return mixed
+
+
+def _printed_block(exhibit: TableExhibit) -> Block:
+    scores = {}
+    for printed in printed_scores(exhibit.number):
+        task = exhibit.columns[printed.task]
+        # The released scores are those of unchanged ALM.
+        curve = authors_curve(printed.task) if printed.algorithm == "ALM(3)" else None
+        scores[printed.algorithm, task] = Score(
+            block="printed",
+            algorithm=printed.algorithm,
+            task=task,
+            mean=printed.mean,
+            std=printed.std,
+            seeds=_PAPER_SEEDS if printed.same_task_as_alm == "reference" else None,
+            step=_PAPER_STEPS,
+            step_wanted=_PAPER_STEPS,
+            protocol=printed.environment,
+            window_mean=Score.window_mean if curve is None else window_mean(curve, _PAPER_STEPS),
+            status="printed",
+            source=f"{printed.source}; from {printed.origin}",
+            footnotes=printed.footnotes,
+        )
+    absent = {
+        (row.label, task): Score("printed", row.label, task)
+        for row in exhibit.rows
+        for task in exhibit.extras
+    }
+    return _block("Printed in the paper", _PAPER_STEPS, exhibit, scores | absent)
+
+
+def _measured_block(exhibit: TableExhibit, scale: str, protocol: str, runs: list[StoredRun]) -> Block:
+    scores = {}
+    for row in exhibit.rows:
+        for task in exhibit.tasks:
+            if task not in exhibit.tasks_at(scale):
+                scores[row.label, task] = Score("measured", row.label, task)
+                continue
+            cell = (row.algorithm, row.variant, task)
+            own = [run for run in runs if (run.spec.algorithm, run.spec.variant, run.spec.task) == cell]
+            scores[row.label, task] = _measured(exhibit, row, task, scale, protocol, own)
+    steps = {exhibit.step(scale, task) for task in exhibit.tasks_at(scale)}
+    step = steps.pop() if len(steps) == 1 else None
+    at = f"read at {steps_in_words(step)} steps" if step else "read at the end of the runs"
+    title = " · ".join(filter(None, ("Measured", f"{scale} scale", at, protocol)))
+    return _block(title, step, exhibit, scores)
+
+
+def _block(
+    title: str, step: int | None, exhibit: TableExhibit, scores: Mapping[tuple[str, str], Score]
+) -> Block:
+    rows = (
+        Row(
+            row.label,
+            tuple(scores[row.label, task] for task in exhibit.tasks),
+            row.group,
+            bold=row.algorithm is not None,
+        )
+        for row in exhibit.rows
+    )
+    return Block(title, tuple(rows), step)
+
+
+def _measured(
+    exhibit: TableExhibit, row: DeclaredRow, task: str, scale: str, protocol: str, runs: list[StoredRun]
+) -> Score:
+    wanted = exhibit.step(scale, task)
+    # Whatever became of a run later, a failure included, its value at the step stands.
+    reached = [run for run in runs if run.last_step >= wanted]
+    failed = sum(run.status == "failed" and run not in reached for run in runs)
+    unfinished = [run for run in runs if run.status != "failed" and run not in reached and run.last_step > 0]
+    pooled = reached or unfinished
+    nothing = Score(
+        block="measured",
+        algorithm=row.label,
+        task=task,
+        seeds_wanted=len(SCALES[scale].seeds),
+        step_wanted=wanted,
+        scale=scale,
+        protocol=protocol,
+        status="failed" if failed else "missing",
+        failed=failed,
+        source="failed" if failed else "missing",
+    )
+    if not pooled:
+        return nothing
+    # Where no run got to the step, all are read at the last step that every one of them has reached.
+    step = wanted if reached else min(run.last_step for run in pooled)
+    numbers = cell_statistics([run.curve(exhibit.metric) for run in pooled], step)
+    return replace(
+        nothing,
+        **asdict(numbers),
+        status="complete" if reached else "partial",
+        unfinished=len(unfinished) if reached else 0,
+        source="measured" if reached else f"measured, partial: {steps_reached(numbers.step, wanted)}",
+    )

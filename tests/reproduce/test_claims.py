@@ -7,6 +7,7 @@ from rich.console import Console
 
 from reproduce.exhibits import claims
 from reproduce.exhibits.claims import CLAIMS, Evidence, claims_table
+from reproduce.exhibits.writing import render
 from reproduce.lab.store import Store
 
 
@@ -186,6 +187,6 @@ def test_the_table_has_a_row_a_claim(add, tmp_path):
     table = claims_table(add([1.0]), "laptop")
     assert len(table.frame) == len(CLAIMS) and table.name == "claims-laptop"
     assert set(table.frame["verdict"]) <= {"supported", "not supported", "not enough runs", "not measured"}
-    table.render(tmp_path, Console(quiet=True))
+    render(lambda: table, tmp_path, Console(quiet=True))
     assert (tmp_path / "claims-laptop.md").exists()
     assert claims_table(add([1.0]), "paper").name == "claims"

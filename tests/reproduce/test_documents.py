@@ -9,7 +9,8 @@ from reproduce.exhibits import TABLE1, TABLE1_MBBL, TABLE5
 from reproduce.exhibits.claims import claims_table
 from reproduce.exhibits.code_tables import CODE_TABLES
 from reproduce.exhibits.documents import documents, refresh
-from reproduce.exhibits.scores import render_table
+from reproduce.exhibits.scores import score_table
+from reproduce.exhibits.writing import render
 from reproduce.lab.algorithms import ALGORITHMS
 from reproduce.lab.store import Store
 
@@ -101,11 +102,11 @@ def test_the_committed_tables_agree_with_the_store(tmp_path):
     """If this fails: make documents."""
     store, quiet = Store(ROOT / "results" / "runs"), Console(quiet=True)
     for exhibit in (TABLE1, TABLE1_MBBL, TABLE5):
-        render_table(exhibit, store.root, tmp_path, quiet)
+        render(lambda exhibit=exhibit: score_table(exhibit, store), tmp_path, quiet)
     for table in CODE_TABLES.values():
-        table(store).render(tmp_path, quiet)
+        render(lambda table=table: table(store), tmp_path, quiet)
     for scale in ("paper", "laptop"):
-        claims_table(store, scale).render(tmp_path, quiet)
+        render(lambda scale=scale: claims_table(store, scale), tmp_path, quiet)
     written = sorted(path.name for path in tmp_path.iterdir())
     assert len(written) == 3 * (3 + len(CODE_TABLES) + 2)
     for name in written:

@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from reproduce.exhibits import TABLE1, TABLE1_MBBL
-from reproduce.exhibits.scores import render_table, table_frame
+from reproduce.exhibits import TABLE1, TABLE1_MBBL, writing
+from reproduce.exhibits.scores import score_table
 from reproduce.lab.published import printed_scores
 from reproduce.lab.store import Store
 
@@ -21,6 +21,10 @@ ROOT = Path(__file__).resolve().parents[2]
 def curve(final, *, before=0.0, last=200_000):
     """Evaluations every 5000 steps: ``before`` at each, ``final`` at the last."""
     return {step: before for step in range(5000, last, 5000)} | {last: final}
+
+
+def render_table(exhibit, store_root, out, console, **options):
+    return writing.render(lambda: score_table(exhibit, Store(store_root), **options), out, console).frame
 
 
 @pytest.fixture
@@ -310,7 +314,7 @@ def test_a_corrupt_run_is_reported_and_its_cell_is_missing(make_run, render, tmp
 
 def test_the_frame_alone_writes_nothing(make_run, tmp_path):
     Store(tmp_path / "runs").write(make_run(curve(100)))
-    frame = table_frame(TABLE1, tmp_path / "runs")
+    frame = score_table(TABLE1, Store(tmp_path / "runs")).frame
     assert cell(frame)["mean"] == 100
     assert [path.name for path in tmp_path.iterdir()] == ["runs"]
 
@@ -319,9 +323,11 @@ def test_reading_imports_no_learning_or_simulation(make_run, tmp_path):
     Store(tmp_path / "runs").write(make_run(curve(100)))
     script = (
         "import sys\nfrom pathlib import Path\nfrom rich.console import Console\n"
-        "from reproduce.exhibits import TABLE1\nfrom reproduce.exhibits.scores import render_table\n"
+        "from reproduce.exhibits import TABLE1\nfrom reproduce.exhibits.scores import score_table\n"
+        "from reproduce.exhibits.writing import render\nfrom reproduce.lab.store import Store\n"
         f"root = Path({str(tmp_path)!r})\n"
-        "render_table(TABLE1, root / 'runs', root / 'tables', Console(quiet=True))\n"
+        "table = score_table(TABLE1, Store(root / 'runs'))\n"
+        "render(lambda: table, root / 'tables', Console(quiet=True))\n"
         "heavy = {'torch', 'mujoco', 'gymnasium', 'mlflow', 'matplotlib', 'scipy'}\n"
         "print(sorted(heavy & set(sys.modules)))\n"
     )

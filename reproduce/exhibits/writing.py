@@ -1,0 +1,236 @@
+"""The writer of every table: terminal, Markdown, CSV, LaTeX (HTML: ``paper_figures/report/report.html``)."""
+
+import re
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from rich import box
+from rich.console import Console
+from rich.table import Table as Grid
+from rich.text import Text
+
+from alm.training.files import write_text
+from reproduce.exhibits.formats import decimal, seeds_in_words, steps_in_words, steps_reached
+from reproduce.exhibits.table import Block, Cell, Row, Table
+from reproduce.lab.store import StoreWarning
+
+__all__ = ["latex", "markdown", "markdown_grid", "render", "terminal"]
+
+_NARROW = 96
+"""Terminals below this width get cells without spaces around ±."""
+
+
+def render(make: Callable[[], Table], out: Path, console: Console) -> Table:
+    """Make a table, print it and write it as ``.csv``, ``.md`` and ``.tex`` under its name.
+
+    The files depend on what the table is made of only: the same store gives the same bytes.
+
+    Args:
+        make: reads the store; what it warns of is printed first.
+        out: where the files go, ``results/tables``; made if needed.
+        console: where the table is printed; made for widths of 80 and more.
+
+    Raises:
+        OSError: a file could not be written.
+    """
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", StoreWarning)
+        table = make()
+    for message in dict.fromkeys(str(w.message) for w in caught if issubclass(w.category, StoreWarning)):
+        console.print(Text(f"Warning: {message}", style="yellow"), soft_wrap=True)
+    csv = table.frame.to_csv(index=False, lineterminator="\n", float_format=decimal)
+    for suffix, text in (("csv", csv), ("md", markdown(table)), ("tex", latex(table))):
+        write_text(out / f"{table.name}.{suffix}", text)
+    terminal(table, console)
+    if table.footnotes:
+        where = f"Full footnotes: {out / table.name}.md (also .csv and .tex)"
+        console.print(Text(where, style="dim"), soft_wrap=True)
+    return table
+
+
+# --- Terminal -----------------------------------------------------------------------------------------------
+
+
+def terminal(table: Table, console: Console) -> None:
+    """Print a table."""
+    if table.heading:
+        console.print(Text.assemble((table.heading, "bold"), f" · {table.title}"))
+    for block in table.blocks:
+        if block.title:
+            # A line of its own: rich would wrap a table's title to the width of the table.
+            console.print(Text(f"\n{block.title}", style="bold"), soft_wrap=True)
+        console.print(_scores(table, block, console.width) if table.has_scores else _texts(table, block))
+    if table.how_to_read:
+        console.print(Text(f"\n{table.how_to_read}", style="dim"))
+    for sentence in table.notes:
+        console.print(sentence, style="dim")
+    if table.footnotes:
+        notes = Grid.grid(padding=(0, 1, 0, 0))
+        for note, letter in table.footnotes.items():
+            style = "" if note.kind == "misprint" else "dim"
+            notes.add_row(Text(letter, style="cyan"), Text(note.short, style=style))
+        console.print(notes)
+
+
+def _texts(table: Table, block: Block) -> Grid:
+    grid = Grid(title=table.title, title_justify="left", show_lines=True)
+    for column in table.columns:
+        grid.add_column(column, overflow="fold")
+    for row in block.rows:
+        grid.add_row(row.label, *(cell for cell in row.cells if isinstance(cell, str)))
+    return grid
+
+
+def _scores(table: Table, block: Block, width: int) -> Grid:
+    grid = Grid(box=box.SIMPLE, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="cyan")
+    grid.add_column(table.columns[0], no_wrap=True)
+    for column in table.columns[1:]:
+        grid.add_column(column, justify="right", overflow="fold")
+    # Numbers of a column end at one place, whatever letters follow them.
+    room = [
+        max(len(table.cell_letters(row, row.cells[column])) for row in block.rows)
+        for column in range(len(table.columns) - 1)
+    ]
+    for row, following in zip(block.rows, (*block.rows[1:], None), strict=True):
+        label = Text(row.label, style="bold" if row.bold else "")
+        label.append(_superscript(table.row_letters(row)), style="cyan")
+        cells = [
+            _score(
+                cell, block.step, _superscript(table.cell_letters(row, cell)).ljust(space), width < _NARROW
+            )
+            for cell, space in zip(row.cells, room, strict=True)
+        ]
+        grid.add_row(label, *cells, end_section=following is not None and following.group != row.group)
+    return grid
+
+
+def _score(cell: Cell, block_step: int | None, letters: str, narrow: bool) -> Text:
+    """The number with its seeds; below it, dim, the window and whatever is unusual."""
+    if isinstance(cell, str):
+        return Text(cell)
+    number = cell.number("±" if narrow else " ± ")
+    if not cell.has_number:
+        return Text(number, style="red" if cell.status == "failed" else "dim")
+    unusual = []
+    if cell.status == "partial":
+        unusual = [f"seeds {cell.seeds} of {cell.seeds_wanted}", steps_reached(cell.step, cell.step_wanted)]
+    elif cell.status == "complete":
+        number += f"{'' if narrow else ' '}({seeds_in_words(cell.seeds, cell.seeds_wanted, of='/')})"
+        if cell.step != block_step:
+            unusual = [f"at {steps_in_words(cell.step)} steps"]
+    text = Text(number, style="yellow" if cell.status == "partial" else "")
+    text.append(letters, style="cyan")
+    if window := cell.window("±"):
+        text.append(f"\n{window}{' ' * len(letters)}", style="dim")
+    for line in unusual + cell.left_out:
+        text.append(f"\n{line.removesuffix(' steps') if narrow else line}", style="dim yellow")
+    return text
+
+
+def _superscript(letters: str) -> str:
+    return letters.translate(str.maketrans("abcdefghijklmnopqrstuvwxyz", "ᵃᵇᶜᵈᵉᶠᵍʰⁱʲᵏˡᵐⁿᵒᵖ𐞥ʳˢᵗᵘᵛʷˣʸᶻ"))
+
+
+# --- Markdown -----------------------------------------------------------------------------------------------
+
+
+def markdown(table: Table) -> str:
+    """A table as a page of Markdown."""
+    lines = [f"# {table.heading or table.title}"]
+    if table.heading:
+        lines += ["", f"{table.title}."]
+    if table.how_to_read:
+        lines += ["", table.how_to_read]
+    for block in table.blocks:
+        lines += ["", f"## {block.title}", ""] if block.title else [""]
+        rows = [_markdown_row(table, row) for row in block.rows]
+        lines.append(markdown_grid(table.columns, rows, right=table.has_scores))
+    lines += ["", *table.notes] if table.notes else []
+    lines += ["", "## Footnotes", ""] if table.footnotes else []
+    for note, letter in table.footnotes.items():
+        full = note.full.replace("*", "\\*")
+        lines.append(f"- **{letter}** ({note.kind}) {full}")
+    return "\n".join(lines) + "\n"
+
+
+def markdown_grid(header: Sequence[str], rows: Sequence[Sequence[str]], right: bool = True) -> str:
+    """Header and rows of texts as a Markdown table; columns behind the first stand to the ``right``."""
+    aligned = ["---", *["---:" if right else "---"] * (len(header) - 1)]
+    lines = (f"| {' | '.join(line)} |" for line in (header, aligned, *rows))
+    return "\n".join(line.replace("|  |", "| |") for line in lines)
+
+
+def _markdown_row(table: Table, row: Row) -> list[str]:
+    texts = [row.label.replace("|", "\\|") + _marked(table.row_letters(row), "<sup>{}</sup>")]
+    for cell in row.cells:
+        if isinstance(cell, str):
+            texts.append(cell.replace("|", "\\|"))
+            continue
+        first = cell.number() + (f" {cell.basis}" if cell.basis else "")
+        first += _marked(table.cell_letters(row, cell), "<sup>{}</sup>")
+        texts.append("<br>".join(part for part in (first, cell.window()) if part))
+    return texts
+
+
+# --- LaTeX --------------------------------------------------------------------------------------------------
+
+
+def latex(table: Table) -> str:
+    """A table for LaTeX, with its footnotes beneath."""
+    columns = len(table.columns)
+    wide = rf"p{{{0.9 / columns:.2f}\textwidth}}"
+    caption = " ".join((f"{table.title}.", *filter(None, (table.how_to_read,)), *table.notes))
+    lines = [
+        r"% Needs \usepackage{booktabs}.",
+        r"\begin{table}",
+        r"\centering\footnotesize\setlength{\tabcolsep}{4pt}",
+        rf"\caption{{{escape_latex(caption)}}}",
+        rf"\begin{{tabular}}{{{'l' + 'r' * (columns - 1) if table.has_scores else wide * columns}}}",
+        r"\toprule",
+        " & ".join(map(escape_latex, table.columns)) + r" \\",
+    ]
+    for block in table.blocks:
+        lines.append(r"\midrule")
+        if block.title:
+            title = escape_latex(block.title)
+            lines[-1:] = [r"\midrule", rf"\multicolumn{{{columns}}}{{l}}{{\textit{{{title}}}}} \\"]
+        lines += [" & ".join(_latex_row(table, row)) + r" \\" for row in block.rows]
+    lines += [r"\bottomrule", r"\end{tabular}"]
+    if table.footnotes:
+        lines += ["", r"\medskip", r"\begin{minipage}{\textwidth}\scriptsize"]
+        for note, letter in table.footnotes.items():
+            lines.append(rf"\textsuperscript{{{letter}}} {escape_latex(note.full)}\par")
+        lines.append(r"\end{minipage}")
+    return "\n".join([*lines, r"\end{table}"]) + "\n"
+
+
+def _latex_row(table: Table, row: Row) -> list[str]:
+    texts = [escape_latex(row.label) + _marked(table.row_letters(row), r"\textsuperscript{{{}}}")]
+    for cell in row.cells:
+        if isinstance(cell, str):
+            texts.append(escape_latex(cell))
+            continue
+        number, *below = map(escape_latex, cell.parts)
+        number += _marked(table.cell_letters(row, cell), r"\textsuperscript{{{}}}")
+        text = r"\\".join([number, *below])
+        texts.append(rf"\shortstack[r]{{{text}}}" if below else number)
+    return texts
+
+
+_LATEX = {
+    "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
+    "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+    "<": r"$<$", ">": r"$>$", "±": r"$\pm$", "·": r"$\cdot$", "–": "--", "≠": r"$\ne$", "→": r"$\to$",
+}  # fmt: skip
+
+
+def escape_latex(text: str) -> str:
+    """Text for LaTeX, with a minus sign in front of numbers."""
+    escaped = "".join(_LATEX.get(character, character) for character in text)
+    # A hyphen that starts a number is a minus sign.
+    return re.sub(r"(^|(?<= ))-(?=\d)", "$-$", escaped)
+
+
+def _marked(letters: str, form: str) -> str:
+    return form.format(",".join(letters)) if letters else ""
