@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from alm.training.files import write_text
-from reproduce.exhibits import BiasDefinition
+from reproduce.exhibits import EXHIBITS, BiasDefinition
 from reproduce.lab.provenance import REPOSITORY
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ class Figure:
         """Draw the files of one figure; returns the exit code."""
         from paper_figures.drawing import drawn
         from paper_figures.style import csv_text, save
+        from reproduce.exhibits.inventory import nothing_stored
         from reproduce.lab.store import StoreMixError
 
         try:
@@ -68,7 +69,9 @@ class Figure:
         except StoreMixError as error:
             print(f"error: {error} To draw them all the same: --mix", file=sys.stderr)
             return 2
-        if not pictures:
+        for line in nothing_stored(name, store, {picture.scale for picture in pictures}):
+            print(line)
+        if not pictures and name not in EXHIBITS:
             print(
                 f"error: {store.root} holds no such run; train one, for instance with: make train",
                 file=sys.stderr,

@@ -1,6 +1,5 @@
 """From the store to the tidy frame behind a figure, and what of its runs is missing."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,13 +8,13 @@ import pandas as pd
 from alm.training.bias import DEFINITIONS
 from alm.training.scale import scale_named
 from reproduce.exhibits import FigureExhibit, Metric, Series
-from reproduce.lab.algorithms import run_length
+from reproduce.exhibits.pooling import pool
 from reproduce.lab.specs import RunSpec
 from reproduce.lab.store import Store, StoredRun, StoreMixError, require_comparable
 
 
 @dataclass(frozen=True)
-class Coverage:
+class Drawn:
     """What stands behind one curve of one panel."""
 
     series: Series
@@ -26,8 +25,10 @@ class Coverage:
     last_step: int
     """Environment steps that all of these seeds have reached."""
     total_steps: int
-    failed: int
+    failed: int = 0
     """Seeds whose run failed; they are not plotted."""
+    unfinished: int = 0
+    """Seeds that are not plotted because others got to the end."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class FigureData:
 
     points: pd.DataFrame
     costs: pd.DataFrame
-    coverage: tuple[Coverage, ...]
+    coverage: tuple[Drawn, ...]
     devices: tuple[str, ...]
     protocols: tuple[str, ...]
 
@@ -71,25 +72,32 @@ def figure_data(
     points, costs, coverage = [], [], []
     for series in exhibit.series:
         for task in exhibit.tasks_at(scale):
-            stored = _stored(store, series, series.task(task), scale, seeds)
-            used |= {run.spec: run for run in stored}
+            wanted = RunSpec(
+                algorithm=series.algorithm,
+                variant=series.variant,
+                task=series.task(task),
+                seed=seeds[0],
+                scale=scale,
+            )
+            pooled = pool(_stored(store, series, wanted.task, scale), exhibit.read_out(wanted))
+            used |= {run.spec: run for run in pooled.runs}
             frames = []
-            for run in stored:
+            for run in pooled.runs:
                 frame = (
                     _biases(store, run, series.estimate, definition)
                     if exhibit.shows == "bias"
                     else _returns(run, exhibit.beneath)
                 )
-                if run.status != "failed" and not frame.empty:
+                if not frame.empty:
                     frames.append(frame.assign(series=series.label, task=task, seed=run.spec.seed))
                     costs.append(_cost(run).assign(series=series.label, task=task, seed=run.spec.seed))
             last = min((int(frame["step"].max()) for frame in frames), default=0)
             points += [frame[frame["step"] <= last] for frame in frames]
-            whole = RunSpec(
-                algorithm=series.algorithm, variant=series.variant, task=task, seed=seeds[0], scale=scale
+            total = exhibit.read_out(wanted)
+            entry = Drawn(
+                series, task, len(frames), len(seeds), last, total, pooled.failed, pooled.unfinished
             )
-            failed = sum(run.status == "failed" for run in stored)
-            coverage.append(Coverage(series, task, len(frames), len(seeds), last, run_length(whole), failed))
+            coverage.append(entry)
     if not mix:
         require_comparable(used.values())
     return FigureData(
@@ -112,7 +120,7 @@ class LatentData:
     """
 
     points: pd.DataFrame
-    coverage: tuple[Coverage, ...]
+    coverage: tuple[Drawn, ...]
     policy: str
 
 
@@ -126,7 +134,7 @@ def latent_data(exhibit: FigureExhibit, store: Store, scale: str) -> LatentData:
     points, coverage, used, policies = [], [], [], set()
     for series in exhibit.series:
         measured = 0
-        for run in _stored(store, series, task, scale, seeds):
+        for run in _stored(store, series, task, scale):
             found = store.latents(run)
             if found is None:
                 continue
@@ -136,7 +144,7 @@ def latent_data(exhibit: FigureExhibit, store: Store, scale: str) -> LatentData:
             used.append(run)
             measured += 1
         total = scale_named(scale).training(task).total_steps
-        coverage.append(Coverage(series, task, measured, len(seeds), total, total, 0))
+        coverage.append(Drawn(series, task, measured, len(seeds), total, total))
     require_comparable(used)
     if len(policies) > 1:
         raise StoreMixError(
@@ -147,9 +155,8 @@ def latent_data(exhibit: FigureExhibit, store: Store, scale: str) -> LatentData:
     return LatentData(frame, tuple(coverage), "".join(policies))
 
 
-def _stored(store: Store, series: Series, task: str, scale: str, seeds: Sequence[int]) -> list[StoredRun]:
-    runs = store.runs(algorithm=series.algorithm, variant=series.variant, task=task, scale=scale)
-    return [run for run in runs if run.spec.seed in seeds]
+def _stored(store: Store, series: Series, task: str, scale: str) -> list[StoredRun]:
+    return store.runs(algorithm=series.algorithm, variant=series.variant, task=task, scale=scale)
 
 
 def _returns(run: StoredRun, beneath: Metric | None) -> pd.DataFrame:

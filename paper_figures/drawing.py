@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -43,7 +44,7 @@ class Picture:
 
 
 def drawn(name: str, store: Store, bias: BiasDefinition, mix: bool = False) -> list[Picture]:
-    """Every picture of a figure: at paper scale, and at other scales that have stored runs of it.
+    """Every picture of a figure: at each scale that has stored runs of it.
 
     Args:
         name: one of `NAMES`.
@@ -95,13 +96,15 @@ def _curves(store: Store) -> list[Picture]:
 
 
 def _exhibit(exhibit: FigureExhibit, store: Store, bias: BiasDefinition, mix: bool) -> list[Picture]:
-    """The figure at paper scale, and at every other scale that has stored runs of it."""
+    """The figure at every scale that has stored runs of it."""
     pictures = []
     for scale in SCALES:
         if scale == "smoke" or not exhibit.tasks_at(scale):
             continue
         picture = _at_scale(exhibit, store, scale, bias, mix)
-        if scale == "paper" or len(picture.points):
+        if picture.points.empty:
+            plt.close(picture.figure)
+        else:
             pictures.append(picture)
     return pictures
 

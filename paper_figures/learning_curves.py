@@ -26,6 +26,7 @@ def draw(exhibit: FigureExhibit, scale: str, data: FigureData, authors: pd.DataF
         authors: the authors' curves, drawn at paper scale (`reproduce.lab.published.authors_curves`).
     """
     runtime, tasks = exhibit.shows == "return and runtime", exhibit.tasks_at(scale)
+    shows_authors = False
     columns, rows = len(tasks) + runtime, 1 + (runtime or exhibit.beneath is not None)
     with figure_style():
         figure, axes = plt.subplots(
@@ -46,7 +47,8 @@ def draw(exhibit: FigureExhibit, scale: str, data: FigureData, authors: pd.DataF
                 continue
             if scale == "paper":
                 last = max(2.0 * points["step"].max(), 30_000)
-                panels.published_curve(top, authors[authors["task"] == task], _WARMUP, last)
+                own = authors[authors["task"] == task]
+                shows_authors |= panels.published_curve(top, own, _WARMUP, last)
             panels.curves(top, points, exhibit.series, "step", "return")
             panels.steps_axis(top)
             panels.returns_axis(top)
@@ -58,15 +60,17 @@ def draw(exhibit: FigureExhibit, scale: str, data: FigureData, authors: pd.DataF
         if rows == 2:
             axes[1, 0].set_ylabel(exhibit.beneath.label if exhibit.beneath else "return")
         panels.legend(figure, axes[0, -1] if runtime else None)
-        panels.caption(figure, _caption(exhibit, scale, data), data.protocols)
+        panels.caption(figure, _caption(exhibit, scale, data, shows_authors), data.protocols)
     return figure
 
 
 def _against_hours(axis: Axes, exhibit: FigureExhibit, points: pd.DataFrame) -> None:
-    timed = points[points["training_step"] > 0].dropna(subset="hours")
+    learning = points[points["training_step"] > 0]
+    timed = learning.dropna(subset="hours")
     if timed.empty:
-        panels.empty(axis)
+        panels.empty(axis, "time not recorded")
         return
+    _say_untimed(axis, exhibit, set(learning["series"]) - set(timed["series"]))
     # Seeds that did not train together took different times: their mean places the curve.
     minutes = 60.0 * timed.groupby(["series", "step"])["hours"].transform("mean")
     panels.curves(axis, timed.assign(minutes=minutes), exhibit.series, "minutes", "return")
@@ -75,6 +79,13 @@ def _against_hours(axis: Axes, exhibit: FigureExhibit, points: pd.DataFrame) -> 
     axis.xaxis.set_minor_formatter(NullFormatter())
     axis.set_xlabel("minutes of training for each seed")
     panels.returns_axis(axis)
+
+
+def _say_untimed(axis: Axes, exhibit: FigureExhibit, untimed: set[str], below: int = 34) -> None:
+    """Name the series whose records do not say how long a seed trained."""
+    if untimed:
+        labels = ", ".join(one.label for one in exhibit.series if one.label in untimed)
+        panels.note(axis, f"time not recorded: {labels}", below)
 
 
 def _beneath(axis: Axes, exhibit: FigureExhibit, points: pd.DataFrame) -> None:
@@ -117,15 +128,19 @@ def _costs(axis: Axes, exhibit: FigureExhibit, costs: pd.DataFrame) -> None:
     axis.set_title("cost of a step", fontsize=9)
     axis.set_xlabel("ms for each environment step")
     panels.note(axis, "filled: everything but evaluations; open: updates only")
+    _say_untimed(axis, exhibit, set(costs["series"]) - set(known["series"]), below=46)
 
 
-def _caption(exhibit: FigureExhibit, scale: str, data: FigureData) -> str:
-    text = (
-        f"{exhibit.heading}, {scale} scale: mean return of 5 greedy evaluation episodes, mean ± sample "
-        "standard deviation over seeds; a curve ends where the first of its seeds does. Steps include the "
-        "random ones of the warm-up."
+def _caption(exhibit: FigureExhibit, scale: str, data: FigureData, shows_authors: bool) -> str:
+    several = any(entry.seeds > 1 for entry in data.coverage)
+    over_seeds = (
+        ", mean ± sample standard deviation over seeds; a curve ends where the first of its seeds does"
     )
-    if scale == "paper":
+    text = (
+        f"{exhibit.heading}, {scale} scale: mean return of 5 greedy evaluation episodes"
+        f"{over_seeds if several else ', one seed each'}. Steps include the random ones of the warm-up."
+    )
+    if shows_authors:
         text += f" Grey: the authors' published ALM(3) curve, shifted by their {_WARMUP:,} random steps."
     if exhibit.shows == "return and runtime":
         text += (

@@ -8,9 +8,10 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from paper_figures.data import Coverage
+from paper_figures.data import Drawn
 from paper_figures.style import NOTE, PUBLISHED, THOUSANDS, looks
 from reproduce.exhibits import Series
+from reproduce.exhibits.formats import seeds_counted
 
 _MARKERS_A_CURVE = 12
 # Characters of small print that fit into an inch.
@@ -53,8 +54,8 @@ def curves(axis: Axes, points: pd.DataFrame, series: Sequence[Series], x: str, y
     axis.set(xlabel="", ylabel="")
 
 
-def published_curve(axis: Axes, authors: pd.DataFrame, shift: int, last: float) -> None:
-    """Draw the authors' mean and deviation of five seeds in grey, up to x = ``last``.
+def published_curve(axis: Axes, authors: pd.DataFrame, shift: int, last: float) -> bool:
+    """Draw the authors' mean and std of five seeds in grey, up to x = ``last``; false if there is none.
 
     Args:
         axis: where.
@@ -65,10 +66,11 @@ def published_curve(axis: Axes, authors: pd.DataFrame, shift: int, last: float) 
     """
     shown = authors[authors["training_step"] + shift <= last]
     if shown.empty:
-        return
+        return False
     x, mean, std = shown["training_step"] + shift, shown["return_mean"], shown["return_std"]
     axis.fill_between(x, mean - std, mean + std, color=PUBLISHED, alpha=0.25, linewidth=0)
     axis.plot(x, mean, color=PUBLISHED, label="ALM(3), authors' 5 seeds")
+    return True
 
 
 def steps_axis(axis: Axes, label: str = "environment steps") -> None:
@@ -84,7 +86,7 @@ def returns_axis(axis: Axes) -> None:
         axis.yaxis.set_major_formatter(THOUSANDS)
 
 
-def coverage_note(coverage: Sequence[Coverage]) -> str:
+def coverage_note(coverage: Sequence[Drawn]) -> str:
     """What stands behind the curves of a panel, in a few short lines."""
     groups: dict[str, list[str]] = {}
     # What is there comes first.
@@ -92,9 +94,11 @@ def coverage_note(coverage: Sequence[Coverage]) -> str:
         if not entry.seeds:
             state = "no stored run"
         else:
-            state = f"{entry.seeds} of {entry.seeds_wanted} seeds"
+            state = seeds_counted(entry.seeds, entry.seeds_wanted)
             if entry.last_step < entry.total_steps:
                 state += f", {entry.last_step / 1000:g}k of {entry.total_steps / 1000:g}k steps"
+        if entry.unfinished:
+            state += f", {entry.unfinished} unfinished"
         if entry.failed:
             state += f", {entry.failed} failed"
         groups.setdefault(state, []).append(entry.series.label)
@@ -121,9 +125,9 @@ def note(axis: Axes, text: str, below: int = 34) -> None:
     )
 
 
-def empty(axis: Axes) -> None:
+def empty(axis: Axes, why: str = "no stored run") -> None:
     """Say that a panel has nothing to show."""
-    axis.text(0.5, 0.5, "no stored run", transform=axis.transAxes, ha="center", va="center", color=NOTE)
+    axis.text(0.5, 0.5, why, transform=axis.transAxes, ha="center", va="center", color=NOTE)
     axis.set(xticks=[], yticks=[])
 
 

@@ -55,7 +55,7 @@ def draw(exhibit: FigureExhibit, scale: str, data: FigureData, definition: str) 
         axes[0, 0].set_ylabel("mean of normalised bias")
         axes[1, 0].set_ylabel("std of normalised bias")
         panels.legend(figure)
-        panels.caption(figure, _caption(exhibit, scale, definition), data.protocols)
+        panels.caption(figure, _caption(exhibit, scale, data, definition), data.protocols)
     return figure
 
 
@@ -68,11 +68,14 @@ def _fit(axis: plt.Axes, points: pd.DataFrame, quantity: str) -> None:
     axis.set_ylim(max(bottom, low - margin, floor), min(top, high + margin))
 
 
-def _caption(exhibit: FigureExhibit, scale: str, definition: str) -> str:
+def _caption(exhibit: FigureExhibit, scale: str, data: FigureData, definition: str) -> str:
+    drawn = dict.fromkeys(entry.series for entry in data.coverage if entry.seeds)
+    soft = [series.label for series in drawn if series.algorithm in ("redq", "sac-avg")]
     return (
         f"{exhibit.heading}, {scale} scale. Bias = {_FORMULAS[definition]}; positive is "
         "overestimation. Return: discounted, Monte Carlo, to the end of the episode, of the first 350 pairs "
-        "of whole episodes, at least 1000 pairs; with the entropy bonus at the learned temperature for REDQ "
-        "and SAC-AVG. Curves: mean ± sample standard deviation over seeds, without the measurement before "
+        "of whole episodes, at least 1000 pairs"
+        + (f"; with the entropy bonus at the learned temperature for {' and '.join(soft)}" if soft else "")
+        + ". Curves: mean ± sample standard deviation over seeds, without the measurement before "
         "the first update; what lies far outside may leave the view (all of it is in the CSV)."
     )

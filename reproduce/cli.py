@@ -284,7 +284,8 @@ class Grid:
 
     def run(self) -> int:
         """Print the plan, then train."""
-        from reproduce.exhibits.inventory import missing_of, print_plan
+        from reproduce.exhibits.coverage import missing_of
+        from reproduce.exhibits.inventory import print_plan
         from reproduce.lab.grid import default_workers, jobs, run_grid
         from reproduce.lab.store import Store
         from reproduce.lab.training import check_machine

@@ -142,7 +142,8 @@ class Comparison:
         """What must be known to read the numbers, a sentence each."""
         notes = [
             "Interquartile means over seeds (of fewer than four: means) at the last step that all seeds of "
-            "both have reached, with 95 % intervals of the stratified bootstrap."
+            "both have reached, with 95 % intervals of the stratified bootstrap; beneath them the means that "
+            "tables and figures show."
         ]
         single, unfinished, failed = [], [], []
         for task in self.tasks:
@@ -185,6 +186,7 @@ class Comparison:
                 row[side] = self.sides[which].name
                 row[f"{side}_seeds"] = " ".join(str(run.spec.seed) for run in task.runs[which])
                 row |= _columns(f"{side}_iqm", task.means[which])
+                row[f"{side}_mean"] = float(task.scores[which].mean())
             row |= _columns("difference", task.difference)
             rows.append(row | _columns("improvement", task.improvement))
         total = {"task": "all", "first": self.sides[0].name, "second": self.sides[1].name}
@@ -279,7 +281,10 @@ def _table(comparison: Comparison) -> Table:
     for title in (first, second, "difference", f"P({first} > {second})"):
         table.add_column(title, justify="right")
     for task in comparison.tasks:
-        sides = [f"{_cell(mean.text())}\n{seeds}" for mean, seeds in zip(task.means, task.seeds, strict=True)]
+        sides = [
+            f"{_cell(mean.text())}\n{seeds}, mean {scores.mean():.0f}"
+            for mean, seeds, scores in zip(task.means, task.seeds, task.scores, strict=True)
+        ]
         difference, improvement = _cell(task.difference.text(sign="+")), _cell(task.improvement.text(2))
         table.add_row(f"{task.task}\n{task.step:,}", *sides, difference, improvement)
     if len(comparison.tasks) > 1:

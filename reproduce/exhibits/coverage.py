@@ -1,11 +1,17 @@
-"""Coverage: how much of an exhibit is stored, for the plan, the inventory, the documents and the report."""
+"""Coverage: how much of an exhibit is stored, for the plan, the inventory, the documents and the report.
+
+A run counts as done for an exhibit once it has passed the step at which the exhibit reads it, and if it was
+stored with what the exhibit reads: values for the figures of their bias, predictions for Figure 7.
+"""
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from reproduce.exhibits.kinds import Exhibit
+from reproduce.exhibits.kinds import Exhibit, FigureExhibit
 from reproduce.lab.planning import Missing, missing_runs
-from reproduce.lab.store import STATUSES, Store
+from reproduce.lab.specs import RunSpec
+from reproduce.lab.store import Store, StoredRun
 
 
 @dataclass(frozen=True)
@@ -15,10 +21,10 @@ class Coverage:
     Attributes:
         scale: its name.
         needed: runs that the exhibit is made of; 0 if it is made of none.
-        done: how many of them are stored to the end.
-        partial: how many are stored as far as they got.
-        failed: how many failed.
-        missing: what is not stored to the end; what failed is not missing.
+        done: how many of them are stored as far as the exhibit reads them.
+        partial: how many are stored in part.
+        failed: how many failed before they were read.
+        missing: what is still to be trained; what failed is not missing.
     """
 
     scale: str
@@ -42,8 +48,39 @@ class Coverage:
 def coverage(exhibit: Exhibit, store: Store, scale: str) -> Coverage:
     """What of an exhibit's runs a store holds at a scale."""
     needs = exhibit.needs(scale)
-    stored = {run.spec: run.status for run in store.runs(scale=scale)}
-    statuses = Counter(stored.get(spec) for spec in needs)
-    done, partial, failed = (statuses[status] for status in STATUSES)
-    missing = tuple(missing_runs(needs, store, scale))
-    return Coverage(scale, len(needs), done, partial, failed, missing)
+    stored = {run.spec: run for run in store.runs(scale=scale)}
+    found = Counter(_state(exhibit, stored[spec], store) for spec in needs if spec in stored)
+    missing = tuple(missing_of([exhibit], store, scale))
+    return Coverage(scale, len(needs), found["done"], found["partial"], found["failed"], missing)
+
+
+def missing_of(
+    exhibits: Iterable[Exhibit], store: Store, scale: str, first_seeds: int | None = None
+) -> list[Missing]:
+    """What exhibits miss at a scale, each run once; of every cell the ``first_seeds`` only (None: all)."""
+    needed: dict[RunSpec, int] = {}
+    for exhibit in exhibits:
+        for spec in exhibit.needs(scale):
+            needed[spec] = max(needed.get(spec, 0), exhibit.read_out(spec))
+    return missing_runs(needed, store, scale, first_seeds)
+
+
+def _state(exhibit: Exhibit, run: StoredRun, store: Store) -> str:
+    reached = run.last_step >= exhibit.read_out(run.spec)
+    if not reached:
+        return "failed" if run.status == "failed" else "partial"
+    return "done" if _shows(exhibit, run, store) else "partial"
+
+
+def _shows(exhibit: Exhibit, run: StoredRun, store: Store) -> bool:
+    """Whether a run was stored with what an exhibit reads beside its evaluations."""
+    if not isinstance(exhibit, FigureExhibit):
+        return True
+    if exhibit.shows == "latents":
+        return store.has_latents(run)
+    wanted = {
+        one.estimate
+        for one in exhibit.series
+        if one.estimate and (one.algorithm, one.variant) == (run.spec.algorithm, run.spec.variant)
+    }
+    return wanted <= store.estimates(run)

@@ -22,3 +22,9 @@ def seeds_in_words(seeds: int | None, wanted: int | None, of: str = " of ") -> s
     """The number of seeds, and how many there should be if that is more: 2 of 5, 5."""
     missing = seeds is not None and wanted is not None and seeds < wanted
     return f"{seeds}{of}{wanted}" if missing else str(seeds)
+
+
+def seeds_counted(seeds: int | None, wanted: int | None) -> str:
+    """``"2 of 5 seeds"``, ``"5 seeds"``, ``"1 seed"``."""
+    count = seeds_in_words(seeds, wanted)
+    return f"{count} seed{'' if count == '1' else 's'}"

@@ -1,7 +1,7 @@
 """The inventory: what is stored, what is being trained, what exhibits miss and what that would cost."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -9,10 +9,10 @@ from rich.table import Table
 
 from alm.training.scale import SCALES
 from reproduce.exhibits import EXHIBITS, Exhibit
-from reproduce.exhibits.coverage import coverage
+from reproduce.exhibits.coverage import coverage, missing_of
 from reproduce.lab.algorithms import run_length
 from reproduce.lab.archive import directories_under
-from reproduce.lab.planning import Costs, Missing, missing_runs
+from reproduce.lab.planning import Costs
 from reproduce.lab.specs import RunSpec
 from reproduce.lab.store import Store
 
@@ -54,12 +54,25 @@ def _print_coverage(exhibit: Exhibit, store: Store, scale: str, console: Console
     console.print(f"{exhibit.name} at {scale} scale: {found.done} of {found.needed} runs stored")
 
 
-def missing_of(
-    exhibits: Sequence[Exhibit], store: Store, scale: str, first_seeds: int | None
-) -> list[Missing]:
-    """What exhibits miss at a scale, each run once; of every cell the ``first_seeds`` only (None: all)."""
-    needed = (spec for exhibit in exhibits for spec in exhibit.needs(scale))
-    return missing_runs(needed, store, scale, first_seeds)
+def nothing_stored(name: str, store: Store, shown: Collection[str]) -> list[str]:
+    """A line for each scale at which an exhibit has no run to show, with what it would take.
+
+    Args:
+        name: of an exhibit; any other name gives no line.
+        store: stored runs.
+        shown: scales at which it shows something.
+    """
+    lines = []
+    exhibit = EXHIBITS.get(name)
+    for scale in SCALES if exhibit else ():
+        found = coverage(exhibit, store, scale) if exhibit and scale not in ("smoke", *shown) else None
+        if found and found.needed:
+            steps = sum(group.steps for group in found.missing)
+            lines.append(
+                f"{name} at {scale} scale: nothing that it shows is stored; it takes {found.needed} runs, "
+                f"{steps:,} environment steps: python -m reproduce plan {name} --scale {scale}"
+            )
+    return lines
 
 
 def print_plan(

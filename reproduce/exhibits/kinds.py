@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
 from alm.training.scale import scale_named
+from reproduce.lab.algorithms import run_length
 from reproduce.lab.specs import RunSpec
 
 
@@ -21,6 +22,9 @@ class Exhibit(Protocol):
 
     def needs(self, scale: str) -> list[RunSpec]:
         """Every run that it is made of at a scale."""
+
+    def read_out(self, spec: RunSpec) -> int:
+        """Environment steps at which it reads a run; a run that has them is complete for it."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +101,10 @@ class TableExhibit:
             for task in self.tasks_at(scale)
             for seed in seeds
         ]
+
+    def read_out(self, spec: RunSpec) -> int:
+        """The step of the table's cells, whatever the length of the run."""
+        return self.step(spec.scale, spec.task)
 
 
 @dataclass(frozen=True)
@@ -188,6 +196,10 @@ class FigureExhibit:
         ]
         return list(dict.fromkeys(specs))
 
+    def read_out(self, spec: RunSpec) -> int:
+        """The end of the run, where its curve ends."""
+        return run_length(spec)
+
 
 @dataclass(frozen=True)
 class CodeExhibit:
@@ -205,3 +217,7 @@ class CodeExhibit:
         """Nothing."""
         del scale
         return []
+
+    def read_out(self, spec: RunSpec) -> int:
+        """The end of the run; never asked for."""
+        return run_length(spec)

@@ -11,6 +11,7 @@ from alm.training.scale import SCALES
 from reproduce.exhibits.formats import steps_in_words, steps_reached
 from reproduce.exhibits.kinds import Row as DeclaredRow
 from reproduce.exhibits.kinds import TableExhibit
+from reproduce.exhibits.pooling import pool
 from reproduce.exhibits.statistics.seeds import cell_statistics
 from reproduce.exhibits.table import Block, Row, Score, Table
 from reproduce.lab.curves import window_mean
@@ -158,11 +159,7 @@ def _measured(
     exhibit: TableExhibit, row: DeclaredRow, task: str, scale: str, protocol: str, runs: list[StoredRun]
 ) -> Score:
     wanted = exhibit.step(scale, task)
-    # Whatever became of a run later, a failure included, its value at the step stands.
-    reached = [run for run in runs if run.last_step >= wanted]
-    failed = sum(run.status == "failed" and run not in reached for run in runs)
-    unfinished = [run for run in runs if run.status != "failed" and run not in reached and run.last_step > 0]
-    pooled = reached or unfinished
+    pooled = pool(runs, wanted)
     nothing = Score(
         block="measured",
         algorithm=row.label,
@@ -171,19 +168,18 @@ def _measured(
         step_wanted=wanted,
         scale=scale,
         protocol=protocol,
-        status="failed" if failed else "missing",
-        failed=failed,
-        source="failed" if failed else "missing",
+        status="failed" if pooled.failed else "missing",
+        failed=pooled.failed,
+        source="failed" if pooled.failed else "missing",
     )
-    if not pooled:
+    if not pooled.runs:
         return nothing
-    # Where no run got to the step, all are read at the last step that every one of them has reached.
-    step = wanted if reached else min(run.last_step for run in pooled)
-    numbers = cell_statistics([run.curve(exhibit.metric) for run in pooled], step)
+    numbers = cell_statistics([run.curve(exhibit.metric) for run in pooled.runs], pooled.step)
+    partial = f"measured, partial: {steps_reached(numbers.step, wanted)}"
     return replace(
         nothing,
         **asdict(numbers),
-        status="complete" if reached else "partial",
-        unfinished=len(unfinished) if reached else 0,
-        source="measured" if reached else f"measured, partial: {steps_reached(numbers.step, wanted)}",
+        status="complete" if pooled.complete else "partial",
+        unfinished=pooled.unfinished,
+        source="measured" if pooled.complete else partial,
     )

@@ -11,7 +11,7 @@ from functools import cached_property
 
 import pandas as pd
 
-from reproduce.exhibits.formats import decimal, seeds_in_words, steps_in_words, steps_reached
+from reproduce.exhibits.formats import decimal, seeds_counted, steps_in_words, steps_reached
 from reproduce.lab.published import Footnote
 
 __all__ = ["Block", "Cell", "Row", "Score", "Table"]
@@ -94,8 +94,7 @@ class Score:
         if self.status == "partial":
             about = [f"seeds {self.seeds} of {self.seeds_wanted}", steps_reached(self.step, self.step_wanted)]
         else:
-            seeds = seeds_in_words(self.seeds, self.seeds_wanted)
-            about = [f"{seeds} seed{'' if seeds == '1' else 's'}", f"{steps_in_words(self.step)} steps"]
+            about = [seeds_counted(self.seeds, self.seeds_wanted), f"{steps_in_words(self.step)} steps"]
         return f"({', '.join(about + self.left_out)})"
 
     @property

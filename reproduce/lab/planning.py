@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,6 +64,8 @@ class Missing:
     specs: tuple[RunSpec, ...]
     reached: tuple[int, ...]
     """Environment steps that the stored part of each run has."""
+    wanted: int
+    """Environment steps that each of them should have."""
 
     @property
     def label(self) -> str:
@@ -81,7 +83,7 @@ class Missing:
     @property
     def steps(self) -> int:
         """Environment steps to go, over all seeds."""
-        return sum(map(run_length, self.specs)) - sum(self.reached)
+        return sum(self.wanted - reached for reached in self.reached)
 
     @property
     def command(self) -> str:
@@ -89,31 +91,37 @@ class Missing:
         first = self.specs[0]
         variant = f" --variant {first.variant}" if first.variant != "base" else ""
         where = f"--task {first.task} --scale {first.scale} --seeds {self.seeds}"
-        return f"train --algorithm {first.algorithm}{variant} {where}"
+        until = f" --until {self.wanted}" if self.wanted < run_length(first) else ""
+        return f"train --algorithm {first.algorithm}{variant} {where}{until}"
 
     def split(self) -> "list[Missing]":
         """Each seed on its own."""
-        return [Missing((spec,), (reached,)) for spec, reached in zip(self.specs, self.reached, strict=True)]
+        pairs = zip(self.specs, self.reached, strict=True)
+        return [Missing((spec,), (reached,), self.wanted) for spec, reached in pairs]
 
 
 def missing_runs(
-    needed: Iterable[RunSpec], store: Store, scale: str, first_seeds: int | None = None
+    needed: Mapping[RunSpec, int], store: Store, scale: str, first_seeds: int | None = None
 ) -> list[Missing]:
-    """Needed runs of one scale that the store does not hold to the end, each run once.
+    """Needed runs of one scale that the store does not hold as far as they are read, each run once.
 
     Args:
-        needed: runs that tables and figures are made of.
+        needed: runs that tables and figures are made of, and the environment steps at which they are read.
         store: stored runs.
         scale: scale of the runs.
         first_seeds: only the first so many seeds of every cell; None: all.
     """
     stored = {run.spec: run for run in store.runs(scale=scale)}
     kept = scale_named(scale).seeds[:first_seeds]
-    groups: dict[tuple[str, str, str], list[RunSpec]] = {}
-    for spec in dict.fromkeys(needed):
+    groups: dict[tuple[str, str, str, int], list[RunSpec]] = {}
+    for spec, wanted in needed.items():
         run = stored.get(spec)
         # A failed run is a result: training it again would fail again.
-        if spec.seed in kept and (run is None or run.status == "partial"):
-            groups.setdefault((spec.algorithm, spec.variant, spec.task), []).append(spec)
+        ended = run is not None and (run.status in ("done", "failed") or run.last_step >= wanted)
+        if spec.seed in kept and not ended:
+            groups.setdefault((spec.algorithm, spec.variant, spec.task, wanted), []).append(spec)
     reached = {spec: run.last_step for spec, run in stored.items()}
-    return [Missing(tuple(specs), tuple(reached.get(s, 0) for s in specs)) for specs in groups.values()]
+    return [
+        Missing(tuple(specs), tuple(reached.get(spec, 0) for spec in specs), wanted)
+        for (*_, wanted), specs in groups.items()
+    ]

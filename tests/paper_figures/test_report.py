@@ -150,7 +150,7 @@ def test_runs_of_different_protocols_cost_a_figure_not_the_page(store, make_run,
     copy = tmp_path / "runs"
     shutil.copytree(store.root, copy)
     extra = {"time/evaluation_s": [5.0], "time/update_ms": [6.0]}
-    other = make_run({5000: 1.0}, algorithm="sac", seed=2, scale="laptop", protocol="v5", extra=extra)
+    other = make_run({20_000: 1.0}, algorithm="sac", seed=2, scale="laptop", protocol="v5", extra=extra)
     Store(copy).write(other)
     few = {name: EXHIBITS[name] for name in ("table1", "figure9", "figure3")}
     monkeypatch.setattr("paper_figures.report.contents.EXHIBITS", few)

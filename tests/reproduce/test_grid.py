@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 
 def missing(*seeds, algorithm="td3", task="Hopper", scale="smoke"):
     specs = tuple(RunSpec(algorithm=algorithm, task=task, seed=seed, scale=scale) for seed in seeds)
-    return Missing(specs, (0,) * len(seeds))
+    return Missing(specs, (0,) * len(seeds), 600)
 
 
 def script(text):
@@ -89,7 +89,7 @@ def test_stopping_lets_the_jobs_write_their_checkpoints(tmp_path):
         from reproduce.lab.specs import RunSpec
         spec = RunSpec(algorithm="td3", task="Hopper", seed=0, scale="smoke")
         command = (sys.executable, "-c", {textwrap.dedent(child)!r})
-        sys.exit(run_grid([Job(Missing((spec,), (0,)), command)], 1, Path({str(tmp_path)!r}), Console()))
+        sys.exit(run_grid([Job(Missing((spec,), (0,), 600), command)], 1, Path({str(tmp_path)!r}), Console()))
     """
     process = subprocess.Popen(script(grid), cwd=ROOT, stdout=subprocess.PIPE, text=True)
     while not (tmp_path / "started").exists():
@@ -118,6 +118,9 @@ class _Tiny:
     def needs(self, scale):
         return [RunSpec(algorithm="td3", task="Hopper", seed=0, scale=scale)]
 
+    def read_out(self, spec):
+        return 600
+
 
 def test_no_worker_is_refused(tmp_path, capsys):
     assert main(["grid", "table1", "--workers", "0", "--store", str(tmp_path)]) == 2
@@ -131,6 +134,6 @@ def test_a_failed_run_is_not_trained_again(tmp_path, make_run):
     reason = "loss/critic is not finite at step 6100"
     run = {"algorithm": "td3", "task": "Hopper", "scale": "smoke"}
     store.write(make_run({5000: 1.0}, status="failed", reason=reason, **run))
-    assert missing_runs(_Tiny().needs("smoke"), store, "smoke") == []
+    assert missing_runs(dict.fromkeys(_Tiny().needs("smoke"), 600), store, "smoke") == []
     with pytest.raises(ValueError, match="nonsense"):
-        missing_runs(_Tiny().needs("smoke"), store, "nonsense")
+        missing_runs(dict.fromkeys(_Tiny().needs("smoke"), 600), store, "nonsense")

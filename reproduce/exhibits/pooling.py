@@ -1,0 +1,44 @@
+"""Pooling: which stored runs make a number, the same in every table, figure and claim.
+
+Every stored seed that has reached the read-out counts, whatever became of it later and however many seeds a
+scale asks for.  Where none has, all that have not failed are read at the last step that each of them has
+reached.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from reproduce.lab.store import StoredRun
+
+__all__ = ["Pool", "pool"]
+
+
+@dataclass(frozen=True, eq=False)
+class Pool:
+    """The runs behind one number.
+
+    Attributes:
+        runs: those that count, by seed; may be none.
+        step: environment steps at which they are read; 0 without a run.
+        complete: whether that is the read-out.
+        unfinished: runs that are left out because others got further.
+        failed: runs that failed before the read-out, left out.
+    """
+
+    runs: tuple[StoredRun, ...]
+    step: int
+    complete: bool
+    unfinished: int
+    failed: int
+
+
+def pool(runs: Iterable[StoredRun], read_out: int) -> Pool:
+    """The runs of one algorithm, variant, task and scale that count at a read-out in environment steps."""
+    every = [run for run in runs if run.last_step > 0 or run.status == "failed"]
+    reached = [run for run in every if run.last_step >= read_out]
+    failed = [run for run in every if run.status == "failed" and run not in reached]
+    unfinished = [run for run in every if run not in reached and run not in failed]
+    used = reached or unfinished
+    step = read_out if reached else min((run.last_step for run in used), default=0)
+    left_out = len(unfinished) if reached else 0
+    return Pool(tuple(used), step, bool(reached), left_out, len(failed))

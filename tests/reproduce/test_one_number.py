@@ -1,0 +1,97 @@
+"""One quantity is one number: every cell of the committed exhibits, derived a second time from the files alone."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from paper_figures.data import figure_data
+from reproduce.exhibits import EXHIBITS, FIGURES, TABLE1, TABLE1_MBBL, TABLE5
+from reproduce.exhibits.comparison import Comparison
+from reproduce.exhibits.scores import score_table
+from reproduce.lab.store import ReadOnce
+
+ROOT = Path(__file__).resolve().parents[2]
+RUNS = ROOT / "results" / "runs"
+SCALES = ("paper", "laptop")
+CURVES = [figure for figure in FIGURES if figure.shows in ("return", "return and runtime", "final return")]
+
+
+@pytest.fixture(scope="module")
+def store():
+    return ReadOnce(RUNS)
+
+
+def by_hand(algorithm, variant, task, scale, read_out):
+    """Returns of the seeds that count, and the step, with pandas and the file names alone."""
+    folder = RUNS / algorithm / variant / task.replace("/", "_") / scale
+    curves = [
+        pd.read_parquet(path, columns=["step", "eval/return"]).set_index("step")["eval/return"]
+        for path in sorted(folder.glob("seed-*.parquet"))
+        if path.name.count(".") == 1
+    ]
+    if not curves:
+        return [], 0
+    reached = [curve for curve in curves if curve.index[-1] >= read_out]
+    step = read_out if reached else min(curve.index[-1] for curve in curves)
+    return [curve[curve.index <= step].iloc[-1] for curve in reached or curves], step
+
+
+@pytest.mark.parametrize("table", [TABLE1, TABLE1_MBBL, TABLE5], ids=lambda table: table.name)
+def test_each_cell_of_a_table(table, store):
+    rows = {row.label: row for row in table.rows}
+    measured = [score for score in score_table(table, store).scores if score.block == "measured"]
+    numbers = 0
+    for score in measured:
+        row = rows[score.algorithm]
+        if row.algorithm is None or score.status == "absent":
+            continue
+        wanted = table.step(score.scale, score.task)
+        values, _ = by_hand(row.algorithm, row.variant, score.task, score.scale, wanted)
+        assert len(values) == (score.seeds or 0), score
+        if values:
+            numbers += 1
+            assert score.mean == pytest.approx(np.mean(values))
+            if len(values) > 1:
+                assert score.std == pytest.approx(np.std(values, ddof=1))
+    assert numbers or table is TABLE1_MBBL
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("figure", CURVES, ids=lambda figure: figure.name)
+def test_the_end_of_each_curve(figure, scale, store):
+    data = figure_data(figure, store, scale, "redq")
+    drawn = data.points.groupby(["series", "task"]) if len(data.points) else ()
+    ends = {key: rows[rows["step"] == rows["step"].max()] for key, rows in drawn}
+    for series in figure.series:
+        for task in figure.tasks_at(scale):
+            specs = [spec for spec in figure.needs(scale) if spec.task == series.task(task)]
+            values, _ = by_hand(
+                series.algorithm, series.variant, series.task(task), scale, figure.read_out(specs[0])
+            )
+            end = ends.get((series.label, task))
+            assert (0 if end is None else len(end)) == len(values), (figure.name, series.label, task)
+            if end is not None:
+                assert end["return"].mean() == pytest.approx(np.mean(values))
+
+
+def test_a_seed_in_the_table_is_in_the_figure_and_in_the_comparison(store):
+    """ALM on HalfCheetah at laptop scale, which three places once gave three numbers for."""
+    (score,) = [
+        one
+        for one in score_table(TABLE1, store).scores
+        if (one.algorithm, one.task, one.scale) == ("ALM(3)", "HalfCheetah", "laptop")
+    ]
+    for name in ("figure3", "figure5a", "figure11"):
+        data = figure_data(EXHIBITS[name], store, "laptop", "redq")
+        unchanged = {
+            one.label for one in EXHIBITS[name].series if (one.algorithm, one.variant) == ("alm", "base")
+        }
+        own = data.points[data.points["series"].isin(unchanged) & (data.points["task"] == "HalfCheetah")]
+        end = own[own["step"] == own["step"].max()]
+        assert (len(end), end["return"].mean()) == (score.seeds, pytest.approx(score.mean))
+    compared = Comparison.of("redq", "alm", ["HalfCheetah"], "laptop", "return", store)
+    row = compared.numbers().iloc[0]
+    assert row["second_mean"] == pytest.approx(score.mean)
+    assert len(row["second_seeds"].split()) == score.seeds
