@@ -1,4 +1,4 @@
-"""One quantity is one number: every cell of the committed exhibits, derived a second time from the files alone."""
+"""One quantity is one number: each cell of the committed exhibits, derived once more from the files alone."""
 
 from pathlib import Path
 
