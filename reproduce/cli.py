@@ -285,6 +285,7 @@ class Grid:
     def run(self) -> int:
         """Print the plan, then train."""
         from reproduce.exhibits.inventory import missing_of, print_plan
+        from reproduce.lab.executors.local import LocalProcesses
         from reproduce.lab.grid import default_workers, jobs, run_grid
         from reproduce.lab.store import Store
         from reproduce.lab.training import check_machine
@@ -298,7 +299,8 @@ class Grid:
         options = ["--runs-dir", str(self.runs_dir.resolve()), "--store", str(self.store.resolve())]
         options += [] if self.track else ["--no-track"]
         missing = missing_of(exhibits, store, self.scale, self.first_seeds)
-        return run_grid(jobs(missing, self.device, options), workers, self.runs_dir, console)
+        work = jobs(missing, self.device, options, self.runs_dir)
+        return run_grid(work, LocalProcesses(), workers, self.runs_dir, console)
 
 
 def _exhibits(names: tuple[str, ...]) -> "list[Exhibit]":
