@@ -2,6 +2,7 @@
 
 import json
 import math
+import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -11,7 +12,7 @@ from alm.training.scale import scale_named
 from reproduce.lab.algorithms import ALGORITHMS, run_length
 from reproduce.lab.machine import matrix_gigaflops
 from reproduce.lab.provenance import REPOSITORY
-from reproduce.lab.specs import RunSpec
+from reproduce.lab.specs import RunSpec, variant_parts
 from reproduce.lab.store import Store
 
 BENCHMARK = REPOSITORY / "benchmarks" / "results" / "environment_step.json"
@@ -87,13 +88,20 @@ class Missing:
     def command(self) -> str:
         """What trains them, behind ``python -m reproduce``."""
         first = self.specs[0]
-        variant = f" --variant {first.variant}" if first.variant != "base" else ""
+        variant = f" {variant_options(first.variant)}" if first.variant != "base" else ""
         where = f"--task {first.task} --scale {first.scale} --seeds {self.seeds}"
         return f"train --algorithm {first.algorithm}{variant} {where}"
 
     def split(self) -> "list[Missing]":
         """Each seed on its own."""
         return [Missing((spec,), (reached,)) for spec, reached in zip(self.specs, self.reached, strict=True)]
+
+
+def variant_options(variant: str) -> str:
+    """Options of the train command that give a stored variant: its name, settings and precision."""
+    name, settings, precision = variant_parts(variant)
+    options = [f"--variant {name}", *(f"--set {shlex.quote(one)}" for one in settings)]
+    return " ".join(options if precision == "float32" else [*options, f"--precision {precision}"])
 
 
 def missing_runs(
