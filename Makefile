@@ -10,6 +10,8 @@ VARIANT   ?= base
 TASK      ?= HalfCheetah
 SEEDS     ?= 0
 SCALE     ?= laptop
+# Settings on top of the variant: SET="horizon=7 learning_rate=3e-4".
+SET       ?=
 # A file of one's own with further variants (docs/new_variant.md).
 PLUGIN    ?=
 # The two sides of `make compare`.
@@ -82,10 +84,10 @@ runs: $(VENV)/.reading ## List stored runs and what the exhibits still miss
 # --- training and tracking ------------------------------------------------------------------------
 
 train: $(VENV)/.training ## Train: make train TASK=Hopper SEEDS="0 1 2" SCALE=laptop
-	@$(BIN)/python -m reproduce train --algorithm $(ALGORITHM) --variant $(VARIANT) --task $(TASK) --seeds $(SEEDS) --scale $(SCALE) $(if $(PLUGIN),--plugin $(PLUGIN))
+	@$(BIN)/python -m reproduce train --algorithm $(ALGORITHM) --variant $(VARIANT) --task $(TASK) --seeds $(SEEDS) --scale $(SCALE) $(if $(PLUGIN),--plugin $(PLUGIN)) $(foreach one,$(SET),--set '$(one)')
 
 compare: $(VENV)/.reading ## Compare two variants: make compare A=alm/my-idea B=alm TASK="HalfCheetah Hopper"
-	@$(BIN)/python -m reproduce compare $(A) $(B) --task $(TASK) --scale $(SCALE)
+	@$(BIN)/python -m reproduce compare '$(A)' '$(B)' --task $(TASK) --scale $(SCALE)
 
 ui: $(VENV)/.training ## Open MLflow on 127.0.0.1 with the stored runs imported
 	@$(BIN)/python -m reproduce ui

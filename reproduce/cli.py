@@ -61,6 +61,11 @@ class Train:
     """Algorithm: alm, sac, td3, redq, sac-avg, td3-ours, mbpo, sac-svg2, sac-svg3, svg, or slbo (on mbbl
     tasks)."""
     variant: Annotated[str, tyro.conf.arg(help=_VARIANTS)] = "base"
+    set: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
+    """A setting of the configuration on top of the variant, field=value, such as horizon=7; may be repeated.
+    The run is stored as base[horizon=7]; a setting that the variant has anyway is left out, so that ALM with
+    horizon=3 is just base. Values are numbers, true, false, none, words, or tuples such as 400,200; a wrong
+    name lists the settings that there are."""
     plugin: Path | None = None
     """A Python file of your own that declares further variants or algorithms: see docs/new_variant.md."""
     seeds: tuple[int, ...] = (0,)
@@ -101,7 +106,14 @@ class Train:
 
         plugin = load_plugin(self.plugin) if self.plugin else None
         plan = Plan.of(
-            self.algorithm, self.variant, self.task, self.seeds, self.scale, plugin, self.precision
+            self.algorithm,
+            self.variant,
+            self.task,
+            self.seeds,
+            self.scale,
+            plugin,
+            self.precision,
+            self.set,
         )
         check_machine(self.device, self.threads)
         require_storable(plan, Store(self.store))
@@ -228,7 +240,7 @@ class Runs:
         from reproduce.exhibits.inventory import print_inventory
         from reproduce.lab.store import Store
 
-        print_inventory(Store(self.store), self.runs_dir, Console())
+        print_inventory(Store(self.store), self.runs_dir, _console())
         return 0
 
 
@@ -253,7 +265,7 @@ class PlanExhibits:
         from reproduce.exhibits.inventory import print_plan
         from reproduce.lab.store import Store
 
-        print_plan(_exhibits(self.exhibits), Store(self.store), self.scale, self.first_seeds, Console())
+        print_plan(_exhibits(self.exhibits), Store(self.store), self.scale, self.first_seeds, _console())
         return 0
 
 
@@ -286,6 +298,7 @@ class Grid:
         """Print the plan, then train."""
         from reproduce.exhibits.coverage import missing_of
         from reproduce.exhibits.inventory import print_plan
+        from reproduce.lab.executors.local import LocalProcesses
         from reproduce.lab.grid import default_workers, jobs, run_grid
         from reproduce.lab.store import Store
         from reproduce.lab.training import check_machine
@@ -294,12 +307,18 @@ class Grid:
         if workers < 1:
             raise ValueError(f"The number of workers must be at least 1, not {workers}.")
         check_machine(self.device, threads=1)
-        exhibits, store, console = _exhibits(self.exhibits), Store(self.store), Console()
+        exhibits, store, console = _exhibits(self.exhibits), Store(self.store), _console()
         print_plan(exhibits, store, self.scale, self.first_seeds, console)
         options = ["--runs-dir", str(self.runs_dir.resolve()), "--store", str(self.store.resolve())]
         options += [] if self.track else ["--no-track"]
         missing = missing_of(exhibits, store, self.scale, self.first_seeds)
-        return run_grid(jobs(missing, self.device, options), workers, self.runs_dir, console)
+        work = jobs(missing, self.device, options, self.runs_dir)
+        return run_grid(work, LocalProcesses(), workers, self.runs_dir, console)
+
+
+def _console() -> Console:
+    """A console for text with names of variants, in which ``[horizon=7]`` is no markup."""
+    return Console(markup=False)
 
 
 def _exhibits(names: tuple[str, ...]) -> "list[Exhibit]":
@@ -344,7 +363,7 @@ class Table:
         exhibit = TABLE5 if self.table == "5" else TABLE1_MBBL if self.protocol == "B" else TABLE1
         measured = self.protocol != "printed"
         table = (lambda: make(store)) if make else (lambda: score_table(exhibit, store, measured, self.mix))
-        render(table, self.out, Console())
+        render(table, self.out, _console())
         return 0
 
 
@@ -356,7 +375,8 @@ class Compare:
     """
 
     first: Annotated[str, tyro.conf.Positional]
-    """An algorithm, such as redq, or a variant, such as alm/no-kl or alm/my-idea (no plugin is needed)."""
+    """An algorithm, such as redq, or a variant, such as alm/no-kl, alm/my-idea (no plugin is needed) or
+    'alm/base[horizon=7]' (in quotation marks: brackets are special to some shells)."""
     second: Annotated[str, tyro.conf.Positional]
     """What it is compared with, such as alm."""
     task: tuple[str, ...]
@@ -382,7 +402,7 @@ class Compare:
         comparison = Comparison.of(
             self.first, self.second, self.task, self.scale, self.metric, Store(self.store), self.runs_dir
         )
-        report(comparison, write, self.out, Console())
+        report(comparison, write, self.out, _console())
         return 0
 
 
@@ -403,7 +423,7 @@ class Claims:
         from reproduce.exhibits.writing import render
         from reproduce.lab.store import Store
 
-        render(lambda: claims_table(Store(self.store), self.scale), self.out, Console())
+        render(lambda: claims_table(Store(self.store), self.scale), self.out, _console())
         return 0
 
 

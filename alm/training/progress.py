@@ -53,7 +53,8 @@ class BarReporter:
 
     def __init__(self, title: str, console: Console) -> None:
         self._progress = Progress(
-            TextColumn("[bold]{task.description}"),
+            # A variant's settings in square brackets are no markup.
+            TextColumn("{task.description}", style="bold", markup=False),
             BarColumn(bar_width=None),
             MofNCompleteColumn(),
             _SpeedColumn(),
@@ -83,7 +84,7 @@ class BarReporter:
         self._progress.update(self._task, completed=step, returns=_format_returns(returns))
 
     def message(self, text: str) -> None:
-        self._progress.console.print(text, highlight=False)
+        self._progress.console.print(text, highlight=False, markup=False)
 
     def close(self) -> None:
         self._progress.stop()

@@ -6,7 +6,7 @@ metrics.jsonl     append-only; one JSON object a line for each evaluation or log
 checkpoints/      the newest two states
 plugin.py         the file that a variant of someone's own came from, if it did
 values/           raw value estimates and returns of each measurement (`alm.training.bias`)
-committed.json    bytes of metrics that a checkpoint stands behind; a resumed run rewrites the rest
+committed.json    bytes of metrics that the newest checkpoint covers; a resumed run rewrites the rest
 DONE, FAILED      how it ended (JSON); a directory with neither is unfinished
 """
 
@@ -75,8 +75,33 @@ class RunDirectory:
         write_json(self.path / name, content)
 
     def read_json(self, name: str) -> Any:
-        """Read one of the JSON files."""
-        return json.loads((self.path / name).read_text())
+        """Read one of the JSON files.
+
+        Raises:
+            FileNotFoundError: it is not there.
+            ValueError: it is not JSON.
+        """
+        path = self.path / name
+        try:
+            return json.loads(path.read_bytes())
+        except ValueError as error:
+            raise ValueError(f"{path} is not JSON ({error})") from error
+
+    def find_json(self, name: str) -> Any | None:
+        """Read one of the JSON files; None if it is not there.
+
+        Raises:
+            ValueError: it is not JSON.
+        """
+        try:
+            return self.read_json(name)
+        except FileNotFoundError:
+            return None
+
+    @property
+    def metrics_path(self) -> Path:
+        """The file of the metrics."""
+        return self.path / "metrics.jsonl"
 
     def metrics_offset(self) -> int:
         """Bytes of metrics written so far; all of them are on the disk when this returns."""
@@ -92,16 +117,16 @@ class RunDirectory:
         Lines written after the checkpoint that a run resumes from would otherwise appear twice.
         """
         self.commit_metrics(offset)
-        self._metrics = (self.path / "metrics.jsonl").open("a")
+        self._metrics = self.metrics_path.open("a")
         self._metrics.truncate(offset)
         self._metrics.seek(0, os.SEEK_END)
 
     def commit_metrics(self, offset: int) -> None:
-        """Record that a checkpoint stands behind the metrics up to a byte offset."""
+        """Record up to which byte the newest checkpoint covers the metrics."""
         self.write_json("committed.json", {"metrics_offset": offset})
 
     def append_metrics(self, step: int, training_step: int, wall_seconds: float, **content: Any) -> None:
-        """Append one line; values that are not finite numbers are refused (ValueError)."""
+        """Append one line; NaN and Inf are refused (ValueError)."""
         assert self._metrics is not None, "start_metrics comes first"
         line = {
             "step": step,
@@ -115,10 +140,18 @@ class RunDirectory:
 
     def metrics(self) -> Iterator[dict[str, Any]]:
         """The lines written so far; an unfinished last line is left out."""
-        path = self.path / "metrics.jsonl"
-        if path.exists():
-            with path.open() as file:
+        if self.metrics_path.exists():
+            with self.metrics_path.open() as file:
                 yield from (json.loads(line) for line in file if line.endswith("\n"))
+
+    def committed_metrics(self) -> bytes:
+        """The metrics that will not be written again, whole lines; all of them once the run has ended."""
+        # The status comes first: whoever ended the run had written every metric before.
+        ended = self.status in ("done", "failed")
+        content = self.metrics_path.read_bytes() if self.metrics_path.exists() else b""
+        if not ended:
+            content = content[: (self.find_json("committed.json") or {}).get("metrics_offset", 0)]
+        return content[: content.rfind(b"\n") + 1]
 
     def write_values(self, step: int, sample: ValueSample) -> None:
         """Keep the measurement of an environment step, in place of an earlier one of the same step."""

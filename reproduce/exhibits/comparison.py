@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from alm.training.scale import scale_named
@@ -293,5 +292,5 @@ def _table(comparison: Comparison) -> Table:
 
 
 def _cell(text: str) -> str:
-    """The interval beneath its number, which is not markup."""
-    return escape(text.replace(" ", "\n", 1))
+    """The interval beneath its number."""
+    return text.replace(" ", "\n", 1)

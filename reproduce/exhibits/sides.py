@@ -5,6 +5,8 @@ from pathlib import Path
 
 from reproduce.lab.algorithms import nearest
 from reproduce.lab.archive import directories_under, frozen
+from reproduce.lab.planning import variant_options
+from reproduce.lab.settings import canonical_variant
 from reproduce.lab.specs import RunSpec
 from reproduce.lab.store import Store, StoredRun, StoreMixError
 
@@ -20,9 +22,9 @@ class Side:
 
     @classmethod
     def named(cls, name: str) -> "Side":
-        """From ``"alm/my-idea"``, or ``"alm"`` for the algorithm unchanged."""
+        """From ``"alm/my-idea"``, ``"alm/base[horizon=7]"``, or ``"alm"`` for the algorithm unchanged."""
         algorithm, _, variant = name.partition("/")
-        return cls(algorithm, variant or "base")
+        return cls(algorithm, canonical_variant(variant or "base"))
 
     @property
     def name(self) -> str:
@@ -98,5 +100,5 @@ class Shelf:
             f"{'Every' if failed else 'No'} run of {side.name!r} on {task} at {self.scale} scale "
             f"{'has failed' if failed else 'is stored'}{nearest(side.name, others)}; there are runs of "
             f"{', '.join(others) or 'no other'}, and what is missing comes from: python -m reproduce train "
-            f"--algorithm {side.algorithm} --variant {side.variant} --task {task} --scale {self.scale}"
+            f"--algorithm {side.algorithm} {variant_options(side.variant)} --task {task} --scale {self.scale}"
         )

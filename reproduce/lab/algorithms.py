@@ -9,7 +9,7 @@ from typing import Any
 
 from alm.training.scale import scale_named
 from alm.variants import MILLION, VARIANTS, Variant
-from reproduce.lab.specs import RunSpec
+from reproduce.lab.specs import RunSpec, variant_parts
 
 BASE = Variant("base", "the algorithm unchanged")
 
@@ -153,7 +153,7 @@ def run_length(spec: RunSpec) -> int:
     """Environment steps of a whole run; a variant that is not known here has the scale's length."""
     scale = scale_named(spec.scale)
     algorithm = ALGORITHMS.get(spec.algorithm)
-    variant = algorithm.variants.get(spec.variant.partition("+")[0], BASE) if algorithm else BASE
+    variant = algorithm.variants.get(variant_parts(spec.variant)[0], BASE) if algorithm else BASE
     return variant.training(scale, spec.task).total_steps
 
 

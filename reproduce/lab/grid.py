@@ -1,12 +1,14 @@
-"""Trains what exhibits miss: one process a job, several at a time; a job that fails stops no other."""
+"""The grid: a queue of jobs that train what exhibits miss, several at a time, their logs, and a display.
+
+Where jobs run is an executor's business (`reproduce.lab.executors`). A job that fails stops no other.
+"""
 
 import shlex
 import signal
-import subprocess
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
@@ -16,8 +18,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from alm.training.run_directory import RunDirectory
 from reproduce.lab.algorithms import run_length
+from reproduce.lab.executors import Ended, Executor, Handle, Job
 from reproduce.lab.planning import Missing
-from reproduce.lab.provenance import REPOSITORY
 
 _POLL_SECONDS = 1.0
 
@@ -27,21 +29,8 @@ def default_workers(device: str) -> int:
     return (psutil.cpu_count(logical=False) or 1) if device == "cpu" else 1
 
 
-@dataclass(frozen=True)
-class Job:
-    """One process: seeds of one algorithm, variant and task."""
-
-    group: Missing
-    command: tuple[str, ...]
-
-    @property
-    def label(self) -> str:
-        """The job in words."""
-        return f"{self.group.label} seed {self.group.seeds}"
-
-
-def jobs(missing: Sequence[Missing], device: str, options: Sequence[str]) -> list[Job]:
-    """The processes that train missing runs; first seeds first, so that every cell has one early.
+def jobs(missing: Sequence[Missing], device: str, options: Sequence[str], runs_dir: Path) -> list[Job]:
+    """The jobs that train missing runs; first seeds first, so that every cell has one early.
 
     On a CPU each seed is a job, since a population there takes as long as its seeds one after another.
 
@@ -49,86 +38,100 @@ def jobs(missing: Sequence[Missing], device: str, options: Sequence[str]) -> lis
         missing: what to train.
         device: torch device.
         options: further options of the train command.
+        runs_dir: where runs are kept while they train; logs go to its folder ``logs``.
     """
     groups = list(missing)
     if device == "cpu":
         groups = sorted((one for group in missing for one in group.split()), key=lambda g: g.specs[0].seed)
     start = (sys.executable, "-m", "reproduce")
-    return [Job(one, (*start, *shlex.split(one.command), "--device", device, *options)) for one in groups]
+    work = []
+    for group in groups:
+        label = f"{group.label} seed {group.seeds}"
+        command = (*start, *shlex.split(group.command), "--device", device, *options)
+        log = runs_dir / "logs" / f"{label.replace('/', '-').replace(' ', '_')}.log"
+        work.append(Job(label, command, group.specs, log))
+    return work
 
 
-class _Stopped(Exception):
-    """Someone asked the grid to stop."""
-
-
-def run_grid(work: Sequence[Job], workers: int, runs_dir: Path, console: Console) -> int:
+def run_grid(
+    work: Sequence[Job], executor: Executor[Handle], workers: int, runs_dir: Path, console: Console
+) -> int:
     """Run all jobs; returns 0, 1 if a job failed, 130 if someone stopped the grid (jobs leave checkpoints).
 
-    What a job prints goes to ``<runs_dir>/logs``.
+    Args:
+        work: the jobs, in the order in which they start.
+        executor: what runs them.
+        workers: jobs at a time.
+        runs_dir: where they keep their runs, for the display.
+        console: where to say what happens.
     """
-    logs = runs_dir / "logs"
-    logs.mkdir(parents=True, exist_ok=True)
+    for job in work:
+        job.log.parent.mkdir(parents=True, exist_ok=True)
     waiting = list(work)
-    running: dict[subprocess.Popen[bytes], tuple[Job, Path]] = {}
-    failed: list[tuple[Job, Path]] = []
-
-    def stop(signum: int, frame: FrameType | None) -> None:
-        del signum, frame
-        raise _Stopped
-
-    handlers = {s: signal.signal(s, stop) for s in (signal.SIGINT, signal.SIGTERM)}
+    running: list[tuple[Job, Handle]] = []
+    failed: list[tuple[Job, Ended]] = []
     reached = {job: _steps(job, runs_dir) for job in work}
-    total = sum(run_length(spec) for job in work for spec in job.group.specs)
+    total = sum(run_length(spec) for job in work for spec in job.specs)
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    try:
+    with _stop_requests() as requests:
         with Progress(*columns, console=console) as progress:
             bar = progress.add_task("environment steps", total=total, completed=sum(reached.values()))
-            while waiting or running:
-                while waiting and len(running) < workers:
+            while (waiting or running) and not requests:
+                while waiting and len(running) < workers and not requests:
                     job = waiting.pop(0)
-                    log = logs / f"{job.label.replace('/', '-').replace(' ', '_')}.log"
-                    with log.open("w") as file:
-                        # Ctrl-C is for the grid, which stops its jobs in good order.
-                        process = subprocess.Popen(
-                            job.command,
-                            stdout=file,
-                            stderr=subprocess.STDOUT,
-                            cwd=REPOSITORY,
-                            start_new_session=True,
-                        )
-                    running[process] = job, log
+                    running.append((job, executor.submit(job)))
                     progress.console.print(f"started {job.label}")
                 time.sleep(_POLL_SECONDS)
-                ended = [one for one in running if one.poll() is not None]
+                ends = [(job, handle, executor.poll(handle)) for job, handle in running]
                 # Only these have written anything since.
-                reached |= {job: _steps(job, runs_dir) for job, _ in running.values()}
-                for process in ended:
-                    job, log = running.pop(process)
-                    if process.returncode != 0:
-                        failed.append((job, log))
-                    outcome = f"failed, see {log}" if process.returncode else "done"
-                    progress.console.print(f"{job.label}: {outcome}", soft_wrap=True)
+                reached |= {job: _steps(job, runs_dir) for job, _ in running}
+                for job, _, end in ends:
+                    if end is not None:
+                        if not end.succeeded:
+                            failed.append((job, end))
+                        outcome = "done" if end.succeeded else f"failed, see {job.log}"
+                        progress.console.print(f"{job.label}: {outcome}", soft_wrap=True)
+                running = [(job, handle) for job, handle, end in ends if end is None]
                 progress.update(bar, completed=sum(reached.values()))
-    except _Stopped:
-        for process in running:
-            process.send_signal(signal.SIGTERM)
-        console.print("stopping; the runs write checkpoints, and the same command goes on from there")
-        for process in running:
-            process.wait()
-        return 130
-    finally:
+        if requests:
+            for _, handle in running:
+                executor.stop(handle)
+            console.print("stopping; the runs write checkpoints, and the same command goes on from there")
+            while any(executor.poll(handle) is None for _, handle in running):
+                time.sleep(_POLL_SECONDS)
+            return 130
+    for job, end in failed:
+        last = (job.log.read_text().strip().splitlines() or ["no output"])[-1]
+        killed = f"{end}; " if end.signal is not None else ""
+        console.print(f"failed: {job.label}: {killed}{last} ({job.log})", soft_wrap=True)
+    return 1 if failed else 0
+
+
+@contextmanager
+def _stop_requests() -> Iterator[list[int]]:
+    """A list that receives SIGINT or SIGTERM; a second one acts as it did before."""
+    requests: list[int] = []
+
+    def restore() -> None:
         for which, handler in handlers.items():
             signal.signal(which, handler)
-    for job, log in failed:
-        last = (log.read_text().strip().splitlines() or ["no output"])[-1]
-        console.print(f"failed: {job.label}: {last} ({log})", soft_wrap=True)
-    return 1 if failed else 0
+
+    def receive(signum: int, frame: FrameType | None) -> None:
+        del frame
+        requests.append(signum)
+        restore()
+
+    handlers = {which: signal.signal(which, receive) for which in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield requests
+    finally:
+        restore()
 
 
 def _steps(job: Job, runs_dir: Path) -> int:
     """Environment steps that the runs of a job have behind them, as far as they have written any."""
     steps = 0
-    for spec in job.group.specs:
+    for spec in job.specs:
         last = 0
         for line in RunDirectory(runs_dir / spec.relative_dir).metrics():
             last = line["step"]

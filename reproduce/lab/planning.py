@@ -2,6 +2,7 @@
 
 import json
 import math
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -11,7 +12,7 @@ from alm.training.scale import scale_named
 from reproduce.lab.algorithms import ALGORITHMS, run_length
 from reproduce.lab.machine import matrix_gigaflops
 from reproduce.lab.provenance import REPOSITORY
-from reproduce.lab.specs import RunSpec
+from reproduce.lab.specs import RunSpec, variant_parts
 from reproduce.lab.store import Store
 
 BENCHMARK = REPOSITORY / "benchmarks" / "results" / "environment_step.json"
@@ -89,7 +90,7 @@ class Missing:
     def command(self) -> str:
         """What trains them, behind ``python -m reproduce``."""
         first = self.specs[0]
-        variant = f" --variant {first.variant}" if first.variant != "base" else ""
+        variant = f" {variant_options(first.variant)}" if first.variant != "base" else ""
         where = f"--task {first.task} --scale {first.scale} --seeds {self.seeds}"
         until = f" --until {self.wanted}" if self.wanted < run_length(first) else ""
         return f"train --algorithm {first.algorithm}{variant} {where}{until}"
@@ -98,6 +99,13 @@ class Missing:
         """Each seed on its own."""
         pairs = zip(self.specs, self.reached, strict=True)
         return [Missing((spec,), (reached,), self.wanted) for spec, reached in pairs]
+
+
+def variant_options(variant: str) -> str:
+    """Options of the train command that give a stored variant: its name, settings and precision."""
+    name, settings, precision = variant_parts(variant)
+    options = [f"--variant {name}", *(f"--set {shlex.quote(one)}" for one in settings)]
+    return " ".join(options if precision == "float32" else [*options, f"--precision {precision}"])
 
 
 def missing_runs(

@@ -3,16 +3,20 @@
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path, PurePath
 from typing import Any
 
-__all__ = ["RunSpec", "config_digest", "variant_in"]
+__all__ = ["RunSpec", "config_digest", "variant_in", "variant_parts"]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+=()-]*")
 # A slash becomes an underscore in a path, so a task's name has none of its own.
 _TASK = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+=()-]*(/[A-Za-z0-9][A-Za-z0-9.+=()-]*)?")
+# The settings and the precision behind a variant's name: base[horizon=7,hidden_sizes=(400,200)]+bf16.
+_ASSIGNMENT = r"[A-Za-z_][A-Za-z0-9_.]*=(?:\([A-Za-z0-9._,-]*\)|[A-Za-z0-9._-]+)"
+_VARIANT = re.compile(rf"{_NAME.pattern}(?:\[{_ASSIGNMENT}(?:,{_ASSIGNMENT})*\](?:\+[a-z0-9]+)?)?")
+_LONGEST_VARIANT = 100
 _SEED_DIRECTORY = re.compile(r"seed-(0|[1-9][0-9]*)")
 
 
@@ -22,7 +26,8 @@ class RunSpec:
 
     Attributes:
         algorithm: registered name of the algorithm, such as ``"alm"``.
-        variant: named change of the algorithm; ``"base"`` is the algorithm unchanged.
+        variant: named change of the algorithm, perhaps with settings, as `variant_in` writes it; ``"base"``
+            is the algorithm unchanged.
         task: name of the task, such as ``"HalfCheetah"`` or ``"mbbl/Hopper-ET"``.
         seed: seed of the learner, 0 or more.
         scale: named size of the experiment, such as ``"paper"`` or ``"laptop"``.
@@ -38,12 +43,19 @@ class RunSpec:
     scale: str
 
     def __post_init__(self) -> None:
-        for name in ("algorithm", "variant", "scale"):
+        for name, pattern in (("algorithm", _NAME), ("variant", _VARIANT), ("scale", _NAME)):
             value = getattr(self, name)
-            if not (isinstance(value, str) and _NAME.fullmatch(value)):
+            if not (isinstance(value, str) and pattern.fullmatch(value)):
+                settings = ", perhaps with settings as in base[horizon=7]" if pattern is _VARIANT else ""
                 raise ValueError(
-                    f"The {name} of a run must be a word of letters, digits and ._+=()-, not {value!r}."
+                    f"The {name} of a run must be a word of letters, digits and ._+=()-{settings}, not "
+                    f"{value!r}."
                 )
+        if len(self.variant) > _LONGEST_VARIANT:
+            raise ValueError(
+                f"The variant {self.variant} is too long for the name of a file: declare it under a short "
+                "name of your own, see docs/new_variant.md."
+            )
         if not (isinstance(self.task, str) and _TASK.fullmatch(self.task)):
             raise ValueError(
                 "The task of a run must be a word of letters, digits and .+=()-, or two with a slash, not "
@@ -102,12 +114,28 @@ class RunSpec:
         return cls(**values)
 
 
-def variant_in(variant: str, precision: str) -> str:
-    """The variant that a run is stored as: in float32 as it is, otherwise with a suffix (``"base+bf16"``).
+def variant_in(variant: str, precision: str, settings: Sequence[str] = ()) -> str:
+    """The variant that a run is stored as: ``"base"``, ``"base[horizon=7]"``, ``"base[horizon=7]+bf16"``.
 
-    Precision changes results, so runs of two are never one; float32 runs keep the name they always had.
+    Settings and precision change results, so runs that differ in them are never one; a run without settings
+    in float32 has the name of the variant.
+
+    Args:
+        variant: a named variant.
+        precision: ``"float32"``, or another one, which becomes a suffix.
+        settings: canonical assignments (`reproduce.lab.settings.with_settings`).
     """
-    return variant if precision == "float32" else f"{variant}+{precision}"
+    changed = f"{variant}[{','.join(settings)}]" if settings else variant
+    return changed if precision == "float32" else f"{changed}+{precision}"
+
+
+def variant_parts(variant: str) -> tuple[str, tuple[str, ...], str]:
+    """The inverse of `variant_in`: named variant, settings, precision."""
+    name, bracket, rest = variant.partition("[")
+    inside, _, behind = rest.partition("]")
+    name, _, precision = f"{name}{behind}".partition("+")
+    settings = tuple(re.findall(_ASSIGNMENT, inside)) if bracket else ()
+    return name, settings, precision or "float32"
 
 
 def config_digest(spec: RunSpec, config: Mapping[str, Any]) -> str:

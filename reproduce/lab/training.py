@@ -15,6 +15,7 @@ from alm.variants import Variant
 from reproduce.lab.algorithms import ALGORITHMS, algorithm_named, variant_named
 from reproduce.lab.plugins import Plugin
 from reproduce.lab.provenance import REPOSITORY, provenance
+from reproduce.lab.settings import with_settings
 from reproduce.lab.specs import RunSpec, config_digest, variant_in
 from reproduce.lab.store import Store
 
@@ -60,23 +61,36 @@ class Plan:
         scale: str,
         plugin: Plugin | None = None,
         precision: str = "float32",
+        settings: Sequence[str] = (),
     ) -> "Plan":
-        """Resolve names, of the suite and of a plugin, into a plan.
+        """Resolve names, of the suite and of a plugin, and settings into a plan.
+
+        Args:
+            algorithm: name of the algorithm.
+            variant: name of its variant, ``"base"`` for none.
+            task: name of the task.
+            seeds: seeds of the runs; one that is given twice counts once.
+            scale: name of the scale.
+            plugin: where further names come from.
+            precision: of the networks' layers, a part of the stored variant's name.
+            settings: ``field=value`` each, on top of the variant (`reproduce.lab.settings.with_settings`).
 
         Raises:
-            ValueError: an unknown algorithm, variant, task or scale, a seed that is no seed, a task that the
-                algorithm cannot be trained on, or a setting that cannot be stored; one sentence.
+            ValueError: an unknown algorithm, variant, task, scale or setting, a seed that is no seed, a task
+                that the algorithm cannot be trained on, or a setting that cannot be stored; one sentence.
         """
         algorithms = plugin.among(ALGORITHMS) if plugin else ALGORITHMS
         task_, scale_ = task_spec(task), scale_named(scale)
         variant_ = variant_named(algorithm, variant, algorithms)
         agent_class, config_class = algorithm_named(algorithm, algorithms).load(variant_)
-        agent_config = variant_.configuration(config_class, scale_, task_.name)
+        agent_config, changed = with_settings(
+            variant_.configuration(config_class, scale_, task_.name), settings
+        )
         training = variant_.training(scale_, task_.name)
         specs = tuple(
             RunSpec(
                 algorithm=algorithm,
-                variant=variant_in(variant, precision),
+                variant=variant_in(variant, precision, changed),
                 task=task_.name,
                 seed=seed,
                 scale=scale,

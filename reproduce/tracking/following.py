@@ -20,7 +20,7 @@ from typing import Any
 
 import psutil
 
-from alm.training.files import write_json
+from alm.training.run_directory import RunDirectory
 from reproduce.lab.provenance import REPOSITORY
 from reproduce.lab.specs import RunSpec
 from reproduce.tracking.client import (
@@ -37,7 +37,6 @@ from reproduce.tracking.client import (
 from reproduce.tracking.records import Shipped, final_points, record_of, start_of
 
 _STATE = "mlflow.json"
-_COMMITTED = "committed.json"
 _POLL_SECONDS = 5.0
 _LONGEST_WAIT_SECONDS = 300.0
 
@@ -79,14 +78,14 @@ def follow(
         poll_seconds: time between two looks at the directories.
         say: gets the sentence about an MLflow that cannot be used; the default prints it to stderr.
     """
-    directories, uri = list(directories), resolve_uri(tracking_uri)
+    directories, uri = [Path(one) for one in directories], resolve_uri(tracking_uri)
     say = say or _print_to_stderr
     synchroniser: _Synchroniser | None = None
     problems: tuple[str, ...] = ()
     told, wait, due = False, poll_seconds, 0.0
     while True:
         # Asked before the pass, so that the last pass sees everything.
-        last = until() or all(_has_ended(directory) for directory in directories)
+        last = until() or all(RunDirectory(one).status in ("done", "failed") for one in directories)
         if last or time.monotonic() >= due:
             try:
                 synchroniser = synchroniser or _Synchroniser(uri)
@@ -162,15 +161,16 @@ class _Synchroniser:
         return total
 
     def _ship(self, path: Path, going_on: bool | None) -> Shipped:
-        if not (path / "config.json").exists():
+        directory = RunDirectory(path)
+        if directory.find_json("config.json") is None:
             return Shipped()
         with locked(path / ".mlflow.lock"):
-            run = _DirectoryRun(path)
-            states = _read_json(path / _STATE, {})
+            run = _DirectoryRun(directory)
+            states = directory.find_json(_STATE) or {}
             before = _State(**states.get(self._uri, {}))
             after, points = self._send(run, before, going_on)
             if after != before:
-                write_json(path / _STATE, {**states, self._uri: asdict(after)})
+                directory.write_json(_STATE, {**states, self._uri: asdict(after)})
         return Shipped(int(after != before), points)
 
     def _send(self, run: "_DirectoryRun", before: "_State", going_on: bool | None) -> tuple["_State", int]:
@@ -222,25 +222,21 @@ class _DirectoryRun:
         failure: why it failed; None unless it did.
     """
 
-    def __init__(self, path: Path) -> None:
-        # How it ended comes first: whoever wrote that had written every metric before.
-        self._done = _read_json(path / "DONE")
-        failed = _read_json(path / "FAILED")
+    def __init__(self, directory: RunDirectory) -> None:
+        # How it ended comes before the metrics, of which everything is there by then.
+        self._done = directory.find_json("DONE")
+        failed = directory.find_json("FAILED")
         self.ended = self._done is not None or failed is not None
         self.failure = None if failed is None else str(failed.get("reason", "failed"))
-        metrics = path / "metrics.jsonl"
-        content = metrics.read_bytes() if metrics.exists() else b""
-        if not self.ended:
-            content = content[: _read_json(path / _COMMITTED, {}).get("metrics_offset", 0)]
-        self.committed = content[: content.rfind(b"\n") + 1]
-        self._path = metrics
-        config = _read_json(path / "config.json")
+        self.committed = directory.committed_metrics()
+        self._path = directory.metrics_path
+        config = directory.read_json("config.json")
         self.record = record_of(
             RunSpec.from_dict(config["spec"]),
             config["digest"],
             config["protocol"],
             config["config"],
-            _read_json(path / "provenance.json", {}),
+            directory.find_json("provenance.json") or {},
         )
 
     @property
@@ -283,20 +279,6 @@ class _DirectoryRun:
             return [json.loads(line) for line in self.committed[offset:].splitlines()]
         except ValueError as error:
             raise ValueError(f"{self._path} has a line that is not JSON ({error})") from error
-
-
-def _has_ended(directory: Path) -> bool:
-    return (Path(directory) / "DONE").exists() or (Path(directory) / "FAILED").exists()
-
-
-def _read_json(path: Path, otherwise: Any = None) -> Any:
-    """The content of a JSON file, or ``otherwise`` if there is no such file."""
-    try:
-        return json.loads(path.read_bytes())
-    except FileNotFoundError:
-        return otherwise
-    except ValueError as error:
-        raise ValueError(f"{path} is not JSON ({error})") from error
 
 
 def _digest(content: bytes) -> str:

@@ -6,13 +6,16 @@ import subprocess
 import sys
 import textwrap
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from reproduce.cli import main
-from reproduce.lab.grid import Job, jobs, run_grid
+from reproduce.lab.executors import Ended, Job
+from reproduce.lab.executors.local import LocalProcesses
+from reproduce.lab.grid import jobs, run_grid
 from reproduce.lab.planning import Missing
 from reproduce.lab.specs import RunSpec
 from reproduce.lab.store import Store
@@ -25,28 +28,34 @@ def missing(*seeds, algorithm="td3", task="Hopper", scale="smoke"):
     return Missing(specs, (0,) * len(seeds), 600)
 
 
+def job(group, command, runs_dir):
+    (one,) = jobs([group], "cpu", [], runs_dir)
+    return replace(one, command=command)
+
+
 def script(text):
     return (sys.executable, "-c", textwrap.dedent(text))
 
 
 def test_seeds_are_apart_on_a_cpu_and_first_seeds_come_first():
-    work = jobs([missing(0, 1), missing(0, algorithm="sac")], "cpu", ["--no-track"])
+    work = jobs([missing(0, 1), missing(0, algorithm="sac")], "cpu", ["--no-track"], Path("runs"))
     assert [job.label for job in work] == [
         "TD3 on Hopper seed 0",
         "SAC on Hopper seed 0",
         "TD3 on Hopper seed 1",
     ]
     assert work[2].command[-4:] == ("1", "--device", "cpu", "--no-track")
-    (population,) = jobs([missing(0, 1)], "cuda", [])
+    (population,) = jobs([missing(0, 1)], "cuda", [], Path("runs"))
     assert population.label == "TD3 on Hopper seed 0 1"
 
 
 def test_a_failure_stops_no_other_and_is_named_at_the_end(tmp_path):
     done = script(f"import pathlib, time; time.sleep(0.2); pathlib.Path({str(tmp_path)!r}, 'done').touch()")
     broken = script("import sys; print('something is odd'); sys.exit(3)")
-    work = [Job(missing(0), broken), Job(missing(1), done)]
+    runs = tmp_path / "runs"
+    work = [job(missing(0), broken, runs), job(missing(1), done, runs)]
     console = Console(file=io.StringIO(), width=400)
-    assert run_grid(work, 1, tmp_path / "runs", console) == 1
+    assert run_grid(work, LocalProcesses(), 1, runs, console) == 1
     assert (tmp_path / "done").exists()
     said = console.file.getvalue()
     assert "TD3 on Hopper seed 1: done" in said
@@ -66,8 +75,9 @@ def test_not_more_jobs_at_a_time_than_workers(tmp_path):
     """
     place = tmp_path / "active"
     place.mkdir()
-    work = [Job(missing(seed), (*script(write), str(place), str(seed))) for seed in range(4)]
-    assert run_grid(work, 2, tmp_path / "runs", Console(quiet=True)) == 0
+    runs = tmp_path / "runs"
+    work = [job(missing(seed), (*script(write), str(place), str(seed)), runs) for seed in range(4)]
+    assert run_grid(work, LocalProcesses(), 2, runs, Console(quiet=True)) == 0
 
 
 def test_stopping_lets_the_jobs_write_their_checkpoints(tmp_path):
@@ -84,12 +94,15 @@ def test_stopping_lets_the_jobs_write_their_checkpoints(tmp_path):
         import sys
         from pathlib import Path
         from rich.console import Console
-        from reproduce.lab.grid import Job, run_grid
-        from reproduce.lab.planning import Missing
+        from reproduce.lab.executors import Job
+        from reproduce.lab.executors.local import LocalProcesses
+        from reproduce.lab.grid import run_grid
         from reproduce.lab.specs import RunSpec
         spec = RunSpec(algorithm="td3", task="Hopper", seed=0, scale="smoke")
         command = (sys.executable, "-c", {textwrap.dedent(child)!r})
-        sys.exit(run_grid([Job(Missing((spec,), (0,), 600), command)], 1, Path({str(tmp_path)!r}), Console()))
+        runs = Path({str(tmp_path)!r})
+        job = Job("a job", command, (spec,), runs / "logs" / "a.log")
+        sys.exit(run_grid([job], LocalProcesses(), 1, runs, Console()))
     """
     process = subprocess.Popen(script(grid), cwd=ROOT, stdout=subprocess.PIPE, text=True)
     while not (tmp_path / "started").exists():
@@ -100,6 +113,57 @@ def test_stopping_lets_the_jobs_write_their_checkpoints(tmp_path):
     assert process.returncode == 130
     assert (tmp_path / "saved").exists()
     assert "the same command goes on from there" in " ".join(out.split())
+
+
+def test_a_local_process_tells_how_it_ended(tmp_path):
+    executor = LocalProcesses()
+
+    def ended(handle):
+        while (end := executor.poll(handle)) is None:
+            time.sleep(0.02)
+        return end
+
+    def submit(text):
+        return executor.submit(Job("a job", script(text), (), tmp_path / "log"))
+
+    assert ended(submit("print('hello')")) == Ended(0)
+    assert (tmp_path / "log").read_text() == "hello\n"
+    odd = ended(submit("raise SystemExit(3)"))
+    assert odd == Ended(3) and not odd.succeeded
+    sleeping = submit("import time; time.sleep(60)")
+    assert executor.poll(sleeping) is None
+    executor.stop(sleeping)
+    stopped = ended(sleeping)
+    assert stopped == Ended(signal=signal.SIGTERM) and not stopped.succeeded
+    assert str(stopped) == "killed by SIGTERM"
+    executor.stop(sleeping)  # it has ended: nothing happens
+    assert executor.poll(sleeping) == stopped
+
+
+def test_the_grid_needs_no_more_than_an_executor(tmp_path):
+    """Jobs of a place that is no process, such as a cluster: queued, killed there, looked at by handle."""
+
+    class Elsewhere:
+        asked: list[int] = []
+
+        def submit(self, job):
+            job.log.write_text("step 100\n")
+            return job.specs[0].seed
+
+        def poll(self, seed):
+            self.asked.append(seed)
+            late = self.asked.count(seed) > 1
+            return (Ended(signal=9) if seed else Ended(0)) if late else None
+
+        def stop(self, seed):
+            raise AssertionError("nobody asked for it")
+
+    console = Console(file=io.StringIO(), width=400)
+    work = jobs([missing(0, 1)], "cpu", [], tmp_path)
+    assert run_grid(work, Elsewhere(), 2, tmp_path, console) == 1
+    said = console.file.getvalue()
+    assert "TD3 on Hopper seed 0: done" in said
+    assert "failed: TD3 on Hopper seed 1: killed by SIGKILL; step 100" in said
 
 
 def test_the_command_trains_what_an_exhibit_misses(tmp_path, capsys, monkeypatch):

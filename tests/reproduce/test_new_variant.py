@@ -42,7 +42,7 @@ def test_every_example_can_be_loaded(tmp_path, example):
 
 def test_the_commands_of_the_page_exist(capsys):
     commands = re.findall(r"^python -m reproduce (.*)$", PAGE, re.MULTILINE)
-    assert len(commands) == 3
+    assert len(commands) == 5
     for command in commands:
         name, *options = shlex.split(command)
         with pytest.raises(SystemExit) as stop:

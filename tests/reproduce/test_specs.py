@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from alm.tasks.registry import TASKS
-from reproduce.lab.specs import RunSpec, config_digest
+from reproduce.lab.specs import RunSpec, config_digest, variant_in, variant_parts
 
 SPEC = RunSpec(algorithm="alm", task="HalfCheetah", seed=0, scale="laptop")
 CONFIG = {"agent": {"horizon": 3, "learning_rate": 1e-4}, "steps": 20_000}
@@ -62,6 +62,19 @@ def test_other_paths_do_not_name_a_run(path):
         {"task": "/a"},
         {"task": "../a"},
         {"variant": "a/b"},
+        {"variant": "base[]"},
+        {"variant": "base[horizon]"},
+        {"variant": "base[horizon=7"},
+        {"variant": "base[horizon=7]/x"},
+        {"variant": "base[horizon=../x]"},
+        {"variant": "base[horizon=7,]"},
+        {"variant": "base[horizon=7][trace=0]"},
+        {"variant": "base[horizon=*]"},
+        {"variant": "[horizon=7]"},
+        {"variant": "base[horizon=7]\n"},
+        {"variant": f"base[horizon={'7' * 100}]"},
+        {"algorithm": "alm[horizon=7]"},
+        {"scale": "smoke[horizon=7]"},
         {"scale": ".."},
         {"seed": -1},
         {"seed": 1.0},
@@ -71,6 +84,23 @@ def test_other_paths_do_not_name_a_run(path):
 def test_values_that_could_not_stand_in_a_path_are_refused(change):
     with pytest.raises(ValueError, match=next(iter(change))):
         RunSpec(**{**SPEC.to_dict(), **change})
+
+
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [
+        ("base", ("base", (), "float32")),
+        ("no-kl+bf16", ("no-kl", (), "bf16")),
+        ("base[horizon=7]", ("base", ("horizon=7",), "float32")),
+        ("k5[a=(1,2.5),b.c=1e-5]+bf16", ("k5", ("a=(1,2.5)", "b.c=1e-5"), "bf16")),
+    ],
+)
+def test_a_variant_has_settings_and_a_precision_and_its_place_leads_back(name, parts):
+    assert variant_parts(name) == parts
+    variant, settings, precision = parts
+    assert variant_in(variant, precision, settings) == name
+    spec = RunSpec(algorithm="alm", variant=name, task="mbbl/Hopper", seed=0, scale="laptop")
+    assert RunSpec.from_relative_dir(spec.relative_dir) == spec
 
 
 def test_from_dict_names_what_is_wrong():

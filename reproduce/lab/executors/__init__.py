@@ -1,0 +1,74 @@
+"""Executors: where the jobs of the grid run.
+
+A job is a value and a run directory is the truth, so an executor only starts a command somewhere, tells
+whether it has ended, and can ask it to stop. The queue, the logs' names and the display are the grid's.
+
+    local.py    processes of this machine
+"""
+
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from reproduce.lab.specs import RunSpec
+
+__all__ = ["Ended", "Executor", "Job"]
+
+Handle = TypeVar("Handle")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One process that trains runs.
+
+    Attributes:
+        label: the job in words.
+        command: program and arguments, to be run in the repository.
+        specs: the runs that it trains.
+        log: file that receives what it prints; the folder is there.
+    """
+
+    label: str
+    command: tuple[str, ...]
+    specs: tuple[RunSpec, ...]
+    log: Path
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a job ended: an exit code, or the signal that ended it."""
+
+    code: int | None = None
+    signal: int | None = None
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether it did what it was started for."""
+        return self.code == 0
+
+    def __str__(self) -> str:
+        if self.signal is None:
+            return f"exit code {self.code}"
+        known = {one.value: one.name for one in signal.Signals}
+        return f"killed by {known.get(self.signal, f'signal {self.signal}')}"
+
+
+class Executor(Protocol[Handle]):
+    """Starts jobs and looks after them; ``Handle`` is how it finds one again."""
+
+    def submit(self, job: Job) -> Handle:
+        """Start a job, or queue it, and return at once; what it prints replaces the content of its log.
+
+        Raises:
+            OSError: the job cannot be started.
+        """
+        ...
+
+    def poll(self, handle: Handle) -> Ended | None:
+        """How a job ended; None while it waits or runs. Returns at once, and may be asked again."""
+        ...
+
+    def stop(self, handle: Handle) -> None:
+        """Ask a job to write its checkpoints and end, and return at once; nothing if it has ended."""
+        ...

@@ -1,0 +1,34 @@
+"""Processes of this machine."""
+
+import signal
+import subprocess
+
+from reproduce.lab.executors import Ended, Job
+from reproduce.lab.provenance import REPOSITORY
+
+
+class LocalProcesses:
+    """An `Executor` whose jobs are child processes; how many run at a time is the caller's business."""
+
+    def submit(self, job: Job) -> "subprocess.Popen[bytes]":
+        """Start a job's process.
+
+        Raises:
+            OSError: the log cannot be written or the program cannot be started.
+        """
+        with job.log.open("w") as file:
+            # In a session of its own: Ctrl-C is for the grid, which stops its jobs in good order.
+            return subprocess.Popen(
+                job.command, stdout=file, stderr=subprocess.STDOUT, cwd=REPOSITORY, start_new_session=True
+            )
+
+    def poll(self, handle: "subprocess.Popen[bytes]") -> Ended | None:
+        """How a process ended; None while it runs."""
+        code = handle.poll()
+        if code is None:
+            return None
+        return Ended(code) if code >= 0 else Ended(signal=-code)
+
+    def stop(self, handle: "subprocess.Popen[bytes]") -> None:
+        """Send SIGTERM, upon which a training process writes its checkpoints and ends."""
+        handle.send_signal(signal.SIGTERM)

@@ -1,0 +1,183 @@
+"""Settings of a configuration, from text such as ``horizon=7``, and the name that they give a variant."""
+
+import math
+import re
+import types
+import typing
+from collections.abc import Iterator, Sequence
+from dataclasses import fields, is_dataclass, replace
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from reproduce.lab.algorithms import nearest
+from reproduce.lab.specs import variant_in, variant_parts
+
+__all__ = ["SettingError", "canonical_variant", "with_settings"]
+
+_WORD = re.compile(r"[A-Za-z0-9._-]+")
+# Floats above print with an exponent, whole numbers do not.
+_LARGEST_EXPONENT = 15
+
+
+class SettingError(ValueError):
+    """A setting that cannot be made; the message is one sentence with the settings or the type there is."""
+
+
+def with_settings(config: Any, assignments: Sequence[str]) -> tuple[Any, tuple[str, ...]]:
+    """A configuration with fields set from text, and canonical assignments of what that has changed.
+
+    Canonical assignments are sorted by field, with values in their shortest form, so that all spellings of
+    the same settings give the same ones. A field set to the value that it has anyway is left out.
+
+    Args:
+        config: a configuration, an instance of a dataclass; fields of a dataclass in it have dotted names.
+        assignments: ``field=value`` each. Whole numbers may be written ``7``, ``7.0`` or ``1e5``, truth
+            values ``true`` or ``false``, no value ``none``, tuples ``400,200`` or ``(400,200)``.
+
+    Raises:
+        SettingError: no ``=``, an unknown field, a value of another type, or two values for one field.
+        ValueError: the configuration refuses the value.
+    """
+    if not assignments:
+        return config, ()
+    known, owner = dict(_settings(config)), type(config).__name__
+    values: dict[str, Any] = {}
+    for assignment in assignments:
+        name, sign, text = (part.strip() for part in assignment.partition("="))
+        if not sign:
+            raise SettingError(f"The setting {assignment!r} has no value: write it as field=value.")
+        if name not in known:
+            raise SettingError(
+                f"{owner} has no setting {name!r}{nearest(name.lower(), known)}; its settings are "
+                f"{', '.join(known)}."
+            )
+        kind, _ = known[name]
+        try:
+            value = _value(text, kind)
+        except ValueError as error:
+            raise SettingError(f"The setting {name} of {owner} {error}, not {text!r}.") from None
+        if name in values and values[name] != value:
+            raise SettingError(
+                f"The setting {name} is given twice, as {_text(values[name])} and as {_text(value)}: leave "
+                "one out."
+            )
+        values[name] = value
+    changed = {name: value for name, value in sorted(values.items()) if value != known[name][1]}
+    for name, value in changed.items():
+        config = _replaced(config, name.split("."), value)
+    return config, tuple(f"{name}={_text(value)}" for name, value in changed.items())
+
+
+def canonical_variant(variant: str) -> str:
+    """A variant's name with its settings as runs are stored under them: sorted, numbers in shortest form.
+
+    It knows no types, and hence not which settings change nothing.
+    """
+    name, settings, precision = variant_parts(variant)
+    values = dict(sorted(setting.partition("=")[::2] for setting in settings))
+    return variant_in(name, precision, [f"{field}={_shortest(text)}" for field, text in values.items()])
+
+
+def _shortest(text: str) -> str:
+    """A value's canonical text, of a number or a tuple of them; other text is what it was."""
+    if text.startswith("("):
+        return f"({','.join(map(_shortest, text[1:-1].split(',')))})"
+    try:
+        return str(_whole_number(text))
+    except ValueError:
+        pass
+    try:
+        return _text(_number(text))
+    except ValueError:
+        return text
+
+
+def _settings(config: Any, prefix: str = "") -> Iterator[tuple[str, tuple[Any, Any]]]:
+    """Name, type and value of every setting."""
+    kinds = typing.get_type_hints(type(config))
+    for one in fields(config):
+        value = getattr(config, one.name)
+        if is_dataclass(value):
+            yield from _settings(value, f"{prefix}{one.name}.")
+        elif one.init:
+            yield f"{prefix}{one.name}", (kinds[one.name], value)
+
+
+def _replaced(config: Any, path: Sequence[str], value: Any) -> Any:
+    first, *rest = path
+    return replace(config, **{first: _replaced(getattr(config, first), rest, value) if rest else value})
+
+
+def _value(text: str, kind: Any) -> Any:
+    """The value of a type that a text stands for.
+
+    Raises:
+        ValueError: the text is of another type; the message says which it must be, as in "must be true".
+    """
+    arguments = typing.get_args(kind)
+    if typing.get_origin(kind) in (typing.Union, types.UnionType) and type(None) in arguments:
+        if text.lower() == "none":
+            return None
+        inner = [one for one in arguments if one is not type(None)]
+        if len(inner) == 1:
+            try:
+                return _value(text, inner[0])
+            except ValueError as error:
+                raise ValueError(f"{error} or none") from None
+    if kind is bool and text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    if kind is int:
+        return _whole_number(text)
+    if kind is float:
+        return _number(text)
+    if kind is str and _WORD.fullmatch(text):
+        return text
+    if typing.get_origin(kind) is tuple:
+        return _tuple(text, arguments)
+    needed = {
+        bool: "must be true or false",
+        str: "must be a word of letters, digits, dots, dashes and underscores to be given here",
+    }
+    raise ValueError(needed.get(kind, f"has the type {kind}, which only a plugin's variant can set"))
+
+
+def _whole_number(text: str) -> int:
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        number = Decimal("nan")
+    if not number.is_finite() or number.adjusted() > _LARGEST_EXPONENT or number % 1:
+        raise ValueError("must be a whole number")
+    return int(number)
+
+
+def _number(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise ValueError("must be a finite number")
+    return number + 0.0  # -0.0 becomes 0.0, the same number
+
+
+def _tuple(text: str, kinds: tuple[Any, ...]) -> tuple[Any, ...]:
+    inside = text[1:-1] if text.startswith("(") and text.endswith(")") else text
+    parts = [part.strip() for part in inside.split(",")] if inside.strip() else []
+    if len(kinds) == 2 and kinds[1] is Ellipsis:
+        kinds = (kinds[0],) * len(parts)
+    if len(parts) != len(kinds):
+        raise ValueError(f"must be {len(kinds)} values with commas between them")
+    return tuple(_value(part, kind) for part, kind in zip(parts, kinds, strict=True))
+
+
+def _text(value: Any) -> str:
+    """The shortest text of a value, the same for equal values of a type."""
+    if isinstance(value, tuple):
+        return f"({','.join(map(_text, value))})"
+    if value is None or isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        # No plus sign, which sets off a precision in a variant's name.
+        return re.sub(r"e\+?(-?)0*", r"e\1", repr(value)).removesuffix(".0")
+    return str(value)
