@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from alm.training.scale import SCALES
-from paper_figures import authors, final_return, latents, learning_curves, reward_transform, value_bias
+from paper_figures import authors, field, final_return, latents, learning_curves, reward_transform, value_bias
 from paper_figures.data import figure_data, latent_data
 from reproduce.exhibits import FIGURES, BiasDefinition, FigureExhibit, Series
 from reproduce.lab.algorithms import ALGORITHMS
@@ -16,7 +16,7 @@ from reproduce.lab.store import Store
 
 _BY_NAME = {exhibit.name: exhibit for exhibit in FIGURES}
 # Figures that are no exhibits made of runs.
-_OTHERS = ("authors", "curves", "figure6")
+_OTHERS = ("authors", "curves", "field", "figure6")
 NAMES = tuple(sorted((*_BY_NAME, *_OTHERS)))
 """Every figure."""
 
@@ -60,6 +60,9 @@ def drawn(name: str, store: Store, bias: BiasDefinition, mix: bool = False) -> l
         return _authors(store)
     if name == "curves":
         return _curves(store)
+    if name == "field":
+        found = field.data(store)
+        return [Picture(name, "", field.draw(found), found.points)] if len(found.points) else []
     if name == "figure6":
         points = reward_transform.values()
         return [Picture(name, "", reward_transform.draw(points), points)]

@@ -344,6 +344,8 @@ class Table:
     mix: bool = False
     """Pool runs of different task definitions or simulator versions in tables 1 and 5 all the same; the table
     says so."""
+    context: bool = False
+    """Of table 1: also what others published of later methods on gym's v4 tasks."""
     store: Path = STORE
     """Where finished runs are stored."""
     out: Path = TABLES
@@ -357,12 +359,13 @@ class Table:
         from reproduce.exhibits.writing import render
         from reproduce.lab.store import Store
 
-        if self.table != "1" and self.protocol != "A":
-            raise ValueError(f"Protocol {self.protocol} is one of table 1: leave --protocol out.")
+        if self.table != "1" and (self.protocol != "A" or self.context):
+            raise ValueError("Only table 1 has protocols and a context: leave --protocol and --context out.")
         store, make = Store(self.store), CODE_TABLES.get(f"table{self.table}")
         exhibit = TABLE5 if self.table == "5" else TABLE1_MBBL if self.protocol == "B" else TABLE1
         measured = self.protocol != "printed"
-        table = (lambda: make(store)) if make else (lambda: score_table(exhibit, store, measured, self.mix))
+        options = measured, self.mix, self.context
+        table = (lambda: make(store)) if make else (lambda: score_table(exhibit, store, *options))
         render(table, self.out, _console())
         return 0
 

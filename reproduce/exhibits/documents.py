@@ -9,7 +9,7 @@ import pandas as pd
 
 from alm.training.files import write_text
 from alm.variants import VARIANTS
-from reproduce.exhibits import EXHIBITS, TABLE1, TABLE1_MBBL, FigureExhibit, TableExhibit
+from reproduce.exhibits import EXHIBITS, TABLE1, TABLE1_MBBL, FigureExhibit, TableExhibit, findings
 from reproduce.exhibits import performance as speed
 from reproduce.exhibits.comparison import Comparison
 from reproduce.exhibits.coverage import coverage
@@ -42,6 +42,8 @@ def documents(repository: Path) -> dict[Path, str]:
         (fidelity, "authors", _beside_the_authors(runs)),
         (fidelity, "field", _beside_the_field(runs)),
         (repository / "docs" / "exhibits.md", "exhibits", _exhibits(runs)),
+        (repository / "docs" / "findings.md", "one-protocol", findings.one_protocol(ReadOnce(runs))),
+        (repository / "docs" / "findings.md", "wins", findings.wins(ReadOnce(runs))),
     ]
     for page in dict.fromkeys(algorithm.page for algorithm in ALGORITHMS.values()):
         blocks.append((pages / f"{page}.md", "runs", _runs_of(runs, page)))

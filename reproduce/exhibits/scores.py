@@ -7,15 +7,17 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 
+import numpy as np
+
 from alm.training.scale import SCALES
 from reproduce.exhibits.formats import steps_in_words, steps_reached
 from reproduce.exhibits.kinds import Row as DeclaredRow
 from reproduce.exhibits.kinds import TableExhibit
 from reproduce.exhibits.pooling import pool
-from reproduce.exhibits.statistics.seeds import cell_statistics
+from reproduce.exhibits.statistics.seeds import cell_statistics, sample_std
 from reproduce.exhibits.table import Block, Row, Score, Table
 from reproduce.lab.curves import window_mean
-from reproduce.lab.published import authors_curve, printed_scores
+from reproduce.lab.published import FIELD, FIELD_TASKS, authors_curve, field_scores, printed_scores
 from reproduce.lab.store import Store, StoredRun, StoreWarning
 
 __all__ = ["score_table"]
@@ -29,7 +31,9 @@ _HOW_TO_READ = (
 )
 
 
-def score_table(exhibit: TableExhibit, store: Store, measured: bool = True, mix: bool = False) -> Table:
+def score_table(
+    exhibit: TableExhibit, store: Store, measured: bool = True, mix: bool = False, context: bool = False
+) -> Table:
     """A table of scores.
 
     Args:
@@ -38,6 +42,8 @@ def score_table(exhibit: TableExhibit, store: Store, measured: bool = True, mix:
         measured: whether measured blocks are shown, too; without them its files are named ``…-printed``.
         mix: whether runs of different protocols share a block, whose title then says so; its files are named
             ``…-mixed``.
+        context: whether a last block shows what others published on gym's v4 tasks; its files are named
+            ``…-context``.
 
     Warns:
         reproduce.lab.store.StoreWarning: a run could not be read, or is of an unknown scale.
@@ -49,8 +55,11 @@ def score_table(exhibit: TableExhibit, store: Store, measured: bool = True, mix:
         # The paper's own scale first, then the others by name.
         order = sorted(runs, key=lambda block: (block[0] != "paper", block))
         blocks += [_measured_block(exhibit, *block, runs[block]) for block in order]
+    if context:
+        blocks.append(_published_block(exhibit))
+    suffix = ("" if measured else "-printed") + ("-mixed" if mix else "") + ("-context" if context else "")
     return Table(
-        exhibit.name + ("" if measured else "-printed") + ("-mixed" if mix else ""),
+        exhibit.name + suffix,
         f"Table {exhibit.number}",
         exhibit.title,
         # The family of a task is in the block's protocol.
@@ -121,6 +130,35 @@ def _printed_block(exhibit: TableExhibit) -> Block:
         for task in exhibit.extras
     }
     return _block("Printed in the paper", _PAPER_STEPS, exhibit, scores | absent)
+
+
+def _published_block(exhibit: TableExhibit) -> Block:
+    """What others published of later methods, on the tasks of another family that come nearest."""
+    rows = []
+    for method, label in FIELD.items():
+        scores = []
+        for task in exhibit.tasks:
+            if task not in FIELD_TASKS:
+                scores.append(Score("published", label, task))
+                continue
+            values, step = field_scores(method, FIELD_TASKS[task], _PAPER_STEPS)
+            scores.append(
+                Score(
+                    block="published",
+                    algorithm=label,
+                    task=task,
+                    mean=float(np.mean(values)),
+                    std=sample_std(values),
+                    seeds=len(values),
+                    step=step,
+                    step_wanted=_PAPER_STEPS,
+                    protocol=f"{FIELD_TASKS[task]}-v4",
+                    status="published",
+                    source="results/paper/field_curves.csv",
+                )
+            )
+        rows.append(Row(label, tuple(scores)))
+    return Block("Published by others · gym's v4 tasks, context only", tuple(rows), _PAPER_STEPS)
 
 
 def _measured_block(exhibit: TableExhibit, scale: str, protocol: str, runs: list[StoredRun]) -> Block:

@@ -22,7 +22,7 @@ class Score:
     """A number with where it comes from, and one row of the tidy frame.
 
     Attributes:
-        block: ``"printed"`` or ``"measured"``.
+        block: ``"printed"`` in the paper, ``"measured"`` here, or ``"published"`` by others.
         algorithm: label of the table's row.
         task: name of the table's column.
         mean: over seeds, of the return at ``step``; NaN if missing.
@@ -36,8 +36,9 @@ class Score:
         window_mean: mean return over the last 10 % of the steps; for printed ALM cells from the authors'
             released scores, see the footnote.
         window_std: its sample standard deviation over seeds.
-        status: ``"printed"``, ``"complete"`` (read at the wanted step), ``"partial"`` (no run got there yet),
-            ``"failed"`` (only failed runs), ``"missing"``, or ``"absent"`` where the block has no such cell.
+        status: ``"printed"``, ``"published"``, ``"complete"`` (read at the wanted step), ``"partial"`` (no
+            run got there yet), ``"failed"`` (only failed runs), ``"missing"``, or ``"absent"`` where the block
+            has no such cell.
         unfinished: stored runs that are left out because others got further.
         failed: stored runs that failed, left out.
         source: where the number comes from; ``"missing"`` if there is none.
@@ -88,8 +89,8 @@ class Score:
 
     @property
     def basis(self) -> str:
-        """Seeds and step behind a measured number, in brackets; empty for a printed one."""
-        if self.block != "measured" or not self.has_number:
+        """Seeds and step behind a number, in brackets; empty for one of the paper's."""
+        if self.block == "printed" or not self.has_number:
             return ""
         if self.status == "partial":
             about = [f"seeds {self.seeds} of {self.seeds_wanted}", steps_reached(self.step, self.step_wanted)]

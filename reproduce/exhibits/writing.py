@@ -115,9 +115,9 @@ def _score(cell: Cell, block_step: int | None, letters: str, narrow: bool) -> Te
     unusual = []
     if cell.status == "partial":
         unusual = [f"seeds {cell.seeds} of {cell.seeds_wanted}", steps_reached(cell.step, cell.step_wanted)]
-    elif cell.status == "complete":
+    elif cell.status in ("complete", "published"):
         number += f"{'' if narrow else ' '}({seeds_in_words(cell.seeds, cell.seeds_wanted, of='/')})"
-        if cell.step != block_step:
+        if cell.status == "complete" and cell.step != block_step:
             unusual = [f"at {steps_in_words(cell.step)} steps"]
     text = Text(number, style="yellow" if cell.status == "partial" else "")
     text.append(letters, style="cyan")

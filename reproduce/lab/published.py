@@ -17,7 +17,11 @@ __all__ = [
     "PrintedCell",
     "authors_curve",
     "authors_curves",
+    "FIELD",
+    "FIELD_TASKS",
     "field_curves",
+    "field_runs",
+    "field_scores",
     "footnotes",
     "printed_rows",
     "printed_scores",
@@ -110,6 +114,40 @@ def field_curves() -> pd.DataFrame:
     ``seeds`` is missing where a source does not say.
     """
     return pd.read_csv(_DATA / "field.csv", dtype={"seeds": "Int64"})
+
+
+FIELD = {
+    "sac": "SAC",
+    "redq_utd20": "REDQ",
+    "droq_utd20": "DroQ",
+    "crossq": "CrossQ",
+    "bro_utd2": "BRO",
+    "mrq": "MR.Q",
+    "simbaV2_utd2": "SimbaV2",
+}
+"""Methods of `field_runs`, by their name in the file."""
+FIELD_TASKS = {"T-Ant": "Ant", "HalfCheetah": "HalfCheetah", "Walker2d": "Walker2d", "Hopper": "Hopper"}
+"""The task of the v4 family that comes nearest to a column of Table 1; T-Humanoid has none."""
+
+
+@cache
+def field_runs() -> pd.DataFrame:
+    """Returns of later methods on gym's v4 tasks: ``method``, ``task``, ``seed``, ``step``, ``return``."""
+    return pd.read_csv(_DATA / "field_curves.csv")
+
+
+def field_scores(method: str, task: str, step: int) -> tuple[list[float], int]:
+    """One return a seed at the last evaluation at or before a step, and the environment steps of that.
+
+    Args:
+        method: a key of `FIELD`.
+        task: of the v4 family, a value of `FIELD_TASKS`.
+        step: environment steps.
+    """
+    runs = field_runs()
+    own = runs[(runs["method"] == method) & (runs["task"] == task) & (runs["step"] <= step)]
+    last = own.groupby("seed").tail(1)
+    return last["return"].astype(float).tolist(), int(last["step"].min())
 
 
 def authors_curve(task: str) -> Curve | None:
