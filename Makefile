@@ -32,7 +32,7 @@ READING := numpy pandas pyarrow matplotlib seaborn tyro rich psutil
 .DEFAULT_GOAL := help
 FIGURES := $(addprefix figure,3 4 5a 5b 5c 6 7 8 9 10a 10b 10c 11 12 13 14 15 16 17 17-dynamics 18 19 20)
 
-.PHONY: help install table1 table2 table3 table4 table5 claims $(FIGURES) figures figure-authors figure-curves report documents train grid compare runs ui sync freeze test test-slow bench lint types imports check lock clean
+.PHONY: help install table1 table2 table3 table4 table5 claims $(FIGURES) figures figure-authors figure-curves report documents train grid compare runs ui sync archive freeze test test-slow bench lint types imports check lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9 -]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -95,8 +95,10 @@ ui: $(VENV)/.training ## Open MLflow on 127.0.0.1 with the stored runs imported
 sync: $(VENV)/.training ## Bring MLflow up to date, for instance after its server could not be reached
 	@$(BIN)/python -m reproduce sync
 
-freeze: $(VENV)/.training ## Store unfinished runs as far as they got, marked as partial
-	@$(BIN)/python -m reproduce freeze
+archive: $(VENV)/.training ## Store unfinished runs as far as they got, marked as partial
+	@$(BIN)/python -m reproduce archive
+
+freeze: archive
 
 bench: $(VENV)/.training ## Time updates against plain implementations and the matrix-product peak
 	@$(BIN)/python -m benchmarks.alm_update

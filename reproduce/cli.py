@@ -92,11 +92,11 @@ class Train:
         """Train what is missing of the seeds; store what is done."""
         from alm.training.execution import Execution
         from alm.training.loop import Interrupted
-        from reproduce.lab.archive import freeze
+        from reproduce.lab.archive import archive_run
         from reproduce.lab.plugins import load_plugin
         from reproduce.lab.store import Store
         from reproduce.lab.training import (
-            Plan,
+            ResolvedRuns,
             check_machine,
             group_by_step,
             open_run,
@@ -105,7 +105,7 @@ class Train:
         )
 
         plugin = load_plugin(self.plugin) if self.plugin else None
-        plan = Plan.of(
+        resolved = ResolvedRuns.of(
             self.algorithm,
             self.variant,
             self.task,
@@ -116,19 +116,19 @@ class Train:
             self.set,
         )
         check_machine(self.device, self.threads)
-        require_storable(plan, Store(self.store))
-        execution = Execution.choose(self.precision, self.compile, self.device, plan.agent_class)
+        require_storable(resolved, Store(self.store))
+        execution = Execution.choose(self.precision, self.compile, self.device, resolved.agent_class)
         opened = []
         try:
-            for spec in plan.specs:
-                directory = open_run(plan, spec, self.runs_dir, self.device, self.threads, execution)
+            for spec in resolved.specs:
+                directory = open_run(resolved, spec, self.runs_dir, self.device, self.threads, execution)
                 if directory is None:
                     print(f"{spec.label}: has ended already, see {self.runs_dir / spec.relative_dir}")
                 else:
                     opened.append(directory)
             with _tracked(opened if self.track else []):
-                for group in group_by_step(opened, plan.seeds_apart):
-                    train_population(plan, group, self.device, self.threads, execution)
+                for group in group_by_step(opened, resolved.seeds_apart):
+                    train_population(resolved, group, self.device, self.threads, execution)
         except Interrupted as stop:
             print(stop, file=sys.stderr)
             return 130
@@ -138,7 +138,7 @@ class Train:
         if self.scale != "smoke":
             store = Store(self.store)
             for directory in opened:
-                if directory.status != "unfinished" and (path := freeze(directory, store)):
+                if directory.status != "unfinished" and (path := archive_run(directory, store)):
                     print(f"stored {path}")
         return 1 if any(directory.status == "failed" for directory in opened) else 0
 
@@ -173,7 +173,7 @@ class Sync:
     """Where finished runs are stored."""
 
     def run(self) -> int:
-        """Ship what MLflow does not have yet."""
+        """Send what MLflow does not have yet."""
         from reproduce.lab.archive import directories_under
         from reproduce.lab.store import Store
         from reproduce.tracking.following import sync
@@ -205,7 +205,7 @@ class Ui:
 
 
 @dataclass(frozen=True)
-class Freeze:
+class Archive:
     """Store runs of the runs directory as far as they got, the unfinished ones as partial."""
 
     runs_dir: Path = RUNS
@@ -214,14 +214,14 @@ class Freeze:
     """Where to store them."""
 
     def run(self) -> int:
-        """Freeze all but smoke runs."""
-        from reproduce.lab.archive import directories_under, freeze
+        """Archive all but smoke runs."""
+        from reproduce.lab.archive import archive_run, directories_under
         from reproduce.lab.store import Store
 
         store = Store(self.store)
         for directory in directories_under(self.runs_dir):
             if directory.read_json("config.json")["spec"]["scale"] != "smoke":
-                path = freeze(directory, store)
+                path = archive_run(directory, store)
                 print(f"stored {path}" if path else f"nothing new in {directory.path}")
         return 0
 
@@ -484,7 +484,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "compare": Compare,
     "ui": Ui,
     "sync": Sync,
-    "freeze": Freeze,
+    "archive": Archive,
     "documents": Documents,
 }
 
@@ -510,7 +510,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _one_spelling(arguments: Sequence[str]) -> list[str]:
-    """The arguments with ``table1`` written as ``table 1``, and ``figure5a`` as ``figure 5a``."""
+    """The arguments with ``table1`` written as ``table 1``, ``figure5a`` as ``figure 5a``, and the command
+    ``freeze`` by its present name, ``archive``."""
+    if arguments and arguments[0] == "freeze":
+        return ["archive", *arguments[1:]]
     if arguments and (joined := re.fullmatch(r"(table|figure)(\d.*)", arguments[0])):
         return [*joined.groups(), *arguments[1:]]
     return list(arguments)

@@ -24,12 +24,12 @@ from reproduce.exhibits.statistics.aggregates import (
     interquartile_mean,
     probability_of_improvement,
 )
-from reproduce.exhibits.statistics.intervals import COVERAGE, Estimate, bootstrap
+from reproduce.exhibits.statistics.intervals import TRUE_CONFIDENCE, Estimate, bootstrap
 from reproduce.exhibits.statistics.seeds import common_steps
 from reproduce.lab.curves import value_at, window_mean
 from reproduce.lab.store import Store, StoredRun, require_comparable
 from reproduce.tracking.client import TrackingError
-from reproduce.tracking.pointing import where_to_look
+from reproduce.tracking.links import where_to_look
 
 __all__ = ["Comparison", "TaskComparison", "report"]
 
@@ -160,10 +160,10 @@ class Comparison:
                 f"Too few seeds for an interval, where a side has a single one: {', '.join(single)}."
             )
         fewest = min(len(runs) for task in self.tasks for runs in task.runs)
-        if fewest in COVERAGE:
+        if fewest in TRUE_CONFIDENCE:
             notes.append(
                 f"Few seeds: with {fewest} an interval is too narrow, and holds the truth in about "
-                f"{COVERAGE[fewest]} % of cases instead of 95 %."
+                f"{TRUE_CONFIDENCE[fewest]} % of cases instead of 95 %."
             )
         if any(task.improvement.low == task.improvement.high for task in self.tasks):
             notes.append(

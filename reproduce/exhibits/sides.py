@@ -1,10 +1,10 @@
-"""The two sides of a comparison: their names, and their runs wherever most of them is."""
+"""The two algorithms or variants of a comparison: names, and runs from the store and from run directories."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 from reproduce.lab.algorithms import nearest
-from reproduce.lab.archive import directories_under, frozen
+from reproduce.lab.archive import directories_under, record_of_directory
 from reproduce.lab.planning import variant_options
 from reproduce.lab.settings import canonical_variant
 from reproduce.lab.specs import RunSpec
@@ -80,7 +80,7 @@ class Shelf:
                 and variant in (None, spec.variant)
                 and (stored is None or stored.status == "partial")
             ):
-                run = frozen(directory)
+                run = record_of_directory(directory)
                 if run and (stored is None or run.last_step > stored.last_step):
                     held[spec] = run
         return [held[spec] for spec in sorted(held)]

@@ -20,7 +20,7 @@ class UnknownAlgorithmError(ValueError):
 
 @dataclass(frozen=True)
 class Algorithm:
-    """Where an algorithm's agent and configuration are.
+    """An algorithm: its names, and its agent and configuration or where to import them from.
 
     Attributes:
         title: how tables and figures call it.
@@ -84,7 +84,7 @@ ALGORITHMS: Mapping[str, Algorithm] = {
     ),
     "sac-svg2": Algorithm(
         "SAC-SVG(2)",
-        "SAC whose policy climbs two steps of a recurrent model, then the critics",
+        "SAC whose policy maximises the return of two steps of a recurrent model, then the critics",
         "baselines.sac_svg:SACSVG",
         "baselines.sac_svg:SACSVGConfig",
         page="sac_svg",

@@ -1,4 +1,4 @@
-"""From a run's directory to the store: what of a run is kept in `results/runs/`."""
+"""Archiving: a run's directory becomes a record in the store (`results/runs/`)."""
 
 import re
 from pathlib import Path
@@ -13,7 +13,7 @@ from reproduce.lab.specs import RunSpec
 from reproduce.lab.store import Store, StoredRun
 
 
-def frozen(directory: RunDirectory) -> StoredRun | None:
+def record_of_directory(directory: RunDirectory) -> StoredRun | None:
     """The record of a run as far as it got; ``None`` before its first evaluation.
 
     One row an evaluation; training metrics are the means of the log intervals since the evaluation
@@ -69,12 +69,12 @@ def frozen(directory: RunDirectory) -> StoredRun | None:
     )
 
 
-def freeze(directory: RunDirectory, store: Store) -> Path | None:
+def archive_run(directory: RunDirectory, store: Store) -> Path | None:
     """Store a run and its value samples as far as it got, unless the store holds more of it.
 
     Returns the run's file.
     """
-    run = frozen(directory)
+    run = record_of_directory(directory)
     if run is None:
         return None
     earlier = store.get(run.spec)

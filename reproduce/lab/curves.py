@@ -64,7 +64,7 @@ def window_mean(curve: Curve, step: int) -> float:
 
 
 def index_at(curve: Curve, step: int) -> int:
-    """Which evaluation is the last at or before ``step``.
+    """Index of the last evaluation at or before ``step``.
 
     Raises:
         ValueError: the first evaluation comes after ``step``.
@@ -76,7 +76,7 @@ def index_at(curve: Curve, step: int) -> int:
 
 
 def run_scalars(curve: Curve, wall_seconds: float) -> dict[str, float]:
-    """What the store and MLflow say of a whole run, from its evaluation returns and its seconds."""
+    """Scalars of a whole run for the store and MLflow, from its evaluation returns and its seconds."""
     return {
         "final/return": value_at(curve, curve.last_step),
         "final/window_return": window_mean(curve, curve.last_step),

@@ -1,4 +1,4 @@
-"""What the models of trained agents predict along one episode: the data of Figure 7.
+"""Predictions of trained models along one episode: the data of Figure 7.
 
 Checkpoints are no part of the store, so this is measured where runs were trained, and the small result is
 stored beside them.
@@ -15,7 +15,7 @@ from alm.tasks.registry import task_spec
 from alm.training.run_directory import RunDirectory
 from reproduce.lab.specs import RunSpec
 from reproduce.lab.store import Store, StoredRun
-from reproduce.lab.training import Plan
+from reproduce.lab.training import ResolvedRuns
 
 HORIZON = 50
 """Model steps of the longest prediction; those of the paper's figure leave its view earlier."""
@@ -75,13 +75,13 @@ def _trained_agent(run: StoredRun, runs_dir: Path) -> Any | None:
     if run.status != "done" or run.last_step not in directory.checkpoints.steps():
         return None
     spec = run.spec
-    plan = Plan.of(spec.algorithm, spec.variant, spec.task, [spec.seed], spec.scale)
-    if plan.record(spec)["digest"] != run.digest:
+    resolved = ResolvedRuns.of(spec.algorithm, spec.variant, spec.task, [spec.seed], spec.scale)
+    if resolved.record(spec)["digest"] != run.digest:
         return None
     tree = directory.checkpoints.load(run.last_step)
     if tree is None:
         return None
-    agent = plan.agent([spec.seed])
+    agent = resolved.agent([spec.seed])
     agent.load_state(tree["population"]["agent"])
     return agent
 

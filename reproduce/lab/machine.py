@@ -1,4 +1,4 @@
-"""How fast this machine multiplies matrices, so that costs measured on another can be translated."""
+"""Speed of this machine in matrix products, to translate costs that were measured on another."""
 
 import os
 import subprocess

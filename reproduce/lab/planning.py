@@ -1,4 +1,4 @@
-"""Runs that are still missing, the commands that would train them, and what they would cost."""
+"""Planning: runs that exhibits miss, the commands that would train them, and what they would cost."""
 
 import json
 import math
@@ -16,12 +16,12 @@ from reproduce.lab.specs import RunSpec, variant_parts
 from reproduce.lab.store import Store
 
 BENCHMARK = REPOSITORY / "benchmarks" / "results" / "environment_step.json"
-"""What a step of every algorithm costs, as `make bench` recorded it."""
+"""Costs of a step of every algorithm, as `make bench` recorded it."""
 
 
 @dataclass(frozen=True)
 class StepCost:
-    """What one environment step of one seed costs."""
+    """Cost of one environment step of one seed."""
 
     seconds: float
     """Of one thread of this machine; NaN where nothing is known."""
@@ -88,7 +88,7 @@ class Missing:
 
     @property
     def command(self) -> str:
-        """What trains them, behind ``python -m reproduce``."""
+        """The command that trains them, behind ``python -m reproduce``."""
         first = self.specs[0]
         variant = f" {variant_options(first.variant)}" if first.variant != "base" else ""
         where = f"--task {first.task} --scale {first.scale} --seeds {self.seeds}"

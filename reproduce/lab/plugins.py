@@ -1,8 +1,8 @@
 """Variants and algorithms from a file of the researcher's own, beside those of the suite.
 
 Such a file declares ``VARIANTS = {"alm": [Variant(...), ...]}``, ``ALGORITHMS = {"mine": Algorithm(...)}``,
-or both (docs/new_variant.md).  Loading it changes nothing in the suite: a plan resolves names among those of
-the suite and of the file.  Reading stored runs needs no such file.
+or both (docs/new_variant.md).  Loading it changes nothing in the suite: `ResolvedRuns` looks
+names up among those of the suite and of the file.  Reading stored runs needs no such file.
 """
 
 import hashlib
@@ -28,7 +28,7 @@ class PluginError(ValueError):
 
 @dataclass(frozen=True)
 class Plugin:
-    """What a file of one's own declares.
+    """Variants and algorithms that a file of one's own declares.
 
     Attributes:
         file: its name, without folders.
@@ -49,7 +49,7 @@ class Plugin:
 
     @property
     def record(self) -> dict[str, str]:
-        """What the provenance of its runs says of it."""
+        """File name and digest, for the provenance of its runs."""
         return {"file": self.file, "sha256": self.sha256}
 
     def provides(self, algorithm: str, variant: str) -> bool:
@@ -167,7 +167,7 @@ def _check_classes(path: Path, plugin: Plugin) -> None:
 
 
 def _problem(algorithm: Algorithm, variant: Variant) -> str | None:
-    """What keeps agent and configuration of a variant from being used, if anything does."""
+    """Reason why agent and configuration of a variant cannot be used; None if they can."""
     try:
         agent, config = algorithm.load(variant)
     except (ImportError, AttributeError, ValueError, TypeError) as error:

@@ -1,4 +1,4 @@
-"""Where a run comes from: code version, package versions, hardware, command."""
+"""Provenance of a run: code version, package versions, hardware, command."""
 
 import os
 import platform
@@ -46,7 +46,7 @@ def provenance(device: str, threads: int, execution: Mapping[str, Any] | None = 
 
 
 def _git(*arguments: str) -> str:
-    """What git says about the repository, or "unknown" outside of one."""
+    """Output of a git command in the repository, or "unknown" outside of one."""
     try:
         return subprocess.run(
             ["git", *arguments], cwd=REPOSITORY, capture_output=True, text=True, check=True

@@ -1,4 +1,4 @@
-"""What the paper prints, and the authors' released curves: typed access to ``results/paper``."""
+"""Published numbers: the paper's printed tables and the authors' released curves (``results/paper``)."""
 
 import csv
 import json
@@ -32,7 +32,7 @@ _DATA = Path(__file__).resolve().parents[2] / "results" / "paper"
 
 @dataclass(frozen=True)
 class Footnote:
-    """What is known about a printed number.
+    """A footnote on a printed number, in short and in full.
 
     Attributes:
         key: name by which cells refer to it.

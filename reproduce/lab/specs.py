@@ -1,4 +1,4 @@
-"""Which run: its specification, and the digest that makes specification and configuration one identity."""
+"""Specification of a run, its place in a file system, and its identity: a digest with the configuration."""
 
 import hashlib
 import json
@@ -71,7 +71,7 @@ class RunSpec:
 
     @property
     def relative_dir(self) -> Path:
-        """Where the run lives under a root of runs: ``alm/base/HalfCheetah/laptop/seed-0``.
+        """The run's path under a root of runs: ``alm/base/HalfCheetah/laptop/seed-0``.
 
         The task ``mbbl/Hopper`` is the directory ``mbbl_Hopper``.
         """
@@ -146,7 +146,7 @@ def config_digest(spec: RunSpec, config: Mapping[str, Any]) -> str:
 
     Raises:
         TypeError: ``config`` holds something that JSON has no form for, such as a path or an array.
-        ValueError: ``config`` holds a number that is not finite.
+        ValueError: ``config`` holds NaN or Inf.
     """
     identity = {"spec": spec.to_dict(), "config": config}
     text = json.dumps(identity, sort_keys=True, separators=(",", ":"), allow_nan=False)

@@ -56,7 +56,7 @@ EVALUATION_COLUMNS: Mapping[str, pa.DataType] = {
     "eval/returns": pa.list_(pa.float64()),
 }
 """Columns that every run has: environment steps with warm-up, training steps, seconds since the start, epoch
-milliseconds, then mean return, its deviation over episodes, mean episode length, and the return of each
+milliseconds, then mean return, its std over episodes, mean episode length, and the return of each
 episode. Further columns are float metrics such as ``loss/critic`` or ``time/update``."""
 
 VALUE_COLUMNS: Mapping[str, pa.DataType] = {
@@ -104,8 +104,7 @@ class StoredRun:
         provenance: git_sha, git_dirty, command, packages, hardware, device, started_ms, finished_ms, ….
         status: ``"done"``, ``"partial"`` (stopped or still running) or ``"failed"``.
         reason: why the run failed; None unless it did.
-        final: scalars that describe the whole run; one that is not finite is stored as null and comes
-            back as NaN.
+        final: scalars of the whole run; NaN and Inf are stored as null and come back as NaN.
         evaluations: one row an evaluation, by increasing ``step``; columns as in
             :data:`EVALUATION_COLUMNS` plus float metrics.
         digest: the run's identity, see `reproduce.lab.specs.config_digest`; worked out if not given.
@@ -263,7 +262,8 @@ class Store:
         return path
 
     def latents(self, run: StoredRun) -> tuple[pd.DataFrame, str] | None:
-        """What `write_latents` stored of a run; None if there is nothing or, with a warning, broken."""
+        """The steps and the policy that `write_latents` stored of a run; None if there are none or, with a
+        warning, if they are broken."""
         table = self._beside(run, _LATENTS_SUFFIX)
         return None if table is None else (table.to_pandas(), table.schema.metadata[_POLICY_KEY].decode())
 

@@ -1,4 +1,4 @@
-"""From a command to trained runs: resolve the configuration, open the directories, train, store."""
+"""Training of the runs of one command: their configuration, their directories, the training loop."""
 
 import dataclasses
 import os
@@ -32,8 +32,8 @@ class RunConflictError(ValueError):
 
 
 @dataclass(frozen=True)
-class Plan:
-    """Everything that is settled before the first step: names looked up, configuration resolved."""
+class ResolvedRuns:
+    """Runs of one command before their first step: names looked up, configuration resolved."""
 
     specs: tuple[RunSpec, ...]
     task: TaskSpec
@@ -44,7 +44,7 @@ class Plan:
     training: TrainingConfig
     config: dict[str, Any]
     plugin: Plugin | None
-    """Where the variant or algorithm comes from, if it is none of the suite's."""
+    """The plugin that the variant or algorithm comes from; None if it is the suite's."""
 
     @property
     def seeds_apart(self) -> bool:
@@ -62,8 +62,8 @@ class Plan:
         plugin: Plugin | None = None,
         precision: str = "float32",
         settings: Sequence[str] = (),
-    ) -> "Plan":
-        """Resolve names, of the suite and of a plugin, and settings into a plan.
+    ) -> "ResolvedRuns":
+        """Resolve names, of the suite and of a plugin, and settings.
 
         Args:
             algorithm: name of the algorithm.
@@ -148,20 +148,25 @@ def check_machine(device: str, threads: int) -> None:
         ) from None
 
 
-def require_storable(plan: Plan, store: Store) -> None:
-    """Make sure that what a plan trains has a place in the store, before hours are spent on it.
+def require_storable(resolved: ResolvedRuns, store: Store) -> None:
+    """Make sure that what will be trained has a place in the store, before hours are spent on it.
 
     Raises:
         RunConflictError: the store holds another configuration of one of the runs.
     """
-    for spec in plan.specs:
-        stored, record = store.get(spec), plan.record(spec)
+    for spec in resolved.specs:
+        stored, record = store.get(spec), resolved.record(spec)
         if stored is not None and stored.digest != record["digest"]:
-            raise _conflict(plan, spec, store.path(spec), "digest", stored.digest, "--store")
+            raise _conflict(resolved, spec, store.path(spec), "digest", stored.digest, "--store")
 
 
 def open_run(
-    plan: Plan, spec: RunSpec, root: Path, device: str, threads: int, execution: "Execution | None" = None
+    resolved: ResolvedRuns,
+    spec: RunSpec,
+    root: Path,
+    device: str,
+    threads: int,
+    execution: "Execution | None" = None,
 ) -> RunDirectory | None:
     """Open a run's directory for training; ``None`` if the run has already ended.
 
@@ -170,7 +175,7 @@ def open_run(
         alm.training.run_directory.RunLockedError: another process trains it.
     """
     directory = RunDirectory(root / spec.relative_dir)
-    record = plan.record(spec)
+    record = resolved.record(spec)
     fresh = directory.status == "new"
     if not fresh:
         stored = directory.read_json("config.json")
@@ -179,34 +184,39 @@ def open_run(
         fresh = bool(differing) and directory.status == "unfinished" and not directory.checkpoints.steps()
         if differing and not fresh:
             what = differing[0]
-            raise _conflict(plan, spec, directory.path, what, stored[what], "--runs-dir")
+            raise _conflict(resolved, spec, directory.path, what, stored[what], "--runs-dir")
     if directory.status in ("done", "failed"):
         return None
     directory.open()
     if fresh:
         how = dataclasses.asdict(execution) if execution else {}
         origin = provenance(device, threads, how)
-        if plan.plugin:
-            origin["plugin"] = plan.plugin.record
-            write_text(directory.path / PLUGIN_COPY, plan.plugin.text)
+        if resolved.plugin:
+            origin["plugin"] = resolved.plugin.record
+            write_text(directory.path / PLUGIN_COPY, resolved.plugin.text)
         directory.write_json("provenance.json", origin)
         directory.write_json("config.json", record)
     return directory
 
 
 def _conflict(
-    plan: Plan, spec: RunSpec, place: Path, what: str, stored: str, option: str
+    resolved: ResolvedRuns, spec: RunSpec, place: Path, what: str, stored: str, option: str
 ) -> RunConflictError:
     cure = f"move or delete it, or choose another {option}"
-    if plan.plugin and what == "digest":
-        cure = f"{plan.plugin.file} has changed since, so give the variant another name, or {cure}"
+    if resolved.plugin and what == "digest":
+        cure = f"{resolved.plugin.file} has changed since, so give the variant another name, or {cure}"
     return RunConflictError(
-        f"{place} holds {spec.label} with another {what} ({stored}, now {plan.record(spec)[what]}): {cure}"
+        f"{place} holds {spec.label} with another {what} ({stored}, now "
+        f"{resolved.record(spec)[what]}): {cure}"
     )
 
 
 def train_population(
-    plan: Plan, directories: Sequence[RunDirectory], device: str, threads: int, execution: "Execution"
+    resolved: ResolvedRuns,
+    directories: Sequence[RunDirectory],
+    device: str,
+    threads: int,
+    execution: "Execution",
 ) -> None:
     """Train the seeds of opened directories together, to the end of the horizon.
 
@@ -226,10 +236,10 @@ def train_population(
     torch.set_num_threads(threads)
     keep_freed_memory()
     seeds = [directory.read_json("config.json")["spec"]["seed"] for directory in directories]
-    spec = plan.specs[0]
-    agent = plan.agent(seeds, device)
+    spec = resolved.specs[0]
+    agent = resolved.agent(seeds, device)
     name = spec.algorithm if spec.variant == "base" else f"{spec.algorithm}/{spec.variant}"
-    title = f"{name} {plan.task.name} {plan.scale.name}"
+    title = f"{name} {resolved.task.name} {resolved.scale.name}"
     title += f" seed{'s' if len(seeds) > 1 else ''} {' '.join(map(str, seeds))}"
     progress = reporter(title)
     progress.message(f"{title}: {execution.describe(device, threads)}")
@@ -237,15 +247,17 @@ def train_population(
     execute(agent, execution, device, progress.message)
     Trainer(
         agent,
-        plan.task,
-        lambda: make(plan.task),
-        plan.training,
+        resolved.task,
+        lambda: make(resolved.task),
+        resolved.training,
         directories,
         progress,
         device,
         # On a CPU the cores are for other runs; a GPU would wait for one simulator after the other.
         simulator_threads=1 if device == "cpu" else min(len(seeds), os.cpu_count() or 1),
-        make_without_noise=(lambda: make(plan.task.base)) if plan.task.base != plan.task.name else None,
+        make_without_noise=(lambda: make(resolved.task.base))
+        if resolved.task.base != resolved.task.name
+        else None,
     ).run()
 
 

@@ -1,7 +1,8 @@
-"""MLflow as a place where every run is written once: first use, runs found by their key, and one sentence
-for whatever goes wrong.
+"""Connection to an MLflow tracking server or database.
 
-MLflow takes seconds to import, so this module imports it only when a connection is opened.
+It makes the database on first use, finds runs by their key, so that each is written once, and turns every
+error of MLflow into one sentence with the URI and what to do. MLflow takes
+seconds to import, so it is imported only when a connection is opened.
 """
 
 import fcntl
@@ -50,7 +51,7 @@ class Point(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class RunRecord:
-    """What a run is, as against what it measured.
+    """Metadata of a run: what MLflow holds of it besides metrics.
 
     Attributes:
         experiment: name of the MLflow experiment.
@@ -100,7 +101,7 @@ def shown_uri(uri: str) -> str:
 
 
 def artifact_root(uri: str) -> str | None:
-    """Where experiments of a database keep their artifacts; None where a server decides that itself."""
+    """URI of the artifacts of a database's experiments; None where a server decides that itself."""
     if urlsplit(uri).scheme in ("http", "https", "databricks"):
         return None
     file = _sqlite_file(uri)
@@ -292,10 +293,10 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def finite_points(label: str, points: Sequence[Point]) -> list[Point]:
-    """The points that MLflow can draw, with names that it accepts.
+    """Points without NaN/Inf, with names that MLflow accepts.
 
-    One infinite value spoils the axis of every chart that shows it, so values that are not finite numbers
-    are left out, with a warning that names them.
+    One infinite value spoils the axis of every chart that shows it, so NaN/Inf are left out, with a warning
+    that names their metrics.
     """
     kept, refused = [], set()
     for point in points:
@@ -304,7 +305,7 @@ def finite_points(label: str, points: Sequence[Point]) -> list[Point]:
         else:
             refused.add(point.key)
     if refused:
-        log.warning("%s: values of %s are not finite; MLflow lacks them", label, ", ".join(sorted(refused)))
+        log.warning("%s: NaN/Inf in %s; MLflow lacks these values", label, ", ".join(sorted(refused)))
     return kept
 
 

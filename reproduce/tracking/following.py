@@ -1,7 +1,7 @@
-"""Ships run directories to MLflow, while they train and afterwards.
+"""Synchronisation of run directories with MLflow, while they train and afterwards.
 
 A run's directory is the truth. Training neither imports MLflow nor waits for it: `start_follower` starts a
-process that ships what a checkpoint has committed while the run goes on, and the rest when it has ended.
+process that sends what a checkpoint has committed while the run goes on, and the rest when it has ended.
 Sending twice doubles nothing.
 """
 
@@ -34,14 +34,14 @@ from reproduce.tracking.client import (
     resolve_uri,
     shown_uri,
 )
-from reproduce.tracking.records import Shipped, final_points, record_of, start_of
+from reproduce.tracking.records import SyncResult, final_points, record_of, start_of
 
 _STATE = "mlflow.json"
 _POLL_SECONDS = 5.0
 _LONGEST_WAIT_SECONDS = 300.0
 
 
-def sync(directories: Iterable[Path], tracking_uri: str | None = None) -> Shipped:
+def sync(directories: Iterable[Path], tracking_uri: str | None = None) -> SyncResult:
     """Send what is committed in run directories and not yet sent.
 
     Of an unfinished run, that is what its newest checkpoint has committed: later lines are cut off and
@@ -55,7 +55,7 @@ def sync(directories: Iterable[Path], tracking_uri: str | None = None) -> Shippe
         TrackingError: MLflow cannot be used.
     """
     directories = list(directories)
-    return _Synchroniser(resolve_uri(tracking_uri)).ship_all(directories) if directories else Shipped()
+    return _Synchroniser(resolve_uri(tracking_uri)).send_all(directories) if directories else SyncResult()
 
 
 def follow(
@@ -89,7 +89,7 @@ def follow(
         if last or time.monotonic() >= due:
             try:
                 synchroniser = synchroniser or _Synchroniser(uri)
-                problems = synchroniser.ship_all(directories, going_on=not last).problems
+                problems = synchroniser.send_all(directories, going_on=not last).problems
                 told, wait = False, poll_seconds
             except TrackingError as error:
                 synchroniser = None
@@ -137,19 +137,22 @@ def start_follower(directories: Sequence[Path], tracking_uri: str | None = None)
 
 
 class _Synchroniser:
-    """Ships run directories; remembers between two passes which runs MLflow really has."""
+    """A sender of run directories, which remembers between two passes which runs MLflow really has."""
 
     def __init__(self, uri: str) -> None:
         self._uri = shown_uri(uri)
         self._tracker = MlflowRuns(uri)
         self._verified: dict[str, KnownRun] = {}
 
-    def ship_all(self, directories: Iterable[Path], going_on: bool | None = None) -> Shipped:
-        """Ship directories; ``going_on`` says whether unfinished ones are in training, if that is known."""
-        total = Shipped()
+    def send_all(self, directories: Iterable[Path], going_on: bool | None = None) -> SyncResult:
+        """Send what is new in directories.
+
+        ``going_on`` says whether unfinished ones are in training, if that is known.
+        """
+        total = SyncResult()
         for directory in directories:
             try:
-                total += self._ship(Path(directory), going_on)
+                total += self._send_directory(Path(directory), going_on)
             except TrackingError:
                 raise
             except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -157,13 +160,13 @@ class _Synchroniser:
                 reason = (str(error).splitlines() or [""])[0].rstrip(".")
                 if not isinstance(error, (OSError, ValueError)):
                     reason = f"{type(error).__name__}: {reason}"
-                total += Shipped(problems=(f"{directory} was not sent to MLflow: {reason}.",))
+                total += SyncResult(problems=(f"{directory} was not sent to MLflow: {reason}.",))
         return total
 
-    def _ship(self, path: Path, going_on: bool | None) -> Shipped:
+    def _send_directory(self, path: Path, going_on: bool | None) -> SyncResult:
         directory = RunDirectory(path)
         if directory.find_json("config.json") is None:
-            return Shipped()
+            return SyncResult()
         with locked(path / ".mlflow.lock"):
             run = _DirectoryRun(directory)
             states = directory.find_json(_STATE) or {}
@@ -171,7 +174,7 @@ class _Synchroniser:
             after, points = self._send(run, before, going_on)
             if after != before:
                 directory.write_json(_STATE, {**states, self._uri: asdict(after)})
-        return Shipped(int(after != before), points)
+        return SyncResult(int(after != before), points)
 
     def _send(self, run: "_DirectoryRun", before: "_State", going_on: bool | None) -> tuple["_State", int]:
         """Bring one run up to date; returns its new state and the number of points sent."""
@@ -204,7 +207,7 @@ class _Synchroniser:
 
 @dataclass(frozen=True, kw_only=True)
 class _State:
-    """What was sent of a directory to one MLflow: the first ``bytes`` of the metrics, and their digest."""
+    """The part of a directory that one MLflow was sent: the first ``bytes`` of the metrics, their digest."""
 
     run_id: str = ""
     bytes: int = 0

@@ -1,4 +1,4 @@
-"""Imports stored runs, the paper's printed numbers and the authors' curves into MLflow, each once."""
+"""Import of stored runs, the paper's printed numbers and the authors' curves into MLflow, each once."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import numpy as np
 from reproduce.lab.published import authors_curves, printed_scores
 from reproduce.lab.store import Store, StoredRun
 from reproduce.tracking.client import ENDED, MlflowRuns, Point, RunRecord, finite_points, resolve_uri
-from reproduce.tracking.records import Shipped, final_points, record_of, start_of
+from reproduce.tracking.records import SyncResult, final_points, record_of, start_of
 
 PUBLISHED = "alm/published"
 """Experiment of the numbers and curves that others published."""
@@ -19,7 +19,7 @@ _WARMUP_STEPS = 5000
 _NOT_METRICS = ("step", "training_step", "wall_seconds", "time_ms", "eval/returns")
 
 
-def import_store(store: Store, tracking_uri: str | None = None) -> Shipped:
+def import_store(store: Store, tracking_uri: str | None = None) -> SyncResult:
     """Send every stored run that MLflow does not hold yet, with its own times.
 
     A run that was tracked while it trained is left as it is; if it was tracked in part only, the steps
@@ -30,12 +30,12 @@ def import_store(store: Store, tracking_uri: str | None = None) -> Shipped:
     """
     runs = store.runs()
     if not runs:
-        return Shipped()
+        return SyncResult()
     tracker = MlflowRuns(resolve_uri(tracking_uri))
-    return sum((_import_run(tracker, *_stored(run)) for run in runs), Shipped())
+    return sum((_import_run(tracker, *_stored(run)) for run in runs), SyncResult())
 
 
-def import_published(tracking_uri: str | None = None) -> Shipped:
+def import_published(tracking_uri: str | None = None) -> SyncResult:
     """Send the printed numbers of Table 1 and the authors' ALM(3) curves to the experiment `PUBLISHED`.
 
     A printed number is ``final/return``. The authors' curves are means over seeds by environment step;
@@ -46,12 +46,12 @@ def import_published(tracking_uri: str | None = None) -> Shipped:
     """
     tracker = MlflowRuns(resolve_uri(tracking_uri))
     runs = [*_printed(), *_authors_curves()]
-    return sum((_import_run(tracker, record, ended) for record, ended in runs), Shipped())
+    return sum((_import_run(tracker, record, ended) for record, ended in runs), SyncResult())
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Ended:
-    """What is imported of a run besides its record."""
+    """An ended run as it is imported, besides its record."""
 
     start_ms: int
     end_ms: int
@@ -60,17 +60,17 @@ class _Ended:
     failure: str | None = None
 
 
-def _import_run(tracker: MlflowRuns, record: RunRecord, run: _Ended) -> Shipped:
+def _import_run(tracker: MlflowRuns, record: RunRecord, run: _Ended) -> SyncResult:
     known = tracker.find(record.experiment, record.key)
     if known and record.start_ms is not None and all(r.start_ms != record.start_ms for r in known):
-        return Shipped()  # trained here as well: that is the run to look at
+        return SyncResult()  # trained here as well: that is the run to look at
     one, found = tracker.find_or_create(record, run.start_ms)
     if found:
         stopped_later = run.status == "KILLED" and (
             one.status == "RUNNING" or (one.status == "KILLED" and (one.end_ms or 0) >= run.end_ms)
         )
         if one.status in ENDED or stopped_later:
-            return Shipped()
+            return SyncResult()
     points = finite_points(record.name, run.points)
     if found:
         points = tracker.missing(one.run_id, points)
@@ -78,7 +78,7 @@ def _import_run(tracker: MlflowRuns, record: RunRecord, run: _Ended) -> Shipped:
     tracker.log(one.run_id, points)
     # Last: a run with this status is known to be complete.
     tracker.set_status(one.run_id, run.status, run.end_ms, run.failure)
-    return Shipped(1, len(points))
+    return SyncResult(1, len(points))
 
 
 def _stored(run: StoredRun) -> tuple[RunRecord, _Ended]:

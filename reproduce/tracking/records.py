@@ -1,4 +1,4 @@
-"""What MLflow is told of a run: its name, tags and parameters, and scalars about the whole of it."""
+"""Metadata of a run in MLflow: its name, tags and parameters, and scalars about the whole of it."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -13,8 +13,8 @@ from reproduce.tracking.client import Point, RunRecord
 
 
 @dataclass(frozen=True)
-class Shipped:
-    """What one call sent.
+class SyncResult:
+    """The result of a synchronisation: what it sent.
 
     Attributes:
         runs: runs for which anything was sent.
@@ -26,8 +26,8 @@ class Shipped:
     points: int = 0
     problems: tuple[str, ...] = ()
 
-    def __add__(self, other: "Shipped") -> "Shipped":
-        return Shipped(self.runs + other.runs, self.points + other.points, self.problems + other.problems)
+    def __add__(self, other: "SyncResult") -> "SyncResult":
+        return SyncResult(self.runs + other.runs, self.points + other.points, self.problems + other.problems)
 
 
 def record_of(

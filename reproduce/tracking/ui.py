@@ -1,6 +1,5 @@
 """The MLflow user interface: import what is stored, start a server for this machine, print where to look."""
 
-import json
 import os
 import signal
 import socket
@@ -10,11 +9,10 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 from reproduce.tracking.client import (
     MlflowRuns,
@@ -25,60 +23,17 @@ from reproduce.tracking.client import (
     shown_uri,
 )
 from reproduce.tracking.importing import import_published, import_store
+from reproduce.tracking.links import links
 
 if TYPE_CHECKING:
     from reproduce.lab.store import Store
 
-__all__ = ["chart_link", "compare_link", "links", "serve", "serving"]
+__all__ = ["serve", "serving"]
 
 _HOST = "127.0.0.1"
 _USUAL_PORT = 5000
 _START_SECONDS = 180.0
 _STOP_SECONDS = 15.0
-# Chart mode shows ten runs at first and grows slow far beyond that.
-_COMPARED = 10
-
-
-def chart_link(base: str, experiment_id: str) -> str:
-    """Address of an experiment's charts; without these parameters MLflow 3 opens an empty page of traces."""
-    query = "compareRunsMode=CHART&workflowType=machine_learning"
-    return f"{base}/#/experiments/{experiment_id}/runs?{query}"
-
-
-def compare_link(base: str, run_ids: Sequence[str], experiment_ids: Sequence[str]) -> str:
-    """Address of the comparison of runs, of one or several experiments, in parallel coordinates."""
-
-    def listed(values: Sequence[str]) -> str:
-        return quote(json.dumps(list(values), separators=(",", ":")))
-
-    return f"{base}/#/compare-runs?runs={listed(run_ids)}&experiments={listed(experiment_ids)}"
-
-
-def links(tracker: MlflowRuns, base: str) -> dict[str, str]:
-    """What to look at, by title: each experiment's charts, and one comparison.
-
-    The comparison is of the task with most runs of ours: the newest of them beside what is published for
-    it. There is none where that would be a single run.
-
-    Raises:
-        reproduce.tracking.client.TrackingError: MLflow cannot be read.
-    """
-    titles: dict[str, str] = {}
-    ours: dict[str, list[tuple[str, str]]] = defaultdict(list)
-    others: dict[str, list[tuple[str, str]]] = defaultdict(list)
-    for name, experiment_id in tracker.experiments().items():
-        titles[name] = chart_link(base, experiment_id)
-        for run in tracker.search(experiment_id):
-            group = ours if run.data.tags.get("source") == "ours" else others
-            group[run.data.tags.get("task", "")].append((run.info.run_id, experiment_id))
-    if ours:
-        task = max(sorted(ours), key=lambda task: len(ours[task]))
-        chosen = ours[task][:_COMPARED] + others[task][:_COMPARED]
-        if len(chosen) > 1:
-            runs = [run for run, _ in chosen]
-            experiments = list(dict.fromkeys(experiment for _, experiment in chosen))
-            titles[f"compare runs on {task}"] = compare_link(base, runs, experiments)
-    return titles
 
 
 @contextmanager

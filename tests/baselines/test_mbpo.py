@@ -13,7 +13,7 @@ from baselines.ensemble_dynamics import EnsembleConfig
 from baselines.mbpo import MBPO, MBPOConfig, imagine
 from baselines.sac import SAC
 from benchmarks.plain_baselines import PlainSoft
-from reproduce.lab.training import Plan, group_by_step
+from reproduce.lab.training import ResolvedRuns, group_by_step
 
 HOPPER = task_spec("Hopper")
 SMALL = MBPOConfig(
@@ -311,7 +311,7 @@ def test_more_than_one_seed_is_one_clear_error():
 
 @pytest.mark.parametrize(("algorithm", "sizes"), [("mbpo", [1, 1, 1]), ("sac", [3])])
 def test_seeds_given_together_train_one_after_another(algorithm, sizes):
-    plan = Plan.of(algorithm, "base", "Hopper", (0, 1, 2), "smoke")
+    plan = ResolvedRuns.of(algorithm, "base", "Hopper", (0, 1, 2), "smoke")
 
     class Directory:
         class checkpoints:

@@ -13,10 +13,10 @@ import pytest
 
 from reproduce.cli import COMMANDS, main
 from reproduce.lab import planning
-from reproduce.lab.archive import directories_under, frozen
+from reproduce.lab.archive import directories_under, record_of_directory
 from reproduce.lab.specs import RunSpec
 from reproduce.lab.store import Store
-from reproduce.lab.training import Plan, group_by_step, open_run
+from reproduce.lab.training import ResolvedRuns, group_by_step, open_run
 
 ROOT = Path(__file__).parents[2]
 
@@ -145,7 +145,7 @@ def test_a_run_in_bf16_is_stored_apart_and_says_how_it_ran(tmp_path, capsys):
 
 def test_precision_is_part_of_a_run_and_float32_keeps_its_identity():
     plans = [
-        Plan.of("alm", "no-kl", "Hopper", (0,), "laptop", **more)
+        ResolvedRuns.of("alm", "no-kl", "Hopper", (0,), "laptop", **more)
         for more in ({}, {"precision": "float32"}, {"precision": "bf16"})
     ]
     variants = [plan.specs[0].variant for plan in plans]
@@ -161,7 +161,7 @@ def test_a_task_with_a_slash_has_a_directory_that_leads_back(tmp_path):
     assert place == Path("td3-ours/base/mbbl_Hopper-ET-dynnoise-0.5/smoke/seed-0")
     assert RunSpec.from_relative_dir(place) == RunSpec.from_dict(directory.read_json("config.json")["spec"])
     assert directory.read_json("config.json")["protocol"].startswith("mbbl-gymnasium")
-    run = frozen(directory)
+    run = record_of_directory(directory)
     store = Store(tmp_path / "store")
     assert store.write(run) == tmp_path / "store" / place.parent / "seed-0.parquet"
     (stored,) = store.runs(task="mbbl/Hopper-ET-dynnoise-0.5")
@@ -171,13 +171,27 @@ def test_a_task_with_a_slash_has_a_directory_that_leads_back(tmp_path):
 
 
 def test_seeds_that_cannot_share_a_population_train_in_turn(tmp_path):
-    plan = Plan.of("slbo", "base", "mbbl/Hopper", (0, 1), "smoke")
-    assert plan.seeds_apart and not Plan.of("svg", "base", "mbbl/Hopper", (0, 1), "smoke").seeds_apart
+    plan = ResolvedRuns.of("slbo", "base", "mbbl/Hopper", (0, 1), "smoke")
+    assert plan.seeds_apart and not ResolvedRuns.of("svg", "base", "mbbl/Hopper", (0, 1), "smoke").seeds_apart
     directories = [open_run(plan, spec, tmp_path, "cpu", 1) for spec in plan.specs]
     assert group_by_step(directories) == [directories]
     assert group_by_step(directories, plan.seeds_apart) == [[directory] for directory in directories]
     for directory in directories:
         directory.close()
+
+
+@pytest.mark.parametrize("command", ["archive", "freeze"])
+def test_an_unfinished_run_is_archived_by_the_commands_present_and_former_name(tmp_path, capsys, command):
+    resolved = ResolvedRuns.of("td3", "base", "Hopper", (0,), "laptop")
+    directory = open_run(resolved, resolved.specs[0], tmp_path / "runs", "cpu", 1)
+    directory.start_metrics(0)
+    values = {"eval/return": 10.0, "eval/return_std": 1.0, "eval/length": 5.0}
+    directory.append_metrics(1000, 1000, 60.0, metrics=values, returns=[9.0, 11.0], population=1)
+    directory.close()
+    assert main([command, "--runs-dir", str(tmp_path / "runs"), "--store", str(tmp_path / "store")]) == 0
+    (stored,) = Store(tmp_path / "store").runs()
+    assert (stored.spec, stored.status, stored.last_step) == (resolved.specs[0], "partial", 1000)
+    assert "stored" in capsys.readouterr().out
 
 
 def test_runs_lists_what_is_missing(tmp_path, capsys):

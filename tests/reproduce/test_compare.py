@@ -12,7 +12,7 @@ import pytest
 from reproduce.cli import main
 from reproduce.exhibits.comparison import Comparison
 from reproduce.lab.store import Store, StoreMixError
-from reproduce.tracking import pointing
+from reproduce.tracking import links
 
 ROOT = Path(__file__).parents[2]
 IDEA, BASE = "alm/my-idea", "alm"
@@ -233,13 +233,13 @@ def test_a_server_has_a_link_to_the_runs_that_it_holds(store, monkeypatch):
         def find(self, experiment, key):
             return [type("Known", (), {"run_id": key[:4]})] if key in held else []
 
-    monkeypatch.setattr(pointing, "MlflowRuns", Server)
+    monkeypatch.setattr(links, "MlflowRuns", Server)
     held = {run.digest for run in runs[1:]}
-    line = pointing.where_to_look(runs, "http://me:secret@mlflow:5000")
+    line = links.where_to_look(runs, "http://me:secret@mlflow:5000")
     assert line.startswith("MLflow (4 of 5 runs; see `make sync`): http://mlflow:5000/#/compare-runs?runs=")
     assert "secret" not in line and runs[1].digest[:4] in line and line.endswith("experiments=%5B%227%22%5D")
     held = set()
-    assert "none of these runs yet" in pointing.where_to_look(runs, "http://me:secret@mlflow:5000")
+    assert "none of these runs yet" in links.where_to_look(runs, "http://me:secret@mlflow:5000")
 
 
 def test_comparing_imports_neither_torch_nor_mlflow(tmp_path):

@@ -9,7 +9,7 @@ from alm.training.run_directory import RunDirectory
 from reproduce.cli import main
 from reproduce.exhibits import exhibit_named
 from reproduce.lab import latents
-from reproduce.lab.archive import directories_under, freeze
+from reproduce.lab.archive import archive_run, directories_under
 from reproduce.lab.specs import RunSpec
 from reproduce.lab.store import LATENT_COLUMNS, Store
 
@@ -25,7 +25,7 @@ def trained(tmp_path_factory):
         assert main([*command, "--runs-dir", str(folder / "runs"), "--store", str(folder / "store")]) == 0
     store = Store(folder / "store")
     for directory in directories_under(folder / "runs"):
-        freeze(directory, store)
+        archive_run(directory, store)
     return folder
 
 

@@ -8,10 +8,10 @@ from paper_figures.commands import Figure
 from reproduce import cli
 from reproduce.cli import main
 from reproduce.lab.algorithms import ALGORITHMS
-from reproduce.lab.archive import freeze, frozen
+from reproduce.lab.archive import archive_run, record_of_directory
 from reproduce.lab.plugins import load_plugin
 from reproduce.lab.store import Store
-from reproduce.lab.training import Plan, RunConflictError, open_run, require_storable
+from reproduce.lab.training import ResolvedRuns, RunConflictError, open_run, require_storable
 from reproduce.tracking.records import record_of
 
 SLOW = """
@@ -34,7 +34,7 @@ def written(tmp_path):
 
 
 def slow_plan(path, seeds=(0,), scale="smoke"):
-    return Plan.of("alm", "my-slow", "Hopper", seeds, scale, load_plugin(path))
+    return ResolvedRuns.of("alm", "my-slow", "Hopper", seeds, scale, load_plugin(path))
 
 
 def test_a_variant_of_ones_own_is_one_among_others(written):
@@ -45,12 +45,12 @@ def test_a_variant_of_ones_own_is_one_among_others(written):
     assert plugin.provides("alm", "my-slow") and not plugin.provides("alm", "no-kl")
     plan = slow_plan(written(SLOW))
     assert plan.agent_config.learning_rate == 5e-5
-    assert plan.agent_class is Plan.of("alm", "base", "Hopper", (0,), "smoke").agent_class
+    assert plan.agent_class is ResolvedRuns.of("alm", "base", "Hopper", (0,), "smoke").agent_class
 
 
 def test_the_text_is_a_part_of_the_identity_of_its_own_runs_alone(written):
     def digest(text, variant="my-slow"):
-        plan = Plan.of("alm", variant, "Hopper", (0,), "smoke", text and load_plugin(written(text)))
+        plan = ResolvedRuns.of("alm", variant, "Hopper", (0,), "smoke", text and load_plugin(written(text)))
         return plan.record(plan.specs[0])["digest"]
 
     assert digest(SLOW) == digest(SLOW) != digest(SLOW + "# changed\n")
@@ -67,7 +67,7 @@ def test_a_whole_algorithm_with_variants(written):
     )
     plugin = load_plugin(written(text))
     for variant, rate in (("base", 1e-4), ("fast", 1e-3)):
-        plan = Plan.of("mine", variant, "Hopper", (0,), "smoke", plugin)
+        plan = ResolvedRuns.of("mine", variant, "Hopper", (0,), "smoke", plugin)
         assert plan.agent_class.__name__ == "Mine" and plan.agent_config.learning_rate == rate
         assert plan.plugin is plugin and not plan.seeds_apart
     assert "mine" not in ALGORITHMS
@@ -141,7 +141,7 @@ def test_a_file_that_cannot_be_read(tmp_path, name, word):
 def test_settings_and_names_that_do_not_exist(written, variant, changes, words):
     text = f"{HEAD}VARIANTS = {{'alm': [Variant('my-slow', 'y', changes={changes})]}}\n"
     with pytest.raises(ValueError, match=words):
-        Plan.of("alm", variant, "Hopper", (0,), "smoke", load_plugin(written(text)))
+        ResolvedRuns.of("alm", variant, "Hopper", (0,), "smoke", load_plugin(written(text)))
 
 
 def test_a_run_keeps_the_text_and_another_text_does_not_go_on_with_it(written, tmp_path):
@@ -177,10 +177,10 @@ def test_the_store_carries_the_text_and_refuses_another(written, tmp_path):
     directory.append_metrics(1000, 0, 1.0, metrics=metrics, returns=[1.0])
     directory.close()
     assert (
-        frozen(directory).provenance["command"]
+        record_of_directory(directory).provenance["command"]
         == "python -m reproduce train --plugin my_idea.py --task Hopper"
     )
-    freeze(directory, store)
+    archive_run(directory, store)
     run = store.get(plan.specs[0])
     assert run.provenance["plugin"]["text"] == SLOW
     record = record_of(run.spec, run.digest, run.protocol, run.config, run.provenance)

@@ -15,12 +15,12 @@ from reproduce.lab.planning import Missing
 from reproduce.lab.settings import SettingError, canonical_variant, with_settings
 from reproduce.lab.specs import RunSpec
 from reproduce.lab.store import Store
-from reproduce.lab.training import Plan
+from reproduce.lab.training import ResolvedRuns
 from reproduce.tracking.records import record_of
 
 
 def plan(*settings, algorithm="alm", variant="base", scale="laptop", **more):
-    return Plan.of(algorithm, variant, "Hopper", (0,), scale, settings=settings, **more)
+    return ResolvedRuns.of(algorithm, variant, "Hopper", (0,), scale, settings=settings, **more)
 
 
 def identity(*settings, **more):
@@ -191,7 +191,7 @@ def test_the_command_of_a_missing_run_gives_it_again():
         "hidden_sizes=(40,20)",
     ]
     assert command[7:9] == ["--precision", "bf16"]
-    again = Plan.of("svg", "base", "Hopper", (0,), "laptop", None, command[8], (command[6],))
+    again = ResolvedRuns.of("svg", "base", "Hopper", (0,), "laptop", None, command[8], (command[6],))
     assert again.specs == (spec,)
 
 

@@ -1,4 +1,4 @@
-"""Shipping runs to MLflow, against real SQLite databases; what arrived is read with plain SQL."""
+"""Sending runs to MLflow, against real SQLite databases; what arrived is read with plain SQL."""
 
 import json
 import os
@@ -140,9 +140,9 @@ def test_a_finished_run_arrives_with_its_identity_and_times(tmp_path, uri, datab
     run.steps(1000, 2000, 3000, 4000, 4600, 5000)
     run.finish()
 
-    shipped = sync([run.path], uri)
+    sent = sync([run.path], uri)
 
-    assert (shipped.runs, shipped.problems) == (1, ())
+    assert (sent.runs, sent.problems) == (1, ())
     assert set(points(database)) == run.expected()
     assert len(points(database)) == len(run.expected()) == 24
     ((name, status, start, end, run_id),) = runs(database)
@@ -333,9 +333,9 @@ def test_a_damaged_directory_does_not_keep_the_others_back(tmp_path, uri, databa
         run.steps(1000)
         run.finish()
     (damaged.path / "config.json").write_text("{")
-    shipped = sync((directory.path for directory in directories_under(tmp_path)), uri)
+    sent = sync((directory.path for directory in directories_under(tmp_path)), uri)
     assert [name for name, *_ in runs(database)] == ["ALM-K3/HalfCheetah/laptop/s1"]
-    (problem,) = shipped.problems
+    (problem,) = sent.problems
     assert "seed-0" in problem
     assert "config.json is not JSON" in problem
 

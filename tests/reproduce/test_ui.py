@@ -13,7 +13,8 @@ import pytest
 from reproduce.lab.published import printed_scores
 from reproduce.lab.store import Store
 from reproduce.tracking.client import TrackingError
-from reproduce.tracking.ui import chart_link, compare_link, serve
+from reproduce.tracking.links import chart_link, compare_link
+from reproduce.tracking.ui import serve
 
 REPOSITORY = Path(__file__).parents[2]
 

@@ -7,13 +7,13 @@ import pytest
 from alm.variants import VARIANTS
 from reproduce.lab.algorithms import ALGORITHMS, UnknownAlgorithmError, variant_named
 from reproduce.lab.store import Store
-from reproduce.lab.training import Plan
+from reproduce.lab.training import ResolvedRuns
 
 STORE = Store(Path(__file__).parents[2] / "results" / "runs")
 
 
 def plan_of(variant, task="HalfCheetah", scale="laptop"):
-    return Plan.of("alm", variant, task, (0,), scale)
+    return ResolvedRuns.of("alm", variant, task, (0,), scale)
 
 
 def digest(plan):
@@ -27,7 +27,7 @@ def test_stored_runs_of_alm_have_the_digest_that_a_plan_gives_them():
         spec = run.spec
         variant, _, precision = spec.variant.partition("+")
         options = {"precision": precision} if precision else {}
-        plan = Plan.of(spec.algorithm, variant, spec.task, (spec.seed,), spec.scale, **options)
+        plan = ResolvedRuns.of(spec.algorithm, variant, spec.task, (spec.seed,), spec.scale, **options)
         assert plan.record(spec)["digest"] == run.digest, spec.label
 
 

@@ -2,7 +2,7 @@
 
 Runs are drawn with replacement within each task, each algorithm for itself; the interval is between two
 percentiles of the statistic of the draws.  The same seed gives the same interval.
-An interval is only as good as its seeds are many (`COVERAGE`).
+An interval is only as good as its seeds are many (`TRUE_CONFIDENCE`).
 """
 
 from collections.abc import Callable, Mapping
@@ -12,12 +12,12 @@ import numpy as np
 
 from reproduce.exhibits.statistics.aggregates import FloatArray, Scores, by_task
 
-__all__ = ["CONFIDENCE", "COVERAGE", "RESAMPLES", "Estimate", "bootstrap", "interval_estimates"]
+__all__ = ["CONFIDENCE", "TRUE_CONFIDENCE", "RESAMPLES", "Estimate", "bootstrap", "interval_estimates"]
 
 RESAMPLES = 2000
 CONFIDENCE = 0.95
 
-COVERAGE = {2: 50, 3: 75, 4: 88, 5: 91, 10: 94}
+TRUE_CONFIDENCE = {2: 50, 3: 75, 4: 88, 5: 91, 10: 94}
 """In how many per cent of cases a 95 % interval of the interquartile mean holds the truth, by number of
 seeds; simulated with normal scores of one task."""
 

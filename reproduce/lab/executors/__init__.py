@@ -37,7 +37,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Ended:
-    """How a job ended: an exit code, or the signal that ended it."""
+    """The end of a job: an exit code, or the signal that killed it."""
 
     code: int | None = None
     signal: int | None = None
@@ -55,7 +55,7 @@ class Ended:
 
 
 class Executor(Protocol[Handle]):
-    """Starts jobs and looks after them; ``Handle`` is how it finds one again."""
+    """A place where jobs run; a ``Handle`` is what it knows a submitted job by."""
 
     def submit(self, job: Job) -> Handle:
         """Start a job, or queue it, and return at once; what it prints replaces the content of its log.
@@ -66,7 +66,7 @@ class Executor(Protocol[Handle]):
         ...
 
     def poll(self, handle: Handle) -> Ended | None:
-        """How a job ended; None while it waits or runs. Returns at once, and may be asked again."""
+        """The end of a job; None while it waits or runs. Returns at once, and may be asked again."""
         ...
 
     def stop(self, handle: Handle) -> None:

@@ -23,7 +23,7 @@ class LocalProcesses:
             )
 
     def poll(self, handle: "subprocess.Popen[bytes]") -> Ended | None:
-        """How a process ended; None while it runs."""
+        """The end of a process; None while it runs."""
         code = handle.poll()
         if code is None:
             return None

@@ -5,7 +5,7 @@ import pytest
 
 from alm.training.bias import ValueSample
 from alm.training.run_directory import RunDirectory
-from reproduce.lab.archive import freeze, frozen
+from reproduce.lab.archive import archive_run, record_of_directory
 from reproduce.lab.specs import RunSpec, config_digest
 from reproduce.lab.store import Store
 
@@ -48,7 +48,7 @@ def directory(path, evaluations, status="unfinished"):
 
 
 def test_a_done_run(tmp_path):
-    run = frozen(directory(tmp_path, 20, "done"))
+    run = record_of_directory(directory(tmp_path, 20, "done"))
     assert (run.spec, run.status, run.protocol) == (SPEC, "done", "v2-test")
     frame = run.evaluations
     assert frame["step"].tolist() == list(range(1000, 20_001, 1000))
@@ -64,7 +64,7 @@ def test_value_samples_go_with_the_run(tmp_path):
     """Those of evaluations that the store has; a later one is not of the record yet."""
     run, store = directory(tmp_path / "a", 2), Store(tmp_path / "store")
     run.write_values(3000, sample(3))
-    freeze(run, store)
+    archive_run(run, store)
     stored = store.get(SPEC)
     assert stored.provenance["population"] == 2
     pairs = store.values(stored)
@@ -77,16 +77,16 @@ def test_value_samples_go_with_the_run(tmp_path):
 
 
 def test_other_endings(tmp_path):
-    assert frozen(directory(tmp_path / "a", 0)) is None
-    assert frozen(directory(tmp_path / "b", 2)).status == "partial"
-    failed = frozen(directory(tmp_path / "c", 2, "failed"))
+    assert record_of_directory(directory(tmp_path / "a", 0)) is None
+    assert record_of_directory(directory(tmp_path / "b", 2)).status == "partial"
+    failed = record_of_directory(directory(tmp_path / "c", 2, "failed"))
     assert (failed.status, failed.reason) == ("failed", "loss/actor is not finite at step 1234")
 
 
 def test_the_store_keeps_the_longer_run(tmp_path):
     store = Store(tmp_path / "store")
-    assert freeze(directory(tmp_path / "a", 2), store)
-    assert freeze(directory(tmp_path / "b", 1), store) is None
-    assert freeze(directory(tmp_path / "c", 20, "done"), store)
-    assert freeze(directory(tmp_path / "d", 25), store) is None
+    assert archive_run(directory(tmp_path / "a", 2), store)
+    assert archive_run(directory(tmp_path / "b", 1), store) is None
+    assert archive_run(directory(tmp_path / "c", 20, "done"), store)
+    assert archive_run(directory(tmp_path / "d", 25), store) is None
     assert store.get(SPEC).status == "done"
