@@ -1,4 +1,4 @@
-"""The generated parts of docs/findings.md: what this suite has found, in numbers of the store and of others."""
+"""Generated parts of docs/findings.md: what this suite has found, in numbers of the store and of others."""
 
 import numpy as np
 
@@ -30,7 +30,7 @@ def one_protocol(store: Store) -> str:
 
 
 def wins(store: Store) -> str:
-    """On how many tasks ALM's released mean is above SAC's and TD3's, with printed and with measured rivals."""
+    """On how many tasks ALM's released mean is above SAC's and TD3's, printed and measured; means alone."""
     lines = []
     sources = {"as the paper prints them": _printed_score, "measured on ALM's own tasks": _score}
     for which, look_up in sources.items():

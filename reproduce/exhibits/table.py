@@ -37,8 +37,8 @@ class Score:
             released scores, see the footnote.
         window_std: its sample standard deviation over seeds.
         status: ``"printed"``, ``"published"``, ``"complete"`` (read at the wanted step), ``"partial"`` (no
-            run got there yet), ``"failed"`` (only failed runs), ``"missing"``, or ``"absent"`` where the block
-            has no such cell.
+            run got there yet), ``"failed"`` (only failed runs), ``"missing"``, or ``"absent"`` where the
+            block has no such cell.
         unfinished: stored runs that are left out because others got further.
         failed: stored runs that failed, left out.
         source: where the number comes from; ``"missing"`` if there is none.
