@@ -3,7 +3,7 @@
 `execute` replaces ``agent.update`` by the same update run otherwise; sampling, noise, acting and everything
 else stay as they are.  What changes from step to step reaches the update as tensors: batches, noise, and the
 step itself (`alm.training.schedules`).  What an update does at some steps only is a program of its own
-(`alm.training.learner.Learner.branch`).
+(`alm.training.agent.Agent.branch`).
 """
 
 import copy
@@ -15,8 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from alm.training.learner import Learner
-from alm.training.protocol import Metrics
+from alm.training.agent import Agent, Metrics
 
 PRECISIONS = ("float32", "bf16")
 COMPILE = ("auto", "on", "off")
@@ -43,7 +42,7 @@ class Execution:
     captured: bool = False
 
     @classmethod
-    def choose(cls, precision: str, compile: str, device: str, agent_class: type[Learner]) -> "Execution":
+    def choose(cls, precision: str, compile: str, device: str, agent_class: type[Agent]) -> "Execution":
         """What a run with these wishes gets.
 
         ``compile`` "auto" is "off": compiling takes minutes, and does not pay where it was measured
@@ -99,7 +98,7 @@ def _in_bf16(update: Update, device_type: str) -> Update:
     return run
 
 
-def _with_tensor_step(agent: Learner, update: Update, device: str) -> Update:
+def _with_tensor_step(agent: Agent, update: Update, device: str) -> Update:
     """The update as called by agents: its last argument, a number, becomes a tensor and a branch."""
     step = torch.zeros((), dtype=torch.float64, device=device)
 
@@ -116,7 +115,7 @@ def _with_tensor_step(agent: Learner, update: Update, device: str) -> Update:
 class _Compiled:
     """An update through torch.compile, or as it was once that has failed."""
 
-    def __init__(self, agent: Learner, update: Update, warn: Warn) -> None:
+    def __init__(self, agent: Agent, update: Update, warn: Warn) -> None:
         self._agent, self._plain, self._warn = agent, update, warn
         self._run: Update = torch.compile(update, dynamic=False)
         self._proven: set[Hashable] = set()

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from alm.training.protocol import Metrics
+from alm.training.agent import Metrics
 
 # Reading from a device makes the host wait for it; on a CPU there is nothing to wait for.
 _READ_EVERY = 100

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from alm.tasks.registry import TaskSpec
+from alm.training.agent import Agent, Metrics
 from alm.training.bias import headline_bias
 from alm.training.bias_protocol import Estimating, ValueBias
 from alm.training.checkpoint import load_newest
@@ -27,7 +28,6 @@ from alm.training.evaluation import Evaluator
 from alm.training.finite import Failure, FiniteCheck
 from alm.training.population import join_seeds, share_of_seed
 from alm.training.progress import Reporter
-from alm.training.protocol import Agent, Metrics
 from alm.training.replay import Replay
 from alm.training.run_directory import RunDirectory
 from alm.training.scale import TrainingConfig

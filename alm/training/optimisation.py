@@ -18,7 +18,7 @@ class OptimiserGroup:
     """
 
     def __init__(
-        self, modules: Iterable[nn.Module], seeds: int, learning_rate: float, max_norm: float | None
+        self, modules: Iterable[nn.Module], seeds: int, learning_rate: float, max_norm: float | None = None
     ) -> None:
         self.parameters = [p for module in modules for p in module.parameters()]
         self.seeds = seeds

@@ -17,9 +17,8 @@ from alm.config import ALMConfig
 from alm.networks import Networks, bounded_std
 from alm.objectives import Diagnostics, Gaussian, Policy, sample, straight_through_clamp
 from alm.tasks.registry import task_spec
-from alm.training.learner import Noise
+from alm.training.agent import Metrics, Noise
 from alm.training.population import mlp
-from alm.training.protocol import Metrics
 from alm.training.replay import Transitions
 from alm.training.scale import Scale
 from alm.training.schedules import Level, Step
