@@ -23,9 +23,8 @@ from alm.training.optimisation import OptimiserGroup
 from alm.training.population import initialise_orthogonal, mlp, soft_update
 from alm.training.replay import Replay, Transitions
 from alm.training.scale import Scale
-from alm.training.schedules import Level, Step
+from alm.training.schedules import Level, Step, scheduled_entropy
 from alm.training.streams import Streams
-from alm.training.temperature import scheduled_entropy
 from baselines.networks import critic_objective, unit_action
 from baselines.recurrent_dynamics import RecurrentDynamics, prediction_errors
 from baselines.sac import SoftAgent, SoftNetworks, actor_objective, sample_action, soft_target

@@ -23,7 +23,7 @@ from alm.training.optimisation import OptimiserGroup
 from alm.training.population import initialise_orthogonal, mlp, soft_update
 from alm.training.replay import Replay, Transitions
 from alm.training.scale import Scale
-from alm.training.schedules import Level, Step, progress
+from alm.training.schedules import Level, Step, linear
 from alm.training.streams import Streams
 
 
@@ -58,8 +58,7 @@ class TD3OursConfig:
 
     def exploration_std(self, training_step: Step) -> Level:
         """σ_t for a training step counted after the warm-up."""
-        change = self.exploration_end - self.exploration_start
-        return self.exploration_start + change * progress(training_step, self.exploration_steps)
+        return linear(training_step, self.exploration_start, self.exploration_end, self.exploration_steps)
 
     @classmethod
     def at(cls, scale: Scale, task: str) -> "TD3OursConfig":

@@ -111,7 +111,7 @@ class Agent:
         sizes = [prod(shape) for shape in self.noise_shapes.values()]
         parts = torch.split(self.learning.normal(sum(sizes)), sizes, dim=1)
         return {
-            name: part.unflatten(1, shape)
+            name: torch.unflatten(part, 1, shape)
             for (name, shape), part in zip(self.noise_shapes.items(), parts, strict=True)
         }
 

@@ -1,4 +1,4 @@
-"""How updates are executed: precision, compilation, CUDA graphs. A layer around an unchanged agent.
+"""Execution of updates: precision, compilation, CUDA graphs, memory.  A layer around an unchanged agent.
 
 `execute` replaces ``agent.update`` by the same update run otherwise; sampling, noise, acting and everything
 else stay as they are.  What changes from step to step reaches the update as tensors: batches, noise, and the
@@ -7,7 +7,9 @@ step itself (`alm.training.schedules`).  What an update does at some steps only 
 """
 
 import copy
+import ctypes
 import functools
+import sys
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
@@ -21,6 +23,10 @@ PRECISIONS = ("float32", "bf16")
 COMPILE = ("auto", "on", "off")
 # Calls of a program before it is captured: what libraries allocate on first use may not be captured.
 _WARM_UP = 3
+# Parameters of mallopt(3), and the largest values that every glibc takes: blocks up to 32 MiB come from the
+# heap, and the end of the heap is given back from 2 GiB on.
+_M_TRIM_THRESHOLD, _LARGEST_TRIM = -1, 2**31 - 1
+_M_MMAP_THRESHOLD, _LARGEST_BLOCK = -3, 32 * 2**20
 
 Update = Callable[..., Metrics]
 Warn = Callable[[str], None]
@@ -228,3 +234,16 @@ def _leaves(value: Any) -> list[Tensor]:
         return [value]
     parts = value.values() if isinstance(value, Mapping) else (getattr(value, f.name) for f in fields(value))
     return [leaf for part in parts for leaf in _leaves(part)]
+
+
+def keep_freed_memory() -> bool:
+    """Keep the memory that this process frees for its next update; ``False`` where glibc is not used.
+
+    An update frees its tensors, glibc returns much of that to the operating system at once, and the next
+    update asks for it again, page by page.  `benchmarks/populations.py` measures the time that this takes.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is None:
+        return False
+    taken = mallopt(_M_MMAP_THRESHOLD, _LARGEST_BLOCK), mallopt(_M_TRIM_THRESHOLD, _LARGEST_TRIM)
+    return all(taken)
