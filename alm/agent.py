@@ -1,6 +1,6 @@
 """The ALM agent: what it does at each step of training, in the order of the authors' code."""
 
-from collections.abc import Sequence
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
@@ -9,52 +9,31 @@ from alm import objectives
 from alm.config import ALMConfig
 from alm.networks import Networks
 from alm.objectives import Diagnostics, Gaussian, Policy, sample, straight_through_clamp
-from alm.tasks.registry import TaskSpec
-from alm.training.learner import Learner, Noise
+from alm.training.agent import Agent, Metrics, Noise, NoiseShapes
 from alm.training.optimisation import OptimiserGroup
 from alm.training.population import soft_update
-from alm.training.protocol import Metrics
 from alm.training.replay import Replay, Transitions
 from alm.training.schedules import Step
-from alm.training.streams import Purpose, Streams
+from alm.training.streams import Streams
+from alm.value_estimates import ValueEstimates
 
 
-class ALM(Learner):
-    """Aligned Latent Models for a population of seeds (`alm.training.protocol.Agent`).
+class ALM(ValueEstimates, Agent):
+    """Aligned Latent Models for a population of seeds (`alm.training.agent.Agent`).
 
     A variant (`alm.variants`) replaces one of the parts below: ``network_class``, ``trained``, ``policy``,
-    ``represent``, one of the three losses, or how a value is estimated.
-
-    Args:
-        task: sizes and action bounds.
-        config: hyper-parameters.
-        seeds: one learner each; outcomes depend on the seed alone, not on its neighbours.
-        device, dtype: where and in what precision the networks live.
+    ``represent``, one of the three losses, or how a value is estimated (`alm.value_estimates`).
     """
 
     name = "alm"
     networks: Networks
     network_class: type[Networks] = Networks
+    config: ALMConfig
 
-    def __init__(
-        self,
-        task: TaskSpec,
-        config: ALMConfig,
-        seeds: Sequence[int],
-        device: str = "cpu",
-        dtype: torch.dtype = torch.float32,
-    ) -> None:
-        super().__init__(task, seeds, device)
-        self.config = config
-        initialisation = Streams(self.seeds, Purpose.INITIALISATION)
-        self.networks = self.network_class(
-            task.observation_size, task.action_size, config, initialisation.generators
-        ).to(device=device, dtype=dtype)
-        self.noise_shapes = objectives.noise_shapes(config, task.action_size)
-        self.groups = {
-            name: OptimiserGroup(modules, len(self.seeds), config.learning_rate, config.max_grad_norm)
-            for name, modules in self.trained().items()
-        }
+    def optimiser_groups(self) -> dict[str, OptimiserGroup]:
+        """A group for every entry of `trained`, all with the same step size and clipping."""
+        seeds, lr, clip = len(self.seeds), self.config.learning_rate, self.config.max_grad_norm
+        return {name: OptimiserGroup(modules, seeds, lr, clip) for name, modules in self.trained().items()}
 
     def trained(self) -> dict[str, tuple[nn.Module, ...]]:
         """The networks of each optimiser group."""
@@ -65,6 +44,11 @@ class ALM(Learner):
             "critic": (net.critic,),
             "actor": (net.actor,),
         }
+
+    @cached_property
+    def noise_shapes(self) -> NoiseShapes:
+        """Standard normal noise of one update: `alm.objectives.noise_shapes`."""
+        return objectives.noise_shapes(self.config, self.task.action_size)
 
     @torch.no_grad()
     def act(self, observation: Tensor, training_step: int, streams: Streams) -> Tensor:
@@ -80,7 +64,8 @@ class ALM(Learner):
     def act_greedily(self, observation: Tensor, streams: Streams) -> Tensor:
         """Evaluation actions: the actor's mean at a sampled representation, neither noisy nor clamped."""
         noise = streams.normal(observation.shape[1], self.config.latent_size, dtype=observation.dtype)
-        return self.networks.actor(sample(self.networks.encoder(observation), noise))
+        action: Tensor = self.networks.actor(sample(self.networks.encoder(observation), noise))
+        return action
 
     def learn(self, replay: Replay, training_step: int) -> Metrics:
         """One training step on fresh batches and noise from the learning streams."""
@@ -115,7 +100,7 @@ class ALM(Learner):
         return metrics
 
     def policy(self, training_step: Step) -> Policy:
-        """The policy inside updates: noise of deviation σ_t, clipped."""
+        """The policy inside updates: Gaussian noise of std σ_t, clipped."""
         config = self.config
         return objectives.exploring(
             self.networks, config.exploration_std(training_step), config.exploration_clip, self.bounds
@@ -133,9 +118,9 @@ class ALM(Learner):
     def represent(self, transitions: Transitions) -> tuple[Gaussian, Gaussian]:
         """ē(·|s) and ē(·|s'), from which (b), (c) and (d) draw."""
         both = torch.cat([transitions.observation, transitions.next_observation], dim=1)
-        mean, deviation = self.networks.target_encoder(both)
-        (mean, next_mean), (deviation, next_deviation) = mean.chunk(2, dim=1), deviation.chunk(2, dim=1)
-        return (mean, deviation), (next_mean, next_deviation)
+        mean, std = self.networks.target_encoder(both)
+        (mean, next_mean), (std, next_std) = mean.chunk(2, dim=1), std.chunk(2, dim=1)
+        return (mean, std), (next_mean, next_std)
 
     def learn_values(
         self,
@@ -161,38 +146,3 @@ class ALM(Learner):
         loss, diagnostics = objective
         self.descend(group, loss, metrics)
         metrics.update(diagnostics)
-
-    def represent_for_value(self, observation: Tensor) -> Gaussian:
-        """The representation of a state whose value is asked for, as the critics know it: ē(·|s)."""
-        return self.networks.target_encoder(observation)
-
-    def valued_policy(self, z: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-        """The policy whose value is estimated (a `Policy`): the actor's mean, whatever the noise."""
-        del noise
-        action = self.networks.actor(z)
-        return action, torch.zeros_like(action[..., 0])
-
-    @torch.no_grad()
-    def value_estimate(self, observation: Tensor, action: Tensor, streams: Streams) -> Tensor:
-        """L^K(s, a), the lower bound that the paper's bias analysis compares with returns → (S, batch)."""
-        batch, latent = observation.shape[1], self.config.latent_size
-        noise = {
-            "z": streams.normal(batch, latent, dtype=observation.dtype),
-            "model": streams.normal(self.config.horizon, batch, latent, dtype=observation.dtype),
-            "action": streams.normal(self.config.horizon, *action.shape[1:], dtype=observation.dtype),
-        }
-        state = self.represent_for_value(observation)
-        return objectives.lower_bound(self.networks, state, action, noise, self.config, self.valued_policy)
-
-    @torch.no_grad()
-    def act_with_bonus(self, observation: Tensor, streams: Streams) -> tuple[Tensor, Tensor]:
-        """Evaluation actions, which earn no bonus (`alm.training.bias_protocol.Estimating`)."""
-        action = self.act_greedily(observation, streams)
-        return action, torch.zeros_like(action[..., 0])
-
-    @torch.no_grad()
-    def estimates(self, observation: Tensor, action: Tensor, streams: Streams) -> dict[str, Tensor]:
-        """L^K(s, a), and min_j Q_j(z, a) at z ~ ē(s), each (S, batch); see `bias_protocol.Estimating`."""
-        noise = streams.normal(observation.shape[1], self.config.latent_size, dtype=observation.dtype)
-        min_q = self.networks.min_value(sample(self.represent_for_value(observation), noise), action)
-        return {"lower_bound": self.value_estimate(observation, action, streams), "min_q": min_q}

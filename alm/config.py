@@ -8,7 +8,7 @@ from typing import Self
 
 from alm.tasks.registry import task_spec
 from alm.training.scale import Scale
-from alm.training.schedules import Level, Step, progress
+from alm.training.schedules import Level, Step, linear
 
 
 @dataclass(frozen=True)
@@ -60,8 +60,7 @@ class ALMConfig:
 
     def exploration_std(self, training_step: Step) -> Level:
         """σ_t for a training step counted after the warm-up."""
-        change = self.exploration_end - self.exploration_start
-        return self.exploration_start + change * progress(training_step, self.exploration_steps)
+        return linear(training_step, self.exploration_start, self.exploration_end, self.exploration_steps)
 
     @classmethod
     def at(cls, scale: Scale, task: str) -> Self:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from alm.config import ALMConfig
+from alm.tasks.registry import TaskSpec
 from alm.training.population import initialise_orthogonal, mlp
 
 MEAN_BOUND = 30.0
@@ -21,14 +22,14 @@ STD_MIN, STD_MAX = 0.1, 10.0
 def bounded_gaussian(raw: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation of a diagonal Gaussian from a network's output (…, 2 · latent).
 
-    The mean is 30·tanh(μ/30); the deviation is bounded softly to [0.1, 10], and 0.744 at raw 0.
+    The mean is 30·tanh(μ/30); the std is bounded softly to [0.1, 10], and 0.744 at raw 0.
     """
     mean, std = raw.chunk(2, dim=-1)
     return MEAN_BOUND * torch.tanh(mean / MEAN_BOUND), bounded_std(std)
 
 
 def bounded_std(raw: Tensor, low: float = STD_MIN, high: float = STD_MAX) -> Tensor:
-    """A deviation in [low, high] from a network's output, by two softplus."""
+    """A standard deviation in [low, high] from a network's output, by two softplus."""
     below = high - F.softplus(high - raw)
     return low + F.softplus(below - low)
 
@@ -41,6 +42,7 @@ class GaussianNetwork(nn.Module):
         self.layers = mlp(members, (inputs, hidden, hidden, 2 * latent))
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and std of z, each (S, batch, latent), from the concatenated inputs."""
         return bounded_gaussian(self.layers(torch.cat(inputs, dim=-1)))
 
 
@@ -56,9 +58,11 @@ class Head(nn.Module):
         self.layers = mlp(seeds * ensemble, (inputs, hidden, hidden, outputs), normalise_first=True)
 
     def forward(self, *inputs: Tensor) -> Tensor:
+        """Outputs (S, N, batch, outputs) from the concatenated inputs, which all N networks share."""
         x = torch.cat(inputs, dim=-1)
         x = x[:, None].expand(-1, self.ensemble, -1, -1).flatten(0, 1)
-        return self.layers(x).unflatten(0, (self.seeds, self.ensemble))
+        out: Tensor = self.layers(x)
+        return out.view(self.seeds, self.ensemble, *out.shape[1:])
 
 
 class Networks(nn.Module):
@@ -69,15 +73,9 @@ class Networks(nn.Module):
     orthogonal with gain 1, biases zero.
     """
 
-    def __init__(
-        self,
-        observation_size: int,
-        action_size: int,
-        config: ALMConfig,
-        generators: Sequence[torch.Generator],
-    ) -> None:
+    def __init__(self, task: TaskSpec, config: ALMConfig, generators: Sequence[torch.Generator]) -> None:
         super().__init__()
-        self.build(len(generators), observation_size, action_size, config)
+        self.build(len(generators), task.observation_size, task.action_size, config)
         initialise_orthogonal(self, generators)
         self.target_encoder = copy.deepcopy(self.encoder).requires_grad_(False)
         self.target_critic = copy.deepcopy(self.critic).requires_grad_(False)
@@ -95,16 +93,18 @@ class Networks(nn.Module):
 
     def predict_reward(self, z: Tensor, action: Tensor) -> Tensor:
         """r̂(z, a) → (S, batch)."""
-        return self.reward(z, action)[:, 0, :, 0]
+        reward: Tensor = self.reward(z, action)
+        return reward[:, 0, :, 0]
 
     def log_ratio(self, z: Tensor, action: Tensor, next_z: Tensor) -> Tensor:
         """ℓ = log C/(1 − C), the logit of "real" minus that of "model" → (S, batch)."""
-        logits = self.classifier(z, action, next_z)[:, 0]
+        logits: Tensor = self.classifier(z, action, next_z)[:, 0]
         return logits[..., 1] - logits[..., 0]
 
     def values(self, z: Tensor, action: Tensor) -> Tensor:
         """Both critics, Q_j(z, a) → (S, 2, batch)."""
-        return self.critic(z, action)[..., 0]
+        values: Tensor = self.critic(z, action)
+        return values[..., 0]
 
     def min_value(self, z: Tensor, action: Tensor) -> Tensor:
         """min_j Q_j(z, a) → (S, batch)."""

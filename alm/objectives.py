@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from alm.config import ALMConfig
 from alm.networks import Networks
-from alm.training.learner import Noise
+from alm.training.agent import Noise, NoiseShapes
 from alm.training.replay import Transitions
 from alm.training.schedules import Level
 
@@ -25,8 +25,6 @@ Diagnostics = dict[str, Tensor]
 Policy = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 """From z (S, batch, latent) and standard normal noise (S, batch, action), the action (S, batch, action) and
 the bonus (S, batch) that the definition of value adds to the reward for choosing it: zero in ALM."""
-Gain = Callable[[Tensor], Tensor]
-"""What an objective makes of predicted rewards and values before it adds them up: nothing in ALM."""
 # Actions are kept this far inside their bounds, as in DrQ-v2 and the authors' code.
 BOUND_MARGIN = 1e-6
 
@@ -51,12 +49,12 @@ def straight_through_clamp(x: Tensor, low: float, high: float) -> Tensor:
 
 
 def noisy_action(mean: Tensor, noise: Tensor, std: Level, clip: float, bounds: tuple[float, float]) -> Tensor:
-    """The actor's mean with clipped Gaussian noise of deviation ``std``, inside the action bounds."""
+    """The actor's mean with clipped Gaussian noise of the given std, inside the action bounds."""
     return straight_through_clamp(mean + (std * noise).clamp(-clip, clip), *bounds)
 
 
 def exploring(networks: Networks, std: Level, clip: float, bounds: tuple[float, float]) -> Policy:
-    """ALM's policy inside an update: the actor's mean with clipped noise of deviation ``std``."""
+    """ALM's policy inside an update: the actor's mean with clipped Gaussian noise of ``std``."""
 
     def policy(z: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         action = noisy_action(networks.actor(z), noise, std, clip, bounds)
@@ -65,13 +63,8 @@ def exploring(networks: Networks, std: Level, clip: float, bounds: tuple[float, 
     return policy
 
 
-def unchanged(x: Tensor) -> Tensor:
-    """ALM's `Gain`."""
-    return x
-
-
-def noise_shapes(config: ALMConfig, action_size: int) -> dict[str, tuple[int, ...]]:
-    """What one update needs of standard normal noise, by name (without the leading seed axis)."""
+def noise_shapes(config: ALMConfig, action_size: int) -> NoiseShapes:
+    """Shapes of the standard normal noise of one update, by name (without the leading seed axis)."""
     batch, latent, horizon = config.batch_size, config.latent_size, config.horizon
     return {
         # encoder and model (a)
@@ -133,23 +126,22 @@ def encoder_model_objective(
     noise: Noise,
     config: ALMConfig,
     policy: Policy,
-    gain: Gain = unchanged,
 ) -> tuple[Tensor, Diagnostics]:
     """Encoder and model (Eq. 7, undiscounted as its footnote says); trains e and m.
 
     L_a = E[ Σ_{t<K} ( KL(m(·|z_t, a_t) ‖ sg ē(·|s_{t+1})) − r̂(z_t, a_t) ) − min_j Q_j(z_K, sg a_K) ]
 
     with z_0 ~ e(s_0), z_{t+1} ~ m(z_t, a_t) on the replayed actions, and a_K the noisy action of π at
-    z_K.  Terminal flags are ignored, as in the authors' code.  With a ``gain`` φ, φ(r̂) and φ(min_j Q_j)
-    take the places of r̂ and min_j Q_j.
+    z_K.  Terminal flags are ignored, as in the authors' code.
     """
     horizon, (*visited, z) = config.horizon, rollout.latents
     kl_term = consistency(rollout, networks.target_encoder, sequences)
-    rewards = gain(networks.predict_reward(torch.cat(visited, dim=1), sequences.action.flatten(1, 2)))
-    reward_term = rewards.unflatten(1, (horizon, config.batch_size)).sum(dim=1).mean(dim=-1)
+    rewards = networks.predict_reward(torch.cat(visited, dim=1), sequences.action.flatten(1, 2))
+    by_step = torch.unflatten(rewards, 1, (horizon, config.batch_size))
+    reward_term = by_step.sum(dim=1).mean(dim=-1)
     with torch.no_grad():
         action, _ = policy(z, noise["sequence_action"])
-    value_term = gain(networks.min_value(z, action)).mean(dim=-1)
+    value_term = networks.min_value(z, action).mean(dim=-1)
 
     loss = torch.zeros_like(kl_term)
     if config.kl_term:
@@ -216,7 +208,7 @@ def bellman_target(
 ) -> Tensor:
     """y = r + γ (1 − d) (min_j Q̄_j(z', a') + bonus), a' the noisy action of ``policy`` at z' → (S, batch)."""
     next_action, bonus = policy(next_z, noise)
-    next_value = networks.target_critic(next_z, next_action)[..., 0].amin(dim=1) + bonus
+    next_value: Tensor = networks.target_critic(next_z, next_action)[..., 0].amin(dim=1) + bonus
     return reward + discount * (1.0 - terminal) * next_value
 
 
@@ -257,7 +249,6 @@ def actor_objective(
     noise: Noise,
     config: ALMConfig,
     policy: Policy,
-    gain: Gain = unchanged,
 ) -> tuple[Tensor, Diagnostics]:
     """Policy (Eq. 8 as the λ-weighted stochastic value gradient of the authors' code); trains π.
 
@@ -266,9 +257,8 @@ def actor_objective(
 
     R_K = q_K,  R_t = ρ_t + γ [(1 − λ) q_{t+1} + λ R_{t+1}],  L_d = −(1/K) Σ_{t<K} γ^t R_t.
 
-    Q improves the policy only through z_{t≥1}: there is no direct ∂Q/∂a path.  With a ``gain`` φ, φ(r̂) and
-    φ(min_j Q_j) take the places of r̂ and min_j Q_j.  The policy's bonus b(z_t, a_t) is added to ρ_t, and
-    sg b(z_t, a_t) to q_t, a value at an action that stands still.
+    Q improves the policy only through z_{t≥1}: there is no direct ∂Q/∂a path.  The policy's bonus b(z_t, a_t)
+    is added to ρ_t, and sg b(z_t, a_t) to q_t, a value at an action without gradient.
     """
     horizon = config.horizon
     z = sample(state, noise["actor_z"]).detach()
@@ -284,15 +274,15 @@ def actor_objective(
 
     before, action, after = torch.cat(latents[:-1], 1), torch.cat(actions, 1), torch.cat(latents[1:], 1)
     shape = (horizon, config.batch_size)
-    reward = gain(networks.predict_reward(before, action)).unflatten(1, shape)
+    reward = torch.unflatten(networks.predict_reward(before, action), 1, shape)
     augmented = reward + torch.stack(bonuses, dim=1)
     if config.classifier_coefficient:
-        log_ratio = networks.log_ratio(before, action, after.detach()).unflatten(1, shape)
+        log_ratio = torch.unflatten(networks.log_ratio(before, action, after.detach()), 1, shape)
         augmented = augmented + config.classifier_coefficient * log_ratio
     else:
         log_ratio = torch.zeros_like(reward)
     later_action = torch.cat([*actions[1:], last_action], dim=1).detach()
-    value = gain(networks.min_value(after, later_action)).unflatten(1, shape)  # q_1 … q_K
+    value = torch.unflatten(networks.min_value(after, later_action), 1, shape)  # q_1 … q_K
     value = value + torch.stack([*bonuses[1:], last_bonus], dim=1).detach()
 
     returns = value[:, horizon - 1]  # R_K

@@ -15,9 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from alm.training.agent import Metrics
 from alm.training.optimisation import OptimiserGroup
 from alm.training.population import Linear, forward_rows, mlp
-from alm.training.protocol import Metrics
 from alm.training.replay import Transitions
 from alm.training.streams import Streams
 

@@ -7,6 +7,7 @@ that really occurred.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -14,13 +15,12 @@ from torch import Tensor
 
 from alm.tasks.analytic import terminated
 from alm.tasks.registry import TaskSpec, task_spec
-from alm.training.protocol import Metrics
+from alm.training.agent import Metrics, NoiseShapes
 from alm.training.replay import Replay, Transitions
 from alm.training.scale import Scale
 from alm.training.streams import Purpose, Streams
 from baselines.ensemble_dynamics import EnsembleConfig, EnsembleDynamics, multi_step_error
-from baselines.sac import SAC, SACConfig
-from baselines.soft_policy import published_target_entropy
+from baselines.sac import SAC, SACConfig, published_target_entropy
 
 _EPOCH = 1000  # environment steps by which the schedule of rollouts counts
 _MODEL = 1  # the stream of initial weights that is the dynamics model's
@@ -113,13 +113,7 @@ def imagine(
 
 
 class MBPO(SAC):
-    """MBPO for one seed (`alm.training.protocol.Agent`).
-
-    Args:
-        task: sizes and action bounds, and by which rule it terminates.
-        config: hyper-parameters.
-        seeds: one.
-        device, dtype: where and in what precision the networks live.
+    """MBPO for one seed (`alm.training.agent.Agent`).
 
     Raises:
         ValueError: there is more than one seed.
@@ -142,9 +136,6 @@ class MBPO(SAC):
                 f"MBPO trains one seed at a time, not {len(seeds)}: when its model stops depends on the data."
             )
         super().__init__(task, config, seeds, device, dtype)
-        self.noise_shapes = {
-            name: (config.updates_per_step, *shape) for name, shape in self.noise_shapes.items()
-        }
         (generator,) = Streams(self.seeds, Purpose.INITIALISATION, _MODEL).generators
         self.dynamics = EnsembleDynamics(
             task.observation_size, task.action_size, config.model, generator, device, dtype
@@ -152,6 +143,11 @@ class MBPO(SAC):
         self.pool = self._empty_pool(config.pool_size(config.rollout_length(0)))
         # Of the last training of the model: reported at every step, since logs average over all steps.
         self._model_metrics: Metrics = {}
+
+    @cached_property
+    def noise_shapes(self) -> NoiseShapes:
+        """SAC's, for all updates of an environment step."""
+        return {name: (self.config.updates_per_step, *shape) for name, shape in super().noise_shapes.items()}
 
     def _empty_pool(self, capacity: int) -> Replay:
         sizes = self.task.observation_size, self.task.action_size
@@ -215,7 +211,7 @@ class MBPO(SAC):
         )
 
     def state(self) -> dict[str, Any]:
-        """As of every learner, with the model, what it imagined, and its metrics."""
+        """As of every agent, with the model, what it imagined, and its metrics."""
         return super().state() | {
             "dynamics": self.dynamics.state(),
             "pool": self.pool.state(),

@@ -6,25 +6,24 @@ critics.  SAC-AVG ("REDQ-ave" there) is the same with the mean of all ten target
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from alm.tasks.registry import TaskSpec
-from alm.training.learner import Noise
+from alm.training.agent import Metrics, Noise, NoiseShapes
 from alm.training.population import soft_update
-from alm.training.protocol import Metrics
 from alm.training.replay import Replay, Transitions
 from alm.training.scale import Scale
 from alm.training.schedules import Step
-from alm.training.streams import Purpose, Streams
+from alm.training.streams import Streams
 from baselines.networks import critic_objective, scale_action
-from baselines.soft_policy import (
-    SoftLearner,
+from baselines.sac import (
+    SoftAgent,
     SoftNetworks,
     actor_objective,
     average,
-    constant_target_entropy,
     published_target_entropy,
     sample_action,
     smallest,
@@ -110,35 +109,29 @@ def critic_target(
     return soft_return(networks, transitions, next_value, next_log_probability, discount)
 
 
-class REDQ(SoftLearner):
-    """REDQ for a population of seeds (`alm.training.protocol.Agent`).
+class REDQNetworks(SoftNetworks):
+    """`SoftNetworks` with an ensemble of critics."""
 
-    Args:
-        task: sizes and action bounds.
-        config: hyper-parameters.
-        seeds: one learner each; outcomes depend on the seed alone, not on its neighbours.
-        device, dtype: where and in what precision the networks live.
-    """
+    def __init__(self, task: TaskSpec, config: REDQConfig, generators: Sequence[torch.Generator]) -> None:
+        super().__init__(task, config, generators, ensemble=config.critics)
+
+
+class REDQ(SoftAgent):
+    """REDQ for a population of seeds (`alm.training.agent.Agent`)."""
 
     name = "redq"
+    config: REDQConfig
+    network_class = REDQNetworks
 
-    def __init__(
-        self,
-        task: TaskSpec,
-        config: REDQConfig,
-        seeds: Sequence[int],
-        device: str = "cpu",
-        dtype: torch.dtype = torch.float32,
-    ) -> None:
-        generators = Streams(seeds, Purpose.INITIALISATION).generators
-        networks = SoftNetworks(task, config, config.critics, generators)
-        super().__init__(task, config, networks, seeds, device, dtype)
-        self.config = config
-        self.target_entropy = constant_target_entropy(config.target_entropy, task)
-        action = (config.batch_size, task.action_size)
-        self.noise_shapes = {"next_action": (config.updates_per_step, *action), "action": action}
+    @cached_property
+    def noise_shapes(self) -> NoiseShapes:
+        """Noise of all targets' actions and of the policy's, and scores that draw critics."""
+        config = self.config
+        action = (config.batch_size, self.task.action_size)
+        shapes: NoiseShapes = {"next_action": (config.updates_per_step, *action), "action": action}
         if config.target_critics is not None:
-            self.noise_shapes["members"] = (config.updates_per_step, config.critics)
+            shapes["members"] = (config.updates_per_step, config.critics)
+        return shapes
 
     def learn(self, replay: Replay, training_step: int) -> Metrics:
         """The G updates of one environment step on fresh batches and noise, both drawn in one go."""

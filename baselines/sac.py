@@ -1,34 +1,48 @@
-"""Soft actor-critic with a learned temperature (Haarnoja et al., 2018).
+"""Soft actor-critic with a learned temperature (Haarnoja et al., "SAC Algorithms and Applications", 2018).
 
 The ALM paper does not say which implementation produced its curves.  This one has the conventions of
 watchernyu/REDQ, of which SAC is the case of two critics and one update a step: networks, initialisation,
 log-probability, and that every loss of an update is taken before any of its steps.
+
+REDQ, MBPO and SAC-SVG are built from the parts below: the tanh-Gaussian policy, `SoftNetworks`, `SoftAgent`,
+and the losses.
 """
 
-from collections.abc import Sequence
+import copy
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional as F
 
-from alm.tasks.registry import TaskSpec
-from alm.training.learner import Noise
-from alm.training.population import soft_update
-from alm.training.protocol import Metrics
+from alm.tasks.registry import TaskSpec, task_spec
+from alm.training.agent import Agent, Metrics, Noise, NoiseShapes
+from alm.training.optimisation import OptimiserGroup
+from alm.training.population import mlp, soft_update
 from alm.training.replay import Replay, Transitions
 from alm.training.scale import Scale
-from alm.training.schedules import Step
-from alm.training.streams import Purpose, Streams
-from baselines.networks import critic_objective, scale_action
-from baselines.soft_policy import (
-    SoftLearner,
-    SoftNetworks,
-    actor_objective,
-    constant_target_entropy,
-    sample_action,
-    smallest,
-    soft_return,
-)
+from alm.training.schedules import Level, Step
+from alm.training.streams import Streams
+from alm.training.temperature import Temperature, temperature_objective
+from baselines.networks import Critics, Gaussian, critic_objective, initialise_xavier, scale_action
+
+Bound = Callable[[Tensor], Tensor]
+OverCritics = Callable[[Tensor], Tensor]
+"""One value (S, batch) from those of N critics (S, N, batch)."""
+LOG_STD_MIN, LOG_STD_MAX = -20.0, 2.0
+
+# Target entropies of MBPO (Janner et al., 2019), which REDQ takes over, by robot: what a task observes or
+# rewards makes no difference.
+_TARGET_ENTROPY = {"Hopper": -1.0, "HalfCheetah": -3.0, "Walker2d": -3.0, "Ant": -4.0, "Humanoid": -2.0}
+
+
+def published_target_entropy(task: str) -> float:
+    """H̄ that MBPO and REDQ use on a task."""
+    return _TARGET_ENTROPY[task_spec(task).robot]
 
 
 @dataclass(frozen=True)
@@ -65,6 +79,106 @@ class SACConfig:
         )
 
 
+def clamped_log_std(raw: Tensor) -> Tensor:
+    """log σ ∈ [−20, 2] from a network's output, by clamping."""
+    return raw.clamp(LOG_STD_MIN, LOG_STD_MAX)
+
+
+class TanhGaussianActor(nn.Module):
+    """A policy u = tanh(x), x ~ N(μ(s), σ(s)²), of ``depth`` ReLU layers.
+
+    ``log_std`` turns the network's output into log σ.
+    """
+
+    def __init__(
+        self,
+        seeds: int,
+        observation_size: int,
+        action_size: int,
+        hidden: int,
+        depth: int = 2,
+        log_std: Bound = clamped_log_std,
+    ) -> None:
+        super().__init__()
+        self.layers = mlp(seeds, (observation_size, *[hidden] * depth, 2 * action_size), nn.ReLU)
+        self.log_std = log_std
+
+    def forward(self, observation: Tensor) -> Gaussian:
+        """Mean and log-std of x, each (S, batch, action)."""
+        mean, raw = self.layers(observation).chunk(2, dim=-1)
+        return mean, self.log_std(raw)
+
+
+def sample_action(gaussian: Gaussian, noise: Tensor) -> tuple[Tensor, Tensor]:
+    """A reparameterised sample u = tanh(μ + σε) in (−1, 1), and its log-probability (S, batch).
+
+    log π(u|s) = Σ_dims [ log N(x; μ, σ²) − log(1 − tanh² x) ],  x = μ + σε,
+
+    with log(1 − tanh² x) = 2 (log 2 − x − softplus(−2x)), which stays exact for large |x|, where the
+    reference adds 1e-6 inside the logarithm.  It is the density of u, not of the action stretched to the
+    task's bounds: target entropies are meant for u.
+    """
+    mean, log_std = gaussian
+    x = mean + log_std.exp() * noise
+    log_normal = -0.5 * noise.square() - log_std - 0.5 * math.log(2 * math.pi)
+    log_slope = 2.0 * (math.log(2.0) - x - F.softplus(-2.0 * x))
+    return torch.tanh(x), (log_normal - log_slope).sum(dim=-1)
+
+
+class SoftNetworks(nn.Module):
+    """Actor π, critics Q_1 … Q_N with targets Q̄ that start as copies, temperature α.
+
+    Args:
+        task: sizes.
+        config: ``hidden_size``, and ``initial_temperature``.
+        generators: one a seed, for ``initialise``.
+        ensemble: N.
+        depth: hidden layers of the actor and of each critic.
+        log_std: how the actor bounds log σ.
+        initialise: fills the weights of the actor and the critics.
+    """
+
+    def __init__(
+        self,
+        task: TaskSpec,
+        config: Any,
+        generators: Sequence[torch.Generator],
+        ensemble: int = 2,
+        depth: int = 2,
+        log_std: Bound = clamped_log_std,
+        initialise: Callable[[nn.Module, Sequence[torch.Generator]], None] = initialise_xavier,
+    ) -> None:
+        super().__init__()
+        seeds, sizes = len(generators), (task.observation_size, task.action_size, config.hidden_size)
+        self.actor = TanhGaussianActor(seeds, *sizes, depth, log_std)
+        self.critic = Critics(seeds, *sizes, ensemble, depth)
+        self.temperature = Temperature(seeds, config.initial_temperature)
+        initialise(self, generators)
+        self.target_critic = copy.deepcopy(self.critic).requires_grad_(False)
+
+
+def smallest(values: Tensor) -> Tensor:
+    """min_j Q_j, an `OverCritics`."""
+    return values.amin(dim=1)
+
+
+def average(values: Tensor) -> Tensor:
+    """(1/N) Σ_j Q_j, an `OverCritics`."""
+    return values.mean(dim=1)
+
+
+def soft_return(
+    networks: SoftNetworks,
+    transitions: Transitions,
+    next_value: Tensor,
+    next_log_probability: Tensor,
+    discount: float,
+) -> Tensor:
+    """r + γ (1 − d) (Q̄ − α log π(a'|s')), with Q̄ = ``next_value`` (S, batch) → (S, batch)."""
+    soft_value = next_value - networks.temperature()[:, None] * next_log_probability
+    return transitions.reward + discount * (1.0 - transitions.terminal) * soft_value
+
+
 @torch.no_grad()
 def soft_target(
     networks: SoftNetworks,
@@ -82,33 +196,94 @@ def soft_target(
     return soft_return(networks, transitions, next_value, log_probability, discount)
 
 
-class SAC(SoftLearner):
-    """SAC for a population of seeds (`alm.training.protocol.Agent`).
+def actor_objective(
+    networks: SoftNetworks,
+    observation: Tensor,
+    noise: Tensor,
+    bounds: tuple[float, float],
+    over_critics: OverCritics = smallest,
+) -> tuple[Tensor, Tensor]:
+    """Policy → loss (S,), and log π (S, batch) for the temperature; trains π.
 
-    Args:
-        task: sizes and action bounds.
-        config: hyper-parameters.
-        seeds: one learner each; outcomes depend on the seed alone, not on its neighbours.
-        device, dtype: where and in what precision the networks live.
+    L_π = mean [ sg α · log π(a|s) − Q(s, a) ],  a ~ π(s) reparameterised, Q = ``over_critics`` of all Q_j.
+    """
+    unit, log_probability = sample_action(networks.actor(observation), noise)
+    value = over_critics(networks.critic(observation, scale_action(unit, bounds)))
+    loss = networks.temperature()[:, None] * log_probability - value
+    return loss.mean(dim=-1), log_probability
+
+
+class SoftAgent(Agent):
+    """An agent with `SoftNetworks`: how it acts, and the step of actor and temperature.
+
+    Its configuration has ``learning_rate`` and, unless it overrides ``target_entropy``, a constant H̄.
     """
 
-    name = "sac"
+    networks: SoftNetworks
+    network_class: type[nn.Module] = SoftNetworks
 
-    def __init__(
-        self,
-        task: TaskSpec,
-        config: SACConfig,
-        seeds: Sequence[int],
-        device: str = "cpu",
-        dtype: torch.dtype = torch.float32,
+    def optimiser_groups(self) -> dict[str, OptimiserGroup]:
+        """All critics, and actor with temperature."""
+        net, seeds, lr = self.networks, len(self.seeds), self.config.learning_rate
+        return {
+            "critic": OptimiserGroup((net.critic,), seeds, lr),
+            # Adam works element by element, so one for both is one for each, and cheaper.
+            "policy": OptimiserGroup((net.actor, net.temperature), seeds, lr),
+        }
+
+    @property
+    def target_entropy(self) -> float:
+        """H̄ as configured; for ``None``, minus the number of action dimensions."""
+        configured: float | None = self.config.target_entropy
+        return -float(self.task.action_size) if configured is None else configured
+
+    @torch.no_grad()
+    def act(self, observation: Tensor, training_step: int, streams: Streams) -> Tensor:
+        """Sampled actions (S, batch, action) for observations (S, batch, observation)."""
+        del training_step
+        return self.act_with_bonus(observation, streams)[0]
+
+    @torch.no_grad()
+    def act_greedily(self, observation: Tensor, streams: Streams) -> Tensor:
+        """Evaluation actions: tanh of the mean, stretched to the bounds."""
+        del streams
+        return scale_action(torch.tanh(self.networks.actor(observation)[0]), self.bounds)
+
+    @torch.no_grad()
+    def act_with_bonus(self, observation: Tensor, streams: Streams) -> tuple[Tensor, Tensor]:
+        """Sampled actions, and −α log π of each (S, batch) (`alm.training.bias_protocol.Estimating`)."""
+        noise = streams.normal(observation.shape[1], self.task.action_size, dtype=observation.dtype)
+        unit, log_probability = sample_action(self.networks.actor(observation), noise)
+        return scale_action(unit, self.bounds), -self.networks.temperature()[:, None] * log_probability
+
+    def improve_policy(
+        self, loss: Tensor, log_probability: Tensor, target_entropy: Level, metrics: Metrics
     ) -> None:
-        generators = Streams(seeds, Purpose.INITIALISATION).generators
-        networks = SoftNetworks(task, config, 2, generators)
-        super().__init__(task, config, networks, seeds, device, dtype)
-        self.config = config
-        self.target_entropy = constant_target_entropy(config.target_entropy, task)
-        action = (config.batch_size, task.action_size)
-        self.noise_shapes = {"next_action": action, "action": action}
+        """One step of the actor down ``loss`` (S,), and of the temperature, on the same actions.
+
+        ``log_probability`` (S, batch) is that of the actions in the loss, which has the old α.
+        """
+        net = self.networks
+        temperature_loss = temperature_objective(net.temperature, log_probability, target_entropy)
+        metrics["loss/actor"] = loss.detach()
+        metrics["loss/temperature"] = temperature_loss.detach()
+        metrics["actor/entropy"] = -log_probability.detach().mean(dim=-1)
+        metrics["actor/temperature"] = net.temperature()
+        # Each loss reaches its own parameters only.
+        metrics["grad_norm/policy"] = self.groups["policy"].step(loss + temperature_loss)
+
+
+class SAC(SoftAgent):
+    """SAC for a population of seeds (`alm.training.agent.Agent`)."""
+
+    name = "sac"
+    config: SACConfig
+
+    @cached_property
+    def noise_shapes(self) -> NoiseShapes:
+        """Noise of the target's actions and of the policy's."""
+        action = (self.config.batch_size, self.task.action_size)
+        return {"next_action": action, "action": action}
 
     def learn(self, replay: Replay, training_step: int) -> Metrics:
         """One update on a fresh batch and noise from the learning streams."""

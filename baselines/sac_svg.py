@@ -1,4 +1,4 @@
-"""SAC-SVG(H): soft actor-critic whose policy climbs a short differentiable rollout of a learned model.
+"""SAC-SVG(H): soft actor-critic whose policy maximises a short differentiable rollout of a learned model.
 
 Amos, Stanton, Yarats, Wilson, "On the model-based stochastic value gradient for continuous reinforcement
 learning" (L4DC 2021).  Written from the method's description alone.  A horizon H counts policy evaluations:
@@ -10,6 +10,7 @@ Everything below sees standardised observations x and actions u in (−1, 1).
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import torch
@@ -17,19 +18,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from alm.tasks.registry import TaskSpec, task_spec
-from alm.training.learner import Noise
+from alm.training.agent import Metrics, Noise, NoiseShapes
 from alm.training.optimisation import OptimiserGroup
 from alm.training.population import initialise_orthogonal, mlp, soft_update
-from alm.training.protocol import Metrics
 from alm.training.replay import Replay, Transitions
 from alm.training.scale import Scale
-from alm.training.schedules import Level, Step
-from alm.training.streams import Purpose, Streams
-from alm.training.temperature import scheduled_entropy
+from alm.training.schedules import Level, Step, scheduled_entropy
+from alm.training.streams import Streams
 from baselines.networks import critic_objective, unit_action
 from baselines.recurrent_dynamics import RecurrentDynamics, prediction_errors
-from baselines.sac import soft_target
-from baselines.soft_policy import SoftLearner, SoftNetworks, actor_objective, sample_action
+from baselines.sac import SoftAgent, SoftNetworks, actor_objective, sample_action, soft_target
 from baselines.standardiser import Standardiser
 
 UNIT = (-1.0, 1.0)
@@ -151,7 +149,14 @@ class SACSVGNetworks(SoftNetworks):
     """`SoftNetworks` with dynamics, reward r̂(x, u) and the logit of termination d̂(x, u)."""
 
     def __init__(self, task: TaskSpec, config: SACSVGConfig, generators: Sequence[torch.Generator]) -> None:
-        super().__init__(task, config, 2, generators, DEPTH, squashed_log_std, initialise_orthogonal)
+        super().__init__(
+            task,
+            config,
+            generators,
+            depth=DEPTH,
+            log_std=squashed_log_std,
+            initialise=initialise_orthogonal,
+        )
         seeds, hidden = len(generators), config.hidden_size
         self.model = RecurrentDynamics(seeds, task.observation_size, task.action_size, hidden)
         self.model.initialise(generators)
@@ -229,18 +234,13 @@ def value_gradient_objective(
     return -value.mean(dim=-1), log_probabilities[0]
 
 
-class SACSVG(SoftLearner):
-    """SAC-SVG(2) for a population of seeds (`alm.training.protocol.Agent`).
-
-    Args:
-        task: sizes and action bounds.
-        config: hyper-parameters.
-        seeds: one learner each; outcomes depend on the seed alone, not on its neighbours.
-        device, dtype: where and in what precision the networks live.
-    """
+class SACSVG(SoftAgent):
+    """SAC-SVG(2) for a population of seeds (`alm.training.agent.Agent`)."""
 
     name = "sac-svg2"
+    config: SACSVGConfig
     networks: SACSVGNetworks
+    network_class = SACSVGNetworks
 
     def __init__(
         self,
@@ -250,28 +250,32 @@ class SACSVG(SoftLearner):
         device: str = "cpu",
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        generators = Streams(seeds, Purpose.INITIALISATION).generators
-        networks = SACSVGNetworks(task, config, generators)
-        super().__init__(task, config, networks, seeds, device, dtype)
-        self.config = config
-        net, size, lr = self.networks, len(self.seeds), config.model_learning_rate
-        self.groups |= {
-            "model": OptimiserGroup((net.model,), size, lr, config.model_max_grad_norm),
-            "reward": OptimiserGroup((net.reward,), size, lr, max_norm=None),
-            "done": OptimiserGroup((net.done,), size, lr, max_norm=None),
+        super().__init__(task, config, seeds, device, dtype)
+        self.standardiser = Standardiser(len(self.seeds), task.observation_size, device)
+
+    def optimiser_groups(self) -> dict[str, OptimiserGroup]:
+        """SAC's, and dynamics, reward and termination on their own."""
+        net, seeds, lr = self.networks, len(self.seeds), self.config.model_learning_rate
+        return super().optimiser_groups() | {
+            "model": OptimiserGroup((net.model,), seeds, lr, self.config.model_max_grad_norm),
+            "reward": OptimiserGroup((net.reward,), seeds, lr),
+            "done": OptimiserGroup((net.done,), seeds, lr),
         }
-        self.standardiser = Standardiser(size, task.observation_size, device)
-        action = (config.batch_size, task.action_size)
-        self.noise_shapes = {"next_action": action, "action": (config.horizon, *action)}
+
+    @cached_property
+    def noise_shapes(self) -> NoiseShapes:
+        """Noise of the target's actions and of the H actions of the policy's rollout."""
+        action = (self.config.batch_size, self.task.action_size)
+        return {"next_action": action, "action": (self.config.horizon, *action)}
 
     @torch.no_grad()
     def act_greedily(self, observation: Tensor, streams: Streams) -> Tensor:
-        """As of every soft learner, at standardised observations."""
+        """As of every soft agent, at standardised observations."""
         return super().act_greedily(self.standardiser(observation), streams)
 
     @torch.no_grad()
     def act_with_bonus(self, observation: Tensor, streams: Streams) -> tuple[Tensor, Tensor]:
-        """As of every soft learner, at standardised observations."""
+        """As of every soft agent, at standardised observations."""
         return super().act_with_bonus(self.standardiser(observation), streams)
 
     def learn(self, replay: Replay, training_step: int) -> Metrics:
@@ -290,7 +294,7 @@ class SACSVG(SoftLearner):
         return self.update(sequences, transitions, self.draw_noise(), training_step)
 
     def branch(self, training_step: int) -> bool:
-        """Whether the policy still climbs SAC's objective."""
+        """Whether the policy still has SAC's objective."""
         return self.config.warmup_steps + training_step <= self.config.plain_steps
 
     def update(
@@ -364,7 +368,7 @@ class SACSVG(SoftLearner):
         return prediction_errors(self.networks.model, sequences.observation, sequences.action)
 
     def state(self) -> dict[str, Any]:
-        """As of every learner, with the statistics of the observations."""
+        """As of every agent, with the statistics of the observations."""
         return super().state() | {"standardiser": self.standardiser.state()}
 
     def load_state(self, state: dict[str, Any]) -> None:

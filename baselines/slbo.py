@@ -21,13 +21,12 @@ from torch import Tensor, nn
 
 from alm.tasks import analytic, make
 from alm.tasks.registry import TaskSpec, task_spec
-from alm.training.learner import Learner
+from alm.training.agent import Agent, Metrics
 from alm.training.optimisation import OptimiserGroup
 from alm.training.population import Linear, mlp
-from alm.training.protocol import Metrics
 from alm.training.replay import Replay, Transitions
 from alm.training.scale import Scale
-from alm.training.streams import Purpose, Streams
+from alm.training.streams import Streams
 from baselines.networks import Gaussian, log_density, scale_action, tanh
 from baselines.trpo import Step, TrustRegion, advantages, kl_divergence, trust_region_step
 
@@ -171,8 +170,9 @@ class SLBOPolicy(nn.Module):
 class SLBONetworks(nn.Module):
     """Policy, value, model, and the normalisers of states and of their changes."""
 
-    def __init__(self, task: TaskSpec, config: SLBOConfig, generator: torch.Generator) -> None:
+    def __init__(self, task: TaskSpec, config: SLBOConfig, generators: Sequence[torch.Generator]) -> None:
         super().__init__()
+        (generator,) = generators
         observation, action = task.observation_size, task.action_size
         self.policy = SLBOPolicy(observation, action, config.policy_hidden_size)
         value, model = config.value_hidden_size, config.model_hidden_size
@@ -265,7 +265,7 @@ def limited_entropy(gaussian: Gaussian) -> Tensor:
 def policy_gain(
     new: Gaussian, old: Gaussian, unit_action: Tensor, advantage: Tensor, entropy_weight: float
 ) -> Tensor:
-    """What TRPO climbs → scalar.
+    """The objective that TRPO maximises → scalar.
 
     mean [ π(u|s)/π_old(u|s) · A ] + ``entropy_weight`` · mean entropy,  A (1, batch) the scaled advantage.
     """
@@ -285,16 +285,12 @@ class Imagined:
     ended: Tensor  # 1.0 there and where the horizon cut the episode off
 
 
-class SLBO(Learner):
-    """SLBO for one seed (`alm.training.protocol.Agent`).
+class SLBO(Agent):
+    """SLBO for one seed (`alm.training.agent.Agent`).
 
     It learns at the end of a stage and not between; `learn` then returns no metrics.
 
-    Args:
-        task: a task of the mbbl benchmark.
-        config: hyper-parameters.
-        seeds: one seed: the line searches of several would go different ways.
-        device, dtype: where and in what precision the networks live.
+    The line searches of several seeds would take different numbers of steps.
 
     Raises:
         ValueError: more than one seed, or a task whose reward is no function of observations.
@@ -303,7 +299,9 @@ class SLBO(Learner):
     name = "slbo"
     one_program = False
     trains_seeds_apart = True
+    config: SLBOConfig
     networks: SLBONetworks
+    network_class = SLBONetworks
 
     def __init__(
         self,
@@ -316,21 +314,19 @@ class SLBO(Learner):
         if len(seeds) != 1:
             raise ValueError(f"SLBO trains one seed in a population, not {len(seeds)}: train them in turn.")
         _require_reward(task)
-        super().__init__(task, seeds, device)
-        self.config = config
-        (generator,) = Streams(self.seeds, Purpose.INITIALISATION).generators
-        self.networks = SLBONetworks(task, config, generator).to(device=device, dtype=dtype)
-        self.groups = {
-            "model": OptimiserGroup(
-                (self.networks.model,), 1, config.model_learning_rate, config.max_grad_norm
-            ),
-            "value": OptimiserGroup((self.networks.value,), 1, config.value_learning_rate, None),
-        }
-        self.noise_shapes = {}
+        super().__init__(task, config, seeds, device, dtype)
         self.region = TrustRegion(max_kl=config.max_kl)
         # Ornstein–Uhlenbeck noise of the next action; it goes on from one episode to the next.
         self.drift = torch.zeros(1, 1, task.action_size, device=device, dtype=dtype)
         self._start: gymnasium.Env | None = None
+
+    def optimiser_groups(self) -> dict[str, OptimiserGroup]:
+        """The model and the value; the policy's step is TRPO's."""
+        net, config = self.networks, self.config
+        return {
+            "model": OptimiserGroup((net.model,), 1, config.model_learning_rate, config.max_grad_norm),
+            "value": OptimiserGroup((net.value,), 1, config.value_learning_rate),
+        }
 
     # Acting.
 

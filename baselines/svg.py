@@ -22,13 +22,12 @@ from torch import Tensor, nn
 
 from alm.tasks import analytic
 from alm.tasks.registry import TaskSpec
-from alm.training.learner import Learner
+from alm.training.agent import Agent, Metrics
 from alm.training.optimisation import OptimiserGroup
 from alm.training.population import initialise_orthogonal, mlp, soft_update
-from alm.training.protocol import Metrics
 from alm.training.replay import Replay, Transitions
 from alm.training.scale import Scale
-from alm.training.streams import Purpose, Streams
+from alm.training.streams import Streams
 from baselines.networks import Gaussian, log_density, scale_action, tanh
 
 Reward = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -116,20 +115,14 @@ class GaussianModel(nn.Module):
 class SVGNetworks(nn.Module):
     """Policy π, model f, value V with a target V̄ that starts as a copy, and r̂ where rewards are learned."""
 
-    def __init__(
-        self,
-        task: TaskSpec,
-        config: SVGConfig,
-        learn_reward: bool,
-        generators: Sequence[torch.Generator],
-    ) -> None:
+    def __init__(self, task: TaskSpec, config: SVGConfig, generators: Sequence[torch.Generator]) -> None:
         super().__init__()
         seeds, observation = len(generators), task.observation_size
         self.actor = GaussianPolicy(seeds, task, config.actor_hidden_size)
         self.model = GaussianModel(seeds, task, config.hidden_sizes)
         self.critic = mlp(seeds, (observation, *config.hidden_sizes, 1), tanh)
         self.reward: nn.Module | None = None
-        if learn_reward:
+        if not analytic.has_reward(task):
             self.reward = mlp(seeds, (observation + task.action_size, *config.hidden_sizes, 1), tanh)
         initialise_orthogonal(self, generators)
         self.target_critic = copy.deepcopy(self.critic).requires_grad_(False)
@@ -214,22 +207,18 @@ def actor_objective(
     return -(weight * total).mean(dim=-1)
 
 
-class SVG(Learner):
-    """SVG(1) for a population of seeds (`alm.training.protocol.Agent`).
+class SVG(Agent):
+    """SVG(1) for a population of seeds (`alm.training.agent.Agent`).
 
     The reward is the known one on the mbbl tasks, and learned on the others, whose reward is no function of
     observations (`alm.tasks.analytic`).
-
-    Args:
-        task: sizes and action bounds.
-        config: hyper-parameters.
-        seeds: one learner each; outcomes depend on the seed alone, not on its neighbours.
-        device, dtype: where and in what precision the networks live.
     """
 
     name = "svg"
     one_program = False
+    config: SVGConfig
     networks: SVGNetworks
+    network_class = SVGNetworks
 
     def __init__(
         self,
@@ -239,25 +228,24 @@ class SVG(Learner):
         device: str = "cpu",
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        super().__init__(task, seeds, device)
-        self.config = config
-        generators = Streams(self.seeds, Purpose.INITIALISATION).generators
-        known = analytic.has_reward(task)
-        self.networks = SVGNetworks(task, config, not known, generators).to(device=device, dtype=dtype)
-        net, size, lr, clip = self.networks, len(self.seeds), config.learning_rate, config.max_grad_norm
-        self.groups = {
-            "actor": OptimiserGroup((net.actor,), size, lr, clip),
-            "model": OptimiserGroup((net.model,), size, lr, clip),
-            "critic": OptimiserGroup((net.critic,), size, lr, clip),
-        }
-        self.reward: Reward = partial(analytic.reward, task)
-        if net.reward is not None:
-            self.groups["reward"] = OptimiserGroup((net.reward,), size, lr, clip)
-            self.reward = partial(learned_reward, net.reward)
-        self.noise_shapes = {}
+        super().__init__(task, config, seeds, device, dtype)
+        learned = self.networks.reward
+        self.reward: Reward = (
+            partial(analytic.reward, task) if learned is None else partial(learned_reward, learned)
+        )
         # log μ(a|s) of the stored actions, at the replay's positions; the warm-up's are uniform.
         uniform = -task.action_size * math.log(task.action_high - task.action_low)
-        self.behaviour = torch.full((size, config.replay_capacity), uniform, device=device)
+        self.behaviour = torch.full((len(self.seeds), config.replay_capacity), uniform, device=device)
+
+    def optimiser_groups(self) -> dict[str, OptimiserGroup]:
+        """Every network on its own."""
+        net, config = self.networks, self.config
+        modules = {"actor": net.actor, "model": net.model, "critic": net.critic, "reward": net.reward}
+        return {
+            name: OptimiserGroup((module,), len(self.seeds), config.learning_rate, config.max_grad_norm)
+            for name, module in modules.items()
+            if module is not None
+        }
 
     @torch.no_grad()
     def act(self, observation: Tensor, training_step: int, streams: Streams) -> Tensor:

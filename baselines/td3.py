@@ -3,20 +3,20 @@
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from alm.tasks.registry import TaskSpec
-from alm.training.learner import Learner, Noise
+from alm.training.agent import Agent, Metrics, Noise, NoiseShapes
 from alm.training.optimisation import OptimiserGroup
 from alm.training.population import mlp, soft_update
-from alm.training.protocol import Metrics
 from alm.training.replay import Replay, Transitions
 from alm.training.scale import Scale
 from alm.training.schedules import Step
-from alm.training.streams import Purpose, Streams
+from alm.training.streams import Streams
 from baselines.networks import Critics, critic_objective, initialise_fan_in, scale_action
 
 _OF_THE_ACTOR = ("loss/actor", "grad_norm/actor")
@@ -40,9 +40,9 @@ class TD3Config:
     learning_rate: float = 3e-4
     """Adam's step size for critics and actor."""
     exploration_std: float = 0.1
-    """Deviation of the noise on actions taken."""
+    """Standard deviation of the noise on actions taken."""
     target_std: float = 0.2
-    """Deviation of the noise on the target's actions (target policy smoothing)."""
+    """Standard deviation of the noise on the target's actions (target policy smoothing)."""
     target_clip: float = 0.5
     """Bound on the noise on the target's actions."""
     policy_delay: int = 2
@@ -111,18 +111,13 @@ def actor_objective(networks: TD3Networks, observation: Tensor, bounds: tuple[fl
     return -networks.critic.chosen(observation, action, first)[:, 0].mean(dim=-1)
 
 
-class TD3(Learner):
-    """TD3 for a population of seeds (`alm.training.protocol.Agent`).
-
-    Args:
-        task: sizes and action bounds.
-        config: hyper-parameters.
-        seeds: one learner each; outcomes depend on the seed alone, not on its neighbours.
-        device, dtype: where and in what precision the networks live.
-    """
+class TD3(Agent):
+    """TD3 for a population of seeds (`alm.training.agent.Agent`)."""
 
     name = "td3"
+    config: TD3Config
     networks: TD3Networks
+    network_class = TD3Networks
 
     def __init__(
         self,
@@ -132,18 +127,22 @@ class TD3(Learner):
         device: str = "cpu",
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        super().__init__(task, seeds, device)
-        self.config = config
-        generators = Streams(self.seeds, Purpose.INITIALISATION).generators
-        self.networks = TD3Networks(task, config, generators).to(device=device, dtype=dtype)
-        net, size, lr = self.networks, len(self.seeds), config.learning_rate
-        self.groups = {
-            "critic": OptimiserGroup((net.critic,), size, lr, max_norm=None),
-            "actor": OptimiserGroup((net.actor,), size, lr, max_norm=None),
-        }
-        self.noise_shapes = {"next_action": (config.batch_size, task.action_size)}
+        super().__init__(task, config, seeds, device, dtype)
         # Of the last delayed update: reported at every step, since logs average over all steps.
         self._actor_metrics: Metrics = {}
+
+    def optimiser_groups(self) -> dict[str, OptimiserGroup]:
+        """Both critics, and the actor."""
+        net, seeds, lr = self.networks, len(self.seeds), self.config.learning_rate
+        return {
+            "critic": OptimiserGroup((net.critic,), seeds, lr),
+            "actor": OptimiserGroup((net.actor,), seeds, lr),
+        }
+
+    @cached_property
+    def noise_shapes(self) -> NoiseShapes:
+        """Noise of the target's actions."""
+        return {"next_action": (self.config.batch_size, self.task.action_size)}
 
     @torch.no_grad()
     def act(self, observation: Tensor, training_step: int, streams: Streams) -> Tensor:
@@ -167,7 +166,7 @@ class TD3(Learner):
         return metrics | self._actor_metrics
 
     def branch(self, training_step: int) -> bool:
-        """Whether actor and targets move."""
+        """Whether actor and targets are updated at this step."""
         return training_step % self.config.policy_delay == 0
 
     def update(
@@ -175,7 +174,7 @@ class TD3(Learner):
     ) -> Metrics:
         """One step of the critics; at every second training step the actor's and the targets' too.
 
-        The actor climbs the critic that has just been updated.  Metrics are (S,).
+        The actor maximises the critic that has just been updated.  Metrics are (S,).
         """
         net, config = self.networks, self.config
         metrics: Metrics = {}

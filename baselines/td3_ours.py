@@ -1,7 +1,7 @@
 """The paper's "TD3 (ours)": ALM without a model, a twin-critic method on raw observations.
 
 It answers what ALM's objectives add (Fig. 5c): actor, critics, exploration and learning parameters are
-ALM's, the representation is the observation itself, and the actor climbs the critics directly.  Despite
+ALM's, the representation is the observation itself, and the actor maximises the critics directly.  Despite
 the name there is no target actor and no delayed update.  The authors did not release it; their code holds
 the actor's loss, unused.
 """
@@ -9,6 +9,7 @@ the actor's loss, unused.
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
@@ -17,14 +18,13 @@ from alm.config import ALMConfig
 from alm.networks import Head
 from alm.objectives import noisy_action, straight_through_clamp
 from alm.tasks.registry import TaskSpec
-from alm.training.learner import Learner, Noise
+from alm.training.agent import Agent, Metrics, Noise, NoiseShapes
 from alm.training.optimisation import OptimiserGroup
 from alm.training.population import initialise_orthogonal, mlp, soft_update
-from alm.training.protocol import Metrics
 from alm.training.replay import Replay, Transitions
 from alm.training.scale import Scale
-from alm.training.schedules import Level, Step, progress
-from alm.training.streams import Purpose, Streams
+from alm.training.schedules import Level, Step, linear
+from alm.training.streams import Streams
 
 
 @dataclass(frozen=True)
@@ -58,8 +58,7 @@ class TD3OursConfig:
 
     def exploration_std(self, training_step: Step) -> Level:
         """σ_t for a training step counted after the warm-up."""
-        change = self.exploration_end - self.exploration_start
-        return self.exploration_start + change * progress(training_step, self.exploration_steps)
+        return linear(training_step, self.exploration_start, self.exploration_end, self.exploration_steps)
 
     @classmethod
     def at(cls, scale: Scale, task: str) -> "TD3OursConfig":
@@ -124,38 +123,27 @@ def actor_objective(
     return -networks.critic(observation, action)[..., 0].amin(dim=1).mean(dim=-1)
 
 
-class TD3Ours(Learner):
-    """The agent "TD3 (ours)" for a population of seeds (`alm.training.protocol.Agent`).
-
-    Args:
-        task: sizes and action bounds.
-        config: hyper-parameters.
-        seeds: one learner each; outcomes depend on the seed alone, not on its neighbours.
-        device, dtype: where and in what precision the networks live.
-    """
+class TD3Ours(Agent):
+    """The agent "TD3 (ours)" for a population of seeds (`alm.training.agent.Agent`)."""
 
     name = "td3-ours"
+    config: TD3OursConfig
     networks: TD3OursNetworks
+    network_class = TD3OursNetworks
 
-    def __init__(
-        self,
-        task: TaskSpec,
-        config: TD3OursConfig,
-        seeds: Sequence[int],
-        device: str = "cpu",
-        dtype: torch.dtype = torch.float32,
-    ) -> None:
-        super().__init__(task, seeds, device)
-        self.config = config
-        generators = Streams(self.seeds, Purpose.INITIALISATION).generators
-        self.networks = TD3OursNetworks(task, config, generators).to(device=device, dtype=dtype)
-        net, size, lr, clip = self.networks, len(self.seeds), config.learning_rate, config.max_grad_norm
-        self.groups = {
-            "critic": OptimiserGroup((net.critic,), size, lr, clip),
-            "actor": OptimiserGroup((net.actor,), size, lr, clip),
+    def optimiser_groups(self) -> dict[str, OptimiserGroup]:
+        """Both critics, and the actor, clipped as in ALM."""
+        net, config, seeds = self.networks, self.config, len(self.seeds)
+        return {
+            "critic": OptimiserGroup((net.critic,), seeds, config.learning_rate, config.max_grad_norm),
+            "actor": OptimiserGroup((net.actor,), seeds, config.learning_rate, config.max_grad_norm),
         }
-        action = (config.batch_size, task.action_size)
-        self.noise_shapes = {"next_action": action, "action": action}
+
+    @cached_property
+    def noise_shapes(self) -> NoiseShapes:
+        """Noise of the target's actions and of the policy's."""
+        action = (self.config.batch_size, self.task.action_size)
+        return {"next_action": action, "action": action}
 
     @torch.no_grad()
     def act(self, observation: Tensor, training_step: int, streams: Streams) -> Tensor:

@@ -11,6 +11,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -91,7 +92,7 @@ def measure(
     for way, execution in ways.items():
         agent = agent_class(task, config, tuple(range(seeds)), device=device)
         execute(agent, execution, device, lambda message: print(message, file=sys.stderr))
-        out[f"{way}_ms"] = milliseconds_of(lambda step, a=agent: a.learn(replay, step), device, rounds)
+        out[f"{way}_ms"] = milliseconds_of(partial(agent.learn, replay), device, rounds)
     agent = agent_class(task, config, tuple(range(seeds)), device=device)
     agent.learn(replay, _FIRST)
     out["kernels"] = kernels(lambda: agent.learn(replay, _FIRST), device)

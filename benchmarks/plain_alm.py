@@ -24,7 +24,7 @@ class _Gaussian(nn.Module):
         )  # fmt: skip
 
     def forward(self, x):
-        mean, std = torch.split(self.net(x), self.net[-1].out_features // 2, dim=-1)
+        mean, std = torch.chunk(self.net(x), 2, dim=-1)
         mean = 30 * torch.tanh(mean / 30)
         std = 10 - F.softplus(10 - std)
         std = 0.1 + F.softplus(std - 0.1)
@@ -159,7 +159,7 @@ class PlainALM:
         config = self.config
         self.freeze(self.reward, self.q1, self.q2)
         z = _draw(self.encoder(sequences.observation[0]), noise["sequence_z"])
-        total = 0.0
+        total = torch.zeros(())
         for t in range(config.horizon):
             with torch.no_grad():
                 target = self.target_encoder(sequences.next_observation[t])

@@ -129,8 +129,8 @@ class PlainSVG(Twins):
         return -(weight * terminal * log_end + (1 - terminal) * log_on).mean()
 
     def rollout_objective(self, x, noise, alpha):
-        horizon, survival, states = len(noise), 1.0, self.zeros(len(x))
-        total, first = 0.0, None
+        horizon, survival, states = len(noise), torch.ones(()), self.zeros(len(x))
+        total, first = torch.zeros(()), None
         for t in range(horizon):
             u, log_probability = self.policy(x, noise[t])
             first = log_probability if t == 0 else first
@@ -160,7 +160,7 @@ class PlainSVG(Twins):
             soft = self.value(self.targets, next_x, action) - alpha * log_probability
             y = transitions.reward + config.discount * (1 - transitions.terminal) * soft
         pair = torch.cat([x, u], -1)
-        loss = sum(F.mse_loss(critic(pair).squeeze(-1), y) for critic in self.critics)
+        loss = torch.stack([F.mse_loss(critic(pair).squeeze(-1), y) for critic in self.critics]).sum()
         out |= self.step("critic", loss, self.critics) | {"critic/target": y.mean().item()}
 
         if now <= config.plain_steps:

@@ -146,10 +146,18 @@ class PlainValueEncoderModel(PlainALM):
         return total
 
 
+class _Temperature(nn.Module):
+    def __init__(self, initial):
+        super().__init__()
+        self.log_alpha = nn.Parameter(torch.tensor(math.log(initial)))
+
+
 class PlainEntropy(PlainALM):
     """A stochastic actor with an entropy bonus; the caller sets ``training_step`` before an update."""
 
     training_step = 0
+    bonuses: list[torch.Tensor] = []
+    """Of the actions of (d), in order."""
 
     def build(self, observation_size, action_size):
         super().build(observation_size, action_size)
@@ -158,9 +166,7 @@ class PlainEntropy(PlainALM):
             nn.Linear(self.config.latent_size, hidden), nn.ELU(), nn.Linear(hidden, hidden), nn.ELU(),
             nn.Linear(hidden, 2 * action_size),
         )  # fmt: skip
-        self.temperature = nn.Module()
-        initial = torch.tensor(math.log(self.config.initial_temperature))
-        self.temperature.log_alpha = nn.Parameter(initial)
+        self.temperature = _Temperature(self.config.initial_temperature)
 
     def networks(self):
         return {**super().networks(), "temperature": self.temperature}
@@ -190,7 +196,9 @@ class PlainEntropy(PlainALM):
         return x - x.detach() + clamped.detach(), -alpha * normal.log_prob(x).sum(-1)
 
     def act(self, z, noise, std):
-        return self.choose(z, noise)[0]
+        action, bonus = self.choose(z, noise)
+        self.bonuses.append(bonus)
+        return action
 
     def critic_loss(self, batch, noise, std):
         with torch.no_grad():
@@ -207,17 +215,7 @@ class PlainEntropy(PlainALM):
 
     def actor_loss(self, batch, noise, std):
         self.bonuses = []
-        inner = self.act
-
-        def remembering(z, noise, std):
-            self.bonuses.append(self.choose(z, noise)[1])
-            return inner(z, noise, std)
-
-        self.act = remembering
-        try:
-            return super().actor_loss(batch, noise, std)
-        finally:
-            self.act = inner
+        return super().actor_loss(batch, noise, std)
 
     def steps(self, sequences, batch, noise, std):
         alpha = self.temperature.log_alpha.detach().exp().clone()

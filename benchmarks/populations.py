@@ -1,8 +1,8 @@
 """``make bench``: what a population costs on one CPU thread, beside a plain program and beside itself.
 
 All updates of an environment step on HalfCheetah with sampling and noise, for one seed and for five in one
-population.  A training process keeps the memory that it has freed (`alm.training.memory`).  That is decided
-for a whole process, so every measurement has a fresh one: ours as it trains, ours without kept memory, and
+population.  A training process keeps the memory that it has freed (`keep_freed_memory`).  That is decided for
+a whole process, so every measurement has a fresh one: ours as it trains, ours without kept memory, and
 the plain implementation for one seed, as a program that knows nothing of it.  They take turns.
 """
 
@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from alm.tasks import task_spec
-from alm.training.memory import keep_freed_memory
+from alm.training.execution import keep_freed_memory
 from alm.training.scale import scale_named
 from benchmarks.plain import plain_learner
 from benchmarks.timing import TASK, milliseconds, random_replay, write_record

@@ -11,8 +11,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from alm.tasks import make, task_spec
+from alm.training.execution import keep_freed_memory
 from alm.training.files import write_json
-from alm.training.memory import keep_freed_memory
 from alm.training.replay import Replay, Transitions
 from reproduce.lab.provenance import provenance
 
@@ -45,8 +45,8 @@ def filled_replay(transitions: int) -> Replay:
         action = environment.action_space.sample()
         after, reward, terminated, truncated, _ = environment.step(action)
         row = (observation, action, reward, after, float(terminated))
-        tensors = [torch.as_tensor(value, dtype=torch.float32)[None] for value in row]
-        replay.add(*tensors, torch.tensor([terminated or truncated]))
+        s, a, r, s_next, terminal = (torch.as_tensor(value, dtype=torch.float32)[None] for value in row)
+        replay.add(s, a, r, s_next, terminal, torch.tensor([terminated or truncated]))
         observation = environment.reset()[0] if terminated or truncated else after
     return replay
 

@@ -13,34 +13,14 @@ from typing import Any
 
 import gymnasium
 
-from alm.tasks.registry import TASKS, TaskSpec, UnknownTaskError, task_spec
+from alm.task_registry import TASKS, TaskSpec, UnknownTaskError, task_spec
 
 __all__ = ["TASKS", "TaskSpec", "UnknownTaskError", "make", "task_spec"]
-
-_ENTRY_POINTS = {
-    "T-Humanoid": "locomotion:TruncatedHumanoidEnv",
-    "T-Ant": "locomotion:TruncatedAntEnv",
-    "HalfCheetah": "locomotion:HalfCheetahEnv",
-    "Walker2d": "locomotion:Walker2dEnv",
-    "Hopper": "locomotion:HopperEnv",
-    "Ant": "locomotion:AntEnv",
-    "Humanoid": "locomotion:HumanoidEnv",
-    "mbbl/HalfCheetah": "mbbl:MbblHalfCheetahEnv",
-    "mbbl/Walker2d": "mbbl:MbblWalker2dEnv",
-    "mbbl/Hopper": "mbbl:MbblHopperEnv",
-    "mbbl/Ant": "mbbl:MbblAntEnv",
-    "mbbl/Walker2d-ET": "mbbl:MbblWalker2dETEnv",
-    "mbbl/Hopper-ET": "mbbl:MbblHopperETEnv",
-    "mbbl/Ant-ET": "mbbl:MbblAntETEnv",
-    "mbbl/Humanoid-ET": "mbbl:MbblHumanoidETEnv",
-    "mbbl/SlimHumanoid-ET": "mbbl:MbblSlimHumanoidETEnv",
-    "mbbl/SlimHumanoid": "mbbl:MbblSlimHumanoidEnv",
-}
 
 for _spec in TASKS.values():
     gymnasium.register(
         id=_spec.env_id,
-        entry_point=f"alm.tasks.{_ENTRY_POINTS[_spec.name]}",
+        entry_point=_spec.entry_point,
         max_episode_steps=_spec.horizon,
         # gymnasium's two checking wrappers cost time on every step; the environments check what matters.
         disable_env_checker=True,

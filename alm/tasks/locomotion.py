@@ -24,6 +24,7 @@ What is not restored: capsules had about 4 % less mass then, and integrators dif
 """
 
 import warnings
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import mujoco
@@ -184,7 +185,8 @@ class LocomotionEnv(MujocoEnv, EzPickle):
         for part in parts.values():  # not sum(), whose rounding depends on the version of Python
             reward += part
         if self.render_mode == "human":
-            self.render()
+            show: Callable[[], object] = self.render
+            show()
         return self._observe(), reward, self._fallen(), False, parts
 
     def _act(self, action: Array) -> dict[str, float]:
@@ -249,7 +251,8 @@ class LocomotionEnv(MujocoEnv, EzPickle):
         if self._first_joint_is_free:
             qpos = qpos.copy()
             mujoco.mju_normalize4(qpos[3:7])
-        super().set_state(qpos, qvel)
+        place: Callable[[Array, Array], None] = super().set_state
+        place(qpos, qvel)
         self._last_position = self._position()
 
     def _initialize_simulation(self) -> tuple[mujoco.MjModel, mujoco.MjData]:

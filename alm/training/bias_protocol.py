@@ -9,7 +9,7 @@ What "the bias" is, is decided where the raw pairs are plotted (`alm.training.bi
 """
 
 from collections.abc import Callable
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import gymnasium
 import numpy as np
@@ -17,7 +17,6 @@ import torch
 from torch import Tensor
 
 from alm.training.bias import ValueSample
-from alm.training.protocol import Agent
 from alm.training.streams import Purpose, Streams, environment_seed
 
 PAIRS = 1000
@@ -28,11 +27,13 @@ _ENVIRONMENT, _ACTING, _ESTIMATING = 0, 1, 2
 
 
 @runtime_checkable
-class Estimating(Agent, Protocol):
-    """An agent that estimates the value of its policy.
+class Estimating(Protocol):
+    """An agent that estimates the value of its policy; the training loop measures the bias of such agents.
 
     Its ``config`` has the ``discount`` γ that the estimates are made for.
     """
+
+    config: Any
 
     def act_with_bonus(self, observation: Tensor, streams: Streams) -> tuple[Tensor, Tensor]:
         """Actions (S, batch, action) of the policy that is estimated, and their bonus (S, batch).

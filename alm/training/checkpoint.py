@@ -44,7 +44,8 @@ class Checkpoints:
         import torch
 
         try:
-            return torch.load(self._path(step), map_location="cpu", weights_only=True)
+            tree: Tree = torch.load(self._path(step), map_location="cpu", weights_only=True)
+            return tree
         except Exception as error:  # torch raises many kinds for a damaged archive
             log.warning(
                 "checkpoint %s is damaged (%s); falling back to the one before it",

@@ -13,9 +13,9 @@ import gymnasium
 import numpy as np
 import torch
 
-from alm.training.protocol import Agent
+from alm.training.agent import Agent
+from alm.training.environment import Workers
 from alm.training.streams import Purpose, Streams, environment_seed
-from alm.training.workers import Workers
 
 
 @dataclass(frozen=True)

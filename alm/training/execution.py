@@ -1,13 +1,15 @@
-"""How updates are executed: precision, compilation, CUDA graphs. A layer around an unchanged agent.
+"""Execution of updates: precision, compilation, CUDA graphs, memory.  A layer around an unchanged agent.
 
 `execute` replaces ``agent.update`` by the same update run otherwise; sampling, noise, acting and everything
 else stay as they are.  What changes from step to step reaches the update as tensors: batches, noise, and the
 step itself (`alm.training.schedules`).  What an update does at some steps only is a program of its own
-(`alm.training.learner.Learner.branch`).
+(`alm.training.agent.Agent.branch`).
 """
 
 import copy
+import ctypes
 import functools
+import sys
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
@@ -15,13 +17,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from alm.training.learner import Learner
-from alm.training.protocol import Metrics
+from alm.training.agent import Agent, Metrics
 
 PRECISIONS = ("float32", "bf16")
 COMPILE = ("auto", "on", "off")
 # Calls of a program before it is captured: what libraries allocate on first use may not be captured.
 _WARM_UP = 3
+# Parameters of mallopt(3), and the largest values that every glibc takes: blocks up to 32 MiB come from the
+# heap, and the end of the heap is given back from 2 GiB on.
+_M_TRIM_THRESHOLD, _LARGEST_TRIM = -1, 2**31 - 1
+_M_MMAP_THRESHOLD, _LARGEST_BLOCK = -3, 32 * 2**20
 
 Update = Callable[..., Metrics]
 Warn = Callable[[str], None]
@@ -43,7 +48,7 @@ class Execution:
     captured: bool = False
 
     @classmethod
-    def choose(cls, precision: str, compile: str, device: str, agent_class: type[Learner]) -> "Execution":
+    def choose(cls, precision: str, compile: str, device: str, agent_class: type[Agent]) -> "Execution":
         """What a run with these wishes gets.
 
         ``compile`` "auto" is "off": compiling takes minutes, and does not pay where it was measured
@@ -99,7 +104,7 @@ def _in_bf16(update: Update, device_type: str) -> Update:
     return run
 
 
-def _with_tensor_step(agent: Learner, update: Update, device: str) -> Update:
+def _with_tensor_step(agent: Agent, update: Update, device: str) -> Update:
     """The update as called by agents: its last argument, a number, becomes a tensor and a branch."""
     step = torch.zeros((), dtype=torch.float64, device=device)
 
@@ -116,7 +121,7 @@ def _with_tensor_step(agent: Learner, update: Update, device: str) -> Update:
 class _Compiled:
     """An update through torch.compile, or as it was once that has failed."""
 
-    def __init__(self, agent: Learner, update: Update, warn: Warn) -> None:
+    def __init__(self, agent: Agent, update: Update, warn: Warn) -> None:
         self._agent, self._plain, self._warn = agent, update, warn
         self._run: Update = torch.compile(update, dynamic=False)
         self._proven: set[Hashable] = set()
@@ -229,3 +234,16 @@ def _leaves(value: Any) -> list[Tensor]:
         return [value]
     parts = value.values() if isinstance(value, Mapping) else (getattr(value, f.name) for f in fields(value))
     return [leaf for part in parts for leaf in _leaves(part)]
+
+
+def keep_freed_memory() -> bool:
+    """Keep the memory that this process frees for its next update; ``False`` where glibc is not used.
+
+    An update frees its tensors, glibc returns much of that to the operating system at once, and the next
+    update asks for it again, page by page.  `benchmarks/populations.py` measures the time that this takes.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is None:
+        return False
+    taken = mallopt(_M_MMAP_THRESHOLD, _LARGEST_BLOCK), mallopt(_M_TRIM_THRESHOLD, _LARGEST_TRIM)
+    return all(taken)

@@ -19,20 +19,19 @@ import torch
 from torch import Tensor
 
 from alm.tasks.registry import TaskSpec
+from alm.training.agent import Agent
 from alm.training.bias import headline_bias
 from alm.training.bias_protocol import Estimating, ValueBias
 from alm.training.checkpoint import load_newest
-from alm.training.environment import TrainingEnvironment
+from alm.training.environment import TrainingEnvironment, Workers
 from alm.training.evaluation import Evaluator
-from alm.training.finite import Failure, FiniteCheck
+from alm.training.metrics import Failure, FiniteCheck, Recorder
 from alm.training.population import join_seeds, share_of_seed
 from alm.training.progress import Reporter
-from alm.training.protocol import Agent, Metrics
 from alm.training.replay import Replay
 from alm.training.run_directory import RunDirectory
 from alm.training.scale import TrainingConfig
 from alm.training.streams import Purpose, Streams
-from alm.training.workers import Workers
 
 # A checkpoint is due after this time, or after this multiple of what the last one took.
 _CHECKPOINT_SECONDS = 120.0
@@ -95,7 +94,7 @@ class Trainer:
         )
         self.alive = [True] * len(agent.seeds)
         self.step = 0
-        self._recorder = _Recorder(len(agent.seeds))
+        self._recorder = Recorder(len(agent.seeds))
         self._finite = FiniteCheck(device)
         self._stop_requested = False
 
@@ -352,70 +351,3 @@ class Trainer:
             raise KeyboardInterrupt
         self._stop_requested = True
         self.reporter.message("stopping after this step; press Ctrl-C again to stop at once")
-
-
-class _Recorder:
-    """Averages of training metrics since the last log interval, and the clock of the run."""
-
-    def __init__(self, seeds: int) -> None:
-        self._seeds = seeds
-        self.total_seconds = 0.0
-        self.clear()
-
-    def clear(self) -> None:
-        self._count = 0
-        self._steps = 0
-        self._sums: Metrics = {}
-        self._episodes: list[list[tuple[float, int]]] = [[] for _ in range(self._seeds)]
-        self._seconds = {"act": 0.0, "environment": 0.0, "update": 0.0}
-
-    def add(self, metrics: Metrics) -> None:
-        """Add the metrics of one update, each (S,); they stay on their device."""
-        self._count += 1
-        for name, value in metrics.items():
-            self._sums[name] = self._sums[name] + value if name in self._sums else value.clone()
-
-    def add_episode(self, seed: int, episode_return: float, length: int) -> None:
-        self._episodes[seed].append((episode_return, length))
-
-    def add_time(self, **seconds: float) -> None:
-        self._steps += "environment" in seconds
-        for name, value in seconds.items():
-            self._seconds[name] += value
-            self.total_seconds += value
-
-    def averages(self) -> list[dict[str, float]]:
-        """For each seed, the mean of every metric over the interval."""
-        names = list(self._sums)
-        table = torch.stack([self._sums[name] for name in names]).cpu() / self._count if names else None
-        rows = []
-        for i in range(self._seeds):
-            row = {} if table is None else dict(zip(names, table[:, i].tolist(), strict=True))
-            if self._episodes[i]:
-                returns, lengths = zip(*self._episodes[i], strict=True)
-                row["train/return"], row["train/length"] = float(np.mean(returns)), float(np.mean(lengths))
-            for name, seconds in self._seconds.items():
-                row[f"time/{name}_ms"] = 1000.0 * seconds / max(self._steps, 1)
-            row["time/steps_per_second"] = self._steps / max(sum(self._seconds.values()), 1e-9)
-            rows.append({name: value for name, value in row.items() if np.isfinite(value)})
-        return rows
-
-    def state(self, seed: int) -> dict[str, Any]:
-        return {
-            "count": self._count,
-            "steps": self._steps,
-            "seconds": dict(self._seconds),
-            "total_seconds": self.total_seconds,
-            "episodes": [list(episode) for episode in self._episodes[seed]],
-            "sums": {name: value[seed : seed + 1].cpu() for name, value in self._sums.items()},
-        }
-
-    def load_state(self, seed: int, state: dict[str, Any]) -> None:
-        """Take over one seed's state; the clock is the population's."""
-        self._count, self._steps = state["count"], state["steps"]
-        self._seconds, self.total_seconds = dict(state["seconds"]), state["total_seconds"]
-        self._episodes[seed] = [(value, length) for value, length in state["episodes"]]
-        for name, value in state["sums"].items():
-            if name not in self._sums:
-                self._sums[name] = value.new_zeros(self._seeds)
-            self._sums[name][seed] = value[0]

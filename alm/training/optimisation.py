@@ -18,7 +18,7 @@ class OptimiserGroup:
     """
 
     def __init__(
-        self, modules: Iterable[nn.Module], seeds: int, learning_rate: float, max_norm: float | None
+        self, modules: Iterable[nn.Module], seeds: int, learning_rate: float, max_norm: float | None = None
     ) -> None:
         self.parameters = [p for module in modules for p in module.parameters()]
         self.seeds = seeds
@@ -42,7 +42,7 @@ class OptimiserGroup:
         """
         moved = [(p, g) for p, g in zip(self.parameters, gradients, strict=True) if g is not None]
         by_seed = [g.reshape(self.seeds, -1) for _, g in moved]
-        norms = torch.linalg.vector_norm(
+        norms: Tensor = torch.linalg.vector_norm(
             torch.stack([torch.linalg.vector_norm(g, dim=1) for g in by_seed]), dim=0
         )
         if self.max_norm is not None:

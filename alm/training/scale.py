@@ -7,11 +7,9 @@ environment steps: an update has about a fifteenth of the paper's arithmetic.  `
 import difflib
 from dataclasses import dataclass
 
-# Released score files of the authors: 500k steps for the two full-observation tasks, 300k otherwise.
-_PAPER_STEPS = {"Ant": 500_000, "Humanoid": 500_000}
-_PAPER_STEPS_DEFAULT = 300_000
-# Wang et al. (2019).
-_MBBL_STEPS = 200_000
+from alm.task_registry import task_spec
+
+_NO_LIMIT = 10**9
 
 
 class UnknownScaleError(ValueError):
@@ -40,8 +38,11 @@ class Scale:
     width_divisor: int
     batch_divisor: int
     max_warmup: int
+    """Largest warm-up, in environment steps."""
     seeds: tuple[int, ...]
+    """Seeds of an exhibit's runs."""
     total_steps: int | None
+    """Environment steps of a run; ``None``: the task's, as in the paper."""
     eval_every: int
     eval_episodes: int
     log_every: int
@@ -61,8 +62,7 @@ class Scale:
 
     def training(self, task: str) -> TrainingConfig:
         """The training loop's configuration for a task."""
-        default = _MBBL_STEPS if task.startswith("mbbl/") else _PAPER_STEPS_DEFAULT
-        total = self.total_steps or _PAPER_STEPS.get(task, default)
+        total = self.total_steps or task_spec(task).paper_steps
         return TrainingConfig(total, self.eval_every, self.eval_episodes, self.log_every)
 
 
@@ -70,19 +70,44 @@ SCALES = {
     scale.name: scale
     for scale in (
         Scale(
-            "paper", 1, 1, 10**9, (0, 1, 2, 3, 4), None, 5000, 5, 1000,
-            "Table 3 exactly: 300k steps (500k on Ant and Humanoid, 200k on mbbl), 5 seeds",
+            name="paper",
+            width_divisor=1,
+            batch_divisor=1,
+            max_warmup=_NO_LIMIT,
+            seeds=(0, 1, 2, 3, 4),
+            total_steps=None,
+            eval_every=5000,
+            eval_episodes=5,
+            log_every=1000,
+            summary="Table 3 exactly: 300k steps (500k on Ant and Humanoid, 200k on mbbl), 5 seeds",
         ),
         Scale(
-            "laptop", 2, 4, 10**9, (0, 1, 2), 20_000, 1000, 5, 1000,
-            "widths halved, batches quartered, 20k steps, 3 seeds: ALM takes a quarter of an hour a seed",
+            name="laptop",
+            width_divisor=2,
+            batch_divisor=4,
+            max_warmup=_NO_LIMIT,
+            seeds=(0, 1, 2),
+            total_steps=20_000,
+            eval_every=1000,
+            eval_episodes=5,
+            log_every=1000,
+            summary="widths halved, batches quartered, 20k steps, 3 seeds: "
+            "ALM takes a quarter of an hour a seed",
         ),
         Scale(
-            "smoke", 16, 16, 200, (0,), 600, 200, 2, 100,
-            "tiny networks and 600 steps, for tests: learns nothing",
+            name="smoke",
+            width_divisor=16,
+            batch_divisor=16,
+            max_warmup=200,
+            seeds=(0,),
+            total_steps=600,
+            eval_every=200,
+            eval_episodes=2,
+            log_every=100,
+            summary="tiny networks and 600 steps, for tests: learns nothing",
         ),
     )
-}  # fmt: skip
+}
 
 
 def scale_named(name: str) -> Scale:

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from alm.training.schedules import Level, Step, progress
+from alm.training.schedules import Level
 
 
 class Temperature(nn.Module):
@@ -28,8 +28,3 @@ def temperature_objective(temperature: Temperature, log_probability: Tensor, tar
     With log α where the paper has α, as in the code of watchernyu/REDQ: the gradient has the same sign.
     """
     return -temperature.log_alpha * (log_probability.detach() + target_entropy).mean(dim=-1)
-
-
-def scheduled_entropy(step: Step, start: float, end: float, power: float, steps: int) -> Level:
-    """Target entropy H̄(t) = (H₀ − H₁)(1 − t/T)^κ + H₁ of Amos et al. (2021), and H₁ after T ``steps``."""
-    return (start - end) * (1.0 - progress(step, steps)) ** power + end

@@ -23,7 +23,8 @@ class LinearClassifier(nn.Module):
         self.layers = mlp(seeds, (inputs, 2))
 
     def forward(self, *inputs: Tensor) -> Tensor:
-        return self.layers(torch.cat(inputs, dim=-1))[:, None]
+        logits: Tensor = self.layers(torch.cat(inputs, dim=-1))
+        return logits[:, None]
 
 
 class LinearClassifierNetworks(Networks):
@@ -42,7 +43,7 @@ class LinearClassifierALM(ALM):
 
 
 class IdentityEncoder(nn.Module):
-    """e(z|s) with mean s and a deviation that is an affine map of s, bounded as ALM's."""
+    """e(z|s) with mean s and a std that is an affine map of s, bounded as ALM's."""
 
     def __init__(self, seeds: int, observation_size: int) -> None:
         super().__init__()

@@ -17,14 +17,13 @@ from alm.config import ALMConfig
 from alm.networks import Networks, bounded_std
 from alm.objectives import Diagnostics, Gaussian, Policy, sample, straight_through_clamp
 from alm.tasks.registry import task_spec
-from alm.training.learner import Noise
+from alm.training.agent import Metrics, Noise
 from alm.training.population import mlp
-from alm.training.protocol import Metrics
 from alm.training.replay import Transitions
 from alm.training.scale import Scale
-from alm.training.schedules import Level, Step
+from alm.training.schedules import Level, Step, scheduled_entropy
 from alm.training.streams import Streams
-from alm.training.temperature import Temperature, scheduled_entropy, temperature_objective
+from alm.training.temperature import Temperature, temperature_objective
 
 STD_MIN, STD_MAX = math.exp(-5.0), math.exp(2.0)
 # Target entropies of SAC-SVG (Amos et al., 2021) on the robots of Table 5, from their runs on MBPO's tasks:

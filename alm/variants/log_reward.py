@@ -1,24 +1,23 @@
 """ALM with logarithms of rewards and values (Figures 6 and 12), which the lower bound's derivation asks for.
 
-Reward and critics learn rewards as they are; the logarithm is taken of their predictions, where an objective
-of ALM has them.  The authors took it of raw outputs, whose negative values ended runs in NaN; here what the
-logarithm is taken of is clamped from below, and how often that happens is among the metrics.
+Reward and critics are trained on rewards without logarithm; the logarithm is taken of their predictions where
+an objective of ALM uses them.  The authors took it of raw outputs, whose negative values ended runs in NaN;
+here its argument is clamped from below, and the metrics count how often.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Self
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from alm import objectives
 from alm.agent import ALM
 from alm.config import ALMConfig
-from alm.objectives import Diagnostics, Gain, Gaussian, Policy
+from alm.networks import Networks
+from alm.objectives import Diagnostics, Gaussian, Policy
 from alm.tasks.registry import task_spec
-from alm.training.learner import Noise
-from alm.training.protocol import Metrics
+from alm.training.agent import Metrics, Noise
 from alm.training.replay import Transitions
 from alm.training.scale import Scale
 from alm.training.schedules import Step
@@ -60,6 +59,35 @@ def count_clamped(x: Tensor, offset: float) -> Tensor:
     return below.flatten(1).sum(dim=1).to(x.dtype)
 
 
+class LogNetworks(Networks):
+    """A view of ALM's networks in which r̂ and min_j Q_j are φ(r̂) and φ(min_j Q_j), for an objective.
+
+    It shares the modules of ``networks``, and counts the predictions that φ clamps.
+    """
+
+    def __init__(self, networks: Networks, offset: float) -> None:
+        nn.Module.__init__(self)
+        self._modules = networks._modules
+        self._offset = offset
+        self._clamped: list[Tensor] = []
+
+    def predict_reward(self, z: Tensor, action: Tensor) -> Tensor:
+        """φ(r̂(z, a)) → (S, batch)."""
+        return self._logarithm(super().predict_reward(z, action))
+
+    def min_value(self, z: Tensor, action: Tensor) -> Tensor:
+        """φ(min_j Q_j(z, a)) → (S, batch)."""
+        return self._logarithm(super().min_value(z, action))
+
+    def _logarithm(self, x: Tensor) -> Tensor:
+        self._clamped.append(count_clamped(x.detach(), self._offset))
+        return logarithm(x, self._offset)
+
+    def clamped(self) -> Tensor:
+        """Predictions that φ has clamped in this view, for each seed → (S,)."""
+        return torch.stack(self._clamped).sum(dim=0)
+
+
 class LogRewardALM(ALM):
     """ALM with φ of rewards and values in one or both objectives, on shifted rewards."""
 
@@ -75,37 +103,21 @@ class LogRewardALM(ALM):
     def encoder_model_loss(
         self, sequences: Transitions, noise: Noise, policy: Policy
     ) -> tuple[Tensor, Diagnostics]:
-        """(a) with φ."""
-        net = self.networks
+        """(a) with φ, and how many predictions φ clamped in it."""
+        net = LogNetworks(self.networks, self.config.log_offset)
         rollout = objectives.unroll(net, net.encoder(sequences.observation[:, 0]), sequences, noise)
-        return self._counting(
-            "model/clamped",
-            lambda gain: objectives.encoder_model_objective(
-                net, sequences, rollout, noise, self.config, policy, gain
-            ),
+        loss, diagnostics = objectives.encoder_model_objective(
+            net, sequences, rollout, noise, self.config, policy
         )
+        return loss, {**diagnostics, "model/clamped": net.clamped()}
 
     def actor_loss(self, state: Gaussian, noise: Noise, policy: Policy) -> tuple[Tensor, Diagnostics]:
-        """(d), with φ if so configured."""
+        """(d), with φ and its count if so configured."""
         if not self.config.log_in_policy:
             return super().actor_loss(state, noise, policy)
-        return self._counting(
-            "actor/clamped",
-            lambda gain: objectives.actor_objective(self.networks, state, noise, self.config, policy, gain),
-        )
-
-    def _counting(
-        self, metric: str, objective: Callable[[Gain], tuple[Tensor, Diagnostics]]
-    ) -> tuple[Tensor, Diagnostics]:
-        """An objective with φ, and how many predictions φ clamped in it."""
-        offset, counts = self.config.log_offset, []
-
-        def gain(x: Tensor) -> Tensor:
-            counts.append(count_clamped(x.detach(), offset))
-            return logarithm(x, offset)
-
-        loss, diagnostics = objective(gain)
-        return loss, {**diagnostics, metric: torch.stack(counts).sum(dim=0)}
+        net = LogNetworks(self.networks, self.config.log_offset)
+        loss, diagnostics = objectives.actor_objective(net, state, noise, self.config, policy)
+        return loss, {**diagnostics, "actor/clamped": net.clamped()}
 
     @torch.no_grad()
     def act_with_bonus(self, observation: Tensor, streams: Streams) -> tuple[Tensor, Tensor]:

@@ -10,7 +10,7 @@ from alm.agent import ALM
 from alm.config import ALMConfig
 from alm.networks import Networks
 from alm.objectives import Diagnostics, Gaussian, Policy, consistency, sample, unroll
-from alm.training.learner import Noise
+from alm.training.agent import Noise
 from alm.training.population import mlp
 from alm.training.replay import Transitions
 
@@ -75,4 +75,5 @@ class ReconstructionALM(ALM):
 
     def represent_for_value(self, observation: Tensor) -> Gaussian:
         """e(·|s), as the critics know a state."""
-        return self.networks.encoder(observation)
+        gaussian: Gaussian = self.networks.encoder(observation)
+        return gaussian

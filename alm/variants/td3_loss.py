@@ -8,7 +8,7 @@ from torch import Tensor
 from alm.agent import ALM
 from alm.networks import Networks
 from alm.objectives import Diagnostics, Gaussian, Policy, sample
-from alm.training.learner import Noise
+from alm.training.agent import Noise
 
 
 def td3_actor_objective(

@@ -4,7 +4,7 @@
 released; `ValueEncoderModelALM` is our reading of its caption.
 """
 
-from collections.abc import Sequence
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -14,10 +14,8 @@ from alm.agent import ALM
 from alm.config import ALMConfig
 from alm.networks import Networks
 from alm.objectives import Diagnostics, Gaussian, Policy, Rollout, sample
-from alm.tasks.registry import TaskSpec
-from alm.training.learner import Noise
+from alm.training.agent import Metrics, Noise, NoiseShapes
 from alm.training.optimisation import step_together
-from alm.training.protocol import Metrics
 from alm.training.replay import Transitions
 
 
@@ -66,7 +64,8 @@ class ValueEncoderALM(ALM):
 
     def represent_for_value(self, observation: Tensor) -> Gaussian:
         """e(·|s), as the critics know a state."""
-        return self.networks.encoder(observation)
+        gaussian: Gaussian = self.networks.encoder(observation)
+        return gaussian
 
 
 def value_prediction_objective(
@@ -94,26 +93,20 @@ def value_prediction_objective(
             policy,
         )
     values = networks.values(torch.cat(rollout.latents[:-1], dim=1), sequences.action.flatten(1, 2))
-    error = (values - target[:, None]).unflatten(2, size)
+    error = torch.unflatten(values - target[:, None], 2, size)
     return 0.5 * error.square().mean(dim=-1).sum(dim=(1, 2))
 
 
 class ValueEncoderModelALM(ALM):
     """ALM with `value_prediction_objective` added to the encoder-and-model objective."""
 
-    def __init__(
-        self,
-        task: TaskSpec,
-        config: ALMConfig,
-        seeds: Sequence[int],
-        device: str = "cpu",
-        dtype: torch.dtype = torch.float32,
-    ) -> None:
-        super().__init__(task, config, seeds, device, dtype)
-        size = config.horizon, config.batch_size
-        self.noise_shapes |= {
-            "sequence_next_z": (*size, config.latent_size),
-            "sequence_next_action": (*size, task.action_size),
+    @cached_property
+    def noise_shapes(self) -> NoiseShapes:
+        """ALM's, and noise for the critics' targets along a rollout."""
+        size = self.config.horizon, self.config.batch_size
+        return super().noise_shapes | {
+            "sequence_next_z": (*size, self.config.latent_size),
+            "sequence_next_action": (*size, self.task.action_size),
         }
 
     def encoder_model_loss(

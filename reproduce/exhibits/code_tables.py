@@ -183,7 +183,7 @@ def table4(store: Store) -> Table:
     from alm.tasks.registry import task_spec
 
     task, config = task_spec(_TASK), ALMConfig.at(scale_named("paper"), _TASK)
-    networks = Networks(task.observation_size, task.action_size, config, [torch.Generator()])
+    networks = Networks(task, config, [torch.Generator()])
     rows = []
     for printed in printed_rows(4):
         attribute, objective, remark = _NETWORKS[printed["network"]]

@@ -25,7 +25,7 @@ class Algorithm:
     Attributes:
         title: how tables and figures call it.
         summary: one line for help texts.
-        agent: a class that keeps `alm.training.protocol.Agent`, or its ``module:class``.
+        agent: a class that keeps `alm.training.agent.Agent`, or its ``module:class``.
         config: the class of its configuration, or its ``module:class``.
         page: its page in ``docs/algorithms``, without ``.md``; none if it comes from a plugin.
         variants: its variants by name, without `BASE`.

@@ -173,9 +173,7 @@ def _problem(algorithm: Algorithm, variant: Variant) -> str | None:
     except (ImportError, AttributeError, ValueError, TypeError) as error:
         return f"its agent or configuration is not there ({error}); give the class itself"
     if not (isinstance(agent, type) and hasattr(agent, "trains_seeds_apart")):
-        return (
-            f"its agent {agent!r} is no class that keeps alm.training.protocol.Agent, as alm.agent.ALM does"
-        )
+        return f"its agent {agent!r} is no class that keeps alm.training.agent.Agent, as alm.agent.ALM does"
     if not (isinstance(config, type) and is_dataclass(config) and hasattr(config, "at")):
         return f"its configuration {config!r} is no dataclass with a class method `at`, as ALMConfig is"
     return None

@@ -228,9 +228,8 @@ def train_population(
     import torch
 
     from alm.tasks import make
-    from alm.training.execution import execute
+    from alm.training.execution import execute, keep_freed_memory
     from alm.training.loop import Trainer
-    from alm.training.memory import keep_freed_memory
     from alm.training.progress import reporter
 
     torch.set_num_threads(threads)

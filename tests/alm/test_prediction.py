@@ -8,6 +8,7 @@ from torch.distributions import Normal, kl_divergence
 from alm.config import ALMConfig
 from alm.networks import Networks
 from alm.prediction import latent_path, prediction_errors
+from alm.tasks.registry import TaskSpec
 
 OBSERVATION, ACTION, STEPS = 5, 2, 12
 
@@ -16,7 +17,8 @@ OBSERVATION, ACTION, STEPS = 5, 2, 12
 def episode():
     generator = torch.Generator().manual_seed(1)
     config = ALMConfig(latent_size=4, hidden_size=16, model_hidden_size=16)
-    networks = Networks(OBSERVATION, ACTION, config, [generator]).double()
+    task = TaskSpec("Test", "alm/Test", OBSERVATION, ACTION, -1.0, 1.0)
+    networks = Networks(task, config, [generator]).double()
     observation = torch.randn(STEPS + 1, OBSERVATION, generator=generator, dtype=torch.float64)
     action = torch.rand(STEPS, ACTION, generator=generator, dtype=torch.float64) * 2 - 1
     return networks, observation, action

@@ -16,8 +16,7 @@ from alm.training.streams import Purpose, Streams
 from baselines import redq
 from baselines.networks import Critics
 from baselines.redq import REDQ, REDQConfig, SACAverageConfig, draw_members
-from baselines.sac import SAC, SACConfig
-from baselines.soft_policy import sample_action
+from baselines.sac import SAC, SACConfig, sample_action
 from baselines.td3 import TD3Config, smoothed_target
 from baselines.td3_ours import TD3OursConfig
 from reproduce.lab.algorithms import ALGORITHMS

@@ -18,6 +18,7 @@ from alm.training.scale import SCALES
 from alm.training.streams import Purpose, Streams
 from baselines.networks import scale_action, unit_action
 from baselines.recurrent_dynamics import RecurrentDynamics, prediction_errors
+from baselines.sac import sample_action
 from baselines.sac_svg import (
     SACSVG,
     SACSVG3Config,
@@ -26,7 +27,6 @@ from baselines.sac_svg import (
     squashed_log_std,
     value_gradient_objective,
 )
-from baselines.soft_policy import sample_action
 from baselines.standardiser import Standardiser
 from tests.baselines.cases import SEEDS, TASK, build, random_inputs, random_transitions, seen_observations
 

@@ -15,11 +15,10 @@ import torch
 
 from alm.tasks import make
 from alm.training.bias import headline_bias
-from alm.training.environment import TrainingEnvironment
+from alm.training.environment import TrainingEnvironment, Workers
 from alm.training.evaluation import Evaluator
 from alm.training.loop import Interrupted
 from alm.training.run_directory import RunDirectory, RunLockedError
-from alm.training.workers import Workers
 from runs import SHORT, evaluations, tiny_agent, trainer
 
 SUPPORT = Path(__file__).parents[1] / "support"

@@ -9,7 +9,7 @@ import pytest
 # it back; kept memory has to grow by the difference only.
 GROWING = """
 import resource, torch
-from alm.training.memory import keep_freed_memory
+from alm.training.execution import keep_freed_memory
 kept = {kept} and keep_freed_memory()
 torch.ones(300_000)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

@@ -2,7 +2,7 @@
 
 import torch
 
-from alm.training.finite import Failure, FiniteCheck
+from alm.training.metrics import Failure, FiniteCheck
 
 
 def metrics(*losses, norm=1.0):

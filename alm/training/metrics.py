@@ -1,0 +1,133 @@
+"""Training metrics of a population: averages over a log interval, and losses that are NaN or infinite."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from alm.training.agent import Metrics
+
+# Reading from a device makes the host wait for it; on a CPU there is nothing to wait for.
+_READ_EVERY = 100
+# Later than any step.
+_NEVER = 1 << 40
+
+
+class Failure(NamedTuple):
+    """The first number of a seed that was not finite."""
+
+    seed: int  # position in the population
+    metric: str
+    step: int
+
+
+class FiniteCheck:
+    """The first step at which a loss or gradient norm of each seed was NaN or infinite, kept on the device.
+
+    Args:
+        device: where the metrics live.
+    """
+
+    def __init__(self, device: str) -> None:
+        self._every = 1 if torch.device(device).type == "cpu" else _READ_EVERY
+        self._unread = 0
+        self._names: list[str] = []
+        self._first: Tensor | None = None
+        """(metrics, S) int64: the step, or `_NEVER`."""
+
+    def note(self, metrics: Metrics, step: int) -> list[Failure]:
+        """Take the metrics of an update in; returns what `read` does where that is due, else nothing."""
+        names = [name for name in metrics if name.startswith(("loss/", "grad_norm/"))]
+        failures = self.read() if names != self._names else []
+        finite = torch.stack([metrics[name] for name in names]).isfinite()
+        if names != self._names or self._first is None:
+            self._names = names
+            self._first = torch.full_like(finite, _NEVER, dtype=torch.int64)
+        self._first = self._first.minimum(torch.where(finite, _NEVER, step))
+        self._unread += 1
+        return failures + self.read() if self._unread >= self._every else failures
+
+    def read(self) -> list[Failure]:
+        """The first failure of every seed that has one, as far as noted."""
+        self._unread = 0
+        if self._first is None:
+            return []
+        rows = torch.arange(len(self._names), device=self._first.device)[:, None]
+        # Of metrics that fail at one step, the first in an update's order is meant.
+        earliest = (self._first * len(self._names) + rows).amin(dim=0).cpu()
+        found = [divmod(number, len(self._names)) for number in earliest.tolist()]
+        return [
+            Failure(seed, self._names[row], step) for seed, (step, row) in enumerate(found) if step < _NEVER
+        ]
+
+
+class Recorder:
+    """Averages of training metrics since the last log interval, and the clock of the run."""
+
+    def __init__(self, seeds: int) -> None:
+        self._seeds = seeds
+        self.total_seconds = 0.0
+        self.clear()
+
+    def clear(self) -> None:
+        """Begin a new interval; the clock goes on."""
+        self._count = 0
+        self._steps = 0
+        self._sums: Metrics = {}
+        self._episodes: list[list[tuple[float, int]]] = [[] for _ in range(self._seeds)]
+        self._seconds = {"act": 0.0, "environment": 0.0, "update": 0.0}
+
+    def add(self, metrics: Metrics) -> None:
+        """Add the metrics of one update, each (S,); they stay on their device."""
+        self._count += 1
+        for name, value in metrics.items():
+            self._sums[name] = self._sums[name] + value if name in self._sums else value.clone()
+
+    def add_episode(self, seed: int, episode_return: float, length: int) -> None:
+        """Add a finished training episode of one seed."""
+        self._episodes[seed].append((episode_return, length))
+
+    def add_time(self, **seconds: float) -> None:
+        """Add wall-clock seconds of acting, of environments (once a step) or of updates."""
+        self._steps += "environment" in seconds
+        for name, value in seconds.items():
+            self._seconds[name] += value
+            self.total_seconds += value
+
+    def averages(self) -> list[dict[str, float]]:
+        """For each seed, the mean of every metric over the interval."""
+        names = list(self._sums)
+        table = torch.stack([self._sums[name] for name in names]).cpu() / self._count if names else None
+        rows = []
+        for i in range(self._seeds):
+            row = {} if table is None else dict(zip(names, table[:, i].tolist(), strict=True))
+            if self._episodes[i]:
+                returns, lengths = zip(*self._episodes[i], strict=True)
+                row["train/return"], row["train/length"] = float(np.mean(returns)), float(np.mean(lengths))
+            for name, seconds in self._seconds.items():
+                row[f"time/{name}_ms"] = 1000.0 * seconds / max(self._steps, 1)
+            row["time/steps_per_second"] = self._steps / max(sum(self._seconds.values()), 1e-9)
+            rows.append({name: value for name, value in row.items() if np.isfinite(value)})
+        return rows
+
+    def state(self, seed: int) -> dict[str, Any]:
+        """One seed's averages in the making, and the clock."""
+        return {
+            "count": self._count,
+            "steps": self._steps,
+            "seconds": dict(self._seconds),
+            "total_seconds": self.total_seconds,
+            "episodes": [list(episode) for episode in self._episodes[seed]],
+            "sums": {name: value[seed : seed + 1].cpu() for name, value in self._sums.items()},
+        }
+
+    def load_state(self, seed: int, state: dict[str, Any]) -> None:
+        """Take over one seed's state; the clock is the population's."""
+        self._count, self._steps = state["count"], state["steps"]
+        self._seconds, self.total_seconds = dict(state["seconds"]), state["total_seconds"]
+        self._episodes[seed] = [(value, length) for value, length in state["episodes"]]
+        for name, value in state["sums"].items():
+            if name not in self._sums:
+                self._sums[name] = value.new_zeros(self._seeds)
+            self._sums[name][seed] = value[0]
