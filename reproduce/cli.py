@@ -72,6 +72,9 @@ class Train:
     """Seeds to train."""
     scale: str = "laptop"
     """paper (the paper's Table 3), laptop (a quarter of an hour a seed) or smoke (seconds, no use)."""
+    until: int | None = None
+    """Stop at so many environment steps, a multiple of the evaluation interval, and store what there is as
+    partial: as far as a table reads, say. The same command with more of them, or without, goes on."""
     device: str = "cpu"
     """Torch device, such as cpu, cuda or cuda:1."""
     threads: int = 1
@@ -98,6 +101,7 @@ class Train:
         from reproduce.lab.training import (
             ResolvedRuns,
             check_machine,
+            check_until,
             group_by_step,
             open_run,
             require_storable,
@@ -116,6 +120,7 @@ class Train:
             self.set,
         )
         check_machine(self.device, self.threads)
+        check_until(resolved, self.until)
         require_storable(resolved, Store(self.store))
         execution = Execution.choose(self.precision, self.compile, self.device, resolved.agent_class)
         opened = []
@@ -128,7 +133,7 @@ class Train:
                     opened.append(directory)
             with _tracked(opened if self.track else []):
                 for group in group_by_step(opened, resolved.seeds_apart):
-                    train_population(resolved, group, self.device, self.threads, execution)
+                    train_population(resolved, group, self.device, self.threads, execution, self.until)
         except Interrupted as stop:
             print(stop, file=sys.stderr)
             return 130
@@ -138,7 +143,8 @@ class Train:
         if self.scale != "smoke":
             store = Store(self.store)
             for directory in opened:
-                if directory.status != "unfinished" and (path := archive_run(directory, store)):
+                whole = directory.status != "unfinished"
+                if (whole or self.until is not None) and (path := archive_run(directory, store)):
                     print(f"stored {path}")
         return 1 if any(directory.status == "failed" for directory in opened) else 0
 

@@ -57,6 +57,8 @@ class Trainer:
         simulator_threads: threads in which the seeds' simulators step; outcomes do not depend on it.
         make_without_noise: builds one environment of the task without its noise, in which a noisy task is
             evaluated, too; None: the task has none.
+        until: environment steps at which to stop with a checkpoint, before the horizon; None: go on to its
+            end.
     """
 
     def __init__(
@@ -71,10 +73,12 @@ class Trainer:
         checkpoint_seconds: float = _CHECKPOINT_SECONDS,
         simulator_threads: int = 1,
         make_without_noise: Callable[[], gymnasium.Env] | None = None,
+        until: int | None = None,
     ) -> None:
         self.agent, self.task, self.config = agent, task, config
         self.directories, self.reporter, self.device = directories, reporter, device
         self.checkpoint_seconds = checkpoint_seconds
+        self.until = min(config.total_steps, until or config.total_steps)
         self.warmup = agent.config.warmup_steps
         self.environments = [TrainingEnvironment(make(), seed) for seed in agent.seeds]
         self.workers = Workers(simulator_threads)
@@ -99,22 +103,23 @@ class Trainer:
         self._stop_requested = False
 
     def run(self) -> None:
-        """Train to the end of the horizon.
+        """Train to the end of the horizon, or until the step asked for, where a checkpoint is written.
 
         Raises:
             Interrupted: by SIGINT or SIGTERM; a checkpoint has been written.
         """
         self._resume()
         handlers = {s: signal.signal(s, self._request_stop) for s in (signal.SIGINT, signal.SIGTERM)}
-        self.reporter.start(self.step, self.config.total_steps)
+        self.reporter.start(self.step, self.until)
         self._checkpoint_due = time.monotonic() + self.checkpoint_seconds
         try:
-            while self.step < self.config.total_steps and any(self.alive):
+            while self.step < self.until and any(self.alive):
                 self._advance()
-                if self._stop_requested:
+                if self._stop_requested or self.step == self.until < self.config.total_steps:
                     self._checkpoint()
+                if self._stop_requested:
                     raise Interrupted(f"stopped at step {self.step}; the same command goes on from there")
-            if any(self.alive):
+            if any(self.alive) and self.step == self.config.total_steps:
                 self._finish()
         finally:
             for which, handler in handlers.items():

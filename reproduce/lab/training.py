@@ -148,6 +148,20 @@ def check_machine(device: str, threads: int) -> None:
         ) from None
 
 
+def check_until(resolved: ResolvedRuns, until: int | None) -> None:
+    """Make sure that training can stop where it is asked to: at an evaluation within the run.
+
+    Raises:
+        ValueError: it cannot.
+    """
+    every, total = resolved.training.eval_every, resolved.training.total_steps
+    if until is not None and (until % every or not resolved.agent_config.warmup_steps < until <= total):
+        raise ValueError(
+            f"--until {until} is no evaluation of this run: choose a multiple of {every} steps beyond the "
+            f"{resolved.agent_config.warmup_steps} of the warm-up, up to {total}."
+        )
+
+
 def require_storable(resolved: ResolvedRuns, store: Store) -> None:
     """Make sure that what will be trained has a place in the store, before hours are spent on it.
 
@@ -217,8 +231,9 @@ def train_population(
     device: str,
     threads: int,
     execution: "Execution",
+    until: int | None = None,
 ) -> None:
-    """Train the seeds of opened directories together, to the end of the horizon.
+    """Train the seeds of opened directories together, to the end of the horizon or to the step ``until``.
 
     The seeds must stand at the same step; see `group_by_step`.
 
@@ -257,6 +272,7 @@ def train_population(
         make_without_noise=(lambda: make(resolved.task.base))
         if resolved.task.base != resolved.task.name
         else None,
+        until=until,
     ).run()
 
 

@@ -310,3 +310,16 @@ def test_an_error_in_a_thread_is_raised():
         workers.each(lambda x: 1 / x, [1, 0, 2])
     assert workers.each(lambda x: 2 * x, [3, 1, 2]) == [6, 2, 4]
     workers.close()
+
+
+def test_a_run_that_stops_on_purpose_goes_on_to_the_same_end(tmp_path):
+    trainer(tmp_path / "whole", (0, 1)).run()
+    trainer(tmp_path / "parts", (0, 1), until=130).run()
+    for seed in (0, 1):
+        directory = RunDirectory(tmp_path / "parts" / str(seed))
+        assert directory.status != "done" and directory.checkpoints.steps()[0] == 130
+        assert [step for step, _ in evaluations(directory)][-1] == 130
+    trainer(tmp_path / "parts", (0, 1)).run()
+    for seed in (0, 1):
+        whole, parts = (RunDirectory(tmp_path / name / str(seed)) for name in ("whole", "parts"))
+        assert parts.status == "done" and evaluations(parts) == evaluations(whole)
