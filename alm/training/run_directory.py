@@ -6,7 +6,7 @@ metrics.jsonl     append-only; one JSON object a line for each evaluation or log
 checkpoints/      the newest two states
 plugin.py         the file that a variant of someone's own came from, if it did
 values/           raw value estimates and returns of each measurement (`alm.training.bias`)
-committed.json    bytes of metrics that a checkpoint stands behind; a resumed run rewrites the rest
+committed.json    bytes of metrics written before the newest checkpoint; a resumed run rewrites the rest
 DONE, FAILED      how it ended (JSON); a directory with neither is unfinished
 """
 
@@ -97,7 +97,7 @@ class RunDirectory:
         self._metrics.seek(0, os.SEEK_END)
 
     def commit_metrics(self, offset: int) -> None:
-        """Record that a checkpoint stands behind the metrics up to a byte offset."""
+        """Record the byte offset of the metrics at the newest checkpoint."""
         self.write_json("committed.json", {"metrics_offset": offset})
 
     def append_metrics(self, step: int, training_step: int, wall_seconds: float, **content: Any) -> None:
