@@ -1,4 +1,4 @@
-"""The ALM agent: what it does at each step of training, in the order of the authors' code."""
+"""The ALM agent: acting and one training step, in the order of the authors' code."""
 
 from functools import cached_property
 

@@ -45,9 +45,9 @@ class PredictionErrors:
 @torch.no_grad()
 def latent_path(networks: Networks, observation: Tensor, action: Tensor, generator: torch.Generator) -> Path:
     """Follow the model through a whole episode from its first state."""
-    mean, deviation = networks.encoder(observation[None])
+    mean, std = networks.encoder(observation[None])
     z = mean[:, :1]
-    z_sampled = sample((z, deviation[:, :1]), torch.randn(z.shape, generator=generator, dtype=z.dtype))
+    z_sampled = sample((z, std[:, :1]), torch.randn(z.shape, generator=generator, dtype=z.dtype))
     predicted, sampled = [z[0, 0, 0]], [z_sampled[0, 0, 0]]
     for a in action:
         z = networks.model(z, a[None, None])[0]
@@ -70,7 +70,7 @@ def prediction_errors(
     steps = len(action)
     if steps < horizon:
         raise ValueError(f"an episode of {steps} steps is too short to predict {horizon} of them")
-    mean, deviation = networks.encoder(observation[None])
+    mean, std = networks.encoder(observation[None])
     variance = mean[0].var(dim=0).mean()
     starts = steps - horizon + 1
     z = mean[:, :starts]
@@ -78,7 +78,7 @@ def prediction_errors(
     for k in range(1, horizon + 1):
         predicted = networks.model(z, action[None, k - 1 : k - 1 + starts])
         z = predicted[0]
-        truth = mean[:, k : k + starts], deviation[:, k : k + starts]
+        truth = mean[:, k : k + starts], std[:, k : k + starts]
         errors.append((z - truth[0]).square().mean() / variance)
         divergences.append(kl_divergence(predicted, truth).mean())
     return PredictionErrors(torch.stack(errors), torch.stack(divergences))

@@ -28,7 +28,7 @@ class UnknownTaskError(ValueError):
 
 @dataclass(frozen=True)
 class TaskSpec:
-    """What an agent, a run record or a table needs to know about a task.
+    """One task: its name, environment, sizes, bounds, protocol and length of a run.
 
     Attributes:
         name: the name used in the paper and on the command line, such as ``"HalfCheetah"``.

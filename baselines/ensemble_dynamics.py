@@ -21,7 +21,7 @@ from alm.training.population import Linear, forward_rows, mlp
 from alm.training.replay import Transitions
 from alm.training.streams import Streams
 
-Gaussian = tuple[Tensor, Tensor]
+MeanLogVariance = tuple[Tensor, Tensor]
 
 # λ_l of the four hidden layers and the output.
 _WEIGHT_DECAYS = (2.5e-5, 5e-5, 7.5e-5, 7.5e-5, 1e-4)
@@ -71,7 +71,7 @@ class GaussianEnsemble(nn.Module):
         self.register_buffer("input_mean", torch.zeros(1, 1, inputs))
         self.register_buffer("input_deviation", torch.ones(1, 1, inputs))
         for layer in self.linears:
-            # Half of 1/√fan-in; beyond two deviations a weight is drawn again.
+            # Half of 1/√fan-in; beyond two standard deviations a weight is drawn again.
             std = 0.5 * layer.weight.shape[1] ** -0.5
             nn.init.trunc_normal_(layer.weight, std=std, a=-2 * std, b=2 * std, generator=generator)
 
@@ -82,15 +82,15 @@ class GaussianEnsemble(nn.Module):
 
     @torch.no_grad()
     def standardise(self, inputs: Tensor) -> None:
-        """Take mean and deviation of the inputs (n, inputs); a component that is constant keeps its scale.
+        """Take mean and std of the inputs (n, inputs); a component that is constant keeps its scale.
 
-        In double precision, without which the deviation of a constant is not zero.
+        In double precision, without which the std of a constant is not zero.
         """
-        deviation, mean = torch.std_mean(inputs.double(), dim=0, correction=0)
+        std, mean = torch.std_mean(inputs.double(), dim=0, correction=0)
         self.input_mean.copy_(mean)
-        self.input_deviation.copy_(deviation.masked_fill(deviation < 1e-12, 1.0))
+        self.input_deviation.copy_(std.masked_fill(std < 1e-12, 1.0))
 
-    def forward(self, inputs: Tensor, rows: Tensor | None = None) -> Gaussian:
+    def forward(self, inputs: Tensor, rows: Tensor | None = None) -> MeanLogVariance:
         """Mean and log-variance of y, each (N, n, outputs), for inputs (N or 1, n, inputs).
 
         With ``rows`` (M,) of these members only: inputs and results have M in the place of N.
@@ -119,7 +119,7 @@ def ensemble_objective(network: GaussianEnsemble, inputs: Tensor, targets: Tenso
 
 
 class EnsembleDynamics:
-    """Learns what a task does from its transitions, and imagines it.
+    """A dynamics model, learned from transitions, that imagines transitions.
 
     Args:
         observation_size, action_size: of the task.

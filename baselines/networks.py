@@ -1,4 +1,4 @@
-"""What the baselines' networks share: ensembles of critics and their loss, action bounds, initialisation.
+"""Parts of the baselines' networks: ensembles of critics, action bounds, initialisation.
 
 Shapes: s (S, batch, observation), a (S, batch, action), with S the seeds of the population.
 """
@@ -10,10 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from alm.training.population import Linear, forward_rows, mlp
-from alm.training.replay import Transitions
 
-Gaussian = tuple[Tensor, Tensor]
-"""Mean and log-deviation of a diagonal Gaussian, of equal shapes."""
+MeanLogStd = tuple[Tensor, Tensor]
+"""Mean and log-std of a diagonal Gaussian, of equal shapes."""
 
 
 class Critics(nn.Module):
@@ -49,23 +48,13 @@ def _repeated(observation: Tensor, action: Tensor, copies: int) -> Tensor:
     return x[:, None].expand(-1, copies, -1, -1).flatten(0, 1)
 
 
-def critic_objective(critic: Critics, transitions: Transitions, target: Tensor) -> Tensor:
-    """All critics regress to one target (S, batch) → loss (S,); trains Q_1 … Q_N.
-
-    L_Q = Σ_i mean (Q_i(s, a) − sg y)².  A sum, so that each critic's gradient, and with it one Adam over
-    all of them, is what an optimiser of its own would see.
-    """
-    error = critic(transitions.observation, transitions.action) - target[:, None]
-    return error.square().mean(dim=-1).sum(dim=1)
-
-
 def tanh(inplace: bool) -> nn.Module:
     """`torch.nn.Tanh` as an activation of `alm.training.population.mlp`; it has no form in place."""
     del inplace
     return nn.Tanh()
 
 
-def log_density(gaussian: Gaussian, value: Tensor) -> Tensor:
+def log_density(gaussian: MeanLogStd, value: Tensor) -> Tensor:
     """Σ_dims log N(value; μ, σ²) of a diagonal Gaussian → (…).
 
     ``gaussian`` and ``value`` have shapes (…, dims).

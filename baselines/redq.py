@@ -18,12 +18,13 @@ from alm.training.replay import Replay, Transitions
 from alm.training.scale import Scale
 from alm.training.schedules import Step
 from alm.training.streams import Streams
-from baselines.networks import critic_objective, scale_action
+from baselines.networks import scale_action
 from baselines.sac import (
     SoftAgent,
     SoftNetworks,
     actor_objective,
     average,
+    critic_objective,
     published_target_entropy,
     sample_action,
     smallest,

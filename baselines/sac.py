@@ -28,7 +28,7 @@ from alm.training.scale import Scale
 from alm.training.schedules import Level, Step
 from alm.training.streams import Streams
 from alm.training.temperature import Temperature, temperature_objective
-from baselines.networks import Critics, Gaussian, critic_objective, initialise_xavier, scale_action
+from baselines.networks import Critics, MeanLogStd, initialise_xavier, scale_action
 
 Bound = Callable[[Tensor], Tensor]
 OverCritics = Callable[[Tensor], Tensor]
@@ -103,13 +103,13 @@ class TanhGaussianActor(nn.Module):
         self.layers = mlp(seeds, (observation_size, *[hidden] * depth, 2 * action_size), nn.ReLU)
         self.log_std = log_std
 
-    def forward(self, observation: Tensor) -> Gaussian:
+    def forward(self, observation: Tensor) -> MeanLogStd:
         """Mean and log-std of x, each (S, batch, action)."""
         mean, raw = self.layers(observation).chunk(2, dim=-1)
         return mean, self.log_std(raw)
 
 
-def sample_action(gaussian: Gaussian, noise: Tensor) -> tuple[Tensor, Tensor]:
+def sample_action(gaussian: MeanLogStd, noise: Tensor) -> tuple[Tensor, Tensor]:
     """A reparameterised sample u = tanh(μ + σε) in (−1, 1), and its log-probability (S, batch).
 
     log π(u|s) = Σ_dims [ log N(x; μ, σ²) − log(1 − tanh² x) ],  x = μ + σε,
@@ -194,6 +194,16 @@ def soft_target(
     unit, log_probability = sample_action(networks.actor(transitions.next_observation), noise)
     next_value = smallest(networks.target_critic(transitions.next_observation, scale_action(unit, bounds)))
     return soft_return(networks, transitions, next_value, log_probability, discount)
+
+
+def critic_objective(critic: Critics, transitions: Transitions, target: Tensor) -> Tensor:
+    """All critics regress to one target (S, batch) → loss (S,); trains Q_1 … Q_N.
+
+    L_Q = Σ_i mean (Q_i(s, a) − sg y)².  A sum, so that each critic's gradient, and with it one Adam over
+    all of them, is what an optimiser of its own would see.
+    """
+    error = critic(transitions.observation, transitions.action) - target[:, None]
+    return error.square().mean(dim=-1).sum(dim=1)
 
 
 def actor_objective(

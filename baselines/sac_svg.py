@@ -25,9 +25,16 @@ from alm.training.replay import Replay, Transitions
 from alm.training.scale import Scale
 from alm.training.schedules import Level, Step, scheduled_entropy
 from alm.training.streams import Streams
-from baselines.networks import critic_objective, unit_action
+from baselines.networks import unit_action
 from baselines.recurrent_dynamics import RecurrentDynamics, prediction_errors
-from baselines.sac import SoftAgent, SoftNetworks, actor_objective, sample_action, soft_target
+from baselines.sac import (
+    SoftAgent,
+    SoftNetworks,
+    actor_objective,
+    critic_objective,
+    sample_action,
+    soft_target,
+)
 from baselines.standardiser import Standardiser
 
 UNIT = (-1.0, 1.0)
@@ -279,7 +286,7 @@ class SACSVG(SoftAgent):
         return super().act_with_bonus(self.standardiser(observation), streams)
 
     def learn(self, replay: Replay, training_step: int) -> Metrics:
-        """Count in what is new, then one update on fresh batches and noise from the learning streams."""
+        """Add new observations to the statistics, then one update on fresh batches and noise."""
         # Between two calls lies one environment step, before the first the whole warm-up.
         new = 1 if self.standardiser.count else replay.size
         self.standardiser.add(replay.newest(new).observation)

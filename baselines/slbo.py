@@ -27,8 +27,8 @@ from alm.training.population import Linear, mlp
 from alm.training.replay import Replay, Transitions
 from alm.training.scale import Scale
 from alm.training.streams import Streams
-from baselines.networks import Gaussian, log_density, scale_action, tanh
-from baselines.trpo import Step, TrustRegion, advantages, kl_divergence, trust_region_step
+from baselines.networks import MeanLogStd, log_density, scale_action, tanh
+from baselines.trpo import StepOutcome, TrustRegion, advantages, kl_divergence, trust_region_step
 
 _ENTROPY_LIMIT = 2.0
 
@@ -161,8 +161,8 @@ class SLBOPolicy(nn.Module):
         self.layers = mlp(1, (observation_size, hidden, hidden, action_size), tanh)
         self.log_std = nn.Parameter(torch.zeros(1, 1, action_size))
 
-    def forward(self, normalised: Tensor) -> Gaussian:
-        """Mean and log-deviation of the unit action, each (1, batch, action)."""
+    def forward(self, normalised: Tensor) -> MeanLogStd:
+        """Mean and log-std of the unit action, each (1, batch, action)."""
         mean = self.layers(normalised)
         return mean, self.log_std.expand_as(mean)
 
@@ -187,7 +187,7 @@ class SLBONetworks(nn.Module):
                 # The reference's: the model begins by predicting no change.
                 nn.init.trunc_normal_(layer.weight, std=1e-5, a=-2e-5, b=2e-5, generator=generator)
 
-    def act(self, observation: Tensor) -> Gaussian:
+    def act(self, observation: Tensor) -> MeanLogStd:
         """The policy at observations (1, batch, observation)."""
         return self.policy(self.state(observation))
 
@@ -197,7 +197,7 @@ class SLBONetworks(nn.Module):
         return self.value(flat)[..., 0].view(observation.shape[:-1])
 
     def predict(self, observation: Tensor, unit_action: Tensor) -> Tensor:
-        """The next observation (1, batch, observation), kept within 100 deviations of what has been seen."""
+        """The next observation (1, batch, observation), kept within 100 standard deviations of the data."""
         x = torch.cat([self.state(observation), unit_action.clamp(-1.0, 1.0)], dim=-1)
         following = observation + self.change.inverse(self.model(x))
         return self.state.inverse(self.state(following).clamp(-100.0, 100.0))
@@ -224,7 +224,7 @@ def model_objective(
     L = (1/H) Σ_{t<H} mean ‖(ŝ_{t+1} − ŝ_t − (s'_t − s_t)) / σ_Δ‖_RMS + ½ ``weight_decay`` ‖θ‖²,
 
     where ŝ_0 = s_0, ŝ_{t+1} = f(ŝ_t, u_t), except that ŝ starts anew at s_{t+1} where the episode ended with
-    step t; ‖·‖_RMS is the root of the mean square over dimensions, σ_Δ the deviation of changes.
+    step t; ‖·‖_RMS is the root of the mean square over dimensions, σ_Δ the standard deviation of changes.
 
     Args:
         networks: the model and the normalisers.
@@ -246,7 +246,7 @@ def model_objective(
     return total / steps + 0.5 * weight_decay * squares
 
 
-def limited_entropy(gaussian: Gaussian) -> Tensor:
+def limited_entropy(gaussian: MeanLogStd) -> Tensor:
     """The entropy that counts in the gain, summed over dimensions → (…).
 
     Σ ½ [ (log σ + ½ log 2π) (erf h − erf l) + h e^{−h²} − l e^{−l²} ],  h, l = (±2 − μ)/(√2 σ).
@@ -263,7 +263,7 @@ def limited_entropy(gaussian: Gaussian) -> Tensor:
 
 
 def policy_gain(
-    new: Gaussian, old: Gaussian, unit_action: Tensor, advantage: Tensor, entropy_weight: float
+    new: MeanLogStd, old: MeanLogStd, unit_action: Tensor, advantage: Tensor, entropy_weight: float
 ) -> Tensor:
     """The objective that TRPO maximises → scalar.
 
@@ -448,7 +448,7 @@ class SLBO(Agent):
         step = trust_region_step(list(net.policy.parameters()), evaluate, self.region)
         return self._policy_metrics(step, imagined)
 
-    def _policy_metrics(self, step: Step, imagined: Imagined) -> Metrics:
+    def _policy_metrics(self, step: StepOutcome, imagined: Imagined) -> Metrics:
         values = {
             "policy/kl": step.kl,
             "policy/improvement": step.improvement,

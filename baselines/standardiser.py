@@ -9,7 +9,7 @@ STD_MIN, STD_MAX = 0.1, 10.0
 
 
 class Standardiser:
-    """(x − mean) / std with the mean and deviation of all data so far; the identity before any.
+    """(x − mean) / std with the mean and std of all data so far; the identity before any.
 
     The statistics are float64, whatever the networks are: sums over a whole run would drift in float32.
 
@@ -25,7 +25,7 @@ class Standardiser:
         self.squares = torch.zeros_like(self.mean)
         """Sum of squared deviations from the mean."""
         self.std = torch.ones_like(self.mean)
-        """Deviation (S, size) of all data (divided by their number), clipped to [0.1, 10]; 1 before any."""
+        """Std (S, size) of all data (divided by their number), clipped to [0.1, 10]; 1 before any."""
 
     def add(self, values: Tensor) -> None:
         """Count values (S, n, size) in, by the pairwise update of Chan, Golub and LeVeque (1979)."""

@@ -28,13 +28,13 @@ from alm.training.population import initialise_orthogonal, mlp, soft_update
 from alm.training.replay import Replay, Transitions
 from alm.training.scale import Scale
 from alm.training.streams import Streams
-from baselines.networks import Gaussian, log_density, scale_action, tanh
+from baselines.networks import MeanLogStd, log_density, scale_action, tanh
 
 Reward = Callable[[Tensor, Tensor, Tensor], Tensor]
 """r(s, a, s') → (S, batch)."""
 
 _MODEL_LOG_STD = (-5.0, 2.0)
-# Nothing in the objective keeps the policy stochastic.  Were its deviation free to shrink, replayed actions
+# Nothing in the objective keeps the policy stochastic.  Were its std free to shrink, replayed actions
 # would lose their density, and their weights with it: 0.002 on average after 20,000 steps on HalfCheetah,
 # where this bound leaves 0.1.
 _POLICY_LOG_STD = (-1.0, 2.0)
@@ -90,8 +90,8 @@ class GaussianPolicy(nn.Module):
         self.bounds = (task.action_low, task.action_high)
         self.layers = mlp(seeds, (task.observation_size, hidden, hidden, 2 * task.action_size), tanh)
 
-    def forward(self, observation: Tensor) -> Gaussian:
-        """Mean and log-deviation of the action, each (S, batch, action)."""
+    def forward(self, observation: Tensor) -> MeanLogStd:
+        """Mean and log-std of the action, each (S, batch, action)."""
         mean, log_std = self.layers(observation).chunk(2, dim=-1)
         half_range = (self.bounds[1] - self.bounds[0]) / 2
         log_std = log_std.clamp(*_POLICY_LOG_STD) + math.log(half_range)
@@ -106,8 +106,8 @@ class GaussianModel(nn.Module):
         sizes = (task.observation_size + task.action_size, *hidden, 2 * task.observation_size)
         self.layers = mlp(seeds, sizes, tanh)
 
-    def forward(self, observation: Tensor, action: Tensor) -> Gaussian:
-        """Mean and log-deviation of the next observation, each (S, batch, observation)."""
+    def forward(self, observation: Tensor, action: Tensor) -> MeanLogStd:
+        """Mean and log-std of the next observation, each (S, batch, observation)."""
         difference, log_std = self.layers(torch.cat([observation, action], dim=-1)).chunk(2, dim=-1)
         return observation + difference, log_std.clamp(*_MODEL_LOG_STD)
 
@@ -128,7 +128,7 @@ class SVGNetworks(nn.Module):
         self.target_critic = copy.deepcopy(self.critic).requires_grad_(False)
 
 
-def reproduced(gaussian: Gaussian, value: Tensor) -> Tensor:
+def reproduced(gaussian: MeanLogStd, value: Tensor) -> Tensor:
     """The sample μ + σ · sg ε that equals ``value``, with ε = (value − μ)/σ inferred; gradient to μ and σ."""
     mean, log_std = gaussian
     std = log_std.exp()
@@ -136,7 +136,7 @@ def reproduced(gaussian: Gaussian, value: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def importance_weight(gaussian: Gaussian, action: Tensor, behaviour: Tensor, largest: float) -> Tensor:
+def importance_weight(gaussian: MeanLogStd, action: Tensor, behaviour: Tensor, largest: float) -> Tensor:
     """w = min(π(a|s)/μ(a|s), ``largest``) → (S, batch), without gradient.
 
     ``gaussian`` is π's at s, ``behaviour`` (S, batch) is log μ(a|s) of the policy that acted.
@@ -187,7 +187,7 @@ def critic_objective(
 def actor_objective(
     networks: SVGNetworks,
     transitions: Transitions,
-    gaussian: Gaussian,
+    gaussian: MeanLogStd,
     weight: Tensor,
     reward: Reward,
     discount: float,

@@ -17,7 +17,7 @@ from alm.training.replay import Replay, Transitions
 from alm.training.scale import Scale
 from alm.training.schedules import Step
 from alm.training.streams import Streams
-from baselines.networks import Critics, critic_objective, initialise_fan_in, scale_action
+from baselines.networks import Critics, initialise_fan_in, scale_action
 
 _OF_THE_ACTOR = ("loss/actor", "grad_norm/actor")
 
@@ -99,6 +99,15 @@ def smoothed_target(
     unit = (networks.target_actor(transitions.next_observation) + smoothing).clamp(-1.0, 1.0)
     next_value = networks.target_critic(transitions.next_observation, scale_action(unit, bounds)).amin(dim=1)
     return transitions.reward + config.discount * (1.0 - transitions.terminal) * next_value
+
+
+def critic_objective(critic: Critics, transitions: Transitions, target: Tensor) -> Tensor:
+    """Both critics regress to one target (S, batch) → loss (S,); trains Q_1 and Q_2.
+
+    L_Q = Σ_j mean (Q_j(s, a) − sg y)².
+    """
+    error = critic(transitions.observation, transitions.action) - target[:, None]
+    return error.square().mean(dim=-1).sum(dim=1)
 
 
 def actor_objective(networks: TD3Networks, observation: Tensor, bounds: tuple[float, float]) -> Tensor:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
-from baselines.networks import Gaussian
+from baselines.networks import MeanLogStd
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,8 @@ class TrustRegion:
 
 
 @dataclass(frozen=True)
-class Step:
-    """What a step did: mean KL from the old policy, increase of the gain, and whether it was taken."""
+class StepOutcome:
+    """Outcome of a step: mean KL from the old policy, increase of the gain, and whether it was taken."""
 
     kl: float
     improvement: float
@@ -65,7 +65,7 @@ def advantages(
     return out
 
 
-def kl_divergence(old: Gaussian, new: Gaussian) -> Tensor:
+def kl_divergence(old: MeanLogStd, new: MeanLogStd) -> Tensor:
     """KL(old ‖ new) of diagonal Gaussians, summed over dimensions → (…)."""
     (old_mean, old_log_std), (mean, log_std) = old, new
     squares = (2 * old_log_std).exp() + (old_mean - mean).square()
@@ -112,8 +112,8 @@ def fisher_product(
 
 def trust_region_step(
     parameters: Sequence[nn.Parameter], evaluate: Callable[[], tuple[Tensor, Tensor]], region: TrustRegion
-) -> Step:
-    """Climb the gain by one natural-gradient step with a backtracking line search.
+) -> StepOutcome:
+    """Increase the gain by one natural-gradient step with a backtracking line search.
 
     The step is x = √(2 max_kl / yᵀFy) y with F y = ∇gain; it is halved until the gain has not fallen, the
     mean KL is within the slack, and both are finite. If no step qualifies, the parameters stay.
@@ -127,7 +127,7 @@ def trust_region_step(
     gain, kl = evaluate()
     gradient = parameters_to_vector(torch.autograd.grad(gain, parameters, retain_graph=True))
     if not bool(gradient.isfinite().all()) or bool((gradient.abs() < 1e-8).all()):
-        return Step(0.0, 0.0, accepted=False)
+        return StepOutcome(0.0, 0.0, accepted=False)
     product = fisher_product(kl, parameters, region.damping)
     direction = conjugate_gradient(product, gradient, region.conjugate_steps)
     size = math.sqrt(2.0 * region.max_kl / direction.dot(product(direction)).item())
@@ -138,7 +138,7 @@ def trust_region_step(
             new_gain, new_kl = evaluate()
         improvement, distance = (new_gain - gain).item(), new_kl.item()
         if math.isfinite(improvement) and improvement >= 0.0 and distance <= region.kl_slack * region.max_kl:
-            return Step(distance, improvement, accepted=True)
+            return StepOutcome(distance, improvement, accepted=True)
         size *= 0.5
     vector_to_parameters(start, parameters)
-    return Step(0.0, 0.0, accepted=False)
+    return StepOutcome(0.0, 0.0, accepted=False)

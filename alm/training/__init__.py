@@ -1,1 +1,1 @@
-"""What every agent trains with: population networks, replay, loop, evaluation, checkpoint."""
+"""Training, for all algorithms: base agent, population networks, replay, loop, evaluation, checkpoints."""

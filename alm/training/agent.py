@@ -39,7 +39,7 @@ class AgentConfig(Protocol):
 
 
 class Agent:
-    """A population of S learners: networks, optimiser groups and RNG streams, and what the loop calls.
+    """A population of S learners: networks, optimiser groups, RNG streams, and methods for the loop.
 
     An algorithm sets ``name`` and ``network_class``, declares `optimiser_groups` and ``noise_shapes``, and
     defines `act`, `act_greedily` and `learn`.

@@ -1,4 +1,4 @@
-"""The value-bias protocol: what an agent's value estimates promise against what its policy then earns.
+"""The value-bias protocol: an agent's value estimates against the returns that its policy then earns.
 
 The protocol of Chen et al. (REDQ, 2021), which the ALM authors' code follows: whole episodes in an
 environment of its own, the first 350 state–action pairs of each, until there are at least 1000 pairs; for

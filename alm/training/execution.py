@@ -2,8 +2,8 @@
 
 `execute` replaces ``agent.update`` by the same update run otherwise; sampling, noise, acting and everything
 else stay as they are.  What changes from step to step reaches the update as tensors: batches, noise, and the
-step itself (`alm.training.schedules`).  What an update does at some steps only is a program of its own
-(`alm.training.agent.Agent.branch`).
+step itself (`alm.training.schedules`).  An update that differs between steps (a delayed policy) is compiled
+or captured once for each of its branches (`alm.training.agent.Agent.branch`).
 """
 
 import copy
@@ -49,7 +49,7 @@ class Execution:
 
     @classmethod
     def choose(cls, precision: str, compile: str, device: str, agent_class: type[Agent]) -> "Execution":
-        """What a run with these wishes gets.
+        """The execution of a run that asks for this precision and compilation.
 
         ``compile`` "auto" is "off": compiling takes minutes, and does not pay where it was measured
         (docs/performance.md).  An update that is one tensor program is captured on a CUDA device; one that is
@@ -79,7 +79,7 @@ class Execution:
 
 
 def execute(agent: Any, execution: Execution, device: str, warn: Warn) -> None:
-    """Let ``agent.update`` run as ``execution`` says; ``warn`` hears of what could not be done."""
+    """Replace ``agent.update`` by one that runs as ``execution`` says; ``warn`` is told of failures."""
     update: Update | None = getattr(agent, "update", None)
     if update is None or execution == Execution():
         return

@@ -1,8 +1,8 @@
 """The training loop: warm-up, act, step, store, update, evaluate, checkpoint — for every agent.
 
 All seeds of the population advance in lockstep: one environment step of each, then one call of
-`Agent.learn`.  The outcome of a seed does not depend on the others; a seed whose numbers cease to be
-finite ends as failed and the rest go on.
+`Agent.learn`.  The outcome of a seed does not depend on the others; a seed whose losses are
+no longer finite ends as failed and the rest go on.
 """
 
 import resource
@@ -51,7 +51,7 @@ class Trainer:
         make: builds one environment of that task.
         config: horizon and intervals.
         directories: one opened run directory for each seed, in the agent's order.
-        reporter: hears of progress.
+        reporter: shows progress.
         device: where the agent and the replay live.
         checkpoint_seconds: longest time between two checkpoints.
         simulator_threads: threads in which the seeds' simulators step; outcomes do not depend on it.

@@ -79,7 +79,7 @@ def mlp(
 
 
 def forward_rows(layers: nn.Sequential, x: Tensor, rows: Tensor) -> Tensor:
-    """What the members ``rows`` (M,) of an `mlp` give for x (M, batch, inputs) → (M, batch, outputs).
+    """Forward pass of the members ``rows`` (M,) of an `mlp`: x (M, batch, inputs) → (M, batch, outputs).
 
     The others are not evaluated: copying the parameters of some costs far less than a forward pass of all.
     """

@@ -19,7 +19,7 @@ from rich.text import Text
 
 
 class Reporter(Protocol):
-    """Hears of every step and of every evaluation."""
+    """Progress display of a training run, told of every step and every evaluation."""
 
     def start(self, step: int, total: int) -> None:
         """Training begins or resumes at ``step``."""

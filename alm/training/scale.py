@@ -18,7 +18,7 @@ class UnknownScaleError(ValueError):
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """What the training loop needs to know; steps are environment steps and include the warm-up."""
+    """Configuration of the training loop; steps are environment steps and include the warm-up."""
 
     total_steps: int
     """Length of the run."""

@@ -1,4 +1,4 @@
-"""Random streams: every seed has its own, and each purpose within a seed has its own.
+"""RNG streams: every seed has its own, and each purpose within a seed has its own.
 
 A stream is derived from (seed, purpose) by `numpy.random.SeedSequence`, so streams are independent
 and none depends on which other seeds train beside it.

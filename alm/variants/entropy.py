@@ -68,7 +68,7 @@ class EntropyConfig(ALMConfig):
 
 
 class StochasticActor(nn.Module):
-    """A Gaussian policy on z: mean in (−1, 1) as of ALM's actor, deviation in [e⁻⁵, e²]."""
+    """A Gaussian policy on z: mean in (−1, 1) as of ALM's actor, std in [e⁻⁵, e²]."""
 
     def __init__(self, seeds: int, latent: int, hidden: int, action_size: int) -> None:
         super().__init__()
@@ -79,7 +79,7 @@ class StochasticActor(nn.Module):
         return self.distribution(z)[0]
 
     def distribution(self, z: Tensor) -> Gaussian:
-        """Mean and deviation, each (S, batch, action); the deviation is 0.70 at raw 0."""
+        """Mean and std, each (S, batch, action); the std is 0.70 at raw 0."""
         mean, std = self.layers(z).chunk(2, dim=-1)
         return torch.tanh(mean), bounded_std(std, STD_MIN, STD_MAX)
 

@@ -98,7 +98,7 @@ VARIANTS: Mapping[str, Variant] = MappingProxyType(
             *map(_horizon, (1, 2, 4, 5)),
             Variant(
                 "td3-loss",
-                "the policy climbs the critics, as in TD3, on ALM's representation",
+                "the policy maximises the critics, as in TD3, on ALM's representation",
                 ("Figure 5c", "Figure 10c"),
                 agent="alm.variants.td3_loss:TD3LossALM",
             ),

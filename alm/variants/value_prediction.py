@@ -1,6 +1,6 @@
 """ALM whose representation is also trained to predict values (Figures 18 and 19).
 
-`ValueEncoderALM` follows the authors' branch of rebuttal experiments.  What stands behind Figure 19 was not
+`ValueEncoderALM` follows the authors' branch of rebuttal experiments.  The code behind Figure 19 was not
 released; `ValueEncoderModelALM` is our reading of its caption.
 """
 
