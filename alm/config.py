@@ -6,7 +6,7 @@ The scales that every algorithm of the suite shares live in `alm.training.scale`
 from dataclasses import dataclass
 from typing import Self
 
-from alm.tasks.registry import task_spec
+from alm.task_registry import task_spec
 from alm.training.scale import Scale
 from alm.training.schedules import Level, Step, linear
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from alm.config import ALMConfig
-from alm.tasks.registry import TaskSpec
+from alm.task_registry import TaskSpec
 from alm.training.population import initialise_orthogonal, mlp
 
 MEAN_BOUND = 30.0

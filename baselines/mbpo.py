@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from alm.task_registry import TaskSpec, task_spec
 from alm.tasks.analytic import terminated
-from alm.tasks.registry import TaskSpec, task_spec
 from alm.training.agent import Metrics, NoiseShapes
 from alm.training.replay import Replay, Transitions
 from alm.training.scale import Scale

@@ -11,7 +11,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from alm.tasks.registry import TaskSpec
+from alm.task_registry import TaskSpec
 from alm.training.agent import Metrics, Noise, NoiseShapes
 from alm.training.population import soft_update
 from alm.training.replay import Replay, Transitions

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from alm.tasks.registry import TaskSpec, task_spec
+from alm.task_registry import TaskSpec, task_spec
 from alm.training.agent import Metrics, Noise, NoiseShapes
 from alm.training.optimisation import OptimiserGroup
 from alm.training.population import initialise_orthogonal, mlp, soft_update

@@ -19,8 +19,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from alm.task_registry import TaskSpec, task_spec
 from alm.tasks import analytic, make
-from alm.tasks.registry import TaskSpec, task_spec
 from alm.training.agent import Agent, Metrics
 from alm.training.optimisation import OptimiserGroup
 from alm.training.population import Linear, mlp

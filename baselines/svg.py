@@ -20,8 +20,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from alm.task_registry import TaskSpec
 from alm.tasks import analytic
-from alm.tasks.registry import TaskSpec
 from alm.training.agent import Agent, Metrics
 from alm.training.optimisation import OptimiserGroup
 from alm.training.population import initialise_orthogonal, mlp, soft_update

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from alm.tasks.registry import TaskSpec
+from alm.task_registry import TaskSpec
 from alm.training.agent import Agent, Metrics, Noise, NoiseShapes
 from alm.training.optimisation import OptimiserGroup
 from alm.training.population import mlp, soft_update

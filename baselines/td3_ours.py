@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from alm.config import ALMConfig
 from alm.networks import Head
 from alm.objectives import noisy_action, straight_through_clamp
-from alm.tasks.registry import TaskSpec
+from alm.task_registry import TaskSpec
 from alm.training.agent import Agent, Metrics, Noise, NoiseShapes
 from alm.training.optimisation import OptimiserGroup
 from alm.training.population import initialise_orthogonal, mlp, soft_update

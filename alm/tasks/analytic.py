@@ -11,8 +11,8 @@ from collections.abc import Callable
 
 from torch import Tensor
 
+from alm.task_registry import TaskSpec
 from alm.tasks.formulas import MBBL_REWARDS
-from alm.tasks.registry import TaskSpec
 
 __all__ = ["has_reward", "reward", "terminated"]
 

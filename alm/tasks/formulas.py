@@ -63,4 +63,4 @@ MBBL_REWARDS = {
     "mbbl/SlimHumanoid-ET": _SLIM_HUMANOID,
     "mbbl/SlimHumanoid": _SLIM_HUMANOID,
 }
-"""The reward of every mbbl task, by its name in :mod:`alm.tasks.registry`."""
+"""The reward of every mbbl task, by its name in :mod:`alm.task_registry`."""

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Protocol
 import torch
 from torch import Tensor, nn
 
-from alm.tasks.registry import TaskSpec
+from alm.task_registry import TaskSpec
 from alm.training.optimisation import OptimiserGroup
 from alm.training.replay import Replay
 from alm.training.scale import Scale

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from alm.tasks.registry import TaskSpec
+from alm.task_registry import TaskSpec
 from alm.training.agent import Agent
 from alm.training.bias import headline_bias
 from alm.training.bias_protocol import Estimating, ValueBias

@@ -10,7 +10,7 @@ from alm.agent import ALM
 from alm.config import ALMConfig
 from alm.networks import Networks, bounded_std
 from alm.objectives import Gaussian
-from alm.tasks.registry import task_spec
+from alm.task_registry import task_spec
 from alm.training.population import mlp
 from alm.training.scale import Scale
 

@@ -16,7 +16,7 @@ from alm.agent import ALM
 from alm.config import ALMConfig
 from alm.networks import Networks, bounded_std
 from alm.objectives import Diagnostics, Gaussian, Policy, sample, straight_through_clamp
-from alm.tasks.registry import task_spec
+from alm.task_registry import task_spec
 from alm.training.agent import Metrics, Noise
 from alm.training.population import mlp
 from alm.training.replay import Transitions

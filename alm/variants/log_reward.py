@@ -16,7 +16,7 @@ from alm.agent import ALM
 from alm.config import ALMConfig
 from alm.networks import Networks
 from alm.objectives import Diagnostics, Gaussian, Policy
-from alm.tasks.registry import task_spec
+from alm.task_registry import task_spec
 from alm.training.agent import Metrics, Noise
 from alm.training.replay import Transitions
 from alm.training.scale import Scale

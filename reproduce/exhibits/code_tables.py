@@ -62,7 +62,7 @@ def _gradient_steps(name: str, task_name: str) -> Counter[str]:
     """How often each optimiser of an agent steps in one call of ``learn``."""
     import torch
 
-    from alm.tasks.registry import task_spec
+    from alm.task_registry import task_spec
     from alm.training.optimisation import OptimiserGroup
     from alm.training.replay import Replay
 
@@ -180,7 +180,7 @@ def table4(store: Store) -> Table:
     from alm import objectives
     from alm.config import ALMConfig
     from alm.networks import Networks
-    from alm.tasks.registry import task_spec
+    from alm.task_registry import task_spec
 
     task, config = task_spec(_TASK), ALMConfig.at(scale_named("paper"), _TASK)
     networks = Networks(task, config, [torch.Generator()])

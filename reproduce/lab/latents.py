@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from alm.tasks.registry import task_spec
+from alm.task_registry import task_spec
 from alm.training.run_directory import RunDirectory
 from reproduce.lab.specs import RunSpec
 from reproduce.lab.store import Store, StoredRun

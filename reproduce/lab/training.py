@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from alm.tasks.registry import TaskSpec, task_spec
+from alm.task_registry import TaskSpec, task_spec
 from alm.training.files import write_text
 from alm.training.run_directory import PLUGIN_COPY, RunDirectory
 from alm.training.scale import Scale, TrainingConfig, scale_named

@@ -10,7 +10,7 @@ from alm import objectives
 from alm.agent import ALM
 from alm.config import ALMConfig
 from alm.networks import bounded_gaussian
-from alm.tasks.registry import TaskSpec
+from alm.task_registry import TaskSpec
 from alm.training.replay import Transitions
 from benchmarks.plain_alm import PlainALM
 

@@ -8,7 +8,7 @@ from torch.distributions import Normal, kl_divergence
 from alm.config import ALMConfig
 from alm.networks import Networks
 from alm.prediction import latent_path, prediction_errors
-from alm.tasks.registry import TaskSpec
+from alm.task_registry import TaskSpec
 
 OBSERVATION, ACTION, STEPS = 5, 2, 12
 

@@ -9,7 +9,7 @@ import torch
 from alm import objectives
 from alm.agent import ALM
 from alm.config import ALMConfig
-from alm.tasks.registry import TaskSpec, task_spec
+from alm.task_registry import TaskSpec, task_spec
 from alm.training.population import join_seeds, share_of_seed
 from alm.training.replay import Replay, Transitions
 from alm.training.scale import SCALES, TrainingConfig

@@ -4,7 +4,7 @@ import dataclasses
 
 import torch
 
-from alm.tasks.registry import TaskSpec
+from alm.task_registry import TaskSpec
 from alm.training.replay import Transitions
 from baselines.redq import REDQ, REDQConfig, SACAverage, SACAverageConfig
 from baselines.sac import SAC, SACConfig

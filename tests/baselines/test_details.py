@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from alm.config import ALMConfig
-from alm.tasks.registry import TASKS
+from alm.task_registry import TASKS
 from alm.training.replay import Replay
 from alm.training.scale import SCALES
 from alm.training.streams import Purpose, Streams

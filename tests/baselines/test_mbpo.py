@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 import torch
 
-from alm.tasks.registry import TASKS, task_spec
+from alm.task_registry import TASKS, task_spec
 from alm.training.replay import Replay, Transitions
 from alm.training.scale import SCALES
 from alm.training.streams import Purpose, Streams

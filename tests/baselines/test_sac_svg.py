@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from alm.tasks.registry import TASKS
+from alm.task_registry import TASKS
 from alm.training.optimisation import OptimiserGroup
 from alm.training.population import Linear, join_seeds, share_of_seed
 from alm.training.replay import Replay, Transitions

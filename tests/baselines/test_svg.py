@@ -8,8 +8,8 @@ import torch
 from torch import nn
 from torch.distributions import Independent, Normal
 
+from alm.task_registry import TaskSpec
 from alm.tasks import task_spec
-from alm.tasks.registry import TaskSpec
 from alm.training.population import share_of_seed
 from alm.training.replay import Replay, Transitions
 from alm.training.scale import SCALES

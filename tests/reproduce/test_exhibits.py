@@ -2,7 +2,7 @@
 
 import pytest
 
-from alm.tasks.registry import TASKS, task_spec
+from alm.task_registry import TASKS, task_spec
 from alm.training.scale import SCALES, UnknownScaleError
 from reproduce.exhibits import EXHIBITS, FIGURES, TABLE1, TABLE5, UnknownExhibitError, exhibit_named
 from reproduce.lab.algorithms import run_length, variant_named

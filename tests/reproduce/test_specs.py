@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from alm.tasks.registry import TASKS
+from alm.task_registry import TASKS
 from reproduce.lab.specs import RunSpec, config_digest, variant_in, variant_parts
 
 SPEC = RunSpec(algorithm="alm", task="HalfCheetah", seed=0, scale="laptop")

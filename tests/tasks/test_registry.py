@@ -124,7 +124,7 @@ def test_nothing_near_gives_no_suggestion(wrong: str) -> None:
 
 def test_importing_the_registry_does_not_import_a_simulator_or_torch() -> None:
     code = (
-        "import sys, alm.tasks.registry as r; r.TASKS['Ant'].protocol; "
+        "import sys, alm.task_registry as r; r.TASKS['Ant'].protocol; "
         "names = ('mujoco', 'torch', 'alm.tasks.locomotion', 'alm.tasks.mbbl'); "
         "print([name for name in names if name in sys.modules])"
     )

@@ -10,7 +10,7 @@ import torch
 
 from alm.agent import ALM
 from alm.config import ALMConfig
-from alm.tasks.registry import TaskSpec
+from alm.task_registry import TaskSpec
 from alm.training.bias import ValueSample, headline_bias, paper_bias, per_state_bias
 from alm.training.bias_protocol import Estimating, ValueBias, discounted_returns
 from alm.training.streams import Purpose, Streams

@@ -8,7 +8,7 @@ import torch
 from alm.agent import ALM
 from alm.config import ALMConfig
 from alm.objectives import noise_shapes
-from alm.tasks.registry import TaskSpec
+from alm.task_registry import TaskSpec
 from alm.training.optimisation import OptimiserGroup
 from alm.training.population import LayerNorm, Linear, share_of_seed
 from alm.training.replay import Transitions
