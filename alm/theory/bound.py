@@ -205,3 +205,14 @@ def offline_bound(terms: Terms, cloning: Array, discount: Array, every_factor: b
         return alm_bound(terms, discount, shift=1) - spent
     following = np.concatenate([cloning[:, 1:], np.zeros_like(cloning[:, :1])], axis=1)
     return alm_bound(terms, discount) - before(gamma * following)
+
+
+def state_terms(mdps: LatentMDPs, horizon: int, value: Array) -> tuple[Array, Array]:
+    """E_p[r(s_t, a_t)] and E_p[Q(s_t, a_t)] in the environment itself for t = 0 … ``horizon``, each (N, T)."""
+    policy = mdps.state_policy
+    chain = np.einsum("nsa,nsat->nst", policy, mdps.dynamics)
+    steps = [mdps.initial]
+    for _ in range(horizon):
+        steps.append(np.einsum("ns,nst->nt", steps[-1], chain))
+    visits = np.stack(steps, axis=1)[..., None] * policy[:, None]
+    return np.einsum("ntsa,nsa->nt", visits, mdps.reward), np.einsum("ntsa,nsa->nt", visits, value)

@@ -1,0 +1,262 @@
+"""The thesis in exact arithmetic: learning on one objective against learning on three, and what optimism is.
+
+Everything is an expectation, no sample is drawn; learning is `ascent.ascend` with the same steps and starts for all.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from alm.theory import ascent, bound
+from alm.theory.exhibits import Progress, Row, model_ascent, number
+from alm.theory.mdp import (
+    Array,
+    Family,
+    LatentMDPs,
+    best_return,
+    normalised_return,
+    random_mdps,
+    state_action_values,
+    state_visits,
+)
+
+HORIZONS = (1, 3, 10)
+STEPS = 300
+
+
+@dataclass(frozen=True)
+class Learner:
+    """A way of learning encoder, model and policy."""
+
+    name: str
+    objective: Callable[[Array, int], ascent.Objective]
+    """From discounts (N,) and K, the gradients to follow."""
+    uses_horizon: bool = True
+    fits_model: bool = False
+    """The model is the one of maximum likelihood at every step, not learned by ascent."""
+
+
+def on_return(discount: Array, horizon: int) -> ascent.Objective:
+    """The return itself, which no model-based agent sees: what encoder and policy can reach from the same start."""
+    return ascent.return_gradient
+
+
+def on_bound(discount: Array, horizon: int) -> ascent.Objective:
+    """Encoder, model and policy on L^K (Eq. 5)."""
+    weights = ascent.alm_weights(discount, horizon)
+    return lambda mdps: ascent.objective_gradient(mdps, weights)[1]
+
+
+def on_plain(coefficient: float) -> Callable[[Array, int], ascent.Objective]:
+    """Encoder, model and policy on the objective without logarithms, latent terms weighing c as in Eq. 8."""
+
+    def build(discount: Array, horizon: int) -> ascent.Objective:
+        weights = plain_weights(discount, horizon, coefficient)
+        return lambda mdps: ascent.objective_gradient(mdps, weights)[1]
+
+    return build
+
+
+def as_coded(discount: Array, horizon: int) -> ascent.Objective:
+    """Without logarithms, c = 1 for encoder and model (Eq. 7) and 0.1 for the policy (Eq. 8): ALM's own weights."""
+    whole, tenth = plain_weights(discount, horizon, 1.0), plain_weights(discount, horizon, 0.1)
+
+    def gradient(mdps: LatentMDPs) -> ascent.Gradients:
+        found = ascent.objective_gradient(mdps, whole)[1]
+        return found | {"policy": ascent.objective_gradient(mdps, tenth)[1]["policy"]}
+
+    return gradient
+
+
+def separate(discount: Array, horizon: int) -> ascent.Objective:
+    """Encoder by reconstruction, model by maximum likelihood, policy on K steps of the model and Q after them."""
+    weights = plain_weights(discount, horizon, 0.0)
+
+    def gradient(mdps: LatentMDPs) -> ascent.Gradients:
+        fitted = mdps.fitted()
+        return {
+            "encoder": ascent.reconstruction_gradient(fitted)[1],
+            "policy": ascent.objective_gradient(fitted, weights)[1]["policy"],
+        }
+
+    return gradient
+
+
+def separate_imagined(discount: Array, horizon: int) -> ascent.Objective:
+    """The same with the policy on endless roll-outs of the model and rewards predicted from latents."""
+
+    def gradient(mdps: LatentMDPs) -> ascent.Gradients:
+        fitted = mdps.fitted()
+        return {
+            "encoder": ascent.reconstruction_gradient(fitted)[1],
+            "policy": ascent.imagined_return_gradient(fitted)[1],
+        }
+
+    return gradient
+
+
+def plain_weights(discount: Array, horizon: int, coefficient: float) -> ascent.Weights:
+    """Those of Eq. 8 times (1 − γ)."""
+    weights = ascent.plain_weights(discount, horizon, coefficient)
+    return replace(weights, latent=(1 - discount)[:, None] * weights.latent)
+
+
+LEARNERS = (
+    Learner("return", on_return, uses_horizon=False),
+    Learner("joint, L^K", on_bound),
+    Learner("joint, no logarithm, c = 1", on_plain(1.0)),
+    Learner("joint, no logarithm, c = 0.1", on_plain(0.1)),
+    Learner("joint, no logarithm, c = 0", on_plain(0.0)),
+    Learner("as coded", as_coded),
+    Learner("separate", separate, fits_model=True),
+    Learner("separate, model only", separate_imagined, uses_horizon=False, fits_model=True),
+)
+FAMILIES = (Family(6, 3, 2, discounts=(0.7, 0.97)), Family(6, 3, 2, sparse=True, discounts=(0.7, 0.97)))
+"""Six states, three actions, and two latents: neither the states nor the actions fit into the representation."""
+SPREADS = (0.5, 3.0)
+"""Range of the standard deviation of log r: from rewards that are nearly alike to a few that are worth everything."""
+
+
+def joint_learning_steps() -> int:
+    """Ascent steps of `joint_learning`, for a progress bar."""
+    return STEPS * len(FAMILIES) * sum(len(HORIZONS) if one.uses_horizon else 1 for one in LEARNERS)
+
+
+def joint_learning(rng: np.random.Generator, count: int = 80, progress: Progress | None = None) -> list[Row]:
+    """What each `Learner` reaches on random MDPs: one row a family, MDP, learner and K.
+
+    The score is 0 for the uniform policy and 1 for the best policy on states, which two latents need not allow.
+    Rewards are in units of the uniform policy's return, so that a coefficient c means the same in every MDP.
+    """
+    rows: list[Row] = []
+    for family in FAMILIES:
+        drawn = random_mdps(rng, count, family)
+        spread = rng.uniform(*SPREADS, size=count)
+        drawn = replace(drawn, reward=drawn.reward ** spread[:, None, None])
+        blind = np.full_like(drawn.reward, 1 / family.actions)
+        drawn = replace(drawn, reward=drawn.reward / normalised_return(drawn, blind)[:, None, None])
+        start = {
+            name: ascent.softmax(0.5 * rng.standard_normal(getattr(drawn, name).shape))
+            for name in ("encoder", "policy")
+        }
+        mdps = ascent.with_tables(drawn, start).fitted()
+        best = best_return(mdps)
+        for learner in LEARNERS:
+            for horizon in HORIZONS if learner.uses_horizon else (0,):
+                learned = ascent.ascend(mdps, learner.objective(mdps.discount, horizon), STEPS, progress=progress)
+                if learner.fits_model:
+                    learned = learned.fitted()
+                reached = normalised_return(learned)
+                depth = horizon or 3
+                terms = bound.rollout_terms(learned, depth, state_action_values(learned))
+                promised = bound.plain_objective(terms, mdps.discount, 0.0)[:, depth]
+                certified = np.exp(bound.alm_bound(terms, mdps.discount)[:, depth])
+                information = latent_information(learned)
+                for i in range(count):
+                    rows.append(
+                        {
+                            "dynamics": "sparse" if family.sparse else "dense",
+                            "MDP": i,
+                            "discount": number(mdps.discount[i]),
+                            "spread": number(spread[i]),
+                            "learner": learner.name,
+                            "K": horizon,
+                            "score": number((reached[i] - 1) / (best[i] - 1)),
+                            "return": number(reached[i]),
+                            "promised by the model": number(promised[i]),
+                            "certified by exp L^K": number(certified[i]),
+                            "divergence": number(terms.divergence[i, :depth].mean()),
+                            "I(s; z)": number(information[i]),
+                        }
+                    )
+    return rows
+
+
+def latent_information(mdps: LatentMDPs) -> Array:
+    """I(s; z) in nats on the policy's own visits → (N,)."""
+    visited = (1 - mdps.discount)[:, None] * state_visits(mdps)
+    joint = visited[..., None] * mdps.encoder
+    marginal = joint.sum(axis=1, keepdims=True)
+    return np.maximum((joint * (np.log(mdps.encoder) - np.log(marginal))).sum(axis=(1, 2)), 0.0)
+
+
+def optimism(
+    rng: np.random.Generator, count: int = 250, horizon: int = 3, progress: Progress | None = None
+) -> list[Row]:
+    """What q*, the model of L^K and the model of maximum likelihood promise of the same policy: one row an MDP.
+
+    A promise is E_q[(1 − γ) Σ_{t<K} γ^t r + γ^K Q]; for γ* q* it is the mean of Ψ, E_p[Ψ²] / E_p[Ψ].
+    """
+    mdps = random_mdps(rng, count, Family(4, 2, 3, fitted=True))
+    value = state_action_values(mdps)
+    actual = normalised_return(mdps)
+    squared = replace(mdps, reward=mdps.reward**2)
+    rewards, values = bound.state_terms(squared, horizon, value**2)
+    gamma = bound.discounts(mdps.discount, horizon)
+    early = (1 - mdps.discount)[:, None] * gamma[:, :-1] * rewards[:, :-1]
+    optimal = (early.sum(axis=1) + gamma[:, -1] * values[:, -1]) / actual
+    weights = ascent.alm_weights(mdps.discount, horizon)
+    plain = plain_weights(mdps.discount, horizon, 0.1)
+    models = {
+        "likeliest model": mdps,
+        "model of L^K": ascent.ascend(mdps, model_ascent(lambda _: weights), STEPS, progress=progress),
+        "model of Eq. 8, c = 0.1": ascent.ascend(mdps, model_ascent(lambda _: plain), STEPS, progress=progress),
+    }
+    promises = {"q*": optimal}
+    for name, found in models.items():
+        terms = bound.rollout_terms(found, horizon, value)
+        promises[name] = bound.plain_objective(terms, mdps.discount, 0.0)[:, horizon]
+    return [
+        {"discount": number(mdps.discount[i]), "return": number(actual[i])}
+        | {name: number(promise[i]) for name, promise in promises.items()}
+        for i in range(count)
+    ]
+
+
+def lottery(chances: tuple[float, ...] = (0.01, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75)) -> list[Row]:
+    """A sure reward of 1 against a jackpot or 1/2 of mean 3/2, by the jackpot's chance, K = 1, γ = 0.9.
+
+    There is one latent, so that no model error is possible. q* sees the jackpot more often than it comes; L^K, whose q
+    cannot tilt it and takes logarithms, prefers the sure reward until the chance is large.
+    """
+    rows: list[Row] = []
+    for chance in chances:
+        jackpot = (1.5 - 0.5 * (1 - chance)) / chance
+        bounds, returns = [], []
+        for action in (0, 1):
+            mdp = lottery_mdp(chance, jackpot, action)
+            terms = bound.rollout_terms(mdp, 1, state_action_values(mdp))
+            bounds.append(float(bound.alm_bound(terms, mdp.discount)[0, 1]))
+            returns.append(float(np.log(normalised_return(mdp)[0])))
+        tilted = chance * jackpot
+        rows.append(
+            {
+                "chance": chance,
+                "jackpot": number(jackpot),
+                "chance under q*": number(tilted / (tilted + 0.5 * (1 - chance))),
+                "log-return of the lottery": number(returns[1]),
+                "L^1 of the lottery": number(bounds[1]),
+                "log-return of the sure reward": number(returns[0]),
+                "L^1 of the sure reward": number(bounds[0]),
+            }
+        )
+    return rows
+
+
+def lottery_mdp(chance: float, jackpot: float, action: int, discount: float = 0.9) -> LatentMDPs:
+    """States: start, sure, jackpot, consolation, the last three absorbing; the policy takes one ``action`` for sure."""
+    dynamics = np.zeros((1, 4, 2, 4))
+    dynamics[0, 0, 0, 1] = 1.0
+    dynamics[0, 0, 1, 2:] = chance, 1 - chance
+    for state in (1, 2, 3):
+        dynamics[0, state, :, state] = 1.0
+    return LatentMDPs(
+        initial=np.eye(4)[None, 0],
+        dynamics=dynamics,
+        reward=np.repeat(np.array([1.0, 1.0, jackpot, 0.5])[None, :, None], 2, axis=2),
+        discount=np.array([discount]),
+        encoder=np.ones((1, 4, 1)),
+        policy=np.eye(2)[None, action : action + 1],
+        model=np.ones((1, 1, 2, 1)),
+    )
