@@ -1,8 +1,9 @@
 """Exact gradients of the bounds and of what they are compared with, and gradient ascent on all MDPs at once.
 
-Gradients are with respect to the probabilities of encoder, policy and model as free numbers; `ascend` makes them
-gradients of softmax logits and takes Adam's steps. They are derived by hand (one pass forward for what q^K visits, one
-backward for what follows, one adjoint linear system for Q) and held against finite differences by the tests.
+Gradients are with respect to the probabilities of encoder, policy and model as free numbers; `ascend` makes
+them gradients of softmax logits and takes Adam's steps. They are derived by hand (one pass forward for what
+q^K visits, one backward for what follows, one adjoint linear system for Q) and held against finite
+differences by the tests.
 """
 
 from collections.abc import Callable, Mapping
@@ -62,14 +63,40 @@ def best_discounts(mdps: LatentMDPs, horizon: int) -> Array:
     return share / share.sum(axis=1, keepdims=True)
 
 
-def objective_gradient(mdps: LatentMDPs, weights: Weights) -> tuple[Array, Gradients]:
-    """An objective (N,) and its gradients, those through Q^φ included, for encoder, policy and model."""
+@dataclass(frozen=True)
+class Heads:
+    """Rewards and values predicted from latents, as the practical algorithm has them."""
+
+    reward: Array
+    """E[r(s, a) | z, a]: (N, Z, A)."""
+    value: Array
+    """E[Q(s, a) | z, a]: (N, Z, A)."""
+
+
+def fitted_heads(mdps: LatentMDPs) -> Heads:
+    """The regressions of reward and Q on latents, on the discounted state visits of the policy (Eqs. 10 and
+    11)."""
+    weight = state_visits(mdps)[..., None] * mdps.encoder
+    weight = weight / np.maximum(weight.sum(axis=1, keepdims=True), np.finfo(float).tiny)
+    weight = weight.transpose(0, 2, 1)
+    return Heads(weight @ mdps.reward, weight @ state_action_values(mdps))
+
+
+def objective_gradient(
+    mdps: LatentMDPs, weights: Weights, heads: Heads | None = None
+) -> tuple[Array, Gradients]:
+    """An objective (N,) and its gradients, those through Q^φ included, for encoder, policy and model.
+
+    With ``heads``, rewards and values are those of the latents of q^K instead of its states, and the heads
+    are data: gradients go through the latents that they see only.
+    """
     horizon = weights.reward.shape[1]
-    value = state_action_values(mdps)
+    value = state_action_values(mdps) if heads is None else heads.value
+    table = mdps.reward if heads is None else heads.reward
     if weights.logarithm:
-        of_reward, of_value, slope = np.log(mdps.reward), np.log(value), 1 / value
+        of_reward, of_value, slope = np.log(table), np.log(value), 1 / value
     else:
-        of_reward, of_value, slope = mdps.reward, value, np.ones_like(value)
+        of_reward, of_value, slope = table, value, np.ones_like(value)
 
     # Actions lead, so that everything below is products of small matrices.
     dynamics, model = (
@@ -88,15 +115,15 @@ def objective_gradient(mdps: LatentMDPs, weights: Weights) -> tuple[Array, Gradi
         arrivals.append(dynamics.transpose(0, 1, 3, 2) @ (visits[-1][:, None] * policy))  # (N, A, S', Z)
         visits.append((arrivals[-1] @ model).sum(axis=1))
 
-    following = np.broadcast_to(
-        (weights.value[:, None, None] * of_value).transpose(0, 2, 1)[..., None], expected.shape
-    )
+    axis = -1 if heads is None else -2  # tables of states (N, A, S, 1) or of latents (N, A, 1, Z)
+    reward = np.expand_dims(of_reward.transpose(0, 2, 1), axis)
+    of_value = np.expand_dims(of_value.transpose(0, 2, 1), axis)
+    following = np.broadcast_to(weights.value[:, None, None, None] * of_value, expected.shape)
     last = visits[horizon]
     by_policy = (last[:, None] * following).sum(axis=2)  # (N, A, Z)
     by_model = np.zeros_like(model)
     charged = np.zeros_like(expected)  # Σ_t w_z · arrivals
     ahead = (policy * following).sum(axis=1)  # (N, S, Z): what follows from (s, z)
-    reward = of_reward.transpose(0, 2, 1)[..., None]
     for t in reversed(range(horizon)):
         by_model += arrivals[t].transpose(0, 1, 3, 2) @ ahead[:, None]
         charged += weights.latent[:, t, None, None, None] * arrivals[t]
@@ -114,15 +141,13 @@ def objective_gradient(mdps: LatentMDPs, weights: Weights) -> tuple[Array, Gradi
         - charged.transpose(0, 1, 3, 2) @ log_encoder[:, None]
     )
     by_encoder = mdps.initial[..., None] * ahead + (charged @ model).sum(axis=1) / mdps.encoder
-    # Through Q^φ: the adjoint of (I − γ T) Q = (1 − γ) r.
-    at_end = (last[:, None] * policy).sum(axis=-1).transpose(0, 2, 1)  # q(s_K, a_K)
-    by_value = weights.value[:, None, None] * at_end * slope
-    through = value_gradient(mdps, by_value, value)
-    return objective, {
-        "encoder": by_encoder + through["encoder"],
-        "policy": by_policy.transpose(0, 2, 1) + through["policy"],
-        "model": by_model.transpose(0, 2, 1, 3),
-    }
+    by_policy = by_policy.transpose(0, 2, 1)
+    if heads is None:
+        # Through Q^φ: the adjoint of (I − γ T) Q = (1 − γ) r.
+        at_end = (last[:, None] * policy).sum(axis=-1).transpose(0, 2, 1)  # q(s_K, a_K)
+        through = value_gradient(mdps, weights.value[:, None, None] * at_end * slope, value)
+        by_encoder, by_policy = by_encoder + through["encoder"], by_policy + through["policy"]
+    return objective, {"encoder": by_encoder, "policy": by_policy, "model": by_model.transpose(0, 2, 1, 3)}
 
 
 def value_gradient(mdps: LatentMDPs, by_value: Array, value: Array) -> Gradients:
@@ -151,10 +176,11 @@ def return_gradient(mdps: LatentMDPs) -> Gradients:
 
 
 def reconstruction_gradient(mdps: LatentMDPs) -> tuple[Array, Array]:
-    """E[log d(s | z)] with the best decoder d on the policy's own visits (N,), and its gradient for the encoder.
+    """E[log d(s | z)] with the best decoder d on the policy's own visits (N,), and its gradient for the
+    encoder.
 
-    Visits are data: no gradient goes through them. The best decoder is d(s | z) ∝ p(s) e(z | s), by the envelope
-    theorem a constant, so that the gradient is p(s) log d(s | z).
+    Visits are data: no gradient goes through them. The best decoder is d(s | z) ∝ p(s) e(z | s), by the
+    envelope theorem a constant, so that the gradient is p(s) log d(s | z).
     """
     visited = (1 - mdps.discount)[:, None] * state_visits(mdps)
     joint = visited[..., None] * mdps.encoder
@@ -167,8 +193,8 @@ def reconstruction_gradient(mdps: LatentMDPs) -> tuple[Array, Array]:
 def imagined_return_gradient(mdps: LatentMDPs) -> tuple[Array, Array]:
     """The normalised return of the policy in the latent model (N,), and its gradient for the policy.
 
-    z_0 ~ e(·|s_0), z' ~ m(·|z, a), rewards E[r(s, a) | z, a] on the policy's own visits: a model-based agent that
-    never looks outside of its model.
+    z_0 ~ e(·|s_0), z' ~ m(·|z, a), rewards E[r(s, a) | z, a] on the policy's own visits: a model-based agent
+    that never looks outside of its model.
     """
     weight = state_visits(mdps)[..., None] * mdps.encoder
     total = np.maximum(weight.sum(axis=1), np.finfo(float).tiny)

@@ -1,8 +1,9 @@
 """The objective L^K (Eqs. 5 and 6) and its relatives, by forward recursion over what q_φ^K visits.
 
-Under q^K the state follows the environment and the latent follows the model, both on the action that the policy
-draws from the *latent*; given (s, z, a), s' and z' are independent. All expectations of Eq. 5 therefore follow from the
-joint distribution of (s_t, z_t), and E_q[log e(z'|s') − log m(z'|z, a)] = −E[KL(m(·|z, a) ‖ e(·|s'))] ≤ 0.
+Under q^K the state follows the environment and the latent follows the model, both on the action that the
+policy draws from the *latent*; given (s, z, a), s' and z' are independent. All expectations of Eq. 5
+therefore follow from the joint distribution of (s_t, z_t), and E_q[log e(z'|s') − log m(z'|z, a)] =
+−E[KL(m(·|z, a) ‖ e(·|s'))] ≤ 0.
 """
 
 from dataclasses import dataclass
@@ -110,13 +111,14 @@ def alm_bound(terms: Terms, discount: Array, shift: int = 0) -> Array:
 
 
 def horizon_evidence(terms: Terms) -> tuple[Array, Array]:
-    """ℓ_H = E_q[Σ_{t<H} log(e/m) + log Ψ_H] of appendix A.2 for Ψ = r (H < K) and for Ψ = Q (H = K), each (N, T)."""
+    """ℓ_H = E_q[Σ_{t<H} log(e/m) + log Ψ_H] of A.2 for Ψ = r (H < K) and for Ψ = Q (H = K), each (N, T)."""
     spent = before(terms.divergence)
     return terms.log_reward - spent, terms.log_value - spent
 
 
 def optimal_discount_bound(terms: Terms, discount: Array) -> Array:
-    """The bound with the best discount distribution for this q^K, log Σ_H P_K(H) exp ℓ_H, for every K → (N, T).
+    """The bound with the best discount distribution for this q^K, log Σ_H P_K(H) exp ℓ_H, for every K → (N,
+    T).
 
     It maximises Σ_H γ(H) (ℓ_H + log P_K(H) − log γ(H)) (appendix A.4, (c), for a q that need not be optimal).
     """
@@ -136,7 +138,8 @@ def optimal_discount_bound(terms: Terms, discount: Array) -> Array:
 def plain_objective(terms: Terms, discount: Array, weight: Array | float) -> Array:
     """The objective without logarithms (Eq. 8, A.8 (d)) for every K → (N, T).
 
-    E_q[Σ_{t<K} γ^t ((1 − γ) r + w log(e/m)) + γ^K Q], normalised; in Eq. 8, whose r and Q are not, c = w / (1 − γ).
+    E_q[Σ_{t<K} γ^t ((1 − γ) r + w log(e/m)) + γ^K Q], normalised; in Eq. 8, whose r and Q are not, c = w / (1
+    − γ).
     """
     gamma = discounts(discount, terms.reward.shape[1] - 1)
     step = gamma * ((1 - discount[:, None]) * terms.reward - np.reshape(weight, (-1, 1)) * terms.divergence)
@@ -163,10 +166,11 @@ def endless_visits(mdps: LatentMDPs) -> Array:
 
 
 def mnm_bound(mdps: LatentMDPs, state_model: Array) -> Array:
-    """MnM's bound (Eysenbach et al., 2021a) for a model of states q(s' | s, a), ``state_model`` (N, S, A, S) → (N,).
+    """MnM's bound (Eysenbach et al., 2021a) for a model of states q(s' | s, a), ``state_model`` (N, S, A, S)
+    → (N,).
 
-    E_q[Σ_t γ^t ((1 − γ) log r(s_t, a_t) + log p(s_{t+1}|s_t, a_t) − log q(s_{t+1}|s_t, a_t))], states drawn from q; a
-    bound on the logarithm of the normalised return.
+    E_q[Σ_t γ^t ((1 − γ) log r(s_t, a_t) + log p(s_{t+1}|s_t, a_t) − log q(s_{t+1}|s_t, a_t))], states drawn
+    from q; a bound on the logarithm of the normalised return.
     """
     policy = mdps.state_policy
     chain = np.einsum("nsa,nsat->nst", policy, state_model)
@@ -181,7 +185,8 @@ def mnm_bound(mdps: LatentMDPs, state_model: Array) -> Array:
 
 
 def cloning_divergence(mdps: LatentMDPs, behaviour: Array, horizon: int) -> Array:
-    """E_q[log π_φ(a_t|z_t) − log π_b(a_t|s_t)] ≥ 0 at steps t = 0 … ``horizon`` (appendix A.7) → (N, horizon + 1).
+    """E_q[log π_φ(a_t|z_t) − log π_b(a_t|s_t)] ≥ 0 at steps t = 0 … ``horizon`` (appendix A.7) → (N, horizon
+    + 1).
 
     ``behaviour`` is π_b(a | s): (N, S, A).
     """
@@ -197,7 +202,8 @@ def offline_bound(terms: Terms, cloning: Array, discount: Array, every_factor: b
     """The bound of appendix A.7 for every K → (N, T).
 
     As printed, the behaviour cloning term of a_{t+1} weighs γ^t for t < K and that of a_0 is missing. With
-    ``every_factor`` those of a_0 … a_K weigh γ^t, and latent terms γ^(t + 1): all factors of the likelihood ratio.
+    ``every_factor`` those of a_0 … a_K weigh γ^t, and latent terms γ^(t + 1): all factors of the likelihood
+    ratio.
     """
     gamma = discounts(discount, terms.reward.shape[1] - 1)
     if every_factor:
@@ -208,7 +214,7 @@ def offline_bound(terms: Terms, cloning: Array, discount: Array, every_factor: b
 
 
 def state_terms(mdps: LatentMDPs, horizon: int, value: Array) -> tuple[Array, Array]:
-    """E_p[r(s_t, a_t)] and E_p[Q(s_t, a_t)] in the environment itself for t = 0 … ``horizon``, each (N, T)."""
+    """E_p[r(s_t, a_t)] and E_p[Q(s_t, a_t)] in the environment for t = 0 … ``horizon``, each (N, T)."""
     policy = mdps.state_policy
     chain = np.einsum("nsa,nsat->nst", policy, mdps.dynamics)
     steps = [mdps.initial]

@@ -1,4 +1,4 @@
-"""The smallest MDPs on which a printed statement fails, or beyond which it cannot be improved, small enough for pen and paper."""
+"""MDPs small enough for pen and paper on which a printed statement fails or cannot be improved."""
 
 from dataclasses import dataclass, replace
 
@@ -86,7 +86,7 @@ def latent_factors() -> Counterexample:
 
 
 def tight_weights() -> Counterexample:
-    """An MDP on which the bound with γ^(t + 1) is the log-return, so that no smaller weight can be a bound."""
+    """An MDP on which the bound with γ^(t + 1) is the log-return: no smaller weight is a bound."""
     sure = [[0.25, 0.75], [0.25, 0.75]]
     mdp = chain(
         [[4.0, 4.0], [1.0, 9.0], [3.0, 3.0]],
@@ -108,13 +108,14 @@ def tight_weights() -> Counterexample:
 
 
 def learned_discount() -> Counterexample:
-    """Section 3.3: with a learned discount alone the bound is not tight, because the logarithm is inside E_q."""
+    """Section 3.3: with a learned discount alone the bound is not tight; the logarithm is inside E_q."""
     mdp = chain([[1.0, 4.0]], [[0, 0]], [[1.0]], [[0.5, 0.5]], [[[1.0], [1.0]]])
     return Counterexample(
         "Section 3.3 and A.5",
         mdp,
         1,
-        "one state, one latent (no model error is possible), two actions of reward 1 and 4 with probability 1/2",
+        "one state, one latent (no model error is possible), two actions of reward 1 and 4 with probability "
+        "1/2",
         "bound with the best discount distribution (left) = log of the normalised return (right)",
         float(bound.optimal_discount_bound(_terms(mdp, 1), mdp.discount)[0, 1]),
         float(np.log(normalised_return(mdp))[0]),
@@ -147,7 +148,8 @@ def behaviour_return() -> Counterexample:
         "A.7, on the behaviour policy",
         mdp,
         1,
-        "s_0 → s_1 ↺, one latent; r = 1 or 4 in s_0 by action, 4 in s_1; π_φ takes the second action, π_b in s_0 "
+        "s_0 → s_1 ↺, one latent; r = 1 or 4 in s_0 by action, 4 in s_1; π_φ takes the second action, π_b in "
+        "s_0 "
         "either with probability 1/2",
         "the printed bound (left) ≤ log of π_b's normalised return (right)",
         left,
@@ -164,7 +166,8 @@ def learned_return() -> Counterexample:
         "A.7, on the learned policy",
         mdp,
         1,
-        "one state, one latent, two actions of reward 1 and 33; π_φ takes the first, π_b either with probability 1/2",
+        "one state, one latent, two actions of reward 1 and 33; π_φ takes the first, π_b either with "
+        "probability 1/2",
         "the printed bound with Q of π_b (left) ≤ log of π_φ's normalised return (right)",
         offline(mdp, behaviour, 1, every_factor=False),
         float(np.log(normalised_return(mdp))[0]),
@@ -180,7 +183,7 @@ def offline(mdp: LatentMDPs, behaviour: Array, horizon: int, every_factor: bool)
 
 
 def identity_encoder() -> Counterexample:
-    """Appendix F: an identity encoder and chance in the dynamics make L^K −∞ for every model; MnM's bound is finite."""
+    """Appendix F: an identity encoder and chance make L^K −∞ for every model; MnM's bound is finite."""
     mdp = LatentMDPs(
         initial=np.array([[1.0, 0.0]]),
         dynamics=np.full((1, 2, 1, 2), 0.5),
@@ -194,7 +197,8 @@ def identity_encoder() -> Counterexample:
         "F",
         mdp,
         1,
-        "two states, the next one is either with probability 1/2 whatever happens, r = 1; e the identity, m the dynamics",
+        "two states, the next one is either with probability 1/2 whatever happens, r = 1; e the identity, m "
+        "the dynamics",
         "lim L^K (left) = MnM's bound (right)",
         float(bound.endless_bound(mdp)[0]),
         float(bound.mnm_bound(mdp, mdp.dynamics)[0]),
@@ -202,14 +206,14 @@ def identity_encoder() -> Counterexample:
 
 
 def softened(example: Counterexample, softness: float) -> float:
-    """L^∞ where the encoder of `identity_encoder` errs with probability ``softness``, and the model with it."""
+    """L^∞ of `identity_encoder` where its encoder errs with probability ``softness``."""
     blurred = (1 - softness) * np.eye(2) + softness * (1 - np.eye(2))
     mdp = replace(example.mdp, encoder=blurred[None])
     return float(bound.endless_bound(mdp)[0])
 
 
 def undiscounted() -> Counterexample:
-    """Eq. 7 as coded (footnote 2), logarithms kept: the weights of rewards and value no longer add up to one."""
+    """Eq. 7 as coded (footnote 2), logarithms kept: weights of rewards and value add up to more than one."""
     mdp = chain([[np.e]], [[0]], [[1.0]], [[1.0]], [[[1.0]]])
     terms = _terms(mdp, 1)
     return Counterexample(

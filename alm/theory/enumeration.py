@@ -56,7 +56,8 @@ def mean(probability: Array, quantity: Array) -> float:
 
 
 def enumerated_bound(mdp: LatentMDPs, horizon: int, value: Array, shift: int = 0) -> float:
-    """L^K of Eq. 5 of the first instance, K = ``horizon``, Q = ``value`` (1, S, A); ``shift`` as in `alm_bound`."""
+    """L^K of Eq. 5 of the first instance, K = ``horizon``, Q = ``value`` (1, S, A); ``shift`` as in
+    `alm_bound`."""
     gamma = float(mdp.discount[0])
     found = trajectories(mdp, horizon)
     total = gamma**horizon * np.log(value[0][found.state[:, -1], found.action[:, -1]])
@@ -71,20 +72,21 @@ def enumerated_bound(mdp: LatentMDPs, horizon: int, value: Array, shift: int = 0
 
 
 def outcome(mdp: LatentMDPs, found: Trajectories, value: Array, last: bool) -> Array:
-    """Ψ of Lemma A.2 at the end of each trajectory: Q(s_H, a_H) if H = K (``last``), else r(s_H, a_H) → (T,)."""
+    """Ψ of Lemma A.2 at the end of each trajectory: Q(s_H, a_H) if H = K (``last``), else r(s_H, a_H) →
+    (T,)."""
     table = value[0] if last else mdp.reward[0]
     return table[found.state[:, -1], found.action[:, -1]]
 
 
 def truncated_geometric(discount: float, horizon: int) -> Array:
     """P_K(H) of Lemma A.1 for H = 0 … K → (K + 1,)."""
-    weights = (1 - discount) * discount ** np.arange(horizon + 1)
+    weights: Array = (1 - discount) * discount ** np.arange(horizon + 1.0)
     weights[horizon] = discount**horizon
     return weights
 
 
 def evidence_bound(mdp: LatentMDPs, horizon: int, value: Array) -> float:
-    """Eq. 3 with the q^K of Eq. 4 and R(τ) cut at K by Q: the logarithm of the sum, the ratio undiscounted."""
+    """Eq. 3 with the q^K of Eq. 4, R(τ) cut at K by Q: log of the sum, the ratio undiscounted."""
     gamma = float(mdp.discount[0])
     found = trajectories(mdp, horizon)
     total = gamma**horizon * value[0][found.state[:, -1], found.action[:, -1]]

@@ -78,26 +78,27 @@ def tighter_bound(rng: np.random.Generator, count: int = 150, horizon: int = 3) 
 
 
 def gap_a5(
-    rng: np.random.Generator, count: int = 150, horizon: int = 3, steps: int = 300, progress: Progress | None = None
+    rng: np.random.Generator, steps: int, count: int = 150, horizon: int = 3, progress: Progress | None = None
 ) -> list[Row]:
-    """What is left of A.5's tightness: the gap at K = 3 with the best model that q^K can have, one row an MDP.
+    """What is left of A.5's tightness: the gap at K = 3 with the best model that q^K can have, one row an
+    MDP.
 
-    Encoder and policy stay; the model is learned by exact ascent on each bound. "latents of p" is a q whose latents
-    are drawn from the encoder at the true states, as good a q as leaves states and actions to chance and tilts nothing.
+    Encoder and policy stay; the model is learned by exact ascent on each bound. "latents of p" is a q whose
+    latents are drawn from the encoder at the true states, as good a q as leaves states and actions to chance
+    and tilts nothing.
     """
     mdps = random_mdps(rng, count, Family(3, 2, 2, fitted=True))
     value = state_action_values(mdps)
     log_return = np.log(normalised_return(mdps))
-    found = {}
-    for name, shift in (("Eq. 5", 0), ("γ^(t+1)", 1)):
-        weights = ascent.alm_weights(mdps.discount, horizon, shift)
-        found[name] = ascent.ascend(mdps, model_ascent(lambda _, w=weights: w), steps, progress=progress)
-    found["best discount"] = ascent.ascend(
-        mdps,
-        model_ascent(lambda now: ascent.discount_weights(ascent.best_discounts(now, horizon))),
-        steps,
-        progress=progress,
-    )
+
+    def learned(weights: Callable[[LatentMDPs], ascent.Weights]) -> LatentMDPs:
+        return ascent.ascend(mdps, model_ascent(weights), steps, progress=progress)
+
+    found = {
+        "Eq. 5": learned(lambda _: ascent.alm_weights(mdps.discount, horizon)),
+        "γ^(t+1)": learned(lambda _: ascent.alm_weights(mdps.discount, horizon, shift=1)),
+        "best discount": learned(lambda now: ascent.discount_weights(ascent.best_discounts(now, horizon))),
+    }
     gaps = {}
     for name, best in found.items():
         terms = bound.rollout_terms(best, horizon, value)
@@ -107,15 +108,13 @@ def gap_a5(
             bounds = bound.alm_bound(terms, mdps.discount, shift=int(name != "Eq. 5"))
         gaps[f"{name}, best model"] = log_return - bounds[:, horizon]
     seen = true_latents(mdps, horizon, value)
-    gaps["γ^(t+1), latents of p"] = log_return - bound.alm_bound(seen, mdps.discount)[:, horizon]
+    gaps["geometric discount, latents of p"] = log_return - bound.alm_bound(seen, mdps.discount)[:, horizon]
     gaps["best discount, latents of p"] = (
         log_return - bound.optimal_discount_bound(seen, mdps.discount)[:, horizon]
     )
     gaps["best discount, unrestricted q"] = log_return - unrestricted(mdps, horizon, value)
-    return [
-        {"discount": number(mdps.discount[i])} | {name: number(gap[i]) for name, gap in gaps.items()}
-        for i in range(count)
-    ]
+    gaps = {"discount": mdps.discount} | gaps
+    return [{name: number(gap[i]) for name, gap in gaps.items()} for i in range(count)]
 
 
 def model_ascent(weights: Callable[[LatentMDPs], ascent.Weights]) -> ascent.Objective:
@@ -128,7 +127,7 @@ def model_ascent(weights: Callable[[LatentMDPs], ascent.Weights]) -> ascent.Obje
 
 
 def true_latents(mdps: LatentMDPs, horizon: int, value: Array) -> bound.Terms:
-    """The terms of a roll-out whose latents are drawn from the encoder: no divergence, states and actions as in p."""
+    """The terms of a roll-out with latents from the encoder: no divergence, states and actions as in p."""
     logarithms = LatentMDPs(**(vars(mdps) | {"reward": np.log(mdps.reward)}))
     log_reward, log_value = bound.state_terms(logarithms, horizon, np.log(value))
     reward, mean_value = bound.state_terms(mdps, horizon, value)
@@ -144,7 +143,7 @@ def unrestricted(mdps: LatentMDPs, horizon: int, value: Array) -> Array:
 
 
 def offline_counterexamples(longest: int = LONGEST) -> list[Row]:
-    """A.7 on its two counterexamples over K: the printed bound, the one with every factor, and both log-returns."""
+    """A.7 on its two counterexamples over K: as printed, with every factor, and both log-returns."""
     rows: list[Row] = []
     for example in (counterexamples.behaviour_return(), counterexamples.learned_return()):
         mdp, behaviour = example.mdp, example.behaviour
@@ -187,5 +186,5 @@ def counterexample_rows(examples: Sequence[counterexamples.Counterexample]) -> l
 
 
 def number(value: float) -> float:
-    """Six significant digits: the same text on machines whose last bits differ."""
-    return float(f"{float(value):.6g}")
+    """Six significant digits, and no rounding errors: the same text on machines whose last bits differ."""
+    return 0.0 if abs(value) < 1e-12 else float(f"{float(value):.6g}")

@@ -1,4 +1,5 @@
-"""Finite MDPs with latents: what p_φ (Eq. 2) and q_φ^K (Eq. 4) are made of, many at a time, and random families.
+"""Finite MDPs with latents: what p_φ (Eq. 2) and q_φ^K (Eq. 4) are made of, many at a time, and random
+families.
 
 Every array has a leading axis N of instances; S states, A actions, Z latents.
 """
@@ -61,17 +62,12 @@ class Family:
     actions: int = 2
     latents: int = 2
     sparse: bool = False
-    """Two successors of each state and action, of which one may have all the weight; else Dirichlet over all."""
+    """Two successors of each state and action, one of which may be certain; else Dirichlet over all."""
     fitted: bool = False
     """The model of maximum likelihood; else Dirichlet, whatever the encoder is."""
     discounts: tuple[float, float] = (0.5, 0.99)
     spread: float = 1.0
     """Standard deviation of log r(s, a)."""
-
-    @property
-    def label(self) -> str:
-        """Dynamics and model in words."""
-        return f"{'sparse' if self.sparse else 'dense'} dynamics, {'fitted' if self.fitted else 'unfitted'} model"
 
 
 def state_action_values(mdps: LatentMDPs, state_policy: Array | None = None) -> Array:
@@ -85,7 +81,7 @@ def state_action_values(mdps: LatentMDPs, state_policy: Array | None = None) -> 
     transition = mdps.dynamics[..., None] * policy[:, None, None]
     matrix = np.eye(pairs) - mdps.discount[:, None, None] * transition.reshape(count, pairs, pairs)
     reward = (1 - mdps.discount)[:, None, None] * mdps.reward.reshape(count, pairs, 1)
-    return np.linalg.solve(matrix, reward).reshape(count, states, actions)
+    return np.asarray(np.linalg.solve(matrix, reward), dtype=np.float64).reshape(count, states, actions)
 
 
 def normalised_return(mdps: LatentMDPs, state_policy: Array | None = None) -> Array:

@@ -1,4 +1,4 @@
-"""All of the theory at once: `run` computes every exhibit; tables for the documentation are summaries of its rows."""
+"""All of the theory at once: `run` computes every exhibit; documentation tables summarise its rows."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -11,7 +11,6 @@ from alm.theory.exhibits import Row, number
 from alm.theory.statements import Finding, check_all
 
 CHECKS = 16
-ASCENT_STEPS = 300 * 5 + demonstrations.joint_learning_steps()
 Table = tuple[list[str], list[list[str]]]
 """A header and rows of text."""
 
@@ -29,9 +28,11 @@ class Results:
 def run(seed: int = 0, progress: Callable[[float], None] | None = None) -> Results:
     """Every check and demonstration; the same rows for the same ``seed``.
 
-    ``progress`` is called with the fraction done, from 0 to 1. Every exhibit has its own stream of random numbers.
+    ``progress`` is called with the fraction done, from 0 to 1. Every exhibit has its own stream of random
+    numbers.
     """
-    done, total = 0, CHECKS + ASCENT_STEPS
+    # Three ascents for the gap of A.5 and two for optimism.
+    done, total = 0, CHECKS + 5 * demonstrations.STEPS + demonstrations.joint_learning_steps()
 
     def advance(*_: object) -> None:
         nonlocal done
@@ -50,7 +51,7 @@ def run(seed: int = 0, progress: Callable[[float], None] | None = None) -> Resul
         "theory-counterexamples": exhibits.counterexample_rows(every_counterexample()),
         "theory-bound-over-k": exhibits.bound_over_k(stream()),
         "theory-tighter-bound": exhibits.tighter_bound(stream()),
-        "theory-gap-a5": exhibits.gap_a5(stream(), progress=advance),
+        "theory-gap-a5": exhibits.gap_a5(stream(), demonstrations.STEPS, progress=advance),
         "theory-a7": exhibits.offline_counterexamples(),
         "theory-optimism": demonstrations.optimism(stream(), progress=advance),
         "theory-lottery": demonstrations.lottery(),
@@ -141,7 +142,16 @@ def over_k_table(rows: list[Row]) -> Table:
 
 def joint_table(rows: list[Row]) -> Table:
     """Means over MDPs of what each learner reached, and the quartiles of its score."""
-    header = ["dynamics", "learner", "K", "score", "quartiles", "promised / return", "exp L^K / return", "I(s; z)"]
+    header = [
+        "dynamics",
+        "learner",
+        "K",
+        "score",
+        "quartiles",
+        "promised / return",
+        "exp L^K / return",
+        "I(s; z)",
+    ]
     body = []
     for (dynamics, learner, horizon), chosen in grouped(rows, ("dynamics", "learner", "K")):
         score, reached = column(chosen, "score"), column(chosen, "return")
@@ -165,27 +175,35 @@ def joint_table(rows: list[Row]) -> Table:
 
 
 def duel_table(rows: list[Row], margin: float = 0.01) -> Table:
-    """Joint learners against the separate one with the same K: on how many MDPs each is ahead by more than ``margin``."""
+    """Joint learners against the separate one with the same K: MDPs ahead or behind by ``margin``."""
     header = ["dynamics", "K", "joint learner", "ahead", "level", "behind", "median difference"]
-    scores = {(row["dynamics"], row["MDP"], row["K"], row["learner"]): float(row["score"]) for row in rows}
+    apart = {
+        (row["dynamics"], row["K"], row["MDP"]): float(row["score"])
+        for row in rows
+        if row["learner"] == "separate"
+    }
     body = []
     for (dynamics, horizon, learner), chosen in grouped(rows, ("dynamics", "K", "learner")):
         if not horizon or learner == "separate":
             continue
-        difference = np.array(
-            [row["score"] - scores[dynamics, row["MDP"], horizon, "separate"] for row in chosen]  # type: ignore[operator]
-        )
+        rival = np.array([apart[dynamics, horizon, row["MDP"]] for row in chosen])
+        difference = column(chosen, "score") - rival
         ahead, behind = int((difference > margin).sum()), int((difference < -margin).sum())
         level = len(difference) - ahead - behind
         body.append(
             [str(dynamics), str(horizon), str(learner), *map(str, (ahead, level, behind))]
-            + [f"{np.median(difference):+.2f}"]
+            + [signed(float(np.median(difference)))]
         )
     return header, body
 
 
+def signed(value: float) -> str:
+    """A difference with its sign, two digits; zero has none."""
+    return f"{value:+.2f}".replace("-", "−") if abs(value) >= 0.005 else "0.00"
+
+
 def optimism_table(rows: list[Row]) -> Table:
-    """What is promised over the return: quantiles over MDPs, and the share of MDPs that are promised more than they give."""
+    """What is promised over the return: quantiles, and the share of MDPs that are promised too much."""
     header = ["promised by", "10 %", "median", "90 %", "promises more"]
     actual, body = column(rows, "return"), []
     for name in rows[0]:
@@ -197,7 +215,9 @@ def optimism_table(rows: list[Row]) -> Table:
     return header, body
 
 
-def grouped(rows: list[Row], names: tuple[str, ...]) -> Iterable[tuple[tuple[str | int | float, ...], list[Row]]]:
+def grouped(
+    rows: list[Row], names: tuple[str, ...]
+) -> Iterable[tuple[tuple[str | int | float, ...], list[Row]]]:
     """Rows by what they have under ``names``, in order of first appearance."""
     found: dict[tuple[str | int | float, ...], list[Row]] = {}
     for row in rows:

@@ -79,7 +79,8 @@ def test_gradient_of_reconstruction_takes_visits_as_data():
 
 
 def test_gradient_of_the_imagined_return():
-    """Latents that are the states themselves, with the true dynamics as their model: the imagined return is the return."""
+    """Latents that are the states themselves, with the true dynamics as their model: the imagined return is
+    the return."""
     policy = random_mdps(np.random.default_rng(4), 4, Family(3, 2, 3)).policy
     sight = np.broadcast_to(np.eye(3), (4, 3, 3))
     mdps = LatentMDPs(MDPS.initial, MDPS.dynamics, MDPS.reward, MDPS.discount, sight, policy, MDPS.dynamics)
