@@ -75,6 +75,8 @@ def practical(coefficients: tuple[float, float]) -> Callable[[Array, int], ascen
             visited = (1 - mdps.discount)[:, None] * state_visits(mdps)
             started, heads = replace(mdps, initial=visited), ascent.fitted_heads(mdps)
             found = ascent.objective_gradient(started, world, heads)[1]
+            if coefficients[0] == coefficients[1]:
+                return found
             return found | {"policy": ascent.objective_gradient(started, policy, heads)[1]["policy"]}
 
         return gradient
@@ -132,17 +134,21 @@ SPREADS = (0.5, 3.0)
 """Range of the standard deviation of log r: from rewards nearly alike to a few worth everything."""
 
 
+RIVALS = ("joint, no logarithm, c = 0.1", "Eqs. 7 and 8", "separate")
+BEST = "joint, L^K, best of four starts"
+"""Eq. 5 again, from what `RIVALS` have learned too; the end with the largest L^K counts."""
+
+
 def joint_learning_steps() -> int:
     """Ascent steps of `joint_learning`, for a progress bar."""
-    return STEPS * len(FAMILIES) * sum(len(HORIZONS) if one.uses_horizon else 1 for one in LEARNERS)
+    ascents = sum(len(HORIZONS) if one.uses_horizon else 1 for one in LEARNERS)
+    return STEPS * len(FAMILIES) * (ascents + len(HORIZONS) * len(RIVALS))
 
 
 def joint_learning(rng: np.random.Generator, count: int = 64, progress: Progress | None = None) -> list[Row]:
     """What each `Learner` reaches on random MDPs: one row a family, MDP, learner and K.
 
-    The score is 0 for the uniform policy and 1 for the best policy on states, which two latents need not
-    allow. Rewards are in units of the uniform policy's return, so that a coefficient c means the same in
-    every MDP.
+    Rewards are in units of the uniform policy's return, so that a coefficient c means the same in every MDP.
     """
     rows: list[Row] = []
     for family in FAMILIES:
@@ -155,39 +161,66 @@ def joint_learning(rng: np.random.Generator, count: int = 64, progress: Progress
             name: ascent.softmax(0.5 * rng.standard_normal(getattr(drawn, name).shape))
             for name in ("encoder", "policy")
         }
-        mdps = ascent.with_tables(drawn, start).fitted()
-        best = best_return(mdps)
-        for learner in LEARNERS:
-            for horizon in HORIZONS if learner.uses_horizon else (0,):
-                learned = ascent.ascend(
-                    mdps, learner.objective(mdps.discount, horizon), STEPS, progress=progress
-                )
-                if learner.fits_model:
-                    learned = learned.fitted()
-                reached = normalised_return(learned)
-                depth = horizon or 3
-                terms = bound.rollout_terms(learned, depth, state_action_values(learned))
-                promised = bound.plain_objective(terms, mdps.discount, 0.0)[:, depth]
-                certified = np.exp(bound.alm_bound(terms, mdps.discount)[:, depth])
-                information = latent_information(learned)
-                for i in range(count):
-                    rows.append(
-                        {
-                            "dynamics": "sparse" if family.sparse else "dense",
-                            "MDP": i,
-                            "discount": number(mdps.discount[i]),
-                            "spread": number(spread[i]),
-                            "learner": learner.name,
-                            "K": horizon,
-                            "score": number((reached[i] - 1) / (best[i] - 1)),
-                            "return": number(reached[i]),
-                            "promised by the model": number(promised[i]),
-                            "certified by exp L^K": number(certified[i]),
-                            "divergence": number(terms.divergence[i, :depth].mean()),
-                            "I(s; z)": number(information[i]),
-                        }
-                    )
+        learned = learn_all(ascent.with_tables(drawn, start).fitted(), progress)
+        for (name, horizon), mdps in learned.items():
+            about: Row = {"dynamics": "sparse" if family.sparse else "dense", "learner": name, "K": horizon}
+            for i, outcome in enumerate(outcomes(mdps, horizon or 3)):
+                rows.append(about | {"MDP": i, "spread": number(spread[i])} | outcome)
     return rows
+
+
+def learn_all(mdps: LatentMDPs, progress: Progress | None) -> dict[tuple[str, int], LatentMDPs]:
+    """What every learner makes of ``mdps``, by its name and K (0 where it has none)."""
+    learned = {}
+    for learner in LEARNERS:
+        for horizon in HORIZONS if learner.uses_horizon else (0,):
+            found = ascent.ascend(mdps, learner.objective(mdps.discount, horizon), STEPS, progress=progress)
+            learned[learner.name, horizon] = found.fitted() if learner.fits_model else found
+    for horizon in HORIZONS:
+        ends = [learned["joint, L^K", horizon]]
+        for name in RIVALS:
+            # Away from certainty, where gradients of logits vanish.
+            tables = {
+                table: 0.9 * array + 0.1 / array.shape[-1]
+                for table, array in vars(learned[name, horizon]).items()
+                if table in ("encoder", "policy", "model")
+            }
+            begun = ascent.with_tables(mdps, tables)
+            ends.append(ascent.ascend(begun, on_bound(mdps.discount, horizon), STEPS, progress=progress))
+        largest = np.argmax([reached_bound(one, horizon) for one in ends], axis=0)
+        learned[BEST, horizon] = LatentMDPs(
+            **{
+                table: np.stack([getattr(one, table) for one in ends])[largest, np.arange(mdps.count)]
+                for table in vars(mdps)
+            }
+        )
+    return learned
+
+
+def reached_bound(mdps: LatentMDPs, horizon: int) -> Array:
+    """L^K of Eq. 5 → (N,)."""
+    terms = bound.rollout_terms(mdps, horizon, state_action_values(mdps))
+    return bound.alm_bound(terms, mdps.discount)[:, horizon]
+
+
+def outcomes(mdps: LatentMDPs, horizon: int) -> list[Row]:
+    """What was reached on MDPs whose uniform policy returns 1: one row an MDP.
+
+    The score is 0 for the uniform policy and 1 for the best policy on states, which two latents need not
+    allow. The bound is that of K = ``horizon``.
+    """
+    reached, best = normalised_return(mdps), best_return(mdps)
+    terms = bound.rollout_terms(mdps, horizon, state_action_values(mdps))
+    columns = {
+        "discount": mdps.discount,
+        "score": (reached - 1) / (best - 1),
+        "return": reached,
+        "promised by the model": bound.plain_objective(terms, mdps.discount, 0.0)[:, horizon],
+        "certified by exp L^K": np.exp(bound.alm_bound(terms, mdps.discount)[:, horizon]),
+        "divergence": terms.divergence[:, :horizon].mean(axis=1),
+        "I(s; z)": latent_information(mdps),
+    }
+    return [{name: number(one[i]) for name, one in columns.items()} for i in range(mdps.count)]
 
 
 def latent_information(mdps: LatentMDPs) -> Array:
@@ -201,8 +234,7 @@ def latent_information(mdps: LatentMDPs) -> Array:
 def optimism(
     rng: np.random.Generator, count: int = 250, horizon: int = 3, progress: Progress | None = None
 ) -> list[Row]:
-    """What q*, the model of L^K and the model of maximum likelihood promise of the same policy: one row an
-    MDP.
+    """What q*, the model of L^K and the likeliest model promise of the same policy: one row an MDP.
 
     A promise is E_q[(1 − γ) Σ_{t<K} γ^t r + γ^K Q]; for γ* q* it is the mean of Ψ, E_p[Ψ²] / E_p[Ψ].
     """

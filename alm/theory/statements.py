@@ -200,7 +200,7 @@ class Checks:
                 bounded,
                 f"it is not Eq. 5, which goes by a random horizon: at K = {horizon} it is the tighter of the "
                 "two in "
-                f"{tighter} of {self.small.count} MDPs (median difference {np.median(gains):+.2f})",
+                f"{tighter} of {self.small.count} MDPs (median difference {np.median(gains):.2f})",
             )
         ]
 
@@ -387,8 +387,8 @@ class Checks:
                 "A.2, weights",
                 "no smaller weights than γ^(t+1) give a bound on every MDP",
                 sharp,
-                f"with γ^(t+2) none of {lower.instances} checks on random MDPs exceeds the return "
-                f"({lower.violations}), but there is an MDP on which γ^(t+1) is exactly tight",
+                f"{lower.violations} of {lower.instances:,} checks on random MDPs exceed the return with "
+                "γ^(t+2), but there is an MDP on which γ^(t+1) is exactly tight",
                 sharp.verdict(),
                 example,
             ),
@@ -457,7 +457,7 @@ class Checks:
                 "the optimal latent dynamics are non-Markovian",
                 forgets,
                 "z_0 and a_0 say something of z_2 when z_1 and a_1 are known: in the median "
-                f"{np.median(memory):.1e} nats; the same is true of p, whose latents are seen states",
+                f"{np.median(memory):.5f} nats; the same is true of p, whose latents are seen states",
             ),
             finding(
                 "A.4",
@@ -624,7 +624,7 @@ class Checks:
                 "normalised",
                 scaled,
                 f"the theory's c = 1 is c = {1 / (1 - 0.99):.0f} there at γ = 0.99; a = 10,000 would be "
-                f"c = {1e4 / (1 - 0.99):.0e}, and c = 0.1 is a = {0.1 * (1 - 0.99):.0e}, where r / a is not "
+                f"c = {1e4 / (1 - 0.99):,.0f}, and c = 0.1 is a = {0.1 * (1 - 0.99):.3f}, where r / a is not "
                 "small",
             ),
         ]
