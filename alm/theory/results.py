@@ -1,0 +1,237 @@
+"""All of the theory at once: `run` computes every exhibit; documentation tables summarise its rows."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from alm.theory import demonstrations, exhibits
+from alm.theory.counterexamples import every_counterexample
+from alm.theory.exhibits import Row, number
+from alm.theory.statements import Finding, check_all
+
+CHECKS = 16
+Table = tuple[list[str], list[list[str]]]
+"""A header and rows of text."""
+
+
+@dataclass(frozen=True)
+class Results:
+    """What a run found."""
+
+    findings: list[Finding]
+    exhibits: dict[str, list[Row]]
+    """Rows by name: theory-statements, theory-counterexamples, theory-bound-over-k, theory-tighter-bound,
+    theory-gap-a5, theory-a7, theory-joint, theory-optimism, theory-lottery."""
+
+
+def run(seed: int = 0, progress: Callable[[float], None] | None = None) -> Results:
+    """Every check and demonstration; the same rows for the same ``seed``.
+
+    ``progress`` is called with the fraction done, from 0 to 1. Every exhibit has its own stream of random
+    numbers.
+    """
+    # Three ascents for the gap of A.5 and two for optimism.
+    done, total = 0, CHECKS + 5 * demonstrations.STEPS + demonstrations.joint_learning_steps()
+
+    def advance(*_: object) -> None:
+        nonlocal done
+        done += 1
+        if progress:
+            progress(done / total)
+
+    streams = iter(np.random.SeedSequence(seed).spawn(6))
+
+    def stream() -> np.random.Generator:
+        return np.random.default_rng(next(streams))
+
+    findings = check_all(stream(), progress=advance)
+    found = {
+        "theory-statements": [statement_row(one) for one in findings],
+        "theory-counterexamples": exhibits.counterexample_rows(every_counterexample()),
+        "theory-bound-over-k": exhibits.bound_over_k(stream()),
+        "theory-tighter-bound": exhibits.tighter_bound(stream()),
+        "theory-gap-a5": exhibits.gap_a5(stream(), demonstrations.STEPS, progress=advance),
+        "theory-a7": exhibits.offline_counterexamples(),
+        "theory-optimism": demonstrations.optimism(stream(), progress=advance),
+        "theory-lottery": demonstrations.lottery(),
+        "theory-joint": demonstrations.joint_learning(stream(), progress=advance),
+    }
+    return Results(findings, found)
+
+
+def statement_row(one: Finding) -> Row:
+    """A finding as a row of the table of statements."""
+    example = one.counterexample
+    return {
+        "place": one.place,
+        "statement": one.statement,
+        "checks": one.instances,
+        "violations": one.violations,
+        # Rounding errors differ between machines.
+        "largest excess": 0.0 if abs(one.worst) < 1e-9 else number(one.worst),
+        "verdict": str(one.verdict),
+        "detail": one.detail,
+        "counterexample": f"{example.words}, γ = {example.mdp.discount[0]:g}, K = {example.horizon}"
+        if example
+        else "",
+    }
+
+
+def document_tables(results: Results) -> dict[str, Table]:
+    """The tables of docs/theory.md by the name of their block."""
+    rows = results.exhibits
+    return {
+        "theory-statements": statement_table(results.findings),
+        "theory-counterexamples": counterexample_table(rows["theory-counterexamples"]),
+        "theory-bound-over-k": over_k_table(rows["theory-bound-over-k"]),
+        "theory-tighter-bound": quantile_table(rows["theory-tighter-bound"], "model"),
+        "theory-gap-a5": quantile_table(rows["theory-gap-a5"]),
+        "theory-a7": plain_table([row for row in rows["theory-a7"] if row["K"] in (1, 3, 10)]),
+        "theory-joint": joint_table(rows["theory-joint"]),
+        "theory-duel": duel_table(rows["theory-joint"]),
+        "theory-optimism": optimism_table(rows["theory-optimism"]),
+        "theory-lottery": plain_table(rows["theory-lottery"]),
+    }
+
+
+def statement_table(findings: list[Finding]) -> Table:
+    """Place, statement, verdict, violations and what was found."""
+    header = ["place", "statement", "verdict", "violations", "found"]
+    return header, [
+        [one.place, one.statement, str(one.verdict), f"{one.violations:,} of {one.instances:,}", one.detail]
+        for one in findings
+    ]
+
+
+def counterexample_table(rows: list[Row]) -> Table:
+    """Each counterexample with both sides of the claim, and their exponentials where they are logarithms."""
+    return plain_table(rows)
+
+
+def plain_table(rows: list[Row]) -> Table:
+    """Rows as they are, four significant digits a number."""
+    header = list(rows[0])
+    return header, [[text(row[name]) for name in header] for row in rows]
+
+
+def quantile_table(rows: list[Row], group: str | None = None) -> Table:
+    """Median and 10 % and 90 % quantiles of every gap, of all rows or by ``group``."""
+    names = [name for name in rows[0] if name not in ("discount", group)]
+    groups = list(dict.fromkeys(row[group] for row in rows)) if group else [""]
+    header = [*([group] if group else []), "quantity", "10 %", "median", "90 %"]
+    body = []
+    for one in groups:
+        chosen = [row for row in rows if not group or row[group] == one]
+        for name in names:
+            quantiles = np.quantile(column(chosen, name), (0.1, 0.5, 0.9))
+            body.append([*([str(one)] if group else []), name, *map(text, quantiles)])
+    return header, body
+
+
+def over_k_table(rows: list[Row]) -> Table:
+    """The median gap for some K, by discount, model and bound."""
+    chosen = (0, 1, 3, 5, 10)
+    header = ["γ", "model", "bound", *(f"K = {k}" for k in chosen)]
+    found: dict[tuple[str, str, str], dict[int, float]] = {}
+    for row in rows:
+        key = text(row["discount"]), str(row["model"]), str(row["bound"])
+        found.setdefault(key, {})[int(row["K"])] = float(row["median gap"])
+    return header, [[*key, *(f"{gaps[k]:.2f}" for k in chosen)] for key, gaps in found.items()]
+
+
+def joint_table(rows: list[Row]) -> Table:
+    """Means over MDPs of what each learner reached, and the quartiles of its score."""
+    header = [
+        "dynamics",
+        "learner",
+        "K",
+        "score",
+        "quartiles",
+        "promised / return",
+        "exp L^K / return",
+        "I(s; z)",
+    ]
+    body = []
+    for (dynamics, learner, horizon), chosen in grouped(rows, ("dynamics", "learner", "K")):
+        score, reached = column(chosen, "score"), column(chosen, "return")
+        low, high = np.quantile(score, (0.25, 0.75))
+        promised = np.median(column(chosen, "promised by the model") / reached)
+        certified = np.median(column(chosen, "certified by exp L^K") / reached)
+        information = column(chosen, "I(s; z)").mean()
+        body.append(
+            [
+                str(dynamics),
+                str(learner),
+                str(horizon or "–"),
+                f"{score.mean():.2f}",
+                f"{low:.2f} to {high:.2f}",
+                f"{promised:.2f}",
+                f"{certified:.2f}",
+                f"{information:.2f}",
+            ]
+        )
+    return header, body
+
+
+def duel_table(rows: list[Row], margin: float = 0.01) -> Table:
+    """Joint learners against the separate one with the same K: MDPs ahead or behind by ``margin``."""
+    header = ["dynamics", "K", "joint learner", "ahead", "level", "behind", "median difference"]
+    apart = {
+        (row["dynamics"], row["K"], row["MDP"]): float(row["score"])
+        for row in rows
+        if row["learner"] == "separate"
+    }
+    body = []
+    for (dynamics, horizon, learner), chosen in grouped(rows, ("dynamics", "K", "learner")):
+        if not horizon or learner == "separate":
+            continue
+        rival = np.array([apart[dynamics, horizon, row["MDP"]] for row in chosen])
+        difference = column(chosen, "score") - rival
+        ahead, behind = int((difference > margin).sum()), int((difference < -margin).sum())
+        level = len(difference) - ahead - behind
+        body.append(
+            [str(dynamics), str(horizon), str(learner), *map(str, (ahead, level, behind))]
+            + [signed(float(np.median(difference)))]
+        )
+    return header, body
+
+
+def signed(value: float) -> str:
+    """A difference with its sign, two digits; zero has none."""
+    return f"{value:+.2f}".replace("-", "−") if abs(value) >= 0.005 else "0.00"
+
+
+def optimism_table(rows: list[Row]) -> Table:
+    """What is promised over the return: quantiles, and the share of MDPs that are promised too much."""
+    header = ["promised by", "10 %", "median", "90 %", "promises more"]
+    actual, body = column(rows, "return"), []
+    for name in rows[0]:
+        if name in ("discount", "return"):
+            continue
+        ratio = column(rows, name) / actual
+        quantiles = [f"{x:.3f}" for x in np.quantile(ratio, (0.1, 0.5, 0.9))]
+        body.append([name, *quantiles, f"{100 * np.mean(ratio > 1 + 1e-6):.0f} %"])
+    return header, body
+
+
+def grouped(
+    rows: list[Row], names: tuple[str, ...]
+) -> Iterable[tuple[tuple[str | int | float, ...], list[Row]]]:
+    """Rows by what they have under ``names``, in order of first appearance."""
+    found: dict[tuple[str | int | float, ...], list[Row]] = {}
+    for row in rows:
+        found.setdefault(tuple(row[name] for name in names), []).append(row)
+    return found.items()
+
+
+def column(rows: list[Row], name: str) -> np.ndarray:
+    """One column of numbers."""
+    return np.array([float(row[name]) for row in rows])
+
+
+def text(value: str | int | float) -> str:
+    """A cell: numbers with four significant digits."""
+    if isinstance(value, float):
+        return f"{value:.4g}".replace("inf", "∞").replace("-", "−")
+    return str(value)
