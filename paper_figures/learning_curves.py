@@ -9,7 +9,7 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from paper_figures import panels
 from paper_figures.data import FigureData
-from paper_figures.style import LOOKS, figure_style, panel_row
+from paper_figures.style import figure_style, looks, panel_row
 from reproduce.exhibits import FigureExhibit
 
 _WARMUP = 5000
@@ -105,9 +105,10 @@ def _costs(axis: Axes, exhibit: FigureExhibit, costs: pd.DataFrame) -> None:
     if not present:
         panels.empty(axis)
         return
+    by_label = looks(exhibit.series)
     for position, one in enumerate(present):
         mean = known.loc[known["series"] == one.label, ["update_ms", "total_ms"]].mean()
-        look = LOOKS[one.algorithm]
+        look = by_label[one.label]
         axis.plot(mean["update_ms"], position, marker=look.marker, mfc="white", mec=look.colour, ls="")
         axis.plot(mean["total_ms"], position, marker=look.marker, color=look.colour, ls="")
         axis.annotate(

@@ -68,9 +68,9 @@ def contents(store: Store, bias: BiasDefinition) -> Contents:
 
 
 def _place(name: str) -> tuple[int, str]:
-    """By number, then by part."""
-    number, part = re.findall(r"(\d+)(.*)", name)[0]
-    return int(number), part
+    """By number, then by part; exhibits that the paper does not have come last."""
+    number = re.search(r"(\d+)(.*)", name)
+    return (int(number[1]), number[2]) if number else (len(EXHIBITS), name)
 
 
 def _summary(scale: str, runs: Sequence[StoredRun], claims: Entry | None) -> ScaleSummary:

@@ -85,7 +85,8 @@ def exhibit_entry(exhibit: Exhibit, store: Store, bias: BiasDefinition) -> Entry
         if exhibit.shows == "bias" and bias != "redq":
             command += f" BIAS={bias}"
         number = exhibit.number or name.removeprefix("figure").replace("-", ", ")
-        entry = Entry(name, f"Figure {number}", exhibit.title, command, _coverage(exhibit, store))
+        heading = f"Figure {number}" if number[0].isdigit() else ""
+        entry = Entry(name, heading, exhibit.title, command, _coverage(exhibit, store))
         if not any(one.stored for one in entry.coverage):
             return entry
         without = "Its runs are stored without what it shows."

@@ -45,7 +45,7 @@ def documents(repository: Path) -> dict[Path, str]:
         (repository / "docs" / "findings.md", "one-protocol", findings.one_protocol(ReadOnce(runs))),
         (repository / "docs" / "findings.md", "wins", findings.wins(ReadOnce(runs))),
     ]
-    for page in dict.fromkeys(algorithm.page for algorithm in ALGORITHMS.values()):
+    for page in dict.fromkeys(algorithm.page for algorithm in ALGORITHMS.values() if algorithm.page):
         blocks.append((pages / f"{page}.md", "runs", _runs_of(runs, page)))
     blocks.append((pages / "alm_variants.md", "runs", _runs_of_variants(runs)))
     performance, benchmarks = repository / "docs" / "performance.md", repository / "benchmarks" / "results"

@@ -1,0 +1,79 @@
+"""The page about adding a task, a baseline, an exhibit: its code, put where it says, trains and is shown."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "extending.md").read_text()
+PLACES = re.findall(r"```python\n# (\S+?)(?:, (at its end|in \w+|before \w+))?\n(.*?)```", PAGE, re.DOTALL)
+
+
+def extended(folder):
+    """A copy of the suite's code with the page's examples in it."""
+    for package in ("alm", "baselines", "reproduce", "paper_figures"):
+        shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "results" / "paper", folder / "results" / "paper")
+    for file, where, code in PLACES:
+        path = folder / file
+        text = path.read_text() if path.exists() else ""
+        verb, _, name = where.partition(" ")
+        if not where:
+            assert not text, f"{file} exists already"
+            text = code
+        elif where == "at its end":
+            text = f"{text}\n\n{code}"
+        elif verb == "before":
+            text = text.replace(f"\n{name} = ", f"\n{code}\n{name} = ", 1)
+        else:
+            # The last entry of a literal that begins with its name at the start of a line.
+            begin = re.search(rf"^{name}\b.*[\[({{]$", text, re.MULTILINE)
+            end = re.compile(r"^(    \)\n)?[\])}]$", re.MULTILINE).search(text, begin.end()).start()
+            text = text[:end] + code + text[end:]
+        path.write_text(text)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def suite(tmp_path_factory):
+    return extended(tmp_path_factory.mktemp("extended"))
+
+
+def run(suite, *arguments):
+    environment = {**os.environ, "PYTHONPATH": str(suite), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "reproduce", *arguments]
+    return subprocess.run(command, cwd=suite, env=environment, capture_output=True, text=True)
+
+
+def test_there_is_code_for_each():
+    assert [(file, where) for file, where, _ in PLACES] == [
+        ("alm/tasks/locomotion.py", "at its end"),
+        ("alm/task_registry.py", "in TASKS"),
+        ("baselines/ddpg.py", ""),
+        ("reproduce/lab/algorithms.py", "in ALGORITHMS"),
+        ("reproduce/exhibits/catalogue.py", "before FIGURES"),
+        ("reproduce/exhibits/catalogue.py", "in FIGURES"),
+    ]
+
+
+def test_the_new_baseline_trains_on_the_new_task(suite):
+    places = ["--runs-dir", str(suite / "runs"), "--store", str(suite / "store")]
+    options = ["--algorithm", "ddpg", "--task", "EagerHalfCheetah", "--scale", "smoke", "--seeds", "0", "1"]
+    done = run(suite, "train", *options, "--no-track", *places)
+    assert done.returncode == 0, done.stderr
+    metrics = suite / "runs/ddpg/base/EagerHalfCheetah/smoke/seed-1/metrics.jsonl"
+    assert "loss/critic" in metrics.read_text()
+
+
+def test_the_new_exhibit_is_planned_and_drawn(suite):
+    store = ["--store", str(suite / "store")]
+    plan = run(suite, "plan", "figure-ddpg", "--scale", "paper", *store)
+    assert plan.returncode == 0, plan.stderr
+    assert "figure-ddpg at paper scale: 0 of 20 runs stored" in plan.stdout and "DDPG" in plan.stdout
+    figure = run(suite, "figure", "figure-ddpg", "--out", str(suite / "figures"), *store)
+    assert figure.returncode == 0 and "it takes 20 runs" in figure.stdout, figure.stderr
