@@ -15,7 +15,7 @@ from benchmarks.plain_alm import PlainALM, _draw, _Gaussian
 
 
 class PlainTD3Loss(PlainALM):
-    """The actor climbs the critics."""
+    """The actor maximises the critics."""
 
     def actor_loss(self, batch, noise, std):
         self.freeze(self.q1, self.q2, self.target_encoder)
