@@ -27,7 +27,7 @@ GRID       = $(if $(TRAIN),@$(BIN)/python -m reproduce grid $(1) --scale $(SCALE
 WHAT_IT_NEEDS = $(VENV)/$(if $(TRAIN),.training,.reading)
 
 # What reading stored runs needs; training needs everything in pyproject.toml.
-READING := numpy pandas pyarrow matplotlib seaborn tyro rich psutil
+READING := numpy scipy pandas pyarrow matplotlib seaborn tyro rich psutil
 
 .DEFAULT_GOAL := help
 FIGURES := $(addprefix figure,3 4 5a 5b 5c 6 7 8 9 10a 10b 10c 11 12 13 14 15 16 17 17-dynamics 18 19 20)

@@ -77,12 +77,11 @@ def _summary(scale: str, runs: Sequence[StoredRun], claims: Entry | None) -> Sca
     own = [run for run in runs if run.spec.scale == scale]
     statuses = Counter(run.status for run in own)
     hours = [seed_hours(run) for run in own]
-    table = claims.table if claims else None
     return ScaleSummary(
         scale=scale,
         about=SCALES[scale].summary if scale in SCALES else "a scale that this version does not know",
         runs=len(own),
         statuses={status: statuses[status] for status in STATUSES if statuses[status]},
         hours=sum(one for one in hours if not math.isnan(one)),
-        verdicts=Counter(table.frame["verdict"]) if table else {},
+        verdicts=claims.verdicts if claims else {},
     )

@@ -1,8 +1,9 @@
 """An exhibit as the page shows it: its table or its pictures, how much of it is stored, and what makes it."""
 
 import base64
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 
 import matplotlib.pyplot as plt
 
@@ -10,7 +11,7 @@ from alm.training.scale import SCALES
 from paper_figures.drawing import Picture, drawn
 from paper_figures.style import csv_text, svg
 from reproduce.exhibits import BiasDefinition, CodeExhibit, Exhibit, FigureExhibit, TableExhibit
-from reproduce.exhibits.claims import claims_table
+from reproduce.exhibits.claims import judged, table_of
 from reproduce.exhibits.code_tables import CODE_TABLES
 from reproduce.exhibits.coverage import Coverage, coverage
 from reproduce.exhibits.scores import score_table
@@ -51,6 +52,7 @@ class Entry:
         coverage: how much of it is stored, by scale; empty if it is made of no runs, or of whatever is there.
         table: its table.
         images: pictures.
+        verdicts: of claims, how many have each.
         nothing: what stands in their place where there are none.
         problem: why it could not be made, in one sentence.
     """
@@ -62,6 +64,7 @@ class Entry:
     coverage: tuple[Coverage, ...] = ()
     table: Table | None = None
     images: tuple[Image, ...] = ()
+    verdicts: Mapping[str, int] = field(default_factory=dict)
     nothing: str = "No run of it is stored yet."
     problem: str = ""
 
@@ -104,8 +107,14 @@ def exhibit_entry(exhibit: Exhibit, store: Store, bias: BiasDefinition) -> Entry
 
 def claims_entry(store: Store, scale: str) -> Entry:
     """The claims of the paper by the runs of a scale."""
-    entry = Entry(f"claims-{scale}", "", f"By the finished runs of {scale} scale", "make claims")
-    return _filled(entry, lambda: replace(entry, table=claims_table(store, scale)))
+    entry = Entry(f"claims-{scale}", "", f"By the runs of {scale} scale", "make claims")
+
+    def fill() -> Entry:
+        every = judged(store, scale)
+        verdicts: Counter[str] = Counter(one.verdict for one in every)
+        return replace(entry, table=table_of(every, scale), verdicts=verdicts)
+
+    return _filled(entry, fill)
 
 
 def curve_entries(store: Store) -> list[Entry]:

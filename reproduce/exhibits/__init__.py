@@ -2,7 +2,7 @@
 
 kinds.py        what an exhibit is made of          catalogue.py    every exhibit, declared
 coverage.py     how much of an exhibit is stored    statistics/     aggregates over runs, with intervals
-table.py        one table and its writer            scores.py · code_tables.py · claims.py · comparison.py
+table.py        one table and its writer            scores.py · code_tables.py · claims/ · comparison.py
 inventory.py    what is stored and what is missing  documents.py    measured numbers in the pages
 
 Nothing here trains: runs come from `reproduce.lab.store`.

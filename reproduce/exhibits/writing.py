@@ -60,7 +60,7 @@ def terminal(table: Table, console: Console) -> None:
         if block.title:
             # A line of its own: rich would wrap a table's title to the width of the table.
             console.print(Text(f"\n{block.title}", style="bold"), soft_wrap=True)
-        console.print(_scores(table, block, console.width) if table.has_scores else _texts(table, block))
+        console.print((_scores if table.has_scores else _texts)(table, block, console.width))
     if table.how_to_read:
         console.print(Text(f"\n{table.how_to_read}", style="dim"))
     for sentence in table.notes:
@@ -73,13 +73,33 @@ def terminal(table: Table, console: Console) -> None:
         console.print(notes)
 
 
-def _texts(table: Table, block: Block) -> Grid:
+def _texts(table: Table, block: Block, width: int) -> Grid:
     grid = Grid(title=table.title, title_justify="left", show_lines=True)
-    for column in table.columns:
-        grid.add_column(column, overflow="fold")
-    for row in block.rows:
-        grid.add_row(row.label, *(cell for cell in row.cells if isinstance(cell, str)))
+    rows = [[row.label, *(cell for cell in row.cells if isinstance(cell, str))] for row in block.rows]
+    columns = list(zip(table.columns, *rows, strict=True))
+    # A column has a line at its side and a space on both sides of its text.
+    widths = _widths(columns, width - 3 * len(columns) - 1)
+    for column, own in zip(table.columns, widths, strict=True):
+        grid.add_column(column, overflow="fold", width=own)
+    for row in rows:
+        grid.add_row(*row)
     return grid
+
+
+def _widths(columns: Sequence[Sequence[str]], room: int) -> list[int] | list[None]:
+    """Widths of columns of texts that break no word; none are given where there is no room for that.
+
+    What is left over goes, letter by letter, where most text has the least width.
+    """
+    widths = [max(len(word) for text in column for word in text.split()) for column in columns]
+    if sum(widths) > room:
+        return [None] * len(columns)
+    letters, longest = ([how(map(len, column)) for column in columns] for how in (sum, max))
+    for _ in range(room - sum(widths)):
+        wanting = [index for index, width in enumerate(widths) if width < longest[index]]
+        if wanting:
+            widths[max(wanting, key=lambda index: letters[index] / widths[index])] += 1
+    return widths
 
 
 def _scores(table: Table, block: Block, width: int) -> Grid:

@@ -1,14 +1,30 @@
 """Claims: each verdict from synthetic runs whose answer is known."""
 
+import io
+
 import numpy as np
 import pandas as pd
 import pytest
 from rich.console import Console
 
-from reproduce.exhibits import claims
-from reproduce.exhibits.claims import CLAIMS, Evidence, claims_table
-from reproduce.exhibits.writing import render
-from reproduce.lab.store import Store
+from reproduce.exhibits import Series
+from reproduce.exhibits.claims import CLAIMS, Claim, Evidence, checks, claims_table, judged
+from reproduce.exhibits.claims.checks import (
+    ABOVE,
+    ALIKE,
+    MUCH_WORSE,
+    NO_BETTER,
+    NO_WORSE,
+    Compared,
+    Comparison,
+    Finding,
+    concluded,
+    p_values,
+)
+from reproduce.exhibits.claims.evidence import SPREAD
+from reproduce.exhibits.claims.verdicts import verdicts
+from reproduce.exhibits.writing import render, terminal
+from reproduce.lab.store import Store, StoreMixError
 
 
 @pytest.fixture
@@ -17,6 +33,7 @@ def add(tmp_path, make_run):
     store = Store(tmp_path / "runs")
 
     def add(returns, algorithm="alm", variant="base", task="HalfCheetah", curve=None, **options):
+        options = {"scale": "laptop"} | options
         for seed, value in enumerate(returns):
             steps = curve or {5000: 0.0, 19_000: value, 20_000: value}
             count = len(steps)
@@ -27,7 +44,6 @@ def add(tmp_path, make_run):
                 variant=variant,
                 task=task,
                 seed=seed,
-                scale="laptop",
                 extra=extra,
                 provenance={"population": 1},
                 **options,
@@ -35,26 +51,172 @@ def add(tmp_path, make_run):
             store.write(run)
         return store
 
+    def seed(number, curve, **options):
+        add.store.write(
+            make_run(
+                curve,
+                seed=number,
+                scale="laptop",
+                extra={"time/evaluation_s": [0.0] * len(curve), "time/update_ms": [1.0] * len(curve)},
+                **{"provenance": {"population": 1}, **options},
+            )
+        )
+
+    add.store, add.seed = store, seed
     return add
 
 
-def verdict(store, says):
-    (claim,) = [one for one in CLAIMS if says in one.says]
-    return claim.check(Evidence(store, "laptop"))
+def verdict(store, says, scale="laptop"):
+    """The judged claim of these words."""
+    (found,) = [one for one in judged(store, scale) if says in one.claim.says]
+    return found
 
 
-def test_a_difference_whose_interval_is_above_zero_supports(add):
+def around(value):
+    """Three seeds near a value."""
+    return [value - 1.0, value, value + 1.0]
+
+
+# --- Regions ------------------------------------------------------------------------------------------------
+
+
+def test_a_difference_lies_in_a_region_outside_it_or_neither():
+    """Against 100 ± 1: a tenth below is alike, a half below is not; wide seeds leave all open."""
+    y = np.array(around(100.0))
+    regions = {
+        "above": ABOVE,
+        "no worse": NO_WORSE,
+        "alike": ALIKE,
+        "no better": NO_BETTER,
+        "half": MUCH_WORSE,
+    }
+
+    def sure(x):
+        found = {name: p_values(np.array(x), y, region, 0.0) for name, region in regions.items()}
+        inside = {name for name, (supports, _) in found.items() if supports < 0.01}
+        outside = {name for name, (_, contradicts) in found.items() if contradicts < 0.01}
+        return inside, outside
+
+    assert sure(around(90.0)) == ({"no worse", "alike", "no better"}, {"above", "half"})
+    assert sure(around(60.0)) == ({"no better"}, {"above", "no worse", "alike", "half"})
+    assert sure(around(30.0)) == ({"no better", "half"}, {"above", "no worse", "alike"})
+    assert sure(around(150.0)) == ({"above", "no worse"}, {"alike", "no better", "half"})
+    assert sure([0.0, 60.0, 240.0]) == (set(), set())
+
+
+def test_the_margin_follows_the_size_of_the_other_and_shares_its_error():
+    """A fifth below −100 is −120; the other's error counts four fifths at the margin of a fifth."""
+    y = np.array([-90.0, -100.0, -110.0])
+    assert p_values(np.array([-119.0, -120.0, -121.0]), y, NO_WORSE, 0.0)[0] == pytest.approx(0.5)
+    x, y = np.array([80.0, 84.0, 82.0]), np.array([90.0, 100.0, 110.0])
+    assert p_values(x, y, NO_WORSE, 0.0) == p_values(x, 0.8 * y, ABOVE, 0.0)
+    # Of a number the margin is its part; of zero it is the margin itself.
+    assert p_values(np.array(around(16.0)), 20.0, NO_WORSE, 0.0)[0] == pytest.approx(0.5)
+    assert p_values(np.array([0.1, 0.2, 0.3]), 0.0, NO_BETTER, 0.0)[0] == pytest.approx(0.5)
+
+
+def test_two_ends_are_harder_to_keep_and_corrected_when_passed():
+    x, y = np.array([95.0, 99.0, 103.0]), np.array([90.0, 100.0, 110.0])
+    ends = [p_values(x, y, region, 0.0) for region in (NO_WORSE, NO_BETTER)]
+    supports, contradicts = p_values(x, y, ALIKE, 0.0)
+    assert supports == max(end[0] for end in ends)
+    assert contradicts == min(1.0, 2.0 * min(end[1] for end in ends))
+
+
+# --- Several tasks ------------------------------------------------------------------------------------------
+
+
+def on(task, supports, contradicts, enough=True):
+    """A comparison of three seeds with three."""
+    return Comparison(task, f"{task}: 1", (3, 3), enough, (), supports, contradicts)
+
+
+def test_a_claim_about_several_tasks_needs_all_and_is_contradicted_by_one():
+    found = concluded([on("A", 0.001, 0.999), on("B", 0.2, 0.8)])
+    assert (found.supports, found.contradicts, found.complete) == (0.2, 1.0, True)
+    found = concluded([on("A", 0.001, 0.999), on("B", 0.9, 0.004)])
+    assert (found.supports, found.contradicts, found.worst) == (0.9, 0.008, "B")
+    # Runs that are missing cannot support, but what is there can contradict.
+    found = concluded([on("A", 0.001, 0.999), on("B", 1.0, 1.0, enough=False)])
+    assert (found.supports, found.contradicts, found.complete) == (1.0, 0.999, False)
+    assert verdicts([found]) == [("not enough runs", 1.0)]
+    found = concluded([on("A", 0.999, 0.001), on("B", 1.0, 1.0, enough=False)])
+    assert verdicts([found]) == [("contradicted", 0.002)]
+
+
+def test_at_least_so_many_tasks():
+    """Four of five: the fourth smallest p, twice; against it, the second smallest p, four times."""
+    tasks = [on(name, p, 1.0 - p) for name, p in zip("ABCDE", (0.001, 0.002, 0.003, 0.004, 0.7), strict=True)]
+    found = concluded(tasks, at_least=4)
+    assert found.supports == pytest.approx(0.008) and found.contradicts == 1.0
+    tasks = [on(name, 1.0 - p, p) for name, p in zip("ABCDE", (0.001, 0.002, 0.9, 0.9, 0.9), strict=True)]
+    assert concluded(tasks, at_least=4).contradicts == pytest.approx(0.008)
+
+
+def test_a_further_claim_with_runs_can_only_weaken_the_others():
+    def finding(supports):
+        return Finding(
+            "", evidence=True, tested=True, complete=True, supports=supports, contradicts=1.0 - supports
+        )
+
+    rng = np.random.default_rng(0)
+    few = [finding(p) for p in (0.001, 0.012, 0.02, 0.4, 0.98)]
+    before = [p for _, p in verdicts(few)]
+    assert [verdict for verdict, _ in verdicts(few[:2])] == ["supported", "supported"]
+    for supports in rng.random(50):
+        after = [p for _, p in verdicts([*few, finding(supports)])][:-1]
+        assert all(a >= b for a, b in zip(after, before, strict=True))
+    # What has no runs weakens nothing.
+    assert verdicts([*few, Finding("nothing")])[:-1] == verdicts(few)
+    assert verdicts([Finding("nothing")]) == [("not enough runs", None)]
+
+
+# --- Claims of returns --------------------------------------------------------------------------------------
+
+
+def test_a_difference_that_chance_does_not_make_supports(add):
     add([100.0, 110.0, 120.0])
     store = add([10.0, 11.0, 12.0], variant="no-kl")
     found = verdict(store, "KL term is crucial")
-    assert found.verdict == "supported" and found.seeds == "3 and 3"
-    assert found.text.startswith("HalfCheetah: ALM(3) − no KL = +99 [")
+    assert found.verdict == "supported" and found.finding.seeds == "3 and 3"
+    assert found.finding.text.startswith("HalfCheetah: ALM(3) − no KL = +99 [")
+    # Areas: straight from 0 at 5000 steps to the last return at 19,000, then level; 8 / 15 of it.
+    assert "], area +53, can see " in found.finding.text
+    store = add([500.0, 501.0, 502.0], variant="no-kl")
+    assert verdict(store, "KL term is crucial").verdict == "contradicted"
 
 
-def test_a_difference_whose_interval_holds_zero_does_not(add):
+def test_a_difference_that_chance_may_make_is_inconclusive(add):
     add([100.0, 0.0, 120.0])
     store = add([50.0, 60.0, 90.0], variant="no-kl")
-    assert verdict(store, "KL term is crucial").verdict == "not supported"
+    found = verdict(store, "KL term is crucial")
+    assert found.verdict == "inconclusive" and found.p > 0.5
+
+
+def test_other_claims_with_runs_correct_a_verdict_away(add):
+    """p = 0.02 alone; beside four more claims of the same runs it may be chance."""
+    add([100.0, 140.0, 120.0])
+    store = add([10.0, 41.0, 72.0], variant="no-kl")
+    found = verdict(store, "KL term is crucial")
+    assert found.verdict == "supported" and found.p == pytest.approx(found.finding.p)
+    for variant in ("no-value", "reconstruction", "linear-classifier", "log-transformed"):
+        add([100.0, 141.0, 122.0], variant=variant)
+    found = verdict(store, "KL term is crucial")
+    assert found.verdict == "inconclusive" and found.p == pytest.approx(5 * found.finding.p)
+
+
+def test_the_area_under_the_curve_is_a_second_outcome(add):
+    """The same final returns; one is high from the start, the other at the end only."""
+    early = {5000: 0.0, 6000: 100.0, 19_000: 100.0, 20_000: 100.0}
+    late = {5000: 0.0, 18_000: 0.0, 19_000: 100.0, 20_000: 100.0}
+    for index in range(3):
+        noise = {step: value + index for step, value in early.items()}
+        add.seed(index, noise)
+        add.seed(index, {step: value + index for step, value in late.items()}, variant="no-kl")
+    found = verdict(add.store, "KL term is crucial")
+    assert (found.verdict, found.by_area) == ("inconclusive", "supported") and found.disagrees
+    row = claims_table(add.store, "laptop").frame.set_index("the paper says").loc["the KL term is crucial"]
+    assert row["laptop runs say"].endswith("; by the area under the curve: supported")
 
 
 def test_two_seeds_or_unfinished_runs_are_not_enough(add):
@@ -63,20 +225,31 @@ def test_two_seeds_or_unfinished_runs_are_not_enough(add):
     unfinished = {5000: 0.0, 19_000: 1.0}
     store = add([1.0, 2.0, 3.0], variant="no-kl", curve=unfinished, status="partial")
     found = verdict(store, "KL term is crucial")
-    nothing = ("no finished run of no KL on HalfCheetah", "none on both sides", "not enough runs")
-    assert (found.text, found.seeds, found.verdict) == nothing
-    failed = {"status": "failed", "reason": "loss/actor is not finite at step 20000"}
+    nothing = ("no finished run of no KL on HalfCheetah", "", "not enough runs")
+    assert (found.finding.text, found.finding.seeds, found.verdict) == nothing
+    assert not found.finding.evidence
+    failed = {"status": "failed", "reason": "loss/actor is not finite at step 19500"}
+    store = add([1.0, 2.0, 3.0], variant="no-kl", curve=unfinished, **failed)
+    text = verdict(store, "KL term is crucial").finding.text
+    assert text == f"{nothing[0]}; 3 failed runs of no KL on HalfCheetah left out"
+
+
+def test_a_run_that_failed_after_the_read_out_counts(add):
+    """As in tables: its value at the step stands, whatever became of it later."""
+    add([100.0, 110.0, 120.0])
+    failed = {"status": "failed", "reason": "loss/actor is not finite at step 20001"}
     store = add([1.0, 2.0, 3.0], variant="no-kl", **failed)
-    assert verdict(store, "KL term is crucial").text == nothing[0]
+    assert verdict(store, "KL term is crucial").verdict == "supported"
 
 
 def test_what_has_no_run_is_said_once(add):
     """ALM lacks runs on every task, rivals on some: one clause for each set of tasks."""
+    says = "matches the sample complexity"
     add([1.0, 2.0, 3.0], algorithm="redq")
     store = add([1.0, 2.0, 3.0], algorithm="redq", task="Hopper")
-    found = verdict(store, "REDQ and MBPO")
+    found = verdict(store, says).finding
     assert found.text == "no finished run of ALM(3), MBPO on HalfCheetah, Hopper"
-    found = verdict(add([4.0, 5.0, 6.0], task="Hopper"), "REDQ and MBPO")
+    found = verdict(add([4.0, 5.0, 6.0], task="Hopper"), says).finding
     assert found.text.startswith("Hopper: ALM(3) − REDQ = +3 [")
     assert found.text.endswith(
         "; no finished run of ALM(3) on HalfCheetah; no finished run of MBPO on HalfCheetah, Hopper"
@@ -84,28 +257,43 @@ def test_what_has_no_run_is_said_once(add):
     assert found.seeds == "3 and 3"
 
 
+def test_a_task_without_runs_does_not_save_a_claim_from_another(add):
+    add([1.0, 2.0, 3.0], task="Hopper")
+    store = add([101.0, 102.0, 103.0], algorithm="redq", task="Hopper")
+    found = verdict(store, "matches the sample complexity")
+    assert found.verdict == "contradicted"
+    row = claims_table(store, "laptop").frame.set_index("where").loc["Figure 3"]
+    assert "; contradicted on Hopper" in row["laptop runs say"]
+
+
 def test_about_the_same_has_a_margin(add):
     add([100.0, 101.0, 102.0])
     assert verdict(add([95.0, 96.0, 97.0], variant="no-value"), "little effect").verdict == "supported"
-    assert verdict(add([70.0, 71.0, 72.0], variant="no-value"), "little effect").verdict == "not supported"
+    assert verdict(add([70.0, 71.0, 72.0], variant="no-value"), "little effect").verdict == "contradicted"
     better = add([170.0, 171.0, 172.0], variant="no-value")
-    assert verdict(better, "little effect").verdict == "not supported"
+    assert verdict(better, "little effect").verdict == "contradicted"
+    unclear = add([60.0, 81.0, 110.0], variant="no-value")
+    assert verdict(unclear, "little effect").verdict == "inconclusive"
     # Doing no worse is one-sided.
     assert verdict(add([170.0, 171.0, 172.0], variant="linear-classifier"), "linear").verdict == "supported"
-    assert verdict(add([70.0, 71.0, 72.0], variant="linear-classifier"), "linear").verdict == "not supported"
+    assert verdict(add([70.0, 71.0, 72.0], variant="linear-classifier"), "linear").verdict == "contradicted"
+    # Much worse is less than half.
+    assert verdict(add([70.0, 71.0, 72.0], variant="log-naive"), "naive log").verdict == "contradicted"
+    assert verdict(add([10.0, 11.0, 12.0], variant="log-naive"), "naive log").verdict == "supported"
 
 
 def test_the_best_length_is_looked_up(add):
-    for k, value in ((1, 1.0), (2, 2.0), (4, 4.0), (5, 5.0)):
-        add([value] * 3, variant=f"k{k}")
-    assert verdict(add([3.0] * 3), "K = 3 is best").verdict == "not supported"
-    assert verdict(add([9.0] * 3), "K = 3 is best").verdict == "supported"
+    for k, value in ((1, 1.0), (2, 20.0), (4, 40.0), (5, 50.0)):
+        add(around(value), variant=f"k{k}")
+    assert verdict(add(around(30.0)), "K = 3 is best").verdict == "contradicted"
+    assert verdict(add(around(90.0)), "K = 3 is best").verdict == "supported"
+    assert verdict(add(around(50.5)), "K = 3 is best").verdict == "inconclusive"
 
 
 def test_table1_needs_every_row_on_every_task(add):
     store = add([100.0, 110.0, 120.0])
     found = verdict(store, "4/5 tasks")
-    assert found.verdict == "not enough runs" and found.seeds == "0 of 5 tasks"
+    assert found.verdict == "not enough runs" and found.finding.seeds == "0 of 5 tasks"
     for task in ("T-Humanoid", "T-Ant", "HalfCheetah", "Walker2d", "Hopper"):
         add([100.0, 110.0, 120.0], task=task)
         for rival in ("sac-svg2", "sac-svg3", "svg", "td3", "sac"):
@@ -114,64 +302,187 @@ def test_table1_needs_every_row_on_every_task(add):
     for task in ("T-Ant", "Hopper"):
         add([500.0, 501.0, 502.0], algorithm="td3", task=task)
     found = verdict(store, "4/5 tasks")
-    assert found.verdict == "not supported" and found.text.startswith("surely best on 3 of the 5 tasks")
+    assert found.verdict == "contradicted" and found.finding.text.startswith(
+        "surely best on 3 of the 5 tasks"
+    )
+
+
+def test_table1_is_read_where_the_table_is(add):
+    """At paper scale at 200k steps: a run that goes on counts, with its mean of the last tenth there."""
+    curve = {5000: 0.0, 190_000: 7.0, 200_000: 9.0, 250_000: 1000.0}
+    store = add([0.0] * 3, curve=curve, scale="paper", status="partial")
+    evidence = Evidence(store, "paper")
+    (runs,) = evidence.runs(Series("ALM(3)", "alm"), task="HalfCheetah", where="table1")
+    assert checks.RETURN.scores(evidence, runs, Series("ALM(3)", "alm"), "table1").tolist() == [8.0] * 3
+    assert evidence.runs(Series("ALM(3)", "alm"), task="HalfCheetah", where="figure5a") == [[]]
+
+
+def test_spreads_are_compared_by_five_seeds(add):
+    wide = [0.0, 400.0, -400.0, 800.0, -800.0]
+    add([100.0, 101.0, 102.0, 103.0, 104.0])
+    store = add(wide[:4], variant="no-classifier")
+    found = verdict(store, "stabilises learning, especially")
+    assert found.verdict == "not enough runs"
+    (found,) = [
+        one for one in judged(store, "laptop") if one.claim.says == "the classifier term stabilises learning"
+    ]
+    assert found.verdict == "not enough runs" and found.finding.seeds == "4 and 5"
+    claim = Claim(
+        "", "", Compared((Series("x", "redq"),), ABOVE, (Series("ALM(3)", "alm"),), "figure5a", (SPREAD,))
+    )
+
+    def judge():
+        (found,) = judged(store, "laptop", [claim])
+        return found
+
+    add([300.0 * value for value in range(-4, 5)], algorithm="redq")
+    assert judge().verdict == "supported"
+    assert judge().finding.text.startswith("HalfCheetah: spread of x − ALM(3) = +")
+    add([100.0, 101.0, 102.0, 103.0, 104.0, 101.0, 102.0, 103.0, 103.0], algorithm="redq")
+    assert judge().verdict == "inconclusive"
+    add([300.0 * value for value in range(-4, 5)])
+    assert judge().verdict == "contradicted"
+
+
+def test_what_the_suite_lacks_is_read_off_its_registry(add):
+    store = add([1.0, 2.0, 3.0])
+    unknown = Compared((Series("x", "alm", "no-such-idea"),), ABOVE, (Series("ALM(3)", "alm"),), "figure5a")
+    assert unknown.finding(Evidence(store, "laptop")) == Finding("no such variant in this suite yet")
+    known = Compared((Series("x", "alm", "no-kl"),), ABOVE, (Series("ALM(3)", "alm"),), "figure5a")
+    assert known.finding(Evidence(store, "laptop")).text == "no finished run of x on HalfCheetah"
+
+
+def test_runs_of_different_protocols_are_refused(add):
+    add([1.0, 2.0, 3.0])
+    store = add([1.0, 2.0, 3.0], variant="no-kl", protocol="v5")
+    with pytest.raises(StoreMixError):
+        judged(store, "laptop")
+
+
+# --- Costs --------------------------------------------------------------------------------------------------
 
 
 def test_costs_are_the_benchmark_s(add, monkeypatch):
     store = add([1.0])
     costs = {"alm": {"step_ms": 10.0, "gflop": 2.0}, "redq": {"step_ms": 55.0, "gflop": 1.0}}
-    monkeypatch.setattr(claims, "_benchmark", lambda: {"costs": {"laptop": costs}})
+    monkeypatch.setattr(checks, "_benchmark", lambda: {"costs": {"laptop": costs}})
     found = verdict(store, "faster than REDQ")
-    assert found.verdict == "supported"
-    assert found.text.startswith("5.50× the time") and "0.50× its matrix products" in found.text
+    assert found.verdict == "supported" and found.p is None
+    assert (
+        found.finding.text.startswith("5.50× the time") and "0.50× its matrix products" in found.finding.text
+    )
     costs["redq"]["step_ms"] = 30.0
     found = verdict(store, "faster than REDQ")
-    assert found.verdict == "not measured" and "GPU of the claim was not at hand" in found.text
-    assert verdict(store, "faster than MBPO").verdict == "not measured"
+    assert found.verdict == "inconclusive" and "GPU of the claim was not at hand" in found.finding.text
+    assert verdict(store, "still 2× slower").verdict == "supported"
+    assert verdict(store, "faster than MBPO").verdict == "not enough runs"
 
 
 def test_the_time_to_sac_s_return(add):
     """The fixture's clock is step / 100 seconds: ALM gets there at 8000 steps, SAC at 19,000."""
     fast = {5000: 0.0, 8000: 95.0, 19_000: 100.0, 20_000: 100.0}
     slow = {5000: 0.0, 8000: 5.0, 19_000: 100.0, 20_000: 100.0}
+    # Seeds differ a little in when they are fast.
     for task in ("HalfCheetah", "Hopper"):
-        add([0.0] * 3, curve=fast, task=task)
+        for seed in range(3):
+            add.seed(
+                seed, {step + 100 * seed * (step == 8000): value for step, value in fast.items()}, task=task
+            )
         store = add([0.0] * 3, algorithm="sac", curve=slow, task=task)
-    assert verdict(store, "50 % less time").verdict == "supported"
-    store = add([0.0] * 3, curve=slow, task="Hopper")
     found = verdict(store, "50 % less time")
-    assert (
-        found.verdict == "not supported" and "Hopper: 3.2 min against 3.2 min to a return of 90" in found.text
-    )
+    assert found.verdict == "supported" and "HalfCheetah: 1.3 min against 3.2 min" in found.finding.text
+    for seed, step in enumerate((18_000, 19_000, 20_000)):
+        add.seed(
+            seed, {5000: 0.0, step: 100.0} | {20_000: 100.0}, task="Hopper", provenance={"population": 1}
+        )
+    found = verdict(store, "50 % less time")
+    assert found.verdict == "contradicted"
+    assert "Hopper: 3.2 min against 3.2 min to a return of 90" in found.finding.text
+    for seed, step in enumerate((18_000, 19_000, 20_000)):
+        on_cpu = {"population": 1, "device": "cpu"}
+        add.seed(seed, {5000: 0.0, step: 100.0} | {20_000: 100.0}, task="Hopper", provenance=on_cpu)
+    found = verdict(store, "50 % less time")
+    assert found.verdict == "inconclusive" and "to a return of 90 on a CPU" in found.finding.text
     store = add([1.0] * 3, task="Hopper")
-    assert "Hopper: never against 3.2 min" in verdict(store, "50 % less time").text
+    assert "Hopper: never against 3.2 min" in verdict(store, "50 % less time").finding.text
+    add.seed(0, fast, task="Hopper")
+    assert "Hopper: 4.0 min (1 of 3 seeds) against" in verdict(store, "50 % less time").finding.text
     store = add([-5.0] * 3, algorithm="sac", task="Hopper")
     found = verdict(store, "50 % less time")
-    assert found.verdict == "not enough runs" and "Hopper: SAC's runs are too short" in found.text
+    assert found.verdict == "not enough runs"
+    assert "Hopper: SAC's runs are too short" in found.finding.text
 
 
-def test_the_deviation_of_the_bias(add):
-    for algorithm, column, spread in (
-        ("alm", "lower_bound", 1.0),
-        ("redq", "mean_q", 50.0),
-        ("sac-avg", "mean_q", 60.0),
-    ):
-        for task in ("HalfCheetah", "Hopper"):
-            store = add([1.0, 2.0, 3.0], algorithm=algorithm, task=task)
-            for run in store.runs(algorithm=algorithm, task=task):
+# --- Values and predictions ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def values(add):
+    """Stores runs with value samples: returns 90 and 110, estimates off by ± a spread and a bias."""
+
+    def values(algorithm, column, spread, bias=0.0, task="HalfCheetah", steps=(20_000,)):
+        store = add([1.0, 2.0, 3.0], algorithm=algorithm, task=task)
+        for run in store.runs(algorithm=algorithm, task=task):
+            frames = []
+            for step in steps:
                 returns = np.array([90.0, 110.0])
-                estimate = returns + spread * np.array([-1.0, 1.0]) + run.spec.seed
-                pairs = {"step": 20_000, "episode": 0, "episode_step": range(2), "monte_carlo": returns}
-                store.write_values(run, pd.DataFrame({**pairs, column: estimate}))
+                # A little more for each seed.
+                own = spread * (1.0 + run.spec.seed / 50.0)
+                estimate = returns + own * np.array([-1.0, 1.0]) + bias + run.spec.seed
+                pairs = {"step": step, "episode": 0, "episode_step": range(2), "monte_carlo": returns}
+                frames.append(pd.DataFrame({**pairs, column: estimate}))
+            store.write_values(run, pd.concat(frames))
+        return store
+
+    return values
+
+
+def test_the_deviation_of_the_bias(values):
+    for task in ("HalfCheetah", "Hopper"):
+        values("alm", "lower_bound", 1.0, task=task)
+        values("redq", "mean_q", 50.0, task=task)
+        store = values("sac-avg", "mean_q", 60.0, task=task)
     found = verdict(store, "deviation of the bias")
-    assert found.verdict == "supported" and "HalfCheetah: ALM(3) − REDQ = -0.49 [" in found.text
+    assert found.verdict == "supported"
+    assert "HalfCheetah: std of bias of ALM(3) − REDQ = -0.50 [" in found.finding.text
+    values("alm", "lower_bound", 90.0, task="Hopper")
+    found = verdict(store, "deviation of the bias")
+    assert found.verdict == "contradicted" and found.finding.worst == "Hopper"
+
+
+def test_lower_in_every_quarter_of_training(values):
+    """The first measurement is at the end of the warm-up, before training."""
+    steps = (5000, 8000, 11_000, 15_000, 20_000)
+    for task in ("HalfCheetah", "Hopper"):
+        values("alm", "lower_bound", 1.0, task=task, steps=steps)
+        store = values("redq", "mean_q", 50.0, task=task, steps=steps)
+    found = verdict(store, "consistently lower")
+    assert (
+        found.verdict == "supported" and found.finding.text.count("quarter 4 of ALM(3) − REDQ = -0.50") == 2
+    )
+    assert verdict(store, "uniform throughout").verdict == "inconclusive"  # identical: no spread to test with
+    values("alm", "lower_bound", 1.0, steps=steps[:3])
+    found = verdict(store, "consistently lower")
+    assert found.verdict == "not enough runs"
+    assert "no stored value estimates of ALM(3) on HalfCheetah" in found.finding.text
+
+
+@pytest.mark.parametrize(
+    ("bias", "expected"), [(5.0, "supported"), (-60.0, "contradicted"), (19.0, "inconclusive")]
+)
+def test_a_good_estimate_is_within_a_fifth_of_the_return(values, bias, expected):
+    values("alm", "lower_bound", 30.0, bias)
+    found = verdict(values("alm", "lower_bound", 30.0, bias, task="Hopper"), "good estimate")
+    assert found.verdict == expected
+    assert f"HalfCheetah: bias of ALM(3) = {(bias + 1) / 100:.2f} [" in found.finding.text
 
 
 @pytest.mark.parametrize(
     ("lost", "verdict_", "said"),
-    [(25, "supported", "25"), (3, "not supported", "3"), (99, "supported", "more than 50")],
+    [(25, "supported", "25"), (3, "contradicted", "3"), (99, "supported", "51"), (16, "inconclusive", "16")],
 )
 def test_how_long_predictions_hold(add, lost, verdict_, said):
+    """Counts of steps are never exact, so that equal ones can be tested; 51: more than the 50 measured."""
     store = add([1.0, 2.0, 3.0])
     steps = np.arange(51)
     frame = pd.DataFrame({"step": steps} | dict.fromkeys(("encoded", "predicted", "sampled"), 0.0))
@@ -180,13 +491,44 @@ def test_how_long_predictions_hold(add, lost, verdict_, said):
     for run in store.runs():
         store.write_latents(run, frame, "someone")
     found = verdict(store, "about 20 steps")
-    assert found.verdict == verdict_ and f"after {said}, {said}, {said} steps" in found.text
+    assert found.verdict == verdict_ and f"accurate steps of ALM(3) = {said} [" in found.finding.text
 
 
-def test_the_table_has_a_row_a_claim(add, tmp_path):
-    table = claims_table(add([1.0]), "laptop")
+# --- The table ----------------------------------------------------------------------------------------------
+
+
+def test_the_table_has_a_row_a_claim_with_those_that_have_evidence_first(add, tmp_path):
+    add([1.0, 2.0, 3.0])
+    store = add([1.0], variant="reconstruction")
+    table = claims_table(store, "laptop")
     assert len(table.frame) == len(CLAIMS) and table.name == "claims-laptop"
-    assert set(table.frame["verdict"]) <= {"supported", "not supported", "not enough runs", "not measured"}
+    assert set(table.frame["verdict"]) <= {"supported", "contradicted", "inconclusive", "not enough runs"}
+    says = table.frame["the paper says"].tolist()
+    assert says.index("an aligned objective is superior to reconstruction") < says.index(
+        "the KL term is crucial"
+    )
     render(lambda: table, tmp_path, Console(quiet=True))
     assert (tmp_path / "claims-laptop.md").exists()
-    assert claims_table(add([1.0]), "paper").name == "claims"
+
+
+def test_a_scale_without_a_run_is_one_line(add, monkeypatch):
+    store = add([1.0])
+    monkeypatch.setattr(checks, "_benchmark", dict)
+    frame = claims_table(store, "paper").frame
+    assert claims_table(store, "paper").name == "claims"
+    assert frame["the paper says"].tolist() == [f"{len(CLAIMS)} claims"]
+    costs = {name: {"step_ms": 1.0, "gflop": 1.0} for name in ("alm", "mbpo", "redq")}
+    monkeypatch.setattr(checks, "_benchmark", lambda: {"costs": {"paper": costs}})
+    frame = claims_table(store, "paper").frame
+    assert frame["verdict"].tolist() == [*["inconclusive"] * 3, "not enough runs"]
+    assert frame["the paper says"].tolist()[-1] == f"{len(CLAIMS) - 3} claims"
+
+
+def test_no_word_of_the_table_is_broken_at_80_columns(add):
+    add([1.0, 2.0, 3.0])
+    store = add([1.0], variant="reconstruction")
+    table, file = claims_table(store, "laptop"), io.StringIO()
+    terminal(table, Console(width=80, file=file))
+    words = file.getvalue().replace("│", " ").split()
+    assert max(map(len, file.getvalue().splitlines())) <= 80
+    assert {word for row in table.frame.to_numpy().ravel() for word in row.split()} <= set(words)

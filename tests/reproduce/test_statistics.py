@@ -5,7 +5,12 @@ import math
 import numpy as np
 import pytest
 
-from reproduce.exhibits.statistics.seeds import cell_statistics, common_steps, sample_std
+from reproduce.exhibits.statistics.seeds import (
+    cell_statistics,
+    common_steps,
+    mean_over_steps,
+    sample_std,
+)
 from reproduce.lab.curves import Curve, value_at, window_mean
 
 
@@ -25,6 +30,16 @@ def test_value_at_takes_the_last_evaluation_that_is_not_later():
     assert [value_at(points, step) for step in (5000, 9999, 10_000, 99_999)] == [1, 1, 2, 3]
     with pytest.raises(ValueError, match="4999"):
         value_at(points, 4999)
+
+
+def test_the_area_under_a_curve_is_between_its_first_evaluation_and_the_step():
+    """Trapezoids: 5000 steps of 1 to 3, 10,000 of 3 to 9; what comes later does not count."""
+    points = curve({5000: 1, 10_000: 3, 20_000: 9, 25_000: 99})
+    assert mean_over_steps(points, 20_000) == pytest.approx((5 * 2 + 10 * 6) / 15)
+    assert mean_over_steps(points, 24_999) == mean_over_steps(points, 20_000)
+    assert mean_over_steps(points, 5000) == 1.0
+    with pytest.raises(ValueError, match="4999"):
+        mean_over_steps(points, 4999)
 
 
 def test_window_is_open_below_and_closed_above():

@@ -1,1 +1,1 @@
-"""From learning curves to numbers, with intervals; numpy only."""
+"""From learning curves to numbers with intervals and verdicts; numpy only, `significance` apart."""

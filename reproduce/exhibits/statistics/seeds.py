@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from reproduce.lab.curves import Curve, index_at, value_at, window_mean
 
-__all__ = ["CellStatistics", "cell_statistics", "common_steps", "sample_std"]
+__all__ = ["CellStatistics", "cell_statistics", "common_steps", "mean_over_steps", "sample_std"]
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,20 @@ def cell_statistics(curves: Sequence[Curve], step: int) -> CellStatistics:
         seeds=len(curves),
         step=min(int(curve.steps[index_at(curve, step)]) for curve in curves),
     )
+
+
+def mean_over_steps(curve: Curve, step: int) -> float:
+    """The area under a curve between its first evaluation and ``step``, for each step of it.
+
+    The first evaluation is at the end of the warm-up.  Between evaluations the curve is a straight line.
+
+    Raises:
+        ValueError: the first evaluation comes after ``step``.
+    """
+    until = index_at(curve, step) + 1
+    steps, values = curve.steps[:until], curve.values[:until]
+    width = steps[-1] - steps[0]
+    return float(np.trapezoid(values, steps) / width if width else values[0])
 
 
 def common_steps(curves: Sequence[Curve]) -> NDArray[np.int64]:

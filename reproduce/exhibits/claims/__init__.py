@@ -1,0 +1,11 @@
+"""What the paper says in words, beside what the stored runs say.
+
+statements.py   the claims, as data             checks.py     kinds of claim: two p values and a sentence
+evidence.py     runs, and the numbers of a run  verdicts.py   all claims together: verdicts and their table
+"""
+
+from reproduce.exhibits.claims.evidence import Evidence
+from reproduce.exhibits.claims.statements import CLAIMS, Claim
+from reproduce.exhibits.claims.verdicts import Judged, claims_table, judged, table_of
+
+__all__ = ["CLAIMS", "Claim", "Evidence", "Judged", "claims_table", "judged", "table_of"]

@@ -1,0 +1,229 @@
+"""What claims are judged by: the runs of one scale, and the numbers that are read from a run, one a seed."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from alm.training.bias import DEFINITIONS, Bias
+from reproduce.exhibits import FigureExhibit, Series, TableExhibit, exhibit_named
+from reproduce.exhibits.statistics.aggregates import FloatArray
+from reproduce.exhibits.statistics.seeds import mean_over_steps
+from reproduce.exhibits.statistics.significance import deviations
+from reproduce.lab.algorithms import run_length
+from reproduce.lab.curves import window_mean
+from reproduce.lab.specs import RunSpec
+from reproduce.lab.store import Store, StoredRun, require_comparable
+
+Where = str | tuple[str, ...]
+"""The exhibit whose tasks a claim is about, or the tasks themselves."""
+
+
+class Evidence:
+    """The stored runs of one scale that reached the step at which an exhibit is read.
+
+    Args:
+        store: stored runs.
+        scale: the only scale that is read.
+
+    Attributes:
+        scale: as given.
+        stored: every stored run of it.
+    """
+
+    def __init__(self, store: Store, scale: str) -> None:
+        self.scale, self._store = scale, store
+        self.stored = store.runs(scale=scale)
+        self._values: dict[RunSpec, pd.DataFrame | None] = {}
+
+    def tasks(self, where: Where) -> tuple[str, ...]:
+        """The tasks of a figure or table at this scale, or those named."""
+        if isinstance(where, tuple):
+            return where
+        found = exhibit_named(where)
+        assert isinstance(found, FigureExhibit | TableExhibit)
+        return found.tasks_at(self.scale)
+
+    def runs(self, *sides: Series, task: str, where: Where) -> list[list[StoredRun]]:
+        """The runs of each side that got to the step of the read-out, whatever became of them later.
+
+        Raises:
+            StoreMixError: they are of different protocols.
+        """
+        found = [
+            [run for run in self._of(side, task) if run.last_step >= self.step(run, where)] for side in sides
+        ]
+        require_comparable(run for runs in found for run in runs)
+        return found
+
+    def failed(self, side: Series, task: str, where: Where) -> int:
+        """How many runs of a side failed before the step of the read-out."""
+        runs = self._of(side, task)
+        return sum(run.status == "failed" and run.last_step < self.step(run, where) for run in runs)
+
+    def step(self, run: StoredRun, where: Where) -> int:
+        """Environment steps at which a run is read: where a table is, else at the end of the run."""
+        exhibit = exhibit_named(where) if isinstance(where, str) else None
+        if isinstance(exhibit, TableExhibit):
+            return exhibit.step(self.scale, run.spec.task)
+        return run_length(run.spec)
+
+    def values(self, run: StoredRun) -> pd.DataFrame | None:
+        """The value samples of a run by step; None if none are stored."""
+        if run.spec not in self._values:
+            self._values[run.spec] = self._store.values(run)
+        return self._values[run.spec]
+
+    def prediction_errors(self, run: StoredRun) -> pd.DataFrame | None:
+        """What a run's model predicts, one row a step; None if that is not stored."""
+        found = self._store.latents(run)
+        return None if found is None else found[0]
+
+    def _of(self, side: Series, task: str) -> list[StoredRun]:
+        wanted = (side.algorithm, side.variant, side.task(task))
+        return [r for r in self.stored if (r.spec.algorithm, r.spec.variant, r.spec.task) == wanted]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One number of a run.
+
+    Attributes:
+        of: what the number is of, as texts say it: ``"bias of "``; empty for the return.
+        read: gives it for a run of a side, read at a step; None where the run has none.
+        absent: what a side without such a number lacks.
+        digits: with which it is written.
+        resolution: steps in which it counts; 0 for measurements.
+        spread: whether sides are compared by how far seeds are from each other instead of how high they are.
+        second: the outcome that is shown beside it.
+    """
+
+    of: str
+    read: Callable[[Evidence, StoredRun, Series, int], float | None]
+    absent: str = "no finished run"
+    digits: int = 0
+    resolution: float = 0.0
+    spread: bool = False
+    second: "Outcome | None" = None
+
+    @property
+    def seeds_needed(self) -> int:
+        """On every side; fewer give no verdict."""
+        return 5 if self.spread else 3
+
+    def scores(self, evidence: Evidence, runs: Sequence[StoredRun], side: Series, where: Where) -> FloatArray:
+        """The numbers of a side (seeds,)."""
+        found = [self.read(evidence, run, side, evidence.step(run, where)) for run in runs]
+        scores = np.array([one for one in found if one is not None])
+        return deviations(scores) if self.spread and len(scores) else scores
+
+
+# --- Of learning curves -------------------------------------------------------------------------------------
+
+
+def _area(evidence: Evidence, run: StoredRun, side: Series, step: int) -> float:
+    del evidence, side
+    return mean_over_steps(run.curve(), step)
+
+
+def _window(metric: str = "eval/return") -> Callable[[Evidence, StoredRun, Series, int], float]:
+    def read(evidence: Evidence, run: StoredRun, side: Series, step: int) -> float:
+        del evidence, side
+        return window_mean(run.curve(metric), step)
+
+    return read
+
+
+AREA = Outcome("area of ", _area)
+"""The mean return from the end of the warm-up to the read-out."""
+
+RETURN = Outcome("", _window(), second=AREA)
+"""The mean return over the last tenth of the steps."""
+
+SPREAD = Outcome(
+    "spread of ", _window(), spread=True, second=Outcome("spread of area of ", _area, spread=True)
+)
+"""How far from the median of all seeds a seed's return is."""
+
+EPISODE_SPREAD = Outcome("deviation over episodes of ", _window("eval/return_std"))
+"""How much the returns of the episodes of one evaluation differ, over the last tenth of the steps."""
+
+
+# --- Of value estimates -------------------------------------------------------------------------------------
+
+
+def _biases(
+    evidence: Evidence, run: StoredRun, side: Series, step: int, part: tuple[float, float]
+) -> list[Bias]:
+    """The normalised biases (REDQ's definition) of the measurements in a part of training."""
+    pairs = evidence.values(run)
+    if pairs is None or side.estimate not in pairs:
+        return []
+    warmup = int((run.evaluations["step"] - run.evaluations["training_step"]).iloc[0])
+    first, last = (warmup + share * (step - warmup) for share in part)
+    inside = pairs[(pairs["step"] > first) & (pairs["step"] <= last)]
+    return [
+        DEFINITIONS["redq"](
+            group[side.estimate].to_numpy(np.float64), group["monte_carlo"].to_numpy(np.float64)
+        )
+        for _, group in inside.groupby("step")
+    ]
+
+
+def _bias(part: tuple[float, float], what: Callable[[Bias], float]) -> Callable[..., float | None]:
+    def read(evidence: Evidence, run: StoredRun, side: Series, step: int) -> float | None:
+        found = _biases(evidence, run, side, step, part)
+        return float(np.mean([what(one) for one in found])) if found else None
+
+    return read
+
+
+def _bias_outcome(of: str, part: tuple[float, float], what: Callable[[Bias], float]) -> Outcome:
+    return Outcome(of, _bias(part, what), absent="no stored value estimates", digits=2)
+
+
+BIAS = _bias_outcome("bias of ", (0.5, 1.0), lambda bias: bias.mean)
+"""Mean of estimate minus return over the second half of training, as a part of the mean return."""
+
+BIAS_STD = _bias_outcome("std of bias of ", (0.5, 1.0), lambda bias: bias.std)
+"""Its standard deviation over state–action pairs."""
+
+BIAS_STD_BY_QUARTER = tuple(
+    _bias_outcome(f"std of bias in quarter {n + 1} of ", (n / 4, (n + 1) / 4), lambda bias: bias.std)
+    for n in range(4)
+)
+"""The same in each quarter of training."""
+
+
+def _growth(evidence: Evidence, run: StoredRun, side: Series, step: int) -> float | None:
+    early, late = (
+        _bias(part, lambda bias: bias.std)(evidence, run, side, step) for part in ((0.0, 0.5), (0.5, 1.0))
+    )
+    return late / early if early and late is not None else None
+
+
+BIAS_STD_GROWTH = Outcome(
+    "late / early std of bias of ", _growth, absent="no stored value estimates", digits=2
+)
+"""The standard deviation over the second half of training, divided by that over the first."""
+
+
+# --- Of predictions -----------------------------------------------------------------------------------------
+
+
+def _accurate_steps(evidence: Evidence, run: StoredRun, side: Series, step: int) -> float | None:
+    del side, step
+    found = evidence.prediction_errors(run)
+    if found is None:
+        return None
+    errors = found.dropna(subset="squared_error")
+    lost = errors.loc[errors["squared_error"] >= 1.0, "step"]
+    return float(lost.iloc[0]) if len(lost) else float(errors["step"].max()) + 1.0
+
+
+ACCURATE_STEPS = Outcome(
+    "accurate steps of ", _accurate_steps, absent="no stored predictions", resolution=1.0
+)
+"""Model steps until the squared error reaches the variance of the representation; what was measured and one
+more if it never does."""

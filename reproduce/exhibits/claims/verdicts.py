@@ -1,0 +1,143 @@
+"""From findings to verdicts: all claims of a scale together, corrected for each other, and their table."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from reproduce.exhibits.claims.checks import MARGIN, Finding
+from reproduce.exhibits.claims.evidence import RETURN, SPREAD, Evidence
+from reproduce.exhibits.claims.statements import CLAIMS, Claim
+from reproduce.exhibits.statistics.intervals import COVERAGE
+from reproduce.exhibits.statistics.significance import LEVEL, POWER, holm
+from reproduce.exhibits.table import Table
+from reproduce.lab.store import Store
+
+Verdict = Literal["supported", "contradicted", "inconclusive", "not enough runs"]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A claim with its verdict.
+
+    Attributes:
+        claim: the sentence.
+        finding: what the runs say of it.
+        verdict: what follows.
+        p: corrected for all other claims with runs; None where nothing was tested.
+        by_area: the verdict by the area under the curve; None where the claim has no such outcome.
+    """
+
+    claim: Claim
+    finding: Finding
+    verdict: Verdict
+    p: float | None
+    by_area: Verdict | None = None
+
+    @property
+    def disagrees(self) -> bool:
+        """Whether the area under the curve says something else."""
+        return self.by_area not in (None, self.verdict)
+
+
+def judged(store: Store, scale: str, claims: Sequence[Claim] = CLAIMS) -> list[Judged]:
+    """Every claim with its verdict by the runs of a scale.
+
+    Raises:
+        UnknownScaleError: there is no such scale.
+        StoreMixError: runs of different protocols stand behind one claim.
+    """
+    evidence = Evidence(store, scale)
+    findings = [claim.check.finding(evidence) for claim in claims]
+    seconds = {
+        index: claim.check.second.finding(evidence)
+        for index, claim in enumerate(claims)
+        if claim.check.second is not None
+    }
+    by_area = dict(zip(seconds, (verdict for verdict, _ in verdicts([*seconds.values()])), strict=True))
+    return [
+        Judged(claim, finding, verdict, p, by_area.get(index))
+        for index, (claim, finding, (verdict, p)) in enumerate(
+            zip(claims, findings, verdicts(findings), strict=True)
+        )
+    ]
+
+
+def verdicts(findings: Sequence[Finding]) -> list[tuple[Verdict, float | None]]:
+    """The verdict on each finding with its p value, corrected for all the others that were tested."""
+    corrected = iter(holm([one.p for one in findings if one.tested]))
+    found: list[tuple[Verdict, float | None]] = []
+    for one in findings:
+        p = next(corrected) if one.tested else None
+        if one.settled is not None:
+            found.append(("supported" if one.settled else "contradicted", p))
+        elif p is not None and p < LEVEL:
+            found.append(("supported" if one.supports < one.contradicts else "contradicted", p))
+        else:
+            found.append(("inconclusive" if one.complete else "not enough runs", p))
+    return found
+
+
+def claims_table(store: Store, scale: str) -> Table:
+    """All claims with what the runs of a scale say; those that have evidence first.
+
+    Raises:
+        UnknownScaleError: there is no such scale.
+        StoreMixError: runs of different protocols stand behind one claim.
+    """
+    return table_of(judged(store, scale), scale)
+
+
+def table_of(every: Sequence[Judged], scale: str) -> Table:
+    """The table of judged claims; those without evidence share a row where the scale has no runs at all."""
+    known = [one for one in every if one.finding.evidence]
+    unknown = [one for one in every if not one.finding.evidence]
+    rows = [_row(one, scale) for one in known]
+    if any(one.finding.seeds for one in known):
+        rows += [_row(one, scale) for one in unknown]
+    else:
+        rows.append(_rest(len(unknown), scale))
+    return Table.of_texts(
+        "claims" if scale == "paper" else f"claims-{scale}",
+        f"Claims of the paper, by the runs of {scale} scale",
+        rows,
+        _NOTES,
+    )
+
+
+def _row(one: Judged, scale: str) -> dict[str, str]:
+    text = one.finding.text
+    if one.verdict == "contradicted" and one.finding.worst:
+        text += f"; contradicted on {one.finding.worst}"
+    if one.disagrees:
+        text += f"; by the area under the curve: {one.by_area}"
+    p = "–" if one.p is None else f"{one.p:.3f}"
+    return _cells(scale, one.claim.place, one.claim.says, text, one.finding.seeds or "–", p, one.verdict)
+
+
+def _rest(count: int, scale: str) -> dict[str, str]:
+    """One row for all claims that need runs, of a scale that has none."""
+    text = f"no run of {scale} scale has reached the step of a read-out"
+    return _cells(scale, "all else", f"{count} claims", text, "–", "–", "not enough runs")
+
+
+def _cells(scale: str, *cells: str) -> dict[str, str]:
+    columns = ("where", "the paper says", f"{scale} runs say", "seeds", "p (Holm)", "verdict")
+    return dict(zip(columns, cells, strict=True))
+
+
+_NOTES = (
+    "First the claims that have runs on every side, then those without, each in the paper's order.",
+    "Differences are of interquartile means over seeds of the mean return over the last tenth of the steps, "
+    f"with 95 % bootstrap intervals; of three seeds such an interval holds the truth in about {COVERAGE[3]} "
+    "% of cases only. Area: the same of the mean return from the end of the warm-up to the read-out. A run "
+    "counts if it reached the step of the read-out.",
+    f"Can see: the smallest difference that Welch's test of so many seeds finds in {POWER:.0%} of cases.",
+    "p: of Welch's test, two-sided, corrected for all claims that have runs (Holm). Below "
+    f"{LEVEL:g} a claim is supported or contradicted; else it is inconclusive: chance may have made the "
+    "difference either way. A claim about several tasks holds if it holds on all, and one task contradicts "
+    f"it. Not enough runs: fewer than {RETURN.seeds_needed} seeds on a side ({SPREAD.seeds_needed} where "
+    "spreads are compared) on some task, and no other task contradicts the claim.",
+    f"Matches, does not hurt, robust: no more than {MARGIN:.0%} below the other. Little effect, does not "
+    "affect: within that on both sides. Much worse: less than half; fails: less than a quarter. Costs are "
+    "not tested: the paper's were taken on a GPU, and a CPU can only bear them out.",
+)
