@@ -7,7 +7,7 @@ from typing import Literal
 from reproduce.exhibits.claims.checks import MARGIN, Finding
 from reproduce.exhibits.claims.evidence import RETURN, SPREAD, Evidence
 from reproduce.exhibits.claims.statements import CLAIMS, Claim
-from reproduce.exhibits.statistics.intervals import COVERAGE
+from reproduce.exhibits.statistics.intervals import TRUE_CONFIDENCE
 from reproduce.exhibits.statistics.significance import LEVEL, POWER, holm
 from reproduce.exhibits.table import Table
 from reproduce.lab.store import Store
@@ -128,9 +128,9 @@ def _cells(scale: str, *cells: str) -> dict[str, str]:
 _NOTES = (
     "First the claims that have runs on every side, then those without, each in the paper's order.",
     "Differences are of interquartile means over seeds of the mean return over the last tenth of the steps, "
-    f"with 95 % bootstrap intervals; of three seeds such an interval holds the truth in about {COVERAGE[3]} "
-    "% of cases only. Area: the same of the mean return from the end of the warm-up to the read-out. A run "
-    "counts if it reached the step of the read-out.",
+    "with 95 % bootstrap intervals; of three seeds such an interval holds the truth in about "
+    f"{TRUE_CONFIDENCE[3]} % of cases only. Area: the same of the mean return from the end of the warm-up to "
+    "the read-out. A run counts if it reached the step of the read-out.",
     f"Can see: the smallest difference that Welch's test of so many seeds finds in {POWER:.0%} of cases.",
     "p: of Welch's test, two-sided, corrected for all claims that have runs (Holm). Below "
     f"{LEVEL:g} a claim is supported or contradicted; else it is inconclusive: chance may have made the "
