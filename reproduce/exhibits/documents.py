@@ -13,11 +13,14 @@ from reproduce.exhibits import EXHIBITS, TABLE1, TABLE1_MBBL, FigureExhibit, Tab
 from reproduce.exhibits import performance as speed
 from reproduce.exhibits.comparison import Comparison
 from reproduce.exhibits.coverage import coverage
+from reproduce.exhibits.formats import seeds_counted
+from reproduce.exhibits.pooling import pool
 from reproduce.exhibits.scores import score_table
 from reproduce.exhibits.statistics.seeds import sample_std
 from reproduce.exhibits.table import Cell, Score
 from reproduce.exhibits.writing import markdown_grid
 from reproduce.lab.algorithms import ALGORITHMS
+from reproduce.lab.curves import window_mean
 from reproduce.lab.published import authors_curves, field_curves
 from reproduce.lab.specs import variant_in
 from reproduce.lab.store import ReadOnce, Store, StoredRun
@@ -162,11 +165,13 @@ def _beside_the_field(runs: Path) -> str:
     store, rows = Store(runs), []
     for (algorithm, task), published in field_curves().groupby(["algorithm", "task"], sort=False):
         title = ALGORITHMS[algorithm].title
-        for run in store.runs(algorithm=algorithm, variant="base", task=task, scale="paper"):
-            returns = run.evaluations.set_index("step")["eval/return"]
-            spread = returns[returns.index > 0.8 * run.last_step]
-            where = f"here, seed {run.spec.seed}, mean of the last {len(spread)} evaluations"
-            rows.append([title, task, f"{run.last_step:,}", f"{spread.mean():.0f}", where])
+        stored = store.runs(algorithm=algorithm, variant="base", task=task, scale="paper")
+        own = pool(stored, TABLE1.step("paper", task))
+        if own.runs:
+            late = np.mean([window_mean(run.curve(), own.step) for run in own.runs])
+            seeds = seeds_counted(len(own.runs), None)
+            where = f"here, {seeds}, mean over the last tenth of the steps"
+            rows.append([title, task, f"{own.step:,}", f"{late:.0f}", where])
         for point in published.itertuples():
             where = point.source if pd.isna(point.seeds) else f"{point.seeds} seeds, {point.source}"
             rows.append([title, task, f"{point.step:,}", f"{point.mean:.0f}", where])

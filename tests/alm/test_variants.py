@@ -341,8 +341,8 @@ def test_alm_ent_acts_by_samples_and_is_evaluated_by_means():
 
 def test_target_entropies():
     ant, other = (EntropyConfig.at(SCALES["paper"], task) for task in ("T-Ant", "HalfCheetah"))
-    assert ant.target_entropy(0) == 0.0 and ant.target_entropy(2_000_000) == -2.0
-    assert ant.target_entropy(300_000) == pytest.approx(2 * 0.85**4 - 2)
+    assert ant.target_entropy(0) == 1.0 and ant.target_entropy(200_000) == -3.0
+    assert ant.target_entropy(50_000) == pytest.approx(4 * 0.75**0.5 - 3)
     assert other.target_entropy(0) == other.target_entropy(10**6) == -6.0
     assert EntropyConfig.at(SCALES["paper"], "T-Humanoid").target_entropy(123) == -2.0
 
