@@ -2,8 +2,8 @@
 
 The ALM paper does not say which implementation produced its curves.  This one has the conventions of
 watchernyu/REDQ for two critics and one update a step: networks, initialisation, log-probability, and that
-every loss of an update is taken before any of its steps.  The policy's loss has the smaller of the critics, as
-SAC's paper has it, where REDQ's code has their mean.
+every loss of an update is taken before any of its steps.  The policy's loss has the smaller of the critics,
+as SAC's paper has it, where REDQ's code has their mean.
 
 REDQ, MBPO and SAC-SVG are built from the parts below: the tanh-Gaussian policy, `SoftNetworks`, `SoftAgent`,
 and the losses.

@@ -26,8 +26,8 @@ from alm.training.streams import Streams
 from alm.training.temperature import Temperature, temperature_objective
 
 STD_MIN, STD_MAX = math.exp(-5.0), math.exp(2.0)
-# Target entropies of SAC-SVG (Amos et al., 2021) on the robots of Table 5: start, end, power, steps.  They are
-# those of `baselines.sac_svg`, with which it compares: of POPLIN's tasks, for the humanoid of MBPO's.
+# Target entropies of SAC-SVG (Amos et al., 2021) by robot: start, end, power, steps.  They are those of
+# `baselines.sac_svg`, with which Table 5 compares: of POPLIN's tasks, for the humanoid of MBPO's.
 _SCHEDULES = {"Ant": (1.0, -3.0, 0.5, 200_000), "Humanoid": (-2.0, -2.0, 1.0, 5_000_000)}
 
 
