@@ -32,7 +32,7 @@ READING := numpy scipy pandas pyarrow matplotlib seaborn tyro rich psutil
 .DEFAULT_GOAL := help
 FIGURES := $(addprefix figure,3 4 5a 5b 5c 6 7 8 9 10a 10b 10c 11 12 13 14 15 16 17 17-dynamics 18 19 20)
 
-.PHONY: help install table1 table2 table3 table4 table5 claims $(FIGURES) figures figure-authors figure-curves report documents train grid compare runs ui sync archive freeze test test-slow bench lint types imports check lock clean
+.PHONY: help install table1 table2 table3 table4 table5 claims $(FIGURES) figures figure-authors figure-curves theory report documents train grid compare runs ui sync archive freeze test test-slow bench lint types imports check lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9 -]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,6 +63,9 @@ figure-authors: $(VENV)/.reading ## Draw the stored ALM runs over the authors' p
 
 figure-curves: $(VENV)/.reading ## Draw the learning curves of every algorithm, for docs/algorithms/
 	@$(BIN)/python -m reproduce figure curves
+
+theory: $(VENV)/.reading ## Check the paper's theorem and appendix on finite MDPs; write results/theory/ and its figures
+	@$(BIN)/python -m reproduce theory
 
 figures: $(VENV)/.reading ## Draw every figure into results/figures/; one alone: make figure3 … figure20, figure5a … (TRAIN=1)
 	@$(BIN)/python -m reproduce figure all --bias $(BIAS)

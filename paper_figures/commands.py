@@ -1,4 +1,4 @@
-"""The commands that draw: one figure or all of them, and the report."""
+"""The commands that draw: one figure or all of them, the theory, and the report."""
 
 import sys
 import warnings
@@ -15,6 +15,9 @@ from reproduce.exhibits import EXHIBITS, BiasDefinition
 from reproduce.lab.provenance import REPOSITORY
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
+    from alm.theory.results import Exhibits
     from reproduce.lab.store import Store
 
 _RESULTS = REPOSITORY / "results"
@@ -84,11 +87,63 @@ class Figure:
                 write_text(path.with_suffix(".csv"), csv_text(picture.points))
                 print(f"wrote {path}.png, .pdf and .csv")
         except OSError as error:
-            print(
-                f"error: {self.out} cannot be written ({error.strerror}): name another --out", file=sys.stderr
-            )
-            return 2
+            return _cannot_write(self.out, error)
         return 0
+
+
+@dataclass(frozen=True)
+class Theory:
+    """Check what the paper states about its bound on finite MDPs, in exact arithmetic.
+
+    Prints the verdicts; writes every exhibit as CSV, statements and counterexamples as Markdown too, and the
+    figures. docs/theory.md explains them.
+    """
+
+    seed: int = 0
+    """Seed of the random MDPs; docs/theory.md and the report are of what is stored, seed 0."""
+    out: Path = _RESULTS / "theory"
+    """Where the tables go; the figures go into the folder figures beside it."""
+
+    def run(self) -> int:
+        """Compute, print and draw; returns the exit code."""
+        import pandas as pd
+        from rich.console import Console
+
+        from paper_figures.style import csv_text, save
+        from paper_figures.theory import pictures
+        from reproduce.exhibits.theory import tables
+        from reproduce.exhibits.writing import markdown, terminal
+
+        if self.seed < 0:
+            raise ValueError(f"The seed must be at least 0, not {self.seed}.")
+        console = Console(markup=False)
+        try:
+            self.out.mkdir(parents=True, exist_ok=True)
+            exhibits = self._computed(console)
+            for name, rows in exhibits.items():
+                write_text(self.out / f"{name}.csv", csv_text(pd.DataFrame(rows)))
+            found = tables(exhibits)
+            for name, table in found.items():
+                write_text(self.out / f"{name}.md", markdown(table))
+            terminal(found["theory-statements"], console)
+            figures = self.out.parent / "figures"
+            for picture in pictures(exhibits):
+                save(picture.figure, figures / picture.file)
+        except OSError as error:
+            return _cannot_write(self.out, error)
+        print(f"wrote {self.out}/theory-*.csv and .md, {figures}/theory-*.png and .pdf")
+        return 0
+
+    def _computed(self, console: "Console") -> "Exhibits":
+        """The exhibits, behind a progress bar."""
+        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+        from alm.theory.results import run
+
+        columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()
+        with Progress(*columns, console=console) as progress:
+            bar = progress.add_task("finite MDPs", total=1.0)
+            return run(self.seed, lambda fraction: progress.update(bar, completed=fraction))
 
 
 @dataclass(frozen=True)
@@ -99,6 +154,8 @@ class Report:
     """Definition of the value bias in figures 4 and 8: redq, paper, or per-state."""
     store: Path = _RESULTS / "runs"
     """Where finished runs are stored."""
+    theory: Path = _RESULTS / "theory"
+    """Where the checks of the theory are stored."""
     out: Path = _RESULTS / "report.html"
     """The file."""
 
@@ -112,18 +169,21 @@ class Report:
             print(f"error: there is no directory {self.store}: name the store with --store", file=sys.stderr)
             return 2
         with _store_warnings_said() as messages:
-            found = contents(ReadOnce(self.store), self.bias)
+            found = contents(ReadOnce(self.store), self.bias, self.theory)
         # Where the store lies is no part of what it holds.
         text = page(found, [message.replace(f"{self.store}/", "") for message in messages])
         try:
             write_text(self.out, text)
         except OSError as error:
-            print(
-                f"error: {self.out} cannot be written ({error.strerror}): name another --out", file=sys.stderr
-            )
-            return 2
+            return _cannot_write(self.out, error)
         print(f"wrote {self.out} ({len(text.encode()) / 1e6:.1f} MB)")
         return 0
+
+
+def _cannot_write(out: Path, error: OSError) -> int:
+    """Say so; returns the exit code."""
+    print(f"error: {out} cannot be written ({error.strerror}): name another --out", file=sys.stderr)
+    return 2
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Figures of the theory on finite MDPs: rows of `alm.theory.results` in, one figure a function."""
+"""Figures of the theory on finite MDPs: rows of `alm.theory.results` in, one figure an exhibit."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -6,7 +6,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from alm.theory.results import Exhibits
 from paper_figures import panels
+from paper_figures.drawing import Picture
 from paper_figures.style import NOTE, figure_style
 
 _BLUE, _ORANGE, _GREEN, _RED = "#0072B2", "#E69F00", "#009E73", "#D55E00"
@@ -194,39 +196,60 @@ def joint(rows: pd.DataFrame) -> Figure:
     return figure
 
 
-def optimism(rows: pd.DataFrame, lottery: pd.DataFrame) -> Figure:
-    """What is promised over what is returned, on all MDPs; and the lottery over the jackpot's chance."""
+def optimism(rows: pd.DataFrame) -> Figure:
+    """What is promised over what is returned: the whole distribution over MDPs."""
     names = [name for name in rows if name not in ("discount", "return")]
     with figure_style():
-        figure, (left, middle, right) = plt.subplots(1, 3, figsize=(9.0, 3.1), layout="constrained")
+        figure, axis = plt.subplots(figsize=(6.4, 3.4), layout="constrained")
         for name, colour in zip(names, (_RED, NOTE, _BLUE, _ORANGE), strict=True):
-            _distribution(left, rows[name] / rows["return"], colour, typeset(name))
-        left.axvline(1, color="black", linewidth=0.8)
-        left.set(xlabel="promised / returned", ylabel="share of MDPs", xlim=(0.85, 2.0), ylim=(0, 1.02))
-        left.legend(fontsize=7, loc="lower right")
-        middle.plot([0, 1], [0, 1], color=NOTE, linewidth=0.8, label="as it is")
-        middle.plot(lottery["chance"], lottery["chance under q*"], color=_RED, marker="D", label="q*")
-        middle.set(xlabel="chance of the jackpot", ylabel="chance in the model", ylim=(0, 1))
-        middle.legend(loc="lower right")
-        right.axhline(0, color="black", linewidth=0.8)
-        right.plot(
-            lottery["chance"],
-            lottery["log-return of the lottery"],
-            color=NOTE,
-            label="log-return",
-        )
-        right.plot(
-            lottery["chance"], lottery["L^1 of the lottery"], color=_BLUE, marker="o", label=typeset("L^1")
-        )
-        right.set(xlabel="chance of the jackpot", ylabel="lottery − sure reward, nats")
-        right.legend(loc="lower right")
+            _distribution(axis, rows[name] / rows["return"], colour, typeset(name))
+        axis.axvline(1, color="black", linewidth=0.8)
+        axis.set(xlabel="promised / returned", ylabel="share of MDPs", xlim=(0.85, 2.0), ylim=(0, 1.02))
+        axis.legend(fontsize=7, loc="lower right")
         panels.caption(
             figure,
-            "Left: the same policies, K = 3. Middle and right: a lottery of mean 3/2 against a "
-            "sure 1; below 0 "
-            "the sure reward is preferred.",
+            f"What four models promise of the same policy, K = 3, {len(rows)} random MDPs; right of the line "
+            "is more than it earns. The axis ends at 2.",
         )
     return figure
+
+
+def lottery(rows: pd.DataFrame) -> Figure:
+    """A lottery against a sure reward, over the jackpot's chance: what q* sees, what L^1 prefers."""
+    with figure_style():
+        figure, (left, right) = plt.subplots(1, 2, figsize=(6.4, 3.1), layout="constrained")
+        left.plot([0, 1], [0, 1], color=NOTE, linewidth=0.8, label="as it is")
+        left.plot(rows["chance"], rows["chance under q*"], color=_RED, marker="D", label="q*")
+        left.set(xlabel="chance of the jackpot", ylabel="chance in the model", xlim=(0, 1), ylim=(0, 1))
+        left.legend(loc="lower right")
+        right.axhline(0, color="black", linewidth=0.8)
+        for name, colour, marker in (("log-return", NOTE, ""), ("L^1", _BLUE, "o")):
+            ahead = rows[f"{name} of the lottery"] - rows[f"{name} of the sure reward"]
+            right.plot(rows["chance"], ahead, color=colour, marker=marker, label=typeset(name))
+        right.set(xlabel="chance of the jackpot", ylabel="lottery − sure reward, nats", xlim=(0, 1))
+        right.legend(loc="lower right")
+        panels.caption(
+            figure, "A lottery of mean 3/2 against a sure 1. Right: below 0 the sure reward is preferred."
+        )
+    return figure
+
+
+FIGURES = {
+    "theory-bound-over-k": ("The gap of the bounds over the length of the roll-out", bound_over_k),
+    "theory-tighter-bound": ("Other bounds against Eq. 5, MDP by MDP", tighter_bound),
+    "theory-gap-a5": ("What is left of the gap when q may tilt less than A.5 has it", gap_a5),
+    "theory-a7": ("The offline bound of A.7 on its counterexamples", offline),
+    "theory-joint": ("Learning on one objective against learning on three", joint),
+    "theory-optimism": ("What models promise of a policy, and what it returns", optimism),
+    "theory-lottery": ("A lottery against a sure reward", lottery),
+}
+"""Exhibits that are figures, with what each shows."""
+
+
+def pictures(exhibits: Exhibits) -> list[Picture]:
+    """Every figure with its data, of those exhibits that there are."""
+    frames = {name: pd.DataFrame(exhibits[name]) for name in FIGURES if name in exhibits}
+    return [Picture(name, "", FIGURES[name][1](frame), frame) for name, frame in frames.items()]
 
 
 def typeset(name: str) -> str:

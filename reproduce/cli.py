@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import tyro
 from rich.console import Console
 
-from paper_figures.commands import Figure, Report
+from paper_figures.commands import Figure, Report, Theory
 from reproduce.lab.algorithms import ALGORITHMS
 from reproduce.lab.provenance import REPOSITORY
 
@@ -485,6 +485,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "table": Table,
     "figure": Figure,
     "claims": Claims,
+    "theory": Theory,
     "report": Report,
     "latents": Latents,
     "compare": Compare,

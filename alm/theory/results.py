@@ -1,7 +1,6 @@
 """All of the theory at once: `run` computes every exhibit; documentation tables summarise its rows."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 
@@ -13,19 +12,12 @@ from alm.theory.statements import Finding, check_all
 CHECKS = 16
 Table = tuple[list[str], list[list[str]]]
 """A header and rows of text."""
+Exhibits = dict[str, list[Row]]
+"""Rows by name: theory-statements, theory-counterexamples, theory-bound-over-k, theory-tighter-bound,
+theory-gap-a5, theory-a7, theory-joint, theory-optimism, theory-lottery."""
 
 
-@dataclass(frozen=True)
-class Results:
-    """What a run found."""
-
-    findings: list[Finding]
-    exhibits: dict[str, list[Row]]
-    """Rows by name: theory-statements, theory-counterexamples, theory-bound-over-k, theory-tighter-bound,
-    theory-gap-a5, theory-a7, theory-joint, theory-optimism, theory-lottery."""
-
-
-def run(seed: int = 0, progress: Callable[[float], None] | None = None) -> Results:
+def run(seed: int = 0, progress: Callable[[float], None] | None = None) -> Exhibits:
     """Every check and demonstration; the same rows for the same ``seed``.
 
     ``progress`` is called with the fraction done, from 0 to 1. Every exhibit has its own stream of random
@@ -45,9 +37,8 @@ def run(seed: int = 0, progress: Callable[[float], None] | None = None) -> Resul
     def stream() -> np.random.Generator:
         return np.random.default_rng(next(streams))
 
-    findings = check_all(stream(), progress=advance)
-    found = {
-        "theory-statements": [statement_row(one) for one in findings],
+    return {
+        "theory-statements": [statement_row(one) for one in check_all(stream(), progress=advance)],
         "theory-counterexamples": exhibits.counterexample_rows(every_counterexample()),
         "theory-bound-over-k": exhibits.bound_over_k(stream()),
         "theory-tighter-bound": exhibits.tighter_bound(stream()),
@@ -57,7 +48,6 @@ def run(seed: int = 0, progress: Callable[[float], None] | None = None) -> Resul
         "theory-lottery": demonstrations.lottery(),
         "theory-joint": demonstrations.joint_learning(stream(), progress=advance),
     }
-    return Results(findings, found)
 
 
 def statement_row(one: Finding) -> Row:
@@ -78,35 +68,24 @@ def statement_row(one: Finding) -> Row:
     }
 
 
-def document_tables(results: Results) -> dict[str, Table]:
-    """The tables of docs/theory.md by the name of their block."""
-    rows = results.exhibits
-    return {
-        "theory-statements": statement_table(results.findings),
-        "theory-counterexamples": counterexample_table(rows["theory-counterexamples"]),
-        "theory-bound-over-k": over_k_table(rows["theory-bound-over-k"]),
-        "theory-tighter-bound": quantile_table(rows["theory-tighter-bound"], "model"),
-        "theory-gap-a5": quantile_table(rows["theory-gap-a5"]),
-        "theory-a7": plain_table([row for row in rows["theory-a7"] if row["K"] in (1, 3, 10)]),
-        "theory-joint": joint_table(rows["theory-joint"]),
-        "theory-duel": duel_table(rows["theory-joint"]),
-        "theory-optimism": optimism_table(rows["theory-optimism"]),
-        "theory-lottery": plain_table(rows["theory-lottery"]),
-    }
+def document_tables(exhibits: Mapping[str, list[Row]]) -> dict[str, Table]:
+    """The tables of docs/theory.md by the name of their block, of those exhibits that there are."""
+    return {name: make(exhibits[of]) for name, (of, make) in DOCUMENT_TABLES.items() if of in exhibits}
 
 
-def statement_table(findings: list[Finding]) -> Table:
+def statement_table(rows: list[Row]) -> Table:
     """Place, statement, verdict, violations and what was found."""
     header = ["place", "statement", "verdict", "violations", "found"]
     return header, [
-        [one.place, one.statement, str(one.verdict), f"{one.violations:,} of {one.instances:,}", one.detail]
-        for one in findings
+        [
+            str(row["place"]),
+            str(row["statement"]),
+            str(row["verdict"]),
+            f"{row['violations']:,} of {row['checks']:,}",
+            str(row["detail"]),
+        ]
+        for row in rows
     ]
-
-
-def counterexample_table(rows: list[Row]) -> Table:
-    """Each counterexample with both sides of the claim, and their exponentials where they are logarithms."""
-    return plain_table(rows)
 
 
 def plain_table(rows: list[Row]) -> Table:
@@ -115,8 +94,14 @@ def plain_table(rows: list[Row]) -> Table:
     return header, [[text(row[name]) for name in header] for row in rows]
 
 
-def quantile_table(rows: list[Row], group: str | None = None) -> Table:
-    """Median and 10 % and 90 % quantiles of every gap, of all rows or by ``group``."""
+def offline_table(rows: list[Row]) -> Table:
+    """A.7 for some K."""
+    return plain_table([row for row in rows if row["K"] in (1, 3, 10)])
+
+
+def quantile_table(rows: list[Row]) -> Table:
+    """Median and 10 % and 90 % quantiles of every gap, of all rows or by model."""
+    group = "model" if "model" in rows[0] else None
     names = [name for name in rows[0] if name not in ("discount", group)]
     groups = list(dict.fromkeys(row[group] for row in rows)) if group else [""]
     header = [*([group] if group else []), "quantity", "10 %", "median", "90 %"]
@@ -154,10 +139,10 @@ def joint_table(rows: list[Row]) -> Table:
     ]
     body = []
     for (dynamics, learner, horizon), chosen in grouped(rows, ("dynamics", "learner", "K")):
-        score, reached = column(chosen, "score"), column(chosen, "return")
+        score = column(chosen, "score")
         low, high = np.quantile(score, (0.25, 0.75))
-        promised = np.median(column(chosen, "promised by the model") / reached)
-        certified = np.median(column(chosen, "certified by exp L^K") / reached)
+        promised = np.median(column(chosen, "promised / return"))
+        certified = np.median(column(chosen, "exp L^K / return"))
         information = column(chosen, "I(s; z)").mean()
         body.append(
             [
@@ -235,3 +220,18 @@ def text(value: str | int | float) -> str:
     if isinstance(value, float):
         return f"{value:.4g}".replace("inf", "∞").replace("-", "−")
     return str(value)
+
+
+DOCUMENT_TABLES: dict[str, tuple[str, Callable[[list[Row]], Table]]] = {
+    "theory-statements": ("theory-statements", statement_table),
+    "theory-counterexamples": ("theory-counterexamples", plain_table),
+    "theory-bound-over-k": ("theory-bound-over-k", over_k_table),
+    "theory-tighter-bound": ("theory-tighter-bound", quantile_table),
+    "theory-gap-a5": ("theory-gap-a5", quantile_table),
+    "theory-a7": ("theory-a7", offline_table),
+    "theory-joint": ("theory-joint", joint_table),
+    "theory-duel": ("theory-joint", duel_table),
+    "theory-optimism": ("theory-optimism", optimism_table),
+    "theory-lottery": ("theory-lottery", plain_table),
+}
+"""Blocks of docs/theory.md: the exhibit whose rows each summarises, and how."""

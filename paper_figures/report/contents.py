@@ -1,13 +1,21 @@
-"""What stands on the page: a summary, every exhibit, every claim, learning curves, and every stored run."""
+"""What stands on the page: a summary, exhibits, claims, the theory, learning curves, every stored run."""
 
 import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from alm.training.scale import SCALES
-from paper_figures.report.entries import SHOWN_SCALES, Entry, claims_entry, curve_entries, exhibit_entry
+from paper_figures.report.entries import (
+    SHOWN_SCALES,
+    Entry,
+    claims_entry,
+    curve_entries,
+    exhibit_entry,
+    theory_entries,
+)
 from paper_figures.report.runs import RunRow, run_row, seed_hours
 from reproduce.exhibits import EXHIBITS, BiasDefinition
 from reproduce.lab.store import STATUSES, Store, StoredRun
@@ -42,16 +50,18 @@ class Contents:
     tables: tuple[Entry, ...]
     figures: tuple[Entry, ...]
     claims: tuple[Entry, ...]
+    theory: tuple[Entry, ...]
     curves: tuple[Entry, ...]
     runs: tuple[RunRow, ...]
 
 
-def contents(store: Store, bias: BiasDefinition) -> Contents:
+def contents(store: Store, bias: BiasDefinition, theory: Path) -> Contents:
     """Everything that the page shows of a store.
 
     Args:
         store: stored runs.
         bias: definition of the value bias in figures that show it.
+        theory: folder of the checks of the theory.
     """
     runs = store.runs()
     claims = {scale: claims_entry(store, scale) for scale in SHOWN_SCALES}
@@ -62,6 +72,7 @@ def contents(store: Store, bias: BiasDefinition) -> Contents:
         tables=tuple(entry for entry in entries if entry.name.startswith("table")),
         figures=tuple(entry for entry in entries if entry.name.startswith("figure")),
         claims=tuple(claims.values()),
+        theory=tuple(theory_entries(theory)),
         curves=tuple(curve_entries(store)),
         runs=tuple(map(run_row, runs)),
     )

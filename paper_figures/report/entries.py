@@ -4,13 +4,16 @@ import base64
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 
 from alm.training.scale import SCALES
 from paper_figures.drawing import Picture, drawn
 from paper_figures.style import csv_text, svg
-from reproduce.exhibits import BiasDefinition, CodeExhibit, Exhibit, FigureExhibit, TableExhibit
+from paper_figures.theory import FIGURES as THEORY_FIGURES
+from paper_figures.theory import pictures as theory_pictures
+from reproduce.exhibits import BiasDefinition, CodeExhibit, Exhibit, FigureExhibit, TableExhibit, theory
 from reproduce.exhibits.claims import judged, table_of
 from reproduce.exhibits.code_tables import CODE_TABLES
 from reproduce.exhibits.coverage import Coverage, coverage
@@ -134,6 +137,22 @@ def curve_entries(store: Store) -> list[Entry]:
             own = _images([picture for picture in pictures if picture.exhibit == exhibit])
             found.append(replace(entry, name=exhibit, title=_whose(exhibit) or title, images=own))
     return found
+
+
+def theory_entries(folder: Path) -> list[Entry]:
+    """The checks of the theory that ``folder`` holds: statements, counterexamples, figures."""
+    exhibits = theory.read(folder)
+    tables, shown = theory.tables(exhibits), {one.exhibit: one for one in theory_pictures(exhibits)}
+    return [
+        replace(
+            Entry(name, "", title, "make theory", nothing="It is not computed yet."),
+            table=tables.get(name),
+            images=_images([shown[name]]) if name in shown else (),
+        )
+        for name, title in (
+            theory.TITLES | {name: title for name, (title, _) in THEORY_FIGURES.items()}
+        ).items()
+    ]
 
 
 def _whose(exhibit: str) -> str:

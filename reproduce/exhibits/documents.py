@@ -1,4 +1,4 @@
-"""Keeps the numbers in README.md and docs/ equal to the store: measured numbers are never typed."""
+"""Keeps the numbers in README.md and docs/ equal to results/: measured numbers are never typed."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -9,7 +9,7 @@ import pandas as pd
 
 from alm.training.files import write_text
 from alm.variants import VARIANTS
-from reproduce.exhibits import EXHIBITS, TABLE1, TABLE1_MBBL, FigureExhibit, TableExhibit, findings
+from reproduce.exhibits import EXHIBITS, TABLE1, TABLE1_MBBL, FigureExhibit, TableExhibit, findings, theory
 from reproduce.exhibits import performance as speed
 from reproduce.exhibits.comparison import Comparison
 from reproduce.exhibits.coverage import coverage
@@ -54,6 +54,8 @@ def documents(repository: Path) -> dict[Path, str]:
     performance, benchmarks = repository / "docs" / "performance.md", repository / "benchmarks" / "results"
     blocks += [(performance, name, _measured(benchmarks, *of)) for name, of in _BENCHMARKS.items()]
     blocks.append((performance, "precision", _bf16_beside_float32(runs)))
+    checked = theory.blocks(repository / "results" / "theory")
+    blocks += [(repository / "docs" / "theory.md", name, block) for name, block in checked.items()]
     texts: dict[Path, str] = {}
     for path, name, block in blocks:
         texts[path] = _with_block(texts.get(path, path.read_text()), name, block)

@@ -174,9 +174,15 @@ def markdown(table: Table) -> str:
     return "\n".join(lines) + "\n"
 
 
-def markdown_grid(header: Sequence[str], rows: Sequence[Sequence[str]], right: bool = True) -> str:
-    """Header and rows of texts as a Markdown table; columns behind the first stand to the ``right``."""
-    aligned = ["---", *["---:" if right else "---"] * (len(header) - 1)]
+def markdown_grid(
+    header: Sequence[str], rows: Sequence[Sequence[str]], right: bool | Sequence[bool] = True
+) -> str:
+    """Header and rows of texts as a Markdown table.
+
+    ``right`` says which columns stand to the right: a flag each, or one for all behind the first.
+    """
+    sides = [False, *[right] * (len(header) - 1)] if isinstance(right, bool) else right
+    aligned = ["---:" if side else "---" for side in sides]
     lines = (f"| {' | '.join(line)} |" for line in (header, aligned, *rows))
     return "\n".join(line.replace("|  |", "| |") for line in lines)
 

@@ -123,10 +123,11 @@ def test_the_same_store_gives_the_same_bytes(store, report, tmp_path):
 
 @pytest.fixture
 def few_exhibits(monkeypatch):
-    """Only tables that are made of the code, and no curves."""
+    """Only tables that are made of the code, no curves and no theory."""
     few = {name: EXHIBITS[name] for name in ("table1", "table2", "table3")}
     monkeypatch.setattr("paper_figures.report.contents.EXHIBITS", few)
     monkeypatch.setattr("paper_figures.report.contents.curve_entries", lambda store: [])
+    monkeypatch.setattr("paper_figures.report.contents.theory_entries", lambda folder: [])
 
 
 def test_without_torch_a_table_says_what_it_needs(store, tmp_path, monkeypatch, few_exhibits):

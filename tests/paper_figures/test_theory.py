@@ -1,19 +1,80 @@
-"""The theory's figures from rows of a short run."""
+"""The theory's command, the files it writes, and its figures, from short runs."""
+
+from functools import partial
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from alm.theory import demonstrations
-from alm.theory.results import run
+from alm.theory import demonstrations, results
+from alm.theory.statements import Verdict
 from paper_figures import theory
+from paper_figures.report.entries import theory_entries
+from paper_figures.style import csv_text
+from reproduce.cli import main
+from reproduce.exhibits.theory import TITLES, read
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _few_steps_and_checks():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(demonstrations, "STEPS", 1)
+        patch.setattr(results, "check_all", partial(results.check_all, count=5))
+        yield
 
 
 @pytest.fixture(scope="module")
-def frames():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(demonstrations, "STEPS", 1)
-        return {name: pd.DataFrame(rows) for name, rows in run(0).exhibits.items()}
+def exhibits():
+    return results.run(0)
+
+
+@pytest.fixture(scope="module")
+def frames(exhibits):
+    return {name: pd.DataFrame(rows) for name, rows in exhibits.items()}
+
+
+def test_rows_are_read_as_they_were_written(exhibits, frames, tmp_path):
+    for name, frame in frames.items():
+        (tmp_path / f"{name}.csv").write_text(csv_text(frame))
+    stored = read(tmp_path)
+    assert stored == exhibits
+    assert results.document_tables(stored) == results.document_tables(exhibits)
+
+
+def test_the_command_writes_the_same_bytes_each_time(tmp_path, capsys, monkeypatch, exhibits):
+    monkeypatch.setenv("COLUMNS", "240")
+    for place in ("first", "second"):
+        assert main(["theory", "--out", str(tmp_path / place / "theory")]) == 0
+    printed = capsys.readouterr().out
+    assert Verdict.FAILS in printed and "Lemma A.4" in printed
+    first, second = (
+        {path.relative_to(tmp_path / place): path.read_bytes() for path in (tmp_path / place).rglob("*.*")}
+        for place in ("first", "second")
+    )
+    assert first == second
+    drawn = [f"figures/{name}.{kind}" for name in theory.FIGURES for kind in ("pdf", "png")]
+    tables = [f"theory/{name}.csv" for name in exhibits] + [f"theory/{name}.md" for name in TITLES]
+    assert sorted(map(str, first)) == sorted(drawn + tables)
+    assert read(tmp_path / "first" / "theory") == exhibits
+
+
+def test_the_report_shows_what_is_stored(exhibits, frames, tmp_path):
+    assert all(not (entry.table or entry.images) for entry in theory_entries(tmp_path))
+    for name, frame in frames.items():
+        (tmp_path / f"{name}.csv").write_text(csv_text(frame))
+    entries = {entry.name: entry for entry in theory_entries(tmp_path)}
+    assert set(entries) == set(exhibits)
+    assert [name for name, entry in entries.items() if entry.table] == list(TITLES)
+    assert all(entry.images for name, entry in entries.items() if name in theory.FIGURES)
+    assert len(entries["theory-statements"].table.rows) == len(exhibits["theory-statements"])
+
+
+def test_bad_input_is_one_sentence(tmp_path, capsys):
+    (tmp_path / "file").touch()
+    assert main(["theory", "--seed", "-1", "--out", str(tmp_path)]) == 2
+    assert capsys.readouterr().err == "error: The seed must be at least 0, not -1.\n"
+    assert main(["theory", "--out", str(tmp_path / "file")]) == 2
+    assert "name another --out" in capsys.readouterr().err
 
 
 def test_medians_are_drawn_over_k(frames):
@@ -36,7 +97,7 @@ def test_every_mdp_is_a_point(frames):
 def test_distributions_reach_all_mdps(frames):
     for figure in (
         theory.gap_a5(frames["theory-gap-a5"]),
-        theory.optimism(frames["theory-optimism"], frames["theory-lottery"]),
+        theory.optimism(frames["theory-optimism"]),
     ):
         lines = [line for line in figure.axes[0].lines if line.get_drawstyle() == "steps-post"]
         assert lines

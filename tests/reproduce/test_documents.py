@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from alm.theory.results import DOCUMENT_TABLES
 from reproduce.exhibits import TABLE1, TABLE1_MBBL, TABLE5
 from reproduce.exhibits.claims import claims_table
 from reproduce.exhibits.code_tables import CODE_TABLES
@@ -44,12 +45,17 @@ def pages(tmp_path):
     (tmp_path / "docs" / "exhibits.md").write_text("<!-- exhibits:begin -->\n<!-- exhibits:end -->\n")
     marks = "".join(f"<!-- {name}:begin -->\n<!-- {name}:end -->\n" for name in PERFORMANCE)
     (tmp_path / "docs" / "performance.md").write_text(marks)
+    findings = "".join(f"<!-- {name}:begin -->\n<!-- {name}:end -->\n" for name in ("one-protocol", "wins"))
+    (tmp_path / "docs" / "findings.md").write_text(findings)
+    theory = "".join(f"<!-- {name}:begin -->\n<!-- {name}:end -->\n" for name in DOCUMENT_TABLES)
+    (tmp_path / "docs" / "theory.md").write_text(theory)
     return pages
 
 
 def test_refresh_replaces_the_block_only(tmp_path, pages):
-    assert len(refresh(tmp_path)) == 4 + len(pages)
+    assert len(refresh(tmp_path)) == 6 + len(pages)
     assert (tmp_path / "docs" / "performance.md").read_text().count("Not measured") == len(PERFORMANCE)
+    assert (tmp_path / "docs" / "theory.md").read_text().count("Not computed") == len(DOCUMENT_TABLES)
     readme = (tmp_path / "README.md").read_text()
     assert readme == "a\n<!-- table1:begin -->\nNo run is stored yet.\n<!-- table1:end -->\nb\n"
     assert refresh(tmp_path) == []
