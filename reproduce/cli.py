@@ -95,6 +95,7 @@ class Train:
         """Train what is missing of the seeds; store what is done."""
         from alm.training.execution import Execution
         from alm.training.loop import Interrupted
+        from alm.training.run_directory import RunDirectory
         from reproduce.lab.archive import archive_run
         from reproduce.lab.plugins import load_plugin
         from reproduce.lab.store import Store
@@ -123,12 +124,13 @@ class Train:
         check_until(resolved, self.until)
         require_storable(resolved, Store(self.store))
         execution = Execution.choose(self.precision, self.compile, self.device, resolved.agent_class)
-        opened = []
+        opened, ended = [], []
         try:
             for spec in resolved.specs:
                 directory = open_run(resolved, spec, self.runs_dir, self.device, self.threads, execution)
                 if directory is None:
-                    print(f"{spec.label}: has ended already, see {self.runs_dir / spec.relative_dir}")
+                    ended.append(RunDirectory(self.runs_dir / spec.relative_dir))
+                    print(f"{spec.label}: {_ending(ended[-1])}, see {ended[-1].path}")
                 else:
                     opened.append(directory)
             with _tracked(opened if self.track else []):
@@ -142,11 +144,20 @@ class Train:
                 directory.close()
         if self.scale != "smoke":
             store = Store(self.store)
-            for directory in opened:
+            # What had ended may have found the store full or out of reach.
+            for directory in (*ended, *opened):
                 whole = directory.status != "unfinished"
                 if (whole or self.until is not None) and (path := archive_run(directory, store)):
                     print(f"stored {path}")
-        return 1 if any(directory.status == "failed" for directory in opened) else 0
+        return 1 if any(directory.status == "failed" for directory in (*ended, *opened)) else 0
+
+
+def _ending(directory: "RunDirectory") -> str:
+    """How a run ended before, in words."""
+    if directory.status != "failed":
+        return "has ended already"
+    failure = directory.read_json("FAILED")
+    return f"has failed ({failure['reason']} at step {failure['step']})"
 
 
 @contextmanager
@@ -220,16 +231,21 @@ class Archive:
     """Where to store them."""
 
     def run(self) -> int:
-        """Archive all but smoke runs."""
+        """Archive all but smoke runs; one that cannot be read keeps no other back."""
         from reproduce.lab.archive import archive_run, directories_under
         from reproduce.lab.store import Store
 
-        store = Store(self.store)
+        store, unread = Store(self.store), 0
         for directory in directories_under(self.runs_dir):
             if directory.read_json("config.json")["spec"]["scale"] != "smoke":
-                path = archive_run(directory, store)
-                print(f"stored {path}" if path else f"nothing new in {directory.path}")
-        return 0
+                try:
+                    path = archive_run(directory, store)
+                except (KeyError, TypeError, ValueError) as error:
+                    print(f"warning: {directory.path} was not stored: {error!r}", file=sys.stderr)
+                    unread += 1
+                else:
+                    print(f"stored {path}" if path else f"nothing new in {directory.path}")
+        return 1 if unread else 0
 
 
 @dataclass(frozen=True)
@@ -503,6 +519,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = _one_spelling(sys.argv[1:] if arguments is None else arguments)
     command = tyro.extras.subcommand_cli_from_dict(COMMANDS, prog="python -m reproduce", args=given)
     try:
+        _require_sense(command)
         return command.run()
     except OSError as error:
         print(f"error: {_in_words(error)}", file=sys.stderr)
@@ -514,6 +531,21 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         return 130
+
+
+def _require_sense(command: Any) -> None:
+    """Refuse what no command can do anything with.
+
+    Raises:
+        ValueError: a store that was named and is not there, from which runs should be read, or a number of
+            first seeds below one.
+    """
+    store = getattr(command, "store", STORE)
+    if store != STORE and not store.is_dir() and not isinstance(command, (Train, Grid, Archive)):
+        raise ValueError(f"There is no directory {store}: name the store of finished runs with --store.")
+    seeds = getattr(command, "first_seeds", None)
+    if seeds is not None and seeds < 1:
+        raise ValueError(f"The number of first seeds must be at least 1, not {seeds}.")
 
 
 def _one_spelling(arguments: Sequence[str]) -> list[str]:

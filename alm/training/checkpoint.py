@@ -17,7 +17,12 @@ from alm.training.files import write_atomically
 Tree = dict[str, Any]
 _KEPT = 2
 _NAME = re.compile(r"step-(\d+)\.pt$")
+_DAMAGED = ".damaged"
 log = logging.getLogger(__name__)
+
+
+class DamagedError(ValueError):
+    """A run has checkpoints, but none that can be read."""
 
 
 class Checkpoints:
@@ -40,18 +45,47 @@ class Checkpoints:
             self._path(old).unlink()
 
     def load(self, step: int) -> Tree | None:
-        """The state after that step; ``None``, with a warning, if its file is damaged."""
+        """The state after that step; ``None``, with a warning, if its file is damaged.
+
+        A damaged file is kept beside the sound ones under another name, so that it is met once.
+
+        Raises:
+            OSError: the file may not be read, or not be renamed.
+        """
         import torch
 
+        path = self._path(step)
         try:
-            tree: Tree = torch.load(self._path(step), map_location="cpu", weights_only=True)
+            tree: Tree = torch.load(path, map_location="cpu", weights_only=True)
             return tree
-        except Exception as error:  # torch raises many kinds for a damaged archive
+        except (PermissionError, MemoryError):
+            raise  # says nothing about the file
+        except Exception:  # torch raises many kinds for a damaged archive, with advice that does not fit
+            kept = path.with_name(path.name + _DAMAGED)
+            path.replace(kept)
             log.warning(
-                "checkpoint %s is damaged (%s); falling back to the one before it",
-                self._path(step), str(error).splitlines()[0] if str(error) else type(error).__name__,
-            )  # fmt: skip
+                "checkpoint %s is damaged, kept as %s; falling back to the one before it", path, kept.name
+            )
             return None
+
+    def drop_after(self, step: int) -> None:
+        """Drop the checkpoints behind a step, from which the run goes on another time."""
+        for later in self.steps():
+            if later > step:
+                self._path(later).unlink()
+
+    def require_sound(self) -> None:
+        """Make sure that a run which once had checkpoints does not begin anew unnoticed.
+
+        Raises:
+            DamagedError: all that there are were found damaged.
+        """
+        damaged = sorted(path.name for path in self.folder.glob(f"step-*.pt{_DAMAGED}"))
+        if damaged and not self.steps():
+            raise DamagedError(
+                f"no checkpoint of {self.folder.parent} can be read any more ({', '.join(damaged)}), so it "
+                "cannot go on: put a sound copy back, or move the directory away to begin this run anew"
+            )
 
     def _path(self, step: int) -> Path:
         return self.folder / f"step-{step:09d}.pt"
@@ -60,10 +94,12 @@ class Checkpoints:
 def load_newest(stores: Sequence[Checkpoints]) -> tuple[int, list[Tree]] | None:
     """The newest step at which every one of the runs has a sound checkpoint, and these.
 
-    Returns ``None`` where there is none at all.  Runs without a common step cannot be resumed together.
+    Returns ``None`` where the runs begin at the beginning: none has a checkpoint, or they were stopped
+    while they wrote their first ones.  Runs without a common step cannot be resumed together.
 
     Raises:
-        ValueError: some runs have checkpoints but no step is common to all.
+        DamagedError: a run has damaged checkpoints only.
+        ValueError: some runs have checkpoints but no sound one is common to all.
     """
     common = set(stores[0].steps()).intersection(*(store.steps() for store in stores[1:]))
     for step in sorted(common, reverse=True):
@@ -75,10 +111,14 @@ def load_newest(stores: Sequence[Checkpoints]) -> tuple[int, list[Tree]] | None:
             trees.append(tree)
         else:
             return step, trees
-    if any(store.steps() for store in stores) and not common:
+    for store in stores:
+        store.require_sound()
+    held = [store.steps() for store in stores]
+    within_the_first = not all(held) and max(map(len, held)) <= 1
+    if not within_the_first:
         raise ValueError(
             "these seeds stand at different steps ("
-            + ", ".join(str(store.steps()[0] if store.steps() else 0) for store in stores)
+            + ", ".join(str(steps[0] if steps else 0) for steps in held)
             + "): resume each with a command of its own"
         )
     return None

@@ -21,6 +21,27 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], None]) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def remove_abandoned(folder: Path) -> None:
+    """Remove what killed writers left anywhere under a folder; of a process that still lives, nothing.
+
+    Whoever calls this writes nothing there at the same time.
+    """
+    for path in folder.glob("**/.*.tmp"):
+        writer = path.name.rsplit(".", 2)[1]
+        if writer.isdigit() and (int(writer) == os.getpid() or not _lives(int(writer))):
+            path.unlink(missing_ok=True)
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        pass  # it is someone else's
+    return True
+
+
 def write_text(path: Path, text: str) -> None:
     """Write ``text`` as UTF-8, atomically."""
 

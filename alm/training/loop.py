@@ -108,11 +108,11 @@ class Trainer:
         Raises:
             Interrupted: by SIGINT or SIGTERM; a checkpoint has been written.
         """
-        self._resume()
         handlers = {s: signal.signal(s, self._request_stop) for s in (signal.SIGINT, signal.SIGTERM)}
-        self.reporter.start(self.step, self.until)
-        self._checkpoint_due = time.monotonic() + self.checkpoint_seconds
         try:
+            self._resume()
+            self.reporter.start(self.step, self.until)
+            self._checkpoint_due = time.monotonic() + self.checkpoint_seconds
             while self.step < self.until and any(self.alive):
                 self._advance()
                 if self._stop_requested or self.step == self.until < self.config.total_steps:
@@ -316,9 +316,12 @@ class Trainer:
     def _resume(self) -> None:
         """Take up the newest common checkpoint, if there is one; else start from the beginning."""
         found = load_newest([directory.checkpoints for directory in self.directories])
+        for directory in self.directories:
+            directory.write_json("population.json", {"seeds": list(self.agent.seeds)})
         if found is None:
             for directory in self.directories:
                 directory.start_metrics(0)
+                directory.drop_after(0)
             return
         self.step, trees = found
         population = join_seeds([tree["population"] for tree in trees])
@@ -329,6 +332,9 @@ class Trainer:
             self.environments[i].load_state(tree["environment"])
             self._recorder.load_state(i, tree["recorder"])
             directory.start_metrics(tree["metrics_offset"])
+        for directory in self.directories:
+            # Else a seed that had come further would keep these two, and not the next common one.
+            directory.drop_after(self.step)
 
     def _finish(self) -> None:
         """Write the record that says a run is done."""

@@ -6,6 +6,7 @@ metrics.jsonl     append-only; one JSON object a line for each evaluation or log
 checkpoints/      the newest two states
 plugin.py         the file that a variant of someone's own came from, if it did
 values/           raw value estimates and returns of each measurement (`alm.training.bias`)
+population.json   seeds that began to train together, this one among them
 committed.json    bytes of metrics that the newest checkpoint covers; a resumed run rewrites the rest
 DONE, FAILED      how it ended (JSON); a directory with neither is unfinished
 """
@@ -20,7 +21,7 @@ from typing import Any, TextIO
 
 from alm.training.bias import ValueSample
 from alm.training.checkpoint import Checkpoints
-from alm.training.files import write_atomically, write_json
+from alm.training.files import remove_abandoned, write_atomically, write_json
 
 PLUGIN_COPY = "plugin.py"
 
@@ -50,6 +51,8 @@ class RunDirectory:
     def open(self) -> None:
         """Create the directory and take the run's lock until `close` or the process ends.
 
+        Files that a killed process had not finished are removed.
+
         Raises:
             RunLockedError: another process holds it.
             OSError: the directory cannot be created or written.
@@ -69,6 +72,7 @@ class RunDirectory:
         lock.write(str(os.getpid()))
         lock.flush()
         self._lock = lock
+        remove_abandoned(self.path)
 
     def write_json(self, name: str, content: Any) -> None:
         """Write one of the JSON files, atomically."""
@@ -115,7 +119,16 @@ class RunDirectory:
         """Begin to append metrics at a byte offset; what lies behind it is cut off.
 
         Lines written after the checkpoint that a run resumes from would otherwise appear twice.
+
+        Raises:
+            ValueError: the file ends before that.
         """
+        size = self.metrics_path.stat().st_size if self.metrics_path.exists() else 0
+        if size < offset:
+            raise ValueError(
+                f"{self.metrics_path} has lost lines ({size} bytes; the checkpoint covers {offset}), so "
+                "the run cannot go on: put a copy back, or move its directory away to begin anew"
+            )
         self.commit_metrics(offset)
         self._metrics = self.metrics_path.open("a")
         self._metrics.truncate(offset)
@@ -165,6 +178,13 @@ class RunDirectory:
         for path in sorted((self.path / "values").glob("*.npz")):
             with path.open("rb") as file:
                 yield int(path.stem), ValueSample.read(file)
+
+    def drop_after(self, step: int) -> None:
+        """Drop checkpoints and measurements behind a step, from which the run goes on."""
+        self.checkpoints.drop_after(step)
+        for path in (self.path / "values").glob("*.npz"):
+            if int(path.stem) > step:
+                path.unlink()
 
     def close(self) -> None:
         """Close the files and release the lock."""

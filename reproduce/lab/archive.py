@@ -1,6 +1,7 @@
 """Archiving: a run's directory becomes a record in the store (`results/runs/`)."""
 
 import re
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,8 @@ import pandas as pd
 from alm.training.bias import ValueSample
 from alm.training.run_directory import PLUGIN_COPY, RunDirectory
 from reproduce.lab.curves import Curve, run_scalars
-from reproduce.lab.specs import RunSpec
-from reproduce.lab.store import Store, StoredRun
+from reproduce.lab.specs import RunSpec, record_in
+from reproduce.lab.store import Store, StoredRun, StoreWarning
 
 
 def record_of_directory(directory: RunDirectory) -> StoredRun | None:
@@ -80,6 +81,8 @@ def archive_run(directory: RunDirectory, store: Store) -> Path | None:
     earlier = store.get(run.spec)
     if earlier is not None and (earlier.status == "done" or earlier.last_step > run.last_step):
         return None
+    if earlier is not None and (earlier.status, earlier.last_step) == (run.status, run.last_step):
+        return None
     evaluated = set(run.evaluations["step"])
     pairs = [_pairs(step, sample) for step, sample in directory.values() if step in evaluated]
     if pairs:
@@ -94,5 +97,18 @@ def _pairs(step: int, sample: ValueSample) -> pd.DataFrame:
 
 
 def directories_under(root: Path) -> list[RunDirectory]:
-    """Every run directory under a root, sorted by path."""
-    return [RunDirectory(path.parent) for path in sorted(root.glob("*/*/*/*/seed-*/config.json"))]
+    """Every run directory under a root, sorted by path.
+
+    One whose ``config.json`` is damaged or of another run gives a :class:`StoreWarning` and is left out.
+    """
+    found = []
+    for path in sorted(root.glob("*/*/*/*/seed-*/config.json")):
+        directory = RunDirectory(path.parent)
+        try:
+            record_in(directory.read_json("config.json"), path.parent.relative_to(root))
+        except (OSError, TypeError, ValueError) as error:
+            sentence = f"{directory.path} is passed over ({str(error).rstrip('.')}); move it away or mend it"
+            warnings.warn(sentence, StoreWarning, stacklevel=2)
+        else:
+            found.append(directory)
+    return found

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path, PurePath
 from typing import Any
 
-__all__ = ["RunSpec", "config_digest", "variant_in", "variant_parts"]
+__all__ = ["RunSpec", "config_digest", "record_in", "require_protocol", "variant_in", "variant_parts"]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+=()-]*")
 # A slash becomes an underscore in a path, so a task's name has none of its own.
@@ -17,6 +17,9 @@ _TASK = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+=()-]*(/[A-Za-z0-9][A-Za-z0-9.+=()-]
 _ASSIGNMENT = r"[A-Za-z_][A-Za-z0-9_.]*=(?:\([A-Za-z0-9._,-]*\)|[A-Za-z0-9._-]+)"
 _VARIANT = re.compile(rf"{_NAME.pattern}(?:\[{_ASSIGNMENT}(?:,{_ASSIGNMENT})*\](?:\+[a-z0-9]+)?)?")
 _LONGEST_VARIANT = 100
+# Seeds of NumPy's older generators, which some environments use, have no more bits.
+_LARGEST_SEED = 2**32 - 1
+_PROTOCOL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 _SEED_DIRECTORY = re.compile(r"seed-(0|[1-9][0-9]*)")
 
 
@@ -29,11 +32,11 @@ class RunSpec:
         variant: named change of the algorithm, perhaps with settings, as `variant_in` writes it; ``"base"``
             is the algorithm unchanged.
         task: name of the task, such as ``"HalfCheetah"`` or ``"mbbl/Hopper-ET"``.
-        seed: seed of the learner, 0 or more.
+        seed: seed of the learner, from 0 to 2**32 - 1.
         scale: named size of the experiment, such as ``"paper"`` or ``"laptop"``.
 
     Raises:
-        ValueError: a name could not stand in a path, or the seed is negative.
+        ValueError: a name could not stand in a path, or the seed is out of range.
     """
 
     algorithm: str
@@ -63,6 +66,8 @@ class RunSpec:
             )
         if not isinstance(self.seed, int) or isinstance(self.seed, bool) or self.seed < 0:
             raise ValueError(f"The seed of a run must be an integer of at least 0, not {self.seed!r}.")
+        if self.seed > _LARGEST_SEED:
+            raise ValueError(f"The seed of a run must be at most {_LARGEST_SEED}, not {self.seed}.")
 
     @property
     def label(self) -> str:
@@ -112,6 +117,44 @@ class RunSpec:
                 f"missing: {sorted(missing) or 'none'}, unknown: {sorted(unknown) or 'none'}."
             )
         return cls(**values)
+
+
+def require_protocol(protocol: Any) -> str:
+    """A protocol as it was read, which names a folder of MLflow's.
+
+    Raises:
+        ValueError: it is no word of letters, digits and ._+-.
+    """
+    if not (isinstance(protocol, str) and _PROTOCOL.fullmatch(protocol)):
+        raise ValueError(
+            f"the protocol of a run must be a word of letters, digits and ._+-, not {protocol!r}"
+        )
+    return protocol
+
+
+def record_in(content: Any, place: PurePath) -> RunSpec:
+    """The run that the content of a ``config.json`` is of.
+
+    Args:
+        content: what was read.
+        place: the run's path under the root of runs.
+
+    Raises:
+        ValueError: it is no such record, of a run with another place, or was edited since.
+    """
+    if not isinstance(content, Mapping) or {"spec", "digest", "protocol", "config"} - set(content):
+        raise ValueError("its config.json lacks one of spec, digest, protocol and config")
+    if not isinstance(content["spec"], Mapping) or not isinstance(content["config"], Mapping):
+        raise ValueError("spec or config in its config.json is no table of names and values")
+    spec = RunSpec.from_dict(content["spec"])
+    if spec.relative_dir != place:
+        raise ValueError(f"its config.json is of {spec.label}, which has another place")
+    require_protocol(content["protocol"])
+    if content["digest"] != (expected := config_digest(spec, content["config"])):
+        raise ValueError(
+            f"its config.json was edited: the digest {content['digest']} does not fit it ({expected})"
+        )
+    return spec
 
 
 def variant_in(variant: str, precision: str, settings: Sequence[str] = ()) -> str:

@@ -9,8 +9,10 @@ measurements, where there were any: one row a state–action pair. ``seed-<n>.la
 model predicts along one episode, where that was measured: one row a step.
 """
 
+import hashlib
 import json
 import math
+import tempfile
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -24,7 +26,7 @@ import pyarrow.parquet as pq
 
 from alm.training.files import write_atomically
 from reproduce.lab.curves import Curve
-from reproduce.lab.specs import RunSpec, config_digest
+from reproduce.lab.specs import RunSpec, config_digest, require_protocol
 
 __all__ = [
     "EVALUATION_COLUMNS",
@@ -83,6 +85,7 @@ steps ahead, averaged over starts (`alm.prediction.PredictionErrors`), NaN at 0 
 _METADATA_KEY = b"alm-run"
 _VALUES_SUFFIX, _LATENTS_SUFFIX = ".values.parquet", ".latents.parquet"
 _DIGEST_KEY, _POLICY_KEY = b"alm-digest", b"alm-policy"
+_CONTENT_KEY = b"alm-sha256"
 
 
 class StoreMixError(ValueError):
@@ -172,6 +175,16 @@ class Store:
         """The file of a run, whether or not it is stored."""
         return self.root / _relative_file(spec)
 
+    def require_writable(self) -> None:
+        """Make sure that a file can be written.
+
+        Raises:
+            OSError: it cannot.
+        """
+        self.root.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=self.root) as file:
+            file.write(b"a run of some kilobytes will follow")
+
     def write(self, run: StoredRun) -> Path:
         """Store ``run``, in place of an earlier record of the same specification, and return its file.
 
@@ -188,7 +201,7 @@ class Store:
             raise ValueError(
                 f"The digest {run.digest} of {run.spec.label} does not fit its configuration ({expected})."
             )
-        table = _to_table(run).replace_schema_metadata({_METADATA_KEY: _record_json(run)})
+        table = _sealed(_to_table(run), {_METADATA_KEY: _record_json(run)})
 
         def write(file: BinaryIO) -> None:
             # Dictionaries and column statistics would double the size of a file of some sixty rows.
@@ -211,7 +224,7 @@ class Store:
         columns = dict(VALUE_COLUMNS) | dict.fromkeys(estimates, pa.float32())
         arrays = [_to_array(pairs[name], kind) for name, kind in columns.items()]
         table = pa.table(arrays, names=list(columns))
-        table = table.replace_schema_metadata({_DIGEST_KEY: run.digest.encode()})
+        table = _sealed(table, {_DIGEST_KEY: run.digest.encode()})
 
         def write(file: BinaryIO) -> None:
             pq.write_table(
@@ -229,7 +242,7 @@ class Store:
 
     def values(self, run: StoredRun) -> pd.DataFrame | None:
         """The value samples of a stored run, by step; None if there are none or, with a warning, broken."""
-        table = self._beside(run, _VALUES_SUFFIX)
+        table = self._beside(run, _VALUES_SUFFIX, VALUE_COLUMNS)
         if table is None:
             return None
         pairs: pd.DataFrame = table.to_pandas()
@@ -254,9 +267,7 @@ class Store:
         """
         arrays = [_to_array(steps[name], kind) for name, kind in LATENT_COLUMNS.items()]
         table = pa.table(arrays, names=list(LATENT_COLUMNS))
-        table = table.replace_schema_metadata(
-            {_DIGEST_KEY: run.digest.encode(), _POLICY_KEY: policy.encode()}
-        )
+        table = _sealed(table, {_DIGEST_KEY: run.digest.encode(), _POLICY_KEY: policy.encode()})
         path = self.path(run.spec).with_suffix(_LATENTS_SUFFIX)
         write_atomically(path, lambda file: pq.write_table(table, file, compression="zstd"))
         return path
@@ -264,7 +275,7 @@ class Store:
     def latents(self, run: StoredRun) -> tuple[pd.DataFrame, str] | None:
         """The steps and the policy that `write_latents` stored of a run; None if there are none or, with a
         warning, if they are broken."""
-        table = self._beside(run, _LATENTS_SUFFIX)
+        table = self._beside(run, _LATENTS_SUFFIX, LATENT_COLUMNS)
         return None if table is None else (table.to_pandas(), table.schema.metadata[_POLICY_KEY].decode())
 
     def _schema_beside(self, run: StoredRun, suffix: str) -> pa.Schema | None:
@@ -276,13 +287,14 @@ class Store:
             return None  # whoever reads its content is told what is wrong with it
         return schema if (schema.metadata or {}).get(_DIGEST_KEY) == run.digest.encode() else None
 
-    def _beside(self, run: StoredRun, suffix: str) -> pa.Table | None:
+    def _beside(self, run: StoredRun, suffix: str, columns: Mapping[str, pa.DataType]) -> pa.Table | None:
         """A file beside the run's own, if it belongs to the run's configuration."""
         path = self.path(run.spec).with_suffix(suffix)
         if not path.exists():
             return None
         try:
-            table = pq.ParquetFile(path).read()
+            table = _read_sound(path)
+            _require_columns(table, columns, pa.float32())
             digest = (table.schema.metadata or {})[_DIGEST_KEY].decode()
             if digest != run.digest:
                 raise ValueError(f"it belongs to the configuration {digest}, not {run.digest}")
@@ -329,7 +341,7 @@ class Store:
     def _read(self, path: Path, spec: RunSpec) -> StoredRun | None:
         # Whatever is wrong with one file, the others must still be read; pyarrow and json raise many types.
         try:
-            return _from_table(pq.ParquetFile(path).read(), spec)
+            return _from_table(_read_sound(path), spec)
         except Exception as error:
             _warn_of(path, error)
             return None
@@ -405,6 +417,65 @@ def _to_array(column: pd.Series, kind: pa.DataType) -> pa.Array:
     return pa.array(column.to_numpy(), type=kind, from_pandas=False)
 
 
+def _sealed(table: pa.Table, metadata: Mapping[bytes, bytes]) -> pa.Table:
+    """The table with its metadata and a digest of both.
+
+    Parquet's own checksums cover pages, not the footer, in which the record is.
+    """
+    table = table.replace_schema_metadata(metadata)
+    return table.replace_schema_metadata({**metadata, _CONTENT_KEY: _content_digest(table)})
+
+
+def _content_digest(table: pa.Table) -> bytes:
+    """SHA-256 of metadata, names and values, whatever the bytes of the file."""
+    digest = hashlib.sha256()
+
+    def add(content: bytes) -> None:
+        digest.update(len(content).to_bytes(8, "little") + content)
+
+    metadata = table.schema.metadata or {}
+    for key in sorted(key for key in metadata if key.startswith(b"alm-") and key != _CONTENT_KEY):
+        add(key)
+        add(metadata[key])
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        add(name.encode())
+        values = column.combine_chunks()
+        if pa.types.is_list(values.type):
+            add(values.value_lengths().to_numpy(zero_copy_only=False).tobytes())
+            values = values.flatten()
+        add(str(values.type).encode())
+        add(values.to_numpy(zero_copy_only=False).tobytes())
+    return digest.hexdigest().encode()
+
+
+def _read_sound(path: Path) -> pa.Table:
+    """The content of a file; raises an exception of some kind if it is damaged.
+
+    Files of earlier versions hold no digest: of them, only what cannot be decoded is noticed.
+    """
+    table = pq.ParquetFile(path).read()
+    expected = (table.schema.metadata or {}).get(_CONTENT_KEY)
+    if expected is not None and expected != _content_digest(table):
+        raise ValueError("its content is not what was written")
+    return table
+
+
+def _require_columns(table: pa.Table, columns: Mapping[str, pa.DataType], further: pa.DataType) -> None:
+    """Raise ValueError unless the table has the columns and further ones of one type only."""
+    found = {one.name: _kind(one.type) for one in table.schema}
+    missing = [name for name in columns if name not in found]
+    if missing:
+        raise ValueError(f"it lacks the columns {', '.join(missing)}")
+    for name, kind in found.items():
+        if kind != (wanted := _kind(columns.get(name, further))):
+            raise ValueError(f"its column {name} is {kind}, not {wanted}")
+
+
+def _kind(kind: pa.DataType) -> str:
+    # The name of a list's item is one thing in memory and another in a file.
+    return f"list of {kind.value_type}" if pa.types.is_list(kind) else str(kind)
+
+
 def _record_json(run: StoredRun) -> bytes:
     record = {
         "schema": SCHEMA,
@@ -426,17 +497,29 @@ def _from_table(table: pa.Table, spec: RunSpec) -> StoredRun:
     if _METADATA_KEY not in metadata:
         raise ValueError("it has no alm-run record")
     record = json.loads(metadata[_METADATA_KEY])
+    if not isinstance(record, dict):
+        raise ValueError("its alm-run record is no object")
     if record["schema"] != SCHEMA:
         raise ValueError(f"it has format {record['schema']}, this version reads {SCHEMA}")
     stored = RunSpec.from_dict(record["spec"])
     if stored != spec:
         raise ValueError(f"it holds the run {stored.label}")
+    for name in ("config", "provenance", "final"):
+        if not isinstance(record[name], dict):
+            raise ValueError(f"its {name} is no object")
+    if record["digest"] != (expected := config_digest(spec, record["config"])):
+        raise ValueError(f"its digest {record['digest']} does not fit its configuration ({expected})")
+    _require_columns(table, EVALUATION_COLUMNS, pa.float64())
+    if any(table[name].null_count for name in EVALUATION_COLUMNS):
+        raise ValueError("an evaluation has gaps")
+    if np.any(np.diff(table["step"].to_numpy()) <= 0):
+        raise ValueError("its evaluation steps do not increase")
     return StoredRun(
         spec=spec,
         digest=record["digest"],
         status=record["status"],
         reason=record["reason"],
-        protocol=record["protocol"],
+        protocol=require_protocol(record["protocol"]),
         config=record["config"],
         provenance=record["provenance"],
         final={name: math.nan if value is None else value for name, value in record["final"].items()},

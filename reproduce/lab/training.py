@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from reproduce.lab.algorithms import ALGORITHMS, algorithm_named, variant_named
 from reproduce.lab.plugins import Plugin
 from reproduce.lab.provenance import REPOSITORY, provenance
 from reproduce.lab.settings import with_settings
-from reproduce.lab.specs import RunSpec, config_digest, variant_in
+from reproduce.lab.specs import RunSpec, config_digest, record_in, variant_in
 from reproduce.lab.store import Store
 
 if TYPE_CHECKING:
@@ -76,9 +77,12 @@ class ResolvedRuns:
             settings: ``field=value`` each, on top of the variant (`reproduce.lab.settings.with_settings`).
 
         Raises:
-            ValueError: an unknown algorithm, variant, task, scale or setting, a seed that is no seed, a task
-                that the algorithm cannot be trained on, or a setting that cannot be stored; one sentence.
+            ValueError: no seed, an unknown algorithm, variant, task, scale or setting, a seed that is no
+                seed, a task that the algorithm cannot be trained on, or a setting that cannot be stored; one
+                sentence.
         """
+        if not seeds:
+            raise ValueError("There is no seed to train: give one or more, such as --seeds 0 1 2.")
         algorithms = plugin.among(ALGORITHMS) if plugin else ALGORITHMS
         task_, scale_ = task_spec(task), scale_named(scale)
         variant_ = variant_named(algorithm, variant, algorithms)
@@ -133,17 +137,24 @@ def check_machine(device: str, threads: int) -> None:
     """Make sure that tensors can be held and worked on as asked.
 
     Raises:
-        ValueError: torch cannot use the device, or there would be no thread.
+        ValueError: torch cannot use the device, or there would be no thread, or more than there are cores.
     """
     import torch
 
     if threads < 1:
         raise ValueError(f"The number of threads must be at least 1, not {threads}.")
-    try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
+    cores = os.cpu_count() or 1
+    if threads > cores:
         raise ValueError(
-            f"device {device!r} cannot be used ({str(error).splitlines()[0]}); choose cpu, or install a "
+            f"The number of threads must be at most this machine's {cores} cores, not {threads}."
+        )
+    try:
+        # A device without numbers, such as meta, makes tensors but never gives one back.
+        torch.ones(1, device=device).item()
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0].partition(". ")[0][:120].rstrip(".")
+        raise ValueError(
+            f"device {device!r} cannot be used ({reason}); choose cpu, or install a "
             "torch build with support for it"
         ) from None
 
@@ -167,7 +178,10 @@ def require_storable(resolved: ResolvedRuns, store: Store) -> None:
 
     Raises:
         RunConflictError: the store holds another configuration of one of the runs.
+        OSError: the store cannot be written.
     """
+    if resolved.scale.name != "smoke":
+        store.require_writable()
     for spec in resolved.specs:
         stored, record = store.get(spec), resolved.record(spec)
         if stored is not None and stored.digest != record["digest"]:
@@ -185,7 +199,9 @@ def open_run(
     """Open a run's directory for training; ``None`` if the run has already ended.
 
     Raises:
-        RunConflictError: the directory holds another configuration or protocol of the same run.
+        RunConflictError: the directory holds another configuration or protocol of the same run, or a record
+            that does not belong there.
+        alm.training.checkpoint.DamagedError: no checkpoint can be read any more.
         alm.training.run_directory.RunLockedError: another process trains it.
     """
     directory = RunDirectory(root / spec.relative_dir)
@@ -193,15 +209,29 @@ def open_run(
     fresh = directory.status == "new"
     if not fresh:
         stored = directory.read_json("config.json")
+        if not isinstance(stored, dict) or {"digest", "protocol"} - set(stored):
+            raise RunConflictError(
+                f"{directory.path / 'config.json'} is no record of a run: move {directory.path} away, "
+                "or choose another --runs-dir"
+            )
         differing = [what for what in ("digest", "protocol") if stored[what] != record[what]]
         # An attempt that got to no checkpoint, perhaps for an error in a plugin, has nothing to go on with.
         fresh = bool(differing) and directory.status == "unfinished" and not directory.checkpoints.steps()
         if differing and not fresh:
             what = differing[0]
             raise _conflict(resolved, spec, directory.path, what, stored[what], "--runs-dir")
+        if not differing:
+            try:
+                record_in(stored, spec.relative_dir)
+            except (TypeError, ValueError) as error:
+                raise RunConflictError(
+                    f"{directory.path} cannot be trained ({str(error).rstrip('.')}): mend or move it, or "
+                    "choose another --runs-dir"
+                ) from None
     if directory.status in ("done", "failed"):
         return None
     directory.open()
+    directory.checkpoints.require_sound()
     if fresh:
         how = dataclasses.asdict(execution) if execution else {}
         origin = provenance(device, threads, how)
@@ -277,11 +307,28 @@ def train_population(
 
 
 def group_by_step(directories: Sequence[RunDirectory], apart: bool = False) -> list[list[RunDirectory]]:
-    """Directories that can train as one population: those at the same step, or each ``apart``."""
+    """Directories that can train as one population: those that share a checkpoint's step, or each ``apart``.
+
+    A population that was killed between the checkpoints of two seeds is one again at the step before: the
+    step that most directories have, the newest of these, makes the first group. Seeds without a checkpoint
+    begin together, and with them those that began with them and were killed at their first checkpoint.
+    """
     if apart:
         return [[directory] for directory in directories]
-    groups: dict[int, list[RunDirectory]] = {}
-    for directory in directories:
-        steps = directory.checkpoints.steps()
-        groups.setdefault(steps[0] if steps else 0, []).append(directory)
-    return list(groups.values())
+    held = {directory: directory.checkpoints.steps() or [0] for directory in directories}
+    begun = {seeds for directory, steps in held.items() if steps == [0] and (seeds := _population(directory))}
+    for directory, steps in held.items():
+        if len(steps) == 1 and _population(directory) in begun:
+            held[directory] = [0]
+    groups = []
+    while held:
+        common = Counter(step for steps in held.values() for step in steps)
+        chosen = max(common, key=lambda step: (common[step], step))
+        groups.append([directory for directory, steps in held.items() if chosen in steps])
+        held = {directory: steps for directory, steps in held.items() if chosen not in steps}
+    return groups
+
+
+def _population(directory: RunDirectory) -> tuple[int, ...]:
+    """The seeds that a run began to train with; none if it has not begun."""
+    return tuple((directory.find_json("population.json") or {"seeds": ()})["seeds"])

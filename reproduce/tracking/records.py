@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from reproduce.lab.curves import Curve, run_scalars
-from reproduce.lab.specs import RunSpec
+from reproduce.lab.specs import RunSpec, require_protocol
 from reproduce.tracking.client import Point, RunRecord
 
 
@@ -33,7 +33,12 @@ class SyncResult:
 def record_of(
     spec: RunSpec, digest: str, protocol: str, config: dict[str, Any], provenance: dict[str, Any]
 ) -> RunRecord:
-    """The MLflow record of one of our runs."""
+    """The MLflow record of one of our runs.
+
+    Raises:
+        ValueError: the protocol, after which the experiment is called, is no word.
+    """
+    require_protocol(protocol)
     horizon = config.get("agent", {}).get("horizon")
     label = spec.algorithm.upper() + (f"-K{horizon}" if horizon is not None else "")
     if spec.variant != "base":

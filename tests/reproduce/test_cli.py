@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from alm.training.run_directory import RunDirectory
 from reproduce.cli import COMMANDS, main
 from reproduce.lab import planning
 from reproduce.lab.archive import directories_under, record_of_directory
 from reproduce.lab.specs import RunSpec
-from reproduce.lab.store import Store
+from reproduce.lab.store import Store, StoreWarning
 from reproduce.lab.training import ResolvedRuns, group_by_step, open_run
 
 ROOT = Path(__file__).parents[2]
@@ -51,7 +52,12 @@ def test_unknown_names_are_one_sentence(tmp_path, capsys, options, words):
         (["--variant", "no-k"], ["'no-k' of alm", "did you mean 'no-kl'", "base, no-kl, no-value"]),
         (["--algorithm", "sac", "--variant", "no-kl"], ["'no-kl' of sac", "the variants are base, million."]),
         (["--seeds", "-1"], ["at least 0", "-1"]),
+        (["--seeds", "99999999999999999999"], ["at most 4294967295"]),
+        (["--seeds"], ["no seed to train", "--seeds 0 1 2"]),
         (["--device", "quantum"], ["'quantum'", "cpu"]),
+        (["--device", "meta"], ["'meta'", "choose cpu"]),
+        (["--device", "mps"], ["'mps'", "choose cpu"]),
+        (["--threads", "100000"], ["at most", "cores, not 100000"]),
         (["--threads", "0"], ["threads", "at least 1", "0"]),
         (["--precision", "bf17"], ["--precision 'bf17'", "float32, bf16"]),
         (["--algorithm", "svg", "--compile", "on"], ["Updates of svg", "leave out --compile"]),
@@ -64,6 +70,102 @@ def test_other_bad_values_are_one_sentence(tmp_path, capsys, more, words):
     assert error.count("\n") == 1
     assert all(word in error for word in words)
     assert not list(tmp_path.glob("runs/**/config.json"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["plan", "table1", "--first-seeds", "-1"], ["first seeds must be at least 1, not -1"]),
+        (["grid", "table1", "--first-seeds", "0"], ["first seeds must be at least 1, not 0"]),
+        (["table", "1", "--store", "/nonexistent"], ["no directory /nonexistent"]),
+        (["figure", "3", "--store", "/nonexistent"], ["no directory /nonexistent"]),
+        (["runs", "--store", "/nonexistent"], ["no directory /nonexistent"]),
+        (["sync", "--store", "/nonexistent"], ["no directory /nonexistent"]),
+    ],
+)
+def test_bad_values_of_other_commands_are_one_sentence(capsys, arguments, words):
+    assert main(arguments) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ") and error.count("\n") == 1
+    assert all(word in error for word in words)
+
+
+def ended_run(tmp_path, seed, ending):
+    """A run at laptop scale that has ended in its directory and is not stored."""
+    resolved = ResolvedRuns.of("td3", "base", "Hopper", (seed,), "laptop")
+    directory = open_run(resolved, resolved.specs[0], tmp_path / "runs", "cpu", 1)
+    directory.start_metrics(0)
+    values = {"eval/return": 10.0, "eval/return_std": 1.0, "eval/length": 5.0}
+    directory.append_metrics(20_000, 20_000, 60.0, metrics=values, returns=[9.0, 11.0], population=1)
+    name, content = ending
+    directory.write_json(name, content)
+    directory.close()
+    return directory
+
+
+DONE = ("DONE", {"step": 20_000, "finished_ms": 7, "peak_memory_bytes": 9})
+FAILED = ("FAILED", {"step": 20_001, "reason": "loss/actor is not finite"})
+
+
+def test_a_run_that_ended_while_the_store_was_full_is_stored_by_the_same_command(tmp_path, capsys):
+    ended_run(tmp_path, 0, DONE)
+    options = ["--algorithm", "td3", "--seeds", "0"]
+    for said in (1, 0):
+        assert train(tmp_path, *options, scale="laptop") == 0
+        out = capsys.readouterr().out
+        assert "has ended already" in out and out.count("stored ") == said
+        (stored,) = Store(tmp_path / "store").runs()
+        assert (stored.status, stored.last_step) == ("done", 20_000)
+
+
+def test_a_run_that_failed_says_so_again(tmp_path, capsys):
+    ended_run(tmp_path, 0, FAILED)
+    for _ in range(2):
+        assert train(tmp_path, "--algorithm", "td3", scale="laptop") == 1
+        assert "has failed (loss/actor is not finite at step 20001)" in capsys.readouterr().out
+    (stored,) = Store(tmp_path / "store").runs()
+    assert stored.status == "failed"
+
+
+def test_a_store_that_cannot_be_written_is_met_before_the_first_step(tmp_path, capsys):
+    (tmp_path / "store").write_text("a file where a directory should be")
+    assert train(tmp_path, "--algorithm", "td3", scale="laptop") == 2
+    error = capsys.readouterr().err
+    assert "cannot read or write" in error and "--store" in error and error.count("\n") == 1
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"spec": 3}'])
+def test_a_damaged_config_stops_no_other_run(tmp_path, capsys, content):
+    sound, damaged = (ended_run(tmp_path, seed, DONE) for seed in (0, 1))
+    (damaged.path / "config.json").write_text(content)
+    places = ["--runs-dir", str(tmp_path / "runs"), "--store", str(tmp_path / "store")]
+    with pytest.warns(StoreWarning, match=r"seed-1 is passed over .*; move it away or mend it$"):
+        assert main(["archive", *places]) == 0
+    assert [run.spec.seed for run in Store(tmp_path / "store").runs()] == [0]
+    for command in (["runs"], ["compare", "td3", "sac", "--task", "Hopper", "--out", str(tmp_path)]):
+        with pytest.warns(StoreWarning, match="seed-1 is passed over"):
+            main([*command, *places])
+    capsys.readouterr()
+    assert train(tmp_path, "--algorithm", "td3", "--seeds", "1", scale="laptop") == 2
+    error = capsys.readouterr().err
+    assert "config.json" in error and error.count("\n") == 1
+
+
+def test_an_edited_record_is_refused_before_training(tmp_path, capsys):
+    run = ended_run(tmp_path, 0, DONE)
+    (run.path / "DONE").unlink()
+    record = run.read_json("config.json")
+    for edit, words in (
+        ({"spec": {**record["spec"], "seed": 5}}, "is of td3/base Hopper laptop seed 5"),
+        ({"config": {}}, "was edited"),
+    ):
+        run.write_json("config.json", {**record, **edit})
+        assert train(tmp_path, "--algorithm", "td3", scale="laptop") == 2
+        error = capsys.readouterr().err
+        assert words in error and error.count("\n") == 1
+        with pytest.warns(StoreWarning, match=words):
+            assert directories_under(tmp_path / "runs") == []
 
 
 def test_words_for_numbers_are_refused(tmp_path, capsys):
@@ -178,6 +280,26 @@ def test_seeds_that_cannot_share_a_population_train_in_turn(tmp_path):
     assert group_by_step(directories, plan.seeds_apart) == [[directory] for directory in directories]
     for directory in directories:
         directory.close()
+
+
+@pytest.mark.parametrize(
+    ("held", "groups"),
+    [
+        ({0: [200, 100], 1: [100]}, [[0, 1]]),
+        ({0: [200, 100], 1: [200, 100], 2: [100]}, [[0, 1, 2]]),
+        ({0: [300, 200], 1: [100], 2: []}, [[0], [1], [2]]),
+        ({0: [300], 1: [], 2: []}, [[1, 2], [0]]),
+        ({0: [], 1: []}, [[0, 1]]),
+    ],
+)
+def test_seeds_with_a_checkpoint_in_common_are_one_population(tmp_path, held, groups):
+    for seed, steps in held.items():
+        for step in steps:
+            path = tmp_path / str(seed) / "checkpoints" / f"step-{step:09d}.pt"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+    found = group_by_step([RunDirectory(tmp_path / str(seed)) for seed in held])
+    assert [[int(directory.path.name) for directory in group] for group in found] == groups
 
 
 @pytest.mark.parametrize("command", ["archive", "freeze"])

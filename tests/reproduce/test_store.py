@@ -6,6 +6,7 @@ import os
 import warnings
 
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -156,6 +157,84 @@ def test_a_file_that_is_not_its_run_is_refused(tmp_path, make_run, damage):
         expected = "no alm-run record" if damage == "no record" else "has format 2"
     with pytest.warns(StoreWarning, match=expected):
         assert store.runs() == []
+
+
+def rewritten(path, change=lambda table: table, record=lambda record: record):
+    """Write the content of a file again, with another table or record, without its digest of the content."""
+    table = change(pq.read_table(path))
+    content = record(json.loads(pq.read_schema(path).metadata[b"alm-run"]))
+    pq.write_table(table.replace_schema_metadata({b"alm-run": json.dumps(content).encode()}), path)
+
+
+def column(name, values):
+    return lambda table: table.set_column(table.schema.names.index(name), name, pa.array(values))
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"change": lambda table: table.drop_columns("eval/length")}, "lacks the columns eval/length"),
+        ({"change": column("eval/return", ["a", "b", "c"])}, "column eval/return is string, not double"),
+        ({"change": column("eval/returns", [1.0, 2.0, 3.0])}, "eval/returns is double, not list of double"),
+        ({"change": column("step", [5000, 15_000, 10_000])}, "steps do not increase"),
+        ({"change": column("step", [5000, None, 10_000])}, "an evaluation has gaps"),
+        ({"record": lambda record: record | {"protocol": None}}, "protocol of a run must be a word"),
+        ({"record": lambda record: record | {"protocol": "../../x"}}, "protocol of a run must be a word"),
+        ({"record": lambda record: record | {"config": {"other": 1}}}, "does not fit its configuration"),
+        ({"record": lambda record: record | {"final": [1]}}, "its final is no object"),
+        ({"record": lambda record: [record]}, "record is no object"),
+        ({"record": lambda record: {"schema": 1, "spec": record["spec"]}}, "config"),
+    ],
+)
+def test_content_out_of_shape_is_named_and_the_others_are_read(tmp_path, make_run, change, expected):
+    store = Store(tmp_path)
+    good = make_run(CURVE, seed=1)
+    store.write(good)
+    bad = store.write(make_run(CURVE, seed=0))
+    rewritten(bad)
+    assert len(store.runs()) == 2  # as files of earlier versions are, without a digest of the content
+    rewritten(bad, **change)
+    with pytest.warns(StoreWarning) as caught:
+        assert [run.spec for run in store.runs()] == [good.spec]
+    (warning,) = caught
+    assert str(bad) in str(warning.message) and expected in str(warning.message)
+    assert "\n" not in str(warning.message)
+
+
+def test_a_bit_that_flipped_is_noticed_wherever_it_is(tmp_path, make_run):
+    """In every byte of the file, in turn: what can still be read is what was written."""
+    store = Store(tmp_path)
+    run = make_run(CURVE)
+    path = store.write(run)
+    content = path.read_bytes()
+    unnoticed = 0
+    for position in range(len(content)):
+        damaged = bytearray(content)
+        damaged[position] ^= 1 << position % 8
+        path.write_bytes(damaged)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", StoreWarning)
+            read = store.get(run.spec)
+        if read is not None:
+            unnoticed += 1
+            pd.testing.assert_frame_equal(read.evaluations, run.evaluations)
+            assert (read.config, read.protocol) == (run.config, run.protocol)
+            assert (read.provenance, read.final, read.status) == (run.provenance, run.final, run.status)
+    assert unnoticed < len(content) / 2
+
+
+def test_changed_numbers_are_noticed_beside_a_run_too(tmp_path, make_run):
+    store = Store(tmp_path)
+    run = make_run(CURVE)
+    store.write(run)
+    pairs = {"step": [5000], "episode": [0], "episode_step": [0], "monte_carlo": [1.0], "min_q": [2.0]}
+    path = store.write_values(run, pd.DataFrame(pairs))
+    assert store.values(run)["min_q"].tolist() == [2.0]
+    table = pq.read_table(path)
+    other = table.set_column(4, "min_q", pa.array([3.0], pa.float32()))
+    pq.write_table(other.replace_schema_metadata(table.schema.metadata), path)
+    with pytest.warns(StoreWarning, match=r"values\.parquet .*its content is not what was written"):
+        assert store.values(run) is None
 
 
 def test_a_file_in_a_strange_place_is_named(tmp_path, make_run):

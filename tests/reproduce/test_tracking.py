@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from reproduce.lab.archive import directories_under
 from reproduce.lab.published import authors_curves
 from reproduce.lab.specs import RunSpec, config_digest
 from reproduce.lab.store import Store
@@ -333,11 +332,22 @@ def test_a_damaged_directory_does_not_keep_the_others_back(tmp_path, uri, databa
         run.steps(1000)
         run.finish()
     (damaged.path / "config.json").write_text("{")
-    sent = sync((directory.path for directory in directories_under(tmp_path)), uri)
+    sent = sync((run.path for run in (damaged, sound)), uri)
     assert [name for name, *_ in runs(database)] == ["ALM-K3/HalfCheetah/laptop/s1"]
     (problem,) = sent.problems
     assert "seed-0" in problem
     assert "config.json is not JSON" in problem
+
+
+@pytest.mark.parametrize("protocol", ["../../x", "/x", "", None])
+def test_a_protocol_that_would_lead_elsewhere_is_not_sent(tmp_path, uri, database, protocol):
+    run = Training(tmp_path)
+    run.steps(1000)
+    run.finish()
+    config = json.loads((run.path / "config.json").read_text())
+    (run.path / "config.json").write_text(json.dumps(config | {"protocol": protocol}))
+    (problem,) = sync([run.path], uri).problems
+    assert "the protocol of a run must be a word" in problem
 
 
 def test_following_a_run_to_its_end(tmp_path, uri, database):

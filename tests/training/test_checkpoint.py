@@ -6,7 +6,7 @@ import pickle
 import pytest
 import torch
 
-from alm.training.checkpoint import Checkpoints, load_newest
+from alm.training.checkpoint import Checkpoints, DamagedError, load_newest
 from alm.training.population import join_seeds, share_of_seed
 
 
@@ -60,7 +60,8 @@ class Malicious:
 def test_loading_executes_no_code(tmp_path, caplog):
     torch.save({"bad": Malicious()}, tmp_path / "step-000000010.pt")
     (tmp_path / "step-000000020.pt").write_bytes(pickle.dumps(Malicious()))
-    assert load_newest([Checkpoints(tmp_path)]) is None
+    with pytest.raises(DamagedError, match="no checkpoint of"):
+        load_newest([Checkpoints(tmp_path)])
     assert caplog.text.count("is damaged") == 2
 
 

@@ -15,10 +15,12 @@ import torch
 
 from alm.tasks import make
 from alm.training.bias import headline_bias
+from alm.training.checkpoint import DamagedError
 from alm.training.environment import TrainingEnvironment, Workers
 from alm.training.evaluation import Evaluator
 from alm.training.loop import Interrupted
 from alm.training.run_directory import RunDirectory, RunLockedError
+from reproduce.lab.training import group_by_step
 from runs import SHORT, evaluations, tiny_agent, trainer
 
 SUPPORT = Path(__file__).parents[1] / "support"
@@ -205,13 +207,6 @@ def test_killed_and_resumed_equals_uninterrupted(tmp_path, uninterrupted, kill_a
     for seed in ("0", "1"):
         whole, killed = RunDirectory(uninterrupted / seed), RunDirectory(tmp_path / "killed" / seed)
         assert evaluations(whole) == evaluations(killed)
-
-        def timeless(directory):
-            return [
-                (line["step"], {k: v for k, v in line["metrics"].items() if not k.startswith("time/")})
-                for line in directory.metrics()
-            ]
-
         assert timeless(whole) == timeless(killed)
         one, other = final_parameters(whole), final_parameters(killed)
         assert all(torch.equal(one[name], other[name]) for name in one)
@@ -323,3 +318,85 @@ def test_a_run_that_stops_on_purpose_goes_on_to_the_same_end(tmp_path):
     for seed in (0, 1):
         whole, parts = (RunDirectory(tmp_path / name / str(seed)) for name in ("whole", "parts"))
         assert parts.status == "done" and evaluations(parts) == evaluations(whole)
+
+
+def timeless(directory):
+    return [
+        (line["step"], {k: v for k, v in line["metrics"].items() if not k.startswith("time/")})
+        for line in directory.metrics()
+    ]
+
+
+@pytest.mark.parametrize("saved", [(100, 130), (130,)], ids=["later", "first"])
+def test_a_population_killed_between_two_checkpoints_is_one_again(tmp_path, saved):
+    """Seed 0 has written its newest checkpoint, seed 1 has not: as if nothing had happened."""
+    trainer(tmp_path / "whole", (0, 1)).run()
+    for step in saved:
+        run = trainer(tmp_path / "killed", (0, 1), until=step)
+        run.run()
+        for directory in run.directories:
+            directory.close()
+    behind = RunDirectory(tmp_path / "killed" / "1")
+    behind.checkpoints.drop_after(saved[0] if len(saved) > 1 else 0)
+    behind.commit_metrics(0)
+    (group,) = group_by_step(run.directories)
+    assert group == run.directories
+    again = trainer(tmp_path / "killed", (0, 1))
+    resume, begun = again._resume, []
+    again._resume = lambda: (resume(), begun.append((again.step, again.directories[0].checkpoints.steps())))
+    again.run()
+    # What seed 0 had ahead is gone, so that the next two checkpoints are common ones once more.
+    assert begun == [(100, [100]) if len(saved) > 1 else (0, [])]
+    for seed in ("0", "1"):
+        whole, killed = (RunDirectory(tmp_path / name / seed) for name in ("whole", "killed"))
+        assert killed.status == "done"
+        assert evaluations(whole) == evaluations(killed) and timeless(whole) == timeless(killed)
+        assert [step for step, _ in killed.values()] == [100, 130, 260]
+        one, other = final_parameters(whole), final_parameters(killed)
+        assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_values_behind_the_checkpoint_are_dropped(tmp_path):
+    run = trainer(tmp_path, (0,), until=130)
+    run.run()
+    (tmp_path / "0" / "values" / "00000260.npz").write_bytes(b"of a future that is not this run's")
+    trainer(tmp_path, (0,), until=130).run()
+    assert [step for step, _ in run.directories[0].values()] == [100, 130]
+
+
+def test_metrics_shorter_than_the_checkpoint_are_met_at_the_start(tmp_path):
+    trainer(tmp_path, (0,), until=130).run()
+    metrics = tmp_path / "0" / "metrics.jsonl"
+    metrics.write_bytes(metrics.read_bytes()[:-10])
+    short = metrics.read_bytes()
+    with pytest.raises(ValueError, match=r"metrics\.jsonl has lost lines .* put a copy back"):
+        trainer(tmp_path, (0,)).run()
+    assert metrics.read_bytes() == short
+
+
+def test_what_a_killed_writer_left_is_removed_and_a_living_ones_is_not(tmp_path):
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    left = tmp_path / "checkpoints" / f".step-000000010.pt.{ended.pid}.tmp"
+    in_the_making = tmp_path / f".mlflow.json.{os.getppid()}.tmp"
+    left.parent.mkdir()
+    left.touch(), in_the_making.touch()
+    RunDirectory(tmp_path).open()
+    assert not left.exists() and in_the_making.exists()
+
+
+def test_a_run_whose_checkpoints_are_all_damaged_does_not_begin_anew(tmp_path, caplog):
+    for step in (100, 130):
+        run = trainer(tmp_path, (0,), until=step)
+        run.run()
+        run.directories[0].close()
+    for path in (tmp_path / "0" / "checkpoints").iterdir():
+        path.write_bytes(path.read_bytes()[:1000])
+    before = (tmp_path / "0" / "metrics.jsonl").read_bytes()
+    for _ in range(2):
+        with pytest.raises(DamagedError, match=r"no checkpoint of .*0 can be read.* to begin this run anew"):
+            trainer(tmp_path, (0,)).run()
+    assert caplog.text.count("is damaged") == 2 and "weights_only" not in caplog.text
+    kept = [path.name for path in sorted((tmp_path / "0" / "checkpoints").iterdir())]
+    assert kept == ["step-000000100.pt.damaged", "step-000000130.pt.damaged"]
+    assert (tmp_path / "0" / "metrics.jsonl").read_bytes() == before
