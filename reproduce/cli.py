@@ -537,11 +537,11 @@ def _require_sense(command: Any) -> None:
     """Refuse what no command can do anything with.
 
     Raises:
-        ValueError: a store that was named and is not there, from which runs should be read, or a number of
-            first seeds below one.
+        ValueError: a store that was named and is not there, by a command that shows stored runs alone, or a
+            number of first seeds below one.
     """
     store = getattr(command, "store", STORE)
-    if store != STORE and not store.is_dir() and not isinstance(command, (Train, Grid, Archive)):
+    if store != STORE and not store.is_dir() and isinstance(command, (Table, Figure, Claims, Ui)):
         raise ValueError(f"There is no directory {store}: name the store of finished runs with --store.")
     seeds = getattr(command, "first_seeds", None)
     if seeds is not None and seeds < 1:

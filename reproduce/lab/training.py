@@ -230,8 +230,8 @@ def open_run(
                 ) from None
     if directory.status in ("done", "failed"):
         return None
-    directory.open()
     directory.checkpoints.require_sound()
+    directory.open()
     if fresh:
         how = dataclasses.asdict(execution) if execution else {}
         origin = provenance(device, threads, how)

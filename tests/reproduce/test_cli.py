@@ -79,8 +79,8 @@ def test_other_bad_values_are_one_sentence(tmp_path, capsys, more, words):
         (["grid", "table1", "--first-seeds", "0"], ["first seeds must be at least 1, not 0"]),
         (["table", "1", "--store", "/nonexistent"], ["no directory /nonexistent"]),
         (["figure", "3", "--store", "/nonexistent"], ["no directory /nonexistent"]),
-        (["runs", "--store", "/nonexistent"], ["no directory /nonexistent"]),
-        (["sync", "--store", "/nonexistent"], ["no directory /nonexistent"]),
+        (["claims", "--store", "/nonexistent"], ["no directory /nonexistent"]),
+        (["ui", "--store", "/nonexistent"], ["no directory /nonexistent"]),
     ],
 )
 def test_bad_values_of_other_commands_are_one_sentence(capsys, arguments, words):

@@ -71,6 +71,7 @@ def test_the_new_baseline_trains_on_the_new_task(suite):
 
 
 def test_the_new_exhibit_is_planned_and_drawn(suite):
+    (suite / "store").mkdir(exist_ok=True)
     store = ["--store", str(suite / "store")]
     plan = run(suite, "plan", "figure-ddpg", "--scale", "paper", *store)
     assert plan.returncode == 0, plan.stderr
