@@ -180,7 +180,7 @@ def test_the_command_of_a_missing_run_gives_it_again():
     spec = RunSpec(
         algorithm="svg", variant="base[hidden_sizes=(40,20)]+bf16", task="Hopper", seed=0, scale="laptop"
     )
-    command = shlex.split(Missing((spec,), (0,)).command)
+    command = shlex.split(Missing((spec,), (0,), run_length(spec)).command)
     assert command[:7] == [
         "train",
         "--algorithm",
