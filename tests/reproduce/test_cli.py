@@ -339,15 +339,15 @@ def test_a_plan_lists_runs_operations_hours_and_commands(tmp_path, capsys, make_
 
     assert main(["plan", "figure3", "--store", str(tmp_path)]) == 0
     out = " ".join(capsys.readouterr().out.split())
-    assert "figure3 at laptop scale: 1 of 30 runs stored" in out
+    assert "figure3 at laptop scale: 2 of 30 runs stored" in out
     # Not in the benchmark: the fixture's clock says 200 s, of which 30 for evaluations, for a population of
     # two, so 85 s for 20,000 steps.
     assert "SAC on Hopper │ 0 1 2 │ 60,000 │ ? │ 0.1" in out
-    # The stored part of seed 1 has all steps.
-    assert "SAC on HalfCheetah │ 1 2 │ 20,000 │ ? │ 0.0" in out
+    # The stored part of seed 1 has been where the figure ends.
+    assert "SAC on HalfCheetah │ 2 │ 20,000 │ ? │ 0.0" in out
     assert "TD3 on Hopper │ 0 1 2 │ 60,000 │ ? │ ?" in out
     assert "ALM(3) on Hopper │ 0 1 2 │ 60,000 │ 0.12 │ 0.8" in out
-    assert "python -m reproduce train --algorithm sac --task HalfCheetah --scale laptop --seeds 1 2" in out
+    assert "python -m reproduce train --algorithm sac --task HalfCheetah --scale laptop --seeds 2" in out
 
     assert main(["plan", "figure3", "figure9", "--first-seeds", "1", "--store", str(tmp_path)]) == 0
     out = " ".join(capsys.readouterr().out.split())

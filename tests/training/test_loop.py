@@ -359,6 +359,7 @@ def test_a_population_killed_between_two_checkpoints_is_one_again(tmp_path, save
 def test_values_behind_the_checkpoint_are_dropped(tmp_path):
     run = trainer(tmp_path, (0,), until=130)
     run.run()
+    run.directories[0].close()
     (tmp_path / "0" / "values" / "00000260.npz").write_bytes(b"of a future that is not this run's")
     trainer(tmp_path, (0,), until=130).run()
     assert [step for step, _ in run.directories[0].values()] == [100, 130]
