@@ -70,7 +70,8 @@ def _against_hours(axis: Axes, exhibit: FigureExhibit, points: pd.DataFrame) -> 
     if timed.empty:
         panels.empty(axis, "time not recorded")
         return
-    _say_untimed(axis, exhibit, set(learning["series"]) - set(timed["series"]))
+    if untimed := _untimed(exhibit, learning, timed):
+        panels.note(axis, untimed)
     # Seeds that did not train together took different times: their mean places the curve.
     minutes = 60.0 * timed.groupby(["series", "step"])["hours"].transform("mean")
     panels.curves(axis, timed.assign(minutes=minutes), exhibit.series, "minutes", "return")
@@ -81,11 +82,11 @@ def _against_hours(axis: Axes, exhibit: FigureExhibit, points: pd.DataFrame) -> 
     panels.returns_axis(axis)
 
 
-def _say_untimed(axis: Axes, exhibit: FigureExhibit, untimed: set[str], below: int = 34) -> None:
-    """Name the series whose records do not say how long a seed trained."""
-    if untimed:
-        labels = ", ".join(one.label for one in exhibit.series if one.label in untimed)
-        panels.note(axis, f"time not recorded: {labels}", below)
+def _untimed(exhibit: FigureExhibit, every: pd.DataFrame, timed: pd.DataFrame) -> str:
+    """A line that names the series whose records do not say how long a seed trained; may be empty."""
+    without = set(every["series"]) - set(timed["series"])
+    labels = [one.label for one in exhibit.series if one.label in without]
+    return f"time not recorded: {', '.join(labels)}" if labels else ""
 
 
 def _beneath(axis: Axes, exhibit: FigureExhibit, points: pd.DataFrame) -> None:
@@ -128,8 +129,8 @@ def _costs(axis: Axes, exhibit: FigureExhibit, costs: pd.DataFrame) -> None:
     axis.xaxis.set_minor_formatter(NullFormatter())
     axis.set_title("cost of a step", fontsize=9)
     axis.set_xlabel("ms for each environment step")
-    panels.note(axis, "filled: everything but evaluations; open: updates only")
-    _say_untimed(axis, exhibit, set(costs["series"]) - set(known["series"]), below=46)
+    lines = ["filled: everything but evaluations; open: updates only", _untimed(exhibit, costs, known)]
+    panels.note(axis, "\n".join(filter(None, lines)))
 
 
 def _caption(exhibit: FigureExhibit, scale: str, data: FigureData, shows_authors: bool) -> str:
