@@ -8,7 +8,7 @@ from paper_figures import panels
 from paper_figures.data import FigureData, figure_data
 from paper_figures.style import figure_style, panel_row
 from reproduce.exhibits import FigureExhibit, Series
-from reproduce.lab.published import FIELD, FIELD_TASKS, authors_curves, field_runs
+from reproduce.lab.published import AUTHORS_WARMUP, FIELD, FIELD_TASKS, authors_curves, field_runs
 from reproduce.lab.store import Store
 
 _TASKS = tuple(FIELD_TASKS)
@@ -21,7 +21,7 @@ _EXHIBIT = FigureExhibit(
     _TASKS,
     (),
 )
-_WARMUP, _LAST = 5000, 300_000
+_LAST = 300_000
 _COLOURS = ("#E69F00", "#D55E00", "#CC79A7", "#56B4E9", "#999933", "#882255", "#44AA99")
 
 
@@ -45,7 +45,7 @@ def draw(found: FigureData) -> Figure:
                 curve = _mean(means[means["method"] == method])
                 axis.plot(curve.index, curve, color=colour, ls="--", lw=0.9, label=f"{label}, published (v4)")
             authors = authors_curves()
-            panels.published_curve(axis, authors[authors["task"] == task], _WARMUP, _LAST)
+            panels.published_curve(axis, authors[authors["task"] == task], AUTHORS_WARMUP, _LAST)
             own = found.points[found.points["task"] == task] if len(found.points) else found.points
             if len(own):
                 panels.curves(axis, own, _EXHIBIT.series, "step", "return")
@@ -59,8 +59,8 @@ def draw(found: FigureData) -> Figure:
             figure,
             "Beside later methods, paper scale. Dashed: published means over 5 to 10 seeds on gym's v4 tasks "
             "(Ant-v4 beside T-Ant; results/paper/README.md), context only. Grey: the authors' ALM(3) curve, "
-            f"shifted by their {_WARMUP:,} random steps. With marks: stored runs of this suite on ALM's own "
-            "tasks, mean ± sample standard deviation over seeds where there are several.",
+            f"shifted by their {AUTHORS_WARMUP:,} random steps. With marks: stored runs of this suite on "
+            "ALM's own tasks, mean ± sample standard deviation over seeds where there are several.",
             found.protocols,
         )
     return figure

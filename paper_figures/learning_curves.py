@@ -11,8 +11,7 @@ from paper_figures import panels
 from paper_figures.data import FigureData
 from paper_figures.style import figure_style, looks, panel_row
 from reproduce.exhibits import FigureExhibit
-
-_WARMUP = 5000
+from reproduce.lab.published import AUTHORS_WARMUP
 
 
 def draw(exhibit: FigureExhibit, scale: str, data: FigureData, authors: pd.DataFrame) -> Figure:
@@ -48,7 +47,7 @@ def draw(exhibit: FigureExhibit, scale: str, data: FigureData, authors: pd.DataF
             if scale == "paper":
                 last = max(2.0 * points["step"].max(), 30_000)
                 own = authors[authors["task"] == task]
-                shows_authors |= panels.published_curve(top, own, _WARMUP, last)
+                shows_authors |= panels.published_curve(top, own, AUTHORS_WARMUP, last)
             panels.curves(top, points, exhibit.series, "step", "return")
             panels.steps_axis(top)
             panels.returns_axis(top)
@@ -143,7 +142,9 @@ def _caption(exhibit: FigureExhibit, scale: str, data: FigureData, shows_authors
         f"{over_seeds if several else ', one seed each'}. Steps include the random ones of the warm-up."
     )
     if shows_authors:
-        text += f" Grey: the authors' published ALM(3) curve, shifted by their {_WARMUP:,} random steps."
+        text += (
+            f" Grey: the authors' published ALM(3) curve, shifted by their {AUTHORS_WARMUP:,} random steps."
+        )
     if exhibit.shows == "return and runtime":
         text += (
             " Times are of these runs as they were trained, without evaluations; where seeds trained "

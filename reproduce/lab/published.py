@@ -13,6 +13,7 @@ import pandas as pd
 from reproduce.lab.curves import Curve
 
 __all__ = [
+    "AUTHORS_WARMUP",
     "Footnote",
     "PrintedCell",
     "authors_curve",
@@ -96,6 +97,10 @@ def printed_scores(table: Literal[1, 5]) -> list[PrintedCell]:
         )
         for row in printed_rows(table)
     ]
+
+
+AUTHORS_WARMUP = 5000
+"""Random environment steps that the authors' logged steps leave out."""
 
 
 @cache

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reproduce.lab.published import authors_curves, printed_scores
+from reproduce.lab.published import AUTHORS_WARMUP, authors_curves, printed_scores
 from reproduce.lab.store import Store, StoredRun
 from reproduce.tracking.client import ENDED, MlflowRuns, Point, RunRecord, finite_points, resolve_uri
 from reproduce.tracking.records import SyncResult, final_points, record_of, start_of
@@ -15,7 +15,6 @@ PUBLISHED = "alm/published"
 
 # The first version of the paper, arXiv 2209.08466, 2022-09-18: published numbers need some fixed time.
 _PUBLISHED_MS = 1_663_459_200_000
-_WARMUP_STEPS = 5000
 _NOT_METRICS = ("step", "training_step", "wall_seconds", "time_ms", "eval/returns")
 
 
@@ -154,7 +153,7 @@ def _authors_curves() -> Iterable[tuple[RunRecord, _Ended]]:
         )
         points = []
         for row in frame.itertuples():
-            step = int(row.training_step) + _WARMUP_STEPS
+            step = int(row.training_step) + AUTHORS_WARMUP
             points.append(Point("eval/return", float(row.return_mean), _PUBLISHED_MS, step))
             # Over seeds; the eval/return_std of our runs is over the episodes of one evaluation.
             points.append(Point("eval/return_std_of_seeds", float(row.return_std), _PUBLISHED_MS, step))

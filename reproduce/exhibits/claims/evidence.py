@@ -65,9 +65,7 @@ class Evidence:
     def step(self, run: StoredRun, where: Where) -> int:
         """Environment steps at which a run is read: where a table is, else at the end of the run."""
         exhibit = exhibit_named(where) if isinstance(where, str) else None
-        if isinstance(exhibit, TableExhibit):
-            return exhibit.step(self.scale, run.spec.task)
-        return run_length(run.spec)
+        return exhibit.read_out(run.spec) if exhibit else run_length(run.spec)
 
     def values(self, run: StoredRun) -> pd.DataFrame | None:
         """The value samples of a run by step; None if none are stored."""
