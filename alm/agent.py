@@ -22,7 +22,7 @@ class ALM(ValueEstimates, Agent):
     """Aligned Latent Models for a population of seeds (`alm.training.agent.Agent`).
 
     A variant (`alm.variants`) replaces one of the parts below: ``network_class``, ``trained``, ``policy``,
-    ``represent``, one of the three losses, or how a value is estimated (`alm.value_estimates`).
+    ``represent``, one of the losses, or how a value is estimated (`alm.value_estimates`).
     """
 
     name = "alm"
@@ -112,7 +112,9 @@ class ALM(ValueEstimates, Agent):
         """(a) on sequences (S, K, batch, …)."""
         net = self.networks
         rollout = objectives.unroll(net, net.encoder(sequences.observation[:, 0]), sequences, noise)
-        return objectives.encoder_model_objective(net, sequences, rollout, noise, self.config, policy)
+        return objectives.encoder_model_objective(
+            net, net.target_encoder, sequences, rollout, noise, self.config, policy
+        )
 
     @torch.no_grad()
     def represent(self, transitions: Transitions) -> tuple[Gaussian, Gaussian]:
@@ -135,8 +137,16 @@ class ALM(ValueEstimates, Agent):
         net = self.networks
         heads = objectives.heads_objective(net, transitions, state, next_state, noise)
         self._descend("heads", heads, metrics)
-        critic = objectives.critic_objective(net, transitions, state, next_state, noise, self.config, policy)
+        critic = self.critic_loss(transitions, state, next_state, noise, policy)
         self._descend("critic", critic, metrics)
+
+    def critic_loss(
+        self, transitions: Transitions, state: Gaussian, next_state: Gaussian, noise: Noise, policy: Policy
+    ) -> tuple[Tensor, Diagnostics]:
+        """(c) at z ~ ``state`` and z' ~ ``next_state``."""
+        return objectives.critic_objective(
+            self.networks, transitions, state, next_state, noise, self.config, policy
+        )
 
     def actor_loss(self, state: Gaussian, noise: Noise, policy: Policy) -> tuple[Tensor, Diagnostics]:
         """(d) from z_0 ~ ``state``."""

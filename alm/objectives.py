@@ -108,19 +108,25 @@ def unroll(networks: Networks, start: Gaussian, sequences: Transitions, noise: N
     return Rollout(start, latents, predictions)
 
 
-def consistency(rollout: Rollout, encoder: nn.Module, sequences: Transitions) -> Tensor:
-    """Σ_{t<K} KL(m(·|z_t, a_t) ‖ sg encoder(·|s_{t+1})), a mean over the batch → (S,)."""
+def divergences(rollout: Rollout, encoder: nn.Module, sequences: Transitions) -> Tensor:
+    """KL(m(·|z_t, a_t) ‖ sg encoder(·|s_{t+1})) for t < K → (S, K, batch)."""
     shape = sequences.reward.shape[1:]
     with torch.no_grad():
         mean, std = encoder(sequences.next_observation.flatten(1, 2))
     target = mean.unflatten(1, shape), std.unflatten(1, shape)
     means, stds = zip(*rollout.predictions, strict=True)
     predicted = torch.stack(means, dim=1), torch.stack(stds, dim=1)
-    return kl_divergence(predicted, target).sum(dim=1).mean(dim=-1)
+    return kl_divergence(predicted, target)
+
+
+def consistency(rollout: Rollout, encoder: nn.Module, sequences: Transitions) -> Tensor:
+    """Σ_{t<K} KL(m(·|z_t, a_t) ‖ sg encoder(·|s_{t+1})), a mean over the batch → (S,)."""
+    return divergences(rollout, encoder, sequences).sum(dim=1).mean(dim=-1)
 
 
 def encoder_model_objective(
     networks: Networks,
+    target: nn.Module,
     sequences: Transitions,
     rollout: Rollout,
     noise: Noise,
@@ -132,10 +138,10 @@ def encoder_model_objective(
     L_a = E[ Σ_{t<K} ( KL(m(·|z_t, a_t) ‖ sg ē(·|s_{t+1})) − r̂(z_t, a_t) ) − min_j Q_j(z_K, sg a_K) ]
 
     with z_0 ~ e(s_0), z_{t+1} ~ m(z_t, a_t) on the replayed actions, and a_K the noisy action of π at
-    z_K.  Terminal flags are ignored, as in the authors' code.
+    z_K.  ``target`` is ē.  Terminal flags are ignored, as in the authors' code.
     """
     horizon, (*visited, z) = config.horizon, rollout.latents
-    kl_term = consistency(rollout, networks.target_encoder, sequences)
+    kl_term = consistency(rollout, target, sequences)
     rewards = networks.predict_reward(torch.cat(visited, dim=1), sequences.action.flatten(1, 2))
     by_step = torch.unflatten(rewards, 1, (horizon, config.batch_size))
     reward_term = by_step.sum(dim=1).mean(dim=-1)
@@ -320,7 +326,8 @@ def lower_bound(
     for t in range(config.horizon):
         next_z = sample(networks.model(z, action), noise["model"][:, t])
         step = networks.predict_reward(z, action)
-        step = step + config.classifier_coefficient * networks.log_ratio(z, action, next_z)
+        if config.classifier_coefficient:
+            step = step + config.classifier_coefficient * networks.log_ratio(z, action, next_z)
         total = total + config.discount**t * step
         z = next_z
         action, bonus = policy(z, noise["action"][:, t])

@@ -4,7 +4,9 @@ Nothing is shared with `alm.*` here either.
 """
 
 import copy
+import dataclasses
 import math
+from types import SimpleNamespace
 
 import torch
 from torch import nn
@@ -225,3 +227,172 @@ class PlainEntropy(PlainALM):
         self.freeze()
         loss = -self.temperature.log_alpha * (target - entropy)
         yield "temperature", loss.item(), *self.step(loss, "temperature")
+
+
+class PlainValueExpansion(PlainALM):
+    """The critics follow rollouts whose first step is real; every target is a sum of its own."""
+
+    def critic_loss(self, batch, noise, std):
+        config, horizon, gamma = self.config, self.config.horizon, self.config.discount
+        self.freeze(self.target_encoder, self.actor, self.model, self.reward)
+        z = _draw(self.target_encoder(batch.observation), noise["critic_z"]).detach()
+        with torch.no_grad():
+            imagined = [_draw(self.target_encoder(batch.next_observation), noise["critic_next_z"])]
+            actions, rewards = [], []
+            for t in range(horizon - 1):
+                actions.append(self.act(imagined[t], noise["expansion_action"][t], std))
+                pair = torch.cat([imagined[t], actions[t]], -1)
+                rewards.append(self.reward(pair).squeeze(-1))
+                imagined.append(_draw(self.model(pair), noise["expansion_model"][t]))
+            pair = torch.cat([imagined[-1], self.act(imagined[-1], noise["critic_action"], std)], -1)
+            bootstrap = torch.min(self.target_q1(pair), self.target_q2(pair)).squeeze(-1)
+
+            def imagined_return(start):
+                ahead = len(rewards) - start
+                return sum(gamma**i * rewards[start + i] for i in range(ahead)) + gamma**ahead * bootstrap
+
+            alive = 1 - batch.terminal
+            first = batch.reward + gamma * alive * imagined_return(0)
+        total = 0.0
+        for q in (self.q1, self.q2):
+            errors = [(q(torch.cat([z, batch.action], -1)).squeeze(-1) - first) ** 2]
+            for t in range(horizon - 1):
+                value = q(torch.cat([imagined[t], actions[t]], -1)).squeeze(-1)
+                errors.append(alive * (value - imagined_return(t)) ** 2)
+            total = total + 0.5 * sum(error.mean() for error in errors) / config.horizon
+        return total
+
+
+class PlainRealWarmup(PlainTD3Loss):
+    """The critics alone until the policy's time on real states is over."""
+
+    training_step = 0
+
+    def actor_loss(self, batch, noise, std):
+        if self.training_step > self.config.real_data_steps:
+            return PlainALM.actor_loss(self, batch, noise, std)
+        return super().actor_loss(batch, noise, std)
+
+
+class PlainHorizonSchedule(PlainALM):
+    """K grows."""
+
+    training_step = 0
+
+    def update(self, sequences, batch, noise, std):
+        full = self.config
+        horizon = 1
+        while horizon < full.horizon and self.training_step > horizon * full.steps_per_horizon:
+            horizon += 1
+        self.config = dataclasses.replace(full, horizon=horizon)
+        try:
+            return super().update(sequences, batch, noise, std)
+        finally:
+            self.config = full
+
+
+class PlainTimeDiscount(PlainALM):
+    """Each step of (a) has a weight."""
+
+    def encoder_model_loss(self, sequences, noise, std):
+        self.freeze(self.reward, self.q1, self.q2)
+        z = _draw(self.encoder(sequences.observation[0]), noise["sequence_z"])
+        total, weight = 0.0, 1.0
+        for t in range(self.config.horizon):
+            with torch.no_grad():
+                target = self.target_encoder(sequences.next_observation[t])
+            pair = torch.cat([z, sequences.action[t]], -1)
+            prediction = self.model(pair)
+            total = total + weight * (kl_divergence(prediction, target) - self.reward(pair).squeeze(-1))
+            z = _draw(prediction, noise["sequence_model"][t])
+            weight *= self.config.temporal_discount
+        action = self.act(z.detach(), noise["sequence_action"], std).detach()
+        return (total - weight * self.min_q(z, action)).mean()
+
+
+class PlainOnlineKL(PlainALM):
+    """The KL's target is the encoder itself."""
+
+    def encoder_model_loss(self, sequences, noise, std):
+        kept, self.target_encoder = self.target_encoder, self.encoder
+        try:
+            return super().encoder_model_loss(sequences, noise, std)
+        finally:
+            self.target_encoder = kept
+
+
+def _with_relu(net):
+    return nn.Sequential(*(nn.ReLU() if isinstance(layer, nn.ELU) else layer for layer in net))
+
+
+class PlainReLU(PlainALM):
+    """ReLU for ELU."""
+
+    def build(self, observation_size, action_size):
+        super().build(observation_size, action_size)
+        for net in (self.encoder, self.model):
+            net.net = _with_relu(net.net)
+        for name in ("reward", "classifier", "q1", "q2", "actor"):
+            setattr(self, name, _with_relu(getattr(self, name)))
+
+
+class PlainJoint(PlainALM):
+    """One loss for encoder, model and policy; the classifier has no layers."""
+
+    def build(self, observation_size, action_size):
+        super().build(observation_size, action_size)
+        self.classifier = nn.Sequential()
+
+    def pairs(self, networks, seed):
+        nothing = SimpleNamespace(layers=())
+        return super().pairs(SimpleNamespace(**dict(networks.named_children()), classifier=nothing), seed)
+
+    def trained(self):
+        return {
+            "joint": [self.model, self.encoder, self.actor],
+            "heads": [self.reward],
+            "critic": [self.q1, self.q2],
+        }
+
+    def joint_loss(self, sequences, noise, std):
+        config, horizon, gamma = self.config, self.config.horizon, self.config.discount
+        self.freeze(self.reward, self.q1, self.q2, self.target_encoder)
+        kls, log_probabilities = [], []
+        z = _draw(self.encoder(sequences.observation[0]), noise["sequence_z"])
+        for t in range(horizon):
+            action = sequences.action[t]
+            with torch.no_grad():
+                target = self.target_encoder(sequences.next_observation[t])
+            prediction = self.model(torch.cat([z, action], -1))
+            kls.append(kl_divergence(prediction, target))
+            density = Independent(Normal(self.actor(z.detach()), torch.full_like(action, std)), 1)
+            log_probabilities.append(density.log_prob(action))
+            z = _draw(prediction, noise["sequence_model"][t])
+        bound, score = 0.0, 0.0
+        z = _draw(self.encoder(sequences.observation[0]), noise["sequence_z"])
+        for t in range(horizon):
+            mean = self.actor(z)
+            known_noise = (sequences.action[t] - mean).detach()
+            pair = torch.cat([z, mean + known_noise], -1)
+            bound = bound + gamma**t * (self.reward(pair).squeeze(-1) - kls[t])
+            ahead = -sum(gamma**i * kls[i].detach() for i in range(t, horizon))
+            advantage = config.intrinsic_coefficient * (ahead - ahead.mean())
+            score = score + advantage * log_probabilities[t]
+            z = _draw(self.model(pair), noise["sequence_model"][t])
+        action = self.act(z, noise["sequence_action"], std)
+        # The constants of log π, which the update's loss leaves out, weigh advantages whose mean is 0.
+        return -(bound + gamma**horizon * self.min_q(z, action) + score).mean()
+
+    def heads_loss(self, batch, noise):
+        self.freeze(self.target_encoder)
+        z = _draw(self.target_encoder(batch.observation), noise["heads_z"]).detach()
+        return F.mse_loss(self.reward(torch.cat([z, batch.action], -1)).squeeze(-1), batch.reward)
+
+    def steps(self, sequences, batch, noise, std):
+        for group, compute in (
+            ("joint", lambda: self.joint_loss(sequences, noise, std)),
+            ("heads", lambda: self.heads_loss(batch, noise)),
+            ("critic", lambda: self.critic_loss(batch, noise, std)),
+        ):
+            loss = compute()
+            yield group, loss.item(), *self.step(loss, group)

@@ -129,7 +129,12 @@ class Replay:
         return self.at(index.expand(self.seeds, -1))
 
     def sample_sequences(
-        self, batch: int, length: int, streams: Streams, reject_time_limits: bool = False
+        self,
+        batch: int,
+        length: int,
+        streams: Streams,
+        reject_time_limits: bool = False,
+        newest: int | None = None,
     ) -> Transitions:
         """Windows of ``length`` consecutive transitions, leading axes (S, length, batch).
 
@@ -137,18 +142,21 @@ class Replay:
         entries while the buffer fills, any entry once it is full, except where the window runs over
         the write pointer or where one of its first ``length - 1`` transitions is terminal.  Like the
         authors' code this lets a window straddle a time limit, which sets no terminal flag;
-        ``reject_time_limits`` rejects those too.
+        ``reject_time_limits`` rejects those too.  With ``newest``, windows lie within so many of the
+        transitions that were stored last.
 
         Raises:
             ValueError: the buffer holds no valid window yet.
         """
-        high = self.capacity if self.size == self.capacity else self.size - length
+        first, high = 0, self.capacity if self.size == self.capacity else self.size - length
+        if newest is not None:
+            first, high = self.pointer - min(newest, self.size), min(newest, self.size) - length + 1
         if high <= 0:
             raise ValueError(
                 f"a window of {length} transitions needs at least {length + 1} stored ones, not {self.size}; "
                 "use a longer warm-up"
             )
-        candidates = streams.integers(high, _CANDIDATES, batch)
+        candidates = (first + streams.integers(high, _CANDIDATES, batch)) % self.capacity
         valid = self._valid_starts(candidates, length, reject_time_limits)
         start, found = _first_valid(candidates, valid)
         attempts = 0
@@ -164,7 +172,7 @@ class Replay:
                 own = candidates.new_empty(_CANDIDATES, batch).random_(
                     high, generator=streams.generators[seed]
                 )
-                candidates[seed] = own
+                candidates[seed] = (first + own) % self.capacity
             fresh, fresh_found = _first_valid(
                 candidates, self._valid_starts(candidates, length, reject_time_limits)
             )

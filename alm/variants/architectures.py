@@ -1,4 +1,4 @@
-"""ALM with one network replaced: a linear classifier (Figure 16), an identity encoder (Figure 13)."""
+"""ALM with other networks: a linear classifier (Figure 16), an identity encoder (13), ReLU (appendix G)."""
 
 from dataclasses import dataclass, replace
 from typing import Self
@@ -76,3 +76,21 @@ class IdentityEncoderALM(ALM):
     """ALM on observations with learned noise."""
 
     network_class = IdentityEncoderNetworks
+
+
+class ReLUNetworks(Networks):
+    """ALM's networks with a ReLU in the place of every ELU; tanh after layer normalisation stays."""
+
+    def build(self, seeds: int, observation_size: int, action_size: int, config: ALMConfig) -> None:
+        """Make the online networks."""
+        super().build(seeds, observation_size, action_size, config)
+        for module in [*self.modules()]:
+            for name, part in module.named_children():
+                if isinstance(part, nn.ELU):
+                    setattr(module, name, nn.ReLU(inplace=True))
+
+
+class ReLUALM(ALM):
+    """ALM with ReLU, initialised alike."""
+
+    network_class = ReLUNetworks

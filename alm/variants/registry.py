@@ -165,6 +165,52 @@ VARIANTS: Mapping[str, Variant] = MappingProxyType(
                 ("Figure 19",),
                 agent="alm.variants.value_prediction:ValueEncoderModelALM",
             ),
+            Variant(
+                "value-expansion",
+                "the critics also learn along the model's rollouts",
+                ("Appendix G",),
+                agent="alm.variants.value_expansion:ValueExpansionALM",
+            ),
+            Variant(
+                "real-warmup",
+                "for 5000 training steps the policy learns from real states alone",
+                ("Appendix G",),
+                agent="alm.variants.curricula:RealWarmupALM",
+                config="alm.variants.curricula:RealWarmupConfig",
+            ),
+            Variant(
+                "horizon-schedule",
+                "the horizon grows from 1 to K, by one every 5000 training steps",
+                ("Appendix G",),
+                agent="alm.variants.curricula:HorizonScheduleALM",
+                config="alm.variants.curricula:HorizonScheduleConfig",
+            ),
+            Variant(
+                "time-discount",
+                "step t of the encoder-and-model objective counts 0.5^t",
+                ("Appendix G",),
+                agent="alm.variants.encoder_model:TimeDiscountALM",
+                config="alm.variants.encoder_model:TimeDiscountConfig",
+            ),
+            Variant(
+                "online-kl",
+                "no target encoder in the KL",
+                ("Appendix G",),
+                agent="alm.variants.encoder_model:OnlineKLALM",
+            ),
+            Variant(
+                "relu",
+                "ReLU in the place of ELU",
+                ("Appendix G",),
+                agent="alm.variants.architectures:ReLUALM",
+            ),
+            Variant(
+                "joint",
+                "on-policy: one objective for encoder, model and policy, no classifier",
+                ("Section 6",),
+                agent="alm.variants.joint:JointALM",
+                config="alm.variants.joint:JointConfig",
+            ),
         )
     }
 )

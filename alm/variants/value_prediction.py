@@ -48,9 +48,7 @@ class ValueEncoderALM(ALM):
         """
         net = self.networks
         heads, about_heads = objectives.heads_objective(net, transitions, state, next_state, noise)
-        critic, about_critic = objectives.critic_objective(
-            net, transitions, state, next_state, noise, self.config, policy
-        )
+        critic, about_critic = self.critic_loss(transitions, state, next_state, noise, policy)
         groups = [self.groups[name] for name in ("encoder_model", "heads", "critic")]
         norms = step_together(groups, heads + critic)
         metrics |= {
@@ -115,6 +113,8 @@ class ValueEncoderModelALM(ALM):
         """(a) and the errors of the critics along its rollout."""
         net, config = self.networks, self.config
         rollout = objectives.unroll(net, net.encoder(sequences.observation[:, 0]), sequences, noise)
-        loss, diagnostics = objectives.encoder_model_objective(net, sequences, rollout, noise, config, policy)
+        loss, diagnostics = objectives.encoder_model_objective(
+            net, net.target_encoder, sequences, rollout, noise, config, policy
+        )
         error = value_prediction_objective(net, sequences, rollout, noise, config, policy)
         return loss + error, {**diagnostics, "model/value_error": error.detach()}

@@ -16,6 +16,7 @@ from alm.training.scale import SCALES, TrainingConfig
 from alm.training.streams import Purpose, Streams
 from alm.variants import VARIANTS
 from alm.variants.entropy import EntropyConfig
+from alm.variants.joint import joint_objective
 from alm.variants.log_reward import FLOOR, count_clamped, logarithm
 from benchmarks import plain_variants
 from benchmarks.plain_alm import PlainALM
@@ -37,6 +38,13 @@ PLAIN = {
     "reconstruction": plain_variants.PlainReconstruction,
     "value-encoder": plain_variants.PlainValueEncoder,
     "value-encoder-model": plain_variants.PlainValueEncoderModel,
+    "value-expansion": plain_variants.PlainValueExpansion,
+    "real-warmup": plain_variants.PlainRealWarmup,
+    "horizon-schedule": plain_variants.PlainHorizonSchedule,
+    "time-discount": plain_variants.PlainTimeDiscount,
+    "online-kl": plain_variants.PlainOnlineKL,
+    "relu": plain_variants.PlainReLU,
+    "joint": plain_variants.PlainJoint,
 }
 """Variants with an agent of their own; the others change settings that `PlainALM` knows."""
 
@@ -55,6 +63,12 @@ CHANGED = {
     "reconstruction": {"encoder_model", "critic", "heads", "actor"},
     "value-encoder": {"critic", "heads", "actor"},
     "value-encoder-model": {"encoder_model"},
+    "value-expansion": {"critic"},
+    "real-warmup": {"actor"},
+    "horizon-schedule": {"encoder_model", "actor"},
+    "time-discount": {"encoder_model"},
+    "online-kl": {"encoder_model"},
+    "relu": {"encoder_model", "critic", "heads", "actor"},
 }
 
 
@@ -110,6 +124,7 @@ def parameters_of(agent, index):
     members = {
         name: (getattr(net, name), index)
         for name in ("encoder", "model", "reward", "classifier", "actor", "target_encoder")
+        if hasattr(net, name)
     }
     members |= {
         f"{target}q{j + 1}": (getattr(net, f"{target}critic"), 2 * index + j)
@@ -127,12 +142,12 @@ def parameters_of(agent, index):
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_updates_equal_the_reference(name):
-    """Losses, gradient norms and every parameter after two updates, for each seed of a population."""
+    """Losses, gradient norms and every parameter after three updates, for each seed of a population."""
     agent, sequences, transitions, noise = build(name)
     references = [PLAIN.get(name, PlainALM)(4, 3, -0.4, 0.4, agent.config) for _ in SEEDS]
     for i, plain in enumerate(references):
         plain.load(agent.networks, i)
-    for training_step in (1, 40_000):
+    for training_step in (1, 7_000, 40_000):
         metrics = agent.update(sequences, transitions, noise, training_step)
         std = 1.0 - 0.9 * training_step / 100_000
         for i, plain in enumerate(references):
@@ -183,7 +198,7 @@ def test_all_other_losses_are_those_of_alm(name):
 
 
 def test_every_variant_is_known_to_one_of_the_tests_above():
-    own_networks = {"ent", "linear-classifier", "mnm"}
+    own_networks = {"ent", "linear-classifier", "mnm", "joint"}
     assert set(CHANGED) | own_networks == set(VARIANTS)
     assert set(PLAIN) == {name for name, variant in VARIANTS.items() if variant.agent}
 
@@ -230,7 +245,8 @@ def test_trains_at_smoke_scale(tmp_path, name):
     assert directory.status == "done"
     assert [step for step, _ in evaluations(directory)] == [40, 60]
     metrics = next(line["metrics"] for line in directory.metrics() if line["step"] == 50)
-    assert {"loss/encoder_model", "loss/heads", "loss/critic", "loss/actor"} <= set(metrics)
+    assert {f"loss/{group}" for group in agent.groups} <= set(metrics)
+    assert {"loss/heads", "loss/critic"} <= set(metrics)
     if name.startswith("log"):
         assert metrics["model/clamped"] >= 0.0
 
@@ -355,6 +371,48 @@ def test_the_identity_encoder_is_as_large_as_the_observation():
     observation = 50.0 * torch.randn(1, 4, 27)
     mean, std = agent_class(task_spec("T-Ant"), config, (0,)).networks.encoder(observation)
     assert torch.equal(mean, observation) and std.min() >= 0.1
+
+
+def test_one_step_of_value_expansion_is_alm():
+    """With K = 1 nothing is imagined: ALM's own targets, to the bit."""
+    agent, _, transitions, noise = build("value-expansion")
+    agent.config = dataclasses.replace(agent.config, horizon=1)
+    inputs = transitions, *agent.represent(transitions), noise, agent.policy(1)
+    (loss, about), (expected, about_it) = agent.critic_loss(*inputs), ALM.critic_loss(agent, *inputs)
+    torch.testing.assert_close(loss, expected, rtol=1e-14, atol=0)
+    assert all(torch.equal(about[key], about_it[key]) for key in about_it)
+
+
+def test_schedules_at_the_start_of_training():
+    """Ends of the steps on real states, and of each horizon, to the step."""
+    warm, growing = build("real-warmup")[0], build("horizon-schedule")[0]
+    assert [warm.branch(step) for step in (1, 5000, 5001)] == [True, True, False]
+    assert [growing.branch(step) for step in (1, 5000, 5001, 10_000, 10_001, 300_000)] == [1, 1, 2, 2, 3, 3]
+    for name, field in (("real-warmup", "real_data_steps"), ("horizon-schedule", "steps_per_horizon")):
+        _, config_class = algorithm_named("alm").load(VARIANTS[name])
+        assert getattr(config_class.at(SCALES["paper"], "HalfCheetah"), field) == 5000
+        assert getattr(config_class.at(SCALES["smoke"], "HalfCheetah"), field) == 200
+
+
+def test_the_policy_of_joint_alm_learns_of_its_intrinsic_reward_by_the_score_function_alone():
+    """Without rewards and values, and with c = 0, it has no gradient; encoder and model have the KL's."""
+    agent, sequences, _, noise = build("joint")
+    net = agent.networks
+    with torch.no_grad():
+        for parameter in [*net.reward.parameters(), *net.critic.parameters()]:
+            parameter.zero_()
+    for c, learns in ((0.0, False), (0.1, True)):
+        config = dataclasses.replace(agent.config, intrinsic_coefficient=c)
+        loss, _ = joint_objective(net, sequences, noise, config, 0.5, agent.bounds)
+        parts = {"actor": net.actor, "encoder": net.encoder, "model": net.model}
+        moved = {
+            name: any(
+                bool(g.any())
+                for g in torch.autograd.grad(loss.sum(), [*part.parameters()], retain_graph=True)
+            )
+            for name, part in parts.items()
+        }
+        assert moved == {"actor": learns, "encoder": True, "model": True}
 
 
 def test_the_second_step_of_the_encoder_leaves_the_model_alone():

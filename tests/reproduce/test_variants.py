@@ -59,6 +59,14 @@ def test_variants_differ_in_what_they_say():
         "ent": {f"agent.{key}": value for key, value in entropy.items()},
         "mnm": {"agent.latent_size": 17},
         "million": {"training.total_steps": 66_666},
+        "real-warmup": {"agent.real_data_steps": 5000},
+        "horizon-schedule": {"agent.steps_per_horizon": 5000},
+        "time-discount": {"agent.temporal_discount": 0.5},
+        "joint": {
+            "agent.classifier_coefficient": 0.0,
+            "agent.intrinsic_coefficient": 0.1,
+            "agent.fresh_transitions": 1000,
+        },
     }
     # The others have ALM's settings and an agent of their own.
     assert {name: changes(plan) for name, plan in plans.items()} == {name: {} for name in VARIANTS} | expected

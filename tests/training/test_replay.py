@@ -29,6 +29,25 @@ def test_the_newest_transitions_in_order(count, expected):
     assert newest.observation.shape == (2, 3, 2)
 
 
+@pytest.mark.parametrize(("count", "newest"), [(11, 5), (12, 5), (17, 5), (17, 100), (30, 3)])
+@pytest.mark.parametrize("terminals", [(), (9, 15)])
+def test_windows_within_the_newest(count, newest, terminals):
+    replay = filled(count, terminals)
+    held = min(newest, count, CAPACITY)
+    expected = {
+        (i, i + 1, i + 2)
+        for i in range(count - held, count - 2)
+        if i not in terminals and i + 1 not in terminals
+    }
+    streams = Streams([0], Purpose.LEARNING)
+    if not expected:
+        with pytest.raises(ValueError, match="no valid window of 3"):
+            replay.sample_sequences(500, 3, streams, newest=newest)
+        return
+    drawn = replay.sample_sequences(500, 3, streams, newest=newest).reward[0].T.int().tolist()
+    assert set(map(tuple, drawn)) == expected
+
+
 def allowed_windows(count, length, terminals=(), ends=()):
     """The authors' rule, spelled out over numbered transitions."""
     full = count >= CAPACITY

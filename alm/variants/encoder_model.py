@@ -1,0 +1,89 @@
+"""ALM whose encoder and model have another objective: no target encoder, or later steps that count less.
+
+Two of appendix G's experiments.  It says "using a target encoder for the KL term in Eq. 7 helped reduce
+variance", and "down-scaling the learning rate of future time-steps using a temporal discount factor".
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from alm import objectives
+from alm.agent import ALM
+from alm.config import ALMConfig
+from alm.networks import Networks
+from alm.objectives import Diagnostics, Policy, Rollout
+from alm.training.agent import Noise
+from alm.training.replay import Transitions
+
+
+class OnlineKLALM(ALM):
+    """ALM whose KL holds the model to sg e(·|s_{t+1}), the encoder that is learning, not to sg ē(·|s_{t+1}).
+
+    The stop-gradient stays, so that the target network alone is what is taken away.
+    """
+
+    def encoder_model_loss(
+        self, sequences: Transitions, noise: Noise, policy: Policy
+    ) -> tuple[Tensor, Diagnostics]:
+        """(a) with the online encoder."""
+        net = self.networks
+        rollout = objectives.unroll(net, net.encoder(sequences.observation[:, 0]), sequences, noise)
+        return objectives.encoder_model_objective(
+            net, net.encoder, sequences, rollout, noise, self.config, policy
+        )
+
+
+@dataclass(frozen=True)
+class TimeDiscountConfig(ALMConfig):
+    """ALM's hyper-parameters, and what a later step of the model counts."""
+
+    temporal_discount: float = 0.5
+    """ρ, the weight of each step relative to the one before; TD-MPC's (Hansen et al., 2022)."""
+
+
+def discounted_objective(
+    networks: Networks,
+    sequences: Transitions,
+    rollout: Rollout,
+    noise: Noise,
+    config: TimeDiscountConfig,
+    policy: Policy,
+) -> tuple[Tensor, Diagnostics]:
+    """Encoder and model; trains e and m.
+
+    L_a = E[ Σ_{t<K} ρ^t ( KL(m(·|z_t, a_t) ‖ sg ē(·|s_{t+1})) − r̂(z_t, a_t) ) − ρ^K min_j Q_j(z_K, sg a_K) ]
+
+    A term's gradient, and so the step that it asks for, is ρ^t times what it is in ALM.
+    """
+    horizon, (*visited, z) = config.horizon, rollout.latents
+    kl = objectives.divergences(rollout, networks.target_encoder, sequences).mean(dim=-1)
+    rewards = networks.predict_reward(torch.cat(visited, dim=1), sequences.action.flatten(1, 2))
+    reward = torch.unflatten(rewards, 1, (horizon, config.batch_size)).mean(dim=-1)
+    with torch.no_grad():
+        action, _ = policy(z, noise["sequence_action"])
+    value = networks.min_value(z, action).mean(dim=-1)
+    weights = torch.tensor([config.temporal_discount**t for t in range(horizon)]).to(kl)
+    loss = (weights * (kl - reward)).sum(dim=1) - config.temporal_discount**horizon * value
+    return loss, {
+        "model/kl": kl.detach().mean(dim=1),
+        "model/reward": reward.detach().mean(dim=1),
+        "model/value": value.detach(),
+        "model/encoder_std": rollout.start[1].detach().mean(dim=(1, 2)),
+        "model/model_std": rollout.predictions[-1][1].detach().mean(dim=(1, 2)),
+    }
+
+
+class TimeDiscountALM(ALM):
+    """ALM with `discounted_objective`; the policy's objective, which is discounted already, stays."""
+
+    config: TimeDiscountConfig
+
+    def encoder_model_loss(
+        self, sequences: Transitions, noise: Noise, policy: Policy
+    ) -> tuple[Tensor, Diagnostics]:
+        """(a) with weights."""
+        net = self.networks
+        rollout = objectives.unroll(net, net.encoder(sequences.observation[:, 0]), sequences, noise)
+        return discounted_objective(net, sequences, rollout, noise, self.config, policy)
