@@ -20,13 +20,14 @@ from alm.training.schedules import Step
 from alm.training.streams import Streams
 from baselines.networks import scale_action
 from baselines.sac import (
+    Bound,
     SoftAgent,
     SoftNetworks,
     actor_objective,
     average,
     critic_objective,
+    log_slope,
     published_target_entropy,
-    sample_action,
     smallest,
     soft_return,
 )
@@ -113,8 +114,26 @@ def critic_target(
 class REDQNetworks(SoftNetworks):
     """`SoftNetworks` with an ensemble of critics."""
 
+    def __init__(
+        self,
+        task: TaskSpec,
+        config: REDQConfig,
+        generators: Sequence[torch.Generator],
+        slope: Bound = log_slope,
+    ) -> None:
+        super().__init__(task, config, generators, ensemble=config.critics, slope=slope)
+
+
+def official_log_slope(x: Tensor) -> Tensor:
+    """log(1 − tanh² x + 1e-6), as in the reference: at most 13.8 below zero where tanh saturates."""
+    return torch.log(1.0 - torch.tanh(x).square() + 1e-6)
+
+
+class OfficialDensityNetworks(REDQNetworks):
+    """`REDQNetworks` with the reference's log-probability."""
+
     def __init__(self, task: TaskSpec, config: REDQConfig, generators: Sequence[torch.Generator]) -> None:
-        super().__init__(task, config, generators, ensemble=config.critics)
+        super().__init__(task, config, generators, official_log_slope)
 
 
 class REDQ(SoftAgent):
@@ -150,8 +169,8 @@ class REDQ(SoftAgent):
         metrics: Metrics = {}
         # Policy and temperature stand still until the last target is taken: all next actions at once.
         with torch.no_grad():
-            gaussian = net.actor(batches.next_observation.flatten(1, 2))
-            unit, log_probability = sample_action(gaussian, noise["next_action"].flatten(1, 2))
+            states, draws = batches.next_observation.flatten(1, 2), noise["next_action"].flatten(1, 2)
+            unit, log_probability = net.actor.sample(states, draws)
             shape = config.updates_per_step, config.batch_size
             next_action = scale_action(unit, self.bounds).unflatten(1, shape)
             next_log_probability = log_probability.unflatten(1, shape)
@@ -194,3 +213,9 @@ class SACAverage(REDQ):
     """SAC-AVG: REDQ with `SACAverageConfig`."""
 
     name = "sac-avg"
+
+
+class OfficialDensityREDQ(REDQ):
+    """REDQ with the reference's log-probability, whose entropy bonus is smaller where actions saturate."""
+
+    network_class = OfficialDensityNetworks

@@ -85,10 +85,15 @@ def clamped_log_std(raw: Tensor) -> Tensor:
     return raw.clamp(LOG_STD_MIN, LOG_STD_MAX)
 
 
+def log_slope(x: Tensor) -> Tensor:
+    """log(1 − tanh² x) = 2 (log 2 − x − softplus(−2x)), exact also for large |x|."""
+    return 2.0 * (math.log(2.0) - x - F.softplus(-2.0 * x))
+
+
 class TanhGaussianActor(nn.Module):
     """A policy u = tanh(x), x ~ N(μ(s), σ(s)²), of ``depth`` ReLU layers.
 
-    ``log_std`` turns the network's output into log σ.
+    ``log_std`` turns the network's output into log σ; ``slope`` is `log_slope` or stands in its place.
     """
 
     def __init__(
@@ -99,31 +104,34 @@ class TanhGaussianActor(nn.Module):
         hidden: int,
         depth: int = 2,
         log_std: Bound = clamped_log_std,
+        slope: Bound = log_slope,
     ) -> None:
         super().__init__()
         self.layers = mlp(seeds, (observation_size, *[hidden] * depth, 2 * action_size), nn.ReLU)
-        self.log_std = log_std
+        self.log_std, self.slope = log_std, slope
 
     def forward(self, observation: Tensor) -> MeanLogStd:
         """Mean and log-std of x, each (S, batch, action)."""
         mean, raw = self.layers(observation).chunk(2, dim=-1)
         return mean, self.log_std(raw)
 
+    def sample(self, observation: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """An action u (S, batch, action) for each state, and its log-probability (S, batch)."""
+        return sample_action(self(observation), noise, self.slope)
 
-def sample_action(gaussian: MeanLogStd, noise: Tensor) -> tuple[Tensor, Tensor]:
+
+def sample_action(gaussian: MeanLogStd, noise: Tensor, slope: Bound = log_slope) -> tuple[Tensor, Tensor]:
     """A reparameterised sample u = tanh(μ + σε) in (−1, 1), and its log-probability (S, batch).
 
-    log π(u|s) = Σ_dims [ log N(x; μ, σ²) − log(1 − tanh² x) ],  x = μ + σε,
+    log π(u|s) = Σ_dims [ log N(x; μ, σ²) − log(1 − tanh² x) ],  x = μ + σε.
 
-    with log(1 − tanh² x) = 2 (log 2 − x − softplus(−2x)), which stays exact for large |x|, where the
-    reference adds 1e-6 inside the logarithm.  It is the density of u, not of the action stretched to the
-    task's bounds: target entropies are meant for u.
+    It is the density of u, not of the action stretched to the task's bounds: target entropies are meant
+    for u.
     """
     mean, log_std = gaussian
     x = mean + log_std.exp() * noise
     log_normal = -0.5 * noise.square() - log_std - 0.5 * math.log(2 * math.pi)
-    log_slope = 2.0 * (math.log(2.0) - x - F.softplus(-2.0 * x))
-    return torch.tanh(x), (log_normal - log_slope).sum(dim=-1)
+    return torch.tanh(x), (log_normal - slope(x)).sum(dim=-1)
 
 
 class SoftNetworks(nn.Module):
@@ -135,7 +143,7 @@ class SoftNetworks(nn.Module):
         generators: one a seed, for ``initialise``.
         ensemble: N.
         depth: hidden layers of the actor and of each critic.
-        log_std: how the actor bounds log σ.
+        log_std, slope: see `TanhGaussianActor`.
         initialise: fills the weights of the actor and the critics.
     """
 
@@ -147,11 +155,12 @@ class SoftNetworks(nn.Module):
         ensemble: int = 2,
         depth: int = 2,
         log_std: Bound = clamped_log_std,
+        slope: Bound = log_slope,
         initialise: Callable[[nn.Module, Sequence[torch.Generator]], None] = initialise_xavier,
     ) -> None:
         super().__init__()
         seeds, sizes = len(generators), (task.observation_size, task.action_size, config.hidden_size)
-        self.actor = TanhGaussianActor(seeds, *sizes, depth, log_std)
+        self.actor = TanhGaussianActor(seeds, *sizes, depth, log_std, slope)
         self.critic = Critics(seeds, *sizes, ensemble, depth)
         self.temperature = Temperature(seeds, config.initial_temperature)
         initialise(self, generators)
@@ -192,7 +201,7 @@ def soft_target(
 
     y = r + γ (1 − d) (min_j Q̄_j(s', a') − α log π(a'|s')),  a' ~ π(s').
     """
-    unit, log_probability = sample_action(networks.actor(transitions.next_observation), noise)
+    unit, log_probability = networks.actor.sample(transitions.next_observation, noise)
     next_value = smallest(networks.target_critic(transitions.next_observation, scale_action(unit, bounds)))
     return soft_return(networks, transitions, next_value, log_probability, discount)
 
@@ -218,7 +227,7 @@ def actor_objective(
 
     L_π = mean [ sg α · log π(a|s) − Q(s, a) ],  a ~ π(s) reparameterised, Q = ``over_critics`` of all Q_j.
     """
-    unit, log_probability = sample_action(networks.actor(observation), noise)
+    unit, log_probability = networks.actor.sample(observation, noise)
     value = over_critics(networks.critic(observation, scale_action(unit, bounds)))
     loss = networks.temperature()[:, None] * log_probability - value
     return loss.mean(dim=-1), log_probability
@@ -264,7 +273,7 @@ class SoftAgent(Agent):
     def act_with_bonus(self, observation: Tensor, streams: Streams) -> tuple[Tensor, Tensor]:
         """Sampled actions, and −α log π of each (S, batch) (`alm.training.bias_protocol.Estimating`)."""
         noise = streams.normal(observation.shape[1], self.task.action_size, dtype=observation.dtype)
-        unit, log_probability = sample_action(self.networks.actor(observation), noise)
+        unit, log_probability = self.networks.actor.sample(observation, noise)
         return scale_action(unit, self.bounds), -self.networks.temperature()[:, None] * log_probability
 
     def improve_policy(

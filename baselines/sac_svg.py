@@ -32,7 +32,6 @@ from baselines.sac import (
     SoftNetworks,
     actor_objective,
     critic_objective,
-    sample_action,
     soft_target,
 )
 from baselines.standardiser import Standardiser
@@ -225,7 +224,7 @@ def value_gradient_objective(
     for t in range(horizon):
         if t > 0:
             x, hidden = networks.model(x, actions[-1], hidden)
-        u, log_probability = sample_action(networks.actor(x), noise[:, t])
+        u, log_probability = networks.actor.sample(x, noise[:, t])
         states.append(x)
         actions.append(u)
         log_probabilities.append(log_probability)

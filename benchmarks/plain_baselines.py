@@ -219,6 +219,18 @@ class PlainREDQ(PlainSoft):
         return results[-1] | averages
 
 
+class PlainOfficialREDQ(PlainREDQ):
+    """REDQ with log π as watchernyu/REDQ writes it."""
+
+    def policy(self, observation, noise):
+        mean, log_std = self.actor(observation).split(noise.shape[-1], dim=-1)
+        normal = Normal(mean, torch.exp(torch.clamp(log_std, -20, 2)))
+        pre_tanh = mean + normal.scale * noise
+        action = torch.tanh(pre_tanh)
+        log_probability = normal.log_prob(pre_tanh) - torch.log(1 - action.pow(2) + 1e-6)
+        return self.scale * action, log_probability.sum(-1)
+
+
 class PlainTD3(Twins):
     """TD3."""
 

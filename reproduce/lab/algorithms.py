@@ -67,6 +67,15 @@ ALGORITHMS: Mapping[str, Algorithm] = {
         "baselines.redq:REDQ",
         "baselines.redq:REDQConfig",
         page="redq",
+        variants=MappingProxyType(
+            {
+                "official-density": Variant(
+                    "official-density",
+                    "1e-6 inside the logarithm of the policy's density, as in the official code",
+                    agent="baselines.redq:OfficialDensityREDQ",
+                )
+            }
+        ),
     ),
     "sac-avg": Algorithm(
         "SAC-AVG",

@@ -6,7 +6,7 @@ import torch
 
 from alm.task_registry import TaskSpec
 from alm.training.replay import Transitions
-from baselines.redq import REDQ, REDQConfig, SACAverage, SACAverageConfig
+from baselines.redq import REDQ, OfficialDensityREDQ, REDQConfig, SACAverage, SACAverageConfig
 from baselines.sac import SAC, SACConfig
 from baselines.sac_svg import SACSVG, SACSVG3, SACSVG3Config, SACSVGConfig
 from baselines.td3 import TD3, TD3Config
@@ -22,6 +22,7 @@ CASES = {
     "sac": (SAC, SACConfig(**SMALL)),
     "td3": (TD3, TD3Config(**SMALL)),
     "redq": (REDQ, REDQConfig(**SMALL, **ENSEMBLE)),
+    "redq, official density": (OfficialDensityREDQ, REDQConfig(**SMALL, **ENSEMBLE)),
     "sac-avg": (SACAverage, SACAverageConfig(**SMALL, **ENSEMBLE)),
     "td3-ours": (TD3Ours, TD3OursConfig(**SMALL)),
     "td3-ours, clipped": (TD3Ours, TD3OursConfig(**SMALL, max_grad_norm=0.05)),

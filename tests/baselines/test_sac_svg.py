@@ -269,7 +269,7 @@ def chain(rewards, ends, value, horizon):
     model.START = None
     return SimpleNamespace(
         model=model,
-        actor=lambda x: (torch.zeros_like(x), torch.zeros_like(x)),
+        actor=SimpleNamespace(sample=lambda x, noise: sample_action((x * 0, x * 0), noise)),
         critic=lambda x, u: torch.stack([x[..., 0] * 0 + value, x[..., 0] * 0 + value + 1], dim=1),
         predict_reward=lambda x, u: table[x[..., 0].long()],
         done_logit=lambda x, u: logits[x[..., 0].long()],

@@ -4,13 +4,14 @@ import pytest
 import torch
 
 from alm.training.population import share_of_seed
-from benchmarks.plain_baselines import PlainREDQ, PlainSAC, PlainTD3, PlainTD3Ours
+from benchmarks.plain_baselines import PlainOfficialREDQ, PlainREDQ, PlainSAC, PlainTD3, PlainTD3Ours
 from benchmarks.plain_svg import PlainSVG
 from tests.baselines.cases import CASES, SEEDS, TASK, build, random_inputs, seen_observations
 
 REFERENCES = {
     "sac": lambda config: PlainSAC(TASK, config, -3.0),
     "redq": lambda config: PlainREDQ(TASK, config, -1.0),
+    "redq, official density": lambda config: PlainOfficialREDQ(TASK, config, -1.0),
     "sac-avg": lambda config: PlainREDQ(TASK, config, -1.0),
     "td3": lambda config: PlainTD3(TASK, config),
     "td3-ours": lambda config: PlainTD3Ours(TASK, config),
