@@ -141,7 +141,7 @@ class REDQ(SoftAgent):
 
     name = "redq"
     config: REDQConfig
-    network_class = REDQNetworks
+    network_class: type[SoftNetworks] = REDQNetworks
 
     @cached_property
     def noise_shapes(self) -> NoiseShapes:
