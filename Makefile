@@ -29,6 +29,9 @@ WHAT_IT_NEEDS = $(VENV)/$(if $(TRAIN),.training,.reading)
 # What reading stored runs needs; training needs everything in pyproject.toml.
 READING := numpy scipy pandas pyarrow matplotlib seaborn tyro rich psutil
 
+# Where `make archive` stores runs: one's own store (runs/store) unless named; the repository's is results/runs.
+STORE     ?=
+
 .DEFAULT_GOAL := help
 FIGURES := $(addprefix figure,3 4 5a 5b 5c 6 7 8 9 10a 10b 10c 11 12 13 14 15 16 17 17-dynamics 18 19 20)
 
@@ -64,18 +67,19 @@ figure-authors: $(VENV)/.reading ## Draw the stored ALM runs over the authors' p
 figure-curves: $(VENV)/.reading ## Draw the learning curves of every algorithm, for docs/algorithms/
 	@$(BIN)/python -m reproduce figure curves
 
-theory: $(VENV)/.reading ## Check the paper's theorem and appendix on finite MDPs; write results/theory/ and its figures
+theory: $(VENV)/.reading ## Check the paper's theorem and appendix on finite MDPs; write out/theory/ and its figures
 	@$(BIN)/python -m reproduce theory
 
-figures: $(VENV)/.reading ## Draw every figure into results/figures/; one alone: make figure3 … figure20, figure5a … (TRAIN=1)
+figures: $(VENV)/.reading ## Draw every figure into out/figures/; one alone: make figure3 … figure20, figure5a … (TRAIN=1)
 	@$(BIN)/python -m reproduce figure all --bias $(BIAS)
 
-report: $(VENV)/.training ## Write results/report.html: all tables, figures, claims and stored runs on one page
+report: $(VENV)/.training ## Write out/report.html: all tables, figures, claims and stored runs on one page
 	@$(BIN)/python -m reproduce report --bias $(BIAS)
 
-documents: $(VENV)/.training figures ## Bring tables, figures and the numbers in README.md and docs/ up to date
+documents: $(VENV)/.training ## For maintainers: bring results/ and the numbers in README.md and docs/ up to date with results/runs
+	@$(BIN)/python -m reproduce figure all --no-own --out results/figures
 	@for table in "table 1" "table 1 --protocol B" "table 2" "table 3" "table 4" "table 5" "claims --scale paper" "claims --scale laptop"; do \
-	  $(BIN)/python -m reproduce $$table >/dev/null || exit; done
+	  $(BIN)/python -m reproduce $$table --no-own --out results/tables >/dev/null || exit; done
 	@$(BIN)/python -m reproduce documents
 
 grid: $(VENV)/.training ## Train what all tables and figures miss at SCALE, several runs at a time
@@ -99,7 +103,7 @@ sync: $(VENV)/.training ## Bring MLflow up to date, for instance after its serve
 	@$(BIN)/python -m reproduce sync
 
 archive: $(VENV)/.training ## Store unfinished runs as far as they got, marked as partial
-	@$(BIN)/python -m reproduce archive
+	@$(BIN)/python -m reproduce archive $(if $(STORE),--store $(STORE))
 
 freeze: archive
 

@@ -13,6 +13,7 @@ import tyro
 from alm.training.files import write_text
 from reproduce.exhibits import EXHIBITS, BiasDefinition
 from reproduce.lab.provenance import REPOSITORY
+from reproduce.options import OUT, ReadsRuns
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -20,11 +21,11 @@ if TYPE_CHECKING:
     from alm.theory.results import Exhibits
     from reproduce.lab.store import Store
 
-_RESULTS = REPOSITORY / "results"
+_THEORY = REPOSITORY / "results" / "theory"
 
 
 @dataclass(frozen=True)
-class Figure:
+class Figure(ReadsRuns):
     """Draw a figure as PNG and PDF, with the plotted data as CSV beside it.
 
     NAME.png is of runs at paper scale, NAME-laptop.png of stored runs at laptop scale; scales never mix.
@@ -39,15 +40,12 @@ class Figure:
     mix: bool = False
     """Draw runs of different task definitions or simulator versions together all the same; the caption says
     so."""
-    store: Path = _RESULTS / "runs"
-    """Where finished runs are stored."""
-    out: Path = _RESULTS / "figures"
+    out: Path = OUT / "figures"
     """Where the files go."""
 
     def run(self) -> int:
         """Draw it; returns the exit code."""
         from paper_figures.drawing import NAMES
-        from reproduce.lab.store import ReadOnce
 
         name = f"figure{self.figure}" if f"figure{self.figure}" in NAMES else self.figure
         names = NAMES if name == "all" else (name,)
@@ -56,7 +54,7 @@ class Figure:
             print(f"error: there is no figure {unknown.pop()!r}; the figures are {known}", file=sys.stderr)
             return 2
         # Figures share many runs.
-        held = ReadOnce(self.store)
+        held = self.held()
         return max(self._draw(name, held) for name in names)
 
     def _draw(self, name: str, store: "Store") -> int:
@@ -101,7 +99,7 @@ class Theory:
 
     seed: int = 0
     """Seed of the random MDPs; docs/theory.md and the report are of what is stored, seed 0."""
-    out: Path = _RESULTS / "theory"
+    out: Path = OUT / "theory"
     """Where the tables go; the figures go into the folder figures beside it."""
 
     def run(self) -> int:
@@ -147,31 +145,26 @@ class Theory:
 
 
 @dataclass(frozen=True)
-class Report:
+class Report(ReadsRuns):
     """Write one self-contained HTML page: every table, figure and claim, and every stored run."""
 
     bias: BiasDefinition = "redq"
     """Definition of the value bias in figures 4 and 8: redq, paper, or per-state."""
-    store: Path = _RESULTS / "runs"
-    """Where finished runs are stored."""
-    theory: Path = _RESULTS / "theory"
+    theory: Path = _THEORY
     """Where the checks of the theory are stored."""
-    out: Path = _RESULTS / "report.html"
+    out: Path = OUT / "report.html"
     """The file."""
 
     def run(self) -> int:
         """Write it; returns the exit code."""
         from paper_figures.report.contents import contents
         from paper_figures.report.page import page
-        from reproduce.lab.store import ReadOnce
 
-        if not self.store.is_dir():
-            print(f"error: there is no directory {self.store}: name the store with --store", file=sys.stderr)
-            return 2
+        store = self.held()
         with _store_warnings_said() as messages:
-            found = contents(ReadOnce(self.store), self.bias, self.theory)
+            found = contents(store, self.bias, self.theory)
         # Where the store lies is no part of what it holds.
-        text = page(found, [message.replace(f"{self.store}/", "") for message in messages])
+        text = page(found, [message.replace(f"{store.root}/", "") for message in messages])
         try:
             write_text(self.out, text)
         except OSError as error:

@@ -43,6 +43,7 @@ class FigureData:
         coverage: one entry a series and panel.
         devices: what the runs were measured on.
         protocols: task definitions and simulator versions of the runs: one, unless mixing was forced.
+        own: how many of the runs are one's own.
     """
 
     points: pd.DataFrame
@@ -50,6 +51,7 @@ class FigureData:
     coverage: tuple[Drawn, ...]
     devices: tuple[str, ...]
     protocols: tuple[str, ...]
+    own: int
 
 
 def figure_data(
@@ -106,6 +108,7 @@ def figure_data(
         tuple(coverage),
         tuple(sorted({_device(run) for run in used.values()})),
         tuple(sorted({run.protocol for run in used.values()})),
+        sum(run.own for run in used.values()),
     )
 
 
@@ -117,11 +120,13 @@ class LatentData:
         points: one row a series, seed and step, with the columns of `reproduce.lab.store.LATENT_COLUMNS`.
         coverage: one entry a series.
         policy: label of the run whose episode it is; empty without data.
+        own: how many of the runs are one's own.
     """
 
     points: pd.DataFrame
     coverage: tuple[Drawn, ...]
     policy: str
+    own: int
 
 
 def latent_data(exhibit: FigureExhibit, store: Store, scale: str) -> LatentData:
@@ -152,7 +157,7 @@ def latent_data(exhibit: FigureExhibit, store: Store, scale: str) -> LatentData:
             f"measure all anew with: python -m reproduce latents --task {task} --scale {scale}"
         )
     frame = pd.concat(points, ignore_index=True) if points else pd.DataFrame()
-    return LatentData(frame, tuple(coverage), "".join(policies))
+    return LatentData(frame, tuple(coverage), "".join(policies), sum(run.own for run in used))
 
 
 def _stored(store: Store, series: Series, task: str, scale: str) -> list[StoredRun]:

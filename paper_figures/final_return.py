@@ -55,5 +55,6 @@ def draw(exhibit: FigureExhibit, scale: str, data: FigureData) -> Figure:
             f"{exhibit.heading}, {scale} scale: mean of the last {LAST} evaluations of each seed (dots), "
             "mean ± sample standard deviation over seeds, where the first of a coefficient's seeds ends.",
             data.protocols,
+            data.own,
         )
     return figure

@@ -58,6 +58,7 @@ def draw(exhibit: FigureExhibit, scale: str, data: LatentData) -> Figure:
             "the variance of the encoder's means along it (1: no better than their mean); thin: each seed, "
             "which has its own encoder and model; with marks: their mean."
             + (f" One episode for all: of {data.policy}, without noise." if data.policy else ""),
+            own=data.own,
         )
     return figure
 

@@ -59,7 +59,7 @@ def draw(exhibit: FigureExhibit, scale: str, data: FigureData, authors: pd.DataF
         if rows == 2:
             axes[1, 0].set_ylabel(exhibit.beneath.label if exhibit.beneath else "return")
         panels.legend(figure, axes[0, -1] if runtime else None)
-        panels.caption(figure, _caption(exhibit, scale, data, shows_authors), data.protocols)
+        panels.caption(figure, _caption(exhibit, scale, data, shows_authors), data.protocols, data.own)
     return figure
 
 

@@ -165,11 +165,12 @@ def legend_columns(labels: Sequence[str], width: float) -> list[list[str]]:
     return min(fitting, key=lambda columns: len(columns[0]))
 
 
-def caption(figure: Figure, text: str, protocols: Sequence[str] = ()) -> None:
+def caption(figure: Figure, text: str, protocols: Sequence[str] = (), own: int = 0) -> None:
     """Small print under the figure: what is drawn, and how it was measured.
 
-    More than one of ``protocols`` is a warning in front of it.
+    More than one of ``protocols`` is a warning in front of it; ``own`` runs are counted behind it.
     """
+    text += f" Runs of your own, not of the repository: {own}." if own else ""
     if len(protocols) > 1:
         text = f"MIXED PROTOCOLS, not comparable: {'; '.join(protocols)}. {text}"
     width = int(figure.get_figwidth() * _CAPTION_PITCH)

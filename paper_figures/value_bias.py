@@ -55,7 +55,7 @@ def draw(exhibit: FigureExhibit, scale: str, data: FigureData, definition: str) 
         axes[0, 0].set_ylabel("mean of normalised bias")
         axes[1, 0].set_ylabel("std of normalised bias")
         panels.legend(figure)
-        panels.caption(figure, _caption(exhibit, scale, data, definition), data.protocols)
+        panels.caption(figure, _caption(exhibit, scale, data, definition), data.protocols, data.own)
     return figure
 
 

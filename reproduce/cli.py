@@ -20,15 +20,11 @@ from rich.console import Console
 from paper_figures.commands import Figure, Report, Theory
 from reproduce.lab.algorithms import ALGORITHMS
 from reproduce.lab.provenance import REPOSITORY
+from reproduce.options import OUT, RUNS, ReadsRuns, WritesRuns
 
 if TYPE_CHECKING:
     from alm.training.run_directory import RunDirectory
     from reproduce.exhibits import Exhibit
-
-RUNS = REPOSITORY / "runs"
-STORE = REPOSITORY / "results" / "runs"
-TABLES = REPOSITORY / "results" / "tables"
-COMPARISONS = REPOSITORY / "comparisons"
 
 _PACKAGES = ("alm", "baselines", "paper_figures", "reproduce")
 
@@ -44,11 +40,12 @@ _VARIANTS = (
 
 
 @dataclass(frozen=True)
-class Train:
+class Train(WritesRuns):
     """Train an algorithm on a task.
 
-    The same command resumes what was interrupted and skips what is done. Seeds train together as one
-    population (mbpo: one after another); none of them depends on the others.
+    The same command resumes what was interrupted and skips what is done. A kill at any moment
+    loses the work since the last checkpoint, some two minutes, and never a result. Seeds train together as
+    one population (mbpo: one after another); none of them depends on the others.
     """
 
     task: str
@@ -86,8 +83,6 @@ class Train:
     docs/performance.md)."""
     runs_dir: Path = RUNS
     """Where runs are kept while they train."""
-    store: Path = STORE
-    """Where finished runs are stored (all but smoke runs)."""
     track: bool = True
     """Write to MLflow while training (MLFLOW_TRACKING_URI, by default mlflow.db in the repository)."""
 
@@ -98,7 +93,6 @@ class Train:
         from alm.training.run_directory import RunDirectory
         from reproduce.lab.archive import archive_run
         from reproduce.lab.plugins import load_plugin
-        from reproduce.lab.store import Store
         from reproduce.lab.training import (
             ResolvedRuns,
             check_machine,
@@ -122,7 +116,7 @@ class Train:
         )
         check_machine(self.device, self.threads)
         check_until(resolved, self.until)
-        require_storable(resolved, Store(self.store))
+        require_storable(resolved, self.opened())
         execution = Execution.choose(self.precision, self.compile, self.device, resolved.agent_class)
         opened, ended = [], []
         try:
@@ -143,7 +137,7 @@ class Train:
             for directory in opened:
                 directory.close()
         if self.scale != "smoke":
-            store = Store(self.store)
+            store = self.opened()
             # What had ended may have found the store full or out of reach.
             for directory in (*ended, *opened):
                 whole = directory.status != "unfinished"
@@ -181,23 +175,20 @@ def _tracked(directories: "list[RunDirectory]") -> Iterator[None]:
 
 
 @dataclass(frozen=True)
-class Sync:
+class Sync(ReadsRuns):
     """Bring MLflow up to date with every run directory and every stored run."""
 
     runs_dir: Path = RUNS
     """Where runs are kept while they train."""
-    store: Path = STORE
-    """Where finished runs are stored."""
 
     def run(self) -> int:
         """Send what MLflow does not have yet."""
         from reproduce.lab.archive import directories_under
-        from reproduce.lab.store import Store
         from reproduce.tracking.following import sync
         from reproduce.tracking.importing import import_published, import_store
 
         sent = sync(directory.path for directory in directories_under(self.runs_dir))
-        sent += import_store(Store(self.store)) + import_published()
+        sent += import_store(self.opened()) + import_published()
         for problem in sent.problems:
             print(f"warning: {problem}", file=sys.stderr)
         print(f"sent {sent.points} values of {sent.runs} runs; MLflow is up to date")
@@ -205,37 +196,31 @@ class Sync:
 
 
 @dataclass(frozen=True)
-class Ui:
+class Ui(ReadsRuns):
     """Open MLflow on this machine with the stored runs imported."""
 
     port: int | None = None
     """Port on 127.0.0.1; by default 5000 if it is free, else any free one."""
-    store: Path = STORE
-    """Where finished runs are stored."""
 
     def run(self) -> int:
         """Serve until Ctrl-C."""
-        from reproduce.lab.store import Store
         from reproduce.tracking.ui import serve
 
-        return serve(Store(self.store), port=self.port)
+        return serve(self.opened(), port=self.port)
 
 
 @dataclass(frozen=True)
-class Archive:
+class Archive(WritesRuns):
     """Store runs of the runs directory as far as they got, the unfinished ones as partial."""
 
     runs_dir: Path = RUNS
     """Where runs are kept while they train."""
-    store: Path = STORE
-    """Where to store them."""
 
     def run(self) -> int:
         """Archive all but smoke runs; one that cannot be read keeps no other back."""
         from reproduce.lab.archive import archive_run, directories_under
-        from reproduce.lab.store import Store
 
-        store, unread = Store(self.store), 0
+        store, unread = self.opened(), 0
         for directory in directories_under(self.runs_dir):
             if directory.read_json("config.json")["spec"]["scale"] != "smoke":
                 try:
@@ -249,20 +234,19 @@ class Archive:
 
 
 @dataclass(frozen=True)
-class Runs:
-    """List the stored runs, those that are being trained here, and how much of every exhibit is there."""
+class Runs(ReadsRuns):
+    """Say what is stored, what is being trained here, and how much of every exhibit is there."""
 
+    all: bool = False
+    """A line for each run, in the place of one for each task."""
     runs_dir: Path = RUNS
     """Where runs are kept while they train."""
-    store: Path = STORE
-    """Where finished runs are stored."""
 
     def run(self) -> int:
         """Print the list."""
         from reproduce.exhibits.inventory import print_inventory
-        from reproduce.lab.store import Store
 
-        print_inventory(Store(self.store), self.runs_dir, _console())
+        print_inventory(self.opened(), self.runs_dir, _console(), self.all)
         return 0
 
 
@@ -270,7 +254,7 @@ Exhibits = Annotated[tuple[str, ...], tyro.conf.Positional]
 
 
 @dataclass(frozen=True)
-class PlanExhibits:
+class PlanExhibits(ReadsRuns):
     """List what exhibits miss: runs, steps, operations, estimated hours, and the commands that train them."""
 
     exhibits: Exhibits
@@ -279,20 +263,17 @@ class PlanExhibits:
     """paper, laptop or smoke."""
     first_seeds: int | None = None
     """Only so many seeds of every cell."""
-    store: Path = STORE
-    """Where finished runs are stored."""
 
     def run(self) -> int:
         """Print the plan."""
         from reproduce.exhibits.inventory import print_plan
-        from reproduce.lab.store import Store
 
-        print_plan(_exhibits(self.exhibits), Store(self.store), self.scale, self.first_seeds, _console())
+        print_plan(_exhibits(self.exhibits), self.opened(), self.scale, self.first_seeds, _console())
         return 0
 
 
 @dataclass(frozen=True)
-class Grid:
+class Grid(WritesRuns):
     """Train what exhibits miss, several runs at a time.
 
     A run that fails stops no other. The same command goes on after an interruption, skips what is stored,
@@ -311,8 +292,6 @@ class Grid:
     """Torch device, such as cpu, cuda or cuda:1."""
     runs_dir: Path = RUNS
     """Where runs are kept while they train; what they print is in its folder logs."""
-    store: Path = STORE
-    """Where finished runs are stored."""
     track: bool = True
     """Write to MLflow while training."""
 
@@ -322,16 +301,16 @@ class Grid:
         from reproduce.exhibits.inventory import print_plan
         from reproduce.lab.executors.local import LocalProcesses
         from reproduce.lab.grid import default_workers, jobs, run_grid
-        from reproduce.lab.store import Store
         from reproduce.lab.training import check_machine
 
         workers = default_workers(self.device) if self.workers is None else self.workers
         if workers < 1:
             raise ValueError(f"The number of workers must be at least 1, not {workers}.")
         check_machine(self.device, threads=1)
-        exhibits, store, console = _exhibits(self.exhibits), Store(self.store), _console()
+        exhibits, store, console = _exhibits(self.exhibits), self.opened(), _console()
         print_plan(exhibits, store, self.scale, self.first_seeds, console)
-        options = ["--runs-dir", str(self.runs_dir.resolve()), "--store", str(self.store.resolve())]
+        options = ["--runs-dir", str(self.runs_dir.resolve())]
+        options += ["--store", str(self.store.resolve())] if self.store else []
         options += [] if self.track else ["--no-track"]
         missing = missing_of(exhibits, store, self.scale, self.first_seeds)
         work = jobs(missing, self.device, options, self.runs_dir)
@@ -350,7 +329,7 @@ def _exhibits(names: tuple[str, ...]) -> "list[Exhibit]":
 
 
 @dataclass(frozen=True)
-class Table:
+class Table(ReadsRuns):
     """Print a table of the paper and write it as Markdown, CSV and LaTeX.
 
     1: returns on the benchmark's tasks. 2: how the methods differ, with gradient steps counted while agents
@@ -368,9 +347,7 @@ class Table:
     says so."""
     context: bool = False
     """Of table 1: also what others published of later methods on gym's v4 tasks."""
-    store: Path = STORE
-    """Where finished runs are stored."""
-    out: Path = TABLES
+    out: Path = OUT / "tables"
     """Where the files go."""
 
     def run(self) -> int:
@@ -379,11 +356,10 @@ class Table:
         from reproduce.exhibits.code_tables import CODE_TABLES
         from reproduce.exhibits.scores import score_table
         from reproduce.exhibits.writing import render
-        from reproduce.lab.store import Store
 
         if self.table != "1" and (self.protocol != "A" or self.context):
             raise ValueError("Only table 1 has protocols and a context: leave --protocol and --context out.")
-        store, make = Store(self.store), CODE_TABLES.get(f"table{self.table}")
+        store, make = self.opened(), CODE_TABLES.get(f"table{self.table}")
         exhibit = TABLE5 if self.table == "5" else TABLE1_MBBL if self.protocol == "B" else TABLE1
         measured = self.protocol != "printed"
         options = measured, self.mix, self.context
@@ -393,7 +369,7 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Compare:
+class Compare(ReadsRuns):
     """Compare two algorithms or variants: numbers with intervals, both curves, and where MLflow has them.
 
     For instance: python -m reproduce compare alm/my-idea alm --task HalfCheetah Hopper
@@ -413,47 +389,47 @@ class Compare:
     the evaluations in the last tenth of the steps until then."""
     runs_dir: Path = RUNS
     """Where runs are kept while they train: they count as far as they got."""
-    store: Path = STORE
-    """Where finished runs are stored."""
-    out: Path = COMPARISONS
+    out: Path = OUT / "comparisons"
     """Where the curves (PNG, PDF, CSV) and the numbers (CSV) go."""
 
     def run(self) -> int:
         """Print and draw the comparison."""
         from paper_figures.comparison import write
         from reproduce.exhibits.comparison import Comparison, report
-        from reproduce.lab.store import Store
 
         comparison = Comparison.of(
-            self.first, self.second, self.task, self.scale, self.metric, Store(self.store), self.runs_dir
+            self.first,
+            self.second,
+            self.task,
+            self.scale,
+            self.metric,
+            self.opened(),
+            self.runs_dir if self.own else None,
         )
         report(comparison, write, self.out, _console())
         return 0
 
 
 @dataclass(frozen=True)
-class Claims:
+class Claims(ReadsRuns):
     """Print what the paper claims in words beside what the stored runs say, one claim a row."""
 
     scale: str = "paper"
     """paper, laptop or smoke: the runs to look at."""
-    store: Path = STORE
-    """Where finished runs are stored."""
-    out: Path = TABLES
+    out: Path = OUT / "tables"
     """Where the table goes, as Markdown, CSV and LaTeX."""
 
     def run(self) -> int:
         """Print the table."""
         from reproduce.exhibits.claims import claims_table
         from reproduce.exhibits.writing import render
-        from reproduce.lab.store import Store
 
-        render(lambda: claims_table(Store(self.store), self.scale), self.out, _console())
+        render(lambda: claims_table(self.opened(), self.scale), self.out, _console())
         return 0
 
 
 @dataclass(frozen=True)
-class Latents:
+class Latents(WritesRuns):
     """Measure what trained models predict along one episode: the data of Figure 7.
 
     Needs the last checkpoints of finished runs, which stay where the runs were trained.
@@ -465,17 +441,14 @@ class Latents:
     """paper, laptop or smoke."""
     runs_dir: Path = RUNS
     """Where the runs were trained."""
-    store: Path = STORE
-    """Where finished runs are stored, and the result with them."""
 
     def run(self) -> int:
         """Measure every run of the figure that is here."""
         from reproduce.exhibits import exhibit_named
         from reproduce.lab.latents import measure_latents
-        from reproduce.lab.store import Store
 
         needed = exhibit_named("figure7").needs(self.scale)
-        for path in measure_latents(needed, self.task, self.scale, Store(self.store), self.runs_dir):
+        for path in measure_latents(needed, self.task, self.scale, self.opened(), self.runs_dir):
             print(f"wrote {path}")
         return 0
 
@@ -537,12 +510,8 @@ def _require_sense(command: Any) -> None:
     """Refuse what no command can do anything with.
 
     Raises:
-        ValueError: a store that was named and is not there, by a command that shows stored runs alone, or a
-            number of first seeds below one.
+        ValueError: a number of first seeds below one.
     """
-    store = getattr(command, "store", STORE)
-    if store != STORE and not store.is_dir() and isinstance(command, (Table, Figure, Claims, Ui)):
-        raise ValueError(f"There is no directory {store}: name the store of finished runs with --store.")
     seeds = getattr(command, "first_seeds", None)
     if seeds is not None and seeds < 1:
         raise ValueError(f"The number of first seeds must be at least 1, not {seeds}.")

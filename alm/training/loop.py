@@ -111,7 +111,7 @@ class Trainer:
         handlers = {s: signal.signal(s, self._request_stop) for s in (signal.SIGINT, signal.SIGTERM)}
         try:
             self._resume()
-            self.reporter.start(self.step, self.until)
+            self.reporter.start(self.step, self.until, self.warmup)
             self._checkpoint_due = time.monotonic() + self.checkpoint_seconds
             while self.step < self.until and any(self.alive):
                 self._advance()

@@ -21,8 +21,8 @@ from rich.text import Text
 class Reporter(Protocol):
     """Progress display of a training run, told of every step and every evaluation."""
 
-    def start(self, step: int, total: int) -> None:
-        """Training begins or resumes at ``step``."""
+    def start(self, step: int, total: int, warmup: int) -> None:
+        """Training begins or resumes at ``step``; the first ``warmup`` steps have no updates."""
 
     def step(self, step: int) -> None:
         """An environment step is over."""
@@ -39,6 +39,17 @@ class Reporter(Protocol):
 
 def _format_returns(returns: Sequence[float | None]) -> str:
     return " ".join("failed" if value is None else f"{value:.0f}" for value in returns)
+
+
+def _beginning(title: str, step: int, total: int) -> str:
+    return f"{title}: {'resumes at' if step else 'from'} step {step:,} of {total:,}"
+
+
+class _LeftColumn(TimeRemainingColumn):
+    """Time left, once updates are being made: the speed of the warm-up says nothing about it."""
+
+    def render(self, task: Task) -> Text:
+        return super().render(task) if task.fields["learning"] else Text("-:--:--")
 
 
 class _SpeedColumn(ProgressColumn):
@@ -60,21 +71,30 @@ class BarReporter:
             _SpeedColumn(),
             TimeElapsedColumn(),
             TextColumn("eta"),
-            TimeRemainingColumn(),
+            _LeftColumn(),
             TextColumn("return [cyan]{task.fields[returns]}"),
             console=console,
             refresh_per_second=4,
             speed_estimate_period=60,
         )
-        self._task = self._progress.add_task(title, total=None, returns="–")
-        self._shown = 0.0
+        self._title = title
+        self._task = self._progress.add_task(title, total=None, returns="–", learning=False)
+        self._shown, self._warmup = 0.0, 0
 
-    def start(self, step: int, total: int) -> None:
-        self._progress.reset(self._task, total=total, completed=step, returns="–")
+    def start(self, step: int, total: int, warmup: int) -> None:
+        self._warmup = warmup
+        self._progress.reset(self._task, total=total, completed=step, returns="–", learning=step >= warmup)
+        self.message(_beginning(self._title, step, total))
         self._progress.start()
 
     def step(self, step: int) -> None:
         now = time.monotonic()
+        if step == self._warmup:
+            (task,) = self._progress.tasks
+            began, returns = task.start_time, task.fields["returns"]
+            # Forgets how fast the warm-up was, but not when it began.
+            self._progress.reset(self._task, completed=step, returns=returns, learning=True)
+            task.start_time = began
         if now - self._shown < 0.2:  # a bar may not cost training time
             return
         self._shown = now
@@ -96,12 +116,12 @@ class LineReporter:
     def __init__(self, title: str, console: Console, every_seconds: float = 60.0) -> None:
         self._title, self._console, self._every = title, console, every_seconds
         self._returns = "–"
-        self._total = 0
+        self._total, self._warmup = 0, 0
 
-    def start(self, step: int, total: int) -> None:
-        self._total = total
+    def start(self, step: int, total: int, warmup: int) -> None:
+        self._total, self._warmup = total, warmup
         self._shown, self._shown_step = time.monotonic(), step
-        self.message(f"{self._title}: from step {step} to {total}")
+        self.message(_beginning(self._title, step, total))
 
     def step(self, step: int) -> None:
         if time.monotonic() - self._shown >= self._every:
@@ -120,11 +140,13 @@ class LineReporter:
     def _line(self, step: int) -> None:
         now = time.monotonic()
         rate = (step - self._shown_step) / max(now - self._shown, 1e-9)
+        # The speed of the warm-up says nothing about the time that is left.
+        known = rate > 0 and self._shown_step >= self._warmup
+        left = f"{(self._total - step) / rate / 60:.0f} min" if known else "–"
         self._shown, self._shown_step = now, step
-        left = (self._total - step) / rate if rate else 0.0
         self.message(
             f"{self._title}: step {step}/{self._total}  {rate:.1f} steps/s  "
-            f"eta {left / 60:.0f} min  return {self._returns}"
+            f"eta {left}  return {self._returns}"
         )
 
 

@@ -113,9 +113,9 @@ def claims_entry(store: Store, scale: str) -> Entry:
     entry = Entry(f"claims-{scale}", "", f"By the runs of {scale} scale", "make claims")
 
     def fill() -> Entry:
-        every = judged(store, scale)
+        every, own = judged(store, scale), sum(run.own for run in store.runs(scale=scale))
         verdicts: Counter[str] = Counter(one.verdict for one in every)
-        return replace(entry, table=table_of(every, scale), verdicts=verdicts)
+        return replace(entry, table=table_of(every, scale, own), verdicts=verdicts)
 
     return _filled(entry, fill)
 

@@ -170,6 +170,9 @@ class Comparison:
                 "A probability of 0 or 1 says that every run of one side beat every run of the other, not "
                 "that others would."
             )
+        own = sum(run.own for task in self.tasks for runs in task.runs for run in runs)
+        if own:
+            notes.append(f"From your own store, not of the repository: {own} runs.")
         if unfinished:
             notes.append(f"Not at their end yet: {', '.join(unfinished)}.")
         if failed:

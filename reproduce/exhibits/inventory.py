@@ -1,7 +1,9 @@
 """The inventory: what is stored, what is being trained, what exhibits miss and what that would cost."""
 
 import math
-from collections.abc import Collection, Sequence
+import textwrap
+from collections.abc import Collection, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -10,43 +12,112 @@ from rich.table import Table
 from alm.training.scale import SCALES
 from reproduce.exhibits import EXHIBITS, Exhibit
 from reproduce.exhibits.coverage import coverage, missing_of
-from reproduce.lab.algorithms import run_length
+from reproduce.exhibits.formats import seeds_counted, steps_in_words
+from reproduce.exhibits.pooling import pool
+from reproduce.exhibits.statistics.seeds import cell_statistics
+from reproduce.lab.algorithms import ALGORITHMS, run_length
 from reproduce.lab.archive import directories_under
 from reproduce.lab.planning import Costs
 from reproduce.lab.specs import RunSpec
-from reproduce.lab.store import Store
+from reproduce.lab.store import Store, StoredRun
+
+_SCALARS = (("final/return", "return", ".0f"), ("cost/wall_h", "hours", ".2f"))
+_UNBROKEN = "\u00a0"
 
 
-def print_inventory(store: Store, runs_dir: Path, console: Console) -> None:
-    """Print stored runs, run directories that are not stored, and what the exhibits still miss."""
+def print_inventory(store: Store, runs_dir: Path, console: Console, every: bool = False) -> None:
+    """Print what is stored, run directories that are not, and what the exhibits still miss.
+
+    Args:
+        store: stored runs.
+        runs_dir: where runs are kept while they train.
+        console: where to print.
+        every: a line a run, in the place of one a task.
+    """
     stored = store.runs()
-    table = Table(title="Stored runs", title_justify="left")
-    for column in ("run", "status", "steps", "return", "hours", "protocol", "code"):
-        table.add_column(column, justify="right" if column in ("steps", "return", "hours") else "left")
-    for run in stored:
-        total = run_length(run.spec)
-        table.add_row(
-            run.spec.label,
-            run.status,
-            f"{run.last_step:,} of {total:,}",
-            f"{run.final['final/return']:.0f}",
-            f"{run.final['cost/wall_h']:.2f}",
-            run.protocol,
-            str(run.provenance.get("git_sha", ""))[:7] + ("+" if run.provenance.get("git_dirty") else ""),
-        )
-    console.print(table if stored else "No run is stored yet.")
+    own = sum(run.own for run in stored)
+    whose = f", {own} of them your own" if own else ""
+    say = partial(console.print, highlight=False, soft_wrap=True)
+    say(f"{len(stored)} stored runs{whose}." if stored else "No run is stored yet.")
+    if every:
+        for run in stored:
+            say(_line(run))
+    elif stored:
+        say("Mean return (seeds, steps that all of these have reached), by scale and task; each run: --all")
+        for (scale, task), groups in _by_task(stored).items():
+            say(f"\n{scale} scale, {task}\n{_flow(map(_summary, groups), console.width)}")
 
     held = {run.spec: run.last_step for run in stored}
     for directory in directories_under(runs_dir):
         spec = RunSpec.from_dict(directory.read_json("config.json")["spec"])
         steps = directory.checkpoints.steps()
         if spec.scale != "smoke" and held.get(spec, -1) < (steps[0] if steps else 0):
-            console.print(f"In {runs_dir}: {spec.label}, {directory.status}, checkpoint at step {steps[0]:,}")
+            say(f"In {runs_dir}: {spec.label}, {directory.status}, checkpoint at step {steps[0]:,}")
 
     for scale in SCALES:
-        for exhibit in EXHIBITS.values() if scale != "smoke" else ():
-            _print_coverage(exhibit, store, scale, console)
-    console.print("What one of them misses: python -m reproduce plan table1 --scale laptop")
+        if scale != "smoke":
+            found = ((one.name, coverage(one, store, scale)) for one in EXHIBITS.values())
+            done = (f"{name} {one.text}" for name, one in found if one.needed)
+            say(f"\nRuns stored of each exhibit, {scale} scale\n{_flow(done, console.width)}")
+    say("\nWhat one of them misses: python -m reproduce plan table1 --scale laptop")
+
+
+def _line(run: StoredRun) -> str:
+    """A run with all that is known in a line."""
+    code = str(run.provenance.get("git_sha", ""))[:7] + ("+" if run.provenance.get("git_dirty") else "")
+    parts = (
+        "your own" if run.own else "",
+        f"{run.last_step:,} of {run_length(run.spec):,} steps",
+        *(f"{what} {run.final[name]:{form}}" for name, what, form in _SCALARS if name in run.final),
+        run.protocol,
+        code,
+    )
+    return f"{run.spec.label}: {run.status}, {', '.join(filter(None, parts))}"
+
+
+def _by_task(stored: Sequence[StoredRun]) -> dict[tuple[str, str], list[list[StoredRun]]]:
+    """The seeds of each algorithm and variant, by scale (the largest first) and task."""
+    groups: dict[tuple[str, str], dict[tuple[str, str], list[StoredRun]]] = {}
+    for run in stored:
+        of_task = groups.setdefault((run.spec.scale, run.spec.task), {})
+        of_task.setdefault((run.spec.algorithm, run.spec.variant), []).append(run)
+    order = list(SCALES)
+    places = sorted(groups, key=lambda place: (order.index(place[0]) if place[0] in order else 9, place[1]))
+    return {place: list(groups[place].values()) for place in places}
+
+
+def _summary(runs: Sequence[StoredRun]) -> str:
+    """``"SAC 6820 ± 807 (4 seeds, 200k)"``: the number that a table shows of these runs."""
+    spec = runs[0].spec
+    known = ALGORITHMS.get(spec.algorithm)
+    name = known.title if known else spec.algorithm
+    name += "" if spec.variant == "base" else f" {spec.variant}"
+    pooled = pool(runs, run_length(spec))
+    if not pooled.runs:
+        return f"{name} failed ({seeds_counted(pooled.failed, None)})"
+    numbers = cell_statistics([run.curve() for run in pooled.runs], pooled.step)
+    spread = "" if math.isnan(numbers.std) else f" ± {numbers.std:.0f}"
+    own = sum(run.own for run in pooled.runs)
+    about = [
+        seeds_counted(numbers.seeds, None),
+        *([f"{own} own"] if own else []),
+        steps_in_words(numbers.step),
+    ]
+    return f"{name} {numbers.mean:.0f}{spread} ({', '.join(about)})"
+
+
+def _flow(entries: Iterable[str], width: int) -> str:
+    """Entries one behind the other in indented lines, none of them broken."""
+    joined = " · ".join(entry.replace(" ", _UNBROKEN) for entry in entries)
+    lines = textwrap.fill(
+        joined,
+        width,
+        initial_indent="  ",
+        subsequent_indent="  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return lines.replace(_UNBROKEN, " ")
 
 
 def _print_coverage(exhibit: Exhibit, store: Store, scale: str, console: Console) -> None:

@@ -219,5 +219,6 @@ def _measured(
         **asdict(numbers),
         status="complete" if pooled.complete else "partial",
         unfinished=pooled.unfinished,
+        own=sum(run.own for run in pooled.runs),
         source="measured" if pooled.complete else partial,
     )

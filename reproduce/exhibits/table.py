@@ -41,6 +41,7 @@ class Score:
             block has no such cell.
         unfinished: stored runs that are left out because others got further.
         failed: stored runs that failed, left out.
+        own: how many of the seeds are one's own runs.
         source: where the number comes from; ``"missing"`` if there is none.
         footnotes: what is known about a printed number.
     """
@@ -61,6 +62,7 @@ class Score:
     status: str = "absent"
     unfinished: int = 0
     failed: int = 0
+    own: int = 0
     source: str = ""
     footnotes: tuple[Footnote, ...] = ()
 
@@ -88,6 +90,11 @@ class Score:
         return [f"{count} {what}" for what, count in counts.items() if count]
 
     @property
+    def extra(self) -> list[str]:
+        """What else there is to say about its runs: whose they are, and what was left out."""
+        return [*([f"{self.own} own"] if self.own else []), *self.left_out]
+
+    @property
     def basis(self) -> str:
         """Seeds and step behind a number, in brackets; empty for one of the paper's."""
         if self.block == "printed" or not self.has_number:
@@ -96,7 +103,7 @@ class Score:
             about = [f"seeds {self.seeds} of {self.seeds_wanted}", steps_reached(self.step, self.step_wanted)]
         else:
             about = [seeds_counted(self.seeds, self.seeds_wanted), f"{steps_in_words(self.step)} steps"]
-        return f"({', '.join(about + self.left_out)})"
+        return f"({', '.join(about + self.extra)})"
 
     @property
     def parts(self) -> list[str]:
@@ -191,7 +198,7 @@ class Table:
         for score in self.scores:
             record = {name: getattr(score, name) for name in Score.__dataclass_fields__}
             records.append(record | {"footnotes": " ".join(note.key for note in score.footnotes)})
-        whole = ["seeds", "seeds_wanted", "step", "step_wanted", "unfinished", "failed"]
+        whole = ["seeds", "seeds_wanted", "step", "step_wanted", "unfinished", "failed", "own"]
         return pd.DataFrame.from_records(records).astype(dict.fromkeys(whole, "Int64"))
 
     # --- Footnotes: at a row's label if every cell of the row carries them, else at the cell ----------------

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rich import box
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.table import Table as Grid
 from rich.text import Text
 
@@ -28,7 +28,7 @@ def render(make: Callable[[], Table], out: Path, console: Console) -> Table:
 
     Args:
         make: reads the store; what it warns of is printed first.
-        out: where the files go, ``results/tables``; made if needed.
+        out: where the files go; made if needed.
         console: where the table is printed; made for widths of 80 and more.
 
     Raises:
@@ -73,12 +73,14 @@ def terminal(table: Table, console: Console) -> None:
         console.print(notes)
 
 
-def _texts(table: Table, block: Block, width: int) -> Grid:
+def _texts(table: Table, block: Block, width: int) -> RenderableType:
     grid = Grid(title=table.title, title_justify="left", show_lines=True)
     rows = [[row.label, *(cell for cell in row.cells if isinstance(cell, str))] for row in block.rows]
     columns = list(zip(table.columns, *rows, strict=True))
     # A column has a line at its side and a space on both sides of its text.
     widths = _widths(columns, width - 3 * len(columns) - 1)
+    if not widths:
+        return _records(table, block)
     for column, own in zip(table.columns, widths, strict=True):
         grid.add_column(column, overflow="fold", width=own)
     for row in rows:
@@ -86,14 +88,24 @@ def _texts(table: Table, block: Block, width: int) -> Grid:
     return grid
 
 
-def _widths(columns: Sequence[Sequence[str]], room: int) -> list[int] | list[None]:
-    """Widths of columns of texts that break no word; none are given where there is no room for that.
+def _records(table: Table, block: Block) -> Text:
+    """The rows one beneath the other, a line a cell, where columns side by side would break words."""
+    text = Text(f"{table.title}\n", style="italic")
+    for row in block.rows:
+        text.append(f"\n{row.label}\n", style="bold not italic")
+        for column, cell in zip(table.columns[1:], row.cells, strict=True):
+            text.append(f"  {column}: ", style="cyan not italic").append(f"{cell}\n", style="not italic")
+    return text
+
+
+def _widths(columns: Sequence[Sequence[str]], room: int) -> list[int]:
+    """Widths of columns of texts that break no word; none where there is no room for that.
 
     What is left over goes, letter by letter, where most text has the least width.
     """
     widths = [max(len(word) for text in column for word in text.split()) for column in columns]
     if sum(widths) > room:
-        return [None] * len(columns)
+        return []
     letters, longest = ([how(map(len, column)) for column in columns] for how in (sum, max))
     for _ in range(room - sum(widths)):
         wanting = [index for index, width in enumerate(widths) if width < longest[index]]
@@ -143,7 +155,7 @@ def _score(cell: Cell, block_step: int | None, letters: str, narrow: bool) -> Te
     text.append(letters, style="cyan")
     if window := cell.window("±"):
         text.append(f"\n{window}{' ' * len(letters)}", style="dim")
-    for line in unusual + cell.left_out:
+    for line in unusual + cell.extra:
         text.append(f"\n{line.removesuffix(' steps') if narrow else line}", style="dim yellow")
     return text
 

@@ -1,4 +1,4 @@
-"""Archiving: a run's directory becomes a record in the store (`results/runs/`)."""
+"""Archiving: a run's directory becomes a record in a store."""
 
 import re
 import warnings

@@ -15,7 +15,7 @@ import math
 import tempfile
 import warnings
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -111,6 +111,7 @@ class StoredRun:
         evaluations: one row an evaluation, by increasing ``step``; columns as in
             :data:`EVALUATION_COLUMNS` plus float metrics.
         digest: the run's identity, see `reproduce.lab.specs.config_digest`; worked out if not given.
+        own: whether it was read from a store that lies over another one, not from the one beneath.
 
     Raises:
         ValueError: the status is unknown, or a reason is missing or out of place.
@@ -125,6 +126,7 @@ class StoredRun:
     final: dict[str, float] = field(default_factory=dict)
     reason: str | None = None
     digest: str = ""
+    own: bool = False
 
     def __post_init__(self) -> None:
         if self.status not in STATUSES:
@@ -162,14 +164,16 @@ class StoredRun:
 
 
 class Store:
-    """The finished runs under one directory.
+    """The finished runs under one directory, and those of another that are read with them.
 
     Args:
-        root: the directory, ``results/runs`` in this repository; it need not exist to be read.
+        root: the directory, in which runs are written; it need not exist to be read.
+        beneath: another directory, of which runs are read, too: all but those that ``root`` has more
+            evaluations of.
     """
 
-    def __init__(self, root: Path) -> None:
-        self.root = Path(root)
+    def __init__(self, root: Path, beneath: Path | None = None) -> None:
+        self.root, self.beneath = Path(root), None if beneath is None else Path(beneath)
 
     def path(self, spec: RunSpec) -> Path:
         """The file of a run, whether or not it is stored."""
@@ -280,7 +284,7 @@ class Store:
 
     def _schema_beside(self, run: StoredRun, suffix: str) -> pa.Schema | None:
         """The columns of a file beside the run's own, if it belongs to the run's configuration."""
-        path = self.path(run.spec).with_suffix(suffix)
+        path = self._beside_path(run, suffix)
         try:
             schema = pq.read_schema(path)
         except (OSError, pa.ArrowInvalid):
@@ -289,7 +293,7 @@ class Store:
 
     def _beside(self, run: StoredRun, suffix: str, columns: Mapping[str, pa.DataType]) -> pa.Table | None:
         """A file beside the run's own, if it belongs to the run's configuration."""
-        path = self.path(run.spec).with_suffix(suffix)
+        path = self._beside_path(run, suffix)
         if not path.exists():
             return None
         try:
@@ -303,10 +307,15 @@ class Store:
             return None
         return table
 
+    def _beside_path(self, run: StoredRun, suffix: str) -> Path:
+        """A file beside the run's own, in the directory that the run was read from."""
+        root = self.root if run.own or self.beneath is None else self.beneath
+        return (root / _relative_file(run.spec)).with_suffix(suffix)
+
     def get(self, spec: RunSpec) -> StoredRun | None:
         """The stored run of ``spec``; None if there is none or, with a warning, if it is broken."""
-        path = self.path(spec)
-        return self._read(path, spec) if path.exists() else None
+        found = [root / _relative_file(spec) for root in self._roots]
+        return self._further(spec, [path for path in found if path.exists()])
 
     def runs(
         self,
@@ -322,29 +331,41 @@ class Store:
         Only files that match are opened. A file that cannot be read gives one :class:`StoreWarning` and is
         left out; so is a file whose place does not name a run.
         """
+        found: dict[RunSpec, list[Path]] = {}
         filters = {"algorithm": algorithm, "variant": variant, "task": task, "seed": seed, "scale": scale}
         wanted = {name: value for name, value in filters.items() if value is not None}
-        found = {}
-        for path in sorted(self.root.glob("**/*.parquet")):
-            if path.name.endswith((_VALUES_SUFFIX, _LATENTS_SUFFIX)):
-                continue
-            try:
-                spec = RunSpec.from_relative_dir(path.relative_to(self.root).with_suffix(""))
-            except ValueError as error:
-                _warn(path, str(error), "move it away")
-                continue
-            if all(getattr(spec, name) == value for name, value in wanted.items()):
-                found[spec] = path
-        runs = (self._read(found[spec], spec) for spec in sorted(found))
+        for root in self._roots:
+            for path in sorted(root.glob("**/*.parquet")):
+                if path.name.endswith((_VALUES_SUFFIX, _LATENTS_SUFFIX)):
+                    continue
+                try:
+                    spec = RunSpec.from_relative_dir(path.relative_to(root).with_suffix(""))
+                except ValueError as error:
+                    _warn(path, str(error), "move it away")
+                    continue
+                if all(getattr(spec, name) == value for name, value in wanted.items()):
+                    found.setdefault(spec, []).append(path)
+        runs = (self._further(spec, found[spec]) for spec in sorted(found))
         return [run for run in runs if run is not None]
+
+    @property
+    def _roots(self) -> list[Path]:
+        return [self.root] if self.beneath is None else [self.beneath, self.root]
+
+    def _further(self, spec: RunSpec, paths: list[Path]) -> StoredRun | None:
+        """Of one run's files, the lowest first, the one with most steps, the first of equals."""
+        runs = [run for path in paths if (run := self._read(path, spec)) is not None]
+        return max(runs, key=lambda run: run.last_step, default=None)
 
     def _read(self, path: Path, spec: RunSpec) -> StoredRun | None:
         # Whatever is wrong with one file, the others must still be read; pyarrow and json raise many types.
         try:
-            return _from_table(_read_sound(path), spec)
+            run = _from_table(_read_sound(path), spec)
         except Exception as error:
             _warn_of(path, error)
             return None
+        own = self.beneath is not None and path.is_relative_to(self.root)
+        return replace(run, own=True) if own else run
 
 
 class ReadOnce(Store):
@@ -353,8 +374,8 @@ class ReadOnce(Store):
     What changes on the disk meanwhile is not seen, and a broken file is warned of once.
     """
 
-    def __init__(self, root: Path) -> None:
-        super().__init__(root)
+    def __init__(self, root: Path, beneath: Path | None = None) -> None:
+        super().__init__(root, beneath)
         self._held: dict[Path, StoredRun | None] = {}
 
     def _read(self, path: Path, spec: RunSpec) -> StoredRun | None:

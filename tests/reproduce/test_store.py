@@ -11,7 +11,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from reproduce.lab.specs import RunSpec, config_digest
-from reproduce.lab.store import EVALUATION_COLUMNS, Store, StoreMixError, StoreWarning, require_comparable
+from reproduce.lab.store import (
+    EVALUATION_COLUMNS,
+    ReadOnce,
+    Store,
+    StoreMixError,
+    StoreWarning,
+    require_comparable,
+)
 
 CURVE = {5000: 10.0, 10_000: 20.0, 15_000: 30.0}
 
@@ -293,3 +300,62 @@ def test_runs_of_different_scale_or_simulator_are_not_pooled(make_run):
         require_comparable([paper, make_run(CURVE, scale="laptop")])
     with pytest.raises(StoreMixError, match=r"protocols .*mujoco3\.3\.0.*mujoco4\.0\.0"):
         require_comparable([paper, make_run(CURVE, protocol="v2-gymnasium1.4.0-mujoco3.3.0")])
+
+
+# --- one's own runs over those of the repository ------------------------------------------------------------
+
+
+@pytest.fixture
+def layers(tmp_path, make_run):
+    """A store over another: seed 0 is in both and further beneath, 1 is in both and further above."""
+    beneath, above = Store(tmp_path / "shipped"), Store(tmp_path / "own")
+    for seed, last in ((0, 15_000), (1, 10_000), (2, 15_000)):
+        steps = {step: 1.0 for step in CURVE if step <= last}
+        run = make_run(steps, seed=seed, status="partial")
+        beneath.write(run)
+        beneath.write_values(run, make_values(5000))
+    for seed, last in ((0, 15_000), (1, 15_000), (3, 10_000)):
+        above.write(make_run({step: 2.0 for step in CURVE if step <= last}, seed=seed, status="partial"))
+    return Store(above.root, beneath.root)
+
+
+def make_values(step):
+    columns = {"step": [step], "episode": [0], "episode_step": [0], "monte_carlo": [1.0], "min_q": [2.0]}
+    return pd.DataFrame(columns)
+
+
+def test_ones_own_runs_are_read_with_those_beneath(layers):
+    """Of a run in both the one with more steps counts, of equals the one beneath."""
+    runs = layers.runs()
+    assert [(run.spec.seed, run.own, run.last_step) for run in runs] == [
+        (0, False, 15_000),
+        (1, True, 15_000),
+        (2, False, 15_000),
+        (3, True, 10_000),
+    ]
+    assert [layers.get(run.spec).own for run in runs] == [run.own for run in runs]
+    held = ReadOnce(layers.root, layers.beneath)
+    assert [run.own for run in held.runs()] == [run.own for run in runs]
+
+
+def test_what_lies_beside_a_run_is_read_from_where_the_run_is(layers):
+    assert [layers.values(run) is not None for run in layers.runs()] == [True, False, True, False]
+    assert [bool(layers.estimates(run)) for run in layers.runs()] == [True, False, True, False]
+
+
+def test_nothing_is_written_beneath(layers, make_run):
+    before = {path: path.read_bytes() for path in layers.beneath.rglob("*.parquet")}
+    run = make_run(CURVE, seed=2)
+    assert layers.write(run).is_relative_to(layers.root)
+    assert layers.write_values(run, make_values(5000)).is_relative_to(layers.root)
+    assert {path: path.read_bytes() for path in layers.beneath.rglob("*.parquet")} == before
+
+
+def test_a_damaged_run_of_ones_own_leaves_the_one_beneath(layers):
+    (layers.root / "alm/base/HalfCheetah/paper/seed-1.parquet").write_bytes(b"PAR1")
+    with pytest.warns(StoreWarning, match="seed-1"):
+        assert [run.own for run in layers.runs(seed=1)] == [False]
+
+
+def test_a_store_alone_has_no_runs_of_ones_own(layers):
+    assert not any(run.own for run in Store(layers.root).runs())

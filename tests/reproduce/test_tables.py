@@ -156,7 +156,7 @@ def test_missing_cells_say_missing(render):
     assert block.count("missing") == 35
     for row in ("ALM(3)", "SAC-SVG(2)", "SAC-SVG(3)", "SVG(1)", "SLBO", "TD3", "SAC"):
         assert set(measured(files["md"], label=row).values()) == {"missing"}
-    assert "measured,TD3,Hopper,,,,5,,200000,paper,,,,missing,0,0,missing,\n" in files["csv"]
+    assert "measured,TD3,Hopper,,,,5,,200000,paper,,,,missing,0,0,0,missing,\n" in files["csv"]
 
 
 def test_scales_and_protocols_stand_apart(make_run, render):

@@ -84,10 +84,10 @@ def claims_table(store: Store, scale: str) -> Table:
         UnknownScaleError: there is no such scale.
         StoreMixError: runs of different protocols stand behind one claim.
     """
-    return table_of(judged(store, scale), scale)
+    return table_of(judged(store, scale), scale, sum(run.own for run in store.runs(scale=scale)))
 
 
-def table_of(every: Sequence[Judged], scale: str) -> Table:
+def table_of(every: Sequence[Judged], scale: str, own: int = 0) -> Table:
     """The table of judged claims; those without evidence share a row where the scale has no runs at all."""
     known = [one for one in every if one.finding.evidence]
     unknown = [one for one in every if not one.finding.evidence]
@@ -100,7 +100,7 @@ def table_of(every: Sequence[Judged], scale: str) -> Table:
         "claims" if scale == "paper" else f"claims-{scale}",
         f"Claims of the paper, by the runs of {scale} scale",
         rows,
-        _NOTES,
+        (*_NOTES, *([f"{own} of the runs are your own, not of the repository."] if own else [])),
     )
 
 

@@ -1,0 +1,61 @@
+"""Options that several commands share: where runs are kept, stored and shown."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from reproduce.lab.provenance import REPOSITORY
+from reproduce.lab.store import ReadOnce, Store
+
+RUNS = REPOSITORY / "runs"
+"""Runs that are being trained."""
+OWN = RUNS / "store"
+"""One's own finished runs, which are no part of the repository."""
+SHIPPED = REPOSITORY / "results" / "runs"
+"""Finished runs of the repository, which commands read and do not write."""
+OUT = REPOSITORY / "out"
+"""Tables, figures and pages that commands make for their user, no part of the repository either."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WritesRuns:
+    """Options of a command that stores runs."""
+
+    store: Path | None = None
+    """Where finished runs are stored; by default your own store, runs/store, beside what the repository
+    has in results/runs."""
+
+    def opened(self) -> Store:
+        """The store, with the repository's runs beneath unless another one was named."""
+        return Store(OWN, SHIPPED) if self.store is None else Store(self.store)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadsRuns:
+    """Options of a command that shows stored runs."""
+
+    store: Path | None = None
+    """A store to show alone, in the place of the repository's runs (results/runs) with your own."""
+    own: bool = True
+    """Show your own runs (runs/store) with those of the repository; what counts them says so."""
+
+    def opened(self) -> Store:
+        """The store, for one look at its runs."""
+        return Store(*self._roots())
+
+    def held(self) -> ReadOnce:
+        """The store, for many looks at the same runs."""
+        return ReadOnce(*self._roots())
+
+    def _roots(self) -> tuple[Path] | tuple[Path, Path]:
+        """The directories to read.
+
+        Raises:
+            ValueError: a directory that was named is not there.
+        """
+        if self.store is not None:
+            if not self.store.is_dir():
+                raise ValueError(
+                    f"There is no directory {self.store}: name the store of finished runs with --store."
+                )
+            return (self.store,)
+        return (OWN, SHIPPED) if self.own else (SHIPPED,)

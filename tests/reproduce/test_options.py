@@ -1,0 +1,95 @@
+"""One's own runs: shown with the repository's and marked, left out on request, written apart."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from reproduce import options
+from reproduce.exhibits import TABLE1
+from reproduce.exhibits.claims import claims_table
+from reproduce.exhibits.scores import score_table
+from reproduce.exhibits.writing import markdown, terminal
+from reproduce.lab.provenance import REPOSITORY
+from reproduce.lab.store import Store
+from reproduce.options import ReadsRuns, WritesRuns
+
+STEPS = (5000, 100_000, 200_000)
+
+
+@pytest.fixture
+def places(tmp_path, make_run, monkeypatch):
+    """A repository with SAC's seeds 0 and 1 on HalfCheetah, and one's own seed 2."""
+    monkeypatch.setattr(options, "OWN", tmp_path / "runs" / "store")
+    monkeypatch.setattr(options, "SHIPPED", tmp_path / "results" / "runs")
+    for seed, root in ((0, options.SHIPPED), (1, options.SHIPPED), (2, options.OWN)):
+        extra = {"time/evaluation_s": [5.0] * 3, "time/update_ms": [6.0] * 3}
+        returns = dict.fromkeys(STEPS, 100.0 * seed)
+        run = make_run(returns, algorithm="sac", seed=seed, status="partial", extra=extra)
+        Store(root).write(run)
+    return tmp_path
+
+
+def seeds(store):
+    return [run.spec.seed for run in store.runs()]
+
+
+def test_what_is_shown(places):
+    assert seeds(ReadsRuns().opened()) == seeds(ReadsRuns().held()) == [0, 1, 2]
+    assert seeds(ReadsRuns(own=False).opened()) == [0, 1]
+    assert seeds(ReadsRuns(store=options.OWN).opened()) == [2]
+    with pytest.raises(ValueError, match="no directory .*/nowhere: name the store"):
+        ReadsRuns(store=places / "nowhere").opened()
+
+
+def test_what_is_trained_is_stored_apart(places, make_run):
+    stored = WritesRuns().opened().write(make_run(dict.fromkeys(STEPS, 1.0), algorithm="sac", seed=0))
+    assert stored.is_relative_to(options.OWN)
+    assert seeds(Store(options.SHIPPED)) == [0, 1]
+
+
+def test_tables_say_how_many_runs_are_ones_own(places):
+    table = score_table(TABLE1, ReadsRuns().opened())
+    (score,) = [score for score in table.scores if score.block == "measured" and score.has_number]
+    assert (score.mean, score.seeds, score.own) == (100.0, 3, 1)
+    assert ", 1 own)" in markdown(table)
+    console = Console(width=120, file=io.StringIO())
+    terminal(table, console)
+    assert "1 own" in console.file.getvalue()
+    alone = score_table(TABLE1, ReadsRuns(own=False).opened())
+    (score,) = [score for score in alone.scores if score.block == "measured" and score.has_number]
+    assert (score.mean, score.seeds, score.own) == (50.0, 2, 0) and ", 1 own" not in markdown(alone)
+
+
+def test_claims_and_figures_say_so_too(places):
+    from paper_figures.data import figure_data
+    from reproduce.exhibits import exhibit_named
+
+    assert "1 of the runs are your own" in " ".join(claims_table(ReadsRuns().opened(), "paper").notes)
+    assert "your own" not in " ".join(claims_table(ReadsRuns(own=False).opened(), "paper").notes)
+    figure = exhibit_named("figure3")
+    assert figure_data(figure, ReadsRuns().opened(), "paper", "redq").own == 1
+    assert figure_data(figure, ReadsRuns(own=False).opened(), "paper", "redq").own == 0
+
+
+def test_where_commands_write_is_no_part_of_the_repository():
+    ignored = (REPOSITORY / ".gitignore").read_text().split()
+    for place in (options.OWN, options.RUNS, options.OUT):
+        assert f"/{place.relative_to(REPOSITORY).parts[0]}/" in ignored
+
+
+def test_runs_are_summed_up_by_task_and_no_entry_is_broken(places):
+    from reproduce.exhibits.inventory import print_inventory
+
+    for width in (60, 80, 200):
+        console = Console(width=width, file=io.StringIO(), markup=False)
+        print_inventory(ReadsRuns().opened(), places / "runs", console)
+        text = console.file.getvalue()
+        assert "3 stored runs, 1 of them your own." in text
+        assert "paper scale, HalfCheetah\n  SAC 100 ± 100 (3 seeds, 1 own, 200k)\n" in text
+        assert max(map(len, text.splitlines()[3:-1])) <= max(width, 60)
+    console = Console(width=80, file=io.StringIO(), markup=False)
+    print_inventory(ReadsRuns().opened(), places / "runs", console, every=True)
+    lines = [line for line in console.file.getvalue().splitlines() if line.startswith("sac/base")]
+    assert [line.split(": ")[0][-6:] for line in lines] == ["seed 0", "seed 1", "seed 2"]
+    assert [" your own," in line for line in lines] == [False, False, True]
