@@ -18,6 +18,7 @@ from reproduce.exhibits.pooling import pool
 from reproduce.exhibits.scores import score_table
 from reproduce.exhibits.statistics.seeds import sample_std
 from reproduce.exhibits.table import Cell, Score
+from reproduce.exhibits.tidy import tidy_curves
 from reproduce.exhibits.writing import markdown_grid
 from reproduce.lab.algorithms import ALGORITHMS
 from reproduce.lab.curves import window_mean
@@ -37,7 +38,7 @@ _BENCHMARKS: dict[str, tuple[str, Callable[..., speed.Rows]]] = {
 
 
 def documents(repository: Path) -> dict[Path, str]:
-    """Every document that carries measured numbers, with its text as the store would have it."""
+    """Every document that carries measured numbers, and the curves, as the store would have them."""
     runs = repository / "results" / "runs"
     fidelity, pages = repository / "docs" / "fidelity.md", repository / "docs" / "algorithms"
     blocks = [
@@ -59,6 +60,7 @@ def documents(repository: Path) -> dict[Path, str]:
     texts: dict[Path, str] = {}
     for path, name, block in blocks:
         texts[path] = _with_block(texts.get(path, path.read_text()), name, block)
+    texts[repository / "results" / "curves.csv"] = _curves(runs)
     return texts
 
 
@@ -66,10 +68,16 @@ def refresh(repository: Path) -> list[Path]:
     """Bring the documents up to date with the store; returns those that changed."""
     changed = []
     for path, text in documents(repository).items():
-        if text != path.read_text():
+        if not path.exists() or text != path.read_text():
             write_text(path, text)
             changed.append(path)
     return changed
+
+
+def _curves(runs: Path) -> str:
+    """Every stored curve; whose a run is says nothing in the repository."""
+    curves = tidy_curves(ReadOnce(runs)).drop(columns="own")
+    return str(curves.to_csv(index=False, lineterminator="\n", float_format="%.2f"))
 
 
 def _with_block(text: str, name: str, block: str) -> str:

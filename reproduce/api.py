@@ -1,0 +1,99 @@
+"""What a notebook needs: stored curves as a frame, comparisons, figures.
+
+    import reproduce
+
+    reproduce.load_curves(task="HalfCheetah", scale="paper")
+    reproduce.compare("redq", "alm", task="HalfCheetah")
+    reproduce.figure("5a", scale="laptop")
+
+Nothing here needs torch, mujoco or MLflow.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
+
+from alm.training.scale import scale_named
+from paper_figures.drawing import NAMES, drawn
+from reproduce.exhibits import BiasDefinition
+from reproduce.exhibits.comparison import Comparison
+from reproduce.exhibits.tidy import tidy_curves
+from reproduce.options import ReadsRuns
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+__all__ = ["compare", "figure", "load_curves"]
+
+
+def load_curves(
+    *,
+    algorithm: str | None = None,
+    variant: str | None = None,
+    task: str | None = None,
+    scale: str | None = None,
+    own: bool = True,
+) -> "pd.DataFrame":
+    """The stored learning curves, a row an evaluation (`reproduce.exhibits.tidy.COLUMNS`).
+
+    Args:
+        algorithm: such as ``"alm"``; None: all.
+        variant: such as ``"base"`` or ``"no-kl"``; None: all.
+        task: such as ``"HalfCheetah"``; None: all.
+        scale: ``"paper"`` or ``"laptop"``; None: all.
+        own: whether one's own runs are among them.
+    """
+    store = ReadsRuns(own=own).opened()
+    return tidy_curves(store, algorithm=algorithm, variant=variant, task=task, scale=scale)
+
+
+def compare(
+    first: str,
+    second: str,
+    task: str | Sequence[str],
+    scale: str = "laptop",
+    metric: Literal["return", "window"] = "return",
+) -> "pd.DataFrame":
+    """Two algorithms or variants side by side: a row a task and one of all tasks, as ``compare`` prints them.
+
+    Args:
+        first: such as ``"redq"``, ``"alm/no-kl"`` or ``"alm/my-idea"``.
+        second: what it is compared with.
+        task: one task or several.
+        scale: of the runs.
+        metric: ``"return"`` at the last common step, or ``"window"``, over the last tenth of the steps.
+
+    Raises:
+        ValueError: a name is unknown, or a side has no run on a task.
+        reproduce.lab.store.StoreMixError: the runs differ in protocol or simulator.
+    """
+    tasks = (task,) if isinstance(task, str) else tuple(task)
+    return Comparison.of(first, second, tasks, scale, metric, ReadsRuns().held()).numbers()
+
+
+def figure(name: str, scale: str = "paper", bias: BiasDefinition = "redq", own: bool = True) -> "Figure":
+    """A figure of the paper from the stored runs.
+
+    Args:
+        name: such as ``"5a"`` or ``"figure5a"``, ``"authors"``, ``"field"``.
+        scale: of the runs; a figure of no runs, or of several scales, is the same at each.
+        bias: definition of the value bias in figures 4 and 8.
+        own: whether one's own runs are in it.
+
+    Raises:
+        ValueError: there is no such figure or scale, or nothing that it shows is stored at this scale.
+    """
+    full = f"figure{name}" if f"figure{name}" in NAMES else name
+    if full not in NAMES:
+        raise ValueError(f"There is no figure {name!r}; the figures are {', '.join(NAMES)}.")
+    scale_named(scale)
+    pictures = drawn(full, ReadsRuns(own=own).held(), bias)
+    for picture in pictures:
+        if picture.scale in (scale, ""):
+            return picture.figure
+    there = ", ".join(picture.scale for picture in pictures)
+    others = f" ({there} has runs)" if there else ""
+    raise ValueError(
+        f"Nothing that {full} shows is stored at {scale} scale{others}; what it takes: "
+        f"python -m reproduce plan {full} --scale {scale}"
+    )

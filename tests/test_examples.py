@@ -1,0 +1,59 @@
+"""The examples: they are what the documentation shows, and run as they stand."""
+
+import re
+import subprocess
+import sys
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+import reproduce
+from reproduce.exhibits.tidy import COLUMNS
+from reproduce.lab.provenance import REPOSITORY
+from reproduce.lab.store import Store
+from reproduce.options import SHIPPED
+
+EXAMPLES = REPOSITORY / "examples"
+
+
+def test_the_plugin_is_the_one_that_the_documentation_explains():
+    page = (REPOSITORY / "docs" / "new_variant.md").read_text()
+    shown = re.search(r'```python\n("""ALM whose policy pays.*?)```', page, re.DOTALL).group(1)
+    assert (EXAMPLES / "my_idea.py").read_text() == shown
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.ipynb")), ids=lambda path: path.name)
+def test_notebooks_run_from_top_to_bottom(path):
+    """A cell that fails raises here, with its error."""
+    notebook = nbformat.read(path, as_version=4)
+    NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(EXAMPLES)}}).execute()
+    texts = [str(output) for cell in notebook.cells for output in cell.get("outputs", [])]
+    assert any("image/png" in text for text in texts)
+    assert any("my-idea Hopper smoke" in text for text in texts)
+
+
+def test_curves_are_those_of_the_store():
+    curves = reproduce.load_curves(algorithm="sac", task="HalfCheetah", own=False)
+    assert tuple(curves.columns) == COLUMNS
+    runs = Store(SHIPPED).runs(algorithm="sac", task="HalfCheetah")
+    assert len(curves) == sum(len(run.evaluations) for run in runs)
+    for run in runs:
+        of_run = curves[(curves["seed"] == run.spec.seed) & (curves["scale"] == run.spec.scale)]
+        assert of_run["return"].tolist() == run.evaluations["eval/return"].tolist()
+    assert reproduce.load_curves(algorithm="nobody").empty
+
+
+def test_a_figure_that_is_not_there_is_said_in_a_sentence():
+    with pytest.raises(ValueError, match=r"no figure '99'; the figures are .*figure5a"):
+        reproduce.figure("99")
+    with pytest.raises(ValueError, match=r"stored at paper scale .*plan figure7 --scale paper"):
+        reproduce.figure("7", own=False)
+
+
+def test_a_notebook_needs_none_of_what_training_needs():
+    code = (
+        "import sys, reproduce; reproduce.load_curves; print({'torch', 'mlflow', 'mujoco'} & {*sys.modules})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=REPOSITORY)
+    assert done.stdout.strip() == "set()", done.stderr
