@@ -46,6 +46,8 @@ def test_populations_are_measured_with_and_without_kept_memory():
     found = populations.measure("td3", "smoke", 2, "given_back", updates=2)
     assert found["ms"] > 0 and found["pages"] >= 0
     assert populations.measure("td3", "smoke", 1, "plain", updates=2)["ms"] > 0
+    costs = populations.seed_costs("td3", "smoke", rounds=1)
+    assert costs["saved"] == pytest.approx(1 - costs["together_ms"] / costs["alone_ms"])
     one = {"kept_ms": 2.0, "given_back_ms": 3.0, "given_back_over_kept": 1.5, "given_back_pages": 1234.0}
     one["plain_over_kept"] = 1.25
     header, rows = population_rows({"results": {"td3 smoke 1": one, "td3 smoke 5": one | {"kept_ms": 4.0}}})
