@@ -37,6 +37,8 @@ LIFETIME_SECONDS = 90.0
 """Seconds without renewal after which a run may be taken over."""
 # So that a few renewals may be late.
 _RENEWALS_IN_A_LIFETIME = 6
+EXIT_HELD = os.EX_TEMPFAIL
+"""Exit code of a command that trained all of its runs but those that other processes train."""
 _GONE = (errno.ENOENT, errno.ESTALE)
 _HELD = "held\n"
 
@@ -105,13 +107,16 @@ def holders(folder: Path) -> list[Holder]:
     return sorted(found, key=lambda holder: (not holder.held, -holder.renewed))
 
 
-def living_holder(folder: Path) -> Holder | None:
-    """The process that trains the run of a directory; None: there is none.
+def holder_of(folder: Path) -> tuple[Holder, bool] | None:
+    """The process that trains the run of a directory, and whether it lives; None: nobody holds it.
 
     For a look only, by the clock of this machine; `Lease` decides.
     """
-    living = (one for one in holders(folder) if one.held and one.seconds_left(time.time()) > 0)
-    return next(living, None)
+    held = [one for one in holders(folder) if one.held]
+    living = (one for one in held if one.seconds_left(time.time()) > 0)
+    if (one := next(living, None)) is not None:
+        return one, True
+    return (held[0], False) if held else None
 
 
 class Lease:

@@ -25,6 +25,8 @@ from alm.training.files import remove_abandoned, write_atomically, write_json
 from alm.training.lease import LIFETIME_SECONDS, Lease
 
 PLUGIN_COPY = "plugin.py"
+# A line has 0.5 to 2 KB.
+_LAST_BYTES = 2**16
 
 
 class RunDirectory:
@@ -154,6 +156,18 @@ class RunDirectory:
         if self.metrics_path.exists():
             with self.metrics_path.open() as file:
                 yield from (json.loads(line) for line in file if line.endswith("\n"))
+
+    def last_metrics(self) -> list[dict[str, Any]]:
+        """The newest lines, some dozens of them, without reading the others."""
+        if not self.metrics_path.exists():
+            return []
+        with self.metrics_path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            begin = max(0, size - _LAST_BYTES)
+            file.seek(begin)
+            lines = file.read().splitlines(keepends=True)
+        # The first may be a part of a line.
+        return [json.loads(line) for line in lines[bool(begin) :] if line.endswith(b"\n")]
 
     def committed_metrics(self) -> bytes:
         """The metrics that will not be written again, whole lines; all of them once the run has ended."""

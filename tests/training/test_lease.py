@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from alm.training import lease
-from alm.training.lease import Lease, LeaseLostError, RunLockedError, holders, living_holder
+from alm.training.lease import Lease, LeaseLostError, RunLockedError, holder_of, holders
 from alm.training.run_directory import RunDirectory
 
 ROOT = Path(__file__).parents[2]
@@ -123,7 +123,7 @@ def test_a_held_run_is_refused_by_a_sentence_that_names_the_holder(tmp_path):
     said = str(refused.value)
     assert f"process {holder.pid} on {os.uname().nodename} since 20" in said and str(tmp_path) in said
     assert "wait for it or stop it first" in said and "can be taken over in " in said
-    assert living_holder(tmp_path) == one and one.seconds_left(one.renewed) == pytest.approx(90.0)
+    assert holder_of(tmp_path) == (one, True) and one.seconds_left(one.renewed) == pytest.approx(90.0)
     assert len(list(tmp_path.glob("lease.*"))) == 1  # the refused one left nothing
     holder.communicate("end\n", timeout=60)
 
@@ -142,7 +142,7 @@ def test_a_lease_holds_within_one_process_and_is_released_at_once(tmp_path):
 def test_a_killed_holder_is_taken_over_at_once(tmp_path):
     holder = hold(tmp_path)
     holder.kill()
-    until(lambda: living_holder(tmp_path) is None)  # it is a zombie until somebody waits for it
+    until(lambda: not holder_of(tmp_path)[1])  # it is a zombie until somebody waits for it
     directory = RunDirectory(tmp_path)
     directory.open()
     directory.close()
@@ -152,8 +152,10 @@ def test_a_killed_holder_is_taken_over_at_once(tmp_path):
 
 def test_an_identifier_that_another_process_got_since_is_no_holder(tmp_path):
     left_by_a_dead_process(tmp_path, "00", os.getppid())  # another process, and another start
-    assert living_holder(tmp_path) is None
+    _, living = holder_of(tmp_path)
+    assert not living
     Lease(tmp_path).release()
+    assert holder_of(tmp_path) is None
 
 
 def test_a_holder_on_another_machine_is_waited_for_until_its_lifetime_is_over(tmp_path, monkeypatch):

@@ -19,7 +19,7 @@ from alm.training.bias import headline_bias
 from alm.training.checkpoint import DamagedError
 from alm.training.environment import TrainingEnvironment, Workers
 from alm.training.evaluation import Evaluator
-from alm.training.lease import LIFETIME_SECONDS, living_holder
+from alm.training.lease import LIFETIME_SECONDS, holder_of
 from alm.training.loop import Interrupted
 from alm.training.run_directory import RunDirectory
 from reproduce.lab.training import group_by_step
@@ -224,7 +224,7 @@ def test_a_population_that_was_stopped_and_taken_over_is_one_and_the_former_hold
     wait_for_step(seeds[1], 120, former)
     former.send_signal(signal.SIGSTOP)
     deadline = time.monotonic() + 60
-    while any(living_holder(seed.path) for seed in seeds):
+    while any(holder_of(seed.path)[1] for seed in seeds):
         assert time.monotonic() < deadline
         time.sleep(0.01)
     reached = seeds[0].checkpoints.steps()[0]
