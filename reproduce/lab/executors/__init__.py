@@ -3,7 +3,7 @@
 A job is a value and a run directory is the truth, so an executor only starts a command somewhere, tells
 whether it has ended, and can ask it to stop. The queue, the logs' names and the display are the grid's.
 
-    local.py    processes of this machine
+    local.py    processes of this machine, which end with the grid (tied.py)
 """
 
 import signal
