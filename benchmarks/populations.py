@@ -4,11 +4,17 @@ All updates of an environment step on HalfCheetah with sampling and noise, for o
 population.  A training process keeps the memory that it has freed (`keep_freed_memory`).  That is decided for
 a whole process, so every measurement has a fresh one: ours as it trains, ours without kept memory, and
 the plain implementation for one seed, as a program that knows nothing of it.  They take turns.
+
+Of every algorithm whose seeds may train together it also measures what a seed costs alone and in a population
+of five, from which the grid decides (`reproduce.lab.grid.jobs`); ``python -m benchmarks.populations gains``
+measures that alone.
 """
 
 import functools
 import resource
 import statistics
+import sys
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
@@ -20,13 +26,24 @@ from alm.tasks import task_spec
 from alm.training.execution import keep_freed_memory
 from alm.training.scale import scale_named
 from benchmarks.plain import plain_learner
-from benchmarks.timing import TASK, milliseconds, random_replay, write_record
+from benchmarks.timing import (
+    FIRST_STEP,
+    TASK,
+    as_in_training,
+    median_ratio,
+    milliseconds,
+    random_replay,
+    take_turns,
+    write_record,
+)
 from reproduce.lab.algorithms import ALGORITHMS, algorithm_named
 
 MEASURED = ("alm", "redq")
 POPULATIONS = (1, 5)
 ROUNDS = 3
 UPDATES = 5
+# An even number: TD3 updates its policy at every second.
+_STEPS = 4
 
 
 def measure(name: str, scale: str, seeds: int, way: str, updates: int = UPDATES) -> dict[str, float]:
@@ -70,8 +87,51 @@ def compare(name: str, scale: str, seeds: int) -> dict[str, float]:
     }
 
 
+def seed_costs(name: str, scale: str, rounds: int) -> dict[str, float]:
+    """Milliseconds that a seed's updates of one step take alone and in the largest population, in turns.
+
+    ``saved`` is the share that the population saves, the median over rounds.
+    """
+    agent_class, config_class = algorithm_named(name).load()
+    config = config_class.at(scale_named(scale), TASK)
+    sizes = {"alone": 1, "together": POPULATIONS[-1]}
+
+    def steps(seeds: int) -> Callable[[], object]:
+        agent = agent_class(task_spec(TASK), config, tuple(range(seeds)))
+        replay = random_replay(seeds, "cpu")
+        return lambda: [agent.learn(replay, FIRST_STEP + i) for i in range(_STEPS)]
+
+    times = take_turns({name: steps(seeds) for name, seeds in sizes.items()}, rounds)
+    alone, together = ([ms / sizes[name] / _STEPS for ms in taken] for name, taken in times.items())
+    return {
+        "alone_ms": statistics.median(alone),
+        "together_ms": statistics.median(together),
+        "saved": 1.0 - median_ratio(together, alone),
+    }
+
+
+def gains(rounds: int = ROUNDS) -> None:
+    """Measure what populations save and write ``benchmarks/results/population_gains.json``."""
+    table = Table(title=f"Updates of one step and seed, {TASK}, one CPU thread, processor time")
+    for column in ("", "alone, ms", f"of {POPULATIONS[-1]}, ms", "saved"):
+        table.add_column(column, justify="right" if column else "left")
+    as_in_training()
+    results: dict[str, dict[str, dict[str, float]]] = {"paper": {}, "laptop": {}}
+    for scale, costs in results.items():
+        for name, algorithm in ALGORITHMS.items():
+            if not algorithm.load()[0].trains_seeds_apart:
+                one = costs[name] = seed_costs(name, scale, rounds)
+                numbers = f"{one['alone_ms']:.1f}", f"{one['together_ms']:.1f}", f"{one['saved']:.0%}"
+                table.add_row(f"{algorithm.title}, {scale}", *numbers)
+    Console().print(table)
+    write_record("population_gains", results, rounds)
+
+
 def main() -> None:
-    """Measure, print a table and write ``benchmarks/results/populations.json``."""
+    """Measure, print tables and write ``populations.json`` and ``population_gains.json`` of the results."""
+    if sys.argv[1:] == ["gains"]:
+        gains()
+        return
     table = Table(title=f"Updates of one environment step, {TASK}, one CPU thread, processor time")
     for column in ("", "seeds", "ms", "without kept memory", "pages then", "plain programs / it"):
         table.add_column(column, justify="right" if column else "left")
@@ -90,6 +150,7 @@ def main() -> None:
                 )
     Console().print(table)
     write_record("populations", results, ROUNDS)
+    gains()
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The command line: train runs, see what is stored, print tables, look at runs in MLflow.
 
-Bad input ends with one sentence and exit code 2; an interrupted run with 130.
+Bad input ends with one sentence and exit code 2; an interrupted run with 130; a command that trained its runs
+but those that other processes train, with 75.
 """
 
 import logging
@@ -43,9 +44,10 @@ _VARIANTS = (
 class Train(WritesRuns):
     """Train an algorithm on a task.
 
-    The same command resumes what was interrupted and skips what is done. A kill at any moment
-    loses the work since the last checkpoint, some two minutes, and never a result. Seeds train together as
-    one population (mbpo: one after another); none of them depends on the others.
+    The same command resumes what was interrupted and skips what is done. A kill at any moment loses the work
+    since the last checkpoint, some two minutes, and never a result. Seeds train together as one population
+    (mbpo: one after another); none of them depends on the others. Seeds that another process trains are left
+    to it.
     """
 
     task: str
@@ -89,6 +91,7 @@ class Train(WritesRuns):
     def run(self) -> int:
         """Train what is missing of the seeds; store what is done."""
         from alm.training.execution import Execution
+        from alm.training.lease import EXIT_HELD, RunLockedError
         from alm.training.loop import Interrupted
         from alm.training.run_directory import RunDirectory
         from reproduce.lab.archive import archive_run
@@ -118,10 +121,15 @@ class Train(WritesRuns):
         check_until(resolved, self.until)
         require_storable(resolved, self.opened())
         execution = Execution.choose(self.precision, self.compile, self.device, resolved.agent_class)
-        opened, ended = [], []
+        opened, ended, held = [], [], []
         try:
             for spec in resolved.specs:
-                directory = open_run(resolved, spec, self.runs_dir, self.device, self.threads, execution)
+                try:
+                    directory = open_run(resolved, spec, self.runs_dir, self.device, self.threads, execution)
+                except RunLockedError as error:
+                    held.append(error)
+                    print(f"error: {error}", file=sys.stderr)
+                    continue
                 if directory is None:
                     ended.append(RunDirectory(self.runs_dir / spec.relative_dir))
                     print(f"{spec.label}: {_ending(ended[-1])}, see {ended[-1].path}")
@@ -143,6 +151,8 @@ class Train(WritesRuns):
                 whole = directory.status != "unfinished"
                 if (whole or self.until is not None) and (path := archive_run(directory, store)):
                     print(f"stored {path}")
+        if held:
+            return EXIT_HELD
         return 1 if any(directory.status == "failed" for directory in (*ended, *opened)) else 0
 
 
@@ -276,8 +286,9 @@ class PlanExhibits(ReadsRuns):
 class Grid(WritesRuns):
     """Train what exhibits miss, several runs at a time.
 
-    A run that fails stops no other. The same command goes on after an interruption, skips what is stored,
-    and picks up what was begun.
+    A run that fails stops no other, one that was killed is tried again, and one that another process trains
+    is waited for. The same command goes on after an interruption, skips what is stored, and picks up what was
+    begun.
     """
 
     exhibits: Exhibits
@@ -294,9 +305,14 @@ class Grid(WritesRuns):
     """Where runs are kept while they train; what they print is in its folder logs."""
     track: bool = True
     """Write to MLflow while training."""
+    status: bool = False
+    """Train nothing: show where the runs stand that these exhibits miss, or without names every run in the
+    runs directory; from any machine that shares it."""
 
     def run(self) -> int:
         """Print the plan, then train."""
+        if self.status:
+            return self._print_states()
         from reproduce.exhibits.coverage import missing_of
         from reproduce.exhibits.inventory import print_plan
         from reproduce.lab.executors.local import LocalProcesses
@@ -313,8 +329,21 @@ class Grid(WritesRuns):
         options += ["--store", str(self.store.resolve())] if self.store else []
         options += [] if self.track else ["--no-track"]
         missing = missing_of(exhibits, store, self.scale, self.first_seeds)
-        work = jobs(missing, self.device, options, self.runs_dir)
+        work = jobs(missing, self.device, options, self.runs_dir, workers)
         return run_grid(work, LocalProcesses(), workers, self.runs_dir, console)
+
+    def _print_states(self) -> int:
+        from reproduce.exhibits.coverage import missing_of
+        from reproduce.lab.run_states import print_states, state_of, states_under
+
+        if self.exhibits:
+            missing = missing_of(_exhibits(self.exhibits), self.opened(), self.scale, self.first_seeds)
+            wanted = ((spec, group.wanted) for group in missing for spec in group.specs)
+            states = [state_of(spec, self.runs_dir, until) for spec, until in wanted]
+        else:
+            states = states_under(self.runs_dir)
+        print_states(states, _console())
+        return 0
 
 
 def _console() -> Console:

@@ -3,7 +3,7 @@
 A job is a value and a run directory is the truth, so an executor only starts a command somewhere, tells
 whether it has ended, and can ask it to stop. The queue, the logs' names and the display are the grid's.
 
-    local.py    processes of this machine
+    local.py    processes of this machine, which end with the grid (tied.py)
 """
 
 import signal
@@ -26,18 +26,20 @@ class Job:
         label: the job in words.
         command: program and arguments, to be run in the repository.
         specs: the runs that it trains.
-        log: file that receives what it prints; the folder is there.
+        log: file to which what it prints is appended; it is there.
+        until: environment steps to which each run trains; None: to its end.
     """
 
     label: str
     command: tuple[str, ...]
     specs: tuple[RunSpec, ...]
     log: Path
+    until: int | None = None
 
 
 @dataclass(frozen=True)
 class Ended:
-    """The end of a job: an exit code, or the signal that killed it."""
+    """The end of a job: an exit code, or the signal that killed it, or neither: it was lost."""
 
     code: int | None = None
     signal: int | None = None
@@ -47,9 +49,16 @@ class Ended:
         """Whether it did what it was started for."""
         return self.code == 0
 
+    @property
+    def by_itself(self) -> bool:
+        """Whether its program ended it; else the same command may well do better another time."""
+        return self.code is not None
+
     def __str__(self) -> str:
-        if self.signal is None:
+        if self.code is not None:
             return f"exit code {self.code}"
+        if self.signal is None:
+            return "lost"
         known = {one.value: one.name for one in signal.Signals}
         return f"killed by {known.get(self.signal, f'signal {self.signal}')}"
 
@@ -58,7 +67,7 @@ class Executor(Protocol[Handle]):
     """A place where jobs run; a ``Handle`` is what it knows a submitted job by."""
 
     def submit(self, job: Job) -> Handle:
-        """Start a job, or queue it, and return at once; what it prints replaces the content of its log.
+        """Start a job, or queue it, and return at once; what it prints is appended to its log.
 
         Raises:
             OSError: the job cannot be started.
