@@ -41,11 +41,11 @@ _BENCHMARKS: dict[str, tuple[str, Callable[..., speed.Rows]]] = {
 def documents(repository: Path) -> dict[Path, str]:
     """Every document that carries measured numbers, and the curves, as the store would have them."""
     runs = repository / "results" / "runs"
-    fidelity, pages = repository / "docs" / "fidelity.md", repository / "docs" / "algorithms"
+    fidelity, pages = repository / "docs" / "fidelity", repository / "docs" / "algorithms"
     blocks = [
         (repository / "README.md", "table1", _table1_in_brief(runs)),
-        (fidelity, "authors", _beside_the_authors(runs)),
-        (fidelity, "field", _beside_the_field(runs)),
+        (fidelity / "alm.md", "authors", _beside_the_authors(runs)),
+        (fidelity / "model_free.md", "field", _beside_the_field(runs)),
         (repository / "docs" / "exhibits.md", "exhibits", _exhibits(runs)),
         (repository / "docs" / "findings.md", "one-protocol", findings.one_protocol(ReadOnce(runs))),
         (repository / "docs" / "findings.md", "wins", findings.wins(ReadOnce(runs))),

@@ -39,9 +39,11 @@ def pages(tmp_path):
     for page in pages:
         (tmp_path / "docs/algorithms" / f"{page}.md").write_text("<!-- runs:begin --><!-- runs:end -->")
     (tmp_path / "README.md").write_text("a\n<!-- table1:begin -->\nold\n<!-- table1:end -->\nb\n")
-    (tmp_path / "docs" / "fidelity.md").write_text(
-        "<!-- authors:begin -->\n<!-- authors:end -->\n<!-- field:begin -->\n<!-- field:end -->\n"
-    )
+    (tmp_path / "docs" / "fidelity").mkdir()
+    for page, mark in (("alm", "authors"), ("model_free", "field")):
+        marks = f"<!-- {mark}:begin -->\n<!-- {mark}:end -->\n"
+        (tmp_path / "docs" / "fidelity" / f"{page}.md").write_text(marks)
+    (tmp_path / "results").mkdir()
     (tmp_path / "docs" / "exhibits.md").write_text("<!-- exhibits:begin -->\n<!-- exhibits:end -->\n")
     marks = "".join(f"<!-- {name}:begin -->\n<!-- {name}:end -->\n" for name in PERFORMANCE)
     (tmp_path / "docs" / "performance.md").write_text(marks)
@@ -53,7 +55,7 @@ def pages(tmp_path):
 
 
 def test_refresh_replaces_the_block_only(tmp_path, pages):
-    assert len(refresh(tmp_path)) == 6 + len(pages)
+    assert len(refresh(tmp_path)) == 8 + len(pages)
     assert (tmp_path / "docs" / "performance.md").read_text().count("Not measured") == len(PERFORMANCE)
     assert (tmp_path / "docs" / "theory.md").read_text().count("Not computed") == len(DOCUMENT_TABLES)
     readme = (tmp_path / "README.md").read_text()
