@@ -1,0 +1,107 @@
+"""The documentation: links lead somewhere, code compiles, commands are ones that there are, the site builds."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+import textwrap
+import unicodedata
+
+import pytest
+import tyro
+
+from reproduce.cli import COMMANDS, _one_spelling
+from reproduce.lab.provenance import REPOSITORY
+
+PAGES = sorted([*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").rglob("*.md")])
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+by_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))
+
+
+def prose(page):
+    """The text of a page without its code blocks."""
+    return FENCE.sub("", page.read_text())
+
+
+def anchors(page):
+    """What headings of a page are called in links, by GitHub's rule."""
+    found = set()
+    for title in re.findall(r"^#+ (.*)$", prose(page), re.MULTILINE):
+        plain = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", title).lower().replace(" ", "-")
+        name = "".join(c for c in plain if c in "-_" or unicodedata.category(c)[0] in "LN")
+        found.add(name if name not in found else f"{name}-1")
+    return found
+
+
+@by_page
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)\s]+)\)", prose(page)):
+        if target.startswith(("https://", "http://")):
+            continue
+        place, _, anchor = target.partition("#")
+        path = (page.parent / place).resolve() if place else page
+        assert path.exists(), f"{target} is nowhere"
+        if anchor and path.suffix == ".md":
+            assert anchor in anchors(path), f"{target} names no heading"
+
+
+@by_page
+def test_python_in_pages_compiles(page):
+    for language, code in FENCE.findall(page.read_text()):
+        if language == "python":
+            compile(textwrap.dedent(code), str(page), "exec")
+
+
+def commands(page):
+    """Commands of the suite in a page's code: blocks without a language or of a shell, and inline."""
+    text = page.read_text()
+    lines = [line for kind, code in FENCE.findall(text) if kind in ("", "sh") for line in code.splitlines()]
+    lines += re.findall(r"`([^`\n]+)`", FENCE.sub("", text))
+    for line in lines:
+        found = re.match(r"(?:\S*python -m reproduce|make) (.+)", line.partition(" #")[0].strip())
+        if found and not re.search(r"[…<>|\\·(]|\.\.\.", found.group(1)):
+            yield line.partition(" #")[0].strip()
+
+
+@by_page
+def test_commands_in_pages_are_commands(page):
+    targets = set(re.findall(r"\S+", " ".join(re.findall(r"^([\w $()-]+):", makefile(), re.MULTILINE))))
+    for command in commands(page):
+        words = shlex.split(command)
+        if words[0] == "make":
+            named = [word for word in words[1:] if "=" not in word and not word.startswith("-")]
+            assert set(named) <= targets, f"`{command}` is no target"
+        elif len(words) > 3:
+            parse(words[words.index("reproduce") + 1 :], command)
+
+
+def makefile():
+    text = (REPOSITORY / "Makefile").read_text()
+    numbers = re.search(r"figure,([^)]*)\)", text).group(1).split()
+    return text + "".join(f"\nfigure{number}: x" for number in numbers)
+
+
+def parse(arguments, command):
+    given = _one_spelling(arguments)
+    assert given[0] in COMMANDS, f"`{command}` is no command"
+    if "--help" in given:
+        return
+    try:
+        tyro.cli(COMMANDS[given[0]], args=given[1:], console_outputs=False)
+    except SystemExit:
+        pytest.fail(f"`{command}` is not understood")
+
+
+def test_the_site_builds(tmp_path):
+    """Strictly: a broken link, or a page that is not in the navigation's folder, is an error."""
+    done = subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--quiet", "--site-dir", str(tmp_path / "site")],
+        cwd=REPOSITORY,
+        env=os.environ | {"NO_MKDOCS_2_WARNING": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Three paths" in (tmp_path / "site" / "index.html").read_text()
+    assert (tmp_path / "site" / "results" / "figures" / "authors.png").exists()
