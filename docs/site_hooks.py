@@ -1,4 +1,4 @@
-"""What the site needs beyond `docs/`: pages there show files of `results/` and name files of the repository."""
+"""What the site needs beyond `docs/`: its pages show files of `results/` and name other files."""
 
 import re
 from pathlib import Path
