@@ -15,6 +15,7 @@ from reproduce.exhibits.comparison import Comparison
 from reproduce.exhibits.coverage import coverage
 from reproduce.exhibits.formats import seeds_counted
 from reproduce.exhibits.pooling import pool
+from reproduce.exhibits.practical_bound import bound_beside_returns
 from reproduce.exhibits.scores import score_table
 from reproduce.exhibits.statistics.seeds import sample_std
 from reproduce.exhibits.table import Cell, Score
@@ -58,6 +59,7 @@ def documents(repository: Path) -> dict[Path, str]:
     blocks.append((performance, "precision", _bf16_beside_float32(runs)))
     checked = theory.blocks(repository / "results" / "theory")
     blocks += [(repository / "docs" / "theory.md", name, block) for name, block in checked.items()]
+    blocks.append((repository / "docs" / "theory.md", "practical", bound_beside_returns(ReadOnce(runs))))
     texts: dict[Path, str] = {}
     for path, name, block in blocks:
         texts[path] = _with_block(texts.get(path, path.read_text()), name, block)

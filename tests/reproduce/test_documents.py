@@ -49,7 +49,9 @@ def pages(tmp_path):
     (tmp_path / "docs" / "performance.md").write_text(marks)
     findings = "".join(f"<!-- {name}:begin -->\n<!-- {name}:end -->\n" for name in ("one-protocol", "wins"))
     (tmp_path / "docs" / "findings.md").write_text(findings)
-    theory = "".join(f"<!-- {name}:begin -->\n<!-- {name}:end -->\n" for name in DOCUMENT_TABLES)
+    theory = "".join(
+        f"<!-- {name}:begin -->\n<!-- {name}:end -->\n" for name in (*DOCUMENT_TABLES, "practical")
+    )
     (tmp_path / "docs" / "theory.md").write_text(theory)
     return pages
 

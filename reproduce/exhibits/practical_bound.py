@@ -1,0 +1,55 @@
+"""The practical L^K beside the returns that followed, from stored value samples: a part of docs/theory.md."""
+
+import numpy as np
+import pandas as pd
+
+from reproduce.exhibits.writing import markdown_grid
+from reproduce.lab.store import Store, StoredRun
+
+__all__ = ["bound_beside_returns"]
+
+_VARIANTS = ("base", "log-naive", "log-model", "log-transformed")
+_SCALES = ("paper", "laptop")
+
+
+def bound_beside_returns(store: Store) -> str:
+    """ALM with and without logarithms: L^K and min Q beside discounted returns, where a run was last measured.
+
+    A row a variant, task and scale; every number is a mean over seeds of one over a run's pairs.
+    """
+    rows = []
+    for scale in _SCALES:
+        for variant in _VARIANTS:
+            by_task: dict[str, list[pd.Series]] = {}
+            for run in store.runs(algorithm="alm", variant=variant, scale=scale):
+                if (found := _of_run(store, run)) is not None:
+                    by_task.setdefault(run.spec.task, []).append(found)
+            for task, seeds in by_task.items():
+                mean = pd.DataFrame(seeds).mean()
+                rows.append(
+                    [
+                        "ALM(3)" if variant == "base" else f"`{variant}`",
+                        task,
+                        scale,
+                        str(len(seeds)),
+                        *(f"{mean[name]:.0f}" for name in ("monte_carlo", "lower_bound", "min_q")),
+                        f"{mean['below']:.0%}",
+                        *(f"{mean[name]:.2f}" for name in ("of_bound", "of_q")),
+                    ]
+                )
+    header = ["", "task", "scale", "seeds", "return", "L^K", "min Q", "pairs with L^K ≤ return"]
+    header += ["correlation of L^K with the return", "of min Q"]
+    return markdown_grid(header, rows) if rows else "No value samples of ALM are stored."
+
+
+def _of_run(store: Store, run: StoredRun) -> pd.Series | None:
+    """Means and correlations over the pairs of the last measurement; None if there is none."""
+    pairs = store.values(run)
+    if pairs is None or pairs.empty:
+        return None
+    last = pairs[pairs["step"] == pairs["step"].max()].astype(np.float64)
+    means = last[["monte_carlo", "lower_bound", "min_q"]].mean()
+    correlations = last[["lower_bound", "min_q"]].corrwith(last["monte_carlo"])
+    means["below"] = (last["lower_bound"] <= last["monte_carlo"]).mean()
+    means["of_bound"], means["of_q"] = correlations["lower_bound"], correlations["min_q"]
+    return means
