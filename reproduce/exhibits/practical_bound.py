@@ -13,7 +13,7 @@ _SCALES = ("paper", "laptop")
 
 
 def bound_beside_returns(store: Store) -> str:
-    """ALM with and without logarithms: L^K and min Q beside discounted returns, where a run was last measured.
+    """ALM with and without logarithms: L^K and min Q beside discounted returns, as last measured.
 
     A row a variant, task and scale; every number is a mean over seeds of one over a run's pairs.
     """
