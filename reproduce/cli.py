@@ -1,6 +1,7 @@
 """The command line: train runs, see what is stored, print tables, look at runs in MLflow.
 
-Bad input ends with one sentence and exit code 2; an interrupted run with 130.
+Bad input ends with one sentence and exit code 2; a mistake in the code of a plugin with one and 3; an
+interrupted run with 130.
 """
 
 import logging
@@ -19,7 +20,8 @@ from rich.console import Console
 
 from paper_figures.commands import Figure, Report, Theory
 from reproduce.lab.algorithms import ALGORITHMS
-from reproduce.lab.provenance import REPOSITORY
+from reproduce.lab.plugins import Plugin, PluginFailure, load_plugin, mistakes_of
+from reproduce.lab.provenance import REPOSITORY, is_sentence
 
 if TYPE_CHECKING:
     from alm.training.run_directory import RunDirectory
@@ -29,8 +31,6 @@ RUNS = REPOSITORY / "runs"
 STORE = REPOSITORY / "results" / "runs"
 TABLES = REPOSITORY / "results" / "tables"
 COMPARISONS = REPOSITORY / "comparisons"
-
-_PACKAGES = ("alm", "baselines", "paper_figures", "reproduce")
 
 _VARIANTS = (
     "Named change of the algorithm; base is the algorithm unchanged. "
@@ -93,11 +93,15 @@ class Train:
 
     def run(self) -> int:
         """Train what is missing of the seeds; store what is done."""
+        plugin = load_plugin(self.plugin) if self.plugin else None
+        with mistakes_of(plugin, self.algorithm, self.variant, self.runs_dir):
+            return self._train(plugin)
+
+    def _train(self, plugin: Plugin | None) -> int:
         from alm.training.execution import Execution
         from alm.training.loop import Interrupted
         from alm.training.run_directory import RunDirectory
         from reproduce.lab.archive import archive_run
-        from reproduce.lab.plugins import load_plugin
         from reproduce.lab.store import Store
         from reproduce.lab.training import (
             ResolvedRuns,
@@ -109,7 +113,6 @@ class Train:
             train_population,
         )
 
-        plugin = load_plugin(self.plugin) if self.plugin else None
         resolved = ResolvedRuns.of(
             self.algorithm,
             self.variant,
@@ -525,10 +528,13 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {_in_words(error)}", file=sys.stderr)
         return 2
     except (ValueError, RuntimeError) as error:
-        if not _is_sentence(error):
+        if not is_sentence(error):
             raise
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except PluginFailure as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 3
     except KeyboardInterrupt:
         return 130
 
@@ -567,15 +573,3 @@ def _in_words(error: OSError) -> str:
         f"cannot read or write{place}: {error.strerror or error}; make room or choose a place you may write "
         "to (--runs-dir, --store), then repeat the command: it goes on from the last checkpoint"
     )
-
-
-def _is_sentence(error: Exception) -> bool:
-    """Whether an error was written for a person by this project, not raised from within a library."""
-    traceback = error.__traceback__
-    while traceback is not None and traceback.tb_next is not None:
-        traceback = traceback.tb_next
-    if traceback is None:
-        return False
-    # Neither the environment nor a plugin is ours, though both may lie in the repository.
-    source = Path(traceback.tb_frame.f_code.co_filename)
-    return any(source.is_relative_to(REPOSITORY / package) for package in _PACKAGES)
