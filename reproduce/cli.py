@@ -101,7 +101,7 @@ class Train:
         from alm.training.execution import Execution
         from alm.training.loop import Interrupted
         from alm.training.run_directory import RunDirectory
-        from reproduce.lab.archive import archive_run
+        from reproduce.lab.archive import UnreadableRunError, archive_run
         from reproduce.lab.store import Store
         from reproduce.lab.training import (
             ResolvedRuns,
@@ -145,13 +145,19 @@ class Train:
         finally:
             for directory in opened:
                 directory.close()
+        unread = []
         if self.scale != "smoke":
             store = Store(self.store)
             # What had ended may have found the store full or out of reach.
             for directory in (*ended, *opened):
                 whole = directory.status != "unfinished"
-                if (whole or self.until is not None) and (path := archive_run(directory, store)):
-                    print(f"stored {path}")
+                try:
+                    if (whole or self.until is not None) and (path := archive_run(directory, store)):
+                        print(f"stored {path}")
+                except UnreadableRunError as error:
+                    unread.append(str(error))
+        if unread:
+            raise ValueError("; ".join(unread))
         return 1 if any(directory.status == "failed" for directory in (*ended, *opened)) else 0
 
 
@@ -235,7 +241,7 @@ class Archive:
 
     def run(self) -> int:
         """Archive all but smoke runs; one that cannot be read keeps no other back."""
-        from reproduce.lab.archive import archive_run, directories_under
+        from reproduce.lab.archive import UnreadableRunError, archive_run, directories_under
         from reproduce.lab.store import Store
 
         store, unread = Store(self.store), 0
@@ -243,8 +249,8 @@ class Archive:
             if directory.read_json("config.json")["spec"]["scale"] != "smoke":
                 try:
                     path = archive_run(directory, store)
-                except (KeyError, TypeError, ValueError) as error:
-                    print(f"warning: {directory.path} was not stored: {error!r}", file=sys.stderr)
+                except UnreadableRunError as error:
+                    print(f"warning: not stored: {error}", file=sys.stderr)
                     unread += 1
                 else:
                     print(f"stored {path}" if path else f"nothing new in {directory.path}")

@@ -29,8 +29,8 @@ def print_inventory(store: Store, runs_dir: Path, console: Console) -> None:
             run.spec.label,
             run.status,
             f"{run.last_step:,} of {total:,}",
-            f"{run.final['final/return']:.0f}",
-            f"{run.final['cost/wall_h']:.2f}",
+            f"{run.final.get('final/return', math.nan):.0f}",
+            f"{run.final.get('cost/wall_h', math.nan):.2f}",
             run.protocol,
             str(run.provenance.get("git_sha", ""))[:7] + ("+" if run.provenance.get("git_dirty") else ""),
         )
@@ -41,7 +41,8 @@ def print_inventory(store: Store, runs_dir: Path, console: Console) -> None:
         spec = RunSpec.from_dict(directory.read_json("config.json")["spec"])
         steps = directory.checkpoints.steps()
         if spec.scale != "smoke" and held.get(spec, -1) < (steps[0] if steps else 0):
-            console.print(f"In {runs_dir}: {spec.label}, {directory.status}, checkpoint at step {steps[0]:,}")
+            place = f"checkpoint at step {steps[0]:,}" if steps else "no checkpoint yet"
+            console.print(f"In {runs_dir}: {spec.label}, {directory.status}, {place}")
 
     for scale in SCALES:
         for exhibit in EXHIBITS.values() if scale != "smoke" else ():

@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
@@ -133,7 +133,9 @@ def _steps(job: Job, runs_dir: Path) -> int:
     steps = 0
     for spec in job.specs:
         last = 0
-        for line in RunDirectory(runs_dir / spec.relative_dir).metrics():
-            last = line["step"]
+        # A damaged file is the job's to complain of; the display shows what it can.
+        with suppress(ValueError):
+            for line in RunDirectory(runs_dir / spec.relative_dir).metrics():
+                last = line["step"]
         steps += last
     return steps

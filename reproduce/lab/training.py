@@ -245,6 +245,9 @@ def open_run(
                 ) from None
     if directory.status in ("done", "failed"):
         return None
+    if not fresh:
+        # What cannot be stored in the end is better met now.
+        directory.read_json("provenance.json")
     directory.checkpoints.require_sound()
     directory.open()
     if fresh:
@@ -370,4 +373,4 @@ def group_by_step(directories: Sequence[RunDirectory], apart: bool = False) -> l
 
 def _population(directory: RunDirectory) -> tuple[int, ...]:
     """The seeds that a run began to train with; none if it has not begun."""
-    return tuple((directory.find_json("population.json") or {"seeds": ()})["seeds"])
+    return tuple((directory.find_json("population.json") or {}).get("seeds", ()))
