@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.timing import write_results
-from benchmarks.torture import kills, world
+from benchmarks.torture import damage, kills, lines, world
 from benchmarks.torture.trials import Tally
 
 
@@ -30,10 +30,14 @@ class Torture:
     """Of everything that is drawn."""
     kills: int = 60
     """Kills of runs of all algorithms and of populations of one to three."""
+    damage: int = 150
+    """Files to damage, each followed by a command."""
+    lines: int = 150
+    """Command lines to type."""
     minutes: float | None = None
     """End each class after so many minutes, however much of it is done."""
     only: str | None = None
-    """One class (kills), or one trial of it (kills:17), as a failure says."""
+    """One class (kills, damage, lines), or one trial of it (kills:17), as a failure says."""
     tracked_every: int = 10
     """Check MLflow, too, for every so many-th killed run; 0: for none."""
     folder: Path | None = None
@@ -47,7 +51,7 @@ class Torture:
         chosen, _, number = (self.only or "").partition(":")
         folder = Path(tempfile.mkdtemp(prefix="torture-", dir=self.folder))
         console, failures = Console(), 0
-        classes = {"kills": self._kills}
+        classes = {"kills": self._kills, "damage": self._damage, "lines": self._lines}
         for name, work in classes.items():
             if chosen not in ("", name):
                 continue
@@ -70,6 +74,12 @@ class Torture:
     def _kills(self, folder: Path, tally: Tally, deadline: float, only: int | None) -> None:
         tracked_every = 1 if only is not None and self.tracked_every else self.tracked_every
         kills.torture(self.seed, self.kills, folder, tally, tracked_every, only, deadline, _say)
+
+    def _damage(self, folder: Path, tally: Tally, deadline: float, only: int | None) -> None:
+        damage.torture(self.seed, self.damage, folder, tally, self.tracked_every > 0, only, deadline, _say)
+
+    def _lines(self, folder: Path, tally: Tally, deadline: float, only: int | None) -> None:
+        lines.torture(self.seed, self.lines, folder, tally, only, deadline, _say)
 
 
 def _say(sentence: str) -> None:

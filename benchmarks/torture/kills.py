@@ -172,8 +172,9 @@ def differences(whole: Path, killed: Path) -> list[str]:
         return [f"{len(_directories(killed))} run directories instead of {len(_directories(whole))}"]
     for one, other in pairs:
         name = other.path.name
+        if other.status != one.status:
+            problems.append(f"{name} is {other.status}, not {one.status}")
         if other.status != "done":
-            problems.append(f"{name} is {other.status}")
             continue
         lines, again = _lines(one), _lines(other)
         counted, found = Counter(step for step, _ in lines), Counter(step for step, _ in again)

@@ -119,6 +119,7 @@ def _become(work: Callable[[], int], out: Path, err: Path) -> None:
             os.dup2(descriptor, number)
             os.close(descriptor)
         sys.stdout, sys.stderr = (os.fdopen(n, "w", buffering=1, closefd=False) for n in (1, 2))
+        os.environ["COLUMNS"] = "200"  # so that no name is broken
         # As in a process that a shell has started, whatever the parent is.
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)

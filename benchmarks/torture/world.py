@@ -21,7 +21,7 @@ from reproduce.lab.algorithms import ALGORITHMS
 SCALE = "laptop"
 STEPS, WARMUP = 30, 10
 # What makes an environment step of these cheap.
-_SETTINGS = {
+SETTINGS = {
     "redq": ("updates_per_step=2",),
     "sac-avg": ("updates_per_step=2",),
     "sac-svg2": ("model_updates=1",),
@@ -30,6 +30,8 @@ _SETTINGS = {
     "slbo": ("model_updates=5", "policy_updates=3", "imagined_steps=60"),
 }
 ALL = tuple(ALGORITHMS)
+NO_MLFLOW = "http://127.0.0.1:9"
+"""Address at which nobody listens."""
 # What commands import late, here only once.
 _IMPORTED = (
     "torch._dynamo",
@@ -83,7 +85,7 @@ def task_of(algorithm: str) -> str:
 
 def train(algorithm: str, seeds: tuple[int, ...], folder: Path, *more: str) -> int:
     """Train seeds in a folder with runs and a store, by the command; returns its exit code."""
-    settings = [word for one in _SETTINGS.get(algorithm, ()) for word in ("--set", one)]
+    settings = [word for one in SETTINGS.get(algorithm, ()) for word in ("--set", one)]
     places = ["--runs-dir", str(folder / "runs"), "--store", str(folder / "store")]
     names = ["--algorithm", algorithm, "--task", task_of(algorithm), "--seeds", *map(str, seeds)]
     return main(["train", *names, "--scale", SCALE, "--no-track", *settings, *places, *more])
