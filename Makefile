@@ -35,7 +35,7 @@ STORE     ?=
 .DEFAULT_GOAL := help
 FIGURES := $(addprefix figure,3 4 5a 5b 5c 6 7 8 9 10a 10b 10c 11 12 13 14 15 16 17 17-dynamics 18 19 20)
 
-.PHONY: help install docs table1 table2 table3 table4 table5 claims $(FIGURES) figures figure-authors figure-curves theory report documents train grid compare runs ui sync archive freeze test test-slow bench lint types imports check lock clean
+.PHONY: help install docs table1 table2 table3 table4 table5 claims $(FIGURES) figures figure-authors figure-curves theory report documents train grid compare runs ui sync archive freeze test test-slow torture bench lint types imports check lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9 -]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -106,6 +106,9 @@ archive: $(VENV)/.training ## Store unfinished runs as far as they got, marked a
 	@$(BIN)/python -m reproduce archive $(if $(STORE),--store $(STORE))
 
 freeze: archive
+
+torture: $(VENV)/.training ## Kill runs, damage files, type nonsense, some hundred times (python -m benchmarks.torture --help)
+	@$(BIN)/python -m benchmarks.torture
 
 bench: $(VENV)/.training ## Time updates against plain implementations and the matrix-product peak
 	@$(BIN)/python -m benchmarks.alm_update

@@ -1,5 +1,6 @@
 """The ALM agent: acting and one training step, in the order of the authors' code."""
 
+import reprlib
 from functools import cached_property
 
 import torch
@@ -9,7 +10,7 @@ from alm import objectives
 from alm.config import ALMConfig
 from alm.networks import Networks
 from alm.objectives import Diagnostics, Gaussian, Policy, sample, straight_through_clamp
-from alm.training.agent import Agent, Metrics, Noise, NoiseShapes
+from alm.training.agent import Agent, ContractError, Metrics, Noise, NoiseShapes
 from alm.training.optimisation import OptimiserGroup
 from alm.training.population import soft_update
 from alm.training.replay import Replay, Transitions
@@ -153,6 +154,11 @@ class ALM(ValueEstimates, Agent):
         return objectives.actor_objective(self.networks, state, noise, self.config, policy)
 
     def _descend(self, group: str, objective: tuple[Tensor, Diagnostics], metrics: Metrics) -> None:
+        if not (isinstance(objective, tuple) and len(objective) == 2 and isinstance(objective[1], dict)):
+            raise ContractError(
+                f"the objective of the group {group!r} must be a pair of a loss (S,) and a dictionary of "
+                f"diagnostics (S,), not {reprlib.repr(objective)}"
+            )
         loss, diagnostics = objective
         self.descend(group, loss, metrics)
         metrics.update(diagnostics)

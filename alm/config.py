@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from alm.task_registry import task_spec
+from alm.training.ranges import Count, NotNegative, Positive, Share, Steps
 from alm.training.scale import Scale
 from alm.training.schedules import Level, Step, linear
 
@@ -15,9 +16,9 @@ from alm.training.schedules import Level, Step, linear
 class ALMConfig:
     """Hyper-parameters of ALM(K); defaults are the authors' code, which agrees with Table 3."""
 
-    horizon: int = 3
+    horizon: Count = 3
     """K, the number of model steps in both objectives and the length of replayed sequences."""
-    classifier_coefficient: float = 0.1
+    classifier_coefficient: NotNegative = 0.1
     """c, the weight of the classifier's log-ratio (intrinsic reward) in the policy objective."""
     kl_term: bool = True
     """Keep the KL consistency term in the encoder-and-model objective (Eq. 7)."""
@@ -25,35 +26,35 @@ class ALMConfig:
     """Keep the predicted rewards in the encoder-and-model objective (Eq. 7)."""
     value_term: bool = True
     """Keep the value at the horizon in the encoder-and-model objective (Eq. 7)."""
-    discount: float = 0.99
+    discount: Share = 0.99
     """γ."""
-    trace: float = 0.95
+    trace: Share = 0.95
     """λ of the λ-weighted return in the policy objective."""
-    target_rate: float = 0.005
+    target_rate: Share = 0.005
     """τ, step of the target encoder and target critics towards the online networks."""
-    latent_size: int = 50
+    latent_size: Count = 50
     """Size of a representation z."""
-    hidden_size: int = 512
+    hidden_size: Count = 512
     """Width of the encoder, reward, classifier, critic and actor."""
-    model_hidden_size: int = 1024
+    model_hidden_size: Count = 1024
     """Width of the latent model."""
-    batch_size: int = 512
+    batch_size: Count = 512
     """Sequences, and as many transitions, for one update."""
-    learning_rate: float = 1e-4
+    learning_rate: Positive = 1e-4
     """Adam's step size for all four groups."""
-    max_grad_norm: float = 100.0
+    max_grad_norm: Positive = 100.0
     """Largest gradient norm for each seed and group."""
-    exploration_start: float = 1.0
+    exploration_start: NotNegative = 1.0
     """σ at the first training step."""
-    exploration_end: float = 0.1
+    exploration_end: NotNegative = 0.1
     """σ from ``exploration_steps`` on."""
-    exploration_steps: int = 100_000
+    exploration_steps: Count = 100_000
     """Training steps over which σ falls linearly."""
-    exploration_clip: float = 0.3
+    exploration_clip: NotNegative = 0.3
     """Bound on the action noise inside updates; acting does not clip."""
-    warmup_steps: int = 5000
+    warmup_steps: Steps = 5000
     """Uniformly random actions before the first update."""
-    replay_capacity: int = 100_000
+    replay_capacity: Count = 100_000
     """Transitions kept; 1,000,000 on Humanoid and T-Humanoid."""
     reject_time_limits: bool = False
     """Also reject replayed sequences that straddle a time limit (the authors' code keeps them)."""

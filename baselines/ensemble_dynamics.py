@@ -18,6 +18,7 @@ from torch.nn import functional as F
 from alm.training.agent import Metrics
 from alm.training.optimisation import OptimiserGroup
 from alm.training.population import Linear, forward_rows, mlp
+from alm.training.ranges import Count, NotNegative, Part, Positive, Steps
 from alm.training.replay import Transitions
 from alm.training.streams import Streams
 
@@ -32,24 +33,30 @@ _BOUNDS_WEIGHT = 0.01
 class EnsembleConfig:
     """Hyper-parameters of the ensemble and its training."""
 
-    members: int = 7
+    members: Count = 7
     """N, models in the ensemble."""
-    elites: int = 5
+    elites: Count = 5
     """E, models that predict: those with the lowest holdout error."""
-    hidden_size: int = 200
+    hidden_size: Count = 200
     """Width of the four hidden layers."""
-    learning_rate: float = 1e-3
+    learning_rate: Positive = 1e-3
     """Adam's step size."""
-    batch_size: int = 256
+    batch_size: Count = 256
     """Transitions for one update of one member."""
-    holdout_share: float = 0.2
+    holdout_share: Part = 0.2
     """Part of the data on which the members are compared."""
-    holdout_limit: int = 5000
+    holdout_limit: Count = 5000
     """Largest number of such transitions."""
-    improvement: float = 0.01
+    improvement: NotNegative = 0.01
     """Relative decrease of a member's holdout error that counts."""
-    patience: int = 5
+    patience: Steps = 5
     """Epochs in a row in which no member improves; one more ends the training."""
+
+    def conflict(self) -> str | None:
+        """Settings that do not go together, in words."""
+        if self.elites > self.members:
+            return f"elites={self.elites} are more than all members={self.members}"
+        return None
 
 
 class GaussianEnsemble(nn.Module):

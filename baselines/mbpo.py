@@ -16,6 +16,7 @@ from torch import Tensor
 from alm.task_registry import TaskSpec, task_spec
 from alm.tasks.analytic import terminated
 from alm.training.agent import Metrics, NoiseShapes
+from alm.training.ranges import Count, Share, Steps
 from alm.training.replay import Replay, Transitions
 from alm.training.scale import Scale
 from alm.training.streams import Purpose, Streams
@@ -41,22 +42,30 @@ _MODEL_WIDTH = {"Humanoid": 400}
 class MBPOConfig(SACConfig):
     """Hyper-parameters of MBPO: those of its SAC, and of the model."""
 
-    updates_per_step: int = 20
+    updates_per_step: Count = 20
     """Updates of SAC for each environment step."""
-    real_share: float = 0.05
+    real_share: Share = 0.05
     """Part of a batch that is real, rounded down to whole transitions."""
-    retrain_every: int = 250
+    retrain_every: Count = 250
     """Environment steps between two trainings of the model, each followed by rollouts; divides 1000."""
-    rollouts: int = 100_000
+    rollouts: Count = 100_000
     """Rollouts after each training of the model, from as many real states."""
-    rollout_schedule: tuple[int, int, int, int] = (20, 150, 1, 1)
+    rollout_schedule: tuple[Steps, Steps, Count, Count] = (20, 150, 1, 1)
     """e_0, e_1, k_0, k_1: rollouts have k_0 steps until epoch e_0, and k_1 from e_1; see `rollout_length`."""
-    retain_epochs: int = 1
+    retain_epochs: Count = 1
     """Epochs of 1000 environment steps whose imagined transitions are kept."""
-    error_horizon: int = 5
+    error_horizon: Count = 5
     """Steps ahead up to which the model's error is reported."""
     model: EnsembleConfig = field(default_factory=EnsembleConfig)
     """The ensemble."""
+
+    def conflict(self) -> str | None:
+        """Settings that do not go together, in words."""
+        if _EPOCH % self.retrain_every:
+            return f"retrain_every={self.retrain_every} does not divide an epoch's {_EPOCH} steps"
+        if self.rollout_schedule[0] >= self.rollout_schedule[1]:
+            return f"rollout_schedule={self.rollout_schedule} does not begin before it ends"
+        return None
 
     @classmethod
     def at(cls, scale: Scale, task: str) -> "MBPOConfig":

@@ -14,6 +14,7 @@ from torch import Tensor
 from alm.task_registry import TaskSpec
 from alm.training.agent import Metrics, Noise, NoiseShapes
 from alm.training.population import soft_update
+from alm.training.ranges import Count, Positive, Share, Steps
 from alm.training.replay import Replay, Transitions
 from alm.training.scale import Scale
 from alm.training.schedules import Step
@@ -37,30 +38,36 @@ from baselines.sac import (
 class REDQConfig:
     """Hyper-parameters of REDQ."""
 
-    critics: int = 10
+    critics: Count = 10
     """N, critics in the ensemble."""
-    target_critics: int | None = 2
+    target_critics: Count | None = 2
     """M, target critics drawn for each update, whose minimum is the target; ``None``: mean of all N."""
-    updates_per_step: int = 20
+    updates_per_step: Count = 20
     """G, updates of the critics for each environment step; the policy moves with the last of them."""
-    discount: float = 0.99
+    discount: Share = 0.99
     """γ."""
-    target_rate: float = 0.005
+    target_rate: Share = 0.005
     """τ, step of the target critics towards the online ones after each of the G updates."""
-    hidden_size: int = 256
+    hidden_size: Count = 256
     """Width of both layers of the actor and the critics."""
-    batch_size: int = 256
+    batch_size: Count = 256
     """Transitions for one update of the critics."""
-    learning_rate: float = 3e-4
+    learning_rate: Positive = 3e-4
     """Adam's step size for critics, actor and log α."""
-    initial_temperature: float = 1.0
+    initial_temperature: Positive = 1.0
     """α before the first update."""
     target_entropy: float | None = None
     """H̄; ``None``: minus the number of action dimensions."""
-    warmup_steps: int = 5000
+    warmup_steps: Steps = 5000
     """Uniformly random actions before the first update."""
-    replay_capacity: int = 1_000_000
+    replay_capacity: Count = 1_000_000
     """Transitions kept."""
+
+    def conflict(self) -> str | None:
+        """Settings that do not go together, in words."""
+        if self.target_critics is not None and self.target_critics > self.critics:
+            return f"target_critics={self.target_critics} are more than all critics={self.critics}"
+        return None
 
     @classmethod
     def at(cls, scale: Scale, task: str) -> "REDQConfig":
@@ -77,7 +84,7 @@ class REDQConfig:
 class SACAverageConfig(REDQConfig):
     """SAC-AVG: REDQ whose target is the mean of all target critics."""
 
-    target_critics: int | None = None
+    target_critics: Count | None = None
 
 
 def draw_members(scores: Tensor, size: int) -> Tensor:

@@ -24,6 +24,7 @@ from alm.task_registry import TaskSpec, task_spec
 from alm.training.agent import Agent, Metrics, Noise, NoiseShapes
 from alm.training.optimisation import OptimiserGroup
 from alm.training.population import mlp, soft_update
+from alm.training.ranges import Count, Positive, Share, Steps
 from alm.training.replay import Replay, Transitions
 from alm.training.scale import Scale
 from alm.training.schedules import Level, Step
@@ -50,23 +51,23 @@ def published_target_entropy(task: str) -> float:
 class SACConfig:
     """Hyper-parameters of SAC."""
 
-    discount: float = 0.99
+    discount: Share = 0.99
     """γ."""
-    target_rate: float = 0.005
+    target_rate: Share = 0.005
     """τ, step of the target critics towards the online ones."""
-    hidden_size: int = 256
+    hidden_size: Count = 256
     """Width of both layers of the actor and the critics."""
-    batch_size: int = 256
+    batch_size: Count = 256
     """Transitions for one update."""
-    learning_rate: float = 3e-4
+    learning_rate: Positive = 3e-4
     """Adam's step size for critics, actor and log α."""
-    initial_temperature: float = 1.0
+    initial_temperature: Positive = 1.0
     """α before the first update."""
     target_entropy: float | None = None
     """H̄; ``None``: minus the number of action dimensions."""
-    warmup_steps: int = 5000
+    warmup_steps: Steps = 5000
     """Uniformly random actions before the first update."""
-    replay_capacity: int = 1_000_000
+    replay_capacity: Count = 1_000_000
     """Transitions kept."""
 
     @classmethod

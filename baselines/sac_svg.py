@@ -11,7 +11,7 @@ Everything below sees standardised observations x and actions u in (−1, 1).
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +21,7 @@ from alm.task_registry import TaskSpec, task_spec
 from alm.training.agent import Metrics, Noise, NoiseShapes
 from alm.training.optimisation import OptimiserGroup
 from alm.training.population import initialise_orthogonal, mlp, soft_update
+from alm.training.ranges import Count, NotNegative, Positive, Range, Share, Steps
 from alm.training.replay import Replay, Transitions
 from alm.training.scale import Scale
 from alm.training.schedules import Level, Step, scheduled_entropy
@@ -64,53 +65,45 @@ _SCHEDULES = {
 
 @dataclass(frozen=True)
 class SACSVGConfig:
-    """Hyper-parameters of SAC-SVG(2).
+    """Hyper-parameters of SAC-SVG(2)."""
 
-    Raises:
-        ValueError: a horizon of less than three.
-    """
-
-    horizon: int = 3
-    """H: one more than the model steps in the policy's objective; also the length of replayed sequences."""
-    discount: float = 0.99
+    horizon: Annotated[int, Range(3)] = 3
+    """H: one more than the model steps in the policy's objective; also the length of replayed sequences.
+    With one model step from zeros, the GRU's recurrent weights would have no gradient at all."""
+    discount: Share = 0.99
     """γ."""
-    target_rate: float = 0.005
+    target_rate: Share = 0.005
     """τ, step of the target critics towards the online ones."""
-    hidden_size: int = 512
+    hidden_size: Count = 512
     """Width of every layer of every network, the GRU included."""
-    batch_size: int = 1024
+    batch_size: Count = 1024
     """Transitions for one update of reward, termination, critics and policy."""
-    learning_rate: float = 1e-4
+    learning_rate: Positive = 1e-4
     """Adam's step size for critics, actor and log α."""
-    initial_temperature: float = 0.1
+    initial_temperature: Positive = 0.1
     """α before the first update."""
-    model_updates: int = 4
+    model_updates: Count = 4
     """Updates of the dynamics for each environment step."""
-    model_batch_size: int = 512
+    model_batch_size: Count = 512
     """Sequences for one update of the dynamics."""
-    model_learning_rate: float = 1e-3
+    model_learning_rate: Positive = 1e-3
     """Adam's step size for dynamics, reward and termination."""
-    model_max_grad_norm: float = 1.0
+    model_max_grad_norm: Positive = 1.0
     """Largest norm of the dynamics' gradient for each seed."""
-    plain_steps: int = 10_000
+    plain_steps: Steps = 10_000
     """Environment steps (warm-up included) until the policy leaves SAC's objective for the rollout's."""
     entropy_start: float = _SCHEDULES["HalfCheetah"].start
     """H₀, target entropy at the first environment step; it and what follows depend on the robot."""
     entropy_end: float = _SCHEDULES["HalfCheetah"].end
     """H₁, target entropy from ``entropy_steps`` on."""
-    entropy_power: float = _SCHEDULES["HalfCheetah"].power
+    entropy_power: NotNegative = _SCHEDULES["HalfCheetah"].power
     """κ: above 1 the target falls early, below 1 late."""
-    entropy_steps: int = _SCHEDULES["HalfCheetah"].steps
+    entropy_steps: Count = _SCHEDULES["HalfCheetah"].steps
     """T, environment steps over which the target moves; the published runs' length at every scale."""
-    warmup_steps: int = 1000
+    warmup_steps: Steps = 1000
     """Uniformly random actions before the first update."""
-    replay_capacity: int = 1_000_000
+    replay_capacity: Count = 1_000_000
     """Transitions kept, or the whole run if it is shorter."""
-
-    def __post_init__(self) -> None:
-        if self.horizon < 3:
-            # With one model step from zeros, the GRU's recurrent weights would have no gradient at all.
-            raise ValueError(f"the horizon H of SAC-SVG must be at least 3, not {self.horizon}")
 
     def target_entropy(self, environment_step: Step) -> Level:
         """H̄(t) = (H₀ − H₁)(1 − t/T)^κ + H₁, and H₁ after T."""
@@ -143,7 +136,7 @@ class SACSVGConfig:
 class SACSVG3Config(SACSVGConfig):
     """Hyper-parameters of SAC-SVG(3): one model step more."""
 
-    horizon: int = 4
+    horizon: Count = 4
 
 
 def squashed_log_std(raw: Tensor) -> Tensor:

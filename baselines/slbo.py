@@ -24,6 +24,7 @@ from alm.tasks import analytic, make
 from alm.training.agent import Agent, Metrics
 from alm.training.optimisation import OptimiserGroup
 from alm.training.population import Linear, mlp
+from alm.training.ranges import Count, NotNegative, Positive, Share, Steps
 from alm.training.replay import Replay, Transitions
 from alm.training.scale import Scale
 from alm.training.streams import Streams
@@ -37,55 +38,55 @@ _ENTROPY_LIMIT = 2.0
 class SLBOConfig:
     """Hyper-parameters of SLBO, as in the benchmark."""
 
-    stage_steps: int = 10_000
+    stage_steps: Count = 10_000
     """Environment steps collected before each round of updates."""
-    iterations: int = 20
+    iterations: Count = 20
     """Rounds of model and policy updates in a stage."""
-    model_updates: int = 100
+    model_updates: Count = 100
     """Updates of the model in one iteration."""
-    policy_updates: int = 40
+    policy_updates: Count = 40
     """TRPO steps in one iteration."""
-    discount: float = 0.99
+    discount: Share = 0.99
     """γ."""
-    trace: float = 0.95
+    trace: Share = 0.95
     """λ of the generalised advantages."""
-    noise_pull: float = 0.15
+    noise_pull: NotNegative = 0.15
     """θ of the Ornstein–Uhlenbeck noise on the actions that are collected."""
-    noise_std: float = 0.3
+    noise_std: NotNegative = 0.3
     """σ of that noise, in units where the bounds are ±1."""
-    model_hidden_size: int = 500
+    model_hidden_size: Count = 500
     """Width of both layers of the model."""
-    model_steps: int = 2
+    model_steps: Count = 2
     """Consecutive model steps in its loss."""
-    model_batch_size: int = 128
+    model_batch_size: Count = 128
     """Sequences for one update of the model."""
-    model_learning_rate: float = 1e-3
+    model_learning_rate: Positive = 1e-3
     """Adam's step size for the model."""
-    weight_decay: float = 1e-5
+    weight_decay: NotNegative = 1e-5
     """Weight of half the squared norm of the model's parameters in its loss."""
-    max_grad_norm: float = 2.0
+    max_grad_norm: Positive = 2.0
     """Largest norm of the model's gradient."""
-    policy_hidden_size: int = 32
+    policy_hidden_size: Count = 32
     """Width of both layers of the policy."""
-    value_hidden_size: int = 64
+    value_hidden_size: Count = 64
     """Width of both layers of the value."""
-    value_learning_rate: float = 1e-3
+    value_learning_rate: Positive = 1e-3
     """Adam's step size for the value."""
-    value_passes: int = 5
+    value_passes: Count = 5
     """Passes over the imagined steps in one fit of the value."""
-    value_batch_size: int = 64
+    value_batch_size: Count = 64
     """Imagined steps for one update of the value."""
-    imagined_steps: int = 4000
+    imagined_steps: Count = 4000
     """Model steps for one TRPO step."""
-    imagined_horizon: int = 1000
+    imagined_horizon: Count = 1000
     """Longest imagined episode."""
-    entropy_weight: float = 0.005
+    entropy_weight: NotNegative = 0.005
     """Weight of the entropy in the gain."""
-    max_kl: float = 0.01
+    max_kl: Positive = 0.01
     """Trust region of a TRPO step."""
-    warmup_steps: int = 0
+    warmup_steps: Steps = 0
     """Uniformly random actions; the initial policy is noisy enough."""
-    replay_capacity: int = 200_000
+    replay_capacity: Count = 200_000
     """Transitions kept."""
 
     @classmethod

@@ -25,6 +25,7 @@ from alm.tasks import analytic
 from alm.training.agent import Agent, Metrics
 from alm.training.optimisation import OptimiserGroup
 from alm.training.population import initialise_orthogonal, mlp, soft_update
+from alm.training.ranges import Count, Positive, Share, Steps
 from alm.training.replay import Replay, Transitions
 from alm.training.scale import Scale
 from alm.training.streams import Streams
@@ -44,25 +45,25 @@ _POLICY_LOG_STD = (-1.0, 2.0)
 class SVGConfig:
     """Hyper-parameters of SVG(1)."""
 
-    discount: float = 0.99
+    discount: Share = 0.99
     """γ."""
-    target_rate: float = 0.005
+    target_rate: Share = 0.005
     """τ, step of the target value towards the online one."""
-    max_importance: float = 5.0
+    max_importance: Positive = 5.0
     """Bound on the importance weight of a replayed action."""
-    actor_hidden_size: int = 100
+    actor_hidden_size: Count = 100
     """Width of both layers of the policy."""
-    hidden_sizes: tuple[int, int] = (400, 200)
+    hidden_sizes: tuple[Count, Count] = (400, 200)
     """Widths of the layers of the value, the model and, where it is learned, the reward."""
-    batch_size: int = 256
+    batch_size: Count = 256
     """Transitions for one update."""
-    learning_rate: float = 1e-3
+    learning_rate: Positive = 1e-3
     """Adam's step size for every network."""
-    max_grad_norm: float = 10.0
+    max_grad_norm: Positive = 10.0
     """Largest gradient norm for each seed and network."""
-    warmup_steps: int = 1000
+    warmup_steps: Steps = 1000
     """Uniformly random actions before the first update."""
-    replay_capacity: int = 200_000
+    replay_capacity: Count = 200_000
     """Transitions kept."""
 
     @classmethod

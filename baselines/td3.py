@@ -13,6 +13,7 @@ from alm.task_registry import TaskSpec
 from alm.training.agent import Agent, Metrics, Noise, NoiseShapes
 from alm.training.optimisation import OptimiserGroup
 from alm.training.population import mlp, soft_update
+from alm.training.ranges import Count, NotNegative, Positive, Share, Steps
 from alm.training.replay import Replay, Transitions
 from alm.training.scale import Scale
 from alm.training.schedules import Step
@@ -29,27 +30,27 @@ class TD3Config:
     Noise is in units of the largest action: 0.1 is a tenth of half the range between the bounds.
     """
 
-    discount: float = 0.99
+    discount: Share = 0.99
     """γ."""
-    target_rate: float = 0.005
+    target_rate: Share = 0.005
     """τ, step of all target networks towards the online ones, at each delayed update."""
-    hidden_size: int = 256
+    hidden_size: Count = 256
     """Width of both layers of the actor and the critics."""
-    batch_size: int = 256
+    batch_size: Count = 256
     """Transitions for one update."""
-    learning_rate: float = 3e-4
+    learning_rate: Positive = 3e-4
     """Adam's step size for critics and actor."""
-    exploration_std: float = 0.1
+    exploration_std: NotNegative = 0.1
     """Standard deviation of the noise on actions taken."""
-    target_std: float = 0.2
+    target_std: NotNegative = 0.2
     """Standard deviation of the noise on the target's actions (target policy smoothing)."""
-    target_clip: float = 0.5
+    target_clip: NotNegative = 0.5
     """Bound on the noise on the target's actions."""
-    policy_delay: int = 2
+    policy_delay: Count = 2
     """Updates of the critics for each update of the actor and the targets."""
-    warmup_steps: int = 25_000
+    warmup_steps: Steps = 25_000
     """Uniformly random actions before the first update."""
-    replay_capacity: int = 1_000_000
+    replay_capacity: Count = 1_000_000
     """Transitions kept."""
 
     @classmethod

@@ -21,6 +21,7 @@ from alm.task_registry import TaskSpec
 from alm.training.agent import Agent, Metrics, Noise, NoiseShapes
 from alm.training.optimisation import OptimiserGroup
 from alm.training.population import initialise_orthogonal, mlp, soft_update
+from alm.training.ranges import Count, NotNegative, Positive, Share, Steps
 from alm.training.replay import Replay, Transitions
 from alm.training.scale import Scale
 from alm.training.schedules import Level, Step, linear
@@ -31,29 +32,29 @@ from alm.training.streams import Streams
 class TD3OursConfig:
     """Hyper-parameters of "TD3 (ours)": those of ALM that remain without a model."""
 
-    discount: float = ALMConfig.discount
+    discount: Share = ALMConfig.discount
     """γ."""
-    target_rate: float = ALMConfig.target_rate
+    target_rate: Share = ALMConfig.target_rate
     """τ, step of the target critics towards the online ones."""
-    hidden_size: int = ALMConfig.hidden_size
+    hidden_size: Count = ALMConfig.hidden_size
     """Width of the actor and the critics."""
-    batch_size: int = ALMConfig.batch_size
+    batch_size: Count = ALMConfig.batch_size
     """Transitions for one update."""
-    learning_rate: float = ALMConfig.learning_rate
+    learning_rate: Positive = ALMConfig.learning_rate
     """Adam's step size for both groups."""
-    max_grad_norm: float = ALMConfig.max_grad_norm
+    max_grad_norm: Positive = ALMConfig.max_grad_norm
     """Largest gradient norm for each seed and group."""
-    exploration_start: float = ALMConfig.exploration_start
+    exploration_start: NotNegative = ALMConfig.exploration_start
     """σ at the first training step."""
-    exploration_end: float = ALMConfig.exploration_end
+    exploration_end: NotNegative = ALMConfig.exploration_end
     """σ from ``exploration_steps`` on."""
-    exploration_steps: int = ALMConfig.exploration_steps
+    exploration_steps: Count = ALMConfig.exploration_steps
     """Training steps over which σ falls linearly."""
-    exploration_clip: float = ALMConfig.exploration_clip
+    exploration_clip: NotNegative = ALMConfig.exploration_clip
     """Bound on the action noise inside updates; acting does not clip."""
-    warmup_steps: int = ALMConfig.warmup_steps
+    warmup_steps: Steps = ALMConfig.warmup_steps
     """Uniformly random actions before the first update."""
-    replay_capacity: int = ALMConfig.replay_capacity
+    replay_capacity: Count = ALMConfig.replay_capacity
     """Transitions kept; as many as for ALM on the same task."""
 
     def exploration_std(self, training_step: Step) -> Level:

@@ -150,12 +150,15 @@ def instructions() -> list[str]:
 
 
 def write_record(name: str, results: dict[str, Any], rounds: int, device: str = "cpu") -> None:
-    """Write ``benchmarks/results/<name>.json`` with code version, packages and hardware."""
+    """Write what a benchmark measured on its task, and in how many rounds."""
+    write_results(name, {"results": results, "task": TASK, "rounds": rounds}, device)
+
+
+def write_results(name: str, content: dict[str, Any], device: str = "cpu") -> None:
+    """Write ``benchmarks/results/<name>.json``: the content with code version, packages and hardware."""
     origin = provenance(device, torch.get_num_threads())
     record = {
-        "results": results,
-        "task": TASK,
-        "rounds": rounds,
+        **content,
         "packages": origin["packages"],
         "hardware": origin["hardware"] | {"instructions": instructions()},
         "git_sha": origin["git_sha"],

@@ -1,7 +1,7 @@
 """The command line: train runs, see what is stored, print tables, look at runs in MLflow.
 
-Bad input ends with one sentence and exit code 2; an interrupted run with 130; a command that trained its runs
-but those that other processes train, with 75.
+Bad input ends with one sentence and exit code 2; a mistake in the code of a plugin with one and 3; an
+interrupted run with 130; a command that trained its runs but those that other processes train, with 75.
 """
 
 import logging
@@ -20,14 +20,14 @@ from rich.console import Console
 
 from paper_figures.commands import Figure, Report, Theory
 from reproduce.lab.algorithms import ALGORITHMS
-from reproduce.lab.provenance import REPOSITORY
+from reproduce.lab.plugins import Plugin, PluginFailure, load_plugin, mistakes_of
+from reproduce.lab.provenance import REPOSITORY, is_sentence
 from reproduce.options import OUT, RUNS, ReadsRuns, WritesRuns
 
 if TYPE_CHECKING:
     from alm.training.run_directory import RunDirectory
     from reproduce.exhibits import Exhibit
 
-_PACKAGES = ("alm", "baselines", "paper_figures", "reproduce")
 
 _VARIANTS = (
     "Named change of the algorithm; base is the algorithm unchanged. "
@@ -90,12 +90,16 @@ class Train(WritesRuns):
 
     def run(self) -> int:
         """Train what is missing of the seeds; store what is done."""
+        plugin = load_plugin(self.plugin) if self.plugin else None
+        with mistakes_of(plugin, self.algorithm, self.variant, self.runs_dir):
+            return self._train(plugin)
+
+    def _train(self, plugin: Plugin | None) -> int:
         from alm.training.execution import Execution
         from alm.training.lease import EXIT_HELD, RunLockedError
         from alm.training.loop import Interrupted
         from alm.training.run_directory import RunDirectory
-        from reproduce.lab.archive import archive_run
-        from reproduce.lab.plugins import load_plugin
+        from reproduce.lab.archive import UnreadableRunError, archive_run
         from reproduce.lab.training import (
             ResolvedRuns,
             check_machine,
@@ -106,7 +110,6 @@ class Train(WritesRuns):
             train_population,
         )
 
-        plugin = load_plugin(self.plugin) if self.plugin else None
         resolved = ResolvedRuns.of(
             self.algorithm,
             self.variant,
@@ -144,13 +147,19 @@ class Train(WritesRuns):
         finally:
             for directory in opened:
                 directory.close()
+        unread = []
         if self.scale != "smoke":
             store = self.opened()
             # What had ended may have found the store full or out of reach.
             for directory in (*ended, *opened):
                 whole = directory.status != "unfinished"
-                if (whole or self.until is not None) and (path := archive_run(directory, store)):
-                    print(f"stored {path}")
+                try:
+                    if (whole or self.until is not None) and (path := archive_run(directory, store)):
+                        print(f"stored {path}")
+                except UnreadableRunError as error:
+                    unread.append(str(error))
+        if unread:
+            raise ValueError("; ".join(unread))
         if held:
             return EXIT_HELD
         return 1 if any(directory.status == "failed" for directory in (*ended, *opened)) else 0
@@ -228,15 +237,15 @@ class Archive(WritesRuns):
 
     def run(self) -> int:
         """Archive all but smoke runs; one that cannot be read keeps no other back."""
-        from reproduce.lab.archive import archive_run, directories_under
+        from reproduce.lab.archive import UnreadableRunError, archive_run, directories_under
 
         store, unread = self.opened(), 0
         for directory in directories_under(self.runs_dir):
             if directory.read_json("config.json")["spec"]["scale"] != "smoke":
                 try:
                     path = archive_run(directory, store)
-                except (KeyError, TypeError, ValueError) as error:
-                    print(f"warning: {directory.path} was not stored: {error!r}", file=sys.stderr)
+                except UnreadableRunError as error:
+                    print(f"warning: not stored: {error}", file=sys.stderr)
                     unread += 1
                 else:
                     print(f"stored {path}" if path else f"nothing new in {directory.path}")
@@ -527,10 +536,13 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {_in_words(error)}", file=sys.stderr)
         return 2
     except (ValueError, RuntimeError) as error:
-        if not _is_sentence(error):
+        if not is_sentence(error):
             raise
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except PluginFailure as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 3
     except KeyboardInterrupt:
         return 130
 
@@ -565,15 +577,3 @@ def _in_words(error: OSError) -> str:
         f"cannot read or write{place}: {error.strerror or error}; make room or choose a place you may write "
         "to (--runs-dir, --store), then repeat the command: it goes on from the last checkpoint"
     )
-
-
-def _is_sentence(error: Exception) -> bool:
-    """Whether an error was written for a person by this project, not raised from within a library."""
-    traceback = error.__traceback__
-    while traceback is not None and traceback.tb_next is not None:
-        traceback = traceback.tb_next
-    if traceback is None:
-        return False
-    # Neither the environment nor a plugin is ours, though both may lie in the repository.
-    source = Path(traceback.tb_frame.f_code.co_filename)
-    return any(source.is_relative_to(REPOSITORY / package) for package in _PACKAGES)

@@ -22,6 +22,45 @@ NoiseShapes = dict[str, tuple[int, ...]]
 """Shapes of `Noise`, without the leading axis S."""
 
 
+class ContractError(TypeError):
+    """A method of an agent returned what the suite cannot use; the message is one sentence with the rule."""
+
+
+def require_shape(what: str, value: Any, shape: tuple[int, ...], axes: str, detached: bool = True) -> Tensor:
+    """The value, if it is a tensor of that shape.
+
+    Args:
+        what: what the value is, in words.
+        value: what an agent's method returned.
+        shape: the sizes it must have.
+        axes: their names, as in ``"(S, batch, action)"``.
+        detached: whether it must carry no gradient, which would keep the whole update in memory.
+
+    Raises:
+        ContractError: it is something else.
+    """
+    if not isinstance(value, Tensor):
+        raise ContractError(f"{what} must be a tensor {axes}, here {shape}, not a {type(value).__name__}")
+    if value.shape != shape:
+        raise ContractError(f"{what} must have the shape {axes}, here {shape}, not {tuple(value.shape)}")
+    if detached and value.requires_grad:
+        raise ContractError(f"{what} carries a gradient: detach it, or compute it under torch.no_grad()")
+    return value
+
+
+def require_tensors(what: str, value: Any, shape: tuple[int, ...], axes: str) -> dict[str, Tensor]:
+    """The value, if it is a dictionary of such tensors by name.
+
+    Raises:
+        ContractError: it is something else.
+    """
+    if not isinstance(value, dict):
+        raise ContractError(f"{what} must be a dictionary of tensors by name, not a {type(value).__name__}")
+    for name, one in value.items():
+        require_shape(f"{name!r} in {what}", one, shape, axes)
+    return value
+
+
 class AgentConfig(Protocol):
     """Settings that the training loop reads of an algorithm's configuration (a frozen dataclass)."""
 
@@ -116,7 +155,12 @@ class Agent:
         }
 
     def descend(self, group: str, loss: Tensor, metrics: Metrics) -> None:
-        """One step of a group down ``loss`` (S,); records the loss and the gradient's norm."""
+        """One step of a group down ``loss`` (S,); records the loss and the gradient's norm.
+
+        Raises:
+            ContractError: the loss has another shape.
+        """
+        require_shape(f"the loss of the group {group!r}", loss, (len(self.seeds),), "(S,)", detached=False)
         metrics[f"loss/{group}"] = loss.detach()
         metrics[f"grad_norm/{group}"] = self.groups[group].step(loss)
 

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from alm.training.agent import require_shape, require_tensors
 from alm.training.bias import ValueSample
 from alm.training.streams import Purpose, Streams, environment_seed
 
@@ -89,6 +90,7 @@ class ValueBias:
             torch.from_numpy(action).to(device),
             Streams(self._seeds, Purpose.EVALUATION, step, 0, _ESTIMATING, device=device),
         )
+        require_tensors("what `estimates` returns", estimates, (len(self._seeds), rows), "(S, batch)")
         values = {name: value.cpu().numpy() for name, value in estimates.items()}
         return [
             ValueSample(
@@ -122,6 +124,11 @@ class ValueBias:
             reset(i)
         while active:
             chosen, bonus = agent.act_with_bonus(torch.from_numpy(observations).to(device), streams)
+            shape = (len(self._seeds), 1)
+            require_shape(
+                "actions of `act_with_bonus`", chosen, (*shape, self._action_size), "(S, batch, action)"
+            )
+            require_shape("the bonus of `act_with_bonus`", bonus, shape, "(S, batch)")
             actions, bonuses = chosen[:, 0].cpu().numpy(), bonus[:, 0].cpu().numpy()
             for i in tuple(active):
                 before = observations[i, 0].copy()

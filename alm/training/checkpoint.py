@@ -2,15 +2,17 @@
 
 A checkpoint is a tree of dictionaries and lists whose leaves are tensors, numbers and strings, and
 holds one seed's share of a population (`alm.training.population.share_of_seed`), so that a seed can be
-resumed whoever trained beside it.  torch is imported only to save and load: to look at what is there
-needs none.
+resumed whoever trained beside it.  Behind what torch writes stands its SHA-256, since torch itself loads
+most files with a flipped bit.  torch is imported only to save and load: to look at what is there needs none.
 """
 
+import hashlib
 import logging
+import os
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 from alm.training.files import write_atomically
 
@@ -18,6 +20,8 @@ Tree = dict[str, Any]
 _KEPT = 2
 _NAME = re.compile(r"step-(\d+)\.pt$")
 _DAMAGED = ".damaged"
+_SEAL, _SEALED = b"alm-sha256:", "sealed"
+_SEAL_BYTES = len(_SEAL) + hashlib.sha256().digest_size
 log = logging.getLogger(__name__)
 
 
@@ -43,9 +47,7 @@ class Checkpoints:
 
     def save(self, step: int, tree: Tree) -> None:
         """Store the state after an environment step and drop all but the newest two."""
-        import torch
-
-        write_atomically(self._path(step), lambda file: torch.save(tree, file), self._permit)
+        write_atomically(self._path(step), lambda file: _write_sealed(tree, file), self._permit)
         for old in self.steps()[_KEPT:]:
             self._path(old).unlink()
 
@@ -61,7 +63,10 @@ class Checkpoints:
 
         path = self._path(step)
         try:
+            sealed = _check_seal(path)
             tree: Tree = torch.load(path, map_location="cpu", weights_only=True)
+            if tree.pop(_SEALED, False) and not sealed:
+                raise ValueError("its seal is broken")
             return tree
         except (PermissionError, MemoryError):
             raise  # says nothing about the file
@@ -95,6 +100,53 @@ class Checkpoints:
 
     def _path(self, step: int) -> Path:
         return self.folder / f"step-{step:09d}.pt"
+
+
+class _Hashed:
+    """A file whose content is hashed as it is written."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.digest = hashlib.sha256()
+
+    def write(self, content: bytes) -> int:
+        self.digest.update(content)
+        return self._file.write(content)
+
+    def flush(self) -> None:
+        self._file.flush()
+
+
+def _write_sealed(tree: Tree, file: BinaryIO) -> None:
+    import torch
+
+    hashed = _Hashed(file)
+    torch.save({**tree, _SEALED: True}, cast(BinaryIO, hashed))
+    # torch looks for the directory of its archive from the end, and passes over what follows it.
+    file.write(_SEAL + hashed.digest.digest())
+
+
+def _check_seal(path: Path) -> bool:
+    """Whether a file has a seal; those of earlier versions have none.
+
+    Raises:
+        ValueError: the content is not what was sealed.
+    """
+    with path.open("rb") as file:
+        left = max(file.seek(0, os.SEEK_END) - _SEAL_BYTES, 0)
+        file.seek(left)
+        seal = file.read()
+        if not seal.startswith(_SEAL):
+            return False
+        file.seek(0)
+        digest = hashlib.sha256()
+        while left:
+            part = file.read(min(left, 1 << 20))
+            digest.update(part)
+            left -= len(part)
+    if seal != _SEAL + digest.digest():
+        raise ValueError("its content is not what was written")
+    return True
 
 
 def load_newest(stores: Sequence[Checkpoints]) -> tuple[int, list[Tree]] | None:

@@ -13,7 +13,7 @@ import gymnasium
 import numpy as np
 import torch
 
-from alm.training.agent import Agent
+from alm.training.agent import Agent, require_shape
 from alm.training.environment import Workers
 from alm.training.streams import Purpose, Streams, environment_seed
 
@@ -63,7 +63,10 @@ class Evaluator:
             seed = environment_seed(self._seeds[row], Purpose.EVALUATION, step, int(column))
             observations[row, column] = self._environments[row][column].reset(seed=seed)[0]
         while active.any():
-            actions = agent.act_greedily(torch.from_numpy(observations).to(device), streams).cpu().numpy()
+            chosen = agent.act_greedily(torch.from_numpy(observations).to(device), streams)
+            needed = (*shape, agent.task.action_size)
+            chosen = require_shape("what `act_greedily` returns", chosen, needed, "(S, batch, action)")
+            actions = chosen.cpu().numpy()
             places = [(int(row), int(column)) for row, column in np.argwhere(active)]
             moves = [(self._environments[row][column], actions[row, column]) for row, column in places]
             outcomes = self._workers.each(_step, moves)

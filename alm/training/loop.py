@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from alm.task_registry import TaskSpec
-from alm.training.agent import Agent
+from alm.training.agent import Agent, Metrics, require_shape, require_tensors
 from alm.training.bias import headline_bias
 from alm.training.bias_protocol import Estimating, ValueBias
 from alm.training.checkpoint import load_newest
@@ -146,7 +146,7 @@ class Trainer:
         training_step = self.step - self.warmup
         if training_step == 0:
             self._drop_episodes()
-        if training_step > 0 and (metrics := self.agent.learn(self.replay, training_step)):
+        if training_step > 0 and (metrics := self._learn(training_step)):
             self._recorder.add(metrics)
             self._end_failed(self._finite.note(metrics, self.step))
         self._recorder.add_time(update=time.perf_counter() - stepped)
@@ -160,6 +160,10 @@ class Trainer:
         if last or time.monotonic() >= self._checkpoint_due:
             self._checkpoint()
 
+    def _learn(self, training_step: int) -> Metrics:
+        metrics = self.agent.learn(self.replay, training_step)
+        return require_tensors("the metrics of an update", metrics, (len(self.agent.seeds),), "(S,)")
+
     def _choose_actions(self) -> Tensor:
         """Actions (S, action): uniform during the warm-up, the agent's afterwards."""
         if self.step < self.warmup:
@@ -167,7 +171,9 @@ class Trainer:
                 self.task.action_size, low=self.task.action_low, high=self.task.action_high
             )
         observation = torch.from_numpy(self._observations()).to(self.device)[:, None]
-        return self.agent.act(observation, self.step - self.warmup + 1, self.acting)[:, 0]
+        actions = self.agent.act(observation, self.step - self.warmup + 1, self.acting)
+        shape = (len(self.agent.seeds), 1, self.task.action_size)
+        return require_shape("what `act` returns", actions, shape, "(S, batch, action)")[:, 0]
 
     def _observations(self) -> np.ndarray:
         return np.stack([e.observation for e in self.environments]).astype(np.float32)

@@ -39,6 +39,8 @@ class FiniteCheck:
     def note(self, metrics: Metrics, step: int) -> list[Failure]:
         """Take the metrics of an update in; returns what `read` does where that is due, else nothing."""
         names = [name for name in metrics if name.startswith(("loss/", "grad_norm/"))]
+        if not names:
+            return []
         failures = self.read() if names != self._names else []
         finite = torch.stack([metrics[name] for name in names]).isfinite()
         if names != self._names or self._first is None:

@@ -7,17 +7,19 @@ checkpoints/      the newest two states
 plugin.py         the file that a variant of someone's own came from, if it did
 values/           raw value estimates and returns of each measurement (`alm.training.bias`)
 population.json   seeds that began to train together, this one among them
-committed.json    bytes of metrics that the newest checkpoint covers; a resumed run rewrites the rest
+committed.json    bytes of metrics that the newest checkpoint covers, and their SHA-256; the rest is written
+                  again by a resumed run
 DONE, FAILED      how it ended (JSON); a directory with neither is unfinished
 lease.…           of the process that trains it (`alm.training.lease`)
 """
 
+import hashlib
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 from alm.training.bias import ValueSample
 from alm.training.checkpoint import Checkpoints
@@ -27,6 +29,22 @@ from alm.training.lease import LIFETIME_SECONDS, Lease
 PLUGIN_COPY = "plugin.py"
 # A line has 0.5 to 2 KB.
 _LAST_BYTES = 2**16
+_NUMBER = (int, float)
+# Types of what someone reads in the records; a field may be missing, of which its reader takes care.
+_FORMS: dict[str, dict[str, type | tuple[type, ...]]] = {
+    "config.json": {},
+    "provenance.json": {"command": str},
+    "population.json": {"seeds": list},
+    "committed.json": {"metrics_offset": int},
+    "DONE": {"wall_seconds": _NUMBER, "peak_memory_bytes": int, "finished_ms": int},
+    "FAILED": {"step": int, "reason": str},
+}
+_LINE: dict[str, type | tuple[type, ...]] = {
+    "step": int,
+    "wall_seconds": _NUMBER,
+    "time_ms": int,
+    "metrics": dict,
+}
 
 
 class RunDirectory:
@@ -80,19 +98,22 @@ class RunDirectory:
 
         Raises:
             FileNotFoundError: it is not there.
-            ValueError: it is not JSON.
+            ValueError: it is not JSON, or not such a record.
         """
         path = self.path / name
         try:
-            return json.loads(path.read_bytes())
-        except ValueError as error:
+            content = json.loads(path.read_bytes())
+        except (ValueError, RecursionError) as error:
             raise ValueError(f"{path} is not JSON ({error})") from error
+        if name in _FORMS and (problem := _misfit(content, _FORMS[name])):
+            raise ValueError(f"{path} is no such record: {problem}")
+        return content
 
     def find_json(self, name: str) -> Any | None:
         """Read one of the JSON files; None if it is not there.
 
         Raises:
-            ValueError: it is not JSON.
+            ValueError: it is not JSON, or not such a record.
         """
         try:
             return self.read_json(name)
@@ -135,7 +156,8 @@ class RunDirectory:
 
     def commit_metrics(self, offset: int) -> None:
         """Record up to which byte the newest checkpoint covers the metrics."""
-        self.write_json("committed.json", {"metrics_offset": offset})
+        content = self.metrics_path.read_bytes()[:offset] if offset else b""
+        self.write_json("committed.json", {"metrics_offset": offset, "sha256": _sha256(content)})
 
     def append_metrics(self, step: int, training_step: int, wall_seconds: float, **content: Any) -> None:
         """Append one line; NaN and Inf are refused (ValueError)."""
@@ -152,13 +174,21 @@ class RunDirectory:
         self._metrics.flush()
 
     def metrics(self) -> Iterator[dict[str, Any]]:
-        """The lines written so far; an unfinished last line is left out."""
-        if self.metrics_path.exists():
-            with self.metrics_path.open() as file:
-                yield from (json.loads(line) for line in file if line.endswith("\n"))
+        """The lines written so far; an unfinished last line is left out.
+
+        Raises:
+            ValueError: they are not what was written, or a line is none.
+        """
+        content, _ = self._sound_metrics()
+        for number, line in enumerate(content[: content.rfind(b"\n") + 1].splitlines(), start=1):
+            yield _metrics_in(line, f"line {number} of {self.metrics_path}")
 
     def last_metrics(self) -> list[dict[str, Any]]:
-        """The newest lines, some dozens of them, without reading the others."""
+        """The newest lines, some dozens of them, without reading the others.
+
+        Raises:
+            ValueError: one of them is none.
+        """
         if not self.metrics_path.exists():
             return []
         with self.metrics_path.open("rb") as file:
@@ -167,16 +197,36 @@ class RunDirectory:
             file.seek(begin)
             lines = file.read().splitlines(keepends=True)
         # The first may be a part of a line.
-        return [json.loads(line) for line in lines[bool(begin) :] if line.endswith(b"\n")]
+        whole = [line for line in lines[bool(begin) :] if line.endswith(b"\n")]
+        return [_metrics_in(line, f"a line of {self.metrics_path}") for line in whole]
 
     def committed_metrics(self) -> bytes:
         """The metrics that will not be written again, whole lines; all of them once the run has ended."""
         # The status comes first: whoever ended the run had written every metric before.
         ended = self.status in ("done", "failed")
-        content = self.metrics_path.read_bytes() if self.metrics_path.exists() else b""
+        content, offset = self._sound_metrics()
         if not ended:
-            content = content[: (self.find_json("committed.json") or {}).get("metrics_offset", 0)]
+            content = content[:offset]
         return content[: content.rfind(b"\n") + 1]
+
+    def _sound_metrics(self) -> tuple[bytes, int]:
+        """The content of the metrics, and how much of it is committed.
+
+        Raises:
+            ValueError: what is committed is not what was written; runs of earlier versions have no digest.
+        """
+        while True:
+            committed = self.find_json("committed.json") or {}
+            content = self.metrics_path.read_bytes() if self.metrics_path.exists() else b""
+            offset = committed.get("metrics_offset", 0)
+            if committed.get("sha256") in (None, _sha256(content[:offset])):
+                return content, offset
+            # A run that resumes cuts its metrics back, perhaps just now.
+            if committed == self.find_json("committed.json"):
+                raise ValueError(
+                    f"{self.metrics_path} is not what was written: put a sound copy back, or move the "
+                    "directory of the run away"
+                )
 
     def write_values(self, step: int, sample: ValueSample) -> None:
         """Keep the measurement of an environment step, in place of an earlier one of the same step."""
@@ -205,3 +255,30 @@ class RunDirectory:
         if self._lease is not None:
             self._lease.release()
         self._metrics = self._lease = None
+
+
+def _metrics_in(line: bytes, place: str) -> dict[str, Any]:
+    """The values of a line of metrics; raises ValueError if it is none."""
+    try:
+        values = json.loads(line)
+    except ValueError as error:
+        raise ValueError(f"{place} is not JSON ({error})") from None
+    problem = _misfit(values, _LINE) or ("it has no step" if "step" not in values else None)
+    if problem:
+        raise ValueError(f"{place} is none of a run: {problem}")
+    return cast(dict[str, Any], values)
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _misfit(content: Any, form: Mapping[str, type | tuple[type, ...]]) -> str | None:
+    """Why JSON content is no object whose fields, as far as they are there, have the types of a form."""
+    if not isinstance(content, dict):
+        return f"it is a {type(content).__name__}, not an object"
+    for name, kind in form.items():
+        value = content.get(name)
+        if name in content and (not isinstance(value, kind) or isinstance(value, bool)):
+            return f"its {name!r} is {value!r:.40}"
+    return None

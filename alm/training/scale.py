@@ -8,6 +8,7 @@ import difflib
 from dataclasses import dataclass
 
 from alm.task_registry import task_spec
+from alm.training.ranges import Count
 
 _NO_LIMIT = 10**9
 
@@ -20,13 +21,13 @@ class UnknownScaleError(ValueError):
 class TrainingConfig:
     """Configuration of the training loop; steps are environment steps and include the warm-up."""
 
-    total_steps: int
+    total_steps: Count
     """Length of the run."""
-    eval_every: int
+    eval_every: Count
     """Steps between evaluations."""
-    eval_episodes: int
+    eval_episodes: Count
     """Episodes of one evaluation."""
-    log_every: int
+    log_every: Count
     """Steps over which training metrics are averaged before they are written."""
 
 

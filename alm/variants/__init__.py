@@ -4,6 +4,6 @@ Importing this package imports no torch: the variants are data (`alm.variants.re
 agent is.
 """
 
-from alm.variants.registry import MILLION, VARIANTS, Variant
+from alm.variants.registry import MILLION, VARIANTS, Variant, require_name
 
-__all__ = ["MILLION", "VARIANTS", "Variant"]
+__all__ = ["MILLION", "VARIANTS", "Variant", "require_name"]

@@ -19,6 +19,7 @@ from alm.objectives import Diagnostics, Gaussian, Policy, sample, straight_throu
 from alm.task_registry import task_spec
 from alm.training.agent import Metrics, Noise
 from alm.training.population import mlp
+from alm.training.ranges import Count, NotNegative, Positive
 from alm.training.replay import Transitions
 from alm.training.scale import Scale
 from alm.training.schedules import Level, Step, scheduled_entropy
@@ -35,15 +36,15 @@ _SCHEDULES = {"Ant": (1.0, -3.0, 0.5, 200_000), "Humanoid": (-2.0, -2.0, 1.0, 5_
 class EntropyConfig(ALMConfig):
     """ALM's hyper-parameters, of which exploration's are unused, and those of the temperature."""
 
-    initial_temperature: float = 0.1
+    initial_temperature: Positive = 0.1
     """α before the first update."""
     entropy_start: float = 0.0
     """H₀, target entropy at the first environment step; it and what follows depend on the robot."""
     entropy_end: float = -2.0
     """H₁, target entropy from ``entropy_steps`` on."""
-    entropy_power: float = 4.0
+    entropy_power: NotNegative = 4.0
     """κ: above 1 the target falls early, below 1 late."""
-    entropy_steps: int = 2_000_000
+    entropy_steps: Count = 2_000_000
     """T, environment steps over which the target moves."""
 
     def target_entropy(self, environment_step: Step) -> Level:

@@ -18,6 +18,7 @@ from alm.networks import Networks
 from alm.objectives import Diagnostics, Gaussian, Policy
 from alm.task_registry import task_spec
 from alm.training.agent import Metrics, Noise
+from alm.training.ranges import NotNegative
 from alm.training.replay import Transitions
 from alm.training.scale import Scale
 from alm.training.schedules import Step
@@ -31,7 +32,7 @@ FLOOR = 1e-6
 class LogRewardConfig(ALMConfig):
     """ALM's hyper-parameters, and which logarithm stands where."""
 
-    log_offset: float = 0.0
+    log_offset: NotNegative = 0.0
     """a of φ(x) = a (log(x + a) − log a); 0: φ(x) = log x."""
     log_in_policy: bool = True
     """φ in the policy objective too, not in the encoder-and-model objective alone."""

@@ -1,11 +1,29 @@
 """Every variant of ALM by name; this module needs no torch."""
 
+import re
+import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from types import MappingProxyType
 from typing import Any
 
 from alm.training.scale import Scale, TrainingConfig, scale_named
+
+# A plus sign or an equals sign would be taken for a precision or a setting: base+bf16, base[horizon=7].
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._()-]{0,59}")
+
+
+def require_name(name: Any, of: str) -> None:
+    """Make sure that something can be called so, and that its runs can be told from others.
+
+    Raises:
+        ValueError: it cannot.
+    """
+    if not (isinstance(name, str) and _NAME.fullmatch(name)):
+        raise ValueError(
+            f"The name of {of} must be a word of at most 60 letters, digits and ._()- (as in my-idea-0.1), "
+            f"not {reprlib.repr(name)}."
+        )
 
 
 @dataclass(frozen=True)
@@ -20,6 +38,9 @@ class Variant:
         agent: the agent's class, or its ``module:class``; None: the algorithm's own.
         config: the configuration's class, or its ``module:class``; None: the algorithm's own.
         paper_steps: environment steps of a run at paper scale; None: the scale's.
+
+    Raises:
+        ValueError: the name is no word, or another attribute is not of its type.
     """
 
     name: str
@@ -30,11 +51,31 @@ class Variant:
     config: str | type[Any] | None = None
     paper_steps: int | None = None
 
+    def __post_init__(self) -> None:
+        require_name(self.name, "a variant")
+        steps = self.paper_steps
+        sound = {
+            "summary": (isinstance(self.summary, str), "text"),
+            "changes": (
+                isinstance(self.changes, Mapping) and all(isinstance(one, str) for one in self.changes),
+                "settings by their names, such as {'horizon': 7}",
+            ),
+            "paper_steps": (
+                steps is None or (isinstance(steps, int) and not isinstance(steps, bool) and steps > 0),
+                "None or a whole number of at least 1",
+            ),
+        }
+        for name, (fits, needed) in sound.items():
+            if not fits:
+                value = reprlib.repr(getattr(self, name))
+                raise ValueError(f"{name} of the variant {self.name!r} must be {needed}, not {value}.")
+
     def configuration(self, config_class: Any, scale: Scale, task: str) -> Any:
         """The resolved configuration of a scale and task, from ``config_class``.
 
         Raises:
             ValueError: a changed field is none of the configuration's; the message names those there are.
+                Or the class makes something else than its own instances.
         """
         known = [setting.name for setting in fields(config_class)]
         for name in self.changes:
@@ -43,7 +84,11 @@ class Variant:
                     f"The variant {self.name!r} changes {name!r}, which is no setting of "
                     f"{config_class.__name__}; its settings are {', '.join(known)}."
                 )
-        return replace(config_class.at(scale, task), **self.changes)
+        config = config_class.at(scale, task)
+        if not isinstance(config, config_class):
+            name = config_class.__name__
+            raise ValueError(f"{name}.at must return a {name}, not {reprlib.repr(config)}.")
+        return replace(config, **self.changes)
 
     def training(self, scale: Scale, task: str) -> TrainingConfig:
         """The training loop's configuration; a changed length changes in proportion at other scales."""

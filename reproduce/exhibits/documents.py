@@ -27,7 +27,7 @@ from reproduce.lab.published import authors_curves, field_curves
 from reproduce.lab.specs import variant_in
 from reproduce.lab.store import ReadOnce, Store, StoredRun
 
-# Blocks of docs/performance.md: which record each is read from, and what of it.
+# Blocks of docs/performance.md and of docs/reliability.md: which record each is read from, and what of it.
 _BENCHMARKS: dict[str, tuple[str, Callable[..., speed.Rows]]] = {
     "alm-update": ("alm_update", speed.alm_update),
     "where-time-goes": ("alm_update", speed.where_time_goes),
@@ -36,6 +36,9 @@ _BENCHMARKS: dict[str, tuple[str, Callable[..., speed.Rows]]] = {
     "populations": ("populations", speed.populations),
     "population-gains": ("population_gains", speed.population_gains),
     "gpu": ("gpu", speed.gpu),
+}
+_TORTURE: dict[str, tuple[str, Callable[..., speed.Rows]]] = {
+    name: (f"torture_{name}", speed.torture) for name in ("kills", "damage", "lines")
 }
 
 
@@ -56,6 +59,8 @@ def documents(repository: Path) -> dict[Path, str]:
     blocks.append((pages / "alm_variants.md", "runs", _runs_of_variants(runs)))
     performance, benchmarks = repository / "docs" / "performance.md", repository / "benchmarks" / "results"
     blocks += [(performance, name, _measured(benchmarks, *of)) for name, of in _BENCHMARKS.items()]
+    reliability = repository / "docs" / "reliability.md"
+    blocks += [(reliability, name, _measured(benchmarks, *of)) for name, of in _TORTURE.items()]
     blocks.append((performance, "precision", _bf16_beside_float32(runs)))
     checked = theory.blocks(repository / "results" / "theory")
     blocks += [(repository / "docs" / "theory.md", name, block) for name, block in checked.items()]

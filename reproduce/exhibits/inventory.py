@@ -52,7 +52,8 @@ def print_inventory(store: Store, runs_dir: Path, console: Console, every: bool 
         spec = RunSpec.from_dict(directory.read_json("config.json")["spec"])
         steps = directory.checkpoints.steps()
         if spec.scale != "smoke" and held.get(spec, -1) < (steps[0] if steps else 0):
-            say(f"In {runs_dir}: {spec.label}, {directory.status}, checkpoint at step {steps[0]:,}")
+            place = f"checkpoint at step {steps[0]:,}" if steps else "no checkpoint yet"
+            say(f"In {runs_dir}: {spec.label}, {directory.status}, {place}")
 
     for scale in SCALES:
         if scale != "smoke":

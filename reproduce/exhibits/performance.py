@@ -1,4 +1,4 @@
-"""The numbers of docs/performance.md, from the records of `make bench`."""
+"""The numbers of docs/performance.md and docs/reliability.md, from the records in benchmarks/results."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -180,3 +180,11 @@ def gpu(record: Mapping[str, Any]) -> Rows:
         "seed-updates over plain",
     ]
     return header, rows
+
+
+def torture(record: Mapping[str, Any]) -> Rows:
+    """Trials of one class of `python -m benchmarks.torture`, by kind, and how many failed."""
+    tried, failed = (record["results"][name] for name in ("tried", "failed"))
+    rows = [[kind, str(tried[kind]), str(failed[kind])] for kind in sorted(tried)]
+    rows.append(["together", str(sum(tried.values())), str(sum(failed.values()))])
+    return ["", "tried", "failed"], rows

@@ -1,14 +1,15 @@
 """The two algorithms or variants of a comparison: names, and runs from the store and from run directories."""
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
 from reproduce.lab.algorithms import nearest
-from reproduce.lab.archive import directories_under, record_of_directory
+from reproduce.lab.archive import UnreadableRunError, directories_under, record_of_directory
 from reproduce.lab.planning import variant_options
 from reproduce.lab.settings import canonical_variant
 from reproduce.lab.specs import RunSpec
-from reproduce.lab.store import Store, StoredRun, StoreMixError
+from reproduce.lab.store import Store, StoredRun, StoreMixError, StoreWarning
 
 __all__ = ["Shelf", "Side"]
 
@@ -80,7 +81,11 @@ class Shelf:
                 and variant in (None, spec.variant)
                 and (stored is None or stored.status == "partial")
             ):
-                run = record_of_directory(directory)
+                try:
+                    run = record_of_directory(directory)
+                except UnreadableRunError as error:
+                    warnings.warn(str(error), StoreWarning, stacklevel=2)
+                    continue
                 if run and (stored is None or run.last_step > stored.last_step):
                     held[spec] = run
         return [held[spec] for spec in sorted(held)]

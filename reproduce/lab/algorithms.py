@@ -1,6 +1,7 @@
 """The algorithms that can be trained and their variants, by name; importing this module imports no agent."""
 
 import difflib
+import reprlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -29,6 +30,9 @@ class Algorithm:
         config: the class of its configuration, or its ``module:class``.
         page: its page in ``docs/algorithms``, without ``.md``; none if it comes from a plugin.
         variants: its variants by name, without `BASE`.
+
+    Raises:
+        ValueError: the title is no text, or the variants are no such mapping.
     """
 
     title: str
@@ -37,6 +41,18 @@ class Algorithm:
     config: str | type[Any]
     page: str = ""
     variants: Mapping[str, Variant] = field(default_factory=lambda: MappingProxyType({}))
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.title, str):
+            raise ValueError(f"The title of an algorithm must be text, not {reprlib.repr(self.title)}.")
+        named = isinstance(self.variants, Mapping) and all(
+            isinstance(one, Variant) and one.name == name for name, one in self.variants.items()
+        )
+        if not named:
+            raise ValueError(
+                f"The variants of the algorithm {self.title!r} must be Variant by their own names, such as "
+                f"{{'fast': Variant('fast', ...)}}, not {reprlib.repr(self.variants)}."
+            )
 
     def load(self, variant: Variant = BASE) -> tuple[Any, Any]:
         """The agent class and the configuration class of a variant (imports torch)."""

@@ -2,6 +2,8 @@
 
 import re
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +15,42 @@ from reproduce.lab.curves import Curve, run_scalars
 from reproduce.lab.specs import RunSpec, record_in
 from reproduce.lab.store import Store, StoredRun, StoreWarning
 
+_CURE = "mend it, put a sound copy back, or move it away"
+
+
+class UnreadableRunError(ValueError):
+    """A run directory in which something is damaged; the message is one sentence that names it."""
+
+
+@contextmanager
+def _whatever_is_wrong(directory: RunDirectory) -> Iterator[None]:
+    """Turn all that a damaged directory may cause into one kind of error: other runs must still be read."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None and not isinstance(error, FileNotFoundError):
+            raise
+        raise UnreadableRunError(f"{directory.path} cannot be read ({error}); {_CURE}") from error
+    except Exception as error:
+        first = (str(error).splitlines() or [""])[0].rstrip(".")
+        reason = first if isinstance(error, ValueError) else f"{type(error).__name__}: {first}"
+        raise UnreadableRunError(f"{directory.path} cannot be read ({reason}); {_CURE}") from error
+
 
 def record_of_directory(directory: RunDirectory) -> StoredRun | None:
     """The record of a run as far as it got; ``None`` before its first evaluation.
 
     One row an evaluation; training metrics are the means of the log intervals since the evaluation
     before.  A run without DONE or FAILED is ``"partial"``.
+
+    Raises:
+        UnreadableRunError: something in the directory is damaged.
     """
+    with _whatever_is_wrong(directory):
+        return _record(directory)
+
+
+def _record(directory: RunDirectory) -> StoredRun | None:
     rows: list[dict[str, Any]] = []
     since: list[dict[str, float]] = []
     population = None
@@ -74,6 +105,9 @@ def archive_run(directory: RunDirectory, store: Store) -> Path | None:
     """Store a run and its value samples as far as it got, unless the store holds more of it.
 
     Returns the run's file.
+
+    Raises:
+        UnreadableRunError: something in the directory is damaged.
     """
     run = record_of_directory(directory)
     if run is None:
@@ -84,7 +118,8 @@ def archive_run(directory: RunDirectory, store: Store) -> Path | None:
     if earlier is not None and (earlier.status, earlier.last_step) == (run.status, run.last_step):
         return None
     evaluated = set(run.evaluations["step"])
-    pairs = [_pairs(step, sample) for step, sample in directory.values() if step in evaluated]
+    with _whatever_is_wrong(directory):
+        pairs = [_pairs(step, sample) for step, sample in directory.values() if step in evaluated]
     if pairs:
         store.write_values(run, pd.concat(pairs, ignore_index=True))
     return store.write(run)

@@ -1,4 +1,4 @@
-"""Variants and algorithms from a file of the researcher's own, beside those of the suite.
+"""Variants and algorithms from a file of the researcher's own, beside those of the suite, and its mistakes.
 
 Such a file declares ``VARIANTS = {"alm": [Variant(...), ...]}``, ``ALGORITHMS = {"mine": Algorithm(...)}``,
 or both (docs/new_variant.md).  Loading it changes nothing in the suite: `ResolvedRuns` looks
@@ -6,24 +6,44 @@ names up among those of the suite and of the file.  Reading stored runs needs no
 """
 
 import hashlib
+import inspect
+import re
 import reprlib
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, is_dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
-from alm.variants import Variant
-from reproduce.lab.algorithms import ALGORITHMS, BASE, Algorithm, UnknownAlgorithmError, algorithm_named
+from alm.training.files import write_text
+from alm.variants import Variant, require_name
+from reproduce.lab.algorithms import (
+    ALGORITHMS,
+    BASE,
+    Algorithm,
+    UnknownAlgorithmError,
+    algorithm_named,
+    variant_named,
+)
+from reproduce.lab.provenance import is_sentence
 
-__all__ = ["Plugin", "PluginError", "load_plugin"]
+__all__ = ["Plugin", "PluginError", "PluginFailure", "load_plugin", "mistakes_of"]
 
 _GUIDE = "see docs/new_variant.md"
+# No other module has a colon in its name.
+_MODULE = "plugin:"
 
 
 class PluginError(ValueError):
     """A plugin that cannot be used; the message is one sentence with the file and what to do."""
+
+
+class PluginFailure(Exception):
+    """A plugin's code that failed at work; the message is one sentence with the place and the traceback's."""
 
 
 @dataclass(frozen=True)
@@ -31,16 +51,21 @@ class Plugin:
     """Variants and algorithms that a file of one's own declares.
 
     Attributes:
-        file: its name, without folders.
+        path: where it was read.
         text: its content.
         variants: new variants by the algorithm of the suite that they change.
         algorithms: new algorithms by name.
     """
 
-    file: str
+    path: Path
     text: str
     variants: Mapping[str, tuple[Variant, ...]]
     algorithms: Mapping[str, Algorithm]
+
+    @property
+    def file(self) -> str:
+        """Its name, without folders."""
+        return self.path.name
 
     @property
     def sha256(self) -> str:
@@ -82,7 +107,7 @@ def load_plugin(path: Path) -> Plugin:
             f"The plugin {path} cannot be read ({reason}): give the path of a Python file, {_GUIDE}."
         ) from None
     module = _run(path, text)
-    plugin = Plugin(path.name, text, _declared_variants(path, module), _declared_algorithms(path, module))
+    plugin = Plugin(path, text, _declared_variants(path, module), _declared_algorithms(path, module))
     if not plugin.variants and not plugin.algorithms:
         raise PluginError(
             f'The plugin {path} declares no variant: add VARIANTS = {{"alm": [Variant(...)]}}, {_GUIDE}.'
@@ -94,9 +119,9 @@ def load_plugin(path: Path) -> Plugin:
 
 def _run(path: Path, text: str) -> ModuleType:
     """The module that a text makes."""
-    module = ModuleType(f"plugin:{path.stem}")
+    module = ModuleType(f"{_MODULE}{path.stem}")
     module.__file__ = str(path)
-    # Dataclasses look for the module of a class there; no other module has a colon in its name.
+    # Dataclasses look for the module of a class there.
     sys.modules[module.__name__] = module
     try:
         exec(compile(text, str(path), "exec"), module.__dict__)
@@ -116,6 +141,7 @@ def _declared_variants(path: Path, module: ModuleType) -> dict[str, tuple[Varian
     declared = getattr(module, "VARIANTS", {})
     if not (
         isinstance(declared, Mapping)
+        and all(isinstance(name, str) for name in declared)
         and all(isinstance(variants, (list, tuple)) for variants in declared.values())
         and all(isinstance(one, Variant) for variants in declared.values() for one in variants)
     ):
@@ -138,6 +164,10 @@ def _declared_algorithms(path: Path, module: ModuleType) -> dict[str, Algorithm]
 
 def _check_names(path: Path, plugin: Plugin) -> None:
     for name in plugin.algorithms:
+        try:
+            require_name(name, "an algorithm")
+        except ValueError as error:
+            raise PluginError(f"ALGORITHMS of the plugin {path} cannot be used: {error}") from None
         if name in ALGORITHMS:
             raise PluginError(f"There is an algorithm {name!r} already: give that of {path} another name.")
     algorithms = {**ALGORITHMS, **plugin.algorithms}
@@ -176,4 +206,111 @@ def _problem(algorithm: Algorithm, variant: Variant) -> str | None:
         return f"its agent {agent!r} is no class that keeps alm.training.agent.Agent, as alm.agent.ALM does"
     if not (isinstance(config, type) and is_dataclass(config) and hasattr(config, "at")):
         return f"its configuration {config!r} is no dataclass with a class method `at`, as ALMConfig is"
-    return None
+    try:
+        inspect.signature(config.at).bind(scale=None, task=None)
+    except (TypeError, ValueError):
+        at = f"`at` of its configuration {config.__name__}{_line_of(config.at)}"
+        return f"{at} must be a class method that takes a scale and the name of a task, as ALMConfig's does"
+    return next(_misfits(agent), None) or next(_misfits(config), None)
+
+
+def _misfits(own: type) -> Iterator[str]:
+    """What a class of a plugin defines otherwise than the class of the suite on which it builds, in words."""
+    lineage = own.__mro__
+    for place, cls in enumerate(lineage):
+        if not cls.__module__.startswith(_MODULE):
+            continue
+        for name, defined in vars(cls).items():
+            bases = [base for base in lineage[place + 1 :] if not base.__module__.startswith(_MODULE)]
+            base = next((base for base in bases if name in vars(base)), None)
+            if base is None or base is object or (name.startswith("__") and name != "__init__"):
+                continue
+            given = vars(base)[name]
+            what = f"`{name}` of {cls.__name__}{_line_of(defined)}"
+            if isinstance(given, (property, cached_property)) and inspect.isfunction(defined):
+                yield f"{what} must be a @cached_property, as that of {base.__name__} is"
+            elif inspect.isfunction(given) and not (callable(defined) or isinstance(defined, staticmethod)):
+                yield f"{what} must be a method, as that of {base.__name__} is, not {reprlib.repr(defined)}"
+            elif inspect.isfunction(given) and inspect.isfunction(defined):
+                needed, taken = inspect.signature(given), inspect.signature(defined)
+                if not _takes(taken, needed):
+                    yield (
+                        f"{what} takes ({', '.join(taken.parameters)}), but it is given what that of "
+                        f"{base.__name__} takes: ({', '.join(needed.parameters)})"
+                    )
+
+
+def _takes(taken: inspect.Signature, needed: inspect.Signature) -> bool:
+    """Whether a function can be given, in order, what another one requires."""
+    in_order = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    required = [
+        one for one in needed.parameters.values() if one.default is one.empty and one.kind in in_order
+    ]
+    try:
+        taken.bind(*required)
+    except TypeError:
+        return False
+    return True
+
+
+def _line_of(function: Any) -> str:
+    """Where a function is defined, as in `` (my_idea.py:31)``; nothing for what is none."""
+    code = getattr(getattr(function, "__func__", function), "__code__", None)
+    return f" ({Path(code.co_filename).name}:{code.co_firstlineno})" if code else ""
+
+
+@contextmanager
+def mistakes_of(plugin: Plugin | None, algorithm: str, variant: str, runs_dir: Path) -> Iterator[None]:
+    """Say in one sentence what went wrong in a plugin's code, and keep the traceback for its author.
+
+    What the suite itself refuses in a sentence, what the system refuses, and requests to stop pass through.
+
+    Args:
+        plugin: a plugin, if there is one.
+        algorithm, variant: what is trained.
+        runs_dir: where runs are kept; the traceback goes to its folder ``logs``.
+
+    Raises:
+        PluginFailure: in place of an exception that arose in the plugin's code, or in the suite's for what
+            that returned.
+    """
+    try:
+        yield
+    except (Exception, SystemExit) as error:
+        if plugin is None or not plugin.provides(algorithm, variant):
+            raise
+        frames = traceback.extract_tb(error.__traceback__)
+        own = [frame for frame in frames if frame.filename == str(plugin.path)]
+        if not own and (isinstance(error, OSError) or is_sentence(error)):
+            raise
+        if own:
+            place = f"{plugin.file}:{own[-1].lineno}, in {own[-1].name}"
+        else:
+            place = _declaration(plugin, algorithm, variant)
+        log = runs_dir / "logs" / f"{plugin.path.stem}-{algorithm}-{variant}.traceback"
+        try:
+            write_text(log, "".join(traceback.format_exception(error)))
+            kept = f"the traceback is in {log}"
+        except OSError as refused:
+            kept = f"the traceback could not be written to {log} ({refused.strerror})"
+        message = str(traceback.TracebackException.from_exception(error)).partition("\n")[0].rstrip(".")
+        kind = "" if type(error).__name__ == "ContractError" else f"{type(error).__name__}: "
+        raise PluginFailure(
+            f"{algorithm}/{variant} of the plugin {plugin.path} cannot go on ({place}: {kind}{message}); "
+            f"{kept}; correct the file and repeat the command."
+        ) from error
+
+
+def _declaration(plugin: Plugin, algorithm: str, variant: str) -> str:
+    """Where a plugin's class of a variant begins, or else the variant: ``my_idea.py:22, class CalmALM``."""
+    algorithms = plugin.among(ALGORITHMS)
+    classes = algorithm_named(algorithm, algorithms).load(variant_named(algorithm, variant, algorithms))
+    for cls in (one for pair in classes for one in pair.__mro__ if one.__module__.startswith(_MODULE)):
+        if found := re.search(rf"^[ \t]*class {cls.__name__}\b", plugin.text, re.MULTILINE):
+            return f"{plugin.file}:{_line(plugin.text, found.start())}, class {cls.__name__}"
+    found = re.search(rf"""["']{re.escape(variant)}["']""", plugin.text)
+    return f"{plugin.file}:{_line(plugin.text, found.start())}" if found else plugin.file
+
+
+def _line(text: str, position: int) -> int:
+    return text.count("\n", 0, position) + 1

@@ -1,4 +1,4 @@
-"""Provenance of a run: code version, package versions, hardware, command."""
+"""Provenance of a run: code version, package versions, hardware, command; and of an error: ours or not."""
 
 import os
 import platform
@@ -16,6 +16,7 @@ import psutil
 REPOSITORY = Path(__file__).resolve().parents[2]
 # Stored results are data, not code: they may differ without making the code another one.
 _NOT_CODE = (":!results", ":!docs", ":!paper_figures", ":!benchmarks/results")
+_OWN = ("alm", "baselines", "paper_figures", "reproduce")
 _PACKAGES = ("torch", "mujoco", "gymnasium", "numpy")
 
 
@@ -43,6 +44,18 @@ def provenance(device: str, threads: int, execution: Mapping[str, Any] | None = 
         "execution": dict(execution or {}),
         "started_ms": time.time_ns() // 1_000_000,
     }
+
+
+def is_sentence(error: BaseException) -> bool:
+    """Whether an error was written for a person by this project, not raised from within a library."""
+    traceback = error.__traceback__
+    while traceback is not None and traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    if traceback is None or not isinstance(error, (ValueError, RuntimeError)):
+        return False
+    # Neither the environment nor a plugin is ours, though both may lie in the repository.
+    source = Path(traceback.tb_frame.f_code.co_filename)
+    return any(source.is_relative_to(REPOSITORY / package) for package in _OWN)
 
 
 def _git(*arguments: str) -> str:

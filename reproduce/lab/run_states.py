@@ -23,6 +23,7 @@ from reproduce.lab.specs import RunSpec
 STATES = ("waiting", "running", "stale", "unfinished", "failed", "done")
 # Lines of metrics over which a speed is taken: some thousand steps.
 _SPEED_LINES = 10
+_DAMAGED = (KeyError, TypeError, ValueError)
 
 
 @dataclass(frozen=True)
@@ -58,8 +59,7 @@ def state_of(spec: RunSpec, runs_dir: Path, until: int | None = None) -> RunStat
     status, reason = directory.status, ""
     holder, living = holder_of(directory.path) or (None, False)
     if status == "failed":
-        failure = directory.read_json("FAILED")
-        reason = f"{failure['reason']} at step {failure['step']}"
+        reason = _why_failed(directory)
     elif status != "done" and holder is not None:
         status = "running" if living else "stale"
     elif status == "new":
@@ -68,8 +68,8 @@ def state_of(spec: RunSpec, runs_dir: Path, until: int | None = None) -> RunStat
         lines = directory.last_metrics()
         config = directory.find_json("config.json")
         length = config["config"]["training"]["total_steps"] if config else run_length(spec)
-    except (KeyError, TypeError, ValueError):
-        # Damaged: its own command says so, and a look at it stops no other.
+    except _DAMAGED:
+        # Its own command says so, and a look at it stops no other.
         lines, length = [], run_length(spec)
     returns = [line["metrics"]["eval/return"] for line in lines if "returns" in line]
     return RunState(
@@ -82,6 +82,14 @@ def state_of(spec: RunSpec, runs_dir: Path, until: int | None = None) -> RunStat
         holder,
         reason,
     )
+
+
+def _why_failed(directory: RunDirectory) -> str:
+    try:
+        failure = directory.read_json("FAILED")
+        return f"{failure['reason']} at step {failure['step']}"
+    except _DAMAGED:
+        return "its record is damaged"
 
 
 def states_under(runs_dir: Path) -> list[RunState]:

@@ -1,18 +1,20 @@
-"""Settings of a configuration, from text such as ``horizon=7``, and the name that they give a variant."""
+"""Settings of a configuration: read from text such as ``horizon=7``, checked, and named in a variant."""
 
 import math
 import re
+import reprlib
 import types
 import typing
 from collections.abc import Iterator, Sequence
 from dataclasses import fields, is_dataclass, replace
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Annotated, Any, Literal
 
+from alm.training.ranges import Range
 from reproduce.lab.algorithms import nearest
 from reproduce.lab.specs import variant_in, variant_parts
 
-__all__ = ["SettingError", "canonical_variant", "with_settings"]
+__all__ = ["SettingError", "canonical_variant", "require_valid", "with_settings"]
 
 _WORD = re.compile(r"[A-Za-z0-9._-]+")
 # Floats above print with an exponent, whole numbers do not.
@@ -66,6 +68,77 @@ def with_settings(config: Any, assignments: Sequence[str]) -> tuple[Any, tuple[s
     for name, value in changed.items():
         config = _replaced(config, name.split("."), value)
     return config, tuple(f"{name}={_text(value)}" for name, value in changed.items())
+
+
+def require_valid(config: Any, prefix: str = "") -> None:
+    """Make sure that settings have their types and ranges (`alm.training.ranges`), and that they agree.
+
+    The one place where values are checked, whether they come from the suite, a plugin or ``--set``. A
+    configuration whose settings may contradict each other says so in a method ``conflict``.
+
+    Raises:
+        SettingError: one has not, or they do not.
+    """
+    kinds = typing.get_type_hints(type(config), include_extras=True)
+    for one in fields(config):
+        value, kind = getattr(config, one.name), kinds[one.name]
+        if is_dataclass(value) and not isinstance(value, type):
+            require_valid(value, f"{prefix}{one.name}.")
+        elif not _fits(value, kind):
+            raise SettingError(
+                f"The setting {prefix}{one.name} of {type(config).__name__} must be {_words(kind)}, not "
+                f"{reprlib.repr(value)}."
+            )
+    if conflict := getattr(config, "conflict", lambda: None)():
+        raise SettingError(f"The settings of {type(config).__name__} do not go together: {conflict}.")
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    """Whether a value is of a type and in its range; a type that no setting of the suite has fits any."""
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin is Annotated:
+        return _fits(value, arguments[0]) and all(
+            value in one for one in arguments[1:] if isinstance(one, Range)
+        )
+    if origin in (typing.Union, types.UnionType):
+        return any(_fits(value, one) for one in arguments)
+    if origin is Literal:
+        return value in arguments
+    if origin is tuple:
+        if not isinstance(value, tuple):
+            return False
+        kinds = _tuple_kinds(arguments, len(value))
+        return len(kinds) == len(value) and all(map(_fits, value, kinds))
+    if kind is float:
+        return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    if kind is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    if kind in (bool, str, type(None)):
+        return isinstance(value, kind)
+    return True
+
+
+def _words(kind: Any) -> str:
+    """A type and its range in words, as in "a whole number of at least 1"."""
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin is Annotated:
+        return " ".join(
+            [_words(arguments[0]), *(str(one) for one in arguments[1:] if isinstance(one, Range))]
+        )
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(map(_words, arguments))
+    if origin is Literal:
+        return f"one of {', '.join(map(repr, arguments))}"
+    if origin is tuple:
+        return f"a tuple of ({', '.join('…' if one is Ellipsis else _words(one) for one in arguments)})"
+    named = {
+        int: "a whole number",
+        float: "a finite number",
+        bool: "True or False",
+        str: "text",
+        type(None): "None",
+    }
+    return named.get(kind, str(kind))
 
 
 def canonical_variant(variant: str) -> str:
@@ -164,11 +237,15 @@ def _number(text: str) -> float:
 def _tuple(text: str, kinds: tuple[Any, ...]) -> tuple[Any, ...]:
     inside = text[1:-1] if text.startswith("(") and text.endswith(")") else text
     parts = [part.strip() for part in inside.split(",")] if inside.strip() else []
-    if len(kinds) == 2 and kinds[1] is Ellipsis:
-        kinds = (kinds[0],) * len(parts)
+    kinds = _tuple_kinds(kinds, len(parts))
     if len(parts) != len(kinds):
         raise ValueError(f"must be {len(kinds)} values with commas between them")
     return tuple(_value(part, kind) for part, kind in zip(parts, kinds, strict=True))
+
+
+def _tuple_kinds(kinds: tuple[Any, ...], length: int) -> tuple[Any, ...]:
+    """The types of a tuple's values, one each, also where the tuple may have any length."""
+    return (kinds[0],) * length if len(kinds) == 2 and kinds[1] is Ellipsis else kinds
 
 
 def _text(value: Any) -> str:

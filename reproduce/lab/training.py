@@ -2,8 +2,10 @@
 
 import dataclasses
 import os
+import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,9 +16,9 @@ from alm.training.run_directory import PLUGIN_COPY, RunDirectory
 from alm.training.scale import Scale, TrainingConfig, scale_named
 from alm.variants import Variant
 from reproduce.lab.algorithms import ALGORITHMS, algorithm_named, variant_named
-from reproduce.lab.plugins import Plugin
+from reproduce.lab.plugins import Plugin, PluginError
 from reproduce.lab.provenance import REPOSITORY, provenance
-from reproduce.lab.settings import with_settings
+from reproduce.lab.settings import SettingError, require_valid, with_settings
 from reproduce.lab.specs import RunSpec, config_digest, record_in, variant_in
 from reproduce.lab.store import Store
 
@@ -90,7 +92,21 @@ class ResolvedRuns:
         agent_config, changed = with_settings(
             variant_.configuration(config_class, scale_, task_.name), settings
         )
+        own = plugin if plugin and plugin.provides(algorithm, variant) else None
         training = variant_.training(scale_, task_.name)
+        try:
+            require_valid(agent_config)
+        except SettingError as error:
+            if own and not settings:
+                raise PluginError(
+                    f"{algorithm}/{variant} of the plugin {own.path} cannot be trained: {error}"
+                ) from None
+            raise
+        if training.total_steps <= agent_config.warmup_steps:
+            raise ValueError(
+                f"A run of {algorithm}/{variant} at {scale} scale would end after {training.total_steps} "
+                f"steps, within its warm-up of {agent_config.warmup_steps}: nothing would be learned."
+            )
         specs = tuple(
             RunSpec(
                 algorithm=algorithm,
@@ -105,7 +121,6 @@ class ResolvedRuns:
             "agent": dataclasses.asdict(agent_config),
             "training": dataclasses.asdict(training),
         }
-        own = plugin if plugin and plugin.provides(algorithm, variant) else None
         if own:
             # Its text is in no version of the code, so it is a part of what the run is.
             config["plugin"] = {"sha256": own.sha256}
@@ -232,6 +247,9 @@ def open_run(
                 ) from None
     if found in ("done", "failed"):
         return None
+    if not fresh:
+        # What cannot be stored in the end is better met now.
+        directory.read_json("provenance.json")
     directory.checkpoints.require_sound()
     directory.open()
     if directory.status != found:  # another process trained it since it was looked at
@@ -274,6 +292,7 @@ def train_population(
 
     Raises:
         alm.training.loop.Interrupted: someone asked to stop; the state is stored.
+        ValueError: there is not enough memory.
     """
     import torch
 
@@ -286,29 +305,52 @@ def train_population(
     keep_freed_memory()
     seeds = [directory.read_json("config.json")["spec"]["seed"] for directory in directories]
     spec = resolved.specs[0]
-    agent = resolved.agent(seeds, device)
     name = spec.algorithm if spec.variant == "base" else f"{spec.algorithm}/{spec.variant}"
     title = f"{name} {resolved.task.name} {resolved.scale.name}"
     title += f" seed{'s' if len(seeds) > 1 else ''} {' '.join(map(str, seeds))}"
     progress = reporter(title)
     progress.message(f"{title}: {execution.describe(device, threads)}")
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(COMPILED))
-    execute(agent, execution, device, progress.message)
-    Trainer(
-        agent,
-        resolved.task,
-        lambda: make(resolved.task),
-        resolved.training,
-        directories,
-        progress,
-        device,
-        # On a CPU the cores are for other runs; a GPU would wait for one simulator after the other.
-        simulator_threads=1 if device == "cpu" else min(len(seeds), os.cpu_count() or 1),
-        make_without_noise=(lambda: make(resolved.task.base))
-        if resolved.task.base != resolved.task.name
-        else None,
-        until=until,
-    ).run()
+    with _enough_memory(title, device):
+        agent = resolved.agent(seeds, device)
+        execute(agent, execution, device, progress.message)
+        Trainer(
+            agent,
+            resolved.task,
+            lambda: make(resolved.task),
+            resolved.training,
+            directories,
+            progress,
+            device,
+            # On a CPU the cores are for other runs; a GPU would wait for one simulator after the other.
+            simulator_threads=1 if device == "cpu" else min(len(seeds), os.cpu_count() or 1),
+            make_without_noise=(lambda: make(resolved.task.base))
+            if resolved.task.base != resolved.task.name
+            else None,
+            until=until,
+        ).run()
+
+
+@contextmanager
+def _enough_memory(title: str, device: str) -> Iterator[None]:
+    """Turn what torch and NumPy raise where memory is lacking into one sentence.
+
+    Raises:
+        ValueError: it is lacking.
+    """
+    try:
+        yield
+    except (MemoryError, OverflowError, RuntimeError) as error:
+        # torch has a type of its own for GPUs alone.
+        first = (str(error).splitlines() or [""])[0]
+        if isinstance(error, RuntimeError) and not re.search(
+            "memory|overflow|invalid dimension", first, re.I
+        ):
+            raise
+        reason = f"{type(error).__name__}: {first[:160]}"
+        raise ValueError(
+            f"{title} does not fit into the memory of {device} ({reason}): choose smaller sizes or batches."
+        ) from error
 
 
 def group_by_step(directories: Sequence[RunDirectory], apart: bool = False) -> list[list[RunDirectory]]:
@@ -336,4 +378,4 @@ def group_by_step(directories: Sequence[RunDirectory], apart: bool = False) -> l
 
 def _population(directory: RunDirectory) -> tuple[int, ...]:
     """The seeds that a run began to train with; none if it has not begun."""
-    return tuple((directory.find_json("population.json") or {"seeds": ()})["seeds"])
+    return tuple((directory.find_json("population.json") or {}).get("seeds", ()))

@@ -155,8 +155,8 @@ class _Synchroniser:
                 total += self._send_directory(Path(directory), going_on)
             except TrackingError:
                 raise
-            except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-                # One damaged directory must not keep the others from MLflow.
+            except Exception as error:
+                # One damaged directory, in whatever way, must not keep the others from MLflow.
                 reason = (str(error).splitlines() or [""])[0].rstrip(".")
                 if not isinstance(error, (OSError, ValueError)):
                     reason = f"{type(error).__name__}: {reason}"

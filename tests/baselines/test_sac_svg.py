@@ -28,6 +28,7 @@ from baselines.sac_svg import (
     value_gradient_objective,
 )
 from baselines.standardiser import Standardiser
+from reproduce.lab.settings import require_valid
 from tests.baselines.cases import SEEDS, TASK, build, random_inputs, random_transitions, seen_observations
 
 
@@ -400,4 +401,4 @@ def test_published_hyper_parameters_of_sac_svg():
 
 def test_a_horizon_without_recurrence_is_refused():
     with pytest.raises(ValueError, match="at least 3, not 2"):
-        SACSVGConfig(horizon=2)
+        require_valid(SACSVGConfig(horizon=2))

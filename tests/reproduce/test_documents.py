@@ -30,6 +30,9 @@ PERFORMANCE = (
     "population-gains", "gpu",
 )  # fmt: skip
 
+# What docs/reliability.md takes from records of `make torture`.
+TORTURES = ("kills", "damage", "lines")
+
 
 @pytest.fixture
 def pages(tmp_path):
@@ -47,6 +50,8 @@ def pages(tmp_path):
     (tmp_path / "docs" / "exhibits.md").write_text("<!-- exhibits:begin -->\n<!-- exhibits:end -->\n")
     marks = "".join(f"<!-- {name}:begin -->\n<!-- {name}:end -->\n" for name in PERFORMANCE)
     (tmp_path / "docs" / "performance.md").write_text(marks)
+    tortures = "".join(f"<!-- {name}:begin -->\n<!-- {name}:end -->\n" for name in TORTURES)
+    (tmp_path / "docs" / "reliability.md").write_text(tortures)
     findings = "".join(f"<!-- {name}:begin -->\n<!-- {name}:end -->\n" for name in ("one-protocol", "wins"))
     (tmp_path / "docs" / "findings.md").write_text(findings)
     theory = "".join(
@@ -57,7 +62,8 @@ def pages(tmp_path):
 
 
 def test_refresh_replaces_the_block_only(tmp_path, pages):
-    assert len(refresh(tmp_path)) == 8 + len(pages)
+    assert len(refresh(tmp_path)) == 9 + len(pages)
+    assert (tmp_path / "docs" / "reliability.md").read_text().count("Not measured") == len(TORTURES)
     assert (tmp_path / "docs" / "performance.md").read_text().count("Not measured") == len(PERFORMANCE)
     assert (tmp_path / "docs" / "theory.md").read_text().count("Not computed") == len(DOCUMENT_TABLES)
     readme = (tmp_path / "README.md").read_text()

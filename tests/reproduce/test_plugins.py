@@ -1,11 +1,18 @@
 """Variants from a file of one's own: what it may declare, what its runs remember, and what is refused."""
 
 import hashlib
+import signal
+import textwrap
+from dataclasses import replace
+from functools import partial
 
 import pytest
 
+from alm.agent import ALM
+from alm.training import checkpoint, loop
+from alm.training.bias_protocol import ValueBias
+from alm.training.scale import SCALES
 from paper_figures.commands import Figure
-from reproduce import cli
 from reproduce.cli import main
 from reproduce.lab.algorithms import ALGORITHMS
 from reproduce.lab.archive import archive_run, record_of_directory
@@ -134,7 +141,7 @@ def test_a_file_that_cannot_be_read(tmp_path, name, word):
     ("variant", "changes", "words"),
     [
         ("my-slow", "{'learning_rat': 1.0}", "'learning_rat', which is no setting of ALMConfig"),
-        ("my-slow", "{'learning_rate': {1, 2}}", "cannot be stored .*set.*numbers, text"),
+        ("my-slow", "{'learning_rate': {1, 2}}", "learning_rate .* a finite number above 0, not {1, 2}"),
         ("my-slo", "{}", "did you mean 'my-slow'"),
     ],
 )
@@ -191,28 +198,249 @@ def test_the_store_carries_the_text_and_refuses_another(written, tmp_path):
         require_storable(slow_plan(written(SLOW + "# changed\n"), scale="laptop"), store)
 
 
-def test_an_error_inside_a_plugin_keeps_its_traceback(written, tmp_path, monkeypatch):
-    """Also where the plugin lies in the repository, whose own errors are sentences."""
-    text = HEAD + (
-        "from alm.agent import ALM\n"
-        "class Broken(ALM):\n"
-        "    def trained(self):\n"
-        "        first, second = (1, 2, 3)\n"
-        "VARIANTS = {'alm': [Variant('broken', 'y', agent=Broken)]}\n"
+@pytest.fixture
+def short(monkeypatch):
+    """Smoke runs of 60 steps, 20 of them warm-up."""
+    tiny = replace(
+        SCALES["smoke"], max_warmup=20, total_steps=60, eval_every=40, eval_episodes=1, log_every=20
     )
-    monkeypatch.setattr(cli, "REPOSITORY", tmp_path)
-    command = [
-        "train",
-        "--task",
-        "Hopper",
-        "--scale",
-        "smoke",
-        "--no-track",
-        "--runs-dir",
-        str(tmp_path / "runs"),
-    ]
-    with pytest.raises(ValueError, match="too many values"):
-        main([*command, "--plugin", str(written(text)), "--variant", "broken"])
+    monkeypatch.setitem(SCALES, "smoke", tiny)
+    monkeypatch.setattr(loop, "ValueBias", partial(ValueBias, pairs=5, cutoff=5))
+
+
+def train(path, runs, *more):
+    command = ["train", "--task", "Hopper", "--scale", "smoke", "--no-track", "--runs-dir", str(runs)]
+    return main([*command, "--plugin", str(path), "--variant", "mine", "--seeds", "0", "1", *more])
+
+
+ALM_AGENT = "from dataclasses import dataclass\nimport torch\n{head}from alm.agent import ALM\n" + (
+    "from alm.config import ALMConfig\n"
+    "@dataclass(frozen=True)\n"
+    "class Config(ALMConfig):\n"
+    "    weight: float = 0.1\n"
+    "{config}"
+    "class Mine(ALM):\n"
+    "    sound = True\n"
+    "{agent}"
+    "VARIANTS = {{'alm': [Variant('mine', 'an idea', agent=Mine, config=Config{more})]}}\n"
+)
+
+
+def an_idea(agent="", config="", more=""):
+    """A plugin with lines inside its agent's and its configuration's class."""
+    agent, config = (textwrap.indent(textwrap.dedent(part), "    ") for part in (agent, config))
+    return ALM_AGENT.format(head=HEAD, agent=agent, config=config, more=more)
+
+
+# What a method does wrong, and what the sentence says besides the file's name and that of the traceback.
+FAILURES = {
+    "update": (
+        "def update(self, *a):\n    return 1 / 0\n",
+        ":12, in update",
+        "ZeroDivisionError: division by",
+    ),
+    "act": ("def act(self, *a):\n    return {}['x']\n", ":12, in act", "KeyError: 'x'"),
+    "init": (
+        "def __init__(self, task, config, seeds, device='cpu'):\n    self.nothing.here\n",
+        ":12, in __init__",
+        "AttributeError: 'Mine' object has no attribute 'nothing'",
+    ),
+    "deep": (
+        "def actor_loss(self, *a):\n    return torch.ones(2) @ torch.ones(3)\n",
+        ":12, in actor_loss",
+        "Runtime",
+    ),
+    "exit": ("def learn(self, *a):\n    raise SystemExit(5)\n", ":12, in learn", "SystemExit: 5"),
+    "silent": ("def learn(self, *a):\n    raise AssertionError\n", ":12, in learn", "AssertionError"),
+    "loss": (
+        "def actor_loss(self, *a):\n    loss, more = super().actor_loss(*a)\n    return loss.mean(), more\n",
+        ":9, class Mine",
+        "the loss of the group 'actor' must have the shape (S,), here (2,), not ()",
+    ),
+    "pair": (
+        "def actor_loss(self, *a):\n    return super().actor_loss(*a)[0]\n",
+        ":9, class Mine",
+        "the objective of the group 'actor' must be a pair of a loss (S,)",
+    ),
+    "diagnostics": (
+        "def actor_loss(self, *a):\n"
+        "    loss, more = super().actor_loss(*a)\n"
+        "    return loss, {**more, 'actor/odd': torch.zeros(2, 3)}\n",
+        ":9, class Mine",
+        "'actor/odd' in the metrics of an update must have the shape (S,), here (2,), not (2, 3)",
+    ),
+    "number": (
+        "def learn(self, *a):\n    return {'loss/x': 3.0}\n",
+        ":9, class Mine",
+        "'loss/x' in the metrics of an update must be a tensor (S,), here (2,), not a float",
+    ),
+    "nothing": (
+        "def learn(self, *a):\n    pass\n",
+        ":9, class Mine",
+        "the metrics of an update must be a dictionary of tensors by name, not a NoneType",
+    ),
+    "gradient": (
+        "def actor_loss(self, *a):\n"
+        "    loss, more = super().actor_loss(*a)\n"
+        "    return loss, {**more, 'actor/odd': loss}\n",
+        ":9, class Mine",
+        "'actor/odd' in the metrics of an update carries a gradient: detach it",
+    ),
+    "action": (
+        "def act(self, *a):\n    return super().act(*a)[0]\n",
+        ":9, class Mine",
+        "what `act` returns must have the shape (S, batch, action), here (2, 1, 3), not (1, 3)",
+    ),
+    "greedy": (
+        "def act_greedily(self, *a):\n    return super().act_greedily(*a)[..., :1]\n",
+        ":9, class Mine",
+        "what `act_greedily` returns must have the shape (S, batch, action), here (2, 1, 3), not (2, 1, 1)",
+    ),
+    "estimate": (
+        "def estimates(self, *a):\n    return {'min_q': torch.zeros(2)}\n",
+        ":9, class Mine",
+        "'min_q' in what `estimates` returns must have the shape (S, batch), here",
+    ),
+    "groups": ("def trained(self):\n    return 7\n", ":9, class Mine", "AttributeError: 'int' object has no"),
+}
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+def test_a_mistake_in_the_code_is_one_sentence_and_its_run_goes_on(written, tmp_path, capsys, short, failure):
+    agent, place, reason = FAILURES[failure]
+    path, runs = written(an_idea(agent)), tmp_path / "runs"
+    assert train(path, runs) == 3
+    error = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+    log = runs / "logs" / "my_idea-alm-mine.traceback"
+    (sentence,) = error
+    assert sentence.startswith(
+        f"error: alm/mine of the plugin {path} cannot go on (my_idea.py{place}: {reason}"
+    )
+    assert sentence.endswith(f"); the traceback is in {log}; correct the file and repeat the command.")
+    assert "Traceback (most recent call last)" in log.read_text()
+    assert not list(runs.glob("**/DONE")) and not list(runs.glob("**/FAILED"))
+
+
+@pytest.mark.parametrize("mistake", ["learn", "at"])
+def test_once_mended_the_same_command_trains(written, tmp_path, capsys, short, mistake):
+    parts = {
+        "learn": {"agent": "def learn(self, *a):\n    raise RuntimeError('no')\n"},
+        "at": {"config": "@classmethod\ndef at(cls, scale, task):\n    raise RuntimeError('no')\n"},
+    }
+    runs = tmp_path / "runs"
+    assert train(written(an_idea(**parts[mistake])), runs) == 3
+    assert f"in {mistake}: RuntimeError: no" in capsys.readouterr().err
+    assert train(written(an_idea()), runs) == 0
+    assert len(list(runs.glob("alm/mine/Hopper/smoke/seed-*/DONE"))) == 2
+
+
+def test_a_mistake_of_the_suites_own_variant_keeps_its_traceback(written, tmp_path, short, monkeypatch):
+    monkeypatch.setattr(ALM, "learn", lambda self, replay, step: {}["x"])
+    with pytest.raises(KeyError):
+        train(written(an_idea()), tmp_path / "runs", "--variant", "no-kl")
+
+
+def test_a_plugin_can_be_stopped(written, tmp_path, capsys, short):
+    """A request to stop is none of its mistakes, wherever it arrives."""
+    for name, code in ((signal.SIGTERM, 130), (signal.SIGINT, 130)):
+        text = an_idea(
+            f"def learn(self, *a):\n    import os\n    os.kill(os.getpid(), {int(name)})\n    return {{}}\n"
+        )
+        assert train(written(text), tmp_path / name.name) == code
+        assert "stopped at step 21; the same command goes on" in capsys.readouterr().err
+    text = an_idea("def learn(self, *a):\n    raise KeyboardInterrupt\n")
+    assert train(written(text), tmp_path / "at-once") == 130
+
+
+def test_errors_of_the_system_are_none_of_the_plugins(written, tmp_path, short, capsys, monkeypatch):
+    def full(path, write):
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr(checkpoint, "write_atomically", full)
+    assert train(written(an_idea()), tmp_path / "runs") == 2
+    assert "cannot read or write" in capsys.readouterr().err
+
+
+DECLARATIONS = [
+    ("", "", ", changes={'horizon': 0}", ["horizon of Config must be a whole number of at least 1, not 0"]),
+    ("", "", ", changes={'batch_size': 0}", ["batch_size", "at least 1, not 0"]),
+    ("", "", ", changes={'hidden_size': -4}", ["hidden_size", "at least 1, not -4"]),
+    ("", "", ", changes={'horizon': 3.0}", ["horizon", "a whole number of at least 1, not 3.0"]),
+    ("", "", ", changes={'horizon': True}", ["horizon", "a whole number of at least 1, not True"]),
+    ("", "", ", changes={'horizon': 'seven'}", ["horizon", "not 'seven'"]),
+    ("", "", ", changes={'learning_rate': None}", ["learning_rate", "a finite number above 0, not None"]),
+    ("", "", ", changes={'discount': 1.5}", ["discount", "a finite number between 0 and 1, not 1.5"]),
+    ("", "", ", changes={'weight': float('nan')}", ["weight", "a finite number, not nan"]),
+    ("", "", ", changes={'kl_term': 0}", ["kl_term", "True or False, not 0"]),
+    (
+        "",
+        "widths: tuple[int, ...] = (1, 'a')\n",
+        "",
+        ["widths", "a tuple of (a whole number, …), not (1, 'a')"],
+    ),
+    ("", "odd: object = frozenset()\n", "", ["cannot be stored", "frozenset", "numbers, text"]),
+    ("", "", ", changes=['horizon']", ["line 11", "changes of the variant 'mine' must be settings by their"]),
+    ("", "", ", changes={7: 7}", ["line 11", "changes of the variant 'mine'"]),
+    ("", "", ", paper_steps=0", ["line 11", "paper_steps of the variant 'mine'", "at least 1, not 0"]),
+    ("", "", ", paper_steps=2.5", ["line 11", "paper_steps", "not 2.5"]),
+    ("", "", ", paper_steps=7", ["would end after 0 steps, within its warm-up of 20"]),
+    (
+        "def actor_loss(self, state):\n    pass\n",
+        "",
+        "",
+        [":11", "takes (self, state), but", "noise, policy"],
+    ),
+    ("def __init__(self):\n    pass\n", "", "", ["`__init__` of Mine", ":11", "task, config, seeds"]),
+    ("def noise_shapes(self):\n    return {}\n", "", "", ["`noise_shapes` of Mine", "@cached_property"]),
+    ("act = 7\n", "", "", ["`act` of Mine must be a method", "not 7"]),
+    ("", "def at(cls, scale, task):\n    pass\n", "", ["`at` of its configuration Config", "class method"]),
+    ("", "@classmethod\ndef at(cls):\n    pass\n", "", ["`at`", "scale and the name of a task"]),
+    (
+        "",
+        "@classmethod\ndef at(cls, scale, task):\n    pass\n",
+        "",
+        ["Config.at must return a Config, not None"],
+    ),
+]
+
+
+@pytest.mark.parametrize(("agent", "config", "more", "words"), DECLARATIONS)
+def test_declarations_that_cannot_be_trained(written, tmp_path, capsys, short, agent, config, more, words):
+    assert train(written(an_idea(agent, config, more)), tmp_path / "runs") == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ") and error.count("\n") == 1
+    assert "my_idea.py" in error or "alm/mine" in error or "Config.at" in error
+    assert all(word in error for word in words), error
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["7", "''", "'base+bf16'", "'x[horizon=7]'", "'a=b'", "'../up'", "'a b'", "'x' * 61"]
+)
+def test_names_that_would_be_taken_for_something_else(written, tmp_path, capsys, name):
+    for text in (
+        f"{HEAD}VARIANTS = {{'alm': [Variant({name}, 'y')]}}\n",
+        f"from reproduce.lab.algorithms import ALGORITHMS as known\nALGORITHMS = {{{name}: known['td3']}}\n",
+    ):
+        assert train(written(text), tmp_path / "runs") == 2
+        error = capsys.readouterr().err
+        assert error.count("\n") == 1 and "my_idea.py" in error
+        assert "must be a word of at most 60 letters, digits and ._()-" in error
+
+
+def test_an_algorithm_of_the_wrong_kind(written, tmp_path, capsys):
+    head = "from reproduce.lab.algorithms import Algorithm\n"
+    for arguments, words in (
+        ("7, 's', dict, dict", "title of an algorithm must be text, not 7"),
+        (
+            "'T', 's', dict, dict, variants=[1]",
+            "variants of the algorithm 'T' must be Variant by their own names",
+        ),
+    ):
+        text = f"{head}ALGORITHMS = {{'mine': Algorithm({arguments})}}\n"
+        assert train(written(text), tmp_path / "runs") == 2
+        error = capsys.readouterr().err
+        assert words in error and "line 2" in error
 
 
 def test_stored_runs_are_read_without_their_plugin(tmp_path, make_run, capsys):

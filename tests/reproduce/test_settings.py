@@ -139,7 +139,29 @@ BAD = [
     (["horizon=7", "horizon=3"], ["horizon is given twice, as 7 and as 3"]),
     ([f"{name}=0.123456789012" for name in ("trace", "discount", "target_rate", "learning_rate")], ["long"]),
 ]
+OUT_OF_RANGE = [
+    (["horizon=0"], ["horizon of ALMConfig must be a whole number of at least 1, not 0"]),
+    (["batch_size=-1"], ["batch_size", "at least 1, not -1"]),
+    (["latent_size=0"], ["latent_size", "at least 1, not 0"]),
+    (["warmup_steps=-1"], ["warmup_steps", "at least 0, not -1"]),
+    (["learning_rate=0"], ["learning_rate", "a finite number above 0, not 0.0"]),
+    (["discount=1.01"], ["discount", "a finite number between 0 and 1, not 1.01"]),
+    (["exploration_steps=0"], ["exploration_steps", "at least 1, not 0"]),
+    (["warmup_steps=600"], ["would end after 600 steps, within its warm-up of 600"]),
+]
 BAD_OF_OTHERS = [
+    ("redq", ["target_critics=11"], ["target_critics=11 are more than all critics=10"]),
+    ("redq", ["target_critics=0"], ["a whole number of at least 1 or None, not 0"]),
+    ("mbpo", ["model.elites=8"], ["elites=8 are more than all members=7"]),
+    ("mbpo", ["model.holdout_share=1"], ["model.holdout_share", "between 0 and 1, neither of them, not 1.0"]),
+    ("mbpo", ["retrain_every=300"], ["retrain_every=300 does not divide an epoch's 1000 steps"]),
+    (
+        "mbpo",
+        ["rollout_schedule=20,20,1,1"],
+        ["rollout_schedule=(20, 20, 1, 1) does not begin before it ends"],
+    ),
+    ("mbpo", ["rollout_schedule=0,20,0,1"], ["rollout_schedule", "a whole number of at least 1)"]),
+    ("svg", ["hidden_sizes=40,0"], ["hidden_sizes", "not (40, 0)"]),
     ("redq", ["target_critics=two"], ["must be a whole number or none, not 'two'"]),
     ("svg", ["hidden_sizes=40"], ["must be 2 values with commas between them, not '40'"]),
     ("svg", ["hidden_sizes=40,x"], ["must be a whole number, not '40,x'"]),
@@ -148,7 +170,9 @@ BAD_OF_OTHERS = [
 ]
 
 
-@pytest.mark.parametrize(("algorithm", "settings", "words"), [("alm", *one) for one in BAD] + BAD_OF_OTHERS)
+@pytest.mark.parametrize(
+    ("algorithm", "settings", "words"), [("alm", *one) for one in BAD + OUT_OF_RANGE] + BAD_OF_OTHERS
+)
 def test_bad_settings_are_one_sentence(tmp_path, capsys, algorithm, settings, words):
     options = [option for setting in settings for option in ("--set", setting)]
     places = ["--runs-dir", str(tmp_path / "runs"), "--store", str(tmp_path / "store")]

@@ -1,0 +1,42 @@
+"""Ranges of settings, as types: a configuration says beside each field which numbers it may hold.
+
+A plain ``int`` or ``float`` may be any.  `reproduce.lab.settings.require_valid` reads them, wherever a value
+comes from; nothing else depends on them.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Annotated
+
+
+@dataclass(frozen=True)
+class Range:
+    """An interval of numbers; ``within`` leaves its ends out."""
+
+    low: float = -math.inf
+    high: float = math.inf
+    within: bool = False
+
+    def __contains__(self, value: float) -> bool:
+        if self.within:
+            return self.low < value < self.high
+        return self.low <= value <= self.high
+
+    def __str__(self) -> str:
+        if self.high < math.inf:
+            return f"between {self.low:g} and {self.high:g}" + (", neither of them" if self.within else "")
+        return f"above {self.low:g}" if self.within else f"of at least {self.low:g}"
+
+
+Count = Annotated[int, Range(1)]
+"""How many of something there are, or how large it is: at least one."""
+Steps = Annotated[int, Range(0)]
+"""Steps that something takes, perhaps none."""
+Positive = Annotated[float, Range(0.0, within=True)]
+"""A number above zero."""
+NotNegative = Annotated[float, Range(0.0)]
+"""A number of at least zero."""
+Share = Annotated[float, Range(0.0, 1.0)]
+"""A number from zero to one, both included."""
+Part = Annotated[float, Range(0.0, 1.0, within=True)]
+"""A number between zero and one, neither of them."""

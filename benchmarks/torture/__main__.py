@@ -1,0 +1,103 @@
+"""``make torture`` and ``python -m benchmarks.torture``: torment the suite, and print what came of it."""
+
+import os
+
+# Before anything that makes threads is imported: a process with threads is not to be forked.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+import shutil
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.timing import write_results
+from benchmarks.torture import damage, kills, lines, world
+from benchmarks.torture.trials import Tally
+
+
+@dataclass(frozen=True)
+class Torture:
+    """Kill runs, damage files, type nonsense, as often as asked; exit code 1 if anything failed."""
+
+    seed: int = 0
+    """Of everything that is drawn."""
+    kills: int = 60
+    """Kills of runs of all algorithms and of populations of one to three."""
+    damage: int = 150
+    """Files to damage, each followed by a command."""
+    lines: int = 150
+    """Command lines to type."""
+    minutes: float | None = None
+    """End each class after so many minutes, however much of it is done."""
+    only: str | None = None
+    """One class (kills, damage, lines), or one trial of it (kills:17), as a failure says."""
+    tracked_every: int = 10
+    """Check MLflow, too, for every so many-th killed run; 0: for none."""
+    folder: Path | None = None
+    """Where the runs go; by default a folder of the system's for temporary files. What failed stays there."""
+    record: bool = False
+    """Write benchmarks/results/torture_<class>.json, which docs/reliability.md shows."""
+
+    def run(self) -> int:
+        """Do it; returns the exit code."""
+        world.make_tiny()
+        chosen, _, number = (self.only or "").partition(":")
+        folder = Path(tempfile.mkdtemp(prefix="torture-", dir=self.folder))
+        console, failures = Console(), 0
+        classes = {"kills": self._kills, "damage": self._damage, "lines": self._lines}
+        for name, work in classes.items():
+            if chosen not in ("", name):
+                continue
+            tally, began = Tally(), time.monotonic()
+            deadline = began + 60 * self.minutes if self.minutes else float("inf")
+            work(folder / name, tally, deadline, int(number) if number else None)
+            seconds = time.monotonic() - began
+            _show(name, tally, console)
+            failures += len(tally.failures)
+            if self.record:
+                about = {"seed": self.seed, "seconds": round(seconds), "failures": tally.failures}
+                results = {"tried": tally.tried, "failed": tally.failed}
+                write_results(f"torture_{name}", {"results": results, **about})
+        if failures:
+            console.print(f"what failed lies in {folder}", highlight=False, soft_wrap=True)
+        else:
+            shutil.rmtree(folder)
+        return 1 if failures else 0
+
+    def _kills(self, folder: Path, tally: Tally, deadline: float, only: int | None) -> None:
+        tracked_every = 1 if only is not None and self.tracked_every else self.tracked_every
+        kills.torture(self.seed, self.kills, folder, tally, tracked_every, only, deadline, _say)
+
+    def _damage(self, folder: Path, tally: Tally, deadline: float, only: int | None) -> None:
+        damage.torture(self.seed, self.damage, folder, tally, self.tracked_every > 0, only, deadline, _say)
+
+    def _lines(self, folder: Path, tally: Tally, deadline: float, only: int | None) -> None:
+        lines.torture(self.seed, self.lines, folder, tally, only, deadline, _say)
+
+
+def _say(sentence: str) -> None:
+    print(sentence, file=sys.stderr, flush=True)
+
+
+def _show(name: str, tally: Tally, console: Console) -> None:
+    table = Table(title=name, title_justify="left")
+    for column in ("", "tried", "failed"):
+        table.add_column(column, justify="right" if column else "left")
+    for kind in sorted(tally.tried):
+        table.add_row(kind, str(tally.tried[kind]), str(tally.failed[kind]))
+    table.add_row("together", str(sum(tally.tried.values())), str(len(tally.failures)), style="bold")
+    console.print(table)
+    for failure in tally.failures:
+        console.print(f"{failure['kind']}: {'; '.join(failure['problems'])}", highlight=False, soft_wrap=True)
+        console.print(f"  {failure['repeat']}", highlight=False, soft_wrap=True)
+
+
+if __name__ == "__main__":
+    sys.exit(tyro.cli(Torture).run())

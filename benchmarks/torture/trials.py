@@ -1,0 +1,170 @@
+"""A trial in a process of its own, and what became of the trials of a class.
+
+A forked child begins with everything that its parent has imported, in a few milliseconds; it is a real
+process and receives real signals.
+"""
+
+import logging
+import os
+import random
+import signal
+import sys
+import time
+import traceback
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+LIMIT_SECONDS = 300.0
+"""Longest time for one process; a run that hangs is a failure, too."""
+_WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+_POLL_SECONDS = 0.002
+
+
+@dataclass
+class Tally:
+    """The trials of a class: how many of each kind, and the failures with how to repeat them."""
+
+    tried: dict[str, int] = field(default_factory=dict)
+    failed: dict[str, int] = field(default_factory=dict)
+    failures: list[dict[str, Any]] = field(default_factory=list)
+
+    def add(self, kind: str, problems: Sequence[str], repeat: str, count: int = 1) -> None:
+        """Count trials of a kind, and a failure if there are problems."""
+        self.tried[kind] = self.tried.get(kind, 0) + count
+        self.failed.setdefault(kind, 0)
+        if problems:
+            self.failed[kind] += 1
+            self.failures.append({"kind": kind, "problems": list(problems), "repeat": repeat})
+
+
+def generator(kind: str, seed: int, number: int) -> random.Random:
+    """The random numbers of one trial."""
+    return random.Random(f"{kind}/{seed}/{number}")
+
+
+@dataclass(frozen=True)
+class Ended:
+    """The end of a process: its exit code or minus the signal that ended it, and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def problems(self) -> list[str]:
+        """What no command may ever do."""
+        found = []
+        if "Traceback (most recent call last)" in self.out + self.err:
+            last = (self.out + self.err).strip().splitlines()[-1]
+            found.append(f"a traceback: {last}")
+        if self.code == _HUNG:
+            found.append(f"it was not at its end after {LIMIT_SECONDS:.0f} s")
+        return found
+
+
+_HUNG = -1000
+
+
+class Process:
+    """A forked child that does some work and ends.
+
+    Args:
+        work: returns the exit code.
+        folder: where what it prints goes.
+    """
+
+    def __init__(self, work: Callable[[], int], folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._out, self._err = folder / "out.txt", folder / "err.txt"
+        sys.stdout.flush(), sys.stderr.flush()
+        self.pid = os.fork()
+        if self.pid == 0:
+            _become(work, self._out, self._err)
+
+    def send(self, which: signal.Signals) -> bool:
+        """Send a signal; whether the process was still there."""
+        if self.ended():
+            return False
+        os.kill(self.pid, which)
+        return True
+
+    def ended(self) -> bool:
+        """Whether it is at its end; it is not waited for."""
+        return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+    def wait(self, seconds: float = LIMIT_SECONDS) -> Ended:
+        """Wait for its end; one that takes longer is killed."""
+        deadline = time.monotonic() + seconds
+        hung = False
+        while not self.ended():
+            if not hung and time.monotonic() > deadline:
+                os.kill(self.pid, signal.SIGKILL)
+                hung = True
+            time.sleep(_POLL_SECONDS)
+        _, status = os.waitpid(self.pid, 0)
+        code = _HUNG if hung else os.waitstatus_to_exitcode(status)
+        out, err = (path.read_text(errors="replace") for path in (self._out, self._err))
+        return Ended(code, out, err)
+
+
+def _become(work: Callable[[], int], out: Path, err: Path) -> None:
+    """The life of a child: it never returns."""
+    code: Any = 1
+    try:
+        for number, path in ((1, out), (2, err)):
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+            os.dup2(descriptor, number)
+            os.close(descriptor)
+        sys.stdout, sys.stderr = (os.fdopen(n, "w", buffering=1, closefd=False) for n in (1, 2))
+        os.environ["COLUMNS"] = "200"  # so that no name is broken
+        # As in a process that a shell has started, whatever the parent is.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        logging.root.handlers.clear()
+        warnings.resetwarnings()
+        warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.showwarning = _show_warning
+        code = work()
+    except SystemExit as end:
+        code = end.code
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        if code is not None and not isinstance(code, int):
+            print(code, file=sys.stderr)
+            code = 1
+        sys.stdout.flush(), sys.stderr.flush()
+        os._exit((code or 0) & 0xFF)
+
+
+def _show_warning(
+    message: Any, category: Any, filename: str, lineno: int, file: Any = None, line: Any = None
+) -> None:
+    sys.stderr.write(warnings.formatwarning(message, category, filename, lineno))
+
+
+def on_writes(act: Callable[[Path, str], None]) -> None:
+    """From now on, call ``act`` with path and event before this process changes a file or folder.
+
+    These are the moments between which a kill makes a difference to what lies on the disk: a file is opened
+    for writing, gets its name, is removed.
+    """
+
+    def hook(event: str, arguments: tuple[Any, ...]) -> None:
+        if event == "open":
+            path, _, flags = arguments
+            if isinstance(path, int) or not isinstance(flags, int) or not flags & _WRITING:
+                return
+        elif event in ("os.rename", "os.link", "os.symlink"):
+            path = arguments[1]
+        elif event in ("os.mkdir", "os.remove", "os.rmdir", "os.truncate"):
+            path = arguments[0]
+        else:
+            return
+        if not isinstance(path, int):
+            act(Path(os.path.abspath(os.fsdecode(path))), event)
+
+    sys.addaudithook(hook)

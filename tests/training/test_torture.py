@@ -1,0 +1,24 @@
+"""A few trials of every class of `make torture`, in processes forked from one that can be forked."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_nothing_fails(tmp_path):
+    """The parent of the trials must be young: pytest's has threads."""
+    command = [sys.executable, "-m", "benchmarks.torture", "--kills", "6", "--damage", "12", "--lines", "12"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    ended = subprocess.run(
+        [*command, "--tracked-every", "0", "--folder", str(tmp_path)],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert all(name in ended.stdout for name in ("kills", "damage", "lines", "together"))
+    assert not list(tmp_path.iterdir())
