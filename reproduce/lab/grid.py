@@ -7,7 +7,7 @@ import shlex
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -18,7 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from alm.training.run_directory import RunDirectory
 from reproduce.lab.algorithms import run_length
-from reproduce.lab.executors import Ended, Executor, Handle, Job
+from reproduce.lab.executors import Ended, Executor, Handle, Job, Resources
 from reproduce.lab.planning import Missing
 
 _POLL_SECONDS = 1.0
@@ -29,7 +29,13 @@ def default_workers(device: str) -> int:
     return (psutil.cpu_count(logical=False) or 1) if device == "cpu" else 1
 
 
-def jobs(missing: Sequence[Missing], device: str, options: Sequence[str], runs_dir: Path) -> list[Job]:
+def jobs(
+    missing: Sequence[Missing],
+    device: str,
+    options: Sequence[str],
+    runs_dir: Path,
+    resources: Callable[[Missing], Resources] = lambda _: Resources(),
+) -> list[Job]:
     """The jobs that train missing runs; first seeds first, so that every cell has one early.
 
     On a CPU each seed is a job, since a population there takes as long as its seeds one after another.
@@ -39,6 +45,7 @@ def jobs(missing: Sequence[Missing], device: str, options: Sequence[str], runs_d
         device: torch device.
         options: further options of the train command.
         runs_dir: where runs are kept while they train; logs go to its folder ``logs``.
+        resources: what the job of a group takes of a machine.
     """
     groups = list(missing)
     if device == "cpu":
@@ -49,7 +56,7 @@ def jobs(missing: Sequence[Missing], device: str, options: Sequence[str], runs_d
         label = f"{group.label} seed {group.seeds}"
         command = (*start, *shlex.split(group.command), "--device", device, *options)
         log = runs_dir / "logs" / f"{label.replace('/', '-').replace(' ', '_')}.log"
-        work.append(Job(label, command, group.specs, log))
+        work.append(Job(label, command, group.specs, log, resources(group)))
     return work
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from alm.training.scale import scale_named
 from reproduce.lab.algorithms import ALGORITHMS, run_length
+from reproduce.lab.executors import Resources
 from reproduce.lab.machine import matrix_gigaflops
 from reproduce.lab.provenance import REPOSITORY
 from reproduce.lab.specs import RunSpec, variant_parts
@@ -17,6 +18,8 @@ from reproduce.lab.store import Store
 
 BENCHMARK = REPOSITORY / "benchmarks" / "results" / "environment_step.json"
 """Costs of a step of every algorithm, as `make bench` recorded it."""
+
+_MEMORY_MARGIN = 1.25
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,34 @@ class Costs:
         rates = [run.training_seconds.iloc[-1] / run.last_step for run in runs]
         known = [rate for rate in rates if not np.isnan(rate)]
         return StepCost(float(np.mean(known)) if known else math.nan, math.nan)
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What jobs take of a machine, for executors that divide machines.
+
+    On a CPU a job is one thread. On a GPU every seed of a population has a simulator, in a thread of its own.
+    Memory is the most that finished runs of the algorithm at the scale took, and a quarter more; where none
+    is stored a job asks for none.
+
+    Args:
+        store: stored runs.
+        gpus: GPUs that a job takes, or the share of one; 0 on a CPU.
+    """
+
+    store: Store
+    gpus: float
+
+    def of(self, missing: "Missing") -> Resources:
+        """What the job of a group takes."""
+        seeds = len(missing.specs)
+        return Resources(seeds if self.gpus else 1, self.gpus, self._memory(missing.specs[0]))
+
+    def _memory(self, spec: RunSpec) -> int | None:
+        runs = self.store.runs(algorithm=spec.algorithm, scale=spec.scale)
+        peaks = [run.final.get("cost/peak_memory_bytes", math.nan) for run in runs]
+        known = [peak for peak in peaks if not math.isnan(peak)]
+        return math.ceil(_MEMORY_MARGIN * max(known)) if known else None
 
 
 @dataclass(frozen=True)

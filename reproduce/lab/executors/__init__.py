@@ -4,6 +4,11 @@ A job is a value and a run directory is the truth, so an executor only starts a 
 whether it has ended, and can ask it to stop. The queue, the logs' names and the display are the grid's.
 
     local.py    processes of this machine
+    ray.py      tasks of a Ray cluster
+    slurm.py    job arrays of a SLURM cluster
+    remote.py   what both of these run on another machine
+    tether.py   a process that ends with the one that started it
+    choosing.py which of them a command asks for
 """
 
 import signal
@@ -13,9 +18,24 @@ from typing import Protocol, TypeVar
 
 from reproduce.lab.specs import RunSpec
 
-__all__ = ["Ended", "Executor", "Job"]
+__all__ = ["Ended", "Executor", "Job", "Resources"]
 
 Handle = TypeVar("Handle")
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What a job takes of a machine; an executor that divides machines goes by it.
+
+    Attributes:
+        cpus: cores.
+        gpus: GPUs, or the share of one.
+        memory_bytes: main memory; None where it is not known.
+    """
+
+    cpus: int = 1
+    gpus: float = 0.0
+    memory_bytes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -27,12 +47,14 @@ class Job:
         command: program and arguments, to be run in the repository.
         specs: the runs that it trains.
         log: file that receives what it prints; the folder is there.
+        resources: what it takes of a machine.
     """
 
     label: str
     command: tuple[str, ...]
     specs: tuple[RunSpec, ...]
     log: Path
+    resources: Resources = Resources()
 
 
 @dataclass(frozen=True)
@@ -71,4 +93,8 @@ class Executor(Protocol[Handle]):
 
     def stop(self, handle: Handle) -> None:
         """Ask a job to write its checkpoints and end, and return at once; nothing if it has ended."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the place, when all jobs have ended or nobody waits for them any more."""
         ...

@@ -32,3 +32,6 @@ class LocalProcesses:
     def stop(self, handle: "subprocess.Popen[bytes]") -> None:
         """Send SIGTERM, upon which a training process writes its checkpoints and ends."""
         handle.send_signal(signal.SIGTERM)
+
+    def close(self) -> None:
+        """Nothing: processes of this machine hold nothing."""
