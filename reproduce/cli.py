@@ -280,6 +280,8 @@ class PlanExhibits:
     """paper, laptop or smoke."""
     first_seeds: int | None = None
     """Only so many seeds of every cell."""
+    workers: int | None = None
+    """Also print how long it takes on so many cores, and on so many GPUs."""
     store: Path = STORE
     """Where finished runs are stored."""
 
@@ -288,7 +290,10 @@ class PlanExhibits:
         from reproduce.exhibits.inventory import print_plan
         from reproduce.lab.store import Store
 
-        print_plan(_exhibits(self.exhibits), Store(self.store), self.scale, self.first_seeds, _console())
+        if self.workers is not None and self.workers < 1:
+            raise ValueError(f"The number of workers must be at least 1, not {self.workers}.")
+        exhibits = _exhibits(self.exhibits)
+        print_plan(exhibits, Store(self.store), self.scale, self.first_seeds, _console(), self.workers)
         return 0
 
 

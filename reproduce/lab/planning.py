@@ -5,6 +5,7 @@ import math
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -27,7 +28,7 @@ class StepCost:
     """Cost of one environment step of one seed."""
 
     seconds: float
-    """Of one thread of this machine; NaN where nothing is known."""
+    """Of one thread; NaN where nothing is known."""
     gigaflop: float
     """Matrix products; NaN where they were not counted."""
 
@@ -42,13 +43,17 @@ class Costs:
     Args:
         store: stored runs.
         scale: their scale.
+        benchmark: a record whose own machine times are of; None: the repository's, and this machine.
     """
 
-    def __init__(self, store: Store, scale: str) -> None:
+    def __init__(self, store: Store, scale: str, benchmark: Path | None = None) -> None:
         self._store, self._scale = store, scale
-        record = json.loads(BENCHMARK.read_text())["results"] if BENCHMARK.exists() else {}
+        path = benchmark or BENCHMARK
+        record = json.loads(path.read_text())["results"] if path.exists() else {}
         self._known: dict[str, dict[str, float]] = record.get("costs", {}).get(scale, {})
-        self._speed = record["matrix_gigaflops"] / matrix_gigaflops() if self._known else math.nan
+        self._speed = 1.0
+        if self._known and benchmark is None:
+            self._speed = record["matrix_gigaflops"] / matrix_gigaflops()
 
     def of(self, algorithm: str) -> StepCost:
         """The cost of a step of an algorithm."""
