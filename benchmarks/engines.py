@@ -7,13 +7,11 @@ the grid itself spends on a running job each second, how many values a second on
 how long a stored run takes to read and to write. docs/scaling.md is made of the record.
 """
 
-import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +19,7 @@ from typing import Any
 from rich.console import Console
 
 from alm.training.run_directory import RunDirectory
+from benchmarks.clusters import ray_nodes
 from benchmarks.timing import write_record
 from reproduce.lab.archive import record_of_directory
 from reproduce.lab.executors import Ended, Executor, Job
@@ -35,24 +34,7 @@ JOBS = 20
 TASKS = 200
 WAITING_SECONDS = 2.0
 MLFLOW_RUNS = 4
-# Ray's least shared memory of a node is 75 MiB.
-_NODE = {"object_store_memory": 80_000_000, "include_dashboard": False}
 _NOTHING = (sys.executable, "-c", "pass")
-
-
-@contextmanager
-def ray_nodes(number: int) -> Iterator[Any]:
-    """A cluster of nodes with one CPU each on this machine, and a head that runs no job."""
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    from ray.cluster_utils import Cluster
-
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, **_NODE})
-    try:
-        for _ in range(number):
-            cluster.add_node(num_cpus=1, object_store_memory=_NODE["object_store_memory"])
-        yield cluster
-    finally:
-        cluster.shutdown()
 
 
 def seconds(call: Callable[[], object]) -> float:
@@ -93,8 +75,8 @@ def on_ray(folder: Path) -> dict[str, Any]:
 
     found: dict[str, Any] = {"jobs_an_hour": {}}
     for number in NODES:
-        with ray_nodes(number) as cluster:
-            executor = RayTasks(cluster.address)
+        with ray_nodes(number) as nodes:
+            executor = RayTasks(nodes.address)
             try:
                 finish(work(folder, 2 * number, _NOTHING), executor)  # Ray starts its workers
                 if number == 1:

@@ -4,11 +4,16 @@ All updates of an environment step on HalfCheetah with sampling and noise, for o
 population.  A training process keeps the memory that it has freed (`keep_freed_memory`).  That is decided for
 a whole process, so every measurement has a fresh one: ours as it trains, ours without kept memory, and
 the plain implementation for one seed, as a program that knows nothing of it.  They take turns.
+
+Of every algorithm whose seeds may train together it also measures what a seed costs alone and in a population
+of five, from which the grid decides (`reproduce.lab.grid.jobs`); ``python -m benchmarks.populations gains``
+measures that alone.
 """
 
 import functools
 import resource
 import statistics
+import sys
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
@@ -70,8 +75,45 @@ def compare(name: str, scale: str, seeds: int) -> dict[str, float]:
     }
 
 
+def seed_costs(name: str, scale: str, rounds: int) -> dict[str, float]:
+    """Milliseconds that a seed's updates of one step take alone and in the largest population, in turns.
+
+    ``saved`` is the share that the population saves, the median over rounds.
+    """
+    largest = POPULATIONS[-1]
+    with ProcessPoolExecutor(1, get_context("spawn"), max_tasks_per_child=1) as fresh:
+        found = [
+            [fresh.submit(measure, name, scale, n, "kept").result()["ms"] / n for n in (1, largest)]
+            for _ in range(rounds)
+        ]
+    return {
+        "alone_ms": statistics.median(alone for alone, _ in found),
+        "together_ms": statistics.median(together for _, together in found),
+        "saved": statistics.median(1.0 - together / alone for alone, together in found),
+    }
+
+
+def gains(rounds: int = ROUNDS) -> None:
+    """Measure what populations save and write ``benchmarks/results/population_gains.json``."""
+    table = Table(title=f"Updates of one step and seed, {TASK}, one CPU thread, processor time")
+    for column in ("", "alone, ms", f"of {POPULATIONS[-1]}, ms", "saved"):
+        table.add_column(column, justify="right" if column else "left")
+    results: dict[str, dict[str, dict[str, float]]] = {"paper": {}, "laptop": {}}
+    for scale, costs in results.items():
+        for name, algorithm in ALGORITHMS.items():
+            if not algorithm.load()[0].trains_seeds_apart:
+                one = costs[name] = seed_costs(name, scale, rounds)
+                numbers = f"{one['alone_ms']:.1f}", f"{one['together_ms']:.1f}", f"{one['saved']:.0%}"
+                table.add_row(f"{algorithm.title}, {scale}", *numbers)
+    Console().print(table)
+    write_record("population_gains", results, rounds)
+
+
 def main() -> None:
-    """Measure, print a table and write ``benchmarks/results/populations.json``."""
+    """Measure, print tables and write ``populations.json`` and ``population_gains.json`` of the results."""
+    if sys.argv[1:] == ["gains"]:
+        gains()
+        return
     table = Table(title=f"Updates of one environment step, {TASK}, one CPU thread, processor time")
     for column in ("", "seeds", "ms", "without kept memory", "pages then", "plain programs / it"):
         table.add_column(column, justify="right" if column else "left")
@@ -90,6 +132,7 @@ def main() -> None:
                 )
     Console().print(table)
     write_record("populations", results, ROUNDS)
+    gains()
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The command line: train runs, see what is stored, print tables, look at runs in MLflow.
 
-Bad input ends with one sentence and exit code 2; an interrupted run with 130.
+Bad input ends with one sentence and exit code 2; an interrupted run with 130; a command that trained its runs
+but those that other processes train, with 75.
 """
 
 import logging
@@ -49,7 +50,8 @@ class Train:
     """Train an algorithm on a task.
 
     The same command resumes what was interrupted and skips what is done. Seeds train together as one
-    population (mbpo: one after another); none of them depends on the others.
+    population (mbpo: one after another); none of them depends on the others. Seeds that another process
+    trains are left to it.
     """
 
     task: str
@@ -95,6 +97,7 @@ class Train:
     def run(self) -> int:
         """Train what is missing of the seeds; store what is done."""
         from alm.training.execution import Execution
+        from alm.training.lease import EXIT_HELD, RunLockedError
         from alm.training.loop import Interrupted
         from alm.training.run_directory import RunDirectory
         from reproduce.lab.archive import archive_run
@@ -125,10 +128,15 @@ class Train:
         check_until(resolved, self.until)
         require_storable(resolved, Store(self.store))
         execution = Execution.choose(self.precision, self.compile, self.device, resolved.agent_class)
-        opened, ended = [], []
+        opened, ended, held = [], [], []
         try:
             for spec in resolved.specs:
-                directory = open_run(resolved, spec, self.runs_dir, self.device, self.threads, execution)
+                try:
+                    directory = open_run(resolved, spec, self.runs_dir, self.device, self.threads, execution)
+                except RunLockedError as error:
+                    held.append(error)
+                    print(f"error: {error}", file=sys.stderr)
+                    continue
                 if directory is None:
                     ended.append(RunDirectory(self.runs_dir / spec.relative_dir))
                     print(f"{spec.label}: {_ending(ended[-1])}, see {ended[-1].path}")
@@ -150,6 +158,8 @@ class Train:
                 whole = directory.status != "unfinished"
                 if (whole or self.until is not None) and (path := archive_run(directory, store)):
                     print(f"stored {path}")
+        if held:
+            return EXIT_HELD
         return 1 if any(directory.status == "failed" for directory in (*ended, *opened)) else 0
 
 
@@ -301,8 +311,9 @@ class PlanExhibits:
 class Grid:
     """Train what exhibits miss, several runs at a time.
 
-    A run that fails stops no other. The same command goes on after an interruption, skips what is stored,
-    and picks up what was begun.
+    A run that fails stops no other, one that was killed is tried again, and one that another process trains
+    is waited for. The same command goes on after an interruption, skips what is stored, and picks up what was
+    begun.
     """
 
     exhibits: Exhibits
@@ -334,9 +345,14 @@ class Grid:
     """Where finished runs are stored."""
     track: bool = True
     """Write to MLflow while training."""
+    status: bool = False
+    """Train nothing: show where the runs stand that these exhibits miss, or without names every run in the
+    runs directory; from any machine that shares it."""
 
     def run(self) -> int:
         """Print the plan, then train."""
+        if self.status:
+            return self._print_states()
         from reproduce.exhibits.coverage import missing_of
         from reproduce.exhibits.inventory import print_plan
         from reproduce.lab.executors.choosing import Engine
@@ -361,17 +377,32 @@ class Grid:
             track = False
         options += [] if track else ["--no-track"]
         missing = missing_of(exhibits, store, self.scale, self.first_seeds)
-        needs = Needs(store, engine.gpus)
-        work = jobs(missing, self.device, options, self.runs_dir, needs.of)
-        if not work:
+        if not missing:
             return 0
-        # An engine queues by itself.
-        workers = self.workers or (len(work) if engine.elsewhere else default_workers(self.device))
+        workers = self.workers or default_workers(self.device)
+        if engine.elsewhere and self.workers is None:
+            workers = sum(len(group.specs) for group in missing)  # an engine queues by itself
+        needs = Needs(store, engine.gpus)
+        work = jobs(missing, self.device, options, self.runs_dir, workers, needs.of)
         executor = engine.executor(self.runs_dir)
         try:
             return run_grid(work, executor, workers, self.runs_dir, console)
         finally:
             executor.close()
+
+    def _print_states(self) -> int:
+        from reproduce.exhibits.coverage import missing_of
+        from reproduce.lab.run_states import print_states, state_of, states_under
+        from reproduce.lab.store import Store
+
+        if self.exhibits:
+            missing = missing_of(_exhibits(self.exhibits), Store(self.store), self.scale, self.first_seeds)
+            wanted = ((spec, group.wanted) for group in missing for spec in group.specs)
+            states = [state_of(spec, self.runs_dir, until) for spec, until in wanted]
+        else:
+            states = states_under(self.runs_dir)
+        print_states(states, _console())
+        return 0
 
 
 def _console() -> Console:

@@ -8,7 +8,7 @@ needs none.
 
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +26,15 @@ class DamagedError(ValueError):
 
 
 class Checkpoints:
-    """The checkpoints of one run, in one folder."""
+    """The checkpoints of one run, in one folder.
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    Args:
+        folder: where they are.
+        permit: raises an error if this process may not write them any more.
+    """
+
+    def __init__(self, folder: Path, permit: Callable[[], None] = lambda: None) -> None:
+        self.folder, self._permit = folder, permit
 
     def steps(self) -> list[int]:
         """Environment steps with a stored checkpoint, newest first; damaged ones are not told apart."""
@@ -40,7 +45,7 @@ class Checkpoints:
         """Store the state after an environment step and drop all but the newest two."""
         import torch
 
-        write_atomically(self._path(step), lambda file: torch.save(tree, file))
+        write_atomically(self._path(step), lambda file: torch.save(tree, file), self._permit)
         for old in self.steps()[_KEPT:]:
             self._path(old).unlink()
 
@@ -70,6 +75,7 @@ class Checkpoints:
 
     def drop_after(self, step: int) -> None:
         """Drop the checkpoints behind a step, from which the run goes on another time."""
+        self._permit()
         for later in self.steps():
             if later > step:
                 self._path(later).unlink()

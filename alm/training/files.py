@@ -2,33 +2,42 @@
 
 import json
 import os
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
 
-def write_atomically(path: Path, write: Callable[[BinaryIO], None]) -> None:
-    """Write a file in full under another name, flush it to the disk, then give it its name."""
+def write_atomically(
+    path: Path, write: Callable[[BinaryIO], object], permit: Callable[[], None] = lambda: None
+) -> None:
+    """Write a file in full under another name, flush it to the disk, then give it its name.
+
+    ``permit`` is called directly before that, and leaves everything as it was by raising an error.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}@{socket.gethostname()}.tmp")
     try:
         with temporary.open("wb") as file:
             write(file)
             file.flush()
             os.fsync(file.fileno())
+        permit()
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 
 
 def remove_abandoned(folder: Path) -> None:
-    """Remove what killed writers left anywhere under a folder; of a process that still lives, nothing.
+    """Remove what killed writers left anywhere under a folder; of a process that lives here, nothing.
 
     Whoever calls this writes nothing there at the same time.
     """
     for path in folder.glob("**/.*.tmp"):
-        writer = path.name.rsplit(".", 2)[1]
-        if writer.isdigit() and (int(writer) == os.getpid() or not _lives(int(writer))):
+        name, _, host = path.name.removesuffix(".tmp").partition("@")
+        writer = name.rpartition(".")[2]
+        here = host in (socket.gethostname(), "")
+        if writer.isdigit() and not (here and int(writer) != os.getpid() and _lives(int(writer))):
             path.unlink(missing_ok=True)
 
 
@@ -42,17 +51,16 @@ def _lives(process: int) -> bool:
     return True
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write ``text`` as UTF-8, atomically."""
-
-    def write(file: BinaryIO) -> None:
-        file.write(text.encode())
-
-    write_atomically(path, write)
+def write_text(path: Path, text: str, permit: Callable[[], None] = lambda: None) -> None:
+    """Write ``text`` as UTF-8, as `write_atomically` does."""
+    write_atomically(path, lambda file: file.write(text.encode()), permit)
 
 
-def write_json(path: Path, content: Any) -> None:
-    """Write ``content`` as indented JSON, atomically; NaN and infinity are refused (ValueError)."""
-    write_text(
-        path, json.dumps(content, indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False) + "\n"
-    )
+def write_json(path: Path, content: Any, permit: Callable[[], None] = lambda: None) -> None:
+    """Write ``content`` as indented JSON, as `write_atomically` does.
+
+    Raises:
+        ValueError: it holds NaN or infinity.
+    """
+    text = json.dumps(content, indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False)
+    write_text(path, text + "\n", permit)

@@ -9,9 +9,9 @@ values/           raw value estimates and returns of each measurement (`alm.trai
 population.json   seeds that began to train together, this one among them
 committed.json    bytes of metrics that the newest checkpoint covers; a resumed run rewrites the rest
 DONE, FAILED      how it ended (JSON); a directory with neither is unfinished
+lease.…           of the process that trains it (`alm.training.lease`)
 """
 
-import fcntl
 import json
 import os
 import time
@@ -22,22 +22,25 @@ from typing import Any, TextIO
 from alm.training.bias import ValueSample
 from alm.training.checkpoint import Checkpoints
 from alm.training.files import remove_abandoned, write_atomically, write_json
+from alm.training.lease import LIFETIME_SECONDS, Lease
 
 PLUGIN_COPY = "plugin.py"
-
-
-class RunLockedError(RuntimeError):
-    """Another process trains this run."""
+# A line has 0.5 to 2 KB.
+_LAST_BYTES = 2**16
 
 
 class RunDirectory:
-    """Reads and writes one run's directory."""
+    """Reads and writes one run's directory.
+
+    Whoever opened it for training and lost its lease since is met by `alm.training.lease.LeaseLostError` at
+    everything that it would write.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.checkpoints = Checkpoints(path / "checkpoints")
+        self.checkpoints = Checkpoints(path / "checkpoints", self._permit)
         self._metrics: TextIO | None = None
-        self._lock: TextIO | None = None
+        self._lease: Lease | None = None
 
     @property
     def status(self) -> str:
@@ -48,35 +51,29 @@ class RunDirectory:
             return "failed"
         return "unfinished" if (self.path / "config.json").exists() else "new"
 
-    def open(self) -> None:
-        """Create the directory and take the run's lock until `close` or the process ends.
+    def open(self, lifetime: float = LIFETIME_SECONDS) -> None:
+        """Create the directory and take the run's lease until `close` or the process ends.
 
         Files that a killed process had not finished are removed.
 
+        Args:
+            lifetime: of the lease, in seconds.
+
         Raises:
-            RunLockedError: another process holds it.
+            alm.training.lease.RunLockedError: another process holds it.
             OSError: the directory cannot be created or written.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        lock = (self.path / "lock").open("a+")
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.seek(0)
-            owner = lock.read().strip() or "unknown"
-            lock.close()
-            raise RunLockedError(
-                f"run {self.path} is being trained by process {owner}: wait for it or stop it first"
-            ) from None
-        lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
-        self._lock = lock
+        self._lease = Lease(self.path, lifetime)
         remove_abandoned(self.path)
+
+    def _permit(self) -> None:
+        if self._lease is not None:
+            self._lease.require()
 
     def write_json(self, name: str, content: Any) -> None:
         """Write one of the JSON files, atomically."""
-        write_json(self.path / name, content)
+        write_json(self.path / name, content, self._permit)
 
     def read_json(self, name: str) -> Any:
         """Read one of the JSON files.
@@ -130,8 +127,10 @@ class RunDirectory:
                 "the run cannot go on: put a copy back, or move its directory away to begin anew"
             )
         self.commit_metrics(offset)
+        kept = self.metrics_path.read_bytes()[:offset] if size else b""
+        # Another file of the same name: what a process that lost this run still has open is not it.
+        write_atomically(self.metrics_path, lambda file: file.write(kept), self._permit)
         self._metrics = self.metrics_path.open("a")
-        self._metrics.truncate(offset)
         self._metrics.seek(0, os.SEEK_END)
 
     def commit_metrics(self, offset: int) -> None:
@@ -148,6 +147,7 @@ class RunDirectory:
             "time_ms": time.time_ns() // 1_000_000,
             **content,
         }
+        self._permit()
         self._metrics.write(json.dumps(line, allow_nan=False) + "\n")
         self._metrics.flush()
 
@@ -156,6 +156,18 @@ class RunDirectory:
         if self.metrics_path.exists():
             with self.metrics_path.open() as file:
                 yield from (json.loads(line) for line in file if line.endswith("\n"))
+
+    def last_metrics(self) -> list[dict[str, Any]]:
+        """The newest lines, some dozens of them, without reading the others."""
+        if not self.metrics_path.exists():
+            return []
+        with self.metrics_path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            begin = max(0, size - _LAST_BYTES)
+            file.seek(begin)
+            lines = file.read().splitlines(keepends=True)
+        # The first may be a part of a line.
+        return [json.loads(line) for line in lines[bool(begin) :] if line.endswith(b"\n")]
 
     def committed_metrics(self) -> bytes:
         """The metrics that will not be written again, whole lines; all of them once the run has ended."""
@@ -168,7 +180,7 @@ class RunDirectory:
 
     def write_values(self, step: int, sample: ValueSample) -> None:
         """Keep the measurement of an environment step, in place of an earlier one of the same step."""
-        write_atomically(self.path / "values" / f"{step:08d}.npz", sample.write)
+        write_atomically(self.path / "values" / f"{step:08d}.npz", sample.write, self._permit)
 
     def values(self) -> Iterator[tuple[int, ValueSample]]:
         """The measurements by step.
@@ -187,8 +199,9 @@ class RunDirectory:
                 path.unlink()
 
     def close(self) -> None:
-        """Close the files and release the lock."""
-        for file in (self._metrics, self._lock):
-            if file is not None:
-                file.close()
-        self._metrics = self._lock = None
+        """Close the files and give the lease back."""
+        if self._metrics is not None:
+            self._metrics.close()
+        if self._lease is not None:
+            self._lease.release()
+        self._metrics = self._lease = None

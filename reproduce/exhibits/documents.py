@@ -32,6 +32,7 @@ _BENCHMARKS: dict[str, tuple[str, Callable[..., speed.Rows]]] = {
     "baseline-updates": ("baseline_updates", speed.baseline_updates),
     "environment-step": ("environment_step", speed.environment_step),
     "populations": ("populations", speed.populations),
+    "population-gains": ("population_gains", speed.population_gains),
     "gpu": ("gpu", speed.gpu),
 }
 

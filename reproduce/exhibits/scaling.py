@@ -145,7 +145,8 @@ def _row(name: str, one: Mapping[str, float]) -> list[str]:
 def _limits(found: Mapping[str, Any], programme: _Programme) -> str:
     """The whole programme on 1 to 1,000 workers, and what each part of the house would have to bear."""
     jobs = sorted(
-        (part for group in programme.groups for part in _seeds(group)), key=lambda part: part.specs[0].seed
+        (part for group in programme.groups for part in group.split(len(group.specs))),
+        key=lambda part: part.specs[0].seed,
     )
     seconds = [programme.cpu_seconds(job) for job in jobs]
     known = [one for one in seconds if not math.isnan(one)]
@@ -187,9 +188,3 @@ def _limits(found: Mapping[str, Any], programme: _Programme) -> str:
         f"that reads all {files:,} takes {reading:.0f} s. The wall-clock cannot fall below the longest run, "
         f"{max(known) / 3600:.0f} h."
     )
-
-
-def _seeds(group: Missing) -> list[Missing]:
-    """Each seed of a group on its own."""
-    pairs = zip(group.specs, group.reached, strict=True)
-    return [Missing((spec,), (reached,), group.wanted) for spec, reached in pairs]

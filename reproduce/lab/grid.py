@@ -1,6 +1,7 @@
 """The grid: a queue of jobs that train what exhibits miss, several at a time, their logs, and a display.
 
-Where jobs run is an executor's business (`reproduce.lab.executors`). A job that fails stops no other.
+Where jobs run is an executor's business (`reproduce.lab.executors`). A job that fails stops no other; one
+that was killed or lost is tried again; one whose runs another process trains is waited for.
 """
 
 import shlex
@@ -9,19 +10,29 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from typing import Generic
 
 import psutil
-from rich.console import Console
+from rich.console import Console, Group
+from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.text import Text
 
-from alm.training.run_directory import RunDirectory
-from reproduce.lab.algorithms import run_length
+from alm.training.lease import EXIT_HELD
 from reproduce.lab.executors import Ended, Executor, Handle, Job, Resources
-from reproduce.lab.planning import Missing
+from reproduce.lab.planning import Missing, populations_pay
+from reproduce.lab.run_states import RunState, counts, state_line, state_of, states_table
 
+RETRIES = 2
+"""How often a job that was killed or lost is tried again."""
 _POLL_SECONDS = 1.0
+# Between two looks at runs that another process trains.
+_HELD_SECONDS = 15.0
+# Between two reports where nobody watches a terminal.
+_REPORT_SECONDS = 60.0
 
 
 def default_workers(device: str) -> int:
@@ -34,30 +45,73 @@ def jobs(
     device: str,
     options: Sequence[str],
     runs_dir: Path,
+    workers: int,
     resources: Callable[[Missing], Resources] = lambda _: Resources(),
 ) -> list[Job]:
     """The jobs that train missing runs; first seeds first, so that every cell has one early.
 
-    On a CPU each seed is a job, since a population there takes as long as its seeds one after another.
+    On a GPU all missing seeds of a cell are one population. On a CPU every seed is a job of its own, unless a
+    population is recorded to be faster (`reproduce.lab.planning.populations_pay`); then the seeds of a cell
+    are shared among as few populations as give every worker one: workers / cells, rounded up. With as many
+    workers as seeds, these are single seeds again.
 
     Args:
-        missing: what to train.
+        missing: what to train; one cell (algorithm, variant and task) each.
         device: torch device.
         options: further options of the train command.
         runs_dir: where runs are kept while they train; logs go to its folder ``logs``.
+        workers: jobs at a time.
         resources: what the job of a group takes of a machine.
     """
     groups = list(missing)
     if device == "cpu":
-        groups = sorted((one for group in missing for one in group.split()), key=lambda g: g.specs[0].seed)
+        enough = -(-workers // max(1, len(missing)))
+        groups = [part for group in missing for part in group.split(_populations(group, enough))]
+        groups.sort(key=lambda group: group.specs[0].seed)
     start = (sys.executable, "-m", "reproduce")
     work = []
     for group in groups:
         label = f"{group.label} seed {group.seeds}"
         command = (*start, *shlex.split(group.command), "--device", device, *options)
         log = runs_dir / "logs" / f"{label.replace('/', '-').replace(' ', '_')}.log"
-        work.append(Job(label, command, group.specs, log, resources(group)))
+        work.append(Job(label, command, group.specs, log, group.wanted, resources(group)))
     return work
+
+
+def _populations(group: Missing, enough: int) -> int:
+    """In how many populations a cell's seeds train on a CPU, where ``enough`` of them occupy all workers."""
+    first = group.specs[0]
+    return enough if populations_pay(first.algorithm, first.scale) else len(group.specs)
+
+
+@dataclass
+class _Entry(Generic[Handle]):
+    """A job in the queue, which is queued, held (others train its runs), running, failed or done."""
+
+    job: Job
+    runs: list[RunState]
+    status: str = "queued"
+    attempts: int = 0
+    retries: int = 0
+    handle: Handle | None = None
+    why: str = ""
+    """Why it failed."""
+    look_again: float = 0.0
+    """When to look again whether others still train its runs, by the monotonic clock."""
+
+    @property
+    def held(self) -> list[RunState]:
+        """Its runs that living processes train; none if there is a run left that it could train."""
+        open_ = [run for run in self.runs if run.status not in ("done", "failed")]
+        return open_ if all(run.status == "running" for run in open_) else []
+
+    def statuses(self) -> list[str]:
+        """Where its runs stand, given what is known of the job."""
+        if self.status == "done":
+            return ["done"] * len(self.runs)
+        return [
+            "failed" if self.status == "failed" and one.status != "done" else one.status for one in self.runs
+        ]
 
 
 def run_grid(
@@ -65,53 +119,196 @@ def run_grid(
 ) -> int:
     """Run all jobs; returns 0, 1 if a job failed, 130 if someone stopped the grid (jobs leave checkpoints).
 
+    A job that was killed by a signal or lost is tried again, `RETRIES` times, after the others. One whose
+    runs are all being trained by other processes waits until they have ended, or can be taken over.
+
     Args:
         work: the jobs, in the order in which they start.
         executor: what runs them.
         workers: jobs at a time.
-        runs_dir: where they keep their runs, for the display.
+        runs_dir: where they keep their runs.
         console: where to say what happens.
     """
-    for job in work:
-        job.log.parent.mkdir(parents=True, exist_ok=True)
-    waiting = list(work)
-    running: list[tuple[Job, Handle]] = []
-    failed: list[tuple[Job, Ended]] = []
-    reached = {job: _steps(job, runs_dir) for job in work}
-    total = sum(run_length(spec) for job in work for spec in job.specs)
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with _stop_requests() as requests:
-        with Progress(*columns, console=console) as progress:
-            bar = progress.add_task("environment steps", total=total, completed=sum(reached.values()))
-            while (waiting or running) and not requests:
-                while waiting and len(running) < workers and not requests:
-                    job = waiting.pop(0)
-                    running.append((job, executor.submit(job)))
-                    progress.console.print(f"started {job.label}")
-                time.sleep(_POLL_SECONDS)
-                ends = [(job, handle, executor.poll(handle)) for job, handle in running]
-                # Only these have written anything since.
-                reached |= {job: _steps(job, runs_dir) for job, _ in running}
-                for job, _, end in ends:
-                    if end is not None:
-                        if not end.succeeded:
-                            failed.append((job, end))
-                        outcome = "done" if end.succeeded else f"failed, see {job.log}"
-                        progress.console.print(f"{job.label}: {outcome}", soft_wrap=True)
-                running = [(job, handle) for job, handle, end in ends if end is None]
-                progress.update(bar, completed=sum(reached.values()))
-        if requests:
-            for _, handle in running:
-                executor.stop(handle)
-            console.print("stopping; the runs write checkpoints, and the same command goes on from there")
-            while any(executor.poll(handle) is None for _, handle in running):
-                time.sleep(_POLL_SECONDS)
+    return _Grid(work, executor, workers, runs_dir, console).run()
+
+
+class _Grid(Generic[Handle]):
+    """The queue while it is worked off."""
+
+    def __init__(
+        self, work: Sequence[Job], executor: Executor[Handle], workers: int, runs_dir: Path, console: Console
+    ) -> None:
+        self.executor, self.workers, self.runs_dir = executor, workers, runs_dir
+        self.entries: list[_Entry[Handle]] = [_Entry(job, self._look(job)) for job in work]
+        self.display = _Display(console)
+
+    def run(self) -> int:
+        try:
+            with _stop_requests() as requests, self.display:
+                while not requests and any(
+                    one.status in ("queued", "held", "running") for one in self.entries
+                ):
+                    self._start(requests)
+                    self._show()
+                    time.sleep(_POLL_SECONDS)
+                    self._collect()
+                self._show()
+                if requests:
+                    self._stop()
+                    return 130
+        except KeyboardInterrupt:
+            self.display.say("stopped at once; the same command goes on from the last checkpoints")
             return 130
-    for job, end in failed:
-        last = (job.log.read_text().strip().splitlines() or ["no output"])[-1]
-        killed = f"{end}; " if end.signal is not None else ""
-        console.print(f"failed: {job.label}: {killed}{last} ({job.log})", soft_wrap=True)
-    return 1 if failed else 0
+        failed = [one for one in self.entries if one.status == "failed"]
+        for one in failed:
+            self.display.say(f"failed: {one.job.label}: {one.why} ({one.job.log})")
+        return 1 if failed else 0
+
+    def _look(self, job: Job) -> list[RunState]:
+        return [state_of(spec, self.runs_dir, job.until) for spec in job.specs]
+
+    def _running(self) -> list[_Entry[Handle]]:
+        return [one for one in self.entries if one.status == "running"]
+
+    def _start(self, requests: Sequence[int]) -> None:
+        """Start jobs while there are free workers and jobs that nobody else trains."""
+        for one in self.entries:
+            if requests or len(self._running()) >= self.workers:
+                return
+            if one.status not in ("queued", "held") or time.monotonic() < one.look_again:
+                continue
+            one.runs = self._look(one.job)
+            if one.held:
+                self._hold(one)
+            else:
+                self._submit(one)
+
+    def _hold(self, one: _Entry[Handle]) -> None:
+        if one.status != "held":
+            by = ", ".join(dict.fromkeys(str(run.holder) for run in one.held)) or "another process"
+            self.display.say(f"waiting for {one.job.label}, which {by} trains")
+        one.status, one.look_again = "held", time.monotonic() + _HELD_SECONDS
+
+    def _submit(self, one: _Entry[Handle]) -> None:
+        job = one.job
+        one.attempts += 1
+        try:
+            job.log.parent.mkdir(parents=True, exist_ok=True)
+            with job.log.open("a") as log:
+                when = time.strftime("%Y-%m-%d %H:%M:%S %Z")
+                log.write(f"== attempt {one.attempts}, {when}: {shlex.join(job.command)}\n")
+            one.handle = self.executor.submit(job)
+        except OSError as error:
+            self._fail(one, f"cannot be started: {error}")
+            return
+        one.status = "running"
+        self.display.say(f"started {job.label}")
+
+    def _collect(self) -> None:
+        """See which jobs have ended, and how the others stand."""
+        for one in self._running():
+            assert one.handle is not None
+            end = self.executor.poll(one.handle)
+            # After that, so that what is shown of an ended job is its end.
+            one.runs = self._look(one.job)
+            if end is not None:
+                self._end(one, end)
+
+    def _end(self, one: _Entry[Handle], end: Ended) -> None:
+        if end.succeeded:
+            one.status = "done"
+            self.display.say(f"{one.job.label}: done")
+        elif end.code == EXIT_HELD:
+            self._hold(one)
+        elif not end.by_itself and one.retries < RETRIES:
+            one.retries += 1
+            one.status = "queued"
+            self.entries.remove(one)
+            self.entries.append(one)
+            self.display.say(f"{one.job.label}: {end}, is tried again ({one.retries} of {RETRIES})")
+        else:
+            self._fail(one, _why(one, end))
+
+    def _fail(self, one: _Entry[Handle], why: str) -> None:
+        one.status, one.why = "failed", why
+        self.display.say(f"{one.job.label}: failed, see {one.job.log}")
+
+    def _show(self) -> None:
+        shown = [run for one in self.entries if one.status in ("running", "held") for run in one.runs]
+        queued = sum(one.status == "queued" for one in self.entries)
+        retries = sum(one.retries for one in self.entries)
+        parts = [
+            f"{queued} job{'' if queued == 1 else 's'} in the queue",
+            counts(status for one in self.entries for status in one.statuses()),
+            f"{retries} tried again" if retries else "",
+        ]
+        runs = [run for one in self.entries for run in one.runs]
+        self.display.show(
+            "; ".join(part for part in parts if part),
+            [run for run in shown if run.status != "done"],
+            sum(min(run.step, run.wanted) for run in runs),
+            sum(run.wanted for run in runs),
+        )
+
+    def _stop(self) -> None:
+        """Stop in good order."""
+        running = self._running()
+        for one in running:
+            assert one.handle is not None
+            self.executor.stop(one.handle)
+        self.display.say("stopping; the runs write checkpoints, and the same command goes on from there")
+        while any(one.handle is not None and self.executor.poll(one.handle) is None for one in running):
+            time.sleep(_POLL_SECONDS)
+
+
+def _why(one: _Entry[Handle], end: Ended) -> str:
+    """Why a job failed: what its runs say, what ended it, or the last words in its log."""
+    failed = [f"seed {run.spec.seed} failed ({run.reason})" for run in one.runs if run.status == "failed"]
+    if failed:
+        return ", ".join(failed)
+    last = (one.job.log.read_text(errors="replace").strip().splitlines() or ["no output"])[-1]
+    last = "no output" if last.startswith("== attempt ") else last
+    return last if end.by_itself else f"{end}, {one.attempts} times; {last}"
+
+
+class _Display:
+    """What an operator sees: on a terminal a table of what runs and a bar, elsewhere lines."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(None),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+        )
+        self._bar = Progress(*columns, console=console)
+        self._task = self._bar.add_task("steps", total=None)
+        self._live = Live(console=console, refresh_per_second=2) if console.is_terminal else None
+        self._reported = time.monotonic()
+
+    def __enter__(self) -> None:
+        if self._live:
+            self._live.start()
+
+    def __exit__(self, *error: object) -> None:
+        if self._live:
+            self._live.stop()
+
+    def say(self, text: str) -> None:
+        """Something that happened, in a line that stays."""
+        self._console.print(text, soft_wrap=True, markup=False, highlight=False)
+
+    def show(self, summary: str, runs: Sequence[RunState], step: int, total: int) -> None:
+        """How things stand: counts, runs in training, and environment steps of all."""
+        if self._live:
+            self._bar.update(self._task, completed=step, total=total)
+            self._live.update(Group(states_table(runs), Text(summary), self._bar))
+        elif time.monotonic() - self._reported >= _REPORT_SECONDS:
+            self._reported = time.monotonic()
+            self.say(f"{summary}; {step} of {total} steps")
+            for run in runs:
+                self.say(f"  {state_line(run)}")
 
 
 @contextmanager
@@ -133,14 +330,3 @@ def _stop_requests() -> Iterator[list[int]]:
         yield requests
     finally:
         restore()
-
-
-def _steps(job: Job, runs_dir: Path) -> int:
-    """Environment steps that the runs of a job have behind them, as far as they have written any."""
-    steps = 0
-    for spec in job.specs:
-        last = 0
-        for line in RunDirectory(runs_dir / spec.relative_dir).metrics():
-            last = line["step"]
-        steps += last
-    return steps

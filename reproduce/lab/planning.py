@@ -1,5 +1,6 @@
 """Planning: runs that exhibits miss, the commands that would train them, and what they would cost."""
 
+import itertools
 import json
 import math
 import shlex
@@ -19,6 +20,10 @@ from reproduce.lab.store import Store
 
 BENCHMARK = REPOSITORY / "benchmarks" / "results" / "environment_step.json"
 """Costs of a step of every algorithm, as `make bench` recorded it."""
+POPULATION_GAINS = REPOSITORY / "benchmarks" / "results" / "population_gains.json"
+"""Costs of a seed's updates alone and in a population of five on a CPU, as `make bench` recorded them."""
+POPULATION_MARGIN = 0.1
+"""The share of a seed's time that a population must save on a CPU for the grid to train one."""
 
 _MEMORY_MARGIN = 1.25
 
@@ -131,10 +136,21 @@ class Missing:
         until = f" --until {self.wanted}" if self.wanted < run_length(first) else ""
         return f"train --algorithm {first.algorithm}{variant} {where}{until}"
 
-    def split(self) -> "list[Missing]":
-        """Each seed on its own."""
-        pairs = zip(self.specs, self.reached, strict=True)
-        return [Missing((spec,), (reached,), self.wanted) for spec, reached in pairs]
+    def split(self, parts: int) -> "list[Missing]":
+        """So many parts of nearly the same number of seeds, in their order, but none without a seed."""
+        n = len(self.specs)
+        parts = min(parts, n)
+        ends = [n * i // parts for i in range(parts + 1)]
+        return [Missing(self.specs[a:b], self.reached[a:b], self.wanted) for a, b in itertools.pairwise(ends)]
+
+
+def populations_pay(algorithm: str, scale: str) -> bool:
+    """Whether a population of five saves at least `POPULATION_MARGIN` of a seed's time on a CPU, as recorded.
+
+    A variant counts as the algorithm itself; what was not measured trains seed by seed.
+    """
+    record = json.loads(POPULATION_GAINS.read_text())["results"] if POPULATION_GAINS.exists() else {}
+    return bool(record.get(scale, {}).get(algorithm, {"saved": 0.0})["saved"] >= POPULATION_MARGIN)
 
 
 def variant_options(variant: str) -> str:

@@ -202,11 +202,12 @@ def open_run(
         RunConflictError: the directory holds another configuration or protocol of the same run, or a record
             that does not belong there.
         alm.training.checkpoint.DamagedError: no checkpoint can be read any more.
-        alm.training.run_directory.RunLockedError: another process trains it.
+        alm.training.lease.RunLockedError: another process trains it.
     """
     directory = RunDirectory(root / spec.relative_dir)
     record = resolved.record(spec)
-    fresh = directory.status == "new"
+    found = directory.status
+    fresh = found == "new"
     if not fresh:
         stored = directory.read_json("config.json")
         if not isinstance(stored, dict) or {"digest", "protocol"} - set(stored):
@@ -216,7 +217,7 @@ def open_run(
             )
         differing = [what for what in ("digest", "protocol") if stored[what] != record[what]]
         # An attempt that got to no checkpoint, perhaps for an error in a plugin, has nothing to go on with.
-        fresh = bool(differing) and directory.status == "unfinished" and not directory.checkpoints.steps()
+        fresh = bool(differing) and found == "unfinished" and not directory.checkpoints.steps()
         if differing and not fresh:
             what = differing[0]
             raise _conflict(resolved, spec, directory.path, what, stored[what], "--runs-dir")
@@ -228,10 +229,13 @@ def open_run(
                     f"{directory.path} cannot be trained ({str(error).rstrip('.')}): mend or move it, or "
                     "choose another --runs-dir"
                 ) from None
-    if directory.status in ("done", "failed"):
+    if found in ("done", "failed"):
         return None
     directory.checkpoints.require_sound()
     directory.open()
+    if directory.status != found:  # another process trained it since it was looked at
+        directory.close()
+        return open_run(resolved, spec, root, device, threads, execution)
     if fresh:
         how = dataclasses.asdict(execution) if execution else {}
         origin = provenance(device, threads, how)

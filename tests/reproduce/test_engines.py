@@ -13,21 +13,20 @@ import psutil
 import pytest
 from rich.console import Console
 
-from alm.training.run_directory import RunDirectory
-from clusters import ray_nodes
+from benchmarks import failures
+from benchmarks.clusters import ray_nodes
 from reproduce.cli import main
 from reproduce.lab.executors import Ended, Job, Resources
 from reproduce.lab.executors.choosing import Engine
-from reproduce.lab.executors.local import LocalProcesses
 from reproduce.lab.executors.remote import Order, Worker
 from reproduce.lab.executors.slurm import SlurmJobs
-from reproduce.lab.grid import jobs, run_grid
+from reproduce.lab.grid import run_grid
 from reproduce.lab.planning import Missing, Needs
 from reproduce.lab.provenance import Code
-from reproduce.lab.specs import RunSpec
 from reproduce.lab.store import Store
 
 PATIENCE = 120.0
+SEEDS = (0, 1)
 
 
 def script(text):
@@ -35,8 +34,10 @@ def script(text):
 
 
 def a_job(folder, command, **changes):
-    (folder / "logs").mkdir(exist_ok=True)
-    return Job("a job", command, (), folder / "logs" / "a.log", **changes)
+    log = folder / "logs" / "a.log"
+    log.parent.mkdir(exist_ok=True)
+    log.write_text("")
+    return Job("a job", command, (), log, **changes)
 
 
 def wait_for(condition):
@@ -53,33 +54,13 @@ def ended(executor, handle):
     return executor.poll(handle)
 
 
-def smoke_jobs(runs, *seeds):
-    specs = tuple(RunSpec(algorithm="td3", task="Hopper", seed=seed, scale="smoke") for seed in seeds)
-    options = ["--no-track", "--runs-dir", str(runs), "--store", str(runs / "store")]
-    return jobs([Missing(specs, (0,) * len(seeds), 600)], "cpu", options, runs)
-
-
-def results(runs):
-    """What the runs under a folder found: every line of metrics but its times, and where they ended."""
-    found = {}
-    for path in sorted(runs.glob("td3/*/*/*/seed-*")):
-        directory = RunDirectory(path)
-        lines = []
-        for line in directory.metrics():
-            del line["wall_seconds"], line["time_ms"]
-            line["metrics"] = {n: v for n, v in line["metrics"].items() if not n.startswith("time/")}
-            lines.append(line)
-        found[path.name] = (directory.status, lines)
-    return found
-
-
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
-    """Results of three smoke runs by processes of this machine."""
-    runs = tmp_path_factory.mktemp("local")
-    assert run_grid(smoke_jobs(runs, 0, 1, 2), LocalProcesses(), 1, runs, Console(quiet=True)) == 0
-    found = results(runs)
-    assert {status for status, _ in found.values()} == {"done"} and len(found) == 3
+    """Results of two smoke runs by processes of this machine."""
+    runs = tmp_path_factory.mktemp("local") / "runs"
+    assert failures.grid(runs, SEEDS, None) == 0
+    found = failures.results(runs, SEEDS)
+    assert sorted(found) == list(SEEDS) and all(len(lines) > 5 for lines in found.values())
     return found
 
 
@@ -122,7 +103,7 @@ def test_a_missing_extra_names_the_command_that_installs_it(tmp_path, capsys, mo
 
 def test_resources_follow_device_population_and_the_memory_that_runs_took(tmp_path, make_run):
     store = Store(tmp_path)
-    group = Missing(smoke_specs(0, 1, 2), (0, 0, 0), 600)
+    group = Missing(failures.specs((0, 1, 2)), (0, 0, 0), 600)
     assert Needs(store, 0.0).of(group) == Resources(1, 0.0, None)
     assert Needs(store, Engine("ray", "cuda", per_gpu=4).gpus).of(group) == Resources(3, 0.25, None)
     for seed, peak in ((0, 1000.0), (1, 3000.0)):
@@ -132,10 +113,6 @@ def test_resources_follow_device_population_and_the_memory_that_runs_took(tmp_pa
         )
     assert Needs(store, 0.0).of(group).memory_bytes == 3750
     assert Engine("slurm", "cuda").gpus == 1.0 and Engine("local", "cpu").gpus == 0.0
-
-
-def smoke_specs(*seeds):
-    return tuple(RunSpec(algorithm="td3", task="Hopper", seed=seed, scale="smoke") for seed in seeds)
 
 
 # --- a worker ---------------------------------------------------------------------------------------
@@ -165,7 +142,7 @@ def test_a_worker_refuses_other_code_in_one_sentence(tmp_path):
         outcome = Worker(Order.of(a_job(tmp_path, script("print('ran')")), other)).carry_out()
         assert outcome.ended == Ended(2)
         assert words in outcome.words and "bring" in outcome.words and "\n" not in outcome.words
-    assert not (tmp_path / "logs/a.log").exists()
+    assert (tmp_path / "logs/a.log").read_text() == ""
 
 
 def test_a_worker_refuses_a_place_that_it_does_not_see(tmp_path):
@@ -240,8 +217,8 @@ def kill_all(handle):
 
 
 def test_slurm_gives_the_results_of_local_processes(tmp_path, slurm, undisturbed):
-    assert run_grid(smoke_jobs(tmp_path, 0), slurm, 1, tmp_path, Console(quiet=True)) == 0
-    assert results(tmp_path) == {"seed-0": undisturbed["seed-0"]}
+    assert run_grid(failures.smoke_jobs(tmp_path, [0]), slurm, 1, tmp_path, Console(quiet=True)) == 0
+    assert failures.results(tmp_path, [0]) == {0: undisturbed[0]}
 
 
 def test_a_slurm_job_tells_how_it_ended(tmp_path, slurm, monkeypatch):
@@ -326,10 +303,25 @@ def ray_tasks(cluster):
     executor.close()
 
 
-def test_ray_gives_the_results_of_local_processes_and_tells_how_jobs_ended(tmp_path, ray_tasks, undisturbed):
-    assert run_grid(smoke_jobs(tmp_path, 0, 1, 2), ray_tasks, 3, tmp_path, Console(quiet=True)) == 0
-    assert results(tmp_path) == undisturbed
-    assert ended(ray_tasks, ray_tasks.submit(a_job(tmp_path, script("raise SystemExit(3)")))) == Ended(3)
+def disturbed(kind, kills, tmp_path, cluster, undisturbed):
+    """What became of runs after kills of a kind: all are as if nothing had happened."""
+    tally = failures.Disturbance(tmp_path / "runs", SEEDS, cluster).run(kind, kills, undisturbed)
+    assert (tally.done, tally.identical) == (len(SEEDS), len(SEEDS))
+    assert tally.lost_points == tally.doubled_points == tally.two_at_once == 0
+    return tally
+
+
+def test_a_node_is_killed_in_the_middle_of_a_run(tmp_path, cluster, undisturbed):
+    """What was lost is trained again elsewhere; results are those of local processes, bit for bit."""
+    assert disturbed("node", 1, tmp_path, cluster, undisturbed).retries >= 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", failures.KINDS)
+def test_whatever_is_killed_every_run_ends_as_if_nothing_had_happened(tmp_path, cluster, undisturbed, kind):
+    tally = disturbed(kind, 2, tmp_path, cluster, undisturbed)
+    if kind != "grid":  # which, started again, does not know what the other one tried
+        assert tally.retries >= 2
 
 
 def test_ray_tasks_stop_with_checkpoints_and_refuse_other_code(tmp_path, ray_tasks):

@@ -1,6 +1,7 @@
 """The grid: jobs run side by side, a failure stops nothing, Ctrl-C stops everything in good order."""
 
 import io
+import os
 import signal
 import subprocess
 import sys
@@ -12,13 +13,18 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from alm.training.lease import EXIT_HELD
+from alm.training.run_directory import RunDirectory
 from reproduce.cli import main
+from reproduce.lab.algorithms import run_length
 from reproduce.lab.executors import Ended, Job
 from reproduce.lab.executors.local import LocalProcesses
-from reproduce.lab.grid import jobs, run_grid
+from reproduce.lab.grid import _Grid, jobs, run_grid
 from reproduce.lab.planning import Missing
+from reproduce.lab.run_states import print_states, state_of
 from reproduce.lab.specs import RunSpec
 from reproduce.lab.store import Store
+from reproduce.lab.training import ResolvedRuns, open_run
 
 ROOT = Path(__file__).parents[2]
 
@@ -28,8 +34,11 @@ def missing(*seeds, algorithm="td3", task="Hopper", scale="smoke"):
     return Missing(specs, (0,) * len(seeds), 600)
 
 
+CELLS = [missing(*range(5), algorithm=name) for name in ("td3", "sac", "alm")]
+
+
 def job(group, command, runs_dir):
-    (one,) = jobs([group], "cpu", [], runs_dir)
+    (one,) = jobs([group], "cpu", [], runs_dir, workers=1)
     return replace(one, command=command)
 
 
@@ -38,14 +47,15 @@ def script(text):
 
 
 def test_seeds_are_apart_on_a_cpu_and_first_seeds_come_first():
-    work = jobs([missing(0, 1), missing(0, algorithm="sac")], "cpu", ["--no-track"], Path("runs"))
+    groups = [missing(0, 1), missing(0, algorithm="sac")]
+    work = jobs(groups, "cpu", ["--no-track"], Path("runs"), workers=2)
     assert [job.label for job in work] == [
         "TD3 on Hopper seed 0",
         "SAC on Hopper seed 0",
         "TD3 on Hopper seed 1",
     ]
     assert work[2].command[-4:] == ("1", "--device", "cpu", "--no-track")
-    (population,) = jobs([missing(0, 1)], "cuda", [], Path("runs"))
+    (population,) = jobs([missing(0, 1)], "cuda", [], Path("runs"), workers=1)
     assert population.label == "TD3 on Hopper seed 0 1"
 
 
@@ -61,7 +71,9 @@ def test_a_failure_stops_no_other_and_is_named_at_the_end(tmp_path):
     assert "TD3 on Hopper seed 1: done" in said
     assert "failed: TD3 on Hopper seed 0: something is odd" in said
     (log,) = (tmp_path / "runs" / "logs").glob("*seed_0.log")
-    assert log.read_text() == "something is odd\n"
+    header, *said = log.read_text().splitlines()
+    assert header.startswith("== attempt 1, 20") and "sys.exit(3)" in log.read_text()
+    assert said[-1] == "something is odd"
 
 
 def test_not_more_jobs_at_a_time_than_workers(tmp_path):
@@ -80,14 +92,28 @@ def test_not_more_jobs_at_a_time_than_workers(tmp_path):
     assert run_grid(work, LocalProcesses(), 2, runs, Console(quiet=True)) == 0
 
 
-def test_stopping_lets_the_jobs_write_their_checkpoints(tmp_path):
+def wait_for(path, process=None):
+    deadline = time.monotonic() + 60
+    while not path.exists():
+        assert process is None or process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def grid_of_one_slow_job(tmp_path, stops=True):
+    """A process with a grid whose job has begun; asked to stop, it writes its checkpoint, or only says so."""
     child = f"""
         import pathlib, signal, sys, time
+        place = pathlib.Path({str(tmp_path)!r})
         def stop(*_):
-            pathlib.Path({str(tmp_path)!r}, "saved").touch()
-            sys.exit(130)
+            if {stops}:
+                (place / "saved").touch()
+                sys.exit(130)
+            if (place / "asked").exists():  # the second time
+                sys.exit(130)
+            (place / "asked").touch()
         signal.signal(signal.SIGTERM, stop)
-        pathlib.Path({str(tmp_path)!r}, "started").touch()
+        (place / "started").touch()
         time.sleep(60)
     """
     grid = f"""
@@ -104,12 +130,16 @@ def test_stopping_lets_the_jobs_write_their_checkpoints(tmp_path):
         job = Job("a job", command, (spec,), runs / "logs" / "a.log")
         sys.exit(run_grid([job], LocalProcesses(), 1, runs, Console()))
     """
-    process = subprocess.Popen(script(grid), cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    while not (tmp_path / "started").exists():
-        assert process.poll() is None
-        time.sleep(0.05)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    process = subprocess.Popen(script(grid), cwd=ROOT, **pipes)
+    wait_for(tmp_path / "started", process)
+    return process
+
+
+def test_stopping_lets_the_jobs_write_their_checkpoints(tmp_path):
+    process = grid_of_one_slow_job(tmp_path)
     process.send_signal(signal.SIGINT)
-    out, _ = process.communicate(timeout=30)
+    out, _ = process.communicate(timeout=60)
     assert process.returncode == 130
     assert (tmp_path / "saved").exists()
     assert "the same command goes on from there" in " ".join(out.split())
@@ -126,8 +156,9 @@ def test_a_local_process_tells_how_it_ended(tmp_path):
     def submit(text):
         return executor.submit(Job("a job", script(text), (), tmp_path / "log"))
 
+    (tmp_path / "log").write_text("before\n")
     assert ended(submit("print('hello')")) == Ended(0)
-    assert (tmp_path / "log").read_text() == "hello\n"
+    assert (tmp_path / "log").read_text() == "before\nhello\n"
     odd = ended(submit("raise SystemExit(3)"))
     assert odd == Ended(3) and not odd.succeeded
     sleeping = submit("import time; time.sleep(60)")
@@ -147,23 +178,295 @@ def test_the_grid_needs_no_more_than_an_executor(tmp_path):
         asked: list[int] = []
 
         def submit(self, job):
-            job.log.write_text("step 100\n")
+            with job.log.open("a") as log:
+                log.write("step 100\n")
             return job.specs[0].seed
 
         def poll(self, seed):
             self.asked.append(seed)
             late = self.asked.count(seed) > 1
-            return (Ended(signal=9) if seed else Ended(0)) if late else None
+            return (Ended(3) if seed else Ended(0)) if late else None
 
         def stop(self, seed):
             raise AssertionError("nobody asked for it")
 
     console = Console(file=io.StringIO(), width=400)
-    work = jobs([missing(0, 1)], "cpu", [], tmp_path)
+    work = jobs([missing(0, 1)], "cpu", [], tmp_path, workers=2)
     assert run_grid(work, Elsewhere(), 2, tmp_path, console) == 1
     said = console.file.getvalue()
     assert "TD3 on Hopper seed 0: done" in said
-    assert "failed: TD3 on Hopper seed 1: killed by SIGKILL; step 100" in said
+    assert "failed: TD3 on Hopper seed 1: step 100" in said
+
+
+class Scripted:
+    """An executor whose jobs end as they are told: by seed, one end an attempt; None lets it run for ever."""
+
+    def __init__(self, ends):
+        self.ends, self.begun = {seed: list(of) for seed, of in ends.items()}, []
+
+    def submit(self, job):
+        self.begun.append(job.specs[0].seed)
+        with job.log.open("a") as log:
+            log.write(f"attempt of seed {self.begun[-1]}\n")
+        return self.ends[self.begun[-1]].pop(0)
+
+    def poll(self, end):
+        return end
+
+    def stop(self, end):
+        pass
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Looks at jobs and leases follow one another without a pause."""
+    monkeypatch.setattr("reproduce.lab.grid._POLL_SECONDS", 0.01)
+    monkeypatch.setattr("reproduce.lab.grid._HELD_SECONDS", 0.02)
+
+
+def run(work, executor, runs_dir, workers=1, width=400):
+    console = Console(file=io.StringIO(), width=width, markup=False)
+    return run_grid(work, executor, workers, runs_dir, console), console.file.getvalue()
+
+
+def test_a_job_that_was_killed_or_lost_is_tried_again_twice(tmp_path, quick):
+    killed, lost = Ended(signal=9), Ended()
+    executor = Scripted({0: [killed, lost, Ended(0)], 1: [killed, killed, killed], 2: [Ended(1)]})
+    work = jobs([missing(0, 1, 2)], "cpu", [], tmp_path, workers=1)
+    code, said = run(work, executor, tmp_path)
+    assert code == 1
+    assert executor.begun == [0, 1, 2, 0, 1, 0, 1]  # again after the others
+    assert "seed 0: killed by SIGKILL, is tried again (1 of 2)" in said
+    assert "seed 0: lost, is tried again (2 of 2)" in said
+    assert "seed 0: done" in said
+    assert "failed: TD3 on Hopper seed 1: killed by SIGKILL, 3 times; attempt of seed 1" in said
+    assert "failed: TD3 on Hopper seed 2: attempt of seed 2" in said  # by its own program: not again
+    log = next((tmp_path / "logs").glob("*seed_1.log")).read_text()
+    assert [f"== attempt {n}" in log for n in (1, 2, 3, 4)] == [True, True, True, False]
+
+
+HOLDER = """
+    import sys
+    from pathlib import Path
+    from alm.training.run_directory import RunDirectory
+    directory = RunDirectory(Path(sys.argv[1]))
+    directory.open()
+    print("holds", flush=True)
+    if sys.stdin.readline() == "done\\n":
+        directory.write_json("config.json", {})
+        directory.write_json("DONE", {})
+    directory.close()
+"""
+
+
+def hold(run_dir):
+    """A process that trains a run until it is told how to end."""
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    process = subprocess.Popen([*script(HOLDER), str(run_dir)], cwd=ROOT, **pipes)
+    assert process.stdout.readline() == "holds\n"
+    return process
+
+
+@pytest.mark.parametrize("ending", ["done", "stopped"])
+def test_a_run_that_another_process_trains_is_waited_for_while_others_train(tmp_path, quick, ending):
+    held, free = missing(0, 1).specs
+    other = hold(tmp_path / held.relative_dir)
+
+    class Releasing(Scripted):
+        def poll(self, end):
+            if self.begun == [1]:  # the free one has begun: only now the other process ends
+                other.communicate(f"{ending}\n", timeout=60)
+            return end
+
+    work = jobs([missing(0, 1)], "cpu", [], tmp_path, workers=1)
+    old = work[0].log
+    old.parent.mkdir()
+    old.write_text("what an earlier grid wrote\n")
+    executor = Releasing({0: [Ended(0)], 1: [Ended(0)]})
+    code, said = run(work, executor, tmp_path)
+    assert code == 0
+    assert executor.begun == [1, 0]
+    assert f"waiting for TD3 on Hopper seed 0, which process {other.pid} on" in said
+    assert old.read_text().startswith("what an earlier grid wrote\n== attempt 1")
+
+
+def test_a_job_that_found_its_run_held_is_no_failure(tmp_path, quick):
+    executor = Scripted({0: [Ended(EXIT_HELD)] * 5 + [Ended(0)]})
+    code, said = run(jobs([missing(0)], "cpu", [], tmp_path, workers=1), executor, tmp_path)
+    assert code == 0 and len(executor.begun) == 6 and "seed 0: done" in said
+
+
+def test_of_two_seeds_one_of_which_is_held_the_other_trains(tmp_path, capsys):
+    specs = missing(0, 1).specs
+    where = tmp_path / specs[0].relative_dir
+    other = hold(where)
+    options = ["--algorithm", "td3", "--task", "Hopper", "--scale", "smoke", "--no-track"]
+    command = ["train", *options, "--seeds", "0", "1", "--runs-dir", str(tmp_path), "--store", str(tmp_path)]
+    assert main(command) == EXIT_HELD
+    error = capsys.readouterr().err
+    assert f"error: run {where} is being trained by process {other.pid} on" in error
+    states = [state_of(spec, tmp_path).status for spec in specs]
+    assert states == ["running", "done"]
+    other.communicate("stopped\n", timeout=60)
+    assert main(command) == 0
+    assert [state_of(spec, tmp_path).status for spec in specs] == ["done", "done"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ties a process to its parent")
+def test_workers_of_a_grid_that_was_killed_write_their_checkpoints_and_end(tmp_path):
+    process = grid_of_one_slow_job(tmp_path)
+    process.kill()
+    wait_for(tmp_path / "saved")
+    process.communicate(timeout=60)
+
+
+def test_a_second_request_to_stop_ends_at_once_without_a_traceback(tmp_path):
+    process = grid_of_one_slow_job(tmp_path, stops=False)
+    process.send_signal(signal.SIGINT)
+    wait_for(tmp_path / "asked")
+    process.send_signal(signal.SIGINT)
+    out, error = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "stopped at once" in out and "Traceback" not in out + error
+
+
+def test_what_an_operator_sees_on_a_terminal_fits_in_80_columns(tmp_path, quick):
+    spec = replace(missing(0).specs[0], variant="base[horizon=7,hidden_sizes=(400,200)]")
+    group = replace(missing(0), specs=(spec,))
+    directory = RunDirectory(tmp_path / spec.relative_dir)
+    directory.open()
+    directory.start_metrics(0)
+    for step in (100, 200, 300):
+        directory.append_metrics(step, step, step / 20, metrics={"eval/return": 12.4}, returns=[12.4])
+
+    class Ending(Scripted):
+        def poll(self, end):
+            directory.close()
+            return end
+
+    file = io.StringIO()
+    console = Console(file=file, width=80, force_terminal=True, color_system=None, markup=False)
+    states = [state_of(spec, tmp_path, 600)]
+    print_states(states, console)
+    shown = file.getvalue()
+    assert max(map(len, shown.splitlines())) <= 80
+    words = " ".join(shown.split())
+    assert "steps/s" in words and "300/600 20 1 min 12" in words and f"running {os.uname().nodename}" in words
+    assert "1 running" in words
+    assert "horizon=7" in words
+    # On a terminal the grid shows the same of the runs of its jobs.
+    work = jobs([group], "cpu", [], tmp_path, workers=1)
+    grid = _Grid(work, Ending({0: [Ended(0)]}), 1, tmp_path, console)
+    directory.close()
+    file.truncate(0)
+    assert grid.run() == 0
+    words = " ".join(file.getvalue().split())
+    assert "0 jobs in the queue; 1 done" in words
+
+
+def test_a_grid_without_a_terminal_reports_in_plain_lines(tmp_path, quick, monkeypatch):
+    monkeypatch.setattr("reproduce.lab.grid._REPORT_SECONDS", 0.0)
+    killed = Ended(signal=9)
+    work = jobs([missing(0, 1)], "cpu", [], tmp_path, workers=1)
+    code, said = run(work, Scripted({0: [killed, Ended(0)], 1: [Ended(0)]}), tmp_path)
+    assert code == 0 and "\x1b" not in said
+    assert "2 jobs in the queue" in said or "1 job in the queue; 2 waiting; 0 of 1200 steps" in said
+    assert "  td3/base Hopper smoke seed 0: waiting  step 0/600" in said
+    assert "1 tried again" in said and "0 jobs in the queue; 2 done; 1 tried again" in said
+
+
+def test_states_are_read_from_run_directories_alone(tmp_path, capsys, monkeypatch):
+    """As another machine would: no grid, no executor, no process of this one."""
+    resolved = ResolvedRuns.of("td3", "base", "Hopper", range(5), "laptop")
+    open_, stale, unfinished, failed, done = (
+        open_run(resolved, spec, tmp_path, "cpu", 1) for spec in resolved.specs
+    )
+    for directory in (open_, stale, unfinished, failed, done):
+        directory.start_metrics(0)
+        for step in (1000, 2000):
+            metrics = {"eval/return": 1.5 * step}
+            directory.append_metrics(step, step, step / 50, metrics=metrics, returns=[1.5 * step])
+    failed.write_json("FAILED", {"reason": "loss/actor is not finite", "step": 2001})
+    done.write_json("DONE", {"step": 20_000})
+    for directory in (unfinished, failed, done):
+        directory.close()
+    monkeypatch.setattr("alm.training.lease._machine", lambda: "another one")
+    (lease,) = stale.path.glob("lease.*")
+    os.utime(lease, (time.time() - 100,) * 2)
+    assert main(["grid", "--status", "--runs-dir", str(tmp_path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    here = f"process {os.getpid()} on {os.uname().nodename}"
+    label = "td3/base Hopper laptop seed"
+    assert lines == [
+        f"{label} 0: running  {here}  step 2k/20k  50 steps/s  eta 6 min  return 3000",
+        f"{label} 1: stale  {here}  step 2k/20k  return 3000",
+        f"{label} 2: unfinished  step 2k/20k  return 3000",
+        f"{label} 3: failed  loss/actor is not finite at step 2001  step 2k/20k  return 3000",
+        f"{label} 4: done  step 2k/20k  return 3000",
+        "1 running, 1 stale, 1 unfinished, 1 failed, 1 done",
+    ]
+    for directory in (open_, stale):
+        directory.close()
+
+
+def test_the_status_of_named_exhibits_is_of_what_they_miss(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("reproduce.exhibits.catalogue.EXHIBITS", {"tiny": _Tiny()})
+    places = ["--runs-dir", str(tmp_path / "runs"), "--store", str(tmp_path / "store")]
+    assert main(["grid", "tiny", "--scale", "smoke", "--status", *places]) == 0
+    out = capsys.readouterr().out
+    assert out.splitlines() == ["td3/base Hopper smoke seed 0: waiting  step 0/600", "1 waiting"]
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_run_that_ended_and_was_not_stored_is_stored_by_the_grid(tmp_path, monkeypatch):
+    monkeypatch.setattr("reproduce.exhibits.catalogue.EXHIBITS", {"tiny": _Tiny()})
+    resolved = ResolvedRuns.of("td3", "base", "Hopper", (0,), "laptop")
+    directory = open_run(resolved, resolved.specs[0], tmp_path / "runs", "cpu", 1)
+    directory.start_metrics(0)
+    values = {"eval/return": 10.0, "eval/return_std": 1.0, "eval/length": 5.0}
+    directory.append_metrics(20_000, 20_000, 60.0, metrics=values, returns=[9.0, 11.0], population=1)
+    directory.write_json("DONE", {"step": 20_000, "finished_ms": 7, "peak_memory_bytes": 9})
+    directory.close()
+    places = ["--runs-dir", str(tmp_path / "runs"), "--store", str(tmp_path / "store")]
+    assert main(["grid", "tiny", "--scale", "laptop", "--no-track", *places]) == 0
+    (stored,) = Store(tmp_path / "store").runs()
+    assert (stored.status, stored.last_step) == ("done", 20_000)
+
+
+def test_a_run_that_failed_is_told_with_its_reason(tmp_path, quick):
+    (spec,) = missing(0).specs
+    directory = RunDirectory(tmp_path / spec.relative_dir)
+    directory.write_json("config.json", {})
+    directory.write_json("FAILED", {"reason": "loss/actor is not finite", "step": 101})
+    code, said = run(jobs([missing(0)], "cpu", [], tmp_path, workers=1), Scripted({0: [Ended(1)]}), tmp_path)
+    assert code == 1
+    assert "failed: TD3 on Hopper seed 0: seed 0 failed (loss/actor is not finite at step 101)" in said
+
+
+@pytest.mark.parametrize(
+    ("workers", "cells", "shares"),
+    [
+        (1, 1, [5]),
+        (1, 2, [5, 5]),
+        (2, 1, [2, 3]),
+        (2, 3, [5, 5, 5]),
+        (3, 2, [2, 2, 3, 3]),
+        (5, 1, [1] * 5),
+        (64, 2, [1] * 10),
+    ],
+)
+def test_populations_on_a_cpu_where_they_are_faster_and_every_worker_has_one(
+    monkeypatch, workers, cells, shares
+):
+    monkeypatch.setattr("reproduce.lab.grid.populations_pay", lambda *_: True)
+    work = jobs(CELLS[:cells], "cpu", [], Path("runs"), workers)
+    assert sorted(len(job.specs) for job in work) == shares
+    assert len({spec for job in work for spec in job.specs}) == 5 * cells
+    firsts = [job.specs[0].seed for job in work]
+    assert firsts == sorted(firsts)
+    monkeypatch.setattr("reproduce.lab.grid.populations_pay", lambda *_: False)
+    work = jobs(CELLS[:cells], "cpu", [], Path("runs"), workers)
+    assert [len(job.specs) for job in work] == [1] * (5 * cells)
 
 
 def test_the_command_trains_what_an_exhibit_misses(tmp_path, capsys, monkeypatch):
@@ -183,7 +486,7 @@ class _Tiny:
         return [RunSpec(algorithm="td3", task="Hopper", seed=0, scale=scale)]
 
     def read_out(self, spec):
-        return 600
+        return run_length(spec)
 
 
 def test_no_worker_is_refused(tmp_path, capsys):

@@ -7,6 +7,7 @@ from rich.console import Console
 from alm.agent import ALM
 from alm.config import ALMConfig
 from alm.tasks import make, task_spec
+from alm.training.lease import LIFETIME_SECONDS
 from alm.training.loop import Trainer
 from alm.training.progress import LineReporter
 from alm.training.run_directory import RunDirectory
@@ -20,11 +21,20 @@ def tiny_agent(task, seeds, **changes):
     return ALM(task_spec(task), config, seeds)
 
 
-def trainer(folder, seeds, task="Hopper", config=SHORT, agent=None, make_environment=None, **options):
+def trainer(
+    folder,
+    seeds,
+    task="Hopper",
+    config=SHORT,
+    agent=None,
+    make_environment=None,
+    lifetime=LIFETIME_SECONDS,
+    **options,
+):
     """A trainer with opened directories ``folder/<seed>``."""
     directories = [RunDirectory(folder / str(seed)) for seed in seeds]
     for directory in directories:
-        directory.open()
+        directory.open(lifetime)
     return Trainer(
         agent or tiny_agent(task, seeds),
         task_spec(task),
@@ -34,6 +44,17 @@ def trainer(folder, seeds, task="Hopper", config=SHORT, agent=None, make_environ
         LineReporter("test", Console(quiet=True)),
         **options,
     )
+
+
+def train(folder, seeds, **options):
+    """Train with a `trainer` and give its directories back."""
+    run = trainer(folder, seeds, **options)
+    try:
+        run.run()
+    finally:
+        for directory in run.directories:
+            directory.close()
+    return run
 
 
 def evaluations(directory):

@@ -8,6 +8,7 @@ from benchmarks import gpu, populations
 from benchmarks.plain import PLAIN, plain_learner
 from benchmarks.timing import milliseconds_by_operation, operations
 from reproduce.exhibits.performance import gpu as gpu_rows
+from reproduce.exhibits.performance import population_gains as gain_rows
 from reproduce.exhibits.performance import populations as population_rows
 
 
@@ -46,6 +47,12 @@ def test_populations_are_measured_with_and_without_kept_memory():
     found = populations.measure("td3", "smoke", 2, "given_back", updates=2)
     assert found["ms"] > 0 and found["pages"] >= 0
     assert populations.measure("td3", "smoke", 1, "plain", updates=2)["ms"] > 0
+    costs = populations.seed_costs("td3", "smoke", rounds=1)
+    assert costs["saved"] == pytest.approx(1 - costs["together_ms"] / costs["alone_ms"])
+    record = {"results": {"paper": {"sac": costs | {"saved": 0.1}, "alm": costs | {"saved": 0.09}}}}
+    header, rows = gain_rows(record)
+    assert [len(row) for row in rows] == [len(header)] * 2
+    assert [row[-2:] for row in rows] == [["10%", "populations"], ["9%", "single seeds"]]
     one = {"kept_ms": 2.0, "given_back_ms": 3.0, "given_back_over_kept": 1.5, "given_back_pages": 1234.0}
     one["plain_over_kept"] = 1.25
     header, rows = population_rows({"results": {"td3 smoke 1": one, "td3 smoke 5": one | {"kept_ms": 4.0}}})

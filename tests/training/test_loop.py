@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -18,10 +19,11 @@ from alm.training.bias import headline_bias
 from alm.training.checkpoint import DamagedError
 from alm.training.environment import TrainingEnvironment, Workers
 from alm.training.evaluation import Evaluator
+from alm.training.lease import LIFETIME_SECONDS, holder_of
 from alm.training.loop import Interrupted
-from alm.training.run_directory import RunDirectory, RunLockedError
+from alm.training.run_directory import RunDirectory
 from reproduce.lab.training import group_by_step
-from runs import SHORT, evaluations, tiny_agent, trainer
+from runs import SHORT, evaluations, tiny_agent, train, trainer
 
 SUPPORT = Path(__file__).parents[1] / "support"
 
@@ -171,13 +173,13 @@ sys.path[:0] = [{support!r}, {root!r}]
 import torch
 torch.set_num_threads(1)
 from runs import trainer
-trainer(Path(sys.argv[1]), (0, 1), checkpoint_seconds=0.0).run()
+trainer(Path(sys.argv[1]), (0, 1), lifetime=float(sys.argv[2]), checkpoint_seconds=0.0).run()
 """
 
 
-def start(folder):
+def start(folder, lifetime=LIFETIME_SECONDS, **options):
     script = _SCRIPT.format(support=str(SUPPORT), root=str(Path(__file__).parents[2]))
-    return subprocess.Popen([sys.executable, "-c", script, str(folder)])
+    return subprocess.Popen([sys.executable, "-c", script, str(folder), str(lifetime)], **options)
 
 
 def wait_for_step(directory, step, process):
@@ -212,6 +214,34 @@ def test_killed_and_resumed_equals_uninterrupted(tmp_path, uninterrupted, kill_a
         assert all(torch.equal(one[name], other[name]) for name in one)
 
 
+def test_a_population_that_was_stopped_and_taken_over_is_one_and_the_former_holder_ends(
+    tmp_path, uninterrupted
+):
+    """SIGSTOP in training; the former holder wakes while its successor trains on."""
+    folder = tmp_path / "stopped"
+    seeds = [RunDirectory(folder / seed) for seed in ("0", "1")]
+    former = start(folder, lifetime=1.0, stderr=subprocess.PIPE, text=True)
+    wait_for_step(seeds[1], 120, former)
+    former.send_signal(signal.SIGSTOP)
+    deadline = time.monotonic() + 60
+    while any(holder_of(seed.path)[1] for seed in seeds):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    reached = seeds[0].checkpoints.steps()[0]
+    successor = start(folder)
+    wait_for_step(seeds[1], reached + 5, successor)
+    former.send_signal(signal.SIGCONT)
+    _, error = former.communicate(timeout=120)
+    assert former.returncode == 1
+    assert f"LeaseLostError: run {folder}" in error and f"taken over by process {successor.pid} on" in error
+    assert successor.wait() == 0
+    for seed in seeds:
+        whole = RunDirectory(uninterrupted / seed.path.name)
+        assert evaluations(whole) == evaluations(seed) and timeless(whole) == timeless(seed)
+        one, other = final_parameters(whole), final_parameters(seed)
+        assert all(torch.equal(one[name], other[name]) for name in one)
+
+
 def test_interruption_stores_the_state_at_once(tmp_path):
     run = trainer(tmp_path, (0,))
     original = run._advance
@@ -231,15 +261,6 @@ def test_interruption_stores_the_state_at_once(tmp_path):
     whole.run()
     assert evaluations(again.directories[0]) == evaluations(whole.directories[0])
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
-
-
-def test_two_processes_cannot_train_one_run(tmp_path):
-    first, second = RunDirectory(tmp_path), RunDirectory(tmp_path)
-    first.open()
-    with pytest.raises(RunLockedError, match=f"process {os.getpid()}"):
-        second.open()
-    first.close()
-    second.open()
 
 
 def test_an_unfinished_metrics_line_is_not_read(tmp_path):
@@ -309,7 +330,7 @@ def test_an_error_in_a_thread_is_raised():
 
 def test_a_run_that_stops_on_purpose_goes_on_to_the_same_end(tmp_path):
     trainer(tmp_path / "whole", (0, 1)).run()
-    trainer(tmp_path / "parts", (0, 1), until=130).run()
+    train(tmp_path / "parts", (0, 1), until=130)
     for seed in (0, 1):
         directory = RunDirectory(tmp_path / "parts" / str(seed))
         assert directory.status != "done" and directory.checkpoints.steps()[0] == 130
@@ -332,10 +353,7 @@ def test_a_population_killed_between_two_checkpoints_is_one_again(tmp_path, save
     """Seed 0 has written its newest checkpoint, seed 1 has not: as if nothing had happened."""
     trainer(tmp_path / "whole", (0, 1)).run()
     for step in saved:
-        run = trainer(tmp_path / "killed", (0, 1), until=step)
-        run.run()
-        for directory in run.directories:
-            directory.close()
+        run = train(tmp_path / "killed", (0, 1), until=step)
     behind = RunDirectory(tmp_path / "killed" / "1")
     behind.checkpoints.drop_after(saved[0] if len(saved) > 1 else 0)
     behind.commit_metrics(0)
@@ -357,16 +375,14 @@ def test_a_population_killed_between_two_checkpoints_is_one_again(tmp_path, save
 
 
 def test_values_behind_the_checkpoint_are_dropped(tmp_path):
-    run = trainer(tmp_path, (0,), until=130)
-    run.run()
-    run.directories[0].close()
+    run = train(tmp_path, (0,), until=130)
     (tmp_path / "0" / "values" / "00000260.npz").write_bytes(b"of a future that is not this run's")
     trainer(tmp_path, (0,), until=130).run()
     assert [step for step, _ in run.directories[0].values()] == [100, 130]
 
 
 def test_metrics_shorter_than_the_checkpoint_are_met_at_the_start(tmp_path):
-    trainer(tmp_path, (0,), until=130).run()
+    train(tmp_path, (0,), until=130)
     metrics = tmp_path / "0" / "metrics.jsonl"
     metrics.write_bytes(metrics.read_bytes()[:-10])
     short = metrics.read_bytes()
@@ -378,25 +394,25 @@ def test_metrics_shorter_than_the_checkpoint_are_met_at_the_start(tmp_path):
 def test_what_a_killed_writer_left_is_removed_and_a_living_ones_is_not(tmp_path):
     ended = subprocess.Popen(["true"])
     ended.wait()
-    left = tmp_path / "checkpoints" / f".step-000000010.pt.{ended.pid}.tmp"
-    in_the_making = tmp_path / f".mlflow.json.{os.getppid()}.tmp"
+    left = tmp_path / "checkpoints" / f".step-000000010.pt.{ended.pid}@{socket.gethostname()}.tmp"
+    in_the_making = tmp_path / f".mlflow.json.{os.getppid()}@{socket.gethostname()}.tmp"
+    # Of another machine no process is known to live.
+    elsewhere = tmp_path / f".DONE.{os.getppid()}@elsewhere.tmp"
     left.parent.mkdir()
-    left.touch(), in_the_making.touch()
+    left.touch(), in_the_making.touch(), elsewhere.touch()
     RunDirectory(tmp_path).open()
-    assert not left.exists() and in_the_making.exists()
+    assert not left.exists() and in_the_making.exists() and not elsewhere.exists()
 
 
 def test_a_run_whose_checkpoints_are_all_damaged_does_not_begin_anew(tmp_path, caplog):
     for step in (100, 130):
-        run = trainer(tmp_path, (0,), until=step)
-        run.run()
-        run.directories[0].close()
+        train(tmp_path, (0,), until=step)
     for path in (tmp_path / "0" / "checkpoints").iterdir():
         path.write_bytes(path.read_bytes()[:1000])
     before = (tmp_path / "0" / "metrics.jsonl").read_bytes()
     for _ in range(2):
         with pytest.raises(DamagedError, match=r"no checkpoint of .*0 can be read.* to begin this run anew"):
-            trainer(tmp_path, (0,)).run()
+            train(tmp_path, (0,))
     assert caplog.text.count("is damaged") == 2 and "weights_only" not in caplog.text
     kept = [path.name for path in sorted((tmp_path / "0" / "checkpoints").iterdir())]
     assert kept == ["step-000000100.pt.damaged", "step-000000130.pt.damaged"]

@@ -7,7 +7,7 @@ whether it has ended, and can ask it to stop. The queue, the logs' names and the
     ray.py      tasks of a Ray cluster
     slurm.py    job arrays of a SLURM cluster
     remote.py   what both of these run on another machine
-    tether.py   a process that ends with the one that started it
+    tied.py     a process that ends when the one that started it does
     choosing.py which of them a command asks for
 """
 
@@ -46,7 +46,8 @@ class Job:
         label: the job in words.
         command: program and arguments, to be run in the repository.
         specs: the runs that it trains.
-        log: file that receives what it prints; the folder is there.
+        log: file to which what it prints is appended; it is there.
+        until: environment steps to which each run trains; None: to its end.
         resources: what it takes of a machine.
     """
 
@@ -54,12 +55,13 @@ class Job:
     command: tuple[str, ...]
     specs: tuple[RunSpec, ...]
     log: Path
+    until: int | None = None
     resources: Resources = Resources()
 
 
 @dataclass(frozen=True)
 class Ended:
-    """The end of a job: an exit code, or the signal that killed it."""
+    """The end of a job: an exit code, or the signal that killed it, or neither: it was lost."""
 
     code: int | None = None
     signal: int | None = None
@@ -69,9 +71,16 @@ class Ended:
         """Whether it did what it was started for."""
         return self.code == 0
 
+    @property
+    def by_itself(self) -> bool:
+        """Whether its program ended it; else the same command may well do better another time."""
+        return self.code is not None
+
     def __str__(self) -> str:
-        if self.signal is None:
+        if self.code is not None:
             return f"exit code {self.code}"
+        if self.signal is None:
+            return "lost"
         known = {one.value: one.name for one in signal.Signals}
         return f"killed by {known.get(self.signal, f'signal {self.signal}')}"
 
@@ -80,7 +89,7 @@ class Executor(Protocol[Handle]):
     """A place where jobs run; a ``Handle`` is what it knows a submitted job by."""
 
     def submit(self, job: Job) -> Handle:
-        """Start a job, or queue it, and return at once; what it prints replaces the content of its log.
+        """Start a job, or queue it, and return at once; what it prints is appended to its log.
 
         Raises:
             OSError: the job cannot be started.

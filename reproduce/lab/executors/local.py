@@ -1,25 +1,35 @@
 """Processes of this machine."""
 
+import os
 import signal
 import subprocess
+import sys
+from pathlib import Path
 
 from reproduce.lab.executors import Ended, Job
 from reproduce.lab.provenance import REPOSITORY
 
+TIED = Path(__file__).with_name("tied.py")
+"""Program that ties a process to the one that starts it."""
+
 
 class LocalProcesses:
-    """An `Executor` whose jobs are child processes; how many run at a time is the caller's business."""
+    """An `Executor` whose jobs are child processes; how many run at a time is the caller's business.
+
+    If the caller is killed, they get SIGTERM (on Linux), so that none trains on unseen.
+    """
 
     def submit(self, job: Job) -> "subprocess.Popen[bytes]":
         """Start a job's process.
 
         Raises:
-            OSError: the log cannot be written or the program cannot be started.
+            OSError: the log cannot be written or Python cannot be started.
         """
-        with job.log.open("w") as file:
+        command = (sys.executable, str(TIED), str(os.getpid()), *job.command)
+        with job.log.open("a") as file:
             # In a session of its own: Ctrl-C is for the grid, which stops its jobs in good order.
             return subprocess.Popen(
-                job.command, stdout=file, stderr=subprocess.STDOUT, cwd=REPOSITORY, start_new_session=True
+                command, stdout=file, stderr=subprocess.STDOUT, cwd=REPOSITORY, start_new_session=True
             )
 
     def poll(self, handle: "subprocess.Popen[bytes]") -> Ended | None:

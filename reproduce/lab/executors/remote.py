@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from reproduce.lab.executors import Ended, Job
+from reproduce.lab.executors.local import TIED
 from reproduce.lab.provenance import REPOSITORY, Code
 
 __all__ = ["Order", "Outcome", "Worker", "add_to_log"]
@@ -83,10 +84,9 @@ class Worker:
         wanted = stop_requested()
         if wanted:
             return Outcome(Ended(_INTERRUPTED), "stopped before it began")
-        tether = [sys.executable, "-m", "reproduce.lab.executors.tether", str(os.getpid())]
-        with log.open("w") as file:
+        with log.open("a") as file:
             self._child = subprocess.Popen(
-                [*tether, *command],
+                [sys.executable, str(TIED), str(os.getpid()), *command],
                 stdout=file,
                 stderr=subprocess.STDOUT,
                 cwd=REPOSITORY,

@@ -1,0 +1,177 @@
+"""States of runs, read from their directories alone: for the grid while it works, and for `grid --status`.
+
+A run is ``waiting`` (nothing is there), ``running`` (a living process holds its lease), ``stale`` (its holder
+gives no sign of life any more, so that it can be taken over), ``unfinished`` (begun, held by nobody),
+``failed`` or ``done``.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from alm.training.lease import Holder, holder_of
+from alm.training.run_directory import RunDirectory
+from reproduce.lab.algorithms import run_length
+from reproduce.lab.archive import directories_under
+from reproduce.lab.specs import RunSpec
+
+STATES = ("waiting", "running", "stale", "unfinished", "failed", "done")
+# Lines of metrics over which a speed is taken: some thousand steps.
+_SPEED_LINES = 10
+
+
+@dataclass(frozen=True)
+class RunState:
+    """Where one run stands."""
+
+    spec: RunSpec
+    status: str
+    """One of `STATES`."""
+    step: int
+    """Environment steps of its last line of metrics."""
+    wanted: int
+    """Environment steps at which it will end."""
+    steps_per_second: float
+    """Over its last lines, by the run's own clock; NaN: not known yet."""
+    last_return: float
+    """Mean return of the last evaluation; NaN: there is none yet."""
+    holder: Holder | None = None
+    """The process that holds it, or held it when it was last heard of."""
+    reason: str = ""
+    """Why it failed."""
+
+    @property
+    def seconds_to_go(self) -> float:
+        """Estimated time to the end at its speed; NaN: not known."""
+        left = max(0, self.wanted - self.step)
+        return left / self.steps_per_second if self.steps_per_second else math.nan
+
+
+def state_of(spec: RunSpec, runs_dir: Path, until: int | None = None) -> RunState:
+    """Where a run stands; ``until`` are the environment steps to which it trains (None: its whole length)."""
+    directory = RunDirectory(runs_dir / spec.relative_dir)
+    status, reason = directory.status, ""
+    holder, living = holder_of(directory.path) or (None, False)
+    if status == "failed":
+        failure = directory.read_json("FAILED")
+        reason = f"{failure['reason']} at step {failure['step']}"
+    elif status != "done" and holder is not None:
+        status = "running" if living else "stale"
+    elif status == "new":
+        status = "waiting"
+    try:
+        lines = directory.last_metrics()
+        config = directory.find_json("config.json")
+        length = config["config"]["training"]["total_steps"] if config else run_length(spec)
+    except (KeyError, TypeError, ValueError):
+        # Damaged: its own command says so, and a look at it stops no other.
+        lines, length = [], run_length(spec)
+    returns = [line["metrics"]["eval/return"] for line in lines if "returns" in line]
+    return RunState(
+        spec,
+        status,
+        lines[-1]["step"] if lines else 0,
+        min(length, until or length),
+        _speed(lines[-_SPEED_LINES:]),
+        returns[-1] if returns else math.nan,
+        holder,
+        reason,
+    )
+
+
+def states_under(runs_dir: Path) -> list[RunState]:
+    """Where every run with a directory under a root stands, in the order of their paths."""
+    specs = (RunSpec.from_dict(one.read_json("config.json")["spec"]) for one in directories_under(runs_dir))
+    return [state_of(spec, runs_dir) for spec in specs]
+
+
+def _speed(lines: Sequence[dict]) -> float:
+    if len(lines) < 2:
+        return math.nan
+    first, last = lines[0], lines[-1]
+    seconds = last["wall_seconds"] - first["wall_seconds"]
+    return (last["step"] - first["step"]) / seconds if seconds > 0 else math.nan
+
+
+def counts(statuses: Iterable[str]) -> str:
+    """How many there are of each: ``"3 running, 1 failed, 12 done"``; what there is none of is left out."""
+    found = Counter(statuses)
+    order = [*STATES, *(one for one in found if one not in STATES)]
+    return ", ".join(f"{found[one]} {one}" for one in order if found[one]) or "no runs"
+
+
+def state_line(state: RunState) -> str:
+    """One run in one plain line."""
+    parts = [f"{state.spec.label}: {state.status}", *_numbers(state)]
+    return "  ".join(part for part in parts if part)
+
+
+def states_table(states: Sequence[RunState]) -> Table:
+    """Runs in a table that can be read at 80 columns."""
+    table = Table(box=None, pad_edge=False, expand=False)
+    table.add_column("run", overflow="fold", ratio=1)
+    table.add_column("state")
+    for column in ("step", "steps/s", "eta", "return"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for state in states:
+        step, *rest = _cells(state)
+        table.add_row(state.spec.label, _where(state), step, *rest)
+    return table
+
+
+def print_states(states: Sequence[RunState], console: Console) -> None:
+    """Print where runs stand: a table on a terminal, lines elsewhere, and how many there are of each."""
+    if console.is_terminal:
+        console.print(states_table(states))
+    else:
+        for state in states:
+            console.print(state_line(state), soft_wrap=True, highlight=False)
+    console.print(counts(state.status for state in states), highlight=False)
+
+
+def _where(state: RunState) -> str:
+    holder = state.holder if state.status in ("running", "stale") else None
+    return f"{state.status} {holder.host}:{holder.pid}" if holder else state.status
+
+
+def _cells(state: RunState) -> tuple[str, str, str, str]:
+    going_on = state.status == "running"
+    return (
+        f"{_thousands(state.step)}/{_thousands(state.wanted)}",
+        _known(state.steps_per_second, f"{state.steps_per_second:.3g}") if going_on else "",
+        _duration(state.seconds_to_go) if going_on else "",
+        _known(state.last_return, f"{state.last_return:.0f}"),
+    )
+
+
+def _numbers(state: RunState) -> list[str]:
+    step, speed, eta, last = _cells(state)
+    holder = f"process {state.holder.pid} on {state.holder.host}" if state.holder else ""
+    return [
+        state.reason,
+        holder if state.status in ("running", "stale") else "",
+        f"step {step}",
+        speed and f"{speed} steps/s",
+        eta and f"eta {eta}",
+        last and f"return {last}",
+    ]
+
+
+def _known(value: float, text: str) -> str:
+    return "" if math.isnan(value) else text
+
+
+def _thousands(steps: int) -> str:
+    return f"{steps / 1000:g}k" if steps >= 1000 else str(steps)
+
+
+def _duration(seconds: float) -> str:
+    if math.isnan(seconds):
+        return ""
+    hours, minutes = divmod(math.ceil(seconds / 60), 60)
+    return f"{hours} h {minutes:02d}" if hours else f"{minutes} min"
