@@ -10,36 +10,45 @@ _SHARED_BYTES = 80_000_000
 
 
 class Nodes:
-    """A cluster whose head runs no job, and nodes of one CPU each."""
+    """A cluster of nodes with one CPU each; the first is its head, without which there is none."""
 
     def __init__(self, number: int) -> None:
         from ray.cluster_utils import Cluster
 
-        head = {"num_cpus": 0, "object_store_memory": _SHARED_BYTES, "include_dashboard": False}
+        self._number = number
+        head = {"num_cpus": 1, "object_store_memory": _SHARED_BYTES, "include_dashboard": False}
         self._cluster = Cluster(initialize_head=True, head_node_args=head)
-        self._nodes = [self._add() for _ in range(number)]
+        self._others: list[Any] = []
+        self.fill()
 
     @property
     def address(self) -> str:
         """Where a driver joins."""
         return str(self._cluster.address)
 
-    def replace(self, raylet: int) -> None:
-        """Kill the node whose raylet has that process id, without a warning, and add another one."""
-        (node,) = (one for one in self._nodes if raylet in self._raylets(one))
-        self._nodes.remove(node)
+    def fill(self) -> None:
+        """Add nodes in place of those that were killed."""
+        while len(self._others) < self._number - 1:
+            node = self._cluster.add_node(num_cpus=1, object_store_memory=_SHARED_BYTES)
+            self._others.append(node)
+
+    def can_kill(self, raylet: int) -> bool:
+        """Whether a process is the raylet of a node that is not the head."""
+        return any(raylet in _raylets(node) for node in self._others)
+
+    def kill(self, raylet: int) -> None:
+        """Kill the node whose raylet has that process id, without a warning."""
+        (node,) = (one for one in self._others if raylet in _raylets(one))
+        self._others.remove(node)
         self._cluster.remove_node(node, allow_graceful=False)
-        self._nodes.append(self._add())
 
     def shutdown(self) -> None:
         """End all processes of the cluster."""
         self._cluster.shutdown()
 
-    def _add(self) -> Any:
-        return self._cluster.add_node(num_cpus=1, object_store_memory=_SHARED_BYTES)
 
-    def _raylets(self, node: Any) -> list[int]:
-        return [one.process.pid for one in node.all_processes["raylet"]]
+def _raylets(node: Any) -> list[int]:
+    return [one.process.pid for one in node.all_processes["raylet"]]
 
 
 @contextmanager

@@ -30,10 +30,10 @@ from reproduce.lab.specs import RunSpec
 from reproduce.lab.store import Store
 
 NODES = (1, 2, 3)
-JOBS = 20
+JOBS = 10
 TASKS = 200
 WAITING_SECONDS = 2.0
-MLFLOW_RUNS = 4
+MLFLOW_RUNS = 3
 _NOTHING = (sys.executable, "-c", "pass")
 
 
@@ -84,7 +84,7 @@ def on_ray(folder: Path) -> dict[str, Any]:
                     jobs = work(folder, JOBS, _NOTHING)
                     found["job_ms"] = 1000 * finish(jobs, executor) / JOBS
                 waiting = (sys.executable, "-c", f"import time; time.sleep({WAITING_SECONDS})")
-                jobs = work(folder, 5 * number, waiting)
+                jobs = work(folder, 4 * number, waiting)
                 found["jobs_an_hour"][str(number)] = 3600 * len(jobs) / finish(jobs, executor)
             finally:
                 executor.close()
@@ -141,9 +141,20 @@ def grid_ms(runs_dir: Path, spec: RunSpec, jobs: int = 50, polls: int = 4) -> fl
 
 
 def train(folder: Path, seed: int) -> tuple[str, ...]:
-    """The command of a smoke run of ALM."""
+    """The command of a smoke run of TD3."""
     places = ("--runs-dir", str(folder / "runs"), "--store", str(folder / "store"), "--no-track")
-    return ("train", "--task", "Hopper", "--scale", "smoke", "--seeds", str(seed), *places)
+    return (
+        "train",
+        "--algorithm",
+        "td3",
+        "--task",
+        "Hopper",
+        "--scale",
+        "smoke",
+        "--seeds",
+        str(seed),
+        *places,
+    )
 
 
 def mlflow(folder: Path, runs: Sequence[Path]) -> dict[str, float]:
@@ -174,7 +185,7 @@ def store_ms(folder: Path, runs: Sequence[Path]) -> dict[str, float]:
 
 def measure(folder: Path) -> dict[str, Any]:
     """Everything, in the order of the record."""
-    runs = [folder / "runs/alm/base/Hopper/smoke" / f"seed-{seed}" for seed in range(MLFLOW_RUNS)]
+    runs = [folder / "runs/td3/base/Hopper/smoke" / f"seed-{seed}" for seed in range(MLFLOW_RUNS)]
     for run in runs:
         subprocess.run(
             [sys.executable, "-m", "reproduce", *train(folder, int(run.name[5:]))],
@@ -185,7 +196,7 @@ def measure(folder: Path) -> dict[str, Any]:
     # A run that has ended: everything up to its first step, and nothing else.
     again = [sys.executable, "-m", "reproduce", *train(folder, 0)]
     start = seconds(lambda: subprocess.run(again, cwd=REPOSITORY, check=True, stdout=subprocess.DEVNULL))
-    spec = RunSpec(algorithm="alm", task="Hopper", seed=0, scale="smoke")
+    spec = RunSpec(algorithm="td3", task="Hopper", seed=0, scale="smoke")
     local = work(folder / "local", JOBS, _NOTHING)
     return {
         "local_job_ms": 1000 * sum(finish([job], LocalProcesses()) for job in local) / JOBS,

@@ -31,7 +31,7 @@ from benchmarks.clusters import Nodes, ray_nodes
 from benchmarks.timing import write_record
 from reproduce.lab.executors import Job
 from reproduce.lab.executors.local import LocalProcesses
-from reproduce.lab.grid import jobs, run_grid
+from reproduce.lab.grid import RETRIES, jobs, run_grid
 from reproduce.lab.planning import Missing
 from reproduce.lab.provenance import REPOSITORY
 from reproduce.lab.specs import RunSpec
@@ -164,8 +164,8 @@ class Disturbance:
             )
 
     def _kill(self, kind: str) -> None:
-        """Kill something in the middle of a run, of one that was killed the fewest times."""
-        seed, process, worker = self._wait(self._victim)
+        """Kill something in the middle of a run, one that was killed the fewest times if there is a choice."""
+        seed, process, worker = self._wait(lambda: self._victim(kind))
         self._killed[seed] += 1
         if kind == "worker":
             worker.kill()
@@ -182,28 +182,32 @@ class Disturbance:
             # With a machine everything on it is gone; Ray ends the rest of what it knows of.
             process.kill()
             worker.kill()
-            self._nodes.replace(raylet)
+            self._nodes.kill(raylet)
         with suppress(psutil.NoSuchProcess):
             process.resume()
         # It is in the middle of its run again only after it was taken up again.
         self._wait(lambda: not _is(process))
 
-    def _victim(self) -> tuple[int, psutil.Process, psutil.Process] | None:
+    def _victim(self, kind: str) -> tuple[int, psutil.Process, psutil.Process] | None:
         """A run between its first line and its end, its process, which stands still, and Ray's worker."""
-        fewest = min(self._killed[seed] for seed in self._seeds if not self._is_done(seed))
-        for seed, place in self._places.items():
-            held = holder_of(place)
-            if self._killed[seed] > fewest or not held or not held[1] or not self._lines(seed):
+        for seed in sorted(self._seeds, key=lambda seed: self._killed[seed]):
+            held = holder_of(self._places[seed])
+            if self._killed[seed] >= RETRIES or not held or not held[1] or not self._lines(seed):
                 continue
             try:
                 process = psutil.Process(held[0].pid)
                 process.suspend()  # so that it does not end meanwhile
-                if not self._is_done(seed) and (worker := process.parent()) is not None:
+                worker = process.parent()
+                if worker is not None and not self._is_done(seed) and self._may(kind, worker):
                     return seed, process, worker
                 process.resume()
             except psutil.NoSuchProcess:
                 continue
         return None
+
+    def _may(self, kind: str, worker: psutil.Process) -> bool:
+        """Whether what is to be killed may be: a node that is not the head."""
+        return kind != "node" or self._nodes.can_kill(worker.ppid())
 
     def _is_done(self, seed: int) -> bool:
         return RunDirectory(self._places[seed]).status == "done"
@@ -242,11 +246,11 @@ def _is(process: psutil.Process) -> bool:
         return False
 
 
-def main(kills: int = 3, seeds: int = 3) -> None:
+def main(kills: int = 2, seeds: int = 3) -> None:
     """Kill, print a table and write ``benchmarks/results/failures.json``.
 
     Args:
-        kills: How often each kind of thing is killed.
+        kills: How often each kind of thing is killed; below the number of nodes.
         seeds: Runs of each kind.
     """
     every = range(seeds)
@@ -260,6 +264,7 @@ def main(kills: int = 3, seeds: int = 3) -> None:
             raise RuntimeError("an undisturbed run failed")
         undisturbed = results(folder / "undisturbed", every)
         for kind, words in KINDS.items():
+            nodes.fill()
             tally = Disturbance(folder / kind, every, nodes).run(kind, kills, undisturbed)
             killed[words] = asdict(tally)
             print(words, json.dumps(killed[words]), flush=True)

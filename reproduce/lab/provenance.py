@@ -30,7 +30,7 @@ def provenance(device: str, threads: int, execution: Mapping[str, Any] | None = 
     """
     return {
         "git_sha": _git("rev-parse", "HEAD"),
-        "git_dirty": _is_dirty(),
+        "git_dirty": bool(_git("status", "--porcelain", "--", ".", *_NOT_CODE)),
         "command": shlex.join([Path(sys.executable).name, *sys.orig_argv[1:]]),
         "packages": _versions(),
         "hardware": {
@@ -52,13 +52,11 @@ class Code:
 
     Attributes:
         commit: commit of the repository, "unknown" outside of one.
-        dirty: whether there are changes that are not committed.
-        sources: digest of the Python files, by path and content.
+        sources: digest of the Python files, by path and content, committed or not.
         packages: versions of Python and of the packages that results depend on, by name.
     """
 
     commit: str
-    dirty: bool
     sources: str
     packages: tuple[tuple[str, str], ...]
 
@@ -70,15 +68,15 @@ class Code:
             content = path.read_bytes()
             digest.update(f"{path.relative_to(REPOSITORY).as_posix()} {len(content)}\n".encode() + content)
         packages = tuple(_versions().items())
-        return cls(_git("rev-parse", "HEAD"), _is_dirty(), digest.hexdigest()[:12], packages)
+        return cls(_git("rev-parse", "HEAD"), digest.hexdigest()[:12], packages)
 
     def differences(self, other: "Code") -> list[str]:
         """What differs, each as ``"commit 1234567 instead of 89abcde"``: own value first."""
         found = []
         if self.commit != other.commit:
             found.append(f"commit {self.commit[:7]} instead of {other.commit[:7]}")
-        if (self.dirty, self.sources) != (other.dirty, other.sources):
-            found.append(f"sources {self._sources_in_words()} instead of {other._sources_in_words()}")
+        if self.sources != other.sources:
+            found.append(f"sources {self.sources} instead of {other.sources}")
         theirs = dict(other.packages)
         found += [
             f"{name} {version} instead of {theirs.get(name)}"
@@ -87,19 +85,10 @@ class Code:
         ]
         return found
 
-    def _sources_in_words(self) -> str:
-        changed = self.dirty and self.commit != "unknown"
-        return f"{self.sources}{' with uncommitted changes' if changed else ''}"
-
 
 def _versions() -> dict[str, str]:
     """Versions of Python and of the packages that results depend on."""
     return {"python": platform.python_version(), **{name: metadata.version(name) for name in _PACKAGES}}
-
-
-def _is_dirty() -> bool:
-    """Whether the repository's code has changes that are not committed."""
-    return bool(_git("status", "--porcelain", "--", ".", *_NOT_CODE))
 
 
 def _git(*arguments: str) -> str:

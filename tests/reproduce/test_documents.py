@@ -30,6 +30,8 @@ PERFORMANCE = (
     "population-gains", "gpu",
 )  # fmt: skip
 
+SCALING = ("engines", "programme", "limits")
+
 
 @pytest.fixture
 def pages(tmp_path):
@@ -49,11 +51,14 @@ def pages(tmp_path):
     (tmp_path / "docs" / "findings.md").write_text(findings)
     theory = "".join(f"<!-- {name}:begin -->\n<!-- {name}:end -->\n" for name in DOCUMENT_TABLES)
     (tmp_path / "docs" / "theory.md").write_text(theory)
+    scaling = "".join(f"<!-- {name}:begin -->\n<!-- {name}:end -->\n" for name in SCALING)
+    (tmp_path / "docs" / "scaling.md").write_text(scaling)
+    (tmp_path / "docs" / "reliability.md").write_text("<!-- failures:begin -->\n<!-- failures:end -->\n")
     return pages
 
 
 def test_refresh_replaces_the_block_only(tmp_path, pages):
-    assert len(refresh(tmp_path)) == 6 + len(pages)
+    assert len(refresh(tmp_path)) == 8 + len(pages)
     assert (tmp_path / "docs" / "performance.md").read_text().count("Not measured") == len(PERFORMANCE)
     assert (tmp_path / "docs" / "theory.md").read_text().count("Not computed") == len(DOCUMENT_TABLES)
     readme = (tmp_path / "README.md").read_text()

@@ -136,7 +136,6 @@ def test_a_worker_refuses_other_code_in_one_sentence(tmp_path):
     for other, words in (
         (replace(here, commit="f" * 40), f"commit {here.commit[:7]} instead of fffffff"),
         (replace(here, sources="0123"), f"sources {here.sources}"),
-        (replace(here, dirty=not here.dirty), "with uncommitted changes"),
         (replace(here, packages=versions), "instead of 0.1"),
     ):
         outcome = Worker(Order.of(a_job(tmp_path, script("print('ran')")), other)).carry_out()
@@ -305,6 +304,7 @@ def ray_tasks(cluster):
 
 def disturbed(kind, kills, tmp_path, cluster, undisturbed):
     """What became of runs after kills of a kind: all are as if nothing had happened."""
+    cluster.fill()
     tally = failures.Disturbance(tmp_path / "runs", SEEDS, cluster).run(kind, kills, undisturbed)
     assert (tally.done, tally.identical) == (len(SEEDS), len(SEEDS))
     assert tally.lost_points == tally.doubled_points == tally.two_at_once == 0
