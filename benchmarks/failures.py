@@ -164,7 +164,7 @@ class Disturbance:
             )
 
     def _kill(self, kind: str) -> None:
-        """Kill something in the middle of a run, one that was killed the fewest times if there is a choice."""
+        """Kill something in the middle of a run, of one that was killed least if there is a choice."""
         seed, process, worker = self._wait(lambda: self._victim(kind))
         self._killed[seed] += 1
         if kind == "worker":

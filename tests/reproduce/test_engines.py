@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+import submitit
 from rich.console import Console
 
 from benchmarks import failures
@@ -264,6 +265,16 @@ def test_a_slurm_job_whose_time_ends_goes_on_in_another_allocation(tmp_path, slu
     assert ended(slurm, handle) == Ended(0)
     assert (tmp_path / "saved").exists()
     assert (tmp_path / "logs/a.log").read_text() == "went on\n"
+
+
+def test_what_slurm_refuses_is_one_sentence(tmp_path, slurm, monkeypatch):
+    def refuse(tasks):
+        raise submitit.core.utils.FailedJobError("\nsbatch: error: invalid partition specified: moon")
+
+    monkeypatch.setattr(slurm._executor, "submit_array", refuse)
+    handle = slurm.submit(a_job(tmp_path, script("print()")))
+    with pytest.raises(RuntimeError, match=r"^SLURM refuses the jobs \(invalid partition specified: moon\)"):
+        slurm.poll(handle)
 
 
 def test_jobs_that_take_alike_are_one_array(tmp_path, slurm, monkeypatch):

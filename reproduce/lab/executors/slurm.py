@@ -122,7 +122,11 @@ class SlurmJobs:
         return submission
 
     def poll(self, handle: Submission) -> Ended | None:
-        """The end of a job; one whose node failed, or that was cancelled by someone else, was killed."""
+        """The end of a job; one whose node failed, or that was cancelled by someone else, was killed.
+
+        Raises:
+            RuntimeError: SLURM refuses the jobs that were gathered, with its reason.
+        """
         self._submit_gathered()
         if handle.ended is None and handle.known is not None and handle.known.done():
             outcome = self._outcome(handle, handle.known)
@@ -157,8 +161,17 @@ class SlurmJobs:
                 self._submit_array(alike[first : first + _LARGEST_ARRAY])
 
     def _submit_array(self, submissions: Sequence[Submission]) -> None:
+        from submitit.core.utils import FailedJobError
+
         tasks = [Task(Order.of(one.job, self._code), str(one.stop)) for one in submissions]
-        for one, known in zip(submissions, self._executor.submit_array(tasks), strict=True):
+        try:
+            submitted = self._executor.submit_array(tasks)
+        except FailedJobError as error:
+            reason = str(error).strip().rpartition("\n")[2].removeprefix("sbatch: error: ").rstrip(".")
+            raise RuntimeError(
+                f"SLURM refuses the jobs ({reason}): choose another --partition, --hours or --device"
+            ) from None
+        for one, known in zip(submissions, submitted, strict=True):
             one.known = known
 
     def _parameters(self, resources: Resources, jobs: int) -> dict[str, Any]:
