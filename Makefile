@@ -23,7 +23,17 @@ PROTOCOL  ?= A
 BIAS      ?= redq
 # TRAIN=1 before a table or figure: train what it misses at SCALE first (see also: python -m reproduce grid --help).
 TRAIN     ?=
-GRID       = $(if $(TRAIN),@$(BIN)/python -m reproduce grid $(1) --scale $(SCALE))
+# Where the grid trains (docs/scaling.md): ON=ray ADDRESS=auto, or ON=slurm PARTITION=gpu HOURS=4; DEVICE=cuda WORKERS=8.
+ON        ?= local
+ADDRESS   ?=
+PARTITION ?=
+HOURS     ?=
+DEVICE    ?= cpu
+PER_GPU   ?=
+WORKERS   ?=
+ENGINE     = --on $(ON) --device $(DEVICE) $(if $(ADDRESS),--address $(ADDRESS)) $(if $(PARTITION),--partition $(PARTITION)) \
+             $(if $(HOURS),--hours $(HOURS)) $(if $(PER_GPU),--per-gpu $(PER_GPU)) $(if $(WORKERS),--workers $(WORKERS))
+GRID       = $(if $(TRAIN),@$(BIN)/python -m reproduce grid $(1) --scale $(SCALE) $(ENGINE))
 WHAT_IT_NEEDS = $(VENV)/$(if $(TRAIN),.training,.reading)
 
 # What reading stored runs needs; training needs everything in pyproject.toml.
@@ -82,8 +92,8 @@ documents: $(VENV)/.training ## For maintainers: bring results/ and the numbers 
 	  $(BIN)/python -m reproduce $$table --no-own --out results/tables >/dev/null || exit; done
 	@$(BIN)/python -m reproduce documents
 
-grid: $(VENV)/.training ## Train what all tables and figures miss at SCALE, several runs at a time
-	@$(BIN)/python -m reproduce grid --scale $(SCALE)
+grid: $(VENV)/.training ## Train what all tables and figures miss at SCALE, several runs at a time (ON=ray ADDRESS=auto: on a cluster)
+	@$(BIN)/python -m reproduce grid --scale $(SCALE) $(ENGINE)
 
 runs: $(VENV)/.reading ## List stored runs and what the exhibits still miss
 	@$(BIN)/python -m reproduce runs

@@ -94,6 +94,11 @@ class Candidate:
         return Cost(ms + rare_ms, rare_ms, gflop + (gigaflop(self.retrain) - gflop) / self.period)
 
 
+def costed() -> list[str]:
+    """Algorithms whose steps cost alike."""
+    return [name for name in ALGORITHMS if name not in _IN_STAGES]
+
+
 def costs(names: Sequence[str], scale: str, replay: Replay) -> dict[str, Cost]:
     """Measure algorithms at a scale; their steps take turns."""
     candidates = {name: Candidate(name, scale, replay) for name in names}
@@ -111,7 +116,7 @@ def main(algorithms: Annotated[tuple[str, ...], tyro.conf.Positional] = ()) -> N
     replay = filled_replay(REPLAY)
     results: dict[str, dict[str, Cost]] = {}
     for scale in SCALES:
-        names = algorithms or [name for name in ALGORITHMS if name not in _IN_STAGES]
+        names = algorithms or costed()
         results[scale] = costs(names, scale, replay)
         _print(scale, results[scale])
     Console().print(

@@ -5,6 +5,7 @@ interrupted run with 130; a command that trained its runs but those that other p
 """
 
 import logging
+import os
 import re
 import subprocess
 import sys
@@ -20,8 +21,9 @@ from rich.console import Console
 
 from paper_figures.commands import Figure, Report, Theory
 from reproduce.lab.algorithms import ALGORITHMS
+from reproduce.lab.errors import is_sentence
 from reproduce.lab.plugins import Plugin, PluginFailure, load_plugin, mistakes_of
-from reproduce.lab.provenance import REPOSITORY, is_sentence
+from reproduce.lab.provenance import REPOSITORY
 from reproduce.options import OUT, RUNS, ReadsRuns, WritesRuns
 
 if TYPE_CHECKING:
@@ -282,12 +284,17 @@ class PlanExhibits(ReadsRuns):
     """paper, laptop or smoke."""
     first_seeds: int | None = None
     """Only so many seeds of every cell."""
+    workers: int | None = None
+    """Also print how long it takes on so many cores, and on so many GPUs."""
 
     def run(self) -> int:
         """Print the plan."""
         from reproduce.exhibits.inventory import print_plan
 
-        print_plan(_exhibits(self.exhibits), self.opened(), self.scale, self.first_seeds, _console())
+        if self.workers is not None and self.workers < 1:
+            raise ValueError(f"The number of workers must be at least 1, not {self.workers}.")
+        exhibits = _exhibits(self.exhibits)
+        print_plan(exhibits, self.opened(), self.scale, self.first_seeds, _console(), self.workers)
         return 0
 
 
@@ -306,8 +313,21 @@ class Grid(WritesRuns):
     """paper, laptop or smoke."""
     first_seeds: int | None = None
     """Only so many seeds of every cell."""
+    on: str = "local"
+    """Where runs train: local (processes of this machine), ray (a Ray cluster) or slurm (job arrays); these
+    two need pip install -e '.[ray]' or '.[slurm]': see docs/scaling.md."""
+    address: str | None = None
+    """With ray: the cluster's address; by default auto, the cluster that this machine belongs to."""
+    partition: str | None = None
+    """With slurm: the partition; by default SLURM's own."""
+    hours: float | None = None
+    """With slurm: time limit of a job, by default 24; before it ends, runs write checkpoints and are queued
+    again."""
+    per_gpu: int | None = None
+    """With ray and cuda: jobs that share a GPU, by default 1."""
     workers: int | None = None
-    """Runs at a time; by default one for each core, or one population on a GPU."""
+    """Jobs at a time; by default one for each core, or one population on a GPU; with ray and slurm as many
+    as the cluster has room for."""
     device: str = "cpu"
     """Torch device, such as cpu, cuda or cuda:1."""
     runs_dir: Path = RUNS
@@ -324,22 +344,40 @@ class Grid(WritesRuns):
             return self._print_states()
         from reproduce.exhibits.coverage import missing_of
         from reproduce.exhibits.inventory import print_plan
-        from reproduce.lab.executors.local import LocalProcesses
+        from reproduce.lab.executors.choosing import Engine
         from reproduce.lab.grid import default_workers, jobs, run_grid
+        from reproduce.lab.planning import Needs
         from reproduce.lab.training import check_machine
 
-        workers = default_workers(self.device) if self.workers is None else self.workers
-        if workers < 1:
-            raise ValueError(f"The number of workers must be at least 1, not {workers}.")
-        check_machine(self.device, threads=1)
+        engine = Engine(
+            self.on, self.device, self.address, self.partition, self.hours, self.per_gpu, self.workers
+        )
+        if not engine.elsewhere:
+            check_machine(self.device, threads=1)
         exhibits, store, console = _exhibits(self.exhibits), self.opened(), _console()
         print_plan(exhibits, store, self.scale, self.first_seeds, console)
         options = ["--runs-dir", str(self.runs_dir.resolve())]
         options += ["--store", str(self.store.resolve())] if self.store else []
-        options += [] if self.track else ["--no-track"]
+        track = self.track
+        if track and engine.elsewhere and not os.environ.get("MLFLOW_TRACKING_URI"):
+            console.print(
+                "MLFLOW_TRACKING_URI names no server for all nodes: make sync writes to MLflow later"
+            )
+            track = False
+        options += [] if track else ["--no-track"]
         missing = missing_of(exhibits, store, self.scale, self.first_seeds)
-        work = jobs(missing, self.device, options, self.runs_dir, workers)
-        return run_grid(work, LocalProcesses(), workers, self.runs_dir, console)
+        if not missing:
+            return 0
+        workers = self.workers or default_workers(self.device)
+        if engine.elsewhere and self.workers is None:
+            workers = sum(len(group.specs) for group in missing)  # an engine queues by itself
+        needs = Needs(store, engine.gpus)
+        work = jobs(missing, self.device, options, self.runs_dir, workers, needs.of)
+        executor = engine.executor(self.runs_dir)
+        try:
+            return run_grid(work, executor, workers, self.runs_dir, console)
+        finally:
+            executor.close()
 
     def _print_states(self) -> int:
         from reproduce.exhibits.coverage import missing_of

@@ -9,7 +9,16 @@ import pandas as pd
 
 from alm.training.files import write_text
 from alm.variants import VARIANTS
-from reproduce.exhibits import EXHIBITS, TABLE1, TABLE1_MBBL, FigureExhibit, TableExhibit, findings, theory
+from reproduce.exhibits import (
+    EXHIBITS,
+    TABLE1,
+    TABLE1_MBBL,
+    FigureExhibit,
+    TableExhibit,
+    findings,
+    scaling,
+    theory,
+)
 from reproduce.exhibits import performance as speed
 from reproduce.exhibits.comparison import Comparison
 from reproduce.exhibits.coverage import coverage
@@ -65,6 +74,8 @@ def documents(repository: Path) -> dict[Path, str]:
     checked = theory.blocks(repository / "results" / "theory")
     blocks += [(repository / "docs" / "theory.md", name, block) for name, block in checked.items()]
     blocks.append((repository / "docs" / "theory.md", "practical", bound_beside_returns(ReadOnce(runs))))
+    blocks += [(repository / "docs" / "scaling.md", *block) for block in scaling.blocks(benchmarks).items()]
+    blocks.append((repository / "docs" / "reliability.md", "failures", scaling.failures(benchmarks)))
     texts: dict[Path, str] = {}
     for path, name, block in blocks:
         texts[path] = _with_block(texts.get(path, path.read_text()), name, block)

@@ -17,7 +17,8 @@ from reproduce.exhibits.pooling import pool
 from reproduce.exhibits.statistics.seeds import cell_statistics
 from reproduce.lab.algorithms import ALGORITHMS, run_length
 from reproduce.lab.archive import directories_under
-from reproduce.lab.planning import Costs
+from reproduce.lab.forecast import GpuCosts, gpu_basis, makespan
+from reproduce.lab.planning import Costs, Missing
 from reproduce.lab.specs import RunSpec
 from reproduce.lab.store import Store, StoredRun
 
@@ -148,38 +149,79 @@ def nothing_stored(name: str, store: Store, shown: Collection[str]) -> list[str]
 
 
 def print_plan(
-    exhibits: Sequence[Exhibit], store: Store, scale: str, first_seeds: int | None, console: Console
+    exhibits: Sequence[Exhibit],
+    store: Store,
+    scale: str,
+    first_seeds: int | None,
+    console: Console,
+    workers: int | None = None,
 ) -> None:
-    """Print what is stored and missing of exhibits, with steps, operations, estimated hours and commands."""
+    """Print what is stored and missing of exhibits, with steps, operations, estimated hours and commands.
+
+    With a number of workers, also the wall-clock time on so many cores, and on so many GPUs.
+    """
     for exhibit in exhibits:
         _print_coverage(exhibit, store, scale, console)
     missing = missing_of(exhibits, store, scale, first_seeds)
     if not missing:
         return
-    costs = Costs(store, scale)
+    costs, gpu = Costs(store, scale), GpuCosts(scale)
     table = Table(title_justify="left")
-    for column in ("missing", "seeds", "steps to go", "PFLOP", "hours"):
+    for column in ("missing", "seeds", "steps to go", "PFLOP", "hours", "GPU hours"):
         table.add_column(column, justify="left" if column in ("missing", "seeds") else "right")
-    hours = []
+    hours, gpu_hours = [], []
     for group in missing:
         cost = costs.of(group.specs[0].algorithm)
         hours.append(group.steps * cost.seconds / 3600.0)
+        step = gpu.of(group.specs[0].algorithm, len(group.specs))
+        gpu_hours.append((group.wanted - min(group.reached)) * step.seconds / 3600.0)
         table.add_row(
             group.label,
             group.seeds,
             f"{group.steps:,}",
             _or_unknown(group.steps * cost.gigaflop / 1e6, ".3g"),
             _or_unknown(hours[-1], ".1f"),
+            _or_unknown(gpu_hours[-1], ".1f"),
         )
     console.print(table)
     known = [one for one in hours if not math.isnan(one)]
     rest = "" if len(known) == len(hours) else " and what has no estimate"
     console.print(
         f"Together {sum(known):.1f} hours of one thread of this machine{rest}; operations and times are "
-        "those of a step on HalfCheetah (make bench), times by this machine's speed in matrix products."
+        "those of a step on HalfCheetah (make bench), times by this machine's speed in matrix products. "
+        f"GPU hours: the seeds of a row as one population. {gpu_basis()}"
     )
+    if workers:
+        _print_wall_clock(missing, hours, gpu_hours, workers, console)
     for group in missing:
         console.print(f"  python -m reproduce {group.command}", highlight=False, soft_wrap=True)
+
+
+def _print_wall_clock(
+    missing: Sequence[Missing],
+    hours: Sequence[float],
+    gpu_hours: Sequence[float],
+    workers: int,
+    console: Console,
+) -> None:
+    """Print how long a plan takes on several workers: seeds on cores, populations on GPUs."""
+    seeds = [
+        (spec.seed, of_group * (group.wanted - reached) / group.steps)
+        for group, of_group in zip(missing, hours, strict=True)
+        for spec, reached in zip(group.specs, group.reached, strict=True)
+    ]
+    # The grid's order: first seeds first.
+    on_cores = [one for _, one in sorted(seeds, key=lambda pair: pair[0])]
+    for what, every in (("core", on_cores), ("GPU", gpu_hours)):
+        known = [one for one in every if not math.isnan(one)]
+        rest = (
+            "" if len(known) == len(every) else f", without {len(every) - len(known)} that have no estimate"
+        )
+        if known:
+            console.print(
+                f"On {workers} {what}{'s' if workers > 1 else ''}: {makespan(known, workers):.1f} hours, an "
+                f"estimate; {len(known)} jobs, the longest {max(known):.1f} hours{rest}."
+            )
 
 
 def _or_unknown(value: float, form: str) -> str:

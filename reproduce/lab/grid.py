@@ -8,7 +8,7 @@ import shlex
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from alm.training.lease import EXIT_HELD
-from reproduce.lab.executors import Ended, Executor, Handle, Job
+from reproduce.lab.executors import Ended, Executor, Handle, Job, Resources
 from reproduce.lab.planning import Missing, populations_pay
 from reproduce.lab.run_states import RunState, counts, state_line, state_of, states_table
 
@@ -41,7 +41,12 @@ def default_workers(device: str) -> int:
 
 
 def jobs(
-    missing: Sequence[Missing], device: str, options: Sequence[str], runs_dir: Path, workers: int
+    missing: Sequence[Missing],
+    device: str,
+    options: Sequence[str],
+    runs_dir: Path,
+    workers: int,
+    resources: Callable[[Missing], Resources] = lambda _: Resources(),
 ) -> list[Job]:
     """The jobs that train missing runs; first seeds first, so that every cell has one early.
 
@@ -56,6 +61,7 @@ def jobs(
         options: further options of the train command.
         runs_dir: where runs are kept while they train; logs go to its folder ``logs``.
         workers: jobs at a time.
+        resources: what the job of a group takes of a machine.
     """
     groups = list(missing)
     if device == "cpu":
@@ -68,7 +74,7 @@ def jobs(
         label = f"{group.label} seed {group.seeds}"
         command = (*start, *shlex.split(group.command), "--device", device, *options)
         log = runs_dir / "logs" / f"{label.replace('/', '-').replace(' ', '_')}.log"
-        work.append(Job(label, command, group.specs, log, group.wanted))
+        work.append(Job(label, command, group.specs, log, group.wanted, resources(group)))
     return work
 
 

@@ -6,11 +6,13 @@ import math
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from alm.training.scale import scale_named
 from reproduce.lab.algorithms import ALGORITHMS, run_length
+from reproduce.lab.executors import Resources
 from reproduce.lab.machine import matrix_gigaflops
 from reproduce.lab.provenance import REPOSITORY
 from reproduce.lab.specs import RunSpec, variant_parts
@@ -23,13 +25,15 @@ POPULATION_GAINS = REPOSITORY / "benchmarks" / "results" / "population_gains.jso
 POPULATION_MARGIN = 0.1
 """The share of a seed's time that a population must save on a CPU for the grid to train one."""
 
+_MEMORY_MARGIN = 1.25
+
 
 @dataclass(frozen=True)
 class StepCost:
     """Cost of one environment step of one seed."""
 
     seconds: float
-    """Of one thread of this machine; NaN where nothing is known."""
+    """Of one thread; NaN where nothing is known."""
     gigaflop: float
     """Matrix products; NaN where they were not counted."""
 
@@ -44,13 +48,17 @@ class Costs:
     Args:
         store: stored runs.
         scale: their scale.
+        benchmark: a record whose own machine times are of; None: the repository's, and this machine.
     """
 
-    def __init__(self, store: Store, scale: str) -> None:
+    def __init__(self, store: Store, scale: str, benchmark: Path | None = None) -> None:
         self._store, self._scale = store, scale
-        record = json.loads(BENCHMARK.read_text())["results"] if BENCHMARK.exists() else {}
+        path = benchmark or BENCHMARK
+        record = json.loads(path.read_text())["results"] if path.exists() else {}
         self._known: dict[str, dict[str, float]] = record.get("costs", {}).get(scale, {})
-        self._speed = record["matrix_gigaflops"] / matrix_gigaflops() if self._known else math.nan
+        self._speed = 1.0
+        if self._known and benchmark is None:
+            self._speed = record["matrix_gigaflops"] / matrix_gigaflops()
 
     def of(self, algorithm: str) -> StepCost:
         """The cost of a step of an algorithm."""
@@ -61,6 +69,34 @@ class Costs:
         rates = [run.training_seconds.iloc[-1] / run.last_step for run in runs]
         known = [rate for rate in rates if not np.isnan(rate)]
         return StepCost(float(np.mean(known)) if known else math.nan, math.nan)
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What jobs take of a machine, for executors that divide machines.
+
+    On a CPU a job is one thread. On a GPU every seed of a population has a simulator, in a thread of its own.
+    Memory is the most that finished runs of the algorithm at the scale took, and a quarter more; where none
+    is stored a job asks for none.
+
+    Args:
+        store: stored runs.
+        gpus: GPUs that a job takes, or the share of one; 0 on a CPU.
+    """
+
+    store: Store
+    gpus: float
+
+    def of(self, missing: "Missing") -> Resources:
+        """What the job of a group takes."""
+        seeds = len(missing.specs)
+        return Resources(seeds if self.gpus else 1, self.gpus, self._memory(missing.specs[0]))
+
+    def _memory(self, spec: RunSpec) -> int | None:
+        runs = self.store.runs(algorithm=spec.algorithm, scale=spec.scale)
+        peaks = [run.final.get("cost/peak_memory_bytes", math.nan) for run in runs]
+        known = [peak for peak in peaks if not math.isnan(peak)]
+        return math.ceil(_MEMORY_MARGIN * max(known)) if known else None
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from reproduce.lab.algorithms import (
     algorithm_named,
     variant_named,
 )
-from reproduce.lab.provenance import is_sentence
+from reproduce.lab.errors import is_sentence
 
 __all__ = ["Plugin", "PluginError", "PluginFailure", "load_plugin", "mistakes_of"]
 

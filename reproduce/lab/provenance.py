@@ -1,5 +1,6 @@
-"""Provenance of a run: code version, package versions, hardware, command; and of an error: ours or not."""
+"""Provenance of a run: code version, package versions, hardware, command; and code that machines share."""
 
+import hashlib
 import os
 import platform
 import shlex
@@ -7,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -16,8 +18,9 @@ import psutil
 REPOSITORY = Path(__file__).resolve().parents[2]
 # Stored results are data, not code: they may differ without making the code another one.
 _NOT_CODE = (":!results", ":!docs", ":!paper_figures", ":!benchmarks/results")
-_OWN = ("alm", "baselines", "paper_figures", "reproduce")
 _PACKAGES = ("torch", "mujoco", "gymnasium", "numpy")
+# Folders whose Python files decide what a run becomes.
+_SOURCES = ("alm", "baselines", "reproduce")
 
 
 def provenance(device: str, threads: int, execution: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -29,10 +32,7 @@ def provenance(device: str, threads: int, execution: Mapping[str, Any] | None = 
         "git_sha": _git("rev-parse", "HEAD"),
         "git_dirty": bool(_git("status", "--porcelain", "--", ".", *_NOT_CODE)),
         "command": shlex.join([Path(sys.executable).name, *sys.orig_argv[1:]]),
-        "packages": {
-            "python": platform.python_version(),
-            **{name: metadata.version(name) for name in _PACKAGES},
-        },
+        "packages": _versions(),
         "hardware": {
             "cpu": _cpu_name(),
             "cores": os.cpu_count(),
@@ -46,16 +46,49 @@ def provenance(device: str, threads: int, execution: Mapping[str, Any] | None = 
     }
 
 
-def is_sentence(error: BaseException) -> bool:
-    """Whether an error was written for a person by this project, not raised from within a library."""
-    traceback = error.__traceback__
-    while traceback is not None and traceback.tb_next is not None:
-        traceback = traceback.tb_next
-    if traceback is None or not isinstance(error, (ValueError, RuntimeError)):
-        return False
-    # Neither the environment nor a plugin is ours, though both may lie in the repository.
-    source = Path(traceback.tb_frame.f_code.co_filename)
-    return any(source.is_relative_to(REPOSITORY / package) for package in _OWN)
+@dataclass(frozen=True)
+class Code:
+    """Code of a process, as far as it decides results and what their provenance says.
+
+    Attributes:
+        commit: commit of the repository, "unknown" outside of one.
+        sources: digest of the Python files, by path and content, committed or not.
+        packages: versions of Python and of the packages that results depend on, by name.
+    """
+
+    commit: str
+    sources: str
+    packages: tuple[tuple[str, str], ...]
+
+    @classmethod
+    def here(cls) -> "Code":
+        """The code of this process's repository and environment."""
+        digest = hashlib.sha256()
+        for path in sorted(path for folder in _SOURCES for path in (REPOSITORY / folder).rglob("*.py")):
+            content = path.read_bytes()
+            digest.update(f"{path.relative_to(REPOSITORY).as_posix()} {len(content)}\n".encode() + content)
+        packages = tuple(_versions().items())
+        return cls(_git("rev-parse", "HEAD"), digest.hexdigest()[:12], packages)
+
+    def differences(self, other: "Code") -> list[str]:
+        """What differs, each as ``"commit 1234567 instead of 89abcde"``: own value first."""
+        found = []
+        if self.commit != other.commit:
+            found.append(f"commit {self.commit[:7]} instead of {other.commit[:7]}")
+        if self.sources != other.sources:
+            found.append(f"sources {self.sources} instead of {other.sources}")
+        theirs = dict(other.packages)
+        found += [
+            f"{name} {version} instead of {theirs.get(name)}"
+            for name, version in self.packages
+            if version != theirs.get(name)
+        ]
+        return found
+
+
+def _versions() -> dict[str, str]:
+    """Versions of Python and of the packages that results depend on."""
+    return {"python": platform.python_version(), **{name: metadata.version(name) for name in _PACKAGES}}
 
 
 def _git(*arguments: str) -> str:

@@ -30,8 +30,9 @@ PERFORMANCE = (
     "population-gains", "gpu",
 )  # fmt: skip
 
-# What docs/reliability.md takes from records of `make torture`.
-TORTURES = ("kills", "damage", "lines")
+# What docs/reliability.md takes from records of `make torture` and of failures on a cluster.
+TORTURES = ("kills", "damage", "lines", "failures")
+SCALING = ("engines", "programme", "limits")
 
 
 @pytest.fixture
@@ -58,11 +59,13 @@ def pages(tmp_path):
         f"<!-- {name}:begin -->\n<!-- {name}:end -->\n" for name in (*DOCUMENT_TABLES, "practical")
     )
     (tmp_path / "docs" / "theory.md").write_text(theory)
+    scaling = "".join(f"<!-- {name}:begin -->\n<!-- {name}:end -->\n" for name in SCALING)
+    (tmp_path / "docs" / "scaling.md").write_text(scaling)
     return pages
 
 
 def test_refresh_replaces_the_block_only(tmp_path, pages):
-    assert len(refresh(tmp_path)) == 9 + len(pages)
+    assert len(refresh(tmp_path)) == 10 + len(pages)
     assert (tmp_path / "docs" / "reliability.md").read_text().count("Not measured") == len(TORTURES)
     assert (tmp_path / "docs" / "performance.md").read_text().count("Not measured") == len(PERFORMANCE)
     assert (tmp_path / "docs" / "theory.md").read_text().count("Not computed") == len(DOCUMENT_TABLES)

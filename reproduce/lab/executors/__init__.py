@@ -3,7 +3,12 @@
 A job is a value and a run directory is the truth, so an executor only starts a command somewhere, tells
 whether it has ended, and can ask it to stop. The queue, the logs' names and the display are the grid's.
 
-    local.py    processes of this machine, which end with the grid (tied.py)
+    local.py    processes of this machine
+    ray.py      tasks of a Ray cluster
+    slurm.py    job arrays of a SLURM cluster
+    remote.py   what both of these run on another machine
+    tied.py     a process that ends when the one that started it does
+    choosing.py which of them a command asks for
 """
 
 import signal
@@ -13,9 +18,24 @@ from typing import Protocol, TypeVar
 
 from reproduce.lab.specs import RunSpec
 
-__all__ = ["Ended", "Executor", "Job"]
+__all__ = ["Ended", "Executor", "Job", "Resources"]
 
 Handle = TypeVar("Handle")
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What a job takes of a machine; an executor that divides machines goes by it.
+
+    Attributes:
+        cpus: cores.
+        gpus: GPUs, or the share of one.
+        memory_bytes: main memory; None where it is not known.
+    """
+
+    cpus: int = 1
+    gpus: float = 0.0
+    memory_bytes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -28,6 +48,7 @@ class Job:
         specs: the runs that it trains.
         log: file to which what it prints is appended; it is there.
         until: environment steps to which each run trains; None: to its end.
+        resources: what it takes of a machine.
     """
 
     label: str
@@ -35,6 +56,7 @@ class Job:
     specs: tuple[RunSpec, ...]
     log: Path
     until: int | None = None
+    resources: Resources = Resources()
 
 
 @dataclass(frozen=True)
@@ -80,4 +102,8 @@ class Executor(Protocol[Handle]):
 
     def stop(self, handle: Handle) -> None:
         """Ask a job to write its checkpoints and end, and return at once; nothing if it has ended."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the place, when all jobs have ended or nobody waits for them any more."""
         ...

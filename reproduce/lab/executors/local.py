@@ -9,7 +9,8 @@ from pathlib import Path
 from reproduce.lab.executors import Ended, Job
 from reproduce.lab.provenance import REPOSITORY
 
-_TIED = Path(__file__).with_name("tied.py")
+TIED = Path(__file__).with_name("tied.py")
+"""Program that ties a process to the one that starts it."""
 
 
 class LocalProcesses:
@@ -24,7 +25,7 @@ class LocalProcesses:
         Raises:
             OSError: the log cannot be written or Python cannot be started.
         """
-        command = (sys.executable, str(_TIED), str(os.getpid()), *job.command)
+        command = (sys.executable, str(TIED), str(os.getpid()), *job.command)
         with job.log.open("a") as file:
             # In a session of its own: Ctrl-C is for the grid, which stops its jobs in good order.
             return subprocess.Popen(
@@ -41,3 +42,6 @@ class LocalProcesses:
     def stop(self, handle: "subprocess.Popen[bytes]") -> None:
         """Send SIGTERM, upon which a training process writes its checkpoints and ends."""
         handle.send_signal(signal.SIGTERM)
+
+    def close(self) -> None:
+        """Nothing: processes of this machine hold nothing."""

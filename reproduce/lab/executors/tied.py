@@ -20,6 +20,8 @@ def main() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != parent:  # it ended before that
         sys.exit(1)
+    # SLURM announces the end of a job's time to all its processes; the one that started this acts on it.
+    signal.signal(signal.SIGUSR2, signal.SIG_IGN)
     os.execvp(program[0], program)
 
 

@@ -1,0 +1,63 @@
+"""A Ray cluster of several nodes on this machine, for benchmarks and tests of the engine."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+# A node's shared memory; jobs pass nothing through it. Ray's least is 75 MiB.
+_SHARED_BYTES = 80_000_000
+
+
+class Nodes:
+    """A cluster of nodes with one CPU each; the first is its head, without which there is none."""
+
+    def __init__(self, number: int) -> None:
+        from ray.cluster_utils import Cluster
+
+        self._number = number
+        head = {"num_cpus": 1, "object_store_memory": _SHARED_BYTES, "include_dashboard": False}
+        self._cluster = Cluster(initialize_head=True, head_node_args=head)
+        self._others: list[Any] = []
+        self.fill()
+
+    @property
+    def address(self) -> str:
+        """Where a driver joins."""
+        return str(self._cluster.address)
+
+    def fill(self) -> None:
+        """Add nodes in place of those that were killed."""
+        while len(self._others) < self._number - 1:
+            node = self._cluster.add_node(num_cpus=1, object_store_memory=_SHARED_BYTES)
+            self._others.append(node)
+
+    def can_kill(self, raylet: int) -> bool:
+        """Whether a process is the raylet of a node that is not the head."""
+        return any(raylet in _raylets(node) for node in self._others)
+
+    def kill(self, raylet: int) -> None:
+        """Kill the node whose raylet has that process id, without a warning."""
+        (node,) = (one for one in self._others if raylet in _raylets(one))
+        self._others.remove(node)
+        self._cluster.remove_node(node, allow_graceful=False)
+
+    def shutdown(self) -> None:
+        """End all processes of the cluster."""
+        self._cluster.shutdown()
+
+
+def _raylets(node: Any) -> list[int]:
+    return [one.process.pid for one in node.all_processes["raylet"]]
+
+
+@contextmanager
+def ray_nodes(number: int) -> Iterator[Nodes]:
+    """A cluster while the block runs."""
+    # Ray reports use to its makers unless told not to.
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    nodes = Nodes(number)
+    try:
+        yield nodes
+    finally:
+        nodes.shutdown()

@@ -1,0 +1,223 @@
+"""``python -m benchmarks.engines``: what it costs to hand jobs to an engine, and where the limits are.
+
+On Ray's nodes simulated on this machine: a task that does nothing, a job that does nothing, and how many
+jobs an hour one, two and three nodes finish whose jobs wait for two seconds (so that the nodes, which share
+this machine's cores, are not what is measured). Besides: how long a training process takes to start, what
+the grid itself spends on a running job each second, how many values a second one MLflow database takes, and
+how long a stored run takes to read and to write. docs/scaling.md is made of the record.
+"""
+
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from alm.training.run_directory import RunDirectory
+from benchmarks.clusters import ray_nodes
+from benchmarks.timing import write_record
+from reproduce.lab.archive import record_of_directory
+from reproduce.lab.executors import Ended, Executor, Job
+from reproduce.lab.executors.local import LocalProcesses
+from reproduce.lab.grid import run_grid
+from reproduce.lab.provenance import REPOSITORY
+from reproduce.lab.specs import RunSpec
+from reproduce.lab.store import Store
+
+NODES = (1, 2, 3)
+JOBS = 10
+TASKS = 200
+WAITING_SECONDS = 2.0
+MLFLOW_RUNS = 3
+_NOTHING = (sys.executable, "-c", "pass")
+
+
+def seconds(call: Callable[[], object]) -> float:
+    """Time that a call takes."""
+    began = time.perf_counter()
+    call()
+    return time.perf_counter() - began
+
+
+def work(folder: Path, number: int, command: tuple[str, ...]) -> list[Job]:
+    """Jobs that train nothing."""
+    (folder / "logs").mkdir(parents=True, exist_ok=True)
+    return [Job(f"job {i}", command, (), folder / "logs" / f"{i}.log") for i in range(number)]
+
+
+def finish(jobs: list[Job], executor: Executor[Any]) -> float:
+    """Hand over all jobs and wait for their ends, polled often; returns the time that it took.
+
+    Raises:
+        RuntimeError: one did not succeed.
+    """
+    handles = []
+    began = time.perf_counter()
+    for job in jobs:
+        job.log.touch()
+        handles.append(executor.submit(job))
+    for handle in handles:
+        while (end := executor.poll(handle)) is None:
+            time.sleep(0.002)
+        if not end.succeeded:
+            raise RuntimeError(f"a job that does nothing ended with {end}")
+    return time.perf_counter() - began
+
+
+def on_ray(folder: Path) -> dict[str, Any]:
+    """Ray's own overhead of a task and of a job, and jobs an hour by the number of nodes."""
+    from reproduce.lab.executors.ray import RayTasks
+
+    found: dict[str, Any] = {"jobs_an_hour": {}}
+    for number in NODES:
+        with ray_nodes(number) as nodes:
+            executor = RayTasks(nodes.address)
+            try:
+                finish(work(folder, 2 * number, _NOTHING), executor)  # Ray starts its workers
+                if number == 1:
+                    found["task_ms"] = _task_ms()
+                    jobs = work(folder, JOBS, _NOTHING)
+                    found["job_ms"] = 1000 * finish(jobs, executor) / JOBS
+                waiting = (sys.executable, "-c", f"import time; time.sleep({WAITING_SECONDS})")
+                jobs = work(folder, 4 * number, waiting)
+                found["jobs_an_hour"][str(number)] = 3600 * len(jobs) / finish(jobs, executor)
+            finally:
+                executor.close()
+    return found
+
+
+def _task_ms() -> float:
+    """Time of one of Ray's tasks that do nothing, many at once on one CPU."""
+    import ray
+
+    nothing = ray.remote(max_retries=0)(_do_nothing)
+
+    def run_all() -> None:
+        ray.get([nothing.remote() for _ in range(TASKS)])
+
+    run_all()
+    return 1000 * seconds(run_all) / TASKS
+
+
+def _do_nothing() -> None:
+    pass
+
+
+class _Instant:
+    """An executor whose jobs run for a number of polls and cost nothing."""
+
+    def __init__(self, polls: int) -> None:
+        self.polls = polls
+
+    def submit(self, job: Job) -> list[int]:
+        return [self.polls]
+
+    def poll(self, handle: list[int]) -> Ended | None:
+        handle[0] -= 1
+        return Ended(0) if handle[0] <= 0 else None
+
+    def stop(self, handle: list[int]) -> None:
+        handle[0] = 0
+
+    def close(self) -> None:
+        pass
+
+
+def grid_ms(runs_dir: Path, spec: RunSpec, jobs: int = 50, polls: int = 4) -> float:
+    """Processor time that the grid spends on a running job each time it looks, some once a second.
+
+    The jobs' run is a finished one at smoke scale, of which every look reads the state.
+    """
+    (runs_dir / "logs").mkdir(exist_ok=True)
+    every = [Job(f"job {i}", _NOTHING, (spec,), runs_dir / "logs" / f"{i}.log") for i in range(jobs)]
+    began = time.process_time()
+    run_grid(every, _Instant(polls), jobs, runs_dir, Console(quiet=True))
+    return 1000 * (time.process_time() - began) / (jobs * polls)
+
+
+def train(folder: Path, seed: int) -> tuple[str, ...]:
+    """The command of a smoke run of TD3."""
+    places = ("--runs-dir", str(folder / "runs"), "--store", str(folder / "store"), "--no-track")
+    return (
+        "train",
+        "--algorithm",
+        "td3",
+        "--task",
+        "Hopper",
+        "--scale",
+        "smoke",
+        "--seeds",
+        str(seed),
+        *places,
+    )
+
+
+def mlflow(folder: Path, runs: Sequence[Path]) -> dict[str, float]:
+    """How fast one writer fills a new SQLite database with runs, the first of which is not counted."""
+    from reproduce.tracking.following import sync
+
+    uri = f"sqlite:///{folder / 'mlflow.db'}"
+    sync(runs[:1], uri)
+    began = time.perf_counter()
+    sent = sync(runs[1:], uri)
+    taken = time.perf_counter() - began
+    lines = sum(len((run / "metrics.jsonl").read_text().splitlines()) for run in runs[1:])
+    return {"values_per_second": sent.points / taken, "values_per_line": sent.points / lines}
+
+
+def store_ms(folder: Path, runs: Sequence[Path]) -> dict[str, float]:
+    """How long a stored run takes to write, and to read: of the repository's own store, all at once."""
+    record = record_of_directory(RunDirectory(runs[0]))
+    assert record is not None
+    store = Store(folder / "written")
+    writing = seconds(
+        lambda: [store.write(replace(record, spec=replace(record.spec, seed=i))) for i in range(50)]
+    )
+    kept = Store(REPOSITORY / "results" / "runs")
+    files = len(kept.runs())
+    return {"write_ms": 1000 * writing / 50, "read_ms": 1000 * seconds(kept.runs) / files, "files": files}
+
+
+def measure(folder: Path) -> dict[str, Any]:
+    """Everything, in the order of the record."""
+    runs = [folder / "runs/td3/base/Hopper/smoke" / f"seed-{seed}" for seed in range(MLFLOW_RUNS)]
+    for run in runs:
+        subprocess.run(
+            [sys.executable, "-m", "reproduce", *train(folder, int(run.name[5:]))],
+            cwd=REPOSITORY,
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+    # A run that has ended: everything up to its first step, and nothing else.
+    again = [sys.executable, "-m", "reproduce", *train(folder, 0)]
+    start = seconds(lambda: subprocess.run(again, cwd=REPOSITORY, check=True, stdout=subprocess.DEVNULL))
+    spec = RunSpec(algorithm="td3", task="Hopper", seed=0, scale="smoke")
+    local = work(folder / "local", JOBS, _NOTHING)
+    return {
+        "local_job_ms": 1000 * sum(finish([job], LocalProcesses()) for job in local) / JOBS,
+        "training_start_seconds": start,
+        "grid_ms": grid_ms(folder / "runs", spec),
+        "ray": on_ray(folder / "ray"),
+        "waiting_seconds": WAITING_SECONDS,
+        "mlflow": mlflow(folder, runs),
+        "store": store_ms(folder, runs),
+    }
+
+
+def main() -> None:
+    """Measure, print and write ``benchmarks/results/engines.json``."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        results = measure(folder)
+    for what, value in results.items():
+        print(f"{what}: {value}")
+    write_record("engines", results, 1)
+
+
+if __name__ == "__main__":
+    main()

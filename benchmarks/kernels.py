@@ -1,0 +1,68 @@
+"""``python -m benchmarks.kernels``: how many kernels a GPU would launch for one environment step.
+
+Of every algorithm at HalfCheetah's sizes: tensor operations that are no views, of acting and of all updates
+that belong to the step, counted on the CPU; and the simulator's time. What comes round only every so often
+(MBPO's model and its rollouts) is spread over the steps between. A population makes as many as a single
+seed, since its seeds are an axis of every tensor. The counts are the same on every machine. The plan and
+docs/scaling.md make estimates for a GPU of them.
+"""
+
+import statistics
+
+from rich.console import Console
+from rich.table import Table
+
+from alm.tasks import make
+from alm.training.replay import Replay
+from benchmarks.environment_step import REPLAY, SCALES, Candidate, costed
+from benchmarks.timing import TASK, as_in_training, filled_replay, milliseconds, operations, write_record
+from reproduce.lab.algorithms import ALGORITHMS
+
+ROUNDS = 5
+_SIMULATED = 500
+
+
+def kernels(name: str, scale: str, replay: Replay) -> float:
+    """Kernels of one environment step of an algorithm, as a mean."""
+    candidate = Candidate(name, scale, replay)
+    candidate.two_steps()  # what libraries do once
+    usual = operations(candidate.two_steps) / 2
+    if not candidate.period:
+        return usual
+    return usual + (operations(candidate.retrain) - usual) / candidate.period
+
+
+def simulator_ms() -> float:
+    """Processor time of one step of the simulator; the median of a few episodes' halves."""
+    environment = make(TASK)
+    environment.action_space.seed(0)
+    environment.reset(seed=0)
+    actions = [environment.action_space.sample() for _ in range(_SIMULATED)]
+
+    def play() -> None:
+        for action in actions:
+            _, _, terminated, truncated, _ = environment.step(action)
+            if terminated or truncated:
+                environment.reset()
+
+    return statistics.median(milliseconds(play) for _ in range(ROUNDS)) / _SIMULATED
+
+
+def main() -> None:
+    """Count, print a table and write ``benchmarks/results/kernels.json``."""
+    as_in_training()
+    replay = filled_replay(REPLAY)
+    found = {scale: {name: kernels(name, scale, replay) for name in costed()} for scale in SCALES}
+    table = Table(title=f"Kernels of one environment step, {TASK}")
+    for column in ("", *SCALES):
+        table.add_column(column, justify="right" if column else "left")
+    for name in costed():
+        table.add_row(ALGORITHMS[name].title, *(f"{found[scale][name]:,.0f}" for scale in SCALES))
+    Console().print(table)
+    apart = [name for name, one in ALGORITHMS.items() if one.load()[0].trains_seeds_apart]
+    results = {"simulator_ms": simulator_ms(), "kernels": found, "one_after_another": apart}
+    write_record("kernels", results, ROUNDS)
+
+
+if __name__ == "__main__":
+    main()

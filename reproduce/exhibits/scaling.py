@@ -1,0 +1,190 @@
+"""The numbers of docs/scaling.md and of the failures in docs/reliability.md, from records of benchmarks.
+
+What is measured says so; everything about more workers than were measured is arithmetic from these numbers.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from alm.training.scale import scale_named
+from reproduce.exhibits import EXHIBITS
+from reproduce.exhibits.performance import NOT_MEASURED, Rows, machine, record
+from reproduce.exhibits.writing import markdown_grid
+from reproduce.lab.algorithms import ALGORITHMS
+from reproduce.lab.forecast import GpuCosts, gpu_basis, makespan
+from reproduce.lab.planning import BENCHMARK, Costs, Missing, missing_runs
+from reproduce.lab.specs import RunSpec
+from reproduce.lab.store import Store
+
+_WORKERS = (1, 10, 100, 1000)
+_SCALE = "paper"
+
+
+def blocks(benchmarks: Path) -> dict[str, str]:
+    """The generated parts of docs/scaling.md by name."""
+    found = record(benchmarks, "engines")
+    programme = _Programme(benchmarks)
+    measured = NOT_MEASURED if found is None else f"{markdown_grid(*engines(found))}\n\n{machine(found)}"
+    limits = NOT_MEASURED if found is None else _limits(found["results"], programme)
+    return {"engines": measured, "programme": programme.text(), "limits": limits}
+
+
+def failures(benchmarks: Path) -> str:
+    """What became of runs whose workers, nodes and grid were killed."""
+    found = record(benchmarks, "failures")
+    if found is None:
+        return NOT_MEASURED
+    results = found["results"]
+    rows = [
+        [
+            what,
+            f"{one['kills']}",
+            f"{one['done']} of {one['runs']}",
+            f"{one['identical']} of {one['runs']}",
+            f"{one['lost_points']}",
+            f"{one['doubled_points']}",
+            f"{one['two_at_once']}",
+            f"{one['retries']}",
+        ]
+        for what, one in results["killed"].items()
+    ]
+    header = [
+        "killed",
+        "times",
+        "runs done",
+        "bit for bit as undisturbed",
+        "points lost",
+        "points doubled",
+        "trained by two at once",
+        "tried again",
+    ]
+    return f"{markdown_grid(header, rows)}\n\n{machine(found)}"
+
+
+def engines(record: Mapping[str, Any]) -> Rows:
+    """What handing over jobs costs, one quantity a row."""
+    found = record["results"]
+    ray = found["ray"]
+    rows = [
+        ["a process of this machine that does nothing", f"{found['local_job_ms']:.0f} ms"],
+        ["a task of Ray's that does nothing", f"{ray['task_ms']:.1f} ms"],
+        ["a job on Ray that does nothing: task, checks of the code, process", f"{ray['job_ms']:.0f} ms"],
+        ["start of a training process, up to its first step", f"{found['training_start_seconds']:.1f} s"],
+        ["the grid, for each running job and second", f"{found['grid_ms']:.2f} ms"],
+        ["values a second into one SQLite MLflow", f"{found['mlflow']['values_per_second']:,.0f}"],
+        ["a run written to the store", f"{found['store']['write_ms']:.1f} ms"],
+        [f"a stored run read, of {found['store']['files']}", f"{found['store']['read_ms']:.1f} ms"],
+    ]
+    wait = found["waiting_seconds"]
+    for nodes, rate in ray["jobs_an_hour"].items():
+        share = rate / (3600.0 / wait * int(nodes))
+        what = f"jobs an hour on {nodes} simulated node{'s' if nodes != '1' else ''}, {wait:g} s each"
+        rows.append([what, f"{rate:,.0f} ({share:.0%} of the jobs' own time)"])
+    return ["measured", ""], rows
+
+
+class _Programme:
+    """All runs that all exhibits need at paper scale, whether stored or not, and what they would cost."""
+
+    def __init__(self, benchmarks: Path) -> None:
+        needed: dict[RunSpec, int] = {}
+        for exhibit in EXHIBITS.values():
+            for spec in exhibit.needs(_SCALE):
+                needed[spec] = max(needed.get(spec, 0), exhibit.read_out(spec))
+        nothing = Store(Path("/nonexistent"))
+        self.groups = missing_runs(needed, nothing, _SCALE)
+        self._costs, self._gpu = (
+            Costs(nothing, _SCALE, benchmarks / BENCHMARK.name),
+            GpuCosts(_SCALE, benchmarks),
+        )
+        self.benchmark = record(benchmarks, "environment_step")
+
+    def cpu_seconds(self, group: Missing) -> float:
+        """Of one thread of the machine of the benchmark."""
+        return group.steps * self._costs.of(group.specs[0].algorithm).seconds
+
+    def gpu_seconds(self, group: Missing) -> float:
+        """Of one GPU, the seeds of a group as one population."""
+        return group.wanted * self._gpu.of(group.specs[0].algorithm, len(group.specs)).seconds
+
+    def text(self) -> str:
+        """Runs, steps, core-hours and GPU-hours by algorithm."""
+        rows, unknown = [], []
+        totals: Counter[str] = Counter()
+        for name in dict.fromkeys(group.specs[0].algorithm for group in self.groups):
+            groups = [group for group in self.groups if group.specs[0].algorithm == name]
+            one = {
+                "runs": sum(len(group.specs) for group in groups),
+                "steps": sum(group.steps for group in groups),
+                "cpu": sum(map(self.cpu_seconds, groups)) / 3600,
+                "gpu": sum(map(self.gpu_seconds, groups)) / 3600,
+            }
+            if math.isnan(one["cpu"]):
+                unknown.append(ALGORITHMS[name].title)
+            totals.update({key: value for key, value in one.items() if not math.isnan(value)})
+            rows.append(_row(ALGORITHMS[name].title, one))
+        rows.append(_row("together", totals))
+        header = ["", "runs", "million steps", "CPU core-hours", "GPU-hours"]
+        rest = f" No cost of a step of {', '.join(unknown)} is recorded." if unknown else ""
+        where = machine(self.benchmark) if self.benchmark else NOT_MEASURED
+        return (
+            f"{markdown_grid(header, rows)}\n\n"
+            "Estimates. Core-hours: one thread of the machine of `make bench`, by the time of a step on "
+            f"HalfCheetah. GPU-hours: the seeds of a cell as one population. {gpu_basis()}{rest}\n\n{where}"
+        )
+
+
+def _row(name: str, one: Mapping[str, float]) -> list[str]:
+    hours = ["?" if math.isnan(one[key]) else f"{one[key]:,.0f}" for key in ("cpu", "gpu")]
+    return [name, f"{one['runs']:,}", f"{one['steps'] / 1e6:,.0f}", *hours]
+
+
+def _limits(found: Mapping[str, Any], programme: _Programme) -> str:
+    """The whole programme on 1 to 1,000 workers, and what each part of the house would have to bear."""
+    jobs = sorted(
+        (part for group in programme.groups for part in group.split(len(group.specs))),
+        key=lambda part: part.specs[0].seed,
+    )
+    seconds = [programme.cpu_seconds(job) for job in jobs]
+    known = [one for one in seconds if not math.isnan(one)]
+    mean = sum(known) / len(known)
+    overhead = found["ray"]["job_ms"] / 1000 + found["training_start_seconds"]
+    steps = sum(job.steps for job, one in zip(jobs, seconds, strict=True) if not math.isnan(one))
+    # Values of a run a second: of each line, a line each log interval.
+    values = found["mlflow"]["values_per_line"] * steps / scale_named(_SCALE).log_every / sum(known)
+    rows = []
+    for workers in _WORKERS:
+        wall = makespan((one + overhead for one in known), workers)
+        busy = min(workers, len(known))
+        rows.append(
+            [
+                f"{workers:,}",
+                f"{wall / 3600:,.0f} h",
+                f"{3600 * busy / (mean + overhead):,.1f}",
+                f"{overhead / (mean + overhead):.2%}",
+                f"{found['grid_ms'] / 1000 * busy:.1%}",
+                f"{busy * found['ray']['task_ms'] / 1000 / (mean + overhead):.4%}",
+                f"{busy * values / found['mlflow']['values_per_second']:.1%}",
+            ]
+        )
+    header = [
+        "workers",
+        "wall-clock",
+        "jobs an hour",
+        "lost to starting",
+        "the grid, of one core",
+        "Ray's head, of one core",
+        "MLflow, of what SQLite took",
+    ]
+    files = len(known)
+    reading = found["store"]["read_ms"] * files / 1000
+    return (
+        f"{markdown_grid(header, rows)}\n\n"
+        f"Estimates, by arithmetic from the measured numbers: {files:,} jobs of one seed on one core each, "
+        f"{mean / 3600:.1f} h in the mean, in the grid's order. Each run is a file of the store; a table "
+        f"that reads all {files:,} takes {reading:.0f} s. The wall-clock cannot fall below the longest run, "
+        f"{max(known) / 3600:.0f} h."
+    )

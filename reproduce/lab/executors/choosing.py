@@ -1,0 +1,100 @@
+"""The executor that a command asks for, and the options that have a meaning for it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from reproduce.lab.executors import Executor
+from reproduce.lab.executors.local import LocalProcesses
+
+ENGINES = ("local", "ray", "slurm")
+_DEFAULT_HOURS = 24.0
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Where jobs run, as a command asks for it; None is what was not given.
+
+    Attributes:
+        name: local, ray or slurm.
+        device: torch device of the jobs.
+        address: of the Ray cluster.
+        partition: SLURM's.
+        hours: time limit of an allocation of SLURM's.
+        per_gpu: jobs that share a GPU.
+        workers: jobs at a time.
+
+    Raises:
+        ValueError: an option that has no meaning there, or a value out of range; one sentence.
+    """
+
+    name: str
+    device: str
+    address: str | None = None
+    partition: str | None = None
+    hours: float | None = None
+    per_gpu: int | None = None
+    workers: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.name not in ENGINES:
+            raise ValueError(f"Jobs run on {', '.join(ENGINES[:-1])} or {ENGINES[-1]}, not on {self.name!r}.")
+        meant_for = {
+            "--address": (self.address, "ray"),
+            "--partition": (self.partition, "slurm"),
+            "--hours": (self.hours, "slurm"),
+            "--per-gpu": (self.per_gpu, "ray"),
+        }
+        for option, (value, engine) in meant_for.items():
+            if value is not None and self.name != engine:
+                raise ValueError(f"{option} has no meaning with --on {self.name}: it is for --on {engine}.")
+        if self.per_gpu is not None and not self.on_gpu:
+            raise ValueError(
+                f"--per-gpu has no meaning with --device {self.device}: it is for --device cuda."
+            )
+        if self.elsewhere and ":" in self.device:
+            raise ValueError(
+                f"--device {self.device} has no meaning with --on {self.name}, which chooses the GPU: give "
+                "--device cuda."
+            )
+        for option, number in (("workers", self.workers), ("jobs on a GPU", self.per_gpu)):
+            if number is not None and number < 1:
+                raise ValueError(f"The number of {option} must be at least 1, not {number}.")
+        if self.hours is not None and not self.hours > 0:
+            raise ValueError(f"The number of hours must be above 0, not {self.hours:g}.")
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether jobs run on other machines."""
+        return self.name != "local"
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether jobs take a GPU or a share of one."""
+        return self.device != "cpu"
+
+    @property
+    def gpus(self) -> float:
+        """GPUs that a job takes."""
+        return 1.0 / (self.per_gpu or 1) if self.on_gpu else 0.0
+
+    def executor(self, runs_dir: Path) -> Executor[Any]:
+        """What runs the jobs.
+
+        Args:
+            runs_dir: where they keep their runs.
+
+        Raises:
+            ValueError: the package that it needs is not installed, or there is no such cluster here.
+            RuntimeError: no cluster answers.
+        """
+        if self.name == "ray":
+            from reproduce.lab.executors.ray import RayTasks
+
+            return RayTasks(self.address or "auto")
+        if self.name == "slurm":
+            from reproduce.lab.executors.slurm import SlurmJobs
+
+            folder, hours = runs_dir / "logs" / "slurm", self.hours or _DEFAULT_HOURS
+            return SlurmJobs(folder, self.partition, hours, self.workers)
+        return LocalProcesses()

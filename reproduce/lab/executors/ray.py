@@ -1,0 +1,165 @@
+"""Tasks of a Ray cluster (Ray Core): each is a process that trains, on the node that Ray chooses."""
+
+import logging
+import os
+import signal
+import socket
+import warnings
+from typing import TYPE_CHECKING, Any
+
+from reproduce.lab.executors import Ended, Job, Resources
+from reproduce.lab.executors.remote import Order, Outcome, Worker, add_to_log
+from reproduce.lab.provenance import REPOSITORY, Code
+
+if TYPE_CHECKING:
+    from ray import ObjectRef
+
+_INTERRUPTED = 130
+_FAILED = 1
+_ANSWER_SECONDS = 10.0
+# What a job needs to know of the submitter's environment.
+_PASSED_ON = ("MLFLOW_TRACKING_URI",)
+
+
+def _carry_out(order: Order) -> Outcome:
+    """The body of a task, in a worker process of Ray's."""
+    return Worker(order).carry_out()
+
+
+class RayTasks:
+    """An `Executor` whose jobs are tasks of a cluster; Ray queues them and chooses their nodes.
+
+    Ray's own retries are off: a job that was killed is the grid's to retry, which counts.
+
+    Args:
+        address: of the cluster, ``"auto"`` for the one that this machine is a node of.
+
+    Raises:
+        ValueError: Ray is not installed.
+        RuntimeError: there is no cluster at that address.
+    """
+
+    def __init__(self, address: str) -> None:
+        try:
+            import ray
+        except ImportError:
+            raise ValueError("Ray is not installed: pip install -c constraints.txt -e '.[ray]'") from None
+        _require_answer(address)
+        variables = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+        try:
+            ray.init(
+                address=address,
+                namespace="alm",
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                runtime_env={"env_vars": {**variables, "PYTHONPATH": str(REPOSITORY)}},
+            )
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            raise _no_cluster(address, _first_line(error).partition(". ")[0].rstrip(".")) from None
+        self._ray = ray
+        self._code = Code.here()
+        self._jobs: dict[ObjectRef[Any], Job] = {}
+        self._ends: dict[ObjectRef[Any], Ended] = {}
+        self._waited_for: set[Resources] = set()
+
+    def submit(self, job: Job) -> "ObjectRef[Any]":
+        """Hand a job to Ray, which starts it where its resources are free."""
+        if job.resources not in self._waited_for and not self._can_hold(job.resources):
+            self._waited_for.add(job.resources)
+            warnings.warn(
+                f"no node of the Ray cluster has {_in_words(job.resources)}: {job.label} waits for one",
+                stacklevel=2,
+            )
+        task = self._ray.remote(_carry_out).options(
+            name=job.label,
+            num_cpus=job.resources.cpus,
+            num_gpus=job.resources.gpus,
+            memory=job.resources.memory_bytes,
+            max_retries=0,
+        )
+        handle: ObjectRef[Any] = task.remote(Order.of(job, self._code))
+        self._jobs[handle] = job
+        return handle
+
+    def poll(self, handle: "ObjectRef[Any]") -> Ended | None:
+        """The end of a task; a worker or a node that died has killed it."""
+        if handle not in self._ends:
+            ready, _ = self._ray.wait([handle], timeout=0)
+            if not ready:
+                return None
+            outcome = self._outcome(handle)
+            add_to_log(self._jobs.pop(handle), outcome.words)
+            self._ends[handle] = outcome.ended
+        return self._ends[handle]
+
+    def stop(self, handle: "ObjectRef[Any]") -> None:
+        """Interrupt a task, which lets its process write checkpoints; one that waits never starts."""
+        self._ray.cancel(handle, force=False)
+
+    def close(self) -> None:
+        """Leave the cluster; tasks that still run end."""
+        self._ray.shutdown()
+
+    def _outcome(self, handle: "ObjectRef[Any]") -> Outcome:
+        errors = self._ray.exceptions
+        try:
+            outcome: Outcome = self._ray.get(handle)
+            return outcome
+        except errors.TaskCancelledError:
+            return Outcome(Ended(_INTERRUPTED))
+        except errors.RuntimeEnvSetupError as error:
+            return Outcome(Ended(_FAILED), f"the worker could not be set up: {_first_line(error)}")
+        except errors.RayTaskError as error:
+            return Outcome(Ended(_FAILED), f"the worker could not run the job: {_last_line(error)}")
+        except errors.RayError as error:
+            # A worker, a node or the memory that it had is gone, and the process with it.
+            return Outcome(Ended(signal=signal.SIGKILL), f"{type(error).__name__}: {_first_line(error)}")
+
+    def _can_hold(self, wanted: Resources) -> bool:
+        """Whether some node that is there would hold a job if it were empty."""
+        return any(
+            node["Alive"]
+            and node["Resources"].get("CPU", 0) >= wanted.cpus
+            and node["Resources"].get("GPU", 0) >= wanted.gpus
+            and node["Resources"].get("memory", 0) >= (wanted.memory_bytes or 0)
+            for node in self._ray.nodes()
+        )
+
+
+def _require_answer(address: str) -> None:
+    """Ask the address of a cluster for an answer; Ray itself would go on asking for minutes.
+
+    Raises:
+        ValueError: it is no address.
+        RuntimeError: nothing answers.
+    """
+    if address == "auto":
+        return
+    host, colon, port = address.rpartition(":")
+    if not (host and colon and port.isdigit()) or "/" in address:
+        raise ValueError(f"The address of a Ray cluster is auto or HOST:PORT, not {address!r}.")
+    try:
+        socket.create_connection((host, int(port)), timeout=_ANSWER_SECONDS).close()
+    except OSError as error:
+        raise _no_cluster(address, str(error.strerror or error)) from None
+
+
+def _no_cluster(address: str, reason: str) -> RuntimeError:
+    return RuntimeError(
+        f"no Ray cluster answers at {address} ({reason}): start one with 'ray start --head', or name the "
+        "address that it printed"
+    )
+
+
+def _in_words(resources: Resources) -> str:
+    memory = f", {resources.memory_bytes / 2**30:.1f} GiB of memory" if resources.memory_bytes else ""
+    gpus = f", {resources.gpus:.2g} GPUs" if resources.gpus else ""
+    return f"{resources.cpus} CPUs{gpus}{memory}"
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]
+
+
+def _last_line(error: Exception) -> str:
+    return str(error).strip().rpartition("\n")[2]

@@ -1,0 +1,211 @@
+"""Job arrays of a SLURM cluster, through submitit."""
+
+import math
+import signal
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from reproduce.lab.executors import Ended, Job, Resources
+from reproduce.lab.executors.remote import Order, Outcome, Worker, add_to_log
+from reproduce.lab.provenance import Code
+
+if TYPE_CHECKING:
+    from submitit import Job as SubmittedJob
+
+# Between SLURM's announcement and the end of the time: a step, an evaluation, a population's checkpoints.
+_NOTICE_SECONDS = 300
+# SLURM's default limit (MaxArraySize) is 1001.
+_LARGEST_ARRAY = 1000
+# How often a job may go on in a new allocation: as often as it takes.
+_REQUEUES = 10_000
+# A shared file system may show the result of a job later than SLURM shows its end.
+_GRACE_SECONDS = 30.0
+_INTERRUPTED = 130
+_FAILED = 1
+
+
+class Task:
+    """What submitit runs on a node: the order, and what to do when its time there ends.
+
+    Args:
+        order: the job.
+        stop: file whose presence asks for checkpoints and an end.
+    """
+
+    def __init__(self, order: Order, stop: str) -> None:
+        self._order, self._stop = order, Path(stop)
+        self._worker: Worker | None = None
+
+    def __call__(self) -> Outcome:
+        """Run the job to its end, or to that of the allocation."""
+        self._worker = Worker(self._order)
+        # SLURM itself sends SIGTERM to every process of a job.
+        return self._worker.carry_out(self._stop.exists, passes_on_sigterm=False)
+
+    def checkpoint(self) -> Any:
+        """Let the process write its checkpoints before its time is up; submitit queues it again."""
+        from submitit.helpers import DelayedSubmission
+
+        if self._worker is not None:
+            self._worker.stop()
+        return DelayedSubmission(Task(self._order, str(self._stop)))
+
+
+@dataclass(eq=False)
+class Submission:
+    """A job, and what submitit knows it by once its array is submitted."""
+
+    job: Job
+    stop: Path
+    known: "SubmittedJob[Outcome] | None" = None
+    stopping: bool = False
+    without_result_since: float | None = None
+    ended: Ended | None = None
+
+
+class SlurmJobs:
+    """An `Executor` whose jobs are elements of job arrays, one array for each kind of resources.
+
+    Jobs are gathered until one of them is polled. A job whose time ends writes checkpoints and is queued
+    again, and goes on from them.
+
+    Args:
+        folder: where submitit keeps its files, on a file system that all nodes share.
+        partition: SLURM's partition; None: its default one.
+        hours: time limit of an allocation.
+        at_a_time: elements of an array that run at a time; None: as many as SLURM lets.
+        cluster: "slurm"; for tests "local", submitit's processes of this machine.
+
+    Raises:
+        ValueError: submitit is not installed, or there is no SLURM on this machine.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        partition: str | None,
+        hours: float,
+        at_a_time: int | None = None,
+        cluster: str = "slurm",
+    ) -> None:
+        try:
+            import submitit
+        except ImportError:
+            raise ValueError(
+                "submitit is not installed: pip install -c constraints.txt -e '.[slurm]'"
+            ) from None
+        try:
+            self._executor = submitit.AutoExecutor(
+                folder.resolve(),
+                cluster=cluster,
+                slurm_max_num_timeout=_REQUEUES,
+                local_max_num_timeout=_REQUEUES,
+            )
+        except RuntimeError:
+            raise ValueError(
+                "there is no SLURM on this machine (srun was not found): submit from a login node of the "
+                "cluster"
+            ) from None
+        self._folder, self._partition, self._hours = folder, partition, hours
+        self._at_a_time = at_a_time
+        self._code = Code.here()
+        self._gathered: list[Submission] = []
+
+    def submit(self, job: Job) -> Submission:
+        """Gather a job; it is submitted with the others when one of them is polled."""
+        stop = self._folder.resolve() / f"{job.log.stem}.stop"
+        stop.unlink(missing_ok=True)
+        self._gathered.append(submission := Submission(job, stop))
+        return submission
+
+    def poll(self, handle: Submission) -> Ended | None:
+        """The end of a job; one whose node failed, or that was cancelled by someone else, was killed.
+
+        Raises:
+            RuntimeError: SLURM refuses the jobs that were gathered, with its reason.
+        """
+        self._submit_gathered()
+        if handle.ended is None and handle.known is not None and handle.known.done():
+            outcome = self._outcome(handle, handle.known)
+            if outcome is None:
+                return None
+            add_to_log(handle.job, outcome.words)
+            handle.ended = outcome.ended
+            handle.stop.unlink(missing_ok=True)
+        return handle.ended
+
+    def stop(self, handle: Submission) -> None:
+        """Ask a job by a file to write its checkpoints and end; one that waits is cancelled."""
+        handle.stopping = True
+        if handle.known is None:
+            self._gathered.remove(handle)
+            handle.ended = Ended(_INTERRUPTED)
+        elif handle.ended is None:
+            handle.stop.touch()
+            if handle.known.state == "PENDING":
+                handle.known.cancel()
+
+    def close(self) -> None:
+        """Nothing: jobs are SLURM's."""
+
+    def _submit_gathered(self) -> None:
+        """Submit what was gathered, in arrays."""
+        gathered, self._gathered = self._gathered, []
+        for resources in dict.fromkeys(one.job.resources for one in gathered):
+            alike = [one for one in gathered if one.job.resources == resources]
+            self._executor.update_parameters(**self._parameters(resources, len(alike)))
+            for first in range(0, len(alike), _LARGEST_ARRAY):
+                self._submit_array(alike[first : first + _LARGEST_ARRAY])
+
+    def _submit_array(self, submissions: Sequence[Submission]) -> None:
+        from submitit.core.utils import FailedJobError
+
+        tasks = [Task(Order.of(one.job, self._code), str(one.stop)) for one in submissions]
+        try:
+            submitted = self._executor.submit_array(tasks)
+        except FailedJobError as error:
+            reason = str(error).strip().rpartition("\n")[2].removeprefix("sbatch: error: ").rstrip(".")
+            raise RuntimeError(
+                f"SLURM refuses the jobs ({reason}): choose another --partition, --hours or --device"
+            ) from None
+        for one, known in zip(submissions, submitted, strict=True):
+            one.known = known
+
+    def _parameters(self, resources: Resources, jobs: int) -> dict[str, Any]:
+        """SLURM's options for jobs that take these resources."""
+        parameters: dict[str, Any] = {
+            "name": "alm-grid",
+            "timeout_min": math.ceil(60 * self._hours),
+            "cpus_per_task": resources.cpus,
+            "slurm_signal_delay_s": _NOTICE_SECONDS,
+            "slurm_array_parallelism": self._at_a_time or jobs,
+        }
+        if resources.gpus:
+            parameters["gpus_per_node"] = math.ceil(resources.gpus)
+        if resources.memory_bytes:
+            parameters["mem_gb"] = math.ceil(resources.memory_bytes / 2**30)
+        if self._partition:
+            parameters["slurm_partition"] = self._partition
+        return parameters
+
+    def _outcome(self, handle: Submission, known: "SubmittedJob[Outcome]") -> Outcome | None:
+        """What became of a job that SLURM says has ended; None while its result may still appear."""
+        from submitit.core.utils import FailedJobError
+
+        if known.paths.result_pickle.exists():
+            try:
+                return known.result()
+            except FailedJobError as error:
+                reason = str(error).strip().rpartition("\n")[2]
+                return Outcome(Ended(_FAILED), f"the worker could not run the job: {reason}")
+        if handle.stopping:
+            return Outcome(Ended(_INTERRUPTED))
+        now = time.monotonic()
+        handle.without_result_since = handle.without_result_since or now
+        if now - handle.without_result_since < _GRACE_SECONDS:
+            return None
+        words = f"SLURM's job {known.job_id} ended without a result ({known.state})"
+        return Outcome(Ended(signal=signal.SIGKILL), words)

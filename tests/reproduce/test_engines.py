@@ -1,0 +1,359 @@
+"""Engines: the same results wherever jobs run, refusals in one sentence, a worker and its process."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+import submitit
+from rich.console import Console
+
+from benchmarks import failures
+from benchmarks.clusters import ray_nodes
+from reproduce.cli import main
+from reproduce.lab.executors import Ended, Job, Resources
+from reproduce.lab.executors.choosing import Engine
+from reproduce.lab.executors.remote import Order, Worker
+from reproduce.lab.executors.slurm import SlurmJobs
+from reproduce.lab.grid import run_grid
+from reproduce.lab.planning import Missing, Needs
+from reproduce.lab.provenance import Code
+from reproduce.lab.store import Store
+
+PATIENCE = 120.0
+SEEDS = (0, 1)
+
+
+def script(text):
+    return (sys.executable, "-c", textwrap.dedent(text))
+
+
+def a_job(folder, command, **changes):
+    log = folder / "logs" / "a.log"
+    log.parent.mkdir(exist_ok=True)
+    log.write_text("")
+    return Job("a job", command, (), log, **changes)
+
+
+def wait_for(condition):
+    """Wait for something to become true and return it; a generous limit instead of a guess."""
+    end = time.monotonic() + PATIENCE
+    while not (found := condition()):
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.05)
+    return found
+
+
+def ended(executor, handle):
+    wait_for(lambda: executor.poll(handle) is not None)
+    return executor.poll(handle)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """Results of two smoke runs by processes of this machine."""
+    runs = tmp_path_factory.mktemp("local") / "runs"
+    assert failures.grid(runs, SEEDS, None) == 0
+    found = failures.results(runs, SEEDS)
+    assert sorted(found) == list(SEEDS) and all(len(lines) > 5 for lines in found.values())
+    return found
+
+
+# --- what a command asks for ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--address", "auto"], "--address has no meaning with --on local"),
+        (["--on", "slurm", "--address", "auto"], "--address has no meaning with --on slurm"),
+        (["--on", "ray", "--partition", "gpu"], "--partition has no meaning with --on ray"),
+        (["--hours", "4"], "--hours has no meaning with --on local"),
+        (["--on", "ray", "--per-gpu", "3"], "--per-gpu has no meaning with --device cpu"),
+        (["--on", "slurm", "--per-gpu", "3", "--device", "cuda"], "--per-gpu has no meaning with --on slurm"),
+        (["--on", "ray", "--per-gpu", "0", "--device", "cuda"], "at least 1, not 0"),
+        (["--on", "ray", "--device", "cuda:1"], "which chooses the GPU"),
+        (["--on", "slurm", "--hours", "0"], "above 0, not 0"),
+        (["--on", "mars"], "Jobs run on local, ray or slurm, not on 'mars'"),
+        (["--on", "slurm"], "there is no SLURM on this machine"),
+        (["--on", "ray", "--address", "127.0.0.1:1"], "no Ray cluster answers at 127.0.0.1:1"),
+        (["--on", "ray", "--address", "ray://head:1"], "auto or HOST:PORT, not 'ray://head:1'"),
+    ],
+)
+def test_what_cannot_be_meant_is_one_sentence(tmp_path, capsys, monkeypatch, options, words):
+    monkeypatch.setenv("PATH", str(tmp_path))  # no srun, whatever machine this is
+    places = ["--runs-dir", str(tmp_path / "runs"), "--store", str(tmp_path / "store")]
+    assert main(["grid", "figure7", "--scale", "smoke", *places, *options]) == 2
+    said = capsys.readouterr().err
+    assert words in said and said.startswith("error: ") and said.count("\n") == 1
+
+
+@pytest.mark.parametrize(("engine", "package"), [("ray", "ray"), ("slurm", "submitit")])
+def test_a_missing_extra_names_the_command_that_installs_it(tmp_path, capsys, monkeypatch, engine, package):
+    monkeypatch.setitem(sys.modules, package, None)
+    places = ["--runs-dir", str(tmp_path / "runs"), "--store", str(tmp_path / "store")]
+    assert main(["grid", "figure7", "--scale", "smoke", "--on", engine, *places]) == 2
+    assert f"pip install -c constraints.txt -e '.[{engine}]'" in capsys.readouterr().err
+
+
+def test_resources_follow_device_population_and_the_memory_that_runs_took(tmp_path, make_run):
+    store = Store(tmp_path)
+    group = Missing(failures.specs((0, 1, 2)), (0, 0, 0), 600)
+    assert Needs(store, 0.0).of(group) == Resources(1, 0.0, None)
+    assert Needs(store, Engine("ray", "cuda", per_gpu=4).gpus).of(group) == Resources(3, 0.25, None)
+    for seed, peak in ((0, 1000.0), (1, 3000.0)):
+        final = {"cost/peak_memory_bytes": peak}
+        store.write(
+            make_run({600: 1.0}, algorithm="td3", task="Hopper", seed=seed, scale="smoke", final=final)
+        )
+    assert Needs(store, 0.0).of(group).memory_bytes == 3750
+    assert Engine("slurm", "cuda").gpus == 1.0 and Engine("local", "cpu").gpus == 0.0
+
+
+# --- a worker ---------------------------------------------------------------------------------------
+
+
+def test_a_worker_writes_the_log_and_tells_the_end(tmp_path):
+    def carried_out(text):
+        return Worker(Order.of(a_job(tmp_path, script(text)), Code.here())).carry_out()
+
+    assert carried_out("print('hello')").ended == Ended(0)
+    assert (tmp_path / "logs/a.log").read_text() == "hello\n"
+    assert carried_out("raise SystemExit(3)").ended == Ended(3)
+    assert carried_out("import os; os.kill(os.getpid(), 9)").ended == Ended(signal=signal.SIGKILL)
+    # Someone else asked for an end: checkpoints are there, but the job is not done.
+    assert carried_out("raise SystemExit(130)").ended == Ended(signal=signal.SIGTERM)
+
+
+def test_a_worker_refuses_other_code_in_one_sentence(tmp_path):
+    here = Code.here()
+    versions = tuple((name, "0.1" if name == "numpy" else version) for name, version in here.packages)
+    for other, words in (
+        (replace(here, commit="f" * 40), f"commit {here.commit[:7]} instead of fffffff"),
+        (replace(here, sources="0123"), f"sources {here.sources}"),
+        (replace(here, packages=versions), "instead of 0.1"),
+    ):
+        outcome = Worker(Order.of(a_job(tmp_path, script("print('ran')")), other)).carry_out()
+        assert outcome.ended == Ended(2)
+        assert words in outcome.words and "bring" in outcome.words and "\n" not in outcome.words
+    assert (tmp_path / "logs/a.log").read_text() == ""
+
+
+def test_a_worker_refuses_a_place_that_it_does_not_see(tmp_path):
+    job = Job("a job", script("print('ran')"), (), tmp_path / "elsewhere" / "a.log")
+    outcome = Worker(Order.of(job, Code.here())).carry_out()
+    assert outcome.ended == Ended(2) and "a file system that all nodes share" in outcome.words
+
+
+def test_the_code_of_a_process_follows_its_files(tmp_path, monkeypatch):
+    monkeypatch.setattr("reproduce.lab.provenance.REPOSITORY", tmp_path)
+    for folder in ("alm", "baselines", "reproduce"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "alm" / "agent.py").write_text("a = 1\n")
+    before = Code.here()
+    assert before.commit == "unknown" and Code.here() == before
+    (tmp_path / "notes.txt").write_text("no code")
+    assert Code.here() == before
+    (tmp_path / "alm" / "agent.py").write_text("a = 2\n")
+    assert Code.here().differences(before) == [f"sources {Code.here().sources} instead of {before.sources}"]
+
+
+def test_a_process_ends_with_the_worker_that_started_it(tmp_path):
+    """A worker that is killed in an instant leaves nobody behind who goes on training."""
+    mark = tmp_path / "pid"
+    child = (
+        f"import os, pathlib, time; pathlib.Path({str(mark)!r}).write_text(str(os.getpid())); time.sleep(600)"
+    )
+    parent = f"""
+        import sys
+        from pathlib import Path
+        from reproduce.lab.executors import Job
+        from reproduce.lab.executors.remote import Order, Worker
+        from reproduce.lab.provenance import Code
+        command = (sys.executable, "-c", {child!r})
+        Worker(Order.of(Job("a job", command, (), Path({str(tmp_path)!r}, "a.log")), Code.here())).carry_out()
+    """
+    worker = subprocess.Popen(script(parent), cwd=Path(__file__).parents[2])
+    pid = int(wait_for(lambda: mark.exists() and mark.read_text()))
+    assert os.path.exists(f"/proc/{pid}")
+    worker.kill()
+    worker.wait()
+    wait_for(lambda: not os.path.exists(f"/proc/{pid}"))
+
+
+# --- SLURM, by submitit's processes of this machine -------------------------------------------------
+
+
+@pytest.fixture
+def slurm(tmp_path):
+    """Jobs as of SLURM; whatever a failed test leaves behind ends with it."""
+    executor = SlurmJobs(tmp_path / "logs" / "slurm", None, hours=1.0, cluster="local")
+    handles, submit = [], executor.submit
+    executor.submit = lambda job: handles.append(submit(job)) or handles[-1]
+    yield executor
+    for handle in handles:
+        if handle.known is not None:
+            kill_all(handle)
+
+
+def processes(handle):
+    """submitit's controller of a job on this machine, what it started, and what that started."""
+    try:
+        controller = psutil.Process(int(handle.known.job_id))
+        return [controller, *controller.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def kill_all(handle):
+    for process in processes(handle):
+        process.kill()
+
+
+def test_slurm_gives_the_results_of_local_processes(tmp_path, slurm, undisturbed):
+    assert run_grid(failures.smoke_jobs(tmp_path, [0]), slurm, 1, tmp_path, Console(quiet=True)) == 0
+    assert failures.results(tmp_path, [0]) == {0: undisturbed[0]}
+
+
+def test_a_slurm_job_tells_how_it_ended(tmp_path, slurm, monkeypatch):
+    monkeypatch.setattr("reproduce.lab.executors.slurm._GRACE_SECONDS", 0.5)
+    assert ended(slurm, slurm.submit(a_job(tmp_path, script("raise SystemExit(3)")))) == Ended(3)
+    handle = slurm.submit(a_job(tmp_path, script("import time; print('on', flush=True); time.sleep(600)")))
+    wait_for(lambda: slurm.poll(handle) is None and "on" in (tmp_path / "logs/a.log").read_text())
+    kill_all(handle)  # the node is gone
+    assert ended(slurm, handle) == Ended(signal=signal.SIGKILL)
+    assert "ended without a result" in (tmp_path / "logs/a.log").read_text()
+
+
+_SAVES_ON_SIGTERM = """
+    import pathlib, signal, sys, time
+    def stop(*_):
+        (place / "saved").touch()
+        sys.exit(130)
+    place = pathlib.Path(sys.argv[1])
+    if (place / "saved").exists():
+        print("went on"); sys.exit(0)
+    signal.signal(signal.SIGTERM, stop)
+    (place / "started").touch()
+    time.sleep(600)
+"""
+
+
+def test_a_slurm_job_that_is_stopped_writes_its_checkpoints(tmp_path, slurm):
+    handle = slurm.submit(a_job(tmp_path, (*script(_SAVES_ON_SIGTERM), str(tmp_path))))
+    never = slurm.submit(replace(a_job(tmp_path, script("print()")), log=tmp_path / "logs" / "b.log"))
+    slurm.stop(never)  # still gathered: it never starts
+    wait_for(lambda: slurm.poll(handle) is None and (tmp_path / "started").exists())
+    slurm.stop(handle)
+    assert ended(slurm, handle) == ended(slurm, never) == Ended(130)
+    assert (tmp_path / "saved").exists() and not (tmp_path / "logs" / "b.log").exists()
+    assert not list((tmp_path / "logs" / "slurm").glob("*.stop"))
+
+
+def test_a_slurm_job_whose_time_ends_goes_on_in_another_allocation(tmp_path, slurm):
+    handle = slurm.submit(a_job(tmp_path, (*script(_SAVES_ON_SIGTERM), str(tmp_path))))
+    wait_for(lambda: slurm.poll(handle) is None and (tmp_path / "started").exists())
+    # What SLURM sends to all processes of a job, ahead of the time limit and of a preemption.
+    for process in processes(handle)[1:]:
+        process.send_signal(signal.SIGUSR2)
+    assert ended(slurm, handle) == Ended(0)
+    assert (tmp_path / "saved").exists()
+    assert (tmp_path / "logs/a.log").read_text() == "went on\n"
+
+
+def test_what_slurm_refuses_is_one_sentence(tmp_path, slurm, monkeypatch):
+    def refuse(tasks):
+        raise submitit.core.utils.FailedJobError("\nsbatch: error: invalid partition specified: moon")
+
+    monkeypatch.setattr(slurm._executor, "submit_array", refuse)
+    handle = slurm.submit(a_job(tmp_path, script("print()")))
+    with pytest.raises(RuntimeError, match=r"^SLURM refuses the jobs \(invalid partition specified: moon\)"):
+        slurm.poll(handle)
+
+
+def test_jobs_that_take_alike_are_one_array(tmp_path, slurm, monkeypatch):
+    arrays, parameters = [], []
+    monkeypatch.setattr(slurm, "_submit_array", lambda one: arrays.append([s.job.label for s in one]))
+    monkeypatch.setattr(slurm._executor, "update_parameters", lambda **given: parameters.append(given))
+    for label, resources in (
+        ("a", Resources(1)),
+        ("b", Resources(2, 0.5, 3 * 2**30 + 1)),
+        ("c", Resources(1)),
+    ):
+        slurm.submit(replace(a_job(tmp_path, ()), label=label, resources=resources))
+    last = slurm.submit(replace(a_job(tmp_path, ()), label="d"))
+    assert slurm.poll(last) is None
+    assert arrays == [["a", "c", "d"], ["b"]]
+    assert parameters[0]["slurm_array_parallelism"] == 3 and "gpus_per_node" not in parameters[0]
+    assert parameters[1]["gpus_per_node"] == 1 and parameters[1]["mem_gb"] == 4
+    assert parameters[1]["cpus_per_task"] == 2 and parameters[1]["timeout_min"] == 60
+
+
+# --- Ray --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    with ray_nodes(3) as nodes:
+        yield nodes
+
+
+@pytest.fixture
+def ray_tasks(cluster):
+    from reproduce.lab.executors.ray import RayTasks
+
+    executor = RayTasks(cluster.address)
+    yield executor
+    executor.close()
+
+
+def disturbed(kind, kills, tmp_path, cluster, undisturbed):
+    """What became of runs after kills of a kind: all are as if nothing had happened."""
+    cluster.fill()
+    tally = failures.Disturbance(tmp_path / "runs", SEEDS, cluster).run(kind, kills, undisturbed)
+    assert (tally.done, tally.identical) == (len(SEEDS), len(SEEDS))
+    assert tally.lost_points == tally.doubled_points == tally.two_at_once == 0
+    return tally
+
+
+def test_a_node_is_killed_in_the_middle_of_a_run(tmp_path, cluster, undisturbed):
+    """What was lost is trained again elsewhere; results are those of local processes, bit for bit."""
+    assert disturbed("node", 1, tmp_path, cluster, undisturbed).retries >= 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", failures.KINDS)
+def test_whatever_is_killed_every_run_ends_as_if_nothing_had_happened(tmp_path, cluster, undisturbed, kind):
+    tally = disturbed(kind, 2, tmp_path, cluster, undisturbed)
+    if kind != "grid":  # which, started again, does not know what the other one tried
+        assert tally.retries >= 2
+
+
+def test_ray_tasks_stop_with_checkpoints_and_refuse_other_code(tmp_path, ray_tasks):
+    handle = ray_tasks.submit(a_job(tmp_path, (*script(_SAVES_ON_SIGTERM), str(tmp_path))))
+    wait_for(lambda: (tmp_path / "started").exists())
+    assert ray_tasks.poll(handle) is None
+    ray_tasks.stop(handle)
+    assert ended(ray_tasks, handle) == Ended(130)
+    assert (tmp_path / "saved").exists()
+    ray_tasks._code = replace(ray_tasks._code, commit="f" * 40)
+    handle = ray_tasks.submit(a_job(tmp_path, script("print('ran')")))
+    assert ended(ray_tasks, handle) == Ended(2)
+    assert "instead of fffffff" in (tmp_path / "logs/a.log").read_text().splitlines()[-1]
+
+
+def test_a_job_that_no_node_can_hold_is_named(tmp_path, ray_tasks):
+    job = a_job(tmp_path, script("print()"), resources=Resources(1, 0.5))
+    with pytest.warns(
+        UserWarning, match=r"no node of the Ray cluster has 1 CPUs, 0.5 GPUs: a job waits for one"
+    ):
+        handle = ray_tasks.submit(job)
+    assert ray_tasks.poll(handle) is None
+    ray_tasks.stop(handle)
+    assert ended(ray_tasks, handle) == Ended(130)

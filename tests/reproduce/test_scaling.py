@@ -1,0 +1,115 @@
+"""Forecasts and the numbers of docs/scaling.md: arithmetic from recorded numbers."""
+
+import json
+import math
+
+import pytest
+
+from reproduce.cli import main
+from reproduce.exhibits import scaling
+from reproduce.exhibits.performance import NOT_MEASURED
+from reproduce.lab import forecast, planning
+from reproduce.lab.forecast import GpuCosts, makespan
+
+ORIGIN = {
+    "hardware": {"cpu": "a processor", "cores": 2, "system": "Linux"},
+    "packages": {"torch": "2", "python": "3"},
+    "git_dirty": False,
+    "git_sha": "0" * 40,
+}
+
+
+def write(folder, name, results):
+    (folder / f"{name}.json").write_text(json.dumps({"results": results, **ORIGIN}))
+
+
+@pytest.fixture
+def records(tmp_path):
+    costs = {"alm": {"step_ms": 360.0, "gflop": 40.0}, "mbpo": {"step_ms": 36.0, "gflop": 1.0}}
+    write(tmp_path, "environment_step", {"matrix_gigaflops": 30.0, "costs": {"paper": costs}})
+    counted = {"paper": {"alm": 2000.0, "mbpo": 4000.0}}
+    write(tmp_path, "kernels", {"simulator_ms": 0.5, "kernels": counted, "one_after_another": ["mbpo"]})
+    return tmp_path
+
+
+def test_a_step_on_a_gpu_takes_its_kernels_or_its_arithmetic(records, monkeypatch):
+    monkeypatch.setattr(forecast, "KERNEL_SECONDS", 1e-6)
+    monkeypatch.setattr(forecast, "GPU_GIGAFLOPS", 10_000.0)
+    gpu = GpuCosts("paper", records)
+    # 40 GFLOP take 4 ms, 2,000 kernels 2 ms; five seeds are five times the arithmetic.
+    assert gpu.of("alm", 1).seconds == pytest.approx(0.0045)
+    assert gpu.of("alm", 5).seconds == pytest.approx(0.0205)
+    # Seeds one after another: 4 ms of kernels and the simulator, each.
+    assert gpu.of("mbpo", 5).seconds == pytest.approx(5 * 0.0045)
+    assert math.isnan(gpu.of("slbo", 1).seconds)
+    assert not gpu.of("alm", 1).measured
+    assert math.isnan(GpuCosts("laptop", records).of("alm", 1).seconds)
+
+
+def test_what_was_measured_on_a_gpu_takes_the_place_of_estimates(records):
+    row = {"eager_ms": 9.0, "captured_ms": 3.0, "compiled_ms": 4.0}
+    write(records, "gpu", {"rows": {"alm 5": row, "alm 10": row | {"captured_ms": 2.0}}})
+    gpu = GpuCosts("paper", records)
+    assert gpu.of("alm", 3).seconds == pytest.approx(0.0035) and gpu.of("alm", 3).measured
+    assert not gpu.of("alm", 11).measured
+
+
+def test_jobs_start_on_the_first_worker_that_is_free():
+    assert makespan([3.0, 1.0, 1.0, 1.0], 2) == 3.0
+    assert makespan([1.0, 1.0, 3.0], 2) == 4.0
+    assert makespan([1.0, 2.0], 10) == 2.0
+
+
+ENGINES = {
+    "local_job_ms": 20.0,
+    "training_start_seconds": 3.0,
+    "grid_ms": 1.0,
+    "ray": {"task_ms": 1.0, "job_ms": 500.0, "jobs_an_hour": {"1": 1700.0, "2": 3240.0}},
+    "waiting_seconds": 2.0,
+    "mlflow": {"values_per_second": 1000.0, "values_per_line": 20.0},
+    "store": {"write_ms": 5.0, "read_ms": 10.0, "files": 115},
+}
+
+
+def test_the_blocks_of_the_page_follow_the_records(records):
+    assert scaling.blocks(records)["engines"] == NOT_MEASURED
+    write(records, "engines", ENGINES)
+    blocks = scaling.blocks(records)
+    assert (
+        "| jobs an hour on 2 simulated nodes, 2 s each | 3,240 (90% of the jobs' own time) |"
+        in blocks["engines"]
+    )
+    alm = next(line for line in blocks["programme"].splitlines() if line.startswith("| ALM(3) |"))
+    runs, steps, core_hours, _ = (cell.strip() for cell in alm.split("|")[2:6])
+    # 0.36 s a step on every core.
+    assert float(core_hours.replace(",", "")) == pytest.approx(100 * float(steps.replace(",", "")), rel=0.03)
+    assert int(runs.replace(",", "")) > 100
+    assert "No cost of a step of" in blocks["programme"]
+    rows = [line.split("|") for line in blocks["limits"].splitlines() if line.startswith("| 1")]
+    assert [row[1].strip() for row in rows] == ["1", "10", "100", "1,000"]
+    hours = [float(row[2].strip(" h").replace(",", "")) for row in rows]
+    assert hours[0] > hours[1] > hours[2] > hours[3]
+    assert hours[0] == pytest.approx(10 * hours[1], rel=0.05)
+    assert "Estimates" in blocks["limits"] and "Estimates" in blocks["programme"]
+
+
+def test_failures_are_told_by_kind(records):
+    assert scaling.failures(records) == NOT_MEASURED
+    one = {"kills": 3, "runs": 3, "done": 3, "identical": 2, "lost_points": 1, "doubled_points": 0}
+    write(records, "failures", {"nodes": 3, "killed": {"a node": {**one, "two_at_once": 0, "retries": 4}}})
+    assert "| a node | 3 | 3 of 3 | 2 of 3 | 1 | 0 | 0 | 4 |" in scaling.failures(records)
+
+
+def test_a_plan_says_how_long_it_takes_on_so_many_workers(records, capsys, monkeypatch):
+    monkeypatch.setattr(planning, "BENCHMARK", records / "environment_step.json")
+    monkeypatch.setattr(forecast, "BENCHMARK", records / "environment_step.json")
+    monkeypatch.setattr(planning, "matrix_gigaflops", lambda: 30.0)
+    monkeypatch.setattr(forecast, "KERNEL_SECONDS", 1e-6)
+    where = ["--scale", "paper", "--store", str(records)]
+    assert main(["plan", "figure7", *where, "--workers", "2"]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "On 2 cores: " in out and "On 2 GPUs: " in out and "an estimate" in out
+    assert main(["plan", "figure7", *where]) == 0
+    assert "On 2 cores" not in capsys.readouterr().out
+    assert main(["plan", "figure7", *where, "--workers", "0"]) == 2
+    assert "at least 1, not 0" in capsys.readouterr().err
