@@ -67,22 +67,28 @@ BROWSER_OPTIONS = (
 )
 
 
-def absent(what, how):
-    """Skip a test for what this machine lacks; where the suite must be tested in full, fail instead."""
-    reason = f"{what} is not installed: {how}"
-    if os.environ.get("ALM_TEST_ALL"):
-        pytest.fail(f"{reason} (ALM_TEST_ALL is set)", pytrace=False)
-    pytest.skip(reason)
+@pytest.fixture(scope="session")
+def absent():
+    """A function that skips a test for what this machine lacks, or fails where all of it must run."""
+
+    def absent(what, how):
+        reason = f"{what} is not installed: {how}"
+        if os.environ.get("ALM_TEST_ALL"):
+            pytest.fail(f"{reason} (ALM_TEST_ALL is set)", pytrace=False)
+        pytest.skip(reason)
+
+    return absent
 
 
 @pytest.fixture(scope="session")
-def browser():
+def browser(absent):
     """Headless Chromium, in a profile of its own."""
     found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if found is None:
         absent("Chromium", "on Debian, apt-get install chromium")
-    sync_api = pytest.importorskip("playwright.sync_api")
-    with sync_api.sync_playwright() as playwright:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=found, args=list(BROWSER_OPTIONS))
         yield browser
         browser.close()

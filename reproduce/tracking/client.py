@@ -400,6 +400,11 @@ def _is_foreign(error: Exception) -> bool:
 
 
 def _sentence(uri: str, error: Exception) -> str:
+    if isinstance(error, ModuleNotFoundError) and error.name == "psycopg":
+        return (
+            f"MLflow at {shown_uri(uri)} cannot be used without psycopg, which speaks to Postgres: install "
+            "it with `pip install -e '.[server]'`."
+        )
     reason = (getattr(error, "strerror", None) or str(error) or type(error).__name__).splitlines()[0]
     password = urlsplit(uri).password
     if password:
