@@ -21,6 +21,8 @@ B         ?= alm
 PROTOCOL  ?= A
 # Definition of the value bias in figures 4 and 8.
 BIAS      ?= redq
+# Address of the database of `make server`; by default MLFLOW_BACKEND_STORE_URI.
+DATABASE  ?=
 # TRAIN=1 before a table or figure: train what it misses at SCALE first (see also: python -m reproduce grid --help).
 TRAIN     ?=
 # Where the grid trains (docs/scaling.md): ON=ray ADDRESS=auto, or ON=slurm PARTITION=gpu HOURS=4; DEVICE=cuda WORKERS=8.
@@ -45,7 +47,7 @@ STORE     ?=
 .DEFAULT_GOAL := help
 FIGURES := $(addprefix figure,3 4 5a 5b 5c 6 7 8 9 10a 10b 10c 11 12 13 14 15 16 17 17-dynamics 18 19 20)
 
-.PHONY: help install docs table1 table2 table3 table4 table5 claims $(FIGURES) figures figure-authors figure-curves theory report documents train grid compare runs ui sync archive freeze test test-slow torture bench lint types imports check lock clean
+.PHONY: help install docs table1 table2 table3 table4 table5 claims $(FIGURES) figures figure-authors figure-curves theory report documents train grid compare runs ui server sync archive freeze test test-slow torture bench lint types imports check lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9 -]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -109,6 +111,9 @@ compare: $(VENV)/.reading ## Compare two variants: make compare A=alm/my-idea B=
 ui: $(VENV)/.training ## Open MLflow on 127.0.0.1 with the stored runs imported
 	@$(BIN)/python -m reproduce ui
 
+server: $(VENV)/.server ## Serve a Postgres database to several people: make server DATABASE=postgresql://user@host/name (docs/scaling.md)
+	@$(BIN)/python -m reproduce server $(if $(DATABASE),--database '$(DATABASE)')
+
 sync: $(VENV)/.training ## Bring MLflow up to date, for instance after its server could not be reached
 	@$(BIN)/python -m reproduce sync
 
@@ -170,6 +175,11 @@ $(VENV)/.reading: $(VENV)/.python constraints.txt pyproject.toml
 $(VENV)/.training: $(VENV)/.reading
 	@echo "installing what training needs (once; torch is large)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e . --no-build-isolation
+	@touch $@
+
+$(VENV)/.server: $(VENV)/.training
+	@echo "installing what the tracking server needs (once)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[server]" --no-build-isolation
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.training

@@ -1,6 +1,7 @@
-"""One thread for every test, since the suite runs several workers at once; synthetic runs."""
+"""One thread for every test, since the suite runs several workers at once; synthetic runs; a browser."""
 
 import os
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -53,3 +54,41 @@ def make_run():
         return StoredRun(spec=spec, evaluations=evaluations, **{**defaults, **run})
 
     return make
+
+
+BROWSER_OPTIONS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+@pytest.fixture(scope="session")
+def absent():
+    """A function that skips a test for what this machine lacks, or fails where all of it must run."""
+
+    def absent(what, how):
+        reason = f"{what} is not installed: {how}"
+        if os.environ.get("ALM_TEST_ALL"):
+            pytest.fail(f"{reason} (ALM_TEST_ALL is set)", pytrace=False)
+        pytest.skip(reason)
+
+    return absent
+
+
+@pytest.fixture(scope="session")
+def browser(absent):
+    """Headless Chromium, in a profile of its own."""
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if found is None:
+        absent("Chromium", "on Debian, apt-get install chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=list(BROWSER_OPTIONS))
+        yield browser
+        browser.close()

@@ -15,7 +15,7 @@ import socket
 import tempfile
 import urllib.request
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,9 +74,13 @@ class RunRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class KnownRun:
-    """A run as MLflow held it when it was looked up; times in milliseconds since 1970."""
+    """A run as MLflow held it when it was looked up; times in milliseconds since 1970.
+
+    ``method`` is the tag of that name, empty if an earlier version wrote the run.
+    """
 
     run_id: str
+    method: str
     start_ms: int
     end_ms: int | None
     status: str
@@ -175,26 +179,60 @@ class MlflowRuns:
         """The run of a record and whether it was there already; ``start_ms`` counts if it was not.
 
         A run of the same key that started at another time is another training: it is left alone and
-        does not count as found.
+        does not count as found. Where another machine made the run at the same moment, or a request was
+        carried out twice because its answer was lost, all agree on the one with the smallest identifier,
+        and the others are deleted.
         """
         experiment_id = self._experiment_id(record.experiment)
 
-        def matching(runs: Sequence[KnownRun]) -> list[KnownRun]:
-            return [r for r in runs if record.start_ms is None or r.start_ms == record.start_ms]
+        def matching(runs: Iterable[KnownRun]) -> list[KnownRun]:
+            same = (r for r in runs if record.start_ms is None or r.start_ms == record.start_ms)
+            return sorted(same, key=lambda run: (-run.start_ms, run.run_id))
+
+        def search() -> list[KnownRun]:
+            query = f"tags.run_key = '{record.key}'"
+            return matching(map(_known, self._client.search_runs([experiment_id], query)))
 
         found = matching(self.find(record.experiment, record.key))
-        # Another process may have made it since; the lock keeps two from making it at once.
+        if len(found) == 1:
+            self._relabel(found[0], record)
+            return found[0], True
+        # Another process may have made it since; the lock keeps two of this machine from making it at once.
         with self._one_sentence(), self._exclusive():
+            found = search()
+            was_there = bool(found)
             if not found:
-                query = f"tags.run_key = '{record.key}'"
-                found = matching([_known(r) for r in self._client.search_runs([experiment_id], query)])
-            if found:
-                return found[0], True
-            tags = {"run_key": record.key, **record.tags}
-            run = self._client.create_run(experiment_id, start_ms, tags, record.name)
-        known = _known(run)
-        self._index[record.experiment][record.key].append(known)
-        return known, False
+                tags = {"run_key": record.key, **record.tags}
+                self._client.create_run(experiment_id, start_ms, tags, record.name)
+                found = search()
+            run = found[0]
+            doubles = [other for other in found[1:] if other.start_ms == run.start_ms]
+            for double in doubles:
+                self._client.delete_run(double.run_id)
+        self._relabel(run, record)
+        known = self._index[record.experiment][record.key]
+        known[:] = [run, *(one for one in known if one != run and one not in doubles)]
+        return run, was_there
+
+    def _relabel(self, run: KnownRun, record: RunRecord) -> None:
+        """Give a run that an earlier version wrote its present name."""
+        if run.method != record.tags["method"]:
+            with self._one_sentence():
+                self._client.update_run(run.run_id, name=record.name)
+                for key in ("method", "role"):
+                    if key in record.tags:
+                        self._client.set_tag(run.run_id, key, record.tags[key])
+
+    def experiment_tags(self, experiment_id: str) -> dict[str, str]:
+        """The tags of an experiment; its description is one of them."""
+        with self._one_sentence():
+            return dict(self._client.get_experiment(experiment_id).tags)
+
+    def tag_experiment(self, experiment_id: str, tags: Mapping[str, str]) -> None:
+        """Set tags of an experiment."""
+        with self._one_sentence():
+            for key, value in tags.items():
+                self._client.set_experiment_tag(experiment_id, key, value)
 
     def describe(self, run_id: str, record: RunRecord) -> None:
         """Write the record's artifacts and those of its parameters that the run lacks."""
@@ -249,13 +287,21 @@ class MlflowRuns:
                         "bring it back with `mlflow experiments restore "
                         f"--experiment-id {found.experiment_id}`."
                     )
-                if found is None:
-                    root = artifact_root(self.uri)
-                    location = f"{root}/{name}" if root else None
-                    self._experiments[name] = self._client.create_experiment(name, location)
-                else:
-                    self._experiments[name] = found.experiment_id
+                self._experiments[name] = found.experiment_id if found else self._create_experiment(name)
         return self._experiments[name]
+
+    def _create_experiment(self, name: str) -> str:
+        from mlflow.exceptions import MlflowException
+
+        root = artifact_root(self.uri)
+        try:
+            return self._client.create_experiment(name, f"{root}/{name}" if root else None)
+        except MlflowException:
+            # Another machine may have made it since, or the answer to a first try was lost.
+            found = self._client.get_experiment_by_name(name)
+            if found is None:
+                raise
+            return found.experiment_id
 
     @contextmanager
     def _exclusive(self) -> Iterator[None]:
@@ -316,6 +362,7 @@ def _metric_name(name: str) -> str:
 def _known(run: Any) -> KnownRun:
     return KnownRun(
         run_id=run.info.run_id,
+        method=run.data.tags.get("method", ""),
         start_ms=run.info.start_time,
         end_ms=run.info.end_time,
         status=run.info.status,
@@ -353,6 +400,11 @@ def _is_foreign(error: Exception) -> bool:
 
 
 def _sentence(uri: str, error: Exception) -> str:
+    if isinstance(error, ModuleNotFoundError) and error.name == "psycopg":
+        return (
+            f"MLflow at {shown_uri(uri)} cannot be used without psycopg, which speaks to Postgres: install "
+            "it with `pip install -e '.[server]'`."
+        )
     reason = (getattr(error, "strerror", None) or str(error) or type(error).__name__).splitlines()[0]
     password = urlsplit(uri).password
     if password:

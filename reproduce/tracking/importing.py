@@ -113,13 +113,13 @@ def _printed() -> Iterable[tuple[RunRecord, _Ended]]:
     for cell in printed_scores(1):
         record = RunRecord(
             experiment=PUBLISHED,
-            name=f"{cell.algorithm}/{cell.task}/printed",
+            name=f"{cell.algorithm} {cell.task} printed",
             key=f"table1/{cell.algorithm}/{cell.task}",
             start_ms=None,
             tags={
                 "algo": cell.algorithm,
                 "task": cell.task,
-                "group": f"{cell.algorithm}@{cell.task}/printed",
+                "method": f"{cell.algorithm} printed",
                 "source": "published",
                 "origin": cell.origin,
                 "environment": cell.environment,
@@ -138,13 +138,13 @@ def _authors_curves() -> Iterable[tuple[RunRecord, _Ended]]:
     for task, frame in authors_curves().groupby("task", sort=True):
         record = RunRecord(
             experiment=PUBLISHED,
-            name=f"ALM(3)/{task}/authors",
+            name=f"ALM(3) {task} authors",
             key=f"authors-curve/{task}",
             start_ms=None,
             tags={
                 "algo": "ALM(3)",
                 "task": str(task),
-                "group": f"ALM(3)@{task}/authors",
+                "method": "ALM(3) authors",
                 "source": "authors",
                 "seeds": str(frame["seeds"].max()),
             },

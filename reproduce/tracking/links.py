@@ -1,67 +1,70 @@
-"""Links into MLflow: charts of experiments, comparisons of runs, and where given runs are."""
+"""Links into MLflow: the views of experiments, and where given runs are."""
 
-import json
-from collections import defaultdict
 from collections.abc import Sequence
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 from reproduce.lab.store import StoredRun
 from reproduce.tracking.client import MlflowRuns, resolve_uri, shown_uri
-from reproduce.tracking.records import record_of
+from reproduce.tracking.importing import PUBLISHED
+from reproduce.tracking.records import SMOKE, record_of
+from reproduce.tracking.views import OURS, View, description_of, table_link, view_link, views_of
 
-__all__ = ["chart_link", "compare_link", "links", "where_to_look"]
+__all__ = ["links", "refresh_views", "where_to_look"]
 
-# Chart mode shows ten runs at first and grows slow far beyond that.
-_COMPARED = 10
-
-
-def chart_link(base: str, experiment_id: str) -> str:
-    """Address of an experiment's charts; without these parameters MLflow 3 opens an empty page of traces."""
-    query = "compareRunsMode=CHART&workflowType=machine_learning"
-    return f"{base}/#/experiments/{experiment_id}/runs?{query}"
+_DESCRIPTION = "mlflow.note.content"
 
 
-def compare_link(base: str, run_ids: Sequence[str], experiment_ids: Sequence[str]) -> str:
-    """Address of the comparison of runs, of one or several experiments, in parallel coordinates."""
+def links(tracker: MlflowRuns, base: str) -> dict[str, dict[str, str]]:
+    """Links by title for each experiment: its views, which are brought up to date first.
 
-    def listed(values: Sequence[str]) -> str:
-        return quote(json.dumps(list(values), separators=(",", ":")))
-
-    return f"{base}/#/compare-runs?runs={listed(run_ids)}&experiments={listed(experiment_ids)}"
-
-
-def links(tracker: MlflowRuns, base: str) -> dict[str, str]:
-    """Links by title: each experiment's charts, and one comparison.
-
-    The comparison is of the task with most runs of ours: the newest of them beside what is published for
-    it. There is none where that would be a single run.
+    The experiment of the protocol with most runs comes first; what is published and what was only tried
+    come last.
 
     Raises:
-        reproduce.tracking.client.TrackingError: MLflow cannot be read.
+        reproduce.tracking.client.TrackingError: MLflow cannot be read or written.
     """
-    titles: dict[str, str] = {}
-    ours: dict[str, list[tuple[str, str]]] = defaultdict(list)
-    others: dict[str, list[tuple[str, str]]] = defaultdict(list)
-    for name, experiment_id in tracker.experiments().items():
-        titles[name] = chart_link(base, experiment_id)
-        for run in tracker.search(experiment_id):
-            group = ours if run.data.tags.get("source") == "ours" else others
-            group[run.data.tags.get("task", "")].append((run.info.run_id, experiment_id))
-    if ours:
-        task = max(sorted(ours), key=lambda task: len(ours[task]))
-        chosen = ours[task][:_COMPARED] + others[task][:_COMPARED]
-        if len(chosen) > 1:
-            runs = [run for run, _ in chosen]
-            experiments = list(dict.fromkeys(experiment for _, experiment in chosen))
-            titles[f"compare runs on {task}"] = compare_link(base, runs, experiments)
-    return titles
+    experiments = tracker.experiments()
+    views = {name: _refreshed_views(tracker, experiments[name]) for name in experiments if name != PUBLISHED}
+
+    def order(name: str) -> tuple[bool, int, str]:
+        return name == SMOKE, -sum(view.runs for view in views[name]), name
+
+    found = {
+        name: {view.title: view_link(base, experiments[name], view) for view in views[name]}
+        for name in sorted(views, key=order)
+    }
+    if PUBLISHED in experiments:
+        title = "Table 1's printed numbers and the authors' curves"
+        found[PUBLISHED] = {title: table_link(base, experiments[PUBLISHED])}
+    return {name: titles for name, titles in found.items() if titles}
+
+
+def refresh_views(tracking_uri: str | None = None) -> None:
+    """Bring the views and descriptions of all experiments up to date.
+
+    Raises:
+        reproduce.tracking.client.TrackingError: MLflow cannot be read or written.
+    """
+    links(MlflowRuns(resolve_uri(tracking_uri)), base="")
+
+
+def _refreshed_views(tracker: MlflowRuns, experiment_id: str) -> list[View]:
+    """The views of an experiment, after its tags and its description have been brought up to date."""
+    views = views_of(tracker.search(experiment_id))
+    if views:
+        tags = {view.tag: view.state for view in views}
+        present = tracker.experiment_tags(experiment_id)
+        if present.get(_DESCRIPTION, OURS).endswith(OURS):
+            tags[_DESCRIPTION] = description_of(experiment_id, views)
+        tracker.tag_experiment(experiment_id, {k: v for k, v in tags.items() if present.get(k) != v})
+    return views
 
 
 def where_to_look(runs: Sequence[StoredRun], tracking_uri: str | None = None) -> str:
-    """A link to runs in MLflow, or how to find them there, in a line or two.
+    """Links to runs in MLflow, or how to find them there, in a line or two.
 
-    Of a server, the comparison of those runs that it has; of a database, which has no address until it is
-    served, the experiment and a filter that shows these runs beside all others of their tasks.
+    Of a server, for each task the view that holds most of those runs; of a database, which has no address
+    until it is served, the experiment and a filter that shows these runs beside all others of their tasks.
 
     Args:
         runs: at least one, all of one scale.
@@ -72,22 +75,28 @@ def where_to_look(runs: Sequence[StoredRun], tracking_uri: str | None = None) ->
     """
     uri = resolve_uri(tracking_uri)
     records = [record_of(run.spec, run.digest, run.protocol, run.config, run.provenance) for run in runs]
+    tasks = dict.fromkeys(run.spec.task for run in runs)
     if urlsplit(uri).scheme not in ("http", "https"):
         names = ", ".join(dict.fromkeys(record.experiment for record in records))
-        tasks = dict.fromkeys(run.spec.task for run in runs)
         filters = [f"tags.task = '{task}' and tags.scale = '{runs[0].spec.scale}'" for task in tasks]
         return f"MLflow: `make ui`, experiment {names} ({shown_uri(uri)}), filter: {'; or '.join(filters)}"
     tracker = MlflowRuns(uri)
     experiments = tracker.experiments()
     found = [
-        (known[0].run_id, experiments[record.experiment])
+        record
         for record in records
-        if record.experiment in experiments and (known := tracker.find(record.experiment, record.key))
+        if record.experiment in experiments and tracker.find(record.experiment, record.key)
     ]
     if not found:
         return f"MLflow at {shown_uri(uri)} has none of these runs yet: send them with `make sync`"
     missing = "" if len(found) == len(records) else f" ({len(found)} of {len(records)} runs; see `make sync`)"
-    link = compare_link(
-        shown_uri(uri).rstrip("/"), [run for run, _ in found], list(dict.fromkeys(e for _, e in found))
-    )
-    return f"MLflow{missing}: {link}"
+    base = shown_uri(uri).rstrip("/")
+    addresses = []
+    for experiment in dict.fromkeys(record.experiment for record in found):
+        views = _refreshed_views(tracker, experiments[experiment])
+        for task in tasks:
+            of_task = [view for view in views if view.task == task]
+            if of_task:
+                best = max(of_task, key=lambda view: sum(view.holds(record.tags) for record in found))
+                addresses.append(view_link(base, experiments[experiment], best))
+    return f"MLflow{missing}: {' '.join(addresses)}"

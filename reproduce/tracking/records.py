@@ -1,15 +1,22 @@
 """Metadata of a run in MLflow: its name, tags and parameters, and scalars about the whole of it."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from reproduce.lab.algorithms import ALGORITHMS, BASE
 from reproduce.lab.curves import Curve, run_scalars
-from reproduce.lab.specs import RunSpec, require_protocol
+from reproduce.lab.specs import RunSpec, require_protocol, variant_parts
 from reproduce.tracking.client import Point, RunRecord
+
+SMOKE = "alm/smoke"
+"""Experiment of the runs that only try whether something works, of every protocol."""
+
+_SPELLED = {"kl": "KL", "td3": "TD3", "mnm": "MnM", "ent": "ENT"}
 
 
 @dataclass(frozen=True)
@@ -39,10 +46,8 @@ def record_of(
         ValueError: the protocol, after which the experiment is called, is no word.
     """
     require_protocol(protocol)
-    horizon = config.get("agent", {}).get("horizon")
-    label = spec.algorithm.upper() + (f"-K{horizon}" if horizon is not None else "")
-    if spec.variant != "base":
-        label += f"-{spec.variant}"
+    has_plugin = "plugin" in provenance
+    method = _method(spec, has_plugin)
     identity = {
         "algo": spec.algorithm,
         "variant": spec.variant,
@@ -53,11 +58,12 @@ def record_of(
     hardware = provenance.get("hardware", {})
     tags = {
         **identity,
-        # What a chart may average over: seeds, never scales.
-        "group": f"{spec.algorithm}-{spec.variant}@{spec.task}/{spec.scale}",
+        # What a chart of one task and scale has a line for, the mean of its seeds. MLflow hashes key and
+        # value of this tag to a colour; by this key, those of ALM, the baselines and most variants differ.
+        "method": method,
         "protocol": protocol,
         "source": "ours",
-        "role": _role(spec, provenance),
+        "role": _role(spec, has_plugin),
         "git_sha": str(provenance.get("git_sha", "unknown")),
         "mlflow.source.git.commit": str(provenance.get("git_sha", "unknown")),
         "git_dirty": str(provenance.get("git_dirty", "unknown")).lower(),
@@ -65,8 +71,9 @@ def record_of(
         "device": str(provenance.get("device", "unknown")),
     }
     return RunRecord(
-        experiment="alm/smoke" if spec.scale == "smoke" else f"alm/{protocol}",
-        name=f"{label}/{spec.task}/{spec.scale}/s{spec.seed}",
+        experiment=SMOKE if spec.scale == "smoke" else f"alm/{protocol}",
+        # Lists cut names at the end, so what differs comes first; task and scale are what one filters by.
+        name=f"{method} s{spec.seed}",
         key=digest,
         start_ms=provenance.get("started_ms"),
         tags=tags,
@@ -84,12 +91,43 @@ def record_of(
     )
 
 
-def _role(spec: RunSpec, provenance: Mapping[str, Any]) -> str:
-    if "plugin" in provenance:
+def _method(spec: RunSpec, has_plugin: bool) -> str:
+    """Name of all seeds of a variant, as in the paper's legends: ``ALM(3)``, ``no KL``, ``my-idea``.
+
+    MLflow's list of groups has room for some ten letters, so a variant of ALM does without its algorithm.
+    """
+    name, settings, precision = variant_parts(spec.variant)
+    titles = {key: one.title for key, one in ALGORITHMS.items()}
+    title = titles.get(spec.algorithm, spec.algorithm)
+    if name == BASE.name:
+        words = ["ALM" if spec.algorithm == "alm" and settings else title]
+    elif spec.algorithm != "alm":
+        words = [title, name]
+    elif not has_plugin:
+        words = [_spelled(name)]
+    else:
+        taken = {*titles.values(), *map(_spelled, ALGORITHMS["alm"].variants)}
+        words = ["ALM", name] if name in taken else [name]
+    words += settings
+    if precision != "float32":
+        words.append(precision)
+    return " ".join(words)
+
+
+def _spelled(variant: str) -> str:
+    """The name of a variant of ALM in words: ``no-kl`` is no KL, ``k5`` is ALM(5)."""
+    if re.fullmatch(r"k\d+", variant):
+        return f"ALM({variant[1:]})"
+    return " ".join(_SPELLED.get(word, word) for word in variant.split("-"))
+
+
+def _role(spec: RunSpec, has_plugin: bool) -> str:
+    """What a run is beside the others: ``own`` is what the suite does not name."""
+    if has_plugin or variant_parts(spec.variant)[1]:
         return "own"
     if spec.algorithm != "alm":
         return "baseline"
-    return "method" if spec.variant == "base" else "variant"
+    return "method" if spec.variant == BASE.name else "variant"
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:

@@ -167,27 +167,6 @@ def test_bad_input_is_one_sentence(store, tmp_path, capsys, few_exhibits):
     assert capsys.readouterr().err.count("\n") == 1
 
 
-BROWSER_OPTIONS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if found is None:
-        pytest.skip("no Chromium is installed (chromium, chromium-browser or google-chrome)")
-    with pytest.importorskip("playwright.sync_api").sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=list(BROWSER_OPTIONS))
-        yield browser
-        browser.close()
-
-
 def test_the_page_works_in_a_browser(browser, report):
     tab = browser.new_page()
     problems, requests = [], []

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from reproduce.cli import main
 from reproduce.exhibits.comparison import Comparison
 from reproduce.lab.store import Store, StoreMixError
 from reproduce.tracking import links
+from reproduce.tracking.records import record_of
 
 ROOT = Path(__file__).parents[2]
 IDEA, BASE = "alm/my-idea", "alm"
@@ -222,6 +224,7 @@ def test_an_mlflow_that_cannot_be_reached_is_a_warning(store, tmp_path, capsys, 
 
 def test_a_server_has_a_link_to_the_runs_that_it_holds(store, monkeypatch):
     runs = [run for side in compared(store).tasks[0].runs for run in side]
+    records = [record_of(run.spec, run.digest, run.protocol, run.config, run.provenance) for run in runs]
 
     class Server:
         def __init__(self, uri):
@@ -231,13 +234,29 @@ def test_a_server_has_a_link_to_the_runs_that_it_holds(store, monkeypatch):
             return {f"alm/{runs[0].protocol}": "7"}
 
         def find(self, experiment, key):
-            return [type("Known", (), {"run_id": key[:4]})] if key in held else []
+            return [record for record in records if record.key == key and key in held]
+
+        def search(self, experiment_id):
+            data = [SimpleNamespace(tags=record.tags, metrics={"eval/return": 1.0}) for record in records]
+            return [SimpleNamespace(data=one) for one in data]
+
+        def experiment_tags(self, experiment_id):
+            return {}
+
+        def tag_experiment(self, experiment_id, tags):
+            written.update(tags)
 
     monkeypatch.setattr(links, "MlflowRuns", Server)
+    written = {}
     held = {run.digest for run in runs[1:]}
     line = links.where_to_look(runs, "http://me:secret@mlflow:5000")
-    assert line.startswith("MLflow (4 of 5 runs; see `make sync`): http://mlflow:5000/#/compare-runs?runs=")
-    assert "secret" not in line and runs[1].digest[:4] in line and line.endswith("experiments=%5B%227%22%5D")
+    start = (
+        "MLflow (4 of 5 runs; see `make sync`): http://mlflow:5000/#/experiments/7/runs?viewStateShareKey="
+    )
+    # The runs have no plugin, so that they stand as variants of ALM.
+    assert line.startswith(f"{start}HalfCheetah-laptop-variants&")
+    assert "secret" not in line and line.count("http") == 1
+    assert "mlflow.sharedViewState.HalfCheetah-laptop-variants" in written
     held = set()
     assert "none of these runs yet" in links.where_to_look(runs, "http://me:secret@mlflow:5000")
 

@@ -273,9 +273,9 @@ def test_everything_that_reads_the_store_shows_such_runs(tmp_path, capsys, make_
 def test_mlflow_calls_such_a_run_by_its_name():
     one = plan("horizon=7", "learning_rate=3e-4")
     record = record_of(one.specs[0], "0" * 12, "v2-test", json.loads(json.dumps(one.config)), {})
-    assert record.name == "ALM-K7-base[horizon=7,learning_rate=0.0003]/Hopper/laptop/s0"
+    assert record.name == "ALM horizon=7 learning_rate=0.0003 s0"
     assert record.tags["variant"] == record.params["variant"] == "base[horizon=7,learning_rate=0.0003]"
-    assert record.tags["role"] == "variant" and record.params["agent.horizon"] == "7"
+    assert record.tags["role"] == "own" and record.params["agent.horizon"] == "7"
 
 
 def test_a_plugins_variant_takes_settings(tmp_path, capsys):

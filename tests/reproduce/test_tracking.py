@@ -1,7 +1,6 @@
 """Sending runs to MLflow, against real SQLite databases; what arrived is read with plain SQL."""
 
 import json
-import os
 import shutil
 import sqlite3
 import subprocess
@@ -11,19 +10,20 @@ import time
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
 
+from reproduce.lab.algorithms import ALGORITHMS
 from reproduce.lab.published import authors_curves
-from reproduce.lab.specs import RunSpec, config_digest
+from reproduce.lab.specs import RunSpec
 from reproduce.lab.store import Store
 from reproduce.tracking.client import MlflowRuns, TrackingError, resolve_uri, shown_uri
 from reproduce.tracking.following import follow, process_gone, sync
 from reproduce.tracking.importing import import_published, import_store
+from reproduce.tracking.records import record_of
+from tracked import CONFIG, PROTOCOL, STARTED, Training
 
 REPOSITORY = Path(__file__).parents[2]
 NOBODY = "http://127.0.0.1:9"
-STARTED = 1_700_000_000_000
-PROTOCOL = "v2-gymnasium1.4.0-mujoco4.0.0"
-CONFIG = {"agent": {"horizon": 3, "kl_term": True, "widths": [8, 8]}, "training": {"total_steps": 5000}}
 
 
 @pytest.fixture(scope="session")
@@ -42,63 +42,6 @@ def database(empty_database, tmp_path):
 @pytest.fixture
 def uri(database):
     return f"sqlite:///{database}"
-
-
-class Training:
-    """Writes a run directory as the training loop does, without training."""
-
-    def __init__(self, root, seed=0, started_ms=STARTED, scale="laptop"):
-        spec = RunSpec(algorithm="alm", task="HalfCheetah", seed=seed, scale=scale)
-        self.path = root / spec.relative_dir
-        self.path.mkdir(parents=True)
-        self.clock = started_ms
-        self.pace = 0.25
-        self.key = config_digest(spec, CONFIG)
-        hardware = {"cpu": "Some CPU", "cores": 2}
-        provenance = {"git_sha": "a" * 40, "git_dirty": True, "device": "cpu", "hardware": hardware}
-        self.write("provenance.json", {**provenance, "started_ms": started_ms})
-        self.write(
-            "config.json",
-            {"spec": spec.to_dict(), "digest": self.key, "protocol": PROTOCOL, "config": CONFIG},
-        )
-
-    def write(self, name, content):
-        (self.path / name).write_text(json.dumps(content))
-
-    @property
-    def size(self):
-        return (self.path / "metrics.jsonl").stat().st_size
-
-    def steps(self, *steps):
-        """A line of losses and one of an evaluation at each step; every line has a time of its own."""
-        for step in steps:
-            self.line(step, {"loss/critic": step / 8, "time/act_ms": self.pace})
-            self.line(step, {"eval/return": step / 2, "eval/length": 1000.0}, returns=[1.0, 2.0])
-
-    def line(self, step, metrics, **content):
-        self.clock += 7
-        line = {"step": step, "training_step": step, "wall_seconds": step / 10, "time_ms": self.clock}
-        with (self.path / "metrics.jsonl").open("a") as file:
-            file.write(json.dumps({**line, "metrics": metrics, **content}) + "\n")
-
-    def commit(self):
-        self.write("committed.json", {"metrics_offset": self.size})
-        return self.size
-
-    def resume(self, offset):
-        os.truncate(self.path / "metrics.jsonl", offset)
-        self.write("committed.json", {"metrics_offset": offset})
-        self.clock += 100_000
-        self.pace = 0.123456789  # so that lines written again have another length
-
-    def finish(self):
-        self.clock += 7
-        self.write("DONE", {"step": 5000, "wall_seconds": 1800.0, "finished_ms": self.clock})
-
-    def expected(self):
-        """Every point of the file and of a finished run as (metric, step, time, value)."""
-        lines = [json.loads(line) for line in (self.path / "metrics.jsonl").open()]
-        return {(k, x["step"], x["time_ms"], v) for x in lines for k, v in x["metrics"].items()}
 
 
 def query(database, sql):
@@ -145,7 +88,7 @@ def test_a_finished_run_arrives_with_its_identity_and_times(tmp_path, uri, datab
     assert set(points(database)) == run.expected()
     assert len(points(database)) == len(run.expected()) == 24
     ((name, status, start, end, run_id),) = runs(database)
-    assert (name, status, start, end) == ("ALM-K3/HalfCheetah/laptop/s0", "FINISHED", STARTED, run.clock)
+    assert (name, status, start, end) == ("ALM(3) s0", "FINISHED", STARTED, run.clock)
     final = {
         key: (step, value) for key, step, _, value in points(database, True) if key[:4] in ("fina", "cost")
     }
@@ -163,7 +106,7 @@ def test_a_finished_run_arrives_with_its_identity_and_times(tmp_path, uri, datab
             "task": "HalfCheetah",
             "seed": "0",
             "scale": "laptop",
-            "group": "alm-base@HalfCheetah/laptop",
+            "method": "ALM(3)",
             "protocol": PROTOCOL,
             "source": "ours",
             "role": "method",
@@ -282,7 +225,7 @@ def test_a_run_deleted_from_mlflow_is_sent_again(tmp_path, uri, database):
     run.finish()
     sync([run.path], uri)
     (first,) = runs(database)
-    MlflowRuns(uri)._client.delete_run(first[-1])
+    MlflowClient(uri).delete_run(first[-1])
 
     sync([run.path], uri)
 
@@ -300,6 +243,112 @@ def test_another_training_of_the_same_run_is_kept_apart(tmp_path, uri, database)
         sync([run.path], uri)
     assert [start for _, _, start, _, _ in runs(database)] == [STARTED, STARTED + 1]
     assert len(points(database)) == 8
+
+
+def test_a_run_that_was_made_twice_becomes_one(tmp_path, uri, database, monkeypatch):
+    """As where the answer to a request was lost, or two machines make it at once."""
+    run = Training(tmp_path)
+    run.steps(1000)
+    run.finish()
+    create = MlflowClient.create_run
+
+    def create_twice(*arguments):
+        create(*arguments)
+        return create(*arguments)
+
+    monkeypatch.setattr(MlflowClient, "create_run", create_twice)
+    sync([run.path], uri)
+
+    everyone = [run_id for (run_id,) in query(database, "select run_uuid from runs")]
+    assert len(everyone) == 2
+    assert [run_id for *_, run_id in runs(database)] == [min(everyone)]
+    assert set(points(database)) == run.expected()
+
+
+def test_another_training_is_not_taken_for_a_double(tmp_path, uri, database, make_run):
+    """Also where a stored run does not say when it started."""
+    for number, started in enumerate((STARTED, STARTED + 1)):
+        run = Training(tmp_path / str(number), started_ms=started)
+        run.steps(1000)
+        run.finish()
+        sync([run.path], uri)
+    store = Store(tmp_path / "store")
+    stored = make_run({1000: 500.0}, scale="laptop", config=CONFIG)
+    assert stored.digest == run.key
+    store.write(stored)
+    import_store(store, uri)
+    assert [start for _, _, start, _, _ in runs(database)] == [STARTED, STARTED + 1]
+
+
+def test_an_experiment_that_another_machine_made_meanwhile_is_used(tmp_path, uri, database, monkeypatch):
+    run = Training(tmp_path)
+    run.steps(1000)
+    run.finish()
+    create = MlflowClient.create_experiment
+
+    def create_and_fail(*arguments):
+        create(*arguments)
+        return create(*arguments)
+
+    monkeypatch.setattr(MlflowClient, "create_experiment", create_and_fail)
+    sync([run.path], uri)
+    assert set(points(database)) == run.expected()
+
+
+def test_runs_of_an_earlier_version_get_their_present_names(tmp_path, uri, database):
+    run = Training(tmp_path)
+    run.steps(1000)
+    run.finish()
+    sync([run.path], uri)
+    (_, *_, run_id) = runs(database)[0]
+    client = MlflowClient(uri)
+    client.delete_tag(run_id, "method")
+    client.update_run(run_id, name="ALM-K3/HalfCheetah/laptop/s0")
+    sync([run.path], uri)
+    assert runs(database)[0][0] == "ALM(3) s0"
+    assert tags(database)["method"] == "ALM(3)"
+    client.update_run(run_id, name="my favourite")
+    sync([run.path], uri)
+    assert runs(database)[0][0] == "my favourite"
+
+
+def method(algorithm="alm", variant="base", provenance=None):
+    spec = RunSpec(algorithm=algorithm, variant=variant, task="Hopper", seed=3, scale="laptop")
+    return record_of(spec, "0" * 12, PROTOCOL, {}, provenance or {})
+
+
+def test_methods_have_short_names_that_tell_them_apart():
+    own = {"plugin": {"sha256": "0"}}
+    names = {
+        method().tags["method"]: "ALM(3)",
+        method(variant="base+bf16").tags["method"]: "ALM(3) bf16",
+        method(variant="no-kl").tags["method"]: "no KL",
+        method(variant="k5").tags["method"]: "ALM(5)",
+        method(variant="base[horizon=7]").tags["method"]: "ALM horizon=7",
+        method(variant="no-kl[horizon=7,gamma=0.9]+bf16").tags["method"]: "no KL horizon=7 gamma=0.9 bf16",
+        method("sac-avg").tags["method"]: "SAC-AVG",
+        method("sac", "million").tags["method"]: "SAC million",
+        method(variant="my-idea", provenance=own).tags["method"]: "my-idea",
+        method("td3", "my-idea", own).tags["method"]: "TD3 my-idea",
+        method("mine", provenance=own).tags["method"]: "mine",
+        method(variant="SAC", provenance=own).tags["method"]: "ALM SAC",
+        method(variant="ENT", provenance=own).tags["method"]: "ALM ENT",
+    }
+    assert list(names) == list(names.values())
+    assert method(variant="my-idea", provenance=own).name == "my-idea s3"
+    every = [
+        method(name, variant).tags["method"]
+        for name, algorithm in ALGORITHMS.items()
+        for variant in ("base", *algorithm.variants)
+    ]
+    assert len(set(every)) == len(every)
+
+
+def test_what_the_suite_does_not_name_is_ones_own():
+    assert method(variant="my-idea", provenance={"plugin": {}}).tags["role"] == "own"
+    assert method(variant="base[horizon=7]").tags["role"] == "own"
+    assert method(variant="no-kl").tags["role"] == "variant"
+    assert method("sac").tags["role"] == "baseline"
 
 
 def test_a_failed_run_has_its_reason_and_no_final_score(tmp_path, uri, database):
@@ -333,7 +382,7 @@ def test_a_damaged_directory_does_not_keep_the_others_back(tmp_path, uri, databa
         run.finish()
     (damaged.path / "config.json").write_text("{")
     sent = sync((run.path for run in (damaged, sound)), uri)
-    assert [name for name, *_ in runs(database)] == ["ALM-K3/HalfCheetah/laptop/s1"]
+    assert [name for name, *_ in runs(database)] == ["ALM(3) s1"]
     (problem,) = sent.problems
     assert "seed-0" in problem
     assert "config.json is not JSON" in problem
@@ -526,7 +575,7 @@ def test_importing_the_store_keeps_values_and_times(store, uri, database):
     rows = runs(database)
     assert [status for _, status, *_ in rows] == ["FINISHED", "FINISHED", "FAILED", "KILLED"]
     name, _, start, end, run_id = rows[0]
-    assert (name, start, end) == ("ALM-K3/HalfCheetah/paper/s0", STARTED, STARTED + 3_600_000)
+    assert (name, start, end) == ("ALM(3) s0", STARTED, STARTED + 3_600_000)
     # Without a time in the provenance: the first row's, less the 50 seconds that had passed.
     assert rows[2][2:4] == (1_700_000_005_000 - 50_000, 1_700_000_005_000)
     sent = query(
@@ -607,9 +656,9 @@ def test_published_numbers_and_curves(uri, database):
         sql = f"from metrics m join runs r using (run_uuid) where r.name = '{name}' and m.key = '{metric}'"
         return query(database, f"select m.step, m.value {sql} order by m.step")
 
-    assert values("ALM(3)/HalfCheetah/printed", "final/return") == [(0, 10789.0)]
+    assert values("ALM(3) HalfCheetah printed", "final/return") == [(0, 10789.0)]
     ant = authors_curves().query("task == 'Ant'")
-    curve = values("ALM(3)/Ant/authors", "eval/return")
+    curve = values("ALM(3) Ant authors", "eval/return")
     assert curve[:2] == [(10000, 864.1), (15000, 856.4)]  # their steps leave the warm-up out
     assert len(curve) == len(ant)
     assert first.runs == len(before["runs"])

@@ -1,31 +1,115 @@
-"""The links of the user interface, and the server itself."""
+"""MLflow as `make ui` serves it: who it answers, what is left of it, and what its links open in a browser."""
 
+import base64
+import http.client
+import json
+import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
 import sys
-import urllib.request
+import zlib
 from pathlib import Path
+from types import SimpleNamespace
 
+import psutil
 import pytest
+from mlflow import MlflowClient
 
-from reproduce.lab.published import printed_scores
 from reproduce.lab.store import Store
-from reproduce.tracking.client import TrackingError
-from reproduce.tracking.links import chart_link, compare_link
+from reproduce.tracking.client import MlflowRuns, TrackingError
+from reproduce.tracking.importing import import_store
+from reproduce.tracking.links import links
+from reproduce.tracking.server import Address
 from reproduce.tracking.ui import serve
+from reproduce.tracking.views import views_of
 
 REPOSITORY = Path(__file__).parents[2]
+OWN = {"plugin": {"sha256": "0", "text": ""}}
+
+SERVE = (
+    "import sys\nfrom pathlib import Path\nfrom reproduce.lab.store import Store\n"
+    "from reproduce.tracking.ui import serve\n"
+    "sys.exit(serve(Store(Path(sys.argv[1])), sys.argv[2], say=lambda line: print(line, flush=True)))\n"
+)
 
 
-def test_links_open_charts_and_comparisons():
-    assert chart_link("http://127.0.0.1:5000", "3") == (
-        "http://127.0.0.1:5000/#/experiments/3/runs?compareRunsMode=CHART&workflowType=machine_learning"
-    )
-    assert compare_link("http://127.0.0.1:5000", ["a", "b"], ["1"]) == (
-        "http://127.0.0.1:5000/#/compare-runs?runs=%5B%22a%22%2C%22b%22%5D&experiments=%5B%221%22%5D"
-    )
+class Ui:
+    """`make ui` in a process of its own, which has said that it serves."""
+
+    def __init__(self, store, uri):
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", SERVE, str(store.root), uri],
+            cwd=REPOSITORY,
+            # Neither may open it to others.
+            env={
+                **os.environ,
+                "MLFLOW_SERVER_ALLOWED_HOSTS": "*",
+                "MLFLOW_SERVER_DISABLE_SECURITY_MIDDLEWARE": "true",
+            },
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.lines = []
+        for line in self.process.stdout:
+            self.lines.append(line.strip())
+            if "Ctrl-C" in line:
+                break
+        self.base = re.search(r"http://127\.0\.0\.1:\d+", self.text)[0]
+        self.port = int(self.base.rpartition(":")[2])
+
+    @property
+    def text(self):
+        return "\n".join(self.lines)
+
+    def link(self, title):
+        return next(self.lines[i + 1] for i, line in enumerate(self.lines) if line.startswith(title))
+
+    def request(self, method, path, body=None, **headers):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        names = {name.replace("_", "-"): value for name, value in headers.items()}
+        connection.request(method, path, body, {"Host": f"127.0.0.1:{self.port}", **names})
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory, make_run):
+    store = Store(tmp_path_factory.mktemp("ui") / "store")
+    curves = {"alm": 3.0, "sac": 2.0, "td3": 1.0}
+    for algorithm, slope in curves.items():
+        for seed in range(2):
+            returns = {step: slope * step + 100 * seed for step in (5000, 10000, 15000)}
+            store.write(make_run(returns, algorithm=algorithm, seed=seed, scale="laptop"))
+    for seed in range(2):
+        returns = {step: 4.0 * step + 100 * seed for step in (5000, 10000, 15000)}
+        store.write(make_run(returns, variant="my-idea", seed=seed, scale="laptop", provenance=OWN))
+        store.write(make_run(returns, variant="no-kl", seed=seed, scale="laptop"))
+    # What must not be shown beside them.
+    store.write(make_run({5000: -9.0, 10000: -9.0}, scale="paper"))
+    store.write(make_run({5000: -9.0, 10000: -9.0}, scale="laptop", task="Hopper"))
+    return store
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory, store):
+    uri = f"sqlite:///{tmp_path_factory.mktemp('mlflow') / 'mlflow.db'}"
+    import_store(store, uri)
+    return uri
+
+
+@pytest.fixture(scope="module")
+def ui(store, database):
+    ui = Ui(store, database)
+    yield ui
+    ui.process.send_signal(signal.SIGINT)
+    _, errors = ui.process.communicate(timeout=60)
+    assert (ui.process.returncode, errors) == (0, "")
+    with socket.socket() as probe, pytest.raises(ConnectionRefusedError):
+        probe.connect(("127.0.0.1", ui.port))
 
 
 def test_a_port_in_use_is_one_sentence(tmp_path):
@@ -39,51 +123,145 @@ def test_a_port_in_use_is_one_sentence(tmp_path):
     assert not (tmp_path / "mlflow.db").exists()  # found out before the work
 
 
-@pytest.mark.slow
-def test_the_server_starts_answers_and_stops(tmp_path, make_run):
-    store = Store(tmp_path / "store")
-    for seed in range(2):
-        store.write(make_run({5000: 1.0, 10000: 4.0}, seed=seed))
-    program = (
-        "import sys\nfrom pathlib import Path\nfrom reproduce.lab.store import Store\n"
-        "from reproduce.tracking.ui import serve\n"
-        "sys.exit(serve(Store(Path(sys.argv[1])), sys.argv[2], say=lambda line: print(line, flush=True)))\n"
-    )
-    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
-    process = subprocess.Popen(
-        [sys.executable, "-c", program, str(store.root), uri],
-        cwd=REPOSITORY,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
+def test_a_server_for_others_must_know_its_names():
+    with pytest.raises(ValueError, match=r"--allowed-hosts"):
+        Address(host="0.0.0.0")
+    open_to_others = Address(host="0.0.0.0", port=5000, names=("mlflow.lab.org",))
+    assert open_to_others.base == "http://127.0.0.1:5000"
+    assert {"localhost:5000", "mlflow.lab.org", "mlflow.lab.org:5000"} <= set(open_to_others.allowed_hosts)
+    assert "https://mlflow.lab.org" in open_to_others.allowed_origins
+
+
+def test_there_is_one_short_link_for_each_task_and_scale(ui):
+    found = re.findall(r"viewStateShareKey=([^&\s]+)", ui.text)
+    assert found == [
+        "HalfCheetah-paper",
+        "HalfCheetah-laptop",
+        "HalfCheetah-laptop-variants",
+        "Hopper-laptop",
+    ]
+    assert all(len(line) < 160 for line in ui.lines)
+    assert ui.link("Table 1's printed numbers").startswith(f"{ui.base}/#/experiments/")
+
+
+def test_it_answers_this_machine_alone(ui):
+    for name in ("127.0.0.1", "localhost", "[::1]"):
+        assert ui.request("GET", "/", Host=f"{name}:{ui.port}")[0] == 200
+    for host in (f"10.0.0.5:{ui.port}", "10.0.0.5:5000", "192.168.0.1", "evil.example", f"0.0.0.0:{ui.port}"):
+        assert ui.request("GET", "/", Host=host)[0] == 403, host
+    search = {
+        "method": "POST",
+        "path": "/ajax-api/2.0/mlflow/runs/search",
+        "body": '{"experiment_ids": ["1"]}',
+    }
+    assert ui.request(**search, Content_Type="application/json", Origin=ui.base)[0] == 200
+    assert ui.request(**search, Content_Type="application/json", Origin="http://evil.example")[0] == 403
+
+
+def test_the_files_of_a_run_can_be_read(ui, database):
+    client = MlflowClient(database)
+    (run,) = client.search_runs(["1"], "tags.task = 'Hopper'")
+    status, content = ui.request("GET", f"/get-artifact?path=config.json&run_uuid={run.info.run_id}")
+    assert status == 200 and b'"horizon"' in content
+
+
+HOLD = (
+    "import sys\nfrom reproduce.tracking.server import serving\n"
+    "with serving(sys.argv[1]) as (base, process):\n    print(base, flush=True)\n    process.wait()\n"
+)
+
+
+@pytest.mark.parametrize("whom", ["the program", "the guard"])
+def test_nothing_is_left_of_a_server_that_was_killed(database, whom):
+    program = subprocess.Popen(
+        [sys.executable, "-c", HOLD, database], cwd=REPOSITORY, stdout=subprocess.PIPE, text=True
     )
     try:
-        lines = []
-        for line in process.stdout:
-            lines.append(line.strip())
-            if "Ctrl-C" in line:
-                break
-        text = "\n".join(lines)
-        base = re.search(r"http://127\.0\.0\.1:\d+", text)[0]
-        charts = re.findall(r"/#/experiments/(\d+)/runs\?compareRunsMode=CHART", text)
-        assert len(charts) == 2  # the protocol of the runs, and what is published
-        compared = re.search(r"compare runs on HalfCheetah\n(\S+)", text)[1]
-        printed = [cell for cell in printed_scores(1) if cell.task == "HalfCheetah"]
-        assert len(printed) > 1
-        # Ours, the printed ones, and the authors' curve.
-        assert len(re.findall(r"%22[0-9a-f]{32}%22", compared)) == 2 + len(printed) + 1
-
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with opener.open(f"{base}/", timeout=30) as answer:
-            assert answer.status == 200
-            assert b"<html" in answer.read().lower()
-        run_id = re.search(r"%22([0-9a-f]{32})%22", compared)[1]
-        with opener.open(f"{base}/get-artifact?path=config.json&run_uuid={run_id}", timeout=30) as answer:
-            assert b'"horizon"' in answer.read()
+        port = int(program.stdout.readline().rpartition(":")[2])
+        descendants = psutil.Process(program.pid).children(recursive=True)
+        guard, *rest = descendants
+        assert "guard.py" in " ".join(guard.cmdline()) and len(rest) >= 2  # MLflow and its server
+        (program if whom == "the program" else guard).kill()
+        _, alive = psutil.wait_procs(descendants, timeout=60)
+        assert alive == []
     finally:
-        process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=60)
-    assert process.returncode == 0
-    assert errors == ""
+        program.kill()
+        program.communicate(timeout=60)
     with socket.socket() as probe, pytest.raises(ConnectionRefusedError):
-        probe.connect(("127.0.0.1", int(base.rpartition(":")[2])))
+        probe.connect(("127.0.0.1", port))
+
+
+CURVES = """
+() => {
+    const plots = [...document.querySelectorAll('.js-plotly-plot')];
+    const drawn = plots.flatMap(plot => plot.data).filter(line => line.uuid);
+    return plots.length === 1 && drawn.length >= 4 && drawn.map(
+        line => ({method: line.uuid, steps: line.x, returns: line.y, colour: line.marker.color})
+    );
+}
+"""
+BANDS = "document.querySelector('.js-plotly-plot').data.filter(one => one.fillcolor).length"
+
+
+def test_the_link_opens_the_curves_of_own_variants_and_baselines(ui, browser):
+    tab = browser.new_page(viewport={"width": 1440, "height": 900})
+    tab.goto(ui.link("HalfCheetah, laptop: ALM, the baselines"))
+    # One chart alone: all others are in closed sections.
+    curves = {one["method"]: one for one in tab.wait_for_function(CURVES, timeout=120_000).json_value()}
+
+    methods = ["my-idea", "ALM(3)", "SAC", "TD3"]
+    assert sorted(curves) == sorted(f"tag.method.{name}" for name in methods)
+    own, worst = curves["tag.method.my-idea"], curves["tag.method.TD3"]
+    assert own["steps"] == [5000, 10000, 15000]  # environment steps
+    assert own["returns"] == [20050, 40050, 60050] and worst["returns"] == [5050, 10050, 15050]  # means
+    assert len({curve["colour"] for curve in curves.values()}) == 4
+    assert tab.evaluate(BANDS) == 4
+    # Closed, the best first, and no name cut.
+    names = tab.get_by_text("Group: ")
+    assert [name.inner_text() for name in names.all()] == [f"Group: {name}" for name in methods]
+    assert names.evaluate_all("all => all.every(one => one.scrollWidth <= one.clientWidth + 1)")
+
+
+def test_the_description_leads_to_the_other_views(ui, browser):
+    tab = browser.new_page(viewport={"width": 1440, "height": 900})
+    tab.goto(ui.link("Hopper, laptop"))
+    with tab.expect_popup() as opened:
+        # The line that is seen stands for all of it, which opens downwards.
+        tab.locator("a[href*='HalfCheetah-laptop-variants']").dispatch_event("click")
+    opened.value.wait_for_function("document.body.textContent.includes('Group: no KL')", timeout=120_000)
+
+
+def test_views_are_brought_up_to_date_and_own_descriptions_kept(tmp_path, database, make_run):
+    uri = f"sqlite:///{shutil.copy(database.removeprefix('sqlite:///'), tmp_path / 'mlflow.db')}"
+    tracker, client = MlflowRuns(uri), MlflowClient(uri)
+    before = links(tracker, "")
+
+    def described():
+        return client.get_experiment("1").tags["mlflow.note.content"]
+
+    (experiment,) = (name for name in before if name.startswith("alm/v2"))
+    assert all(f"]({link[1:]})" in described() for link in before[experiment].values())
+    new = Store(tmp_path / "store")
+    new.write(make_run({5000: 1.0}, task="mbbl/Hopper", scale="laptop"))
+    import_store(new, uri)
+    links(MlflowRuns(uri), "")
+    assert "viewStateShareKey=mbbl_Hopper-laptop" in described()
+
+    client.set_experiment_tag("1", "mlflow.note.content", "mine")
+    links(MlflowRuns(uri), "")
+    assert described() == "mine"
+
+
+def test_the_state_of_a_view_fits_in_a_tag():
+    tags = {"task": "HalfCheetah", "scale": "laptop", "role": "own", "algo": "alm"}
+    many = [
+        SimpleNamespace(
+            data=SimpleNamespace(tags={**tags, "method": f"my-idea-{i}"}, metrics={"eval/return": 0.0})
+        )
+        for i in range(200)
+    ]
+    (view,) = views_of(many)
+    assert len(view.state) < 5000 and "first 100" in view.title
+    page = json.loads(zlib.decompress(base64.b64decode(view.state.removeprefix("deflate;"))))
+    assert page["searchFilter"].startswith("tags.task = 'HalfCheetah' and tags.scale = 'laptop'")
+    assert len(page["groupsExpanded"]) == 200 and not any(page["groupsExpanded"].values())

@@ -1,0 +1,69 @@
+"""Guard of a server: a process that starts a command and ends all of it when its own parent has ended.
+
+Whatever ends the parent, SIGKILL included, closes the pipe that is the guard's standard input; the guard
+then kills its process group, in which are the command and all that it started.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from typing import IO
+
+__all__ = ["start_guarded", "stop_guarded"]
+
+_STOP_SECONDS = 15.0
+
+
+def start_guarded(
+    command: Sequence[str], environment: Mapping[str, str], output: IO[bytes]
+) -> "subprocess.Popen[bytes]":
+    """Start a command that does not outlive this process; returns its guard, which ends when it does.
+
+    Both have a session of their own: Ctrl-C reaches this process alone, which then stops them in order.
+    """
+    return subprocess.Popen(
+        # Without this process's folder on its path and without site packages, it is up at once.
+        [sys.executable, "-I", "-S", __file__, *command],
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+
+
+def stop_guarded(guard: "subprocess.Popen[bytes]") -> None:
+    """End a guarded command: it is asked to, and killed if it takes too long."""
+    for which in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(guard.pid, which)
+            guard.wait(_STOP_SECONDS)
+        except ProcessLookupError:
+            break
+        except subprocess.TimeoutExpired:
+            continue
+    guard.wait()
+    if guard.stdin:
+        guard.stdin.close()
+
+
+def _kill_after_the_parent() -> None:
+    while os.read(0, 1024):  # nothing is ever written: this returns when the parent's end is closed
+        pass
+    os.killpg(0, signal.SIGKILL)
+
+
+def _main() -> int:
+    # The command is asked to end by the same signal, and the guard waits for it. A handler, unlike a
+    # signal that is ignored, is not passed on to the command.
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    command = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL)
+    threading.Thread(target=_kill_after_the_parent, daemon=True).start()
+    return command.wait()
+
+
+if __name__ == "__main__":
+    sys.exit(_main())

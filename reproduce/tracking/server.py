@@ -1,0 +1,171 @@
+"""MLflow's server in front of a database: on this machine alone by default, gone when its parent is gone."""
+
+import os
+import socket
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reproduce.tracking.client import TrackingError, artifact_root, quiet_environment
+from reproduce.tracking.guard import start_guarded, stop_guarded
+
+if TYPE_CHECKING:
+    import subprocess
+
+__all__ = ["Address", "serving"]
+
+_LOOPBACK = "127.0.0.1"
+_THIS_MACHINE = (_LOOPBACK, "localhost", "[::1]")
+_USUAL_PORT = 5000
+_START_SECONDS = 180.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Address:
+    """Where a server listens, and under which names it answers.
+
+    A browser sends the name that it was given. MLflow refuses a name that it does not expect, because a
+    page elsewhere could have that name lead to this machine (DNS rebinding). It expects every private
+    network's addresses if nobody says otherwise; here, it is told to expect the names of this machine,
+    with the server's port, and those in ``names``.
+
+    Attributes:
+        host: address to listen on.
+        port: TCP port; None takes 5000 if that is free, else any free one.
+        names: further names by which browsers and clients may call the server.
+
+    Raises:
+        ValueError: other machines could reach it, but under no name.
+    """
+
+    host: str = _LOOPBACK
+    port: int | None = None
+    names: Sequence[str] = field(default=())
+
+    def __post_init__(self) -> None:
+        if self.host not in _THIS_MACHINE and not self.names:
+            raise ValueError(
+                f"A server that listens on {self.host} must know the names under which other machines call "
+                "it: give them with --allowed-hosts, or leave --host out to serve this machine alone."
+            )
+
+    def with_free_port(self) -> "Address":
+        """The same with a port that is free now.
+
+        Raises:
+            reproduce.tracking.client.TrackingError: the port that was asked for is not.
+        """
+        port = self.port
+        if port is None:
+            port = _USUAL_PORT if self._is_free(_USUAL_PORT) else self._any_free()
+        elif not self._is_free(port):
+            raise TrackingError(
+                f"Port {port} is in use or not allowed: choose another, or none to get a free one."
+            )
+        return Address(host=self.host, port=port, names=self.names)
+
+    @property
+    def base(self) -> str:
+        """The server's URL for this machine."""
+        host = _LOOPBACK if self.host in ("0.0.0.0", "::") else self.host
+        return f"http://{host}:{self.port}"
+
+    @property
+    def allowed_hosts(self) -> list[str]:
+        """What a request may have in its Host header."""
+        # Behind a proxy, the name comes without the port.
+        named = [form for name in self.names for form in (name, f"{name}:{self.port}")]
+        return [*(f"{name}:{self.port}" for name in _THIS_MACHINE), *named]
+
+    @property
+    def allowed_origins(self) -> list[str]:
+        """Pages that may send requests which change something: the server's own."""
+        return [f"{scheme}://{host}" for host in self.allowed_hosts for scheme in ("http", "https")]
+
+    def _is_free(self, port: int) -> bool:
+        with socket.socket(self._family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # one that was just closed is free
+            try:
+                probe.bind((self.host.strip("[]"), port))
+            except (OSError, OverflowError):
+                return False
+        return True
+
+    def _any_free(self) -> int:
+        with socket.socket(self._family) as free:
+            free.bind((self.host.strip("[]"), 0))
+            return int(free.getsockname()[1])
+
+    @property
+    def _family(self) -> socket.AddressFamily:
+        return socket.AF_INET6 if ":" in self.host else socket.AF_INET
+
+
+@contextmanager
+def serving(
+    uri: str, address: Address | None = None, artifacts: Path | None = None, workers: int = 1
+) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
+    """An MLflow server of a database, as its URL and process; it stops at the end, or with this process.
+
+    Args:
+        uri: resolved tracking URI of a database that exists.
+        address: where it listens; by default on this machine alone.
+        artifacts: folder that the server reads and writes for its clients; None: clients on this machine
+            do that themselves, beside the database.
+        workers: processes that answer requests.
+
+    Raises:
+        reproduce.tracking.client.TrackingError: the port is in use, or the server does not start.
+    """
+    address = (address or Address()).with_free_port()
+    command = [sys.executable, "-m", "mlflow", "server"]
+    command += ["--host", address.host.strip("[]"), "--port", str(address.port), "--workers", str(workers)]
+    if artifacts is not None:
+        command += ["--artifacts-destination", artifacts.absolute().as_uri()]
+    environment = {
+        **quiet_environment(),
+        # Its only use is for evaluations of language models, and it grows without end (mlflow #22792).
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        **os.environ,
+        # Not as an argument: it may hold a password.
+        "MLFLOW_BACKEND_STORE_URI": uri,
+        "MLFLOW_SERVER_ALLOWED_HOSTS": ",".join(address.allowed_hosts),
+        "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS": ",".join(address.allowed_origins),
+    }
+    environment.pop("MLFLOW_SERVER_DISABLE_SECURITY_MIDDLEWARE", None)
+    if artifacts is None:
+        environment["MLFLOW_DEFAULT_ARTIFACT_ROOT"] = artifact_root(uri) or ""
+    with tempfile.TemporaryFile() as output:
+        process = start_guarded(command, environment, output)
+        try:
+            if not _answers(address.base, process):
+                output.seek(0)
+                lines = output.read().decode(errors="replace").strip().splitlines() or ["no output"]
+                raise TrackingError(
+                    f"The MLflow server on port {address.port} did not start ({lines[-1].strip()}): try "
+                    "another --port, or start `mlflow server` yourself to see all of its output."
+                )
+            yield address.base, process
+        finally:
+            stop_guarded(process)
+
+
+def _answers(base: str, process: "subprocess.Popen[bytes]") -> bool:
+    """Wait until the server answers; False if it ends before, or takes too long."""
+    # Not by way of a proxy, which the environment may name.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    deadline = time.monotonic() + _START_SECONDS
+    while process.poll() is None and time.monotonic() < deadline:
+        try:
+            with opener.open(f"{base}/health", timeout=5):
+                return True
+        except (OSError, urllib.error.URLError):
+            time.sleep(0.3)
+    return False

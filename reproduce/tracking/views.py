@@ -1,0 +1,222 @@
+"""Views of experiments: which charts MLflow's page of an experiment opens with, for one task and scale.
+
+MLflow keeps the state of that page in the browser, unless a link names a state that a tag of the experiment
+holds (its button "Share" makes such links). Here the tags are written by this module, so that a short link
+opens the answer: learning curves by environment step, a line for each variant with its band over seeds.
+"""
+
+import base64
+import json
+import zlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+__all__ = ["View", "description_of", "table_link", "view_link", "views_of"]
+
+_FIRST_SCALES = ("paper", "laptop")
+_RETURN = "eval/return"
+_SHOWN = 100
+"""Runs that the page loads at first."""
+
+
+class Kind(NamedTuple):
+    """Which of the runs of a task and scale stand beside each other, by their tags."""
+
+    name: str
+    title: str
+    condition: str
+    holds: Callable[[Mapping[str, str]], bool]
+
+
+# MLflow's filters have no "or".
+_BASELINES = Kind(
+    "baselines",
+    "ALM, the baselines and variants of your own",
+    "tags.role != 'variant'",
+    lambda tags: tags["role"] != "variant",
+)
+_VARIANTS = Kind("variants", "ALM and its variants", "tags.algo = 'alm'", lambda tags: tags["algo"] == "alm")
+
+
+@dataclass(kw_only=True, eq=False)
+class View:
+    """The runs of one task and scale in an experiment that stand beside each other.
+
+    Attributes:
+        task: name of the task.
+        scale: named size of the runs.
+        kind: which of them.
+        runs: number of runs.
+        methods: what has a line each, the mean of its seeds.
+        metrics: names of all metrics that one of the runs has.
+        has_variants: whether any of them is of a variant of the paper's.
+    """
+
+    task: str
+    scale: str
+    kind: Kind
+    runs: int = 0
+    methods: set[str] = field(default_factory=set)
+    metrics: set[str] = field(default_factory=set)
+    has_variants: bool = False
+
+    def holds(self, tags: Mapping[str, str]) -> bool:
+        """Whether a run with these tags is one of them."""
+        return (tags["task"], tags["scale"]) == (self.task, self.scale) and self.kind.holds(tags)
+
+    @property
+    def key(self) -> str:
+        """What links call it, such as ``HalfCheetah-laptop``; old links show new runs, too."""
+        suffix = "" if self.kind is _BASELINES else f"-{self.kind.name}"
+        return f"{self.task.replace('/', '_')}-{self.scale}{suffix}"
+
+    @property
+    def title(self) -> str:
+        """What it shows, in one line."""
+        rest = f"; MLflow shows the first {_SHOWN}, and more if asked" if self.runs > _SHOWN else ""
+        return f"{self.task}, {self.scale}: {self.kind.title} ({self.runs} runs{rest})"
+
+    @property
+    def condition(self) -> str:
+        """MLflow's filter of its runs."""
+        return f"tags.task = '{self.task}' and tags.scale = '{self.scale}' and {self.kind.condition}"
+
+    @property
+    def tag(self) -> str:
+        """Key of the experiment's tag that holds the state of the page."""
+        return f"mlflow.sharedViewState.{self.key}"
+
+    @property
+    def state(self) -> str:
+        """The state of the page, as MLflow's page writes and reads it: JSON, compressed, since a tag of an
+        experiment has room for 5000 letters."""
+        text = json.dumps(self._page, separators=(",", ":"))
+        return f"deflate;{base64.b64encode(zlib.compress(text.encode())).decode()}"
+
+    @property
+    def _page(self) -> dict[str, Any]:
+        return {
+            "searchFilter": self.condition,
+            # Groups stand in the order of their means.
+            "orderByKey": f"metrics.`{_RETURN}`",
+            "orderByAsc": False,
+            "groupBy": {
+                "aggregateFunction": "average",
+                "groupByKeys": [{"mode": "tag", "groupByData": "method"}],
+            },
+            "groupsExpanded": {f"tag.method.{method}": False for method in sorted(self.methods)},
+            "useGroupedValuesInCharts": True,
+            "runsHiddenMode": "SHOW_ALL",
+            "hideEmptyCharts": True,
+            "selectedColumns": [],
+            "isAccordionReordered": True,
+            "compareRunSections": [
+                _section("Learning curves", columns=1, height=420, opened=True),
+                _section("At the end", columns=2, height=420),
+                # MLflow adds a section for what is before the slash in the names of all other metrics, and
+                # opens it unless it is here.
+                *map(_section, sorted({name.rpartition("/")[0] for name in self.metrics})),
+            ],
+            "compareRunCharts": [
+                {
+                    **_chart("LINE", _RETURN, "Learning curves"),
+                    "selectedMetricKeys": [_RETURN],
+                    "xAxisKey": "step",
+                    "lineSmoothness": 0,
+                    "displayPoints": False,
+                },
+                _chart("BAR", "final/return", "At the end"),
+                _chart("BAR", "cost/wall_h", "At the end"),
+            ],
+        }
+
+
+def _section(name: str, *, columns: int = 3, height: int = 320, opened: bool = False) -> dict[str, Any]:
+    return {
+        "uuid": name,
+        "name": name,
+        "display": opened,
+        "isReordered": False,
+        "deleted": False,
+        "isGenerated": False,
+        "columns": columns,
+        "cardHeight": height,
+    }
+
+
+def _chart(kind: str, metric: str, section: str) -> dict[str, Any]:
+    return {
+        "uuid": metric,
+        "type": kind,
+        "metricKey": metric,
+        "metricSectionId": section,
+        "runsCountToCompare": _SHOWN,
+        "deleted": False,
+        "isGenerated": False,
+    }
+
+
+def views_of(runs: Iterable[Any]) -> list[View]:
+    """The views of an experiment with these runs, which are MLflow's entities.
+
+    There is one of ALM, the baselines and one's own for each task and scale, and one of ALM's variants where
+    there are any. Tasks come by name, scales in the order paper, laptop, others.
+    """
+    views: dict[tuple[str, str, str], View] = {}
+    for run in runs:
+        tags = run.data.tags
+        if not {"task", "scale", "method", "role", "algo"} <= tags.keys():
+            continue
+        for kind in (_BASELINES, _VARIANTS):
+            if kind.holds(tags):
+                place = (tags["task"], tags["scale"], kind.name)
+                view = views.setdefault(place, View(task=place[0], scale=place[1], kind=kind))
+                view.runs += 1
+                view.methods.add(tags["method"])
+                view.metrics.update(run.data.metrics)
+                view.has_variants |= tags["role"] == "variant"
+
+    def order(view: View) -> tuple[str, int, str, str]:
+        scales = _FIRST_SCALES
+        size = scales.index(view.scale) if view.scale in scales else len(scales)
+        return view.task, size, view.scale, view.kind.name
+
+    shown = [view for view in views.values() if view.kind is _BASELINES or view.has_variants]
+    return sorted(shown, key=order)
+
+
+OURS = "*Written by `make ui` and `make sync`; without this line it is yours to change.*"
+"""Last line of an experiment's description as long as nobody has taken it over."""
+
+_BY_HAND = """\
+Learning curves of every task and scale, and how to make such a view by hand: open this with the arrow.
+
+{views}
+
+A run is one seed of one method on one task at one scale.
+
+By hand: *Model training* at the top of the menu; *Runs*; the chart symbol left of the filter; as filter
+`tags.task = 'HalfCheetah' and tags.scale = 'laptop'`; *Group by* the tag `method`; *Show all runs* at the eye
+above the list; the chart `eval/return`, whose steps are environment steps. A line is the mean of the seeds,
+its band reaches from the lowest to the highest. Intervals and tests are in `make compare`.
+
+"""
+
+
+def description_of(experiment_id: str, views: Iterable[View]) -> str:
+    """The description of an experiment, in Markdown: links to its views, and how to make one by hand."""
+    listed = [f"* [{view.title}]({view_link('', experiment_id, view)[1:]})" for view in views]
+    return _BY_HAND.format(views="\n".join(listed)) + OURS
+
+
+def view_link(base: str, experiment_id: str, view: View) -> str:
+    """Address of a view; without the last parameter MLflow 3 may open a page of traces instead."""
+    query = f"viewStateShareKey={quote(view.key)}&compareRunsMode=CHART&workflowType=machine_learning"
+    return f"{base}/#/experiments/{experiment_id}/runs?{query}"
+
+
+def table_link(base: str, experiment_id: str) -> str:
+    """Address of the table of an experiment's runs."""
+    return f"{base}/#/experiments/{experiment_id}/runs?compareRunsMode=TABLE&workflowType=machine_learning"
