@@ -142,7 +142,7 @@ class RunDirectory:
         Lines written after the checkpoint that a run resumes from would otherwise appear twice.
 
         Raises:
-            ValueError: the file ends before that.
+            ValueError: the file ends before that, or what is committed of it is not what was written.
         """
         size = self.metrics_path.stat().st_size if self.metrics_path.exists() else 0
         if size < offset:
@@ -150,6 +150,8 @@ class RunDirectory:
                 f"{self.metrics_path} has lost lines ({size} bytes; the checkpoint covers {offset}), so "
                 "the run cannot go on: put a copy back, or move its directory away to begin anew"
             )
+        if offset:
+            self._sound_metrics()
         self.commit_metrics(offset)
         self._metrics = self.metrics_path.open("a")
         self._metrics.truncate(offset)
