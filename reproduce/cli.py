@@ -613,18 +613,22 @@ def main(arguments: list[str] | None = None) -> int:
         _require_sense(command)
         return command.run()
     except OSError as error:
-        print(f"error: {_in_words(error)}", file=sys.stderr)
-        return 2
+        return _refused(_in_words(error), 2)
     except (ValueError, RuntimeError) as error:
         if not is_sentence(error):
             raise
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return _refused(str(error), 2)
     except PluginFailure as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 3
+        return _refused(str(error), 3)
     except KeyboardInterrupt:
         return 130
+
+
+def _refused(sentence: str, code: int) -> int:
+    """Print one line, whatever names it quotes, and return the exit code."""
+    shown = "".join(one if one.isprintable() else repr(one)[1:-1] for one in sentence)
+    print(f"error: {shown}", file=sys.stderr)
+    return code
 
 
 def _require_sense(command: Any) -> None:

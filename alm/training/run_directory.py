@@ -139,7 +139,7 @@ class RunDirectory:
         Lines written after the checkpoint that a run resumes from would otherwise appear twice.
 
         Raises:
-            ValueError: the file ends before that.
+            ValueError: the file ends before that, or what is committed of it is not what was written.
         """
         size = self.metrics_path.stat().st_size if self.metrics_path.exists() else 0
         if size < offset:
@@ -147,6 +147,8 @@ class RunDirectory:
                 f"{self.metrics_path} has lost lines ({size} bytes; the checkpoint covers {offset}), so "
                 "the run cannot go on: put a copy back, or move its directory away to begin anew"
             )
+        if offset:
+            self._sound_metrics()
         self.commit_metrics(offset)
         kept = self.metrics_path.read_bytes()[:offset] if size else b""
         # Another file of the same name: what a process that lost this run still has open is not it.

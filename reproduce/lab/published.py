@@ -1,6 +1,8 @@
 """Published numbers: the paper's printed tables and the authors' released curves (``results/paper``)."""
 
 import csv
+import hashlib
+import io
 import json
 from dataclasses import dataclass
 from functools import cache
@@ -29,6 +31,10 @@ __all__ = [
 ]
 
 _DATA = Path(__file__).resolve().parents[2] / "results" / "paper"
+_CURE = (
+    "run `git checkout -- results/paper`, or, after a change on purpose, "
+    "`sha256sum *.csv *.json > SHA256SUMS` in that folder"
+)
 
 
 @dataclass(frozen=True)
@@ -64,17 +70,33 @@ class PrintedCell:
     footnotes: tuple[Footnote, ...]
 
 
+def _content(name: str) -> str:
+    """The text of a file of published numbers, if it is what was transcribed.
+
+    Raises:
+        ValueError: it is not there, or not what its digest in ``SHA256SUMS`` says.
+    """
+    path = _DATA / name
+    try:
+        digests = dict(reversed(line.split()) for line in (_DATA / "SHA256SUMS").read_text().splitlines())
+        content = path.read_bytes()
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path} or the SHA256SUMS beside it cannot be read ({error}); {_CURE}") from None
+    if hashlib.sha256(content).hexdigest() != digests.get(name):
+        raise ValueError(f"{path} is not what the SHA256SUMS beside it says; {_CURE}")
+    return content.decode()
+
+
 @cache
 def footnotes() -> dict[str, Footnote]:
     """Every footnote by key."""
-    entries = json.loads((_DATA / "footnotes.json").read_text(encoding="utf-8"))
+    entries = json.loads(_content("footnotes.json"))
     return {key: Footnote(key=key, **entry) for key, entry in entries.items()}
 
 
 def printed_rows(table: Literal[1, 2, 3, 4, 5]) -> list[dict[str, str]]:
     """The rows of a table's file as text, by column; Tables 1 and 5 have one row a cell."""
-    with (_DATA / f"table{table}.csv").open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+    return list(csv.DictReader(io.StringIO(_content(f"table{table}.csv"), newline="")))
 
 
 def printed_scores(table: Literal[1, 5]) -> list[PrintedCell]:
@@ -109,7 +131,7 @@ def authors_curves() -> pd.DataFrame:
 
     ``training_step`` is the authors' logged step: it leaves out the 5000 warm-up steps.
     """
-    return pd.read_csv(_DATA / "authors_curves.csv")
+    return pd.read_csv(io.StringIO(_content("authors_curves.csv")))
 
 
 @cache
@@ -118,7 +140,7 @@ def field_curves() -> pd.DataFrame:
 
     ``seeds`` is missing where a source does not say.
     """
-    return pd.read_csv(_DATA / "field.csv", dtype={"seeds": "Int64"})
+    return pd.read_csv(io.StringIO(_content("field.csv")), dtype={"seeds": "Int64"})
 
 
 FIELD = {
@@ -138,7 +160,7 @@ FIELD_TASKS = {"T-Ant": "Ant", "HalfCheetah": "HalfCheetah", "Walker2d": "Walker
 @cache
 def field_runs() -> pd.DataFrame:
     """Returns of later methods on gym's v4 tasks: ``method``, ``task``, ``seed``, ``step``, ``return``."""
-    return pd.read_csv(_DATA / "field_curves.csv")
+    return pd.read_csv(io.StringIO(_content("field_curves.csv")))
 
 
 def field_scores(method: str, task: str, step: int) -> tuple[list[float], int]:

@@ -5,9 +5,10 @@ import pytest
 
 from alm.training.bias import ValueSample
 from alm.training.run_directory import RunDirectory
-from reproduce.lab.archive import archive_run, record_of_directory
+from reproduce.exhibits.sides import Shelf, Side
+from reproduce.lab.archive import UnreadableRunError, archive_run, record_of_directory
 from reproduce.lab.specs import RunSpec, config_digest
-from reproduce.lab.store import Store
+from reproduce.lab.store import Store, StoreWarning
 
 SPEC = RunSpec(algorithm="alm", task="Hopper", seed=3, scale="laptop")
 CONFIG = {"agent": {"horizon": 3}, "training": {"total_steps": 20_000}}
@@ -90,3 +91,55 @@ def test_the_store_keeps_the_longer_run(tmp_path):
     assert archive_run(directory(tmp_path / "c", 20, "done"), store)
     assert archive_run(directory(tmp_path / "d", 25), store) is None
     assert store.get(SPEC).status == "done"
+
+
+def drop(name):
+    return lambda path: (path / name).unlink()
+
+
+def replace(name, content):
+    return lambda path: (path / name).write_text(content)
+
+
+LINE = (
+    '{"step": 1, "training_step": 0, "wall_seconds": 1, "time_ms": 1, "metrics": {"eval/return": "x"}, '
+    '"returns": [1.0]}\n'
+)
+DAMAGES = [
+    (drop("provenance.json"), "No such file"),
+    (replace("provenance.json", "{}"), "KeyError: 'command'"),
+    (replace("provenance.json", "["), "provenance.json is not JSON"),
+    (replace("DONE", "{}"), "KeyError: 'finished_ms'"),
+    (replace("metrics.jsonl", '{"step": 1, "metrics": {}, "returns": 7}\n'), "KeyError: 'training_step'"),
+    (replace("metrics.jsonl", LINE), "could not convert"),
+    (replace("values/00001000.npz", "PK"), "pickled"),
+    (replace("plugin.py", "x = 1"), "KeyError: 'plugin'"),
+]
+
+
+@pytest.mark.parametrize(("damage", "words"), DAMAGES)
+def test_whatever_is_damaged_is_one_sentence_that_names_the_run(tmp_path, damage, words):
+    run = directory(tmp_path / "run", 2, "done")
+    (run.path / "committed.json").unlink()  # as in a run of an earlier version, without a digest
+    damage(run.path)
+    store = Store(tmp_path / "store")
+    with pytest.raises(UnreadableRunError, match="put a sound copy back, or move it away") as caught:
+        archive_run(run, store)
+    sentence = str(caught.value)
+    assert f"{run.path} cannot be read (" in sentence and words in sentence and "\n" not in sentence
+    assert store.get(SPEC) is None
+
+
+def test_a_damaged_run_is_passed_over_by_a_comparison(tmp_path, make_run):
+    store, runs = Store(tmp_path / "store"), tmp_path / "runs"
+    kind = {"task": SPEC.task, "scale": SPEC.scale}
+    for seed, algorithm in enumerate((SPEC.algorithm, SPEC.algorithm, "td3")):
+        store.write(
+            make_run({1000: 1.0, 2000: 2.0}, algorithm=algorithm, variant=SPEC.variant, seed=seed, **kind)
+        )
+    broken = directory(runs / SPEC.relative_dir, 2)
+    (broken.path / "provenance.json").write_text("[")
+    shelf = Shelf(store, runs, SPEC.scale)
+    with pytest.warns(StoreWarning, match=f"{broken.path} cannot be read .*provenance.json is not JSON"):
+        found = shelf.runs(Side(SPEC.algorithm, SPEC.variant), SPEC.task)
+    assert [run.spec.seed for run in found] == [0, 1]

@@ -345,6 +345,21 @@ def test_runs_lists_what_is_missing(tmp_path, capsys):
     assert "python -m reproduce plan table1" in out
 
 
+def test_runs_lists_one_that_has_no_checkpoint_yet(tmp_path, capsys):
+    resolved = ResolvedRuns.of("td3", "base", "Hopper", (0,), "laptop")
+    open_run(resolved, resolved.specs[0], tmp_path / "runs", "cpu", 1).close()
+    assert main(["runs", "--runs-dir", str(tmp_path / "runs"), "--store", str(tmp_path)]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "td3/base Hopper laptop seed 0, unfinished, no checkpoint yet" in out
+
+
+def test_sizes_beyond_the_memory_are_one_sentence(tmp_path, capsys):
+    command = ["train", "--algorithm", "td3", "--task", "Hopper", "--scale", "smoke", "--no-track"]
+    assert main([*command, "--runs-dir", str(tmp_path), "--set", "hidden_size=1e12"]) == 2
+    error = capsys.readouterr().err
+    assert "does not fit into the memory of cpu (" in error and "choose smaller sizes" in error
+
+
 def test_a_plan_lists_runs_operations_hours_and_commands(tmp_path, capsys, make_run, monkeypatch):
     store = Store(tmp_path)
     curve = {5000: 1.0, 20_000: 2.0}

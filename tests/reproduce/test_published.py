@@ -1,7 +1,10 @@
 """The printed data, against the numbers of the paper typed a second time."""
 
+import shutil
+
 import pytest
 
+from reproduce.lab import published
 from reproduce.lab.published import authors_curve, authors_curves, footnotes, printed_rows, printed_scores
 
 TASKS = ["T-Humanoid", "T-Ant", "HalfCheetah", "Walker2d", "Hopper"]
@@ -105,3 +108,16 @@ def test_authors_curves_back_the_printed_cells_that_the_footnotes_say_they_back(
 def test_authors_curve_of_a_task_that_was_not_released():
     assert authors_curve("Hopper") is None
     assert authors_curve("T-Ant").last_step == 295_000
+
+
+def test_a_changed_digit_is_one_sentence(tmp_path, monkeypatch):
+    folder = shutil.copytree(published._DATA, tmp_path / "paper")
+    monkeypatch.setattr(published, "_DATA", folder)
+    table = folder / "table1.csv"
+    assert printed_rows(1)
+    table.write_text(table.read_text().replace("5306", "5307", 1))
+    with pytest.raises(ValueError, match="table1.csv is not what the SHA256SUMS beside it says; run `git"):
+        printed_rows(1)
+    (folder / "SHA256SUMS").write_text("nonsense")
+    with pytest.raises(ValueError, match="SHA256SUMS beside it cannot be read"):
+        printed_rows(1)

@@ -57,6 +57,28 @@ class Malicious:
         return (pytest.fail, ("code was executed",))
 
 
+def test_a_flipped_bit_anywhere_is_noticed(tmp_path, caplog):
+    """torch itself loads most such files; the first of every seven bytes is tried, in turns another bit."""
+    store = Checkpoints(tmp_path)
+    store.save(10, tree(10))
+    path = tmp_path / "step-000000010.pt"
+    content = path.read_bytes()
+    assert store.load(10).keys() == tree(10).keys()
+    for place in (*range(0, len(content), 7), *range(len(content) - 43, len(content))):
+        changed = bytearray(content)
+        changed[place] ^= 1 << place % 8
+        path.write_bytes(changed)
+        assert store.load(10) is None, place
+    path.write_bytes(content)
+    assert store.load(10) is not None
+
+
+def test_a_checkpoint_of_an_earlier_version_has_no_seal(tmp_path):
+    torch.save(tree(10), tmp_path / "step-000000010.pt")
+    step, (loaded,) = load_newest([Checkpoints(tmp_path)])
+    assert step == 10 and torch.equal(loaded["nested"][0]["tensor"], torch.full((2, 3), 10.0))
+
+
 def test_loading_executes_no_code(tmp_path, caplog):
     torch.save({"bad": Malicious()}, tmp_path / "step-000000010.pt")
     (tmp_path / "step-000000020.pt").write_bytes(pickle.dumps(Malicious()))

@@ -393,6 +393,61 @@ def test_metrics_shorter_than_the_checkpoint_are_met_at_the_start(tmp_path):
     assert metrics.read_bytes() == short
 
 
+def test_metrics_that_were_changed_are_met_by_whoever_reads_them(tmp_path):
+    run = trainer(tmp_path, (0,), until=130)
+    run.run()
+    (directory,) = run.directories
+    directory.close()
+    metrics, content = tmp_path / "0" / "metrics.jsonl", (tmp_path / "0" / "metrics.jsonl").read_bytes()
+    metrics.write_bytes(content.replace(b'"step": 100', b'"step": 101'))
+    for read in (
+        lambda: list(directory.metrics()),
+        directory.committed_metrics,
+        lambda: trainer(tmp_path, (0,)).run(),
+    ):
+        with pytest.raises(ValueError, match=r"metrics\.jsonl is not what was written"):
+            read()
+    # What no checkpoint covers yet is written again; a run of an earlier version has no digest.
+    metrics.write_bytes(content + b'{"step": 131, "metrics": {}}\n')
+    assert [line["step"] for line in directory.metrics()][-1] == 131
+    (tmp_path / "0" / "committed.json").write_text(json.dumps({"metrics_offset": len(content)}))
+    assert directory.committed_metrics() == content
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("[1]", "it is a list, not an object"),
+        ('{"metrics": {}}', "it has no step"),
+        ('{"step": "x", "metrics": {}}', "its 'step' is 'x'"),
+        ('{"step": 1, "metrics": []}', r"its 'metrics' is \[\]"),
+        ("{", "is not JSON"),
+    ],
+)
+def test_a_line_that_is_none_is_named(tmp_path, line, words):
+    (tmp_path / "metrics.jsonl").write_text(f'{{"step": 1, "metrics": {{}}}}\n{line}\n')
+    with pytest.raises(ValueError, match=f"line 2 of .*metrics.jsonl .*{words}"):
+        list(RunDirectory(tmp_path).metrics())
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("DONE", "{", "is not JSON"),
+        ("DONE", "7", "it is a int, not an object"),
+        ("DONE", '{"finished_ms": "late"}', "its 'finished_ms' is 'late'"),
+        ("FAILED", '{"step": true}', "its 'step' is True"),
+        ("population.json", '{"seeds": 1}', "its 'seeds' is 1"),
+        ("provenance.json", '{"command": null}', "its 'command' is None"),
+        ("config.json", "[" * 100_000, "is not JSON"),
+    ],
+)
+def test_a_record_that_is_none_is_named(tmp_path, name, content, words):
+    (tmp_path / name).write_text(content)
+    with pytest.raises(ValueError, match=f"{name} .*{words}"):
+        RunDirectory(tmp_path).read_json(name)
+
+
 def test_what_a_killed_writer_left_is_removed_and_a_living_ones_is_not(tmp_path):
     ended = subprocess.Popen(["true"])
     ended.wait()
