@@ -7,6 +7,7 @@ from typing import Any
 
 # A node's shared memory; jobs pass nothing through it. Ray's least is 75 MiB.
 _SHARED_BYTES = 80_000_000
+_ATTEMPTS = 5
 
 
 class Nodes:
@@ -15,22 +16,30 @@ class Nodes:
     def __init__(self, number: int) -> None:
         from ray.cluster_utils import Cluster
 
-        self._number = number
         head = {"num_cpus": 1, "object_store_memory": _SHARED_BYTES, "include_dashboard": False}
         self._cluster = Cluster(initialize_head=True, head_node_args=head)
         self._others: list[Any] = []
-        self.fill()
+        self.fill(number)
 
     @property
     def address(self) -> str:
         """Where a driver joins."""
         return str(self._cluster.address)
 
-    def fill(self) -> None:
-        """Add nodes in place of those that were killed."""
-        while len(self._others) < self._number - 1:
-            node = self._cluster.add_node(num_cpus=1, object_store_memory=_SHARED_BYTES)
-            self._others.append(node)
+    def fill(self, number: int) -> None:
+        """Add nodes up to a number, the head among them."""
+        while len(self._others) < number - 1:
+            self._others.append(self._add())
+
+    def _add(self) -> Any:
+        """One more node; on a busy machine Ray gives it up after half a minute, so that is tried again."""
+        for _ in range(_ATTEMPTS):
+            try:
+                return self._cluster.add_node(num_cpus=1, object_store_memory=_SHARED_BYTES)
+            except Exception as error:  # Ray has no kind of its own for this
+                if "timed out during startup" not in str(error):
+                    raise
+        raise RuntimeError(f"no node of Ray's started within {_ATTEMPTS} tries: this machine is too busy")
 
     def can_kill(self, raylet: int) -> bool:
         """Whether a process is the raylet of a node that is not the head."""

@@ -264,7 +264,7 @@ def main(kills: int = 2, seeds: int = 3) -> None:
             raise RuntimeError("an undisturbed run failed")
         undisturbed = results(folder / "undisturbed", every)
         for kind, words in KINDS.items():
-            nodes.fill()
+            nodes.fill(NODES)
             tally = Disturbance(folder / kind, every, nodes).run(kind, kills, undisturbed)
             killed[words] = asdict(tally)
             print(words, json.dumps(killed[words]), flush=True)

@@ -126,7 +126,7 @@ class _Programme:
                 unknown.append(ALGORITHMS[name].title)
             totals.update({key: value for key, value in one.items() if not math.isnan(value)})
             rows.append(_row(ALGORITHMS[name].title, one))
-        rows.append(_row("together", totals))
+        rows.append(_row("together", {"cpu": math.nan, "gpu": math.nan, **totals}))
         header = ["", "runs", "million steps", "CPU core-hours", "GPU-hours"]
         rest = f" No cost of a step of {', '.join(unknown)} is recorded." if unknown else ""
         where = machine(self.benchmark) if self.benchmark else NOT_MEASURED

@@ -300,7 +300,7 @@ def test_jobs_that_take_alike_are_one_array(tmp_path, slurm, monkeypatch):
 
 @pytest.fixture(scope="module")
 def cluster():
-    with ray_nodes(3) as nodes:
+    with ray_nodes(failures.NODES) as nodes:
         yield nodes
 
 
@@ -315,7 +315,7 @@ def ray_tasks(cluster):
 
 def disturbed(kind, kills, tmp_path, cluster, undisturbed):
     """What became of runs after kills of a kind: all are as if nothing had happened."""
-    cluster.fill()
+    cluster.fill(failures.NODES)
     tally = failures.Disturbance(tmp_path / "runs", SEEDS, cluster).run(kind, kills, undisturbed)
     assert (tally.done, tally.identical) == (len(SEEDS), len(SEEDS))
     assert tally.lost_points == tally.doubled_points == tally.two_at_once == 0
