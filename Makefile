@@ -38,9 +38,6 @@ ENGINE     = --on $(ON) --device $(DEVICE) $(if $(ADDRESS),--address $(ADDRESS))
 GRID       = $(if $(TRAIN),@$(BIN)/python -m reproduce grid $(1) --scale $(SCALE) $(ENGINE))
 WHAT_IT_NEEDS = $(VENV)/$(if $(TRAIN),.training,.reading)
 
-# What reading stored runs needs; training needs everything in pyproject.toml.
-READING := numpy scipy pandas pyarrow matplotlib seaborn tyro rich psutil
-
 # Where `make archive` stores runs: one's own store (runs/store) unless named; the repository's is results/runs.
 STORE     ?=
 
@@ -168,13 +165,13 @@ $(VENV)/.python:
 
 $(VENV)/.reading: $(VENV)/.python constraints.txt pyproject.toml
 	@echo "installing what reading results needs (once)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt setuptools $(READING)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt hatchling editables
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-build-isolation -e .
 	@touch $@
 
 $(VENV)/.training: $(VENV)/.reading
 	@echo "installing what training needs (once; torch is large)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e . --no-build-isolation
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[train]" --no-build-isolation
 	@touch $@
 
 $(VENV)/.server: $(VENV)/.training

@@ -25,7 +25,7 @@ from reproduce.lab.archive import record_of_directory
 from reproduce.lab.executors import Ended, Executor, Job
 from reproduce.lab.executors.local import LocalProcesses
 from reproduce.lab.grid import run_grid
-from reproduce.lab.provenance import REPOSITORY
+from reproduce.lab.places import CODE
 from reproduce.lab.specs import RunSpec
 from reproduce.lab.store import Store
 
@@ -178,7 +178,7 @@ def store_ms(folder: Path, runs: Sequence[Path]) -> dict[str, float]:
     writing = seconds(
         lambda: [store.write(replace(record, spec=replace(record.spec, seed=i))) for i in range(50)]
     )
-    kept = Store(REPOSITORY / "results" / "runs")
+    kept = Store(CODE / "results" / "runs")
     files = len(kept.runs())
     return {"write_ms": 1000 * writing / 50, "read_ms": 1000 * seconds(kept.runs) / files, "files": files}
 
@@ -189,13 +189,13 @@ def measure(folder: Path) -> dict[str, Any]:
     for run in runs:
         subprocess.run(
             [sys.executable, "-m", "reproduce", *train(folder, int(run.name[5:]))],
-            cwd=REPOSITORY,
+            cwd=CODE,
             check=True,
             stdout=subprocess.DEVNULL,
         )
     # A run that has ended: everything up to its first step, and nothing else.
     again = [sys.executable, "-m", "reproduce", *train(folder, 0)]
-    start = seconds(lambda: subprocess.run(again, cwd=REPOSITORY, check=True, stdout=subprocess.DEVNULL))
+    start = seconds(lambda: subprocess.run(again, cwd=CODE, check=True, stdout=subprocess.DEVNULL))
     spec = RunSpec(algorithm="td3", task="Hopper", seed=0, scale="smoke")
     local = work(folder / "local", JOBS, _NOTHING)
     return {

@@ -32,8 +32,8 @@ from benchmarks.timing import write_record
 from reproduce.lab.executors import Job
 from reproduce.lab.executors.local import LocalProcesses
 from reproduce.lab.grid import RETRIES, jobs, run_grid
+from reproduce.lab.places import CODE
 from reproduce.lab.planning import Missing
-from reproduce.lab.provenance import REPOSITORY
 from reproduce.lab.specs import RunSpec
 
 KINDS = {
@@ -160,7 +160,7 @@ class Disturbance:
         )
         with self._said.open("a") as file:
             return subprocess.Popen(
-                [sys.executable, "-c", program], cwd=REPOSITORY, stdout=file, stderr=subprocess.STDOUT
+                [sys.executable, "-c", program], cwd=CODE, stdout=file, stderr=subprocess.STDOUT
             )
 
     def _kill(self, kind: str) -> None:

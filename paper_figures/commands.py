@@ -12,7 +12,7 @@ import tyro
 
 from alm.training.files import write_text
 from reproduce.exhibits import EXHIBITS, BiasDefinition
-from reproduce.lab.provenance import REPOSITORY
+from reproduce.lab.places import RESULTS
 from reproduce.options import OUT, ReadsRuns
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from alm.theory.results import Exhibits
     from reproduce.lab.store import Store
 
-_THEORY = REPOSITORY / "results" / "theory"
+_THEORY = RESULTS / "theory"
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,8 @@ from rich.console import Console
 from paper_figures.commands import Figure, Report, Theory
 from reproduce.lab.algorithms import ALGORITHMS
 from reproduce.lab.errors import is_sentence
+from reproduce.lab.places import CODE, WORKPLACE
 from reproduce.lab.plugins import Plugin, PluginFailure, load_plugin, mistakes_of
-from reproduce.lab.provenance import REPOSITORY
 from reproduce.options import OUT, RUNS, ReadsRuns, WritesRuns
 
 if TYPE_CHECKING:
@@ -242,7 +242,7 @@ class Server:
     database: str | None = None
     """Its address, such as postgresql://user@host/name; by default MLFLOW_BACKEND_STORE_URI. A password is
     better kept in that variable, in PGPASSWORD or in ~/.pgpass: other users of a machine see arguments."""
-    artifacts: Path = REPOSITORY / "mlartifacts"
+    artifacts: Path = WORKPLACE / "mlartifacts"
     """Folder of the runs' files, which the server alone reads and writes."""
     host: str = "127.0.0.1"
     """Address to listen on: this machine alone by default."""
@@ -578,7 +578,7 @@ class Documents:
         """Rewrite the generated parts."""
         from reproduce.exhibits.documents import refresh
 
-        changed = refresh(REPOSITORY)
+        changed = refresh(CODE)
         print("\n".join(f"updated {path}" for path in changed) or "the documents are up to date")
         return 0
 

@@ -3,16 +3,16 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from reproduce.lab.provenance import REPOSITORY
+from reproduce.lab.places import RESULTS, WORKPLACE
 from reproduce.lab.store import ReadOnce, Store
 
-RUNS = REPOSITORY / "runs"
+RUNS = WORKPLACE / "runs"
 """Runs that are being trained."""
 OWN = RUNS / "store"
 """One's own finished runs, which are no part of the repository."""
-SHIPPED = REPOSITORY / "results" / "runs"
+SHIPPED = RESULTS / "runs"
 """Finished runs of the repository, which commands read and do not write."""
-OUT = REPOSITORY / "out"
+OUT = WORKPLACE / "out"
 """Tables, figures and pages that commands make for their user, no part of the repository either."""
 
 

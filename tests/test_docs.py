@@ -11,11 +11,11 @@ import pytest
 import tyro
 
 from reproduce.cli import COMMANDS, _one_spelling
-from reproduce.lab.provenance import REPOSITORY
+from reproduce.lab.places import CODE
 
-PAGES = sorted([*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").rglob("*.md")])
+PAGES = sorted([*CODE.glob("*.md"), *(CODE / "docs").rglob("*.md")])
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
-by_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))
+by_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(CODE)))
 
 
 def prose(page):
@@ -85,7 +85,7 @@ def test_commands_in_pages_are_commands(page):
 
 
 def makefile():
-    text = (REPOSITORY / "Makefile").read_text()
+    text = (CODE / "Makefile").read_text()
     numbers = re.search(r"figure,([^)]*)\)", text).group(1).split()
     return text + "".join(f"\nfigure{number}: x" for number in numbers)
 
@@ -105,7 +105,7 @@ def test_the_site_builds(tmp_path):
     """Strictly: a broken link, or a page that is not in the navigation's folder, is an error."""
     done = subprocess.run(
         [sys.executable, "-m", "mkdocs", "build", "--quiet", "--site-dir", str(tmp_path / "site")],
-        cwd=REPOSITORY,
+        cwd=CODE,
         env=os.environ | {"NO_MKDOCS_2_WARNING": "1"},
         capture_output=True,
         text=True,

@@ -10,15 +10,15 @@ from nbclient import NotebookClient
 
 import reproduce
 from reproduce.exhibits.tidy import COLUMNS
-from reproduce.lab.provenance import REPOSITORY
+from reproduce.lab.places import CODE
 from reproduce.lab.store import Store
 from reproduce.options import SHIPPED
 
-EXAMPLES = REPOSITORY / "examples"
+EXAMPLES = CODE / "examples"
 
 
 def test_the_plugin_is_the_one_that_the_documentation_explains():
-    page = (REPOSITORY / "docs" / "new_variant.md").read_text()
+    page = (CODE / "docs" / "new_variant.md").read_text()
     shown = re.search(r'```python\n("""ALM whose policy pays.*?)```', page, re.DOTALL).group(1)
     assert (EXAMPLES / "my_idea.py").read_text() == shown
 
@@ -55,5 +55,5 @@ def test_a_notebook_needs_none_of_what_training_needs():
     code = (
         "import sys, reproduce; reproduce.load_curves; print({'torch', 'mlflow', 'mujoco'} & {*sys.modules})"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=REPOSITORY)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=CODE)
     assert done.stdout.strip() == "set()", done.stderr

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from reproduce.lab.provenance import REPOSITORY
+from reproduce.lab.places import CODE
 
 _OWN = ("alm", "baselines", "paper_figures", "reproduce")
 
@@ -16,4 +16,4 @@ def is_sentence(error: BaseException) -> bool:
         return False
     # Neither the environment nor a plugin is ours, though both may lie in the repository.
     source = Path(traceback.tb_frame.f_code.co_filename)
-    return any(source.is_relative_to(REPOSITORY / package) for package in _OWN)
+    return any(source.is_relative_to(CODE / package) for package in _OWN)

@@ -14,13 +14,13 @@ from alm.training.scale import scale_named
 from reproduce.lab.algorithms import ALGORITHMS, run_length
 from reproduce.lab.executors import Resources
 from reproduce.lab.machine import matrix_gigaflops
-from reproduce.lab.provenance import REPOSITORY
+from reproduce.lab.places import RECORDS
 from reproduce.lab.specs import RunSpec, variant_parts
 from reproduce.lab.store import Store
 
-BENCHMARK = REPOSITORY / "benchmarks" / "results" / "environment_step.json"
+BENCHMARK = RECORDS / "environment_step.json"
 """Costs of a step of every algorithm, as `make bench` recorded it."""
-POPULATION_GAINS = REPOSITORY / "benchmarks" / "results" / "population_gains.json"
+POPULATION_GAINS = RECORDS / "population_gains.json"
 """Costs of a seed's updates alone and in a population of five on a CPU, as `make bench` recorded them."""
 POPULATION_MARGIN = 0.1
 """The share of a seed's time that a population must save on a CPU for the grid to train one."""

@@ -15,7 +15,8 @@ from typing import Any
 
 import psutil
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+from reproduce.lab.places import CODE, IN_CLONE
+
 # Stored results are data, not code: they may differ without making the code another one.
 _NOT_CODE = (":!results", ":!docs", ":!paper_figures", ":!benchmarks/results")
 _PACKAGES = ("torch", "mujoco", "gymnasium", "numpy")
@@ -30,7 +31,8 @@ def provenance(device: str, threads: int, execution: Mapping[str, Any] | None = 
     """
     return {
         "git_sha": _git("rev-parse", "HEAD"),
-        "git_dirty": bool(_git("status", "--porcelain", "--", ".", *_NOT_CODE)),
+        "git_dirty": IN_CLONE and bool(_git("status", "--porcelain", "--", ".", *_NOT_CODE)),
+        "version": metadata.version("alm-reproduction"),
         "command": shlex.join([Path(sys.executable).name, *sys.orig_argv[1:]]),
         "packages": _versions(),
         "hardware": {
@@ -64,9 +66,9 @@ class Code:
     def here(cls) -> "Code":
         """The code of this process's repository and environment."""
         digest = hashlib.sha256()
-        for path in sorted(path for folder in _SOURCES for path in (REPOSITORY / folder).rglob("*.py")):
+        for path in sorted(path for folder in _SOURCES for path in (CODE / folder).rglob("*.py")):
             content = path.read_bytes()
-            digest.update(f"{path.relative_to(REPOSITORY).as_posix()} {len(content)}\n".encode() + content)
+            digest.update(f"{path.relative_to(CODE).as_posix()} {len(content)}\n".encode() + content)
         packages = tuple(_versions().items())
         return cls(_git("rev-parse", "HEAD"), digest.hexdigest()[:12], packages)
 
@@ -92,10 +94,12 @@ def _versions() -> dict[str, str]:
 
 
 def _git(*arguments: str) -> str:
-    """Output of a git command in the repository, or "unknown" outside of one."""
+    """Output of a git command in the clone; "unknown" without one, whatever repository lies around it."""
+    if not IN_CLONE:
+        return "unknown"
     try:
         return subprocess.run(
-            ["git", *arguments], cwd=REPOSITORY, capture_output=True, text=True, check=True
+            ["git", *arguments], cwd=CODE, capture_output=True, text=True, check=True
         ).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return "unknown"

@@ -6,13 +6,13 @@ import io
 import json
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 
 from reproduce.lab.curves import Curve
+from reproduce.lab.places import RESULTS
 
 __all__ = [
     "AUTHORS_WARMUP",
@@ -30,7 +30,7 @@ __all__ = [
     "printed_scores",
 ]
 
-_DATA = Path(__file__).resolve().parents[2] / "results" / "paper"
+_DATA = RESULTS / "paper"
 _CURE = (
     "run `git checkout -- results/paper`, or, after a change on purpose, "
     "`sha256sum *.csv *.json > SHA256SUMS` in that folder"
@@ -78,7 +78,8 @@ def _content(name: str) -> str:
     """
     path = _DATA / name
     try:
-        digests = dict(reversed(line.split()) for line in (_DATA / "SHA256SUMS").read_text().splitlines())
+        lines = (_DATA / "SHA256SUMS").read_text().splitlines()
+        digests = {file: digest for digest, file in (line.split() for line in lines)}
         content = path.read_bytes()
     except (OSError, ValueError) as error:
         raise ValueError(f"{path} or the SHA256SUMS beside it cannot be read ({error}); {_CURE}") from None

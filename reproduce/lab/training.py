@@ -16,8 +16,9 @@ from alm.training.run_directory import PLUGIN_COPY, RunDirectory
 from alm.training.scale import Scale, TrainingConfig, scale_named
 from alm.variants import Variant
 from reproduce.lab.algorithms import ALGORITHMS, algorithm_named, variant_named
+from reproduce.lab.places import WORKPLACE
 from reproduce.lab.plugins import Plugin, PluginError
-from reproduce.lab.provenance import REPOSITORY, provenance
+from reproduce.lab.provenance import provenance
 from reproduce.lab.settings import SettingError, require_valid, with_settings
 from reproduce.lab.specs import RunSpec, config_digest, record_in, variant_in
 from reproduce.lab.store import Store
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 
 # What torch.compile made, for the next run.
-COMPILED = REPOSITORY / ".cache" / "inductor"
+COMPILED = WORKPLACE / ".cache" / "inductor"
 
 
 class RunConflictError(ValueError):

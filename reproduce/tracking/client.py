@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit, urlunsplit
 
-from reproduce.lab.provenance import REPOSITORY
+from reproduce.lab.places import WORKPLACE
 
 __all__ = ["KnownRun", "MlflowRuns", "Point", "RunRecord", "TrackingError", "resolve_uri", "shown_uri"]
 
@@ -91,7 +91,7 @@ def resolve_uri(uri: str | None = None) -> str:
 
     A relative SQLite path is made absolute, so that it names the same file from everywhere.
     """
-    uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{REPOSITORY / 'mlflow.db'}"
+    uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{WORKPLACE / 'mlflow.db'}"
     file = _sqlite_file(uri)
     return f"sqlite:///{file.absolute()}" if file else uri
 
@@ -109,7 +109,7 @@ def artifact_root(uri: str) -> str | None:
     if urlsplit(uri).scheme in ("http", "https", "databricks"):
         return None
     file = _sqlite_file(uri)
-    return ((file.parent if file else REPOSITORY) / "mlartifacts").as_uri()
+    return ((file.parent if file else WORKPLACE) / "mlartifacts").as_uri()
 
 
 def quiet_environment() -> dict[str, str]:

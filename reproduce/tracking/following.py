@@ -21,7 +21,7 @@ from typing import Any
 import psutil
 
 from alm.training.run_directory import RunDirectory
-from reproduce.lab.provenance import REPOSITORY
+from reproduce.lab.places import WORKPLACE
 from reproduce.lab.specs import RunSpec
 from reproduce.tracking.client import (
     ENDED,
@@ -132,7 +132,7 @@ def start_follower(directories: Sequence[Path], tracking_uri: str | None = None)
     command = [sys.executable, "-m", "reproduce.tracking.following", str(os.getpid())]
     command += [str(Path(directory).absolute()) for directory in directories]
     return subprocess.Popen(
-        command, cwd=REPOSITORY, env=environment, stdin=subprocess.DEVNULL, start_new_session=True
+        command, cwd=WORKPLACE, env=environment, stdin=subprocess.DEVNULL, start_new_session=True
     )
 
 

@@ -152,7 +152,7 @@ def test_a_worker_refuses_a_place_that_it_does_not_see(tmp_path):
 
 
 def test_the_code_of_a_process_follows_its_files(tmp_path, monkeypatch):
-    monkeypatch.setattr("reproduce.lab.provenance.REPOSITORY", tmp_path)
+    monkeypatch.setattr("reproduce.lab.provenance.CODE", tmp_path)
     for folder in ("alm", "baselines", "reproduce"):
         (tmp_path / folder).mkdir()
     (tmp_path / "alm" / "agent.py").write_text("a = 1\n")

@@ -10,7 +10,7 @@ from reproduce.exhibits import TABLE1
 from reproduce.exhibits.claims import claims_table
 from reproduce.exhibits.scores import score_table
 from reproduce.exhibits.writing import markdown, terminal
-from reproduce.lab.provenance import REPOSITORY
+from reproduce.lab.places import CODE
 from reproduce.lab.store import Store
 from reproduce.options import ReadsRuns, WritesRuns
 
@@ -73,9 +73,9 @@ def test_claims_and_figures_say_so_too(places):
 
 
 def test_where_commands_write_is_no_part_of_the_repository():
-    ignored = (REPOSITORY / ".gitignore").read_text().split()
+    ignored = (CODE / ".gitignore").read_text().split()
     for place in (options.OWN, options.RUNS, options.OUT):
-        assert f"/{place.relative_to(REPOSITORY).parts[0]}/" in ignored
+        assert f"/{place.relative_to(CODE).parts[0]}/" in ignored
 
 
 def test_runs_are_summed_up_by_task_and_no_entry_is_broken(places):

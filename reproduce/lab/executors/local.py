@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from reproduce.lab.executors import Ended, Job
-from reproduce.lab.provenance import REPOSITORY
+from reproduce.lab.places import WORKPLACE
 
 TIED = Path(__file__).with_name("tied.py")
 """Program that ties a process to the one that starts it."""
@@ -29,7 +29,7 @@ class LocalProcesses:
         with job.log.open("a") as file:
             # In a session of its own: Ctrl-C is for the grid, which stops its jobs in good order.
             return subprocess.Popen(
-                command, stdout=file, stderr=subprocess.STDOUT, cwd=REPOSITORY, start_new_session=True
+                command, stdout=file, stderr=subprocess.STDOUT, cwd=WORKPLACE, start_new_session=True
             )
 
     def poll(self, handle: "subprocess.Popen[bytes]") -> Ended | None:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from reproduce.lab.executors import Ended, Job, Resources
 from reproduce.lab.executors.remote import Order, Outcome, Worker, add_to_log
-from reproduce.lab.provenance import REPOSITORY, Code
+from reproduce.lab.places import CODE
+from reproduce.lab.provenance import Code
 
 if TYPE_CHECKING:
     from ray import ObjectRef
@@ -52,7 +53,7 @@ class RayTasks:
                 namespace="alm",
                 log_to_driver=False,
                 logging_level=logging.ERROR,
-                runtime_env={"env_vars": {**variables, "PYTHONPATH": str(REPOSITORY)}},
+                runtime_env={"env_vars": {**variables, "PYTHONPATH": str(CODE)}},
             )
         except (ConnectionError, RuntimeError, ValueError) as error:
             raise _no_cluster(address, _first_line(error).partition(". ")[0].rstrip(".")) from None

@@ -17,7 +17,8 @@ from typing import Any
 
 from reproduce.lab.executors import Ended, Job
 from reproduce.lab.executors.local import TIED
-from reproduce.lab.provenance import REPOSITORY, Code
+from reproduce.lab.places import CODE, WORKPLACE
+from reproduce.lab.provenance import Code
 
 __all__ = ["Order", "Outcome", "Worker", "add_to_log"]
 
@@ -89,7 +90,7 @@ class Worker:
                 [sys.executable, str(TIED), str(os.getpid()), *command],
                 stdout=file,
                 stderr=subprocess.STDOUT,
-                cwd=REPOSITORY,
+                cwd=WORKPLACE,
                 start_new_session=True,
             )
         with _on_sigterm(self.ask_to_stop) if passes_on_sigterm else nullcontext():
@@ -125,7 +126,7 @@ class Worker:
         if found := Code.here().differences(self.order.code):
             return (
                 f"the worker on {node} has other code than the grid ({', '.join(found)}): bring "
-                f"{REPOSITORY} and its environment there to the same state, then repeat the command"
+                f"{CODE} and its environment there to the same state, then repeat the command"
             )
         if not Path(self.order.log).parent.is_dir():
             return (
