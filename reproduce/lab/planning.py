@@ -22,8 +22,9 @@ BENCHMARK = RECORDS / "environment_step.json"
 """Costs of a step of every algorithm, as `make bench` recorded it."""
 POPULATION_GAINS = RECORDS / "population_gains.json"
 """Costs of a seed's updates alone and in a population of five on a CPU, as `make bench` recorded them."""
-POPULATION_MARGIN = 0.1
-"""The share of a seed's time that a population must save on a CPU for the grid to train one."""
+POPULATION_MARGIN = 0.15
+"""The share of a seed's time that a population must save on a CPU for the grid to train one; less is within
+what one measurement differs from the next on a machine that does other work."""
 
 _MEMORY_MARGIN = 1.25
 

@@ -1,6 +1,7 @@
 """The grid: jobs run side by side, a failure stops nothing, Ctrl-C stops everything in good order."""
 
 import io
+import json
 import os
 import signal
 import subprocess
@@ -16,7 +17,8 @@ from rich.console import Console
 from alm.training.lease import EXIT_HELD
 from alm.training.run_directory import RunDirectory
 from reproduce.cli import main
-from reproduce.lab.algorithms import run_length
+from reproduce.lab import planning
+from reproduce.lab.algorithms import ALGORITHMS, run_length
 from reproduce.lab.executors import Ended, Job
 from reproduce.lab.executors.local import LocalProcesses
 from reproduce.lab.grid import _Grid, jobs, run_grid
@@ -468,6 +470,22 @@ def test_populations_on_a_cpu_where_they_are_faster_and_every_worker_has_one(
     monkeypatch.setattr("reproduce.lab.grid.populations_pay", lambda *_: False)
     work = jobs(CELLS[:cells], "cpu", [], Path("runs"), workers)
     assert [len(job.specs) for job in work] == [1] * (5 * cells)
+
+
+def test_the_recorded_benchmark_says_where_populations_are_faster(tmp_path, monkeypatch):
+    record = json.loads(planning.POPULATION_GAINS.read_text())["results"]
+    for scale in ("paper", "laptop"):
+        assert {"sac", "td3", "svg"} <= set(record[scale]) <= set(ALGORITHMS) - {"mbpo", "slbo"}
+        for algorithm in ALGORITHMS:
+            saved = record[scale].get(algorithm, {"saved": 0.0})["saved"]
+            assert planning.populations_pay(algorithm, scale) == (saved >= planning.POPULATION_MARGIN)
+    other = tmp_path / "gains.json"
+    monkeypatch.setattr(planning, "POPULATION_GAINS", other)
+    assert not planning.populations_pay("sac", "paper")
+    for saved, pays in ((planning.POPULATION_MARGIN, True), (planning.POPULATION_MARGIN - 0.01, False)):
+        other.write_text(json.dumps({"results": {"paper": {"sac": {"saved": saved}}}}))
+        assert planning.populations_pay("sac", "paper") == pays
+        assert not planning.populations_pay("sac", "laptop")
 
 
 def test_the_command_trains_what_an_exhibit_misses(tmp_path, capsys, monkeypatch):
