@@ -608,8 +608,8 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(format="%(levelname)s: %(message)s")
     warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
     given = _one_spelling(sys.argv[1:] if arguments is None else arguments)
-    command = tyro.extras.subcommand_cli_from_dict(COMMANDS, prog="python -m reproduce", args=given)
     try:
+        command = tyro.extras.subcommand_cli_from_dict(COMMANDS, prog="python -m reproduce", args=given)
         _require_sense(command)
         return command.run()
     except OSError as error:

@@ -13,6 +13,7 @@ import pytest
 
 from alm.training.loop import Trainer
 from alm.training.run_directory import RunDirectory
+from reproduce import cli
 from reproduce.cli import COMMANDS, main
 from reproduce.lab import planning
 from reproduce.lab.archive import directories_under, record_of_directory
@@ -445,3 +446,11 @@ def test_an_interrupted_run_goes_on_beside_a_new_seed(tmp_path):
     assert "smoke seed 1: from step 0 to 600" in done.stderr
     steps = [json.loads(line)["step"] for line in metrics.read_text().splitlines()]
     assert steps == [100, 200, 200, 300, 400, 400, 500, 600, 600]
+
+
+def test_an_interruption_while_options_are_read_is_no_traceback(monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli.tyro.extras, "subcommand_cli_from_dict", interrupted)
+    assert main(["runs"]) == 130
