@@ -22,6 +22,7 @@ from alm.training.replay import Replay
 from alm.training.scale import scale_named
 from alm.training.streams import Purpose, Streams
 from benchmarks.timing import (
+    FIRST_STEP,
     TASK,
     as_in_training,
     filled_replay,
@@ -38,8 +39,6 @@ REPLAY = 12_000
 SCALES = ("paper", "laptop")
 # Algorithms whose costs come in stages far apart; their steps are not comparable one by one.
 _IN_STAGES = ("slbo",)
-# First training step that is timed: behind SAC-SVG's phase without rollouts, apart from MBPO's trainings.
-_FIRST = 15_010
 # What the paper says an environment step costs in units of ALM's (section 5.1).
 PAPER_SAYS = {"mbpo": 10.0, "redq": 6.0}
 
@@ -65,7 +64,7 @@ class Candidate:
         self.replay, self.environment = replay, make(TASK)
         self.acting = Streams((0,), Purpose.ACTING)
         self.observation = self.environment.reset(seed=0)[0]
-        self.training_step = _FIRST
+        self.training_step = FIRST_STEP
         self.period: int | None = getattr(self.agent.config, "retrain_every", None)
         if self.period:
             # The first training of the model is far longer than those that follow.
@@ -84,7 +83,7 @@ class Candidate:
 
     def retrain(self) -> None:
         """Updates of a step in which the model is trained, too."""
-        self.agent.learn(self.replay, _FIRST - _FIRST % 1000 + 1)
+        self.agent.learn(self.replay, FIRST_STEP - FIRST_STEP % 1000 + 1)
 
     def cost(self, two_steps_ms: float) -> Cost:
         """Of a step, where two usual ones take so long."""

@@ -23,14 +23,12 @@ from alm.tasks import task_spec
 from alm.training.execution import Execution, execute
 from alm.training.scale import scale_named
 from benchmarks.plain import PLAIN, plain_learner
-from benchmarks.timing import TASK, gigaflop, operations, random_replay, write_record
+from benchmarks.timing import FIRST_STEP, TASK, gigaflop, operations, random_replay, write_record
 from reproduce.lab.algorithms import ALGORITHMS, algorithm_named
 from reproduce.lab.training import COMPILED
 
 POPULATIONS = (1, 5, 10, 20)
 ROUNDS = 50
-# Beyond the phases in which SAC-SVG and delayed updates differ from what they do most of the time.
-_FIRST = 15_010
 _WAYS = {
     "eager": Execution(),
     "captured": Execution(captured=True),
@@ -52,13 +50,13 @@ def _wait(device: str) -> None:
 def milliseconds_of(call: Callable[[int], object], device: str, rounds: int) -> float:
     """Median time of a call, which takes the number of its training step; pairs, for delayed updates."""
     for i in range(10):  # captures happen in these
-        call(_FIRST + i)
+        call(FIRST_STEP + i)
     times = []
     for i in range(rounds):
         _wait(device)
         began = time.perf_counter()
-        call(_FIRST + 10 + 2 * i)
-        call(_FIRST + 11 + 2 * i)
+        call(FIRST_STEP + 10 + 2 * i)
+        call(FIRST_STEP + 11 + 2 * i)
         _wait(device)
         times.append(1000.0 * (time.perf_counter() - began) / 2)
     return statistics.median(times)
@@ -94,9 +92,9 @@ def measure(
         execute(agent, execution, device, lambda message: print(message, file=sys.stderr))
         out[f"{way}_ms"] = milliseconds_of(partial(agent.learn, replay), device, rounds)
     agent = agent_class(task, config, tuple(range(seeds)), device=device)
-    agent.learn(replay, _FIRST)
-    out["kernels"] = kernels(lambda: agent.learn(replay, _FIRST), device)
-    out["gflop"] = gigaflop(lambda: [agent.learn(replay, _FIRST + i) for i in range(2)]) / 2
+    agent.learn(replay, FIRST_STEP)
+    out["kernels"] = kernels(lambda: agent.learn(replay, FIRST_STEP), device)
+    out["gflop"] = gigaflop(lambda: [agent.learn(replay, FIRST_STEP + i) for i in range(2)]) / 2
     fastest = min(out[f"{way}_ms"] for way in ways)
     out["gflops"] = 1000 * out["gflop"] / fastest
     out["seed_updates_per_second"] = 1000 * seeds / fastest

@@ -14,6 +14,7 @@ import functools
 import resource
 import statistics
 import sys
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
@@ -25,13 +26,24 @@ from alm.tasks import task_spec
 from alm.training.execution import keep_freed_memory
 from alm.training.scale import scale_named
 from benchmarks.plain import plain_learner
-from benchmarks.timing import TASK, milliseconds, random_replay, write_record
+from benchmarks.timing import (
+    FIRST_STEP,
+    TASK,
+    as_in_training,
+    median_ratio,
+    milliseconds,
+    random_replay,
+    take_turns,
+    write_record,
+)
 from reproduce.lab.algorithms import ALGORITHMS, algorithm_named
 
 MEASURED = ("alm", "redq")
 POPULATIONS = (1, 5)
 ROUNDS = 3
 UPDATES = 5
+# An even number: TD3 updates its policy at every second.
+_STEPS = 4
 
 
 def measure(name: str, scale: str, seeds: int, way: str, updates: int = UPDATES) -> dict[str, float]:
@@ -80,16 +92,21 @@ def seed_costs(name: str, scale: str, rounds: int) -> dict[str, float]:
 
     ``saved`` is the share that the population saves, the median over rounds.
     """
-    largest = POPULATIONS[-1]
-    with ProcessPoolExecutor(1, get_context("spawn"), max_tasks_per_child=1) as fresh:
-        found = [
-            [fresh.submit(measure, name, scale, n, "kept").result()["ms"] / n for n in (1, largest)]
-            for _ in range(rounds)
-        ]
+    agent_class, config_class = algorithm_named(name).load()
+    config = config_class.at(scale_named(scale), TASK)
+    sizes = {"alone": 1, "together": POPULATIONS[-1]}
+
+    def steps(seeds: int) -> Callable[[], object]:
+        agent = agent_class(task_spec(TASK), config, tuple(range(seeds)))
+        replay = random_replay(seeds, "cpu")
+        return lambda: [agent.learn(replay, FIRST_STEP + i) for i in range(_STEPS)]
+
+    times = take_turns({name: steps(seeds) for name, seeds in sizes.items()}, rounds)
+    alone, together = ([ms / sizes[name] / _STEPS for ms in taken] for name, taken in times.items())
     return {
-        "alone_ms": statistics.median(alone for alone, _ in found),
-        "together_ms": statistics.median(together for _, together in found),
-        "saved": statistics.median(1.0 - together / alone for alone, together in found),
+        "alone_ms": statistics.median(alone),
+        "together_ms": statistics.median(together),
+        "saved": 1.0 - median_ratio(together, alone),
     }
 
 
@@ -98,6 +115,7 @@ def gains(rounds: int = ROUNDS) -> None:
     table = Table(title=f"Updates of one step and seed, {TASK}, one CPU thread, processor time")
     for column in ("", "alone, ms", f"of {POPULATIONS[-1]}, ms", "saved"):
         table.add_column(column, justify="right" if column else "left")
+    as_in_training()
     results: dict[str, dict[str, dict[str, float]]] = {"paper": {}, "laptop": {}}
     for scale, costs in results.items():
         for name, algorithm in ALGORITHMS.items():

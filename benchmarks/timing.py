@@ -17,6 +17,8 @@ from alm.training.replay import Replay, Transitions
 from reproduce.lab.provenance import provenance
 
 TASK = "HalfCheetah"
+FIRST_STEP = 15_010
+"""First training step that is timed: behind SAC-SVG's phase without rollouts, apart from MBPO's trainings."""
 _RESULTS = Path(__file__).parent / "results"
 # Transitions of a replay of random numbers: more than SAC-SVG and MBPO wait for.
 _RANDOM = 20_000

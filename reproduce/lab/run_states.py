@@ -114,8 +114,8 @@ def state_line(state: RunState) -> str:
 def states_table(states: Sequence[RunState]) -> Table:
     """Runs in a table that can be read at 80 columns."""
     table = Table(box=None, pad_edge=False, expand=False)
-    table.add_column("run", overflow="fold", ratio=1)
-    table.add_column("state")
+    table.add_column("run", overflow="fold")
+    table.add_column("state", overflow="fold")
     for column in ("step", "steps/s", "eta", "return"):
         table.add_column(column, justify="right", no_wrap=True)
     for state in states:
@@ -135,8 +135,10 @@ def print_states(states: Sequence[RunState], console: Console) -> None:
 
 
 def _where(state: RunState) -> str:
+    """State, and the holder as ``host:process`` or the reason of a failure."""
     holder = state.holder if state.status in ("running", "stale") else None
-    return f"{state.status} {holder.host}:{holder.pid}" if holder else state.status
+    more = f"{holder.host.partition('.')[0]}:{holder.pid}" if holder else state.reason
+    return f"{state.status} {more}".rstrip()
 
 
 def _cells(state: RunState) -> tuple[str, str, str, str]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from alm.training.loop import Trainer
 from alm.training.run_directory import RunDirectory
 from reproduce.cli import COMMANDS, main
 from reproduce.lab import planning
@@ -125,6 +126,26 @@ def test_a_run_that_failed_says_so_again(tmp_path, capsys):
         assert "has failed (loss/actor is not finite at step 20001)" in capsys.readouterr().out
     (stored,) = Store(tmp_path / "store").runs()
     assert stored.status == "failed"
+
+
+def test_a_run_that_another_process_took_over_ends_with_one_sentence(tmp_path, capsys, monkeypatch):
+    advance = Trainer._advance
+
+    def stopped_at_250(trainer):
+        if trainer.step == 250:
+            for directory in trainer.directories:
+                (lease,) = directory.path.glob("lease.*")
+                lease.unlink()
+        advance(trainer)
+
+    monkeypatch.setattr(Trainer, "_advance", stopped_at_250)
+    assert train(tmp_path, "--algorithm", "td3", "--seeds", "0", "1") == 2
+    told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+    assert len(told) == 1 and "seed-0 was taken over by" in told[0] and "has written nothing since" in told[0]
+    for directory in directories_under(tmp_path / "runs"):
+        assert directory.status == "unfinished" and not directory.checkpoints.steps()
+        assert [line["step"] for line in directory.metrics()][-1] == 200
+        assert not list(directory.path.glob("lease.*")) and not list(directory.path.glob("**/*.tmp"))
 
 
 def test_a_store_that_cannot_be_written_is_met_before_the_first_step(tmp_path, capsys):

@@ -330,7 +330,8 @@ def test_a_second_request_to_stop_ends_at_once_without_a_traceback(tmp_path):
     assert "stopped at once" in out and "Traceback" not in out + error
 
 
-def test_what_an_operator_sees_on_a_terminal_fits_in_80_columns(tmp_path, quick):
+def test_what_an_operator_sees_on_a_terminal_fits_in_80_columns(tmp_path, quick, monkeypatch):
+    monkeypatch.setattr("socket.gethostname", lambda: "node-17.example.org")
     spec = replace(missing(0).specs[0], variant="base[horizon=7,hidden_sizes=(400,200)]")
     group = replace(missing(0), specs=(spec,))
     directory = RunDirectory(tmp_path / spec.relative_dir)
@@ -351,7 +352,7 @@ def test_what_an_operator_sees_on_a_terminal_fits_in_80_columns(tmp_path, quick)
     shown = file.getvalue()
     assert max(map(len, shown.splitlines())) <= 80
     words = " ".join(shown.split())
-    assert "steps/s" in words and "300/600 20 1 min 12" in words and f"running {os.uname().nodename}" in words
+    assert "steps/s" in words and "300/600 20 1 min 12" in words and f"node-17:{os.getpid()}" in words
     assert "1 running" in words
     assert "horizon=7" in words
     # On a terminal the grid shows the same of the runs of its jobs.

@@ -69,27 +69,24 @@ def test_of_those_that_come_at_once_exactly_one_gets_it(tmp_path, dead):
     ended = subprocess.Popen(["true"])
     ended.wait()
     racers = [python(RACE) for _ in range(3)]
-    winners = set()
     try:
-        for number in range(100):
+        for number in range(50):
             folder = tmp_path / str(number)
             folder.mkdir()
             for i in range(dead):
                 left_by_a_dead_process(folder, f"{i:016x}", ended.pid)
             said = tell(racers, folder)
             assert sorted(said) == ["lost", "lost", "won"], number
-            winners.add(said.index("won"))
             tell(racers, "release")
             assert not list(folder.iterdir())
     finally:
         for racer in racers:
             racer.stdin.close()
         assert [racer.wait(60) for racer in racers] == [0, 0, 0]
-    assert len(winners) > 1
 
 
-def left_by_a_dead_process(folder, token, pid):
-    mine = Lease(folder)
+def left_by_a_dead_process(folder, token, pid, lifetime=90.0):
+    mine = Lease(folder, lifetime)
     (path,) = (one for one in folder.glob("lease.*") if one.suffix[1:] == mine._token)
     record, held = path.read_text().splitlines()
     mine.release()
@@ -161,15 +158,15 @@ def test_an_identifier_that_another_process_got_since_is_no_holder(tmp_path):
 def test_a_holder_on_another_machine_is_waited_for_until_its_lifetime_is_over(tmp_path, monkeypatch):
     with monkeypatch.context() as elsewhere:
         elsewhere.setattr(lease, "_machine", lambda: "another one")
-        left_by_a_dead_process(tmp_path, "00", 1)
+        left_by_a_dead_process(tmp_path, "00", 1, lifetime=10_000.0)
     file = tmp_path / "lease.00"
-    for age, left in ((0, 90), (85, 5)):
+    for age, left in ((0, 10_000), (5000, 5000)):
         os.utime(file, (time.time() - age,) * 2)
         with pytest.raises(RunLockedError) as refused:
             Lease(tmp_path)
         seconds = int(str(refused.value).rpartition("over in ")[2].removesuffix(" s)"))
-        assert left - 3 <= seconds <= left
-    os.utime(file, (time.time() - 91,) * 2)
+        assert left - 100 <= seconds <= left
+    os.utime(file, (time.time() - 10_001,) * 2)
     Lease(tmp_path).release()
     assert not list(tmp_path.iterdir())
 

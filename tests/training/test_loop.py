@@ -233,7 +233,9 @@ def test_a_population_that_was_stopped_and_taken_over_is_one_and_the_former_hold
     former.send_signal(signal.SIGCONT)
     _, error = former.communicate(timeout=120)
     assert former.returncode == 1
-    assert f"LeaseLostError: run {folder}" in error and f"taken over by process {successor.pid} on" in error
+    assert f"LeaseLostError: run {folder}" in error
+    # Which of the two depends on whether the successor is still at it.
+    assert f"over by process {successor.pid} on" in error or "over by a process that has ended since" in error
     assert successor.wait() == 0
     for seed in seeds:
         whole = RunDirectory(uninterrupted / seed.path.name)

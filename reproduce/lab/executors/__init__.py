@@ -3,11 +3,10 @@
 A job is a value and a run directory is the truth, so an executor only starts a command somewhere, tells
 whether it has ended, and can ask it to stop. The queue, the logs' names and the display are the grid's.
 
-    local.py    processes of this machine
+    local.py    processes of this machine, which end with the grid (tied.py)
     ray.py      tasks of a Ray cluster
     slurm.py    job arrays of a SLURM cluster
     remote.py   what both of these run on another machine
-    tied.py     a process that ends when the one that started it does
     choosing.py which of them a command asks for
 """
 
