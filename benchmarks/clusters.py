@@ -1,7 +1,7 @@
 """A Ray cluster of several nodes on this machine, for benchmarks and tests of the engine."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,7 +17,7 @@ class Nodes:
         from ray.cluster_utils import Cluster
 
         head = {"num_cpus": 1, "object_store_memory": _SHARED_BYTES, "include_dashboard": False}
-        self._cluster = Cluster(initialize_head=True, head_node_args=head)
+        self._cluster = _patiently(lambda: Cluster(initialize_head=True, head_node_args=head))
         self._others: list[Any] = []
         self.fill(number)
 
@@ -29,17 +29,10 @@ class Nodes:
     def fill(self, number: int) -> None:
         """Add nodes up to a number, the head among them."""
         while len(self._others) < number - 1:
-            self._others.append(self._add())
+            self._others.append(_patiently(self._add))
 
     def _add(self) -> Any:
-        """One more node; on a busy machine Ray gives it up after half a minute, so that is tried again."""
-        for _ in range(_ATTEMPTS):
-            try:
-                return self._cluster.add_node(num_cpus=1, object_store_memory=_SHARED_BYTES)
-            except Exception as error:  # Ray has no kind of its own for this
-                if "timed out during startup" not in str(error):
-                    raise
-        raise RuntimeError(f"no node of Ray's started within {_ATTEMPTS} tries: this machine is too busy")
+        return self._cluster.add_node(num_cpus=1, object_store_memory=_SHARED_BYTES)
 
     def can_kill(self, raylet: int) -> bool:
         """Whether a process is the raylet of a node that is not the head."""
@@ -54,6 +47,21 @@ class Nodes:
     def shutdown(self) -> None:
         """End all processes of the cluster."""
         self._cluster.shutdown()
+
+
+def _patiently(start: Callable[[], Any]) -> Any:
+    """What is started; on a busy machine Ray gives a node up after half a minute, so it is tried again.
+
+    Raises:
+        RuntimeError: it did not start at all.
+    """
+    for _ in range(_ATTEMPTS):
+        try:
+            return start()
+        except Exception as error:  # Ray has no kind of its own for this
+            if "timed out during startup" not in str(error):
+                raise
+    raise RuntimeError(f"no node of Ray's started within {_ATTEMPTS} tries: this machine is too busy")
 
 
 def _raylets(node: Any) -> list[int]:

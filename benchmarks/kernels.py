@@ -8,7 +8,9 @@ docs/scaling.md make estimates for a GPU of them.
 """
 
 import statistics
+from typing import Annotated
 
+import tyro
 from rich.console import Console
 from rich.table import Table
 
@@ -48,15 +50,19 @@ def simulator_ms() -> float:
     return statistics.median(milliseconds(play) for _ in range(ROUNDS)) / _SIMULATED
 
 
-def main() -> None:
-    """Count, print a table and write ``benchmarks/results/kernels.json``."""
+def main(algorithms: Annotated[tuple[str, ...], tyro.conf.Positional] = ()) -> None:
+    """Count, print a table and write ``benchmarks/results/kernels.json``.
+
+    Args:
+        algorithms: Count these only; the record then holds no others. None: all, of which MBPO takes minutes.
+    """
     as_in_training()
-    replay = filled_replay(REPLAY)
-    found = {scale: {name: kernels(name, scale, replay) for name in costed()} for scale in SCALES}
+    replay, names = filled_replay(REPLAY), algorithms or costed()
+    found = {scale: {name: kernels(name, scale, replay) for name in names} for scale in SCALES}
     table = Table(title=f"Kernels of one environment step, {TASK}")
     for column in ("", *SCALES):
         table.add_column(column, justify="right" if column else "left")
-    for name in costed():
+    for name in names:
         table.add_row(ALGORITHMS[name].title, *(f"{found[scale][name]:,.0f}" for scale in SCALES))
     Console().print(table)
     apart = [name for name, one in ALGORITHMS.items() if one.load()[0].trains_seeds_apart]
@@ -65,4 +71,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    tyro.cli(main)

@@ -7,7 +7,6 @@ whether it has ended, and can ask it to stop. The queue, the logs' names and the
     ray.py      tasks of a Ray cluster
     slurm.py    job arrays of a SLURM cluster
     remote.py   what both of these run on another machine
-    tied.py     a process that ends when the one that started it does
     choosing.py which of them a command asks for
 """
 
