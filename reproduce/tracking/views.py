@@ -116,8 +116,8 @@ class View:
                 _section("Learning curves", columns=1, height=420, opened=True),
                 _section("At the end", columns=2, height=420),
                 # MLflow adds a section for what is before the slash in the names of all other metrics, and
-                # opens it unless it is here.
-                *map(_section, sorted({name.rpartition("/")[0] for name in self.metrics})),
+                # opens it unless it is here; this is how it calls that of names without one.
+                *map(_section, sorted({name.rpartition("/")[0] or "Model metrics" for name in self.metrics})),
             ],
             "compareRunCharts": [
                 {
