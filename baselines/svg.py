@@ -215,6 +215,7 @@ class SVG(Agent):
     """
 
     name = "svg"
+    policy_modules = ("actor",)
     one_program = False
     config: SVGConfig
     networks: SVGNetworks

@@ -40,9 +40,9 @@ class Checkpoints:
         """Store the state after an environment step and drop all but the newest two."""
         import torch
 
-        write_atomically(self._path(step), lambda file: torch.save(tree, file))
+        write_atomically(self.path(step), lambda file: torch.save(tree, file))
         for old in self.steps()[_KEPT:]:
-            self._path(old).unlink()
+            self.path(old).unlink()
 
     def load(self, step: int) -> Tree | None:
         """The state after that step; ``None``, with a warning, if its file is damaged.
@@ -54,7 +54,7 @@ class Checkpoints:
         """
         import torch
 
-        path = self._path(step)
+        path = self.path(step)
         try:
             tree: Tree = torch.load(path, map_location="cpu", weights_only=True)
             return tree
@@ -72,7 +72,7 @@ class Checkpoints:
         """Drop the checkpoints behind a step, from which the run goes on another time."""
         for later in self.steps():
             if later > step:
-                self._path(later).unlink()
+                self.path(later).unlink()
 
     def require_sound(self) -> None:
         """Make sure that a run which once had checkpoints does not begin anew unnoticed.
@@ -87,7 +87,8 @@ class Checkpoints:
                 "cannot go on: put a sound copy back, or move the directory away to begin this run anew"
             )
 
-    def _path(self, step: int) -> Path:
+    def path(self, step: int) -> Path:
+        """The file of the state after a step, whether or not it is there."""
         return self.folder / f"step-{step:09d}.pt"
 
 

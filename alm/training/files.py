@@ -42,13 +42,18 @@ def _lives(process: int) -> bool:
     return True
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write ``text`` as UTF-8, atomically."""
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write ``content``, atomically."""
 
     def write(file: BinaryIO) -> None:
-        file.write(text.encode())
+        file.write(content)
 
     write_atomically(path, write)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write ``text`` as UTF-8, atomically."""
+    write_bytes(path, text.encode())
 
 
 def write_json(path: Path, content: Any) -> None:
