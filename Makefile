@@ -32,7 +32,7 @@ READING := numpy scipy pandas pyarrow matplotlib seaborn tyro rich psutil
 .DEFAULT_GOAL := help
 FIGURES := $(addprefix figure,3 4 5a 5b 5c 6 7 8 9 10a 10b 10c 11 12 13 14 15 16 17 17-dynamics 18 19 20)
 
-.PHONY: help install table1 table2 table3 table4 table5 claims $(FIGURES) figures figure-authors figure-curves theory report documents train grid compare runs ui sync archive freeze test test-slow bench lint types imports check lock clean
+.PHONY: help install table1 table2 table3 table4 table5 claims $(FIGURES) figures figure-authors figure-curves theory report documents train grid gallery compare runs ui sync archive freeze test test-slow bench lint types imports check lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9 -]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -98,6 +98,10 @@ ui: $(VENV)/.training ## Open MLflow on 127.0.0.1 with the stored runs imported
 sync: $(VENV)/.training ## Bring MLflow up to date, for instance after its server could not be reached
 	@$(BIN)/python -m reproduce sync
 
+gallery: $(VENV)/.training ## Film every stored policy for README.md and the report (needs EGL or OSMesa)
+	@$(BIN)/python -m reproduce gallery
+	@$(BIN)/python -m reproduce documents
+
 archive: $(VENV)/.training ## Store unfinished runs as far as they got, marked as partial
 	@$(BIN)/python -m reproduce archive
 
@@ -153,7 +157,7 @@ $(VENV)/.training: $(VENV)/.reading
 
 $(VENV)/.dev: $(VENV)/.training
 	@echo "installing what the checks need (once)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]" --no-build-isolation
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev,render]" --no-build-isolation
 	@touch $@
 
 lock: $(VENV)/.dev ## Write constraints.txt from the environment as it is

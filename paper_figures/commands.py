@@ -156,6 +156,8 @@ class Report:
     """Where finished runs are stored."""
     theory: Path = _RESULTS / "theory"
     """Where the checks of the theory are stored."""
+    gallery: Path = _RESULTS / "gallery"
+    """Where clips and cards of policies are stored."""
     out: Path = _RESULTS / "report.html"
     """The file."""
 
@@ -169,7 +171,7 @@ class Report:
             print(f"error: there is no directory {self.store}: name the store with --store", file=sys.stderr)
             return 2
         with _store_warnings_said() as messages:
-            found = contents(ReadOnce(self.store), self.bias, self.theory)
+            found = contents(ReadOnce(self.store), self.bias, self.theory, self.gallery)
         # Where the store lies is no part of what it holds.
         text = page(found, [message.replace(f"{self.store}/", "") for message in messages])
         try:

@@ -9,7 +9,16 @@ import pandas as pd
 
 from alm.training.files import write_text
 from alm.variants import VARIANTS
-from reproduce.exhibits import EXHIBITS, TABLE1, TABLE1_MBBL, FigureExhibit, TableExhibit, findings, theory
+from reproduce.exhibits import (
+    EXHIBITS,
+    TABLE1,
+    TABLE1_MBBL,
+    FigureExhibit,
+    TableExhibit,
+    findings,
+    gallery,
+    theory,
+)
 from reproduce.exhibits import performance as speed
 from reproduce.exhibits.comparison import Comparison
 from reproduce.exhibits.coverage import coverage
@@ -38,10 +47,12 @@ _BENCHMARKS: dict[str, tuple[str, Callable[..., speed.Rows]]] = {
 
 def documents(repository: Path) -> dict[Path, str]:
     """Every document that carries measured numbers, with its text as the store would have it."""
-    runs = repository / "results" / "runs"
+    runs, clips = repository / "results" / "runs", repository / "results" / "gallery"
     fidelity, pages = repository / "docs" / "fidelity.md", repository / "docs" / "algorithms"
     blocks = [
         (repository / "README.md", "table1", _table1_in_brief(runs)),
+        (repository / "README.md", "gallery", gallery.strip(clips, repository)),
+        (repository / "docs" / "policies.md", "cards", gallery.table(clips)),
         (fidelity, "authors", _beside_the_authors(runs)),
         (fidelity, "field", _beside_the_field(runs)),
         (repository / "docs" / "exhibits.md", "exhibits", _exhibits(runs)),

@@ -6,7 +6,8 @@ key ``alm-run``, so any Parquet reader can open a run without this module.
 
 Beside it, ``seed-<n>.values.parquet`` holds the raw value estimates and returns of the run's bias
 measurements, where there were any: one row a state–action pair. ``seed-<n>.latents.parquet`` holds what its
-model predicts along one episode, where that was measured: one row a step.
+model predicts along one episode, where that was measured: one row a step. ``seed-<n>.last.safetensors`` and
+``seed-<n>.best.safetensors`` are its policies (`reproduce.lab.policies`).
 """
 
 import hashlib
