@@ -62,6 +62,11 @@ def make_gallery(store: Store, folder: Path) -> Made:
             continue
         try:
             policy = stored_policy(path, spec, kind)
+            if policy.plugin:
+                raise PolicyError(
+                    f"{spec.label} is not drawn, since it comes from a plugin: film it with render --plugin "
+                    f"{policy.plugin}"
+                )
             one = card(policy)
             place = folder / one["clip"]
             described = place.with_suffix(".json")

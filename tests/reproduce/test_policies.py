@@ -15,6 +15,7 @@ from reproduce.exhibits import gallery as shown_gallery
 from reproduce.lab import gallery, policies
 from reproduce.lab.archive import archive_run, directories_under
 from reproduce.lab.playing import Played, play
+from reproduce.lab.plugins import load_plugin
 from reproduce.lab.policies import PolicyError, archive_policies, find_policy, policies_stored, stored_policy
 from reproduce.lab.specs import RunSpec
 from reproduce.lab.store import Store
@@ -113,6 +114,31 @@ def test_a_policy_is_found_where_it_was_trained(here):
     policy = find_policy("td3", "Hopper", nothing, here / "runs", seed=1, kind="best")
     assert policy.spec.seed == 1 and policy.path.parent == directory(here, 1).policies.folder
     assert play(policy, 2).repeated == policy.returns
+
+
+def test_a_policy_of_ones_own_variant_needs_its_file(tmp_path, capsys):
+    """And ALM, which draws representations as it acts, draws the same ones again."""
+    plugin = tmp_path / "mine.py"
+    declared = 'VARIANTS = {"alm": [Variant("slow", "a lower rate", changes={"learning_rate": 5e-5})]}'
+    plugin.write_text(f"from alm.variants import Variant\n\n{declared}\n")
+    which = ["--variant", "slow", "--scale", "smoke"]
+    command = ["train", "--task", "Hopper", "--no-track", "--plugin", str(plugin), *which]
+    assert main([*command, *asked(tmp_path)]) == 0
+    (run,) = directories_under(tmp_path / "runs")
+    store = Store(tmp_path / "store")
+    archive_run(run, store)
+    assert len(archive_policies(run, store)) == 2
+    policy = find_policy("alm", "Hopper", store, tmp_path / "nowhere", variant="slow")
+    assert policy.plugin == "mine.py"
+    assert play(policy, 2, load_plugin(plugin)).repeated == policy.returns
+    evaluate = ["evaluate", "alm", "Hopper", *which, "--episodes", "2", *asked(tmp_path)]
+    assert main(evaluate) == 2
+    assert "comes from the plugin mine.py: give it with --plugin" in capsys.readouterr().err
+    plugin.write_text(f"{plugin.read_text()}# changed\n")
+    assert main([*evaluate, "--plugin", str(plugin)]) == 2
+    assert "another configuration" in capsys.readouterr().err
+    made = gallery.make_gallery(store, tmp_path / "gallery")
+    assert made.cards == [] and "film it with render --plugin mine.py" in made.problems[0]
 
 
 def test_agreement_is_judged_by_a_test(store):
