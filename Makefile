@@ -44,7 +44,7 @@ STORE     ?=
 .DEFAULT_GOAL := help
 FIGURES := $(addprefix figure,3 4 5a 5b 5c 6 7 8 9 10a 10b 10c 11 12 13 14 15 16 17 17-dynamics 18 19 20)
 
-.PHONY: help install docs table1 table2 table3 table4 table5 claims $(FIGURES) figures figure-authors figure-curves theory report documents train grid compare runs ui server sync archive freeze test test-slow torture bench lint types imports check lock clean
+.PHONY: help install docs table1 table2 table3 table4 table5 claims $(FIGURES) figures figure-authors figure-curves theory report documents train grid gallery compare runs ui server sync archive freeze test test-slow torture bench lint types imports check lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9 -]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -114,6 +114,9 @@ server: $(VENV)/.server ## Serve a Postgres database to several people: make ser
 sync: $(VENV)/.training ## Bring MLflow up to date, for instance after its server could not be reached
 	@$(BIN)/python -m reproduce sync
 
+gallery: $(VENV)/.render ## Film every stored policy: short clips in out/gallery (needs EGL or OSMesa)
+	@$(BIN)/python -m reproduce gallery
+
 archive: $(VENV)/.training ## Store unfinished runs as far as they got, marked as partial
 	@$(BIN)/python -m reproduce archive $(if $(STORE),--store $(STORE))
 
@@ -177,6 +180,11 @@ $(VENV)/.training: $(VENV)/.reading
 $(VENV)/.server: $(VENV)/.training
 	@echo "installing what the tracking server needs (once)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[server]" --no-build-isolation
+	@touch $@
+
+$(VENV)/.render: $(VENV)/.training
+	@echo "installing what films need (once)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[render]" --no-build-isolation
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.training

@@ -27,6 +27,7 @@ class ALM(ValueEstimates, Agent):
     """
 
     name = "alm"
+    policy_modules = ("encoder", "actor")
     networks: Networks
     network_class: type[Networks] = Networks
     config: ALMConfig

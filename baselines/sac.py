@@ -241,6 +241,7 @@ class SoftAgent(Agent):
     """
 
     networks: SoftNetworks
+    policy_modules = ("actor",)
     network_class: type[nn.Module] = SoftNetworks
 
     def optimiser_groups(self) -> dict[str, OptimiserGroup]:

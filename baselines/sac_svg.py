@@ -267,6 +267,11 @@ class SACSVG(SoftAgent):
         action = (self.config.batch_size, self.task.action_size)
         return {"next_action": action, "action": (self.config.horizon, *action)}
 
+    def policy_state(self) -> dict[str, Tensor]:
+        """The actor, and the statistics that observations are standardised with."""
+        statistics = {"standardiser.mean": self.standardiser.mean, "standardiser.std": self.standardiser.std}
+        return super().policy_state() | statistics
+
     @torch.no_grad()
     def act_greedily(self, observation: Tensor, streams: Streams) -> Tensor:
         """As of every soft agent, at standardised observations."""

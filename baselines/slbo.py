@@ -298,6 +298,7 @@ class SLBO(Agent):
     """
 
     name = "slbo"
+    policy_modules = ("policy", "state")
     one_program = False
     trains_seeds_apart = True
     config: SLBOConfig

@@ -216,6 +216,7 @@ class SVG(Agent):
     """
 
     name = "svg"
+    policy_modules = ("actor",)
     one_program = False
     config: SVGConfig
     networks: SVGNetworks

@@ -125,6 +125,7 @@ class TD3(Agent):
     """TD3 for a population of seeds (`alm.training.agent.Agent`)."""
 
     name = "td3"
+    policy_modules = ("actor",)
     config: TD3Config
     networks: TD3Networks
     network_class = TD3Networks

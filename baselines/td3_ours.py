@@ -128,6 +128,7 @@ class TD3Ours(Agent):
     """The agent "TD3 (ours)" for a population of seeds (`alm.training.agent.Agent`)."""
 
     name = "td3-ours"
+    policy_modules = ("actor",)
     config: TD3OursConfig
     networks: TD3OursNetworks
     network_class = TD3OursNetworks

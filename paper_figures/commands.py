@@ -152,6 +152,8 @@ class Report(ReadsRuns):
     """Definition of the value bias in figures 4 and 8: redq, paper, or per-state."""
     theory: Path = _THEORY
     """Where the checks of the theory are stored."""
+    gallery: Path = RESULTS / "gallery"
+    """Where clips and cards of policies are stored."""
     out: Path = OUT / "report.html"
     """The file."""
 
@@ -162,7 +164,7 @@ class Report(ReadsRuns):
 
         store = self.held()
         with _store_warnings_said() as messages:
-            found = contents(store, self.bias, self.theory)
+            found = contents(store, self.bias, self.theory, self.gallery)
         # Where the store lies is no part of what it holds.
         text = page(found, [message.replace(f"{store.root}/", "") for message in messages])
         try:

@@ -29,6 +29,9 @@ from reproduce.options import OUT, RUNS, ReadsRuns, WritesRuns
 if TYPE_CHECKING:
     from alm.training.run_directory import RunDirectory
     from reproduce.exhibits import Exhibit
+    from reproduce.lab.plugins import Plugin
+    from reproduce.lab.policies import Policy
+    from reproduce.lab.store import Store
 
 
 _VARIANTS = (
@@ -158,6 +161,8 @@ class Train(WritesRuns):
                 try:
                     if (whole or self.until is not None) and (path := archive_run(directory, store)):
                         print(f"stored {path}")
+                    if whole or self.until is not None:
+                        _keep_policies(directory, store)
                 except UnreadableRunError as error:
                     unread.append(str(error))
         if unread:
@@ -165,6 +170,18 @@ class Train(WritesRuns):
         if held:
             return EXIT_HELD
         return 1 if any(directory.status == "failed" for directory in (*ended, *opened)) else 0
+
+
+def _keep_policies(directory: "RunDirectory", store: "Store") -> None:
+    """Store the policies of a stored run; what does not fit is said, and no reason to fail."""
+    from alm.training.policies import PolicyFileError
+    from reproduce.lab.policies import PolicyError, archive_policies
+
+    try:
+        for path in archive_policies(directory, store):
+            print(f"stored {path}")
+    except (PolicyError, PolicyFileError) as error:
+        print(f"warning: {error}", file=sys.stderr)
 
 
 def _ending(directory: "RunDirectory") -> str:
@@ -273,7 +290,11 @@ class Server:
 
 @dataclass(frozen=True)
 class Archive(WritesRuns):
-    """Store runs of the runs directory as far as they got, the unfinished ones as partial."""
+    """Store runs of the runs directory as far as they got, the unfinished ones as partial, and policies.
+
+    The last and the best policy of one seed of each algorithm, variant, task and scale is stored; of a run
+    that began with a version that kept none, the last alone, from its newest checkpoint.
+    """
 
     runs_dir: Path = RUNS
     """Where runs are kept while they train."""
@@ -292,6 +313,7 @@ class Archive(WritesRuns):
                     unread += 1
                 else:
                     print(f"stored {path}" if path else f"nothing new in {directory.path}")
+                    _keep_policies(directory, store)
         return 1 if unread else 0
 
 
@@ -583,6 +605,99 @@ class Documents:
         return 0
 
 
+@dataclass(frozen=True)
+class ChosenPolicy(ReadsRuns):
+    """Which trained policy: what is not given is chosen by what there is."""
+
+    algorithm: Annotated[str, tyro.conf.Positional]
+    """Algorithm, such as alm."""
+    task: Annotated[str, tyro.conf.Positional]
+    """Task, such as HalfCheetah."""
+    variant: str = "base"
+    """Variant, such as no-kl or 'base[horizon=7]'."""
+    scale: str | None = None
+    """paper, laptop or smoke; by default the largest there is."""
+    seed: int | None = None
+    """Seed of the run; by default the smallest there is."""
+    policy: Literal["last", "best"] | None = None
+    """last (of the end of training) or best (of the evaluation with the highest mean return, which flatters
+    it); by default the last, if it is there."""
+    plugin: Path | None = None
+    """The Python file that declares the variant or algorithm, if it is one of your own."""
+    runs_dir: Path = RUNS
+    """Where runs are trained: a policy that is not stored is looked for here."""
+
+    def find(self) -> "tuple[Policy, Plugin | None]":
+        """The policy, and the plugin if one is given."""
+        from reproduce.lab.plugins import load_plugin
+        from reproduce.lab.policies import find_policy
+
+        plugin = load_plugin(self.plugin) if self.plugin else None
+        chosen = self.variant, self.scale, self.seed, self.policy, plugin
+        return find_policy(self.algorithm, self.task, self.opened(), self.runs_dir, *chosen), plugin
+
+
+@dataclass(frozen=True)
+class Evaluate(ChosenPolicy):
+    """Play a trained policy in new episodes, beside the evaluation that is stored with it.
+
+    For instance: python -m reproduce evaluate alm HalfCheetah --episodes 100
+    """
+
+    episodes: int = 100
+    """New episodes."""
+
+    def run(self) -> int:
+        """Play and print."""
+        from reproduce.lab.playing import play
+
+        policy, plugin = self.find()
+        print(play(policy, self.episodes, plugin).text())
+        return 0
+
+
+@dataclass(frozen=True)
+class Render(ChosenPolicy):
+    """Film a trained policy: a whole episode as MP4, its first seconds as GIF.
+
+    For instance: python -m reproduce render alm HalfCheetah. Needs the extra render (pip install -e
+    '.[render]') and EGL or OSMesa.
+    """
+
+    out: Path = OUT / "films"
+    """Where the films go."""
+
+    def run(self) -> int:
+        """Draw and write both."""
+        from reproduce.lab.rendering import film
+
+        policy, plugin = self.find()
+        for path in film(policy, self.out, plugin):
+            print(f"wrote {path}")
+        return 0
+
+
+@dataclass(frozen=True)
+class Gallery(ReadsRuns):
+    """Film every stored last policy for README.md and the report, with a card for each.
+
+    Needs EGL or OSMesa.
+    """
+
+    out: Path = OUT / "gallery"
+    """Where clips (GIF) and cards (JSON) go, in place of those there."""
+
+    def run(self) -> int:
+        """Draw those that are new; documents shows them."""
+        from reproduce.lab.gallery import make_gallery
+
+        made = make_gallery(self.opened(), self.out)
+        for problem in made.problems:
+            print(f"warning: {problem}", file=sys.stderr)
+        print(f"{len(made.cards)} clips in {self.out}, {made.size / 1e6:.1f} MB")
+        return 1 if made.problems else 0
+
+
 COMMANDS: dict[str, Callable[..., Any]] = {
     "train": Train,
     "runs": Runs,
@@ -599,6 +714,9 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "server": Server,
     "sync": Sync,
     "archive": Archive,
+    "evaluate": Evaluate,
+    "render": Render,
+    "gallery": Gallery,
     "documents": Documents,
 }
 

@@ -95,6 +95,8 @@ class Agent:
     """Whether a population of this algorithm holds one seed only."""
     one_program: ClassVar[bool] = True
     """Whether ``update`` is one tensor program: it reads nothing back, and its state stays where it is."""
+    policy_modules: ClassVar[tuple[str, ...]] = ()
+    """Names of the networks that `act_greedily` needs; none: no policy of this algorithm is kept."""
     network_class: type[nn.Module]
     """Class of all networks together; built from task, configuration and one CPU generator a seed."""
     networks: nn.Module
@@ -131,6 +133,21 @@ class Agent:
     def act_greedily(self, observation: Tensor, streams: Streams) -> Tensor:
         """Evaluation actions (S, batch, action) for observations (S, batch, observation)."""
         raise NotImplementedError
+
+    def policy_state(self) -> dict[str, Tensor]:
+        """All that `act_greedily` needs, by dotted name, with a leading axis of S times a whole number."""
+        return {
+            f"{name}.{key}": value
+            for name in self.policy_modules
+            for key, value in self.networks.get_submodule(name).state_dict().items()
+        }
+
+    def load_policy_state(self, state: dict[str, Tensor]) -> None:
+        """Take over what `policy_state` returned, for the same number of seeds."""
+        own = self.policy_state()
+        with torch.no_grad():
+            for name, value in state.items():
+                own[name].copy_(value)
 
     def learn(self, replay: Replay, training_step: int) -> Metrics:
         """All updates that belong to one environment step; no metrics where none was due."""

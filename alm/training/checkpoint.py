@@ -47,9 +47,9 @@ class Checkpoints:
 
     def save(self, step: int, tree: Tree) -> None:
         """Store the state after an environment step and drop all but the newest two."""
-        write_atomically(self._path(step), lambda file: _write_sealed(tree, file), self._permit)
+        write_atomically(self.path(step), lambda file: _write_sealed(tree, file), self._permit)
         for old in self.steps()[_KEPT:]:
-            self._path(old).unlink()
+            self.path(old).unlink()
 
     def load(self, step: int) -> Tree | None:
         """The state after that step; ``None``, with a warning, if its file is damaged.
@@ -59,15 +59,9 @@ class Checkpoints:
         Raises:
             OSError: the file may not be read, or not be renamed.
         """
-        import torch
-
-        path = self._path(step)
+        path = self.path(step)
         try:
-            sealed = _check_seal(path)
-            tree: Tree = torch.load(path, map_location="cpu", weights_only=True)
-            if tree.pop(_SEALED, False) and not sealed:
-                raise ValueError("its seal is broken")
-            return tree
+            return read_checkpoint(path)
         except (PermissionError, MemoryError):
             raise  # says nothing about the file
         except Exception:  # torch raises many kinds for a damaged archive, with advice that does not fit
@@ -83,7 +77,7 @@ class Checkpoints:
         self._permit()
         for later in self.steps():
             if later > step:
-                self._path(later).unlink()
+                self.path(later).unlink()
 
     def require_sound(self) -> None:
         """Make sure that a run which once had checkpoints does not begin anew unnoticed.
@@ -98,8 +92,23 @@ class Checkpoints:
                 "cannot go on: put a sound copy back, or move the directory away to begin this run anew"
             )
 
-    def _path(self, step: int) -> Path:
+    def path(self, step: int) -> Path:
+        """The file of the state after a step, whether or not it is there."""
         return self.folder / f"step-{step:09d}.pt"
+
+
+def read_checkpoint(path: Path) -> Tree:
+    """The state in a file; raises an exception of some kind if it is damaged.
+
+    Files of earlier versions have no seal: of them, only what torch notices is noticed.
+    """
+    import torch
+
+    sealed = _check_seal(path)
+    tree: Tree = torch.load(path, map_location="cpu", weights_only=True)
+    if tree.pop(_SEALED, False) and not sealed:
+        raise ValueError("its seal is broken")
+    return tree
 
 
 class _Hashed:

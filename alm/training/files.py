@@ -51,9 +51,18 @@ def _lives(process: int) -> bool:
     return True
 
 
+def write_bytes(path: Path, content: bytes, permit: Callable[[], None] = lambda: None) -> None:
+    """Write ``content``, as `write_atomically` does."""
+
+    def write(file: BinaryIO) -> None:
+        file.write(content)
+
+    write_atomically(path, write, permit)
+
+
 def write_text(path: Path, text: str, permit: Callable[[], None] = lambda: None) -> None:
     """Write ``text`` as UTF-8, as `write_atomically` does."""
-    write_atomically(path, lambda file: file.write(text.encode()), permit)
+    write_bytes(path, text.encode(), permit)
 
 
 def write_json(path: Path, content: Any, permit: Callable[[], None] = lambda: None) -> None:

@@ -24,7 +24,7 @@ from alm.training.bias import headline_bias
 from alm.training.bias_protocol import Estimating, ValueBias
 from alm.training.checkpoint import load_newest
 from alm.training.environment import TrainingEnvironment, Workers
-from alm.training.evaluation import Evaluator
+from alm.training.evaluation import Evaluation, Evaluator
 from alm.training.metrics import Failure, FiniteCheck, Recorder
 from alm.training.population import join_seeds, share_of_seed
 from alm.training.progress import Reporter
@@ -255,6 +255,7 @@ class Trainer:
                     f"eval/length{suffix}": float(np.mean(of_seeds[i].lengths)),
                 }
             self._append(i, metrics=values, returns=evaluations[i].returns, population=len(self.directories))
+        self._keep_policies(evaluations)
         self.reporter.evaluation(
             self.step,
             [
@@ -262,6 +263,13 @@ class Trainer:
                 for evaluation, alive in zip(evaluations, self.alive, strict=True)
             ],
         )
+
+    def _keep_policies(self, evaluations: Sequence[Evaluation]) -> None:
+        """Keep every living seed's policy of this step; checkpoints say which of them stay."""
+        state, seeds = self.agent.policy_state(), len(self.directories)
+        for i, directory in enumerate(self.directories):
+            if self.alive[i] and state:
+                directory.policies.save(self.step, share_of_seed(state, i, seeds), evaluations[i].returns)
 
     def _measure_bias(self) -> list[dict[str, float]]:
         """Keep the value sample of every living seed; its normalised bias (REDQ's) for the metrics.
@@ -315,6 +323,7 @@ class Trainer:
             }
             directory.checkpoints.save(self.step, tree)
             directory.commit_metrics(offset)
+            directory.policies.keep_for(directory.checkpoints.steps())
         self._checkpoint_due = time.monotonic() + max(
             self.checkpoint_seconds, _CHECKPOINT_SHARE * (time.monotonic() - began)
         )

@@ -4,6 +4,7 @@ config.json       the resolved configuration, written before the first step
 provenance.json   code version, package versions, hardware, command
 metrics.jsonl     append-only; one JSON object a line for each evaluation or log interval
 checkpoints/      the newest two states
+policies/         the best and the last policy up to each of these, and those since (`alm.training.policies`)
 plugin.py         the file that a variant of someone's own came from, if it did
 values/           raw value estimates and returns of each measurement (`alm.training.bias`)
 population.json   seeds that began to train together, this one among them
@@ -25,6 +26,7 @@ from alm.training.bias import ValueSample
 from alm.training.checkpoint import Checkpoints
 from alm.training.files import remove_abandoned, write_atomically, write_json
 from alm.training.lease import LIFETIME_SECONDS, Lease
+from alm.training.policies import Policies
 
 PLUGIN_COPY = "plugin.py"
 # A line has 0.5 to 2 KB.
@@ -57,6 +59,7 @@ class RunDirectory:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.checkpoints = Checkpoints(path / "checkpoints", self._permit)
+        self.policies = Policies(path / "policies", self._permit)
         self._metrics: TextIO | None = None
         self._lease: Lease | None = None
 
@@ -244,8 +247,9 @@ class RunDirectory:
                 yield int(path.stem), ValueSample.read(file)
 
     def drop_after(self, step: int) -> None:
-        """Drop checkpoints and measurements behind a step, from which the run goes on."""
+        """Drop checkpoints, policies and measurements behind a step, from which the run goes on."""
         self.checkpoints.drop_after(step)
+        self.policies.drop_after(step)
         for path in (self.path / "values").glob("*.npz"):
             if int(path.stem) > step:
                 path.unlink()

@@ -10,8 +10,10 @@ from pathlib import Path
 from alm.training.scale import SCALES
 from paper_figures.report.entries import (
     SHOWN_SCALES,
+    Clip,
     Entry,
     claims_entry,
+    clips,
     curve_entries,
     exhibit_entry,
     theory_entries,
@@ -52,16 +54,18 @@ class Contents:
     claims: tuple[Entry, ...]
     theory: tuple[Entry, ...]
     curves: tuple[Entry, ...]
+    clips: tuple[Clip, ...]
     runs: tuple[RunRow, ...]
 
 
-def contents(store: Store, bias: BiasDefinition, theory: Path) -> Contents:
+def contents(store: Store, bias: BiasDefinition, theory: Path, gallery: Path) -> Contents:
     """Everything that the page shows of a store.
 
     Args:
         store: stored runs.
         bias: definition of the value bias in figures that show it.
         theory: folder of the checks of the theory.
+        gallery: folder of clips and cards of policies.
     """
     runs = store.runs()
     claims = {scale: claims_entry(store, scale) for scale in SHOWN_SCALES}
@@ -74,6 +78,7 @@ def contents(store: Store, bias: BiasDefinition, theory: Path) -> Contents:
         claims=tuple(claims.values()),
         theory=tuple(theory_entries(theory)),
         curves=tuple(curve_entries(store)),
+        clips=tuple(clips(gallery)),
         runs=tuple(map(run_row, runs)),
     )
 

@@ -13,7 +13,15 @@ from paper_figures.drawing import Picture, drawn
 from paper_figures.style import csv_text, svg
 from paper_figures.theory import FIGURES as THEORY_FIGURES
 from paper_figures.theory import pictures as theory_pictures
-from reproduce.exhibits import BiasDefinition, CodeExhibit, Exhibit, FigureExhibit, TableExhibit, theory
+from reproduce.exhibits import (
+    BiasDefinition,
+    CodeExhibit,
+    Exhibit,
+    FigureExhibit,
+    TableExhibit,
+    gallery,
+    theory,
+)
 from reproduce.exhibits.claims import judged, table_of
 from reproduce.exhibits.code_tables import CODE_TABLES
 from reproduce.exhibits.coverage import Coverage, coverage
@@ -70,6 +78,23 @@ class Entry:
     verdicts: Mapping[str, int] = field(default_factory=dict)
     nothing: str = "No run of it is stored yet."
     problem: str = ""
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A film of a policy in the page itself: its caption, how it was kept, and a ``data:`` address."""
+
+    caption: str
+    origin: str
+    source: str
+
+
+def clips(folder: Path) -> list[Clip]:
+    """The clips of the gallery's strip."""
+    return [
+        Clip(card.caption, card.origin, _address("image/gif", card.clip.read_bytes()))
+        for card in gallery.shown(gallery.cards(folder))
+    ]
 
 
 def exhibit_entry(exhibit: Exhibit, store: Store, bias: BiasDefinition) -> Entry:
@@ -185,12 +210,11 @@ def _images(pictures: list[Picture]) -> tuple[Image, ...]:
         if picture.points.empty:
             plt.close(picture.figure)
             continue
-        source = _address("image/svg+xml", svg(picture.figure))
-        images.append(
-            Image(picture.file, picture.scale, source, _address("text/csv", csv_text(picture.points)))
-        )
+        source = _address("image/svg+xml", svg(picture.figure).encode())
+        points = _address("text/csv", csv_text(picture.points).encode())
+        images.append(Image(picture.file, picture.scale, source, points))
     return tuple(images)
 
 
-def _address(kind: str, text: str) -> str:
-    return f"data:{kind};base64,{base64.b64encode(text.encode()).decode()}"
+def _address(kind: str, content: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"

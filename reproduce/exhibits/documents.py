@@ -16,6 +16,7 @@ from reproduce.exhibits import (
     FigureExhibit,
     TableExhibit,
     findings,
+    gallery,
     scaling,
     theory,
 )
@@ -53,10 +54,12 @@ _TORTURE: dict[str, tuple[str, Callable[..., speed.Rows]]] = {
 
 def documents(repository: Path) -> dict[Path, str]:
     """Every document that carries measured numbers, and the curves, as the store would have them."""
-    runs = repository / "results" / "runs"
+    runs, clips = repository / "results" / "runs", repository / "results" / "gallery"
     fidelity, pages = repository / "docs" / "fidelity", repository / "docs" / "algorithms"
     blocks = [
         (repository / "README.md", "table1", _table1_in_brief(runs)),
+        (repository / "README.md", "gallery", gallery.strip(clips, repository)),
+        (repository / "docs" / "policies.md", "cards", gallery.table(clips)),
         (fidelity / "alm.md", "authors", _beside_the_authors(runs)),
         (fidelity / "model_free.md", "field", _beside_the_field(runs)),
         (repository / "docs" / "exhibits.md", "exhibits", _exhibits(runs)),

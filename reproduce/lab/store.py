@@ -6,7 +6,8 @@ key ``alm-run``, so any Parquet reader can open a run without this module.
 
 Beside it, ``seed-<n>.values.parquet`` holds the raw value estimates and returns of the run's bias
 measurements, where there were any: one row a state–action pair. ``seed-<n>.latents.parquet`` holds what its
-model predicts along one episode, where that was measured: one row a step.
+model predicts along one episode, where that was measured: one row a step. ``seed-<n>.last.safetensors`` and
+``seed-<n>.best.safetensors`` are its policies (`reproduce.lab.policies`).
 """
 
 import hashlib
@@ -314,7 +315,7 @@ class Store:
 
     def get(self, spec: RunSpec) -> StoredRun | None:
         """The stored run of ``spec``; None if there is none or, with a warning, if it is broken."""
-        found = [root / _relative_file(spec) for root in self._roots]
+        found = [root / _relative_file(spec) for root in self.roots]
         return self._further(spec, [path for path in found if path.exists()])
 
     def runs(
@@ -334,7 +335,7 @@ class Store:
         found: dict[RunSpec, list[Path]] = {}
         filters = {"algorithm": algorithm, "variant": variant, "task": task, "seed": seed, "scale": scale}
         wanted = {name: value for name, value in filters.items() if value is not None}
-        for root in self._roots:
+        for root in self.roots:
             for path in sorted(root.glob("**/*.parquet")):
                 if path.name.endswith((_VALUES_SUFFIX, _LATENTS_SUFFIX)):
                     continue
@@ -349,7 +350,8 @@ class Store:
         return [run for run in runs if run is not None]
 
     @property
-    def _roots(self) -> list[Path]:
+    def roots(self) -> list[Path]:
+        """The directories that are read, the lowest first."""
         return [self.root] if self.beneath is None else [self.beneath, self.root]
 
     def _further(self, spec: RunSpec, paths: list[Path]) -> StoredRun | None:

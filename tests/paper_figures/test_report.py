@@ -1,6 +1,7 @@
 """The page of everything: complete, self-contained, escaped, the same each time, and usable in a browser."""
 
 import base64
+import json
 import os
 import shutil
 import subprocess
@@ -43,9 +44,20 @@ def store(tmp_path_factory, make_run):
 
 
 @pytest.fixture(scope="module")
-def report(store, tmp_path_factory):
+def gallery(tmp_path_factory):
+    """One clip with its card."""
+    folder = tmp_path_factory.mktemp("gallery")
+    card = {"algorithm": "td3", "variant": "base", "task": "T-Ant", "scale": "paper", "seed": 0, "steps": 300}
+    card |= {"evaluated_step": 300, "return": 51.6, "episodes": 5, "source": "evaluation", "digest": "d"}
+    (folder / "a-seed-0.json").write_text(json.dumps(card | {"commit": "c", "uncommitted_changes": False}))
+    (folder / "a-seed-0.gif").write_bytes(b"GIF89a")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def report(store, gallery, tmp_path_factory):
     path = tmp_path_factory.mktemp("report") / "report.html"
-    assert Report(store=store.root, out=path).run() == 0
+    assert Report(store=store.root, gallery=gallery, out=path).run() == 0
     return path
 
 
@@ -113,9 +125,17 @@ def test_images_hold_the_figures_and_their_data(page):
     assert csv.startswith("step,training_step,return,hours,") and "SAC" in csv
 
 
-def test_the_same_store_gives_the_same_bytes(store, report, tmp_path):
+def test_clips_of_policies_stand_in_the_page(page):
+    images = {image["alt"]: image["src"] for image in page.of("img")}
+    caption = "TD3 on T-Ant, paper scale, 300 steps: return 52"
+    assert base64.b64decode(images[caption].partition("base64,")[2]) == b"GIF89a"
+    assert f"{caption} (as evaluated)" in page.texts
+
+
+def test_the_same_store_gives_the_same_bytes(store, gallery, report, tmp_path):
     again = tmp_path / "again.html"
-    command = [sys.executable, "-m", "paper_figures.report", "--store", str(store.root), "--out", str(again)]
+    command = [sys.executable, "-m", "paper_figures.report", "--store", str(store.root)]
+    command += ["--gallery", str(gallery), "--out", str(again)]
     elsewhere = os.environ | {"PYTHONHASHSEED": "7", "TZ": "Asia/Tokyo"}
     subprocess.run(command, cwd=ROOT, check=True, env=elsewhere)
     assert again.read_bytes() == report.read_bytes()

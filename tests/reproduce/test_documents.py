@@ -42,7 +42,10 @@ def pages(tmp_path):
     pages = {"alm_variants", *(algorithm.page for algorithm in ALGORITHMS.values())}
     for page in pages:
         (tmp_path / "docs/algorithms" / f"{page}.md").write_text("<!-- runs:begin --><!-- runs:end -->")
-    (tmp_path / "README.md").write_text("a\n<!-- table1:begin -->\nold\n<!-- table1:end -->\nb\n")
+    (tmp_path / "README.md").write_text(
+        "a\n<!-- table1:begin -->\nold\n<!-- table1:end -->\nb\n<!-- gallery:begin --><!-- gallery:end -->"
+    )
+    (tmp_path / "docs" / "policies.md").write_text("<!-- cards:begin --><!-- cards:end -->")
     (tmp_path / "docs" / "fidelity").mkdir()
     for page, mark in (("alm", "authors"), ("model_free", "field")):
         marks = f"<!-- {mark}:begin -->\n<!-- {mark}:end -->\n"
@@ -65,12 +68,15 @@ def pages(tmp_path):
 
 
 def test_refresh_replaces_the_block_only(tmp_path, pages):
-    assert len(refresh(tmp_path)) == 10 + len(pages)
+    assert len(refresh(tmp_path)) == 11 + len(pages)
     assert (tmp_path / "docs" / "reliability.md").read_text().count("Not measured") == len(TORTURES)
     assert (tmp_path / "docs" / "performance.md").read_text().count("Not measured") == len(PERFORMANCE)
     assert (tmp_path / "docs" / "theory.md").read_text().count("Not computed") == len(DOCUMENT_TABLES)
     readme = (tmp_path / "README.md").read_text()
-    assert readme == "a\n<!-- table1:begin -->\nNo run is stored yet.\n<!-- table1:end -->\nb\n"
+    assert readme == (
+        "a\n<!-- table1:begin -->\nNo run is stored yet.\n<!-- table1:end -->\nb\n"
+        "<!-- gallery:begin -->\nNo policy is stored yet.\n<!-- gallery:end -->"
+    )
     assert refresh(tmp_path) == []
     (tmp_path / "README.md").write_text("no marks")
     with pytest.raises(ValueError, match="lacks the marks"):

@@ -212,6 +212,10 @@ def test_killed_and_resumed_equals_uninterrupted(tmp_path, uninterrupted, kill_a
         assert timeless(whole) == timeless(killed)
         one, other = final_parameters(whole), final_parameters(killed)
         assert all(torch.equal(one[name], other[name]) for name in one)
+        for choose in ("best", "last"):
+            steps = [getattr(directory.policies, choose)(260) for directory in (whole, killed)]
+            assert steps[0] == steps[1]
+            assert whole.policies.path(steps[0]).read_bytes() == killed.policies.path(steps[0]).read_bytes()
 
 
 def test_a_population_that_was_stopped_and_taken_over_is_one_and_the_former_holder_ends(

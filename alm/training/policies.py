@@ -1,0 +1,165 @@
+"""Policies of a run: what acting greedily needs, in one safetensors file for each evaluation that is kept.
+
+A file holds tensors and one JSON record, so that reading one from a stranger executes nothing. A digest over
+both is written with them and compared on each reading: safetensors itself only checks that sizes fit.
+torch is imported only to save and load.
+"""
+
+import hashlib
+import json
+import logging
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from alm.training.files import write_bytes
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_KEY = "alm-policy"
+_NAME = re.compile(r"step-(\d+)\.safetensors$")
+log = logging.getLogger(__name__)
+
+
+class PolicyFileError(ValueError):
+    """A file that cannot be read as a policy; the message is one sentence with the file and what to do."""
+
+
+def write_policy(
+    path: Path,
+    tensors: Mapping[str, "Tensor"],
+    record: Mapping[str, Any],
+    permit: Callable[[], None] = lambda: None,
+) -> None:
+    """Write tensors by name, and a record of JSON types (no NaN or infinity), as `write_bytes` does."""
+    from safetensors.torch import save
+
+    held = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    # One key: the order of several differs from one writing to the next, and so would the bytes.
+    sealed = json.dumps({"record": record, "sha256": _digest(record, held)}, sort_keys=True, allow_nan=False)
+    write_bytes(path, save(held, metadata={_KEY: sealed}), permit)
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """The record of a policy; its tensors are not looked at.
+
+    Raises:
+        PolicyFileError: the file is no policy, or is damaged.
+        OSError: it cannot be read.
+    """
+    return _read(path, with_tensors=False)[0]
+
+
+def read_policy(path: Path) -> tuple[dict[str, Any], dict[str, "Tensor"]]:
+    """The record of a policy and its tensors, whose digest fits.
+
+    Raises:
+        PolicyFileError: the file is no policy, or is damaged.
+        OSError: it cannot be read.
+    """
+    return _read(path, with_tensors=True)
+
+
+def _read(path: Path, with_tensors: bool) -> tuple[dict[str, Any], dict[str, "Tensor"]]:
+    from safetensors import SafetensorError, safe_open
+
+    with path.open("rb"):
+        pass  # says in the system's words what keeps it from being read
+    try:
+        with safe_open(path, framework="pt" if with_tensors else "np") as file:
+            sealed = json.loads((file.metadata() or {})[_KEY])
+            tensors = {name: file.get_tensor(name) for name in file.keys()} if with_tensors else {}  # noqa: SIM118
+        record = sealed["record"]
+        if not isinstance(record, dict):
+            raise TypeError
+        sound = not with_tensors or sealed["sha256"] == _digest(record, tensors)
+    except (SafetensorError, KeyError, TypeError, ValueError, OverflowError) as error:
+        raise PolicyFileError(
+            f"{path} is no policy of this suite, or is damaged ({_kind(error)}): put a sound copy back, or "
+            "move it away"
+        ) from None
+    if not sound:
+        raise PolicyFileError(
+            f"{path} is damaged (its content is not what was written): put a sound copy back, or move it away"
+        )
+    return record, tensors
+
+
+def _kind(error: Exception) -> str:
+    return "it has no record" if isinstance(error, (KeyError, TypeError)) else str(error).partition("\n")[0]
+
+
+def _digest(record: Mapping[str, Any], tensors: Mapping[str, "Tensor"]) -> str:
+    """SHA-256 of the record and of names, types, shapes and values, whatever the bytes of the file."""
+    digest = hashlib.sha256(json.dumps(record, sort_keys=True).encode())
+    for name in sorted(tensors):
+        values = tensors[name].numpy()
+        digest.update(f"{name} {values.dtype} {values.shape};".encode())
+        digest.update(values.tobytes())
+    return digest.hexdigest()
+
+
+class Policies:
+    """The policies of one run, in one folder, each named by the environment step of its evaluation.
+
+    Args:
+        folder: where they are.
+        permit: raises an error if this process may not write them any more.
+    """
+
+    def __init__(self, folder: Path, permit: Callable[[], None] = lambda: None) -> None:
+        self.folder, self._permit = folder, permit
+
+    def path(self, step: int) -> Path:
+        """The file of the policy at an environment step, whether or not it is there."""
+        return self.folder / f"step-{step:09d}.safetensors"
+
+    def steps(self) -> list[int]:
+        """Environment steps with a policy, oldest first."""
+        found = (_NAME.search(path.name) for path in self.folder.glob("step-*.safetensors"))
+        return sorted(int(match[1]) for match in found if match)
+
+    def save(self, step: int, tensors: Mapping[str, "Tensor"], returns: Sequence[float]) -> None:
+        """Keep one seed's policy with the returns of its evaluation, in place of an earlier one there."""
+        write_policy(self.path(step), tensors, {"step": step, "returns": list(returns)}, self._permit)
+
+    def best(self, until: int) -> int | None:
+        """The step up to ``until`` whose evaluation had the highest mean return, the first of equals.
+
+        A damaged file is passed over with a warning; ``None`` where no other is there.
+        """
+        means: dict[int, float] = {}
+        for step in self.steps():
+            if step <= until:
+                try:
+                    means[step] = float(np.mean(read_record(self.path(step))["returns"]))
+                except (PolicyFileError, KeyError, TypeError, ValueError) as error:
+                    log.warning("%s is passed over: %s", self.path(step), error)
+        return max(means, key=lambda step: means[step], default=None)
+
+    def last(self, until: int) -> int | None:
+        """The newest step up to ``until``; ``None`` where there is none."""
+        return max((step for step in self.steps() if step <= until), default=None)
+
+    def keep_for(self, checkpoints: Iterable[int]) -> None:
+        """Drop all but the best and the last up to each of these steps, from which a run may go on.
+
+        The best of them all may lie behind the older of two checkpoints; were that one taken up, the best
+        before it would be wanted again.
+        """
+        self._permit()
+        kept = {choose(step) for step in checkpoints for choose in (self.best, self.last)}
+        for step in self.steps():
+            if step not in kept:
+                self.path(step).unlink()
+
+    def drop_after(self, step: int) -> None:
+        """Drop the policies behind a step, from which the run goes on another time."""
+        self._permit()
+        for later in self.steps():
+            if later > step:
+                self.path(later).unlink()

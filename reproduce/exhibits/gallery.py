@@ -1,0 +1,124 @@
+"""Cards of stored policies and the strip of their clips, for README.md, docs/policies.md and the report."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from alm.training.scale import SCALES
+from reproduce.exhibits.writing import markdown_grid
+from reproduce.lab.algorithms import ALGORITHMS
+
+STRIP = 6
+"""Clips in a strip at most."""
+NOTHING = "No policy is stored yet."
+
+
+@dataclass(frozen=True)
+class Card:
+    """A policy and its clip; fields as `reproduce.lab.gallery.card` writes them, ``mean`` its return."""
+
+    algorithm: str
+    variant: str
+    task: str
+    scale: str
+    seed: int
+    steps: int
+    evaluated_step: int
+    mean: float
+    episodes: int
+    source: str
+    digest: str
+    commit: str
+    uncommitted_changes: bool
+    clip: Path
+
+    @property
+    def title(self) -> str:
+        """Algorithm, variant and task, such as ``"TD3 on T-Ant"``."""
+        known = ALGORITHMS.get(self.algorithm)
+        name = known.title if known else self.algorithm
+        return f"{name}{'' if self.variant == 'base' else f', {self.variant}'} on {self.task}"
+
+    @property
+    def caption(self) -> str:
+        """Title, scale, steps and return in half a line."""
+        return f"{self.title}, {self.scale} scale, {self.steps:,} steps: return {self.mean:.0f}"
+
+    @property
+    def origin(self) -> str:
+        """How the policy was kept."""
+        if self.source == "evaluation":
+            return "as evaluated"
+        return "from the last checkpoint; evaluated at " + (
+            "that step" if self.evaluated_step == self.steps else f"step {self.evaluated_step:,}"
+        )
+
+
+def cards(folder: Path) -> list[Card]:
+    """The cards in a folder that have their clip: the largest scale first, then in the order of algorithms.
+
+    Raises:
+        ValueError: a file is no card.
+    """
+    found = []
+    for path in sorted(folder.glob("*-seed-*.json")):
+        try:
+            held = json.loads(path.read_bytes())
+            values = {name: held[name] for name in Card.__dataclass_fields__ if name not in ("mean", "clip")}
+            one = Card(**values, mean=float(held["return"]), clip=path.with_suffix(".gif"))
+        except (KeyError, TypeError, ValueError):
+            raise ValueError(f"{path} is no card of a policy: make it anew with: make gallery") from None
+        if one.clip.exists():
+            found.append(one)
+    scales, algorithms = list(SCALES), list(ALGORITHMS)
+
+    def place(card: Card) -> tuple[int, int]:
+        known = card.algorithm in algorithms
+        return scales.index(card.scale), algorithms.index(card.algorithm) if known else len(algorithms)
+
+    return sorted(found, key=place)
+
+
+def shown(found: Sequence[Card]) -> list[Card]:
+    """The cards of the strip: one an algorithm before any has two, `STRIP` at most."""
+    rounds: dict[str, int] = {}
+    ordered = []
+    for position, card in enumerate(found):
+        turn = rounds[card.algorithm] = rounds.get(card.algorithm, -1) + 1
+        ordered.append((turn, position, card))
+    return [card for _, _, card in sorted(ordered, key=lambda one: one[:2])][:STRIP]
+
+
+def strip(folder: Path, root: Path) -> str:
+    """The strip as Markdown, with addresses relative to ``root``."""
+    found = cards(folder)
+    if not found:
+        return NOTHING
+    return "\n".join(
+        f'<img src="{quote(card.clip.relative_to(root).as_posix())}" width="240" alt="{card.caption}" '
+        f'title="{card.caption}">'
+        for card in shown(found)
+    )
+
+
+def table(folder: Path) -> str:
+    """All cards as a Markdown table."""
+    rows = [
+        [
+            ALGORITHMS[card.algorithm].title if card.algorithm in ALGORITHMS else card.algorithm,
+            card.variant,
+            card.task,
+            card.scale,
+            str(card.seed),
+            f"{card.steps:,}",
+            f"{card.mean:.0f} ({card.episodes} episodes)",
+            card.origin,
+            f"`{card.digest}`",
+            f"`{card.commit[:12]}`{' with uncommitted changes' if card.uncommitted_changes else ''}",
+        ]
+        for card in cards(folder)
+    ]
+    header = ["", "variant", "task", "scale", "seed", "steps", "return", "kept", "configuration", "commit"]
+    return markdown_grid(header, rows, right=False) if rows else NOTHING

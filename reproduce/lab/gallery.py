@@ -1,0 +1,91 @@
+"""The gallery: a clip of every stored last policy, and a card that says where it comes from."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from alm.training.files import write_json
+from alm.training.policies import PolicyFileError
+from reproduce.lab.policies import Policy, PolicyError, policies_stored, stored_policy
+from reproduce.lab.rendering import choose_gl, clip, file_name
+from reproduce.lab.store import Store
+
+BUDGET = 10_000_000
+"""Bytes of all clips together: git carries them."""
+
+
+@dataclass(frozen=True)
+class Made:
+    """A gallery as it now lies in its folder: cards, bytes of the clips, and what could not be drawn."""
+
+    cards: list[dict[str, Any]]
+    size: int
+    problems: list[str]
+
+
+def card(policy: Policy) -> dict[str, Any]:
+    """What there is to know of a policy, of JSON types."""
+    spec = policy.spec
+    return {
+        "algorithm": spec.algorithm,
+        "variant": spec.variant,
+        "task": spec.task,
+        "scale": spec.scale,
+        "seed": spec.seed,
+        "policy": policy.kind,
+        "steps": policy.step,
+        "evaluated_step": policy.evaluated_step,
+        "return": float(np.mean(policy.returns)),
+        "episodes": len(policy.returns),
+        "source": policy.source,
+        "digest": policy.digest,
+        "commit": policy.commit,
+        "uncommitted_changes": policy.dirty,
+        "protocol": policy.protocol,
+        "clip": f"{file_name(spec)}.gif",
+    }
+
+
+def make_gallery(store: Store, folder: Path) -> Made:
+    """Draw what has no clip of its present policy yet, and remove clips and cards whose policy is gone.
+
+    Raises:
+        RenderError: nothing here draws off screen.
+    """
+    cards, problems, size, kept = [], [], 0, set()
+    drawable = False
+    for path, spec, kind in policies_stored(store):
+        if kind != "last":
+            continue
+        try:
+            policy = stored_policy(path, spec, kind)
+            if policy.plugin:
+                raise PolicyError(
+                    f"{spec.label} is not drawn, since it comes from a plugin: film it with render --plugin "
+                    f"{policy.plugin}"
+                )
+            one = card(policy)
+            place = folder / one["clip"]
+            described = place.with_suffix(".json")
+            if not (place.exists() and described.exists() and json.loads(described.read_bytes()) == one):
+                drawable = drawable or choose_gl() is not None
+                clip(policy, place)
+                write_json(described, one)
+            if size + place.stat().st_size > BUDGET:
+                raise PolicyError(
+                    f"the clips would take more than {BUDGET / 1e6:.0f} MB with that of {spec.label}: remove "
+                    f"some policies from {store.root}"
+                )
+        except (PolicyError, PolicyFileError) as error:
+            problems.append(str(error))
+            continue
+        size += place.stat().st_size
+        kept |= {place.name, described.name}
+        cards.append(one)
+    for path in folder.glob("*-seed-*.*"):
+        if path.suffix in (".gif", ".json") and path.name not in kept:
+            path.unlink()
+    return Made(cards, size, problems)

@@ -1,0 +1,97 @@
+"""Trained policies played: their returns in new episodes beside the evaluation that is stored with them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from alm.task_registry import task_spec
+from reproduce.lab.plugins import Plugin
+from reproduce.lab.policies import Policy, PolicyError
+
+FRESH_EPISODES = 10**9
+"""In place of the step of an evaluation: no run has that many, so no evaluation has played its episodes."""
+_TOGETHER = 25
+
+
+@dataclass(frozen=True)
+class Played:
+    """What a policy does in episodes that no evaluation has played, beside its stored evaluation.
+
+    Attributes:
+        policy: the policy.
+        returns: undiscounted returns of the new episodes.
+        repeated: those of its evaluation's episodes, played again; empty if it was not evaluated at its step.
+    """
+
+    policy: Policy
+    returns: tuple[float, ...]
+    repeated: tuple[float, ...]
+
+    @property
+    def p_value(self) -> float:
+        """Of the two-sample Kolmogorov–Smirnov test of new returns against those of the evaluation."""
+        return float(stats.ks_2samp(self.returns, self.policy.returns).pvalue)
+
+    def text(self) -> str:
+        """All of it in a few lines."""
+        policy, new = self.policy, np.array(self.returns)
+        low, high = stats.t.interval(0.95, len(new) - 1, loc=new.mean(), scale=stats.sem(new))
+        if np.ptp(new) == 0:
+            low = high = new.mean()
+        stored = np.array(policy.returns)
+        lines = [
+            f"{policy.label}, {policy.step:,} steps; {policy.path}",
+            f"{len(new)} new episodes: mean {new.mean():.1f}, 95 % interval {low:.1f} to {high:.1f}; "
+            f"standard deviation {new.std(ddof=1):.1f}, from {new.min():.1f} to {new.max():.1f}",
+            f"stored evaluation at step {policy.evaluated_step:,}, {len(stored)} episodes: "
+            f"mean {stored.mean():.1f}, from {stored.min():.1f} to {stored.max():.1f}",
+        ]
+        if policy.evaluated_step != policy.step:
+            lines.append(
+                f"(the policy comes from a checkpoint at step {policy.step:,}, which was not evaluated)"
+            )
+        if self.repeated:
+            again = np.array(self.repeated)
+            lines.append(
+                f"the same episodes, played again: mean {again.mean():.1f}; largest difference of a return "
+                f"{np.abs(again - stored).max():.3g}"
+            )
+        verdict = "agree" if self.p_value >= 0.05 else "do not agree"
+        lines.append(f"new and stored returns {verdict} (Kolmogorov–Smirnov test, p = {self.p_value:.2g})")
+        now = task_spec(policy.spec.task).protocol
+        if now != policy.protocol:
+            lines.append(f"trained under {policy.protocol}, played under {now}")
+        return "\n".join(lines)
+
+
+def play(policy: Policy, episodes: int, plugin: Plugin | None = None) -> Played:
+    """Play a policy greedily in new episodes, and those of its stored evaluation once more.
+
+    Raises:
+        PolicyError: it cannot be used (`Policy.agent`), or there are too few episodes for an interval.
+        PolicyFileError: its file is damaged.
+    """
+    import torch
+
+    from alm.tasks import make
+    from alm.training.evaluation import Evaluator
+
+    if episodes < 2:
+        raise PolicyError(f"The number of episodes must be at least 2, not {episodes}.")
+    # How a sum is shared among threads changes its last digit, which an episode magnifies.
+    torch.set_num_threads(1)
+    agent = policy.agent(plugin)
+
+    def returns(count: int, step: int) -> list[float]:
+        evaluator = Evaluator(lambda: make(policy.spec.task), (policy.spec.seed,), count)
+        (evaluation,) = evaluator.evaluate(agent, step)
+        evaluator.close()
+        return evaluation.returns
+
+    new: list[float] = []
+    while len(new) < episodes:
+        new += returns(min(_TOGETHER, episodes - len(new)), FRESH_EPISODES + len(new))
+    evaluated = policy.evaluated_step == policy.step
+    repeated = returns(len(policy.returns), policy.step) if evaluated else []
+    return Played(policy, tuple(new), tuple(repeated))

@@ -1,0 +1,413 @@
+"""Trained policies: kept in the store beside their runs, found again.
+
+Beside ``seed-<n>.parquet`` lie ``seed-<n>.last.safetensors`` and ``seed-<n>.best.safetensors``
+(`alm.training.policies`), of one seed for each algorithm, variant, task and scale. They are loaded into the
+agent that was trained, so that what acts is the very code that was evaluated.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from alm.task_registry import task_spec
+from alm.training.checkpoint import read_checkpoint
+from alm.training.policies import PolicyFileError, read_policy, read_record, write_policy
+from alm.training.run_directory import RunDirectory
+from alm.training.scale import SCALES, scale_named
+from reproduce.lab.algorithms import variant_named
+from reproduce.lab.plugins import Plugin
+from reproduce.lab.specs import RunSpec, record_in, require_protocol, variant_parts
+from reproduce.lab.store import Store, StoredRun
+from reproduce.lab.training import ResolvedRuns
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from alm.training.agent import Agent
+
+KINDS = ("last", "best")
+"""Which policies of a run there are: at its last evaluation, and at that with the highest mean return."""
+LARGEST_POLICY = 3_000_000
+"""Bytes of one stored policy. Tensors are float32, which repeats an evaluation exactly; where that would take
+more than this, weights are stored in float16."""
+BUDGET = 30_000_000
+"""Bytes of all policies of a store together: git carries them."""
+
+
+class PolicyError(ValueError):
+    """A policy that is not there or cannot be used; the message is one sentence with what to do."""
+
+
+@dataclass(frozen=True)
+class Policy:
+    """A policy that lies somewhere, and what is known of it.
+
+    Attributes:
+        path: its file, or the checkpoint that holds it.
+        kind: one of `KINDS`.
+        spec: the run that it comes from.
+        digest: identity of that run (`reproduce.lab.specs.config_digest`).
+        protocol: definition of the task and versions of the simulator in training.
+        step: environment steps that it was trained for.
+        evaluated_step: environment steps at its evaluation, or at the last one before it.
+        returns: undiscounted returns of the episodes of that evaluation.
+        source: ``"evaluation"``, if it was kept as it was evaluated, or ``"checkpoint"``, if it was taken
+            from one later: then there is the last policy alone.
+        commit: git's commit of the code that trained it.
+        dirty: whether that code had uncommitted changes.
+        plugin: file of the plugin that its variant or algorithm comes from; empty if it is the suite's.
+    """
+
+    path: Path
+    kind: str
+    spec: RunSpec
+    digest: str
+    protocol: str
+    step: int
+    evaluated_step: int
+    returns: tuple[float, ...]
+    source: str
+    commit: str
+    dirty: bool
+    plugin: str = ""
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """What is stored in the policy's file, of JSON types."""
+        return {
+            "kind": self.kind,
+            "spec": self.spec.to_dict(),
+            "digest": self.digest,
+            "protocol": self.protocol,
+            "step": self.step,
+            "evaluated_step": self.evaluated_step,
+            "returns": list(self.returns),
+            "source": self.source,
+            "commit": self.commit,
+            "dirty": self.dirty,
+            "plugin": self.plugin,
+        }
+
+    @property
+    def label(self) -> str:
+        """The policy in words: ``"last policy of td3/base T-Ant paper seed 0"``."""
+        return f"{self.kind} policy of {self.spec.label}"
+
+    def tensors(self) -> dict[str, "Tensor"]:
+        """Its tensors by name.
+
+        Raises:
+            PolicyFileError: the file is damaged.
+        """
+        if self.path.suffix == ".pt":
+            return _agent_in_checkpoint(self.path, self.spec, self.digest).policy_state()
+        return read_policy(self.path)[1]
+
+    def agent(self, plugin: Plugin | None = None) -> "Agent":
+        """A population of one that acts by this policy (imports torch).
+
+        Raises:
+            PolicyError: its run had another configuration than this code gives it, or needs a plugin.
+            PolicyFileError: the file is damaged, or holds other networks than the agent has.
+        """
+        agent = _fresh_agent(self.spec, self.digest, plugin, self.plugin)
+        state, expected = self.tensors(), agent.policy_state()
+        if {name: value.shape for name, value in state.items()} != {
+            name: value.shape for name, value in expected.items()
+        }:
+            raise PolicyFileError(
+                f"{self.path} holds other networks than {self.spec.algorithm}/{self.spec.variant} acts with "
+                f"on {self.spec.task}: put a sound copy back, or move it away"
+            )
+        if not all(bool(value.isfinite().all()) for value in state.values()):
+            raise PolicyFileError(f"{self.path} holds a number that is not finite: put a sound copy back")
+        agent.load_policy_state(state)
+        return agent
+
+
+def _fresh_agent(spec: RunSpec, digest: str, plugin: Plugin | None, wanted: str) -> "Agent":
+    """An agent of the configuration that a run had."""
+    if wanted and plugin is None:
+        raise PolicyError(f"{spec.label} comes from the plugin {wanted}: give it with --plugin")
+    name, settings, precision = variant_parts(spec.variant)
+    resolved = ResolvedRuns.of(
+        spec.algorithm, name, spec.task, [spec.seed], spec.scale, plugin, precision, settings
+    )
+    if resolved.record(spec)["digest"] != digest:
+        what = f"the plugin {wanted}" if wanted else "the code"
+        raise PolicyError(
+            f"{spec.label} was trained with another configuration (digest {digest}) than {what} gives it "
+            "now: check out the version that trained it"
+        )
+    agent: Agent = resolved.agent([spec.seed])
+    if not agent.policy_modules:
+        raise PolicyError(
+            f"{spec.algorithm} does not say which of its networks act: set policy_modules in its agent, see "
+            "docs/policies.md"
+        )
+    return agent
+
+
+def _agent_in_checkpoint(path: Path, spec: RunSpec, digest: str) -> "Agent":
+    agent = _fresh_agent(spec, digest, None, "")
+    try:
+        tree = read_checkpoint(path)
+    except (PermissionError, MemoryError):
+        raise
+    except Exception:  # torch raises many kinds for a damaged archive
+        raise PolicyFileError(f"the checkpoint {path} is damaged: name a run that has a sound one") from None
+    agent.load_state(tree["population"]["agent"])
+    return agent
+
+
+def policies_of(directory: RunDirectory) -> dict[str, Policy]:
+    """The last and the best policy of a run's directory, by kind.
+
+    Of a run that kept none, since it began with an earlier version, the last from its newest checkpoint.
+
+    Raises:
+        PolicyFileError: a policy is damaged.
+    """
+    spec = RunSpec.from_dict((config := directory.read_json("config.json"))["spec"])
+    provenance = directory.read_json("provenance.json")
+    returns = {line["step"]: line["returns"] for line in directory.metrics() if "returns" in line}
+
+    def described(kind: str, path: Path, step: int, source: str) -> Policy | None:
+        evaluated = max((evaluated for evaluated in returns if evaluated <= step), default=None)
+        if evaluated is None:
+            return None
+        return Policy(
+            path,
+            kind,
+            spec,
+            config["digest"],
+            config["protocol"],
+            step,
+            evaluated,
+            tuple(returns[evaluated]),
+            source,
+            provenance.get("git_sha", "unknown"),
+            provenance.get("git_dirty", True),
+            provenance.get("plugin", {}).get("file", ""),
+        )
+
+    # One that was written just before its line of the metrics is not of the record yet.
+    newest = max(returns, default=0)
+    steps = {"last": directory.policies.last(newest), "best": directory.policies.best(newest)}
+    found = {
+        kind: described(kind, directory.policies.path(step), step, "evaluation")
+        for kind, step in steps.items()
+        if step is not None
+    }
+    if not found and "plugin" not in provenance and (checkpoints := directory.checkpoints.steps()):
+        path = directory.checkpoints.path(checkpoints[0])
+        found["last"] = described("last", path, checkpoints[0], "checkpoint")
+    return {kind: policy for kind, policy in found.items() if policy is not None}
+
+
+def stored_policy(path: Path, spec: RunSpec, kind: str) -> Policy:
+    """The policy in a file of the store.
+
+    Raises:
+        PolicyFileError: it is none, damaged, or of another run.
+    """
+    record = read_record(path)
+    try:
+        held = RunSpec.from_dict(record["spec"])
+        policy = Policy(
+            path,
+            kind,
+            held,
+            str(record["digest"]),
+            require_protocol(record["protocol"]),
+            int(record["step"]),
+            int(record["evaluated_step"]),
+            tuple(map(float, record["returns"])),
+            str(record["source"]),
+            str(record["commit"]),
+            bool(record["dirty"]),
+            str(record["plugin"]),
+        )
+        if not policy.returns or not np.isfinite(policy.returns).all():
+            raise ValueError("it has no returns")
+        if held != spec or record["kind"] != kind:
+            raise ValueError(f"it is the {record['kind']} policy of {held.label}")
+    except (KeyError, TypeError, ValueError) as error:
+        reason = f"it lacks {error}" if isinstance(error, KeyError) else str(error).rstrip(".")
+        raise PolicyFileError(
+            f"{path} is no policy of this place ({reason}): put a sound copy back, or move it away"
+        ) from None
+    return policy
+
+
+def policies_stored(store: Store) -> Iterator[tuple[Path, RunSpec, str]]:
+    """File, run and kind of every policy in a store, sorted by path; none of them is opened."""
+    for root in store.roots:
+        for path in sorted(root.glob("*/*/*/*/seed-*.*.safetensors")):
+            name, kind = path.stem.partition(".")[::2]
+            try:
+                spec = RunSpec.from_relative_dir(path.relative_to(root).with_name(name))
+            except ValueError:
+                continue  # the run beside it is warned of by its own reader
+            if kind in KINDS:
+                yield path, spec, kind
+
+
+def policy_path(store: Store, spec: RunSpec, kind: str) -> Path:
+    """The file of a policy in a store, whether or not it is there."""
+    return store.path(spec).with_suffix(f".{kind}.safetensors")
+
+
+def archive_policies(directory: RunDirectory, store: Store) -> list[Path]:
+    """Keep the policies of a stored run beside it; returns the new files.
+
+    None are kept of a run that failed, or where another seed's are there.
+
+    Raises:
+        PolicyError: they do not fit into `BUDGET` or `LARGEST_POLICY`.
+        PolicyFileError: one that is to be stored is damaged.
+    """
+    spec = RunSpec.from_dict(directory.read_json("config.json")["spec"])
+    run = store.get(spec)
+    others = {held for _, held, _ in policies_stored(store) if _without_seed(held) == _without_seed(spec)}
+    if run is None or run.status == "failed" or others - {spec}:
+        return []
+    written = []
+    for kind, policy in policies_of(directory).items():
+        path = policy_path(store, spec, kind)
+        if _is_of(policy, run) and not (
+            path.exists() and stored_policy(path, spec, kind).record == policy.record
+        ):
+            _store(policy, path, store)
+            written.append(path)
+    return written
+
+
+def _without_seed(spec: RunSpec) -> tuple[str, ...]:
+    return spec.algorithm, spec.variant, spec.task, spec.scale
+
+
+def _is_of(policy: Policy, run: StoredRun) -> bool:
+    """Whether a stored run has the policy's evaluation: another machine may have made another run of it."""
+    stored = run.evaluations.set_index("step")["eval/returns"]
+    return (
+        policy.digest == run.digest
+        and policy.evaluated_step in stored.index
+        and np.array_equal(policy.returns, stored[policy.evaluated_step])
+    )
+
+
+def _store(policy: Policy, path: Path, store: Store) -> None:
+    import torch
+
+    tensors = policy.tensors()
+
+    def size() -> int:
+        return sum(value.nbytes for value in tensors.values()) + 10_000
+
+    if size() > LARGEST_POLICY:
+        tensors = {
+            name: value.half() if value.dtype == torch.float32 else value for name, value in tensors.items()
+        }
+    if size() > LARGEST_POLICY:
+        raise PolicyError(
+            f"the {policy.label} takes more than {LARGEST_POLICY / 1e6:.0f} MB, so it stays in "
+            f"{policy.path.parent}"
+        )
+    held = sum(other.stat().st_size for other in store.root.rglob("*.safetensors") if other != path)
+    if held + size() > BUDGET:
+        raise PolicyError(
+            f"the policies in {store.root} would take more than {BUDGET / 1e6:.0f} MB with the "
+            f"{policy.label}: remove some of {store.root}/**/*.safetensors, then repeat the command"
+        )
+    write_policy(path, tensors, policy.record)
+
+
+def find_policy(
+    algorithm: str,
+    task: str,
+    store: Store,
+    runs_dir: Path,
+    variant: str = "base",
+    scale: str | None = None,
+    seed: int | None = None,
+    kind: str | None = None,
+    plugin: Plugin | None = None,
+) -> Policy:
+    """The policy of a run: of the store, else of the directory in which it was trained.
+
+    What is not given is chosen by what there is: the largest scale, the smallest seed, the last policy
+    before the best.
+
+    Raises:
+        PolicyError: there is none; the message says what to train.
+        ValueError: there is no such task, scale, algorithm or variant.
+        PolicyFileError: it is damaged.
+    """
+    if scale is not None:
+        scale_named(scale)
+    wanted = {
+        "algorithm": algorithm,
+        "variant": variant,
+        "task": task_spec(task).name,
+        "scale": scale,
+        "seed": seed,
+    }
+
+    def fits(spec: RunSpec) -> bool:
+        return all(value is None or getattr(spec, name) == value for name, value in wanted.items())
+
+    scales = list(SCALES)
+
+    def order(spec: RunSpec, kind: str) -> tuple[int, int, int]:
+        size = scales.index(spec.scale) if spec.scale in scales else len(scales)
+        return size, spec.seed, KINDS.index(kind)
+
+    held = [
+        (order(spec, of), 0, path, spec, of)
+        for path, spec, of in policies_stored(store)
+        if fits(spec) and kind in (None, of)
+    ]
+    trained: dict[tuple[RunSpec, str], Policy] = {}
+    for path in sorted(runs_dir.glob("*/*/*/*/seed-*/config.json")):
+        place = path.parent.relative_to(runs_dir)
+        try:
+            if not fits(RunSpec.from_relative_dir(place)):
+                continue
+            directory = RunDirectory(path.parent)
+            spec = record_in(directory.read_json("config.json"), place)
+        except (TypeError, ValueError):
+            continue  # `runs` and `archive` name it
+        for of, policy in policies_of(directory).items():
+            if kind in (None, of):
+                trained[spec, of] = policy
+                held.append((order(spec, of), 1, policy.path, spec, of))
+    if not held:
+        if not plugin:
+            variant_named(algorithm, variant_parts(variant)[0])
+        raise PolicyError(_what_to_train(wanted, kind, store, runs_dir))
+    _, where, path, spec, of = min(held)
+    return trained[spec, of] if where else stored_policy(path, spec, of)
+
+
+def _what_to_train(wanted: Mapping[str, Any], kind: str | None, store: Store, runs_dir: Path) -> str:
+    scale, seed = wanted["scale"], wanted["seed"]
+    which = f"{wanted['algorithm']}/{wanted['variant']} on {wanted['task']}"
+    which += f" at {scale} scale" if scale else ""
+    which += f" of seed {seed}" if seed is not None else ""
+    stored = store.runs(**wanted)
+    count = "1 run is" if len(stored) == 1 else f"{len(stored)} runs are"
+    why = f" ({count} stored without one)" if stored else ""
+    name, settings, precision = variant_parts(wanted["variant"])
+    command = f"python -m reproduce train --algorithm {wanted['algorithm']} --task {wanted['task']}"
+    command += f" --variant {name}" if name != "base" else ""
+    command += "".join(f" --set '{one}'" for one in settings)
+    command += f" --precision {precision}" if precision != "float32" else ""
+    command += f" --seeds {seed or 0} --scale {scale or 'laptop'}"
+    return (
+        f"there is no {kind + ' ' if kind else ''}policy of {which}{why}, neither in {store.root} nor in "
+        f"{runs_dir}: train one with: {command}"
+    )

@@ -1,0 +1,312 @@
+"""Policies in the store: which are kept, found, loaded and played; what is refused, in one sentence each."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from alm.training.policies import PolicyFileError, read_policy, read_record, write_policy
+from alm.training.run_directory import RunDirectory
+from reproduce.cli import main
+from reproduce.exhibits import gallery as shown_gallery
+from reproduce.lab import gallery, policies
+from reproduce.lab.archive import archive_run, directories_under
+from reproduce.lab.playing import Played, play
+from reproduce.lab.plugins import load_plugin
+from reproduce.lab.policies import PolicyError, archive_policies, find_policy, policies_stored, stored_policy
+from reproduce.lab.specs import RunSpec
+from reproduce.lab.store import Store
+
+ROOT = Path(__file__).parents[2]
+SPEC = RunSpec(algorithm="td3", task="Hopper", seed=0, scale="smoke")
+LAST = Path("td3/base/Hopper/smoke/seed-0.last.safetensors")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Smoke runs of TD3, seeds 0 and 1, each trained alone; their records are stored, their policies not."""
+    folder = tmp_path_factory.mktemp("policies")
+    for seed in ("0", "1"):
+        command = ["train", "--algorithm", "td3", "--task", "Hopper", "--scale", "smoke", "--seeds", seed]
+        where = ["--runs-dir", str(folder / "runs"), "--store", str(folder / "store"), "--no-track"]
+        assert main([*command, *where]) == 0
+    for directory in directories_under(folder / "runs"):
+        archive_run(directory, Store(folder / "store"))
+    return folder
+
+
+@pytest.fixture
+def here(trained, tmp_path):
+    """A copy that a test may change: ``runs`` and ``store``."""
+    for name in ("runs", "store"):
+        shutil.copytree(trained / name, tmp_path / name)
+    return tmp_path
+
+
+@pytest.fixture
+def store(here):
+    """The store of the copy with the policies of seed 0 in it."""
+    assert len(archive_policies(directory(here), Store(here / "store"))) == 2
+    return Store(here / "store")
+
+
+def directory(here, seed=0):
+    return RunDirectory(here / "runs" / "td3/base/Hopper/smoke" / f"seed-{seed}")
+
+
+def asked(here, *options):
+    """The arguments behind a command's name."""
+    return [*options, "--runs-dir", str(here / "runs"), "--store", str(here / "store")]
+
+
+def test_last_and_best_of_one_seed_are_stored(here, store):
+    run = store.get(SPEC)
+    means = run.evaluations.set_index("step")["eval/return"]
+    for kind, step in (("last", run.last_step), ("best", int(means.idxmax()))):
+        policy = stored_policy(policies.policy_path(store, SPEC, kind), SPEC, kind)
+        assert (policy.step, policy.evaluated_step, policy.source) == (step, step, "evaluation")
+        assert np.mean(policy.returns) == pytest.approx(means[step])
+        assert (policy.digest, policy.protocol) == (run.digest, run.protocol)
+        assert policy.commit == run.provenance["git_sha"]
+    assert archive_policies(directory(here), store) == []  # nothing is new
+    assert archive_policies(directory(here, seed=1), store) == []  # one seed is kept
+    assert [(spec.seed, kind) for _, spec, kind in policies_stored(store)] == [(0, "best"), (0, "last")]
+    assert [run.spec.seed for run in store.runs()] == [0, 1]  # policies are no runs
+
+
+def test_the_command_archives_policies_too(here, monkeypatch, capsys):
+    """Smoke runs are not stored by commands, so this one is of another scale."""
+    config = directory(here).read_json("config.json")
+    monkeypatch.setattr("alm.training.run_directory.RunDirectory.read_json", _as_laptop(config))
+    monkeypatch.setattr("reproduce.lab.archive.archive_run", lambda *_: None)
+    monkeypatch.setattr("reproduce.lab.policies.archive_policies", lambda one, _: [one.path / "policy"])
+    monkeypatch.setattr("reproduce.lab.archive.directories_under", lambda _: [directory(here)])
+    assert main(["archive", *asked(here)]) == 0
+    assert f"stored {directory(here).path / 'policy'}" in capsys.readouterr().out
+
+
+def _as_laptop(config):
+    return lambda self, name: config | {"spec": config["spec"] | {"scale": "laptop"}}
+
+
+def test_a_policy_plays_its_evaluation_again_exactly(here, store):
+    policy = find_policy("td3", "Hopper", store, here / "nowhere")
+    assert policy.path == store.root / LAST
+    played = play(policy, episodes=3)
+    assert played.repeated == policy.returns
+    assert len(played.returns) == 3 and not set(played.returns) & set(policy.returns)
+    assert play(policy, episodes=3) == played
+
+
+def test_evaluate_prints_both(here, store, capsys):
+    assert main(["evaluate", "td3", "Hopper", "--episodes", "2", *asked(here)]) == 0
+    text = capsys.readouterr().out
+    assert "last policy of td3/base Hopper smoke seed 0" in text
+    assert "2 new episodes: mean" in text and "stored evaluation at step" in text
+    assert "largest difference of a return 0" in text and "new and stored returns" in text
+
+
+def test_a_policy_is_found_where_it_was_trained(here):
+    nothing = Store(here / "empty")
+    policy = find_policy("td3", "Hopper", nothing, here / "runs", seed=1, kind="best")
+    assert policy.spec.seed == 1 and policy.path.parent == directory(here, 1).policies.folder
+    assert play(policy, 2).repeated == policy.returns
+
+
+def test_a_policy_of_ones_own_variant_needs_its_file(tmp_path, capsys):
+    """And ALM, which draws representations as it acts, draws the same ones again."""
+    plugin = tmp_path / "mine.py"
+    declared = 'VARIANTS = {"alm": [Variant("slow", "a lower rate", changes={"learning_rate": 5e-5})]}'
+    plugin.write_text(f"from alm.variants import Variant\n\n{declared}\n")
+    which = ["--variant", "slow", "--scale", "smoke"]
+    command = ["train", "--task", "Hopper", "--no-track", "--plugin", str(plugin), *which]
+    assert main([*command, *asked(tmp_path)]) == 0
+    (run,) = directories_under(tmp_path / "runs")
+    store = Store(tmp_path / "store")
+    archive_run(run, store)
+    assert len(archive_policies(run, store)) == 2
+    policy = find_policy("alm", "Hopper", store, tmp_path / "nowhere", variant="slow")
+    assert policy.plugin == "mine.py"
+    assert play(policy, 2, load_plugin(plugin)).repeated == policy.returns
+    evaluate = ["evaluate", "alm", "Hopper", *which, "--episodes", "2", *asked(tmp_path)]
+    assert main(evaluate) == 2
+    assert "comes from the plugin mine.py: give it with --plugin" in capsys.readouterr().err
+    plugin.write_text(f"{plugin.read_text()}# changed\n")
+    assert main([*evaluate, "--plugin", str(plugin)]) == 2
+    assert "another configuration" in capsys.readouterr().err
+    made = gallery.make_gallery(store, tmp_path / "gallery")
+    assert made.cards == [] and "film it with render --plugin mine.py" in made.problems[0]
+
+
+def test_agreement_is_judged_by_a_test(store):
+    policy = stored_policy(store.root / LAST, SPEC, "last")
+    near = tuple(np.random.default_rng(0).choice(policy.returns, 50))
+    assert "new and stored returns agree" in Played(policy, near, policy.returns).text()
+    far = Played(policy, tuple(value + 1000.0 for value in near), policy.returns)
+    assert far.p_value < 0.05 and "do not agree" in far.text()
+
+
+def test_the_last_policy_of_an_older_run_comes_from_its_checkpoint(here):
+    store = Store(here / "store")
+    shutil.copytree(directory(here).path, here / "kept")
+    kept = read_policy(directory(here).policies.path(store.get(SPEC).last_step))[1]
+    shutil.rmtree(directory(here).policies.folder)
+    (path,) = archive_policies(directory(here), store)
+    policy = stored_policy(path, SPEC, "last")
+    assert (policy.kind, policy.source) == ("last", "checkpoint")
+    state = policy.tensors()
+    assert state.keys() == kept.keys() and all(torch.equal(state[name], kept[name]) for name in kept)
+    assert play(policy, 2).repeated == policy.returns
+    assert gallery.card(policy)["source"] == "checkpoint"
+
+
+def test_a_checkpoint_between_evaluations_says_so(here):
+    store = Store(here / "store")
+    metrics = directory(here).metrics_path
+    lines = [json.loads(line) for line in metrics.read_text().splitlines()]
+    evaluated = [line["step"] for line in lines if "returns" in line]
+    metrics.write_text("".join(json.dumps(line) + "\n" for line in lines if line["step"] < evaluated[-1]))
+    shutil.rmtree(directory(here).policies.folder)
+    (path,) = archive_policies(directory(here), store)
+    policy = stored_policy(path, SPEC, "last")
+    assert (policy.step, policy.evaluated_step) == (evaluated[-1], evaluated[-2])
+    assert "which was not evaluated" in play(policy, 2).text()
+
+
+def test_a_policy_of_another_run_of_the_name_is_not_stored(here):
+    metrics = directory(here).metrics_path
+    lines = [json.loads(line) for line in metrics.read_text().splitlines()]
+    for line in lines:
+        if "returns" in line:
+            line["returns"] = [value + 1.0 for value in line["returns"]]
+    metrics.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert archive_policies(directory(here), Store(here / "store")) == []
+    assert archive_policies(directory(here), Store(here / "empty")) == []  # nor that of no stored run
+
+
+def test_of_a_run_that_failed_no_policy_is_stored(here):
+    directory(here).write_json("FAILED", {"reason": "loss/actor is not finite", "step": 300})
+    (directory(here).path / "DONE").unlink()
+    store = Store(here / "other")
+    for seed in (0, 1):
+        archive_run(directory(here, seed), store)
+        archive_policies(directory(here, seed), store)
+    assert {spec.seed for _, spec, _ in policies_stored(store)} == {1}
+
+
+def test_too_large_a_policy_is_stored_in_float16(here, monkeypatch):
+    kept = read_policy(directory(here).policies.path(Store(here / "store").get(SPEC).last_step))[1]
+    size = sum(value.nbytes for value in kept.values())
+    monkeypatch.setattr(policies, "LARGEST_POLICY", size + 9_000)
+    archive_policies(directory(here), Store(here / "store"))
+    policy = stored_policy(here / "store" / LAST, SPEC, "last")
+    assert {value.dtype for value in policy.tensors().values()} == {torch.float16}
+    for name, value in policy.agent().policy_state().items():
+        assert value.dtype == torch.float32
+        torch.testing.assert_close(value, kept[name], rtol=1e-3, atol=1e-6)
+
+
+def test_what_does_not_fit_is_said_and_not_stored(here, monkeypatch):
+    store = Store(here / "store")
+    monkeypatch.setattr(policies, "BUDGET", 5_000)
+    with pytest.raises(PolicyError, match=r"would take more than 0 MB with the last policy of .*: remove"):
+        archive_policies(directory(here), store)
+    monkeypatch.setattr(policies, "LARGEST_POLICY", 5_000)
+    with pytest.raises(PolicyError, match="takes more than 0 MB, so it stays in"):
+        archive_policies(directory(here), store)
+    assert not list(policies_stored(store))
+
+
+def test_the_repository_is_within_its_budgets():
+    store, folder = Store(ROOT / "results" / "runs"), ROOT / "results" / "gallery"
+    held = {path: (spec, kind) for path, spec, kind in policies_stored(store)}
+    sizes = [path.stat().st_size for path in held]
+    assert max(sizes, default=0) <= policies.LARGEST_POLICY and sum(sizes) <= policies.BUDGET
+    assert {path for path in (ROOT / "results").rglob("*.safetensors")} == set(held)
+    seeds = {(spec.algorithm, spec.variant, spec.task, spec.scale, kind) for spec, kind in held.values()}
+    assert len(seeds) == len(held)  # one seed of each
+    for path, (spec, kind) in held.items():
+        assert stored_policy(path, spec, kind).digest == store.get(spec).digest
+    clips = [card.clip for card in shown_gallery.cards(folder)]
+    assert set(folder.glob("*.gif")) == set(clips)
+    assert sum(clip.stat().st_size for clip in clips) <= gallery.BUDGET
+    assert all(clip.stat().st_size <= 500_000 for clip in clips)
+
+
+REFUSALS = [
+    (["td4", "Hopper"], "There is no algorithm 'td4' (did you mean 'td3'?)"),
+    (["td3", "Hoper"], "There is no task 'Hoper' (did you mean 'Hopper'?)"),
+    (["td3", "Hopper", "--variant", "no-kl"], "There is no variant 'no-kl' of td3"),
+    (["td3", "Hopper", "--scale", "tiny"], "unknown scale 'tiny': choose one of paper, laptop, smoke"),
+    (["td3", "Hopper", "--seed", "7"], "there is no policy of td3/base on Hopper of seed 7, neither in "),
+    (["alm", "Hopper", "--scale", "paper"], "--algorithm alm --task Hopper --seeds 0 --scale paper"),
+    (["alm", "Hopper", "--variant", "k5[horizon=2]"], "--variant k5 --set 'horizon=2' --seeds 0"),
+    (["td3", "Hopper", "--episodes", "1"], "The number of episodes must be at least 2, not 1."),
+    (["td3", "Hopper", "--plugin", "none.py"], "The plugin none.py cannot be read"),
+]
+
+
+@pytest.mark.parametrize(("options", "sentence"), REFUSALS, ids=[" ".join(one) for one, _ in REFUSALS])
+def test_what_is_missing_is_one_sentence(here, capsys, options, sentence):
+    assert main(["evaluate", *options, *asked(here)]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: ") and said.count("\n") == 1 and sentence in said
+
+
+def test_a_run_stored_without_a_policy_is_told_from_none(here, capsys):
+    shutil.rmtree(here / "runs")
+    assert main(["evaluate", "td3", "Hopper", *asked(here)]) == 2
+    assert (
+        "there is no policy of td3/base on Hopper (2 runs are stored without one)" in capsys.readouterr().err
+    )
+
+
+def rewritten(path, change_record=lambda record: None, change_state=lambda state: None):
+    record, state = read_policy(path)
+    change_record(record), change_state(state)
+    write_policy(path, state, record)
+
+
+def test_files_that_do_not_fit_are_one_sentence(store, capsys, here):
+    path = store.root / LAST
+    sound = path.read_bytes()
+    first = next(iter(read_policy(path)[1]))
+    for change, sentence in (
+        ({"change_record": lambda r: r.pop("returns")}, "is no policy of this place (it lacks 'returns')"),
+        ({"change_record": lambda r: r["spec"].update(seed=4)}, "it is the last policy of td3/base Hopper"),
+        ({"change_record": lambda r: r.update(returns=[])}, "it has no returns"),
+        ({"change_record": lambda r: r.update(protocol="../x")}, "the protocol of a run must be a word"),
+        ({"change_record": lambda r: r.update(digest="0" * 12)}, "was trained with another configuration"),
+        ({"change_record": lambda r: r.update(plugin="mine.py")}, "comes from the plugin mine.py: give it"),
+        ({"change_state": lambda s: s.pop(first)}, "holds other networks than td3/base acts with on Hopper"),
+        ({"change_state": lambda s: s.update({first: torch.ones(2)})}, "holds other networks"),
+        ({"change_state": lambda s: s[first].fill_(float("nan"))}, "holds a number that is not finite"),
+    ):
+        path.write_bytes(sound)
+        rewritten(path, **change)
+        assert main(["evaluate", "td3", "Hopper", "--policy", "last", *asked(here)]) == 2
+        said = capsys.readouterr().err
+        assert said.startswith("error: ") and said.count("\n") == 1 and sentence in said
+    path.write_bytes(sound[:-7])
+    with pytest.raises(PolicyFileError, match="is damaged"):
+        archive_policies(directory(here), store)
+
+
+def test_records_are_read_without_torch(store):
+    """Listing what is stored stays quick."""
+    import subprocess
+    import sys
+
+    code = (
+        "import sys; from pathlib import Path; from alm.training.policies import read_record;"
+        "from reproduce.lab.policies import policies_stored; from reproduce.lab.store import Store;"
+        f"found = list(policies_stored(Store(Path({str(store.root)!r}))));"
+        "assert len(found) == 2; print(read_record(found[0][0])['kind']);"
+        "assert not {'torch', 'mujoco'} & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.stdout.strip() == "best", done.stderr
+    assert read_record(store.root / LAST)["kind"] == "last"
