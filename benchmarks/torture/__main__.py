@@ -62,7 +62,9 @@ class Torture:
             _show(name, tally, console)
             failures += len(tally.failures)
             if self.record:
-                about = {"seed": self.seed, "seconds": round(seconds), "failures": tally.failures}
+                # What was wrong quotes paths of this machine.
+                repeat = [{"kind": one["kind"], "repeat": one["repeat"]} for one in tally.failures]
+                about = {"seed": self.seed, "seconds": round(seconds), "failures": repeat}
                 results = {"tried": tally.tried, "failed": tally.failed}
                 write_results(f"torture_{name}", {"results": results, **about})
         if failures:
