@@ -159,12 +159,22 @@ class Report(ReadsRuns):
 
     def run(self) -> int:
         """Write it; returns the exit code."""
+        from rich.console import Console
+
         from paper_figures.report.contents import contents
         from paper_figures.report.page import page
 
         store = self.held()
-        with _store_warnings_said() as messages:
-            found = contents(store, self.bias, self.theory, self.gallery)
+        # On a terminal; elsewhere nothing is printed until the page is there.
+        working = Console(stderr=True).status("making the report")
+        with _store_warnings_said() as messages, working:
+            found = contents(
+                store,
+                self.bias,
+                self.theory,
+                self.gallery,
+                say=lambda what: working.update(f"making the report: {what}"),
+            )
         # Where the store lies is no part of what it holds.
         text = page(found, [message.replace(f"{store.root}/", "") for message in messages])
         try:

@@ -3,7 +3,7 @@
 import math
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,7 +58,13 @@ class Contents:
     runs: tuple[RunRow, ...]
 
 
-def contents(store: Store, bias: BiasDefinition, theory: Path, gallery: Path) -> Contents:
+def contents(
+    store: Store,
+    bias: BiasDefinition,
+    theory: Path,
+    gallery: Path,
+    say: Callable[[str], None] = lambda what: None,
+) -> Contents:
     """Everything that the page shows of a store.
 
     Args:
@@ -66,10 +72,16 @@ def contents(store: Store, bias: BiasDefinition, theory: Path, gallery: Path) ->
         bias: definition of the value bias in figures that show it.
         theory: folder of the checks of the theory.
         gallery: folder of clips and cards of policies.
+        say: told what is being made.
     """
     runs = store.runs()
+    say("claims")
     claims = {scale: claims_entry(store, scale) for scale in SHOWN_SCALES}
-    entries = [exhibit_entry(EXHIBITS[name], store, bias) for name in sorted(EXHIBITS, key=_place)]
+    entries = []
+    for name in sorted(EXHIBITS, key=_place):
+        say(name)
+        entries.append(exhibit_entry(EXHIBITS[name], store, bias))
+    say("theory and learning curves")
     others = sorted({run.spec.scale for run in runs} - set(SHOWN_SCALES))
     return Contents(
         scales=tuple(_summary(scale, runs, claims.get(scale)) for scale in (*SHOWN_SCALES, *others)),

@@ -181,9 +181,10 @@ def theory_entries(folder: Path) -> list[Entry]:
 
 
 def _whose(exhibit: str) -> str:
-    """The algorithms behind the learning curves of a page; empty if it is none."""
-    page = exhibit.removeprefix("curves-")
-    return ", ".join(algorithm.title for algorithm in ALGORITHMS.values() if algorithm.page == page)
+    """The algorithms behind the learning curves of a page, and their tasks; empty if it is none."""
+    page, _, family = exhibit.removeprefix("curves-").partition("-")
+    titles = ", ".join(algorithm.title for algorithm in ALGORITHMS.values() if algorithm.page == page)
+    return f"{titles} on {family} tasks" if titles and family else titles
 
 
 def _filled(entry: Entry, fill: Callable[[], Entry]) -> Entry:

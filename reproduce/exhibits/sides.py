@@ -92,18 +92,27 @@ class Shelf:
 
     def _nothing(self, side: Side, task: str, failed: bool) -> str:
         """What to say where a side has no run that could be compared."""
-        held = [run.spec for run in self._held()]
-        tasks = list(dict.fromkeys(spec.task for spec in held))
+        held = self._held()
+        tasks = list(dict.fromkeys(run.spec.task for run in held))
         if tasks and task not in tasks:
             return (
                 f"There is no run of anything on {task!r} at {self.scale} scale{nearest(task, tasks)}; "
                 f"there are runs on {', '.join(tasks)}."
             )
-        sides = [Side(spec.algorithm, spec.variant).name for spec in held if spec.task == task]
+        specs = (run.spec for run in held if run.spec.task == task)
+        sides = [Side(spec.algorithm, spec.variant).name for spec in specs]
         others = [name for name in dict.fromkeys(sides) if name != side.name]
+        plugins = [
+            run.provenance["plugin"]["file"]
+            for run in held
+            if (run.spec.algorithm, run.spec.variant) == (side.algorithm, side.variant)
+            and "plugin" in run.provenance
+        ]
+        options = [f"--algorithm {side.algorithm}", variant_options(side.variant)]
+        options += [f"--plugin {plugins[0]}"] if plugins else []
         return (
             f"{'Every' if failed else 'No'} run of {side.name!r} on {task} at {self.scale} scale "
             f"{'has failed' if failed else 'is stored'}{nearest(side.name, others)}; there are runs of "
             f"{', '.join(others) or 'no other'}, and what is missing comes from: python -m reproduce train "
-            f"--algorithm {side.algorithm} {variant_options(side.variant)} --task {task} --scale {self.scale}"
+            f"{' '.join(options)} --task {task} --scale {self.scale}"
         )

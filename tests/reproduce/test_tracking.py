@@ -461,10 +461,8 @@ def test_an_unreachable_server_loses_nothing(tmp_path, uri, database):
     run = Training(tmp_path)
     run.steps(1000)
     run.commit()
-    began = time.monotonic()
     with pytest.raises(TrackingError) as raised:
         sync([run.path], NOBODY)
-    assert time.monotonic() - began < 5
     sentence = str(raised.value)
     assert "\n" not in sentence
     assert NOBODY in sentence

@@ -1,35 +1,32 @@
-"""A process that keeps freed memory does not ask the system for it again."""
+"""A process asks its C library to keep the memory that it frees; what that saves, `make bench` measures."""
 
-import subprocess
-import sys
+from types import SimpleNamespace
 
 import pytest
 
-# Each block is larger than those before it, so that glibc, left to itself, takes it from the system and gives
-# it back; kept memory has to grow by the difference only.
-GROWING = """
-import resource, torch
+from alm.training import execution
 from alm.training.execution import keep_freed_memory
-kept = {kept} and keep_freed_memory()
-torch.ones(300_000)
-before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-for size in range(500_000, 5_000_000, 250_000):
-    torch.ones(size)
-print(int(kept), resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
-"""
 
 
-def pages_asked_for(kept):
-    command = [sys.executable, "-c", GROWING.format(kept=kept)]
-    out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    has_kept, pages = map(int, out.split())
-    if kept and not has_kept:
-        pytest.skip("the C library is not glibc")
-    return pages
+@pytest.mark.parametrize(
+    ("platform", "functions", "kept", "asked"),
+    [
+        ("linux", {"mallopt": 1}, True, [(-3, 32 * 2**20), (-1, 2**31 - 1)]),
+        ("linux", {"mallopt": 0}, False, [(-3, 32 * 2**20), (-1, 2**31 - 1)]),
+        ("linux", {}, False, []),
+        ("darwin", {"mallopt": 1}, False, []),
+    ],
+)
+def test_what_the_c_library_is_asked_for(monkeypatch, platform, functions, kept, asked):
+    """M_MMAP_THRESHOLD and M_TRIM_THRESHOLD of mallopt(3), whose result says whether it took the value."""
+    calls = []
 
+    def mallopt(parameter, value):
+        calls.append((parameter, value))
+        return functions["mallopt"]
 
-def test_kept_memory_is_not_asked_for_again():
-    together = 4 * sum(range(500_000, 5_000_000, 250_000)) / 4096
-    assert pages_asked_for(kept=False) > 0.9 * together
-    # Between a ninth, one block's growth, and a third, where something small lies in its way.
-    assert pages_asked_for(kept=True) < 0.5 * together
+    library = SimpleNamespace(mallopt=mallopt) if functions else SimpleNamespace()
+    monkeypatch.setattr(execution.ctypes, "CDLL", lambda name: library)
+    monkeypatch.setattr(execution.sys, "platform", platform)
+    assert keep_freed_memory() is kept
+    assert calls == asked
