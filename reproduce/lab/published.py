@@ -78,7 +78,8 @@ def _content(name: str) -> str:
     """
     path = _DATA / name
     try:
-        digests = dict(reversed(line.split()) for line in (_DATA / "SHA256SUMS").read_text().splitlines())
+        lines = (_DATA / "SHA256SUMS").read_text().splitlines()
+        digests = {file: digest for digest, file in (line.split() for line in lines)}
         content = path.read_bytes()
     except (OSError, ValueError) as error:
         raise ValueError(f"{path} or the SHA256SUMS beside it cannot be read ({error}); {_CURE}") from None
