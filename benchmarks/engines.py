@@ -177,7 +177,7 @@ def store_ms(folder: Path, runs: Sequence[Path]) -> dict[str, float]:
     store = Store(folder / "written")
     writing = seconds(
         lambda: [
-            store.write(replace(record, spec=replace(record.spec, seed=i), digest=None)) for i in range(50)
+            store.write(replace(record, spec=replace(record.spec, seed=i), digest="")) for i in range(50)
         ]
     )
     kept = Store(REPOSITORY / "results" / "runs")
