@@ -129,6 +129,7 @@ class _Programme:
         rows.append(_row("together", {"cpu": math.nan, "gpu": math.nan, **totals}))
         header = ["", "runs", "million steps", "CPU core-hours", "GPU-hours"]
         rest = f" No cost of a step of {', '.join(unknown)} is recorded." if unknown else ""
+        rest += " What has none (?) is left out of the sums."
         where = machine(self.benchmark) if self.benchmark else NOT_MEASURED
         return (
             f"{markdown_grid(header, rows)}\n\n"
