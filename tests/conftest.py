@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import socket
 
 import numpy as np
 import pandas as pd
@@ -92,3 +93,15 @@ def browser(absent):
         browser = playwright.chromium.launch(executable_path=found, args=list(BROWSER_OPTIONS))
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="session")
+def free_port():
+    """A function that finds a TCP port of 127.0.0.1 which nobody uses; workers must not meet at one."""
+
+    def find():
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            return probe.getsockname()[1]
+
+    return find

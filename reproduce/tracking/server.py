@@ -1,5 +1,6 @@
 """MLflow's server in front of a database: on this machine alone by default, gone when its parent is gone."""
 
+import contextlib
 import os
 import socket
 import sys
@@ -12,6 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import psutil
 
 from reproduce.tracking.client import TrackingError, artifact_root, quiet_environment
 from reproduce.tracking.guard import start_guarded, stop_guarded
@@ -145,7 +148,7 @@ def serving(
     with tempfile.TemporaryFile() as output:
         process = start_guarded(command, environment, output)
         try:
-            if not _answers(address.base, process):
+            if not _answers(address, process):
                 output.seek(0)
                 lines = output.read().decode(errors="replace").strip().splitlines() or ["no output"]
                 raise TrackingError(
@@ -157,15 +160,28 @@ def serving(
             stop_guarded(process)
 
 
-def _answers(base: str, process: "subprocess.Popen[bytes]") -> bool:
+def _answers(address: Address, process: "subprocess.Popen[bytes]") -> bool:
     """Wait until the server answers; False if it ends before, or takes too long."""
     # Not by way of a proxy, which the environment may name.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     deadline = time.monotonic() + _START_SECONDS
     while process.poll() is None and time.monotonic() < deadline:
         try:
-            with opener.open(f"{base}/health", timeout=5):
-                return True
+            with opener.open(f"{address.base}/health", timeout=5):
+                if _listens(process.pid, address.port):
+                    return True
         except (OSError, urllib.error.URLError):
-            time.sleep(0.3)
+            pass
+        time.sleep(0.3)
+    return False
+
+
+def _listens(pid: int, port: int | None) -> bool:
+    """Whether it is a process's descendant that listens at a port, and not another that was quicker."""
+    with contextlib.suppress(psutil.Error):
+        return any(
+            one.status == psutil.CONN_LISTEN and one.laddr.port == port
+            for child in psutil.Process(pid).children(recursive=True)
+            for one in child.net_connections("tcp")
+        )
     return False

@@ -100,15 +100,15 @@ class Postgres:
 class Server:
     """`python -m reproduce server` in a process of its own."""
 
-    def __init__(self, database, artifacts):
-        self.database, self.artifacts, self.port = database, artifacts, None
+    def __init__(self, database, artifacts, port):
+        self.database, self.artifacts, self.port = database, artifacts, port
         self.start()
 
     def start(self):
         """Start it, again at the same port, and wait until it says that it serves."""
         command = [sys.executable, "-m", "reproduce", "server", "--workers", "1"]
         command += ["--artifacts", str(self.artifacts)]
-        command += [] if self.port is None else ["--port", self.port]
+        command += ["--port", str(self.port)]
         self.process = subprocess.Popen(
             command,
             cwd=REPOSITORY,
@@ -122,7 +122,6 @@ class Server:
             if "Ctrl-C" in line:
                 break
         self.uri = re.search(r"MLFLOW_TRACKING_URI=(\S+)", self.said)[1]
-        self.port = self.uri.rpartition(":")[2]
 
     def kill(self):
         self.process.kill()
@@ -148,8 +147,8 @@ def artifacts(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def server(postgres, artifacts):
-    server = Server(postgres.uri, artifacts)
+def server(postgres, artifacts, free_port):
+    server = Server(postgres.uri, artifacts, free_port())
     yield server
     server.kill()
 

@@ -32,16 +32,17 @@ OWN = {"plugin": {"sha256": "0", "text": ""}}
 SERVE = (
     "import sys\nfrom pathlib import Path\nfrom reproduce.lab.store import Store\n"
     "from reproduce.tracking.ui import serve\n"
-    "sys.exit(serve(Store(Path(sys.argv[1])), sys.argv[2], say=lambda line: print(line, flush=True)))\n"
+    "say = lambda line: print(line, flush=True)\n"
+    "sys.exit(serve(Store(Path(sys.argv[1])), sys.argv[2], int(sys.argv[3]), say))\n"
 )
 
 
 class Ui:
     """`make ui` in a process of its own, which has said that it serves."""
 
-    def __init__(self, store, uri):
+    def __init__(self, store, uri, port):
         self.process = subprocess.Popen(
-            [sys.executable, "-c", SERVE, str(store.root), uri],
+            [sys.executable, "-c", SERVE, str(store.root), uri, str(port)],
             cwd=REPOSITORY,
             # Neither may open it to others.
             env={
@@ -102,8 +103,8 @@ def database(tmp_path_factory, store):
 
 
 @pytest.fixture(scope="module")
-def ui(store, database):
-    ui = Ui(store, database)
+def ui(store, database, free_port):
+    ui = Ui(store, database, free_port())
     yield ui
     ui.process.send_signal(signal.SIGINT)
     _, errors = ui.process.communicate(timeout=60)
@@ -166,15 +167,19 @@ def test_the_files_of_a_run_can_be_read(ui, database):
 
 
 HOLD = (
-    "import sys\nfrom reproduce.tracking.server import serving\n"
-    "with serving(sys.argv[1]) as (base, process):\n    print(base, flush=True)\n    process.wait()\n"
+    "import sys\nfrom reproduce.tracking.server import Address, serving\n"
+    "with serving(sys.argv[1], Address(port=int(sys.argv[2]))) as (base, process):\n"
+    "    print(base, flush=True)\n    process.wait()\n"
 )
 
 
 @pytest.mark.parametrize("whom", ["the program", "the guard"])
-def test_nothing_is_left_of_a_server_that_was_killed(database, whom):
+def test_nothing_is_left_of_a_server_that_was_killed(database, free_port, whom):
     program = subprocess.Popen(
-        [sys.executable, "-c", HOLD, database], cwd=REPOSITORY, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", HOLD, database, str(free_port())],
+        cwd=REPOSITORY,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     try:
         port = int(program.stdout.readline().rpartition(":")[2])
