@@ -190,11 +190,22 @@ def differences(whole: Path, killed: Path) -> list[str]:
             problems.append(f"{name}: other value samples")
         if not _same(_last_state(one), _last_state(other)):
             problems.append(f"{name}: another last checkpoint")
+        if _policies(one) != _policies(other):
+            problems.append(f"{name}: other policies")
         size = other.metrics_path.stat().st_size
         if other.read_json("committed.json")["metrics_offset"] != size:
             problems.append(f"{name}: not all metrics are committed")
     problems += [f"{path} is left over" for path in killed.glob("**/.*.tmp")]
     return problems + _stored_differences(Store(whole / "store"), Store(killed / "store"))
+
+
+def _policies(run: RunDirectory) -> dict[str, tuple[int, bytes]]:
+    """Step and content of the last and the best policy."""
+    newest = max(run.policies.steps(), default=0)
+    steps = {"last": run.policies.last(newest), "best": run.policies.best(newest)}
+    return {
+        kind: (step, run.policies.path(step).read_bytes()) for kind, step in steps.items() if step is not None
+    }
 
 
 def _directories(folder: Path) -> list[RunDirectory]:

@@ -66,6 +66,7 @@ def line(draw: Random) -> list[str]:
     for one in fields(command):
         if tyro.conf.Positional in getattr(hints[one.name], "__metadata__", ()):
             usual = {"exhibits": "table1", "table": "1", "figure": "3", "first": "alm", "second": "td3-ours"}
+            usual |= {"algorithm": "alm", "task": "Hopper"}
             positional.append(value if one.name == option else usual[one.name])
         elif one.name == option:
             given[one.name] = [f"--{option.replace('_', '-')}", value]

@@ -57,6 +57,13 @@ def directory(here, seed=0):
     return RunDirectory(here / "runs" / "td3/base/Hopper/smoke" / f"seed-{seed}")
 
 
+def rewrite_metrics(here, lines):
+    """Give seed 0 other metrics, committed as they are."""
+    run = directory(here)
+    run.metrics_path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    run.commit_metrics(run.metrics_path.stat().st_size)
+
+
 def asked(here, *options):
     """The arguments behind a command's name."""
     return [*options, "--runs-dir", str(here / "runs"), "--store", str(here / "store")]
@@ -165,10 +172,9 @@ def test_the_last_policy_of_an_older_run_comes_from_its_checkpoint(here):
 
 def test_a_checkpoint_between_evaluations_says_so(here):
     store = Store(here / "store")
-    metrics = directory(here).metrics_path
-    lines = [json.loads(line) for line in metrics.read_text().splitlines()]
+    lines = list(directory(here).metrics())
     evaluated = [line["step"] for line in lines if "returns" in line]
-    metrics.write_text("".join(json.dumps(line) + "\n" for line in lines if line["step"] < evaluated[-1]))
+    rewrite_metrics(here, [line for line in lines if line["step"] < evaluated[-1]])
     shutil.rmtree(directory(here).policies.folder)
     (path,) = archive_policies(directory(here), store)
     policy = stored_policy(path, SPEC, "last")
@@ -177,12 +183,11 @@ def test_a_checkpoint_between_evaluations_says_so(here):
 
 
 def test_a_policy_of_another_run_of_the_name_is_not_stored(here):
-    metrics = directory(here).metrics_path
-    lines = [json.loads(line) for line in metrics.read_text().splitlines()]
+    lines = list(directory(here).metrics())
     for line in lines:
         if "returns" in line:
             line["returns"] = [value + 1.0 for value in line["returns"]]
-    metrics.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    rewrite_metrics(here, lines)
     assert archive_policies(directory(here), Store(here / "store")) == []
     assert archive_policies(directory(here), Store(here / "empty")) == []  # nor that of no stored run
 
