@@ -22,12 +22,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from alm.training.lease import EXIT_HELD
+from alm.training.run_directory import RunDirectory
 from reproduce.lab.executors import Ended, Executor, Handle, Job, Resources
 from reproduce.lab.planning import Missing, populations_pay
 from reproduce.lab.run_states import RunState, counts, state_line, state_of, states_table
 
 RETRIES = 2
-"""How often a job that was killed or lost is tried again."""
+"""How often in a row a job that was killed or lost before a further checkpoint is tried again."""
 _POLL_SECONDS = 1.0
 # Between two looks at runs that another process trains.
 _HELD_SECONDS = 15.0
@@ -93,6 +94,10 @@ class _Entry(Generic[Handle]):
     status: str = "queued"
     attempts: int = 0
     retries: int = 0
+    checkpoint: int = 0
+    """Environment steps that the newest checkpoints of its runs had when it was started, together."""
+    in_vain: int = 0
+    """How many tries in a row were killed or lost before a further checkpoint."""
     handle: Handle | None = None
     why: str = ""
     """Why it failed."""
@@ -119,8 +124,9 @@ def run_grid(
 ) -> int:
     """Run all jobs; returns 0, 1 if a job failed, 130 if someone stopped the grid (jobs leave checkpoints).
 
-    A job that was killed by a signal or lost is tried again, `RETRIES` times, after the others. One whose
-    runs are all being trained by other processes waits until they have ended, or can be taken over.
+    A job that was killed by a signal or lost is tried again after the others, as long as it gets further from
+    try to try, so that preemptions end no job, and else `RETRIES` times. One whose runs are all being trained
+    by other processes waits until they have ended, or can be taken over.
 
     Args:
         work: the jobs, in the order in which they start.
@@ -192,6 +198,7 @@ class _Grid(Generic[Handle]):
     def _submit(self, one: _Entry[Handle]) -> None:
         job = one.job
         one.attempts += 1
+        one.checkpoint = self._checkpoint(job)
         try:
             job.log.parent.mkdir(parents=True, exist_ok=True)
             with job.log.open("a") as log:
@@ -220,14 +227,24 @@ class _Grid(Generic[Handle]):
             self.display.say(f"{one.job.label}: done")
         elif end.code == EXIT_HELD:
             self._hold(one)
-        elif not end.by_itself and one.retries < RETRIES:
+        elif not end.by_itself and self._may_try_again(one):
             one.retries += 1
             one.status = "queued"
             self.entries.remove(one)
             self.entries.append(one)
-            self.display.say(f"{one.job.label}: {end}, is tried again ({one.retries} of {RETRIES})")
+            further = f"{one.in_vain} of {RETRIES}" if one.in_vain else "it had got further"
+            self.display.say(f"{one.job.label}: {end}, is tried again ({further})")
         else:
             self._fail(one, _why(one, end))
+
+    def _may_try_again(self, one: _Entry[Handle]) -> bool:
+        """Whether a job that was killed or lost got further, or has tries left if it did not."""
+        one.in_vain = 0 if self._checkpoint(one.job) > one.checkpoint else one.in_vain + 1
+        return one.in_vain <= RETRIES
+
+    def _checkpoint(self, job: Job) -> int:
+        kept = (RunDirectory(self.runs_dir / spec.relative_dir).checkpoints.steps() for spec in job.specs)
+        return sum(max(steps, default=0) for steps in kept)
 
     def _fail(self, one: _Entry[Handle], why: str) -> None:
         one.status, one.why = "failed", why

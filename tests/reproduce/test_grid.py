@@ -315,6 +315,27 @@ def test_of_two_seeds_one_of_which_is_held_the_other_trains(tmp_path, capsys):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ties a process to its parent")
+def test_a_job_that_gets_further_each_time_is_tried_again_for_ever(tmp_path, quick):
+    """Preempted five times, each time behind another checkpoint; then thrice without."""
+    killed = Ended(signal=15)
+    executor = Scripted({0: [killed] * 8})
+    work = jobs([missing(0)], "cpu", [], tmp_path, workers=1)
+    folder = tmp_path / work[0].specs[0].relative_dir / "checkpoints"
+    folder.mkdir(parents=True)
+    usual = executor.submit
+
+    def submit(job):
+        tries = len(executor.begun) + 1
+        (folder / f"step-{100 * min(tries, 5):09d}.pt").touch()
+        return usual(job)
+
+    executor.submit = submit
+    code, said = run(work, executor, tmp_path)
+    assert code == 1 and len(executor.begun) == 8
+    assert said.count("is tried again (it had got further)") == 5
+    assert said.count("is tried again (1 of 2)") == said.count("is tried again (2 of 2)") == 1
+
+
 def test_workers_of_a_grid_that_was_killed_write_their_checkpoints_and_end(tmp_path):
     process = grid_of_one_slow_job(tmp_path)
     process.kill()
