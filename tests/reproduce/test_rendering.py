@@ -106,6 +106,7 @@ def test_the_gallery_follows_the_store(gl, store, tmp_path):
     assert reproduce(*command, MUJOCO_GL="disabled").returncode == 0
     assert clip.read_bytes() == before
     (folder / "sac-base-Hopper-smoke-seed-0.gif").write_bytes(before)
+    (tmp_path / "empty").mkdir()
     assert reproduce("gallery", "--store", tmp_path / "empty", "--out", folder).returncode == 0
     assert list(folder.iterdir()) == []
 
