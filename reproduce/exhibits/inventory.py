@@ -187,8 +187,9 @@ def print_plan(
     known = [one for one in hours if not math.isnan(one)]
     rest = "" if len(known) == len(hours) else " and what has no estimate"
     console.print(
-        f"Together {sum(known):.1f} hours of one thread of this machine{rest}; operations and times are "
-        "those of a step on HalfCheetah (make bench), times by this machine's speed in matrix products. "
+        f"Together {sum(known):.1f} hours of one thread of this machine{rest}. Hours are those that stored "
+        "runs took on processors of this kind, else of a step on HalfCheetah (make bench) by this machine's "
+        "speed in matrix products; operations are of such a step. "
         f"GPU hours: the seeds of a row as one population. {gpu_basis()}"
     )
     if workers:

@@ -15,6 +15,7 @@ from reproduce.lab.algorithms import ALGORITHMS, run_length
 from reproduce.lab.executors import Resources
 from reproduce.lab.machine import matrix_gigaflops
 from reproduce.lab.places import RECORDS
+from reproduce.lab.provenance import cpu_name
 from reproduce.lab.specs import RunSpec, variant_parts
 from reproduce.lab.store import Store
 
@@ -40,11 +41,11 @@ class StepCost:
 
 
 class Costs:
-    """Costs of steps at a scale: benchmarked ones, translated to the speed of this machine.
+    """Costs of steps at a scale: what stored runs took on processors of this kind, else benchmarked ones.
 
     The benchmark counted operations and took times on HalfCheetah (``make bench``); times change in
-    proportion to the speed of matrix products, which is measured here anew. A variant counts as the
-    algorithm itself. What the benchmark leaves out has the mean time of stored runs.
+    proportion to the speed of matrix products, which is measured here anew. What the benchmark leaves out has
+    the time of stored runs on whatever processor. A variant counts as the algorithm itself.
 
     Args:
         store: stored runs.
@@ -63,13 +64,18 @@ class Costs:
 
     def of(self, algorithm: str) -> StepCost:
         """The cost of a step of an algorithm."""
-        if algorithm in self._known:
-            cost = self._known[algorithm]
-            return StepCost(cost["step_ms"] / 1000.0 * self._speed, cost["gflop"])
-        runs = self._store.runs(algorithm=algorithm, scale=self._scale)
-        rates = [run.training_seconds.iloc[-1] / run.last_step for run in runs]
-        known = [rate for rate in rates if not np.isnan(rate)]
-        return StepCost(float(np.mean(known)) if known else math.nan, math.nan)
+        rates: dict[bool, list[float]] = {True: [], False: []}
+        for run in self._store.runs(algorithm=algorithm, scale=self._scale):
+            rate = run.training_seconds.iloc[-1] / run.last_step if run.last_step else math.nan
+            if run.provenance.get("device") == "cpu" and not math.isnan(rate):
+                here = run.provenance.get("hardware", {}).get("cpu") == cpu_name()
+                rates[here].append(rate)
+        known = self._known.get(algorithm)
+        gigaflop = known["gflop"] if known else math.nan
+        if known and not rates[True]:
+            return StepCost(known["step_ms"] / 1000.0 * self._speed, gigaflop)
+        chosen = rates[True] or rates[False]
+        return StepCost(float(np.median(chosen)) if chosen else math.nan, gigaflop)
 
 
 @dataclass(frozen=True)

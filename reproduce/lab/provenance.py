@@ -36,7 +36,7 @@ def provenance(device: str, threads: int, execution: Mapping[str, Any] | None = 
         "command": shlex.join([Path(sys.executable).name, *sys.orig_argv[1:]]),
         "packages": _versions(),
         "hardware": {
-            "cpu": _cpu_name(),
+            "cpu": cpu_name(),
             "cores": os.cpu_count(),
             "memory_bytes": psutil.virtual_memory().total,
             "system": f"{platform.system()} {platform.machine()}",
@@ -105,7 +105,8 @@ def _git(*arguments: str) -> str:
         return "unknown"
 
 
-def _cpu_name() -> str:
+def cpu_name() -> str:
+    """The processor's model, as the system calls it."""
     try:
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):

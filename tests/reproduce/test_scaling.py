@@ -10,6 +10,7 @@ from reproduce.exhibits import scaling
 from reproduce.exhibits.performance import NOT_MEASURED
 from reproduce.lab import forecast, planning
 from reproduce.lab.forecast import GpuCosts, makespan
+from reproduce.lab.store import Store
 
 ORIGIN = {
     "hardware": {"cpu": "a processor", "cores": 2, "system": "Linux"},
@@ -113,3 +114,27 @@ def test_a_plan_says_how_long_it_takes_on_so_many_workers(records, capsys, monke
     assert "On 2 cores" not in capsys.readouterr().out
     assert main(["plan", "figure7", *where, "--workers", "0"]) == 2
     assert "at least 1, not 0" in capsys.readouterr().err
+
+
+def test_hours_are_those_of_stored_runs_on_processors_of_this_kind(tmp_path, records, make_run, monkeypatch):
+    """A second a step where this processor's runs say so, whatever the benchmark; else the benchmark."""
+    monkeypatch.setattr(planning, "BENCHMARK", records / "environment_step.json")
+    monkeypatch.setattr(planning, "matrix_gigaflops", lambda: 30.0)
+    store = Store(tmp_path / "store")
+    for seed, algorithm, cpu in (
+        (0, "alm", planning.cpu_name()),
+        (0, "mbpo", "another"),
+        (0, "slbo", "another"),
+    ):
+        provenance = {"device": "cpu", "population": 1, "hardware": {"cpu": cpu}}
+        extra = {"time/evaluation_s": [0.0, 0.0]}
+        run = make_run(
+            {5000: 1.0, 10_000: 1.0}, algorithm=algorithm, seed=seed, extra=extra, provenance=provenance
+        )
+        run.evaluations["wall_seconds"] = run.evaluations["step"].astype(float)
+        store.write(run)
+    costs = planning.Costs(store, "paper")
+    assert costs.of("alm") == planning.StepCost(1.0, 40.0)
+    assert costs.of("mbpo") == planning.StepCost(0.036, 1.0)
+    assert costs.of("slbo").seconds == 1.0 and math.isnan(costs.of("slbo").gigaflop)
+    assert math.isnan(costs.of("sac").seconds)
