@@ -753,8 +753,11 @@ def _require_sense(command: Any) -> None:
     """Refuse what no command can do anything with.
 
     Raises:
-        ValueError: a number of first seeds below one.
+        ValueError: a store that was named and is not there, by a command that shows stored runs alone, or a
+            number of first seeds below one.
     """
+    if isinstance(command, (Table, Figure, Claims, Report, Ui)):
+        command.require_store()
     seeds = getattr(command, "first_seeds", None)
     if seeds is not None and seeds < 1:
         raise ValueError(f"The number of first seeds must be at least 1, not {seeds}.")

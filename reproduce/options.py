@@ -46,16 +46,18 @@ class ReadsRuns:
         """The store, for many looks at the same runs."""
         return ReadOnce(*self._roots())
 
-    def _roots(self) -> tuple[Path] | tuple[Path, Path]:
-        """The directories to read.
+    def require_store(self) -> None:
+        """Make sure that a store which was named is there, for a command that shows stored runs alone.
 
         Raises:
-            ValueError: a directory that was named is not there.
+            ValueError: it is not.
         """
+        if self.store is not None and not self.store.is_dir():
+            raise ValueError(
+                f"There is no directory {self.store}: name the store of finished runs with --store."
+            )
+
+    def _roots(self) -> tuple[Path] | tuple[Path, Path]:
         if self.store is not None:
-            if not self.store.is_dir():
-                raise ValueError(
-                    f"There is no directory {self.store}: name the store of finished runs with --store."
-                )
             return (self.store,)
         return (OWN, SHIPPED) if self.own else (SHIPPED,)

@@ -156,7 +156,9 @@ class Replay:
                 f"a window of {length} transitions needs at least {length + 1} stored ones, not {self.size}; "
                 "use a longer warm-up"
             )
-        candidates = (first + streams.integers(high, _CANDIDATES, batch)) % self.capacity
+        candidates = streams.integers(high, _CANDIDATES, batch)
+        if first:
+            candidates = (first + candidates) % self.capacity
         valid = self._valid_starts(candidates, length, reject_time_limits)
         start, found = _first_valid(candidates, valid)
         attempts = 0

@@ -15,8 +15,12 @@ import pytest
 from alm.config import ALMConfig
 from alm.training.scale import scale_named
 from paper_figures.commands import Report
+from reproduce.cli import main
 from reproduce.exhibits import EXHIBITS
 from reproduce.lab.store import Store
+
+PIXEL = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
+"""A clip of one frame."""
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = "python -m reproduce train --plugin '<script>alert(1)</script>.py'"
@@ -50,7 +54,7 @@ def gallery(tmp_path_factory):
     card = {"algorithm": "td3", "variant": "base", "task": "T-Ant", "scale": "paper", "seed": 0, "steps": 300}
     card |= {"evaluated_step": 300, "return": 51.6, "episodes": 5, "source": "evaluation", "digest": "d"}
     (folder / "a-seed-0.json").write_text(json.dumps(card | {"commit": "c", "uncommitted_changes": False}))
-    (folder / "a-seed-0.gif").write_bytes(b"GIF89a")
+    (folder / "a-seed-0.gif").write_bytes(PIXEL)
     return folder
 
 
@@ -128,7 +132,7 @@ def test_images_hold_the_figures_and_their_data(page):
 def test_clips_of_policies_stand_in_the_page(page):
     images = {image["alt"]: image["src"] for image in page.of("img")}
     caption = "TD3 on T-Ant, paper scale, 300 steps: return 52"
-    assert base64.b64decode(images[caption].partition("base64,")[2]) == b"GIF89a"
+    assert base64.b64decode(images[caption].partition("base64,")[2]) == PIXEL
     assert f"{caption} (as evaluated)" in page.texts
 
 
@@ -180,8 +184,8 @@ def test_runs_of_different_protocols_cost_a_figure_not_the_page(store, make_run,
 
 
 def test_bad_input_is_one_sentence(store, tmp_path, capsys, few_exhibits):
-    assert Report(store=tmp_path / "none", out=tmp_path / "report.html").run() == 2
-    assert "there is no directory" in capsys.readouterr().err
+    assert main(["report", "--store", str(tmp_path / "none"), "--out", str(tmp_path / "report.html")]) == 2
+    assert "There is no directory" in capsys.readouterr().err
     (tmp_path / "file").touch()
     assert Report(store=store.root, out=tmp_path / "file" / "report.html").run() == 2
     assert capsys.readouterr().err.count("\n") == 1

@@ -342,7 +342,7 @@ def test_runs_lists_what_is_missing(tmp_path, capsys):
     assert main(["runs", "--runs-dir", str(tmp_path), "--store", str(tmp_path)]) == 0
     out = " ".join(capsys.readouterr().out.split())
     assert "No run is stored yet." in out
-    assert "table1 at paper scale: 0 of 150 runs stored" in out
+    assert "Runs stored of each exhibit, paper scale table1 0 of 150 ·" in out
     assert "python -m reproduce plan table1" in out
 
 
@@ -442,8 +442,8 @@ def test_an_interrupted_run_goes_on_beside_a_new_seed(tmp_path):
 
     done = subprocess.run([*command, "0", "1"], cwd=ROOT, stderr=subprocess.PIPE, text=True)
     assert done.returncode == 0
-    assert re.search(r"smoke seed 0: from step 3\d\d to 600", done.stderr)
-    assert "smoke seed 1: from step 0 to 600" in done.stderr
+    assert re.search(r"smoke seed 0: resumes at step 3\d\d of 600", done.stderr)
+    assert "smoke seed 1: from step 0 of 600" in done.stderr
     steps = [json.loads(line)["step"] for line in metrics.read_text().splitlines()]
     assert steps == [100, 200, 200, 300, 400, 400, 500, 600, 600]
 

@@ -19,6 +19,7 @@ def extended(folder):
     for package in ("alm", "baselines", "reproduce", "paper_figures"):
         shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(ROOT / "results" / "paper", folder / "results" / "paper")
+    shutil.copy(ROOT / "pyproject.toml", folder)  # which tells a clone from a package
     for file, where, code in PLACES:
         path = folder / file
         text = path.read_text() if path.exists() else ""

@@ -39,7 +39,7 @@ def test_what_is_shown(places):
     assert seeds(ReadsRuns(own=False).opened()) == [0, 1]
     assert seeds(ReadsRuns(store=options.OWN).opened()) == [2]
     with pytest.raises(ValueError, match="no directory .*/nowhere: name the store"):
-        ReadsRuns(store=places / "nowhere").opened()
+        ReadsRuns(store=places / "nowhere").require_store()
 
 
 def test_what_is_trained_is_stored_apart(places, make_run):

@@ -353,7 +353,7 @@ def test_a_plugin_can_be_stopped(written, tmp_path, capsys, short):
 
 
 def test_errors_of_the_system_are_none_of_the_plugins(written, tmp_path, short, capsys, monkeypatch):
-    def full(path, write):
+    def full(path, write, permit):
         raise OSError(28, "No space left on device", str(path))
 
     monkeypatch.setattr(checkpoint, "write_atomically", full)
@@ -450,7 +450,7 @@ def test_stored_runs_are_read_without_their_plugin(tmp_path, make_run, capsys):
     for names in ({"algorithm": "my-td3"}, {"variant": "my-idea"}, {}):
         store.write(make_run({5000: 1.0}, extra=extra, **count, **names))
     places = ["--store", str(store.root)]
-    assert main(["runs", "--runs-dir", str(tmp_path / "runs"), *places]) == 0
+    assert main(["runs", "--all", "--runs-dir", str(tmp_path / "runs"), *places]) == 0
     assert "my-td3/base" in capsys.readouterr().out
     assert main(["table1", "--out", str(tmp_path / "tables"), *places]) == 0
     assert main(["plan", "figure3", *places]) == 0

@@ -262,7 +262,7 @@ def test_everything_that_reads_the_store_shows_such_runs(tmp_path, capsys, make_
     assert [one.spec.variant for one in store.runs(variant=variant)] == [variant]
     assert store.get(run.spec) is not None
     monkeypatch.setenv("COLUMNS", "200")
-    assert main(["runs", "--runs-dir", str(tmp_path), "--store", str(store.root)]) == 0
+    assert main(["runs", "--all", "--runs-dir", str(tmp_path), "--store", str(store.root)]) == 0
     assert f"alm/{variant} HalfCheetah laptop seed 0" in " ".join(capsys.readouterr().out.split())
     assert main(["plan", "figure3", "--store", str(store.root)]) == 0
     assert main(["claims", "--scale", "laptop", "--store", str(store.root), "--out", str(tmp_path)]) == 0
