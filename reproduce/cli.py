@@ -733,6 +733,8 @@ def main(arguments: list[str] | None = None) -> int:
     except OSError as error:
         return _refused(_in_words(error), 2)
     except (ValueError, RuntimeError) as error:
+        if _was_interrupted(error):
+            return 130
         if not is_sentence(error):
             raise
         return _refused(str(error), 2)
@@ -740,6 +742,15 @@ def main(arguments: list[str] | None = None) -> int:
         return _refused(str(error), 3)
     except KeyboardInterrupt:
         return 130
+
+
+def _was_interrupted(error: BaseException) -> bool:
+    """Whether an error arose while Ctrl-C was on its way: torch raises one where that meets it writing."""
+    while error.__context__ is not None:
+        error = error.__context__
+        if isinstance(error, KeyboardInterrupt):
+            return True
+    return False
 
 
 def _refused(sentence: str, code: int) -> int:

@@ -106,8 +106,13 @@ class Process:
             time.sleep(_POLL_SECONDS)
         _, status = os.waitpid(self.pid, 0)
         code = _HUNG if hung else os.waitstatus_to_exitcode(status)
-        out, err = (path.read_text(errors="replace") for path in (self._out, self._err))
+        out, err = (_text(path) for path in (self._out, self._err))
         return Ended(code, out, err)
+
+
+def _text(path: Path) -> str:
+    """What a child has printed; one that was killed at once has not even made the file."""
+    return path.read_text(errors="replace") if path.exists() else ""
 
 
 def _become(work: Callable[[], int], out: Path, err: Path) -> None:

@@ -454,3 +454,16 @@ def test_an_interruption_while_options_are_read_is_no_traceback(monkeypatch):
 
     monkeypatch.setattr(cli.tyro.extras, "subcommand_cli_from_dict", interrupted)
     assert main(["runs"]) == 130
+
+
+def test_a_second_ctrl_c_that_meets_torch_writing_is_no_traceback(monkeypatch):
+    """torch's writer of archives turns it into an error of its own."""
+
+    def interrupted(self):
+        try:
+            raise KeyboardInterrupt
+        finally:
+            raise RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 7872 vs 7824")
+
+    monkeypatch.setattr("reproduce.cli.Runs.run", interrupted)
+    assert main(["runs"]) == 130
