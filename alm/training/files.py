@@ -28,12 +28,12 @@ def write_atomically(
         temporary.unlink(missing_ok=True)
 
 
-def remove_abandoned(folder: Path) -> None:
+def remove_abandoned(folder: Path, beginning: str = "") -> None:
     """Remove what killed writers left anywhere under a folder; of a process that lives here, nothing.
 
-    Whoever calls this writes nothing there at the same time.
+    Nobody else writes files there, whose names begin as given, at the same time.
     """
-    for path in folder.glob("**/.*.tmp"):
+    for path in folder.glob(f"**/.{beginning}*.tmp"):
         name, _, host = path.name.removesuffix(".tmp").partition("@")
         writer = name.rpartition(".")[2]
         here = host in (socket.gethostname(), "")

@@ -112,6 +112,7 @@ def archive_run(directory: RunDirectory, store: Store) -> Path | None:
     run = record_of_directory(directory)
     if run is None:
         return None
+    store.remove_abandoned(run.spec)
     earlier = store.get(run.spec)
     if earlier is not None and (earlier.status == "done" or earlier.last_step > run.last_step):
         return None

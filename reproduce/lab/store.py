@@ -25,7 +25,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from alm.training.files import write_atomically
+from alm.training.files import remove_abandoned, write_atomically
 from reproduce.lab.curves import Curve
 from reproduce.lab.specs import RunSpec, config_digest, require_protocol
 
@@ -189,6 +189,11 @@ class Store:
         self.root.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=self.root) as file:
             file.write(b"a run of some kilobytes will follow")
+
+    def remove_abandoned(self, spec: RunSpec) -> None:
+        """Remove what killed writers of a run's files left; only whoever trained the run calls this."""
+        path = self.path(spec)
+        remove_abandoned(path.parent, f"{path.stem}.")
 
     def write(self, run: StoredRun) -> Path:
         """Store ``run``, in place of an earlier record of the same specification, and return its file.

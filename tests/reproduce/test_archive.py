@@ -1,5 +1,10 @@
 """Run directories become stored runs."""
 
+import os
+import socket
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -143,3 +148,19 @@ def test_a_damaged_run_is_passed_over_by_a_comparison(tmp_path, make_run):
     with pytest.warns(StoreWarning, match=f"{broken.path} cannot be read .*provenance.json is not JSON"):
         found = shelf.runs(Side(SPEC.algorithm, SPEC.variant), SPEC.task)
     assert [run.spec.seed for run in found] == [0, 1]
+
+
+def test_what_a_killed_writer_of_a_run_left_in_the_store_goes(tmp_path):
+    """Of the run that is archived, not of its neighbours, and not what a living process writes."""
+    run, store = directory(tmp_path / "a", 2), Store(tmp_path / "store")
+    path = archive_run(run, store)
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    host, parts = socket.gethostname(), (path.name, path.with_suffix(".values.parquet").name)
+    left = [path.with_name(f".{part}.{gone.pid}@{host}.tmp") for part in parts]
+    kept = [path.with_name(f".seed-31.parquet.{gone.pid}@{host}.tmp")]
+    kept += [path.with_name(f".{path.name}.{os.getppid()}@{host}.tmp")]
+    for one in (*left, *kept):
+        one.touch()
+    assert archive_run(run, store) is None
+    assert [one.exists() for one in (*left, *kept)] == [False, False, True, True]
