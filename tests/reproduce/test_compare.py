@@ -270,3 +270,17 @@ def test_comparing_imports_neither_torch_nor_mlflow(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_what_is_missing_of_a_plugins_variant_is_trained_with_its_plugin(store, make_run):
+    own = make_run(
+        {5000: 1.0}, variant="mine", scale="laptop", provenance={"plugin": {"file": "ideas/mine.py"}}
+    )
+    store.write(own)
+    store.write(make_run({5000: 1.0}, task="Hopper", scale="laptop"))
+    with pytest.raises(
+        ValueError, match=r"--variant mine --plugin ideas/mine.py --task Hopper --scale laptop"
+    ):
+        compared(store, "Hopper", first="alm/mine")
+    with pytest.raises(ValueError, match=r"--variant my-idea --task Hopper"):
+        compared(store, "Hopper")
