@@ -1,5 +1,6 @@
 """Trained policies played: their returns in new episodes beside the evaluation that is stored with them."""
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,7 +32,10 @@ class Played:
     @property
     def p_value(self) -> float:
         """Of the two-sample Kolmogorov–Smirnov test of new returns against those of the evaluation."""
-        return float(stats.ks_2samp(self.returns, self.policy.returns).pvalue)
+        with warnings.catch_warnings():
+            # Where its exact distribution cannot be computed it says so and takes the asymptotic one.
+            warnings.simplefilter("ignore", RuntimeWarning)
+            return float(stats.ks_2samp(self.returns, self.policy.returns).pvalue)
 
     def text(self) -> str:
         """All of it in a few lines."""
