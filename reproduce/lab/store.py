@@ -259,13 +259,13 @@ class Store:
         return pairs[pairs["step"] <= run.last_step]
 
     def estimates(self, run: StoredRun) -> frozenset[str]:
-        """The estimates that the run's value file holds; none where there is no such file."""
-        schema = self._schema_beside(run, _VALUES_SUFFIX)
-        return frozenset(schema.names if schema else ()) - set(VALUE_COLUMNS)
+        """The estimates that the run's value file holds; none without one; a broken one gives a warning."""
+        table = self._beside(run, _VALUES_SUFFIX, VALUE_COLUMNS)
+        return frozenset(table.column_names if table else ()) - set(VALUE_COLUMNS)
 
     def has_latents(self, run: StoredRun) -> bool:
-        """Whether what the run's model predicts is stored."""
-        return self._schema_beside(run, _LATENTS_SUFFIX) is not None
+        """Whether what the run's model predicts is stored; a broken file gives a warning, and is not."""
+        return self._beside(run, _LATENTS_SUFFIX, LATENT_COLUMNS) is not None
 
     def write_latents(self, run: StoredRun, steps: pd.DataFrame, policy: str) -> Path:
         """Store what the model of ``run`` predicts, in place of an earlier file, and return the file.
@@ -287,15 +287,6 @@ class Store:
         warning, if they are broken."""
         table = self._beside(run, _LATENTS_SUFFIX, LATENT_COLUMNS)
         return None if table is None else (table.to_pandas(), table.schema.metadata[_POLICY_KEY].decode())
-
-    def _schema_beside(self, run: StoredRun, suffix: str) -> pa.Schema | None:
-        """The columns of a file beside the run's own, if it belongs to the run's configuration."""
-        path = self._beside_path(run, suffix)
-        try:
-            schema = pq.read_schema(path)
-        except (OSError, pa.ArrowInvalid):
-            return None  # whoever reads its content is told what is wrong with it
-        return schema if (schema.metadata or {}).get(_DIGEST_KEY) == run.digest.encode() else None
 
     def _beside(self, run: StoredRun, suffix: str, columns: Mapping[str, pa.DataType]) -> pa.Table | None:
         """A file beside the run's own, if it belongs to the run's configuration."""
