@@ -235,7 +235,8 @@ def trial(made: World, folder: Path, draw: Random) -> tuple[str, str, list[str]]
 def _problems(made: World, command: str, ended: Ended, place: Path, path: Path, kind: str) -> list[str]:
     errors = [line for line in ended.err.splitlines() if line.startswith("error: ")]
     run = next((one for one in path.parents if one.name.startswith("seed-")), path)
-    named = str(path) in ended.err or re.search(rf"{re.escape(str(run))}\b", ended.err) is not None
+    said = ended.err + ended.out  # tables say what they leave out beneath them
+    named = str(path) in said or re.search(rf"{re.escape(str(run))}\b", said) is not None
     allowed = {0, 2} | ({1} if command in ("archive", "train") else set())
     if ended.code not in allowed:
         return [f"exit code {ended.code}: {ended.err.strip()[-300:]}"]
