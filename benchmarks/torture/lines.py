@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import time
+import tempfile
 import typing
 from collections.abc import Callable
 from dataclasses import fields
@@ -123,9 +124,12 @@ def trial(folder: Path, words: list[str]) -> list[str]:
     return problems
 
 
+_TEMPORARY = Path(tempfile.gettempdir())  # which libraries make sure is there
+
+
 def _may_change(path: Path, folder: Path) -> bool:
     """Whether a path is the trial's, the system's, or a cache."""
-    if path.is_relative_to(folder) or path.parts[1:2] in (("dev",), ("proc",)):
+    if path.is_relative_to(folder) or path.parts[1:2] in (("dev",), ("proc",)) or path == _TEMPORARY:
         return True
     return "__pycache__" in path.parts or any("cache" in part or part == "matplotlib" for part in path.parts)
 

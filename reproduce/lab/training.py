@@ -348,9 +348,8 @@ def _enough_memory(title: str, device: str) -> Iterator[None]:
             "memory|overflow|invalid dimension", first, re.I
         ):
             raise
-        reason = f"{type(error).__name__}: {first[:160]}"
         raise ValueError(
-            f"{title} does not fit into the memory of {device} ({reason}): choose smaller sizes or batches."
+            f"{title} does not fit into the memory of {device}: choose smaller sizes or batches."
         ) from error
 
 

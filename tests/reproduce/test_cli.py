@@ -358,7 +358,7 @@ def test_sizes_beyond_the_memory_are_one_sentence(tmp_path, capsys):
     command = ["train", "--algorithm", "td3", "--task", "Hopper", "--scale", "smoke", "--no-track"]
     assert main([*command, "--runs-dir", str(tmp_path), "--set", "hidden_size=1e12"]) == 2
     error = capsys.readouterr().err
-    assert "does not fit into the memory of cpu (" in error and "choose smaller sizes" in error
+    assert "does not fit into the memory of cpu: " in error and "choose smaller sizes" in error
 
 
 def test_a_plan_lists_runs_operations_hours_and_commands(tmp_path, capsys, make_run, monkeypatch):
@@ -366,7 +366,7 @@ def test_a_plan_lists_runs_operations_hours_and_commands(tmp_path, capsys, make_
     curve = {5000: 1.0, 20_000: 2.0}
     extra = {"time/evaluation_s": [10.0, 20.0]}
     for seed, status in ((0, "done"), (1, "partial")):
-        run = {"scale": "laptop", "status": status, "provenance": {"population": 2}}
+        run = {"scale": "laptop", "status": status, "provenance": {"population": 2, "device": "cpu"}}
         store.write(make_run(curve, algorithm="sac", seed=seed, extra=extra, **run))
     costs = {"laptop": {"alm": {"step_ms": 90.0, "gflop": 2.0}}}
     benchmark = tmp_path / "benchmark.json"
