@@ -8,8 +8,8 @@ What would take hours or never end (the grid, the server, the theory, the report
 import json
 import os
 import shutil
-import time
 import tempfile
+import time
 import typing
 from collections.abc import Callable
 from dataclasses import fields
