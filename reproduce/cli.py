@@ -284,6 +284,10 @@ class Server:
                 "A tracking server needs the address of its database: name it with --database or in "
                 "MLFLOW_BACKEND_STORE_URI, as in postgresql://user@host/name (for one person: ui)."
             )
+        if "://" not in database:
+            raise ValueError(
+                f"{database!r} is no address of a database: give one such as postgresql://user@host/name."
+            )
         address = Address(host=self.host, port=self.port, names=self.allowed_hosts)
         return serve_database(database, self.artifacts, address, self.workers)
 

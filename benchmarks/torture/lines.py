@@ -141,7 +141,9 @@ def _problems(ended: Ended) -> list[str]:
         return [f"exit code {ended.code}: {ended.err.strip()[-300:]}"]
     if "For full helptext" in ended.err:
         return []  # the parser's usage
-    said = [one for one in ended.err.splitlines() if one and not one.startswith(("warning: ", "WARNING: "))]
+    # Training says what it begins with before it finds that memory is lacking.
+    beginning = re.compile(r"warning: |WARNING: |.* seeds? [\d ]+: (precision |from step )")
+    said = [one for one in ended.err.splitlines() if one and not beginning.match(one)]
     if len(said) != 1 or not said[0].startswith("error: "):
         return [f"not one sentence: {ended.err.strip()[-300:]!r}"]
     return []
