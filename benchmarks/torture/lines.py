@@ -7,6 +7,7 @@ What would take hours or never end (the grid, the server, the theory, the report
 
 import json
 import os
+import re
 import shutil
 import tempfile
 import time
