@@ -143,7 +143,7 @@ def _problems(ended: Ended) -> list[str]:
     if "For full helptext" in ended.err:
         return []  # the parser's usage
     # Training says what it begins with before it finds that memory is lacking.
-    beginning = re.compile(r"warning: |WARNING: |.* seeds? [\d ]+: (precision |from step )")
+    beginning = re.compile(r"warning: |WARNING: |.* seeds? [\d ]+: (precision |from step |step )")
     said = [one for one in ended.err.splitlines() if one and not beginning.match(one)]
     if len(said) != 1 or not said[0].startswith("error: "):
         return [f"not one sentence: {ended.err.strip()[-300:]!r}"]
