@@ -115,8 +115,13 @@ class ALM(ValueEstimates, Agent):
         net = self.networks
         rollout = objectives.unroll(net, net.encoder(sequences.observation[:, 0]), sequences, noise)
         return objectives.encoder_model_objective(
-            net, net.target_encoder, sequences, rollout, noise, self.config, policy
+            net, self.kl_encoder, sequences, rollout, noise, self.config, policy
         )
+
+    @property
+    def kl_encoder(self) -> nn.Module:
+        """The encoder that the model is held to in (a): ē."""
+        return self.networks.target_encoder
 
     @torch.no_grad()
     def represent(self, transitions: Transitions) -> tuple[Gaussian, Gaussian]:

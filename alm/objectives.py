@@ -140,7 +140,7 @@ def encoder_model_objective(
     with z_0 ~ e(s_0), z_{t+1} ~ m(z_t, a_t) on the replayed actions, and a_K the noisy action of π at
     z_K.  ``target`` is ē.  Terminal flags are ignored, as in the authors' code.
     """
-    horizon, (*visited, z) = config.horizon, rollout.latents
+    horizon, (*visited, z) = len(rollout.predictions), rollout.latents
     kl_term = consistency(rollout, target, sequences)
     rewards = networks.predict_reward(torch.cat(visited, dim=1), sequences.action.flatten(1, 2))
     by_step = torch.unflatten(rewards, 1, (horizon, config.batch_size))

@@ -29,7 +29,6 @@ from reproduce.options import OUT, RUNS, ReadsRuns, WritesRuns
 if TYPE_CHECKING:
     from alm.training.run_directory import RunDirectory
     from reproduce.exhibits import Exhibit
-    from reproduce.lab.plugins import Plugin
     from reproduce.lab.policies import Policy
     from reproduce.lab.store import Store
 
@@ -157,12 +156,12 @@ class Train(WritesRuns):
             store = self.opened()
             # What had ended may have found the store full or out of reach.
             for directory in (*ended, *opened):
-                whole = directory.status != "unfinished"
+                if directory.status == "unfinished" and self.until is None:
+                    continue
                 try:
-                    if (whole or self.until is not None) and (path := archive_run(directory, store)):
+                    if path := archive_run(directory, store):
                         print(f"stored {path}")
-                    if whole or self.until is not None:
-                        _keep_policies(directory, store)
+                    _keep_policies(directory, store)
                 except UnreadableRunError as error:
                     unread.append(str(error))
         if unread:
@@ -334,7 +333,7 @@ class Runs(ReadsRuns):
         """Print the list."""
         from reproduce.exhibits.inventory import print_inventory
 
-        print_inventory(self.opened(), self.runs_dir, _console(), self.all)
+        print_inventory(self.held(), self.runs_dir, _console(), self.all)
         return 0
 
 
@@ -567,7 +566,7 @@ class Claims(ReadsRuns):
         from reproduce.exhibits.claims import claims_table
         from reproduce.exhibits.writing import render
 
-        render(lambda: claims_table(self.opened(), self.scale), self.out, _console())
+        render(lambda: claims_table(self.held(), self.scale), self.out, _console())
         return 0
 
 
@@ -633,7 +632,6 @@ class ChosenPolicy(ReadsRuns):
 
     def find(self) -> "tuple[Policy, Plugin | None]":
         """The policy, and the plugin if one is given."""
-        from reproduce.lab.plugins import load_plugin
         from reproduce.lab.policies import find_policy
 
         plugin = load_plugin(self.plugin) if self.plugin else None

@@ -97,16 +97,6 @@ class HorizonScheduleALM(ALM):
         self._now = replace(self.config, horizon=horizon)
         return super().update(sequences[:, :horizon], transitions, noise, training_step)
 
-    def encoder_model_loss(
-        self, sequences: Transitions, noise: Noise, policy: Policy
-    ) -> tuple[Tensor, Diagnostics]:
-        """(a) at the present horizon."""
-        net = self.networks
-        rollout = objectives.unroll(net, net.encoder(sequences.observation[:, 0]), sequences, noise)
-        return objectives.encoder_model_objective(
-            net, net.target_encoder, sequences, rollout, noise, self._now, policy
-        )
-
     def actor_loss(self, state: Gaussian, noise: Noise, policy: Policy) -> tuple[Tensor, Diagnostics]:
         """(d) at the present horizon."""
         return objectives.actor_objective(self.networks, state, noise, self._now, policy)

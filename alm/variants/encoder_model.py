@@ -7,7 +7,7 @@ variance", and "down-scaling the learning rate of future time-steps using a temp
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from alm import objectives
 from alm.agent import ALM
@@ -24,15 +24,10 @@ class OnlineKLALM(ALM):
     The stop-gradient stays, so that the target network alone is what is taken away.
     """
 
-    def encoder_model_loss(
-        self, sequences: Transitions, noise: Noise, policy: Policy
-    ) -> tuple[Tensor, Diagnostics]:
-        """(a) with the online encoder."""
-        net = self.networks
-        rollout = objectives.unroll(net, net.encoder(sequences.observation[:, 0]), sequences, noise)
-        return objectives.encoder_model_objective(
-            net, net.encoder, sequences, rollout, noise, self.config, policy
-        )
+    @property
+    def kl_encoder(self) -> nn.Module:
+        """The online encoder."""
+        return self.networks.encoder
 
 
 @dataclass(frozen=True)

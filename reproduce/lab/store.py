@@ -306,8 +306,12 @@ class Store:
 
     def _beside_path(self, run: StoredRun, suffix: str) -> Path:
         """A file beside the run's own, in the directory that the run was read from."""
+        return self.place(run).with_suffix(suffix)
+
+    def place(self, run: StoredRun) -> Path:
+        """The file that a run was read from."""
         root = self.root if run.own or self.beneath is None else self.beneath
-        return (root / _relative_file(run.spec)).with_suffix(suffix)
+        return root / _relative_file(run.spec)
 
     def get(self, spec: RunSpec) -> StoredRun | None:
         """The stored run of ``spec``; None if there is none or, with a warning, if it is broken."""

@@ -201,8 +201,7 @@ def require_storable(resolved: ResolvedRuns, store: Store) -> None:
     for spec in resolved.specs:
         stored, record = store.get(spec), resolved.record(spec)
         if stored is not None and stored.digest != record["digest"]:
-            place = store.path(spec) if stored.own or store.beneath is None else store.beneath
-            raise _conflict(resolved, spec, place, "digest", stored.digest, "--store")
+            raise _conflict(resolved, spec, store.place(stored), "digest", stored.digest, "--store")
 
 
 def open_run(
