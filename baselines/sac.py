@@ -74,6 +74,7 @@ class SACConfig:
     def at(cls, scale: Scale, task: str) -> "SACConfig":
         """The configuration of a scale; nothing depends on the task."""
         del task
+        scale = scale.of_cheap_updates
         return cls(
             warmup_steps=scale.warmup(cls.warmup_steps),
             hidden_size=scale.width(cls.hidden_size),

@@ -115,8 +115,7 @@ class SACSVGConfig:
     def at(cls, scale: Scale, task: str) -> "SACSVGConfig":
         """The configuration of a scale with the entropy schedule of a task's robot.
 
-        SAC's objective takes a quarter of a run at most: 10,000 steps at paper scale, 5000 of the 20,000
-        of laptop scale.
+        SAC's objective takes the first 10,000 steps, or a quarter of a shorter run.
         """
         schedule = _SCHEDULES[task_spec(task).robot]
         return cls(

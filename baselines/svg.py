@@ -70,6 +70,7 @@ class SVGConfig:
     def at(cls, scale: Scale, task: str) -> "SVGConfig":
         """The configuration of a scale; nothing depends on the task."""
         del task
+        scale = scale.of_cheap_updates
         first, second = cls.hidden_sizes
         return cls(
             warmup_steps=scale.warmup(cls.warmup_steps),

@@ -1,11 +1,14 @@
 """Named scales: how large a run is.  One rule serves every algorithm of the suite.
 
-`paper` is the published size.  `laptop` halves each width, quarters each batch and ends after 20,000
-environment steps: an update has about a fifteenth of the paper's arithmetic.  `smoke` is for tests.
+`paper` is the published size.  `laptop` is the smallest that pilots found to tell methods apart in less
+than an hour a seed (docs/performance.md, "The laptop scale"): 50,000 environment steps; a quarter of the
+paper's widths, but 128 at least, and of its batches; and the paper's own size where an update of that takes
+some ten milliseconds.  `smoke` is for tests.
 """
 
 import difflib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 from alm.task_registry import task_spec
 from alm.training.ranges import Count
@@ -37,7 +40,11 @@ class Scale:
 
     name: str
     width_divisor: int
+    narrowest: int
+    """No layer becomes narrower than this."""
     batch_divisor: int
+    reduces_cheap_updates: bool
+    """Whether algorithms whose update is cheap at the paper's size become smaller, too."""
     max_warmup: int
     """Largest warm-up, in environment steps."""
     seeds: tuple[int, ...]
@@ -51,11 +58,16 @@ class Scale:
 
     def width(self, paper: int) -> int:
         """A hidden layer's width at this scale, from the paper's."""
-        return paper // self.width_divisor
+        return max(paper // self.width_divisor, min(paper, self.narrowest))
 
     def batch(self, paper: int) -> int:
         """A batch size at this scale, from the paper's."""
         return paper // self.batch_divisor
+
+    @property
+    def of_cheap_updates(self) -> Self:
+        """The scale of an algorithm whose update at the paper's size takes some ten milliseconds."""
+        return self if self.reduces_cheap_updates else replace(self, width_divisor=1, batch_divisor=1)
 
     def warmup(self, paper: int) -> int:
         """Random steps before learning at this scale, from the paper's."""
@@ -73,7 +85,9 @@ SCALES = {
         Scale(
             name="paper",
             width_divisor=1,
+            narrowest=1,
             batch_divisor=1,
+            reduces_cheap_updates=False,
             max_warmup=_NO_LIMIT,
             seeds=(0, 1, 2, 3, 4),
             total_steps=None,
@@ -84,21 +98,25 @@ SCALES = {
         ),
         Scale(
             name="laptop",
-            width_divisor=2,
+            width_divisor=4,
+            narrowest=128,
             batch_divisor=4,
+            reduces_cheap_updates=False,
             max_warmup=_NO_LIMIT,
-            seeds=(0, 1, 2),
-            total_steps=20_000,
-            eval_every=1000,
+            seeds=(0, 1, 2, 3, 4),
+            total_steps=50_000,
+            eval_every=2500,
             eval_episodes=5,
             log_every=1000,
-            summary="widths halved, batches quartered, 20k steps, 3 seeds: "
-            "ALM takes a quarter of an hour a seed",
+            summary="a quarter of the paper's widths and batches (SAC, TD3, SVG(1): all of them), 50k steps, "
+            "5 seeds: ALM takes twenty minutes a seed",
         ),
         Scale(
             name="smoke",
             width_divisor=16,
+            narrowest=1,
             batch_divisor=16,
+            reduces_cheap_updates=True,
             max_warmup=200,
             seeds=(0,),
             total_steps=600,

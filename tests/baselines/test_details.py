@@ -310,9 +310,9 @@ def test_redq_and_its_target_entropies():
     assert REDQConfig.at(SCALES["paper"], "HalfCheetah-obsnoise-0.1").target_entropy == -3
 
 
-def test_random_steps_of_td3_take_a_quarter_of_a_run_at_most():
+def test_random_steps_of_td3_take_an_eighth_of_a_run_at_most():
     steps = {name: TD3Config.at(scale, "Hopper").warmup_steps for name, scale in SCALES.items()}
-    assert steps == {"paper": 25_000, "laptop": 5000, "smoke": 150}
+    assert steps == {"paper": 25_000, "laptop": 6250, "smoke": 75}
 
 
 @pytest.mark.parametrize("name", ALGORITHMS)
@@ -330,8 +330,21 @@ def test_every_baseline_has_every_scale(name, scale):
     _, config_class = ALGORITHMS[name].load()
     config = config_class.at(SCALES[scale], "Hopper")
     paper = config_class.at(SCALES["paper"], "Hopper")
-    assert config.hidden_size == SCALES[scale].width(paper.hidden_size)
-    assert config.batch_size == SCALES[scale].batch(paper.batch_size)
+    size = SCALES[scale].of_cheap_updates if name in ("sac", "td3") else SCALES[scale]
+    assert config.hidden_size == size.width(paper.hidden_size)
+    assert config.batch_size == size.batch(paper.batch_size)
+
+
+@pytest.mark.parametrize("name", ["sac", "td3", "svg"])
+def test_cheap_updates_keep_the_papers_size_at_laptop_scale(name):
+    _, config_class = ALGORITHMS[name].load()
+    laptop, paper = (config_class.at(SCALES[scale], "Hopper") for scale in ("laptop", "paper"))
+    assert dataclasses.replace(laptop, warmup_steps=paper.warmup_steps) == paper
+
+
+def test_widths_are_quartered_but_not_below_128_at_laptop_scale():
+    widths = {paper: SCALES["laptop"].width(paper) for paper in (1024, 512, 400, 200, 64)}
+    assert widths == {1024: 256, 512: 128, 400: 128, 200: 128, 64: 64}
 
 
 @pytest.mark.parametrize("name", BASELINES)
