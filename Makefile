@@ -130,6 +130,7 @@ bench: $(VENV)/.training ## Time updates against plain implementations and the m
 	@$(BIN)/python -m benchmarks.baseline_updates
 	@$(BIN)/python -m benchmarks.environment_step
 	@$(BIN)/python -m benchmarks.populations
+	@$(BIN)/python -m benchmarks.sizes
 	@$(BIN)/python -m reproduce documents
 
 docs: $(VENV)/.dev ## Write the documentation as a site, out/site/index.html

@@ -17,6 +17,7 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
+from typing import Any
 
 import torch
 from rich.console import Console
@@ -87,22 +88,21 @@ def compare(name: str, scale: str, seeds: int) -> dict[str, float]:
     }
 
 
-def seed_costs(name: str, scale: str, rounds: int) -> dict[str, float]:
+def seed_costs(name: str, config: Any, rounds: int) -> dict[str, float]:
     """Milliseconds that a seed's updates of one step take alone and in the largest population, in turns.
 
     ``saved`` is the share that the population saves, the median over rounds.
     """
-    agent_class, config_class = algorithm_named(name).load()
-    config = config_class.at(scale_named(scale), TASK)
-    sizes = {"alone": 1, "together": POPULATIONS[-1]}
+    agent_class, _ = algorithm_named(name).load()
+    populations = {"alone": 1, "together": POPULATIONS[-1]}
 
     def steps(seeds: int) -> Callable[[], object]:
         agent = agent_class(task_spec(TASK), config, tuple(range(seeds)))
         replay = random_replay(seeds, "cpu")
         return lambda: [agent.learn(replay, FIRST_STEP + i) for i in range(_STEPS)]
 
-    times = take_turns({name: steps(seeds) for name, seeds in sizes.items()}, rounds)
-    alone, together = ([ms / sizes[name] / _STEPS for ms in taken] for name, taken in times.items())
+    times = take_turns({way: steps(seeds) for way, seeds in populations.items()}, rounds)
+    alone, together = ([ms / populations[way] / _STEPS for ms in taken] for way, taken in times.items())
     return {
         "alone_ms": statistics.median(alone),
         "together_ms": statistics.median(together),
@@ -119,8 +119,9 @@ def gains(rounds: int = ROUNDS) -> None:
     results: dict[str, dict[str, dict[str, float]]] = {"paper": {}, "laptop": {}}
     for scale, costs in results.items():
         for name, algorithm in ALGORITHMS.items():
-            if not algorithm.load()[0].trains_seeds_apart:
-                one = costs[name] = seed_costs(name, scale, rounds)
+            agent_class, config_class = algorithm.load()
+            if not agent_class.trains_seeds_apart:
+                one = costs[name] = seed_costs(name, config_class.at(scale_named(scale), TASK), rounds)
                 numbers = f"{one['alone_ms']:.1f}", f"{one['together_ms']:.1f}", f"{one['saved']:.0%}"
                 table.add_row(f"{algorithm.title}, {scale}", *numbers)
     Console().print(table)

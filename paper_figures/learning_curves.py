@@ -85,7 +85,7 @@ def _untimed(exhibit: FigureExhibit, every: pd.DataFrame, timed: pd.DataFrame) -
     """A line that names the series whose records do not say how long a seed trained; may be empty."""
     without = set(every["series"]) - set(timed["series"])
     labels = [one.label for one in exhibit.series if one.label in without]
-    return f"time not recorded: {', '.join(labels)}" if labels else ""
+    return f"time not recorded: {'; '.join(labels)}" if labels else ""
 
 
 def _beneath(axis: Axes, exhibit: FigureExhibit, points: pd.DataFrame) -> None:

@@ -102,7 +102,7 @@ def coverage_note(coverage: Sequence[Drawn]) -> str:
         if entry.failed:
             state += f", {entry.failed} failed"
         groups.setdefault(state, []).append(entry.series.label)
-    return "\n".join(f"{state}: {', '.join(labels)}" for state, labels in groups.items())
+    return "\n".join(f"{state}: {'; '.join(labels)}" for state, labels in groups.items())
 
 
 def note(axis: Axes, text: str, below: int = 34) -> None:

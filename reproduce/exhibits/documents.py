@@ -45,6 +45,7 @@ _BENCHMARKS: dict[str, tuple[str, Callable[..., speed.Rows]]] = {
     "environment-step": ("environment_step", speed.environment_step),
     "populations": ("populations", speed.populations),
     "population-gains": ("population_gains", speed.population_gains),
+    "sizes": ("sizes", speed.sizes),
     "gpu": ("gpu", speed.gpu),
 }
 _TORTURE: dict[str, tuple[str, Callable[..., speed.Rows]]] = {
@@ -125,10 +126,10 @@ def _exhibits(runs: Path) -> str:
         stored = [coverage(exhibit, store, scale).text for scale in ("paper", "laptop")]
         compared, tasks = "–", "–"
         if isinstance(exhibit, FigureExhibit):
-            compared = ", ".join(one.label for one in exhibit.series)
+            compared = "; ".join(one.label for one in exhibit.series)
             tasks = ", ".join(exhibit.tasks)
         elif isinstance(exhibit, TableExhibit):
-            compared = ", ".join(row.label for row in exhibit.rows)
+            compared = "; ".join(row.label for row in exhibit.rows)
             tasks = ", ".join(exhibit.tasks_at("paper"))
         rows.append([f"`{command}`", exhibit.title, compared, tasks, *stored])
     header = ["", "shows", "compares", "on (paper scale)", "runs, `paper`", "runs, `laptop`"]

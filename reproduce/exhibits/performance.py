@@ -5,8 +5,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from alm.training.scale import scale_named
 from reproduce.lab.planning import POPULATION_MARGIN
 
+_WAYS = ("alone", "together")
 NOT_MEASURED = "Not measured: no record of this benchmark is stored."
 Rows = tuple[Sequence[str], Sequence[Sequence[str]]]
 """Header and rows of a table."""
@@ -159,6 +161,18 @@ def population_gains(record: Mapping[str, Any]) -> Rows:
         for algorithm, one in costs.items()
     ]
     return ["", "a seed alone", "a seed of five", "saved", "the grid trains"], rows
+
+
+def sizes(record: Mapping[str, Any]) -> Rows:
+    """What a seed costs at several sizes, and at laptop scale's length."""
+    steps, rows = scale_named("laptop").training(record["task"]).total_steps, []
+    for one in record["results"]["rows"]:
+        algorithm, width, batch = one["algorithm"], one["hidden_size"], one["batch_size"]
+        minutes = [one[f"{way}_ms"] * steps / 60_000 for way in _WAYS]
+        times = [f"{one[f'{way}_ms']:.1f} ms" for way in _WAYS]
+        rows.append([algorithm, str(width), str(batch), *times, *(f"{taken:.0f} min" for taken in minutes)])
+    seed = ("a seed alone", "a seed of five")
+    return ["", "width", "batch", *seed, *(f"{one}, {steps:,} steps" for one in seed)], rows
 
 
 def gpu(record: Mapping[str, Any]) -> Rows:

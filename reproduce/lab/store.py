@@ -26,6 +26,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from alm.training.files import remove_abandoned, write_atomically
+from alm.training.scale import SCALES
 from reproduce.lab.curves import Curve
 from reproduce.lab.specs import RunSpec, config_digest, require_protocol
 
@@ -91,6 +92,10 @@ _CONTENT_KEY = b"alm-sha256"
 
 class StoreMixError(ValueError):
     """Runs that are not comparable were about to be pooled."""
+
+
+class _OtherScaleError(ValueError):
+    """A run was trained when its scale was another one."""
 
 
 class StoreWarning(UserWarning):
@@ -363,6 +368,10 @@ class Store:
         # Whatever is wrong with one file, the others must still be read; pyarrow and json raise many types.
         try:
             run = _from_table(_read_sound(path), spec)
+            _require_present_scale(run)
+        except _OtherScaleError as error:
+            _warn(path, str(error), "delete it or train it again")
+            return None
         except Exception as error:
             _warn_of(path, error)
             return None
@@ -401,6 +410,23 @@ def require_comparable(runs: Iterable[StoredRun]) -> None:
             raise StoreMixError(f"Runs of different {name} may not be pooled: {', '.join(sorted(values))}.")
 
 
+def _require_present_scale(run: StoredRun) -> None:
+    """Refuse a run that was trained when the scale of that name was another one.
+
+    The interval of evaluations tells: it is the scale's own, whatever algorithm, variant and task.
+
+    Raises:
+        _OtherScaleError: it was.
+    """
+    scale, training = SCALES.get(run.spec.scale), run.config.get("training")
+    every = training.get("eval_every") if isinstance(training, dict) else None
+    if scale and every is not None and every != scale.eval_every:
+        raise _OtherScaleError(
+            f"it was evaluated every {every} steps, so it was trained when {scale.name!r} was another scale, "
+            f"and compares with no run of today's, which are evaluated every {scale.eval_every}"
+        )
+
+
 def _relative_file(spec: RunSpec) -> Path:
     directory = spec.relative_dir
     return directory.with_name(f"{directory.name}.parquet")
@@ -412,7 +438,7 @@ def _warn_of(path: Path, error: Exception) -> None:
 
 
 def _warn(path: Path, problem: str, fix: str) -> None:
-    sentence = f"{path} is not a readable run ({problem}); {fix}; the other runs were read."
+    sentence = f"{path} is left out ({problem}); {fix}; the other runs were read."
     warnings.warn(sentence, StoreWarning, stacklevel=4)
 
 

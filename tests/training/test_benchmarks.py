@@ -4,12 +4,15 @@ import pytest
 import torch
 
 from alm.training.execution import Execution
+from alm.training.scale import scale_named
+from baselines.td3 import TD3Config
 from benchmarks import gpu, populations
 from benchmarks.plain import PLAIN, plain_learner
 from benchmarks.timing import milliseconds_by_operation, operations
 from reproduce.exhibits.performance import gpu as gpu_rows
 from reproduce.exhibits.performance import population_gains as gain_rows
 from reproduce.exhibits.performance import populations as population_rows
+from reproduce.exhibits.performance import sizes as size_rows
 
 
 def test_the_gpu_benchmark_measures_what_it_would_on_a_device():
@@ -47,12 +50,16 @@ def test_populations_are_measured_with_and_without_kept_memory():
     found = populations.measure("td3", "smoke", 2, "given_back", updates=2)
     assert found["ms"] > 0 and found["pages"] >= 0
     assert populations.measure("td3", "smoke", 1, "plain", updates=2)["ms"] > 0
-    costs = populations.seed_costs("td3", "smoke", rounds=1)
+    costs = populations.seed_costs("td3", TD3Config.at(scale_named("smoke"), "HalfCheetah"), rounds=1)
     assert costs["saved"] == pytest.approx(1 - costs["together_ms"] / costs["alone_ms"])
     record = {"results": {"paper": {"sac": costs | {"saved": 0.15}, "alm": costs | {"saved": 0.14}}}}
     header, rows = gain_rows(record)
     assert [len(row) for row in rows] == [len(header)] * 2
     assert [row[-2:] for row in rows] == [["15%", "populations"], ["14%", "single seeds"]]
+    row = {"algorithm": "td3", "hidden_size": 16, "batch_size": 8, "alone_ms": 12.0, "together_ms": 6.0}
+    header, rows = size_rows({"task": "HalfCheetah", "results": {"rows": [row]}})
+    assert header[-1] == "a seed of five, 50,000 steps"
+    assert rows == [["td3", "16", "8", "12.0 ms", "6.0 ms", "10 min", "5 min"]]
     one = {"kept_ms": 2.0, "given_back_ms": 3.0, "given_back_over_kept": 1.5, "given_back_pages": 1234.0}
     one["plain_over_kept"] = 1.25
     header, rows = population_rows({"results": {"td3 smoke 1": one, "td3 smoke 5": one | {"kept_ms": 4.0}}})
