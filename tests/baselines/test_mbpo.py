@@ -116,7 +116,7 @@ def test_every_task_has_settings():
 
 def test_smaller_scales_keep_updates_ensemble_and_schedule():
     paper, laptop = (MBPOConfig.at(SCALES[scale], "T-Humanoid") for scale in ("paper", "laptop"))
-    assert (laptop.rollouts, laptop.model.hidden_size, laptop.real_batch_size) == (25_000, 200, 3)
+    assert (laptop.rollouts, laptop.model.hidden_size, laptop.real_batch_size) == (25_000, 128, 3)
     for name in ("updates_per_step", "rollout_schedule", "retrain_every", "retain_epochs", "target_entropy"):
         assert getattr(laptop, name) == getattr(paper, name)
     assert (laptop.model.members, laptop.model.elites) == (7, 5)

@@ -396,7 +396,7 @@ def test_published_hyper_parameters_of_sac_svg():
     assert SACSVGConfig() == two
     json.dumps(dataclasses.asdict(two))
     laptop = SACSVGConfig.at(SCALES["laptop"], "Hopper")
-    assert (laptop.model_batch_size, laptop.plain_steps, laptop.warmup_steps) == (128, 5000, 1000)
+    assert (laptop.model_batch_size, laptop.plain_steps, laptop.warmup_steps) == (128, 10_000, 1000)
 
 
 def test_a_horizon_without_recurrence_is_refused():

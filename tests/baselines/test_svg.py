@@ -299,7 +299,7 @@ def test_published_hyper_parameters():
     assert (config.actor_hidden_size, config.hidden_sizes) == (100, (400, 200))
     assert (config.batch_size, config.learning_rate, config.max_grad_norm) == (256, 1e-3, 10.0)
     assert (config.warmup_steps, config.replay_capacity) == (1000, 200_000)
-    assert SVGConfig.at(SCALES["laptop"], "Hopper").hidden_sizes == (200, 100)
+    assert SVGConfig.at(SCALES["laptop"], "Hopper").hidden_sizes == (400, 200)
 
 
 @pytest.mark.parametrize(

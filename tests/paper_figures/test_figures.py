@@ -80,7 +80,7 @@ def test_the_data_behind_learning_curves(store):
 
     coverage = {(entry.series.label, entry.task): entry for entry in data.coverage}
     entry = coverage["SAC", "HalfCheetah"]
-    assert (entry.seeds, entry.seeds_wanted, entry.last_step, entry.total_steps) == (2, 3, 6000, 20_000)
+    assert (entry.seeds, entry.seeds_wanted, entry.last_step, entry.total_steps) == (2, 5, 6000, 50_000)
     entry = coverage["TD3", "HalfCheetah"]
     assert (entry.seeds, entry.failed) == (0, 1)
     assert coverage["SAC", "Hopper"].seeds == 0
@@ -150,9 +150,9 @@ def test_panels_of_figure3(store):
     cheetah, hopper, key, cheetah_hours, _, costs = figure.axes
     assert (cheetah.get_title(), hopper.get_title()) == ("HalfCheetah", "Hopper")
     assert texts(cheetah) == [
-        "1 of 3 seeds, 7k of 20k steps: ALM(3)\n"
-        "2 of 3 seeds, 6k of 20k steps: SAC\n"
-        "no stored run: REDQ, MBPO\n"
+        "1 of 5 seeds, 7k of 50k steps: ALM(3)\n"
+        "2 of 5 seeds, 6k of 50k steps: SAC\n"
+        "no stored run: REDQ; MBPO\n"
         "no stored run, 1 failed: TD3"
     ]
     assert "no stored run" in texts(hopper)
@@ -344,7 +344,7 @@ def test_predicted_representations_are_drawn_for_one_episode_only(tmp_path, make
     data = latent_data(exhibit, store, "laptop")
     figure = latents.draw(exhibit, "laptop", data)
     kept, without, error = figure.axes
-    assert kept.get_title() == "ALM(3)" and "2 of 3 seeds" in texts(kept)[0]
+    assert kept.get_title() == "ALM(3)" and "2 of 5 seeds" in texts(kept)[0]
     assert "no stored run" in texts(without)
     lines = {line.get_label(): line.get_ydata().tolist() for line in kept.lines}
     assert lines["encoder"] == [0, 1, 2, 3] and lines["model"] == [0, 1.5, 2.5, 3.5]

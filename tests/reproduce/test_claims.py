@@ -35,7 +35,7 @@ def add(tmp_path, make_run):
     def add(returns, algorithm="alm", variant="base", task="HalfCheetah", curve=None, **options):
         options = {"scale": "laptop"} | options
         for seed, value in enumerate(returns):
-            steps = curve or {5000: 0.0, 19_000: value, 20_000: value}
+            steps = curve or {5000: 0.0, 47_500: value, 50_000: value}
             count = len(steps)
             extra = {"time/evaluation_s": [0.0] * count, "time/update_ms": [1.0] * count}
             run = make_run(
@@ -181,7 +181,7 @@ def test_a_difference_that_chance_does_not_make_supports(add):
     assert found.verdict == "supported" and found.finding.seeds == "3 and 3"
     assert found.finding.text.startswith("HalfCheetah: ALM(3) − no KL = +99 [")
     # Areas: straight from 0 at 5000 steps to the last return at 19,000, then level; 8 / 15 of it.
-    assert "], area +53, can see " in found.finding.text
+    assert "], area +52, can see " in found.finding.text
     store = add([500.0, 501.0, 502.0], variant="no-kl")
     assert verdict(store, "KL term is crucial").verdict == "contradicted"
 
@@ -207,8 +207,8 @@ def test_other_claims_with_runs_correct_a_verdict_away(add):
 
 def test_the_area_under_the_curve_is_a_second_outcome(add):
     """The same final returns; one is high from the start, the other at the end only."""
-    early = {5000: 0.0, 6000: 100.0, 19_000: 100.0, 20_000: 100.0}
-    late = {5000: 0.0, 18_000: 0.0, 19_000: 100.0, 20_000: 100.0}
+    early = {5000: 0.0, 6000: 100.0, 47_500: 100.0, 50_000: 100.0}
+    late = {5000: 0.0, 45_000: 0.0, 47_500: 100.0, 50_000: 100.0}
     for index in range(3):
         noise = {step: value + index for step, value in early.items()}
         add.seed(index, noise)
@@ -222,7 +222,7 @@ def test_the_area_under_the_curve_is_a_second_outcome(add):
 def test_two_seeds_or_unfinished_runs_are_not_enough(add):
     add([100.0, 110.0, 120.0])
     assert verdict(add([1.0, 2.0], variant="no-kl"), "KL term is crucial").verdict == "not enough runs"
-    unfinished = {5000: 0.0, 19_000: 1.0}
+    unfinished = {5000: 0.0, 47_500: 1.0}
     store = add([1.0, 2.0, 3.0], variant="no-kl", curve=unfinished, status="partial")
     found = verdict(store, "KL term is crucial")
     nothing = ("no finished run of no KL on HalfCheetah", "", "not enough runs")
@@ -379,9 +379,9 @@ def test_costs_are_the_benchmark_s(add, monkeypatch):
 
 
 def test_the_time_to_sac_s_return(add):
-    """The fixture's clock is step / 100 seconds: ALM gets there at 8000 steps, SAC at 19,000."""
-    fast = {5000: 0.0, 8000: 95.0, 19_000: 100.0, 20_000: 100.0}
-    slow = {5000: 0.0, 8000: 5.0, 19_000: 100.0, 20_000: 100.0}
+    """The fixture's clock is step / 100 seconds: ALM gets there at 8000 steps, SAC at 47,500."""
+    fast = {5000: 0.0, 8000: 95.0, 47_500: 100.0, 50_000: 100.0}
+    slow = {5000: 0.0, 8000: 5.0, 47_500: 100.0, 50_000: 100.0}
     # Seeds differ a little in when they are fast.
     for task in ("HalfCheetah", "Hopper"):
         for seed in range(3):
@@ -390,21 +390,21 @@ def test_the_time_to_sac_s_return(add):
             )
         store = add([0.0] * 3, algorithm="sac", curve=slow, task=task)
     found = verdict(store, "50 % less time")
-    assert found.verdict == "supported" and "HalfCheetah: 1.3 min against 3.2 min" in found.finding.text
-    for seed, step in enumerate((18_000, 19_000, 20_000)):
+    assert found.verdict == "supported" and "HalfCheetah: 1.3 min against 7.9 min" in found.finding.text
+    for seed, step in enumerate((45_000, 47_500, 50_000)):
         add.seed(
-            seed, {5000: 0.0, step: 100.0} | {20_000: 100.0}, task="Hopper", provenance={"population": 1}
+            seed, {5000: 0.0, step: 100.0} | {50_000: 100.0}, task="Hopper", provenance={"population": 1}
         )
     found = verdict(store, "50 % less time")
     assert found.verdict == "contradicted"
-    assert "Hopper: 3.2 min against 3.2 min to a return of 90" in found.finding.text
-    for seed, step in enumerate((18_000, 19_000, 20_000)):
+    assert "Hopper: 7.9 min against 7.9 min to a return of 90" in found.finding.text
+    for seed, step in enumerate((45_000, 47_500, 50_000)):
         on_cpu = {"population": 1, "device": "cpu"}
-        add.seed(seed, {5000: 0.0, step: 100.0} | {20_000: 100.0}, task="Hopper", provenance=on_cpu)
+        add.seed(seed, {5000: 0.0, step: 100.0} | {50_000: 100.0}, task="Hopper", provenance=on_cpu)
     found = verdict(store, "50 % less time")
     assert found.verdict == "inconclusive" and "to a return of 90 on a CPU" in found.finding.text
     store = add([1.0] * 3, task="Hopper")
-    assert "Hopper: never against 3.2 min" in verdict(store, "50 % less time").finding.text
+    assert "Hopper: never against 7.9 min" in verdict(store, "50 % less time").finding.text
     add.seed(0, fast, task="Hopper")
     assert "Hopper: 4.0 min (1 of 3 seeds) against" in verdict(store, "50 % less time").finding.text
     store = add([-5.0] * 3, algorithm="sac", task="Hopper")
@@ -420,7 +420,7 @@ def test_the_time_to_sac_s_return(add):
 def values(add):
     """Stores runs with value samples: returns 90 and 110, estimates off by ± a spread and a bias."""
 
-    def values(algorithm, column, spread, bias=0.0, task="HalfCheetah", steps=(20_000,)):
+    def values(algorithm, column, spread, bias=0.0, task="HalfCheetah", steps=(50_000,)):
         store = add([1.0, 2.0, 3.0], algorithm=algorithm, task=task)
         for run in store.runs(algorithm=algorithm, task=task):
             frames = []
@@ -452,7 +452,7 @@ def test_the_deviation_of_the_bias(values):
 
 def test_lower_in_every_quarter_of_training(values):
     """The first measurement is at the end of the warm-up, before training."""
-    steps = (5000, 8000, 11_000, 15_000, 20_000)
+    steps = (5000, 12_000, 22_000, 35_000, 50_000)
     for task in ("HalfCheetah", "Hopper"):
         values("alm", "lower_bound", 1.0, task=task, steps=steps)
         store = values("redq", "mean_q", 50.0, task=task, steps=steps)

@@ -165,7 +165,7 @@ def test_scales_and_protocols_stand_apart(make_run, render):
         [
             make_run(curve(100)),
             make_run(curve(300), seed=1, protocol=old),
-            make_run({10_000: 50.0, 20_000: 60.0}, scale="laptop"),
+            make_run({25_000: 50.0, 50_000: 60.0}, scale="laptop"),
         ]
     )
     found = frame[(frame["algorithm"] == "ALM(3)") & (frame["task"] == "HalfCheetah")]
@@ -179,7 +179,7 @@ def test_scales_and_protocols_stand_apart(make_run, render):
         "Printed in the paper",
         f"Measured · paper scale · read at 200k steps · {old}",
         "Measured · paper scale · read at 200k steps · v2-gymnasium1.4.0-mujoco4.0.0",
-        "Measured · laptop scale · read at 20k steps · v2-gymnasium1.4.0-mujoco4.0.0",
+        "Measured · laptop scale · read at 50k steps · v2-gymnasium1.4.0-mujoco4.0.0",
         "Footnotes",
     ]
 
@@ -187,17 +187,17 @@ def test_scales_and_protocols_stand_apart(make_run, render):
 def test_other_scales_are_read_at_the_end_of_their_runs(make_run, render):
     frame, terminal, files = render(
         [
-            make_run({10_000: 50.0, 20_000: 60.0}, scale="laptop"),
+            make_run({25_000: 50.0, 50_000: 60.0}, scale="laptop"),
             make_run({10_000: 70.0}, scale="laptop", seed=1, status="partial"),
             # Finished, but after fewer steps than the scale's: not the same experiment.
             make_run({8000: 90.0}, scale="laptop", task="T-Ant"),
         ]
     )
     record = cell(frame, scale="laptop")
-    assert (record["mean"], record["step"], record["unfinished"]) == (60, 20_000, 1)
+    assert (record["mean"], record["step"], record["unfinished"]) == (60, 50_000, 1)
     assert cell(frame, "T-Ant", "laptop")["status"] == "partial"
-    assert "laptop scale · read at 20k steps" in terminal
-    assert measured(files["md"], "laptop")["T-Ant"].startswith("90 (seeds 1 of 3, 8k of 20k steps)")
+    assert "laptop scale · read at 50k steps" in terminal
+    assert measured(files["md"], "laptop")["T-Ant"].startswith("90 (seeds 1 of 5, 8k of 50k steps)")
 
 
 def test_an_evaluation_before_the_step_is_named(make_run, render):
