@@ -86,6 +86,7 @@ report: $(VENV)/.training ## Write out/report.html: all tables, figures, claims 
 	@$(BIN)/python -m reproduce report --bias $(BIAS)
 
 documents: $(VENV)/.training ## For maintainers: bring results/ and the numbers in README.md and docs/ up to date with results/runs
+	@rm -f results/figures/*
 	@$(BIN)/python -m reproduce figure all --no-own --out results/figures
 	@for table in "table 1" "table 1 --protocol B" "table 2" "table 3" "table 4" "table 5" "claims --scale paper" "claims --scale laptop"; do \
 	  $(BIN)/python -m reproduce $$table --no-own --out results/tables >/dev/null || exit; done

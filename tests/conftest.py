@@ -1,8 +1,13 @@
-"""One thread for every test, since the suite runs several workers at once; synthetic runs; a browser."""
+"""One thread for every test, since the suite runs several workers at once; synthetic runs; a browser.
+
+Tests marked ``programs`` take more than half of the suite's time. They run where ``ALM_TEST_ALL`` is set, as
+in continuous integration, and wherever one names their file.
+"""
 
 import os
 import shutil
 import socket
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,6 +18,17 @@ from reproduce.lab.store import StoredRun
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MKL_NUM_THREADS", "1")
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leave out what starts whole programs, unless it was asked for."""
+    if os.environ.get("ALM_TEST_ALL"):
+        return
+    named = {Path(argument.partition("::")[0]).resolve() for argument in config.args}
+    left_out = [item for item in items if item.get_closest_marker("programs") and item.path not in named]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
 
 
 @pytest.fixture(scope="session")

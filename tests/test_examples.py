@@ -14,6 +14,8 @@ from reproduce.lab.places import CODE
 from reproduce.lab.store import Store
 from reproduce.options import SHIPPED
 
+pytestmark = pytest.mark.programs
+
 EXAMPLES = CODE / "examples"
 
 
@@ -47,7 +49,7 @@ def test_curves_are_those_of_the_store():
 def test_a_figure_that_is_not_there_is_said_in_a_sentence():
     with pytest.raises(ValueError, match=r"no figure '99'; the figures are .*figure5a"):
         reproduce.figure("99")
-    with pytest.raises(ValueError, match=r"stored at paper scale .*plan figure7 --scale paper"):
+    with pytest.raises(ValueError, match=r"stored at paper scale.*plan figure7 --scale paper"):
         reproduce.figure("7", own=False)
 
 

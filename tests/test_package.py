@@ -8,6 +8,8 @@ import pytest
 
 from reproduce.lab.places import CODE
 
+pytestmark = pytest.mark.programs
+
 BLOCKED = """
 import sys
 

@@ -68,7 +68,7 @@ def documents(repository: Path) -> dict[Path, str]:
         (repository / "docs" / "findings.md", "wins", findings.wins(ReadOnce(runs))),
     ]
     for page in dict.fromkeys(algorithm.page for algorithm in ALGORITHMS.values() if algorithm.page):
-        blocks.append((pages / f"{page}.md", "runs", _runs_of(runs, page)))
+        blocks.append((pages / f"{page}.md", "runs", _runs_of(runs, page) + _curves_of(repository, page)))
     blocks.append((pages / "alm_variants.md", "runs", _runs_of_variants(runs)))
     performance, benchmarks = repository / "docs" / "performance.md", repository / "benchmarks" / "results"
     blocks += [(performance, name, _measured(benchmarks, *of)) for name, of in _BENCHMARKS.items()]
@@ -221,6 +221,20 @@ def _runs_of(runs: Path, page: str) -> str:
             rows.append([algorithm.title, *_group_in_words(group), " ".join(commands)])
     header = ["", "task", "scale", "seeds", "steps", "last return", "command"]
     return markdown_grid(header, rows) if rows else "No run is stored yet."
+
+
+def _curves_of(repository: Path, page: str) -> str:
+    """The drawn curves of a page's algorithms, by scale and family of tasks."""
+    figures = (
+        (f"curves-{page}{family}{'' if scale == 'paper' else f'-{scale}'}.png", scale, tasks)
+        for scale in ("paper", "laptop")
+        for family, tasks in (("", ""), ("-mbbl", " on tasks of Wang et al. (2019)"))
+    )
+    return "".join(
+        f"\n\n![Stored runs{tasks}, {scale} scale](../../results/figures/{name})"
+        for name, scale, tasks in figures
+        if (repository / "results" / "figures" / name).exists()
+    )
 
 
 def _runs_of_variants(runs: Path) -> str:

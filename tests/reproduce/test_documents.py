@@ -98,6 +98,19 @@ def test_variants_stand_beneath_alm_on_the_tasks_that_they_were_trained_on(tmp_p
     ]
 
 
+def test_a_page_shows_the_curves_that_are_drawn(tmp_path, pages):
+    figures = tmp_path / "results" / "figures"
+    figures.mkdir()
+    for name in ("curves-svg-laptop.png", "curves-svg-mbbl.png", "curves-sac_svg.png"):
+        (figures / name).touch()
+    refresh(tmp_path)
+    shown = [line for line in (tmp_path / "docs/algorithms/svg.md").read_text().splitlines() if "![" in line]
+    assert shown == [
+        "![Stored runs on tasks of Wang et al. (2019), paper scale](../../results/figures/curves-svg-mbbl.png)",
+        "![Stored runs, laptop scale](../../results/figures/curves-svg-laptop.png)",
+    ]
+
+
 def test_bf16_stands_beside_float32_at_the_last_step_that_both_have(tmp_path, pages, make_run):
     store, about = Store(tmp_path / "results" / "runs"), {"task": "HalfCheetah", "scale": "laptop"}
     about |= {"provenance": {"command": "make train"}, "final": {"final/return": 0.0}}

@@ -26,6 +26,8 @@ from reproduce.lab.planning import Missing, Needs
 from reproduce.lab.provenance import Code
 from reproduce.lab.store import Store
 
+pytestmark = pytest.mark.programs
+
 PATIENCE = 120.0
 SEEDS = (0, 1)
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.programs
+
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "extending.md").read_text()
 PLACES = re.findall(r"```python\n# (\S+?)(?:, (at its end|in \w+|before \w+))?\n(.*?)```", PAGE, re.DOTALL)

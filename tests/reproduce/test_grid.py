@@ -411,7 +411,7 @@ def test_states_are_read_from_run_directories_alone(tmp_path, capsys, monkeypatc
             metrics = {"eval/return": 1.5 * step}
             directory.append_metrics(step, step, step / 50, metrics=metrics, returns=[1.5 * step])
     failed.write_json("FAILED", {"reason": "loss/actor is not finite", "step": 2001})
-    done.write_json("DONE", {"step": 20_000})
+    done.write_json("DONE", {"step": 50_000})
     for directory in (unfinished, failed, done):
         directory.close()
     monkeypatch.setattr("alm.training.lease._machine", lambda: "another one")
@@ -422,11 +422,11 @@ def test_states_are_read_from_run_directories_alone(tmp_path, capsys, monkeypatc
     here = f"process {os.getpid()} on {os.uname().nodename}"
     label = "td3/base Hopper laptop seed"
     assert lines == [
-        f"{label} 0: running  {here}  step 2k/20k  50 steps/s  eta 6 min  return 3000",
-        f"{label} 1: stale  {here}  step 2k/20k  return 3000",
-        f"{label} 2: unfinished  step 2k/20k  return 3000",
-        f"{label} 3: failed  loss/actor is not finite at step 2001  step 2k/20k  return 3000",
-        f"{label} 4: done  step 2k/20k  return 3000",
+        f"{label} 0: running  {here}  step 2k/50k  50 steps/s  eta 16 min  return 3000",
+        f"{label} 1: stale  {here}  step 2k/50k  return 3000",
+        f"{label} 2: unfinished  step 2k/50k  return 3000",
+        f"{label} 3: failed  loss/actor is not finite at step 2001  step 2k/50k  return 3000",
+        f"{label} 4: done  step 2k/50k  return 3000",
         "1 running, 1 stale, 1 unfinished, 1 failed, 1 done",
     ]
     for directory in (open_, stale):
@@ -448,13 +448,13 @@ def test_a_run_that_ended_and_was_not_stored_is_stored_by_the_grid(tmp_path, mon
     directory = open_run(resolved, resolved.specs[0], tmp_path / "runs", "cpu", 1)
     directory.start_metrics(0)
     values = {"eval/return": 10.0, "eval/return_std": 1.0, "eval/length": 5.0}
-    directory.append_metrics(20_000, 20_000, 60.0, metrics=values, returns=[9.0, 11.0], population=1)
-    directory.write_json("DONE", {"step": 20_000, "finished_ms": 7, "peak_memory_bytes": 9})
+    directory.append_metrics(50_000, 50_000, 60.0, metrics=values, returns=[9.0, 11.0], population=1)
+    directory.write_json("DONE", {"step": 50_000, "finished_ms": 7, "peak_memory_bytes": 9})
     directory.close()
     places = ["--runs-dir", str(tmp_path / "runs"), "--store", str(tmp_path / "store")]
     assert main(["grid", "tiny", "--scale", "laptop", "--no-track", *places]) == 0
     (stored,) = Store(tmp_path / "store").runs()
-    assert (stored.status, stored.last_step) == ("done", 20_000)
+    assert (stored.status, stored.last_step) == ("done", 50_000)
 
 
 def test_a_run_that_failed_is_told_with_its_reason(tmp_path, quick):

@@ -13,6 +13,8 @@ from reproduce.lab.archive import archive_run, directories_under
 from reproduce.lab.specs import RunSpec
 from reproduce.lab.store import LATENT_COLUMNS, Store
 
+pytestmark = pytest.mark.programs
+
 FIGURE7 = exhibit_named("figure7").needs("smoke")
 
 

@@ -9,6 +9,8 @@ import pytest
 from reproduce.cli import main
 from reproduce.lab.plugins import load_plugin
 
+pytestmark = pytest.mark.programs
+
 PAGE = (Path(__file__).parents[2] / "docs" / "new_variant.md").read_text()
 EXAMPLES = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 

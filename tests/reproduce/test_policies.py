@@ -123,6 +123,7 @@ def test_a_policy_is_found_where_it_was_trained(here):
     assert play(policy, 2).repeated == policy.returns
 
 
+@pytest.mark.programs
 def test_a_policy_of_ones_own_variant_needs_its_file(tmp_path, capsys):
     """And ALM, which draws representations as it acts, draws the same ones again."""
     plugin = tmp_path / "mine.py"

@@ -18,6 +18,8 @@ from reproduce.lab.policies import archive_policies
 from reproduce.lab.rendering import Frame, RenderError, captioned, choose_gl, write_clip
 from reproduce.lab.store import Store
 
+pytestmark = pytest.mark.programs
+
 ROOT = Path(__file__).parents[2]
 
 

@@ -518,6 +518,7 @@ def test_the_tracking_uri_is_absolute_and_from_the_environment(monkeypatch, tmp_
     assert resolve_uri("sqlite:///some.db") == f"sqlite:///{tmp_path / 'some.db'}"
 
 
+@pytest.mark.programs
 def test_first_use_by_three_processes_at_once(tmp_path):
     uri = f"sqlite:///{tmp_path / 'new.db'}"
     trainings = [Training(tmp_path, seed=seed) for seed in range(3)]

@@ -24,6 +24,8 @@ from reproduce.tracking.following import follow
 from reproduce.tracking.importing import import_store
 from tracked import STARTED, Training
 
+pytestmark = pytest.mark.programs
+
 REPOSITORY = Path(__file__).parents[2]
 LONGEST = 120.0
 RETURN = "eval/return"

@@ -26,6 +26,8 @@ from reproduce.tracking.server import Address
 from reproduce.tracking.ui import serve
 from reproduce.tracking.views import views_of
 
+pytestmark = pytest.mark.programs
+
 REPOSITORY = Path(__file__).parents[2]
 OWN = {"plugin": {"sha256": "0", "text": ""}}
 

@@ -29,13 +29,17 @@ def trainer(
     agent=None,
     make_environment=None,
     lifetime=LIFETIME_SECONDS,
+    bias=False,
     **options,
 ):
-    """A trainer with opened directories ``folder/<seed>``."""
+    """A trainer with opened directories ``folder/<seed>``.
+
+    ``bias``: measure the bias of value estimates, too, which takes half of the time of so short a run.
+    """
     directories = [RunDirectory(folder / str(seed)) for seed in seeds]
     for directory in directories:
         directory.open(lifetime)
-    return Trainer(
+    run = Trainer(
         agent or tiny_agent(task, seeds),
         task_spec(task),
         make_environment or (lambda: make(task)),
@@ -44,6 +48,9 @@ def trainer(
         LineReporter("test", Console(quiet=True)),
         **options,
     )
+    if not bias:
+        run.bias = None
+    return run
 
 
 def train(folder, seeds, **options):

@@ -34,7 +34,7 @@ def final_parameters(directory):
 
 
 def test_a_run_from_start_to_done(tmp_path):
-    run = trainer(tmp_path, (0, 1))
+    run = trainer(tmp_path, (0, 1), bias=True)
     run.run()
     for directory in run.directories:
         lines = list(directory.metrics())
@@ -150,7 +150,7 @@ def test_all_seeds_failed_ends_the_run_without_done(tmp_path):
     agent = tiny_agent("Hopper", (0,))
     with torch.no_grad():
         agent.networks.reward.layers[0].weight.fill_(float("inf"))
-    run = trainer(tmp_path, (0,), agent=agent)
+    run = trainer(tmp_path, (0,), agent=agent, bias=True)
     run.run()
     assert run.directories[0].status == "failed"
     assert run.step == 100  # the measurement of the value bias meets it first
@@ -173,7 +173,7 @@ sys.path[:0] = [{support!r}, {root!r}]
 import torch
 torch.set_num_threads(1)
 from runs import trainer
-trainer(Path(sys.argv[1]), (0, 1), lifetime=float(sys.argv[2]), checkpoint_seconds=0.0).run()
+trainer(Path(sys.argv[1]), (0, 1), lifetime=float(sys.argv[2]), checkpoint_seconds=0.0, bias=True).run()
 """
 
 
@@ -198,6 +198,7 @@ def uninterrupted(tmp_path_factory):
 
 
 @pytest.mark.parametrize("kill_at", [60, 155])
+@pytest.mark.programs
 def test_killed_and_resumed_equals_uninterrupted(tmp_path, uninterrupted, kill_at):
     """SIGKILL in the warm-up and in training: same evaluations, same parameters, same metric lines."""
     process = start(tmp_path / "killed")
@@ -218,6 +219,7 @@ def test_killed_and_resumed_equals_uninterrupted(tmp_path, uninterrupted, kill_a
             assert whole.policies.path(steps[0]).read_bytes() == killed.policies.path(steps[0]).read_bytes()
 
 
+@pytest.mark.programs
 def test_a_population_that_was_stopped_and_taken_over_is_one_and_the_former_holder_ends(
     tmp_path, uninterrupted
 ):
@@ -355,17 +357,18 @@ def timeless(directory):
 
 
 @pytest.mark.parametrize("saved", [(100, 130), (130,)], ids=["later", "first"])
+@pytest.mark.programs
 def test_a_population_killed_between_two_checkpoints_is_one_again(tmp_path, saved):
     """Seed 0 has written its newest checkpoint, seed 1 has not: as if nothing had happened."""
-    trainer(tmp_path / "whole", (0, 1)).run()
+    trainer(tmp_path / "whole", (0, 1), bias=True).run()
     for step in saved:
-        run = train(tmp_path / "killed", (0, 1), until=step)
+        run = train(tmp_path / "killed", (0, 1), until=step, bias=True)
     behind = RunDirectory(tmp_path / "killed" / "1")
     behind.checkpoints.drop_after(saved[0] if len(saved) > 1 else 0)
     behind.commit_metrics(0)
     (group,) = group_by_step(run.directories)
     assert group == run.directories
-    again = trainer(tmp_path / "killed", (0, 1))
+    again = trainer(tmp_path / "killed", (0, 1), bias=True)
     resume, begun = again._resume, []
     again._resume = lambda: (resume(), begun.append((again.step, again.directories[0].checkpoints.steps())))
     again.run()
@@ -381,9 +384,9 @@ def test_a_population_killed_between_two_checkpoints_is_one_again(tmp_path, save
 
 
 def test_values_behind_the_checkpoint_are_dropped(tmp_path):
-    run = train(tmp_path, (0,), until=130)
+    run = train(tmp_path, (0,), until=130, bias=True)
     (tmp_path / "0" / "values" / "00000260.npz").write_bytes(b"of a future that is not this run's")
-    trainer(tmp_path, (0,), until=130).run()
+    trainer(tmp_path, (0,), until=130, bias=True).run()
     assert [step for step, _ in run.directories[0].values()] == [100, 130]
 
 

@@ -2,9 +2,12 @@
 
 import shutil
 
+import pytest
 import torch
 
 from runs import evaluations, trainer
+
+pytestmark = pytest.mark.programs
 
 
 def close(one):
