@@ -105,9 +105,10 @@ def test_a_page_shows_the_curves_that_are_drawn(tmp_path, pages):
         (figures / name).touch()
     refresh(tmp_path)
     shown = [line for line in (tmp_path / "docs/algorithms/svg.md").read_text().splitlines() if "![" in line]
+    folder = "../../results/figures"
     assert shown == [
-        "![Stored runs on tasks of Wang et al. (2019), paper scale](../../results/figures/curves-svg-mbbl.png)",
-        "![Stored runs, laptop scale](../../results/figures/curves-svg-laptop.png)",
+        f"![Stored runs on tasks of Wang et al. (2019), paper scale]({folder}/curves-svg-mbbl.png)",
+        f"![Stored runs, laptop scale]({folder}/curves-svg-laptop.png)",
     ]
 
 
