@@ -4,13 +4,14 @@ import numpy as np
 import pandas as pd
 
 from reproduce.exhibits.catalogue import TABLE1
+from reproduce.exhibits.claims import claims_table
 from reproduce.exhibits.scores import score_table
 from reproduce.exhibits.table import Score
 from reproduce.exhibits.writing import markdown_grid
 from reproduce.lab.published import AUTHORS_WARMUP, FIELD_TASKS, authors_curves, field_scores
 from reproduce.lab.store import Store
 
-__all__ = ["one_protocol", "wins"]
+__all__ = ["ablations", "one_protocol", "wins"]
 
 _STEP = 200_000
 _RIVALS = ("SAC", "TD3")
@@ -62,6 +63,13 @@ def wins(store: Store) -> str:
         text += f"; no number for {', '.join(unknown)}" if unknown else ""
         lines.append(f"{text}.")
     return "\n".join(lines)
+
+
+def ablations(store: Store) -> str:
+    """What the paper says of Figure 5a, beside the runs of laptop scale."""
+    frame = claims_table(store, "laptop").frame
+    rows = frame[frame["where"] == "Figure 5a"].drop(columns="where")
+    return markdown_grid([*rows.columns], rows.to_numpy().tolist(), right=False)
 
 
 _Scores = dict[tuple[str, str], Score]

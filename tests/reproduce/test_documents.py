@@ -32,6 +32,7 @@ PERFORMANCE = (
 
 # What docs/reliability.md takes from records of `make torture` and of failures on a cluster.
 TORTURES = ("kills", "damage", "lines", "failures")
+FINDINGS = ("one-protocol", "wins", "ablations")
 SCALING = ("engines", "programme", "limits")
 
 
@@ -56,7 +57,7 @@ def pages(tmp_path):
     (tmp_path / "docs" / "performance.md").write_text(marks)
     tortures = "".join(f"<!-- {name}:begin -->\n<!-- {name}:end -->\n" for name in TORTURES)
     (tmp_path / "docs" / "reliability.md").write_text(tortures)
-    findings = "".join(f"<!-- {name}:begin -->\n<!-- {name}:end -->\n" for name in ("one-protocol", "wins"))
+    findings = "".join(f"<!-- {name}:begin -->\n<!-- {name}:end -->\n" for name in FINDINGS)
     (tmp_path / "docs" / "findings.md").write_text(findings)
     theory = "".join(
         f"<!-- {name}:begin -->\n<!-- {name}:end -->\n" for name in (*DOCUMENT_TABLES, "practical")
