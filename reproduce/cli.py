@@ -275,8 +275,6 @@ class Server:
         from reproduce.tracking.server import Address
         from reproduce.tracking.ui import serve_database
 
-        if self.workers < 1:
-            raise ValueError(f"The number of workers must be at least 1, not {self.workers}.")
         database = self.database or os.environ.get("MLFLOW_BACKEND_STORE_URI")
         if not database:
             raise ValueError(
@@ -357,8 +355,6 @@ class PlanExhibits(ReadsRuns):
         """Print the plan."""
         from reproduce.exhibits.inventory import print_plan
 
-        if self.workers is not None and self.workers < 1:
-            raise ValueError(f"The number of workers must be at least 1, not {self.workers}.")
         exhibits = _exhibits(self.exhibits)
         print_plan(exhibits, self.opened(), self.scale, self.first_seeds, _console(), self.workers)
         return 0
@@ -767,13 +763,14 @@ def _require_sense(command: Any) -> None:
 
     Raises:
         ValueError: a store that was named and is not there, by a command that shows stored runs alone, or a
-            number of first seeds below one.
+            number below one of what there must be some of.
     """
     if isinstance(command, (Table, Figure, Claims, Report, Ui)):
         command.require_store()
-    seeds = getattr(command, "first_seeds", None)
-    if seeds is not None and seeds < 1:
-        raise ValueError(f"The number of first seeds must be at least 1, not {seeds}.")
+    for option, what in (("first_seeds", "first seeds"), ("workers", "workers")):
+        number = getattr(command, option, None)
+        if number is not None and number < 1:
+            raise ValueError(f"The number of {what} must be at least 1, not {number}.")
 
 
 def _one_spelling(arguments: Sequence[str]) -> list[str]:
