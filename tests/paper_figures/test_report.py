@@ -39,8 +39,8 @@ def store(tmp_path_factory, make_run):
         store.write(make_run(curve, algorithm=algorithm, seed=seed, **options))
 
     final = {"cost/wall_h": 0.5, "cost/peak_memory_bytes": 4e8}
-    add("sac", 0, {5000: -5.0, 20_000: 20.0}, final=final)
-    add("sac", 1, {5000: 0.0, 20_000: 100.0})
+    add("sac", 0, {5000: -5.0, 50_000: 20.0}, final=final)
+    add("sac", 1, {5000: 0.0, 50_000: 100.0})
     add("td3", 0, {5000: 1.0, 6000: 2.0}, status="failed", reason="loss/critic is <not finite> at step 6100")
     agent = asdict(ALMConfig.at(scale_named("laptop"), "HalfCheetah"))
     add("alm", 0, {5000: 0.0, 6000: 9.0}, status="partial", config={"agent": agent})
@@ -175,7 +175,7 @@ def test_runs_of_different_protocols_cost_a_figure_not_the_page(store, make_run,
     copy = tmp_path / "runs"
     shutil.copytree(store.root, copy)
     extra = {"time/evaluation_s": [5.0], "time/update_ms": [6.0]}
-    other = make_run({20_000: 1.0}, algorithm="sac", seed=2, scale="laptop", protocol="v5", extra=extra)
+    other = make_run({50_000: 1.0}, algorithm="sac", seed=2, scale="laptop", protocol="v5", extra=extra)
     Store(copy).write(other)
     few = {name: EXHIBITS[name] for name in ("table1", "figure9", "figure3")}
     monkeypatch.setattr("paper_figures.report.contents.EXHIBITS", few)
