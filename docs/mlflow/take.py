@@ -22,7 +22,7 @@ from reproduce.tracking.links import links  # noqa: E402
 from reproduce.tracking.server import serving  # noqa: E402
 
 SIZE = {"width": 1440, "height": 900}
-WAIT_MS = 180_000
+WAIT_MS = 60_000
 # The first page of all opens MLflow's assistant; a reader closes it once.
 NO_ASSISTANT = "localStorage.setItem('mlflow.assistant.fab.autoOpenedOnFirstLoad_v1', 'true')"
 DRAWN = "document.querySelectorAll('.js-plotly-plot .main-svg .trace').length"
@@ -42,17 +42,17 @@ def picture(page: Page, name: str) -> None:
 def take(page: Page, address: str) -> None:
     """Take the three pictures, from the link of a view on."""
     page.goto(address)
-    page.wait_for_function(f"{DRAWN} > 4", timeout=WAIT_MS)
+    page.wait_for_function(f"{DRAWN} > 2", timeout=WAIT_MS)
     picture(page, "learning-curves")
     for section in ("Learning curves", "At the end"):
         page.get_by_text(section, exact=True).click()
-    page.wait_for_function("document.querySelectorAll('.js-plotly-plot .point').length > 4", timeout=WAIT_MS)
+    page.wait_for_function("document.querySelectorAll('.js-plotly-plot .point').length > 2", timeout=WAIT_MS)
     picture(page, "at-the-end")
     page.get_by_text("At the end", exact=True).click()
     # The arrow beside the one line of the description that is seen.
     seen = page.get_by_text("Learning curves of every task")
     seen.locator("xpath=ancestor::*[.//button][1]").locator("button").last.click()
-    page.locator("a[href*='T-Ant-laptop']").wait_for()
+    page.locator("a[href*='T-Ant-paper']").wait_for()
     picture(page, "description")
 
 
@@ -69,7 +69,7 @@ def main() -> None:
             )
             page = browser.new_page(viewport=SIZE)
             page.add_init_script(NO_ASSISTANT)
-            take(page, next(one for one in addresses if "=HalfCheetah-laptop&" in one))
+            take(page, next(one for one in addresses if "=HalfCheetah-paper&" in one))
             browser.close()
 
 
