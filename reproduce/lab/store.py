@@ -94,10 +94,6 @@ class StoreMixError(ValueError):
     """Runs that are not comparable were about to be pooled."""
 
 
-class _OtherScaleError(ValueError):
-    """A run was trained when its scale was another one."""
-
-
 class StoreWarning(UserWarning):
     """A file of the store could not be read; the other runs were."""
 
@@ -368,12 +364,11 @@ class Store:
         # Whatever is wrong with one file, the others must still be read; pyarrow and json raise many types.
         try:
             run = _from_table(_read_sound(path), spec)
-            _require_present_scale(run)
-        except _OtherScaleError as error:
-            _warn(path, str(error), "delete it or train it again")
-            return None
         except Exception as error:
             _warn_of(path, error)
+            return None
+        if problem := _of_another_scale(run):
+            _warn(path, problem, "delete it or train it again")
             return None
         own = self.beneath is not None and path.is_relative_to(self.root)
         return replace(run, own=True) if own else run
@@ -410,21 +405,19 @@ def require_comparable(runs: Iterable[StoredRun]) -> None:
             raise StoreMixError(f"Runs of different {name} may not be pooled: {', '.join(sorted(values))}.")
 
 
-def _require_present_scale(run: StoredRun) -> None:
-    """Refuse a run that was trained when the scale of that name was another one.
+def _of_another_scale(run: StoredRun) -> str | None:
+    """What tells that a run was trained when the scale of that name was another one; None: nothing does.
 
-    The interval of evaluations tells: it is the scale's own, whatever algorithm, variant and task.
-
-    Raises:
-        _OtherScaleError: it was.
+    It is the interval of evaluations, which is the scale's own, whatever algorithm, variant and task.
     """
     scale, training = SCALES.get(run.spec.scale), run.config.get("training")
     every = training.get("eval_every") if isinstance(training, dict) else None
     if scale and every is not None and every != scale.eval_every:
-        raise _OtherScaleError(
+        return (
             f"it was evaluated every {every} steps, so it was trained when {scale.name!r} was another scale, "
             f"and compares with no run of today's, which are evaluated every {scale.eval_every}"
         )
+    return None
 
 
 def _relative_file(spec: RunSpec) -> Path:

@@ -359,3 +359,13 @@ def test_a_damaged_run_of_ones_own_leaves_the_one_beneath(layers):
 
 def test_a_store_alone_has_no_runs_of_ones_own(layers):
     assert not any(run.own for run in Store(layers.root).runs())
+
+
+def test_a_run_of_an_earlier_scale_of_that_name_is_left_out(tmp_path, make_run):
+    store = Store(tmp_path)
+    for seed, every in enumerate((1000, 2500)):
+        config = {"training": {"eval_every": every}}
+        store.write(make_run({5000: 1.0}, seed=seed, scale="laptop", config=config))
+    with pytest.warns(StoreWarning, match="evaluated every 1000 steps, .* another scale.* train it again"):
+        (kept,) = store.runs()
+    assert kept.spec.seed == 1
