@@ -25,7 +25,8 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, **_: Any) 
     """Links out of ``docs/``: results are on the site, other files of the repository are named only."""
     depth = page.file.src_uri.count("/")
     up = "../" * (depth + 1)
-    markdown = markdown.replace(f"]({up}results/", f"]({'../' * depth}results/")
+    for opening in ("](", ' src="'):
+        markdown = markdown.replace(f"{opening}{up}results/", f"{opening}{'../' * depth}results/")
     return _LINK.sub(lambda found: _if_inside(found, page, Path(config.docs_dir)), markdown)
 
 

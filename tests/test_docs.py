@@ -102,7 +102,8 @@ def parse(arguments, command):
 
 
 def test_the_site_builds(tmp_path):
-    """Strictly: a broken link, or a page that is not in the navigation's folder, is an error."""
+    """Strictly: a broken link, or a page that is not in the navigation's folder, is an error; so is a picture
+    that the site lacks."""
     done = subprocess.run(
         [sys.executable, "-m", "mkdocs", "build", "--quiet", "--site-dir", str(tmp_path / "site")],
         cwd=CODE,
@@ -112,4 +113,10 @@ def test_the_site_builds(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert "Three paths" in (tmp_path / "site" / "index.html").read_text()
-    assert (tmp_path / "site" / "results" / "figures" / "authors.png").exists()
+    pictures = {
+        page.parent / address
+        for page in (tmp_path / "site").rglob("*.html")
+        for address in re.findall(r'<img[^>]* src="(?!https?:|data:)([^"]+)"', page.read_text())
+    }
+    assert {picture.suffix for picture in pictures} >= {".gif", ".png"}
+    assert [picture for picture in pictures if not picture.exists()] == []

@@ -57,15 +57,18 @@ def documents(repository: Path) -> dict[Path, str]:
     """Every document that carries measured numbers, and the curves, as the store would have them."""
     runs, clips = repository / "results" / "runs", repository / "results" / "gallery"
     fidelity, pages = repository / "docs" / "fidelity", repository / "docs" / "algorithms"
+    wins = findings.wins(ReadOnce(runs))
     blocks = [
         (repository / "README.md", "table1", _table1_in_brief(runs)),
         (repository / "README.md", "gallery", gallery.strip(clips, repository)),
+        (repository / "docs" / "index.md", "gallery", gallery.strip(clips, repository / "docs")),
+        (repository / "docs" / "index.md", "wins", wins),
         (repository / "docs" / "policies.md", "cards", gallery.table(clips)),
         (fidelity / "alm.md", "authors", _beside_the_authors(runs)),
         (fidelity / "model_free.md", "field", _beside_the_field(runs)),
         (repository / "docs" / "exhibits.md", "exhibits", _exhibits(runs)),
         (repository / "docs" / "findings.md", "one-protocol", findings.one_protocol(ReadOnce(runs))),
-        (repository / "docs" / "findings.md", "wins", findings.wins(ReadOnce(runs))),
+        (repository / "docs" / "findings.md", "wins", wins),
         (repository / "docs" / "findings.md", "ablations", findings.ablations(ReadOnce(runs))),
     ]
     for page in dict.fromkeys(algorithm.page for algorithm in ALGORITHMS.values() if algorithm.page):

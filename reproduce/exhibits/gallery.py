@@ -1,6 +1,7 @@
 """Cards of stored policies and the strip of their clips, for README.md, docs/policies.md and the report."""
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,14 +92,14 @@ def shown(found: Sequence[Card]) -> list[Card]:
     return [card for _, _, card in sorted(ordered, key=lambda one: one[:2])][:STRIP]
 
 
-def strip(folder: Path, root: Path) -> str:
-    """The strip as Markdown, with addresses relative to ``root``."""
+def strip(folder: Path, beside: Path) -> str:
+    """The strip as Markdown, with addresses relative to the folder ``beside``."""
     found = cards(folder)
     if not found:
         return NOTHING
     return "\n".join(
-        f'<img src="{quote(card.clip.relative_to(root).as_posix())}" width="240" alt="{card.caption}" '
-        f'title="{card.caption}">'
+        f'<img src="{quote(Path(os.path.relpath(card.clip, beside)).as_posix())}" width="240" '
+        f'alt="{card.caption}" title="{card.caption}">'
         for card in shown(found)
     )
 

@@ -46,6 +46,9 @@ def pages(tmp_path):
     (tmp_path / "README.md").write_text(
         "a\n<!-- table1:begin -->\nold\n<!-- table1:end -->\nb\n<!-- gallery:begin --><!-- gallery:end -->"
     )
+    (tmp_path / "docs" / "index.md").write_text(
+        "<!-- gallery:begin --><!-- gallery:end --><!-- wins:begin --><!-- wins:end -->"
+    )
     (tmp_path / "docs" / "policies.md").write_text("<!-- cards:begin --><!-- cards:end -->")
     (tmp_path / "docs" / "fidelity").mkdir()
     for page, mark in (("alm", "authors"), ("model_free", "field")):
@@ -69,7 +72,7 @@ def pages(tmp_path):
 
 
 def test_refresh_replaces_the_block_only(tmp_path, pages):
-    assert len(refresh(tmp_path)) == 11 + len(pages)
+    assert len(refresh(tmp_path)) == 12 + len(pages)
     assert (tmp_path / "docs" / "reliability.md").read_text().count("Not measured") == len(TORTURES)
     assert (tmp_path / "docs" / "performance.md").read_text().count("Not measured") == len(PERFORMANCE)
     assert (tmp_path / "docs" / "theory.md").read_text().count("Not computed") == len(DOCUMENT_TABLES)
