@@ -2,7 +2,7 @@
 
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,8 +54,12 @@ class Figure(ReadsRuns):
             print(f"error: there is no figure {unknown.pop()!r}; the figures are {known}", file=sys.stderr)
             return 2
         # Figures share many runs.
-        held = self.held()
-        return max(self._draw(name, held) for name in names)
+        held, codes = self.held(), []
+        with _steps(len(names)) as begin:
+            for name in names:
+                begin(f"drawing {name}")
+                codes.append(self._draw(name, held))
+        return max(codes)
 
     def _draw(self, name: str, store: "Store") -> int:
         """Draw the files of one figure; returns the exit code."""
@@ -159,21 +163,17 @@ class Report(ReadsRuns):
 
     def run(self) -> int:
         """Write it; returns the exit code."""
-        from rich.console import Console
-
-        from paper_figures.report.contents import contents
+        from paper_figures.report.contents import STEPS, contents
         from paper_figures.report.page import page
 
         store = self.held()
-        # On a terminal; elsewhere nothing is printed until the page is there.
-        working = Console(stderr=True).status("making the report")
-        with _store_warnings_said() as messages, working:
+        with _store_warnings_said() as messages, _steps(STEPS) as begin:
             found = contents(
                 store,
                 self.bias,
                 self.theory,
                 self.gallery,
-                say=lambda what: working.update(f"making the report: {what}"),
+                begin=lambda what: begin(f"making the report: {what}"),
             )
         # Where the store lies is no part of what it holds.
         text = page(found, [message.replace(f"{store.root}/", "") for message in messages])
@@ -183,6 +183,23 @@ class Report(ReadsRuns):
             return _cannot_write(self.out, error)
         print(f"wrote {self.out} ({len(text.encode()) / 1e6:.1f} MB)")
         return 0
+
+
+@contextmanager
+def _steps(count: int) -> Iterator[Callable[[str], None]]:
+    """A bar with the time left, on a terminal only; what is yielded is told each step as it begins."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("", total=count, completed=-1)
+
+        def begin(step: str) -> None:
+            progress.update(task, description=step, advance=1, refresh=True)
+
+        yield begin
 
 
 def _cannot_write(out: Path, error: OSError) -> int:

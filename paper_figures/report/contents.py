@@ -22,6 +22,9 @@ from paper_figures.report.runs import RunRow, run_row, seed_hours
 from reproduce.exhibits import EXHIBITS, BiasDefinition
 from reproduce.lab.store import STATUSES, Store, StoredRun
 
+STEPS = len(EXHIBITS) + 2
+"""How often `contents` says what it begins."""
+
 
 @dataclass(frozen=True)
 class ScaleSummary:
@@ -63,7 +66,7 @@ def contents(
     bias: BiasDefinition,
     theory: Path,
     gallery: Path,
-    say: Callable[[str], None] = lambda what: None,
+    begin: Callable[[str], None] = lambda what: None,
 ) -> Contents:
     """Everything that the page shows of a store.
 
@@ -72,16 +75,16 @@ def contents(
         bias: definition of the value bias in figures that show it.
         theory: folder of the checks of the theory.
         gallery: folder of clips and cards of policies.
-        say: told what is being made.
+        begin: told the name of each of the `STEPS`, as it begins.
     """
     runs = store.runs()
-    say("claims")
+    begin("claims")
     claims = {scale: claims_entry(store, scale) for scale in SHOWN_SCALES}
     entries = []
     for name in sorted(EXHIBITS, key=_place):
-        say(name)
+        begin(name)
         entries.append(exhibit_entry(EXHIBITS[name], store, bias))
-    say("theory and learning curves")
+    begin("theory and learning curves")
     others = sorted({run.spec.scale for run in runs} - set(SHOWN_SCALES))
     return Contents(
         scales=tuple(_summary(scale, runs, claims.get(scale)) for scale in (*SHOWN_SCALES, *others)),

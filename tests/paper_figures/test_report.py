@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import contextmanager
 from dataclasses import asdict
 from html.parser import HTMLParser
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 
 from alm.config import ALMConfig
 from alm.training.scale import scale_named
+from paper_figures import commands
 from paper_figures.commands import Report
 from reproduce.cli import main
 from reproduce.exhibits import EXHIBITS
@@ -59,10 +61,29 @@ def gallery(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def report(store, gallery, tmp_path_factory):
+def begun():
+    """How many steps the progress bar was told of, then those that began, once there is a report."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def report(store, gallery, begun, tmp_path_factory):
+    @contextmanager
+    def steps(count):
+        begun.append(count)
+        yield begun.append
+
     path = tmp_path_factory.mktemp("report") / "report.html"
-    assert Report(store=store.root, gallery=gallery, out=path).run() == 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(commands, "_steps", steps)
+        assert Report(store=store.root, gallery=gallery, out=path).run() == 0
     return path
+
+
+def test_the_bar_is_as_long_as_the_work(report, begun):
+    count, *steps = begun
+    assert len(steps) == len(set(steps)) == count
+    assert "making the report: figure5a" in steps
 
 
 class Page(HTMLParser):
