@@ -157,6 +157,7 @@ def test_clips_of_policies_stand_in_the_page(page):
     assert f"{caption} (as evaluated)" in page.texts
 
 
+@pytest.mark.programs
 def test_the_same_store_gives_the_same_bytes(store, gallery, report, tmp_path):
     again = tmp_path / "again.html"
     command = [sys.executable, "-m", "paper_figures.report", "--store", str(store.root)]
