@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Annotated
 
+import numpy as np
 import torch
 import tyro
 from rich.console import Console
@@ -56,14 +57,15 @@ class Cost:
 
 
 class Candidate:
-    """An algorithm in the middle of its training at a scale."""
+    """An algorithm in the middle of its training at a scale, of one seed or of several together."""
 
-    def __init__(self, name: str, scale: str, replay: Replay) -> None:
+    def __init__(self, name: str, scale: str, replay: Replay, seeds: int = 1) -> None:
         agent_class, config_class = algorithm_named(name).load()
-        self.agent = agent_class(task_spec(TASK), config_class.at(scale_named(scale), TASK), (0,))
-        self.replay, self.environment = replay, make(TASK)
-        self.acting = Streams((0,), Purpose.ACTING)
-        self.observation = self.environment.reset(seed=0)[0]
+        numbers = tuple(range(seeds))
+        self.agent = agent_class(task_spec(TASK), config_class.at(scale_named(scale), TASK), numbers)
+        self.replay, self.environments = replay, [make(TASK) for _ in numbers]
+        self.acting = Streams(numbers, Purpose.ACTING)
+        self.observations = [one.reset(seed=seed)[0] for seed, one in enumerate(self.environments)]
         self.training_step = FIRST_STEP
         self.period: int | None = getattr(self.agent.config, "retrain_every", None)
         if self.period:
@@ -73,11 +75,12 @@ class Candidate:
     def two_steps(self) -> None:
         """Acting, the simulator and updates, twice: policies that move in every second step."""
         for _ in range(2):
-            batch = torch.as_tensor(self.observation, dtype=torch.float32)[None, None]
-            action = self.agent.act(batch, self.training_step, self.acting)[0, 0].numpy()
-            self.observation, _, terminated, truncated, _ = self.environment.step(action)
-            if terminated or truncated:
-                self.observation = self.environment.reset()[0]
+            batch = torch.as_tensor(np.stack(self.observations), dtype=torch.float32)[:, None]
+            actions = self.agent.act(batch, self.training_step, self.acting)[:, 0].numpy()
+            for seed, (environment, action) in enumerate(zip(self.environments, actions, strict=True)):
+                self.observations[seed], _, terminated, truncated, _ = environment.step(action)
+                if terminated or truncated:
+                    self.observations[seed] = environment.reset()[0]
             self.agent.learn(self.replay, self.training_step)
             self.training_step += 1
 

@@ -42,6 +42,7 @@ _BENCHMARKS: dict[str, tuple[str, Callable[..., speed.Rows]]] = {
     "alm-update": ("alm_update", speed.alm_update),
     "where-time-goes": ("alm_update", speed.where_time_goes),
     "baseline-updates": ("baseline_updates", speed.baseline_updates),
+    "libraries": ("libraries", speed.libraries),
     "environment-step": ("environment_step", speed.environment_step),
     "populations": ("populations", speed.populations),
     "population-gains": ("population_gains", speed.population_gains),

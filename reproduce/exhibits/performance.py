@@ -62,6 +62,19 @@ def alm_update(record: Mapping[str, Any]) -> Rows:
     return header, rows
 
 
+def libraries(record: Mapping[str, Any]) -> Rows:
+    """An environment step and seed of SAC and TD3 here and in other libraries."""
+    results = record["results"]
+    names, rows = list(results["versions"]), []
+    for algorithm, found in results["algorithms"].items():
+        rows.append([algorithm, f"{found['alone_ms']:.1f} ms", f"{found['together_ms']:.1f} ms"])
+        for name in names:
+            ratios = " and ".join(f"{found[f'{name}_over_{way}']:.2f} ×" for way in _WAYS)
+            rows[-1].append(f"{found[f'{name}_ms']:.1f} ms ({ratios})")
+    packages = [package.replace("==", " ") for package in results["versions"].values()]
+    return ["", "here, alone", f"here, one of {results['together']}", *packages], rows
+
+
 def where_time_goes(record: Mapping[str, Any]) -> Rows:
     """Shares of the eager float32 update, and the peaks of the processor."""
     scales = _scales(record)

@@ -1,0 +1,143 @@
+"""``python -m benchmarks.libraries``: steps of SAC and TD3 here, in Stable-Baselines3 and in SBX.
+
+HalfCheetah, two layers of 256, batches of 256, an update every step; acting, simulator, update and what a
+library does besides, on one thread.  Stable-Baselines3 (PyTorch) and SBX (JAX) are programs of their own,
+in an environment that is made for them at the first call (``.cache/libraries``); all take turns.
+"""
+
+import statistics
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.environment_step import REPLAY, Candidate
+from benchmarks.timing import (
+    as_in_training,
+    filled_replay,
+    median_ratio,
+    milliseconds,
+    random_replay,
+    write_record,
+)
+from reproduce.lab.places import CODE
+
+ROUNDS = 7
+STEPS = 400
+ALGORITHMS = ("sac", "td3")
+LIBRARIES = {"stable_baselines3": "stable-baselines3==2.9.2", "sbx": "sbx-rl==0.28.0"}
+"""Name of the package and what pip installs."""
+TOGETHER = 5
+"""Seeds of a population, of which one is measured, too."""
+_PLACE = CODE / ".cache" / "libraries"
+_PROGRAM = Path(__file__).with_name("library_program.py")
+
+
+class Library:
+    """A library that trains in a program of its own, so many steps when asked."""
+
+    def __init__(self, python: Path, library: str, algorithm: str) -> None:
+        self._program = subprocess.Popen(
+            [python, _PROGRAM, library, algorithm, str(STEPS)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self._answer("ready")
+
+    def step_ms(self) -> float:
+        """Processor time of one step."""
+        assert self._program.stdin
+        self._program.stdin.write("\n")
+        self._program.stdin.flush()
+        return float(self._answer())
+
+    def close(self) -> None:
+        """End the program."""
+        assert self._program.stdin
+        self._program.stdin.close()
+        self._program.wait()
+
+    def _answer(self, awaited: str | None = None) -> str:
+        assert self._program.stdout
+        for line in self._program.stdout:
+            if awaited is None or line.strip() == awaited:
+                return line
+        raise SystemExit(f"a library ended with exit code {self._program.wait()}; its last words are above")
+
+
+class Ours:
+    """An algorithm of the suite in the middle of training, alone or in a population."""
+
+    def __init__(self, algorithm: str, seeds: int) -> None:
+        replay = filled_replay(REPLAY) if seeds == 1 else random_replay(seeds, "cpu")
+        self._candidate, self._seeds = Candidate(algorithm, "paper", replay, seeds), seeds
+
+    def step_ms(self) -> float:
+        """Processor time of one step of one seed."""
+        return milliseconds(self._steps) / (STEPS * self._seeds)
+
+    def _steps(self) -> None:
+        for _ in range(STEPS // 2):
+            self._candidate.two_steps()
+
+
+def python_with_libraries() -> Path:
+    """The Python of an environment that has both, made where it is missing."""
+    python = _PLACE / "bin" / "python"
+    made = _PLACE / "made"
+    if not made.exists():
+        venv.create(_PLACE, clear=True, with_pip=True)
+        install = [str(python), "-m", "pip", "install", "--quiet"]
+        version = torch.__version__.partition("+")[0]
+        subprocess.run([*install, f"torch=={version}"], check=True)
+        subprocess.run([*install, *LIBRARIES.values(), "gymnasium[mujoco]"], check=True)
+        made.touch()
+    return python
+
+
+def compare(python: Path, algorithm: str) -> dict[str, float]:
+    """Medians over rounds in which all take turns, and ratios to ours."""
+    libraries = {name: Library(python, name, algorithm) for name in LIBRARIES}
+    ours = {"alone": Ours(algorithm, 1), "together": Ours(algorithm, TOGETHER)}
+    candidates: dict[str, Ours | Library] = {**ours, **libraries}
+    for one in candidates.values():
+        one.step_ms()
+    times: dict[str, list[float]] = {name: [] for name in candidates}
+    for _ in range(ROUNDS):
+        for name, one in candidates.items():
+            times[name].append(one.step_ms())
+    for one in libraries.values():
+        one.close()
+    found = {f"{name}_ms": statistics.median(values) for name, values in times.items()}
+    ratios = {
+        f"{name}_over_{way}": median_ratio(times[name], times[way])
+        for name in LIBRARIES
+        for way in ("alone", "together")
+    }
+    return found | ratios
+
+
+def main() -> None:
+    """Measure, print a table and write ``benchmarks/results/libraries.json``."""
+    as_in_training()
+    python = python_with_libraries()
+    results = {algorithm: compare(python, algorithm) for algorithm in ALGORITHMS}
+    table = Table(title=f"Milliseconds of one environment step and seed, one CPU thread (median of {ROUNDS})")
+    for column in ("", "here, alone", f"here, of {TOGETHER}", *LIBRARIES):
+        table.add_column(column, justify="right" if column else "left")
+    for algorithm, found in results.items():
+        cells = (f"{found[f'{name}_ms']:.1f}" for name in ("alone", "together", *LIBRARIES))
+        table.add_row(algorithm.upper(), *cells)
+    Console().print(table)
+    write_record("libraries", {"algorithms": results, "versions": LIBRARIES, "together": TOGETHER}, ROUNDS)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:]:
+        raise SystemExit("usage: python -m benchmarks.libraries")
+    main()
