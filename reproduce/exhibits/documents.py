@@ -71,6 +71,7 @@ def documents(repository: Path) -> dict[Path, str]:
         (repository / "docs" / "findings.md", "one-protocol", findings.one_protocol(ReadOnce(runs))),
         (repository / "docs" / "findings.md", "wins", wins),
         (repository / "docs" / "findings.md", "ablations", findings.ablations(ReadOnce(runs))),
+        (repository / "docs" / "findings.md", "beside-alm", findings.beside_alm(ReadOnce(runs))),
     ]
     for page in dict.fromkeys(algorithm.page for algorithm in ALGORITHMS.values() if algorithm.page):
         blocks.append((pages / f"{page}.md", "runs", _runs_of(runs, page) + _curves_of(repository, page)))

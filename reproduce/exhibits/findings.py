@@ -5,13 +5,15 @@ import pandas as pd
 
 from reproduce.exhibits.catalogue import TABLE1
 from reproduce.exhibits.claims import claims_table
+from reproduce.exhibits.comparison import Comparison
 from reproduce.exhibits.scores import score_table
 from reproduce.exhibits.table import Score
 from reproduce.exhibits.writing import markdown_grid
+from reproduce.lab.algorithms import ALGORITHMS
 from reproduce.lab.published import AUTHORS_WARMUP, FIELD_TASKS, authors_curves, field_scores
 from reproduce.lab.store import Store
 
-__all__ = ["ablations", "one_protocol", "wins"]
+__all__ = ["ablations", "beside_alm", "one_protocol", "wins"]
 
 _STEP = 200_000
 _RIVALS = ("SAC", "TD3")
@@ -70,6 +72,29 @@ def ablations(store: Store) -> str:
     frame = claims_table(store, "laptop").frame
     rows = frame[frame["where"] == "Figure 5a"].drop(columns="where")
     return markdown_grid([*rows.columns], rows.to_numpy().tolist(), right=False)
+
+
+def beside_alm(store: Store) -> str:
+    """Every other algorithm that has finished runs on HalfCheetah at laptop scale, beside ALM(3) there."""
+    task, scale = "HalfCheetah", "laptop"
+    finished = [
+        name
+        for name in ALGORITHMS
+        for runs in [store.runs(algorithm=name, variant="base", task=task, scale=scale)]
+        if any(run.status == "done" for run in runs)
+    ]
+    if "alm" not in finished or len(finished) == 1:
+        return f"Not enough runs: ALM(3) and another algorithm on {task} at {scale} scale."
+    rows = []
+    for name in finished:
+        if name == "alm":
+            continue
+        one = Comparison.of(name, "alm", [task], scale, "return", store).tasks[0]
+        sides = [f"{mean.text()}, {seeds}" for mean, seeds in zip(one.means, one.seeds, strict=True)]
+        difference, probability = one.difference.text(sign="+"), one.improvement.text(2)
+        rows.append([ALGORITHMS[name].title, f"{one.step:,}", *sides, difference, probability])
+    header = ["", "steps", "the other", "ALM(3)", "the other − ALM(3)", "P(the other > ALM(3))"]
+    return markdown_grid(header, rows)
 
 
 _Scores = dict[tuple[str, str], Score]

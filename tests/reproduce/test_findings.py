@@ -1,0 +1,50 @@
+"""What docs/findings.md says of a store: who is counted, who is ahead, and that a lack of runs is said."""
+
+import pytest
+
+from reproduce.exhibits import findings
+from reproduce.lab.store import Store
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path)
+
+
+@pytest.fixture
+def add(store, make_run):
+    """Store a run of some algorithm on HalfCheetah at laptop scale whose last return is given."""
+
+    def add(algorithm, seed, value, steps=5000, **options):
+        about = {"task": "HalfCheetah", "scale": "laptop", "final": {"final/return": value}} | options
+        store.write(make_run({2500: 0.0, steps: value}, algorithm=algorithm, seed=seed, **about))
+
+    return add
+
+
+def test_finished_runs_of_others_stand_beside_alm(store, add):
+    assert findings.beside_alm(store).startswith("Not enough runs")
+    for seed, value in enumerate((10.0, 30.0)):
+        add("alm", seed, value)
+        add("sac", seed, value + 5)
+    add("td3", 0, 99.0, status="partial")
+    header, _, *rows = findings.beside_alm(store).splitlines()
+    assert header.startswith("| | steps | the other | ALM(3) |")
+    assert len(rows) == 1
+    assert rows[0].startswith("| SAC | 5,000 | 25 [15, 35], 2 seeds | 20 [10, 30], 2 seeds | +5 [")
+
+
+def test_without_alm_nothing_is_compared(store, add):
+    add("sac", 0, 1.0)
+    assert findings.beside_alm(store).startswith("Not enough runs")
+
+
+def test_a_task_is_won_by_the_highest_mean_of_complete_rows(store, add):
+    """ALM's released curve on HalfCheetah is above 10,000 at 200k steps."""
+    at_read_out = {"scale": "paper", "steps": 200_000}
+    assert "the highest on 0 of the 0 tasks" in findings.wins(store).splitlines()[1]
+    for algorithm, value in (("sac", 9000.0), ("td3", 8000.0)):
+        add(algorithm, 0, value, **at_read_out)
+    assert "the highest on 1 of the 1 tasks that have all three (HalfCheetah)" in findings.wins(store)
+    add("td3", 1, 16_000.0, **at_read_out)
+    assert "the highest on 0 of the 1 tasks that have all three, not on HalfCheetah" in findings.wins(store)
