@@ -280,7 +280,9 @@ def _table(comparison: Comparison) -> Table:
     first, second = (side.name for side in comparison.sides)
     table = Table(title=comparison.heading, title_justify="left")
     table.add_column("task, steps")
-    for title in (first, second, "difference", f"P({first} > {second})"):
+    # At the slash, so that names are whole on a terminal of 80 columns.
+    names = [name.replace("/", "/\n", 1) for name in (first, second)]
+    for title in (*names, "difference", "P(first >\nsecond)"):
         table.add_column(title, justify="right")
     for task in comparison.tasks:
         sides = [

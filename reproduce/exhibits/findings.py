@@ -89,7 +89,7 @@ def beside_alm(store: Store) -> str:
     for name in finished:
         if name == "alm":
             continue
-        one = Comparison.of(name, "alm", [task], scale, "return", store).tasks[0]
+        one = Comparison.of(name, "alm", [task], scale, "window", store).tasks[0]
         sides = [f"{mean.text()}, {seeds}" for mean, seeds in zip(one.means, one.seeds, strict=True)]
         difference, probability = one.difference.text(sign="+"), one.improvement.text(2)
         rows.append([ALGORITHMS[name].title, f"{one.step:,}", *sides, difference, probability])
