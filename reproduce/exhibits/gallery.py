@@ -93,15 +93,16 @@ def shown(found: Sequence[Card]) -> list[Card]:
 
 
 def strip(folder: Path, beside: Path) -> str:
-    """The strip as Markdown, with addresses relative to the folder ``beside``."""
-    found = cards(folder)
+    """The strip and what is in it as Markdown, with addresses relative to the folder ``beside``."""
+    found = shown(cards(folder))
     if not found:
         return NOTHING
-    return "\n".join(
+    clips = "\n".join(
         f'<img src="{quote(Path(os.path.relpath(card.clip, beside)).as_posix())}" width="240" '
         f'alt="{card.caption}" title="{card.caption}">'
-        for card in shown(found)
+        for card in found
     )
+    return f"{clips}\n\nIn this order: {'; '.join(card.caption for card in found)}."
 
 
 def table(folder: Path) -> str:

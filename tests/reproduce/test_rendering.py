@@ -100,7 +100,9 @@ def test_the_gallery_follows_the_store(gl, store, tmp_path):
     (card,) = shown.cards(folder)
     title = f"TD3 on Hopper, smoke scale, {run.last_step:,} steps: return {card.mean:.0f}"
     assert card.caption == title and card.origin == "as evaluated"
-    assert f'<img src="gallery/{name}.gif" width="240" alt="{title}"' in shown.strip(folder, tmp_path)
+    strip = shown.strip(folder, tmp_path)
+    assert f'<img src="gallery/{name}.gif" width="240" alt="{title}"' in strip
+    assert strip.endswith(f"\n\nIn this order: {title}.")
     assert f"| TD3 | base | Hopper | smoke | 0 | {run.last_step:,} |" in shown.table(folder)
 
     # What is drawn stays as it is, without anything to draw with; what has no policy any more goes.
