@@ -43,6 +43,7 @@ def test_rows_are_read_as_they_were_written(exhibits, frames, tmp_path):
     assert results.document_tables(stored) == results.document_tables(exhibits)
 
 
+@pytest.mark.programs
 def test_the_command_writes_the_same_bytes_each_time(tmp_path, capsys, monkeypatch, exhibits, frames):
     """What the command computes, writes and draws is what was computed before, written and drawn here."""
     monkeypatch.setenv("COLUMNS", "240")

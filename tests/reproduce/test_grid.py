@@ -138,6 +138,7 @@ def grid_of_one_slow_job(tmp_path, stops=True):
     return process
 
 
+@pytest.mark.programs
 def test_stopping_lets_the_jobs_write_their_checkpoints(tmp_path):
     process = grid_of_one_slow_job(tmp_path)
     process.send_signal(signal.SIGINT)
@@ -298,6 +299,7 @@ def test_a_job_that_found_its_run_held_is_no_failure(tmp_path, quick):
     assert code == 0 and len(executor.begun) == 6 and "seed 0: done" in said
 
 
+@pytest.mark.programs
 def test_of_two_seeds_one_of_which_is_held_the_other_trains(tmp_path, capsys):
     specs = missing(0, 1).specs
     where = tmp_path / specs[0].relative_dir

@@ -429,6 +429,7 @@ def test_following_a_run_to_its_end(tmp_path, uri, database):
     assert said == []
 
 
+@pytest.mark.programs
 def test_the_follower_outlives_its_trainer_only_until_all_is_sent(tmp_path, uri, database):
     run = Training(tmp_path)
     run.steps(1000)

@@ -101,6 +101,7 @@ def test_bf16_is_no_execution_of_float32():
     assert largest_difference(plain, other) == 0
 
 
+@pytest.mark.programs
 def test_a_compiled_update_equals_the_eager_one(monkeypatch):
     """TD3's, with two branches, through the tracer alone: the slow test has the code that it generates."""
     monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="eager"))
