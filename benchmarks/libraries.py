@@ -7,18 +7,19 @@ in an environment that is made for them at the first call (``.cache/libraries``)
 
 import statistics
 import subprocess
-import sys
 import venv
 from pathlib import Path
 
 import torch
+import tyro
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.environment_step import REPLAY, Candidate
+from benchmarks.environment_step import Candidate
+from benchmarks.populations import POPULATIONS
 from benchmarks.timing import (
     as_in_training,
-    filled_replay,
+    measure_in_turns,
     median_ratio,
     milliseconds,
     random_replay,
@@ -31,7 +32,7 @@ STEPS = 400
 ALGORITHMS = ("sac", "td3")
 LIBRARIES = {"stable_baselines3": "stable-baselines3==2.9.2", "sbx": "sbx-rl==0.28.0"}
 """Name of the package and what pip installs."""
-TOGETHER = 5
+TOGETHER = POPULATIONS[-1]
 """Seeds of a population, of which one is measured, too."""
 _PLACE = CODE / ".cache" / "libraries"
 _PROGRAM = Path(__file__).with_name("library_program.py")
@@ -74,8 +75,8 @@ class Ours:
     """An algorithm of the suite in the middle of training, alone or in a population."""
 
     def __init__(self, algorithm: str, seeds: int) -> None:
-        replay = filled_replay(REPLAY) if seeds == 1 else random_replay(seeds, "cpu")
-        self._candidate, self._seeds = Candidate(algorithm, "paper", replay, seeds), seeds
+        self._candidate = Candidate(algorithm, "paper", random_replay(seeds, "cpu"), seeds)
+        self._seeds = seeds
 
     def step_ms(self) -> float:
         """Processor time of one step of one seed."""
@@ -105,19 +106,12 @@ def compare(python: Path, algorithm: str) -> dict[str, float]:
     libraries = {name: Library(python, name, algorithm) for name in LIBRARIES}
     ours = {"alone": Ours(algorithm, 1), "together": Ours(algorithm, TOGETHER)}
     candidates: dict[str, Ours | Library] = {**ours, **libraries}
-    for one in candidates.values():
-        one.step_ms()
-    times: dict[str, list[float]] = {name: [] for name in candidates}
-    for _ in range(ROUNDS):
-        for name, one in candidates.items():
-            times[name].append(one.step_ms())
+    times = measure_in_turns({name: one.step_ms for name, one in candidates.items()}, ROUNDS)
     for one in libraries.values():
         one.close()
     found = {f"{name}_ms": statistics.median(values) for name, values in times.items()}
     ratios = {
-        f"{name}_over_{way}": median_ratio(times[name], times[way])
-        for name in LIBRARIES
-        for way in ("alone", "together")
+        f"{name}_over_{way}": median_ratio(times[name], times[way]) for name in libraries for way in ours
     }
     return found | ratios
 
@@ -138,6 +132,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:]:
-        raise SystemExit("usage: python -m benchmarks.libraries")
-    main()
+    tyro.cli(main)

@@ -3,6 +3,7 @@
 import statistics
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -67,17 +68,22 @@ def random_replay(seeds: int, device: str) -> Replay:
 
 
 def take_turns(work: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
-    """Milliseconds of every candidate in every round, after one call of each to warm up.
+    """Milliseconds of every candidate in every round, after one call of each to warm up."""
+    return measure_in_turns({name: partial(milliseconds, call) for name, call in work.items()}, rounds)
+
+
+def measure_in_turns(measures: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
+    """What every candidate measures in every round, after one call of each to warm up.
 
     The candidates take turns, so that a change of the machine's speed meets all of them.
     """
-    for call in work.values():
-        call()
-    times: dict[str, list[float]] = {name: [] for name in work}
+    for measure in measures.values():
+        measure()
+    found: dict[str, list[float]] = {name: [] for name in measures}
     for _ in range(rounds):
-        for name, call in work.items():
-            times[name].append(milliseconds(call))
-    return times
+        for name, measure in measures.items():
+            found[name].append(measure())
+    return found
 
 
 def median_ratio(over: list[float], under: list[float]) -> float:

@@ -194,6 +194,7 @@ def _steps(count: int) -> Iterator[Callable[[str], None]]:
     console = Console(stderr=True)
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        # A step that begins is not done yet.
         task = progress.add_task("", total=count, completed=-1)
 
         def begin(step: str) -> None:

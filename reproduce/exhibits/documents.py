@@ -58,7 +58,8 @@ def documents(repository: Path) -> dict[Path, str]:
     """Every document that carries measured numbers, and the curves, as the store would have them."""
     runs, clips = repository / "results" / "runs", repository / "results" / "gallery"
     fidelity, pages = repository / "docs" / "fidelity", repository / "docs" / "algorithms"
-    wins = findings.wins(ReadOnce(runs))
+    store = ReadOnce(runs)
+    wins = findings.wins(store)
     blocks = [
         (repository / "README.md", "table1", _table1_in_brief(runs)),
         (repository / "README.md", "gallery", gallery.strip(clips, repository)),
@@ -68,10 +69,10 @@ def documents(repository: Path) -> dict[Path, str]:
         (fidelity / "alm.md", "authors", _beside_the_authors(runs)),
         (fidelity / "model_free.md", "field", _beside_the_field(runs)),
         (repository / "docs" / "exhibits.md", "exhibits", _exhibits(runs)),
-        (repository / "docs" / "findings.md", "one-protocol", findings.one_protocol(ReadOnce(runs))),
+        (repository / "docs" / "findings.md", "one-protocol", findings.one_protocol(store)),
         (repository / "docs" / "findings.md", "wins", wins),
-        (repository / "docs" / "findings.md", "ablations", findings.ablations(ReadOnce(runs))),
-        (repository / "docs" / "findings.md", "beside-alm", findings.beside_alm(ReadOnce(runs))),
+        (repository / "docs" / "findings.md", "ablations", findings.ablations(store)),
+        (repository / "docs" / "findings.md", "beside-alm", findings.beside_alm(store)),
     ]
     for page in dict.fromkeys(algorithm.page for algorithm in ALGORITHMS.values() if algorithm.page):
         blocks.append((pages / f"{page}.md", "runs", _runs_of(runs, page) + _curves_of(repository, page)))
@@ -83,7 +84,7 @@ def documents(repository: Path) -> dict[Path, str]:
     blocks.append((performance, "precision", _bf16_beside_float32(runs)))
     checked = theory.blocks(repository / "results" / "theory")
     blocks += [(repository / "docs" / "theory.md", name, block) for name, block in checked.items()]
-    blocks.append((repository / "docs" / "theory.md", "practical", bound_beside_returns(ReadOnce(runs))))
+    blocks.append((repository / "docs" / "theory.md", "practical", bound_beside_returns(store)))
     blocks += [(repository / "docs" / "scaling.md", *block) for block in scaling.blocks(benchmarks).items()]
     blocks.append((repository / "docs" / "reliability.md", "failures", scaling.failures(benchmarks)))
     texts: dict[Path, str] = {}

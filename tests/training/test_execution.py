@@ -102,10 +102,11 @@ def test_bf16_is_no_execution_of_float32():
 
 
 @pytest.mark.programs
-def test_a_compiled_update_equals_the_eager_one(monkeypatch):
-    """TD3's, with two branches, through the tracer alone: the slow test has the code that it generates."""
+@pytest.mark.parametrize("name", ["sac", "td3"])
+def test_a_compiled_update_equals_the_eager_one(name, monkeypatch):
+    """Through the tracer alone, which takes seconds; the slow test has the code that it generates."""
     monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="eager"))
-    _compare(cases.build("td3"), cases.build("td3"), COMPILED)
+    _compare(cases.build(name), cases.build(name), COMPILED)
 
 
 @pytest.mark.slow
