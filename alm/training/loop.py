@@ -107,6 +107,7 @@ class Trainer:
 
         Raises:
             Interrupted: by SIGINT or SIGTERM; a checkpoint has been written.
+            alm.training.lease.LeaseLostError: another process has taken one of the runs.
         """
         handlers = {s: signal.signal(s, self._request_stop) for s in (signal.SIGINT, signal.SIGTERM)}
         try:
@@ -121,6 +122,11 @@ class Trainer:
                     raise Interrupted(f"stopped at step {self.step}; the same command goes on from there")
             if any(self.alive) and self.step == self.config.total_steps:
                 self._finish()
+        except FileNotFoundError:
+            # Whoever took over a run drops old files, perhaps one that the former holder was about to drop.
+            for directory in self.directories:
+                directory.require_held()
+            raise
         finally:
             for which, handler in handlers.items():
                 signal.signal(which, handler)

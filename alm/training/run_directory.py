@@ -58,8 +58,8 @@ class RunDirectory:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.checkpoints = Checkpoints(path / "checkpoints", self._permit)
-        self.policies = Policies(path / "policies", self._permit)
+        self.checkpoints = Checkpoints(path / "checkpoints", self.require_held)
+        self.policies = Policies(path / "policies", self.require_held)
         self._metrics: TextIO | None = None
         self._lease: Lease | None = None
 
@@ -88,13 +88,18 @@ class RunDirectory:
         self._lease = Lease(self.path, lifetime)
         remove_abandoned(self.path)
 
-    def _permit(self) -> None:
+    def require_held(self) -> None:
+        """Make sure that this process still has the run, if it opened it for training.
+
+        Raises:
+            alm.training.lease.LeaseLostError: another process has taken it.
+        """
         if self._lease is not None:
             self._lease.require()
 
     def write_json(self, name: str, content: Any) -> None:
         """Write one of the JSON files, atomically."""
-        write_json(self.path / name, content, self._permit)
+        write_json(self.path / name, content, self.require_held)
 
     def read_json(self, name: str) -> Any:
         """Read one of the JSON files.
@@ -155,7 +160,7 @@ class RunDirectory:
         self.commit_metrics(offset)
         kept = self.metrics_path.read_bytes()[:offset] if size else b""
         # Another file of the same name: what a process that lost this run still has open is not it.
-        write_atomically(self.metrics_path, lambda file: file.write(kept), self._permit)
+        write_atomically(self.metrics_path, lambda file: file.write(kept), self.require_held)
         self._metrics = self.metrics_path.open("a")
         self._metrics.seek(0, os.SEEK_END)
 
@@ -174,7 +179,7 @@ class RunDirectory:
             "time_ms": time.time_ns() // 1_000_000,
             **content,
         }
-        self._permit()
+        self.require_held()
         self._metrics.write(json.dumps(line, allow_nan=False) + "\n")
         self._metrics.flush()
 
@@ -235,7 +240,7 @@ class RunDirectory:
 
     def write_values(self, step: int, sample: ValueSample) -> None:
         """Keep the measurement of an environment step, in place of an earlier one of the same step."""
-        write_atomically(self.path / "values" / f"{step:08d}.npz", sample.write, self._permit)
+        write_atomically(self.path / "values" / f"{step:08d}.npz", sample.write, self.require_held)
 
     def values(self) -> Iterator[tuple[int, ValueSample]]:
         """The measurements by step.

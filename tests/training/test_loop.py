@@ -19,7 +19,7 @@ from alm.training.bias import headline_bias
 from alm.training.checkpoint import DamagedError
 from alm.training.environment import TrainingEnvironment, Workers
 from alm.training.evaluation import Evaluator
-from alm.training.lease import LIFETIME_SECONDS, holder_of
+from alm.training.lease import LIFETIME_SECONDS, LeaseLostError, holder_of
 from alm.training.loop import Interrupted
 from alm.training.run_directory import RunDirectory
 from reproduce.lab.training import group_by_step
@@ -217,6 +217,33 @@ def test_killed_and_resumed_equals_uninterrupted(tmp_path, uninterrupted, kill_a
             steps = [getattr(directory.policies, choose)(260) for directory in (whole, killed)]
             assert steps[0] == steps[1]
             assert whole.policies.path(steps[0]).read_bytes() == killed.policies.path(steps[0]).read_bytes()
+
+
+def test_a_file_that_a_successor_dropped_first_is_told_as_a_lost_run(tmp_path, monkeypatch):
+    """Stopped between the look at its checkpoints and the dropping of the oldest of them."""
+    run = trainer(tmp_path, (0,), checkpoint_seconds=0.0)
+    (directory,) = run.directories
+    checkpoints = directory.checkpoints
+    look = checkpoints.steps
+
+    def stopped_after_looking():
+        found = look()
+        if len(found) > 2:
+            for lease in directory.path.glob("lease.*"):
+                lease.unlink()
+            checkpoints.path(found[-1]).unlink()
+        return found
+
+    monkeypatch.setattr(checkpoints, "steps", stopped_after_looking)
+    with pytest.raises(LeaseLostError, match=f"run {directory.path} was taken over"):
+        run.run()
+
+
+def test_a_file_that_vanished_of_a_run_that_is_held_is_told_as_such(tmp_path, monkeypatch):
+    run = trainer(tmp_path, (0,))
+    monkeypatch.setattr(run.agent, "policy_state", lambda: open(tmp_path / "gone"))
+    with pytest.raises(FileNotFoundError, match="gone"):
+        run.run()
 
 
 @pytest.mark.programs
