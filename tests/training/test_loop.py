@@ -241,7 +241,7 @@ def test_a_file_that_a_successor_dropped_first_is_told_as_a_lost_run(tmp_path, m
 
 def test_a_file_that_vanished_of_a_run_that_is_held_is_told_as_such(tmp_path, monkeypatch):
     run = trainer(tmp_path, (0,))
-    monkeypatch.setattr(run.agent, "policy_state", lambda: open(tmp_path / "gone"))
+    monkeypatch.setattr(run.agent, "policy_state", lambda: (tmp_path / "gone").read_bytes())
     with pytest.raises(FileNotFoundError, match="gone"):
         run.run()
 
