@@ -42,7 +42,7 @@ WHAT_IT_NEEDS = $(VENV)/$(if $(TRAIN),.training,.reading)
 STORE     ?=
 
 .DEFAULT_GOAL := help
-FIGURES := $(addprefix figure,3 4 5a 5b 5c 6 7 8 9 10a 10b 10c 11 12 13 14 15 16 17 17-dynamics 18 19 20)
+FIGURES := $(addprefix figure,3 4 5a 5b 5c 6 7 8 9 10a 10b 10c 11 12 13 14 15 16 17 17-dynamics 18 19 20 G)
 
 .PHONY: help install docs table1 table2 table3 table4 table5 claims $(FIGURES) figures figure-authors figure-curves theory report documents train grid gallery compare runs ui server sync archive freeze test test-slow torture bench lint types imports check lock clean
 
@@ -79,7 +79,7 @@ figure-curves: $(VENV)/.reading ## Draw the learning curves of every algorithm, 
 theory: $(VENV)/.reading ## Check the paper's theorem and appendix on finite MDPs; write out/theory/ and its figures
 	@$(BIN)/python -m reproduce theory
 
-figures: $(VENV)/.reading ## Draw every figure into out/figures/; one alone: make figure3 … figure20, figure5a … (TRAIN=1)
+figures: $(VENV)/.reading ## Draw every figure into out/figures/; one alone: make figure3 … figure20, figure5a …, figureG (TRAIN=1)
 	@$(BIN)/python -m reproduce figure all --bias $(BIAS)
 
 report: $(VENV)/.training ## Write out/report.html: all tables, figures, claims and stored runs on one page

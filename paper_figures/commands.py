@@ -32,8 +32,9 @@ class Figure(ReadsRuns):
     """
 
     figure: Annotated[str, tyro.conf.Positional]
-    """3 to 20, or a part such as 5a; authors (ALM over its authors' published curves); curves (learning
-    curves, a file for each page of docs/algorithms); or all of them."""
+    """3 to 20, or a part such as 5a; G (appendix G and section 6, of which the paper shows nothing); authors
+    (ALM over its authors' published curves); curves (learning curves, a file for each page of
+    docs/algorithms); field (beside later methods); or all of them."""
     bias: BiasDefinition = "redq"
     """Definition of the value bias in figures 4 and 8: redq (mean and std divided by |mean return|, at least
     10), paper (without that floor), or per-state."""

@@ -778,7 +778,7 @@ def _one_spelling(arguments: Sequence[str]) -> list[str]:
     ``freeze`` by its present name, ``archive``."""
     if arguments and arguments[0] == "freeze":
         return ["archive", *arguments[1:]]
-    if arguments and (joined := re.fullmatch(r"(table|figure)(\d.*)", arguments[0])):
+    if arguments and (joined := re.fullmatch(r"(table|figure)(\d.*|G)", arguments[0])):
         return [*joined.groups(), *arguments[1:]]
     return list(arguments)
 

@@ -262,6 +262,25 @@ _FIGURE20 = replace(
     _FIGURE11, name="figure20", number="20", title="Final return by coefficient c", shows="final return"
 )
 
+# --- What the paper mentions and does not show --------------------------------------------------------------
+
+_FIGURE_G = replace(
+    _FIGURE5A,
+    name="figureG",
+    number=None,
+    title="Experiments of appendix G, and the on-policy ALM of section 6",
+    series=(
+        _ALM,
+        Series("value expansion", "alm", "value-expansion"),
+        Series("warm-up on real data", "alm", "real-warmup"),
+        Series("horizon scheduling", "alm", "horizon-schedule"),
+        Series("exponential discounting", "alm", "time-discount"),
+        Series("no target encoder", "alm", "online-kl"),
+        Series("ReLU", "alm", "relu"),
+        Series("joint, on-policy", "alm", "joint"),
+    ),
+)
+
 FIGURES = (
     _FIGURE3,
     _FIGURE4,
@@ -285,6 +304,7 @@ FIGURES = (
     _FIGURE18,
     _FIGURE19,
     _FIGURE20,
+    _FIGURE_G,
 )
 """Every figure that is made of runs."""
 

@@ -71,9 +71,9 @@ def documents(repository: Path) -> dict[Path, str]:
         (repository / "docs" / "exhibits.md", "exhibits", _exhibits(runs)),
         (repository / "docs" / "findings.md", "one-protocol", findings.one_protocol(store)),
         (repository / "docs" / "findings.md", "wins", wins),
-        (repository / "docs" / "findings.md", "ablations", findings.ablations(store)),
         (repository / "docs" / "findings.md", "beside-alm", findings.beside_alm(store)),
     ]
+    blocks += [(repository / "docs" / "findings.md", *block) for block in findings.claims(store).items()]
     for page in dict.fromkeys(algorithm.page for algorithm in ALGORITHMS.values() if algorithm.page):
         blocks.append((pages / f"{page}.md", "runs", _runs_of(runs, page) + _curves_of(repository, page)))
     blocks.append((pages / "alm_variants.md", "runs", _runs_of_variants(runs)))

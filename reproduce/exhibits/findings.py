@@ -13,7 +13,7 @@ from reproduce.lab.algorithms import ALGORITHMS
 from reproduce.lab.published import AUTHORS_WARMUP, FIELD_TASKS, authors_curves, field_scores
 from reproduce.lab.store import Store
 
-__all__ = ["ablations", "beside_alm", "one_protocol", "wins"]
+__all__ = ["beside_alm", "claims", "one_protocol", "wins"]
 
 _STEP = 200_000
 _RIVALS = ("SAC", "TD3")
@@ -67,11 +67,14 @@ def wins(store: Store) -> str:
     return "\n".join(lines)
 
 
-def ablations(store: Store) -> str:
-    """What the paper says of Figure 5a, beside the runs of laptop scale."""
+def claims(store: Store) -> dict[str, str]:
+    """Blocks by name: what the paper says of some matter, beside the runs of laptop scale."""
     frame = claims_table(store, "laptop").frame
-    rows = frame[frame["where"] == "Figure 5a"].drop(columns="where")
-    return markdown_grid([*rows.columns], rows.to_numpy().tolist(), right=False)
+    blocks = {}
+    for name, place in (("ablations", "Figure 5a"), ("appendix-g", "Appendix G")):
+        rows = frame[frame["where"] == place].drop(columns="where")
+        blocks[name] = markdown_grid([*rows.columns], rows.to_numpy().tolist(), right=False)
+    return blocks
 
 
 def beside_alm(store: Store) -> str:

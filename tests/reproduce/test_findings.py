@@ -48,3 +48,20 @@ def test_a_task_is_won_by_the_highest_mean_of_complete_rows(store, add):
     assert "the highest on 1 of the 1 tasks that have all three (HalfCheetah)" in findings.wins(store)
     add("td3", 1, 16_000.0, **at_read_out)
     assert "the highest on 0 of the 1 tasks that have all three, not on HalfCheetah" in findings.wins(store)
+
+
+def test_what_the_paper_says_of_the_terms_and_in_appendix_g_has_a_block_each(store, add):
+    for seed, value in enumerate((10.0, 20.0, 30.0)):
+        add("alm", seed, value, steps=50_000)
+        add("alm", seed, value - 500.0, steps=50_000, variant="no-kl")
+        add("alm", seed, value + 500.0, steps=50_000, variant="relu")
+    blocks = findings.claims(store)
+    assert list(blocks) == ["ablations", "appendix-g"]
+    for name, claims, says in (
+        ("ablations", 3, "| the KL term is crucial | HalfCheetah: ALM(3) − no KL = +500 ["),
+        ("appendix-g", 7, "| ELU is more sample efficient than ReLU | HalfCheetah: ALM(3) − ReLU = -500 ["),
+    ):
+        header, _, *rows = blocks[name].splitlines()
+        assert header.startswith("| the paper says | laptop runs say |")
+        assert len(rows) == claims
+        assert any(row.startswith(says) for row in rows), rows

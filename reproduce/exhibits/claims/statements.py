@@ -114,8 +114,8 @@ _MNM = _variant("identity encoder", "mnm")
 _ONLINE_KL, _RELU = _variant("no target encoder", "online-kl"), _variant("ReLU", "relu")
 
 _HARDEST = ("Humanoid", "Ant")
-_APPENDIX_G = "figure5a"
-"""The appendix says "all tasks" or none: the ablations' own."""
+_APPENDIX_G = "figureG"
+"""The appendix says "all tasks" or none: the panels are those of the ablations."""
 
 CLAIMS = (
     _says(
