@@ -64,10 +64,10 @@ class ALM(ValueEstimates, Agent):
 
     @torch.no_grad()
     def act_greedily(self, observation: Tensor, streams: Streams) -> Tensor:
-        """Evaluation actions: the actor's mean at a sampled representation, neither noisy nor clamped."""
+        """Evaluation actions: the actor's mean at a sampled representation, without noise, within bounds."""
         noise = streams.normal(observation.shape[1], self.config.latent_size, dtype=observation.dtype)
         action: Tensor = self.networks.actor(sample(self.networks.encoder(observation), noise))
-        return action
+        return action.clamp(*self.bounds)
 
     def learn(self, replay: Replay, training_step: int) -> Metrics:
         """One training step on fresh batches and noise from the learning streams."""

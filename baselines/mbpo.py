@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from alm.task_registry import TaskSpec, task_spec
-from alm.tasks.analytic import terminated
+from alm.tasks import analytic
 from alm.training.agent import Metrics, NoiseShapes
 from alm.training.ranges import Count, Share, Steps
 from alm.training.replay import Replay, Transitions
@@ -69,8 +69,18 @@ class MBPOConfig(SACConfig):
 
     @classmethod
     def at(cls, scale: Scale, task: str) -> "MBPOConfig":
-        """The configuration of a scale with the settings of a task's robot."""
-        robot = task_spec(task).robot
+        """The configuration of a scale with the settings of a task's robot.
+
+        Raises:
+            ValueError: where a rollout ends cannot be told from the task's observations.
+        """
+        spec = task_spec(task)
+        if not analytic.has_end(spec):
+            raise ValueError(
+                f"MBPO tells from predicted observations where the task ends, and those of {spec.name} are "
+                f"noisy: choose {spec.base}."
+            )
+        robot = spec.robot
         return cls(
             warmup_steps=scale.warmup(cls.warmup_steps),
             hidden_size=scale.width(cls.hidden_size),
@@ -206,7 +216,7 @@ class MBPO(SAC):
         return self.act_with_bonus(observation, self.learning)[0]
 
     def _ends(self, observation: Tensor, action: Tensor, next_observation: Tensor) -> Tensor:
-        return terminated(self.task, observation, action, next_observation)
+        return analytic.terminated(self.task, observation, action, next_observation)
 
     def _mixed_batches(self, replay: Replay) -> Transitions:
         """Batches for all updates of a step (1, updates, batch): first the real ones, then the imagined."""

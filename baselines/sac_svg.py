@@ -135,7 +135,7 @@ class SACSVGConfig:
 class SACSVG3Config(SACSVGConfig):
     """Hyper-parameters of SAC-SVG(3): one model step more."""
 
-    horizon: Count = 4
+    horizon: Annotated[int, Range(3)] = 4
 
 
 def squashed_log_std(raw: Tensor) -> Tensor:

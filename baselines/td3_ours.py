@@ -156,9 +156,9 @@ class TD3Ours(Agent):
 
     @torch.no_grad()
     def act_greedily(self, observation: Tensor, streams: Streams) -> Tensor:
-        """Evaluation actions: the actor's mean in (−1, 1), neither noisy nor clamped, as in ALM."""
+        """Evaluation actions: the actor's mean in (−1, 1), without noise, within bounds, as in ALM."""
         del streams
-        return self.networks.actor(observation)
+        return self.networks.actor(observation).clamp(*self.bounds)
 
     def learn(self, replay: Replay, training_step: int) -> Metrics:
         """One update on a fresh batch and noise from the learning streams."""

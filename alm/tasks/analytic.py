@@ -36,8 +36,7 @@ def terminated(task: TaskSpec, observation: Tensor, action: Tensor, next_observa
         ValueError: the task's observations are noisy, so that the state cannot be read off them.
     """
     del observation, action
-    ends = task.base.endswith("-ET") if task.family == "mbbl" else task.robot != "HalfCheetah"
-    if not ends:
+    if not _ends_by_itself(task):
         return next_observation.new_zeros(next_observation.shape[:-1]).bool()
     _require_clean(task)
     healthy = _HEALTHY[task.robot](next_observation)
@@ -48,6 +47,11 @@ def terminated(task: TaskSpec, observation: Tensor, action: Tensor, next_observa
     if task.family == "v2" and task.robot == "Ant":
         healthy &= next_observation[..., _ANT_STATE].isfinite().all(dim=-1)
     return ~healthy
+
+
+def has_end(task: TaskSpec) -> bool:
+    """Whether `terminated` knows the task: one that never ends, or whose observations are not noisy."""
+    return not (_ends_by_itself(task) and task.observation_noise)
 
 
 def has_reward(task: TaskSpec) -> bool:
@@ -86,6 +90,10 @@ def reward(task: TaskSpec, observation: Tensor, action: Tensor, next_observation
         forces = observation[..., _CONTACT_FORCES].square().sum(dim=-1)
         total = total - (formula.contact_weight * forces).clamp(max=formula.contact_limit)
     return total
+
+
+def _ends_by_itself(task: TaskSpec) -> bool:
+    return task.base.endswith("-ET") if task.family == "mbbl" else task.robot != "HalfCheetah"
 
 
 def _walker_healthy(state: Tensor) -> Tensor:

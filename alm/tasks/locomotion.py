@@ -20,7 +20,8 @@ What is restored from the engine that v2 ran on (mjpro150), because today's engi
   cost was charged;
 * the root quaternion of the initial state is no longer normalised.
 
-What is not restored: capsules had about 4 % less mass then, and integrators differ in the last digits.
+What is not restored: capsules had up to 6 % less mass then (none on HalfCheetah), and integrators differ in
+the last digits.
 """
 
 import warnings

@@ -95,6 +95,8 @@ class Agent:
     """Whether a population of this algorithm holds one seed only."""
     one_program: ClassVar[bool] = True
     """Whether ``update`` is one tensor program: it reads nothing back, and its state stays where it is."""
+    unused_settings: ClassVar[tuple[str, ...]] = ()
+    """Settings of its configuration that it does not read, or that follow from others: none may be set."""
     policy_modules: ClassVar[tuple[str, ...]] = ()
     """Names of the networks that `act_greedily` needs; none: no policy of this algorithm is kept."""
     network_class: type[nn.Module]

@@ -75,6 +75,8 @@ class IdentityEncoderConfig(ALMConfig):
 class IdentityEncoderALM(ALM):
     """ALM on observations with learned noise."""
 
+    unused_settings = ("latent_size",)  # that of an observation
+
     network_class = IdentityEncoderNetworks
 
 

@@ -14,6 +14,7 @@ from alm.agent import ALM
 from alm.config import ALMConfig
 from alm.objectives import Diagnostics, Gaussian, Policy
 from alm.training.agent import Metrics, Noise
+from alm.training.ranges import Count, Steps
 from alm.training.replay import Transitions
 from alm.training.scale import Scale
 from alm.training.schedules import Step
@@ -24,7 +25,7 @@ from alm.variants.td3_loss import td3_actor_objective
 class RealWarmupConfig(ALMConfig):
     """ALM's hyper-parameters, and how long the policy learns from real states alone."""
 
-    real_data_steps: int = 5000
+    real_data_steps: Steps = 5000
     """Training steps in which the policy's objective leaves out the model: as many as the random actions."""
 
     @classmethod
@@ -65,7 +66,7 @@ class RealWarmupALM(ALM):
 class HorizonScheduleConfig(ALMConfig):
     """ALM's hyper-parameters, and how fast the horizon grows to K."""
 
-    steps_per_horizon: int = 5000
+    steps_per_horizon: Count = 5000
     """Training steps after which the horizon, 1 at first, grows by one."""
 
     @classmethod

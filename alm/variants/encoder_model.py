@@ -15,6 +15,7 @@ from alm.config import ALMConfig
 from alm.networks import Networks
 from alm.objectives import Diagnostics, Policy, Rollout
 from alm.training.agent import Noise
+from alm.training.ranges import Share
 from alm.training.replay import Transitions
 
 
@@ -34,7 +35,7 @@ class OnlineKLALM(ALM):
 class TimeDiscountConfig(ALMConfig):
     """ALM's hyper-parameters, and what a later step of the model counts."""
 
-    temporal_discount: float = 0.5
+    temporal_discount: Share = 0.5
     """ρ, the weight of each step relative to the one before; TD-MPC's (Hansen et al., 2022)."""
 
 
@@ -73,6 +74,7 @@ def discounted_objective(
 class TimeDiscountALM(ALM):
     """ALM with `discounted_objective`; the policy's objective, which is discounted already, stays."""
 
+    unused_settings = ("kl_term", "reward_term", "value_term")
     config: TimeDiscountConfig
 
     def encoder_model_loss(

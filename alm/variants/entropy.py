@@ -29,7 +29,8 @@ from alm.training.temperature import Temperature, temperature_objective
 STD_MIN, STD_MAX = math.exp(-5.0), math.exp(2.0)
 # Target entropies of SAC-SVG (Amos et al., 2021) by robot: start, end, power, steps.  They are those of
 # `baselines.sac_svg`, with which Table 5 compares: of POPLIN's tasks, for the humanoid of MBPO's.
-_SCHEDULES = {"Ant": (1.0, -3.0, 0.5, 200_000), "Humanoid": (-2.0, -2.0, 1.0, 5_000_000)}
+_ANT, _HUMANOID = (1.0, -3.0, 0.5, 200_000), (-2.0, -2.0, 1.0, 5_000_000)
+_SCHEDULES = {"Ant": _ANT, "Humanoid": _HUMANOID}
 
 
 @dataclass(frozen=True)
@@ -38,13 +39,13 @@ class EntropyConfig(ALMConfig):
 
     initial_temperature: Positive = 0.1
     """α before the first update."""
-    entropy_start: float = 0.0
+    entropy_start: float = _ANT[0]
     """H₀, target entropy at the first environment step; it and what follows depend on the robot."""
-    entropy_end: float = -2.0
+    entropy_end: float = _ANT[1]
     """H₁, target entropy from ``entropy_steps`` on."""
-    entropy_power: NotNegative = 4.0
+    entropy_power: NotNegative = _ANT[2]
     """κ: above 1 the target falls early, below 1 late."""
-    entropy_steps: Count = 2_000_000
+    entropy_steps: Count = _ANT[3]
     """T, environment steps over which the target moves."""
 
     def target_entropy(self, environment_step: Step) -> Level:
@@ -111,6 +112,7 @@ def sample_action(
 class EntropyALM(ALM):
     """ALM-ENT: samples instead of a noise schedule, rewarded for entropy."""
 
+    unused_settings = ("exploration_start", "exploration_end", "exploration_steps", "exploration_clip")
     config: EntropyConfig
     networks: EntropyNetworks
     network_class = EntropyNetworks

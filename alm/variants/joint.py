@@ -19,6 +19,7 @@ from alm.networks import Networks
 from alm.objectives import Diagnostics, Gaussian, noisy_action, sample
 from alm.training.agent import Metrics, Noise, NoiseShapes
 from alm.training.population import soft_update
+from alm.training.ranges import Count, NotNegative, Positive
 from alm.training.replay import Replay, Transitions
 from alm.training.schedules import Level, Step
 
@@ -29,10 +30,20 @@ class JointConfig(ALMConfig):
 
     classifier_coefficient: float = 0.0
     """There is no classifier; the value estimate L^K has no intrinsic reward, as it knows no s_{t+1}."""
-    intrinsic_coefficient: float = 0.1
+    intrinsic_coefficient: NotNegative = 0.1
     """c, the weight of the intrinsic reward −KL for the policy; for encoder and model it is 1, as in ALM."""
-    fresh_transitions: int = 1000
+    exploration_start: Positive = 1.0
+    """σ at the first training step; a policy without noise has no density."""
+    exploration_end: Positive = 0.1
+    """σ from ``exploration_steps`` on."""
+    fresh_transitions: Count = 1000
     """The newest transitions, from which on-policy sequences are drawn: an episode's length."""
+
+    def conflict(self) -> str | None:
+        """Settings that do not go together, in words."""
+        if self.fresh_transitions < self.horizon:
+            return f"fresh_transitions={self.fresh_transitions} hold no sequence of horizon={self.horizon}"
+        return None
 
 
 class JointNetworks(Networks):
@@ -104,6 +115,7 @@ def reward_objective(
 class JointALM(ALM):
     """ALM with `joint_objective`; reward and critics learn from all of the replay, as in ALM."""
 
+    unused_settings = ("classifier_coefficient", "kl_term", "reward_term", "value_term", "trace")
     config: JointConfig
     network_class = JointNetworks
 

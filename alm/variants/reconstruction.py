@@ -52,6 +52,7 @@ def reconstruction_objective(
 class ReconstructionALM(ALM):
     """ALM with `reconstruction_objective`; (b), (c) and (d) see z ~ e(s) and z' ~ ē(s')."""
 
+    unused_settings = ("kl_term", "reward_term", "value_term")
     networks: ReconstructionNetworks
     network_class = ReconstructionNetworks
 

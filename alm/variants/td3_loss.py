@@ -24,6 +24,8 @@ def td3_actor_objective(
 class TD3LossALM(ALM):
     """ALM with `td3_actor_objective`, at every step, with neither a target actor nor a delay."""
 
+    unused_settings = ("trace",)
+
     def actor_loss(self, state: Gaussian, noise: Noise, policy: Policy) -> tuple[Tensor, Diagnostics]:
         """(d) without the model."""
         return td3_actor_objective(self.networks, state, noise, policy)

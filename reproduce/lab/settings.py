@@ -14,7 +14,7 @@ from alm.training.ranges import Range
 from reproduce.lab.algorithms import nearest
 from reproduce.lab.specs import variant_in, variant_parts
 
-__all__ = ["SettingError", "canonical_variant", "require_valid", "with_settings"]
+__all__ = ["SettingError", "canonical_variant", "require_used", "require_valid", "with_settings"]
 
 _WORD = re.compile(r"[A-Za-z0-9._-]+")
 # Floats above print with an exponent, whole numbers do not.
@@ -91,6 +91,20 @@ def require_valid(config: Any, prefix: str = "") -> None:
             )
     if conflict := getattr(config, "conflict", lambda: None)():
         raise SettingError(f"The settings of {type(config).__name__} do not go together: {conflict}.")
+
+
+def require_used(assignments: Sequence[str], unused: Sequence[str], name: str) -> None:
+    """Make sure that no setting is made part of a run's name that would not change the run.
+
+    Raises:
+        SettingError: one of the canonical assignments is to an unused setting of the agent called ``name``.
+    """
+    for assignment in assignments:
+        field = assignment.partition("=")[0]
+        if field in unused:
+            raise SettingError(
+                f"{name} does not read the setting {field}, or derives it from others: leave it out."
+            )
 
 
 def _fits(value: Any, kind: Any) -> bool:

@@ -19,7 +19,7 @@ from reproduce.lab.algorithms import ALGORITHMS, algorithm_named, variant_named
 from reproduce.lab.places import WORKPLACE
 from reproduce.lab.plugins import Plugin, PluginError
 from reproduce.lab.provenance import provenance
-from reproduce.lab.settings import SettingError, require_valid, with_settings
+from reproduce.lab.settings import SettingError, require_used, require_valid, with_settings
 from reproduce.lab.specs import RunSpec, config_digest, record_in, variant_in
 from reproduce.lab.store import Store
 
@@ -93,6 +93,7 @@ class ResolvedRuns:
         agent_config, changed = with_settings(
             variant_.configuration(config_class, scale_, task_.name), settings
         )
+        require_used(changed, agent_class.unused_settings, f"{algorithm}/{variant}")
         own = plugin if plugin and plugin.provides(algorithm, variant) else None
         training = variant_.training(scale_, task_.name)
         try:

@@ -9,7 +9,7 @@ import torch
 from alm import objectives
 from alm.agent import ALM
 from alm.config import ALMConfig
-from alm.task_registry import TaskSpec, task_spec
+from alm.task_registry import task_spec
 from alm.training.population import join_seeds, share_of_seed
 from alm.training.replay import Replay, Transitions
 from alm.training.scale import SCALES, TrainingConfig
@@ -20,13 +20,10 @@ from alm.variants.joint import joint_objective
 from alm.variants.log_reward import FLOOR, count_clamped, logarithm
 from benchmarks import plain_variants
 from benchmarks.plain_alm import PlainALM
-from reproduce.lab.algorithms import algorithm_named, variant_named
+from reproduce.lab.algorithms import algorithm_named
 from runs import evaluations, trainer
+from tests.alm.cases import FIELDS, SEEDS, SIZES, TASK, build
 
-# As many numbers in an observation as in a representation, so that every variant fits.
-TASK = TaskSpec("Test", "alm/Test", 4, 3, -0.4, 0.4, robot="Ant")
-SIZES = {"batch_size": 6, "hidden_size": 16, "model_hidden_size": 24, "latent_size": 4, "learning_rate": 1e-3}
-SEEDS = (3, 11)
 PLAIN = {
     "td3-loss": plain_variants.PlainTD3Loss,
     "ent": plain_variants.PlainEntropy,
@@ -70,48 +67,6 @@ CHANGED = {
     "online-kl": {"encoder_model"},
     "relu": {"encoder_model", "critic", "heads", "actor"},
 }
-
-
-def build(name, seeds=SEEDS, dtype=torch.float64):
-    """A variant's agent, its networks moved from where they start, and inputs of an update."""
-    variant = VARIANTS[name] if name != "base" else variant_named("alm", "base")
-    agent_class, config_class = algorithm_named("alm").load(variant)
-    config = dataclasses.replace(config_class(**SIZES), **variant.changes)
-    agent = agent_class(TASK, config, seeds, dtype=dtype)
-    for position, seed in enumerate(seeds):
-        generator = torch.Generator().manual_seed(seed)
-        for parameter in agent.networks.parameters():
-            own = parameter.data.view(len(seeds), -1)[position]
-            own += 0.1 * torch.randn(own.shape, generator=generator, dtype=torch.float64).to(dtype)
-    each = [inputs(agent, seed) for seed in seeds]
-    sequences, transitions = (
-        Transitions(*(torch.stack([getattr(e[i], f.name) for e in each]).to(dtype) for f in FIELDS))
-        for i in (0, 1)
-    )
-    noise = {key: torch.stack([e[2][key] for e in each]).to(dtype) for key in agent.noise_shapes}
-    return agent, sequences, transitions, noise
-
-
-FIELDS = dataclasses.fields(Transitions)
-
-
-def inputs(agent, seed):
-    """Batches and noise of one seed; the noise by its name, so that variants share what they share."""
-    config, generator = agent.config, torch.Generator().manual_seed(100 + seed)
-
-    def batch(*shape):
-        def normal(*more):
-            return torch.randn(*shape, *more, generator=generator, dtype=torch.float64)
-
-        terminal = (torch.rand(*shape, generator=generator) < 0.3).double()
-        return Transitions(normal(4), 0.4 * normal(3).tanh(), normal(), normal(4), terminal)
-
-    transitions, sequences = batch(config.batch_size), batch(config.horizon, config.batch_size)
-    noise = {}
-    for key, shape in agent.noise_shapes.items():
-        own = torch.Generator().manual_seed(1000 * seed + sum(map(ord, key)))
-        noise[key] = torch.randn(*shape, generator=own, dtype=torch.float64)
-    return sequences, transitions, noise
 
 
 def of_seed(transitions, index):
@@ -201,6 +156,27 @@ def test_every_variant_is_known_to_one_of_the_tests_above():
     own_networks = {"ent", "linear-classifier", "mnm", "joint"}
     assert set(CHANGED) | own_networks == set(VARIANTS)
     assert set(PLAIN) == {name for name, variant in VARIANTS.items() if variant.agent}
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_a_setting_is_unused_where_it_changes_nothing(name):
+    """What a variant calls unused is refused as a setting; all else may be set, and must then matter."""
+    later = 40_000  # beyond what a variant does at the start of training
+    agent, *batches = build(name)
+    agent.update(*batches, later)
+    updated = agent.networks.state_dict()
+    for setting, value in {
+        "kl_term": False,
+        "reward_term": False,
+        "value_term": False,
+        "trace": 0.5,
+        "exploration_start": 3.0,
+        "exploration_clip": 0.01,
+    }.items():
+        other, *batches = build(name, **{setting: value})
+        other.update(*batches, later)
+        same = all(torch.equal(updated[key], one) for key, one in other.networks.state_dict().items())
+        assert same == (setting in agent.unused_settings), setting
 
 
 @pytest.mark.parametrize("name", PLAIN)

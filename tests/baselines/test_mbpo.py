@@ -328,3 +328,11 @@ def test_the_model_starts_from_the_seed_alone():
     weights = [agent.dynamics.network.linears[0].weight for agent in (one, same, other)]
     assert torch.equal(weights[0], weights[1]) and not torch.equal(weights[0], weights[2])
     assert one.learning.state().equal(Streams((5,), Purpose.LEARNING).state())
+
+
+def test_tasks_whose_end_cannot_be_told_are_refused_in_one_sentence():
+    """Noise hides the state that ends a task; HalfCheetah never ends, noise on actions hides nothing."""
+    with pytest.raises(ValueError, match=r"those of Hopper-obsnoise-0.1 are noisy: choose Hopper\.$"):
+        MBPOConfig.at(SCALES["paper"], "Hopper-obsnoise-0.1")
+    for task in ("HalfCheetah-obsnoise-0.1", "Hopper-dynnoise-0.1", "Hopper"):
+        assert MBPOConfig.at(SCALES["paper"], task).rollouts > 0

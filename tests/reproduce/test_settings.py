@@ -165,7 +165,15 @@ BAD_OF_OTHERS = [
     ("redq", ["target_critics=two"], ["must be a whole number or none, not 'two'"]),
     ("svg", ["hidden_sizes=40"], ["must be 2 values with commas between them, not '40'"]),
     ("svg", ["hidden_sizes=40,x"], ["must be a whole number, not '40,x'"]),
-    ("sac-svg2", ["horizon=2"], ["2"]),
+    ("sac-svg2", ["horizon=2"], ["a whole number of at least 3, not 2"]),
+    ("sac-svg3", ["horizon=2"], ["a whole number of at least 3, not 2"]),
+    ("alm/time-discount", ["kl_term=false"], ["alm/time-discount does not read the setting kl_term"]),
+    ("alm/mnm", ["latent_size=7"], ["alm/mnm does not read the setting latent_size, or derives it"]),
+    ("alm/joint", ["classifier_coefficient=0.1"], ["does not read the setting classifier_coefficient"]),
+    ("alm/joint", ["exploration_end=0"], ["exploration_end", "above 0, not 0.0"]),
+    ("alm/joint", ["fresh_transitions=2"], ["fresh_transitions=2 hold no sequence of horizon=3"]),
+    ("alm/horizon-schedule", ["steps_per_horizon=0"], ["steps_per_horizon", "at least 1, not 0"]),
+    ("alm/time-discount", ["temporal_discount=-1"], ["temporal_discount", "between 0 and 1, not -1.0"]),
     ("mbpo", ["model=1"], ["no setting 'model'", "model.hidden_size"]),
 ]
 
@@ -176,7 +184,19 @@ BAD_OF_OTHERS = [
 def test_bad_settings_are_one_sentence(tmp_path, capsys, algorithm, settings, words):
     options = [option for setting in settings for option in ("--set", setting)]
     places = ["--runs-dir", str(tmp_path / "runs"), "--store", str(tmp_path / "store")]
-    command = ["train", "--algorithm", algorithm, "--task", "Hopper", "--scale", "smoke", "--no-track"]
+    algorithm, _, variant = algorithm.partition("/")
+    command = [
+        "train",
+        "--algorithm",
+        algorithm,
+        "--variant",
+        variant or "base",
+        "--task",
+        "Hopper",
+        "--scale",
+        "smoke",
+        "--no-track",
+    ]
     assert main([*command, *places, *options]) == 2
     error = capsys.readouterr().err
     assert error.startswith("error: ") and error.count("\n") == 1
