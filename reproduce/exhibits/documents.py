@@ -79,6 +79,8 @@ def documents(repository: Path) -> dict[Path, str]:
     blocks.append((pages / "alm_variants.md", "runs", _runs_of_variants(runs)))
     performance, benchmarks = repository / "docs" / "performance.md", repository / "benchmarks" / "results"
     blocks += [(performance, name, _measured(benchmarks, *of)) for name, of in _BENCHMARKS.items()]
+    compared = _measured(benchmarks, "references", speed.references)
+    blocks.append((repository / "docs" / "fidelity.md", "references", compared))
     reliability = repository / "docs" / "reliability.md"
     blocks += [(reliability, name, _measured(benchmarks, *of)) for name, of in _TORTURE.items()]
     blocks.append((performance, "precision", _bf16_beside_float32(runs)))

@@ -1,4 +1,4 @@
-"""The numbers of docs/performance.md and docs/reliability.md, from the records in benchmarks/results."""
+"""The numbers of docs/performance.md, reliability.md and fidelity.md, from records in benchmarks/results."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -59,6 +59,22 @@ def alm_update(record: Mapping[str, Any]) -> Rows:
         ["plain, float32", *(c for r in scales.values() for c in (f"{r['plain_ms']:.0f} ms", "1", ""))]
     )
     header = ["", *(f"{scale}: {what}" for scale in scales for what in ("time", "plain / it", "of its peak"))]
+    return header, rows
+
+
+def references(record: Mapping[str, Any]) -> Rows:
+    """Largest differences of updates here from those of the codes that they follow, in float64."""
+    rows = []
+    for name, found in record["results"].items():
+        others = ", ".join(f"{what} {value:.0e}" for what, value in found.get("others", {}).items())
+        numbers = [
+            f"{found[key]:.0e}" if key in found else "not logged there"
+            for key in ("losses", "gradient_norms", "parameters")
+        ]
+        files = ", ".join(f"{file} `{digest[:8]}`" for file, digest in found["files"].items())
+        row = [name, found["repository"], str(found["updates"]), *numbers, others or "–", files]
+        rows.append(row)
+    header = ["", "code", "updates", "losses", "gradient norms", "parameters", "besides", "its files, SHA-256"]
     return header, rows
 
 

@@ -1,0 +1,63 @@
+"""The command: each checkout that is named, one after the other."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.references import alm, redq, td3
+from benchmarks.references.comparing import CheckoutError
+from benchmarks.references.draws import DrawError
+from benchmarks.timing import TASK, write_results
+
+_COMPARISONS = {"alm": alm.compare, "td3": td3.compare, "redq": redq.compare}
+
+
+@dataclass(frozen=True)
+class References:
+    """Compare updates with the codes that they follow, in float64; record the largest differences of all."""
+
+    alm: Path | None = None
+    """A checkout of github.com/RajGhugare19/alm."""
+    td3: Path | None = None
+    """A checkout of github.com/sfujim/TD3."""
+    redq: Path | None = None
+    """A checkout of github.com/watchernyu/REDQ."""
+
+    def run(self) -> int:
+        """Compare, print a table, and write ``references.json`` of the results if every code is named."""
+        torch.set_num_threads(1)
+        torch.set_default_dtype(torch.float64)
+        found: dict[str, Any] = {}
+        for name, compare in _COMPARISONS.items():
+            if (checkout := getattr(self, name)) is not None:
+                try:
+                    found[name] = compare(checkout.resolve(), TASK)
+                except (CheckoutError, DrawError) as error:
+                    print(f"error: {error}", file=sys.stderr)
+                    return 2
+        if not found:
+            print("error: name a checkout with --alm, --td3 or --redq", file=sys.stderr)
+            return 2
+        table = Table(title=f"Largest differences from the reference codes, {TASK}, float64")
+        for column in ("", "updates", "losses", "gradient norms", "parameters", "others"):
+            table.add_column(column)
+        for name, one in found.items():
+            numbers = [
+                f"{one[key]:.1e}" if key in one else "" for key in ("losses", "gradient_norms", "parameters")
+            ]
+            others = ", ".join(f"{what} {value:.1e}" for what, value in one.get("others", {}).items())
+            table.add_row(name, str(one["updates"]), *numbers, others)
+        Console().print(table)
+        if set(found) == set(_COMPARISONS):
+            write_results("references", {"results": found, "task": TASK})
+        return 0
+
+
+if __name__ == "__main__":
+    sys.exit(tyro.cli(References).run())

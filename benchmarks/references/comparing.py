@@ -1,0 +1,105 @@
+"""What the comparisons share: modules of a checkout, random batches, parameters of both sides."""
+
+import hashlib
+import importlib
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from alm.task_registry import TaskSpec
+from alm.training.replay import Transitions
+from benchmarks.plain_baselines import copy_member, member_differences
+
+Layers = Sequence[nn.Module]
+Pairs = Iterable[tuple[Layers, Any, int]]
+"""Layers of a reference, of the population, and which member of the latter."""
+
+
+class CheckoutError(ValueError):
+    """A folder that is no checkout of the code; the message is one sentence."""
+
+
+@contextmanager
+def modules_of(checkout: Path, files: Sequence[str], stubs: Sequence[ModuleType] = ()) -> Iterator[None]:
+    """Import from a checkout inside the block, with stubs for packages of which nothing is used.
+
+    Raises:
+        CheckoutError: a file is missing.
+    """
+    for name in files:
+        if not (checkout / name).is_file():
+            raise CheckoutError(f"{checkout} has no {name}: name a checkout of the reference code.")
+    before = set(sys.modules)
+    sys.path.insert(0, str(checkout))
+    for stub in stubs:
+        sys.modules.setdefault(stub.__name__, stub)
+    try:
+        yield
+    finally:
+        sys.path.remove(str(checkout))
+        # Names such as utils are common: the next checkout has its own.
+        for name in set(sys.modules) - before:
+            source = getattr(sys.modules[name], "__file__", None) or ""
+            if source.startswith(str(checkout)) or any(name == stub.__name__ for stub in stubs):
+                del sys.modules[name]
+
+
+def load(name: str) -> Any:
+    """A module of the checkout."""
+    return importlib.import_module(name)
+
+
+def digests(checkout: Path, files: Sequence[str]) -> dict[str, str]:
+    """SHA-256 of the files that were used, by which anyone finds their versions."""
+    return {name: hashlib.sha256((checkout / name).read_bytes()).hexdigest() for name in files}
+
+
+def random_transitions(task: TaskSpec, *shape: int, generator: torch.Generator) -> Transitions:
+    """Transitions (1, *shape) of random numbers in float64, a tenth of them terminal."""
+
+    def normal(*more: int) -> Tensor:
+        return torch.randn(1, *shape, *more, generator=generator, dtype=torch.float64)
+
+    action = task.action_high * normal(task.action_size).tanh()
+    terminal = (torch.rand(1, *shape, generator=generator) < 0.1).double()
+    return Transitions(
+        normal(task.observation_size), action, normal(), normal(task.observation_size), terminal
+    )
+
+
+def scatter(networks: nn.Module, generator: torch.Generator) -> None:
+    """Move all parameters, so that none is zero and targets differ from what they follow."""
+    with torch.no_grad():
+        for parameter in networks.parameters():
+            parameter.add_(0.02 * torch.randn(parameter.shape, generator=generator, dtype=torch.float64))
+
+
+def weighted(modules: Iterable[nn.Module]) -> list[nn.Module]:
+    """The layers among modules that have weights."""
+    return [one for one in modules if hasattr(one, "weight")]
+
+
+def take_over(pairs: Pairs) -> None:
+    """Copy the population's parameters into the reference."""
+    for theirs, ours, member in pairs:
+        copy_member(weighted(theirs), weighted(ours), member)
+
+
+def largest_difference(pairs: Pairs) -> float:
+    """Between the parameters of both sides."""
+    return max(
+        difference
+        for theirs, ours, member in pairs
+        for difference in member_differences(weighted(theirs), weighted(ours), member)
+    )
+
+
+def relative(ours: Tensor, theirs: float) -> float:
+    """The difference of two numbers as a part of the second."""
+    return abs(float(ours) - theirs) / abs(theirs)
