@@ -23,7 +23,7 @@ class References:
     """Compare updates with the codes that they follow, in float64; record the largest differences of all."""
 
     alm: Path | None = None
-    """A checkout of github.com/RajGhugare19/alm."""
+    """A checkout of github.com/RajGhugare19/alm, branch main."""
     td3: Path | None = None
     """A checkout of github.com/sfujim/TD3."""
     redq: Path | None = None

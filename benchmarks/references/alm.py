@@ -1,4 +1,4 @@
-"""ALM beside the authors' code: RajGhugare19/alm."""
+"""ALM beside the authors' code: RajGhugare19/alm, branch main."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -60,7 +60,7 @@ def compare(checkout: Path, task: str) -> dict[str, Any]:
             expl_end=config.exploration_end, expl_duration=config.exploration_steps,
             stddev_clip=config.exploration_clip, latent_dims=config.latent_size,
             hidden_dims=config.hidden_size, model_hidden_dims=config.model_hidden_size,
-            log_wandb=True, log_interval=1, identity_encoder=False,
+            log_wandb=True, log_interval=1,
         )  # fmt: skip
         take_over(_pairs(ours, theirs))
         losses, norms = [], []

@@ -54,6 +54,7 @@ def pages(tmp_path):
     for page, mark in (("alm", "authors"), ("model_free", "field")):
         marks = f"<!-- {mark}:begin -->\n<!-- {mark}:end -->\n"
         (tmp_path / "docs" / "fidelity" / f"{page}.md").write_text(marks)
+    (tmp_path / "docs" / "fidelity.md").write_text("<!-- references:begin -->\n<!-- references:end -->")
     (tmp_path / "results").mkdir()
     (tmp_path / "docs" / "exhibits.md").write_text("<!-- exhibits:begin -->\n<!-- exhibits:end -->\n")
     marks = "".join(f"<!-- {name}:begin -->\n<!-- {name}:end -->\n" for name in PERFORMANCE)
@@ -72,7 +73,7 @@ def pages(tmp_path):
 
 
 def test_refresh_replaces_the_block_only(tmp_path, pages):
-    assert len(refresh(tmp_path)) == 12 + len(pages)
+    assert len(refresh(tmp_path)) == 13 + len(pages)
     assert (tmp_path / "docs" / "reliability.md").read_text().count("Not measured") == len(TORTURES)
     assert (tmp_path / "docs" / "performance.md").read_text().count("Not measured") == len(PERFORMANCE)
     assert (tmp_path / "docs" / "theory.md").read_text().count("Not computed") == len(DOCUMENT_TABLES)
