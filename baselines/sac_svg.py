@@ -360,16 +360,6 @@ class SACSVG(SoftAgent):
             action=unit_action(transitions.action, self.bounds),
         )
 
-    @torch.no_grad()
-    def prediction_error(self, sequences: Transitions) -> Tensor:
-        """Normalised squared error of the dynamics after 1, 2, … steps → (S, L − 1).
-
-        ``sequences`` (S, L, batch, …), of any length L ≥ 2, are from the replay, each of one episode; see
-        `baselines.recurrent_dynamics.prediction_errors`.
-        """
-        sequences = self._in_units(sequences)
-        return prediction_errors(self.networks.model, sequences.observation, sequences.action)
-
     def state(self) -> dict[str, Any]:
         """As of every agent, with the statistics of the observations."""
         return super().state() | {"standardiser": self.standardiser.state()}

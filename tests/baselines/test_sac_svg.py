@@ -136,8 +136,9 @@ def test_prediction_error_by_step_is_in_units_of_the_data_s_deviation():
         agent.networks.model.decoder.weight.zero_()
         agent.networks.model.decoder.bias.zero_()
     sequences = random_transitions((2, 5, 4), gen())  # longer than those of training
-    errors = agent.prediction_error(sequences)
-    assert errors.shape == (2, 4) and not errors.requires_grad
+    units = agent._in_units(sequences)
+    errors = prediction_errors(agent.networks.model, units.observation, units.action).detach()
+    assert errors.shape == (2, 4)
     for i, seen in enumerate(seen_observations().numpy()):
         moved = (sequences.observation[i, 1:] - sequences.observation[i, :1]).numpy()
         expected = (moved / np.clip(seen.std(axis=0), 0.1, 10)) ** 2
