@@ -72,10 +72,8 @@ def references(record: Mapping[str, Any]) -> Rows:
             for key in ("losses", "gradient_norms", "parameters")
         ]
         files = ", ".join(f"{file} `{digest[:8]}`" for file, digest in found["files"].items())
-        row = [name, found["repository"], str(found["updates"]), *numbers, others or "–", files]
-        rows.append(row)
-    header = ["", "code", "updates", "losses", "gradient norms", "parameters", "besides", "its files, SHA-256"]
-    return header, rows
+        rows.append([name, found["repository"], str(found["updates"]), *numbers, others or "–", files])
+    return ["", "code", "updates", "losses", "gradient norms", "parameters", "besides", "files, SHA-256"], rows
 
 
 def libraries(record: Mapping[str, Any]) -> Rows:
