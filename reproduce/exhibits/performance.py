@@ -73,7 +73,7 @@ def references(record: Mapping[str, Any]) -> Rows:
         ]
         files = ", ".join(f"{file} `{digest[:8]}`" for file, digest in found["files"].items())
         rows.append([name, found["repository"], str(found["updates"]), *numbers, others or "–", files])
-    return ["", "code", "updates", "losses", "gradient norms", "parameters", "besides", "files, SHA-256"], rows
+    return ["", "code", "updates", "losses", "gradient norms", "parameters", "else", "files, SHA-256"], rows
 
 
 def libraries(record: Mapping[str, Any]) -> Rows:
