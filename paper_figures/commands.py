@@ -77,9 +77,10 @@ class Figure(ReadsRuns):
             return 2
         for line in nothing_stored(name, store, {picture.scale for picture in pictures}):
             print(line)
+            scale = "" if name == "curves" else " SCALE=paper"
         if not pictures and name not in EXHIBITS:
             print(
-                f"error: {store.root} holds no such run; train one, for instance with: make train",
+                f"error: {store.root} holds no such run; train one, for instance with: make train{scale}",
                 file=sys.stderr,
             )
             return 2

@@ -70,8 +70,9 @@ def drawn(name: str, store: Store, bias: BiasDefinition, mix: bool = False) -> l
 
 
 def _authors(store: Store) -> list[Picture]:
-    runs = authors.evaluations(store)
-    return [] if runs.empty else [Picture("authors", "", authors.draw(runs, authors_curves()), runs)]
+    published = authors_curves()
+    runs = authors.evaluations(store, published)
+    return [] if runs.empty else [Picture("authors", "", authors.draw(runs, published), runs)]
 
 
 def _curves(store: Store) -> list[Picture]:
