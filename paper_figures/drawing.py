@@ -20,6 +20,14 @@ _OTHERS = ("authors", "curves", "field", "figure6")
 NAMES = tuple(sorted((*_BY_NAME, *_OTHERS)))
 """Every figure."""
 
+def names_of(text: str) -> tuple[str, ...]:
+    """The figures that a name means: one with or without ``figure`` before it, all parts of 5, or ``all``."""
+    if text == "all":
+        return NAMES
+    full = text if text in NAMES else f"figure{text.removeprefix('figure')}"
+    return tuple(name for name in NAMES if full in (name, name.rstrip("abc")))
+
+
 
 @dataclass(frozen=True)
 class Picture:

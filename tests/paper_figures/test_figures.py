@@ -12,6 +12,7 @@ import pytest
 from paper_figures import final_return, latents, learning_curves, panels, reward_transform, value_bias
 from paper_figures.commands import Figure
 from paper_figures.data import figure_data, latent_data
+from paper_figures.drawing import names_of
 from paper_figures.style import LOOKS, looks
 from reproduce.exhibits import FIGURES
 from reproduce.lab.algorithms import ALGORITHMS
@@ -380,6 +381,6 @@ def test_six_labels_stand_in_two_rows_of_three_and_read_row_by_row():
 
 
 def test_unknown_figures_are_named_with_those_there_are(tmp_path, capsys):
-    assert Figure("figure5", store=tmp_path, out=tmp_path).run() == 2
+    assert Figure("figure1", store=tmp_path, out=tmp_path).run() == 2
     message = capsys.readouterr().err
     assert "no figure 'figure5'" in message and "figure5a" in message and message.count("\n") == 1
