@@ -44,7 +44,7 @@ STORE     ?=
 .DEFAULT_GOAL := help
 FIGURES := $(addprefix figure,3 4 5a 5b 5c 6 7 8 9 10a 10b 10c 11 12 13 14 15 16 17 17-dynamics 18 19 20 G)
 
-.PHONY: help install docs table1 table2 table3 table4 table5 claims $(FIGURES) figures figure-authors figure-curves theory report documents train grid gallery compare runs ui server sync archive freeze test test-slow torture bench lint types imports check lock clean
+.PHONY: help install docs table1 table2 table3 table4 table5 claims $(FIGURES) figure5 figure10 figures figure-authors figure-curves theory report documents train grid gallery compare runs ui server sync archive freeze test test-slow torture bench lint types imports check lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9 -]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,13 +62,16 @@ table5: $(WHAT_IT_NEEDS) ## Print Table 5: ALM with an entropy bonus (TRAIN=1)
 	$(call GRID,table5)
 	@$(BIN)/python -m reproduce table 5
 
-claims: $(VENV)/.reading ## Print the paper's claims beside what the stored runs say (at paper and laptop scale)
+claims: $(WHAT_IT_NEEDS) ## Print the paper's claims beside what the stored runs say, at paper and laptop scale (TRAIN=1: of every exhibit)
+	$(call GRID)
 	@$(BIN)/python -m reproduce claims --scale paper
 	@$(BIN)/python -m reproduce claims --scale laptop
 
 $(FIGURES): $(WHAT_IT_NEEDS)
 	$(call GRID,$@)
 	@$(BIN)/python -m reproduce figure $(@:figure%=%) --bias $(BIAS)
+
+figure5 figure10: %: %a %b %c
 
 figure-authors: $(VENV)/.reading ## Draw the stored ALM runs over the authors' published curves
 	@$(BIN)/python -m reproduce figure authors
@@ -79,7 +82,8 @@ figure-curves: $(VENV)/.reading ## Draw the learning curves of every algorithm, 
 theory: $(VENV)/.reading ## Check the paper's theorem and appendix on finite MDPs; write out/theory/ and its figures
 	@$(BIN)/python -m reproduce theory
 
-figures: $(VENV)/.reading ## Draw every figure into out/figures/; one alone: make figure3 … figure20, figure5a …, figureG (TRAIN=1)
+figures: $(WHAT_IT_NEEDS) ## Draw every figure into out/figures/; one alone: make figure3 … figure20, figure5a …, figureG (TRAIN=1)
+	$(call GRID,$(FIGURES))
 	@$(BIN)/python -m reproduce figure all --bias $(BIAS)
 
 report: $(VENV)/.training ## Write out/report.html: all tables, figures, claims and stored runs on one page

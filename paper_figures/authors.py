@@ -1,4 +1,4 @@
-"""ALM's stored runs over the authors' published curves, a panel for each task and scale."""
+"""ALM's stored runs over the authors' published curves, a panel for each task."""
 
 import math
 
@@ -9,23 +9,26 @@ from matplotlib.figure import Figure
 
 from alm.training.scale import scale_named
 from paper_figures import panels
-from paper_figures.style import LOOKS, NOTE, figure_style
+from paper_figures.style import LOOKS, NOTE, figure_style, panel_row
 from reproduce.exhibits.formats import seeds_in_words
 from reproduce.lab.store import Store
 
 _COLUMNS = 3
 
 
-def evaluations(store: Store) -> pd.DataFrame:
-    """Every stored evaluation of unchanged ALM, tidy, paper scale first."""
-    frames = []
-    for run in sorted(store.runs(algorithm="alm", variant="base"), key=lambda r: r.spec.scale != "paper"):
-        scale = scale_named(run.spec.scale)
+def evaluations(store: Store, authors: pd.DataFrame) -> pd.DataFrame:
+    """Every stored evaluation of unchanged ALM that the authors' curves are a counterpart of, tidy.
+
+    Theirs are of the paper's networks and batches, so runs of other scales have none.
+    """
+    frames, published, scale = [], set(authors["task"]), scale_named("paper")
+    for run in store.runs(algorithm="alm", variant="base", scale="paper"):
+        if run.spec.task not in published:
+            continue
         frame = run.evaluations[["step", "training_step"]].copy()
         frame["return"] = run.evaluations["eval/return"]
         frame = frame.assign(
             task=run.spec.task,
-            scale=run.spec.scale,
             seed=run.spec.seed,
             seeds_wanted=len(scale.seeds),
             total_steps=scale.training(run.spec.task).total_steps,
@@ -35,23 +38,23 @@ def evaluations(store: Store) -> pd.DataFrame:
 
 
 def draw(runs: pd.DataFrame, authors: pd.DataFrame) -> Figure:
-    """Draw one panel for each task and scale that has runs.
+    """Draw one panel for each task that has runs.
 
     Args:
-        runs: tidy evaluations with columns task, scale, seed, seeds_wanted, total_steps, step,
-            training_step and return.
+        runs: tidy evaluations with columns task, seed, seeds_wanted, total_steps, step, training_step and
+            return.
         authors: the authors' curves with columns task, training_step, return_mean and return_std (means
             and sample deviations of five seeds, after the warm-up).
     """
-    groups = list(runs.groupby(["scale", "task"], sort=False))
+    groups = list(runs.groupby("task", sort=False))
     columns = min(len(groups), _COLUMNS)
     rows = math.ceil(len(groups) / columns)
     with figure_style():
         figure, axes = plt.subplots(
-            rows, columns, figsize=(3.4 * columns, 2.9 * rows), squeeze=False, layout="constrained"
+            rows, columns, figsize=panel_row(columns, 2.9 * rows, 3.4), squeeze=False, layout="constrained"
         )
-        for axis, ((scale, task), panel) in zip(axes.flat, groups, strict=False):
-            _panel(axis, f"{task}, {scale} scale", panel, authors[authors["task"] == task])
+        for axis, (task, panel) in zip(axes.flat, groups, strict=False):
+            _panel(axis, str(task), panel, authors[authors["task"] == task])
         for axis in axes.flat[len(groups) :]:
             axis.set_axis_off()
         for axis in axes[:, 0]:
@@ -60,11 +63,10 @@ def draw(runs: pd.DataFrame, authors: pd.DataFrame) -> Figure:
     return figure
 
 
-def _panel(axis: Axes, title: str, panel: pd.DataFrame, authors: pd.DataFrame) -> None:
+def _panel(axis: Axes, task: str, panel: pd.DataFrame, authors: pd.DataFrame) -> None:
     last = int(panel["training_step"].max())
     wanted, total = int(panel["seeds_wanted"].iloc[0]), int(panel["total_steps"].iloc[0])
-    if panel["scale"].iloc[0] == "paper" and len(authors):
-        panels.published_curve(axis, authors, 0, max(1.5 * last, 25_000))
+    panels.published_curve(axis, authors, 0, max(1.5 * last, 25_000))
     for _, run in panel.groupby("seed"):
         axis.plot(run["training_step"], run["return"], color=LOOKS["alm"].colour, alpha=0.45, linewidth=0.8)
     # The mean goes only as far as every seed does.
@@ -73,7 +75,7 @@ def _panel(axis: Axes, title: str, panel: pd.DataFrame, authors: pd.DataFrame) -
     axis.plot(
         common.index, common["mean"], color=LOOKS["alm"].colour, label="this suite, mean (thin: each seed)"
     )
-    axis.set_title(title, pad=16)
+    axis.set_title(f"{task}, paper scale", pad=16)
     panels.steps_axis(axis, "training steps (after 5,000 random ones)")
     seeds = seeds_in_words(panel["seed"].nunique(), wanted)
     axis.text(

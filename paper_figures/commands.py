@@ -32,9 +32,9 @@ class Figure(ReadsRuns):
     """
 
     figure: Annotated[str, tyro.conf.Positional]
-    """3 to 20, or a part such as 5a; G (appendix G and section 6, of which the paper shows nothing); authors
-    (ALM over its authors' published curves); curves (learning curves, a file for each page of
-    docs/algorithms); field (beside later methods); or all of them."""
+    """3 to 20 (5 and 10: all of their parts), or a part such as 5a; G (appendix G and section 6, of which the
+    paper shows nothing); authors (ALM over its authors' published curves); curves (learning curves,
+    a file for each page of docs/algorithms); field (beside later methods); or all of them."""
     bias: BiasDefinition = "redq"
     """Definition of the value bias in figures 4 and 8: redq (mean and std divided by |mean return|, at least
     10), paper (without that floor), or per-state."""
@@ -46,13 +46,12 @@ class Figure(ReadsRuns):
 
     def run(self) -> int:
         """Draw it; returns the exit code."""
-        from paper_figures.drawing import NAMES
+        from paper_figures.drawing import NAMES, names_of
 
-        name = f"figure{self.figure}" if f"figure{self.figure}" in NAMES else self.figure
-        names = NAMES if name == "all" else (name,)
-        if unknown := set(names) - set(NAMES):
+        names = names_of(self.figure)
+        if not names:
             known = ", ".join(("all", *NAMES))
-            print(f"error: there is no figure {unknown.pop()!r}; the figures are {known}", file=sys.stderr)
+            print(f"error: there is no figure {self.figure!r}; the figures are {known}", file=sys.stderr)
             return 2
         # Figures share many runs.
         held, codes = self.held(), []
@@ -78,8 +77,9 @@ class Figure(ReadsRuns):
         for line in nothing_stored(name, store, {picture.scale for picture in pictures}):
             print(line)
         if not pictures and name not in EXHIBITS:
+            scale = "" if name == "curves" else " SCALE=paper"
             print(
-                f"error: {store.root} holds no such run; train one, for instance with: make train",
+                f"error: {store.root} holds no such run; train one, for instance with: make train{scale}",
                 file=sys.stderr,
             )
             return 2

@@ -1,5 +1,6 @@
 """From the store to the tidy frame behind a figure, and what of its runs is missing."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,6 +30,17 @@ class Drawn:
     """Seeds whose run failed; they are not plotted."""
     unfinished: int = 0
     """Seeds that are not plotted because others got to the end."""
+
+
+def series_drawn(coverage: Sequence[Drawn]) -> list[Series]:
+    """The series that have a curve in some panel, in their order."""
+    return list(dict.fromkeys(entry.series for entry in coverage if entry.seeds))
+
+
+def tasks_drawn(coverage: Sequence[Drawn]) -> list[str]:
+    """The tasks on which some series has a curve, in their order."""
+    having = {entry.task for entry in coverage if entry.seeds}
+    return [task for task in dict.fromkeys(entry.task for entry in coverage) if task in having]
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,12 @@
 
 from dataclasses import dataclass
 
-import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
 from alm.training.scale import SCALES
 from paper_figures import authors, field, final_return, latents, learning_curves, reward_transform, value_bias
-from paper_figures.data import figure_data, latent_data
+from paper_figures.data import figure_data, latent_data, series_drawn
 from reproduce.exhibits import FIGURES, BiasDefinition, FigureExhibit, Series
 from reproduce.lab.algorithms import ALGORITHMS
 from reproduce.lab.published import authors_curves
@@ -21,6 +20,14 @@ NAMES = tuple(sorted((*_BY_NAME, *_OTHERS)))
 """Every figure."""
 
 
+def names_of(text: str) -> tuple[str, ...]:
+    """The figures that a name means: one with or without ``figure`` before it, all parts of 5, or ``all``."""
+    if text == "all":
+        return NAMES
+    full = text if text in NAMES else f"figure{text.removeprefix('figure')}"
+    return tuple(name for name in NAMES if full in (name, name.rstrip("abc")))
+
+
 @dataclass(frozen=True)
 class Picture:
     """A figure that is drawn.
@@ -29,7 +36,7 @@ class Picture:
         exhibit: what it shows, such as ``"figure3"`` or ``"curves-alm"``.
         scale: scale of its runs; empty if it is of several scales, or of no runs.
         figure: the drawing.
-        points: the data in it, tidy; empty without a stored run.
+        points: the data in it, tidy.
     """
 
     exhibit: str
@@ -44,7 +51,7 @@ class Picture:
 
 
 def drawn(name: str, store: Store, bias: BiasDefinition, mix: bool = False) -> list[Picture]:
-    """Every picture of a figure: at each scale that has stored runs of it.
+    """Every picture of a figure: at each scale whose stored runs show something of it.
 
     Args:
         name: one of `NAMES`.
@@ -70,8 +77,9 @@ def drawn(name: str, store: Store, bias: BiasDefinition, mix: bool = False) -> l
 
 
 def _authors(store: Store) -> list[Picture]:
-    runs = authors.evaluations(store)
-    return [] if runs.empty else [Picture("authors", "", authors.draw(runs, authors_curves()), runs)]
+    published = authors_curves()
+    runs = authors.evaluations(store, published)
+    return [] if runs.empty else [Picture("authors", "", authors.draw(runs, published), runs)]
 
 
 def _curves(store: Store) -> list[Picture]:
@@ -93,30 +101,31 @@ def _curves(store: Store) -> list[Picture]:
         series = tuple(pages[page])
         exhibit = FigureExhibit(name, None, "Learning curves", "return", series, shown, shown)
         data = figure_data(exhibit, store, scale, "redq")
+        if data.points.empty:
+            continue
         figure = learning_curves.draw(exhibit, scale, data, authors_curves())
         pictures.append(Picture(name, scale, figure, data.points))
     return pictures
 
 
 def _exhibit(exhibit: FigureExhibit, store: Store, bias: BiasDefinition, mix: bool) -> list[Picture]:
-    """The figure at every scale that has stored runs of it."""
-    pictures = []
-    for scale in SCALES:
-        if scale == "smoke" or not exhibit.tasks_at(scale):
-            continue
-        picture = _at_scale(exhibit, store, scale, bias, mix)
-        if picture.points.empty:
-            plt.close(picture.figure)
-        else:
-            pictures.append(picture)
-    return pictures
+    """The figure at every scale whose stored runs show something of it."""
+    scales = [scale for scale in SCALES if scale != "smoke" and exhibit.tasks_at(scale)]
+    pictures = (_at_scale(exhibit, store, scale, bias, mix) for scale in scales)
+    return [picture for picture in pictures if picture is not None]
 
 
-def _at_scale(exhibit: FigureExhibit, store: Store, scale: str, bias: BiasDefinition, mix: bool) -> Picture:
+def _at_scale(
+    exhibit: FigureExhibit, store: Store, scale: str, bias: BiasDefinition, mix: bool
+) -> Picture | None:
     if exhibit.shows == "latents":
         predictions = latent_data(exhibit, store, scale)
+        if not exhibit.says_something(series_drawn(predictions.coverage)):
+            return None
         return Picture(exhibit.name, scale, latents.draw(exhibit, scale, predictions), predictions.points)
     data = figure_data(exhibit, store, scale, bias, mix)
+    if not exhibit.says_something(series_drawn(data.coverage)):
+        return None
     points = data.points
     if exhibit.shows == "bias":
         figure = value_bias.draw(exhibit, scale, data, bias)

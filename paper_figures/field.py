@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from paper_figures import panels
 from paper_figures.data import FigureData, figure_data
-from paper_figures.style import figure_style, panel_row
+from paper_figures.style import figure_style
 from reproduce.exhibits import FigureExhibit, Series
 from reproduce.lab.published import AUTHORS_WARMUP, FIELD, FIELD_TASKS, authors_curves, field_runs
 from reproduce.lab.store import Store
@@ -22,7 +22,17 @@ _EXHIBIT = FigureExhibit(
     (),
 )
 _LAST = 300_000
-_COLOURS = ("#E69F00", "#D55E00", "#CC79A7", "#56B4E9", "#999933", "#882255", "#44AA99")
+_DOTTED, _DASHED, _MIXED = (0, (1, 1.2)), (0, (5, 1.6)), (0, (5, 1.2, 1, 1.2))
+_PUBLISHED = (
+    ("#7A4A00", _DASHED),
+    ("#D55E00", _MIXED),
+    ("#CC79A7", _DASHED),
+    ("#56B4E9", _MIXED),
+    ("#999933", _DOTTED),
+    ("#882255", _DASHED),
+    ("#000000", _DOTTED),
+)
+"""In the order of `FIELD`; none has a colour of this suite's curves in these panels."""
 
 
 def data(store: Store) -> FigureData:
@@ -35,33 +45,36 @@ def data(store: Store) -> FigureData:
 
 
 def draw(found: FigureData) -> Figure:
-    """Draw published means dashed, the authors' ALM in grey, and this suite's runs with a band of one std."""
+    """Draw this suite's runs with a band of one std, the authors' ALM in grey, and published means broken."""
     with figure_style():
-        figure, axes = plt.subplots(1, len(_TASKS), figsize=panel_row(len(_TASKS), 3.4), layout="constrained")
-        for axis, task in zip(axes, _TASKS, strict=True):
+        figure, axes = plt.subplots(2, 2, figsize=(7.4, 7.0), layout="constrained")
+        for axis, task in zip(axes.flat, _TASKS, strict=True):
             axis.set_title(task)
-            means = field_runs()[field_runs()["task"] == FIELD_TASKS[task]]
-            for (method, label), colour in zip(FIELD.items(), _COLOURS, strict=True):
-                curve = _mean(means[means["method"] == method])
-                axis.plot(curve.index, curve, color=colour, ls="--", lw=0.9, label=f"{label}, published (v4)")
             authors = authors_curves()
             panels.published_curve(axis, authors[authors["task"] == task], AUTHORS_WARMUP, _LAST)
-            own = found.points[found.points["task"] == task] if len(found.points) else found.points
-            if len(own):
-                panels.curves(axis, own, _EXHIBIT.series, "step", "return")
-            panels.note(axis, panels.coverage_note([one for one in found.coverage if one.task == task]))
+            means = field_runs()[field_runs()["task"] == FIELD_TASKS[task]]
+            for (method, label), (colour, dashes) in zip(FIELD.items(), _PUBLISHED, strict=True):
+                curve = _mean(means[means["method"] == method])
+                axis.plot(curve.index, curve, color=colour, ls=dashes, lw=1.2, label=f"{label}, published")
+            own = found.points[found.points["task"] == task]
+            panels.curves(axis, own, _EXHIBIT.series, "step", "return")
+            stored = [one for one in found.coverage if one.task == task and one.seeds]
+            panels.note(axis, panels.coverage_note(stored) or "no run of this suite")
             panels.steps_axis(axis)
             panels.returns_axis(axis)
             axis.set_xlim(0, _LAST)
-        axes[0].set_ylabel("return")
-        panels.legend(figure)
+        for axis in axes[:, 0]:
+            axis.set_ylabel("return")
+        panels.legend(figure, _EXHIBIT.series)
         panels.caption(
             figure,
-            "Beside later methods, paper scale. Dashed: published means over 5 to 10 seeds on gym's v4 tasks "
-            "(Ant-v4 beside T-Ant; results/paper/README.md), context only. Grey: the authors' ALM(3) curve, "
-            f"shifted by their {AUTHORS_WARMUP:,} random steps. With marks: stored runs of this suite on "
-            "ALM's own tasks, mean ± sample standard deviation over seeds where there are several.",
+            "Beside later methods, paper scale. With marks: the runs of this suite that are named under a "
+            "panel, on ALM's own tasks, mean ± sample standard deviation over seeds where there are several. "
+            f"Grey: the authors' ALM(3) curve, shifted by their {AUTHORS_WARMUP:,} random steps. Broken "
+            "lines: published means over 5 to 10 seeds on gym's v4 tasks (Ant-v4 beside T-Ant; "
+            "results/paper/README.md), context only.",
             found.protocols,
+            found.own,
         )
     return figure
 

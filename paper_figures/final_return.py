@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from paper_figures import panels
-from paper_figures.data import FigureData
+from paper_figures.data import FigureData, tasks_drawn
 from paper_figures.style import figure_style, looks, panel_row
 from reproduce.exhibits import FigureExhibit
 
@@ -14,16 +14,14 @@ LAST = 5
 
 
 def final_returns(points: pd.DataFrame) -> pd.DataFrame:
-    """Mean return of each seed's last evaluations: series, task, seed, return; empty without any."""
-    if points.empty:
-        return points
+    """Mean return of each seed's last evaluations: series, task, seed, return."""
     last = points.groupby(["series", "task", "seed"], sort=False).tail(LAST)
     return last.groupby(["series", "task", "seed"], sort=False, as_index=False)["return"].mean()
 
 
 def draw(exhibit: FigureExhibit, scale: str, data: FigureData) -> Figure:
     """Draw one panel a task: a point for each seed, their mean and sample standard deviation."""
-    tasks = exhibit.tasks_at(scale)
+    tasks = tasks_drawn(data.coverage)
     finals = final_returns(data.points)
     with figure_style():
         figure, axes = plt.subplots(
@@ -33,10 +31,7 @@ def draw(exhibit: FigureExhibit, scale: str, data: FigureData) -> Figure:
         for axis, task in zip(axes[0], tasks, strict=True):
             axis.set_title(task)
             panels.note(axis, panels.coverage_note([e for e in data.coverage if e.task == task]))
-            own = finals[finals["task"] == task] if len(finals) else finals
-            if own.empty:
-                panels.empty(axis)
-                continue
+            own = finals[finals["task"] == task]
             for place, one in enumerate(exhibit.series):
                 values, look = own.loc[own["series"] == one.label, "return"], by_label[one.label]
                 if values.empty:
@@ -52,8 +47,9 @@ def draw(exhibit: FigureExhibit, scale: str, data: FigureData) -> Figure:
         axes[0, 0].set_ylabel("return")
         panels.caption(
             figure,
-            f"{exhibit.heading}, {scale} scale: mean of the last {LAST} evaluations of each seed (dots), "
-            "mean ± sample standard deviation over seeds, where the first of a coefficient's seeds ends.",
+            f"{panels.heading(exhibit, scale, data.coverage)}: mean of the last {LAST} evaluations of each "
+            "seed (dots), mean ± sample standard deviation over seeds, where the first of a coefficient's "
+            f"seeds ends.{panels.left_out(data.coverage)}",
             data.protocols,
             data.own,
         )

@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from paper_figures import panels
-from paper_figures.data import LatentData
+from paper_figures.data import LatentData, series_drawn
 from paper_figures.style import NOTE, figure_style, looks
 from reproduce.exhibits import FigureExhibit
 
@@ -20,19 +20,17 @@ def draw(exhibit: FigureExhibit, scale: str, data: LatentData) -> Figure:
         scale: scale of the runs.
         data: their predictions.
     """
-    points = data.points
+    points, series = data.points, series_drawn(data.coverage)
     with figure_style():
-        columns = len(exhibit.series) + 1
+        columns = len(series) + 1
         figure, axes = plt.subplots(1, columns, figsize=(3.4 * columns, 3.2), layout="constrained")
         by_label = looks(exhibit.series)
-        for axis, one in zip(axes, exhibit.series, strict=False):
-            rows = points[points["series"] == one.label] if len(points) else points
-            axis.set_title(one.label)
+        for axis, one in zip(axes, series, strict=False):
+            rows = points[points["series"] == one.label]
+            seed = rows["seed"].min()
+            axis.set_title(f"{one.label}, seed {seed}")
             panels.note(axis, panels.coverage_note([entry for entry in data.coverage if entry.series == one]))
-            if rows.empty:
-                panels.empty(axis)
-                continue
-            shown = rows[(rows["seed"] == rows["seed"].min()) & (rows["step"] <= _SHOWN_STEPS)]
+            shown = rows[(rows["seed"] == seed) & (rows["step"] <= _SHOWN_STEPS)]
             axis.plot(shown["step"], shown["encoded"], color="0.2", label="encoder")
             axis.plot(shown["step"], shown["predicted"], color=by_label[one.label].colour, label="model")
             axis.plot(
@@ -43,20 +41,20 @@ def draw(exhibit: FigureExhibit, scale: str, data: LatentData) -> Figure:
                 alpha=0.6,
                 label="model, sampled",
             )
-            axis.set_xlabel("step of the episode")
+            axis.set(xlabel="step of the episode", ylabel="first coordinate of z")
             low, high = axis.get_ylim()
             axis.set_ylim(low, high + 0.2 * (high - low))  # room for the legend
             axis.legend(fontsize=7, loc="upper center", ncols=3, handlelength=1.2, columnspacing=1.0)
-        axes[0].set_ylabel("first coordinate of z")
         _errors(axes[-1], exhibit, points)
         task = exhibit.tasks_at(scale)[0]
         panels.caption(
             figure,
-            f"{exhibit.heading}, {task}, {scale} scale. Left: the lowest stored seed; the model starts "
-            "at the encoder's mean of the first state and follows the recorded actions. Right: squared error "
-            "of the model's means against the encoder's, averaged over all starts of the episode, divided by "
-            "the variance of the encoder's means along it (1: no better than their mean); thin: each seed, "
-            "which has its own encoder and model; with marks: their mean."
+            f"{panels.heading(exhibit, scale, data.coverage)}, {task}. Along the episode: one seed each, "
+            "starting at its encoder's mean of the first state and following the recorded actions; each seed "
+            "has its own encoder, so that units and ranges of z differ. Right: squared error of the model's "
+            "means against the encoder's, averaged over all starts of the episode, divided by the variance "
+            "of the encoder's means along it (1: no better than their mean), which makes it large where an "
+            "encoder hardly tells the states apart; thin: each seed; with marks: their mean."
             + (f" One episode for all: of {data.policy}, without noise." if data.policy else ""),
             own=data.own,
         )
@@ -65,10 +63,7 @@ def draw(exhibit: FigureExhibit, scale: str, data: LatentData) -> Figure:
 
 def _errors(axis: plt.Axes, exhibit: FigureExhibit, points: pd.DataFrame) -> None:
     axis.set_title("prediction error")
-    known = points.dropna(subset="squared_error") if len(points) else points
-    if known.empty:
-        panels.empty(axis)
-        return
+    known = points.dropna(subset="squared_error")
     by_label = looks(exhibit.series)
     for (label, _), rows in known.groupby(["series", "seed"]):
         axis.plot(rows["step"], rows["squared_error"], color=by_label[label].colour, linewidth=0.6, alpha=0.6)

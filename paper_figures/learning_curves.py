@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from paper_figures import panels
-from paper_figures.data import FigureData
+from paper_figures.data import FigureData, tasks_drawn
 from paper_figures.style import figure_style, looks, panel_row
 from reproduce.exhibits import FigureExhibit
 from reproduce.lab.published import AUTHORS_WARMUP
@@ -18,13 +18,13 @@ def draw(exhibit: FigureExhibit, scale: str, data: FigureData, authors: pd.DataF
     """Draw the figure.
 
     Args:
-        exhibit: what to show; ``"return and runtime"`` adds a row against hours, with a panel of costs,
-            and a metric ``beneath`` a row of its own.
+        exhibit: what to show; ``"return and runtime"`` adds a row against hours and a panel of costs beside
+            both, and a metric ``beneath`` a row of its own.
         scale: scale of the runs.
         data: their evaluations.
         authors: the authors' curves, drawn at paper scale (`reproduce.lab.published.authors_curves`).
     """
-    runtime, tasks = exhibit.shows == "return and runtime", exhibit.tasks_at(scale)
+    runtime, tasks = exhibit.shows == "return and runtime", tasks_drawn(data.coverage)
     shows_authors = False
     columns, rows = len(tasks) + runtime, 1 + (runtime or exhibit.beneath is not None)
     with figure_style():
@@ -32,18 +32,15 @@ def draw(exhibit: FigureExhibit, scale: str, data: FigureData, authors: pd.DataF
             rows, columns, figsize=panel_row(columns, 2.9 * rows + 0.4), squeeze=False, layout="constrained"
         )
         if runtime:
-            axes[0, -1].axis("off")
-            _costs(axes[1, -1], exhibit, data.costs)
+            for axis in axes[:, -1]:
+                axis.remove()
+            _costs(figure.add_subplot(axes[0, -1].get_gridspec()[:, -1]), exhibit, data.costs)
         for column, task in enumerate(tasks):
-            points = data.points[data.points["task"] == task] if len(data.points) else data.points
+            points = data.points[data.points["task"] == task]
             coverage = [entry for entry in data.coverage if entry.task == task]
             top = axes[0, column]
             top.set_title(task)
             panels.note(top, panels.coverage_note(coverage))
-            if points.empty:
-                for axis in axes[:, column]:
-                    panels.empty(axis)
-                continue
             if scale == "paper":
                 last = max(2.0 * points["step"].max(), 30_000)
                 own = authors[authors["task"] == task]
@@ -58,7 +55,7 @@ def draw(exhibit: FigureExhibit, scale: str, data: FigureData, authors: pd.DataF
         axes[0, 0].set_ylabel("return")
         if rows == 2:
             axes[1, 0].set_ylabel(exhibit.beneath.label if exhibit.beneath else "return")
-        panels.legend(figure, axes[0, -1] if runtime else None)
+        panels.legend(figure, exhibit.series)
         panels.caption(figure, _caption(exhibit, scale, data, shows_authors), data.protocols, data.own)
     return figure
 
@@ -92,7 +89,7 @@ def _beneath(axis: Axes, exhibit: FigureExhibit, points: pd.DataFrame) -> None:
     """The second metric, of the series that have it."""
     known = points.dropna(subset="beneath")
     if known.empty:
-        panels.empty(axis)
+        panels.empty(axis, "not recorded")
         return
     panels.curves(axis, known, exhibit.series, "step", "beneath")
     panels.steps_axis(axis)
@@ -100,25 +97,24 @@ def _beneath(axis: Axes, exhibit: FigureExhibit, points: pd.DataFrame) -> None:
 
 def _costs(axis: Axes, exhibit: FigureExhibit, costs: pd.DataFrame) -> None:
     """Milliseconds for each environment step, mean over the runs of all panels."""
-    known = costs.dropna() if len(costs) else costs
-    present = [one for one in exhibit.series if len(known) and one.label in set(known["series"])]
+    known = costs.dropna()
+    present = [one for one in exhibit.series if one.label in set(known["series"])]
     if not present:
-        panels.empty(axis)
+        panels.empty(axis, "time not recorded")
         return
     by_label = looks(exhibit.series)
     for position, one in enumerate(present):
         mean = known.loc[known["series"] == one.label, ["update_ms", "total_ms"]].mean()
         look = by_label[one.label]
-        axis.plot(mean["update_ms"], position, marker=look.marker, mfc="white", mec=look.colour, ls="")
-        axis.plot(mean["total_ms"], position, marker=look.marker, color=look.colour, ls="")
-        axis.annotate(
-            f"{mean['total_ms']:.3g} ms",
-            (mean["total_ms"], position),
-            (6, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize=7,
-        )
+        # One above the other: where updates are nearly all of the cost they would hide each other.
+        for cost, place, face in (
+            (mean["total_ms"], position - 0.12, look.colour),
+            (mean["update_ms"], position + 0.12, "white"),
+        ):
+            axis.plot(cost, place, marker=look.marker, mfc=face, mec=look.colour, ls="", markersize=6)
+            axis.annotate(
+                f"{cost:.3g} ms", (cost, place), (7, 0), textcoords="offset points", va="center", fontsize=7
+            )
     axis.set_xscale("log")
     axis.set_yticks(range(len(present)), [one.label for one in present])
     axis.set_ylim(len(present) - 0.5, -0.5)
@@ -128,7 +124,11 @@ def _costs(axis: Axes, exhibit: FigureExhibit, costs: pd.DataFrame) -> None:
     axis.xaxis.set_minor_formatter(NullFormatter())
     axis.set_title("cost of a step", fontsize=9)
     axis.set_xlabel("ms for each environment step")
-    lines = ["filled: everything but evaluations; open: updates only", _untimed(exhibit, costs, known)]
+    lines = [
+        "filled: all but evaluations",
+        "open: updates, of the last steps before each evaluation",
+        _untimed(exhibit, costs, known),
+    ]
     panels.note(axis, "\n".join(filter(None, lines)))
 
 
@@ -138,8 +138,9 @@ def _caption(exhibit: FigureExhibit, scale: str, data: FigureData, shows_authors
         ", mean ± sample standard deviation over seeds; a curve ends where the first of its seeds does"
     )
     text = (
-        f"{exhibit.heading}, {scale} scale: mean return of 5 greedy evaluation episodes"
+        f"{panels.heading(exhibit, scale, data.coverage)}: mean return of 5 greedy evaluation episodes"
         f"{over_seeds if several else ', one seed each'}. Steps include the random ones of the warm-up."
+        f"{panels.left_out(data.coverage)}"
     )
     if shows_authors:
         text += (
@@ -148,8 +149,8 @@ def _caption(exhibit: FigureExhibit, scale: str, data: FigureData, shows_authors
     if exhibit.shows == "return and runtime":
         text += (
             " Times are of these runs as they were trained, without evaluations; where seeds trained "
-            "together, their time is divided by their number. Runs may have shared the machine with others: "
-            "`make bench` measures costs side by side."
+            "together, their time is divided by their number. Runs may have shared the machine with others; "
+            "make bench measures costs side by side."
         )
         text += f" Measured on {'; '.join(data.devices)}." if data.devices else ""
     return text

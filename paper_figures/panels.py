@@ -1,6 +1,7 @@
 """What the panels of all figures share: curves with bands, notes of what is missing, legend, caption."""
 
 import textwrap
+from collections import Counter
 from collections.abc import Sequence
 
 import pandas as pd
@@ -8,9 +9,9 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from paper_figures.data import Drawn
+from paper_figures.data import Drawn, series_drawn, tasks_drawn
 from paper_figures.style import NOTE, PUBLISHED, THOUSANDS, looks
-from reproduce.exhibits import Series
+from reproduce.exhibits import FigureExhibit, Series
 from reproduce.exhibits.formats import seeds_counted
 
 _MARKERS_A_CURVE = 12
@@ -45,8 +46,10 @@ def curves(axis: Axes, points: pd.DataFrame, series: Sequence[Series], x: str, y
             marker=look.marker,
             markevery=max(1, rows[x].nunique() // _MARKERS_A_CURVE),
             linestyle=look.line,
-            markeredgecolor="white",
-            markeredgewidth=0.4,
+            markersize=6 if look.hollow else 4,
+            markerfacecolor="none" if look.hollow else look.colour,
+            markeredgecolor=look.colour if look.hollow else "white",
+            markeredgewidth=0.8 if look.hollow else 0.4,
             err_kws={"alpha": 0.18, "linewidth": 0},
             label=one.label,
             legend=False,
@@ -125,22 +128,22 @@ def note(axis: Axes, text: str, below: int = 34) -> None:
     )
 
 
-def empty(axis: Axes, why: str = "no stored run") -> None:
+def empty(axis: Axes, why: str) -> None:
     """Say that a panel has nothing to show."""
     axis.text(0.5, 0.5, why, transform=axis.transAxes, ha="center", va="center", color=NOTE)
     axis.set(xticks=[], yticks=[])
 
 
-def legend(figure: Figure, place: Axes | None = None) -> None:
-    """One legend for all panels, each label once: above them, or in an empty panel ``place``."""
-    handles = {
+def legend(figure: Figure, series: Sequence[Series] = ()) -> None:
+    """One legend for all panels, above them, each label once: ``series`` first, whatever panel has them."""
+    there = {
         label: handle
         for axis in figure.axes
         for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)
     }
-    if handles and place is not None:
-        place.legend(list(handles.values()), list(handles), loc="center")
-    elif handles:
+    own = [one.label for one in series if one.label in there]
+    handles = {label: there[label] for label in (*own, *there)}
+    if handles:
         columns = legend_columns(list(handles), figure.get_figwidth())
         # matplotlib fills column after column; the first ones have one more.
         labels = [label for column in columns for label in column]
@@ -163,6 +166,24 @@ def legend_columns(labels: Sequence[str], width: float) -> list[list[str]]:
     fitting = [columns for columns in choices if inches(columns) <= width] or choices[:1]
     # Of several with as few rows this is the first, which has the fewest columns.
     return min(fitting, key=lambda columns: len(columns[0]))
+
+
+def heading(exhibit: FigureExhibit, scale: str, coverage: Sequence[Drawn]) -> str:
+    """How a caption begins; where not every curve has a run, with those that have one."""
+    drawn = series_drawn(coverage)
+    only = f" (drawn: {'; '.join(one.label for one in drawn)})" if len(drawn) < len(exhibit.series) else ""
+    return f"{exhibit.heading}, {scale} scale{only}"
+
+
+def left_out(coverage: Sequence[Drawn]) -> str:
+    """A sentence on the tasks that have no panel because nothing of them is stored; may be empty."""
+    drawn, failed = tasks_drawn(coverage), Counter[str]()
+    for entry in coverage:
+        failed[entry.task] += entry.failed
+    tasks = [
+        f"{task} ({failed[task]} failed)" if failed[task] else task for task in failed if task not in drawn
+    ]
+    return f" No stored run on {', '.join(tasks)}." if tasks else ""
 
 
 def caption(figure: Figure, text: str, protocols: Sequence[str] = (), own: int = 0) -> None:

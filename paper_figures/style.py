@@ -3,11 +3,12 @@
 import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pandas as pd
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
@@ -21,6 +22,8 @@ class Look:
     colour: str
     marker: str
     line: str = "-"
+    hollow: bool = False
+    """Whether markers are open, so that one on top of another curve's hides nothing."""
 
 
 LOOKS = {
@@ -48,11 +51,12 @@ def looks(series: Sequence[Series]) -> dict[str, Look]:
     """A look for each curve of a figure, by label.
 
     An algorithm has its own look. Its variants are told apart by looks of algorithms that the figure does
-    not show, or by shade where they are ordered; another estimate of the same runs is dashed.
+    not show, or by shade where they are ordered; another estimate of the same runs is darker and dotted, with
+    open markers.
     """
     shown = {one.algorithm for one in series if one.variant == "base"}
     spare = iter([look for name, look in LOOKS.items() if name not in shown])
-    levels = [one for one in series if one.level is not None and not _unchanged(one)]
+    levels = [one for one in series if one.level is not None and not one.unchanged]
     found: dict[str, Look] = {}
     seen: set[tuple[str, str]] = set()
     for one in series:
@@ -61,17 +65,15 @@ def looks(series: Sequence[Series]) -> dict[str, Look]:
             shade = _LEVELS[levels.index(one) * (len(_LEVELS) - 1) // max(len(levels) - 1, 1)]
             found[one.label] = Look(shade, _MARKERS[levels.index(one) % len(_MARKERS)])
         elif (one.algorithm, one.variant) in seen:
-            found[one.label] = replace(own, line="--")
+            red, green, blue = to_rgb(own.colour)
+            dark = to_hex((0.4 * red, 0.4 * green, 0.4 * blue))
+            found[one.label] = Look(dark, "s", ":", hollow=True)
         elif one.variant in ("base", "million"):
             found[one.label] = own
         else:
             found[one.label] = next(spare)
         seen.add((one.algorithm, one.variant))
     return found
-
-
-def _unchanged(series: Series) -> bool:
-    return series.variant == "base" and not series.noise
 
 
 PUBLISHED = "0.55"

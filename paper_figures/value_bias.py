@@ -5,8 +5,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from paper_figures import panels
-from paper_figures.data import FigureData
-from paper_figures.style import NOTE, figure_style
+from paper_figures.data import FigureData, series_drawn, tasks_drawn
+from paper_figures.style import NOTE, figure_style, panel_row
 from reproduce.exhibits import FigureExhibit
 
 _FORMULAS = {
@@ -26,26 +26,26 @@ def draw(exhibit: FigureExhibit, scale: str, data: FigureData, definition: str) 
         data: their biases.
         definition: the definition they are of (`alm.training.bias.DEFINITIONS`), for the caption.
     """
-    tasks = exhibit.tasks_at(scale)
+    tasks = tasks_drawn(data.coverage)
     with figure_style():
         figure, axes = plt.subplots(
             2,
             len(tasks),
-            figsize=(3.6 * len(tasks), 5.6),
+            figsize=panel_row(len(tasks), 5.6, 3.6),
             squeeze=False,
             sharex="col",
             layout="constrained",
         )
         for column, task in enumerate(tasks):
             top, bottom = axes[:, column]
-            points = data.points[data.points["task"] == task] if len(data.points) else data.points
+            points = data.points[data.points["task"] == task]
             top.set_title(task)
             panels.note(bottom, panels.coverage_note([e for e in data.coverage if e.task == task]))
             # Before the first update an estimate says nothing about training.
-            trained = points[points["training_step"] > 0] if len(points) else points
+            trained = points[points["training_step"] > 0]
             if trained.empty:
-                panels.empty(top)
-                panels.empty(bottom)
+                panels.empty(top, "no update yet")
+                panels.empty(bottom, "no update yet")
                 continue
             for axis, quantity in ((top, "bias_mean"), (bottom, "bias_std")):
                 panels.curves(axis, trained, exhibit.series, "step", quantity)
@@ -54,7 +54,7 @@ def draw(exhibit: FigureExhibit, scale: str, data: FigureData, definition: str) 
             panels.steps_axis(bottom)
         axes[0, 0].set_ylabel("mean of normalised bias")
         axes[1, 0].set_ylabel("std of normalised bias")
-        panels.legend(figure)
+        panels.legend(figure, exhibit.series)
         panels.caption(figure, _caption(exhibit, scale, data, definition), data.protocols, data.own)
     return figure
 
@@ -69,13 +69,13 @@ def _fit(axis: plt.Axes, points: pd.DataFrame, quantity: str) -> None:
 
 
 def _caption(exhibit: FigureExhibit, scale: str, data: FigureData, definition: str) -> str:
-    drawn = dict.fromkeys(entry.series for entry in data.coverage if entry.seeds)
-    soft = [series.label for series in drawn if series.algorithm in ("redq", "sac-avg")]
+    soft = [one.label for one in series_drawn(data.coverage) if one.algorithm in ("redq", "sac-avg")]
     return (
-        f"{exhibit.heading}, {scale} scale. Bias = {_FORMULAS[definition]}; positive is "
+        f"{panels.heading(exhibit, scale, data.coverage)}. Bias = {_FORMULAS[definition]}; positive is "
         "overestimation. Return: discounted, Monte Carlo, to the end of the episode, of the first 350 pairs "
         "of whole episodes, at least 1000 pairs"
         + (f"; with the entropy bonus at the learned temperature for {' and '.join(soft)}" if soft else "")
         + ". Curves: mean ± sample standard deviation over seeds, without the measurement before "
         "the first update; what lies far outside may leave the view (all of it is in the CSV)."
+        f"{panels.left_out(data.coverage)}"
     )

@@ -120,7 +120,9 @@ def exhibit_entry(exhibit: Exhibit, store: Store, bias: BiasDefinition) -> Entry
         entry = Entry(name, heading, exhibit.title, command, _coverage(exhibit, store))
         if not any(one.stored for one in entry.coverage):
             return entry
-        without = "Its runs are stored without what it shows."
+        without = "What is stored of it shows nothing without the other runs."
+        if exhibit.shows in ("bias", "latents"):
+            without = "Its runs are stored without what it shows."
         if exhibit.shows == "latents":
             without += " Where they were trained, it is measured with: python -m reproduce latents"
         entry = replace(entry, nothing=without)

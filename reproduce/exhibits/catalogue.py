@@ -84,7 +84,7 @@ _REDQ_MEAN = Series("REDQ", "redq", estimate="mean_q")
 _FIGURE3 = FigureExhibit(
     name="figure3",
     number="3",
-    title="Sample efficiency and runtime against ensembles",
+    title="Sample efficiency and runtime",
     shows="return and runtime",
     series=_EFFICIENCY,
     tasks=("Ant", "HalfCheetah", "Humanoid"),
@@ -103,7 +103,7 @@ _FIGURE8 = replace(
     _FIGURE4,
     name="figure8",
     number="8",
-    title="Bias of the lower bound, of the critics alone, and of REDQ",
+    title="Bias of the lower bound beside that of the critics alone",
     series=(_BOUND, replace(_ALM, label="ALM(3), min Q", estimate="min_q"), _REDQ_MEAN),
 )
 _FIGURE9 = replace(

@@ -128,7 +128,7 @@ def _print_coverage(exhibit: Exhibit, store: Store, scale: str, console: Console
 
 
 def nothing_stored(name: str, store: Store, shown: Collection[str]) -> list[str]:
-    """A line for each scale at which an exhibit has no run to show, with what it would take.
+    """A line for each scale at which an exhibit has nothing to show, with what it would take.
 
     Args:
         name: of an exhibit; any other name gives no line.
@@ -141,10 +141,14 @@ def nothing_stored(name: str, store: Store, shown: Collection[str]) -> list[str]
         found = coverage(exhibit, store, scale) if exhibit and scale not in ("smoke", *shown) else None
         if found and found.needed:
             steps = sum(group.steps for group in found.missing)
-            lines.append(
-                f"{name} at {scale} scale: nothing that it shows is stored; it takes {found.needed} runs, "
-                f"{steps:,} environment steps: python -m reproduce plan {name} --scale {scale}"
-            )
+            if found.stored:
+                what = f"what is stored of its {found.needed} runs ({found.stored}) shows nothing by itself"
+                takes = f"the rest takes {steps:,} environment steps"
+            else:
+                what = "nothing that it shows is stored"
+                takes = f"it takes {found.needed} runs, {steps:,} environment steps"
+            plan = f"python -m reproduce plan {name} --scale {scale}"
+            lines.append(f"{name} at {scale} scale: {what}; {takes}: {plan}")
     return lines
 
 

@@ -1,6 +1,6 @@
 """What an exhibit is made of: tables of scores, figures of curves, and what has a shape of its own."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
@@ -127,6 +127,11 @@ class Series:
     noise: str = ""
     level: float | None = None
 
+    @property
+    def unchanged(self) -> bool:
+        """Whether it is ALM as it is, which figures put something beside."""
+        return (self.algorithm, self.variant, self.noise) == ("alm", "base", "")
+
     def task(self, panel: str) -> str:
         """The task of the runs behind the panel of a task."""
         return f"{panel}-{self.noise}" if self.noise else panel
@@ -180,6 +185,17 @@ class FigureExhibit:
     def tasks_at(self, scale: str) -> tuple[str, ...]:
         """The panels at a scale."""
         return self.tasks if scale == "paper" else self.small_tasks
+
+    def says_something(self, series: Collection[Series]) -> bool:
+        """Whether runs of these of its series alone are worth a picture.
+
+        Where returns are compared, those of unchanged ALM are not: figure after figure would show the same
+        curve. A bias has its zero, and predictions have what they predict.
+        """
+        beside = [one for one in self.series if not one.unchanged]
+        if self.shows in ("bias", "latents") or not beside:
+            return bool(series)
+        return any(one in beside for one in series)
 
     def needs(self, scale: str) -> list[RunSpec]:
         """Every run that the figure is made of at ``scale``, series by series, with the scale's seeds.

@@ -12,6 +12,7 @@ import pytest
 from paper_figures import final_return, latents, learning_curves, panels, reward_transform, value_bias
 from paper_figures.commands import Figure
 from paper_figures.data import figure_data, latent_data
+from paper_figures.drawing import names_of
 from paper_figures.style import LOOKS, looks
 from reproduce.exhibits import FIGURES
 from reproduce.lab.algorithms import ALGORITHMS
@@ -147,26 +148,35 @@ def test_panels_of_figure3(store):
     exhibit = FIGURE["figure3"]
     data = figure_data(exhibit, store, "laptop", "redq")
     figure = learning_curves.draw(exhibit, "laptop", data, authors_curves())
-    cheetah, hopper, key, cheetah_hours, _, costs = figure.axes
-    assert (cheetah.get_title(), hopper.get_title()) == ("HalfCheetah", "Hopper")
+    # A task without a run has no panel; costs stand beside both rows.
+    cheetah, cheetah_hours, costs = figure.axes
+    assert cheetah.get_title() == "HalfCheetah"
     assert texts(cheetah) == [
         "1 of 5 seeds, 7k of 50k steps: ALM(3)\n"
         "2 of 5 seeds, 6k of 50k steps: SAC\n"
         "no stored run: REDQ; MBPO\n"
         "no stored run, 1 failed: TD3"
     ]
-    assert "no stored run" in texts(hopper)
     curves = {line.get_label(): line for line in cheetah.lines}
     np.testing.assert_allclose(curves["SAC"].get_ydata(), [0, 20])
     assert curves["SAC"].get_color() == LOOKS["sac"].colour
     # The first evaluation comes before any training and has no place on a logarithm of minutes.
     hours = {line.get_label(): line for line in cheetah_hours.lines}
     np.testing.assert_allclose(hours["SAC"].get_xdata(), [60 * 50 / 7200])
-    assert [text.get_text() for text in key.get_legend().get_texts()] == ["ALM(3)", "SAC"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["ALM(3)", "SAC"]
     assert [label.get_text() for label in costs.get_yticklabels()] == ["ALM(3)", "SAC"]
-    assert "2.5 ms" in texts(costs)
-    caption = figure.get_supxlabel()
-    assert "laptop scale" in caption and "authors" not in caption
+    assert "2.5 ms" in texts(costs) and "3 ms" in texts(costs)
+    caption = " ".join(figure.get_supxlabel().split())
+    assert "laptop scale (drawn: ALM(3); SAC): mean return" in caption and "authors" not in caption
+    assert "No stored run on Hopper." in caption and "`" not in caption
+
+
+def test_a_task_of_which_all_runs_failed_is_named_with_them(store, make_run):
+    extra = {"time/evaluation_s": [1.0], "time/update_ms": [1.0]}
+    options = {"task": "Hopper", "scale": "laptop", "status": "failed", "reason": "not finite"}
+    store.write(make_run({5000: 1.0}, algorithm="td3", extra=extra, **options))
+    coverage = figure_data(FIGURE["figure3"], store, "laptop", "redq").coverage
+    assert panels.left_out(coverage) == " No stored run on Hopper (1 failed)."
 
 
 def test_the_authors_curve_is_grey_at_paper_scale_only(store, make_run):
@@ -188,11 +198,13 @@ def test_panels_of_the_bias(store):
     exhibit = FIGURE["figure8"]
     data = figure_data(exhibit, store, "laptop", "paper")
     figure = value_bias.draw(exhibit, "laptop", data, "paper")
-    top, bottom = figure.axes[0], figure.axes[2]
+    top, bottom = figure.axes
     means = {line.get_label(): line for line in top.lines}
     np.testing.assert_allclose(means["ALM(3), lower bound"].get_xdata(), [6000, 7000])
     np.testing.assert_allclose(means["ALM(3), lower bound"].get_ydata(), [0.1, -0.2], rtol=1e-6)
-    assert means["ALM(3), min Q"].get_linestyle() == "--"
+    bound, critics = means["ALM(3), lower bound"], means["ALM(3), min Q"]
+    for look in ("get_linestyle", "get_marker", "get_color", "get_markerfacecolor"):
+        assert getattr(bound, look)() != getattr(critics, look)()
     assert "no stored run: REDQ" in texts(bottom)[0]
     caption = figure.get_supxlabel().replace("\n", " ")
     assert "as the ALM paper writes it; positive is overestimation" in caption
@@ -210,6 +222,13 @@ def test_the_command_writes_each_scale_that_has_runs(store, tmp_path, capsys):
     (line,) = {line for line in capsys.readouterr().out.splitlines() if "paper scale" in line}
     assert line.startswith("figure4 at paper scale: nothing that it shows is stored; it takes 30 runs, ")
 
+    # Nor one of the curve of unchanged ALM that the figure would put others beside.
+    assert Figure("figure11", store=store.root, out=tmp_path / "c").run() == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "it takes 150 runs" in lines[0] and len(lines) == 2 and not (tmp_path / "c").exists()
+    what = "what is stored of its 30 runs (1) shows nothing by itself; the rest takes"
+    assert lines[1].startswith(f"figure11 at laptop scale: {what} ")
+
     (tmp_path / "file").write_text("")
     assert Figure("figure4", store=store.root, out=tmp_path / "file").run() == 2
     assert capsys.readouterr().err.startswith(f"error: {tmp_path / 'file'} cannot be written")
@@ -218,7 +237,8 @@ def test_the_command_writes_each_scale_that_has_runs(store, tmp_path, capsys):
 def test_learning_curves_of_each_page_on_the_tasks_that_have_runs(store, tmp_path):
     assert Figure("curves", store=store.root, out=tmp_path / "out").run() == 0
     pages = {path.stem for path in (tmp_path / "out").glob("*.csv")}
-    assert pages == {"curves-alm-laptop", "curves-sac-laptop", "curves-td3-laptop"}
+    # Of TD3 there is only a run that failed.
+    assert pages == {"curves-alm-laptop", "curves-sac-laptop"}
     assert set(pd.read_csv(tmp_path / "out" / "curves-sac-laptop.csv")["task"]) == {"HalfCheetah"}
 
 
@@ -265,7 +285,7 @@ def test_declarations_hang_together():
         for series in exhibit.series:
             assert series.algorithm in ALGORITHMS and series.algorithm in LOOKS
             assert bool(series.estimate) == (exhibit.shows == "bias")
-            if series.variant == "base" and not series.noise:
+            if series.variant == "base" and not series.noise and series.estimate != "min_q":
                 assert by_label[series.label].colour == LOOKS[series.algorithm].colour
     colours = [look.colour for look in LOOKS.values()]
     assert len(set(colours)) == len(colours)
@@ -343,15 +363,15 @@ def test_predicted_representations_are_drawn_for_one_episode_only(tmp_path, make
     exhibit = FIGURE["figure7"]
     data = latent_data(exhibit, store, "laptop")
     figure = latents.draw(exhibit, "laptop", data)
-    kept, without, error = figure.axes
-    assert kept.get_title() == "ALM(3)" and "2 of 5 seeds" in texts(kept)[0]
-    assert "no stored run" in texts(without)
+    kept, error = figure.axes
+    assert kept.get_title() == "ALM(3), seed 0" and "2 of 5 seeds" in texts(kept)[0]
     lines = {line.get_label(): line.get_ydata().tolist() for line in kept.lines}
     assert lines["encoder"] == [0, 1, 2, 3] and lines["model"] == [0, 1.5, 2.5, 3.5]
     drawn = [line.get_ydata() for line in error.lines[:3]]
     # Each seed, then their mean.
     np.testing.assert_allclose(drawn, [[0.1, 0.2], [0.3, 0.6], [0.2, 0.4]], rtol=1e-6)
-    assert "of alm of seed 1" in figure.get_supxlabel()
+    caption = " ".join(figure.get_supxlabel().split())
+    assert "(drawn: ALM(3))" in caption and "of alm of seed 1" in caption
 
     other = make_run({5000: 1.0}, variant="no-kl", scale="laptop")
     store.write(other)
@@ -363,9 +383,9 @@ def test_predicted_representations_are_drawn_for_one_episode_only(tmp_path, make
 @pytest.mark.parametrize(("task", "series"), [("figure12", 4), ("figure5c", 5)])
 def test_small_print_and_legend_are_no_wider_than_their_place(store, task, series):
     exhibit = FIGURE[task]
-    data = figure_data(exhibit, store, "paper", "redq")
-    figure = learning_curves.draw(exhibit, "paper", data, authors_curves())
-    panel = figure.get_figwidth() / len(exhibit.tasks)
+    data = figure_data(exhibit, store, "laptop", "redq")
+    figure = learning_curves.draw(exhibit, "laptop", data, authors_curves())
+    panel = figure.get_figwidth()
     for axis in figure.axes:
         assert all(len(line) <= 16 * panel for text in texts(axis) for line in text.split("\n"))
     labels = [one.label for one in exhibit.series]
@@ -380,6 +400,25 @@ def test_six_labels_stand_in_two_rows_of_three_and_read_row_by_row():
 
 
 def test_unknown_figures_are_named_with_those_there_are(tmp_path, capsys):
-    assert Figure("figure5", store=tmp_path, out=tmp_path).run() == 2
+    assert Figure("figure1", store=tmp_path, out=tmp_path).run() == 2
     message = capsys.readouterr().err
-    assert "no figure 'figure5'" in message and "figure5a" in message and message.count("\n") == 1
+    assert "no figure 'figure1'" in message and "figure5a" in message and message.count("\n") == 1
+
+
+def test_a_figure_of_parts_means_all_of_them():
+    assert names_of("5") == names_of("figure5") == ("figure5a", "figure5b", "figure5c")
+    assert names_of("10c") == ("figure10c",) and names_of("17") == ("figure17",)
+    assert names_of("authors") == ("authors",) and names_of("curve") == names_of("") == ()
+    assert {name for number in range(3, 21) for name in names_of(str(number))} < set(names_of("all"))
+
+
+def test_what_is_worth_a_picture():
+    alm, *others = FIGURE["figure11"].series[1], *FIGURE["figure11"].series[2:]
+    assert not FIGURE["figure11"].says_something([]) and not FIGURE["figure11"].says_something([alm])
+    assert FIGURE["figure11"].says_something(others)
+    # A bias has its zero, predictions what they predict; a figure of ALM alone shows ALM.
+    for name in ("figure4", "figure7"):
+        assert FIGURE[name].says_something(FIGURE[name].series[:1])
+        assert not FIGURE[name].says_something([])
+    alone = dataclasses.replace(FIGURE["figure5a"], series=FIGURE["figure5a"].series[:1])
+    assert alone.says_something(alone.series)
