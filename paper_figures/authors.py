@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from alm.training.scale import scale_named
 from paper_figures import panels
 from paper_figures.style import LOOKS, NOTE, figure_style, panel_row
-from reproduce.exhibits.formats import seeds_in_words
+from reproduce.exhibits.formats import seeds_counted
 from reproduce.lab.store import Store
 
 _COLUMNS = 3
@@ -77,11 +77,11 @@ def _panel(axis: Axes, task: str, panel: pd.DataFrame, authors: pd.DataFrame) ->
     )
     axis.set_title(f"{task}, paper scale", pad=16)
     panels.steps_axis(axis, "training steps (after 5,000 random ones)")
-    seeds = seeds_in_words(panel["seed"].nunique(), wanted)
+    seeds = seeds_counted(panel["seed"].nunique(), wanted)
     axis.text(
         0.5,
         1.02,
-        f"seeds {seeds}, {panel['step'].max() / 1000:g}k of {total / 1000:g}k steps",
+        f"{seeds}, {panel['step'].max() / 1000:g}k of {total / 1000:g}k steps",
         transform=axis.transAxes,
         ha="center",
         va="bottom",

@@ -14,8 +14,8 @@ def steps_in_words(step: int | None) -> str:
 
 
 def steps_reached(step: int | None, wanted: int | None) -> str:
-    """How far of how many steps: 17k of 200k steps."""
-    return f"{steps_in_words(step)} of {steps_in_words(wanted)} steps"
+    """How far of how many steps, if they are known: 17k of 200k steps, or 17k steps."""
+    return f"{steps_in_words(step)}{'' if wanted is None else f' of {steps_in_words(wanted)}'} steps"
 
 
 def seeds_in_words(seeds: int | None, wanted: int | None, of: str = " of ") -> str:

@@ -11,7 +11,7 @@ from functools import cached_property
 
 import pandas as pd
 
-from reproduce.exhibits.formats import decimal, seeds_counted, steps_in_words, steps_reached
+from reproduce.exhibits.formats import decimal, seeds_counted, steps_reached
 from reproduce.lab.published import Footnote
 
 __all__ = ["Block", "Cell", "Row", "Score", "Table"]
@@ -99,11 +99,9 @@ class Score:
         """Seeds and step behind a number, in brackets; empty for one of the paper's."""
         if self.block == "printed" or not self.has_number:
             return ""
-        if self.status == "partial":
-            about = [f"seeds {self.seeds} of {self.seeds_wanted}", steps_reached(self.step, self.step_wanted)]
-        else:
-            about = [seeds_counted(self.seeds, self.seeds_wanted), f"{steps_in_words(self.step)} steps"]
-        return f"({', '.join(about + self.extra)})"
+        partial = self.status == "partial"
+        steps = steps_reached(self.step, self.step_wanted if partial else None)
+        return f"({', '.join([seeds_counted(self.seeds, self.seeds_wanted), steps, *self.extra])})"
 
     @property
     def parts(self) -> list[str]:

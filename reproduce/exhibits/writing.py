@@ -11,7 +11,7 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from alm.training.files import write_text
-from reproduce.exhibits.formats import decimal, seeds_in_words, steps_in_words, steps_reached
+from reproduce.exhibits.formats import decimal, seeds_counted, seeds_in_words, steps_in_words, steps_reached
 from reproduce.exhibits.table import Block, Cell, Row, Table
 from reproduce.lab.store import StoreWarning
 
@@ -146,7 +146,8 @@ def _score(cell: Cell, block_step: int | None, letters: str, narrow: bool) -> Te
         return Text(number, style="red" if cell.status == "failed" else "dim")
     unusual = []
     if cell.status == "partial":
-        unusual = [f"seeds {cell.seeds} of {cell.seeds_wanted}", steps_reached(cell.step, cell.step_wanted)]
+        seeds = seeds_counted(cell.seeds, cell.seeds_wanted)
+        unusual = [seeds, steps_reached(cell.step, cell.step_wanted)]
     elif cell.status in ("complete", "published"):
         number += f"{'' if narrow else ' '}({seeds_in_words(cell.seeds, cell.seeds_wanted, of='/')})"
         if cell.status == "complete" and cell.step != block_step:

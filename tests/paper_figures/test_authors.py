@@ -33,7 +33,7 @@ def test_panels_curves_and_counts():
     cheetah, walker = figure.axes
     assert cheetah.get_title() == "HalfCheetah, paper scale"
     assert len(cheetah.collections) == 1  # the authors' band
-    assert "seeds 2 of 5, 20k of 300k steps" in [text.get_text() for text in walker.texts]
+    assert "2 of 5 seeds, 20k of 300k steps" in [text.get_text() for text in walker.texts]
     mean = walker.lines[-1]
     # Seed 1 stops before step 15k, so the mean of both does too.
     np.testing.assert_allclose(mean.get_xdata(), [0, 5000, 10_000])

@@ -113,8 +113,8 @@ def test_a_partial_cell_says_how_far_it_got(make_run, render):
     record = cell(frame, "T-Ant")
     assert (record["mean"], record["seeds"], record["step"], record["status"]) == (4215, 1, 17_000, "partial")
     assert pd.isna(record["std"])
-    assert measured(files["md"])["T-Ant"] == "4215 (seeds 1 of 5, 17k of 200k steps)<br>w 4215"
-    assert "seeds 1 of 5" in terminal
+    assert measured(files["md"])["T-Ant"] == "4215 (1 of 5 seeds, 17k of 200k steps)<br>w 4215"
+    assert "1 of 5 seeds" in terminal
     assert "17k of 200k steps" in terminal
 
 
@@ -197,7 +197,7 @@ def test_other_scales_are_read_at_the_end_of_their_runs(make_run, render):
     assert (record["mean"], record["step"], record["unfinished"]) == (60, 50_000, 1)
     assert cell(frame, "T-Ant", "laptop")["status"] == "partial"
     assert "laptop scale · read at 50k steps" in terminal
-    assert measured(files["md"], "laptop")["T-Ant"].startswith("90 (seeds 1 of 5, 8k of 50k steps)")
+    assert measured(files["md"], "laptop")["T-Ant"].startswith("90 (1 of 5 seeds, 8k of 50k steps)")
 
 
 def test_an_evaluation_before_the_step_is_named(make_run, render):
