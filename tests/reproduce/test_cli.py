@@ -82,6 +82,7 @@ def test_other_bad_values_are_one_sentence(tmp_path, capsys, more, words):
         (["table", "1", "--store", "/nonexistent"], ["no directory /nonexistent"]),
         (["figure", "3", "--store", "/nonexistent"], ["no directory /nonexistent"]),
         (["claims", "--store", "/nonexistent"], ["no directory /nonexistent"]),
+        (["claims", "--scale", "big"], ["unknown scale 'big'", "paper, laptop, smoke"]),
         (["ui", "--store", "/nonexistent"], ["no directory /nonexistent"]),
     ],
 )
