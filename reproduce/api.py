@@ -77,7 +77,7 @@ def compare(
         metric: ``"return"`` at the last common step, or ``"window"``, over the last tenth of the steps.
 
     Raises:
-        ValueError: a name is unknown, or a side has no run on a task.
+        ValueError: a name is unknown, or a side has no run on any of the tasks.
         reproduce.lab.store.StoreMixError: the runs differ in protocol or simulator.
     """
     tasks = (task,) if isinstance(task, str) else tuple(task)

@@ -510,7 +510,7 @@ class Table(ReadsRuns):
 class Compare(ReadsRuns):
     """Compare two algorithms or variants: numbers with intervals, both curves, and where MLflow has them.
 
-    For instance: python -m reproduce compare alm/my-idea alm --task HalfCheetah Hopper
+    For instance: python -m reproduce compare alm/no-kl alm --task HalfCheetah
     """
 
     first: Annotated[str, tyro.conf.Positional]
