@@ -724,12 +724,13 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(format="%(levelname)s: %(message)s")
     warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
     given = _one_spelling(sys.argv[1:] if arguments is None else arguments)
+    command = None
     try:
         command = tyro.extras.subcommand_cli_from_dict(COMMANDS, prog="python -m reproduce", args=given)
         _require_sense(command)
         return command.run()
     except OSError as error:
-        return _refused(_in_words(error), 2)
+        return _refused(_in_words(error, command), 2)
     except (ValueError, RuntimeError) as error:
         if _was_interrupted(error):
             return 130
@@ -762,10 +763,10 @@ def _require_sense(command: Any) -> None:
     """Refuse what no command can do anything with.
 
     Raises:
-        ValueError: a store that was named and is not there, by a command that shows stored runs alone, or a
-            number below one of what there must be some of.
+        ValueError: a store that was named and is not there, by a command that only reads it, or a number
+            below one of what there must be some of.
     """
-    if isinstance(command, (Table, Figure, Claims, Report, Ui)):
+    if isinstance(command, ReadsRuns):
         command.require_store()
     for option, what in (("first_seeds", "first seeds"), ("workers", "workers")):
         number = getattr(command, option, None)
@@ -783,12 +784,17 @@ def _one_spelling(arguments: Sequence[str]) -> list[str]:
     return list(arguments)
 
 
-def _in_words(error: OSError) -> str:
-    """What the system refused, and what to do about it; an error of ours says that itself."""
+def _in_words(error: OSError, command: Any) -> str:
+    """What the system refused a command, and what to do about it; an error of ours says that itself."""
     if error.errno is None:
         return str(error)
     place = f" {error.filename}" if error.filename else ""
+    named = [f"--{name.replace('_', '-')}" for name in ("runs_dir", "store", "out") if hasattr(command, name)]
+    if isinstance(command, ReadsRuns):
+        named = [name for name in named if name == "--out"]
+    options = f" ({', '.join(named)})" if named else ""
+    again = ": it goes on from the last checkpoint" if isinstance(command, (Train, Grid)) else ""
     return (
         f"cannot read or write{place}: {error.strerror or error}; make room or choose a place you may write "
-        "to (--runs-dir, --store), then repeat the command: it goes on from the last checkpoint"
+        f"to{options}, then repeat the command{again}"
     )

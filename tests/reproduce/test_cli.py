@@ -84,6 +84,11 @@ def test_other_bad_values_are_one_sentence(tmp_path, capsys, more, words):
         (["claims", "--store", "/nonexistent"], ["no directory /nonexistent"]),
         (["claims", "--scale", "big"], ["unknown scale 'big'", "paper, laptop, smoke"]),
         (["ui", "--store", "/nonexistent"], ["no directory /nonexistent"]),
+        (["runs", "--store", "/nonexistent"], ["no directory /nonexistent"]),
+        (["plan", "table1", "--store", "/nonexistent"], ["no directory /nonexistent"]),
+        (["sync", "--store", "/nonexistent"], ["no directory /nonexistent"]),
+        (["compare", "sac", "td3", "--task", "Hopper", "--store", "/nonexistent"], ["/nonexistent"]),
+        (["evaluate", "td3", "T-Ant", "--store", "/nonexistent"], ["no directory /nonexistent"]),
     ],
 )
 def test_bad_values_of_other_commands_are_one_sentence(capsys, arguments, words):
@@ -205,6 +210,21 @@ def test_a_place_that_cannot_be_written(tmp_path, capsys):
     assert error.count("\n") == 1
     assert "cannot read or write" in error
     assert "--runs-dir" in error
+
+
+def test_what_a_table_cannot_write_is_no_matter_of_runs(tmp_path, capsys):
+    (tmp_path / "file").write_text("a file where a directory should be")
+    assert main(["table", "1", "--protocol", "printed", "--out", str(tmp_path / "file")]) == 2
+    error = capsys.readouterr().err
+    assert "cannot read or write" in error and "may write to (--out), then repeat the command\n" in error
+
+
+def test_a_store_that_is_not_there_empties_no_gallery(tmp_path, capsys):
+    for name in ("clip-seed-0.gif", "clip-seed-0.json"):
+        (tmp_path / name).write_text("drawn before")
+    assert main(["gallery", "--store", str(tmp_path / "typo"), "--out", str(tmp_path)]) == 2
+    assert "There is no directory" in capsys.readouterr().err
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 @pytest.mark.programs
