@@ -25,6 +25,7 @@ from reproduce.exhibits.statistics.intervals import bootstrap
 from reproduce.exhibits.statistics.significance import LEVEL, MeanDifference, partial_conjunction
 from reproduce.lab.algorithms import ALGORITHMS, BASE
 from reproduce.lab.planning import BENCHMARK
+from reproduce.lab.provenance import processor_of
 from reproduce.lab.store import StoredRun
 
 MARGIN = 0.2
@@ -463,18 +464,11 @@ def _hours_to(run: StoredRun, target: float) -> float:
 
 def _differing_processors(sides: Sequence[Series], runs: Sequence[Sequence[StoredRun]]) -> list[str]:
     """What each side ran on, where that is not one processor for all."""
-    ran = [sorted({_processor(run) for run in own}) for own in runs]
+    ran = [sorted({processor_of(run.provenance) for run in own}) for own in runs]
     if len({name for own in ran for name in own}) == 1:
         return []
     first, second = (f"{side.label} ran on {', '.join(own)}" for side, own in zip(sides, ran, strict=True))
     return [f"{first}, {second}"]
-
-
-def _processor(run: StoredRun) -> str:
-    """What computed a run: the model of the CPU, behind the device where that is another one."""
-    device = run.provenance.get("device", "cpu")
-    cpu = run.provenance.get("hardware", {}).get("cpu", "an unknown processor")
-    return str(cpu) if device == "cpu" else f"{device} of {cpu}"
 
 
 def _in_time(hours: FloatArray) -> str:
