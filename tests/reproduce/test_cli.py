@@ -1,5 +1,6 @@
 """The command line: bad input is one sentence and exit code 2; runs train, resume and are stored."""
 
+import itertools
 import json
 import re
 import resource
@@ -194,6 +195,36 @@ def test_an_edited_record_is_refused_before_training(tmp_path, capsys):
         assert words in error and error.count("\n") == 1
         with pytest.warns(StoreWarning, match=words):
             assert directories_under(tmp_path / "runs") == []
+
+
+@pytest.mark.parametrize("command", [(), *((name,) for name in COMMANDS)], ids=" ".join)
+def test_help_is_as_wide_as_the_terminal(command, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit) as stop:
+        main([*command, "--help"])
+    shown = capsys.readouterr().out
+    assert stop.value.code == 0 and max(map(len, shown.splitlines())) <= 80
+    positionals = shown.partition("positional arguments")[2].partition("options")[0]
+    assert "STR" not in positionals
+    for name in command:
+        # tyro would break the line before a bracket, and keeps a break that a docstring makes elsewhere.
+        for line in COMMANDS[name].__doc__.splitlines()[1:]:
+            assert not line.strip() or line.strip()[0].isalpha()
+
+
+def test_help_breaks_lines_where_they_end(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit):
+        main(["compare", "--help"])
+    usage, *shown = (line.strip("│ ") for line in capsys.readouterr().out.splitlines())
+    assert usage.endswith("FIRST SECOND")
+    first = next(index for index, line in enumerate(shown) if line.startswith("--metric"))
+    text = shown[first + 1 : next(i for i, line in enumerate(shown) if line.startswith("--runs-dir"))]
+    # Each line but the last is full: the first word of the next has no room there.
+    width = max(map(len, text))
+    assert len(text) > 2 and all(
+        len(f"{line} {following.split()[0]}") > width for line, following in itertools.pairwise(text)
+    )
 
 
 def test_words_for_numbers_are_refused(tmp_path, capsys):
