@@ -107,7 +107,7 @@ runs: $(VENV)/.reading ## List stored runs and what the exhibits still miss
 train: $(VENV)/.training ## Train: make train TASK=Hopper SEEDS="0 1 2" SCALE=laptop
 	@$(BIN)/python -m reproduce train --algorithm $(ALGORITHM) --variant $(VARIANT) --task $(TASK) --seeds $(SEEDS) --scale $(SCALE) $(if $(PLUGIN),--plugin $(PLUGIN)) $(foreach one,$(SET),--set '$(one)')
 
-compare: $(VENV)/.reading ## Compare two variants: make compare A=alm/my-idea B=alm TASK="HalfCheetah Hopper"
+compare: $(VENV)/.reading ## Compare two variants: make compare A=alm/my-idea B=alm TASK=HalfCheetah
 	@$(BIN)/python -m reproduce compare '$(A)' '$(B)' --task $(TASK) --scale $(SCALE)
 
 ui: $(VENV)/.training ## Open MLflow on 127.0.0.1 with the stored runs imported

@@ -12,11 +12,14 @@ Nothing here needs torch, mujoco or MLflow.
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
+from alm.task_registry import task_spec
 from alm.training.scale import scale_named
 from paper_figures.drawing import NAMES, drawn
 from reproduce.exhibits import BiasDefinition
 from reproduce.exhibits.comparison import Comparison
 from reproduce.exhibits.tidy import tidy_curves
+from reproduce.lab.algorithms import BASE, variant_named
+from reproduce.lab.specs import variant_parts
 from reproduce.options import ReadsRuns
 
 if TYPE_CHECKING:
@@ -42,8 +45,18 @@ def load_curves(
         task: such as ``"HalfCheetah"``; None: all.
         scale: ``"paper"`` or ``"laptop"``; None: all.
         own: whether one's own runs are among them.
+
+    Raises:
+        ValueError: there is no such scale or task, or neither the suite nor a stored run has such an
+            algorithm or, of the algorithm, such a variant.
     """
-    store = ReadsRuns(own=own).opened()
+    store = ReadsRuns(own=own).held()
+    if scale is not None:
+        scale_named(scale)
+    task = None if task is None else task_spec(task).name
+    # One's own algorithms and variants are known by their runs alone.
+    if algorithm is not None and not store.runs(algorithm=algorithm, variant=variant):
+        variant_named(algorithm, BASE.name if variant is None else variant_parts(variant)[0])
     return tidy_curves(store, algorithm=algorithm, variant=variant, task=task, scale=scale)
 
 
@@ -64,7 +77,7 @@ def compare(
         metric: ``"return"`` at the last common step, or ``"window"``, over the last tenth of the steps.
 
     Raises:
-        ValueError: a name is unknown, or a side has no run on a task.
+        ValueError: a name is unknown, or a side has no run on any of the tasks.
         reproduce.lab.store.StoreMixError: the runs differ in protocol or simulator.
     """
     tasks = (task,) if isinstance(task, str) else tuple(task)

@@ -10,8 +10,8 @@ import re
 import subprocess
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -20,6 +20,7 @@ import tyro
 from rich.console import Console
 
 from paper_figures.commands import Figure, Report, Theory
+from reproduce.helptexts import describe, wrapped
 from reproduce.lab.algorithms import ALGORITHMS
 from reproduce.lab.errors import is_sentence
 from reproduce.lab.places import CODE, WORKPLACE
@@ -49,9 +50,9 @@ class Train(WritesRuns):
     """Train an algorithm on a task.
 
     The same command resumes what was interrupted and skips what is done. A kill at any moment loses the work
-    since the last checkpoint, some two minutes, and never a result. Seeds train together as one population
-    (mbpo: one after another); none of them depends on the others. Seeds that another process trains are left
-    to it.
+    since the last checkpoint, some two minutes, and never a result. Seeds train together as one population,
+    those of mbpo and slbo one after another; none of them depends on the others. Seeds that another process
+    trains are left to it.
     """
 
     task: str
@@ -85,8 +86,8 @@ class Train(WritesRuns):
     precision: str = "float32"
     """float32, or bf16: layers in bfloat16, all else in float32. Its runs are stored apart (base+bf16)."""
     compile: str = "auto"
-    """Run updates through torch.compile: on, off, or auto, which is off (the gain is small, see
-    docs/performance.md)."""
+    """Run updates through torch.compile: on, off, or auto, which is off (it does not pay on a CPU,
+    see docs/performance.md)."""
     runs_dir: Path = RUNS
     """Where runs are kept while they train."""
     track: bool = True
@@ -470,9 +471,9 @@ def _exhibits(names: tuple[str, ...]) -> "list[Exhibit]":
 class Table(ReadsRuns):
     """Print a table of the paper and write it as Markdown, CSV and LaTeX.
 
-    1: returns on the benchmark's tasks. 2: how the methods differ, with gradient steps counted while agents
-    learn. 3: ALM's hyper-parameters, printed, configured and stored. 4: ALM's networks, printed and as the
-    code builds them. 5: ALM with an entropy bonus.
+    Table 1: returns on the benchmark's tasks. 2: how the methods differ, with gradient steps counted while
+    agents learn. 3: ALM's hyper-parameters, printed, configured and stored. 4: ALM's networks, printed and as
+    the code builds them. 5: ALM with an entropy bonus.
     """
 
     table: Annotated[Literal["1", "2", "3", "4", "5"], tyro.conf.Positional]
@@ -510,7 +511,7 @@ class Table(ReadsRuns):
 class Compare(ReadsRuns):
     """Compare two algorithms or variants: numbers with intervals, both curves, and where MLflow has them.
 
-    For instance: python -m reproduce compare alm/my-idea alm --task HalfCheetah Hopper
+    For instance: python -m reproduce compare alm/no-kl alm --task HalfCheetah
     """
 
     first: Annotated[str, tyro.conf.Positional]
@@ -658,8 +659,8 @@ class Evaluate(ChosenPolicy):
 class Render(ChosenPolicy):
     """Film a trained policy: a whole episode as MP4, its first seconds as GIF.
 
-    For instance: python -m reproduce render alm HalfCheetah. Needs the extra render (pip install -e
-    '.[render]') and EGL or OSMesa.
+    For instance: python -m reproduce render alm HalfCheetah. Needs the extra render and EGL or OSMesa: see
+    docs/policies.md.
     """
 
     out: Path = OUT / "films"
@@ -696,7 +697,7 @@ class Gallery(ReadsRuns):
         return 1 if made.problems else 0
 
 
-COMMANDS: dict[str, Callable[..., Any]] = {
+COMMANDS: dict[str, Any] = {
     "train": Train,
     "runs": Runs,
     "plan": PlanExhibits,
@@ -724,12 +725,19 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(format="%(levelname)s: %(message)s")
     warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
     given = _one_spelling(sys.argv[1:] if arguments is None else arguments)
+    command = None
     try:
-        command = tyro.extras.subcommand_cli_from_dict(COMMANDS, prog="python -m reproduce", args=given)
+        if given and given[0] in COMMANDS:
+            describe(COMMANDS[given[0]])
+        # A script that completes command lines, which tyro prints, too, has to keep its lines.
+        with wrapped() if {"-h", "--help"} & set(given) else nullcontext():
+            command = tyro.extras.subcommand_cli_from_dict(
+                {**COMMANDS}, prog="python -m reproduce", args=given
+            )
         _require_sense(command)
         return command.run()
     except OSError as error:
-        return _refused(_in_words(error), 2)
+        return _refused(_in_words(error, command), 2)
     except (ValueError, RuntimeError) as error:
         if _was_interrupted(error):
             return 130
@@ -762,10 +770,10 @@ def _require_sense(command: Any) -> None:
     """Refuse what no command can do anything with.
 
     Raises:
-        ValueError: a store that was named and is not there, by a command that shows stored runs alone, or a
-            number below one of what there must be some of.
+        ValueError: a store that was named and is not there, by a command that only reads it, or a number
+            below one of what there must be some of.
     """
-    if isinstance(command, (Table, Figure, Claims, Report, Ui)):
+    if isinstance(command, ReadsRuns):
         command.require_store()
     for option, what in (("first_seeds", "first seeds"), ("workers", "workers")):
         number = getattr(command, option, None)
@@ -783,12 +791,17 @@ def _one_spelling(arguments: Sequence[str]) -> list[str]:
     return list(arguments)
 
 
-def _in_words(error: OSError) -> str:
-    """What the system refused, and what to do about it; an error of ours says that itself."""
+def _in_words(error: OSError, command: Any) -> str:
+    """What the system refused a command, and what to do about it; an error of ours says that itself."""
     if error.errno is None:
         return str(error)
     place = f" {error.filename}" if error.filename else ""
+    named = [f"--{name.replace('_', '-')}" for name in ("runs_dir", "store", "out") if hasattr(command, name)]
+    if isinstance(command, ReadsRuns):
+        named = [name for name in named if name == "--out"]
+    options = f" ({', '.join(named)})" if named else ""
+    again = ": it goes on from the last checkpoint" if isinstance(command, (Train, Grid)) else ""
     return (
         f"cannot read or write{place}: {error.strerror or error}; make room or choose a place you may write "
-        "to (--runs-dir, --store), then repeat the command: it goes on from the last checkpoint"
+        f"to{options}, then repeat the command{again}"
     )

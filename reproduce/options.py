@@ -47,7 +47,7 @@ class ReadsRuns:
         return ReadOnce(*self._roots())
 
     def require_store(self) -> None:
-        """Make sure that a store which was named is there, for a command that shows stored runs alone.
+        """Make sure that a store which was named is there.
 
         Raises:
             ValueError: it is not.

@@ -43,7 +43,28 @@ def test_curves_are_those_of_the_store():
     for run in runs:
         of_run = curves[(curves["seed"] == run.spec.seed) & (curves["scale"] == run.spec.scale)]
         assert of_run["return"].tolist() == run.evaluations["eval/return"].tolist()
-    assert reproduce.load_curves(algorithm="nobody").empty
+    # Of what there is, but no run of it.
+    assert reproduce.load_curves(algorithm="alm", variant="no-kl", scale="smoke", own=False).empty
+
+
+@pytest.mark.parametrize(
+    ("unknown", "sentence"),
+    [
+        ({"task": "Cheetah"}, "no task 'Cheetah' .did you mean 'HalfCheetah'"),
+        ({"scale": "big"}, "unknown scale 'big'"),
+        ({"algorithm": "nobody"}, "no algorithm 'nobody'"),
+        ({"algorithm": "alm", "variant": "no-k"}, "no variant 'no-k' of alm .did you mean 'no-kl'"),
+    ],
+)
+def test_curves_of_what_does_not_exist_are_refused(unknown, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        reproduce.load_curves(**unknown)
+
+
+def test_curves_of_ones_own_algorithm_are_known_by_its_runs(tmp_path, monkeypatch, make_run):
+    monkeypatch.setattr("reproduce.options.OWN", tmp_path)
+    Store(tmp_path).write(make_run({5000: 1.0}, algorithm="mine", variant="loud"))
+    assert reproduce.load_curves(algorithm="mine", variant="loud")["return"].tolist() == [1.0]
 
 
 def test_a_figure_that_is_not_there_is_said_in_a_sentence():

@@ -61,7 +61,7 @@ def line(draw: Random) -> list[str]:
     command: Any = COMMANDS[name]
     hints = typing.get_type_hints(command, include_extras=True)
     option = draw.choice([one.name for one in fields(command)])
-    path = "path" in str(hints[option]).lower()
+    path = "path" in str(typing.get_type_hints(command)[option]).lower()
     value = draw.choice(_PATHS if path else _WORDS)
     given: dict[str, list[str]] = {}
     positional: list[str] = []

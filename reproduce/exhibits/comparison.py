@@ -5,7 +5,9 @@ Returns of different tasks have different units, so across tasks only the probab
 which compares runs within each task (`reproduce.exhibits.statistics.aggregates`).
 """
 
+import re
 import sys
+import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +17,7 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
+from alm.task_registry import task_spec
 from alm.training.scale import scale_named
 from reproduce.exhibits.sides import Shelf, Side
 from reproduce.exhibits.statistics.aggregates import (
@@ -35,6 +38,8 @@ __all__ = ["Comparison", "TaskComparison", "report"]
 
 # Of the bootstrap's draws, so that a comparison can be repeated to the last digit.
 _SEED = 0
+_HEADING = 14
+"""Letters of a column's heading in a line."""
 _READINGS = {"return": value_at, "window": window_mean}
 
 
@@ -86,6 +91,7 @@ class Comparison:
         metric: ``"return"`` or ``"window"``, how a run is read at the last common step.
         tasks: one comparison a task.
         improvement: probability of improvement over all tasks, each with the same weight.
+        missing: tasks on which a side has no run, each with these sides.
     """
 
     sides: tuple[Side, Side]
@@ -93,6 +99,7 @@ class Comparison:
     metric: str
     tasks: tuple[TaskComparison, ...]
     improvement: Estimate
+    missing: tuple[tuple[str, tuple[Side, ...]], ...] = ()
 
     @classmethod
     def of(
@@ -108,8 +115,8 @@ class Comparison:
         """Compare what is stored, and what run directories (if there are any) hold beyond that.
 
         Raises:
-            ValueError: a scale does not exist, a side has no run on a task, both sides are one, or no
-                evaluation is common to all runs.
+            ValueError: a scale or task does not exist, on every task a side has no run, both sides are one,
+                or no evaluation is common to all runs.
             reproduce.lab.store.StoreMixError: the runs differ in protocol or simulator, or the seeds of
                 one side in configuration.
         """
@@ -117,13 +124,28 @@ class Comparison:
         if sides[0] == sides[1]:
             raise ValueError(f"{sides[0].name} is compared with itself: name two different ones.")
         scale_named(scale)
-        names = list(dict.fromkeys(tasks))
+        names = list(dict.fromkeys(task_spec(task).name for task in tasks))
         shelf = Shelf(store, runs_dir, scale)
-        found = {name: (shelf.runs(sides[0], name), shelf.runs(sides[1], name)) for name in names}
+        found, missing = {}, []
+        for name in names:
+            pair = shelf.runs(sides[0], name), shelf.runs(sides[1], name)
+            lacking = tuple(
+                side
+                for side, runs in zip(sides, pair, strict=True)
+                if all(run.status == "failed" for run in runs)
+            )
+            if lacking:
+                missing.append((name, lacking))
+            else:
+                found[name] = pair
+        if missing and not found:
+            name, lacking = missing[0]
+            raise ValueError(shelf.nothing(lacking[0], name))
         require_comparable(run for pair in found.values() for runs in pair for run in runs)
         compared = tuple(_task(name, pair, metric) for name, pair in found.items())
         scores = [[task.scores[side] for task in compared] for side in (0, 1)]
-        return cls(sides, scale, metric, compared, _bootstrap(probability_of_improvement, *scores))
+        improvement = _bootstrap(probability_of_improvement, *scores)
+        return cls(sides, scale, metric, compared, improvement, tuple(missing))
 
     @property
     def file_name(self) -> str:
@@ -149,12 +171,13 @@ class Comparison:
             for side, runs, lost in zip(self.sides, task.runs, task.failed, strict=True):
                 if len(runs) == 1:
                     single.append(f"{side.name} on {task.task}")
-                unfinished += [
-                    f"seed {run.spec.seed} of {side.name} on {task.task} (step {run.last_step:,})"
-                    for run in runs
-                    if run.status == "partial"
-                ]
-                failed += [f"seed {seed} of {side.name} on {task.task}" for seed in lost]
+                stopped: dict[int, list[int]] = {}
+                for run in runs:
+                    if run.status == "partial":
+                        stopped.setdefault(run.last_step, []).append(run.spec.seed)
+                whose = f"of {side.name} on {task.task}"
+                unfinished += [f"{_seeds(seeds)} {whose} (step {at:,})" for at, seeds in stopped.items()]
+                failed += [f"{_seeds(lost)} {whose}"] if lost else []
         if single:
             notes.append(
                 f"Too few seeds for an interval, where a side has a single one: {', '.join(single)}."
@@ -173,6 +196,11 @@ class Comparison:
         own = sum(run.own for task in self.tasks for runs in task.runs for run in runs)
         if own:
             notes.append(f"From your own store, not of the repository: {own} runs.")
+        if self.missing:
+            lacking = (
+                f"{task} ({' and '.join(side.name for side in sides)})" for task, sides in self.missing
+            )
+            notes.append(f"Left out because a side has no run there: {', '.join(lacking)}.")
         if unfinished:
             notes.append(f"Not at their end yet: {', '.join(unfinished)}.")
         if failed:
@@ -239,6 +267,11 @@ def _bootstrap(statistic: Callable[..., FloatArray], *scores: Scores) -> Estimat
     return bootstrap(statistic, *scores, rng=np.random.default_rng(_SEED))
 
 
+def _seeds(seeds: Sequence[int]) -> str:
+    """``"seed 3"``, or ``"seeds 0 1 2"``."""
+    return f"seed{'s' if len(seeds) > 1 else ''} {' '.join(map(str, seeds))}"
+
+
 def _columns(name: str, estimate: Estimate) -> dict[str, float]:
     return {
         name: float(estimate.value),
@@ -280,13 +313,16 @@ def _table(comparison: Comparison) -> Table:
     first, second = (side.name for side in comparison.sides)
     table = Table(title=comparison.heading, title_justify="left")
     table.add_column("task, steps")
-    # At the slash, so that names are whole on a terminal of 80 columns.
-    names = [name.replace("/", "/\n", 1) for name in (first, second)]
+    # A terminal of 80 columns has no room for more, and would cut them.
+    names = [
+        "\n".join(line for part in re.findall("[^/]*/|.+", name) for line in textwrap.wrap(part, _HEADING))
+        for name in (first, second)
+    ]
     for title in (*names, "difference", "P(first >\nsecond)"):
         table.add_column(title, justify="right")
     for task in comparison.tasks:
         sides = [
-            f"{_cell(mean.text())}\n{seeds}, mean {scores.mean():.0f}"
+            f"{_cell(mean.text())}\n{seeds}\nmean {scores.mean():.0f}"
             for mean, seeds, scores in zip(task.means, task.seeds, task.scores, strict=True)
         ]
         difference, improvement = _cell(task.difference.text(sign="+")), _cell(task.improvement.text(2))

@@ -23,6 +23,7 @@ class Coverage:
         needed: runs that the exhibit is made of; 0 if it is made of none.
         done: how many of them are stored as far as the exhibit reads them.
         partial: how many are stored in part.
+        unmeasured: how many of these have the steps, but not what the exhibit reads beside evaluations.
         failed: how many failed before they were read.
         missing: what is still to be trained; what failed is not missing.
     """
@@ -31,6 +32,7 @@ class Coverage:
     needed: int
     done: int
     partial: int
+    unmeasured: int
     failed: int
     missing: tuple[Missing, ...]
 
@@ -51,7 +53,9 @@ def coverage(exhibit: Exhibit, store: Store, scale: str) -> Coverage:
     stored = {run.spec: run for run in store.runs(scale=scale)}
     found = Counter(_state(exhibit, stored[spec], store) for spec in needs if spec in stored)
     missing = tuple(missing_of([exhibit], store, scale))
-    return Coverage(scale, len(needs), found["done"], found["partial"], found["failed"], missing)
+    unmeasured = found["unmeasured"]
+    partial = found["partial"] + unmeasured
+    return Coverage(scale, len(needs), found["done"], partial, unmeasured, found["failed"], missing)
 
 
 def missing_of(
@@ -69,7 +73,7 @@ def _state(exhibit: Exhibit, run: StoredRun, store: Store) -> str:
     reached = run.last_step >= exhibit.read_out(run.spec)
     if not reached:
         return "failed" if run.status == "failed" else "partial"
-    return "done" if _shows(exhibit, run, store) else "partial"
+    return "done" if _shows(exhibit, run, store) else "unmeasured"
 
 
 def _shows(exhibit: Exhibit, run: StoredRun, store: Store) -> bool:

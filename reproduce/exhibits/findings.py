@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from reproduce.exhibits.catalogue import TABLE1
-from reproduce.exhibits.claims import claims_table
+from reproduce.exhibits.claims import judged, row_of
 from reproduce.exhibits.comparison import Comparison
 from reproduce.exhibits.scores import score_table
 from reproduce.exhibits.table import Score
@@ -69,11 +69,12 @@ def wins(store: Store) -> str:
 
 def claims(store: Store) -> dict[str, str]:
     """Blocks by name: what the paper says of some matter, beside the runs of laptop scale."""
-    frame = claims_table(store, "laptop").frame
+    every = judged(store, "laptop")
     blocks = {}
     for name, place in (("ablations", "Figure 5a"), ("appendix-g", "Appendix G")):
-        rows = frame[frame["where"] == place].drop(columns="where")
-        blocks[name] = markdown_grid([*rows.columns], rows.to_numpy().tolist(), right=False)
+        rows = [row_of(one, "laptop") for one in every if one.claim.place == place]
+        header, *_ = ([*row][1:] for row in rows)
+        blocks[name] = markdown_grid(header, [[*row.values()][1:] for row in rows], right=False)
     return blocks
 
 

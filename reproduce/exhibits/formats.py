@@ -24,6 +24,11 @@ def seeds_in_words(seeds: int | None, wanted: int | None, of: str = " of ") -> s
     return f"{seeds}{of}{wanted}" if missing else str(seeds)
 
 
+def p_in_words(p: float) -> str:
+    """A p value to three digits: 0.034; <0.001 where they would be zeros."""
+    return "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
 def seeds_counted(seeds: int | None, wanted: int | None) -> str:
     """``"2 of 5 seeds"``, ``"5 seeds"``, ``"1 seed"``."""
     count = seeds_in_words(seeds, wanted)

@@ -13,6 +13,7 @@ from alm.training.scale import SCALES
 from reproduce.exhibits import EXHIBITS, Exhibit
 from reproduce.exhibits.coverage import coverage, missing_of
 from reproduce.exhibits.formats import seeds_counted, steps_in_words
+from reproduce.exhibits.kinds import CodeExhibit, FigureExhibit
 from reproduce.exhibits.pooling import pool
 from reproduce.exhibits.statistics.seeds import cell_statistics
 from reproduce.lab.algorithms import ALGORITHMS, run_length
@@ -22,7 +23,6 @@ from reproduce.lab.planning import Costs, Missing
 from reproduce.lab.specs import RunSpec
 from reproduce.lab.store import Store, StoredRun
 
-_SCALARS = (("final/return", "return", ".0f"), ("cost/wall_h", "hours", ".2f"))
 _UNBROKEN = "\u00a0"
 
 
@@ -41,10 +41,10 @@ def print_inventory(store: Store, runs_dir: Path, console: Console, every: bool 
     say = partial(console.print, highlight=False, soft_wrap=True)
     say(f"{len(stored)} stored runs{whose}." if stored else "No run is stored yet.")
     if every:
-        for run in stored:
+        for run in sorted(stored, key=_place):
             say(_line(run))
     elif stored:
-        say("Mean return (seeds, steps that all of these have reached), by scale and task; each run: --all")
+        say("Mean return (seeds, steps that all of them have reached); each run: --all")
         for (scale, task), groups in _by_task(stored).items():
             say(f"\n{scale} scale, {task}\n{_flow(map(_summary, groups), console.width)}")
 
@@ -64,13 +64,26 @@ def print_inventory(store: Store, runs_dir: Path, console: Console, every: bool 
     say("\nWhat one of them misses: python -m reproduce plan table1 --scale laptop")
 
 
+def _place(run: StoredRun) -> tuple[str, str, str, int, int]:
+    """Where a run stands in a list: seeds of one scale together, the largest scale first."""
+    spec = run.spec
+    return spec.algorithm, spec.variant, spec.task, _scale_order(spec.scale), spec.seed
+
+
+def _scale_order(scale: str) -> int:
+    order = list(SCALES)
+    return order.index(scale) if scale in order else len(order)
+
+
 def _line(run: StoredRun) -> str:
     """A run with all that is known in a line."""
     code = str(run.provenance.get("git_sha", ""))[:7] + ("+" if run.provenance.get("git_dirty") else "")
+    hours = run.seed_hours
     parts = (
         "your own" if run.own else "",
         f"{run.last_step:,} of {run_length(run.spec):,} steps",
-        *(f"{what} {run.final[name]:{form}}" for name, what, form in _SCALARS if name in run.final),
+        f"return {run.final['final/return']:.0f}" if "final/return" in run.final else "",
+        "" if math.isnan(hours) else f"{hours:.2f} hours a seed",
         run.protocol,
         code,
     )
@@ -83,8 +96,7 @@ def _by_task(stored: Sequence[StoredRun]) -> dict[tuple[str, str], list[list[Sto
     for run in stored:
         of_task = groups.setdefault((run.spec.scale, run.spec.task), {})
         of_task.setdefault((run.spec.algorithm, run.spec.variant), []).append(run)
-    order = list(SCALES)
-    places = sorted(groups, key=lambda place: (order.index(place[0]) if place[0] in order else 9, place[1]))
+    places = sorted(groups, key=lambda place: (_scale_order(place[0]), place[1]))
     return {place: list(groups[place].values()) for place in places}
 
 
@@ -124,7 +136,18 @@ def _flow(entries: Iterable[str], width: int) -> str:
 
 def _print_coverage(exhibit: Exhibit, store: Store, scale: str, console: Console) -> None:
     found = coverage(exhibit, store, scale)
-    console.print(f"{exhibit.name} at {scale} scale: {found.done} of {found.needed} runs stored")
+    text = f"{found.done} of {found.needed} runs stored"
+    if isinstance(exhibit, CodeExhibit):
+        text = "made of the code alone, without runs"
+    elif not found.needed:
+        text = "has no panel at this scale"
+    elif found.unmeasured:
+        text += f"; {found.unmeasured} more lack " + (
+            "predictions, which python -m reproduce latents measures from their last checkpoints"
+            if isinstance(exhibit, FigureExhibit) and exhibit.shows == "latents"
+            else "value estimates, which are measured in training alone"
+        )
+    console.print(f"{exhibit.name} at {scale} scale: {text}", highlight=False, soft_wrap=True)
 
 
 def nothing_stored(name: str, store: Store, shown: Collection[str]) -> list[str]:

@@ -6,6 +6,7 @@ from typing import Literal, NamedTuple, Protocol
 
 from alm.training.scale import scale_named
 from reproduce.lab.algorithms import run_length
+from reproduce.lab.published import Footnote
 from reproduce.lab.specs import RunSpec
 
 
@@ -34,15 +35,17 @@ class Row:
     Attributes:
         label: the name that the paper prints.
         group: rows of one group stand together.
-        algorithm: registered name; None where the suite has no such algorithm, so that the row has
+        algorithm: registered name; None where it cannot be trained on the table's tasks, so that the row has
             printed numbers only and needs no runs.
         variant: variant of ``algorithm``.
+        why_none: why the row needs no runs, where it has no algorithm.
     """
 
     label: str
     group: str
     algorithm: str | None = None
     variant: str = "base"
+    why_none: Footnote | None = None
 
 
 @dataclass(frozen=True)

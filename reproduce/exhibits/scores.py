@@ -27,7 +27,7 @@ _PAPER_STEPS = 200_000
 _HOW_TO_READ = (
     "Measured cells: mean ± sample standard deviation over seeds (number of seeds), from single evaluations "
     "at the step named; below, after w, the same for the mean over the last 10 % of the steps. "
-    "A cell without a stored run says missing."
+    "A cell without a stored run says missing; one that is not to be measured has a dash."
 )
 
 
@@ -165,8 +165,9 @@ def _measured_block(exhibit: TableExhibit, scale: str, protocol: str, runs: list
     scores = {}
     for row in exhibit.rows:
         for task in exhibit.tasks:
-            if task not in exhibit.tasks_at(scale):
-                scores[row.label, task] = Score("measured", row.label, task)
+            if task not in exhibit.tasks_at(scale) or row.algorithm is None:
+                notes = (row.why_none,) if row.why_none else ()
+                scores[row.label, task] = Score("measured", row.label, task, footnotes=notes)
                 continue
             cell = (row.algorithm, row.variant, task)
             own = [run for run in runs if (run.spec.algorithm, run.spec.variant, run.spec.task) == cell]

@@ -4,11 +4,11 @@ import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
-from reproduce.lab.algorithms import nearest
+from reproduce.lab.algorithms import ALGORITHMS, BASE, nearest
 from reproduce.lab.archive import UnreadableRunError, directories_under, record_of_directory
 from reproduce.lab.planning import variant_options
 from reproduce.lab.settings import canonical_variant
-from reproduce.lab.specs import RunSpec
+from reproduce.lab.specs import RunSpec, variant_parts
 from reproduce.lab.store import Store, StoredRun, StoreMixError, StoreWarning
 
 __all__ = ["Shelf", "Side"]
@@ -25,12 +25,17 @@ class Side:
     def named(cls, name: str) -> "Side":
         """From ``"alm/my-idea"``, ``"alm/base[horizon=7]"``, or ``"alm"`` for the algorithm unchanged."""
         algorithm, _, variant = name.partition("/")
-        return cls(algorithm, canonical_variant(variant or "base"))
+        return cls(algorithm, canonical_variant(variant or BASE.name))
 
     @property
     def name(self) -> str:
         """How the command line calls it."""
-        return self.algorithm if self.variant == "base" else f"{self.algorithm}/{self.variant}"
+        return self.algorithm if self.variant == BASE.name else f"{self.algorithm}/{self.variant}"
+
+    @property
+    def in_suite(self) -> bool:
+        """Whether the suite can train it, whatever its settings and precision."""
+        return Side(self.algorithm, variant_parts(self.variant)[0]).name in _suite()
 
 
 @dataclass(frozen=True)
@@ -45,15 +50,12 @@ class Shelf:
     scale: str
 
     def runs(self, side: Side, task: str) -> list[StoredRun]:
-        """The runs of one side on a task, by seed.
+        """The runs of one side on a task, by seed; failed ones are among them.
 
         Raises:
-            ValueError: there is none that has not failed; the message names the sides that there are.
             StoreMixError: they have different configurations.
         """
         runs = self._held(task=task, algorithm=side.algorithm, variant=side.variant)
-        if all(run.status == "failed" for run in runs):
-            raise ValueError(self._nothing(side, task, bool(runs)))
         for run in runs[1:]:
             if run.config != runs[0].config:
                 parts = [part for part, value in run.config.items() if value != runs[0].config.get(part)]
@@ -90,18 +92,20 @@ class Shelf:
                     held[spec] = run
         return [held[spec] for spec in sorted(held)]
 
-    def _nothing(self, side: Side, task: str, failed: bool) -> str:
-        """What to say where a side has no run that could be compared."""
+    def nothing(self, side: Side, task: str) -> str:
+        """What to say where a side has no run that could be compared: what there is, and how to train it."""
         held = self._held()
-        tasks = list(dict.fromkeys(run.spec.task for run in held))
-        if tasks and task not in tasks:
+        names = {run.spec: Side(run.spec.algorithm, run.spec.variant).name for run in held}
+        on_task = dict.fromkeys(name for spec, name in names.items() if spec.task == task)
+        others = [name for name in on_task if name != side.name]
+        instead = f"there are runs of {', '.join(others) or 'no other'}"
+        if not (side.in_suite or side.name in names.values() or self._ever(side)):
+            known = dict.fromkeys((*names.values(), *_suite()))
             return (
-                f"There is no run of anything on {task!r} at {self.scale} scale{nearest(task, tasks)}; "
-                f"there are runs on {', '.join(tasks)}."
+                f"Neither the suite nor a stored run has {side.name!r}{nearest(side.name, known)}; on {task} "
+                f"at {self.scale} scale {instead}."
             )
-        specs = (run.spec for run in held if run.spec.task == task)
-        sides = [Side(spec.algorithm, spec.variant).name for spec in specs]
-        others = [name for name in dict.fromkeys(sides) if name != side.name]
+        failed = side.name in on_task
         plugins = [
             run.provenance["plugin"]["file"]
             for run in held
@@ -112,7 +116,19 @@ class Shelf:
         options += [f"--plugin {plugins[0]}"] if plugins else []
         return (
             f"{'Every' if failed else 'No'} run of {side.name!r} on {task} at {self.scale} scale "
-            f"{'has failed' if failed else 'is stored'}{nearest(side.name, others)}; there are runs of "
-            f"{', '.join(others) or 'no other'}, and what is missing comes from: python -m reproduce train "
-            f"{' '.join(options)} --task {task} --scale {self.scale}"
+            f"{'has failed' if failed else 'is stored'}; {instead}, and what is missing comes from: "
+            f"python -m reproduce train {' '.join(options)} --task {task} --scale {self.scale}"
         )
+
+    def _ever(self, side: Side) -> bool:
+        """Whether a run of it is stored at some scale, as one's own variants are known."""
+        return bool(self.store.runs(algorithm=side.algorithm, variant=side.variant))
+
+
+def _suite() -> list[str]:
+    """Every algorithm and variant of the suite, as the command line calls them."""
+    return [
+        Side(algorithm, variant).name
+        for algorithm, known in ALGORITHMS.items()
+        for variant in (BASE.name, *known.variants)
+    ]

@@ -43,7 +43,7 @@ class Score:
         failed: stored runs that failed, left out.
         own: how many of the seeds are one's own runs.
         source: where the number comes from; ``"missing"`` if there is none.
-        footnotes: what is known about a printed number.
+        footnotes: what is known about a printed number, or why a measured one is absent.
     """
 
     block: str
@@ -227,4 +227,6 @@ class Table:
 
 
 def _scores_in(row: Row) -> list[Score]:
-    return [cell for cell in row.cells if isinstance(cell, Score) and cell.status != "absent"]
+    """Its scores, but for absent ones of which there is nothing to say."""
+    scores = (cell for cell in row.cells if isinstance(cell, Score))
+    return [score for score in scores if score.status != "absent" or score.footnotes]

@@ -1,6 +1,7 @@
 """Trained policies played: their returns in new episodes beside the evaluation that is stored with them."""
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,9 +10,12 @@ from scipy import stats
 from alm.task_registry import task_spec
 from reproduce.lab.plugins import Plugin
 from reproduce.lab.policies import Policy, PolicyError
+from reproduce.lab.provenance import cpu_name
 
 FRESH_EPISODES = 10**9
 """In place of the step of an evaluation: no run has that many, so no evaluation has played its episodes."""
+LEVEL = 0.05
+"""Of the test whether new and stored returns agree."""
 _TOGETHER = 25
 
 
@@ -32,10 +36,21 @@ class Played:
     @property
     def p_value(self) -> float:
         """Of the two-sample Kolmogorov–Smirnov test of new returns against those of the evaluation."""
-        with warnings.catch_warnings():
-            # Where its exact distribution cannot be computed it says so and takes the asymptotic one.
-            warnings.simplefilter("ignore", RuntimeWarning)
-            return float(stats.ks_2samp(self.returns, self.policy.returns).pvalue)
+        return _p_value(self.returns, self.policy.returns)
+
+    @property
+    def agreement(self) -> str:
+        """Whether new and stored returns agree, if so many episodes can tell, in a line."""
+        new, stored = len(self.returns), len(self.policy.returns)
+        p = "p < 0.001" if self.p_value < 0.001 else f"p = {self.p_value:.2g}"
+        least = _p_value(range(new), range(new, new + stored))
+        if least >= LEVEL:
+            return (
+                f"{new} new and {stored} stored episodes are too few to tell whether they agree "
+                f"(Kolmogorov–Smirnov test, {p}, where the least that there can be is {least:.2g})"
+            )
+        verdict = "agree" if self.p_value >= LEVEL else "do not agree"
+        return f"new and stored returns {verdict} (Kolmogorov–Smirnov test, {p})"
 
     def text(self) -> str:
         """All of it in a few lines."""
@@ -61,12 +76,23 @@ class Played:
                 f"the same episodes, played again: mean {again.mean():.1f}; largest difference of a return "
                 f"{np.abs(again - stored).max():.3g}"
             )
-        verdict = "agree" if self.p_value >= 0.05 else "do not agree"
-        lines.append(f"new and stored returns {verdict} (Kolmogorov–Smirnov test, p = {self.p_value:.2g})")
+        lines.append(self.agreement)
+        if policy.processor and policy.processor != (here := cpu_name()):
+            lines.append(
+                f"trained on {policy.processor}, played on {here}: they round differently, which an episode "
+                "may magnify to another return"
+            )
         now = task_spec(policy.spec.task).protocol
         if now != policy.protocol:
             lines.append(f"trained under {policy.protocol}, played under {now}")
         return "\n".join(lines)
+
+
+def _p_value(first: Sequence[float], second: Sequence[float]) -> float:
+    with warnings.catch_warnings():
+        # Where its exact distribution cannot be computed it says so and takes the asymptotic one.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        return float(stats.ks_2samp(first, second).pvalue)
 
 
 def play(policy: Policy, episodes: int, plugin: Plugin | None = None) -> Played:

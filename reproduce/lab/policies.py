@@ -6,7 +6,7 @@ agent that was trained, so that what acts is the very code that was evaluated.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from alm.training.run_directory import RunDirectory
 from alm.training.scale import SCALES, scale_named
 from reproduce.lab.algorithms import variant_named
 from reproduce.lab.plugins import Plugin
+from reproduce.lab.provenance import processor_of
 from reproduce.lab.specs import RunSpec, record_in, require_protocol, variant_parts
 from reproduce.lab.store import Store, StoredRun
 from reproduce.lab.training import ResolvedRuns
@@ -59,6 +60,7 @@ class Policy:
         commit: git's commit of the code that trained it.
         dirty: whether that code had uncommitted changes.
         plugin: file of the plugin that its variant or algorithm comes from; empty if it is the suite's.
+        processor: what its run computed on; empty if that is not known.
     """
 
     path: Path
@@ -73,6 +75,7 @@ class Policy:
     commit: str
     dirty: bool
     plugin: str = ""
+    processor: str = ""
 
     @property
     def record(self) -> dict[str, Any]:
@@ -192,6 +195,7 @@ def policies_of(directory: RunDirectory) -> dict[str, Policy]:
             provenance.get("git_sha", "unknown"),
             provenance.get("git_dirty", True),
             provenance.get("plugin", {}).get("file", ""),
+            processor_of(provenance),
         )
 
     # One that was written just before its line of the metrics is not of the record yet.
@@ -390,7 +394,10 @@ def find_policy(
             variant_named(algorithm, variant_parts(variant)[0])
         raise PolicyError(_what_to_train(wanted, kind, store, runs_dir))
     _, where, path, spec, of = min(held)
-    return trained[spec, of] if where else stored_policy(path, spec, of)
+    if where:
+        return trained[spec, of]
+    run = store.get(spec)
+    return replace(stored_policy(path, spec, of), processor=processor_of(run.provenance) if run else "")
 
 
 def _what_to_train(wanted: Mapping[str, Any], kind: str | None, store: Store, runs_dir: Path) -> str:
@@ -407,7 +414,8 @@ def _what_to_train(wanted: Mapping[str, Any], kind: str | None, store: Store, ru
     command += "".join(f" --set '{one}'" for one in settings)
     command += f" --precision {precision}" if precision != "float32" else ""
     command += f" --seeds {seed or 0} --scale {scale or 'laptop'}"
+    places = " nor in ".join(map(str, (*reversed(store.roots), runs_dir)))
     return (
-        f"there is no {kind + ' ' if kind else ''}policy of {which}{why}, neither in {store.root} nor in "
-        f"{runs_dir}: train one with: {command}"
+        f"there is no {kind + ' ' if kind else ''}policy of {which}{why}, neither in {places}: train one "
+        f"with: {command}"
     )

@@ -105,6 +105,13 @@ def _git(*arguments: str) -> str:
         return "unknown"
 
 
+def processor_of(provenance: Mapping[str, Any]) -> str:
+    """What a run computed on: the model of its CPU, behind the device where that is another one."""
+    cpu = str(provenance.get("hardware", {}).get("cpu", "an unknown processor"))
+    device = provenance.get("device", "cpu")
+    return cpu if device == "cpu" else f"{device} of {cpu}"
+
+
 def cpu_name() -> str:
     """The processor's model, as the system calls it."""
     try:

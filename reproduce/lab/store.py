@@ -156,6 +156,11 @@ class StoredRun:
         return Curve(steps.to_numpy(np.int64), values.to_numpy(np.float64))
 
     @property
+    def seed_hours(self) -> float:
+        """Hours that one seed took, evaluations included: of a population its part; NaN where unknown."""
+        return self.final.get("cost/wall_h", math.nan) / self.provenance.get("population", math.nan)
+
+    @property
     def training_seconds(self) -> pd.Series:
         """Seconds that one seed had trained at each evaluation, evaluations left out.
 

@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
+from alm.training.scale import UnknownScaleError
 from reproduce.exhibits import Series
-from reproduce.exhibits.claims import CLAIMS, Claim, Evidence, checks, claims_table, judged
+from reproduce.exhibits.claims import CLAIMS, Claim, Evidence, checks, claims_table, judged, row_of
 from reproduce.exhibits.claims.checks import (
     ABOVE,
     ALIKE,
@@ -18,11 +19,13 @@ from reproduce.exhibits.claims.checks import (
     Compared,
     Comparison,
     Finding,
+    Sooner,
     concluded,
     p_values,
 )
 from reproduce.exhibits.claims.evidence import SPREAD
 from reproduce.exhibits.claims.verdicts import verdicts
+from reproduce.exhibits.formats import p_in_words
 from reproduce.exhibits.writing import render, terminal
 from reproduce.lab.store import Store, StoreMixError
 
@@ -363,54 +366,117 @@ def test_runs_of_different_protocols_are_refused(add):
 
 
 def test_costs_are_the_benchmark_s(add, monkeypatch):
-    store = add([1.0])
     costs = {"alm": {"step_ms": 10.0, "gflop": 2.0}, "redq": {"step_ms": 55.0, "gflop": 1.0}}
-    monkeypatch.setattr(checks, "_benchmark", lambda: {"costs": {"laptop": costs}})
-    found = verdict(store, "faster than REDQ")
+    monkeypatch.setattr(checks, "_benchmark", lambda: {"costs": {"paper": costs, "laptop": costs}})
+    found = verdict(add.store, "faster than REDQ", "paper")
     assert found.verdict == "supported" and found.p is None
     assert (
         found.finding.text.startswith("5.50× the time") and "0.50× its matrix products" in found.finding.text
     )
     costs["redq"]["step_ms"] = 30.0
-    found = verdict(store, "faster than REDQ")
+    found = verdict(add.store, "faster than REDQ", "paper")
     assert found.verdict == "inconclusive" and "GPU of the claim was not at hand" in found.finding.text
-    assert verdict(store, "still 2× slower").verdict == "supported"
-    assert verdict(store, "faster than MBPO").verdict == "not enough runs"
+    assert verdict(add.store, "still 2× slower", "paper").verdict == "supported"
+    assert verdict(add.store, "faster than MBPO", "paper").verdict == "not enough runs"
+    # Widths are scaled differently there.
+    found = verdict(add.store, "still 2× slower")
+    assert (found.verdict, found.p) == ("not comparable", None)
+    assert found.finding.text.endswith(
+        "not comparable: laptop scale makes some algorithms smaller than others"
+    )
 
 
-def test_the_time_to_sac_s_return(add):
-    """The fixture's clock is step / 100 seconds: ALM gets there at 8000 steps, SAC at 47,500."""
-    fast = {5000: 0.0, 8000: 95.0, 47_500: 100.0, 50_000: 100.0}
-    slow = {5000: 0.0, 8000: 5.0, 47_500: 100.0, 50_000: 100.0}
-    # Seeds differ a little in when they are fast.
+GPU = {"population": 1, "device": "cuda", "hardware": {"cpu": "A"}}
+CPU = {"population": 1, "device": "cpu", "hardware": {"cpu": "A"}}
+
+
+@pytest.fixture
+def timed(make_run, tmp_path):
+    """Stores runs on a task that reach 100 at the given steps, or never, and says what the check finds.
+
+    The clock of runs is step / 100 seconds.
+    """
+    store = Store(tmp_path / "runs")
+    claim = Claim(
+        "", "sooner", Sooner(Series("ALM(3)", "alm"), Series("SAC", "sac"), ("HalfCheetah", "Hopper"))
+    )
+
+    def timed(algorithm, steps, task="HalfCheetah", scale="paper", provenance=GPU):
+        length = {"paper": 300_000, "laptop": 50_000}[scale]
+        for seed, step in enumerate(steps):
+            curve = {5000: 0.0} | ({step: 100.0} if step else {}) | {length: 100.0 if step else 0.0}
+            extra = {"time/evaluation_s": [0.0] * len(curve)}
+            options = {"scale": scale, "seed": seed, "extra": extra, "provenance": provenance}
+            store.write(make_run(curve, algorithm=algorithm, task=task, **options))
+
+    def found(scale="paper"):
+        (one,) = judged(store, scale, [claim])
+        return one
+
+    timed.found = found
+    return timed
+
+
+SOON, LATE, NEVER = (8300, 8400, 8500), (46_000, 47_000, 48_000), (None,) * 3
+
+
+def test_the_time_to_sac_s_return(timed):
     for task in ("HalfCheetah", "Hopper"):
-        for seed in range(3):
-            add.seed(
-                seed, {step + 100 * seed * (step == 8000): value for step, value in fast.items()}, task=task
-            )
-        store = add([0.0] * 3, algorithm="sac", curve=slow, task=task)
-    found = verdict(store, "50 % less time")
-    assert found.verdict == "supported" and "HalfCheetah: 1.3 min against 7.9 min" in found.finding.text
-    for seed, step in enumerate((45_000, 47_500, 50_000)):
-        add.seed(
-            seed, {5000: 0.0, step: 100.0} | {50_000: 100.0}, task="Hopper", provenance={"population": 1}
-        )
-    found = verdict(store, "50 % less time")
-    assert found.verdict == "contradicted"
-    assert "Hopper: 7.9 min against 7.9 min to a return of 90" in found.finding.text
-    for seed, step in enumerate((45_000, 47_500, 50_000)):
-        on_cpu = {"population": 1, "device": "cpu"}
-        add.seed(seed, {5000: 0.0, step: 100.0} | {50_000: 100.0}, task="Hopper", provenance=on_cpu)
-    found = verdict(store, "50 % less time")
-    assert found.verdict == "inconclusive" and "to a return of 90 on a CPU" in found.finding.text
-    store = add([1.0] * 3, task="Hopper")
-    assert "Hopper: never against 7.9 min" in verdict(store, "50 % less time").finding.text
-    add.seed(0, fast, task="Hopper")
-    assert "Hopper: 4.0 min (1 of 3 seeds) against" in verdict(store, "50 % less time").finding.text
-    store = add([-5.0] * 3, algorithm="sac", task="Hopper")
-    found = verdict(store, "50 % less time")
-    assert found.verdict == "not enough runs"
-    assert "Hopper: SAC's runs are too short" in found.finding.text
+        timed("alm", SOON, task)
+        timed("sac", LATE, task)
+    found = timed.found()
+    assert found.verdict == "supported" and found.finding.text.startswith(
+        "HalfCheetah: to a return of 90 ALM(3) took 1.4 min, SAC took 7.8 min"
+    )
+    timed("alm", LATE, "Hopper")
+    found = timed.found()
+    assert (found.verdict, found.finding.worst) == ("contradicted", "Hopper")
+    timed("sac", NEVER, "Hopper")
+    found = timed.found()
+    assert found.verdict == "not enough runs" and "Hopper: SAC's runs are too short" in found.finding.text
+
+
+def test_a_cpu_cannot_refute_a_time(timed):
+    for algorithm in ("alm", "sac"):
+        for task in ("HalfCheetah", "Hopper"):
+            timed(algorithm, LATE, task, provenance=CPU)
+    found = timed.found()
+    assert found.verdict == "inconclusive" and "SAC took 7.8 min on a CPU" in found.finding.text
+
+
+def test_a_time_is_of_the_seeds_that_got_there_and_the_others_are_counted(timed):
+    """The median of those, not a mean over all in which one that never does halves the speed."""
+    timed("sac", LATE)
+    timed("alm", (8000, None, 10_000, 9000, None))
+    text = timed.found().finding.text
+    assert (
+        "ALM(3) took 1.5 min (median of those that got there; 2 of 5 seeds never did), SAC took 7.8 min"
+        in text
+    )
+    timed("alm", (None,) * 5)
+    assert "ALM(3) never got there, SAC took" in timed.found().finding.text
+
+
+@pytest.mark.parametrize("other", [{**CPU, "hardware": {"cpu": "B"}}, GPU, {"population": 1}])
+def test_times_of_different_processors_have_no_verdict(timed, other):
+    for task in ("HalfCheetah", "Hopper"):
+        timed("alm", SOON, task, provenance=CPU)
+        timed("sac", LATE, task, provenance=CPU)
+    assert timed.found().verdict == "supported"
+    timed("sac", LATE[:1], "Hopper", provenance=other)
+    found = timed.found()
+    assert (found.verdict, found.p) == ("not comparable", None)
+    assert "ALM(3) took 1.4 min, SAC took 7.8 min; not comparable: ALM(3) ran on A, SAC ran on A, " in (
+        found.finding.text
+    )
+
+
+def test_times_of_a_scale_that_makes_some_algorithms_smaller_have_no_verdict(timed):
+    timed("alm", SOON, scale="laptop")
+    timed("sac", LATE, scale="laptop")
+    found = timed.found("laptop")
+    assert found.verdict == "not comparable"
+    assert "SAC took 7.8 min; not comparable: laptop scale makes some" in found.finding.text
 
 
 # --- Values and predictions ---------------------------------------------------------------------------------
@@ -497,18 +563,28 @@ def test_how_long_predictions_hold(add, lost, verdict_, said):
 # --- The table ----------------------------------------------------------------------------------------------
 
 
-def test_the_table_has_a_row_a_claim_with_those_that_have_evidence_first(add, tmp_path):
+def test_the_table_has_a_row_a_claim_with_evidence_and_one_for_all_others(add, tmp_path, monkeypatch):
+    monkeypatch.setattr(checks, "_benchmark", dict)
     add([1.0, 2.0, 3.0])
     store = add([1.0], variant="reconstruction")
     table = claims_table(store, "laptop")
-    assert len(table.frame) == len(CLAIMS) and table.name == "claims-laptop"
-    assert set(table.frame["verdict"]) <= {"supported", "contradicted", "inconclusive", "not enough runs"}
-    says = table.frame["the paper says"].tolist()
-    assert says.index("an aligned objective is superior to reconstruction") < says.index(
-        "the KL term is crucial"
-    )
+    assert table.name == "claims-laptop"
+    says = "an aligned objective is superior to reconstruction"
+    assert says in table.frame["the paper says"].tolist()
+    assert "the KL term is crucial" not in table.frame["the paper says"].tolist()
+    rest = len(CLAIMS) - len(table.frame) + 1
+    assert table.frame.iloc[-1].tolist() == [
+        "all else", f"{rest} claims", "none of them has runs on all its sides", "–", "–", "not enough runs"
+    ]  # fmt: skip
     render(lambda: table, tmp_path, Console(quiet=True))
     assert (tmp_path / "claims-laptop.md").exists()
+
+
+def test_a_p_value_is_never_written_as_zeros(add):
+    add([100.0, 100.1, 100.2])
+    row = row_of(verdict(add([1.0, 1.1, 1.2], variant="no-kl"), "KL term is crucial"), "laptop")
+    assert row["p (Holm)"] == "<0.001"
+    assert [p_in_words(p) for p in (0.00099, 0.001, 0.25, 1.0)] == ["<0.001", "0.001", "0.250", "1.000"]
 
 
 def test_a_scale_without_a_run_is_one_line(add, monkeypatch):
@@ -522,6 +598,11 @@ def test_a_scale_without_a_run_is_one_line(add, monkeypatch):
     frame = claims_table(store, "paper").frame
     assert frame["verdict"].tolist() == [*["inconclusive"] * 3, "not enough runs"]
     assert frame["the paper says"].tolist()[-1] == f"{len(CLAIMS) - 3} claims"
+
+
+def test_a_scale_that_does_not_exist_is_refused(add):
+    with pytest.raises(UnknownScaleError, match="unknown scale 'big'"):
+        claims_table(add([1.0]), "big")
 
 
 def test_no_word_of_the_table_is_broken_at_80_columns(add):

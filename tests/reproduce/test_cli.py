@@ -1,5 +1,6 @@
 """The command line: bad input is one sentence and exit code 2; runs train, resume and are stored."""
 
+import itertools
 import json
 import re
 import resource
@@ -82,7 +83,13 @@ def test_other_bad_values_are_one_sentence(tmp_path, capsys, more, words):
         (["table", "1", "--store", "/nonexistent"], ["no directory /nonexistent"]),
         (["figure", "3", "--store", "/nonexistent"], ["no directory /nonexistent"]),
         (["claims", "--store", "/nonexistent"], ["no directory /nonexistent"]),
+        (["claims", "--scale", "big"], ["unknown scale 'big'", "paper, laptop, smoke"]),
         (["ui", "--store", "/nonexistent"], ["no directory /nonexistent"]),
+        (["runs", "--store", "/nonexistent"], ["no directory /nonexistent"]),
+        (["plan", "table1", "--store", "/nonexistent"], ["no directory /nonexistent"]),
+        (["sync", "--store", "/nonexistent"], ["no directory /nonexistent"]),
+        (["compare", "sac", "td3", "--task", "Hopper", "--store", "/nonexistent"], ["/nonexistent"]),
+        (["evaluate", "td3", "T-Ant", "--store", "/nonexistent"], ["no directory /nonexistent"]),
     ],
 )
 def test_bad_values_of_other_commands_are_one_sentence(capsys, arguments, words):
@@ -190,6 +197,36 @@ def test_an_edited_record_is_refused_before_training(tmp_path, capsys):
             assert directories_under(tmp_path / "runs") == []
 
 
+@pytest.mark.parametrize("command", [(), *((name,) for name in COMMANDS)], ids=" ".join)
+def test_help_is_as_wide_as_the_terminal(command, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit) as stop:
+        main([*command, "--help"])
+    shown = capsys.readouterr().out
+    assert stop.value.code == 0 and max(map(len, shown.splitlines())) <= 80
+    positionals = shown.partition("positional arguments")[2].partition("options")[0]
+    assert "STR" not in positionals
+    for name in command:
+        # tyro would break the line before a bracket, and keeps a break that a docstring makes elsewhere.
+        for line in COMMANDS[name].__doc__.splitlines()[1:]:
+            assert not line.strip() or line.strip()[0].isalpha()
+
+
+def test_help_breaks_lines_where_they_end(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit):
+        main(["compare", "--help"])
+    usage, *shown = (line.strip("│ ") for line in capsys.readouterr().out.splitlines())
+    assert usage.endswith("FIRST SECOND")
+    first = next(index for index, line in enumerate(shown) if line.startswith("--metric"))
+    text = shown[first + 1 : next(i for i, line in enumerate(shown) if line.startswith("--runs-dir"))]
+    # Each line but the last is full: the first word of the next has no room there.
+    width = max(map(len, text))
+    assert len(text) > 2 and all(
+        len(f"{line} {following.split()[0]}") > width for line, following in itertools.pairwise(text)
+    )
+
+
 def test_words_for_numbers_are_refused(tmp_path, capsys):
     with pytest.raises(SystemExit) as stop:
         train(tmp_path, "--seeds", "one")
@@ -204,6 +241,21 @@ def test_a_place_that_cannot_be_written(tmp_path, capsys):
     assert error.count("\n") == 1
     assert "cannot read or write" in error
     assert "--runs-dir" in error
+
+
+def test_what_a_table_cannot_write_is_no_matter_of_runs(tmp_path, capsys):
+    (tmp_path / "file").write_text("a file where a directory should be")
+    assert main(["table", "1", "--protocol", "printed", "--out", str(tmp_path / "file")]) == 2
+    error = capsys.readouterr().err
+    assert "cannot read or write" in error and "may write to (--out), then repeat the command\n" in error
+
+
+def test_a_store_that_is_not_there_empties_no_gallery(tmp_path, capsys):
+    for name in ("clip-seed-0.gif", "clip-seed-0.json"):
+        (tmp_path / name).write_text("drawn before")
+    assert main(["gallery", "--store", str(tmp_path / "typo"), "--out", str(tmp_path)]) == 2
+    assert "There is no directory" in capsys.readouterr().err
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 @pytest.mark.programs

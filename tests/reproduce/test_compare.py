@@ -1,5 +1,6 @@
 """Comparisons of two variants: their numbers, what they refuse to mix, and what they say of too few seeds."""
 
+import io
 import json
 import subprocess
 import sys
@@ -9,9 +10,10 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from rich.console import Console
 
 from reproduce.cli import main
-from reproduce.exhibits.comparison import Comparison
+from reproduce.exhibits.comparison import Comparison, report
 from reproduce.lab.store import Store, StoreMixError
 from reproduce.tracking import links
 from reproduce.tracking.records import record_of
@@ -120,8 +122,14 @@ def test_what_may_not_be_pooled_is_refused(store):
     [
         (
             {"first": "alm/my-ide"},
-            "No run of 'alm/my-ide' on HalfCheetah.*did you mean 'alm/my-idea'.*runs of alm, ",
+            "has 'alm/my-ide' .did you mean 'alm/my-idea'.*on HalfCheetah at laptop scale .*runs of alm, ",
         ),
+        ({"first": "alm/no-k"}, "has 'alm/no-k' .did you mean 'alm/no-kl'"),
+        (
+            {"second": "dreamer"},
+            "neither the suite nor a stored run has 'dreamer'; .*runs of alm, alm/my-idea.$",
+        ),
+        ({"second": "alm/base[horizon=7]"}, "train --algorithm alm --variant base --set horizon=7"),
         (
             {"second": "sac"},
             "no run of 'sac'.*--algorithm sac --variant base --task HalfCheetah --scale laptop",
@@ -137,12 +145,52 @@ def test_what_is_not_there(store, options, words):
         compared(store, **options)
 
 
-def test_a_task_that_has_no_run_at_all(store):
+def test_a_task_that_does_not_exist(store):
+    with pytest.raises(ValueError, match="There is no task 'Hoper' .did you mean 'Hopper'"):
+        compared(store, "HalfCheetah", "Hoper")
+
+
+def test_a_task_without_runs_of_a_side_is_named_beside_the_others(store):
     store.add("base", 0, {5000: 1.0}, task="Hopper")
-    with pytest.raises(
-        ValueError, match="'Hoper' at laptop scale .did you mean 'Hopper'.*on HalfCheetah, Hopper"
-    ):
-        compared(store, "Hoper")
+    store.add("base", 0, {5000: 1.0}, task="Walker2d")
+    store.add("my-idea", 0, {5000: 1.0}, task="Walker2d", status="failed", reason="loss/critic is not finite")
+    comparison = compared(store, "Hopper", "HalfCheetah", "Walker2d", "Ant")
+    assert [task.task for task in comparison.tasks] == ["HalfCheetah"]
+    assert comparison.improvement.value == comparison.tasks[0].improvement.value
+    assert (
+        "Left out because a side has no run there: Hopper (alm/my-idea), Walker2d (alm/my-idea), "
+        "Ant (alm/my-idea and alm)."
+    ) in comparison.notes()
+    with pytest.raises(ValueError, match="No run of 'alm/my-idea' on Hopper"):
+        compared(store, "Hopper", "Ant")
+
+
+def test_seeds_that_stopped_at_one_step_are_named_together(store):
+    for seed in (2, 4):
+        store.add("my-idea", seed, {5000: 3.0, 10_000: 12.0}, status="partial")
+    store.add("my-idea", 5, {5000: 3.0}, status="failed", reason="loss/critic is not finite")
+    notes = " ".join(compared(store).notes())
+    assert "Not at their end yet: seeds 2 4 of alm/my-idea on HalfCheetah (step 10,000)." in notes
+    assert "failed: seeds 3 5 of alm/my-idea on HalfCheetah, seed 3 of alm on HalfCheetah." in notes
+
+
+@pytest.mark.parametrize("name", ["value-expansion", "value-encoder-model", "reconstruction"])
+def test_names_and_numbers_are_whole_at_80_columns(store, tmp_path, name):
+    for task in ("HalfCheetah", "Walker2d"):
+        for seed in range(3):
+            store.add(name, seed, {5000: 1000.0 + 900 * seed, 10_000: 3000.0 + seed}, task=task)
+            store.add("base", 4 + seed, {5000: 1.0, 10_000: 5000.0 + 999 * seed}, task=task)
+    file = io.StringIO()
+    report(
+        compared(store, "HalfCheetah", "Walker2d", first=f"alm/{name}"),
+        lambda *_: [],
+        tmp_path,
+        Console(width=80, file=file),
+    )
+    shown = file.getvalue()
+    assert "…" not in shown
+    table = shown[shown.index("┏") : shown.index("└")]
+    assert "".join(line.split("┃")[2].strip() for line in table.splitlines() if "┃" in line) == f"alm/{name}"
 
 
 def test_runs_count_as_far_as_their_directories_hold_them(store, tmp_path):

@@ -2,6 +2,7 @@
 
 import io
 
+import pandas as pd
 import pytest
 from rich.console import Console
 
@@ -93,3 +94,48 @@ def test_runs_are_summed_up_by_task_and_no_entry_is_broken(places):
     lines = [line for line in console.file.getvalue().splitlines() if line.startswith("sac/base")]
     assert [line.split(": ")[0][-6:] for line in lines] == ["seed 0", "seed 1", "seed 2"]
     assert [" your own," in line for line in lines] == [False, False, True]
+
+
+def test_all_runs_are_listed_by_scale_then_seed_with_the_hours_of_a_seed(tmp_path, make_run):
+    """One of five that trained together for an hour took a fifth of it; of how many is not always known."""
+    from reproduce.exhibits.inventory import print_inventory
+
+    store, final = Store(tmp_path / "store"), {"final/return": 7.0, "cost/wall_h": 1.0}
+    for scale in ("laptop", "paper"):
+        for seed in (0, 1):
+            about = {"seed": seed, "scale": scale, "final": final}
+            about |= {"provenance": {"population": 5}} if scale == "laptop" else {}
+            store.write(make_run({5000: 7.0}, **about))
+    console = Console(width=80, file=io.StringIO(), markup=False)
+    print_inventory(store, tmp_path / "runs", console, every=True)
+    lines = [line for line in console.file.getvalue().splitlines() if line.startswith("alm/base")]
+    assert [line.partition(":")[0].removeprefix("alm/base HalfCheetah ") for line in lines] == [
+        "paper seed 0", "paper seed 1", "laptop seed 0", "laptop seed 1"
+    ]  # fmt: skip
+    assert ["hours" in line for line in lines] == [False, False, True, True]
+    assert "return 7, 0.20 hours a seed, v2" in lines[-1]
+
+
+def test_a_plan_says_what_stored_runs_lack_and_what_needs_none(tmp_path, make_run):
+    from reproduce.exhibits import exhibit_named
+    from reproduce.exhibits.inventory import print_plan
+
+    store = Store(tmp_path / "store")
+    for variant in ("base", "no-kl"):
+        for seed in range(5):
+            about = {"variant": variant, "seed": seed, "scale": "laptop"}
+            store.write(make_run({50_000: 7.0}, extra={"time/evaluation_s": [0.0]}, **about))
+    run = store.runs(variant="base")[0]
+    frame = dict.fromkeys(("encoded", "predicted", "sampled", "squared_error", "divergence"), 0.0)
+    store.write_latents(run, pd.DataFrame({"step": [0], **frame}), "someone")
+    console = Console(width=200, file=io.StringIO(), markup=False)
+    exhibits = [exhibit_named(name) for name in ("figure7", "figure8", "table2", "figure14")]
+    print_plan(exhibits, store, "laptop", None, console)
+    assert console.file.getvalue().splitlines()[:4] == [
+        "figure7 at laptop scale: 1 of 10 runs stored; 9 more lack predictions, which python -m reproduce "
+        "latents measures from their last checkpoints",
+        "figure8 at laptop scale: 0 of 20 runs stored; 5 more lack value estimates, which are measured in "
+        "training alone",
+        "table2 at laptop scale: made of the code alone, without runs",
+        "figure14 at laptop scale: has no panel at this scale",
+    ]

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from alm.training.policies import PolicyFileError, read_policy, read_record, wri
 from alm.training.run_directory import RunDirectory
 from reproduce.cli import main
 from reproduce.exhibits import gallery as shown_gallery
-from reproduce.lab import gallery, policies
+from reproduce.lab import gallery, playing, policies
 from reproduce.lab.archive import archive_run, directories_under
 from reproduce.lab.playing import Played, play
 from reproduce.lab.plugins import load_plugin
@@ -113,7 +114,7 @@ def test_evaluate_prints_both(here, store, capsys):
     text = capsys.readouterr().out
     assert "last policy of td3/base Hopper smoke seed 0" in text
     assert "2 new episodes: mean" in text and "stored evaluation at step" in text
-    assert "largest difference of a return 0" in text and "new and stored returns" in text
+    assert "largest difference of a return 0" in text and "too few to tell whether they agree" in text
 
 
 def test_a_policy_is_found_where_it_was_trained(here):
@@ -154,7 +155,43 @@ def test_agreement_is_judged_by_a_test(store):
     near = tuple(np.random.default_rng(0).choice(policy.returns, 50))
     assert "new and stored returns agree" in Played(policy, near, policy.returns).text()
     far = Played(policy, tuple(value + 1000.0 for value in near), policy.returns)
-    assert far.p_value < 0.05 and "do not agree" in far.text()
+    assert "do not agree (Kolmogorov–Smirnov test, p = 0.0015)" in far.text()
+    far = Played(policy, far.returns * 2, policy.returns)
+    assert "do not agree (Kolmogorov–Smirnov test, p < 0.001)" in far.text()
+
+
+def test_so_few_episodes_that_no_difference_would_show_say_so(store):
+    """The least p of two against five is 2/21, of three against five 1/28."""
+    policy = replace(stored_policy(store.root / LAST, SPEC, "last"), returns=(1.0, 2.0, 3.0, 4.0, 5.0))
+    two = Played(policy, (1000.0, 1001.0), ())
+    assert two.agreement == (
+        "2 new and 5 stored episodes are too few to tell whether they agree (Kolmogorov–Smirnov test, "
+        "p = 0.095, where the least that there can be is 0.095)"
+    )
+    assert "returns do not agree" in Played(policy, (1000.0, 1001.0, 1002.0), ()).agreement
+    assert "returns agree" in Played(policy, (2.0, 3.0, 4.0), ()).agreement
+
+
+def test_another_processor_than_that_of_training_is_named(here, store, monkeypatch):
+    words = "trained on Old CPU, played on New CPU: they round differently"
+    monkeypatch.setattr(playing, "cpu_name", lambda: "New CPU")
+    run = store.get(SPEC)
+    store.write(replace(run, provenance=run.provenance | {"hardware": {"cpu": "Old CPU"}}))
+    record = directory(here, 1).read_json("provenance.json")
+    directory(here, 1).write_json("provenance.json", record | {"hardware": {"cpu": "Old CPU"}})
+    for seed in (0, 1):  # of the store, and of the directory in which it was trained
+        policy = find_policy("td3", "Hopper", store, here / "runs", seed=seed)
+        assert words in Played(policy, policy.returns, ()).text()
+    monkeypatch.setattr(playing, "cpu_name", lambda: "Old CPU")
+    assert "trained on" not in Played(policy, policy.returns, ()).text()
+
+
+def test_every_place_that_was_searched_is_named(here):
+    both = Store(here / "store", here / "shipped")
+    with pytest.raises(PolicyError) as refused:
+        find_policy("td3", "Hopper", both, here / "runs", seed=7)
+    places = " nor in ".join(str(here / name) for name in ("store", "shipped", "runs"))
+    assert f"of seed 7, neither in {places}: train one" in str(refused.value)
 
 
 def test_the_last_policy_of_an_older_run_comes_from_its_checkpoint(here):

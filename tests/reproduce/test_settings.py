@@ -257,6 +257,8 @@ def test_train_and_compare(tmp_path, capsys):
     assert main([*train, "--set", "discount=0.50", "--set", "learning_rate=0.00030"]) == 0
     assert "has ended already" in capsys.readouterr().out
 
+    # Smoke runs are not stored.
+    (tmp_path / "store").mkdir()
     out = ["--task", "Hopper", "--out", str(tmp_path / "out"), *places]
     for spelling in (name, "base[learning_rate=3e-4,discount=0.50]"):
         assert main(["compare", f"td3-ours/{spelling}", "td3-ours", *out]) == 0

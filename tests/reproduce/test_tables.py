@@ -148,15 +148,28 @@ def test_only_failed_runs_are_not_called_missing(make_run, render):
 
 def test_missing_cells_say_missing(render):
     frame, terminal, files = render([])
-    rows = frame[frame["block"] == "measured"]
-    assert len(rows) == 35
+    rows = frame[(frame["block"] == "measured") & (frame["algorithm"] != "SLBO")]
+    assert len(rows) == 30
     assert set(rows["source"]) == {"missing"}
     assert rows["mean"].isna().all()
     block = terminal[terminal.index("Measured · paper") : terminal.index("Measured cells:")]
-    assert block.count("missing") == 35
-    for row in ("ALM(3)", "SAC-SVG(2)", "SAC-SVG(3)", "SVG(1)", "SLBO", "TD3", "SAC"):
+    assert block.count("missing") == 30
+    for row in ("ALM(3)", "SAC-SVG(2)", "SAC-SVG(3)", "SVG(1)", "TD3", "SAC"):
         assert set(measured(files["md"], label=row).values()) == {"missing"}
     assert "measured,TD3,Hopper,,,,5,,200000,paper,,,,missing,0,0,0,missing,\n" in files["csv"]
+
+
+def test_what_cannot_be_trained_on_the_tasks_is_not_missing(render):
+    """SLBO on the paper's tasks: a dash, with a footnote that sends the reader to the tasks where it can."""
+    frame, terminal, files = render([])
+    rows = frame[(frame["block"] == "measured") & (frame["algorithm"] == "SLBO")]
+    assert rows["mean"].isna().all() and set(rows["footnotes"]) == {"slbo-needs-rewards"}
+    (line,) = re.findall(r"^\| SLBO<sup>(\w)</sup> \| – \| – \| – \| – \| – \|$", files["md"], re.MULTILINE)
+    assert f"- **{line}** (protocol) SLBO plans with the task's own reward" in files["md"]
+    assert "protocol B" in " ".join(terminal.split())
+    table = score_table(TABLE1_MBBL, Store(Path("/nowhere")))
+    own = [one for one in table.scores if (one.block, one.algorithm) == ("measured", "SLBO")]
+    assert {one.status for one in own} == {"missing"} and not any(one.footnotes for one in own)
 
 
 def test_scales_and_protocols_stand_apart(make_run, render):
@@ -215,7 +228,7 @@ def test_runs_of_an_unknown_scale_are_reported(make_run, render):
 
 def test_variants_and_other_tasks_do_not_enter(make_run, render):
     frame, _, _ = render([make_run(curve(5), variant="no-kl"), make_run(curve(5), task="Ant")])
-    assert set(frame[frame["block"] == "measured"]["source"]) == {"missing"}
+    assert set(frame[frame["block"] == "measured"]["status"]) == {"missing", "absent"}
 
 
 def test_the_printed_block_is_the_paper_as_printed(render):

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
@@ -25,10 +25,17 @@ from reproduce.exhibits.statistics.intervals import bootstrap
 from reproduce.exhibits.statistics.significance import LEVEL, MeanDifference, partial_conjunction
 from reproduce.lab.algorithms import ALGORITHMS, BASE
 from reproduce.lab.planning import BENCHMARK
+from reproduce.lab.provenance import processor_of
 from reproduce.lab.store import StoredRun
 
 MARGIN = 0.2
 """Part of the other's return that counts as "about the same"."""
+ENOUGH = 0.8
+"""Part of a ratio of costs that counts as the ratio."""
+NEAR_OPTIMAL = 0.9
+"""Part of the other's final return that counts as near-optimal."""
+ABOUT_HALF = 0.6
+"""Part of the other's time that counts as about half of it."""
 
 NO_VARIANT = "no such variant in this suite yet"
 
@@ -67,6 +74,7 @@ class Comparison:
         lacking: what sides lack, and which: "no finished run of ALM(3)".
         supports, contradicts: one-sided p values; 1 where there are not enough seeds.
         notes: what was left out.
+        comparable: whether the numbers of the sides may be compared at all.
     """
 
     task: str
@@ -77,6 +85,7 @@ class Comparison:
     supports: float = 1.0
     contradicts: float = 1.0
     notes: tuple[str, ...] = ()
+    comparable: bool = True
 
 
 @dataclass(frozen=True)
@@ -91,7 +100,7 @@ class Finding:
         complete: whether every one had.
         supports, contradicts: p values of the claim holding by chance, and of it failing by chance.
         worst: the task that speaks most clearly against it, of several.
-        settled: what is known without a test; None: what the p values say.
+        settled: the verdict where no test gives it; None: what the p values say.
     """
 
     text: str
@@ -102,7 +111,7 @@ class Finding:
     supports: float = 1.0
     contradicts: float = 1.0
     worst: str = ""
-    settled: bool | None = None
+    settled: Literal["supported", "not comparable"] | None = None
 
     @property
     def p(self) -> float:
@@ -139,7 +148,10 @@ def p_values(x: FloatArray, y: FloatArray | float, region: Region, resolution: f
 
 
 def concluded(comparisons: Sequence[Comparison], at_least: int | None = None) -> Finding:
-    """A claim about all comparisons, or at least so many of them."""
+    """A claim about all comparisons, or at least so many of them.
+
+    One that compares what may not be compared leaves the claim without a verdict.
+    """
     known = [one for one in comparisons if one.enough]
     holding = at_least or len(comparisons)
     failing = len(comparisons) - holding + 1
@@ -152,6 +164,8 @@ def concluded(comparisons: Sequence[Comparison], at_least: int | None = None) ->
         tested=bool(known),
         complete=len(known) == len(comparisons),
     )
+    if not all(one.comparable for one in comparisons):
+        return replace(found, tested=False, settled="not comparable")
     if len(known) >= holding:
         found = replace(found, supports=partial_conjunction([one.supports for one in known], holding))
     if len(known) >= failing:
@@ -347,10 +361,9 @@ class BestOn:
 
 @dataclass(frozen=True)
 class Costlier:
-    """The benchmark's ratio of milliseconds a step is at least four fifths of what the paper says.
+    """The benchmark's ratio of milliseconds a step is at least `ENOUGH` of what the paper says.
 
     The paper speaks of a GPU: a CPU can bear it out, but not refute it.
-
     Attributes:
         name: the algorithm that is said to cost more than ALM.
         times: how many times as much.
@@ -371,9 +384,16 @@ class Costlier:
         flop = costs[self.name]["gflop"] / costs["alm"]["gflop"]
         text = f"{ms:.2f}× the time of ALM's step on one CPU thread, {flop:.2f}× its matrix products"
         text += self.remark
-        holds = ms >= 0.8 * self.times
+        if reasons := _differing_sizes(evidence.scale):
+            return Finding(f"{text}; not comparable: {reasons[0]}", evidence=True, settled="not comparable")
+        holds = ms >= ENOUGH * self.times
         text += "" if holds else "; the GPU of the claim was not at hand"
-        return Finding(text, evidence=True, complete=True, settled=holds or None)
+        return Finding(text, evidence=True, complete=True, settled="supported" if holds else None)
+
+
+def _differing_sizes(scale: str) -> list[str]:
+    """Why costs at a scale say nothing of the paper's; empty at the paper's own."""
+    return [] if scale == "paper" else [f"{scale} scale makes some algorithms smaller than others"]
 
 
 @cache
@@ -383,22 +403,20 @@ def _benchmark() -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Sooner:
-    """One side gets to 90 % of the other's final return in at most so large a part of its time.
+    """One side gets to `NEAR_OPTIMAL` of the other's final return in at most `ABOUT_HALF` of its time.
 
-    Compared are speeds, 1 / hours until an evaluation first is that high, 0 where none is.  The paper
-    speaks of a GPU: runs on a CPU can bear it out, but not refute it.
+    Compared are speeds, 1 / hours until an evaluation first is that high, 0 where none is, of runs on one
+    kind of processor.  The paper speaks of a GPU: runs on a CPU can bear it out, but not refute it.
 
     Attributes:
         x: the side that is said to be sooner.
         y: the side that sets the target.
-        where: the exhibit that names the tasks.
-        within: part of y's time.
+        where: tasks, by the exhibit that names them, or themselves.
     """
 
     x: Series
     y: Series
-    where: str
-    within: float
+    where: Where
     second: None = None
 
     def finding(self, evidence: Evidence) -> Finding:
@@ -416,17 +434,22 @@ class Sooner:
         lacking = tuple((RETURN.absent, side.label) for side, n in zip(sides, seeds, strict=True) if not n)
         if lacking:
             return Comparison(task, "", seeds, False, lacking, notes=notes)
-        target = 0.9 * float(np.mean(scores[1]))
+        target = NEAR_OPTIMAL * float(np.mean(scores[1]))
         if target <= 0.0:
             text = f"{task}: {self.y.label}'s runs are too short to have learned, so there is no target"
             return Comparison(task, text, seeds, False, notes=notes)
-        ours, theirs = (np.array([1.0 / _hours_to(run, target) for run in own]) for own in runs)
-        if np.isnan([*ours, *theirs]).any():
+        hours = [np.array([_hours_to(run, target) for run in own]) for own in runs]
+        if np.isnan(np.concatenate(hours)).any():
             return Comparison(task, f"{task}: the time of a run is not known", seeds, False, notes=notes)
-        text = f"{task}: {_in_time(ours)} against {_in_time(theirs)} to a return of {target:.0f}"
+        ours, theirs = (f"{side.label} {_in_time(h)}" for side, h in zip(sides, hours, strict=True))
+        text = f"{task}: to a return of {target:.0f} {ours}, {theirs}"
+        if reasons := [*_differing_processors(sides, runs), *_differing_sizes(evidence.scale)]:
+            text += f"; not comparable: {', and '.join(reasons)}"
+            return Comparison(task, text, seeds, False, notes=notes, comparable=False)
         if min(seeds) < RETURN.seeds_needed:
             return Comparison(task, text, seeds, False, notes=notes)
-        supports, contradicts = p_values(ours, theirs, Region(low=1.0 / self.within - 1.0), 0.0)
+        sooner = Region(low=1.0 / ABOUT_HALF - 1.0)
+        supports, contradicts = p_values(1.0 / hours[0], 1.0 / hours[1], sooner, 0.0)
         if any(run.provenance.get("device") == "cpu" for own in runs for run in own):
             contradicts = 1.0
             text += " on a CPU"
@@ -439,10 +462,20 @@ def _hours_to(run: StoredRun, target: float) -> float:
     return float(run.training_seconds[there].iloc[0]) / 3600.0 if there.any() else math.inf
 
 
-def _in_time(speeds: FloatArray) -> str:
-    """Minutes of the mean speed, and how many seeds got there if not all did."""
-    there = np.count_nonzero(speeds)
-    if not there:
-        return "never"
-    who = "" if there == len(speeds) else f" ({there} of {len(speeds)} seeds)"
-    return f"{60.0 / np.mean(speeds):.1f} min{who}"
+def _differing_processors(sides: Sequence[Series], runs: Sequence[Sequence[StoredRun]]) -> list[str]:
+    """What each side ran on, where that is not one processor for all."""
+    ran = [sorted({processor_of(run.provenance) for run in own}) for own in runs]
+    if len({name for own in ran for name in own}) == 1:
+        return []
+    first, second = (f"{side.label} ran on {', '.join(own)}" for side, own in zip(sides, ran, strict=True))
+    return [f"{first}, {second}"]
+
+
+def _in_time(hours: FloatArray) -> str:
+    """Median minutes of the seeds that got there, and how many never did."""
+    there = hours[np.isfinite(hours)]
+    if not len(there):
+        return "never got there"
+    never = len(hours) - len(there)
+    who = f" (median of those that got there; {never} of {len(hours)} seeds never did)" if never else ""
+    return f"took {60.0 * np.median(there):.1f} min{who}"

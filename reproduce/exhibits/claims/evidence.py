@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from alm.training.bias import DEFINITIONS, Bias
+from alm.training.scale import scale_named
 from reproduce.exhibits import FigureExhibit, Series, TableExhibit, exhibit_named
 from reproduce.exhibits.statistics.aggregates import FloatArray
 from reproduce.exhibits.statistics.seeds import mean_over_steps
@@ -30,10 +31,13 @@ class Evidence:
     Attributes:
         scale: as given.
         stored: every stored run of it.
+
+    Raises:
+        UnknownScaleError: there is no such scale.
     """
 
     def __init__(self, store: Store, scale: str) -> None:
-        self.scale, self._store = scale, store
+        self.scale, self._store = scale_named(scale).name, store
         self.stored = store.runs(scale=scale)
         self._values: dict[RunSpec, pd.DataFrame | None] = {}
 

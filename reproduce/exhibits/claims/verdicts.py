@@ -4,15 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from reproduce.exhibits.claims.checks import MARGIN, Finding
+from reproduce.exhibits.claims.checks import ABOUT_HALF, ENOUGH, MARGIN, NEAR_OPTIMAL, Finding
 from reproduce.exhibits.claims.evidence import RETURN, SPREAD, Evidence
 from reproduce.exhibits.claims.statements import CLAIMS, Claim
+from reproduce.exhibits.formats import p_in_words
 from reproduce.exhibits.statistics.intervals import TRUE_CONFIDENCE
 from reproduce.exhibits.statistics.significance import LEVEL, POWER, holm
 from reproduce.exhibits.table import Table
 from reproduce.lab.store import Store
 
-Verdict = Literal["supported", "contradicted", "inconclusive", "not enough runs"]
+Verdict = Literal["supported", "contradicted", "inconclusive", "not enough runs", "not comparable"]
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def verdicts(findings: Sequence[Finding]) -> list[tuple[Verdict, float | None]]:
     for one in findings:
         p = next(corrected) if one.tested else None
         if one.settled is not None:
-            found.append(("supported" if one.settled else "contradicted", p))
+            found.append((one.settled, p))
         elif p is not None and p < LEVEL:
             found.append(("supported" if one.supports < one.contradicts else "contradicted", p))
         else:
@@ -78,7 +79,7 @@ def verdicts(findings: Sequence[Finding]) -> list[tuple[Verdict, float | None]]:
 
 
 def claims_table(store: Store, scale: str) -> Table:
-    """All claims with what the runs of a scale say; those that have evidence first.
+    """All claims with what the runs of a scale say; those without evidence share the last row.
 
     Raises:
         UnknownScaleError: there is no such scale.
@@ -88,14 +89,10 @@ def claims_table(store: Store, scale: str) -> Table:
 
 
 def table_of(every: Sequence[Judged], scale: str, own: int = 0) -> Table:
-    """The table of judged claims; those without evidence share a row where the scale has no runs at all."""
-    known = [one for one in every if one.finding.evidence]
-    unknown = [one for one in every if not one.finding.evidence]
-    rows = [_row(one, scale) for one in known]
-    if any(one.finding.seeds for one in known):
-        rows += [_row(one, scale) for one in unknown]
-    else:
-        rows.append(_rest(len(unknown), scale))
+    """The table of judged claims; those without evidence share a row."""
+    rows = [row_of(one, scale) for one in every if one.finding.evidence]
+    if unknown := len(every) - len(rows):
+        rows.append(_rest(unknown, scale))
     return Table.of_texts(
         "claims" if scale == "paper" else f"claims-{scale}",
         f"Claims of the paper, by the runs of {scale} scale",
@@ -104,20 +101,22 @@ def table_of(every: Sequence[Judged], scale: str, own: int = 0) -> Table:
     )
 
 
-def _row(one: Judged, scale: str) -> dict[str, str]:
+def row_of(one: Judged, scale: str) -> dict[str, str]:
+    """The row of a claim, by the headings of the table's columns."""
     text = one.finding.text
     if one.verdict == "contradicted" and one.finding.worst:
         text += f"; contradicted on {one.finding.worst}"
     if one.disagrees:
         text += f"; by the area under the curve: {one.by_area}"
-    p = "–" if one.p is None else f"{one.p:.3f}"
+    p = "–" if one.p is None else p_in_words(one.p)
     return _cells(scale, one.claim.place, one.claim.says, text, one.finding.seeds or "–", p, one.verdict)
 
 
 def _rest(count: int, scale: str) -> dict[str, str]:
-    """One row for all claims that need runs, of a scale that has none."""
-    text = f"no run of {scale} scale has reached the step of a read-out"
-    return _cells(scale, "all else", f"{count} claims", text, "–", "–", "not enough runs")
+    """One row for all claims without evidence."""
+    who, what = ("1 claim", "it has not") if count == 1 else (f"{count} claims", "none of them has")
+    text = f"{what} runs on all its sides"
+    return _cells(scale, "all else", who, text, "–", "–", "not enough runs")
 
 
 def _cells(scale: str, *cells: str) -> dict[str, str]:
@@ -126,7 +125,7 @@ def _cells(scale: str, *cells: str) -> dict[str, str]:
 
 
 _NOTES = (
-    "First the claims that have runs on every side, then those without, each in the paper's order.",
+    "The claims that have runs on every side of a task, in the paper's order; those without share a row.",
     "Differences are of interquartile means over seeds of the mean return over the last tenth of the steps, "
     "with 95 % bootstrap intervals; of three seeds such an interval holds the truth in about "
     f"{TRUE_CONFIDENCE[3]} % of cases only. Area: the same of the mean return from the end of the warm-up to "
@@ -138,6 +137,11 @@ _NOTES = (
     f"it. Not enough runs: fewer than {RETURN.seeds_needed} seeds on a side ({SPREAD.seeds_needed} where "
     "spreads are compared) on some task, and no other task contradicts the claim.",
     f"Matches, does not hurt, robust: no more than {MARGIN:.0%} below the other. Little effect, does not "
-    "affect: within that on both sides. Much worse: less than half; fails: less than a quarter. Costs are "
-    "not tested: the paper's were taken on a GPU, and a CPU can only bear them out.",
+    "affect: within that on both sides. Much worse: less than half; fails: less than a quarter.",
+    "Costs are ratios of the benchmark, without a test: supported from "
+    f"{ENOUGH:.0%} of the claimed ratio on. About 50 % less time: at most {ABOUT_HALF:.0%} of the other's "
+    f"until an evaluation first has {NEAR_OPTIMAL:.0%} of the other's final return, by p of mean speeds, "
+    "where a seed that never gets there has speed 0; shown are medians. Both have verdicts at paper scale "
+    "alone, since other scales make some algorithms smaller than others, and times of runs on one kind of "
+    "processor alone. The paper's are of a GPU: a CPU can bear them out, not refute them.",
 )

@@ -1,0 +1,61 @@
+"""Help texts as wide as the terminal.
+
+tyro alone keeps the line breaks of options' docstrings, wraps no description, and calls positionals STR.
+"""
+
+import io
+import re
+import shutil
+import sys
+import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from functools import cache
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+
+import tyro
+from docstring_parser import parse_from_object
+
+__all__ = ["describe", "wrapped"]
+
+
+@cache
+def describe(command: type[Any]) -> None:
+    """Give the options of a command their docstrings in one line as help, and its positionals their names.
+
+    They are written into the annotations of the class, where tyro looks for them.
+    """
+    texts = {
+        one.arg_name: " ".join((one.description or "").split())
+        for place in reversed(command.__mro__[:-1])
+        for one in parse_from_object(place).params
+    }
+    for name, hint in get_type_hints(command, include_extras=True).items():
+        about: dict[str, Any] = {"help": texts[name]} if name in texts else {}
+        if tyro.conf.Positional in getattr(hint, "__metadata__", ()):
+            kind = get_origin(get_args(hint)[0])
+            if kind is not Literal:
+                about["metavar"] = f"[{name.upper()} ...]" if kind is tuple else name.upper()
+        if about:
+            command.__annotations__[name] = Annotated[hint, tyro.conf.arg(**about)]
+
+
+@contextmanager
+def wrapped() -> Iterator[None]:
+    """Wrap what is printed meanwhile at the terminal's width."""
+    width = shutil.get_terminal_size().columns
+    # What tyro draws with depends on what it prints to.
+    shown = io.TextIOWrapper(io.BytesIO(), sys.stdout.encoding)
+    shown.isatty = sys.stdout.isatty  # type: ignore[method-assign]
+    try:
+        with redirect_stdout(shown):
+            yield
+    finally:
+        shown.seek(0)
+        for line in shown.read().splitlines():
+            plain = re.sub(r"\x1b\[[\d;]*m", "", line)
+            if len(plain) > width:
+                # Names of commands, between commas.
+                spaced = plain.replace(",", ", ") if plain.startswith("usage") else plain
+                line = textwrap.fill(spaced, width)
+            print(line)
