@@ -18,7 +18,7 @@ from paper_figures.report.entries import (
     exhibit_entry,
     theory_entries,
 )
-from paper_figures.report.runs import RunRow, run_row, seed_hours
+from paper_figures.report.runs import RunRow, run_row
 from reproduce.exhibits import EXHIBITS, BiasDefinition
 from reproduce.lab.store import STATUSES, Store, StoredRun
 
@@ -107,7 +107,7 @@ def _place(name: str) -> tuple[int, str]:
 def _summary(scale: str, runs: Sequence[StoredRun], claims: Entry | None) -> ScaleSummary:
     own = [run for run in runs if run.spec.scale == scale]
     statuses = Counter(run.status for run in own)
-    hours = [seed_hours(run) for run in own]
+    hours = [run.seed_hours for run in own]
     return ScaleSummary(
         scale=scale,
         about=SCALES[scale].summary if scale in SCALES else "a scale that this version does not know",

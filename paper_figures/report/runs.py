@@ -25,7 +25,7 @@ class RunRow:
         title: how tables and figures call its algorithm.
         total_steps: environment steps of the whole run; None for a scale that is not known here.
         last_return: of its last evaluation; NaN without any.
-        hours: wall-clock of the process that trained it; NaN where that is not known.
+        hours: that this seed took, of a population its part; NaN where that is not known.
         memory: peak memory of that process in bytes; NaN where that is not known.
         code: first digits of its code version; a plus sign marks uncommitted changes.
         curve: its returns as points of an SVG polyline of `CURVE_BOX`; empty without two of them.
@@ -65,7 +65,7 @@ def run_row(run: StoredRun) -> RunRow:
         title=known.title if known else run.spec.algorithm,
         total_steps=total_steps,
         last_return=float(returns[-1]) if len(returns) else math.nan,
-        hours=run.final.get("cost/wall_h", math.nan),
+        hours=run.seed_hours,
         memory=run.final.get("cost/peak_memory_bytes", math.nan),
         code=f"{run.provenance.get('git_sha', 'unknown')[:7]}{'+' if _dirty(run) else ''}",
         curve=_curve(run.evaluations["step"].to_numpy(np.float64), returns),
@@ -73,11 +73,6 @@ def run_row(run: StoredRun) -> RunRow:
         config=json.dumps(run.config, indent=1, sort_keys=True, ensure_ascii=False),
         plugin=plugin.get("text", ""),
     )
-
-
-def seed_hours(run: StoredRun) -> float:
-    """Hours of its process that fall to one of the seeds it trained; NaN where that is not known."""
-    return run.final.get("cost/wall_h", math.nan) / run.provenance.get("population", 1)
 
 
 def _dirty(run: StoredRun) -> bool:
