@@ -68,13 +68,18 @@ def wins(store: Store) -> str:
 
 
 def claims(store: Store) -> dict[str, str]:
-    """Blocks by name: what the paper says of some matter, beside the runs of laptop scale."""
+    """Blocks by name: what the paper says of some matter, and all that is settled, by laptop runs."""
     every = judged(store, "laptop")
+    chosen = {
+        "settled": [one for one in every if one.verdict in ("supported", "contradicted")],
+        "ablations": [one for one in every if one.claim.place == "Figure 5a"],
+        "appendix-g": [one for one in every if one.claim.place == "Appendix G"],
+    }
     blocks = {}
-    for name, place in (("ablations", "Figure 5a"), ("appendix-g", "Appendix G")):
-        rows = [row_of(one, "laptop") for one in every if one.claim.place == place]
-        header, *_ = ([*row][1:] for row in rows)
-        blocks[name] = markdown_grid(header, [[*row.values()][1:] for row in rows], right=False)
+    for name, some in chosen.items():
+        rows = [row_of(one, "laptop") for one in some]
+        header = [*rows[0]] if rows else ["where", "the paper says"]
+        blocks[name] = markdown_grid(header, [[*row.values()] for row in rows], right=False)
     return blocks
 
 

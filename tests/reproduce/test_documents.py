@@ -32,7 +32,7 @@ PERFORMANCE = (
 
 # What docs/reliability.md takes from records of `make torture` and of failures on a cluster.
 TORTURES = ("kills", "damage", "lines", "failures")
-FINDINGS = ("one-protocol", "wins", "ablations", "appendix-g", "beside-alm")
+FINDINGS = ("one-protocol", "wins", "settled", "ablations", "appendix-g", "beside-alm")
 SCALING = ("engines", "programme", "limits")
 
 
