@@ -21,6 +21,8 @@ _CAPTION_PITCH = 19
 _NOTE_PITCH = 16
 # Characters of a legend that fit into an inch, and inches of what stands before a label.
 _LEGEND_PITCH, _LEGEND_HANDLE = 13, 0.55
+# Inches of a row of the legend and of a line of the caption, and lines for which figures have room anyway.
+_LEGEND_ROW, _CAPTION_LINE, _CAPTION_LINES = 0.2, 0.115, 3
 
 
 def curves(axis: Axes, points: pd.DataFrame, series: Sequence[Series], x: str, y: str) -> None:
@@ -149,6 +151,7 @@ def legend(figure: Figure, series: Sequence[Series] = ()) -> None:
         labels = [label for column in columns for label in column]
         shown = [handles[label] for label in labels]
         figure.legend(shown, labels, loc="outside upper center", ncols=len(columns))
+        _make_room(figure, _LEGEND_ROW * (len(columns[0]) - 1))
 
 
 def legend_columns(labels: Sequence[str], width: float) -> list[list[str]]:
@@ -194,5 +197,11 @@ def caption(figure: Figure, text: str, protocols: Sequence[str] = (), own: int =
     text += f" Runs of your own, not of the repository: {own}." if own else ""
     if len(protocols) > 1:
         text = f"MIXED PROTOCOLS, not comparable: {'; '.join(protocols)}. {text}"
-    width = int(figure.get_figwidth() * _CAPTION_PITCH)
-    figure.supxlabel(textwrap.fill(text, width), x=0.01, ha="left", fontsize=6.5, color=NOTE)
+    lines = textwrap.wrap(text, int(figure.get_figwidth() * _CAPTION_PITCH))
+    figure.supxlabel("\n".join(lines), x=0.01, ha="left", fontsize=6.5, color=NOTE)
+    _make_room(figure, _CAPTION_LINE * max(len(lines) - _CAPTION_LINES, 0))
+
+
+def _make_room(figure: Figure, inches: float) -> None:
+    """Let a figure grow by what stands above or below its panels, so that these keep their height."""
+    figure.set_figheight(figure.get_figheight() + inches)
