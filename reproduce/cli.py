@@ -735,7 +735,13 @@ def main(arguments: list[str] | None = None) -> int:
                 {**COMMANDS}, prog="python -m reproduce", args=given
             )
         _require_sense(command)
-        return command.run()
+        code = command.run()
+        sys.stdout.flush()
+        return int(code)
+    except BrokenPipeError:
+        # Whoever reads, such as head, has seen enough. Python would complain of what is left when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except OSError as error:
         return _refused(_in_words(error, command), 2)
     except (ValueError, RuntimeError) as error:

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import os
 import re
 import resource
 import signal
@@ -523,3 +524,13 @@ def test_a_second_ctrl_c_that_meets_torch_writing_is_no_traceback(monkeypatch):
 
     monkeypatch.setattr("reproduce.cli.Runs.run", interrupted)
     assert main(["runs"]) == 130
+
+
+@pytest.mark.parametrize("command", [["runs", "--all"], ["table", "1", "--help"]])
+def test_a_reader_who_has_seen_enough_is_no_error(command):
+    read, write = os.pipe()
+    os.close(read)
+    given = [sys.executable, "-m", "reproduce", *command]
+    ended = subprocess.run(given, stdout=write, stderr=subprocess.PIPE, text=True)
+    os.close(write)
+    assert (ended.returncode, ended.stderr) == (1, "")
