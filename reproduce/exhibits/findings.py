@@ -79,7 +79,7 @@ def claims(store: Store) -> dict[str, str]:
     for name, some in chosen.items():
         rows = [row_of(one, "laptop") for one in some]
         header = [*rows[0]] if rows else ["where", "the paper says"]
-        blocks[name] = markdown_grid(header, [[*row.values()] for row in rows], right=False)
+        blocks[name] = markdown_grid(header, [[*row.values()] for row in rows])
     return blocks
 
 

@@ -123,4 +123,4 @@ def table(folder: Path) -> str:
         for card in cards(folder)
     ]
     header = ["", "variant", "task", "scale", "seed", "steps", "return", "kept", "configuration", "commit"]
-    return markdown_grid(header, rows, right=False) if rows else NOTHING
+    return markdown_grid(header, rows) if rows else NOTHING

@@ -54,6 +54,4 @@ def blocks(folder: Path) -> Mapping[str, str]:
 
 
 def _grid(header: list[str], rows: list[list[str]]) -> str:
-    """A Markdown table whose columns of numbers stand to the right."""
-    numbers = [all(map(_NUMBER.fullmatch, column)) for column in zip(*rows, strict=True)]
-    return markdown_grid(header, [[cell.replace("|", "\\|") for cell in row] for row in rows], numbers)
+    return markdown_grid(header, [[cell.replace("|", "\\|") for cell in row] for row in rows])

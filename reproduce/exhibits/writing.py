@@ -17,6 +17,8 @@ from reproduce.lab.store import StoreWarning
 
 __all__ = ["latex", "markdown", "markdown_grid", "render", "terminal"]
 
+# What begins with a number, or says that there is none.
+_NUMBER = re.compile(r"[+<−-]?[\d∞]|(–|\?|missing|not .*)?$")
 _NARROW = 96
 """Terminals below this width get cells without spaces around ±."""
 
@@ -178,7 +180,7 @@ def markdown(table: Table) -> str:
     for block in table.blocks:
         lines += ["", f"## {block.title}", ""] if block.title else [""]
         rows = [_markdown_row(table, row) for row in block.rows]
-        lines.append(markdown_grid(table.columns, rows, right=table.has_scores))
+        lines.append(markdown_grid(table.columns, rows))
     lines += ["", *table.notes] if table.notes else []
     lines += ["", "## Footnotes", ""] if table.footnotes else []
     for note, letter in table.footnotes.items():
@@ -187,15 +189,10 @@ def markdown(table: Table) -> str:
     return "\n".join(lines) + "\n"
 
 
-def markdown_grid(
-    header: Sequence[str], rows: Sequence[Sequence[str]], right: bool | Sequence[bool] = True
-) -> str:
-    """Header and rows of texts as a Markdown table.
-
-    ``right`` says which columns stand to the right: a flag each, or one for all behind the first.
-    """
-    sides = [False, *[right] * (len(header) - 1)] if isinstance(right, bool) else right
-    aligned = ["---:" if side else "---" for side in sides]
+def markdown_grid(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Header and rows of texts as a Markdown table; columns of numbers stand to the right."""
+    columns = zip(*rows, strict=True) if rows else ((),) * len(header)
+    aligned = ["---:" if column and all(map(_NUMBER.match, column)) else "---" for column in columns]
     lines = (f"| {' | '.join(line)} |" for line in (header, aligned, *rows))
     return "\n".join(line.replace("|  |", "| |") for line in lines)
 
