@@ -6,5 +6,5 @@ settings.py     settings from the command line     training.py     from a comman
 plugins.py      a researcher's own file            grid.py         several runs at a time
 planning.py     what is missing, what it costs     executors/      where the grid's jobs run
 provenance.py · machine.py                         curves.py       evaluations of one run, read at a step
-latents.py      data of Figure 7                   published.py    what the paper and others printed
+latents.py      data of Figure 7                   published.py · footnote.py   what was printed
 """

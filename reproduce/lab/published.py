@@ -12,11 +12,11 @@ import numpy as np
 import pandas as pd
 
 from reproduce.lab.curves import Curve
+from reproduce.lab.footnote import Footnote
 from reproduce.lab.places import RESULTS
 
 __all__ = [
     "AUTHORS_WARMUP",
-    "Footnote",
     "PrintedCell",
     "authors_curve",
     "authors_curves",
@@ -35,24 +35,6 @@ _CURE = (
     "run `git checkout -- results/paper`, or, after a change on purpose, "
     "`sha256sum *.csv *.json > SHA256SUMS` in that folder"
 )
-
-
-@dataclass(frozen=True)
-class Footnote:
-    """A footnote on a printed number, in short and in full.
-
-    Attributes:
-        key: name by which cells refer to it.
-        kind: ``misprint``, ``provenance`` (where the number came from), ``protocol`` (what task it was
-            measured on) or ``caveat``.
-        short: half a line, for a terminal.
-        full: whole sentences with their sources.
-    """
-
-    key: str
-    kind: str
-    short: str
-    full: str
 
 
 @dataclass(frozen=True)

@@ -90,7 +90,9 @@ def left_by_a_dead_process(folder, token, pid, lifetime=90.0):
     (path,) = (one for one in folder.glob("lease.*") if one.suffix[1:] == mine._token)
     record, held = path.read_text().splitlines()
     mine.release()
-    (folder / f"lease.{token}").write_text(json.dumps(json.loads(record) | {"pid": pid}) + f"\n{held}\n")
+    # No process of today began at the first tick since boot; a parent may have begun at ours.
+    theirs = json.loads(record) | {"pid": pid, "process_start": 1}
+    (folder / f"lease.{token}").write_text(json.dumps(theirs) + f"\n{held}\n")
 
 
 HOLD = """
