@@ -101,6 +101,12 @@ def parse(arguments, command):
         pytest.fail(f"`{command}` is not understood")
 
 
+def test_one_version_everywhere():
+    (version,) = re.findall(r'^version = "(.*)"$', (CODE / "pyproject.toml").read_text(), re.MULTILINE)
+    assert f"\nversion: {version}\n" in (CODE / "CITATION.cff").read_text()
+    assert f"\n## {version} (" in (CODE / "CHANGELOG.md").read_text()
+
+
 def test_the_site_builds(tmp_path):
     """Strictly: a broken link, or a page that is not in the navigation's folder, is an error; so is a picture
     that the site lacks."""
