@@ -727,17 +727,19 @@ def main(arguments: list[str] | None = None) -> int:
     given = _one_spelling(sys.argv[1:] if arguments is None else arguments)
     command = None
     try:
-        if given and given[0] in COMMANDS:
-            describe(COMMANDS[given[0]])
-        # A script that completes command lines, which tyro prints, too, has to keep its lines.
-        with wrapped() if {"-h", "--help"} & set(given) else nullcontext():
-            command = tyro.extras.subcommand_cli_from_dict(
-                {**COMMANDS}, prog="python -m reproduce", args=given
-            )
-        _require_sense(command)
-        code = command.run()
-        sys.stdout.flush()
-        return int(code)
+        try:
+            if given and given[0] in COMMANDS:
+                describe(COMMANDS[given[0]])
+            # A script that completes command lines, which tyro prints, too, has to keep its lines.
+            with wrapped() if {"-h", "--help"} & set(given) else nullcontext():
+                command = tyro.extras.subcommand_cli_from_dict(
+                    {**COMMANDS}, prog="python -m reproduce", args=given
+                )
+            _require_sense(command)
+            return int(command.run())
+        finally:
+            # When Python ends it would be too late to catch that nobody reads any more.
+            sys.stdout.flush()
     except BrokenPipeError:
         # Whoever reads, such as head, has seen enough. Python would complain of what is left when it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
