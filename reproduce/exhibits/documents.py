@@ -221,13 +221,19 @@ def _beside_the_field(runs: Path) -> str:
 
 
 def _runs_of(runs: Path, page: str) -> str:
-    """Stored runs of a page's algorithms, and the command that made each group of seeds."""
+    """Stored runs of a page's algorithms, and the command that made each group of seeds.
+
+    ALM's variants have a page of their own.
+    """
     rows = []
     for name, algorithm in ALGORITHMS.items():
-        stored = Store(runs).runs(algorithm=name, variant="base") if algorithm.page == page else []
+        variant = "base" if name == "alm" else None
+        stored = Store(runs).runs(algorithm=name, variant=variant) if algorithm.page == page else []
         for group in _groups(stored):
             commands = dict.fromkeys(f"`{run.provenance['command']}`" for run in group)
-            rows.append([algorithm.title, *_group_in_words(group), " ".join(commands)])
+            which = group[0].spec.variant
+            title = algorithm.title if which == "base" else f"{algorithm.title}, `{which}`"
+            rows.append([title, *_group_in_words(group), " ".join(commands)])
     header = ["", "task", "scale", "seeds", "steps", "last return", "command"]
     return markdown_grid(header, rows) if rows else "No run is stored yet."
 
@@ -288,10 +294,10 @@ def _bf16_beside_float32(runs: Path) -> str:
 
 
 def _groups(runs: Sequence[StoredRun]) -> list[list[StoredRun]]:
-    """Runs by task and scale."""
-    groups: dict[tuple[str, str], list[StoredRun]] = {}
+    """Runs by variant, task and scale."""
+    groups: dict[tuple[str, str, str], list[StoredRun]] = {}
     for run in runs:
-        groups.setdefault((run.spec.task, run.spec.scale), []).append(run)
+        groups.setdefault((run.spec.variant, run.spec.task, run.spec.scale), []).append(run)
     return list(groups.values())
 
 
