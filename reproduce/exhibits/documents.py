@@ -1,5 +1,6 @@
 """Keeps the numbers in README.md and docs/ equal to results/: measured numbers are never typed."""
 
+import itertools
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -180,8 +181,10 @@ def _has_number(cell: Cell) -> bool:
 def _beside_the_authors(runs: Path) -> str:
     """Evaluations of ALM at paper scale beside the authors' mean and deviation at the same training step."""
     authors = authors_curves().set_index(["task", "training_step"])
-    rows = []
-    for run in Store(runs).runs(algorithm="alm", variant="base", scale="paper"):
+    store, rows = Store(runs), []
+    in_bf16 = variant_in("base", "bf16")
+    stored = [store.runs(algorithm="alm", variant=which, scale="paper") for which in ("base", in_bf16)]
+    for run in itertools.chain(*stored):
         for evaluation in run.evaluations.itertuples():
             key = (run.spec.task, evaluation.training_step)
             if key in authors.index:
@@ -191,7 +194,7 @@ def _beside_the_authors(runs: Path) -> str:
                 rows.append(
                     [
                         run.spec.task,
-                        str(run.spec.seed),
+                        f"{run.spec.seed}{', bf16' if run.spec.variant == in_bf16 else ''}",
                         f"{evaluation.training_step:,}",
                         _number(mean, std),
                         f"{own:.0f}",
