@@ -6,6 +6,7 @@ import shlex
 import subprocess
 import sys
 import unicodedata
+from urllib.parse import unquote
 
 import pytest
 import tyro
@@ -120,7 +121,7 @@ def test_the_site_builds(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "Three paths" in (tmp_path / "site" / "index.html").read_text()
     pictures = {
-        page.parent / address
+        page.parent / unquote(address)
         for page in (tmp_path / "site").rglob("*.html")
         for address in re.findall(r'<img[^>]* src="(?!https?:|data:)([^"]+)"', page.read_text())
     }
