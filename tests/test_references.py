@@ -98,6 +98,7 @@ def compared(checkout):
     return subprocess.run(command, cwd=root, capture_output=True, text=True, env={"COLUMNS": "120"})
 
 
+@pytest.mark.programs
 @pytest.mark.parametrize(("learning_rate", "equal"), [("3e-4", True), ("3.003e-4", False)])
 def test_equal_code_is_equal_and_other_code_is_not(tmp_path, learning_rate, equal):
     (tmp_path / "TD3.py").write_text(STAND_IN.replace("LEARNING_RATE", learning_rate))
@@ -109,6 +110,7 @@ def test_equal_code_is_equal_and_other_code_is_not(tmp_path, learning_rate, equa
     assert "wrote" not in found.stdout  # a record is of all three codes
 
 
+@pytest.mark.programs
 def test_a_folder_that_is_no_checkout_is_refused_in_one_sentence(tmp_path):
     found = compared(tmp_path)
     assert (found.returncode, found.stderr.count("\n")) == (2, 1)

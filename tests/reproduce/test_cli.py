@@ -533,6 +533,7 @@ def test_a_second_ctrl_c_that_meets_torch_writing_is_no_traceback(monkeypatch):
     assert main(["runs"]) == 130
 
 
+@pytest.mark.programs
 @pytest.mark.parametrize("command", [["runs", "--all"], ["table", "1", "--help"]])
 def test_a_reader_who_has_seen_enough_is_no_error(command):
     read, write = os.pipe()
