@@ -11,11 +11,11 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.references import alm, redq, td3
-from benchmarks.references.comparing import CheckoutError
+from benchmarks.references.comparing import CheckoutError, digests
 from benchmarks.references.draws import DrawError
 from benchmarks.timing import TASK, write_results
 
-_COMPARISONS = {"alm": alm.compare, "td3": td3.compare, "redq": redq.compare}
+_COMPARISONS: dict[str, Any] = {"alm": alm, "td3": td3, "redq": redq}
 
 
 @dataclass(frozen=True)
@@ -34,13 +34,15 @@ class References:
         torch.set_num_threads(1)
         torch.set_default_dtype(torch.float64)
         found: dict[str, Any] = {}
-        for name, compare in _COMPARISONS.items():
+        for name, code in _COMPARISONS.items():
             if (checkout := getattr(self, name)) is not None:
                 try:
-                    found[name] = compare(checkout.resolve(), TASK)
+                    differences = code.compare(checkout.resolve(), TASK)
                 except (CheckoutError, DrawError) as error:
                     print(f"error: {error}", file=sys.stderr)
                     return 2
+                origin = {"repository": code.REPOSITORY, "files": digests(checkout, code.FILES)}
+                found[name] = origin | differences
         if not found:
             print("error: name a checkout with --alm, --td3 or --redq", file=sys.stderr)
             return 2

@@ -12,18 +12,16 @@ from torch import Tensor
 
 from alm.agent import ALM
 from alm.config import ALMConfig
-from alm.task_registry import task_spec
 from alm.training.replay import Transitions
-from alm.training.scale import scale_named
 from benchmarks.references.comparing import (
     Pairs,
-    digests,
+    drawn_noise,
     largest_difference,
     load,
     modules_of,
     random_transitions,
     relative,
-    scatter,
+    scattered,
     take_over,
 )
 from benchmarks.references.draws import Draws, Given
@@ -45,10 +43,9 @@ def compare(checkout: Path, task: str) -> dict[str, Any]:
         benchmarks.references.comparing.CheckoutError: the folder is no checkout of the code.
         benchmarks.references.draws.DrawError: the code draws otherwise than the version that was compared.
     """
-    spec, config = task_spec(task), ALMConfig.at(scale_named("paper"), task)
     generator = torch.Generator().manual_seed(0)
-    ours = ALM(spec, config, (0,), dtype=torch.float64)
-    scatter(ours.networks, generator)
+    ours = scattered(ALM, ALMConfig, task, generator)
+    spec, config = ours.task, ours.config
     logged: list[dict[str, Any]] = []
     with modules_of(checkout, FILES, _stubs(logged)), _in_double_precision():
         theirs = load("agents.alm").AlmAgent(
@@ -68,8 +65,7 @@ def compare(checkout: Path, task: str) -> dict[str, Any]:
             batch = config.batch_size
             sequences = random_transitions(spec, config.horizon, batch, generator=generator)
             transitions = random_transitions(spec, batch, generator=generator)
-            noise = ours.draw_noise()
-            noise = {name: draw.double() for name, draw in noise.items()}
+            noise = drawn_noise(ours)
             theirs.env_buffer = SimpleNamespace(
                 sample_seq=lambda *_, of=sequences: _arrays(of), sample=lambda *_, of=transitions: _arrays(of)
             )
@@ -81,8 +77,6 @@ def compare(checkout: Path, task: str) -> dict[str, Any]:
                 losses.append(relative(metrics[f"loss/{group}"], sum(logged[-1][name] for name in names)))
                 norms.append(relative(metrics[f"grad_norm/{group}"], float(logged[-1][_NORMS[group]])))
         return {
-            "repository": REPOSITORY,
-            "files": digests(checkout, FILES),
             "updates": len(STEPS),
             "losses": max(losses),
             "gradient_norms": max(norms),

@@ -3,19 +3,22 @@
 import hashlib
 import importlib
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from alm.task_registry import TaskSpec
+from alm.task_registry import TaskSpec, task_spec
+from alm.training.agent import Agent
 from alm.training.replay import Transitions
+from alm.training.scale import scale_named
 from benchmarks.plain_baselines import copy_member, member_differences
 
+AnyAgent = TypeVar("AnyAgent", bound=Agent)
 Layers = Sequence[nn.Module]
 Pairs = Iterable[tuple[Layers, Any, int]]
 """Layers of a reference, of the population, and which member of the latter."""
@@ -73,11 +76,25 @@ def random_transitions(task: TaskSpec, *shape: int, generator: torch.Generator) 
     )
 
 
-def scatter(networks: nn.Module, generator: torch.Generator) -> None:
-    """Move all parameters, so that none is zero and targets differ from what they follow."""
+def scattered(
+    agent_class: Callable[..., AnyAgent], config_class: Any, task: str, generator: torch.Generator
+) -> AnyAgent:
+    """An agent of one seed at paper scale, in float64, all of whose layers were moved.
+
+    So none of their parameters is zero, and targets differ from what they follow.
+    """
+    config = config_class.at(scale_named("paper"), task)
+    agent = agent_class(task_spec(task), config, (0,), dtype=torch.float64)
     with torch.no_grad():
-        for parameter in networks.parameters():
-            parameter.add_(0.02 * torch.randn(parameter.shape, generator=generator, dtype=torch.float64))
+        for name, parameter in agent.networks.named_parameters():
+            if not name.startswith("temperature"):
+                parameter.add_(0.02 * torch.randn(parameter.shape, generator=generator, dtype=torch.float64))
+    return agent
+
+
+def drawn_noise(agent: Agent) -> dict[str, Tensor]:
+    """The noise of one update in float64."""
+    return {name: draw.double() for name, draw in agent.draw_noise().items()}
 
 
 def weighted(modules: Iterable[nn.Module]) -> list[nn.Module]:

@@ -8,18 +8,16 @@ import numpy as np
 import torch
 from torch import nn
 
-from alm.task_registry import task_spec
-from alm.training.scale import scale_named
 from baselines.redq import OfficialDensityREDQ, REDQConfig, draw_members
 from benchmarks.references.comparing import (
     Pairs,
-    digests,
+    drawn_noise,
     largest_difference,
     load,
     modules_of,
     random_transitions,
     relative,
-    scatter,
+    scattered,
     take_over,
 )
 from benchmarks.references.draws import Draws
@@ -39,12 +37,9 @@ def compare(checkout: Path, task: str) -> dict[str, Any]:
         benchmarks.references.comparing.CheckoutError: the folder is no checkout of the code.
         benchmarks.references.draws.DrawError: the code draws otherwise than the version that was compared.
     """
-    spec, config = task_spec(task), REDQConfig.at(scale_named("paper"), task)
     generator = torch.Generator().manual_seed(0)
-    ours = OfficialDensityREDQ(spec, config, (0,), dtype=torch.float64)
-    scatter(ours.networks.actor, generator)
-    scatter(ours.networks.critic, generator)
-    scatter(ours.networks.target_critic, generator)
+    ours = scattered(OfficialDensityREDQ, REDQConfig, task, generator)
+    spec, config = ours.task, ours.config
     losses = []
     with modules_of(checkout, FILES):
         theirs = load("redq.algos.redq_sac").REDQSACAgent(
@@ -60,7 +55,7 @@ def compare(checkout: Path, task: str) -> dict[str, Any]:
         for step in range(1, STEPS + 1):
             updates = config.updates_per_step
             batches = random_transitions(spec, updates, config.batch_size, generator=generator)
-            noise = {name: draw.double() for name, draw in ours.draw_noise().items()}
+            noise = drawn_noise(ours)
             members = draw_members(noise["members"][0], config.target_critics or 0).numpy()
             theirs.replay_buffer = _Batches([batches[:, i] for i in range(updates)])
             logged: dict[str, Any] = {}
@@ -72,8 +67,6 @@ def compare(checkout: Path, task: str) -> dict[str, Any]:
     heads = _exchange_heads(ours, theirs, copy=False)
     temperature = abs(ours.networks.temperature.log_alpha.item() - theirs.log_alpha.item())
     return {
-        "repository": REPOSITORY,
-        "files": digests(checkout, FILES),
         "updates": STEPS * config.updates_per_step,
         "losses": max(losses),
         "parameters": max(largest_difference(_pairs(ours, theirs)), heads, temperature),

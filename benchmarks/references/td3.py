@@ -6,17 +6,15 @@ from typing import Any
 
 import torch
 
-from alm.task_registry import task_spec
-from alm.training.scale import scale_named
 from baselines.td3 import TD3, TD3Config
 from benchmarks.references.comparing import (
     Pairs,
-    digests,
+    drawn_noise,
     largest_difference,
     load,
     modules_of,
     random_transitions,
-    scatter,
+    scattered,
     take_over,
 )
 from benchmarks.references.draws import Draws
@@ -34,10 +32,9 @@ def compare(checkout: Path, task: str) -> dict[str, Any]:
         benchmarks.references.comparing.CheckoutError: the folder is no checkout of the code.
         benchmarks.references.draws.DrawError: the code draws otherwise than the version that was compared.
     """
-    spec, config = task_spec(task), TD3Config.at(scale_named("paper"), task)
     generator = torch.Generator().manual_seed(0)
-    ours = TD3(spec, config, (0,), dtype=torch.float64)
-    scatter(ours.networks, generator)
+    ours = scattered(TD3, TD3Config, task, generator)
+    spec, config = ours.task, ours.config
     with modules_of(checkout, FILES):
         theirs = load("TD3").TD3(
             spec.observation_size,
@@ -52,7 +49,7 @@ def compare(checkout: Path, task: str) -> dict[str, Any]:
         take_over(_pairs(ours, theirs))
         for step in range(1, UPDATES + 1):
             some = random_transitions(spec, config.batch_size, generator=generator)
-            noise = {name: draw.double() for name, draw in ours.draw_noise().items()}
+            noise = drawn_noise(ours)
             batch = (
                 some.observation[0],
                 some.action[0],
@@ -64,8 +61,6 @@ def compare(checkout: Path, task: str) -> dict[str, Any]:
                 theirs.train(SimpleNamespace(sample=lambda _, batch=batch: batch), config.batch_size)
             ours.update(some, noise, step)
     return {
-        "repository": REPOSITORY,
-        "files": digests(checkout, FILES),
         "updates": UPDATES,
         "parameters": largest_difference(_pairs(ours, theirs)),
     }
