@@ -79,7 +79,7 @@ def _record(directory: RunDirectory) -> StoredRun | None:
         provenance["population"] = population
     frame = pd.DataFrame(rows)
     curve = Curve(frame["step"].to_numpy(), frame["eval/return"].to_numpy())
-    final = run_scalars(curve, float(frame["wall_seconds"].iloc[-1]))
+    final = run_scalars(curve, float(frame["wall_seconds"].iloc[-1]), population)
     status, reason = "partial", None
     if directory.status == "done":
         status, done = "done", directory.read_json("DONE")

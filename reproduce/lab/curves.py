@@ -75,10 +75,15 @@ def index_at(curve: Curve, step: int) -> int:
     return index
 
 
-def run_scalars(curve: Curve, wall_seconds: float) -> dict[str, float]:
-    """Scalars of a whole run for the store and MLflow, from its evaluation returns and its seconds."""
+def run_scalars(curve: Curve, wall_seconds: float, population: float | None) -> dict[str, float]:
+    """Scalars of a whole run for the store and MLflow, from its evaluation returns and its process's seconds.
+
+    ``population`` seeds shared that time; ``None`` where it is not known how many.
+    """
+    hours = wall_seconds / 3600.0
     return {
         "final/return": value_at(curve, curve.last_step),
         "final/window_return": window_mean(curve, curve.last_step),
-        "cost/wall_h": wall_seconds / 3600.0,
+        "cost/wall_h": hours,
+        **({"cost/seed_h": hours / population} if population else {}),
     }

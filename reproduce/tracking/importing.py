@@ -94,7 +94,9 @@ def _stored(run: StoredRun) -> tuple[RunRecord, _Ended]:
     if run.status == "done" and rows:
         last = rows[-1]
         returns = {int(row["step"]): float(row["eval/return"]) for row in rows}
-        points += final_points(returns, float(last["wall_seconds"]), int(last["time_ms"]))
+        points += final_points(
+            returns, float(last["wall_seconds"]), run.provenance.get("population"), int(last["time_ms"])
+        )
         named = {key if "/" in key else f"final/{key}": value for key, value in run.final.items()}
         for key in named.keys() - {point.key for point in points}:
             points.append(Point(key, named[key], int(last["time_ms"]), run.last_step))

@@ -141,10 +141,12 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
     return flat
 
 
-def final_points(returns: Mapping[int, float], wall_seconds: float, time_ms: int) -> list[Point]:
+def final_points(
+    returns: Mapping[int, float], wall_seconds: float, population: float | None, time_ms: int
+) -> list[Point]:
     """Scalars of a whole run at its last evaluation; ``returns`` is the mean return by environment step."""
     curve = Curve(np.array(list(returns), np.int64), np.array(list(returns.values()), np.float64))
-    scalars = run_scalars(curve, wall_seconds)
+    scalars = run_scalars(curve, wall_seconds, population)
     return [Point(name, value, time_ms, curve.last_step) for name, value in scalars.items()]
 
 

@@ -128,7 +128,7 @@ class View:
                     "displayPoints": False,
                 },
                 _chart("BAR", "final/return", "At the end"),
-                _chart("BAR", "cost/wall_h", "At the end"),
+                _chart("BAR", "cost/seed_h", "At the end"),
             ],
         }
 

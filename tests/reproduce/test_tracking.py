@@ -96,6 +96,7 @@ def test_a_finished_run_arrives_with_its_identity_and_times(tmp_path, uri, datab
         "final/return": (5000, 2500.0),
         "final/window_return": (5000, 2400.0),
         "cost/wall_h": (5000, 0.5),
+        "cost/seed_h": (5000, 0.25),  # two seeds trained together
     }
     stored = tags(database)
     assert (
@@ -555,7 +556,12 @@ def test_first_use_by_three_processes_at_once(tmp_path):
 @pytest.fixture
 def store(tmp_path, make_run):
     store = Store(tmp_path / "store")
-    provenance = {"git_sha": "0" * 40, "started_ms": STARTED, "finished_ms": STARTED + 3_600_000}
+    provenance = {
+        "git_sha": "0" * 40,
+        "started_ms": STARTED,
+        "finished_ms": STARTED + 3_600_000,
+        "population": 2,
+    }
     for seed in range(2):
         run = make_run(
             {5000: 1.0, 10000: 4.0},
@@ -582,6 +588,7 @@ def test_importing_the_store_keeps_values_and_times(store, uri, database):
         database, f"select key, step, timestamp, value, is_nan from metrics where run_uuid = '{run_id}'"
     )
     assert sorted(sent) == [
+        ("cost/seed_h", 10000, 1_700_000_010_000, 50 / 3600, 0),
         ("cost/wall_h", 10000, 1_700_000_010_000, 100 / 3600, 0),
         ("eval/length", 5000, 1_700_000_005_000, 1000.0, 0),
         ("eval/length", 10000, 1_700_000_010_000, 1000.0, 0),

@@ -39,7 +39,8 @@ class Training:
         """A line of losses and one of an evaluation at each step; every line has a time of its own."""
         for step in steps:
             self.line(step, {"loss/critic": step / 8, "time/act_ms": self.pace})
-            self.line(step, {"eval/return": step / 2, "eval/length": 1000.0}, returns=[1.0, 2.0])
+            metrics = {"eval/return": step / 2, "eval/length": 1000.0}
+            self.line(step, metrics, returns=[1.0, 2.0], population=2)
 
     def line(self, step, metrics, **content):
         self.clock += 7
