@@ -19,6 +19,7 @@ from rich.table import Table
 
 from alm.task_registry import task_spec
 from alm.training.scale import scale_named
+from reproduce.exhibits.pooling import abreast
 from reproduce.exhibits.sides import Shelf, Side
 from reproduce.exhibits.statistics.aggregates import (
     FloatArray,
@@ -49,8 +50,9 @@ class TaskComparison:
 
     Attributes:
         task: its name.
-        runs: of the first and the second side, by seed; failed ones are left out.
+        runs: of the first and the second side, by seed; those that failed or have only begun are left out.
         failed: seeds of each side whose run failed.
+        begun: runs of each side that are far behind its others.
         steps: shape (evaluations,), environment steps at which every one of these runs has an evaluation.
         scores: of each side, shape (runs,): the metric at the last of these steps.
         means: interquartile mean of each side.
@@ -62,6 +64,7 @@ class TaskComparison:
     task: str
     runs: tuple[list[StoredRun], list[StoredRun]]
     failed: tuple[list[int], list[int]]
+    begun: tuple[list[StoredRun], list[StoredRun]]
     steps: np.ndarray
     scores: tuple[FloatArray, FloatArray]
     means: tuple[Estimate, Estimate]
@@ -166,17 +169,14 @@ class Comparison:
             "both have reached, with 95 % intervals of the stratified bootstrap; beneath them the means that "
             "tables and figures show."
         ]
-        single, unfinished, failed = [], [], []
+        single, unfinished, begun, failed = [], [], [], []
         for task in self.tasks:
-            for side, runs, lost in zip(self.sides, task.runs, task.failed, strict=True):
+            for side, runs, behind, lost in zip(self.sides, task.runs, task.begun, task.failed, strict=True):
                 if len(runs) == 1:
                     single.append(f"{side.name} on {task.task}")
-                stopped: dict[int, list[int]] = {}
-                for run in runs:
-                    if run.status == "partial":
-                        stopped.setdefault(run.last_step, []).append(run.spec.seed)
                 whose = f"of {side.name} on {task.task}"
-                unfinished += [f"{_seeds(seeds)} {whose} (step {at:,})" for at, seeds in stopped.items()]
+                unfinished += _stopped([run for run in runs if run.status == "partial"], whose)
+                begun += _stopped(behind, whose)
                 failed += [f"{_seeds(lost)} {whose}"] if lost else []
         if single:
             notes.append(
@@ -203,6 +203,8 @@ class Comparison:
             notes.append(f"Left out because a side has no run there: {', '.join(lacking)}.")
         if unfinished:
             notes.append(f"Not at their end yet: {', '.join(unfinished)}.")
+        if begun:
+            notes.append(f"Left out because they have only begun: {', '.join(begun)}.")
         if failed:
             notes.append(f"Left out because they failed: {', '.join(failed)}.")
         return notes
@@ -243,7 +245,11 @@ class Comparison:
 
 
 def _task(task: str, found: tuple[list[StoredRun], list[StoredRun]], metric: str) -> TaskComparison:
-    first, second = ([run for run in runs if run.status != "failed"] for runs in found)
+    going = [[run for run in runs if run.status != "failed"] for runs in found]
+    first, second = map(abreast, going)
+    begun = tuple(
+        [run for run in runs if run not in kept] for runs, kept in zip(going, (first, second), strict=True)
+    )
     failed = tuple([run.spec.seed for run in runs if run.status == "failed"] for runs in found)
     curves = [[run.curve() for run in runs] for runs in (first, second)]
     steps = common_steps([curve for side in curves for curve in side])
@@ -254,6 +260,7 @@ def _task(task: str, found: tuple[list[StoredRun], list[StoredRun]], metric: str
         task,
         (first, second),
         (failed[0], failed[1]),
+        (begun[0], begun[1]),
         steps,
         (scores[0], scores[1]),
         (_bootstrap(interquartile_mean, [scores[0]]), _bootstrap(interquartile_mean, [scores[1]])),
@@ -265,6 +272,14 @@ def _task(task: str, found: tuple[list[StoredRun], list[StoredRun]], metric: str
 
 def _bootstrap(statistic: Callable[..., FloatArray], *scores: Scores) -> Estimate:
     return bootstrap(statistic, *scores, rng=np.random.default_rng(_SEED))
+
+
+def _stopped(runs: Sequence[StoredRun], whose: str) -> list[str]:
+    """``"seeds 1 2 of td3 on Hopper (step 55,000)"``, for each step at which some of the runs stand."""
+    seeds: dict[int, list[int]] = {}
+    for run in runs:
+        seeds.setdefault(run.last_step, []).append(run.spec.seed)
+    return [f"{_seeds(found)} {whose} (step {step:,})" for step, found in seeds.items()]
 
 
 def _seeds(seeds: Sequence[int]) -> str:

@@ -101,7 +101,7 @@ def _by_task(stored: Sequence[StoredRun]) -> dict[tuple[str, str], list[list[Sto
 
 
 def _summary(runs: Sequence[StoredRun]) -> str:
-    """``"SAC 6820 ± 807 (4 seeds, 200k)"``: the number that a table shows of these runs."""
+    """``"SAC 6820 ± 807 (4 seeds, 200k)"``: their mean at the end or, before that, as far as they are."""
     spec = runs[0].spec
     known = ALGORITHMS.get(spec.algorithm)
     name = known.title if known else spec.algorithm
@@ -114,6 +114,7 @@ def _summary(runs: Sequence[StoredRun]) -> str:
     own = sum(run.own for run in pooled.runs)
     about = [
         seeds_counted(numbers.seeds, None),
+        *([f"{pooled.unfinished} unfinished"] if pooled.unfinished else []),
         *([f"{own} own"] if own else []),
         steps_in_words(numbers.step),
     ]

@@ -1,16 +1,19 @@
 """Pooling: which stored runs make a number, the same in every table, figure and claim.
 
 Every stored seed that has reached the read-out counts, whatever became of it later and however many seeds a
-scale asks for.  Where none has, all that have not failed are read at the last step that each of them has
-reached.
+scale asks for.  Where none has, those that have not failed are read at the last step that each of them has
+reached; one that has just begun does not pull the others back.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from reproduce.lab.store import StoredRun
 
-__all__ = ["Pool", "pool"]
+__all__ = ["Pool", "abreast", "pool"]
+
+_ABREAST = 0.5
+"""The share of the furthest run's steps below which another has only begun."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,8 +40,14 @@ def pool(runs: Iterable[StoredRun], read_out: int) -> Pool:
     every = [run for run in runs if run.last_step > 0 or run.status == "failed"]
     reached = [run for run in every if run.last_step >= read_out]
     failed = [run for run in every if run.status == "failed" and run not in reached]
-    unfinished = [run for run in every if run not in reached and run not in failed]
-    used = reached or unfinished
+    under_way = [run for run in every if run not in reached and run not in failed]
+    used = reached or abreast(under_way)
     step = read_out if reached else min((run.last_step for run in used), default=0)
-    left_out = len(unfinished) if reached else 0
-    return Pool(tuple(used), step, bool(reached), left_out, len(failed))
+    unfinished = len([run for run in under_way if run not in used])
+    return Pool(tuple(used), step, bool(reached), unfinished, len(failed))
+
+
+def abreast(runs: Sequence[StoredRun]) -> list[StoredRun]:
+    """Those of some runs that have come at least half as far as the furthest of them."""
+    furthest = max((run.last_step for run in runs), default=0)
+    return [run for run in runs if run.last_step >= _ABREAST * furthest]

@@ -174,6 +174,16 @@ def test_seeds_that_stopped_at_one_step_are_named_together(store):
     assert "failed: seeds 3 5 of alm/my-idea on HalfCheetah, seed 3 of alm on HalfCheetah." in notes
 
 
+def test_a_seed_that_has_only_begun_does_not_pull_the_others_back(store):
+    before = compared(store).numbers()
+    store.add("my-idea", 4, {5000: 3.0}, status="partial")
+    after = compared(store)
+    pd.testing.assert_frame_equal(after.numbers(), before)
+    assert "Left out because they have only begun: seed 4 of alm/my-idea on HalfCheetah (step 5,000)." in (
+        after.notes()
+    )
+
+
 @pytest.mark.parametrize("name", ["value-expansion", "value-encoder-model", "reconstruction"])
 def test_names_and_numbers_are_whole_at_80_columns(store, tmp_path, name):
     for task in ("HalfCheetah", "Walker2d"):

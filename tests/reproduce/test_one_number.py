@@ -34,8 +34,10 @@ def by_hand(algorithm, variant, task, scale, read_out):
     if not curves:
         return [], 0
     reached = [curve for curve in curves if curve.index[-1] >= read_out]
-    step = read_out if reached else min(curve.index[-1] for curve in curves)
-    return [curve[curve.index <= step].iloc[-1] for curve in reached or curves], step
+    furthest = max(curve.index[-1] for curve in curves)
+    used = reached or [curve for curve in curves if 2 * curve.index[-1] >= furthest]
+    step = read_out if reached else min(curve.index[-1] for curve in used)
+    return [curve[curve.index <= step].iloc[-1] for curve in used], step
 
 
 @pytest.mark.parametrize("table", [TABLE1, TABLE1_MBBL, TABLE5], ids=lambda table: table.name)

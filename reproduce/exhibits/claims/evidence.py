@@ -9,6 +9,7 @@ import pandas as pd
 from alm.training.bias import DEFINITIONS, Bias
 from alm.training.scale import scale_named
 from reproduce.exhibits import FigureExhibit, Series, TableExhibit, exhibit_named
+from reproduce.exhibits.pooling import Pool, pool
 from reproduce.exhibits.statistics.aggregates import FloatArray
 from reproduce.exhibits.statistics.seeds import mean_over_steps
 from reproduce.exhibits.statistics.significance import deviations
@@ -55,16 +56,14 @@ class Evidence:
         Raises:
             StoreMixError: they are of different protocols.
         """
-        found = [
-            [run for run in self._of(side, task) if run.last_step >= self.step(run, where)] for side in sides
-        ]
+        pools = [self._pool(side, task, where) for side in sides]
+        found = [list(pooled.runs) if pooled.complete else [] for pooled in pools]
         require_comparable(run for runs in found for run in runs)
         return found
 
     def failed(self, side: Series, task: str, where: Where) -> int:
         """How many runs of a side failed before the step of the read-out."""
-        runs = self._of(side, task)
-        return sum(run.status == "failed" and run.last_step < self.step(run, where) for run in runs)
+        return self._pool(side, task, where).failed
 
     def step(self, run: StoredRun, where: Where) -> int:
         """Environment steps at which a run is read: where a table is, else at the end of the run."""
@@ -82,9 +81,10 @@ class Evidence:
         found = self._store.latents(run)
         return None if found is None else found[0]
 
-    def _of(self, side: Series, task: str) -> list[StoredRun]:
+    def _pool(self, side: Series, task: str, where: Where) -> Pool:
         wanted = (side.algorithm, side.variant, side.task(task))
-        return [r for r in self.stored if (r.spec.algorithm, r.spec.variant, r.spec.task) == wanted]
+        runs = [r for r in self.stored if (r.spec.algorithm, r.spec.variant, r.spec.task) == wanted]
+        return pool(runs, self.step(runs[0], where) if runs else 0)
 
 
 @dataclass(frozen=True)
