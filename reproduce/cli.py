@@ -351,13 +351,17 @@ class PlanExhibits(ReadsRuns):
     """Only so many seeds of every cell."""
     workers: int | None = None
     """Also print how long it takes on so many cores, and on so many GPUs."""
+    runs_dir: Path = RUNS
+    """Where runs are kept while they train: what has a checkpoint there goes on from it."""
 
     def run(self) -> int:
         """Print the plan."""
+        from reproduce.exhibits.coverage import missing_of
         from reproduce.exhibits.inventory import print_plan
 
-        exhibits = _exhibits(self.exhibits)
-        print_plan(exhibits, self.opened(), self.scale, self.first_seeds, _console(), self.workers)
+        exhibits, store = _exhibits(self.exhibits), self.held()
+        missing = missing_of(exhibits, store, self.scale, self.first_seeds, self.runs_dir)
+        print_plan(exhibits, missing, store, self.scale, _console(), self.workers)
         return 0
 
 
@@ -418,7 +422,8 @@ class Grid(WritesRuns):
         if not engine.elsewhere:
             check_machine(self.device, threads=1)
         exhibits, store, console = _exhibits(self.exhibits), self.opened(), _console()
-        print_plan(exhibits, store, self.scale, self.first_seeds, console)
+        missing = missing_of(exhibits, store, self.scale, self.first_seeds, self.runs_dir)
+        print_plan(exhibits, missing, store, self.scale, console)
         options = ["--runs-dir", str(self.runs_dir.resolve())]
         options += ["--store", str(self.store.resolve())] if self.store else []
         track = self.track
@@ -428,7 +433,6 @@ class Grid(WritesRuns):
             )
             track = False
         options += [] if track else ["--no-track"]
-        missing = missing_of(exhibits, store, self.scale, self.first_seeds)
         if not missing:
             return 0
         workers = self.workers or default_workers(self.device)

@@ -7,6 +7,7 @@ stored with what the exhibit reads: values for the figures of their bias, predic
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from reproduce.exhibits.kinds import Exhibit, FigureExhibit
 from reproduce.lab.planning import Missing, missing_runs
@@ -59,14 +60,18 @@ def coverage(exhibit: Exhibit, store: Store, scale: str) -> Coverage:
 
 
 def missing_of(
-    exhibits: Iterable[Exhibit], store: Store, scale: str, first_seeds: int | None = None
+    exhibits: Iterable[Exhibit],
+    store: Store,
+    scale: str,
+    first_seeds: int | None = None,
+    runs_dir: Path | None = None,
 ) -> list[Missing]:
-    """What exhibits miss at a scale, each run once; of every cell the ``first_seeds`` only (None: all)."""
+    """What exhibits miss at a scale, each run once (`reproduce.lab.planning.missing_runs`)."""
     needed: dict[RunSpec, int] = {}
     for exhibit in exhibits:
         for spec in exhibit.needs(scale):
             needed[spec] = max(needed.get(spec, 0), exhibit.read_out(spec))
-    return missing_runs(needed, store, scale, first_seeds)
+    return missing_runs(needed, store, scale, first_seeds, runs_dir)
 
 
 def _state(exhibit: Exhibit, run: StoredRun, store: Store) -> str:

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from alm.training.scale import SCALES
 from reproduce.exhibits import EXHIBITS, Exhibit
-from reproduce.exhibits.coverage import coverage, missing_of
+from reproduce.exhibits.coverage import coverage
 from reproduce.exhibits.formats import seeds_counted, steps_in_words
 from reproduce.exhibits.kinds import CodeExhibit, FigureExhibit
 from reproduce.exhibits.pooling import pool
@@ -178,19 +178,18 @@ def nothing_stored(name: str, store: Store, shown: Collection[str]) -> list[str]
 
 def print_plan(
     exhibits: Sequence[Exhibit],
+    missing: Sequence[Missing],
     store: Store,
     scale: str,
-    first_seeds: int | None,
     console: Console,
     workers: int | None = None,
 ) -> None:
-    """Print what is stored and missing of exhibits, with steps, operations, estimated hours and commands.
+    """Print what is stored of exhibits, and what is missing: steps, operations, estimated hours, commands.
 
     With a number of workers, also the wall-clock time on so many cores, and on so many GPUs.
     """
     for exhibit in exhibits:
         _print_coverage(exhibit, store, scale, console)
-    missing = missing_of(exhibits, store, scale, first_seeds)
     if not missing:
         return
     costs, gpu = Costs(store, scale), GpuCosts(scale)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from alm.training.run_directory import RunDirectory
 from alm.training.scale import scale_named
 from reproduce.lab.algorithms import ALGORITHMS, run_length
 from reproduce.lab.executors import Resources
@@ -112,7 +113,7 @@ class Missing:
 
     specs: tuple[RunSpec, ...]
     reached: tuple[int, ...]
-    """Environment steps that the stored part of each run has."""
+    """Environment steps of each run's newest checkpoint, from which it goes on; 0 where there is none."""
     wanted: int
     """Environment steps that each of them should have."""
 
@@ -168,15 +169,22 @@ def variant_options(variant: str) -> str:
 
 
 def missing_runs(
-    needed: Mapping[RunSpec, int], store: Store, scale: str, first_seeds: int | None = None
+    needed: Mapping[RunSpec, int],
+    store: Store,
+    scale: str,
+    first_seeds: int | None = None,
+    runs_dir: Path | None = None,
 ) -> list[Missing]:
     """Needed runs of one scale that the store does not hold as far as they are read, each run once.
+
+    A stored part of a run saves nothing: without a checkpoint training begins anew.
 
     Args:
         needed: runs that tables and figures are made of, and the environment steps at which they are read.
         store: stored runs.
         scale: scale of the runs.
         first_seeds: only the first so many seeds of every cell; None: all.
+        runs_dir: where runs are kept while they train; None: nowhere.
     """
     stored = {run.spec: run for run in store.runs(scale=scale)}
     kept = scale_named(scale).seeds[:first_seeds]
@@ -187,8 +195,14 @@ def missing_runs(
         ended = run is not None and (run.status in ("done", "failed") or run.last_step >= wanted)
         if spec.seed in kept and not ended:
             groups.setdefault((spec.algorithm, spec.variant, spec.task, wanted), []).append(spec)
-    reached = {spec: run.last_step for spec, run in stored.items()}
     return [
-        Missing(tuple(specs), tuple(reached.get(spec, 0) for spec in specs), wanted)
+        Missing(tuple(specs), tuple(_checkpointed(spec, runs_dir) for spec in specs), wanted)
         for (*_, wanted), specs in groups.items()
     ]
+
+
+def _checkpointed(spec: RunSpec, runs_dir: Path | None) -> int:
+    """Environment steps of a run's newest checkpoint; 0 without one."""
+    if runs_dir is None:
+        return 0
+    return max(RunDirectory(runs_dir / spec.relative_dir).checkpoints.steps(), default=0)

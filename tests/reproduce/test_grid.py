@@ -546,3 +546,16 @@ def test_a_failed_run_is_not_trained_again(tmp_path, make_run):
     assert missing_runs(dict.fromkeys(_Tiny().needs("smoke"), 600), store, "smoke") == []
     with pytest.raises(ValueError, match="nonsense"):
         missing_runs(dict.fromkeys(_Tiny().needs("smoke"), 600), store, "nonsense")
+
+
+def test_steps_to_go_are_counted_from_checkpoints(tmp_path, make_run):
+    """A stored part of a run saves nothing: training begins anew without a checkpoint."""
+    from reproduce.lab.planning import missing_runs
+
+    store, (spec, *_) = Store(tmp_path / "store"), _Tiny().needs("smoke")
+    store.write(make_run({500: 1.0}, status="partial", algorithm="td3", task="Hopper", scale="smoke"))
+    (group,) = missing_runs({spec: 600}, store, "smoke", runs_dir=tmp_path / "runs")
+    assert (group.reached, group.steps) == ((0,), 600)
+    RunDirectory(tmp_path / "runs" / spec.relative_dir).checkpoints.save(300, {"anything": 1})
+    (group,) = missing_runs({spec: 600}, store, "smoke", runs_dir=tmp_path / "runs")
+    assert (group.reached, group.steps) == ((300,), 300)

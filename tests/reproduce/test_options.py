@@ -130,7 +130,7 @@ def test_a_plan_says_what_stored_runs_lack_and_what_needs_none(tmp_path, make_ru
     store.write_latents(run, pd.DataFrame({"step": [0], **frame}), "someone")
     console = Console(width=200, file=io.StringIO(), markup=False)
     exhibits = [exhibit_named(name) for name in ("figure7", "figure8", "table2", "figure14")]
-    print_plan(exhibits, store, "laptop", None, console)
+    print_plan(exhibits, [], store, "laptop", console)
     assert console.file.getvalue().splitlines()[:4] == [
         "figure7 at laptop scale: 1 of 10 runs stored; 9 more lack predictions, which python -m reproduce "
         "latents measures from their last checkpoints",
