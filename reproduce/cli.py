@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from alm.training.run_directory import RunDirectory
     from reproduce.exhibits import Exhibit
     from reproduce.lab.policies import Policy
+    from reproduce.lab.specs import RunSpec
     from reproduce.lab.store import Store
 
 
@@ -127,7 +128,8 @@ class Train(WritesRuns):
         )
         check_machine(self.device, self.threads)
         check_until(resolved, self.until)
-        require_storable(resolved, self.opened())
+        store = self.opened()
+        require_storable(resolved, store)
         execution = Execution.choose(self.precision, self.compile, self.device, resolved.agent_class)
         opened, ended, held = [], [], []
         try:
@@ -143,6 +145,7 @@ class Train(WritesRuns):
                     print(f"{spec.label}: {_ending(ended[-1])}, see {ended[-1].path}")
                 else:
                     opened.append(directory)
+                    _warn_if_stored(spec, store, directory)
             with _tracked(opened if self.track else []):
                 for group in group_by_step(opened, resolved.seeds_apart):
                     train_population(resolved, group, self.device, self.threads, execution, self.until)
@@ -154,7 +157,6 @@ class Train(WritesRuns):
                 directory.close()
         unread = []
         if self.scale != "smoke":
-            store = self.opened()
             # What had ended may have found the store full or out of reach.
             for directory in (*ended, *opened):
                 if directory.status == "unfinished" and self.until is None:
@@ -170,6 +172,18 @@ class Train(WritesRuns):
         if held:
             return EXIT_HELD
         return 1 if any(directory.status == "failed" for directory in (*ended, *opened)) else 0
+
+
+def _warn_if_stored(spec: "RunSpec", store: "Store", directory: "RunDirectory") -> None:
+    """Say of a run that is stored to its end that training it again changes nothing of what is shown."""
+    stored = store.get(spec)
+    if stored is not None and stored.status == "done":
+        print(
+            f"warning: {spec.label} is stored already ({store.place(stored)}) and will be shown from there; "
+            f"what is trained now stays in {directory.path}. Other --seeds add to it, another --store keeps "
+            "both.",
+            file=sys.stderr,
+        )
 
 
 def _keep_policies(directory: "RunDirectory", store: "Store") -> None:

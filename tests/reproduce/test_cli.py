@@ -542,3 +542,15 @@ def test_a_reader_who_has_seen_enough_is_no_error(command):
     ended = subprocess.run(given, stdout=write, stderr=subprocess.PIPE, text=True)
     os.close(write)
     assert (ended.returncode, ended.stderr) == (1, "")
+
+
+def test_training_what_is_stored_already_says_where_it_stays(tmp_path, capsys, monkeypatch, make_run):
+    monkeypatch.setattr("reproduce.lab.training.train_population", lambda *told: None)
+    resolved = ResolvedRuns.of("td3", "base", "Hopper", (0, 1), "laptop")
+    config = resolved.record(resolved.specs[0])["config"]
+    about = {"algorithm": "td3", "task": "Hopper", "scale": "laptop", "config": config}
+    Store(tmp_path / "store").write(make_run({50_000: 1.0}, **about))
+    assert train(tmp_path, "--algorithm", "td3", "--seeds", "0", "1", scale="laptop") == 0
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("warning: td3/base Hopper laptop seed 0 is stored already (")
+    assert str(tmp_path / "runs/td3/base/Hopper/laptop/seed-0") in line
