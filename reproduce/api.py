@@ -19,6 +19,7 @@ from reproduce.exhibits import BiasDefinition
 from reproduce.exhibits.comparison import Comparison
 from reproduce.exhibits.tidy import tidy_curves
 from reproduce.lab.algorithms import BASE, variant_named
+from reproduce.lab.settings import canonical_variant
 from reproduce.lab.specs import variant_parts
 from reproduce.options import ReadsRuns
 
@@ -47,13 +48,14 @@ def load_curves(
         own: whether one's own runs are among them.
 
     Raises:
-        ValueError: there is no such scale or task, or neither the suite nor a stored run has such an
-            algorithm or, of the algorithm, such a variant.
+        ValueError: there is no such scale or task, the variant's settings are malformed, or neither the suite
+            nor a stored run has such an algorithm or, of the algorithm, such a variant.
     """
     store = ReadsRuns(own=own).held()
     if scale is not None:
         scale_named(scale)
     task = None if task is None else task_spec(task).name
+    variant = None if variant is None else canonical_variant(variant)
     # One's own algorithms and variants are known by their runs alone.
     if algorithm is not None and not store.runs(algorithm=algorithm, variant=variant):
         variant_named(algorithm, BASE.name if variant is None else variant_parts(variant)[0])

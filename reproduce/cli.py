@@ -544,8 +544,9 @@ class Compare(ReadsRuns):
     metric: Literal["return", "window"] = "return"
     """return: of the evaluation at the last step that all seeds of both have reached. window: mean return of
     the evaluations in the last tenth of the steps until then."""
-    runs_dir: Path = RUNS
-    """Where runs are kept while they train: they count as far as they got."""
+    runs_dir: Path | None = None
+    """Where runs are kept while they train: they count as far as they got. By default runs, and nowhere with
+    --store or --no-own."""
     out: Path = OUT / "comparisons"
     """Where the curves (PNG, PDF, CSV) and the numbers (CSV) go."""
 
@@ -561,7 +562,7 @@ class Compare(ReadsRuns):
             self.scale,
             self.metric,
             self.opened(),
-            self.runs_dir if self.own else None,
+            self.runs_dir or (RUNS if self.own and self.store is None else None),
         )
         report(comparison, write, self.out, _console())
         return 0

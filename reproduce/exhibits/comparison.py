@@ -195,7 +195,7 @@ class Comparison:
             )
         own = sum(run.own for task in self.tasks for runs in task.runs for run in runs)
         if own:
-            notes.append(f"From your own store, not of the repository: {own} runs.")
+            notes.append(f"Your own, not of the repository: {own} run{'s' if own > 1 else ''}.")
         if self.missing:
             lacking = (
                 f"{task} ({' and '.join(side.name for side in sides)})" for task, sides in self.missing

@@ -1,7 +1,7 @@
 """The two algorithms or variants of a comparison: names, and runs from the store and from run directories."""
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from reproduce.lab.algorithms import ALGORITHMS, BASE, nearest
@@ -84,12 +84,12 @@ class Shelf:
                 and (stored is None or stored.status == "partial")
             ):
                 try:
-                    run = record_of_directory(directory)
+                    found = record_of_directory(directory)
                 except UnreadableRunError as error:
                     warnings.warn(str(error), StoreWarning, stacklevel=2)
                     continue
-                if run and (stored is None or run.last_step > stored.last_step):
-                    held[spec] = run
+                if found and (stored is None or found.last_step > stored.last_step):
+                    held[spec] = replace(found, own=True)
         return [held[spec] for spec in sorted(held)]
 
     def nothing(self, side: Side, task: str) -> str:

@@ -20,6 +20,7 @@ from alm.training.scale import SCALES, scale_named
 from reproduce.lab.algorithms import variant_named
 from reproduce.lab.plugins import Plugin
 from reproduce.lab.provenance import processor_of
+from reproduce.lab.settings import canonical_variant
 from reproduce.lab.specs import RunSpec, record_in, require_protocol, variant_parts
 from reproduce.lab.store import Store, StoredRun
 from reproduce.lab.training import ResolvedRuns
@@ -348,14 +349,14 @@ def find_policy(
 
     Raises:
         PolicyError: there is none; the message says what to train.
-        ValueError: there is no such task, scale, algorithm or variant.
+        ValueError: there is no such task, scale, algorithm or variant, or its settings are malformed.
         PolicyFileError: it is damaged.
     """
     if scale is not None:
         scale_named(scale)
     wanted = {
         "algorithm": algorithm,
-        "variant": variant,
+        "variant": canonical_variant(variant),
         "task": task_spec(task).name,
         "scale": scale,
         "seed": seed,

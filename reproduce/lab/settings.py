@@ -159,9 +159,17 @@ def canonical_variant(variant: str) -> str:
     """A variant's name with its settings as runs are stored under them: sorted, numbers in shortest form.
 
     It knows no types, and hence not which settings change nothing.
+
+    Raises:
+        SettingError: what is in brackets is no list of settings, or has one of them twice.
     """
     name, settings, precision = variant_parts(variant)
     values = dict(sorted(setting.partition("=")[::2] for setting in settings))
+    if variant_in(name, precision, settings) != variant or len(values) < len(settings):
+        raise SettingError(
+            f"{variant!r} is no variant: write a name, perhaps with settings, each once, and a precision, as "
+            "in 'base[horizon=7,learning_rate=3e-4]+bf16'."
+        )
     return variant_in(name, precision, [f"{field}={_shortest(text)}" for field, text in values.items()])
 
 

@@ -222,10 +222,10 @@ def test_runs_count_as_far_as_their_directories_hold_them(store, tmp_path):
         (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     first = compared(store, runs_dir=tmp_path / "runs").tasks[0].runs[0]
     # What is stored to its end stands; the partial one has gone on.
-    assert [(run.status, run.last_step) for run in first] == [
-        ("done", 10_500),
-        ("done", 10_500),
-        ("partial", 10_500),
+    assert [(run.status, run.last_step, run.own) for run in first] == [
+        ("done", 10_500, False),
+        ("done", 10_500, False),
+        ("partial", 10_500, True),
     ]
 
 
@@ -342,3 +342,15 @@ def test_what_is_missing_of_a_plugins_variant_is_trained_with_its_plugin(store, 
         compared(store, "Hopper", first="alm/mine")
     with pytest.raises(ValueError, match=r"--variant my-idea --task Hopper"):
         compared(store, "Hopper")
+
+
+def test_a_store_that_is_named_is_shown_alone(store, tmp_path, capsys, monkeypatch):
+    """Not with what happens to be in training in the directory runs."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
+    seen = []
+    monkeypatch.setattr("reproduce.exhibits.sides.directories_under", lambda root: seen.append(root) or [])
+    command = ["compare", IDEA, BASE, "--task", "HalfCheetah", "--store", str(store.root)]
+    assert main([*command, "--out", str(tmp_path / "out")]) == 0
+    assert not seen
+    assert main([*command, *places(tmp_path, store)[2:]]) == 0
+    assert set(seen) == {tmp_path / "runs"}

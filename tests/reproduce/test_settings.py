@@ -212,6 +212,15 @@ def test_a_name_is_found_however_its_settings_are_written():
         assert canonical_variant(other) == other
 
 
+@pytest.mark.parametrize(
+    "variant",
+    ["base[horizon 7]", "base[horizon]", "base[]", "base[horizon=7,horizon=8]", "base[horizon=7]x"],
+)
+def test_what_is_no_variant_is_not_taken_for_another(variant):
+    with pytest.raises(SettingError, match="is no variant: write a name"):
+        canonical_variant(variant)
+
+
 def test_a_run_of_a_variant_with_settings_is_as_long_as_the_variants(make_run):
     def length(variant):
         return run_length(RunSpec(algorithm="alm", variant=variant, task="Hopper", seed=0, scale="paper"))
