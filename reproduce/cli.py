@@ -365,8 +365,8 @@ class PlanExhibits(ReadsRuns):
     """Only so many seeds of every cell."""
     workers: int | None = None
     """Also print how long it takes on so many cores, and on so many GPUs."""
-    runs_dir: Path = RUNS
-    """Where runs are kept while they train: what has a checkpoint there goes on from it."""
+    runs_dir: Path | None = None
+    """Where runs are kept while they train, by default runs: what has a checkpoint there goes on from it."""
 
     def run(self) -> int:
         """Print the plan."""
@@ -374,7 +374,7 @@ class PlanExhibits(ReadsRuns):
         from reproduce.exhibits.inventory import print_plan
 
         exhibits, store = _exhibits(self.exhibits), self.held()
-        missing = missing_of(exhibits, store, self.scale, self.first_seeds, self.runs_dir)
+        missing = missing_of(exhibits, store, self.scale, self.first_seeds, self.runs_dir or RUNS)
         print_plan(exhibits, missing, store, self.scale, _console(), self.workers)
         return 0
 
