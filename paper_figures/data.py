@@ -50,20 +50,35 @@ class FigureData:
     Attributes:
         points: one row a series, task, seed and evaluation.  Columns: series, task, seed, step,
             training_step, then ``return``, ``hours`` and, where the exhibit has such a row, ``beneath``;
-            or ``bias_mean`` and ``bias_std``.  A curve ends where the first of its seeds does.
+            or ``bias_mean`` and ``bias_std``.  A curve ends where the first of its seeds does.  Of
+            representations: a row a series, seed and step of the episode, with the columns of
+            `reproduce.lab.store.LATENT_COLUMNS`.
         costs: one row a series, task and seed: ``update_ms`` and ``total_ms`` for each environment step.
         coverage: one entry a series and panel.
-        devices: what the runs were measured on.
-        protocols: task definitions and simulator versions of the runs: one, unless mixing was forced.
-        own: how many of the runs are one's own.
+        runs: those that are drawn.
+        policy: of representations, label of the run whose episode they are along; else empty.
     """
 
     points: pd.DataFrame
     costs: pd.DataFrame
     coverage: tuple[Drawn, ...]
-    devices: tuple[str, ...]
-    protocols: tuple[str, ...]
-    own: int
+    runs: tuple[StoredRun, ...]
+    policy: str = ""
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """What the runs were measured on."""
+        return tuple(sorted({_device(run) for run in self.runs}))
+
+    @property
+    def protocols(self) -> tuple[str, ...]:
+        """Task definitions and simulator versions of the runs: one, unless mixing was forced."""
+        return tuple(sorted({run.protocol for run in self.runs}))
+
+    @property
+    def own(self) -> int:
+        """How many of the runs are one's own."""
+        return len([run for run in self.runs if run.own])
 
 
 def figure_data(
@@ -82,7 +97,7 @@ def figure_data(
         reproduce.lab.store.StoreMixError: the runs are of different protocols, and ``mix`` is off.
     """
     seeds = scale_named(scale).seeds
-    used: dict[object, StoredRun] = {}
+    used: dict[RunSpec, StoredRun] = {}
     points, costs, coverage = [], [], []
     for series in exhibit.series:
         for task in exhibit.tasks_at(scale):
@@ -94,7 +109,6 @@ def figure_data(
                 scale=scale,
             )
             pooled = pool(_stored(store, series, wanted.task, scale), exhibit.read_out(wanted))
-            used |= {run.spec: run for run in pooled.runs}
             frames = []
             for run in pooled.runs:
                 frame = (
@@ -103,6 +117,7 @@ def figure_data(
                     else _returns(run, exhibit.beneath)
                 )
                 if not frame.empty:
+                    used[run.spec] = run
                     frames.append(frame.assign(series=series.label, task=task, seed=run.spec.seed))
                     costs.append(_cost(run).assign(series=series.label, task=task, seed=run.spec.seed))
             last = min((int(frame["step"].max()) for frame in frames), default=0)
@@ -118,34 +133,16 @@ def figure_data(
         pd.concat(points, ignore_index=True) if points else pd.DataFrame(),
         pd.concat(costs, ignore_index=True) if costs else pd.DataFrame(),
         tuple(coverage),
-        tuple(sorted({_device(run) for run in used.values()})),
-        tuple(sorted({run.protocol for run in used.values()})),
-        sum(run.own for run in used.values()),
+        tuple(used.values()),
     )
 
 
-@dataclass(frozen=True)
-class LatentData:
-    """What a figure of representations shows at one scale.
-
-    Attributes:
-        points: one row a series, seed and step, with the columns of `reproduce.lab.store.LATENT_COLUMNS`.
-        coverage: one entry a series.
-        policy: label of the run whose episode it is; empty without data.
-        own: how many of the runs are one's own.
-    """
-
-    points: pd.DataFrame
-    coverage: tuple[Drawn, ...]
-    policy: str
-    own: int
-
-
-def latent_data(exhibit: FigureExhibit, store: Store, scale: str) -> LatentData:
+def latent_data(exhibit: FigureExhibit, store: Store, scale: str, mix: bool = False) -> FigureData:
     """Read the stored predictions of a figure of representations, on its one task.
 
     Raises:
-        reproduce.lab.store.StoreMixError: the runs are of different protocols, or of different episodes.
+        reproduce.lab.store.StoreMixError: the runs are of different protocols, and ``mix`` is off, or the
+            predictions are along different episodes.
     """
     task, seeds = exhibit.tasks_at(scale)[0], scale_named(scale).seeds
     points, coverage, used, policies = [], [], [], set()
@@ -162,14 +159,15 @@ def latent_data(exhibit: FigureExhibit, store: Store, scale: str) -> LatentData:
             measured += 1
         total = scale_named(scale).training(task).total_steps
         coverage.append(Drawn(series, task, measured, len(seeds), total, total))
-    require_comparable(used)
+    if not mix:
+        require_comparable(used)
     if len(policies) > 1:
         raise StoreMixError(
             f"Predictions along different episodes may not be compared ({', '.join(sorted(policies))}): "
             f"measure all anew with: python -m reproduce latents --task {task} --scale {scale}"
         )
     frame = pd.concat(points, ignore_index=True) if points else pd.DataFrame()
-    return LatentData(frame, tuple(coverage), "".join(policies), sum(run.own for run in used))
+    return FigureData(frame, pd.DataFrame(), tuple(coverage), tuple(used), "".join(policies))
 
 
 def _stored(store: Store, series: Series, task: str, scale: str) -> list[StoredRun]:

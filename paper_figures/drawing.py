@@ -1,17 +1,18 @@
 """From the name of a figure to its pictures: every scale that has runs, with the data that each shows."""
 
+import warnings
 from dataclasses import dataclass
 
 import pandas as pd
 from matplotlib.figure import Figure
 
 from alm.training.scale import SCALES
-from paper_figures import authors, field, final_return, latents, learning_curves, reward_transform, value_bias
+from paper_figures import field, final_return, latents, learning_curves, reward_transform, value_bias
 from paper_figures.data import figure_data, latent_data, series_drawn
 from reproduce.exhibits import FIGURES, BiasDefinition, FigureExhibit, Series
 from reproduce.lab.algorithms import ALGORITHMS
 from reproduce.lab.published import authors_curves
-from reproduce.lab.store import Store
+from reproduce.lab.store import Store, StoreMixError, StoreWarning
 
 _BY_NAME = {exhibit.name: exhibit for exhibit in FIGURES}
 # Figures that are no exhibits made of runs.
@@ -64,11 +65,11 @@ def drawn(name: str, store: Store, bias: BiasDefinition, mix: bool = False) -> l
             ``mix`` is off.
     """
     if name == "authors":
-        return _authors(store)
+        return _authors(store, mix)
     if name == "curves":
-        return _curves(store)
+        return _every_curve(store, mix)
     if name == "field":
-        found = field.data(store)
+        found = field.data(store, mix)
         return [Picture(name, "", field.draw(found), found.points)] if len(found.points) else []
     if name == "figure6":
         points = reward_transform.values()
@@ -76,13 +77,15 @@ def drawn(name: str, store: Store, bias: BiasDefinition, mix: bool = False) -> l
     return _exhibit(_BY_NAME[name], store, bias, mix)
 
 
-def _authors(store: Store) -> list[Picture]:
-    published = authors_curves()
-    runs = authors.evaluations(store, published)
-    return [] if runs.empty else [Picture("authors", "", authors.draw(runs, published), runs)]
+def _authors(store: Store, mix: bool) -> list[Picture]:
+    """ALM over its authors' curves, which are of the paper's networks and batches, in both precisions."""
+    tasks = tuple(dict.fromkeys(authors_curves()["task"]))
+    series = Series("ALM(3)", "alm"), Series("ALM(3), bf16", "alm", "base+bf16")
+    exhibit = FigureExhibit("authors", None, "ALM over its authors' curves", "return", series, tasks, ())
+    return _curves(exhibit, "paper", store, mix)
 
 
-def _curves(store: Store) -> list[Picture]:
+def _every_curve(store: Store, mix: bool) -> list[Picture]:
     """Learning curves of the algorithms of each page, on every task that has stored runs of them."""
     pages: dict[str, list[Series]] = {}
     for name, algorithm in ALGORITHMS.items():
@@ -98,14 +101,25 @@ def _curves(store: Store) -> list[Picture]:
     for (page, family, scale), own in sorted(tasks.items()):
         shown = tuple(sorted(own))
         name = f"curves-{page}" if family == "v2" else f"curves-{page}-{family}"
-        series = tuple(pages[page])
-        exhibit = FigureExhibit(name, None, "Learning curves", "return", series, shown, shown)
-        data = figure_data(exhibit, store, scale, "redq")
-        if data.points.empty:
-            continue
-        figure = learning_curves.draw(exhibit, scale, data, authors_curves())
-        pictures.append(Picture(name, scale, figure, data.points))
+        exhibit = FigureExhibit(name, None, "Learning curves", "return", tuple(pages[page]), shown, shown)
+        try:
+            pictures += _curves(exhibit, scale, store, mix)
+        except StoreMixError as error:  # which is no reason to lose the other pages
+            warnings.warn(
+                f"{name} at {scale} scale is left out: {error} To draw it all the same: --mix",
+                StoreWarning,
+                stacklevel=2,
+            )
     return pictures
+
+
+def _curves(exhibit: FigureExhibit, scale: str, store: Store, mix: bool) -> list[Picture]:
+    """Learning curves at one scale, if there is any."""
+    data = figure_data(exhibit, store, scale, "redq", mix)
+    if data.points.empty:
+        return []
+    figure = learning_curves.draw(exhibit, scale, data, authors_curves())
+    return [Picture(exhibit.name, scale, figure, data.points)]
 
 
 def _exhibit(exhibit: FigureExhibit, store: Store, bias: BiasDefinition, mix: bool) -> list[Picture]:
@@ -119,7 +133,7 @@ def _at_scale(
     exhibit: FigureExhibit, store: Store, scale: str, bias: BiasDefinition, mix: bool
 ) -> Picture | None:
     if exhibit.shows == "latents":
-        predictions = latent_data(exhibit, store, scale)
+        predictions = latent_data(exhibit, store, scale, mix)
         if not exhibit.says_something(series_drawn(predictions.coverage)):
             return None
         return Picture(exhibit.name, scale, latents.draw(exhibit, scale, predictions), predictions.points)

@@ -35,13 +35,13 @@ _PUBLISHED = (
 """In the order of `FIELD`; none has a colour of this suite's curves in these panels."""
 
 
-def data(store: Store) -> FigureData:
+def data(store: Store, mix: bool) -> FigureData:
     """The stored runs of ALM, SAC and TD3 on these tasks.
 
     Raises:
-        reproduce.lab.store.StoreMixError: they are of different protocols.
+        reproduce.lab.store.StoreMixError: they are of different protocols, and ``mix`` is off.
     """
-    return figure_data(_EXHIBIT, store, "paper", "redq")
+    return figure_data(_EXHIBIT, store, "paper", "redq", mix)
 
 
 def draw(found: FigureData) -> Figure:

@@ -5,14 +5,14 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from paper_figures import panels
-from paper_figures.data import LatentData, series_drawn
+from paper_figures.data import FigureData, series_drawn
 from paper_figures.style import NOTE, figure_style, looks
 from reproduce.exhibits import FigureExhibit
 
 _SHOWN_STEPS = 100
 
 
-def draw(exhibit: FigureExhibit, scale: str, data: LatentData) -> Figure:
+def draw(exhibit: FigureExhibit, scale: str, data: FigureData) -> Figure:
     """Draw a panel of the first coordinate for each series, and one of the error by model steps.
 
     Args:
@@ -56,7 +56,8 @@ def draw(exhibit: FigureExhibit, scale: str, data: LatentData) -> Figure:
             "of the encoder's means along it (1: no better than their mean), which makes it large where an "
             "encoder hardly tells the states apart; thin: each seed; with marks: their mean."
             + (f" One episode for all: of {data.policy}, without noise." if data.policy else ""),
-            own=data.own,
+            data.protocols,
+            data.own,
         )
     return figure
 

@@ -12,7 +12,7 @@ import pytest
 from paper_figures import final_return, latents, learning_curves, panels, reward_transform, value_bias
 from paper_figures.commands import Figure
 from paper_figures.data import figure_data, latent_data
-from paper_figures.drawing import names_of
+from paper_figures.drawing import drawn, names_of
 from paper_figures.style import LOOKS, looks
 from reproduce.exhibits import FIGURES
 from reproduce.lab.algorithms import ALGORITHMS
@@ -110,6 +110,38 @@ def test_nothing_is_mixed(store, make_run):
     assert coverage["SAC", "HalfCheetah"] == 3
     caption = learning_curves.draw(exhibit, "laptop", mixed, authors_curves()).get_supxlabel()
     assert caption.replace("\n", " ").startswith("MIXED PROTOCOLS, not comparable: v2-gymnasium1.4.0")
+
+
+@pytest.mark.filterwarnings("always")
+def test_a_page_of_mixed_curves_costs_no_other_page(store, make_run, tmp_path, capsys):
+    extra = {"time/evaluation_s": [1.0], "time/update_ms": [1.0]}
+    store.write(make_run({5000: 1.0}, algorithm="td3", scale="laptop", extra=extra))
+    other = {"seed": 2, "scale": "laptop", "protocol": "v2-other"}
+    store.write(make_run({5000: 1.0}, algorithm="sac", extra=extra, **other))
+    assert Figure("curves", store=store.root, out=tmp_path / "out").run() == 0
+    assert "curves-sac at laptop scale is left out: Runs of different protocols" in capsys.readouterr().err
+    names = {path.name for path in (tmp_path / "out").glob("*.csv")}
+    assert "curves-td3-laptop.csv" in names and "curves-sac-laptop.csv" not in names
+    assert Figure("curves", mix=True, store=store.root, out=tmp_path / "out").run() == 0
+    assert (tmp_path / "out" / "curves-sac-laptop.csv").exists()
+
+
+def test_alm_over_its_authors_curves(tmp_path, make_run):
+    """Both precisions, at paper scale, on tasks that the authors have curves of."""
+    store, extra = Store(tmp_path / "runs"), {"time/evaluation_s": [0.0] * 2, "time/update_ms": [1.0] * 2}
+    for task, scale, variant in (
+        ("HalfCheetah", "paper", "base"),
+        ("HalfCheetah", "paper", "base+bf16"),
+        ("HalfCheetah", "laptop", "base"),
+        ("Hopper", "paper", "base"),
+    ):
+        about = {"task": task, "scale": scale, "variant": variant, "status": "partial"}
+        store.write(make_run({5000: 0.0, 10_000: 50.0}, extra=extra, **about))
+    (picture,) = drawn("authors", store, "redq")
+    (cheetah,) = picture.figure.axes
+    labels = [line.get_label() for line in cheetah.lines]
+    assert labels == ["ALM(3), authors' 5 seeds", "ALM(3)", "ALM(3), bf16"]
+    assert picture.file == "authors" and picture.points["return"].tolist() == [0.0, 50.0] * 2
 
 
 def test_mixing_is_refused_with_the_way_to_force_it(store, make_run, tmp_path, capsys):
