@@ -27,7 +27,7 @@ from reproduce.exhibits.claims.evidence import SPREAD
 from reproduce.exhibits.claims.verdicts import verdicts
 from reproduce.exhibits.formats import p_in_words
 from reproduce.exhibits.writing import render, terminal
-from reproduce.lab.store import Store, StoreMixError
+from reproduce.lab.store import Store
 
 
 @pytest.fixture
@@ -355,11 +355,15 @@ def test_what_the_suite_lacks_is_read_off_its_registry(add):
     assert known.finding(Evidence(store, "laptop")).text == "no finished run of x on HalfCheetah"
 
 
-def test_runs_of_different_protocols_are_refused(add):
+def test_runs_of_different_protocols_cost_the_claims_that_they_stand_behind_alone(add):
     add([1.0, 2.0, 3.0])
+    add([1.0, 2.0, 3.0], variant="no-value")
     store = add([1.0, 2.0, 3.0], variant="no-kl", protocol="v5")
-    with pytest.raises(StoreMixError):
-        judged(store, "laptop")
+    crucial, little = verdict(store, "KL term is crucial"), verdict(store, "value term has little effect")
+    assert crucial.verdict == "not comparable"
+    assert "HalfCheetah: not comparable: Runs of different protocols" in crucial.finding.text
+    assert "--no-own" in crucial.finding.text
+    assert "ALM(3) = " in little.finding.text or "− ALM(3)" in little.finding.text
 
 
 # --- Costs --------------------------------------------------------------------------------------------------

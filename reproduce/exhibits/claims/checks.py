@@ -26,7 +26,7 @@ from reproduce.exhibits.statistics.significance import LEVEL, MeanDifference, pa
 from reproduce.lab.algorithms import ALGORITHMS, BASE
 from reproduce.lab.planning import BENCHMARK
 from reproduce.lab.provenance import processor_of
-from reproduce.lab.store import StoredRun
+from reproduce.lab.store import StoredRun, StoreMixError, require_comparable
 
 MARGIN = 0.2
 """Part of the other's return that counts as "about the same"."""
@@ -251,6 +251,8 @@ class Compared:
     ) -> Comparison:
         sides = (x,) if isinstance(y, float) else (x, y)
         runs = evidence.runs(*sides, task=task, where=self.where)
+        if mixed := _mixed(task, runs):
+            return mixed
         scores = [
             outcome.scores(evidence, own, side, self.where) for own, side in zip(runs, sides, strict=True)
         ]
@@ -281,6 +283,16 @@ class Compared:
         if self.worded and math.isfinite(sees):
             found = replace(found, text=f"{found.text}, can see {sees:.{outcome.digits}f}")
         return replace(found, supports=supports, contradicts=contradicts)
+
+
+def _mixed(task: str, runs: Sequence[Sequence[StoredRun]]) -> Comparison | None:
+    """What to say of runs that may not be pooled; None where they may."""
+    try:
+        require_comparable(run for side in runs for run in side)
+    except StoreMixError as error:
+        text = f"{task}: not comparable: {str(error).rstrip('.')}; --no-own leaves your own out"
+        return Comparison(task, text, tuple(map(len, runs)), False, comparable=False)
+    return None
 
 
 def _variants(algorithm: str) -> set[str]:
@@ -426,6 +438,8 @@ class Sooner:
     def _compared(self, evidence: Evidence, task: str) -> Comparison:
         sides = (self.x, self.y)
         runs = evidence.runs(*sides, task=task, where=self.where)
+        if mixed := _mixed(task, runs):
+            return mixed
         scores = [
             RETURN.scores(evidence, own, side, self.where) for own, side in zip(runs, sides, strict=True)
         ]

@@ -16,7 +16,7 @@ from reproduce.exhibits.statistics.significance import deviations
 from reproduce.lab.algorithms import run_length
 from reproduce.lab.curves import window_mean
 from reproduce.lab.specs import RunSpec
-from reproduce.lab.store import Store, StoredRun, require_comparable
+from reproduce.lab.store import Store, StoredRun
 
 Where = str | tuple[str, ...]
 """The exhibit whose tasks a claim is about, or the tasks themselves."""
@@ -51,15 +51,9 @@ class Evidence:
         return found.tasks_at(self.scale)
 
     def runs(self, *sides: Series, task: str, where: Where) -> list[list[StoredRun]]:
-        """The runs of each side that got to the step of the read-out, whatever became of them later.
-
-        Raises:
-            StoreMixError: they are of different protocols.
-        """
+        """The runs of each side that got to the step of the read-out, whatever became of them later."""
         pools = [self._pool(side, task, where) for side in sides]
-        found = [list(pooled.runs) if pooled.complete else [] for pooled in pools]
-        require_comparable(run for runs in found for run in runs)
-        return found
+        return [list(pooled.runs) if pooled.complete else [] for pooled in pools]
 
     def failed(self, side: Series, task: str, where: Where) -> int:
         """How many runs of a side failed before the step of the read-out."""

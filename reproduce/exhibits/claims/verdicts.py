@@ -45,7 +45,6 @@ def judged(store: Store, scale: str, claims: Sequence[Claim] = CLAIMS) -> list[J
 
     Raises:
         UnknownScaleError: there is no such scale.
-        StoreMixError: runs of different protocols stand behind one claim.
     """
     evidence = Evidence(store, scale)
     findings = [claim.check.finding(evidence) for claim in claims]
@@ -83,7 +82,6 @@ def claims_table(store: Store, scale: str) -> Table:
 
     Raises:
         UnknownScaleError: there is no such scale.
-        StoreMixError: runs of different protocols stand behind one claim.
     """
     return table_of(judged(store, scale), scale, sum(run.own for run in store.runs(scale=scale)))
 
