@@ -15,7 +15,7 @@ Returns of different tasks have different units: bring them to a common scale be
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 __all__ = [
     "FloatArray",
@@ -23,10 +23,6 @@ __all__ = [
     "by_task",
     "difference_of_interquartile_means",
     "interquartile_mean",
-    "mean",
-    "median_of_tasks",
-    "optimality_gap",
-    "performance_profile",
     "probability_of_improvement",
 ]
 
@@ -61,16 +57,6 @@ def by_task(scores: Scores) -> list[FloatArray]:
     return tasks
 
 
-def mean(scores: Scores) -> FloatArray:
-    """Mean over tasks of the mean over runs."""
-    return np.mean([one.mean(axis=0) for one in by_task(scores)], axis=0)
-
-
-def median_of_tasks(scores: Scores) -> FloatArray:
-    """Median over tasks of the mean over runs."""
-    return np.median([one.mean(axis=0) for one in by_task(scores)], axis=0)
-
-
 def interquartile_mean(scores: Scores) -> FloatArray:
     """Mean of all runs of all tasks without the lowest and the highest quarter.
 
@@ -88,17 +74,6 @@ def interquartile_mean(scores: Scores) -> FloatArray:
     end = np.clip(np.cumsum(weight[order], axis=0), cut, count - cut)
     kept = np.diff(end, axis=0, prepend=cut)
     return (kept * np.take_along_axis(pooled, order, axis=0)).sum(axis=0) / (count - 2 * cut)
-
-
-def optimality_gap(scores: Scores, target: float = 1.0) -> FloatArray:
-    """How far runs fall short of ``target``, on average: mean of max(target − score, 0)."""
-    return mean([np.maximum(target - one, 0.0) for one in by_task(scores)])
-
-
-def performance_profile(scores: Scores, thresholds: ArrayLike) -> FloatArray:
-    """Share of runs with a score above each threshold, (…, thresholds): the score distribution."""
-    levels = np.asarray(thresholds, dtype=np.float64)
-    return mean([(one[..., None] > levels).astype(np.float64) for one in by_task(scores)])
 
 
 def probability_of_improvement(x: Scores, y: Scores) -> FloatArray:

@@ -5,14 +5,14 @@ percentiles of the statistic of the draws.  The same seed gives the same interva
 An interval is only as good as its seeds are many (`TRUE_CONFIDENCE`).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from reproduce.exhibits.statistics.aggregates import FloatArray, Scores, by_task
 
-__all__ = ["CONFIDENCE", "TRUE_CONFIDENCE", "RESAMPLES", "Estimate", "bootstrap", "interval_estimates"]
+__all__ = ["CONFIDENCE", "TRUE_CONFIDENCE", "RESAMPLES", "Estimate", "bootstrap"]
 
 RESAMPLES = 2000
 CONFIDENCE = 0.95
@@ -87,16 +87,3 @@ def bootstrap(
     tail = (1.0 - confidence) / 2.0
     low, high = np.quantile(statistic(*drawn), [tail, 1.0 - tail], axis=0)
     return Estimate(value, low, high)
-
-
-def interval_estimates(
-    scores: Mapping[str, Scores], statistic: Callable[[Scores], FloatArray], seed: int
-) -> dict[str, Estimate]:
-    """A statistic of each algorithm; an algorithm's interval does not depend on the others there are.
-
-    Args:
-        scores: by algorithm, see `reproduce.exhibits.statistics.aggregates`.
-        statistic: as those of `reproduce.exhibits.statistics.aggregates`, of one algorithm.
-        seed: of the draws, which start anew for each algorithm.
-    """
-    return {name: bootstrap(statistic, one, rng=np.random.default_rng(seed)) for name, one in scores.items()}
