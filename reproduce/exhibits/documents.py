@@ -34,7 +34,7 @@ from reproduce.exhibits.tidy import tidy_curves
 from reproduce.exhibits.writing import markdown_grid
 from reproduce.lab.algorithms import ALGORITHMS
 from reproduce.lab.curves import window_mean
-from reproduce.lab.published import authors_curves, field_curves
+from reproduce.lab.published import FIELD, FIELD_TASKS, authors_curves, field_curves, field_scores
 from reproduce.lab.specs import variant_in
 from reproduce.lab.store import ReadOnce, Store, StoredRun
 
@@ -217,6 +217,10 @@ def _beside_the_field(runs: Path) -> str:
             seeds = seeds_counted(len(own.runs), None)
             where = f"here, {seeds}, mean over the last tenth of the steps"
             rows.append([title, task, f"{own.step:,}", f"{late:.0f}", where])
+            if algorithm in FIELD:
+                returns, step = field_scores(algorithm, FIELD_TASKS[task], own.step)
+                where = f"{len(returns)} seeds, from {min(returns):.0f} to {max(returns):.0f}, gym's v4 task"
+                rows.append([title, task, f"{step:,}", f"{np.mean(returns):.0f}", where])
         for point in published.itertuples():
             where = point.source if pd.isna(point.seeds) else f"{point.seeds} seeds, {point.source}"
             rows.append([title, task, f"{point.step:,}", f"{point.mean:.0f}", where])
