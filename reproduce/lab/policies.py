@@ -282,7 +282,7 @@ def archive_policies(directory: RunDirectory, store: Store) -> list[Path]:
     written = []
     for kind, policy in policies_of(directory).items():
         path = policy_path(store, spec, kind)
-        if _is_of(policy, run) and not (
+        if is_of(policy, run) and not (
             path.exists() and stored_policy(path, spec, kind).record == policy.record
         ):
             _store(policy, path, store)
@@ -294,7 +294,7 @@ def _without_seed(spec: RunSpec) -> tuple[str, ...]:
     return spec.algorithm, spec.variant, spec.task, spec.scale
 
 
-def _is_of(policy: Policy, run: StoredRun) -> bool:
+def is_of(policy: Policy, run: StoredRun) -> bool:
     """Whether a stored run has the policy's evaluation: another machine may have made another run of it."""
     stored = run.evaluations.set_index("step")["eval/returns"]
     return (
