@@ -51,7 +51,9 @@ class Picture:
         return self.exhibit if self.scale in ("paper", "") else f"{self.exhibit}-{self.scale}"
 
 
-def drawn(name: str, store: Store, bias: BiasDefinition, mix: bool = False) -> list[Picture]:
+def drawn(
+    name: str, store: Store, bias: BiasDefinition, mix: bool = False, scale: str | None = None
+) -> list[Picture]:
     """Every picture of a figure: at each scale whose stored runs show something of it.
 
     Args:
@@ -59,22 +61,23 @@ def drawn(name: str, store: Store, bias: BiasDefinition, mix: bool = False) -> l
         store: finished and partial runs.
         bias: definition of the value bias in figures that show it.
         mix: whether runs of different protocols may stand in one picture, whose caption then says so.
+        scale: the only one that is drawn, with what is of no scale or of several; None: each.
 
     Raises:
         reproduce.lab.store.StoreMixError: the runs of one picture are of different protocols, and
             ``mix`` is off.
     """
     if name == "authors":
-        return _authors(store, mix)
+        return _authors(store, mix) if scale in (None, "paper") else []
     if name == "curves":
-        return _every_curve(store, mix)
+        return _every_curve(store, mix, scale)
     if name == "field":
         found = field.data(store, mix)
         return [Picture(name, "", field.draw(found), found.points)] if len(found.points) else []
     if name == "figure6":
         points = reward_transform.values()
         return [Picture(name, "", reward_transform.draw(points), points)]
-    return _exhibit(_BY_NAME[name], store, bias, mix)
+    return _exhibit(_BY_NAME[name], store, bias, mix, scale)
 
 
 def _authors(store: Store, mix: bool) -> list[Picture]:
@@ -85,7 +88,7 @@ def _authors(store: Store, mix: bool) -> list[Picture]:
     return _curves(exhibit, "paper", store, mix)
 
 
-def _every_curve(store: Store, mix: bool) -> list[Picture]:
+def _every_curve(store: Store, mix: bool, only: str | None) -> list[Picture]:
     """Learning curves of the algorithms of each page, on every task that has stored runs of them."""
     pages: dict[str, list[Series]] = {}
     for name, algorithm in ALGORITHMS.items():
@@ -99,6 +102,8 @@ def _every_curve(store: Store, mix: bool) -> list[Picture]:
             tasks.setdefault(key, set()).add(run.spec.task)
     pictures = []
     for (page, family, scale), own in sorted(tasks.items()):
+        if only not in (None, scale):
+            continue
         shown = tuple(sorted(own))
         name = f"curves-{page}" if family == "v2" else f"curves-{page}-{family}"
         exhibit = FigureExhibit(name, None, "Learning curves", "return", tuple(pages[page]), shown, shown)
@@ -122,9 +127,12 @@ def _curves(exhibit: FigureExhibit, scale: str, store: Store, mix: bool) -> list
     return [Picture(exhibit.name, scale, figure, data.points)]
 
 
-def _exhibit(exhibit: FigureExhibit, store: Store, bias: BiasDefinition, mix: bool) -> list[Picture]:
-    """The figure at every scale whose stored runs show something of it."""
-    scales = [scale for scale in SCALES if scale != "smoke" and exhibit.tasks_at(scale)]
+def _exhibit(
+    exhibit: FigureExhibit, store: Store, bias: BiasDefinition, mix: bool, only: str | None
+) -> list[Picture]:
+    """The figure at every scale, or one only, whose stored runs show something of it."""
+    shown = (scale for scale in SCALES if scale != "smoke" and only in (None, scale))
+    scales = [scale for scale in shown if exhibit.tasks_at(scale)]
     pictures = (_at_scale(exhibit, store, scale, bias, mix) for scale in scales)
     return [picture for picture in pictures if picture is not None]
 

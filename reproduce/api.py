@@ -12,8 +12,10 @@ Nothing here needs torch, mujoco or MLflow.
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
+import matplotlib.pyplot as plt
+
 from alm.task_registry import task_spec
-from alm.training.scale import scale_named
+from alm.training.scale import SCALES, scale_named
 from paper_figures.drawing import NAMES, drawn
 from reproduce.exhibits import BiasDefinition
 from reproduce.exhibits.comparison import Comparison
@@ -87,7 +89,7 @@ def compare(
 
 
 def figure(name: str, scale: str = "paper", bias: BiasDefinition = "redq", own: bool = True) -> "Figure":
-    """A figure of the paper from the stored runs.
+    """A figure of the paper from the stored runs; pyplot has closed it, so that a notebook shows it once.
 
     Args:
         name: such as ``"5a"`` or ``"figure5a"``, ``"authors"``, ``"field"``.
@@ -102,11 +104,17 @@ def figure(name: str, scale: str = "paper", bias: BiasDefinition = "redq", own: 
     if full not in NAMES:
         raise ValueError(f"There is no figure {name!r}; the figures are {', '.join(NAMES)}.")
     scale_named(scale)
-    pictures = drawn(full, ReadsRuns(own=own).held(), bias)
-    for picture in pictures:
-        if picture.scale in (scale, ""):
-            return picture.figure
-    there = ", ".join(picture.scale for picture in pictures)
+    store = ReadsRuns(own=own).held()
+
+    def closed(scale: str) -> "list[Figure]":
+        figures = [picture.figure for picture in drawn(full, store, bias, scale=scale)]
+        for one in figures:
+            plt.close(one)
+        return figures
+
+    if figures := closed(scale):
+        return figures[0]
+    there = ", ".join(other for other in SCALES if closed(other))
     others = f" ({there} has runs)" if there else ""
     raise ValueError(
         f"Nothing that {full} shows is stored at {scale} scale{others}; what it takes: "

@@ -1,5 +1,6 @@
 """The examples: they are what the documentation shows, and run as they stand."""
 
+import io
 import re
 import subprocess
 import sys
@@ -72,6 +73,20 @@ def test_a_figure_that_is_not_there_is_said_in_a_sentence():
         reproduce.figure("99")
     with pytest.raises(ValueError, match=r"stored at paper scale.*plan figure7 --scale paper"):
         reproduce.figure("7", own=False)
+
+
+def test_a_notebook_shows_a_figure_once_and_no_other_scale():
+    """What pyplot has open a notebook shows once more."""
+    import matplotlib.pyplot as plt
+
+    before = plt.get_fignums()
+    figure = reproduce.figure("3", scale="laptop", own=False)
+    with pytest.raises(ValueError, match=r"at paper scale \(laptop has runs\)"):
+        reproduce.figure("7", own=False)
+    assert plt.get_fignums() == before
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png")
+    assert picture.getvalue().startswith(b"\x89PNG")
 
 
 def test_a_notebook_needs_none_of_what_training_needs():

@@ -10,10 +10,9 @@ from pathlib import Path
 from alm.training.scale import SCALES
 from paper_figures.report.entries import (
     SHOWN_SCALES,
-    Clip,
     Entry,
     claims_entry,
-    clips,
+    clips_entry,
     curve_entries,
     exhibit_entry,
     theory_entries,
@@ -57,7 +56,7 @@ class Contents:
     claims: tuple[Entry, ...]
     theory: tuple[Entry, ...]
     curves: tuple[Entry, ...]
-    clips: tuple[Clip, ...]
+    policies: Entry
     runs: tuple[RunRow, ...]
 
 
@@ -93,7 +92,7 @@ def contents(
         claims=tuple(claims.values()),
         theory=tuple(theory_entries(theory)),
         curves=tuple(curve_entries(store)),
-        clips=tuple(clips(gallery)),
+        policies=clips_entry(gallery),
         runs=tuple(map(run_row, runs)),
     )
 

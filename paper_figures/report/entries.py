@@ -28,6 +28,7 @@ from reproduce.exhibits.coverage import Coverage, coverage
 from reproduce.exhibits.scores import score_table
 from reproduce.exhibits.table import Table
 from reproduce.lab.algorithms import ALGORITHMS
+from reproduce.lab.errors import is_sentence
 from reproduce.lab.store import Store, StoreMixError
 
 SHOWN_SCALES = tuple(name for name in SCALES if name != "smoke")
@@ -52,8 +53,17 @@ class Image:
 
 
 @dataclass(frozen=True)
+class Clip:
+    """A film of a policy in the page itself: its caption, how it was kept, and a ``data:`` address."""
+
+    caption: str
+    origin: str
+    source: str
+
+
+@dataclass(frozen=True)
 class Entry:
-    """One exhibit of the page, made of a table or images; or with a reason why of none.
+    """One exhibit of the page, made of a table, images or clips; or with a reason why of none.
 
     Attributes:
         name: its name and anchor, such as ``"figure3"``.
@@ -63,6 +73,7 @@ class Entry:
         coverage: how much of it is stored, by scale; empty if it is made of no runs, or of whatever is there.
         table: its table.
         images: pictures.
+        clips: films of policies.
         verdicts: of claims, how many have each.
         nothing: what stands in their place where there are none.
         problem: why it could not be made, in one sentence.
@@ -75,26 +86,24 @@ class Entry:
     coverage: tuple[Coverage, ...] = ()
     table: Table | None = None
     images: tuple[Image, ...] = ()
+    clips: tuple[Clip, ...] = ()
     verdicts: Mapping[str, int] = field(default_factory=dict)
     nothing: str = "No run of it is stored yet."
     problem: str = ""
 
 
-@dataclass(frozen=True)
-class Clip:
-    """A film of a policy in the page itself: its caption, how it was kept, and a ``data:`` address."""
-
-    caption: str
-    origin: str
-    source: str
-
-
-def clips(folder: Path) -> list[Clip]:
+def clips_entry(folder: Path) -> Entry:
     """The clips of the gallery's strip."""
-    return [
-        Clip(card.caption, card.origin, _address("image/gif", card.clip.read_bytes()))
-        for card in gallery.shown(gallery.cards(folder))
-    ]
+    entry = Entry("policies", "", "Policies", "make gallery", nothing=gallery.NOTHING)
+
+    def fill() -> Entry:
+        clips = (
+            Clip(card.caption, card.origin, _address("image/gif", card.clip.read_bytes()))
+            for card in gallery.shown(gallery.cards(folder))
+        )
+        return replace(entry, clips=tuple(clips))
+
+    return _filled(entry, fill)
 
 
 def exhibit_entry(exhibit: Exhibit, store: Store, bias: BiasDefinition) -> Entry:
@@ -168,18 +177,20 @@ def curve_entries(store: Store) -> list[Entry]:
 
 def theory_entries(folder: Path) -> list[Entry]:
     """The checks of the theory that ``folder`` holds: statements, counterexamples, figures."""
-    exhibits = theory.read(folder)
-    tables, shown = theory.tables(exhibits), {one.exhibit: one for one in theory_pictures(exhibits)}
-    return [
-        replace(
-            Entry(name, "", title, "make theory", nothing="It is not computed yet."),
-            table=tables.get(name),
-            images=_images([shown[name]]) if name in shown else (),
-        )
-        for name, title in (
-            theory.TITLES | {name: title for name, (title, _) in THEORY_FIGURES.items()}
-        ).items()
-    ]
+    titles = theory.TITLES | {name: title for name, (title, _) in THEORY_FIGURES.items()}
+    return [_theory_entry(name, title, folder) for name, title in titles.items()]
+
+
+def _theory_entry(name: str, title: str, folder: Path) -> Entry:
+    entry = Entry(name, "", title, "make theory", nothing="It is not computed yet.")
+
+    def fill() -> Entry:
+        exhibits = theory.read(folder, name)
+        with theory.sound(folder / f"{name}.csv"):
+            table, images = theory.tables(exhibits).get(name), _images(theory_pictures(exhibits))
+        return replace(entry, table=table, images=images)
+
+    return _filled(entry, fill)
 
 
 def _whose(exhibit: str) -> str:
@@ -193,7 +204,9 @@ def _filled(entry: Entry, fill: Callable[[], Entry]) -> Entry:
     """The entry with what it is made of, or with the reason why not: one exhibit may not cost the page."""
     try:
         return fill()
-    except StoreMixError as error:
+    except ValueError as error:
+        if not is_sentence(error):
+            raise
         return replace(entry, problem=str(error))
     except ModuleNotFoundError as error:
         if error.name != "torch":

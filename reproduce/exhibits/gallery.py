@@ -3,8 +3,9 @@
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from alm.training.scale import SCALES
@@ -57,8 +58,13 @@ class Card:
         )
 
 
+_TYPES: dict[str, Any] = {one.name: one.type for one in fields(Card) if one.name not in ("mean", "clip")}
+
+
 def cards(folder: Path) -> list[Card]:
     """The cards in a folder that have their clip: the largest scale first, then in the order of algorithms.
+
+    Scales and algorithms that this version does not know come last.
 
     Raises:
         ValueError: a file is no card.
@@ -67,7 +73,9 @@ def cards(folder: Path) -> list[Card]:
     for path in sorted(folder.glob("*-seed-*.json")):
         try:
             held = json.loads(path.read_bytes())
-            values = {name: held[name] for name in Card.__dataclass_fields__ if name not in ("mean", "clip")}
+            values = {name: held[name] for name in _TYPES}
+            if not all(isinstance(values[name], _TYPES[name]) for name in values):
+                raise TypeError
             one = Card(**values, mean=float(held["return"]), clip=path.with_suffix(".gif"))
         except (KeyError, TypeError, ValueError):
             raise ValueError(f"{path} is no card of a policy: make it anew with: make gallery") from None
@@ -76,10 +84,13 @@ def cards(folder: Path) -> list[Card]:
     scales, algorithms = list(SCALES), list(ALGORITHMS)
 
     def place(card: Card) -> tuple[int, int]:
-        known = card.algorithm in algorithms
-        return scales.index(card.scale), algorithms.index(card.algorithm) if known else len(algorithms)
+        return _index(scales, card.scale), _index(algorithms, card.algorithm)
 
     return sorted(found, key=place)
+
+
+def _index(names: Sequence[str], name: str) -> int:
+    return names.index(name) if name in names else len(names)
 
 
 def shown(found: Sequence[Card]) -> list[Card]:

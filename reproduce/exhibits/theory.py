@@ -1,7 +1,8 @@
 """The theory's exhibits as `results/theory/` stores them: their rows, tables, and parts of docs/theory.md."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
@@ -10,7 +11,7 @@ from alm.theory.results import DOCUMENT_TABLES, Exhibits, document_tables
 from reproduce.exhibits.table import Table
 from reproduce.exhibits.writing import markdown_grid
 
-__all__ = ["TITLES", "blocks", "read", "tables"]
+__all__ = ["TITLES", "blocks", "read", "sound", "tables"]
 
 TITLES = {
     "theory-statements": "What the paper states, checked on finite MDPs",
@@ -28,12 +29,38 @@ _NOTES = {
 _NUMBER = re.compile(r"[+−]?(\d[\d.,]*(e[+−]\d+)?|∞)( %)?|–")
 
 
-def read(folder: Path) -> Exhibits:
-    """Rows of every exhibit that ``folder`` holds, by name; as `alm.theory.results.run` returned them."""
-    return {
-        path.stem: pd.read_csv(path, keep_default_na=False).to_dict("records")
-        for path in sorted(folder.glob("*.csv"))
-    }
+@contextmanager
+def sound(path: Path) -> Iterator[None]:
+    """Rows of a file in use: whatever is wrong with them becomes one kind of error.
+
+    Raises:
+        ValueError: they are not what the checks wrote; the message is one sentence.
+    """
+    try:
+        yield
+    except (IndexError, KeyError, TypeError, ValueError):
+        raise ValueError(
+            f"{path} is not what the checks of the theory wrote: make it anew with: python -m reproduce "
+            f"theory --out {path.parent}"
+        ) from None
+
+
+def read(folder: Path, name: str = "*") -> Exhibits:
+    """Rows of every exhibit that ``folder`` holds, by name; as `alm.theory.results.run` returned them.
+
+    Args:
+        folder: where they are stored.
+        name: of one exhibit; by default all of them.
+
+    Raises:
+        ValueError: a file is damaged, or its columns are others.
+    """
+    found: Exhibits = {}
+    for path in sorted(folder.glob(f"{name}.csv")):
+        with sound(path):
+            found[path.stem] = pd.read_csv(path, keep_default_na=False).to_dict("records")
+            document_tables({path.stem: found[path.stem]})
+    return found
 
 
 def tables(exhibits: Exhibits) -> dict[str, Table]:

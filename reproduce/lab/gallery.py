@@ -10,7 +10,7 @@ import numpy as np
 from alm.training.files import write_json
 from alm.training.policies import PolicyFileError
 from reproduce.lab.policies import Policy, PolicyError, policies_stored, stored_policy
-from reproduce.lab.rendering import choose_gl, clip, file_name
+from reproduce.lab.rendering import LargeClipError, choose_gl, clip, file_name
 from reproduce.lab.store import Store
 
 BUDGET = 10_000_000
@@ -49,6 +49,14 @@ def card(policy: Policy) -> dict[str, Any]:
     }
 
 
+def _card_in(path: Path) -> Any | None:
+    """What a file says of its clip; None if it is not there or damaged."""
+    try:
+        return json.loads(path.read_bytes())
+    except (FileNotFoundError, ValueError, RecursionError):
+        return None
+
+
 def make_gallery(store: Store, folder: Path) -> Made:
     """Draw what has no clip of its present policy yet, and remove clips and cards whose policy is gone.
 
@@ -70,7 +78,7 @@ def make_gallery(store: Store, folder: Path) -> Made:
             one = card(policy)
             place = folder / one["clip"]
             described = place.with_suffix(".json")
-            if not (place.exists() and described.exists() and json.loads(described.read_bytes()) == one):
+            if not (place.exists() and _card_in(described) == one):
                 drawable = drawable or choose_gl() is not None
                 clip(policy, place)
                 write_json(described, one)
@@ -79,7 +87,7 @@ def make_gallery(store: Store, folder: Path) -> Made:
                     f"the clips would take more than {BUDGET / 1e6:.0f} MB with that of {spec.label}: remove "
                     f"some policies from {store.root}"
                 )
-        except (PolicyError, PolicyFileError) as error:
+        except (LargeClipError, PolicyError, PolicyFileError) as error:
             problems.append(str(error))
             continue
         size += place.stat().st_size

@@ -13,6 +13,8 @@ import pandas as pd
 
 from alm.task_registry import task_spec
 from alm.training.run_directory import RunDirectory
+from reproduce.lab.algorithms import BASE
+from reproduce.lab.policies import PolicyError, find_policy, is_of
 from reproduce.lab.specs import RunSpec
 from reproduce.lab.store import Store, StoredRun
 from reproduce.lab.training import ResolvedRuns
@@ -25,12 +27,17 @@ class NoCheckpointError(ValueError):
     """There is no trained agent to measure; the message says how to get one."""
 
 
+class OtherEpisodeError(ValueError):
+    """Stored predictions are along an episode that cannot be played here; the message says what to do."""
+
+
 def measure_latents(
     needed: Iterable[RunSpec], task: str, scale: str, store: Store, runs_dir: Path
 ) -> list[Path]:
     """Measure every finished run on a task whose last checkpoint is here; returns the files.
 
-    One episode serves all: that of the run of unchanged ALM with the highest last window return, acting by
+    One episode serves all: that of the stored predictions of runs whose checkpoints are elsewhere; where
+    there are none, that of the run of unchanged ALM with the highest last window return. Its policy acts by
     the means of its encoder and its actor.
 
     Args:
@@ -41,36 +48,59 @@ def measure_latents(
         runs_dir: where the runs were trained.
 
     Raises:
-        NoCheckpointError: no run of unchanged ALM has a checkpoint of its end.
+        NoCheckpointError: no run has a checkpoint of its end, or, where no prediction is kept, none of
+            unchanged ALM.
+        OtherEpisodeError: the policy of the predictions that are kept is not here.
     """
     import torch
 
     # An episode magnifies the last digit, and how a sum is shared among threads changes it.
     torch.set_num_threads(1)
-    trained: list[tuple[StoredRun, Any]] = []
-    for spec in needed:
-        run = store.get(spec) if spec.task == task else None
-        agent = None if run is None else _trained_agent(run, runs_dir)
-        if run is not None and agent is not None:
-            trained.append((run, agent))
-    unchanged = [(run, agent) for run, agent in trained if run.spec.variant == "base"]
-    if not unchanged:
+    shown = [run for spec in needed if spec.task == task and (run := store.get(spec)) is not None]
+    trained = [(run, agent) for run in shown if (agent := _trained_agent(run, runs_dir)) is not None]
+    here = {run.spec.label: agent for run, agent in trained}
+    kept = [
+        found[1] for run in shown if run.spec.label not in here and (found := store.latents(run)) is not None
+    ]
+    unchanged = [run for run, _ in trained if run.spec.variant == BASE.name]
+    if not trained or not (kept or unchanged):
         raise NoCheckpointError(
-            f"there is no finished run of alm on {task} at {scale} scale in both {store.root} and "
-            f"{runs_dir}: train one with: make train TASK={task} SCALE={scale}"
+            f"there is no finished run of alm on {task} at {scale} scale whose last checkpoint is in "
+            f"{runs_dir} and whose evaluations are those in {_places(store)}: train one with: "
+            f"make train TASK={task} SCALE={scale}"
         )
-    best, agent = max(unchanged, key=lambda pair: pair[0].final["final/window_return"])
+    if kept:
+        (policy, *others) = sorted(set(kept))
+        agent = here.get(policy) or _stored_agent(policy, shown, store, runs_dir)
+        if others or agent is None:
+            raise OtherEpisodeError(
+                f"{len(kept)} stored predictions of runs whose checkpoints are not in {runs_dir} are along "
+                f"the episode of {' or '.join((policy, *others))}, and none along another one compares with "
+                f"them; {'they are of several' if others else 'its policy is not here'}, so measure the runs "
+                "in a store of their own, which `archive --store DIRECTORY` fills: python -m reproduce "
+                f"latents --task {task} --scale {scale} --store DIRECTORY"
+            )
+    else:
+        policy = max(unchanged, key=lambda run: run.final["final/window_return"]).spec.label
+        agent = here[policy]
     observation, action = _episode(agent, task)
     written = []
     for run, agent in trained:
         generator = torch.Generator().manual_seed(run.spec.seed)
         steps = _predictions(agent, observation, action, generator)
-        written.append(store.write_latents(run, steps, best.spec.label))
+        written.append(store.write_latents(run, steps, policy))
     return written
 
 
+def _places(store: Store) -> str:
+    return " or ".join(map(str, reversed(store.roots)))
+
+
 def _trained_agent(run: StoredRun, runs_dir: Path) -> Any | None:
-    """The agent as a finished run left it; None if its last checkpoint is not here."""
+    """The agent as a finished run left it; None if its last checkpoint is not here.
+
+    A run that was trained once more on another machine has the stored one's digest, but not its model.
+    """
     directory = RunDirectory(runs_dir / run.spec.relative_dir)
     if run.status != "done" or run.last_step not in directory.checkpoints.steps():
         return None
@@ -78,12 +108,31 @@ def _trained_agent(run: StoredRun, runs_dir: Path) -> Any | None:
     resolved = ResolvedRuns.of(spec.algorithm, spec.variant, spec.task, [spec.seed], spec.scale)
     if resolved.record(spec)["digest"] != run.digest:
         return None
+    returns = [line["returns"] for line in directory.last_metrics() if "returns" in line]
+    if not (returns and np.array_equal(returns[-1], run.evaluations["eval/returns"].iloc[-1])):
+        return None
     tree = directory.checkpoints.load(run.last_step)
     if tree is None:
         return None
     agent = resolved.agent([spec.seed])
     agent.load_state(tree["population"]["agent"])
     return agent
+
+
+def _stored_agent(label: str, shown: Sequence[StoredRun], store: Store, runs_dir: Path) -> Any | None:
+    """The agent of a run by its stored policy, as it was at the run's end; None if that is not stored."""
+    for run in shown:
+        spec = run.spec
+        if spec.label != label:
+            continue
+        try:
+            policy = find_policy(
+                spec.algorithm, spec.task, store, runs_dir, spec.variant, spec.scale, spec.seed, "last"
+            )
+        except PolicyError:
+            return None
+        return policy.agent() if policy.step == run.last_step and is_of(policy, run) else None
+    return None
 
 
 def _episode(agent: Any, task: str) -> tuple[Any, Any]:

@@ -5,6 +5,7 @@ Beside ``seed-<n>.parquet`` lie ``seed-<n>.last.safetensors`` and ``seed-<n>.bes
 agent that was trained, so that what acts is the very code that was evaluated.
 """
 
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,7 +23,7 @@ from reproduce.lab.plugins import Plugin
 from reproduce.lab.provenance import processor_of
 from reproduce.lab.settings import canonical_variant
 from reproduce.lab.specs import RunSpec, record_in, require_protocol, variant_parts
-from reproduce.lab.store import Store, StoredRun
+from reproduce.lab.store import Store, StoredRun, StoreWarning
 from reproduce.lab.training import ResolvedRuns
 
 if TYPE_CHECKING:
@@ -283,7 +284,7 @@ def archive_policies(directory: RunDirectory, store: Store) -> list[Path]:
     written = []
     for kind, policy in policies_of(directory).items():
         path = policy_path(store, spec, kind)
-        if _is_of(policy, run) and not (
+        if is_of(policy, run) and not (
             path.exists() and stored_policy(path, spec, kind).record == policy.record
         ):
             _store(policy, path, store)
@@ -295,7 +296,7 @@ def _without_seed(spec: RunSpec) -> tuple[str, ...]:
     return spec.algorithm, spec.variant, spec.task, spec.scale
 
 
-def _is_of(policy: Policy, run: StoredRun) -> bool:
+def is_of(policy: Policy, run: StoredRun) -> bool:
     """Whether a stored run has the policy's evaluation: another machine may have made another run of it."""
     stored = run.evaluations.set_index("step")["eval/returns"]
     return (
@@ -345,7 +346,7 @@ def find_policy(
     """The policy of a run: of the store, else of the directory in which it was trained.
 
     What is not given is chosen by what there is: the largest scale, the smallest seed, the last policy
-    before the best.
+    before the best. A directory that is damaged gives a :class:`StoreWarning` and is passed over.
 
     Raises:
         PolicyError: there is none; the message says what to train.
@@ -384,9 +385,16 @@ def find_policy(
                 continue
             directory = RunDirectory(path.parent)
             spec = record_in(directory.read_json("config.json"), place)
-        except (TypeError, ValueError):
-            continue  # `runs` and `archive` name it
-        for of, policy in policies_of(directory).items():
+            found = policies_of(directory)
+        except (KeyError, OSError, TypeError, ValueError) as error:
+            reason = f"it lacks {error}" if isinstance(error, KeyError) else str(error).rstrip(".")
+            warnings.warn(
+                f"no policy is looked for in {path.parent} ({reason}); mend it or move it away",
+                StoreWarning,
+                stacklevel=2,
+            )
+            continue
+        for of, policy in found.items():
             if kind in (None, of):
                 trained[spec, of] = policy
                 held.append((order(spec, of), 1, policy.path, spec, of))

@@ -44,6 +44,10 @@ class RenderError(RuntimeError):
     """What films need is not there; the message is one sentence with the package to install."""
 
 
+class LargeClipError(RenderError):
+    """One clip does not fit, however few its colours and frames; others may."""
+
+
 @dataclass(frozen=True)
 class Frame:
     """One picture of an episode, RGB (height, width, 3), and the sum of rewards and steps until then."""
@@ -206,7 +210,7 @@ def write_clip(frames: Sequence[Frame], fps: float, path: Path) -> int:
     """Write frames as a GIF of at most `LARGEST_CLIP` bytes; returns its bytes.
 
     Raises:
-        RenderError: it does not fit.
+        LargeClipError: it does not fit.
     """
     pictures = [captioned(frame) for frame in frames]
     for stride, colours in product((1, 2, 4), (128, 64, 32, 16)):
@@ -214,7 +218,7 @@ def write_clip(frames: Sequence[Frame], fps: float, path: Path) -> int:
         if len(content) <= LARGEST_CLIP:
             write_bytes(path, content)
             return len(content)
-    raise RenderError(f"{path} cannot be made smaller than {LARGEST_CLIP} bytes: ask for fewer frames")
+    raise LargeClipError(f"{path} cannot be made smaller than {LARGEST_CLIP} bytes: ask for fewer frames")
 
 
 def _gif(pictures: Sequence["Image.Image"], fps: float, colours: int) -> bytes:

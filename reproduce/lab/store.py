@@ -258,7 +258,7 @@ class Store:
 
     def values(self, run: StoredRun) -> pd.DataFrame | None:
         """The value samples of a stored run, by step; None if there are none or, with a warning, broken."""
-        table = self._beside(run, _VALUES_SUFFIX, VALUE_COLUMNS)
+        table = _beside(self.place(run).with_suffix(_VALUES_SUFFIX), run, VALUE_COLUMNS)
         if table is None:
             return None
         pairs: pd.DataFrame = table.to_pandas()
@@ -266,12 +266,12 @@ class Store:
 
     def estimates(self, run: StoredRun) -> frozenset[str]:
         """The estimates that the run's value file holds; none without one; a broken one gives a warning."""
-        table = self._beside(run, _VALUES_SUFFIX, VALUE_COLUMNS)
+        table = _beside(self.place(run).with_suffix(_VALUES_SUFFIX), run, VALUE_COLUMNS)
         return frozenset(table.column_names if table else ()) - set(VALUE_COLUMNS)
 
     def has_latents(self, run: StoredRun) -> bool:
         """Whether what the run's model predicts is stored; a broken file gives a warning, and is not."""
-        return self._beside(run, _LATENTS_SUFFIX, LATENT_COLUMNS) is not None
+        return self._latents_of(run) is not None
 
     def write_latents(self, run: StoredRun, steps: pd.DataFrame, policy: str) -> Path:
         """Store what the model of ``run`` predicts, in place of an earlier file, and return the file.
@@ -291,28 +291,14 @@ class Store:
     def latents(self, run: StoredRun) -> tuple[pd.DataFrame, str] | None:
         """The steps and the policy that `write_latents` stored of a run; None if there are none or, with a
         warning, if they are broken."""
-        table = self._beside(run, _LATENTS_SUFFIX, LATENT_COLUMNS)
+        table = self._latents_of(run)
         return None if table is None else (table.to_pandas(), table.schema.metadata[_POLICY_KEY].decode())
 
-    def _beside(self, run: StoredRun, suffix: str, columns: Mapping[str, pa.DataType]) -> pa.Table | None:
-        """A file beside the run's own, if it belongs to the run's configuration."""
-        path = self._beside_path(run, suffix)
-        if not path.exists():
-            return None
-        try:
-            table = _read_sound(path)
-            _require_columns(table, columns, pa.float32())
-            digest = (table.schema.metadata or {})[_DIGEST_KEY].decode()
-            if digest != run.digest:
-                raise ValueError(f"it belongs to the configuration {digest}, not {run.digest}")
-        except Exception as error:
-            _warn_of(path, error)
-            return None
-        return table
-
-    def _beside_path(self, run: StoredRun, suffix: str) -> Path:
-        """A file beside the run's own, in the directory that the run was read from."""
-        return self.place(run).with_suffix(suffix)
+    def _latents_of(self, run: StoredRun) -> pa.Table | None:
+        # They are measured after training, perhaps of a run of the store beneath, and written to this one.
+        relative = _relative_file(run.spec).with_suffix(_LATENTS_SUFFIX)
+        found = (_beside(root / relative, run, LATENT_COLUMNS) for root in reversed(self.roots))
+        return next((table for table in found if table is not None), None)
 
     def place(self, run: StoredRun) -> Path:
         """The file that a run was read from."""
@@ -428,6 +414,22 @@ def _of_another_scale(run: StoredRun) -> str | None:
 def _relative_file(spec: RunSpec) -> Path:
     directory = spec.relative_dir
     return directory.with_name(f"{directory.name}.parquet")
+
+
+def _beside(path: Path, run: StoredRun, columns: Mapping[str, pa.DataType]) -> pa.Table | None:
+    """A file beside a run; None if it is not there or, with a warning, not of the run's configuration."""
+    if not path.exists():
+        return None
+    try:
+        table = _read_sound(path)
+        _require_columns(table, columns, pa.float32())
+        digest = (table.schema.metadata or {})[_DIGEST_KEY].decode()
+        if digest != run.digest:
+            raise ValueError(f"it belongs to the configuration {digest}, not {run.digest}")
+    except Exception as error:
+        _warn_of(path, error)
+        return None
+    return table
 
 
 def _warn_of(path: Path, error: Exception) -> None:

@@ -17,6 +17,7 @@ from alm.config import ALMConfig
 from alm.training.scale import scale_named
 from paper_figures import commands
 from paper_figures.commands import Report
+from paper_figures.report.entries import clips_entry
 from reproduce.cli import main
 from reproduce.exhibits import EXHIBITS
 from reproduce.lab.store import Store
@@ -160,6 +161,13 @@ def test_clips_of_policies_stand_in_the_page(page):
 
 
 @pytest.mark.programs
+def test_a_damaged_card_costs_the_clips_alone(tmp_path):
+    (tmp_path / "a-seed-0.json").write_text("{")
+    entry = clips_entry(tmp_path)
+    assert entry.clips == ()
+    assert entry.problem.endswith("is no card of a policy: make it anew with: make gallery")
+
+
 def test_the_same_store_gives_the_same_bytes(store, gallery, report, tmp_path):
     again = tmp_path / "again.html"
     command = [sys.executable, "-m", "paper_figures.report", "--store", str(store.root)]

@@ -41,6 +41,24 @@ def test_rows_are_read_as_they_were_written(exhibits, frames, tmp_path):
     assert results.document_tables(stored) == results.document_tables(exhibits)
 
 
+def test_a_damaged_file_is_one_sentence_and_costs_no_other(frames, tmp_path):
+    for name, frame in frames.items():
+        (tmp_path / f"{name}.csv").write_text(csv_text(frame))
+    for name, content in (
+        ("theory-statements", b""),
+        ("theory-a7", b"a,b\n1,2\n"),
+        ("theory-lottery", b"\xff\xfe,\n"),
+        ("theory-tighter-bound", b"a,b\n1,2\n"),
+    ):
+        (tmp_path / f"{name}.csv").write_bytes(content)
+    problems = {one.name: one.problem for one in theory_entries(tmp_path) if one.problem}
+    assert list(problems) == ["theory-statements", "theory-tighter-bound", "theory-a7", "theory-lottery"]
+    for name, problem in problems.items():
+        assert problem.startswith(f"{tmp_path / name}.csv is not what the checks of the theory wrote: make")
+    with pytest.raises(ValueError, match="is not what the checks of the theory wrote"):
+        read(tmp_path)
+
+
 @pytest.mark.programs
 def test_the_command_writes_the_same_bytes_each_time(tmp_path, capsys, monkeypatch, exhibits):
     monkeypatch.setenv("COLUMNS", "240")

@@ -1,6 +1,7 @@
 """The data of Figure 7: from the checkpoints of finished runs into the store."""
 
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from reproduce.cli import main
 from reproduce.exhibits import exhibit_named
 from reproduce.lab import latents
 from reproduce.lab.archive import archive_run, directories_under
+from reproduce.lab.policies import archive_policies
 from reproduce.lab.specs import RunSpec
 from reproduce.lab.store import LATENT_COLUMNS, Store
 
@@ -59,10 +61,57 @@ def test_runs_whose_checkpoints_are_elsewhere_are_named(trained, tmp_path, capsy
 
 
 def test_a_checkpoint_of_another_step_does_not_count(trained, tmp_path):
-    store = Store(trained / "store")
+    store = Store(tmp_path / "store")
+    shutil.copytree(trained / "store", store.root, ignore=shutil.ignore_patterns("*.latents.parquet"))
     shutil.copytree(trained / "runs", tmp_path / "runs")
     directory = RunDirectory(tmp_path / "runs/alm/base/HalfCheetah/smoke/seed-0")
     newest = max(directory.checkpoints.folder.glob("*.pt"))
     newest.rename(newest.with_name("step-000000001.pt"))
     with pytest.raises(latents.NoCheckpointError):
         latents.measure_latents(FIGURE7, "HalfCheetah", "smoke", store, tmp_path / "runs")
+
+
+@pytest.fixture
+def shipped(trained, tmp_path):
+    """A store in which the run without KL lacks its predictions, and the directory of that run alone."""
+    shutil.copytree(trained / "store", tmp_path / "shipped")
+    store = Store(tmp_path / "shipped")
+    latents.measure_latents(FIGURE7, "HalfCheetah", "smoke", store, trained / "runs")
+    archive_policies(RunDirectory(trained / "runs/alm/base/HalfCheetah/smoke/seed-0"), store)
+    (lacking,) = store.runs(variant="no-kl")
+    store.place(lacking).with_suffix(".latents.parquet").unlink()
+    shutil.copytree(trained / "runs/alm/no-kl", tmp_path / "runs/alm/no-kl")
+    return store
+
+
+def test_a_run_that_lacks_them_is_measured_along_the_episode_of_the_stored_ones(trained, shipped, tmp_path):
+    """The acting policy comes from the store; what is written over it is read with what lies beneath."""
+    own = Store(tmp_path / "own", shipped.root)
+    (written,) = latents.measure_latents(FIGURE7, "HalfCheetah", "smoke", own, tmp_path / "runs")
+    assert written.is_relative_to(own.root)
+    assert {own.latents(run)[1] for run in own.runs()} == {"alm/base HalfCheetah smoke seed 0"}
+    together = Store(tmp_path / "together")
+    shutil.copytree(trained / "store", together.root)
+    every = latents.measure_latents(FIGURE7, "HalfCheetah", "smoke", together, trained / "runs")
+    assert written.read_bytes() in [path.read_bytes() for path in every]
+
+
+def test_without_the_policy_of_the_stored_ones_none_is_measured(shipped, tmp_path, capsys):
+    for path in shipped.root.rglob("*.safetensors"):
+        path.unlink()
+    places = ["--runs-dir", str(tmp_path / "runs"), "--store", str(shipped.root)]
+    assert main(["latents", "--scale", "smoke", *places]) == 2
+    error = capsys.readouterr().err
+    assert "along the episode of alm/base HalfCheetah smoke seed 0" in error
+    assert "its policy is not here" in error and "archive --store" in error
+    assert not (shipped.root / "alm/no-kl/HalfCheetah/smoke/seed-0.latents.parquet").exists()
+
+
+def test_a_run_that_was_trained_elsewhere_is_not_the_one_here(trained, tmp_path):
+    """Another processor rounds otherwise: the same configuration, another model."""
+    store = Store(tmp_path / "store")
+    for run in Store(trained / "store").runs():
+        returns = [[value + 1.0 for value in of] for of in run.evaluations["eval/returns"]]
+        store.write(replace(run, evaluations=run.evaluations.assign(**{"eval/returns": returns})))
+    with pytest.raises(latents.NoCheckpointError):
+        latents.measure_latents(FIGURE7, "HalfCheetah", "smoke", store, trained / "runs")

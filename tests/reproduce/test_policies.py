@@ -19,7 +19,7 @@ from reproduce.lab.playing import Played, play
 from reproduce.lab.plugins import load_plugin
 from reproduce.lab.policies import PolicyError, archive_policies, find_policy, policies_stored, stored_policy
 from reproduce.lab.specs import RunSpec
-from reproduce.lab.store import Store
+from reproduce.lab.store import Store, StoreWarning
 
 ROOT = Path(__file__).parents[2]
 SPEC = RunSpec(algorithm="td3", task="Hopper", seed=0, scale="smoke")
@@ -192,6 +192,22 @@ def test_every_place_that_was_searched_is_named(here):
         find_policy("td3", "Hopper", both, here / "runs", seed=7)
     places = " nor in ".join(str(here / name) for name in ("store", "shipped", "runs"))
     assert f"of seed 7, neither in {places}: train one" in str(refused.value)
+
+
+DAMAGE = [
+    ("provenance.json", None),
+    ("provenance.json", b"[]"),
+    ("metrics.jsonl", b"{\n"),
+    ("config.json", b"{"),
+]
+
+
+@pytest.mark.parametrize(("file", "content"), DAMAGE)
+def test_a_damaged_directory_keeps_no_stored_policy_back(here, store, file, content):
+    damaged = directory(here, 1).path / file
+    damaged.unlink() if content is None else damaged.write_bytes(content)
+    with pytest.warns(StoreWarning, match="no policy is looked for in .*seed-1"):
+        assert find_policy("td3", "Hopper", store, here / "runs").path == store.root / LAST
 
 
 def test_the_last_policy_of_an_older_run_comes_from_its_checkpoint(here):

@@ -12,7 +12,7 @@ from PIL import Image
 
 from reproduce.cli import main
 from reproduce.exhibits import gallery as shown
-from reproduce.lab import rendering
+from reproduce.lab import gallery, rendering
 from reproduce.lab.archive import archive_run, directories_under
 from reproduce.lab.policies import archive_policies
 from reproduce.lab.rendering import Frame, RenderError, captioned, choose_gl, write_clip
@@ -156,6 +156,28 @@ def test_a_clip_has_fewer_colours_then_fewer_frames_until_it_fits(tmp_path, monk
         write_clip(list(frames(12, noise=True)), 10.0, path)
 
 
+def test_a_damaged_card_is_made_anew_and_a_clip_too_large_ends_nothing(store, tmp_path, monkeypatch):
+    monkeypatch.setattr(gallery, "choose_gl", lambda: "egl")
+    monkeypatch.setattr(gallery, "clip", lambda policy, place: place.write_bytes(b"GIF"))
+    (described,) = [tmp_path / card["clip"] for card in gallery.make_gallery(store, tmp_path).cards]
+    described = described.with_suffix(".json")
+    sound = described.read_bytes()
+    for content in (b"", b"{", b"[]"):
+        described.write_bytes(content)
+        assert gallery.make_gallery(store, tmp_path).problems == []
+        assert described.read_bytes() == sound
+
+    def too_large(policy, place):
+        raise rendering.LargeClipError(f"{place} cannot be made smaller")
+
+    described.unlink()
+    (tmp_path / "old-seed-0.gif").write_bytes(b"GIF")
+    monkeypatch.setattr(gallery, "clip", too_large)
+    made = gallery.make_gallery(store, tmp_path)
+    assert made.cards == [] and "cannot be made smaller" in made.problems[0]
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_strip_has_one_of_each_algorithm_before_two_of_one(tmp_path):
     about = {"seed": 0, "scale": "laptop", "steps": 2, "evaluated_step": 1, "return": 1.5, "episodes": 5}
     about |= {"source": "checkpoint", "digest": "d", "commit": "c", "uncommitted_changes": True}
@@ -172,8 +194,12 @@ def test_a_strip_has_one_of_each_algorithm_before_two_of_one(tmp_path):
         "ALM(3), k5 on Hopper",
     ]
     assert found[0].origin == "from the last checkpoint; evaluated at step 1"
-    (tmp_path / "x-seed-1.json").write_text("{}")
-    with pytest.raises(
-        ValueError, match=r"x-seed-1.json is no card of a policy: make it anew with: make gallery"
-    ):
-        shown.cards(tmp_path)
+    k5 = json.loads((tmp_path / "alm-k5-seed-0.json").read_text())
+    (tmp_path / "alm-k5-seed-0.json").write_text(json.dumps(k5 | {"scale": "huge"}))
+    assert [card.scale for card in shown.cards(tmp_path)] == ["laptop"] * 3 + ["huge"]
+    for content in ({}, [], k5 | {"steps": "many"}):
+        (tmp_path / "x-seed-1.json").write_text(json.dumps(content))
+        with pytest.raises(
+            ValueError, match=r"x-seed-1.json is no card of a policy: make it anew with: make gallery"
+        ):
+            shown.cards(tmp_path)

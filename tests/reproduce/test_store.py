@@ -13,6 +13,7 @@ import pytest
 from reproduce.lab.specs import RunSpec, config_digest
 from reproduce.lab.store import (
     EVALUATION_COLUMNS,
+    LATENT_COLUMNS,
     ReadOnce,
     Store,
     StoreMixError,
@@ -341,6 +342,17 @@ def test_ones_own_runs_are_read_with_those_beneath(layers):
 def test_what_lies_beside_a_run_is_read_from_where_the_run_is(layers):
     assert [layers.values(run) is not None for run in layers.runs()] == [True, False, True, False]
     assert [bool(layers.estimates(run)) for run in layers.runs()] == [True, False, True, False]
+
+
+def test_predictions_measured_of_a_run_beneath_are_read(layers):
+    """They are written over it, and count in place of those beneath."""
+    (run,) = layers.runs(seed=0)
+    assert not run.own
+    steps = pd.DataFrame(dict.fromkeys(LATENT_COLUMNS, [0.0, 1.0]))
+    Store(layers.beneath).write_latents(run, steps, "alm/base HalfCheetah paper seed 2")
+    assert layers.latents(run)[1].endswith("seed 2")
+    layers.write_latents(run, steps, "alm/base HalfCheetah paper seed 3")
+    assert layers.has_latents(run) and layers.latents(run)[1].endswith("seed 3")
 
 
 def test_nothing_is_written_beneath(layers, make_run):
