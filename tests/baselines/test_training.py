@@ -11,7 +11,7 @@ from alm.tasks import task_spec
 from alm.training.loop import Interrupted
 from alm.training.scale import SCALES, TrainingConfig
 from reproduce.lab.algorithms import ALGORITHMS
-from runs import evaluations, trainer
+from runs import evaluations, timeless, trainer
 
 RUN = TrainingConfig(total_steps=150, eval_every=75, eval_episodes=1, log_every=25)
 
@@ -43,13 +43,6 @@ def smoke_agent(name, seeds):
 def smoke_trainer(folder, name, seeds):
     agent = smoke_agent(name, seeds)
     return trainer(folder, seeds, task=agent.task.name, config=RUN, agent=agent)
-
-
-def timeless(directory):
-    return [
-        (line["step"], {k: v for k, v in line["metrics"].items() if not k.startswith("time/")})
-        for line in directory.metrics()
-    ]
 
 
 @pytest.mark.parametrize("name", ["sac", "td3", "redq", "sac-avg", "td3-ours", "mbpo", "sac-svg2", "svg"])

@@ -66,3 +66,11 @@ def train(folder, seeds, **options):
 
 def evaluations(directory):
     return [(line["step"], line["returns"]) for line in directory.metrics() if "returns" in line]
+
+
+def timeless(directory):
+    """Every line's step and metrics, without the times, which differ from run to run."""
+    return [
+        (line["step"], {k: v for k, v in line["metrics"].items() if not k.startswith("time/")})
+        for line in directory.metrics()
+    ]
