@@ -207,4 +207,5 @@ class TD3(Agent):
     def load_state(self, state: dict[str, Any]) -> None:
         """Take over what `state` returned."""
         super().load_state(state)
-        self._actor_metrics = dict(state["actor_metrics"])
+        device = next(self.networks.parameters()).device
+        self._actor_metrics = {name: value.to(device) for name, value in state["actor_metrics"].items()}

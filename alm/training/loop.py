@@ -98,7 +98,7 @@ class Trainer:
         )
         self.alive = [True] * len(agent.seeds)
         self.step = 0
-        self._recorder = Recorder(len(agent.seeds))
+        self._recorder = Recorder(len(agent.seeds), device)
         self._finite = FiniteCheck(device)
         self._stop_requested = False
 

@@ -65,10 +65,15 @@ class FiniteCheck:
 
 
 class Recorder:
-    """Averages of training metrics since the last log interval, and the clock of the run."""
+    """Averages of training metrics since the last log interval, and the clock of the run.
 
-    def __init__(self, seeds: int) -> None:
-        self._seeds = seeds
+    Args:
+        seeds: size S of the population.
+        device: where the metrics live.
+    """
+
+    def __init__(self, seeds: int, device: str = "cpu") -> None:
+        self._seeds, self._device = seeds, device
         self.total_seconds = 0.0
         self.clear()
 
@@ -131,5 +136,6 @@ class Recorder:
         self._episodes[seed] = [(value, length) for value, length in state["episodes"]]
         for name, value in state["sums"].items():
             if name not in self._sums:
-                self._sums[name] = value.new_zeros(self._seeds)
+                # A checkpoint is read on the CPU, wherever it was written.
+                self._sums[name] = torch.zeros(self._seeds, dtype=value.dtype, device=self._device)
             self._sums[name][seed] = value[0]

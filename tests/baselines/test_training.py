@@ -8,10 +8,13 @@ import pytest
 import torch
 
 from alm.tasks import task_spec
+from alm.training import streams
 from alm.training.loop import Interrupted
+from alm.training.optimisation import OptimiserGroup
+from alm.training.replay import Replay, Transitions
 from alm.training.scale import SCALES, TrainingConfig
 from reproduce.lab.algorithms import ALGORITHMS
-from runs import evaluations, trainer
+from runs import CUDA, evaluations, timeless, train, trainer
 
 RUN = TrainingConfig(total_steps=150, eval_every=75, eval_episodes=1, log_every=25)
 
@@ -33,23 +36,17 @@ CHANGES = {
 }
 
 
-def smoke_agent(name, seeds):
+def smoke_agent(name, seeds, device="cpu"):
     agent_class, config_class = ALGORITHMS[name].load()
     task = "mbbl/Hopper-ET" if name == "slbo" else "Hopper"
     changes = CHANGES.get(name, {}) if name == "slbo" else {"warmup_steps": 100} | CHANGES.get(name, {})
-    return agent_class(task_spec(task), replace(config_class.at(SCALES["smoke"], task), **changes), seeds)
+    config = replace(config_class.at(SCALES["smoke"], task), **changes)
+    return agent_class(task_spec(task), config, seeds, device)
 
 
 def smoke_trainer(folder, name, seeds):
     agent = smoke_agent(name, seeds)
     return trainer(folder, seeds, task=agent.task.name, config=RUN, agent=agent)
-
-
-def timeless(directory):
-    return [
-        (line["step"], {k: v for k, v in line["metrics"].items() if not k.startswith("time/")})
-        for line in directory.metrics()
-    ]
 
 
 @pytest.mark.parametrize("name", ["sac", "td3", "redq", "sac-avg", "td3-ours", "mbpo", "sac-svg2", "svg"])
@@ -108,3 +105,57 @@ def test_interrupted_and_resumed_equals_uninterrupted(tmp_path, name):
     assert timeless(again.directories[0]) == timeless(whole.directories[0])
     one, other = again.agent.networks.state_dict(), whole.agent.networks.state_dict()
     assert all(torch.equal(one[key], other[key]) for key in one)
+
+
+def filled_replay(task, size=150):
+    """Random transitions of one episode, that of a Hopper which stands."""
+    generator, replay = torch.Generator().manual_seed(0), Replay(1, size, task.observation_size, 3)
+    observation, after = (0.05 * torch.randn(1, size, 11, generator=generator) for _ in range(2))
+    action = 2 * torch.rand(1, size, 3, generator=generator) - 1
+    nothing = torch.zeros(1, size)
+    replay.extend(Transitions(observation, action, nothing + 1, after, nothing), nothing.bool())
+    return replay
+
+
+def tensors(tree, name=""):
+    """The tensors of a tree of dictionaries and lists, with their places in it."""
+    if isinstance(tree, torch.Tensor):
+        yield name, tree
+    parts = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()
+    for key, part in parts:
+        yield from tensors(part, f"{name}/{key}")
+
+
+@pytest.mark.filterwarnings("ignore:for .* copying from a non-meta parameter")
+@pytest.mark.parametrize("name", ["alm", "td3", "mbpo", "sac-svg3", "svg", "slbo"])
+def test_a_checkpoint_goes_to_where_the_agent_lives(monkeypatch, name):
+    """Checkpoints are read on the CPU; the device here has shapes but no numbers, and no generators."""
+    agent = smoke_agent(name, (0,))
+    replay = filled_replay(agent.task)
+    for step in (51, 60):  # MBPO's model is trained, TD3's actor is updated, SLBO's stage ends
+        agent.learn(replay, step)
+    make = streams.generator
+    monkeypatch.setattr(streams, "generator", lambda *which, device: make(*which))
+    elsewhere = smoke_agent(name, (0,), "meta")
+    elsewhere.load_state(agent.state())
+    monkeypatch.setattr(OptimiserGroup, "state", lambda group: list(group.adam.state.values()))
+    found = dict(tensors(elsewhere.state()))
+    assert found.keys() == dict(tensors(agent.state())).keys()
+    assert [place for place, tensor in found.items() if not tensor.is_meta] == ["/learning"]
+
+
+@CUDA
+def test_stopped_and_resumed_on_a_device_equals_uninterrupted(tmp_path):
+    """Stopped within a log interval, before a step that reports the actor's update of the step before."""
+
+    def on_device(folder, **options):
+        agent = smoke_agent("td3", (4, 5), "cuda")
+        run = train(folder, (4, 5), config=RUN, agent=agent, device="cuda", **options)
+        return [timeless(directory) for directory in run.directories]
+
+    whole = on_device(tmp_path / "whole")
+    on_device(tmp_path / "stopped", until=118)
+    for again, expected in zip(on_device(tmp_path / "stopped"), whole, strict=True):
+        assert [step for step, _ in again] == [step for step, _ in expected]
+        for (_, one), (_, other) in zip(again, expected, strict=True):
+            assert one == pytest.approx(other, rel=1e-4, abs=1e-6)

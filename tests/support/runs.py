@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import pytest
+import torch
 from rich.console import Console
 
 from alm.agent import ALM
@@ -13,6 +15,7 @@ from alm.training.progress import LineReporter
 from alm.training.run_directory import RunDirectory
 from alm.training.scale import SCALES, TrainingConfig
 
+CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device on this machine")
 SHORT = TrainingConfig(total_steps=260, eval_every=130, eval_episodes=1, log_every=50)
 
 
@@ -66,3 +69,11 @@ def train(folder, seeds, **options):
 
 def evaluations(directory):
     return [(line["step"], line["returns"]) for line in directory.metrics() if "returns" in line]
+
+
+def timeless(directory):
+    """Every line's step and metrics, without the times, which differ from run to run."""
+    return [
+        (line["step"], {k: v for k, v in line["metrics"].items() if not k.startswith("time/")})
+        for line in directory.metrics()
+    ]

@@ -10,11 +10,10 @@ from alm.training.execution import Execution, StaticInputs, execute
 from alm.training.replay import Transitions
 from baselines.svg import SVG
 from reproduce.lab.algorithms import ALGORITHMS
-from runs import tiny_agent
+from runs import CUDA, tiny_agent
 from tests.alm import test_objectives
 from tests.baselines import cases
 
-CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device on this machine")
 BF16, COMPILED, CAPTURED = Execution("bf16"), Execution(compiled=True), Execution(captured=True)
 
 

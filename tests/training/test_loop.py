@@ -23,7 +23,7 @@ from alm.training.lease import LIFETIME_SECONDS, LeaseLostError, holder_of
 from alm.training.loop import Interrupted
 from alm.training.run_directory import RunDirectory
 from reproduce.lab.training import group_by_step
-from runs import SHORT, evaluations, tiny_agent, train, trainer
+from runs import SHORT, evaluations, timeless, tiny_agent, train, trainer
 
 SUPPORT = Path(__file__).parents[1] / "support"
 
@@ -374,13 +374,6 @@ def test_a_run_that_stops_on_purpose_goes_on_to_the_same_end(tmp_path):
     for seed in (0, 1):
         whole, parts = (RunDirectory(tmp_path / name / str(seed)) for name in ("whole", "parts"))
         assert parts.status == "done" and evaluations(parts) == evaluations(whole)
-
-
-def timeless(directory):
-    return [
-        (line["step"], {k: v for k, v in line["metrics"].items() if not k.startswith("time/")})
-        for line in directory.metrics()
-    ]
 
 
 @pytest.mark.parametrize("saved", [(100, 130), (130,)], ids=["later", "first"])

@@ -1,8 +1,8 @@
-"""Numbers that are not finite: found at once on a CPU, later but with their step on a device."""
+"""Numbers that are not finite, found at once on a CPU and later on a device, and averages that resume."""
 
 import torch
 
-from alm.training.metrics import Failure, FiniteCheck
+from alm.training.metrics import Failure, FiniteCheck, Recorder
 
 
 def metrics(*losses, norm=1.0):
@@ -40,3 +40,24 @@ def test_other_metrics_read_what_was_noted_before():
         Failure(0, "loss/critic", 1)
     ]
     assert check.read() == []
+
+
+def test_averages_in_the_making_are_resumed():
+    whole, before, after = Recorder(2), Recorder(2), Recorder(2)
+    for recorder in (whole, before):
+        recorder.add(metrics(1.0, 2.0))
+    for seed in range(2):
+        after.load_state(seed, before.state(seed))
+    for recorder in (whole, after):
+        recorder.add(metrics(2.0, 5.0))
+    assert [row["loss/critic"] for row in after.averages()] == [1.5, 3.5]
+    assert after.averages() == whole.averages()
+
+
+def test_averages_in_the_making_are_resumed_on_a_device():
+    """A checkpoint is read on the CPU; the device here has shapes but no numbers."""
+    before, after = Recorder(2), Recorder(2, "meta")
+    before.add(metrics(1.0, 2.0))
+    for seed in range(2):
+        after.load_state(seed, before.state(seed))
+    after.add({name: value.to("meta") for name, value in metrics(2.0, 5.0).items()})
