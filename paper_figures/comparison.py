@@ -6,8 +6,9 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from alm.training.files import write_text
 from paper_figures import panels
-from paper_figures.style import Look, figure_style, panel_row, save
+from paper_figures.style import Look, csv_text, figure_style, panel_row, save
 from reproduce.exhibits.comparison import Comparison, TaskComparison
 
 # Not an algorithm's own: both sides may be variants of one.
@@ -56,10 +57,11 @@ def _panel(axis: Axes, comparison: Comparison, task: TaskComparison) -> None:
 
 
 def write(comparison: Comparison, out: Path) -> list[Path]:
-    """Draw a comparison into a folder as PNG and PDF, with the plotted data as CSV; returns the files."""
+    """Write a comparison: the curves as PNG, PDF and CSV, the numbers as CSV; returns the files."""
     # With its ending, because a name such as c-0.05 would lose what follows its dot.
     picture = out / f"{comparison.file_name}.png"
     save(draw(comparison), picture)
-    data = picture.with_suffix(".csv")
-    comparison.points().to_csv(data, index=False, lineterminator="\n", float_format="%.6g")
-    return [picture, picture.with_suffix(".pdf"), data]
+    data, numbers = picture.with_suffix(".csv"), out / f"{comparison.file_name}-numbers.csv"
+    write_text(data, csv_text(comparison.points()))
+    write_text(numbers, csv_text(comparison.numbers()))
+    return [picture, picture.with_suffix(".pdf"), data, numbers]

@@ -553,7 +553,9 @@ class Compare(ReadsRuns):
     def run(self) -> int:
         """Print and draw the comparison."""
         from paper_figures.comparison import write
-        from reproduce.exhibits.comparison import Comparison, report
+        from reproduce.exhibits.comparison import Comparison, print_comparison
+        from reproduce.tracking.client import TrackingError
+        from reproduce.tracking.links import where_to_look
 
         comparison = Comparison.of(
             self.first,
@@ -564,7 +566,14 @@ class Compare(ReadsRuns):
             self.opened(),
             self.runs_dir or (RUNS if self.own and self.store is None else None),
         )
-        report(comparison, write, self.out, _console())
+        console = _console()
+        print_comparison(comparison, console)
+        for path in write(comparison, self.out):
+            console.print(f"wrote {path}", highlight=False, soft_wrap=True)
+        try:
+            console.print(where_to_look(comparison.runs), highlight=False, soft_wrap=True)
+        except TrackingError as error:
+            print(f"warning: {error}", file=sys.stderr)
         return 0
 
 

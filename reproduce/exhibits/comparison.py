@@ -6,7 +6,6 @@ which compares runs within each task (`reproduce.exhibits.statistics.aggregates`
 """
 
 import re
-import sys
 import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -32,10 +31,8 @@ from reproduce.exhibits.statistics.intervals import TRUE_CONFIDENCE, Estimate, b
 from reproduce.exhibits.statistics.seeds import common_steps
 from reproduce.lab.curves import value_at, window_mean
 from reproduce.lab.store import Store, StoredRun, require_comparable
-from reproduce.tracking.client import TrackingError
-from reproduce.tracking.links import where_to_look
 
-__all__ = ["Comparison", "TaskComparison", "report"]
+__all__ = ["Comparison", "TaskComparison", "print_comparison"]
 
 # Of the bootstrap's draws, so that a comparison can be repeated to the last digit.
 _SEED = 0
@@ -157,6 +154,11 @@ class Comparison:
         return "-".join([*parts, self.scale]).replace("/", "_")
 
     @property
+    def runs(self) -> list[StoredRun]:
+        """Every run that counts."""
+        return [run for task in self.tasks for side in task.runs for run in side]
+
+    @property
     def heading(self) -> str:
         """What is compared, in one line."""
         what = {"return": "return", "window": "mean return over the last tenth of the steps"}[self.metric]
@@ -193,7 +195,7 @@ class Comparison:
                 "A probability of 0 or 1 says that every run of one side beat every run of the other, not "
                 "that others would."
             )
-        own = sum(run.own for task in self.tasks for runs in task.runs for run in runs)
+        own = sum(run.own for run in self.runs)
         if own:
             notes.append(f"Your own, not of the repository: {own} run{'s' if own > 1 else ''}.")
         if self.missing:
@@ -295,33 +297,11 @@ def _columns(name: str, estimate: Estimate) -> dict[str, float]:
     }
 
 
-def report(
-    comparison: Comparison,
-    draw: Callable[[Comparison, Path], Sequence[Path]],
-    out: Path,
-    console: Console,
-) -> None:
-    """Print a comparison and what must be known of it, write its files, say where MLflow has its runs.
-
-    Args:
-        comparison: what was found.
-        draw: draws it into a folder and returns the files.
-        out: that folder.
-        console: where it is printed.
-    """
+def print_comparison(comparison: Comparison, console: Console) -> None:
+    """Print a comparison, and what must be known of it."""
     console.print(_table(comparison))
     for note in comparison.notes():
         console.print(note, highlight=False)
-    written = draw(comparison, out)
-    numbers = out / f"{comparison.file_name}-numbers.csv"
-    comparison.numbers().to_csv(numbers, index=False, lineterminator="\n", float_format="%.6g")
-    for path in (*written, numbers):
-        console.print(f"wrote {path}", highlight=False, soft_wrap=True)
-    runs = [run for task in comparison.tasks for side in task.runs for run in side]
-    try:
-        console.print(where_to_look(runs), highlight=False, soft_wrap=True)
-    except TrackingError as error:
-        print(f"warning: {error}", file=sys.stderr)
 
 
 def _table(comparison: Comparison) -> Table:

@@ -40,7 +40,9 @@ def test_panels_show_both_means_with_their_intervals(comparison):
 def test_names_with_dots_and_slashes_keep_their_ends(comparison, tmp_path):
     stem = "alm_c-0.05-vs-alm-Hopper-HalfCheetah-obsnoise-0.1-laptop"
     files = write(comparison, tmp_path / "out")
-    assert [file.name for file in files] == [f"{stem}{end}" for end in (".png", ".pdf", ".csv")]
+    assert [file.name for file in files] == [
+        f"{stem}{end}" for end in (".png", ".pdf", ".csv", "-numbers.csv")
+    ]
     assert all(file.exists() for file in files)
     before = files[0].read_bytes()
     assert write(comparison, tmp_path / "out")[0].read_bytes() == before

@@ -13,7 +13,7 @@ import pytest
 from rich.console import Console
 
 from reproduce.cli import main
-from reproduce.exhibits.comparison import Comparison, report
+from reproduce.exhibits.comparison import Comparison, print_comparison
 from reproduce.lab.store import Store, StoreMixError
 from reproduce.tracking import links
 from reproduce.tracking.records import record_of
@@ -185,18 +185,14 @@ def test_a_seed_that_has_only_begun_does_not_pull_the_others_back(store):
 
 
 @pytest.mark.parametrize("name", ["value-expansion", "value-encoder-model", "reconstruction"])
-def test_names_and_numbers_are_whole_at_80_columns(store, tmp_path, name):
+def test_names_and_numbers_are_whole_at_80_columns(store, name):
     for task in ("HalfCheetah", "Walker2d"):
         for seed in range(3):
             store.add(name, seed, {5000: 1000.0 + 900 * seed, 10_000: 3000.0 + seed}, task=task)
             store.add("base", 4 + seed, {5000: 1.0, 10_000: 5000.0 + 999 * seed}, task=task)
     file = io.StringIO()
-    report(
-        compared(store, "HalfCheetah", "Walker2d", first=f"alm/{name}"),
-        lambda *_: [],
-        tmp_path,
-        Console(width=80, file=file),
-    )
+    comparison = compared(store, "HalfCheetah", "Walker2d", first=f"alm/{name}")
+    print_comparison(comparison, Console(width=80, file=file))
     shown = file.getvalue()
     assert "…" not in shown
     table = shown[shown.index("┏") : shown.index("└")]
