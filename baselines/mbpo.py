@@ -63,8 +63,11 @@ class MBPOConfig(SACConfig):
         """Settings that do not go together, in words."""
         if _EPOCH % self.retrain_every:
             return f"retrain_every={self.retrain_every} does not divide an epoch's {_EPOCH} steps"
-        if self.rollout_schedule[0] >= self.rollout_schedule[1]:
+        first, last, shortest, longest = self.rollout_schedule
+        if first >= last:
             return f"rollout_schedule={self.rollout_schedule} does not begin before it ends"
+        if shortest > longest:
+            return f"rollout_schedule={self.rollout_schedule} makes rollouts shorter, but the pool only grows"
         return None
 
     @classmethod
