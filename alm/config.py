@@ -59,6 +59,15 @@ class ALMConfig:
     reject_time_limits: bool = False
     """Also reject replayed sequences that straddle a time limit (the authors' code keeps them)."""
 
+    def conflict(self) -> str | None:
+        """Settings that do not go together, in words."""
+        if self.replay_capacity <= self.horizon:
+            return (
+                f"replay_capacity={self.replay_capacity} is not above horizon={self.horizon}, "
+                "the length of replayed sequences"
+            )
+        return None
+
     def exploration_std(self, training_step: Step) -> Level:
         """σ_t for a training step counted after the warm-up."""
         return linear(training_step, self.exploration_start, self.exploration_end, self.exploration_steps)

@@ -25,6 +25,9 @@ from baselines.sac import SAC, SACConfig, published_target_entropy
 
 _EPOCH = 1000  # environment steps by which the schedule of rollouts counts
 _MODEL = 1  # the stream of initial weights that is the dynamics model's
+# The model's error is measured on so many recorded sequences, drawn from the evaluation stream of a training
+# step, of episode 0 and of this number; `alm.training.bias_protocol` has those of 0, 1 and 2.
+_ERROR_SEQUENCES, _ERROR = 256, 3
 
 # What differs between robots.  Ant and Humanoid with all observations, which were not published, have the
 # rows of their shortened observations.
@@ -55,7 +58,7 @@ class MBPOConfig(SACConfig):
     retain_epochs: Count = 1
     """Epochs of 1000 environment steps whose imagined transitions are kept."""
     error_horizon: Count = 5
-    """Steps ahead up to which the model's error is reported."""
+    """Steps ahead up to which the model's error is reported; training does not depend on it."""
     model: EnsembleConfig = field(default_factory=EnsembleConfig)
     """The ensemble."""
 
@@ -63,8 +66,11 @@ class MBPOConfig(SACConfig):
         """Settings that do not go together, in words."""
         if _EPOCH % self.retrain_every:
             return f"retrain_every={self.retrain_every} does not divide an epoch's {_EPOCH} steps"
-        if self.rollout_schedule[0] >= self.rollout_schedule[1]:
+        first, last, shortest, longest = self.rollout_schedule
+        if first >= last:
             return f"rollout_schedule={self.rollout_schedule} does not begin before it ends"
+        if shortest > longest:
+            return f"rollout_schedule={self.rollout_schedule} makes rollouts shorter, but the pool only grows"
         return None
 
     @classmethod
@@ -174,9 +180,8 @@ class MBPO(SAC):
 
     def learn(self, replay: Replay, training_step: int) -> Metrics:
         """The updates of one environment step; where it is due the model's training and rollouts before."""
-        epoch, position = divmod(training_step - 1, _EPOCH)
-        if position % self.config.retrain_every == 0:
-            self._renew_model(replay, self.config.rollout_length(epoch))
+        if (training_step - 1) % self.config.retrain_every == 0:
+            self._renew_model(replay, training_step)
         batches, noise = self._mixed_batches(replay), self.draw_noise()
         every = [
             self.update(
@@ -189,12 +194,12 @@ class MBPO(SAC):
         averages = {name: torch.stack([one[name] for one in every]).mean(dim=0) for name in every[0]}
         return averages | self._model_metrics
 
-    def _renew_model(self, replay: Replay, length: int) -> None:
-        """Train the model on all that is real, then imagine ``length`` steps with today's policy."""
+    def _renew_model(self, replay: Replay, training_step: int) -> None:
+        """Train the model on all that is real, then imagine k(e) steps with today's policy."""
         config = self.config
+        length = config.rollout_length((training_step - 1) // _EPOCH)
         metrics = self.dynamics.fit(replay.stored(), self.learning)
-        sequences = replay.sample_sequences(256, config.error_horizon, self.learning, reject_time_limits=True)
-        for ahead, error in enumerate(multi_step_error(self.dynamics, sequences), start=1):
+        for ahead, error in enumerate(self._model_error(replay, training_step), start=1):
             metrics[f"model/error_{ahead}"] = error[None]
 
         capacity = config.pool_size(length)
@@ -210,6 +215,16 @@ class MBPO(SAC):
         metrics["model/rollout_mean_length"] = start.new_tensor([added / config.rollouts])
         metrics["model/pool_size"] = start.new_tensor([self.pool.size])
         self._model_metrics = metrics
+
+    def _model_error(self, replay: Replay, training_step: int) -> Tensor:
+        """`multi_step_error` on recorded sequences (K,); NaN, which logs leave out, while none is so long."""
+        horizon, device = self.config.error_horizon, self.dynamics.elites.device
+        streams = Streams(self.seeds, Purpose.EVALUATION, training_step, 0, _ERROR, device=str(device))
+        try:
+            sequences = replay.sample_sequences(_ERROR_SEQUENCES, horizon, streams, reject_time_limits=True)
+        except ValueError:
+            return torch.full((horizon,), torch.nan, device=device)
+        return multi_step_error(self.dynamics, sequences)
 
     def _follow(self, observation: Tensor) -> Tensor:
         """The stochastic policy's actions, with noise of the learning stream."""

@@ -105,6 +105,15 @@ class SACSVGConfig:
     replay_capacity: Count = 1_000_000
     """Transitions kept, or the whole run if it is shorter."""
 
+    def conflict(self) -> str | None:
+        """Settings that do not go together, in words."""
+        if self.replay_capacity <= self.horizon:
+            return (
+                f"replay_capacity={self.replay_capacity} is not above horizon={self.horizon}, "
+                "the length of replayed sequences"
+            )
+        return None
+
     def target_entropy(self, environment_step: Step) -> Level:
         """H̄(t) = (H₀ − H₁)(1 − t/T)^κ + H₁, and H₁ after T."""
         return scheduled_entropy(

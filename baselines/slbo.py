@@ -89,6 +89,17 @@ class SLBOConfig:
     replay_capacity: Count = 200_000
     """Transitions kept."""
 
+    @property
+    def first_update(self) -> int:
+        """Environment step of the first updates: the end of the first stage, which follows the warm-up."""
+        return self.warmup_steps + self.stage_steps
+
+    def conflict(self) -> str | None:
+        """Settings that do not go together, in words."""
+        if self.replay_capacity < self.stage_steps:
+            return f"replay_capacity={self.replay_capacity} holds no stage of stage_steps={self.stage_steps}"
+        return None
+
     @classmethod
     def at(cls, scale: Scale, task: str) -> "SLBOConfig":
         """The configuration of a scale.
@@ -370,11 +381,10 @@ class SLBO(Agent):
         }
 
     def _normalise(self, replay: Replay) -> None:
-        """Take the stage's new transitions into the normalisers."""
-        newest = torch.arange(-self.config.stage_steps, 0, device=self.drift.device)[None]
-        stage = replay.at((replay.pointer + newest) % replay.capacity)
-        self.networks.state.update(stage.observation)
-        self.networks.change.update(stage.next_observation - stage.observation)
+        """Take what is new since the last stage into the normalisers, at the first stage the warm-up too."""
+        new = replay.newest(self.config.stage_steps if self.networks.state.count.item() else replay.size)
+        self.networks.state.update(new.observation)
+        self.networks.change.update(new.next_observation - new.observation)
 
     def _sequences(self, replay: Replay, start: Tensor) -> tuple[Transitions, Tensor]:
         """Transitions that follow each other from ``start`` (1, batch), and where an episode ended.

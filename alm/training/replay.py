@@ -148,7 +148,7 @@ class Replay:
         Raises:
             ValueError: the buffer holds no valid window yet.
         """
-        first, high = 0, self.capacity if self.size == self.capacity else self.size - length
+        first, high = 0, self.capacity if self.size == self.capacity >= length else self.size - length
         if newest is not None:
             first, high = self.pointer - min(newest, self.size), min(newest, self.size) - length + 1
         if high <= 0:

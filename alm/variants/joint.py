@@ -43,7 +43,7 @@ class JointConfig(ALMConfig):
         """Settings that do not go together, in words."""
         if self.fresh_transitions < self.horizon:
             return f"fresh_transitions={self.fresh_transitions} hold no sequence of horizon={self.horizon}"
-        return None
+        return super().conflict()
 
 
 class JointNetworks(Networks):

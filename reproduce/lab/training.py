@@ -104,10 +104,18 @@ class ResolvedRuns:
                     f"{algorithm}/{variant} of the plugin {own.path} cannot be trained: {error}"
                 ) from None
             raise
-        if training.total_steps <= agent_config.warmup_steps:
+        total, warmup = training.total_steps, agent_config.warmup_steps
+        # An algorithm that learns in stages says when the first of them ends.
+        first = getattr(agent_config, "first_update", warmup + 1)
+        if total < first:
+            early = (
+                f"within its warm-up of {warmup}"
+                if total <= warmup
+                else f"before its first update at {first}"
+            )
             raise ValueError(
-                f"A run of {algorithm}/{variant} at {scale} scale would end after {training.total_steps} "
-                f"steps, within its warm-up of {agent_config.warmup_steps}: nothing would be learned."
+                f"A run of {algorithm}/{variant} at {scale} scale would end after {total} steps, {early}: "
+                "nothing would be learned."
             )
         specs = tuple(
             RunSpec(

@@ -34,8 +34,8 @@ def standing(shape, generator):
     return observation
 
 
-def filled_replay(size=60):
-    """Real transitions; all rewards are `REAL`."""
+def filled_replay(size=60, episode=None):
+    """Real transitions; all rewards are `REAL`.  Episodes have so many steps, or there is only one."""
     generator, replay = torch.Generator().manual_seed(0), Replay(1, size, 11, 3)
     transitions = Transitions(
         standing((1, size), generator),
@@ -44,7 +44,8 @@ def filled_replay(size=60):
         standing((1, size), generator),
         torch.zeros(1, size),
     )
-    replay.extend(transitions, torch.zeros(1, size, dtype=torch.bool))
+    steps = torch.arange(1, size + 1)[None]
+    replay.extend(transitions, steps % episode == 0 if episode else torch.zeros_like(steps, dtype=torch.bool))
     return replay
 
 
@@ -180,6 +181,19 @@ def test_the_pool_grows_with_the_rollouts_and_keeps_its_contents(agent):
     for step in (1251, 1501, 1751):
         a.learn(replay, step)
     assert pool_counts(a) == {5: 30, 6: 30, 7: 30, 8: 30}  # the oldest made room
+
+
+@pytest.mark.parametrize("horizon", [5, 6, 70])
+def test_how_far_the_models_error_is_reported_changes_no_training(agent, horizon):
+    """Also where no episode, or nothing that is stored, is so long: then there is no error to report."""
+    plain, other, replay = agent(error_horizon=1), agent(error_horizon=horizon), filled_replay(episode=5)
+    expected, found = plain.learn(replay, 1), other.learn(replay, 1)
+    assert torch.equal(plain.learning.state(), other.learning.state())
+    errors = torch.cat([found.pop(f"model/error_{ahead}") for ahead in range(1, horizon + 1)])
+    assert errors.isfinite().all() if horizon == 5 else errors.isnan().all()
+    assert expected.pop("model/error_1").isfinite().all()
+    assert found == expected
+    assert all(map(torch.equal, plain.networks.parameters(), other.networks.parameters()))
 
 
 def test_rollouts_start_from_uniformly_drawn_real_states(agent):

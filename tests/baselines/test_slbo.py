@@ -471,12 +471,18 @@ def test_it_learns_at_the_end_of_a_stage_only():
     assert agent.networks.state.count.item() == 40
 
 
-def test_only_new_transitions_enter_the_normalisers():
-    agent = SLBO(TASK, dataclasses.replace(SMALL, iterations=1, policy_updates=1), (0,))
-    replay = filled(agent, 80)
-    agent.learn(replay, 40)  # as if forty had come since
-    stage = replay.at(torch.arange(40, 80)[None]).observation
-    torch.testing.assert_close(agent.networks.state.mean, stage.mean(1, keepdim=True))
+@pytest.mark.parametrize("warmup", [0, 15])
+def test_every_transition_enters_the_normalisers_once(warmup):
+    """Those of the warm-up with the first stage's, as its model learns from them too."""
+    config = dataclasses.replace(SMALL, iterations=1, policy_updates=1, warmup_steps=warmup)
+    agent = SLBO(TASK, config, (0,))
+    for step in (40, 80):
+        seen = filled(agent, warmup + step)
+        agent.learn(seen, step)
+        observation = seen.stored().observation
+        assert agent.networks.state.count.item() == agent.networks.change.count.item() == warmup + step
+        torch.testing.assert_close(agent.networks.state.mean, observation.mean(1, keepdim=True))
+        torch.testing.assert_close(agent.networks.state.std, observation.std(1, keepdim=True, correction=0))
 
 
 def test_noise_on_collected_actions_is_an_ornstein_uhlenbeck_process():

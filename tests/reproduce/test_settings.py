@@ -147,6 +147,7 @@ OUT_OF_RANGE = [
     (["learning_rate=0"], ["learning_rate", "a finite number above 0, not 0.0"]),
     (["discount=1.01"], ["discount", "a finite number between 0 and 1, not 1.01"]),
     (["exploration_steps=0"], ["exploration_steps", "at least 1, not 0"]),
+    (["replay_capacity=3"], ["replay_capacity=3 is not above horizon=3, the length of replayed sequences"]),
     (["warmup_steps=600"], ["would end after 600 steps, within its warm-up of 600"]),
 ]
 BAD_OF_OTHERS = [
@@ -160,6 +161,7 @@ BAD_OF_OTHERS = [
         ["rollout_schedule=20,20,1,1"],
         ["rollout_schedule=(20, 20, 1, 1) does not begin before it ends"],
     ),
+    ("mbpo", ["rollout_schedule=20,150,15,1"], ["(20, 150, 15, 1) makes rollouts shorter"]),
     ("mbpo", ["rollout_schedule=0,20,0,1"], ["rollout_schedule", "a whole number of at least 1)"]),
     ("svg", ["hidden_sizes=40,0"], ["hidden_sizes", "not (40, 0)"]),
     ("redq", ["target_critics=two"], ["must be a whole number or none, not 'two'"]),
@@ -167,6 +169,9 @@ BAD_OF_OTHERS = [
     ("svg", ["hidden_sizes=40,x"], ["must be a whole number, not '40,x'"]),
     ("sac-svg2", ["horizon=2"], ["a whole number of at least 3, not 2"]),
     ("sac-svg3", ["horizon=2"], ["a whole number of at least 3, not 2"]),
+    ("sac-svg2", ["replay_capacity=2"], ["replay_capacity=2 is not above horizon=3"]),
+    ("sac-svg3", ["replay_capacity=4"], ["replay_capacity=4 is not above horizon=4"]),
+    ("alm/joint", ["replay_capacity=3"], ["replay_capacity=3 is not above horizon=3"]),
     ("alm/time-discount", ["kl_term=false"], ["alm/time-discount does not read the setting kl_term"]),
     ("alm/mnm", ["latent_size=7"], ["alm/mnm does not read the setting latent_size, or derives it"]),
     ("alm/joint", ["classifier_coefficient=0.1"], ["does not read the setting classifier_coefficient"]),
@@ -175,6 +180,18 @@ BAD_OF_OTHERS = [
     ("alm/horizon-schedule", ["steps_per_horizon=0"], ["steps_per_horizon", "at least 1, not 0"]),
     ("alm/time-discount", ["temporal_discount=-1"], ["temporal_discount", "between 0 and 1, not -1.0"]),
     ("mbpo", ["model=1"], ["no setting 'model'", "model.hidden_size"]),
+    (
+        "slbo",
+        ["replay_capacity=199", "stage_steps=200"],
+        ["replay_capacity=199 holds no stage of stage_steps=200"],
+    ),
+    (
+        "slbo",
+        ["stage_steps=601"],
+        ["would end after 600 steps, before its first update at 601: nothing would be learned"],
+    ),
+    ("slbo", ["warmup_steps=401", "stage_steps=200"], ["before its first update at 601"]),
+    ("slbo", ["warmup_steps=600"], ["within its warm-up of 600"]),
 ]
 
 
@@ -192,7 +209,7 @@ def test_bad_settings_are_one_sentence(tmp_path, capsys, algorithm, settings, wo
         "--variant",
         variant or "base",
         "--task",
-        "Hopper",
+        "mbbl/Hopper-ET" if algorithm == "slbo" else "Hopper",
         "--scale",
         "smoke",
         "--no-track",

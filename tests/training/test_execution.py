@@ -7,7 +7,7 @@ import torch
 
 from alm.agent import ALM
 from alm.training.execution import Execution, StaticInputs, execute
-from alm.training.replay import Transitions
+from alm.training.replay import Replay, Transitions
 from baselines.svg import SVG
 from reproduce.lab.algorithms import ALGORITHMS
 from runs import CUDA, tiny_agent
@@ -151,11 +151,18 @@ def test_a_failed_compilation_goes_on_eagerly_from_where_it_was(monkeypatch):
 def test_learning_goes_through_what_was_installed():
     agent, calls = tiny_agent("Hopper", (0,)), []
     update = agent.update
-    agent.update = lambda *inputs: calls.append(inputs[-1]) or update(*inputs)
+
+    def spy(*inputs):
+        calls.append((inputs[-1], torch.is_autocast_enabled("cpu")))
+        return update(*inputs)
+
+    agent.update = spy
     execute(agent, BF16, "cpu", never)
-    inputs = inputs_of(agent)
-    agent.update(*inputs, 7)
-    assert calls == [7]
+    task, (_, transitions, _) = agent.task, inputs_of(agent)
+    replay = Replay(1, agent.config.batch_size, task.observation_size, task.action_size)
+    replay.extend(transitions, transitions.terminal > 0)
+    agent.learn(replay, 7)
+    assert calls == [(7, True)]
 
 
 def test_static_inputs_are_copied_into_the_same_memory():

@@ -123,6 +123,8 @@ def test_no_valid_window_is_one_clear_error():
         filled(12, set(range(12))).sample_sequences(4, 3, Streams([0], Purpose.LEARNING))
     with pytest.raises(ValueError, match="needs at least 4 stored ones, not 3"):
         filled(3).sample_sequences(4, 3, Streams([0], Purpose.LEARNING))
+    with pytest.raises(ValueError, match=f"needs at least {CAPACITY + 2} stored ones, not {CAPACITY}"):
+        filled(30).sample_sequences(4, CAPACITY + 1, Streams([0], Purpose.LEARNING))
 
 
 def test_state_round_trip():
