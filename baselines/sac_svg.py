@@ -9,9 +9,9 @@ Everything below sees standardised observations x and actions u in (−1, 1).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor, nn
@@ -21,10 +21,10 @@ from alm.task_registry import TaskSpec, task_spec
 from alm.training.agent import Metrics, Noise, NoiseShapes
 from alm.training.optimisation import OptimiserGroup
 from alm.training.population import initialise_orthogonal, mlp, soft_update
-from alm.training.ranges import Count, NotNegative, Positive, Range, Share, Steps
+from alm.training.ranges import Count, Positive, Range, Share, Steps
 from alm.training.replay import Replay, Transitions
 from alm.training.scale import Scale
-from alm.training.schedules import Level, Step, scheduled_entropy
+from alm.training.schedules import ENTROPY_SCHEDULES, EntropySchedule, Step
 from alm.training.streams import Streams
 from baselines.networks import unit_action
 from baselines.recurrent_dynamics import RecurrentDynamics, prediction_errors
@@ -43,28 +43,8 @@ DEPTH = 4
 LOG_STD_MIN, LOG_STD_MAX = -5.0, 2.0
 
 
-class _Schedule(NamedTuple):
-    """Target entropy of a robot: from ``start`` to ``end`` over ``steps`` environment steps."""
-
-    start: float
-    end: float
-    power: float
-    steps: int
-
-
-# The tuned schedules of Amos et al. (2021): those of their runs on the POPLIN tasks, which Table 1 of the ALM
-# paper quotes, and for the humanoid, which POPLIN lacks, of those on the MBPO tasks.
-_SCHEDULES = {
-    "HalfCheetah": _Schedule(-1.0, -4.0, 1.0, 200_000),
-    "Hopper": _Schedule(1.0, 0.0, 32.0, 200_000),
-    "Walker2d": _Schedule(-2.0, -16.0, 1 / 64, 200_000),
-    "Ant": _Schedule(1.0, -3.0, 0.5, 200_000),
-    "Humanoid": _Schedule(-2.0, -2.0, 1.0, 5_000_000),
-}
-
-
 @dataclass(frozen=True)
-class SACSVGConfig:
+class SACSVGConfig(EntropySchedule):
     """Hyper-parameters of SAC-SVG(2)."""
 
     horizon: Annotated[int, Range(3)] = 3
@@ -92,14 +72,6 @@ class SACSVGConfig:
     """Largest norm of the dynamics' gradient for each seed."""
     plain_steps: Steps = 10_000
     """Environment steps (warm-up included) until the policy leaves SAC's objective for the rollout's."""
-    entropy_start: float = _SCHEDULES["HalfCheetah"].start
-    """H₀, target entropy at the first environment step; it and what follows depend on the robot."""
-    entropy_end: float = _SCHEDULES["HalfCheetah"].end
-    """H₁, target entropy from ``entropy_steps`` on."""
-    entropy_power: NotNegative = _SCHEDULES["HalfCheetah"].power
-    """κ: above 1 the target falls early, below 1 late."""
-    entropy_steps: Count = _SCHEDULES["HalfCheetah"].steps
-    """T, environment steps over which the target moves; the published runs' length at every scale."""
     warmup_steps: Steps = 1000
     """Uniformly random actions before the first update."""
     replay_capacity: Count = 1_000_000
@@ -114,29 +86,19 @@ class SACSVGConfig:
             )
         return None
 
-    def target_entropy(self, environment_step: Step) -> Level:
-        """H̄(t) = (H₀ − H₁)(1 − t/T)^κ + H₁, and H₁ after T."""
-        return scheduled_entropy(
-            environment_step, self.entropy_start, self.entropy_end, self.entropy_power, self.entropy_steps
-        )
-
     @classmethod
     def at(cls, scale: Scale, task: str) -> "SACSVGConfig":
         """The configuration of a scale with the entropy schedule of a task's robot.
 
         SAC's objective takes the first 10,000 steps, or a quarter of a shorter run.
         """
-        schedule = _SCHEDULES[task_spec(task).robot]
         return cls(
             hidden_size=scale.width(cls.hidden_size),
             batch_size=scale.batch(cls.batch_size),
             model_batch_size=scale.batch(cls.model_batch_size),
             plain_steps=min(cls.plain_steps, scale.training(task).total_steps // 4),
-            entropy_start=schedule.start,
-            entropy_end=schedule.end,
-            entropy_power=schedule.power,
-            entropy_steps=schedule.steps,
             warmup_steps=scale.warmup(cls.warmup_steps),
+            **asdict(ENTROPY_SCHEDULES[task_spec(task).robot]),
         )
 
 

@@ -28,7 +28,7 @@ from alm.training.ranges import Count, NotNegative, Positive, Share, Steps
 from alm.training.replay import Replay, Transitions
 from alm.training.scale import Scale
 from alm.training.streams import Streams
-from baselines.networks import MeanLogStd, log_density, scale_action, tanh
+from baselines.networks import MeanLogStd, log_density, scale_action, tanh, unit_action
 from baselines.trpo import StepOutcome, TrustRegion, advantages, kl_divergence, trust_region_step
 
 _ENTROPY_LIMIT = 2.0
@@ -397,8 +397,7 @@ class SLBO(Agent):
         values = {
             field.name: getattr(stored, field.name).to(self.drift.dtype) for field in fields(Transitions)
         }
-        low, high = self.bounds
-        values["action"] = (values["action"] - (high + low) / 2) / ((high - low) / 2)
+        values["action"] = unit_action(values["action"], self.bounds)
         return Transitions(**values), replay.ends(index)
 
     def update_model(self, sequences: Transitions, ended: Tensor) -> Metrics:

@@ -5,7 +5,7 @@ The appendix says "training the policy using real data for a fixed time-steps at
 """
 
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Any, Self
 
 from torch import Tensor
 
@@ -38,6 +38,11 @@ class RealWarmupALM(ALM):
     """ALM whose policy first maximises the critics at replayed states (`td3_actor_objective`)."""
 
     config: RealWarmupConfig
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        # The branch of the latest update; before any, the first one's.
+        self._on_real_states = self.branch(1)
 
     def branch(self, training_step: int) -> bool:
         """Whether the policy still learns from real states alone."""
@@ -80,6 +85,11 @@ class HorizonScheduleALM(ALM):
 
     config: HorizonScheduleConfig
 
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        # The horizon of the latest update; before any, the first one's.
+        self._horizon = self.branch(1)
+
     def branch(self, training_step: int) -> int:
         """The horizon at a training step."""
         grown = (training_step - 1) // self.config.steps_per_horizon
@@ -94,10 +104,10 @@ class HorizonScheduleALM(ALM):
         branch: int | None = None,
     ) -> Metrics:
         """As in ALM, at the horizon that is due: the first transitions of ``sequences``."""
-        horizon = self.branch(int(training_step)) if branch is None else branch
-        self._now = replace(self.config, horizon=horizon)
-        return super().update(sequences[:, :horizon], transitions, noise, training_step)
+        self._horizon = self.branch(int(training_step)) if branch is None else branch
+        return super().update(sequences[:, : self._horizon], transitions, noise, training_step)
 
     def actor_loss(self, state: Gaussian, noise: Noise, policy: Policy) -> tuple[Tensor, Diagnostics]:
         """(d) at the present horizon."""
-        return objectives.actor_objective(self.networks, state, noise, self._now, policy)
+        config = replace(self.config, horizon=self._horizon)
+        return objectives.actor_objective(self.networks, state, noise, config, policy)

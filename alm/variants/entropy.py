@@ -6,7 +6,7 @@ for every policy: at the first to the last imagined action, in the critics' targ
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Self
 
 import torch
@@ -19,54 +19,34 @@ from alm.objectives import Diagnostics, Gaussian, Policy, sample, straight_throu
 from alm.task_registry import task_spec
 from alm.training.agent import Metrics, Noise
 from alm.training.population import mlp
-from alm.training.ranges import Count, NotNegative, Positive
+from alm.training.ranges import Positive
 from alm.training.replay import Transitions
 from alm.training.scale import Scale
-from alm.training.schedules import Level, Step, scheduled_entropy
+from alm.training.schedules import ENTROPY_SCHEDULES, EntropySchedule, Step
 from alm.training.streams import Streams
 from alm.training.temperature import Temperature, temperature_objective
 
 STD_MIN, STD_MAX = math.exp(-5.0), math.exp(2.0)
-# Target entropies of SAC-SVG (Amos et al., 2021) by robot: start, end, power, steps.  They are those of
-# `baselines.sac_svg`, with which Table 5 compares: of POPLIN's tasks, for the humanoid of MBPO's.
-_ANT, _HUMANOID = (1.0, -3.0, 0.5, 200_000), (-2.0, -2.0, 1.0, 5_000_000)
-_SCHEDULES = {"Ant": _ANT, "Humanoid": _HUMANOID}
+# The robots of Table 5, which compares with SAC-SVG; they have its target entropies.
+_OF_TABLE_5 = ("Ant", "Humanoid")
 
 
 @dataclass(frozen=True)
-class EntropyConfig(ALMConfig):
+class EntropyConfig(ALMConfig, EntropySchedule):
     """ALM's hyper-parameters, of which exploration's are unused, and those of the temperature."""
 
     initial_temperature: Positive = 0.1
     """α before the first update."""
-    entropy_start: float = _ANT[0]
-    """H₀, target entropy at the first environment step; it and what follows depend on the robot."""
-    entropy_end: float = _ANT[1]
-    """H₁, target entropy from ``entropy_steps`` on."""
-    entropy_power: NotNegative = _ANT[2]
-    """κ: above 1 the target falls early, below 1 late."""
-    entropy_steps: Count = _ANT[3]
-    """T, environment steps over which the target moves."""
-
-    def target_entropy(self, environment_step: Step) -> Level:
-        """H̄(t) = (H₀ − H₁)(1 − t/T)^κ + H₁."""
-        return scheduled_entropy(
-            environment_step, self.entropy_start, self.entropy_end, self.entropy_power, self.entropy_steps
-        )
 
     @classmethod
     def at(cls, scale: Scale, task: str) -> Self:
-        """The configuration of a scale on a task; robots without a schedule aim at minus their actuators."""
+        """The configuration of a scale on a task; robots of no comparison aim at minus their actuators."""
         spec = task_spec(task)
-        constant = -float(spec.action_size), -float(spec.action_size), 1.0, 1
-        start, end, power, steps = _SCHEDULES.get(spec.robot, constant)
-        return replace(
-            super().at(scale, task),
-            entropy_start=start,
-            entropy_end=end,
-            entropy_power=power,
-            entropy_steps=steps,
-        )
+        constant = -float(spec.action_size)
+        schedule = EntropySchedule(constant, constant, 1.0, 1)
+        if spec.robot in _OF_TABLE_5:
+            schedule = ENTROPY_SCHEDULES[spec.robot]
+        return replace(super().at(scale, task), **asdict(schedule))
 
 
 class StochasticActor(nn.Module):

@@ -18,6 +18,7 @@ from alm.variants import VARIANTS
 from alm.variants.entropy import EntropyConfig
 from alm.variants.joint import joint_objective
 from alm.variants.log_reward import FLOOR, count_clamped, logarithm
+from alm.variants.td3_loss import td3_actor_objective
 from benchmarks import plain_variants
 from benchmarks.plain_alm import PlainALM
 from reproduce.lab.algorithms import algorithm_named
@@ -368,6 +369,20 @@ def test_schedules_at_the_start_of_training():
         _, config_class = algorithm_named("alm").load(VARIANTS[name])
         assert getattr(config_class.at(SCALES["paper"], "HalfCheetah"), field) == 5000
         assert getattr(config_class.at(SCALES["smoke"], "HalfCheetah"), field) == 200
+
+
+def test_before_any_update_the_policy_has_the_first_ones_objective():
+    def found_and_inputs(name):
+        agent, _, transitions, noise = build(name)
+        inputs = agent.represent(transitions)[0], noise
+        return agent.actor_loss(*inputs, agent.policy(1))[0], agent, inputs
+
+    loss, warm, inputs = found_and_inputs("real-warmup")
+    assert torch.equal(loss, td3_actor_objective(warm.networks, *inputs, warm.policy(1))[0])
+    loss, growing, inputs = found_and_inputs("horizon-schedule")
+    config = dataclasses.replace(growing.config, horizon=1)
+    expected, _ = objectives.actor_objective(growing.networks, *inputs, config, growing.policy(1))
+    assert torch.equal(loss, expected)
 
 
 def test_the_policy_of_joint_alm_learns_of_its_intrinsic_reward_by_the_score_function_alone():
