@@ -31,6 +31,7 @@ class Evidence:
     Attributes:
         scale: as given.
         stored: every stored run of it.
+        own: one's own runs that have been compared so far.
 
     Raises:
         UnknownScaleError: there is no such scale.
@@ -39,6 +40,7 @@ class Evidence:
     def __init__(self, store: Store, scale: str) -> None:
         self.scale, self._store = scale_named(scale).name, store
         self.stored = store.runs(scale=scale)
+        self.own: set[RunSpec] = set()
         self._values: dict[RunSpec, pd.DataFrame | None] = {}
 
     def tasks(self, where: Where) -> tuple[str, ...]:
@@ -59,6 +61,8 @@ class Evidence:
             [run for run in self._of(side, task) if run.last_step >= self.step(run, where)] for side in sides
         ]
         require_comparable(run for runs in found for run in runs)
+        if all(found):
+            self.own |= {run.spec for runs in found for run in runs if run.own}
         return found
 
     def failed(self, side: Series, task: str, where: Where) -> int:
