@@ -78,8 +78,9 @@ class Figure(ReadsRuns):
             print(line)
         if not pictures and name not in EXHIBITS:
             scale = "" if name == "curves" else " SCALE=paper"
+            places = " nor in ".join(map(str, reversed(store.roots)))
             print(
-                f"error: {store.root} holds no such run; train one, for instance with: make train{scale}",
+                f"error: no such run is in {places}; train one, for instance with: make train{scale}",
                 file=sys.stderr,
             )
             return 2
@@ -177,7 +178,9 @@ class Report(ReadsRuns):
                 begin=lambda what: begin(f"making the report: {what}"),
             )
         # Where the store lies is no part of what it holds.
-        text = page(found, [message.replace(f"{store.root}/", "") for message in messages])
+        for root in store.roots:
+            messages = [message.replace(f"{root}/", "") for message in messages]
+        text = page(found, messages)
         try:
             write_text(self.out, text)
         except OSError as error:

@@ -22,7 +22,7 @@ from rich.console import Console
 from paper_figures.commands import Figure, Report, Theory
 from reproduce.helptexts import describe, wrapped
 from reproduce.lab.algorithms import ALGORITHMS
-from reproduce.lab.errors import is_sentence
+from reproduce.lab.errors import EXIT_INTERRUPTED, is_sentence
 from reproduce.lab.places import CODE, WORKPLACE
 from reproduce.lab.plugins import Plugin, PluginFailure, load_plugin, mistakes_of
 from reproduce.options import OUT, RUNS, ReadsRuns, WritesRuns
@@ -151,7 +151,7 @@ class Train(WritesRuns):
                     train_population(resolved, group, self.device, self.threads, execution, self.until)
         except Interrupted as stop:
             print(stop, file=sys.stderr)
-            return 130
+            return EXIT_INTERRUPTED
         finally:
             for directory in opened:
                 directory.close()
@@ -202,8 +202,9 @@ def _ending(directory: "RunDirectory") -> str:
     """How a run ended before, in words."""
     if directory.status != "failed":
         return "has ended already"
-    failure = directory.read_json("FAILED")
-    return f"has failed ({failure['reason']} at step {failure['step']})"
+    from reproduce.lab.run_states import why_failed
+
+    return f"has failed ({why_failed(directory)})"
 
 
 @contextmanager
@@ -776,14 +777,14 @@ def main(arguments: list[str] | None = None) -> int:
         return _refused(_in_words(error, command), 2)
     except (ValueError, RuntimeError) as error:
         if _was_interrupted(error):
-            return 130
+            return EXIT_INTERRUPTED
         if not is_sentence(error):
             raise
         return _refused(str(error), 2)
     except PluginFailure as error:
         return _refused(str(error), 3)
     except KeyboardInterrupt:
-        return 130
+        return EXIT_INTERRUPTED
 
 
 def _was_interrupted(error: BaseException) -> bool:

@@ -128,6 +128,18 @@ class RunDirectory:
         except FileNotFoundError:
             return None
 
+    def failure(self) -> str | None:
+        """Why the run failed and when, ``"loss/critic is not finite at step 6100"``; None unless it did.
+
+        Raises:
+            ValueError: the record of it is damaged.
+        """
+        if (record := self.find_json("FAILED")) is None:
+            return None
+        if lacking := ", ".join(sorted({"reason", "step"} - set(record))):
+            raise ValueError(f"{self.path / 'FAILED'} is no such record: it lacks {lacking}")
+        return f"{record['reason']} at step {record['step']}"
+
     @property
     def metrics_path(self) -> Path:
         """The file of the metrics."""

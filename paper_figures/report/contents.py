@@ -34,7 +34,8 @@ class ScaleSummary:
         about: what it is, in half a line.
         runs: how many there are.
         statuses: how many of each status that occurs.
-        hours: of the processes that trained them; seeds that trained together share theirs.
+        hours: that their seeds took, as far as they are known.
+        untimed: runs whose hours are not known.
         verdicts: how many claims have each verdict; empty where claims could not be looked up.
     """
 
@@ -43,6 +44,7 @@ class ScaleSummary:
     runs: int
     statuses: Mapping[str, int]
     hours: float
+    untimed: int
     verdicts: Mapping[str, int]
 
 
@@ -106,12 +108,13 @@ def _place(name: str) -> tuple[int, str]:
 def _summary(scale: str, runs: Sequence[StoredRun], claims: Entry | None) -> ScaleSummary:
     own = [run for run in runs if run.spec.scale == scale]
     statuses = Counter(run.status for run in own)
-    hours = [run.seed_hours for run in own]
+    known = [hours for run in own if not math.isnan(hours := run.seed_hours)]
     return ScaleSummary(
         scale=scale,
         about=SCALES[scale].summary if scale in SCALES else "a scale that this version does not know",
         runs=len(own),
         statuses={status: statuses[status] for status in STATUSES if statuses[status]},
-        hours=sum(one for one in hours if not math.isnan(one)),
+        hours=sum(known),
+        untimed=len(own) - len(known),
         verdicts=claims.verdicts if claims else {},
     )

@@ -22,7 +22,7 @@ from reproduce.exhibits import (
     gallery,
     theory,
 )
-from reproduce.exhibits.claims import judged, table_of
+from reproduce.exhibits.claims import Evidence, judged_by, table_of
 from reproduce.exhibits.code_tables import CODE_TABLES
 from reproduce.exhibits.coverage import Coverage, coverage
 from reproduce.exhibits.scores import score_table
@@ -149,9 +149,10 @@ def claims_entry(store: Store, scale: str) -> Entry:
     entry = Entry(f"claims-{scale}", "", f"By the runs of {scale} scale", "make claims")
 
     def fill() -> Entry:
-        every, own = judged(store, scale), sum(run.own for run in store.runs(scale=scale))
+        evidence = Evidence(store, scale)
+        every = judged_by(evidence)
         verdicts: Counter[str] = Counter(one.verdict for one in every)
-        return replace(entry, table=table_of(every, scale, own), verdicts=verdicts)
+        return replace(entry, table=table_of(every, scale, len(evidence.own)), verdicts=verdicts)
 
     return _filled(entry, fill)
 

@@ -26,7 +26,7 @@ class RunRow:
         total_steps: environment steps of the whole run; None for a scale that is not known here.
         last_return: of its last evaluation; NaN without any.
         hours: that this seed took, of a population its part; NaN where that is not known.
-        memory: peak memory of that process in bytes; NaN where that is not known.
+        memory: peak memory of its process in bytes; NaN where that is not known.
         code: first digits of its code version; a plus sign marks uncommitted changes.
         curve: its returns as points of an SVG polyline of `CURVE_BOX`; empty without two of them.
         origin: names and texts of what is known about where it comes from.

@@ -27,12 +27,11 @@ from reproduce.exhibits.coverage import coverage
 from reproduce.exhibits.formats import seeds_counted
 from reproduce.exhibits.pooling import pool
 from reproduce.exhibits.practical_bound import bound_beside_returns
-from reproduce.exhibits.scores import score_table
-from reproduce.exhibits.statistics.seeds import sample_std
+from reproduce.exhibits.scores import pooled_statistics, score_table
 from reproduce.exhibits.table import Cell, Score
 from reproduce.exhibits.tidy import tidy_curves
 from reproduce.exhibits.writing import markdown_grid
-from reproduce.lab.algorithms import ALGORITHMS
+from reproduce.lab.algorithms import ALGORITHMS, run_length
 from reproduce.lab.curves import window_mean
 from reproduce.lab.published import FIELD, FIELD_TASKS, authors_curves, field_curves, field_scores
 from reproduce.lab.specs import variant_in
@@ -309,9 +308,16 @@ def _groups(runs: Sequence[StoredRun]) -> list[list[StoredRun]]:
 
 
 def _group_in_words(group: Sequence[StoredRun]) -> list[str]:
-    """Task, scale, seeds, steps that all have reached, and the last return."""
-    finals = [run.final["final/return"] for run in group]
-    seeds = ", ".join(str(run.spec.seed) for run in group)
-    number = _number(float(np.mean(finals)), sample_std(finals))
+    """Task, scale, seeds that count, steps at which they are read, and their return there."""
     spec = group[0].spec
-    return [spec.task, spec.scale, seeds, f"{min(run.last_step for run in group):,}", number]
+    pooled, numbers = pooled_statistics(group, run_length(spec))
+    seeds = ", ".join(str(run.spec.seed) for run in pooled.runs)
+    left_out = [
+        f"{count} {what}"
+        for count, what in ((pooled.failed, "failed"), (pooled.unfinished, "unfinished"))
+        if count
+    ]
+    words = "; ".join(filter(None, (seeds, ", ".join(left_out))))
+    if numbers is None:
+        return [spec.task, spec.scale, words, "–", "–"]
+    return [spec.task, spec.scale, words, f"{numbers.step:,}", _number(numbers.mean, numbers.std)]

@@ -14,8 +14,7 @@ from reproduce.exhibits import EXHIBITS, Exhibit
 from reproduce.exhibits.coverage import coverage
 from reproduce.exhibits.formats import seeds_counted, steps_in_words
 from reproduce.exhibits.kinds import CodeExhibit, FigureExhibit
-from reproduce.exhibits.pooling import pool
-from reproduce.exhibits.statistics.seeds import cell_statistics
+from reproduce.exhibits.scores import pooled_statistics
 from reproduce.lab.algorithms import ALGORITHMS, run_length
 from reproduce.lab.archive import directories_under
 from reproduce.lab.forecast import GpuCosts, gpu_basis, makespan
@@ -106,10 +105,9 @@ def _summary(runs: Sequence[StoredRun]) -> str:
     known = ALGORITHMS.get(spec.algorithm)
     name = known.title if known else spec.algorithm
     name += "" if spec.variant == "base" else f" {spec.variant}"
-    pooled = pool(runs, run_length(spec))
-    if not pooled.runs:
+    pooled, numbers = pooled_statistics(runs, run_length(spec))
+    if numbers is None:
         return f"{name} failed ({seeds_counted(pooled.failed, None)})"
-    numbers = cell_statistics([run.curve() for run in pooled.runs], pooled.step)
     spread = "" if math.isnan(numbers.std) else f" ± {numbers.std:.0f}"
     own = sum(run.own for run in pooled.runs)
     about = [

@@ -4,7 +4,7 @@ Blocks stand apart: the printed numbers, then one measured block for each scale 
 """
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -13,14 +13,14 @@ from alm.training.scale import SCALES
 from reproduce.exhibits.formats import steps_in_words, steps_reached
 from reproduce.exhibits.kinds import Row as DeclaredRow
 from reproduce.exhibits.kinds import TableExhibit
-from reproduce.exhibits.pooling import pool
-from reproduce.exhibits.statistics.seeds import cell_statistics, sample_std
+from reproduce.exhibits.pooling import Pool, pool
+from reproduce.exhibits.statistics.seeds import CellStatistics, cell_statistics, sample_std
 from reproduce.exhibits.table import Block, Row, Score, Table
 from reproduce.lab.curves import window_mean
 from reproduce.lab.published import FIELD, FIELD_TASKS, authors_curve, field_scores, printed_scores
 from reproduce.lab.store import Store, StoredRun, StoreWarning
 
-__all__ = ["score_table"]
+__all__ = ["pooled_statistics", "score_table"]
 
 _PAPER_SEEDS = 5
 _PAPER_STEPS = 200_000
@@ -194,11 +194,30 @@ def _block(
     return Block(title, tuple(rows), step)
 
 
+def pooled_statistics(
+    runs: Sequence[StoredRun], read_out: int, metric: str = "eval/return"
+) -> tuple[Pool, CellStatistics | None]:
+    """Which runs of one algorithm, variant, task and scale count at a read-out, and what they give there.
+
+    Args:
+        runs: all that are stored.
+        read_out: environment steps.
+        metric: a column of their evaluations.
+
+    Returns:
+        Their pool, and its numbers; None where no run counts.
+    """
+    pooled = pool(runs, read_out)
+    if not pooled.runs:
+        return pooled, None
+    return pooled, cell_statistics([run.curve(metric) for run in pooled.runs], pooled.step)
+
+
 def _measured(
     exhibit: TableExhibit, row: DeclaredRow, task: str, scale: str, protocol: str, runs: list[StoredRun]
 ) -> Score:
     wanted = exhibit.step(scale, task)
-    pooled = pool(runs, wanted)
+    pooled, numbers = pooled_statistics(runs, wanted, exhibit.metric)
     nothing = Score(
         block="measured",
         algorithm=row.label,
@@ -211,9 +230,8 @@ def _measured(
         failed=pooled.failed,
         source="failed" if pooled.failed else "missing",
     )
-    if not pooled.runs:
+    if numbers is None:
         return nothing
-    numbers = cell_statistics([run.curve(exhibit.metric) for run in pooled.runs], pooled.step)
     partial = f"measured, partial: {steps_reached(numbers.step, wanted)}"
     return replace(
         nothing,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from reproduce.lab.algorithms import ALGORITHMS, BASE, nearest
 from reproduce.lab.archive import UnreadableRunError, directories_under, record_of_directory
-from reproduce.lab.planning import variant_options
+from reproduce.lab.planning import train_command
 from reproduce.lab.settings import canonical_variant
 from reproduce.lab.specs import RunSpec, variant_parts
 from reproduce.lab.store import Store, StoredRun, StoreMixError, StoreWarning
@@ -112,12 +112,12 @@ class Shelf:
             if (run.spec.algorithm, run.spec.variant) == (side.algorithm, side.variant)
             and "plugin" in run.provenance
         ]
-        options = [f"--algorithm {side.algorithm}", variant_options(side.variant)]
-        options += [f"--plugin {plugins[0]}"] if plugins else []
+        plugin = plugins[0] if plugins else ""
+        command = train_command(side.algorithm, side.variant, task, self.scale, plugin=plugin)
         return (
             f"{'Every' if failed else 'No'} run of {side.name!r} on {task} at {self.scale} scale "
             f"{'has failed' if failed else 'is stored'}; {instead}, and what is missing comes from: "
-            f"python -m reproduce train {' '.join(options)} --task {task} --scale {self.scale}"
+            f"python -m reproduce {command}"
         )
 
     def _ever(self, side: Side) -> bool:

@@ -86,8 +86,7 @@ def _record(directory: RunDirectory) -> StoredRun | None:
         provenance["finished_ms"] = done["finished_ms"]
         final["cost/peak_memory_bytes"] = float(done["peak_memory_bytes"])
     elif directory.status == "failed":
-        failure = directory.read_json("FAILED")
-        status, reason = "failed", f"{failure['reason']} at step {failure['step']}"
+        status, reason = "failed", directory.failure()
     return StoredRun(
         spec=RunSpec.from_dict(record["spec"]),
         config=record["config"],

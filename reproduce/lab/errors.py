@@ -1,9 +1,11 @@
-"""Errors: which are sentences for a person, written by this project."""
+"""Errors that are sentences for a person, written by this project, and how a stopped command ends."""
 
 from pathlib import Path
 
 from reproduce.lab.places import CODE
 
+EXIT_INTERRUPTED = 130
+"""Exit code of a command that someone stopped; the same command goes on."""
 _OWN = ("alm", "baselines", "paper_figures", "reproduce")
 
 

@@ -23,6 +23,7 @@ from rich.text import Text
 
 from alm.training.lease import EXIT_HELD
 from alm.training.run_directory import RunDirectory
+from reproduce.lab.errors import EXIT_INTERRUPTED
 from reproduce.lab.executors import Ended, Executor, Handle, Job, Resources
 from reproduce.lab.planning import Missing, populations_pay
 from reproduce.lab.run_states import RunState, counts, state_line, state_of, states_table
@@ -161,10 +162,10 @@ class _Grid(Generic[Handle]):
                 self._show()
                 if requests:
                     self._stop()
-                    return 130
+                    return EXIT_INTERRUPTED
         except KeyboardInterrupt:
             self.display.say("stopped at once; the same command goes on from the last checkpoints")
-            return 130
+            return EXIT_INTERRUPTED
         failed = [one for one in self.entries if one.status == "failed"]
         for one in failed:
             self.display.say(f"failed: {one.job.label}: {one.why} ({one.job.log})")

@@ -4,7 +4,7 @@ import itertools
 import json
 import math
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from alm.training.run_directory import RunDirectory
 from alm.training.scale import scale_named
-from reproduce.lab.algorithms import ALGORITHMS, run_length
+from reproduce.lab.algorithms import ALGORITHMS, BASE, run_length
 from reproduce.lab.executors import Resources
 from reproduce.lab.machine import matrix_gigaflops
 from reproduce.lab.places import RECORDS
@@ -139,10 +139,9 @@ class Missing:
     def command(self) -> str:
         """The command that trains them, behind ``python -m reproduce``."""
         first = self.specs[0]
-        variant = f" {variant_options(first.variant)}" if first.variant != "base" else ""
-        where = f"--task {first.task} --scale {first.scale} --seeds {self.seeds}"
         until = f" --until {self.wanted}" if self.wanted < run_length(first) else ""
-        return f"train --algorithm {first.algorithm}{variant} {where}{until}"
+        seeds = [spec.seed for spec in self.specs]
+        return train_command(first.algorithm, first.variant, first.task, first.scale, seeds) + until
 
     def split(self, parts: int) -> "list[Missing]":
         """So many parts of nearly the same number of seeds, in their order, but none without a seed."""
@@ -161,11 +160,33 @@ def populations_pay(algorithm: str, scale: str) -> bool:
     return bool(record.get(scale, {}).get(algorithm, {"saved": 0.0})["saved"] >= POPULATION_MARGIN)
 
 
-def variant_options(variant: str) -> str:
-    """Options of the train command that give a stored variant: its name, settings and precision."""
+def train_command(
+    algorithm: str, variant: str, task: str, scale: str, seeds: Sequence[int] = (), plugin: str = ""
+) -> str:
+    """The command that trains runs, behind ``python -m reproduce``.
+
+    Args:
+        algorithm: its name.
+        variant: as it is stored, with its settings and precision.
+        task: its name.
+        scale: its name.
+        seeds: none for what the command trains by default.
+        plugin: file of the plugin that the variant or algorithm comes from; empty if it is the suite's.
+    """
+    words = ["train", "--algorithm", algorithm]
     name, settings, precision = variant_parts(variant)
-    options = [f"--variant {name}", *(f"--set {shlex.quote(one)}" for one in settings)]
-    return " ".join(options if precision == "float32" else [*options, f"--precision {precision}"])
+    if variant != BASE.name:
+        words += ["--variant", name]
+    for one in settings:
+        words += ["--set", one]
+    if precision != "float32":
+        words += ["--precision", precision]
+    if plugin:
+        words += ["--plugin", plugin]
+    words += ["--task", task, "--scale", scale]
+    if seeds:
+        words += ["--seeds", *map(str, seeds)]
+    return shlex.join(words)
 
 
 def missing_runs(

@@ -19,6 +19,7 @@ from alm.training.policies import PolicyFileError, read_policy, read_record, wri
 from alm.training.run_directory import RunDirectory
 from alm.training.scale import SCALES, scale_named
 from reproduce.lab.algorithms import variant_named
+from reproduce.lab.planning import train_command
 from reproduce.lab.plugins import Plugin
 from reproduce.lab.provenance import processor_of
 from reproduce.lab.settings import canonical_variant
@@ -417,14 +418,11 @@ def _what_to_train(wanted: Mapping[str, Any], kind: str | None, store: Store, ru
     stored = store.runs(**wanted)
     count = "1 run is" if len(stored) == 1 else f"{len(stored)} runs are"
     why = f" ({count} stored without one)" if stored else ""
-    name, settings, precision = variant_parts(wanted["variant"])
-    command = f"python -m reproduce train --algorithm {wanted['algorithm']} --task {wanted['task']}"
-    command += f" --variant {name}" if name != "base" else ""
-    command += "".join(f" --set '{one}'" for one in settings)
-    command += f" --precision {precision}" if precision != "float32" else ""
-    command += f" --seeds {seed or 0} --scale {scale or 'laptop'}"
+    command = train_command(
+        wanted["algorithm"], wanted["variant"], wanted["task"], scale or "laptop", [seed or 0]
+    )
     places = " nor in ".join(map(str, (*reversed(store.roots), runs_dir)))
     return (
         f"there is no {kind + ' ' if kind else ''}policy of {which}{why}, neither in {places}: train one "
-        f"with: {command}"
+        f"with: python -m reproduce {command}"
     )

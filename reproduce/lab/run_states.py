@@ -59,7 +59,7 @@ def state_of(spec: RunSpec, runs_dir: Path, until: int | None = None) -> RunStat
     status, reason = directory.status, ""
     holder, living = holder_of(directory.path) or (None, False)
     if status == "failed":
-        reason = _why_failed(directory)
+        reason = why_failed(directory)
     elif status != "done" and holder is not None:
         status = "running" if living else "stale"
     elif status == "new":
@@ -84,11 +84,11 @@ def state_of(spec: RunSpec, runs_dir: Path, until: int | None = None) -> RunStat
     )
 
 
-def _why_failed(directory: RunDirectory) -> str:
+def why_failed(directory: RunDirectory) -> str:
+    """Why a run failed and when, in words; that its record is damaged where that cannot be read."""
     try:
-        failure = directory.read_json("FAILED")
-        return f"{failure['reason']} at step {failure['step']}"
-    except _DAMAGED:
+        return directory.failure() or ""
+    except ValueError:
         return "its record is damaged"
 
 

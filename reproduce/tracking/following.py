@@ -228,9 +228,8 @@ class _DirectoryRun:
     def __init__(self, directory: RunDirectory) -> None:
         # How it ended comes before the metrics, of which everything is there by then.
         self._done = directory.find_json("DONE")
-        failed = directory.find_json("FAILED")
-        self.ended = self._done is not None or failed is not None
-        self.failure = None if failed is None else str(failed.get("reason", "failed"))
+        self.failure = directory.failure()
+        self.ended = self._done is not None or self.failure is not None
         self.committed = directory.committed_metrics()
         self._path = directory.metrics_path
         config = directory.read_json("config.json")

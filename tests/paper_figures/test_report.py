@@ -18,6 +18,7 @@ from alm.training.scale import scale_named
 from paper_figures import commands
 from paper_figures.commands import Report
 from paper_figures.report.entries import clips_entry
+from reproduce import options
 from reproduce.cli import main
 from reproduce.exhibits import EXHIBITS
 from reproduce.lab.store import Store
@@ -38,6 +39,7 @@ def store(tmp_path_factory, make_run):
         count = len(curve)
         extra = {"time/evaluation_s": [5.0] * count, "time/update_ms": [6.0] * count}
         provenance = {"device": "cpu", "threads": 1, "command": SCRIPT, "git_sha": "abcdef1" + "0" * 33}
+        provenance["population"] = 1
         options = {"scale": "laptop", "extra": extra, "provenance": provenance} | options
         store.write(make_run(curve, algorithm=algorithm, seed=seed, **options))
 
@@ -135,6 +137,12 @@ def test_what_a_run_says_is_text(page, report):
     assert any("failed: loss/critic is <not finite> at step 6100" in text for text in page.texts)
 
 
+def test_hours_that_are_not_known_are_counted(page):
+    text = " ".join(" ".join(page.texts).split())
+    assert "0.5 hours of training, 3 runs of unknown hours left out" in text
+    assert "Hours are the seed's own, memory is that of its process" in text
+
+
 def test_what_is_missing_is_seen_with_what_makes_it(page):
     text = " ".join(" ".join(page.texts).split())
     assert "2 of 50, 1 partial" in text and "1 failed" in text
@@ -201,6 +209,18 @@ def test_a_broken_file_is_named_and_the_rest_is_shown(store, tmp_path, capsys, f
     assert capsys.readouterr().err.count("seed-1.parquet is left out") == 1
     text = (tmp_path / "report.html").read_text()
     assert "sac/base/HalfCheetah/laptop/seed-1.parquet is left out" in text and str(tmp_path) not in text
+
+
+def test_where_stores_lie_is_in_no_page(store, tmp_path, monkeypatch, few_exhibits):
+    monkeypatch.setattr(options, "OWN", tmp_path / "own")
+    monkeypatch.setattr(options, "SHIPPED", tmp_path / "shipped")
+    for root, seed in ((options.OWN, 0), (options.SHIPPED, 1)):
+        shutil.copytree(store.root, root)
+        (root / f"sac/base/HalfCheetah/laptop/seed-{seed}.parquet").write_bytes(b"no parquet")
+    assert Report(out=tmp_path / "report.html").run() == 0
+    text = (tmp_path / "report.html").read_text()
+    assert all(f"laptop/seed-{seed}.parquet is left out" in text for seed in (0, 1))
+    assert str(tmp_path) not in text
 
 
 def test_runs_of_different_protocols_cost_a_figure_not_the_page(store, make_run, tmp_path, monkeypatch):

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -142,6 +143,18 @@ def test_a_run_that_failed_says_so_again(tmp_path, capsys):
         assert "has failed (loss/actor is not finite at step 20001)" in capsys.readouterr().out
     (stored,) = Store(tmp_path / "store").runs()
     assert stored.status == "failed"
+
+
+def test_a_run_whose_record_of_failure_is_damaged_is_one_sentence(tmp_path, capsys):
+    for damage in ("{", "{}", '{"reason": "loss/actor is not finite"}'):
+        ended_run(tmp_path, 0, FAILED)
+        (path,) = tmp_path.rglob("FAILED")
+        path.write_text(damage)
+        assert train(tmp_path, "--algorithm", "td3", scale="laptop") == 2
+        said = capsys.readouterr()
+        assert "has failed (its record is damaged)" in said.out
+        assert said.err.startswith("error: ") and said.err.count("\n") == 1 and "FAILED is " in said.err
+        shutil.rmtree(tmp_path / "runs")
 
 
 def test_a_run_that_another_process_took_over_ends_with_one_sentence(tmp_path, capsys, monkeypatch):

@@ -132,7 +132,7 @@ def test_what_may_not_be_pooled_is_refused(store):
         ({"second": "alm/base[horizon=7]"}, "train --algorithm alm --variant base --set horizon=7"),
         (
             {"second": "sac"},
-            "no run of 'sac'.*--algorithm sac --variant base --task HalfCheetah --scale laptop",
+            "no run of 'sac'.*train --algorithm sac --task HalfCheetah --scale laptop$",
         ),
         ({"scale": "paper"}, "no run of 'alm/my-idea'.* at paper scale.*no other"),
         ({"scale": "lapto"}, "did you mean 'laptop'"),

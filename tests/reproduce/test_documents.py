@@ -95,11 +95,15 @@ def test_variants_stand_beneath_alm_on_the_tasks_that_they_were_trained_on(tmp_p
         options = {"variant": variant, "seed": seed, "final": {"final/return": value}}
         store.write(make_run({5000: value}, task="HalfCheetah", **options, **about))
     store.write(make_run({5000: 1.0}, task="Hopper", final={"final/return": 1.0}, **about))
+    failed = {"status": "failed", "reason": "loss/critic is not finite", "final": {"final/return": 900.0}}
+    store.write(make_run({3000: 900.0}, task="HalfCheetah", seed=2, **failed, **about))
+    store.write(make_run({3000: 900.0}, task="HalfCheetah", variant="no-value", seed=2, **failed, **about))
     refresh(tmp_path)
     rows = (tmp_path / "docs/algorithms/alm_variants.md").read_text().splitlines()[3:-1]
     assert rows == [
-        "| ALM(3) | HalfCheetah | laptop | 0, 1 | 5,000 | 20 ± 14 |",
+        "| ALM(3) | HalfCheetah | laptop | 0, 1; 1 failed | 5,000 | 20 ± 14 |",
         "| `no-kl` | HalfCheetah | laptop | 0 | 5,000 | -5 |",
+        "| `no-value` | HalfCheetah | laptop | 1 failed | – | – |",
     ]
 
 

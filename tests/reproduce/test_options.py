@@ -62,10 +62,16 @@ def test_tables_say_how_many_runs_are_ones_own(places):
     assert (score.mean, score.seeds, score.own) == (50.0, 2, 0) and ", 1 own" not in markdown(alone)
 
 
-def test_claims_and_figures_say_so_too(places):
+def test_claims_and_figures_say_so_too(places, make_run):
     from paper_figures.data import figure_data
     from reproduce.exhibits import exhibit_named
 
+    # A run that no claim compares with anything stands behind none.
+    assert "your own" not in " ".join(claims_table(ReadsRuns().opened(), "paper").notes)
+    extra = {"time/evaluation_s": [5.0] * 3, "time/update_ms": [6.0] * 3}
+    Store(options.SHIPPED).write(make_run(dict.fromkeys(STEPS, 100.0), extra=extra))
+    variant = {"algorithm": "sac", "variant": "base[gamma=0.9]", "task": "Hopper"}
+    Store(options.OWN).write(make_run(dict.fromkeys(STEPS, 1.0), extra=extra, **variant))
     assert "1 of the runs are your own" in " ".join(claims_table(ReadsRuns().opened(), "paper").notes)
     assert "your own" not in " ".join(claims_table(ReadsRuns(own=False).opened(), "paper").notes)
     figure = exhibit_named("figure3")

@@ -301,8 +301,8 @@ REFUSALS = [
     (["td3", "Hopper", "--variant", "no-kl"], "There is no variant 'no-kl' of td3"),
     (["td3", "Hopper", "--scale", "tiny"], "unknown scale 'tiny': choose one of paper, laptop, smoke"),
     (["td3", "Hopper", "--seed", "7"], "there is no policy of td3/base on Hopper of seed 7, neither in "),
-    (["alm", "Hopper", "--scale", "paper"], "--algorithm alm --task Hopper --seeds 0 --scale paper"),
-    (["alm", "Hopper", "--variant", "k5[horizon=2]"], "--variant k5 --set 'horizon=2' --seeds 0"),
+    (["alm", "Hopper", "--scale", "paper"], "train --algorithm alm --task Hopper --scale paper --seeds 0"),
+    (["alm", "Hopper", "--variant", "k5[horizon=2]"], "--variant k5 --set horizon=2 --task Hopper"),
     (["td3", "Hopper", "--episodes", "1"], "The number of episodes must be at least 2, not 1."),
     (["td3", "Hopper", "--plugin", "none.py"], "The plugin none.py cannot be read"),
 ]

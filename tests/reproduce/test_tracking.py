@@ -360,7 +360,7 @@ def test_a_failed_run_has_its_reason_and_no_final_score(tmp_path, uri, database)
     )
     sync([run.path], uri)
     assert [(status, end) for _, status, _, end, _ in runs(database)] == [("FAILED", run.clock)]
-    assert tags(database)["failure"] == "loss/critic is not finite"
+    assert tags(database)["failure"] == "loss/critic is not finite at step 1000"
     assert set(points(database, whole_run=True)) == run.expected()
 
 

@@ -46,7 +46,15 @@ def judged(store: Store, scale: str, claims: Sequence[Claim] = CLAIMS) -> list[J
     Raises:
         UnknownScaleError: there is no such scale.
     """
-    evidence = Evidence(store, scale)
+    return judged_by(Evidence(store, scale), claims)
+
+
+def judged_by(evidence: Evidence, claims: Sequence[Claim] = CLAIMS) -> list[Judged]:
+    """Every claim with its verdict by what was read as evidence.
+
+    Raises:
+        StoreMixError: runs of different protocols stand behind one claim.
+    """
     findings = [claim.check.finding(evidence) for claim in claims]
     seconds = {
         index: claim.check.second.finding(evidence)
@@ -83,11 +91,12 @@ def claims_table(store: Store, scale: str) -> Table:
     Raises:
         UnknownScaleError: there is no such scale.
     """
-    return table_of(judged(store, scale), scale, sum(run.own for run in store.runs(scale=scale)))
+    evidence = Evidence(store, scale)
+    return table_of(judged_by(evidence), scale, len(evidence.own))
 
 
 def table_of(every: Sequence[Judged], scale: str, own: int = 0) -> Table:
-    """The table of judged claims; those without evidence share a row."""
+    """The table of judged claims, of which ``own`` runs are one's own; those without evidence share a row."""
     rows = [row_of(one, scale) for one in every if one.finding.evidence]
     if unknown := len(every) - len(rows):
         rows.append(_rest(unknown, scale))

@@ -57,9 +57,8 @@ class Engine:
                 f"--device {self.device} has no meaning with --on {self.name}, which chooses the GPU: give "
                 "--device cuda."
             )
-        for option, number in (("workers", self.workers), ("jobs on a GPU", self.per_gpu)):
-            if number is not None and number < 1:
-                raise ValueError(f"The number of {option} must be at least 1, not {number}.")
+        if self.per_gpu is not None and self.per_gpu < 1:
+            raise ValueError(f"The number of jobs on a GPU must be at least 1, not {self.per_gpu}.")
         if self.hours is not None and not self.hours > 0:
             raise ValueError(f"The number of hours must be above 0, not {self.hours:g}.")
 

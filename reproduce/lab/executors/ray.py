@@ -7,6 +7,7 @@ import socket
 import warnings
 from typing import TYPE_CHECKING, Any
 
+from reproduce.lab.errors import EXIT_INTERRUPTED
 from reproduce.lab.executors import Ended, Job, Resources
 from reproduce.lab.executors.remote import Order, Outcome, Worker, add_to_log
 from reproduce.lab.places import CODE
@@ -15,7 +16,6 @@ from reproduce.lab.provenance import Code
 if TYPE_CHECKING:
     from ray import ObjectRef
 
-_INTERRUPTED = 130
 _FAILED = 1
 _ANSWER_SECONDS = 10.0
 # What a job needs to know of the submitter's environment.
@@ -107,7 +107,7 @@ class RayTasks:
             outcome: Outcome = self._ray.get(handle)
             return outcome
         except errors.TaskCancelledError:
-            return Outcome(Ended(_INTERRUPTED))
+            return Outcome(Ended(EXIT_INTERRUPTED))
         except errors.RuntimeEnvSetupError as error:
             return Outcome(Ended(_FAILED), f"the worker could not be set up: {_first_line(error)}")
         except errors.RayTaskError as error:

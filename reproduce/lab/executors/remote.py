@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from reproduce.lab.errors import EXIT_INTERRUPTED
 from reproduce.lab.executors import Ended, Job
 from reproduce.lab.executors.local import TIED
 from reproduce.lab.places import CODE, WORKPLACE
@@ -24,7 +25,6 @@ __all__ = ["Order", "Outcome", "Worker", "add_to_log"]
 
 _POLL_SECONDS = 0.2
 _REFUSED = 2
-_INTERRUPTED = 130
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class Worker:
             command[0] = sys.executable
         wanted = stop_requested()
         if wanted:
-            return Outcome(Ended(_INTERRUPTED), "stopped before it began")
+            return Outcome(Ended(EXIT_INTERRUPTED), "stopped before it began")
         with log.open("a") as file:
             self._child = subprocess.Popen(
                 [sys.executable, str(TIED), str(os.getpid()), *command],
@@ -104,7 +104,7 @@ class Worker:
                 except KeyboardInterrupt:
                     wanted = True
                     self.ask_to_stop()
-        if code == _INTERRUPTED and not wanted:
+        if code == EXIT_INTERRUPTED and not wanted:
             return Outcome(Ended(signal=signal.SIGTERM))
         return Outcome(Ended(code) if code >= 0 else Ended(signal=-code))
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from reproduce.lab.errors import EXIT_INTERRUPTED
 from reproduce.lab.executors import Ended, Job, Resources
 from reproduce.lab.executors.remote import Order, Outcome, Worker, add_to_log
 from reproduce.lab.provenance import Code
@@ -23,7 +24,6 @@ _LARGEST_ARRAY = 1000
 _REQUEUES = 10_000
 # A shared file system may show the result of a job later than SLURM shows its end.
 _GRACE_SECONDS = 30.0
-_INTERRUPTED = 130
 _FAILED = 1
 
 
@@ -142,7 +142,7 @@ class SlurmJobs:
         handle.stopping = True
         if handle.known is None:
             self._gathered.remove(handle)
-            handle.ended = Ended(_INTERRUPTED)
+            handle.ended = Ended(EXIT_INTERRUPTED)
         elif handle.ended is None:
             handle.stop.touch()
             if handle.known.state == "PENDING":
@@ -202,7 +202,7 @@ class SlurmJobs:
                 reason = str(error).strip().rpartition("\n")[2]
                 return Outcome(Ended(_FAILED), f"the worker could not run the job: {reason}")
         if handle.stopping:
-            return Outcome(Ended(_INTERRUPTED))
+            return Outcome(Ended(EXIT_INTERRUPTED))
         now = time.monotonic()
         handle.without_result_since = handle.without_result_since or now
         if now - handle.without_result_since < _GRACE_SECONDS:
