@@ -46,6 +46,13 @@ def test_links_lead_somewhere(page):
             assert anchor in anchors(path), f"{target} names no heading"
 
 
+@pytest.mark.parametrize("package", ["lab", "tracking", "exhibits"])
+def test_the_one_list_of_modules_is_whole(package):
+    listed = re.findall(r"\w+\.py", (CODE / "docs" / "architecture.md").read_text())
+    modules = [path.name for path in (CODE / "reproduce" / package).glob("*.py")]
+    assert [name for name in modules if name not in (*listed, "__init__.py")] == []
+
+
 @by_page
 def test_python_in_pages_compiles(page):
     for language, code in FENCE.findall(page.read_text()):

@@ -1,11 +1,6 @@
 """Exhibits: the paper's tables and figures as data, and whatever shows stored runs in words and numbers.
 
-kinds.py        what an exhibit is made of          catalogue.py    every exhibit, declared
-coverage.py     how much of an exhibit is stored    statistics/     aggregates over runs, with intervals
-table.py        one table and its writer            scores.py · code_tables.py · claims/ · comparison.py
-inventory.py    what is stored and what is missing  documents.py    measured numbers in the pages
-
-Nothing here trains: runs come from `reproduce.lab.store`.
+docs/architecture.md lists its modules. Nothing here trains: runs come from `reproduce.lab.store`.
 """
 
 from reproduce.exhibits.catalogue import (

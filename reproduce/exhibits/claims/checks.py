@@ -376,6 +376,7 @@ class Costlier:
     """The benchmark's ratio of milliseconds a step is at least `ENOUGH` of what the paper says.
 
     The paper speaks of a GPU: a CPU can bear it out, but not refute it.
+
     Attributes:
         name: the algorithm that is said to cost more than ALM.
         times: how many times as much.
