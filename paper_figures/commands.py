@@ -51,8 +51,7 @@ class Figure(ReadsRuns):
         names = names_of(self.figure)
         if not names:
             known = ", ".join(("all", *NAMES))
-            print(f"error: there is no figure {self.figure!r}; the figures are {known}", file=sys.stderr)
-            return 2
+            raise ValueError(f"There is no figure {self.figure!r}; the figures are {known}.")
         # Figures share many runs.
         held, codes = self.held(), []
         with _steps(len(names)) as begin:
@@ -84,14 +83,11 @@ class Figure(ReadsRuns):
                 file=sys.stderr,
             )
             return 2
-        try:
-            for picture in pictures:
-                path = self.out / picture.file
-                save(picture.figure, path)
-                write_text(path.with_suffix(".csv"), csv_text(picture.points))
-                print(f"wrote {path}.png, .pdf and .csv")
-        except OSError as error:
-            return _cannot_write(self.out, error)
+        for picture in pictures:
+            path = self.out / picture.file
+            save(picture.figure, path)
+            write_text(path.with_suffix(".csv"), csv_text(picture.points))
+            print(f"wrote {path}.png, .pdf and .csv")
         return 0
 
 
@@ -121,20 +117,17 @@ class Theory:
         if self.seed < 0:
             raise ValueError(f"The seed must be at least 0, not {self.seed}.")
         console = Console(markup=False)
-        try:
-            self.out.mkdir(parents=True, exist_ok=True)
-            exhibits = self._computed(console)
-            for name, rows in exhibits.items():
-                write_text(self.out / f"{name}.csv", csv_text(pd.DataFrame(rows)))
-            found = tables(exhibits)
-            for name, table in found.items():
-                write_text(self.out / f"{name}.md", markdown(table))
-            terminal(found["theory-statements"], console)
-            figures = self.out.parent / "figures"
-            for picture in pictures(exhibits):
-                save(picture.figure, figures / picture.file)
-        except OSError as error:
-            return _cannot_write(self.out, error)
+        self.out.mkdir(parents=True, exist_ok=True)
+        exhibits = self._computed(console)
+        for name, rows in exhibits.items():
+            write_text(self.out / f"{name}.csv", csv_text(pd.DataFrame(rows)))
+        found = tables(exhibits)
+        for name, table in found.items():
+            write_text(self.out / f"{name}.md", markdown(table))
+        terminal(found["theory-statements"], console)
+        figures = self.out.parent / "figures"
+        for picture in pictures(exhibits):
+            save(picture.figure, figures / picture.file)
         print(f"wrote {self.out}/theory-*.csv and .md, {figures}/theory-*.png and .pdf")
         return 0
 
@@ -181,10 +174,7 @@ class Report(ReadsRuns):
         for root in store.roots:
             messages = [message.replace(f"{root}/", "") for message in messages]
         text = page(found, messages)
-        try:
-            write_text(self.out, text)
-        except OSError as error:
-            return _cannot_write(self.out, error)
+        write_text(self.out, text)
         print(f"wrote {self.out} ({len(text.encode()) / 1e6:.1f} MB)")
         return 0
 
@@ -205,12 +195,6 @@ def _steps(count: int) -> Iterator[Callable[[str], None]]:
             progress.update(task, description=step, advance=1, refresh=True)
 
         yield begin
-
-
-def _cannot_write(out: Path, error: OSError) -> int:
-    """Say so; returns the exit code."""
-    print(f"error: {out} cannot be written ({error.strerror}): name another --out", file=sys.stderr)
-    return 2
 
 
 @contextmanager

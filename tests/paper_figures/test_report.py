@@ -178,7 +178,7 @@ def test_a_damaged_card_costs_the_clips_alone(tmp_path):
 
 def test_the_same_store_gives_the_same_bytes(store, gallery, report, tmp_path):
     again = tmp_path / "again.html"
-    command = [sys.executable, "-m", "paper_figures.report", "--store", str(store.root)]
+    command = [sys.executable, "-m", "reproduce", "report", "--store", str(store.root)]
     command += ["--gallery", str(gallery), "--out", str(again)]
     elsewhere = os.environ | {"PYTHONHASHSEED": "7", "TZ": "Asia/Tokyo"}
     subprocess.run(command, cwd=ROOT, check=True, env=elsewhere)
@@ -239,7 +239,8 @@ def test_bad_input_is_one_sentence(store, tmp_path, capsys, few_exhibits):
     assert main(["report", "--store", str(tmp_path / "none"), "--out", str(tmp_path / "report.html")]) == 2
     assert "There is no directory" in capsys.readouterr().err
     (tmp_path / "file").touch()
-    assert Report(store=store.root, out=tmp_path / "file" / "report.html").run() == 2
+    out = str(tmp_path / "file" / "report.html")
+    assert main(["report", "--store", str(store.root), "--out", out]) == 2
     assert capsys.readouterr().err.count("\n") == 1
 
 

@@ -95,7 +95,7 @@ def test_bad_input_is_one_sentence(tmp_path, capsys):
     assert main(["theory", "--seed", "-1", "--out", str(tmp_path)]) == 2
     assert capsys.readouterr().err == "error: The seed must be at least 0, not -1.\n"
     assert main(["theory", "--out", str(tmp_path / "file")]) == 2
-    assert "name another --out" in capsys.readouterr().err
+    assert "choose a place you may write to (--out)" in capsys.readouterr().err
 
 
 def test_medians_are_drawn_over_k(frames):
