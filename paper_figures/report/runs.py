@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from reproduce.exhibits.statistics.aggregates import FloatArray
-from reproduce.lab.algorithms import ALGORITHMS, run_length
+from reproduce.lab.algorithms import run_length
 from reproduce.lab.store import StoredRun
 
 _CURVE_WIDTH, _CURVE_HEIGHT = 96.0, 22.0
@@ -22,7 +22,6 @@ class RunRow:
     Attributes:
         run: the run itself.
         anchor: its identity, unique on the page.
-        title: how tables and figures call its algorithm.
         total_steps: environment steps of the whole run; None for a scale that is not known here.
         last_return: of its last evaluation; NaN without any.
         hours: that this seed took, of a population its part; NaN where that is not known.
@@ -36,7 +35,6 @@ class RunRow:
 
     run: StoredRun
     anchor: str
-    title: str
     total_steps: int | None
     last_return: float
     hours: float
@@ -53,7 +51,7 @@ CURVE_BOX = f"0 0 {_CURVE_WIDTH:g} {_CURVE_HEIGHT:g}"
 
 def run_row(run: StoredRun) -> RunRow:
     """A stored run in words."""
-    known, returns = ALGORITHMS.get(run.spec.algorithm), run.evaluations["eval/return"].to_numpy(np.float64)
+    returns = run.evaluations["eval/return"].to_numpy(np.float64)
     try:
         total_steps = run_length(run.spec)
     except ValueError:
@@ -62,7 +60,6 @@ def run_row(run: StoredRun) -> RunRow:
     return RunRow(
         run=run,
         anchor=f"run-{run.digest}",
-        title=known.title if known else run.spec.algorithm,
         total_steps=total_steps,
         last_return=float(returns[-1]) if len(returns) else math.nan,
         hours=run.seed_hours,

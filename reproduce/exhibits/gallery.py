@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from alm.training.scale import SCALES
 from reproduce.exhibits.writing import markdown_grid
-from reproduce.lab.algorithms import ALGORITHMS
+from reproduce.lab.algorithms import ALGORITHMS, title_of
 
 STRIP = 6
 """Clips in a strip at most."""
@@ -39,9 +39,7 @@ class Card:
     @property
     def title(self) -> str:
         """Algorithm, variant and task, such as ``"TD3 on T-Ant"``."""
-        known = ALGORITHMS.get(self.algorithm)
-        name = known.title if known else self.algorithm
-        return f"{name}{'' if self.variant == 'base' else f', {self.variant}'} on {self.task}"
+        return f"{title_of(self.algorithm, self.variant)} on {self.task}"
 
     @property
     def caption(self) -> str:
@@ -120,7 +118,7 @@ def table(folder: Path) -> str:
     """All cards as a Markdown table."""
     rows = [
         [
-            ALGORITHMS[card.algorithm].title if card.algorithm in ALGORITHMS else card.algorithm,
+            title_of(card.algorithm),
             card.variant,
             card.task,
             card.scale,

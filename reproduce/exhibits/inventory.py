@@ -15,7 +15,7 @@ from reproduce.exhibits.coverage import coverage
 from reproduce.exhibits.formats import seeds_counted, steps_in_words
 from reproduce.exhibits.kinds import CodeExhibit, FigureExhibit
 from reproduce.exhibits.scores import pooled_statistics
-from reproduce.lab.algorithms import ALGORITHMS, run_length
+from reproduce.lab.algorithms import run_length, title_of
 from reproduce.lab.archive import directories_under
 from reproduce.lab.forecast import GpuCosts, gpu_basis, makespan
 from reproduce.lab.planning import Costs, Missing
@@ -102,9 +102,7 @@ def _by_task(stored: Sequence[StoredRun]) -> dict[tuple[str, str], list[list[Sto
 def _summary(runs: Sequence[StoredRun]) -> str:
     """``"SAC 6820 ± 807 (4 seeds, 200k)"``: their mean at the end or, before that, as far as they are."""
     spec = runs[0].spec
-    known = ALGORITHMS.get(spec.algorithm)
-    name = known.title if known else spec.algorithm
-    name += "" if spec.variant == "base" else f" {spec.variant}"
+    name = title_of(spec.algorithm, spec.variant)
     pooled, numbers = pooled_statistics(runs, run_length(spec))
     if numbers is None:
         return f"{name} failed ({seeds_counted(pooled.failed, None)})"

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from reproduce.exhibits.writing import markdown_grid
+from reproduce.lab.algorithms import title_of
 from reproduce.lab.store import Store, StoredRun
 
 __all__ = ["bound_beside_returns"]
@@ -28,7 +29,7 @@ def bound_beside_returns(store: Store) -> str:
                 mean = pd.DataFrame(seeds).mean()
                 rows.append(
                     [
-                        "ALM(3)" if variant == "base" else f"`{variant}`",
+                        title_of("alm", variant),
                         task,
                         scale,
                         str(len(seeds)),

@@ -174,6 +174,13 @@ def variant_named(algorithm: str, name: str, algorithms: Mapping[str, Algorithm]
     )
 
 
+def title_of(algorithm: str, variant: str = BASE.name) -> str:
+    """The name of an algorithm or a variant in tables and texts, such as ``"SAC"`` or ``"ALM(3) no-kl"``."""
+    known = ALGORITHMS.get(algorithm)
+    name = known.title if known else algorithm
+    return name if variant == BASE.name else f"{name} {variant}"
+
+
 def run_length(spec: RunSpec) -> int:
     """Environment steps of a whole run; a variant that is not known here has the scale's length."""
     scale = scale_named(spec.scale)

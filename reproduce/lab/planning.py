@@ -12,7 +12,7 @@ import numpy as np
 
 from alm.training.run_directory import RunDirectory
 from alm.training.scale import scale_named
-from reproduce.lab.algorithms import ALGORITHMS, BASE, run_length
+from reproduce.lab.algorithms import BASE, run_length, title_of
 from reproduce.lab.executors import Resources
 from reproduce.lab.machine import matrix_gigaflops
 from reproduce.lab.places import RECORDS
@@ -121,9 +121,7 @@ class Missing:
     def label(self) -> str:
         """The runs in words, without their seeds."""
         first = self.specs[0]
-        known = ALGORITHMS.get(first.algorithm)
-        name = known.title if known else first.algorithm
-        return f"{name}{'' if first.variant == 'base' else f' {first.variant}'} on {first.task}"
+        return f"{title_of(first.algorithm, first.variant)} on {first.task}"
 
     @property
     def seeds(self) -> str:

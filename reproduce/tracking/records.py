@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from reproduce.lab.algorithms import ALGORITHMS, BASE
+from reproduce.lab.algorithms import ALGORITHMS, BASE, title_of
 from reproduce.lab.curves import Curve, run_scalars
 from reproduce.lab.specs import RunSpec, require_protocol, variant_parts
 from reproduce.tracking.client import Point, RunRecord
@@ -97,8 +97,7 @@ def _method(spec: RunSpec, has_plugin: bool) -> str:
     MLflow's list of groups has room for some ten letters, so a variant of ALM does without its algorithm.
     """
     name, settings, precision = variant_parts(spec.variant)
-    titles = {key: one.title for key, one in ALGORITHMS.items()}
-    title = titles.get(spec.algorithm, spec.algorithm)
+    title = title_of(spec.algorithm)
     if name == BASE.name:
         words = ["ALM" if spec.algorithm == "alm" and settings else title]
     elif spec.algorithm != "alm":
@@ -106,7 +105,7 @@ def _method(spec: RunSpec, has_plugin: bool) -> str:
     elif not has_plugin:
         words = [_spelled(name)]
     else:
-        taken = {*titles.values(), *map(_spelled, ALGORITHMS["alm"].variants)}
+        taken = {*map(title_of, ALGORITHMS), *map(_spelled, ALGORITHMS["alm"].variants)}
         words = ["ALM", name] if name in taken else [name]
     words += settings
     if precision != "float32":

@@ -191,7 +191,7 @@ def test_a_strip_has_one_of_each_algorithm_before_two_of_one(tmp_path):
         "ALM(3) on Hopper",
         "TD3 on Hopper",
         "mine on Hopper",
-        "ALM(3), k5 on Hopper",
+        "ALM(3) k5 on Hopper",
     ]
     assert found[0].origin == "from the last checkpoint; evaluated at step 1"
     k5 = json.loads((tmp_path / "alm-k5-seed-0.json").read_text())
