@@ -16,6 +16,7 @@ import pytest
 
 from alm.training.loop import Trainer
 from alm.training.run_directory import RunDirectory
+from patience import PATIENCE
 from reproduce import cli
 from reproduce.cli import COMMANDS, main
 from reproduce.lab import planning
@@ -513,7 +514,7 @@ def test_an_interrupted_run_goes_on_beside_a_new_seed(tmp_path):
         assert process.poll() is None
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
-    _, error = process.communicate(timeout=60)
+    _, error = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
     assert re.search(r"^stopped at step 3\d\d; the same command goes on from there$", error, re.MULTILINE)
 

@@ -16,6 +16,7 @@ from rich.console import Console
 
 from benchmarks import failures
 from benchmarks.clusters import ray_nodes
+from patience import PATIENCE
 from reproduce.cli import main
 from reproduce.lab.executors import Ended, Job, Resources
 from reproduce.lab.executors.choosing import Engine
@@ -28,7 +29,6 @@ from reproduce.lab.store import Store
 
 pytestmark = pytest.mark.programs
 
-PATIENCE = 120.0
 SEEDS = (0, 1)
 
 

@@ -16,6 +16,7 @@ from rich.console import Console
 
 from alm.training.lease import EXIT_HELD
 from alm.training.run_directory import RunDirectory
+from patience import PATIENCE
 from reproduce.cli import main
 from reproduce.lab import planning
 from reproduce.lab.algorithms import ALGORITHMS, run_length
@@ -95,7 +96,7 @@ def test_not_more_jobs_at_a_time_than_workers(tmp_path):
 
 
 def wait_for(path, process=None):
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE
     while not path.exists():
         assert process is None or process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
@@ -142,7 +143,7 @@ def grid_of_one_slow_job(tmp_path, stops=True):
 def test_stopping_lets_the_jobs_write_their_checkpoints(tmp_path):
     process = grid_of_one_slow_job(tmp_path)
     process.send_signal(signal.SIGINT)
-    out, _ = process.communicate(timeout=60)
+    out, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
     assert (tmp_path / "saved").exists()
     assert "the same command goes on from there" in " ".join(out.split())
@@ -278,7 +279,7 @@ def test_a_run_that_another_process_trains_is_waited_for_while_others_train(tmp_
     class Releasing(Scripted):
         def poll(self, end):
             if self.begun == [1]:  # the free one has begun: only now the other process ends
-                other.communicate(f"{ending}\n", timeout=60)
+                other.communicate(f"{ending}\n", timeout=PATIENCE)
             return end
 
     work = jobs([missing(0, 1)], "cpu", [], tmp_path, workers=1)
@@ -311,7 +312,7 @@ def test_of_two_seeds_one_of_which_is_held_the_other_trains(tmp_path, capsys):
     assert f"error: run {where} is being trained by process {other.pid} on" in error
     states = [state_of(spec, tmp_path).status for spec in specs]
     assert states == ["running", "done"]
-    other.communicate("stopped\n", timeout=60)
+    other.communicate("stopped\n", timeout=PATIENCE)
     assert main(command) == 0
     assert [state_of(spec, tmp_path).status for spec in specs] == ["done", "done"]
 
@@ -342,7 +343,7 @@ def test_workers_of_a_grid_that_was_killed_write_their_checkpoints_and_end(tmp_p
     process = grid_of_one_slow_job(tmp_path)
     process.kill()
     wait_for(tmp_path / "saved")
-    process.communicate(timeout=60)
+    process.communicate(timeout=PATIENCE)
 
 
 def test_a_second_request_to_stop_ends_at_once_without_a_traceback(tmp_path):
@@ -350,7 +351,7 @@ def test_a_second_request_to_stop_ends_at_once_without_a_traceback(tmp_path):
     process.send_signal(signal.SIGINT)
     wait_for(tmp_path / "asked")
     process.send_signal(signal.SIGINT)
-    out, error = process.communicate(timeout=60)
+    out, error = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
     assert "stopped at once" in out and "Traceback" not in out + error
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
+from patience import PATIENCE
 from reproduce.lab.algorithms import ALGORITHMS
 from reproduce.lab.published import authors_curves
 from reproduce.lab.specs import RunSpec
@@ -409,7 +410,7 @@ def test_following_a_run_to_its_end(tmp_path, uri, database):
     follower.start()
 
     def wait_for(condition):
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE
         while not condition():
             assert time.monotonic() < deadline
             assert follower.is_alive()
@@ -445,7 +446,7 @@ def test_the_follower_outlives_its_trainer_only_until_all_is_sent(tmp_path, uri,
     ended = subprocess.run(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True, check=True)
     pid, imported = ended.stdout.strip().split(" ", 1)
     assert imported == "set()"
-    gone, deadline = process_gone(int(pid)), time.monotonic() + 90
+    gone, deadline = process_gone(int(pid)), time.monotonic() + PATIENCE
     while not gone():
         assert time.monotonic() < deadline
         time.sleep(0.2)
@@ -548,7 +549,7 @@ def test_first_use_by_three_processes_at_once(tmp_path):
     for process in processes:  # all at once, with the slow import behind them
         process.stdin.write("\n")
         process.stdin.flush()
-    assert [process.communicate(timeout=120) for process in processes] == [("7\n", "")] * 3
+    assert [process.communicate(timeout=PATIENCE) for process in processes] == [("7\n", "")] * 3
     assert len(runs(tmp_path / "new.db")) == 3
     assert len(query(tmp_path / "new.db", f"select * from experiments where name = 'alm/{PROTOCOL}'")) == 1
 

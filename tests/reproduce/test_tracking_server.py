@@ -16,6 +16,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from patience import PATIENCE
 from reproduce.cli import main
 from reproduce.lab.store import Store
 from reproduce.tracking import following
@@ -27,12 +28,11 @@ from tracked import STARTED, Training
 pytestmark = pytest.mark.programs
 
 REPOSITORY = Path(__file__).parents[2]
-LONGEST = 120.0
 RETURN = "eval/return"
 
 
 def wait_until(condition, *what_must_live):
-    deadline = time.monotonic() + LONGEST
+    deadline = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < deadline
         assert all(thread.is_alive() for thread in what_must_live)
@@ -71,7 +71,7 @@ class Postgres:
     def stop(self):
         """At once: all connections break, and the log is replayed at the next start."""
         self.process.send_signal(signal.SIGQUIT)
-        self.process.wait(LONGEST)
+        self.process.wait(PATIENCE)
 
     def query(self, sql):
         with psycopg.connect(host=str(self.folder), user="lab", dbname="postgres") as connection:
@@ -127,7 +127,7 @@ class Server:
 
     def kill(self):
         self.process.kill()
-        self.process.communicate(timeout=LONGEST)
+        self.process.communicate(timeout=PATIENCE)
 
 
 @pytest.fixture(scope="module")
@@ -179,7 +179,7 @@ def follow_all(trainings, uri, said):
 
 def end_all(threads):
     for thread in threads:
-        thread.join(LONGEST)
+        thread.join(PATIENCE)
         assert not thread.is_alive()
 
 
@@ -201,8 +201,8 @@ def test_eight_machines_write_at_once(tmp_path, postgres, server, artifacts, man
     together = threading.Barrier(8)
 
     def bring():
-        together.wait(LONGEST)
-        deadline = time.monotonic() + LONGEST
+        together.wait(PATIENCE)
+        deadline = time.monotonic() + PATIENCE
         while True:
             try:
                 return import_store(store, server.uri)

@@ -18,6 +18,7 @@ import psutil
 import pytest
 from mlflow import MlflowClient
 
+from patience import PATIENCE
 from reproduce.lab.store import Store
 from reproduce.tracking.client import MlflowRuns, TrackingError
 from reproduce.tracking.importing import import_store
@@ -72,7 +73,7 @@ class Ui:
         return next(self.lines[i + 1] for i, line in enumerate(self.lines) if line.startswith(title))
 
     def request(self, method, path, body=None, **headers):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
         names = {name.replace("_", "-"): value for name, value in headers.items()}
         connection.request(method, path, body, {"Host": f"127.0.0.1:{self.port}", **names})
         answer = connection.getresponse()
@@ -109,7 +110,7 @@ def ui(store, database, free_port):
     ui = Ui(store, database, free_port())
     yield ui
     ui.process.send_signal(signal.SIGINT)
-    _, errors = ui.process.communicate(timeout=60)
+    _, errors = ui.process.communicate(timeout=PATIENCE)
     assert (ui.process.returncode, errors) == (0, "")
     with socket.socket() as probe, pytest.raises(ConnectionRefusedError):
         probe.connect(("127.0.0.1", ui.port))
@@ -189,11 +190,11 @@ def test_nothing_is_left_of_a_server_that_was_killed(database, free_port, whom):
         guard, *rest = descendants
         assert "guard.py" in " ".join(guard.cmdline()) and len(rest) >= 2  # MLflow and its server
         (program if whom == "the program" else guard).kill()
-        _, alive = psutil.wait_procs(descendants, timeout=60)
+        _, alive = psutil.wait_procs(descendants, timeout=PATIENCE)
         assert alive == []
     finally:
         program.kill()
-        program.communicate(timeout=60)
+        program.communicate(timeout=PATIENCE)
     with socket.socket() as probe, pytest.raises(ConnectionRefusedError):
         probe.connect(("127.0.0.1", port))
 
@@ -214,7 +215,9 @@ def test_the_link_opens_the_curves_of_own_variants_and_baselines(ui, browser):
     tab = browser.new_page(viewport={"width": 1440, "height": 900})
     tab.goto(ui.link("HalfCheetah, laptop: ALM, the baselines"))
     # One chart alone: all others are in closed sections.
-    curves = {one["method"]: one for one in tab.wait_for_function(CURVES, timeout=120_000).json_value()}
+    curves = {
+        one["method"]: one for one in tab.wait_for_function(CURVES, timeout=1000 * PATIENCE).json_value()
+    }
 
     methods = ["my-idea", "ALM(3)", "SAC", "TD3"]
     assert sorted(curves) == sorted(f"tag.method.{name}" for name in methods)
@@ -235,7 +238,9 @@ def test_the_description_leads_to_the_other_views(ui, browser):
     with tab.expect_popup() as opened:
         # The line that is seen stands for all of it, which opens downwards.
         tab.locator("a[href*='HalfCheetah-laptop-variants']").dispatch_event("click")
-    opened.value.wait_for_function("document.body.textContent.includes('Group: no KL')", timeout=120_000)
+    opened.value.wait_for_function(
+        "document.body.textContent.includes('Group: no KL')", timeout=1000 * PATIENCE
+    )
 
 
 def test_views_are_brought_up_to_date_and_own_descriptions_kept(tmp_path, database, make_run):

@@ -14,6 +14,7 @@ import pytest
 from alm.training import lease
 from alm.training.lease import Lease, LeaseLostError, RunLockedError, holder_of, holders
 from alm.training.run_directory import RunDirectory
+from patience import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 
@@ -29,8 +30,8 @@ def python(text, *arguments):
     )
 
 
-def until(condition, process=None, seconds=60):
-    deadline = time.monotonic() + seconds
+def until(condition, process=None):
+    deadline = time.monotonic() + PATIENCE
     while not condition():
         assert process is None or process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
@@ -124,7 +125,7 @@ def test_a_held_run_is_refused_by_a_sentence_that_names_the_holder(tmp_path):
     assert "wait for it or stop it first" in said and "can be taken over in " in said
     assert holder_of(tmp_path) == (one, True) and one.seconds_left(one.renewed) == pytest.approx(90.0)
     assert len(list(tmp_path.glob("lease.*"))) == 1  # the refused one left nothing
-    holder.communicate("end\n", timeout=60)
+    holder.communicate("end\n", timeout=PATIENCE)
 
 
 def test_a_lease_holds_within_one_process_and_is_released_at_once(tmp_path):
@@ -145,7 +146,7 @@ def test_a_killed_holder_is_taken_over_at_once(tmp_path):
     directory = RunDirectory(tmp_path)
     directory.open()
     directory.close()
-    holder.communicate(timeout=60)
+    holder.communicate(timeout=PATIENCE)
     assert not list(tmp_path.glob("lease.*"))
 
 
@@ -236,7 +237,7 @@ def test_a_stopped_holder_that_was_taken_over_writes_nothing_more(tmp_path):
     mine.checkpoints.save(1, {"step": 1})
     before = {path: path.read_bytes() for path in tmp_path.glob("**/*") if path.is_file()}
     holder.send_signal(signal.SIGCONT)
-    out, error = holder.communicate("go on\n", timeout=120)
+    out, error = holder.communicate("go on\n", timeout=PATIENCE)
     assert holder.returncode == 0, error
     sentences = out.splitlines()
     assert len(sentences) == 7 and len(set(sentences)) == 1

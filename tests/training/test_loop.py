@@ -22,6 +22,7 @@ from alm.training.evaluation import Evaluator
 from alm.training.lease import LIFETIME_SECONDS, LeaseLostError, holder_of
 from alm.training.loop import Interrupted
 from alm.training.run_directory import RunDirectory
+from patience import PATIENCE
 from reproduce.lab.training import group_by_step
 from runs import SHORT, evaluations, timeless, tiny_agent, train, trainer
 
@@ -183,7 +184,7 @@ def start(folder, lifetime=LIFETIME_SECONDS, **options):
 
 
 def wait_for_step(directory, step, process):
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + PATIENCE
     while not any(s >= step for s in directory.checkpoints.steps()):
         assert process.poll() is None, "the run ended before it could be killed"
         assert time.monotonic() < deadline
@@ -256,7 +257,7 @@ def test_a_population_that_was_stopped_and_taken_over_is_one_and_the_former_hold
     former = start(folder, lifetime=1.0, stderr=subprocess.PIPE, text=True)
     wait_for_step(seeds[1], 120, former)
     former.send_signal(signal.SIGSTOP)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE
     while any(holder_of(seed.path)[1] for seed in seeds):
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -264,7 +265,7 @@ def test_a_population_that_was_stopped_and_taken_over_is_one_and_the_former_hold
     successor = start(folder)
     wait_for_step(seeds[1], reached + 5, successor)
     former.send_signal(signal.SIGCONT)
-    _, error = former.communicate(timeout=120)
+    _, error = former.communicate(timeout=PATIENCE)
     assert former.returncode == 1
     assert f"LeaseLostError: run {folder}" in error
     # Which of the two depends on whether the successor is still at it.
