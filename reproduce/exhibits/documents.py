@@ -56,34 +56,34 @@ _TORTURE: dict[str, tuple[str, Callable[..., speed.Rows]]] = {
 
 def documents(repository: Path) -> dict[Path, str]:
     """Every document that carries measured numbers, and the curves, as the store would have them."""
-    runs, clips = repository / "results" / "runs", repository / "results" / "gallery"
+    clips = repository / "results" / "gallery"
     fidelity, pages = repository / "docs" / "fidelity", repository / "docs" / "algorithms"
-    store = ReadOnce(runs)
+    store = ReadOnce(repository / "results" / "runs")
     wins = findings.wins(store)
     blocks = [
-        (repository / "README.md", "table1", _table1_in_brief(runs)),
+        (repository / "README.md", "table1", _table1_in_brief(store)),
         (repository / "README.md", "gallery", gallery.strip(clips, repository)),
         (repository / "docs" / "index.md", "gallery", gallery.strip(clips, repository / "docs")),
         (repository / "docs" / "index.md", "wins", wins),
         (repository / "docs" / "policies.md", "cards", gallery.table(clips)),
-        (fidelity / "alm.md", "authors", _beside_the_authors(runs)),
-        (fidelity / "model_free.md", "field", _beside_the_field(runs)),
-        (repository / "docs" / "exhibits.md", "exhibits", _exhibits(runs)),
+        (fidelity / "alm.md", "authors", _beside_the_authors(store)),
+        (fidelity / "model_free.md", "field", _beside_the_field(store)),
+        (repository / "docs" / "exhibits.md", "exhibits", _exhibits(store)),
         (repository / "docs" / "findings.md", "one-protocol", findings.one_protocol(store)),
         (repository / "docs" / "findings.md", "wins", wins),
         (repository / "docs" / "findings.md", "beside-alm", findings.beside_alm(store)),
     ]
     blocks += [(repository / "docs" / "findings.md", *block) for block in findings.claims(store).items()]
     for page in dict.fromkeys(algorithm.page for algorithm in ALGORITHMS.values() if algorithm.page):
-        blocks.append((pages / f"{page}.md", "runs", _runs_of(runs, page) + _curves_of(repository, page)))
-    blocks.append((pages / "alm_variants.md", "runs", _runs_of_variants(runs)))
+        blocks.append((pages / f"{page}.md", "runs", _runs_of(store, page) + _curves_of(repository, page)))
+    blocks.append((pages / "alm_variants.md", "runs", _runs_of_variants(store)))
     performance, benchmarks = repository / "docs" / "performance.md", repository / "benchmarks" / "results"
     blocks += [(performance, name, _measured(benchmarks, *of)) for name, of in _BENCHMARKS.items()]
     compared = _measured(benchmarks, "references", speed.references)
     blocks.append((repository / "docs" / "fidelity.md", "references", compared))
     reliability = repository / "docs" / "reliability.md"
     blocks += [(reliability, name, _measured(benchmarks, *of)) for name, of in _TORTURE.items()]
-    blocks.append((performance, "precision", _bf16_beside_float32(runs)))
+    blocks.append((performance, "precision", _bf16_beside_float32(store)))
     checked = theory.blocks(repository / "results" / "theory")
     blocks += [(repository / "docs" / "theory.md", name, block) for name, block in checked.items()]
     blocks.append((repository / "docs" / "theory.md", "practical", bound_beside_returns(store)))
@@ -92,7 +92,7 @@ def documents(repository: Path) -> dict[Path, str]:
     texts: dict[Path, str] = {}
     for path, name, block in blocks:
         texts[path] = _with_block(texts.get(path, path.read_text()), name, block)
-    texts[repository / "results" / "curves.csv"] = _curves(runs)
+    texts[repository / "results" / "curves.csv"] = _curves(store)
     return texts
 
 
@@ -106,9 +106,9 @@ def refresh(repository: Path) -> list[Path]:
     return changed
 
 
-def _curves(runs: Path) -> str:
+def _curves(store: Store) -> str:
     """Every stored curve; whose a run is says nothing in the repository."""
-    curves = tidy_curves(ReadOnce(runs)).drop(columns="own")
+    curves = tidy_curves(store).drop(columns="own")
     return str(curves.to_csv(index=False, lineterminator="\n", float_format="%.2f"))
 
 
@@ -125,9 +125,9 @@ def _number(mean: float, std: float) -> str:
     return f"{mean:.0f}" if pd.isna(std) else f"{mean:.0f} ± {std:.0f}"
 
 
-def _exhibits(runs: Path) -> str:
+def _exhibits(store: Store) -> str:
     """Every exhibit with its command, what it compares, and how many of its runs are stored."""
-    store, rows = ReadOnce(runs), []
+    rows = []
     for exhibit in EXHIBITS.values():
         command = f"make {exhibit.name}"
         if exhibit is TABLE1_MBBL:
@@ -153,9 +153,9 @@ def _measured(results: Path, name: str, rows: Callable[..., speed.Rows]) -> str:
     return f"{markdown_grid(*rows(record))}\n\n{speed.machine(record)}"
 
 
-def _table1_in_brief(runs: Path) -> str:
+def _table1_in_brief(store: Store) -> str:
     """The rows of Table 1 that have measured cells, printed and measured beneath each other."""
-    table = score_table(TABLE1, Store(runs))
+    table = score_table(TABLE1, store)
     rows = []
     for printed in table.blocks[0].rows:
         measured = [
@@ -177,10 +177,10 @@ def _has_number(cell: Cell) -> bool:
     return isinstance(cell, Score) and cell.has_number
 
 
-def _beside_the_authors(runs: Path) -> str:
+def _beside_the_authors(store: Store) -> str:
     """Evaluations of ALM at paper scale beside the authors' mean and deviation at the same training step."""
     authors = authors_curves().set_index(["task", "training_step"])
-    store, rows = Store(runs), []
+    rows = []
     in_bf16 = variant_in("base", "bf16")
     stored = [store.runs(algorithm="alm", variant=which, scale="paper") for which in ("base", in_bf16)]
     for run in itertools.chain(*stored):
@@ -204,9 +204,9 @@ def _beside_the_authors(runs: Path) -> str:
     return markdown_grid(header, rows) if rows else "No run of this scale has reached an evaluation yet."
 
 
-def _beside_the_field(runs: Path) -> str:
+def _beside_the_field(store: Store) -> str:
     """The runs of baselines at paper scale above what others measured."""
-    store, rows = Store(runs), []
+    rows = []
     for (algorithm, task), published in field_curves().groupby(["algorithm", "task"], sort=False):
         title = ALGORITHMS[algorithm].title
         stored = store.runs(algorithm=algorithm, variant="base", task=task, scale="paper")
@@ -226,7 +226,7 @@ def _beside_the_field(runs: Path) -> str:
     return markdown_grid(["", "task", "steps", "return", "who"], rows)
 
 
-def _runs_of(runs: Path, page: str) -> str:
+def _runs_of(store: Store, page: str) -> str:
     """Stored runs of a page's algorithms, and the command that made each group of seeds.
 
     ALM's variants have a page of their own.
@@ -234,7 +234,7 @@ def _runs_of(runs: Path, page: str) -> str:
     rows = []
     for name, algorithm in ALGORITHMS.items():
         variant = "base" if name == "alm" else None
-        stored = Store(runs).runs(algorithm=name, variant=variant) if algorithm.page == page else []
+        stored = store.runs(algorithm=name, variant=variant) if algorithm.page == page else []
         for group in _groups(stored):
             commands = dict.fromkeys(f"`{run.provenance['command']}`" for run in group)
             which = group[0].spec.variant
@@ -258,9 +258,8 @@ def _curves_of(repository: Path, page: str) -> str:
     )
 
 
-def _runs_of_variants(runs: Path) -> str:
+def _runs_of_variants(store: Store) -> str:
     """Stored runs of ALM and its variants, task by task, ALM first."""
-    store = Store(runs)
     groups = [g for name in ("base", *VARIANTS) for g in _groups(store.runs(algorithm="alm", variant=name))]
 
     def place(group: Sequence[StoredRun]) -> tuple[str, str]:
@@ -275,9 +274,9 @@ def _runs_of_variants(runs: Path) -> str:
     return markdown_grid(header, rows) if rows else "No run is stored yet."
 
 
-def _bf16_beside_float32(runs: Path) -> str:
+def _bf16_beside_float32(store: Store) -> str:
     """What bf16 does to ALM's returns at laptop scale, task by task."""
-    store, algorithm, scale = Store(runs), "alm", "laptop"
+    algorithm, scale = "alm", "laptop"
     variant = variant_in("base", "bf16")
     stored = store.runs(algorithm=algorithm, variant=variant, scale=scale)
     tasks = [run.spec.task for run in stored if run.status != "failed"]
