@@ -32,9 +32,10 @@ class Figure(ReadsRuns):
     """
 
     figure: Annotated[str, tyro.conf.Positional]
-    """3 to 20 (5 and 10: all of their parts), or a part such as 5a; G (appendix G and section 6, of which the
-    paper shows nothing); authors (ALM over its authors' published curves); curves (learning curves,
-    a file for each page of docs/algorithms); field (beside later methods); or all of them."""
+    """3 to 20 (5 and 10: all of their parts), a part such as 5a, or 17-dynamics (noise where the caption
+    of 17 says it is); G (appendix G and section 6, of which the paper shows nothing); authors (ALM over its
+    authors' published curves); curves (learning curves, a file for each page of docs/algorithms); field
+    (beside later methods); or all of them."""
     bias: BiasDefinition = "redq"
     """Definition of the value bias in figures 4 and 8: redq (mean and std divided by |mean return|, at least
     10), paper (without that floor), or per-state."""

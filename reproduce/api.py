@@ -70,8 +70,11 @@ def compare(
     task: str | Sequence[str],
     scale: str = "laptop",
     metric: Literal["return", "window"] = "return",
+    own: bool = True,
 ) -> "pd.DataFrame":
-    """Two algorithms or variants side by side: a row a task and one of all tasks, as ``compare`` prints them.
+    """Two algorithms or variants by their stored runs: a row a task and one of all tasks.
+
+    The command ``compare`` counts runs that are in training, too.
 
     Args:
         first: such as ``"redq"``, ``"alm/no-kl"`` or ``"alm/my-idea"``.
@@ -79,13 +82,14 @@ def compare(
         task: one task or several.
         scale: of the runs.
         metric: ``"return"`` at the last common step, or ``"window"``, over the last tenth of the steps.
+        own: whether one's own runs are among them.
 
     Raises:
         ValueError: a name is unknown, or a side has no run on any of the tasks.
         reproduce.lab.store.StoreMixError: the runs differ in protocol or simulator.
     """
     tasks = (task,) if isinstance(task, str) else tuple(task)
-    return Comparison.of(first, second, tasks, scale, metric, ReadsRuns().held()).numbers()
+    return Comparison.of(first, second, tasks, scale, metric, ReadsRuns(own=own).held()).numbers()
 
 
 def figure(name: str, scale: str = "paper", bias: BiasDefinition = "redq", own: bool = True) -> "Figure":

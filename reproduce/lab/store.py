@@ -393,7 +393,10 @@ def require_comparable(runs: Iterable[StoredRun]) -> None:
         ("protocols", {run.protocol for run in runs}),
     ):
         if len(values) > 1:
-            raise StoreMixError(f"Runs of different {name} may not be pooled: {', '.join(sorted(values))}.")
+            own = sum(run.own for run in runs)
+            hint = f" Your own runs ({own} of them) are left out with --no-own." if own else ""
+            found = ", ".join(sorted(values))
+            raise StoreMixError(f"Runs of different {name} may not be pooled: {found}.{hint}")
 
 
 def _of_another_scale(run: StoredRun) -> str | None:

@@ -301,6 +301,8 @@ def test_runs_of_different_scale_or_simulator_are_not_pooled(make_run):
         require_comparable([paper, make_run(CURVE, scale="laptop")])
     with pytest.raises(StoreMixError, match=r"protocols .*mujoco3\.3\.0.*mujoco4\.0\.0"):
         require_comparable([paper, make_run(CURVE, protocol="v2-gymnasium1.4.0-mujoco3.3.0")])
+    with pytest.raises(StoreMixError, match=r"Your own runs \(1 of them\) are left out with --no-own"):
+        require_comparable([paper, make_run(CURVE, protocol="v5", own=True)])
 
 
 # --- one's own runs over those of the repository ------------------------------------------------------------

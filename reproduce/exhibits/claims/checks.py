@@ -290,7 +290,7 @@ def _mixed(task: str, runs: Sequence[Sequence[StoredRun]]) -> Comparison | None:
     try:
         require_comparable(run for side in runs for run in side)
     except StoreMixError as error:
-        text = f"{task}: not comparable: {str(error).rstrip('.')}; --no-own leaves your own out"
+        text = f"{task}: not comparable: {str(error).rstrip('.')}"
         return Comparison(task, text, tuple(map(len, runs)), False, comparable=False)
     return None
 
