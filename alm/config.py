@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from alm.task_registry import task_spec
-from alm.training.ranges import Count, NotNegative, Positive, Share, Steps
+from alm.training.ranges import Count, NotNegative, Positive, Share, Steps, window_conflict
 from alm.training.scale import Scale
 from alm.training.schedules import Level, Step, linear
 
@@ -61,12 +61,7 @@ class ALMConfig:
 
     def conflict(self) -> str | None:
         """Settings that do not go together, in words."""
-        if self.replay_capacity <= self.horizon:
-            return (
-                f"replay_capacity={self.replay_capacity} is not above horizon={self.horizon}, "
-                "the length of replayed sequences"
-            )
-        return None
+        return window_conflict(self.replay_capacity, self.horizon)
 
     def exploration_std(self, training_step: Step) -> Level:
         """σ_t for a training step counted after the warm-up."""

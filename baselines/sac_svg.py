@@ -21,7 +21,7 @@ from alm.task_registry import TaskSpec, task_spec
 from alm.training.agent import Metrics, Noise, NoiseShapes
 from alm.training.optimisation import OptimiserGroup
 from alm.training.population import initialise_orthogonal, mlp, soft_update
-from alm.training.ranges import Count, Positive, Range, Share, Steps
+from alm.training.ranges import Count, Positive, Range, Share, Steps, window_conflict
 from alm.training.replay import Replay, Transitions
 from alm.training.scale import Scale
 from alm.training.schedules import ENTROPY_SCHEDULES, EntropySchedule, Step
@@ -79,12 +79,7 @@ class SACSVGConfig(EntropySchedule):
 
     def conflict(self) -> str | None:
         """Settings that do not go together, in words."""
-        if self.replay_capacity <= self.horizon:
-            return (
-                f"replay_capacity={self.replay_capacity} is not above horizon={self.horizon}, "
-                "the length of replayed sequences"
-            )
-        return None
+        return window_conflict(self.replay_capacity, self.horizon)
 
     @classmethod
     def at(cls, scale: Scale, task: str) -> "SACSVGConfig":

@@ -1,5 +1,7 @@
 """Ranges of settings, as types: a configuration says beside each field which numbers it may hold.
 
+What two of them may be together it says in its ``conflict``.
+
 A plain ``int`` or ``float`` may be any.  `reproduce.lab.settings.require_valid` reads them, wherever a value
 comes from; nothing else depends on them.
 """
@@ -40,3 +42,11 @@ Share = Annotated[float, Range(0.0, 1.0)]
 """A number from zero to one, both included."""
 Part = Annotated[float, Range(0.0, 1.0, within=True)]
 """A number between zero and one, neither of them."""
+
+
+def window_conflict(replay_capacity: int, horizon: int) -> str | None:
+    """Why a replay holds no sequence of ``horizon`` transitions, in words; None where it holds some."""
+    if replay_capacity > horizon:
+        return None
+    size = f"replay_capacity={replay_capacity} is not above horizon={horizon}"
+    return f"{size}, the length of replayed sequences"
