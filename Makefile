@@ -36,7 +36,7 @@ WORKERS   ?=
 ENGINE     = --on $(ON) --device $(DEVICE) $(if $(ADDRESS),--address $(ADDRESS)) $(if $(PARTITION),--partition $(PARTITION)) \
              $(if $(HOURS),--hours $(HOURS)) $(if $(PER_GPU),--per-gpu $(PER_GPU)) $(if $(WORKERS),--workers $(WORKERS))
 GRID       = $(if $(TRAIN),@$(BIN)/python -m reproduce grid $(1) --scale $(SCALE) $(ENGINE))
-WHAT_IT_NEEDS = $(VENV)/$(if $(TRAIN),.training,.reading)
+WHAT_IT_NEEDS = $(VENV)/$(if $(TRAIN),.train,.reading)
 
 # Where `make archive` stores runs: one's own store (runs/store) unless named; the repository's is results/runs.
 STORE     ?=
@@ -44,7 +44,7 @@ STORE     ?=
 .DEFAULT_GOAL := help
 FIGURES := $(addprefix figure,3 4 5a 5b 5c 6 7 8 9 10a 10b 10c 11 12 13 14 15 16 17 17-dynamics 18 19 20 G)
 
-.PHONY: help install docs table1 table2 table3 table4 table5 claims $(FIGURES) figure5 figure10 figures figure-authors figure-curves theory report documents train grid gallery compare runs ui server sync archive freeze test test-slow torture bench lint types imports check lock clean
+.PHONY: help install docs table1 table2 table3 table4 table5 claims $(FIGURES) figure5 figure10 figures figure-authors figure-curves theory report documents train grid gallery compare runs ui server sync archive test test-slow torture bench lint types imports check lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9 -]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,7 +55,7 @@ table1: $(WHAT_IT_NEEDS) ## Print Table 1: the paper beside the stored runs (PRO
 	$(call GRID,$(if $(filter B,$(PROTOCOL)),table1-mbbl,table1))
 	@$(BIN)/python -m reproduce table 1 --protocol $(PROTOCOL)
 
-table2 table3 table4: $(VENV)/.training ## Print a table of the code: how methods differ, hyper-parameters, networks
+table2 table3 table4: $(VENV)/.train ## Print a table of the code: how methods differ, hyper-parameters, networks
 	@$(BIN)/python -m reproduce table $(@:table%=%)
 
 table5: $(WHAT_IT_NEEDS) ## Print Table 5: ALM with an entropy bonus (TRAIN=1)
@@ -86,17 +86,17 @@ figures: $(WHAT_IT_NEEDS) ## Draw every figure into out/figures/; one alone: mak
 	$(call GRID,$(FIGURES))
 	@$(BIN)/python -m reproduce figure all --bias $(BIAS)
 
-report: $(VENV)/.training ## Write out/report.html: all tables, figures, claims and stored runs on one page
+report: $(VENV)/.train ## Write out/report.html: all tables, figures, claims and stored runs on one page
 	@$(BIN)/python -m reproduce report --bias $(BIAS)
 
-documents: $(VENV)/.training ## For maintainers: bring results/ and the numbers in README.md and docs/ up to date with results/runs
+documents: $(VENV)/.train ## For maintainers: bring results/ and the numbers in README.md and docs/ up to date with results/runs
 	@rm -f results/figures/*
 	@$(BIN)/python -m reproduce figure all --no-own --out results/figures
 	@for table in "table 1" "table 1 --protocol B" "table 2" "table 3" "table 4" "table 5" "claims --scale paper" "claims --scale laptop"; do \
 	  $(BIN)/python -m reproduce $$table --no-own --out results/tables >/dev/null || exit; done
 	@$(BIN)/python -m reproduce documents
 
-grid: $(VENV)/.training ## Train what all tables and figures miss at SCALE, several runs at a time (ON=ray ADDRESS=auto: on a cluster)
+grid: $(VENV)/.train ## Train what all tables and figures miss at SCALE, several runs at a time (ON=ray ADDRESS=auto: on a cluster)
 	@$(BIN)/python -m reproduce grid --scale $(SCALE) $(ENGINE)
 
 runs: $(VENV)/.reading ## List stored runs and what the exhibits still miss
@@ -104,33 +104,31 @@ runs: $(VENV)/.reading ## List stored runs and what the exhibits still miss
 
 # --- training and tracking ------------------------------------------------------------------------
 
-train: $(VENV)/.training ## Train: make train TASK=Hopper SEEDS="0 1 2" SCALE=laptop
+train: $(VENV)/.train ## Train: make train TASK=Hopper SEEDS="0 1 2" SCALE=laptop
 	@$(BIN)/python -m reproduce train --algorithm $(ALGORITHM) --variant $(VARIANT) --task $(TASK) --seeds $(SEEDS) --scale $(SCALE) $(if $(PLUGIN),--plugin $(PLUGIN)) $(foreach one,$(SET),--set '$(one)')
 
 compare: $(VENV)/.reading ## Compare two variants: make compare A=alm/my-idea B=alm TASK=HalfCheetah
 	@$(BIN)/python -m reproduce compare '$(A)' '$(B)' --task $(TASK) --scale $(SCALE)
 
-ui: $(VENV)/.training ## Open MLflow on 127.0.0.1 with the stored runs imported
+ui: $(VENV)/.train ## Open MLflow on 127.0.0.1 with the stored runs imported
 	@$(BIN)/python -m reproduce ui
 
 server: $(VENV)/.server ## Serve a Postgres database to several people: make server DATABASE=postgresql://user@host/name (docs/scaling.md)
 	@$(BIN)/python -m reproduce server $(if $(DATABASE),--database '$(DATABASE)')
 
-sync: $(VENV)/.training ## Bring MLflow up to date, for instance after its server could not be reached
+sync: $(VENV)/.train ## Bring MLflow up to date, for instance after its server could not be reached
 	@$(BIN)/python -m reproduce sync
 
 gallery: $(VENV)/.render ## Film every stored policy: short clips in out/gallery (needs EGL or OSMesa)
 	@$(BIN)/python -m reproduce gallery
 
-archive: $(VENV)/.training ## Store unfinished runs as far as they got, marked as partial
+archive: $(VENV)/.train ## Store unfinished runs as far as they got, marked as partial
 	@$(BIN)/python -m reproduce archive $(if $(STORE),--store $(STORE))
 
-freeze: archive
-
-torture: $(VENV)/.training ## Kill runs, damage files, type nonsense, some hundred times (python -m benchmarks.torture --help)
+torture: $(VENV)/.train ## Kill runs, damage files, type nonsense, some hundred times (python -m benchmarks.torture --help)
 	@$(BIN)/python -m benchmarks.torture
 
-bench: $(VENV)/.training ## Time updates against plain implementations and the matrix-product peak
+bench: $(VENV)/.train ## Time updates against plain implementations and the matrix-product peak
 	@$(BIN)/python -m benchmarks.alm_update
 	@$(BIN)/python -m benchmarks.baseline_updates
 	@$(BIN)/python -m benchmarks.environment_step
@@ -178,24 +176,16 @@ $(VENV)/.reading: $(VENV)/.python constraints.txt pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-build-isolation -e .
 	@touch $@
 
-$(VENV)/.training: $(VENV)/.reading
-	@echo "installing what training needs (once; torch is large)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[train]" --no-build-isolation
-	@touch $@
-
-$(VENV)/.server: $(VENV)/.training
-	@echo "installing what the tracking server needs (once)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[server]" --no-build-isolation
-	@touch $@
-
-$(VENV)/.render: $(VENV)/.training
-	@echo "installing what films need (once)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[render]" --no-build-isolation
-	@touch $@
-
-$(VENV)/.dev: $(VENV)/.training
-	@echo "installing what the checks need (once)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]" --no-build-isolation
+# What pyproject.toml calls an extra goes on top of what reading needs; those after the first need training's, too.
+$(VENV)/.train: $(VENV)/.reading
+$(VENV)/.server $(VENV)/.render $(VENV)/.dev: $(VENV)/.train
+$(VENV)/.train:  NEEDS = training needs (once; torch is large)
+$(VENV)/.server: NEEDS = the tracking server needs (once)
+$(VENV)/.render: NEEDS = films need (once)
+$(VENV)/.dev:    NEEDS = the checks need (once)
+$(VENV)/.train $(VENV)/.server $(VENV)/.render $(VENV)/.dev:
+	@echo "installing what $(NEEDS)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[$(@:$(VENV)/.%=%)]" --no-build-isolation
 	@touch $@
 
 lock: $(VENV)/.dev ## Write constraints.txt from the environment as it is

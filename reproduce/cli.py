@@ -820,10 +820,7 @@ def _require_sense(command: Any) -> None:
 
 
 def _one_spelling(arguments: Sequence[str]) -> list[str]:
-    """The arguments with ``table1`` written as ``table 1``, ``figure5a`` as ``figure 5a``, and the command
-    ``freeze`` by its present name, ``archive``."""
-    if arguments and arguments[0] == "freeze":
-        return ["archive", *arguments[1:]]
+    """The arguments with ``table1`` written as ``table 1``, and ``figure5a`` as ``figure 5a``."""
     if arguments and (joined := re.fullmatch(r"(table|figure)(\d.*|G)", arguments[0])):
         return [*joined.groups(), *arguments[1:]]
     return list(arguments)

@@ -401,15 +401,14 @@ def test_seeds_with_a_checkpoint_in_common_are_one_population(tmp_path, held, gr
     assert [[int(directory.path.name) for directory in group] for group in found] == groups
 
 
-@pytest.mark.parametrize("command", ["archive", "freeze"])
-def test_an_unfinished_run_is_archived_by_the_commands_present_and_former_name(tmp_path, capsys, command):
+def test_an_unfinished_run_is_archived(tmp_path, capsys):
     resolved = ResolvedRuns.of("td3", "base", "Hopper", (0,), "laptop")
     directory = open_run(resolved, resolved.specs[0], tmp_path / "runs", "cpu", 1)
     directory.start_metrics(0)
     values = {"eval/return": 10.0, "eval/return_std": 1.0, "eval/length": 5.0}
     directory.append_metrics(1000, 1000, 60.0, metrics=values, returns=[9.0, 11.0], population=1)
     directory.close()
-    assert main([command, "--runs-dir", str(tmp_path / "runs"), "--store", str(tmp_path / "store")]) == 0
+    assert main(["archive", "--runs-dir", str(tmp_path / "runs"), "--store", str(tmp_path / "store")]) == 0
     (stored,) = Store(tmp_path / "store").runs()
     assert (stored.spec, stored.status, stored.last_step) == (resolved.specs[0], "partial", 1000)
     assert "stored" in capsys.readouterr().out
