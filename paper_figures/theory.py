@@ -99,9 +99,8 @@ def tighter_bound(rows: pd.DataFrame) -> Figure:
         axes[0].set_ylabel("gap in nats")
         panels.caption(
             figure,
-            "One point an MDP. Below the line is tighter than Eq. 5 at K = 3. γ$^{t+1}$ and the "
-            "best discount never lie above; "
-            "Eq. 3 does where the model is poor.",
+            "One point an MDP. Below the line is tighter than Eq. 5 at K = 3. γ$^{t+1}$ and the best "
+            "discount never lie above; Eq. 3 does where the model is poor.",
         )
     return figure
 
@@ -144,9 +143,8 @@ def offline(rows: pd.DataFrame) -> Figure:
         panels.legend(figure)
         panels.caption(
             figure,
-            "A bound may not lie above the black line, the log-return of the behaviour policy "
-            "(left) and of the "
-            "learned one (right).",
+            "A bound may not lie above the black line, the log-return of the behaviour policy (left) and "
+            "of the learned one (right).",
         )
     return figure
 
@@ -189,9 +187,8 @@ def joint(rows: pd.DataFrame) -> Figure:
         panels.legend(figure)
         panels.caption(
             figure,
-            f"0 is the uniform policy, 1 the best policy on states. {rows['MDP'].nunique()} random "
-            "MDPs a panel, "
-            "every one shown; scores below −0.2 stand at −0.2.",
+            f"0 is the uniform policy, 1 the best policy on states. {rows['MDP'].nunique()} random MDPs a "
+            "panel, every one shown; scores below −0.2 stand at −0.2.",
         )
     return figure
 

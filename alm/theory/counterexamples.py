@@ -148,9 +148,8 @@ def behaviour_return() -> Counterexample:
         "A.7, on the behaviour policy",
         mdp,
         1,
-        "s_0 → s_1 ↺, one latent; r = 1 or 4 in s_0 by action, 4 in s_1; π_φ takes the second action, π_b in "
-        "s_0 "
-        "either with probability 1/2",
+        "s_0 → s_1 ↺, one latent; r = 1 or 4 in s_0 by action, 4 in s_1; π_φ takes the second action, π_b "
+        "in s_0 either with probability 1/2",
         "the printed bound (left) ≤ log of π_b's normalised return (right)",
         left,
         float(np.log(normalised_return(mdp, behaviour))[0]),

@@ -198,9 +198,8 @@ class Checks:
                 "Eq. 3 with Eq. 4",
                 "E_q^K[log R + log p − log q], R cut at K by Q, is a lower bound on log E_p[R]",
                 bounded,
-                f"it is not Eq. 5, which goes by a random horizon: at K = {horizon} it is the tighter of the "
-                "two in "
-                f"{tighter} of {self.small.count} MDPs (median difference {np.median(gains):.2f})",
+                f"it is not Eq. 5, which goes by a random horizon: at K = {horizon} it is the tighter of "
+                f"the two in {tighter} of {self.small.count} MDPs (median difference {np.median(gains):.2f})",
             )
         ]
 
@@ -241,8 +240,7 @@ class Checks:
                 "with a learnable discount distribution the bound of q^K becomes tight",
                 best,
                 f"with the best discount distribution the median gap at K = 3 is {np.median(gaps):.2f}; a "
-                "discount "
-                "does not move the logarithm out of the expectation over actions and states",
+                "discount does not move the logarithm out of the expectation over actions and states",
                 counterexample=counterexamples.learned_discount(),
             ),
             finding(
@@ -267,9 +265,8 @@ class Checks:
                 "Eq. 7, footnote 2",
                 "Eq. 7 without γ (as coded), logarithms kept, is still a bound",
                 tally,
-                "the paper does not say that it is; the weights of rewards and value add up to 1 + K(1 − γ), "
-                "so that "
-                "the unit of reward decides",
+                "the paper does not say that it is; the weights of rewards and value add up to 1 + K(1 − "
+                "γ), so that the unit of reward decides",
                 tally.verdict() if not tally.violations else Verdict.OTHERWISE,
                 counterexample=counterexamples.undiscounted(),
             )
@@ -348,8 +345,7 @@ class Checks:
                 "E_p[f − log p] is largest at p ∝ exp f",
                 tally,
                 "its value there is log Σ exp f, which must be finite; the objective is concave, so the "
-                "stationary "
-                "point of the Lagrangian is the maximum",
+                "stationary point of the Lagrangian is the maximum",
             )
         ]
 
@@ -373,8 +369,7 @@ class Checks:
                 "the ratio of H + 1 steps has latent factors t = 0 … H",
                 equal,
                 "it has H of them (z_0 has the same density in p and q); the printed sum is smaller by the "
-                "divergence "
-                "of one step more, and (h) drops the term γ^K that Lemma A.1 would give it",
+                "divergence of one step more, and (h) drops the term γ^K that Lemma A.1 would give it",
                 counterexample=counterexamples.latent_factors(),
             ),
             finding(
@@ -412,10 +407,9 @@ class Checks:
                 "Lemma A.4 (A.3)",
                 "(1 − λ) Σ_k λ^(k−1) L^k is a lower bound",
                 bounded,
-                "an average of bounds is one; it is never tighter than L^1 "
-                f"({best.violations} of {best.instances} exceptions, median loss "
-                f"{np.median(np.concatenate(losses)):.2f}) "
-                "and step (d) is an equality, for every RL_k has the same expectation; λ^(n−1) is a misprint "
+                f"an average of bounds is one; it is never tighter than L^1 ({best.violations} of "
+                f"{best.instances} exceptions, median loss {np.median(np.concatenate(losses)):.2f}) and "
+                "step (d) is an equality, for every RL_k has the same expectation; λ^(n−1) is a misprint "
                 "of λ^(k−1)",
             )
         ]
@@ -449,8 +443,7 @@ class Checks:
                 "q*(τ|H) ∝ p(τ|H) Ψ and γ*(H) ∝ P_K(H) E_p[Ψ] are optimal in (c)",
                 best,
                 "against random perturbations, over every trajectory; H = 0, which the text leaves out for "
-                "q*, "
-                "follows the same formula and carries the share (1 − γ) E[r(s_0, a_0)]",
+                "q*, follows the same formula and carries the share (1 − γ) E[r(s_0, a_0)]",
             ),
             finding(
                 "A.4",
@@ -464,8 +457,7 @@ class Checks:
                 "given H, q* is a Markov chain in (s, z, a)",
                 markov,
                 "ours: its transitions change with H − t, and tilt the initial state, the dynamics and the "
-                "policy; q^K of "
-                "Eq. 4 can tilt none of the three",
+                "policy; q^K of Eq. 4 can tilt none of the three",
             ),
         ]
 
@@ -578,8 +570,7 @@ class Checks:
                 "the printed bound with Q of π_φ bounds the return of π_φ",
                 own,
                 "by Theorem 3.1, from which it takes an expected KL(π_φ ‖ π_b) ≥ 0: cloning loosens the "
-                "bound, and "
-                "offline Q of π_φ is what one does not have",
+                "bound, and offline Q of π_φ is what one does not have",
                 own.verdict(Verdict.CONDITION),
             ),
         ]
@@ -680,8 +671,8 @@ class Checks:
                 "with an identity encoder L^∞ is MnM's bound",
                 chance,
                 "q^K draws s' from the environment and z' from the model, independently, so that log "
-                "e(z'|s') is −∞ unless "
-                f"they agree; an encoder that errs with probability ε gives {blurred}, MnM 0",
+                "e(z'|s') is −∞ unless they agree; an encoder that errs with probability ε gives "
+                f"{blurred}, MnM 0",
                 counterexample=example,
             ),
             finding(
