@@ -7,9 +7,9 @@ import numpy as np
 from alm.theory import demonstrations, exhibits
 from alm.theory.counterexamples import every_counterexample
 from alm.theory.exhibits import Row, number
-from alm.theory.statements import Finding, check_all
+from alm.theory.statements import CHECKS, check_all
+from alm.theory.verdicts import Finding
 
-CHECKS = 16
 Table = tuple[list[str], list[list[str]]]
 """A header and rows of text."""
 Exhibits = dict[str, list[Row]]
@@ -24,7 +24,7 @@ def run(seed: int = 0, progress: Callable[[float], None] | None = None) -> Exhib
     numbers.
     """
     # Three ascents for the gap of A.5 and two for optimism.
-    done, total = 0, CHECKS + 5 * demonstrations.STEPS + demonstrations.joint_learning_steps()
+    done, total = 0, len(CHECKS) + 5 * demonstrations.STEPS + demonstrations.joint_learning_steps()
 
     def advance(*_: object) -> None:
         nonlocal done

@@ -4,15 +4,13 @@ A statement is read the way that favours the paper most, unless the row says oth
 violated beyond 1e-9 of the larger side; verdicts follow from the counts, none is written down.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from functools import cached_property
 
 import numpy as np
 
 from alm.theory import bound, counterexamples
-from alm.theory.counterexamples import Counterexample
 from alm.theory.enumeration import (
     evidence_bound,
     mean,
@@ -21,39 +19,10 @@ from alm.theory.enumeration import (
     truncated_geometric,
 )
 from alm.theory.mdp import Array, Family, LatentMDPs, normalised_return, random_mdps, state_action_values
+from alm.theory.verdicts import Finding, Tally, Verdict, finding, share
 
 HORIZON = 10
 """The longest roll-out checked."""
-TOLERANCE = 1e-9
-
-
-class Verdict(StrEnum):
-    """What a check says of a statement."""
-
-    HOLDS = "holds"
-    LOOSE = "holds, looser than it need be"
-    CONDITION = "holds under a condition"
-    FAILS = "does not hold as printed"
-    OTHERWISE = "does not hold"
-    """Of statements that are not the paper's own."""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One statement, how it was read, and what was found."""
-
-    place: str
-    """Where the paper states it."""
-    statement: str
-    instances: int
-    """Checks made: MDPs times horizons where the statement has a K."""
-    violations: int
-    worst: float
-    """The largest excess over what is claimed, or the largest difference of an identity."""
-    verdict: Verdict
-    detail: str
-    """What was found besides, with its number."""
-    counterexample: Counterexample | None = None
 
 
 @dataclass(frozen=True)
@@ -100,57 +69,6 @@ def populations(rng: np.random.Generator, count: int = 500) -> list[Population]:
 
 
 @dataclass
-class Tally:
-    """Counts over all checks of one statement."""
-
-    instances: int = 0
-    violations: int = 0
-    worst: float = -np.inf
-
-    def excess(self, left: Array, right: Array) -> None:
-        """Count ``left`` ≤ ``right``."""
-        left, right = np.broadcast_arrays(left, right)
-        with np.errstate(invalid="ignore"):
-            over = np.where(left == right, 0.0, left - right)
-        scale = 1 + np.maximum(np.abs(np.where(np.isfinite(left), left, 0)), np.abs(right))
-        self._count(over, over > TOLERANCE * scale)
-
-    def difference(self, left: Array, right: Array) -> None:
-        """Count ``left`` = ``right``."""
-        self._count(np.abs(left - right), np.abs(left - right) > TOLERANCE * (1 + np.abs(right)))
-
-    def _count(self, over: Array, violated: np.ndarray) -> None:
-        self.instances += over.size
-        self.violations += int(violated.sum())
-        self.worst = max(self.worst, float(over.max()))
-
-    def verdict(self, otherwise: Verdict = Verdict.HOLDS) -> Verdict:
-        """`Verdict.FAILS` if anything was violated."""
-        return Verdict.FAILS if self.violations else otherwise
-
-
-def share(tally: Tally) -> str:
-    """The violations of a tally in per cent."""
-    return f"{100 * tally.violations / tally.instances:.3g} %"
-
-
-def finding(
-    place: str,
-    statement: str,
-    tally: Tally,
-    detail: str,
-    verdict: Verdict | None = None,
-    counterexample: Counterexample | None = None,
-) -> Finding:
-    """A `Finding` from a tally; a counterexample that violates what is claimed is a violation too."""
-    if verdict is None:
-        verdict = Verdict.FAILS if counterexample else tally.verdict()
-    return Finding(
-        place, statement, tally.instances, tally.violations, tally.worst, verdict, detail, counterexample
-    )
-
-
-@dataclass
 class Checks:
     """All checks on one draw of random MDPs."""
 
@@ -161,25 +79,6 @@ class Checks:
 
     def __post_init__(self) -> None:
         self.small = random_mdps(self.rng, 60, Family(2, 2, 2))
-
-    def all(self) -> Iterator[Callable[[], list[Finding]]]:
-        """The checks in the paper's order."""
-        yield self.evidence
-        yield self.theorem
-        yield self.tightness_in_the_text
-        yield self.footnote
-        yield self.truncated_geometric
-        yield self.horizon_expectation
-        yield self.entropy_maximum
-        yield self.likelihood_ratio
-        yield self.lambda_average
-        yield self.optimal_distributions
-        yield self.unrestricted_bound
-        yield self.monotone
-        yield self.offline
-        yield self.without_logarithm
-        yield self.practical_objective
-        yield self.identity_encoder
 
     def evidence(self) -> list[Finding]:
         """Eq. 3 with Eq. 4's q, against Eq. 5."""
@@ -775,14 +674,35 @@ def eighth_equation(one: Population, coefficient: float) -> Array:
     return (1 - discount) * (total + gamma * terms.value / (1 - discount))
 
 
+CHECKS = (
+    Checks.evidence,
+    Checks.theorem,
+    Checks.tightness_in_the_text,
+    Checks.footnote,
+    Checks.truncated_geometric,
+    Checks.horizon_expectation,
+    Checks.entropy_maximum,
+    Checks.likelihood_ratio,
+    Checks.lambda_average,
+    Checks.optimal_distributions,
+    Checks.unrestricted_bound,
+    Checks.monotone,
+    Checks.offline,
+    Checks.without_logarithm,
+    Checks.practical_objective,
+    Checks.identity_encoder,
+)
+"""In the paper's order."""
+
+
 def check_all(
     rng: np.random.Generator, count: int = 500, progress: Callable[[str], None] | None = None
 ) -> list[Finding]:
     """Every check, on ``count`` MDPs of each family; ``progress`` is told the name of each."""
     checks = Checks(rng, populations(rng, count))
     findings: list[Finding] = []
-    for check in checks.all():
-        findings += check()
+    for check in CHECKS:
+        findings += check(checks)
         if progress:
             progress(check.__name__)
     return findings

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from alm.theory import demonstrations, results
-from alm.theory.statements import Verdict
+from alm.theory.verdicts import Verdict
 from paper_figures import theory
 from paper_figures.report.entries import theory_entries
 from paper_figures.style import csv_text

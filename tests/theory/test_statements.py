@@ -16,7 +16,8 @@ from alm.theory.enumeration import (
     truncated_geometric,
 )
 from alm.theory.mdp import Family, LatentMDPs, normalised_return, random_mdps, state_action_values
-from alm.theory.statements import Tally, Verdict, check_all
+from alm.theory.statements import check_all
+from alm.theory.verdicts import Tally, Verdict
 
 FINDINGS = check_all(np.random.default_rng(1), count=40)
 
