@@ -27,8 +27,7 @@ from reproduce.exhibits.coverage import coverage
 from reproduce.exhibits.formats import seeds_counted
 from reproduce.exhibits.pooling import pool
 from reproduce.exhibits.practical_bound import bound_beside_returns
-from reproduce.exhibits.scores import pooled_statistics, score_table
-from reproduce.exhibits.table import Cell, Score
+from reproduce.exhibits.scores import pooled_statistics
 from reproduce.exhibits.tidy import tidy_curves
 from reproduce.exhibits.writing import markdown_grid
 from reproduce.lab.algorithms import ALGORITHMS, run_length
@@ -59,9 +58,10 @@ def documents(repository: Path) -> dict[Path, str]:
     clips = repository / "results" / "gallery"
     fidelity, pages = repository / "docs" / "fidelity", repository / "docs" / "algorithms"
     store = ReadOnce(repository / "results" / "runs")
-    wins = findings.wins(store)
+    one_protocol, wins = findings.one_protocol(store), findings.wins(store)
     blocks = [
-        (repository / "README.md", "table1", _table1_in_brief(store)),
+        (repository / "README.md", "one-protocol", one_protocol),
+        (repository / "README.md", "wins", wins),
         (repository / "README.md", "gallery", gallery.strip(clips, repository)),
         (repository / "docs" / "index.md", "gallery", gallery.strip(clips, repository / "docs")),
         (repository / "docs" / "index.md", "wins", wins),
@@ -69,7 +69,7 @@ def documents(repository: Path) -> dict[Path, str]:
         (fidelity / "alm.md", "authors", _beside_the_authors(store)),
         (fidelity / "model_free.md", "field", _beside_the_field(store)),
         (repository / "docs" / "exhibits.md", "exhibits", _exhibits(store)),
-        (repository / "docs" / "findings.md", "one-protocol", findings.one_protocol(store)),
+        (repository / "docs" / "findings.md", "one-protocol", one_protocol),
         (repository / "docs" / "findings.md", "wins", wins),
         (repository / "docs" / "findings.md", "beside-alm", findings.beside_alm(store)),
     ]
@@ -151,30 +151,6 @@ def _measured(results: Path, name: str, rows: Callable[..., speed.Rows]) -> str:
     if record is None:
         return speed.NOT_MEASURED
     return f"{markdown_grid(*rows(record))}\n\n{speed.machine(record)}"
-
-
-def _table1_in_brief(store: Store) -> str:
-    """The rows of Table 1 that have measured cells, printed and measured beneath each other."""
-    table = score_table(TABLE1, store)
-    rows = []
-    for printed in table.blocks[0].rows:
-        measured = [
-            row
-            for block in table.blocks[1:]
-            for row in block.rows
-            if row.label == printed.label and any(map(_has_number, row.cells))
-        ]
-        for row in [printed, *measured] if measured else ():
-            scores = [cell for cell in row.cells if isinstance(cell, Score)]
-            scale = scores[0].scale
-            where = f"measured here at `{scale}` scale" if scale else "printed in the paper (200k steps)"
-            texts = [f"{score.number()} {score.basis}".strip() for score in scores]
-            rows.append([f"{row.label}, {where}", *texts])
-    return markdown_grid(table.columns, rows) if rows else "No run is stored yet."
-
-
-def _has_number(cell: Cell) -> bool:
-    return isinstance(cell, Score) and cell.has_number
 
 
 def _beside_the_authors(store: Store) -> str:

@@ -44,7 +44,8 @@ def pages(tmp_path):
     for page in pages:
         (tmp_path / "docs/algorithms" / f"{page}.md").write_text("<!-- runs:begin --><!-- runs:end -->")
     (tmp_path / "README.md").write_text(
-        "a\n<!-- table1:begin -->\nold\n<!-- table1:end -->\nb\n<!-- gallery:begin --><!-- gallery:end -->"
+        "a\n<!-- one-protocol:begin --><!-- one-protocol:end --><!-- wins:begin --><!-- wins:end -->\n"
+        "<!-- gallery:begin -->\nold\n<!-- gallery:end -->\nb"
     )
     (tmp_path / "docs" / "index.md").write_text(
         "<!-- gallery:begin --><!-- gallery:end --><!-- wins:begin --><!-- wins:end -->"
@@ -78,10 +79,8 @@ def test_refresh_replaces_the_block_only(tmp_path, pages):
     assert (tmp_path / "docs" / "performance.md").read_text().count("Not measured") == len(PERFORMANCE)
     assert (tmp_path / "docs" / "theory.md").read_text().count("Not computed") == len(DOCUMENT_TABLES)
     readme = (tmp_path / "README.md").read_text()
-    assert readme == (
-        "a\n<!-- table1:begin -->\nNo run is stored yet.\n<!-- table1:end -->\nb\n"
-        "<!-- gallery:begin -->\nNo policy is stored yet.\n<!-- gallery:end -->"
-    )
+    assert readme.startswith("a\n<!-- one-protocol:begin -->\n| | ")
+    assert readme.endswith("\n<!-- gallery:begin -->\nNo policy is stored yet.\n<!-- gallery:end -->\nb")
     assert refresh(tmp_path) == []
     (tmp_path / "README.md").write_text("no marks")
     with pytest.raises(ValueError, match="lacks the marks"):

@@ -50,6 +50,15 @@ def test_a_task_is_won_by_the_highest_mean_of_complete_rows(store, add):
     assert "the highest on 0 of the 1 tasks that have all three, not on HalfCheetah" in findings.wins(store)
 
 
+def test_where_no_curve_of_alm_was_released_its_printed_cell_stands(store, add):
+    at_read_out = {"scale": "paper", "steps": 200_000, "task": "Hopper"}
+    for algorithm, value in (("sac", 100.0), ("td3", 200.0)):
+        add(algorithm, 0, value, **at_read_out)
+    assert "the highest on 1 of the 1 tasks that have all three (Hopper)" in findings.wins(store)
+    hopper = findings.one_protocol(store).splitlines()[-1]
+    assert hopper.startswith("| Hopper | 2546 ± 1074 (printed) | 788 ± 977 | 100 (1 of 5 seeds")
+
+
 def test_what_the_paper_says_of_the_terms_and_in_appendix_g_has_a_block_each(store, add):
     for seed, value in enumerate((10.0, 20.0, 30.0)):
         add("alm", seed, value, steps=50_000)
