@@ -12,7 +12,7 @@ from rich.table import Table
 from alm.training.scale import SCALES
 from reproduce.exhibits import EXHIBITS, Exhibit
 from reproduce.exhibits.coverage import coverage
-from reproduce.exhibits.formats import seeds_counted, steps_in_words
+from reproduce.exhibits.formats import left_out, seeds_counted, steps_in_words
 from reproduce.exhibits.kinds import CodeExhibit, FigureExhibit
 from reproduce.exhibits.scores import pooled_statistics
 from reproduce.lab.algorithms import run_length, title_of
@@ -110,7 +110,7 @@ def _summary(runs: Sequence[StoredRun]) -> str:
     own = sum(run.own for run in pooled.runs)
     about = [
         seeds_counted(numbers.seeds, None),
-        *([f"{pooled.unfinished} unfinished"] if pooled.unfinished else []),
+        *left_out(pooled.unfinished, pooled.failed),
         *([f"{own} own"] if own else []),
         steps_in_words(numbers.step),
     ]
