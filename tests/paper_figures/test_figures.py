@@ -78,7 +78,7 @@ def test_the_data_behind_learning_curves(store):
     assert costs.loc[("SAC", 0), "update_ms"] == pytest.approx(3.0)
     # From the end of the warm-up at 45 s to 70 - 15 s: 2000 steps in 10 seconds of two seeds.
     assert costs.loc[("SAC", 0), "total_ms"] == pytest.approx(2.5)
-    assert data.devices == ("Test, 1 thread",)
+    assert set(data.costs["device"]) == {"Test, 1 thread"}
 
     coverage = {(entry.series.label, entry.task): entry for entry in data.coverage}
     entry = coverage["SAC", "HalfCheetah"]
@@ -202,6 +202,19 @@ def test_panels_of_figure3(store):
     caption = " ".join(figure.get_supxlabel().split())
     assert "laptop scale (drawn: ALM(3); SAC): mean return" in caption and "authors" not in caption
     assert "No stored run on Hopper." in caption and "`" not in caption
+    assert caption.endswith("Measured on Test, 1 thread.")
+
+
+def test_times_of_different_processors_say_whose_they_are(store, make_run):
+    provenance = {"device": "cpu", "threads": 2, "hardware": {"cpu": "Other"}, "population": 1}
+    extra = {"time/evaluation_s": [5.0, 5.0], "time/update_ms": [6.0, 6.0]}
+    store.write(
+        make_run({5000: 0.0, 6000: 1.0}, algorithm="redq", scale="laptop", provenance=provenance, extra=extra)
+    )
+    data = figure_data(FIGURE["figure3"], store, "laptop", "redq")
+    figure = learning_curves.draw(FIGURE["figure3"], "laptop", data, authors_curves())
+    caption = " ".join(figure.get_supxlabel().split())
+    assert "on Other, 2 threads (REDQ); Test, 1 thread (ALM(3), SAC): times of different" in caption
 
 
 def test_a_task_of_which_all_runs_failed_is_named_with_them(store, make_run):
