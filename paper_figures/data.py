@@ -104,7 +104,8 @@ def figure_data(
                 seed=seeds[0],
                 scale=scale,
             )
-            pooled = pool(_stored(store, series, wanted.task, scale), exhibit.read_out(wanted))
+            total = exhibit.read_out(wanted)
+            pooled = pool(_stored(store, series, wanted.task, scale), total)
             frames = []
             for run in pooled.runs:
                 frame = (
@@ -118,7 +119,6 @@ def figure_data(
                     costs.append(_cost(run).assign(series=series.label, task=task, seed=run.spec.seed))
             last = min((int(frame["step"].max()) for frame in frames), default=0)
             points += [frame[frame["step"] <= last] for frame in frames]
-            total = exhibit.read_out(wanted)
             entry = Drawn(
                 series, task, len(frames), len(seeds), last, total, pooled.failed, pooled.unfinished
             )
@@ -141,10 +141,11 @@ def latent_data(exhibit: FigureExhibit, store: Store, scale: str, mix: bool = Fa
             predictions are along different episodes.
     """
     task, seeds = exhibit.tasks_at(scale)[0], scale_named(scale).seeds
+    total = scale_named(scale).training(task).total_steps
     points, coverage, used, policies = [], [], [], set()
     for series in exhibit.series:
-        measured = 0
-        for run in _stored(store, series, task, scale):
+        pooled, measured = pool(_stored(store, series, task, scale), total), 0
+        for run in pooled.runs:
             found = store.latents(run)
             if found is None:
                 continue
@@ -153,8 +154,9 @@ def latent_data(exhibit: FigureExhibit, store: Store, scale: str, mix: bool = Fa
             policies.add(policy)
             used.append(run)
             measured += 1
-        total = scale_named(scale).training(task).total_steps
-        coverage.append(Drawn(series, task, measured, len(seeds), total, total))
+        coverage.append(
+            Drawn(series, task, measured, len(seeds), pooled.step, total, pooled.failed, pooled.unfinished)
+        )
     if not mix:
         require_comparable(used)
     if len(policies) > 1:
