@@ -205,6 +205,12 @@ def test_panels_of_figure3(store):
     assert caption.endswith("Measured on Test, 1 thread.")
 
 
+def test_curves_leave_out_a_scale_that_is_not_known(store, make_run):
+    store.write(make_run({5000: 0.0}, algorithm="sac", scale="huge"))
+    pictures = drawn("curves", store, "redq")
+    assert sorted(picture.file for picture in pictures) == ["curves-alm-laptop", "curves-sac-laptop"]
+
+
 def test_times_of_different_processors_say_whose_they_are(store, make_run):
     provenance = {"device": "cpu", "threads": 2, "hardware": {"cpu": "Other"}, "population": 1}
     extra = {"time/evaluation_s": [5.0, 5.0], "time/update_ms": [6.0, 6.0]}
@@ -403,14 +409,19 @@ def test_predicted_representations_are_drawn_for_one_episode_only(tmp_path, make
         }
     )
     for seed, errors in ((0, 1.0), (1, 3.0)):
-        run = make_run({5000: 1.0}, seed=seed, scale="laptop")
+        run = make_run({5000: 1.0, 30_000: 2.0}, seed=seed, scale="laptop", status="partial")
         store.write(run)
         store.write_latents(run, steps.assign(squared_error=steps["squared_error"] * errors), "alm of seed 1")
+    begun = make_run({5000: 1.0}, seed=2, scale="laptop", status="partial")
+    store.write(begun)
+    store.write_latents(begun, steps, "alm of seed 1")
     exhibit = FIGURE["figure7"]
     data = latent_data(exhibit, store, "laptop")
     figure = latents.draw(exhibit, "laptop", data)
     kept, error = figure.axes
-    assert kept.get_title() == "ALM(3), seed 0" and "2 of 5 seeds" in texts(kept)[0]
+    # Pooled as runs are everywhere: what has only begun is named, and so is how far the others are.
+    assert kept.get_title() == "ALM(3), seed 0"
+    assert texts(kept) == ["2 of 5 seeds, 30k of 50k steps, 1 unfinished: ALM(3)"]
     lines = {line.get_label(): line.get_ydata().tolist() for line in kept.lines}
     assert lines["encoder"] == [0, 1, 2, 3] and lines["model"] == [0, 1.5, 2.5, 3.5]
     drawn = [line.get_ydata() for line in error.lines[:3]]
