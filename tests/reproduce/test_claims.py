@@ -27,6 +27,7 @@ from reproduce.exhibits.claims.evidence import SPREAD, Evidence
 from reproduce.exhibits.claims.verdicts import verdicts
 from reproduce.exhibits.formats import p_in_words
 from reproduce.exhibits.writing import render, terminal
+from reproduce.lab.algorithms import variant_named
 from reproduce.lab.store import Store
 
 
@@ -345,6 +346,12 @@ def test_spreads_are_compared_by_five_seeds(add):
     assert judge().verdict == "inconclusive"
     add([300.0 * value for value in range(-4, 5)])
     assert judge().verdict == "contradicted"
+
+
+def test_claims_are_about_variants_that_the_suite_has():
+    for check in (claim.check for claim in CLAIMS if isinstance(claim.check, Compared)):
+        for side in (*check.x, *(() if isinstance(check.y, float) else check.y)):
+            variant_named(side.algorithm, side.variant)
 
 
 def test_a_side_without_runs_is_named(add):
