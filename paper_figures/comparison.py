@@ -26,7 +26,11 @@ def draw(comparison: Comparison) -> Figure:
             _panel(axis, comparison, task)
         axes[0, 0].set_ylabel("return")
         panels.legend(figure)
-        panels.caption(figure, f"{comparison.heading}. {' '.join(comparison.notes())}")
+        panels.caption(
+            figure,
+            f"{comparison.heading}. {' '.join(comparison.notes())} Curves and bands: the same of the return "
+            "at each step that all seeds have.",
+        )
     return figure
 
 

@@ -53,7 +53,8 @@ class FigureData:
             or ``bias_mean`` and ``bias_std``.  A curve ends where the first of its seeds does.  Of
             representations: a row a series, seed and step of the episode, with the columns of
             `reproduce.lab.store.LATENT_COLUMNS`.
-        costs: one row a series, task and seed: ``update_ms`` and ``total_ms`` for each environment step.
+        costs: one row a series, task and seed: ``update_ms`` and ``total_ms`` for each environment step, and
+            the ``device`` that the run was measured on.
         coverage: one entry a series and panel.
         runs: those that are drawn.
         policy: of representations, label of the run whose episode they are along; else empty.
@@ -64,11 +65,6 @@ class FigureData:
     coverage: tuple[Drawn, ...]
     runs: tuple[StoredRun, ...]
     policy: str = ""
-
-    @property
-    def devices(self) -> tuple[str, ...]:
-        """What the runs were measured on."""
-        return tuple(sorted({_device(run) for run in self.runs}))
 
     @property
     def protocols(self) -> tuple[str, ...]:
@@ -108,7 +104,8 @@ def figure_data(
                 seed=seeds[0],
                 scale=scale,
             )
-            pooled = pool(_stored(store, series, wanted.task, scale), exhibit.read_out(wanted))
+            total = exhibit.read_out(wanted)
+            pooled = pool(_stored(store, series, wanted.task, scale), total)
             frames = []
             for run in pooled.runs:
                 frame = (
@@ -122,7 +119,6 @@ def figure_data(
                     costs.append(_cost(run).assign(series=series.label, task=task, seed=run.spec.seed))
             last = min((int(frame["step"].max()) for frame in frames), default=0)
             points += [frame[frame["step"] <= last] for frame in frames]
-            total = exhibit.read_out(wanted)
             entry = Drawn(
                 series, task, len(frames), len(seeds), last, total, pooled.failed, pooled.unfinished
             )
@@ -145,10 +141,11 @@ def latent_data(exhibit: FigureExhibit, store: Store, scale: str, mix: bool = Fa
             predictions are along different episodes.
     """
     task, seeds = exhibit.tasks_at(scale)[0], scale_named(scale).seeds
+    total = scale_named(scale).training(task).total_steps
     points, coverage, used, policies = [], [], [], set()
     for series in exhibit.series:
-        measured = 0
-        for run in _stored(store, series, task, scale):
+        pooled, measured = pool(_stored(store, series, task, scale), total), 0
+        for run in pooled.runs:
             found = store.latents(run)
             if found is None:
                 continue
@@ -157,8 +154,9 @@ def latent_data(exhibit: FigureExhibit, store: Store, scale: str, mix: bool = Fa
             policies.add(policy)
             used.append(run)
             measured += 1
-        total = scale_named(scale).training(task).total_steps
-        coverage.append(Drawn(series, task, measured, len(seeds), total, total))
+        coverage.append(
+            Drawn(series, task, measured, len(seeds), pooled.step, total, pooled.failed, pooled.unfinished)
+        )
     if not mix:
         require_comparable(used)
     if len(policies) > 1:
@@ -186,7 +184,7 @@ def _returns(run: StoredRun, beneath: Metric | None) -> pd.DataFrame:
 
 
 def _cost(run: StoredRun) -> pd.DataFrame:
-    """Milliseconds for each environment step after the warm-up, of the updates and of everything."""
+    """Milliseconds for each environment step after the warm-up, of the updates and of everything; where."""
     seconds, learning = run.training_seconds, run.evaluations["training_step"] > 0
     steps = run.evaluations["training_step"].iloc[-1]
     begin = seconds[~learning].iloc[-1] if (~learning).any() else 0.0
@@ -195,6 +193,7 @@ def _cost(run: StoredRun) -> pd.DataFrame:
         {
             "update_ms": [update / run.provenance.get("population", np.nan)],
             "total_ms": [1000.0 * (seconds.iloc[-1] - begin) / max(steps, 1)],
+            "device": [_device(run)],
         }
     )
 
@@ -214,7 +213,7 @@ def _biases(store: Store, run: StoredRun, estimate: str, definition: str) -> pd.
 
 
 def _device(run: StoredRun) -> str:
-    """The kind of machine, such as ``"cpu: Intel(R) Xeon(R) Processor, 1 thread"``."""
+    """The kind of machine, such as ``"Intel(R) Xeon(R) Processor, 1 thread"``."""
     device = run.provenance.get("device", "unknown device")
     if device != "cpu":
         return str(device)

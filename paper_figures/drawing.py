@@ -96,7 +96,7 @@ def _every_curve(store: Store, mix: bool, only: str | None) -> list[Picture]:
     tasks: dict[tuple[str, str, str], set[str]] = {}
     page_of = {one.algorithm: page for page, series in pages.items() for one in series}
     for run in store.runs():
-        if run.spec.algorithm in page_of and run.spec.variant == "base":
+        if run.spec.algorithm in page_of and run.spec.variant == "base" and run.spec.scale in SCALES:
             # A picture shows one family of tasks: the beginning of their protocols.
             key = page_of[run.spec.algorithm], run.protocol.partition("-")[0], run.spec.scale
             tasks.setdefault(key, set()).add(run.spec.task)

@@ -135,7 +135,8 @@ def _costs(axis: Axes, exhibit: FigureExhibit, costs: pd.DataFrame) -> None:
 def _caption(exhibit: FigureExhibit, scale: str, data: FigureData, shows_authors: bool) -> str:
     several = any(entry.seeds > 1 for entry in data.coverage)
     over_seeds = (
-        ", mean ± sample standard deviation over seeds; a curve ends where the first of its seeds does"
+        ", mean ± sample standard deviation over seeds where there are several; a curve ends where the first "
+        "of its seeds does"
     )
     text = (
         f"{panels.heading(exhibit, scale, data.coverage)}: mean return of 5 greedy evaluation episodes"
@@ -152,5 +153,17 @@ def _caption(exhibit: FigureExhibit, scale: str, data: FigureData, shows_authors
             "together, their time is divided by their number. Runs may have shared the machine with others; "
             "make bench measures costs side by side."
         )
-        text += f" Measured on {'; '.join(data.devices)}." if data.devices else ""
+        text += _measured_on(data.costs)
     return text
+
+
+def _measured_on(costs: pd.DataFrame) -> str:
+    """A sentence on the machines that the times are of; with whose they are, where there are several."""
+    known = costs.dropna()
+    if known.empty:
+        return ""
+    series = known.groupby("device")["series"].unique()
+    if len(series) == 1:
+        return f" Measured on {series.index[0]}."
+    where = "; ".join(f"{device} ({', '.join(labels)})" for device, labels in series.items())
+    return f" Measured on {where}: times of different processors do not compare."

@@ -11,8 +11,7 @@ from matplotlib.figure import Figure
 
 from paper_figures.data import Drawn, series_drawn, tasks_drawn
 from paper_figures.style import NOTE, PUBLISHED, THOUSANDS, looks
-from reproduce.exhibits import FigureExhibit, Series
-from reproduce.exhibits.formats import seeds_counted
+from reproduce.exhibits import FigureExhibit, Series, formats
 
 _MARKERS_A_CURVE = 12
 # Characters of small print that fit into an inch.
@@ -99,13 +98,10 @@ def coverage_note(coverage: Sequence[Drawn]) -> str:
         if not entry.seeds:
             state = "no stored run"
         else:
-            state = seeds_counted(entry.seeds, entry.seeds_wanted)
+            state = formats.seeds_counted(entry.seeds, entry.seeds_wanted)
             if entry.last_step < entry.total_steps:
                 state += f", {entry.last_step / 1000:g}k of {entry.total_steps / 1000:g}k steps"
-        if entry.unfinished:
-            state += f", {entry.unfinished} unfinished"
-        if entry.failed:
-            state += f", {entry.failed} failed"
+        state = ", ".join([state, *formats.left_out(entry.unfinished, entry.failed)])
         groups.setdefault(state, []).append(entry.series.label)
     return "\n".join(f"{state}: {'; '.join(labels)}" for state, labels in groups.items())
 

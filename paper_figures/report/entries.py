@@ -22,7 +22,7 @@ from reproduce.exhibits import (
     gallery,
     theory,
 )
-from reproduce.exhibits.claims import Evidence, judged_by, table_of
+from reproduce.exhibits.claims import judged, table_of
 from reproduce.exhibits.code_tables import CODE_TABLES
 from reproduce.exhibits.coverage import Coverage, coverage
 from reproduce.exhibits.scores import score_table
@@ -118,8 +118,9 @@ def exhibit_entry(exhibit: Exhibit, store: Store, bias: BiasDefinition) -> Entry
     if isinstance(exhibit, TableExhibit):
         letter = {"table1": " A", "table1-mbbl": " B"}.get(name, "")
         command = f"make table{exhibit.number}{' PROTOCOL=B' if letter == ' B' else ''}"
-        entry = Entry(name, f"Table {exhibit.number}{letter}", exhibit.title, command)
-        return replace(entry, coverage=_coverage(exhibit, store), table=score_table(exhibit, store))
+        heading = f"Table {exhibit.number}{letter}"
+        entry = Entry(name, heading, exhibit.title, command, _coverage(exhibit, store))
+        return _filled(entry, lambda: replace(entry, table=score_table(exhibit, store)))
     if isinstance(exhibit, FigureExhibit):
         command = f"make {name}"
         if exhibit.shows == "bias" and bias != "redq":
@@ -149,10 +150,9 @@ def claims_entry(store: Store, scale: str) -> Entry:
     entry = Entry(f"claims-{scale}", "", f"By the runs of {scale} scale", "make claims")
 
     def fill() -> Entry:
-        evidence = Evidence(store, scale)
-        every = judged_by(evidence)
+        every = judged(store, scale)
         verdicts: Counter[str] = Counter(one.verdict for one in every)
-        return replace(entry, table=table_of(every, scale, len(evidence.own)), verdicts=verdicts)
+        return replace(entry, table=table_of(every, scale), verdicts=verdicts)
 
     return _filled(entry, fill)
 

@@ -1,7 +1,6 @@
 """The page: what it shows, put into its template. Style and script stand in the page itself."""
 
 import math
-import re
 from collections.abc import Sequence
 from itertools import groupby
 
@@ -10,6 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from paper_figures.report.contents import Contents
 from paper_figures.report.runs import CURVE_BOX
 from reproduce.exhibits.table import Row
+from reproduce.exhibits.writing import with_minus
 
 
 def page(contents: Contents, warnings: Sequence[str]) -> str:
@@ -26,19 +26,14 @@ def page(contents: Contents, warnings: Sequence[str]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": _number, "minus": _minus, "neighbours": _neighbours}
+    environment.filters |= {"number": _number, "minus": with_minus, "neighbours": _neighbours}
     template = environment.get_template("report.html")
     return template.render(page=contents, warnings=warnings, curve_box=CURVE_BOX)
 
 
 def _number(value: float, form: str = ",.0f", factor: float = 1.0) -> str:
     """A number in a format; a dash where it is not known."""
-    return "–" if math.isnan(value) else _minus(format(value * factor, form))
-
-
-def _minus(text: str) -> str:
-    """A hyphen before a number is a minus sign."""
-    return re.sub(r"(?<![\w-])-(?=\d)", "−", text)
+    return "–" if math.isnan(value) else with_minus(format(value * factor, form))
 
 
 def _neighbours(rows: Sequence[Row]) -> list[list[Row]]:

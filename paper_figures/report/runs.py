@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from reproduce.exhibits.pooling import whole_length
 from reproduce.exhibits.statistics.aggregates import FloatArray
-from reproduce.lab.algorithms import run_length
 from reproduce.lab.store import StoredRun
 
 _CURVE_WIDTH, _CURVE_HEIGHT = 96.0, 22.0
@@ -52,15 +52,11 @@ CURVE_BOX = f"0 0 {_CURVE_WIDTH:g} {_CURVE_HEIGHT:g}"
 def run_row(run: StoredRun) -> RunRow:
     """A stored run in words."""
     returns = run.evaluations["eval/return"].to_numpy(np.float64)
-    try:
-        total_steps = run_length(run.spec)
-    except ValueError:
-        total_steps = None
     plugin = run.provenance.get("plugin", {})
     return RunRow(
         run=run,
         anchor=f"run-{run.digest}",
-        total_steps=total_steps,
+        total_steps=whole_length(run.spec),
         last_return=float(returns[-1]) if len(returns) else math.nan,
         hours=run.seed_hours,
         memory=run.final.get("cost/peak_memory_bytes", math.nan),

@@ -168,8 +168,7 @@ class Comparison:
         """What must be known to read the numbers, a sentence each."""
         notes = [
             "Interquartile means over seeds (of fewer than four: means) at the last step that all seeds of "
-            "both have reached, with 95 % intervals of the stratified bootstrap; beneath them the means that "
-            "tables and figures show."
+            "both have reached, with 95 % intervals of the stratified bootstrap."
         ]
         single, unfinished, begun, failed = [], [], [], []
         for task in self.tasks:
@@ -184,7 +183,8 @@ class Comparison:
             notes.append(
                 f"Too few seeds for an interval, where a side has a single one: {', '.join(single)}."
             )
-        fewest = min(len(runs) for task in self.tasks for runs in task.runs)
+        # Of those that have an interval.
+        fewest = min((n for task in self.tasks for n in map(len, task.runs) if n > 1), default=1)
         if fewest in TRUE_CONFIDENCE:
             notes.append(
                 f"Few seeds: with {fewest} an interval is too narrow, and holds the truth in about "
@@ -255,6 +255,11 @@ def _task(task: str, found: tuple[list[StoredRun], list[StoredRun]], metric: str
     failed = tuple([run.spec.seed for run in runs if run.status == "failed"] for runs in found)
     curves = [[run.curve() for run in runs] for runs in (first, second)]
     steps = common_steps([curve for side in curves for curve in side])
+    if not len(steps):
+        raise ValueError(
+            f"The runs on {task} have no evaluation at a common environment step yet: let them train on, or "
+            "leave that task out."
+        )
     read = _READINGS[metric]
     scores = [np.array([read(curve, int(steps[-1])) for curve in side]) for side in curves]
     tables = [np.stack([curve.values[np.isin(curve.steps, steps)] for curve in side]) for side in curves]
@@ -300,7 +305,8 @@ def _columns(name: str, estimate: Estimate) -> dict[str, float]:
 def print_comparison(comparison: Comparison, console: Console) -> None:
     """Print a comparison, and what must be known of it."""
     console.print(_table(comparison))
-    for note in comparison.notes():
+    beneath = "Beneath interquartile means stand the means that tables and figures show."
+    for note in (beneath, *comparison.notes()):
         console.print(note, highlight=False)
 
 

@@ -24,7 +24,7 @@ from reproduce.exhibits import (
 from reproduce.exhibits import performance as speed
 from reproduce.exhibits.comparison import Comparison
 from reproduce.exhibits.coverage import coverage
-from reproduce.exhibits.formats import seeds_counted
+from reproduce.exhibits.formats import left_out, seeds_counted
 from reproduce.exhibits.pooling import pool
 from reproduce.exhibits.practical_bound import bound_beside_returns
 from reproduce.exhibits.scores import pooled_statistics
@@ -287,12 +287,7 @@ def _group_in_words(group: Sequence[StoredRun]) -> list[str]:
     spec = group[0].spec
     pooled, numbers = pooled_statistics(group, run_length(spec))
     seeds = ", ".join(str(run.spec.seed) for run in pooled.runs)
-    left_out = [
-        f"{count} {what}"
-        for count, what in ((pooled.failed, "failed"), (pooled.unfinished, "unfinished"))
-        if count
-    ]
-    words = "; ".join(filter(None, (seeds, ", ".join(left_out))))
+    words = "; ".join(filter(None, (seeds, ", ".join(left_out(pooled.unfinished, pooled.failed)))))
     if numbers is None:
         return [spec.task, spec.scale, words, "–", "–"]
     return [spec.task, spec.scale, words, f"{numbers.step:,}", _number(numbers.mean, numbers.std)]

@@ -29,6 +29,12 @@ def p_in_words(p: float) -> str:
     return "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
+def left_out(unfinished: int, failed: int) -> list[str]:
+    """Stored runs that a number does not count: ``["2 unfinished", "1 failed"]``; what there is none of is
+    left out."""
+    return [f"{count} {what}" for count, what in ((unfinished, "unfinished"), (failed, "failed")) if count]
+
+
 def seeds_counted(seeds: int | None, wanted: int | None) -> str:
     """``"2 of 5 seeds"``, ``"5 seeds"``, ``"1 seed"``."""
     count = seeds_in_words(seeds, wanted)

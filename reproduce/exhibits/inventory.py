@@ -12,10 +12,11 @@ from rich.table import Table
 from alm.training.scale import SCALES
 from reproduce.exhibits import EXHIBITS, Exhibit
 from reproduce.exhibits.coverage import coverage
-from reproduce.exhibits.formats import seeds_counted, steps_in_words
+from reproduce.exhibits.formats import left_out, seeds_counted, steps_in_words
 from reproduce.exhibits.kinds import CodeExhibit, FigureExhibit
+from reproduce.exhibits.pooling import whole_length
 from reproduce.exhibits.scores import pooled_statistics
-from reproduce.lab.algorithms import run_length, title_of
+from reproduce.lab.algorithms import title_of
 from reproduce.lab.archive import directories_under
 from reproduce.lab.forecast import GpuCosts, gpu_basis, makespan
 from reproduce.lab.planning import Costs, Missing
@@ -38,7 +39,8 @@ def print_inventory(store: Store, runs_dir: Path, console: Console, every: bool 
     own = sum(run.own for run in stored)
     whose = f", {own} of them your own" if own else ""
     say = partial(console.print, highlight=False, soft_wrap=True)
-    say(f"{len(stored)} stored runs{whose}." if stored else "No run is stored yet.")
+    count = f"{len(stored)} stored run{'s' if len(stored) > 1 else ''}"
+    say(f"{count}{whose}." if stored else "No run is stored yet.")
     if every:
         for run in sorted(stored, key=_place):
             say(_line(run))
@@ -77,10 +79,10 @@ def _scale_order(scale: str) -> int:
 def _line(run: StoredRun) -> str:
     """A run with all that is known in a line."""
     code = str(run.provenance.get("git_sha", ""))[:7] + ("+" if run.provenance.get("git_dirty") else "")
-    hours = run.seed_hours
+    hours, length = run.seed_hours, whole_length(run.spec)
     parts = (
         "your own" if run.own else "",
-        f"{run.last_step:,} of {run_length(run.spec):,} steps",
+        f"{run.last_step:,}{f' of {length:,}' if length else ''} steps",
         f"return {run.final['final/return']:.0f}" if "final/return" in run.final else "",
         "" if math.isnan(hours) else f"{hours:.2f} hours a seed",
         run.protocol,
@@ -103,14 +105,16 @@ def _summary(runs: Sequence[StoredRun]) -> str:
     """``"SAC 6820 ± 807 (4 seeds, 200k)"``: their mean at the end or, before that, as far as they are."""
     spec = runs[0].spec
     name = title_of(spec.algorithm, spec.variant)
-    pooled, numbers = pooled_statistics(runs, run_length(spec))
+    # Of an unknown scale nobody knows the end: it is where the furthest run stands.
+    end = whole_length(spec) or max(run.last_step for run in runs)
+    pooled, numbers = pooled_statistics(runs, end)
     if numbers is None:
         return f"{name} failed ({seeds_counted(pooled.failed, None)})"
     spread = "" if math.isnan(numbers.std) else f" ± {numbers.std:.0f}"
     own = sum(run.own for run in pooled.runs)
     about = [
         seeds_counted(numbers.seeds, None),
-        *([f"{pooled.unfinished} unfinished"] if pooled.unfinished else []),
+        *left_out(pooled.unfinished, pooled.failed),
         *([f"{own} own"] if own else []),
         steps_in_words(numbers.step),
     ]

@@ -8,9 +8,12 @@ reached; one that has just begun does not pull the others back.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from alm.training.scale import SCALES
+from reproduce.lab.algorithms import run_length
+from reproduce.lab.specs import RunSpec
 from reproduce.lab.store import StoredRun
 
-__all__ = ["Pool", "abreast", "pool"]
+__all__ = ["Pool", "abreast", "pool", "whole_length"]
 
 _ABREAST = 0.5
 """The share of the furthest run's steps below which another has only begun."""
@@ -45,6 +48,11 @@ def pool(runs: Iterable[StoredRun], read_out: int) -> Pool:
     step = read_out if reached else min((run.last_step for run in used), default=0)
     unfinished = len([run for run in under_way if run not in used])
     return Pool(tuple(used), step, bool(reached), unfinished, len(failed))
+
+
+def whole_length(spec: RunSpec) -> int | None:
+    """Environment steps of a whole run; None for a scale that this version does not know."""
+    return run_length(spec) if spec.scale in SCALES else None
 
 
 def abreast(runs: Sequence[StoredRun]) -> list[StoredRun]:

@@ -11,7 +11,7 @@ from functools import cached_property
 
 import pandas as pd
 
-from reproduce.exhibits.formats import decimal, seeds_counted, steps_reached
+from reproduce.exhibits.formats import decimal, left_out, seeds_counted, steps_reached
 from reproduce.lab.footnote import Footnote
 
 __all__ = ["Block", "Cell", "Row", "Score", "Table"]
@@ -84,15 +84,9 @@ class Score:
         return f"w {_with_std(self.window_mean, self.window_std, plus_minus)}"
 
     @property
-    def left_out(self) -> list[str]:
-        """Stored runs that it does not count."""
-        counts = {"unfinished": self.unfinished, "failed": self.failed}
-        return [f"{count} {what}" for what, count in counts.items() if count]
-
-    @property
     def extra(self) -> list[str]:
         """What else there is to say about its runs: whose they are, and what was left out."""
-        return [*([f"{self.own} own"] if self.own else []), *self.left_out]
+        return [*([f"{self.own} own"] if self.own else []), *left_out(self.unfinished, self.failed)]
 
     @property
     def basis(self) -> str:

@@ -1,6 +1,5 @@
 """The theory's exhibits as `results/theory/` stores them: their rows, tables, and parts of docs/theory.md."""
 
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,7 +25,6 @@ _NOTES = {
     ),
     "theory-counterexamples": "Left and right are the two sides of the claim.",
 }
-_NUMBER = re.compile(r"[+−]?(\d[\d.,]*(e[+−]\d+)?|∞)( %)?|–")
 
 
 @contextmanager

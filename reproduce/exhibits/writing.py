@@ -15,7 +15,7 @@ from reproduce.exhibits.formats import decimal, seeds_counted, seeds_in_words, s
 from reproduce.exhibits.table import Block, Cell, Row, Table
 from reproduce.lab.store import StoreWarning
 
-__all__ = ["latex", "markdown", "markdown_grid", "render", "terminal"]
+__all__ = ["latex", "markdown", "markdown_grid", "render", "terminal", "with_minus"]
 
 # What begins with a number, or says that there is none.
 _NUMBER = re.compile(r"[+<−-]?[\d∞]|(–|\?|missing|not .*)?$")
@@ -254,18 +254,25 @@ def _latex_row(table: Table, row: Row) -> list[str]:
     return texts
 
 
+def with_minus(text: str) -> str:
+    """A hyphen before a number is a minus sign."""
+    return re.sub(r"(?<![\w-])-(?=\d)", "−", text)
+
+
 _LATEX = {
     "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
     "<": r"$<$", ">": r"$>$", "±": r"$\pm$", "·": r"$\cdot$", "–": "--", "≠": r"$\ne$", "→": r"$\to$",
+    "−": "$-$", "×": r"$\times$", "∈": r"$\in$", "≤": r"$\le$", "≥": r"$\ge$", "∞": r"$\infty$",
+    "ẑ": r"$\hat z$", "…": r"\ldots{}", "“": "``", "”": "''",
+    "γ": r"$\gamma$", "θ": r"$\theta$", "λ": r"$\lambda$", "μ": r"$\mu$", "π": r"$\pi$", "σ": r"$\sigma$",
+    "τ": r"$\tau$", "φ": r"$\phi$",
 }  # fmt: skip
 
 
 def escape_latex(text: str) -> str:
-    """Text for LaTeX, with a minus sign in front of numbers."""
-    escaped = "".join(_LATEX.get(character, character) for character in text)
-    # A hyphen that starts a number is a minus sign.
-    return re.sub(r"(^|(?<= ))-(?=\d)", "$-$", escaped)
+    """Text for LaTeX, in letters that pdflatex knows without further packages."""
+    return "".join(_LATEX.get(character, character) for character in with_minus(text))
 
 
 def _marked(letters: str, form: str) -> str:

@@ -34,7 +34,10 @@ def test_panels_show_both_means_with_their_intervals(comparison):
     note = " ".join(text.get_text() for text in panel.texts)
     assert "alm/c-0.05 (2 seeds) against alm (2 seeds) at 2k" in note
     assert "difference +20 [+10, +30]" in note
-    assert "with 2 an interval is too narrow" in " ".join(figure.get_supxlabel().split())
+    caption = " ".join(figure.get_supxlabel().split())
+    assert "with 2 an interval is too narrow" in caption
+    # There is no mean beneath a curve, and it is more than the last step.
+    assert "eneath" not in caption and "at each step that all seeds have" in caption
 
 
 def test_names_with_dots_and_slashes_keep_their_ends(comparison, tmp_path):

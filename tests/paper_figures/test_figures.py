@@ -78,7 +78,7 @@ def test_the_data_behind_learning_curves(store):
     assert costs.loc[("SAC", 0), "update_ms"] == pytest.approx(3.0)
     # From the end of the warm-up at 45 s to 70 - 15 s: 2000 steps in 10 seconds of two seeds.
     assert costs.loc[("SAC", 0), "total_ms"] == pytest.approx(2.5)
-    assert data.devices == ("Test, 1 thread",)
+    assert set(data.costs["device"]) == {"Test, 1 thread"}
 
     coverage = {(entry.series.label, entry.task): entry for entry in data.coverage}
     entry = coverage["SAC", "HalfCheetah"]
@@ -202,6 +202,25 @@ def test_panels_of_figure3(store):
     caption = " ".join(figure.get_supxlabel().split())
     assert "laptop scale (drawn: ALM(3); SAC): mean return" in caption and "authors" not in caption
     assert "No stored run on Hopper." in caption and "`" not in caption
+    assert caption.endswith("Measured on Test, 1 thread.")
+
+
+def test_curves_leave_out_a_scale_that_is_not_known(store, make_run):
+    store.write(make_run({5000: 0.0}, algorithm="sac", scale="huge"))
+    pictures = drawn("curves", store, "redq")
+    assert sorted(picture.file for picture in pictures) == ["curves-alm-laptop", "curves-sac-laptop"]
+
+
+def test_times_of_different_processors_say_whose_they_are(store, make_run):
+    provenance = {"device": "cpu", "threads": 2, "hardware": {"cpu": "Other"}, "population": 1}
+    extra = {"time/evaluation_s": [5.0, 5.0], "time/update_ms": [6.0, 6.0]}
+    store.write(
+        make_run({5000: 0.0, 6000: 1.0}, algorithm="redq", scale="laptop", provenance=provenance, extra=extra)
+    )
+    data = figure_data(FIGURE["figure3"], store, "laptop", "redq")
+    figure = learning_curves.draw(FIGURE["figure3"], "laptop", data, authors_curves())
+    caption = " ".join(figure.get_supxlabel().split())
+    assert "on Other, 2 threads (REDQ); Test, 1 thread (ALM(3), SAC): times of different" in caption
 
 
 def test_a_task_of_which_all_runs_failed_is_named_with_them(store, make_run):
@@ -390,14 +409,19 @@ def test_predicted_representations_are_drawn_for_one_episode_only(tmp_path, make
         }
     )
     for seed, errors in ((0, 1.0), (1, 3.0)):
-        run = make_run({5000: 1.0}, seed=seed, scale="laptop")
+        run = make_run({5000: 1.0, 30_000: 2.0}, seed=seed, scale="laptop", status="partial")
         store.write(run)
         store.write_latents(run, steps.assign(squared_error=steps["squared_error"] * errors), "alm of seed 1")
+    begun = make_run({5000: 1.0}, seed=2, scale="laptop", status="partial")
+    store.write(begun)
+    store.write_latents(begun, steps, "alm of seed 1")
     exhibit = FIGURE["figure7"]
     data = latent_data(exhibit, store, "laptop")
     figure = latents.draw(exhibit, "laptop", data)
     kept, error = figure.axes
-    assert kept.get_title() == "ALM(3), seed 0" and "2 of 5 seeds" in texts(kept)[0]
+    # Pooled as runs are everywhere: what has only begun is named, and so is how far the others are.
+    assert kept.get_title() == "ALM(3), seed 0"
+    assert texts(kept) == ["2 of 5 seeds, 30k of 50k steps, 1 unfinished: ALM(3)"]
     lines = {line.get_label(): line.get_ydata().tolist() for line in kept.lines}
     assert lines["encoder"] == [0, 1, 2, 3] and lines["model"] == [0, 1.5, 2.5, 3.5]
     drawn = [line.get_ydata() for line in error.lines[:3]]

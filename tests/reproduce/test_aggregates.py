@@ -12,7 +12,7 @@ from reproduce.exhibits.statistics.aggregates import (
     interquartile_mean,
     probability_of_improvement,
 )
-from reproduce.exhibits.statistics.intervals import bootstrap
+from reproduce.exhibits.statistics.intervals import Estimate, bootstrap
 
 X = np.array(
     [[0.71, 1.90, -0.30], [1.42, 0.05, 2.20], [0.33, 0.90, 0.41], [2.75, 1.10, 0.62], [0.88, 0.47, 1.35]]
@@ -175,3 +175,8 @@ def test_statistics_need_numpy_alone():
     root = Path(__file__).parents[2]
     done = subprocess.run([sys.executable, "-c", script], cwd=root, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_difference_of_about_nothing_has_no_sign_of_its_own():
+    low, value, high = map(np.array, (-3.2, -0.4, 0.3))
+    assert Estimate(value, low, high).text(sign="+") == "+0 [-3, +0]"

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from alm.training.scale import UnknownScaleError
 from reproduce.exhibits import Series
-from reproduce.exhibits.claims import CLAIMS, Claim, Evidence, checks, claims_table, judged, row_of
+from reproduce.exhibits.claims import CLAIMS, Claim, checks, claims_table, judged, row_of
 from reproduce.exhibits.claims.checks import (
     ABOVE,
     ALIKE,
@@ -23,10 +23,11 @@ from reproduce.exhibits.claims.checks import (
     concluded,
     p_values,
 )
-from reproduce.exhibits.claims.evidence import SPREAD
+from reproduce.exhibits.claims.evidence import SPREAD, Evidence
 from reproduce.exhibits.claims.verdicts import verdicts
 from reproduce.exhibits.formats import p_in_words
 from reproduce.exhibits.writing import render, terminal
+from reproduce.lab.algorithms import variant_named
 from reproduce.lab.store import Store
 
 
@@ -347,12 +348,16 @@ def test_spreads_are_compared_by_five_seeds(add):
     assert judge().verdict == "contradicted"
 
 
-def test_what_the_suite_lacks_is_read_off_its_registry(add):
+def test_claims_are_about_variants_that_the_suite_has():
+    for check in (claim.check for claim in CLAIMS if isinstance(claim.check, Compared)):
+        for side in (*check.x, *(() if isinstance(check.y, float) else check.y)):
+            variant_named(side.algorithm, side.variant)
+
+
+def test_a_side_without_runs_is_named(add):
     store = add([1.0, 2.0, 3.0])
-    unknown = Compared((Series("x", "alm", "no-such-idea"),), ABOVE, (Series("ALM(3)", "alm"),), "figure5a")
-    assert unknown.finding(Evidence(store, "laptop")) == Finding("no such variant in this suite yet")
-    known = Compared((Series("x", "alm", "no-kl"),), ABOVE, (Series("ALM(3)", "alm"),), "figure5a")
-    assert known.finding(Evidence(store, "laptop")).text == "no finished run of x on HalfCheetah"
+    claim = Compared((Series("x", "alm", "no-kl"),), ABOVE, (Series("ALM(3)", "alm"),), "figure5a")
+    assert claim.finding(Evidence(store, "laptop")).text == "no finished run of x on HalfCheetah"
 
 
 def test_runs_of_different_protocols_cost_the_claims_that_they_stand_behind_alone(add):
@@ -363,6 +368,13 @@ def test_runs_of_different_protocols_cost_the_claims_that_they_stand_behind_alon
     assert crucial.verdict == "not comparable"
     assert "HalfCheetah: not comparable: Runs of different protocols" in crucial.finding.text
     assert "ALM(3) = " in little.finding.text or "− ALM(3)" in little.finding.text
+
+
+def test_runs_of_different_protocols_are_told_of_where_rows_of_a_table_are_ranked(add):
+    add([1.0, 2.0, 3.0])
+    found = verdict(add([1.0, 2.0, 3.0], algorithm="sac", protocol="v5"), "4/5 tasks")
+    assert found.verdict == "not comparable"
+    assert "HalfCheetah: not comparable: Runs of different protocols" in found.finding.text
 
 
 # --- Costs --------------------------------------------------------------------------------------------------

@@ -233,8 +233,19 @@ def test_failed_runs_alone_cannot_be_compared(store):
 
 def test_runs_without_a_common_step_cannot_be_compared(store):
     store.add("base", 4, {5500: 1.0})
-    with pytest.raises(ValueError, match="no evaluation at a common environment step"):
-        compared(store)
+    store.add("my-idea", 0, {5000: 1.0}, task="Hopper")
+    store.add("base", 0, {5000: 1.0}, task="Hopper")
+    with pytest.raises(ValueError, match="runs on HalfCheetah have no evaluation at a common environment"):
+        compared(store, "Hopper", "HalfCheetah")
+
+
+def test_few_seeds_are_told_of_the_intervals_that_there_are(store):
+    store.add("my-idea", 0, {5000: 1.0}, task="Hopper")
+    store.add("base", 0, {5000: 1.0}, task="Hopper")
+    notes = " ".join(compared(store, "Hopper", "HalfCheetah").notes())
+    assert "where a side has a single one: alm/my-idea on Hopper, alm on Hopper." in notes
+    assert "Few seeds: with 2 an interval" in notes
+    assert "Few seeds" not in " ".join(compared(store, "Hopper").notes())
 
 
 def places(tmp_path, store):

@@ -102,6 +102,29 @@ def test_runs_are_summed_up_by_task_and_no_entry_is_broken(places):
     assert [" your own," in line for line in lines] == [False, False, True]
 
 
+def test_a_sum_names_the_runs_that_it_leaves_out(tmp_path, make_run):
+    from reproduce.exhibits.inventory import print_inventory
+
+    store = Store(tmp_path / "store")
+    store.write(make_run({5000: 1.0, 50_000: 7.0}, scale="laptop"))
+    store.write(make_run({5000: 1.0}, seed=1, scale="laptop", status="partial"))
+    store.write(make_run({5000: 1.0}, seed=2, scale="laptop", status="failed", reason="loss is not finite"))
+    console = Console(width=80, file=io.StringIO(), markup=False)
+    print_inventory(store, tmp_path / "runs", console)
+    assert "ALM(3) 7 (1 seed, 1 unfinished, 1 failed, 50k)" in console.file.getvalue()
+
+
+def test_a_run_of_an_unknown_scale_is_listed(tmp_path, make_run):
+    from reproduce.exhibits.inventory import print_inventory
+
+    store = Store(tmp_path / "store")
+    store.write(make_run({5000: 1.0, 50_000: 7.0}, scale="huge"))
+    for every, line in ((False, "huge scale, HalfCheetah\n  ALM(3) 7 (1 seed, 50k)"), (True, "50,000 steps")):
+        console = Console(width=80, file=io.StringIO(), markup=False)
+        print_inventory(store, tmp_path / "runs", console, every)
+        assert "1 stored run." in console.file.getvalue() and line in console.file.getvalue()
+
+
 def test_all_runs_are_listed_by_scale_then_seed_with_the_hours_of_a_seed(tmp_path, make_run):
     """One of five that trained together for an hour took a fifth of it; of how many is not always known."""
     from reproduce.exhibits.inventory import print_inventory

@@ -11,8 +11,10 @@ import pytest
 from rich.console import Console
 
 from reproduce.exhibits import TABLE1, TABLE1_MBBL, writing
+from reproduce.exhibits.claims import CLAIMS
 from reproduce.exhibits.scores import score_table
-from reproduce.lab.published import printed_scores
+from reproduce.exhibits.writing import escape_latex
+from reproduce.lab.published import printed_rows, printed_scores
 from reproduce.lab.store import Store
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -314,6 +316,15 @@ def test_latex_is_plain_and_balanced(make_run, render):
     rows = [line for line in body.splitlines() if line.endswith(r"\\") and "multicolumn" not in line]
     assert len(rows) == 1 + 2 * 7
     assert {len(re.findall(r"(?<!\\)&", row)) for row in rows} == {5}
+
+
+def test_latex_needs_no_letters_that_pdflatex_lacks():
+    texts = [claim.says for claim in CLAIMS] + [
+        text for number in (2, 3, 4) for row in printed_rows(number) for text in row.values()
+    ]
+    texts += ["bias of ALM(3) = −0.71 [-0.74, -0.68], 4.35× the time; σ ≤ ∞", "17 → 512 ELU"]
+    assert all(escape_latex(text).isascii() for text in texts)
+    assert escape_latex("-0.71 [-0.74, +0.68], two-sided") == "$-$0.71 [$-$0.74, +0.68], two-sided"
 
 
 def test_a_corrupt_run_is_reported_and_its_cell_is_missing(make_run, render, tmp_path):

@@ -4,18 +4,15 @@ statements.py   the claims, as data             checks.py     kinds of claim: tw
 evidence.py     runs, and the numbers of a run  verdicts.py   all claims together: verdicts and their table
 """
 
-from reproduce.exhibits.claims.evidence import Evidence
 from reproduce.exhibits.claims.statements import CLAIMS, Claim
-from reproduce.exhibits.claims.verdicts import Judged, claims_table, judged, judged_by, row_of, table_of
+from reproduce.exhibits.claims.verdicts import Judged, claims_table, judged, row_of, table_of
 
 __all__ = [
     "CLAIMS",
     "Claim",
-    "Evidence",
     "Judged",
     "claims_table",
     "judged",
-    "judged_by",
     "row_of",
     "table_of",
 ]

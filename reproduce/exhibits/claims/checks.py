@@ -23,9 +23,9 @@ from reproduce.exhibits.statistics.aggregates import (
 )
 from reproduce.exhibits.statistics.intervals import bootstrap
 from reproduce.exhibits.statistics.significance import LEVEL, MeanDifference, partial_conjunction
-from reproduce.lab.algorithms import ALGORITHMS, BASE
 from reproduce.lab.planning import BENCHMARK
 from reproduce.lab.provenance import processor_of
+from reproduce.lab.specs import RunSpec
 from reproduce.lab.store import StoredRun, StoreMixError, require_comparable
 
 MARGIN = 0.2
@@ -36,8 +36,6 @@ NEAR_OPTIMAL = 0.9
 """Part of the other's final return that counts as near-optimal."""
 ABOUT_HALF = 0.6
 """Part of the other's time that counts as about half of it."""
-
-NO_VARIANT = "no such variant in this suite yet"
 
 
 @dataclass(frozen=True)
@@ -75,6 +73,7 @@ class Comparison:
         supports, contradicts: one-sided p values; 1 where there are not enough seeds.
         notes: what was left out.
         comparable: whether the numbers of the sides may be compared at all.
+        own: which of the runs are one's own; none where a side has no run.
     """
 
     task: str
@@ -86,6 +85,7 @@ class Comparison:
     contradicts: float = 1.0
     notes: tuple[str, ...] = ()
     comparable: bool = True
+    own: frozenset[RunSpec] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -101,6 +101,7 @@ class Finding:
         supports, contradicts: p values of the claim holding by chance, and of it failing by chance.
         worst: the task that speaks most clearly against it, of several.
         settled: the verdict where no test gives it; None: what the p values say.
+        own: which of the runs are one's own.
     """
 
     text: str
@@ -112,6 +113,7 @@ class Finding:
     contradicts: float = 1.0
     worst: str = ""
     settled: Literal["supported", "not comparable"] | None = None
+    own: frozenset[RunSpec] = frozenset()
 
     @property
     def p(self) -> float:
@@ -163,6 +165,7 @@ def concluded(comparisons: Sequence[Comparison], at_least: int | None = None) ->
         evidence=any(all(one.seeds) for one in comparisons),
         tested=bool(known),
         complete=len(known) == len(comparisons),
+        own=frozenset[RunSpec]().union(*(one.own for one in comparisons)),
     )
     if not all(one.comparable for one in comparisons):
         return replace(found, tested=False, settled="not comparable")
@@ -228,9 +231,6 @@ class Compared:
 
     def finding(self, evidence: Evidence) -> Finding:
         """What the runs say of all of them."""
-        sides = self.x if isinstance(self.y, float) else (*self.x, *self.y)
-        if any(side.variant not in _variants(side.algorithm) for side in sides):
-            return Finding(NO_VARIANT)
         tasks = evidence.tasks(self.where)
         if not tasks:
             return Finding("no such task at this scale")
@@ -263,6 +263,7 @@ class Compared:
             min(map(len, scores)) >= outcome.seeds_needed,
             tuple((outcome.absent, side.label) for side, s in zip(sides, scores, strict=True) if not len(s)),
             notes=tuple(_failures(evidence, sides, task, self.where)),
+            own=_own(runs),
         )
         if not all(found.seeds):
             return found
@@ -291,12 +292,13 @@ def _mixed(task: str, runs: Sequence[Sequence[StoredRun]]) -> Comparison | None:
         require_comparable(run for side in runs for run in side)
     except StoreMixError as error:
         text = f"{task}: not comparable: {str(error).rstrip('.')}"
-        return Comparison(task, text, tuple(map(len, runs)), False, comparable=False)
+        return Comparison(task, text, tuple(map(len, runs)), False, comparable=False, own=_own(runs))
     return None
 
 
-def _variants(algorithm: str) -> set[str]:
-    return {BASE.name, *ALGORITHMS[algorithm].variants}
+def _own(runs: Sequence[Sequence[StoredRun]]) -> frozenset[RunSpec]:
+    """One's own among the runs of all sides; none where a side has no run, so that nothing is compared."""
+    return frozenset(run.spec for side in runs for run in side if run.own and all(runs))
 
 
 def _difference(sides: tuple[Series, ...], scores: Sequence[FloatArray], digits: int) -> str:
@@ -343,7 +345,7 @@ class BestOn:
     def finding(self, evidence: Evidence) -> Finding:
         """How many tasks it is best on."""
         against = Compared((self.x,), ABOVE, self.rivals, self.where, (self.outcome,), worded=False)
-        tasks = []
+        tasks, mixed = [], []
         for task in evidence.tasks(self.where):
             every = against.comparisons(evidence, task)
             one = concluded(every)
@@ -356,14 +358,18 @@ class BestOn:
                     known,
                     supports=one.supports,
                     contradicts=one.contradicts if known else 1.0,
+                    comparable=one.settled is None,
+                    own=one.own,
                 )
             )
+            mixed += [each.text for each in every if not each.comparable]
         full = [one for one in tasks if one.enough]
         best = sum(one.supports < LEVEL / 2.0 for one in full)
         seeds = self.outcome.seeds_needed
+        text = f"surely best on {best} of the {len(full)} tasks that all rows have {seeds} seeds on"
         return replace(
             concluded(tasks, self.at_least),
-            text=f"surely best on {best} of the {len(full)} tasks that all rows have {seeds} seeds on",
+            text="; ".join((text, *dict.fromkeys(mixed))),
             seeds=f"{len(full)} of {len(tasks)} tasks",
         )
 
@@ -445,30 +451,37 @@ class Sooner:
             RETURN.scores(evidence, own, side, self.where) for own, side in zip(runs, sides, strict=True)
         ]
         seeds = tuple(map(len, scores))
-        notes = tuple(_failures(evidence, sides, task, self.where))
-        lacking = tuple((RETURN.absent, side.label) for side, n in zip(sides, seeds, strict=True) if not n)
-        if lacking:
-            return Comparison(task, "", seeds, False, lacking, notes=notes)
+        found = Comparison(
+            task,
+            "",
+            seeds,
+            False,
+            tuple((RETURN.absent, side.label) for side, n in zip(sides, seeds, strict=True) if not n),
+            notes=tuple(_failures(evidence, sides, task, self.where)),
+            own=_own(runs),
+        )
+        if found.lacking:
+            return found
         target = NEAR_OPTIMAL * float(np.mean(scores[1]))
         if target <= 0.0:
             text = f"{task}: {self.y.label}'s runs are too short to have learned, so there is no target"
-            return Comparison(task, text, seeds, False, notes=notes)
+            return replace(found, text=text)
         hours = [np.array([_hours_to(run, target) for run in own]) for own in runs]
         if np.isnan(np.concatenate(hours)).any():
-            return Comparison(task, f"{task}: the time of a run is not known", seeds, False, notes=notes)
+            return replace(found, text=f"{task}: the time of a run is not known")
         ours, theirs = (f"{side.label} {_in_time(h)}" for side, h in zip(sides, hours, strict=True))
         text = f"{task}: to a return of {target:.0f} {ours}, {theirs}"
         if reasons := [*_differing_processors(sides, runs), *_differing_sizes(evidence.scale)]:
             text += f"; not comparable: {', and '.join(reasons)}"
-            return Comparison(task, text, seeds, False, notes=notes, comparable=False)
+            return replace(found, text=text, comparable=False)
         if min(seeds) < RETURN.seeds_needed:
-            return Comparison(task, text, seeds, False, notes=notes)
+            return replace(found, text=text)
         sooner = Region(low=1.0 / ABOUT_HALF - 1.0)
         supports, contradicts = p_values(1.0 / hours[0], 1.0 / hours[1], sooner, 0.0)
         if any(run.provenance.get("device") == "cpu" for own in runs for run in own):
             contradicts = 1.0
             text += " on a CPU"
-        return Comparison(task, text, seeds, True, (), supports, contradicts, notes=notes)
+        return replace(found, text=text, enough=True, supports=supports, contradicts=contradicts)
 
 
 def _hours_to(run: StoredRun, target: float) -> float:

@@ -32,7 +32,6 @@ class Evidence:
     Attributes:
         scale: as given.
         stored: every stored run of it.
-        own: one's own runs that have been compared so far.
 
     Raises:
         UnknownScaleError: there is no such scale.
@@ -41,7 +40,6 @@ class Evidence:
     def __init__(self, store: Store, scale: str) -> None:
         self.scale, self._store = scale_named(scale).name, store
         self.stored = store.runs(scale=scale)
-        self.own: set[RunSpec] = set()
         self._values: dict[RunSpec, pd.DataFrame | None] = {}
 
     def tasks(self, where: Where) -> tuple[str, ...]:
@@ -55,10 +53,7 @@ class Evidence:
     def runs(self, *sides: Series, task: str, where: Where) -> list[list[StoredRun]]:
         """The runs of each side that got to the step of the read-out, whatever became of them later."""
         pools = [self._pool(side, task, where) for side in sides]
-        found = [list(pooled.runs) if pooled.complete else [] for pooled in pools]
-        if all(found):
-            self.own |= {run.spec for runs in found for run in runs if run.own}
-        return found
+        return [list(pooled.runs) if pooled.complete else [] for pooled in pools]
 
     def failed(self, side: Series, task: str, where: Where) -> int:
         """How many runs of a side failed before the step of the read-out."""

@@ -66,8 +66,7 @@ def _rivals(name: str) -> tuple[Series, ...]:
     return tuple(
         Series(ALGORITHMS[row.algorithm].title, row.algorithm, row.variant)
         for row in table.rows
-        if row.algorithm not in (None, "alm")
-        if row.algorithm is not None
+        if row.algorithm and row.algorithm != "alm"
     )
 
 

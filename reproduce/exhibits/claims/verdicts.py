@@ -11,6 +11,7 @@ from reproduce.exhibits.formats import p_in_words
 from reproduce.exhibits.statistics.intervals import TRUE_CONFIDENCE
 from reproduce.exhibits.statistics.significance import LEVEL, POWER, holm
 from reproduce.exhibits.table import Table
+from reproduce.lab.specs import RunSpec
 from reproduce.lab.store import Store
 
 Verdict = Literal["supported", "contradicted", "inconclusive", "not enough runs", "not comparable"]
@@ -46,15 +47,7 @@ def judged(store: Store, scale: str, claims: Sequence[Claim] = CLAIMS) -> list[J
     Raises:
         UnknownScaleError: there is no such scale.
     """
-    return judged_by(Evidence(store, scale), claims)
-
-
-def judged_by(evidence: Evidence, claims: Sequence[Claim] = CLAIMS) -> list[Judged]:
-    """Every claim with its verdict by what was read as evidence.
-
-    Raises:
-        StoreMixError: runs of different protocols stand behind one claim.
-    """
+    evidence = Evidence(store, scale)
     findings = [claim.check.finding(evidence) for claim in claims]
     seconds = {
         index: claim.check.second.finding(evidence)
@@ -91,12 +84,12 @@ def claims_table(store: Store, scale: str) -> Table:
     Raises:
         UnknownScaleError: there is no such scale.
     """
-    evidence = Evidence(store, scale)
-    return table_of(judged_by(evidence), scale, len(evidence.own))
+    return table_of(judged(store, scale), scale)
 
 
-def table_of(every: Sequence[Judged], scale: str, own: int = 0) -> Table:
-    """The table of judged claims, of which ``own`` runs are one's own; those without evidence share a row."""
+def table_of(every: Sequence[Judged], scale: str) -> Table:
+    """The table of judged claims; those without evidence share a row."""
+    own = len(frozenset[RunSpec]().union(*(one.finding.own for one in every)))
     rows = [row_of(one, scale) for one in every if one.finding.evidence]
     if unknown := len(every) - len(rows):
         rows.append(_rest(unknown, scale))
@@ -121,8 +114,9 @@ def row_of(one: Judged, scale: str) -> dict[str, str]:
 
 def _rest(count: int, scale: str) -> dict[str, str]:
     """One row for all claims without evidence."""
-    who, what = ("1 claim", "it has not") if count == 1 else (f"{count} claims", "none of them has")
-    text = f"{what} runs on all its sides"
+    who, text = f"{count} claims", "none of them has runs on all its sides"
+    if count == 1:
+        who, text = "1 claim", "it has no runs on one of its sides"
     return _cells(scale, "all else", who, text, "–", "–", "not enough runs")
 
 

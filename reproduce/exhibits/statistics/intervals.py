@@ -43,7 +43,7 @@ class Estimate:
     def text(self, digits: int = 0, sign: str = "-") -> str:
         """A single number with its interval, such as ``"+12 [-3, 30]"``; ``sign`` as in format strings."""
         low, value, high = (
-            f"{float(number):{sign}.{digits}f}" for number in (self.low, self.value, self.high)
+            f"{float(number):{sign}z.{digits}f}" for number in (self.low, self.value, self.high)
         )
         return f"{value} [{low}, {high}]" if self.has_interval else f"{value} (no interval)"
 
