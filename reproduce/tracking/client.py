@@ -29,6 +29,7 @@ __all__ = ["KnownRun", "MlflowRuns", "Point", "RunRecord", "TrackingError", "res
 _BATCH = 1000  # MLflow refuses more metrics in one request
 _PAGE = 1000
 _PROBE_SECONDS = 5.0
+_EXTRAS = {"mlflow": ("mlflow", "train"), "psycopg": ("psycopg, which speaks to Postgres", "server")}
 _SQL_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 log = logging.getLogger(__name__)
 
@@ -417,10 +418,11 @@ def _is_foreign(error: Exception) -> bool:
 
 
 def _sentence(uri: str, error: Exception) -> str:
-    if isinstance(error, ModuleNotFoundError) and error.name == "psycopg":
+    if isinstance(error, ModuleNotFoundError) and error.name in _EXTRAS:
+        what, extra = _EXTRAS[error.name]
         return (
-            f"MLflow at {shown_uri(uri)} cannot be used without psycopg, which speaks to Postgres: install "
-            "it with `pip install -e '.[server]'`."
+            f"MLflow at {shown_uri(uri)} cannot be used without {what}: install it with "
+            f"`pip install -e '.[{extra}]'`."
         )
     reason = (getattr(error, "strerror", None) or str(error) or type(error).__name__).splitlines()[0]
     password = urlsplit(uri).password

@@ -548,6 +548,12 @@ def test_what_is_no_mlflow_is_one_sentence(tmp_path, uri, reason):
     assert "\n" not in str(raised.value)
 
 
+def test_an_mlflow_that_is_not_installed_is_one_sentence(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "mlflow", None)
+    with pytest.raises(TrackingError, match=r"cannot be used without mlflow: install it with .*\.\[train\]"):
+        MlflowRuns(f"sqlite:///{tmp_path / 'mlflow.db'}")
+
+
 def test_a_relative_database_is_that_of_the_trainers_folder(monkeypatch, tmp_path):
     """The follower works in the repository."""
     started = []
