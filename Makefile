@@ -25,6 +25,7 @@ BIAS      ?= redq
 DATABASE  ?=
 # TRAIN=1 before a table or figure: train what it misses at SCALE first (see also: python -m reproduce grid --help).
 TRAIN     ?=
+TRAINS     = $(filter-out 0 no,$(TRAIN))
 # Where the grid trains (docs/scaling.md): ON=ray ADDRESS=auto, or ON=slurm PARTITION=gpu HOURS=4; DEVICE=cuda WORKERS=8.
 ON        ?= local
 ADDRESS   ?=
@@ -35,8 +36,8 @@ PER_GPU   ?=
 WORKERS   ?=
 ENGINE     = --on $(ON) --device $(DEVICE) $(if $(ADDRESS),--address $(ADDRESS)) $(if $(PARTITION),--partition $(PARTITION)) \
              $(if $(HOURS),--hours $(HOURS)) $(if $(PER_GPU),--per-gpu $(PER_GPU)) $(if $(WORKERS),--workers $(WORKERS))
-GRID       = $(if $(TRAIN),@$(BIN)/python -m reproduce grid $(1) --scale $(SCALE) $(ENGINE))
-WHAT_IT_NEEDS = $(VENV)/$(if $(TRAIN),.train,.reading)
+GRID       = $(if $(TRAINS),@$(BIN)/python -m reproduce grid $(1) --scale $(SCALE) $(ENGINE))
+WHAT_IT_NEEDS = $(VENV)/$(if $(TRAINS),.train,.reading)
 
 # Where `make archive` stores runs: one's own store (runs/store) unless named; the repository's is results/runs.
 STORE     ?=
@@ -105,7 +106,7 @@ runs: $(VENV)/.reading ## List stored runs and what the exhibits still miss
 # --- training and tracking ------------------------------------------------------------------------
 
 train: $(VENV)/.train ## Train: make train TASK=Hopper SEEDS="0 1 2" SCALE=laptop
-	@$(BIN)/python -m reproduce train --algorithm $(ALGORITHM) --variant $(VARIANT) --task $(TASK) --seeds $(SEEDS) --scale $(SCALE) $(if $(PLUGIN),--plugin $(PLUGIN)) $(foreach one,$(SET),--set '$(one)')
+	@$(BIN)/python -m reproduce train --algorithm $(ALGORITHM) --variant '$(VARIANT)' --task $(TASK) --seeds $(SEEDS) --scale $(SCALE) $(if $(PLUGIN),--plugin '$(PLUGIN)') $(foreach one,$(SET),--set '$(one)')
 
 compare: $(VENV)/.reading ## Compare two variants: make compare A=alm/my-idea B=alm TASK=HalfCheetah
 	@$(BIN)/python -m reproduce compare '$(A)' '$(B)' --task $(TASK) --scale $(SCALE)
@@ -123,7 +124,7 @@ gallery: $(VENV)/.render ## Film every stored policy: short clips in out/gallery
 	@$(BIN)/python -m reproduce gallery
 
 archive: $(VENV)/.train ## Store unfinished runs as far as they got, marked as partial
-	@$(BIN)/python -m reproduce archive $(if $(STORE),--store $(STORE))
+	@$(BIN)/python -m reproduce archive $(if $(STORE),--store '$(STORE)')
 
 torture: $(VENV)/.train ## Kill runs, damage files, type nonsense, some hundred times (python -m benchmarks.torture --help)
 	@$(BIN)/python -m benchmarks.torture

@@ -58,6 +58,10 @@ class EnsembleConfig:
             return f"elites={self.elites} are more than all members={self.members}"
         return None
 
+    def held_out(self, transitions: int) -> int:
+        """How many of so many transitions the members are compared on."""
+        return min(int(self.holdout_share * transitions), self.holdout_limit)
+
 
 class GaussianEnsemble(nn.Module):
     """N networks x → mean and log-variance of y, of four swish layers.
@@ -167,7 +171,7 @@ class EnsembleDynamics:
         targets = torch.cat(
             [transitions.reward[0, :, None], transitions.next_observation[0] - observation], dim=-1
         )
-        held_count = min(int(config.holdout_share * len(inputs)), config.holdout_limit)
+        held_count = config.held_out(len(inputs))
         if held_count == 0:
             raise ValueError(
                 f"{len(inputs)} transitions are too few for a dynamics model; use a longer warm-up"

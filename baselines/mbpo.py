@@ -71,6 +71,13 @@ class MBPOConfig(SACConfig):
             return f"rollout_schedule={self.rollout_schedule} does not begin before it ends"
         if shortest > longest:
             return f"rollout_schedule={self.rollout_schedule} makes rollouts shorter, but the pool only grows"
+        first_data = min(self.replay_capacity, self.warmup_steps + 1)
+        if self.model.held_out(first_data) == 0:
+            return (
+                f"with replay_capacity={self.replay_capacity} and warmup_steps={self.warmup_steps} the model "
+                f"learns first from {first_data} transitions, and model.holdout_share="
+                f"{self.model.holdout_share:g} of them is none"
+            )
         return None
 
     @classmethod
@@ -219,12 +226,14 @@ class MBPO(SAC):
     def _model_error(self, replay: Replay, training_step: int) -> Tensor:
         """`multi_step_error` on recorded sequences (K,); NaN, which logs leave out, while none is so long."""
         horizon, device = self.config.error_horizon, self.dynamics.elites.device
-        streams = Streams(self.seeds, Purpose.EVALUATION, training_step, 0, _ERROR, device=str(device))
-        try:
-            sequences = replay.sample_sequences(_ERROR_SEQUENCES, horizon, streams, reject_time_limits=True)
-        except ValueError:
+        # Listed rather than drawn until they fit: hardly any is as long as an episode.
+        starts = replay.starts_within_episodes(horizon)
+        if not len(starts):
             return torch.full((horizon,), torch.nan, device=device)
-        return multi_step_error(self.dynamics, sequences)
+        streams = Streams(self.seeds, Purpose.EVALUATION, training_step, 0, _ERROR, device=str(device))
+        start = starts[streams.integers(len(starts), _ERROR_SEQUENCES)]
+        ahead = torch.arange(horizon, device=device)[:, None]
+        return multi_step_error(self.dynamics, replay.at((start[:, None] + ahead) % replay.capacity))
 
     def _follow(self, observation: Tensor) -> Tensor:
         """The stochastic policy's actions, with noise of the learning stream."""

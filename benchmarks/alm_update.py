@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 
 import torch
+import tyro
 from rich.console import Console
 from rich.table import Table
 
@@ -109,11 +110,15 @@ def measure(scale: str, replay: Replay, ways: dict[str, Execution]) -> dict[str,
     }
 
 
-def main() -> None:
-    """Measure, print a table and write ``benchmarks/results/alm_update.json``."""
+def main(compiled: bool = False) -> None:
+    """Measure, print a table and write ``benchmarks/results/alm_update.json``.
+
+    Args:
+        compiled: Measure the update through torch.compile, too, which first takes minutes.
+    """
     as_in_training()
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(COMPILED))
-    ways = _WAYS | (_COMPILED_WAYS if "--compiled" in sys.argv[1:] else {})
+    ways = _WAYS | (_COMPILED_WAYS if compiled else {})
     replay = filled_replay(6000)
     results = {scale: measure(scale, replay, ways) for scale in ("paper", "laptop")}
     table = Table(title=f"ALM update, {TASK} sizes, one CPU thread (median of {ROUNDS}, processor time)")
@@ -138,4 +143,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    tyro.cli(main)

@@ -9,6 +9,7 @@ import statistics
 from collections.abc import Callable
 
 import torch
+import tyro
 from rich.console import Console
 from rich.table import Table
 
@@ -100,4 +101,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    tyro.cli(main)

@@ -13,13 +13,13 @@ measures that alone.
 import functools
 import resource
 import statistics
-import sys
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import torch
+import tyro
 from rich.console import Console
 from rich.table import Table
 
@@ -128,9 +128,13 @@ def gains(rounds: int = ROUNDS) -> None:
     write_record("population_gains", results, rounds)
 
 
-def main() -> None:
-    """Measure, print tables and write ``populations.json`` and ``population_gains.json`` of the results."""
-    if sys.argv[1:] == ["gains"]:
+def main(what: Annotated[Literal["all", "gains"], tyro.conf.Positional] = "all") -> None:
+    """Measure, print tables and write ``populations.json`` and ``population_gains.json`` of the results.
+
+    Args:
+        what: gains: what a seed costs alone and in a population, and nothing else.
+    """
+    if what == "gains":
         gains()
         return
     table = Table(title=f"Updates of one environment step, {TASK}, one CPU thread, processor time")
@@ -155,4 +159,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    tyro.cli(main)

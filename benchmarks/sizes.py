@@ -7,6 +7,7 @@ population.
 from dataclasses import replace
 from typing import Any
 
+import tyro
 from rich.console import Console
 from rich.table import Table
 
@@ -48,4 +49,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    tyro.cli(main)

@@ -78,9 +78,8 @@ class Figure(ReadsRuns):
             print(line)
         if not pictures and name not in EXHIBITS:
             scale = "" if name == "curves" else " SCALE=paper"
-            places = " nor in ".join(map(str, reversed(store.roots)))
             print(
-                f"error: no such run is in {places}; train one, for instance with: make train{scale}",
+                f"error: no such run is in {store}; train one, for instance with: make train{scale}",
                 file=sys.stderr,
             )
             return 2

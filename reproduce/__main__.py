@@ -1,6 +1,10 @@
 """``python -m reproduce``: the command line."""
 
-from reproduce.cli import main
+try:
+    from reproduce.cli import main
 
-if __name__ == "__main__":
-    raise SystemExit(main())
+    code = main()
+except KeyboardInterrupt:  # while what the commands need is imported, which takes a second
+    code = 130
+
+raise SystemExit(code)

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -25,14 +25,14 @@ from reproduce.lab.algorithms import ALGORITHMS
 from reproduce.lab.errors import EXIT_INTERRUPTED, is_sentence
 from reproduce.lab.places import CODE, WORKPLACE
 from reproduce.lab.plugins import Plugin, PluginFailure, load_plugin, mistakes_of
+from reproduce.lab.specs import variant_parts
 from reproduce.options import OUT, RUNS, ReadsRuns, WritesRuns
 
 if TYPE_CHECKING:
     from alm.training.run_directory import RunDirectory
     from reproduce.exhibits import Exhibit
     from reproduce.lab.policies import Policy
-    from reproduce.lab.specs import RunSpec
-    from reproduce.lab.store import Store
+    from reproduce.lab.store import Store, StoredRun
 
 
 _VARIANTS = (
@@ -129,32 +129,34 @@ class Train(WritesRuns):
         check_machine(self.device, self.threads)
         check_until(resolved, self.until)
         store = self.opened()
-        require_storable(resolved, store)
+        stored = require_storable(resolved, store)
         execution = Execution.choose(self.precision, self.compile, self.device, resolved.agent_class)
         opened, ended, held = [], [], []
         try:
-            for spec in resolved.specs:
-                try:
-                    directory = open_run(resolved, spec, self.runs_dir, self.device, self.threads, execution)
-                except RunLockedError as error:
-                    held.append(error)
-                    print(f"error: {error}", file=sys.stderr)
-                    continue
-                if directory is None:
-                    ended.append(RunDirectory(self.runs_dir / spec.relative_dir))
-                    print(f"{spec.label}: {_ending(ended[-1])}, see {ended[-1].path}")
-                else:
+            with ExitStack() as leases:
+                for spec in resolved.specs:
+                    try:
+                        directory = open_run(
+                            resolved, spec, self.runs_dir, self.device, self.threads, execution
+                        )
+                    except RunLockedError as error:
+                        held.append(error)
+                        print(f"error: {error}", file=sys.stderr)
+                        continue
+                    if directory is None:
+                        ended.append(RunDirectory(self.runs_dir / spec.relative_dir))
+                        print(f"{spec.label}: {_ending(ended[-1])}, see {ended[-1].path}")
+                        continue
+                    leases.callback(directory.close)
                     opened.append(directory)
-                    _warn_if_stored(spec, store, directory)
-            with _tracked(opened if self.track else []):
-                for group in group_by_step(opened, resolved.seeds_apart):
-                    train_population(resolved, group, self.device, self.threads, execution, self.until)
+                    if spec in stored and stored[spec].status == "done":
+                        _warn_of_stored(stored[spec], store, directory)
+                with _tracked(opened if self.track else []):
+                    for group in group_by_step(opened, resolved.seeds_apart):
+                        train_population(resolved, group, self.device, self.threads, execution, self.until)
         except Interrupted as stop:
             print(stop, file=sys.stderr)
             return EXIT_INTERRUPTED
-        finally:
-            for directory in opened:
-                directory.close()
         unread = []
         if self.scale != "smoke":
             # What had ended may have found the store full or out of reach.
@@ -174,28 +176,26 @@ class Train(WritesRuns):
         return 1 if any(directory.status == "failed" for directory in (*ended, *opened)) else 0
 
 
-def _warn_if_stored(spec: "RunSpec", store: "Store", directory: "RunDirectory") -> None:
+def _warn_of_stored(run: "StoredRun", store: "Store", directory: "RunDirectory") -> None:
     """Say of a run that is stored to its end that training it again changes nothing of what is shown."""
-    stored = store.get(spec)
-    if stored is not None and stored.status == "done":
-        print(
-            f"warning: {spec.label} is stored already ({store.place(stored)}) and will be shown from there; "
-            f"what is trained now stays in {directory.path}. Other --seeds add to it, another --store keeps "
-            "both.",
-            file=sys.stderr,
-        )
+    print(
+        f"warning: {run.spec.label} is stored already ({store.place(run)}) and will be shown from there; "
+        f"what is trained now stays in {directory.path}. Other --seeds add to it, another --store keeps "
+        "both.",
+        file=sys.stderr,
+    )
 
 
 def _keep_policies(directory: "RunDirectory", store: "Store") -> None:
-    """Store the policies of a stored run; what does not fit is said, and no reason to fail."""
-    from alm.training.policies import PolicyFileError
-    from reproduce.lab.policies import PolicyError, archive_policies
+    """Store the policies of a stored run; one that cannot be is said, and no reason to fail."""
+    from reproduce.lab.policies import archive_policies
 
     try:
         for path in archive_policies(directory, store):
             print(f"stored {path}")
-    except (PolicyError, PolicyFileError) as error:
-        print(f"warning: {error}", file=sys.stderr)
+    except ValueError as error:
+        # Also that this version knows its variant no more, by which a policy is taken from a checkpoint.
+        print(f"warning: no policy is kept of {directory.path}: {error}", file=sys.stderr)
 
 
 def _ending(directory: "RunDirectory") -> str:
@@ -430,13 +430,14 @@ class Grid(WritesRuns):
         from reproduce.lab.grid import default_workers, jobs, run_grid
         from reproduce.lab.planning import Needs
         from reproduce.lab.training import check_machine
+        from reproduce.tracking.client import resolve_uri
 
         engine = Engine(
             self.on, self.device, self.address, self.partition, self.hours, self.per_gpu, self.workers
         )
         if not engine.elsewhere:
             check_machine(self.device, threads=1)
-        exhibits, store, console = _exhibits(self.exhibits), self.opened(), _console()
+        exhibits, store, console = _exhibits(self.exhibits), self.held(), _console()
         missing = missing_of(exhibits, store, self.scale, self.first_seeds, self.runs_dir)
         print_plan(exhibits, missing, store, self.scale, console)
         options = ["--runs-dir", str(self.runs_dir.resolve())]
@@ -450,6 +451,9 @@ class Grid(WritesRuns):
         options += [] if track else ["--no-track"]
         if not missing:
             return 0
+        if uri := os.environ.get("MLFLOW_TRACKING_URI"):
+            # Jobs run in the repository, from where a relative path leads elsewhere.
+            os.environ["MLFLOW_TRACKING_URI"] = resolve_uri(uri)
         workers = self.workers or default_workers(self.device)
         if engine.elsewhere and self.workers is None:
             workers = sum(len(group.specs) for group in missing)  # an engine queues by itself
@@ -466,7 +470,7 @@ class Grid(WritesRuns):
         from reproduce.lab.run_states import print_states, state_of, states_under
 
         if self.exhibits:
-            missing = missing_of(_exhibits(self.exhibits), self.opened(), self.scale, self.first_seeds)
+            missing = missing_of(_exhibits(self.exhibits), self.held(), self.scale, self.first_seeds)
             wanted = ((spec, group.wanted) for group in missing for spec in group.specs)
             states = [state_of(spec, self.runs_dir, until) for spec, until in wanted]
         else:
@@ -656,13 +660,16 @@ class ChosenPolicy(ReadsRuns):
     runs_dir: Path = RUNS
     """Where runs are trained: a policy that is not stored is looked for here."""
 
-    def find(self) -> "tuple[Policy, Plugin | None]":
-        """The policy, and the plugin if one is given."""
+    @contextmanager
+    def found(self) -> "Iterator[tuple[Policy, Plugin | None]]":
+        """The policy, and the plugin if one is given; mistakes of its code in the block are one sentence."""
         from reproduce.lab.policies import find_policy
 
         plugin = load_plugin(self.plugin) if self.plugin else None
         chosen = self.variant, self.scale, self.seed, self.policy, plugin
-        return find_policy(self.algorithm, self.task, self.opened(), self.runs_dir, *chosen), plugin
+        policy = find_policy(self.algorithm, self.task, self.opened(), self.runs_dir, *chosen)
+        with mistakes_of(plugin, self.algorithm, variant_parts(self.variant)[0], self.runs_dir):
+            yield policy, plugin
 
 
 @dataclass(frozen=True)
@@ -679,8 +686,8 @@ class Evaluate(ChosenPolicy):
         """Play and print."""
         from reproduce.lab.playing import play
 
-        policy, plugin = self.find()
-        print(play(policy, self.episodes, plugin).text())
+        with self.found() as (policy, plugin):
+            print(play(policy, self.episodes, plugin).text())
         return 0
 
 
@@ -699,9 +706,9 @@ class Render(ChosenPolicy):
         """Draw and write both."""
         from reproduce.lab.rendering import film
 
-        policy, plugin = self.find()
-        for path in film(policy, self.out, plugin):
-            print(f"wrote {path}")
+        with self.found() as (policy, plugin):
+            for path in film(policy, self.out, plugin):
+                print(f"wrote {path}")
         return 0
 
 
@@ -749,6 +756,10 @@ COMMANDS: dict[str, Any] = {
 }
 
 
+# What the extra [train] installs, and reading stored results does without.
+_FOR_TRAINING = ("torch", "mujoco", "gymnasium", "mlflow", "safetensors")
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     logging.basicConfig(format="%(levelname)s: %(message)s")
@@ -783,6 +794,14 @@ def main(arguments: list[str] | None = None) -> int:
         return _refused(str(error), 2)
     except PluginFailure as error:
         return _refused(str(error), 3)
+    except ModuleNotFoundError as error:
+        if (package := (error.name or "").partition(".")[0]) not in _FOR_TRAINING:
+            raise
+        return _refused(
+            f"{given[0]} needs {package}, which is not installed: install the extra [train], in a clone with "
+            "pip install -c constraints.txt -e '.[train]'",
+            2,
+        )
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
 

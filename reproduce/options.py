@@ -28,6 +28,11 @@ class WritesRuns:
         """The store, with the repository's runs beneath unless another one was named."""
         return Store(OWN, SHIPPED) if self.store is None else Store(self.store)
 
+    def held(self) -> ReadOnce:
+        """The store, for many looks at the same runs before any is stored."""
+        store = self.opened()
+        return ReadOnce(store.root, store.beneath)
+
 
 @dataclass(frozen=True, kw_only=True)
 class ReadsRuns:

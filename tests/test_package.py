@@ -16,7 +16,7 @@ import sys
 class Absent:
     def find_spec(self, name, path=None, target=None):
         if name.partition(".")[0] in ("torch", "mujoco", "gymnasium", "mlflow"):
-            raise ModuleNotFoundError(name)
+            raise ModuleNotFoundError(name, name=name)
 
 sys.meta_path.insert(0, Absent())
 """
@@ -68,6 +68,9 @@ def test_the_package_shows_what_is_stored(run, tmp_path):
         done = run(*arguments)
         assert done.returncode == 0, done.stderr
         assert shown in done.stdout
+    done = run("table", "2")
+    assert done.returncode == 2
+    assert "table needs torch, which is not installed: install the extra [train]" in done.stderr
     made = {path.relative_to(tmp_path / "here").parts[:2] for path in (tmp_path / "here").rglob("*.*")}
     assert made == {("out", "tables"), ("out", "figures"), ("out", "comparisons")}
 

@@ -183,6 +183,19 @@ class Replay:
         offsets = torch.arange(length, device=start.device)[None, :, None]
         return self.at((start[:, None, :] + offsets) % self.capacity)
 
+    def starts_within_episodes(self, length: int) -> Tensor:
+        """Positions (n,) where ``length`` consecutive transitions of one episode begin, the oldest first.
+
+        Of a buffer of one seed; all of them, so that a draw among them is uniform however few there are.
+        """
+        oldest = self.pointer - self.size
+        index = torch.arange(oldest, self.pointer, device=self._row.device) % self.capacity
+        ended = self._episode_end[0, index].cumsum(dim=0)
+        # How many episodes had ended before each transition.
+        before = torch.cat([ended.new_zeros(1), ended[:-1]])[: self.size]
+        starts = max(self.size - length + 1, 0)
+        return index[:starts][before[:starts] == before[length - 1 :]]
+
     def _valid_starts(self, start: Tensor, length: int, reject_time_limits: bool) -> Tensor:
         """Which of the candidate starts (S, …) begin a valid window."""
         ends = self._episode_end if reject_time_limits else self._data.terminal

@@ -273,11 +273,14 @@ class RunDirectory:
 
     def close(self) -> None:
         """Close the files and give the lease back."""
-        if self._metrics is not None:
-            self._metrics.close()
-        if self._lease is not None:
-            self._lease.release()
+        metrics, lease = self._metrics, self._lease
         self._metrics = self._lease = None
+        try:
+            if metrics is not None:
+                metrics.close()
+        finally:  # also where the disk is full, so that what was not written yet cannot be
+            if lease is not None:
+                lease.release()
 
 
 def _metrics_in(line: bytes, place: str) -> dict[str, Any]:

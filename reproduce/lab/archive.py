@@ -27,13 +27,9 @@ def _whatever_is_wrong(directory: RunDirectory) -> Iterator[None]:
     """Turn all that a damaged directory may cause into one kind of error: other runs must still be read."""
     try:
         yield
-    except OSError as error:
-        if error.errno is not None and not isinstance(error, FileNotFoundError):
-            raise
-        raise UnreadableRunError(f"{directory.path} cannot be read ({error}); {_CURE}") from error
     except Exception as error:
         first = (str(error).splitlines() or [""])[0].rstrip(".")
-        reason = first if isinstance(error, ValueError) else f"{type(error).__name__}: {first}"
+        reason = first if isinstance(error, (OSError, ValueError)) else f"{type(error).__name__}: {first}"
         raise UnreadableRunError(f"{directory.path} cannot be read ({reason}); {_CURE}") from error
 
 
@@ -70,8 +66,8 @@ def _record(directory: RunDirectory) -> StoredRun | None:
     record = directory.read_json("config.json")
     provenance = directory.read_json("provenance.json")
     if (text := directory.path / PLUGIN_COPY).exists():
-        # A stored run outlives its directory.
-        provenance["plugin"]["text"] = text.read_text()
+        # A stored run outlives its directory. Byte for byte, ends of lines too: the digest is of these.
+        provenance["plugin"]["text"] = text.read_bytes().decode()
     # Where files lie is no part of a run, and may say more about a machine than its owner wants to share.
     provenance["command"] = re.sub(r" --(runs-dir|store) \S+", "", provenance["command"])
     provenance["command"] = re.sub(r"(?<= --plugin )\S*/", "", provenance["command"])

@@ -81,10 +81,13 @@ def gpu_basis() -> str:
 
 def makespan(durations: Iterable[float], workers: int) -> float:
     """Time until the last job ends, if each starts on the first worker that is free, in their order."""
-    free = [0.0] * workers
+    ends: list[float] = []  # of the workers that have had a job
     for duration in durations:
-        heapq.heapreplace(free, free[0] + duration)
-    return max(free)
+        if len(ends) < workers:
+            heapq.heappush(ends, duration)
+        else:
+            heapq.heapreplace(ends, ends[0] + duration)
+    return max(ends, default=0.0)
 
 
 def _results(path: Path) -> dict[str, Any]:

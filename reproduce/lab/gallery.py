@@ -11,6 +11,7 @@ from alm.training.files import write_json
 from alm.training.policies import PolicyFileError
 from reproduce.lab.policies import Policy, PolicyError, policies_stored, stored_policy
 from reproduce.lab.rendering import LargeClipError, choose_gl, clip, file_name
+from reproduce.lab.specs import RunSpec
 from reproduce.lab.store import Store
 
 BUDGET = 10_000_000
@@ -57,6 +58,14 @@ def _card_in(path: Path) -> Any | None:
         return None
 
 
+def _read(path: Path, spec: RunSpec, kind: str) -> Policy:
+    """A stored policy; one that the system does not give is one more problem, and no end of the others."""
+    try:
+        return stored_policy(path, spec, kind)
+    except OSError as error:
+        raise PolicyFileError(f"{path} cannot be read ({error.strerror}): mend it or move it away") from None
+
+
 def make_gallery(store: Store, folder: Path) -> Made:
     """Draw what has no clip of its present policy yet, and remove clips and cards whose policy is gone.
 
@@ -69,7 +78,7 @@ def make_gallery(store: Store, folder: Path) -> Made:
         if kind != "last":
             continue
         try:
-            policy = stored_policy(path, spec, kind)
+            policy = _read(path, spec, kind)
             if policy.plugin:
                 raise PolicyError(
                     f"{spec.label} is not drawn, since it comes from a plugin: film it with render --plugin "

@@ -284,7 +284,10 @@ def _why(one: _Entry[Handle], end: Ended) -> str:
     failed = [f"seed {run.spec.seed} failed ({run.reason})" for run in one.runs if run.status == "failed"]
     if failed:
         return ", ".join(failed)
-    last = (one.job.log.read_text(errors="replace").strip().splitlines() or ["no output"])[-1]
+    try:
+        last = (one.job.log.read_text(errors="replace").strip().splitlines() or ["no output"])[-1]
+    except OSError as error:  # someone tidied up
+        last = f"its log cannot be read: {error.strerror}"
     last = "no output" if last.startswith("== attempt ") else last
     return last if end.by_itself else f"{end}, {one.attempts} times; {last}"
 

@@ -66,7 +66,7 @@ def measure_latents(
     if not trained or not (kept or unchanged):
         raise NoCheckpointError(
             f"there is no finished run of alm on {task} at {scale} scale whose last checkpoint is in "
-            f"{runs_dir} and whose evaluations are those in {_places(store)}: train one with: "
+            f"{runs_dir} and whose evaluations are those in {store}: train one with: "
             f"make train TASK={task} SCALE={scale}"
         )
     if kept:
@@ -90,10 +90,6 @@ def measure_latents(
         steps = _predictions(agent, observation, action, generator)
         written.append(store.write_latents(run, steps, policy))
     return written
-
-
-def _places(store: Store) -> str:
-    return " or ".join(map(str, reversed(store.roots)))
 
 
 def _trained_agent(run: StoredRun, runs_dir: Path) -> Any | None:

@@ -100,7 +100,7 @@ def load_plugin(path: Path) -> Plugin:
             algorithm, cannot be loaded, or has a name that is taken.
     """
     try:
-        text = path.read_bytes().decode()
+        text = path.read_bytes().decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise PluginError(
@@ -125,11 +125,13 @@ def _run(path: Path, text: str) -> ModuleType:
     sys.modules[module.__name__] = module
     try:
         exec(compile(text, str(path), "exec"), module.__dict__)
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         frames = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)]
         line = error.lineno if isinstance(error, SyntaxError) and error.filename == str(path) else None
         where = f"line {line or (frames or [0])[-1]}"
-        reason = (error.msg if isinstance(error, SyntaxError) else str(error)).partition("\n")[0]
+        reason = error.msg if isinstance(error, SyntaxError) else _message(error)
         raise PluginError(
             f"The plugin {path} cannot be run ({where}: {type(error).__name__}: {reason}): "
             f"correct it so that `python {path}` runs."
@@ -276,7 +278,9 @@ def mistakes_of(plugin: Plugin | None, algorithm: str, variant: str, runs_dir: P
     """
     try:
         yield
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         if plugin is None or not plugin.provides(algorithm, variant):
             raise
         frames = traceback.extract_tb(error.__traceback__)
@@ -293,12 +297,17 @@ def mistakes_of(plugin: Plugin | None, algorithm: str, variant: str, runs_dir: P
             kept = f"the traceback is in {log}"
         except OSError as refused:
             kept = f"the traceback could not be written to {log} ({refused.strerror})"
-        message = str(traceback.TracebackException.from_exception(error)).partition("\n")[0].rstrip(".")
+        message = _message(error).rstrip(".")
         kind = "" if type(error).__name__ == "ContractError" else f"{type(error).__name__}: "
         raise PluginFailure(
             f"{algorithm}/{variant} of the plugin {plugin.path} cannot go on ({place}: {kind}{message}); "
             f"{kept}; correct the file and repeat the command."
         ) from error
+
+
+def _message(error: BaseException) -> str:
+    """The first line of what an exception says, also of one that fails when it is asked."""
+    return str(traceback.TracebackException.from_exception(error)).partition("\n")[0]
 
 
 def _declaration(plugin: Plugin, algorithm: str, variant: str) -> str:

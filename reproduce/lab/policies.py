@@ -421,8 +421,7 @@ def _what_to_train(wanted: Mapping[str, Any], kind: str | None, store: Store, ru
     command = train_command(
         wanted["algorithm"], wanted["variant"], wanted["task"], scale or "laptop", [seed or 0]
     )
-    places = " nor in ".join(map(str, (*reversed(store.roots), runs_dir)))
     return (
-        f"there is no {kind + ' ' if kind else ''}policy of {which}{why}, neither in {places}: train one "
+        f"there is no {kind + ' ' if kind else ''}policy of {which}{why} in {store} or {runs_dir}: train one "
         f"with: python -m reproduce {command}"
     )

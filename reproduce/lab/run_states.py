@@ -23,7 +23,7 @@ from reproduce.lab.specs import RunSpec
 STATES = ("waiting", "running", "stale", "unfinished", "failed", "done")
 # Lines of metrics over which a speed is taken: some thousand steps.
 _SPEED_LINES = 10
-_DAMAGED = (KeyError, TypeError, ValueError)
+_DAMAGED = (KeyError, OSError, TypeError, ValueError)
 
 
 @dataclass(frozen=True)
@@ -68,16 +68,17 @@ def state_of(spec: RunSpec, runs_dir: Path, until: int | None = None) -> RunStat
         lines = directory.last_metrics()
         config = directory.find_json("config.json")
         length = config["config"]["training"]["total_steps"] if config else run_length(spec)
+        returns = [line["metrics"]["eval/return"] for line in lines if "returns" in line]
+        speed = _speed(lines[-_SPEED_LINES:])
     except _DAMAGED:
         # Its own command says so, and a look at it stops no other.
-        lines, length = [], run_length(spec)
-    returns = [line["metrics"]["eval/return"] for line in lines if "returns" in line]
+        lines, length, returns, speed = [], run_length(spec), [], math.nan
     return RunState(
         spec,
         status,
         lines[-1]["step"] if lines else 0,
         min(length, until or length),
-        _speed(lines[-_SPEED_LINES:]),
+        speed,
         returns[-1] if returns else math.nan,
         holder,
         reason,
@@ -88,7 +89,7 @@ def why_failed(directory: RunDirectory) -> str:
     """Why a run failed and when, in words; that its record is damaged where that cannot be read."""
     try:
         return directory.failure() or ""
-    except ValueError:
+    except (OSError, ValueError):
         return "its record is damaged"
 
 

@@ -182,6 +182,10 @@ class Store:
     def __init__(self, root: Path, beneath: Path | None = None) -> None:
         self.root, self.beneath = Path(root), None if beneath is None else Path(beneath)
 
+    def __str__(self) -> str:
+        """Its directories in words: ``"runs/store or results/runs"``."""
+        return " or ".join(map(str, reversed(self.roots)))
+
     def path(self, spec: RunSpec) -> Path:
         """The file of a run, whether or not it is stored."""
         return self.root / _relative_file(spec)

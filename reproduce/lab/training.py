@@ -21,7 +21,7 @@ from reproduce.lab.plugins import Plugin, PluginError
 from reproduce.lab.provenance import provenance
 from reproduce.lab.settings import SettingError, require_used, require_valid, with_settings
 from reproduce.lab.specs import RunSpec, config_digest, record_in, variant_in
-from reproduce.lab.store import Store
+from reproduce.lab.store import Store, StoredRun
 
 if TYPE_CHECKING:
     from alm.training.execution import Execution
@@ -198,8 +198,10 @@ def check_until(resolved: ResolvedRuns, until: int | None) -> None:
         )
 
 
-def require_storable(resolved: ResolvedRuns, store: Store) -> None:
+def require_storable(resolved: ResolvedRuns, store: Store) -> dict[RunSpec, StoredRun]:
     """Make sure that what will be trained has a place in the store, before hours are spent on it.
+
+    Returns those of the runs that are stored.
 
     Raises:
         RunConflictError: the store holds another configuration of one of the runs.
@@ -207,10 +209,11 @@ def require_storable(resolved: ResolvedRuns, store: Store) -> None:
     """
     if resolved.scale.name != "smoke":
         store.require_writable()
-    for spec in resolved.specs:
-        stored, record = store.get(spec), resolved.record(spec)
-        if stored is not None and stored.digest != record["digest"]:
-            raise _conflict(resolved, spec, store.place(stored), "digest", stored.digest, "--store")
+    stored = {spec: run for spec in resolved.specs if (run := store.get(spec)) is not None}
+    for spec, run in stored.items():
+        if run.digest != config_digest(spec, resolved.config):
+            raise _conflict(resolved, spec, store.place(run), "digest", run.digest, "--store")
+    return stored
 
 
 def open_run(

@@ -29,6 +29,7 @@ __all__ = ["KnownRun", "MlflowRuns", "Point", "RunRecord", "TrackingError", "res
 _BATCH = 1000  # MLflow refuses more metrics in one request
 _PAGE = 1000
 _PROBE_SECONDS = 5.0
+_EXTRAS = {"mlflow": ("mlflow", "train"), "psycopg": ("psycopg, which speaks to Postgres", "server")}
 _SQL_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 log = logging.getLogger(__name__)
 
@@ -90,8 +91,20 @@ def resolve_uri(uri: str | None = None) -> str:
     """The tracking URI: as given, else ``MLFLOW_TRACKING_URI``, else ``mlflow.db`` in the repository.
 
     A relative SQLite path is made absolute, so that it names the same file from everywhere.
+
+    Raises:
+        TrackingError: it cannot be read as an address.
     """
     uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{WORKPLACE / 'mlflow.db'}"
+    try:
+        _ = urlsplit(uri).port
+    except ValueError:
+        # Where its parts end is not known, so whatever may be a password is left out.
+        raise TrackingError(
+            f"MLflow's address {re.sub('//.*@', '//', uri)} cannot be read: give one such as "
+            "http://127.0.0.1:5000 or sqlite:////folder/mlflow.db in MLFLOW_TRACKING_URI (of a database: "
+            "postgresql://user@host/name)."
+        ) from None
     file = _sqlite_file(uri)
     return f"sqlite:///{file.absolute()}" if file else uri
 
@@ -375,11 +388,14 @@ def _sqlite_file(uri: str) -> Path | None:
 
 
 def _require_answer(uri: str) -> None:
-    """Fail at once where nobody listens; MLflow would take up to minutes to say so.
+    """Fail at once where nobody listens or no database can be; MLflow would take up to minutes to say so.
 
     Raises:
-        OSError: nothing answers at the URI's address.
+        OSError: nothing answers at the URI's address, or what is there cannot be opened.
     """
+    file = _sqlite_file(uri)
+    if file and file.exists():
+        file.open("rb").close()
     parts = urlsplit(uri)
     scheme = parts.scheme.partition("+")[0]
     if parts.hostname is None or (scheme not in ("http", "https") and scheme not in _SQL_PORTS):
@@ -391,19 +407,22 @@ def _require_answer(uri: str) -> None:
 
 
 def _is_foreign(error: Exception) -> bool:
-    if isinstance(error, (OSError, ImportError)):  # requests' errors are OSErrors; a driver may be missing
+    # requests' errors are OSErrors; a driver may be missing; a name may be none that a host can have.
+    if isinstance(error, (OSError, ImportError, UnicodeError)):
         return True
+    from alembic.util import CommandError  # of a database with tables of something else
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
-    return isinstance(error, (MlflowException, SQLAlchemyError))
+    return isinstance(error, (CommandError, MlflowException, SQLAlchemyError))
 
 
 def _sentence(uri: str, error: Exception) -> str:
-    if isinstance(error, ModuleNotFoundError) and error.name == "psycopg":
+    if isinstance(error, ModuleNotFoundError) and error.name in _EXTRAS:
+        what, extra = _EXTRAS[error.name]
         return (
-            f"MLflow at {shown_uri(uri)} cannot be used without psycopg, which speaks to Postgres: install "
-            "it with `pip install -e '.[server]'`."
+            f"MLflow at {shown_uri(uri)} cannot be used without {what}: install it with "
+            f"`pip install -e '.[{extra}]'`."
         )
     reason = (getattr(error, "strerror", None) or str(error) or type(error).__name__).splitlines()[0]
     password = urlsplit(uri).password

@@ -125,10 +125,13 @@ def start_follower(directories: Sequence[Path], tracking_uri: str | None = None)
 
     It has a session of its own, so that Ctrl-C, which stops the trainer, leaves it time for what the
     trainer's last checkpoint committed. It ends by itself soon after this process.
+
+    Raises:
+        TrackingError: the tracking URI is no address.
     """
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    if tracking_uri:  # not as an argument: it may hold a password
-        environment["MLFLOW_TRACKING_URI"] = tracking_uri
+    # No argument, since it may hold a password, and no relative path, since that process works elsewhere.
+    uri = resolve_uri(tracking_uri)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "MLFLOW_TRACKING_URI": uri}
     command = [sys.executable, "-m", "reproduce.tracking.following", str(os.getpid())]
     command += [str(Path(directory).absolute()) for directory in directories]
     return subprocess.Popen(

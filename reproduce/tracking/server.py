@@ -63,11 +63,20 @@ class Address:
         """The same with a port that is free now.
 
         Raises:
-            reproduce.tracking.client.TrackingError: the port that was asked for is not.
+            reproduce.tracking.client.TrackingError: the port that was asked for is not, or the host is no
+                address of this machine.
         """
         port = self.port
+        try:
+            any_free = self._any_free()
+        except (OSError, UnicodeError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise TrackingError(
+                f"A server cannot listen on {self.host} ({reason}): give an address of this machine with "
+                "--host."
+            ) from None
         if port is None:
-            port = _USUAL_PORT if self._is_free(_USUAL_PORT) else self._any_free()
+            port = _USUAL_PORT if self._is_free(_USUAL_PORT) else any_free
         elif not self._is_free(port):
             raise TrackingError(
                 f"Port {port} is in use or not allowed: choose another, or none to get a free one."
@@ -136,6 +145,8 @@ def serving(
         **quiet_environment(),
         # Its only use is for evaluations of language models, and it grows without end (mlflow #22792).
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        # A line for each request, in a file that is read only if the server does not start.
+        "MLFLOW_UVICORN_OPTS": "--no-access-log",
         **os.environ,
         # Not as an argument: it may hold a password.
         "MLFLOW_BACKEND_STORE_URI": uri,

@@ -13,6 +13,7 @@ from baselines.ensemble_dynamics import EnsembleConfig
 from baselines.mbpo import MBPO, MBPOConfig, imagine
 from baselines.sac import SAC
 from benchmarks.plain_baselines import PlainSoft
+from reproduce.lab.settings import SettingError
 from reproduce.lab.training import ResolvedRuns, group_by_step
 
 HOPPER = task_spec("Hopper")
@@ -110,6 +111,14 @@ def test_published_hyper_parameters(task):
     )  # fmt: skip
 
 
+@pytest.mark.parametrize("few", ["replay_capacity=4", "warmup_steps=3"])
+def test_too_few_transitions_for_the_first_model_are_refused_before_training(few):
+    with pytest.raises(SettingError, match=r"with replay_capacity=.* first from 4 transitions, .* is none"):
+        ResolvedRuns.of("mbpo", "base", "Hopper", [0], "smoke", settings=[few])
+    enough = few.replace("4", "5").replace("3", "4")
+    ResolvedRuns.of("mbpo", "base", "Hopper", [0], "smoke", settings=[enough])
+
+
 def test_every_task_has_settings():
     for task in TASKS:
         assert MBPOConfig.at(SCALES["paper"], task).rollout_length(0) == 1
@@ -194,6 +203,11 @@ def test_how_far_the_models_error_is_reported_changes_no_training(agent, horizon
     assert expected.pop("model/error_1").isfinite().all()
     assert found == expected
     assert all(map(torch.equal, plain.networks.parameters(), other.networks.parameters()))
+
+
+def test_the_models_error_is_known_where_one_sequence_alone_is_so_long(agent):
+    a = agent(error_horizon=1500)
+    assert a._model_error(filled_replay(size=1500), 1).isfinite().all()
 
 
 def test_rollouts_start_from_uniformly_drawn_real_states(agent):

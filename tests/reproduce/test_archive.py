@@ -107,6 +107,14 @@ def replace(name, content):
     return lambda path: (path / name).write_text(content)
 
 
+def into_a_directory(name):
+    def damage(path):
+        (path / name).unlink()
+        (path / name).mkdir()
+
+    return damage
+
+
 LINE = (
     '{"step": 1, "training_step": 0, "wall_seconds": 1, "time_ms": 1, "metrics": {"eval/return": "x"}, '
     '"returns": [1.0]}\n'
@@ -120,6 +128,7 @@ DAMAGES = [
     (replace("metrics.jsonl", LINE), "could not convert"),
     (replace("values/00001000.npz", "PK"), "pickled"),
     (replace("plugin.py", "x = 1"), "KeyError: 'plugin'"),
+    (into_a_directory("metrics.jsonl"), "Is a directory"),
 ]
 
 

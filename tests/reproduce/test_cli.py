@@ -5,6 +5,7 @@ import json
 import os
 import re
 import resource
+import runpy
 import shutil
 import signal
 import subprocess
@@ -21,7 +22,7 @@ from reproduce import cli
 from reproduce.cli import COMMANDS, main
 from reproduce.lab import planning
 from reproduce.lab.archive import directories_under, record_of_directory
-from reproduce.lab.specs import RunSpec
+from reproduce.lab.specs import RunSpec, config_digest
 from reproduce.lab.store import Store, StoreWarning
 from reproduce.lab.training import ResolvedRuns, group_by_step, open_run
 
@@ -201,6 +202,25 @@ def test_a_damaged_config_stops_no_other_run(tmp_path, capsys, content):
     assert train(tmp_path, "--algorithm", "td3", "--seeds", "1", scale="laptop") == 2
     error = capsys.readouterr().err
     assert "config.json" in error and error.count("\n") == 1
+
+
+def test_a_policy_that_cannot_be_kept_keeps_no_other_run_back(tmp_path, capsys):
+    """Of a run that kept none, by an earlier version with a variant that this one does not have."""
+    run = ended_run(tmp_path, 0, DONE)
+    record = run.read_json("config.json")
+    spec = RunSpec.from_dict({**record["spec"], "variant": "a-former-one"})
+    former = RunDirectory(tmp_path / "runs" / spec.relative_dir)
+    shutil.move(run.path, former.path)
+    digest = config_digest(spec, record["config"])
+    former.write_json("config.json", {**record, "spec": spec.to_dict(), "digest": digest})
+    former.checkpoints.folder.mkdir()
+    former.checkpoints.path(20_000).touch()
+    ended_run(tmp_path, 1, DONE)
+    places = ["--runs-dir", str(tmp_path / "runs"), "--store", str(tmp_path / "store")]
+    assert main(["archive", *places]) == 0
+    assert len(Store(tmp_path / "store").runs()) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"warning: no policy is kept of {former.path}: There is no variant 'a-former-one'")
 
 
 def test_an_edited_record_is_refused_before_training(tmp_path, capsys):
@@ -533,6 +553,36 @@ def test_an_interruption_while_options_are_read_is_no_traceback(monkeypatch):
     assert main(["runs"]) == 130
 
 
+def test_an_interruption_while_commands_are_imported_is_no_traceback(monkeypatch):
+    class Interrupting:
+        def find_spec(self, name, *_):
+            if name == "reproduce.cli":
+                raise KeyboardInterrupt
+
+    monkeypatch.delitem(sys.modules, "reproduce.cli")
+    monkeypatch.setattr(sys, "meta_path", [Interrupting(), *sys.meta_path])
+    with pytest.raises(SystemExit) as stop:
+        runpy.run_module("reproduce", run_name="__main__")
+    assert stop.value.code == 130
+
+
+def test_a_package_that_only_training_needs_is_named(monkeypatch, capsys):
+    def lacking(name):
+        def run(self):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+        return run
+
+    monkeypatch.setattr("reproduce.cli.Runs.run", lacking("torch.nn"))
+    assert main(["runs"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: runs needs torch, which is not installed: install the extra [train]")
+    assert error.count("\n") == 1
+    monkeypatch.setattr("reproduce.cli.Runs.run", lacking("reproduce.typo"))
+    with pytest.raises(ModuleNotFoundError):
+        main(["runs"])
+
+
 def test_a_second_ctrl_c_that_meets_torch_writing_is_no_traceback(monkeypatch):
     """torch's writer of archives turns it into an error of its own."""
 
@@ -563,7 +613,10 @@ def test_training_what_is_stored_already_says_where_it_stays(tmp_path, capsys, m
     config = resolved.record(resolved.specs[0])["config"]
     about = {"algorithm": "td3", "task": "Hopper", "scale": "laptop", "config": config}
     Store(tmp_path / "store").write(make_run({50_000: 1.0}, **about))
+    read, opened = Store._read, []
+    monkeypatch.setattr(Store, "_read", lambda *told: opened.append(told[1]) or read(*told))
     assert train(tmp_path, "--algorithm", "td3", "--seeds", "0", "1", scale="laptop") == 0
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("warning: td3/base Hopper laptop seed 0 is stored already (")
+    assert len(opened) == 1
     assert str(tmp_path / "runs/td3/base/Hopper/laptop/seed-0") in line

@@ -81,11 +81,13 @@ def undisturbed(tmp_path_factory):
         (["--on", "slurm", "--per-gpu", "3", "--device", "cuda"], "--per-gpu has no meaning with --on slurm"),
         (["--on", "ray", "--per-gpu", "0", "--device", "cuda"], "at least 1, not 0"),
         (["--on", "ray", "--device", "cuda:1"], "which chooses the GPU"),
-        (["--on", "slurm", "--hours", "0"], "above 0, not 0"),
+        (["--on", "slurm", "--hours", "0"], "above 0 and finite, not 0"),
+        (["--on", "slurm", "--hours", "inf"], "above 0 and finite, not inf"),
         (["--on", "mars"], "Jobs run on local, ray or slurm, not on 'mars'"),
         (["--on", "slurm"], "there is no SLURM on this machine"),
         (["--on", "ray", "--address", "127.0.0.1:1"], "no Ray cluster answers at 127.0.0.1:1"),
         (["--on", "ray", "--address", "ray://head:1"], "auto or HOST:PORT, not 'ray://head:1'"),
+        (["--on", "ray", "--address", "head:99999"], "auto or HOST:PORT, not 'head:99999'"),
     ],
 )
 def test_what_cannot_be_meant_is_one_sentence(tmp_path, capsys, monkeypatch, options, words):

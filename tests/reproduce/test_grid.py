@@ -79,6 +79,17 @@ def test_a_failure_stops_no_other_and_is_named_at_the_end(tmp_path):
     assert said[-1] == "something is odd"
 
 
+def test_a_log_that_someone_removed_stops_no_other(tmp_path):
+    runs = tmp_path / "runs"
+    broken = script(f"import shutil; shutil.rmtree({str(runs / 'logs')!r}); raise SystemExit(3)")
+    console = Console(file=io.StringIO(), width=400)
+    work = [job(missing(0), broken, runs), job(missing(1), script("pass"), runs)]
+    assert run_grid(work, LocalProcesses(), 1, runs, console) == 1
+    said = console.file.getvalue()
+    assert "TD3 on Hopper seed 1: done" in said
+    assert "failed: TD3 on Hopper seed 0: its log cannot be read: No such file" in said
+
+
 def test_not_more_jobs_at_a_time_than_workers(tmp_path):
     write = """
         import pathlib, sys, time
@@ -434,6 +445,31 @@ def test_states_are_read_from_run_directories_alone(tmp_path, capsys, monkeypatc
     ]
     for directory in (open_, stale):
         directory.close()
+
+
+def no_line_of_a_run(path):
+    (path / "metrics.jsonl").write_text('{"step": 7, "metrics": {}, "returns": [1.0]}\n' * 2)
+
+
+def metrics_that_are_a_folder(path):
+    (path / "metrics.jsonl").mkdir()
+
+
+def a_failure_that_is_a_folder(path):
+    (path / "FAILED").mkdir()
+
+
+@pytest.mark.parametrize("damage", [no_line_of_a_run, metrics_that_are_a_folder, a_failure_that_is_a_folder])
+def test_the_status_of_a_damaged_run_stops_no_look_at_others(tmp_path, capsys, damage):
+    resolved = ResolvedRuns.of("td3", "base", "Hopper", (0, 1), "laptop")
+    runs = [open_run(resolved, spec, tmp_path, "cpu", 1) for spec in resolved.specs]
+    for run in runs:
+        run.close()
+    damage(runs[0].path)
+    assert main(["grid", "--status", "--runs-dir", str(tmp_path)]) == 0
+    first, second, _ = capsys.readouterr().out.splitlines()
+    assert first.startswith("td3/base Hopper laptop seed 0: ") and "step 0/50k" in first
+    assert second == "td3/base Hopper laptop seed 1: unfinished  step 0/50k"
 
 
 def test_the_status_of_named_exhibits_is_of_what_they_miss(tmp_path, capsys, monkeypatch):

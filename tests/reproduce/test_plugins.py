@@ -87,6 +87,7 @@ def test_a_whole_algorithm_with_variants(written):
         ("x = 1\nimport no_such_module\n", ["line 2", "No module named 'no_such_module'", "runs"]),
         ("def f():\n    raise KeyError('x')\nf()\n", ["line 2", "KeyError"]),
         ("raise SystemExit('bye')\n", ["SystemExit: bye"]),
+        ("class Mute(BaseException):\n    __str__ = None\nraise Mute\n", ["line 3", "Mute"]),
         ("x = 1\n", ["declares no variant", "VARIANTS = "]),
         ("VARIANTS = {}\n", ["declares no variant"]),
         ("VARIANTS = ['my-idea']\n", ["lists of Variant by the name", "['my-idea']"]),
@@ -126,6 +127,12 @@ def test_broken_files_are_one_sentence(written, tmp_path, capsys, text, words):
     assert "my_idea.py" in error
     assert all(word in error for word in words), error
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_file_may_begin_with_a_byte_order_mark(tmp_path):
+    path = tmp_path / "my_idea.py"
+    path.write_text(SLOW, encoding="utf-8-sig")
+    assert load_plugin(path).text == SLOW
 
 
 @pytest.mark.parametrize(
@@ -173,7 +180,8 @@ def test_a_run_keeps_the_text_and_another_text_does_not_go_on_with_it(written, t
 
 
 def test_the_store_carries_the_text_and_refuses_another(written, tmp_path):
-    plan, store = slow_plan(written(SLOW), scale="laptop"), Store(tmp_path / "store")
+    text = SLOW.replace("\n", "\r\n")  # as editors of Windows write it
+    plan, store = slow_plan(written(text), scale="laptop"), Store(tmp_path / "store")
     require_storable(plan, store)
     directory = open_run(plan, plan.specs[0], tmp_path / "runs", "cpu", 1)
     provenance = directory.read_json("provenance.json")
@@ -189,10 +197,11 @@ def test_the_store_carries_the_text_and_refuses_another(written, tmp_path):
     )
     archive_run(directory, store)
     run = store.get(plan.specs[0])
-    assert run.provenance["plugin"]["text"] == SLOW
+    kept = run.provenance["plugin"]
+    assert kept["text"] == text and kept["sha256"] == hashlib.sha256(text.encode()).hexdigest()
     record = record_of(run.spec, run.digest, run.protocol, run.config, run.provenance)
     assert record.tags["role"] == "own"
-    assert record.params["plugin.sha256"] == run.provenance["plugin"]["sha256"]
+    assert record.params["plugin.sha256"] == kept["sha256"]
     require_storable(plan, store)
     with pytest.raises(RunConflictError, match="has changed since.*--store"):
         require_storable(slow_plan(written(SLOW + "# changed\n"), scale="laptop"), store)
@@ -251,6 +260,11 @@ FAILURES = {
         "Runtime",
     ),
     "exit": ("def learn(self, *a):\n    raise SystemExit(5)\n", ":12, in learn", "SystemExit: 5"),
+    "mute": (
+        "class Mute(BaseException):\n    __str__ = None\ndef learn(self, *a):\n    raise self.Mute\n",
+        ":14, in learn",
+        "Mute: ",
+    ),
     "silent": ("def learn(self, *a):\n    raise AssertionError\n", ":12, in learn", "AssertionError"),
     "loss": (
         "def actor_loss(self, *a):\n    loss, more = super().actor_loss(*a)\n    return loss.mean(), more\n",

@@ -124,6 +124,23 @@ def test_a_policy_is_found_where_it_was_trained(here):
     assert play(policy, 2).repeated == policy.returns
 
 
+def test_a_mistake_of_a_plugin_at_play_is_one_sentence(tmp_path, capsys, monkeypatch):
+    def play(policy, episodes, plugin):
+        return {}["x"]
+
+    plugin = tmp_path / "mine.py"
+    plugin.write_text("from alm.variants import Variant\nVARIANTS = {'alm': [Variant('slow', 'an idea')]}\n")
+    monkeypatch.setattr("reproduce.lab.policies.find_policy", lambda *_: None)
+    monkeypatch.setattr(playing, "play", play)
+    (tmp_path / "runs").mkdir()
+    which = ["--variant", "slow[horizon=7]", "--plugin", str(plugin)]
+    assert main(["evaluate", "alm", "Hopper", *which, *asked(tmp_path)]) == 3
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(
+        f"error: alm/slow of the plugin {plugin} cannot go on (mine.py:2: KeyError: 'x'); "
+    )
+
+
 @pytest.mark.programs
 def test_a_policy_of_ones_own_variant_needs_its_file(tmp_path, capsys):
     """And ALM, which draws representations as it acts, draws the same ones again."""
@@ -190,8 +207,8 @@ def test_every_place_that_was_searched_is_named(here):
     both = Store(here / "store", here / "shipped")
     with pytest.raises(PolicyError) as refused:
         find_policy("td3", "Hopper", both, here / "runs", seed=7)
-    places = " nor in ".join(str(here / name) for name in ("store", "shipped", "runs"))
-    assert f"of seed 7, neither in {places}: train one" in str(refused.value)
+    places = " or ".join(str(here / name) for name in ("store", "shipped", "runs"))
+    assert f"of seed 7 in {places}: train one" in str(refused.value)
 
 
 DAMAGE = [
@@ -300,7 +317,7 @@ REFUSALS = [
     (["td3", "Hoper"], "There is no task 'Hoper' (did you mean 'Hopper'?)"),
     (["td3", "Hopper", "--variant", "no-kl"], "There is no variant 'no-kl' of td3"),
     (["td3", "Hopper", "--scale", "tiny"], "unknown scale 'tiny': choose one of paper, laptop, smoke"),
-    (["td3", "Hopper", "--seed", "7"], "there is no policy of td3/base on Hopper of seed 7, neither in "),
+    (["td3", "Hopper", "--seed", "7"], "there is no policy of td3/base on Hopper of seed 7 in "),
     (["alm", "Hopper", "--scale", "paper"], "train --algorithm alm --task Hopper --scale paper --seeds 0"),
     (["alm", "Hopper", "--variant", "k5[horizon=2]"], "--variant k5 --set horizon=2 --task Hopper"),
     (["td3", "Hopper", "--episodes", "1"], "The number of episodes must be at least 2, not 1."),

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -176,6 +177,19 @@ def test_a_damaged_card_is_made_anew_and_a_clip_too_large_ends_nothing(store, tm
     made = gallery.make_gallery(store, tmp_path)
     assert made.cards == [] and "cannot be made smaller" in made.problems[0]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_policy_that_cannot_be_read_ends_nothing(store, tmp_path, monkeypatch):
+    monkeypatch.setattr(gallery, "choose_gl", lambda: "egl")
+    monkeypatch.setattr(gallery, "clip", lambda policy, place: place.write_bytes(b"GIF"))
+    copy = Store(shutil.copytree(store.root, tmp_path / "store"))
+    (sound,) = copy.root.glob("**/*.last.safetensors")
+    sound.with_name("seed-1.last.safetensors").mkdir()
+    (tmp_path / "gallery").mkdir()
+    made = gallery.make_gallery(copy, tmp_path / "gallery")
+    assert [card["seed"] for card in made.cards] == [0]
+    (problem,) = made.problems
+    assert "seed-1.last.safetensors cannot be read (Is a directory): mend it" in problem
 
 
 def test_a_strip_has_one_of_each_algorithm_before_two_of_one(tmp_path):

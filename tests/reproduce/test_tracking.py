@@ -17,6 +17,7 @@ from reproduce.lab.algorithms import ALGORITHMS
 from reproduce.lab.published import authors_curves
 from reproduce.lab.specs import RunSpec
 from reproduce.lab.store import Store
+from reproduce.tracking import following
 from reproduce.tracking.client import MlflowRuns, TrackingError, resolve_uri, shown_uri
 from reproduce.tracking.following import follow, process_gone, sync
 from reproduce.tracking.importing import import_published, import_store
@@ -519,6 +520,48 @@ def test_the_tracking_uri_is_absolute_and_from_the_environment(monkeypatch, tmp_
     assert resolve_uri() == "http://somewhere:5000"
     monkeypatch.chdir(tmp_path)
     assert resolve_uri("sqlite:///some.db") == f"sqlite:///{tmp_path / 'some.db'}"
+
+
+@pytest.mark.parametrize("uri", ["http://localhost:port", "http://[::1", "http://me:se/cret@host"])
+def test_what_is_no_address_is_one_sentence(uri):
+    with pytest.raises(
+        TrackingError, match=r"^MLflow's address .* cannot be read: give one such as"
+    ) as raised:
+        resolve_uri(uri)
+    assert "\n" not in str(raised.value) and "cret" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("uri", "reason"),
+    [
+        ("http://a..b:5000", "label empty"),
+        ("sqlite:///{folder}", "Is a directory"),
+        ("sqlite:///{folder}/other.db", "Can't locate revision identified by 'of-another-program'"),
+    ],
+)
+def test_what_is_no_mlflow_is_one_sentence(tmp_path, uri, reason):
+    with sqlite3.connect(tmp_path / "other.db") as other:
+        other.execute("create table alembic_version (version_num text)")
+        other.execute("insert into alembic_version values ('of-another-program')")
+    with pytest.raises(TrackingError, match=rf"cannot be used \(.*{reason}.*make sync") as raised:
+        MlflowRuns(uri.format(folder=tmp_path))
+    assert "\n" not in str(raised.value)
+
+
+def test_an_mlflow_that_is_not_installed_is_one_sentence(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "mlflow", None)
+    with pytest.raises(TrackingError, match=r"cannot be used without mlflow: install it with .*\.\[train\]"):
+        MlflowRuns(f"sqlite:///{tmp_path / 'mlflow.db'}")
+
+
+def test_a_relative_database_is_that_of_the_trainers_folder(monkeypatch, tmp_path):
+    """The follower works in the repository."""
+    started = []
+    monkeypatch.setattr(following.subprocess, "Popen", lambda command, env, **_: started.append(env))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///some.db")
+    monkeypatch.chdir(tmp_path)
+    following.start_follower([tmp_path / "run"])
+    assert started[0]["MLFLOW_TRACKING_URI"] == f"sqlite:///{tmp_path / 'some.db'}"
 
 
 @pytest.mark.programs

@@ -20,6 +20,7 @@ from mlflow import MlflowClient
 
 from patience import PATIENCE
 from reproduce.lab.store import Store
+from reproduce.tracking import server
 from reproduce.tracking.client import MlflowRuns, TrackingError
 from reproduce.tracking.importing import import_store
 from reproduce.tracking.links import links
@@ -125,6 +126,26 @@ def test_a_port_in_use_is_one_sentence(tmp_path):
             serve(Store(tmp_path), f"sqlite:///{tmp_path / 'mlflow.db'}", port)
     assert "\n" not in str(raised.value)
     assert not (tmp_path / "mlflow.db").exists()  # found out before the work
+
+
+def test_a_server_writes_no_line_for_each_request(monkeypatch, tmp_path):
+    """It may run for months, and what it writes is kept until it ends."""
+
+    def start(command, environment, output):
+        assert environment["MLFLOW_UVICORN_OPTS"] == "--no-access-log"
+        raise NotImplementedError
+
+    monkeypatch.delenv("MLFLOW_UVICORN_OPTS", raising=False)
+    monkeypatch.setattr(server, "start_guarded", start)
+    with pytest.raises(NotImplementedError), server.serving(f"sqlite:///{tmp_path / 'some.db'}"):
+        pass
+
+
+@pytest.mark.parametrize("port", [None, 5000])
+def test_a_host_that_is_not_this_machine_is_one_sentence(port):
+    elsewhere = Address(host="192.0.2.1", port=port, names=("mlflow.lab.org",))
+    with pytest.raises(TrackingError, match=r"cannot listen on 192.0.2.1 \(.*\): give an address"):
+        elsewhere.with_free_port()
 
 
 def test_a_server_for_others_must_know_its_names():

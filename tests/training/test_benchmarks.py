@@ -1,5 +1,8 @@
 """The benchmarks run, at tiny sizes; what they find is no test's business."""
 
+import runpy
+import sys
+
 import pytest
 import torch
 
@@ -25,6 +28,16 @@ def test_the_gpu_benchmark_measures_what_it_would_on_a_device():
     row = found | {"of_peak": 0.1, "over_plain": None}
     header, rows = gpu_rows({"results": {"rows": {"td3 2": row}}})
     assert len(header) == len(rows[0]) and rows[0][:2] == ["td3", "2"]
+
+
+@pytest.mark.parametrize("name", ["alm_update", "baseline_updates", "engines", "gpu", "populations", "sizes"])
+def test_who_asks_for_help_measures_nothing(name, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", [name, "--help"])
+    monkeypatch.delitem(sys.modules, f"benchmarks.{name}", raising=False)
+    monkeypatch.setattr("benchmarks.timing.write_record", None)
+    with pytest.raises(SystemExit) as stop:
+        runpy.run_module(f"benchmarks.{name}", run_name="__main__")
+    assert stop.value.code == 0 and "Measure" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", PLAIN)

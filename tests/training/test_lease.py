@@ -273,6 +273,19 @@ def test_a_holder_that_resumes_before_anyone_took_it_goes_on(tmp_path):
     mine.release()
 
 
+def test_a_disk_that_is_full_at_the_end_keeps_no_run(tmp_path):
+    class Full:
+        def close(self):
+            raise OSError(28, "No space left on device")
+
+    mine = RunDirectory(tmp_path)
+    mine.open()
+    mine._metrics = Full()
+    with pytest.raises(OSError, match="No space left"):
+        mine.close()
+    assert not list(tmp_path.glob("lease.*"))
+
+
 def test_a_lease_file_that_vanished_is_told_as_lost(tmp_path):
     mine = Lease(tmp_path)
     for file in tmp_path.iterdir():

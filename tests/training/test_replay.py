@@ -127,6 +127,15 @@ def test_no_valid_window_is_one_clear_error():
         filled(30).sample_sequences(4, CAPACITY + 1, Streams([0], Purpose.LEARNING))
 
 
+@pytest.mark.parametrize("count", [0, 3, 12, 17])
+@pytest.mark.parametrize("length", [1, 3, 4, 13])
+def test_all_windows_within_episodes(count, length):
+    replay = filled(count, terminals={4, 9}, ends={13})
+    held = range(max(0, count - CAPACITY), count)
+    expected = [i for i in held if i + length <= count and not {4, 9, 13} & set(range(i, i + length - 1))]
+    assert replay.at(replay.starts_within_episodes(length)[None]).reward[0].tolist() == expected
+
+
 def test_state_round_trip():
     old, new = filled(30, {14}), Replay(1, CAPACITY, 2, 1)
     new.load_state(old.state())

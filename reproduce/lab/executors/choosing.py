@@ -1,5 +1,6 @@
 """The executor that a command asks for, and the options that have a meaning for it."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,8 +60,8 @@ class Engine:
             )
         if self.per_gpu is not None and self.per_gpu < 1:
             raise ValueError(f"The number of jobs on a GPU must be at least 1, not {self.per_gpu}.")
-        if self.hours is not None and not self.hours > 0:
-            raise ValueError(f"The number of hours must be above 0, not {self.hours:g}.")
+        if self.hours is not None and not 0 < self.hours < math.inf:
+            raise ValueError(f"The number of hours must be above 0 and finite, not {self.hours:g}.")
 
     @property
     def elsewhere(self) -> bool:

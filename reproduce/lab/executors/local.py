@@ -4,13 +4,32 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from reproduce.lab.executors import Ended, Job
 from reproduce.lab.places import WORKPLACE
 
-TIED = Path(__file__).with_name("tied.py")
-"""Program that ties a process to the one that starts it."""
+_TIED = Path(__file__).with_name("tied.py")
+
+
+def start_tied(command: Sequence[str], log: Path) -> "subprocess.Popen[bytes]":
+    """Start a command in the repository; what it prints is appended to a log.
+
+    It gets SIGTERM when this process ends, however that ends (on Linux).
+
+    Raises:
+        OSError: the log cannot be written or Python cannot be started.
+    """
+    with log.open("a") as file:
+        # In a session of its own: Ctrl-C is for this process, which stops its jobs in good order.
+        return subprocess.Popen(
+            [sys.executable, str(_TIED), str(os.getpid()), *command],
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            cwd=WORKPLACE,
+            start_new_session=True,
+        )
 
 
 class LocalProcesses:
@@ -25,12 +44,7 @@ class LocalProcesses:
         Raises:
             OSError: the log cannot be written or Python cannot be started.
         """
-        command = (sys.executable, str(TIED), str(os.getpid()), *job.command)
-        with job.log.open("a") as file:
-            # In a session of its own: Ctrl-C is for the grid, which stops its jobs in good order.
-            return subprocess.Popen(
-                command, stdout=file, stderr=subprocess.STDOUT, cwd=WORKPLACE, start_new_session=True
-            )
+        return start_tied(job.command, job.log)
 
     def poll(self, handle: "subprocess.Popen[bytes]") -> Ended | None:
         """The end of a process; None while it runs."""

@@ -137,12 +137,12 @@ def _require_answer(address: str) -> None:
     if address == "auto":
         return
     host, colon, port = address.rpartition(":")
-    if not (host and colon and port.isdigit()) or "/" in address:
+    if not (host and colon and port.isdecimal() and int(port) < 2**16) or "/" in address:
         raise ValueError(f"The address of a Ray cluster is auto or HOST:PORT, not {address!r}.")
     try:
         socket.create_connection((host, int(port)), timeout=_ANSWER_SECONDS).close()
-    except OSError as error:
-        raise _no_cluster(address, str(error.strerror or error)) from None
+    except (OSError, UnicodeError) as error:
+        raise _no_cluster(address, str(getattr(error, "strerror", None) or error)) from None
 
 
 def _no_cluster(address: str, reason: str) -> RuntimeError:

@@ -4,7 +4,6 @@ Both machines have the repository at the same path with the same code, and see t
 A worker that differs refuses, in one sentence.
 """
 
-import os
 import platform
 import signal
 import subprocess
@@ -17,8 +16,8 @@ from typing import Any
 
 from reproduce.lab.errors import EXIT_INTERRUPTED
 from reproduce.lab.executors import Ended, Job
-from reproduce.lab.executors.local import TIED
-from reproduce.lab.places import CODE, WORKPLACE
+from reproduce.lab.executors.local import start_tied
+from reproduce.lab.places import CODE
 from reproduce.lab.provenance import Code
 
 __all__ = ["Order", "Outcome", "Worker", "add_to_log"]
@@ -79,20 +78,13 @@ class Worker:
         """
         if refusal := self._refusal():
             return Outcome(Ended(_REFUSED), refusal)
-        log, command = Path(self.order.log), list(self.order.command)
+        command = list(self.order.command)
         if command[0] == self.order.interpreter:
             command[0] = sys.executable
         wanted = stop_requested()
         if wanted:
             return Outcome(Ended(EXIT_INTERRUPTED), "stopped before it began")
-        with log.open("a") as file:
-            self._child = subprocess.Popen(
-                [sys.executable, str(TIED), str(os.getpid()), *command],
-                stdout=file,
-                stderr=subprocess.STDOUT,
-                cwd=WORKPLACE,
-                start_new_session=True,
-            )
+        self._child = start_tied(command, Path(self.order.log))
         with _on_sigterm(self.ask_to_stop) if passes_on_sigterm else nullcontext():
             while (code := self._child.poll()) is None:
                 try:
