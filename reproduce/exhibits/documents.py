@@ -197,8 +197,8 @@ def _beside_the_field(store: Store) -> str:
                 where = f"{len(returns)} seeds, from {min(returns):.0f} to {max(returns):.0f}, gym's v4 task"
                 rows.append([title, task, f"{step:,}", f"{np.mean(returns):.0f}", where])
         for point in published.itertuples():
-            where = point.source if pd.isna(point.seeds) else f"{point.seeds} seeds, {point.source}"
-            rows.append([title, task, f"{point.step:,}", f"{point.mean:.0f}", where])
+            who = "" if pd.isna(point.seeds) else f"{seeds_counted(point.seeds, None)}, "
+            rows.append([title, task, f"{point.step:,}", f"{point.mean:.0f}", f"{who}{point.source}"])
     return markdown_grid(["", "task", "steps", "return", "who"], rows)
 
 
