@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from patience import PATIENCE
 from reproduce.lab.specs import RunSpec
 from reproduce.lab.store import StoredRun
 
@@ -118,6 +119,18 @@ def browser(absent):
         browser = playwright.chromium.launch(executable_path=found, args=list(BROWSER_OPTIONS))
         yield browser
         browser.close()
+
+
+@pytest.fixture
+def new_tab(browser):
+    """Opens a page in a context of its own, which waits as patiently as all tests do."""
+
+    def open_tab(**options):
+        tab = browser.new_page(**options)
+        tab.set_default_timeout(1000 * PATIENCE)
+        return tab
+
+    return open_tab
 
 
 @pytest.fixture(scope="session")

@@ -244,8 +244,8 @@ def test_bad_input_is_one_sentence(store, tmp_path, capsys, few_exhibits):
     assert capsys.readouterr().err.count("\n") == 1
 
 
-def test_the_page_works_in_a_browser(browser, report):
-    tab = browser.new_page()
+def test_the_page_works_in_a_browser(new_tab, report):
+    tab = new_tab()
     problems, requests = [], []
     tab.on("console", lambda message: problems.append(message.text))
     tab.on("pageerror", lambda error: problems.append(str(error)))
@@ -281,14 +281,14 @@ def test_the_page_works_in_a_browser(browser, report):
     assert [url for url in requests if not url.startswith(("file:", "data:"))] == []
 
 
-def test_a_narrow_page_does_not_scroll_sideways(browser, report):
-    tab = browser.new_page(viewport={"width": 400, "height": 800})
+def test_a_narrow_page_does_not_scroll_sideways(new_tab, report):
+    tab = new_tab(viewport={"width": 400, "height": 800})
     tab.goto(report.as_uri(), wait_until="load")
     assert tab.evaluate("document.documentElement.scrollWidth") == 400
 
 
-def test_the_list_of_runs_is_read_without_scripts(browser, report):
-    tab = browser.new_context(java_script_enabled=False).new_page()
+def test_the_list_of_runs_is_read_without_scripts(new_tab, report):
+    tab = new_tab(java_script_enabled=False)
     tab.goto(report.as_uri(), wait_until="load")
     assert not tab.locator("#filters").is_visible()
     first = tab.locator("#run-list > tbody").first

@@ -20,6 +20,7 @@ from patience import PATIENCE
 from reproduce.cli import main
 from reproduce.lab.executors import Ended, Job, Resources
 from reproduce.lab.executors.choosing import Engine
+from reproduce.lab.executors.ray import _carry_out
 from reproduce.lab.executors.remote import Order, Worker
 from reproduce.lab.executors.slurm import SlurmJobs
 from reproduce.lab.grid import run_grid
@@ -178,7 +179,8 @@ def test_a_process_ends_with_the_worker_that_started_it(tmp_path):
         import sys
         from pathlib import Path
         from reproduce.lab.executors import Job
-        from reproduce.lab.executors.remote import Order, Worker
+        from reproduce.lab.executors.ray import _carry_out
+from reproduce.lab.executors.remote import Order, Worker
         from reproduce.lab.provenance import Code
         command = (sys.executable, "-c", {child!r})
         Worker(Order.of(Job("a job", command, (), Path({str(tmp_path)!r}, "a.log")), Code.here())).carry_out()
@@ -350,6 +352,16 @@ def test_ray_tasks_stop_with_checkpoints_and_refuse_other_code(tmp_path, ray_tas
     handle = ray_tasks.submit(a_job(tmp_path, script("print('ran')")))
     assert ended(ray_tasks, handle) == Ended(2)
     assert "instead of fffffff" in (tmp_path / "logs/a.log").read_text().splitlines()[-1]
+
+
+def test_a_ray_worker_can_be_stopped_though_its_cluster_was_started_in_the_background(tmp_path):
+    """Where SIGINT is ignored, as after ``ray start &`` in a script, Ray's cancelling would be lost."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        assert _carry_out(Order.of(a_job(tmp_path, script("print()")), Code.here())).ended == Ended(0)
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_a_job_that_no_node_can_hold_is_named(tmp_path, ray_tasks):

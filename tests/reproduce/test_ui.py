@@ -232,13 +232,11 @@ CURVES = """
 BANDS = "document.querySelector('.js-plotly-plot').data.filter(one => one.fillcolor).length"
 
 
-def test_the_link_opens_the_curves_of_own_variants_and_baselines(ui, browser):
-    tab = browser.new_page(viewport={"width": 1440, "height": 900})
+def test_the_link_opens_the_curves_of_own_variants_and_baselines(ui, new_tab):
+    tab = new_tab(viewport={"width": 1440, "height": 900})
     tab.goto(ui.link("HalfCheetah, laptop: ALM, the baselines"))
     # One chart alone: all others are in closed sections.
-    curves = {
-        one["method"]: one for one in tab.wait_for_function(CURVES, timeout=1000 * PATIENCE).json_value()
-    }
+    curves = {one["method"]: one for one in tab.wait_for_function(CURVES).json_value()}
 
     methods = ["my-idea", "ALM(3)", "SAC", "TD3"]
     assert sorted(curves) == sorted(f"tag.method.{name}" for name in methods)
@@ -253,15 +251,13 @@ def test_the_link_opens_the_curves_of_own_variants_and_baselines(ui, browser):
     assert names.evaluate_all("all => all.every(one => one.scrollWidth <= one.clientWidth + 1)")
 
 
-def test_the_description_leads_to_the_other_views(ui, browser):
-    tab = browser.new_page(viewport={"width": 1440, "height": 900})
+def test_the_description_leads_to_the_other_views(ui, new_tab):
+    tab = new_tab(viewport={"width": 1440, "height": 900})
     tab.goto(ui.link("Hopper, laptop"))
     with tab.expect_popup() as opened:
         # The line that is seen stands for all of it, which opens downwards.
         tab.locator("a[href*='HalfCheetah-laptop-variants']").dispatch_event("click")
-    opened.value.wait_for_function(
-        "document.body.textContent.includes('Group: no KL')", timeout=1000 * PATIENCE
-    )
+    opened.value.wait_for_function("document.body.textContent.includes('Group: no KL')")
 
 
 def test_views_are_brought_up_to_date_and_own_descriptions_kept(tmp_path, database, make_run):

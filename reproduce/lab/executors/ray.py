@@ -24,6 +24,8 @@ _PASSED_ON = ("MLFLOW_TRACKING_URI",)
 
 def _carry_out(order: Order) -> Outcome:
     """The body of a task, in a worker process of Ray's."""
+    # Ray cancels by SIGINT, which what a shell started in the background ignores, with all its children.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     return Worker(order).carry_out()
 
 
