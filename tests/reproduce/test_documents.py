@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from alm.theory.results import DOCUMENT_TABLES
-from reproduce.exhibits import TABLE1, TABLE1_MBBL, TABLE5
+from reproduce.exhibits import TABLE1, TABLE1_MBBL, TABLE5, findings
 from reproduce.exhibits.claims import claims_table
 from reproduce.exhibits.code_tables import CODE_TABLES
 from reproduce.exhibits.documents import documents, refresh
@@ -62,8 +62,8 @@ def pages(tmp_path):
     (tmp_path / "docs" / "performance.md").write_text(marks)
     tortures = "".join(f"<!-- {name}:begin -->\n<!-- {name}:end -->\n" for name in TORTURES)
     (tmp_path / "docs" / "reliability.md").write_text(tortures)
-    findings = "".join(f"<!-- {name}:begin -->\n<!-- {name}:end -->\n" for name in FINDINGS)
-    (tmp_path / "docs" / "findings.md").write_text(findings)
+    marks = "".join(f"<!-- {name}:begin -->\n<!-- {name}:end -->\n" for name in FINDINGS)
+    (tmp_path / "docs" / "findings.md").write_text(marks)
     theory = "".join(
         f"<!-- {name}:begin -->\n<!-- {name}:end -->\n" for name in (*DOCUMENT_TABLES, "practical")
     )
@@ -79,8 +79,12 @@ def test_refresh_replaces_the_block_only(tmp_path, pages):
     assert (tmp_path / "docs" / "performance.md").read_text().count("Not measured") == len(PERFORMANCE)
     assert (tmp_path / "docs" / "theory.md").read_text().count("Not computed") == len(DOCUMENT_TABLES)
     readme = (tmp_path / "README.md").read_text()
-    assert readme.startswith("a\n<!-- one-protocol:begin -->\n| | ")
-    assert readme.endswith("\n<!-- gallery:begin -->\nNo policy is stored yet.\n<!-- gallery:end -->\nb")
+    store = Store(tmp_path / "results" / "runs")
+    assert readme == (
+        f"a\n<!-- one-protocol:begin -->\n{findings.one_protocol(store)}\n<!-- one-protocol:end -->"
+        f"<!-- wins:begin -->\n{findings.wins(store)}\n<!-- wins:end -->\n"
+        "<!-- gallery:begin -->\nNo policy is stored yet.\n<!-- gallery:end -->\nb"
+    )
     assert refresh(tmp_path) == []
     (tmp_path / "README.md").write_text("no marks")
     with pytest.raises(ValueError, match="lacks the marks"):
