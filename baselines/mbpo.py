@@ -232,8 +232,7 @@ class MBPO(SAC):
             return torch.full((horizon,), torch.nan, device=device)
         streams = Streams(self.seeds, Purpose.EVALUATION, training_step, 0, _ERROR, device=str(device))
         start = starts[streams.integers(len(starts), _ERROR_SEQUENCES)]
-        ahead = torch.arange(horizon, device=device)[:, None]
-        return multi_step_error(self.dynamics, replay.at((start[:, None] + ahead) % replay.capacity))
+        return multi_step_error(self.dynamics, replay.sequences_from(start, horizon))
 
     def _follow(self, observation: Tensor) -> Tensor:
         """The stochastic policy's actions, with noise of the learning stream."""

@@ -180,6 +180,10 @@ class Replay:
             )
             start = torch.where(found, start, fresh)
             found = found | fresh_found
+        return self.sequences_from(start, length)
+
+    def sequences_from(self, start: Tensor, length: int) -> Transitions:
+        """Consecutive transitions (S, length, batch, …) from positions (S, batch) on, whatever lies there."""
         offsets = torch.arange(length, device=start.device)[None, :, None]
         return self.at((start[:, None, :] + offsets) % self.capacity)
 
