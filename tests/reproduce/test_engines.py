@@ -44,10 +44,14 @@ def a_job(folder, command, **changes):
     return Job("a job", command, (), log, **changes)
 
 
-def wait_for(condition):
-    """Wait for something to become true and return it; a generous limit instead of a guess."""
+def wait_for(condition, process=None):
+    """Wait for something to become true and return it; a generous limit instead of a guess.
+
+    `process` is who should bring it about: once it has ended, nobody waits for it.
+    """
     end = time.monotonic() + PATIENCE
     while not (found := condition()):
+        assert process is None or process.poll() is None, f"the process ended: {process.returncode}"
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.05)
     return found
@@ -179,14 +183,13 @@ def test_a_process_ends_with_the_worker_that_started_it(tmp_path):
         import sys
         from pathlib import Path
         from reproduce.lab.executors import Job
-        from reproduce.lab.executors.ray import _carry_out
-from reproduce.lab.executors.remote import Order, Worker
+        from reproduce.lab.executors.remote import Order, Worker
         from reproduce.lab.provenance import Code
         command = (sys.executable, "-c", {child!r})
         Worker(Order.of(Job("a job", command, (), Path({str(tmp_path)!r}, "a.log")), Code.here())).carry_out()
     """
     worker = subprocess.Popen(script(parent), cwd=Path(__file__).parents[2])
-    pid = int(wait_for(lambda: mark.exists() and mark.read_text()))
+    pid = int(wait_for(lambda: mark.exists() and mark.read_text(), worker))
     assert os.path.exists(f"/proc/{pid}")
     worker.kill()
     worker.wait()
