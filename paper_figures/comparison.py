@@ -10,6 +10,7 @@ from alm.training.files import write_text
 from paper_figures import panels
 from paper_figures.style import Look, csv_text, figure_style, panel_row, save
 from reproduce.exhibits.comparison import Comparison, TaskComparison
+from reproduce.formats import steps_in_words
 
 # Not an algorithm's own: both sides may be variants of one.
 _LOOKS = (Look("#D55E00", "o"), Look("#0072B2", "s"))
@@ -55,7 +56,7 @@ def _panel(axis: Axes, comparison: Comparison, task: TaskComparison) -> None:
     )
     panels.note(
         axis,
-        f"{first} against {second} at {task.step / 1000:g}k:\n"
+        f"{first} against {second} at {steps_in_words(task.step)}:\n"
         f"difference {task.difference.text(sign='+')}, P(better) {task.improvement.text(2)}",
     )
 

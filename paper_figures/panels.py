@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 
 from paper_figures.data import Drawn, series_drawn, tasks_drawn
 from paper_figures.style import NOTE, PUBLISHED, THOUSANDS, looks
-from reproduce.exhibits import FigureExhibit, Series, formats
+from reproduce import formats
+from reproduce.exhibits import FigureExhibit, Series
 
 _MARKERS_A_CURVE = 12
 # Characters of small print that fit into an inch.
@@ -100,7 +101,7 @@ def coverage_note(coverage: Sequence[Drawn]) -> str:
         else:
             state = formats.seeds_counted(entry.seeds, entry.seeds_wanted)
             if entry.last_step < entry.total_steps:
-                state += f", {entry.last_step / 1000:g}k of {entry.total_steps / 1000:g}k steps"
+                state += f", {formats.steps_reached(entry.last_step, entry.total_steps)}"
         state = ", ".join([state, *formats.left_out(entry.unfinished, entry.failed)])
         groups.setdefault(state, []).append(entry.series.label)
     return "\n".join(f"{state}: {'; '.join(labels)}" for state, labels in groups.items())

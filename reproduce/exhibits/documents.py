@@ -24,12 +24,12 @@ from reproduce.exhibits import (
 from reproduce.exhibits import performance as speed
 from reproduce.exhibits.comparison import Comparison
 from reproduce.exhibits.coverage import coverage
-from reproduce.exhibits.formats import left_out, seeds_counted
 from reproduce.exhibits.pooling import pool
 from reproduce.exhibits.practical_bound import bound_beside_returns
 from reproduce.exhibits.scores import pooled_statistics
 from reproduce.exhibits.tidy import tidy_curves
 from reproduce.exhibits.writing import markdown_grid
+from reproduce.formats import left_out, seeds_counted
 from reproduce.lab.algorithms import ALGORITHMS, run_length
 from reproduce.lab.curves import window_mean
 from reproduce.lab.published import FIELD, FIELD_TASKS, authors_curves, field_curves, field_scores

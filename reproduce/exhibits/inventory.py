@@ -12,10 +12,10 @@ from rich.table import Table
 from alm.training.scale import SCALES
 from reproduce.exhibits import EXHIBITS, Exhibit
 from reproduce.exhibits.coverage import coverage
-from reproduce.exhibits.formats import left_out, seeds_counted, steps_in_words
 from reproduce.exhibits.kinds import CodeExhibit, FigureExhibit
 from reproduce.exhibits.pooling import whole_length
 from reproduce.exhibits.scores import pooled_statistics
+from reproduce.formats import left_out, seeds_counted, steps_in_words
 from reproduce.lab.algorithms import title_of
 from reproduce.lab.archive import directories_under
 from reproduce.lab.forecast import GpuCosts, gpu_basis, makespan

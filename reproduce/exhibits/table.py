@@ -11,7 +11,7 @@ from functools import cached_property
 
 import pandas as pd
 
-from reproduce.exhibits.formats import decimal, left_out, seeds_counted, steps_reached
+from reproduce.formats import decimal, left_out, seeds_counted, steps_reached
 from reproduce.lab.footnote import Footnote
 
 __all__ = ["Block", "Cell", "Row", "Score", "Table"]

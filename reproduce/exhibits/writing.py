@@ -11,8 +11,8 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from alm.training.files import write_text
-from reproduce.exhibits.formats import decimal, seeds_counted, seeds_in_words, steps_in_words, steps_reached
 from reproduce.exhibits.table import Block, Cell, Row, Table
+from reproduce.formats import decimal, seeds_counted, seeds_in_words, steps_in_words, steps_reached
 from reproduce.lab.store import StoreWarning
 
 __all__ = ["latex", "markdown", "markdown_grid", "render", "terminal", "with_minus"]

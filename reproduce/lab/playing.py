@@ -8,6 +8,7 @@ import numpy as np
 from scipy import stats
 
 from alm.task_registry import task_spec
+from reproduce.formats import p_in_words, p_statement
 from reproduce.lab.plugins import Plugin
 from reproduce.lab.policies import Policy, PolicyError
 from reproduce.lab.provenance import cpu_name
@@ -42,12 +43,12 @@ class Played:
     def agreement(self) -> str:
         """Whether new and stored returns agree, if so many episodes can tell, in a line."""
         new, stored = len(self.returns), len(self.policy.returns)
-        p = "p < 0.001" if self.p_value < 0.001 else f"p = {self.p_value:.2g}"
+        p = p_statement(self.p_value)
         least = _p_value(range(new), range(new, new + stored))
         if least >= LEVEL:
             return (
                 f"{new} new and {stored} stored episodes are too few to tell whether they agree "
-                f"(Kolmogorov–Smirnov test, {p}, where the least that there can be is {least:.2g})"
+                f"(Kolmogorov–Smirnov test, {p}, where the least that there can be is {p_in_words(least)})"
             )
         verdict = "agree" if self.p_value >= LEVEL else "do not agree"
         return f"new and stored returns {verdict} (Kolmogorov–Smirnov test, {p})"

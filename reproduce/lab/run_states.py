@@ -16,6 +16,7 @@ from rich.table import Table
 
 from alm.training.lease import Holder, holder_of
 from alm.training.run_directory import RunDirectory
+from reproduce.formats import steps_in_words
 from reproduce.lab.algorithms import run_length
 from reproduce.lab.archive import directories_under
 from reproduce.lab.specs import RunSpec
@@ -153,7 +154,7 @@ def _where(state: RunState) -> str:
 def _cells(state: RunState) -> tuple[str, str, str, str]:
     going_on = state.status == "running"
     return (
-        f"{_thousands(state.step)}/{_thousands(state.wanted)}",
+        f"{steps_in_words(state.step)}/{steps_in_words(state.wanted)}",
         _known(state.steps_per_second, f"{state.steps_per_second:.3g}") if going_on else "",
         _duration(state.seconds_to_go) if going_on else "",
         _known(state.last_return, f"{state.last_return:.0f}"),
@@ -175,10 +176,6 @@ def _numbers(state: RunState) -> list[str]:
 
 def _known(value: float, text: str) -> str:
     return "" if math.isnan(value) else text
-
-
-def _thousands(steps: int) -> str:
-    return f"{steps / 1000:g}k" if steps >= 1000 else str(steps)
 
 
 def _duration(seconds: float) -> str:

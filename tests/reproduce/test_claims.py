@@ -25,8 +25,8 @@ from reproduce.exhibits.claims.checks import (
 )
 from reproduce.exhibits.claims.evidence import SPREAD, Evidence
 from reproduce.exhibits.claims.verdicts import verdicts
-from reproduce.exhibits.formats import p_in_words
 from reproduce.exhibits.writing import render, terminal
+from reproduce.formats import p_in_words
 from reproduce.lab.algorithms import variant_named
 from reproduce.lab.store import Store
 

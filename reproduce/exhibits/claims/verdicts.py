@@ -7,10 +7,10 @@ from typing import Literal
 from reproduce.exhibits.claims.checks import ABOUT_HALF, ENOUGH, MARGIN, NEAR_OPTIMAL, Finding
 from reproduce.exhibits.claims.evidence import RETURN, SPREAD, Evidence
 from reproduce.exhibits.claims.statements import CLAIMS, Claim
-from reproduce.exhibits.formats import p_in_words
 from reproduce.exhibits.statistics.intervals import TRUE_CONFIDENCE
 from reproduce.exhibits.statistics.significance import LEVEL, POWER, holm
 from reproduce.exhibits.table import Table
+from reproduce.formats import p_in_words
 from reproduce.lab.specs import RunSpec
 from reproduce.lab.store import Store
 

@@ -1,4 +1,4 @@
-"""Numbers, steps and seeds in words, the same in every table, figure and page."""
+"""Numbers, steps and seeds in words, the same in every table, figure, page and printed line."""
 
 
 def decimal(value: float, decimals: int = 4) -> str:
@@ -27,6 +27,11 @@ def seeds_in_words(seeds: int | None, wanted: int | None, of: str = " of ") -> s
 def p_in_words(p: float) -> str:
     """A p value to three digits: 0.034; <0.001 where they would be zeros."""
     return "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def p_statement(p: float) -> str:
+    """The same within a sentence: p = 0.034, p < 0.001."""
+    return "p < 0.001" if p < 0.001 else f"p = {p_in_words(p)}"
 
 
 def left_out(unfinished: int, failed: int) -> list[str]:
