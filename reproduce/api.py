@@ -17,13 +17,13 @@ import matplotlib.pyplot as plt
 from alm.task_registry import task_spec
 from alm.training.scale import SCALES, scale_named
 from paper_figures.drawing import NAMES, drawn
+from reproduce.commands.options import ReadsRuns
 from reproduce.exhibits import BiasDefinition
 from reproduce.exhibits.comparison import Comparison
 from reproduce.exhibits.tidy import tidy_curves
 from reproduce.lab.algorithms import BASE, variant_named
 from reproduce.lab.settings import canonical_variant
 from reproduce.lab.specs import variant_parts
-from reproduce.options import ReadsRuns
 
 if TYPE_CHECKING:
     import pandas as pd

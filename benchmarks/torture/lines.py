@@ -20,7 +20,7 @@ from typing import Any
 
 import tyro
 
-import paper_figures.commands
+import reproduce.commands.figures
 import reproduce.lab.grid
 import reproduce.tracking.ui
 from alm.training.scale import scale_named
@@ -48,8 +48,8 @@ _NUMBERS = (
 _LEFT_OUT: tuple[tuple[Any, str], ...] = (
     (reproduce.lab.grid, "run_grid"),
     (reproduce.tracking.ui, "serve"),
-    (paper_figures.commands.Theory, "run"),
-    (paper_figures.commands.Report, "run"),
+    (reproduce.commands.figures.Theory, "run"),
+    (reproduce.commands.figures.Report, "run"),
 )
 
 

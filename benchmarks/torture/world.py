@@ -37,7 +37,7 @@ _IMPORTED = (
     "torch._dynamo",
     "alm.tasks.locomotion",
     "matplotlib.pyplot",
-    "paper_figures.commands",
+    "reproduce.commands.figures",
     "paper_figures.comparison",
     "paper_figures.drawing",
     "reproduce.exhibits.inventory",

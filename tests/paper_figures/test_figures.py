@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 
 from paper_figures import final_return, latents, learning_curves, panels, reward_transform, value_bias
-from paper_figures.commands import Figure
 from paper_figures.data import figure_data, latent_data
 from paper_figures.drawing import drawn, names_of
 from paper_figures.style import LOOKS, looks
 from reproduce.cli import main
+from reproduce.commands.figures import Figure
 from reproduce.exhibits import FIGURES
 from reproduce.lab.algorithms import ALGORITHMS
 from reproduce.lab.published import authors_curves
@@ -320,7 +320,7 @@ def test_value_samples_of_another_configuration_are_refused(store, make_run):
 def test_drawing_imports_no_learning_or_simulation():
     """`make figure3` installs what reading needs only."""
     script = (
-        "import sys, paper_figures.commands, paper_figures.drawing, paper_figures.report.contents\n"
+        "import sys, reproduce.commands.figures, paper_figures.drawing, paper_figures.report.contents\n"
         "print(sorted({'torch', 'mujoco', 'gymnasium', 'mlflow'} & set(sys.modules)))\n"
     )
     root = Path(__file__).parents[2]

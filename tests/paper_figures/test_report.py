@@ -15,11 +15,10 @@ import pytest
 
 from alm.config import ALMConfig
 from alm.training.scale import scale_named
-from paper_figures import commands
-from paper_figures.commands import Report
 from paper_figures.report.entries import clips_entry
-from reproduce import options
 from reproduce.cli import main
+from reproduce.commands import figures, options
+from reproduce.commands.figures import Report
 from reproduce.exhibits import EXHIBITS
 from reproduce.lab.store import Store
 
@@ -78,7 +77,7 @@ def report(store, gallery, begun, tmp_path_factory):
 
     path = tmp_path_factory.mktemp("report") / "report.html"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(commands, "_steps", steps)
+        patch.setattr(figures, "steps", steps)
         assert Report(store=store.root, gallery=gallery, out=path).run() == 0
     return path
 

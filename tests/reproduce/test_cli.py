@@ -573,12 +573,12 @@ def test_a_package_that_only_training_needs_is_named(monkeypatch, capsys):
 
         return run
 
-    monkeypatch.setattr("reproduce.cli.Runs.run", lacking("torch.nn"))
+    monkeypatch.setattr("reproduce.commands.stored.Runs.run", lacking("torch.nn"))
     assert main(["runs"]) == 2
     error = capsys.readouterr().err
     assert error.startswith("error: runs needs torch, which is not installed: install the extra [train]")
     assert error.count("\n") == 1
-    monkeypatch.setattr("reproduce.cli.Runs.run", lacking("reproduce.typo"))
+    monkeypatch.setattr("reproduce.commands.stored.Runs.run", lacking("reproduce.typo"))
     with pytest.raises(ModuleNotFoundError):
         main(["runs"])
 
@@ -592,7 +592,7 @@ def test_a_second_ctrl_c_that_meets_torch_writing_is_no_traceback(monkeypatch):
         finally:
             raise RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 7872 vs 7824")
 
-    monkeypatch.setattr("reproduce.cli.Runs.run", interrupted)
+    monkeypatch.setattr("reproduce.commands.stored.Runs.run", interrupted)
     assert main(["runs"]) == 130
 
 

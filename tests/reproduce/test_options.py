@@ -6,14 +6,14 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from reproduce import options
+from reproduce.commands import options
+from reproduce.commands.options import ReadsRuns, WritesRuns
 from reproduce.exhibits import TABLE1
 from reproduce.exhibits.claims import claims_table
 from reproduce.exhibits.scores import score_table
 from reproduce.exhibits.writing import markdown, terminal
 from reproduce.lab.places import CODE
 from reproduce.lab.store import Store
-from reproduce.options import ReadsRuns, WritesRuns
 
 STEPS = (5000, 100_000, 200_000)
 

@@ -12,8 +12,8 @@ from alm.agent import ALM
 from alm.training import checkpoint, loop
 from alm.training.bias_protocol import ValueBias
 from alm.training.scale import SCALES
-from paper_figures.commands import Figure
 from reproduce.cli import main
+from reproduce.commands.figures import Figure
 from reproduce.lab.algorithms import ALGORITHMS
 from reproduce.lab.archive import archive_run, record_of_directory
 from reproduce.lab.plugins import load_plugin

@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, replace
 import pandas as pd
 import pytest
 
-from paper_figures.commands import Report
 from reproduce.cli import main
+from reproduce.commands.figures import Report
 from reproduce.lab.algorithms import run_length
 from reproduce.lab.archive import directories_under
 from reproduce.lab.planning import Missing

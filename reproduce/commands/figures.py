@@ -1,9 +1,6 @@
 """The commands that draw: one figure or all of them, the theory, and the report."""
 
 import sys
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from alm.training.files import write_text
+from reproduce.commands.console import plain_console, steps, store_warnings_said
+from reproduce.commands.options import OUT, ReadsRuns
 from reproduce.exhibits import EXHIBITS, BiasDefinition
 from reproduce.lab.places import RESULTS
-from reproduce.options import OUT, ReadsRuns
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -55,7 +53,7 @@ class Figure(ReadsRuns):
             raise ValueError(f"There is no figure {self.figure!r}; the figures are {known}.")
         # Figures share many runs.
         held, codes = self.held(), []
-        with _steps(len(names)) as begin:
+        with steps(len(names)) as begin:
             for name in names:
                 begin(f"drawing {name}")
                 codes.append(self._draw(name, held))
@@ -69,7 +67,7 @@ class Figure(ReadsRuns):
         from reproduce.lab.store import StoreMixError
 
         try:
-            with _store_warnings_said():
+            with store_warnings_said():
                 pictures = drawn(name, store, self.bias, self.mix)
         except StoreMixError as error:
             print(f"error: {error} To draw them all the same: --mix", file=sys.stderr)
@@ -107,7 +105,6 @@ class Theory:
     def run(self) -> int:
         """Compute, print and draw; returns the exit code."""
         import pandas as pd
-        from rich.console import Console
 
         from paper_figures.style import csv_text, save
         from paper_figures.theory import pictures
@@ -116,7 +113,7 @@ class Theory:
 
         if self.seed < 0:
             raise ValueError(f"The seed must be at least 0, not {self.seed}.")
-        console = Console(markup=False)
+        console = plain_console()
         self.out.mkdir(parents=True, exist_ok=True)
         exhibits = self._computed(console)
         for name, rows in exhibits.items():
@@ -162,7 +159,7 @@ class Report(ReadsRuns):
         from paper_figures.report.page import page
 
         store = self.held()
-        with _store_warnings_said() as messages, _steps(STEPS) as begin:
+        with store_warnings_said() as messages, steps(STEPS) as begin:
             found = contents(
                 store,
                 self.bias,
@@ -177,35 +174,3 @@ class Report(ReadsRuns):
         write_text(self.out, text)
         print(f"wrote {self.out} ({len(text.encode()) / 1e6:.1f} MB)")
         return 0
-
-
-@contextmanager
-def _steps(count: int) -> Iterator[Callable[[str], None]]:
-    """A bar with the time left, on a terminal only; what is yielded is told each step as it begins."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        # A step that begins is not done yet.
-        task = progress.add_task("", total=count, completed=-1)
-
-        def begin(step: str) -> None:
-            progress.update(task, description=step, advance=1, refresh=True)
-
-        yield begin
-
-
-@contextmanager
-def _store_warnings_said() -> Iterator[list[str]]:
-    """Say once each, when the block ends, what was wrong with files of the store; the list fills then."""
-    from reproduce.lab.store import StoreWarning
-
-    messages: list[str] = []
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", StoreWarning)
-        yield messages
-    messages += dict.fromkeys(str(w.message) for w in caught if issubclass(w.category, StoreWarning))
-    for message in messages:
-        print(f"warning: {message}", file=sys.stderr)

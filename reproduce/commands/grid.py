@@ -1,0 +1,148 @@
+"""The commands that find what exhibits miss, and train it."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+from reproduce.commands.console import plain_console
+from reproduce.commands.options import RUNS, ReadsRuns, WritesRuns
+
+if TYPE_CHECKING:
+    from reproduce.exhibits import Exhibit
+
+
+Exhibits = Annotated[tuple[str, ...], tyro.conf.Positional]
+
+
+@dataclass(frozen=True)
+class PlanExhibits(ReadsRuns):
+    """List what exhibits miss: runs, steps, operations, estimated hours, and the commands that train them."""
+
+    exhibits: Exhibits
+    """Names of tables and figures, such as table1 or figure5a; none: all of them."""
+    scale: str = "laptop"
+    """paper, laptop or smoke."""
+    first_seeds: int | None = None
+    """Only so many seeds of every cell."""
+    workers: int | None = None
+    """Also print how long it takes on so many cores, and on so many GPUs."""
+    runs_dir: Path | None = None
+    """Where runs are kept while they train, by default runs: what has a checkpoint there goes on from it."""
+
+    def run(self) -> int:
+        """Print the plan."""
+        from reproduce.exhibits.coverage import missing_of
+        from reproduce.exhibits.inventory import print_plan
+
+        exhibits, store = _exhibits(self.exhibits), self.held()
+        missing = missing_of(exhibits, store, self.scale, self.first_seeds, self.runs_dir or RUNS)
+        print_plan(exhibits, missing, store, self.scale, plain_console(), self.workers)
+        return 0
+
+
+@dataclass(frozen=True)
+class Grid(WritesRuns):
+    """Train what exhibits miss, several runs at a time.
+
+    A run that fails stops no other, one that was killed is tried again, and one that another process trains
+    is waited for. The same command goes on after an interruption, skips what is stored, and picks up what was
+    begun.
+    """
+
+    exhibits: Exhibits
+    """Names of tables and figures, such as table1 or figure5a; none: all of them."""
+    scale: str = "laptop"
+    """paper, laptop or smoke."""
+    first_seeds: int | None = None
+    """Only so many seeds of every cell."""
+    on: str = "local"
+    """Where runs train: local (processes of this machine), ray (a Ray cluster) or slurm (job arrays); these
+    two need pip install -e '.[ray]' or '.[slurm]': see docs/scaling.md."""
+    address: str | None = None
+    """With ray: the cluster's address; by default auto, the cluster that this machine belongs to."""
+    partition: str | None = None
+    """With slurm: the partition; by default SLURM's own."""
+    hours: float | None = None
+    """With slurm: time limit of a job, by default 24; before it ends, runs write checkpoints and are queued
+    again."""
+    per_gpu: int | None = None
+    """With ray and cuda: jobs that share a GPU, by default 1."""
+    workers: int | None = None
+    """Jobs at a time; by default one for each core, or one population on a GPU; with ray and slurm as many
+    as the cluster has room for."""
+    device: str = "cpu"
+    """Torch device, such as cpu, cuda or cuda:1."""
+    runs_dir: Path = RUNS
+    """Where runs are kept while they train; what they print is in its folder logs."""
+    track: bool = True
+    """Write to MLflow while training."""
+    status: bool = False
+    """Train nothing: show where the runs stand that these exhibits miss, or without names every run in the
+    runs directory; from any machine that shares it."""
+
+    def run(self) -> int:
+        """Print the plan, then train."""
+        if self.status:
+            return self._print_states()
+        from reproduce.exhibits.coverage import missing_of
+        from reproduce.exhibits.inventory import print_plan
+        from reproduce.lab.executors.choosing import Engine
+        from reproduce.lab.grid import default_workers, jobs, run_grid
+        from reproduce.lab.planning import Needs
+        from reproduce.lab.training import check_machine
+        from reproduce.tracking.client import resolve_uri
+
+        engine = Engine(
+            self.on, self.device, self.address, self.partition, self.hours, self.per_gpu, self.workers
+        )
+        if not engine.elsewhere:
+            check_machine(self.device, threads=1)
+        exhibits, store, console = _exhibits(self.exhibits), self.held(), plain_console()
+        missing = missing_of(exhibits, store, self.scale, self.first_seeds, self.runs_dir)
+        print_plan(exhibits, missing, store, self.scale, console)
+        options = ["--runs-dir", str(self.runs_dir.resolve())]
+        options += ["--store", str(self.store.resolve())] if self.store else []
+        track = self.track
+        if track and engine.elsewhere and not os.environ.get("MLFLOW_TRACKING_URI"):
+            console.print(
+                "MLFLOW_TRACKING_URI names no server for all nodes: make sync writes to MLflow later"
+            )
+            track = False
+        options += [] if track else ["--no-track"]
+        if not missing:
+            return 0
+        if uri := os.environ.get("MLFLOW_TRACKING_URI"):
+            # Jobs run in the repository, from where a relative path leads elsewhere.
+            os.environ["MLFLOW_TRACKING_URI"] = resolve_uri(uri)
+        workers = self.workers or default_workers(self.device)
+        if engine.elsewhere and self.workers is None:
+            workers = sum(len(group.specs) for group in missing)  # an engine queues by itself
+        needs = Needs(store, engine.gpus)
+        work = jobs(missing, self.device, options, self.runs_dir, workers, needs.of)
+        executor = engine.executor(self.runs_dir)
+        try:
+            return run_grid(work, executor, workers, self.runs_dir, console)
+        finally:
+            executor.close()
+
+    def _print_states(self) -> int:
+        from reproduce.exhibits.coverage import missing_of
+        from reproduce.lab.run_states import print_states, state_of, states_under
+
+        if self.exhibits:
+            missing = missing_of(_exhibits(self.exhibits), self.held(), self.scale, self.first_seeds)
+            wanted = ((spec, group.wanted) for group in missing for spec in group.specs)
+            states = [state_of(spec, self.runs_dir, until) for spec, until in wanted]
+        else:
+            states = states_under(self.runs_dir)
+        print_states(states, plain_console())
+        return 0
+
+
+def _exhibits(names: tuple[str, ...]) -> "list[Exhibit]":
+    from reproduce.exhibits import EXHIBITS, exhibit_named
+
+    return [exhibit_named(name) for name in names or EXHIBITS]

@@ -1,0 +1,135 @@
+"""The commands that print numbers: tables, comparisons, claims, and those in the documents."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from reproduce.commands.console import plain_console
+from reproduce.commands.options import OUT, RUNS, ReadsRuns
+from reproduce.lab.places import CODE
+
+
+@dataclass(frozen=True)
+class Table(ReadsRuns):
+    """Print a table of the paper and write it as Markdown, CSV and LaTeX.
+
+    Table 1: returns on the benchmark's tasks. 2: how the methods differ, with gradient steps counted while
+    agents learn. 3: ALM's hyper-parameters, printed, configured and stored. 4: ALM's networks, printed and as
+    the code builds them. 5: ALM with an entropy bonus.
+    """
+
+    table: Annotated[Literal["1", "2", "3", "4", "5"], tyro.conf.Positional]
+    """Its number."""
+    protocol: Literal["A", "B", "printed"] = "A"
+    """Of table 1. A: measured on the paper's tasks (gym's v2). B: every row measured on the tasks of Wang et
+    al. (2019), from which most printed baselines are quoted. printed: the paper's numbers alone."""
+    mix: bool = False
+    """Pool runs of different task definitions or simulator versions in tables 1 and 5 all the same; the table
+    says so."""
+    context: bool = False
+    """Of table 1: also what others published of later methods on gym's v4 tasks."""
+    out: Path = OUT / "tables"
+    """Where the files go."""
+
+    def run(self) -> int:
+        """Render the table."""
+        from reproduce.exhibits import TABLE1, TABLE1_MBBL, TABLE5
+        from reproduce.exhibits.code_tables import CODE_TABLES
+        from reproduce.exhibits.scores import score_table
+        from reproduce.exhibits.writing import render
+
+        if self.table != "1" and (self.protocol != "A" or self.context):
+            raise ValueError("Only table 1 has protocols and a context: leave --protocol and --context out.")
+        store, make = self.opened(), CODE_TABLES.get(f"table{self.table}")
+        exhibit = TABLE5 if self.table == "5" else TABLE1_MBBL if self.protocol == "B" else TABLE1
+        measured = self.protocol != "printed"
+        options = measured, self.mix, self.context
+        table = (lambda: make(store)) if make else (lambda: score_table(exhibit, store, *options))
+        render(table, self.out, plain_console())
+        return 0
+
+
+@dataclass(frozen=True)
+class Compare(ReadsRuns):
+    """Compare two algorithms or variants: numbers with intervals, both curves, and where MLflow has them.
+
+    For instance: python -m reproduce compare alm/no-kl alm --task HalfCheetah
+    """
+
+    first: Annotated[str, tyro.conf.Positional]
+    """An algorithm, such as redq, or a variant, such as alm/no-kl, alm/my-idea (no plugin is needed) or
+    'alm/base[horizon=7]' (in quotation marks: brackets are special to some shells)."""
+    second: Annotated[str, tyro.conf.Positional]
+    """What it is compared with, such as alm."""
+    task: tuple[str, ...]
+    """One or more tasks."""
+    scale: str = "laptop"
+    """paper, laptop or smoke; scales never mix."""
+    metric: Literal["return", "window"] = "return"
+    """return: of the evaluation at the last step that all seeds of both have reached. window: mean return of
+    the evaluations in the last tenth of the steps until then."""
+    runs_dir: Path | None = None
+    """Where runs are kept while they train: they count as far as they got. By default runs, and nowhere with
+    --store or --no-own."""
+    out: Path = OUT / "comparisons"
+    """Where the curves (PNG, PDF, CSV) and the numbers (CSV) go."""
+
+    def run(self) -> int:
+        """Print and draw the comparison."""
+        from paper_figures.comparison import write
+        from reproduce.exhibits.comparison import Comparison, print_comparison
+        from reproduce.tracking.client import TrackingError
+        from reproduce.tracking.links import where_to_look
+
+        comparison = Comparison.of(
+            self.first,
+            self.second,
+            self.task,
+            self.scale,
+            self.metric,
+            self.opened(),
+            self.runs_dir or (RUNS if self.own and self.store is None else None),
+        )
+        console = plain_console()
+        print_comparison(comparison, console)
+        for path in write(comparison, self.out):
+            console.print(f"wrote {path}", highlight=False, soft_wrap=True)
+        try:
+            console.print(where_to_look(comparison.runs), highlight=False, soft_wrap=True)
+        except TrackingError as error:
+            print(f"warning: {error}", file=sys.stderr)
+        return 0
+
+
+@dataclass(frozen=True)
+class Claims(ReadsRuns):
+    """Print what the paper claims in words beside what the stored runs say, one claim a row."""
+
+    scale: str = "paper"
+    """paper, laptop or smoke: the runs to look at."""
+    out: Path = OUT / "tables"
+    """Where the table goes, as Markdown, CSV and LaTeX."""
+
+    def run(self) -> int:
+        """Print the table."""
+        from reproduce.exhibits.claims import claims_table
+        from reproduce.exhibits.writing import render
+
+        render(lambda: claims_table(self.held(), self.scale), self.out, plain_console())
+        return 0
+
+
+@dataclass(frozen=True)
+class Documents:
+    """Bring the numbers in README.md and docs/ up to date with the store."""
+
+    def run(self) -> int:
+        """Rewrite the generated parts."""
+        from reproduce.exhibits.documents import refresh
+
+        changed = refresh(CODE)
+        print("\n".join(f"updated {path}" for path in changed) or "the documents are up to date")
+        return 0

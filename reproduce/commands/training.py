@@ -1,0 +1,201 @@
+"""The command that trains one algorithm on one task."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+from reproduce.commands.options import RUNS, WritesRuns
+from reproduce.commands.stored import keep_policies
+from reproduce.lab.algorithms import ALGORITHMS
+from reproduce.lab.errors import EXIT_INTERRUPTED
+from reproduce.lab.plugins import Plugin, load_plugin, mistakes_of
+
+if TYPE_CHECKING:
+    from alm.training.run_directory import RunDirectory
+    from reproduce.lab.store import Store, StoredRun
+
+
+_VARIANTS = (
+    "Named change of the algorithm; base is the algorithm unchanged. "
+    + " ".join(
+        f"Of {name}: {', '.join(algorithm.variants)}."
+        for name, algorithm in ALGORITHMS.items()
+        if algorithm.variants
+    )
+    + " One of your own comes from --plugin."
+)
+
+
+@dataclass(frozen=True)
+class Train(WritesRuns):
+    """Train an algorithm on a task.
+
+    The same command resumes what was interrupted and skips what is done. A kill at any moment loses the work
+    since the last checkpoint, some two minutes, and never a result. Seeds train together as one population,
+    those of mbpo and slbo one after another; none of them depends on the others. Seeds that another process
+    trains are left to it.
+    """
+
+    task: str
+    """T-Humanoid, T-Ant, HalfCheetah, Walker2d, Hopper, Ant or Humanoid; of the mbbl benchmark
+    mbbl/HalfCheetah, mbbl/Walker2d, mbbl/Hopper, mbbl/Ant and mbbl/SlimHumanoid, which a fall does not end,
+    and mbbl/Walker2d-ET, mbbl/Hopper-ET, mbbl/Ant-ET, mbbl/SlimHumanoid-ET and mbbl/Humanoid-ET, which it
+    does; each also with noise on observations (HalfCheetah-obsnoise-0.1) or executed actions
+    (HalfCheetah-dynnoise-0.3)."""
+    algorithm: str = "alm"
+    """Algorithm: alm, sac, td3, redq, sac-avg, td3-ours, mbpo, sac-svg2, sac-svg3, svg, or slbo (on mbbl
+    tasks)."""
+    variant: Annotated[str, tyro.conf.arg(help=_VARIANTS)] = "base"
+    set: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
+    """A setting of the configuration on top of the variant, field=value, such as horizon=7; may be repeated.
+    The run is stored as base[horizon=7]; a setting that the variant has anyway is left out, so that ALM with
+    horizon=3 is just base. Values are numbers, true, false, none, words, or tuples such as 400,200; a wrong
+    name lists the settings that there are."""
+    plugin: Path | None = None
+    """A Python file of your own that declares further variants or algorithms: see docs/new_variant.md."""
+    seeds: tuple[int, ...] = (0,)
+    """Seeds to train."""
+    scale: str = "laptop"
+    """paper (the paper's Table 3), laptop (twenty minutes a seed) or smoke (seconds, no use)."""
+    until: int | None = None
+    """Stop at so many environment steps, a multiple of the evaluation interval, and store what there is as
+    partial: as far as a table reads, say. The same command with more of them, or without, goes on."""
+    device: str = "cpu"
+    """Torch device, such as cpu, cuda or cuda:1."""
+    threads: int = 1
+    """CPU threads for tensor operations. Results are bit-exact for the same number only."""
+    precision: str = "float32"
+    """float32, or bf16: layers in bfloat16, all else in float32. Its runs are stored apart (base+bf16)."""
+    compile: str = "auto"
+    """Run updates through torch.compile: on, off, or auto, which is off (it does not pay on a CPU,
+    see docs/performance.md)."""
+    runs_dir: Path = RUNS
+    """Where runs are kept while they train."""
+    track: bool = True
+    """Write to MLflow while training (MLFLOW_TRACKING_URI, by default mlflow.db in the repository)."""
+
+    def run(self) -> int:
+        """Train what is missing of the seeds; store what is done."""
+        plugin = load_plugin(self.plugin) if self.plugin else None
+        with mistakes_of(plugin, self.algorithm, self.variant, self.runs_dir):
+            return self._train(plugin)
+
+    def _train(self, plugin: Plugin | None) -> int:
+        from alm.training.execution import Execution
+        from alm.training.lease import EXIT_HELD, RunLockedError
+        from alm.training.loop import Interrupted
+        from alm.training.run_directory import RunDirectory
+        from reproduce.lab.archive import UnreadableRunError, archive_run
+        from reproduce.lab.training import (
+            ResolvedRuns,
+            check_machine,
+            check_until,
+            group_by_step,
+            open_run,
+            require_storable,
+            train_population,
+        )
+
+        resolved = ResolvedRuns.of(
+            self.algorithm,
+            self.variant,
+            self.task,
+            self.seeds,
+            self.scale,
+            plugin,
+            self.precision,
+            self.set,
+        )
+        check_machine(self.device, self.threads)
+        check_until(resolved, self.until)
+        store = self.opened()
+        stored = require_storable(resolved, store)
+        execution = Execution.choose(self.precision, self.compile, self.device, resolved.agent_class)
+        opened, ended, held = [], [], []
+        try:
+            with ExitStack() as leases:
+                for spec in resolved.specs:
+                    try:
+                        directory = open_run(
+                            resolved, spec, self.runs_dir, self.device, self.threads, execution
+                        )
+                    except RunLockedError as error:
+                        held.append(error)
+                        print(f"error: {error}", file=sys.stderr)
+                        continue
+                    if directory is None:
+                        ended.append(RunDirectory(self.runs_dir / spec.relative_dir))
+                        print(f"{spec.label}: {_ending(ended[-1])}, see {ended[-1].path}")
+                        continue
+                    leases.callback(directory.close)
+                    opened.append(directory)
+                    if spec in stored and stored[spec].status == "done":
+                        _warn_of_stored(stored[spec], store, directory)
+                with _tracked(opened if self.track else []):
+                    for group in group_by_step(opened, resolved.seeds_apart):
+                        train_population(resolved, group, self.device, self.threads, execution, self.until)
+        except Interrupted as stop:
+            print(stop, file=sys.stderr)
+            return EXIT_INTERRUPTED
+        unread = []
+        if self.scale != "smoke":
+            # What had ended may have found the store full or out of reach.
+            for directory in (*ended, *opened):
+                if directory.status == "unfinished" and self.until is None:
+                    continue
+                try:
+                    if path := archive_run(directory, store):
+                        print(f"stored {path}")
+                    keep_policies(directory, store)
+                except UnreadableRunError as error:
+                    unread.append(str(error))
+        if unread:
+            raise ValueError("; ".join(unread))
+        if held:
+            return EXIT_HELD
+        return 1 if any(directory.status == "failed" for directory in (*ended, *opened)) else 0
+
+
+def _warn_of_stored(run: "StoredRun", store: "Store", directory: "RunDirectory") -> None:
+    """Say of a run that is stored to its end that training it again changes nothing of what is shown."""
+    print(
+        f"warning: {run.spec.label} is stored already ({store.place(run)}) and will be shown from there; "
+        f"what is trained now stays in {directory.path}. Other --seeds add to it, another --store keeps "
+        "both.",
+        file=sys.stderr,
+    )
+
+
+def _ending(directory: "RunDirectory") -> str:
+    """How a run ended before, in words."""
+    if directory.status != "failed":
+        return "has ended already"
+    from reproduce.lab.run_states import why_failed
+
+    return f"has failed ({why_failed(directory)})"
+
+
+@contextmanager
+def _tracked(directories: "list[RunDirectory]") -> Iterator[None]:
+    """Let another process write these runs to MLflow while the block runs.
+
+    If they have all ended, wait for its last words; else it ends by itself, soon after this process.
+    """
+    if not directories:
+        yield
+        return
+    from reproduce.tracking.following import start_follower
+
+    follower = start_follower([directory.path for directory in directories])
+    yield
+    if all(directory.status in ("done", "failed") for directory in directories):
+        try:
+            follower.wait(timeout=120)
+        except subprocess.TimeoutExpired:
+            print("MLflow is slow; it goes on receiving this run in the background", file=sys.stderr)
