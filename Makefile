@@ -14,6 +14,10 @@ SCALE     ?= laptop
 SET       ?=
 # A file of one's own with further variants (docs/new_variant.md).
 PLUGIN    ?=
+# How far to train (environment steps), how precisely (float32 or bf16), on how many threads of the CPU.
+UNTIL     ?=
+PRECISION ?=
+THREADS   ?=
 # The two sides of `make compare`.
 A         ?= alm/my-idea
 B         ?= alm
@@ -26,7 +30,7 @@ DATABASE  ?=
 # TRAIN=1 before a table or figure: train what it misses at SCALE first (see also: python -m reproduce grid --help).
 TRAIN     ?=
 TRAINS     = $(filter-out 0 no,$(TRAIN))
-# Where the grid trains (docs/scaling.md): ON=ray ADDRESS=auto, or ON=slurm PARTITION=gpu HOURS=4; DEVICE=cuda WORKERS=8.
+# Where the grid trains (docs/scaling.md): ON=ray ADDRESS=auto, or ON=slurm PARTITION=gpu HOURS=4; WORKERS=8. DEVICE=cuda: train, too.
 ON        ?= local
 ADDRESS   ?=
 PARTITION ?=
@@ -45,7 +49,7 @@ STORE     ?=
 .DEFAULT_GOAL := help
 FIGURES := $(addprefix figure,3 4 5a 5b 5c 6 7 8 9 10a 10b 10c 11 12 13 14 15 16 17 17-dynamics 18 19 20 G)
 
-.PHONY: help install docs table1 table2 table3 table4 table5 claims $(FIGURES) figure5 figure10 figures figure-authors figure-curves theory report documents train grid gallery compare runs ui server sync archive test test-slow torture bench lint types imports check lock clean
+.PHONY: help install docs table1 table2 table3 table4 table5 claims $(FIGURES) figure5 figure10 figures figure-authors figure-curves theory report documents train grid gallery compare runs ui server sync archive test test-slow torture bench record lint types imports check lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9 -]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -105,8 +109,8 @@ runs: $(VENV)/.reading ## List stored runs and what the exhibits still miss
 
 # --- training and tracking ------------------------------------------------------------------------
 
-train: $(VENV)/.train ## Train: make train TASK=Hopper SEEDS="0 1 2" SCALE=laptop
-	@$(BIN)/python -m reproduce train --algorithm $(ALGORITHM) --variant '$(VARIANT)' --task $(TASK) --seeds $(SEEDS) --scale $(SCALE) $(if $(PLUGIN),--plugin '$(PLUGIN)') $(foreach one,$(SET),--set '$(one)')
+train: $(VENV)/.train ## Train: make train TASK=Hopper SEEDS="0 1 2" SCALE=laptop (DEVICE=cuda: on a GPU)
+	@$(BIN)/python -m reproduce train --algorithm $(ALGORITHM) --variant '$(VARIANT)' --task $(TASK) --seeds $(SEEDS) --scale $(SCALE) $(if $(PLUGIN),--plugin '$(PLUGIN)') $(foreach one,$(SET),--set '$(one)') --device $(DEVICE) $(if $(UNTIL),--until $(UNTIL)) $(if $(PRECISION),--precision $(PRECISION)) $(if $(THREADS),--threads $(THREADS))
 
 compare: $(VENV)/.reading ## Compare two variants: make compare A=alm/my-idea B=alm TASK=HalfCheetah
 	@$(BIN)/python -m reproduce compare '$(A)' '$(B)' --task $(TASK) --scale $(SCALE)
@@ -129,12 +133,15 @@ archive: $(VENV)/.train ## Store unfinished runs as far as they got, marked as p
 torture: $(VENV)/.train ## Kill runs, damage files, type nonsense, some hundred times (python -m benchmarks.torture --help)
 	@$(BIN)/python -m benchmarks.torture
 
-bench: $(VENV)/.train ## Time updates against plain implementations and the matrix-product peak
+bench: $(VENV)/.train ## Time updates against plain implementations and the matrix-product peak, into out/benchmarks
 	@$(BIN)/python -m benchmarks.alm_update
 	@$(BIN)/python -m benchmarks.baseline_updates
 	@$(BIN)/python -m benchmarks.environment_step
 	@$(BIN)/python -m benchmarks.populations
 	@$(BIN)/python -m benchmarks.sizes
+
+record: $(VENV)/.train ## For maintainers: make what benchmarks measured here, in out/benchmarks, the record that docs/ shows
+	@cp out/benchmarks/*.json benchmarks/results/
 	@$(BIN)/python -m reproduce documents
 
 docs: $(VENV)/.dev ## Write the documentation as a site, out/site/index.html
@@ -158,7 +165,7 @@ types: $(VENV)/.dev ## Check types with mypy
 imports: $(VENV)/.dev ## Check that imports point one way
 	@$(BIN)/lint-imports
 
-check: lint types imports test ## All of the above but the slow tests
+check: lint types imports test ## lint, types, imports and test
 
 # --- environment ----------------------------------------------------------------------------------
 

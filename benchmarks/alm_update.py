@@ -111,7 +111,7 @@ def measure(scale: str, replay: Replay, ways: dict[str, Execution]) -> dict[str,
 
 
 def main(compiled: bool = False) -> None:
-    """Measure, print a table and write ``benchmarks/results/alm_update.json``.
+    """Measure, print a table and write ``out/benchmarks/alm_update.json``.
 
     Args:
         compiled: Measure the update through torch.compile, too, which first takes minutes.

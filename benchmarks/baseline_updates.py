@@ -79,7 +79,7 @@ def measure(name: str) -> dict[str, float]:
 
 
 def main() -> None:
-    """Measure, print a table and write ``benchmarks/results/baseline_updates.json``."""
+    """Measure, print a table and write ``out/benchmarks/baseline_updates.json``."""
     as_in_training()
     results = {name: measure(name) for name in ROUNDS}
     table = Table(title=f"One environment step of the baselines, {TASK} sizes, float32, one CPU thread")

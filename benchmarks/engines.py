@@ -213,7 +213,7 @@ def measure(folder: Path) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Measure, print and write ``benchmarks/results/engines.json``."""
+    """Measure, print and write ``out/benchmarks/engines.json``."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         results = measure(folder)

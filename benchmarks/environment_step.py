@@ -110,7 +110,7 @@ def costs(names: Sequence[str], scale: str, replay: Replay) -> dict[str, Cost]:
 
 
 def main(algorithms: Annotated[tuple[str, ...], tyro.conf.Positional] = ()) -> None:
-    """Measure, print tables and write ``benchmarks/results/environment_step.json``.
+    """Measure, print tables and write ``out/benchmarks/environment_step.json``.
 
     Args:
         algorithms: Measure and print these only, and write nothing.

@@ -247,7 +247,7 @@ def _is(process: psutil.Process) -> bool:
 
 
 def main(kills: int = 2, seeds: int = 3) -> None:
-    """Kill, print a table and write ``benchmarks/results/failures.json``.
+    """Kill, print a table and write ``out/benchmarks/failures.json``.
 
     Args:
         kills: How often each kind of thing is killed; below the number of nodes.

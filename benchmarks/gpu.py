@@ -1,9 +1,11 @@
-"""``python -m benchmarks.gpu``: what a CUDA device makes of populations, for every algorithm.
+"""``python -m benchmarks.gpu``: what a CUDA device makes of populations.
+
+Of every algorithm whose update is one program: all but SVG(1), SLBO and MBPO.
 
 Sizes of the papers on HalfCheetah, float32, S seeds in one population: milliseconds of all updates of one
 environment step with sampling and noise, eagerly, captured, and compiled and captured; kernels launched
 without capture; arithmetic against the device's measured matrix-product peak; and seed-updates per second
-against a plain eager implementation that trains one seed.  Writes ``benchmarks/results/gpu.json``.
+against a plain eager implementation that trains one seed.  Writes ``out/benchmarks/gpu.json``.
 """
 
 import os

@@ -51,7 +51,7 @@ def simulator_ms() -> float:
 
 
 def main(algorithms: Annotated[tuple[str, ...], tyro.conf.Positional] = ()) -> None:
-    """Count, print a table and write ``benchmarks/results/kernels.json``.
+    """Count, print a table and write ``out/benchmarks/kernels.json``.
 
     Args:
         algorithms: Count these only; the record then holds no others. None: all, of which MBPO takes minutes.

@@ -117,7 +117,7 @@ def compare(python: Path, algorithm: str) -> dict[str, float]:
 
 
 def main() -> None:
-    """Measure, print a table and write ``benchmarks/results/libraries.json``."""
+    """Measure, print a table and write ``out/benchmarks/libraries.json``."""
     as_in_training()
     python = python_with_libraries()
     results = {algorithm: compare(python, algorithm) for algorithm in ALGORITHMS}

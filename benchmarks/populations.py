@@ -111,7 +111,7 @@ def seed_costs(name: str, config: Any, rounds: int) -> dict[str, float]:
 
 
 def gains(rounds: int = ROUNDS) -> None:
-    """Measure what populations save and write ``benchmarks/results/population_gains.json``."""
+    """Measure what populations save and write ``out/benchmarks/population_gains.json``."""
     table = Table(title=f"Updates of one step and seed, {TASK}, one CPU thread, processor time")
     for column in ("", "alone, ms", f"of {POPULATIONS[-1]}, ms", "saved"):
         table.add_column(column, justify="right" if column else "left")

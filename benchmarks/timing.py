@@ -15,12 +15,12 @@ from alm.tasks import make, task_spec
 from alm.training.execution import keep_freed_memory
 from alm.training.files import write_json
 from alm.training.replay import Replay, Transitions
+from reproduce.lab.places import MEASURED
 from reproduce.lab.provenance import provenance
 
 TASK = "HalfCheetah"
 FIRST_STEP = 15_010
 """First training step that is timed: behind SAC-SVG's phase without rollouts, apart from MBPO's trainings."""
-_RESULTS = Path(__file__).parent / "results"
 # Transitions of a replay of random numbers: more than SAC-SVG and MBPO wait for.
 _RANDOM = 20_000
 
@@ -161,7 +161,7 @@ def write_record(name: str, results: dict[str, Any], rounds: int, device: str = 
 
 
 def write_results(name: str, content: dict[str, Any], device: str = "cpu") -> None:
-    """Write ``benchmarks/results/<name>.json``: the content with code version, packages and hardware."""
+    """Write ``out/benchmarks/<name>.json``: the content with code version, packages and hardware."""
     origin = provenance(device, torch.get_num_threads())
     record = {
         **content,
@@ -170,6 +170,6 @@ def write_results(name: str, content: dict[str, Any], device: str = "cpu") -> No
         "git_sha": origin["git_sha"],
         "git_dirty": origin["git_dirty"],
     }
-    path = _RESULTS / f"{name}.json"
+    path = MEASURED / f"{name}.json"
     write_json(path, record)
     print(f"wrote {path}")

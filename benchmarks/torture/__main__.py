@@ -43,7 +43,7 @@ class Torture:
     folder: Path | None = None
     """Where the runs go; by default a folder of the system's for temporary files. What failed stays there."""
     record: bool = False
-    """Write benchmarks/results/torture_<class>.json, which docs/reliability.md shows."""
+    """Write out/benchmarks/torture_<class>.json; make record has docs/reliability.md show it."""
 
     def run(self) -> int:
         """Do it; returns the exit code."""

@@ -9,9 +9,9 @@ import tyro
 
 from alm.training.files import write_text
 from reproduce.commands.console import plain_console, steps, store_warnings_said
-from reproduce.commands.options import OUT, ReadsRuns
+from reproduce.commands.options import ReadsRuns
 from reproduce.exhibits import EXHIBITS, BiasDefinition
-from reproduce.lab.places import RESULTS
+from reproduce.lab.places import OUT, RESULTS
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -12,8 +12,6 @@ OWN = RUNS / "store"
 """One's own finished runs, which are no part of the repository."""
 SHIPPED = RESULTS / "runs"
 """Finished runs of the repository, which commands read and do not write."""
-OUT = WORKPLACE / "out"
-"""Tables, figures and pages that commands make for their user, no part of the repository either."""
 
 
 @dataclass(frozen=True, kw_only=True)

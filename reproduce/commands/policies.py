@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from reproduce.commands.options import OUT, RUNS, ReadsRuns
+from reproduce.commands.options import RUNS, ReadsRuns
+from reproduce.lab.places import OUT
 from reproduce.lab.plugins import Plugin, load_plugin, mistakes_of
 from reproduce.lab.specs import variant_parts
 

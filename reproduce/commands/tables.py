@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 import tyro
 
 from reproduce.commands.console import plain_console
-from reproduce.commands.options import OUT, RUNS, ReadsRuns
-from reproduce.lab.places import CODE
+from reproduce.commands.options import RUNS, ReadsRuns
+from reproduce.lab.places import CODE, OUT
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,9 @@ class Compare(ReadsRuns):
     scale: str = "laptop"
     """paper, laptop or smoke; scales never mix."""
     metric: Literal["return", "window"] = "return"
-    """return: of the evaluation at the last step that all seeds of both have reached. window: mean return of
-    the evaluations in the last tenth of the steps until then."""
+    """return: of the evaluation at the last step that all seeds of both have reached, leaving out those that
+    failed or are less than half as far as the furthest. window: mean return of the evaluations in the last
+    tenth of the steps until then."""
     runs_dir: Path | None = None
     """Where runs are kept while they train: they count as far as they got. By default runs, and nowhere with
     --store or --no-own."""

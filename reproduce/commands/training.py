@@ -62,7 +62,8 @@ class Train(WritesRuns):
     seeds: tuple[int, ...] = (0,)
     """Seeds to train."""
     scale: str = "laptop"
-    """paper (the paper's Table 3), laptop (twenty minutes a seed) or smoke (seconds, no use)."""
+    """paper (the paper's Table 3), laptop (twenty minutes a seed of alm, seven to a hundred of the others) or
+    smoke (seconds, no use)."""
     until: int | None = None
     """Stop at so many environment steps, a multiple of the evaluation interval, and store what there is as
     partial: as far as a table reads, say. The same command with more of them, or without, goes on."""

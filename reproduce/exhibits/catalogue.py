@@ -1,8 +1,8 @@
 """Every table and figure as a declaration: which runs it needs, what it reads from them, in which layout.
 
 The paper does not name the tasks of most figures.  Where its text names none, the panels follow the authors'
-scripts for the rebuttal, or the tasks that the text discusses.  At other scales than the paper's the grid is
-HalfCheetah, and Hopper where several algorithms are compared.
+scripts for the rebuttal, or the tasks that the text discusses.  At other scales than the paper's figures have
+fewer and cheaper ones (`FigureExhibit.small_tasks`).
 """
 
 from collections.abc import Mapping

@@ -133,15 +133,16 @@ def _exhibits(store: Store) -> str:
         if exhibit is TABLE1_MBBL:
             command = f"make {TABLE1.name} PROTOCOL=B"
         stored = [coverage(exhibit, store, scale).text for scale in ("paper", "laptop")]
-        compared, tasks = "–", "–"
+        compared, tasks = "–", None
         if isinstance(exhibit, FigureExhibit):
             compared = "; ".join(one.label for one in exhibit.series)
-            tasks = ", ".join(exhibit.tasks)
+            tasks = exhibit.tasks_at
         elif isinstance(exhibit, TableExhibit):
             compared = "; ".join(row.label for row in exhibit.rows)
-            tasks = ", ".join(exhibit.tasks_at("paper"))
-        rows.append([f"`{command}`", exhibit.title, compared, tasks, *stored])
-    header = ["", "shows", "compares", "on (paper scale)", "runs, `paper`", "runs, `laptop`"]
+            tasks = exhibit.tasks_at
+        on = [", ".join(tasks(scale)) or "–" for scale in ("paper", "laptop")] if tasks else ["–", "–"]
+        rows.append([f"`{command}`", exhibit.title, compared, *on, *stored])
+    header = ["", "shows", "compares", "on, `paper`", "on, `laptop`", "runs, `paper`", "runs, `laptop`"]
     return markdown_grid(header, rows)
 
 
@@ -257,7 +258,7 @@ def _bf16_beside_float32(store: Store) -> str:
     stored = store.runs(algorithm=algorithm, variant=variant, scale=scale)
     tasks = [run.spec.task for run in stored if run.status != "failed"]
     if not tasks:
-        return "Not measured: no run in bf16 is stored."
+        return "Not measured: no run in bf16 is stored at this scale."
     found = Comparison.of(f"{algorithm}/{variant}", algorithm, tasks, scale, "return", store)
     rows = [
         [

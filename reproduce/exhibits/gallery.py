@@ -14,6 +14,7 @@ from reproduce.lab.algorithms import ALGORITHMS, title_of
 
 STRIP = 6
 """Clips in a strip at most."""
+_ACROSS = 3
 NOTHING = "No policy is stored yet."
 
 
@@ -102,16 +103,22 @@ def shown(found: Sequence[Card]) -> list[Card]:
 
 
 def strip(folder: Path, beside: Path) -> str:
-    """The strip and what is in it as Markdown, with addresses relative to the folder ``beside``."""
+    """The strip as a Markdown table, captions below clips; addresses are relative to the folder ``beside``."""
     found = shown(cards(folder))
     if not found:
         return NOTHING
-    clips = "\n".join(
-        f'<img src="{quote(Path(os.path.relpath(card.clip, beside)).as_posix())}" width="240" '
-        f'alt="{card.caption}" title="{card.caption}">'
-        for card in found
-    )
-    return f"{clips}\n\nIn this order: {'; '.join(card.caption for card in found)}."
+    across = min(_ACROSS, len(found))
+    lines: list[list[str]] = []
+    for begin in range(0, len(found), across):
+        line = found[begin : begin + across]
+        clips = [
+            f'<img src="{quote(Path(os.path.relpath(card.clip, beside)).as_posix())}" width="240" '
+            f'alt="{card.caption}">'
+            for card in line
+        ]
+        empty = [""] * (across - len(line))
+        lines += [[*clips, *empty], [*(card.caption for card in line), *empty]]
+    return markdown_grid(lines[0], lines[1:])
 
 
 def table(folder: Path) -> str:

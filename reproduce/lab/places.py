@@ -13,7 +13,11 @@ IN_CLONE = (CODE / "pyproject.toml").is_file()
 WORKPLACE = CODE if IN_CLONE else Path.cwd()
 """Where runs/, out/ and mlflow.db are, and commands of other processes run."""
 _DATA = CODE if IN_CLONE else CODE / "reproduce" / "data"
+OUT = WORKPLACE / "out"
+"""Tables, figures, pages and measurements that commands make for their user, no part of the repository."""
 RESULTS = _DATA / "results"
 """Stored runs, printed and published numbers, and the theory's results, as they were shipped."""
 RECORDS = _DATA / "benchmarks" / "results"
-"""What benchmarks recorded."""
+"""What benchmarks recorded, as it was shipped."""
+MEASURED = OUT / "benchmarks"
+"""What benchmarks measure on this machine; ``make record`` makes it the repository's."""

@@ -142,7 +142,7 @@ def test_runs_in_bf16_that_failed_are_no_measurement(tmp_path, pages, make_run):
     store = Store(tmp_path / "results" / "runs")
     store.write(make_run({5000: 1.0}, task="HalfCheetah", scale="laptop", variant="base+bf16", **failed))
     refresh(tmp_path)
-    assert "Not measured: no run in bf16 is stored." in performance(tmp_path)
+    assert "Not measured: no run in bf16 is stored at this scale." in performance(tmp_path)
 
 
 def performance(repository):

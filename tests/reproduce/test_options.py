@@ -12,7 +12,7 @@ from reproduce.exhibits import TABLE1
 from reproduce.exhibits.claims import claims_table
 from reproduce.exhibits.scores import score_table
 from reproduce.exhibits.writing import markdown, terminal
-from reproduce.lab.places import CODE
+from reproduce.lab.places import CODE, OUT
 from reproduce.lab.store import Store
 
 STEPS = (5000, 100_000, 200_000)
@@ -81,7 +81,7 @@ def test_claims_and_figures_say_so_too(places, make_run):
 
 def test_where_commands_write_is_no_part_of_the_repository():
     ignored = (CODE / ".gitignore").read_text().split()
-    for place in (options.OWN, options.RUNS, options.OUT):
+    for place in (options.OWN, options.RUNS, OUT):
         assert f"/{place.relative_to(CODE).parts[0]}/" in ignored
 
 

@@ -103,7 +103,7 @@ def test_the_gallery_follows_the_store(gl, store, tmp_path):
     assert card.caption == title and card.origin == "as evaluated"
     strip = shown.strip(folder, tmp_path)
     assert f'<img src="gallery/{name}.gif" width="240" alt="{title}"' in strip
-    assert strip.endswith(f"\n\nIn this order: {title}.")
+    assert strip.endswith(f"\n| {title} |")
     assert f"| TD3 | base | Hopper | smoke | 0 | {run.last_step:,} |" in shown.table(folder)
 
     # What is drawn stays as it is, without anything to draw with; what has no policy any more goes.
