@@ -103,7 +103,7 @@ def shown(found: Sequence[Card]) -> list[Card]:
 
 
 def strip(folder: Path, beside: Path) -> str:
-    """The strip as a Markdown table, captions below clips; addresses are relative to the folder ``beside``."""
+    """The strip as a Markdown table, captions below clips, with addresses relative to ``beside``."""
     found = shown(cards(folder))
     if not found:
         return NOTHING
