@@ -146,14 +146,17 @@ def _score(cell: Cell, block_step: int | None, letters: str, narrow: bool) -> Te
     number = cell.number("±" if narrow else " ± ")
     if not cell.has_number:
         return Text(number, style="red" if cell.status == "failed" else "dim")
-    unusual = []
+    unusual, counted = [], seeds_counted(cell.seeds, cell.seeds_wanted)
     if cell.status == "partial":
-        seeds = seeds_counted(cell.seeds, cell.seeds_wanted)
-        unusual = [seeds, steps_reached(cell.step, cell.step_wanted)]
+        unusual = [counted, steps_reached(cell.step, cell.step_wanted)]
     elif cell.status in ("complete", "published"):
-        number += f"{'' if narrow else ' '}({seeds_in_words(cell.seeds, cell.seeds_wanted, of='/')})"
+        seeds = seeds_in_words(cell.seeds, cell.seeds_wanted, of="/")
+        if narrow and "/" in seeds:
+            unusual = [counted]
+        else:
+            number += f"{'' if narrow else ' '}({seeds})"
         if cell.status == "complete" and cell.step != block_step:
-            unusual = [f"at {steps_in_words(cell.step)} steps"]
+            unusual.append(f"at {steps_in_words(cell.step)} steps")
     text = Text(number, style="yellow" if cell.status == "partial" else "")
     text.append(letters, style="cyan")
     if window := cell.window("±"):

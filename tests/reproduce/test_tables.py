@@ -298,6 +298,19 @@ def test_the_terminal_table_fits(make_run, render, width):
     assert f"12589{plus_minus}1423" in terminal
 
 
+def test_seeds_that_are_missing_break_no_cell_of_a_narrow_terminal(make_run, render):
+    """Each of five columns has three of five seeds, so that numbers and seeds together are too wide."""
+    runs = [
+        make_run(curve(10789 + 900 * seed, before=10_000 + 999 * seed), task=task, seed=seed)
+        for task in ("T-Humanoid", "T-Ant", "HalfCheetah", "Walker2d", "Hopper")
+        for seed in range(3)
+    ]
+    _, terminal, _ = render(runs, width=80)
+    assert terminal.count("3 of 5 seeds") == 5 and "11689±900 " in terminal
+    _, terminal, _ = render([], width=120)
+    assert terminal.count("11689 ± 900 (3/5)") == 5
+
+
 def test_latex_is_plain_and_balanced(make_run, render):
     _, _, files = render([make_run(curve(100))])
     tex = files["tex"]
