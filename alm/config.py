@@ -55,13 +55,18 @@ class ALMConfig:
     warmup_steps: Steps = 5000
     """Uniformly random actions before the first update."""
     replay_capacity: Count = 100_000
-    """Transitions kept; 1,000,000 on Humanoid and T-Humanoid."""
+    """Transitions kept; 1,000,000 on every task of the humanoid."""
     reject_time_limits: bool = False
     """Also reject replayed sequences that straddle a time limit (the authors' code keeps them)."""
 
     def conflict(self) -> str | None:
         """Settings that do not go together, in words."""
-        return window_conflict(self.replay_capacity, self.horizon)
+        if not (self.kl_term or self.value_term):
+            if not self.reward_term:
+                return "without kl_term, reward_term and value_term nothing trains encoder and model"
+            if self.horizon == 1:
+                return "with horizon=1 and neither kl_term nor value_term nothing trains the model"
+        return window_conflict(self.replay_capacity, self.warmup_steps, self.horizon)
 
     def exploration_std(self, training_step: Step) -> Level:
         """σ_t for a training step counted after the warm-up."""

@@ -44,15 +44,18 @@ class PredictionErrors:
 
 @torch.no_grad()
 def latent_path(networks: Networks, observation: Tensor, action: Tensor, generator: torch.Generator) -> Path:
-    """Follow the model through a whole episode from its first state."""
+    """Follow the model through a whole episode from its first state; all arguments are on one device."""
     mean, std = networks.encoder(observation[None])
     z = mean[:, :1]
-    z_sampled = sample((z, std[:, :1]), torch.randn(z.shape, generator=generator, dtype=z.dtype))
+
+    def noise() -> Tensor:
+        return torch.randn(z.shape, generator=generator, dtype=z.dtype, device=z.device)
+
+    z_sampled = sample((z, std[:, :1]), noise())
     predicted, sampled = [z[0, 0, 0]], [z_sampled[0, 0, 0]]
     for a in action:
         z = networks.model(z, a[None, None])[0]
-        noise = torch.randn(z.shape, generator=generator, dtype=z.dtype)
-        z_sampled = sample(networks.model(z_sampled, a[None, None]), noise)
+        z_sampled = sample(networks.model(z_sampled, a[None, None]), noise())
         predicted.append(z[0, 0, 0])
         sampled.append(z_sampled[0, 0, 0])
     return Path(mean[0, :, 0], torch.stack(predicted), torch.stack(sampled))

@@ -26,9 +26,9 @@ class ValueEstimates(Agent):
         return gaussian
 
     def valued_policy(self, z: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-        """The policy whose value is estimated (a `Policy`): the actor's mean, whatever the noise."""
+        """The policy whose value is estimated (a `Policy`): what acts greedily, whatever the noise."""
         del noise
-        action = self.networks.actor(z)
+        action = self.networks.actor(z).clamp(*self.bounds)
         return action, torch.zeros_like(action[..., 0])
 
     @torch.no_grad()

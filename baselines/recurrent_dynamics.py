@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from alm.training.population import Linear, initialise_orthogonal, mlp
+from alm.training.population import Output, initialise_orthogonal, mlp
 from baselines.networks import initialise_fan_in
 
 LAYERS = 2
@@ -21,8 +21,9 @@ class GRUCell(nn.Module):
 
     def __init__(self, members: int, inputs: int, hidden: int) -> None:
         super().__init__()
-        self.input = Linear(members, inputs, 3 * hidden)
-        self.state = Linear(members, hidden, 3 * hidden)
+        # The gates, and with them the state that is carried on, have the precision of the parameters.
+        self.input = Output(members, inputs, 3 * hidden)
+        self.state = Output(members, hidden, 3 * hidden)
 
     def forward(self, x: Tensor, hidden: Tensor | None) -> Tensor:
         """The next state (members, batch, hidden); a product with the zeros of ``None`` is left out."""
@@ -44,7 +45,7 @@ class RecurrentDynamics(nn.Module):
         super().__init__()
         self.encoder = mlp(seeds, (observation_size + action_size, hidden, hidden, hidden), nn.ReLU)
         self.cells = nn.ModuleList(GRUCell(seeds, hidden, hidden) for _ in range(LAYERS))
-        self.decoder = Linear(seeds, hidden, observation_size)
+        self.decoder = Output(seeds, hidden, observation_size)
 
     def initialise(self, generators: Sequence[torch.Generator]) -> None:
         """Orthogonal weights and zero biases; in the GRU torch's default, uniform within ±1/√hidden."""

@@ -24,7 +24,7 @@ from alm.training.population import initialise_orthogonal, mlp, soft_update
 from alm.training.ranges import Count, Positive, Range, Share, Steps, window_conflict
 from alm.training.replay import Replay, Transitions
 from alm.training.scale import Scale
-from alm.training.schedules import ENTROPY_SCHEDULES, EntropySchedule, Step
+from alm.training.schedules import ENTROPY_SCHEDULES, EntropySchedule, Step, powers
 from alm.training.streams import Streams
 from baselines.networks import unit_action
 from baselines.recurrent_dynamics import RecurrentDynamics, prediction_errors
@@ -79,20 +79,21 @@ class SACSVGConfig(EntropySchedule):
 
     def conflict(self) -> str | None:
         """Settings that do not go together, in words."""
-        return window_conflict(self.replay_capacity, self.horizon)
+        return window_conflict(self.replay_capacity, self.warmup_steps, self.horizon)
 
     @classmethod
     def at(cls, scale: Scale, task: str) -> "SACSVGConfig":
         """The configuration of a scale with the entropy schedule of a task's robot.
 
-        SAC's objective takes the first 10,000 steps, or a quarter of a shorter run.
+        SAC's objective takes the first 10,000 steps, or the warm-up and a quarter of a shorter run.
         """
+        warmup, steps = scale.warmup(cls.warmup_steps), scale.training(task).total_steps
         return cls(
             hidden_size=scale.width(cls.hidden_size),
             batch_size=scale.batch(cls.batch_size),
             model_batch_size=scale.batch(cls.model_batch_size),
-            plain_steps=min(cls.plain_steps, scale.training(task).total_steps // 4),
-            warmup_steps=scale.warmup(cls.warmup_steps),
+            plain_steps=min(cls.plain_steps, warmup + steps // 4),
+            warmup_steps=warmup,
             **asdict(ENTROPY_SCHEDULES[task_spec(task).robot]),
         )
 
@@ -193,7 +194,7 @@ def value_gradient_objective(
     survival = torch.cat([torch.ones_like(goes_on[:, :1]), goes_on.cumprod(dim=1)], dim=1)
     gain = torch.cat([reward, networks.critic(x, actions[-1]).amin(dim=1, keepdim=True)], dim=1)
     bonus = -networks.temperature()[:, None, None] * torch.stack(log_probabilities, dim=1)
-    weight = discount ** torch.arange(horizon, dtype=gain.dtype, device=gain.device)[:, None]
+    weight = powers(discount, horizon, gain)[:, None]
     value = (weight * (survival * gain + bonus)).mean(dim=1)
     return -value.mean(dim=-1), log_probabilities[0]
 

@@ -218,7 +218,6 @@ class SVG(Agent):
 
     name = "svg"
     policy_modules = ("actor",)
-    one_program = False
     config: SVGConfig
     networks: SVGNetworks
     network_class = SVGNetworks

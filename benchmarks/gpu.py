@@ -1,6 +1,6 @@
 """``python -m benchmarks.gpu``: what a CUDA device makes of populations.
 
-Of every algorithm whose update is one program: all but SVG(1), SLBO and MBPO.
+Of every algorithm whose update is one program: all but SLBO, and MBPO, whose model is fitted apart.
 
 Sizes of the papers on HalfCheetah, float32, S seeds in one population: milliseconds of all updates of one
 environment step with sampling and noise, eagerly, captured, and compiled and captured; kernels launched

@@ -14,7 +14,7 @@ from torch import Tensor
 from alm.task_registry import TaskSpec
 from alm.tasks.formulas import MBBL_REWARDS
 
-__all__ = ["has_reward", "reward", "terminated"]
+__all__ = ["has_end", "has_reward", "reward", "terminated"]
 
 # Where things are in an observation: the height of the root comes first, in the planar robots its tilt
 # second, and after the positions the velocities, the first of which is that of the root along x.

@@ -10,6 +10,7 @@ import copy
 import ctypes
 import functools
 import sys
+import warnings
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
@@ -79,7 +80,12 @@ class Execution:
 
 
 def execute(agent: Any, execution: Execution, device: str, warn: Warn) -> None:
-    """Replace ``agent.update`` by one that runs as ``execution`` says; ``warn`` is told of failures."""
+    """Replace ``agent.update`` by one that runs as ``execution`` says; ``warn`` is told of failures.
+
+    A CUDA device with a number becomes the process's current one: streams and graphs belong to that.
+    """
+    if (where := torch.device(device)).type == "cuda" and where.index is not None:
+        torch.cuda.set_device(where)
     update: Update | None = getattr(agent, "update", None)
     if update is None or execution == Execution():
         return
@@ -185,7 +191,9 @@ class _Graph:
             return metrics
         if self._graph is None:
             self._graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(self._graph):
+            with warnings.catch_warnings(), torch.cuda.graph(self._graph):
+                # Replaying nothing would train nothing.
+                warnings.filterwarnings("error", message="The CUDA Graph is empty")
                 metrics = self._program(*self._inputs.tree)
                 self._names, self._values = list(metrics), torch.stack(list(metrics.values()))
         self._graph.replay()

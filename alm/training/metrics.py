@@ -79,17 +79,17 @@ class Recorder:
 
     def clear(self) -> None:
         """Begin a new interval; the clock goes on."""
-        self._count = 0
         self._steps = 0
+        self._counts: dict[str, int] = {}
         self._sums: Metrics = {}
         self._episodes: list[list[tuple[float, int]]] = [[] for _ in range(self._seeds)]
         self._seconds = {"act": 0.0, "environment": 0.0, "update": 0.0}
 
     def add(self, metrics: Metrics) -> None:
         """Add the metrics of one update, each (S,); they stay on their device."""
-        self._count += 1
         for name, value in metrics.items():
             self._sums[name] = self._sums[name] + value if name in self._sums else value.clone()
+            self._counts[name] = self._counts.get(name, 0) + 1
 
     def add_episode(self, seed: int, episode_return: float, length: int) -> None:
         """Add a finished training episode of one seed."""
@@ -103,9 +103,10 @@ class Recorder:
             self.total_seconds += value
 
     def averages(self) -> list[dict[str, float]]:
-        """For each seed, the mean of every metric over the interval."""
+        """For each seed, the mean of every metric over those updates of the interval that had it."""
         names = list(self._sums)
-        table = torch.stack([self._sums[name] for name in names]).cpu() / self._count if names else None
+        means = [self._sums[name] / self._counts[name] for name in names]
+        table = torch.stack(means).cpu() if names else None
         rows = []
         for i in range(self._seeds):
             row = {} if table is None else dict(zip(names, table[:, i].tolist(), strict=True))
@@ -121,7 +122,7 @@ class Recorder:
     def state(self, seed: int) -> dict[str, Any]:
         """One seed's averages in the making, and the clock."""
         return {
-            "count": self._count,
+            "counts": dict(self._counts),
             "steps": self._steps,
             "seconds": dict(self._seconds),
             "total_seconds": self.total_seconds,
@@ -131,7 +132,7 @@ class Recorder:
 
     def load_state(self, seed: int, state: dict[str, Any]) -> None:
         """Take over one seed's state; the clock is the population's."""
-        self._count, self._steps = state["count"], state["steps"]
+        self._counts, self._steps = dict(state["counts"]), state["steps"]
         self._seconds, self.total_seconds = dict(state["seconds"]), state["total_seconds"]
         self._episodes[seed] = [(value, length) for value, length in state["episodes"]]
         for name, value in state["sums"].items():

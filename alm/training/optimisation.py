@@ -41,7 +41,8 @@ class OptimiserGroup:
         A parameter whose gradient is ``None`` stays where it is, with its moments.
         """
         moved = [(p, g) for p, g in zip(self.parameters, gradients, strict=True) if g is not None]
-        by_seed = [g.reshape(self.seeds, -1) for _, g in moved]
+        # Of a plain sum over parameters the gradient is one number seen many times; Adam reads past it.
+        by_seed = [g.reshape(self.seeds, -1).contiguous() for _, g in moved]
         norms: Tensor = torch.linalg.vector_norm(
             torch.stack([torch.linalg.vector_norm(g, dim=1) for g in by_seed]), dim=0
         )
@@ -58,13 +59,18 @@ class OptimiserGroup:
     def state(self) -> dict[str, Any]:
         """Adam's moments, in parameter order, and the steps taken: a number, or one for each parameter."""
         states = [self.adam.state.get(p, {}) for p in self.parameters]
-        if not states[0]:
+        if not any(states):
             return {"steps": 0}
-        steps = [int(s["step"].item()) for s in states]
+        steps = [int(s["step"].item()) if s else 0 for s in states]
+        # One that no loss has depended on yet is as Adam begins.
+        first, second = (
+            [s[moment] if s else torch.zeros_like(p) for s, p in zip(states, self.parameters, strict=True)]
+            for moment in ("exp_avg", "exp_avg_sq")
+        )
         return {
             "steps": steps[0] if len(set(steps)) == 1 else steps,
-            "first_moment": [s["exp_avg"] for s in states],
-            "second_moment": [s["exp_avg_sq"] for s in states],
+            "first_moment": first,
+            "second_moment": second,
         }
 
     def load_state(self, state: dict[str, Any]) -> None:

@@ -75,8 +75,8 @@ def mlp(
         if depth == 0 and normalise_first:
             layers += [LayerNorm(members, outputs), nn.Tanh()]
         else:
-            # In place: nothing else reads the layer's output, and the backward pass of the activation
-            # then needs its result alone.
+            # In place: nothing else reads the layer's output, and the backward passes of ELU, ReLU and tanh
+            # need their results alone (that of SiLU keeps what it was given).
             layers.append(activation(inplace=True))
     return nn.Sequential(*layers)
 

@@ -44,9 +44,12 @@ Part = Annotated[float, Range(0.0, 1.0, within=True)]
 """A number between zero and one, neither of them."""
 
 
-def window_conflict(replay_capacity: int, horizon: int) -> str | None:
-    """Why a replay holds no sequence of ``horizon`` transitions, in words; None where it holds some."""
-    if replay_capacity > horizon:
-        return None
-    size = f"replay_capacity={replay_capacity} is not above horizon={horizon}"
-    return f"{size}, the length of replayed sequences"
+def window_conflict(replay_capacity: int, warmup_steps: int, horizon: int) -> str | None:
+    """Why a replay holds no sequence of ``horizon`` transitions at the first update, in words; None where it
+    holds some."""
+    sequences = f"horizon={horizon}, the length of replayed sequences"
+    if replay_capacity <= horizon:
+        return f"replay_capacity={replay_capacity} is not above {sequences}"
+    if warmup_steps < horizon:
+        return f"warmup_steps={warmup_steps} is below {sequences}"
+    return None

@@ -152,8 +152,9 @@ class Replay:
         if newest is not None:
             first, high = self.pointer - min(newest, self.size), min(newest, self.size) - length + 1
         if high <= 0:
+            least = length if newest is not None else length + 1
             raise ValueError(
-                f"a window of {length} transitions needs at least {length + 1} stored ones, not {self.size}; "
+                f"a window of {length} transitions needs at least {least} stored ones, not {self.size}; "
                 "use a longer warm-up"
             )
         candidates = streams.integers(high, _CANDIDATES, batch)

@@ -6,9 +6,10 @@ would become a constant of the program.
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
-from alm.training.ranges import Count, NotNegative
+from alm.training.ranges import Count, Positive
 
 Step = int | Tensor
 """A training step; a tensor has no axes."""
@@ -28,6 +29,14 @@ def linear(step: Step, start: float, end: float, steps: int) -> Level:
     return start + (end - start) * progress(step, steps)
 
 
+def powers(base: float, count: int, like: Tensor) -> Tensor:
+    """1, b, b², … (count,), of another tensor's type and on its device.
+
+    Each is filled in by a kernel: a copy from the host could not be captured.
+    """
+    return torch.stack([like.new_full((), base**exponent) for exponent in range(count)])
+
+
 @dataclass(frozen=True)
 class EntropySchedule:
     """Target entropy of a policy, in environment steps: settings of a configuration (Amos et al., 2021)."""
@@ -36,7 +45,7 @@ class EntropySchedule:
     """H₀, target entropy at the first environment step; it and what follows depend on the robot."""
     entropy_end: float = -4.0
     """H₁, target entropy from ``entropy_steps`` on."""
-    entropy_power: NotNegative = 1.0
+    entropy_power: Positive = 1.0
     """κ: above 1 the target falls early, below 1 late."""
     entropy_steps: Count = 200_000
     """T, environment steps over which the target moves; the published runs' length at every scale."""

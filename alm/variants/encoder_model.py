@@ -17,6 +17,7 @@ from alm.objectives import Diagnostics, Policy, Rollout
 from alm.training.agent import Noise
 from alm.training.ranges import Share
 from alm.training.replay import Transitions
+from alm.training.schedules import powers
 
 
 class OnlineKLALM(ALM):
@@ -41,6 +42,7 @@ class TimeDiscountConfig(ALMConfig):
 
 def discounted_objective(
     networks: Networks,
+    target: nn.Module,
     sequences: Transitions,
     rollout: Rollout,
     noise: Noise,
@@ -54,13 +56,13 @@ def discounted_objective(
     A term's gradient, and so the step that it asks for, is ρ^t times what it is in ALM.
     """
     horizon, (*visited, z) = config.horizon, rollout.latents
-    kl = objectives.divergences(rollout, networks.target_encoder, sequences).mean(dim=-1)
+    kl = objectives.divergences(rollout, target, sequences).mean(dim=-1)
     rewards = networks.predict_reward(torch.cat(visited, dim=1), sequences.action.flatten(1, 2))
     reward = torch.unflatten(rewards, 1, (horizon, config.batch_size)).mean(dim=-1)
     with torch.no_grad():
         action, _ = policy(z, noise["sequence_action"])
     value = networks.min_value(z, action).mean(dim=-1)
-    weights = torch.tensor([config.temporal_discount**t for t in range(horizon)]).to(kl)
+    weights = powers(config.temporal_discount, horizon, kl)
     loss = (weights * (kl - reward)).sum(dim=1) - config.temporal_discount**horizon * value
     return loss, {
         "model/kl": kl.detach().mean(dim=1),
@@ -83,4 +85,4 @@ class TimeDiscountALM(ALM):
         """(a) with weights."""
         net = self.networks
         rollout = objectives.unroll(net, net.encoder(sequences.observation[:, 0]), sequences, noise)
-        return discounted_objective(net, sequences, rollout, noise, self.config, policy)
+        return discounted_objective(net, self.kl_encoder, sequences, rollout, noise, self.config, policy)

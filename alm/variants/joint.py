@@ -21,7 +21,7 @@ from alm.training.agent import Metrics, Noise, NoiseShapes
 from alm.training.population import soft_update
 from alm.training.ranges import Count, NotNegative, Positive
 from alm.training.replay import Replay, Transitions
-from alm.training.schedules import Level, Step
+from alm.training.schedules import Level, Step, powers
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,7 @@ class JointNetworks(Networks):
 
 def joint_objective(
     networks: Networks,
+    target: nn.Module,
     sequences: Transitions,
     noise: Noise,
     config: JointConfig,
@@ -78,7 +79,7 @@ def joint_objective(
     """
     horizon, gamma = config.horizon, config.discount
     rollout = objectives.unroll(networks, networks.encoder(sequences.observation[:, 0]), sequences, noise)
-    divergence = objectives.divergences(rollout, networks.target_encoder, sequences)
+    divergence = objectives.divergences(rollout, target, sequences)
 
     z, rewards, log_probability = rollout.latents[0], [], []
     for t in range(horizon):
@@ -92,7 +93,7 @@ def joint_objective(
     last = noisy_action(networks.actor(z), noise["sequence_action"], std, config.exploration_clip, bounds)
     value, reward = networks.min_value(z, last), torch.stack(rewards, dim=1)
 
-    discounts = torch.tensor([gamma**t for t in range(horizon)]).to(value)[:, None]
+    discounts = powers(gamma, horizon, value)[:, None]
     bound = (discounts * (reward - divergence)).sum(dim=1) + gamma**horizon * value
     to_go = (discounts * divergence.detach()).flip(1).cumsum(1).flip(1)
     advantage = -config.intrinsic_coefficient * (to_go - to_go.mean(dim=-1, keepdim=True))
@@ -154,7 +155,8 @@ class JointALM(ALM):
         net, config = self.networks, self.config
         std = config.exploration_std(training_step)
         metrics: Metrics = {}
-        self._descend("joint", joint_objective(net, sequences, noise, config, std, self.bounds), metrics)
+        joint = joint_objective(net, self.kl_encoder, sequences, noise, config, std, self.bounds)
+        self._descend("joint", joint, metrics)
         state, next_state = self.represent(transitions)
         self._descend("heads", reward_objective(net, transitions, state, noise), metrics)
         critic = self.critic_loss(transitions, state, next_state, noise, self.policy(training_step))

@@ -108,7 +108,7 @@ class LogRewardALM(ALM):
         net = LogNetworks(self.networks, self.config.log_offset)
         rollout = objectives.unroll(net, net.encoder(sequences.observation[:, 0]), sequences, noise)
         loss, diagnostics = objectives.encoder_model_objective(
-            net, net.target_encoder, sequences, rollout, noise, self.config, policy
+            net, self.kl_encoder, sequences, rollout, noise, self.config, policy
         )
         return loss, {**diagnostics, "model/clamped": net.clamped()}
 

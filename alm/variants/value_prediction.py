@@ -114,7 +114,7 @@ class ValueEncoderModelALM(ALM):
         net, config = self.networks, self.config
         rollout = objectives.unroll(net, net.encoder(sequences.observation[:, 0]), sequences, noise)
         loss, diagnostics = objectives.encoder_model_objective(
-            net, net.target_encoder, sequences, rollout, noise, config, policy
+            net, self.kl_encoder, sequences, rollout, noise, config, policy
         )
         error = value_prediction_objective(net, sequences, rollout, noise, config, policy)
         return loss + error, {**diagnostics, "model/value_error": error.detach()}

@@ -143,7 +143,7 @@ def _episode(agent: Any, task: str) -> tuple[Any, Any]:
     while not ended:
         with torch.no_grad():
             state = torch.as_tensor(observation, dtype=torch.float32)[None, None]
-            action = agent.networks.actor(agent.networks.encoder(state)[0])[0, 0]
+            action = agent.networks.actor(agent.networks.encoder(state)[0])[0, 0].clamp(*agent.bounds)
         observation, _, terminated, truncated, _ = environment.step(action.numpy())
         observations.append(observation)
         actions.append(action)

@@ -394,7 +394,7 @@ def test_the_policy_of_joint_alm_learns_of_its_intrinsic_reward_by_the_score_fun
             parameter.zero_()
     for c, learns in ((0.0, False), (0.1, True)):
         config = dataclasses.replace(agent.config, intrinsic_coefficient=c)
-        loss, _ = joint_objective(net, sequences, noise, config, 0.5, agent.bounds)
+        loss, _ = joint_objective(net, net.target_encoder, sequences, noise, config, 0.5, agent.bounds)
         parts = {"actor": net.actor, "encoder": net.encoder, "model": net.model}
         moved = {
             name: any(
@@ -422,6 +422,17 @@ def test_the_second_step_of_the_encoder_leaves_the_model_alone():
     assert "encoder" in moved and "model" not in moved
     model, encoder = (len(list(net.parameters())) for net in (agent.networks.model, agent.networks.encoder))
     assert agent.groups["encoder_model"].state()["steps"] == [1] * model + [2] * encoder
+
+
+@pytest.mark.parametrize("name", ["base", "log-model", "value-encoder-model", "time-discount", "joint"])
+def test_another_encoder_holds_the_model_in_every_variant(name):
+    """`kl_encoder` is what a plugin replaces; the targets of these networks differ from what learns."""
+    usual, other = (build(name) for _ in range(2))
+    online = type("Online", (type(other[0]),), {"kl_encoder": property(lambda self: self.networks.encoder)})
+    other[0].__class__ = online
+    losses = [agent.update(*inputs, 1) for agent, *inputs in (usual, other)]
+    group = "loss/joint" if name == "joint" else "loss/encoder_model"
+    assert not torch.allclose(losses[0][group], losses[1][group], rtol=1e-6)
 
 
 def test_learning_draws_what_an_update_needs():

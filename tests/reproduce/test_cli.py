@@ -71,7 +71,10 @@ def test_unknown_names_are_one_sentence(tmp_path, capsys, options, words):
         (["--threads", "100000"], ["at most", "cores, not 100000"]),
         (["--threads", "0"], ["threads", "at least 1", "0"]),
         (["--precision", "bf17"], ["--precision 'bf17'", "float32, bf16"]),
-        (["--algorithm", "svg", "--compile", "on"], ["Updates of svg", "leave out --compile"]),
+        (
+            ["--algorithm", "slbo", "--task", "mbbl/Hopper", "--compile", "on"],
+            ["Updates of slbo", "--compile"],
+        ),
     ],
 )
 def test_other_bad_values_are_one_sentence(tmp_path, capsys, more, words):

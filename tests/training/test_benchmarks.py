@@ -19,7 +19,7 @@ from reproduce.exhibits.performance import sizes as size_rows
 
 
 def test_the_gpu_benchmark_measures_what_it_would_on_a_device():
-    assert {"alm", "sac", "td3", "redq", "sac-avg", "td3-ours", "sac-svg2", "sac-svg3"} == set(
+    assert {"alm", "sac", "td3", "redq", "sac-avg", "td3-ours", "sac-svg2", "sac-svg3", "svg"} == set(
         gpu.populations()
     )
     ways = {"eager": Execution(), "captured": Execution(), "compiled": Execution()}

@@ -1,16 +1,21 @@
 """Updates run compiled, captured or in bfloat16: the same update, and a way back when it cannot be done."""
 
 import functools
+from unittest import mock
 
 import pytest
 import torch
+from torch.overrides import TorchFunctionMode
 
 from alm.agent import ALM
 from alm.training.execution import Execution, StaticInputs, execute
 from alm.training.replay import Replay, Transitions
-from baselines.svg import SVG
+from alm.variants import VARIANTS
+from baselines.slbo import SLBO
+from baselines.svg import SVG, SVGConfig
 from reproduce.lab.algorithms import ALGORITHMS
 from runs import CUDA, tiny_agent
+from tests.alm import cases as alm_cases
 from tests.alm import test_objectives
 from tests.baselines import cases
 
@@ -184,25 +189,88 @@ def test_static_inputs_are_copied_into_the_same_memory():
         StaticInputs(("no tensor",))
 
 
-@CUDA
-@pytest.mark.parametrize("name", cases.CASES)
-def test_a_captured_update_equals_the_eager_one(name):
-    def on_device():
-        agent = cases.build(name)
-        other = type(agent)(agent.task, agent.config, agent.seeds, "cuda", torch.float64)
-        other.networks.load_state_dict(agent.networks.state_dict())
-        return other
+def svg_case():
+    """SVG(1), which takes densities of old actions in the place of noise, and its inputs."""
+    agent = SVG(cases.TASK, SVGConfig(hidden_sizes=(16, 8), batch_size=6, replay_capacity=50), cases.SEEDS)
+    agent.networks.double()
+    generator = torch.Generator().manual_seed(3)
+    behaviour = torch.randn(2, 6, generator=generator, dtype=torch.float64) - 3.0
+    return agent, cases.random_transitions((2, 6), generator), behaviour
 
-    plain, other = on_device(), on_device()
+
+def agent_and_inputs(name, dtype=torch.float64, device="cpu"):
+    """A baseline, or a variant of ALM, of some precision on a device, and its inputs of an update."""
+    if name == "svg":
+        agent, *inputs = svg_case()
+    elif name.startswith("alm/"):
+        agent, *inputs = alm_cases.build(name.removeprefix("alm/"))
+    else:
+        agent = cases.build(name)
+        inputs = list(cases.random_inputs(agent, torch.Generator().manual_seed(2)))
+    here = type(agent)(agent.task, agent.config, agent.seeds, device, dtype)
+    here.networks.load_state_dict(agent.networks.state_dict())
+
+    def moved(value):
+        if isinstance(value, dict):
+            return {key: moved(one) for key, one in value.items()}
+        if isinstance(value, Transitions):
+            return Transitions(*(moved(getattr(value, f)) for f in Transitions.__dataclass_fields__))
+        return value.to(device, dtype)
+
+    return here, [moved(value) for value in inputs]
+
+
+ONE_PROGRAM = (*cases.CASES, "svg", *(f"alm/{name}" for name in ("base", *VARIANTS)))
+
+
+class NoHostTensors(TorchFunctionMode):
+    """Refuses what a captured update may not do: make tensors on the host, or wait for a device."""
+
+    makers = (torch.tensor, torch.as_tensor, torch.from_numpy, torch.arange, torch.zeros, torch.ones)
+    makers += (torch.full, torch.randn, torch.rand, torch.linspace, torch.eye, torch.empty)
+    readers = (torch.Tensor.item, torch.Tensor.tolist, torch.Tensor.cpu, torch.Tensor.numpy)
+    readers += (torch.Tensor.__bool__, torch.Tensor.__int__, torch.Tensor.__float__, torch.Tensor.nonzero)
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        assert function not in self.readers, f"{function} waits for the device"
+        assert function not in self.makers or "device" in kwargs, f"{function} makes a tensor on the host"
+        return function(*args, **kwargs)
+
+
+@pytest.mark.parametrize("name", ONE_PROGRAM)
+def test_an_update_could_be_captured(name):
+    """Not a test of a device, which there may be none of: of what an update does between its tensors."""
+    agent, inputs = agent_and_inputs(name)
+    branch = agent.branch(1)
+    step = torch.tensor(1.0, dtype=torch.float64)
+    # Adam's own step is torch's, which has its steps in a tensor on a device.
+    with mock.patch.object(torch.optim.Adam, "step"), NoHostTensors():
+        agent.update(*inputs, step, **({} if branch is None else {"branch": branch}))
+
+
+@pytest.mark.parametrize("name", ONE_PROGRAM)
+def test_an_update_in_bf16_is_near_that_in_float32(name):
+    """Its losses, which come behind networks' last layers; parameters and results stay in float32."""
+    (plain, inputs), (other, _) = (agent_and_inputs(name, torch.float32) for _ in range(2))
+    execute(other, BF16, "cpu", never)
+    for step in (1, 2):
+        expected, found = plain.update(*inputs, step), other.update(*inputs, step)
+    assert all(p.dtype == torch.float32 for p in other.networks.parameters())
+    assert set(found) == set(expected)
+    for metric, value in found.items():
+        assert value.dtype == torch.float32 and value.isfinite().all(), metric
+        if metric.startswith("loss/"):
+            torch.testing.assert_close(value, expected[metric], rtol=0.2, atol=0.2)
+
+
+@CUDA
+@pytest.mark.parametrize("name", ONE_PROGRAM)
+def test_a_captured_update_equals_the_eager_one(name):
+    (plain, inputs), (other, _) = (agent_and_inputs(name, device="cuda") for _ in range(2))
     execute(other, CAPTURED, "cuda", never)
-    generator = torch.Generator().manual_seed(2)
     for step in range(1, 13):  # each branch is captured in its fourth call
-        *batches, noise = cases.random_inputs(plain, generator)
-        batches = [
-            Transitions(*(getattr(b, f).cuda() for f in Transitions.__dataclass_fields__)) for b in batches
-        ]
-        noise = {key: value.cuda() for key, value in noise.items()}
-        expected, found = plain.update(*batches, noise, step), other.update(*batches, noise, step)
+        expected, found = plain.update(*inputs, step), other.update(*inputs, step)
         for metric, value in expected.items():
             torch.testing.assert_close(found[metric], value, rtol=1e-7, atol=1e-8)
     assert largest_difference(plain, other) < 1e-7
@@ -213,8 +281,8 @@ def test_a_captured_update_equals_the_eager_one(name):
     [
         ("bf17", "auto", ALM, ["--precision 'bf17'", "float32, bf16"]),
         ("float32", "yes", ALM, ["--compile 'yes'", "auto, on, off"]),
-        ("bf16", "auto", SVG, ["Updates of svg", "leave out --precision"]),
-        ("float32", "on", SVG, ["Updates of svg", "leave out --compile"]),
+        ("bf16", "auto", SLBO, ["Updates of slbo", "leave out --precision"]),
+        ("float32", "on", SLBO, ["Updates of slbo", "leave out --compile"]),
     ],
 )
 def test_wishes_that_cannot_be_had_are_one_sentence(precision, compile, agent_class, words):
@@ -226,7 +294,7 @@ def test_wishes_that_cannot_be_had_are_one_sentence(precision, compile, agent_cl
 def test_what_is_chosen_and_how_it_is_told():
     assert Execution.choose("float32", "auto", "cpu", ALM) == Execution()
     assert Execution.choose("float32", "auto", "cuda:1", ALM) == CAPTURED
-    assert Execution.choose("float32", "auto", "cuda", SVG) == Execution()
+    assert Execution.choose("float32", "auto", "cuda", SLBO) == Execution()
     assert Execution.choose("bf16", "on", "cpu", ALM) == Execution("bf16", compiled=True)
     assert Execution().describe("cpu", 1) == "precision float32, eager, cpu, 1 thread"
     both = Execution("bf16", compiled=True, captured=True)
@@ -235,4 +303,4 @@ def test_what_is_chosen_and_how_it_is_told():
 
 def test_every_agent_says_whether_its_update_is_one_program():
     said = {name: algorithm.load()[0].one_program for name, algorithm in ALGORITHMS.items()}
-    assert {name for name, whether in said.items() if not whether} == {"svg", "slbo"}
+    assert {name for name, whether in said.items() if not whether} == {"slbo"}

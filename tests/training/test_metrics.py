@@ -42,6 +42,17 @@ def test_other_metrics_read_what_was_noted_before():
     assert check.read() == []
 
 
+def test_what_some_updates_lack_is_averaged_over_the_others():
+    recorder = Recorder(1)
+    for update in ({"loss": 1.0}, {"loss": 2.0, "actor/reward": 4.0}, {"loss": 3.0, "actor/reward": 6.0}):
+        recorder.add({name: torch.tensor([value]) for name, value in update.items()})
+    resumed = Recorder(1)
+    resumed.load_state(0, recorder.state(0))
+    for one in (recorder, resumed):
+        (row,) = one.averages()
+        assert (row["loss"], row["actor/reward"]) == (2.0, 5.0)
+
+
 def test_averages_in_the_making_are_resumed():
     whole, before, after = Recorder(2), Recorder(2), Recorder(2)
     for recorder in (whole, before):
