@@ -132,7 +132,9 @@ class Recorder:
 
     def load_state(self, seed: int, state: dict[str, Any]) -> None:
         """Take over one seed's state; the clock is the population's."""
-        self._counts, self._steps = dict(state["counts"]), state["steps"]
+        # Checkpoints of version 0.7 and before count the updates once for all metrics.
+        counts = state["counts"] if "counts" in state else dict.fromkeys(state["sums"], state["count"])
+        self._counts, self._steps = dict(counts), state["steps"]
         self._seconds, self.total_seconds = dict(state["seconds"]), state["total_seconds"]
         self._episodes[seed] = [(value, length) for value, length in state["episodes"]]
         for name, value in state["sums"].items():
