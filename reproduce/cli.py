@@ -120,11 +120,10 @@ def _require_sense(command: Any) -> None:
     """Refuse what no command can do anything with.
 
     Raises:
-        ValueError: a store that was named and is not there, by a command that only reads it and finds no
-            runs elsewhere, or a number below one of what there must be some of.
+        ValueError: a store that was named and is not there, by a command that only reads it, or a number
+            below one of what there must be some of.
     """
-    elsewhere = getattr(command, "runs_dir", None)
-    if isinstance(command, ReadsRuns) and not (elsewhere and elsewhere.exists()):
+    if isinstance(command, ReadsRuns):
         command.require_store()
     for option, what in (("first_seeds", "first seeds"), ("workers", "workers")):
         number = getattr(command, option, None)

@@ -62,9 +62,11 @@ class Checkpoints:
         path = self.path(step)
         try:
             return read_checkpoint(path)
-        except (PermissionError, MemoryError):
+        except (OSError, MemoryError):
             raise  # says nothing about the file
         except Exception:  # torch raises many kinds for a damaged archive, with advice that does not fit
+            if _is_as_sealed(path):
+                raise  # for memory that there is not, say
             kept = path.with_name(path.name + _DAMAGED)
             path.replace(kept)
             log.warning(
@@ -109,6 +111,14 @@ def read_checkpoint(path: Path) -> Tree:
     if tree.pop(_SEALED, False) and not sealed:
         raise ValueError("its seal is broken")
     return tree
+
+
+def _is_as_sealed(path: Path) -> bool:
+    """Whether a file has a seal that fits."""
+    try:
+        return _check_seal(path)
+    except ValueError:
+        return False
 
 
 class _Hashed:

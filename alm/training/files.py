@@ -31,7 +31,7 @@ def write_atomically(
 def remove_abandoned(folder: Path, beginning: str = "") -> None:
     """Remove what killed writers left anywhere under a folder; of a process that lives here, nothing.
 
-    Nobody else writes files there, whose names begin as given, at the same time.
+    No process of another machine writes files there, whose names begin as given, at the same time.
     """
     for path in folder.glob(f"**/.{beginning}*.tmp"):
         name, _, host = path.name.removesuffix(".tmp").partition("@")

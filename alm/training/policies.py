@@ -137,6 +137,8 @@ class Policies:
             if step <= until:
                 try:
                     means[step] = float(np.mean(read_record(self.path(step))["returns"]))
+                except FileNotFoundError:
+                    pass  # whoever trains the run has dropped it since
                 except (PolicyFileError, KeyError, TypeError, ValueError) as error:
                     log.warning("%s is passed over: %s", self.path(step), error)
         return max(means, key=lambda step: means[step], default=None)

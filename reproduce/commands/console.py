@@ -32,13 +32,15 @@ def steps(count: int) -> Iterator[Callable[[str], None]]:
 
 @contextmanager
 def store_warnings_said() -> Iterator[list[str]]:
-    """Say once each, when the block ends, what was wrong with files of the store; the list fills then."""
+    """Say once each, however the block ends, what was wrong with files of the store; the list fills then."""
     from reproduce.lab.store import StoreWarning
 
     messages: list[str] = []
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", StoreWarning)
-        yield messages
-    messages += dict.fromkeys(str(w.message) for w in caught if issubclass(w.category, StoreWarning))
-    for message in messages:
-        print(f"warning: {message}", file=sys.stderr)
+        try:
+            yield messages
+        finally:
+            messages += dict.fromkeys(str(w.message) for w in caught if issubclass(w.category, StoreWarning))
+            for message in messages:
+                print(f"warning: {message}", file=sys.stderr)

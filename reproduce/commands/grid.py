@@ -95,9 +95,7 @@ class Grid(WritesRuns):
         from reproduce.lab.training import check_machine
         from reproduce.tracking.client import resolve_uri
 
-        engine = Engine(
-            self.on, self.device, self.address, self.partition, self.hours, self.per_gpu, self.workers
-        )
+        engine = Engine(self.on, self.device, self.address, self.partition, self.hours, self.per_gpu)
         if not engine.elsewhere:
             check_machine(self.device, threads=1)
         exhibits, store, console = _exhibits(self.exhibits), self.held(), plain_console()

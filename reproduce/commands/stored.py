@@ -66,7 +66,7 @@ def keep_policies(directory: "RunDirectory", store: "Store") -> None:
     try:
         for path in archive_policies(directory, store):
             print(f"stored {path}")
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         # Also that this version knows its variant no more, by which a policy is taken from a checkpoint.
         print(f"warning: no policy is kept of {directory.path}: {error}", file=sys.stderr)
 

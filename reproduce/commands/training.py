@@ -89,7 +89,7 @@ class Train(WritesRuns):
 
     def _train(self, plugin: Plugin | None) -> int:
         from alm.training.execution import Execution
-        from alm.training.lease import EXIT_HELD, RunLockedError
+        from alm.training.lease import EXIT_HELD, LeaseLostError, RunLockedError
         from alm.training.loop import Interrupted
         from alm.training.run_directory import RunDirectory
         from reproduce.lab.archive import UnreadableRunError, archive_run
@@ -118,7 +118,8 @@ class Train(WritesRuns):
         store = self.opened()
         stored = require_storable(resolved, store)
         execution = Execution.choose(self.precision, self.compile, self.device, resolved.agent_class)
-        opened, ended, held = [], [], []
+        opened, ended = [], []
+        held: list[RuntimeError] = []
         try:
             with ExitStack() as leases:
                 for spec in resolved.specs:
@@ -136,11 +137,18 @@ class Train(WritesRuns):
                         continue
                     leases.callback(directory.close)
                     opened.append(directory)
+                    store.remove_abandoned(spec)
                     if spec in stored and stored[spec].status == "done":
                         _warn_of_stored(stored[spec], store, directory)
                 with _tracked(opened if self.track else []):
                     for group in group_by_step(opened, resolved.seeds_apart):
-                        train_population(resolved, group, self.device, self.threads, execution, self.until)
+                        try:
+                            train_population(
+                                resolved, group, self.device, self.threads, execution, self.until
+                            )
+                        except LeaseLostError as error:
+                            held.append(error)
+                            print(f"error: {error}", file=sys.stderr)
         except Interrupted as stop:
             print(stop, file=sys.stderr)
             return EXIT_INTERRUPTED

@@ -1,6 +1,5 @@
 """Archiving: a run's directory becomes a record in a store."""
 
-import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -47,6 +46,8 @@ def record_of_directory(directory: RunDirectory) -> StoredRun | None:
 
 
 def _record(directory: RunDirectory) -> StoredRun | None:
+    # First: a run that ends in the meantime is partial here, and its own process stores all of it.
+    ended = directory.status
     rows: list[dict[str, Any]] = []
     since: list[dict[str, float]] = []
     population = None
@@ -65,23 +66,22 @@ def _record(directory: RunDirectory) -> StoredRun | None:
 
     record = directory.read_json("config.json")
     provenance = directory.read_json("provenance.json")
+    if "command" not in provenance:
+        raise ValueError("provenance.json lacks the command")
     if (text := directory.path / PLUGIN_COPY).exists():
         # A stored run outlives its directory. Byte for byte, ends of lines too: the digest is of these.
         provenance["plugin"]["text"] = text.read_bytes().decode()
-    # Where files lie is no part of a run, and may say more about a machine than its owner wants to share.
-    provenance["command"] = re.sub(r" --(runs-dir|store) \S+", "", provenance["command"])
-    provenance["command"] = re.sub(r"(?<= --plugin )\S*/", "", provenance["command"])
     if population is not None:
         provenance["population"] = population
     frame = pd.DataFrame(rows)
     curve = Curve(frame["step"].to_numpy(), frame["eval/return"].to_numpy())
     final = run_scalars(curve, float(frame["wall_seconds"].iloc[-1]), population)
     status, reason = "partial", None
-    if directory.status == "done":
+    if ended == "done":
         status, done = "done", directory.read_json("DONE")
         provenance["finished_ms"] = done["finished_ms"]
         final["cost/peak_memory_bytes"] = float(done["peak_memory_bytes"])
-    elif directory.status == "failed":
+    elif ended == "failed":
         status, reason = "failed", directory.failure()
     return StoredRun(
         spec=RunSpec.from_dict(record["spec"]),
@@ -107,18 +107,24 @@ def archive_run(directory: RunDirectory, store: Store) -> Path | None:
     run = record_of_directory(directory)
     if run is None:
         return None
-    store.remove_abandoned(run.spec)
-    earlier = store.get(run.spec)
-    if earlier is not None and (earlier.status == "done" or earlier.last_step > run.last_step):
-        return None
-    if earlier is not None and (earlier.status, earlier.last_step) == (run.status, run.last_step):
+    if not _is_news(run, store.get(run.spec)):
         return None
     evaluated = set(run.evaluations["step"])
     with _whatever_is_wrong(directory):
         pairs = [_pairs(step, sample) for step, sample in directory.values() if step in evaluated]
     if pairs:
         store.write_values(run, pd.concat(pairs, ignore_index=True))
-    return store.write(run)
+    # Once more, since whoever trains it may have stored its end meanwhile.
+    return store.write(run) if _is_news(run, store.get(run.spec)) else None
+
+
+def _is_news(run: StoredRun, stored: StoredRun | None) -> bool:
+    """Whether a record says more than the stored one."""
+    if stored is None:
+        return True
+    if stored.status == "done" or stored.last_step > run.last_step:
+        return False
+    return (stored.status, stored.last_step) != (run.status, run.last_step)
 
 
 def _pairs(step: int, sample: ValueSample) -> pd.DataFrame:

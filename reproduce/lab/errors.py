@@ -17,5 +17,5 @@ def is_sentence(error: BaseException) -> bool:
     if traceback is None or not isinstance(error, (ValueError, RuntimeError)):
         return False
     # Neither the environment nor a plugin is ours, though both may lie in the repository.
-    source = Path(traceback.tb_frame.f_code.co_filename)
+    source = Path(traceback.tb_frame.f_code.co_filename).resolve()
     return any(source.is_relative_to(CODE / package) for package in _OWN)

@@ -75,7 +75,8 @@ def jobs(
     for group in groups:
         label = f"{group.label} seed {group.seeds}"
         command = (*start, *shlex.split(group.command), "--device", device, *options)
-        log = runs_dir / "logs" / f"{label.replace('/', '-').replace(' ', '_')}.log"
+        name = f"{group.specs[0].scale} {label}".replace("/", "-").replace(" ", "_")
+        log = runs_dir / "logs" / f"{name}.log"
         work.append(Job(label, command, group.specs, log, group.wanted, resources(group)))
     return work
 
@@ -166,6 +167,10 @@ class _Grid(Generic[Handle]):
         except KeyboardInterrupt:
             self.display.say("stopped at once; the same command goes on from the last checkpoints")
             return EXIT_INTERRUPTED
+        except Exception:
+            # A cluster's jobs would train on, with nobody to see how they end.
+            self._ask_to_stop()
+            raise
         failed = [one for one in self.entries if one.status == "failed"]
         for one in failed:
             self.display.say(f"failed: {one.job.label}: {one.why} ({one.job.log})")
@@ -270,13 +275,18 @@ class _Grid(Generic[Handle]):
 
     def _stop(self) -> None:
         """Stop in good order."""
+        running = self._ask_to_stop()
+        self.display.say("stopping; the runs write checkpoints, and the same command goes on from there")
+        while any(one.handle is not None and self.executor.poll(one.handle) is None for one in running):
+            time.sleep(_POLL_SECONDS)
+
+    def _ask_to_stop(self) -> list[_Entry[Handle]]:
+        """Ask every running job to write its checkpoints and end."""
         running = self._running()
         for one in running:
             assert one.handle is not None
             self.executor.stop(one.handle)
-        self.display.say("stopping; the runs write checkpoints, and the same command goes on from there")
-        while any(one.handle is not None and self.executor.poll(one.handle) is None for one in running):
-            time.sleep(_POLL_SECONDS)
+        return running
 
 
 def _why(one: _Entry[Handle], end: Ended) -> str:

@@ -5,7 +5,7 @@ import json
 import math
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -94,6 +94,7 @@ class Needs:
 
     store: Store
     gpus: float
+    _known: dict[tuple[str, str], int | None] = field(default_factory=dict, init=False, repr=False)
 
     def of(self, missing: "Missing") -> Resources:
         """What the job of a group takes."""
@@ -101,6 +102,12 @@ class Needs:
         return Resources(seeds if self.gpus else 1, self.gpus, self._memory(missing.specs[0]))
 
     def _memory(self, spec: RunSpec) -> int | None:
+        which = spec.algorithm, spec.scale
+        if which not in self._known:
+            self._known[which] = self._most_memory(spec)
+        return self._known[which]
+
+    def _most_memory(self, spec: RunSpec) -> int | None:
         runs = self.store.runs(algorithm=spec.algorithm, scale=spec.scale)
         peaks = [run.final.get("cost/peak_memory_bytes", math.nan) for run in runs]
         known = [peak for peak in peaks if not math.isnan(peak)]

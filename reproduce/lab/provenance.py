@@ -7,7 +7,7 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -33,7 +33,7 @@ def provenance(device: str, threads: int, execution: Mapping[str, Any] | None = 
         "git_sha": _git("rev-parse", "HEAD"),
         "git_dirty": IN_CLONE and bool(_git("status", "--porcelain", "--", ".", *_NOT_CODE)),
         "version": metadata.version("alm-reproduction"),
-        "command": shlex.join([Path(sys.executable).name, *sys.orig_argv[1:]]),
+        "command": shlex.join([Path(sys.executable).name, *_without_places(sys.orig_argv[1:])]),
         "packages": _versions(),
         "hardware": {
             "cpu": cpu_name(),
@@ -86,6 +86,23 @@ class Code:
             if version != theirs.get(name)
         ]
         return found
+
+
+def _without_places(arguments: Sequence[str]) -> list[str]:
+    """The arguments of a command without where files lie.
+
+    That is no part of a run, and may say more about a machine than its owner wants to share.
+    """
+    kept: list[str] = []
+    words = iter(arguments)
+    for word in words:
+        option, joined, value = word.partition("=")
+        if option in ("--runs-dir", "--store", "--plugin"):
+            value = value if joined else next(words, "")
+            kept += [option, Path(value).name] if option == "--plugin" else []
+        else:
+            kept.append(word)
+    return kept
 
 
 def _versions() -> dict[str, str]:

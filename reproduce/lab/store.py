@@ -201,7 +201,7 @@ class Store:
             file.write(b"a run of some kilobytes will follow")
 
     def remove_abandoned(self, spec: RunSpec) -> None:
-        """Remove what killed writers of a run's files left; only whoever trained the run calls this."""
+        """Remove what killed writers of a run's files left; only whoever holds the run's lease calls this."""
         path = self.path(spec)
         remove_abandoned(path.parent, f"{path.stem}.")
 

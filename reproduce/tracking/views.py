@@ -91,7 +91,7 @@ class View:
     @property
     def state(self) -> str:
         """The state of the page, as MLflow's page writes and reads it: JSON, compressed, since a tag of an
-        experiment has room for 5000 letters."""
+        experiment has little room (5000 letters before MLflow 3.17, 20,000 from then on)."""
         text = json.dumps(self._page, separators=(",", ":"))
         return f"deflate;{base64.b64encode(zlib.compress(text.encode())).decode()}"
 

@@ -1,9 +1,11 @@
 """Run directories become stored runs."""
 
 import os
+import shlex
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from alm.training.bias import ValueSample
 from alm.training.run_directory import RunDirectory
 from reproduce.exhibits.sides import Shelf, Side
 from reproduce.lab.archive import UnreadableRunError, archive_run, record_of_directory
+from reproduce.lab.provenance import provenance
 from reproduce.lab.specs import RunSpec, config_digest
 from reproduce.lab.store import Store, StoreWarning
 
@@ -36,7 +39,7 @@ def directory(path, evaluations, status="unfinished"):
             "config": CONFIG,
         },
     )
-    run.write_json("provenance.json", {"command": "python -m reproduce train --runs-dir /x/y --seeds 3"})
+    run.write_json("provenance.json", {"command": "python -m reproduce train --seeds 3"})
     run.start_metrics(0)
     for i in range(1, evaluations + 1):
         for half in (0, 500):
@@ -103,7 +106,7 @@ def drop(name):
     return lambda path: (path / name).unlink()
 
 
-def replace(name, content):
+def put(name, content):
     return lambda path: (path / name).write_text(content)
 
 
@@ -121,13 +124,13 @@ LINE = (
 )
 DAMAGES = [
     (drop("provenance.json"), "No such file"),
-    (replace("provenance.json", "{}"), "KeyError: 'command'"),
-    (replace("provenance.json", "["), "provenance.json is not JSON"),
-    (replace("DONE", "{}"), "KeyError: 'finished_ms'"),
-    (replace("metrics.jsonl", '{"step": 1, "metrics": {}, "returns": 7}\n'), "KeyError: 'training_step'"),
-    (replace("metrics.jsonl", LINE), "could not convert"),
-    (replace("values/00001000.npz", "PK"), "pickled"),
-    (replace("plugin.py", "x = 1"), "KeyError: 'plugin'"),
+    (put("provenance.json", "{}"), "provenance.json lacks the command"),
+    (put("provenance.json", "["), "provenance.json is not JSON"),
+    (put("DONE", "{}"), "KeyError: 'finished_ms'"),
+    (put("metrics.jsonl", '{"step": 1, "metrics": {}, "returns": 7}\n'), "KeyError: 'training_step'"),
+    (put("metrics.jsonl", LINE), "could not convert"),
+    (put("values/00001000.npz", "PK"), "pickled"),
+    (put("plugin.py", "x = 1"), "KeyError: 'plugin'"),
     (into_a_directory("metrics.jsonl"), "Is a directory"),
 ]
 
@@ -164,6 +167,7 @@ def test_what_a_killed_writer_of_a_run_left_in_the_store_goes(tmp_path):
     """Of the run that is archived, not of its neighbours, and not what a living process writes."""
     run, store = directory(tmp_path / "a", 2), Store(tmp_path / "store")
     path = archive_run(run, store)
+    assert path is not None
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
     host, parts = socket.gethostname(), (path.name, path.with_suffix(".values.parquet").name)
@@ -172,5 +176,43 @@ def test_what_a_killed_writer_of_a_run_left_in_the_store_goes(tmp_path):
     kept += [path.with_name(f".{path.name}.{os.getppid()}@{host}.tmp")]
     for one in (*left, *kept):
         one.touch()
-    assert archive_run(run, store) is None
+    store.remove_abandoned(SPEC)
     assert [one.exists() for one in (*left, *kept)] == [False, False, True, True]
+
+
+@pytest.mark.parametrize(
+    "places",
+    [
+        ["--runs-dir", "/home/my name/runs", "--store=/home/me/store", "--plugin", "/home/me/my idea.py"],
+        ["--plugin=/home/me/my idea.py", "--store", "/x", "--runs-dir=runs"],
+    ],
+)
+def test_a_command_is_kept_without_where_files_lie(monkeypatch, places):
+    words = ["/usr/bin/python", "-m", "reproduce", "train", *places, "--set", "horizon=7", "--seeds", "3"]
+    monkeypatch.setattr(sys, "orig_argv", words)
+    kept = shlex.split(provenance("cpu", 1)["command"])[1:]
+    assert kept == ["-m", "reproduce", "train", "--plugin", "my idea.py", *words[-4:]]
+
+
+def test_a_run_that_ends_while_it_is_archived_is_partial(tmp_path, monkeypatch):
+    """What is read of the metrics may lack its end; whoever trains it stores that."""
+    run, store = directory(tmp_path / "runs", 3), Store(tmp_path / "store")
+    metrics = RunDirectory.metrics
+
+    def ends_meanwhile(self):
+        yield from list(metrics(self))
+        self.open()
+        self.write_json("DONE", {"finished_ms": 7, "peak_memory_bytes": 9})
+        self.close()
+
+    monkeypatch.setattr(RunDirectory, "metrics", ends_meanwhile)
+    assert archive_run(run, store) is not None and store.get(SPEC).status == "partial"
+    monkeypatch.undo()
+    assert archive_run(run, store) is not None and store.get(SPEC).status == "done"
+
+
+def test_a_slower_archive_leaves_what_was_stored_meanwhile(tmp_path, monkeypatch):
+    run, store = directory(tmp_path / "runs", 3), Store(tmp_path / "store")
+    done = replace(record_of_directory(run), status="done")
+    monkeypatch.setattr(Store, "write_values", lambda self, *_: self.write(done))
+    assert archive_run(run, store) is None and store.get(SPEC).status == "done"

@@ -34,10 +34,6 @@ def train(tmp_path, *more, task="Hopper", scale="smoke"):
     return main(["train", "--task", task, "--scale", scale, "--no-track", *places, *more])
 
 
-# Commands that look for runs in training, too, do without a store where there may be some.
-_NO_RUNS = ["--runs-dir", "/nonexistent/runs"]
-
-
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -96,14 +92,14 @@ def test_other_bad_values_are_one_sentence(tmp_path, capsys, more, words):
         (["claims", "--store", "/nonexistent"], ["no directory /nonexistent"]),
         (["claims", "--scale", "big"], ["unknown scale 'big'", "paper, laptop, smoke"]),
         (["ui", "--store", "/nonexistent"], ["no directory /nonexistent"]),
-        (["runs", "--store", "/nonexistent", *_NO_RUNS], ["no directory /nonexistent"]),
+        (["runs", "--store", "/nonexistent"], ["no directory /nonexistent"]),
         (["plan", "table1", "--store", "/nonexistent"], ["no directory /nonexistent"]),
-        (["sync", "--store", "/nonexistent", *_NO_RUNS], ["no directory /nonexistent"]),
+        (["sync", "--store", "/nonexistent"], ["no directory /nonexistent"]),
         (
-            ["compare", "sac", "td3", "--task", "Hopper", "--store", "/nonexistent", *_NO_RUNS],
+            ["compare", "sac", "td3", "--task", "Hopper", "--store", "/nonexistent"],
             ["/nonexistent"],
         ),
-        (["evaluate", "td3", "T-Ant", "--store", "/nonexistent", *_NO_RUNS], ["no directory /nonexistent"]),
+        (["evaluate", "td3", "T-Ant", "--store", "/nonexistent"], ["no directory /nonexistent"]),
     ],
 )
 def test_bad_values_of_other_commands_are_one_sentence(capsys, arguments, words):

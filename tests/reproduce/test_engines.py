@@ -137,7 +137,8 @@ def test_a_worker_writes_the_log_and_tells_the_end(tmp_path):
     assert carried_out("raise SystemExit(3)").ended == Ended(3)
     assert carried_out("import os; os.kill(os.getpid(), 9)").ended == Ended(signal=signal.SIGKILL)
     # Someone else asked for an end: checkpoints are there, but the job is not done.
-    assert carried_out("raise SystemExit(130)").ended == Ended(signal=signal.SIGTERM)
+    stopped = carried_out("raise SystemExit(130)").ended
+    assert stopped == Ended(130) and not stopped.by_itself and str(stopped) == "stopped by someone else"
 
 
 def test_a_worker_refuses_other_code_in_one_sentence(tmp_path):

@@ -15,7 +15,7 @@ from alm.training.scale import SCALES
 from reproduce.cli import main
 from reproduce.commands.figures import Figure
 from reproduce.lab.algorithms import ALGORITHMS
-from reproduce.lab.archive import archive_run, record_of_directory
+from reproduce.lab.archive import archive_run
 from reproduce.lab.plugins import load_plugin
 from reproduce.lab.store import Store
 from reproduce.lab.training import ResolvedRuns, RunConflictError, open_run, require_storable
@@ -184,17 +184,10 @@ def test_the_store_carries_the_text_and_refuses_another(written, tmp_path):
     plan, store = slow_plan(written(text), scale="laptop"), Store(tmp_path / "store")
     require_storable(plan, store)
     directory = open_run(plan, plan.specs[0], tmp_path / "runs", "cpu", 1)
-    provenance = directory.read_json("provenance.json")
-    command = "python -m reproduce train --plugin /home/me/my_idea.py --task Hopper"
-    directory.write_json("provenance.json", {**provenance, "command": command})
     directory.start_metrics(0)
     metrics = {"eval/return": 1.0, "eval/return_std": 0.0, "eval/length": 9.0}
     directory.append_metrics(1000, 0, 1.0, metrics=metrics, returns=[1.0])
     directory.close()
-    assert (
-        record_of_directory(directory).provenance["command"]
-        == "python -m reproduce train --plugin my_idea.py --task Hopper"
-    )
     archive_run(directory, store)
     run = store.get(plan.specs[0])
     kept = run.provenance["plugin"]

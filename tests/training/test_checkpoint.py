@@ -38,6 +38,20 @@ def test_a_truncated_checkpoint_falls_back_with_a_warning(tmp_path, caplog, keep
     assert "falling back" in caplog.text
 
 
+@pytest.mark.parametrize("error", [RuntimeError("can't allocate memory"), OSError(24, "Too many open files")])
+def test_a_machine_in_need_says_nothing_about_a_checkpoint(tmp_path, monkeypatch, error):
+    store = Checkpoints(tmp_path)
+    store.save(10, tree(10))
+
+    def fails(*_, **__):
+        raise error
+
+    monkeypatch.setattr(torch, "load", fails)
+    with pytest.raises(type(error)):
+        store.load(10)
+    assert store.steps() == [10]
+
+
 def test_a_failed_write_leaves_the_old_ones(tmp_path, monkeypatch):
     store = Checkpoints(tmp_path)
     store.save(10, tree(10))

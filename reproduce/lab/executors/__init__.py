@@ -7,6 +7,7 @@ whether it has ended, and can ask it to stop. The queue, the logs' names and the
     ray.py      tasks of a Ray cluster
     slurm.py    job arrays of a SLURM cluster
     remote.py   what both of these run on another machine
+    tied.py     starts a process that ends with its parent
     choosing.py which of them a command asks for
 """
 
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from reproduce.lab.errors import EXIT_INTERRUPTED
 from reproduce.lab.specs import RunSpec
 
 __all__ = ["Ended", "Executor", "Job", "Resources"]
@@ -72,10 +74,16 @@ class Ended:
 
     @property
     def by_itself(self) -> bool:
-        """Whether its program ended it; else the same command may well do better another time."""
-        return self.code is not None
+        """Whether its program ended it; else the same command may well do better another time.
+
+        A training process that someone asked to stop, a machine that is taken away say, has written its
+        checkpoints, but not done what it was started for.
+        """
+        return self.code not in (None, EXIT_INTERRUPTED)
 
     def __str__(self) -> str:
+        if self.code == EXIT_INTERRUPTED:
+            return "stopped by someone else"
         if self.code is not None:
             return f"exit code {self.code}"
         if self.signal is None:

@@ -23,7 +23,6 @@ class Engine:
         partition: SLURM's.
         hours: time limit of an allocation of SLURM's.
         per_gpu: jobs that share a GPU.
-        workers: jobs at a time.
 
     Raises:
         ValueError: an option that has no meaning there, or a value out of range; one sentence.
@@ -35,7 +34,6 @@ class Engine:
     partition: str | None = None
     hours: float | None = None
     per_gpu: int | None = None
-    workers: int | None = None
 
     def __post_init__(self) -> None:
         if self.name not in ENGINES:
@@ -96,5 +94,5 @@ class Engine:
             from reproduce.lab.executors.slurm import SlurmJobs
 
             folder, hours = runs_dir / "logs" / "slurm", self.hours or _DEFAULT_HOURS
-            return SlurmJobs(folder, self.partition, hours, self.workers)
+            return SlurmJobs(folder, self.partition, hours)
         return LocalProcesses()

@@ -96,8 +96,6 @@ class Worker:
                 except KeyboardInterrupt:
                     wanted = True
                     self.ask_to_stop()
-        if code == EXIT_INTERRUPTED and not wanted:
-            return Outcome(Ended(signal=signal.SIGTERM))
         return Outcome(Ended(code) if code >= 0 else Ended(signal=-code))
 
     def ask_to_stop(self) -> None:

@@ -76,11 +76,11 @@ class SlurmJobs:
         folder: where submitit keeps its files, on a file system that all nodes share.
         partition: SLURM's partition; None: its default one.
         hours: time limit of an allocation.
-        at_a_time: elements of an array that run at a time; None: as many as SLURM lets.
         cluster: "slurm"; for tests "local", submitit's processes of this machine.
 
     Raises:
-        ValueError: submitit is not installed, or there is no SLURM on this machine.
+        ValueError: submitit is not installed, there is no SLURM on this machine, or an allocation ends as
+            soon as it has begun.
     """
 
     def __init__(
@@ -88,9 +88,13 @@ class SlurmJobs:
         folder: Path,
         partition: str | None,
         hours: float,
-        at_a_time: int | None = None,
         cluster: str = "slurm",
     ) -> None:
+        if 3600.0 * hours <= _NOTICE_SECONDS:
+            raise ValueError(
+                f"--hours {hours:g} leaves a job no time: its runs write checkpoints and are queued again "
+                f"{_NOTICE_SECONDS // 60} minutes before its end."
+            )
         try:
             import submitit
         except ImportError:
@@ -110,7 +114,6 @@ class SlurmJobs:
                 "cluster"
             ) from None
         self._folder, self._partition, self._hours = folder, partition, hours
-        self._at_a_time = at_a_time
         self._code = Code.here()
         self._gathered: list[Submission] = []
 
@@ -145,8 +148,10 @@ class SlurmJobs:
             handle.ended = Ended(EXIT_INTERRUPTED)
         elif handle.ended is None:
             handle.stop.touch()
+            # What submitit knows by itself may be ten minutes old.
+            handle.known.done(force_check=True)
             if handle.known.state == "PENDING":
-                handle.known.cancel()
+                handle.known.cancel(check=False)
 
     def close(self) -> None:
         """Nothing: jobs are SLURM's."""
@@ -181,7 +186,7 @@ class SlurmJobs:
             "timeout_min": math.ceil(60 * self._hours),
             "cpus_per_task": resources.cpus,
             "slurm_signal_delay_s": _NOTICE_SECONDS,
-            "slurm_array_parallelism": self._at_a_time or jobs,
+            "slurm_array_parallelism": jobs,
         }
         if resources.gpus:
             parameters["gpus_per_node"] = math.ceil(resources.gpus)
