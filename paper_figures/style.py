@@ -34,16 +34,17 @@ LOOKS = {
     "sac-avg": Look("#CC79A7", "v"),
     "mbpo": Look("#56B4E9", "P"),
     "td3-ours": Look("#000000", "X"),
-    "sac-svg2": Look("#F0E442", "<"),
+    "sac-svg2": Look("#332288", "<"),
     "sac-svg3": Look("#999933", ">"),
     "svg": Look("#882255", "p"),
     "slbo": Look("#44AA99", "h"),
 }
-"""Colours of Okabe and Ito, then of Tol; markers tell algorithms apart without colour."""
+"""Colours of Okabe and Ito but for their yellow, which is too pale for a line, then of Tol; markers tell
+algorithms apart without colour."""
 
 _MARKERS = ("s", "^", "D", "v", "P", "X")
 
-_LEVELS = ("#F6C288", "#F0955E", "#DC5F5B", "#B33A6B", "#7A2B70", "#451F5F")
+_LEVELS = ("#E8965A", "#DE6F52", "#C44A5E", "#98356E", "#6C2A6E", "#3F1F5B")
 """From light to dark, for what is ordered; ALM itself keeps its blue."""
 
 

@@ -53,21 +53,31 @@ class Tally:
         left, right = np.broadcast_arrays(left, right)
         with np.errstate(invalid="ignore"):
             over = np.where(left == right, 0.0, left - right)
-        scale = 1 + np.maximum(np.abs(np.where(np.isfinite(left), left, 0)), np.abs(right))
-        self._count(over, over > TOLERANCE * scale)
+        self._count(over, over > TOLERANCE * (1 + np.maximum(_size(left), _size(right))))
 
     def difference(self, left: Array, right: Array) -> None:
         """Count ``left`` = ``right``."""
-        self._count(np.abs(left - right), np.abs(left - right) > TOLERANCE * (1 + np.abs(right)))
+        left, right = np.broadcast_arrays(left, right)
+        with np.errstate(invalid="ignore"):
+            apart = np.where(left == right, 0.0, np.abs(left - right))
+        self._count(apart, apart > TOLERANCE * (1 + _size(right)))
 
     def _count(self, over: Array, violated: np.ndarray) -> None:
+        # What is no number is no confirmation.
+        broken = np.isnan(over)
         self.instances += over.size
-        self.violations += int(violated.sum())
-        self.worst = max(self.worst, float(over.max()))
+        self.violations += int((violated | broken).sum())
+        self.worst = max(self.worst, float(np.where(broken, np.inf, over).max()))
 
     def verdict(self, otherwise: Verdict = Verdict.HOLDS) -> Verdict:
         """`Verdict.FAILS` if anything was violated."""
         return Verdict.FAILS if self.violations else otherwise
+
+
+def _size(numbers: Array) -> Array:
+    """Their magnitude; 0 of what is infinite, so that no tolerance is."""
+    sizes: Array = np.abs(np.where(np.isfinite(numbers), numbers, 0.0))
+    return sizes
 
 
 def share(tally: Tally) -> str:

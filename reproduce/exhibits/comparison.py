@@ -187,8 +187,8 @@ class Comparison:
         fewest = min((n for task in self.tasks for n in map(len, task.runs) if n > 1), default=1)
         if fewest in TRUE_CONFIDENCE:
             notes.append(
-                f"Few seeds: with {fewest} an interval is too narrow, and holds the truth in about "
-                f"{TRUE_CONFIDENCE[fewest]} % of cases instead of 95 %."
+                f"Few seeds: with {fewest} an interval is too narrow; that of a mean holds the truth in "
+                f"about {TRUE_CONFIDENCE[fewest]} % of cases instead of 95 %."
             )
         if any(task.improvement.low == task.improvement.high for task in self.tasks):
             notes.append(
@@ -305,7 +305,7 @@ def _columns(name: str, estimate: Estimate) -> dict[str, float]:
 def print_comparison(comparison: Comparison, console: Console) -> None:
     """Print a comparison, and what must be known of it."""
     console.print(_table(comparison))
-    beneath = "Beneath interquartile means stand the means that tables and figures show."
+    beneath = "Beneath interquartile means stand plain means, of the same seeds and steps."
     for note in (beneath, *comparison.notes()):
         console.print(note, highlight=False)
 

@@ -193,9 +193,11 @@ class FigureExhibit:
         """Whether runs of these of its series alone are worth a picture.
 
         Where returns are compared, those of unchanged ALM are not: figure after figure would show the same
-        curve. A bias has its zero, and predictions have what they predict.
+        curve; nor are those of other algorithms where variants of ALM are the point. A bias has its zero, and
+        predictions have what they predict.
         """
-        beside = [one for one in self.series if not one.unchanged]
+        variants = [one for one in self.series if one.algorithm == "alm" and not one.unchanged]
+        beside = variants or [one for one in self.series if not one.unchanged]
         if self.shows in ("bias", "latents") or not beside:
             return bool(series)
         return any(one in beside for one in series)

@@ -18,7 +18,7 @@ from reproduce.exhibits.table import Block, Row, Score, Table
 from reproduce.formats import steps_in_words, steps_reached
 from reproduce.lab.curves import window_mean
 from reproduce.lab.published import FIELD, FIELD_TASKS, authors_curve, field_scores, printed_scores
-from reproduce.lab.store import Store, StoredRun, StoreWarning
+from reproduce.lab.store import Store, StoredRun, StoreWarning, require_one_configuration
 
 __all__ = ["pooled_statistics", "score_table"]
 
@@ -216,6 +216,7 @@ def pooled_statistics(
 def _measured(
     exhibit: TableExhibit, row: DeclaredRow, task: str, scale: str, protocol: str, runs: list[StoredRun]
 ) -> Score:
+    require_one_configuration(runs)
     wanted = exhibit.step(scale, task)
     pooled, numbers = pooled_statistics(runs, wanted, exhibit.metric)
     nothing = Score(

@@ -9,7 +9,7 @@ from reproduce.lab.archive import UnreadableRunError, directories_under, record_
 from reproduce.lab.planning import train_command
 from reproduce.lab.settings import canonical_variant
 from reproduce.lab.specs import RunSpec, variant_parts
-from reproduce.lab.store import Store, StoredRun, StoreMixError, StoreWarning
+from reproduce.lab.store import Store, StoredRun, StoreWarning, require_one_configuration
 
 __all__ = ["Shelf", "Side"]
 
@@ -56,14 +56,7 @@ class Shelf:
             StoreMixError: they have different configurations.
         """
         runs = self._held(task=task, algorithm=side.algorithm, variant=side.variant)
-        for run in runs[1:]:
-            if run.config != runs[0].config:
-                parts = [part for part, value in run.config.items() if value != runs[0].config.get(part)]
-                raise StoreMixError(
-                    f"Seeds {runs[0].spec.seed} and {run.spec.seed} of {side.name} on {task} may not be "
-                    f"pooled, because their configurations differ ({', '.join(parts)}): train them again as "
-                    "one variant."
-                )
+        require_one_configuration(runs)
         return runs
 
     def _held(

@@ -42,6 +42,7 @@ __all__ = [
     "StoreWarning",
     "StoredRun",
     "require_comparable",
+    "require_one_configuration",
 ]
 
 SCHEMA = 1
@@ -389,9 +390,11 @@ def require_comparable(runs: Iterable[StoredRun]) -> None:
     """Refuse runs that may not be pooled into one number.
 
     Raises:
-        StoreMixError: the runs differ in scale or protocol (the protocol names the simulator's version).
+        StoreMixError: the runs differ in scale or protocol (the protocol names the simulator's version), or
+            seeds of one variant in their configurations.
     """
     runs = list(runs)
+    require_one_configuration(runs)
     for name, values in (
         ("scales", {run.spec.scale for run in runs}),
         ("protocols", {run.protocol for run in runs}),
@@ -401,6 +404,26 @@ def require_comparable(runs: Iterable[StoredRun]) -> None:
             hint = f" Your own runs ({own} of them) are left out with --no-own." if own else ""
             found = ", ".join(sorted(values))
             raise StoreMixError(f"Runs of different {name} may not be pooled: {found}.{hint}")
+
+
+def require_one_configuration(runs: Iterable[StoredRun]) -> None:
+    """Refuse seeds of one algorithm, variant and task that were not trained alike.
+
+    Raises:
+        StoreMixError: they have different configurations.
+    """
+    first: dict[tuple[str, str, str], StoredRun] = {}
+    for run in runs:
+        spec = run.spec
+        other = first.setdefault((spec.algorithm, spec.variant, spec.task), run)
+        if run.config != other.config:
+            parts = [part for part, value in run.config.items() if value != other.config.get(part)]
+            whose = spec.algorithm if spec.variant == "base" else f"{spec.algorithm}/{spec.variant}"
+            raise StoreMixError(
+                f"Seeds {other.spec.seed} and {spec.seed} of {whose} on {spec.task} "
+                f"may not be pooled, because their configurations differ ({', '.join(parts)}): train them "
+                "again as one variant."
+            )
 
 
 def _of_another_scale(run: StoredRun) -> str | None:

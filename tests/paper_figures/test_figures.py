@@ -472,6 +472,10 @@ def test_what_is_worth_a_picture():
     alm, *others = FIGURE["figure11"].series[1], *FIGURE["figure11"].series[2:]
     assert not FIGURE["figure11"].says_something([]) and not FIGURE["figure11"].says_something([alm])
     assert FIGURE["figure11"].says_something(others)
+    # Where variants of ALM are the point, other algorithms do not make it.
+    for name, enough in (("figure5b", False), ("figure3", True)):
+        sac = [one for one in FIGURE[name].series if one.algorithm == "sac"]
+        assert FIGURE[name].says_something(sac) is enough
     # A bias has its zero, predictions what they predict; a figure of ALM alone shows ALM.
     for name in ("figure4", "figure7"):
         assert FIGURE[name].says_something(FIGURE[name].series[:1])

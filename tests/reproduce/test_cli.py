@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from alm.training.lease import EXIT_HELD
 from alm.training.loop import Trainer
 from alm.training.run_directory import RunDirectory
 from patience import PATIENCE
@@ -169,7 +170,7 @@ def test_a_run_that_another_process_took_over_ends_with_one_sentence(tmp_path, c
         advance(trainer)
 
     monkeypatch.setattr(Trainer, "_advance", stopped_at_250)
-    assert train(tmp_path, "--algorithm", "td3", "--seeds", "0", "1") == 2
+    assert train(tmp_path, "--algorithm", "td3", "--seeds", "0", "1") == EXIT_HELD
     told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
     assert len(told) == 1 and "seed-0 was taken over by" in told[0] and "has written nothing since" in told[0]
     for directory in directories_under(tmp_path / "runs"):

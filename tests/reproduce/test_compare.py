@@ -84,7 +84,7 @@ def test_tasks_are_pooled_by_probability_alone(store):
 def test_notes_say_what_stands_behind_the_numbers(store):
     notes = " ".join(compared(store).notes())
     for words in (
-        "with 2 an interval is too narrow, and holds the truth in about 50 %",
+        "with 2 an interval is too narrow; that of a mean holds the truth in about 50 %",
         "seed 2 of alm/my-idea on HalfCheetah (step 10,000)",
         "they failed: seed 3 of alm/my-idea on HalfCheetah, seed 3 of alm on HalfCheetah",
     ):

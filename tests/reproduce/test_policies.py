@@ -132,7 +132,8 @@ def test_a_mistake_of_a_plugin_at_play_is_one_sentence(tmp_path, capsys, monkeyp
     plugin.write_text("from alm.variants import Variant\nVARIANTS = {'alm': [Variant('slow', 'an idea')]}\n")
     monkeypatch.setattr("reproduce.lab.policies.find_policy", lambda *_: None)
     monkeypatch.setattr(playing, "play", play)
-    (tmp_path / "runs").mkdir()
+    for place in ("runs", "store"):
+        (tmp_path / place).mkdir()
     which = ["--variant", "slow[horizon=7]", "--plugin", str(plugin)]
     assert main(["evaluate", "alm", "Hopper", *which, *asked(tmp_path)]) == 3
     (line,) = capsys.readouterr().err.splitlines()

@@ -15,7 +15,7 @@ from reproduce.exhibits.claims import CLAIMS
 from reproduce.exhibits.scores import score_table
 from reproduce.exhibits.writing import escape_latex
 from reproduce.lab.published import printed_rows, printed_scores
-from reproduce.lab.store import Store
+from reproduce.lab.store import Store, StoreMixError
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -270,6 +270,13 @@ def test_every_marker_is_explained(render):
     marked = set("".join(re.findall(r"<sup>(.*?)</sup>", files["md"])).replace(",", ""))
     explained = re.findall(r"^- \*\*([a-z])\*\*", files["md"], re.M)
     assert sorted(marked) == explained == [chr(ord("a") + index) for index in range(len(explained))]
+
+
+def test_seeds_of_different_configurations_are_not_pooled(make_run, render):
+    runs = [make_run(curve(100 + seed), seed=seed) for seed in range(3)]
+    other = make_run(curve(100), seed=3, config={"agent": {"horizon": 7}})
+    with pytest.raises(StoreMixError, match="configurations differ"):
+        render([*runs, other])
 
 
 def test_the_same_store_gives_the_same_bytes(make_run, render, tmp_path):

@@ -80,6 +80,22 @@ def test_a_tally_counts():
     assert (other.instances, other.violations, other.worst) == (2, 1, inf)
 
 
+@pytest.mark.parametrize(
+    ("kind", "left", "right"),
+    [
+        ("difference", 1.0, inf),
+        ("difference", np.nan, 0.0),
+        ("excess", inf, 0.0),
+        ("excess", 1.0, -inf),
+        ("excess", np.nan, 0.0),
+    ],
+)
+def test_a_breakdown_of_the_arithmetic_confirms_nothing(kind, left, right):
+    tally = Tally()
+    getattr(tally, kind)(np.array([left, 0.0]), np.array([right, 0.0]))
+    assert (tally.instances, tally.violations, tally.worst) == (2, 1, inf)
+
+
 def every_trajectory(example, shift):
     """The example's bound by enumeration, with its own Q."""
     return enumerated_bound(example.mdp, example.horizon, state_action_values(example.mdp), shift)

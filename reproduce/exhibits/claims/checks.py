@@ -280,6 +280,9 @@ class Compared:
             return found
         other = y if isinstance(y, float) else scores[1]
         supports, contradicts = p_values(scores[0], other, self.region, outcome.resolution)
+        if found.notes:
+            # Without its failures a side looks better than it is.
+            supports = contradicts = 1.0
         sees = MeanDifference.between(scores[0], other, outcome.resolution).detectable
         if self.worded and math.isfinite(sees):
             found = replace(found, text=f"{found.text}, can see {sees:.{outcome.digits}f}")

@@ -215,11 +215,11 @@ def _accurate_steps(evidence: Evidence, run: StoredRun, side: Series, step: int)
         return None
     errors = found.dropna(subset="squared_error")
     lost = errors.loc[errors["squared_error"] >= 1.0, "step"]
-    return float(lost.iloc[0]) if len(lost) else float(errors["step"].max()) + 1.0
+    return float(lost.iloc[0]) - 1.0 if len(lost) else float(errors["step"].max())
 
 
 ACCURATE_STEPS = Outcome(
     "accurate steps of ", _accurate_steps, absent="no stored predictions", resolution=1.0
 )
-"""Model steps until the squared error reaches the variance of the representation; what was measured and one
-more if it never does."""
+"""Model steps before the squared error reaches the variance of the representation: all that were measured if
+it never does."""

@@ -128,10 +128,12 @@ def _cells(scale: str, *cells: str) -> dict[str, str]:
 _NOTES = (
     "The claims that have runs on every side of a task, in the paper's order; those without share a row.",
     "Differences are of interquartile means over seeds of the mean return over the last tenth of the steps, "
-    "with 95 % bootstrap intervals; of three seeds such an interval holds the truth in about "
-    f"{TRUE_CONFIDENCE[3]} % of cases only. Area: the same of the mean return from the end of the warm-up to "
-    "the read-out. A run counts if it reached the step of the read-out.",
-    f"Can see: the smallest difference that Welch's test of so many seeds finds in {POWER:.0%} of cases.",
+    "with 95 % bootstrap intervals; of three seeds an interval of one mean holds the truth in "
+    f"about {TRUE_CONFIDENCE[3]} % of cases only. Area: the same of the mean return from the end of the "
+    "warm-up to the read-out. A run counts if it reached the step of the read-out; where one has failed, no "
+    "verdict is given.",
+    f"Can see: the smallest difference that Welch's test of so many seeds finds in {POWER:.0%} of cases, "
+    "before the correction for the other claims, which asks for more; with a margin, from there on.",
     "p: of Welch's test, two-sided, corrected for all claims that have runs (Holm). Below "
     f"{LEVEL:g} a claim is supported or contradicted; else it is inconclusive: chance may have made the "
     "difference either way. A claim about several tasks holds if it holds on all, and one task contradicts "
