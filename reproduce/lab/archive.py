@@ -1,5 +1,6 @@
 """Archiving: a run's directory becomes a record in a store."""
 
+import shlex
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ import pandas as pd
 from alm.training.bias import ValueSample
 from alm.training.run_directory import PLUGIN_COPY, RunDirectory
 from reproduce.lab.curves import Curve, run_scalars
+from reproduce.lab.provenance import without_places
 from reproduce.lab.specs import RunSpec, record_in
 from reproduce.lab.store import Store, StoredRun, StoreWarning
 
@@ -68,6 +70,8 @@ def _record(directory: RunDirectory) -> StoredRun | None:
     provenance = directory.read_json("provenance.json")
     if "command" not in provenance:
         raise ValueError("provenance.json lacks the command")
+    # Versions before 0.8 left them in.
+    provenance["command"] = shlex.join(without_places(shlex.split(provenance["command"])))
     if (text := directory.path / PLUGIN_COPY).exists():
         # A stored run outlives its directory. Byte for byte, ends of lines too: the digest is of these.
         provenance["plugin"]["text"] = text.read_bytes().decode()

@@ -33,7 +33,7 @@ def provenance(device: str, threads: int, execution: Mapping[str, Any] | None = 
         "git_sha": _git("rev-parse", "HEAD"),
         "git_dirty": IN_CLONE and bool(_git("status", "--porcelain", "--", ".", *_NOT_CODE)),
         "version": metadata.version("alm-reproduction"),
-        "command": shlex.join([Path(sys.executable).name, *_without_places(sys.orig_argv[1:])]),
+        "command": shlex.join([Path(sys.executable).name, *without_places(sys.orig_argv[1:])]),
         "packages": _versions(),
         "hardware": {
             "cpu": cpu_name(),
@@ -88,7 +88,7 @@ class Code:
         return found
 
 
-def _without_places(arguments: Sequence[str]) -> list[str]:
+def without_places(arguments: Sequence[str]) -> list[str]:
     """The arguments of a command without where files lie.
 
     That is no part of a run, and may say more about a machine than its owner wants to share.

@@ -70,6 +70,12 @@ def add(tmp_path, make_run):
     return add
 
 
+@pytest.fixture
+def same_sizes(monkeypatch):
+    """As if `laptop` scale left all algorithms their sizes."""
+    monkeypatch.setattr("reproduce.exhibits.claims.checks._differing_sizes", lambda scale: [])
+
+
 def verdict(store, says, scale="laptop"):
     """The judged claim of these words."""
     (found,) = [one for one in judged(store, scale) if says in one.claim.says]
@@ -246,6 +252,16 @@ def test_a_run_that_failed_after_the_read_out_counts(add):
     assert verdict(store, "KL term is crucial").verdict == "supported"
 
 
+def test_algorithms_are_not_compared_where_a_scale_makes_some_smaller(add):
+    add([100.0, 110.0, 120.0])
+    store = add([1.0, 2.0, 3.0], algorithm="redq")
+    found = verdict(store, "matches the sample complexity")
+    assert found.verdict == "not comparable"
+    said = "HalfCheetah: ALM(3) − REDQ = +108 [+98, +118], area +"
+    assert found.finding.text.startswith(said)
+    assert "not comparable: laptop scale makes some algorithms smaller than others" in found.finding.text
+
+
 def test_a_side_of_which_runs_have_failed_gets_no_verdict(add):
     """Without its failures it looks better than it is."""
     add([100.0, 110.0, 120.0, 115.0, 105.0])
@@ -274,6 +290,7 @@ def test_what_has_no_run_is_said_once(add):
     assert found.seeds == "3 and 3"
 
 
+@pytest.mark.usefixtures("same_sizes")
 def test_a_task_without_runs_does_not_save_a_claim_from_another(add):
     add([1.0, 2.0, 3.0], task="Hopper")
     store = add([101.0, 102.0, 103.0], algorithm="redq", task="Hopper")
@@ -307,6 +324,7 @@ def test_the_best_length_is_looked_up(add):
     assert verdict(add(around(50.5)), "K = 3 is best").verdict == "inconclusive"
 
 
+@pytest.mark.usefixtures("same_sizes")
 def test_table1_needs_every_row_on_every_task(add):
     store = add([100.0, 110.0, 120.0])
     found = verdict(store, "4/5 tasks")
@@ -334,6 +352,7 @@ def test_table1_is_read_where_the_table_is(add):
     assert evidence.runs(Series("ALM(3)", "alm"), task="HalfCheetah", where="figure5a") == [[]]
 
 
+@pytest.mark.usefixtures("same_sizes")
 def test_spreads_are_compared_by_five_seeds(add):
     wide = [0.0, 400.0, -400.0, 800.0, -800.0]
     add([100.0, 101.0, 102.0, 103.0, 104.0])
@@ -531,6 +550,7 @@ def values(add):
     return values
 
 
+@pytest.mark.usefixtures("same_sizes")
 def test_the_deviation_of_the_bias(values):
     for task in ("HalfCheetah", "Hopper"):
         values("alm", "lower_bound", 1.0, task=task)
@@ -544,6 +564,7 @@ def test_the_deviation_of_the_bias(values):
     assert found.verdict == "contradicted" and found.finding.worst == "Hopper"
 
 
+@pytest.mark.usefixtures("same_sizes")
 def test_lower_in_every_quarter_of_training(values):
     """The first measurement is at the end of the warm-up, before training."""
     steps = (5000, 12_000, 22_000, 35_000, 50_000)

@@ -276,6 +276,8 @@ class Compared:
                 ]
                 text += f", area {_value(second):+.{outcome.digits}f}"
             found = replace(found, text=text)
+        if len({one.algorithm for one in sides}) > 1 and (reasons := _differing_sizes(evidence.scale)):
+            return replace(found, text=f"{found.text}; not comparable: {reasons[0]}", comparable=False)
         if not found.enough:
             return found
         other = y if isinstance(y, float) else scores[1]

@@ -144,7 +144,8 @@ _NOTES = (
     "Costs are ratios of the benchmark, without a test: supported from "
     f"{ENOUGH:.0%} of the claimed ratio on. About 50 % less time: at most {ABOUT_HALF:.0%} of the other's "
     f"until an evaluation first has {NEAR_OPTIMAL:.0%} of the other's final return, by p of mean speeds, "
-    "where a seed that never gets there has speed 0; shown are medians. Both have verdicts at paper scale "
-    "alone, since other scales make some algorithms smaller than others, and times of runs on one kind of "
-    "processor alone. The paper's are of a GPU: a CPU can bear them out, not refute them.",
+    "where a seed that never gets there has speed 0; shown are medians. Both, and all comparisons of "
+    "different algorithms, have verdicts at paper scale alone, since other scales make some algorithms "
+    "smaller than others, and times of runs on one kind of processor alone. The paper's are of a GPU: a CPU "
+    "can bear them out, not refute them.",
 )
