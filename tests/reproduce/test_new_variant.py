@@ -19,6 +19,7 @@ def test_the_example_trains_and_is_compared(tmp_path, capsys, monkeypatch):
     plugin = tmp_path / "my_idea.py"
     plugin.write_text(EXAMPLES[0])
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
+    (tmp_path / "store").mkdir()  # in which runs of this scale are not stored
     places = ["--scale", "smoke", "--runs-dir", str(tmp_path / "runs"), "--store", str(tmp_path / "store")]
     train = ["train", "--task", "Hopper", "--seeds", "0", "1", "--no-track", *places]
     assert main([*train, "--algorithm", "td3-ours"]) == 0
