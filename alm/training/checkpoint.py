@@ -62,11 +62,7 @@ class Checkpoints:
         path = self.path(step)
         try:
             return read_checkpoint(path)
-        except (OSError, MemoryError):
-            raise  # says nothing about the file
-        except Exception:  # torch raises many kinds for a damaged archive, with advice that does not fit
-            if _is_as_sealed(path):
-                raise  # for memory that there is not, say
+        except ValueError:
             kept = path.with_name(path.name + _DAMAGED)
             path.replace(kept)
             log.warning(
@@ -100,25 +96,30 @@ class Checkpoints:
 
 
 def read_checkpoint(path: Path) -> Tree:
-    """The state in a file; raises an exception of some kind if it is damaged.
+    """The state in a file.
 
     Files of earlier versions have no seal: of them, only what torch notices is noticed.
+
+    Raises:
+        ValueError: it is damaged.
+        OSError: it may not be read.
+        MemoryError, RuntimeError: it is sound, and there is no room for what is in it.
     """
     import torch
 
     sealed = _check_seal(path)
-    tree: Tree = torch.load(path, map_location="cpu", weights_only=True)
-    if tree.pop(_SEALED, False) and not sealed:
+    try:
+        tree: Tree = torch.load(path, map_location="cpu", weights_only=True)
+        marked = tree.pop(_SEALED, False)
+    except (OSError, MemoryError):
+        raise  # says nothing about the file
+    except Exception as error:  # torch raises many kinds for a damaged archive, with advice that does not fit
+        if sealed and isinstance(error, RuntimeError):
+            raise
+        raise ValueError("it is no sound checkpoint") from error
+    if marked and not sealed:
         raise ValueError("its seal is broken")
     return tree
-
-
-def _is_as_sealed(path: Path) -> bool:
-    """Whether a file has a seal that fits."""
-    try:
-        return _check_seal(path)
-    except ValueError:
-        return False
 
 
 class _Hashed:

@@ -161,9 +161,7 @@ def _agent_in_checkpoint(path: Path, spec: RunSpec, digest: str) -> "Agent":
     agent = _fresh_agent(spec, digest, None, "")
     try:
         tree = read_checkpoint(path)
-    except (OSError, MemoryError):
-        raise
-    except Exception:  # torch raises many kinds for a damaged archive
+    except ValueError:
         raise PolicyFileError(f"the checkpoint {path} is damaged: name a run that has a sound one") from None
     agent.load_state(tree["population"]["agent"])
     return agent
