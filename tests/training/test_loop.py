@@ -288,15 +288,16 @@ def test_interruption_stores_the_state_at_once(tmp_path):
             os.kill(os.getpid(), signal.SIGTERM)
 
     run._advance = advance
+    before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(Interrupted, match="step 143"):
         run.run()
+    assert signal.getsignal(signal.SIGTERM) is before
     run.directories[0].close()
     again = trainer(tmp_path, (0,))
     again.run()
     whole = trainer(tmp_path / "whole", (0,))
     whole.run()
     assert evaluations(again.directories[0]) == evaluations(whole.directories[0])
-    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
 def test_an_unfinished_metrics_line_is_not_read(tmp_path):
