@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from reproduce.exhibits.catalogue import TABLE1
-from reproduce.exhibits.claims import judged, row_of
+from reproduce.exhibits.claims import COLUMNS, judged, rows_of
 from reproduce.exhibits.comparison import Comparison
 from reproduce.exhibits.scores import score_table
 from reproduce.exhibits.table import Score
@@ -77,9 +77,7 @@ def claims(store: Store) -> dict[str, str]:
     }
     blocks = {}
     for name, some in chosen.items():
-        rows = [row_of(one, "laptop") for one in some]
-        header = [*rows[0]] if rows else ["where", "the paper says"]
-        blocks[name] = markdown_grid(header, [[*row.values()] for row in rows])
+        blocks[name] = markdown_grid(COLUMNS, [row for one in some for row in rows_of(one)])
     return blocks
 
 

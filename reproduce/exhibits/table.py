@@ -6,7 +6,7 @@ LaTeX and, with the report's template, HTML.
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import pandas as pd
@@ -114,7 +114,7 @@ def _with_std(mean: float, std: float, plus_minus: str, decimals: int = 0) -> st
 
 @dataclass(frozen=True)
 class Row:
-    """A row; rows of one group stand together."""
+    """A row; neighbours of one group stand together, without a line between them."""
 
     label: str
     cells: tuple[Cell, ...]
@@ -150,6 +150,7 @@ class Table:
         blocks: its rows.
         how_to_read: what must be known before it is read; may be empty.
         notes: sentences beneath it.
+        numbers: of a table of texts, what programs read in its place; None: the texts.
     """
 
     name: str
@@ -159,11 +160,12 @@ class Table:
     blocks: tuple[Block, ...]
     how_to_read: str = ""
     notes: tuple[str, ...] = ()
+    numbers: pd.DataFrame | None = field(default=None, compare=False)
 
     @classmethod
     def of_texts(cls, name: str, title: str, rows: Sequence[dict[str, str]], notes: Iterable[str]) -> "Table":
         """A table of texts from rows with the same keys, which are its columns."""
-        made = tuple(Row(label, tuple(cells)) for label, *cells in (row.values() for row in rows))
+        made = tuple(Row(label, tuple(cells), label) for label, *cells in (row.values() for row in rows))
         return cls(name, "", title, tuple(rows[0]), (Block("", made),), notes=tuple(notes))
 
     @property
@@ -183,7 +185,9 @@ class Table:
 
     @property
     def frame(self) -> pd.DataFrame:
-        """A tidy frame with a row a score, footnotes as their keys separated by spaces; or the texts."""
+        """A tidy frame, a row a score, footnotes as their keys with spaces between; or numbers, or texts."""
+        if self.numbers is not None:
+            return self.numbers
         if not self.has_scores:
             return pd.DataFrame([(row.label, *row.cells) for row in self.rows], columns=list(self.columns))
         records = []

@@ -76,7 +76,7 @@ def terminal(table: Table, console: Console) -> None:
 
 
 def _texts(table: Table, block: Block, width: int) -> RenderableType:
-    grid = Grid(title=table.title, title_justify="left", show_lines=True)
+    grid = Grid(title=table.title, title_justify="left")
     rows = [[row.label, *(cell for cell in row.cells if isinstance(cell, str))] for row in block.rows]
     columns = list(zip(table.columns, *rows, strict=True))
     # A column has a line at its side and a space on both sides of its text.
@@ -85,8 +85,8 @@ def _texts(table: Table, block: Block, width: int) -> RenderableType:
         return _records(table, block)
     for column, own in zip(table.columns, widths, strict=True):
         grid.add_column(column, overflow="fold", width=own)
-    for row in rows:
-        grid.add_row(*row)
+    for cells, row, following in zip(rows, block.rows, (*block.rows[1:], None), strict=True):
+        grid.add_row(*cells, end_section=following is not None and following.group != row.group)
     return grid
 
 
@@ -197,7 +197,7 @@ def markdown_grid(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     columns = zip(*rows, strict=True) if rows else ((),) * len(header)
     aligned = ["---:" if column and all(map(_NUMBER.match, column)) else "---" for column in columns]
     lines = (f"| {' | '.join(line)} |" for line in (header, aligned, *rows))
-    return "\n".join(line.replace("|  |", "| |") for line in lines)
+    return "\n".join(re.sub(r"\|  (?=\|)", "| ", line) for line in lines)
 
 
 def _markdown_row(table: Table, row: Row) -> list[str]:

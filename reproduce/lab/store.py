@@ -486,6 +486,8 @@ def _to_table(run: StoredRun) -> pa.Table:
     except (pa.ArrowInvalid, pa.ArrowTypeError, TypeError, ValueError) as error:
         message = f"The evaluations of {run.spec.label} hold a value of the wrong type: {error}."
         raise ValueError(message) from error
+    if len(lost := frame["step"][~np.isfinite(frame["eval/return"])]):
+        raise ValueError(f"The return of {run.spec.label} at step {lost.iloc[0]} is not finite.")
     return pa.table(arrays, schema=pa.schema(list(columns.items())))
 
 
@@ -593,6 +595,9 @@ def _from_table(table: pa.Table, spec: RunSpec) -> StoredRun:
         raise ValueError("an evaluation has gaps")
     if np.any(np.diff(table["step"].to_numpy()) <= 0):
         raise ValueError("its evaluation steps do not increase")
+    returns, steps = table["eval/return"].to_numpy(), table["step"].to_numpy()
+    if len(lost := steps[~np.isfinite(returns)]):
+        raise ValueError(f"its return at step {lost[0]} is not finite")
     return StoredRun(
         spec=spec,
         digest=record["digest"],

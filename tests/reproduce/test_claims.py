@@ -9,7 +9,7 @@ from rich.console import Console
 
 from alm.training.scale import UnknownScaleError
 from reproduce.exhibits import Series
-from reproduce.exhibits.claims import CLAIMS, Claim, checks, claims_table, judged, row_of
+from reproduce.exhibits.claims import CLAIMS, COLUMNS, Claim, checks, claims_table, judged, rows_of
 from reproduce.exhibits.claims.checks import (
     ABOVE,
     ALIKE,
@@ -17,8 +17,9 @@ from reproduce.exhibits.claims.checks import (
     NO_BETTER,
     NO_WORSE,
     Compared,
-    Comparison,
+    Contrast,
     Finding,
+    Line,
     Sooner,
     concluded,
     p_values,
@@ -73,7 +74,7 @@ def add(tmp_path, make_run):
 @pytest.fixture
 def same_sizes(monkeypatch):
     """As if `laptop` scale left all algorithms their sizes."""
-    monkeypatch.setattr("reproduce.exhibits.claims.checks._differing_sizes", lambda scale: [])
+    monkeypatch.setattr("reproduce.exhibits.claims.checks._same_sizes", lambda scale: True)
 
 
 def verdict(store, says, scale="laptop"):
@@ -137,8 +138,8 @@ def test_two_ends_are_harder_to_keep_and_corrected_when_passed():
 
 
 def on(task, supports, contradicts, enough=True):
-    """A comparison of three seeds with three."""
-    return Comparison(task, f"{task}: 1", (3, 3), enough, (), supports, contradicts)
+    """A contrast of three seeds with three."""
+    return Contrast(task, Line(task, "1"), (3, 3), enough, (), supports, contradicts)
 
 
 def test_a_claim_about_several_tasks_needs_all_and_is_contradicted_by_one():
@@ -166,7 +167,7 @@ def test_at_least_so_many_tasks():
 def test_a_further_claim_with_runs_can_only_weaken_the_others():
     def finding(supports):
         return Finding(
-            "", evidence=True, tested=True, complete=True, supports=supports, contradicts=1.0 - supports
+            (), evidence=True, tested=True, complete=True, supports=supports, contradicts=1.0 - supports
         )
 
     rng = np.random.default_rng(0)
@@ -177,8 +178,8 @@ def test_a_further_claim_with_runs_can_only_weaken_the_others():
         after = [p for _, p in verdicts([*few, finding(supports)])][:-1]
         assert all(a >= b for a, b in zip(after, before, strict=True))
     # What has no runs weakens nothing.
-    assert verdicts([*few, Finding("nothing")])[:-1] == verdicts(few)
-    assert verdicts([Finding("nothing")]) == [("not enough runs", None)]
+    assert verdicts([*few, Finding((Line("nothing"),))])[:-1] == verdicts(few)
+    assert verdicts([Finding((Line("nothing"),))]) == [("not enough runs", None)]
 
 
 # --- Claims of returns --------------------------------------------------------------------------------------
@@ -188,10 +189,19 @@ def test_a_difference_that_chance_does_not_make_supports(add):
     add([100.0, 110.0, 120.0])
     store = add([10.0, 11.0, 12.0], variant="no-kl")
     found = verdict(store, "KL term is crucial")
-    assert found.verdict == "supported" and found.finding.seeds == "3 and 3"
-    assert found.finding.text.startswith("HalfCheetah: ALM(3) − no KL = +99 [")
-    # Areas: straight from 0 at 5000 steps to the last return at 19,000, then level; 8 / 15 of it.
-    assert "], area +52, can see " in found.finding.text
+    (line,) = found.finding.lines
+    assert (found.verdict, line.compared, line.seeds) == (
+        "supported",
+        "HalfCheetah: ALM(3) − no KL",
+        "3 and 3",
+    )
+    assert line.found.startswith("+99 [+74, +124], area +52, can see ")
+    # Means of 100, 110, 120 and 10, 11, 12, errors 10 / √3 and 1 / √3, 2.04 degrees of freedom: t = 4.22.
+    assert line.numbers["difference"] == pytest.approx(99.0)
+    assert line.numbers["high"] - 99.0 == pytest.approx(99.0 - line.numbers["low"])
+    assert line.numbers["high"] == pytest.approx(99.0 + 4.223 * (101 / 3) ** 0.5, abs=0.1)
+    # Areas: straight from 0 at 5000 steps to the last return at 47,500, then level.
+    assert line.numbers["area"] == pytest.approx(99.0 * (42_500 / 2 + 2500) / 45_000)
     store = add([500.0, 501.0, 502.0], variant="no-kl")
     assert verdict(store, "KL term is crucial").verdict == "contradicted"
 
@@ -225,8 +235,9 @@ def test_the_area_under_the_curve_is_a_second_outcome(add):
         add.seed(index, {step: value + index for step, value in late.items()}, variant="no-kl")
     found = verdict(add.store, "KL term is crucial")
     assert (found.verdict, found.by_area) == ("inconclusive", "supported") and found.disagrees
-    row = claims_table(add.store, "laptop").frame.set_index("the paper says").loc["the KL term is crucial"]
-    assert row["laptop runs say"].endswith("; by the area under the curve: supported")
+    row = claims_table(add.store, "laptop").frame.set_index("claim").loc["the KL term is crucial"]
+    assert (row["verdict"], row["verdict by area"]) == ("inconclusive", "supported")
+    assert rows_of(found)[0][-1] == "inconclusive; by area: supported"
 
 
 def test_two_seeds_or_unfinished_runs_are_not_enough(add):
@@ -235,8 +246,8 @@ def test_two_seeds_or_unfinished_runs_are_not_enough(add):
     unfinished = {5000: 0.0, 47_500: 1.0}
     store = add([1.0, 2.0, 3.0], variant="no-kl", curve=unfinished, status="partial")
     found = verdict(store, "KL term is crucial")
-    nothing = ("no finished run of no KL on HalfCheetah", "", "not enough runs")
-    assert (found.finding.text, found.finding.seeds, found.verdict) == nothing
+    nothing = ("no finished run of no KL on HalfCheetah", "not enough runs")
+    assert (found.finding.text, found.verdict) == nothing
     assert not found.finding.evidence
     failed = {"status": "failed", "reason": "loss/actor is not finite at step 19500"}
     store = add([1.0, 2.0, 3.0], variant="no-kl", curve=unfinished, **failed)
@@ -257,9 +268,7 @@ def test_algorithms_are_not_compared_where_a_scale_makes_some_smaller(add):
     store = add([1.0, 2.0, 3.0], algorithm="redq")
     found = verdict(store, "matches the sample complexity")
     assert found.verdict == "not comparable"
-    said = "HalfCheetah: ALM(3) − REDQ = +108 [+98, +118], area +"
-    assert found.finding.text.startswith(said)
-    assert "not comparable: laptop scale makes some algorithms smaller than others" in found.finding.text
+    assert found.finding.text.startswith("HalfCheetah: ALM(3) − REDQ = +108 [+83, +133], area +")
 
 
 def test_a_side_of_which_runs_have_failed_gets_no_verdict(add):
@@ -287,7 +296,7 @@ def test_what_has_no_run_is_said_once(add):
     assert found.text.endswith(
         "; no finished run of ALM(3) on HalfCheetah; no finished run of MBPO on HalfCheetah, Hopper"
     )
-    assert found.seeds == "3 and 3"
+    assert [line.seeds for line in found.lines] == ["3 and 3", "", ""]
 
 
 @pytest.mark.usefixtures("same_sizes")
@@ -296,8 +305,7 @@ def test_a_task_without_runs_does_not_save_a_claim_from_another(add):
     store = add([101.0, 102.0, 103.0], algorithm="redq", task="Hopper")
     found = verdict(store, "matches the sample complexity")
     assert found.verdict == "contradicted"
-    row = claims_table(store, "laptop").frame.set_index("where").loc["Figure 3"]
-    assert "; contradicted on Hopper" in row["laptop runs say"]
+    assert rows_of(found)[0][-1] == "contradicted on Hopper"
 
 
 def test_about_the_same_has_a_margin(add):
@@ -317,18 +325,21 @@ def test_about_the_same_has_a_margin(add):
 
 
 def test_the_best_length_is_looked_up(add):
+    def of_three(value):
+        return verdict(add(around(value), task="Hopper"), "K = 3 is best").verdict
+
     for k, value in ((1, 1.0), (2, 20.0), (4, 40.0), (5, 50.0)):
-        add(around(value), variant=f"k{k}")
-    assert verdict(add(around(30.0)), "K = 3 is best").verdict == "contradicted"
-    assert verdict(add(around(90.0)), "K = 3 is best").verdict == "supported"
-    assert verdict(add(around(50.5)), "K = 3 is best").verdict == "inconclusive"
+        add(around(value), variant=f"k{k}", task="Hopper")
+    assert of_three(30.0) == "contradicted"
+    assert of_three(90.0) == "supported"
+    assert of_three(50.5) == "inconclusive"
 
 
 @pytest.mark.usefixtures("same_sizes")
 def test_table1_needs_every_row_on_every_task(add):
     store = add([100.0, 110.0, 120.0])
     found = verdict(store, "4/5 tasks")
-    assert found.verdict == "not enough runs" and found.finding.seeds == "0 of 5 tasks"
+    assert found.verdict == "not enough runs" and found.finding.lines[0].seeds == "0 of 5 tasks"
     for task in ("T-Humanoid", "T-Ant", "HalfCheetah", "Walker2d", "Hopper"):
         add([100.0, 110.0, 120.0], task=task)
         for rival in ("sac-svg2", "sac-svg3", "svg", "td3", "sac"):
@@ -362,7 +373,7 @@ def test_spreads_are_compared_by_five_seeds(add):
     (found,) = [
         one for one in judged(store, "laptop") if one.claim.says == "the classifier term stabilises learning"
     ]
-    assert found.verdict == "not enough runs" and found.finding.seeds == "4 and 5"
+    assert found.verdict == "not enough runs" and found.finding.lines[0].seeds == "4 and 5"
     claim = Claim(
         "", "", Compared((Series("x", "redq"),), ABOVE, (Series("ALM(3)", "alm"),), "figure5a", (SPREAD,))
     )
@@ -428,9 +439,6 @@ def test_costs_are_the_benchmark_s(add, monkeypatch):
     # Widths are scaled differently there.
     found = verdict(add.store, "still 2× slower")
     assert (found.verdict, found.p) == ("not comparable", None)
-    assert found.finding.text.endswith(
-        "not comparable: laptop scale makes some algorithms smaller than others"
-    )
 
 
 GPU = {"population": 1, "device": "cuda", "hardware": {"cpu": "A"}}
@@ -473,7 +481,7 @@ def test_the_time_to_sac_s_return(timed):
         timed("sac", LATE, task)
     found = timed.found()
     assert found.verdict == "supported" and found.finding.text.startswith(
-        "HalfCheetah: to a return of 90 ALM(3) took 1.4 min, SAC took 7.8 min"
+        "HalfCheetah: minutes to a return of 90 = ALM(3) 1.4, SAC 7.8"
     )
     timed("alm", LATE, "Hopper")
     found = timed.found()
@@ -488,7 +496,7 @@ def test_a_cpu_cannot_refute_a_time(timed):
         for task in ("HalfCheetah", "Hopper"):
             timed(algorithm, LATE, task, provenance=CPU)
     found = timed.found()
-    assert found.verdict == "inconclusive" and "SAC took 7.8 min on a CPU" in found.finding.text
+    assert found.verdict == "inconclusive" and "the runs are of a CPU" in found.finding.text
 
 
 def test_a_time_is_of_the_seeds_that_got_there_and_the_others_are_counted(timed):
@@ -496,12 +504,9 @@ def test_a_time_is_of_the_seeds_that_got_there_and_the_others_are_counted(timed)
     timed("sac", LATE)
     timed("alm", (8000, None, 10_000, 9000, None))
     text = timed.found().finding.text
-    assert (
-        "ALM(3) took 1.5 min (median of those that got there; 2 of 5 seeds never did), SAC took 7.8 min"
-        in text
-    )
+    assert "= ALM(3) 1.5 (median of those that got there; 2 of 5 seeds never did), SAC 7.8" in text
     timed("alm", (None,) * 5)
-    assert "ALM(3) never got there, SAC took" in timed.found().finding.text
+    assert "= ALM(3) never, SAC" in timed.found().finding.text
 
 
 @pytest.mark.parametrize("other", [{**CPU, "hardware": {"cpu": "B"}}, GPU, {"population": 1}])
@@ -513,17 +518,14 @@ def test_times_of_different_processors_have_no_verdict(timed, other):
     timed("sac", LATE[:1], "Hopper", provenance=other)
     found = timed.found()
     assert (found.verdict, found.p) == ("not comparable", None)
-    assert "ALM(3) took 1.4 min, SAC took 7.8 min; not comparable: ALM(3) ran on A, SAC ran on A, " in (
-        found.finding.text
-    )
+    assert "Hopper: ALM(3) ran on A, SAC ran on A, " in found.finding.text
 
 
 def test_times_of_a_scale_that_makes_some_algorithms_smaller_have_no_verdict(timed):
     timed("alm", SOON, scale="laptop")
     timed("sac", LATE, scale="laptop")
     found = timed.found("laptop")
-    assert found.verdict == "not comparable"
-    assert "SAC took 7.8 min; not comparable: laptop scale makes some" in found.finding.text
+    assert found.verdict == "not comparable" and "ALM(3) 1.4, SAC 7.8" in found.finding.text
 
 
 # --- Values and predictions ---------------------------------------------------------------------------------
@@ -612,41 +614,50 @@ def test_how_long_predictions_hold(add, lost, verdict_, said):
 # --- The table ----------------------------------------------------------------------------------------------
 
 
-def test_the_table_has_a_row_a_claim_with_evidence_and_one_for_all_others(add, tmp_path, monkeypatch):
+def test_the_table_has_a_row_a_line_and_one_for_claims_without_evidence(add, tmp_path, monkeypatch):
     monkeypatch.setattr(checks, "_benchmark", dict)
     add([1.0, 2.0, 3.0])
+    add([4.0, 5.0, 6.0], variant="c-1")
     store = add([1.0], variant="reconstruction")
     table = claims_table(store, "laptop")
     assert table.name == "claims-laptop"
-    says = "an aligned objective is superior to reconstruction"
-    assert says in table.frame["the paper says"].tolist()
-    assert "the KL term is crucial" not in table.frame["the paper says"].tolist()
-    rest = len(CLAIMS) - len(table.frame) + 1
-    assert table.frame.iloc[-1].tolist() == [
-        "all else", f"{rest} claims", "none of them has runs on all its sides", "–", "–", "not enough runs"
-    ]  # fmt: skip
+    labels = [row.label for row in table.rows]
+    first = labels.index("Figure 11: ALM is robust to a range of coefficients c")
+    lines = table.rows[first : labels.index("Figure 15: an aligned objective is superior to reconstruction")]
+    assert [line.label for line in lines[1:]] == [""] and len({line.group for line in lines}) == 1
+    assert [line.cells[0] for line in lines] == [
+        "HalfCheetah: c = 1 − ALM(3)",
+        "no finished run of c = 0.05, c = 0.15, c = 0.2, c = 0.5 on HalfCheetah",
+    ]
+    assert not any("the KL term is crucial" in label for label in labels)
+    shown = len({row.group for row in table.rows[:-1]})
+    assert table.rows[-1].label == f"all else: {len(CLAIMS) - shown} claims"
+    assert table.rows[-1].cells[-1] == "not enough runs"
     render(lambda: table, tmp_path, Console(quiet=True))
-    assert (tmp_path / "claims-laptop.md").exists()
+    written = pd.read_csv(tmp_path / "claims-laptop.csv")
+    ours = written[written["compared"] == "HalfCheetah: c = 1 − ALM(3)"].iloc[0]
+    # 3 more, errors 1 / √3 each, four degrees of freedom: t = 2.776.
+    assert ours["difference"] == pytest.approx(3.0)
+    assert ours["low"] == pytest.approx(3.0 - 2.776 * (2 / 3) ** 0.5, abs=0.001)
 
 
 def test_a_p_value_is_never_written_as_zeros(add):
     add([100.0, 100.1, 100.2])
-    row = row_of(verdict(add([1.0, 1.1, 1.2], variant="no-kl"), "KL term is crucial"), "laptop")
-    assert row["p (Holm)"] == "<0.001"
+    rows = rows_of(verdict(add([1.0, 1.1, 1.2], variant="no-kl"), "KL term is crucial"))
+    assert rows[0][COLUMNS.index("p (Holm)")] == "<0.001"
     assert [p_in_words(p) for p in (0.00099, 0.001, 0.25, 1.0)] == ["<0.001", "0.001", "0.250", "1.000"]
 
 
 def test_a_scale_without_a_run_is_one_line(add, monkeypatch):
     store = add([1.0])
     monkeypatch.setattr(checks, "_benchmark", dict)
-    frame = claims_table(store, "paper").frame
     assert claims_table(store, "paper").name == "claims"
-    assert frame["the paper says"].tolist() == [f"{len(CLAIMS)} claims"]
+    assert [row.label for row in claims_table(store, "paper").rows] == [f"all else: {len(CLAIMS)} claims"]
     costs = {name: {"step_ms": 1.0, "gflop": 1.0} for name in ("alm", "mbpo", "redq")}
     monkeypatch.setattr(checks, "_benchmark", lambda: {"costs": {"paper": costs}})
-    frame = claims_table(store, "paper").frame
-    assert frame["verdict"].tolist() == [*["inconclusive"] * 3, "not enough runs"]
-    assert frame["the paper says"].tolist()[-1] == f"{len(CLAIMS) - 3} claims"
+    rows = claims_table(store, "paper").rows
+    assert [row.cells[-1] for row in rows] == [*["inconclusive"] * 3, "not enough runs"]
+    assert rows[-1].label == f"all else: {len(CLAIMS) - 3} claims"
 
 
 def test_a_scale_that_does_not_exist_is_refused(add):
@@ -661,4 +672,5 @@ def test_no_word_of_the_table_is_broken_at_80_columns(add):
     terminal(table, Console(width=80, file=file))
     words = file.getvalue().replace("│", " ").split()
     assert max(map(len, file.getvalue().splitlines())) <= 80
-    assert {word for row in table.frame.to_numpy().ravel() for word in row.split()} <= set(words)
+    texts = [text for row in table.rows for text in (row.label, *row.cells)]
+    assert {word for text in texts for word in text.split()} <= set(words)

@@ -64,10 +64,15 @@ def test_any_parquet_reader_finds_the_record(tmp_path, make_run):
 
 
 def test_nan_stays_a_number(tmp_path, make_run):
-    path = Store(tmp_path).write(make_run({5000: math.nan, 10_000: 1.0}))
-    column = pq.read_table(path)["eval/return"]
+    path = Store(tmp_path).write(make_run(CURVE, extra={"loss/actor": [math.nan, 1.0, 2.0]}))
+    column = pq.read_table(path)["loss/actor"]
     assert column.null_count == 0
     assert math.isnan(column[0].as_py())
+
+
+def test_a_return_that_is_not_finite_is_not_stored(tmp_path, make_run):
+    with pytest.raises(ValueError, match=r"seed 0 at step 10000 is not finite"):
+        Store(tmp_path).write(make_run({5000: 1.0, 10_000: math.inf}))
 
 
 def test_same_content_gives_the_same_bytes(tmp_path, make_run):
@@ -186,6 +191,10 @@ def column(name, values):
         ({"change": column("eval/returns", [1.0, 2.0, 3.0])}, "eval/returns is double, not list of double"),
         ({"change": column("step", [5000, 15_000, 10_000])}, "steps do not increase"),
         ({"change": column("step", [5000, None, 10_000])}, "an evaluation has gaps"),
+        (
+            {"change": column("eval/return", [1.0, 2.0, float("nan")])},
+            "its return at step 15000 is not finite",
+        ),
         ({"record": lambda record: record | {"protocol": None}}, "protocol of a run must be a word"),
         ({"record": lambda record: record | {"protocol": "../../x"}}, "protocol of a run must be a word"),
         ({"record": lambda record: record | {"config": {"other": 1}}}, "does not fit its configuration"),

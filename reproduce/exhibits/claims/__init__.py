@@ -5,14 +5,15 @@ evidence.py     runs, and the numbers of a run  verdicts.py   all claims togethe
 """
 
 from reproduce.exhibits.claims.statements import CLAIMS, Claim
-from reproduce.exhibits.claims.verdicts import Judged, claims_table, judged, row_of, table_of
+from reproduce.exhibits.claims.verdicts import COLUMNS, Judged, claims_table, judged, rows_of, table_of
 
 __all__ = [
     "CLAIMS",
+    "COLUMNS",
     "Claim",
     "Judged",
     "claims_table",
     "judged",
-    "row_of",
+    "rows_of",
     "table_of",
 ]

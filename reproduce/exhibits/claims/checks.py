@@ -7,8 +7,8 @@ remains open.
 
 import json
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any, Literal, Protocol
 
@@ -16,12 +16,7 @@ import numpy as np
 
 from reproduce.exhibits import Series
 from reproduce.exhibits.claims.evidence import RETURN, Evidence, Outcome, Where
-from reproduce.exhibits.statistics.aggregates import (
-    FloatArray,
-    difference_of_interquartile_means,
-    interquartile_mean,
-)
-from reproduce.exhibits.statistics.intervals import bootstrap
+from reproduce.exhibits.statistics.aggregates import FloatArray
 from reproduce.exhibits.statistics.significance import LEVEL, MeanDifference, partial_conjunction
 from reproduce.lab.planning import BENCHMARK
 from reproduce.lab.provenance import processor_of
@@ -61,23 +56,50 @@ FAILS = Region(high=-0.75)
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """Two sides on one task.
+class Line:
+    """One line of what the runs say.
+
+    Attributes:
+        compared: what stands against what, on which task; or a remark.
+        found: the outcome in numbers; empty for a remark.
+        seeds: how many stand behind it; empty where it is none.
+        numbers: the outcome as numbers, by the names of `NUMBERS`; what is not there is not known.
+    """
+
+    compared: str
+    found: str = ""
+    seeds: str = ""
+    numbers: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        """As one sentence."""
+        return f"{self.compared} = {self.found}" if self.found else self.compared
+
+
+NUMBERS = ("difference", "low", "high", "area", "can see")
+"""Of a comparison: the difference of means (of one side: its mean), its interval, the same of the area under
+the curve, and the smallest difference that so many seeds can see."""
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """Two sides on one task, or one side and a number.
 
     Attributes:
         task: its name.
-        text: the difference in numbers; empty where there is none.
+        line: what is found; None where there is nothing to compare.
         seeds: how many each side has.
         enough: whether they are enough for a verdict.
         lacking: what sides lack, and which: "no finished run of ALM(3)".
         supports, contradicts: one-sided p values; 1 where there are not enough seeds.
-        notes: what was left out.
+        notes: what was left out, and what stands against comparing.
         comparable: whether the numbers of the sides may be compared at all.
         own: which of the runs are one's own; none where a side has no run.
     """
 
     task: str
-    text: str
+    line: Line | None
     seeds: tuple[int, ...]
     enough: bool
     lacking: tuple[tuple[str, str], ...] = ()
@@ -93,10 +115,9 @@ class Finding:
     """What a check found.
 
     Attributes:
-        text: in numbers.
-        seeds: how many runs stand behind them; empty where it is none.
+        lines: in numbers, then remarks.
         evidence: whether there is anything to look at.
-        tested: whether some comparison had seeds enough for a test.
+        tested: whether some contrast had seeds enough for a test.
         complete: whether every one had.
         supports, contradicts: p values of the claim holding by chance, and of it failing by chance.
         worst: the task that speaks most clearly against it, of several.
@@ -104,8 +125,7 @@ class Finding:
         own: which of the runs are one's own.
     """
 
-    text: str
-    seeds: str = ""
+    lines: tuple[Line, ...]
     evidence: bool = False
     tested: bool = False
     complete: bool = False
@@ -114,6 +134,11 @@ class Finding:
     worst: str = ""
     settled: Literal["supported", "not comparable"] | None = None
     own: frozenset[RunSpec] = frozenset()
+
+    @property
+    def text(self) -> str:
+        """All lines as one."""
+        return "; ".join(line.text for line in self.lines)
 
     @property
     def p(self) -> float:
@@ -149,58 +174,50 @@ def p_values(x: FloatArray, y: FloatArray | float, region: Region, resolution: f
     return max(inside), partial_conjunction(outside, 1)
 
 
-def concluded(comparisons: Sequence[Comparison], at_least: int | None = None) -> Finding:
-    """A claim about all comparisons, or at least so many of them.
+def concluded(contrasts: Sequence[Contrast], at_least: int | None = None) -> Finding:
+    """A claim about all contrasts, or at least so many of them.
 
     One that compares what may not be compared leaves the claim without a verdict.
     """
-    known = [one for one in comparisons if one.enough]
-    holding = at_least or len(comparisons)
-    failing = len(comparisons) - holding + 1
+    known = [one for one in contrasts if one.enough]
+    holding = at_least or len(contrasts)
+    failing = len(contrasts) - holding + 1
     found = Finding(
-        text="; ".join(_sentences(comparisons)),
-        seeds=" and ".join(
-            map(_range, zip(*(one.seeds for one in comparisons if all(one.seeds)), strict=True))
-        ),
-        evidence=any(all(one.seeds) for one in comparisons),
+        lines=_lines(contrasts),
+        evidence=any(all(one.seeds) for one in contrasts),
         tested=bool(known),
-        complete=len(known) == len(comparisons),
-        own=frozenset[RunSpec]().union(*(one.own for one in comparisons)),
+        complete=len(known) == len(contrasts),
+        own=frozenset[RunSpec]().union(*(one.own for one in contrasts)),
     )
-    if not all(one.comparable for one in comparisons):
+    if not all(one.comparable for one in contrasts):
         return replace(found, tested=False, settled="not comparable")
     if len(known) >= holding:
         found = replace(found, supports=partial_conjunction([one.supports for one in known], holding))
     if len(known) >= failing:
         contradicts = partial_conjunction([one.contradicts for one in known], failing)
         worst = min(known, key=lambda one: one.contradicts).task
-        several = len({one.task for one in comparisons}) > 1
+        several = len({one.task for one in contrasts}) > 1
         found = replace(found, contradicts=contradicts, worst=worst if several else "")
     return found
 
 
-def _sentences(comparisons: Sequence[Comparison]) -> list[str]:
-    """The comparisons in words; what has no number, on which tasks, is said once."""
+def _lines(contrasts: Sequence[Contrast]) -> tuple[Line, ...]:
+    """The contrasts that have numbers, then remarks; what several of them lack is said once."""
     tasks: dict[tuple[str, str], list[str]] = {}
-    for one in comparisons:
+    for one in contrasts:
         for lack in one.lacking:
             if one.task not in tasks.setdefault(lack, []):
                 tasks[lack].append(one.task)
     names: dict[tuple[str, str], list[str]] = {}
     for (what, who), where in tasks.items():
         names.setdefault((what, ", ".join(where)), []).append(who)
-    texts = [one.text for one in comparisons if one.text]
-    texts += [f"{what} of {', '.join(who)} on {where}" for (what, where), who in names.items()]
-    return texts + list(dict.fromkeys(note for one in comparisons for note in one.notes))
+    remarks = [f"{what} of {', '.join(who)} on {where}" for (what, where), who in names.items()]
+    remarks += [note for one in contrasts for note in one.notes]
+    lines = [one.line for one in contrasts if one.line]
+    return (*lines, *map(Line, dict.fromkeys(remarks)))
 
 
-def _range(counts: Iterable[int]) -> str:
-    """``"3"``, or ``"1–3"`` where they differ."""
-    found = sorted(set(counts))
-    return str(found[0]) if len(found) == 1 else f"{found[0]}–{found[-1]}"
-
-
-# --- Comparisons of two sides, or of one with a number ------------------------------------------------------
+# --- Two sides, or one and a number -------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -213,7 +230,6 @@ class Compared:
         y: what they are compared with.
         where: tasks, by the exhibit that names them, or themselves.
         outcomes: the numbers that are compared.
-        worded: whether a sentence with an interval is wanted, which takes most of the time.
     """
 
     x: tuple[Series, ...]
@@ -221,22 +237,21 @@ class Compared:
     y: tuple[Series, ...] | float
     where: Where
     outcomes: tuple[Outcome, ...] = (RETURN,)
-    worded: bool = True
 
     @property
     def second(self) -> "Compared | None":
         """The same of the second outcome."""
         seconds = tuple(one.second for one in self.outcomes if one.second)
-        return replace(self, outcomes=seconds, worded=False) if seconds else None
+        return replace(self, outcomes=seconds) if seconds else None
 
     def finding(self, evidence: Evidence) -> Finding:
         """What the runs say of all of them."""
         tasks = evidence.tasks(self.where)
         if not tasks:
-            return Finding("no such task at this scale")
-        return concluded([one for task in tasks for one in self.comparisons(evidence, task)])
+            return Finding((Line("no such task at this scale"),))
+        return concluded([one for task in tasks for one in self.contrasts(evidence, task)])
 
-    def comparisons(self, evidence: Evidence, task: str) -> list[Comparison]:
+    def contrasts(self, evidence: Evidence, task: str) -> list[Contrast]:
         """Each pair on one task."""
         rivals = (self.y,) if isinstance(self.y, float) else self.y
         return [
@@ -248,17 +263,15 @@ class Compared:
 
     def _compared(
         self, evidence: Evidence, x: Series, y: Series | float, task: str, outcome: Outcome
-    ) -> Comparison:
+    ) -> Contrast:
         sides = (x,) if isinstance(y, float) else (x, y)
         runs = evidence.runs(*sides, task=task, where=self.where)
         if mixed := _mixed(task, runs):
             return mixed
-        scores = [
-            outcome.scores(evidence, own, side, self.where) for own, side in zip(runs, sides, strict=True)
-        ]
-        found = Comparison(
+        scores = _scores(evidence, sides, runs, self.where, outcome)
+        found = Contrast(
             task,
-            "",
+            None,
             tuple(map(len, scores)),
             min(map(len, scores)) >= outcome.seeds_needed,
             tuple((outcome.absent, side.label) for side, s in zip(sides, scores, strict=True) if not len(s)),
@@ -267,56 +280,74 @@ class Compared:
         )
         if not all(found.seeds):
             return found
-        if self.worded:
-            text = f"{task}: {outcome.of}{_difference(sides, scores, outcome.digits)}"
-            if outcome.second:
-                second = [
-                    outcome.second.scores(evidence, own, side, self.where)
-                    for own, side in zip(runs, sides, strict=True)
-                ]
-                text += f", area {_value(second):+.{outcome.digits}f}"
-            found = replace(found, text=text)
-        if len({one.algorithm for one in sides}) > 1 and (reasons := _differing_sizes(evidence.scale)):
-            return replace(found, text=f"{found.text}; not comparable: {reasons[0]}", comparable=False)
-        if not found.enough:
-            return found
-        other = y if isinstance(y, float) else scores[1]
-        supports, contradicts = p_values(scores[0], other, self.region, outcome.resolution)
-        if found.notes:
+        numbers = {"difference": _value(scores)}
+        if min(found.seeds) > 1:
+            well = MeanDifference.between(
+                scores[0], scores[1] if len(sides) == 2 else 0.0, outcome.resolution
+            )
+            numbers["low"], numbers["high"] = well.interval
+        if outcome.second:
+            numbers["area"] = _value(_scores(evidence, sides, runs, self.where, outcome.second))
+        if len({one.algorithm for one in sides}) > 1 and not _same_sizes(evidence.scale):
+            found = replace(found, comparable=False)
+        elif found.enough:
+            other = y if isinstance(y, float) else scores[1]
+            numbers["can see"] = MeanDifference.between(scores[0], other, outcome.resolution).detectable
             # Without its failures a side looks better than it is.
-            supports = contradicts = 1.0
-        sees = MeanDifference.between(scores[0], other, outcome.resolution).detectable
-        if self.worded and math.isfinite(sees):
-            found = replace(found, text=f"{found.text}, can see {sees:.{outcome.digits}f}")
-        return replace(found, supports=supports, contradicts=contradicts)
+            if not found.notes:
+                supports, contradicts = p_values(scores[0], other, self.region, outcome.resolution)
+                found = replace(found, supports=supports, contradicts=contradicts)
+        numbers = {name: number for name, number in numbers.items() if math.isfinite(number)}
+        what = f"{task}: {outcome.of}{' − '.join(side.label for side in sides)}"
+        line = Line(what, _in_words(numbers, outcome.digits, len(sides)), _counts(found.seeds), numbers)
+        return replace(found, line=line)
 
 
-def _mixed(task: str, runs: Sequence[Sequence[StoredRun]]) -> Comparison | None:
+def _scores(
+    evidence: Evidence,
+    sides: Sequence[Series],
+    runs: Sequence[list[StoredRun]],
+    where: Where,
+    outcome: Outcome,
+) -> list[FloatArray]:
+    """An outcome of each side (seeds,)."""
+    return [outcome.scores(evidence, own, side, where) for own, side in zip(runs, sides, strict=True)]
+
+
+def _value(scores: Sequence[FloatArray]) -> float:
+    """The mean of the first side, less that of the second if there is one."""
+    first, *second = (float(np.mean(side)) for side in scores)
+    return first - sum(second)
+
+
+def _in_words(numbers: Mapping[str, float], digits: int, sides: int) -> str:
+    """``"+12 [-3, +27], area +5, can see 20"``; the mean of a single side has no sign of its own."""
+    signed = f"{'+' if sides == 2 else '-'}z.{digits}f"
+    value, low, high = (format(numbers.get(name, math.nan), signed) for name in ("difference", "low", "high"))
+    parts = [f"{value} [{low}, {high}]" if "low" in numbers else f"{value} (no interval)"]
+    parts += [f"area {numbers['area']:{signed}}"] if "area" in numbers else []
+    parts += [f"can see {numbers['can see']:.{digits}f}"] if "can see" in numbers else []
+    return ", ".join(parts)
+
+
+def _counts(seeds: Sequence[int]) -> str:
+    """``"3 and 5"``, or ``"5"`` of a single side."""
+    return " and ".join(map(str, seeds))
+
+
+def _mixed(task: str, runs: Sequence[Sequence[StoredRun]]) -> Contrast | None:
     """What to say of runs that may not be pooled; None where they may."""
     try:
         require_comparable(run for side in runs for run in side)
     except StoreMixError as error:
-        text = f"{task}: not comparable: {str(error).rstrip('.')}"
-        return Comparison(task, text, tuple(map(len, runs)), False, comparable=False, own=_own(runs))
+        note = f"{task}: not comparable: {str(error).rstrip('.')}"
+        return Contrast(task, None, tuple(map(len, runs)), False, (), 1.0, 1.0, (note,), False, _own(runs))
     return None
 
 
 def _own(runs: Sequence[Sequence[StoredRun]]) -> frozenset[RunSpec]:
     """One's own among the runs of all sides; none where a side has no run, so that nothing is compared."""
     return frozenset(run.spec for side in runs for run in side if run.own and all(runs))
-
-
-def _difference(sides: tuple[Series, ...], scores: Sequence[FloatArray], digits: int) -> str:
-    """The difference of interquartile means with its interval, or the mean of a single side."""
-    rng = np.random.default_rng(0)
-    if len(sides) == 1:
-        return f"{sides[0].label} = {bootstrap(interquartile_mean, scores, rng=rng).text(digits)}"
-    found = bootstrap(difference_of_interquartile_means, *([one] for one in scores), rng=rng)
-    return f"{sides[0].label} − {sides[1].label} = {found.text(digits, sign='+')}"
-
-
-def _value(scores: Sequence[FloatArray]) -> float:
-    return float(difference_of_interquartile_means(*([one] for one in scores)))
 
 
 def _failures(evidence: Evidence, sides: Iterable[Series], task: str, where: Where) -> Iterable[str]:
@@ -349,34 +380,29 @@ class BestOn:
 
     def finding(self, evidence: Evidence) -> Finding:
         """How many tasks it is best on."""
-        against = Compared((self.x,), ABOVE, self.rivals, self.where, (self.outcome,), worded=False)
-        tasks, mixed = [], []
+        against = Compared((self.x,), ABOVE, self.rivals, self.where, (self.outcome,))
+        tasks = []
         for task in evidence.tasks(self.where):
-            every = against.comparisons(evidence, task)
-            one = concluded(every)
-            known = one.complete
+            one = concluded(every := against.contrasts(evidence, task))
             tasks.append(
-                Comparison(
+                Contrast(
                     task,
-                    "",
+                    None,
                     (min(min(each.seeds) for each in every),),
-                    known,
+                    one.complete,
                     supports=one.supports,
-                    contradicts=one.contradicts if known else 1.0,
+                    contradicts=one.contradicts if one.complete else 1.0,
+                    notes=tuple(note for each in every if not each.comparable for note in each.notes),
                     comparable=one.settled is None,
                     own=one.own,
                 )
             )
-            mixed += [each.text for each in every if not each.comparable]
         full = [one for one in tasks if one.enough]
         best = sum(one.supports < LEVEL / 2.0 for one in full)
         seeds = self.outcome.seeds_needed
         text = f"surely best on {best} of the {len(full)} tasks that all rows have {seeds} seeds on"
-        return replace(
-            concluded(tasks, self.at_least),
-            text="; ".join((text, *dict.fromkeys(mixed))),
-            seeds=f"{len(full)} of {len(tasks)} tasks",
-        )
+        found = concluded(tasks, self.at_least)
+        return replace(found, lines=(Line(text, "", f"{len(full)} of {len(tasks)} tasks"), *found.lines))
 
 
 # --- Costs --------------------------------------------------------------------------------------------------
@@ -403,21 +429,21 @@ class Costlier:
         """The ratio at this scale."""
         costs = _benchmark().get("costs", {}).get(evidence.scale, {})
         if self.name not in costs:
-            return Finding("no benchmark record (make bench)")
+            return Finding((Line("no benchmark record (make bench)"),))
         ms = costs[self.name]["step_ms"] / costs["alm"]["step_ms"]
         flop = costs[self.name]["gflop"] / costs["alm"]["gflop"]
         text = f"{ms:.2f}× the time of ALM's step on one CPU thread, {flop:.2f}× its matrix products"
         text += self.remark
-        if reasons := _differing_sizes(evidence.scale):
-            return Finding(f"{text}; not comparable: {reasons[0]}", evidence=True, settled="not comparable")
+        if not _same_sizes(evidence.scale):
+            return Finding((Line(text),), evidence=True, settled="not comparable")
         holds = ms >= ENOUGH * self.times
         text += "" if holds else "; the GPU of the claim was not at hand"
-        return Finding(text, evidence=True, complete=True, settled="supported" if holds else None)
+        return Finding((Line(text),), evidence=True, complete=True, settled="supported" if holds else None)
 
 
-def _differing_sizes(scale: str) -> list[str]:
-    """Why costs at a scale say nothing of the paper's; empty at the paper's own."""
-    return [] if scale == "paper" else [f"{scale} scale makes some algorithms smaller than others"]
+def _same_sizes(scale: str) -> bool:
+    """Whether a scale leaves all algorithms their sizes; others make some smaller than others."""
+    return scale == "paper"
 
 
 @cache
@@ -447,18 +473,16 @@ class Sooner:
         """The minutes of both on every task."""
         return concluded([self._compared(evidence, task) for task in evidence.tasks(self.where)])
 
-    def _compared(self, evidence: Evidence, task: str) -> Comparison:
+    def _compared(self, evidence: Evidence, task: str) -> Contrast:
         sides = (self.x, self.y)
         runs = evidence.runs(*sides, task=task, where=self.where)
         if mixed := _mixed(task, runs):
             return mixed
-        scores = [
-            RETURN.scores(evidence, own, side, self.where) for own, side in zip(runs, sides, strict=True)
-        ]
+        scores = _scores(evidence, sides, runs, self.where, RETURN)
         seeds = tuple(map(len, scores))
-        found = Comparison(
+        found = Contrast(
             task,
-            "",
+            None,
             seeds,
             False,
             tuple((RETURN.absent, side.label) for side, n in zip(sides, seeds, strict=True) if not n),
@@ -468,25 +492,29 @@ class Sooner:
         if found.lacking:
             return found
         target = NEAR_OPTIMAL * float(np.mean(scores[1]))
-        if target <= 0.0:
-            text = f"{task}: {self.y.label}'s runs are too short to have learned, so there is no target"
-            return replace(found, text=text)
         hours = [np.array([_hours_to(run, target) for run in own]) for own in runs]
+        if target <= 0.0:
+            unknown = f"{task}: {self.y.label}'s runs are too short to have learned, so there is no target"
+            return replace(found, notes=(unknown, *found.notes))
         if np.isnan(np.concatenate(hours)).any():
-            return replace(found, text=f"{task}: the time of a run is not known")
+            return replace(found, notes=(f"{task}: the time of a run is not known", *found.notes))
         ours, theirs = (f"{side.label} {_in_time(h)}" for side, h in zip(sides, hours, strict=True))
-        text = f"{task}: to a return of {target:.0f} {ours}, {theirs}"
-        if reasons := [*_differing_processors(sides, runs), *_differing_sizes(evidence.scale)]:
-            text += f"; not comparable: {', and '.join(reasons)}"
-            return replace(found, text=text, comparable=False)
+        line = Line(f"{task}: minutes to a return of {target:.0f}", f"{ours}, {theirs}", _counts(seeds))
+        found = replace(found, line=line)
+        if differing := _differing_processors(sides, runs):
+            return replace(found, comparable=False, notes=(f"{task}: {differing}", *found.notes))
+        if not _same_sizes(evidence.scale):
+            return replace(found, comparable=False)
         if min(seeds) < RETURN.seeds_needed:
-            return replace(found, text=text)
+            return found
         sooner = Region(low=1.0 / ABOUT_HALF - 1.0)
         supports, contradicts = p_values(1.0 / hours[0], 1.0 / hours[1], sooner, 0.0)
+        if found.notes:
+            supports = contradicts = 1.0
         if any(run.provenance.get("device") == "cpu" for own in runs for run in own):
             contradicts = 1.0
-            text += " on a CPU"
-        return replace(found, text=text, enough=True, supports=supports, contradicts=contradicts)
+            found = replace(found, notes=("the runs are of a CPU, the claim of a GPU", *found.notes))
+        return replace(found, enough=True, supports=supports, contradicts=contradicts)
 
 
 def _hours_to(run: StoredRun, target: float) -> float:
@@ -495,20 +523,20 @@ def _hours_to(run: StoredRun, target: float) -> float:
     return float(run.training_seconds[there].iloc[0]) / 3600.0 if there.any() else math.inf
 
 
-def _differing_processors(sides: Sequence[Series], runs: Sequence[Sequence[StoredRun]]) -> list[str]:
-    """What each side ran on, where that is not one processor for all."""
+def _differing_processors(sides: Sequence[Series], runs: Sequence[Sequence[StoredRun]]) -> str:
+    """What each side ran on, where that is not one processor for all; else empty."""
     ran = [sorted({processor_of(run.provenance) for run in own}) for own in runs]
     if len({name for own in ran for name in own}) == 1:
-        return []
+        return ""
     first, second = (f"{side.label} ran on {', '.join(own)}" for side, own in zip(sides, ran, strict=True))
-    return [f"{first}, {second}"]
+    return f"{first}, {second}"
 
 
 def _in_time(hours: FloatArray) -> str:
-    """Median minutes of the seeds that got there, and how many never did."""
+    """Median of the minutes of the seeds that got there, and how many never did."""
     there = hours[np.isfinite(hours)]
     if not len(there):
-        return "never got there"
+        return "never"
     never = len(hours) - len(there)
     who = f" (median of those that got there; {never} of {len(hours)} seeds never did)" if never else ""
-    return f"took {60.0 * np.median(there):.1f} min{who}"
+    return f"{60.0 * np.median(there):.1f}{who}"

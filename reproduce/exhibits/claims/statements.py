@@ -207,11 +207,11 @@ CLAIMS = (
         "the KL term is the most important contributing factor",
         (_NO_VALUE, _NO_CLASSIFIER), ABOVE, _NO_KL, "figure10a",
     ),
-    _says("Figure 10b", "K = 3 is best", _ALM, ABOVE, _OTHER_K, "figure5b"),
+    _says("Figure 10b", "K = 3 is best", _ALM, ABOVE, _OTHER_K, "figure10b"),
     _says(
         "Figure 10b",
         "all K generally perform better than SAC",
-        (_ALM, *_OTHER_K), ABOVE, _SAC, "figure5b",
+        (_ALM, *_OTHER_K), ABOVE, _SAC, "figure10b",
     ),
     _says(
         "Figure 11",

@@ -1,18 +1,23 @@
 """From findings to verdicts: all claims of a scale together, corrected for each other, and their table."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from reproduce.exhibits.claims.checks import ABOUT_HALF, ENOUGH, MARGIN, NEAR_OPTIMAL, Finding
+import pandas as pd
+
+from reproduce.exhibits.claims.checks import ABOUT_HALF, ENOUGH, MARGIN, NEAR_OPTIMAL, NUMBERS, Finding
 from reproduce.exhibits.claims.evidence import RETURN, SPREAD, Evidence
 from reproduce.exhibits.claims.statements import CLAIMS, Claim
-from reproduce.exhibits.statistics.intervals import TRUE_CONFIDENCE
 from reproduce.exhibits.statistics.significance import LEVEL, POWER, holm
-from reproduce.exhibits.table import Table
+from reproduce.exhibits.table import Block, Row, Table
 from reproduce.formats import p_in_words
 from reproduce.lab.specs import RunSpec
 from reproduce.lab.store import Store
+
+COLUMNS = ("the paper says", "compared", "difference of means", "seeds", "p (Holm)", "verdict")
+"""Of the table."""
 
 Verdict = Literal["supported", "contradicted", "inconclusive", "not enough runs", "not comparable"]
 
@@ -90,48 +95,60 @@ def claims_table(store: Store, scale: str) -> Table:
 def table_of(every: Sequence[Judged], scale: str) -> Table:
     """The table of judged claims; those without evidence share a row."""
     own = len(frozenset[RunSpec]().union(*(one.finding.own for one in every)))
-    rows = [row_of(one, scale) for one in every if one.finding.evidence]
-    if unknown := len(every) - len(rows):
-        rows.append(_rest(unknown, scale))
-    return Table.of_texts(
+    shown = [one for one in every if one.finding.evidence]
+    rows = [Row(label, tuple(cells), one.claim.says) for one in shown for label, *cells in rows_of(one)]
+    if unknown := len(every) - len(shown):
+        rows.append(_rest(unknown))
+    return Table(
         "claims" if scale == "paper" else f"claims-{scale}",
+        "",
         f"Claims of the paper, by the runs of {scale} scale",
-        rows,
-        (*_NOTES, *([f"{own} of the runs are your own, not of the repository."] if own else [])),
+        COLUMNS,
+        (Block("", tuple(rows)),),
+        notes=(*_NOTES, *([f"{own} of the runs are your own, not of the repository."] if own else [])),
+        numbers=_numbers(shown),
     )
 
 
-def row_of(one: Judged, scale: str) -> dict[str, str]:
-    """The row of a claim, by the headings of the table's columns."""
-    text = one.finding.text
+def rows_of(one: Judged) -> list[list[str]]:
+    """A row a line, of a cell for each of `COLUMNS`; the first has the claim and its verdict."""
+    verdict: str = one.verdict
     if one.verdict == "contradicted" and one.finding.worst:
-        text += f"; contradicted on {one.finding.worst}"
+        verdict += f" on {one.finding.worst}"
     if one.disagrees:
-        text += f"; by the area under the curve: {one.by_area}"
+        verdict += f"; by area: {one.by_area}"
     p = "–" if one.p is None else p_in_words(one.p)
-    return _cells(scale, one.claim.place, one.claim.says, text, one.finding.seeds or "–", p, one.verdict)
+    rows = [["", line.compared, line.found, line.seeds, "", ""] for line in one.finding.lines]
+    rows[0] = [f"{one.claim.place}: {one.claim.says}", *rows[0][1:4], p, verdict]
+    return rows
 
 
-def _rest(count: int, scale: str) -> dict[str, str]:
+def _rest(count: int) -> Row:
     """One row for all claims without evidence."""
     who, text = f"{count} claims", "none of them has runs on all its sides"
     if count == 1:
         who, text = "1 claim", "it has no runs on one of its sides"
-    return _cells(scale, "all else", who, text, "–", "–", "not enough runs")
+    return Row(f"all else: {who}", (text, "", "", "–", "not enough runs"), who)
 
 
-def _cells(scale: str, *cells: str) -> dict[str, str]:
-    columns = ("where", "the paper says", f"{scale} runs say", "seeds", "p (Holm)", "verdict")
-    return dict(zip(columns, cells, strict=True))
+def _numbers(shown: Sequence[Judged]) -> pd.DataFrame:
+    """The same as numbers, a row a line; what is no number stays empty."""
+    rows: list[dict[str, object]] = [
+        {"where": one.claim.place, "claim": one.claim.says, "compared": line.compared, "found": line.found}
+        | {name: line.numbers.get(name, math.nan) for name in NUMBERS}
+        | {"seeds": line.seeds, "p": one.p, "verdict": one.verdict, "verdict by area": one.by_area}
+        for one in shown
+        for line in one.finding.lines
+    ]
+    return pd.DataFrame(rows)
 
 
 _NOTES = (
     "The claims that have runs on every side of a task, in the paper's order; those without share a row.",
-    "Differences are of interquartile means over seeds of the mean return over the last tenth of the steps, "
-    "with 95 % bootstrap intervals; of three seeds an interval of one mean holds the truth in "
-    f"about {TRUE_CONFIDENCE[3]} % of cases only. Area: the same of the mean return from the end of the "
-    "warm-up to the read-out. A run counts if it reached the step of the read-out; where one has failed, no "
-    "verdict is given.",
+    "Differences are of means over seeds of the mean return over the last tenth of the steps, with 95 % "
+    "intervals of Welch's t, uncorrected for the other claims; of a single side, its mean. Area: the same of "
+    "the mean return from the end of the warm-up to the read-out. A run counts if it reached the step of the "
+    "read-out; where one has failed, no verdict is given.",
     f"Can see: the smallest difference that Welch's test of so many seeds finds in {POWER:.0%} of cases, "
     "before the correction for the other claims, which asks for more; with a margin, from there on.",
     "p: of Welch's test, two-sided, corrected for all claims that have runs (Holm). Below "

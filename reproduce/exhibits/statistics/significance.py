@@ -76,6 +76,12 @@ class MeanDifference:
         return float(special.stdtr(self.degrees, self.value / self.error)) if self.error else 1.0
 
     @property
+    def interval(self) -> tuple[float, float]:
+        """Ends of the 95 % interval: 0 is outside where two-sided p is below 0.05; NaN without an error."""
+        width = float(special.stdtrit(self.degrees, 1.0 - LEVEL / 2.0)) * self.error
+        return self.value - width, self.value + width
+
+    @property
     def detectable(self) -> float:
         """The smallest true difference that a two-sided test sees with `POWER` at `LEVEL`, uncorrected.
 
