@@ -12,6 +12,7 @@ from reproduce.commands.options import RUNS, ReadsRuns, WritesRuns
 
 if TYPE_CHECKING:
     from reproduce.exhibits import Exhibit
+    from reproduce.lab.store import Store
 
 
 Exhibits = Annotated[tuple[str, ...], tyro.conf.Positional]
@@ -37,7 +38,7 @@ class PlanExhibits(ReadsRuns):
         from reproduce.exhibits.coverage import missing_of
         from reproduce.exhibits.inventory import print_plan
 
-        exhibits, store = _exhibits(self.exhibits), self.held()
+        exhibits, store = _exhibits(self.exhibits), self.opened()
         missing = missing_of(exhibits, store, self.scale, self.first_seeds, self.runs_dir or RUNS)
         print_plan(exhibits, missing, store, self.scale, plain_console(), self.workers)
         return 0
@@ -98,7 +99,7 @@ class Grid(WritesRuns):
         engine = Engine(self.on, self.device, self.address, self.partition, self.hours, self.per_gpu)
         if not engine.elsewhere:
             check_machine(self.device, threads=1)
-        exhibits, store, console = _exhibits(self.exhibits), self.held(), plain_console()
+        exhibits, store, console = _exhibits(self.exhibits), self._stored(), plain_console()
         missing = missing_of(exhibits, store, self.scale, self.first_seeds, self.runs_dir)
         print_plan(exhibits, missing, store, self.scale, console)
         options = ["--runs-dir", str(self.runs_dir.resolve())]
@@ -126,12 +127,16 @@ class Grid(WritesRuns):
         finally:
             executor.close()
 
+    def _stored(self) -> "Store":
+        """What is stored before anything trains; the jobs themselves store their runs."""
+        return ReadsRuns(store=self.store).opened()
+
     def _print_states(self) -> int:
         from reproduce.exhibits.coverage import missing_of
         from reproduce.lab.run_states import print_states, state_of, states_under
 
         if self.exhibits:
-            missing = missing_of(_exhibits(self.exhibits), self.held(), self.scale, self.first_seeds)
+            missing = missing_of(_exhibits(self.exhibits), self._stored(), self.scale, self.first_seeds)
             wanted = ((spec, group.wanted) for group in missing for spec in group.specs)
             states = [state_of(spec, self.runs_dir, until) for spec, until in wanted]
         else:
