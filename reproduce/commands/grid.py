@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -92,7 +93,7 @@ class Grid(WritesRuns):
         from reproduce.exhibits.inventory import print_plan
         from reproduce.lab.executors.choosing import Engine
         from reproduce.lab.grid import default_workers, jobs, run_grid
-        from reproduce.lab.planning import Needs
+        from reproduce.lab.planning import resources_of
         from reproduce.lab.training import check_machine
         from reproduce.tracking.client import resolve_uri
 
@@ -119,8 +120,8 @@ class Grid(WritesRuns):
         workers = self.workers or default_workers(self.device)
         if engine.elsewhere and self.workers is None:
             workers = sum(len(group.specs) for group in missing)  # an engine queues by itself
-        needs = Needs(store, engine.gpus)
-        work = jobs(missing, self.device, options, self.runs_dir, workers, needs.of)
+        takes = partial(resources_of, store=store, gpus=engine.gpus)
+        work = jobs(missing, self.device, options, self.runs_dir, workers, takes)
         executor = engine.executor(self.runs_dir)
         try:
             return run_grid(work, executor, workers, self.runs_dir, console)
