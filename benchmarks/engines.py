@@ -160,12 +160,13 @@ def train(folder: Path, seed: int) -> tuple[str, ...]:
 
 def mlflow(folder: Path, runs: Sequence[Path]) -> dict[str, float]:
     """How fast one writer fills a new SQLite database with runs, the first of which is not counted."""
+    from reproduce.tracking.client import MlflowRuns
     from reproduce.tracking.following import sync
 
-    uri = f"sqlite:///{folder / 'mlflow.db'}"
-    sync(runs[:1], uri)
+    tracker = MlflowRuns(f"sqlite:///{folder / 'mlflow.db'}")
+    sync(runs[:1], tracker)
     began = time.perf_counter()
-    sent = sync(runs[1:], uri)
+    sent = sync(runs[1:], tracker)
     taken = time.perf_counter() - began
     lines = sum(len((run / "metrics.jsonl").read_text().splitlines()) for run in runs[1:])
     return {"values_per_second": sent.points / taken, "values_per_line": sent.points / lines}

@@ -53,7 +53,7 @@ def load_curves(
         ValueError: there is no such scale or task, the variant's settings are malformed, or neither the suite
             nor a stored run has such an algorithm or, of the algorithm, such a variant.
     """
-    store = ReadsRuns(own=own).held()
+    store = ReadsRuns(own=own).opened()
     if scale is not None:
         scale_named(scale)
     task = None if task is None else task_spec(task).name
@@ -89,7 +89,7 @@ def compare(
         reproduce.lab.store.StoreMixError: the runs differ in protocol or simulator.
     """
     tasks = (task,) if isinstance(task, str) else tuple(task)
-    return Comparison.of(first, second, tasks, scale, metric, ReadsRuns(own=own).held()).numbers()
+    return Comparison.of(first, second, tasks, scale, metric, ReadsRuns(own=own).opened()).numbers()
 
 
 def figure(name: str, scale: str = "paper", bias: BiasDefinition = "redq", own: bool = True) -> "Figure":
@@ -108,7 +108,7 @@ def figure(name: str, scale: str = "paper", bias: BiasDefinition = "redq", own: 
     if full not in NAMES:
         raise ValueError(f"There is no figure {name!r}; the figures are {', '.join(NAMES)}.")
     scale_named(scale)
-    store = ReadsRuns(own=own).held()
+    store = ReadsRuns(own=own).opened()
 
     def closed(scale: str) -> "list[Figure]":
         figures = [picture.figure for picture in drawn(full, store, bias, scale=scale)]

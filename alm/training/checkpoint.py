@@ -9,16 +9,14 @@ most files with a flipped bit.  torch is imported only to save and load: to look
 import hashlib
 import logging
 import os
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from alm.training.files import write_atomically
+from alm.training.files import StepFiles, write_atomically
 
 Tree = dict[str, Any]
 _KEPT = 2
-_NAME = re.compile(r"step-(\d+)\.pt$")
 _DAMAGED = ".damaged"
 _SEAL, _SEALED = b"alm-sha256:", "sealed"
 _SEAL_BYTES = len(_SEAL) + hashlib.sha256().digest_size
@@ -29,21 +27,10 @@ class DamagedError(ValueError):
     """A run has checkpoints, but none that can be read."""
 
 
-class Checkpoints:
-    """The checkpoints of one run, in one folder.
+class Checkpoints(StepFiles):
+    """The checkpoints of one run."""
 
-    Args:
-        folder: where they are.
-        permit: raises an error if this process may not write them any more.
-    """
-
-    def __init__(self, folder: Path, permit: Callable[[], None] = lambda: None) -> None:
-        self.folder, self._permit = folder, permit
-
-    def steps(self) -> list[int]:
-        """Environment steps with a stored checkpoint, newest first; damaged ones are not told apart."""
-        found = (_NAME.search(path.name) for path in self.folder.glob("step-*.pt"))
-        return sorted((int(match[1]) for match in found if match), reverse=True)
+    suffix = ".pt"
 
     def save(self, step: int, tree: Tree) -> None:
         """Store the state after an environment step and drop all but the newest two."""
@@ -70,13 +57,6 @@ class Checkpoints:
             )
             return None
 
-    def drop_after(self, step: int) -> None:
-        """Drop the checkpoints behind a step, from which the run goes on another time."""
-        self._permit()
-        for later in self.steps():
-            if later > step:
-                self.path(later).unlink()
-
     def require_sound(self) -> None:
         """Make sure that a run which once had checkpoints does not begin anew unnoticed.
 
@@ -89,10 +69,6 @@ class Checkpoints:
                 f"no checkpoint of {self.folder.parent} can be read any more ({', '.join(damaged)}), so it "
                 "cannot go on: put a sound copy back, or move the directory away to begin this run anew"
             )
-
-    def path(self, step: int) -> Path:
-        """The file of the state after a step, whether or not it is there."""
-        return self.folder / f"step-{step:09d}.pt"
 
 
 def read_checkpoint(path: Path) -> Tree:

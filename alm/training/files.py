@@ -1,11 +1,11 @@
-"""Writing files so that a reader never sees half of one."""
+"""Files that a reader never sees half of, and those of a run by environment step."""
 
 import json
 import os
 import socket
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, ClassVar
 
 
 def write_atomically(
@@ -73,3 +73,34 @@ def write_json(path: Path, content: Any, permit: Callable[[], None] = lambda: No
     """
     text = json.dumps(content, indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False)
     write_text(path, text + "\n", permit)
+
+
+class StepFiles:
+    """Files of one run in one folder, each named by an environment step.
+
+    Args:
+        folder: where they are.
+        permit: raises an error if this process may not write them any more.
+    """
+
+    suffix: ClassVar[str]
+    """What their names end with."""
+
+    def __init__(self, folder: Path, permit: Callable[[], None] = lambda: None) -> None:
+        self.folder, self._permit = folder, permit
+
+    def path(self, step: int) -> Path:
+        """The file of an environment step, whether or not it is there."""
+        return self.folder / f"step-{step:09d}{self.suffix}"
+
+    def steps(self) -> list[int]:
+        """Environment steps with a file, newest first; damaged ones are not told apart."""
+        names = (path.stem.removeprefix("step-") for path in self.folder.glob(f"step-*{self.suffix}"))
+        return sorted((int(name) for name in names if name.isdecimal()), reverse=True)
+
+    def drop_after(self, step: int) -> None:
+        """Drop the files behind a step, from which the run goes on another time."""
+        self._permit()
+        for later in self.steps():
+            if later > step:
+                self.path(later).unlink()

@@ -8,20 +8,18 @@ torch is imported only to save and load.
 import hashlib
 import json
 import logging
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from alm.training.files import write_bytes
+from alm.training.files import StepFiles, write_bytes
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 _KEY = "alm-policy"
-_NAME = re.compile(r"step-(\d+)\.safetensors$")
 log = logging.getLogger(__name__)
 
 
@@ -103,25 +101,10 @@ def _digest(record: Mapping[str, Any], tensors: Mapping[str, "Tensor"]) -> str:
     return digest.hexdigest()
 
 
-class Policies:
-    """The policies of one run, in one folder, each named by the environment step of its evaluation.
+class Policies(StepFiles):
+    """The policies of one run, by the steps of their evaluations."""
 
-    Args:
-        folder: where they are.
-        permit: raises an error if this process may not write them any more.
-    """
-
-    def __init__(self, folder: Path, permit: Callable[[], None] = lambda: None) -> None:
-        self.folder, self._permit = folder, permit
-
-    def path(self, step: int) -> Path:
-        """The file of the policy at an environment step, whether or not it is there."""
-        return self.folder / f"step-{step:09d}.safetensors"
-
-    def steps(self) -> list[int]:
-        """Environment steps with a policy, oldest first."""
-        found = (_NAME.search(path.name) for path in self.folder.glob("step-*.safetensors"))
-        return sorted(int(match[1]) for match in found if match)
+    suffix = ".safetensors"
 
     def save(self, step: int, tensors: Mapping[str, "Tensor"], returns: Sequence[float]) -> None:
         """Keep one seed's policy with the returns of its evaluation, in place of an earlier one there."""
@@ -141,7 +124,7 @@ class Policies:
                     pass  # whoever trains the run has dropped it since
                 except (PolicyFileError, KeyError, TypeError, ValueError) as error:
                     log.warning("%s is passed over: %s", self.path(step), error)
-        return max(means, key=lambda step: means[step], default=None)
+        return max(means, key=lambda step: (means[step], -step), default=None)
 
     def last(self, until: int) -> int | None:
         """The newest step up to ``until``; ``None`` where there is none."""
@@ -158,10 +141,3 @@ class Policies:
         for step in self.steps():
             if step not in kept:
                 self.path(step).unlink()
-
-    def drop_after(self, step: int) -> None:
-        """Drop the policies behind a step, from which the run goes on another time."""
-        self._permit()
-        for later in self.steps():
-            if later > step:
-                self.path(later).unlink()

@@ -324,7 +324,9 @@ def _serve(requests: Connection, folder: Path) -> None:
         try:
             if what == "sync":
                 requests.send(
-                    sync((one.path for one in _directories(runs)), f"sqlite:///{database}").problems
+                    sync(
+                        (one.path for one in _directories(runs)), MlflowRuns(f"sqlite:///{database}")
+                    ).problems
                 )
             else:
                 requests.send(_tracking_problems(runs, database))

@@ -60,7 +60,7 @@ def main() -> None:
     """Import the store into a database that is made for this, serve it, and take the pictures."""
     with tempfile.TemporaryDirectory() as folder:
         uri = f"sqlite:///{folder}/mlflow.db"
-        import_store(Store(REPOSITORY / "results" / "runs"), uri)
+        import_store(Store(REPOSITORY / "results" / "runs"), MlflowRuns(uri))
         with serving(uri) as (base, _), sync_playwright() as playwright:
             addresses = [link for titles in links(MlflowRuns(uri), base).values() for link in titles.values()]
             browser = playwright.chromium.launch(

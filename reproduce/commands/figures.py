@@ -51,12 +51,11 @@ class Figure(ReadsRuns):
         if not names:
             known = ", ".join(("all", *NAMES))
             raise ValueError(f"There is no figure {self.figure!r}; the figures are {known}.")
-        # Figures share many runs.
-        held, codes = self.held(), []
+        store, codes = self.opened(), []
         with steps(len(names)) as begin:
             for name in names:
                 begin(f"drawing {name}")
-                codes.append(self._draw(name, held))
+                codes.append(self._draw(name, store))
         return max(codes)
 
     def _draw(self, name: str, store: "Store") -> int:
@@ -158,7 +157,7 @@ class Report(ReadsRuns):
         from paper_figures.report.contents import STEPS, contents
         from paper_figures.report.page import page
 
-        store = self.held()
+        store = self.opened()
         with store_warnings_said() as messages, steps(STEPS) as begin:
             found = contents(
                 store,

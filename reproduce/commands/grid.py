@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +13,7 @@ from reproduce.commands.options import RUNS, ReadsRuns, WritesRuns
 
 if TYPE_CHECKING:
     from reproduce.exhibits import Exhibit
+    from reproduce.lab.store import Store
 
 
 Exhibits = Annotated[tuple[str, ...], tyro.conf.Positional]
@@ -37,7 +39,7 @@ class PlanExhibits(ReadsRuns):
         from reproduce.exhibits.coverage import missing_of
         from reproduce.exhibits.inventory import print_plan
 
-        exhibits, store = _exhibits(self.exhibits), self.held()
+        exhibits, store = _exhibits(self.exhibits), self.opened()
         missing = missing_of(exhibits, store, self.scale, self.first_seeds, self.runs_dir or RUNS)
         print_plan(exhibits, missing, store, self.scale, plain_console(), self.workers)
         return 0
@@ -91,14 +93,14 @@ class Grid(WritesRuns):
         from reproduce.exhibits.inventory import print_plan
         from reproduce.lab.executors.choosing import Engine
         from reproduce.lab.grid import default_workers, jobs, run_grid
-        from reproduce.lab.planning import Needs
+        from reproduce.lab.planning import resources_of
         from reproduce.lab.training import check_machine
         from reproduce.tracking.client import resolve_uri
 
         engine = Engine(self.on, self.device, self.address, self.partition, self.hours, self.per_gpu)
         if not engine.elsewhere:
             check_machine(self.device, threads=1)
-        exhibits, store, console = _exhibits(self.exhibits), self.held(), plain_console()
+        exhibits, store, console = _exhibits(self.exhibits), self._stored(), plain_console()
         missing = missing_of(exhibits, store, self.scale, self.first_seeds, self.runs_dir)
         print_plan(exhibits, missing, store, self.scale, console)
         options = ["--runs-dir", str(self.runs_dir.resolve())]
@@ -118,20 +120,24 @@ class Grid(WritesRuns):
         workers = self.workers or default_workers(self.device)
         if engine.elsewhere and self.workers is None:
             workers = sum(len(group.specs) for group in missing)  # an engine queues by itself
-        needs = Needs(store, engine.gpus)
-        work = jobs(missing, self.device, options, self.runs_dir, workers, needs.of)
+        takes = partial(resources_of, store=store, gpus=engine.gpus)
+        work = jobs(missing, self.device, options, self.runs_dir, workers, takes)
         executor = engine.executor(self.runs_dir)
         try:
             return run_grid(work, executor, workers, self.runs_dir, console)
         finally:
             executor.close()
 
+    def _stored(self) -> "Store":
+        """What is stored before anything trains; the jobs themselves store their runs."""
+        return ReadsRuns(store=self.store).opened()
+
     def _print_states(self) -> int:
         from reproduce.exhibits.coverage import missing_of
         from reproduce.lab.run_states import print_states, state_of, states_under
 
         if self.exhibits:
-            missing = missing_of(_exhibits(self.exhibits), self.held(), self.scale, self.first_seeds)
+            missing = missing_of(_exhibits(self.exhibits), self._stored(), self.scale, self.first_seeds)
             wanted = ((spec, group.wanted) for group in missing for spec in group.specs)
             states = [state_of(spec, self.runs_dir, until) for spec, until in wanted]
         else:

@@ -26,11 +26,6 @@ class WritesRuns:
         """The store, with the repository's runs beneath unless another one was named."""
         return Store(OWN, SHIPPED) if self.store is None else Store(self.store)
 
-    def held(self) -> ReadOnce:
-        """The store, for many looks at the same runs before any is stored."""
-        store = self.opened()
-        return ReadOnce(store.root, store.beneath)
-
 
 @dataclass(frozen=True, kw_only=True)
 class ReadsRuns:
@@ -42,12 +37,10 @@ class ReadsRuns:
     """Show your own runs (runs/store) with those of the repository; what counts them says so."""
 
     def opened(self) -> Store:
-        """The store, for one look at its runs."""
-        return Store(*self._roots())
-
-    def held(self) -> ReadOnce:
-        """The store, for many looks at the same runs."""
-        return ReadOnce(*self._roots())
+        """The store as it is now: nothing is stored meanwhile, so a run's file is read once."""
+        if self.store is not None:
+            return ReadOnce(self.store)
+        return ReadOnce(OWN, SHIPPED) if self.own else ReadOnce(SHIPPED)
 
     def require_store(self) -> None:
         """Make sure that a store which was named is there.
@@ -59,8 +52,3 @@ class ReadsRuns:
             raise ValueError(
                 f"There is no directory {self.store}: name the store of finished runs with --store."
             )
-
-    def _roots(self) -> tuple[Path] | tuple[Path, Path]:
-        if self.store is not None:
-            return (self.store,)
-        return (OWN, SHIPPED) if self.own else (SHIPPED,)

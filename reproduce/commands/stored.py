@@ -26,7 +26,7 @@ class Runs(ReadsRuns):
         """Print the list."""
         from reproduce.exhibits.inventory import print_inventory
 
-        print_inventory(self.held(), self.runs_dir, plain_console(), self.all)
+        print_inventory(self.opened(), self.runs_dir, plain_console(), self.all)
         return 0
 
 

@@ -119,7 +119,7 @@ class Claims(ReadsRuns):
         from reproduce.exhibits.claims import claims_table
         from reproduce.exhibits.writing import render
 
-        render(lambda: claims_table(self.held(), self.scale), self.out, plain_console())
+        render(lambda: claims_table(self.opened(), self.scale), self.out, plain_console())
         return 0
 
 

@@ -74,13 +74,15 @@ class Sync(ReadsRuns):
     def run(self) -> int:
         """Send what MLflow does not have yet."""
         from reproduce.lab.archive import directories_under
+        from reproduce.tracking.client import MlflowRuns
         from reproduce.tracking.following import sync
         from reproduce.tracking.importing import import_published, import_store
-        from reproduce.tracking.links import refresh_views
+        from reproduce.tracking.links import links
 
-        sent = sync(directory.path for directory in directories_under(self.runs_dir))
-        sent += import_store(self.opened()) + import_published()
-        refresh_views()
+        tracker = MlflowRuns()
+        sent = sync((directory.path for directory in directories_under(self.runs_dir)), tracker)
+        sent += import_store(self.opened(), tracker) + import_published(tracker)
+        links(tracker, base="")  # brings the views up to date
         for problem in sent.problems:
             print(f"warning: {problem}", file=sys.stderr)
         print(f"sent {sent.points} values of {sent.runs} runs; MLflow is up to date")

@@ -18,8 +18,7 @@ from reproduce.exhibits.scores import pooled_statistics
 from reproduce.formats import left_out, seeds_counted, steps_in_words
 from reproduce.lab.algorithms import title_of
 from reproduce.lab.archive import directories_under
-from reproduce.lab.forecast import GpuCosts, gpu_basis, makespan
-from reproduce.lab.planning import Costs, Missing
+from reproduce.lab.planning import GPU_BASIS, Costs, Missing, makespan
 from reproduce.lab.specs import RunSpec
 from reproduce.lab.store import Store, StoredRun
 
@@ -192,21 +191,20 @@ def print_plan(
         _print_coverage(exhibit, store, scale, console)
     if not missing:
         return
-    costs, gpu = Costs(store, scale), GpuCosts(scale)
+    costs = Costs(store, scale)
     table = Table(title_justify="left")
     for column in ("missing", "seeds", "steps to go", "PFLOP", "hours", "GPU hours"):
         table.add_column(column, justify="left" if column in ("missing", "seeds") else "right")
     hours, gpu_hours = [], []
     for group in missing:
-        cost = costs.of(group.specs[0].algorithm)
-        hours.append(group.steps * cost.seconds / 3600.0)
-        step = gpu.of(group.specs[0].algorithm, len(group.specs))
-        gpu_hours.append((group.wanted - min(group.reached)) * step.seconds / 3600.0)
+        cost = costs.of(group)
+        hours.append(cost.seconds / 3600.0)
+        gpu_hours.append(cost.gpu_seconds / 3600.0)
         table.add_row(
             group.label,
             group.seeds,
             f"{group.steps:,}",
-            _or_unknown(group.steps * cost.gigaflop / 1e6, ".3g"),
+            _or_unknown(cost.gigaflop / 1e6, ".3g"),
             _or_unknown(hours[-1], ".1f"),
             _or_unknown(gpu_hours[-1], ".1f"),
         )
@@ -217,7 +215,7 @@ def print_plan(
         f"Together {sum(known):.1f} hours of one thread of this machine{rest}. Hours are those that stored "
         "runs took on processors of this kind, else of a step on HalfCheetah (make bench) by this machine's "
         "speed in matrix products; operations are of such a step. "
-        f"GPU hours: the seeds of a row as one population. {gpu_basis()}"
+        f"GPU hours: the seeds of a row as one population. {GPU_BASIS}"
     )
     if workers:
         _print_wall_clock(missing, hours, gpu_hours, workers, console)

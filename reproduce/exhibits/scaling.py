@@ -14,8 +14,7 @@ from reproduce.exhibits import EXHIBITS
 from reproduce.exhibits.performance import NOT_MEASURED, Rows, machine, record
 from reproduce.exhibits.writing import markdown_grid
 from reproduce.lab.algorithms import ALGORITHMS
-from reproduce.lab.forecast import GpuCosts, gpu_basis, makespan
-from reproduce.lab.planning import BENCHMARK, Costs, Missing, missing_runs
+from reproduce.lab.planning import GPU_BASIS, Costs, makespan, missing_runs
 from reproduce.lab.specs import RunSpec
 from reproduce.lab.store import Store
 
@@ -96,19 +95,9 @@ class _Programme:
                 needed[spec] = max(needed.get(spec, 0), exhibit.read_out(spec))
         nothing = Store(Path("/nonexistent"))
         self.groups = missing_runs(needed, nothing, _SCALE)
-        self._costs, self._gpu = (
-            Costs(nothing, _SCALE, benchmarks / BENCHMARK.name),
-            GpuCosts(_SCALE, benchmarks),
-        )
+        # Of one thread of the machine of the benchmark.
+        self.costs = Costs(nothing, _SCALE, benchmarks)
         self.benchmark = record(benchmarks, "environment_step")
-
-    def cpu_seconds(self, group: Missing) -> float:
-        """Of one thread of the machine of the benchmark."""
-        return group.steps * self._costs.of(group.specs[0].algorithm).seconds
-
-    def gpu_seconds(self, group: Missing) -> float:
-        """Of one GPU, the seeds of a group as one population."""
-        return group.wanted * self._gpu.of(group.specs[0].algorithm, len(group.specs)).seconds
 
     def text(self) -> str:
         """Runs, steps, core-hours and GPU-hours by algorithm."""
@@ -116,11 +105,12 @@ class _Programme:
         totals: Counter[str] = Counter()
         for name in dict.fromkeys(group.specs[0].algorithm for group in self.groups):
             groups = [group for group in self.groups if group.specs[0].algorithm == name]
+            costs = [self.costs.of(group) for group in groups]
             one = {
                 "runs": sum(len(group.specs) for group in groups),
                 "steps": sum(group.steps for group in groups),
-                "cpu": sum(map(self.cpu_seconds, groups)) / 3600,
-                "gpu": sum(map(self.gpu_seconds, groups)) / 3600,
+                "cpu": sum(cost.seconds for cost in costs) / 3600,
+                "gpu": sum(cost.gpu_seconds for cost in costs) / 3600,
             }
             if math.isnan(one["cpu"]):
                 unknown.append(ALGORITHMS[name].title)
@@ -134,7 +124,7 @@ class _Programme:
         return (
             f"{markdown_grid(header, rows)}\n\n"
             "Estimates. Core-hours: one thread of the machine of `make bench`, by the time of a step on "
-            f"HalfCheetah. GPU-hours: the seeds of a cell as one population. {gpu_basis()}{rest}\n\n{where}"
+            f"HalfCheetah. GPU-hours: the seeds of a cell as one population. {GPU_BASIS}{rest}\n\n{where}"
         )
 
 
@@ -149,7 +139,7 @@ def _limits(found: Mapping[str, Any], programme: _Programme) -> str:
         (part for group in programme.groups for part in group.split(len(group.specs))),
         key=lambda part: part.specs[0].seed,
     )
-    seconds = [programme.cpu_seconds(job) for job in jobs]
+    seconds = [programme.costs.of(job).seconds for job in jobs]
     known = [one for one in seconds if not math.isnan(one)]
     mean = sum(known) / len(known)
     overhead = found["ray"]["job_ms"] / 1000 + found["training_start_seconds"]

@@ -4,6 +4,7 @@ Checkpoints are no part of the store, so this is measured where runs were traine
 stored beside them.
 """
 
+import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,12 @@ import numpy as np
 import pandas as pd
 
 from alm.task_registry import task_spec
+from alm.training.policies import PolicyFileError
 from alm.training.run_directory import RunDirectory
 from reproduce.lab.algorithms import BASE
-from reproduce.lab.policies import PolicyError, find_policy, is_of
+from reproduce.lab.policies import PolicyError, agent_in_checkpoint, find_policy, is_of
 from reproduce.lab.specs import RunSpec
-from reproduce.lab.store import Store, StoredRun
-from reproduce.lab.training import ResolvedRuns
+from reproduce.lab.store import Store, StoredRun, StoreWarning
 
 HORIZON = 50
 """Model steps of the longest prediction; those of the paper's figure leave its view earlier."""
@@ -93,26 +94,23 @@ def measure_latents(
 
 
 def _trained_agent(run: StoredRun, runs_dir: Path) -> Any | None:
-    """The agent as a finished run left it; None if its last checkpoint is not here.
+    """The agent as a finished run left it; None if its last checkpoint is not here or, warned of, damaged.
 
     A run that was trained once more on another machine has the stored one's digest, but not its model.
     """
     directory = RunDirectory(runs_dir / run.spec.relative_dir)
     if run.status != "done" or run.last_step not in directory.checkpoints.steps():
         return None
-    spec = run.spec
-    resolved = ResolvedRuns.of(spec.algorithm, spec.variant, spec.task, [spec.seed], spec.scale)
-    if resolved.record(spec)["digest"] != run.digest:
-        return None
     returns = [line["returns"] for line in directory.last_metrics() if "returns" in line]
     if not (returns and np.array_equal(returns[-1], run.evaluations["eval/returns"].iloc[-1])):
         return None
-    tree = directory.checkpoints.load(run.last_step)
-    if tree is None:
+    try:
+        return agent_in_checkpoint(directory.checkpoints.path(run.last_step), run.spec, run.digest)
+    except PolicyError:
         return None
-    agent = resolved.agent([spec.seed])
-    agent.load_state(tree["population"]["agent"])
-    return agent
+    except PolicyFileError as error:
+        warnings.warn(f"{run.spec.label} is not measured: {error}", StoreWarning, stacklevel=2)
+        return None
 
 
 def _stored_agent(label: str, shown: Sequence[StoredRun], store: Store, runs_dir: Path) -> Any | None:

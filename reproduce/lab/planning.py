@@ -1,12 +1,17 @@
-"""Planning: runs that exhibits miss, the commands that would train them, and what they would cost."""
+"""Planning: runs that exhibits miss, the commands that would train them, and what they would cost.
 
+Every cost is an estimate.
+"""
+
+import heapq
 import itertools
 import json
 import math
 import shlex
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -27,91 +32,19 @@ POPULATION_GAINS = RECORDS / "population_gains.json"
 POPULATION_MARGIN = 0.15
 """The share of a seed's time that a population must save on a CPU for the grid to train one; less is within
 what one measurement differs from the next on a machine that does other work."""
+KERNEL_SECONDS = 5e-6
+"""Assumed: from the start of one small kernel to the next, in a captured graph."""
+GPU_GIGAFLOPS = 10_000.0
+"""Assumed: float32 matrix products, about half of what the data sheet of NVIDIA's A100 promises."""
+GPU_BASIS = (
+    "A step on a GPU is estimated as the larger of two times, that of its kernels "
+    f"({1e6 * KERNEL_SECONDS:g} µs each, counted by python -m benchmarks.kernels) and that of its "
+    f"arithmetic (at {GPU_GIGAFLOPS / 1000:g} TFLOP/s), plus the simulator's; where python -m "
+    "benchmarks.gpu has recorded the updates, they take what it measured."
+)
+"""What estimates for a GPU rest on, in words."""
 
 _MEMORY_MARGIN = 1.25
-
-
-@dataclass(frozen=True)
-class StepCost:
-    """Cost of one environment step of one seed."""
-
-    seconds: float
-    """Of one thread; NaN where nothing is known."""
-    gigaflop: float
-    """Matrix products; NaN where they were not counted."""
-
-
-class Costs:
-    """Costs of steps at a scale: what stored runs took on processors of this kind, else benchmarked ones.
-
-    The benchmark counted operations and took times on HalfCheetah (``make bench``); times change in
-    proportion to the speed of matrix products, which is measured here anew. What the benchmark leaves out has
-    the time of stored runs on whatever processor. A variant counts as the algorithm itself.
-
-    Args:
-        store: stored runs.
-        scale: their scale.
-        benchmark: a record whose own machine times are of; None: the repository's, and this machine.
-    """
-
-    def __init__(self, store: Store, scale: str, benchmark: Path | None = None) -> None:
-        self._store, self._scale = store, scale
-        path = benchmark or BENCHMARK
-        record = json.loads(path.read_text())["results"] if path.exists() else {}
-        self._known: dict[str, dict[str, float]] = record.get("costs", {}).get(scale, {})
-        self._speed = 1.0
-        if self._known and benchmark is None:
-            self._speed = record["matrix_gigaflops"] / matrix_gigaflops()
-
-    def of(self, algorithm: str) -> StepCost:
-        """The cost of a step of an algorithm."""
-        rates: dict[bool, list[float]] = {True: [], False: []}
-        for run in self._store.runs(algorithm=algorithm, scale=self._scale):
-            rate = run.training_seconds.iloc[-1] / run.last_step if run.last_step else math.nan
-            if run.provenance.get("device") == "cpu" and not math.isnan(rate):
-                here = run.provenance.get("hardware", {}).get("cpu") == cpu_name()
-                rates[here].append(rate)
-        known = self._known.get(algorithm)
-        gigaflop = known["gflop"] if known else math.nan
-        if known and not rates[True]:
-            return StepCost(known["step_ms"] / 1000.0 * self._speed, gigaflop)
-        chosen = rates[True] or rates[False]
-        return StepCost(float(np.median(chosen)) if chosen else math.nan, gigaflop)
-
-
-@dataclass(frozen=True)
-class Needs:
-    """What jobs take of a machine, for executors that divide machines.
-
-    On a CPU a job is one thread. On a GPU every seed of a population has a simulator, in a thread of its own.
-    Memory is the most that finished runs of the algorithm at the scale took, and a quarter more; where none
-    is stored a job asks for none.
-
-    Args:
-        store: stored runs.
-        gpus: GPUs that a job takes, or the share of one; 0 on a CPU.
-    """
-
-    store: Store
-    gpus: float
-    _known: dict[tuple[str, str], int | None] = field(default_factory=dict, init=False, repr=False)
-
-    def of(self, missing: "Missing") -> Resources:
-        """What the job of a group takes."""
-        seeds = len(missing.specs)
-        return Resources(seeds if self.gpus else 1, self.gpus, self._memory(missing.specs[0]))
-
-    def _memory(self, spec: RunSpec) -> int | None:
-        which = spec.algorithm, spec.scale
-        if which not in self._known:
-            self._known[which] = self._most_memory(spec)
-        return self._known[which]
-
-    def _most_memory(self, spec: RunSpec) -> int | None:
-        runs = self.store.runs(algorithm=spec.algorithm, scale=spec.scale)
-        peaks = [run.final.get("cost/peak_memory_bytes", math.nan) for run in runs]
-        known = [peak for peak in peaks if not math.isnan(peak)]
-        return math.ceil(_MEMORY_MARGIN * max(known)) if known else None
 
 
 @dataclass(frozen=True)
@@ -154,15 +87,6 @@ class Missing:
         parts = min(parts, n)
         ends = [n * i // parts for i in range(parts + 1)]
         return [Missing(self.specs[a:b], self.reached[a:b], self.wanted) for a, b in itertools.pairwise(ends)]
-
-
-def populations_pay(algorithm: str, scale: str) -> bool:
-    """Whether a population of five saves at least `POPULATION_MARGIN` of a seed's time on a CPU, as recorded.
-
-    A variant counts as the algorithm itself; what was not measured trains seed by seed.
-    """
-    record = json.loads(POPULATION_GAINS.read_text())["results"] if POPULATION_GAINS.exists() else {}
-    return bool(record.get(scale, {}).get(algorithm, {"saved": 0.0})["saved"] >= POPULATION_MARGIN)
 
 
 def train_command(
@@ -232,3 +156,138 @@ def _checkpointed(spec: RunSpec, runs_dir: Path | None) -> int:
     if runs_dir is None:
         return 0
     return max(RunDirectory(runs_dir / spec.relative_dir).checkpoints.steps(), default=0)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What it costs to train missing runs; NaN where nothing is known."""
+
+    seconds: float
+    """Of one thread of a CPU."""
+    gigaflop: float
+    """Matrix products."""
+    gpu_seconds: float
+    """Of one GPU, the seeds as one population."""
+
+
+class Costs:
+    """Costs of runs at a scale. A variant counts as the algorithm itself.
+
+    On a CPU a step takes what stored runs took on processors of this kind, else what was benchmarked on
+    HalfCheetah (``make bench``): times change in proportion to the speed of matrix products, which is
+    measured here anew. What the benchmark leaves out has the time of stored runs on whatever processor.
+
+    On a GPU, where ``python -m benchmarks.gpu`` has timed the updates of a population of that size or a
+    larger one, they take what the fastest way took. Else they take the longer of two times: that of the
+    kernels (`KERNEL_SECONDS` each, as many for a population as for a seed) and that of the arithmetic
+    (`GPU_GIGAFLOPS`). The simulators step side by side, in turn with the GPU. Algorithms whose seeds do not
+    train in lockstep take as long as their seeds one after another.
+
+    Args:
+        store: stored runs.
+        scale: their scale.
+        results: benchmarks' records whose own machine times are of; None: the repository's, and this machine.
+    """
+
+    def __init__(self, store: Store, scale: str, results: Path | None = None) -> None:
+        self._store, self._scale = store, scale
+        folder = results or BENCHMARK.parent
+        record = _results(folder / BENCHMARK.name)
+        self._known: dict[str, dict[str, float]] = record.get("costs", {}).get(scale, {})
+        self._speed = 1.0
+        if self._known and results is None:
+            self._speed = record["matrix_gigaflops"] / matrix_gigaflops()
+        counted = _results(folder / "kernels.json")
+        self._kernels: dict[str, float] = counted.get("kernels", {}).get(scale, {})
+        self._simulator = counted.get("simulator_ms", math.nan) / 1000.0
+        self._apart = frozenset(counted.get("one_after_another", ()))
+        # It measures the paper's sizes.
+        self._timed: dict[str, Any] = (
+            _results(folder / "gpu.json").get("rows", {}) if scale == "paper" else {}
+        )
+
+    def of(self, missing: "Missing") -> Cost:
+        """The cost of a group of runs, from where each of them goes on."""
+        algorithm, seeds = missing.specs[0].algorithm, len(missing.specs)
+        furthest = missing.wanted - min(missing.reached)
+        return Cost(
+            missing.steps * self._step_seconds(algorithm),
+            missing.steps * self._step_gigaflop(algorithm),
+            furthest * self._gpu_step_seconds(algorithm, seeds),
+        )
+
+    def _step_gigaflop(self, algorithm: str) -> float:
+        return self._known.get(algorithm, {}).get("gflop", math.nan)
+
+    def _step_seconds(self, algorithm: str) -> float:
+        """Of a seed, on one thread of a CPU."""
+        rates: dict[bool, list[float]] = {True: [], False: []}
+        for run in self._store.runs(algorithm=algorithm, scale=self._scale):
+            rate = run.training_seconds.iloc[-1] / run.last_step if run.last_step else math.nan
+            if run.provenance.get("device") == "cpu" and not math.isnan(rate):
+                here = run.provenance.get("hardware", {}).get("cpu") == cpu_name()
+                rates[here].append(rate)
+        if not rates[True] and algorithm in self._known:
+            return self._known[algorithm]["step_ms"] / 1000.0 * self._speed
+        chosen = rates[True] or rates[False]
+        return float(np.median(chosen)) if chosen else math.nan
+
+    def _gpu_step_seconds(self, algorithm: str, seeds: int) -> float:
+        """Of all seeds of a population."""
+        timed = {int(key.split()[1]): row for key, row in self._timed.items() if key.split()[0] == algorithm}
+        if large_enough := [size for size in sorted(timed) if size >= seeds]:
+            row = timed[large_enough[0]]
+            fastest = min(row[f"{way}_ms"] for way in ("eager", "captured", "compiled"))
+            return float(fastest / 1000.0 + self._simulator)
+        kernels = self._kernels.get(algorithm, math.nan) * KERNEL_SECONDS
+        together = 1 if algorithm in self._apart else seeds
+        arithmetic = together * self._step_gigaflop(algorithm) / GPU_GIGAFLOPS
+        # NaN stays NaN, which `max` does not promise.
+        updates = max(kernels, arithmetic) if not math.isnan(kernels + arithmetic) else math.nan
+        step = updates + self._simulator
+        return seeds * step if algorithm in self._apart else step
+
+
+def makespan(durations: Iterable[float], workers: int) -> float:
+    """Time until the last job ends, if each starts on the first worker that is free, in their order."""
+    ends: list[float] = []  # of the workers that have had a job
+    for duration in durations:
+        if len(ends) < workers:
+            heapq.heappush(ends, duration)
+        else:
+            heapq.heapreplace(ends, ends[0] + duration)
+    return max(ends, default=0.0)
+
+
+def resources_of(missing: "Missing", store: Store, gpus: float) -> Resources:
+    """What the job of a group of runs takes of a machine, for executors that divide machines.
+
+    On a CPU a job is one thread. On a GPU every seed of a population has a simulator, in a thread of its own.
+    Memory is the most that finished runs of the algorithm at the scale took, and a quarter more; where none
+    is stored a job asks for none.
+
+    Args:
+        missing: the group.
+        store: stored runs.
+        gpus: GPUs that a job takes, or the share of one; 0 on a CPU.
+    """
+    first = missing.specs[0]
+    runs = store.runs(algorithm=first.algorithm, scale=first.scale)
+    peaks = [run.final.get("cost/peak_memory_bytes", math.nan) for run in runs]
+    known = [peak for peak in peaks if not math.isnan(peak)]
+    memory = math.ceil(_MEMORY_MARGIN * max(known)) if known else None
+    return Resources(len(missing.specs) if gpus else 1, gpus, memory)
+
+
+def populations_pay(algorithm: str, scale: str) -> bool:
+    """Whether a population of five saves at least `POPULATION_MARGIN` of a seed's time on a CPU, as recorded.
+
+    A variant counts as the algorithm itself; what was not measured trains seed by seed.
+    """
+    saved = _results(POPULATION_GAINS).get(scale, {}).get(algorithm, {}).get("saved", 0.0)
+    return bool(saved >= POPULATION_MARGIN)
+
+
+def _results(path: Path) -> dict[str, Any]:
+    """What a benchmark found; nothing where there is no record of it."""
+    return dict(json.loads(path.read_text())["results"]) if path.exists() else {}

@@ -109,7 +109,7 @@ class Policy:
             PolicyFileError: the file is damaged.
         """
         if self.path.suffix == ".pt":
-            return _agent_in_checkpoint(self.path, self.spec, self.digest).policy_state()
+            return agent_in_checkpoint(self.path, self.spec, self.digest).policy_state()
         return read_policy(self.path)[1]
 
     def agent(self, plugin: Plugin | None = None) -> "Agent":
@@ -157,7 +157,13 @@ def _fresh_agent(spec: RunSpec, digest: str, plugin: Plugin | None, wanted: str)
     return agent
 
 
-def _agent_in_checkpoint(path: Path, spec: RunSpec, digest: str) -> "Agent":
+def agent_in_checkpoint(path: Path, spec: RunSpec, digest: str) -> "Agent":
+    """A population of one as it was when a checkpoint of a run of the suite's was written (imports torch).
+
+    Raises:
+        PolicyError: the run had another configuration than this code gives it.
+        PolicyFileError: the file is damaged.
+    """
     agent = _fresh_agent(spec, digest, None, "")
     try:
         tree = read_checkpoint(path)

@@ -31,6 +31,8 @@ _PAGE = 1000
 _PROBE_SECONDS = 5.0
 _EXTRAS = {"mlflow": ("mlflow", "train"), "psycopg": ("psycopg, which speaks to Postgres", "server")}
 _SQL_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
+_SCHEMES = ("http", "https", "sqlite", "file", "databricks", *_SQL_PORTS)
+_EXAMPLES = "http://127.0.0.1:5000, sqlite:////folder/mlflow.db or postgresql://user@host/name"
 log = logging.getLogger(__name__)
 
 ENDED = ("FINISHED", "FAILED")
@@ -101,9 +103,8 @@ def resolve_uri(uri: str | None = None) -> str:
     except ValueError:
         # Where its parts end is not known, so whatever may be a password is left out.
         raise TrackingError(
-            f"MLflow's address {re.sub('//.*@', '//', uri)} cannot be read: give one such as "
-            "http://127.0.0.1:5000 or sqlite:////folder/mlflow.db in MLFLOW_TRACKING_URI (of a database: "
-            "postgresql://user@host/name)."
+            f"MLflow's address {re.sub('//.*@', '//', uri)} cannot be read: give one such as {_EXAMPLES} in "
+            "MLFLOW_TRACKING_URI."
         ) from None
     file = _sqlite_file(uri)
     return f"sqlite:///{file.absolute()}" if file else uri
@@ -144,18 +145,17 @@ class MlflowRuns:
     several run at once.
 
     Args:
-        uri: a resolved tracking URI.
+        uri: see `resolve_uri`.
 
     Raises:
         TrackingError: from every method, if MLflow cannot be reached, read or written.
     """
 
-    def __init__(self, uri: str) -> None:
-        self.uri = uri
+    def __init__(self, uri: str | None = None) -> None:
+        self.uri = resolve_uri(uri)
         self._experiments: dict[str, str] = {}
-        self._index: dict[str, dict[str, list[KnownRun]]] = {}
         with self._one_sentence():
-            _require_answer(uri)
+            _require_answer(self.uri)
             for name, value in quiet_environment().items():
                 os.environ.setdefault(name, value)
             from mlflow import MlflowClient
@@ -163,7 +163,7 @@ class MlflowRuns:
             # MLflow may have been imported before the variable was set.
             logging.getLogger("mlflow").setLevel(os.environ["MLFLOW_LOGGING_LEVEL"])
             with self._exclusive():
-                self._client = MlflowClient(tracking_uri=uri)
+                self._client = MlflowClient(tracking_uri=self.uri)
 
     def experiments(self) -> dict[str, str]:
         """The active experiments' names and identifiers, apart from MLflow's empty default one."""
@@ -180,16 +180,19 @@ class MlflowRuns:
             yield from page
             token = page.token or ""
 
-    def find(self, experiment: str, key: str) -> list[KnownRun]:
-        """The runs with a key, as they stood when this experiment was first looked at."""
-        if experiment not in self._index:
-            index = self._index[experiment] = defaultdict(list)
-            for run in self.search(self._experiment_id(experiment)):
-                index[run.data.tags.get("run_key", "")].append(_known(run))
-        return self._index[experiment].get(key, [])
+    def by_key(self, experiment: str) -> dict[str, list[KnownRun]]:
+        """All runs of an experiment by their keys: for those who look for many."""
+        found = defaultdict(list)
+        for run in self.search(self._experiment_id(experiment)):
+            found[run.data.tags.get("run_key", "")].append(_known(run))
+        return found
 
-    def find_or_create(self, record: RunRecord, start_ms: int) -> tuple[KnownRun, bool]:
+    def find_or_create(
+        self, record: RunRecord, start_ms: int, known: Iterable[KnownRun] = ()
+    ) -> tuple[KnownRun, bool]:
         """The run of a record and whether it was there already; ``start_ms`` counts if it was not.
+
+        MLflow is asked unless one of the ``known`` runs, which have the record's key, is the run.
 
         A run of the same key that started at another time is another training: it is left alone and
         does not count as found. Where another machine made the run at the same moment, or a request was
@@ -206,11 +209,11 @@ class MlflowRuns:
             query = f"tags.run_key = '{record.key}'"
             return matching(map(_known, self._client.search_runs([experiment_id], query)))
 
-        found = matching(self.find(record.experiment, record.key))
+        found = matching(known)
         if len(found) == 1:
             self._relabel(found[0], record)
             return found[0], True
-        # Another process may have made it since; the lock keeps two of this machine from making it at once.
+        # The lock keeps two processes of this machine from making it at once.
         with self._one_sentence(), self._exclusive():
             found = search()
             was_there = bool(found)
@@ -219,12 +222,10 @@ class MlflowRuns:
                 self._client.create_run(experiment_id, start_ms, tags, record.name)
                 found = search()
             run = found[0]
-            doubles = [other for other in found[1:] if other.start_ms == run.start_ms]
-            for double in doubles:
-                self._client.delete_run(double.run_id)
+            for other in found[1:]:
+                if other.start_ms == run.start_ms:
+                    self._client.delete_run(other.run_id)
         self._relabel(run, record)
-        known = self._index[record.experiment][record.key]
-        known[:] = [run, *(one for one in known if one != run and one not in doubles)]
         return run, was_there
 
     def _relabel(self, run: KnownRun, record: RunRecord) -> None:
@@ -391,13 +392,15 @@ def _require_answer(uri: str) -> None:
     """Fail at once where nobody listens or no database can be; MLflow would take up to minutes to say so.
 
     Raises:
-        OSError: nothing answers at the URI's address, or what is there cannot be opened.
+        OSError: the URI is no address, nothing answers there, or what is there cannot be opened.
     """
     file = _sqlite_file(uri)
     if file and file.exists():
         file.open("rb").close()
     parts = urlsplit(uri)
     scheme = parts.scheme.partition("+")[0]
+    if scheme not in _SCHEMES and uri != "databricks" and not Path(uri).is_dir():
+        raise OSError(f"it is no address such as {_EXAMPLES}")
     if parts.hostname is None or (scheme not in ("http", "https") and scheme not in _SQL_PORTS):
         return
     if scheme in urllib.request.getproxies() and not urllib.request.proxy_bypass(parts.hostname):

@@ -41,7 +41,7 @@ _POLL_SECONDS = 5.0
 _LONGEST_WAIT_SECONDS = 300.0
 
 
-def sync(directories: Iterable[Path], tracking_uri: str | None = None) -> SyncResult:
+def sync(directories: Iterable[Path], tracker: MlflowRuns) -> SyncResult:
     """Send what is committed in run directories and not yet sent.
 
     Of an unfinished run, that is what its newest checkpoint has committed: later lines are cut off and
@@ -49,13 +49,12 @@ def sync(directories: Iterable[Path], tracking_uri: str | None = None) -> SyncRe
 
     Args:
         directories: run directories; one without a ``config.json`` is passed over.
-        tracking_uri: see `reproduce.tracking.client.resolve_uri`.
+        tracker: where to.
 
     Raises:
         TrackingError: MLflow cannot be used.
     """
-    directories = list(directories)
-    return _Synchroniser(resolve_uri(tracking_uri)).send_all(directories) if directories else SyncResult()
+    return _Synchroniser(tracker).send_all(directories)
 
 
 def follow(
@@ -88,7 +87,7 @@ def follow(
         last = until() or all(RunDirectory(one).status in ("done", "failed") for one in directories)
         if last or time.monotonic() >= due:
             try:
-                synchroniser = synchroniser or _Synchroniser(uri)
+                synchroniser = synchroniser or _Synchroniser(MlflowRuns(uri))
                 problems = synchroniser.send_all(directories, going_on=not last).problems
                 told, wait = False, poll_seconds
             except TrackingError as error:
@@ -142,9 +141,8 @@ def start_follower(directories: Sequence[Path], tracking_uri: str | None = None)
 class _Synchroniser:
     """A sender of run directories, which remembers between two passes which runs MLflow really has."""
 
-    def __init__(self, uri: str) -> None:
-        self._uri = shown_uri(uri)
-        self._tracker = MlflowRuns(uri)
+    def __init__(self, tracker: MlflowRuns) -> None:
+        self._tracker, self._uri = tracker, shown_uri(tracker.uri)
         self._verified: dict[str, KnownRun] = {}
 
     def send_all(self, directories: Iterable[Path], going_on: bool | None = None) -> SyncResult:

@@ -1,13 +1,13 @@
 """Import of stored runs, the paper's printed numbers and the authors' curves into MLflow, each once."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from reproduce.lab.published import AUTHORS_WARMUP, authors_curves, printed_scores
 from reproduce.lab.store import Store, StoredRun
-from reproduce.tracking.client import ENDED, MlflowRuns, Point, RunRecord, finite_points, resolve_uri
+from reproduce.tracking.client import ENDED, KnownRun, MlflowRuns, Point, RunRecord, finite_points
 from reproduce.tracking.records import SyncResult, final_points, record_of, start_of
 
 PUBLISHED = "alm/published"
@@ -18,7 +18,7 @@ _PUBLISHED_MS = 1_663_459_200_000
 _NOT_METRICS = ("step", "training_step", "wall_seconds", "time_ms", "eval/returns")
 
 
-def import_store(store: Store, tracking_uri: str | None = None) -> SyncResult:
+def import_store(store: Store, tracker: MlflowRuns) -> SyncResult:
     """Send every stored run that MLflow does not hold yet, with its own times.
 
     A run that was tracked while it trained is left as it is; if it was tracked in part only, the steps
@@ -27,14 +27,10 @@ def import_store(store: Store, tracking_uri: str | None = None) -> SyncResult:
     Raises:
         TrackingError: MLflow cannot be used.
     """
-    runs = store.runs()
-    if not runs:
-        return SyncResult()
-    tracker = MlflowRuns(resolve_uri(tracking_uri))
-    return sum((_import_run(tracker, *_stored(run)) for run in runs), SyncResult())
+    return _import(tracker, map(_stored, store.runs()))
 
 
-def import_published(tracking_uri: str | None = None) -> SyncResult:
+def import_published(tracker: MlflowRuns) -> SyncResult:
     """Send the printed numbers of Table 1 and the authors' ALM(3) curves to the experiment `PUBLISHED`.
 
     A printed number is ``final/return``. The authors' curves are means over seeds by environment step;
@@ -43,9 +39,7 @@ def import_published(tracking_uri: str | None = None) -> SyncResult:
     Raises:
         TrackingError: MLflow cannot be used.
     """
-    tracker = MlflowRuns(resolve_uri(tracking_uri))
-    runs = [*_printed(), *_authors_curves()]
-    return sum((_import_run(tracker, record, ended) for record, ended in runs), SyncResult())
+    return _import(tracker, [*_printed(), *_authors_curves()])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,11 +53,19 @@ class _Ended:
     failure: str | None = None
 
 
-def _import_run(tracker: MlflowRuns, record: RunRecord, run: _Ended) -> SyncResult:
-    known = tracker.find(record.experiment, record.key)
+def _import(tracker: MlflowRuns, runs: Iterable[tuple[RunRecord, _Ended]]) -> SyncResult:
+    total, held = SyncResult(), dict[str, dict[str, list[KnownRun]]]()
+    for record, run in runs:
+        if record.experiment not in held:
+            held[record.experiment] = tracker.by_key(record.experiment)
+        total += _import_run(tracker, record, run, held[record.experiment].get(record.key, []))
+    return total
+
+
+def _import_run(tracker: MlflowRuns, record: RunRecord, run: _Ended, known: Sequence[KnownRun]) -> SyncResult:
     if known and record.start_ms is not None and all(r.start_ms != record.start_ms for r in known):
         return SyncResult()  # trained here as well: that is the run to look at
-    one, found = tracker.find_or_create(record, run.start_ms)
+    one, found = tracker.find_or_create(record, run.start_ms, known)
     if found:
         stopped_later = run.status == "KILLED" and (
             one.status == "RUNNING" or (one.status == "KILLED" and (one.end_ms or 0) >= run.end_ms)

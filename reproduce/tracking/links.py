@@ -1,6 +1,7 @@
 """Links into MLflow: the views of experiments, and where given runs are."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 from urllib.parse import urlsplit
 
 from reproduce.lab.store import StoredRun
@@ -9,7 +10,7 @@ from reproduce.tracking.importing import PUBLISHED
 from reproduce.tracking.records import SMOKE, record_of
 from reproduce.tracking.views import OURS, View, description_of, table_link, view_link, views_of
 
-__all__ = ["links", "refresh_views", "where_to_look"]
+__all__ = ["links", "where_to_look"]
 
 _DESCRIPTION = "mlflow.note.content"
 
@@ -24,7 +25,11 @@ def links(tracker: MlflowRuns, base: str) -> dict[str, dict[str, str]]:
         reproduce.tracking.client.TrackingError: MLflow cannot be read or written.
     """
     experiments = tracker.experiments()
-    views = {name: _refreshed_views(tracker, experiments[name]) for name in experiments if name != PUBLISHED}
+    views = {
+        name: _refreshed_views(tracker, experiment_id, tracker.search(experiment_id))
+        for name, experiment_id in experiments.items()
+        if name != PUBLISHED
+    }
 
     def order(name: str) -> tuple[bool, int, str]:
         return name == SMOKE, -sum(view.runs for view in views[name]), name
@@ -39,18 +44,9 @@ def links(tracker: MlflowRuns, base: str) -> dict[str, dict[str, str]]:
     return {name: titles for name, titles in found.items() if titles}
 
 
-def refresh_views(tracking_uri: str | None = None) -> None:
-    """Bring the views and descriptions of all experiments up to date.
-
-    Raises:
-        reproduce.tracking.client.TrackingError: MLflow cannot be read or written.
-    """
-    links(MlflowRuns(resolve_uri(tracking_uri)), base="")
-
-
-def _refreshed_views(tracker: MlflowRuns, experiment_id: str) -> list[View]:
-    """The views of an experiment, after its tags and its description have been brought up to date."""
-    views = views_of(tracker.search(experiment_id))
+def _refreshed_views(tracker: MlflowRuns, experiment_id: str, runs: Iterable[Any]) -> list[View]:
+    """The views of an experiment with these runs, after its tags and description were brought up to date."""
+    views = views_of(runs)
     if views:
         tags = {view.tag: view.state for view in views}
         present = tracker.experiment_tags(experiment_id)
@@ -75,25 +71,24 @@ def where_to_look(runs: Sequence[StoredRun], tracking_uri: str | None = None) ->
     """
     uri = resolve_uri(tracking_uri)
     records = [record_of(run.spec, run.digest, run.protocol, run.config, run.provenance) for run in runs]
+    names = dict.fromkeys(record.experiment for record in records)
     tasks = dict.fromkeys(run.spec.task for run in runs)
     if urlsplit(uri).scheme not in ("http", "https"):
-        names = ", ".join(dict.fromkeys(record.experiment for record in records))
         filters = [f"tags.task = '{task}' and tags.scale = '{runs[0].spec.scale}'" for task in tasks]
-        return f"MLflow: `make ui`, experiment {names} ({shown_uri(uri)}), filter: {'; or '.join(filters)}"
+        where = f"experiment {', '.join(names)} ({shown_uri(uri)})"
+        return f"MLflow: `make ui`, {where}, filter: {'; or '.join(filters)}"
     tracker = MlflowRuns(uri)
     experiments = tracker.experiments()
-    found = [
-        record
-        for record in records
-        if record.experiment in experiments and tracker.find(record.experiment, record.key)
-    ]
+    there = {name: list(tracker.search(experiments[name])) for name in names if name in experiments}
+    held = {(name, run.data.tags.get("run_key")) for name, its_runs in there.items() for run in its_runs}
+    found = [record for record in records if (record.experiment, record.key) in held]
     if not found:
         return f"MLflow at {shown_uri(uri)} has none of these runs yet: send them with `make sync`"
     missing = "" if len(found) == len(records) else f" ({len(found)} of {len(records)} runs; see `make sync`)"
     base = shown_uri(uri).rstrip("/")
     addresses = []
     for experiment in dict.fromkeys(record.experiment for record in found):
-        views = _refreshed_views(tracker, experiments[experiment])
+        views = _refreshed_views(tracker, experiments[experiment], there[experiment])
         for task in tasks:
             of_task = [view for view in views if view.task == task]
             if of_task:

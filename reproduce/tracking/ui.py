@@ -43,9 +43,9 @@ def serve(
     if port is not None and not is_server:
         address.with_free_port()  # found out before the import, which may take a minute
     with _until_interrupted(say):
-        sent = import_store(store, uri) + import_published(uri)
-        say(f"imported {sent.runs} runs ({sent.points} values) that MLflow did not have")
         tracker = MlflowRuns(uri)
+        sent = import_store(store, tracker) + import_published(tracker)
+        say(f"imported {sent.runs} runs ({sent.points} values) that MLflow did not have")
         if is_server:
             _say_links(tracker, shown_uri(uri).rstrip("/"), say)
             return 0

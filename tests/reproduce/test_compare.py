@@ -298,12 +298,12 @@ def test_a_server_has_a_link_to_the_runs_that_it_holds(store, monkeypatch):
         def experiments(self):
             return {f"alm/{runs[0].protocol}": "7"}
 
-        def find(self, experiment, key):
-            return [record for record in records if record.key == key and key in held]
-
         def search(self, experiment_id):
-            data = [SimpleNamespace(tags=record.tags, metrics={"eval/return": 1.0}) for record in records]
-            return [SimpleNamespace(data=one) for one in data]
+            there = [{"run_key": record.key, **record.tags} for record in records if record.key in held]
+            return [
+                SimpleNamespace(data=SimpleNamespace(tags=tags, metrics={"eval/return": 1.0}))
+                for tags in there
+            ]
 
         def experiment_tags(self, experiment_id):
             return {}

@@ -24,7 +24,7 @@ from reproduce.lab.executors.ray import _carry_out
 from reproduce.lab.executors.remote import Order, Worker
 from reproduce.lab.executors.slurm import SlurmJobs
 from reproduce.lab.grid import run_grid
-from reproduce.lab.planning import Missing, Needs
+from reproduce.lab.planning import Missing, resources_of
 from reproduce.lab.provenance import Code
 from reproduce.lab.store import Store
 
@@ -114,14 +114,14 @@ def test_a_missing_extra_names_the_command_that_installs_it(tmp_path, capsys, mo
 def test_resources_follow_device_population_and_the_memory_that_runs_took(tmp_path, make_run):
     store = Store(tmp_path)
     group = Missing(failures.specs((0, 1, 2)), (0, 0, 0), 600)
-    assert Needs(store, 0.0).of(group) == Resources(1, 0.0, None)
-    assert Needs(store, Engine("ray", "cuda", per_gpu=4).gpus).of(group) == Resources(3, 0.25, None)
+    assert resources_of(group, store, 0.0) == Resources(1, 0.0, None)
+    assert resources_of(group, store, Engine("ray", "cuda", per_gpu=4).gpus) == Resources(3, 0.25, None)
     for seed, peak in ((0, 1000.0), (1, 3000.0)):
         final = {"cost/peak_memory_bytes": peak}
         store.write(
             make_run({600: 1.0}, algorithm="td3", task="Hopper", seed=seed, scale="smoke", final=final)
         )
-    assert Needs(store, 0.0).of(group).memory_bytes == 3750
+    assert resources_of(group, store, 0.0).memory_bytes == 3750
     assert Engine("slurm", "cuda").gpus == 1.0 and Engine("local", "cpu").gpus == 0.0
 
 

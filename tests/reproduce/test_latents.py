@@ -13,7 +13,7 @@ from reproduce.lab import latents
 from reproduce.lab.archive import archive_run, directories_under
 from reproduce.lab.policies import archive_policies
 from reproduce.lab.specs import RunSpec
-from reproduce.lab.store import LATENT_COLUMNS, Store
+from reproduce.lab.store import LATENT_COLUMNS, Store, StoreWarning
 
 pytestmark = pytest.mark.programs
 
@@ -69,6 +69,19 @@ def test_a_checkpoint_of_another_step_does_not_count(trained, tmp_path):
     newest.rename(newest.with_name("step-000000001.pt"))
     with pytest.raises(latents.NoCheckpointError):
         latents.measure_latents(FIGURE7, "HalfCheetah", "smoke", store, tmp_path / "runs")
+
+
+def test_a_damaged_checkpoint_is_warned_of_and_left_as_it_is(trained, tmp_path):
+    shutil.copytree(trained / "store", tmp_path / "store", ignore=shutil.ignore_patterns("*.latents.parquet"))
+    shutil.copytree(trained / "runs", tmp_path / "runs")
+    directory = RunDirectory(tmp_path / "runs/alm/no-kl/HalfCheetah/smoke/seed-0")
+    newest = max(directory.checkpoints.folder.glob("*.pt"))
+    newest.write_bytes(newest.read_bytes()[:-1])
+    with pytest.warns(StoreWarning, match=r"no-kl .* is not measured: the checkpoint .* is damaged"):
+        (written,) = latents.measure_latents(
+            FIGURE7, "HalfCheetah", "smoke", Store(tmp_path / "store"), tmp_path / "runs"
+        )
+    assert "base" in written.parts and newest.exists()
 
 
 @pytest.fixture

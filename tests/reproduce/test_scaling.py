@@ -8,8 +8,9 @@ import pytest
 from reproduce.cli import main
 from reproduce.exhibits import scaling
 from reproduce.exhibits.performance import NOT_MEASURED
-from reproduce.lab import forecast, planning
-from reproduce.lab.forecast import GpuCosts, makespan
+from reproduce.lab import planning
+from reproduce.lab.planning import Costs, Missing, makespan
+from reproduce.lab.specs import RunSpec
 from reproduce.lab.store import Store
 
 ORIGIN = {
@@ -33,26 +34,35 @@ def records(tmp_path):
     return tmp_path
 
 
+def missing(algorithm, seeds, scale="paper"):
+    """Runs that lack 1,000 steps each."""
+    specs = (RunSpec(algorithm=algorithm, task="HalfCheetah", seed=i, scale=scale) for i in range(seeds))
+    return Missing(tuple(specs), (4000,) * seeds, 5000)
+
+
+def gpu_step(records, algorithm, seeds, scale="paper"):
+    costs = Costs(Store(records / "nothing"), scale, records)
+    return costs.of(missing(algorithm, seeds, scale)).gpu_seconds / 1000
+
+
 def test_a_step_on_a_gpu_takes_its_kernels_or_its_arithmetic(records, monkeypatch):
-    monkeypatch.setattr(forecast, "KERNEL_SECONDS", 1e-6)
-    monkeypatch.setattr(forecast, "GPU_GIGAFLOPS", 10_000.0)
-    gpu = GpuCosts("paper", records)
+    monkeypatch.setattr(planning, "KERNEL_SECONDS", 1e-6)
+    monkeypatch.setattr(planning, "GPU_GIGAFLOPS", 10_000.0)
     # 40 GFLOP take 4 ms, 2,000 kernels 2 ms; five seeds are five times the arithmetic.
-    assert gpu.of("alm", 1).seconds == pytest.approx(0.0045)
-    assert gpu.of("alm", 5).seconds == pytest.approx(0.0205)
+    assert gpu_step(records, "alm", 1) == pytest.approx(0.0045)
+    assert gpu_step(records, "alm", 5) == pytest.approx(0.0205)
     # Seeds one after another: 4 ms of kernels and the simulator, each.
-    assert gpu.of("mbpo", 5).seconds == pytest.approx(5 * 0.0045)
-    assert math.isnan(gpu.of("slbo", 1).seconds)
-    assert not gpu.of("alm", 1).measured
-    assert math.isnan(GpuCosts("laptop", records).of("alm", 1).seconds)
+    assert gpu_step(records, "mbpo", 5) == pytest.approx(5 * 0.0045)
+    assert math.isnan(gpu_step(records, "slbo", 1))
+    assert math.isnan(gpu_step(records, "alm", 1, "laptop"))
 
 
 def test_what_was_measured_on_a_gpu_takes_the_place_of_estimates(records):
     row = {"eager_ms": 9.0, "captured_ms": 3.0, "compiled_ms": 4.0}
     write(records, "gpu", {"rows": {"alm 5": row, "alm 10": row | {"captured_ms": 2.0}}})
-    gpu = GpuCosts("paper", records)
-    assert gpu.of("alm", 3).seconds == pytest.approx(0.0035) and gpu.of("alm", 3).measured
-    assert not gpu.of("alm", 11).measured
+    assert gpu_step(records, "alm", 3) == pytest.approx(0.0035)
+    # Of so many seeds none was timed: 40 GFLOP each.
+    assert gpu_step(records, "alm", 11) == pytest.approx(11 * 0.004 + 0.0005)
 
 
 def test_jobs_start_on_the_first_worker_that_is_free():
@@ -103,9 +113,8 @@ def test_failures_are_told_by_kind(records):
 
 def test_a_plan_says_how_long_it_takes_on_so_many_workers(records, capsys, monkeypatch):
     monkeypatch.setattr(planning, "BENCHMARK", records / "environment_step.json")
-    monkeypatch.setattr(forecast, "BENCHMARK", records / "environment_step.json")
     monkeypatch.setattr(planning, "matrix_gigaflops", lambda: 30.0)
-    monkeypatch.setattr(forecast, "KERNEL_SECONDS", 1e-6)
+    monkeypatch.setattr(planning, "KERNEL_SECONDS", 1e-6)
     where = ["--scale", "paper", "--store", str(records)]
     assert main(["plan", "figure7", *where, "--workers", "2"]) == 0
     out = " ".join(capsys.readouterr().out.split())
@@ -133,8 +142,9 @@ def test_hours_are_those_of_stored_runs_on_processors_of_this_kind(tmp_path, rec
         )
         run.evaluations["wall_seconds"] = run.evaluations["step"].astype(float)
         store.write(run)
-    costs = planning.Costs(store, "paper")
-    assert costs.of("alm") == planning.StepCost(1.0, 40.0)
-    assert costs.of("mbpo") == planning.StepCost(0.036, 1.0)
-    assert costs.of("slbo").seconds == 1.0 and math.isnan(costs.of("slbo").gigaflop)
-    assert math.isnan(costs.of("sac").seconds)
+    costs = Costs(store, "paper")
+    alm, mbpo, slbo, sac = (costs.of(missing(name, 2)) for name in ("alm", "mbpo", "slbo", "sac"))
+    assert (alm.seconds, alm.gigaflop) == pytest.approx((2000.0, 80_000.0))
+    assert (mbpo.seconds, mbpo.gigaflop) == pytest.approx((72.0, 2000.0))
+    assert slbo.seconds == pytest.approx(2000.0) and math.isnan(slbo.gigaflop)
+    assert math.isnan(sac.seconds)

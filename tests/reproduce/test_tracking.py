@@ -84,7 +84,7 @@ def test_a_finished_run_arrives_with_its_identity_and_times(tmp_path, uri, datab
     run.steps(1000, 2000, 3000, 4000, 4600, 5000)
     run.finish()
 
-    sent = sync([run.path], uri)
+    sent = sync([run.path], MlflowRuns(uri))
 
     assert (sent.runs, sent.problems) == (1, ())
     assert set(points(database)) == run.expected()
@@ -142,13 +142,13 @@ def test_a_finished_run_arrives_with_its_identity_and_times(tmp_path, uri, datab
 def test_of_an_unfinished_run_only_committed_lines_are_sent(tmp_path, uri, database):
     run = Training(tmp_path, scale="smoke")
     run.steps(1000)
-    sync([run.path], uri)
+    sync([run.path], MlflowRuns(uri))
     assert points(database) == []
     run.commit()
     committed = run.expected()
     run.steps(2000)
 
-    assert sync([run.path], uri).points == 4
+    assert sync([run.path], MlflowRuns(uri)).points == 4
 
     assert set(points(database)) == committed
     assert [(status, end) for _, status, _, end, _ in runs(database)] == [("RUNNING", None)]
@@ -160,12 +160,12 @@ def test_sending_again_changes_nothing(tmp_path, uri, database, keep_state):
     run = Training(tmp_path)
     run.steps(1000, 2000)
     run.finish()
-    sync([run.path], uri)
+    sync([run.path], MlflowRuns(uri))
     before = everything(database)
     if not keep_state:
         (run.path / "mlflow.json").unlink()
 
-    assert sync([run.path], uri).points == 0
+    assert sync([run.path], MlflowRuns(uri)).points == 0
 
     assert everything(database) == before
     assert (run.path / "mlflow.json").exists()
@@ -176,7 +176,7 @@ def test_more_points_than_one_request_may_hold(tmp_path, uri, database):
     for step in range(3):
         run.line(step, {f"loss/{i}": i / 2 for i in range(700)})
     run.commit()
-    assert sync([run.path], uri).points == 2100
+    assert sync([run.path], MlflowRuns(uri)).points == 2100
     assert set(points(database)) == run.expected()
 
 
@@ -185,12 +185,12 @@ def test_resuming_from_the_newest_checkpoint_neither_doubles_nor_loses(tmp_path,
     run.steps(1000)
     offset = run.commit()
     run.steps(2000)
-    sync([run.path], uri)
+    sync([run.path], MlflowRuns(uri))
 
     run.resume(offset)
     run.steps(2000, 3000)
     run.finish()
-    sync([run.path], uri)
+    sync([run.path], MlflowRuns(uri))
 
     assert set(points(database)) == run.expected()
     assert len(keys_and_steps(database)) == len(set(keys_and_steps(database))) == 12
@@ -202,20 +202,20 @@ def test_resuming_from_an_older_checkpoint_neither_doubles_nor_loses(tmp_path, u
     older = run.commit()
     run.steps(2000, 3000)
     run.commit()
-    sync([run.path], uri)
+    sync([run.path], MlflowRuns(uri))
     assert len(points(database)) == 12
 
     run.resume(older)  # the newest checkpoint was damaged
-    assert sync([run.path], uri).points == 0
+    assert sync([run.path], MlflowRuns(uri)).points == 0
     run.steps(2000)
     run.commit()
-    assert sync([run.path], uri).points == 0
+    assert sync([run.path], MlflowRuns(uri)).points == 0
     run.steps(3000, 4000)
     run.commit()
-    sync([run.path], uri)
+    sync([run.path], MlflowRuns(uri))
     run.steps(5000)
     run.finish()
-    sync([run.path], uri)
+    sync([run.path], MlflowRuns(uri))
 
     steps = {step for _, step in keys_and_steps(database)}
     assert steps == {1000, 2000, 3000, 4000, 5000}
@@ -226,11 +226,11 @@ def test_a_run_deleted_from_mlflow_is_sent_again(tmp_path, uri, database):
     run = Training(tmp_path)
     run.steps(1000)
     run.finish()
-    sync([run.path], uri)
+    sync([run.path], MlflowRuns(uri))
     (first,) = runs(database)
     MlflowClient(uri).delete_run(first[-1])
 
-    sync([run.path], uri)
+    sync([run.path], MlflowRuns(uri))
 
     (second,) = runs(database)
     assert second[-1] != first[-1]
@@ -243,7 +243,7 @@ def test_another_training_of_the_same_run_is_kept_apart(tmp_path, uri, database)
         run = Training(tmp_path / str(number), started_ms=started)
         run.steps(1000)
         run.finish()
-        sync([run.path], uri)
+        sync([run.path], MlflowRuns(uri))
     assert [start for _, _, start, _, _ in runs(database)] == [STARTED, STARTED + 1]
     assert len(points(database)) == 8
 
@@ -260,7 +260,7 @@ def test_a_run_that_was_made_twice_becomes_one(tmp_path, uri, database, monkeypa
         return create(*arguments)
 
     monkeypatch.setattr(MlflowClient, "create_run", create_twice)
-    sync([run.path], uri)
+    sync([run.path], MlflowRuns(uri))
 
     everyone = [run_id for (run_id,) in query(database, "select run_uuid from runs")]
     assert len(everyone) == 2
@@ -274,12 +274,12 @@ def test_another_training_is_not_taken_for_a_double(tmp_path, uri, database, mak
         run = Training(tmp_path / str(number), started_ms=started)
         run.steps(1000)
         run.finish()
-        sync([run.path], uri)
+        sync([run.path], MlflowRuns(uri))
     store = Store(tmp_path / "store")
     stored = make_run({1000: 500.0}, scale="laptop", config=CONFIG)
     assert stored.digest == run.key
     store.write(stored)
-    import_store(store, uri)
+    import_store(store, MlflowRuns(uri))
     assert [start for _, _, start, _, _ in runs(database)] == [STARTED, STARTED + 1]
 
 
@@ -294,7 +294,7 @@ def test_an_experiment_that_another_machine_made_meanwhile_is_used(tmp_path, uri
         return create(*arguments)
 
     monkeypatch.setattr(MlflowClient, "create_experiment", create_and_fail)
-    sync([run.path], uri)
+    sync([run.path], MlflowRuns(uri))
     assert set(points(database)) == run.expected()
 
 
@@ -302,16 +302,16 @@ def test_runs_of_an_earlier_version_get_their_present_names(tmp_path, uri, datab
     run = Training(tmp_path)
     run.steps(1000)
     run.finish()
-    sync([run.path], uri)
+    sync([run.path], MlflowRuns(uri))
     (_, *_, run_id) = runs(database)[0]
     client = MlflowClient(uri)
     client.delete_tag(run_id, "method")
     client.update_run(run_id, name="ALM-K3/HalfCheetah/laptop/s0")
-    sync([run.path], uri)
+    sync([run.path], MlflowRuns(uri))
     assert runs(database)[0][0] == "ALM(3) s0"
     assert tags(database)["method"] == "ALM(3)"
     client.update_run(run_id, name="my favourite")
-    sync([run.path], uri)
+    sync([run.path], MlflowRuns(uri))
     assert runs(database)[0][0] == "my favourite"
 
 
@@ -360,7 +360,7 @@ def test_a_failed_run_has_its_reason_and_no_final_score(tmp_path, uri, database)
     run.write(
         "FAILED", {"seed": 0, "step": 1000, "metric": "loss/critic", "reason": "loss/critic is not finite"}
     )
-    sync([run.path], uri)
+    sync([run.path], MlflowRuns(uri))
     assert [(status, end) for _, status, _, end, _ in runs(database)] == [("FAILED", run.clock)]
     assert tags(database)["failure"] == "loss/critic is not finite at step 1000"
     assert set(points(database, whole_run=True)) == run.expected()
@@ -370,7 +370,7 @@ def test_infinite_values_are_left_out_and_named(tmp_path, uri, database, caplog)
     run = Training(tmp_path)
     run.line(1000, {"loss/critic": float("inf"), "loss/actor": 1.5, "loss/q(1)": 2.0})
     run.commit()
-    sync([run.path], uri)
+    sync([run.path], MlflowRuns(uri))
     assert points(database) == [
         ("loss/actor", 1000, run.clock, 1.5),
         ("loss/q_1_", 1000, run.clock, 2.0),
@@ -384,7 +384,7 @@ def test_a_damaged_directory_does_not_keep_the_others_back(tmp_path, uri, databa
         run.steps(1000)
         run.finish()
     (damaged.path / "config.json").write_text("{")
-    sent = sync((run.path for run in (damaged, sound)), uri)
+    sent = sync((run.path for run in (damaged, sound)), MlflowRuns(uri))
     assert [name for name, *_ in runs(database)] == ["ALM(3) s1"]
     (problem,) = sent.problems
     assert "seed-0" in problem
@@ -398,7 +398,7 @@ def test_a_protocol_that_would_lead_elsewhere_is_not_sent(tmp_path, uri, databas
     run.finish()
     config = json.loads((run.path / "config.json").read_text())
     (run.path / "config.json").write_text(json.dumps(config | {"protocol": protocol}))
-    (problem,) = sync([run.path], uri).problems
+    (problem,) = sync([run.path], MlflowRuns(uri)).problems
     assert "the protocol of a run must be a word" in problem
 
 
@@ -457,7 +457,7 @@ def test_the_follower_outlives_its_trainer_only_until_all_is_sent(tmp_path, uri,
     assert [(status, end) for _, status, _, end, _ in runs(database)] == [("KILLED", run.clock)]
     follow([run.path], iter([False, True]).__next__, uri, 0.01)
     run.finish()
-    sync([run.path], uri)
+    sync([run.path], MlflowRuns(uri))
     assert [(status, end) for _, status, _, end, _ in runs(database)] == [("FINISHED", run.clock)]
 
 
@@ -466,7 +466,7 @@ def test_an_unreachable_server_loses_nothing(tmp_path, uri, database):
     run.steps(1000)
     run.commit()
     with pytest.raises(TrackingError) as raised:
-        sync([run.path], NOBODY)
+        sync([run.path], MlflowRuns(NOBODY))
     sentence = str(raised.value)
     assert "\n" not in sentence
     assert NOBODY in sentence
@@ -479,7 +479,7 @@ def test_an_unreachable_server_loses_nothing(tmp_path, uri, database):
 
     run.steps(2000)
     run.finish()
-    sync([run.path], uri)
+    sync([run.path], MlflowRuns(uri))
     assert set(points(database)) == run.expected()
     assert [status for _, status, *_ in runs(database)] == ["FINISHED"]
 
@@ -534,6 +534,8 @@ def test_what_is_no_address_is_one_sentence(uri):
 @pytest.mark.parametrize(
     ("uri", "reason"),
     [
+        ("nonsense", "no address such as http"),
+        ("htp://somewhere:5000", "no address such as http"),
         ("http://a..b:5000", "label empty"),
         ("sqlite:///{folder}", "Is a directory"),
         ("sqlite:///{folder}/other.db", "Can't locate revision identified by 'of-another-program'"),
@@ -569,9 +571,10 @@ def test_first_use_by_three_processes_at_once(tmp_path):
     uri = f"sqlite:///{tmp_path / 'new.db'}"
     trainings = [Training(tmp_path, seed=seed) for seed in range(3)]
     program = (
-        "import sys\nfrom pathlib import Path\nimport mlflow\nfrom reproduce.tracking.following import sync\n"
+        "import sys\nfrom pathlib import Path\nimport mlflow\n"
+        "from reproduce.tracking.client import MlflowRuns\nfrom reproduce.tracking.following import sync\n"
         "print('ready', flush=True)\nsys.stdin.readline()\n"
-        "print(sync([Path(sys.argv[1])], sys.argv[2]).points)\n"
+        "print(sync([Path(sys.argv[1])], MlflowRuns(sys.argv[2])).points)\n"
     )
     processes = []
     for training in trainings:
@@ -620,7 +623,7 @@ def store(tmp_path, make_run):
 
 
 def test_importing_the_store_keeps_values_and_times(store, uri, database):
-    import_store(store, uri)
+    import_store(store, MlflowRuns(uri))
 
     rows = runs(database)
     assert [status for _, status, *_ in rows] == ["FINISHED", "FINISHED", "FAILED", "KILLED"]
@@ -647,10 +650,10 @@ def test_importing_the_store_keeps_values_and_times(store, uri, database):
 
 
 def test_importing_twice_changes_nothing(store, uri, database):
-    first = import_store(store, uri)
+    first = import_store(store, MlflowRuns(uri))
     before = everything(database)
     assert (first.runs, len(before["runs"])) == (4, 4)
-    second = import_store(store, uri)
+    second = import_store(store, MlflowRuns(uri))
     assert (second.runs, second.points) == (0, 0)
     assert everything(database) == before
 
@@ -669,11 +672,11 @@ def test_a_run_tracked_live_is_not_doubled_by_an_import(tmp_path, uri, database,
     run = Training(tmp_path)
     run.steps(1000, 2000)
     run.finish()
-    sync([run.path], uri)
+    sync([run.path], MlflowRuns(uri))
     before = everything(database)
     store = Store(tmp_path / "store")
     store.write(stored_like(run, make_run, {1000: 500.0, 2000: 1000.0}))
-    assert import_store(store, uri).runs == 0
+    assert import_store(store, MlflowRuns(uri)).runs == 0
     assert everything(database) == before
 
 
@@ -683,16 +686,16 @@ def test_an_import_completes_a_run_tracked_in_part_and_later_syncs_respect_it(
     run = Training(tmp_path)
     run.steps(1000)
     run.commit()
-    sync([run.path], uri)
+    sync([run.path], MlflowRuns(uri))
     run.steps(2000)
     run.finish()
     store = Store(tmp_path / "store")
     store.write(stored_like(run, make_run, {1000: 500.0, 2000: 1000.0}))
 
-    import_store(store, uri)
+    import_store(store, MlflowRuns(uri))
     assert [status for _, status, *_ in runs(database)] == ["FINISHED"]
     assert {("loss/critic", 2000), ("eval/return", 2000)} <= set(keys_and_steps(database))
-    sync([run.path], uri)
+    sync([run.path], MlflowRuns(uri))
 
     assert len(runs(database)) == 1
     assert len(keys_and_steps(database)) == len(set(keys_and_steps(database)))
@@ -700,7 +703,7 @@ def test_an_import_completes_a_run_tracked_in_part_and_later_syncs_respect_it(
 
 
 def test_published_numbers_and_curves(uri, database):
-    first = import_published(uri)
+    first = import_published(MlflowRuns(uri))
     before = everything(database)
 
     def values(name, metric):
@@ -713,5 +716,5 @@ def test_published_numbers_and_curves(uri, database):
     assert curve[:2] == [(10000, 864.1), (15000, 856.4)]  # their steps leave the warm-up out
     assert len(curve) == len(ant)
     assert first.runs == len(before["runs"])
-    assert import_published(uri).runs == 0
+    assert import_published(MlflowRuns(uri)).runs == 0
     assert everything(database) == before

@@ -205,7 +205,7 @@ def test_eight_machines_write_at_once(tmp_path, postgres, server, artifacts, man
         deadline = time.monotonic() + PATIENCE
         while True:
             try:
-                return import_store(store, server.uri)
+                return import_store(store, MlflowRuns(server.uri))
             except TrackingError:  # as a person repeats `make sync`
                 assert time.monotonic() < deadline
 

@@ -102,7 +102,7 @@ def store(tmp_path_factory, make_run):
 @pytest.fixture(scope="module")
 def database(tmp_path_factory, store):
     uri = f"sqlite:///{tmp_path_factory.mktemp('mlflow') / 'mlflow.db'}"
-    import_store(store, uri)
+    import_store(store, MlflowRuns(uri))
     return uri
 
 
@@ -272,7 +272,7 @@ def test_views_are_brought_up_to_date_and_own_descriptions_kept(tmp_path, databa
     assert all(f"]({link[1:]})" in described() for link in before[experiment].values())
     new = Store(tmp_path / "store")
     new.write(make_run({5000: 1.0}, task="mbbl/Hopper", scale="laptop"))
-    import_store(new, uri)
+    import_store(new, MlflowRuns(uri))
     links(MlflowRuns(uri), "")
     assert "viewStateShareKey=mbbl_Hopper-laptop" in described()
 

@@ -106,7 +106,7 @@ def policies(tmp_path):
 
 def test_the_best_before_is_there_whichever_checkpoint_is_taken_up(policies):
     policies.keep_for([350, 200])
-    assert policies.steps() == [150, 250, 350]
+    assert policies.steps() == [350, 250, 150]
     policies.drop_after(200)
     assert (policies.best(200), policies.last(200)) == (150, 150)
     assert policies.best(100) is None and policies.last(100) is None
