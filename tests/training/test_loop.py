@@ -168,27 +168,46 @@ def test_an_evaluation_that_is_not_finite_fails_its_seed(tmp_path):
 
 
 _SCRIPT = """
+import os
 import sys
+import time
 from pathlib import Path
 sys.path[:0] = [{support!r}, {root!r}]
 import torch
 torch.set_num_threads(1)
 from runs import trainer
-trainer(Path(sys.argv[1]), (0, 1), lifetime=float(sys.argv[2]), checkpoint_seconds=0.0, bias=True).run()
+folder, lifetime, stored = Path(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3])
+run = trainer(folder, (0, 1), lifetime=lifetime, checkpoint_seconds=0.0, bias=True)
+advance = run._advance
+def advance_and_hold():
+    advance()
+    if run.step == stored:
+        run._checkpoint()
+    while run.step == stored + 3 and not Path(f"{{folder}}-{{os.getpid()}}").exists():
+        time.sleep(0.01)
+run._advance = advance_and_hold
+run.run()
 """
 
 
-def start(folder, lifetime=LIFETIME_SECONDS, **options):
+def start(folder, lifetime=LIFETIME_SECONDS, stay_after=-9, **options):
+    """Train; with ``stay_after`` that step has a checkpoint, and training stays three steps behind it until
+    it is `let_go`.
+    """
     script = _SCRIPT.format(support=str(SUPPORT), root=str(Path(__file__).parents[2]))
-    return subprocess.Popen([sys.executable, "-c", script, str(folder), str(lifetime)], **options)
+    arguments = str(folder), str(lifetime), str(stay_after)
+    return subprocess.Popen([sys.executable, "-c", script, *arguments], **options)
 
 
 def wait_for_step(directory, step, process):
     deadline = time.monotonic() + PATIENCE
-    while not any(s >= step for s in directory.checkpoints.steps()):
-        assert process.poll() is None, "the run ended before it could be killed"
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
+    while step not in directory.checkpoints.steps():
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def let_go(folder, process):
+    Path(f"{folder}-{process.pid}").touch()
 
 
 @pytest.fixture(scope="module")
@@ -202,7 +221,7 @@ def uninterrupted(tmp_path_factory):
 @pytest.mark.programs
 def test_killed_and_resumed_equals_uninterrupted(tmp_path, uninterrupted, kill_at):
     """SIGKILL in the warm-up and in training: same evaluations, same parameters, same metric lines."""
-    process = start(tmp_path / "killed")
+    process = start(tmp_path / "killed", stay_after=kill_at)
     wait_for_step(RunDirectory(tmp_path / "killed" / "1"), kill_at, process)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
@@ -254,22 +273,22 @@ def test_a_population_that_was_stopped_and_taken_over_is_one_and_the_former_hold
     """SIGSTOP in training; the former holder wakes while its successor trains on."""
     folder = tmp_path / "stopped"
     seeds = [RunDirectory(folder / seed) for seed in ("0", "1")]
-    former = start(folder, lifetime=1.0, stderr=subprocess.PIPE, text=True)
+    former = start(folder, lifetime=1.0, stay_after=120, stderr=subprocess.PIPE, text=True)
     wait_for_step(seeds[1], 120, former)
     former.send_signal(signal.SIGSTOP)
     deadline = time.monotonic() + PATIENCE
     while any(holder_of(seed.path)[1] for seed in seeds):
         assert time.monotonic() < deadline
         time.sleep(0.01)
-    reached = seeds[0].checkpoints.steps()[0]
-    successor = start(folder)
-    wait_for_step(seeds[1], reached + 5, successor)
+    successor = start(folder, stay_after=125)
+    wait_for_step(seeds[1], 125, successor)
+    let_go(folder, former)
     former.send_signal(signal.SIGCONT)
     _, error = former.communicate(timeout=PATIENCE)
     assert former.returncode == 1
     assert f"LeaseLostError: run {folder}" in error
-    # Which of the two depends on whether the successor is still at it.
-    assert f"over by process {successor.pid} on" in error or "over by a process that has ended since" in error
+    assert f"over by process {successor.pid} on" in error
+    let_go(folder, successor)
     assert successor.wait() == 0
     for seed in seeds:
         whole = RunDirectory(uninterrupted / seed.path.name)
