@@ -83,13 +83,11 @@ PUBLISHED = "0.55"
 NOTE = "0.35"
 """Grey of small print."""
 
-THOUSANDS = FuncFormatter(lambda x, _: f"{x / 1000:g}k" if x else "0")
+THOUSANDS = FuncFormatter(lambda x, _: f"{x / 1000:g}k".replace("-", "−") if x else "0")
 """Steps and returns on axes: 20k instead of 20000."""
 
-
-def panel_row(columns: int, height: float, panel: float = 3.1) -> tuple[float, float]:
-    """Size in inches of a figure with panels side by side: wide enough for its legend and small print."""
-    return max(panel * columns, 5.2), height
+PAGE = {1: (5.4, 2.7), 2: (6.8, 2.4), 3: (8.0, 2.2)}
+"""By panels in a row: inches of a figure's width, which a page shows legibly, and of the height of a row."""
 
 
 @contextmanager
