@@ -349,6 +349,7 @@ def test_drawing_imports_no_learning_or_simulation():
 
 
 def test_declarations_hang_together():
+    variants = {}
     for exhibit in FIGURES:
         by_label = looks(exhibit.series)
         assert len(by_label) == len(exhibit.series) == len(set(by_label.values()))
@@ -357,6 +358,13 @@ def test_declarations_hang_together():
             assert bool(series.estimate) == (exhibit.shows == "bias")
             if series.variant == "base" and not series.noise and series.estimate != "min_q":
                 assert by_label[series.label].colour == LOOKS[series.algorithm].colour
+            if series.algorithm == "alm" and by_label[series.label].colour != LOOKS["alm"].colour:
+                # A variant is drawn in no algorithm's colour, and alike wherever it is drawn.
+                look = by_label[series.label]
+                assert look.colour not in {one.colour for one in LOOKS.values()}
+                assert variants.setdefault((series.variant, series.noise), look) == look
+        plain = [by_label[one.label].colour for one in exhibit.series if not one.estimate]
+        assert len(set(plain)) == len(plain)
     colours = [look.colour for look in LOOKS.values()]
     assert len(set(colours)) == len(colours)
     assert len({look.marker for look in LOOKS.values()}) == len(LOOKS)
