@@ -2,13 +2,12 @@
 
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from alm.training.files import write_text
 from paper_figures import panels
-from paper_figures.style import Look, csv_text, figure_style, panel_row, save
+from paper_figures.style import Look, csv_text, figure_style, save
 from reproduce.exhibits.comparison import Comparison, TaskComparison
 from reproduce.formats import steps_in_words
 
@@ -18,14 +17,12 @@ _LOOKS = (Look("#D55E00", "o"), Look("#0072B2", "s"))
 
 def draw(comparison: Comparison) -> Figure:
     """Draw one panel a task, both curves as far as all seeds of both have come."""
-    count = len(comparison.tasks)
     with figure_style():
-        figure, axes = plt.subplots(
-            1, count, figsize=panel_row(count, 3.3), squeeze=False, layout="constrained"
-        )
-        for axis, task in zip(axes[0], comparison.tasks, strict=True):
+        figure, ((axes,),) = panels.page(len(comparison.tasks))
+        for axis, task in zip(axes, comparison.tasks, strict=True):
             _panel(axis, comparison, task)
-        axes[0, 0].set_ylabel("return")
+        panels.name_rows(axes, "return")
+        panels.notes(figure, axes, [_numbers(comparison, task) for task in comparison.tasks])
         panels.legend(figure)
         panels.caption(
             figure,
@@ -51,13 +48,16 @@ def _panel(axis: Axes, comparison: Comparison, task: TaskComparison) -> None:
     axis.set_title(task.task)
     panels.steps_axis(axis)
     panels.returns_axis(axis)
+
+
+def _numbers(comparison: Comparison, task: TaskComparison) -> str:
+    """What the comparison found on a task."""
     first, second = (
         f"{side.name} ({seeds})" for side, seeds in zip(comparison.sides, task.seeds, strict=True)
     )
-    panels.note(
-        axis,
+    return (
         f"{first} against {second} at {steps_in_words(task.step)}:\n"
-        f"difference {task.difference.text(sign='+')}, P(better) {task.improvement.text(2)}",
+        f"difference {task.difference.text(sign='+')}, P(better) {task.improvement.text(2)}"
     )
 
 

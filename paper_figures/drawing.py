@@ -1,15 +1,19 @@
 """From the name of a figure to its pictures: every scale that has runs, with the data that each shows."""
 
 import warnings
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
 
 import pandas as pd
 from matplotlib.figure import Figure
 
 from alm.training.scale import SCALES
-from paper_figures import field, final_return, latents, learning_curves, reward_transform, value_bias
-from paper_figures.data import figure_data, latent_data, series_drawn
+from paper_figures import field, final_return, latents, learning_curves, reward_transform, runtime, value_bias
+from paper_figures.data import FigureData, series_drawn
 from reproduce.exhibits import FIGURES, BiasDefinition, FigureExhibit, Series
+from reproduce.exhibits.kinds import Content
 from reproduce.lab.algorithms import ALGORITHMS
 from reproduce.lab.published import authors_curves
 from reproduce.lab.store import Store, StoreMixError, StoreWarning
@@ -120,39 +124,39 @@ def _every_curve(store: Store, mix: bool, only: str | None) -> list[Picture]:
 
 def _curves(exhibit: FigureExhibit, scale: str, store: Store, mix: bool) -> list[Picture]:
     """Learning curves at one scale, if there is any."""
-    data = figure_data(exhibit, store, scale, "redq", mix)
+    data = learning_curves.data(exhibit, store, scale, mix)
     if data.points.empty:
         return []
-    figure = learning_curves.draw(exhibit, scale, data, authors_curves())
-    return [Picture(exhibit.name, scale, figure, data.points)]
+    return [Picture(exhibit.name, scale, learning_curves.draw(exhibit, scale, data), data.points)]
+
+
+class _Kind(NamedTuple):
+    """How exhibits that show the same are made: what they read of the store, and how it is drawn."""
+
+    data: Callable[[FigureExhibit, Store, str, bool], FigureData]
+    draw: Callable[[FigureExhibit, str, FigureData], Figure]
+
+
+def _kinds(bias: BiasDefinition) -> Mapping[Content, _Kind]:
+    return {
+        "return": _Kind(learning_curves.data, learning_curves.draw),
+        "return and runtime": _Kind(runtime.data, runtime.draw),
+        "bias": _Kind(partial(value_bias.data, definition=bias), partial(value_bias.draw, definition=bias)),
+        "final return": _Kind(final_return.data, final_return.draw),
+        "latents": _Kind(latents.data, latents.draw),
+    }
 
 
 def _exhibit(
     exhibit: FigureExhibit, store: Store, bias: BiasDefinition, mix: bool, only: str | None
 ) -> list[Picture]:
     """The figure at every scale, or one only, whose stored runs show something of it."""
-    shown = (scale for scale in SCALES if scale != "smoke" and only in (None, scale))
-    scales = [scale for scale in shown if exhibit.tasks_at(scale)]
-    pictures = (_at_scale(exhibit, store, scale, bias, mix) for scale in scales)
-    return [picture for picture in pictures if picture is not None]
-
-
-def _at_scale(
-    exhibit: FigureExhibit, store: Store, scale: str, bias: BiasDefinition, mix: bool
-) -> Picture | None:
-    if exhibit.shows == "latents":
-        predictions = latent_data(exhibit, store, scale, mix)
-        if not exhibit.says_something(series_drawn(predictions.coverage)):
-            return None
-        return Picture(exhibit.name, scale, latents.draw(exhibit, scale, predictions), predictions.points)
-    data = figure_data(exhibit, store, scale, bias, mix)
-    if not exhibit.says_something(series_drawn(data.coverage)):
-        return None
-    points = data.points
-    if exhibit.shows == "bias":
-        figure = value_bias.draw(exhibit, scale, data, bias)
-    elif exhibit.shows == "final return":
-        figure, points = final_return.draw(exhibit, scale, data), final_return.final_returns(points)
-    else:
-        figure = learning_curves.draw(exhibit, scale, data, authors_curves())
-    return Picture(exhibit.name, scale, figure, points)
+    kind = _kinds(bias)[exhibit.shows]
+    pictures = []
+    for scale in SCALES:
+        if scale == "smoke" or only not in (None, scale) or not exhibit.tasks_at(scale):
+            continue
+        data = kind.data(exhibit, store, scale, mix)
+        if exhibit.says_something(series_drawn(data.coverage)):
+            pictures.append(Picture(exhibit.name, scale, kind.draw(exhibit, scale, data), data.points))
+    return pictures

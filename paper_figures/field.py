@@ -1,11 +1,10 @@
 """Runs of this suite at paper scale beside what others published of later methods, a panel a task."""
 
-import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from paper_figures import panels
-from paper_figures.data import FigureData, figure_data
+from paper_figures import learning_curves, panels
+from paper_figures.data import FigureData
 from paper_figures.style import figure_style
 from reproduce.exhibits import FigureExhibit, Series
 from reproduce.lab.published import AUTHORS_WARMUP, FIELD, FIELD_TASKS, authors_curves, field_runs
@@ -41,16 +40,16 @@ def data(store: Store, mix: bool) -> FigureData:
     Raises:
         reproduce.lab.store.StoreMixError: they are of different protocols, and ``mix`` is off.
     """
-    return figure_data(_EXHIBIT, store, "paper", "redq", mix)
+    return learning_curves.data(_EXHIBIT, store, "paper", mix)
 
 
 def draw(found: FigureData) -> Figure:
     """Draw this suite's runs with a band of one std, the authors' ALM in grey, and published means broken."""
     with figure_style():
-        figure, axes = plt.subplots(2, 2, figsize=(7.4, 7.0), layout="constrained")
-        for axis, task in zip(axes.flat, _TASKS, strict=True):
+        figure, ((axes,),) = panels.page(len(_TASKS))
+        authors, notes, marked = authors_curves(), [], ""
+        for axis, task in zip(axes, _TASKS, strict=True):
             axis.set_title(task)
-            authors = authors_curves()
             panels.published_curve(axis, authors[authors["task"] == task], AUTHORS_WARMUP, _LAST)
             means = field_runs()[field_runs()["task"] == FIELD_TASKS[task]]
             for (method, label), (colour, dashes) in zip(FIELD.items(), _PUBLISHED, strict=True):
@@ -59,12 +58,13 @@ def draw(found: FigureData) -> Figure:
             own = found.points[found.points["task"] == task]
             panels.curves(axis, own, _EXHIBIT.series, "step", "return")
             stored = [one for one in found.coverage if one.task == task and one.seeds]
-            panels.note(axis, panels.coverage_note(stored) or "no run of this suite")
+            notes.append(panels.coverage_note(stored) or "no run of this suite")
             panels.steps_axis(axis)
             panels.returns_axis(axis)
             axis.set_xlim(0, _LAST)
-        for axis in axes[:, 0]:
-            axis.set_ylabel("return")
+            marked = panels.read_out(axis, task, "paper")
+        panels.name_rows(axes, "return")
+        panels.notes(figure, axes, notes)
         panels.legend(figure, _EXHIBIT.series)
         panels.caption(
             figure,
@@ -72,7 +72,8 @@ def draw(found: FigureData) -> Figure:
             "panel, on ALM's own tasks, mean ± sample standard deviation over seeds where there are several. "
             f"Grey: the authors' ALM(3) curve, shifted by their {AUTHORS_WARMUP:,} random steps. Broken "
             "lines: published means over 5 to 10 seeds on gym's v4 tasks (Ant-v4 beside T-Ant; "
-            "results/paper/README.md), context only.",
+            "results/paper/README.md), context only."
+            f"{marked}",
             found.protocols,
             found.own,
         )

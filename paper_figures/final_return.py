@@ -1,20 +1,33 @@
 """Return at the end of training by the level of the series (Figure 20)."""
 
-import matplotlib.pyplot as plt
+from dataclasses import replace
+
 import pandas as pd
 from matplotlib.figure import Figure
 
-from paper_figures import panels
+from paper_figures import learning_curves, panels
 from paper_figures.data import FigureData, tasks_drawn
-from paper_figures.style import figure_style, looks, panel_row
+from paper_figures.style import figure_style, looks
 from reproduce.exhibits import FigureExhibit
+from reproduce.lab.store import Store
 
 LAST = 5
 """Evaluations of a seed that are averaged."""
 
 
-def final_returns(points: pd.DataFrame) -> pd.DataFrame:
-    """Mean return of each seed's last evaluations: series, task, seed, return."""
+def data(exhibit: FigureExhibit, store: Store, scale: str, mix: bool) -> FigureData:
+    """Mean return of each seed's last evaluations: a row a series, task and seed.
+
+    Raises:
+        reproduce.lab.store.StoreMixError: the runs are of different protocols, and ``mix`` is off.
+    """
+    curves = learning_curves.data(exhibit, store, scale, mix)
+    return replace(curves, points=_final_returns(curves.points))
+
+
+def _final_returns(points: pd.DataFrame) -> pd.DataFrame:
+    if points.empty:
+        return points
     last = points.groupby(["series", "task", "seed"], sort=False).tail(LAST)
     return last.groupby(["series", "task", "seed"], sort=False, as_index=False)["return"].mean()
 
@@ -22,16 +35,12 @@ def final_returns(points: pd.DataFrame) -> pd.DataFrame:
 def draw(exhibit: FigureExhibit, scale: str, data: FigureData) -> Figure:
     """Draw one panel a task: a point for each seed, their mean and sample standard deviation."""
     tasks = tasks_drawn(data.coverage)
-    finals = final_returns(data.points)
     with figure_style():
-        figure, axes = plt.subplots(
-            1, len(tasks), figsize=panel_row(len(tasks), 3.1), squeeze=False, layout="constrained"
-        )
+        figure, ((axes,),) = panels.page(len(tasks))
         by_label = looks(exhibit.series)
-        for axis, task in zip(axes[0], tasks, strict=True):
+        for axis, task in zip(axes, tasks, strict=True):
             axis.set_title(task)
-            panels.note(axis, panels.coverage_note([e for e in data.coverage if e.task == task]))
-            own = finals[finals["task"] == task]
+            own = data.points[data.points["task"] == task]
             for place, one in enumerate(exhibit.series):
                 values, look = own.loc[own["series"] == one.label, "return"], by_label[one.label]
                 if values.empty:
@@ -44,7 +53,8 @@ def draw(exhibit: FigureExhibit, scale: str, data: FigureData) -> Figure:
             axis.set_xticks(range(len(levels)), levels)
             axis.set_xlabel("c")
             panels.returns_axis(axis)
-        axes[0, 0].set_ylabel("return")
+        panels.name_rows(axes, "return")
+        panels.coverage_notes(figure, axes, data.coverage)
         panels.caption(
             figure,
             f"{panels.heading(exhibit, scale, data.coverage)}: mean of the last {LAST} evaluations of each "

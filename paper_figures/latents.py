@@ -1,15 +1,49 @@
 """Representations that the model predicts, beside those that the encoder sees (Figure 7)."""
 
-import matplotlib.pyplot as plt
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from paper_figures import panels
-from paper_figures.data import FigureData, series_drawn
+from paper_figures.data import FigureData, curves_of, series_drawn
 from paper_figures.style import NOTE, figure_style, looks
 from reproduce.exhibits import FigureExhibit
+from reproduce.lab.store import Store, StoreMixError, require_comparable
 
 _SHOWN_STEPS = 100
+
+
+def data(exhibit: FigureExhibit, store: Store, scale: str, mix: bool) -> FigureData:
+    """The stored predictions of a figure on its one task.
+
+    A row a series, seed and step of the episode, with the columns of `reproduce.lab.store.LATENT_COLUMNS`.
+
+    Raises:
+        reproduce.lab.store.StoreMixError: the runs are of different protocols, and ``mix`` is off, or the
+            predictions are along different episodes.
+    """
+    points, coverage, used, policies = [], [], [], set()
+    for curve in curves_of(exhibit, store, scale):
+        measured = 0
+        for run in curve.pool.runs:
+            if (found := store.latents(run)) is None:
+                continue
+            frame, policy = found
+            points.append(frame.assign(series=curve.series.label, seed=run.spec.seed))
+            policies.add(policy)
+            used.append(run)
+            measured += 1
+        coverage.append(curve.drawn(measured, curve.pool.step))
+    if not mix:
+        require_comparable(used)
+    if len(policies) > 1:
+        (task,) = exhibit.tasks_at(scale)
+        raise StoreMixError(
+            f"Predictions along different episodes may not be compared ({', '.join(sorted(policies))}): "
+            f"measure all anew with: python -m reproduce latents --task {task} --scale {scale}"
+        )
+    frame = pd.concat(points, ignore_index=True) if points else pd.DataFrame()
+    return FigureData(frame, tuple(coverage), tuple(used), "".join(policies))
 
 
 def draw(exhibit: FigureExhibit, scale: str, data: FigureData) -> Figure:
@@ -22,36 +56,35 @@ def draw(exhibit: FigureExhibit, scale: str, data: FigureData) -> Figure:
     """
     points, series = data.points, series_drawn(data.coverage)
     with figure_style():
-        columns = len(series) + 1
-        figure, axes = plt.subplots(1, columns, figsize=(3.4 * columns, 3.2), layout="constrained")
-        by_label = looks(exhibit.series)
+        figure, ((axes,),) = panels.page(len(series) + 1)
+        by_label, notes = looks(exhibit.series), []
         for axis, one in zip(axes, series, strict=False):
             rows = points[points["series"] == one.label]
             seed = rows["seed"].min()
             axis.set_title(f"{one.label}, seed {seed}")
-            panels.note(axis, panels.coverage_note([entry for entry in data.coverage if entry.series == one]))
+            notes.append(panels.coverage_note([entry for entry in data.coverage if entry.series == one]))
             shown = rows[(rows["seed"] == seed) & (rows["step"] <= _SHOWN_STEPS)]
             axis.plot(shown["step"], shown["encoded"], color="0.2", label="encoder")
-            axis.plot(shown["step"], shown["predicted"], color=by_label[one.label].colour, label="model")
+            axis.plot(shown["step"], shown["predicted"], color=by_label[one.label].colour)
             axis.plot(
                 shown["step"],
                 shown["sampled"],
                 color=by_label[one.label].colour,
                 linewidth=0.6,
                 alpha=0.6,
-                label="model, sampled",
             )
-            axis.set(xlabel="step of the episode", ylabel="first coordinate of z")
-            low, high = axis.get_ylim()
-            axis.set_ylim(low, high + 0.2 * (high - low))  # room for the legend
-            axis.legend(fontsize=7, loc="upper center", ncols=3, handlelength=1.2, columnspacing=1.0)
+            axis.set(xlabel="step of the episode")
+        panels.name_rows(axes, "first coordinate of z")
         _errors(axes[-1], exhibit, points)
+        panels.notes(figure, axes[:-1], notes)
+        panels.legend(figure, exhibit.series)
         task = exhibit.tasks_at(scale)[0]
         panels.caption(
             figure,
             f"{panels.heading(exhibit, scale, data.coverage)}, {task}. Along the episode: one seed each, "
-            "starting at its encoder's mean of the first state and following the recorded actions; each seed "
-            "has its own encoder, so that units and ranges of z differ. Right: squared error of the model's "
+            "its encoder (black) and its model (thick: means; thin: sampled), which starts at the encoder's "
+            "mean of the first state and follows the recorded actions; each seed has its own encoder, so "
+            "that units and ranges of z differ. Last panel: squared error of the model's "
             "means against the encoder's, averaged over all starts of the episode, divided by the variance "
             "of the encoder's means along it (1: no better than their mean), which makes it large where an "
             "encoder hardly tells the states apart; thin: each seed; with marks: their mean."
@@ -62,7 +95,7 @@ def draw(exhibit: FigureExhibit, scale: str, data: FigureData) -> Figure:
     return figure
 
 
-def _errors(axis: plt.Axes, exhibit: FigureExhibit, points: pd.DataFrame) -> None:
+def _errors(axis: Axes, exhibit: FigureExhibit, points: pd.DataFrame) -> None:
     axis.set_title("prediction error")
     known = points.dropna(subset="squared_error")
     by_label = looks(exhibit.series)
@@ -74,4 +107,3 @@ def _errors(axis: plt.Axes, exhibit: FigureExhibit, points: pd.DataFrame) -> Non
     axis.set_yscale("log")
     axis.set_xlabel("model steps")
     axis.set_ylabel("error / variance")
-    axis.legend(fontsize=7)

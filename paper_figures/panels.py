@@ -1,18 +1,22 @@
 """What the panels of all figures share: curves with bands, notes of what is missing, legend, caption."""
 
+import itertools
+import math
 import textwrap
 from collections import Counter
 from collections.abc import Sequence
 
+import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.gridspec import SubplotSpec
 
 from paper_figures.data import Drawn, series_drawn, tasks_drawn
-from paper_figures.style import NOTE, PUBLISHED, THOUSANDS, looks
+from paper_figures.style import NOTE, PAGE, PUBLISHED, THOUSANDS, looks
 from reproduce import formats
-from reproduce.exhibits import FigureExhibit, Series
+from reproduce.exhibits import TABLE1, FigureExhibit, Series
 
 _MARKERS_A_CURVE = 12
 # Characters of small print that fit into an inch.
@@ -21,8 +25,58 @@ _CAPTION_PITCH = 19
 _NOTE_PITCH = 16
 # Characters of a legend that fit into an inch, and inches of what stands before a label.
 _LEGEND_PITCH, _LEGEND_HANDLE = 13, 0.55
-# Inches of a row of the legend and of a line of the caption, and lines for which figures have room anyway.
-_LEGEND_ROW, _CAPTION_LINE, _CAPTION_LINES = 0.2, 0.115, 3
+# Inches of a row of the legend and of a line of small print.
+_LEGEND_ROW, _SMALL_LINE = 0.2, 0.115
+
+
+def page(*counts: int, parts: int = 1) -> tuple[Figure, list[list[list[Axes]]]]:
+    """A figure of panels in groups one below the other, each as wide as the figure, or all in one row.
+
+    Args:
+        counts: panels of each group: at most three a row, four two by two.
+        parts: panels that stand beneath each other for each of a group's count, such as a return and
+            another metric.
+
+    Returns:
+        The figure, and for each group and part its panels.
+    """
+    if len(counts) > 1 and sum(counts) <= 3:
+        figure, (row,) = page(sum(counts), parts=parts)
+        ends = itertools.accumulate(counts)
+        return figure, [[part[end - n : end] for part in row] for n, end in zip(counts, ends, strict=True)]
+    rows = [(count, start, _columns(count)) for count in counts for start in range(0, count, _columns(count))]
+    most = max(columns for _, _, columns in rows)
+    cells = math.lcm(*(columns for _, _, columns in rows))
+    width, height = PAGE[most]
+    figure = plt.figure(figsize=(width, height * parts * len(rows)), layout="constrained")
+    grid = figure.add_gridspec(parts * len(rows), cells)
+    groups: list[list[list[Axes]]] = []
+    for number, (count, start, columns) in enumerate(rows):
+        if start == 0:
+            groups.append([[] for _ in range(parts)])
+        span = cells // columns
+        for column in range(min(columns, count - start)):
+            for part, panels in enumerate(groups[-1]):
+                place = grid[parts * number + part, span * column : span * (column + 1)]
+                panels.append(figure.add_subplot(place))
+    return figure, groups
+
+
+def _columns(count: int) -> int:
+    return 2 if count == 4 else min(count, 3)
+
+
+def name_rows(axes: Sequence[Axes], label: str) -> None:
+    """Say at the first panel of each row what is along y."""
+    for axis in axes:
+        if _place(axis).is_first_col():
+            axis.set_ylabel(label)
+
+
+def _place(axis: Axes) -> SubplotSpec:
+    place = axis.get_subplotspec()
+    assert place is not None, "panels come from page()"
+    return place
 
 
 def curves(axis: Axes, points: pd.DataFrame, series: Sequence[Series], x: str, y: str) -> None:
@@ -91,6 +145,15 @@ def returns_axis(axis: Axes) -> None:
         axis.yaxis.set_major_formatter(THOUSANDS)
 
 
+def read_out(axis: Axes, task: str, scale: str) -> str:
+    """Mark where Table 1 reads runs on a task, if the axis goes so far; returns what a caption says of it."""
+    step = TABLE1.steps.get(scale)
+    if step is None or task not in TABLE1.tasks or axis.get_xlim()[1] < step:
+        return ""
+    axis.axvline(step, color=NOTE, linewidth=0.8, linestyle=":", zorder=1)
+    return f" Dotted: {formats.steps_in_words(step)} steps, where Table 1 reads."
+
+
 def coverage_note(coverage: Sequence[Drawn]) -> str:
     """What stands behind the curves of a panel, in a few short lines."""
     groups: dict[str, list[str]] = {}
@@ -107,24 +170,42 @@ def coverage_note(coverage: Sequence[Drawn]) -> str:
     return "\n".join(f"{state}: {'; '.join(labels)}" for state, labels in groups.items())
 
 
-def note(axis: Axes, text: str, below: int = 34) -> None:
-    """Small print ``below`` points under an axis, as wide as its panel."""
-    figure, place = axis.get_figure(root=True), axis.get_subplotspec()
-    assert figure is not None and place is not None, "panels come from plt.subplots"
-    width = figure.get_figwidth() / place.get_gridspec().ncols
-    lines = (
-        textwrap.fill(line, int(width * _NOTE_PITCH), subsequent_indent="  ") for line in text.split("\n")
-    )
-    axis.annotate(
-        "\n".join(lines),
-        (0, 0),
-        (0, -below),
-        xycoords="axes fraction",
-        textcoords="offset points",
-        va="top",
-        fontsize=6.5,
-        color=NOTE,
-    )
+def notes(figure: Figure, axes: Sequence[Axes], texts: Sequence[str], below: int = 34) -> None:
+    """Small print ``below`` points under each panel of a group and as wide; the figure grows by it."""
+    lines: Counter[int] = Counter()
+    for axis, text in zip(axes, texts, strict=True):
+        place = _place(axis)
+        inches = figure.get_figwidth() * len(place.colspan) / place.get_gridspec().ncols
+        wrapped = [
+            part
+            for line in text.splitlines()
+            # "c = 0.1" stays in one line.
+            for part in textwrap.wrap(
+                line.replace(" = ", "\u00a0=\u00a0"),
+                int(inches * _NOTE_PITCH),
+                subsequent_indent="  ",
+                break_on_hyphens=False,
+            )
+        ]
+        lines[place.rowspan.start] = max(lines[place.rowspan.start], len(wrapped))
+        axis.annotate(
+            "\n".join(wrapped),
+            (0, 0),
+            (0, -below),
+            xycoords="axes fraction",
+            textcoords="offset points",
+            va="top",
+            fontsize=6.5,
+            color=NOTE,
+        )
+    _make_room(figure, _SMALL_LINE * lines.total())
+
+
+def coverage_notes(figure: Figure, axes: Sequence[Axes], coverage: Sequence[Drawn]) -> None:
+    """Notes of what stands behind the curves under the panel of each task that has one."""
+    tasks = tasks_drawn(coverage)
+    texts = [coverage_note([entry for entry in coverage if entry.task == task]) for task in tasks]
+    notes(figure, axes, texts)
 
 
 def empty(axis: Axes, why: str) -> None:
@@ -148,7 +229,7 @@ def legend(figure: Figure, series: Sequence[Series] = ()) -> None:
         labels = [label for column in columns for label in column]
         shown = [handles[label] for label in labels]
         figure.legend(shown, labels, loc="outside upper center", ncols=len(columns))
-        _make_room(figure, _LEGEND_ROW * (len(columns[0]) - 1))
+        _make_room(figure, _LEGEND_ROW * len(columns[0]))
 
 
 def legend_columns(labels: Sequence[str], width: float) -> list[list[str]]:
@@ -196,7 +277,7 @@ def caption(figure: Figure, text: str, protocols: Sequence[str] = (), own: int =
         text = f"MIXED PROTOCOLS, not comparable: {'; '.join(protocols)}. {text}"
     lines = textwrap.wrap(text, int(figure.get_figwidth() * _CAPTION_PITCH))
     figure.supxlabel("\n".join(lines), x=0.01, ha="left", fontsize=6.5, color=NOTE)
-    _make_room(figure, _CAPTION_LINE * max(len(lines) - _CAPTION_LINES, 0))
+    _make_room(figure, _SMALL_LINE * len(lines))
 
 
 def _make_room(figure: Figure, inches: float) -> None:

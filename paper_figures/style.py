@@ -1,6 +1,7 @@
 """One look for every figure: fonts, sizes, and a colour and marker for each algorithm."""
 
 import io
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -42,7 +43,36 @@ LOOKS = {
 """Colours of Okabe and Ito but for their yellow, which is too pale for a line, then of Tol; markers tell
 algorithms apart without colour."""
 
-_MARKERS = ("s", "^", "D", "v", "P", "X")
+_PALETTE = ("#8B0000", "#004D40", "#EE8866", "#B28BE0", "#997700", "#B5BD00", "#BC8F8F")
+"""Of ALM's variants, no algorithm's: told apart from each other and from ALM's blue with red or green
+blindness, too (CIELAB distances of at least 15)."""
+
+_MARKERS = ("s", "^", "D", "v", "P", "X", "<")
+
+_VARIANTS = (
+    "no-kl",
+    "no-value",
+    "no-classifier",
+    "td3-loss",
+    "log-naive",
+    "log-model",
+    "log-transformed",
+    "mnm",
+    "reconstruction",
+    "linear-classifier",
+    "value-encoder",
+    "value-encoder-model",
+    "base+bf16",
+    "value-expansion",
+    "real-warmup",
+    "horizon-schedule",
+    "time-discount",
+    "online-kl",
+    "relu",
+    "joint",
+)
+"""ALM's variants in the order of their looks, in which those of one figure have different colours; a new one
+goes to the end, so that the others keep theirs. One that is not here has a look by its name."""
 
 _LEVELS = ("#E8965A", "#DE6F52", "#C44A5E", "#98356E", "#6C2A6E", "#3F1F5B")
 """From light to dark, for what is ordered; ALM itself keeps its blue."""
@@ -51,12 +81,9 @@ _LEVELS = ("#E8965A", "#DE6F52", "#C44A5E", "#98356E", "#6C2A6E", "#3F1F5B")
 def looks(series: Sequence[Series]) -> dict[str, Look]:
     """A look for each curve of a figure, by label.
 
-    An algorithm has its own look. Its variants are told apart by looks of algorithms that the figure does
-    not show, or by shade where they are ordered; another estimate of the same runs is darker and dotted, with
-    open markers.
+    An algorithm has its own look, and so has each variant of ALM, the same in every figure. What is ordered
+    is told apart by shade; another estimate of the same runs is darker and dotted, with open markers.
     """
-    shown = {one.algorithm for one in series if one.variant == "base"}
-    spare = iter([look for name, look in LOOKS.items() if name not in shown])
     levels = [one for one in series if one.level is not None and not one.unchanged]
     found: dict[str, Look] = {}
     seen: set[tuple[str, str]] = set()
@@ -72,9 +99,16 @@ def looks(series: Sequence[Series]) -> dict[str, Look]:
         elif one.variant in ("base", "million"):
             found[one.label] = own
         else:
-            found[one.label] = next(spare)
+            found[one.label] = _of_variant(one.variant)
         seen.add((one.algorithm, one.variant))
     return found
+
+
+def _of_variant(name: str) -> Look:
+    place = _VARIANTS.index(name) if name in _VARIANTS else zlib.crc32(name.encode())
+    count = len(_PALETTE)
+    # A colour comes back with another marker.
+    return Look(_PALETTE[place % count], _MARKERS[(place + place // count) % count])
 
 
 PUBLISHED = "0.55"
@@ -83,13 +117,11 @@ PUBLISHED = "0.55"
 NOTE = "0.35"
 """Grey of small print."""
 
-THOUSANDS = FuncFormatter(lambda x, _: f"{x / 1000:g}k" if x else "0")
+THOUSANDS = FuncFormatter(lambda x, _: f"{x / 1000:g}k".replace("-", "−") if x else "0")
 """Steps and returns on axes: 20k instead of 20000."""
 
-
-def panel_row(columns: int, height: float, panel: float = 3.1) -> tuple[float, float]:
-    """Size in inches of a figure with panels side by side: wide enough for its legend and small print."""
-    return max(panel * columns, 5.2), height
+PAGE = {1: (5.4, 2.7), 2: (6.8, 2.4), 3: (8.0, 2.2)}
+"""By panels in a row: inches of a figure's width, which a page shows legibly, and of the height of a row."""
 
 
 @contextmanager

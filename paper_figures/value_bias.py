@@ -1,13 +1,15 @@
 """Mean and deviation of the value bias over training (Figures 4 and 8)."""
 
-import matplotlib.pyplot as plt
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from paper_figures import panels
-from paper_figures.data import FigureData, series_drawn, tasks_drawn
-from paper_figures.style import NOTE, figure_style, panel_row
-from reproduce.exhibits import FigureExhibit
+from paper_figures.data import FigureData, figure_data, series_drawn, tasks_drawn
+from paper_figures.style import NOTE, figure_style
+from reproduce.exhibits import BiasDefinition, FigureExhibit, Series
+from reproduce.exhibits.bias import bias_by_step
+from reproduce.lab.store import Store, StoredRun
 
 _FORMULAS = {
     "redq": "estimate − return, its mean and deviation each divided by max(|mean return|, 10), as in "
@@ -17,7 +19,23 @@ _FORMULAS = {
 }
 
 
-def draw(exhibit: FigureExhibit, scale: str, data: FigureData, definition: str) -> Figure:
+def data(
+    exhibit: FigureExhibit, store: Store, scale: str, mix: bool, definition: BiasDefinition
+) -> FigureData:
+    """A row a series, task, seed and measurement: step, training_step, bias_mean, bias_std.
+
+    Raises:
+        reproduce.lab.store.StoreMixError: the runs are of different protocols, and ``mix`` is off.
+    """
+
+    def read(run: StoredRun, series: Series) -> pd.DataFrame:
+        biases = bias_by_step(store.values(run), series.estimate, definition)
+        return biases.merge(run.evaluations[["step", "training_step"]], on="step")
+
+    return figure_data(exhibit, store, scale, mix, read)
+
+
+def draw(exhibit: FigureExhibit, scale: str, data: FigureData, definition: BiasDefinition) -> Figure:
     """Draw the mean of the bias above, its deviation over pairs below, one column a task.
 
     Args:
@@ -28,19 +46,10 @@ def draw(exhibit: FigureExhibit, scale: str, data: FigureData, definition: str) 
     """
     tasks = tasks_drawn(data.coverage)
     with figure_style():
-        figure, axes = plt.subplots(
-            2,
-            len(tasks),
-            figsize=panel_row(len(tasks), 5.6, 3.6),
-            squeeze=False,
-            sharex="col",
-            layout="constrained",
-        )
-        for column, task in enumerate(tasks):
-            top, bottom = axes[:, column]
+        figure, ((tops, bottoms),) = panels.page(len(tasks), parts=2)
+        for top, bottom, task in zip(tops, bottoms, tasks, strict=True):
             points = data.points[data.points["task"] == task]
             top.set_title(task)
-            panels.note(bottom, panels.coverage_note([e for e in data.coverage if e.task == task]))
             # Before the first update an estimate says nothing about training.
             trained = points[points["training_step"] > 0]
             if trained.empty:
@@ -50,16 +59,18 @@ def draw(exhibit: FigureExhibit, scale: str, data: FigureData, definition: str) 
             for axis, quantity in ((top, "bias_mean"), (bottom, "bias_std")):
                 panels.curves(axis, trained, exhibit.series, "step", quantity)
                 _fit(axis, trained, quantity)
+                panels.steps_axis(axis)
             top.axhline(0.0, color=NOTE, linewidth=0.8)
-            panels.steps_axis(bottom)
-        axes[0, 0].set_ylabel("mean of normalised bias")
-        axes[1, 0].set_ylabel("std of normalised bias")
+            top.set_xlabel("")
+        panels.name_rows(tops, "mean of normalised bias")
+        panels.name_rows(bottoms, "std of normalised bias")
+        panels.coverage_notes(figure, bottoms, data.coverage)
         panels.legend(figure, exhibit.series)
         panels.caption(figure, _caption(exhibit, scale, data, definition), data.protocols, data.own)
     return figure
 
 
-def _fit(axis: plt.Axes, points: pd.DataFrame, quantity: str) -> None:
+def _fit(axis: Axes, points: pd.DataFrame, quantity: str) -> None:
     """Leave outliers above the view if they would flatten everything else."""
     low, high = points[quantity].quantile([0.02, 0.98])
     margin = 0.35 * (high - low) + 1e-3
@@ -68,7 +79,7 @@ def _fit(axis: plt.Axes, points: pd.DataFrame, quantity: str) -> None:
     axis.set_ylim(max(bottom, low - margin, floor), min(top, high + margin))
 
 
-def _caption(exhibit: FigureExhibit, scale: str, data: FigureData, definition: str) -> str:
+def _caption(exhibit: FigureExhibit, scale: str, data: FigureData, definition: BiasDefinition) -> str:
     soft = [one.label for one in series_drawn(data.coverage) if one.algorithm in ("redq", "sac-avg")]
     return (
         f"{panels.heading(exhibit, scale, data.coverage)}. Bias = {_FORMULAS[definition]}; positive is "

@@ -9,8 +9,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from paper_figures import final_return, latents, learning_curves, panels, reward_transform, value_bias
-from paper_figures.data import figure_data, latent_data
+from paper_figures import (
+    final_return,
+    latents,
+    learning_curves,
+    panels,
+    reward_transform,
+    runtime,
+    value_bias,
+)
 from paper_figures.drawing import drawn, names_of
 from paper_figures.style import LOOKS, looks
 from reproduce.cli import main
@@ -67,18 +74,20 @@ def store(tmp_path, make_run):
 
 
 def test_the_data_behind_learning_curves(store):
-    data = figure_data(FIGURE["figure3"], store, "laptop", "redq")
+    data = runtime.data(FIGURE["figure3"], store, "laptop", False)
     sac = data.points[data.points["series"] == "SAC"]
     # Seed 1 stops at 6000, and with it the curve.
     assert sac.groupby("seed")["step"].apply(list).to_dict() == {0: [5000, 6000], 1: [5000, 6000]}
     # The fixture's clock: step / 100 seconds, of which 5 for each evaluation, for a population of two.
     assert sac["hours"].tolist() == pytest.approx([45 / 7200, 50 / 7200] * 2)
     assert set(data.points["series"]) == {"ALM(3)", "SAC"}
-    costs = data.costs.set_index(["series", "seed"])
-    assert costs.loc[("SAC", 0), "update_ms"] == pytest.approx(3.0)
+    assert set(sac["device"]) == {"Test, 1 thread"}
+    costs = runtime.costs(FIGURE["figure3"], data.runs)
+    assert costs["series"].tolist() == ["ALM(3)", "SAC", "SAC"] and set(costs["device"]) == set(sac["device"])
+    (first, _) = costs[costs["series"] == "SAC"].itertuples()
+    assert first.update_ms == pytest.approx(3.0)
     # From the end of the warm-up at 45 s to 70 - 15 s: 2000 steps in 10 seconds of two seeds.
-    assert costs.loc[("SAC", 0), "total_ms"] == pytest.approx(2.5)
-    assert set(data.costs["device"]) == {"Test, 1 thread"}
+    assert first.total_ms == pytest.approx(2.5)
 
     coverage = {(entry.series.label, entry.task): entry for entry in data.coverage}
     entry = coverage["SAC", "HalfCheetah"]
@@ -93,23 +102,23 @@ def test_a_column_that_a_run_lacks_has_one_that_stands_for_it(store, make_run):
     extra = {"time/evaluation_s": [1.0], "time/update_ms": [1.0], "eval/return_without_noise": [7.0]}
     options = {"algorithm": "alm", "task": "HalfCheetah-obsnoise-0.1", "seed": 0, "scale": "laptop"}
     store.write(make_run({5000: 1.0}, extra=extra, provenance={"population": 1}, **options))
-    points = figure_data(FIGURE["figure17"], store, "laptop", "redq").points.set_index("series")
+    points = learning_curves.data(FIGURE["figure17"], store, "laptop", False).points.set_index("series")
     assert points.loc["σ = 0.1", ["return", "beneath"]].tolist() == [1.0, 7.0]
     assert points.loc["σ = 0", "beneath"].tolist() == points.loc["σ = 0", "return"].tolist()
 
 
 def test_nothing_is_mixed(store, make_run):
-    assert figure_data(FIGURE["figure3"], store, "paper", "redq").points.empty
+    assert runtime.data(FIGURE["figure3"], store, "paper", False).points.empty
     extra = {"time/evaluation_s": [1.0], "time/update_ms": [1.0]}
     other = {"seed": 2, "scale": "laptop", "protocol": "v5"}
     store.write(make_run({5000: 1.0}, algorithm="sac", extra=extra, **other))
     exhibit = FIGURE["figure3"]
     with pytest.raises(StoreMixError, match="protocols"):
-        figure_data(exhibit, store, "laptop", "redq")
-    mixed = figure_data(exhibit, store, "laptop", "redq", mix=True)
+        runtime.data(exhibit, store, "laptop", False)
+    mixed = runtime.data(exhibit, store, "laptop", True)
     coverage = {(entry.series.label, entry.task): entry.seeds for entry in mixed.coverage}
     assert coverage["SAC", "HalfCheetah"] == 3
-    caption = learning_curves.draw(exhibit, "laptop", mixed, authors_curves()).get_supxlabel()
+    caption = runtime.draw(exhibit, "laptop", mixed).get_supxlabel()
     assert caption.replace("\n", " ").startswith("MIXED PROTOCOLS, not comparable: v2-gymnasium1.4.0")
 
 
@@ -164,7 +173,7 @@ def test_mixing_is_refused_with_the_way_to_force_it(store, make_run, tmp_path, c
     ],
 )
 def test_definitions_of_the_bias_are_chosen_when_plotting(store, definition, mean, std):
-    points = figure_data(FIGURE["figure8"], store, "laptop", definition).points
+    points = value_bias.data(FIGURE["figure8"], store, "laptop", False, definition).points
     bound = points[points["series"] == "ALM(3), lower bound"]
     assert bound["bias_mean"].tolist() == pytest.approx(mean, rel=1e-6)
     if std is not None:
@@ -179,9 +188,9 @@ def texts(axis):
 
 def test_panels_of_figure3(store):
     exhibit = FIGURE["figure3"]
-    data = figure_data(exhibit, store, "laptop", "redq")
-    figure = learning_curves.draw(exhibit, "laptop", data, authors_curves())
-    # A task without a run has no panel; costs stand beside both rows.
+    data = runtime.data(exhibit, store, "laptop", False)
+    figure = runtime.draw(exhibit, "laptop", data)
+    # A task without a run has no panel.
     cheetah, cheetah_hours, costs = figure.axes
     assert cheetah.get_title() == "HalfCheetah"
     assert texts(cheetah) == [
@@ -193,6 +202,7 @@ def test_panels_of_figure3(store):
     curves = {line.get_label(): line for line in cheetah.lines}
     np.testing.assert_allclose(curves["SAC"].get_ydata(), [0, 20])
     assert curves["SAC"].get_color() == LOOKS["sac"].colour
+    assert cheetah_hours.get_ylim() == cheetah.get_ylim()
     # The first evaluation comes before any training and has no place on a logarithm of minutes.
     hours = {line.get_label(): line for line in cheetah_hours.lines}
     np.testing.assert_allclose(hours["SAC"].get_xdata(), [60 * 50 / 7200])
@@ -202,7 +212,7 @@ def test_panels_of_figure3(store):
     caption = " ".join(figure.get_supxlabel().split())
     assert "laptop scale (drawn: ALM(3); SAC): mean return" in caption and "authors" not in caption
     assert "No stored run on Hopper." in caption and "`" not in caption
-    assert caption.endswith("Measured on Test, 1 thread.")
+    assert "Measured on Test, 1 thread." in caption
 
 
 def test_curves_leave_out_a_scale_that_is_not_known(store, make_run):
@@ -211,23 +221,31 @@ def test_curves_leave_out_a_scale_that_is_not_known(store, make_run):
     assert sorted(picture.file for picture in pictures) == ["curves-alm-laptop", "curves-sac-laptop"]
 
 
-def test_times_of_different_processors_say_whose_they_are(store, make_run):
+def test_times_of_different_processors_have_panels_of_their_own(store, make_run):
     provenance = {"device": "cpu", "threads": 2, "hardware": {"cpu": "Other"}, "population": 1}
     extra = {"time/evaluation_s": [5.0, 5.0], "time/update_ms": [6.0, 6.0]}
     store.write(
         make_run({5000: 0.0, 6000: 1.0}, algorithm="redq", scale="laptop", provenance=provenance, extra=extra)
     )
-    data = figure_data(FIGURE["figure3"], store, "laptop", "redq")
-    figure = learning_curves.draw(FIGURE["figure3"], "laptop", data, authors_curves())
-    caption = " ".join(figure.get_supxlabel().split())
-    assert "on Other, 2 threads (REDQ); Test, 1 thread (ALM(3), SAC): times of different" in caption
+    data = runtime.data(FIGURE["figure3"], store, "laptop", False)
+    figure = runtime.draw(FIGURE["figure3"], "laptop", data)
+    steps, *timed = figure.axes
+    assert len(steps.lines) == 3
+    titles = ["HalfCheetah\nTest, 1 thread", "HalfCheetah\nOther, 2 threads"]
+    titles += ["cost of a step\nTest, 1 thread", "cost of a step\nOther, 2 threads"]
+    assert [axis.get_title() for axis in timed] == titles
+    curves = [{line.get_label() for line in axis.lines} for axis in timed[:2]]
+    assert curves == [{"ALM(3)", "SAC"}, {"REDQ"}]
+    bars = [[label.get_text() for label in axis.get_yticklabels()] for axis in timed[2:]]
+    assert bars == [["ALM(3)", "SAC"], ["REDQ"]]
+    assert "times of different ones do not compare" in " ".join(figure.get_supxlabel().split())
 
 
 def test_a_task_of_which_all_runs_failed_is_named_with_them(store, make_run):
     extra = {"time/evaluation_s": [1.0], "time/update_ms": [1.0]}
     options = {"task": "Hopper", "scale": "laptop", "status": "failed", "reason": "not finite"}
     store.write(make_run({5000: 1.0}, algorithm="td3", extra=extra, **options))
-    coverage = figure_data(FIGURE["figure3"], store, "laptop", "redq").coverage
+    coverage = runtime.data(FIGURE["figure3"], store, "laptop", False).coverage
     assert panels.left_out(coverage) == " No stored run on Hopper (1 failed)."
 
 
@@ -235,8 +253,8 @@ def test_the_authors_curve_is_grey_at_paper_scale_only(store, make_run):
     exhibit = FIGURE["figure3"]
     extra = {"time/evaluation_s": [1.0] * 2, "time/update_ms": [6.0] * 2}
     store.write(make_run({5000: 0.0, 10_000: 50.0}, algorithm="sac", status="partial", extra=extra))
-    data = figure_data(exhibit, store, "paper", "redq")
-    figure = learning_curves.draw(exhibit, "paper", data, authors_curves())
+    data = runtime.data(exhibit, store, "paper", False)
+    figure = runtime.draw(exhibit, "paper", data)
     cheetah = next(axis for axis in figure.axes if axis.get_title() == "HalfCheetah")
     published = next(line for line in cheetah.lines if "authors" in line.get_label())
     curve = authors_curves().query("task == 'HalfCheetah'")
@@ -248,7 +266,7 @@ def test_the_authors_curve_is_grey_at_paper_scale_only(store, make_run):
 
 def test_panels_of_the_bias(store):
     exhibit = FIGURE["figure8"]
-    data = figure_data(exhibit, store, "laptop", "paper")
+    data = value_bias.data(exhibit, store, "laptop", False, "paper")
     figure = value_bias.draw(exhibit, "laptop", data, "paper")
     top, bottom = figure.axes
     means = {line.get_label(): line for line in top.lines}
@@ -331,6 +349,7 @@ def test_drawing_imports_no_learning_or_simulation():
 
 
 def test_declarations_hang_together():
+    variants = {}
     for exhibit in FIGURES:
         by_label = looks(exhibit.series)
         assert len(by_label) == len(exhibit.series) == len(set(by_label.values()))
@@ -339,6 +358,13 @@ def test_declarations_hang_together():
             assert bool(series.estimate) == (exhibit.shows == "bias")
             if series.variant == "base" and not series.noise and series.estimate != "min_q":
                 assert by_label[series.label].colour == LOOKS[series.algorithm].colour
+            if series.algorithm == "alm" and by_label[series.label].colour != LOOKS["alm"].colour:
+                # A variant is drawn in no algorithm's colour, and alike wherever it is drawn.
+                look = by_label[series.label]
+                assert look.colour not in {one.colour for one in LOOKS.values()}
+                assert variants.setdefault((series.variant, series.noise), look) == look
+        plain = [by_label[one.label].colour for one in exhibit.series if not one.estimate]
+        assert len(set(plain)) == len(plain)
     colours = [look.colour for look in LOOKS.values()]
     assert len(set(colours)) == len(colours)
     assert len({look.marker for look in LOOKS.values()}) == len(LOOKS)
@@ -352,9 +378,7 @@ def test_a_second_row_shows_the_metric_of_those_that_have_it(tmp_path, make_run)
     clamped = extra | {"model/clamped": [0.0, 7.0]}
     store.write(make_run({5000: 1.0, 6000: 3.0}, variant="log-naive", extra=clamped, **options))
     exhibit = FIGURE["figure12"]
-    figure = learning_curves.draw(
-        exhibit, "laptop", figure_data(exhibit, store, "laptop", "redq"), authors_curves()
-    )
+    figure = learning_curves.draw(exhibit, "laptop", learning_curves.data(exhibit, store, "laptop", False))
     top, bottom = figure.axes
     assert [line.get_label() for line in top.lines] == ["ALM(3)", "log in both objectives"]
     assert [line.get_label() for line in bottom.lines] == ["log in both objectives"]
@@ -370,9 +394,8 @@ def test_final_returns_are_means_of_the_last_five_evaluations(tmp_path, make_run
         curve = {1000 * step: offset + step for step in range(5, 12)}
         store.write(make_run(curve, variant="c-0.5", seed=seed, extra=extra, **options))
     exhibit = FIGURE["figure20"]
-    data = figure_data(exhibit, store, "laptop", "redq")
-    finals = final_return.final_returns(data.points)
-    assert finals["return"].tolist() == [9.0, 19.0]
+    data = final_return.data(exhibit, store, "laptop", False)
+    assert data.points["return"].tolist() == [9.0, 19.0]
     (axis,) = final_return.draw(exhibit, "laptop", data).axes
     assert [label.get_text() for label in axis.get_xticklabels()] == [
         "0.05",
@@ -416,14 +439,15 @@ def test_predicted_representations_are_drawn_for_one_episode_only(tmp_path, make
     store.write(begun)
     store.write_latents(begun, steps, "alm of seed 1")
     exhibit = FIGURE["figure7"]
-    data = latent_data(exhibit, store, "laptop")
+    data = latents.data(exhibit, store, "laptop", False)
     figure = latents.draw(exhibit, "laptop", data)
     kept, error = figure.axes
     # Pooled as runs are everywhere: what has only begun is named, and so is how far the others are.
     assert kept.get_title() == "ALM(3), seed 0"
     assert texts(kept) == ["2 of 5 seeds, 30k of 50k steps, 1 unfinished: ALM(3)"]
     lines = {line.get_label(): line.get_ydata().tolist() for line in kept.lines}
-    assert lines["encoder"] == [0, 1, 2, 3] and lines["model"] == [0, 1.5, 2.5, 3.5]
+    assert lines["encoder"] == [0, 1, 2, 3]
+    assert [0, 1.5, 2.5, 3.5] in [line.get_ydata().tolist() for line in kept.lines]
     drawn = [line.get_ydata() for line in error.lines[:3]]
     # Each seed, then their mean.
     np.testing.assert_allclose(drawn, [[0.1, 0.2], [0.3, 0.6], [0.2, 0.4]], rtol=1e-6)
@@ -434,14 +458,14 @@ def test_predicted_representations_are_drawn_for_one_episode_only(tmp_path, make
     store.write(other)
     store.write_latents(other, steps, "alm of seed 2")
     with pytest.raises(StoreMixError, match="different episodes"):
-        latent_data(exhibit, store, "laptop")
+        latents.data(exhibit, store, "laptop", False)
 
 
 @pytest.mark.parametrize(("task", "series"), [("figure12", 4), ("figure5c", 5)])
 def test_small_print_and_legend_are_no_wider_than_their_place(store, task, series):
     exhibit = FIGURE[task]
-    data = figure_data(exhibit, store, "laptop", "redq")
-    figure = learning_curves.draw(exhibit, "laptop", data, authors_curves())
+    data = learning_curves.data(exhibit, store, "laptop", False)
+    figure = learning_curves.draw(exhibit, "laptop", data)
     panel = figure.get_figwidth()
     for axis in figure.axes:
         assert all(len(line) <= 16 * panel for text in texts(axis) for line in text.split("\n"))
@@ -450,6 +474,79 @@ def test_small_print_and_legend_are_no_wider_than_their_place(store, task, serie
     assert panels.legend_columns(labels, 50.0) == [[label] for label in labels]
     assert panels.legend_columns(labels, 1.0) == [labels]
     assert panels.legend_columns(labels, 5.2) == [labels[::2], labels[1::2]]
+
+
+@pytest.mark.parametrize(
+    ("count", "rows"),
+    [(1, [1]), (2, [2]), (3, [3]), (4, [2, 2]), (5, [3, 2]), (6, [3, 3]), (7, [3, 3, 1])],
+)
+@pytest.mark.parametrize("parts", [1, 2])
+def test_panels_stand_in_rows_of_a_page(count, rows, parts):
+    figure, (group,) = panels.page(count, parts=parts)
+    assert [len(axes) for axes in group] == [count] * parts and len(figure.axes) == count * parts
+    places = [axis.get_subplotspec() for axis in group[-1]]
+    starts = [place.rowspan.start for place in places]
+    assert [starts.count(row) for row in sorted(set(starts))] == rows
+    assert figure.get_figwidth() <= 8
+    # What belongs together stands beneath each other.
+    for axes in zip(*group, strict=True):
+        first = axes[0].get_subplotspec()
+        for part, axis in enumerate(axes):
+            place = axis.get_subplotspec()
+            assert (place.rowspan.start, place.colspan) == (first.rowspan.start + part, first.colspan)
+
+
+def test_groups_of_panels_fill_the_width_each():
+    _, ((steps,), (minutes,), (costs,)) = panels.page(3, 6, 2)
+    ends = [group[-1].get_subplotspec().colspan.stop for group in (steps, minutes, costs)]
+    assert ends == [6, 6, 6] and costs[0].get_subplotspec().colspan == range(3)
+    # Unless they fit into one row.
+    figure, groups = panels.page(1, 1, 1)
+    assert [axis for ((axis,),) in groups] == figure.axes
+    assert {axis.get_subplotspec().rowspan.start for axis in figure.axes} == {0}
+
+
+def boxes(figure):
+    """The extent of each text in and around the panels of a figure, once it is laid out."""
+    figure.canvas.draw()
+    written = [text for axis in figure.axes for text in (axis.title, axis.xaxis.label, *axis.texts)]
+    return [text.get_window_extent() for text in written if text.get_text()]
+
+
+@pytest.mark.parametrize(("name", "tasks"), [("figure16", 5), ("figure3", 3), ("figure11", 4)])
+def test_nothing_overlaps(tmp_path, make_run, name, tasks):
+    """At paper scale with several tasks and processors, of which few runs are stored."""
+    store, extra = Store(tmp_path / "runs"), {"time/evaluation_s": [1.0] * 3, "time/update_ms": [6.0] * 3}
+    names = ("HalfCheetah", "T-Ant", "Ant", "Walker2d", "Hopper")
+    exhibit = dataclasses.replace(FIGURE[name], tasks=names[:tasks])
+    for place, series in enumerate(exhibit.series):
+        provenance = {"device": "cpu", "threads": 1, "population": 1}
+        provenance["hardware"] = {"cpu": ("AMD EPYC", "Intel(R) Xeon(R) Processor")[place % 2]}
+        for task in exhibit.tasks:
+            about = {"algorithm": series.algorithm, "variant": series.variant, "task": task}
+            curve = {5000: -200.0, 100_000: 4000.0, 200_000: 9000.0}
+            store.write(make_run(curve, extra=extra, provenance=provenance, **about))
+    module = runtime if name == "figure3" else learning_curves
+    data = module.data(exhibit, store, "paper", False)
+    written = boxes(module.draw(exhibit, "paper", data))
+    assert len(written) > 2 * tasks
+    for number, box in enumerate(written):
+        assert not any(box.overlaps(other) for other in written[:number])
+
+
+def test_the_step_of_table_1_is_marked_where_it_reads(tmp_path, make_run):
+    store, extra = Store(tmp_path / "runs"), {"time/evaluation_s": [1.0] * 2, "time/update_ms": [6.0] * 2}
+    for task in ("Walker2d", "Hopper"):
+        last = 300_000 if task == "Walker2d" else 50_000
+        store.write(make_run({5000: 0.0, last: 9.0}, algorithm="sac", task=task, extra=extra))
+    exhibit = FIGURE["figure9"]
+    figure = learning_curves.draw(exhibit, "paper", learning_curves.data(exhibit, store, "paper", False))
+    marked = {
+        axis.get_title(): [line for line in axis.lines if line.get_linestyle() == ":"] for axis in figure.axes
+    }
+    assert [line.get_xdata() for line in marked["Walker2d"]] == [[200_000, 200_000]]
+    assert not marked["Hopper"]
+    assert "Dotted: 200k steps, where Table 1 reads." in " ".join(figure.get_supxlabel().split())
 
 
 def test_six_labels_stand_in_two_rows_of_three_and_read_row_by_row():

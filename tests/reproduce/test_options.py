@@ -63,7 +63,7 @@ def test_tables_say_how_many_runs_are_ones_own(places):
 
 
 def test_claims_and_figures_say_so_too(places, make_run):
-    from paper_figures.data import figure_data
+    from paper_figures import runtime
     from reproduce.exhibits import exhibit_named
 
     # A run that no claim compares with anything stands behind none.
@@ -75,8 +75,8 @@ def test_claims_and_figures_say_so_too(places, make_run):
     assert "1 of the runs are your own" in " ".join(claims_table(ReadsRuns().opened(), "paper").notes)
     assert "your own" not in " ".join(claims_table(ReadsRuns(own=False).opened(), "paper").notes)
     figure = exhibit_named("figure3")
-    assert figure_data(figure, ReadsRuns().opened(), "paper", "redq").own == 1
-    assert figure_data(figure, ReadsRuns(own=False).opened(), "paper", "redq").own == 0
+    assert runtime.data(figure, ReadsRuns().opened(), "paper", False).own == 1
+    assert runtime.data(figure, ReadsRuns(own=False).opened(), "paper", False).own == 0
 
 
 def test_where_commands_write_is_no_part_of_the_repository():

@@ -1,0 +1,177 @@
+"""Learning curves against steps and against time, and what a step costs (Figure 3).
+
+Times of different processors do not compare: each processor has panels of its own.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, NullFormatter
+
+from paper_figures import learning_curves, panels
+from paper_figures.data import FigureData, figure_data, tasks_drawn
+from paper_figures.style import figure_style, looks
+from reproduce.exhibits import FigureExhibit, Series
+from reproduce.lab.store import Store, StoredRun
+
+
+def data(exhibit: FigureExhibit, store: Store, scale: str, mix: bool) -> FigureData:
+    """A row a series, task, seed and evaluation: step, training_step, return, then hours and device.
+
+    Hours are those that one seed had trained until then; NaN where that is not recorded.
+
+    Raises:
+        reproduce.lab.store.StoreMixError: the runs are of different protocols, and ``mix`` is off.
+    """
+
+    def read(run: StoredRun, series: Series) -> pd.DataFrame:
+        del series
+        hours = run.training_seconds / 3600.0
+        return learning_curves.returns(run).assign(hours=hours, device=_device(run))
+
+    return figure_data(exhibit, store, scale, mix, read)
+
+
+def costs(exhibit: FigureExhibit, runs: Sequence[StoredRun]) -> pd.DataFrame:
+    """Milliseconds for each environment step after the warm-up: series, device, update_ms, total_ms.
+
+    A row a run: of its updates alone, and of all but evaluations.
+    """
+    label = {(one.algorithm, one.variant): one.label for one in exhibit.series}
+    rows = []
+    for run in runs:
+        seconds, learning = run.training_seconds, run.evaluations["training_step"] > 0
+        steps = run.evaluations["training_step"].iloc[-1]
+        begin = seconds[~learning].iloc[-1] if (~learning).any() else 0.0
+        update = run.evaluations.loc[learning, "time/update_ms"].mean()
+        rows.append(
+            {
+                "series": label[run.spec.algorithm, run.spec.variant],
+                "device": _device(run),
+                "update_ms": update / run.provenance.get("population", np.nan),
+                "total_ms": 1000.0 * (seconds.iloc[-1] - begin) / max(steps, 1),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _device(run: StoredRun) -> str:
+    """The kind of machine, such as ``"Intel(R) Xeon(R) Processor, 1 thread"``."""
+    device = run.provenance.get("device", "unknown device")
+    if device != "cpu":
+        return str(device)
+    threads = run.provenance.get("threads", "?")
+    cpu = run.provenance.get("hardware", {}).get("cpu", "unknown")
+    return f"{cpu}, {threads} thread{'' if threads == 1 else 's'}"
+
+
+def draw(exhibit: FigureExhibit, scale: str, data: FigureData) -> Figure:
+    """Draw a panel a task against steps, then one a task and processor against minutes, then costs.
+
+    Args:
+        exhibit: what to show.
+        scale: scale of the runs.
+        data: their evaluations.
+    """
+    learning = data.points[data.points["training_step"] > 0].dropna(subset="hours")
+    known = costs(exhibit, data.runs).dropna()
+    # The processor with the most curves first.
+    devices = list(known.groupby("device")["series"].nunique().sort_values(ascending=False).index)
+    tasks = tasks_drawn(data.coverage)
+    places = [
+        (task, device)
+        for device in devices
+        for task in tasks
+        if ((learning["task"] == task) & (learning["device"] == device)).any()
+    ]
+    with figure_style():
+        figure, groups = panels.page(*filter(None, (len(tasks), len(places), len(devices))))
+        (steps,), *timed = groups
+        also = learning_curves.against_steps(steps, exhibit, scale, data)
+        panels.coverage_notes(figure, steps, data.coverage)
+        if timed:
+            (minutes,), (bars,) = timed
+            for axis, (task, device) in zip(minutes, places, strict=True):
+                points = learning[(learning["task"] == task) & (learning["device"] == device)]
+                _against_minutes(axis, exhibit, points)
+                _title(axis, task, device, devices)
+                axis.set_ylim(steps[tasks.index(task)].get_ylim())
+                panels.returns_axis(axis)
+            panels.name_rows(minutes, "return")
+            for axis, device in zip(bars, devices, strict=True):
+                _costs(axis, exhibit, known[known["device"] == device])
+                _title(axis, "cost of a step", device, devices)
+            low, high = known["update_ms"].min(), known["total_ms"].max()
+            for axis in bars:  # room for the last number
+                axis.set_xlim(10 ** np.floor(np.log10(0.8 * low)), 4 * high)
+        panels.legend(figure, exhibit.series)
+        text = f"{learning_curves.heading(exhibit, scale, data)}{also} {_of_times(exhibit, data, devices)}"
+        panels.caption(figure, text, data.protocols, data.own)
+    return figure
+
+
+def _title(axis: Axes, what: str, device: str, devices: Sequence[str]) -> None:
+    """Say what a panel shows, and on which processor where there are several."""
+    if len(devices) == 1:
+        axis.set_title(what)
+    else:
+        axis.set_title(f"{what}\n{device.replace('(R)', '').replace('(TM)', '')}", fontsize=8)
+
+
+def _against_minutes(axis: Axes, exhibit: FigureExhibit, points: pd.DataFrame) -> None:
+    # Seeds that did not train together took different times: their mean places the curve.
+    minutes = 60.0 * points.groupby(["series", "step"])["hours"].transform("mean")
+    panels.curves(axis, points.assign(minutes=minutes), exhibit.series, "minutes", "return")
+    _logarithmic(axis)
+    axis.set_xlabel("minutes of training for each seed")
+
+
+def _costs(axis: Axes, exhibit: FigureExhibit, known: pd.DataFrame) -> None:
+    """Milliseconds for each environment step, mean over the runs of all panels."""
+    present = [one for one in exhibit.series if one.label in set(known["series"])]
+    by_label = looks(exhibit.series)
+    for position, one in enumerate(present):
+        mean = known.loc[known["series"] == one.label, ["update_ms", "total_ms"]].mean()
+        look = by_label[one.label]
+        # One above the other: where updates are nearly all of the cost they would hide each other.
+        for cost, place, face in (
+            (mean["total_ms"], position - 0.17, look.colour),
+            (mean["update_ms"], position + 0.17, "white"),
+        ):
+            axis.plot(cost, place, marker=look.marker, mfc=face, mec=look.colour, ls="", markersize=5)
+            axis.annotate(
+                f"{cost:.3g} ms", (cost, place), (7, 0), textcoords="offset points", va="center", fontsize=7
+            )
+    axis.set_yticks(range(len(present)), [one.label for one in present])
+    axis.set_ylim(len(present) - 0.5, -0.5)
+    _logarithmic(axis)
+    axis.set_xlabel("ms for each environment step")
+
+
+def _logarithmic(axis: Axes) -> None:
+    axis.set_xscale("log")
+    axis.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+    axis.xaxis.set_minor_formatter(NullFormatter())
+
+
+def _of_times(exhibit: FigureExhibit, data: FigureData, devices: Sequence[str]) -> str:
+    """What a caption says of the times."""
+    untimed = set(data.points.loc[data.points["hours"].isna(), "series"])
+    without = "; ".join(one.label for one in exhibit.series if one.label in untimed)
+    missing = f" Time not recorded: {without}." if without else ""
+    if not devices:
+        return missing.lstrip()
+    whose = (
+        f"Measured on {devices[0]}."
+        if len(devices) == 1
+        else "Each processor has its own panels: times of different ones do not compare."
+    )
+    return (
+        "Times are of these runs as they were trained, without evaluations; where seeds trained together, "
+        "their time is divided by their number. Runs may have shared the machine with others; make bench "
+        f"measures costs side by side. {whose} Cost of a step: filled, all but evaluations; open, updates "
+        f"of the last steps before each evaluation.{missing}"
+    )
