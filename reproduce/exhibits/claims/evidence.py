@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from alm.training.bias import DEFINITIONS, Bias
 from alm.training.scale import scale_named
 from reproduce.exhibits import FigureExhibit, Series, TableExhibit, exhibit_named
+from reproduce.exhibits.bias import bias_by_step
 from reproduce.exhibits.pooling import Pool, pool
 from reproduce.exhibits.statistics.aggregates import FloatArray
 from reproduce.exhibits.statistics.seeds import mean_over_steps
@@ -40,7 +40,7 @@ class Evidence:
     def __init__(self, store: Store, scale: str) -> None:
         self.scale, self._store = scale_named(scale).name, store
         self.stored = store.runs(scale=scale)
-        self._values: dict[RunSpec, pd.DataFrame | None] = {}
+        self._biases: dict[tuple[RunSpec, str], pd.DataFrame] = {}
 
     def tasks(self, where: Where) -> tuple[str, ...]:
         """The tasks of a figure or table at this scale, or those named."""
@@ -64,11 +64,12 @@ class Evidence:
         exhibit = exhibit_named(where) if isinstance(where, str) else None
         return exhibit.read_out(run.spec) if exhibit else run_length(run.spec)
 
-    def values(self, run: StoredRun) -> pd.DataFrame | None:
-        """The value samples of a run by step; None if none are stored."""
-        if run.spec not in self._values:
-            self._values[run.spec] = self._store.values(run)
-        return self._values[run.spec]
+    def biases(self, run: StoredRun, estimate: str) -> pd.DataFrame:
+        """The bias of an estimate of a run, normalised as REDQ does, a row a measurement it has stored."""
+        which = run.spec, estimate
+        if which not in self._biases:
+            self._biases[which] = bias_by_step(self._store.values(run), estimate, "redq")
+        return self._biases[which]
 
     def prediction_errors(self, run: StoredRun) -> pd.DataFrame | None:
         """What a run's model predicts, one row a step; None if that is not stored."""
@@ -149,53 +150,37 @@ EPISODE_SPREAD = Outcome("deviation over episodes of ", _window("eval/return_std
 # --- Of value estimates -------------------------------------------------------------------------------------
 
 
-def _biases(
-    evidence: Evidence, run: StoredRun, side: Series, step: int, part: tuple[float, float]
-) -> list[Bias]:
-    """The normalised biases (REDQ's definition) of the measurements in a part of training."""
-    pairs = evidence.values(run)
-    if pairs is None or side.estimate not in pairs:
-        return []
-    warmup = int((run.evaluations["step"] - run.evaluations["training_step"]).iloc[0])
-    first, last = (warmup + share * (step - warmup) for share in part)
-    inside = pairs[(pairs["step"] > first) & (pairs["step"] <= last)]
-    return [
-        DEFINITIONS["redq"](
-            group[side.estimate].to_numpy(np.float64), group["monte_carlo"].to_numpy(np.float64)
-        )
-        for _, group in inside.groupby("step")
-    ]
+def _bias(column: str, part: tuple[float, float]) -> Callable[..., float | None]:
+    """The mean of a column of the normalised bias (REDQ's definition) over a part of training."""
 
-
-def _bias(part: tuple[float, float], what: Callable[[Bias], float]) -> Callable[..., float | None]:
     def read(evidence: Evidence, run: StoredRun, side: Series, step: int) -> float | None:
-        found = _biases(evidence, run, side, step, part)
-        return float(np.mean([what(one) for one in found])) if found else None
+        found = evidence.biases(run, side.estimate)
+        warmup = int((run.evaluations["step"] - run.evaluations["training_step"]).iloc[0])
+        first, last = (warmup + share * (step - warmup) for share in part)
+        inside = found.loc[(found["step"] > first) & (found["step"] <= last), column]
+        return None if inside.empty else float(inside.mean())
 
     return read
 
 
-def _bias_outcome(of: str, part: tuple[float, float], what: Callable[[Bias], float]) -> Outcome:
-    return Outcome(of, _bias(part, what), absent="no stored value estimates", digits=2)
+def _bias_outcome(of: str, column: str, part: tuple[float, float]) -> Outcome:
+    return Outcome(of, _bias(column, part), absent="no stored value estimates", digits=2)
 
 
-BIAS = _bias_outcome("bias of ", (0.5, 1.0), lambda bias: bias.mean)
+BIAS = _bias_outcome("bias of ", "bias_mean", (0.5, 1.0))
 """Mean of estimate minus return over the second half of training, as a part of the mean return."""
 
-BIAS_STD = _bias_outcome("std of bias of ", (0.5, 1.0), lambda bias: bias.std)
+BIAS_STD = _bias_outcome("std of bias of ", "bias_std", (0.5, 1.0))
 """Its standard deviation over state–action pairs."""
 
 BIAS_STD_BY_QUARTER = tuple(
-    _bias_outcome(f"std of bias in quarter {n + 1} of ", (n / 4, (n + 1) / 4), lambda bias: bias.std)
-    for n in range(4)
+    _bias_outcome(f"std of bias in quarter {n + 1} of ", "bias_std", (n / 4, (n + 1) / 4)) for n in range(4)
 )
 """The same in each quarter of training."""
 
 
 def _growth(evidence: Evidence, run: StoredRun, side: Series, step: int) -> float | None:
-    early, late = (
-        _bias(part, lambda bias: bias.std)(evidence, run, side, step) for part in ((0.0, 0.5), (0.5, 1.0))
-    )
+    early, late = (_bias("bias_std", part)(evidence, run, side, step) for part in ((0.0, 0.5), (0.5, 1.0)))
     return late / early if early and late is not None else None
 
 
