@@ -10,8 +10,9 @@ from alm import objectives
 from alm.agent import ALM
 from alm.config import ALMConfig
 from alm.networks import bounded_gaussian
-from alm.task_registry import TaskSpec
+from alm.task_registry import TASKS, TaskSpec
 from alm.training.replay import Transitions
+from alm.training.scale import SCALES
 from benchmarks.plain_alm import PlainALM
 
 TASK = TaskSpec("Test", "alm/Test", 5, 3, -0.4, 0.4)
@@ -255,6 +256,26 @@ def test_bounds_of_the_gaussian():
 )
 def test_exploration_schedule(step, std):
     assert ALMConfig().exploration_std(step) == pytest.approx(std)
+
+
+def test_published_hyper_parameters():
+    """Table 3 of the paper."""
+    config = ALMConfig.at(SCALES["paper"], "HalfCheetah")
+    assert (config.horizon, config.classifier_coefficient) == (3, 0.1)
+    assert (config.discount, config.trace, config.target_rate) == (0.99, 0.95, 0.005)
+    assert (config.latent_size, config.hidden_size, config.model_hidden_size) == (50, 512, 1024)
+    assert (config.batch_size, config.learning_rate, config.max_grad_norm) == (512, 1e-4, 100.0)
+    assert (config.exploration_clip, config.warmup_steps, config.reject_time_limits) == (0.3, 5000, False)
+    capacity = {task: ALMConfig.at(SCALES["paper"], task).replay_capacity for task in TASKS}
+    assert capacity == {task: 1_000_000 if "Humanoid" in task else 100_000 for task in TASKS}
+
+
+def test_the_parts_that_are_reported_of_the_models_loss_make_it_up():
+    """KL and reward by model step, the value once."""
+    agent, sequences, _, noise = build(SMALL)
+    loss, parts = agent.encoder_model_loss(sequences, noise, agent.policy(1))
+    total = 3 * (parts["model/kl"] - parts["model/reward"]) - parts["model/value"]
+    torch.testing.assert_close(loss.detach(), total)
 
 
 def test_parameter_counts_at_paper_size():

@@ -66,6 +66,15 @@ def test_the_path_follows_the_means_from_the_first_state(episode):
         expected.append(float(z[0]))
     np.testing.assert_allclose(path.predicted, expected, rtol=1e-12)
     np.testing.assert_allclose(path.encoded, [float(encode(networks, s)[0][0]) for s in observation])
+    source = torch.Generator().manual_seed(0)
+    mean, deviation = encode(networks, observation[0])
+    z = mean + deviation * torch.randn(1, 1, 4, generator=source, dtype=torch.float64)[0, 0]
+    expected = [float(z[0])]
+    for a in action:
+        mean, deviation = predict(networks, z, a)
+        z = mean + deviation * torch.randn(1, 1, 4, generator=source, dtype=torch.float64)[0, 0]
+        expected.append(float(z[0]))
+    np.testing.assert_allclose(path.sampled, expected, rtol=1e-10)
     again = latent_path(networks, observation, action, torch.Generator().manual_seed(0))
     other = latent_path(networks, observation, action, torch.Generator().manual_seed(1))
     assert torch.equal(path.sampled, again.sampled) and not torch.equal(path.sampled, other.sampled)

@@ -231,6 +231,14 @@ def test_trains_at_smoke_scale(tmp_path, name):
 # --- single variants --------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("name", ["base", *PLAIN])
+def test_a_value_is_estimated_from_where_the_critics_know_a_state(name):
+    agent, _, transitions, _ = build(name)
+    state, _ = agent.represent(transitions)
+    for found, known in zip(agent.represent_for_value(transitions.observation), state, strict=True):
+        torch.testing.assert_close(found, known, rtol=0, atol=1e-12)
+
+
 @pytest.mark.parametrize("offset", [0.0, 10_000.0])
 def test_the_logarithm_and_its_clamp(offset):
     x = torch.tensor([[-1e9, -20.0, 0.0, 1e-7, 0.5, 7.0, 20.0]], dtype=torch.float64, requires_grad=True)

@@ -79,6 +79,13 @@ def test_log_std_is_clamped():
     assert (log_std[..., 1].abs() < 19).all()
 
 
+@pytest.mark.parametrize("name", ["sac", "redq", "sac-svg2"])
+def test_the_temperature_starts_as_configured(name):
+    agent_class, config = CASES[name]
+    agent = agent_class(TASK, dataclasses.replace(config, initial_temperature=0.3), SEEDS)
+    assert agent.networks.temperature().tolist() == pytest.approx([0.3, 0.3])
+
+
 @pytest.mark.parametrize("name", ["sac", "redq", "sac-avg"])
 @pytest.mark.parametrize(("target_entropy", "direction"), [(50.0, 1), (-50.0, -1)])
 def test_temperature_grows_where_the_entropy_is_below_its_target(name, target_entropy, direction):
@@ -131,9 +138,16 @@ def test_exploration_noise_of_td3_is_a_tenth_of_the_largest_action():
 
 
 def test_exploration_of_td3_ours_follows_alms_schedule():
+    """a = clamp(π(s) + σ_t ε): inside updates σ_t ε is clipped at 0.3 as well."""
     mine, alm = TD3OursConfig(), ALMConfig()
+    agent, observation = build("td3-ours"), torch.randn(2, 300, 5, generator=gen(), dtype=torch.float64)
+    mean = agent.networks.actor(observation)
     for step in (0, 1, 30_000, 100_000, 400_000):
         assert mine.exploration_std(step) == alm.exploration_std(step)
+        noise = alm.exploration_std(step) * Streams(SEEDS, Purpose.ACTING).normal(300, 3, dtype=mean.dtype)
+        action = agent.act(observation, step, Streams(SEEDS, Purpose.ACTING))
+        torch.testing.assert_close(action, (mean + noise).clamp(-0.4, 0.4), rtol=0, atol=2e-6)
+        assert (((noise.abs() > 0.3) & (action.abs() < 0.39)).any()) == (step < 100_000)
 
 
 # --- ensembles ------------------------------------------------------------------------------------
@@ -271,6 +285,27 @@ def test_learning_from_replay_depends_on_the_own_seed_only(name):
             for metric, value in single.items():
                 torch.testing.assert_close(joint[metric][i : i + 1], value, rtol=2e-4, atol=2e-5)
     assert not torch.allclose(joint["loss/critic"][0], joint["loss/critic"][1])
+
+
+@pytest.mark.parametrize("name", BASELINES)
+def test_an_update_has_batches_and_noise_of_the_learning_stream_and_the_step(name):
+    agent_class, config = CASES[name]
+    agent, seen = agent_class(TASK, config, SEEDS), []
+    replay, streams = filled_replay(agent), Streams(SEEDS, Purpose.LEARNING)
+    agent.update = lambda *inputs: seen.extend(inputs) or {}
+    agent.learn(replay, 7)
+    *batches, noise, step = seen
+    expected = []
+    if name.startswith("sac-svg"):
+        size = config.model_updates * config.model_batch_size
+        expected.append(replay.sample_sequences(size, config.horizon, streams, reject_time_limits=True))
+    size = (config.updates_per_step, config.batch_size) if isinstance(agent, REDQ) else config.batch_size
+    expected.append(replay.sample(size, streams))
+    for found, drawn in zip(batches, expected, strict=True):
+        assert all(map(torch.equal, vars(found).values(), vars(drawn).values()))
+    draws = torch.cat([value.flatten(1) for value in noise.values()], dim=1)
+    assert torch.equal(draws, streams.normal(draws.shape[1]))
+    assert {key: value.shape[1:] for key, value in noise.items()} == agent.noise_shapes and step == 7
 
 
 # --- configuration and registration ---------------------------------------------------------------

@@ -192,6 +192,19 @@ def test_the_pool_grows_with_the_rollouts_and_keeps_its_contents(agent):
     assert pool_counts(a) == {5: 30, 6: 30, 7: 30, 8: 30}  # the oldest made room
 
 
+def test_a_grown_pool_is_resumed(agent):
+    one, other, replay = (
+        agent(rollout_schedule=(0, 1, 1, 3)),
+        agent(rollout_schedule=(0, 1, 1, 3)),
+        filled_replay(),
+    )
+    for step in (1, 1001):
+        one.learn(replay, step)
+    other.load_state(one.state())
+    assert other.pool.capacity == one.pool.capacity == 120
+    assert pool_counts(other) == pool_counts(one) == {1: 10, 2: 30}
+
+
 @pytest.mark.parametrize("horizon", [5, 6, 70])
 def test_how_far_the_models_error_is_reported_changes_no_training(agent, horizon):
     """Also where no episode, or nothing that is stored, is so long: then there is no error to report."""
@@ -298,6 +311,8 @@ def test_the_updates_are_sacs_on_the_mixed_batches(agent, monkeypatch):
     monkeypatch.setattr(SAC, "update", spy)
     metrics = a.learn(replay, 1)
     assert len(seen) == 4
+    for name in ("next_action", "action"):  # no two updates have the same noise
+        assert len({noise[name].sum().item() for _, noise in seen}) == 4
     expected = []
     for transitions, noise in seen:
         batch = Transitions(

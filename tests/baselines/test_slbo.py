@@ -29,7 +29,7 @@ from benchmarks.plain_baselines import copy_member, member_differences
 TASK = task_spec("mbbl/Hopper-ET")
 SMALL = SLBOConfig(
     stage_steps=40, iterations=2, model_updates=3, policy_updates=2, model_hidden_size=12, model_batch_size=8,
-    model_learning_rate=1e-2, policy_hidden_size=6, value_hidden_size=7, value_learning_rate=1e-2,
+    model_learning_rate=1e-2, policy_hidden_size=6, value_hidden_size=7, value_learning_rate=5e-3,
     imagined_steps=60, imagined_horizon=20,
 )  # fmt: skip
 
@@ -300,7 +300,7 @@ def test_value_updates_equal_the_reference():
     agent = build()
     plain = nn.Sequential(nn.Linear(11, 7), nn.Tanh(), nn.Linear(7, 7), nn.Tanh(), nn.Linear(7, 1)).double()
     copy_member(plain, agent.networks.value, 0)
-    optimiser = torch.optim.Adam(plain.parameters(), lr=1e-2)
+    optimiser = torch.optim.Adam(plain.parameters(), lr=5e-3)
     for update in range(4):
         observation, target = normal(1, 9, 11, seed=update), normal(1, 9, seed=update + 50)
         metrics = {}
@@ -373,6 +373,15 @@ def test_imagined_steps_follow_model_reward_and_ends():
                 assert abs(imagined.observation[t + 1, n, 0] - 1.25) < 0.006, "an initial state of the task"
                 age = 0
     assert imagined.terminal.any()
+
+
+def test_imagined_actions_are_paid_for_in_the_tasks_units():
+    """Of the humanoid, whose bounds are ±0.4."""
+    imagined = build(task=task_spec("mbbl/SlimHumanoid")).imagine()
+    s, u = imagined.observation, imagined.unit_action
+    upright = ((s[..., 0] >= 1) & (s[..., 0] <= 2)).double()
+    expected = 0.25 / 0.015 * s[..., 22] - 0.1 * (0.4 * u).square().sum(-1) + 5 * upright
+    torch.testing.assert_close(imagined.reward, expected)
 
 
 def test_imagined_episodes_are_cut_at_the_horizon():
@@ -471,6 +480,18 @@ def test_it_learns_at_the_end_of_a_stage_only():
     assert agent.networks.state.count.item() == 40
 
 
+def test_the_policy_climbs_in_fresh_rollouts_and_the_value_follows_it(monkeypatch):
+    """In each iteration the model first; in each of the policy's updates rollouts, TRPO, then the value."""
+    agent, order, rollouts = SLBO(TASK, SMALL, (0,)), [], []
+    monkeypatch.setattr(agent, "update_model", lambda *_: order.append("model") or {})
+    monkeypatch.setattr(agent, "imagine", lambda: rollouts.append(object()) or rollouts[-1])
+    for name in ("update_policy", "_fit_value"):
+        monkeypatch.setattr(agent, name, lambda imagined, name=name: order.append((name, imagined)) or {})
+    agent.learn(filled(agent, 40), 40)
+    steps = [[("update_policy", rollout), ("_fit_value", rollout)] for rollout in rollouts]
+    assert order == [*["model"] * 3, *steps[0], *steps[1], *["model"] * 3, *steps[2], *steps[3]]
+
+
 @pytest.mark.parametrize("warmup", [0, 15])
 def test_every_transition_enters_the_normalisers_once(warmup):
     """Those of the warm-up with the first stage's, as its model learns from them too."""
@@ -480,9 +501,12 @@ def test_every_transition_enters_the_normalisers_once(warmup):
         seen = filled(agent, warmup + step)
         agent.learn(seen, step)
         observation = seen.stored().observation
+        change = seen.stored().next_observation - observation
         assert agent.networks.state.count.item() == agent.networks.change.count.item() == warmup + step
         torch.testing.assert_close(agent.networks.state.mean, observation.mean(1, keepdim=True))
         torch.testing.assert_close(agent.networks.state.std, observation.std(1, keepdim=True, correction=0))
+        torch.testing.assert_close(agent.networks.change.mean, change.mean(1, keepdim=True))
+        torch.testing.assert_close(agent.networks.change.std, change.std(1, keepdim=True, correction=0))
 
 
 def test_noise_on_collected_actions_is_an_ornstein_uhlenbeck_process():
@@ -500,6 +524,16 @@ def test_noise_on_collected_actions_is_an_ornstein_uhlenbeck_process():
     again = SLBO(TASK, SMALL, (0,))
     again.load_state(agent.state())
     assert torch.equal(again.drift, agent.drift) and again.drift.any()
+
+
+def test_actions_are_stretched_to_the_tasks_bounds():
+    """Of the humanoid, ±0.4: the policy's sample and the noise on top, both in units."""
+    agent, observation = build(task=task_spec("mbbl/SlimHumanoid")), normal(1, 1, 45)
+    mean, log_std = agent.networks.act(observation)
+    sample, push = Streams((0,), Purpose.ACTING).normal(2, 1, 17, dtype=torch.float64)[0]
+    expected = 0.4 * (mean + log_std.exp() * sample + 0.3 * push)  # the first push of the noise
+    torch.testing.assert_close(agent.act(observation, 1, Streams((0,), Purpose.ACTING)), expected)
+    torch.testing.assert_close(agent.act_greedily(observation, Streams((0,), Purpose.EVALUATION)), 0.4 * mean)
 
 
 def test_model_learns_a_linear_system():
@@ -544,6 +578,11 @@ def test_hyper_parameters_of_the_benchmark():
     )  # fmt: skip
     assert (config.imagined_steps, config.imagined_horizon, config.max_kl) == (4000, 1000, 0.01)
     assert (config.model_batch_size, config.model_steps, config.entropy_weight) == (128, 2, 0.005)
+    assert (config.weight_decay, config.max_grad_norm, config.model_learning_rate) == (1e-5, 2.0, 1e-3)
+    assert (config.value_passes, config.value_batch_size, config.value_learning_rate) == (5, 64, 1e-3)
+    assert (config.model_hidden_size, config.policy_hidden_size, config.value_hidden_size) == (500, 32, 64)
+    region = TrustRegion()
+    assert (region.damping, region.conjugate_steps, region.backtracks, region.kl_slack) == (0.1, 10, 10, 1.5)
     laptop = SLBOConfig.at(SCALES["laptop"], "mbbl/HalfCheetah")
     assert laptop.stage_steps / laptop.iterations == config.stage_steps / config.iterations
     assert SLBOConfig.at(SCALES["smoke"], "mbbl/HalfCheetah").stage_steps <= 200

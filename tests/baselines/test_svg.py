@@ -258,6 +258,21 @@ def test_the_density_of_an_action_is_that_of_the_policy_that_took_it():
     torch.testing.assert_close(agent.behaviour[:, 3], uniform)
 
 
+def test_an_update_has_replayed_transitions_with_their_own_densities():
+    agent = SVG(TASK, dataclasses.replace(SMALL, replay_capacity=12), SEEDS)
+    replay, end, seen = Replay(2, 12, 5, 3), torch.zeros(2), []
+    for i in range(12):
+        number = torch.full((2,), float(i))
+        replay.add(torch.randn(2, 5), 0.4 * torch.rand(2, 3), number, torch.randn(2, 5), end, end.bool())
+    agent.behaviour[:] = torch.randn(2, 12, generator=gen())
+    agent.update = lambda transitions, behaviour, step: seen.append((transitions.reward, behaviour)) or {}
+    for step in range(1, 31):
+        agent.learn(replay, step)
+    position, behaviour = (torch.cat(column, dim=1) for column in zip(*seen, strict=True))
+    torch.testing.assert_close(behaviour, agent.behaviour.gather(1, position.long()))
+    assert all(row.unique().tolist() == list(range(12)) for row in position)
+
+
 def test_actions():
     agent, observation = build(), torch.randn(2, 3000, 5, generator=gen(), dtype=torch.float64)
     streams = Streams(SEEDS, Purpose.EVALUATION)

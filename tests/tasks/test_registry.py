@@ -63,6 +63,12 @@ def test_spec_agrees_with_table_and_environment(name: str) -> None:
     assert observation in env.observation_space
 
 
+def test_lengths_of_runs_follow_the_paper() -> None:
+    steps = {name: 200_000 if name.startswith("mbbl") else 300_000 for name in SIZES}
+    steps |= {"Ant": 500_000, "Humanoid": 500_000}
+    assert {name: spec.paper_steps for name, spec in TASKS.items()} == steps
+
+
 def test_make_takes_a_spec_and_passes_options_on() -> None:
     env = alm.tasks.make(TASKS["Hopper"], width=32)
     assert env.spec is not None and env.spec.id == "alm/Hopper-v2"

@@ -125,6 +125,37 @@ def test_the_first_350_pairs_of_whole_episodes_until_1000(length, episodes, each
     assert all(len(a) == episodes * each >= 1000 for a in (*sample.estimates.values(), sample.monte_carlo))
 
 
+class Drawing(Knowing):
+    """What it acts on and estimates from, and the first number of its stream at each."""
+
+    def __init__(self):
+        super().__init__(40)
+        self.noises, self.acting, self.estimating = [], [], []
+
+    def act_with_bonus(self, observation, streams):
+        self.noises.append(observation[0, 0, 1].item())
+        self.acting.append(streams.normal(1).item())
+        return super().act_with_bonus(observation, streams)
+
+    def estimates(self, observation, action, streams):
+        self.estimating.append(streams.normal(1).item())
+        return {"zero": torch.zeros(observation.shape[:2])}
+
+
+def test_every_episode_and_stream_is_that_of_its_seed_step_and_number():
+    def derived(*detail):  # 4: `Purpose.EVALUATION`, whose numbers never change
+        sequence = np.random.SeedSequence(0, spawn_key=(4, *detail))
+        return int(sequence.generate_state(1, np.uint64)[0] >> 1)
+
+    agent = Drawing()
+    measure(agent, 40, pairs=90)
+    begins = [np.random.default_rng(derived(1000, e, 0) % 2**31).normal() for e in range(3)]
+    assert agent.noises == pytest.approx(np.repeat(begins, 40))
+    for drawn, purpose in ((agent.acting, 1), (agent.estimating, 2)):
+        source = torch.Generator().manual_seed(derived(1000, 0, purpose))
+        assert drawn == pytest.approx([torch.empty(1).normal_(generator=source).item() for _ in drawn])
+
+
 def test_definitions_of_bias():
     estimate, monte_carlo = np.array([3.0, 30.0, 110.0]), np.array([-1.0, 20.0, 100.0])
     bias = np.array([4.0, 10.0, 10.0])
@@ -230,11 +261,21 @@ def test_estimates_are_of_the_online_critics():
 def test_estimates_of_alm():
     """min Q at a sample of the target encoder, L^K from the rest of the stream; no bonus, no noise."""
     agent = AGENTS["alm"]((4, 5))
+    net = agent.networks
+    with torch.no_grad():  # a target unlike the online encoder
+        for parameter in net.target_encoder.parameters():
+            parameter += 0.2 * torch.randn(parameter.shape)
     observation, action = torch.randn(2, 6, 3), torch.rand(2, 6, 2)
     streams = Streams((4, 5), Purpose.EVALUATION)
-    mean, std = agent.networks.target_encoder(observation)
-    values = agent.networks.values(mean + std * streams.normal(6, 4), action)
-    bound = agent.value_estimate(observation, action, streams)
+    mean, std = net.target_encoder(observation)
+    values = net.values(mean + std * streams.normal(6, 4), action)
+    z, model_noise, bound, chosen = mean + std * streams.normal(6, 4), streams.normal(3, 6, 4), 0.0, action
+    for t in range(3):
+        next_mean, next_std = net.model(z, chosen)
+        next_z = next_mean + next_std * model_noise[:, t]
+        bound = bound + 0.99**t * (net.predict_reward(z, chosen) + 0.1 * net.log_ratio(z, chosen, next_z))
+        z, chosen = next_z, net.actor(next_z).clamp(-0.4, 0.4)
+    bound = bound + 0.99**3 * net.min_value(z, chosen)
     estimates = agent.estimates(observation, action, Streams((4, 5), Purpose.EVALUATION))
     torch.testing.assert_close(estimates["min_q"], values.min(dim=1).values)
     torch.testing.assert_close(estimates["lower_bound"], bound)

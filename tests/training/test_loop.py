@@ -16,12 +16,14 @@ import torch
 
 from alm.tasks import make
 from alm.training.bias import headline_bias
+from alm.training.bias_protocol import ValueBias
 from alm.training.checkpoint import DamagedError
 from alm.training.environment import TrainingEnvironment, Workers
 from alm.training.evaluation import Evaluator
 from alm.training.lease import LIFETIME_SECONDS, LeaseLostError, holder_of
 from alm.training.loop import Interrupted
 from alm.training.run_directory import RunDirectory
+from alm.training.scale import TrainingConfig
 from patience import PATIENCE
 from reproduce.lab.training import group_by_step
 from runs import SHORT, evaluations, timeless, tiny_agent, train, trainer
@@ -57,6 +59,10 @@ def test_a_run_from_start_to_done(tmp_path):
                     bias = headline_bias(estimate, sample.monte_carlo)
                     logged = metrics[f"qbias/{name}_mean"], metrics[f"qbias/{name}_std"]
                     assert logged == pytest.approx(bias, rel=1e-4)
+        bias = ValueBias(lambda: make("Hopper"), (0, 1))
+        again = bias.measure(run.agent, 260)[run.directories.index(directory)]
+        bias.close()
+        np.testing.assert_allclose(measured[260].monte_carlo, again.monte_carlo, rtol=1e-4, atol=1e-4)
     assert evaluations(run.directories[0]) != evaluations(run.directories[1])
 
 
@@ -102,7 +108,7 @@ class Counting(gymnasium.Env):
     def step(self, action):
         self.time += 1
         even = self.episode % 2 == 0
-        return np.full(11, float(self.time)), 1.0, even and self.time == 7, not even and self.time == 5, {}
+        return np.full(11, float(self.time)), 0.5, even and self.time == 7, not even and self.time == 5, {}
 
 
 def test_time_limits_are_not_terminal_and_warmup_episodes_are_dropped(tmp_path):
@@ -118,6 +124,35 @@ def test_time_limits_are_not_terminal_and_warmup_episodes_are_dropped(tmp_path):
     assert not bool(terminal[99])
     assert contents["observation"][0, 100, 0] == 0  # a new episode begins with training
     assert torch.equal(contents["observation"][0, 1:100][~end[:99], 0], after[:99][~end[:99]])
+    for line in run.directories[0].metrics():
+        if "returns" not in line:  # of training: half a point a step, episodes of 7 and 5
+            assert line["metrics"]["train/return"] == pytest.approx(line["metrics"]["train/length"] / 2)
+            assert 5 < line["metrics"]["train/length"] < 7
+
+
+def test_actions_are_uniform_in_the_bounds_up_to_the_warm_up_and_then_the_agents(tmp_path):
+    """Of a task with bounds other than ±1; the agent's steps count from 1."""
+    agent, asked = tiny_agent("T-Humanoid", (0,)), []
+    act = agent.act
+
+    def spy(observation, training_step, streams):
+        asked.append((run.step, training_step))
+        return act(observation, training_step, streams)
+
+    agent.act = spy
+    run = trainer(tmp_path, (0,), "T-Humanoid", TrainingConfig(110, 110, 1, 110), agent)
+    run.run()
+    assert asked == [(step, step - 99) for step in range(100, 110)]
+    random = run.replay.stored().action[0, :100]
+    assert random.abs().max() <= 0.4 and random.std().item() == pytest.approx(0.4 / 3**0.5, rel=0.05)
+
+
+@pytest.mark.parametrize(("configured", "capacity"), [(70, 70), (10**6, 260)])
+def test_replay_is_as_large_as_configured_or_as_the_run(tmp_path, configured, capacity):
+    agent = tiny_agent("Hopper", (0,), replay_capacity=configured)
+    run = trainer(tmp_path, (0,), agent=agent)
+    assert run.replay.capacity == capacity
+    run.directories[0].close()
 
 
 def test_a_failed_seed_ends_and_the_others_go_on(tmp_path):
