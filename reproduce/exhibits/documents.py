@@ -1,6 +1,5 @@
 """Keeps the numbers in README.md and docs/ equal to results/: measured numbers are never typed."""
 
-import itertools
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -27,9 +26,10 @@ from reproduce.exhibits.coverage import coverage
 from reproduce.exhibits.pooling import pool
 from reproduce.exhibits.practical_bound import bound_beside_returns
 from reproduce.exhibits.scores import pooled_statistics
+from reproduce.exhibits.statistics.significance import MeanDifference
 from reproduce.exhibits.tidy import tidy_curves
 from reproduce.exhibits.writing import markdown_grid
-from reproduce.formats import left_out, seeds_counted
+from reproduce.formats import left_out, p_in_words, seeds_counted
 from reproduce.lab.algorithms import ALGORITHMS, run_length
 from reproduce.lab.curves import window_mean
 from reproduce.lab.published import FIELD, FIELD_TASKS, authors_curves, field_curves, field_scores
@@ -155,30 +155,39 @@ def _measured(results: Path, name: str, rows: Callable[..., speed.Rows]) -> str:
 
 
 def _beside_the_authors(store: Store) -> str:
-    """Evaluations of ALM at paper scale beside the authors' mean and deviation at the same training step."""
+    """Evaluations of ALM at paper scale beside the authors' at the same training step, and a test of both.
+
+    The first grid has a row a seed, the second one a step and precision that two seeds or more have reached.
+    """
     authors = authors_curves().set_index(["task", "training_step"])
-    rows = []
-    in_bf16 = variant_in("base", "bf16")
-    stored = [store.runs(algorithm="alm", variant=which, scale="paper") for which in ("base", in_bf16)]
-    for run in itertools.chain(*stored):
-        for evaluation in run.evaluations.itertuples():
-            key = (run.spec.task, evaluation.training_step)
-            if key in authors.index:
-                mean, std = authors.loc[key, ["return_mean", "return_std"]]
-                # Column names with a slash have no attribute of their own in a named tuple.
-                own = float(run.evaluations.loc[evaluation.Index, "eval/return"])
-                rows.append(
-                    [
-                        run.spec.task,
-                        f"{run.spec.seed}{', bf16' if run.spec.variant == in_bf16 else ''}",
-                        f"{evaluation.training_step:,}",
-                        _number(mean, std),
-                        f"{own:.0f}",
-                        f"{(own - mean) / std:+.1f}",
-                    ]
-                )
-    header = ["task", "seed", "training steps", "authors, 5 seeds", "here", "in authors' deviations"]
-    return markdown_grid(header, rows) if rows else "No run of this scale has reached an evaluation yet."
+    own: dict[tuple[str, str, int], list[tuple[int, float]]] = {}
+    for precision, variant in (("float32", "base"), ("bf16", variant_in("base", "bf16"))):
+        for run in store.runs(algorithm="alm", variant=variant, scale="paper"):
+            steps, returns = run.evaluations["training_step"], run.evaluations["eval/return"]
+            for step, value in zip(steps, returns, strict=True):
+                if (run.spec.task, step) in authors.index:
+                    own.setdefault((run.spec.task, precision, step), []).append((run.spec.seed, value))
+    if not own:
+        return "No run of this scale has reached an evaluation yet."
+    seeds, tests = [], []
+    for (task, precision, step), found in own.items():
+        mean, std, count = authors.loc[(task, step), ["return_mean", "return_std", "seeds"]]
+        where, theirs = [task, precision, f"{step:,}"], _number(mean, std)
+        for seed, value in found:
+            seeds.append([*where, f"{seed}", theirs, f"{value:.0f}", f"{(value - mean) / std:+.1f}"])
+        if len(found) > 1:
+            scores = np.array([value for _, value in found])
+            test = MeanDifference.from_summary(scores, mean, std, int(count))
+            low, high = test.interval
+            p = p_in_words(min(1.0, 2.0 * min(test.p_above, test.p_below)))
+            here = f"{_number(scores.mean(), scores.std(ddof=1))} ({len(found)} seeds)"
+            tests.append([*where, theirs, here, f"{test.value:+.0f} [{low:+.0f}, {high:+.0f}]", p])
+    where = ["task", "precision", "training steps"]
+    header = [*where, "seed", "authors, 5 seeds", "here", "in authors' deviations"]
+    grids = [markdown_grid(header, sorted(seeds, key=lambda row: (row[0], row[1] != "float32", int(row[3]))))]
+    if tests:
+        grids.append(markdown_grid([*where, "authors, 5 seeds", "here", "difference", "p (Welch)"], tests))
+    return "\n\n".join(grids)
 
 
 def _beside_the_field(store: Store) -> str:

@@ -124,6 +124,26 @@ def test_a_page_shows_the_curves_that_are_drawn(tmp_path, pages):
     ]
 
 
+def test_seeds_of_alm_are_tested_against_the_authors_at_the_same_training_step(tmp_path, pages, make_run):
+    """Of five seeds they have -179.2 ± 74.9 after 5000 training steps, which are 10,000 environment steps."""
+    store, about = Store(tmp_path / "results" / "runs"), {"provenance": {"command": "make train"}}
+    for variant, values in (("base", (757.0,)), ("base+bf16", (-368.0, -168.0))):
+        for seed, value in enumerate(values):
+            run = {"variant": variant, "seed": seed, "final": {"final/return": value}}
+            store.write(make_run({5000: 0.0, 10_000: value}, **run, **about))
+    refresh(tmp_path)
+    lines = (tmp_path / "docs/fidelity/alm.md").read_text().splitlines()
+    assert [line for line in lines if line.startswith("| HalfCheetah")][:3] == [
+        "| HalfCheetah | float32 | 5,000 | 0 | -179 ± 75 | 757 | +12.5 |",
+        "| HalfCheetah | bf16 | 5,000 | 0 | -179 ± 75 | -368 | -2.5 |",
+        "| HalfCheetah | bf16 | 5,000 | 1 | -179 ± 75 | -168 | +0.1 |",
+    ]
+    # scipy.stats.ttest_ind_from_stats(-268, 100 * 2**0.5, 2, -179.2, 74.9, 5, equal_var=False)
+    (test,) = (line for line in lines if "(2 seeds)" in line)
+    assert test.startswith("| HalfCheetah | bf16 | 5,000 | -179 ± 75 | -268 ± 141 (2 seeds) | -89 [")
+    assert test.endswith("| 0.532 |")
+
+
 def test_bf16_stands_beside_float32_at_the_last_step_that_both_have(tmp_path, pages, make_run):
     store, about = Store(tmp_path / "results" / "runs"), {"task": "HalfCheetah", "scale": "laptop"}
     about |= {"provenance": {"command": "make train"}, "final": {"final/return": 0.0}}

@@ -21,8 +21,13 @@ def with_unit_variance(count):
 
 
 def test_p_values_are_scipys():
-    """Frozen from scipy 1.17: ``ttest_ind(X, Y, equal_var=False)``, one-sided, and ``ttest_1samp``."""
+    """Frozen from scipy 1.17: ``ttest_ind(X, Y, equal_var=False)`` and its interval, ``ttest_1samp``."""
     found = MeanDifference.between(X, Y)
+    summary = MeanDifference.from_summary(X, Y.mean(), Y.std(ddof=1), len(Y))
+    assert (summary.value, summary.error, summary.degrees) == pytest.approx(
+        (found.value, found.error, found.degrees)
+    )
+    assert found.interval == pytest.approx((-6.220602677675995, 2.487269344342661))
     assert (found.p_above, found.p_below) == pytest.approx((0.8338222734192955, 0.16617772658070445))
     assert found.degrees == pytest.approx(5.815913470807181)
     assert MeanDifference.between(np.array([25.0, 49.0, 51.0]), 16.0).p_above == pytest.approx(

@@ -59,11 +59,23 @@ class MeanDifference:
             raise ValueError("The spread of a single score is not known: a test needs two on every side.")
         # A number rounded to the next multiple is off by anything up to half of one, evenly.
         rounding = resolution**2 / 12.0
-        variances = [(float(side.var(ddof=1)) + rounding) / len(side) for side in sides]
-        total = sum(variances)
-        parts = sum(one**2 / (len(side) - 1) for one, side in zip(variances, sides, strict=True))
-        degrees = total**2 / parts if total else math.nan
-        return cls(float(np.mean(x) - np.mean(y)), math.sqrt(total), degrees)
+        known = [(float(side.var(ddof=1)) + rounding, len(side)) for side in sides]
+        return cls._from_variances(float(np.mean(x) - np.mean(y)), known)
+
+    @classmethod
+    def from_summary(cls, x: FloatArray, mean: float, std: float, seeds: int) -> "MeanDifference":
+        """That of scores (seeds,), at least two, and of others known by their mean and sample deviation."""
+        return cls._from_variances(
+            float(np.mean(x) - mean), [(float(x.var(ddof=1)), len(x)), (std**2, seeds)]
+        )
+
+    @classmethod
+    def _from_variances(cls, value: float, sides: Sequence[tuple[float, int]]) -> "MeanDifference":
+        """From the variance of a score and the number of scores of each side."""
+        errors = [(variance / count, count) for variance, count in sides]
+        total = sum(error for error, _ in errors)
+        parts = sum(error**2 / (count - 1) for error, count in errors)
+        return cls(value, math.sqrt(total), total**2 / parts if total else math.nan)
 
     @property
     def p_above(self) -> float:
