@@ -254,6 +254,15 @@ def test_changed_numbers_are_noticed_beside_a_run_too(tmp_path, make_run):
         assert store.values(run) is None
 
 
+def test_value_samples_behind_the_last_evaluation_are_left_out(tmp_path, make_run):
+    """They are written before the record, so that a kill between the two leaves more of them."""
+    store = Store(tmp_path)
+    run = make_run(CURVE, status="partial")
+    store.write(run)
+    store.write_values(run, pd.concat([make_values(step) for step in (5000, 15_000, 20_000)]))
+    assert store.values(run)["step"].tolist() == [5000, 15_000]
+
+
 def test_a_file_in_a_strange_place_is_named(tmp_path, make_run):
     store = Store(tmp_path)
     path = store.write(make_run(CURVE))
