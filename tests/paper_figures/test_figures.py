@@ -215,6 +215,31 @@ def test_panels_of_figure3(store):
     assert "Measured on Test, 1 thread." in caption
 
 
+def test_bands_are_of_one_sample_deviation(store):
+    """Two seeds of SAC are both 0 at first, then 10 and 30: 20 ± 14.1."""
+    exhibit = FIGURE["figure3"]
+    data = learning_curves.data(exhibit, store, "laptop", False)
+    (cheetah,) = learning_curves.draw(exhibit, "laptop", data).axes
+    sac = cheetah.collections[-1].get_paths()[0].vertices
+    assert sorted(set(sac[:, 1])) == pytest.approx([0, 20 - 200**0.5, 20 + 200**0.5])
+
+
+def test_updates_are_of_training_and_seeds_of_different_speed_share_a_curve(tmp_path, make_run):
+    """Before training there is no update to time; at 6000 steps one seed is 10 s old and the other 30 s."""
+    store = Store(tmp_path)
+    provenance = {"device": "cpu", "threads": 1, "population": 1}
+    for seed, seconds in ((0, [0.0, 10.0]), (1, [0.0, 30.0])):
+        extra = {"time/evaluation_s": [0.0] * 2, "time/update_ms": [900.0, 6.0], "wall_seconds": seconds}
+        run = {"algorithm": "sac", "seed": seed, "scale": "laptop", "provenance": provenance}
+        store.write(make_run({5000: 0.0, 6000: 1.0}, extra=extra, **run))
+    exhibit = FIGURE["figure3"]
+    data = runtime.data(exhibit, store, "laptop", False)
+    assert runtime.costs(exhibit, data.runs)["update_ms"].tolist() == [6.0, 6.0]
+    assert runtime.costs(exhibit, data.runs)["total_ms"].tolist() == [10.0, 30.0]
+    _, minutes, _ = runtime.draw(exhibit, "laptop", data).axes
+    np.testing.assert_allclose(minutes.lines[0].get_xdata(), [20 / 60])
+
+
 def test_curves_leave_out_a_scale_that_is_not_known(store, make_run):
     store.write(make_run({5000: 0.0}, algorithm="sac", scale="huge"))
     pictures = drawn("curves", store, "redq")
@@ -407,6 +432,9 @@ def test_final_returns_are_means_of_the_last_five_evaluations(tmp_path, make_run
     ]
     dots = axis.lines[0]
     assert dots.get_xdata().tolist() == [4, 4] and dots.get_ydata().tolist() == [9.0, 19.0]
+    # 14 with a sample deviation of √50 to each side.
+    (bar,) = axis.containers[0].lines[2][0].get_segments()
+    assert bar[:, 1].tolist() == pytest.approx([14 - 50**0.5, 14 + 50**0.5])
 
 
 def test_the_transformed_reward_is_the_formula():
