@@ -286,6 +286,10 @@ def test_the_authors_curve_is_grey_at_paper_scale_only(store, make_run):
     assert published.get_xdata()[0] == curve["training_step"].iloc[0] + 5000
     assert published.get_ydata()[0] == curve["return_mean"].iloc[0]
     assert max(published.get_xdata()) <= 30_000
+    band = cheetah.collections[0].get_paths()[0].vertices
+    first = band[band[:, 0] == published.get_xdata()[0], 1]
+    mean, std = curve[["return_mean", "return_std"]].iloc[0]
+    assert (first.min(), first.max()) == pytest.approx((mean - std, mean + std))
     assert "1 of 5 seeds, 10k of 300k steps: SAC" in texts(cheetah)[0]
 
 
@@ -315,7 +319,9 @@ def test_the_command_writes_each_scale_that_has_runs(store, tmp_path, capsys):
     assert len(pd.read_csv(tmp_path / "a" / "figure4-laptop.csv")) == 3
     # Without a run at paper scale there is a line that says what it would take, not a picture of nothing.
     (line,) = {line for line in capsys.readouterr().out.splitlines() if "paper scale" in line}
-    assert line.startswith("figure4 at paper scale: nothing that it shows is stored; it takes 30 runs, ")
+    # Three series with five seeds each, of 500,000 steps on Ant and of 300,000 on Walker2d.
+    says = "figure4 at paper scale: nothing that it shows is stored; it takes 30 runs, 12,000,000 environment"
+    assert line.startswith(says)
 
     # Nor one of the curve of unchanged ALM that the figure would put others beside.
     assert Figure("figure11", store=store.root, out=tmp_path / "c").run() == 0
@@ -482,11 +488,18 @@ def test_predicted_representations_are_drawn_for_one_episode_only(tmp_path, make
     caption = " ".join(figure.get_supxlabel().split())
     assert "(drawn: ALM(3))" in caption and "of alm of seed 1" in caption
 
+    other = make_run({30_000: 1.0}, seed=3, scale="laptop", status="partial", protocol="v5")
+    store.write(other)
+    store.write_latents(other, steps, "alm of seed 1")
+    with pytest.raises(StoreMixError, match="protocols"):
+        latents.data(exhibit, store, "laptop", False)
+    assert latents.data(exhibit, store, "laptop", True).coverage[0].seeds == 3
+
     other = make_run({5000: 1.0}, variant="no-kl", scale="laptop")
     store.write(other)
     store.write_latents(other, steps, "alm of seed 2")
     with pytest.raises(StoreMixError, match="different episodes"):
-        latents.data(exhibit, store, "laptop", False)
+        latents.data(exhibit, store, "laptop", True)
 
 
 @pytest.mark.parametrize(("task", "series"), [("figure12", 4), ("figure5c", 5)])

@@ -315,6 +315,13 @@ def test_runs_of_different_scale_or_simulator_are_not_pooled(make_run):
     paper = make_run(CURVE)
     require_comparable([])
     require_comparable([paper, make_run(CURVE, seed=1)])
+    other = {"config": {"agent": {"horizon": 7}}}
+    with pytest.raises(StoreMixError, match="Seeds 0 and 1 of alm on HalfCheetah .*configurations differ"):
+        require_comparable([paper, make_run(CURVE, seed=1, **other)])
+    # Tasks and variants have configurations of their own.
+    require_comparable(
+        [paper, make_run(CURVE, task="Hopper", **other), make_run(CURVE, variant="k", **other)]
+    )
     with pytest.raises(StoreMixError, match="scales .*laptop, paper"):
         require_comparable([paper, make_run(CURVE, scale="laptop")])
     with pytest.raises(StoreMixError, match=r"protocols .*mujoco3\.3\.0.*mujoco4\.0\.0"):
