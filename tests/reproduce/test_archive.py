@@ -194,6 +194,16 @@ def test_a_command_is_kept_without_where_files_lie(monkeypatch, places):
     assert kept == ["-m", "reproduce", "train", "--plugin", "my idea.py", *words[-4:]]
 
 
+def test_code_that_was_changed_without_a_commit_is_said(monkeypatch):
+    said = {"rev-parse": "abc", "status": " M alm/agent.py"}
+    monkeypatch.setattr("reproduce.lab.provenance._git", lambda command, *_: said[command])
+    monkeypatch.setattr("reproduce.lab.provenance.IN_CLONE", True)
+    found = provenance("cpu", 1)
+    assert (found["git_sha"], found["git_dirty"]) == ("abc", True)
+    said["status"] = ""
+    assert not provenance("cpu", 1)["git_dirty"]
+
+
 def test_a_run_that_ends_while_it_is_archived_is_partial(tmp_path, monkeypatch):
     """What is read of the metrics may lack its end; whoever trains it stores that."""
     run, store = directory(tmp_path / "runs", 3), Store(tmp_path / "store")

@@ -371,6 +371,7 @@ def test_table1_needs_every_row_on_every_task(add):
     store = add([100.0, 110.0, 120.0])
     found = verdict(store, "4/5 tasks")
     assert found.verdict == "not enough runs" and found.finding.lines[0].seeds == "0 of 5 tasks"
+    assert not verdict(add([1.0, 2.0, 3.0], algorithm="sac"), "4/5 tasks").finding.evidence
     for task in ("T-Humanoid", "T-Ant", "HalfCheetah", "Walker2d", "Hopper"):
         add([100.0, 110.0, 120.0], task=task)
         for rival in ("sac-svg2", "sac-svg3", "svg", "td3", "sac"):

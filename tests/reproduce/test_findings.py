@@ -59,6 +59,8 @@ def test_a_rival_that_is_not_at_the_read_out_yet_is_no_number(store, add):
     at_read_out = {"scale": "paper", "steps": 200_000}
     add("sac", 0, 9000.0, **at_read_out)
     add("td3", 0, 8000.0, status="partial", **at_read_out | {"steps": 100_000})
+    # Nor is one of another scale.
+    add("td3", 0, 99.0, steps=50_000)
     (measured,) = findings.wins(store).splitlines()[1:]
     assert "on 0 of the 0 tasks" in measured and "no number for T-Humanoid, T-Ant, HalfCheetah" in measured
 

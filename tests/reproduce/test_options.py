@@ -119,6 +119,18 @@ def test_a_sum_names_the_runs_that_it_leaves_out(tmp_path, make_run):
     assert "ALM(3) 7 (1 seed, 1 unfinished, 1 failed, 50k)" in console.file.getvalue()
 
 
+def test_a_sum_is_of_one_variant_and_counts_ones_own_among_its_seeds(places, make_run):
+    from reproduce.exhibits.inventory import print_inventory
+
+    Store(options.OWN).write(make_run({5000: 1.0}, algorithm="sac", seed=3, status="partial"))
+    Store(options.OWN).write(make_run({5000: 9.0}, algorithm="sac", variant="million", status="partial"))
+    console = Console(width=200, file=io.StringIO(), markup=False)
+    print_inventory(ReadsRuns().opened(), places / "runs", console)
+    sac, million = console.file.getvalue().split("HalfCheetah\n  ")[1].split("\n")[0].split(" · ")
+    assert sac == "SAC 100 ± 100 (3 seeds, 1 unfinished, 1 own, 200k)"
+    assert million.endswith(" 9 (1 seed, 1 own, 5k)")
+
+
 def test_a_run_of_an_unknown_scale_is_listed(tmp_path, make_run):
     from reproduce.exhibits.inventory import print_inventory
 
