@@ -64,6 +64,8 @@ def test_what_was_measured_on_a_gpu_takes_the_place_of_estimates(records):
     row = {"eager_ms": 9.0, "captured_ms": 3.0, "compiled_ms": 4.0}
     write(records, "gpu", {"rows": {"alm 5": row, "alm 10": row | {"captured_ms": 2.0}}})
     assert gpu_step(records, "alm", 3) == pytest.approx(0.0035)
+    # They are of the paper's sizes.
+    assert math.isnan(gpu_step(records, "alm", 3, "laptop"))
     # Of so many seeds none was timed: 40 GFLOP each.
     assert gpu_step(records, "alm", 11) == pytest.approx(11 * 0.004 + 0.0005)
 
