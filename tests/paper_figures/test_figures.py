@@ -266,6 +266,18 @@ def test_times_of_different_processors_have_panels_of_their_own(store, make_run)
     assert "times of different ones do not compare" in " ".join(figure.get_supxlabel().split())
 
 
+def test_times_of_different_gpus_have_panels_of_their_own(store, make_run):
+    extra = {"time/evaluation_s": [5.0, 5.0], "time/update_ms": [6.0, 6.0]}
+    for algorithm, gpu in (("redq", "H200"), ("mbpo", "A100")):
+        provenance = {"device": "cuda", "hardware": {"cpu": "Test", "gpu": gpu}, "population": 1}
+        run = {"algorithm": algorithm, "scale": "laptop", "provenance": provenance}
+        store.write(make_run({5000: 0.0, 6000: 1.0}, extra=extra, **run))
+    devices = (
+        runtime.data(FIGURE["figure3"], store, "laptop", False).points.groupby("series")["device"].first()
+    )
+    assert devices[["SAC", "REDQ", "MBPO"]].tolist() == ["Test, 1 thread", "H200 of Test", "A100 of Test"]
+
+
 def test_a_task_of_which_all_runs_failed_is_named_with_them(store, make_run):
     extra = {"time/evaluation_s": [1.0], "time/update_ms": [1.0]}
     options = {"task": "Hopper", "scale": "laptop", "status": "failed", "reason": "not finite"}
