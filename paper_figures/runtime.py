@@ -15,6 +15,7 @@ from paper_figures import learning_curves, panels
 from paper_figures.data import FigureData, figure_data, tasks_drawn
 from paper_figures.style import figure_style, looks
 from reproduce.exhibits import FigureExhibit, Series
+from reproduce.lab.provenance import processor_of
 from reproduce.lab.store import Store, StoredRun
 
 
@@ -60,12 +61,13 @@ def costs(exhibit: FigureExhibit, runs: Sequence[StoredRun]) -> pd.DataFrame:
 
 def _device(run: StoredRun) -> str:
     """The kind of machine, such as ``"Intel(R) Xeon(R) Processor, 1 thread"``."""
-    device = run.provenance.get("device", "unknown device")
-    if device != "cpu":
-        return str(device)
+    if "device" not in run.provenance:
+        return "unknown device"
+    processor = processor_of(run.provenance)
+    if run.provenance["device"] != "cpu":
+        return processor
     threads = run.provenance.get("threads", "?")
-    cpu = run.provenance.get("hardware", {}).get("cpu", "unknown")
-    return f"{cpu}, {threads} thread{'' if threads == 1 else 's'}"
+    return f"{processor}, {threads} thread{'' if threads == 1 else 's'}"
 
 
 def draw(exhibit: FigureExhibit, scale: str, data: FigureData) -> Figure:

@@ -40,6 +40,7 @@ def provenance(device: str, threads: int, execution: Mapping[str, Any] | None = 
             "cores": os.cpu_count(),
             "memory_bytes": psutil.virtual_memory().total,
             "system": f"{platform.system()} {platform.machine()}",
+            **_gpu(device),
         },
         "device": device,
         "threads": threads,
@@ -122,11 +123,24 @@ def _git(*arguments: str) -> str:
         return "unknown"
 
 
+def _gpu(device: str) -> dict[str, str]:
+    """The model of a CUDA device; nothing of any other one."""
+    if not device.startswith("cuda"):
+        return {}
+    # Here, since results are read without torch.
+    import torch
+
+    return {"gpu": torch.cuda.get_device_name(device)}
+
+
 def processor_of(provenance: Mapping[str, Any]) -> str:
-    """What a run computed on: the model of its CPU, behind the device where that is another one."""
-    cpu = str(provenance.get("hardware", {}).get("cpu", "an unknown processor"))
-    device = provenance.get("device", "cpu")
-    return cpu if device == "cpu" else f"{device} of {cpu}"
+    """What a run computed on: the model of its CPU, behind that of its GPU where it has one.
+
+    Of a GPU whose model is not recorded, as before version 0.9, it is the device.
+    """
+    hardware, device = provenance.get("hardware", {}), provenance.get("device", "cpu")
+    cpu = str(hardware.get("cpu", "an unknown processor"))
+    return cpu if device == "cpu" else f"{hardware.get('gpu', device)} of {cpu}"
 
 
 def cpu_name() -> str:

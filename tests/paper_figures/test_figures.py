@@ -215,6 +215,31 @@ def test_panels_of_figure3(store):
     assert "Measured on Test, 1 thread." in caption
 
 
+def test_bands_are_of_one_sample_deviation(store):
+    """Two seeds of SAC are both 0 at first, then 10 and 30: 20 ± 14.1."""
+    exhibit = FIGURE["figure3"]
+    data = learning_curves.data(exhibit, store, "laptop", False)
+    (cheetah,) = learning_curves.draw(exhibit, "laptop", data).axes
+    sac = cheetah.collections[-1].get_paths()[0].vertices
+    assert sorted(set(sac[:, 1])) == pytest.approx([0, 20 - 200**0.5, 20 + 200**0.5])
+
+
+def test_updates_are_of_training_and_seeds_of_different_speed_share_a_curve(tmp_path, make_run):
+    """Before training there is no update to time; at 6000 steps one seed is 10 s old and the other 30 s."""
+    store = Store(tmp_path)
+    provenance = {"device": "cpu", "threads": 1, "population": 1}
+    for seed, seconds in ((0, [0.0, 10.0]), (1, [0.0, 30.0])):
+        extra = {"time/evaluation_s": [0.0] * 2, "time/update_ms": [900.0, 6.0], "wall_seconds": seconds}
+        run = {"algorithm": "sac", "seed": seed, "scale": "laptop", "provenance": provenance}
+        store.write(make_run({5000: 0.0, 6000: 1.0}, extra=extra, **run))
+    exhibit = FIGURE["figure3"]
+    data = runtime.data(exhibit, store, "laptop", False)
+    assert runtime.costs(exhibit, data.runs)["update_ms"].tolist() == [6.0, 6.0]
+    assert runtime.costs(exhibit, data.runs)["total_ms"].tolist() == [10.0, 30.0]
+    _, minutes, _ = runtime.draw(exhibit, "laptop", data).axes
+    np.testing.assert_allclose(minutes.lines[0].get_xdata(), [20 / 60])
+
+
 def test_curves_leave_out_a_scale_that_is_not_known(store, make_run):
     store.write(make_run({5000: 0.0}, algorithm="sac", scale="huge"))
     pictures = drawn("curves", store, "redq")
@@ -241,6 +266,18 @@ def test_times_of_different_processors_have_panels_of_their_own(store, make_run)
     assert "times of different ones do not compare" in " ".join(figure.get_supxlabel().split())
 
 
+def test_times_of_different_gpus_have_panels_of_their_own(store, make_run):
+    extra = {"time/evaluation_s": [5.0, 5.0], "time/update_ms": [6.0, 6.0]}
+    for algorithm, gpu in (("redq", "H200"), ("mbpo", "A100")):
+        provenance = {"device": "cuda", "hardware": {"cpu": "Test", "gpu": gpu}, "population": 1}
+        run = {"algorithm": algorithm, "scale": "laptop", "provenance": provenance}
+        store.write(make_run({5000: 0.0, 6000: 1.0}, extra=extra, **run))
+    devices = (
+        runtime.data(FIGURE["figure3"], store, "laptop", False).points.groupby("series")["device"].first()
+    )
+    assert devices[["SAC", "REDQ", "MBPO"]].tolist() == ["Test, 1 thread", "H200 of Test", "A100 of Test"]
+
+
 def test_a_task_of_which_all_runs_failed_is_named_with_them(store, make_run):
     extra = {"time/evaluation_s": [1.0], "time/update_ms": [1.0]}
     options = {"task": "Hopper", "scale": "laptop", "status": "failed", "reason": "not finite"}
@@ -261,6 +298,10 @@ def test_the_authors_curve_is_grey_at_paper_scale_only(store, make_run):
     assert published.get_xdata()[0] == curve["training_step"].iloc[0] + 5000
     assert published.get_ydata()[0] == curve["return_mean"].iloc[0]
     assert max(published.get_xdata()) <= 30_000
+    band = cheetah.collections[0].get_paths()[0].vertices
+    first = band[band[:, 0] == published.get_xdata()[0], 1]
+    mean, std = curve[["return_mean", "return_std"]].iloc[0]
+    assert (first.min(), first.max()) == pytest.approx((mean - std, mean + std))
     assert "1 of 5 seeds, 10k of 300k steps: SAC" in texts(cheetah)[0]
 
 
@@ -290,7 +331,9 @@ def test_the_command_writes_each_scale_that_has_runs(store, tmp_path, capsys):
     assert len(pd.read_csv(tmp_path / "a" / "figure4-laptop.csv")) == 3
     # Without a run at paper scale there is a line that says what it would take, not a picture of nothing.
     (line,) = {line for line in capsys.readouterr().out.splitlines() if "paper scale" in line}
-    assert line.startswith("figure4 at paper scale: nothing that it shows is stored; it takes 30 runs, ")
+    # Three series with five seeds each, of 500,000 steps on Ant and of 300,000 on Walker2d.
+    says = "figure4 at paper scale: nothing that it shows is stored; it takes 30 runs, 12,000,000 environment"
+    assert line.startswith(says)
 
     # Nor one of the curve of unchanged ALM that the figure would put others beside.
     assert Figure("figure11", store=store.root, out=tmp_path / "c").run() == 0
@@ -407,6 +450,9 @@ def test_final_returns_are_means_of_the_last_five_evaluations(tmp_path, make_run
     ]
     dots = axis.lines[0]
     assert dots.get_xdata().tolist() == [4, 4] and dots.get_ydata().tolist() == [9.0, 19.0]
+    # 14 with a sample deviation of √50 to each side.
+    (bar,) = axis.containers[0].lines[2][0].get_segments()
+    assert bar[:, 1].tolist() == pytest.approx([14 - 50**0.5, 14 + 50**0.5])
 
 
 def test_the_transformed_reward_is_the_formula():
@@ -454,11 +500,18 @@ def test_predicted_representations_are_drawn_for_one_episode_only(tmp_path, make
     caption = " ".join(figure.get_supxlabel().split())
     assert "(drawn: ALM(3))" in caption and "of alm of seed 1" in caption
 
+    other = make_run({30_000: 1.0}, seed=3, scale="laptop", status="partial", protocol="v5")
+    store.write(other)
+    store.write_latents(other, steps, "alm of seed 1")
+    with pytest.raises(StoreMixError, match="protocols"):
+        latents.data(exhibit, store, "laptop", False)
+    assert latents.data(exhibit, store, "laptop", True).coverage[0].seeds == 3
+
     other = make_run({5000: 1.0}, variant="no-kl", scale="laptop")
     store.write(other)
     store.write_latents(other, steps, "alm of seed 2")
     with pytest.raises(StoreMixError, match="different episodes"):
-        latents.data(exhibit, store, "laptop", False)
+        latents.data(exhibit, store, "laptop", True)
 
 
 @pytest.mark.parametrize(("task", "series"), [("figure12", 4), ("figure5c", 5)])

@@ -14,7 +14,7 @@ from alm.training.bias import ValueSample
 from alm.training.run_directory import RunDirectory
 from reproduce.exhibits.sides import Shelf, Side
 from reproduce.lab.archive import UnreadableRunError, archive_run, record_of_directory
-from reproduce.lab.provenance import provenance
+from reproduce.lab.provenance import processor_of, provenance
 from reproduce.lab.specs import RunSpec, config_digest
 from reproduce.lab.store import Store, StoreWarning
 
@@ -192,6 +192,25 @@ def test_a_command_is_kept_without_where_files_lie(monkeypatch, places):
     monkeypatch.setattr(sys, "orig_argv", words)
     kept = shlex.split(provenance("cpu", 1)["command"])[1:]
     assert kept == ["-m", "reproduce", "train", "--plugin", "my idea.py", *words[-4:]]
+
+
+def test_code_that_was_changed_without_a_commit_is_said(monkeypatch):
+    said = {"rev-parse": "abc", "status": " M alm/agent.py"}
+    monkeypatch.setattr("reproduce.lab.provenance._git", lambda command, *_: said[command])
+    monkeypatch.setattr("reproduce.lab.provenance.IN_CLONE", True)
+    found = provenance("cpu", 1)
+    assert (found["git_sha"], found["git_dirty"]) == ("abc", True)
+    said["status"] = ""
+    assert not provenance("cpu", 1)["git_dirty"]
+
+
+def test_the_model_of_a_gpu_is_part_of_what_a_run_computed_on(monkeypatch):
+    """Times of two models do not compare, even in machines with one kind of CPU."""
+    monkeypatch.setattr("torch.cuda.get_device_name", {"cuda": "H200", "cuda:1": "A100"}.get)
+    monkeypatch.setattr("reproduce.lab.provenance.cpu_name", lambda: "EPYC")
+    processors = [processor_of(provenance(device, 1)) for device in ("cuda", "cuda:1", "cpu")]
+    assert processors == ["H200 of EPYC", "A100 of EPYC", "EPYC"]
+    assert processor_of({"device": "cuda", "hardware": {"cpu": "EPYC"}}) == "cuda of EPYC"
 
 
 def test_a_run_that_ends_while_it_is_archived_is_partial(tmp_path, monkeypatch):

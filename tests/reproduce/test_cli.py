@@ -448,6 +448,10 @@ def test_runs_lists_one_that_has_no_checkpoint_yet(tmp_path, capsys):
     assert main(["runs", "--runs-dir", str(tmp_path / "runs"), "--store", str(tmp_path)]) == 0
     out = " ".join(capsys.readouterr().out.split())
     assert "td3/base Hopper laptop seed 0, unfinished, no checkpoint yet" in out
+    for step in (1000, 2000):
+        RunDirectory(tmp_path / "runs" / resolved.specs[0].relative_dir).checkpoints.save(step, {})
+    assert main(["runs", "--runs-dir", str(tmp_path / "runs"), "--store", str(tmp_path)]) == 0
+    assert "seed 0, unfinished, checkpoint at step 2,000" in " ".join(capsys.readouterr().out.split())
 
 
 def test_sizes_beyond_the_memory_are_one_sentence(tmp_path, capsys):

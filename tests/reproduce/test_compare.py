@@ -77,6 +77,13 @@ def test_tasks_are_pooled_by_probability_alone(store):
     numbers = comparison.numbers().set_index("task")
     assert numbers.loc["Hopper", ["step", "first_iqm", "second_iqm"]].tolist() == [7000, 5000.5, 1.5]
     assert numbers.loc["HalfCheetah", "first_seeds"] == "0 1 2"
+    # Of two seeds, 20 and 40, the draws have means from 20 to 40; the curve starts at -1 in both.
+    assert numbers.loc["HalfCheetah", ["second_iqm_low", "second_iqm_high"]].tolist() == [20, 40]
+    points = comparison.points()
+    ends = points[(points["task"] == "HalfCheetah") & (points["algorithm"] == BASE)]
+    assert ends[["return_low", "return", "return_high"]].to_numpy().tolist() == [
+        [-1, -1, -1], [20, 30, 40], [20, 30, 40]
+    ]  # fmt: skip
     assert np.isnan(numbers.loc["all", "difference"])
     assert any("every run of one side" in note for note in comparison.notes())
 
@@ -199,30 +206,48 @@ def test_names_and_numbers_are_whole_at_80_columns(store, name):
     assert "".join(line.split("┃")[2].strip() for line in table.splitlines() if "┃" in line) == f"alm/{name}"
 
 
+def train(root, run, step):
+    """A directory of a run that has come to a step."""
+    folder = root / run.spec.relative_dir
+    folder.mkdir(parents=True)
+    config = {"spec": run.spec.to_dict(), "digest": run.digest, "config": run.config}
+    (folder / "config.json").write_text(json.dumps({**config, "protocol": run.protocol}))
+    (folder / "provenance.json").write_text(json.dumps({"command": "python"}))
+    rows = [(5000, 3.0), (9500, 15.0), (step, 99.0)]
+    times = {"training_step": 0, "wall_seconds": 1.0, "time_ms": 1}
+    episode = {"eval/return_std": 0.0, "eval/length": 9.0}
+    lines = [
+        {"step": at, **times, "metrics": {"eval/return": value, **episode}, "returns": [value]}
+        for at, value in rows
+    ]
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
 def test_runs_count_as_far_as_their_directories_hold_them(store, tmp_path):
     """A run that trains, or of smoke scale, is not in the store."""
     for seed, step in ((0, 12_000), (2, 10_500)):
-        folder = tmp_path / "runs" / "alm" / "my-idea" / "HalfCheetah" / "laptop" / f"seed-{seed}"
-        folder.mkdir(parents=True)
-        stored = next(run for run in store.runs(variant="my-idea") if run.spec.seed == seed)
-        config = {"spec": stored.spec.to_dict(), "digest": stored.digest, "config": stored.config}
-        (folder / "config.json").write_text(json.dumps({**config, "protocol": stored.protocol}))
-        (folder / "provenance.json").write_text(json.dumps({"command": "python"}))
-        rows = [(5000, 3.0), (9500, 15.0), (step, 99.0)]
-        times = {"training_step": 0, "wall_seconds": 1.0, "time_ms": 1}
-        episode = {"eval/return_std": 0.0, "eval/length": 9.0}
-        lines = [
-            {"step": at, **times, "metrics": {"eval/return": value, **episode}, "returns": [value]}
-            for at, value in rows
-        ]
-        (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    first = compared(store, runs_dir=tmp_path / "runs").tasks[0].runs[0]
+        train(tmp_path / "runs", store.runs(variant="my-idea", seed=seed)[0], step)
+    comparison = compared(store, runs_dir=tmp_path / "runs")
+    first = comparison.tasks[0].runs[0]
     # What is stored to its end stands; the partial one has gone on.
     assert [(run.status, run.last_step, run.own) for run in first] == [
         ("done", 10_500, False),
         ("done", 10_500, False),
         ("partial", 10_500, True),
     ]
+    assert "Your own, not of the repository: 1 run." in comparison.notes()
+
+
+def test_a_directory_counts_for_its_own_side_task_and_scale_and_where_it_has_more(store, tmp_path, make_run):
+    """Each of these differs in one part from the runs that are compared, or holds no more than the store."""
+    before = compared(store)
+    about = {"variant": "my-idea", "scale": "laptop", "seed": 6}
+    for change in ({"task": "Hopper"}, {"algorithm": "sac"}, {"variant": "no-kl"}, {"scale": "paper"}):
+        train(tmp_path / "runs", make_run({5000: 1.0}, **about | change), 10_000)
+    train(tmp_path / "runs", store.runs(variant="my-idea", seed=2)[0], 10_000)
+    after = compared(store, runs_dir=tmp_path / "runs")
+    assert [run.spec for run in after.runs] == [run.spec for run in before.runs]
+    assert not any(run.own for run in after.runs)
 
 
 def test_failed_runs_alone_cannot_be_compared(store):

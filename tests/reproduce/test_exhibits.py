@@ -5,9 +5,11 @@ import pytest
 from alm.task_registry import TASKS, task_spec
 from alm.training.scale import SCALES, UnknownScaleError
 from reproduce.exhibits import EXHIBITS, FIGURES, TABLE1, TABLE5, UnknownExhibitError, exhibit_named
+from reproduce.exhibits.coverage import missing_of
 from reproduce.lab.algorithms import run_length, variant_named
 from reproduce.lab.published import printed_scores
 from reproduce.lab.specs import RunSpec
+from reproduce.lab.store import Store
 
 
 def test_table1_needs_five_seeds_a_task_of_what_can_be_trained_at_paper_scale():
@@ -55,6 +57,19 @@ def test_every_run_that_an_exhibit_needs_can_be_trained(scale):
         for spec in exhibit.needs(scale):
             variant_named(spec.algorithm, spec.variant)
             assert task_spec(spec.task).name == spec.task
+
+
+def test_a_run_that_two_exhibits_read_is_missing_until_the_later_step(tmp_path):
+    """Table 1 reads SAC on Hopper at 200k steps, Figure 9 at the end of the run."""
+    store, figure = Store(tmp_path), exhibit_named("figure9")
+    for exhibits, wanted in (([TABLE1], 200_000), ([TABLE1, figure], 300_000), ([figure, TABLE1], 300_000)):
+        (sac,) = (
+            group
+            for group in missing_of(exhibits, store, "paper")
+            if (group.specs[0].algorithm, group.specs[0].task) == ("sac", "Hopper")
+        )
+        assert (sac.wanted, sac.steps) == (wanted, 5 * wanted)
+        assert sac.command.partition(" --until ")[2] == ("200000" if wanted == 200_000 else "")
 
 
 def test_noise_is_part_of_the_task_and_not_of_the_panel():

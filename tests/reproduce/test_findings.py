@@ -22,7 +22,7 @@ def add(store, make_run):
     return add
 
 
-def test_finished_runs_of_others_stand_beside_alm(store, add):
+def test_finished_runs_of_others_stand_beside_alm(store, add, make_run):
     assert findings.beside_alm(store).startswith("Not enough runs")
     for seed, value in enumerate((10.0, 30.0)):
         add("alm", seed, value)
@@ -32,6 +32,11 @@ def test_finished_runs_of_others_stand_beside_alm(store, add):
     assert header.startswith("| | steps | the other | ALM(3) |")
     assert len(rows) == 1
     assert rows[0].startswith("| SAC | 5,000 | 25 [15, 35], 2 seeds | 20 [10, 30], 2 seeds | +5 [")
+    # By the mean over the last tenth of the steps, not by the last evaluation.
+    for algorithm in ("alm", "sac"):
+        for seed in range(3):
+            store.write(make_run({4750: 0.0, 5000: 100.0}, algorithm=algorithm, seed=seed, scale="laptop"))
+    assert "| SAC | 5,000 | 50 [50, 50], 3 seeds | 50 [50, 50], 3 seeds |" in findings.beside_alm(store)
 
 
 def test_without_alm_nothing_is_compared(store, add):
@@ -48,6 +53,16 @@ def test_a_task_is_won_by_the_highest_mean_of_complete_rows(store, add):
     assert "the highest on 1 of the 1 tasks that have all three (HalfCheetah)" in findings.wins(store)
     add("td3", 1, 16_000.0, **at_read_out)
     assert "the highest on 0 of the 1 tasks that have all three, not on HalfCheetah" in findings.wins(store)
+
+
+def test_a_rival_that_is_not_at_the_read_out_yet_is_no_number(store, add):
+    at_read_out = {"scale": "paper", "steps": 200_000}
+    add("sac", 0, 9000.0, **at_read_out)
+    add("td3", 0, 8000.0, status="partial", **at_read_out | {"steps": 100_000})
+    # Nor is one of another scale.
+    add("td3", 0, 99.0, steps=50_000)
+    (measured,) = findings.wins(store).splitlines()[1:]
+    assert "on 0 of the 0 tasks" in measured and "no number for T-Humanoid, T-Ant, HalfCheetah" in measured
 
 
 def test_where_no_curve_of_alm_was_released_its_printed_cell_stands(store, add):

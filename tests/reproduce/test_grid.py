@@ -593,6 +593,7 @@ def test_steps_to_go_are_counted_from_checkpoints(tmp_path, make_run):
     store.write(make_run({500: 1.0}, status="partial", algorithm="td3", task="Hopper", scale="smoke"))
     (group,) = missing_runs({spec: 600}, store, "smoke", runs_dir=tmp_path / "runs")
     assert (group.reached, group.steps) == ((0,), 600)
-    RunDirectory(tmp_path / "runs" / spec.relative_dir).checkpoints.save(300, {"anything": 1})
+    for step in (200, 300):
+        RunDirectory(tmp_path / "runs" / spec.relative_dir).checkpoints.save(step, {"anything": 1})
     (group,) = missing_runs({spec: 600}, store, "smoke", runs_dir=tmp_path / "runs")
     assert (group.reached, group.steps) == ((300,), 300)

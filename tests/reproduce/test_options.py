@@ -49,7 +49,7 @@ def test_what_is_trained_is_stored_apart(places, make_run):
     assert seeds(Store(options.SHIPPED)) == [0, 1]
 
 
-def test_tables_say_how_many_runs_are_ones_own(places):
+def test_tables_say_how_many_runs_are_ones_own(places, make_run):
     table = score_table(TABLE1, ReadsRuns().opened())
     (score,) = [score for score in table.scores if score.block == "measured" and score.has_number]
     assert (score.mean, score.seeds, score.own) == (100.0, 3, 1)
@@ -60,6 +60,11 @@ def test_tables_say_how_many_runs_are_ones_own(places):
     alone = score_table(TABLE1, ReadsRuns(own=False).opened())
     (score,) = [score for score in alone.scores if score.block == "measured" and score.has_number]
     assert (score.mean, score.seeds, score.own) == (50.0, 2, 0) and ", 1 own" not in markdown(alone)
+    # One that is left out is not among them.
+    Store(options.OWN).write(make_run({5000: 0.0}, algorithm="sac", seed=3, status="partial"))
+    table = score_table(TABLE1, ReadsRuns().opened())
+    (score,) = [score for score in table.scores if score.block == "measured" and score.has_number]
+    assert (score.seeds, score.own, score.unfinished) == (3, 1, 1)
 
 
 def test_claims_and_figures_say_so_too(places, make_run):
@@ -112,6 +117,18 @@ def test_a_sum_names_the_runs_that_it_leaves_out(tmp_path, make_run):
     console = Console(width=80, file=io.StringIO(), markup=False)
     print_inventory(store, tmp_path / "runs", console)
     assert "ALM(3) 7 (1 seed, 1 unfinished, 1 failed, 50k)" in console.file.getvalue()
+
+
+def test_a_sum_is_of_one_variant_and_counts_ones_own_among_its_seeds(places, make_run):
+    from reproduce.exhibits.inventory import print_inventory
+
+    Store(options.OWN).write(make_run({5000: 1.0}, algorithm="sac", seed=3, status="partial"))
+    Store(options.OWN).write(make_run({5000: 9.0}, algorithm="sac", variant="million", status="partial"))
+    console = Console(width=200, file=io.StringIO(), markup=False)
+    print_inventory(ReadsRuns().opened(), places / "runs", console)
+    sac, million = console.file.getvalue().split("HalfCheetah\n  ")[1].split("\n")[0].split(" · ")
+    assert sac == "SAC 100 ± 100 (3 seeds, 1 unfinished, 1 own, 200k)"
+    assert million.endswith(" 9 (1 seed, 1 own, 5k)")
 
 
 def test_a_run_of_an_unknown_scale_is_listed(tmp_path, make_run):
@@ -168,3 +185,20 @@ def test_a_plan_says_what_stored_runs_lack_and_what_needs_none(tmp_path, make_ru
         "table2 at laptop scale: made of the code alone, without runs",
         "figure14 at laptop scale: has no panel at this scale",
     ]
+
+
+def test_a_run_counts_where_all_that_a_figure_reads_of_it_is_stored(tmp_path, make_run):
+    """Figure 8 reads two estimates of unchanged ALM; the third of these runs has but one of them."""
+    from reproduce.exhibits import exhibit_named
+    from reproduce.exhibits.coverage import coverage
+
+    store = Store(tmp_path / "store")
+    for seed, estimates in enumerate((("lower_bound", "min_q"), (), ("lower_bound",))):
+        run = make_run({50_000: 7.0}, seed=seed, scale="laptop")
+        store.write(run)
+        columns = ("step", "episode", "episode_step", "monte_carlo", *estimates)
+        if estimates:
+            store.write_values(run, pd.DataFrame(dict.fromkeys(columns, [1.0])))
+    store.write(make_run({5000: 7.0}, seed=3, scale="laptop", status="partial"))
+    found = coverage(exhibit_named("figure8"), store, "laptop")
+    assert (found.done, found.unmeasured, found.partial, found.stored) == (1, 2, 3, 4)

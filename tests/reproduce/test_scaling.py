@@ -34,10 +34,10 @@ def records(tmp_path):
     return tmp_path
 
 
-def missing(algorithm, seeds, scale="paper"):
-    """Runs that lack 1,000 steps each."""
+def missing(algorithm, seeds, scale="paper", reached=4000):
+    """Runs that lack 1,000 steps each, but for the first."""
     specs = (RunSpec(algorithm=algorithm, task="HalfCheetah", seed=i, scale=scale) for i in range(seeds))
-    return Missing(tuple(specs), (4000,) * seeds, 5000)
+    return Missing(tuple(specs), (reached, *(4000,) * (seeds - 1)), 5000)
 
 
 def gpu_step(records, algorithm, seeds, scale="paper"):
@@ -53,6 +53,9 @@ def test_a_step_on_a_gpu_takes_its_kernels_or_its_arithmetic(records, monkeypatc
     assert gpu_step(records, "alm", 5) == pytest.approx(0.0205)
     # Seeds one after another: 4 ms of kernels and the simulator, each.
     assert gpu_step(records, "mbpo", 5) == pytest.approx(5 * 0.0045)
+    # A population trains until its last seed is there.
+    costs = Costs(Store(records / "nothing"), "paper", records)
+    assert costs.of(missing("alm", 5, reached=1000)).gpu_seconds == pytest.approx(4000 * 0.0205)
     assert math.isnan(gpu_step(records, "slbo", 1))
     assert math.isnan(gpu_step(records, "alm", 1, "laptop"))
 
@@ -61,6 +64,8 @@ def test_what_was_measured_on_a_gpu_takes_the_place_of_estimates(records):
     row = {"eager_ms": 9.0, "captured_ms": 3.0, "compiled_ms": 4.0}
     write(records, "gpu", {"rows": {"alm 5": row, "alm 10": row | {"captured_ms": 2.0}}})
     assert gpu_step(records, "alm", 3) == pytest.approx(0.0035)
+    # They are of the paper's sizes.
+    assert math.isnan(gpu_step(records, "alm", 3, "laptop"))
     # Of so many seeds none was timed: 40 GFLOP each.
     assert gpu_step(records, "alm", 11) == pytest.approx(11 * 0.004 + 0.0005)
 
@@ -118,7 +123,10 @@ def test_a_plan_says_how_long_it_takes_on_so_many_workers(records, capsys, monke
     where = ["--scale", "paper", "--store", str(records)]
     assert main(["plan", "figure7", *where, "--workers", "2"]) == 0
     out = " ".join(capsys.readouterr().out.split())
-    assert "On 2 cores: " in out and "On 2 GPUs: " in out and "an estimate" in out
+    # Ten seeds of 300,000 steps of 0.36 s are 30 hours each; two populations of five take 20 ms of
+    # arithmetic and 0.5 ms of the simulator a step.
+    assert "On 2 cores: 150.0 hours, an estimate; 10 jobs, the longest 30.0 hours." in out
+    assert "On 2 GPUs: 1.7 hours, an estimate; 2 jobs, the longest 1.7 hours." in out
     assert main(["plan", "figure7", *where]) == 0
     assert "On 2 cores" not in capsys.readouterr().out
     assert main(["plan", "figure7", *where, "--workers", "0"]) == 2
@@ -126,21 +134,27 @@ def test_a_plan_says_how_long_it_takes_on_so_many_workers(records, capsys, monke
 
 
 def test_hours_are_those_of_stored_runs_on_processors_of_this_kind(tmp_path, records, make_run, monkeypatch):
-    """A second a step where this processor's runs say so, whatever the benchmark; else the benchmark."""
+    """A second a step, the median of this processor's runs, whatever the benchmark; else the benchmark."""
     monkeypatch.setattr(planning, "BENCHMARK", records / "environment_step.json")
     monkeypatch.setattr(planning, "matrix_gigaflops", lambda: 30.0)
     store = Store(tmp_path / "store")
-    for seed, algorithm, cpu in (
-        (0, "alm", planning.cpu_name()),
-        (0, "mbpo", "another"),
-        (0, "slbo", "another"),
+    here = planning.cpu_name()
+    for seed, algorithm, cpu, device, seconds in (
+        (0, "alm", here, "cpu", 1.0),
+        (1, "alm", here, "cpu", 0.9),
+        (2, "alm", here, "cpu", 9.0),
+        (3, "alm", here, "cuda", 90.0),
+        (4, "alm", here, "cuda", 90.0),
+        (5, "alm", here, "cuda", 90.0),
+        (0, "mbpo", "another", "cpu", 1.0),
+        (0, "slbo", "another", "cpu", 1.0),
     ):
-        provenance = {"device": "cpu", "population": 1, "hardware": {"cpu": cpu}}
+        provenance = {"device": device, "population": 1, "hardware": {"cpu": cpu}}
         extra = {"time/evaluation_s": [0.0, 0.0]}
         run = make_run(
             {5000: 1.0, 10_000: 1.0}, algorithm=algorithm, seed=seed, extra=extra, provenance=provenance
         )
-        run.evaluations["wall_seconds"] = run.evaluations["step"].astype(float)
+        run.evaluations["wall_seconds"] = seconds * run.evaluations["step"]
         store.write(run)
     costs = Costs(store, "paper")
     alm, mbpo, slbo, sac = (costs.of(missing(name, 2)) for name in ("alm", "mbpo", "slbo", "sac"))

@@ -254,6 +254,15 @@ def test_changed_numbers_are_noticed_beside_a_run_too(tmp_path, make_run):
         assert store.values(run) is None
 
 
+def test_value_samples_behind_the_last_evaluation_are_left_out(tmp_path, make_run):
+    """They are written before the record, so that a kill between the two leaves more of them."""
+    store = Store(tmp_path)
+    run = make_run(CURVE, status="partial")
+    store.write(run)
+    store.write_values(run, pd.concat([make_values(step) for step in (5000, 15_000, 20_000)]))
+    assert store.values(run)["step"].tolist() == [5000, 15_000]
+
+
 def test_a_file_in_a_strange_place_is_named(tmp_path, make_run):
     store = Store(tmp_path)
     path = store.write(make_run(CURVE))
@@ -306,6 +315,13 @@ def test_runs_of_different_scale_or_simulator_are_not_pooled(make_run):
     paper = make_run(CURVE)
     require_comparable([])
     require_comparable([paper, make_run(CURVE, seed=1)])
+    other = {"config": {"agent": {"horizon": 7}}}
+    with pytest.raises(StoreMixError, match="Seeds 0 and 1 of alm on HalfCheetah .*configurations differ"):
+        require_comparable([paper, make_run(CURVE, seed=1, **other)])
+    # Tasks and variants have configurations of their own.
+    require_comparable(
+        [paper, make_run(CURVE, task="Hopper", **other), make_run(CURVE, variant="k", **other)]
+    )
     with pytest.raises(StoreMixError, match="scales .*laptop, paper"):
         require_comparable([paper, make_run(CURVE, scale="laptop")])
     with pytest.raises(StoreMixError, match=r"protocols .*mujoco3\.3\.0.*mujoco4\.0\.0"):

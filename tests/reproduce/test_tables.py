@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from reproduce.exhibits import TABLE1, TABLE1_MBBL, writing
+from reproduce.exhibits import TABLE1, TABLE1_MBBL, TABLE5, writing
 from reproduce.exhibits.claims import CLAIMS
 from reproduce.exhibits.scores import score_table
 from reproduce.exhibits.writing import escape_latex
@@ -243,6 +243,9 @@ def test_the_printed_block_is_the_paper_as_printed(render):
         assert digits in files["md"]
     assert r"$-$516 $\pm$ 812" in files["tex"]
     assert "printed,SVG(1),T-Humanoid,811.8,241," in files["csv"]
+    # Over how many seeds others' rows are, the paper does not say.
+    ours = printed["algorithm"] == "ALM(3)"
+    assert set(printed.loc[ours, "seeds"]) == {5} and printed.loc[~ours, "seeds"].isna().all()
 
 
 def test_windows_of_the_printed_rows_come_from_the_authors_scores(render):
@@ -252,6 +255,9 @@ def test_windows_of_the_printed_rows_come_from_the_authors_scores(render):
     assert windows[("ALM(3)", "T-Ant")] == pytest.approx(4880.55)
     assert sorted(task for _, task in windows.index) == ["HalfCheetah", "T-Ant", "T-Humanoid", "Walker2d"]
     assert "4887 ± 1027<br>w 4881 |" in files["md"]
+    # The released scores are those of unchanged ALM, not of ALM-ENT(3).
+    printed = score_table(TABLE5, Store(Path("/nowhere")), measured=False).scores
+    assert {one.algorithm for one in printed if one.window()} == {"ALM(3)"}
 
 
 def test_footnotes_of_known_misprints_are_printed(render):
@@ -407,6 +413,21 @@ def test_the_printed_table_alone(make_run, tmp_path):
     assert sorted(path.name for path in tmp_path.glob("table1*")) == [
         "table1-printed.csv", "table1-printed.md", "table1-printed.tex"
     ]  # fmt: skip
+
+
+def test_what_others_published_is_read_at_their_last_evaluation_until_the_paper_s_step():
+    """From the rows of field_curves.csv: ten seeds of SAC at 199,992 steps, of CrossQ at 192,000."""
+    table = score_table(TABLE1, Store(Path("/nowhere")), context=True)
+    assert table.name == "table1-context"
+    published = {(one.algorithm, one.task): one for one in table.scores if one.block == "published"}
+    sac, crossq = published["SAC", "HalfCheetah"], published["CrossQ", "T-Ant"]
+    assert (sac.mean, sac.seeds, sac.step) == (pytest.approx(7679.4), 10, 199_992)
+    assert sac.std == pytest.approx(898.1953, abs=1e-4)
+    assert (crossq.mean, crossq.seeds, crossq.step) == (pytest.approx(4918.8), 10, 192_000)
+    # BRO evaluates at the step itself.
+    bro = published["BRO", "Hopper"]
+    assert (bro.mean, bro.seeds, bro.step) == (pytest.approx(1264.2), 5, 200_000)
+    assert crossq.protocol == "Ant-v4" and published["SAC", "T-Humanoid"].status == "absent"
 
 
 def test_protocols_share_a_block_only_when_forced_and_it_says_so(tmp_path, make_run):
