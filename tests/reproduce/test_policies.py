@@ -109,6 +109,53 @@ def test_a_policy_plays_its_evaluation_again_exactly(here, store):
     assert play(policy, episodes=3) == played
 
 
+def test_no_new_episode_is_played_twice(here, store, monkeypatch):
+    """More than are played at once take further numbers."""
+    monkeypatch.setattr(playing, "_TOGETHER", 2)
+    policy = find_policy("td3", "Hopper", store, here / "nowhere")
+    assert len(set(play(policy, episodes=5).returns)) == 5
+
+
+def test_the_largest_scale_comes_first(here, store):
+    record, state = read_policy(store.root / LAST)
+    larger = replace(SPEC, scale="laptop", seed=1)
+    path = policies.policy_path(store, larger, "best")
+    path.parent.mkdir(parents=True)
+    write_policy(path, state, record | {"spec": larger.to_dict(), "kind": "best"})
+    assert find_policy("td3", "Hopper", store, here / "nowhere").path == path
+    assert find_policy("td3", "Hopper", store, here / "nowhere", seed=0).path == store.root / LAST
+
+
+def test_a_policy_whose_evaluation_is_not_recorded_yet_is_passed_over(here):
+    """A policy is written before its line of the metrics, and the run may be killed between them."""
+    lines = list(directory(here).metrics())
+    *_, before, newest = (line["step"] for line in lines if "returns" in line)
+    rewrite_metrics(here, [line for line in lines if line["step"] < newest])
+    kept = directory(here).policies
+    shutil.copy(kept.path(newest), kept.path(before))
+    found = policies.policies_of(directory(here))
+    assert {kind: (policy.step, policy.evaluated_step) for kind, policy in found.items()} == {
+        "last": (before, before),
+        "best": (before, before),
+    }
+
+
+@pytest.mark.parametrize("dirty", [True, False])
+def test_a_policy_says_whether_its_code_was_committed(here, dirty):
+    provenance = directory(here).read_json("provenance.json")
+    directory(here).write_json("provenance.json", provenance | {"git_dirty": dirty})
+    assert [one.dirty for one in policies.policies_of(directory(here)).values()] == [dirty, dirty]
+
+
+def test_new_returns_are_summed_up_with_an_interval(store):
+    """Of 1, 2 and 3: the 0.975 quantile of t with two degrees of freedom, 4.303, times 1 / √3."""
+    policy = stored_policy(store.root / LAST, SPEC, "last")
+    assert (
+        "3 new episodes: mean 2.0, 95 % interval -0.5 to 4.5; standard deviation 1.0, from 1.0 to 3.0"
+        in Played(policy, (1.0, 2.0, 3.0), ()).text()
+    )
+
+
 def test_evaluate_prints_both(here, store, capsys):
     assert main(["evaluate", "td3", "Hopper", "--episodes", "2", *asked(here)]) == 0
     text = capsys.readouterr().out

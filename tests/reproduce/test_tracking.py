@@ -1,5 +1,6 @@
 """Sending runs to MLflow, against real SQLite databases; what arrived is read with plain SQL."""
 
+import base64
 import json
 import shutil
 import sqlite3
@@ -7,7 +8,9 @@ import subprocess
 import sys
 import threading
 import time
+import zlib
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from mlflow import MlflowClient
@@ -21,7 +24,9 @@ from reproduce.tracking import following
 from reproduce.tracking.client import MlflowRuns, TrackingError, resolve_uri, shown_uri
 from reproduce.tracking.following import follow, process_gone, sync
 from reproduce.tracking.importing import import_published, import_store
+from reproduce.tracking.links import links
 from reproduce.tracking.records import record_of
+from reproduce.tracking.views import views_of
 from tracked import CONFIG, PROTOCOL, STARTED, Training
 
 REPOSITORY = Path(__file__).parents[2]
@@ -91,14 +96,13 @@ def test_a_finished_run_arrives_with_its_identity_and_times(tmp_path, uri, datab
     assert len(points(database)) == len(run.expected()) == 24
     ((name, status, start, end, run_id),) = runs(database)
     assert (name, status, start, end) == ("ALM(3) s0", "FINISHED", STARTED, run.clock)
-    final = {
-        key: (step, value) for key, step, _, value in points(database, True) if key[:4] in ("fina", "cost")
-    }
+    final = {key: place for key, *place in points(database, True) if key.startswith(("final/", "cost/"))}
+    evaluated = run.clock - 7  # the last line, before the run was done
     assert final == {  # the window holds the last tenth: 4600 and 5000
-        "final/return": (5000, 2500.0),
-        "final/window_return": (5000, 2400.0),
-        "cost/wall_h": (5000, 0.5),
-        "cost/seed_h": (5000, 0.25),  # two seeds trained together
+        "final/return": [5000, evaluated, 2500.0],
+        "final/window_return": [5000, evaluated, 2400.0],
+        "cost/wall_h": [5000, evaluated, 0.5],
+        "cost/seed_h": [5000, evaluated, 0.25],  # two seeds trained together
     }
     stored = tags(database)
     assert (
@@ -115,6 +119,7 @@ def test_a_finished_run_arrives_with_its_identity_and_times(tmp_path, uri, datab
             "role": "method",
             "run_key": run.key,
             "git_sha": "a" * 40,
+            "mlflow.source.git.commit": "a" * 40,
             "git_dirty": "true",
             "host": "Some CPU",
             "device": "cpu",
@@ -123,7 +128,11 @@ def test_a_finished_run_arrives_with_its_identity_and_times(tmp_path, uri, datab
     assert (
         dict(query(database, "select key, value from params")).items()
         >= {
+            "algo": "alm",
+            "variant": "base",
+            "task": "HalfCheetah",
             "seed": "0",
+            "scale": "laptop",
             "agent.horizon": "3",
             "agent.kl_term": "true",
             "agent.widths": "[8, 8]",
@@ -283,6 +292,41 @@ def test_another_training_is_not_taken_for_a_double(tmp_path, uri, database, mak
     assert [start for _, _, start, _, _ in runs(database)] == [STARTED, STARTED + 1]
 
 
+def test_a_stored_run_without_a_start_is_taken_for_the_newest_training(tmp_path, uri, database, make_run):
+    for number, started in enumerate((STARTED, STARTED + 1)):
+        run = Training(tmp_path / str(number), started_ms=started)
+        run.steps(1000)
+        run.finish() if number else run.commit()
+        sync([run.path], MlflowRuns(uri))
+    before = everything(database)
+    store = Store(tmp_path / "store")
+    store.write(make_run({1000: 500.0, 2000: 1000.0}, scale="laptop", config=CONFIG))
+    assert import_store(store, MlflowRuns(uri)).runs == 0  # that one has ended, the older one has not
+    assert everything(database) == before
+
+
+def test_a_stored_run_of_another_training_is_left_out(tmp_path, uri, database, make_run):
+    run = Training(tmp_path)
+    run.steps(1000)
+    run.finish()
+    sync([run.path], MlflowRuns(uri))
+    before = everything(database)
+    store = Store(tmp_path / "store")
+    provenance = {"started_ms": STARTED + 1}
+    store.write(make_run({1000: 5.0}, scale="laptop", config=CONFIG, provenance=provenance))
+    assert import_store(store, MlflowRuns(uri)).runs == 0
+    assert everything(database) == before
+
+
+def test_each_mlflow_is_remembered_on_its_own(tmp_path, uri, empty_database):
+    run = Training(tmp_path)
+    run.steps(1000)
+    run.finish()
+    other = f"sqlite:///{shutil.copy(empty_database, tmp_path / 'other.db')}"
+    assert [sync([run.path], MlflowRuns(one)).runs for one in (uri, other, uri, other)] == [1, 1, 0, 0]
+    assert json.loads((run.path / "mlflow.json").read_text()).keys() == {uri, other}
+
+
 def test_an_experiment_that_another_machine_made_meanwhile_is_used(tmp_path, uri, database, monkeypatch):
     run = Training(tmp_path)
     run.steps(1000)
@@ -305,11 +349,12 @@ def test_runs_of_an_earlier_version_get_their_present_names(tmp_path, uri, datab
     sync([run.path], MlflowRuns(uri))
     (_, *_, run_id) = runs(database)[0]
     client = MlflowClient(uri)
-    client.delete_tag(run_id, "method")
+    for key in ("method", "role"):
+        client.delete_tag(run_id, key)
     client.update_run(run_id, name="ALM-K3/HalfCheetah/laptop/s0")
     sync([run.path], MlflowRuns(uri))
     assert runs(database)[0][0] == "ALM(3) s0"
-    assert tags(database)["method"] == "ALM(3)"
+    assert (tags(database)["method"], tags(database)["role"]) == ("ALM(3)", "method")
     client.update_run(run_id, name="my favourite")
     sync([run.path], MlflowRuns(uri))
     assert runs(database)[0][0] == "my favourite"
@@ -352,6 +397,17 @@ def test_what_the_suite_does_not_name_is_ones_own():
     assert method(variant="base[horizon=7]").tags["role"] == "own"
     assert method(variant="no-kl").tags["role"] == "variant"
     assert method("sac").tags["role"] == "baseline"
+
+
+def test_a_run_that_was_stopped_stays_so_until_it_is_followed_again(tmp_path, uri, database):
+    run = Training(tmp_path)
+    run.steps(1000)
+    run.commit()
+    follow([run.path], lambda: True, uri)
+    run.steps(2000)
+    run.commit()
+    assert sync([run.path], MlflowRuns(uri)).points == 4  # which does not know whether it goes on
+    assert [status for _, status, *_ in runs(database)] == ["KILLED"]
 
 
 def test_a_failed_run_has_its_reason_and_no_final_score(tmp_path, uri, database):
@@ -615,10 +671,11 @@ def store(tmp_path, make_run):
             seed=seed,
             provenance=provenance,
             extra={"loss/critic": [float("nan"), 0.5]},
+            final={"cost/peak_memory_bytes": 5e8, "final/return": 4.0, "score": 2.0},
         )
         store.write(run)
     store.write(make_run({5000: 3.0}, seed=2, status="failed", reason="loss/critic is not finite"))
-    store.write(make_run({5000: 3.0}, seed=3, status="partial"))
+    store.write(make_run({5000: 3.0, 10000: 3.0}, seed=3, status="partial"))
     return store
 
 
@@ -631,10 +688,12 @@ def test_importing_the_store_keeps_values_and_times(store, uri, database):
     assert (name, start, end) == ("ALM(3) s0", STARTED, STARTED + 3_600_000)
     # Without a time in the provenance: the first row's, less the 50 seconds that had passed.
     assert rows[2][2:4] == (1_700_000_005_000 - 50_000, 1_700_000_005_000)
+    assert rows[3][2:4] == (1_700_000_005_000 - 50_000, 1_700_000_010_000)  # and, of the end, the last row's
     sent = query(
         database, f"select key, step, timestamp, value, is_nan from metrics where run_uuid = '{run_id}'"
     )
     assert sorted(sent) == [
+        ("cost/peak_memory_bytes", 10000, 1_700_000_010_000, 5e8, 0),
         ("cost/seed_h", 10000, 1_700_000_010_000, 50 / 3600, 0),
         ("cost/wall_h", 10000, 1_700_000_010_000, 100 / 3600, 0),
         ("eval/length", 5000, 1_700_000_005_000, 1000.0, 0),
@@ -644,6 +703,7 @@ def test_importing_the_store_keeps_values_and_times(store, uri, database):
         ("eval/return_std", 5000, 1_700_000_005_000, 2.5, 0),
         ("eval/return_std", 10000, 1_700_000_010_000, 2.5, 0),
         ("final/return", 10000, 1_700_000_010_000, 4.0, 0),
+        ("final/score", 10000, 1_700_000_010_000, 2.0, 0),
         ("final/window_return", 10000, 1_700_000_010_000, 4.0, 0),
         ("loss/critic", 10000, 1_700_000_010_000, 0.5, 0),
     ]
@@ -680,6 +740,18 @@ def test_a_run_tracked_live_is_not_doubled_by_an_import(tmp_path, uri, database,
     assert everything(database) == before
 
 
+def test_a_run_that_goes_on_is_not_stopped_by_an_import_of_its_beginning(tmp_path, uri, database, make_run):
+    run = Training(tmp_path)
+    run.steps(1000)
+    run.commit()
+    sync([run.path], MlflowRuns(uri))
+    before = everything(database)
+    store = Store(tmp_path / "store")
+    store.write(stored_like(run, make_run, {1000: 500.0}, status="partial"))
+    assert import_store(store, MlflowRuns(uri)).runs == 0
+    assert everything(database) == before
+
+
 def test_an_import_completes_a_run_tracked_in_part_and_later_syncs_respect_it(
     tmp_path, uri, database, make_run
 ):
@@ -710,11 +782,75 @@ def test_published_numbers_and_curves(uri, database):
         sql = f"from metrics m join runs r using (run_uuid) where r.name = '{name}' and m.key = '{metric}'"
         return query(database, f"select m.step, m.value {sql} order by m.step")
 
+    def tags_of(name):
+        sql = f"select t.key, t.value from tags t join runs r using (run_uuid) where r.name = '{name}'"
+        return dict(query(database, sql))
+
     assert values("ALM(3) HalfCheetah printed", "final/return") == [(0, 10789.0)]
+    assert values("ALM(3) HalfCheetah printed", "final/return_std") == [(0, 366.0)]
+    assert (
+        tags_of("SAC-SVG(2) HalfCheetah printed").items()
+        >= {
+            "algo": "SAC-SVG(2)",
+            "task": "HalfCheetah",
+            "method": "SAC-SVG(2) printed",
+            "source": "published",
+            "origin": "Amos et al. 2020 (SAC-SVG), Table 2",
+            "environment": "gym_cheetah (mbbl)",
+            "same_task_as_alm": "nearly",
+            "footnotes": "sac-svg-mbbl",
+        }.items()
+    )
     ant = authors_curves().query("task == 'Ant'")
     curve = values("ALM(3) Ant authors", "eval/return")
     assert curve[:2] == [(10000, 864.1), (15000, 856.4)]  # their steps leave the warm-up out
     assert len(curve) == len(ant)
+    of_seeds = values("ALM(3) Ant authors", "eval/return_std_of_seeds")
+    assert of_seeds[:2] == [(10000, 66.6), (15000, 154.9)] and len(of_seeds) == len(ant)
+    authors = {"algo": "ALM(3)", "task": "Ant", "method": "ALM(3) authors", "source": "authors", "seeds": "5"}
+    assert tags_of("ALM(3) Ant authors").items() >= authors.items()
     assert first.runs == len(before["runs"])
     assert import_published(MlflowRuns(uri)).runs == 0
     assert everything(database) == before
+
+
+def test_links_begin_with_the_protocol_of_most_runs_and_end_with_what_is_published(
+    tmp_path, uri, database, make_run
+):
+    store = Store(tmp_path / "store")
+    for seed in range(3):
+        store.write(make_run({200: 1.0}, seed=seed, scale="smoke"))
+        old = seed == 0
+        store.write(make_run({5000: 1.0}, seed=seed, protocol="v2-old" if old else "v2-present"))
+    tracker = MlflowRuns(uri)
+    import_store(store, tracker)
+    import_published(tracker)
+    kinds = "ALM, the baselines and variants of your own"
+    assert [(name, list(titles)) for name, titles in links(tracker, "").items()] == [
+        ("alm/v2-present", [f"HalfCheetah, paper: {kinds} (2 runs)"]),
+        ("alm/v2-old", [f"HalfCheetah, paper: {kinds} (1 runs)"]),
+        ("alm/smoke", [f"HalfCheetah, smoke: {kinds} (3 runs)"]),
+        ("alm/published", ["Table 1's printed numbers and the authors' curves"]),
+    ]
+
+
+def test_a_view_shows_returns_by_environment_step_and_then_score_and_cost():
+    tags = {"task": "Hopper", "scale": "laptop", "role": "method", "algo": "alm", "method": "ALM(3)"}
+    run = SimpleNamespace(data=SimpleNamespace(tags=tags, metrics={"eval/return": 0.0, "loss/critic": 0.0}))
+    (view,) = views_of([run])
+    page = json.loads(zlib.decompress(base64.b64decode(view.state.removeprefix("deflate;"))))
+    charts = [
+        (chart["type"], chart["metricKey"], chart.get("xAxisKey"), chart["metricSectionId"])
+        for chart in page["compareRunCharts"]
+    ]
+    assert charts == [
+        ("LINE", "eval/return", "step", "Learning curves"),
+        ("BAR", "final/return", None, "At the end"),
+        ("BAR", "cost/seed_h", None, "At the end"),
+    ]
+    opened = {section["name"]: section["display"] for section in page["compareRunSections"]}
+    assert opened == {"Learning curves": True, "At the end": False, "eval": False, "loss": False}
+    assert page["groupBy"] == {
+        "aggregateFunction": "average",
+        "groupByKeys": [{"mode": "tag", "groupByData": "method"}],
+    }

@@ -64,6 +64,34 @@ def test_ends_of_an_ant_that_is_thrown(name):
     assert 5 < sum(outcomes) < 40
 
 
+@pytest.mark.parametrize(
+    ("robots", "entry", "limit", "ended"),
+    [
+        # An entry of the observation that is its limit exactly.
+        (("Hopper", "mbbl/Hopper-ET"), 0, 0.7, True),
+        (("Hopper", "mbbl/Hopper-ET"), 1, 0.2, True),
+        (("Hopper",), 2, 100.0, True),
+        (("Walker2d", "mbbl/Walker2d-ET"), 0, 0.8, True),
+        (("Walker2d", "mbbl/Walker2d-ET"), 0, 2.0, True),
+        (("Walker2d", "mbbl/Walker2d-ET"), 1, 1.0, True),
+        (("Walker2d", "mbbl/Walker2d-ET"), 1, -1.0, True),
+        (("T-Ant", "Ant", "mbbl/Ant-ET"), 0, 0.2, False),
+        (("T-Ant", "Ant", "mbbl/Ant-ET"), 0, 1.0, False),
+        (("T-Humanoid", "Humanoid", "mbbl/Humanoid-ET", "mbbl/SlimHumanoid-ET"), 0, 1.0, False),
+        (("T-Humanoid", "Humanoid", "mbbl/Humanoid-ET", "mbbl/SlimHumanoid-ET"), 0, 2.0, False),
+    ],
+)
+def test_ends_at_the_limit_itself(robots, entry, limit, ended):
+    for name in robots:
+        inner = alm.tasks.make(name).unwrapped
+        qpos = inner.init_qpos.copy()
+        qpos[inner.hidden_positions + entry] = limit
+        inner.set_state(qpos, inner.init_qvel)
+        seen = torch.from_numpy(inner._get_obs())
+        assert seen[entry] == limit
+        assert (inner._fallen(), terminated(TASKS[name], seen, seen, seen).item()) == (ended, ended), name
+
+
 @pytest.mark.parametrize("name", MBBL)
 def test_rewards_equal_the_simulator(name):
     observation, action, following, paid, _ = transitions(name)

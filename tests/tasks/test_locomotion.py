@@ -317,6 +317,24 @@ def test_termination_on_each_side_of_each_limit(
     assert env.step(np.zeros(TASKS[name].action_size))[2] is terminated
 
 
+@pytest.mark.parametrize(
+    ("name", "part", "index", "value"),
+    [
+        ("T-Ant", "qpos", 0, np.inf),
+        ("T-Ant", "qvel", 13, np.nan),
+        ("Hopper", "qpos", 0, np.nan),  # of x and height the bound of 100 knows nothing
+        ("Hopper", "qpos", 1, np.inf),
+        ("Hopper", "qvel", 5, np.nan),
+    ],
+)
+def test_a_state_that_is_not_finite_terminates(name: str, part: str, index: int, value: float) -> None:
+    env, inner = make(name)
+    env.reset(seed=0)
+    assert not inner._fallen()
+    getattr(inner.data, part)[index] = value
+    assert inner._fallen()
+
+
 @pytest.mark.parametrize("name", ["T-Ant", "T-Humanoid"])
 def test_set_state_normalises_the_root_and_leaves_its_arguments_alone(name: str) -> None:
     _, inner = make(name)

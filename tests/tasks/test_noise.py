@@ -44,6 +44,13 @@ def test_tasks_of_the_benchmark_can_be_noisy_too() -> None:
     assert (spec.name, spec.family, spec.action_noise) == ("mbbl/Hopper-ET-dynnoise-0.5", "mbbl", 0.5)
 
 
+def test_runs_with_noise_are_no_longer_than_the_usual_ones() -> None:
+    """The 500,000 steps are those of the authors' own curves of Ant and Humanoid."""
+    lengths = {"Hopper": 300_000, "Ant": 300_000, "Humanoid": 300_000, "mbbl/Ant": 200_000}
+    for kind in ("obsnoise", "dynnoise"):
+        assert {name: task_spec(f"{name}-{kind}-0.1").paper_steps for name in lengths} == lengths
+
+
 @pytest.mark.parametrize("level", ["", "0", "-0.1", "nan", "inf", "much", "0.1.2"])
 def test_a_bad_level_is_one_clear_sentence(level: str) -> None:
     with pytest.raises(UnknownTaskError, match=r"ends in one positive level, such as \S+\.$") as caught:

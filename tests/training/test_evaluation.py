@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from alm.tasks import make, task_spec
-from alm.training.evaluation import Evaluator
+from alm.training.evaluation import Evaluation, Evaluator
 
 STEP, EPISODES = 700, 3
 EVALUATION = 4  # `alm.training.streams.Purpose`, whose numbers never change
@@ -29,10 +29,10 @@ def policy(gain, observation, noise):
     return (gain * observation[..., -3:] + 0.3 * noise).clamp(-1.0, 1.0)
 
 
-def evaluate(*seeds, step=STEP):
+def evaluate(*seeds, step=STEP, alive=None):
     evaluator = Evaluator(lambda: make("Hopper"), seeds, EPISODES)
     try:
-        return evaluator.evaluate(Noisy(*seeds), step)
+        return evaluator.evaluate(Noisy(*seeds), step, alive=alive)
     finally:
         evaluator.close()
 
@@ -75,3 +75,8 @@ def test_an_evaluation_depends_on_no_neighbour_but_on_the_step():
     alone, (beside, other) = evaluate(3)[0], evaluate(3, 8)
     assert alone == beside != other
     assert evaluate(3, step=STEP + 1)[0] != alone
+
+
+def test_a_seed_that_has_failed_is_left_out():
+    both = evaluate(3, 8)
+    assert evaluate(3, 8, alive=(False, True)) == [Evaluation([0.0] * EPISODES, [0] * EPISODES), both[1]]

@@ -1,0 +1,64 @@
+"""What a notebook gets of runs that a test has stored; the examples get it of those in the repository."""
+
+import pytest
+
+import reproduce
+from reproduce import api
+from reproduce.lab.store import Store
+
+IDEA = "alm/my-idea"
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch, make_run):
+    """One's own runs beside shipped ones: an idea and, shipped, what it is compared with."""
+    for name in ("OWN", "SHIPPED"):
+        monkeypatch.setattr(f"reproduce.commands.options.{name}", tmp_path / name)
+    own, shipped = Store(tmp_path / "OWN"), Store(tmp_path / "SHIPPED")
+    for seed in range(3):
+        own.write(make_run({9500: 30.0, 10000: 50.0}, variant="my-idea", seed=seed, scale="laptop"))
+        shipped.write(make_run({9500: 10.0, 10000: 20.0}, seed=seed, scale="laptop"))
+    own.write(make_run({5000: 7.0}, variant="my-idea", task="Hopper", status="partial"))
+
+
+def test_curves_are_a_row_an_evaluation(own):
+    curves = reproduce.load_curves(variant="my-idea")
+    assert curves.to_dict("tight")["data"] == [
+        *(
+            ["alm", "my-idea", "HalfCheetah", "laptop", seed, step, value, "done", True]
+            for seed in range(3)
+            for step, value in ((9500, 30.0), (10000, 50.0))
+        ),
+        ["alm", "my-idea", "Hopper", "paper", 0, 5000, 7.0, "partial", True],
+    ]
+
+
+def test_curves_are_of_what_was_asked_for(own):
+    assert reproduce.load_curves(scale="paper")["return"].tolist() == [7.0]
+    shipped = reproduce.load_curves(own=False)
+    assert {*shipped["variant"]} == {"base"} and not shipped["own"].any()
+    assert len(reproduce.load_curves()) == len(shipped) + 7
+
+
+def test_a_comparison_is_of_the_metric_and_the_runs_that_were_asked_for(own):
+    def means(**options):
+        row = reproduce.compare(IDEA, "alm", task="HalfCheetah", **options).iloc[0]
+        return row["first_mean"], row["second_mean"]
+
+    assert means() == (50.0, 20.0)
+    assert means(metric="window") == (40.0, 15.0)  # the mean of the evaluations after step 9000
+    with pytest.raises(ValueError, match="my-idea"):
+        means(own=False)
+
+
+def test_a_figure_is_drawn_as_it_was_asked_for(own, monkeypatch):
+    asked = []
+
+    def drawn(name, store, bias, scale):
+        asked.append((name, {run.own for run in store.runs()}, bias, scale))
+        return []
+
+    monkeypatch.setattr(api, "drawn", drawn)
+    with pytest.raises(ValueError, match="stored at laptop scale"):
+        reproduce.figure("4", scale="laptop", bias="per-state", own=False)
+    assert asked[0] == ("figure4", {False}, "per-state", "laptop")
