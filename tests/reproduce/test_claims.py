@@ -10,18 +10,17 @@ from rich.console import Console
 from alm.training.scale import UnknownScaleError
 from reproduce.exhibits import Series
 from reproduce.exhibits.claims import CLAIMS, COLUMNS, Claim, checks, claims_table, judged, rows_of
-from reproduce.exhibits.claims.checks import (
+from reproduce.exhibits.claims.checks import Compared, Sooner
+from reproduce.exhibits.claims.contrasts import (
     ABOVE,
     ALIKE,
     FAILS,
     MUCH_WORSE,
     NO_BETTER,
     NO_WORSE,
-    Compared,
     Contrast,
     Finding,
     Line,
-    Sooner,
     concluded,
     p_values,
 )

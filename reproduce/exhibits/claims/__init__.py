@@ -1,7 +1,8 @@
 """What the paper says in words, beside what the stored runs say.
 
-statements.py   the claims, as data             checks.py     kinds of claim: two p values and a sentence
-evidence.py     runs, and the numbers of a run  verdicts.py   all claims together: verdicts and their table
+statements.py   the claims, as data             checks.py     kinds of claim, and how each is looked up
+evidence.py     runs, and the numbers of a run  contrasts.py  two sides on a task, and a finding of all tasks
+verdicts.py     all claims together: verdicts and their table
 """
 
 from reproduce.exhibits.claims.statements import CLAIMS, Claim

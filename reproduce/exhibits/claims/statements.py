@@ -13,7 +13,8 @@ Quotations are shortened.  Where the paper's words leave the statement open, it 
 from dataclasses import dataclass
 
 from reproduce.exhibits import Series, exhibit_named
-from reproduce.exhibits.claims.checks import (
+from reproduce.exhibits.claims.checks import BestOn, Check, Compared, Costlier, Sooner
+from reproduce.exhibits.claims.contrasts import (
     ABOVE,
     ALIKE,
     BELOW,
@@ -21,12 +22,7 @@ from reproduce.exhibits.claims.checks import (
     MUCH_WORSE,
     NO_BETTER,
     NO_WORSE,
-    BestOn,
-    Check,
-    Compared,
-    Costlier,
     Region,
-    Sooner,
 )
 from reproduce.exhibits.claims.evidence import (
     ACCURATE_STEPS,

@@ -7,7 +7,8 @@ from typing import Literal
 
 import pandas as pd
 
-from reproduce.exhibits.claims.checks import ABOUT_HALF, ENOUGH, MARGIN, NEAR_OPTIMAL, NUMBERS, Finding
+from reproduce.exhibits.claims.checks import ABOUT_HALF, ENOUGH, NEAR_OPTIMAL
+from reproduce.exhibits.claims.contrasts import MARGIN, NUMBERS, Finding
 from reproduce.exhibits.claims.evidence import RETURN, SPREAD, Evidence
 from reproduce.exhibits.claims.statements import CLAIMS, Claim
 from reproduce.exhibits.statistics.significance import LEVEL, POWER, holm
