@@ -131,13 +131,15 @@ def grid_of_one_slow_job(tmp_path, stops=True):
         time.sleep(60)
     """
     grid = f"""
-        import sys
+        import signal, sys
         from pathlib import Path
         from rich.console import Console
         from reproduce.lab.executors import Job
         from reproduce.lab.executors.local import LocalProcesses
         from reproduce.lab.grid import run_grid
         from reproduce.lab.specs import RunSpec
+        # It is ignored where tests were started in the background of a script.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         spec = RunSpec(algorithm="td3", task="Hopper", seed=0, scale="smoke")
         command = (sys.executable, "-c", {textwrap.dedent(child)!r})
         runs = Path({str(tmp_path)!r})
