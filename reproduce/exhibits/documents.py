@@ -179,7 +179,7 @@ def _beside_the_authors(store: Store) -> str:
             scores = np.array([value for _, value in found])
             test = MeanDifference.from_summary(scores, mean, std, int(count))
             low, high = test.interval
-            p = p_in_words(min(1.0, 2.0 * min(test.p_above, test.p_below)))
+            p = p_in_words(test.p)
             here = f"{_number(scores.mean(), scores.std(ddof=1))} ({len(found)} seeds)"
             tests.append([*where, theirs, here, f"{test.value:+.0f} [{low:+.0f}, {high:+.0f}]", p])
     where = ["task", "precision", "training steps"]

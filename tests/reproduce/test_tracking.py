@@ -80,6 +80,15 @@ def everything(database):
     return {table: sorted(query(database, f"select * from {table}"), key=repr) for table in tables}
 
 
+def require_nothing_new(stored, tmp_path, uri, database):
+    """An import of a stored run changes nothing of what MLflow has."""
+    before = everything(database)
+    store = Store(tmp_path / "store")
+    store.write(stored)
+    assert import_store(store, MlflowRuns(uri)).runs == 0
+    assert everything(database) == before
+
+
 def keys_and_steps(database):
     return [(key, step) for key, step, _, _ in points(database)]
 
@@ -298,11 +307,9 @@ def test_a_stored_run_without_a_start_is_taken_for_the_newest_training(tmp_path,
         run.steps(1000)
         run.finish() if number else run.commit()
         sync([run.path], MlflowRuns(uri))
-    before = everything(database)
-    store = Store(tmp_path / "store")
-    store.write(make_run({1000: 500.0, 2000: 1000.0}, scale="laptop", config=CONFIG))
-    assert import_store(store, MlflowRuns(uri)).runs == 0  # that one has ended, the older one has not
-    assert everything(database) == before
+    # The newest has ended, the older one has not.
+    stored = make_run({1000: 500.0, 2000: 1000.0}, scale="laptop", config=CONFIG)
+    require_nothing_new(stored, tmp_path, uri, database)
 
 
 def test_a_stored_run_of_another_training_is_left_out(tmp_path, uri, database, make_run):
@@ -310,12 +317,9 @@ def test_a_stored_run_of_another_training_is_left_out(tmp_path, uri, database, m
     run.steps(1000)
     run.finish()
     sync([run.path], MlflowRuns(uri))
-    before = everything(database)
-    store = Store(tmp_path / "store")
     provenance = {"started_ms": STARTED + 1}
-    store.write(make_run({1000: 5.0}, scale="laptop", config=CONFIG, provenance=provenance))
-    assert import_store(store, MlflowRuns(uri)).runs == 0
-    assert everything(database) == before
+    stored = make_run({1000: 5.0}, scale="laptop", config=CONFIG, provenance=provenance)
+    require_nothing_new(stored, tmp_path, uri, database)
 
 
 def test_each_mlflow_is_remembered_on_its_own(tmp_path, uri, empty_database):
@@ -733,11 +737,7 @@ def test_a_run_tracked_live_is_not_doubled_by_an_import(tmp_path, uri, database,
     run.steps(1000, 2000)
     run.finish()
     sync([run.path], MlflowRuns(uri))
-    before = everything(database)
-    store = Store(tmp_path / "store")
-    store.write(stored_like(run, make_run, {1000: 500.0, 2000: 1000.0}))
-    assert import_store(store, MlflowRuns(uri)).runs == 0
-    assert everything(database) == before
+    require_nothing_new(stored_like(run, make_run, {1000: 500.0, 2000: 1000.0}), tmp_path, uri, database)
 
 
 def test_a_run_that_goes_on_is_not_stopped_by_an_import_of_its_beginning(tmp_path, uri, database, make_run):
@@ -745,11 +745,7 @@ def test_a_run_that_goes_on_is_not_stopped_by_an_import_of_its_beginning(tmp_pat
     run.steps(1000)
     run.commit()
     sync([run.path], MlflowRuns(uri))
-    before = everything(database)
-    store = Store(tmp_path / "store")
-    store.write(stored_like(run, make_run, {1000: 500.0}, status="partial"))
-    assert import_store(store, MlflowRuns(uri)).runs == 0
-    assert everything(database) == before
+    require_nothing_new(stored_like(run, make_run, {1000: 500.0}, status="partial"), tmp_path, uri, database)
 
 
 def test_an_import_completes_a_run_tracked_in_part_and_later_syncs_respect_it(

@@ -109,23 +109,23 @@ class Compared:
         )
         if not all(found.seeds):
             return found
+        comparable = len({one.algorithm for one in sides}) == 1 or _same_sizes(evidence.scale)
+        found = replace(found, comparable=comparable)
         numbers = {"difference": _value(scores)}
         if min(found.seeds) > 1:
-            well = MeanDifference.between(
-                scores[0], scores[1] if len(sides) == 2 else 0.0, outcome.resolution
-            )
-            numbers["low"], numbers["high"] = well.interval
+            second = scores[1] if len(sides) == 2 else 0.0
+            known = MeanDifference.between(scores[0], second, outcome.resolution)
+            numbers["low"], numbers["high"] = known.interval
+            if found.enough and comparable:
+                # From a number as from zero: it has no error.
+                numbers["can see"] = known.detectable
         if outcome.second:
             numbers["area"] = _value(_scores(evidence, sides, runs, self.where, outcome.second))
-        if len({one.algorithm for one in sides}) > 1 and not _same_sizes(evidence.scale):
-            found = replace(found, comparable=False)
-        elif found.enough:
+        # Without its failures a side looks better than it is.
+        if found.enough and comparable and not found.notes:
             other = y if isinstance(y, float) else scores[1]
-            numbers["can see"] = MeanDifference.between(scores[0], other, outcome.resolution).detectable
-            # Without its failures a side looks better than it is.
-            if not found.notes:
-                supports, contradicts = p_values(scores[0], other, self.region, outcome.resolution)
-                found = replace(found, supports=supports, contradicts=contradicts)
+            supports, contradicts = p_values(scores[0], other, self.region, outcome.resolution)
+            found = replace(found, supports=supports, contradicts=contradicts)
         numbers = {name: number for name, number in numbers.items() if math.isfinite(number)}
         what = f"{task}: {outcome.of}{' − '.join(side.label for side in sides)}"
         line = Line(what, _in_words(numbers, outcome.digits, len(sides)), _counts(found.seeds), numbers)
@@ -170,7 +170,8 @@ def _mixed(task: str, runs: Sequence[Sequence[StoredRun]]) -> Contrast | None:
         require_comparable(run for side in runs for run in side)
     except StoreMixError as error:
         note = f"{task}: not comparable: {str(error).rstrip('.')}"
-        return Contrast(task, None, tuple(map(len, runs)), False, (), 1.0, 1.0, (note,), False, _own(runs))
+        seeds = tuple(map(len, runs))
+        return Contrast(task, None, seeds, enough=False, notes=(note,), comparable=False, own=_own(runs))
     return None
 
 
@@ -220,7 +221,7 @@ class BestOn:
                     (min(min(each.seeds) for each in every),),
                     one.complete,
                     supports=one.supports,
-                    contradicts=one.contradicts if one.complete else 1.0,
+                    contradicts=one.contradicts,
                     notes=tuple(note for each in every if not each.comparable for note in each.notes),
                     comparable=one.settled is None,
                     own=one.own,

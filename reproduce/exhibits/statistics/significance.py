@@ -88,6 +88,11 @@ class MeanDifference:
         return float(special.stdtr(self.degrees, self.value / self.error)) if self.error else 1.0
 
     @property
+    def p(self) -> float:
+        """Of both directions together, two-sided."""
+        return min(1.0, 2.0 * min(self.p_above, self.p_below))
+
+    @property
     def interval(self) -> tuple[float, float]:
         """Ends of the 95 % interval: 0 is outside where two-sided p is below 0.05; NaN without an error."""
         width = float(special.stdtrit(self.degrees, 1.0 - LEVEL / 2.0)) * self.error
