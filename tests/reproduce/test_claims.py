@@ -10,7 +10,7 @@ from rich.console import Console
 from alm.training.scale import UnknownScaleError
 from reproduce.exhibits import Series
 from reproduce.exhibits.claims import CLAIMS, COLUMNS, Claim, checks, claims_table, judged, rows_of
-from reproduce.exhibits.claims.checks import Compared, Sooner
+from reproduce.exhibits.claims.checks import Compared, Second, Sooner
 from reproduce.exhibits.claims.contrasts import (
     ABOVE,
     ALIKE,
@@ -192,7 +192,7 @@ def test_a_further_claim_with_runs_can_only_weaken_the_others():
     assert verdicts([Finding((Line("nothing"),))]) == [("not enough runs", None)]
 
 
-def test_verdicts_by_area_are_corrected_for_each_other_too(tmp_path):
+def test_verdicts_by_a_second_outcome_are_corrected_for_each_other_too(tmp_path):
     """p = 0.03 is below 0.05 alone; of two such the smaller is doubled."""
 
     class Known:
@@ -203,13 +203,13 @@ def test_verdicts_by_area_are_corrected_for_each_other_too(tmp_path):
             return Finding((), evidence=True, tested=True, complete=True, supports=0.015, contradicts=0.985)
 
     class Both(Known):
-        second = Known()
+        second = Second("area", Known())
 
     store = Store(tmp_path)
     (alone,) = judged(store, "laptop", [Claim("", "", Both())])
-    assert (alone.verdict, alone.by_area) == ("supported", "supported")
+    assert (alone.verdict, alone.second) == ("supported", "supported")
     for one in judged(store, "laptop", [Claim("", "", Both())] * 2):
-        assert (one.verdict, one.by_area) == ("inconclusive", "inconclusive")
+        assert (one.verdict, one.second) == ("inconclusive", "inconclusive")
 
 
 # --- Claims of returns --------------------------------------------------------------------------------------
@@ -264,10 +264,26 @@ def test_the_area_under_the_curve_is_a_second_outcome(add):
         add.seed(index, noise)
         add.seed(index, {step: value + index for step, value in late.items()}, variant="no-kl")
     found = verdict(add.store, "KL term is crucial")
-    assert (found.verdict, found.by_area) == ("inconclusive", "supported") and found.disagrees
+    assert (found.verdict, found.second) == ("inconclusive", "supported") and found.disagrees
     row = claims_table(add.store, "laptop").frame.set_index("claim").loc["the KL term is crucial"]
-    assert (row["verdict"], row["verdict by area"]) == ("inconclusive", "supported")
+    seconds = ["verdict", "second outcome", "second verdict"]
+    assert row[seconds].tolist() == ["inconclusive", "area", "supported"]
     assert rows_of(found)[0][-1] == "inconclusive; by area: supported"
+
+
+def test_claims_on_the_speed_of_learning_are_judged_by_the_area(add):
+    """Of ELU and ReLU that end alike, the one that learned sooner is the more sample efficient."""
+    early = {5000: 0.0, 6000: 100.0, 47_500: 100.0, 50_000: 100.0}
+    late = {5000: 0.0, 45_000: 0.0, 47_500: 100.0, 50_000: 100.0}
+    for index in range(3):
+        add.seed(index, {step: value + index for step, value in early.items()})
+        add.seed(index, {step: value + index for step, value in late.items()}, variant="relu")
+    found = verdict(add.store, "more sample efficient than ReLU")
+    (line,) = found.finding.lines
+    assert (found.verdict, found.second, found.aside) == ("supported", "inconclusive", "end")
+    assert line.compared == "HalfCheetah: area of ALM(3) − ReLU"
+    assert line.numbers["difference"] > 50.0 and line.numbers["end"] == pytest.approx(0.0)
+    assert rows_of(found)[0][-1] == "supported; by end: inconclusive"
 
 
 def test_two_seeds_or_unfinished_runs_are_not_enough(add):
@@ -298,7 +314,7 @@ def test_algorithms_are_not_compared_where_a_scale_makes_some_smaller(add):
     store = add([1.0, 2.0, 3.0], algorithm="redq")
     found = verdict(store, "matches the sample complexity")
     assert found.verdict == "not comparable"
-    assert found.finding.text.startswith("HalfCheetah: ALM(3) − REDQ = +108 [+83, +133], area +")
+    assert found.finding.text.startswith("HalfCheetah: area of ALM(3) − REDQ = +57 [")
 
 
 def test_a_side_of_which_runs_have_failed_gets_no_verdict(add):
@@ -322,7 +338,7 @@ def test_what_has_no_run_is_said_once(add):
     found = verdict(store, says).finding
     assert found.text == "no finished run of ALM(3), MBPO on HalfCheetah, Hopper"
     found = verdict(add([4.0, 5.0, 6.0], task="Hopper"), says).finding
-    assert found.text.startswith("Hopper: ALM(3) − REDQ = +3 [")
+    assert found.text.startswith("Hopper: area of ALM(3) − REDQ = +2 [")
     assert found.text.endswith(
         "; no finished run of ALM(3) on HalfCheetah; no finished run of MBPO on HalfCheetah, Hopper"
     )

@@ -5,7 +5,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -42,8 +42,15 @@ class Check(Protocol):
         """What the runs of a scale say."""
 
     @property
-    def second(self) -> "Check | None":
+    def second(self) -> "Second | None":
         """The same of a second outcome; None if there is none."""
+
+
+class Second(NamedTuple):
+    """The check of a second outcome, and what that is called."""
+
+    aside: str
+    check: Check
 
 
 # --- Two sides, or one and a number -------------------------------------------------------------------------
@@ -68,10 +75,10 @@ class Compared:
     outcomes: tuple[Outcome, ...] = (RETURN,)
 
     @property
-    def second(self) -> "Compared | None":
+    def second(self) -> Second | None:
         """The same of the second outcome."""
         seconds = tuple(one.second for one in self.outcomes if one.second)
-        return replace(self, outcomes=seconds) if seconds else None
+        return Second(seconds[0].aside, replace(self, outcomes=seconds)) if seconds else None
 
     def finding(self, evidence: Evidence) -> Finding:
         """What the runs say of all of them."""
@@ -120,7 +127,8 @@ class Compared:
                 # From a number as from zero: it has no error.
                 numbers["can see"] = known.detectable
         if outcome.second:
-            numbers["area"] = _value(_scores(evidence, sides, runs, self.where, outcome.second))
+            beside = _value(_scores(evidence, sides, runs, self.where, outcome.second))
+            numbers[outcome.second.aside] = beside
         # Without its failures a side looks better than it is.
         if found.enough and comparable and not found.notes:
             other = y if isinstance(y, float) else scores[1]
@@ -154,7 +162,7 @@ def _in_words(numbers: Mapping[str, float], digits: int, sides: int) -> str:
     signed = f"{'+' if sides == 2 else '-'}z.{digits}f"
     value, low, high = (format(numbers.get(name, math.nan), signed) for name in ("difference", "low", "high"))
     parts = [f"{value} [{low}, {high}]" if "low" in numbers else f"{value} (no interval)"]
-    parts += [f"area {numbers['area']:{signed}}"] if "area" in numbers else []
+    parts += [f"{aside} {numbers[aside]:{signed}}" for aside in ("area", "end") if aside in numbers]
     parts += [f"can see {numbers['can see']:.{digits}f}"] if "can see" in numbers else []
     return ", ".join(parts)
 
@@ -204,9 +212,10 @@ class BestOn:
     outcome: Outcome = RETURN
 
     @property
-    def second(self) -> "BestOn | None":
+    def second(self) -> Second | None:
         """The same of the second outcome."""
-        return replace(self, outcome=self.outcome.second) if self.outcome.second else None
+        second = self.outcome.second
+        return Second(second.aside, replace(self, outcome=second)) if second else None
 
     def finding(self, evidence: Evidence) -> Finding:
         """How many tasks it is best on."""

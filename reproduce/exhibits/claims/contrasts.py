@@ -64,9 +64,10 @@ class Line:
         return f"{self.compared} = {self.found}" if self.found else self.compared
 
 
-NUMBERS = ("difference", "low", "high", "area", "can see")
-"""Of a comparison: the difference of means (of one side: its mean), its interval, the same of the area under
-the curve, and the smallest difference that so many seeds can see."""
+NUMBERS = ("difference", "low", "high", "area", "end", "can see")
+"""Of a comparison: the difference of means (of one side: its mean), its interval, the difference of the
+outcome beside it (of the area under the curve or, where areas are compared, of its end), and the smallest
+difference that so many seeds can see."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """What claims are judged by: the runs of one scale, and the numbers that are read from a run, one a seed."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -93,6 +93,7 @@ class Outcome:
         digits: with which it is written.
         resolution: steps in which it counts; 0 for measurements.
         spread: whether sides are compared by how far seeds are from each other instead of how high they are.
+        aside: what the number is called beside another, such as ``"area"``.
         second: the outcome that is shown beside it.
     """
 
@@ -102,6 +103,7 @@ class Outcome:
     digits: int = 0
     resolution: float = 0.0
     spread: bool = False
+    aside: str = ""
     second: "Outcome | None" = None
 
     @property
@@ -132,14 +134,18 @@ def _window(metric: str = "eval/return") -> Callable[[Evidence, StoredRun, Serie
     return read
 
 
-AREA = Outcome("area of ", _area)
-"""The mean return from the end of the warm-up to the read-out."""
+_AREA = Outcome("area of ", _area, aside="area")
+_END = Outcome("", _window(), aside="end")
 
-RETURN = Outcome("", _window(), second=AREA)
+RETURN = replace(_END, second=_AREA)
 """The mean return over the last tenth of the steps."""
 
+EFFICIENCY = replace(_AREA, second=_END)
+"""The mean return from the end of the warm-up to the read-out: of two runs that end alike, the one that
+learned sooner has more."""
+
 SPREAD = Outcome(
-    "spread of ", _window(), spread=True, second=Outcome("spread of area of ", _area, spread=True)
+    "spread of ", _window(), spread=True, second=replace(_AREA, of="spread of area of ", spread=True)
 )
 """How far from the median of all seeds a seed's return is."""
 

@@ -7,7 +7,8 @@ Quotations are shortened.  Where the paper's words leave the statement open, it 
 * "little effect", "does not affect", "uniform", "good estimate": within the margin on both sides;
 * "did not help substantially": not above the other by more than the margin;
 * "much worse": less than half of the other; "fails", "not solvable": less than a quarter;
-* "stabilises": returns of different seeds are closer to each other.
+* "stabilises": returns of different seeds are closer to each other;
+* "sample efficiency", "faster": the area under the learning curve, instead of its end.
 """
 
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ from reproduce.exhibits.claims.evidence import (
     BIAS_STD,
     BIAS_STD_BY_QUARTER,
     BIAS_STD_GROWTH,
+    EFFICIENCY,
     EPISODE_SPREAD,
     RETURN,
     SPREAD,
@@ -136,7 +138,7 @@ CLAIMS = (
     _says(
         "Figure 3",
         "ALM matches the sample complexity of REDQ and MBPO",
-        _ALM, NO_WORSE, (_REDQ, _MBPO), "figure3",
+        _ALM, NO_WORSE, (_REDQ, _MBPO), "figure3", EFFICIENCY,
     ),
     _says("Section 5.2", "MBPO fails to solve Humanoid and Ant", _MBPO, FAILS, _ALM, _HARDEST),
     Claim("Abstract", "updates 10× faster than MBPO's", Costlier("mbpo", 10.0)),
@@ -171,7 +173,7 @@ CLAIMS = (
     _says(
         "Figure 5c",
         "ALM's representation makes model-free learning faster",
-        _TD3_LOSS, ABOVE, Series("TD3 (ours)", "td3-ours"), "figure5c",
+        _TD3_LOSS, ABOVE, Series("TD3 (ours)", "td3-ours"), "figure5c", EFFICIENCY,
     ),
     _says(
         "Figure 7",
@@ -196,7 +198,7 @@ CLAIMS = (
     _says(
         "Figure 9",
         "ALM generally matches the sample efficiency of MBPO and REDQ",
-        _ALM, NO_WORSE, (_MBPO, _REDQ), "figure9",
+        _ALM, NO_WORSE, (_MBPO, _REDQ), "figure9", EFFICIENCY,
     ),
     _says(
         "Figure 10a",
@@ -293,7 +295,11 @@ CLAIMS = (
         "a target encoder reduces the variance of episode returns",
         _ALM, BELOW, _ONLINE_KL, _APPENDIX_G, EPISODE_SPREAD,
     ),
-    _says("Appendix G", "ELU is more sample efficient than ReLU", _ALM, ABOVE, _RELU, _APPENDIX_G),
+    _says(
+        "Appendix G",
+        "ELU is more sample efficient than ReLU",
+        _ALM, ABOVE, _RELU, _APPENDIX_G, EFFICIENCY,
+    ),
     _says("Appendix G", "ELU is more stable than ReLU", _RELU, ABOVE, _ALM, _APPENDIX_G, SPREAD),
 )  # fmt: skip
 """Every claim, in the paper's order."""

@@ -32,19 +32,24 @@ class Judged:
         finding: what the runs say of it.
         verdict: what follows.
         p: corrected for all other claims with runs; None where nothing was tested.
-        by_area: the verdict by the area under the curve; None where the claim has no such outcome.
+        second: the verdict by the second outcome; None where the claim has none.
     """
 
     claim: Claim
     finding: Finding
     verdict: Verdict
     p: float | None
-    by_area: Verdict | None = None
+    second: Verdict | None = None
 
     @property
     def disagrees(self) -> bool:
-        """Whether the area under the curve says something else."""
-        return self.by_area not in (None, self.verdict)
+        """Whether the second outcome says something else."""
+        return self.second not in (None, self.verdict)
+
+    @property
+    def aside(self) -> str:
+        """What the second outcome is called; empty where there is none."""
+        return self.claim.check.second.aside if self.claim.check.second else ""
 
 
 def judged(store: Store, scale: str, claims: Sequence[Claim] = CLAIMS) -> list[Judged]:
@@ -56,13 +61,13 @@ def judged(store: Store, scale: str, claims: Sequence[Claim] = CLAIMS) -> list[J
     evidence = Evidence(store, scale)
     findings = [claim.check.finding(evidence) for claim in claims]
     seconds = {
-        index: claim.check.second.finding(evidence)
+        index: claim.check.second.check.finding(evidence)
         for index, claim in enumerate(claims)
         if claim.check.second is not None
     }
-    by_area = dict(zip(seconds, (verdict for verdict, _ in verdicts([*seconds.values()])), strict=True))
+    beside = dict(zip(seconds, (verdict for verdict, _ in verdicts([*seconds.values()])), strict=True))
     return [
-        Judged(claim, finding, verdict, p, by_area.get(index))
+        Judged(claim, finding, verdict, p, beside.get(index))
         for index, (claim, finding, (verdict, p)) in enumerate(
             zip(claims, findings, verdicts(findings), strict=True)
         )
@@ -117,7 +122,7 @@ def rows_of(one: Judged) -> list[list[str]]:
     if one.verdict == "contradicted" and one.finding.worst:
         verdict += f" on {one.finding.worst}"
     if one.disagrees:
-        verdict += f"; by area: {one.by_area}"
+        verdict += f"; by {one.aside}: {one.second}"
     p = "–" if one.p is None else p_in_words(one.p)
     rows = [["", line.compared, line.found, line.seeds, "", ""] for line in one.finding.lines]
     rows[0] = [f"{one.claim.place}: {one.claim.says}", *rows[0][1:4], p, verdict]
@@ -137,7 +142,8 @@ def _numbers(shown: Sequence[Judged]) -> pd.DataFrame:
     rows: list[dict[str, object]] = [
         {"where": one.claim.place, "claim": one.claim.says, "compared": line.compared, "found": line.found}
         | {name: line.numbers.get(name, math.nan) for name in NUMBERS}
-        | {"seeds": line.seeds, "p": one.p, "verdict": one.verdict, "verdict by area": one.by_area}
+        | {"seeds": line.seeds, "p": one.p, "verdict": one.verdict}
+        | {"second outcome": one.aside or None, "second verdict": one.second}
         for one in shown
         for line in one.finding.lines
     ]
@@ -148,8 +154,9 @@ _NOTES = (
     "The claims that have runs on every side of a task, in the paper's order; those without share a row.",
     "Differences are of means over seeds of the mean return over the last tenth of the steps, with 95 % "
     "intervals of Welch's t, uncorrected for the other claims; of a single side, its mean. Area: the same of "
-    "the mean return from the end of the warm-up to the read-out. A run counts if it reached the step of the "
-    "read-out; where one has failed, no verdict is given.",
+    "the mean return from the end of the warm-up to the read-out; claims on the speed of learning are judged "
+    "by it, with the other as end. A run counts if it reached the step of the read-out; where one has "
+    "failed, no verdict is given.",
     f"Can see: the smallest difference that Welch's test of so many seeds finds in {POWER:.0%} of cases, "
     "before the correction for the other claims, which asks for more; with a margin, from there on.",
     "p: of Welch's test, two-sided, corrected for all claims that have runs (Holm). Below "
