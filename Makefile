@@ -21,7 +21,7 @@ THREADS   ?=
 # The two sides of `make compare`.
 A         ?= alm/my-idea
 B         ?= alm
-# Tasks of `make table1`: A, the paper's; B, those that most printed baselines were measured on; or printed.
+# Tasks of `make table1`: A, the paper's; B, those that the printed SVG(1) and SLBO were measured on; or printed.
 PROTOCOL  ?= A
 # Definition of the value bias in figures 4 and 8.
 BIAS      ?= redq

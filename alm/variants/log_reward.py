@@ -37,8 +37,8 @@ class LogRewardConfig(ALMConfig):
     log_in_policy: bool = True
     """φ in the policy objective too, not in the encoder-and-model objective alone."""
     reward_shift: float = 20.0
-    """Added to every reward that is learned from, so that most have a logarithm; 0 on humanoids, whose alive
-    bonus makes rewards positive."""
+    """Added to every reward that is learned from, so that most have a logarithm; in `log-naive` on humanoids
+    0, since their alive bonus makes rewards positive."""
 
     @classmethod
     def at(cls, scale: Scale, task: str) -> Self:

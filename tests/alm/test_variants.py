@@ -292,6 +292,7 @@ def test_shifted_rewards_are_learned_from_and_taken_out_of_the_bias():
         ("log-naive", "HalfCheetah", 20.0),
         ("log-model", "T-Ant", 20.0),
         ("log-naive", "T-Humanoid", 0.0),
+        ("log-model", "T-Humanoid", 20.0),
         ("log-transformed", "HalfCheetah", 0.0),
     ],
 )
