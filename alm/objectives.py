@@ -7,6 +7,7 @@ its loss trains; the caller asks for the gradients of just those parameters
 its inputs and receives none.  sg(·) is a stop-gradient.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -98,6 +99,16 @@ class Rollout:
     predictions: list[Gaussian]
     """m(·|z_t, a_t) for t < K."""
 
+    def spread(self) -> Diagnostics:
+        """Of z_0 and of the last prediction: mean std over dimensions, and entropy (nats), each (S,)."""
+        found = {}
+        for name, (_, std) in (("encoder", self.start), ("model", self.predictions[-1])):
+            std = std.detach()
+            entropy = (std.log() + 0.5 * math.log(2.0 * math.pi * math.e)).sum(dim=-1)
+            found[f"model/{name}_std"] = std.mean(dim=(1, 2))
+            found[f"model/{name}_entropy"] = entropy.mean(dim=-1)
+        return found
+
 
 def unroll(networks: Networks, start: Gaussian, sequences: Transitions, noise: Noise) -> Rollout:
     """z_0 ~ ``start``, z_{t+1} ~ m(z_t, a_t) on the actions of ``sequences`` (S, K, batch, …)."""
@@ -160,8 +171,7 @@ def encoder_model_objective(
         "model/kl": kl_term.detach() / horizon,
         "model/reward": reward_term.detach() / horizon,
         "model/value": value_term.detach(),
-        "model/encoder_std": rollout.start[1].detach().mean(dim=(1, 2)),
-        "model/model_std": rollout.predictions[-1][1].detach().mean(dim=(1, 2)),
+        **rollout.spread(),
     }
 
 

@@ -15,7 +15,9 @@ _FORMULAS = {
     "redq": "estimate − return, its mean and deviation each divided by max(|mean return|, 10), as in "
     "REDQ's figures",
     "paper": "(estimate − return) / |mean return|, as the ALM paper writes it",
-    "per-state": "(estimate − return) / max(|return|, 10) of each pair, as the published codes log it",
+    "per-state": "(estimate − return) / max(|return|, 10) of each pair, as REDQ's code logs it",
+    "authors": "(estimate − return) / max(|return|, 10) of each estimate with every return, as ALM's code "
+    "logs it",
 }
 
 

@@ -1,8 +1,8 @@
 """The bias of value estimates: the raw pairs of a measurement, and the definitions of their bias.
 
 Raw estimates and returns are kept; how they become "the bias" is decided where they are plotted:
-`headline_bias`, `per_state_bias` and `paper_bias`.  In all of them a positive bias is overestimation.
-`alm.training.bias_protocol` makes the measurements.
+`headline_bias`, `paper_bias`, `per_state_bias` and `unpaired_bias`.  In all of them a positive bias is
+overestimation.  `alm.training.bias_protocol` makes the measurements.
 """
 
 from dataclasses import dataclass
@@ -62,10 +62,7 @@ def headline_bias(estimate: np.ndarray, monte_carlo: np.ndarray) -> Bias:
 
 
 def per_state_bias(estimate: np.ndarray, monte_carlo: np.ndarray) -> Bias:
-    """Mean and std of (estimate − MC) / max(|MC|, 10) of each pair: what both published codes log.
-
-    The ALM authors' code has the opposite sign.
-    """
+    """Mean and std of (estimate − MC) / max(|MC|, 10) of each pair: what REDQ's code logs."""
     bias = (estimate - monte_carlo) / np.maximum(np.abs(monte_carlo), RETURN_FLOOR)
     return Bias(float(bias.mean()), float(bias.std()))
 
@@ -81,5 +78,20 @@ def paper_bias(estimate: np.ndarray, monte_carlo: np.ndarray) -> Bias:
         return Bias(float(bias.mean() / scale), float(bias.std() / scale))
 
 
-DEFINITIONS = {"redq": headline_bias, "paper": paper_bias, "per-state": per_state_bias}
+def unpaired_bias(estimate: np.ndarray, monte_carlo: np.ndarray) -> Bias:
+    """Mean and std of (estimate of one pair − MC of another) / max(|MC|, 10) over all n² couples.
+
+    That is what the ALM authors' code logs, with the opposite sign: its estimates have the shape (n, 1), its
+    returns (n,) (``_eval_bias`` in ``workspaces/mujoco_workspace.py``).
+    """
+    bias = (estimate[:, None] - monte_carlo) / np.maximum(np.abs(monte_carlo), RETURN_FLOOR)
+    return Bias(float(bias.mean()), float(bias.std()))
+
+
+DEFINITIONS = {
+    "redq": headline_bias,
+    "paper": paper_bias,
+    "per-state": per_state_bias,
+    "authors": unpaired_bias,
+}
 """What "the bias" of a sample may mean, by the names that figures offer."""

@@ -68,8 +68,7 @@ def discounted_objective(
         "model/kl": kl.detach().mean(dim=1),
         "model/reward": reward.detach().mean(dim=1),
         "model/value": value.detach(),
-        "model/encoder_std": rollout.start[1].detach().mean(dim=(1, 2)),
-        "model/model_std": rollout.predictions[-1][1].detach().mean(dim=(1, 2)),
+        **rollout.spread(),
     }
 
 

@@ -44,8 +44,7 @@ def reconstruction_objective(
     return error + kl, {
         "model/reconstruction": error.detach(),
         "model/kl": kl.detach() / len(rollout.predictions),
-        "model/encoder_std": std.detach().mean(dim=(1, 2)),
-        "model/model_std": rollout.predictions[-1][1].detach().mean(dim=(1, 2)),
+        **rollout.spread(),
     }
 
 

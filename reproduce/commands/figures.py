@@ -36,7 +36,8 @@ class Figure(ReadsRuns):
     (beside later methods); or all of them."""
     bias: BiasDefinition = "redq"
     """Definition of the value bias in figures 4 and 8: redq (mean and std divided by |mean return|, at least
-    10), paper (without that floor), or per-state."""
+    10), paper (without that floor), per-state (each pair by its own return), or authors (each estimate with
+    every return, as in ALM's code)."""
     mix: bool = False
     """Draw runs of different task definitions or simulator versions together all the same; the caption says
     so."""
@@ -144,7 +145,7 @@ class Report(ReadsRuns):
     """Write one self-contained HTML page: every table, figure and claim, and every stored run."""
 
     bias: BiasDefinition = "redq"
-    """Definition of the value bias in figures 4 and 8: redq, paper, or per-state."""
+    """Definition of the value bias in figures 4 and 8: redq, paper, per-state, or authors."""
     theory: Path = _THEORY
     """Where the checks of the theory are stored."""
     gallery: Path = RESULTS / "gallery"

@@ -53,7 +53,7 @@ TABLE1_MBBL = replace(
     rows=tuple(
         replace(row, algorithm="slbo", why_none=None) if row.label == "SLBO" else row for row in TABLE1.rows
     ),
-    title="Mean evaluation return on the tasks of Wang et al. (2019), the source of most printed baselines",
+    title="Mean evaluation return on the tasks of Wang et al. (2019), as half of the printed baselines are",
     columns=MappingProxyType(
         {
             "T-Humanoid": "mbbl/Humanoid-ET",
@@ -197,8 +197,7 @@ def _ablation(
     )
 
 
-def _noises(kind: str) -> tuple[Series, ...]:
-    levels = ("0.001", "0.01", "0.1", "1")
+def _noises(kind: str, *levels: str) -> tuple[Series, ...]:
     noisy = (Series(f"σ = {level}", "alm", noise=f"{kind}-{level}", level=float(level)) for level in levels)
     return (replace(_ALM, label="σ = 0", level=0.0), *noisy)
 
@@ -253,7 +252,7 @@ _FIGURE16 = _ablation(
 _FIGURE17 = _ablation(
     17,
     "Noise in observations",
-    _noises("obsnoise"),
+    _noises("obsnoise", "0.001", "0.01", "0.1", "1"),
     tasks=("HalfCheetah",),
     # Where a task has no noise, there is one evaluation.
     beneath=Metric("eval/return_without_noise", "return without noise", otherwise="eval/return"),
@@ -263,7 +262,7 @@ _FIGURE17_DYNAMICS = replace(
     name="figure17-dynamics",
     number=None,
     title="Noise in the dynamics",
-    series=_noises("dynnoise"),
+    series=_noises("dynnoise", "0.1", "0.3", "0.5"),
 )
 _FIGURE18 = _ablation(
     18, "Encoder that also predicts the value", (_ALM, Series("value encoder", "alm", "value-encoder"))

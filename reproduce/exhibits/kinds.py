@@ -148,7 +148,7 @@ class Metric(NamedTuple):
     otherwise: str = ""
 
 
-BiasDefinition = Literal["redq", "paper", "per-state"]
+BiasDefinition = Literal["redq", "paper", "per-state", "authors"]
 """What "the value bias" is, see `alm.training.bias.DEFINITIONS`."""
 
 Content = Literal["return", "return and runtime", "bias", "final return", "latents"]

@@ -5,6 +5,7 @@ import math
 
 import pytest
 import torch
+from torch.distributions import Independent, Normal
 
 from alm import objectives
 from alm.agent import ALM
@@ -276,6 +277,17 @@ def test_the_parts_that_are_reported_of_the_models_loss_make_it_up():
     loss, parts = agent.encoder_model_loss(sequences, noise, agent.policy(1))
     total = 3 * (parts["model/kl"] - parts["model/reward"]) - parts["model/value"]
     torch.testing.assert_close(loss.detach(), total)
+
+
+def test_the_spread_of_encoder_and_model_is_that_of_their_gaussians():
+    agent, sequences, _, noise = build(SMALL)
+    net = agent.networks
+    rollout = objectives.unroll(net, net.encoder(sequences.observation[:, 0]), sequences, noise)
+    found = agent.encoder_model_loss(sequences, noise, agent.policy(1))[1]
+    for name, gaussian in (("encoder", rollout.start), ("model", rollout.predictions[-1])):
+        entropy = Independent(Normal(*gaussian), 1).entropy().mean(dim=-1).detach()
+        torch.testing.assert_close(found[f"model/{name}_entropy"], entropy)
+        torch.testing.assert_close(found[f"model/{name}_std"], gaussian[1].mean(dim=(1, 2)).detach())
 
 
 def test_parameter_counts_at_paper_size():

@@ -165,21 +165,23 @@ def test_mixing_is_refused_with_the_way_to_force_it(store, make_run, tmp_path, c
 
 
 @pytest.mark.parametrize(
-    ("definition", "mean", "std"),
+    ("definition", "mean", "std", "mean_of_critics"),
     [
-        ("redq", [2.5, 0.1, -0.2], 0.0),
-        ("paper", [2.5, 0.1, -0.2], 0.0),
-        ("per-state", [np.mean(x / np.array([20, 40, 60])) for x in (100, 4, -8)], None),
+        ("redq", [2.5, 0.1, -0.2], 0.0, 1.0),
+        ("paper", [2.5, 0.1, -0.2], 0.0, 1.0),
+        ("per-state", [np.mean(x / np.array([20, 40, 60])) for x in (100, 4, -8)], None, 1.0),
+        # Each estimate, of mean 40 + x, with every return.
+        ("authors", [np.mean((40 + x) / np.array([20, 40, 60])) - 1 for x in (100, 4, -8)], None, 13 / 9),
     ],
 )
-def test_definitions_of_the_bias_are_chosen_when_plotting(store, definition, mean, std):
+def test_definitions_of_the_bias_are_chosen_when_plotting(store, definition, mean, std, mean_of_critics):
     points = value_bias.data(FIGURE["figure8"], store, "laptop", False, definition).points
     bound = points[points["series"] == "ALM(3), lower bound"]
     assert bound["bias_mean"].tolist() == pytest.approx(mean, rel=1e-6)
     if std is not None:
         assert bound["bias_std"].tolist() == pytest.approx([std] * 3, abs=1e-6)
     critics = points[points["series"] == "ALM(3), min Q"]
-    assert critics["bias_mean"].tolist() == pytest.approx([1.0] * 3)
+    assert critics["bias_mean"].tolist() == pytest.approx([mean_of_critics] * 3)
 
 
 def texts(axis):

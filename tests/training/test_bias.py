@@ -11,7 +11,7 @@ import torch
 from alm.agent import ALM
 from alm.config import ALMConfig
 from alm.task_registry import TaskSpec
-from alm.training.bias import ValueSample, headline_bias, paper_bias, per_state_bias
+from alm.training.bias import ValueSample, headline_bias, paper_bias, per_state_bias, unpaired_bias
 from alm.training.bias_protocol import Estimating, ValueBias, discounted_returns
 from alm.training.streams import Purpose, Streams
 from baselines.redq import REDQ, REDQConfig
@@ -164,6 +164,8 @@ def test_definitions_of_bias():
     assert paper_bias(estimate, monte_carlo) == pytest.approx((8 / mean, bias.std() / mean))
     each = np.array([4 / 10, 10 / 20, 10 / 100])
     assert per_state_bias(estimate, monte_carlo) == pytest.approx((each.mean(), each.std()))
+    couples = [(e - m) / max(abs(m), 10) for e in estimate for m in monte_carlo]
+    assert unpaired_bias(estimate, monte_carlo) == pytest.approx((np.mean(couples), np.std(couples)))
     # Small returns: a floor of 10 for all but the paper's definition.  Negative ones: the sign stays.
     assert headline_bias(estimate / 10, monte_carlo / 10).mean == pytest.approx(0.8 / 10)
     assert paper_bias(estimate / 10, monte_carlo / 10).mean == pytest.approx(8 / mean)
