@@ -150,7 +150,8 @@ def test_all_runs_are_listed_by_scale_then_seed_with_the_hours_of_a_seed(tmp_pat
     for scale in ("laptop", "paper"):
         for seed in (0, 1):
             about = {"seed": seed, "scale": scale, "final": final}
-            about |= {"provenance": {"population": 5}} if scale == "laptop" else {}
+            code = {"git_sha": "f" * 40, "git_dirty": seed == 1}
+            about |= {"provenance": {"population": 5, **code}} if scale == "laptop" else {}
             store.write(make_run({5000: 7.0}, **about))
     console = Console(width=80, file=io.StringIO(), markup=False)
     print_inventory(store, tmp_path / "runs", console, every=True)
@@ -160,6 +161,7 @@ def test_all_runs_are_listed_by_scale_then_seed_with_the_hours_of_a_seed(tmp_pat
     ]  # fmt: skip
     assert ["hours" in line for line in lines] == [False, False, True, True]
     assert "return 7, 0.20 hours a seed, v2" in lines[-1]
+    assert lines[-2].endswith(" fffffff") and lines[-1].endswith(" fffffff+")
 
 
 def test_a_plan_says_what_stored_runs_lack_and_what_needs_none(tmp_path, make_run):
