@@ -8,6 +8,7 @@ import textwrap
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -197,6 +198,14 @@ def test_a_worker_passes_sigterm_on_once_and_where_the_engine_does_not(
     assert child.asked == times
 
 
+def test_what_travels_does_not_depend_on_where_the_grid_was_started(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    job = a_job(Path(), script("print()"))
+    assert Order.of(job, Code.here()).log == str(tmp_path / "logs" / "a.log")
+    slurm = SlurmJobs(Path("logs", "slurm"), None, hours=1.0, cluster="local")
+    assert slurm.submit(job).stop.parent == tmp_path / "logs" / "slurm"
+
+
 def test_a_worker_refuses_other_code_in_one_sentence(tmp_path):
     here = Code.here()
     versions = tuple((name, "0.1" if name == "numpy" else version) for name, version in here.packages)
@@ -323,6 +332,15 @@ def test_a_slurm_job_that_is_stopped_writes_its_checkpoints(tmp_path, slurm):
     assert ended(slurm, handle) == ended(slurm, never) == Ended(130)
     assert (tmp_path / "saved").exists() and not (tmp_path / "logs" / "b.log").exists()
     assert not list((tmp_path / "logs" / "slurm").glob("*.stop"))
+
+
+@pytest.mark.parametrize(("state", "cancelled"), [("PENDING", [True]), ("RUNNING", [])])
+def test_a_slurm_job_that_waits_is_cancelled_and_one_that_runs_is_asked(tmp_path, slurm, state, cancelled):
+    told = []
+    known = SimpleNamespace(state=state, done=lambda **_: False, cancel=lambda **_: told.append(True))
+    handle = replace(slurm.submit(a_job(tmp_path, ())), known=known)
+    slurm.stop(handle)
+    assert told == cancelled and handle.stop.exists()
 
 
 def test_a_slurm_job_whose_time_ends_goes_on_in_another_allocation(tmp_path, slurm):
