@@ -494,6 +494,11 @@ def test_a_plan_lists_runs_operations_hours_and_commands(tmp_path, capsys, make_
     assert "ALM(3) on Hopper │ 0 1 2 3 4 │ 250,000 │ 0.5 │ 3.1" in out
     assert "python -m reproduce train --algorithm sac --task HalfCheetah --scale laptop --seeds 2 3 4" in out
 
+    assert main(["plan", "figure3", "--workers", "2", "--store", str(tmp_path)]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    (jobs,) = re.findall(r"On 2 cores: [0-9.]+ hours, .*; (\d+) jobs, .*, without (\d+) that have no", out)
+    assert sum(map(int, jobs)) == 48 and "nan" not in out
+
     assert main(["plan", "figure3", "figure9", "--first-seeds", "1", "--store", str(tmp_path)]) == 0
     out = " ".join(capsys.readouterr().out.split())
     assert "figure9 at laptop scale" in out and "--task Hopper --scale laptop --seeds 0 " in out

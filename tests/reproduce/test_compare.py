@@ -209,6 +209,16 @@ def test_names_and_numbers_are_whole_at_80_columns(store, name):
     assert "".join(line.split("┃")[2].strip() for line in table.splitlines() if "┃" in line) == f"alm/{name}"
 
 
+def test_plain_means_stand_beneath_interquartile_means(store):
+    for seed in range(4):
+        store.add("mnm", seed, {5000: 300.0 if seed else 7.0})
+    file = io.StringIO()
+    comparison = compared(store, first="alm/mnm")
+    print_comparison(comparison, Console(width=80, file=file))
+    assert comparison.numbers()["first_iqm"][0] == 300 and "mean 227" in file.getvalue()
+    assert "all tasks" not in file.getvalue()  # there is one
+
+
 def train(root, run, step):
     """A directory of a run that has come to a step."""
     folder = root / run.spec.relative_dir

@@ -95,6 +95,7 @@ def test_a_whole_algorithm_with_variants(written):
         ("class Mute(BaseException):\n    __str__ = None\nraise Mute\n", ["line 3", "Mute"]),
         ("x = 1\n", ["declares no variant", "VARIANTS = "]),
         ("VARIANTS = {}\n", ["declares no variant"]),
+        ("VARIANTS = {'alm': []}\n", ["declares no variant"]),
         ("VARIANTS = ['my-idea']\n", ["lists of Variant by the name", "['my-idea']"]),
         ("VARIANTS = {'alm': ['my-idea']}\n", ["lists of Variant", "'my-idea'"]),
         ("from alm.variants import VARIANTS\n", ["lists of Variant"]),

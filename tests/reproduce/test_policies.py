@@ -313,6 +313,7 @@ def test_the_last_policy_of_an_older_run_comes_from_its_checkpoint(here):
     shutil.copytree(directory(here).path, here / "kept")
     kept = read_policy(directory(here).policies.path(store.get(SPEC).last_step))[1]
     shutil.rmtree(directory(here).policies.folder)
+    directory(here).checkpoints.path(100).touch()  # an older one
     (path,) = archive_policies(directory(here), store)
     policy = stored_policy(path, SPEC, "last")
     assert (policy.kind, policy.source) == ("last", "checkpoint")
@@ -442,6 +443,7 @@ def test_files_that_do_not_fit_are_one_sentence(store, capsys, here):
     for change, sentence in (
         ({"change_record": lambda r: r.pop("returns")}, "is no policy of this place (it lacks 'returns')"),
         ({"change_record": lambda r: r["spec"].update(seed=4)}, "it is the last policy of td3/base Hopper"),
+        ({"change_record": lambda r: r.update(kind="best")}, "it is the best policy of td3/base Hopper"),
         ({"change_record": lambda r: r.update(returns=[])}, "it has no returns"),
         ({"change_record": lambda r: r.update(protocol="../x")}, "the protocol of a run must be a word"),
         ({"change_record": lambda r: r.update(digest="0" * 12)}, "was trained with another configuration"),
