@@ -21,7 +21,7 @@ from reproduce.commands.options import ReadsRuns
 from reproduce.exhibits import BiasDefinition
 from reproduce.exhibits.comparison import Comparison
 from reproduce.exhibits.tidy import tidy_curves
-from reproduce.lab.algorithms import BASE, variant_named
+from reproduce.lab.algorithms import ALGORITHMS, BASE, nearest, variant_named
 from reproduce.lab.settings import canonical_variant
 from reproduce.lab.specs import variant_parts
 
@@ -51,7 +51,7 @@ def load_curves(
 
     Raises:
         ValueError: there is no such scale or task, the variant's settings are malformed, or neither the suite
-            nor a stored run has such an algorithm or, of the algorithm, such a variant.
+            nor a stored run has such an algorithm or variant.
     """
     store = ReadsRuns(own=own).opened()
     if scale is not None:
@@ -59,8 +59,15 @@ def load_curves(
     task = None if task is None else task_spec(task).name
     variant = None if variant is None else canonical_variant(variant)
     # One's own algorithms and variants are known by their runs alone.
-    if algorithm is not None and not store.runs(algorithm=algorithm, variant=variant):
-        variant_named(algorithm, BASE.name if variant is None else variant_parts(variant)[0])
+    if (algorithm is not None or variant is not None) and not store.runs(
+        algorithm=algorithm, variant=variant
+    ):
+        name = BASE.name if variant is None else variant_parts(variant)[0]
+        known = [BASE.name, *(one for of in ALGORITHMS.values() for one in of.variants)]
+        if algorithm is not None:
+            variant_named(algorithm, name)
+        elif name not in known:
+            raise ValueError(f"There is no variant {name!r} of any algorithm{nearest(name.lower(), known)}.")
     return tidy_curves(store, algorithm=algorithm, variant=variant, task=task, scale=scale)
 
 

@@ -45,7 +45,9 @@ def test_curves_are_those_of_the_store():
         of_run = curves[(curves["seed"] == run.spec.seed) & (curves["scale"] == run.spec.scale)]
         assert of_run["return"].tolist() == run.evaluations["eval/return"].tolist()
     # Of what there is, but no run of it.
-    assert reproduce.load_curves(algorithm="alm", variant="no-kl", scale="smoke", own=False).empty
+    for algorithm in ("alm", None):
+        assert reproduce.load_curves(algorithm=algorithm, variant="no-kl", scale="smoke", own=False).empty
+        assert reproduce.load_curves(algorithm=algorithm, variant="joint[horizon=9]", own=False).empty
 
 
 @pytest.mark.parametrize(
@@ -55,6 +57,7 @@ def test_curves_are_those_of_the_store():
         ({"scale": "big"}, "unknown scale 'big'"),
         ({"algorithm": "nobody"}, "no algorithm 'nobody'"),
         ({"algorithm": "alm", "variant": "no-k"}, "no variant 'no-k' of alm .did you mean 'no-kl'"),
+        ({"variant": "no-k[horizon=7]"}, "no variant 'no-k' of any algorithm .did you mean 'no-kl'"),
     ],
 )
 def test_curves_of_what_does_not_exist_are_refused(unknown, sentence):

@@ -56,14 +56,13 @@ class Played:
     def text(self) -> str:
         """All of it in a few lines."""
         policy, new = self.policy, np.array(self.returns)
-        low, high = stats.t.interval(0.95, len(new) - 1, loc=new.mean(), scale=stats.sem(new))
-        if np.ptp(new) == 0:
-            low = high = new.mean()
+        half = stats.t.ppf(0.975, len(new) - 1) * stats.sem(new)
         stored = np.array(policy.returns)
         lines = [
             f"{policy.label}, {policy.step:,} steps; {policy.path}",
-            f"{len(new)} new episodes: mean {new.mean():.1f}, 95 % interval {low:.1f} to {high:.1f}; "
-            f"standard deviation {new.std(ddof=1):.1f}, from {new.min():.1f} to {new.max():.1f}",
+            f"{len(new)} new episodes: mean {new.mean():.1f}, 95 % interval {new.mean() - half:.1f} to "
+            f"{new.mean() + half:.1f}; standard deviation {new.std(ddof=1):.1f}, from {new.min():.1f} to "
+            f"{new.max():.1f}",
             f"stored evaluation at step {policy.evaluated_step:,}, {len(stored)} episodes: "
             f"mean {stored.mean():.1f}, from {stored.min():.1f} to {stored.max():.1f}",
         ]

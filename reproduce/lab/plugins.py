@@ -225,7 +225,7 @@ def _misfits(own: type) -> Iterator[str]:
         for name, defined in vars(cls).items():
             bases = [base for base in lineage[place + 1 :] if not base.__module__.startswith(_MODULE)]
             base = next((base for base in bases if name in vars(base)), None)
-            if base is None or base is object or (name.startswith("__") and name != "__init__"):
+            if base is None or (name.startswith("__") and name != "__init__"):
                 continue
             given = vars(base)[name]
             what = f"`{name}` of {cls.__name__}{_line_of(defined)}"

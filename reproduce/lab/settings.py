@@ -8,7 +8,7 @@ import typing
 from collections.abc import Iterator, Sequence
 from dataclasses import fields, is_dataclass, replace
 from decimal import Decimal, InvalidOperation
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from alm.training.ranges import Range
 from reproduce.lab.algorithms import nearest
@@ -116,8 +116,6 @@ def _fits(value: Any, kind: Any) -> bool:
         )
     if origin in (typing.Union, types.UnionType):
         return any(_fits(value, one) for one in arguments)
-    if origin is Literal:
-        return value in arguments
     if origin is tuple:
         if not isinstance(value, tuple):
             return False
@@ -141,8 +139,6 @@ def _words(kind: Any) -> str:
         )
     if origin in (typing.Union, types.UnionType):
         return " or ".join(map(_words, arguments))
-    if origin is Literal:
-        return f"one of {', '.join(map(repr, arguments))}"
     if origin is tuple:
         return f"a tuple of ({', '.join('…' if one is Ellipsis else _words(one) for one in arguments)})"
     named = {

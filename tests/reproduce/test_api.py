@@ -40,6 +40,16 @@ def test_curves_are_of_what_was_asked_for(own):
     assert len(reproduce.load_curves()) == len(shipped) + 7
 
 
+def test_curves_of_a_variant_are_found_however_its_settings_are_written(own, tmp_path, make_run):
+    Store(tmp_path / "OWN").write(make_run({5000: 3.0}, variant="my-idea[horizon=7]"))
+    assert reproduce.load_curves(variant="my-idea[horizon=7.0]")["return"].tolist() == [3.0]
+
+
+def test_several_tasks_are_compared_at_once(own):
+    rows = reproduce.compare(IDEA, "alm", task=["HalfCheetah", "Hopper"])
+    assert rows["task"].tolist() == ["HalfCheetah", "all"]  # on Hopper there is nothing to compare with
+
+
 def test_a_comparison_is_of_the_metric_and_the_runs_that_were_asked_for(own):
     def means(**options):
         row = reproduce.compare(IDEA, "alm", task="HalfCheetah", **options).iloc[0]

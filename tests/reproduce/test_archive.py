@@ -13,7 +13,7 @@ import pytest
 from alm.training.bias import ValueSample
 from alm.training.run_directory import RunDirectory
 from reproduce.exhibits.sides import Shelf, Side
-from reproduce.lab.archive import UnreadableRunError, archive_run, record_of_directory
+from reproduce.lab.archive import UnreadableRunError, archive_run, directories_under, record_of_directory
 from reproduce.lab.provenance import processor_of, provenance
 from reproduce.lab.specs import RunSpec, config_digest
 from reproduce.lab.store import Store, StoreWarning
@@ -67,6 +67,7 @@ def test_a_done_run(tmp_path):
     assert run.final["final/window_return"] == 195.0  # steps in (18000, 20000]
     assert run.final["cost/wall_h"] == pytest.approx(20 * 60 / 3600)
     assert run.final["cost/seed_h"] == pytest.approx(20 * 60 / 3600 / 2)
+    assert run.final["cost/peak_memory_bytes"] == 9
     assert run.provenance["command"] == "python -m reproduce train --seeds 3"
 
 
@@ -95,7 +96,8 @@ def test_other_endings(tmp_path):
 
 def test_the_store_keeps_the_longer_run(tmp_path):
     store = Store(tmp_path / "store")
-    assert archive_run(directory(tmp_path / "a", 2), store)
+    assert archive_run(first := directory(tmp_path / "a", 2), store)
+    assert archive_run(first, store) is None  # it has got no further
     assert archive_run(directory(tmp_path / "b", 1), store) is None
     assert archive_run(directory(tmp_path / "c", 20, "done"), store)
     assert archive_run(directory(tmp_path / "d", 25), store) is None
@@ -146,6 +148,13 @@ def test_whatever_is_damaged_is_one_sentence_that_names_the_run(tmp_path, damage
     sentence = str(caught.value)
     assert f"{run.path} cannot be read (" in sentence and words in sentence and "\n" not in sentence
     assert store.get(SPEC) is None
+
+
+def test_a_directory_whose_protocol_could_name_another_folder_is_passed_over(tmp_path):
+    run = directory(tmp_path / SPEC.relative_dir, 1)
+    run.write_json("config.json", {**run.read_json("config.json"), "protocol": "../x"})
+    with pytest.warns(StoreWarning, match="the protocol of a run must be a word"):
+        assert directories_under(tmp_path) == []
 
 
 def test_a_damaged_run_is_passed_over_by_a_comparison(tmp_path, make_run):

@@ -442,7 +442,7 @@ def test_runs_lists_what_is_missing(tmp_path, capsys):
     assert "python -m reproduce plan table1" in out
 
 
-def test_runs_lists_one_that_has_no_checkpoint_yet(tmp_path, capsys):
+def test_runs_lists_one_that_has_no_checkpoint_yet(tmp_path, capsys, make_run):
     resolved = ResolvedRuns.of("td3", "base", "Hopper", (0,), "laptop")
     open_run(resolved, resolved.specs[0], tmp_path / "runs", "cpu", 1).close()
     assert main(["runs", "--runs-dir", str(tmp_path / "runs"), "--store", str(tmp_path)]) == 0
@@ -452,6 +452,13 @@ def test_runs_lists_one_that_has_no_checkpoint_yet(tmp_path, capsys):
         RunDirectory(tmp_path / "runs" / resolved.specs[0].relative_dir).checkpoints.save(step, {})
     assert main(["runs", "--runs-dir", str(tmp_path / "runs"), "--store", str(tmp_path)]) == 0
     assert "seed 0, unfinished, checkpoint at step 2,000" in " ".join(capsys.readouterr().out.split())
+    # As far as it is stored it is listed there; smoke runs never are.
+    about = {"algorithm": "td3", "task": "Hopper", "scale": "laptop", "status": "partial"}
+    Store(tmp_path).write(make_run({2000: 1.0}, **about))
+    smoke = ResolvedRuns.of("td3", "base", "Hopper", (0,), "smoke")
+    open_run(smoke, smoke.specs[0], tmp_path / "runs", "cpu", 1).close()
+    assert main(["runs", "--runs-dir", str(tmp_path / "runs"), "--store", str(tmp_path)]) == 0
+    assert "unfinished" not in capsys.readouterr().out
 
 
 def test_sizes_beyond_the_memory_are_one_sentence(tmp_path, capsys):
@@ -477,6 +484,7 @@ def test_a_plan_lists_runs_operations_hours_and_commands(tmp_path, capsys, make_
     assert main(["plan", "figure3", "--store", str(tmp_path)]) == 0
     out = " ".join(capsys.readouterr().out.split())
     assert "figure3 at laptop scale: 2 of 50 runs stored" in out
+    assert "hours of one thread of this machine and what has no estimate." in out
     # Not in the benchmark: the fixture's clock says 500 s, of which 30 for evaluations, for a population of
     # two, so 235 s for 50,000 steps.
     assert "SAC on Hopper │ 0 1 2 3 4 │ 250,000 │ ? │ 0.3" in out
@@ -485,6 +493,11 @@ def test_a_plan_lists_runs_operations_hours_and_commands(tmp_path, capsys, make_
     assert "TD3 on Hopper │ 0 1 2 3 4 │ 250,000 │ ? │ ?" in out
     assert "ALM(3) on Hopper │ 0 1 2 3 4 │ 250,000 │ 0.5 │ 3.1" in out
     assert "python -m reproduce train --algorithm sac --task HalfCheetah --scale laptop --seeds 2 3 4" in out
+
+    assert main(["plan", "figure3", "--workers", "2", "--store", str(tmp_path)]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    (jobs,) = re.findall(r"On 2 cores: [0-9.]+ hours, .*; (\d+) jobs, .*, without (\d+) that have no", out)
+    assert sum(map(int, jobs)) == 48 and "nan" not in out
 
     assert main(["plan", "figure3", "figure9", "--first-seeds", "1", "--store", str(tmp_path)]) == 0
     out = " ".join(capsys.readouterr().out.split())

@@ -76,7 +76,8 @@ def test_tasks_are_pooled_by_probability_alone(store):
     assert comparison.improvement.value == pytest.approx((3 / 6 + 1) / 2)
     numbers = comparison.numbers().set_index("task")
     assert numbers.loc["Hopper", ["step", "first_iqm", "second_iqm"]].tolist() == [7000, 5000.5, 1.5]
-    assert numbers.loc["HalfCheetah", "first_seeds"] == "0 1 2"
+    assert numbers.loc["Hopper", ["first", "second"]].tolist() == [IDEA, BASE]
+    assert numbers.loc["HalfCheetah", ["first_seeds", "second_seeds"]].tolist() == ["0 1 2", "0 1"]
     # Of two seeds, 20 and 40, the draws have means from 20 to 40; the curve starts at -1 in both.
     assert numbers.loc["HalfCheetah", ["second_iqm_low", "second_iqm_high"]].tolist() == [20, 40]
     points = comparison.points()
@@ -84,12 +85,14 @@ def test_tasks_are_pooled_by_probability_alone(store):
     assert ends[["return_low", "return", "return_high"]].to_numpy().tolist() == [
         [-1, -1, -1], [20, 30, 40], [20, 30, 40]
     ]  # fmt: skip
+    assert set(ends["seeds"]) == {2}
     assert np.isnan(numbers.loc["all", "difference"])
     assert any("every run of one side" in note for note in comparison.notes())
 
 
 def test_notes_say_what_stands_behind_the_numbers(store):
     notes = " ".join(compared(store).notes())
+    assert "every run of one side" not in notes
     for words in (
         "with 2 an interval is too narrow; that of a mean holds the truth in about 50 %",
         "seed 2 of alm/my-idea on HalfCheetah (step 10,000)",
@@ -201,9 +204,19 @@ def test_names_and_numbers_are_whole_at_80_columns(store, name):
     comparison = compared(store, "HalfCheetah", "Walker2d", first=f"alm/{name}")
     print_comparison(comparison, Console(width=80, file=file))
     shown = file.getvalue()
-    assert "…" not in shown
+    assert "…" not in shown and "all tasks" in shown
     table = shown[shown.index("┏") : shown.index("└")]
     assert "".join(line.split("┃")[2].strip() for line in table.splitlines() if "┃" in line) == f"alm/{name}"
+
+
+def test_plain_means_stand_beneath_interquartile_means(store):
+    for seed in range(4):
+        store.add("mnm", seed, {5000: 300.0 if seed else 7.0})
+    file = io.StringIO()
+    comparison = compared(store, first="alm/mnm")
+    print_comparison(comparison, Console(width=80, file=file))
+    assert comparison.numbers()["first_iqm"][0] == 300 and "mean 227" in file.getvalue()
+    assert "all tasks" not in file.getvalue()  # there is one
 
 
 def train(root, run, step):
@@ -223,10 +236,12 @@ def train(root, run, step):
     (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
 
 
-def test_runs_count_as_far_as_their_directories_hold_them(store, tmp_path):
+def test_runs_count_as_far_as_their_directories_hold_them(store, tmp_path, make_run):
     """A run that trains, or of smoke scale, is not in the store."""
     for seed, step in ((0, 12_000), (2, 10_500)):
         train(tmp_path / "runs", store.runs(variant="my-idea", seed=seed)[0], step)
+    store.add("base", 5, {5000: -1.0, 10_000: 1.0})
+    train(tmp_path / "runs", make_run({5000: 1.0}, seed=4, scale="laptop"), 10_000)
     comparison = compared(store, runs_dir=tmp_path / "runs")
     first = comparison.tasks[0].runs[0]
     # What is stored to its end stands; the partial one has gone on.
@@ -235,7 +250,11 @@ def test_runs_count_as_far_as_their_directories_hold_them(store, tmp_path):
         ("done", 10_500, False),
         ("partial", 10_500, True),
     ]
-    assert "Your own, not of the repository: 1 run." in comparison.notes()
+    # By seed, wherever they lie: draws of the bootstrap go by this order.
+    assert [(run.spec.seed, run.own) for run in comparison.tasks[0].runs[1]] == [
+        (0, False), (1, False), (4, True), (5, False)
+    ]  # fmt: skip
+    assert "Your own, not of the repository: 2 runs." in comparison.notes()
 
 
 def test_a_directory_counts_for_its_own_side_task_and_scale_and_where_it_has_more(store, tmp_path, make_run):

@@ -8,6 +8,7 @@ import textwrap
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -88,6 +89,7 @@ def undisturbed(tmp_path_factory):
         (["--on", "ray", "--device", "cuda:1"], "which chooses the GPU"),
         (["--on", "slurm", "--hours", "0"], "above 0 and finite, not 0"),
         (["--on", "slurm", "--hours", "inf"], "above 0 and finite, not inf"),
+        (["--on", "slurm", "--hours", "0.08"], "--hours 0.08 leaves a job no time"),
         (["--on", "mars"], "Jobs run on local, ray or slurm, not on 'mars'"),
         (["--on", "slurm"], "there is no SLURM on this machine"),
         (["--on", "ray", "--address", "127.0.0.1:1"], "no Ray cluster answers at 127.0.0.1:1"),
@@ -111,6 +113,13 @@ def test_a_missing_extra_names_the_command_that_installs_it(tmp_path, capsys, mo
     assert f"pip install -c constraints.txt -e '.[{engine}]'" in capsys.readouterr().err
 
 
+def test_slurm_is_told_what_was_asked_for(tmp_path, monkeypatch):
+    monkeypatch.setattr("reproduce.lab.executors.slurm.SlurmJobs", lambda *told: told)
+    folder = tmp_path / "logs" / "slurm"
+    assert Engine("slurm", "cpu", partition="moon", hours=4.0).executor(tmp_path) == (folder, "moon", 4.0)
+    assert Engine("slurm", "cpu").executor(tmp_path) == (folder, None, 24.0)
+
+
 def test_resources_follow_device_population_and_the_memory_that_runs_took(tmp_path, make_run):
     store = Store(tmp_path)
     group = Missing(failures.specs((0, 1, 2)), (0, 0, 0), 600)
@@ -122,7 +131,10 @@ def test_resources_follow_device_population_and_the_memory_that_runs_took(tmp_pa
             make_run({600: 1.0}, algorithm="td3", task="Hopper", seed=seed, scale="smoke", final=final)
         )
     assert resources_of(group, store, 0.0).memory_bytes == 3750
-    assert Engine("slurm", "cuda").gpus == 1.0 and Engine("local", "cpu").gpus == 0.0
+    assert (
+        Engine("slurm", "cuda").gpus == Engine("local", "cuda:1").gpus == 1.0
+        and Engine("local", "cpu").gpus == 0.0
+    )
 
 
 # --- a worker ---------------------------------------------------------------------------------------
@@ -139,6 +151,59 @@ def test_a_worker_writes_the_log_and_tells_the_end(tmp_path):
     # Someone else asked for an end: checkpoints are there, but the job is not done.
     stopped = carried_out("raise SystemExit(130)").ended
     assert stopped == Ended(130) and not stopped.by_itself and str(stopped) == "stopped by someone else"
+
+
+def test_a_worker_runs_the_command_by_its_own_python(tmp_path):
+    order = Order.of(a_job(tmp_path, ("/elsewhere/python", "-c", "print('hello')")), Code.here())
+    assert Worker(replace(order, interpreter="/elsewhere/python")).carry_out().ended == Ended(0)
+    assert (tmp_path / "logs/a.log").read_text() == "hello\n"
+
+
+def test_a_worker_that_is_asked_to_stop_before_it_began_runs_nothing(tmp_path):
+    outcome = Worker(Order.of(a_job(tmp_path, script("print('ran')")), Code.here())).carry_out(lambda: True)
+    assert outcome.ended == Ended(130) and (tmp_path / "logs/a.log").read_text() == ""
+
+
+@pytest.mark.parametrize(("passes_on", "times"), [(True, 1), (False, 0)])
+def test_a_worker_passes_sigterm_on_once_and_where_the_engine_does_not(
+    tmp_path, monkeypatch, passes_on, times
+):
+    """A second time would mean at once, without checkpoints."""
+
+    class Child:
+        looks = asked = 0
+
+        def poll(self):
+            return 130 if self.looks == 2 else None
+
+        def wait(self, seconds):
+            self.looks += 1
+            os.kill(os.getpid(), signal.SIGTERM)
+
+        def terminate(self):
+            self.asked += 1
+
+    def ignore(*_):
+        pass
+
+    child = Child()
+    monkeypatch.setattr("reproduce.lab.executors.remote.start_tied", lambda *_: child)
+    before = signal.signal(signal.SIGTERM, ignore)
+    try:
+        order = Order.of(a_job(tmp_path, ("anything",)), Code.here())
+        assert Worker(order).carry_out(passes_on_sigterm=passes_on).ended == Ended(130)
+        assert signal.getsignal(signal.SIGTERM) is ignore
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert child.asked == times
+
+
+def test_what_travels_does_not_depend_on_where_the_grid_was_started(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    job = a_job(Path(), script("print()"))
+    assert Order.of(job, Code.here()).log == str(tmp_path / "logs" / "a.log")
+    slurm = SlurmJobs(Path("logs", "slurm"), None, hours=1.0, cluster="local")
+    assert slurm.submit(job).stop.parent == tmp_path / "logs" / "slurm"
 
 
 def test_a_worker_refuses_other_code_in_one_sentence(tmp_path):
@@ -203,7 +268,7 @@ def test_a_process_ends_with_the_worker_that_started_it(tmp_path):
 @pytest.fixture
 def slurm(tmp_path):
     """Jobs as of SLURM; whatever a failed test leaves behind ends with it."""
-    executor = SlurmJobs(tmp_path / "logs" / "slurm", None, hours=1.0, cluster="local")
+    executor = SlurmJobs(tmp_path / "logs" / "slurm", "moon", hours=1.0, cluster="local")
     handles, submit = [], executor.submit
     executor.submit = lambda job: handles.append(submit(job)) or handles[-1]
     yield executor
@@ -233,6 +298,9 @@ def test_slurm_gives_the_results_of_local_processes(tmp_path, slurm, undisturbed
 
 def test_a_slurm_job_tells_how_it_ended(tmp_path, slurm, monkeypatch):
     monkeypatch.setattr("reproduce.lab.executors.slurm._GRACE_SECONDS", 0.5)
+    left = tmp_path / "logs" / "slurm" / "a.stop"  # by a grid that was killed
+    left.parent.mkdir(parents=True, exist_ok=True)
+    left.touch()
     assert ended(slurm, slurm.submit(a_job(tmp_path, script("raise SystemExit(3)")))) == Ended(3)
     handle = slurm.submit(a_job(tmp_path, script("import time; print('on', flush=True); time.sleep(600)")))
     wait_for(lambda: slurm.poll(handle) is None and "on" in (tmp_path / "logs/a.log").read_text())
@@ -266,6 +334,15 @@ def test_a_slurm_job_that_is_stopped_writes_its_checkpoints(tmp_path, slurm):
     assert not list((tmp_path / "logs" / "slurm").glob("*.stop"))
 
 
+@pytest.mark.parametrize(("state", "cancelled"), [("PENDING", [True]), ("RUNNING", [])])
+def test_a_slurm_job_that_waits_is_cancelled_and_one_that_runs_is_asked(tmp_path, slurm, state, cancelled):
+    told = []
+    known = SimpleNamespace(state=state, done=lambda **_: False, cancel=lambda **_: told.append(True))
+    handle = replace(slurm.submit(a_job(tmp_path, ())), known=known)
+    slurm.stop(handle)
+    assert told == cancelled and handle.stop.exists()
+
+
 def test_a_slurm_job_whose_time_ends_goes_on_in_another_allocation(tmp_path, slurm):
     handle = slurm.submit(a_job(tmp_path, (*script(_SAVES_ON_SIGTERM), str(tmp_path))))
     wait_for(lambda: slurm.poll(handle) is None and (tmp_path / "started").exists())
@@ -287,7 +364,8 @@ def test_what_slurm_refuses_is_one_sentence(tmp_path, slurm, monkeypatch):
         slurm.poll(handle)
 
 
-def test_jobs_that_take_alike_are_one_array(tmp_path, slurm, monkeypatch):
+def test_jobs_that_take_alike_are_as_few_arrays_as_slurm_allows(tmp_path, slurm, monkeypatch):
+    monkeypatch.setattr("reproduce.lab.executors.slurm._LARGEST_ARRAY", 2)
     arrays, parameters = [], []
     monkeypatch.setattr(slurm, "_submit_array", lambda one: arrays.append([s.job.label for s in one]))
     monkeypatch.setattr(slurm._executor, "update_parameters", lambda **given: parameters.append(given))
@@ -299,7 +377,8 @@ def test_jobs_that_take_alike_are_one_array(tmp_path, slurm, monkeypatch):
         slurm.submit(replace(a_job(tmp_path, ()), label=label, resources=resources))
     last = slurm.submit(replace(a_job(tmp_path, ()), label="d"))
     assert slurm.poll(last) is None
-    assert arrays == [["a", "c", "d"], ["b"]]
+    assert arrays == [["a", "c"], ["d"], ["b"]]
+    assert {given["slurm_partition"] for given in parameters} == {"moon"}
     assert parameters[0]["slurm_array_parallelism"] == 3 and "gpus_per_node" not in parameters[0]
     assert parameters[1]["gpus_per_node"] == 1 and parameters[1]["mem_gb"] == 4
     assert parameters[1]["cpus_per_task"] == 2 and parameters[1]["timeout_min"] == 60
@@ -315,9 +394,10 @@ def cluster():
 
 
 @pytest.fixture
-def ray_tasks(cluster):
+def ray_tasks(cluster, monkeypatch):
     from reproduce.lab.executors.ray import RayTasks
 
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://here:5000")
     executor = RayTasks(cluster.address)
     yield executor
     executor.close()
@@ -368,11 +448,23 @@ def test_a_ray_worker_can_be_stopped_though_its_cluster_was_started_in_the_backg
         signal.signal(signal.SIGINT, before)
 
 
-def test_a_job_that_no_node_can_hold_is_named(tmp_path, ray_tasks):
-    job = a_job(tmp_path, script("print()"), resources=Resources(1, 0.5))
-    with pytest.warns(
-        UserWarning, match=r"no node of the Ray cluster has 1 CPUs, 0.5 GPUs: a job waits for one"
-    ):
+def test_ray_tasks_write_to_the_mlflow_of_the_grid(tmp_path, ray_tasks):
+    text = "import os; print(os.environ['MLFLOW_TRACKING_URI'])"
+    assert ended(ray_tasks, ray_tasks.submit(a_job(tmp_path, script(text)))) == Ended(0)
+    assert (tmp_path / "logs/a.log").read_text() == "http://here:5000\n"
+
+
+@pytest.mark.parametrize(
+    ("resources", "words"),
+    [
+        (Resources(1, 0.5), "1 CPUs, 0.5 GPUs"),
+        (Resources(1000), "1000 CPUs"),
+        (Resources(1, 0.0, 2**50), "1 CPUs, 1048576.0 GiB of memory"),
+    ],
+)
+def test_a_job_that_no_node_can_hold_is_named(tmp_path, ray_tasks, resources, words):
+    job = a_job(tmp_path, script("print()"), resources=resources)
+    with pytest.warns(UserWarning, match=f"no node of the Ray cluster has {words}: a job waits for one"):
         handle = ray_tasks.submit(job)
     assert ray_tasks.poll(handle) is None
     ray_tasks.stop(handle)

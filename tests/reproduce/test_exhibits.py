@@ -5,7 +5,7 @@ import pytest
 from alm.task_registry import TASKS, task_spec
 from alm.training.scale import SCALES, UnknownScaleError
 from reproduce.exhibits import EXHIBITS, FIGURES, TABLE1, TABLE5, UnknownExhibitError, exhibit_named
-from reproduce.exhibits.coverage import missing_of
+from reproduce.exhibits.coverage import coverage, missing_of
 from reproduce.lab.algorithms import run_length, variant_named
 from reproduce.lab.published import printed_scores
 from reproduce.lab.specs import RunSpec
@@ -70,6 +70,16 @@ def test_a_run_that_two_exhibits_read_is_missing_until_the_later_step(tmp_path):
         )
         assert (sac.wanted, sac.steps) == (wanted, 5 * wanted)
         assert sac.command.partition(" --until ")[2] == ("200000" if wanted == 200_000 else "")
+
+
+@pytest.mark.parametrize(("last", "done"), [(200_000, 1), (195_000, 0)])
+def test_a_run_that_failed_behind_the_read_out_is_done(tmp_path, make_run, last, done):
+    """As it counts in the number that is read there."""
+    store = Store(tmp_path)
+    failed = {"status": "failed", "reason": "loss/critic is not finite"}
+    store.write(make_run({5000: 1.0, last: 2.0}, algorithm="sac", task="Hopper", **failed))
+    found = coverage(TABLE1, store, "paper")
+    assert (found.done, found.failed) == (done, 1 - done)
 
 
 def test_noise_is_part_of_the_task_and_not_of_the_panel():

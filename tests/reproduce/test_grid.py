@@ -20,7 +20,7 @@ from patience import PATIENCE
 from reproduce.cli import main
 from reproduce.lab import planning
 from reproduce.lab.algorithms import ALGORITHMS, run_length
-from reproduce.lab.executors import Ended, Job
+from reproduce.lab.executors import Ended, Job, tied
 from reproduce.lab.executors.local import LocalProcesses
 from reproduce.lab.grid import _Grid, jobs, run_grid
 from reproduce.lab.planning import Missing
@@ -175,7 +175,9 @@ def test_a_local_process_tells_how_it_ended(tmp_path):
 
     (tmp_path / "log").write_text("before\n")
     assert ended(submit("print('hello')")) == Ended(0)
-    assert (tmp_path / "log").read_text() == "before\nhello\n"
+    # Ctrl-C at the terminal is for the grid, which asks its jobs once.
+    assert ended(submit("import os; print(os.getsid(0) == os.getpid())")) == Ended(0)
+    assert (tmp_path / "log").read_text() == "before\nhello\nTrue\n"
     odd = ended(submit("raise SystemExit(3)"))
     assert odd == Ended(3) and not odd.succeeded
     sleeping = submit("import time; time.sleep(60)")
@@ -186,6 +188,12 @@ def test_a_local_process_tells_how_it_ended(tmp_path):
     assert str(stopped) == "killed by SIGTERM"
     executor.stop(sleeping)  # it has ended: nothing happens
     assert executor.poll(sleeping) == stopped
+
+
+def test_a_process_whose_parent_has_ended_already_does_not_begin():
+    command = [sys.executable, tied.__file__, "0", *script("print('ran')")]
+    ended = subprocess.run(command, capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout) == (1, "")
 
 
 def test_the_grid_needs_no_more_than_an_executor(tmp_path):
@@ -449,6 +457,49 @@ def test_states_are_read_from_run_directories_alone(tmp_path, capsys, monkeypatc
         directory.close()
 
 
+def begun(root, lines, total_steps=600):
+    """A directory, still held, of a run of so many steps with lines of metrics: (step, seconds)."""
+    (spec,) = missing(0).specs
+    directory = RunDirectory(root / spec.relative_dir)
+    directory.open()
+    directory.write_json("config.json", {"config": {"training": {"total_steps": total_steps}}})
+    directory.start_metrics(0)
+    for step, seconds in lines:
+        directory.append_metrics(step, step, seconds, metrics={})
+    return directory
+
+
+@pytest.mark.parametrize(("until", "wanted"), [(None, 400), (300, 300), (500, 400)])
+def test_a_run_ends_where_its_configuration_says_or_before(tmp_path, until, wanted):
+    begun(tmp_path, [], total_steps=400).close()
+    assert state_of(missing(0).specs[0], tmp_path, until).wanted == wanted
+
+
+@pytest.mark.parametrize(
+    ("lines", "speed", "eta"),
+    [
+        # Ten lines in nine seconds, whatever was before.
+        ([(0, 0.0), *((100 * i, 1000.0 + i) for i in range(1, 11))], "100 steps/s", "eta 2 min"),
+        ([(0, 0.0), (4000, 4000.0)], "1 steps/s", "eta 2 h 05"),
+        # Metrics and an evaluation of the same step.
+        ([(100, 1.0), (100, 3.0)], "0 steps/s", ""),
+    ],
+)
+def test_the_time_to_the_end_follows_the_speed_of_the_last_lines(tmp_path, capsys, lines, speed, eta):
+    directory = begun(tmp_path, lines, total_steps=11_500)
+    print_states([state_of(missing(0).specs[0], tmp_path)], Console(width=200))
+    line, _ = capsys.readouterr().out.splitlines()
+    assert line.endswith(f"  {speed}  {eta}" if eta else f"  {speed}")
+    directory.close()
+
+
+def test_a_run_that_is_done_is_done_though_its_process_still_holds_it(tmp_path):
+    directory = begun(tmp_path, [])
+    directory.write_json("DONE", {})
+    assert state_of(missing(0).specs[0], tmp_path).status == "done"
+    directory.close()
+
+
 def no_line_of_a_run(path):
     (path / "metrics.jsonl").write_text('{"step": 7, "metrics": {}, "returns": [1.0]}\n' * 2)
 
@@ -504,6 +555,9 @@ def test_a_run_that_failed_is_told_with_its_reason(tmp_path, quick):
     directory.write_json("config.json", {})
     directory.write_json("FAILED", {"reason": "loss/actor is not finite", "step": 101})
     code, said = run(jobs([missing(0)], "cpu", [], tmp_path, workers=1), Scripted({0: [Ended(1)]}), tmp_path)
+    terminal = Console(file=io.StringIO(), width=200, force_terminal=True, color_system=None)
+    print_states([state_of(spec, tmp_path)], terminal)
+    assert "failed loss/actor is not finite at step 101" in terminal.file.getvalue()
     assert code == 1
     assert "failed: TD3 on Hopper seed 0: seed 0 failed (loss/actor is not finite at step 101)" in said
 

@@ -150,7 +150,8 @@ def test_all_runs_are_listed_by_scale_then_seed_with_the_hours_of_a_seed(tmp_pat
     for scale in ("laptop", "paper"):
         for seed in (0, 1):
             about = {"seed": seed, "scale": scale, "final": final}
-            about |= {"provenance": {"population": 5}} if scale == "laptop" else {}
+            code = {"git_sha": "f" * 40, "git_dirty": seed == 1}
+            about |= {"provenance": {"population": 5, **code}} if scale == "laptop" else {}
             store.write(make_run({5000: 7.0}, **about))
     console = Console(width=80, file=io.StringIO(), markup=False)
     print_inventory(store, tmp_path / "runs", console, every=True)
@@ -159,7 +160,8 @@ def test_all_runs_are_listed_by_scale_then_seed_with_the_hours_of_a_seed(tmp_pat
         "paper seed 0", "paper seed 1", "laptop seed 0", "laptop seed 1"
     ]  # fmt: skip
     assert ["hours" in line for line in lines] == [False, False, True, True]
-    assert "return 7, 0.20 hours a seed, v2" in lines[-1]
+    assert "5,000 of 50,000 steps, return 7, 0.20 hours a seed, v2" in lines[-1]
+    assert lines[-2].endswith(" fffffff") and lines[-1].endswith(" fffffff+")
 
 
 def test_a_plan_says_what_stored_runs_lack_and_what_needs_none(tmp_path, make_run):
@@ -185,6 +187,17 @@ def test_a_plan_says_what_stored_runs_lack_and_what_needs_none(tmp_path, make_ru
         "table2 at laptop scale: made of the code alone, without runs",
         "figure14 at laptop scale: has no panel at this scale",
     ]
+
+
+def test_what_an_exhibit_takes_is_said_of_scales_at_which_it_shows_nothing(tmp_path):
+    from reproduce.exhibits.inventory import nothing_stored
+
+    for shown, lacking in (([], ["paper", "laptop"]), (["paper"], ["laptop"]), (["paper", "laptop"], [])):
+        lines = nothing_stored("figure3", Store(tmp_path), shown)
+        assert [line.partition(" scale:")[0] for line in lines] == [
+            f"figure3 at {scale}" for scale in lacking
+        ]
+    assert nothing_stored("curves", Store(tmp_path), []) == []  # which needs none
 
 
 def test_a_run_counts_where_all_that_a_figure_reads_of_it_is_stored(tmp_path, make_run):

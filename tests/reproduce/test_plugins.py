@@ -26,6 +26,11 @@ from alm.variants import Variant
 VARIANTS = {"alm": [Variant("my-slow", "half the learning rate", changes={"learning_rate": 5e-5})]}
 """
 HEAD = "from alm.variants import Variant\n"
+MINE = (
+    "from baselines.td3_ours import TD3Ours, TD3OursConfig\n"
+    "from reproduce.lab.algorithms import Algorithm\n"
+    "ALGORITHMS = {'mine': Algorithm('Mine', 'an idea', "
+)
 
 
 @pytest.fixture
@@ -90,6 +95,7 @@ def test_a_whole_algorithm_with_variants(written):
         ("class Mute(BaseException):\n    __str__ = None\nraise Mute\n", ["line 3", "Mute"]),
         ("x = 1\n", ["declares no variant", "VARIANTS = "]),
         ("VARIANTS = {}\n", ["declares no variant"]),
+        ("VARIANTS = {'alm': []}\n", ["declares no variant"]),
         ("VARIANTS = ['my-idea']\n", ["lists of Variant by the name", "['my-idea']"]),
         ("VARIANTS = {'alm': ['my-idea']}\n", ["lists of Variant", "'my-idea'"]),
         ("from alm.variants import VARIANTS\n", ["lists of Variant"]),
@@ -104,6 +110,11 @@ def test_a_whole_algorithm_with_variants(written):
         ),
         (HEAD + "VARIANTS = {'alm': [Variant('x', 'y', agent=dict)]}\n", ["alm/x", "Agent"]),
         (HEAD + "VARIANTS = {'alm': [Variant('x', 'y', config=dict)]}\n", ["alm/x", "dataclass", "at"]),
+        (MINE + "dict, TD3OursConfig)}\n", ["mine/base", "its agent <class 'dict'> is no class"]),
+        (
+            HEAD + MINE + "TD3Ours, TD3OursConfig, variants={'x': Variant('x', 'y', config=dict)})}\n",
+            ["mine/x", "its configuration <class 'dict'> is no dataclass"],
+        ),
         (
             "from reproduce.lab.algorithms import ALGORITHMS\n",
             ["algorithm 'alm' already", "another name"],
@@ -237,8 +248,8 @@ def an_idea(agent="", config="", more=""):
 # What a method does wrong, and what the sentence says besides the file's name and that of the traceback.
 FAILURES = {
     "update": (
-        "def update(self, *a):\n    return 1 / 0\n",
-        ":12, in update",
+        "def update(self, *a):\n    return self.part()\ndef part(self):\n    return 1 / 0\n",
+        ":14, in part",
         "ZeroDivisionError: division by",
     ),
     "act": ("def act(self, *a):\n    return {}['x']\n", ":12, in act", "KeyError: 'x'"),
@@ -257,6 +268,11 @@ FAILURES = {
         "class Mute(BaseException):\n    __str__ = None\ndef learn(self, *a):\n    raise self.Mute\n",
         ":14, in learn",
         "Mute: ",
+    ),
+    "file": (
+        "def learn(self, *a):\n    open('/no/table')\n",
+        ":12, in learn",
+        "FileNotFoundError: [Errno 2]",
     ),
     "silent": ("def learn(self, *a):\n    raise AssertionError\n", ":12, in learn", "AssertionError"),
     "loss": (
@@ -326,6 +342,16 @@ def test_a_mistake_in_the_code_is_one_sentence_and_its_run_goes_on(written, tmp_
     assert sentence.endswith(f"); the traceback is in {log}; correct the file and repeat the command.")
     assert "Traceback (most recent call last)" in log.read_text()
     assert not list(runs.glob("**/DONE")) and not list(runs.glob("**/FAILED"))
+
+
+def test_a_traceback_that_cannot_be_written_hides_no_mistake(written, tmp_path, capsys, short):
+    runs = tmp_path / "runs"
+    runs.mkdir()
+    (runs / "logs").write_text("a file where a directory should be")
+    assert train(written(an_idea(FAILURES["silent"][0])), runs) == 3
+    error = capsys.readouterr().err
+    assert "(my_idea.py:12, in learn: AssertionError" in error
+    assert f"the traceback could not be written to {runs / 'logs'}" in error
 
 
 @pytest.mark.parametrize("mistake", ["learn", "at"])
@@ -419,6 +445,21 @@ def test_declarations_that_cannot_be_trained(written, tmp_path, capsys, short, a
     assert "my_idea.py" in error or "alm/mine" in error or "Config.at" in error
     assert all(word in error for word in words), error
     assert not (tmp_path / "runs").exists()
+
+
+def test_an_heir_keeps_to_the_class_of_the_suite_not_to_that_of_its_own_author(written):
+    text = HEAD + (
+        "from alm.agent import ALM\n"
+        "class Mine(ALM):\n"
+        "    def idea(self, z): pass\n"
+        "    def act(self, *a): return super().act(*a)\n"
+        "class Heir(Mine):\n"
+        "    def {}: pass\n"
+        "VARIANTS = {{'alm': [Variant('mine', 'an idea', agent=Heir)]}}\n"
+    )
+    assert load_plugin(written(text.format("idea(self, z, more)"))).provides("alm", "mine")
+    with pytest.raises(ValueError, match=r"`act` of Heir .* takes \(self\), but it is given .* of ALM"):
+        load_plugin(written(text.format("act(self)")))
 
 
 @pytest.mark.parametrize(

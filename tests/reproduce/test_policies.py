@@ -140,6 +140,29 @@ def test_a_policy_whose_evaluation_is_not_recorded_yet_is_passed_over(here):
     }
 
 
+@pytest.mark.parametrize("kind", policies.KINDS)
+def test_the_kind_that_was_asked_for(here, store, kind):
+    for where in (store, Store(here / "empty")):
+        assert find_policy("td3", "Hopper", where, here / "runs", kind=kind).kind == kind
+
+
+@pytest.mark.parametrize(
+    "other", [{"algorithm": "sac"}, {"variant": "million"}, {"task": "Ant"}, {"scale": "laptop"}]
+)
+def test_a_seed_of_another_algorithm_variant_task_or_scale_keeps_no_policy_out(here, other):
+    store = Store(here / "store")
+    path = policies.policy_path(store, replace(SPEC, seed=1, **other), "last")
+    path.parent.mkdir(parents=True)
+    path.touch()
+    assert len(archive_policies(directory(here), store)) == 2
+
+
+@pytest.mark.parametrize("change", [{"digest": "0" * 12}, {"evaluated_step": 1}, {"returns": (0.0,)}])
+def test_a_policy_belongs_to_the_run_that_has_its_evaluation(store, change):
+    policy, run = stored_policy(store.root / LAST, SPEC, "last"), store.get(SPEC)
+    assert policies.is_of(policy, run) and not policies.is_of(replace(policy, **change), run)
+
+
 @pytest.mark.parametrize("dirty", [True, False])
 def test_a_policy_says_whether_its_code_was_committed(here, dirty):
     provenance = directory(here).read_json("provenance.json")
@@ -147,6 +170,7 @@ def test_a_policy_says_whether_its_code_was_committed(here, dirty):
     assert [one.dirty for one in policies.policies_of(directory(here)).values()] == [dirty, dirty]
 
 
+@pytest.mark.filterwarnings("error")
 def test_new_returns_are_summed_up_with_an_interval(store):
     """Of 1, 2 and 3: the 0.975 quantile of t with two degrees of freedom, 4.303, times 1 / √3."""
     policy = stored_policy(store.root / LAST, SPEC, "last")
@@ -154,6 +178,15 @@ def test_new_returns_are_summed_up_with_an_interval(store):
         "3 new episodes: mean 2.0, 95 % interval -0.5 to 4.5; standard deviation 1.0, from 1.0 to 3.0"
         in Played(policy, (1.0, 2.0, 3.0), ()).text()
     )
+    assert "mean 2.0, 95 % interval 2.0 to 2.0;" in Played(policy, (2.0, 2.0), ()).text()
+
+
+def test_another_protocol_than_that_of_training_is_named(store):
+    policy = stored_policy(store.root / LAST, SPEC, "last")
+    assert "trained under" not in Played(policy, policy.returns, ()).text()
+    older = replace(policy, protocol="v2-older")
+    words = f"trained under v2-older, played under {policy.protocol}"
+    assert words in Played(older, policy.returns, ()).text()
 
 
 def test_evaluate_prints_both(here, store, capsys):
@@ -280,6 +313,7 @@ def test_the_last_policy_of_an_older_run_comes_from_its_checkpoint(here):
     shutil.copytree(directory(here).path, here / "kept")
     kept = read_policy(directory(here).policies.path(store.get(SPEC).last_step))[1]
     shutil.rmtree(directory(here).policies.folder)
+    directory(here).checkpoints.path(100).touch()  # an older one
     (path,) = archive_policies(directory(here), store)
     policy = stored_policy(path, SPEC, "last")
     assert (policy.kind, policy.source) == ("last", "checkpoint")
@@ -344,6 +378,14 @@ def test_what_does_not_fit_is_said_and_not_stored(here, monkeypatch):
     assert not list(policies_stored(store))
 
 
+def test_a_policy_that_takes_the_place_of_another_takes_its_room(here, store, monkeypatch):
+    record, state = read_policy(store.root / LAST)
+    write_policy(store.root / LAST, state, record | {"commit": "an earlier one"})
+    held = sum(path.stat().st_size for path, *_ in policies_stored(store))
+    monkeypatch.setattr(policies, "BUDGET", held + 10_000)
+    assert archive_policies(directory(here), store) == [store.root / LAST]
+
+
 def test_the_repository_is_within_its_budgets():
     store, folder = Store(ROOT / "results" / "runs"), ROOT / "results" / "gallery"
     held = {path: (spec, kind) for path, spec, kind in policies_stored(store)}
@@ -401,6 +443,7 @@ def test_files_that_do_not_fit_are_one_sentence(store, capsys, here):
     for change, sentence in (
         ({"change_record": lambda r: r.pop("returns")}, "is no policy of this place (it lacks 'returns')"),
         ({"change_record": lambda r: r["spec"].update(seed=4)}, "it is the last policy of td3/base Hopper"),
+        ({"change_record": lambda r: r.update(kind="best")}, "it is the best policy of td3/base Hopper"),
         ({"change_record": lambda r: r.update(returns=[])}, "it has no returns"),
         ({"change_record": lambda r: r.update(protocol="../x")}, "the protocol of a run must be a word"),
         ({"change_record": lambda r: r.update(digest="0" * 12)}, "was trained with another configuration"),

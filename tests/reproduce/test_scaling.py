@@ -5,6 +5,7 @@ import math
 
 import pytest
 
+from alm.training.run_directory import RunDirectory
 from reproduce.cli import main
 from reproduce.exhibits import scaling
 from reproduce.exhibits.performance import NOT_MEASURED
@@ -129,6 +130,13 @@ def test_a_plan_says_how_long_it_takes_on_so_many_workers(records, capsys, monke
     assert "On 2 GPUs: 1.7 hours, an estimate; 2 jobs, the longest 1.7 hours." in out
     assert main(["plan", "figure7", *where]) == 0
     assert "On 2 cores" not in capsys.readouterr().out
+    # Of seeds that were begun only the rest counts, and of no others.
+    for variant in ("base", "no-kl"):
+        spec = RunSpec(algorithm="alm", variant=variant, task="HalfCheetah", seed=0, scale="paper")
+        RunDirectory(records / spec.relative_dir).checkpoints.save(200_000, {})
+    assert main(["plan", "figure7", *where, "--workers", "2", "--runs-dir", str(records)]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "On 2 cores: 130.0 hours, an estimate; 10 jobs, the longest 30.0 hours." in out
     assert main(["plan", "figure7", *where, "--workers", "0"]) == 2
     assert "at least 1, not 0" in capsys.readouterr().err
 

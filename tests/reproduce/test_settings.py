@@ -2,7 +2,7 @@
 
 import json
 import shlex
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 
 import pandas as pd
 import pytest
@@ -105,6 +105,7 @@ class Own:
     note: str | None = None
     widths: tuple[int, ...] = ()
     table: dict | None = None
+    total: int = field(init=False, default=0)
 
 
 def test_words_and_tuples_of_any_length():
@@ -113,8 +114,8 @@ def test_words_and_tuples_of_any_length():
     assert settings == ("kind=odd-1.0", "note=yes", "widths=(8,9,10)")
     assert with_settings(own, ["widths=()", "note=none"]) == (Own("odd-1.0"), ("note=none", "widths=()"))
     RunSpec(algorithm="own", variant="base[note=none,widths=()]", task="Hopper", seed=0, scale="smoke")
-    for bad in ("kind=../up", "kind=a b", "kind=a,b=c", "kind=", "table=1"):
-        with pytest.raises(SettingError, match="kind|table"):
+    for bad in ("kind=../up", "kind=a b", "kind=a,b=c", "kind=", "table=1", "total=1"):
+        with pytest.raises(SettingError, match="kind|table|no setting 'total'"):
             with_settings(Own(), [bad])
 
 

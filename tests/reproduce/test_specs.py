@@ -38,6 +38,10 @@ def test_every_task_has_a_place_that_leads_back(task):
         assert RunSpec.from_relative_dir(spec.relative_dir) == spec
 
 
+def test_the_largest_seed_that_numpys_generators_take_is_one():
+    assert RunSpec(**{**SPEC.to_dict(), "seed": 2**32 - 1}).relative_dir.name == "seed-4294967295"
+
+
 def test_specs_sort_seeds_as_numbers():
     later = RunSpec(algorithm="alm", task="HalfCheetah", seed=10, scale="laptop")
     sooner = RunSpec(algorithm="alm", task="HalfCheetah", seed=9, scale="laptop")
@@ -79,6 +83,7 @@ def test_other_paths_do_not_name_a_run(path):
         {"seed": -1},
         {"seed": 1.0},
         {"seed": True},
+        {"seed": 2**32},
     ],
 )
 def test_values_that_could_not_stand_in_a_path_are_refused(change):
