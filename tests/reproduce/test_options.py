@@ -164,6 +164,7 @@ def test_all_runs_are_listed_by_scale_then_seed_with_the_hours_of_a_seed(tmp_pat
 
 def test_a_plan_says_what_stored_runs_lack_and_what_needs_none(tmp_path, make_run):
     from reproduce.exhibits import exhibit_named
+    from reproduce.exhibits.coverage import coverage, nothing_shown
     from reproduce.exhibits.inventory import print_plan
 
     store = Store(tmp_path / "store")
@@ -185,6 +186,8 @@ def test_a_plan_says_what_stored_runs_lack_and_what_needs_none(tmp_path, make_ru
         "table2 at laptop scale: made of the code alone, without runs",
         "figure14 at laptop scale: has no panel at this scale",
     ]
+    why = nothing_shown(exhibits[1], [coverage(exhibits[1], store, "laptop")])
+    assert why == "its runs are stored without value estimates, which are measured in training alone"
 
 
 def test_a_run_counts_where_all_that_a_figure_reads_of_it_is_stored(tmp_path, make_run):
