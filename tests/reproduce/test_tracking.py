@@ -408,10 +408,11 @@ def test_a_run_that_was_stopped_stays_so_until_it_is_followed_again(tmp_path, ur
     run.steps(1000)
     run.commit()
     follow([run.path], lambda: True, uri)
+    assert [(status, end) for _, status, _, end, _ in runs(database)] == [("KILLED", run.clock)]
     run.steps(2000)
     run.commit()
     assert sync([run.path], MlflowRuns(uri)).points == 4  # which does not know whether it goes on
-    assert [status for _, status, *_ in runs(database)] == ["KILLED"]
+    assert [(status, end) for _, status, _, end, _ in runs(database)] == [("KILLED", run.clock)]
 
 
 def test_a_failed_run_has_its_reason_and_no_final_score(tmp_path, uri, database):
