@@ -64,9 +64,14 @@ class ALMConfig:
         if not (self.kl_term or self.value_term):
             if not self.reward_term:
                 return "without kl_term, reward_term and value_term nothing trains encoder and model"
-            if self.horizon == 1:
-                return "with horizon=1 and neither kl_term nor value_term nothing trains the model"
+            if self.shortest_horizon == 1:
+                return "with neither kl_term nor value_term nothing trains the model while the horizon is 1"
         return window_conflict(self.replay_capacity, self.warmup_steps, self.horizon)
+
+    @property
+    def shortest_horizon(self) -> int:
+        """The fewest model steps of a rollout in training."""
+        return self.horizon
 
     def exploration_std(self, training_step: Step) -> Level:
         """σ_t for a training step counted after the warm-up."""

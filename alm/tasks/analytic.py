@@ -7,12 +7,10 @@ observed.
 Shapes: observation and next_observation (…, observation size), action (…, action size), results (…).
 """
 
-from collections.abc import Callable
-
 from torch import Tensor
 
 from alm.task_registry import TaskSpec
-from alm.tasks.formulas import MBBL_REWARDS
+from alm.tasks.formulas import HEALTHY, HOPPER_BOUND, MBBL_REWARDS
 
 __all__ = ["has_end", "has_reward", "reward", "terminated"]
 
@@ -39,10 +37,10 @@ def terminated(task: TaskSpec, observation: Tensor, action: Tensor, next_observa
     if not _ends_by_itself(task):
         return next_observation.new_zeros(next_observation.shape[:-1]).bool()
     _require_clean(task)
-    healthy = _HEALTHY[task.robot](next_observation)
+    healthy = _healthy(task, next_observation)
     if task.family == "v2" and task.robot == "Hopper":
         # The bound leaves out x and the height. A comparison with NaN is false: it tests for that too.
-        healthy &= (next_observation[..., _TILT:].abs() < 100.0).all(dim=-1)
+        healthy &= (next_observation[..., _TILT:].abs() < HOPPER_BOUND).all(dim=-1)
         healthy &= next_observation[..., _HEIGHT].isfinite()
     if task.family == "v2" and task.robot == "Ant":
         healthy &= next_observation[..., _ANT_STATE].isfinite().all(dim=-1)
@@ -83,7 +81,7 @@ def reward(task: TaskSpec, observation: Tensor, action: Tensor, next_observation
     if formula.height_weight:
         total = total - formula.height_weight * (observation[..., _HEIGHT] - formula.target_height).square()
     if formula.bonus_needs_health:
-        total = total + formula.alive_bonus * _HEALTHY[task.robot](observation)
+        total = total + formula.alive_bonus * _healthy(task, observation)
     else:
         total = total + formula.alive_bonus
     if formula.contact_weight:
@@ -93,32 +91,12 @@ def reward(task: TaskSpec, observation: Tensor, action: Tensor, next_observation
 
 
 def _ends_by_itself(task: TaskSpec) -> bool:
-    return task.base.endswith("-ET") if task.family == "mbbl" else task.robot != "HalfCheetah"
+    return task.base.endswith("-ET") if task.family == "mbbl" else task.robot in HEALTHY
 
 
-def _walker_healthy(state: Tensor) -> Tensor:
-    height, tilt = state[..., _HEIGHT], state[..., _TILT]
-    return (height > 0.8) & (height < 2.0) & (tilt.abs() < 1.0)
-
-
-def _hopper_healthy(state: Tensor) -> Tensor:
-    return (state[..., _HEIGHT] > 0.7) & (state[..., _TILT].abs() < 0.2)
-
-
-def _ant_healthy(state: Tensor) -> Tensor:
-    return (state[..., _HEIGHT] >= 0.2) & (state[..., _HEIGHT] <= 1.0)
-
-
-def _humanoid_healthy(state: Tensor) -> Tensor:
-    return (state[..., _HEIGHT] >= 1.0) & (state[..., _HEIGHT] <= 2.0)
-
-
-_HEALTHY: dict[str, Callable[[Tensor], Tensor]] = {
-    "Walker2d": _walker_healthy,
-    "Hopper": _hopper_healthy,
-    "Ant": _ant_healthy,
-    "Humanoid": _humanoid_healthy,
-}
+def _healthy(task: TaskSpec, observation: Tensor) -> Tensor:
+    healthy: Tensor = HEALTHY[task.robot](observation[..., _HEIGHT], observation[..., _TILT])
+    return healthy
 
 
 def _require_clean(task: TaskSpec) -> None:

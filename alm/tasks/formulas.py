@@ -1,12 +1,28 @@
-"""The rewards of the mbbl tasks as plain numbers, for the simulator and for models of it alike.
+"""When a robot stands, and the rewards of the mbbl tasks, for the simulator and for models of it alike.
 
-Source: ``mbbl/env/gym_env/{walker,fixed_walker,humanoid}.py`` of WilsonWangTHU/mbbl, the code of Wang et al.,
-"Benchmarking Model-Based Reinforcement Learning" (2019). This module needs the standard library only.
+Source: ``gym/envs/mujoco/{hopper,walker2d,ant,humanoid}.py`` of gym 0.17.2, which has the same limits as
+``mbbl/env/gym_env/{walker,fixed_walker,humanoid}.py`` of WilsonWangTHU/mbbl, the code of Wang et al.,
+"Benchmarking Model-Based Reinforcement Learning" (2019); the rewards are from there. This module needs the
+standard library only.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
-__all__ = ["MBBL_REWARDS", "MbblReward"]
+__all__ = ["HEALTHY", "HOPPER_BOUND", "MBBL_REWARDS", "MbblReward"]
+
+HEALTHY: dict[str, Callable[[Any, Any], Any]] = {
+    "Walker2d": lambda height, tilt: (height > 0.8) & (height < 2.0) & (abs(tilt) < 1.0),
+    "Hopper": lambda height, tilt: (height > 0.7) & (abs(tilt) < 0.2),
+    "Ant": lambda height, _: (height >= 0.2) & (height <= 1.0),
+    "Humanoid": lambda height, _: (height >= 1.0) & (height <= 2.0),
+}
+"""Limits of a robot that stands, by its name in :mod:`alm.task_registry`: a function of the height of its
+root (m) and the entry of the state behind it, in the planar robots the tilt (rad), of floats or of tensors
+(…), which gives a bool or bools (…). The half-cheetah has none."""
+HOPPER_BOUND = 100.0
+"""Bound on the magnitudes of the state of v2's Hopper, x and the height apart; Wang et al. have none."""
 
 
 @dataclass(frozen=True, kw_only=True)

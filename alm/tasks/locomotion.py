@@ -35,6 +35,8 @@ from gymnasium.spaces import Box
 from gymnasium.utils import EzPickle
 from numpy.typing import ArrayLike, NDArray
 
+from alm.tasks.formulas import HEALTHY, HOPPER_BOUND
+
 __all__ = [
     "AntEnv",
     "HalfCheetahEnv",
@@ -99,6 +101,8 @@ class LocomotionEnv(MujocoEnv, EzPickle):
     metadata = {"render_modes": ["human", "rgb_array", "depth_array", "rgbd_tuple"]}
     camera: ClassVar[dict[str, Any]] = {"distance": 4.0}
 
+    robot: ClassVar[str]
+    """Which machine it is, as in :mod:`alm.task_registry`."""
     xml_file: ClassVar[str]
     """A robot file among gymnasium's assets."""
     substeps: ClassVar[int]
@@ -160,9 +164,14 @@ class LocomotionEnv(MujocoEnv, EzPickle):
         """The observation of the present state, in a new array."""
         return np.concatenate(self._observed)
 
+    def _healthy(self) -> bool:
+        """Whether the robot stands."""
+        root = self.hidden_positions
+        return bool(HEALTHY[self.robot](self._qpos.item(root), self._qpos.item(root + 1)))
+
     def _fallen(self) -> bool:
         """Whether the episode terminates in the present state."""
-        raise NotImplementedError
+        return not self._healthy()
 
     def _apply(self, action: Array) -> None:
         """Write an action to the controls.
@@ -289,6 +298,7 @@ class HalfCheetahEnv(LocomotionEnv):
     Never terminates. Source: gym 0.17.2 ``half_cheetah.py``.
     """
 
+    robot = "HalfCheetah"
     xml_file = "half_cheetah.xml"
     substeps = 5
     alive_bonus = 0.0
@@ -296,8 +306,8 @@ class HalfCheetahEnv(LocomotionEnv):
     reset_noise = 0.1
     normal_velocities = True
 
-    def _fallen(self) -> bool:
-        return False
+    def _healthy(self) -> bool:
+        return True
 
 
 class _PlanarWalkerEnv(LocomotionEnv):
@@ -323,16 +333,15 @@ class HopperEnv(_PlanarWalkerEnv):
     Source: gym 0.17.2 ``hopper.py``.
     """
 
+    robot = "Hopper"
     xml_file = "hopper.xml"
     camera = {"trackbodyid": 2, "distance": 3.0, "lookat": np.array((0.0, 0.0, 1.15)), "elevation": -20.0}
 
     def _fallen(self) -> bool:
-        height, angle = self._qpos.item(1), self._qpos.item(2)
         state = np.concatenate((self._qpos, self._qvel))
         return not (
-            height > 0.7
-            and abs(angle) < 0.2
-            and bool((np.abs(state[2:]) < 100).all())
+            self._healthy()
+            and bool((np.abs(state[2:]) < HOPPER_BOUND).all())
             and bool(np.isfinite(state).all())
         )
 
@@ -345,12 +354,9 @@ class Walker2dEnv(_PlanarWalkerEnv):
     Source: gym 0.17.2 ``walker2d.py``.
     """
 
+    robot = "Walker2d"
     xml_file = "walker2d.xml"
     camera = {"trackbodyid": 2, "distance": 4.0, "lookat": np.array((0.0, 0.0, 1.15)), "elevation": -20.0}
-
-    def _fallen(self) -> bool:
-        height, angle = self._qpos.item(1), self._qpos.item(2)
-        return not (0.8 < height < 2.0 and -1.0 < angle < 1.0)
 
 
 class _ContactEnv(LocomotionEnv):
@@ -381,6 +387,7 @@ class TruncatedAntEnv(_ContactEnv):
     Source: ``AntTruncatedObs-v2`` in ``utils/env.py`` of RajGhugare19/alm, which took it from MBPO.
     """
 
+    robot = "Ant"
     xml_file = "ant.xml"
     substeps = 5
     alive_bonus = 1.0
@@ -405,7 +412,7 @@ class TruncatedAntEnv(_ContactEnv):
 
     def _fallen(self) -> bool:
         finite = bool(np.isfinite(self._qpos).all() and np.isfinite(self._qvel).all())
-        return not (finite and 0.2 <= self._qpos.item(2) <= 1.0)
+        return not (finite and self._healthy())
 
 
 class AntEnv(TruncatedAntEnv):
@@ -427,6 +434,7 @@ class TruncatedHumanoidEnv(_ContactEnv):
     Source: ``HumanoidTruncatedObs-v2`` in ``utils/env.py`` of RajGhugare19/alm, which took it from MBPO.
     """
 
+    robot = "Humanoid"
     xml_file = "humanoid.xml"
     camera = {"trackbodyid": 1, "distance": 4.0, "lookat": np.array((0.0, 0.0, 2.0)), "elevation": -20.0}
     substeps = 5
@@ -453,10 +461,6 @@ class TruncatedHumanoidEnv(_ContactEnv):
     def _contact_cost(self) -> float:
         cost = self.contact_weight * float(self._contact_forces.dot(self._contact_forces))
         return min(cost, self.contact_cost_limit)
-
-    def _fallen(self) -> bool:
-        height = self._qpos.item(2)
-        return height < 1.0 or height > 2.0
 
 
 class HumanoidEnv(TruncatedHumanoidEnv):

@@ -59,10 +59,6 @@ class MbblEnv(LocomotionEnv):
         """The height of the root (m)."""
         return self._qpos.item(self.hidden_positions)
 
-    def _healthy(self) -> bool:
-        """Whether the present state is not a fall."""
-        raise NotImplementedError
-
     def _get_obs(self) -> Array:
         return np.concatenate(self._observed)
 
@@ -104,18 +100,11 @@ class MbblHalfCheetahEnv(MbblEnv, HalfCheetahEnv):
 
     formula = MBBL_REWARDS["mbbl/HalfCheetah"]
 
-    def _healthy(self) -> bool:
-        return True
-
 
 class MbblWalker2dEnv(MbblEnv, Walker2dEnv):
     """gym_walker2d: 17 observations, 6 actions in ±1. Never terminates, so it pays the height of a fall."""
 
     formula = MBBL_REWARDS["mbbl/Walker2d"]
-
-    def _healthy(self) -> bool:
-        height, angle = self._qpos.item(1), self._qpos.item(2)
-        return not (height >= 2.0 or height <= 0.8 or abs(angle) >= 1.0)
 
 
 class MbblWalker2dETEnv(MbblWalker2dEnv):
@@ -130,10 +119,6 @@ class MbblHopperEnv(MbblEnv, HopperEnv):
 
     formula = MBBL_REWARDS["mbbl/Hopper"]
 
-    def _healthy(self) -> bool:
-        height, angle = self._qpos.item(1), self._qpos.item(2)
-        return not (height <= 0.7 or abs(angle) >= 0.2)
-
 
 class MbblHopperETEnv(MbblHopperEnv):
     """gym_fhopper: gym_hopper that ends unless its height is above 0.7 m and its tilt below 0.2 rad."""
@@ -147,10 +132,6 @@ class MbblAntEnv(MbblEnv, TruncatedAntEnv):
 
     formula = MBBL_REWARDS["mbbl/Ant"]
 
-    def _healthy(self) -> bool:
-        height = self._height()
-        return not (height > 1.0 or height < 0.2)
-
 
 class MbblAntETEnv(MbblAntEnv):
     """gym_fant: gym_ant that ends unless 0.2 m ≤ height ≤ 1 m."""
@@ -159,15 +140,7 @@ class MbblAntETEnv(MbblAntEnv):
     ends_early = True
 
 
-class _HumanoidEnv(MbblEnv):
-    """What the three humanoids share: 17 actions in ±0.4, and the cost of the action as commanded."""
-
-    def _healthy(self) -> bool:
-        height = self._height()
-        return not (height > 2.0 or height < 1.0)
-
-
-class MbblSlimHumanoidEnv(_HumanoidEnv, TruncatedHumanoidEnv):
+class MbblSlimHumanoidEnv(MbblEnv, TruncatedHumanoidEnv):
     """gym_nostopslimhumanoid: 45 observations, no contact cost. Never terminates."""
 
     formula = MBBL_REWARDS["mbbl/SlimHumanoid"]
@@ -180,7 +153,7 @@ class MbblSlimHumanoidETEnv(MbblSlimHumanoidEnv):
     ends_early = True
 
 
-class MbblHumanoidETEnv(_HumanoidEnv, HumanoidEnv):
+class MbblHumanoidETEnv(MbblEnv, HumanoidEnv):
     """gym_humanoid: 376 observations; ends unless 1 m ≤ height ≤ 2 m.
 
     Charges the contact forces of the observation before the step, its last 84 entries.

@@ -74,11 +74,10 @@ class HorizonScheduleConfig(ALMConfig):
     steps_per_horizon: Count = 5000
     """Training steps after which the horizon, 1 at first, grows by one."""
 
-    def conflict(self) -> str | None:
-        """Settings that do not go together, in words."""
-        if not (self.kl_term or self.value_term):
-            return "with neither kl_term nor value_term nothing trains the model while the horizon is 1"
-        return super().conflict()
+    @property
+    def shortest_horizon(self) -> int:
+        """That of the first training step."""
+        return 1
 
     @classmethod
     def at(cls, scale: Scale, task: str) -> Self:

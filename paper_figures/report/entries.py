@@ -6,8 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import matplotlib.pyplot as plt
-
 from alm.training.scale import SCALES
 from paper_figures.drawing import Picture, drawn
 from paper_figures.style import csv_text, svg
@@ -24,7 +22,7 @@ from reproduce.exhibits import (
 )
 from reproduce.exhibits.claims import judged, table_of
 from reproduce.exhibits.code_tables import CODE_TABLES
-from reproduce.exhibits.coverage import Coverage, coverage
+from reproduce.exhibits.coverage import Coverage, coverage, nothing_shown
 from reproduce.exhibits.scores import score_table
 from reproduce.exhibits.table import Table
 from reproduce.lab.algorithms import ALGORITHMS
@@ -127,15 +125,9 @@ def exhibit_entry(exhibit: Exhibit, store: Store, bias: BiasDefinition) -> Entry
             command += f" BIAS={bias}"
         number = exhibit.number or name.removeprefix("figure").replace("-", ", ")
         heading = f"Figure {number}" if number[0].isdigit() else ""
-        entry = Entry(name, heading, exhibit.title, command, _coverage(exhibit, store))
-        if not any(one.stored for one in entry.coverage):
-            return entry
-        without = "What is stored of it shows nothing without the other runs."
-        if exhibit.shows in ("bias", "latents"):
-            without = "Its runs are stored without what it shows."
-        if exhibit.shows == "latents":
-            without += " Where they were trained, it is measured with: python -m reproduce latents"
-        entry = replace(entry, nothing=without)
+        found = _coverage(exhibit, store)
+        nothing = f"Nothing is shown: {nothing_shown(exhibit, found)}."
+        entry = Entry(name, heading, exhibit.title, command, found, nothing=nothing)
         return _filled(entry, lambda: replace(entry, images=_images(drawn(name, store, bias))))
     assert isinstance(exhibit, CodeExhibit)
     kind, number = ("Table", name[5:]) if name in CODE_TABLES else ("Figure", name[6:])
@@ -221,12 +213,9 @@ def _coverage(exhibit: Exhibit, store: Store) -> tuple[Coverage, ...]:
 
 
 def _images(pictures: list[Picture]) -> tuple[Image, ...]:
-    """The pictures that show something; all are closed."""
+    """The pictures as they stand in the page; all are closed."""
     images = []
     for picture in pictures:
-        if picture.points.empty:
-            plt.close(picture.figure)
-            continue
         source = _address("image/svg+xml", svg(picture.figure).encode())
         points = _address("text/csv", csv_text(picture.points).encode())
         images.append(Image(picture.file, picture.scale, source, points))

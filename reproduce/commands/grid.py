@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from reproduce.commands.console import plain_console
-from reproduce.commands.options import RUNS, ReadsRuns, WritesRuns
+from reproduce.commands.options import OWN, RUNS, ReadsRuns, WritesRuns
 
 if TYPE_CHECKING:
     from reproduce.exhibits import Exhibit
@@ -92,6 +92,7 @@ class Grid(WritesRuns):
         from reproduce.exhibits.coverage import missing_of
         from reproduce.exhibits.inventory import print_plan
         from reproduce.lab.executors.choosing import Engine
+        from reproduce.lab.executors.remote import marked
         from reproduce.lab.grid import default_workers, jobs, run_grid
         from reproduce.lab.planning import resources_of
         from reproduce.lab.training import check_machine
@@ -121,10 +122,11 @@ class Grid(WritesRuns):
         if engine.elsewhere and self.workers is None:
             workers = sum(len(group.specs) for group in missing)  # an engine queues by itself
         takes = partial(resources_of, store=store, gpus=engine.gpus)
-        work = jobs(missing, self.device, options, self.runs_dir, workers, takes)
         executor = engine.executor(self.runs_dir)
         try:
-            return run_grid(work, executor, workers, self.runs_dir, console)
+            with marked(*((self.runs_dir, self.store or OWN) if engine.elsewhere else ())) as marks:
+                work = jobs(missing, self.device, options, self.runs_dir, workers, takes, marks)
+                return run_grid(work, executor, workers, self.runs_dir, console)
         finally:
             executor.close()
 

@@ -53,7 +53,7 @@ TABLE1_MBBL = replace(
     rows=tuple(
         replace(row, algorithm="slbo", why_none=None) if row.label == "SLBO" else row for row in TABLE1.rows
     ),
-    title="Mean evaluation return on the tasks of Wang et al. (2019), as half of the printed baselines are",
+    title="Mean evaluation return on the tasks of Wang et al. (2019), where SVG(1) and SLBO were measured",
     columns=MappingProxyType(
         {
             "T-Humanoid": "mbbl/Humanoid-ET",

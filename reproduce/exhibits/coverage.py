@@ -59,6 +59,15 @@ def coverage(exhibit: Exhibit, store: Store, scale: str) -> Coverage:
     return Coverage(scale, len(needs), found["done"], partial, unmeasured, found["failed"], missing)
 
 
+def nothing_shown(exhibit: Exhibit, found: Iterable[Coverage]) -> str:
+    """Why there is no picture where `FigureExhibit.says_something` says so: half a sentence."""
+    if not any(one.stored for one in found):
+        return "no run of it is stored yet"
+    if isinstance(exhibit, FigureExhibit) and exhibit.beside_evaluations:
+        return f"its runs are stored without {exhibit.beside_evaluations}"
+    return "what is stored of it shows nothing without the other runs"
+
+
 def missing_of(
     exhibits: Iterable[Exhibit],
     store: Store,
@@ -78,10 +87,10 @@ def _state(exhibit: Exhibit, run: StoredRun, store: Store) -> str:
     reached = run.last_step >= exhibit.read_out(run.spec)
     if not reached:
         return "failed" if run.status == "failed" else "partial"
-    return "done" if _shows(exhibit, run, store) else "unmeasured"
+    return "done" if _is_measured(exhibit, run, store) else "unmeasured"
 
 
-def _shows(exhibit: Exhibit, run: StoredRun, store: Store) -> bool:
+def _is_measured(exhibit: Exhibit, run: StoredRun, store: Store) -> bool:
     """Whether a run was stored with what an exhibit reads beside its evaluations."""
     if not isinstance(exhibit, FigureExhibit):
         return True

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from alm.training.scale import SCALES
 from reproduce.exhibits import EXHIBITS, Exhibit
-from reproduce.exhibits.coverage import coverage
+from reproduce.exhibits.coverage import coverage, nothing_shown
 from reproduce.exhibits.kinds import CodeExhibit, FigureExhibit
 from reproduce.exhibits.pooling import whole_length
 from reproduce.exhibits.scores import pooled_statistics
@@ -142,11 +142,8 @@ def _print_coverage(exhibit: Exhibit, store: Store, scale: str, console: Console
     elif not found.needed:
         text = "has no panel at this scale"
     elif found.unmeasured:
-        text += f"; {found.unmeasured} more lack " + (
-            "predictions, which python -m reproduce latents measures from their last checkpoints"
-            if isinstance(exhibit, FigureExhibit) and exhibit.shows == "latents"
-            else "value estimates, which are measured in training alone"
-        )
+        assert isinstance(exhibit, FigureExhibit)
+        text += f"; {found.unmeasured} more lack {exhibit.beside_evaluations}"
     console.print(f"{exhibit.name} at {scale} scale: {text}", highlight=False, soft_wrap=True)
 
 
@@ -161,17 +158,17 @@ def nothing_stored(name: str, store: Store, shown: Collection[str]) -> list[str]
     lines = []
     exhibit = EXHIBITS.get(name)
     for scale in SCALES if exhibit else ():
-        found = coverage(exhibit, store, scale) if exhibit and scale not in ("smoke", *shown) else None
-        if found and found.needed:
+        if exhibit is None or scale in ("smoke", *shown):
+            continue
+        found = coverage(exhibit, store, scale)
+        if found.needed:
+            runs = sum(len(group.specs) for group in found.missing)
             steps = sum(group.steps for group in found.missing)
-            if found.stored:
-                what = f"what is stored of its {found.needed} runs ({found.stored}) shows nothing by itself"
-                takes = f"the rest takes {steps:,} environment steps"
-            else:
-                what = "nothing that it shows is stored"
-                takes = f"it takes {found.needed} runs, {steps:,} environment steps"
-            plan = f"python -m reproduce plan {name} --scale {scale}"
-            lines.append(f"{name} at {scale} scale: {what}; {takes}: {plan}")
+            lines.append(
+                f"{name} at {scale} scale: {nothing_shown(exhibit, [found])}; "
+                f"{runs} of its {found.needed} runs lack {steps:,} environment steps: "
+                f"python -m reproduce plan {name} --scale {scale}"
+            )
     return lines
 
 

@@ -152,6 +152,10 @@ BiasDefinition = Literal["redq", "paper", "per-state", "authors"]
 """What "the value bias" is, see `alm.training.bias.DEFINITIONS`."""
 
 Content = Literal["return", "return and runtime", "bias", "final return", "latents"]
+_BESIDE_EVALUATIONS: Mapping[Content, str] = {
+    "bias": "value estimates, which are measured in training alone",
+    "latents": "predictions, which python -m reproduce latents measures from their last checkpoints",
+}
 
 
 @dataclass(frozen=True)
@@ -188,6 +192,11 @@ class FigureExhibit:
     def tasks_at(self, scale: str) -> tuple[str, ...]:
         """The panels at a scale."""
         return self.tasks if scale == "paper" else self.small_tasks
+
+    @property
+    def beside_evaluations(self) -> str:
+        """What it reads of a run but evaluations, and when that is measured, in words; empty if nothing."""
+        return _BESIDE_EVALUATIONS.get(self.shows, "")
 
     def says_something(self, series: Collection[Series]) -> bool:
         """Whether runs of these of its series alone are worth a picture.

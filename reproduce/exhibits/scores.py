@@ -129,7 +129,9 @@ def _printed_block(exhibit: TableExhibit) -> Block:
         for row in exhibit.rows
         for task in exhibit.extras
     }
-    return _block("Printed in the paper", _PAPER_STEPS, exhibit, scores | absent)
+    elsewhere = any(of_paper != task for of_paper, task in exhibit.columns.items())
+    title = "Printed in the paper" + (" · on the tasks that footnotes name" if elsewhere else "")
+    return _block(title, _PAPER_STEPS, exhibit, scores | absent)
 
 
 def _published_block(exhibit: TableExhibit) -> Block:

@@ -73,7 +73,6 @@ def make_gallery(store: Store, folder: Path) -> Made:
         RenderError: nothing here draws off screen.
     """
     cards, problems, size, kept = [], [], 0, set()
-    drawable = False
     for path, spec, kind in policies_stored(store):
         if kind != "last":
             continue
@@ -88,7 +87,7 @@ def make_gallery(store: Store, folder: Path) -> Made:
             place = folder / one["clip"]
             described = place.with_suffix(".json")
             if not (place.exists() and _card_in(described) == one):
-                drawable = drawable or choose_gl() is not None
+                choose_gl()
                 clip(policy, place)
                 write_json(described, one)
             if size + place.stat().st_size > BUDGET:

@@ -49,6 +49,7 @@ def jobs(
     runs_dir: Path,
     workers: int,
     resources: Callable[[Missing], Resources] = lambda _: Resources(),
+    marks: tuple[Path, ...] = (),
 ) -> list[Job]:
     """The jobs that train missing runs; first seeds first, so that every cell has one early.
 
@@ -64,6 +65,7 @@ def jobs(
         runs_dir: where runs are kept while they train; logs go to its folder ``logs``.
         workers: jobs at a time.
         resources: what the job of a group takes of a machine.
+        marks: files by which other machines know the folders that jobs need.
     """
     groups = list(missing)
     if device == "cpu":
@@ -77,7 +79,7 @@ def jobs(
         command = (*start, *shlex.split(group.command), "--device", device, *options)
         name = f"{group.specs[0].scale} {label}".replace("/", "-").replace(" ", "_")
         log = runs_dir / "logs" / f"{name}.log"
-        work.append(Job(label, command, group.specs, log, group.wanted, resources(group)))
+        work.append(Job(label, command, group.specs, log, group.wanted, resources(group), marks))
     return work
 
 

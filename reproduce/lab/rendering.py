@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.util import find_spec
 from itertools import product
 from pathlib import Path
@@ -67,8 +68,11 @@ def require_encoder() -> None:
         raise RenderError("films need the package imageio-ffmpeg: install it with pip install -e '.[render]'")
 
 
+@cache
 def choose_gl() -> str:
     """Set ``MUJOCO_GL``, before MuJoCo is imported, to a way of drawing off screen that works; returns it.
+
+    A process chooses once, as MuJoCo does.
 
     Raises:
         RenderError: none works.

@@ -79,11 +79,11 @@ class RunRecord:
 class KnownRun:
     """A run as MLflow held it when it was looked up; times in milliseconds since 1970.
 
-    ``method`` is the tag of that name, empty if an earlier version wrote the run.
+    ``labels`` are its tags ``method`` and ``role``, as far as it has them.
     """
 
     run_id: str
-    method: str
+    labels: dict[str, str]
     start_ms: int
     end_ms: int | None
     status: str
@@ -229,13 +229,14 @@ class MlflowRuns:
         return run, was_there
 
     def _relabel(self, run: KnownRun, record: RunRecord) -> None:
-        """Give a run that an earlier version wrote its present name."""
-        if run.method != record.tags["method"]:
+        """Give a run that an earlier version wrote its present name and labels."""
+        labels = _labels(record.tags)
+        if run.labels != labels:
             with self._one_sentence():
-                self._client.update_run(run.run_id, name=record.name)
-                for key in ("method", "role"):
-                    if key in record.tags:
-                        self._client.set_tag(run.run_id, key, record.tags[key])
+                if run.labels.get("method") != labels["method"]:
+                    self._client.update_run(run.run_id, name=record.name)
+                for key, value in labels.items():
+                    self._client.set_tag(run.run_id, key, value)
 
     def experiment_tags(self, experiment_id: str) -> dict[str, str]:
         """The tags of an experiment; its description is one of them."""
@@ -373,10 +374,15 @@ def _metric_name(name: str) -> str:
     return re.sub(r"[^\w\-. :/]", "_", name)
 
 
+def _labels(tags: Mapping[str, str]) -> dict[str, str]:
+    """Those of a run's tags by which charts choose and group it."""
+    return {key: tags[key] for key in ("method", "role") if key in tags}
+
+
 def _known(run: Any) -> KnownRun:
     return KnownRun(
         run_id=run.info.run_id,
-        method=run.data.tags.get("method", ""),
+        labels=_labels(run.data.tags),
         start_ms=run.info.start_time,
         end_ms=run.info.end_time,
         status=run.info.status,

@@ -200,8 +200,9 @@ class _Synchroniser:
         if not trusted:
             self._tracker.describe(known.run_id, run.record)
         self._tracker.log(known.run_id, new)
-        if status != (before.status if trusted else known.status):
-            end_ms = None if status == "RUNNING" else run.end_ms
+        end_ms = None if status == "RUNNING" else run.end_ms
+        # A run that was stopped may have gone on unseen: it ended with the last of its points.
+        if status != (before.status if trusted else known.status) or (new and end_ms is not None):
             self._tracker.set_status(known.run_id, status, end_ms, run.failure)
         return _State(run_id=known.run_id, bytes=size, sha256=digest, status=status), len(new)
 

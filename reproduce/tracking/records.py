@@ -121,12 +121,13 @@ def _spelled(variant: str) -> str:
 
 
 def _role(spec: RunSpec, has_plugin: bool) -> str:
-    """What a run is beside the others: ``own`` is what the suite does not name."""
-    if has_plugin or variant_parts(spec.variant)[1]:
+    """What a run is beside the others, in whatever precision: ``own`` is what the suite does not name."""
+    name, settings, _ = variant_parts(spec.variant)
+    if has_plugin or settings:
         return "own"
     if spec.algorithm != "alm":
         return "baseline"
-    return "method" if spec.variant == BASE.name else "variant"
+    return "method" if name == BASE.name else "variant"
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:

@@ -146,7 +146,7 @@ def test_what_is_missing_is_seen_with_what_makes_it(page):
     text = " ".join(" ".join(page.texts).split())
     assert "2 of 50, 1 partial" in text and "1 failed" in text
     # Figure 11 and others, of which only unchanged ALM is stored.
-    assert "What is stored of it shows nothing without the other runs." in text
+    assert "Nothing is shown: what is stored of it shows nothing without the other runs." in text
     assert "make figure3 TRAIN=1 SCALE=laptop" in text and "make table1 PROTOCOL=B" in text
     assert "train --algorithm sac --task HalfCheetah --scale laptop --seeds 2" in text
 

@@ -1,6 +1,7 @@
 """Engines: the same results wherever jobs run, refusals in one sentence, a worker and its process."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,7 +23,7 @@ from reproduce.cli import main
 from reproduce.lab.executors import Ended, Job, Resources
 from reproduce.lab.executors.choosing import Engine
 from reproduce.lab.executors.ray import _carry_out
-from reproduce.lab.executors.remote import Order, Worker
+from reproduce.lab.executors.remote import Order, Worker, add_to_log, marked
 from reproduce.lab.executors.slurm import SlurmJobs
 from reproduce.lab.grid import run_grid
 from reproduce.lab.planning import Missing, resources_of
@@ -153,6 +154,13 @@ def test_a_worker_writes_the_log_and_tells_the_end(tmp_path):
     assert stopped == Ended(130) and not stopped.by_itself and str(stopped) == "stopped by someone else"
 
 
+def test_words_of_a_job_have_their_log_though_someone_tidied_up(tmp_path):
+    job = a_job(tmp_path, script("pass"))
+    shutil.rmtree(job.log.parent)
+    add_to_log(job, "the node went away")
+    assert job.log.read_text() == "the node went away\n"
+
+
 def test_a_worker_runs_the_command_by_its_own_python(tmp_path):
     order = Order.of(a_job(tmp_path, ("/elsewhere/python", "-c", "print('hello')")), Code.here())
     assert Worker(replace(order, interpreter="/elsewhere/python")).carry_out().ended == Ended(0)
@@ -220,10 +228,40 @@ def test_a_worker_refuses_other_code_in_one_sentence(tmp_path):
     assert (tmp_path / "logs/a.log").read_text() == ""
 
 
-def test_a_worker_refuses_a_place_that_it_does_not_see(tmp_path):
-    job = Job("a job", script("print('ran')"), (), tmp_path / "elsewhere" / "a.log")
-    outcome = Worker(Order.of(job, Code.here())).carry_out()
-    assert outcome.ended == Ended(2) and "a file system that all nodes share" in outcome.words
+def test_a_worker_refuses_folders_that_are_not_the_grids(tmp_path):
+    """Whatever is at their paths: a clone of the worker's own has a store there, too."""
+    runs, store = tmp_path / "runs", tmp_path / "store"
+    with marked(runs, store) as marks:
+        order = Order.of(a_job(tmp_path, script("print('ran')"), marks=marks), Code.here())
+        assert Worker(order).carry_out().ended == Ended(0)
+        marks[1].unlink()
+        outcome = Worker(order).carry_out()
+        assert outcome.ended == Ended(2)
+        assert f"does not see the grid's {store}: choose a --runs-dir and a --store" in outcome.words
+    assert (tmp_path / "logs/a.log").read_text() == "ran\n"
+    assert not [*runs.iterdir(), *store.iterdir()]
+
+
+def test_the_grid_marks_what_jobs_elsewhere_must_see(tmp_path, monkeypatch):
+    seen = {}
+
+    class Elsewhere:
+        def submit(self, job):
+            seen[job.label] = [mark.parent for mark in job.marks if mark.is_file()]
+            return job.label
+
+        def poll(self, handle):
+            return Ended(0)
+
+        def close(self):
+            pass
+
+    monkeypatch.setattr(Engine, "executor", lambda engine, runs_dir: Elsewhere())
+    runs, store = tmp_path / "runs", tmp_path / "store"
+    command = ["grid", "figure13", "--scale", "smoke", "--first-seeds", "1", "--no-track"]
+    for engine, marked_folders in (("ray", [runs, store]), ("local", [])):
+        main([*command, "--on", engine, "--runs-dir", str(runs), "--store", str(store)])
+        assert list(seen.values()) == [marked_folders] * len(seen) and seen
 
 
 def test_the_code_of_a_process_follows_its_files(tmp_path, monkeypatch):
@@ -249,7 +287,7 @@ def test_a_process_ends_with_the_worker_that_started_it(tmp_path):
         import sys
         from pathlib import Path
         from reproduce.lab.executors import Job
-        from reproduce.lab.executors.remote import Order, Worker
+        from reproduce.lab.executors.remote import Order, Worker, marked
         from reproduce.lab.provenance import Code
         command = (sys.executable, "-c", {child!r})
         Worker(Order.of(Job("a job", command, (), Path({str(tmp_path)!r}, "a.log")), Code.here())).carry_out()
@@ -344,8 +382,9 @@ def test_a_slurm_job_that_waits_is_cancelled_and_one_that_runs_is_asked(tmp_path
 
 
 def test_a_slurm_job_whose_time_ends_goes_on_in_another_allocation(tmp_path, slurm):
-    handle = slurm.submit(a_job(tmp_path, (*script(_SAVES_ON_SIGTERM), str(tmp_path))))
-    wait_for(lambda: slurm.poll(handle) is None and (tmp_path / "started").exists())
+    with marked(tmp_path) as marks:  # which are gone where the grid was stopped at once
+        handle = slurm.submit(a_job(tmp_path, (*script(_SAVES_ON_SIGTERM), str(tmp_path)), marks=marks))
+        wait_for(lambda: slurm.poll(handle) is None and (tmp_path / "started").exists())
     # What SLURM sends to all processes of a job, ahead of the time limit and of a preemption.
     for process in processes(handle)[1:]:
         process.send_signal(signal.SIGUSR2)

@@ -166,6 +166,7 @@ def test_all_runs_are_listed_by_scale_then_seed_with_the_hours_of_a_seed(tmp_pat
 
 def test_a_plan_says_what_stored_runs_lack_and_what_needs_none(tmp_path, make_run):
     from reproduce.exhibits import exhibit_named
+    from reproduce.exhibits.coverage import coverage, nothing_shown
     from reproduce.exhibits.inventory import print_plan
 
     store = Store(tmp_path / "store")
@@ -187,6 +188,8 @@ def test_a_plan_says_what_stored_runs_lack_and_what_needs_none(tmp_path, make_ru
         "table2 at laptop scale: made of the code alone, without runs",
         "figure14 at laptop scale: has no panel at this scale",
     ]
+    why = nothing_shown(exhibits[1], [coverage(exhibits[1], store, "laptop")])
+    assert why == "its runs are stored without value estimates, which are measured in training alone"
 
 
 def test_what_an_exhibit_takes_is_said_of_scales_at_which_it_shows_nothing(tmp_path):

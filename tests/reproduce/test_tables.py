@@ -401,6 +401,7 @@ def test_protocol_b_measures_every_row_on_the_tasks_of_its_baselines(make_run, t
     printed = frame[(frame["block"] == "printed") & (frame["algorithm"] == "SLBO")].set_index("task")["mean"]
     assert printed["mbbl/Humanoid-ET"] == 1377 and printed["mbbl/Hopper-ET"] == 805
     text = (tmp_path / "table1-mbbl.md").read_text()
+    assert "## Printed in the paper · on the tasks that footnotes name\n" in text
     assert "| | Humanoid-ET | Ant-ET | HalfCheetah | Walker2d-ET | Hopper-ET |" in text
     assert "100 (" not in text
 

@@ -360,8 +360,9 @@ def test_runs_of_an_earlier_version_get_their_present_names(tmp_path, uri, datab
     assert runs(database)[0][0] == "ALM(3) s0"
     assert (tags(database)["method"], tags(database)["role"]) == ("ALM(3)", "method")
     client.update_run(run_id, name="my favourite")
+    client.set_tag(run_id, "role", "variant")
     sync([run.path], MlflowRuns(uri))
-    assert runs(database)[0][0] == "my favourite"
+    assert (runs(database)[0][0], tags(database)["role"]) == ("my favourite", "method")
 
 
 def method(algorithm="alm", variant="base", provenance=None):
@@ -403,15 +404,24 @@ def test_what_the_suite_does_not_name_is_ones_own():
     assert method("sac").tags["role"] == "baseline"
 
 
+def test_the_precision_does_not_change_what_a_run_is_beside_the_others():
+    roles = {"base": "method", "no-kl": "variant", "base[horizon=7]": "own"}
+    for variant, role in roles.items():
+        assert method(variant=variant).tags["role"] == role
+        assert method(variant=f"{variant}+bf16").tags["role"] == role
+    assert method("sac", "base+bf16").tags["role"] == "baseline"
+
+
 def test_a_run_that_was_stopped_stays_so_until_it_is_followed_again(tmp_path, uri, database):
     run = Training(tmp_path)
     run.steps(1000)
     run.commit()
     follow([run.path], lambda: True, uri)
+    assert [(status, end) for _, status, _, end, _ in runs(database)] == [("KILLED", run.clock)]
     run.steps(2000)
     run.commit()
     assert sync([run.path], MlflowRuns(uri)).points == 4  # which does not know whether it goes on
-    assert [status for _, status, *_ in runs(database)] == ["KILLED"]
+    assert [(status, end) for _, status, _, end, _ in runs(database)] == [("KILLED", run.clock)]
 
 
 def test_a_failed_run_has_its_reason_and_no_final_score(tmp_path, uri, database):

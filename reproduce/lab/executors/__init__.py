@@ -50,6 +50,7 @@ class Job:
         log: file to which what it prints is appended; it is there.
         until: environment steps to which each run trains; None: to its end.
         resources: what it takes of a machine.
+        marks: files by which other machines know the folders that it needs (`remote.marked`).
     """
 
     label: str
@@ -58,6 +59,7 @@ class Job:
     log: Path
     until: int | None = None
     resources: Resources = Resources()
+    marks: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)

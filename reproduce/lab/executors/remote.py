@@ -1,7 +1,7 @@
 """A job on another machine: the order that travels there, and the process that carries it out.
 
-Both machines have the repository at the same path with the same code, and see the same runs directory.
-A worker that differs refuses, in one sentence.
+Both machines have the repository at the same path with the same code, and see the same runs directory and
+store. A worker that differs refuses, in one sentence.
 """
 
 import platform
@@ -13,6 +13,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from reproduce.lab.errors import EXIT_INTERRUPTED
 from reproduce.lab.executors import Ended, Job
@@ -20,7 +21,7 @@ from reproduce.lab.executors.local import start_tied
 from reproduce.lab.places import CODE
 from reproduce.lab.provenance import Code
 
-__all__ = ["Order", "Outcome", "Worker", "add_to_log"]
+__all__ = ["Order", "Outcome", "Worker", "add_to_log", "marked"]
 
 _POLL_SECONDS = 0.2
 _REFUSED = 2
@@ -35,17 +36,20 @@ class Order:
         log: absolute path of the file that receives what it prints.
         code: the submitter's code.
         interpreter: the submitter's Python; a command that begins with it runs by the worker's own.
+        marks: absolute paths of files by which a worker knows the folders (`marked`).
     """
 
     command: tuple[str, ...]
     log: str
     code: Code
     interpreter: str
+    marks: tuple[str, ...]
 
     @classmethod
     def of(cls, job: Job, code: Code) -> "Order":
         """The order of a job."""
-        return cls(job.command, str(job.log.resolve()), code, sys.executable)
+        marks = tuple(str(mark.resolve()) for mark in job.marks)
+        return cls(job.command, str(job.log.resolve()), code, sys.executable, marks)
 
 
 @dataclass(frozen=True)
@@ -118,17 +122,37 @@ class Worker:
                 f"the worker on {node} has other code than the grid ({', '.join(found)}): bring "
                 f"{CODE} and its environment there to the same state, then repeat the command"
             )
-        if not Path(self.order.log).parent.is_dir():
-            return (
-                f"the worker on {node} does not see {Path(self.order.log).parent}: choose a --runs-dir and a "
-                "--store on a file system that all nodes share"
-            )
+        for mark in map(Path, self.order.marks):
+            if not mark.is_file():
+                return (
+                    f"the worker on {node} does not see the grid's {mark.parent}: choose a --runs-dir and a "
+                    "--store on a file system that all nodes share"
+                )
         return ""
+
+
+@contextmanager
+def marked(*folders: Path) -> Iterator[tuple[Path, ...]]:
+    """A file in each of these folders while the block runs, by which a worker knows them.
+
+    On a machine that does not share them a folder of the same path may be there all the same, such as that of
+    a clone of its own.
+    """
+    marks = tuple(folder / f".grid-{uuid4().hex}" for folder in folders)
+    try:
+        for mark in marks:
+            mark.parent.mkdir(parents=True, exist_ok=True)
+            mark.touch()
+        yield marks
+    finally:
+        for mark in marks:
+            mark.unlink(missing_ok=True)
 
 
 def add_to_log(job: Job, words: str) -> None:
     """Append a sentence to a job's log, from which the grid reads why a job failed."""
     if words:
+        job.log.parent.mkdir(parents=True, exist_ok=True)  # someone may have tidied up
         with job.log.open("a") as file:
             file.write(words + "\n")
 

@@ -4,7 +4,7 @@ import math
 import signal
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,7 +51,8 @@ class Task:
 
         if self._worker is not None:
             self._worker.stop()
-        return DelayedSubmission(Task(self._order, str(self._stop)))
+        # The grid, and its marks with it, may be gone by then.
+        return DelayedSubmission(Task(replace(self._order, marks=()), str(self._stop)))
 
 
 @dataclass(eq=False)
