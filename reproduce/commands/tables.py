@@ -25,7 +25,7 @@ class Table(ReadsRuns):
     """Its number."""
     protocol: Literal["A", "B", "printed"] = "A"
     """Of table 1. A: measured on the paper's tasks (gym's v2). B: every row measured on the tasks of Wang et
-    al. (2019), where SVG(1) and SLBO were; a printed number's footnote names the task that it was measured on.
+    al. (2019), where SVG(1) and SLBO were; the footnote of a printed number names the task that it is of.
     printed: the paper's numbers alone."""
     mix: bool = False
     """Pool runs of different task definitions or simulator versions in tables 1 and 5 all the same; the table
