@@ -33,7 +33,7 @@ class Figure(ReadsRuns):
     """3 to 20 (5 and 10: all of their parts), a part such as 5a, or 17-dynamics (noise where the caption
     of 17 says it is); G (appendix G and section 6, of which the paper shows nothing); authors (ALM over its
     authors' published curves); curves (learning curves, a file for each page of docs/algorithms); field
-    (beside later methods); or all of them."""
+    (beside later methods); or all."""
     bias: BiasDefinition = "redq"
     """Definition of the value bias in figures 4 and 8: redq (mean and std divided by |mean return|, at least
     10), paper (without that floor), per-state (each pair by its own return), or authors (each estimate with

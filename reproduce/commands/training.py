@@ -62,7 +62,7 @@ class Train(WritesRuns):
     seeds: tuple[int, ...] = (0,)
     """Seeds to train."""
     scale: str = "laptop"
-    """paper (the paper's Table 3), laptop (twenty minutes a seed of alm, seven to a hundred of the others) or
+    """paper (the paper's Table 3), laptop (twenty minutes a seed of alm, four to a hundred of the others) or
     smoke (seconds, no use)."""
     until: int | None = None
     """Stop at so many environment steps, a multiple of the evaluation interval, and store what there is as

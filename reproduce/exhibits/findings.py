@@ -58,7 +58,7 @@ def wins(store: Store) -> str:
                 unknown.append(task)
             else:
                 (ahead if alm > max(one.mean for one in rivals) else behind).append(task)
-        text = f"- With SAC and TD3 {which}: ALM(3) as its authors ran it has a mean that is the highest on "
+        text = f"- With SAC and TD3 {which}: ALM(3) as its authors ran it has the highest mean on "
         text += f"{len(ahead)} of the {len(ahead) + len(behind)} tasks that have all three"
         text += f" ({', '.join(ahead)})" if ahead else ""
         text += f", not on {', '.join(behind)}" if behind else ""
