@@ -410,6 +410,20 @@ def test_table1_is_read_where_the_table_is(add):
     assert evidence.runs(Series("ALM(3)", "alm"), task="HalfCheetah", where="figure5a") == [[]]
 
 
+def test_spreads_promise_nothing(add):
+    """Not what they can see, and of two seeds, both as far from their median, not even an interval."""
+
+    def found(store):
+        says = "the classifier term stabilises learning"
+        (one,) = [one for one in judged(store, "laptop") if one.claim.says == says]
+        return one.finding.lines[0].found
+
+    add([100.0, 101.0, 102.0, 103.0, 104.0])
+    assert found(add([0.0, 400.0], variant="no-classifier")).startswith("+199 (no interval), area ")
+    text = found(add([0.0, 400.0, -400.0, 800.0, -800.0], variant="no-classifier"))
+    assert text.startswith("+479 [") and "can see" not in text
+
+
 @pytest.mark.usefixtures("same_sizes")
 def test_spreads_are_compared_by_five_seeds(add):
     wide = [0.0, 400.0, -400.0, 800.0, -800.0]

@@ -89,6 +89,26 @@ def test_spreads_are_compared_without_being_led_astray_by_seeds_that_never_learn
     assert np.mean(ratio > 9.605) > 0.15
 
 
+def test_five_seeds_a_side_hardly_see_a_tenfold_spread():
+    rng = np.random.default_rng(0)
+    draws = rng.normal(size=(4000, 2, 5)) * np.array([[10.0], [1.0]])
+    seen = [MeanDifference.between(deviations(x), deviations(y)).p_above < 0.025 for x, y in draws]
+    assert 0.11 < np.mean(seen) < 0.15
+
+
+def test_a_side_on_which_alone_seeds_fail_is_often_called_higher():
+    """Means of 0.8 on both sides; on the first one seed in five never learns, and five may not show it."""
+    rng = np.random.default_rng(0)
+    scores = rng.normal(scale=0.1, size=(4000, 2, 5))
+    failing = scores + (rng.random(scores.shape) < 0.8)
+    alike = [MeanDifference.between(x, y).p_above < 0.025 for x, y in failing]
+    alone = [
+        MeanDifference.between(x, y + 0.8).p_above < 0.025
+        for x, (_, y) in zip(failing[:, 0], scores, strict=True)
+    ]
+    assert np.mean(alike) < 0.015 and 0.2 < np.mean(alone) < 0.3
+
+
 def test_holm_s_correction_by_hand():
     """Sorted 0.005, 0.01, 0.03, 0.04 times 4, 3, 2, 1: 0.02, 0.03, 0.06, and no less than that."""
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])

@@ -119,11 +119,13 @@ class Compared:
         comparable = len({one.algorithm for one in sides}) == 1 or _same_sizes(evidence.scale)
         found = replace(found, comparable=comparable)
         numbers = {"difference": _value(scores)}
-        if min(found.seeds) > 1:
+        # Two deviations from their median are one number, which tells nothing of its own error.
+        if min(found.seeds) > (2 if outcome.spread else 1):
             second = scores[1] if len(sides) == 2 else 0.0
             known = MeanDifference.between(scores[0], second, outcome.resolution)
             numbers["low"], numbers["high"] = known.interval
-            if found.enough and comparable:
+            # Deviations depend on each other, so that the t distribution promises far more than they see.
+            if found.enough and comparable and not outcome.spread:
                 # From a number as from zero: it has no error.
                 numbers["can see"] = known.detectable
         if outcome.second:

@@ -3,7 +3,9 @@
 The test is Welch's of means, because every other lets seeds decide nothing: an exact permutation test of
 three and three seeds has no p below 2 / 20, one of five and five none below 2 / 252, and forty claims
 corrected for each other need far less.  What Welch's test buys with this is the assumption that the mean of
-the scores is about normal; where one seed in five never learns it errs towards "not significant".
+the scores is about normal.  Where one seed in five never learns on both sides alike, it errs towards "not
+significant".  Where that happens on one side alone, its seeds often show nothing of it: of means that are
+equal, five against five, that side is called higher in 25 % of cases where 2.5 % are allowed.
 
 B. L. Welch: The generalization of "Student's" problem when several different population variances are
 involved, Biometrika 1947.  S. Holm: A simple sequentially rejective multiple test procedure, Scandinavian
@@ -114,7 +116,9 @@ def deviations(scores: FloatArray) -> FloatArray:
 
     This is the one test of spreads that seeds which never learn do not lead astray: simulated with five
     seeds a side, one in five of which fails, it errs in 0.1 % of cases where 2.5 % are allowed, the F test in
-    21 %.  It pays with power: from three seeds it never sees anything.
+    21 %.  It pays with power: from three seeds it never sees anything, and from five, normal ones, a spread
+    four times the other's in 5 % of cases, ten times in 13 %.  Deviations of few seeds are smaller, so a side
+    of ten is called wider than one of five in 4 to 5 % of cases.
     """
     return np.abs(scores - np.median(scores))
 
