@@ -7,6 +7,7 @@ import shlex
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
@@ -32,7 +33,7 @@ def provenance(device: str, threads: int, execution: Mapping[str, Any] | None = 
     return {
         "git_sha": _git("rev-parse", "HEAD"),
         "git_dirty": IN_CLONE and bool(_git("status", "--porcelain", "--", ".", *_NOT_CODE)),
-        "version": metadata.version("alm-reproduction"),
+        "version": _version(),
         "command": shlex.join([Path(sys.executable).name, *without_places(sys.orig_argv[1:])]),
         "packages": _versions(),
         "hardware": {
@@ -104,6 +105,14 @@ def without_places(arguments: Sequence[str]) -> list[str]:
         else:
             kept.append(word)
     return kept
+
+
+def _version() -> str:
+    # What pip noted of a clone when it was installed may be the version of an earlier commit.
+    if IN_CLONE:
+        version: str = tomllib.loads((CODE / "pyproject.toml").read_text())["project"]["version"]
+        return version
+    return metadata.version("alm-reproduction")
 
 
 def _versions() -> dict[str, str]:

@@ -213,6 +213,14 @@ def test_code_that_was_changed_without_a_commit_is_said(monkeypatch):
     assert not provenance("cpu", 1)["git_dirty"]
 
 
+def test_the_version_of_a_clone_is_that_of_its_files(tmp_path, monkeypatch):
+    """Not the one that it had when pip installed it."""
+    (tmp_path / "pyproject.toml").write_text('[project]\nversion = "9.9"\n')
+    monkeypatch.setattr("reproduce.lab.provenance.CODE", tmp_path)
+    monkeypatch.setattr("reproduce.lab.provenance.IN_CLONE", True)
+    assert provenance("cpu", 1)["version"] == "9.9"
+
+
 def test_the_model_of_a_gpu_is_part_of_what_a_run_computed_on(monkeypatch):
     """Times of two models do not compare, even in machines with one kind of CPU."""
     monkeypatch.setattr("torch.cuda.get_device_name", {"cuda": "H200", "cuda:1": "A100"}.get)
