@@ -116,19 +116,19 @@ def archive_run(directory: RunDirectory, store: Store) -> Path | None:
     evaluated = set(run.evaluations["step"])
     with _whatever_is_wrong(directory):
         pairs = [_pairs(step, sample) for step, sample in directory.values() if step in evaluated]
-    if pairs:
+    # Once more before each file, since whoever trains it may have stored its end meanwhile.
+    if pairs and _is_news(run, store.get(run.spec)):
         store.write_values(run, pd.concat(pairs, ignore_index=True))
-    # Once more, since whoever trains it may have stored its end meanwhile.
     return store.write(run) if _is_news(run, store.get(run.spec)) else None
 
 
 def _is_news(run: StoredRun, stored: StoredRun | None) -> bool:
-    """Whether a record says more than the stored one."""
+    """Whether a record says more than the stored one: of the same evaluations, how the run ended."""
     if stored is None:
         return True
     if stored.status == "done" or stored.last_step > run.last_step:
         return False
-    return (stored.status, stored.last_step) != (run.status, run.last_step)
+    return run.last_step > stored.last_step or run.status not in ("partial", stored.status)
 
 
 def _pairs(step: int, sample: ValueSample) -> pd.DataFrame:

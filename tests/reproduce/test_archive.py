@@ -8,6 +8,7 @@ import sys
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from alm.training.bias import ValueSample
@@ -16,7 +17,7 @@ from reproduce.exhibits.sides import Shelf, Side
 from reproduce.lab.archive import UnreadableRunError, archive_run, directories_under, record_of_directory
 from reproduce.lab.provenance import processor_of, provenance
 from reproduce.lab.specs import RunSpec, config_digest
-from reproduce.lab.store import Store, StoreWarning
+from reproduce.lab.store import VALUE_COLUMNS, Store, StoreWarning
 
 SPEC = RunSpec(algorithm="alm", task="Hopper", seed=3, scale="laptop")
 CONFIG = {"agent": {"horizon": 3}, "training": {"total_steps": 20_000}}
@@ -244,3 +245,26 @@ def test_a_slower_archive_leaves_what_was_stored_meanwhile(tmp_path, monkeypatch
     done = replace(record_of_directory(run), status="done")
     monkeypatch.setattr(Store, "write_values", lambda self, *_: self.write(done))
     assert archive_run(run, store) is None and store.get(SPEC).status == "done"
+
+
+def test_a_slower_archive_leaves_values_that_were_stored_meanwhile(tmp_path, monkeypatch):
+    run, store = directory(tmp_path / "runs", 3), Store(tmp_path / "store")
+    partial = record_of_directory(run)
+    values = RunDirectory.values
+
+    def ends_meanwhile(self):
+        yield from list(values(self))
+        store.write_values(partial, pd.DataFrame({**dict.fromkeys(VALUE_COLUMNS, [3000]), "min_q": [7.0]}))
+        store.write(replace(partial, status="done"))
+
+    monkeypatch.setattr(RunDirectory, "values", ends_meanwhile)
+    assert archive_run(run, store) is None
+    assert store.values(store.get(SPEC))["min_q"].tolist() == [7.0]
+
+
+def test_a_record_from_before_it_failed_leaves_the_failed_run(tmp_path):
+    store = Store(tmp_path / "store")
+    assert archive_run(directory(tmp_path / "a", 2, "failed"), store)
+    assert archive_run(directory(tmp_path / "b", 2), store) is None
+    assert store.get(SPEC).status == "failed"
+    assert archive_run(directory(tmp_path / "c", 3), store)  # it was trained anew, and got further
