@@ -195,10 +195,12 @@ def test_what_a_killed_writer_of_a_run_left_in_the_store_goes(tmp_path):
     [
         ["--runs-dir", "/home/my name/runs", "--store=/home/me/store", "--plugin", "/home/me/my idea.py"],
         ["--plugin=/home/me/my idea.py", "--store", "/x", "--runs-dir=runs"],
+        ["--plugin=/home/me/my idea.py", "--runs_dir", "/home/me/runs", "--runs_dir=/home/me/runs"],
     ],
 )
-def test_a_command_is_kept_without_where_files_lie(monkeypatch, places):
-    words = ["/usr/bin/python", "-m", "reproduce", "train", *places, "--set", "horizon=7", "--seeds", "3"]
+@pytest.mark.parametrize("program", [["-m", "reproduce"], ["/home/me/.venv/bin/alm-reproduce"]])
+def test_a_command_is_kept_without_where_files_lie(monkeypatch, places, program):
+    words = ["/usr/bin/python", *program, "train", *places, "--set", "horizon=7", "--seeds", "3"]
     monkeypatch.setattr(sys, "orig_argv", words)
     kept = shlex.split(provenance("cpu", 1)["command"])[1:]
     assert kept == ["-m", "reproduce", "train", "--plugin", "my idea.py", *words[-4:]]
