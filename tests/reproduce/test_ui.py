@@ -128,6 +128,10 @@ def test_a_port_in_use_is_one_sentence(tmp_path):
     assert not (tmp_path / "mlflow.db").exists()  # found out before the work
 
 
+def test_any_free_port_is_one_that_a_browser_can_be_told():
+    assert Address(port=0).with_free_port().port > 0
+
+
 def test_a_server_writes_no_line_for_each_request(monkeypatch, tmp_path):
     """It may run for months, and what it writes is kept until it ends."""
 
