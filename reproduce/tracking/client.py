@@ -371,7 +371,9 @@ def finite_points(label: str, points: Sequence[Point]) -> list[Point]:
 
 
 def _metric_name(name: str) -> str:
-    return re.sub(r"[^\w\-. :/]", "_", name)
+    # MLflow takes names for paths, and refuses those that lead elsewhere or have parts without a name.
+    parts = re.sub(r"[^\w\-. :/]", "_", name).split("/")
+    return "/".join("_" if part in ("", ".", "..") else part for part in parts)
 
 
 def _labels(tags: Mapping[str, str]) -> dict[str, str]:

@@ -448,6 +448,20 @@ def test_infinite_values_are_left_out_and_named(tmp_path, uri, database, caplog)
     assert "loss/critic" in caplog.text
 
 
+def test_names_of_metrics_that_mlflow_refuses_keep_no_run_back(tmp_path, uri, database):
+    """A plugin may call its metrics what it likes."""
+    run = Training(tmp_path)
+    run.line(1000, {"loss//q": 1.0, "model/": 2.0, "../std": 3.0, "loss/q": 4.0})
+    run.commit()
+    assert not sync([run.path], MlflowRuns(uri)).problems
+    assert [(name, value) for name, *_, value in points(database)] == [
+        ("_/std", 3.0),
+        ("loss/_/q", 1.0),
+        ("loss/q", 4.0),
+        ("model/_", 2.0),
+    ]
+
+
 def test_a_damaged_directory_does_not_keep_the_others_back(tmp_path, uri, database):
     damaged, sound = Training(tmp_path, seed=0), Training(tmp_path, seed=1)
     for run in (damaged, sound):
