@@ -339,10 +339,13 @@ class Trainer:
         found = load_newest([directory.checkpoints for directory in self.directories])
         for directory in self.directories:
             directory.write_json("population.json", {"seeds": list(self.agent.seeds)})
+        # A seed that had come further would keep its two checkpoints, and not the next common one.  They go
+        # before metrics are cut: killed in between, it would have one that covers more than there are.
+        for directory in self.directories:
+            directory.drop_after(found[0] if found else 0)
         if found is None:
             for directory in self.directories:
                 directory.start_metrics(0)
-                directory.drop_after(0)
             return
         self.step, trees = found
         population = join_seeds([tree["population"] for tree in trees])
@@ -353,9 +356,6 @@ class Trainer:
             self.environments[i].load_state(tree["environment"])
             self._recorder.load_state(i, tree["recorder"])
             directory.start_metrics(tree["metrics_offset"])
-        for directory in self.directories:
-            # Else a seed that had come further would keep these two, and not the next common one.
-            directory.drop_after(self.step)
 
     def _finish(self) -> None:
         """Write the record that says a run is done."""
