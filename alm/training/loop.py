@@ -246,7 +246,7 @@ class Trainer:
             for suffix, evaluator in self.evaluators.items()
         }
         seconds = time.perf_counter() - began
-        self._recorder.total_seconds += seconds
+        self._recorder.advance(seconds)
         for suffix, evaluations in found.items():
             for i, evaluation in enumerate(evaluations):
                 if self.alive[i] and not np.isfinite(evaluation.returns).all():
@@ -280,7 +280,7 @@ class Trainer:
     def _measure_bias(self) -> list[dict[str, float]]:
         """Keep the value sample of every living seed; its normalised bias (REDQ's) for the metrics.
 
-        The run's clock stands still meanwhile: not every algorithm is measured.
+        The clocks stand still meanwhile: not every algorithm is measured.
         """
         metrics: list[dict[str, float]] = [{} for _ in self.alive]
         if self.bias is None:
@@ -303,7 +303,7 @@ class Trainer:
     def _append(self, seed: int, **content: Any) -> None:
         if self.alive[seed]:
             self.directories[seed].append_metrics(
-                self.step, max(self.step - self.warmup, 0), self._recorder.total_seconds, **content
+                self.step, max(self.step - self.warmup, 0), self._recorder.clocks[seed], **content
             )
 
     def _checkpoint(self) -> None:
@@ -364,14 +364,14 @@ class Trainer:
         memory = f"peak memory {peak_bytes / 2**30:.2f} GiB"
         if torch.device(self.device).type == "cuda":
             memory += f", {torch.cuda.max_memory_allocated(self.device) / 2**30:.2f} GiB on {self.device}"
-        self.reporter.message(f"done after {self._recorder.total_seconds / 60:.1f} min; {memory}")
+        self.reporter.message(f"done after {max(self._recorder.clocks) / 60:.1f} min; {memory}")
         for i, directory in enumerate(self.directories):
             if self.alive[i]:
                 directory.write_json(
                     "DONE",
                     {
                         "step": self.step,
-                        "wall_seconds": round(self._recorder.total_seconds, 3),
+                        "wall_seconds": round(self._recorder.clocks[i], 3),
                         "peak_memory_bytes": peak_bytes,
                         "finished_ms": time.time_ns() // 1_000_000,
                     },
