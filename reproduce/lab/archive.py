@@ -11,7 +11,7 @@ import pandas as pd
 
 from alm.training.bias import ValueSample
 from alm.training.run_directory import PLUGIN_COPY, RunDirectory
-from reproduce.lab.curves import Curve, run_scalars
+from reproduce.lab.curves import Curve, run_scalars, sharing_seeds
 from reproduce.lab.provenance import without_places
 from reproduce.lab.specs import RunSpec, record_in
 from reproduce.lab.store import Store, StoredRun, StoreWarning
@@ -52,13 +52,13 @@ def _record(directory: RunDirectory) -> StoredRun | None:
     ended = directory.status
     rows: list[dict[str, Any]] = []
     since: list[dict[str, float]] = []
-    population = None
+    evaluations: list[dict[str, Any]] = []
     for line in directory.metrics():
         if "returns" not in line:
             since.append(line["metrics"])
             continue
         row = {name: line[name] for name in ("step", "training_step", "wall_seconds", "time_ms")}
-        population = line.get("population", population)
+        evaluations.append(line)
         rows.append(
             row | dict(pd.DataFrame(since).mean()) | line["metrics"] | {"eval/returns": line["returns"]}
         )
@@ -75,7 +75,7 @@ def _record(directory: RunDirectory) -> StoredRun | None:
     if (text := directory.path / PLUGIN_COPY).exists():
         # A stored run outlives its directory. Byte for byte, ends of lines too: the digest is of these.
         provenance["plugin"]["text"] = text.read_bytes().decode()
-    if population is not None:
+    if (population := sharing_seeds(evaluations)) is not None:
         provenance["population"] = population
     frame = pd.DataFrame(rows)
     curve = Curve(frame["step"].to_numpy(), frame["eval/return"].to_numpy())

@@ -1,5 +1,6 @@
 """Run directories become stored runs."""
 
+import json
 import os
 import shlex
 import socket
@@ -270,3 +271,17 @@ def test_a_record_from_before_it_failed_leaves_the_failed_run(tmp_path):
     assert archive_run(directory(tmp_path / "b", 2), store) is None
     assert store.get(SPEC).status == "failed"
     assert archive_run(directory(tmp_path / "c", 3), store)  # it was trained anew, and got further
+
+
+def test_the_time_of_a_run_that_went_on_alone_is_divided_by_whom_it_was_shared_with(tmp_path):
+    """Two minutes with another seed and a third one alone: two of its own."""
+    run = directory(tmp_path, 2)
+    with run.metrics_path.open("a") as file:
+        values = {"eval/return": 1.0, "eval/return_std": 1.0, "eval/length": 5.0}
+        line = {"step": 3000, "training_step": 3000, "wall_seconds": 180.0, "time_ms": 1, "metrics": values}
+        file.write(json.dumps({**line, "returns": [1.0], "population": 1}) + "\n")
+    run.write_json("committed.json", {"metrics_offset": 0})
+    record = record_of_directory(run)
+    assert record.final["cost/wall_h"] == pytest.approx(180 / 3600)
+    assert record.final["cost/seed_h"] == pytest.approx(120 / 3600)
+    assert record.seed_hours == pytest.approx(120 / 3600)
