@@ -16,6 +16,7 @@ import pytest
 from mlflow import MlflowClient
 
 from patience import PATIENCE
+from reproduce.cli import main
 from reproduce.lab.algorithms import ALGORITHMS
 from reproduce.lab.published import authors_curves
 from reproduce.lab.specs import RunSpec
@@ -473,6 +474,20 @@ def test_a_damaged_directory_does_not_keep_the_others_back(tmp_path, uri, databa
     (problem,) = sent.problems
     assert "seed-0" in problem
     assert "config.json is not JSON" in problem
+
+
+def test_the_command_says_that_a_damaged_run_is_not_in_mlflow(tmp_path, uri, monkeypatch, capsys):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    (store := tmp_path / "store").mkdir()
+    command = ["sync", "--runs-dir", str(tmp_path / "runs"), "--store", str(store)]
+    run = Training(tmp_path / "runs")
+    run.steps(1000)
+    run.finish()
+    assert main(command) == 0 and "MLflow is up to date" in capsys.readouterr().out
+    (run.path / "metrics.jsonl").write_text("{\n")
+    assert main(command) == 1
+    said = capsys.readouterr()
+    assert "up to date" not in said.out and "was not sent to MLflow" in said.err
 
 
 @pytest.mark.parametrize("protocol", ["../../x", "/x", "", None])
