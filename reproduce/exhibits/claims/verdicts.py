@@ -140,10 +140,18 @@ def _rest(count: int) -> Row:
 def _numbers(shown: Sequence[Judged]) -> pd.DataFrame:
     """The same as numbers, a row a line; what is no number stays empty."""
     rows: list[dict[str, object]] = [
-        {"where": one.claim.place, "claim": one.claim.says, "compared": line.compared, "found": line.found}
-        | {name: line.numbers.get(name, math.nan) for name in NUMBERS}
-        | {"seeds": line.seeds, "p": one.p, "verdict": one.verdict}
-        | {"second outcome": one.aside or None, "second verdict": one.second}
+        {
+            "where": one.claim.place,
+            "claim": one.claim.says,
+            "compared": line.compared,
+            "found": line.found,
+            **{name: line.numbers.get(name, math.nan) for name in NUMBERS},
+            "seeds": line.seeds,
+            "p": one.p,
+            "verdict": one.verdict,
+            "second outcome": one.aside or None,
+            "second verdict": one.second,
+        }
         for one in shown
         for line in one.finding.lines
     ]
