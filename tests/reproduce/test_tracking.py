@@ -869,6 +869,15 @@ def test_links_begin_with_the_protocol_of_most_runs_and_end_with_what_is_publish
     ]
 
 
+def test_experiments_of_others_hide_none_of_ours(uri, monkeypatch):
+    tracker, client = MlflowRuns(uri), MlflowClient(uri)
+    import_published(tracker)
+    for name in ("vision", "speech"):
+        client.create_experiment(name)
+    monkeypatch.setattr("reproduce.tracking.client._PAGE", 1)  # of a server that many projects write to
+    assert list(tracker.experiments()) == ["alm/published"]
+
+
 def test_a_view_shows_returns_by_environment_step_and_then_score_and_cost():
     tags = {"task": "Hopper", "scale": "laptop", "role": "method", "algo": "alm", "method": "ALM(3)"}
     run = SimpleNamespace(data=SimpleNamespace(tags=tags, metrics={"eval/return": 0.0, "loss/critic": 0.0}))
