@@ -339,23 +339,23 @@ class Trainer:
         found = load_newest([directory.checkpoints for directory in self.directories])
         for directory in self.directories:
             directory.write_json("population.json", {"seeds": list(self.agent.seeds)})
+        offsets = [0] * len(self.directories)
+        if found is not None:
+            self.step, trees = found
+            population = join_seeds([tree["population"] for tree in trees])
+            self.agent.load_state(population["agent"])
+            self.replay.load_state(population["replay"])
+            self.acting.load_state(population["acting"])
+            for i, tree in enumerate(trees):
+                self.environments[i].load_state(tree["environment"])
+                self._recorder.load_state(i, tree["recorder"])
+            offsets = [tree["metrics_offset"] for tree in trees]
         # A seed that had come further would keep its two checkpoints, and not the next common one.  They go
         # before metrics are cut: killed in between, it would have one that covers more than there are.
         for directory in self.directories:
-            directory.drop_after(found[0] if found else 0)
-        if found is None:
-            for directory in self.directories:
-                directory.start_metrics(0)
-            return
-        self.step, trees = found
-        population = join_seeds([tree["population"] for tree in trees])
-        self.agent.load_state(population["agent"])
-        self.replay.load_state(population["replay"])
-        self.acting.load_state(population["acting"])
-        for i, (directory, tree) in enumerate(zip(self.directories, trees, strict=True)):
-            self.environments[i].load_state(tree["environment"])
-            self._recorder.load_state(i, tree["recorder"])
-            directory.start_metrics(tree["metrics_offset"])
+            directory.drop_after(self.step)
+        for directory, offset in zip(self.directories, offsets, strict=True):
+            directory.start_metrics(offset)
 
     def _finish(self) -> None:
         """Write the record that says a run is done."""
