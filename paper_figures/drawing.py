@@ -14,6 +14,7 @@ from paper_figures import field, final_return, latents, learning_curves, reward_
 from paper_figures.data import FigureData, series_drawn
 from reproduce.exhibits import FIGURES, BiasDefinition, FigureExhibit, Series
 from reproduce.exhibits.kinds import Content
+from reproduce.exhibits.pooling import whole_length
 from reproduce.lab.algorithms import ALGORITHMS
 from reproduce.lab.published import authors_curves
 from reproduce.lab.store import Store, StoreMixError, StoreWarning
@@ -100,7 +101,9 @@ def _every_curve(store: Store, mix: bool, only: str | None) -> list[Picture]:
     tasks: dict[tuple[str, str, str], set[str]] = {}
     page_of = {one.algorithm: page for page, series in pages.items() for one in series}
     for run in store.runs():
-        if run.spec.algorithm in page_of and run.spec.variant == "base" and run.spec.scale in SCALES:
+        # Of another version's scale or task it is not known where its curve ends.
+        known = whole_length(run.spec) is not None
+        if run.spec.algorithm in page_of and run.spec.variant == "base" and known:
             # A picture shows one family of tasks: the beginning of their protocols.
             key = page_of[run.spec.algorithm], run.protocol.partition("-")[0], run.spec.scale
             tasks.setdefault(key, set()).add(run.spec.task)

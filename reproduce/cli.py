@@ -4,6 +4,7 @@ Bad input ends with one sentence and exit code 2; a mistake in the code of a plu
 interrupted run with 130; a command that trained its runs but those that other processes train, with 75.
 """
 
+import io
 import logging
 import os
 import re
@@ -58,6 +59,9 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     logging.basicConfig(format="%(levelname)s: %(message)s")
     warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        # A terminal's encoding may lack the signs of a table, which is no reason to lose the rest.
+        sys.stdout.reconfigure(errors="replace")
     given = _one_spelling(sys.argv[1:] if arguments is None else arguments)
     command = None
     try:

@@ -246,7 +246,7 @@ class Trainer:
             for suffix, evaluator in self.evaluators.items()
         }
         seconds = time.perf_counter() - began
-        self._recorder.total_seconds += seconds
+        self._recorder.advance(seconds)
         for suffix, evaluations in found.items():
             for i, evaluation in enumerate(evaluations):
                 if self.alive[i] and not np.isfinite(evaluation.returns).all():
@@ -280,7 +280,7 @@ class Trainer:
     def _measure_bias(self) -> list[dict[str, float]]:
         """Keep the value sample of every living seed; its normalised bias (REDQ's) for the metrics.
 
-        The run's clock stands still meanwhile: not every algorithm is measured.
+        The clocks stand still meanwhile: not every algorithm is measured.
         """
         metrics: list[dict[str, float]] = [{} for _ in self.alive]
         if self.bias is None:
@@ -303,7 +303,7 @@ class Trainer:
     def _append(self, seed: int, **content: Any) -> None:
         if self.alive[seed]:
             self.directories[seed].append_metrics(
-                self.step, max(self.step - self.warmup, 0), self._recorder.total_seconds, **content
+                self.step, max(self.step - self.warmup, 0), self._recorder.clocks[seed], **content
             )
 
     def _checkpoint(self) -> None:
@@ -339,23 +339,23 @@ class Trainer:
         found = load_newest([directory.checkpoints for directory in self.directories])
         for directory in self.directories:
             directory.write_json("population.json", {"seeds": list(self.agent.seeds)})
-        if found is None:
-            for directory in self.directories:
-                directory.start_metrics(0)
-                directory.drop_after(0)
-            return
-        self.step, trees = found
-        population = join_seeds([tree["population"] for tree in trees])
-        self.agent.load_state(population["agent"])
-        self.replay.load_state(population["replay"])
-        self.acting.load_state(population["acting"])
-        for i, (directory, tree) in enumerate(zip(self.directories, trees, strict=True)):
-            self.environments[i].load_state(tree["environment"])
-            self._recorder.load_state(i, tree["recorder"])
-            directory.start_metrics(tree["metrics_offset"])
+        offsets = [0] * len(self.directories)
+        if found is not None:
+            self.step, trees = found
+            population = join_seeds([tree["population"] for tree in trees])
+            self.agent.load_state(population["agent"])
+            self.replay.load_state(population["replay"])
+            self.acting.load_state(population["acting"])
+            for i, tree in enumerate(trees):
+                self.environments[i].load_state(tree["environment"])
+                self._recorder.load_state(i, tree["recorder"])
+            offsets = [tree["metrics_offset"] for tree in trees]
+        # A seed that had come further would keep its two checkpoints, and not the next common one.  They go
+        # before metrics are cut: killed in between, it would have one that covers more than there are.
         for directory in self.directories:
-            # Else a seed that had come further would keep these two, and not the next common one.
             directory.drop_after(self.step)
+        for directory, offset in zip(self.directories, offsets, strict=True):
+            directory.start_metrics(offset)
 
     def _finish(self) -> None:
         """Write the record that says a run is done."""
@@ -364,14 +364,14 @@ class Trainer:
         memory = f"peak memory {peak_bytes / 2**30:.2f} GiB"
         if torch.device(self.device).type == "cuda":
             memory += f", {torch.cuda.max_memory_allocated(self.device) / 2**30:.2f} GiB on {self.device}"
-        self.reporter.message(f"done after {self._recorder.total_seconds / 60:.1f} min; {memory}")
+        self.reporter.message(f"done after {max(self._recorder.clocks) / 60:.1f} min; {memory}")
         for i, directory in enumerate(self.directories):
             if self.alive[i]:
                 directory.write_json(
                     "DONE",
                     {
                         "step": self.step,
-                        "wall_seconds": round(self._recorder.total_seconds, 3),
+                        "wall_seconds": round(self._recorder.clocks[i], 3),
                         "peak_memory_bytes": peak_bytes,
                         "finished_ms": time.time_ns() // 1_000_000,
                     },

@@ -65,7 +65,9 @@ class FiniteCheck:
 
 
 class Recorder:
-    """Averages of training metrics since the last log interval, and the clock of the run.
+    """Averages of training metrics since the last log interval, and the clocks of the runs.
+
+    Every seed has a clock of its own: before it joined the population it may have trained with others.
 
     Args:
         seeds: size S of the population.
@@ -74,11 +76,12 @@ class Recorder:
 
     def __init__(self, seeds: int, device: str = "cpu") -> None:
         self._seeds, self._device = seeds, device
-        self.total_seconds = 0.0
+        self.clocks = [0.0] * seeds
+        """Wall-clock seconds that each seed's run has taken."""
         self.clear()
 
     def clear(self) -> None:
-        """Begin a new interval; the clock goes on."""
+        """Begin a new interval; the clocks go on."""
         self._steps = 0
         self._counts: dict[str, int] = {}
         self._sums: Metrics = {}
@@ -100,7 +103,11 @@ class Recorder:
         self._steps += "environment" in seconds
         for name, value in seconds.items():
             self._seconds[name] += value
-            self.total_seconds += value
+            self.advance(value)
+
+    def advance(self, seconds: float) -> None:
+        """Let the clocks go on."""
+        self.clocks = [clock + seconds for clock in self.clocks]
 
     def averages(self) -> list[dict[str, float]]:
         """For each seed, the mean of every metric over those updates of the interval that had it."""
@@ -120,22 +127,22 @@ class Recorder:
         return rows
 
     def state(self, seed: int) -> dict[str, Any]:
-        """One seed's averages in the making, and the clock."""
+        """One seed's averages in the making, and its clock."""
         return {
             "counts": dict(self._counts),
             "steps": self._steps,
             "seconds": dict(self._seconds),
-            "total_seconds": self.total_seconds,
+            "total_seconds": self.clocks[seed],
             "episodes": [list(episode) for episode in self._episodes[seed]],
             "sums": {name: value[seed : seed + 1].cpu() for name, value in self._sums.items()},
         }
 
     def load_state(self, seed: int, state: dict[str, Any]) -> None:
-        """Take over one seed's state; the clock is the population's."""
+        """Take over one seed's state; times in the making are the population's."""
         # Checkpoints of version 0.7 and before count the updates once for all metrics.
         counts = state["counts"] if "counts" in state else dict.fromkeys(state["sums"], state["count"])
         self._counts, self._steps = dict(counts), state["steps"]
-        self._seconds, self.total_seconds = dict(state["seconds"]), state["total_seconds"]
+        self._seconds, self.clocks[seed] = dict(state["seconds"]), state["total_seconds"]
         self._episodes[seed] = [(value, length) for value, length in state["episodes"]]
         for name, value in state["sums"].items():
             if name not in self._sums:

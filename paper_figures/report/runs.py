@@ -102,7 +102,7 @@ def _origin(run: StoredRun) -> dict[str, str]:
         "hardware": _listed(hardware, ": "),
         "device": rest.pop("device", ""),
         "threads": str(rest.pop("threads", "")),
-        "seeds in the process": str(rest.pop("population", "")),
+        "seeds in the process": f"{seeds:.3g}" if (seeds := rest.pop("population", None)) else "",
         "started": _moment(rest.pop("started_ms", None)),
         "finished": _moment(rest.pop("finished_ms", None)),
         "plugin": _listed({name: value for name, value in plugin.items() if name != "text"}, ": "),

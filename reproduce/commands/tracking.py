@@ -85,5 +85,6 @@ class Sync(ReadsRuns):
         links(tracker, base="")  # brings the views up to date
         for problem in sent.problems:
             print(f"warning: {problem}", file=sys.stderr)
-        print(f"sent {sent.points} values of {sent.runs} runs; MLflow is up to date")
-        return 0
+        end = "MLflow lacks what could not be read" if sent.problems else "MLflow is up to date"
+        print(f"sent {sent.points} values of {sent.runs} runs; {end}")
+        return 1 if sent.problems else 0

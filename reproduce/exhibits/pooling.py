@@ -8,6 +8,7 @@ reached; one that has just begun does not pull the others back.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from alm.task_registry import UnknownTaskError
 from alm.training.scale import SCALES
 from reproduce.lab.algorithms import run_length
 from reproduce.lab.specs import RunSpec
@@ -51,8 +52,11 @@ def pool(runs: Iterable[StoredRun], read_out: int) -> Pool:
 
 
 def whole_length(spec: RunSpec) -> int | None:
-    """Environment steps of a whole run; None for a scale that this version does not know."""
-    return run_length(spec) if spec.scale in SCALES else None
+    """Environment steps of a whole run; None for a scale or a task that this version does not know."""
+    try:
+        return run_length(spec) if spec.scale in SCALES else None
+    except UnknownTaskError:
+        return None
 
 
 def abreast(runs: Sequence[StoredRun]) -> list[StoredRun]:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from alm.training.bias import ValueSample
 from alm.training.run_directory import PLUGIN_COPY, RunDirectory
-from reproduce.lab.curves import Curve, run_scalars
+from reproduce.lab.curves import Curve, run_scalars, sharing_seeds
 from reproduce.lab.provenance import without_places
 from reproduce.lab.specs import RunSpec, record_in
 from reproduce.lab.store import Store, StoredRun, StoreWarning
@@ -52,13 +52,13 @@ def _record(directory: RunDirectory) -> StoredRun | None:
     ended = directory.status
     rows: list[dict[str, Any]] = []
     since: list[dict[str, float]] = []
-    population = None
+    evaluations: list[dict[str, Any]] = []
     for line in directory.metrics():
         if "returns" not in line:
             since.append(line["metrics"])
             continue
         row = {name: line[name] for name in ("step", "training_step", "wall_seconds", "time_ms")}
-        population = line.get("population", population)
+        evaluations.append(line)
         rows.append(
             row | dict(pd.DataFrame(since).mean()) | line["metrics"] | {"eval/returns": line["returns"]}
         )
@@ -75,7 +75,7 @@ def _record(directory: RunDirectory) -> StoredRun | None:
     if (text := directory.path / PLUGIN_COPY).exists():
         # A stored run outlives its directory. Byte for byte, ends of lines too: the digest is of these.
         provenance["plugin"]["text"] = text.read_bytes().decode()
-    if population is not None:
+    if (population := sharing_seeds(evaluations)) is not None:
         provenance["population"] = population
     frame = pd.DataFrame(rows)
     curve = Curve(frame["step"].to_numpy(), frame["eval/return"].to_numpy())
@@ -116,19 +116,19 @@ def archive_run(directory: RunDirectory, store: Store) -> Path | None:
     evaluated = set(run.evaluations["step"])
     with _whatever_is_wrong(directory):
         pairs = [_pairs(step, sample) for step, sample in directory.values() if step in evaluated]
-    if pairs:
+    # Once more before each file, since whoever trains it may have stored its end meanwhile.
+    if pairs and _is_news(run, store.get(run.spec)):
         store.write_values(run, pd.concat(pairs, ignore_index=True))
-    # Once more, since whoever trains it may have stored its end meanwhile.
     return store.write(run) if _is_news(run, store.get(run.spec)) else None
 
 
 def _is_news(run: StoredRun, stored: StoredRun | None) -> bool:
-    """Whether a record says more than the stored one."""
+    """Whether a record says more than the stored one: of the same evaluations, how the run ended."""
     if stored is None:
         return True
     if stored.status == "done" or stored.last_step > run.last_step:
         return False
-    return (stored.status, stored.last_step) != (run.status, run.last_step)
+    return run.last_step > stored.last_step or run.status not in ("partial", stored.status)
 
 
 def _pairs(step: int, sample: ValueSample) -> pd.DataFrame:

@@ -4,7 +4,9 @@ A run is read by the single evaluation at the step, which is what the paper prin
 last 10 % of the steps until then, which is steadier where returns swing from one evaluation to the next.
 """
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +15,7 @@ __all__ = [
     "Curve",
     "index_at",
     "run_scalars",
+    "sharing_seeds",
     "value_at",
     "window_mean",
 ]
@@ -87,3 +90,19 @@ def run_scalars(curve: Curve, wall_seconds: float, population: float | None) -> 
         "cost/wall_h": hours,
         **({"cost/seed_h": hours / population} if population else {}),
     }
+
+
+def sharing_seeds(evaluations: Iterable[Mapping[str, Any]]) -> float | None:
+    """How many seeds shared the time of a run's process, from its lines of evaluations; None: not known.
+
+    Where the number changed, since the run went on alone or joined others, it is the one by which all of the
+    time is divided to give the run's part of it.
+    """
+    known = [(line["wall_seconds"], line["population"]) for line in evaluations if line.get("population")]
+    if len({seeds for _, seeds in known}) <= 1:
+        return known[0][1] if known else None
+    total = part = before = 0.0
+    for seconds, seeds in known:
+        passed, before = max(seconds - before, 0.0), seconds
+        total, part = total + passed, part + passed / seeds
+    return total / part

@@ -1,6 +1,7 @@
 """The gallery: a clip of every stored last policy, and a card that says where it comes from."""
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -101,7 +102,8 @@ def make_gallery(store: Store, folder: Path) -> Made:
         size += place.stat().st_size
         kept |= {place.name, described.name}
         cards.append(one)
+    # A film that lies there too has the policy's kind at the end of its name.
     for path in folder.glob("*-seed-*.*"):
-        if path.suffix in (".gif", ".json") and path.name not in kept:
+        if re.fullmatch(r".+-seed-\d+\.(gif|json)", path.name) and path.name not in kept:
             path.unlink()
     return Made(cards, size, problems)

@@ -53,7 +53,8 @@ class Missing:
 
     specs: tuple[RunSpec, ...]
     reached: tuple[int, ...]
-    """Environment steps of each run's newest checkpoint, from which it goes on; 0 where there is none."""
+    """Environment steps of each run's newest checkpoint, from which it goes on, up to those wanted; 0 where
+    there is none."""
     wanted: int
     """Environment steps that each of them should have."""
 
@@ -146,7 +147,8 @@ def missing_runs(
         if spec.seed in kept and not ended:
             groups.setdefault((spec.algorithm, spec.variant, spec.task, wanted), []).append(spec)
     return [
-        Missing(tuple(specs), tuple(_checkpointed(spec, runs_dir) for spec in specs), wanted)
+        # A run that was trained further, and not stored yet, has nothing to go.
+        Missing(tuple(specs), tuple(min(_checkpointed(spec, runs_dir), wanted) for spec in specs), wanted)
         for (*_, wanted), specs in groups.items()
     ]
 

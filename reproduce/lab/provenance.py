@@ -23,6 +23,8 @@ _NOT_CODE = (":!results", ":!docs", ":!paper_figures", ":!benchmarks/results")
 _PACKAGES = ("torch", "mujoco", "gymnasium", "numpy")
 # Folders whose Python files decide what a run becomes.
 _SOURCES = ("alm", "baselines", "reproduce")
+# By which an installed package is run, in the place of python -m reproduce.
+_SCRIPT = "alm-reproduce"
 
 
 def provenance(device: str, threads: int, execution: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -91,7 +93,7 @@ class Code:
 
 
 def without_places(arguments: Sequence[str]) -> list[str]:
-    """The arguments of a command without where files lie.
+    """The arguments of a command without where files lie, the installed package's script among them.
 
     That is no part of a run, and may say more about a machine than its owner wants to share.
     """
@@ -99,9 +101,12 @@ def without_places(arguments: Sequence[str]) -> list[str]:
     words = iter(arguments)
     for word in words:
         option, joined, value = word.partition("=")
-        if option in ("--runs-dir", "--store", "--plugin"):
+        # The command line takes underscores for hyphens.
+        if (option := option.replace("_", "-")) in ("--runs-dir", "--store", "--plugin"):
             value = value if joined else next(words, "")
             kept += [option, Path(value).name] if option == "--plugin" else []
+        elif Path(word).name == _SCRIPT:
+            kept += ["-m", "reproduce"]
         else:
             kept.append(word)
     return kept

@@ -166,10 +166,10 @@ class MlflowRuns:
                 self._client = MlflowClient(tracking_uri=self.uri)
 
     def experiments(self) -> dict[str, str]:
-        """The active experiments' names and identifiers, apart from MLflow's empty default one."""
+        """Names and identifiers of this suite's active experiments, whatever else a server holds."""
         with self._one_sentence():
-            found = self._client.search_experiments(max_results=_PAGE)
-        return {e.name: e.experiment_id for e in sorted(found, key=lambda e: e.name) if e.name != "Default"}
+            found = self._client.search_experiments(max_results=_PAGE, filter_string="name LIKE 'alm/%'")
+        return {e.name: e.experiment_id for e in sorted(found, key=lambda e: e.name)}
 
     def search(self, experiment_id: str) -> Iterator[Any]:
         """The active runs of an experiment as MLflow's entities, newest first."""
@@ -371,7 +371,9 @@ def finite_points(label: str, points: Sequence[Point]) -> list[Point]:
 
 
 def _metric_name(name: str) -> str:
-    return re.sub(r"[^\w\-. :/]", "_", name)
+    # MLflow takes names for paths, and refuses those that lead elsewhere or have parts without a name.
+    parts = re.sub(r"[^\w\-. :/]", "_", name).split("/")
+    return "/".join("_" if part in ("", ".", "..") else part for part in parts)
 
 
 def _labels(tags: Mapping[str, str]) -> dict[str, str]:

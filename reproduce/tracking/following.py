@@ -21,6 +21,7 @@ from typing import Any
 import psutil
 
 from alm.training.run_directory import RunDirectory
+from reproduce.lab.curves import sharing_seeds
 from reproduce.lab.places import WORKPLACE
 from reproduce.lab.specs import RunSpec
 from reproduce.tracking.client import (
@@ -275,7 +276,7 @@ class _DirectoryRun:
             returns = {line["step"]: line["metrics"]["eval/return"] for line in lines}
             if lines:
                 seconds = self._done.get("wall_seconds", lines[-1]["wall_seconds"])
-                points += final_points(returns, seconds, lines[-1].get("population"), lines[-1]["time_ms"])
+                points += final_points(returns, seconds, sharing_seeds(lines), lines[-1]["time_ms"])
         return finite_points(self.record.name, points)
 
     def _lines(self, offset: int) -> list[dict[str, Any]]:

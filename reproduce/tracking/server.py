@@ -41,7 +41,7 @@ class Address:
 
     Attributes:
         host: address to listen on.
-        port: TCP port; None takes 5000 if that is free, else any free one.
+        port: TCP port; None takes 5000 if that is free, else any free one, and 0 any free one.
         names: further names by which browsers and clients may call the server.
 
     Raises:
@@ -75,8 +75,10 @@ class Address:
                 f"A server cannot listen on {self.host} ({reason}): give an address of this machine with "
                 "--host."
             ) from None
-        if port is None:
-            port = _USUAL_PORT if self._is_free(_USUAL_PORT) else any_free
+        if port is None and self._is_free(_USUAL_PORT):
+            port = _USUAL_PORT
+        elif not port:
+            port = any_free
         elif not self._is_free(port):
             raise TrackingError(
                 f"Port {port} is in use or not allowed: choose another, or none to get a free one."

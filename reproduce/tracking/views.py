@@ -19,6 +19,8 @@ _FIRST_SCALES = ("paper", "laptop")
 _RETURN = "eval/return"
 _SHOWN = 100
 """Runs that the page loads at first."""
+_LARGEST_TAG = 20_000
+"""Letters of a tag of an experiment, which its description is, that MLflow takes since its version 3.17."""
 
 
 class Kind(NamedTuple):
@@ -206,9 +208,18 @@ its band reaches from the lowest to the highest. Intervals and tests are in `mak
 
 
 def description_of(experiment_id: str, views: Iterable[View]) -> str:
-    """The description of an experiment, in Markdown: links to its views, and how to make one by hand."""
+    """The description of an experiment, in Markdown: links to its views, and how to make one by hand.
+
+    Of more views than MLflow has room for, the first ones.
+    """
     listed = [f"* [{view.title}]({view_link('', experiment_id, view)[1:]})" for view in views]
-    return _BY_HAND.format(views="\n".join(listed)) + OURS
+
+    def text(shown: int) -> str:
+        rest = len(listed) - shown
+        more = [f"* and {rest} more, to which `make ui` prints links"] if rest else []
+        return _BY_HAND.format(views="\n".join([*listed[:shown], *more])) + OURS
+
+    return next(found for shown in range(len(listed), -1, -1) if len(found := text(shown)) <= _LARGEST_TAG)
 
 
 def view_link(base: str, experiment_id: str, view: View) -> str:

@@ -1,5 +1,6 @@
 """Run directories become stored runs."""
 
+import json
 import os
 import shlex
 import socket
@@ -8,6 +9,7 @@ import sys
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from alm.training.bias import ValueSample
@@ -16,7 +18,7 @@ from reproduce.exhibits.sides import Shelf, Side
 from reproduce.lab.archive import UnreadableRunError, archive_run, directories_under, record_of_directory
 from reproduce.lab.provenance import processor_of, provenance
 from reproduce.lab.specs import RunSpec, config_digest
-from reproduce.lab.store import Store, StoreWarning
+from reproduce.lab.store import VALUE_COLUMNS, Store, StoreWarning
 
 SPEC = RunSpec(algorithm="alm", task="Hopper", seed=3, scale="laptop")
 CONFIG = {"agent": {"horizon": 3}, "training": {"total_steps": 20_000}}
@@ -194,10 +196,12 @@ def test_what_a_killed_writer_of_a_run_left_in_the_store_goes(tmp_path):
     [
         ["--runs-dir", "/home/my name/runs", "--store=/home/me/store", "--plugin", "/home/me/my idea.py"],
         ["--plugin=/home/me/my idea.py", "--store", "/x", "--runs-dir=runs"],
+        ["--plugin=/home/me/my idea.py", "--runs_dir", "/home/me/runs", "--runs_dir=/home/me/runs"],
     ],
 )
-def test_a_command_is_kept_without_where_files_lie(monkeypatch, places):
-    words = ["/usr/bin/python", "-m", "reproduce", "train", *places, "--set", "horizon=7", "--seeds", "3"]
+@pytest.mark.parametrize("program", [["-m", "reproduce"], ["/home/me/.venv/bin/alm-reproduce"]])
+def test_a_command_is_kept_without_where_files_lie(monkeypatch, places, program):
+    words = ["/usr/bin/python", *program, "train", *places, "--set", "horizon=7", "--seeds", "3"]
     monkeypatch.setattr(sys, "orig_argv", words)
     kept = shlex.split(provenance("cpu", 1)["command"])[1:]
     assert kept == ["-m", "reproduce", "train", "--plugin", "my idea.py", *words[-4:]]
@@ -252,3 +256,40 @@ def test_a_slower_archive_leaves_what_was_stored_meanwhile(tmp_path, monkeypatch
     done = replace(record_of_directory(run), status="done")
     monkeypatch.setattr(Store, "write_values", lambda self, *_: self.write(done))
     assert archive_run(run, store) is None and store.get(SPEC).status == "done"
+
+
+def test_a_slower_archive_leaves_values_that_were_stored_meanwhile(tmp_path, monkeypatch):
+    run, store = directory(tmp_path / "runs", 3), Store(tmp_path / "store")
+    partial = record_of_directory(run)
+    values = RunDirectory.values
+
+    def ends_meanwhile(self):
+        yield from list(values(self))
+        store.write_values(partial, pd.DataFrame({**dict.fromkeys(VALUE_COLUMNS, [3000]), "min_q": [7.0]}))
+        store.write(replace(partial, status="done"))
+
+    monkeypatch.setattr(RunDirectory, "values", ends_meanwhile)
+    assert archive_run(run, store) is None
+    assert store.values(store.get(SPEC))["min_q"].tolist() == [7.0]
+
+
+def test_a_record_from_before_it_failed_leaves_the_failed_run(tmp_path):
+    store = Store(tmp_path / "store")
+    assert archive_run(directory(tmp_path / "a", 2, "failed"), store)
+    assert archive_run(directory(tmp_path / "b", 2), store) is None
+    assert store.get(SPEC).status == "failed"
+    assert archive_run(directory(tmp_path / "c", 3), store)  # it was trained anew, and got further
+
+
+def test_the_time_of_a_run_that_went_on_alone_is_divided_by_whom_it_was_shared_with(tmp_path):
+    """Two minutes with another seed and a third one alone: two of its own."""
+    run = directory(tmp_path, 2)
+    with run.metrics_path.open("a") as file:
+        values = {"eval/return": 1.0, "eval/return_std": 1.0, "eval/length": 5.0}
+        line = {"step": 3000, "training_step": 3000, "wall_seconds": 180.0, "time_ms": 1, "metrics": values}
+        file.write(json.dumps({**line, "returns": [1.0], "population": 1}) + "\n")
+    run.write_json("committed.json", {"metrics_offset": 0})
+    record = record_of_directory(run)
+    assert record.final["cost/wall_h"] == pytest.approx(180 / 3600)
+    assert record.final["cost/seed_h"] == pytest.approx(120 / 3600)
+    assert record.seed_hours == pytest.approx(120 / 3600)

@@ -1,5 +1,6 @@
 """The command line: bad input is one sentence and exit code 2; runs train, resume and are stored."""
 
+import io
 import itertools
 import json
 import os
@@ -290,6 +291,13 @@ def test_what_a_table_cannot_write_is_no_matter_of_runs(tmp_path, capsys):
     assert main(["table", "1", "--protocol", "printed", "--out", str(tmp_path / "file")]) == 2
     error = capsys.readouterr().err
     assert "cannot read or write" in error and "may write to (--out), then repeat the command\n" in error
+
+
+def test_a_terminal_without_the_signs_of_a_table_shows_the_rest(tmp_path, monkeypatch):
+    shown = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(shown, encoding="latin-1"))
+    assert main(["table", "1", "--protocol", "printed", "--out", str(tmp_path)]) == 0
+    assert {"±", "?"} <= set(shown.getvalue().decode("latin-1"))
 
 
 def test_a_store_that_is_not_there_empties_no_gallery(tmp_path, capsys):

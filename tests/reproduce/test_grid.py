@@ -653,3 +653,6 @@ def test_steps_to_go_are_counted_from_checkpoints(tmp_path, make_run):
         RunDirectory(tmp_path / "runs" / spec.relative_dir).checkpoints.save(step, {"anything": 1})
     (group,) = missing_runs({spec: 600}, store, "smoke", runs_dir=tmp_path / "runs")
     assert (group.reached, group.steps) == ((300,), 300)
+    empty = Store(tmp_path / "empty")  # what has reached the step is only not stored yet
+    (group,) = missing_runs({spec: 200}, empty, "smoke", runs_dir=tmp_path / "runs")
+    assert (group.reached, group.steps) == ((200,), 0)

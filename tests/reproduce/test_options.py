@@ -131,12 +131,15 @@ def test_a_sum_is_of_one_variant_and_counts_ones_own_among_its_seeds(places, mak
     assert million.endswith(" 9 (1 seed, 1 own, 5k)")
 
 
-def test_a_run_of_an_unknown_scale_is_listed(tmp_path, make_run):
+@pytest.mark.parametrize(("scale", "task"), [("huge", "HalfCheetah"), ("paper", "Swimmer")])
+def test_a_run_of_an_unknown_scale_or_task_is_listed_and_not_drawn(tmp_path, make_run, scale, task):
+    from paper_figures.drawing import drawn
     from reproduce.exhibits.inventory import print_inventory
 
     store = Store(tmp_path / "store")
-    store.write(make_run({5000: 1.0, 50_000: 7.0}, scale="huge"))
-    for every, line in ((False, "huge scale, HalfCheetah\n  ALM(3) 7 (1 seed, 50k)"), (True, "50,000 steps")):
+    store.write(make_run({5000: 1.0, 50_000: 7.0}, scale=scale, task=task))
+    assert drawn("curves", store, "redq", False) == []
+    for every, line in ((False, f"{scale} scale, {task}\n  ALM(3) 7 (1 seed, 50k)"), (True, "50,000 steps")):
         console = Console(width=80, file=io.StringIO(), markup=False)
         print_inventory(store, tmp_path / "runs", console, every)
         assert "1 stored run." in console.file.getvalue() and line in console.file.getvalue()

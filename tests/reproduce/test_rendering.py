@@ -173,10 +173,11 @@ def test_a_damaged_card_is_made_anew_and_a_clip_too_large_ends_nothing(store, tm
 
     described.unlink()
     (tmp_path / "old-seed-0.gif").write_bytes(b"GIF")
+    (film := tmp_path / "td3-base-Hopper-smoke-seed-0-last.gif").write_bytes(b"GIF")
     monkeypatch.setattr(gallery, "clip", too_large)
     made = gallery.make_gallery(store, tmp_path)
     assert made.cards == [] and "cannot be made smaller" in made.problems[0]
-    assert list(tmp_path.iterdir()) == []
+    assert list(tmp_path.iterdir()) == [film]  # which is no clip of the gallery
 
 
 def test_a_policy_that_cannot_be_read_ends_nothing(store, tmp_path, monkeypatch):

@@ -16,6 +16,7 @@ import pytest
 from mlflow import MlflowClient
 
 from patience import PATIENCE
+from reproduce.cli import main
 from reproduce.lab.algorithms import ALGORITHMS
 from reproduce.lab.published import authors_curves
 from reproduce.lab.specs import RunSpec
@@ -448,6 +449,20 @@ def test_infinite_values_are_left_out_and_named(tmp_path, uri, database, caplog)
     assert "loss/critic" in caplog.text
 
 
+def test_names_of_metrics_that_mlflow_refuses_keep_no_run_back(tmp_path, uri, database):
+    """A plugin may call its metrics what it likes."""
+    run = Training(tmp_path)
+    run.line(1000, {"loss//q": 1.0, "model/": 2.0, "../std": 3.0, "loss/q": 4.0})
+    run.commit()
+    assert not sync([run.path], MlflowRuns(uri)).problems
+    assert [(name, value) for name, *_, value in points(database)] == [
+        ("_/std", 3.0),
+        ("loss/_/q", 1.0),
+        ("loss/q", 4.0),
+        ("model/_", 2.0),
+    ]
+
+
 def test_a_damaged_directory_does_not_keep_the_others_back(tmp_path, uri, database):
     damaged, sound = Training(tmp_path, seed=0), Training(tmp_path, seed=1)
     for run in (damaged, sound):
@@ -459,6 +474,20 @@ def test_a_damaged_directory_does_not_keep_the_others_back(tmp_path, uri, databa
     (problem,) = sent.problems
     assert "seed-0" in problem
     assert "config.json is not JSON" in problem
+
+
+def test_the_command_says_that_a_damaged_run_is_not_in_mlflow(tmp_path, uri, monkeypatch, capsys):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    (store := tmp_path / "store").mkdir()
+    command = ["sync", "--runs-dir", str(tmp_path / "runs"), "--store", str(store)]
+    run = Training(tmp_path / "runs")
+    run.steps(1000)
+    run.finish()
+    assert main(command) == 0 and "MLflow is up to date" in capsys.readouterr().out
+    (run.path / "metrics.jsonl").write_text("{\n")
+    assert main(command) == 1
+    said = capsys.readouterr()
+    assert "up to date" not in said.out and "was not sent to MLflow" in said.err
 
 
 @pytest.mark.parametrize("protocol", ["../../x", "/x", "", None])
@@ -838,6 +867,15 @@ def test_links_begin_with_the_protocol_of_most_runs_and_end_with_what_is_publish
         ("alm/smoke", [f"HalfCheetah, smoke: {kinds} (3 runs)"]),
         ("alm/published", ["Table 1's printed numbers and the authors' curves"]),
     ]
+
+
+def test_experiments_of_others_hide_none_of_ours(uri, monkeypatch):
+    tracker, client = MlflowRuns(uri), MlflowClient(uri)
+    import_published(tracker)
+    for name in ("vision", "speech"):
+        client.create_experiment(name)
+    monkeypatch.setattr("reproduce.tracking.client._PAGE", 1)  # of a server that many projects write to
+    assert list(tracker.experiments()) == ["alm/published"]
 
 
 def test_a_view_shows_returns_by_environment_step_and_then_score_and_cost():

@@ -17,6 +17,7 @@ from types import SimpleNamespace
 import psutil
 import pytest
 from mlflow import MlflowClient
+from mlflow.utils.validation import MAX_EXPERIMENT_TAG_VAL_LENGTH
 
 from patience import PATIENCE
 from reproduce.lab.store import Store
@@ -26,7 +27,7 @@ from reproduce.tracking.importing import import_store
 from reproduce.tracking.links import links
 from reproduce.tracking.server import Address
 from reproduce.tracking.ui import serve
-from reproduce.tracking.views import views_of
+from reproduce.tracking.views import OURS, description_of, views_of
 
 pytestmark = pytest.mark.programs
 
@@ -126,6 +127,10 @@ def test_a_port_in_use_is_one_sentence(tmp_path):
             serve(Store(tmp_path), f"sqlite:///{tmp_path / 'mlflow.db'}", port)
     assert "\n" not in str(raised.value)
     assert not (tmp_path / "mlflow.db").exists()  # found out before the work
+
+
+def test_any_free_port_is_one_that_a_browser_can_be_told():
+    assert Address(port=0).with_free_port().port > 0
 
 
 def test_a_server_writes_no_line_for_each_request(monkeypatch, tmp_path):
@@ -294,3 +299,21 @@ def test_the_state_of_a_view_fits_in_a_tag():
     page = json.loads(zlib.decompress(base64.b64decode(view.state.removeprefix("deflate;"))))
     assert page["searchFilter"].startswith("tags.task = 'HalfCheetah' and tags.scale = 'laptop'")
     assert len(page["groupsExpanded"]) == 200 and not any(page["groupsExpanded"].values())
+
+
+def test_the_description_fits_in_a_tag_whatever_there_is():
+    tags = {"scale": "laptop", "role": "own", "algo": "alm", "method": "my-idea"}
+    runs = [
+        SimpleNamespace(
+            data=SimpleNamespace(
+                tags={**tags, "task": f"Hopper-obsnoise-0.{i:03}"}, metrics={"eval/return": 0.0}
+            )
+        )
+        for i in range(1, 201)
+    ]
+    views = views_of(runs)
+    text = description_of("1", views)
+    shown = text.count("viewStateShareKey")
+    assert 50 < shown < 200 and f"* and {200 - shown} more" in text
+    assert len(text) <= MAX_EXPERIMENT_TAG_VAL_LENGTH and text.endswith(OURS)
+    assert description_of("1", views[:2]).count("\n* ") == 2

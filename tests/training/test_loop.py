@@ -459,6 +459,26 @@ def test_a_population_killed_between_two_checkpoints_is_one_again(tmp_path, save
         assert all(torch.equal(one[name], other[name]) for name in one)
 
 
+def test_a_population_killed_while_it_resumes_leaves_seeds_that_go_on_alone(tmp_path, monkeypatch):
+    """Seed 0 stood further than seed 1, and was cut back to it."""
+    for step in (110, 130):
+        train(tmp_path, (0, 1), until=step)
+    RunDirectory(tmp_path / "1").checkpoints.drop_after(110)
+    start = RunDirectory.start_metrics
+
+    def killed_at_the_second(self, offset):
+        if self.path.name == "1":
+            raise KeyboardInterrupt
+        start(self, offset)
+
+    monkeypatch.setattr(RunDirectory, "start_metrics", killed_at_the_second)
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path, (0, 1), until=130)
+    monkeypatch.undo()
+    train(tmp_path, (0,), until=130)
+    assert [step for step, _ in evaluations(RunDirectory(tmp_path / "0"))] == [100, 130]
+
+
 def test_values_behind_the_checkpoint_are_dropped(tmp_path):
     run = train(tmp_path, (0,), until=130, bias=True)
     (tmp_path / "0" / "values" / "00000260.npz").write_bytes(b"of a future that is not this run's")

@@ -74,6 +74,17 @@ def test_averages_in_the_making_are_resumed():
     assert after.averages() == whole.averages()
 
 
+def test_a_run_keeps_its_own_clock_in_a_population_that_it_joins():
+    slow, fast, joined = Recorder(1), Recorder(1), Recorder(2)
+    slow.add_time(act=20.0)
+    fast.add_time(act=10.0)
+    for seed, before in enumerate((slow, fast)):
+        joined.load_state(seed, before.state(0))
+    joined.add_time(environment=1.0)
+    joined.advance(2.0)
+    assert [joined.state(seed)["total_seconds"] for seed in range(2)] == [23.0, 13.0]
+
+
 def test_averages_in_the_making_are_resumed_on_a_device():
     """A checkpoint is read on the CPU; the device here has shapes but no numbers."""
     before, after = Recorder(2), Recorder(2, "meta")
