@@ -71,7 +71,7 @@ class ALM(ValueEstimates, Agent):
         return action.clamp(*self.bounds)
 
     def learn(self, replay: Replay, training_step: int) -> Metrics:
-        """One training step on batches and noise drawn from the learning streams."""
+        """One training step on fresh batches and noise from the learning streams."""
         config = self.config
         sequences = replay.sample_sequences(
             config.batch_size, config.horizon, self.learning, config.reject_time_limits

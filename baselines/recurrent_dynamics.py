@@ -48,7 +48,7 @@ class RecurrentDynamics(nn.Module):
         self.decoder = Output(seeds, hidden, observation_size)
 
     def initialise(self, generators: Sequence[torch.Generator]) -> None:
-        """Set orthogonal weights and zero biases; in the GRU torch's default, uniform within ±1/√hidden."""
+        """Orthogonal weights and zero biases; in the GRU torch's default, uniform within ±1/√hidden."""
         initialise_orthogonal(self.encoder, generators)
         initialise_orthogonal(self.decoder, generators)
         # A cell's inputs and states have one width, so fan-in is hidden for both.

@@ -211,7 +211,7 @@ class REDQ(SoftAgent):
 
     @torch.no_grad()
     def estimates(self, observation: Tensor, action: Tensor, streams: Streams) -> dict[str, Tensor]:
-        """Mean of the ensemble (S, batch) (`alm.training.bias_protocol.Estimating`)."""
+        """The mean of the ensemble (S, batch) (`alm.training.bias_protocol.Estimating`)."""
         del streams
         return {"mean_q": average(self.networks.critic(observation, action))}
 

@@ -118,7 +118,7 @@ class TanhGaussianActor(nn.Module):
         return mean, self.log_std(raw)
 
     def sample(self, observation: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-        """Action u (S, batch, action) for each state, and its log-probability (S, batch)."""
+        """An action u (S, batch, action) for each state, and its log-probability (S, batch)."""
         return sample_action(self(observation), noise, self.slope)
 
 
@@ -304,12 +304,12 @@ class SAC(SoftAgent):
 
     @cached_property
     def noise_shapes(self) -> NoiseShapes:
-        """Noise of the target's actions and of the policy's actions."""
+        """Noise of the target's actions and of the policy's."""
         action = (self.config.batch_size, self.task.action_size)
         return {"next_action": action, "action": action}
 
     def learn(self, replay: Replay, training_step: int) -> Metrics:
-        """One update on a batch and noise drawn from the learning streams."""
+        """One update on a fresh batch and noise from the learning streams."""
         transitions = replay.sample(self.config.batch_size, self.learning)
         return self.update(transitions, self.draw_noise(), training_step)
 
@@ -333,6 +333,6 @@ class SAC(SoftAgent):
 
     @torch.no_grad()
     def estimates(self, observation: Tensor, action: Tensor, streams: Streams) -> dict[str, Tensor]:
-        """Smaller of the two critics' values (S, batch) (`alm.training.bias_protocol.Estimating`)."""
+        """The smaller of the two critics' values (S, batch) (`alm.training.bias_protocol.Estimating`)."""
         del streams
         return {"min_q": smallest(self.networks.critic(observation, action))}

@@ -217,7 +217,7 @@ class SLBONetworks(nn.Module):
 
 @torch.no_grad()
 def _initialise_columns(layers: nn.Sequential, generator: torch.Generator, last: float) -> None:
-    """Set normal weights scaled to norm 1 for every output, or to ``last`` in the last layer.
+    """Normal weights scaled to norm 1 for every output, or to ``last`` in the last layer.
 
     Like OpenAI baselines' "normc".
     """
@@ -277,7 +277,7 @@ def limited_entropy(gaussian: MeanLogStd) -> Tensor:
 def policy_gain(
     new: MeanLogStd, old: MeanLogStd, unit_action: Tensor, advantage: Tensor, entropy_weight: float
 ) -> Tensor:
-    """Objective that TRPO maximises → scalar.
+    """The objective that TRPO maximises → scalar.
 
     mean [ π(u|s)/π_old(u|s) · A ] + ``entropy_weight`` · mean entropy,  A (1, batch) the scaled advantage.
     """

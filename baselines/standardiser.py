@@ -49,7 +49,7 @@ class Standardiser:
         return ((values - self.mean.view(shape)) / self.std.view(shape)).to(values.dtype)
 
     def state(self) -> dict[str, Any]:
-        """Number of values, and the statistics (S, size)."""
+        """The number of values, and the statistics (S, size)."""
         return {"count": self.count, "mean": self.mean, "squares": self.squares}
 
     def load_state(self, state: dict[str, Any]) -> None:

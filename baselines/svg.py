@@ -270,7 +270,7 @@ class SVG(Agent):
 
     @torch.no_grad()
     def _note_behaviour(self, replay: Replay) -> None:
-        """Store log μ of the newest action: the policy has not changed since it acted."""
+        """Store log μ of the newest action: the policy has not moved since it acted."""
         position = (replay.pointer - 1) % replay.capacity
         newest = replay.at(torch.full((len(self.seeds), 1), position, device=self.behaviour.device))
         gaussian = self.networks.actor(newest.observation)

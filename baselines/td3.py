@@ -171,7 +171,7 @@ class TD3(Agent):
         return scale_action(self.networks.actor(observation), self.bounds)
 
     def learn(self, replay: Replay, training_step: int) -> Metrics:
-        """One update on a batch and noise drawn from the learning streams."""
+        """One update on a fresh batch and noise from the learning streams."""
         transitions = replay.sample(self.config.batch_size, self.learning)
         metrics = self.update(transitions, self.draw_noise(), training_step)
         self._actor_metrics |= {name: metrics[name].clone() for name in _OF_THE_ACTOR if name in metrics}

@@ -55,7 +55,7 @@ class TD3OursConfig:
     warmup_steps: Steps = ALMConfig.warmup_steps
     """Uniformly random actions before the first update."""
     replay_capacity: Count = ALMConfig.replay_capacity
-    """Transitions kept, as many as for ALM on the same task."""
+    """Transitions kept; as many as for ALM on the same task."""
 
     def exploration_std(self, training_step: Step) -> Level:
         """Exploration std σ_t at a training step, counted from the end of the warm-up."""
@@ -143,7 +143,7 @@ class TD3Ours(Agent):
 
     @cached_property
     def noise_shapes(self) -> NoiseShapes:
-        """Noise of the target's actions and of the policy's actions."""
+        """Noise of the target's actions and of the policy's."""
         action = (self.config.batch_size, self.task.action_size)
         return {"next_action": action, "action": action}
 
@@ -161,7 +161,7 @@ class TD3Ours(Agent):
         return self.networks.actor(observation).clamp(*self.bounds)
 
     def learn(self, replay: Replay, training_step: int) -> Metrics:
-        """One update on a batch and noise drawn from the learning streams."""
+        """One update on a fresh batch and noise from the learning streams."""
         transitions = replay.sample(self.config.batch_size, self.learning)
         return self.update(transitions, self.draw_noise(), training_step)
 

@@ -97,7 +97,7 @@ def conjugate_gradient(
 def fisher_product(
     kl: Tensor, parameters: Sequence[nn.Parameter], damping: float
 ) -> Callable[[Tensor], Tensor]:
-    """v ↦ (F + ``damping`` I) v, where F is the Hessian of ``kl`` (scalar with graph) in the parameters.
+    """v ↦ (F + ``damping`` I) v, where F is the Hessian of ``kl`` (a scalar with graph) in the parameters.
 
     At the old policy that is the Fisher matrix.
     """

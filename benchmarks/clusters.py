@@ -1,4 +1,4 @@
-"""Ray cluster of several nodes on this machine, for benchmarks and tests of the engine."""
+"""A Ray cluster of several nodes on this machine, for benchmarks and tests of the engine."""
 
 import os
 from collections.abc import Callable, Iterator

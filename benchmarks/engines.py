@@ -110,7 +110,7 @@ def _do_nothing() -> None:
 
 
 class _Instant:
-    """Executor whose jobs run for a number of polls and cost nothing."""
+    """An executor whose jobs run for a number of polls and cost nothing."""
 
     def __init__(self, polls: int) -> None:
         self.polls = polls

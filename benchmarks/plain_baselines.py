@@ -179,7 +179,7 @@ class PlainSoft(Twins):
 
 
 class PlainSAC(PlainSoft):
-    """SAC: two critics, with their minimum for target and policy."""
+    """SAC: two critics, their minimum for target and policy."""
 
     def __init__(self, task, config, target_entropy, dtype=torch.float64):
         super().__init__(task, config, 2, "min", target_entropy, dtype)

@@ -39,7 +39,7 @@ def milliseconds(work: Callable[[], object]) -> float:
 
 
 def filled_replay(transitions: int) -> Replay:
-    """Replay of random actions on the task."""
+    """A replay of random actions on the task."""
     task, environment = task_spec(TASK), make(TASK)
     replay = Replay(1, transitions, task.observation_size, task.action_size)
     environment.action_space.seed(0)

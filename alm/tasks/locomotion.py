@@ -104,7 +104,7 @@ class LocomotionEnv(MujocoEnv, EzPickle):
     robot: ClassVar[str]
     """Name of the robot, as in :mod:`alm.task_registry`."""
     xml_file: ClassVar[str]
-    """Robot file among gymnasium's assets."""
+    """A robot file among gymnasium's assets."""
     substeps: ClassVar[int]
     """Simulation steps in one environment step (gym's ``frame_skip``)."""
     forward_weight: ClassVar[float] = 1.0

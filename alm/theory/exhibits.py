@@ -117,7 +117,7 @@ def gap_a5(
 
 
 def model_ascent(weights: Callable[[LatentMDPs], ascent.Weights]) -> ascent.Objective:
-    """Ascent of the model alone on a bound whose weights may depend on it."""
+    """The ascent of the model alone on a bound whose weights may depend on it."""
 
     def gradient(mdps: LatentMDPs) -> ascent.Gradients:
         return {"model": ascent.objective_gradient(mdps, weights(mdps))[1]["model"]}
@@ -126,7 +126,7 @@ def model_ascent(weights: Callable[[LatentMDPs], ascent.Weights]) -> ascent.Obje
 
 
 def true_latents(mdps: LatentMDPs, horizon: int, value: Array) -> bound.Terms:
-    """Terms of a roll-out with latents from the encoder: no divergence, states and actions as in p."""
+    """The terms of a roll-out with latents from the encoder: no divergence, states and actions as in p."""
     logarithms = LatentMDPs(**(vars(mdps) | {"reward": np.log(mdps.reward)}))
     log_reward, log_value = bound.state_terms(logarithms, horizon, np.log(value))
     reward, mean_value = bound.state_terms(mdps, horizon, value)

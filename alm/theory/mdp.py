@@ -110,7 +110,7 @@ def likeliest_model(mdps: LatentMDPs) -> Array:
 
 
 def best_return(mdps: LatentMDPs, sweeps: int = 2000) -> Array:
-    """Largest normalised return of any policy on states, by value iteration → (N,)."""
+    """The largest normalised return of any policy on states, by value iteration → (N,)."""
     discount = mdps.discount[:, None, None]
     value = np.zeros_like(mdps.initial)
     for _ in range(sweeps):

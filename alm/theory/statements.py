@@ -22,7 +22,7 @@ from alm.theory.mdp import Array, Family, LatentMDPs, normalised_return, random_
 from alm.theory.verdicts import Finding, Tally, Verdict, finding, share
 
 HORIZON = 10
-"""Longest roll-out checked."""
+"""The longest roll-out checked."""
 
 
 @dataclass(frozen=True)

@@ -81,7 +81,7 @@ def _size(numbers: Array) -> Array:
 
 
 def share(tally: Tally) -> str:
-    """Violations of a tally in per cent."""
+    """The violations of a tally in per cent."""
     return f"{100 * tally.violations / tally.instances:.3g} %"
 
 

@@ -90,7 +90,7 @@ class Workers:
         self._pool = ThreadPoolExecutor(count) if count > 1 else None
 
     def each(self, work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
-        """Results in the order of the items; the first error is raised."""
+        """The results in the order of the items; the first error is raised."""
         return list((self._pool.map if self._pool else map)(work, items))
 
     def close(self) -> None:

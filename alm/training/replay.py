@@ -215,7 +215,7 @@ class Replay:
         return valid
 
     def at(self, index: Tensor) -> Transitions:
-        """Transitions at positions ``index`` (S, …) of each seed's ring."""
+        """Transitions at positions ``index`` (S, …) of each seed's own ring."""
         flat = (index + self._row.view(-1, *[1] * (index.dim() - 1))).flatten()
         return Transitions(
             *(

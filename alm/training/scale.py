@@ -61,7 +61,7 @@ class Scale:
         return max(paper // self.width_divisor, min(paper, self.narrowest))
 
     def batch(self, paper: int) -> int:
-        """Batch size at this scale, from the paper's."""
+        """A batch size at this scale, from the paper's."""
         return paper // self.batch_divisor
 
     @property

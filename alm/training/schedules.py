@@ -14,7 +14,7 @@ from alm.training.ranges import Count, Positive
 Step = int | Tensor
 """A training step; a tensor has no axes."""
 Level = float | Tensor
-"""Value of a schedule at a step: a number for a number, a tensor without axes for a tensor."""
+"""The value of a schedule at a step: a number for a number, a tensor without axes for a tensor."""
 
 
 def progress(step: Step, steps: int) -> Level:

@@ -93,7 +93,7 @@ def scattered(
 
 
 def drawn_noise(agent: Agent) -> dict[str, Tensor]:
-    """Noise of one update in float64."""
+    """The noise of one update in float64."""
     return {name: draw.double() for name, draw in agent.draw_noise().items()}
 
 

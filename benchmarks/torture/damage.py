@@ -123,7 +123,7 @@ def _shown(ended: Ended, place: Path) -> str:
 
 
 def files_of(place: Path) -> dict[str, list[Path]]:
-    """Files that can be damaged, by kind."""
+    """The files that can be damaged, by kind."""
     runs, store = place / "runs", place / "store"
     found = {
         "stored run": [path for path in store.glob("**/seed-*.parquet") if path.name.count(".") == 1],
