@@ -362,7 +362,7 @@ class Walker2dEnv(_PlanarWalkerEnv):
 class _ContactEnv(LocomotionEnv):
     """Ant and Humanoid: a free root body, and a cost on the contact forces.
 
-    The forces are those on all 14 bodies, the world included (6 entries a body, N m and N).
+    The forces are those on all 14 bodies, including the world (6 entries per body, N m and N).
 
     Their positions are read from the body frames, as in v2. The engine computes these before it advances the
     joints, so they trail ``qpos`` by one simulation step.

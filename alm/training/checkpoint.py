@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 
 class DamagedError(ValueError):
-    """Run whose checkpoints are all unreadable."""
+    """Damage to all checkpoints of a run that has some."""
 
 
 class Checkpoints(StepFiles):

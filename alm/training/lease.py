@@ -44,11 +44,11 @@ _HELD = "held\n"
 
 
 class RunLockedError(RuntimeError):
-    """Run that another process is training."""
+    """Lock conflict: another process is training this run."""
 
 
 class LeaseLostError(RuntimeError):
-    """Run that another process took because this one was suspended for longer than its lease's lifetime."""
+    """Loss of a lease: this process was suspended for longer than its lifetime, and another took the run."""
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 config.json       the resolved configuration, written before the first step
 provenance.json   code version, package versions, hardware, command
-metrics.jsonl     append-only; one JSON object a line for each evaluation or log interval
+metrics.jsonl     append-only; one line of JSON per evaluation or log interval
 checkpoints/      the newest two states
 policies/         the best and the last policy up to each of these, and all since (`alm.training.policies`)
 plugin.py         source file of a user's own variant, if it is one

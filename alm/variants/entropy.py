@@ -40,7 +40,7 @@ class EntropyConfig(ALMConfig, EntropySchedule):
 
     @classmethod
     def at(cls, scale: Scale, task: str) -> Self:
-        """The configuration of a scale on a task; robots outside Table 5 aim at minus their actuators."""
+        """The configuration of a scale on a task; outside Table 5, H̄ is minus the number of actuators."""
         spec = task_spec(task)
         constant = -float(spec.action_size)
         schedule = EntropySchedule(constant, constant, 1.0, 1)
