@@ -122,7 +122,7 @@ def objective_gradient(
     by_policy = (last[:, None] * following).sum(axis=2)  # (N, A, Z)
     by_model = np.zeros_like(model)
     charged = np.zeros_like(expected)  # Σ_t w_z · arrivals
-    ahead = (policy * following).sum(axis=1)  # (N, S, Z): return to go from (s, z)
+    ahead = (policy * following).sum(axis=1)  # (N, S, Z): objective to go from (s, z)
     for t in reversed(range(horizon)):
         by_model += arrivals[t].transpose(0, 1, 3, 2) @ ahead[:, None]
         charged += weights.latent[:, t, None, None, None] * arrivals[t]

@@ -20,8 +20,7 @@ theory-gap-a5, theory-a7, theory-joint, theory-optimism, theory-lottery."""
 def run(seed: int = 0, progress: Callable[[float], None] | None = None) -> Exhibits:
     """Rows of every check and demonstration, determined by ``seed``.
 
-    ``progress`` is called with the fraction done, from 0 to 1. Every exhibit has its own random
-    stream.
+    ``progress`` is called with the fraction done, from 0 to 1. Every exhibit has its own random stream.
     """
     # Three ascents for the gap of A.5 and two for optimism.
     done, total = 0, len(CHECKS) + 5 * demonstrations.STEPS + demonstrations.joint_learning_steps()

@@ -625,7 +625,7 @@ def latent_memory(mdp: LatentMDPs, probability: Array) -> float:
 
 
 def tilted_chain(mdp: LatentMDPs, horizon: int, value: Array) -> Array:
-    """q*(τ|H = K) as a Markov chain in (s, z, a) whose transitions are tilted by the return to go →
+    """q*(τ|H = K) as a Markov chain in (s, z, a) whose transitions are tilted by what is still to come →
     (T,)."""
     encoder, policy, dynamics = mdp.encoder[0], mdp.policy[0], mdp.dynamics[0]
     step = encoder[:, :, None] * policy[None]  # (S, Z, A): latent and action given a state

@@ -56,7 +56,7 @@ class ValueBias:
     Args:
         make: builds one environment, whose episodes end.
         seeds: seeds of the population.
-        pairs: smallest number of pairs per seed.
+        pairs: episodes are played until a seed has this many pairs.
         cutoff: number of pairs taken from the beginning of each episode.
     """
 

@@ -2,8 +2,8 @@
 
 A checkpoint is a tree of dictionaries and lists whose leaves are tensors, numbers and strings.  It
 holds one seed's share of a population (`alm.training.population.share_of_seed`), so a seed can resume in
-any population.  torch's output is followed by its SHA-256, because torch itself loads
-most files with a flipped bit.  torch is imported only for saving and loading, not for listing checkpoints.
+any population.  torch's output is followed by its SHA-256, because torch itself loads most files with a
+flipped bit.  torch is imported only for saving and loading, not for listing checkpoints.
 """
 
 import hashlib

@@ -25,6 +25,6 @@ def temperature_objective(temperature: Temperature, log_probability: Tensor, tar
 
     L_α = −log α · mean sg(log π(u|s) + H̄),  log π (S, batch) of fresh actions, H̄ the target entropy.
 
-    The paper's α is replaced by log α, as in the code of watchernyu/REDQ; the gradient has the same sign.
+    log α stands for the paper's α, as in the code of watchernyu/REDQ: the gradient has the same sign.
     """
     return -temperature.log_alpha * (log_probability.detach() + target_entropy).mean(dim=-1)
