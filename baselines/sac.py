@@ -236,7 +236,7 @@ def actor_objective(
 
 
 class SoftAgent(Agent):
-    """Agent with `SoftNetworks`: its acting, and the step of actor and temperature.
+    """Agent with `SoftNetworks`: acting, and the step of actor and temperature.
 
     Its configuration has ``learning_rate`` and, unless ``target_entropy`` is overridden, a constant H̄.
     """
