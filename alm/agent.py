@@ -34,7 +34,7 @@ class ALM(ValueEstimates, Agent):
     config: ALMConfig
 
     def optimiser_groups(self) -> dict[str, OptimiserGroup]:
-        """A group for every entry of `trained`, all with the same step size and clipping."""
+        """One optimiser group for each entry of `trained`, all with the same step size and clipping."""
         seeds, lr, clip = len(self.seeds), self.config.learning_rate, self.config.max_grad_norm
         return {name: OptimiserGroup(modules, seeds, lr, clip) for name, modules in self.trained().items()}
 
@@ -50,12 +50,12 @@ class ALM(ValueEstimates, Agent):
 
     @cached_property
     def noise_shapes(self) -> NoiseShapes:
-        """Standard normal noise of one update: `alm.objectives.noise_shapes`."""
+        """Shapes of the standard normal noise of one update (`alm.objectives.noise_shapes`)."""
         return objectives.noise_shapes(self.config, self.task.action_size)
 
     @torch.no_grad()
     def act(self, observation: Tensor, training_step: int, streams: Streams) -> Tensor:
-        """Exploring actions for observations (S, batch, observation): unclipped noise σ_t."""
+        """Exploratory actions for observations (S, batch, observation), with unclipped noise of std σ_t."""
         batch, config = observation.shape[1], self.config
         noise = streams.normal(batch, config.latent_size + self.task.action_size, dtype=observation.dtype)
         z = sample(self.networks.encoder(observation), noise[..., : config.latent_size])
@@ -85,15 +85,15 @@ class ALM(ValueEstimates, Agent):
         """One gradient step for each group, then the targets; returns metrics of shape (S,).
 
         The order is the authors': encoder and model; reward and classifier; critics; actor.  Each
-        step sees the networks that those before it have changed.
+        step sees the networks as updated by the steps before it.
         """
         net, config = self.networks, self.config
         policy = self.policy(training_step)
         metrics: Metrics = {}
 
         self._descend("encoder_model", self.encoder_model_loss(sequences, noise, policy), metrics)
-        # No encoder that (b)–(d) see moves before the end of the update: they draw their own samples from
-        # the same two distributions.
+        # The encoder that (b)–(d) see does not change until the end of the update, so all three draw their
+        # own samples from these two distributions.
         state, next_state = self.represent(transitions)
         self.learn_values(transitions, state, next_state, noise, policy, metrics)
         self._descend("actor", self.actor_loss(state, noise, policy), metrics)
@@ -103,7 +103,7 @@ class ALM(ValueEstimates, Agent):
         return metrics
 
     def policy(self, training_step: Step) -> Policy:
-        """The policy inside updates: Gaussian noise of std σ_t, clipped."""
+        """The policy used inside updates: the actor's mean with clipped Gaussian noise of std σ_t."""
         config = self.config
         return objectives.exploring(
             self.networks, config.exploration_std(training_step), config.exploration_clip, self.bounds
@@ -112,7 +112,7 @@ class ALM(ValueEstimates, Agent):
     def encoder_model_loss(
         self, sequences: Transitions, noise: Noise, policy: Policy
     ) -> tuple[Tensor, Diagnostics]:
-        """(a) on sequences (S, K, batch, …)."""
+        """Encoder-and-model loss (a) on sequences (S, K, batch, …)."""
         net = self.networks
         rollout = objectives.unroll(net, net.encoder(sequences.observation[:, 0]), sequences, noise)
         return objectives.encoder_model_objective(
@@ -121,7 +121,7 @@ class ALM(ValueEstimates, Agent):
 
     @property
     def kl_encoder(self) -> nn.Module:
-        """The encoder that the model is held to in (a): ē."""
+        """The encoder ē that the KL term of (a) pulls the model towards."""
         return self.networks.target_encoder
 
     @torch.no_grad()
@@ -141,7 +141,7 @@ class ALM(ValueEstimates, Agent):
         policy: Policy,
         metrics: Metrics,
     ) -> None:
-        """A step of (b), reward and classifier, then one of (c), the critics."""
+        """One step on (b), reward and classifier, then one on (c), the critics."""
         net = self.networks
         heads = objectives.heads_objective(net, transitions, state, next_state, noise)
         self._descend("heads", heads, metrics)
@@ -151,13 +151,13 @@ class ALM(ValueEstimates, Agent):
     def critic_loss(
         self, transitions: Transitions, state: Gaussian, next_state: Gaussian, noise: Noise, policy: Policy
     ) -> tuple[Tensor, Diagnostics]:
-        """(c) at z ~ ``state`` and z' ~ ``next_state``."""
+        """Critic loss (c) at z ~ ``state`` and z' ~ ``next_state``."""
         return objectives.critic_objective(
             self.networks, transitions, state, next_state, noise, self.config, policy
         )
 
     def actor_loss(self, state: Gaussian, noise: Noise, policy: Policy) -> tuple[Tensor, Diagnostics]:
-        """(d) from z_0 ~ ``state``."""
+        """Actor loss (d) from z_0 ~ ``state``."""
         return objectives.actor_objective(self.networks, state, noise, self.config, policy)
 
     def _descend(self, group: str, objective: tuple[Tensor, Diagnostics], metrics: Metrics) -> None:

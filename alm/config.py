@@ -1,4 +1,4 @@
-"""Configuration of ALM: the paper's Table 3, and the choices that ablations turn.
+"""Configuration of ALM: the paper's Table 3 and the settings that its ablations change.
 
 The scales that every algorithm of the suite shares live in `alm.training.scale`.
 """
@@ -14,7 +14,7 @@ from alm.training.schedules import Level, Step, linear
 
 @dataclass(frozen=True)
 class ALMConfig:
-    """Hyper-parameters of ALM(K); defaults are the authors' code, which agrees with Table 3."""
+    """Hyper-parameters of ALM(K); the defaults are those of the authors' code, which agree with Table 3."""
 
     horizon: Count = 3
     """K, the number of model steps in both objectives and the length of replayed sequences."""
@@ -39,7 +39,7 @@ class ALMConfig:
     model_hidden_size: Count = 1024
     """Width of the latent model."""
     batch_size: Count = 512
-    """Sequences, and as many transitions, for one update."""
+    """Sequences per update, and also transitions per update."""
     learning_rate: Positive = 1e-4
     """Adam's step size for all four groups."""
     max_grad_norm: Positive = 100.0
@@ -55,12 +55,12 @@ class ALMConfig:
     warmup_steps: Steps = 5000
     """Uniformly random actions before the first update."""
     replay_capacity: Count = 100_000
-    """Transitions kept; 1,000,000 on every task of the humanoid."""
+    """Transitions kept; 1,000,000 on every Humanoid task."""
     reject_time_limits: bool = False
     """Also reject replayed sequences that straddle a time limit (the authors' code keeps them)."""
 
     def conflict(self) -> str | None:
-        """Settings that do not go together, in words."""
+        """Explanation of why these settings are incompatible; None if they are compatible."""
         if not (self.kl_term or self.value_term):
             if not self.reward_term:
                 return "without kl_term, reward_term and value_term nothing trains encoder and model"
@@ -70,16 +70,16 @@ class ALMConfig:
 
     @property
     def shortest_horizon(self) -> int:
-        """The fewest model steps of a rollout in training."""
+        """Smallest number of model steps in a training rollout."""
         return self.horizon
 
     def exploration_std(self, training_step: Step) -> Level:
-        """σ_t for a training step counted after the warm-up."""
+        """Exploration std σ_t at a training step, counted from the end of the warm-up."""
         return linear(training_step, self.exploration_start, self.exploration_end, self.exploration_steps)
 
     @classmethod
     def at(cls, scale: Scale, task: str) -> Self:
-        """The configuration of a scale; ALM has no per-task hyper-parameters but the replay size."""
+        """The configuration for a scale; the replay size is ALM's only per-task hyper-parameter."""
         return cls(
             warmup_steps=scale.warmup(cls.warmup_steps),
             replay_capacity=1_000_000 if task_spec(task).robot == "Humanoid" else cls.replay_capacity,

@@ -22,14 +22,14 @@ STD_MIN, STD_MAX = 0.1, 10.0
 def bounded_gaussian(raw: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation of a diagonal Gaussian from a network's output (…, 2 · latent).
 
-    The mean is 30·tanh(μ/30); the std is bounded softly to [0.1, 10], and 0.744 at raw 0.
+    The mean is 30·tanh(μ/30); the std is softly bounded to [0.1, 10] and equals 0.744 at raw 0.
     """
     mean, std = raw.chunk(2, dim=-1)
     return MEAN_BOUND * torch.tanh(mean / MEAN_BOUND), bounded_std(std)
 
 
 def bounded_std(raw: Tensor, low: float = STD_MIN, high: float = STD_MAX) -> Tensor:
-    """A standard deviation in [low, high] from a network's output, by two softplus."""
+    """Standard deviation in [low, high] from a network's output, through two softplus functions."""
     below = high - F.softplus(high - raw)
     return low + F.softplus(below - low)
 
@@ -49,7 +49,7 @@ class GaussianNetwork(nn.Module):
 class Head(nn.Module):
     """Reward r̂(z, a), classifier logits C(z, a, z') or critics Q_j(z, a) → (S, N, batch, outputs).
 
-    ``ensemble`` N networks for each seed are members of one batched network.
+    The N = ``ensemble`` networks of each seed are members of one batched network.
     """
 
     def __init__(self, seeds: int, inputs: int, hidden: int, outputs: int, ensemble: int = 1) -> None:
@@ -58,7 +58,7 @@ class Head(nn.Module):
         self.layers = mlp(seeds * ensemble, (inputs, hidden, hidden, outputs), normalise_first=True)
 
     def forward(self, *inputs: Tensor) -> Tensor:
-        """Outputs (S, N, batch, outputs) from the concatenated inputs, which all N networks share."""
+        """Outputs (S, N, batch, outputs) from the concatenated inputs, shared by all N networks."""
         x = torch.cat(inputs, dim=-1)
         x = x[:, None].expand(-1, self.ensemble, -1, -1).flatten(0, 1)
         out: Tensor = self.layers(x)
@@ -66,7 +66,7 @@ class Head(nn.Module):
 
 
 class Networks(nn.Module):
-    """All networks of ALM, one of each kind for every generator in ``generators`` (one a seed).
+    """All networks of ALM, one of each kind per generator in ``generators`` (one generator per seed).
 
     encoder e(z | s), model m(z' | z, a), reward r̂, classifier C (logits: 0 model, 1 real), twin
     critics Q, actor π, and the target networks ē and Q̄, which start as copies.  Weights are
@@ -81,7 +81,7 @@ class Networks(nn.Module):
         self.target_critic = copy.deepcopy(self.critic).requires_grad_(False)
 
     def build(self, seeds: int, observation_size: int, action_size: int, config: ALMConfig) -> None:
-        """Make the online networks; weights are filled in their order."""
+        """Make the online networks; weights are initialised in the order of creation."""
         latent, hidden = config.latent_size, config.hidden_size
         pair = latent + action_size
         self.encoder: nn.Module = GaussianNetwork(seeds, observation_size, hidden, latent)

@@ -1,10 +1,9 @@
 """The four objectives of ALM as pure functions (equations of the paper, details of the authors' code).
 
-Every function takes the networks, a batch with leading axes (S, batch) or (S, K, batch), standard
-normal noise, and returns one loss a seed (S,) with detached diagnostics.  Each says which networks
-its loss trains; the caller asks for the gradients of just those parameters
-(`alm.training.optimisation`), so a network that is frozen in an objective passes gradient through
-its inputs and receives none.  sg(·) is a stop-gradient.
+Every function takes the networks, a batch with leading axes (S, batch) or (S, K, batch), and standard
+normal noise.  It returns one loss per seed (S,) and detached diagnostics, and documents which networks
+the loss trains.  The caller requests gradients for those parameters only (`alm.training.optimisation`),
+so a frozen network passes gradients through to its inputs and receives none.  sg(·) is a stop-gradient.
 """
 
 import math
@@ -24,8 +23,8 @@ from alm.training.schedules import Level
 Gaussian = tuple[Tensor, Tensor]
 Diagnostics = dict[str, Tensor]
 Policy = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
-"""From z (S, batch, latent) and standard normal noise (S, batch, action), the action (S, batch, action) and
-the bonus (S, batch) that the definition of value adds to the reward for choosing it: zero in ALM."""
+"""Map from z (S, batch, latent) and standard normal noise (S, batch, action) to the action (S, batch, action)
+and its bonus (S, batch), which the definition of value adds to the reward: zero in ALM."""
 # Actions are kept this far inside their bounds, as in DrQ-v2 and the authors' code.
 BOUND_MARGIN = 1e-6
 
@@ -45,7 +44,7 @@ def kl_divergence(p: Gaussian, q: Gaussian) -> Tensor:
 
 
 def straight_through_clamp(x: Tensor, low: float, high: float) -> Tensor:
-    """Clamp just inside [low, high] in the forward pass; the identity in the backward pass."""
+    """Clamp to just inside [low, high] in the forward pass, identity in the backward pass."""
     return x + (x.clamp(low + BOUND_MARGIN, high - BOUND_MARGIN) - x).detach()
 
 
@@ -72,7 +71,7 @@ def noise_shapes(config: ALMConfig, action_size: int) -> NoiseShapes:
         "sequence_z": (batch, latent),
         "sequence_model": (horizon, batch, latent),
         "sequence_action": (batch, action_size),
-        # reward and classifier (b); the model's half of the batch is the first
+        # reward and classifier (b); the model predicts for the first half of the batch
         "heads_z": (batch, latent),
         "heads_next_z": (batch - batch // 2, latent),
         "heads_model_z": (batch // 2, latent),
@@ -100,7 +99,7 @@ class Rollout:
     """m(·|z_t, a_t) for t < K."""
 
     def spread(self) -> Diagnostics:
-        """Of z_0 and of the last prediction: mean std over dimensions, and entropy (nats), each (S,)."""
+        """Mean std over dimensions and entropy (nats) of z_0 and of the last prediction, each (S,)."""
         found = {}
         for name, (_, std) in (("encoder", self.start), ("model", self.predictions[-1])):
             std = std.detach()
@@ -111,7 +110,7 @@ class Rollout:
 
 
 def unroll(networks: Networks, start: Gaussian, sequences: Transitions, noise: Noise) -> Rollout:
-    """z_0 ~ ``start``, z_{t+1} ~ m(z_t, a_t) on the actions of ``sequences`` (S, K, batch, …)."""
+    """Rollout z_0 ~ ``start``, z_{t+1} ~ m(z_t, a_t) with the actions of ``sequences`` (S, K, batch, …)."""
     latents, predictions = [sample(start, noise["sequence_z"])], []
     for t in range(sequences.action.shape[1]):
         predictions.append(networks.model(latents[-1], sequences.action[:, t]))
@@ -131,7 +130,7 @@ def divergences(rollout: Rollout, encoder: nn.Module, sequences: Transitions) ->
 
 
 def consistency(rollout: Rollout, encoder: nn.Module, sequences: Transitions) -> Tensor:
-    """Σ_{t<K} KL(m(·|z_t, a_t) ‖ sg encoder(·|s_{t+1})), a mean over the batch → (S,)."""
+    """Batch mean of Σ_{t<K} KL(m(·|z_t, a_t) ‖ sg encoder(·|s_{t+1})) → (S,)."""
     return divergences(rollout, encoder, sequences).sum(dim=1).mean(dim=-1)
 
 
@@ -144,7 +143,7 @@ def encoder_model_objective(
     config: ALMConfig,
     policy: Policy,
 ) -> tuple[Tensor, Diagnostics]:
-    """Encoder and model (Eq. 7, undiscounted as its footnote says); trains e and m.
+    """Encoder-and-model loss (Eq. 7, undiscounted as its footnote says); trains e and m.
 
     L_a = E[ Σ_{t<K} ( KL(m(·|z_t, a_t) ‖ sg ē(·|s_{t+1})) − r̂(z_t, a_t) ) − min_j Q_j(z_K, sg a_K) ]
 
@@ -182,14 +181,14 @@ def heads_objective(
     next_state: Gaussian,
     noise: Noise,
 ) -> tuple[Tensor, Diagnostics]:
-    """Reward (Eq. 11) and classifier (Eq. 9); trains r̂ and C.
+    """Reward loss (Eq. 11) plus classifier loss (Eq. 9); trains r̂ and C.
 
     L_b = mean (r̂(z, a) − r)² + CrossEntropy(C(z, a, z̃'), y), z ~ ē(s).
 
-    One half of the batch has y = 0 and z̃' ~ m(z⁺, a) with z⁺ ~ ē(s) another sample than z, the other
-    half y = 1 and z̃' ~ ē(s').  The authors draw the halves at random; transitions of a batch are
-    independent and identically distributed, so that the first half has the same distribution.
-    ``state`` = ē(·|s) and ``next_state`` = ē(·|s') carry no gradient, nor does the model.
+    The first half of the batch has y = 0 and z̃' ~ m(z⁺, a), where z⁺ ~ ē(s) is sampled independently of z;
+    the second half has y = 1 and z̃' ~ ē(s').  The authors draw the halves at random; since the transitions
+    of a batch are independent and identically distributed, the fixed split has the same distribution.
+    No gradient flows through ``state`` = ē(·|s), ``next_state`` = ē(·|s') or the model.
     """
     half = noise["heads_model_z"].shape[1]
     z = sample(state, noise["heads_z"])
@@ -201,7 +200,7 @@ def heads_objective(
 
     reward_loss = (networks.predict_reward(z, transitions.action) - transitions.reward).square().mean(dim=-1)
     ratio = networks.log_ratio(z, transitions.action, next_z)
-    # Cross-entropy of two logits is softplus of the wrong one minus the right one.
+    # The cross-entropy of two logits is the softplus of the wrong one minus the right one.
     sign = torch.ones_like(ratio)
     sign[:, :half] = -1.0
     classifier_loss = F.softplus(-sign * ratio).mean(dim=-1)
@@ -237,7 +236,7 @@ def critic_objective(
     config: ALMConfig,
     policy: Policy,
 ) -> tuple[Tensor, Diagnostics]:
-    """Twin critics (Eq. 10 with the minimum of two target critics); trains Q_1 and Q_2.
+    """Critic loss (Eq. 10 with the minimum of two target critics); trains Q_1 and Q_2.
 
     L_c = ½ Σ_j mean (Q_j(z, a) − y)²,  y = r + γ (1 − d) min_j Q̄_j(z', a'),  z ~ ē(s), z' ~ ē(s').
     """
@@ -266,7 +265,7 @@ def actor_objective(
     config: ALMConfig,
     policy: Policy,
 ) -> tuple[Tensor, Diagnostics]:
-    """Policy (Eq. 8 as the λ-weighted stochastic value gradient of the authors' code); trains π.
+    """Policy loss (Eq. 8 as the λ-weighted stochastic value gradient of the authors' code); trains π.
 
     z_0 ~ ē(s), a_t = clamp(π(sg z_t) + clipped noise), z_{t+1} ~ m(z_t, a_t) with m frozen but z_t not
     detached; ρ_t = r̂(z_t, a_t) + c·ℓ(z_t, a_t, sg z_{t+1}), q_t = min_j Q_j(z_t, sg a_t);
@@ -274,7 +273,7 @@ def actor_objective(
     R_K = q_K,  R_t = ρ_t + γ [(1 − λ) q_{t+1} + λ R_{t+1}],  L_d = −(1/K) Σ_{t<K} γ^t R_t.
 
     Q improves the policy only through z_{t≥1}: there is no direct ∂Q/∂a path.  The policy's bonus b(z_t, a_t)
-    is added to ρ_t, and sg b(z_t, a_t) to q_t, a value at an action without gradient.
+    is added to ρ_t, and sg b(z_t, a_t) to q_t, whose action carries no gradient.
     """
     horizon = config.horizon
     z = sample(state, noise["actor_z"]).detach()
@@ -326,7 +325,7 @@ def lower_bound(
 ) -> Tensor:
     """Value estimate L^K(s, a) of the bias analysis (authors' code; Eq. 5 with c·ℓ) → (S, batch).
 
-    z_0 ~ ``state`` = ē(·|s), a_0 the given action, later actions and their bonuses b_t those of ``policy``:
+    z_0 ~ ``state`` = ē(·|s), a_0 is the given action, later actions and their bonuses b_t are ``policy``'s:
     Σ_{t<K} γ^t (r̂(z_t, a_t) + c·ℓ(z_t, a_t, z_{t+1})) + γ^K min_j Q_j(z_K, a_K) + Σ_{0<t≤K} γ^t b_t.
 
     ``noise`` holds "z" (S, batch, latent), "model" (S, K, batch, latent) and "action" (S, K, batch, action).

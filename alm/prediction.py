@@ -1,6 +1,6 @@
-"""How well the latent model predicts: representations along a recorded episode, encoded and imagined.
+"""Prediction errors of the latent model: encoded and imagined representations along a recorded episode.
 
-What Figure 7 of the paper shows.  Shapes: s (T + 1, observation) and a (T, action), the episode; z has D
+Figure 7 of the paper shows them.  Shapes: the episode's s (T + 1, observation) and a (T, action); z has D
 components.
 """
 
@@ -15,12 +15,12 @@ from alm.objectives import kl_divergence, sample
 
 @dataclass(frozen=True)
 class Path:
-    """The first coordinate of the representation along the episode, each (T + 1,).
+    """The representation's first coordinate along the episode, each (T + 1,).
 
     Attributes:
-        encoded: of the mean of e(·|s_t).
-        predicted: of the model's means, unrolled from the mean of e(·|s_0) with the recorded actions.
-        sampled: the same with a sample at each step, the first included.
+        encoded: that of the mean of e(·|s_t).
+        predicted: that of the model's means, unrolled from the mean of e(·|s_0) with the recorded actions.
+        sampled: that of samples instead of means at every step, including the first.
     """
 
     encoded: Tensor
@@ -30,11 +30,11 @@ class Path:
 
 @dataclass(frozen=True)
 class PredictionErrors:
-    """By model steps 1 … H, each (H,), averaged over all starts from which H steps follow.
+    """Errors after 1 … H model steps, each (H,), averaged over all starts followed by H steps.
 
     Attributes:
-        squared_error: of the model's unrolled means against the encoder's means, over components, divided
-            by the variance of the encoder's means along the episode.
+        squared_error: mean squared error over components of the model's unrolled means against the encoder's
+            means, divided by the variance of the encoder's means along the episode.
         divergence: KL from the model's last Gaussian to the encoder's, in nats.
     """
 
@@ -44,7 +44,7 @@ class PredictionErrors:
 
 @torch.no_grad()
 def latent_path(networks: Networks, observation: Tensor, action: Tensor, generator: torch.Generator) -> Path:
-    """Follow the model through a whole episode from its first state; all arguments are on one device."""
+    """Model rollout over a whole episode from its first state; all arguments must be on one device."""
     mean, std = networks.encoder(observation[None])
     z = mean[:, :1]
 
@@ -65,7 +65,7 @@ def latent_path(networks: Networks, observation: Tensor, action: Tensor, generat
 def prediction_errors(
     networks: Networks, observation: Tensor, action: Tensor, horizon: int
 ) -> PredictionErrors:
-    """Follow the model for ``horizon`` H steps from every state of the episode that has H more after it.
+    """Errors of rollouts of H = ``horizon`` steps from every state with at least H more after it.
 
     Raises:
         ValueError: the episode is shorter than H steps.

@@ -1,6 +1,6 @@
-"""The tasks as plain data, one entry each: name, environment, sizes, bounds, protocol, length of a run.
+"""The tasks as plain data, one entry each: name, environment, sizes, bounds, protocol, run length.
 
-This module needs the standard library only, so tables and run identities can be worked out without a
+This module needs only the standard library, so tables and run identities can be computed without a
 simulator. The environments themselves are in :mod:`alm.tasks.locomotion` and :mod:`alm.tasks.mbbl`.
 """
 
@@ -15,20 +15,20 @@ from typing import Any
 __all__ = ["TASKS", "TaskSpec", "UnknownTaskError", "task_spec"]
 
 
-# Steps of the authors' released score files, except of the two full-observation tasks: 500k.
+# Steps in the authors' released score files, except for the two full-observation tasks (500k).
 PAPER_STEPS = 300_000
-# Steps of Wang et al. (2019).
+# Steps per run in Wang et al. (2019).
 _MBBL_STEPS = 200_000
 _NOISY = re.compile(r"(.+)-(obsnoise|dynnoise)-(.*)")
 
 
 class UnknownTaskError(ValueError):
-    """A name that no task has; the message names those there are."""
+    """Unknown task name; the message lists the known ones."""
 
 
 @dataclass(frozen=True)
 class TaskSpec:
-    """One task: its name, environment, sizes, bounds, protocol and length of a run.
+    """One task: name, environment, sizes, bounds, protocol and run length.
 
     Attributes:
         name: the name used in the paper and on the command line, such as ``"HalfCheetah"``.
@@ -38,15 +38,14 @@ class TaskSpec:
         action_low: lower bound of every action component (actuator units of the robot's xml).
         action_high: upper bound of every action component.
         horizon: time limit of an episode, in environment steps.
-        family: which published definition of the task this is; ``"v2"`` is OpenAI gym's v2 family, the one
-            in the ALM authors' repository, ``"mbbl"`` that of Wang et al. (2019). Results from different
+        family: the published definition of the task: ``"v2"`` is OpenAI gym's v2 family, used in the ALM
+            authors' repository; ``"mbbl"`` is that of Wang et al. (2019). Results from different
             families are not comparable.
-        robot: which machine it is, whatever is observed of it: ``"Hopper"``, ``"Walker2d"``,
-            ``"HalfCheetah"``, ``"Ant"`` or ``"Humanoid"``. Hyper-parameters that follow the machine are
-            looked up by it.
+        robot: ``"Hopper"``, ``"Walker2d"``, ``"HalfCheetah"``, ``"Ant"`` or ``"Humanoid"``, whatever part
+            of its state is observed. Robot-specific hyper-parameters are looked up by it.
         entry_point: the environment's class, ``"module:class"``, as gymnasium imports it.
         paper_steps: environment steps of a run at paper scale.
-        observation_noise, action_noise: standard deviations of the noise of the noisy tasks, else 0; see
+        observation_noise, action_noise: standard deviations of the noise, 0 for tasks without noise; see
             :class:`alm.tasks.locomotion.LocomotionEnv`.
     """
 
@@ -66,13 +65,13 @@ class TaskSpec:
 
     @property
     def base(self) -> str:
-        """The name without noise."""
+        """The task's name without its noise suffix."""
         noisy = _NOISY.fullmatch(self.name)
         return noisy[1] if noisy else self.name
 
     @property
     def protocol(self) -> str:
-        """Family and simulator versions, for a stored run: ``"v2-gymnasium1.4.0-mujoco4.0.0"``.
+        """Family and simulator versions recorded with a stored run: ``"v2-gymnasium1.4.0-mujoco4.0.0"``.
 
         Raises:
             importlib.metadata.PackageNotFoundError: gymnasium or mujoco is not installed.
@@ -86,7 +85,7 @@ def _simulator_versions() -> str:
 
 
 _ACTIONS = {
-    # robot: number of actuators, their bound
+    # robot: number of actuators, action bound
     "Humanoid": (17, 0.4),
     "Ant": (8, 1.0),
     "HalfCheetah": (6, 1.0),
@@ -134,7 +133,7 @@ TASKS: dict[str, TaskSpec] = {
         # The full observations of the learning curves.
         _v2("Ant", "AntEnv", 111, paper_steps=500_000),
         _v2("Humanoid", "HumanoidEnv", 376, paper_steps=500_000),
-        # The benchmark from which the paper quotes; ET: a fall ends the episode.
+        # The benchmark that the paper quotes; ET: a fall ends the episode.
         _mbbl("HalfCheetah", "MbblHalfCheetahEnv", 17),
         _mbbl("Walker2d", "MbblWalker2dEnv", 17),
         _mbbl("Hopper", "MbblHopperEnv", 11),
@@ -147,15 +146,15 @@ TASKS: dict[str, TaskSpec] = {
         _mbbl("SlimHumanoid", "MbblSlimHumanoidEnv", 45),
     )
 }
-"""Every task without noise by name: the columns of the paper's Table 1, full observations, then mbbl."""
+"""Noise-free tasks by name: the columns of the paper's Table 1, full observations, then mbbl."""
 
 
 def task_spec(name: str) -> TaskSpec:
-    """Return the task called ``name``: one of :data:`TASKS`, or one of them with noise.
+    """The task called ``name``: one of :data:`TASKS`, or a noisy version of one.
 
     ``"HalfCheetah-obsnoise-0.1"`` has noise of that standard deviation on its observations,
-    ``"HalfCheetah-dynnoise-0.3"`` on the actions that are executed; any positive number may stand there. The
-    name of the spec writes it in the shortest way.
+    ``"HalfCheetah-dynnoise-0.3"`` on the executed actions; the level may be any positive number. The
+    spec's name contains its shortest representation.
 
     Raises:
         UnknownTaskError: no task has that name; the message lists the names and the nearest one.
@@ -175,7 +174,7 @@ def task_spec(name: str) -> TaskSpec:
 
 
 def _with_noise(task: TaskSpec, kind: str, text: str) -> TaskSpec:
-    """A task with noise of the standard deviation that ``text`` writes."""
+    """Noisy version of a task, with the standard deviation given in ``text``."""
     try:
         level = float(text)
     except ValueError:
@@ -185,7 +184,7 @@ def _with_noise(task: TaskSpec, kind: str, text: str) -> TaskSpec:
             f"There is no task {f'{task.name}-{kind}-{text}'!r}: a task with noise ends in one positive "
             "level, such as HalfCheetah-obsnoise-0.1."
         )
-    # The longer runs of the authors are of tasks without noise.
+    # The authors' longer runs are on tasks without noise.
     noisy = replace(
         task,
         name=f"{task.name}-{kind}-{repr(level).removesuffix('.0')}",

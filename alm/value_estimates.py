@@ -1,6 +1,6 @@
 """Value estimates of ALM: the lower bound L^K and the critics' minimum, for the value-bias analysis.
 
-`alm.training.bias_protocol` compares them with the returns that the policy then earns.
+`alm.training.bias_protocol` compares them with the policy's actual returns.
 """
 
 import torch
@@ -21,19 +21,19 @@ class ValueEstimates(Agent):
     config: ALMConfig
 
     def represent_for_value(self, observation: Tensor) -> Gaussian:
-        """Distribution of z from which a state's value is estimated, as the critics see states: ē(·|s)."""
+        """Distribution of z used to estimate a state's value, the one that the critics see: ē(·|s)."""
         gaussian: Gaussian = self.networks.target_encoder(observation)
         return gaussian
 
     def valued_policy(self, z: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-        """The policy whose value is estimated (a `Policy`): what acts greedily, whatever the noise."""
+        """The policy whose value is estimated (a `Policy`): greedy actions, ignoring the noise."""
         del noise
         action = self.networks.actor(z).clamp(*self.bounds)
         return action, torch.zeros_like(action[..., 0])
 
     @torch.no_grad()
     def value_estimate(self, observation: Tensor, action: Tensor, streams: Streams) -> Tensor:
-        """L^K(s, a), the lower bound that the paper's bias analysis compares with returns → (S, batch)."""
+        """Lower bound L^K(s, a), which the paper's bias analysis compares with returns → (S, batch)."""
         batch, latent = observation.shape[1], self.config.latent_size
         noise = {
             "z": streams.normal(batch, latent, dtype=observation.dtype),

@@ -1,1 +1,1 @@
-"""The algorithms that ALM is compared with, one a file, on the same tasks, loop and store."""
+"""The algorithms that ALM is compared with, one per file, on the same tasks, loop and store."""

@@ -1,8 +1,8 @@
-"""An ensemble of Gaussian dynamics models p(r, s' − s | s, a), as in MBPO (Janner et al., 2019).
+"""Ensemble of Gaussian dynamics models p(r, s' − s | s, a), as in MBPO (Janner et al., 2019).
 
-All follows the code of jannerm/mbpo, which follows PETS (Chua et al., 2018).  The N members are one batched
-network; each sees its own bootstrap of the data, and what couples them is a pair of bounds alone.  There
-is one seed: a training ends when its data says so, so seeds could not run in lockstep.
+Everything follows the code of jannerm/mbpo, which follows PETS (Chua et al., 2018).  The N members are one
+batched network; each sees its own bootstrap of the data, and only a pair of bounds couples them.  There
+is one seed, because the data decide when training ends, so seeds could not run in lockstep.
 
 Shapes: N members, E elites, s (1, n, observation), a (1, n, action), inputs x = (s, a), targets
 y = (r, s' − s) in the task's units.
@@ -36,7 +36,7 @@ class EnsembleConfig:
     members: Count = 7
     """N, models in the ensemble."""
     elites: Count = 5
-    """E, models that predict: those with the lowest holdout error."""
+    """E, models used for prediction: those with the lowest holdout error."""
     hidden_size: Count = 200
     """Width of the four hidden layers."""
     learning_rate: Positive = 1e-3
@@ -44,30 +44,30 @@ class EnsembleConfig:
     batch_size: Count = 256
     """Transitions for one update of one member."""
     holdout_share: Part = 0.2
-    """Part of the data on which the members are compared."""
+    """Fraction of the data held out for comparing the members."""
     holdout_limit: Count = 5000
-    """Largest number of such transitions."""
+    """Largest number of transitions held out."""
     improvement: NotNegative = 0.01
-    """Relative decrease of a member's holdout error that counts."""
+    """Relative decrease of a member's holdout error that counts as an improvement."""
     patience: Steps = 5
-    """Epochs in a row in which no member improves; one more ends the training."""
+    """Consecutive epochs allowed without any member improving; one more ends the training."""
 
     def conflict(self) -> str | None:
-        """Settings that do not go together, in words."""
+        """Explanation of why these settings are incompatible; None if they are compatible."""
         if self.elites > self.members:
             return f"elites={self.elites} are more than all members={self.members}"
         return None
 
     def held_out(self, transitions: int) -> int:
-        """How many of so many transitions the members are compared on."""
+        """Number of transitions held out of a given number."""
         return min(int(self.holdout_share * transitions), self.holdout_limit)
 
 
 class GaussianEnsemble(nn.Module):
     """N networks x → mean and log-variance of y, of four swish layers.
 
-    Inputs are standardised with statistics of the data.  Log-variances have soft bounds, one pair for each
-    output and shared by the members, that are parameters too.
+    Inputs are standardised with statistics of the data.  Log-variances have soft bounds, which are also
+    parameters: one pair per output, shared by the members.
     """
 
     input_mean: Tensor
@@ -82,7 +82,7 @@ class GaussianEnsemble(nn.Module):
         self.register_buffer("input_mean", torch.zeros(1, 1, inputs))
         self.register_buffer("input_deviation", torch.ones(1, 1, inputs))
         for layer in self.linears:
-            # Half of 1/√fan-in; beyond two standard deviations a weight is drawn again.
+            # Half of 1/√fan-in, truncated at two standard deviations.
             std = 0.5 * layer.weight.shape[1] ** -0.5
             nn.init.trunc_normal_(layer.weight, std=std, a=-2 * std, b=2 * std, generator=generator)
 
@@ -93,9 +93,9 @@ class GaussianEnsemble(nn.Module):
 
     @torch.no_grad()
     def standardise(self, inputs: Tensor) -> None:
-        """Take mean and std of the inputs (n, inputs); a component that is constant keeps its scale.
+        """Set mean and std from the inputs (n, inputs); constant components keep their scale.
 
-        In double precision, without which the std of a constant is not zero.
+        Computed in double precision, without which the std of a constant would not be zero.
         """
         std, mean = torch.std_mean(inputs.double(), dim=0, correction=0)
         self.input_mean.copy_(mean)
@@ -104,7 +104,7 @@ class GaussianEnsemble(nn.Module):
     def forward(self, inputs: Tensor, rows: Tensor | None = None) -> MeanLogVariance:
         """Mean and log-variance of y, each (N, n, outputs), for inputs (N or 1, n, inputs).
 
-        With ``rows`` (M,) of these members only: inputs and results have M in the place of N.
+        With ``rows`` (M,), only for these members: inputs and results have M in place of N.
         """
         x = (inputs - self.input_mean) / self.input_deviation
         out = self.layers(x) if rows is None else forward_rows(self.layers, x, rows)
@@ -114,7 +114,7 @@ class GaussianEnsemble(nn.Module):
 
 
 def ensemble_objective(network: GaussianEnsemble, inputs: Tensor, targets: Tensor) -> Tensor:
-    """Likelihood, weight decay and narrow bounds → loss (1,); trains everything in the network.
+    """Ensemble loss (1,): likelihood, weight decay, narrow bounds; trains all parameters of the network.
 
     L = Σ_i mean [ (μ_i − y)² e^{−v_i} + v_i ] + Σ_l λ_l ½ ‖W_l‖² + 0.01 Σ (v_max − v_min),
 
@@ -130,13 +130,13 @@ def ensemble_objective(network: GaussianEnsemble, inputs: Tensor, targets: Tenso
 
 
 class EnsembleDynamics:
-    """A dynamics model, learned from transitions, that imagines transitions.
+    """Dynamics model, learned from transitions, that imagines transitions.
 
     Args:
-        observation_size, action_size: of the task.
+        observation_size, action_size: sizes of the task.
         config: hyper-parameters.
         generator: draws the initial weights (CPU).
-        device, dtype: where and in what precision the networks live.
+        device, dtype: device and precision of the networks.
     """
 
     def __init__(
@@ -156,11 +156,11 @@ class EnsembleDynamics:
         self.elites = torch.arange(config.elites, device=device)
 
     def fit(self, transitions: Transitions, streams: Streams) -> Metrics:
-        """Train until no member improves, from the weights as they are; metrics (1,) are of the last epoch.
+        """Train from the current weights until no member improves; metrics (1,) are those of the last epoch.
 
         A random part of the transitions (1, n) is held out.  Each member learns from a bootstrap of the
-        rest, drawn once, in an order that changes from epoch to epoch, and ends with the weights of its own
-        best epoch; the bounds of the variance stay as they are at the end, as in the reference.
+        rest, drawn once and reshuffled every epoch, and ends with the weights of its own best epoch.
+        As in the reference, the variance bounds keep their final values.
 
         Raises:
             ValueError: there are too few transitions to hold one out.
@@ -179,7 +179,7 @@ class EnsembleDynamics:
         order = streams.permutations(len(inputs), 1)[0, 0]
         held, kept = order[:held_count], order[held_count:]
         network.standardise(inputs[kept])
-        rows = kept[streams.integers(len(kept), config.members, len(kept))[0]]  # (N, n): once for all epochs
+        rows = kept[streams.integers(len(kept), config.members, len(kept))[0]]  # (N, n): fixed for all epochs
 
         weights = list(network.layers.parameters())
         best = [weight.detach().clone() for weight in weights]
@@ -221,7 +221,7 @@ class EnsembleDynamics:
     def sample(self, observation: Tensor, action: Tensor, streams: Streams) -> tuple[Tensor, Tensor]:
         """Imagined rewards (1, n) and next observations (1, n, observation), each by a random elite.
 
-        Inputs are sorted by their elite, so that each is evaluated once and not by every member.
+        Inputs are sorted by elite, so that each is evaluated by one member only.
         """
         count, device = observation.shape[1], observation.device
         choice = streams.integers(len(self.elites), count)[0]
@@ -242,7 +242,7 @@ class EnsembleDynamics:
         return drawn[None, :, 0], observation + drawn[None, :, 1:]
 
     def state(self) -> dict[str, Any]:
-        """All that training changes; between two calls of `fit` the best weights are the current ones."""
+        """All state that training changes; between calls of `fit` the best weights are the current ones."""
         return {
             "network": dict(self.network.state_dict()),
             "optimiser": self.optimiser.state(),
@@ -250,7 +250,7 @@ class EnsembleDynamics:
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Take over what `state` returned."""
+        """Restore what `state` returned."""
         self.network.load_state_dict(state["network"])
         self.optimiser.load_state(state["optimiser"])
         self.elites = state["elites"].to(self.elites)
@@ -258,10 +258,10 @@ class EnsembleDynamics:
 
 @torch.no_grad()
 def multi_step_error(dynamics: EnsembleDynamics, sequences: Transitions) -> Tensor:
-    """How far predictions stray from what happened, by steps ahead → (K,).
+    """Prediction error by number of steps ahead → (K,).
 
-    Every elite follows its own means from the first states of the sequences (1, K, batch) with the actions
-    that were taken.  Entry k − 1 is the mean squared error of the state k steps ahead, in the task's units,
+    Every elite follows its own means from the first states of the sequences (1, K, batch) with the recorded
+    actions.  Entry k − 1 is the mean squared error of the state k steps ahead, in the task's units,
     over elites, sequences and components.
     """
     elites = dynamics.elites

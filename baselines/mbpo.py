@@ -1,8 +1,7 @@
 """Model-based policy optimisation (Janner et al., 2019; code jannerm/mbpo).
 
-SAC with many updates for each environment step, nearly all of whose transitions were imagined: an ensemble
-of dynamics models is trained again and again, and the policy is followed in it for a few steps from states
-that really occurred.
+SAC with many updates per environment step, mostly on imagined transitions: an ensemble of dynamics models is
+retrained regularly, and the policy is rolled out in it for a few steps from real states.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -23,14 +22,14 @@ from alm.training.streams import Purpose, Streams
 from baselines.ensemble_dynamics import EnsembleConfig, EnsembleDynamics, multi_step_error
 from baselines.sac import SAC, SACConfig, published_target_entropy
 
-_EPOCH = 1000  # environment steps by which the schedule of rollouts counts
-_MODEL = 1  # the stream of initial weights that is the dynamics model's
-# The model's error is measured on so many recorded sequences, drawn from the evaluation stream of a training
-# step, of episode 0 and of this number; `alm.training.bias_protocol` has those of 0, 1 and 2.
+_EPOCH = 1000  # environment steps per epoch of the rollout schedule
+_MODEL = 1  # stream of the dynamics model's initial weights
+# Number of recorded sequences on which the model's error is measured, and the last index of their evaluation
+# stream (training step, episode 0, index); `alm.training.bias_protocol` uses indices 0, 1 and 2.
 _ERROR_SEQUENCES, _ERROR = 256, 3
 
-# What differs between robots.  Ant and Humanoid with all observations, which were not published, have the
-# rows of their shortened observations.
+# Settings by robot.  Those of Ant and Humanoid with full observations were not published; they use
+# the rows of their shortened observations.
 _ROBOTS: dict[str, dict[str, Any]] = {
     "HalfCheetah": {"rollout_schedule": (20, 150, 1, 1), "updates_per_step": 40},
     "Hopper": {"rollout_schedule": (20, 150, 1, 15)},
@@ -43,27 +42,27 @@ _MODEL_WIDTH = {"Humanoid": 400}
 
 @dataclass(frozen=True)
 class MBPOConfig(SACConfig):
-    """Hyper-parameters of MBPO: those of its SAC, and of the model."""
+    """Hyper-parameters of MBPO: those of its SAC and those of the model."""
 
     updates_per_step: Count = 20
-    """Updates of SAC for each environment step."""
+    """SAC updates per environment step."""
     real_share: Share = 0.05
-    """Part of a batch that is real, rounded down to whole transitions."""
+    """Fraction of real transitions in a batch, rounded down to whole transitions."""
     retrain_every: Count = 250
-    """Environment steps between two trainings of the model, each followed by rollouts; divides 1000."""
+    """Environment steps between model trainings, each followed by rollouts; divides 1000."""
     rollouts: Count = 100_000
-    """Rollouts after each training of the model, from as many real states."""
+    """Rollouts after each model training, each from a real state."""
     rollout_schedule: tuple[Steps, Steps, Count, Count] = (20, 150, 1, 1)
     """e_0, e_1, k_0, k_1: rollouts have k_0 steps until epoch e_0, and k_1 from e_1; see `rollout_length`."""
     retain_epochs: Count = 1
     """Epochs of 1000 environment steps whose imagined transitions are kept."""
     error_horizon: Count = 5
-    """Steps ahead up to which the model's error is reported; training does not depend on it."""
+    """Largest number of steps ahead for which the model's error is reported; does not affect training."""
     model: EnsembleConfig = field(default_factory=EnsembleConfig)
     """The ensemble."""
 
     def conflict(self) -> str | None:
-        """Settings that do not go together, in words."""
+        """Explanation of why these settings are incompatible; None if they are compatible."""
         if _EPOCH % self.retrain_every:
             return f"retrain_every={self.retrain_every} does not divide an epoch's {_EPOCH} steps"
         first, last, shortest, longest = self.rollout_schedule
@@ -85,7 +84,7 @@ class MBPOConfig(SACConfig):
         """The configuration of a scale with the settings of a task's robot.
 
         Raises:
-            ValueError: where a rollout ends cannot be told from the task's observations.
+            ValueError: the task's observations do not determine where a rollout ends.
         """
         spec = task_spec(task)
         if not analytic.has_end(spec):
@@ -112,13 +111,13 @@ class MBPOConfig(SACConfig):
         return int(self.real_share * self.batch_size)
 
     def rollout_length(self, epoch: int) -> int:
-        """k, steps of a rollout: rises linearly from k_0 at epoch e_0 to k_1 at e_1, rounded down."""
+        """Rollout length k, which rises linearly from k_0 at epoch e_0 to k_1 at e_1, rounded down."""
         first, last, shortest, longest = self.rollout_schedule
         progress = min(max((epoch - first) / (last - first), 0.0), 1.0)
         return int(progress * (longest - shortest) + shortest)
 
     def pool_size(self, length: int) -> int:
-        """Imagined transitions kept: all of the retained epochs with rollouts of that length."""
+        """Imagined transitions kept: all of the retained epochs, for rollouts of the given length."""
         return self.retain_epochs * length * self.rollouts * (_EPOCH // self.retrain_every)
 
 
@@ -132,7 +131,7 @@ def imagine(
 ) -> Iterator[Transitions]:
     """Rollouts from observations (1, n, observation): the transitions (1, m ≤ n) of every step.
 
-    ``ends`` (s, a, s') says which of the predicted transitions terminate; those rollouts stop there.
+    ``ends`` (s, a, s') tells which predicted transitions terminate; their rollouts stop there.
     """
     for _ in range(length):
         action = act(observation)
@@ -173,12 +172,12 @@ class MBPO(SAC):
             task.observation_size, task.action_size, config.model, generator, device, dtype
         )
         self.pool = self._empty_pool(config.pool_size(config.rollout_length(0)))
-        # Of the last training of the model: reported at every step, since logs average over all steps.
+        # Metrics of the last model training, reported at every step since logs average over all steps.
         self._model_metrics: Metrics = {}
 
     @cached_property
     def noise_shapes(self) -> NoiseShapes:
-        """SAC's, for all updates of an environment step."""
+        """Shapes of SAC's noise for all updates of an environment step."""
         return {name: (self.config.updates_per_step, *shape) for name, shape in super().noise_shapes.items()}
 
     def _empty_pool(self, capacity: int) -> Replay:
@@ -186,7 +185,7 @@ class MBPO(SAC):
         return Replay(1, capacity, *sizes, device=str(self.dynamics.elites.device))
 
     def learn(self, replay: Replay, training_step: int) -> Metrics:
-        """The updates of one environment step; where it is due the model's training and rollouts before."""
+        """The updates of one environment step, preceded by model training and rollouts when due."""
         if (training_step - 1) % self.config.retrain_every == 0:
             self._renew_model(replay, training_step)
         batches, noise = self._mixed_batches(replay), self.draw_noise()
@@ -202,7 +201,7 @@ class MBPO(SAC):
         return averages | self._model_metrics
 
     def _renew_model(self, replay: Replay, training_step: int) -> None:
-        """Train the model on all that is real, then imagine k(e) steps with today's policy."""
+        """Train the model on all real transitions, then imagine k(e) steps with the current policy."""
         config = self.config
         length = config.rollout_length((training_step - 1) // _EPOCH)
         metrics = self.dynamics.fit(replay.stored(), self.learning)
@@ -224,9 +223,9 @@ class MBPO(SAC):
         self._model_metrics = metrics
 
     def _model_error(self, replay: Replay, training_step: int) -> Tensor:
-        """`multi_step_error` on recorded sequences (K,); NaN, which logs leave out, while none is so long."""
+        """`multi_step_error` on recorded sequences (K,); NaN, which logs omit, while all are too short."""
         horizon, device = self.config.error_horizon, self.dynamics.elites.device
-        # Listed rather than drawn until they fit: hardly any is as long as an episode.
+        # Listed rather than drawn until they fit: if the horizon is near an episode's length, hardly any fit.
         starts = replay.starts_within_episodes(horizon)
         if not len(starts):
             return torch.full((horizon,), torch.nan, device=device)
@@ -235,14 +234,14 @@ class MBPO(SAC):
         return multi_step_error(self.dynamics, replay.sequences_from(start, horizon))
 
     def _follow(self, observation: Tensor) -> Tensor:
-        """The stochastic policy's actions, with noise of the learning stream."""
+        """Actions of the stochastic policy, with noise from the learning stream."""
         return self.act_with_bonus(observation, self.learning)[0]
 
     def _ends(self, observation: Tensor, action: Tensor, next_observation: Tensor) -> Tensor:
         return analytic.terminated(self.task, observation, action, next_observation)
 
     def _mixed_batches(self, replay: Replay) -> Transitions:
-        """Batches for all updates of a step (1, updates, batch): first the real ones, then the imagined."""
+        """Batches for all updates of a step (1, updates, batch): real transitions, then imagined ones."""
         updates, real = self.config.updates_per_step, self.config.real_batch_size
         parts = (
             replay.sample((updates, real), self.learning),
@@ -253,7 +252,7 @@ class MBPO(SAC):
         )
 
     def state(self) -> dict[str, Any]:
-        """As of every agent, with the model, what it imagined, and its metrics."""
+        """State of every agent, plus the model, its imagined transitions and its metrics."""
         return super().state() | {
             "dynamics": self.dynamics.state(),
             "pool": self.pool.state(),
@@ -262,7 +261,7 @@ class MBPO(SAC):
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Take over what `state` returned."""
+        """Restore what `state` returned."""
         super().load_state(state)
         self.dynamics.load_state(state["dynamics"])
         self.pool = self._empty_pool(state["pool_capacity"])

@@ -16,7 +16,7 @@ MeanLogStd = tuple[Tensor, Tensor]
 
 
 class Critics(nn.Module):
-    """N critics Q_i(s, a) of ``depth`` ReLU layers for each seed, all in one batched network.
+    """N critics Q_i(s, a) of ``depth`` ReLU layers per seed, all in one batched network.
 
     Members are seed-major: row ``s * N + i`` of a parameter belongs to critic i of seed s.
     """
@@ -35,7 +35,7 @@ class Critics(nn.Module):
         return x.unflatten(0, (self.seeds, self.ensemble))[..., 0]
 
     def chosen(self, observation: Tensor, action: Tensor, members: Tensor) -> Tensor:
-        """Values of the critics ``members`` (S, M) of each seed only → (S, M, batch)."""
+        """Values of only the critics ``members`` (S, M) of each seed → (S, M, batch)."""
         first = torch.arange(self.seeds, device=members.device)[:, None] * self.ensemble
         rows = (members + first).flatten()
         x = forward_rows(self.layers, _repeated(observation, action, members.shape[1]), rows)
@@ -43,13 +43,13 @@ class Critics(nn.Module):
 
 
 def _repeated(observation: Tensor, action: Tensor, copies: int) -> Tensor:
-    """The pair (s, a) for each of a seed's critics → (S · copies, batch, observation + action)."""
+    """Pair (s, a) repeated for each of a seed's critics → (S · copies, batch, observation + action)."""
     x = torch.cat([observation, action], dim=-1)
     return x[:, None].expand(-1, copies, -1, -1).flatten(0, 1)
 
 
 def tanh(inplace: bool) -> nn.Module:
-    """`torch.nn.Tanh` as an activation of `alm.training.population.mlp`; it has no form in place."""
+    """`torch.nn.Tanh` as an activation of `alm.training.population.mlp`; it has no in-place form."""
     del inplace
     return nn.Tanh()
 
@@ -65,13 +65,13 @@ def log_density(gaussian: MeanLogStd, value: Tensor) -> Tensor:
 
 
 def scale_action(unit: Tensor, bounds: tuple[float, float]) -> Tensor:
-    """An action in (−1, 1), as tanh gives it, stretched to the task's bounds."""
+    """Action in (−1, 1), as given by tanh, scaled to the task's bounds."""
     low, high = bounds
     return unit * ((high - low) / 2) + (high + low) / 2
 
 
 def unit_action(action: Tensor, bounds: tuple[float, float]) -> Tensor:
-    """An action within the task's bounds in units of (−1, 1): the inverse of `scale_action`."""
+    """Action within the task's bounds, rescaled to (−1, 1): the inverse of `scale_action`."""
     low, high = bounds
     return (action - (high + low) / 2) / ((high - low) / 2)
 
@@ -79,7 +79,7 @@ def unit_action(action: Tensor, bounds: tuple[float, float]) -> Tensor:
 def _members(
     module: nn.Module, generators: Sequence[torch.Generator]
 ) -> Iterator[tuple[Tensor, Tensor, torch.Generator]]:
-    """Weight, bias and generator of every member of every `Linear`; one (CPU) generator a seed."""
+    """Weight, bias and generator of every member of every `Linear`; one (CPU) generator per seed."""
     for layer in module.modules():
         if isinstance(layer, Linear):
             per_seed = layer.weight.shape[0] // len(generators)
@@ -90,7 +90,7 @@ def _members(
 def initialise_xavier(module: nn.Module, generators: Sequence[torch.Generator]) -> None:
     """Xavier-uniform weights (gain 1) and zero biases, as in watchernyu/REDQ."""
     for weight, bias, generator in _members(module, generators):
-        # The bound depends on fan-in plus fan-out: the layout (inputs, outputs) does not matter.
+        # The bound depends on fan-in plus fan-out, so the layout (inputs, outputs) does not matter.
         nn.init.xavier_uniform_(weight, generator=generator)
         bias.zero_()
 

@@ -1,4 +1,4 @@
-"""A deterministic recurrent model of observations, of a population (Amos et al., 2021).
+"""Deterministic recurrent dynamics of observations, for a population (Amos et al., 2021).
 
 Shapes: x (S, batch, observation), u (S, batch, action), with S the seeds of the population.
 """
@@ -17,16 +17,16 @@ Hidden = tuple[Tensor | None, ...]
 
 
 class GRUCell(nn.Module):
-    """A gated recurrent unit (Cho et al., 2014) for each member; equations and gate order of torch.nn.GRU."""
+    """Gated recurrent unit (Cho et al., 2014) per member, with torch.nn.GRU's equations and gate order."""
 
     def __init__(self, members: int, inputs: int, hidden: int) -> None:
         super().__init__()
-        # The gates, and with them the state that is carried on, have the precision of the parameters.
+        # The gates, and thus the recurrent state, have the precision of the parameters.
         self.input = Output(members, inputs, 3 * hidden)
         self.state = Output(members, hidden, 3 * hidden)
 
     def forward(self, x: Tensor, hidden: Tensor | None) -> Tensor:
-        """The next state (members, batch, hidden); a product with the zeros of ``None`` is left out."""
+        """The next state (members, batch, hidden); ``None`` means zeros, whose product is skipped."""
         reset_x, update_x, new_x = self.input(x).chunk(3, dim=-1)
         recurrent = self.state.bias if hidden is None else self.state(hidden)
         reset_h, update_h, new_h = recurrent.chunk(3, dim=-1)
@@ -36,7 +36,7 @@ class GRUCell(nn.Module):
 
 
 class RecurrentDynamics(nn.Module):
-    """x_{t+1} = x_t + Linear(GRU(MLP(x_t, u_t))): MLP of two ReLU layers, GRU of two, all one width."""
+    """x_{t+1} = x_t + Linear(GRU(MLP(x_t, u_t))): two ReLU layers, two GRU layers, all of one width."""
 
     START: Hidden = (None,) * LAYERS
     """The hidden state at the beginning of every unroll."""
@@ -51,11 +51,11 @@ class RecurrentDynamics(nn.Module):
         """Orthogonal weights and zero biases; in the GRU torch's default, uniform within ±1/√hidden."""
         initialise_orthogonal(self.encoder, generators)
         initialise_orthogonal(self.decoder, generators)
-        # Inputs and states of a cell are of one width, so that fan-in is hidden for both.
+        # A cell's inputs and states have one width, so fan-in is hidden for both.
         initialise_fan_in(self.cells, generators)
 
     def forward(self, x: Tensor, u: Tensor, hidden: Hidden) -> tuple[Tensor, Hidden]:
-        """One step: x_{t+1} and the hidden state after it."""
+        """One step: x_{t+1} and the next hidden state."""
         y = self.encoder(torch.cat([x, u], dim=-1))
         after = []
         for cell, state in zip(self.cells, hidden, strict=True):
@@ -65,13 +65,13 @@ class RecurrentDynamics(nn.Module):
 
 
 def prediction_errors(model: RecurrentDynamics, observation: Tensor, action: Tensor) -> Tensor:
-    """How far an unroll strays from real sequences, by step → (S, L − 1); trains the model.
+    """Error of an unroll on real sequences, by step → (S, L − 1); trains the model.
 
-    From x_0 on, ``model`` is fed its own predictions with the actions really taken; entry t is the mean
-    over batch and dimensions of (x̂_{t+1} − x_{t+1})².  In standardised observations that is normalised:
+    From x_0 on, ``model`` is fed its own predictions and the recorded actions; entry t is the mean
+    over batch and dimensions of (x̂_{t+1} − x_{t+1})².  For standardised observations it is normalised:
     1 is the error of always predicting the mean.
 
-    x̂_t enters the next step without gradient, the hidden state with it (Amos et al., 2021).
+    x̂_t enters the next step without gradient, the hidden state with gradient (Amos et al., 2021).
 
     Args:
         model: the dynamics.

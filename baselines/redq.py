@@ -1,7 +1,7 @@
 """Randomised ensembled double Q-learning (Chen et al., 2021; code watchernyu/REDQ), and SAC-AVG.
 
-SAC with ten critics, many updates for each environment step, and targets from a random pair of the
-critics.  SAC-AVG ("REDQ-ave" there) is the same with the mean of all ten targets.
+SAC with ten critics, many updates per environment step, and targets from a random pair of the
+critics.  SAC-AVG ("REDQ-ave" there) uses the mean of all ten target critics instead.
 """
 
 from collections.abc import Sequence
@@ -41,9 +41,9 @@ class REDQConfig:
     critics: Count = 10
     """N, critics in the ensemble."""
     target_critics: Count | None = 2
-    """M, target critics drawn for each update, whose minimum is the target; ``None``: mean of all N."""
+    """M, target critics drawn per update, whose minimum is used; ``None``: mean of all N."""
     updates_per_step: Count = 20
-    """G, updates of the critics for each environment step; the policy moves with the last of them."""
+    """G, critic updates per environment step; the policy is updated with the last of them."""
     discount: Share = 0.99
     """γ."""
     target_rate: Share = 0.005
@@ -51,7 +51,7 @@ class REDQConfig:
     hidden_size: Count = 256
     """Width of both layers of the actor and the critics."""
     batch_size: Count = 256
-    """Transitions for one update of the critics."""
+    """Transitions for one critic update."""
     learning_rate: Positive = 3e-4
     """Adam's step size for critics, actor and log α."""
     initial_temperature: Positive = 1.0
@@ -64,7 +64,7 @@ class REDQConfig:
     """Transitions kept."""
 
     def conflict(self) -> str | None:
-        """Settings that do not go together, in words."""
+        """Explanation of why these settings are incompatible; None if they are compatible."""
         if self.target_critics is not None and self.target_critics > self.critics:
             return f"target_critics={self.target_critics} are more than all critics={self.critics}"
         return None
@@ -88,9 +88,9 @@ class SACAverageConfig(REDQConfig):
 
 
 def draw_members(scores: Tensor, size: int) -> Tensor:
-    """``size`` different critics of N, every choice equally likely → indices (…, size).
+    """``size`` distinct critics of N, drawn uniformly → indices (…, size).
 
-    ``scores`` (…, N) are independent draws from one continuous distribution; the largest win.
+    ``scores`` (…, N) are independent draws from one continuous distribution; the largest are chosen.
     """
     return scores.topk(size, dim=-1).indices
 
@@ -104,11 +104,11 @@ def critic_target(
     members: Tensor | None,
     discount: float,
 ) -> Tensor:
-    """What all N critics regress to → (S, batch), without gradient.
+    """Regression target of all N critics → (S, batch), without gradient.
 
     y = r + γ (1 − d) (V̄ − α log π(a'|s')),  a' ~ π(s'),
 
-    V̄ the minimum of Q̄_i(s', a') over i in ``members`` (S, M), or the mean of all N where it is ``None``.
+    V̄ the minimum of Q̄_i(s', a') over i in ``members`` (S, M), or the mean of all N if that is ``None``.
     """
     if members is None:
         next_value = average(networks.target_critic(transitions.next_observation, next_action))
@@ -132,7 +132,7 @@ class REDQNetworks(SoftNetworks):
 
 
 def official_log_slope(x: Tensor) -> Tensor:
-    """log(1 − tanh² x + 1e-6), as in the reference: at most 13.8 below zero where tanh saturates."""
+    """log(1 − tanh² x + 1e-6), as in the reference: at least −13.8 where tanh saturates."""
     return torch.log(1.0 - torch.tanh(x).square() + 1e-6)
 
 
@@ -152,7 +152,7 @@ class REDQ(SoftAgent):
 
     @cached_property
     def noise_shapes(self) -> NoiseShapes:
-        """Noise of all targets' actions and of the policy's, and scores that draw critics."""
+        """Noise of all target actions and of the policy's actions, and scores for drawing critics."""
         config = self.config
         action = (config.batch_size, self.task.action_size)
         shapes: NoiseShapes = {"next_action": (config.updates_per_step, *action), "action": action}
@@ -161,20 +161,20 @@ class REDQ(SoftAgent):
         return shapes
 
     def learn(self, replay: Replay, training_step: int) -> Metrics:
-        """The G updates of one environment step on fresh batches and noise, both drawn in one go."""
+        """The G updates of one environment step, with all batches and noise drawn at once."""
         batches = replay.sample((self.config.updates_per_step, self.config.batch_size), self.learning)
         return self.update(batches, self.draw_noise(), training_step)
 
     def update(self, batches: Transitions, noise: Noise, training_step: Step) -> Metrics:
-        """G steps of the critics, and with the last of them one of the policy; metrics are (S,).
+        """G critic steps, and with the last of them one policy step; metrics are (S,).
 
-        ``batches`` has axes (S, G, batch, …).  The targets follow the critics after each step.  As in
-        the reference, the policy's loss is of the critics before their last step.
+        ``batches`` has axes (S, G, batch, …).  The target critics follow after each step.  As in
+        the reference, the policy's loss uses the critics before their last step.
         """
         del training_step
         net, config = self.networks, self.config
         metrics: Metrics = {}
-        # Policy and temperature stand still until the last target is taken: all next actions at once.
+        # Policy and temperature do not change before the last target, so all next actions are drawn at once.
         with torch.no_grad():
             states, draws = batches.next_observation.flatten(1, 2), noise["next_action"].flatten(1, 2)
             unit, log_probability = net.actor.sample(states, draws)
@@ -223,6 +223,6 @@ class SACAverage(REDQ):
 
 
 class OfficialDensityREDQ(REDQ):
-    """REDQ with the reference's log-probability, whose entropy bonus is smaller where actions saturate."""
+    """REDQ with the reference's log-probability, whose entropy bonus is smaller for saturated actions."""
 
     network_class = OfficialDensityNetworks

@@ -1,9 +1,9 @@
 """Soft actor-critic with a learned temperature (Haarnoja et al., "SAC Algorithms and Applications", 2018).
 
-The ALM paper does not say which implementation produced its curves.  This one has the conventions of
-watchernyu/REDQ for two critics and one update a step: networks, initialisation, log-probability, and that
-every loss of an update is taken before any of its steps.  The policy's loss has the smaller of the critics,
-as SAC's paper has it, where REDQ's code has their mean.
+The ALM paper does not say which implementation produced its curves.  This one follows the conventions of
+watchernyu/REDQ for two critics and one update per step: networks, initialisation, log-probability, and the
+computation of all losses of an update before any of its steps.  The policy's loss uses the smaller critic,
+as in SAC's paper, while REDQ's code uses their mean.
 
 REDQ, MBPO and SAC-SVG are built from the parts below: the tanh-Gaussian policy, `SoftNetworks`, `SoftAgent`,
 and the losses.
@@ -34,16 +34,16 @@ from baselines.networks import Critics, MeanLogStd, initialise_xavier, scale_act
 
 Bound = Callable[[Tensor], Tensor]
 OverCritics = Callable[[Tensor], Tensor]
-"""One value (S, batch) from those of N critics (S, N, batch)."""
+"""Map from the values of N critics (S, N, batch) to one value (S, batch)."""
 LOG_STD_MIN, LOG_STD_MAX = -20.0, 2.0
 
-# Target entropies of MBPO (Janner et al., 2019), which REDQ takes over, by robot: what a task observes or
-# rewards makes no difference.
+# Target entropies of MBPO (Janner et al., 2019), also used by REDQ, by robot: a task's observations and
+# rewards make no difference.
 _TARGET_ENTROPY = {"Hopper": -1.0, "HalfCheetah": -3.0, "Walker2d": -3.0, "Ant": -4.0, "Humanoid": -2.0}
 
 
 def published_target_entropy(task: str) -> float:
-    """H̄ that MBPO and REDQ use on a task."""
+    """Target entropy H̄ that MBPO and REDQ use on a task."""
     return _TARGET_ENTROPY[task_spec(task).robot]
 
 
@@ -72,7 +72,7 @@ class SACConfig:
 
     @classmethod
     def at(cls, scale: Scale, task: str) -> "SACConfig":
-        """The configuration of a scale; nothing depends on the task."""
+        """The configuration of a scale, the same for every task."""
         del task
         scale = scale.of_cheap_updates
         return cls(
@@ -93,9 +93,9 @@ def log_slope(x: Tensor) -> Tensor:
 
 
 class TanhGaussianActor(nn.Module):
-    """A policy u = tanh(x), x ~ N(μ(s), σ(s)²), of ``depth`` ReLU layers.
+    """Policy u = tanh(x), x ~ N(μ(s), σ(s)²), of ``depth`` ReLU layers.
 
-    ``log_std`` turns the network's output into log σ; ``slope`` is `log_slope` or stands in its place.
+    ``log_std`` turns the network's output into log σ; ``slope`` is `log_slope` or a replacement.
     """
 
     def __init__(
@@ -123,12 +123,12 @@ class TanhGaussianActor(nn.Module):
 
 
 def sample_action(gaussian: MeanLogStd, noise: Tensor, slope: Bound = log_slope) -> tuple[Tensor, Tensor]:
-    """A reparameterised sample u = tanh(μ + σε) in (−1, 1), and its log-probability (S, batch).
+    """Reparameterised sample u = tanh(μ + σε) in (−1, 1), and its log-probability (S, batch).
 
     log π(u|s) = Σ_dims [ log N(x; μ, σ²) − log(1 − tanh² x) ],  x = μ + σε.
 
-    It is the density of u, not of the action stretched to the task's bounds: target entropies are meant
-    for u.
+    This is the density of u, not of the action scaled to the task's bounds: target entropies refer
+    to u.
     """
     mean, log_std = gaussian
     x = mean + log_std.exp() * noise
@@ -140,9 +140,9 @@ class SoftNetworks(nn.Module):
     """Actor π, critics Q_1 … Q_N with targets Q̄ that start as copies, temperature α.
 
     Args:
-        task: sizes.
-        config: ``hidden_size``, and ``initial_temperature``.
-        generators: one a seed, for ``initialise``.
+        task: observation and action sizes.
+        config: ``hidden_size`` and ``initial_temperature``.
+        generators: one per seed, for ``initialise``.
         ensemble: N.
         depth: hidden layers of the actor and of each critic.
         log_std, slope: see `TanhGaussianActor`.
@@ -199,7 +199,7 @@ def soft_target(
     discount: float,
     bounds: tuple[float, float],
 ) -> Tensor:
-    """What both critics regress to → (S, batch), without gradient.
+    """Regression target of both critics → (S, batch), without gradient.
 
     y = r + γ (1 − d) (min_j Q̄_j(s', a') − α log π(a'|s')),  a' ~ π(s').
     """
@@ -209,10 +209,10 @@ def soft_target(
 
 
 def critic_objective(critic: Critics, transitions: Transitions, target: Tensor) -> Tensor:
-    """All critics regress to one target (S, batch) → loss (S,); trains Q_1 … Q_N.
+    """Critic loss (S,) with one target y (S, batch) for all critics; trains Q_1 … Q_N.
 
-    L_Q = Σ_i mean (Q_i(s, a) − sg y)².  A sum, so that each critic's gradient, and with it one Adam over
-    all of them, is what an optimiser of its own would see.
+    L_Q = Σ_i mean (Q_i(s, a) − sg y)².  As it is a sum, each critic's gradient under one shared Adam is
+    the same as with an optimiser of its own.
     """
     error = critic(transitions.observation, transitions.action) - target[:, None]
     return error.square().mean(dim=-1).sum(dim=1)
@@ -225,7 +225,7 @@ def actor_objective(
     bounds: tuple[float, float],
     over_critics: OverCritics = smallest,
 ) -> tuple[Tensor, Tensor]:
-    """Policy → loss (S,), and log π (S, batch) for the temperature; trains π.
+    """Policy loss (S,), and log π (S, batch) for the temperature; trains π.
 
     L_π = mean [ sg α · log π(a|s) − Q(s, a) ],  a ~ π(s) reparameterised, Q = ``over_critics`` of all Q_j.
     """
@@ -236,9 +236,9 @@ def actor_objective(
 
 
 class SoftAgent(Agent):
-    """An agent with `SoftNetworks`: how it acts, and the step of actor and temperature.
+    """Agent with `SoftNetworks`: acting, and the step of actor and temperature.
 
-    Its configuration has ``learning_rate`` and, unless it overrides ``target_entropy``, a constant H̄.
+    Its configuration has ``learning_rate`` and, unless ``target_entropy`` is overridden, a constant H̄.
     """
 
     networks: SoftNetworks
@@ -246,17 +246,17 @@ class SoftAgent(Agent):
     network_class: type[nn.Module] = SoftNetworks
 
     def optimiser_groups(self) -> dict[str, OptimiserGroup]:
-        """All critics, and actor with temperature."""
+        """Two optimiser groups: all critics, and actor with temperature."""
         net, seeds, lr = self.networks, len(self.seeds), self.config.learning_rate
         return {
             "critic": OptimiserGroup((net.critic,), seeds, lr),
-            # Adam works element by element, so one for both is one for each, and cheaper.
+            # Adam is element-wise, so one for both is equivalent to one for each, and cheaper.
             "policy": OptimiserGroup((net.actor, net.temperature), seeds, lr),
         }
 
     @property
     def target_entropy(self) -> float:
-        """H̄ as configured; for ``None``, minus the number of action dimensions."""
+        """Target entropy H̄ as configured; for ``None``, minus the number of action dimensions."""
         configured: float | None = self.config.target_entropy
         return -float(self.task.action_size) if configured is None else configured
 
@@ -268,7 +268,7 @@ class SoftAgent(Agent):
 
     @torch.no_grad()
     def act_greedily(self, observation: Tensor, streams: Streams) -> Tensor:
-        """Evaluation actions: tanh of the mean, stretched to the bounds."""
+        """Evaluation actions: tanh of the mean, scaled to the bounds."""
         del streams
         return scale_action(torch.tanh(self.networks.actor(observation)[0]), self.bounds)
 
@@ -282,9 +282,9 @@ class SoftAgent(Agent):
     def improve_policy(
         self, loss: Tensor, log_probability: Tensor, target_entropy: Level, metrics: Metrics
     ) -> None:
-        """One step of the actor down ``loss`` (S,), and of the temperature, on the same actions.
+        """One step of the actor on ``loss`` (S,) and one of the temperature on the same actions.
 
-        ``log_probability`` (S, batch) is that of the actions in the loss, which has the old α.
+        ``log_probability`` (S, batch) is that of the actions in the loss, which uses the old α.
         """
         net = self.networks
         temperature_loss = temperature_objective(net.temperature, log_probability, target_entropy)
@@ -292,7 +292,7 @@ class SoftAgent(Agent):
         metrics["loss/temperature"] = temperature_loss.detach()
         metrics["actor/entropy"] = -log_probability.detach().mean(dim=-1)
         metrics["actor/temperature"] = net.temperature()
-        # Each loss reaches its own parameters only.
+        # Each loss only reaches its own parameters.
         metrics["grad_norm/policy"] = self.groups["policy"].step(loss + temperature_loss)
 
 
@@ -316,8 +316,8 @@ class SAC(SoftAgent):
     def update(self, transitions: Transitions, noise: Noise, training_step: Step) -> Metrics:
         """One gradient step of actor, temperature and critics, then the targets; metrics are (S,).
 
-        The order gives each loss the networks as they were before the update: the target is taken
-        first, the policy does not see the critics' step, the actor's and critics' losses see the old α.
+        Each loss sees the networks from before the update: the target is computed first, the policy
+        does not see the critics' step, and the losses of actor and critics use the old α.
         """
         del training_step
         net, config = self.networks, self.config

@@ -5,7 +5,7 @@ learning" (L4DC 2021).  Written from the method's description alone.  A horizon 
 H − 1 model steps with predicted rewards, then the critics.  Tables name it by model steps: SAC-SVG(2) has
 H = 3, SAC-SVG(3) has H = 4.
 
-Everything below sees standardised observations x and actions u in (−1, 1).
+Everything below uses standardised observations x and actions u in (−1, 1).
 """
 
 from collections.abc import Sequence
@@ -48,8 +48,8 @@ class SACSVGConfig(EntropySchedule):
     """Hyper-parameters of SAC-SVG(2)."""
 
     horizon: Annotated[int, Range(3)] = 3
-    """H: one more than the model steps in the policy's objective; also the length of replayed sequences.
-    With one model step from zeros, the GRU's recurrent weights would have no gradient at all."""
+    """H, one more than the model steps in the policy's objective; also the length of replayed sequences.
+    With a single model step from a zero state, the GRU's recurrent weights would have no gradient."""
     discount: Share = 0.99
     """γ."""
     target_rate: Share = 0.005
@@ -63,7 +63,7 @@ class SACSVGConfig(EntropySchedule):
     initial_temperature: Positive = 0.1
     """α before the first update."""
     model_updates: Count = 4
-    """Updates of the dynamics for each environment step."""
+    """Updates of the dynamics per environment step."""
     model_batch_size: Count = 512
     """Sequences for one update of the dynamics."""
     model_learning_rate: Positive = 1e-3
@@ -71,21 +71,21 @@ class SACSVGConfig(EntropySchedule):
     model_max_grad_norm: Positive = 1.0
     """Largest norm of the dynamics' gradient for each seed."""
     plain_steps: Steps = 10_000
-    """Environment steps (warm-up included) until the policy leaves SAC's objective for the rollout's."""
+    """Environment steps (with warm-up) until the policy switches from SAC's to the rollout's objective."""
     warmup_steps: Steps = 1000
     """Uniformly random actions before the first update."""
     replay_capacity: Count = 1_000_000
     """Transitions kept, or the whole run if it is shorter."""
 
     def conflict(self) -> str | None:
-        """Settings that do not go together, in words."""
+        """Explanation of why these settings are incompatible; None if they are compatible."""
         return window_conflict(self.replay_capacity, self.warmup_steps, self.horizon)
 
     @classmethod
     def at(cls, scale: Scale, task: str) -> "SACSVGConfig":
         """The configuration of a scale with the entropy schedule of a task's robot.
 
-        SAC's objective takes the first 10,000 steps, or the warm-up and a quarter of a shorter run.
+        SAC's objective is used for the first 10,000 steps, or for the warm-up and a quarter of a shorter run.
         """
         warmup, steps = scale.warmup(cls.warmup_steps), scale.training(task).total_steps
         return cls(
@@ -100,7 +100,7 @@ class SACSVGConfig(EntropySchedule):
 
 @dataclass(frozen=True)
 class SACSVG3Config(SACSVGConfig):
-    """Hyper-parameters of SAC-SVG(3): one model step more."""
+    """Hyper-parameters of SAC-SVG(3): one more model step."""
 
     horizon: Annotated[int, Range(3)] = 4
 
@@ -135,22 +135,22 @@ class SACSVGNetworks(SoftNetworks):
         return self.reward(torch.cat([x, u], dim=-1))[..., 0]
 
     def done_logit(self, x: Tensor, u: Tensor) -> Tensor:
-        """log-odds that the task ends with this transition → (S, batch)."""
+        """Log-odds that the task ends with this transition → (S, batch)."""
         return self.done(torch.cat([x, u], dim=-1))[..., 0]
 
 
 def reward_objective(networks: SACSVGNetworks, transitions: Transitions) -> Tensor:
-    """Reward → loss (S,): mean (r̂(x, u) − r)²; trains r̂."""
+    """Reward loss (S,): mean (r̂(x, u) − r)²; trains r̂."""
     predicted = networks.predict_reward(transitions.observation, transitions.action)
     return (predicted - transitions.reward).square().mean(dim=-1)
 
 
 def done_objective(networks: SACSVGNetworks, transitions: Transitions) -> Tensor:
-    """Termination → loss (S,), a cross-entropy that weighs both classes alike; trains d̂.
+    """Termination loss (S,), a class-balanced cross-entropy; trains d̂.
 
     L_d = −mean [ w d log σ(l) + (1 − d) log (1 − σ(l)) ],  l = d̂(x, u),
 
-    w the batch's transitions that go on, divided by those that end; without an end it has no effect.
+    w the batch's ratio of non-terminal to terminal transitions; without terminal ones it has no effect.
     """
     logit, ends = networks.done_logit(transitions.observation, transitions.action), transitions.terminal
     positive = ends.sum(dim=-1, keepdim=True)
@@ -161,13 +161,13 @@ def done_objective(networks: SACSVGNetworks, transitions: Transitions) -> Tensor
 def value_gradient_objective(
     networks: SACSVGNetworks, observation: Tensor, noise: Tensor, discount: float
 ) -> tuple[Tensor, Tensor]:
-    """Policy on an imagined rollout → loss (S,), and log π of first actions (S, batch); trains π.
+    """Policy loss (S,) on an imagined rollout, and log π of first actions (S, batch); trains π.
 
     L_π = −mean (1/H) Σ_{t<H} γ^t [ ν_t g_t − sg α · log π(u_t|x_t) ],  u_t ~ π(x_t) reparameterised,
 
     from x_0 of the replay through x_{t+1} of the dynamics.  g_t = r̂(x_t, u_t), but min_j Q_j(x_t, u_t) at
-    the last; ν_t = Π_{i<t} (1 − σ(d̂(x_i, u_i))) is the probability that the rollout still goes on.
-    Gradient flows through all of it, the policy's inputs and ν included.
+    the last step; ν_t = Π_{i<t} (1 − σ(d̂(x_i, u_i))) is the probability that the rollout has not ended.
+    Gradients flow through all of it, including the policy's inputs and ν.
 
     Args:
         networks: all networks.
@@ -219,7 +219,7 @@ class SACSVG(SoftAgent):
         self.standardiser = Standardiser(len(self.seeds), task.observation_size, device)
 
     def optimiser_groups(self) -> dict[str, OptimiserGroup]:
-        """SAC's, and dynamics, reward and termination on their own."""
+        """SAC's optimiser groups, and one each for dynamics, reward and termination."""
         net, seeds, lr = self.networks, len(self.seeds), self.config.model_learning_rate
         return super().optimiser_groups() | {
             "model": OptimiserGroup((net.model,), seeds, lr, self.config.model_max_grad_norm),
@@ -234,23 +234,23 @@ class SACSVG(SoftAgent):
         return {"next_action": action, "action": (self.config.horizon, *action)}
 
     def policy_state(self) -> dict[str, Tensor]:
-        """The actor, and the statistics that observations are standardised with."""
+        """The actor, and the statistics that standardise observations."""
         statistics = {"standardiser.mean": self.standardiser.mean, "standardiser.std": self.standardiser.std}
         return super().policy_state() | statistics
 
     @torch.no_grad()
     def act_greedily(self, observation: Tensor, streams: Streams) -> Tensor:
-        """As of every soft agent, at standardised observations."""
+        """Evaluation actions of a soft agent, at standardised observations."""
         return super().act_greedily(self.standardiser(observation), streams)
 
     @torch.no_grad()
     def act_with_bonus(self, observation: Tensor, streams: Streams) -> tuple[Tensor, Tensor]:
-        """As of every soft agent, at standardised observations."""
+        """Actions and bonus of a soft agent, at standardised observations."""
         return super().act_with_bonus(self.standardiser(observation), streams)
 
     def learn(self, replay: Replay, training_step: int) -> Metrics:
-        """Add new observations to the statistics, then one update on fresh batches and noise."""
-        # Between two calls lies one environment step, before the first the whole warm-up.
+        """One update on fresh batches and noise, after adding new observations to the statistics."""
+        # One environment step has passed since the last call, the whole warm-up before the first.
         new = 1 if self.standardiser.count else replay.size
         self.standardiser.add(replay.newest(new).observation)
         config = self.config
@@ -264,7 +264,7 @@ class SACSVG(SoftAgent):
         return self.update(sequences, transitions, self.draw_noise(), training_step)
 
     def branch(self, training_step: int) -> bool:
-        """Whether the policy still has SAC's objective."""
+        """Whether the policy still uses SAC's objective."""
         return self.config.warmup_steps + training_step <= self.config.plain_steps
 
     def update(
@@ -278,7 +278,7 @@ class SACSVG(SoftAgent):
         """The updates of one environment step, in this order; metrics are (S,).
 
         Dynamics (on equal parts of ``sequences`` (S, H, updates · batch, …)), reward, termination,
-        critics, policy and temperature, target critics.  Each sees what those before it have changed.
+        critics, policy and temperature, target critics.  Each sees the results of those before it.
         """
         net, config = self.networks, self.config
         environment_step = config.warmup_steps + training_step
@@ -304,7 +304,7 @@ class SACSVG(SoftAgent):
         return metrics
 
     def _improve_model(self, sequences: Transitions, metrics: Metrics) -> None:
-        """One step of the dynamics on each part of the sequences; the metrics are means over them."""
+        """One step of the dynamics on each part of the sequences; metrics are means over the parts."""
         updates = self.config.model_updates
         norms, errors = [], []
         for x, u in zip(
@@ -328,11 +328,11 @@ class SACSVG(SoftAgent):
         )
 
     def state(self) -> dict[str, Any]:
-        """As of every agent, with the statistics of the observations."""
+        """State of every agent, plus the statistics of the observations."""
         return super().state() | {"standardiser": self.standardiser.state()}
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Take over what `state` returned."""
+        """Restore what `state` returned."""
         super().load_state(state)
         self.standardiser.load_state(state["standardiser"])
 

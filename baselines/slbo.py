@@ -1,9 +1,9 @@
 """Stochastic lower bounds optimisation, SLBO (Luo et al., 2018; code facebookresearch/slbo).
 
 Model-based policy optimisation in stages: collect steps of the task, then alternate between fitting a
-deterministic model to all of them and improving the policy by TRPO inside the model. The model's loss is a
-norm, not its square, of errors over two of its own steps; reward and end of an imagined step are the task's
-own formulas. Settings are those of the benchmark of Wang et al. (2019), whose SLBO the ALM paper quotes.
+deterministic model to all of them and improving the policy by TRPO inside the model. The model's loss is the
+norm, not the squared norm, of errors over two of its own steps; reward and termination of imagined steps use
+the task's own formulas. Settings are those of Wang et al. (2019), whose SLBO the ALM paper quotes.
 
 Shapes have a leading axis of one seed: s (1, batch, observation), u (1, batch, action) in units where the
 task's bounds are ±1.
@@ -41,17 +41,17 @@ class SLBOConfig:
     stage_steps: Count = 10_000
     """Environment steps collected before each round of updates."""
     iterations: Count = 20
-    """Rounds of model and policy updates in a stage."""
+    """Rounds of model and policy updates per stage."""
     model_updates: Count = 100
-    """Updates of the model in one iteration."""
+    """Model updates per iteration."""
     policy_updates: Count = 40
-    """TRPO steps in one iteration."""
+    """TRPO steps per iteration."""
     discount: Share = 0.99
     """γ."""
     trace: Share = 0.95
-    """λ of the generalised advantages."""
+    """λ of generalised advantage estimation."""
     noise_pull: NotNegative = 0.15
-    """θ of the Ornstein–Uhlenbeck noise on the actions that are collected."""
+    """θ of the Ornstein–Uhlenbeck noise on collected actions."""
     noise_std: NotNegative = 0.3
     """σ of that noise, in units where the bounds are ±1."""
     model_hidden_size: Count = 500
@@ -73,7 +73,7 @@ class SLBOConfig:
     value_learning_rate: Positive = 1e-3
     """Adam's step size for the value."""
     value_passes: Count = 5
-    """Passes over the imagined steps in one fit of the value."""
+    """Passes over the imagined steps per fit of the value."""
     value_batch_size: Count = 64
     """Imagined steps for one update of the value."""
     imagined_steps: Count = 4000
@@ -91,11 +91,11 @@ class SLBOConfig:
 
     @property
     def first_update(self) -> int:
-        """Environment step of the first updates: the end of the first stage, which follows the warm-up."""
+        """Environment step of the first updates: the end of the first stage after the warm-up."""
         return self.warmup_steps + self.stage_steps
 
     def conflict(self) -> str | None:
-        """Settings that do not go together, in words."""
+        """Explanation of why these settings are incompatible; None if they are compatible."""
         if self.replay_capacity < self.stage_steps:
             return f"replay_capacity={self.replay_capacity} holds no stage of stage_steps={self.stage_steps}"
         return None
@@ -104,11 +104,11 @@ class SLBOConfig:
     def at(cls, scale: Scale, task: str) -> "SLBOConfig":
         """The configuration of a scale.
 
-        Smaller scales have shorter stages with fewer iterations, so that updates for each environment step
-        are as many as in the benchmark.
+        Smaller scales have shorter stages with fewer iterations, so the number of updates per environment
+        step is that of the benchmark.
 
         Raises:
-            ValueError: the task's reward is no function of observations.
+            ValueError: the task's reward is not a function of observations.
         """
         _require_reward(task_spec(task))
         return cls(
@@ -132,7 +132,7 @@ def _require_reward(task: TaskSpec) -> None:
 
 
 class Normaliser(nn.Module):
-    """Mean and standard deviation of all data seen so far, by which vectors are centred and scaled."""
+    """Mean and standard deviation of all data seen so far, for centring and scaling vectors."""
 
     mean: Tensor
     std: Tensor
@@ -154,7 +154,7 @@ class Normaliser(nn.Module):
 
     @torch.no_grad()
     def update(self, samples: Tensor) -> None:
-        """Take samples (1, n, size) in, as if all had been seen at once."""
+        """Add samples (1, n, size), as if all data had been seen at once."""
         old, new = self.count.item(), samples.shape[1]
         total = old + new
         shift = samples.mean(dim=1, keepdim=True) - self.mean
@@ -166,7 +166,7 @@ class Normaliser(nn.Module):
 
 
 class SLBOPolicy(nn.Module):
-    """u ~ N(μ(s), σ²) on normalised observations; σ depends on no state and starts at 1."""
+    """u ~ N(μ(s), σ²) on normalised observations; σ is independent of the state and starts at 1."""
 
     def __init__(self, observation_size: int, action_size: int, hidden: int) -> None:
         super().__init__()
@@ -196,7 +196,7 @@ class SLBONetworks(nn.Module):
         _initialise_columns(self.value, generator, last=1.0)
         for layer in self.model:
             if isinstance(layer, Linear):
-                # The reference's: the model begins by predicting no change.
+                # As in the reference: the model initially predicts no change.
                 nn.init.trunc_normal_(layer.weight, std=1e-5, a=-2e-5, b=2e-5, generator=generator)
 
     def act(self, observation: Tensor) -> MeanLogStd:
@@ -209,7 +209,7 @@ class SLBONetworks(nn.Module):
         return self.value(flat)[..., 0].view(observation.shape[:-1])
 
     def predict(self, observation: Tensor, unit_action: Tensor) -> Tensor:
-        """The next observation (1, batch, observation), kept within 100 standard deviations of the data."""
+        """The next observation (1, batch, observation), clamped to 100 standard deviations of the data."""
         x = torch.cat([self.state(observation), unit_action.clamp(-1.0, 1.0)], dim=-1)
         following = observation + self.change.inverse(self.model(x))
         return self.state.inverse(self.state(following).clamp(-100.0, 100.0))
@@ -217,9 +217,9 @@ class SLBONetworks(nn.Module):
 
 @torch.no_grad()
 def _initialise_columns(layers: nn.Sequential, generator: torch.Generator, last: float) -> None:
-    """Normal weights scaled so that those of every output have norm 1, or ``last`` in the last layer.
+    """Normal weights scaled to norm 1 for every output, or to ``last`` in the last layer.
 
-    As OpenAI baselines' "normc".
+    Like OpenAI baselines' "normc".
     """
     for layer in layers:
         if isinstance(layer, Linear):
@@ -231,18 +231,18 @@ def _initialise_columns(layers: nn.Sequential, generator: torch.Generator, last:
 def model_objective(
     networks: SLBONetworks, sequences: Transitions, ended: Tensor, weight_decay: float
 ) -> Tensor:
-    """Multi-step model loss → (1,); trains the model.
+    """Multi-step model loss (1,); trains the model.
 
     L = (1/H) Σ_{t<H} mean ‖(ŝ_{t+1} − ŝ_t − (s'_t − s_t)) / σ_Δ‖_RMS + ½ ``weight_decay`` ‖θ‖²,
 
-    where ŝ_0 = s_0, ŝ_{t+1} = f(ŝ_t, u_t), except that ŝ starts anew at s_{t+1} where the episode ended with
-    step t; ‖·‖_RMS is the root of the mean square over dimensions, σ_Δ the standard deviation of changes.
+    where ŝ_0 = s_0, ŝ_{t+1} = f(ŝ_t, u_t), except that ŝ restarts at s_{t+1} if the episode ended with
+    step t; ‖·‖_RMS is the root mean square over dimensions, σ_Δ the standard deviation of changes.
 
     Args:
         networks: the model and the normalisers.
         sequences: H consecutive transitions, leading axes (1, H, batch), with unit actions.
         ended: whether the next stored transition belongs to another episode (1, H, batch).
-        weight_decay: of all parameters of the model.
+        weight_decay: weight decay of all model parameters.
     """
     state, total = sequences.observation[:, 0], torch.zeros(())
     std = networks.change.std.clamp(min=1e-6)
@@ -259,12 +259,12 @@ def model_objective(
 
 
 def limited_entropy(gaussian: MeanLogStd) -> Tensor:
-    """The entropy that counts in the gain, summed over dimensions → (…).
+    """Entropy term of the gain, summed over dimensions → (…).
 
     Σ ½ [ (log σ + ½ log 2π) (erf h − erf l) + h e^{−h²} − l e^{−l²} ],  h, l = (±2 − μ)/(√2 σ).
 
-    Meant as the part of the entropy that lies within ±2, so that nothing is gained by leaving the bounds; the
-    last terms are not quite those of the integral, and are kept as the reference has them.
+    Intended as the part of the entropy within ±2, so that leaving the bounds gains nothing. The last
+    terms differ slightly from those of the integral and are kept as in the reference.
     """
     mean, log_std = gaussian
     scale = math.sqrt(2.0) * log_std.exp()
@@ -294,18 +294,18 @@ class Imagined:
     reward: Tensor
     next_observation: Tensor
     terminal: Tensor  # 1.0 where the task ended
-    ended: Tensor  # 1.0 there and where the horizon cut the episode off
+    ended: Tensor  # 1.0 there and where the horizon truncated the episode
 
 
 class SLBO(Agent):
     """SLBO for one seed (`alm.training.agent.Agent`).
 
-    It learns at the end of a stage and not between; `learn` then returns no metrics.
+    It learns only at the end of a stage; otherwise `learn` returns no metrics.
 
-    The line searches of several seeds would take different numbers of steps.
+    There is one seed, because line searches of several would take different numbers of steps.
 
     Raises:
-        ValueError: more than one seed, or a task whose reward is no function of observations.
+        ValueError: more than one seed, or a task whose reward is not a function of observations.
     """
 
     name = "slbo"
@@ -329,7 +329,7 @@ class SLBO(Agent):
         _require_reward(task)
         super().__init__(task, config, seeds, device, dtype)
         self.region = TrustRegion(max_kl=config.max_kl)
-        # Ornstein–Uhlenbeck noise of the next action; it goes on from one episode to the next.
+        # Ornstein–Uhlenbeck noise of the next action; it continues across episodes.
         self.drift = torch.zeros(1, 1, task.action_size, device=device, dtype=dtype)
         self._start: gymnasium.Env | None = None
 
@@ -345,7 +345,7 @@ class SLBO(Agent):
 
     @torch.no_grad()
     def act(self, observation: Tensor, training_step: int, streams: Streams) -> Tensor:
-        """Sampled actions with noise on top (1, batch, action), which may leave the bounds."""
+        """Sampled actions with added noise (1, batch, action), which may leave the bounds."""
         del training_step
         mean, log_std = self.networks.act(observation)
         sample, push = streams.normal(2, *mean.shape[1:], dtype=mean.dtype).unbind(dim=1)
@@ -361,7 +361,7 @@ class SLBO(Agent):
     # Learning.
 
     def learn(self, replay: Replay, training_step: int) -> Metrics:
-        """At the end of a stage, all its updates; else nothing."""
+        """All updates of a stage at its end; nothing at other steps."""
         config = self.config
         if training_step % config.stage_steps != 0:
             return {}
@@ -381,15 +381,15 @@ class SLBO(Agent):
         }
 
     def _normalise(self, replay: Replay) -> None:
-        """Take what is new since the last stage into the normalisers, at the first stage the warm-up too."""
+        """Add all data since the last stage to the normalisers; at the first stage, also the warm-up's."""
         new = replay.newest(self.config.stage_steps if self.networks.state.count.item() else replay.size)
         self.networks.state.update(new.observation)
         self.networks.change.update(new.next_observation - new.observation)
 
     def _sequences(self, replay: Replay, start: Tensor) -> tuple[Transitions, Tensor]:
-        """Transitions that follow each other from ``start`` (1, batch), and where an episode ended.
+        """Consecutive transitions from ``start`` (1, batch) on, and where an episode ended.
 
-        A sequence runs on into whatever is stored next; the loss starts anew there.
+        A sequence continues into whatever is stored next; the loss restarts there.
         """
         offsets = torch.arange(self.config.model_steps, device=start.device)[None, :, None]
         index = (start[:, None] + offsets) % replay.size
@@ -409,7 +409,7 @@ class SLBO(Agent):
 
     @torch.no_grad()
     def imagine(self) -> Imagined:
-        """Roll the policy out in the model, from initial states of the task."""
+        """Rollouts of the policy in the model, from initial states of the task."""
         config, net = self.config, self.networks
         rollouts = max(config.imagined_steps // config.imagined_horizon, 1)
         steps = config.imagined_steps // rollouts
@@ -434,7 +434,7 @@ class SLBO(Agent):
         return Imagined(*columns)
 
     def _initial_states(self, number: int) -> Tensor:
-        """Observations (1, number, observation) of the task's initial states; no step is taken."""
+        """Observations (1, number, observation) of initial states of the task; no step is taken."""
         if self._start is None:
             self._start = make(self.task)
         seeds = self.learning.integers(2**31 - 1, number)[0].tolist()
@@ -473,7 +473,7 @@ class SLBO(Agent):
 
     @torch.no_grad()
     def advantages(self, imagined: Imagined) -> Tensor:
-        """Generalised advantages (steps, rollouts) under the present value."""
+        """Generalised advantages (steps, rollouts) under the current value."""
         value, next_value = (
             self.networks.evaluate(states[None])[0]
             for states in (imagined.observation, imagined.next_observation)
@@ -489,7 +489,7 @@ class SLBO(Agent):
         )
 
     def _fit_value(self, imagined: Imagined) -> Metrics:
-        """Regress the value to the returns A + V of before, in passes over shuffled batches."""
+        """Regress the value to the returns A + V under the old value, in passes over shuffled batches."""
         with torch.no_grad():
             states = imagined.observation.flatten(0, 1)[None]
             returns = self.advantages(imagined).flatten()[None] + self.networks.evaluate(states)
@@ -508,10 +508,10 @@ class SLBO(Agent):
         self.descend("value", loss, metrics)
 
     def state(self) -> dict[str, Any]:
-        """All that training changes."""
+        """All state that training changes."""
         return super().state() | {"drift": self.drift}
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Take over what `state` returned."""
+        """Restore what `state` returned."""
         super().load_state(state)
         self.drift = state["drift"].to(self.drift)

@@ -1,4 +1,4 @@
-"""Running standardisation of observations, one for each seed."""
+"""Running standardisation of observations, separate for each seed."""
 
 from typing import Any
 
@@ -9,14 +9,14 @@ STD_MIN, STD_MAX = 0.1, 10.0
 
 
 class Standardiser:
-    """(x − mean) / std with the mean and std of all data so far; the identity before any.
+    """(x − mean) / std with the mean and std of all data so far; the identity before there are any.
 
-    The statistics are float64, whatever the networks are: sums over a whole run would drift in float32.
+    The statistics are float64 whatever the networks' precision, as sums over a whole run drift in float32.
 
     Args:
         seeds: size S of the population.
         size: length of an observation.
-        device: where the statistics live.
+        device: device of the statistics.
     """
 
     def __init__(self, seeds: int, size: int, device: str = "cpu") -> None:
@@ -25,10 +25,10 @@ class Standardiser:
         self.squares = torch.zeros_like(self.mean)
         """Sum of squared deviations from the mean."""
         self.std = torch.ones_like(self.mean)
-        """Std (S, size) of all data (divided by their number), clipped to [0.1, 10]; 1 before any."""
+        """Population std (S, size) of all data, clipped to [0.1, 10]; 1 before there are any."""
 
     def add(self, values: Tensor) -> None:
-        """Count values (S, n, size) in, by the pairwise update of Chan, Golub and LeVeque (1979)."""
+        """Add values (S, n, size) by the pairwise update of Chan, Golub and LeVeque (1979)."""
         values, new = values.double(), values.shape[1]
         mean = values.mean(dim=1)
         shift, total = mean - self.mean, self.count + new
@@ -44,7 +44,7 @@ class Standardiser:
             self.std.copy_((self.squares / self.count).sqrt().clamp(STD_MIN, STD_MAX))
 
     def __call__(self, values: Tensor) -> Tensor:
-        """Standardised values (S, …, size), in the precision they came in."""
+        """Standardised values (S, …, size), in their original precision."""
         shape = (len(self.mean), *[1] * (values.dim() - 2), -1)
         return ((values - self.mean.view(shape)) / self.std.view(shape)).to(values.dtype)
 
@@ -53,7 +53,7 @@ class Standardiser:
         return {"count": self.count, "mean": self.mean, "squares": self.squares}
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Take over what `state` returned."""
+        """Restore what `state` returned."""
         self.count = state["count"]
         self.mean.copy_(state["mean"])
         self.squares.copy_(state["squares"])

@@ -1,11 +1,11 @@
 """SVG(1): one-step stochastic value gradients on replayed transitions (Heess et al., 2015).
 
-The policy a = π(s, η) and the model s' = f(s, a, ξ) are functions of noise.  For a real transition the noise
-that explains it is inferred, and the gradient of r(s, a) + γ V(s') flows back through the model's Jacobian at
-what really happened; the model's own predictions are never followed.  Transitions of older policies count by
-an importance weight.
+The policy a = π(s, η) and the model s' = f(s, a, ξ) are functions of noise.  The noise that explains a real
+transition is inferred, and the gradient of r(s, a) + γ V(s') flows back through the model's Jacobian at the
+real transition; the model's own predictions are never followed.  Transitions of older policies are
+importance-weighted.
 
-Heess et al. published no code, nor did Wang et al. (2019), whose SVG(1) the ALM paper quotes.
+Neither Heess et al. nor Wang et al. (2019), whose SVG(1) the ALM paper quotes, published code.
 Hyper-parameters and the form of the losses are those of the re-implementation 0xangelo/raylab, without its KL
 penalty (of weight zero by default).
 """
@@ -32,12 +32,12 @@ from alm.training.streams import Streams
 from baselines.networks import MeanLogStd, log_density, scale_action, tanh
 
 Reward = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""r(s, a, s') → (S, batch)."""
+"""Reward function r(s, a, s') → (S, batch)."""
 
 _MODEL_LOG_STD = (-5.0, 2.0)
-# Nothing in the objective keeps the policy stochastic.  Were its std free to shrink, replayed actions
-# would lose their density, and their weights with it: 0.002 on average after 20,000 steps on HalfCheetah,
-# where this bound leaves 0.1.
+# Nothing in the objective keeps the policy stochastic.  If its std could shrink freely, the density of
+# replayed actions would vanish and with it their weights: 0.002 on average after 20,000 steps on
+# HalfCheetah, compared with 0.1 under this bound.
 _POLICY_LOG_STD = (-1.0, 2.0)
 
 
@@ -54,7 +54,7 @@ class SVGConfig:
     actor_hidden_size: Count = 100
     """Width of both layers of the policy."""
     hidden_sizes: tuple[Count, Count] = (400, 200)
-    """Widths of the layers of the value, the model and, where it is learned, the reward."""
+    """Layer widths of the value, the model and, if it is learned, the reward."""
     batch_size: Count = 256
     """Transitions for one update."""
     learning_rate: Positive = 1e-3
@@ -68,7 +68,7 @@ class SVGConfig:
 
     @classmethod
     def at(cls, scale: Scale, task: str) -> "SVGConfig":
-        """The configuration of a scale; nothing depends on the task."""
+        """The configuration of a scale, the same for every task."""
         del task
         scale = scale.of_cheap_updates
         first, second = cls.hidden_sizes
@@ -83,8 +83,8 @@ class SVGConfig:
 class GaussianPolicy(nn.Module):
     """a ~ N(μ(s), σ(s)²), with the mean within the task's bounds.
 
-    Samples are not: what leaves the bounds is clipped by the simulator, and stored as it was commanded, so
-    that densities and inferred noise are exact.
+    Samples may leave the bounds: the simulator clips them, but they are stored as commanded, so densities
+    and inferred noise are exact.
     """
 
     def __init__(self, seeds: int, task: TaskSpec, hidden: int) -> None:
@@ -115,7 +115,7 @@ class GaussianModel(nn.Module):
 
 
 class SVGNetworks(nn.Module):
-    """Policy π, model f, value V with a target V̄ that starts as a copy, and r̂ where rewards are learned."""
+    """Policy π, model f, value V, its target V̄ (initially a copy), and r̂ if rewards are learned."""
 
     def __init__(self, task: TaskSpec, config: SVGConfig, generators: Sequence[torch.Generator]) -> None:
         super().__init__()
@@ -131,7 +131,7 @@ class SVGNetworks(nn.Module):
 
 
 def reproduced(gaussian: MeanLogStd, value: Tensor) -> Tensor:
-    """The sample μ + σ · sg ε that equals ``value``, with ε = (value − μ)/σ inferred; gradient to μ and σ."""
+    """Sample μ + σ · sg ε equal to ``value``, with inferred ε = (value − μ)/σ; gradients reach μ and σ."""
     mean, log_std = gaussian
     std = log_std.exp()
     return mean + std * ((value - mean) / std).detach()
@@ -139,15 +139,15 @@ def reproduced(gaussian: MeanLogStd, value: Tensor) -> Tensor:
 
 @torch.no_grad()
 def importance_weight(gaussian: MeanLogStd, action: Tensor, behaviour: Tensor, largest: float) -> Tensor:
-    """w = min(π(a|s)/μ(a|s), ``largest``) → (S, batch), without gradient.
+    """Importance weight w = min(π(a|s)/μ(a|s), ``largest``) → (S, batch), without gradient.
 
-    ``gaussian`` is π's at s, ``behaviour`` (S, batch) is log μ(a|s) of the policy that acted.
+    ``gaussian`` is π's at s; ``behaviour`` (S, batch) is log μ(a|s) under the policy that acted.
     """
     return (log_density(gaussian, action) - behaviour).exp().clamp(max=largest)
 
 
 def model_objective(model: GaussianModel, transitions: Transitions) -> Tensor:
-    """Maximum likelihood → loss (S,); trains f.
+    """Maximum-likelihood loss (S,); trains f.
 
     L_f = −mean log f(s'|s, a).
     """
@@ -156,7 +156,7 @@ def model_objective(model: GaussianModel, transitions: Transitions) -> Tensor:
 
 
 def reward_objective(reward: nn.Module, transitions: Transitions) -> Tensor:
-    """Regression → loss (S,); trains r̂.
+    """Reward loss (S,); trains r̂.
 
     L_r = mean (r̂(s, a) − r)².
     """
@@ -167,7 +167,7 @@ def reward_objective(reward: nn.Module, transitions: Transitions) -> Tensor:
 def learned_reward(
     reward: nn.Module, observation: Tensor, action: Tensor, next_observation: Tensor | None = None
 ) -> Tensor:
-    """r̂(s, a) → (S, batch); it takes s' to stand in for a known reward, and does not use it."""
+    """r̂(s, a) → (S, batch), with an unused argument s' so that it can replace a known reward."""
     del next_observation
     return reward(torch.cat([observation, action], dim=-1))[..., 0]
 
@@ -175,7 +175,7 @@ def learned_reward(
 def critic_objective(
     networks: SVGNetworks, transitions: Transitions, weight: Tensor, discount: float
 ) -> tuple[Tensor, Tensor]:
-    """Importance-weighted fitted value → loss (S,), and the targets y (S, batch); trains V.
+    """Importance-weighted value loss (S,), and the targets y (S, batch); trains V.
 
     L_V = mean ½ w (V(s) − y)²,  y = r + γ (1 − d) V̄(s').
     """
@@ -194,12 +194,12 @@ def actor_objective(
     reward: Reward,
     discount: float,
 ) -> Tensor:
-    """The value gradient → loss (S,); trains π.
+    """Value-gradient policy loss (S,); trains π.
 
     L_π = −mean w [ r(s, a, s') + γ (1 − d) V(s') ],  a = π(s, sg η),  s' = f(s, a, sg ξ),
 
-    where ``gaussian`` is π's at s, η and ξ are inferred, so that a and s' have the replayed values, and
-    gradient flows through r, V and f into π.
+    where ``gaussian`` is π's at s, η and ξ are inferred, so a and s' have the replayed values, and
+    gradients flow through r, V and f into π.
     """
     observation = transitions.observation
     action = reproduced(gaussian, transitions.action)
@@ -212,7 +212,7 @@ def actor_objective(
 class SVG(Agent):
     """SVG(1) for a population of seeds (`alm.training.agent.Agent`).
 
-    The reward is the known one on the mbbl tasks, and learned on the others, whose reward is no function of
+    The reward is known on the mbbl tasks and learned on the others, whose reward is not a function of
     observations (`alm.tasks.analytic`).
     """
 
@@ -235,12 +235,12 @@ class SVG(Agent):
         self.reward: Reward = (
             partial(analytic.reward, task) if learned is None else partial(learned_reward, learned)
         )
-        # log μ(a|s) of the stored actions, at the replay's positions; the warm-up's are uniform.
+        # log μ(a|s) of the stored actions by replay position; those of the warm-up are uniform.
         uniform = -task.action_size * math.log(task.action_high - task.action_low)
         self.behaviour = torch.full((len(self.seeds), config.replay_capacity), uniform, device=device)
 
     def optimiser_groups(self) -> dict[str, OptimiserGroup]:
-        """Every network on its own."""
+        """One optimiser group per network."""
         net, config = self.networks, self.config
         modules = {"actor": net.actor, "model": net.model, "critic": net.critic, "reward": net.reward}
         return {
@@ -263,7 +263,7 @@ class SVG(Agent):
         return self.networks.actor(observation)[0]
 
     def learn(self, replay: Replay, training_step: int) -> Metrics:
-        """One update on a fresh batch, after noting how likely the newest action was."""
+        """One update on a fresh batch, after storing the newest action's log-density."""
         self._note_behaviour(replay)
         index = self.learning.integers(replay.size, self.config.batch_size)
         return self.update(replay.at(index), self.behaviour.gather(1, index), training_step)
@@ -277,7 +277,7 @@ class SVG(Agent):
         self.behaviour[:, position] = log_density(gaussian, newest.action)[:, 0]
 
     def update(self, transitions: Transitions, behaviour: Tensor, training_step: int) -> Metrics:
-        """One step of every network, on the networks as they were before; metrics are (S,).
+        """One step of every network, each given the networks from before the update; metrics are (S,).
 
         ``behaviour`` (S, batch) is log μ(a|s) of the transitions' actions.
         """
@@ -286,7 +286,7 @@ class SVG(Agent):
         metrics: Metrics = {}
         gaussian = net.actor(transitions.observation)
         weight = importance_weight(gaussian, transitions.action, behaviour, config.max_importance)
-        # The actor goes first: it is to see the model and the value of before.
+        # The actor goes first, so that it sees the model and value from before the update.
         loss = actor_objective(net, transitions, gaussian, weight, self.reward, config.discount)
         self.descend("actor", loss, metrics)
         self.descend("model", model_objective(net.model, transitions), metrics)
@@ -300,10 +300,10 @@ class SVG(Agent):
         return metrics
 
     def state(self) -> dict[str, Any]:
-        """All that training changes."""
+        """All state that training changes."""
         return super().state() | {"behaviour": self.behaviour}
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Take over what `state` returned."""
+        """Restore what `state` returned."""
         super().load_state(state)
         self.behaviour.copy_(state["behaviour"])

@@ -25,9 +25,9 @@ _OF_THE_ACTOR = ("loss/actor", "grad_norm/actor")
 
 @dataclass(frozen=True)
 class TD3Config:
-    """Hyper-parameters of TD3; defaults are the authors' code.
+    """Hyper-parameters of TD3; the defaults are those of the authors' code.
 
-    Noise is in units of the largest action: 0.1 is a tenth of half the range between the bounds.
+    Noise is in units of the largest action: 0.1 is a tenth of half the action range.
     """
 
     discount: Share = 0.99
@@ -41,13 +41,13 @@ class TD3Config:
     learning_rate: Positive = 3e-4
     """Adam's step size for critics and actor."""
     exploration_std: NotNegative = 0.1
-    """Standard deviation of the noise on actions taken."""
+    """Standard deviation of the exploration noise on actions."""
     target_std: NotNegative = 0.2
     """Standard deviation of the noise on the target's actions (target policy smoothing)."""
     target_clip: NotNegative = 0.5
     """Bound on the noise on the target's actions."""
     policy_delay: Count = 2
-    """Updates of the critics for each update of the actor and the targets."""
+    """Critic updates per update of the actor and the targets."""
     warmup_steps: Steps = 25_000
     """Uniformly random actions before the first update."""
     replay_capacity: Count = 1_000_000
@@ -57,8 +57,8 @@ class TD3Config:
     def at(cls, scale: Scale, task: str) -> "TD3Config":
         """The configuration of a scale.
 
-        The warm-up takes an eighth of a run at most: the authors' 25,000 steps at paper scale, but 6250
-        in the 50,000 steps of laptop scale.
+        The warm-up takes at most an eighth of a run: the authors' 25,000 steps at paper scale, but 6250
+        of the 50,000 steps at laptop scale.
         """
         scale = scale.of_cheap_updates
         eighth = scale.training(task).total_steps // 8
@@ -91,7 +91,7 @@ def smoothed_target(
     config: TD3Config,
     bounds: tuple[float, float],
 ) -> Tensor:
-    """What both critics regress to → (S, batch), without gradient.
+    """Regression target of both critics → (S, batch), without gradient.
 
     y = r + γ (1 − d) min_j Q̄_j(s', a'),  a' = clip(π̄(s') + clip(0.2 ε, ±0.5), ±1),
 
@@ -104,7 +104,7 @@ def smoothed_target(
 
 
 def critic_objective(critic: Critics, transitions: Transitions, target: Tensor) -> Tensor:
-    """Both critics regress to one target (S, batch) → loss (S,); trains Q_1 and Q_2.
+    """Critic loss (S,) with one target y (S, batch) for both critics; trains Q_1 and Q_2.
 
     L_Q = Σ_j mean (Q_j(s, a) − sg y)².
     """
@@ -113,7 +113,7 @@ def critic_objective(critic: Critics, transitions: Transitions, target: Tensor) 
 
 
 def actor_objective(networks: TD3Networks, observation: Tensor, bounds: tuple[float, float]) -> Tensor:
-    """Policy → loss (S,); trains π.
+    """Policy loss (S,); trains π.
 
     L_π = −mean Q_1(s, π(s)).
     """
@@ -140,11 +140,11 @@ class TD3(Agent):
         dtype: torch.dtype = torch.float32,
     ) -> None:
         super().__init__(task, config, seeds, device, dtype)
-        # Of the last delayed update: reported at every step, since logs average over all steps.
+        # Metrics of the last delayed update, reported at every step since logs average over all steps.
         self._actor_metrics: Metrics = {}
 
     def optimiser_groups(self) -> dict[str, OptimiserGroup]:
-        """Both critics, and the actor."""
+        """Two optimiser groups: both critics, and the actor."""
         net, seeds, lr = self.networks, len(self.seeds), self.config.learning_rate
         return {
             "critic": OptimiserGroup((net.critic,), seeds, lr),
@@ -158,7 +158,7 @@ class TD3(Agent):
 
     @torch.no_grad()
     def act(self, observation: Tensor, training_step: int, streams: Streams) -> Tensor:
-        """Exploring actions (S, batch, action): the actor's with Gaussian noise, inside the bounds."""
+        """Exploratory actions (S, batch, action): the actor's plus Gaussian noise, within the bounds."""
         del training_step
         unit = self.networks.actor(observation)
         noise = streams.normal(*unit.shape[1:], dtype=unit.dtype)
@@ -184,9 +184,9 @@ class TD3(Agent):
     def update(
         self, transitions: Transitions, noise: Noise, training_step: Step, branch: bool | None = None
     ) -> Metrics:
-        """One step of the critics; at every second training step the actor's and the targets' too.
+        """One step of the critics; at every second training step also of the actor and the targets.
 
-        The actor maximises the critic that has just been updated.  Metrics are (S,).
+        The actor maximises the just-updated critic.  Metrics are (S,).
         """
         net, config = self.networks, self.config
         metrics: Metrics = {}
@@ -201,11 +201,11 @@ class TD3(Agent):
         return metrics
 
     def state(self) -> dict[str, Any]:
-        """As of every learner, with the actor's metrics that are reported until its next update."""
+        """State of every agent, plus the actor's metrics, which are reported until its next update."""
         return super().state() | {"actor_metrics": dict(self._actor_metrics)}
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Take over what `state` returned."""
+        """Restore what `state` returned."""
         super().load_state(state)
         device = next(self.networks.parameters()).device
         self._actor_metrics = {name: value.to(device) for name, value in state["actor_metrics"].items()}

@@ -1,9 +1,9 @@
 """The paper's "TD3 (ours)": ALM without a model, a twin-critic method on raw observations.
 
-It answers what ALM's objectives add (Fig. 5c): actor, critics, exploration and learning parameters are
+It shows what ALM's objectives add (Fig. 5c): actor, critics, exploration and learning parameters are
 ALM's, the representation is the observation itself, and the actor maximises the critics directly.  Despite
-the name there is no target actor and no delayed update.  The authors did not release it; their code holds
-the actor's loss, unused.
+the name there is no target actor and no delayed update.  The authors did not release it; their code contains
+the actor's loss but does not use it.
 """
 
 import copy
@@ -58,12 +58,12 @@ class TD3OursConfig:
     """Transitions kept; as many as for ALM on the same task."""
 
     def exploration_std(self, training_step: Step) -> Level:
-        """σ_t for a training step counted after the warm-up."""
+        """Exploration std σ_t at a training step, counted from the end of the warm-up."""
         return linear(training_step, self.exploration_start, self.exploration_end, self.exploration_steps)
 
     @classmethod
     def at(cls, scale: Scale, task: str) -> "TD3OursConfig":
-        """ALM's configuration of a scale and task, as far as it applies."""
+        """The applicable part of ALM's configuration of a scale and task."""
         alm = ALMConfig.at(scale, task)
         return cls(
             warmup_steps=alm.warmup_steps,
@@ -94,7 +94,7 @@ def critic_objective(
     exploration_std: Level,
     bounds: tuple[float, float],
 ) -> tuple[Tensor, Tensor]:
-    """Twin critics (ALM's Eq. 10 with z := s) → loss (S,), and the targets y (S, batch); trains Q_1, Q_2.
+    """Critic loss (S,) (ALM's Eq. 10 with z := s), and the targets y (S, batch); trains Q_1 and Q_2.
 
     L_c = ½ Σ_j mean (Q_j(s, a) − y)²,  y = r + γ (1 − d) min_j Q̄_j(s', clamp(π(s') + clip(σ_t ε))).
     """
@@ -115,7 +115,7 @@ def actor_objective(
     exploration_std: Level,
     bounds: tuple[float, float],
 ) -> Tensor:
-    """Policy → loss (S,); trains π, through the critics' action and a straight-through clamp.
+    """Policy loss (S,); trains π through the critics' action and a straight-through clamp.
 
     L_π = −mean min_j Q_j(s, clamp(π(s) + clip(σ_t ε))).
     """
@@ -134,7 +134,7 @@ class TD3Ours(Agent):
     network_class = TD3OursNetworks
 
     def optimiser_groups(self) -> dict[str, OptimiserGroup]:
-        """Both critics, and the actor, clipped as in ALM."""
+        """Two optimiser groups, both critics and the actor, clipped as in ALM."""
         net, config, seeds = self.networks, self.config, len(self.seeds)
         return {
             "critic": OptimiserGroup((net.critic,), seeds, config.learning_rate, config.max_grad_norm),
@@ -149,7 +149,7 @@ class TD3Ours(Agent):
 
     @torch.no_grad()
     def act(self, observation: Tensor, training_step: int, streams: Streams) -> Tensor:
-        """Exploring actions (S, batch, action): unclipped noise σ_t, clamped to the bounds as in ALM."""
+        """Exploratory actions (S, batch, action) with unclipped noise, clamped to the bounds as in ALM."""
         mean = self.networks.actor(observation)
         noise = streams.normal(*mean.shape[1:], dtype=mean.dtype)
         return straight_through_clamp(mean + self.config.exploration_std(training_step) * noise, *self.bounds)

@@ -1,6 +1,6 @@
 """Trust-region policy optimisation (Schulman et al., 2015): the step, and generalised advantages.
 
-With the details of facebookresearch/slbo (``slbo/algos/TRPO.py``), where SLBO plans with it.
+Details follow facebookresearch/slbo (``slbo/algos/TRPO.py``), where SLBO plans with it.
 """
 
 import math
@@ -16,10 +16,10 @@ from baselines.networks import MeanLogStd
 
 @dataclass(frozen=True)
 class TrustRegion:
-    """How far one step may go, and how it is found."""
+    """Limits and solver settings of one step."""
 
     max_kl: float = 0.01
-    """Mean KL divergence from the old policy that the step aims at."""
+    """Target of the step's mean KL divergence from the old policy."""
     kl_slack: float = 1.5
     """Multiple of ``max_kl`` up to which a step is accepted."""
     damping: float = 0.1
@@ -27,7 +27,7 @@ class TrustRegion:
     conjugate_steps: int = 10
     """Steps of the conjugate gradient method."""
     backtracks: int = 10
-    """Step sizes that are tried, each half of the one before."""
+    """Number of step sizes tried, each half of the previous one."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,8 @@ def advantages(
 
     A_t = δ_t + γ λ (1 − e_t) A_{t+1},  δ_t = r_t + γ (1 − d_t) V(s'_t) − V(s_t),
 
-    with λ = ``trace``, d = ``terminal`` (no value beyond) and e = ``ended`` (terminal or cut off: another
-    episode follows). ``next_value`` is of the state that the step led to, also where it was cut off.
+    with λ = ``trace``, d = ``terminal`` (no value beyond) and e = ``ended`` (terminal or truncated: another
+    episode follows). ``next_value`` is that of the state reached by the step, even if it was truncated.
     """
     delta = reward + discount * (1.0 - terminal) * next_value - value
     carried = discount * trace * (1.0 - ended)
@@ -75,7 +75,7 @@ def kl_divergence(old: MeanLogStd, new: MeanLogStd) -> Tensor:
 def conjugate_gradient(
     product: Callable[[Tensor], Tensor], target: Tensor, steps: int, tolerance: float = 1e-10
 ) -> Tensor:
-    """The x with A x = ``target`` for a positive definite A, given as ``product``: x ↦ A x; vectors (n,).
+    """Solution x of A x = ``target`` for positive definite A, given as ``product``: x ↦ A x; vectors (n,).
 
     Ends after ``steps``, or once the squared residual is below ``tolerance``.
     """
@@ -113,15 +113,15 @@ def fisher_product(
 def trust_region_step(
     parameters: Sequence[nn.Parameter], evaluate: Callable[[], tuple[Tensor, Tensor]], region: TrustRegion
 ) -> StepOutcome:
-    """Increase the gain by one natural-gradient step with a backtracking line search.
+    """Natural-gradient step that increases the gain, with a backtracking line search.
 
     The step is x = √(2 max_kl / yᵀFy) y with F y = ∇gain; it is halved until the gain has not fallen, the
-    mean KL is within the slack, and both are finite. If no step qualifies, the parameters stay.
+    mean KL is within the slack, and both are finite. If no step qualifies, the parameters do not change.
 
     Args:
-        parameters: those of the policy; changed in place.
-        evaluate: gain and mean KL from the old policy, scalars of the parameters as they stand. Called first
-            where the policy is the old one.
+        parameters: parameters of the policy; changed in place.
+        evaluate: gain and mean KL from the old policy, scalars of the current parameters. First called
+            when the policy is the old one.
         region: limits.
     """
     gain, kl = evaluate()

@@ -1,8 +1,8 @@
 """``make bench``: processor time of ALM's update against a plain implementation and the matrix-product peak.
 
-One thread, sizes of the paper on HalfCheetah.  All ways to run an update, the plain implementation and the
-matrix products take turns, so that a change of the machine's speed meets all of them; figures are medians.
-With ``--compiled`` the update through torch.compile is measured too, which first takes minutes.
+One thread, the paper's sizes on HalfCheetah.  All execution modes, the plain implementation and the
+matrix products take turns, so that changes of the machine's speed affect all of them; figures are medians.
+With ``--compiled`` the update through torch.compile is also measured, after minutes of compilation.
 """
 
 import os
@@ -40,7 +40,7 @@ from reproduce.lab.training import COMPILED
 ROUNDS = 12
 _WAYS = {"float32": Execution(), "bf16": Execution("bf16")}
 _COMPILED_WAYS = {"compiled": Execution(compiled=True), "compiled_bf16": Execution("bf16", compiled=True)}
-# Operations of `milliseconds_by_operation` that are matrix products, activations, and the optimisers.
+# Operations of `milliseconds_by_operation` by part: matrix products, activations, optimisers.
 _PARTS = {
     "matrix products": ("bmm", "baddbmm"),
     "ELU and its derivative": ("elu_", "elu_backward"),
@@ -55,8 +55,8 @@ _PARTS = {
 
 def measure(scale: str, replay: Replay, ways: dict[str, Execution]) -> dict[str, object]:
     """Medians over interleaved rounds for one scale, and the arithmetic of an update."""
-    # Otherwise what other sizes compiled counts towards the number of versions that torch.compile makes of a
-    # function, and the rest runs eagerly.
+    # Otherwise versions compiled for other sizes count towards torch.compile's limit per function, beyond
+    # which it runs eagerly.
     torch.compiler.reset()
     task = task_spec(TASK)
     config = ALMConfig.at(scale_named(scale), TASK)
@@ -114,7 +114,7 @@ def main(compiled: bool = False) -> None:
     """Measure, print a table and write ``out/benchmarks/alm_update.json``.
 
     Args:
-        compiled: Measure the update through torch.compile, too, which first takes minutes.
+        compiled: Also measure the update through torch.compile, which first takes minutes.
     """
     as_in_training()
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(COMPILED))

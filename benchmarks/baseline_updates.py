@@ -1,8 +1,8 @@
-"""``make bench``: milliseconds of SAC, TD3 and REDQ for one environment step, against plain writings.
+"""``make bench``: milliseconds of SAC, TD3 and REDQ per environment step, against plain implementations.
 
-One thread, float32, sizes of the papers on HalfCheetah.  The plain implementation has one module, one
-optimiser and one forward pass for each critic.  All of the updates that belong to an environment step
-are timed (twenty for REDQ); "learn" adds sampling and noise, "step" acting and the simulator too.
+One thread, float32, the papers' sizes on HalfCheetah.  The plain implementation has one module, one
+optimiser and one forward pass per critic.  All updates of an environment step are timed (twenty for
+REDQ); "learn" adds sampling and noise, "step" also acting and the simulator.
 """
 
 import statistics
@@ -49,7 +49,7 @@ def measure(name: str) -> dict[str, float]:
         if terminated or truncated:
             state["observation"] = environment.reset()[0]
 
-    # TD3 moves its policy in every second call: rounds of two calls cost the same every time.
+    # TD3 updates its policy in every second call: rounds of two calls all cost the same.
     def update() -> None:
         for step in (1, 2):
             agent.update(drawn, noise, step)

@@ -5,13 +5,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-# A node's shared memory; jobs pass nothing through it. Ray's least is 75 MiB.
+# Shared memory per node; jobs do not use it. Ray's minimum is 75 MiB.
 _SHARED_BYTES = 80_000_000
 _ATTEMPTS = 5
 
 
 class Nodes:
-    """A cluster of nodes with one CPU each; the first is its head, without which there is none."""
+    """Cluster of nodes with one CPU each; the first is its head, on which the cluster depends."""
 
     def __init__(self, number: int) -> None:
         from ray.cluster_utils import Cluster
@@ -23,11 +23,11 @@ class Nodes:
 
     @property
     def address(self) -> str:
-        """Where a driver joins."""
+        """Address at which drivers connect."""
         return str(self._cluster.address)
 
     def fill(self, number: int) -> None:
-        """Add nodes up to a number, the head among them."""
+        """Add nodes up to a number, including the head."""
         while len(self._others) < number - 1:
             self._others.append(_patiently(self._add))
 
@@ -39,7 +39,7 @@ class Nodes:
         return any(raylet in _raylets(node) for node in self._others)
 
     def kill(self, raylet: int) -> None:
-        """Kill the node whose raylet has that process id, without a warning."""
+        """Kill without warning the node whose raylet has that process id."""
         (node,) = (one for one in self._others if raylet in _raylets(one))
         self._others.remove(node)
         self._cluster.remove_node(node, allow_graceful=False)
@@ -50,15 +50,15 @@ class Nodes:
 
 
 def _patiently(start: Callable[[], Any]) -> Any:
-    """What is started; on a busy machine Ray gives a node up after half a minute, so it is tried again.
+    """Result of ``start`` with retries: on a busy machine Ray gives up on a node after half a minute.
 
     Raises:
-        RuntimeError: it did not start at all.
+        RuntimeError: it never started.
     """
     for _ in range(_ATTEMPTS):
         try:
             return start()
-        except Exception as error:  # Ray has no kind of its own for this
+        except Exception as error:  # Ray has no specific type for this
             if "timed out during startup" not in str(error):
                 raise
     raise RuntimeError(f"no node of Ray's started within {_ATTEMPTS} tries: this machine is too busy")
@@ -71,7 +71,7 @@ def _raylets(node: Any) -> list[int]:
 @contextmanager
 def ray_nodes(number: int) -> Iterator[Nodes]:
     """A cluster while the block runs."""
-    # Ray reports use to its makers unless told not to.
+    # Ray reports usage to its makers unless disabled.
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     nodes = Nodes(number)
     try:

@@ -1,10 +1,10 @@
-"""``python -m benchmarks.engines``: what it costs to hand jobs to an engine, and where the limits are.
+"""``python -m benchmarks.engines``: cost of handing jobs to an engine, and its limits.
 
-On Ray's nodes simulated on this machine: a task that does nothing, a job that does nothing, and how many
-jobs an hour one, two and three nodes finish whose jobs wait for two seconds (so that the nodes, which share
-this machine's cores, are not what is measured). Besides: how long a training process takes to start, what
-the grid itself spends on a running job each second, how many values a second one MLflow database takes, and
-how long a stored run takes to read and to write. docs/scaling.md is made of the record.
+On Ray nodes simulated on this machine: the time of an empty task and of an empty job, and the throughput of
+one, two and three nodes in jobs per hour. These jobs wait for two seconds, so that the cores shared by
+the nodes do not matter. Also: the start-up time of a training process, the grid's own time per second on a
+running job, the values per second that one MLflow database takes, and the time to read and to write a
+stored run. docs/scaling.md uses the record.
 """
 
 import subprocess
@@ -39,7 +39,7 @@ _NOTHING = (sys.executable, "-c", "pass")
 
 
 def seconds(call: Callable[[], object]) -> float:
-    """Time that a call takes."""
+    """Wall-clock time of a call."""
     began = time.perf_counter()
     call()
     return time.perf_counter() - began
@@ -52,10 +52,10 @@ def work(folder: Path, number: int, command: tuple[str, ...]) -> list[Job]:
 
 
 def finish(jobs: list[Job], executor: Executor[Any]) -> float:
-    """Hand over all jobs and wait for their ends, polled often; returns the time that it took.
+    """Time to submit all jobs and wait for their ends with frequent polling.
 
     Raises:
-        RuntimeError: one did not succeed.
+        RuntimeError: a job did not succeed.
     """
     handles = []
     began = time.perf_counter()
@@ -71,7 +71,7 @@ def finish(jobs: list[Job], executor: Executor[Any]) -> float:
 
 
 def on_ray(folder: Path) -> dict[str, Any]:
-    """Ray's own overhead of a task and of a job, and jobs an hour by the number of nodes."""
+    """Ray's own overhead per task and per job, and jobs per hour by number of nodes."""
     from reproduce.lab.executors.ray import RayTasks
 
     found: dict[str, Any] = {"jobs_an_hour": {}}
@@ -93,7 +93,7 @@ def on_ray(folder: Path) -> dict[str, Any]:
 
 
 def _task_ms() -> float:
-    """Time of one of Ray's tasks that do nothing, many at once on one CPU."""
+    """Time of one empty Ray task, with many at once on one CPU."""
     import ray
 
     nothing = ray.remote(max_retries=0)(_do_nothing)
@@ -130,9 +130,9 @@ class _Instant:
 
 
 def grid_ms(runs_dir: Path, spec: RunSpec, jobs: int = 50, polls: int = 4) -> float:
-    """Processor time that the grid spends on a running job each time it looks, some once a second.
+    """Processor time that the grid spends on a running job per poll, about once a second.
 
-    The jobs' run is a finished one at smoke scale, of which every look reads the state.
+    The jobs' run is a finished one at smoke scale, whose state every poll reads.
     """
     (runs_dir / "logs").mkdir(exist_ok=True)
     every = [Job(f"job {i}", _NOTHING, (spec,), runs_dir / "logs" / f"{i}.log") for i in range(jobs)]
@@ -159,7 +159,7 @@ def train(folder: Path, seed: int) -> tuple[str, ...]:
 
 
 def mlflow(folder: Path, runs: Sequence[Path]) -> dict[str, float]:
-    """How fast one writer fills a new SQLite database with runs, the first of which is not counted."""
+    """Speed at which one writer fills a new SQLite database with runs, excluding the first."""
     from reproduce.tracking.client import MlflowRuns
     from reproduce.tracking.following import sync
 
@@ -173,7 +173,7 @@ def mlflow(folder: Path, runs: Sequence[Path]) -> dict[str, float]:
 
 
 def store_ms(folder: Path, runs: Sequence[Path]) -> dict[str, float]:
-    """How long a stored run takes to write, and to read: of the repository's own store, all at once."""
+    """Time to write a stored run, and to read one: the repository's own store, all at once."""
     record = record_of_directory(RunDirectory(runs[0]))
     assert record is not None
     store = Store(folder / "written")
@@ -188,7 +188,7 @@ def store_ms(folder: Path, runs: Sequence[Path]) -> dict[str, float]:
 
 
 def measure(folder: Path) -> dict[str, Any]:
-    """Everything, in the order of the record."""
+    """All measurements, in the order of the record."""
     runs = [folder / "runs/td3/base/Hopper/smoke" / f"seed-{seed}" for seed in range(MLFLOW_RUNS)]
     for run in runs:
         subprocess.run(
@@ -197,7 +197,7 @@ def measure(folder: Path) -> dict[str, Any]:
             check=True,
             stdout=subprocess.DEVNULL,
         )
-    # A run that has ended: everything up to its first step, and nothing else.
+    # A finished run: only the work before the first step is left.
     again = [sys.executable, "-m", "reproduce", *train(folder, 0)]
     start = seconds(lambda: subprocess.run(again, cwd=CODE, check=True, stdout=subprocess.DEVNULL))
     spec = RunSpec(algorithm="td3", task="Hopper", seed=0, scale="smoke")

@@ -1,10 +1,9 @@
-"""``make bench``: what one environment step of every algorithm costs, and the paper's claims about it.
+"""``make bench``: cost of one environment step of every algorithm, and the paper's claims about it.
 
-On HalfCheetah, float32, one thread: acting, the simulator, and all updates that belong to the step, at the
-papers' sizes and at those of ``laptop`` scale; all algorithms take turns.  What comes round only every so
-often (MBPO's model and its rollouts) is timed on its own and spread over the steps between.  The paper says
-that ALM's updates are about ten times cheaper than MBPO's and six times cheaper than REDQ's, measured on a
-GPU.
+On HalfCheetah, float32, one thread: acting, the simulator, and all updates of the step, at the papers' sizes
+and at those of ``laptop`` scale; all algorithms take turns.  Periodic work (MBPO's model and its rollouts) is
+timed separately and spread over the steps between.  The paper says that ALM's updates are about ten times
+cheaper than MBPO's and six times cheaper than REDQ's, measured on a GPU.
 """
 
 import statistics
@@ -38,26 +37,26 @@ from reproduce.lab.machine import matrix_gigaflops
 ROUNDS = 7
 REPLAY = 12_000
 SCALES = ("paper", "laptop")
-# Algorithms whose costs come in stages far apart; their steps are not comparable one by one.
+# Algorithms that learn in stages far apart; their steps are not comparable one by one.
 _IN_STAGES = ("slbo",)
-# What the paper says an environment step costs in units of ALM's (section 5.1).
+# Cost of an environment step relative to ALM's, according to the paper (section 5.1).
 PAPER_SAYS = {"mbpo": 10.0, "redq": 6.0}
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one environment step."""
+    """Cost of one environment step."""
 
     step_ms: float
-    """Acting, simulator and updates; the median over rounds, and the share of what comes round rarely."""
+    """Acting, simulator and updates: the median over rounds, plus the share of periodic work."""
     periodic_ms: float
     """That share."""
     gflop: float
-    """Matrix products of the updates, the same share included."""
+    """Matrix products of the updates, including the same share."""
 
 
 class Candidate:
-    """An algorithm in the middle of its training at a scale, of one seed or of several together."""
+    """Algorithm in the middle of training at a scale, with one seed or several together."""
 
     def __init__(self, name: str, scale: str, replay: Replay, seeds: int = 1) -> None:
         agent_class, config_class = algorithm_named(name).load()
@@ -69,11 +68,11 @@ class Candidate:
         self.training_step = FIRST_STEP
         self.period: int | None = getattr(self.agent.config, "retrain_every", None)
         if self.period:
-            # The first training of the model is far longer than those that follow.
+            # The first training of the model takes far longer than later ones.
             self.retrain()
 
     def two_steps(self) -> None:
-        """Acting, the simulator and updates, twice: policies that move in every second step."""
+        """Acting, the simulator and updates, twice since some policies change only every second step."""
         for _ in range(2):
             batch = torch.as_tensor(np.stack(self.observations), dtype=torch.float32)[:, None]
             actions = self.agent.act(batch, self.training_step, self.acting)[:, 0].numpy()
@@ -85,11 +84,11 @@ class Candidate:
             self.training_step += 1
 
     def retrain(self) -> None:
-        """Updates of a step in which the model is trained, too."""
+        """Updates of a step that includes training of the model."""
         self.agent.learn(self.replay, FIRST_STEP - FIRST_STEP % 1000 + 1)
 
     def cost(self, two_steps_ms: float) -> Cost:
-        """Of a step, where two usual ones take so long."""
+        """Cost of a step, given the time of two steps without periodic work."""
         ms, gflop = two_steps_ms / 2, gigaflop(self.two_steps) / 2
         if not self.period:
             return Cost(ms, 0.0, gflop)
@@ -98,12 +97,12 @@ class Candidate:
 
 
 def costed() -> list[str]:
-    """Algorithms whose steps cost alike."""
+    """Algorithms whose steps are comparable."""
     return [name for name in ALGORITHMS if name not in _IN_STAGES]
 
 
 def costs(names: Sequence[str], scale: str, replay: Replay) -> dict[str, Cost]:
-    """Measure algorithms at a scale; their steps take turns."""
+    """Costs of algorithms at a scale; their steps take turns."""
     candidates = {name: Candidate(name, scale, replay) for name in names}
     times = take_turns({name: candidate.two_steps for name, candidate in candidates.items()}, ROUNDS)
     return {name: one.cost(statistics.median(times[name])) for name, one in candidates.items()}
@@ -113,7 +112,7 @@ def main(algorithms: Annotated[tuple[str, ...], tyro.conf.Positional] = ()) -> N
     """Measure, print tables and write ``out/benchmarks/environment_step.json``.
 
     Args:
-        algorithms: Measure and print these only, and write nothing.
+        algorithms: Measure and print only these, and write nothing.
     """
     as_in_training()
     replay = filled_replay(REPLAY)

@@ -1,10 +1,10 @@
-"""``python -m benchmarks.failures``: what becomes of runs whose workers, nodes and grid are killed.
+"""``python -m benchmarks.failures``: outcomes of runs whose workers, nodes and grid are killed.
 
-Smoke runs of TD3 on three Ray nodes simulated on this machine, by the grid. In the middle of runs, one of
-these is killed, again and again: Ray's worker, the training process, the node with all that runs there, the
-grid (which is started again), or the training process gets SIGTERM, as where a machine is taken away. In the
-end every run is held against one that nothing disturbed, and its leases were watched all the time.
-docs/reliability.md is made of the record.
+Smoke runs of TD3 by the grid on three Ray nodes simulated on this machine. In the middle of runs, one of
+these is killed repeatedly: Ray's worker, the training process, the node with everything on it, or the grid
+(which is restarted); or the training process gets SIGTERM, as when a machine is reclaimed. At the end every
+run is compared with an undisturbed one; leases are watched throughout.
+docs/reliability.md uses the record.
 """
 
 import json
@@ -51,22 +51,22 @@ Found = TypeVar("Found")
 
 @dataclass(frozen=True)
 class Tally:
-    """What became of runs that were disturbed."""
+    """Outcomes of disturbed runs."""
 
     kills: int
     runs: int
     done: int
     identical: int
-    """Runs whose every metric, return and step is that of an undisturbed run, bit for bit."""
+    """Runs whose metrics, returns and steps all equal those of an undisturbed run, bit for bit."""
     lost_points: int
     doubled_points: int
     two_at_once: int
-    """Looks at which two living processes held a run."""
+    """Observations of a run held by two living processes."""
     retries: int
 
 
 def specs(seeds: Sequence[int]) -> tuple[RunSpec, ...]:
-    """The runs."""
+    """Specifications of the runs."""
     return tuple(RunSpec(algorithm="td3", task="Hopper", seed=seed, scale="smoke") for seed in seeds)
 
 
@@ -77,7 +77,7 @@ def smoke_jobs(runs_dir: Path, seeds: Sequence[int]) -> list[Job]:
 
 
 def grid(runs_dir: Path, seeds: Sequence[int], address: str | None) -> int:
-    """Train the runs by the grid, on a Ray cluster or, without an address, by processes of this machine."""
+    """Train the runs with the grid, on a Ray cluster or, without an address, in local processes."""
     work = smoke_jobs(runs_dir, seeds)
     if address is None:
         return run_grid(work, LocalProcesses(), 1, runs_dir, Console(width=400))
@@ -87,7 +87,7 @@ def grid(runs_dir: Path, seeds: Sequence[int], address: str | None) -> int:
 
 
 def results(runs_dir: Path, seeds: Sequence[int]) -> dict[int, list[dict[str, Any]]]:
-    """Lines of metrics of the finished runs, without the times, which differ."""
+    """Metrics lines of the finished runs, without the times, which differ."""
     found = {}
     for spec in specs(seeds):
         directory = RunDirectory(runs_dir / spec.relative_dir)
@@ -102,11 +102,11 @@ def _timeless(line: dict[str, Any]) -> dict[str, Any]:
 
 
 class Disturbance:
-    """A grid on a cluster, whose parts are killed while it works.
+    """Grid on a cluster whose parts are killed while it works.
 
     Args:
-        runs_dir: where the runs go.
-        seeds: of the runs.
+        runs_dir: folder of the runs.
+        seeds: seeds of the runs.
         nodes: the cluster.
     """
 
@@ -121,7 +121,7 @@ class Disturbance:
         self._grid = self._start_grid()
 
     def run(self, kind: str, kills: int, undisturbed: dict[int, list[dict[str, Any]]]) -> Tally:
-        """Kill, wait for the end of the grid, and compare."""
+        """Outcomes after kills, once the grid has finished."""
         watch = threading.Thread(target=self._watch)
         watch.start()
         try:
@@ -164,7 +164,7 @@ class Disturbance:
             )
 
     def _kill(self, kind: str) -> None:
-        """Kill something in the middle of a run, of one that was killed least if there is a choice."""
+        """Kill something in the middle of a run, preferably of the run killed least often."""
         seed, process, worker = self._wait(lambda: self._victim(kind))
         self._killed[seed] += 1
         if kind == "worker":
@@ -179,24 +179,24 @@ class Disturbance:
             self._grid = self._start_grid()
         else:
             raylet = worker.ppid()
-            # With a machine everything on it is gone; Ray ends the rest of what it knows of.
+            # Losing a machine ends everything on it; Ray ends the other processes that it knows of.
             process.kill()
             worker.kill()
             self._nodes.kill(raylet)
         with suppress(psutil.NoSuchProcess):
             process.resume()
-        # It is in the middle of its run again only after it was taken up again.
+        # Wait until the process is gone, so that its run can only be a victim again once resumed.
         self._wait(lambda: not _is(process))
 
     def _victim(self, kind: str) -> tuple[int, psutil.Process, psutil.Process] | None:
-        """A run between its first line and its end, its process, which stands still, and Ray's worker."""
+        """A run between its first line and its end, its suspended process, and Ray's worker."""
         for seed in sorted(self._seeds, key=lambda seed: self._killed[seed]):
             held = holder_of(self._places[seed])
             if self._killed[seed] >= RETRIES or not held or not held[1] or not self._lines(seed):
                 continue
             try:
                 process = psutil.Process(held[0].pid)
-                process.suspend()  # so that it does not end meanwhile
+                process.suspend()  # so that it does not finish meanwhile
                 worker = process.parent()
                 if worker is not None and not self._is_done(seed) and self._may(kind, worker):
                     return seed, process, worker
@@ -206,7 +206,7 @@ class Disturbance:
         return None
 
     def _may(self, kind: str, worker: psutil.Process) -> bool:
-        """Whether what is to be killed may be: a node that is not the head."""
+        """Whether the victim may be killed: nodes may, except the head."""
         return kind != "node" or self._nodes.can_kill(worker.ppid())
 
     def _is_done(self, seed: int) -> bool:
@@ -216,17 +216,17 @@ class Disturbance:
         return sum(1 for _ in RunDirectory(self._places[seed]).metrics())
 
     def _watch(self) -> None:
-        """Look at the leases of all runs all the time."""
+        """Watch the leases of all runs continuously."""
         while not self._over.wait(0.05):
             for place in self._places.values():
                 holding = [one for one in holders(place) if one.held and one.seconds_left(time.time()) > 0]
                 self._two_at_once += len(holding) > 1
 
     def _wait(self, look: Callable[[], Found | None]) -> Found:
-        """What a look finds, as soon as it finds something.
+        """First result of ``look``, polled until it finds something.
 
         Raises:
-            RuntimeError: it found nothing, or the grid ended before.
+            RuntimeError: it found nothing, or the grid ended first.
         """
         end = time.monotonic() + _PATIENCE_SECONDS
         while time.monotonic() < end:
@@ -239,7 +239,7 @@ class Disturbance:
 
 
 def _is(process: psutil.Process) -> bool:
-    """Whether a process lives; one that nobody has asked for its end yet does not."""
+    """Whether a process is alive; a zombie is not."""
     try:
         return bool(process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
@@ -250,7 +250,7 @@ def main(kills: int = 2, seeds: int = 3) -> None:
     """Kill, print a table and write ``out/benchmarks/failures.json``.
 
     Args:
-        kills: How often each kind of thing is killed; below the number of nodes.
+        kills: Number of kills of each kind; below the number of nodes.
         seeds: Runs of each kind.
     """
     every = range(seeds)

@@ -1,11 +1,11 @@
-"""``python -m benchmarks.gpu``: what a CUDA device makes of populations.
+"""``python -m benchmarks.gpu``: performance of populations on a CUDA device.
 
-Of every algorithm whose update is one program: all but SLBO, and MBPO, whose model is fitted apart.
+Covers every algorithm whose update is one program: all but SLBO, and MBPO, whose model is fitted separately.
 
-Sizes of the papers on HalfCheetah, float32, S seeds in one population: milliseconds of all updates of one
-environment step with sampling and noise, eagerly, captured, and compiled and captured; kernels launched
-without capture; arithmetic against the device's measured matrix-product peak; and seed-updates per second
-against a plain eager implementation that trains one seed.  Writes ``out/benchmarks/gpu.json``.
+The papers' sizes on HalfCheetah, float32, S seeds in one population: milliseconds of all updates of one
+environment step with sampling and noise (eager, captured, compiled and captured); kernels launched without
+capture; arithmetic relative to the device's measured matrix-product peak; and seed-updates per second
+relative to a plain eager implementation of one seed.  Writes ``out/benchmarks/gpu.json``.
 """
 
 import os
@@ -40,7 +40,7 @@ _WAYS = {
 
 
 def populations() -> list[str]:
-    """Algorithms whose seeds learn in lockstep by one tensor program."""
+    """Algorithms whose seeds learn in lockstep in one tensor program."""
     loaded = {name: algorithm.load()[0] for name, algorithm in ALGORITHMS.items()}
     return [name for name, one in loaded.items() if one.one_program and not one.trains_seeds_apart]
 
@@ -51,8 +51,8 @@ def _wait(device: str) -> None:
 
 
 def milliseconds_of(call: Callable[[int], object], device: str, rounds: int) -> float:
-    """Median time of a call, which takes the number of its training step; pairs, for delayed updates."""
-    for i in range(10):  # captures happen in these
+    """Median time of a call that takes its training step's number; timed in pairs, for delayed updates."""
+    for i in range(10):  # includes captures
         call(FIRST_STEP + i)
     times = []
     for i in range(rounds):
@@ -66,7 +66,7 @@ def milliseconds_of(call: Callable[[int], object], device: str, rounds: int) -> 
 
 
 def kernels(call: Callable[[], object], device: str) -> int:
-    """Kernels that a call launches; on a CPU its tensor operations."""
+    """Number of kernels that a call launches; on a CPU, of tensor operations."""
     if torch.device(device).type == "cpu":
         return operations(call)
     with profile(activities=[ProfilerActivity.CUDA]) as trace:
@@ -76,7 +76,7 @@ def kernels(call: Callable[[], object], device: str) -> int:
 
 
 def peak_gflops(device: str, rounds: int) -> float:
-    """Arithmetic per second of a large float32 matrix product, as torch multiplies by default."""
+    """Throughput of a large float32 matrix product with torch's default settings."""
     left, right = torch.randn(2, 4096 if torch.device(device).type == "cuda" else 512, 1024, device=device)
     ms = milliseconds_of(lambda step: left @ right.T, device, rounds)
     return 2e-6 * left.shape[0] * right.shape[0] * left.shape[1] / ms
@@ -85,7 +85,7 @@ def peak_gflops(device: str, rounds: int) -> float:
 def measure(
     name: str, seeds: int, device: str, ways: dict[str, Execution], scale: str = "paper", rounds: int = ROUNDS
 ) -> dict[str, float]:
-    """One algorithm with a population of ``seeds``: milliseconds each way, kernels and arithmetic."""
+    """Milliseconds each way, kernels and arithmetic of an algorithm with a population of ``seeds``."""
     task, replay = task_spec(TASK), random_replay(seeds, device)
     agent_class, config_class = algorithm_named(name).load()
     config = config_class.at(scale_named(scale), TASK)

@@ -1,10 +1,10 @@
-"""``python -m benchmarks.kernels``: how many kernels a GPU would launch for one environment step.
+"""``python -m benchmarks.kernels``: number of kernels that a GPU would launch for one environment step.
 
-Of every algorithm at HalfCheetah's sizes: tensor operations that are no views, of acting and of all updates
-that belong to the step, counted on the CPU; and the simulator's time. What comes round only every so often
-(MBPO's model and its rollouts) is spread over the steps between. A population makes as many as a single
-seed, since its seeds are an axis of every tensor. The counts are the same on every machine. The plan and
-docs/scaling.md make estimates for a GPU of them.
+For every algorithm at HalfCheetah's sizes, it counts on the CPU the tensor operations other than views of
+acting and of all updates per step, and measures the simulator's time. Periodic work (MBPO's model and its
+rollouts) is spread over the steps between. A population needs as many kernels as a single seed, since seeds
+are an axis of every tensor. The counts are the same on every machine; the plan and docs/scaling.md derive
+GPU estimates from them.
 """
 
 import statistics
@@ -25,9 +25,9 @@ _SIMULATED = 500
 
 
 def kernels(name: str, scale: str, replay: Replay) -> float:
-    """Kernels of one environment step of an algorithm, as a mean."""
+    """Mean number of kernels per environment step of an algorithm."""
     candidate = Candidate(name, scale, replay)
-    candidate.two_steps()  # what libraries do once
+    candidate.two_steps()  # one-time work of libraries
     usual = operations(candidate.two_steps) / 2
     if not candidate.period:
         return usual
@@ -35,7 +35,7 @@ def kernels(name: str, scale: str, replay: Replay) -> float:
 
 
 def simulator_ms() -> float:
-    """Processor time of one step of the simulator; the median of a few episodes' halves."""
+    """Processor time of one simulator step, as the median over half-episodes."""
     environment = make(TASK)
     environment.action_space.seed(0)
     environment.reset(seed=0)
@@ -54,7 +54,7 @@ def main(algorithms: Annotated[tuple[str, ...], tyro.conf.Positional] = ()) -> N
     """Count, print a table and write ``out/benchmarks/kernels.json``.
 
     Args:
-        algorithms: Count these only; the record then holds no others. None: all, of which MBPO takes minutes.
+        algorithms: Count only these, and record no others. None: all; MBPO takes minutes.
     """
     as_in_training()
     replay, names = filled_replay(REPLAY), algorithms or costed()

@@ -1,8 +1,8 @@
 """``python -m benchmarks.libraries``: steps of SAC and TD3 here, in Stable-Baselines3 and in SBX.
 
-HalfCheetah, two layers of 256, batches of 256, an update every step; acting, simulator, update and what a
-library does besides, on one thread.  Stable-Baselines3 (PyTorch) and SBX (JAX) are programs of their own,
-in an environment that is made for them at the first call (``.cache/libraries``); all take turns.
+HalfCheetah, two layers of 256, batches of 256, one update per step; acting, simulator, update and the
+library's overhead, on one thread.  Stable-Baselines3 (PyTorch) and SBX (JAX) run as separate programs, in a
+virtual environment created on the first call (``.cache/libraries``); all candidates take turns.
 """
 
 import statistics
@@ -31,15 +31,15 @@ ROUNDS = 7
 STEPS = 400
 ALGORITHMS = ("sac", "td3")
 LIBRARIES = {"stable_baselines3": "stable-baselines3==2.9.2", "sbx": "sbx-rl==0.28.0"}
-"""Name of the package and what pip installs."""
+"""Package names and the requirements that pip installs."""
 TOGETHER = POPULATIONS[-1]
-"""Seeds of a population, of which one is measured, too."""
+"""Seeds of a population, which is also measured."""
 _PLACE = CODE / ".cache" / "libraries"
 _PROGRAM = Path(__file__).with_name("library_program.py")
 
 
 class Library:
-    """A library that trains in a program of its own, so many steps when asked."""
+    """Library that trains in a separate program, a number of steps per request."""
 
     def __init__(self, python: Path, library: str, algorithm: str) -> None:
         self._program = subprocess.Popen(
@@ -72,7 +72,7 @@ class Library:
 
 
 class Ours:
-    """An algorithm of the suite in the middle of training, alone or in a population."""
+    """Algorithm of the suite in the middle of training, with one seed or a population."""
 
     def __init__(self, algorithm: str, seeds: int) -> None:
         self._candidate = Candidate(algorithm, "paper", random_replay(seeds, "cpu"), seeds)
@@ -88,7 +88,7 @@ class Ours:
 
 
 def python_with_libraries() -> Path:
-    """The Python of an environment that has both, made where it is missing."""
+    """Python of a virtual environment with both libraries, created if missing."""
     python = _PLACE / "bin" / "python"
     made = _PLACE / "made"
     if not made.exists():
@@ -102,7 +102,7 @@ def python_with_libraries() -> Path:
 
 
 def compare(python: Path, algorithm: str) -> dict[str, float]:
-    """Medians over rounds in which all take turns, and ratios to ours."""
+    """Medians over rounds in which all candidates take turns, and ratios to ours."""
     libraries = {name: Library(python, name, algorithm) for name in LIBRARIES}
     ours = {"alone": Ours(algorithm, 1), "together": Ours(algorithm, TOGETHER)}
     candidates: dict[str, Ours | Library] = {**ours, **libraries}

@@ -1,7 +1,7 @@
-"""A program for the Python of `benchmarks.libraries`: steps of SAC or TD3 by Stable-Baselines3 or SBX.
+"""Program for the Python of `benchmarks.libraries`: steps of SAC or TD3 in Stable-Baselines3 or SBX.
 
-``python library_program.py LIBRARY ALGORITHM STEPS`` makes so many environment steps for every line that it
-reads, each with its update, and answers with the processor time of one, in milliseconds.
+``python library_program.py LIBRARY ALGORITHM STEPS`` makes STEPS environment steps, each with its update,
+for every line that it reads, and answers with the processor time per step in milliseconds.
 """
 
 import importlib
@@ -9,7 +9,7 @@ import os
 import sys
 import time
 
-# One thread for JAX, too.
+# One thread for JAX too.
 os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
 
 import gymnasium
@@ -17,12 +17,12 @@ import torch
 
 _HIDDEN = [256, 256]
 _BATCH = 256
-# Random steps before the first update, and the buffer.
+# Random steps before the first update, and the buffer size.
 _STARTS, _BUFFER = 1000, 100_000
 
 
 def main(library: str, algorithm: str, steps: int) -> None:
-    """Warm up, then a round for each line."""
+    """Warm up, then run one round per line of input."""
     torch.set_num_threads(1)
     learner = getattr(importlib.import_module(library), algorithm.upper())(
         "MlpPolicy",

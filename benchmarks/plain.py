@@ -1,4 +1,4 @@
-"""The plain eager implementations by name, and how one learns beside the suite's: from the same replay."""
+"""The plain eager implementations by name, and their learning from the same replay as the suite's."""
 
 from collections.abc import Callable
 from typing import Any
@@ -24,13 +24,13 @@ PLAIN: dict[str, Callable[[Any, Any], Any]] = {
 
 
 def batch_shape(config: Any) -> int | tuple[int, int]:
-    """What an algorithm samples for a training step: one batch, or one for each of its updates."""
+    """Batch shape of an algorithm's training step: one batch, or one per update."""
     updates = getattr(config, "updates_per_step", 1)
     return (updates, config.batch_size) if updates > 1 else config.batch_size
 
 
 def plain_learner(name: str, scale: str, device: str = "cpu") -> Callable[[int], object]:
-    """What learns in the training step that it is told of, one seed, with sampling and noise."""
+    """Function that makes one seed learn at a given training step, with sampling and noise."""
     task, replay = task_spec(TASK), random_replay(1, device)
     agent_class, config_class = algorithm_named(name).load()
     config = config_class.at(scale_named(scale), TASK)

@@ -1,10 +1,9 @@
-"""ALM for one seed, written a second time: plain, eager, with torch's own building blocks.
+"""Second implementation of ALM for one seed: plain, eager, with torch's own building blocks.
 
-In float64 it is the reference that the tests hold ALM's update against; in float32 it is what the
-benchmark measures ALM's update against.  Nothing is shared with `alm.*`: networks are `torch.nn`
-modules, divergences come from `torch.distributions`, freezing switches ``requires_grad`` off, each
-time step and each return is a loop of its own.  It follows the published code of the authors
-(RajGhugare19/alm) loss by loss.
+In float64 it is the tests' reference for ALM's update; in float32 it is the benchmark's baseline.
+Nothing is shared with `alm.*`: networks are `torch.nn` modules, divergences come from
+`torch.distributions`, freezing switches ``requires_grad`` off, and time steps and returns have
+separate loops.  It follows the authors' published code (RajGhugare19/alm) loss by loss.
 """
 
 import copy
@@ -43,7 +42,7 @@ def _draw(distribution, noise):
 
 
 class PlainALM:
-    """One learner; ``config`` is read for its numbers only."""
+    """One learner; ``config`` is only read for its numbers."""
 
     def __init__(self, observation_size, action_size, low, high, config, dtype=torch.float64):
         self.config, self.low, self.high = config, low, high
@@ -100,7 +99,7 @@ class PlainALM:
                         own.bias.copy_(other.bias[member, 0])
 
     def pairs(self, networks, seed):
-        """Own layers, the population's, and which member of those."""
+        """Own layers, the population's layers, and the member of the latter."""
         return [
             (self.encoder.net, networks.encoder.layers, seed), (self.model.net, networks.model.layers, seed),
             (self.reward, networks.reward.layers, seed), (self.classifier, networks.classifier.layers, seed),
@@ -143,11 +142,11 @@ class PlainALM:
 
     @torch.no_grad()
     def represent(self, observation):
-        """What (b), (c) and (d) draw a state's z from."""
+        """Distribution from which (b), (c) and (d) draw a state's z."""
         return self.target_encoder(observation)
 
     def counted(self, x, loss):
-        """What a predicted reward or value counts in the loss "encoder_model" or "actor"."""
+        """Predicted reward or value as it counts in the loss "encoder_model" or "actor"."""
         return x
 
     def log_ratio(self, z, a, next_z):
@@ -155,7 +154,7 @@ class PlainALM:
         return torch.log_softmax(logits, -1)[:, 1] - torch.log_softmax(logits, -1)[:, 0]
 
     def encoder_model_loss(self, sequences, noise, std):
-        """(a): arguments have leading axes (K, batch)."""
+        """Encoder-and-model loss (a): arguments have leading axes (K, batch)."""
         config = self.config
         self.freeze(self.reward, self.q1, self.q2)
         z = _draw(self.encoder(sequences.observation[0]), noise["sequence_z"])
@@ -176,7 +175,7 @@ class PlainALM:
         return total.mean()
 
     def heads_loss(self, batch, noise):
-        """(b)"""
+        """Reward and classifier loss (b)."""
         self.freeze(self.target_encoder, self.model)
         half = noise["heads_model_z"].shape[0]
         z = _draw(self.represent(batch.observation), noise["heads_z"])
@@ -190,7 +189,7 @@ class PlainALM:
         return F.mse_loss(prediction, batch.reward) + F.cross_entropy(logits, labels)
 
     def critic_loss(self, batch, noise, std):
-        """(c)"""
+        """Critic loss (c)."""
         self.freeze(self.target_encoder, self.actor)
         z = _draw(self.represent(batch.observation), noise["critic_z"])
         with torch.no_grad():
@@ -202,7 +201,7 @@ class PlainALM:
         return 0.5 * (F.mse_loss(self.q1(za).squeeze(-1), y) + F.mse_loss(self.q2(za).squeeze(-1), y))
 
     def actor_loss(self, batch, noise, std):
-        """(d): every return by its own sum, R_t = Σ of λ-mixed n-step returns written out."""
+        """Actor loss (d): every return is a separate sum, R_t = Σ of λ-mixed n-step returns."""
         config, horizon = self.config, self.config.horizon
         self.freeze(self.model, self.reward, self.classifier, self.q1, self.q2, self.target_encoder)
         with torch.no_grad():
@@ -233,15 +232,15 @@ class PlainALM:
             left = horizon - t
             mixed = sum((1 - lam) * lam ** (n - 1) * n_step(t, n) for n in range(1, left))
             mixed = mixed + lam ** (left - 1) * n_step(t, left)
-            # The recursion ends with R_K = q_K on both sides of the mixture: the last n-step return
-            # keeps all of its weight, which is what the sum above gives it.
+            # The recursion ends with R_K = q_K on both sides of the mixture, so the last n-step return
+            # keeps its full weight, as in the sum above.
             objective = objective + gamma**t * mixed
         return -(objective / horizon).mean()
 
     # --- one update ------------------------------------------------------------------------------
 
     def step(self, loss, *groups):
-        """Descend one loss with some groups; parameters that it does not reach have no gradient."""
+        """One step of some groups on one loss; parameters that it does not reach have no gradient."""
         for optimiser in self.optimisers.values():
             optimiser.zero_grad()
         loss.backward()
@@ -254,7 +253,7 @@ class PlainALM:
         return norms
 
     def steps(self, sequences, batch, noise, std):
-        """The steps of an update in their order; yields the name, loss and gradient norm of each group."""
+        """The steps of an update in order; yields the name, loss and gradient norm of each group."""
         for group, compute in (
             ("encoder_model", lambda: self.encoder_model_loss(sequences, noise, std)),
             ("heads", lambda: self.heads_loss(batch, noise)),

@@ -1,7 +1,7 @@
-"""SAC, REDQ, TD3 and "TD3 (ours)" for one seed, written a second time: plain, eager, torch's own parts.
+"""Second implementation of SAC, REDQ, TD3 and "TD3 (ours)" for one seed: plain, eager, torch's own parts.
 
-In float64 these are the references of the tests; in float32 they stand for the usual implementation with
-one module, one optimiser and one forward pass for each critic.  Nothing is shared with `baselines`.
+In float64 these are the references of the tests; in float32 they represent the usual implementation with
+one module, one optimiser and one forward pass per critic.  Nothing is shared with `baselines`.
 """
 
 import copy
@@ -21,7 +21,7 @@ def perceptron(inputs, hidden, outputs):
 
 
 def alm_critic(inputs, hidden):
-    """A head as ALM's: LayerNorm and tanh, then ELU."""
+    """Head like ALM's: LayerNorm and tanh, then ELU."""
     return nn.Sequential(
         nn.Linear(inputs, hidden), nn.LayerNorm(hidden), nn.Tanh(),
         nn.Linear(hidden, hidden), nn.ELU(), nn.Linear(hidden, 1),
@@ -37,7 +37,7 @@ def alm_actor(inputs, hidden, outputs):
 
 
 def copy_member(mine, theirs, member):
-    """Parameters of one member of a population's layers into plain modules."""
+    """Copy one member of a population's layers into plain modules."""
     with torch.no_grad():
         for own, other in zip(mine, theirs, strict=True):
             if isinstance(own, nn.Linear):
@@ -67,13 +67,13 @@ def polyak(target, online, tau):
 
 
 def norm(*modules):
-    """Of the gradients that modules (or parameters) hold."""
+    """Norm of the gradients that modules (or parameters) hold."""
     parameters = itertools.chain(*(m.parameters() if isinstance(m, nn.Module) else [m] for m in modules))
     return nn.utils.get_total_norm([p.grad for p in parameters]).item()
 
 
 class Twins:
-    """Bookkeeping: which plain modules stand for which members of the population's networks."""
+    """Mapping of plain modules to members of the population's networks."""
 
     def pairs(self, networks, seed):
         raise NotImplementedError
@@ -89,7 +89,7 @@ class Twins:
 
 
 class PlainSoft(Twins):
-    """What SAC, REDQ and SAC-AVG do alike; ``policy_value`` is "min" or "mean" of the critics."""
+    """Common parts of SAC, REDQ and SAC-AVG; ``policy_value`` is "min" or "mean" of the critics."""
 
     def __init__(self, task, config, critics, policy_value, target_entropy, dtype=torch.float64):
         self.config, self.policy_value, self.target_entropy = config, policy_value, target_entropy
@@ -125,7 +125,7 @@ class PlainSoft(Twins):
         return self.scale * action, squashed.log_prob(action)
 
     def critic_step(self, batch, noise, members, step_policy=None):
-        """One update of all critics; ``members``: target critics of the minimum, ``None``: mean of all."""
+        """One update of all critics; ``members``: target critics to minimise over, ``None``: mean of all."""
         config, alpha = self.config, self.log_alpha.exp().item()
         with torch.no_grad():
             action, log_probability = self.policy(batch.next_observation, noise)
@@ -140,7 +140,7 @@ class PlainSoft(Twins):
             torch.autograd.grad(loss, list(critic.parameters()))
             for loss, critic in zip(losses, self.critics, strict=True)
         ]
-        out = step_policy() if step_policy else {}  # on the critics as they still are
+        out = step_policy() if step_policy else {}  # on the critics before their step
         for critic, gradient, optimiser in zip(self.critics, gradients, self.critic_optimisers, strict=True):
             for p, g in zip(critic.parameters(), gradient, strict=True):
                 p.grad = g
@@ -193,13 +193,13 @@ class PlainSAC(PlainSoft):
 
 
 class PlainREDQ(PlainSoft):
-    """REDQ, and SAC-AVG where the noise has no ``members``."""
+    """REDQ, and SAC-AVG if the noise has no ``members``."""
 
     def __init__(self, task, config, target_entropy, dtype=torch.float64):
         super().__init__(task, config, config.critics, "mean", target_entropy, dtype)
 
     def update(self, transitions, noise, step):
-        """The updates of one environment step one after the other, as the reference has them."""
+        """The updates of one environment step in sequence, as in the reference."""
         del step
         updates, results = len(transitions.reward), []
         for i in range(updates):
@@ -253,7 +253,7 @@ class PlainTD3(Twins):
         yield self.target_q2, networks.target_critic.layers, 2 * seed + 1
 
     def update(self, batch, noise, step):
-        """One update; the policy moves in even steps."""
+        """One update; the policy is updated at even steps."""
         largest = self.scale
         with torch.no_grad():
             smoothing = (noise["next_action"] * 0.2 * largest).clamp(-0.5 * largest, 0.5 * largest)

@@ -1,4 +1,4 @@
-"""SAC-SVG for one seed, written a second time with torch's own parts; shares nothing with `baselines`."""
+"""Second implementation of SAC-SVG for one seed with torch's own parts; nothing shared with `baselines`."""
 
 import copy
 
@@ -21,7 +21,7 @@ def deep(inputs, hidden, outputs, depth):
 
 
 class PlainSVG(Twins):
-    """``seen``: all observations (S, n, observation) so far, which standardise."""
+    """One learner; ``seen``: all observations (S, n, observation) so far, for standardisation."""
 
     def __init__(self, task, config, seen, dtype=torch.float64):
         self.config, self.scale, self.seen = config, task.action_high, seen
@@ -77,7 +77,7 @@ class PlainSVG(Twins):
         return max(gru, super().largest_difference(networks, seed))
 
     def step(self, name, loss, *modules, clip=None):
-        """Backward from zero, one step of an optimiser; the norm before clipping."""
+        """Backward pass and one optimiser step; returns the gradient norm before clipping."""
         for module in (self.actor, self.critics, self.model, self.reward, self.done):
             module.zero_grad()
         loss.backward()

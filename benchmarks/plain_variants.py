@@ -1,6 +1,6 @@
-"""ALM's variants written a second time, as overrides of `benchmarks.plain_alm`: references for tests.
+"""Second implementation of ALM's variants, as overrides of `benchmarks.plain_alm`: references for tests.
 
-Nothing is shared with `alm.*` here either.
+As there, nothing is shared with `alm.*`.
 """
 
 import copy
@@ -17,7 +17,7 @@ from benchmarks.plain_alm import PlainALM, _draw, _Gaussian
 
 
 class PlainTD3Loss(PlainALM):
-    """The actor maximises the critics."""
+    """Actor that maximises the critics."""
 
     def actor_loss(self, batch, noise, std):
         self.freeze(self.q1, self.q2, self.target_encoder)
@@ -27,7 +27,7 @@ class PlainTD3Loss(PlainALM):
 
 
 class PlainLinearClassifier(PlainALM):
-    """One affine layer."""
+    """Classifier with one affine layer."""
 
     def build(self, observation_size, action_size):
         super().build(observation_size, action_size)
@@ -128,7 +128,7 @@ class PlainValueEncoder(PlainALM):
 
 
 class PlainValueEncoderModel(PlainALM):
-    """Squared errors of the critics along the rollout of (a)."""
+    """Squared errors of the critics added along the rollout of (a)."""
 
     def encoder_model_loss(self, sequences, noise, std):
         total = super().encoder_model_loss(sequences, noise, std)
@@ -159,7 +159,7 @@ class PlainEntropy(PlainALM):
 
     training_step = 0
     bonuses: list[torch.Tensor] = []
-    """Of the actions of (d), in order."""
+    """Bonuses of the actions of (d), in order."""
 
     def build(self, observation_size, action_size):
         super().build(observation_size, action_size)
@@ -206,7 +206,7 @@ class PlainEntropy(PlainALM):
         with torch.no_grad():
             next_z = _draw(self.target_encoder(batch.next_observation), noise["critic_next_z"])
             _, bonus = self.choose(next_z, noise["critic_action"])
-        # A bonus of the next action is a reward of γ (1 − d) times as much now.
+        # A bonus of the next action is equivalent to a reward now, times γ (1 − d).
         more = batch.reward + self.config.discount * (1 - batch.terminal) * bonus
         return super().critic_loss(type(batch)(**{**vars(batch), "reward": more}), noise, std)
 
@@ -230,7 +230,7 @@ class PlainEntropy(PlainALM):
 
 
 class PlainValueExpansion(PlainALM):
-    """The critics follow rollouts whose first step is real; every target is a sum of its own."""
+    """Critics on rollouts whose first step is real; every target is computed as a separate sum."""
 
     def critic_loss(self, batch, noise, std):
         config, horizon, gamma = self.config, self.config.horizon, self.config.discount
@@ -264,7 +264,7 @@ class PlainValueExpansion(PlainALM):
 
 
 class PlainRealWarmup(PlainTD3Loss):
-    """The critics alone until the policy's time on real states is over."""
+    """TD3's policy loss until the phase on real states is over."""
 
     training_step = 0
 
@@ -275,7 +275,7 @@ class PlainRealWarmup(PlainTD3Loss):
 
 
 class PlainHorizonSchedule(PlainALM):
-    """K grows."""
+    """Horizon K that grows."""
 
     training_step = 0
 
@@ -292,7 +292,7 @@ class PlainHorizonSchedule(PlainALM):
 
 
 class PlainTimeDiscount(PlainALM):
-    """Each step of (a) has a weight."""
+    """Weighted steps of (a)."""
 
     def encoder_model_loss(self, sequences, noise, std):
         self.freeze(self.reward, self.q1, self.q2)
@@ -311,7 +311,7 @@ class PlainTimeDiscount(PlainALM):
 
 
 class PlainOnlineKL(PlainALM):
-    """The KL's target is the encoder itself."""
+    """KL whose target is the online encoder."""
 
     def encoder_model_loss(self, sequences, noise, std):
         kept, self.target_encoder = self.target_encoder, self.encoder
@@ -326,7 +326,7 @@ def _with_relu(net):
 
 
 class PlainReLU(PlainALM):
-    """ReLU for ELU."""
+    """ReLU in place of ELU."""
 
     def build(self, observation_size, action_size):
         super().build(observation_size, action_size)
@@ -380,7 +380,7 @@ class PlainJoint(PlainALM):
             score = score + advantage * log_probabilities[t]
             z = _draw(self.model(pair), noise["sequence_model"][t])
         action = self.act(z, noise["sequence_action"], std)
-        # The constants of log π, which the update's loss leaves out, weigh advantages whose mean is 0.
+        # The constants of log π, which the update's loss omits, multiply advantages with mean 0.
         return -(bound + gamma**horizon * self.min_q(z, action) + score).mean()
 
     def heads_loss(self, batch, noise):

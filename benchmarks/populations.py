@@ -1,13 +1,13 @@
-"""``make bench``: what a population costs on one CPU thread, beside a plain program and beside itself.
+"""``make bench``: cost of a population on one CPU thread, compared with a plain program and with itself.
 
-All updates of an environment step on HalfCheetah with sampling and noise, for one seed and for five in one
-population.  A training process keeps the memory that it has freed (`keep_freed_memory`).  That is decided for
-a whole process, so every measurement has a fresh one: ours as it trains, ours without kept memory, and
-the plain implementation for one seed, as a program that knows nothing of it.  They take turns.
+All updates of an environment step on HalfCheetah with sampling and noise, for one seed and for a population
+of five.  A training process keeps the memory that it has freed (`keep_freed_memory`).  This is a setting of
+the whole process, so every measurement runs in a fresh one: ours as in training, ours without kept memory,
+and the plain implementation for one seed with the default setting.  They take turns.
 
-Of every algorithm whose seeds may train together it also measures what a seed costs alone and in a population
-of five, from which the grid decides (`reproduce.lab.grid.jobs`); ``python -m benchmarks.populations gains``
-measures that alone.
+For every algorithm whose seeds can train together it also measures the cost of a seed alone and in a
+population of five, on which the grid bases its decisions (`reproduce.lab.grid.jobs`);
+``python -m benchmarks.populations gains`` measures only that.
 """
 
 import functools
@@ -43,14 +43,14 @@ MEASURED = ("alm", "redq")
 POPULATIONS = (1, 5)
 ROUNDS = 3
 UPDATES = 5
-# An even number: TD3 updates its policy at every second.
+# An even number, since TD3 updates its policy at every second step.
 _STEPS = 4
 
 
 def measure(name: str, scale: str, seeds: int, way: str, updates: int = UPDATES) -> dict[str, float]:
-    """Medians over a few updates in this process: milliseconds, and pages asked of the system.
+    """Medians over a few updates in this process: milliseconds, and pages requested from the system.
 
-    ``way`` is "kept", "given_back", or "plain", which is of one seed whatever ``seeds``.
+    ``way`` is "kept", "given_back", or "plain", which has one seed regardless of ``seeds``.
     """
     torch.set_num_threads(1)
     if way == "kept" and not keep_freed_memory():
@@ -61,7 +61,7 @@ def measure(name: str, scale: str, seeds: int, way: str, updates: int = UPDATES)
         agent_class, config_class = algorithm_named(name).load()
         agent = agent_class(task_spec(TASK), config_class.at(scale_named(scale), TASK), tuple(range(seeds)))
         learn = functools.partial(agent.learn, random_replay(seeds, "cpu"))
-    # The first update allocates what stays: the optimisers' moments.
+    # The first update allocates persistent memory: the optimisers' moments.
     learn(1)
     times, pages = [], []
     for step in range(2, updates + 2):
@@ -72,7 +72,7 @@ def measure(name: str, scale: str, seeds: int, way: str, updates: int = UPDATES)
 
 
 def compare(name: str, scale: str, seeds: int) -> dict[str, float]:
-    """All three ways in turns, each in fresh processes; ratios are for the same number of seeds."""
+    """Results of all three ways in turns, each in fresh processes; ratios are for equal numbers of seeds."""
     ways = ("kept", "given_back", "plain")
     with ProcessPoolExecutor(1, get_context("spawn"), max_tasks_per_child=1) as fresh:
         rounds = [
@@ -89,7 +89,7 @@ def compare(name: str, scale: str, seeds: int) -> dict[str, float]:
 
 
 def seed_costs(name: str, config: Any, rounds: int) -> dict[str, float]:
-    """Milliseconds that a seed's updates of one step take alone and in the largest population, in turns.
+    """Milliseconds per seed for the updates of one step, alone and in the largest population, in turns.
 
     ``saved`` is the share that the population saves, the median over rounds.
     """
@@ -132,7 +132,7 @@ def main(what: Annotated[Literal["all", "gains"], tyro.conf.Positional] = "all")
     """Measure, print tables and write ``populations.json`` and ``population_gains.json`` of the results.
 
     Args:
-        what: gains: what a seed costs alone and in a population, and nothing else.
+        what: gains: only the cost of a seed alone and in a population.
     """
     if what == "gains":
         gains()

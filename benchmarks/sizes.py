@@ -1,6 +1,6 @@
-"""``python -m benchmarks.sizes``: what a seed costs at the sizes among which the laptop scale was chosen.
+"""``python -m benchmarks.sizes``: cost of a seed at the candidate sizes of the laptop scale.
 
-All updates of an environment step on HalfCheetah, one CPU thread; a seed alone, and one of five in a
+All updates of an environment step on HalfCheetah, one CPU thread, for a seed alone and for one of five in a
 population.
 """
 

@@ -1,4 +1,4 @@
-"""What the benchmarks share: a filled replay, rounds in which all candidates take turns, the record."""
+"""Shared parts of the benchmarks: a filled replay, rounds in which candidates take turns, the record."""
 
 import statistics
 import time
@@ -20,19 +20,19 @@ from reproduce.lab.provenance import provenance
 
 TASK = "HalfCheetah"
 FIRST_STEP = 15_010
-"""First training step that is timed: behind SAC-SVG's phase without rollouts, apart from MBPO's trainings."""
-# Transitions of a replay of random numbers: more than SAC-SVG and MBPO wait for.
+"""First timed training step: after SAC-SVG's phase without rollouts, and between MBPO's model trainings."""
+# Transitions in a replay of random numbers: more than SAC-SVG and MBPO require.
 _RANDOM = 20_000
 
 
 def as_in_training() -> None:
-    """One thread, and freed memory is kept, as by a run on a CPU; plain implementations profit as well."""
+    """Use one thread and keep freed memory, like a run on a CPU; plain implementations benefit as well."""
     torch.set_num_threads(1)
     keep_freed_memory()
 
 
 def milliseconds(work: Callable[[], object]) -> float:
-    """Processor time that one call takes of this thread: other programs on the machine do not count."""
+    """Processor time of one call in this thread, which excludes other programs on the machine."""
     began = time.thread_time()
     work()
     return 1000.0 * (time.thread_time() - began)
@@ -55,7 +55,7 @@ def filled_replay(transitions: int) -> Replay:
 
 
 def random_replay(seeds: int, device: str) -> Replay:
-    """A replay of numbers that mean nothing: what they are does not change how long an update takes."""
+    """Replay of meaningless numbers: their values do not affect an update's time."""
     task, shape = task_spec(TASK), (seeds, _RANDOM)
     replay = Replay(seeds, _RANDOM, task.observation_size, task.action_size, device)
     observation, after = (torch.randn(*shape, task.observation_size, device=device) for _ in range(2))
@@ -68,14 +68,14 @@ def random_replay(seeds: int, device: str) -> Replay:
 
 
 def take_turns(work: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
-    """Milliseconds of every candidate in every round, after one call of each to warm up."""
+    """Milliseconds of every candidate in every round, after one warm-up call each."""
     return measure_in_turns({name: partial(milliseconds, call) for name, call in work.items()}, rounds)
 
 
 def measure_in_turns(measures: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
-    """What every candidate measures in every round, after one call of each to warm up.
+    """Measurements of every candidate in every round, after one warm-up call each.
 
-    The candidates take turns, so that a change of the machine's speed meets all of them.
+    The candidates take turns, so that changes of the machine's speed affect all of them.
     """
     for measure in measures.values():
         measure()
@@ -99,7 +99,7 @@ def gigaflop(call: Callable[[], object]) -> float:
 
 
 class _Operations(TorchDispatchMode):
-    """Counts what reaches a kernel: tensor operations that are no views."""
+    """Counter of operations that reach a kernel: tensor operations other than views."""
 
     count = 0
 
@@ -109,7 +109,7 @@ class _Operations(TorchDispatchMode):
 
 
 def operations(call: Callable[[], object]) -> int:
-    """How many tensor operations a call makes: about the kernels that a GPU would launch, one by one."""
+    """Number of a call's tensor operations: roughly the kernels that a GPU would launch, one by one."""
     with _Operations() as counter:
         call()
     return counter.count
@@ -130,9 +130,9 @@ class _Times(TorchDispatchMode):
 
 
 def milliseconds_by_operation(call: Callable[[], object], rounds: int = 5) -> dict[str, float]:
-    """Where a call's time goes on a CPU: milliseconds by the name of the operation, the most first.
+    """Breakdown of a call's time on a CPU: milliseconds by operation name, largest first.
 
-    Every call makes the same operations; of each the fastest round counts.
+    Every call makes the same operations; for each, the fastest round counts.
     """
     runs = []
     for _ in range(rounds):
@@ -147,7 +147,7 @@ def milliseconds_by_operation(call: Callable[[], object], rounds: int = 5) -> di
 
 
 def instructions() -> list[str]:
-    """What the processor can do for matrix products in low precision, as Linux names it."""
+    """Processor features for matrix products in low precision, by their Linux names."""
     try:
         flags = Path("/proc/cpuinfo").read_text().partition("flags")[2].partition("\n")[0].split()
     except OSError:
@@ -156,7 +156,7 @@ def instructions() -> list[str]:
 
 
 def write_record(name: str, results: dict[str, Any], rounds: int, device: str = "cpu") -> None:
-    """Write what a benchmark measured on its task, and in how many rounds."""
+    """Write a benchmark's measurements on its task, and their number of rounds."""
     write_results(name, {"results": results, "task": TASK, "rounds": rounds}, device)
 
 

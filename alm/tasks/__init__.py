@@ -1,12 +1,12 @@
 """The tasks as gymnasium environments: the ALM paper's, and those of the benchmark that it quotes.
 
-Importing this package registers ``alm/HalfCheetah-v2``, ``alm/mbbl-Hopper-ET-v1`` and their siblings, so both
+Importing this package registers ``alm/HalfCheetah-v2``, ``alm/mbbl-Hopper-ET-v1`` and the others, so both
 of these work::
 
     env = alm.tasks.make("HalfCheetah")
     env = gymnasium.make("alm/HalfCheetah-v2")
 
-The simulator is imported only when the first environment is made.
+The simulator is imported only when the first environment is created.
 """
 
 from typing import Any
@@ -29,7 +29,7 @@ for _spec in TASKS.values():
 
 
 def make(task: str | TaskSpec, **kwargs: Any) -> gymnasium.Env:
-    """Make the environment of a task, with its time limit.
+    """The environment of a task, with its time limit.
 
     Args:
         task: a name that :func:`task_spec` knows, or a spec.
@@ -40,7 +40,7 @@ def make(task: str | TaskSpec, **kwargs: Any) -> gymnasium.Env:
         ``(action_size,)``. Falling is ``terminated``; the time limit is ``truncated`` only.
 
     Raises:
-        UnknownTaskError: ``task`` is a name that no task has.
+        UnknownTaskError: no task has the name ``task``.
     """
     spec = task if isinstance(task, TaskSpec) else task_spec(task)
     for kind in ("observation_noise", "action_noise"):

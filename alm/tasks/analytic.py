@@ -1,8 +1,8 @@
-"""Ends and rewards of the tasks as functions of observations, batched, for models that imagine transitions.
+"""Terminations and rewards as batched functions of observations, for models that imagine transitions.
 
-A task ends by the state after a step, of which the observation shows what is needed. A reward is a function
-of observation and action on the mbbl tasks only: a v2 task pays the displacement of a coordinate that is not
-observed.
+Termination depends on the state after a step, and the observation contains what is needed. The reward is a
+function of observation and action only on the mbbl tasks: v2 tasks pay for the displacement of an unobserved
+coordinate.
 
 Shapes: observation and next_observation (…, observation size), action (…, action size), results (…).
 """
@@ -14,8 +14,8 @@ from alm.tasks.formulas import HEALTHY, HOPPER_BOUND, MBBL_REWARDS
 
 __all__ = ["has_end", "has_reward", "reward", "terminated"]
 
-# Where things are in an observation: the height of the root comes first, in the planar robots its tilt
-# second, and after the positions the velocities, the first of which is that of the root along x.
+# Layout of an observation: height of the root, its tilt (planar robots only) and other positions, then
+# velocities, starting with the root's along x.
 _HEIGHT, _TILT = 0, 1
 _VELOCITY = {"HalfCheetah": 8, "Walker2d": 8, "Hopper": 5, "Ant": 13, "Humanoid": 22}
 _ANT_STATE = slice(27)
@@ -25,13 +25,13 @@ _CONTACT_FORCES = slice(-84, None)
 def terminated(task: TaskSpec, observation: Tensor, action: Tensor, next_observation: Tensor) -> Tensor:
     """Whether the step that led to ``next_observation`` ended the episode → bool (…).
 
-    Equals the simulator's flag, with one reservation: v2's Hopper also ends where a velocity reaches 100 in
-    magnitude, and its observation shows velocities clipped to ±10. (MBPO, which writes that bound for models,
-    takes the magnitude of the comparison instead of the value's, so that large negative values pass. Here the
+    Equals the simulator's flag with one exception: v2's Hopper also ends if a velocity reaches 100 in
+    magnitude, but its observed velocities are clipped to ±10. (MBPO's version of that bound for models
+    takes the magnitude of the comparison instead of the value, so large negative values pass. Here the
     bound is gym's.)
 
     Raises:
-        ValueError: the task's observations are noisy, so that the state cannot be read off them.
+        ValueError: the task's observations are noisy and do not determine the state.
     """
     del observation, action
     if not _ends_by_itself(task):
@@ -39,7 +39,7 @@ def terminated(task: TaskSpec, observation: Tensor, action: Tensor, next_observa
     _require_clean(task)
     healthy = _healthy(task, next_observation)
     if task.family == "v2" and task.robot == "Hopper":
-        # The bound leaves out x and the height. A comparison with NaN is false: it tests for that too.
+        # The bound excludes x and the height. Comparisons with NaN are false, so NaN is detected too.
         healthy &= (next_observation[..., _TILT:].abs() < HOPPER_BOUND).all(dim=-1)
         healthy &= next_observation[..., _HEIGHT].isfinite()
     if task.family == "v2" and task.robot == "Ant":
@@ -48,25 +48,25 @@ def terminated(task: TaskSpec, observation: Tensor, action: Tensor, next_observa
 
 
 def has_end(task: TaskSpec) -> bool:
-    """Whether `terminated` knows the task: one that never ends, or whose observations are not noisy."""
+    """Whether `terminated` supports the task: it never ends, or its observations are not noisy."""
     return not (_ends_by_itself(task) and task.observation_noise)
 
 
 def has_reward(task: TaskSpec) -> bool:
-    """Whether `reward` knows the task: an mbbl task whose observations are not noisy."""
+    """Whether `reward` supports the task: an mbbl task whose observations are not noisy."""
     return task.base in MBBL_REWARDS and not task.observation_noise
 
 
 def reward(task: TaskSpec, observation: Tensor, action: Tensor, next_observation: Tensor) -> Tensor:
     """The reward of a step of an mbbl task → (…); see :class:`alm.tasks.formulas.MbblReward`.
 
-    It is of the state before the step, so ``next_observation`` does not enter. Exact also for Humanoid-ET:
+    It depends on the state before the step, so ``next_observation`` is not used. Exact also for Humanoid-ET:
     the contact forces that it charges are the last 84 of the 376 entries of its observation. Gradients reach
     ``observation`` and ``action``.
 
     Raises:
-        ValueError: the task is a v2 task, whose reward is no function of observations, or its observations
-            are noisy.
+        ValueError: the task is a v2 task, whose reward is not a function of observations, or its
+            observations are noisy.
     """
     del next_observation
     if task.base not in MBBL_REWARDS:

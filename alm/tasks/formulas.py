@@ -1,9 +1,9 @@
-"""When a robot stands, and the rewards of the mbbl tasks, for the simulator and for models of it alike.
+"""Health limits of the robots and rewards of the mbbl tasks, shared by the simulator and models of it.
 
-Source: ``gym/envs/mujoco/{hopper,walker2d,ant,humanoid}.py`` of gym 0.17.2, which has the same limits as
+Source of the limits: ``gym/envs/mujoco/{hopper,walker2d,ant,humanoid}.py`` of gym 0.17.2, which agree with
 ``mbbl/env/gym_env/{walker,fixed_walker,humanoid}.py`` of WilsonWangTHU/mbbl, the code of Wang et al.,
-"Benchmarking Model-Based Reinforcement Learning" (2019); the rewards are from there. This module needs the
-standard library only.
+"Benchmarking Model-Based Reinforcement Learning" (2019). The rewards are from the latter. This module needs
+only the standard library.
 """
 
 from collections.abc import Callable
@@ -18,26 +18,26 @@ HEALTHY: dict[str, Callable[[Any, Any], Any]] = {
     "Ant": lambda height, _: (height >= 0.2) & (height <= 1.0),
     "Humanoid": lambda height, _: (height >= 1.0) & (height <= 2.0),
 }
-"""Limits of a robot that stands, by its name in :mod:`alm.task_registry`: a function of the height of its
-root (m) and the entry of the state behind it, in the planar robots the tilt (rad), of floats or of tensors
-(…), which gives a bool or bools (…). The half-cheetah has none."""
+"""Whether a robot stands, by its name in :mod:`alm.task_registry`: a function from its root's height (m) and
+the next entry of the state (planar robots: the tilt in rad), floats or tensors (…), to a bool or bools (…).
+The half-cheetah has no limits."""
 HOPPER_BOUND = 100.0
-"""Bound on the magnitudes of the state of v2's Hopper, x and the height apart; Wang et al. have none."""
+"""Bound on the magnitudes of v2 Hopper's state except x and the height; Wang et al. have none."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class MbblReward:
-    """One reward, of the state *before* the step (height h, velocity v, forces f) and the action a.
+    """Reward of the state *before* the step (height h, velocity v, forces f) and the action a.
 
     reward = forward_weight · v − height_weight · (h − target_height)² − control_weight · |a|² + alive_bonus
              − min(contact_weight · |f|², contact_limit)
 
     Attributes:
-        forward_weight: on the x velocity of the root, ``qvel[0]`` (m/s).
-        height_weight, target_height: on the height of the root (m).
-        control_weight: on the action as commanded, whether or not it is within the actuators' range.
-        alive_bonus: paid on every step, or with ``bonus_needs_health`` where the state is healthy.
-        contact_weight, contact_limit: on the contact forces ``cfrc_ext`` of all bodies (N m, N).
+        forward_weight: applies to the x velocity of the root, ``qvel[0]`` (m/s).
+        height_weight, target_height: apply to the height of the root (m).
+        control_weight: applies to the commanded action, even outside the actuators' range.
+        alive_bonus: paid on every step or, with ``bonus_needs_health``, only in healthy states.
+        contact_weight, contact_limit: apply to the contact forces ``cfrc_ext`` of all bodies (N m, N).
     """
 
     forward_weight: float = 1.0

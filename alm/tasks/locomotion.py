@@ -1,8 +1,8 @@
 """The seven locomotion tasks as the ALM authors ran them: OpenAI gym's v2 definitions on today's MuJoCo.
 
-No environment shipped with gymnasium equals gym 0.17.2's v2 family any more: its v5 family withholds the
+No environment in gymnasium equals gym 0.17.2's v2 family any more: its v5 family withholds the
 alive bonus on the terminal step, drops constant entries of the observation and changes a friction; its v4
-family has no contact cost for Humanoid. So the definitions are restated here, on gymnasium's robot files,
+family has no contact cost for Humanoid. So the definitions are restated here, using gymnasium's robot files,
 from ``gym/envs/mujoco/{half_cheetah,hopper,walker2d,ant,humanoid}.py`` of gym 0.17.2 and, for the two
 shortened observations, ``utils/env.py`` of the authors' repository (RajGhugare19/alm).
 
@@ -10,17 +10,17 @@ One reward serves all seven::
 
     reward = forward_weight * v + alive_bonus - control_weight * |ctrl|^2 - contact cost
 
-where ``v`` is the displacement over the whole step divided by its duration, and the bonus is paid on *every*
-step, the terminal one included.
+where ``v`` is the displacement over the whole step divided by its duration. The bonus is paid on *every*
+step, including the terminal one.
 
-What is restored from the engine that v2 ran on (mjpro150), because today's engine differs:
+Differences between v2's engine (mjpro150) and today's that are compensated for here:
 
 * contact forces (``cfrc_ext``) are no longer part of a simulation step; they are computed after it;
 * controls outside their range are no longer overwritten by the clipped value, on which Humanoid's control
   cost was charged;
 * the root quaternion of the initial state is no longer normalised.
 
-What is not restored: capsules had up to 6 % less mass then (none on HalfCheetah), and integrators differ in
+Not compensated for: capsules had up to 6 % less mass (none on HalfCheetah), and integrators differ in
 the last digits.
 """
 
@@ -60,7 +60,7 @@ def _warn(message: str) -> None:
     """Turn a MuJoCo warning into a Python warning.
 
     MuJoCo calls this from C, where an exception would abort the process. Under a warnings-as-errors filter
-    the exception is therefore kept, and raised by the step that caused it.
+    the exception is therefore stored and raised by the step that caused it.
     """
     try:
         warnings.warn(f"MuJoCo: {message}", RuntimeWarning, stacklevel=2)
@@ -76,7 +76,7 @@ def _reraise_engine_warnings() -> None:
 
 
 class LocomotionEnv(MujocoEnv, EzPickle):
-    """What all tasks share: stepping, the reward, noise, resetting, and pickling.
+    """Base class of all tasks: stepping, the reward, noise, resetting, and pickling.
 
     Observations are float64 vectors, actions are vectors of actuator controls, rewards are floats. ``info``
     splits the reward into ``reward_forward``, ``reward_survive``, ``reward_ctrl`` and ``reward_contact``.
@@ -84,25 +84,25 @@ class LocomotionEnv(MujocoEnv, EzPickle):
     Unlike gymnasium's own environments, these pickle in the middle of an episode: the copy continues with the
     same observations, rewards and random draws, bit for bit.
 
-    Noise, where it is asked for, is normal and drawn from ``np_random`` like everything random here, so that
-    seeding, pickling and replaying an episode repeat it.
+    Noise, if requested, is normal and drawn from ``np_random`` like everything random here, so
+    seeding, pickling and replaying an episode reproduce it.
 
     Args:
-        observation_noise: standard deviation of independent noise on every entry of an observation, the one
-            of ``reset`` included; state, reward and termination do not see it.
-        action_noise: standard deviation of noise on the controls; what acts is clipped to their range, and
-            the control cost is charged on the controls without noise.
+        observation_noise: standard deviation of independent noise on every entry of every observation,
+            including that of ``reset``; state, reward and termination are unaffected.
+        action_noise: standard deviation of noise on the controls; the noisy controls are clipped to their
+            range, and the control cost is charged on the controls without noise.
         **kwargs: rendering options of :class:`gymnasium.envs.mujoco.MujocoEnv`, such as ``render_mode``.
 
     Raises:
-        ValueError: by ``step``, when the action has not the shape ``(number of actuators,)``.
+        ValueError: raised by ``step`` if the action's shape is not ``(number of actuators,)``.
     """
 
     metadata = {"render_modes": ["human", "rgb_array", "depth_array", "rgbd_tuple"]}
     camera: ClassVar[dict[str, Any]] = {"distance": 4.0}
 
     robot: ClassVar[str]
-    """Which machine it is, as in :mod:`alm.task_registry`."""
+    """Name of the robot, as in :mod:`alm.task_registry`."""
     xml_file: ClassVar[str]
     """A robot file among gymnasium's assets."""
     substeps: ClassVar[int]
@@ -113,9 +113,9 @@ class LocomotionEnv(MujocoEnv, EzPickle):
     reset_noise: ClassVar[float]
     """Half-width of the uniform noise on the initial positions (m, rad) and velocities (m/s, rad/s)."""
     normal_velocities: ClassVar[bool] = False
-    """Whether the noise on the velocities is normal instead, with standard deviation ``reset_noise``."""
+    """Whether the noise on velocities is instead normal with standard deviation ``reset_noise``."""
     hidden_positions: ClassVar[int] = 1
-    """How many leading entries of ``qpos`` the observation leaves out: where the robot is on the ground."""
+    """Number of leading ``qpos`` entries that are not observed: the robot's position on the ground."""
 
     remembered: ClassVar[tuple[str, ...]] = (
         "_last_position",
@@ -124,7 +124,7 @@ class LocomotionEnv(MujocoEnv, EzPickle):
         "action_space",
         "spec",
     )
-    """Attributes that a pickle keeps, beside the simulation."""
+    """Attributes stored in a pickle besides the simulation."""
 
     def __init__(self, observation_noise: float = 0.0, action_noise: float = 0.0, **kwargs: Any) -> None:
         """Load the robot; the state is the unperturbed initial one until ``reset``."""
@@ -152,16 +152,16 @@ class LocomotionEnv(MujocoEnv, EzPickle):
         self.observation_space = Box(-np.inf, np.inf, self._get_obs().shape, np.float64)
 
     def _bind(self) -> None:
-        """Take the further views into the simulation that a task needs, once."""
+        """Take once any further views into the simulation that a task needs."""
 
     # The parts that differ between tasks.
 
     def _position(self) -> float:
-        """Where the robot is along the x axis (m)."""
+        """Position of the robot along the x axis (m)."""
         return self._qpos.item(0)
 
     def _get_obs(self) -> Array:
-        """The observation of the present state, in a new array."""
+        """Observation of the current state, in a new array."""
         return np.concatenate(self._observed)
 
     def _healthy(self) -> bool:
@@ -170,13 +170,13 @@ class LocomotionEnv(MujocoEnv, EzPickle):
         return bool(HEALTHY[self.robot](self._qpos.item(root), self._qpos.item(root + 1)))
 
     def _fallen(self) -> bool:
-        """Whether the episode terminates in the present state."""
+        """Whether the episode terminates in the current state."""
         return not self._healthy()
 
     def _apply(self, action: Array) -> None:
         """Write an action to the controls.
 
-        The engine clips what acts, not what is written, and the control cost is charged on what is written.
+        The engine clips controls only when applying them; the control cost is charged on the written values.
         """
         self._ctrl[:] = action
 
@@ -192,7 +192,7 @@ class LocomotionEnv(MujocoEnv, EzPickle):
             raise ValueError(f"An action must have shape {self._ctrl.shape}, not {action.shape}.")
         parts = self._act(action)
         reward = 0.0
-        for part in parts.values():  # not sum(), whose rounding depends on the version of Python
+        for part in parts.values():  # not sum(), whose rounding depends on the Python version
             reward += part
         if self.render_mode == "human":
             show: Callable[[], object] = self.render
@@ -218,7 +218,7 @@ class LocomotionEnv(MujocoEnv, EzPickle):
         return self.control_weight * float(self._ctrl.dot(self._ctrl))
 
     def _advance(self) -> None:
-        """Simulate one environment step under the applied controls, disturbed where noise is asked for."""
+        """Simulate one environment step under the applied controls, with noise if requested."""
         if self.action_noise:
             self._ctrl += self.action_noise * self.np_random.standard_normal(self._ctrl.size)
             np.clip(self._ctrl, self._control_low, self._control_high, out=self._ctrl)
@@ -230,7 +230,7 @@ class LocomotionEnv(MujocoEnv, EzPickle):
         mujoco.mj_step(self.model, self.data, self.frame_skip)
 
     def _observe(self) -> Array:
-        """The observation of the present state, with noise where it is asked for."""
+        """Observation of the current state, with noise if requested."""
         observation = self._get_obs()
         if self.observation_noise:
             observation += self.observation_noise * self.np_random.standard_normal(observation.size)
@@ -242,8 +242,8 @@ class LocomotionEnv(MujocoEnv, EzPickle):
         return self._observe()
 
     def _initial_state(self) -> tuple[Array, Array]:
-        """Positions and velocities with the task's noise, in new arrays."""
-        # Positions are drawn before velocities: the order fixes which episode a seed gives.
+        """Initial positions and velocities with the task's reset noise, in new arrays."""
+        # Positions are drawn before velocities: the order determines the episode that a seed gives.
         qpos = self.init_qpos + self.np_random.uniform(-self.reset_noise, self.reset_noise, self.model.nq)
         if self.normal_velocities:
             qvel = self.init_qvel + self.reset_noise * self.np_random.standard_normal(self.model.nv)
@@ -284,10 +284,10 @@ class LocomotionEnv(MujocoEnv, EzPickle):
         return {**super().__getstate__(), "simulation": simulation, "attributes": attributes}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Construct the environment again and put it where the episode was."""
+        """Reconstruct the environment and restore the episode in progress."""
         super().__setstate__(state)
         mujoco.mj_setState(self.model, self.data, state["simulation"], _WHOLE_STATE)
-        # For whoever looks at body positions before the next step; the state itself is left as it is.
+        # For readers of body positions before the next step; the state itself does not change.
         mujoco.mj_forward(self.model, self.data)
         self.__dict__.update(state["attributes"])
 
@@ -362,7 +362,7 @@ class Walker2dEnv(_PlanarWalkerEnv):
 class _ContactEnv(LocomotionEnv):
     """Ant and Humanoid: a free root body, and a cost on the contact forces.
 
-    The forces are those on all 14 bodies, the world included (6 entries a body, N m and N).
+    The forces are those on all 14 bodies, including the world (6 entries per body, N m and N).
 
     Their positions are read from the body frames, as in v2. The engine computes these before it advances the
     joints, so they trail ``qpos`` by one simulation step.
@@ -429,7 +429,7 @@ class TruncatedHumanoidEnv(_ContactEnv):
     """T-Humanoid: 45 observations (positions without x and y, 22; velocities, 23), 17 actions in ±0.4.
 
     Humanoid-v2 with a shorter observation. Terminates when the torso is below 1 m or above 2 m. An agent
-    whose actions leave ±0.4 pays for the clipped control only: v2 charged the controls as they were after the
+    whose actions exceed ±0.4 pays only for the clipped controls: v2 charged the controls after the
     simulation, and MuJoCo clipped them in place until 2.2.
     Source: ``HumanoidTruncatedObs-v2`` in ``utils/env.py`` of RajGhugare19/alm, which took it from MBPO.
     """
@@ -464,7 +464,7 @@ class TruncatedHumanoidEnv(_ContactEnv):
 
 
 class HumanoidEnv(TruncatedHumanoidEnv):
-    """Humanoid-v2: 376 observations, every body and actuator included.
+    """Humanoid-v2: 376 observations, covering every body and actuator.
 
     The 45 of T-Humanoid, then ``cinert`` (140), ``cvel`` (84), ``qfrc_actuator`` (23) and the unclipped
     contact forces ``cfrc_ext`` (84), in this order. Source: gym 0.17.2 ``humanoid.py``.

@@ -1,13 +1,13 @@
-"""The tasks of the mbbl benchmark (Wang et al., 2019), on which some of the paper's Table 1 was measured.
+"""The tasks of the mbbl benchmark (Wang et al., 2019), on which part of the paper's Table 1 was measured.
 
-They are gym's robots with rewards that are functions of the observation and the action
-(:mod:`alm.tasks.formulas`), so that a model-based method can work them out for imagined states. Three
-things differ from the v2 tasks of :mod:`alm.tasks.locomotion`: the reward is that of the state *before* the
-step, with the velocity of the root for a displacement; velocities are observed unclipped; and whether a fall
-ends the episode is part of a task's name ("ET": early termination).
+They are gym's robots with rewards that are functions of observation and action
+(:mod:`alm.tasks.formulas`), so model-based methods can compute them for imagined states. They differ from
+the v2 tasks of :mod:`alm.tasks.locomotion` in three ways. The reward is that of the state *before* the step,
+with the root's velocity in place of a displacement. Velocities are observed unclipped. Whether a fall ends
+the episode is part of the task's name ("ET": early termination).
 
 Restated from ``mbbl/env/gym_env/{walker,fixed_walker,humanoid}.py`` of WilsonWangTHU/mbbl, on gymnasium's
-robots and today's MuJoCo. The benchmark reports the 1000-step limit as an end; here it is a truncation.
+robots and today's MuJoCo. The benchmark reports the 1000-step limit as termination; here it is truncation.
 """
 
 from typing import ClassVar
@@ -44,14 +44,14 @@ Array = NDArray[np.float64]
 
 
 class MbblEnv(LocomotionEnv):
-    """What the ten tasks share; to be mixed into the class of a robot, ahead of it.
+    """Mixin shared by the ten tasks, listed before the robot's class in the bases.
 
-    ``info`` splits the reward as the v2 tasks do, with the cost of the height as ``reward_height``.
+    ``info`` splits the reward as in the v2 tasks, with the height cost as ``reward_height``.
     """
 
     formula: ClassVar[MbblReward]
     ends_early: ClassVar[bool] = False
-    """Whether a state that is not healthy ends the episode."""
+    """Whether an unhealthy state ends the episode."""
     remembered = (*LocomotionEnv.remembered, "_last_contact_cost")
     _last_contact_cost = 0.0
 
@@ -78,7 +78,7 @@ class MbblEnv(LocomotionEnv):
         return parts
 
     def _observed_contact_cost(self) -> float:
-        """The cost of the contact forces in the present observation."""
+        """Cost of the contact forces in the current observation."""
         return 0.0
 
     def _fallen(self) -> bool:
@@ -102,7 +102,7 @@ class MbblHalfCheetahEnv(MbblEnv, HalfCheetahEnv):
 
 
 class MbblWalker2dEnv(MbblEnv, Walker2dEnv):
-    """gym_walker2d: 17 observations, 6 actions in ±1. Never terminates, so it pays the height of a fall."""
+    """gym_walker2d: 17 observations, 6 actions in ±1. Never terminates; a fall costs via its height."""
 
     formula = MBBL_REWARDS["mbbl/Walker2d"]
 
@@ -147,7 +147,7 @@ class MbblSlimHumanoidEnv(MbblEnv, TruncatedHumanoidEnv):
 
 
 class MbblSlimHumanoidETEnv(MbblSlimHumanoidEnv):
-    """gym_slimhumanoid: the same, ending unless 1 m ≤ height ≤ 2 m."""
+    """gym_slimhumanoid: the same, but ends unless 1 m ≤ height ≤ 2 m."""
 
     formula = MBBL_REWARDS["mbbl/SlimHumanoid-ET"]
     ends_early = True

@@ -1,1 +1,1 @@
-"""The paper's bounds on finite MDPs in exact arithmetic: statements checked, and learning on the bound."""
+"""The paper's bounds on finite MDPs in exact arithmetic: checks of its statements, and ascent on them."""

@@ -1,9 +1,9 @@
-"""Exact gradients of the bounds and of what they are compared with, and gradient ascent on all MDPs at once.
+"""Exact gradients of the bounds and of competing objectives, and gradient ascent on all MDPs at once.
 
-Gradients are with respect to the probabilities of encoder, policy and model as free numbers; `ascend` makes
-them gradients of softmax logits and takes Adam's steps. They are derived by hand (one pass forward for what
-q^K visits, one backward for what follows, one adjoint linear system for Q) and held against finite
-differences by the tests.
+Gradients treat the probabilities of encoder, policy and model as free numbers; `ascend` converts
+them to gradients of softmax logits and takes Adam steps. They are derived by hand (one forward pass for
+the visits of q^K, one backward pass for what follows, one adjoint linear system for Q); the tests compare
+them with finite differences.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,13 +15,13 @@ from alm.theory.bound import discounts, horizon_evidence, rollout_terms
 from alm.theory.mdp import Array, LatentMDPs, normalised_return, state_action_values, state_visits
 
 Gradients = dict[str, Array]
-"""By name of a field of `LatentMDPs`, with its shape."""
+"""Gradients by field name of `LatentMDPs`, each of that field's shape."""
 Objective = Callable[[LatentMDPs], Gradients]
 
 
 @dataclass(frozen=True)
 class Weights:
-    """An objective E_q^K[Σ_{t<K} (w_r f(r) + w_z log(e/m)) + w_Q f(Q)] by its weights."""
+    """Weights of an objective E_q^K[Σ_{t<K} (w_r f(r) + w_z log(e/m)) + w_Q f(Q)]."""
 
     reward: Array
     """w_r of step t: (N, K)."""
@@ -30,24 +30,24 @@ class Weights:
     value: Array
     """w_Q: (N,)."""
     logarithm: bool = True
-    """f is the logarithm; else the identity."""
+    """Whether f is the logarithm; else it is the identity."""
 
 
 def alm_weights(discount: Array, horizon: int, shift: int = 0) -> Weights:
-    """Those of Eq. 5; ``shift`` = 1 for the weights γ^(t + 1) that the proof gives the latent terms."""
+    """Weights of Eq. 5; ``shift`` = 1 gives the latent terms the proof's weights γ^(t + 1)."""
     gamma = discounts(discount, horizon)
     steps = gamma[:, :-1]
     return Weights((1 - discount)[:, None] * steps, steps * discount[:, None] ** shift, gamma[:, -1])
 
 
 def plain_weights(discount: Array, horizon: int, weight: float) -> Weights:
-    """Those of the objective without logarithms (A.8 (d)): latent terms weigh ``weight`` γ^t."""
+    """Weights of the objective without logarithms (A.8 (d)); those of latent terms are ``weight`` γ^t."""
     alm = alm_weights(discount, horizon)
     return replace(alm, latent=weight * alm.latent, logarithm=False)
 
 
 def discount_weights(distribution: Array) -> Weights:
-    """Those of Σ_H γ(H) ℓ_H for a discount distribution γ(H) over 0 … K (appendix A.4): (N, K + 1)."""
+    """Weights of Σ_H γ(H) ℓ_H for a discount distribution γ(H) over 0 … K, (N, K + 1) (appendix A.4)."""
     tail = np.cumsum(distribution[:, ::-1], axis=1)[:, ::-1]
     return Weights(distribution[:, :-1], tail[:, 1:], distribution[:, -1])
 
@@ -65,7 +65,7 @@ def best_discounts(mdps: LatentMDPs, horizon: int) -> Array:
 
 @dataclass(frozen=True)
 class Heads:
-    """Rewards and values predicted from latents, as the practical algorithm has them."""
+    """Rewards and values predicted from latents, as in the practical algorithm."""
 
     reward: Array
     """E[r(s, a) | z, a]: (N, Z, A)."""
@@ -74,8 +74,7 @@ class Heads:
 
 
 def fitted_heads(mdps: LatentMDPs) -> Heads:
-    """The regressions of reward and Q on latents, on the discounted state visits of the policy (Eqs. 10 and
-    11)."""
+    """Regressions of reward and Q on latents under the policy's discounted state visits (Eqs. 10 and 11)."""
     weight = state_visits(mdps)[..., None] * mdps.encoder
     weight = weight / np.maximum(weight.sum(axis=1, keepdims=True), np.finfo(float).tiny)
     weight = weight.transpose(0, 2, 1)
@@ -85,10 +84,10 @@ def fitted_heads(mdps: LatentMDPs) -> Heads:
 def objective_gradient(
     mdps: LatentMDPs, weights: Weights, heads: Heads | None = None
 ) -> tuple[Array, Gradients]:
-    """An objective (N,) and its gradients, those through Q^φ included, for encoder, policy and model.
+    """An objective (N,) and its gradients for encoder, policy and model, including those through Q^φ.
 
-    With ``heads``, rewards and values are those of the latents of q^K instead of its states, and the heads
-    are data: gradients go through the latents that they see only.
+    With ``heads``, rewards and values are predicted from the latents of q^K instead of its states.  The heads
+    are constants: gradients only flow through the latents they see.
     """
     horizon = weights.reward.shape[1]
     value = state_action_values(mdps) if heads is None else heads.value
@@ -98,7 +97,7 @@ def objective_gradient(
     else:
         of_reward, of_value, slope = table, value, np.ones_like(value)
 
-    # Actions lead, so that everything below is products of small matrices.
+    # Actions come first, so that everything below is a product of small matrices.
     dynamics, model = (
         mdps.dynamics.transpose(0, 2, 1, 3),
         mdps.model.transpose(0, 2, 1, 3),
@@ -123,7 +122,7 @@ def objective_gradient(
     by_policy = (last[:, None] * following).sum(axis=2)  # (N, A, Z)
     by_model = np.zeros_like(model)
     charged = np.zeros_like(expected)  # Σ_t w_z · arrivals
-    ahead = (policy * following).sum(axis=1)  # (N, S, Z): what follows from (s, z)
+    ahead = (policy * following).sum(axis=1)  # (N, S, Z): objective to go from (s, z)
     for t in reversed(range(horizon)):
         by_model += arrivals[t].transpose(0, 1, 3, 2) @ ahead[:, None]
         charged += weights.latent[:, t, None, None, None] * arrivals[t]
@@ -151,7 +150,7 @@ def objective_gradient(
 
 
 def value_gradient(mdps: LatentMDPs, by_value: Array, value: Array) -> Gradients:
-    """Gradients of Σ ``by_value`` · Q^φ (both (N, S, A)) for encoder and policy."""
+    """Gradients of Σ ``by_value`` · Q^φ, both (N, S, A), for encoder and policy."""
     count, states, actions = value.shape
     pairs = states * actions
     transition = (mdps.dynamics[..., None] * mdps.state_policy[:, None, None]).reshape(count, pairs, pairs)
@@ -166,7 +165,7 @@ def value_gradient(mdps: LatentMDPs, by_value: Array, value: Array) -> Gradients
 
 
 def return_gradient(mdps: LatentMDPs) -> Gradients:
-    """Gradients of log E_p[R] for encoder and policy: what the bounds bound."""
+    """Gradients of log E_p[R], the bounded quantity, for encoder and policy."""
     by_state_policy = state_visits(mdps)[..., None] * state_action_values(mdps)
     by_state_policy /= normalised_return(mdps)[:, None, None]
     return {
@@ -179,8 +178,8 @@ def reconstruction_gradient(mdps: LatentMDPs) -> tuple[Array, Array]:
     """E[log d(s | z)] with the best decoder d on the policy's own visits (N,), and its gradient for the
     encoder.
 
-    Visits are data: no gradient goes through them. The best decoder is d(s | z) ∝ p(s) e(z | s), by the
-    envelope theorem a constant, so that the gradient is p(s) log d(s | z).
+    Visits are constants: no gradient flows through them. The best decoder is d(s | z) ∝ p(s) e(z | s), which
+    the envelope theorem lets us treat as constant, so the gradient is p(s) log d(s | z).
     """
     visited = (1 - mdps.discount)[:, None] * state_visits(mdps)
     joint = visited[..., None] * mdps.encoder
@@ -191,10 +190,10 @@ def reconstruction_gradient(mdps: LatentMDPs) -> tuple[Array, Array]:
 
 
 def imagined_return_gradient(mdps: LatentMDPs) -> tuple[Array, Array]:
-    """The normalised return of the policy in the latent model (N,), and its gradient for the policy.
+    """Normalised return of the policy in the latent model (N,), and its gradient for the policy.
 
     z_0 ~ e(·|s_0), z' ~ m(·|z, a), rewards E[r(s, a) | z, a] on the policy's own visits: a model-based agent
-    that never looks outside of its model.
+    that never looks outside its model.
     """
     weight = state_visits(mdps)[..., None] * mdps.encoder
     total = np.maximum(weight.sum(axis=1), np.finfo(float).tiny)
@@ -218,7 +217,7 @@ def ascend(
     rate: float = 0.1,
     progress: Callable[[], None] | None = None,
 ) -> LatentMDPs:
-    """``steps`` of Adam on the softmax logits of whatever ``objective`` gives gradients for."""
+    """``steps`` Adam steps on the softmax logits of every table for which ``objective`` gives gradients."""
     logits: dict[str, Array] = {}
     first: dict[str, Array] = {}
     second: dict[str, Array] = {}

@@ -1,6 +1,6 @@
-"""The objective L^K (Eqs. 5 and 6) and its relatives, by forward recursion over what q_φ^K visits.
+"""The objective L^K (Eqs. 5 and 6) and its relatives, by forward recursion over the visits of q_φ^K.
 
-Under q^K the state follows the environment and the latent follows the model, both on the action that the
+Under q^K the state follows the environment and the latent follows the model, both given the action that the
 policy draws from the *latent*; given (s, z, a), s' and z' are independent. All expectations of Eq. 5
 therefore follow from the joint distribution of (s_t, z_t), and E_q[log e(z'|s') − log m(z'|z, a)] =
 −E[KL(m(·|z, a) ‖ e(·|s'))] ≤ 0.
@@ -15,18 +15,18 @@ from alm.theory.mdp import Array, LatentMDPs
 
 @dataclass(frozen=True)
 class Terms:
-    """What bounds are sums of: expectations under q^K at steps t = 0 … K, each (N, K + 1)."""
+    """Summands of the bounds: expectations under q^K at steps t = 0 … K, each (N, K + 1)."""
 
     log_reward: Array
     """E_q[log r(s_t, a_t)]."""
     divergence: Array
-    """E_q[KL(m(·|z_t, a_t) ‖ e(·|s_{t+1}))], the intrinsic term (b) of Eq. 6 with its sign changed."""
+    """E_q[KL(m(·|z_t, a_t) ‖ e(·|s_{t+1}))], the negated intrinsic term (b) of Eq. 6."""
     log_value: Array
     """E_q[log Q(s_t, a_t)]."""
     reward: Array
-    """E_q[r(s_t, a_t)], of the objective without logarithms."""
+    """E_q[r(s_t, a_t)], for the objective without logarithms."""
     value: Array
-    """E_q[Q(s_t, a_t)], of the objective without logarithms."""
+    """E_q[Q(s_t, a_t)], for the objective without logarithms."""
 
 
 def occupancies(mdps: LatentMDPs, horizon: int) -> Array:
@@ -45,7 +45,7 @@ def occupancies(mdps: LatentMDPs, horizon: int) -> Array:
 
 
 def latent_divergence(mdps: LatentMDPs) -> Array:
-    """KL(m(·|z, a) ‖ e(·|s')) → (N, Z, A, S); infinite where the model goes and the encoder does not."""
+    """KL(m(·|z, a) ‖ e(·|s')) → (N, Z, A, S); infinite where the model's support exceeds the encoder's."""
     model, encoder = mdps.model[:, :, :, None], mdps.encoder[:, None, None]
     with np.errstate(divide="ignore", invalid="ignore"):
         each = np.where(model > 0, model * (np.log(model) - np.log(encoder)), 0.0)
@@ -101,8 +101,8 @@ def before(steps: Array) -> Array:
 def alm_bound(terms: Terms, discount: Array, shift: int = 0) -> Array:
     """L^K of Eq. 5 for every K = 0 … T − 1 → (N, T).
 
-    Latent terms of step t weigh γ^(t + shift): 0 as printed, 1 as the proof gives (H latent factors in the
-    likelihood ratio of H + 1 steps, so that the term of z_{t+1} counts when H ≥ t + 1).
+    Latent terms of step t have weight γ^(t + shift): 0 as printed, 1 by the proof (the likelihood ratio of
+    H + 1 steps has H latent factors, so the term of z_{t+1} counts when H ≥ t + 1).
     """
     gamma = discounts(discount, terms.reward.shape[1] - 1)
     weight = discount[:, None] ** shift
@@ -117,10 +117,10 @@ def horizon_evidence(terms: Terms) -> tuple[Array, Array]:
 
 
 def optimal_discount_bound(terms: Terms, discount: Array) -> Array:
-    """The bound with the best discount distribution for this q^K, log Σ_H P_K(H) exp ℓ_H, for every K → (N,
+    """Bound with the best discount distribution for this q^K, log Σ_H P_K(H) exp ℓ_H, for every K → (N,
     T).
 
-    It maximises Σ_H γ(H) (ℓ_H + log P_K(H) − log γ(H)) (appendix A.4, (c), for a q that need not be optimal).
+    It maximises Σ_H γ(H) (ℓ_H + log P_K(H) − log γ(H)) (appendix A.4, (c), for any q, optimal or not).
     """
     gamma = discounts(discount, terms.reward.shape[1] - 1)
     of_reward, of_value = horizon_evidence(terms)
@@ -138,8 +138,8 @@ def optimal_discount_bound(terms: Terms, discount: Array) -> Array:
 def plain_objective(terms: Terms, discount: Array, weight: Array | float) -> Array:
     """The objective without logarithms (Eq. 8, A.8 (d)) for every K → (N, T).
 
-    E_q[Σ_{t<K} γ^t ((1 − γ) r + w log(e/m)) + γ^K Q], normalised; in Eq. 8, whose r and Q are not, c = w / (1
-    − γ).
+    E_q[Σ_{t<K} γ^t ((1 − γ) r + w log(e/m)) + γ^K Q], normalised; Eq. 8's r and Q are not, so there
+    c = w / (1 − γ).
     """
     gamma = discounts(discount, terms.reward.shape[1] - 1)
     step = gamma * ((1 - discount[:, None]) * terms.reward - np.reshape(weight, (-1, 1)) * terms.divergence)
@@ -147,7 +147,7 @@ def plain_objective(terms: Terms, discount: Array, weight: Array | float) -> Arr
 
 
 def endless_bound(mdps: LatentMDPs) -> Array:
-    """L^∞ = E_q[Σ_t γ^t r̃] (appendix F's limit), by one linear system in the visits of (s, z) → (N,)."""
+    """L^∞ = E_q[Σ_t γ^t r̃] (appendix F's limit), from one linear system in the visits of (s, z) → (N,)."""
     acting = endless_visits(mdps)[:, None, ..., None] * mdps.policy[:, None, None]
     extrinsic = np.einsum("ntsza,nsa->n", acting, np.log(mdps.reward))
     return (1 - mdps.discount) * extrinsic - expectation(acting, expected_divergence(mdps))[:, 0]
@@ -166,11 +166,11 @@ def endless_visits(mdps: LatentMDPs) -> Array:
 
 
 def mnm_bound(mdps: LatentMDPs, state_model: Array) -> Array:
-    """MnM's bound (Eysenbach et al., 2021a) for a model of states q(s' | s, a), ``state_model`` (N, S, A, S)
+    """MnM's bound (Eysenbach et al., 2021a) for a state model q(s' | s, a), ``state_model`` (N, S, A, S)
     → (N,).
 
-    E_q[Σ_t γ^t ((1 − γ) log r(s_t, a_t) + log p(s_{t+1}|s_t, a_t) − log q(s_{t+1}|s_t, a_t))], states drawn
-    from q; a bound on the logarithm of the normalised return.
+    E_q[Σ_t γ^t ((1 − γ) log r(s_t, a_t) + log p(s_{t+1}|s_t, a_t) − log q(s_{t+1}|s_t, a_t))], with states
+    drawn from q; a bound on the log of the normalised return.
     """
     policy = mdps.state_policy
     chain = np.einsum("nsa,nsat->nst", policy, state_model)
@@ -201,9 +201,9 @@ def cloning_divergence(mdps: LatentMDPs, behaviour: Array, horizon: int) -> Arra
 def offline_bound(terms: Terms, cloning: Array, discount: Array, every_factor: bool) -> Array:
     """The bound of appendix A.7 for every K → (N, T).
 
-    As printed, the behaviour cloning term of a_{t+1} weighs γ^t for t < K and that of a_0 is missing. With
-    ``every_factor`` those of a_0 … a_K weigh γ^t, and latent terms γ^(t + 1): all factors of the likelihood
-    ratio.
+    As printed, the behaviour-cloning term of a_{t+1} has weight γ^t for t < K; that of a_0 is missing. With
+    ``every_factor`` those of a_0 … a_K have weight γ^t and latent terms γ^(t + 1): all factors of the
+    likelihood ratio.
     """
     gamma = discounts(discount, terms.reward.shape[1] - 1)
     if every_factor:

@@ -1,4 +1,4 @@
-"""MDPs small enough for pen and paper on which a printed statement fails or cannot be improved."""
+"""Pen-and-paper MDPs on which a printed statement fails or cannot be improved."""
 
 from dataclasses import dataclass, replace
 
@@ -13,7 +13,7 @@ class Counterexample:
     """One MDP, and the two sides of a statement on it."""
 
     place: str
-    """Where the paper states it."""
+    """Place of the statement in the paper."""
     mdp: LatentMDPs
     """N = 1."""
     horizon: int
@@ -21,7 +21,7 @@ class Counterexample:
     words: str
     """The MDP in words."""
     claim: str
-    """What would have to hold between ``left`` and ``right``."""
+    """Relation between ``left`` and ``right`` that the statement requires."""
     left: float
     right: float
     behaviour: Array | None = None
@@ -36,7 +36,7 @@ def chain(
     model: list[list[list[float]]],
     discount: float = 0.5,
 ) -> LatentMDPs:
-    """An MDP with certain successors that starts in state 0."""
+    """An MDP with deterministic successors that starts in state 0."""
     states = len(reward)
     return LatentMDPs(
         initial=np.eye(states)[None, 0],
@@ -70,10 +70,10 @@ def printed_discounting() -> Counterexample:
 
 
 def latent_factors() -> Counterexample:
-    """A.2 (f): H + 1 latent factors where the likelihood ratio of H + 1 steps has H."""
+    """A.2 (f): H + 1 latent factors, although the likelihood ratio of H + 1 steps has H."""
     mdp = chain([[1.0]], [[0]], [[0.5, 0.5]], [[1.0], [1.0]], [[[0.25, 0.75]], [[0.25, 0.75]]])
     terms = _terms(mdp, 1)
-    printed = terms.divergence[0, 0] + 0.5 * terms.divergence[0, 1]  # by Lemma A.1, with the H-th factor too
+    printed = terms.divergence[0, 0] + 0.5 * terms.divergence[0, 1]  # by Lemma A.1, including the H-th factor
     return Counterexample(
         "A.2, step (f)",
         mdp,
@@ -86,7 +86,7 @@ def latent_factors() -> Counterexample:
 
 
 def tight_weights() -> Counterexample:
-    """An MDP on which the bound with γ^(t + 1) is the log-return: no smaller weight is a bound."""
+    """An MDP on which the bound with γ^(t + 1) equals the log-return: no smaller weight gives a bound."""
     sure = [[0.25, 0.75], [0.25, 0.75]]
     mdp = chain(
         [[4.0, 4.0], [1.0, 9.0], [3.0, 3.0]],
@@ -123,7 +123,7 @@ def learned_discount() -> Counterexample:
 
 
 def printed_step() -> Counterexample:
-    """A.6: γ^(K + 1) log Q inside of γ^K […] where γ log Q belongs."""
+    """A.6: γ^(K + 1) log Q inside γ^K […], where γ log Q belongs."""
     mdp = chain([[np.exp(-1.0)]], [[0]], [[1.0]], [[1.0]], [[[1.0]]])
     terms, gamma, horizon = _terms(mdp, 2), 0.5, 1
     before = (1 - gamma) * terms.log_reward[0, 0]
@@ -140,7 +140,7 @@ def printed_step() -> Counterexample:
 
 
 def behaviour_return() -> Counterexample:
-    """A.7 on the return of the behaviour policy: the factor of the first action is missing."""
+    """A.7 for the return of the behaviour policy: the first action's factor is missing."""
     behaviour = np.array([[[0.5, 0.5], [0.0, 1.0]]])
     mdp = chain([[1.0, 4.0], [4.0, 4.0]], [[1, 1], [1, 1]], [[1.0]] * 2, [[0.0, 1.0]], [[[1.0], [1.0]]])
     left = offline(mdp, behaviour, 1, every_factor=False)
@@ -158,7 +158,7 @@ def behaviour_return() -> Counterexample:
 
 
 def learned_return() -> Counterexample:
-    """A.7 on the return of the learned policy, with Q of the behaviour policy."""
+    """A.7 for the return of the learned policy, with the behaviour policy's Q."""
     behaviour = np.array([[[0.5, 0.5]]])
     mdp = chain([[1.0, 33.0]], [[0, 0]], [[1.0]], [[1.0, 0.0]], [[[1.0], [1.0]]])
     return Counterexample(
@@ -175,14 +175,14 @@ def learned_return() -> Counterexample:
 
 
 def offline(mdp: LatentMDPs, behaviour: Array, horizon: int, every_factor: bool) -> float:
-    """The bound of A.7 on one MDP with Q of π_b, as printed or with every factor of the likelihood ratio."""
+    """The bound of A.7 on one MDP with π_b's Q, as printed or with every factor of the likelihood ratio."""
     terms = _terms(mdp, horizon, state_action_values(mdp, behaviour))
     cloning = bound.cloning_divergence(mdp, behaviour, horizon)
     return float(bound.offline_bound(terms, cloning, mdp.discount, every_factor)[0, horizon])
 
 
 def identity_encoder() -> Counterexample:
-    """Appendix F: an identity encoder and chance make L^K −∞ for every model; MnM's bound is finite."""
+    """Appendix F: with an identity encoder and chance, L^K is −∞ for every model; MnM's bound is finite."""
     mdp = LatentMDPs(
         initial=np.array([[1.0, 0.0]]),
         dynamics=np.full((1, 2, 1, 2), 0.5),
@@ -205,14 +205,14 @@ def identity_encoder() -> Counterexample:
 
 
 def softened(example: Counterexample, softness: float) -> float:
-    """L^∞ of `identity_encoder` where its encoder errs with probability ``softness``."""
+    """L^∞ of `identity_encoder` if its encoder errs with probability ``softness``."""
     blurred = (1 - softness) * np.eye(2) + softness * (1 - np.eye(2))
     mdp = replace(example.mdp, encoder=blurred[None])
     return float(bound.endless_bound(mdp)[0])
 
 
 def undiscounted() -> Counterexample:
-    """Eq. 7 as coded (footnote 2), logarithms kept: weights of rewards and value add up to more than one."""
+    """Eq. 7 as coded (footnote 2), with logarithms: the weights of rewards and value sum to more than one."""
     mdp = chain([[np.e]], [[0]], [[1.0]], [[1.0]], [[[1.0]]])
     terms = _terms(mdp, 1)
     return Counterexample(

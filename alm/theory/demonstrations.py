@@ -1,7 +1,7 @@
-"""The thesis in exact arithmetic: learning on one objective against learning on three, and what optimism is.
+"""The paper's thesis in exact arithmetic: learning with one objective or with three, and optimism.
 
-Everything is an expectation, no sample is drawn; learning is `ascent.ascend` with the same steps and starts
-for all.
+Everything is an exact expectation without sampling; all learners use `ascent.ascend` with the same steps and
+starts.
 """
 
 from collections.abc import Callable
@@ -28,18 +28,18 @@ STEPS = 300
 
 @dataclass(frozen=True)
 class Learner:
-    """A way of learning encoder, model and policy."""
+    """Learning rule for encoder, model and policy."""
 
     name: str
     objective: Callable[[Array, int], ascent.Objective]
-    """From discounts (N,) and K, the gradients to follow."""
+    """Map from discounts (N,) and K to the gradients to follow."""
     uses_horizon: bool = True
     fits_model: bool = False
-    """The model is the one of maximum likelihood at every step, not learned by ascent."""
+    """Whether the model is the maximum-likelihood one at every step instead of learned by ascent."""
 
 
 def on_return(discount: Array, horizon: int) -> ascent.Objective:
-    """The return itself, which no agent sees: what encoder and policy can reach from the same start."""
+    """The return itself, unknown to any agent: what encoder and policy can reach from the same start."""
     return ascent.return_gradient
 
 
@@ -50,7 +50,7 @@ def on_bound(discount: Array, horizon: int) -> ascent.Objective:
 
 
 def on_plain(coefficient: float) -> Callable[[Array, int], ascent.Objective]:
-    """Encoder, model and policy on the objective without logarithms, latent terms weighing c as in Eq. 8."""
+    """Encoder, model and policy on the objective without logarithms, with latent weight c as in Eq. 8."""
 
     def build(discount: Array, horizon: int) -> ascent.Objective:
         weights = plain_weights(discount, horizon, coefficient)
@@ -60,11 +60,11 @@ def on_plain(coefficient: float) -> Callable[[Array, int], ascent.Objective]:
 
 
 def practical(coefficients: tuple[float, float]) -> Callable[[Array, int], ascent.Objective]:
-    """The practical algorithm's arrangement: c of encoder and model (Eq. 7) and of the policy (Eq. 8), no
+    """The practical algorithm: separate c for encoder and model (Eq. 7) and for the policy (Eq. 8), no
     logarithms.
 
-    Roll-outs start in visited states, and rewards and values are regressions on latents: what is promised of
-    a latent is what was true of the states that had it. The classifier is exact, and there is no target
+    Roll-outs start in visited states, and rewards and values are regressions on latents: the prediction for
+    a latent is the average over the states that had it. The classifier is exact, and there is no target
     encoder.
     """
 
@@ -99,7 +99,7 @@ def separate(discount: Array, horizon: int) -> ascent.Objective:
 
 
 def separate_imagined(discount: Array, horizon: int) -> ascent.Objective:
-    """The same with the policy on endless roll-outs of the model and rewards predicted from latents."""
+    """Like `separate`, but with the policy on endless model roll-outs and rewards predicted from latents."""
 
     def gradient(mdps: LatentMDPs) -> ascent.Gradients:
         fitted = mdps.fitted()
@@ -112,7 +112,7 @@ def separate_imagined(discount: Array, horizon: int) -> ascent.Objective:
 
 
 def plain_weights(discount: Array, horizon: int, coefficient: float) -> ascent.Weights:
-    """Those of Eq. 8 times (1 − γ)."""
+    """Weights of Eq. 8 times (1 − γ)."""
     weights = ascent.plain_weights(discount, horizon, coefficient)
     return replace(weights, latent=(1 - discount)[:, None] * weights.latent)
 
@@ -129,14 +129,14 @@ LEARNERS = (
     Learner("separate, model only", separate_imagined, uses_horizon=False, fits_model=True),
 )
 FAMILIES = (Family(6, 3, 2, discounts=(0.7, 0.97)), Family(6, 3, 2, sparse=True, discounts=(0.7, 0.97)))
-"""Six states, three actions, two latents: neither states nor actions fit into the representation."""
+"""Six states, three actions, two latents: the representation can encode neither states nor actions fully."""
 SPREADS = (0.5, 3.0)
-"""Range of the standard deviation of log r: from rewards nearly alike to a few worth everything."""
+"""Range of the standard deviation of log r: from nearly equal rewards to a few dominant ones."""
 
 
 RIVALS = ("joint, no logarithm, c = 0.1", "Eqs. 7 and 8", "separate")
 BEST = "joint, L^K, best of four starts"
-"""Eq. 5 again, from what `RIVALS` have learned too; the end with the largest L^K counts."""
+"""Eq. 5 again, also started from the results of `RIVALS`; the end point with the largest L^K counts."""
 
 
 def joint_learning_steps() -> int:
@@ -146,9 +146,9 @@ def joint_learning_steps() -> int:
 
 
 def joint_learning(rng: np.random.Generator, count: int = 64, progress: Progress | None = None) -> list[Row]:
-    """What each `Learner` reaches on random MDPs: one row a family, MDP, learner and K.
+    """Results of each `Learner` on random MDPs: one row per family, MDP, learner and K.
 
-    Rewards are in units of the uniform policy's return, so that a coefficient c means the same in every MDP.
+    Rewards are in units of the uniform policy's return, so a coefficient c means the same in every MDP.
     """
     rows: list[Row] = []
     for family in FAMILIES:
@@ -170,7 +170,7 @@ def joint_learning(rng: np.random.Generator, count: int = 64, progress: Progress
 
 
 def learn_all(mdps: LatentMDPs, progress: Progress | None) -> dict[tuple[str, int], LatentMDPs]:
-    """What every learner makes of ``mdps``, by its name and K (0 where it has none)."""
+    """``mdps`` after training with every learner, by its name and K (0 if it has none)."""
     learned = {}
     for learner in LEARNERS:
         for horizon in HORIZONS if learner.uses_horizon else (0,):
@@ -179,7 +179,7 @@ def learn_all(mdps: LatentMDPs, progress: Progress | None) -> dict[tuple[str, in
     for horizon in HORIZONS:
         ends = [learned["joint, L^K", horizon]]
         for name in RIVALS:
-            # Away from certainty, where gradients of logits vanish.
+            # Moved away from certainty, where gradients of logits vanish.
             tables = {
                 table: 0.9 * array + 0.1 / array.shape[-1]
                 for table, array in vars(learned[name, horizon]).items()
@@ -204,10 +204,10 @@ def reached_bound(mdps: LatentMDPs, horizon: int) -> Array:
 
 
 def outcomes(mdps: LatentMDPs, horizon: int) -> list[Row]:
-    """What was reached on MDPs whose uniform policy returns 1: one row an MDP, four decimals a number.
+    """Outcomes on MDPs whose uniform policy returns 1: one row per MDP, four decimals per number.
 
-    The score is 0 for the uniform policy and 1 for the best policy on states, which two latents need not
-    allow. What the model promises and what the bound of K = ``horizon`` certifies are in units of the return.
+    The score is 0 for the uniform policy and 1 for the best policy on states, which two latents may not be
+    able to represent. The model's prediction and the bound at K = ``horizon`` are in units of the return.
     """
     reached, best = normalised_return(mdps), best_return(mdps)
     terms = bound.rollout_terms(mdps, horizon, state_action_values(mdps))
@@ -217,7 +217,7 @@ def outcomes(mdps: LatentMDPs, horizon: int) -> list[Row]:
         "exp L^K / return": np.exp(bound.alm_bound(terms, mdps.discount)[:, horizon]) / reached,
         "I(s; z)": latent_information(mdps),
     }
-    # There are thousands of rows; adding zero takes the sign from −0.
+    # Rounded, since there are thousands of rows; adding zero removes the sign of −0.
     return [{name: round(float(one[i]), 4) + 0.0 for name, one in columns.items()} for i in range(mdps.count)]
 
 
@@ -232,7 +232,7 @@ def latent_information(mdps: LatentMDPs) -> Array:
 def optimism(
     rng: np.random.Generator, count: int = 250, horizon: int = 3, progress: Progress | None = None
 ) -> list[Row]:
-    """What q*, the model of L^K and the likeliest model promise of the same policy: one row an MDP.
+    """Return that q*, the model of L^K and the likeliest model promise for the same policy: one row per MDP.
 
     A promise is E_q[(1 − γ) Σ_{t<K} γ^t r + γ^K Q]; for γ* q* it is the mean of Ψ, E_p[Ψ²] / E_p[Ψ].
     """
@@ -262,10 +262,10 @@ def optimism(
 
 
 def lottery(chances: tuple[float, ...] = (0.01, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75)) -> list[Row]:
-    """A sure reward of 1 against a jackpot or 1/2 of mean 3/2, by the jackpot's chance, K = 1, γ = 0.9.
+    """Sure reward of 1 against a gamble (jackpot or 1/2, mean 3/2), by the jackpot's chance, K = 1, γ = 0.9.
 
-    There is one latent, so that no model error is possible. q* sees the jackpot more often than it comes;
-    L^K, whose q cannot tilt it and takes logarithms, prefers the sure reward until the chance is large.
+    With one latent, no model error is possible. q* sees the jackpot more often than it occurs;
+    L^K takes logarithms and its q cannot tilt the chance, so it prefers the sure reward unless that is large.
     """
     rows: list[Row] = []
     for chance in chances:

@@ -1,4 +1,4 @@
-"""The same quantities by listing every trajectory of a small MDP: the independent check of the recursions."""
+"""Enumeration of every trajectory of a small MDP: an independent check of the recursions."""
 
 from dataclasses import dataclass
 
@@ -27,7 +27,7 @@ class Trajectories:
 
     @property
     def log_ratio(self) -> Array:
-        """log p_φ(τ | H) − log q_φ(τ | H), zero where q is → (T,)."""
+        """log p_φ(τ | H) − log q_φ(τ | H), zero where q is zero → (T,)."""
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.where(self.q > 0, np.log(self.p) - np.log(self.q), 0.0)
 
@@ -50,13 +50,13 @@ def trajectories(mdp: LatentMDPs, length: int) -> Trajectories:
 
 
 def mean(probability: Array, quantity: Array) -> float:
-    """Σ_τ probability · quantity over trajectories that have a probability."""
+    """Σ_τ probability · quantity over trajectories of positive probability."""
     likely = probability > 0
     return float(probability[likely] @ quantity[likely])
 
 
 def enumerated_bound(mdp: LatentMDPs, horizon: int, value: Array, shift: int = 0) -> float:
-    """L^K of Eq. 5 of the first instance, K = ``horizon``, Q = ``value`` (1, S, A); ``shift`` as in
+    """L^K of Eq. 5 for the first instance, K = ``horizon``, Q = ``value`` (1, S, A); ``shift`` as in
     `alm_bound`."""
     gamma = float(mdp.discount[0])
     found = trajectories(mdp, horizon)
@@ -86,7 +86,7 @@ def truncated_geometric(discount: float, horizon: int) -> Array:
 
 
 def evidence_bound(mdp: LatentMDPs, horizon: int, value: Array) -> float:
-    """Eq. 3 with the q^K of Eq. 4, R(τ) cut at K by Q: log of the sum, the ratio undiscounted."""
+    """Eq. 3 with the q^K of Eq. 4, R(τ) truncated at K with Q: log of the sum, undiscounted ratio."""
     gamma = float(mdp.discount[0])
     found = trajectories(mdp, horizon)
     total = gamma**horizon * value[0][found.state[:, -1], found.action[:, -1]]

@@ -1,4 +1,4 @@
-"""Rows behind the figures and tables of the theory: one function an exhibit, plain dictionaries out."""
+"""Rows behind the theory's figures and tables: one function per exhibit, returning plain dictionaries."""
 
 from collections.abc import Callable, Sequence
 
@@ -47,9 +47,9 @@ def bound_over_k(rng: np.random.Generator, count: int = 400) -> list[Row]:
 
 
 def tighter_bound(rng: np.random.Generator, count: int = 150, horizon: int = 3) -> list[Row]:
-    """The gap of four bounds on each of many MDPs at K = 3, fitted and unfitted: one row an MDP.
+    """Gaps of four bounds on many MDPs at K = 3, with fitted and unfitted models: one row per MDP.
 
-    Eq. 3 (the logarithm of the cut return, latent terms undiscounted) is found by listing every trajectory.
+    Eq. 3 (log of the truncated return, latent terms undiscounted) is computed by enumerating trajectories.
     """
     rows: list[Row] = []
     for fitted in (True, False):
@@ -80,12 +80,11 @@ def tighter_bound(rng: np.random.Generator, count: int = 150, horizon: int = 3) 
 def gap_a5(
     rng: np.random.Generator, steps: int, count: int = 150, horizon: int = 3, progress: Progress | None = None
 ) -> list[Row]:
-    """What is left of A.5's tightness: the gap at K = 3 with the best model that q^K can have, one row an
-    MDP.
+    """Remaining gap of A.5's tightness at K = 3 with the best model that q^K can have, one row per MDP.
 
-    Encoder and policy stay; the model is learned by exact ascent on each bound. "latents of p" is a q whose
-    latents are drawn from the encoder at the true states, as good a q as leaves states and actions to chance
-    and tilts nothing.
+    Encoder and policy are fixed; the model is learned by exact ascent on each bound. "latents of p" is a q
+    whose latents are drawn from the encoder at the true states: the best q that does not tilt states and
+    actions.
     """
     mdps = random_mdps(rng, count, Family(3, 2, 2, fitted=True))
     value = state_action_values(mdps)
@@ -170,7 +169,7 @@ def offline_counterexamples(longest: int = LONGEST) -> list[Row]:
 
 
 def counterexample_rows(examples: Sequence[counterexamples.Counterexample]) -> list[Row]:
-    """One row a counterexample: the MDP in words, the claim, and its two sides."""
+    """One row per counterexample: the MDP in words, the claim, and its two sides."""
     return [
         {
             "place": one.place,
@@ -186,5 +185,5 @@ def counterexample_rows(examples: Sequence[counterexamples.Counterexample]) -> l
 
 
 def number(value: float) -> float:
-    """Six significant digits, and no rounding errors: the same text on machines whose last bits differ."""
+    """Value to six significant digits, without rounding errors: the same text on all machines."""
     return 0.0 if abs(value) < 1e-12 else float(f"{float(value):.6g}")

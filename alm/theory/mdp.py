@@ -1,4 +1,4 @@
-"""Finite MDPs with latents: what p_φ (Eq. 2) and q_φ^K (Eq. 4) are made of, many at a time, and random
+"""Finite MDPs with latents, many at a time: the factors of p_φ (Eq. 2) and q_φ^K (Eq. 4), and random
 families.
 
 Every array has a leading axis N of instances; S states, A actions, Z latents.
@@ -42,11 +42,11 @@ class LatentMDPs:
         return self.encoder @ self.policy
 
     def fitted(self) -> "LatentMDPs":
-        """The same MDPs with the model of maximum likelihood under their own policies."""
+        """The same MDPs with the maximum-likelihood model under their own policies."""
         return replace(self, model=likeliest_model(self))
 
     def one(self, index: int) -> "LatentMDPs":
-        """One instance, N = 1."""
+        """Instance ``index``, with N = 1."""
         return self.some(slice(index, index + 1))
 
     def some(self, chosen: slice | NDArray[np.intp]) -> "LatentMDPs":
@@ -56,15 +56,15 @@ class LatentMDPs:
 
 @dataclass(frozen=True)
 class Family:
-    """A kind of random MDP: its size and how it is drawn."""
+    """Distribution of random MDPs: their sizes and how they are drawn."""
 
     states: int = 3
     actions: int = 2
     latents: int = 2
     sparse: bool = False
-    """Two successors of each state and action, one of which may be certain; else Dirichlet over all."""
+    """Whether each state and action has two successors (one possibly certain); else Dirichlet over all."""
     fitted: bool = False
-    """The model of maximum likelihood; else Dirichlet, whatever the encoder is."""
+    """Whether the model is the maximum-likelihood one; else Dirichlet, independent of the encoder."""
     discounts: tuple[float, float] = (0.5, 0.99)
     spread: float = 1.0
     """Standard deviation of log r(s, a)."""
@@ -73,7 +73,7 @@ class Family:
 def state_action_values(mdps: LatentMDPs, state_policy: Array | None = None) -> Array:
     """Q(s, a) = E[(1 − γ) Σ_t γ^t r(s_t, a_t) | s, a], normalised as in Eq. 1 → (N, S, A).
 
-    ``state_policy`` (N, S, A) is followed after the first action; by default the MDPs' own.
+    ``state_policy`` (N, S, A) is followed after the first action; by default it is the MDPs' own.
     """
     policy = mdps.state_policy if state_policy is None else state_policy
     count, states, actions = mdps.reward.shape
@@ -99,12 +99,12 @@ def state_visits(mdps: LatentMDPs, state_policy: Array | None = None) -> Array:
 
 
 def likeliest_model(mdps: LatentMDPs) -> Array:
-    """The m(z' | z, a) of maximum likelihood on the discounted state visits of the policy → (N, Z, A, Z)."""
+    """Maximum-likelihood model m(z' | z, a) on the policy's discounted state visits → (N, Z, A, Z)."""
     weight = state_visits(mdps)[..., None] * mdps.encoder
     weight /= np.maximum(weight.sum(axis=1, keepdims=True), np.finfo(float).tiny)
     following = np.einsum("nsat,ntz->nsaz", mdps.dynamics, mdps.encoder)
     model = np.einsum("nsz,nsay->nzay", weight, following)
-    # A latent that no visited state has is predicted from nothing: uniformly.
+    # Latents of no visited state have no data: their prediction is uniform.
     unseen = model.sum(axis=-1, keepdims=True) <= 0.5
     return np.where(unseen, 1 / model.shape[-1], model)
 
@@ -124,7 +124,7 @@ def best_return(mdps: LatentMDPs, sweeps: int = 2000) -> Array:
 
 
 def random_mdps(rng: np.random.Generator, count: int, family: Family) -> LatentMDPs:
-    """``count`` MDPs of a ``family``: log-normal rewards, encoders from nearly certain to nearly blind."""
+    """``count`` MDPs of a ``family``: log-normal rewards, encoders from near-deterministic to near-blind."""
     states, actions, latents = family.states, family.actions, family.latents
     if family.sparse:
         successors = rng.integers(states, size=(count, states, actions, 2))
@@ -136,7 +136,7 @@ def random_mdps(rng: np.random.Generator, count: int, family: Family) -> LatentM
         dynamics = dynamics + (1 - weight[..., None]) * identity[successors[..., 1]]
     else:
         dynamics = rng.dirichlet(np.ones(states), size=(count, states, actions))
-    # The softer the encoder, the less its latents say about the state.
+    # The softer the encoder, the less its latents reveal about the state.
     softness = np.exp(rng.uniform(np.log(0.1), np.log(3.0), size=(count, 1, 1)))
     scores = rng.gumbel(size=(count, states, latents)) / softness
     encoder = np.exp(scores - scores.max(axis=-1, keepdims=True))

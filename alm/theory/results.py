@@ -1,4 +1,4 @@
-"""All of the theory at once: `run` computes every exhibit; documentation tables summarise its rows."""
+"""All theory results: `run` computes every exhibit; documentation tables summarise its rows."""
 
 from collections.abc import Callable, Iterable, Mapping
 
@@ -18,10 +18,9 @@ theory-gap-a5, theory-a7, theory-joint, theory-optimism, theory-lottery."""
 
 
 def run(seed: int = 0, progress: Callable[[float], None] | None = None) -> Exhibits:
-    """Every check and demonstration; the same rows for the same ``seed``.
+    """Rows of every check and demonstration, determined by ``seed``.
 
-    ``progress`` is called with the fraction done, from 0 to 1. Every exhibit has its own stream of random
-    numbers.
+    ``progress`` is called with the fraction done, from 0 to 1. Every exhibit has its own random stream.
     """
     # Three ascents for the gap of A.5 and two for optimism.
     done, total = 0, len(CHECKS) + 5 * demonstrations.STEPS + demonstrations.joint_learning_steps()
@@ -69,7 +68,7 @@ def statement_row(one: Finding) -> Row:
 
 
 def document_tables(exhibits: Mapping[str, list[Row]]) -> dict[str, Table]:
-    """The tables of docs/theory.md by the name of their block, of those exhibits that there are."""
+    """Tables of docs/theory.md by block name, for the exhibits given."""
     return {name: make(exhibits[of]) for name, (of, make) in DOCUMENT_TABLES.items() if of in exhibits}
 
 
@@ -89,18 +88,18 @@ def statement_table(rows: list[Row]) -> Table:
 
 
 def plain_table(rows: list[Row]) -> Table:
-    """Rows as they are, four significant digits a number."""
+    """Unchanged rows, with four significant digits per number."""
     header = list(rows[0])
     return header, [[text(row[name]) for name in header] for row in rows]
 
 
 def offline_table(rows: list[Row]) -> Table:
-    """A.7 for some K."""
+    """Values of A.7 for some K."""
     return plain_table([row for row in rows if row["K"] in (1, 3, 10)])
 
 
 def quantile_table(rows: list[Row]) -> Table:
-    """Median and 10 % and 90 % quantiles of every gap, of all rows or by model."""
+    """Median and 10 % and 90 % quantiles of every gap, over all rows or by model."""
     group = "model" if "model" in rows[0] else None
     names = [name for name in rows[0] if name not in ("discount", group)]
     groups = list(dict.fromkeys(row[group] for row in rows)) if group else [""]
@@ -126,7 +125,7 @@ def over_k_table(rows: list[Row]) -> Table:
 
 
 def joint_table(rows: list[Row]) -> Table:
-    """Means over MDPs of what each learner reached, and the quartiles of its score."""
+    """Means over MDPs of each learner's outcomes, and the quartiles of its score."""
     header = [
         "dynamics",
         "learner",
@@ -188,7 +187,7 @@ def signed(value: float) -> str:
 
 
 def optimism_table(rows: list[Row]) -> Table:
-    """What is promised over the return: quantiles, and the share of MDPs that are promised too much."""
+    """Ratio of promise to return: quantiles, and the share of MDPs with too large a promise."""
     header = ["promised by", "10 %", "median", "90 %", "promises more"]
     actual, body = column(rows, "return"), []
     for name in rows[0]:
@@ -203,7 +202,7 @@ def optimism_table(rows: list[Row]) -> Table:
 def grouped(
     rows: list[Row], names: tuple[str, ...]
 ) -> Iterable[tuple[tuple[str | int | float, ...], list[Row]]]:
-    """Rows by what they have under ``names``, in order of first appearance."""
+    """Rows grouped by their values of ``names``, in order of first appearance."""
     found: dict[tuple[str | int | float, ...], list[Row]] = {}
     for row in rows:
         found.setdefault(tuple(row[name] for name in names), []).append(row)
@@ -234,4 +233,4 @@ DOCUMENT_TABLES: dict[str, tuple[str, Callable[[list[Row]], Table]]] = {
     "theory-optimism": ("theory-optimism", optimism_table),
     "theory-lottery": ("theory-lottery", plain_table),
 }
-"""Blocks of docs/theory.md: the exhibit whose rows each summarises, and how."""
+"""Blocks of docs/theory.md, each with its exhibit and the function that summarises its rows."""

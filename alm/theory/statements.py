@@ -1,7 +1,7 @@
 """Every statement of section 3 and appendices A and F as a check on random finite MDPs, with a verdict.
 
-A statement is read the way that favours the paper most, unless the row says otherwise. Inequalities are
-violated beyond 1e-9 of the larger side; verdicts follow from the counts, none is written down.
+A statement is read in the way most favourable to the paper, unless the row says otherwise. Inequalities count
+as violated beyond 1e-9 of the larger side. Verdicts follow from the counts; none is hard-coded.
 """
 
 from collections.abc import Callable
@@ -27,11 +27,11 @@ HORIZON = 10
 
 @dataclass(frozen=True)
 class Population:
-    """Random MDPs of one family, with all that checks need of them: q^K to K = `HORIZON`."""
+    """Random MDPs of one family with the quantities that checks need: q^K up to K = `HORIZON`."""
 
     mdps: LatentMDPs
     behaviours: tuple[Array, Array]
-    """Behaviour policies of A.7, each (N, S, A): one random, one unlike the learned at the start only."""
+    """Behaviour policies of A.7, each (N, S, A): one random, one like the learned except at the start."""
 
     @cached_property
     def value(self) -> Array:
@@ -45,11 +45,11 @@ class Population:
 
     @cached_property
     def terms(self) -> bound.Terms:
-        """Of q^K with one step more than `HORIZON`."""
+        """Terms of q^K with one step more than `HORIZON`."""
         return bound.rollout_terms(self.mdps, HORIZON + 1, self.value)
 
     def alm(self, shift: int = 0) -> Array:
-        """L^K for K = 0 … `HORIZON` + 1, latent terms weighing γ^(t + shift)."""
+        """L^K for K = 0 … `HORIZON` + 1, with latent weights γ^(t + shift)."""
         return bound.alm_bound(self.terms, self.mdps.discount, shift)
 
 
@@ -75,13 +75,13 @@ class Checks:
     rng: np.random.Generator
     populations: list[Population]
     small: LatentMDPs = field(init=False)
-    """MDPs for checks that list every trajectory: two states, actions and latents."""
+    """MDPs for checks that enumerate every trajectory: two states, actions and latents."""
 
     def __post_init__(self) -> None:
         self.small = random_mdps(self.rng, 60, Family(2, 2, 2))
 
     def evidence(self) -> list[Finding]:
-        """Eq. 3 with Eq. 4's q, against Eq. 5."""
+        """Eq. 3 with Eq. 4's q, compared with Eq. 5."""
         bounded, tighter, gains = Tally(), 0, []
         value, horizon = state_action_values(self.small), 3
         terms = bound.rollout_terms(self.small, horizon, value)
@@ -153,7 +153,7 @@ class Checks:
         ]
 
     def footnote(self) -> list[Finding]:
-        """Eq. 7 without γ, logarithms kept."""
+        """Eq. 7 without γ, with logarithms."""
         tally = Tally()
         for one in self.populations:
             terms, weight = one.terms, 1 - one.mdps.discount[:, None]
@@ -296,7 +296,7 @@ class Checks:
             bounds = one.alm()[:, 1:-1]
             trace = self.rng.uniform(0, 0.99, size=(len(bounds), 1))
             powers = trace ** np.arange(HORIZON)
-            # Horizons beyond the last are given its bound, which is larger than theirs (A.6).
+            # Horizons beyond the last get its bound, which is larger than theirs (A.6).
             average = ((1 - trace) * powers * bounds).sum(axis=1) + (trace**HORIZON)[:, 0] * bounds[:, -1]
             bounded.excess(average[:, None], one.log_return)
             best.excess(average, bounds[:, 0])
@@ -334,7 +334,7 @@ class Checks:
                 best.excess(np.array(total), optimum)
             markov.difference(tilted_chain(mdp, horizon, table), evidence[horizon].posterior)
             memory.append(latent_memory(mdp, evidence[horizon].posterior))
-        # Rounding leaves about 1e-16 of the information of a Markov chain.
+        # Rounding leaves a Markov chain about 1e-16 nats of information.
         forgets = Tally(len(memory), sum(one <= 1e-14 for one in memory), -min(memory))
         return [
             finding(
@@ -520,7 +520,7 @@ class Checks:
         ]
 
     def practical_objective(self) -> list[Finding]:
-        """The objective without logarithms, which the paper says is no bound."""
+        """The objective without logarithms, which according to the paper is not a bound."""
         found = []
         for coefficient in (0.1, 1.0):
             tally = Tally()
@@ -592,10 +592,10 @@ class Checks:
 
 @dataclass(frozen=True)
 class Posterior:
-    """What A.4 makes of one horizon H of one MDP, over every trajectory."""
+    """A.4's distributions for one horizon H of one MDP, over every trajectory."""
 
     weight: float
-    """P_K(H) E_p[Ψ], γ*(H) before it is normalised."""
+    """P_K(H) E_p[Ψ], the unnormalised γ*(H)."""
     log_joint: Array
     """log P_K(H) p(τ|H) Ψ."""
     posterior: Array
@@ -615,7 +615,7 @@ def horizon_posteriors(mdp: LatentMDPs, horizon: int, value: Array) -> list[Post
 
 
 def latent_memory(mdp: LatentMDPs, probability: Array) -> float:
-    """I(z_0, a_0; z_2 | z_1, a_1) in nats, of a distribution over all trajectories of three steps."""
+    """I(z_0, a_0; z_2 | z_1, a_1) in nats under a distribution over all trajectories of three steps."""
     (states, latents), actions = mdp.encoder.shape[1:], mdp.policy.shape[2]
     steps = probability.reshape((states, latents, actions) * 3)
     joint = steps.sum(axis=(0, 3, 6, 8))  # (z_0, a_0, z_1, a_1, z_2)
@@ -645,7 +645,7 @@ def tilted_chain(mdp: LatentMDPs, horizon: int, value: Array) -> Array:
 
 
 def certain_mdps(rng: np.random.Generator, count: int) -> LatentMDPs:
-    """MDPs without chance: certain start, successors and policy, latents the states, an exact model."""
+    """Deterministic MDPs: fixed start, successors and policy, latents equal to states, an exact model."""
     seeing = seeing_mdps(rng, count, certain=True)
     policy = np.eye(2)[rng.integers(2, size=(count, 4))]
     return replace(seeing, policy=policy)
@@ -666,7 +666,7 @@ def seeing_mdps(rng: np.random.Generator, count: int, certain: bool) -> LatentMD
 
 
 def eighth_equation(one: Population, coefficient: float) -> Array:
-    """(1 − γ) times Eq. 8 in its own units: Σ_{t<K} γ^t (r + c log(e/m)) + γ^K Q with Q a sum of rewards →
+    """(1 − γ) times Eq. 8 in its own units: Σ_{t<K} γ^t (r + c log(e/m)) + γ^K Q, Q a sum of rewards →
     (N, T)."""
     terms, discount = one.terms, one.mdps.discount[:, None]
     gamma = bound.discounts(one.mdps.discount, HORIZON + 1)
@@ -692,13 +692,13 @@ CHECKS = (
     Checks.practical_objective,
     Checks.identity_encoder,
 )
-"""In the paper's order."""
+"""All checks in the paper's order."""
 
 
 def check_all(
     rng: np.random.Generator, count: int = 500, progress: Callable[[str], None] | None = None
 ) -> list[Finding]:
-    """Every check, on ``count`` MDPs of each family; ``progress`` is told the name of each."""
+    """Findings of every check on ``count`` MDPs per family; ``progress`` receives the name of each."""
     checks = Checks(rng, populations(rng, count))
     findings: list[Finding] = []
     for check in CHECKS:

@@ -1,4 +1,4 @@
-"""Verdicts on the paper's statements: what was counted over all checks of one, and what follows from it."""
+"""Verdicts on the paper's statements: counts over all checks of one, and the verdict that follows."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -12,31 +12,31 @@ TOLERANCE = 1e-9
 
 
 class Verdict(StrEnum):
-    """What a check says of a statement."""
+    """Verdict of a check on a statement."""
 
     HOLDS = "holds"
     LOOSE = "holds, looser than it need be"
     CONDITION = "holds under a condition"
     FAILS = "does not hold as printed"
     OTHERWISE = "does not hold"
-    """Of statements that are not the paper's own."""
+    """For statements that are not the paper's own."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One statement, how it was read, and what was found."""
+    """One statement, its interpretation, and the result of its check."""
 
     place: str
-    """Where the paper states it."""
+    """Place of the statement in the paper."""
     statement: str
     instances: int
-    """Checks made: MDPs times horizons where the statement has a K."""
+    """Number of checks: MDPs, times horizons if the statement has a K."""
     violations: int
     worst: float
-    """The largest excess over what is claimed, or the largest difference of an identity."""
+    """Largest excess over the claim, or largest difference of an identity."""
     verdict: Verdict
     detail: str
-    """What was found besides, with its number."""
+    """Further observations, with their numbers."""
     counterexample: Counterexample | None = None
 
 
@@ -63,7 +63,7 @@ class Tally:
         self._count(apart, apart > TOLERANCE * (1 + _size(right)))
 
     def _count(self, over: Array, violated: np.ndarray) -> None:
-        # What is no number is no confirmation.
+        # NaN does not count as confirmation.
         broken = np.isnan(over)
         self.instances += over.size
         self.violations += int((violated | broken).sum())
@@ -75,7 +75,7 @@ class Tally:
 
 
 def _size(numbers: Array) -> Array:
-    """Their magnitude; 0 of what is infinite, so that no tolerance is."""
+    """Magnitude of numbers, 0 if infinite, so that no tolerance is infinite."""
     sizes: Array = np.abs(np.where(np.isfinite(numbers), numbers, 0.0))
     return sizes
 
@@ -93,7 +93,7 @@ def finding(
     verdict: Verdict | None = None,
     counterexample: Counterexample | None = None,
 ) -> Finding:
-    """A `Finding` from a tally; a counterexample that violates what is claimed is a violation too."""
+    """A `Finding` from a tally; a counterexample that violates the claim counts as a violation too."""
     if verdict is None:
         verdict = Verdict.FAILS if counterexample else tally.verdict()
     return Finding(

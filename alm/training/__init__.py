@@ -1,1 +1,1 @@
-"""Training, for all algorithms: base agent, population networks, replay, loop, evaluation, checkpoints."""
+"""Training code shared by all algorithms: base agent, networks, replay, loop, evaluation, checkpoints."""

@@ -1,4 +1,4 @@
-"""The base class of every algorithm: S learners that differ by their seed only, trained as one population."""
+"""Base class of every algorithm: S learners that differ only in their seed, trained as one population."""
 
 from collections.abc import Hashable, Mapping, Sequence
 from functools import cached_property
@@ -17,27 +17,27 @@ from alm.training.streams import Purpose, Streams
 Metrics = dict[str, Tensor]
 """Named values of shape (S,), detached."""
 Noise = Mapping[str, Tensor]
-"""Standard normal draws of one update by name, each (S, *shape)."""
+"""Standard normal draws for one update by name, each (S, *shape)."""
 NoiseShapes = dict[str, tuple[int, ...]]
 """Shapes of `Noise`, without the leading axis S."""
 
 
 class ContractError(TypeError):
-    """A method of an agent returned what the suite cannot use; the message is one sentence with the rule."""
+    """Invalid return value of an agent's method; the message states the violated rule in one sentence."""
 
 
 def require_shape(what: str, value: Any, shape: tuple[int, ...], axes: str, detached: bool = True) -> Tensor:
-    """The value, if it is a tensor of that shape.
+    """The value, checked to be a tensor of the given shape.
 
     Args:
-        what: what the value is, in words.
-        value: what an agent's method returned.
-        shape: the sizes it must have.
-        axes: their names, as in ``"(S, batch, action)"``.
+        what: description of the value.
+        value: return value of an agent's method.
+        shape: required shape.
+        axes: names of the axes, as in ``"(S, batch, action)"``.
         detached: whether it must carry no gradient, which would keep the whole update in memory.
 
     Raises:
-        ContractError: it is something else.
+        ContractError: it is not.
     """
     if not isinstance(value, Tensor):
         raise ContractError(f"{what} must be a tensor {axes}, here {shape}, not a {type(value).__name__}")
@@ -49,10 +49,10 @@ def require_shape(what: str, value: Any, shape: tuple[int, ...], axes: str, deta
 
 
 def require_tensors(what: str, value: Any, shape: tuple[int, ...], axes: str) -> dict[str, Tensor]:
-    """The value, if it is a dictionary of such tensors by name.
+    """The value, checked to be a dictionary of such tensors by name.
 
     Raises:
-        ContractError: it is something else.
+        ContractError: it is not.
     """
     if not isinstance(value, dict):
         raise ContractError(f"{what} must be a dictionary of tensors by name, not a {type(value).__name__}")
@@ -62,7 +62,7 @@ def require_tensors(what: str, value: Any, shape: tuple[int, ...], axes: str) ->
 
 
 class AgentConfig(Protocol):
-    """Settings that the training loop reads of an algorithm's configuration (a frozen dataclass)."""
+    """Settings that the training loop reads from an algorithm's configuration (a frozen dataclass)."""
 
     @property
     def warmup_steps(self) -> int:
@@ -78,7 +78,7 @@ class AgentConfig(Protocol):
 
 
 class Agent:
-    """A population of S learners: networks, optimiser groups, RNG streams, and methods for the loop.
+    """Population of S learners: networks, optimiser groups, RNG streams, and the methods the loop calls.
 
     An algorithm sets ``name`` and ``network_class``, declares `optimiser_groups` and ``noise_shapes``, and
     defines `act`, `act_greedily` and `learn`.
@@ -86,21 +86,21 @@ class Agent:
     Args:
         task: sizes and action bounds.
         config: hyper-parameters (an `AgentConfig`).
-        seeds: one learner each; outcomes depend on the seed alone, not on its neighbours.
-        device, dtype: where and in what precision the networks live.
+        seeds: one per learner; a learner's outcome depends only on its own seed.
+        device, dtype: device and precision of the networks.
     """
 
     name: str
     trains_seeds_apart: ClassVar[bool] = False
-    """Whether a population of this algorithm holds one seed only."""
+    """Whether a population of this algorithm is limited to one seed."""
     one_program: ClassVar[bool] = True
-    """Whether ``update`` is one tensor program: it reads nothing back, and its state stays where it is."""
+    """Whether ``update`` is one tensor program: no reads back to the host, and state updated in place."""
     unused_settings: ClassVar[tuple[str, ...]] = ()
-    """Settings of its configuration that it does not read, or that follow from others: none may be set."""
+    """Settings that the algorithm ignores or derives from others, and that users therefore may not set."""
     policy_modules: ClassVar[tuple[str, ...]] = ()
-    """Names of the networks that `act_greedily` needs; none: no policy of this algorithm is kept."""
+    """Names of the networks that `act_greedily` needs; if empty, no policy is saved."""
     network_class: type[nn.Module]
-    """Class of all networks together; built from task, configuration and one CPU generator a seed."""
+    """Class that holds all networks, built from task, configuration and one CPU generator per seed."""
     networks: nn.Module
     config: Any
 
@@ -120,12 +120,12 @@ class Agent:
         self.groups = self.optimiser_groups()
 
     def optimiser_groups(self) -> dict[str, OptimiserGroup]:
-        """The optimiser groups by name: which modules learn together, at what rate, clipped at what norm."""
+        """Optimiser groups by name: jointly trained modules with their learning rate and clipping norm."""
         raise NotImplementedError
 
     @cached_property
     def noise_shapes(self) -> NoiseShapes:
-        """Standard normal noise that one call of ``update`` needs."""
+        """Shapes of the standard normal noise for one call of ``update``."""
         return {}
 
     def act(self, observation: Tensor, training_step: int, streams: Streams) -> Tensor:
@@ -137,7 +137,7 @@ class Agent:
         raise NotImplementedError
 
     def policy_state(self) -> dict[str, Tensor]:
-        """All that `act_greedily` needs, by dotted name, with a leading axis of S times a whole number."""
+        """Tensors that `act_greedily` needs, by dotted name; the leading axis is a multiple of S."""
         return {
             f"{name}.{key}": value
             for name in self.policy_modules
@@ -145,27 +145,27 @@ class Agent:
         }
 
     def load_policy_state(self, state: dict[str, Tensor]) -> None:
-        """Take over what `policy_state` returned, for the same number of seeds."""
+        """Restore what `policy_state` returned, for the same number of seeds."""
         own = self.policy_state()
         with torch.no_grad():
             for name, value in state.items():
                 own[name].copy_(value)
 
     def learn(self, replay: Replay, training_step: int) -> Metrics:
-        """All updates that belong to one environment step; no metrics where none was due."""
+        """All updates for one environment step; returns no metrics if none was due."""
         raise NotImplementedError
 
     def branch(self, training_step: int) -> Hashable:
-        """The side of ``update``'s Python ``if`` that a step takes; ``None`` for an update without one.
+        """Branch of ``update``'s Python ``if`` taken at a step; ``None`` for an update without one.
 
-        An update with an ``if`` on the step (TD3's delayed policy) takes this as its argument ``branch``, as
-        its step may be a tensor; `alm.training.execution` compiles or captures each branch on its own.
+        An update with an ``if`` on the step (TD3's delayed policy) receives it as the argument ``branch``,
+        since the step may be a tensor; `alm.training.execution` compiles or captures each branch separately.
         """
         del training_step
         return None
 
     def draw_noise(self) -> dict[str, Tensor]:
-        """The standard normal noise of one update, drawn in one call a seed."""
+        """Standard normal noise for one update, drawn in one call per seed."""
         sizes = [prod(shape) for shape in self.noise_shapes.values()]
         parts = torch.split(self.learning.normal(sum(sizes)), sizes, dim=1)
         return {
@@ -174,17 +174,17 @@ class Agent:
         }
 
     def descend(self, group: str, loss: Tensor, metrics: Metrics) -> None:
-        """One step of a group down ``loss`` (S,); records the loss and the gradient's norm.
+        """One gradient step of a group on ``loss`` (S,); records the loss and the gradient norm.
 
         Raises:
-            ContractError: the loss has another shape.
+            ContractError: the loss has the wrong shape.
         """
         require_shape(f"the loss of the group {group!r}", loss, (len(self.seeds),), "(S,)", detached=False)
         metrics[f"loss/{group}"] = loss.detach()
         metrics[f"grad_norm/{group}"] = self.groups[group].step(loss)
 
     def state(self) -> dict[str, Any]:
-        """All that training changes; tensors have a leading axis of S times a whole number."""
+        """All state that training changes; the leading axis of tensors is a multiple of S."""
         return {
             "networks": dict(self.networks.state_dict()),
             "optimisers": {name: group.state() for name, group in self.groups.items()},
@@ -192,7 +192,7 @@ class Agent:
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Take over what `state` returned, for the same number of seeds."""
+        """Restore what `state` returned, for the same number of seeds."""
         self.networks.load_state_dict(state["networks"])
         for name, group in self.groups.items():
             group.load_state(state["optimisers"][name])

@@ -1,7 +1,7 @@
-"""The bias of value estimates: the raw pairs of a measurement, and the definitions of their bias.
+"""Bias of value estimates: the raw pairs of a measurement and the definitions of their bias.
 
-Raw estimates and returns are kept; how they become "the bias" is decided where they are plotted:
-`headline_bias`, `paper_bias`, `per_state_bias` and `unpaired_bias`.  In all of them a positive bias is
+Raw estimates and returns are stored; the definition of "the bias" is chosen when they are plotted:
+`headline_bias`, `paper_bias`, `per_state_bias` or `unpaired_bias`.  In all of them a positive bias is
 overestimation.  `alm.training.bias_protocol` makes the measurements.
 """
 
@@ -10,16 +10,16 @@ from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
-# Returns smaller than this do not enlarge a normalised bias any further (the floor of REDQ's code).
+# Floor of the returns that normalise a bias (as in REDQ's code).
 RETURN_FLOOR = 10.0
-# The arrays of a sample that are not estimates; an estimate's array carries this prefix in a file.
+# Arrays of a sample that are not estimates; an estimate's array carries this prefix in a file.
 _PAIRS = ("monte_carlo", "episode", "step")
 _ESTIMATE = "estimate_"
 
 
 @dataclass(frozen=True)
 class ValueSample:
-    """One seed's pairs, in the order in which they were visited; all arrays have length n ≥ 1000."""
+    """One seed's state–action pairs in the order visited; all arrays have length n ≥ 1000."""
 
     estimates: dict[str, np.ndarray]
     """The agent's estimates by name."""
@@ -39,7 +39,7 @@ class ValueSample:
 
     @classmethod
     def read(cls, file: BinaryIO) -> "ValueSample":
-        """What `write` wrote; executes no code."""
+        """The sample stored by `write`; loading executes no code."""
         with np.load(file, allow_pickle=False) as arrays:
             estimates = {
                 name.removeprefix(_ESTIMATE): arrays[name] for name in arrays if name.startswith(_ESTIMATE)
@@ -55,22 +55,22 @@ class Bias(NamedTuple):
 
 
 def headline_bias(estimate: np.ndarray, monte_carlo: np.ndarray) -> Bias:
-    """Mean and std of estimate − MC, each divided by max(|mean MC|, 10): the figures of REDQ's paper."""
+    """Mean and std of estimate − MC, each divided by max(|mean MC|, 10), as in REDQ's figures."""
     bias = estimate - monte_carlo
     scale = max(abs(monte_carlo.mean()), RETURN_FLOOR)
     return Bias(float(bias.mean() / scale), float(bias.std() / scale))
 
 
 def per_state_bias(estimate: np.ndarray, monte_carlo: np.ndarray) -> Bias:
-    """Mean and std of (estimate − MC) / max(|MC|, 10) of each pair: what REDQ's code logs."""
+    """Mean and std over pairs of (estimate − MC) / max(|MC|, 10), as logged by REDQ's code."""
     bias = (estimate - monte_carlo) / np.maximum(np.abs(monte_carlo), RETURN_FLOOR)
     return Bias(float(bias.mean()), float(bias.std()))
 
 
 def paper_bias(estimate: np.ndarray, monte_carlo: np.ndarray) -> Bias:
-    """Mean and std of (L − Q) / |E Q|, as the ALM paper writes it, without a floor.
+    """Mean and std of (L − Q) / |E Q| as in the ALM paper, without a floor.
 
-    Not finite where the mean return is zero.
+    Not finite if the mean return is zero.
     """
     bias = estimate - monte_carlo
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -81,8 +81,8 @@ def paper_bias(estimate: np.ndarray, monte_carlo: np.ndarray) -> Bias:
 def unpaired_bias(estimate: np.ndarray, monte_carlo: np.ndarray) -> Bias:
     """Mean and std of (estimate of one pair − MC of another) / max(|MC|, 10) over all n² couples.
 
-    That is what the ALM authors' code logs, with the opposite sign: its estimates have the shape (n, 1), its
-    returns (n,) (``_eval_bias`` in ``workspaces/mujoco_workspace.py``).
+    The ALM authors' code logs this (with the opposite sign): its estimates have shape (n, 1), its returns
+    (n,) (``_eval_bias`` in ``workspaces/mujoco_workspace.py``).
     """
     bias = (estimate[:, None] - monte_carlo) / np.maximum(np.abs(monte_carlo), RETURN_FLOOR)
     return Bias(float(bias.mean()), float(bias.std()))
@@ -94,4 +94,4 @@ DEFINITIONS = {
     "per-state": per_state_bias,
     "authors": unpaired_bias,
 }
-"""What "the bias" of a sample may mean, by the names that figures offer."""
+"""Definitions of the bias by the names used in figures."""

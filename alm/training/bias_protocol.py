@@ -1,11 +1,11 @@
-"""The value-bias protocol: an agent's value estimates against the returns that its policy then earns.
+"""Value-bias protocol: an agent's value estimates against the returns of its policy.
 
-The protocol of Chen et al. (REDQ, 2021), which the ALM authors' code follows: whole episodes in an
-environment of its own, the first 350 state–action pairs of each, until there are at least 1000 pairs; for
-each pair the discounted return from there to the end of the episode, without a bootstrap at the time
-limit.  The cut-off keeps pairs whose return the time limit truncates out of the sample.
+This is the protocol of Chen et al. (REDQ, 2021), which the ALM authors' code follows.  Whole episodes are
+played in a separate environment until there are at least 1000 state–action pairs, the first 350 of each
+episode.  Each pair's return is discounted to the end of the episode, without a bootstrap at the time limit.
+The cut-off excludes pairs whose return is truncated by the time limit.
 
-What "the bias" is, is decided where the raw pairs are plotted (`alm.training.bias`).
+The definition of "the bias" is chosen when the raw pairs are plotted (`alm.training.bias`).
 """
 
 from collections.abc import Callable
@@ -22,33 +22,33 @@ from alm.training.streams import Purpose, Streams, environment_seed
 
 PAIRS = 1000
 CUTOFF = 350
-# What a seed's evaluation stream of a step and an episode is for.  `alm.training.evaluation` derives its
-# streams from step and episode alone, so none is shared with it.
+# Uses of a seed's evaluation stream, added to step and episode.  `alm.training.evaluation` derives its
+# streams from step and episode alone, so no stream is shared with it.
 _ENVIRONMENT, _ACTING, _ESTIMATING = 0, 1, 2
 
 
 @runtime_checkable
 class Estimating(Protocol):
-    """An agent that estimates the value of its policy; the training loop measures the bias of such agents.
+    """Agent that estimates the value of its policy; the training loop measures the bias of such agents.
 
-    Its ``config`` has the ``discount`` γ that the estimates are made for.
+    Its ``config`` has the ``discount`` γ that the estimates use.
     """
 
     config: Any
 
     def act_with_bonus(self, observation: Tensor, streams: Streams) -> tuple[Tensor, Tensor]:
-        """Actions (S, batch, action) of the policy that is estimated, and their bonus (S, batch).
+        """Actions (S, batch, action) of the policy being estimated, and their bonus (S, batch).
 
-        The bonus is what the agent's definition of value adds to the reward for choosing the action:
+        The bonus is what the agent's definition of value adds to the reward for the action:
         −α log π(a|s) with the learned α for soft methods, zero for others.
         """
 
     def estimates(self, observation: Tensor, action: Tensor, streams: Streams) -> dict[str, Tensor]:
-        """Values of the pairs by the name of the estimate, each (S, batch)."""
+        """Estimated values of the pairs by name of the estimate, each (S, batch)."""
 
 
 class ValueBias:
-    """Measures value estimates of every seed of a population, in lockstep.
+    """Value-bias measurement of every seed of a population, in lockstep.
 
     Like an evaluation, a measurement is a function of the agent, the seed and the step, and changes no
     training run.
@@ -57,7 +57,7 @@ class ValueBias:
         make: builds one environment, whose episodes end.
         seeds: seeds of the population.
         pairs: episodes are played until a seed has this many pairs.
-        cutoff: pairs taken from the beginning of each episode.
+        cutoff: number of pairs taken from the beginning of each episode.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class ValueBias:
         """A sample of every seed at an environment step; ``None`` for seeds that are not ``alive``."""
         living = [i for i in range(len(self._seeds)) if alive is None or alive[i]]
         rollouts = self._play(agent, step, device, living)
-        # As many rows for every seed, whatever it has: the estimates' noise may not depend on neighbours.
+        # The same number of rows for every seed, so that the estimates' noise does not depend on neighbours.
         rows = self._pairs + self._cutoff - 1
         observation = np.zeros((len(self._seeds), rows, self._observation_size), np.float32)
         action = np.zeros((len(self._seeds), rows, self._action_size), np.float32)
@@ -108,7 +108,7 @@ class ValueBias:
         ]
 
     def _play(self, agent: Estimating, step: int, device: str, living: list[int]) -> dict[int, "_Rollout"]:
-        """Whole episodes of every living seed until it has its pairs; acting is one batched call a step."""
+        """Whole episodes of every living seed until it has enough pairs; one batched `act` per step."""
         streams = Streams(self._seeds, Purpose.EVALUATION, step, 0, _ACTING, device=device)
         rollouts = {i: _Rollout(self._cutoff) for i in living}
         observations = np.zeros((len(self._seeds), 1, self._observation_size), np.float32)
@@ -182,7 +182,7 @@ class _Rollout:
 def discounted_returns(rewards: np.ndarray, bonuses: np.ndarray, discount: float) -> np.ndarray:
     """Returns G_t of one whole episode, with the bonuses of later actions only → (T,).
 
-    G_t = r_t + γ (G_{t+1} + b_{t+1}),  G_T = b_T = 0:  a value Q(s, a) is of a given first action.
+    G_t = r_t + γ (G_{t+1} + b_{t+1}),  G_T = b_T = 0:  Q(s, a) is conditioned on its first action.
     """
     returns = np.zeros(len(rewards))
     following = 0.0

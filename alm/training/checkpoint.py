@@ -1,9 +1,9 @@
-"""Checkpoints: one file a seed, written atomically, the previous one kept, loaded without running code.
+"""Checkpoints: one file per seed, written atomically, the previous one kept, loaded without running code.
 
-A checkpoint is a tree of dictionaries and lists whose leaves are tensors, numbers and strings, and
-holds one seed's share of a population (`alm.training.population.share_of_seed`), so that a seed can be
-resumed whoever trained beside it.  Behind what torch writes stands its SHA-256, since torch itself loads
-most files with a flipped bit.  torch is imported only to save and load: to look at what is there needs none.
+A checkpoint is a tree of dictionaries and lists whose leaves are tensors, numbers and strings.  It
+holds one seed's share of a population (`alm.training.population.share_of_seed`), so a seed can resume in
+any population.  torch's output is followed by its SHA-256, because torch itself loads most files with a
+flipped bit.  torch is imported only for saving and loading, not for listing checkpoints.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 
 class DamagedError(ValueError):
-    """A run has checkpoints, but none that can be read."""
+    """Damage to all checkpoints of a run that has some."""
 
 
 class Checkpoints(StepFiles):
@@ -39,12 +39,12 @@ class Checkpoints(StepFiles):
             self.path(old).unlink()
 
     def load(self, step: int) -> Tree | None:
-        """The state after that step; ``None``, with a warning, if its file is damaged.
+        """The state after a step; ``None``, with a warning, if its file is damaged.
 
-        A damaged file is kept beside the sound ones under another name, so that it is met once.
+        A damaged file is renamed and kept beside the sound ones, so that it is reported only once.
 
         Raises:
-            OSError: the file may not be read, or not be renamed.
+            OSError: the file cannot be read or renamed.
         """
         path = self.path(step)
         try:
@@ -58,10 +58,10 @@ class Checkpoints(StepFiles):
             return None
 
     def require_sound(self) -> None:
-        """Make sure that a run which once had checkpoints does not begin anew unnoticed.
+        """Prevent a run whose checkpoints are all damaged from silently starting over.
 
         Raises:
-            DamagedError: all that there are were found damaged.
+            DamagedError: there are checkpoints, and all are damaged.
         """
         damaged = sorted(path.name for path in self.folder.glob(f"step-*.pt{_DAMAGED}"))
         if damaged and not self.steps():
@@ -72,14 +72,14 @@ class Checkpoints(StepFiles):
 
 
 def read_checkpoint(path: Path) -> Tree:
-    """The state in a file.
+    """The state stored in a file.
 
-    Files of earlier versions have no seal: of them, only what torch notices is noticed.
+    Files of earlier versions have no seal; for them only damage that torch notices is detected.
 
     Raises:
-        ValueError: it is damaged.
-        OSError: it may not be read.
-        MemoryError, RuntimeError: it is sound, and there is no room for what is in it.
+        ValueError: the file is damaged.
+        OSError: the file cannot be read.
+        MemoryError, RuntimeError: the file is sound, but its contents do not fit in memory.
     """
     import torch
 
@@ -118,15 +118,15 @@ def _write_sealed(tree: Tree, file: BinaryIO) -> None:
 
     hashed = _Hashed(file)
     torch.save({**tree, _SEALED: True}, cast(BinaryIO, hashed))
-    # torch looks for the directory of its archive from the end, and passes over what follows it.
+    # torch searches for its archive's directory from the end and skips what follows it.
     file.write(_SEAL + hashed.digest.digest())
 
 
 def _check_seal(path: Path) -> bool:
-    """Whether a file has a seal; those of earlier versions have none.
+    """Whether a file has a seal; files of earlier versions have none.
 
     Raises:
-        ValueError: the content is not what was sealed.
+        ValueError: the content does not match the seal.
     """
     with path.open("rb") as file:
         left = max(file.seek(0, os.SEEK_END) - _SEAL_BYTES, 0)
@@ -146,14 +146,14 @@ def _check_seal(path: Path) -> bool:
 
 
 def load_newest(stores: Sequence[Checkpoints]) -> tuple[int, list[Tree]] | None:
-    """The newest step at which every one of the runs has a sound checkpoint, and these.
+    """The newest step at which all runs have a sound checkpoint, and these checkpoints.
 
-    Returns ``None`` where the runs begin at the beginning: none has a checkpoint, or they were stopped
-    while they wrote their first ones.  Runs without a common step cannot be resumed together.
+    Returns ``None`` if the runs start from the beginning: none has a checkpoint, or they were stopped
+    while writing their first ones.  Runs without a common step cannot be resumed together.
 
     Raises:
-        DamagedError: a run has damaged checkpoints only.
-        ValueError: some runs have checkpoints but no sound one is common to all.
+        DamagedError: all checkpoints of a run are damaged.
+        ValueError: some runs have checkpoints, but no step has a sound one for every run.
     """
     common = set(stores[0].steps()).intersection(*(store.steps() for store in stores[1:]))
     for step in sorted(common, reverse=True):

@@ -1,4 +1,4 @@
-"""Training environments whose state is stored and restored exactly, and threads that step several of them."""
+"""Training environments with exactly restorable state, and threads that step several of them."""
 
 import json
 from collections.abc import Callable, Iterable
@@ -16,11 +16,11 @@ Result = TypeVar("Result")
 
 
 class TrainingEnvironment:
-    """An environment that runs episode after episode and can be stored in the middle of one.
+    """Environment that runs episode after episode and can be checkpointed in the middle of one.
 
     A simulator's state cannot be copied in general (MuJoCo keeps quantities that lag one step behind
     the joint positions), but it is a deterministic function of the generator's state at the start of
-    the episode and the actions since.  Those are stored; loading plays the episode again.
+    the episode and the actions since.  Those are stored; loading replays the episode.
     """
 
     def __init__(self, environment: gymnasium.Env, seed: int) -> None:
@@ -41,7 +41,7 @@ class TrainingEnvironment:
         return len(self._actions)
 
     def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool]:
-        """Next observation, reward, whether the task ended, and whether the time limit cut it off."""
+        """Next observation, reward, whether the task ended, and whether the time limit truncated it."""
         self._actions.append(np.array(action))
         observation, reward, terminated, truncated, _ = self._environment.step(action)
         self.observation = observation
@@ -49,7 +49,7 @@ class TrainingEnvironment:
         return observation, float(reward), bool(terminated), bool(truncated)
 
     def state(self) -> dict[str, Any]:
-        """The start of the current episode, its actions and the observation they led to."""
+        """The start of the current episode, its actions and the resulting observation."""
         return {
             "start": self._start,
             "actions": np.array(self._actions, dtype=np.float64).tolist(),
@@ -57,10 +57,10 @@ class TrainingEnvironment:
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Play the stored episode again.
+        """Replay the stored episode.
 
         Raises:
-            ValueError: it does not lead where it led before, since the simulator has changed.
+            ValueError: the replay ends in a different observation, since the simulator has changed.
         """
         self._environment.unwrapped.np_random.bit_generator.state = json.loads(state["start"])
         self.reset()
@@ -80,10 +80,10 @@ class TrainingEnvironment:
 
 
 class Workers:
-    """Threads that step simulators at the same time: MuJoCo releases Python's lock while it computes.
+    """Threads that step simulators in parallel: MuJoCo releases Python's lock while it computes.
 
-    With a count of one, work is done in turn.  Work on one item may touch nothing that work on another
-    touches; then both ways give the same.
+    With a count of one, items are processed in turn.  Work on different items must not share state;
+    then both ways give the same results.
     """
 
     def __init__(self, count: int = 1) -> None:
@@ -94,6 +94,6 @@ class Workers:
         return list((self._pool.map if self._pool else map)(work, items))
 
     def close(self) -> None:
-        """Let the threads go."""
+        """Stop the threads."""
         if self._pool:
             self._pool.shutdown()

@@ -1,8 +1,7 @@
-"""Evaluation: greedy episodes on environments of their own.
+"""Evaluation: greedy episodes in separate environments.
 
-An evaluation is a function of the agent, the seed and the step: its environments and its noise are
-seeded from these, so nothing about it needs to be stored, and evaluating more or less often changes
-no training run.
+An evaluation is a function of the agent, the seed and the step, from which its environments and noise are
+seeded.  So it has no state to store, and the frequency of evaluations does not affect training.
 """
 
 from collections.abc import Callable
@@ -27,13 +26,13 @@ class Evaluation:
 
 
 class Evaluator:
-    """Runs the episodes of all seeds in lockstep, so that acting is one batched call a step.
+    """Evaluator of all seeds in lockstep, with one batched action call per step.
 
     Args:
         make: builds one environment.
         seeds: seeds of the population.
         episodes: episodes for each seed.
-        workers: step the environments; by default in turn.
+        workers: threads that step the environments; by default they are stepped in turn.
     """
 
     def __init__(
@@ -50,7 +49,7 @@ class Evaluator:
     def evaluate(
         self, agent: Agent, step: int, device: str = "cpu", alive: tuple[bool, ...] | None = None
     ) -> list[Evaluation]:
-        """One evaluation of every seed at an environment step; seeds not ``alive`` are left out (zeros)."""
+        """One evaluation of every seed at an environment step; seeds that are not ``alive`` get zeros."""
         streams = Streams(self._seeds, Purpose.EVALUATION, step, device=device)
         shape = (len(self._seeds), self._episodes)
         returns, lengths = np.zeros(shape), np.zeros(shape, dtype=int)

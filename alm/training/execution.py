@@ -1,7 +1,7 @@
 """Execution of updates: precision, compilation, CUDA graphs, memory.  A layer around an unchanged agent.
 
-`execute` replaces ``agent.update`` by the same update run otherwise; sampling, noise, acting and everything
-else stay as they are.  What changes from step to step reaches the update as tensors: batches, noise, and the
+`execute` replaces ``agent.update`` with the same update executed differently; sampling, noise, acting and
+everything else stay as they are.  All inputs that change between steps are tensors: batches, noise, and the
 step itself (`alm.training.schedules`).  An update that differs between steps (a delayed policy) is compiled
 or captured once for each of its branches (`alm.training.agent.Agent.branch`).
 """
@@ -22,10 +22,10 @@ from alm.training.agent import Agent, Metrics
 
 PRECISIONS = ("float32", "bf16")
 COMPILE = ("auto", "on", "off")
-# Calls of a program before it is captured: what libraries allocate on first use may not be captured.
+# Calls of a program before capture: what libraries allocate on first use may not be captured.
 _WARM_UP = 3
-# Parameters of mallopt(3), and the largest values that every glibc takes: blocks up to 32 MiB come from the
-# heap, and the end of the heap is given back from 2 GiB on.
+# Parameters of mallopt(3) with the largest values that every glibc accepts: blocks up to 32 MiB come from the
+# heap, and the top of the heap is returned to the system only from 2 GiB on.
 _M_TRIM_THRESHOLD, _LARGEST_TRIM = -1, 2**31 - 1
 _M_MMAP_THRESHOLD, _LARGEST_BLOCK = -3, 32 * 2**20
 
@@ -35,13 +35,13 @@ Warn = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Execution:
-    """How the updates of an agent run.
+    """Execution mode of an agent's updates.
 
     Attributes:
         precision: "float32", or "bf16": layers in bfloat16; parameters, optimisers, targets and everything
-            behind a network's last layer stay in float32.
-        compiled: through torch.compile.
-        captured: replayed as one CUDA graph.
+            after a network's last layer stay in float32.
+        compiled: whether torch.compile is used.
+        captured: whether each update is replayed as one CUDA graph.
     """
 
     precision: str = "float32"
@@ -50,14 +50,14 @@ class Execution:
 
     @classmethod
     def choose(cls, precision: str, compile: str, device: str, agent_class: type[Agent]) -> "Execution":
-        """The execution of a run that asks for this precision and compilation.
+        """The execution of a run with the requested precision and compilation.
 
-        ``compile`` "auto" is "off": compiling takes minutes, and does not pay where it was measured
-        (docs/performance.md).  An update that is one tensor program is captured on a CUDA device; one that is
-        not runs eagerly everywhere.
+        ``compile`` "auto" is "off": compiling takes minutes and did not pay off where it was measured
+        (docs/performance.md).  An update that is one tensor program is captured on a CUDA device; any other
+        update runs eagerly everywhere.
 
         Raises:
-            ValueError: an unknown precision or wish, or one that the algorithm cannot have.
+            ValueError: the precision or compilation is unknown, or not supported by the algorithm.
         """
         for name, value, known in (("precision", precision, PRECISIONS), ("compile", compile, COMPILE)):
             if value not in known:
@@ -73,16 +73,16 @@ class Execution:
         return cls(precision, compile == "on", on_gpu and agent_class.one_program)
 
     def describe(self, device: str, threads: int) -> str:
-        """One line for people: ``"precision float32, eager, cpu, 1 thread"``."""
+        """Human-readable summary: ``"precision float32, eager, cpu, 1 thread"``."""
         how = [name for name in ("compiled", "captured") if getattr(self, name)]
         where = f"{threads} thread{'s' if threads > 1 else ''}"
         return f"precision {self.precision}, {' and '.join(how) or 'eager'}, {device}, {where}"
 
 
 def execute(agent: Any, execution: Execution, device: str, warn: Warn) -> None:
-    """Replace ``agent.update`` by one that runs as ``execution`` says; ``warn`` is told of failures.
+    """Replace ``agent.update`` with one that runs as ``execution`` says; ``warn`` receives failures.
 
-    A CUDA device with a number becomes the process's current one: streams and graphs belong to that.
+    A numbered CUDA device becomes the process's current one, since streams and graphs belong to that.
     """
     if (where := torch.device(device)).type == "cuda" and where.index is not None:
         torch.cuda.set_device(where)
@@ -103,7 +103,7 @@ def execute(agent: Any, execution: Execution, device: str, warn: Warn) -> None:
 def _in_bf16(update: Update, device_type: str) -> Update:
     @functools.wraps(update)
     def run(*inputs: Any, **branch: Any) -> Metrics:
-        # Without a cache: an update moves parameters between their uses, and must see them moved.
+        # No cache: an update changes parameters between uses, and later uses must see the new values.
         with torch.autocast(device_type, torch.bfloat16, cache_enabled=False):
             return update(*inputs, **branch)
 
@@ -111,7 +111,7 @@ def _in_bf16(update: Update, device_type: str) -> Update:
 
 
 def _with_tensor_step(agent: Agent, update: Update, device: str) -> Update:
-    """The update as called by agents: its last argument, a number, becomes a tensor and a branch."""
+    """The update as agents call it: its last argument, a number, becomes a tensor and a branch."""
     step = torch.zeros((), dtype=torch.float64, device=device)
 
     @functools.wraps(update)
@@ -125,7 +125,7 @@ def _with_tensor_step(agent: Agent, update: Update, device: str) -> Update:
 
 
 class _Compiled:
-    """An update through torch.compile, or as it was once that has failed."""
+    """Update through torch.compile, or the original update once compilation has failed."""
 
     def __init__(self, agent: Agent, update: Update, warn: Warn) -> None:
         self._agent, self._plain, self._warn = agent, update, warn
@@ -136,11 +136,11 @@ class _Compiled:
         which = branch.get("branch")
         if self._run is self._plain or which in self._proven:
             return self._run(*inputs, **branch)
-        # Compilation goes on while the update runs: one that fails has moved some parameters already.
+        # Compilation happens while the update runs, so a failing one has already changed some parameters.
         before = copy.deepcopy(self._agent.state())
         try:
             metrics = self._run(*inputs, **branch)
-        except Exception as error:  # the update's own errors come again below
+        except Exception as error:  # the update's own errors recur below
             reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             self._warn(f"warning: torch.compile failed ({reason}); updates run eagerly")
             self._agent.load_state(before)
@@ -151,7 +151,7 @@ class _Compiled:
 
 
 class _Captured:
-    """An update replayed as one CUDA graph a branch; everything it reads and writes stays where it is.
+    """Update replayed as one CUDA graph per branch; everything it reads and writes keeps its address.
 
     The agent's state may not be loaded once an update has run.
     """
@@ -168,7 +168,7 @@ class _Captured:
 
 
 class _Graph:
-    """One tensor program: real calls on a stream of its own to warm up, then a graph."""
+    """One tensor program: real warm-up calls on a separate stream, then a graph."""
 
     def __init__(self, program: Update) -> None:
         self._program = program
@@ -192,20 +192,20 @@ class _Graph:
         if self._graph is None:
             self._graph = torch.cuda.CUDAGraph()
             with warnings.catch_warnings(), torch.cuda.graph(self._graph):
-                # Replaying nothing would train nothing.
+                # An empty graph would train nothing.
                 warnings.filterwarnings("error", message="The CUDA Graph is empty")
                 metrics = self._program(*self._inputs.tree)
                 self._names, self._values = list(metrics), torch.stack(list(metrics.values()))
         self._graph.replay()
-        # The next replay writes over the metrics; callers may keep them.
+        # Copied, since the next replay overwrites the metrics and callers may keep them.
         return dict(zip(self._names, self._values.clone().unbind(), strict=True))
 
 
 class StaticInputs:
-    """A copy of a call's arguments in memory that stays, for later arguments to be copied into.
+    """Copy of a call's arguments at fixed addresses, into which later arguments are copied.
 
-    Arguments are tensors, mappings and dataclasses of tensors.  A tensor without axes is not copied: it is
-    one that stays already (the step).
+    Arguments are tensors, mappings and dataclasses of tensors.  A tensor without axes (the step) is not
+    copied, because its address is fixed already.
     """
 
     def __init__(self, inputs: tuple[Any, ...]) -> None:
@@ -213,7 +213,7 @@ class StaticInputs:
         self._own = [leaf for value in self.tree for leaf in _leaves(value)]
 
     def take(self, inputs: tuple[Any, ...]) -> None:
-        """Copy new arguments of the same structure and shapes in.
+        """Copy in new arguments of the same structure and shapes.
 
         Raises:
             ValueError: their shapes differ from those of the first call.
@@ -247,8 +247,8 @@ def _leaves(value: Any) -> list[Tensor]:
 def keep_freed_memory() -> bool:
     """Keep the memory that this process frees for its next update; ``False`` where glibc is not used.
 
-    An update frees its tensors, glibc returns much of that to the operating system at once, and the next
-    update asks for it again, page by page.  `benchmarks/populations.py` measures the time that this takes.
+    An update frees its tensors, glibc immediately returns much of that memory to the operating system, and
+    the next update requests it again, page by page.  `benchmarks/populations.py` measures the cost.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt is None:

@@ -1,4 +1,4 @@
-"""Files that a reader never sees half of, and those of a run by environment step."""
+"""Atomically written files, and the files of a run indexed by environment step."""
 
 import json
 import os
@@ -11,9 +11,9 @@ from typing import Any, BinaryIO, ClassVar
 def write_atomically(
     path: Path, write: Callable[[BinaryIO], object], permit: Callable[[], None] = lambda: None
 ) -> None:
-    """Write a file in full under another name, flush it to the disk, then give it its name.
+    """Write a file in full under a temporary name, flush it to disk, then rename it.
 
-    ``permit`` is called directly before that, and leaves everything as it was by raising an error.
+    ``permit`` is called just before the rename; if it raises an error, nothing changes.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}@{socket.gethostname()}.tmp")
@@ -29,9 +29,9 @@ def write_atomically(
 
 
 def remove_abandoned(folder: Path, beginning: str = "") -> None:
-    """Remove what killed writers left anywhere under a folder; of a process that lives here, nothing.
+    """Remove what killed writers left anywhere under a folder, but not files of living processes here.
 
-    No process of another machine writes files there, whose names begin as given, at the same time.
+    No process on another machine may be writing files with the given prefix there at the same time.
     """
     for path in folder.glob(f"**/.{beginning}*.tmp"):
         name, _, host = path.name.removesuffix(".tmp").partition("@")
@@ -47,7 +47,7 @@ def _lives(process: int) -> bool:
     except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:
-        pass  # it is someone else's
+        pass  # it belongs to another user
     return True
 
 
@@ -76,30 +76,30 @@ def write_json(path: Path, content: Any, permit: Callable[[], None] = lambda: No
 
 
 class StepFiles:
-    """Files of one run in one folder, each named by an environment step.
+    """Files of one run in one folder, each named after an environment step.
 
     Args:
-        folder: where they are.
-        permit: raises an error if this process may not write them any more.
+        folder: their location.
+        permit: raises an error if this process may no longer write them.
     """
 
     suffix: ClassVar[str]
-    """What their names end with."""
+    """Suffix of their names."""
 
     def __init__(self, folder: Path, permit: Callable[[], None] = lambda: None) -> None:
         self.folder, self._permit = folder, permit
 
     def path(self, step: int) -> Path:
-        """The file of an environment step, whether or not it is there."""
+        """Path of an environment step's file, whether or not it exists."""
         return self.folder / f"step-{step:09d}{self.suffix}"
 
     def steps(self) -> list[int]:
-        """Environment steps with a file, newest first; damaged ones are not told apart."""
+        """Environment steps that have a file, newest first, without checking for damage."""
         names = (path.stem.removeprefix("step-") for path in self.folder.glob(f"step-*{self.suffix}"))
         return sorted((int(name) for name in names if name.isdecimal()), reverse=True)
 
     def drop_after(self, step: int) -> None:
-        """Drop the files behind a step, from which the run goes on another time."""
+        """Delete the files after a step from which the run resumes."""
         self._permit()
         for later in self.steps():
             if later > step:

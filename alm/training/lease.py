@@ -1,20 +1,20 @@
-"""The lease of a run: one process trains it, on one machine or on several that share a folder.
+"""Lease of a run: only one process trains it, on one machine or on several that share a folder.
 
-Whoever wants a run writes a file of its own, ``lease.<token>``, into its directory, and lists these files
-afterwards.  It has the run if it sees no other file of a living process; then it removes those of the dead.
-Of two that come at once, at least the later to list sees both, and the one with the smaller token
-goes on.  The holder renews its file's modification time; a holder that did not for its lifetime, or whose
-process on this machine is gone, may be taken over.  Names are never used twice, so nobody removes a
-successor's file by mistake, and a holder whose file is gone has lost the run: it asks before every write.
+A process that wants a run writes its own file, ``lease.<token>``, into the run's directory and then lists
+these files.  It gets the run if it sees no other living process's file, and removes those of dead ones.
+If two processes compete, at least the one that lists later sees both files, and the smaller token wins.
+The holder renews its file's modification time.  Its run may be taken over once it has not done so for its
+lifetime, or once its process on this machine is gone.  Names are never reused, so nobody removes a
+successor's file by mistake.  A holder whose file is gone has lost the run: it checks before every write.
 
-Nothing else is needed of the file system than that a file which was created is seen by whoever lists the
-directory after creating its own, and that opening a file which was removed fails: NFS and cluster file
-systems give both, while `flock` holds on one machine only on many of them.  Ages are differences of
-modification times by the file system's own clock, so that the clocks of machines need not agree.
+The file system only has to guarantee two things: listing the directory after creating one's own file shows
+all files created before, and opening a removed file fails.  NFS and cluster file systems give both, while
+`flock` on many of them works within one machine only.  Ages are differences of modification times by the
+file system's own clock, so the clocks of machines need not agree.
 
-Not by the library flufl.lock: two processes that find a lock expired at the same time may both end up with it
-(as its source says), it looks at clocks of several machines, and it has no way to take over from a process
-that is known to be gone.
+The library flufl.lock is no alternative: two processes that find a lock expired at the same time may both
+acquire it (as its source says), it compares clocks of several machines, and it cannot take over from a
+process that is known to be gone.
 """
 
 import errno
@@ -35,44 +35,44 @@ from alm.training.files import write_text
 
 LIFETIME_SECONDS = 90.0
 """Seconds without renewal after which a run may be taken over."""
-# So that a few renewals may be late.
+# Allows a few renewals to be late.
 _RENEWALS_IN_A_LIFETIME = 6
 EXIT_HELD = os.EX_TEMPFAIL
-"""Exit code of a command that trained all of its runs but those that other processes train."""
+"""Exit code of a command that trained all of its runs except those that other processes are training."""
 _GONE = (errno.ENOENT, errno.ESTALE)
 _HELD = "held\n"
 
 
 class RunLockedError(RuntimeError):
-    """Another process trains this run."""
+    """Lock conflict: another process is training this run."""
 
 
 class LeaseLostError(RuntimeError):
-    """This process was stopped for longer than the lifetime of its lease, and another one took the run."""
+    """Loss of a lease: this process was suspended for longer than its lifetime, and another took the run."""
 
 
 @dataclass(frozen=True)
 class Holder:
-    """A process that holds a run, or is about to, as its file in the directory says."""
+    """Process that holds a run or is acquiring it, as recorded in its lease file."""
 
     token: str
     host: str
     machine: str
-    """The machine since it was last booted, and the name space of its process identifiers."""
+    """Identifier of the machine's current boot and its PID namespace."""
     pid: int
     process_start: int
-    """Tells the process from a later one of the same identifier; 0 where that is not known."""
+    """Start time that distinguishes the process from a later one with the same PID; 0 if unknown."""
     since: float
-    """Seconds since the epoch, by the clock of its machine."""
+    """Start of the lease in seconds since the epoch, by the holder's clock."""
     lifetime: float
     """Seconds."""
     held: bool
-    """False while it looks for others."""
+    """False while the process is still checking for others."""
     renewed: float
-    """Seconds since the epoch, by the clock of the file system."""
+    """Last renewal in seconds since the epoch, by the file system's clock."""
 
     def seconds_left(self, now: float) -> float:
-        """Seconds until the run may be taken over if it is not renewed; 0: it may be now."""
+        """Seconds until the run may be taken over unless the lease is renewed; 0: it may be now."""
         if self.machine == _machine() and not _lives(self.pid, self.process_start):
             return 0.0
         return max(0.0, self.renewed + self.lifetime - now)
@@ -83,11 +83,11 @@ class Holder:
 
 
 def holders(folder: Path) -> list[Holder]:
-    """The processes that have a lease file in a run's directory, living or not; the holder first."""
+    """Processes with a lease file in a run's directory, living or dead; the holder first."""
     found = []
     for path in folder.glob("lease.*"):
         try:
-            # Opening it asks the file server; a look at its attributes alone may be answered from memory.
+            # Opening a file queries the file server; its attributes alone may come from a cache.
             with path.open() as file:
                 renewed = os.fstat(file.fileno()).st_mtime
                 content, rest = file.readline(), file.read()
@@ -99,7 +99,7 @@ def holders(folder: Path) -> list[Holder]:
             record = json.loads(content)
             found.append(Holder(**record, token=path.suffix[1:], held=rest == _HELD, renewed=renewed))
         except (TypeError, ValueError):
-            # Damaged: nothing is known but its age.
+            # Damaged: only its age is known.
             unknown = Holder(
                 path.suffix[1:], "an unknown machine", "", 0, 0, renewed, LIFETIME_SECONDS, True, renewed
             )
@@ -108,9 +108,9 @@ def holders(folder: Path) -> list[Holder]:
 
 
 def holder_of(folder: Path) -> tuple[Holder, bool] | None:
-    """The process that trains the run of a directory, and whether it lives; None: nobody holds it.
+    """The process that holds the run of a directory, and whether it is alive; None if nobody holds it.
 
-    For a look only, by the clock of this machine; `Lease` decides.
+    For information only, by this machine's clock; `Lease` decides.
     """
     held = [one for one in holders(folder) if one.held]
     living = (one for one in held if one.seconds_left(time.time()) > 0)
@@ -120,18 +120,18 @@ def holder_of(folder: Path) -> tuple[Holder, bool] | None:
 
 
 class Lease:
-    """The right to train the run of a directory, until `release` or the process ends.
+    """Right to train the run of a directory, until `release` or the end of the process.
 
-    A thread renews it, since steps may be long (evaluations, compilation, a model trained to its end) and
-    no point of the loop surely comes by in time.  It stops where the process stops, so a process that
-    was stopped loses the run; one that hangs keeps it.
+    A thread renews it, since steps may be long (evaluations, compilation, a model trained to convergence) and
+    no point of the loop is certain to be reached in time.  The thread is suspended with its process, so a
+    suspended process loses the run; one that hangs keeps it.
 
     Args:
-        folder: the run's directory; it is there.
+        folder: the run's existing directory.
         lifetime: seconds without renewal after which others may take the run.
 
     Raises:
-        RunLockedError: a living process has it.
+        RunLockedError: a living process holds the run.
         OSError: the directory cannot be written.
     """
 
@@ -158,7 +158,7 @@ class Lease:
         self._renewing.start()
 
     def require(self) -> None:
-        """Make sure that this process still has the run: asked before every write.
+        """Check that this process still holds the run; called before every write.
 
         Raises:
             LeaseLostError: another process has taken it.
@@ -181,7 +181,7 @@ class Lease:
         self._path.unlink(missing_ok=True)
 
     def _settle(self) -> None:
-        """Wait until no other living process claims the run, and remove what dead ones left."""
+        """Wait until no other living process claims the run, and remove the files of dead ones."""
         while True:
             self.require()
             os.utime(self._path)
@@ -196,9 +196,9 @@ class Lease:
                     )
             if not living:
                 break
-            # They are about to see this one and to withdraw.
+            # They will see this one and withdraw.
             time.sleep(0.01)
-        with self._path.open("r+") as file:  # which does not create it
+        with self._path.open("r+") as file:  # does not create the file
             file.seek(0, os.SEEK_END)
             file.write(_HELD)
         for one in others:
@@ -211,22 +211,22 @@ class Lease:
                 os.utime(self._path)
             except OSError as error:
                 if error.errno in _GONE:
-                    return  # `require` tells it to whoever writes
-                # The file server may answer next time.
+                    return  # `require` reports it before the next write
+                # The file server may respond next time.
 
 
 @cache
 def _machine() -> str:
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        # Containers of one machine share its boot but not its process identifiers.
+        # Containers on one machine share its boot ID but not its PIDs.
         return f"{boot} {os.readlink('/proc/self/ns/pid')}"
     except OSError:
         return socket.gethostname()
 
 
 def _lives(pid: int, start: int) -> bool:
-    """Whether a process of this machine lives; if in doubt, it does."""
+    """Whether a process of this machine is alive; True if in doubt."""
     if not psutil.pid_exists(pid):
         return False
     state = _process_state(pid)
@@ -234,9 +234,9 @@ def _lives(pid: int, start: int) -> bool:
 
 
 def _process_state(pid: int) -> tuple[str, int] | None:
-    """State and start of a process, in clock ticks since boot; None: the system does not tell.
+    """State of a process and its start in clock ticks since boot; None if the system does not tell.
 
-    Not psutil's time of creation, which moves with the machine's clock.
+    psutil's creation time is not used, because it shifts with the machine's clock.
     """
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

@@ -1,8 +1,8 @@
 """The training loop: warm-up, act, step, store, update, evaluate, checkpoint — for every agent.
 
-All seeds of the population advance in lockstep: one environment step of each, then one call of
-`Agent.learn`.  The outcome of a seed does not depend on the others; a seed whose losses are
-no longer finite ends as failed and the rest go on.
+All seeds of the population advance in lockstep: one environment step each, then one call of
+`Agent.learn`.  A seed's outcome does not depend on the others; a seed whose losses are
+no longer finite ends as failed while the rest continue.
 """
 
 import resource
@@ -33,17 +33,17 @@ from alm.training.run_directory import RunDirectory
 from alm.training.scale import TrainingConfig
 from alm.training.streams import Purpose, Streams
 
-# A checkpoint is due after this time, or after this multiple of what the last one took.
+# A checkpoint is due after this time or this multiple of the last one's duration.
 _CHECKPOINT_SECONDS = 120.0
 _CHECKPOINT_SHARE = 20.0
 
 
 class Interrupted(Exception):
-    """Someone asked the run to stop; its state is stored and the same command goes on with it."""
+    """Requested stop of a run; its state is stored and the same command resumes it."""
 
 
 class Trainer:
-    """Trains one population to the end of its horizon, resuming where its directories stand.
+    """Trainer of one population to the end of its horizon, resuming from its run directories.
 
     Args:
         agent: a freshly built population.
@@ -52,13 +52,13 @@ class Trainer:
         config: horizon and intervals.
         directories: one opened run directory for each seed, in the agent's order.
         reporter: shows progress.
-        device: where the agent and the replay live.
+        device: device of the agent and the replay.
         checkpoint_seconds: longest time between two checkpoints.
-        simulator_threads: threads in which the seeds' simulators step; outcomes do not depend on it.
-        make_without_noise: builds one environment of the task without its noise, in which a noisy task is
-            evaluated, too; None: the task has none.
-        until: environment steps at which to stop with a checkpoint, before the horizon; None: go on to its
-            end.
+        simulator_threads: threads that step the seeds' simulators; outcomes do not depend on it.
+        make_without_noise: builds one noise-free environment, in which a noisy task is also evaluated;
+            None: the task has no noise.
+        until: environment step, before the horizon, at which to stop with a checkpoint; None: train to
+            the end.
     """
 
     def __init__(
@@ -103,10 +103,10 @@ class Trainer:
         self._stop_requested = False
 
     def run(self) -> None:
-        """Train to the end of the horizon, or until the step asked for, where a checkpoint is written.
+        """Train to the end of the horizon, or to the requested step and write a checkpoint there.
 
         Raises:
-            Interrupted: by SIGINT or SIGTERM; a checkpoint has been written.
+            Interrupted: SIGINT or SIGTERM arrived; a checkpoint has been written.
             alm.training.lease.LeaseLostError: another process has taken one of the runs.
         """
         handlers = {s: signal.signal(s, self._request_stop) for s in (signal.SIGINT, signal.SIGTERM)}
@@ -123,7 +123,7 @@ class Trainer:
             if any(self.alive) and self.step == self.config.total_steps:
                 self._finish()
         except FileNotFoundError:
-            # Whoever took over a run drops old files, perhaps one that the former holder was about to drop.
+            # A process that took over the run drops old files, perhaps one that this one was about to drop.
             for directory in self.directories:
                 directory.require_held()
             raise
@@ -140,7 +140,7 @@ class Trainer:
             self.workers.close()
 
     def _advance(self) -> None:
-        """One environment step of every seed, and what is due after it."""
+        """One environment step of every seed, and everything due after it."""
         began = time.perf_counter()
         actions = self._choose_actions()
         acted = time.perf_counter()
@@ -216,13 +216,13 @@ class Trainer:
             environment.reset()
 
     def _end_failed(self, failures: Sequence[Failure]) -> None:
-        """End the living seeds among those whose losses or gradient norms are no longer finite numbers."""
+        """End the living seeds among those whose losses or gradient norms are no longer finite."""
         for index, metric, step in failures:
             if self.alive[index]:
                 self._fail(index, metric, step)
 
     def _fail(self, index: int, metric: str, step: int | None = None) -> None:
-        """End one seed as failed, by default at this step; the others go on."""
+        """End one seed as failed, by default at this step; the others continue."""
         step = self.step if step is None else step
         seed, reason = self.agent.seeds[index], f"{metric} is not finite"
         self.alive[index] = False
@@ -271,16 +271,16 @@ class Trainer:
         )
 
     def _keep_policies(self, evaluations: Sequence[Evaluation]) -> None:
-        """Keep every living seed's policy of this step; checkpoints say which of them stay."""
+        """Save every living seed's policy at this step; checkpoints decide which of them are kept."""
         state, seeds = self.agent.policy_state(), len(self.directories)
         for i, directory in enumerate(self.directories):
             if self.alive[i] and state:
                 directory.policies.save(self.step, share_of_seed(state, i, seeds), evaluations[i].returns)
 
     def _measure_bias(self) -> list[dict[str, float]]:
-        """Keep the value sample of every living seed; its normalised bias (REDQ's) for the metrics.
+        """Save the value sample of every living seed; returns its normalised bias (REDQ's) for the metrics.
 
-        The clocks stand still meanwhile: not every algorithm is measured.
+        The runs' clocks are paused meanwhile, because not every algorithm is measured.
         """
         metrics: list[dict[str, float]] = [{} for _ in self.alive]
         if self.bias is None:
@@ -335,7 +335,7 @@ class Trainer:
         )
 
     def _resume(self) -> None:
-        """Take up the newest common checkpoint, if there is one; else start from the beginning."""
+        """Resume from the newest common checkpoint, or start from the beginning if there is none."""
         found = load_newest([directory.checkpoints for directory in self.directories])
         for directory in self.directories:
             directory.write_json("population.json", {"seeds": list(self.agent.seeds)})
@@ -358,7 +358,7 @@ class Trainer:
             directory.start_metrics(offset)
 
     def _finish(self) -> None:
-        """Write the record that says a run is done."""
+        """Write the record that marks a run as done."""
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         peak_bytes = peak if sys.platform == "darwin" else peak * 1024
         memory = f"peak memory {peak_bytes / 2**30:.2f} GiB"

@@ -1,4 +1,4 @@
-"""Training metrics of a population: averages over a log interval, and losses that are NaN or infinite."""
+"""Training metrics of a population: averages over log intervals, and detection of non-finite losses."""
 
 from typing import Any, NamedTuple
 
@@ -8,14 +8,14 @@ from torch import Tensor
 
 from alm.training.agent import Metrics
 
-# Reading from a device makes the host wait for it; on a CPU there is nothing to wait for.
+# Reading from a device makes the host wait for it; a CPU has no such wait.
 _READ_EVERY = 100
 # Later than any step.
 _NEVER = 1 << 40
 
 
 class Failure(NamedTuple):
-    """The first number of a seed that was not finite."""
+    """First non-finite number of a seed."""
 
     seed: int  # position in the population
     metric: str
@@ -23,10 +23,10 @@ class Failure(NamedTuple):
 
 
 class FiniteCheck:
-    """The first step at which a loss or gradient norm of each seed was NaN or infinite, kept on the device.
+    """First step at which a loss or gradient norm of each seed was NaN or infinite, kept on the device.
 
     Args:
-        device: where the metrics live.
+        device: device of the metrics.
     """
 
     def __init__(self, device: str) -> None:
@@ -37,7 +37,7 @@ class FiniteCheck:
         """(metrics, S) int64: the step, or `_NEVER`."""
 
     def note(self, metrics: Metrics, step: int) -> list[Failure]:
-        """Take the metrics of an update in; returns what `read` does where that is due, else nothing."""
+        """Check the metrics of an update; returns the result of `read` if one is due, else nothing."""
         names = [name for name in metrics if name.startswith(("loss/", "grad_norm/"))]
         if not names:
             return []
@@ -51,12 +51,12 @@ class FiniteCheck:
         return failures + self.read() if self._unread >= self._every else failures
 
     def read(self) -> list[Failure]:
-        """The first failure of every seed that has one, as far as noted."""
+        """First failure noted so far of every seed that has one."""
         self._unread = 0
         if self._first is None:
             return []
         rows = torch.arange(len(self._names), device=self._first.device)[:, None]
-        # Of metrics that fail at one step, the first in an update's order is meant.
+        # If several metrics fail at one step, report the first in the update's order.
         earliest = (self._first * len(self._names) + rows).amin(dim=0).cpu()
         found = [divmod(number, len(self._names)) for number in earliest.tolist()]
         return [
@@ -71,7 +71,7 @@ class Recorder:
 
     Args:
         seeds: size S of the population.
-        device: where the metrics live.
+        device: device of the metrics.
     """
 
     def __init__(self, seeds: int, device: str = "cpu") -> None:
@@ -81,7 +81,7 @@ class Recorder:
         self.clear()
 
     def clear(self) -> None:
-        """Begin a new interval; the clocks go on."""
+        """Begin a new interval; the clocks continue."""
         self._steps = 0
         self._counts: dict[str, int] = {}
         self._sums: Metrics = {}
@@ -99,7 +99,7 @@ class Recorder:
         self._episodes[seed].append((episode_return, length))
 
     def add_time(self, **seconds: float) -> None:
-        """Add wall-clock seconds of acting, of environments (once a step) or of updates."""
+        """Add wall-clock seconds spent on acting, environments (once per step) or updates."""
         self._steps += "environment" in seconds
         for name, value in seconds.items():
             self._seconds[name] += value
@@ -110,7 +110,7 @@ class Recorder:
         self.clocks = [clock + seconds for clock in self.clocks]
 
     def averages(self) -> list[dict[str, float]]:
-        """For each seed, the mean of every metric over those updates of the interval that had it."""
+        """Mean of every metric, per seed, over the interval's updates that reported it."""
         names = list(self._sums)
         means = [self._sums[name] / self._counts[name] for name in names]
         table = torch.stack(means).cpu() if names else None
@@ -127,7 +127,7 @@ class Recorder:
         return rows
 
     def state(self, seed: int) -> dict[str, Any]:
-        """One seed's averages in the making, and its clock."""
+        """One seed's running averages, and its clock."""
         return {
             "counts": dict(self._counts),
             "steps": self._steps,
@@ -138,14 +138,14 @@ class Recorder:
         }
 
     def load_state(self, seed: int, state: dict[str, Any]) -> None:
-        """Take over one seed's state; times in the making are the population's."""
-        # Checkpoints of version 0.7 and before count the updates once for all metrics.
+        """Restore one seed's state; times of the interval are the population's."""
+        # Checkpoints of version 0.7 and earlier have one count of updates for all metrics.
         counts = state["counts"] if "counts" in state else dict.fromkeys(state["sums"], state["count"])
         self._counts, self._steps = dict(counts), state["steps"]
         self._seconds, self.clocks[seed] = dict(state["seconds"]), state["total_seconds"]
         self._episodes[seed] = [(value, length) for value, length in state["episodes"]]
         for name, value in state["sums"].items():
             if name not in self._sums:
-                # A checkpoint is read on the CPU, wherever it was written.
+                # Checkpoints are always loaded on the CPU.
                 self._sums[name] = torch.zeros(self._seeds, dtype=value.dtype, device=self._device)
             self._sums[name][seed] = value[0]

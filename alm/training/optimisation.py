@@ -1,4 +1,4 @@
-"""One optimiser group: gradient of a population's loss, clipping per seed where wanted, Adam."""
+"""One optimiser group: gradient of a population's loss, optional clipping per seed, Adam."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -8,13 +8,13 @@ from torch import Tensor, nn
 
 
 class OptimiserGroup:
-    """Adam over some modules; the gradient norm is measured, and clipped, for each seed on its own.
+    """Adam over some modules; the gradient norm is measured and clipped for each seed separately.
 
     Args:
         modules: the networks that this group trains; parameters have a leading member axis.
         seeds: size S of the population.
         learning_rate: Adam's step size (betas and epsilon are torch's defaults).
-        max_norm: largest Euclidean norm of one seed's gradient over the whole group; ``None``: any.
+        max_norm: largest Euclidean norm of one seed's gradient over the whole group; ``None``: no clipping.
     """
 
     def __init__(
@@ -24,24 +24,24 @@ class OptimiserGroup:
         self.seeds = seeds
         self.max_norm = max_norm
         on_cpu = self.parameters[0].device.type == "cpu"
-        # Its count of steps can be captured into a CUDA graph; on a CPU the option does not exist.
+        # Capturable: the step count can be captured into a CUDA graph; CPUs lack the option.
         self.adam = torch.optim.Adam(self.parameters, lr=learning_rate, fused=True, capturable=not on_cpu)
 
     def step(self, loss: Tensor) -> Tensor:
-        """Descend ``loss`` (S,), one value a seed; return the gradient norms before clipping (S,).
+        """One step on ``loss`` (S,), one value per seed; returns the gradient norms before clipping (S,).
 
-        Only the gradients of this group's parameters are computed, so that networks that merely
-        pass gradient through (a frozen critic, say) cost no weight gradient.
+        Only the gradients of this group's parameters are computed, so networks that merely pass
+        gradients through (a frozen critic, say) cost no weight gradients.
         """
         return self.apply(torch.autograd.grad(loss.sum(), self.parameters))
 
     def apply(self, gradients: Sequence[Tensor | None]) -> Tensor:
-        """Clip and take Adam's step along one gradient a parameter; return the norms before clipping (S,).
+        """Adam step after clipping, with one gradient per parameter; returns the norms before clipping (S,).
 
-        A parameter whose gradient is ``None`` stays where it is, with its moments.
+        A parameter whose gradient is ``None`` does not change, nor do its moments.
         """
         moved = [(p, g) for p, g in zip(self.parameters, gradients, strict=True) if g is not None]
-        # Of a plain sum over parameters the gradient is one number seen many times; Adam reads past it.
+        # A plain sum over parameters has one expanded number as its gradient; Adam would read past it.
         by_seed = [g.reshape(self.seeds, -1).contiguous() for _, g in moved]
         norms: Tensor = torch.linalg.vector_norm(
             torch.stack([torch.linalg.vector_norm(g, dim=1) for g in by_seed]), dim=0
@@ -57,12 +57,12 @@ class OptimiserGroup:
         return norms
 
     def state(self) -> dict[str, Any]:
-        """Adam's moments, in parameter order, and the steps taken: a number, or one for each parameter."""
+        """Adam's moments in parameter order and the step count: one number, or one per parameter."""
         states = [self.adam.state.get(p, {}) for p in self.parameters]
         if not any(states):
             return {"steps": 0}
         steps = [int(s["step"].item()) if s else 0 for s in states]
-        # One that no loss has depended on yet is as Adam begins.
+        # A parameter that no loss has depended on yet has Adam's initial state.
         first, second = (
             [s[moment] if s else torch.zeros_like(p) for s, p in zip(states, self.parameters, strict=True)]
             for moment in ("exp_avg", "exp_avg_sq")
@@ -74,7 +74,7 @@ class OptimiserGroup:
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Take over what `state` returned."""
+        """Restore what `state` returned."""
         self.adam.state.clear()
         if state["steps"] == 0:
             return
@@ -91,9 +91,9 @@ class OptimiserGroup:
 
 
 def step_together(groups: Sequence[OptimiserGroup], loss: Tensor) -> list[Tensor]:
-    """One step of several groups down one ``loss`` (S,); all gradients are taken before any group moves.
+    """One step of several groups on one ``loss`` (S,); all gradients are computed before any group changes.
 
-    Each group is clipped on its own.  Parameters that the loss does not depend on stay where they are.
+    Each group is clipped separately.  Parameters that the loss does not depend on do not change.
     Returns the gradient norms before clipping, (S,) for each group.
     """
     parameters = [p for group in groups for p in group.parameters]

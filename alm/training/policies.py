@@ -1,8 +1,8 @@
-"""Policies of a run: what acting greedily needs, in one safetensors file for each evaluation that is kept.
+"""Policies of a run: what greedy acting needs, in one safetensors file per evaluation kept.
 
-A file holds tensors and one JSON record, so that reading one from a stranger executes nothing. A digest over
-both is written with them and compared on each reading: safetensors itself only checks that sizes fit.
-torch is imported only to save and load.
+A file holds tensors and one JSON record, so reading a stranger's file executes no code. A digest over both
+is stored with them and checked on every read, since safetensors itself only checks that sizes fit.
+torch is imported only for saving and loading.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 
 class PolicyFileError(ValueError):
-    """A file that cannot be read as a policy; the message is one sentence with the file and what to do."""
+    """File that cannot be read as a policy; the message is one sentence that names it and says what to do."""
 
 
 def write_policy(
@@ -37,26 +37,26 @@ def write_policy(
     from safetensors.torch import save
 
     held = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    # One key: the order of several differs from one writing to the next, and so would the bytes.
+    # One key: the order of several would differ between writes, and so would the bytes.
     sealed = json.dumps({"record": record, "sha256": _digest(record, held)}, sort_keys=True, allow_nan=False)
     write_bytes(path, save(held, metadata={_KEY: sealed}), permit)
 
 
 def read_record(path: Path) -> dict[str, Any]:
-    """The record of a policy; its tensors are not looked at.
+    """Record of a policy; its tensors are not read.
 
     Raises:
-        PolicyFileError: the file is no policy, or is damaged.
+        PolicyFileError: the file is not a policy, or is damaged.
         OSError: it cannot be read.
     """
     return _read(path, with_tensors=False)[0]
 
 
 def read_policy(path: Path) -> tuple[dict[str, Any], dict[str, "Tensor"]]:
-    """The record of a policy and its tensors, whose digest fits.
+    """Record and tensors of a policy, verified against their digest.
 
     Raises:
-        PolicyFileError: the file is no policy, or is damaged.
+        PolicyFileError: the file is not a policy, or is damaged.
         OSError: it cannot be read.
     """
     return _read(path, with_tensors=True)
@@ -66,7 +66,7 @@ def _read(path: Path, with_tensors: bool) -> tuple[dict[str, Any], dict[str, "Te
     from safetensors import SafetensorError, safe_open
 
     with path.open("rb"):
-        pass  # says in the system's words what keeps it from being read
+        pass  # raises the system's own error, which says why it cannot be read
     try:
         with safe_open(path, framework="pt" if with_tensors else "np") as file:
             sealed = json.loads((file.metadata() or {})[_KEY])
@@ -92,7 +92,7 @@ def _kind(error: Exception) -> str:
 
 
 def _digest(record: Mapping[str, Any], tensors: Mapping[str, "Tensor"]) -> str:
-    """SHA-256 of the record and of names, types, shapes and values, whatever the bytes of the file."""
+    """SHA-256 of the record and of names, types, shapes and values, independent of the file's layout."""
     digest = hashlib.sha256(json.dumps(record, sort_keys=True).encode())
     for name in sorted(tensors):
         values = tensors[name].numpy()
@@ -102,18 +102,18 @@ def _digest(record: Mapping[str, Any], tensors: Mapping[str, "Tensor"]) -> str:
 
 
 class Policies(StepFiles):
-    """The policies of one run, by the steps of their evaluations."""
+    """Policies of one run by the step of their evaluation."""
 
     suffix = ".safetensors"
 
     def save(self, step: int, tensors: Mapping[str, "Tensor"], returns: Sequence[float]) -> None:
-        """Keep one seed's policy with the returns of its evaluation, in place of an earlier one there."""
+        """Save one seed's policy with its evaluation's returns, replacing an earlier one of that step."""
         write_policy(self.path(step), tensors, {"step": step, "returns": list(returns)}, self._permit)
 
     def best(self, until: int) -> int | None:
-        """The step up to ``until`` whose evaluation had the highest mean return, the first of equals.
+        """The step up to ``until`` with the highest mean evaluation return, the first in case of ties.
 
-        A damaged file is passed over with a warning; ``None`` where no other is there.
+        A damaged file is skipped with a warning; ``None`` if there is no other.
         """
         means: dict[int, float] = {}
         for step in self.steps():
@@ -121,20 +121,20 @@ class Policies(StepFiles):
                 try:
                     means[step] = float(np.mean(read_record(self.path(step))["returns"]))
                 except FileNotFoundError:
-                    pass  # whoever trains the run has dropped it since
+                    pass  # the training process has deleted it since
                 except (PolicyFileError, KeyError, TypeError, ValueError) as error:
                     log.warning("%s is passed over: %s", self.path(step), error)
         return max(means, key=lambda step: (means[step], -step), default=None)
 
     def last(self, until: int) -> int | None:
-        """The newest step up to ``until``; ``None`` where there is none."""
+        """The newest step up to ``until``; ``None`` if there is none."""
         return max((step for step in self.steps() if step <= until), default=None)
 
     def keep_for(self, checkpoints: Iterable[int]) -> None:
-        """Drop all but the best and the last up to each of these steps, from which a run may go on.
+        """Delete all but the best and the last policy up to each of these steps, from which a run may resume.
 
-        The best of them all may lie behind the older of two checkpoints; were that one taken up, the best
-        before it would be wanted again.
+        The best of all may be newer than the older of two checkpoints; a run resumed from that checkpoint
+        needs the best before it again.
         """
         self._permit()
         kept = {choose(step) for step in checkpoints for choose in (self.best, self.last)}

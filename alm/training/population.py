@@ -1,12 +1,12 @@
 """Networks for a population: S independent learners in one batched tensor program.
 
-Every parameter has a leading axis of *members*.  A plain network of a population of S seeds has S
-members; an ensemble of N networks per seed (twin critics: N = 2) has S·N members, seed-major, so
-that row ``s * N + j`` belongs to seed ``s``.  A layer is one batched matrix product
-(`torch.baddbmm`); with one member it costs what `torch.nn.Linear` costs.
+Every parameter has a leading axis of *members*.  A plain network for S seeds has S members; an
+ensemble of N networks per seed (twin critics: N = 2) has S·N members, seed-major: row ``s * N + j``
+belongs to seed ``s``.  A layer is one batched matrix product (`torch.baddbmm`); with one member it
+costs the same as `torch.nn.Linear`.
 
-Losses are means over the batch and sums over seeds, hence the gradient of a seed's parameters is
-its own and no outcome depends on a seed's neighbours.
+Losses are means over the batch and sums over seeds, so each seed's gradient is its own and no
+outcome depends on a seed's neighbours.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 
 class Linear(nn.Module):
-    """One affine layer for each member: (members, batch, inputs) → (members, batch, outputs)."""
+    """One affine layer per member: (members, batch, inputs) → (members, batch, outputs)."""
 
     def __init__(self, members: int, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -30,20 +30,20 @@ class Linear(nn.Module):
 
 
 class Output(Linear):
-    """The last layer of a network; its results have the precision of its parameters.
+    """Last layer of a network; its results have the precision of its parameters.
 
-    Where autocast computes layers in less (`alm.training.execution`), losses are computed in full again.
+    If autocast lowers the precision of layers (`alm.training.execution`), losses are still computed in full.
     """
 
     def forward(self, x: Tensor) -> Tensor:
         if self.weight.shape[-1] == 1 and x.is_cpu:
-            # CPU libraries have no fast batched product for one column: this takes a quarter of its time.
+            # CPU libraries lack a fast batched product for a single column: this takes a quarter of the time.
             return (x * self.weight.mT).sum(-1, keepdim=True) + self.bias
         return super().forward(x).to(self.weight.dtype)
 
 
 class LayerNorm(nn.Module):
-    """Layer normalisation over the last axis with a scale and shift of each member's own."""
+    """Layer normalisation over the last axis, with a scale and shift per member."""
 
     def __init__(self, members: int, features: int) -> None:
         super().__init__()
@@ -76,15 +76,15 @@ def mlp(
             layers += [LayerNorm(members, outputs), nn.Tanh()]
         else:
             # In place: nothing else reads the layer's output, and the backward passes of ELU, ReLU and tanh
-            # need their results alone (that of SiLU keeps what it was given).
+            # need only their results (SiLU's keeps its input).
             layers.append(activation(inplace=True))
     return nn.Sequential(*layers)
 
 
 def forward_rows(layers: nn.Sequential, x: Tensor, rows: Tensor) -> Tensor:
-    """Forward pass of the members ``rows`` (M,) of an `mlp`: x (M, batch, inputs) → (M, batch, outputs).
+    """Forward pass of members ``rows`` (M,) of an `mlp`: x (M, batch, inputs) → (M, batch, outputs).
 
-    The others are not evaluated: copying the parameters of some costs far less than a forward pass of all.
+    Other members are not evaluated: copying a few members' parameters is far cheaper than evaluating all.
     """
     for layer in layers:
         x = torch.baddbmm(layer.bias[rows], x, layer.weight[rows]) if isinstance(layer, Linear) else layer(x)
@@ -94,7 +94,7 @@ def forward_rows(layers: nn.Sequential, x: Tensor, rows: Tensor) -> Tensor:
 def initialise_orthogonal(module: nn.Module, generators: Sequence[torch.Generator]) -> None:
     """Fill every `Linear` weight with an orthogonal matrix (gain 1) drawn from its seed's generator.
 
-    ``generators`` has one (CPU) generator a seed; members are shared out seed-major.  Biases stay 0.
+    ``generators`` has one (CPU) generator per seed; members are assigned seed-major.  Biases stay 0.
     """
     for layer in module.modules():
         if isinstance(layer, Linear):
@@ -110,9 +110,9 @@ def soft_update(target: nn.Module, online: nn.Module, tau: float) -> None:
 
 
 def share_of_seed(tree: Any, seed: int, seeds: int) -> Any:
-    """The part of a population's tree that belongs to the seed at position ``seed`` of ``seeds``.
+    """Part of a population's tree that belongs to the seed at position ``seed`` of ``seeds``.
 
-    A tree is made of dictionaries and lists; its tensors have a leading axis of S times a whole number.
+    A tree consists of dictionaries and lists; the leading axis of its tensors is a multiple of S.
     """
     if isinstance(tree, Tensor):
         each = tree.shape[0] // seeds
@@ -125,7 +125,7 @@ def share_of_seed(tree: Any, seed: int, seeds: int) -> Any:
 
 
 def join_seeds(trees: Sequence[Any]) -> Any:
-    """The population's tree from its seeds'; other leaves than tensors must agree."""
+    """Population's tree from its seeds' trees; leaves other than tensors must agree."""
     first = trees[0]
     if isinstance(first, Tensor):
         return torch.cat(list(trees), dim=0)

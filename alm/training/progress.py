@@ -1,4 +1,4 @@
-"""How a run shows its progress: a bar on a terminal, plain lines elsewhere."""
+"""Progress display of a run: a bar on a terminal, plain lines elsewhere."""
 
 import time
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from rich.text import Text
 
 
 class Reporter(Protocol):
-    """Progress display of a training run, told of every step and every evaluation."""
+    """Progress display of a training run, notified of every step and evaluation."""
 
     def start(self, step: int, total: int, warmup: int) -> None:
         """Training begins or resumes at ``step``; the first ``warmup`` steps have no updates."""
@@ -31,7 +31,7 @@ class Reporter(Protocol):
         """Mean evaluation returns of the seeds; ``None`` for one that has failed."""
 
     def message(self, text: str) -> None:
-        """Something a person should know."""
+        """A message for the user."""
 
     def close(self) -> None:
         """Training is over or interrupted."""
@@ -46,7 +46,7 @@ def _beginning(title: str, step: int, total: int) -> str:
 
 
 class _LeftColumn(TimeRemainingColumn):
-    """Time left, once updates are being made: the speed of the warm-up says nothing about it."""
+    """Time left, shown once updates have begun: the warm-up's speed says nothing about it."""
 
     def render(self, task: Task) -> Text:
         return super().render(task) if task.fields["learning"] else Text("-:--:--")
@@ -64,7 +64,7 @@ class BarReporter:
 
     def __init__(self, title: str, console: Console) -> None:
         self._progress = Progress(
-            # A variant's settings in square brackets are no markup.
+            # A variant's settings in square brackets are not markup.
             TextColumn("{task.description}", style="bold", markup=False),
             BarColumn(bar_width=None),
             MofNCompleteColumn(),
@@ -92,10 +92,10 @@ class BarReporter:
         if step == self._warmup:
             (task,) = self._progress.tasks
             began, returns = task.start_time, task.fields["returns"]
-            # Forgets how fast the warm-up was, but not when it began.
+            # Discards the warm-up's speed, but not its start time.
             self._progress.reset(self._task, completed=step, returns=returns, learning=True)
             task.start_time = began
-        if now - self._shown < 0.2:  # a bar may not cost training time
+        if now - self._shown < 0.2:  # the bar must not slow training down
             return
         self._shown = now
         self._progress.update(self._task, completed=step)
@@ -111,7 +111,7 @@ class BarReporter:
 
 
 class LineReporter:
-    """One plain line for each evaluation, and one at least every minute."""
+    """One plain line per evaluation, and at least one per minute."""
 
     def __init__(self, title: str, console: Console, every_seconds: float = 60.0) -> None:
         self._title, self._console, self._every = title, console, every_seconds
@@ -140,7 +140,7 @@ class LineReporter:
     def _line(self, step: int) -> None:
         now = time.monotonic()
         rate = (step - self._shown_step) / max(now - self._shown, 1e-9)
-        # The speed of the warm-up says nothing about the time that is left.
+        # The warm-up's speed says nothing about the time left.
         known = rate > 0 and self._shown_step >= self._warmup
         left = f"{(self._total - step) / rate / 60:.0f} min" if known else "–"
         self._shown, self._shown_step = now, step
@@ -151,6 +151,6 @@ class LineReporter:
 
 
 def reporter(title: str, console: Console | None = None) -> Reporter:
-    """A bar where a person watches, lines elsewhere."""
+    """A bar on an interactive terminal, lines elsewhere."""
     console = console or Console(stderr=True)
     return BarReporter(title, console) if console.is_terminal else LineReporter(title, console)

@@ -1,9 +1,9 @@
-"""Ranges of settings, as types: a configuration says beside each field which numbers it may hold.
+"""Ranges of settings as types: a configuration annotates each field with the numbers it may hold.
 
-What two of them may be together it says in its ``conflict``.
+Constraints between several fields are in the configuration's ``conflict``.
 
-A plain ``int`` or ``float`` may be any.  `reproduce.lab.settings.require_valid` reads them, wherever a value
-comes from; nothing else depends on them.
+A plain ``int`` or ``float`` is unrestricted.  Only `reproduce.lab.settings.require_valid` reads these types,
+for values from any source.
 """
 
 import math
@@ -13,7 +13,7 @@ from typing import Annotated
 
 @dataclass(frozen=True)
 class Range:
-    """An interval of numbers; ``within`` leaves its ends out."""
+    """Interval of numbers; ``within`` excludes its ends."""
 
     low: float = -math.inf
     high: float = math.inf
@@ -31,9 +31,9 @@ class Range:
 
 
 Count = Annotated[int, Range(1)]
-"""How many of something there are, or how large it is: at least one."""
+"""A number or size of things: at least one."""
 Steps = Annotated[int, Range(0)]
-"""Steps that something takes, perhaps none."""
+"""A number of steps, possibly zero."""
 Positive = Annotated[float, Range(0.0, within=True)]
 """A number above zero."""
 NotNegative = Annotated[float, Range(0.0)]
@@ -41,12 +41,12 @@ NotNegative = Annotated[float, Range(0.0)]
 Share = Annotated[float, Range(0.0, 1.0)]
 """A number from zero to one, both included."""
 Part = Annotated[float, Range(0.0, 1.0, within=True)]
-"""A number between zero and one, neither of them."""
+"""A number between zero and one, both excluded."""
 
 
 def window_conflict(replay_capacity: int, warmup_steps: int, horizon: int) -> str | None:
-    """Why a replay holds no sequence of ``horizon`` transitions at the first update, in words; None where it
-    holds some."""
+    """Explanation of why a replay holds no sequence of ``horizon`` transitions at the first update; None if
+    it holds one."""
     sequences = f"horizon={horizon}, the length of replayed sequences"
     if replay_capacity <= horizon:
         return f"replay_capacity={replay_capacity} is not above {sequences}"

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from alm.training.streams import Streams
 
-# Candidates drawn at once for each sequence start; a first block nearly always holds a valid one.
+# Candidates drawn at once per sequence start; the first block almost always contains a valid one.
 _CANDIDATES = 4
 
 
@@ -20,7 +20,7 @@ class Transitions:
     action: Tensor  # (…, action size)
     reward: Tensor  # (…)
     next_observation: Tensor  # (…, observation size)
-    terminal: Tensor  # (…), 1.0 where the task ended; a time limit is not an end
+    terminal: Tensor  # (…), 1.0 where the task ended; a time limit does not count
 
     def __getitem__(self, index: Any) -> "Transitions":
         """The transitions at an index of the leading axes."""
@@ -28,10 +28,10 @@ class Transitions:
 
 
 class Replay:
-    """The last ``capacity`` transitions of each of S seeds, sampled without Python loops.
+    """Last ``capacity`` transitions of each of S seeds, sampled without Python loops.
 
-    Seeds advance in lockstep, so one write pointer serves all.  Storage is float32, allocated once;
-    the operating system hands pages out as they are first written.
+    Seeds advance in lockstep, so one write pointer serves all.  Storage is float32 and allocated once;
+    the operating system provides pages when they are first written.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class Replay:
     ) -> None:
         """Store one transition of every seed; arguments have a leading axis S.
 
-        ``episode_end`` is true at a terminal, a time limit, or where the caller dropped the episode.
+        ``episode_end`` is true at a terminal, at a time limit, or if the caller dropped the episode.
         """
         values = (observation, action, reward, next_observation, terminal)
         for field, value in zip(fields(Transitions), values, strict=True):
@@ -110,7 +110,7 @@ class Replay:
         return larger
 
     def stored(self) -> Transitions:
-        """All that is stored (S, size), in no particular order; views, which the next addition may change."""
+        """All stored transitions (S, size) in no particular order; views that later additions may change."""
         return self._data[:, : self.size]
 
     def end_episode(self) -> None:
@@ -139,11 +139,10 @@ class Replay:
         """Windows of ``length`` consecutive transitions, leading axes (S, length, batch).
 
         Starts are uniform over the valid ones (the authors' rule): any of the first ``size - length``
-        entries while the buffer fills, any entry once it is full, except where the window runs over
-        the write pointer or where one of its first ``length - 1`` transitions is terminal.  Like the
-        authors' code this lets a window straddle a time limit, which sets no terminal flag;
-        ``reject_time_limits`` rejects those too.  With ``newest``, windows lie within so many of the
-        transitions that were stored last.
+        entries while the buffer fills, any entry once it is full, except where the window crosses the
+        write pointer or one of its first ``length - 1`` transitions is terminal.  As in the authors'
+        code, a window may straddle a time limit, which sets no terminal flag; ``reject_time_limits``
+        rejects these windows too.  With ``newest``, windows lie within the last ``newest`` transitions.
 
         Raises:
             ValueError: the buffer holds no valid window yet.
@@ -164,7 +163,7 @@ class Replay:
         start, found = _first_valid(candidates, valid)
         attempts = 0
         while not bool(found.all()):
-            # Only seeds with an open start draw again: a neighbour's luck may not move a seed's stream.
+            # Only seeds without a valid start draw again, so that no seed's stream depends on its neighbours.
             attempts += 1
             if attempts > 1000:
                 raise ValueError(
@@ -184,25 +183,25 @@ class Replay:
         return self.sequences_from(start, length)
 
     def sequences_from(self, start: Tensor, length: int) -> Transitions:
-        """Consecutive transitions (S, length, batch, …) from positions (S, batch) on, whatever lies there."""
+        """Consecutive transitions (S, length, batch, …) from positions (S, batch) on, without checks."""
         offsets = torch.arange(length, device=start.device)[None, :, None]
         return self.at((start[:, None, :] + offsets) % self.capacity)
 
     def starts_within_episodes(self, length: int) -> Tensor:
-        """Positions (n,) where ``length`` consecutive transitions of one episode begin, the oldest first.
+        """Positions (n,) where ``length`` consecutive transitions of one episode begin, oldest first.
 
-        Of a buffer of one seed; all of them, so that a draw among them is uniform however few there are.
+        For buffers of one seed.  All positions are listed, so a draw is uniform however few there are.
         """
         oldest = self.pointer - self.size
         index = torch.arange(oldest, self.pointer, device=self._row.device) % self.capacity
         ended = self._episode_end[0, index].cumsum(dim=0)
-        # How many episodes had ended before each transition.
+        # Number of episodes that ended before each transition.
         before = torch.cat([ended.new_zeros(1), ended[:-1]])[: self.size]
         starts = max(self.size - length + 1, 0)
         return index[:starts][before[:starts] == before[length - 1 :]]
 
     def _valid_starts(self, start: Tensor, length: int, reject_time_limits: bool) -> Tensor:
-        """Which of the candidate starts (S, …) begin a valid window."""
+        """Whether each candidate start (S, …) begins a valid window."""
         ends = self._episode_end if reject_time_limits else self._data.terminal
         rows = self._row.view(-1, *[1] * (start.dim() - 1))
         valid = torch.ones_like(start, dtype=torch.bool)
@@ -229,7 +228,7 @@ class Replay:
         )
 
     def ends(self, index: Tensor) -> Tensor:
-        """Whether what is stored behind positions ``index`` (S, …) is of another episode → bool."""
+        """Whether no later transition of the same episode follows at positions ``index`` (S, …) → bool."""
         rows = self._row.view(-1, *[1] * (index.dim() - 1))
         newest = (self.pointer - 1) % self.capacity
         return self._episode_end.view(-1)[rows + index] | (index == newest)
@@ -241,7 +240,7 @@ class Replay:
         return {"pointer": self.pointer, "size": self.size, "contents": contents}
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Take over what `state` returned."""
+        """Restore what `state` returned."""
         self.pointer, self.size = state["pointer"], state["size"]
         for field in fields(Transitions):
             getattr(self._data, field.name)[:, : self.size] = state["contents"][field.name]
@@ -249,6 +248,6 @@ class Replay:
 
 
 def _first_valid(candidates: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
-    """The first valid of the candidates (S, candidates, batch) in each column, and whether one is."""
+    """First valid candidate (S, candidates, batch) of each column, and whether there is one."""
     first = valid.to(torch.uint8).argmax(dim=1, keepdim=True)
     return candidates.gather(1, first).squeeze(1), valid.any(dim=1)

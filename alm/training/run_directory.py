@@ -1,17 +1,17 @@
-"""The directory of one run (one seed): the truth about it, while it goes on and afterwards.
+"""Directory of one run (one seed): the authoritative record, during and after training.
 
 config.json       the resolved configuration, written before the first step
 provenance.json   code version, package versions, hardware, command
-metrics.jsonl     append-only; one JSON object a line for each evaluation or log interval
+metrics.jsonl     append-only; one line of JSON per evaluation or log interval
 checkpoints/      the newest two states
-policies/         the best and the last policy up to each of these, and those since (`alm.training.policies`)
-plugin.py         the file that a variant of someone's own came from, if it did
+policies/         the best and the last policy up to each of these, and all since (`alm.training.policies`)
+plugin.py         source file of a user's own variant, if it is one
 values/           raw value estimates and returns of each measurement (`alm.training.bias`)
-population.json   seeds that began to train together, this one among them
-committed.json    bytes of metrics that the newest checkpoint covers, and their SHA-256; the rest is written
-                  again by a resumed run
+population.json   seeds that started training together, including this one
+committed.json    bytes of metrics that the newest checkpoint covers, and their SHA-256; a resumed run
+                  rewrites the rest
 DONE, FAILED      how it ended (JSON); a directory with neither is unfinished
-lease.…           of the process that trains it (`alm.training.lease`)
+lease.…           lease of the process that trains it (`alm.training.lease`)
 """
 
 import hashlib
@@ -29,10 +29,10 @@ from alm.training.lease import LIFETIME_SECONDS, Lease
 from alm.training.policies import Policies
 
 PLUGIN_COPY = "plugin.py"
-# A line has 0.5 to 2 KB.
+# A line takes 0.5 to 2 KB.
 _LAST_BYTES = 2**16
 _NUMBER = (int, float)
-# Types of what someone reads in the records; a field may be missing, of which its reader takes care.
+# Types of the fields that are read from the records; readers handle missing fields.
 _FORMS: dict[str, dict[str, type | tuple[type, ...]]] = {
     "config.json": {},
     "provenance.json": {"command": str},
@@ -50,10 +50,10 @@ _LINE: dict[str, type | tuple[type, ...]] = {
 
 
 class RunDirectory:
-    """Reads and writes one run's directory.
+    """Reader and writer of one run's directory.
 
-    Whoever opened it for training and lost its lease since is met by `alm.training.lease.LeaseLostError` at
-    everything that it would write.
+    If it was opened for training and its lease has been lost since, every write raises
+    `alm.training.lease.LeaseLostError`.
     """
 
     def __init__(self, path: Path) -> None:
@@ -75,13 +75,13 @@ class RunDirectory:
     def open(self, lifetime: float = LIFETIME_SECONDS) -> None:
         """Create the directory and take the run's lease until `close` or the process ends.
 
-        Files that a killed process had not finished are removed.
+        Unfinished files of killed processes are removed.
 
         Args:
-            lifetime: of the lease, in seconds.
+            lifetime: lifetime of the lease in seconds.
 
         Raises:
-            alm.training.lease.RunLockedError: another process holds it.
+            alm.training.lease.RunLockedError: another process holds the lease.
             OSError: the directory cannot be created or written.
         """
         self.path.mkdir(parents=True, exist_ok=True)
@@ -89,7 +89,7 @@ class RunDirectory:
         remove_abandoned(self.path)
 
     def require_held(self) -> None:
-        """Make sure that this process still has the run, if it opened it for training.
+        """Check that this process still holds the run, if it opened it for training.
 
         Raises:
             alm.training.lease.LeaseLostError: another process has taken it.
@@ -102,11 +102,11 @@ class RunDirectory:
         write_json(self.path / name, content, self.require_held)
 
     def read_json(self, name: str) -> Any:
-        """Read one of the JSON files.
+        """Content of one of the JSON files.
 
         Raises:
-            FileNotFoundError: it is not there.
-            ValueError: it is not JSON, or not such a record.
+            FileNotFoundError: it does not exist.
+            ValueError: it is not JSON, or its fields have the wrong types.
         """
         path = self.path / name
         try:
@@ -118,10 +118,10 @@ class RunDirectory:
         return content
 
     def find_json(self, name: str) -> Any | None:
-        """Read one of the JSON files; None if it is not there.
+        """Content of one of the JSON files; None if it does not exist.
 
         Raises:
-            ValueError: it is not JSON, or not such a record.
+            ValueError: it is not JSON, or its fields have the wrong types.
         """
         try:
             return self.read_json(name)
@@ -129,10 +129,10 @@ class RunDirectory:
             return None
 
     def failure(self) -> str | None:
-        """Why the run failed and when, ``"loss/critic is not finite at step 6100"``; None unless it did.
+        """Reason and step of a failure, ``"loss/critic is not finite at step 6100"``; None if there was none.
 
         Raises:
-            ValueError: the record of it is damaged.
+            ValueError: its record is damaged.
         """
         if (record := self.find_json("FAILED")) is None:
             return None
@@ -142,11 +142,11 @@ class RunDirectory:
 
     @property
     def metrics_path(self) -> Path:
-        """The file of the metrics."""
+        """Path of the metrics file."""
         return self.path / "metrics.jsonl"
 
     def metrics_offset(self) -> int:
-        """Bytes of metrics written so far; all of them are on the disk when this returns."""
+        """Bytes of metrics written so far, all of them flushed to disk on return."""
         if self._metrics is None:
             return 0
         self._metrics.flush()
@@ -154,12 +154,12 @@ class RunDirectory:
         return self._metrics.tell()
 
     def start_metrics(self, offset: int) -> None:
-        """Begin to append metrics at a byte offset; what lies behind it is cut off.
+        """Start appending metrics at a byte offset, cutting off the rest of the file.
 
-        Lines written after the checkpoint that a run resumes from would otherwise appear twice.
+        Otherwise lines written after the checkpoint from which a run resumes would appear twice.
 
         Raises:
-            ValueError: the file ends before that, or what is committed of it is not what was written.
+            ValueError: the file ends before the offset, or its committed part has been altered.
         """
         size = self.metrics_path.stat().st_size if self.metrics_path.exists() else 0
         if size < offset:
@@ -171,13 +171,13 @@ class RunDirectory:
             self._sound_metrics()
         self.commit_metrics(offset)
         kept = self.metrics_path.read_bytes()[:offset] if size else b""
-        # Another file of the same name: what a process that lost this run still has open is not it.
+        # A new file of the same name, so that a process that lost this run does not have it open.
         write_atomically(self.metrics_path, lambda file: file.write(kept), self.require_held)
         self._metrics = self.metrics_path.open("a")
         self._metrics.seek(0, os.SEEK_END)
 
     def commit_metrics(self, offset: int) -> None:
-        """Record up to which byte the newest checkpoint covers the metrics."""
+        """Record the number of bytes of metrics that the newest checkpoint covers."""
         content = self.metrics_path.read_bytes()[:offset] if offset else b""
         self.write_json("committed.json", {"metrics_offset": offset, "sha256": _sha256(content)})
 
@@ -196,20 +196,20 @@ class RunDirectory:
         self._metrics.flush()
 
     def metrics(self) -> Iterator[dict[str, Any]]:
-        """The lines written so far; an unfinished last line is left out.
+        """The lines written so far, without an unfinished last line.
 
         Raises:
-            ValueError: they are not what was written, or a line is none.
+            ValueError: the file has been altered, or a line is not valid.
         """
         content, _ = self._sound_metrics()
         for number, line in enumerate(content[: content.rfind(b"\n") + 1].splitlines(), start=1):
             yield _metrics_in(line, f"line {number} of {self.metrics_path}")
 
     def last_metrics(self) -> list[dict[str, Any]]:
-        """The newest lines, some dozens of them, without reading the others.
+        """The newest few dozen lines, without reading the others.
 
         Raises:
-            ValueError: one of them is none.
+            ValueError: one of them is not valid.
         """
         if not self.metrics_path.exists():
             return []
@@ -218,13 +218,13 @@ class RunDirectory:
             begin = max(0, size - _LAST_BYTES)
             file.seek(begin)
             lines = file.read().splitlines(keepends=True)
-        # The first may be a part of a line.
+        # The first may be part of a line.
         whole = [line for line in lines[bool(begin) :] if line.endswith(b"\n")]
         return [_metrics_in(line, f"a line of {self.metrics_path}") for line in whole]
 
     def committed_metrics(self) -> bytes:
-        """The metrics that will not be written again, whole lines; all of them once the run has ended."""
-        # The status comes first: whoever ended the run had written every metric before.
+        """The metrics that will not be rewritten, in whole lines; all metrics once the run has ended."""
+        # The status is read first: the process that ended the run had written all metrics before.
         ended = self.status in ("done", "failed")
         content, offset = self._sound_metrics()
         if not ended:
@@ -232,10 +232,10 @@ class RunDirectory:
         return content[: content.rfind(b"\n") + 1]
 
     def _sound_metrics(self) -> tuple[bytes, int]:
-        """The content of the metrics, and how much of it is committed.
+        """Content of the metrics file, and the number of bytes committed.
 
         Raises:
-            ValueError: what is committed is not what was written; runs of earlier versions have no digest.
+            ValueError: the committed part has been altered; runs of earlier versions have no digest.
         """
         while True:
             committed = self.find_json("committed.json") or {}
@@ -243,7 +243,7 @@ class RunDirectory:
             offset = committed.get("metrics_offset", 0)
             if committed.get("sha256") in (None, _sha256(content[:offset])):
                 return content, offset
-            # A run that resumes cuts its metrics back, perhaps just now.
+            # A resuming run truncates its metrics, perhaps just now.
             if committed == self.find_json("committed.json"):
                 raise ValueError(
                     f"{self.metrics_path} is not what was written: put a sound copy back, or move the "
@@ -251,20 +251,20 @@ class RunDirectory:
                 )
 
     def write_values(self, step: int, sample: ValueSample) -> None:
-        """Keep the measurement of an environment step, in place of an earlier one of the same step."""
+        """Save the measurement of an environment step, replacing an earlier one of the same step."""
         write_atomically(self.path / "values" / f"{step:08d}.npz", sample.write, self.require_held)
 
     def values(self) -> Iterator[tuple[int, ValueSample]]:
-        """The measurements by step.
+        """Measurements by step.
 
-        A run that resumed makes those behind its checkpoint once more, and they come out the same.
+        A resumed run repeats those after its checkpoint, with the same results.
         """
         for path in sorted((self.path / "values").glob("*.npz")):
             with path.open("rb") as file:
                 yield int(path.stem), ValueSample.read(file)
 
     def drop_after(self, step: int) -> None:
-        """Drop checkpoints, policies and measurements behind a step, from which the run goes on."""
+        """Delete checkpoints, policies and measurements after the step from which the run resumes."""
         self.checkpoints.drop_after(step)
         self.policies.drop_after(step)
         for path in (self.path / "values").glob("*.npz"):
@@ -272,19 +272,19 @@ class RunDirectory:
                 path.unlink()
 
     def close(self) -> None:
-        """Close the files and give the lease back."""
+        """Close the files and release the lease."""
         metrics, lease = self._metrics, self._lease
         self._metrics = self._lease = None
         try:
             if metrics is not None:
                 metrics.close()
-        finally:  # also where the disk is full, so that what was not written yet cannot be
+        finally:  # even if the disk is full and closing cannot write the remaining lines
             if lease is not None:
                 lease.release()
 
 
 def _metrics_in(line: bytes, place: str) -> dict[str, Any]:
-    """The values of a line of metrics; raises ValueError if it is none."""
+    """The values of a line of metrics; raises ValueError if it is not valid."""
     try:
         values = json.loads(line)
     except ValueError as error:
@@ -300,7 +300,7 @@ def _sha256(content: bytes) -> str:
 
 
 def _misfit(content: Any, form: Mapping[str, type | tuple[type, ...]]) -> str | None:
-    """Why JSON content is no object whose fields, as far as they are there, have the types of a form."""
+    """Reason why JSON content is not an object whose existing fields have a form's types; else None."""
     if not isinstance(content, dict):
         return f"it is a {type(content).__name__}, not an object"
     for name, kind in form.items():

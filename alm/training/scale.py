@@ -1,9 +1,9 @@
-"""Named scales: how large a run is.  One rule serves every algorithm of the suite.
+"""Named scales, i.e. sizes of runs.  One rule serves every algorithm of the suite.
 
-`paper` is the published size.  `laptop` is the smallest that pilots found to tell methods apart in less
-than an hour a seed (docs/performance.md, "The laptop scale"): 50,000 environment steps; a quarter of the
-paper's widths, but 128 at least, and of its batches; and the paper's own size where an update of that takes
-some ten milliseconds.  `smoke` is for tests.
+`paper` is the published size.  `laptop` is the smallest size that, in pilots, told methods apart in less
+than an hour per seed (docs/performance.md, "The laptop scale"): 50,000 environment steps and a quarter of
+the paper's widths (at least 128) and batches.  Algorithms whose update at the paper's size takes some ten
+milliseconds keep that size.  `smoke` is for tests.
 """
 
 import difflib
@@ -17,7 +17,7 @@ _NO_LIMIT = 10**9
 
 
 class UnknownScaleError(ValueError):
-    """A scale that does not exist; the message names the ones that do."""
+    """Unknown scale; the message lists the known ones."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class TrainingConfig:
     """Configuration of the training loop; steps are environment steps and include the warm-up."""
 
     total_steps: Count
-    """Length of the run."""
+    """Environment steps of the run."""
     eval_every: Count
     """Steps between evaluations."""
     eval_episodes: Count
@@ -36,15 +36,15 @@ class TrainingConfig:
 
 @dataclass(frozen=True)
 class Scale:
-    """A size of run, for all algorithms."""
+    """Size of a run, for all algorithms."""
 
     name: str
     width_divisor: int
     narrowest: int
-    """No layer becomes narrower than this."""
+    """Smallest width to which a layer is reduced."""
     batch_divisor: int
     reduces_cheap_updates: bool
-    """Whether algorithms whose update is cheap at the paper's size become smaller, too."""
+    """Whether algorithms whose update is cheap at the paper's size are reduced too."""
     max_warmup: int
     """Largest warm-up, in environment steps."""
     seeds: tuple[int, ...]
@@ -57,7 +57,7 @@ class Scale:
     summary: str
 
     def width(self, paper: int) -> int:
-        """A hidden layer's width at this scale, from the paper's."""
+        """Width of a hidden layer at this scale, from the paper's."""
         return max(paper // self.width_divisor, min(paper, self.narrowest))
 
     def batch(self, paper: int) -> int:
@@ -66,7 +66,7 @@ class Scale:
 
     @property
     def of_cheap_updates(self) -> Self:
-        """The scale of an algorithm whose update at the paper's size takes some ten milliseconds."""
+        """Scale for algorithms whose update at the paper's size takes some ten milliseconds."""
         return self if self.reduces_cheap_updates else replace(self, width_divisor=1, batch_divisor=1)
 
     def warmup(self, paper: int) -> int:
@@ -130,10 +130,10 @@ SCALES = {
 
 
 def scale_named(name: str) -> Scale:
-    """The scale of that name.
+    """The scale of the given name.
 
     Raises:
-        UnknownScaleError: there is none; the message names the ones there are.
+        UnknownScaleError: there is none; the message lists the known ones.
     """
     if name in SCALES:
         return SCALES[name]

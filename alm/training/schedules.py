@@ -1,6 +1,6 @@
 """Schedules: quantities that depend on the training step, whether it is a Python number or a tensor.
 
-An update that is compiled or captured (`alm.training.execution`) takes its step as a tensor, since a number
+A compiled or captured update (`alm.training.execution`) takes its step as a tensor, since a number
 would become a constant of the program.
 """
 
@@ -18,31 +18,31 @@ Level = float | Tensor
 
 
 def progress(step: Step, steps: int) -> Level:
-    """The share of ``steps`` that is over, in [0, 1]."""
+    """Fraction of ``steps`` completed, in [0, 1]."""
     if isinstance(step, Tensor):
         return (step / steps).clamp(0.0, 1.0)
     return min(max(step, 0) / steps, 1.0)
 
 
 def linear(step: Step, start: float, end: float, steps: int) -> Level:
-    """A value that moves linearly from ``start`` to ``end`` over ``steps``, and stays there."""
+    """Value that moves linearly from ``start`` to ``end`` over ``steps`` and then stays there."""
     return start + (end - start) * progress(step, steps)
 
 
 def powers(base: float, count: int, like: Tensor) -> Tensor:
-    """1, b, b², … (count,), of another tensor's type and on its device.
+    """Powers 1, b, b², … (count,) with the type and device of ``like``.
 
-    Each is filled in by a kernel: a copy from the host could not be captured.
+    Each is filled in by a kernel, since a copy from the host could not be captured.
     """
     return torch.stack([like.new_full((), base**exponent) for exponent in range(count)])
 
 
 @dataclass(frozen=True)
 class EntropySchedule:
-    """Target entropy of a policy, in environment steps: settings of a configuration (Amos et al., 2021)."""
+    """Settings of a policy's target entropy over environment steps (Amos et al., 2021)."""
 
     entropy_start: float = -1.0
-    """H₀, target entropy at the first environment step; it and what follows depend on the robot."""
+    """H₀, target entropy at the first environment step; this and the fields below depend on the robot."""
     entropy_end: float = -4.0
     """H₁, target entropy from ``entropy_steps`` on."""
     entropy_power: Positive = 1.0
@@ -56,8 +56,8 @@ class EntropySchedule:
         return (self.entropy_start - self.entropy_end) * remaining**self.entropy_power + self.entropy_end
 
 
-# The tuned schedules of Amos et al. (2021) by robot: those of their runs on the POPLIN tasks, which Table 1
-# of the ALM paper quotes, and for the humanoid, which POPLIN lacks, of those on the MBPO tasks.
+# Tuned schedules of Amos et al. (2021) by robot, from their runs on the POPLIN tasks, which Table 1 of the
+# ALM paper quotes; that of the humanoid, which POPLIN lacks, is from their runs on the MBPO tasks.
 ENTROPY_SCHEDULES = {
     "HalfCheetah": EntropySchedule(),
     "Hopper": EntropySchedule(1.0, 0.0, 32.0, 200_000),

@@ -1,7 +1,7 @@
-"""RNG streams: every seed has its own, and each purpose within a seed has its own.
+"""RNG streams, a separate one for each seed and purpose.
 
 A stream is derived from (seed, purpose) by `numpy.random.SeedSequence`, so streams are independent
-and none depends on which other seeds train beside it.
+of each other and of which seeds train together.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from torch import Tensor
 
 
 class Purpose(IntEnum):
-    """What a stream is for; the number is part of the derivation and never changes."""
+    """Purpose of a stream; the number is part of the derivation and never changes."""
 
     INITIALISATION = 0
     LEARNING = 1
@@ -29,7 +29,7 @@ def derive_seed(seed: int, purpose: Purpose, *detail: int) -> int:
 
 
 def environment_seed(seed: int, purpose: Purpose, *detail: int) -> int:
-    """As `derive_seed`, within the 32 bits that environments are commonly reset with."""
+    """Like `derive_seed`, but within the 32 bits that environments commonly accept."""
     return derive_seed(seed, purpose, *detail) & 0x7FFFFFFF
 
 
@@ -39,7 +39,7 @@ def generator(seed: int, purpose: Purpose, *detail: int, device: str = "cpu") ->
 
 
 class Streams:
-    """One purpose's generators of a whole population; draws have a leading axis of size S."""
+    """Generators of a whole population for one purpose; draws have a leading axis of size S."""
 
     def __init__(self, seeds: Sequence[int], purpose: Purpose, *detail: int, device: str = "cpu"):
         self.generators = [generator(seed, purpose, *detail, device=device) for seed in seeds]
@@ -68,7 +68,7 @@ class Streams:
         return out
 
     def permutations(self, size: int, count: int) -> Tensor:
-        """``count`` random orders of 0 … size − 1, independent of one another (S, count, size), int64."""
+        """``count`` independent random permutations of 0 … size − 1 (S, count, size), int64."""
         device = self.generators[0].device
         out = torch.empty(len(self.generators), count, size, dtype=torch.int64, device=device)
         for rows, source in zip(out, self.generators, strict=True):
@@ -81,7 +81,7 @@ class Streams:
         return torch.stack([source.get_state() for source in self.generators])
 
     def load_state(self, states: Tensor) -> None:
-        """Take over what `state` returned."""
+        """Restore what `state` returned."""
         for source, state in zip(self.generators, states, strict=True):
-            # torch (2.13) reads a view's storage from its start, whatever the view's offset.
+            # torch (2.13) ignores a view's offset and reads its storage from the start.
             source.set_state(state.clone())

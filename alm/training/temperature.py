@@ -1,4 +1,4 @@
-"""The learned weight of an entropy bonus, for methods that reward the policy for being random."""
+"""Learned temperature: the weight of an entropy bonus, for methods that reward random policies."""
 
 import math
 
@@ -9,7 +9,7 @@ from alm.training.schedules import Level
 
 
 class Temperature(nn.Module):
-    """The weight α of the entropy, one for each seed, learned as its logarithm."""
+    """Weight α of the entropy, one per seed, parameterised by its logarithm."""
 
     def __init__(self, seeds: int, initial: float) -> None:
         super().__init__()
@@ -21,10 +21,10 @@ class Temperature(nn.Module):
 
 
 def temperature_objective(temperature: Temperature, log_probability: Tensor, target_entropy: Level) -> Tensor:
-    """Learned temperature → loss (S,); trains log α.
+    """Temperature loss (S,); trains log α.
 
     L_α = −log α · mean sg(log π(u|s) + H̄),  log π (S, batch) of fresh actions, H̄ the target entropy.
 
-    With log α where the paper has α, as in the code of watchernyu/REDQ: the gradient has the same sign.
+    log α stands for the paper's α, as in the code of watchernyu/REDQ: the gradient has the same sign.
     """
     return -temperature.log_alpha * (log_probability.detach() + target_entropy).mean(dim=-1)

@@ -1,7 +1,7 @@
-"""ALM's variants in the paper's ablations: each a few changed settings, or one replaced part of the agent.
+"""ALM's variants in the paper's ablations: each changes a few settings or replaces one part of the agent.
 
-Importing this package imports no torch: the variants are data (`alm.variants.registry`) that say where their
-agent is.
+Importing this package does not import torch: the variants are data (`alm.variants.registry`) that name their
+agent's class.
 """
 
 from alm.variants.registry import MILLION, VARIANTS, Variant, require_name

@@ -16,7 +16,7 @@ from alm.training.scale import Scale
 
 
 class LinearClassifier(nn.Module):
-    """C(z, a, z') as one affine map → logits (S, 1, batch, 2)."""
+    """Classifier C(z, a, z') that is one affine map → logits (S, 1, batch, 2)."""
 
     def __init__(self, seeds: int, inputs: int) -> None:
         super().__init__()
@@ -43,7 +43,7 @@ class LinearClassifierALM(ALM):
 
 
 class IdentityEncoder(nn.Module):
-    """e(z|s) with mean s and a std that is an affine map of s, bounded as ALM's."""
+    """Encoder e(z|s) with mean s; its std is an affine map of s, bounded as in ALM."""
 
     def __init__(self, seeds: int, observation_size: int) -> None:
         super().__init__()
@@ -73,7 +73,7 @@ class IdentityEncoderConfig(ALMConfig):
 
 
 class IdentityEncoderALM(ALM):
-    """ALM on observations with learned noise."""
+    """ALM whose representations are observations with learned noise."""
 
     unused_settings = ("latent_size",)  # that of an observation
 
@@ -81,7 +81,7 @@ class IdentityEncoderALM(ALM):
 
 
 class ReLUNetworks(Networks):
-    """ALM's networks with a ReLU in the place of every ELU; tanh after layer normalisation stays."""
+    """ALM's networks with ReLU in place of ELU; the tanh after layer normalisation stays."""
 
     def build(self, seeds: int, observation_size: int, action_size: int, config: ALMConfig) -> None:
         """Make the online networks."""
@@ -93,6 +93,6 @@ class ReLUNetworks(Networks):
 
 
 class ReLUALM(ALM):
-    """ALM with ReLU, initialised alike."""
+    """ALM with ReLU activations and the same initialisation."""
 
     network_class = ReLUNetworks

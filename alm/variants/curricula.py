@@ -1,7 +1,7 @@
-"""ALM whose policy or horizon is another at the start of training (two of appendix G's experiments).
+"""ALM with a different policy objective or horizon early in training (two of appendix G's experiments).
 
 The appendix says "training the policy using real data for a fixed time-steps at the start of training" and
-"scheduling the sequence length from 1 to K at the start of training"; how long, and how, is our reading.
+"scheduling the sequence length from 1 to K at the start of training"; the details are our interpretation.
 """
 
 from dataclasses import dataclass, replace
@@ -26,7 +26,7 @@ class RealWarmupConfig(ALMConfig):
     """ALM's hyper-parameters, and how long the policy learns from real states alone."""
 
     real_data_steps: Steps = 5000
-    """Training steps in which the policy's objective leaves out the model: as many as the random actions."""
+    """Training steps for which the policy's objective ignores the model: as many as the warm-up has."""
 
     @classmethod
     def at(cls, scale: Scale, task: str) -> Self:
@@ -41,11 +41,11 @@ class RealWarmupALM(ALM):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        # The branch of the latest update; before any, the first one's.
+        # Branch of the latest update; initially that of the first one.
         self._on_real_states = self.branch(1)
 
     def branch(self, training_step: int) -> bool:
-        """Whether the policy still learns from real states alone."""
+        """Whether the policy still learns from real states alone at a training step."""
         return training_step <= self.config.real_data_steps
 
     def update(
@@ -56,12 +56,12 @@ class RealWarmupALM(ALM):
         training_step: Step,
         branch: bool | None = None,
     ) -> Metrics:
-        """As in ALM, with the objective of the policy that is due."""
+        """ALM's update with the policy objective for this training step."""
         self._on_real_states = self.branch(int(training_step)) if branch is None else branch
         return super().update(sequences, transitions, noise, training_step)
 
     def actor_loss(self, state: Gaussian, noise: Noise, policy: Policy) -> tuple[Tensor, Diagnostics]:
-        """(d), or for some time TD3's."""
+        """Actor loss (d), or TD3's early in training."""
         if self._on_real_states:
             return td3_actor_objective(self.networks, state, noise, policy)
         return super().actor_loss(state, noise, policy)
@@ -72,11 +72,11 @@ class HorizonScheduleConfig(ALMConfig):
     """ALM's hyper-parameters, and how fast the horizon grows to K."""
 
     steps_per_horizon: Count = 5000
-    """Training steps after which the horizon, 1 at first, grows by one."""
+    """Training steps after which the horizon, initially 1, grows by one."""
 
     @property
     def shortest_horizon(self) -> int:
-        """That of the first training step."""
+        """Horizon of the first training step."""
         return 1
 
     @classmethod
@@ -86,13 +86,13 @@ class HorizonScheduleConfig(ALMConfig):
 
 
 class HorizonScheduleALM(ALM):
-    """ALM whose two rollouts have 1, 2, …, K steps in turn; the value estimates have K from the start."""
+    """ALM whose two rollouts grow from 1 to K steps; value estimates use K steps from the start."""
 
     config: HorizonScheduleConfig
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        # The horizon of the latest update; before any, the first one's.
+        # Horizon of the latest update; initially that of the first one.
         self._horizon = self.branch(1)
 
     def branch(self, training_step: int) -> int:
@@ -108,11 +108,11 @@ class HorizonScheduleALM(ALM):
         training_step: Step,
         branch: int | None = None,
     ) -> Metrics:
-        """As in ALM, at the horizon that is due: the first transitions of ``sequences``."""
+        """ALM's update at the current horizon, on the first transitions of ``sequences``."""
         self._horizon = self.branch(int(training_step)) if branch is None else branch
         return super().update(sequences[:, : self._horizon], transitions, noise, training_step)
 
     def actor_loss(self, state: Gaussian, noise: Noise, policy: Policy) -> tuple[Tensor, Diagnostics]:
-        """(d) at the present horizon."""
+        """Actor loss (d) at the current horizon."""
         config = replace(self.config, horizon=self._horizon)
         return objectives.actor_objective(self.networks, state, noise, config, policy)

@@ -1,6 +1,6 @@
-"""ALM whose encoder and model have another objective: no target encoder, or later steps that count less.
+"""ALM with other encoder-and-model objectives: without a target encoder, or with discounted model steps.
 
-Two of appendix G's experiments.  It says "using a target encoder for the KL term in Eq. 7 helped reduce
+Two of appendix G's experiments, which says "using a target encoder for the KL term in Eq. 7 helped reduce
 variance", and "down-scaling the learning rate of future time-steps using a temporal discount factor".
 """
 
@@ -21,9 +21,9 @@ from alm.training.schedules import powers
 
 
 class OnlineKLALM(ALM):
-    """ALM whose KL holds the model to sg e(·|s_{t+1}), the encoder that is learning, not to sg ē(·|s_{t+1}).
+    """ALM whose KL target is the online encoder, sg e(·|s_{t+1}), instead of sg ē(·|s_{t+1}).
 
-    The stop-gradient stays, so that the target network alone is what is taken away.
+    The stop-gradient stays, so that only the target network is removed.
     """
 
     @property
@@ -34,10 +34,10 @@ class OnlineKLALM(ALM):
 
 @dataclass(frozen=True)
 class TimeDiscountConfig(ALMConfig):
-    """ALM's hyper-parameters, and what a later step of the model counts."""
+    """ALM's hyper-parameters and the discount of the model's later steps."""
 
     temporal_discount: Share = 0.5
-    """ρ, the weight of each step relative to the one before; TD-MPC's (Hansen et al., 2022)."""
+    """ρ, the weight of each step relative to the previous one; value from TD-MPC (Hansen et al., 2022)."""
 
 
 def discounted_objective(
@@ -49,11 +49,11 @@ def discounted_objective(
     config: TimeDiscountConfig,
     policy: Policy,
 ) -> tuple[Tensor, Diagnostics]:
-    """Encoder and model; trains e and m.
+    """Discounted encoder-and-model loss; trains e and m.
 
     L_a = E[ Σ_{t<K} ρ^t ( KL(m(·|z_t, a_t) ‖ sg ē(·|s_{t+1})) − r̂(z_t, a_t) ) − ρ^K min_j Q_j(z_K, sg a_K) ]
 
-    A term's gradient, and so the step that it asks for, is ρ^t times what it is in ALM.
+    Each term's gradient, and thus its contribution to a step, is ρ^t times that in ALM.
     """
     horizon, (*visited, z) = config.horizon, rollout.latents
     kl = objectives.divergences(rollout, target, sequences).mean(dim=-1)
@@ -73,7 +73,7 @@ def discounted_objective(
 
 
 class TimeDiscountALM(ALM):
-    """ALM with `discounted_objective`; the policy's objective, which is discounted already, stays."""
+    """ALM with `discounted_objective`; the policy's objective is discounted already and unchanged."""
 
     unused_settings = ("kl_term", "reward_term", "value_term")
     config: TimeDiscountConfig
@@ -81,7 +81,7 @@ class TimeDiscountALM(ALM):
     def encoder_model_loss(
         self, sequences: Transitions, noise: Noise, policy: Policy
     ) -> tuple[Tensor, Diagnostics]:
-        """(a) with weights."""
+        """Encoder-and-model loss (a) with discounted steps."""
         net = self.networks
         rollout = objectives.unroll(net, net.encoder(sequences.observation[:, 0]), sequences, noise)
         return discounted_objective(net, self.kl_encoder, sequences, rollout, noise, self.config, policy)

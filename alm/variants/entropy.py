@@ -1,8 +1,8 @@
 """ALM-ENT(K): ALM with a stochastic policy and the entropy bonus of SAC (Table 5).
 
 The paper gives the name and the idea, "as in SAC-SVG"; everything else is our choice.  The policy is the
-authors' stochastic actor, which their code holds unused.  Its bonus −α log π enters as `alm.objectives` says
-for every policy: at the first to the last imagined action, in the critics' targets, and in the lower bound.
+stochastic actor that the authors' code contains but does not use.  Its bonus −α log π enters like any other
+(`alm.objectives`): at every imagined action, in the critics' targets, and in the lower bound.
 """
 
 import math
@@ -27,20 +27,20 @@ from alm.training.streams import Streams
 from alm.training.temperature import Temperature, temperature_objective
 
 STD_MIN, STD_MAX = math.exp(-5.0), math.exp(2.0)
-# The robots of Table 5, which compares with SAC-SVG; they have its target entropies.
+# Robots of Table 5, which compares with SAC-SVG; they use its target entropies.
 _OF_TABLE_5 = ("Ant", "Humanoid")
 
 
 @dataclass(frozen=True)
 class EntropyConfig(ALMConfig, EntropySchedule):
-    """ALM's hyper-parameters, of which exploration's are unused, and those of the temperature."""
+    """ALM's hyper-parameters (those of exploration are unused) and those of the temperature."""
 
     initial_temperature: Positive = 0.1
     """α before the first update."""
 
     @classmethod
     def at(cls, scale: Scale, task: str) -> Self:
-        """The configuration of a scale on a task; robots of no comparison aim at minus their actuators."""
+        """The configuration of a scale on a task; outside Table 5, H̄ is minus the number of actuators."""
         spec = task_spec(task)
         constant = -float(spec.action_size)
         schedule = EntropySchedule(constant, constant, 1.0, 1)
@@ -50,7 +50,7 @@ class EntropyConfig(ALMConfig, EntropySchedule):
 
 
 class StochasticActor(nn.Module):
-    """A Gaussian policy on z: mean in (−1, 1) as of ALM's actor, std in [e⁻⁵, e²]."""
+    """Gaussian policy on z: mean in (−1, 1) as in ALM's actor, std in [e⁻⁵, e²]."""
 
     def __init__(self, seeds: int, latent: int, hidden: int, action_size: int) -> None:
         super().__init__()
@@ -67,7 +67,7 @@ class StochasticActor(nn.Module):
 
 
 class EntropyNetworks(Networks):
-    """ALM's networks with a `StochasticActor`; the temperature α comes with them."""
+    """ALM's networks with a `StochasticActor` and the temperature α."""
 
     actor: StochasticActor
     temperature: Temperature
@@ -83,14 +83,14 @@ class EntropyNetworks(Networks):
 def sample_action(
     actor: StochasticActor, z: Tensor, noise: Tensor, bounds: tuple[float, float]
 ) -> tuple[Tensor, Tensor]:
-    """a = clamp(x) straight through, x = μ(z) + σ(z) ε, and log π (S, batch), which is the density of x."""
+    """Action a = clamp(x), straight through, x = μ(z) + σ(z) ε, and log π (S, batch), x's log-density."""
     mean, std = actor.distribution(z)
     log_probability = (-0.5 * noise.square() - std.log() - 0.5 * math.log(2 * math.pi)).sum(dim=-1)
     return straight_through_clamp(mean + std * noise, *bounds), log_probability
 
 
 class EntropyALM(ALM):
-    """ALM-ENT: samples instead of a noise schedule, rewarded for entropy."""
+    """ALM-ENT: sampled actions instead of a noise schedule, with an entropy bonus."""
 
     unused_settings = ("exploration_start", "exploration_end", "exploration_steps", "exploration_clip")
     config: EntropyConfig
@@ -98,7 +98,7 @@ class EntropyALM(ALM):
     network_class = EntropyNetworks
 
     def trained(self) -> dict[str, tuple[nn.Module, ...]]:
-        """ALM's groups and the temperature's."""
+        """ALM's optimiser groups and the temperature's."""
         return super().trained() | {"temperature": (self.networks.temperature,)}
 
     def valued_policy(self, z: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
@@ -126,7 +126,7 @@ class EntropyALM(ALM):
         return self.valued_policy(z, noise[..., latent:])
 
     def actor_loss(self, state: Gaussian, noise: Noise, policy: Policy) -> tuple[Tensor, Diagnostics]:
-        """(d) with bonuses; the diagnostics have the entropy of the first imagined actions."""
+        """Actor loss (d) with bonuses; diagnostics include the entropy of the first imagined actions."""
         loss, diagnostics = super().actor_loss(state, noise, policy)
         with torch.no_grad():
             z = sample(state, noise["actor_z"])
@@ -137,7 +137,7 @@ class EntropyALM(ALM):
     def update(
         self, sequences: Transitions, transitions: Transitions, noise: Noise, training_step: Step
     ) -> Metrics:
-        """As in ALM, then a step of the temperature on the first imagined actions of (d)."""
+        """ALM's update, then a temperature step on the first imagined actions of (d)."""
         metrics = super().update(sequences, transitions, noise, training_step)
         temperature = self.networks.temperature
         target = self.config.target_entropy(self.config.warmup_steps + training_step)

@@ -1,8 +1,8 @@
-"""On-policy joint ALM, which the paper proposes as future work and nobody has published.
+"""On-policy joint ALM, proposed by the paper as future work and not published by anyone.
 
 "An on-policy version of ALM, where Equation 8 can be calculated and simultaneously optimized with the
-encoder, model and policy, without using a classifier" (section 6).  On transitions that the policy has just
-made, s_{t+1} is known, so that log e(z_{t+1}|s_{t+1}) − log m(z_{t+1}|z_t, a_t) needs no classifier: its
+encoder, model and policy, without using a classifier" (section 6).  On the policy's own recent transitions
+s_{t+1} is known, so log e(z_{t+1}|s_{t+1}) − log m(z_{t+1}|z_t, a_t) needs no classifier: its
 expectation over z_{t+1} ~ m is −KL(m ‖ e), in closed form.
 """
 
@@ -29,7 +29,7 @@ class JointConfig(ALMConfig):
     """ALM's hyper-parameters, without a classifier, and those of the joint objective."""
 
     classifier_coefficient: float = 0.0
-    """There is no classifier; the value estimate L^K has no intrinsic reward, as it knows no s_{t+1}."""
+    """No classifier; the value estimate L^K has no intrinsic reward, since s_{t+1} is unknown to it."""
     intrinsic_coefficient: NotNegative = 0.1
     """c, the weight of the intrinsic reward −KL for the policy; for encoder and model it is 1, as in ALM."""
     exploration_start: Positive = 1.0
@@ -37,10 +37,10 @@ class JointConfig(ALMConfig):
     exploration_end: Positive = 0.1
     """σ from ``exploration_steps`` on."""
     fresh_transitions: Count = 1000
-    """The newest transitions, from which on-policy sequences are drawn: an episode's length."""
+    """Number of newest transitions from which on-policy sequences are drawn: an episode's length."""
 
     def conflict(self) -> str | None:
-        """Settings that do not go together, in words."""
+        """Explanation of why these settings are incompatible; None if they are compatible."""
         if self.fresh_transitions < self.horizon:
             return f"fresh_transitions={self.fresh_transitions} hold no sequence of horizon={self.horizon}"
         return super().conflict()
@@ -64,18 +64,17 @@ def joint_objective(
     std: Level,
     bounds: tuple[float, float],
 ) -> tuple[Tensor, Diagnostics]:
-    """Encoder, model and policy on on-policy sequences (Eq. 8); trains e, m and π.
+    """Joint loss of encoder, model and policy on on-policy sequences (Eq. 8); trains e, m and π.
 
     L = E[ Σ_{t<K} γ^t ( KL_t − r̂(z_t, a_t) ) − γ^K min_j Q_j(z_K, a_K) − Σ_{t<K} A_t log π(a_t | sg z_t) ],
 
     KL_t = KL(m(·|z_t, a_t) ‖ sg ē(·|s_{t+1})),  z_0 ~ e(s_0),  z_{t+1} ~ m(z_t, a_t).
 
-    The actions a_t, t < K, are the replayed ones in value.  In rewards and value their gradient is that of
-    the policy's mean, as if its noise had been known (Heess et al., 2015): a_t = a + π(z_t) − sg π(z_t); a_K
-    is the policy's noisy action at z_K.  What followed a_t in the task cannot move with it, so that in KL_t,
-    and in the z_t that it is taken at, actions carry no gradient.  Of its intrinsic reward the policy learns
-    by the score function: A_t = −c Σ_{t≤i<K} γ^i sg KL_i, less its mean over the batch, and π(·|z) a Gaussian
-    of std σ_t.
+    For t < K, a_t has the value of the replayed action a.  In rewards and value its gradient is that of the
+    policy's mean, as if the noise had been known (Heess et al., 2015): a_t = a + π(z_t) − sg π(z_t).  a_K is
+    the policy's noisy action at z_K.  The observed s_{t+1} does not change with a_t, so KL_t and the z_t at
+    which it is evaluated treat actions as constants.  The policy learns from its intrinsic reward through the
+    score function: A_t = −c Σ_{t≤i<K} γ^i sg KL_i minus its batch mean, with π(·|z) a Gaussian of std σ_t.
     """
     horizon, gamma = config.horizon, config.discount
     rollout = objectives.unroll(networks, networks.encoder(sequences.observation[:, 0]), sequences, noise)
@@ -86,7 +85,7 @@ def joint_objective(
         replayed, chosen = sequences.action[:, t], networks.actor(z)
         action = replayed + (chosen - chosen.detach())
         rewards.append(networks.predict_reward(z, action))
-        # Without its constants, which have no gradient.
+        # Log-density up to constants, which have no gradient.
         error = (replayed - networks.actor(z.detach())) / std
         log_probability.append(-0.5 * error.square().sum(dim=-1))
         z = sample(networks.model(z, action), noise["sequence_model"][:, t])
@@ -108,20 +107,20 @@ def joint_objective(
 def reward_objective(
     networks: Networks, transitions: Transitions, state: Gaussian, noise: Noise
 ) -> tuple[Tensor, Diagnostics]:
-    """Reward (Eq. 11): mean (r̂(z, a) − r)², z ~ ``state``; trains r̂."""
+    """Reward loss (Eq. 11): mean (r̂(z, a) − r)², z ~ ``state``; trains r̂."""
     prediction = networks.predict_reward(sample(state, noise["heads_z"]), transitions.action)
     return (prediction - transitions.reward).square().mean(dim=-1), {}
 
 
 class JointALM(ALM):
-    """ALM with `joint_objective`; reward and critics learn from all of the replay, as in ALM."""
+    """ALM with `joint_objective`; reward and critics learn from the whole replay, as in ALM."""
 
     unused_settings = ("classifier_coefficient", "kl_term", "reward_term", "value_term", "trace")
     config: JointConfig
     network_class = JointNetworks
 
     def trained(self) -> dict[str, tuple[nn.Module, ...]]:
-        """Encoder, model and policy learn together."""
+        """Optimiser groups; encoder, model and policy form one."""
         net = self.networks
         return {
             "joint": (net.model, net.encoder, net.actor),
@@ -131,12 +130,12 @@ class JointALM(ALM):
 
     @cached_property
     def noise_shapes(self) -> NoiseShapes:
-        """What is left of ALM's."""
+        """The subset of ALM's noise that the joint losses use."""
         unread = ("actor_", "heads_next", "heads_model")
         return {name: shape for name, shape in super().noise_shapes.items() if not name.startswith(unread)}
 
     def learn(self, replay: Replay, training_step: int) -> Metrics:
-        """One training step: sequences from the newest transitions, the others from the whole replay."""
+        """One training step: sequences from the newest transitions, single ones from the whole replay."""
         config = self.config
         sequences = replay.sample_sequences(
             config.batch_size,

@@ -1,8 +1,8 @@
-"""ALM with logarithms of rewards and values (Figures 6 and 12), which the lower bound's derivation asks for.
+"""ALM with logarithms of rewards and values (Figures 6 and 12), as the lower bound's derivation requires.
 
-Reward and critics are trained on rewards without logarithm; the logarithm is taken of their predictions where
-an objective of ALM uses them.  The authors took it of raw outputs, whose negative values ended runs in NaN;
-here its argument is clamped from below, and the metrics count how often.
+Reward and critics are trained on plain rewards; the logarithm is applied to their predictions where an
+objective of ALM uses them.  The authors applied it to raw outputs, and negative ones ended runs in NaN.
+Here its argument is clamped from below, and the metrics count the clamped predictions.
 """
 
 from dataclasses import dataclass, replace
@@ -25,20 +25,20 @@ from alm.training.schedules import Step
 from alm.training.streams import Streams
 
 FLOOR = 1e-6
-"""Least number that a logarithm is taken of."""
+"""Smallest argument of a logarithm."""
 
 
 @dataclass(frozen=True)
 class LogRewardConfig(ALMConfig):
-    """ALM's hyper-parameters, and which logarithm stands where."""
+    """ALM's hyper-parameters, and which logarithm is used where."""
 
     log_offset: NotNegative = 0.0
     """a of φ(x) = a (log(x + a) − log a); 0: φ(x) = log x."""
     log_in_policy: bool = True
-    """φ in the policy objective too, not in the encoder-and-model objective alone."""
+    """Whether φ is also used in the policy objective, not only in the encoder-and-model objective."""
     reward_shift: float = 20.0
-    """Added to every reward that is learned from, so that most have a logarithm; in `log-naive` on humanoids
-    0, since their alive bonus makes rewards positive."""
+    """Constant added to every training reward, so that most are positive; 0 in `log-naive` on Humanoid tasks,
+    whose alive bonus makes rewards positive."""
 
     @classmethod
     def at(cls, scale: Scale, task: str) -> Self:
@@ -55,15 +55,15 @@ def logarithm(x: Tensor, offset: float) -> Tensor:
 
 
 def count_clamped(x: Tensor, offset: float) -> Tensor:
-    """How many entries of ``x`` (S, …) `logarithm` clamps, for each seed → (S,)."""
+    """Number of entries of ``x`` (S, …) that `logarithm` clamps, per seed → (S,)."""
     below = x / offset < FLOOR - 1.0 if offset else x < FLOOR
     return below.flatten(1).sum(dim=1).to(x.dtype)
 
 
 class LogNetworks(Networks):
-    """A view of ALM's networks in which r̂ and min_j Q_j are φ(r̂) and φ(min_j Q_j), for an objective.
+    """View of ALM's networks for an objective, with φ(r̂) and φ(min_j Q_j) in place of r̂ and min_j Q_j.
 
-    It shares the modules of ``networks``, and counts the predictions that φ clamps.
+    It shares the modules of ``networks`` and counts the predictions that φ clamps.
     """
 
     def __init__(self, networks: Networks, offset: float) -> None:
@@ -85,26 +85,26 @@ class LogNetworks(Networks):
         return logarithm(x, self._offset)
 
     def clamped(self) -> Tensor:
-        """Predictions that φ has clamped in this view, for each seed → (S,)."""
+        """Number of predictions that φ has clamped in this view, per seed → (S,)."""
         return torch.stack(self._clamped).sum(dim=0)
 
 
 class LogRewardALM(ALM):
-    """ALM with φ of rewards and values in one or both objectives, on shifted rewards."""
+    """ALM with φ applied to rewards and values in one or both objectives, on shifted rewards."""
 
     config: LogRewardConfig
 
     def update(
         self, sequences: Transitions, transitions: Transitions, noise: Noise, training_step: Step
     ) -> Metrics:
-        """As in ALM, on shifted rewards: nothing reads those of ``sequences``."""
+        """ALM's update on shifted rewards; the rewards of ``sequences`` are never read."""
         shifted = replace(transitions, reward=transitions.reward + self.config.reward_shift)
         return super().update(sequences, shifted, noise, training_step)
 
     def encoder_model_loss(
         self, sequences: Transitions, noise: Noise, policy: Policy
     ) -> tuple[Tensor, Diagnostics]:
-        """(a) with φ, and how many predictions φ clamped in it."""
+        """Encoder-and-model loss (a) with φ; diagnostics count the predictions that φ clamped."""
         net = LogNetworks(self.networks, self.config.log_offset)
         rollout = objectives.unroll(net, net.encoder(sequences.observation[:, 0]), sequences, noise)
         loss, diagnostics = objectives.encoder_model_objective(
@@ -113,7 +113,7 @@ class LogRewardALM(ALM):
         return loss, {**diagnostics, "model/clamped": net.clamped()}
 
     def actor_loss(self, state: Gaussian, noise: Noise, policy: Policy) -> tuple[Tensor, Diagnostics]:
-        """(d), with φ and its count if so configured."""
+        """Actor loss (d), with φ and its count if configured."""
         if not self.config.log_in_policy:
             return super().actor_loss(state, noise, policy)
         net = LogNetworks(self.networks, self.config.log_offset)
@@ -122,13 +122,13 @@ class LogRewardALM(ALM):
 
     @torch.no_grad()
     def act_with_bonus(self, observation: Tensor, streams: Streams) -> tuple[Tensor, Tensor]:
-        """Evaluation actions; their bonus is the shift that the critics' rewards have."""
+        """Evaluation actions; their bonus is the shift of the critics' rewards."""
         action = self.act_greedily(observation, streams)
         return action, torch.full_like(action[..., 0], self.config.reward_shift)
 
     @torch.no_grad()
     def estimates(self, observation: Tensor, action: Tensor, streams: Streams) -> dict[str, Tensor]:
-        """As in ALM, less the shift of the first reward: returns count bonuses from the second on."""
+        """ALM's estimates minus the first reward's shift: returns count bonuses from the second step on."""
         shift = self.config.reward_shift
         return {
             name: value - shift for name, value in super().estimates(observation, action, streams).items()

@@ -1,6 +1,6 @@
 """ALM whose encoder learns to reconstruct observations instead of serving the lower bound (Figure 15).
 
-The paper's "reconstruction-based MBRL"; details from the authors' branch of rebuttal experiments.
+The paper's "reconstruction-based MBRL"; details come from the authors' branch of rebuttal experiments.
 """
 
 import torch
@@ -16,7 +16,7 @@ from alm.training.replay import Transitions
 
 
 class ReconstructionNetworks(Networks):
-    """ALM's networks, and a decoder from z to s with the encoder's layers."""
+    """ALM's networks and a decoder from z to s, with layers like the encoder's."""
 
     def build(self, seeds: int, observation_size: int, action_size: int, config: ALMConfig) -> None:
         """Make the online networks."""
@@ -28,12 +28,12 @@ class ReconstructionNetworks(Networks):
 def reconstruction_objective(
     networks: ReconstructionNetworks, sequences: Transitions, noise: Noise
 ) -> tuple[Tensor, Diagnostics]:
-    """Encoder, decoder and model; trains all three.
+    """Reconstruction and model loss; trains encoder, decoder and model.
 
     L_a = mean (decoder(z_0) − s_0)² + E[ Σ_{t<K} KL(m(·|z_t, a_t) ‖ sg e(·|s_{t+1})) ],  z_0 ~ e(s_0),
 
-    the first mean over dimensions too.  The second term starts from sg z_0: the encoder learns from the first
-    alone, the model from the second alone.
+    the first mean also over dimensions.  The second term starts from sg z_0: the encoder learns only from the
+    first term, the model only from the second.
     """
     observation = sequences.observation[:, 0]
     mean, std = networks.encoder(observation)
@@ -56,14 +56,14 @@ class ReconstructionALM(ALM):
     network_class = ReconstructionNetworks
 
     def trained(self) -> dict[str, tuple[nn.Module, ...]]:
-        """The decoder learns, and is clipped, with encoder and model."""
+        """Optimiser groups; the decoder is trained and clipped together with encoder and model."""
         groups = super().trained()
         return groups | {"encoder_model": (*groups["encoder_model"], self.networks.decoder)}
 
     def encoder_model_loss(
         self, sequences: Transitions, noise: Noise, policy: Policy
     ) -> tuple[Tensor, Diagnostics]:
-        """(a) without rewards and values, hence without the policy."""
+        """Encoder-and-model loss (a) without rewards and values, hence without the policy."""
         del policy
         return reconstruction_objective(self.networks, sequences, noise)
 
@@ -74,6 +74,6 @@ class ReconstructionALM(ALM):
         return net.encoder(transitions.observation), net.target_encoder(transitions.next_observation)
 
     def represent_for_value(self, observation: Tensor) -> Gaussian:
-        """e(·|s), as the critics know a state."""
+        """Distribution e(·|s), the one that the critics see."""
         gaussian: Gaussian = self.networks.encoder(observation)
         return gaussian

@@ -9,15 +9,15 @@ from typing import Any
 
 from alm.training.scale import Scale, TrainingConfig, scale_named
 
-# A plus sign or an equals sign would be taken for a precision or a setting: base+bf16, base[horizon=7].
+# A plus or equals sign would be read as a precision or a setting: base+bf16, base[horizon=7].
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._()-]{0,59}")
 
 
 def require_name(name: Any, of: str) -> None:
-    """Make sure that something can be called so, and that its runs can be told from others.
+    """Check that a name is valid and keeps its runs distinguishable from others.
 
     Raises:
-        ValueError: it cannot.
+        ValueError: it is not.
     """
     if not (isinstance(name, str) and _NAME.fullmatch(name)):
         raise ValueError(
@@ -33,14 +33,14 @@ class Variant:
     Attributes:
         name: name on the command line.
         summary: the change, in one line.
-        exhibits: figures and tables of the paper that it is in.
-        changes: fields of the configuration, and what they are set to.
+        exhibits: figures and tables of the paper in which it appears.
+        changes: fields of the configuration and their new values.
         agent: the agent's class, or its ``module:class``; None: the algorithm's own.
         config: the configuration's class, or its ``module:class``; None: the algorithm's own.
         paper_steps: environment steps of a run at paper scale; None: the scale's.
 
     Raises:
-        ValueError: the name is no word, or another attribute is not of its type.
+        ValueError: the name is not a valid word, or another attribute has the wrong type.
     """
 
     name: str
@@ -74,8 +74,8 @@ class Variant:
         """The resolved configuration of a scale and task, from ``config_class``.
 
         Raises:
-            ValueError: a changed field is none of the configuration's; the message names those there are.
-                Or the class makes something else than its own instances.
+            ValueError: the configuration lacks a changed field (the message lists its fields), or the class
+                returns something other than an instance of itself.
         """
         known = [setting.name for setting in fields(config_class)]
         for name in self.changes:
@@ -91,7 +91,7 @@ class Variant:
         return replace(config, **self.changes)
 
     def training(self, scale: Scale, task: str) -> TrainingConfig:
-        """The training loop's configuration; a changed length changes in proportion at other scales."""
+        """The training loop's configuration; a changed run length scales proportionally at other scales."""
         training = scale.training(task)
         if self.paper_steps is None:
             return training
@@ -100,7 +100,7 @@ class Variant:
 
 
 MILLION = Variant("million", "a million steps", ("Figure 14",), paper_steps=1_000_000)
-"""The one variant that is every algorithm's."""
+"""The only variant shared by all algorithms."""
 
 
 def _coefficient(c: float) -> Variant:
@@ -172,7 +172,7 @@ VARIANTS: Mapping[str, Variant] = MappingProxyType(
                 "log-model",
                 "log r̂ and log Q in the encoder-and-model objective alone",
                 ("Figure 12",),
-                # The authors' runs of this one are of shifted rewards on every task.
+                # The authors ran this one with shifted rewards on every task.
                 {"log_in_policy": False, "reward_shift": 20.0},
                 agent=_LOG,
                 config=_LOG_CONFIG,

@@ -1,6 +1,6 @@
 """ALM whose critics also learn along the model's rollouts (appendix G's "value expansion").
 
-The appendix says "training the critic using data generated from the model rollouts" and no more; this is
+The appendix only says "training the critic using data generated from the model rollouts"; this is
 the value expansion of Feinberg et al. (2018), "Model-Based Value Estimation for Efficient Model-Free
 Reinforcement Learning", with its targets for every state along a rollout.
 """
@@ -27,16 +27,16 @@ def expansion_objective(
     config: ALMConfig,
     policy: Policy,
 ) -> tuple[Tensor, Diagnostics]:
-    """Twin critics along a rollout of K steps, the first of which is real; trains Q_1 and Q_2.
+    """Critic loss along a rollout of K steps, the first of which is real; trains Q_1 and Q_2.
 
-    z_0 ~ ē(s), a_0 = a, r_0 = r, z_1 ~ ē(s'); then a_t the noisy action of π at z_t, r_t = r̂(z_t, a_t),
-    z_{t+1} ~ m(z_t, a_t).  Targets go back from the rollout's end, and an episode that has ended has none
-    beyond it:
+    z_0 ~ ē(s), a_0 = a, r_0 = r, z_1 ~ ē(s'); then a_t is π's noisy action at z_t, r_t = r̂(z_t, a_t),
+    z_{t+1} ~ m(z_t, a_t).  Targets are computed backwards from the rollout's end; after a terminal transition
+    there are none:
 
     y_K = min_j Q̄_j(z_K, a_K),  y_t = r_t + γ y_{t+1},  y_0 = r_0 + γ (1 − d) y_1,
     L_c = (1/K) Σ_{t<K} ½ Σ_j mean w_t (Q_j(z_t, a_t) − y_t)²,  w_0 = 1, w_t = 1 − d.
 
-    With K = 1 this is ALM's own objective of the critics.
+    With K = 1 this is ALM's own critic loss.
     """
     horizon, goes_on = config.horizon, 1.0 - transitions.terminal
     latents, actions = [sample(state, noise["critic_z"])], [transitions.action]
@@ -72,7 +72,7 @@ class ValueExpansionALM(ALM):
 
     @cached_property
     def noise_shapes(self) -> NoiseShapes:
-        """ALM's, and noise for the rollouts of the critics."""
+        """Shapes of ALM's noise and of the noise for the critics' rollouts."""
         size = self.config.horizon - 1, self.config.batch_size
         return super().noise_shapes | {
             "expansion_action": (*size, self.task.action_size),
@@ -82,5 +82,5 @@ class ValueExpansionALM(ALM):
     def critic_loss(
         self, transitions: Transitions, state: Gaussian, next_state: Gaussian, noise: Noise, policy: Policy
     ) -> tuple[Tensor, Diagnostics]:
-        """(c) along rollouts."""
+        """Critic loss (c) along rollouts."""
         return expansion_objective(self.networks, transitions, state, next_state, noise, self.config, policy)

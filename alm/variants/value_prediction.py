@@ -1,7 +1,7 @@
 """ALM whose representation is also trained to predict values (Figures 18 and 19).
 
-`ValueEncoderALM` follows the authors' branch of rebuttal experiments.  The code behind Figure 19 was not
-released; `ValueEncoderModelALM` is our reading of its caption.
+`ValueEncoderALM` follows the authors' branch of rebuttal experiments.  The code behind Figure 19 is
+unreleased; `ValueEncoderModelALM` is our interpretation of its caption.
 """
 
 from functools import cached_property
@@ -20,14 +20,14 @@ from alm.training.replay import Transitions
 
 
 class ValueEncoderALM(ALM):
-    """ALM whose reward, classifier and critic losses train the encoder too.
+    """ALM whose reward, classifier and critic losses also train the encoder.
 
-    They see z ~ e(s) with gradient and z' ~ ē(s') without.  Encoder, heads and critics take one step down the
-    sum of the losses; for the encoder it is the second of the update, after that of ALM's own objective.
+    They see z ~ e(s) with gradient and z' ~ ē(s') without.  Encoder, heads and critics take one step on the
+    sum of the losses.  For the encoder it is the update's second step, after that on ALM's own objective.
     """
 
     def represent(self, transitions: Transitions) -> tuple[Gaussian, Gaussian]:
-        """e(·|s) with gradient and ē(·|s') without; (d) detaches what it starts from."""
+        """e(·|s) with gradient and ē(·|s') without; (d) detaches its initial z_0."""
         with torch.no_grad():
             next_state = self.networks.target_encoder(transitions.next_observation)
         return self.networks.encoder(transitions.observation), next_state
@@ -41,10 +41,10 @@ class ValueEncoderALM(ALM):
         policy: Policy,
         metrics: Metrics,
     ) -> None:
-        """One step of encoder, heads and critics down L_b + L_c, each group clipped on its own.
+        """One step of encoder, heads and critics on L_b + L_c, each group clipped separately.
 
-        The loss does not depend on the model, which stays with its moments, as torch ≥ 2 does it (before,
-        gradients of zero made Adam's momentum move it).
+        The loss does not depend on the model, so the model and its moments do not change, as in torch ≥ 2
+        (earlier versions had zero gradients, and Adam's momentum moved the parameters).
         """
         net = self.networks
         heads, about_heads = objectives.heads_objective(net, transitions, state, next_state, noise)
@@ -61,7 +61,7 @@ class ValueEncoderALM(ALM):
             metrics[f"grad_norm/{name}"] = norm
 
     def represent_for_value(self, observation: Tensor) -> Gaussian:
-        """e(·|s), as the critics know a state."""
+        """Distribution e(·|s), the one that the critics see."""
         gaussian: Gaussian = self.networks.encoder(observation)
         return gaussian
 
@@ -100,7 +100,7 @@ class ValueEncoderModelALM(ALM):
 
     @cached_property
     def noise_shapes(self) -> NoiseShapes:
-        """ALM's, and noise for the critics' targets along a rollout."""
+        """Shapes of ALM's noise and of the noise for the critics' targets along a rollout."""
         size = self.config.horizon, self.config.batch_size
         return super().noise_shapes | {
             "sequence_next_z": (*size, self.config.latent_size),
@@ -110,7 +110,7 @@ class ValueEncoderModelALM(ALM):
     def encoder_model_loss(
         self, sequences: Transitions, noise: Noise, policy: Policy
     ) -> tuple[Tensor, Diagnostics]:
-        """(a) and the errors of the critics along its rollout."""
+        """Encoder-and-model loss (a) plus the critics' errors along its rollout."""
         net, config = self.networks, self.config
         rollout = objectives.unroll(net, net.encoder(sequences.observation[:, 0]), sequences, noise)
         loss, diagnostics = objectives.encoder_model_objective(

@@ -1,4 +1,4 @@
-"""The command: each checkout that is named, one after the other."""
+"""Command that compares each given checkout in turn."""
 
 import sys
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ _COMPARISONS: dict[str, Any] = {"alm": alm, "td3": td3, "redq": redq}
 
 @dataclass(frozen=True)
 class References:
-    """Compare updates with the codes that they follow, in float64; record the largest differences of all."""
+    """Compare updates with the codes that they follow, in float64; record all largest differences."""
 
     alm: Path | None = None
     """A checkout of github.com/RajGhugare19/alm, branch main."""
@@ -30,7 +30,7 @@ class References:
     """A checkout of github.com/watchernyu/REDQ."""
 
     def run(self) -> int:
-        """Compare, print a table, and write ``references.json`` of the results if every code is named."""
+        """Compare, print a table, and write the results' ``references.json`` if every code is given."""
         torch.set_num_threads(1)
         torch.set_default_dtype(torch.float64)
         found: dict[str, Any] = {}

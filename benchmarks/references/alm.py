@@ -1,4 +1,4 @@
-"""ALM beside the authors' code: RajGhugare19/alm, branch main."""
+"""ALM compared with the authors' code: RajGhugare19/alm, branch main."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,7 +29,7 @@ from benchmarks.references.draws import Draws, Given
 REPOSITORY = "RajGhugare19/alm"
 FILES = ("agents/alm.py", "models.py", "utils/torch_utils.py", "utils/env.py", "utils/replay_buffer.py")
 STEPS = (1, 1_000, 50_000, 99_999, 150_000)
-"""Training steps of the updates, along the schedule of the exploration noise."""
+"""Training steps of the updates, spread over the exploration noise's schedule."""
 _LOSSES = {"encoder_model": ("alm_loss",), "heads": ("reward_loss", "classifier_loss"),
            "critic": ("critic_loss",), "actor": ("actor_loss",)}  # fmt: skip
 _NORMS = {"encoder_model": "model_grad_norm", "heads": "reward_grad_norm",
@@ -37,11 +37,11 @@ _NORMS = {"encoder_model": "model_grad_norm", "heads": "reward_grad_norm",
 
 
 def compare(checkout: Path, task: str) -> dict[str, Any]:
-    """Largest differences over some updates at full size, and of acting, evaluation and L^K after them.
+    """Largest differences over some updates at full size, then in acting, evaluation and L^K.
 
     Raises:
-        benchmarks.references.comparing.CheckoutError: the folder is no checkout of the code.
-        benchmarks.references.draws.DrawError: the code draws otherwise than the version that was compared.
+        benchmarks.references.comparing.CheckoutError: the folder is not a checkout of the code.
+        benchmarks.references.draws.DrawError: the code draws differently from the version compared.
     """
     generator = torch.Generator().manual_seed(0)
     ours = scattered(ALM, ALMConfig, task, generator)
@@ -111,11 +111,11 @@ def _arrays(of: Transitions) -> tuple[np.ndarray, ...]:
 
 
 def _in_their_order(noise: dict[str, Tensor]) -> Iterator[Tensor]:
-    """The noise of one update, as their code asks for it; of halves that it does not use, zeros."""
+    """Noise of one update in the order of their requests, with zeros for halves that they do not use."""
     yield noise["sequence_z"]
     yield from noise["sequence_model"]
     yield noise["sequence_action"]
-    # They draw a whole batch and use the half that is imagined, or real: the first half here is imagined.
+    # They draw a whole batch and use only its imagined or real half; here the first half is imagined.
     yield torch.cat([noise["heads_model_z"], torch.zeros_like(noise["heads_next_z"])])
     yield noise["heads_z"]
     yield torch.cat([torch.zeros_like(noise["heads_model_z"]), noise["heads_next_z"]])
@@ -129,7 +129,7 @@ def _in_their_order(noise: dict[str, Tensor]) -> Iterator[Tensor]:
         yield action
         yield model
     yield last
-    # For a number that they log.
+    # Used there for a logged number only.
     yield torch.zeros_like(noise["critic_z"])
     yield torch.zeros_like(noise["critic_z"])
 
@@ -144,14 +144,14 @@ def _acting(ours: ALM, theirs: Any, generator: torch.Generator) -> float:
 
 def _evaluation(ours: ALM, theirs: Any, generator: torch.Generator) -> float:
     observation, z, noise = _numbers(ours, generator)
-    with Draws([z, noise]).handed_out():  # they draw an action, and take the mean
+    with Draws([z, noise]).handed_out():  # they draw an action but use the mean
         action = theirs.get_action(observation.numpy(), 20_000, eval=True)
     own = ours.act_greedily(observation[None, None], Given(z))  # type: ignore[arg-type]
     return float(np.abs(own[0, 0].numpy() - action).max())
 
 
 def _numbers(ours: ALM, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-    """An observation, noise of its representation (1, latent) and of an action (1, action)."""
+    """Observation, noise for its representation (1, latent) and noise for an action (1, action)."""
     sizes = (ours.task.observation_size,), (1, ours.config.latent_size), (1, ours.task.action_size)
     one, two, three = (torch.randn(size, generator=generator, dtype=torch.float64) for size in sizes)
     return one, two, three
@@ -172,12 +172,12 @@ def _lower_bound(ours: ALM, theirs: Any, generator: torch.Generator) -> float:
 
 
 def _in_double_precision() -> Any:
-    """Let ``torch.FloatTensor``, by which they make every tensor, keep what it is given."""
+    """Context in which ``torch.FloatTensor``, which they use for every tensor, keeps the precision."""
     return mock.patch.object(torch, "FloatTensor", lambda data: torch.as_tensor(np.asarray(data)).double())
 
 
 def _stubs(logged: list[dict[str, Any]]) -> list[ModuleType]:
-    """Their logger, and the parts of gym that modules name and updates do not use."""
+    """Stubs for their logger and for the parts of gym that modules name but updates do not use."""
     base = {name: type(name, (), {}) for name in ("MujocoEnv", "EzPickle", "Wrapper", "RewardWrapper")}
     contents: dict[str, dict[str, Any]] = {
         "wandb": {"log": lambda metrics, step: logged.append(dict(metrics))},

@@ -1,4 +1,4 @@
-"""What the comparisons share: modules of a checkout, random batches, parameters of both sides."""
+"""Shared parts of the comparisons: modules of a checkout, random batches, parameters of both sides."""
 
 import hashlib
 import importlib
@@ -21,16 +21,16 @@ from benchmarks.plain_baselines import copy_member, member_differences
 AnyAgent = TypeVar("AnyAgent", bound=Agent)
 Layers = Sequence[nn.Module]
 Pairs = Iterable[tuple[Layers, Any, int]]
-"""Layers of a reference, of the population, and which member of the latter."""
+"""Layers of a reference, layers of the population, and the member of the latter."""
 
 
 class CheckoutError(ValueError):
-    """A folder that is no checkout of the code; the message is one sentence."""
+    """Folder that is not a checkout of the code; the message is one sentence."""
 
 
 @contextmanager
 def modules_of(checkout: Path, files: Sequence[str], stubs: Sequence[ModuleType] = ()) -> Iterator[None]:
-    """Import from a checkout inside the block, with stubs for packages of which nothing is used.
+    """Context in which a checkout can be imported, with stubs for packages that are not used.
 
     Raises:
         CheckoutError: a file is missing.
@@ -46,7 +46,7 @@ def modules_of(checkout: Path, files: Sequence[str], stubs: Sequence[ModuleType]
         yield
     finally:
         sys.path.remove(str(checkout))
-        # Names such as utils are common: the next checkout has its own.
+        # Names such as utils are common, and the next checkout has its own.
         for name in set(sys.modules) - before:
             source = getattr(sys.modules[name], "__file__", None) or ""
             if source.startswith(str(checkout)) or any(name == stub.__name__ for stub in stubs):
@@ -59,12 +59,12 @@ def load(name: str) -> Any:
 
 
 def digests(checkout: Path, files: Sequence[str]) -> dict[str, str]:
-    """SHA-256 of the files that were used, by which anyone finds their versions."""
+    """SHA-256 of the files used, which identify their versions."""
     return {name: hashlib.sha256((checkout / name).read_bytes()).hexdigest() for name in files}
 
 
 def random_transitions(task: TaskSpec, *shape: int, generator: torch.Generator) -> Transitions:
-    """Transitions (1, *shape) of random numbers in float64, a tenth of them terminal."""
+    """Random transitions (1, *shape) in float64, a tenth of them terminal."""
 
     def normal(*more: int) -> Tensor:
         return torch.randn(1, *shape, *more, generator=generator, dtype=torch.float64)
@@ -79,9 +79,9 @@ def random_transitions(task: TaskSpec, *shape: int, generator: torch.Generator) 
 def scattered(
     agent_class: Callable[..., AnyAgent], config_class: Any, task: str, generator: torch.Generator
 ) -> AnyAgent:
-    """An agent of one seed at paper scale, in float64, all of whose layers were moved.
+    """Agent of one seed at paper scale, in float64, with all layers perturbed.
 
-    So none of their parameters is zero, and targets differ from what they follow.
+    So no parameter is zero, and targets differ from the online networks.
     """
     config = config_class.at(scale_named("paper"), task)
     agent = agent_class(task_spec(task), config, (0,), dtype=torch.float64)
@@ -98,7 +98,7 @@ def drawn_noise(agent: Agent) -> dict[str, Tensor]:
 
 
 def weighted(modules: Iterable[nn.Module]) -> list[nn.Module]:
-    """The layers among modules that have weights."""
+    """Layers with weights among the modules."""
     return [one for one in modules if hasattr(one, "weight")]
 
 
@@ -109,7 +109,7 @@ def take_over(pairs: Pairs) -> None:
 
 
 def largest_difference(pairs: Pairs) -> float:
-    """Between the parameters of both sides."""
+    """Largest difference between the parameters of both sides."""
     return max(
         difference
         for theirs, ours, member in pairs
@@ -118,5 +118,5 @@ def largest_difference(pairs: Pairs) -> float:
 
 
 def relative(ours: Tensor, theirs: float) -> float:
-    """The difference of two numbers as a part of the second."""
+    """Difference of two numbers relative to the second."""
     return abs(float(ours) - theirs) / abs(theirs)

@@ -1,4 +1,4 @@
-"""Random numbers of a reference code, replaced by given ones in the order in which it asks for them."""
+"""Random numbers of a reference code, replaced by given ones in the order of its requests."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -11,15 +11,15 @@ from torch import Tensor
 
 
 class DrawError(RuntimeError):
-    """A reference asks for another random number than the one that is next, or for fewer than there are."""
+    """Mismatch between the draws that a reference requests and the next given ones, or too few requests."""
 
 
 class Draws:
-    """Standard normal draws, and choices among indices, each in its order.
+    """Standard normal draws and choices among indices, each in order.
 
     Args:
-        normals: tensors of the shapes that the reference asks for.
-        choices: what ``numpy.random.choice`` returns.
+        normals: tensors of the shapes that the reference requests.
+        choices: return values of ``numpy.random.choice``.
     """
 
     def __init__(self, normals: Iterable[Tensor], choices: Iterable[np.ndarray] = ()) -> None:
@@ -27,10 +27,10 @@ class Draws:
 
     @contextmanager
     def handed_out(self) -> Iterator[None]:
-        """Let all that is drawn inside the block come from here; all of it must be drawn.
+        """Context in which all draws come from here; all of them must be used.
 
         Raises:
-            DrawError: it is not.
+            DrawError: they are not.
         """
         normal = torch.distributions.normal
         with ExitStack() as stack:
@@ -57,7 +57,7 @@ class Draws:
 
 
 class Given:
-    """Draws in the place of `alm.training.streams.Streams` of one seed."""
+    """Given draws in place of `alm.training.streams.Streams` of one seed."""
 
     def __init__(self, *draws: Tensor) -> None:
         self._draws = list(draws)

@@ -1,4 +1,4 @@
-"""REDQ beside its authors' code: watchernyu/REDQ."""
+"""REDQ compared with its authors' code: watchernyu/REDQ."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -25,17 +25,17 @@ from benchmarks.references.draws import Draws
 REPOSITORY = "watchernyu/REDQ"
 FILES = ("redq/algos/redq_sac.py", "redq/algos/core.py")
 STEPS = 3
-"""Environment steps, of twenty updates each."""
+"""Environment steps, with twenty updates each."""
 
 
 def compare(checkout: Path, task: str) -> dict[str, Any]:
-    """Largest differences over some environment steps at full size, of the variant ``official-density``.
+    """Largest differences of the variant ``official-density`` over some environment steps at full size.
 
-    Their α, which is 0.2 until it is first learned, is set to exp(log α) = 1, as it is here.
+    Their α, which is 0.2 until first updated, is set to exp(log α) = 1 as here.
 
     Raises:
-        benchmarks.references.comparing.CheckoutError: the folder is no checkout of the code.
-        benchmarks.references.draws.DrawError: the code draws otherwise than the version that was compared.
+        benchmarks.references.comparing.CheckoutError: the folder is not a checkout of the code.
+        benchmarks.references.draws.DrawError: the code draws differently from the version compared.
     """
     generator = torch.Generator().manual_seed(0)
     ours = scattered(OfficialDensityREDQ, REDQConfig, task, generator)
@@ -74,7 +74,7 @@ def compare(checkout: Path, task: str) -> dict[str, Any]:
 
 
 class _Batches:
-    """Their replay buffer, which has so many batches and gives each once."""
+    """Replacement for their replay buffer, which returns each of the given batches once."""
 
     size = 1
 
@@ -96,7 +96,7 @@ class _Batches:
 
 
 def _pairs(ours: OfficialDensityREDQ, theirs: Any) -> Pairs:
-    """All layers but the last of the policy, which is one here and two there."""
+    """All layers except the policy's last, which is one layer here and two there."""
     net = ours.networks
     policy = [one for one in net.actor.layers if hasattr(one, "weight")][:-1]
     pairs: list[Any] = [([*theirs.policy_net.hidden_layers], policy, 0)]
@@ -107,7 +107,7 @@ def _pairs(ours: OfficialDensityREDQ, theirs: Any) -> Pairs:
 
 
 def _exchange_heads(ours: OfficialDensityREDQ, theirs: Any, copy: bool) -> float:
-    """Copy the policy's last layer into their two, or else give the largest difference."""
+    """Copy the policy's last layer into their two, or return the largest difference."""
     last = [one for one in ours.networks.actor.layers if hasattr(one, "weight")][-1]
     heads: tuple[nn.Linear, ...] = theirs.policy_net.last_fc_layer, theirs.policy_net.last_fc_log_std
     difference = 0.0

@@ -1,4 +1,4 @@
-"""TD3 beside its authors' code: sfujim/TD3."""
+"""TD3 compared with its authors' code: sfujim/TD3."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,15 +22,15 @@ from benchmarks.references.draws import Draws
 REPOSITORY = "sfujim/TD3"
 FILES = ("TD3.py",)
 UPDATES = 6
-"""The policy's are every second of them."""
+"""Critic updates; every second one also updates the policy."""
 
 
 def compare(checkout: Path, task: str) -> dict[str, Any]:
-    """The largest difference of parameters over some updates at full size; it logs no losses.
+    """Largest difference of parameters over some updates at full size; their code logs no losses.
 
     Raises:
-        benchmarks.references.comparing.CheckoutError: the folder is no checkout of the code.
-        benchmarks.references.draws.DrawError: the code draws otherwise than the version that was compared.
+        benchmarks.references.comparing.CheckoutError: the folder is not a checkout of the code.
+        benchmarks.references.draws.DrawError: the code draws differently from the version compared.
     """
     generator = torch.Generator().manual_seed(0)
     ours = scattered(TD3, TD3Config, task, generator)

@@ -1,8 +1,8 @@
-"""``make torture`` and ``python -m benchmarks.torture``: torment the suite, and print what came of it."""
+"""``make torture`` and ``python -m benchmarks.torture``: stress the suite and print the results."""
 
 import os
 
-# Before anything that makes threads is imported: a process with threads is not to be forked.
+# Before any import that creates threads: a process with threads must not be forked.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
@@ -24,10 +24,10 @@ from benchmarks.torture.trials import Tally
 
 @dataclass(frozen=True)
 class Torture:
-    """Kill runs, damage files, type nonsense, as often as asked; exit code 1 if anything failed."""
+    """Kill runs, damage files and type nonsense as often as requested; exit code 1 if anything failed."""
 
     seed: int = 0
-    """Of everything that is drawn."""
+    """Seed of all draws."""
     kills: int = 60
     """Kills of runs of all algorithms and of populations of one to three."""
     damage: int = 150
@@ -35,18 +35,18 @@ class Torture:
     lines: int = 150
     """Command lines to type."""
     minutes: float | None = None
-    """End each class after so many minutes, however much of it is done."""
+    """Time limit of each class in minutes."""
     only: str | None = None
-    """One class (kills, damage, lines), or one trial of it (kills:17), as a failure says."""
+    """One class (kills, damage, lines), or one trial of it (kills:17), as named in a failure."""
     tracked_every: int = 10
-    """Check MLflow, too, for every so many-th killed run; 0: for none."""
+    """Check MLflow too for every n-th killed run; 0: for none."""
     folder: Path | None = None
-    """Where the runs go; by default a folder of the system's for temporary files. What failed stays there."""
+    """Folder of the runs; by default a temporary one of the system. Failed trials are kept there."""
     record: bool = False
-    """Write out/benchmarks/torture_<class>.json; make record has docs/reliability.md show it."""
+    """Write out/benchmarks/torture_<class>.json, which make record shows in docs/reliability.md."""
 
     def run(self) -> int:
-        """Do it; returns the exit code."""
+        """Run all classes; returns the exit code."""
         world.make_tiny()
         chosen, _, number = (self.only or "").partition(":")
         folder = Path(tempfile.mkdtemp(prefix="torture-", dir=self.folder))
@@ -62,7 +62,7 @@ class Torture:
             _show(name, tally, console)
             failures += len(tally.failures)
             if self.record:
-                # What was wrong quotes paths of this machine.
+                # Descriptions of problems quote paths of this machine.
                 repeat = [{"kind": one["kind"], "repeat": one["repeat"]} for one in tally.failures]
                 about = {"seed": self.seed, "seconds": round(seconds), "failures": repeat}
                 results = {"tried": tally.tried, "failed": tally.failed}

@@ -1,7 +1,7 @@
 """Damage: one file of a small world of runs is damaged, then a command reads it.
 
-Whatever the damage, the command shows no traceback.  Either what it prints and writes is what it is without
-the damage, or it says which file or run is damaged; where it cannot go on, it says so in one sentence.  One
+Whatever the damage, the command shows no traceback.  Either it prints and writes the same as without the
+damage, or it names the damaged file or run; if it cannot continue, it says so in one sentence.  A
 damaged run hides no other.
 """
 
@@ -53,11 +53,11 @@ _ODD: tuple[Any, ...] = (None, [], {}, "x", "", -1, 0, 1.5, 1e308, True, [1, "x"
 
 @dataclass(frozen=True)
 class World:
-    """A store, run directories and the printed numbers, and what commands say of them.
+    """Store, run directories and printed numbers, with the output of commands on them.
 
     Attributes:
-        folder: where it is.
-        tracked: whether there is an MLflow database, too; else none can be reached, which is quicker.
+        folder: its location.
+        tracked: whether it includes an MLflow database; else none can be reached, which is faster.
     """
 
     folder: Path
@@ -65,7 +65,7 @@ class World:
 
     @classmethod
     def make(cls, folder: Path, tracked: bool) -> "World":
-        """Train two algorithms, one of their seeds half-way, and a run that fails."""
+        """A world with runs of two algorithms, one of whose seeds is half-way, and a failed run."""
         place = folder / "world"
         for arguments, code in (
             (("alm", (0, 1), place), 0),
@@ -84,15 +84,15 @@ class World:
 
     @property
     def commands(self) -> list[str]:
-        """The commands that are tried."""
+        """Names of the commands to try."""
         return [name for name in COMMANDS if self.tracked or name != "sync"]
 
     def copy(self, folder: Path) -> Path:
-        """The same world at another place."""
+        """Copy of the world in another folder."""
         return Path(shutil.copytree(self.folder, folder))
 
     def run(self, command: str, place: Path, printed: Path) -> Ended:
-        """Run a command on a copy of this world."""
+        """End of a command run on a copy of this world."""
 
         def work() -> int:
             database = f"sqlite:///{place / 'mlflow.db'}"
@@ -106,7 +106,7 @@ class World:
 
     @cache  # noqa: B019
     def usual(self, command: str) -> tuple[str, Path]:
-        """What a command prints where nothing is damaged, and the world that it leaves."""
+        """Output of a command without damage, and the world that it leaves."""
         place = self.copy(self.folder.parent / "usual" / command.replace(" ", "-"))
         ended = self.run(command, place, place / "printed")
         if ended.code != 0 or ended.problems:
@@ -115,10 +115,10 @@ class World:
 
 
 def _shown(ended: Ended, place: Path) -> str:
-    """What a command shows: what it prints and the numbers that it writes, whatever its place."""
+    """Output of a command: its text and the numbers it writes, independent of its place."""
     files = sorted(path for path in (place / "out").glob("**/*") if path.suffix in (".csv", ".md"))
     texts = [f"{path.name}\n{path.read_text()}" for path in files]
-    # A long path breaks a line elsewhere.
+    # The length of a path changes line breaks.
     return re.sub(r"\s+", " ", "\n".join([ended.out, *texts]).replace(str(place), "W"))
 
 
@@ -147,23 +147,23 @@ def flip(content: bytes, draw: Random) -> bytes:
 
 
 def cut(content: bytes, draw: Random) -> bytes:
-    """The end is missing."""
+    """Content without its end."""
     return content[: draw.randrange(len(content))]
 
 
 def empty(content: bytes, draw: Random) -> bytes:
-    """Nothing is left."""
+    """Empty content."""
     del content, draw
     return b""
 
 
 def garbage(content: bytes, draw: Random) -> bytes:
-    """Something else of the same length."""
+    """Other content of the same length."""
     return draw.randbytes(len(content))
 
 
 def retype(content: bytes, draw: Random) -> bytes:
-    """A value of JSON, perhaps deep inside, becomes one of another type, or is missing."""
+    """JSON in which one value, possibly nested, has another type or is missing."""
     lines = content.splitlines() if content.count(b"\n{") else [content]
     number = draw.randrange(len(lines))
     tree = json.loads(lines[number])
@@ -190,14 +190,14 @@ def retype(content: bytes, draw: Random) -> bytes:
 
 
 def drop_line(content: bytes, draw: Random) -> bytes:
-    """A line is missing."""
+    """Content with one line missing."""
     lines = content.splitlines(keepends=True)
     del lines[draw.randrange(len(lines))]
     return b"".join(lines)
 
 
 def double_line(content: bytes, draw: Random) -> bytes:
-    """A line stands there twice."""
+    """Content with one line duplicated."""
     lines = content.splitlines(keepends=True)
     place = draw.randrange(len(lines))
     return b"".join([*lines[: place + 1], lines[place], *lines[place + 1 :]])
@@ -207,7 +207,7 @@ _ANY: tuple[Callable[[bytes, Random], bytes], ...] = (flip, flip, cut, empty, ga
 
 
 def ways_of(path: Path) -> tuple[Callable[[bytes, Random], bytes], ...]:
-    """The ways in which a file can be damaged."""
+    """Functions that can damage a file."""
     if path.suffix in (".json", ".jsonl", "") and not path.name.endswith(".csv"):
         more = (drop_line, double_line) if path.suffix == ".jsonl" else ()
         return (*_ANY, retype, retype, retype, *more)
@@ -215,14 +215,14 @@ def ways_of(path: Path) -> tuple[Callable[[bytes, Random], bytes], ...]:
 
 
 def trial(made: World, folder: Path, draw: Random) -> tuple[str, str, list[str]]:
-    """Damage a file of a copy and run a command: the kind of file, what was done in words, what was wrong."""
+    """Command run after damage to a file of a copy: kind of file, description of the trial, problems."""
     place = made.copy(folder / "w")
     kinds = files_of(place)
     kind = draw.choice(list(kinds))
     path = draw.choice(kinds[kind])
     way = draw.choice(ways_of(path))
     path.write_bytes(way(path.read_bytes(), draw))
-    # What reads run directories comes more often where one of those is damaged.
+    # Commands that read run directories are drawn more often if one of those is damaged.
     in_runs = place / "runs" in path.parents
     reading = {"compare", "archive", "sync", "train", "runs"} if in_runs else set(COMMANDS)
     often = [name for name in made.commands if name in reading]
@@ -235,7 +235,7 @@ def trial(made: World, folder: Path, draw: Random) -> tuple[str, str, list[str]]
 def _problems(made: World, command: str, ended: Ended, place: Path, path: Path, kind: str) -> list[str]:
     errors = [line for line in ended.err.splitlines() if line.startswith("error: ")]
     run = next((one for one in path.parents if one.name.startswith("seed-")), path)
-    said = ended.err + ended.out  # tables say what they leave out beneath them
+    said = ended.err + ended.out  # tables list below them what they leave out
     named = str(path) in said or re.search(rf"{re.escape(str(run))}\b", said) is not None
     allowed = {0, 2} | ({1} if command in ("archive", "train") else set())
     if ended.code not in allowed:
@@ -254,7 +254,7 @@ def _problems(made: World, command: str, ended: Ended, place: Path, path: Path, 
         return problems
     usual, usual_place = made.usual(command)
     if command == "train":
-        # It reads nothing of runs that it does not go on with: what is damaged there is nobody's yet.
+        # It does not read runs that it does not resume, so damage there goes unnoticed.
         shutil.copyfile(made.folder / path.relative_to(place), path)
         found = [one for one in differences(usual_place, place) if "stored" not in one]
         problems += [f"silently: {one}" for one in found]
@@ -273,17 +273,17 @@ def torture(
     deadline: float,
     say: Callable[[str], None],
 ) -> None:
-    """So many trials, each on a copy of one world.
+    """A number of trials, each on a copy of one world.
 
     Args:
-        seed: of what is drawn.
-        trials: how many.
-        folder: where the copies go; those of trials that fail stay.
-        tally: counts them.
-        tracked: with MLflow.
-        only: the one trial to do.
-        deadline: of `time.monotonic`, after which no trial begins.
-        say: told of failures.
+        seed: seed of the draws.
+        trials: number of trials.
+        folder: folder of the copies; those of failed trials are kept.
+        tally: counts the trials.
+        tracked: whether MLflow is included.
+        only: number of the only trial to run.
+        deadline: time of `time.monotonic` after which no trial begins.
+        say: receives failures.
     """
     if tracked:
         import mlflow  # noqa: F401  # once, for all children

@@ -1,9 +1,9 @@
-"""Kills: runs that get signals at random moments end as those that nothing stopped, bit for bit.
+"""Kills: runs that get signals at random moments must equal undisturbed ones, bit for bit.
 
-A cycle is one run of a population: it is trained, killed, trained on by the same command, killed, and so on,
-a few times, then left to its end, and compared with the run that nothing stopped.  Half of the signals are
-sent after a random time; the other half arrive just before a random one of the moments at which the process
-changes what lies on the disk (`trials.on_writes`), say between the checkpoints of two seeds.
+A cycle is one run of a population: it is trained, killed and resumed by the same command a few times,
+then left to finish and compared with the undisturbed run.  Half of the signals are
+sent after a random time; the other half arrive just before a random one of the process's changes to the disk
+(`trials.on_writes`), for example between the checkpoints of two seeds.
 """
 
 import json
@@ -32,18 +32,18 @@ from reproduce.lab.store import Store
 POPULATIONS = ((0,), (0, 1), (0, 1, 2))
 WAYS = ("SIGKILL", "SIGTERM", "SIGINT twice")
 _MOST_KILLS = 4
-# Exit codes of a process that a signal has stopped: at once, or in good order.
+# Exit codes of a process stopped by a signal, immediately or gracefully.
 _STOPPED = (-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT, 130)
 
 
 @dataclass(frozen=True)
 class Undisturbed:
-    """A population that nothing stopped.
+    """Undisturbed run of a population.
 
     Attributes:
-        folder: its runs and its store.
-        writes: moments at which it changed what lies on the disk.
-        seconds: how long it took.
+        folder: folder of its runs and its store.
+        writes: number of moments at which it changed the disk.
+        seconds: its duration.
     """
 
     folder: Path
@@ -52,7 +52,7 @@ class Undisturbed:
 
 
 def undisturbed(algorithm: str, seeds: tuple[int, ...], folder: Path) -> Undisturbed:
-    """Train a population to its end."""
+    """Undisturbed training of a population."""
     count = folder / "writes"
 
     def work() -> int:
@@ -80,7 +80,7 @@ def cycle(
     repeat: str,
     tracking: "Tracking | None" = None,
 ) -> int:
-    """One run with its kills; returns how many kills met a process that was at work."""
+    """One run with its kills; returns the number of kills that met a working process."""
     kills: list[str] = []
     problems: list[str] = []
     for attempt in range(draw.randint(1, _MOST_KILLS)):
@@ -125,13 +125,13 @@ def _killed(
     way: str,
     attempt: int,
 ) -> Ended:
-    """Train on, and be stopped on the way, unless the end comes first."""
+    """Training resumed and stopped by a signal, unless it finishes first."""
     first, second = {
         "SIGKILL": (signal.SIGKILL, None),
         "SIGTERM": (signal.SIGTERM, None),
         "SIGINT twice": (signal.SIGINT, signal.SIGINT),
     }[way]
-    # What is left of the run becomes shorter with every attempt.
+    # The rest of the run becomes shorter with every attempt.
     part = draw.random() / (1 + attempt)
     by_write = draw.random() < 0.5
     at, later = 1 + int(part * whole.writes), draw.randint(1, 6)
@@ -165,7 +165,7 @@ def _killed(
 
 
 def differences(whole: Path, killed: Path) -> list[str]:
-    """What differs between runs that nothing stopped and those that were killed, in words; times aside."""
+    """Differences between undisturbed and killed runs, in words; times are ignored."""
     problems: list[str] = []
     pairs = list(zip(_directories(whole), _directories(killed), strict=False))
     if len(_directories(whole)) != len(_directories(killed)):
@@ -200,7 +200,7 @@ def differences(whole: Path, killed: Path) -> list[str]:
 
 
 def _policies(run: RunDirectory) -> dict[str, tuple[int, bytes]]:
-    """Step and content of the last and the best policy."""
+    """Steps and contents of the last and the best policy."""
     newest = max(run.policies.steps(), default=0)
     steps = {"last": run.policies.last(newest), "best": run.policies.best(newest)}
     return {
@@ -213,7 +213,7 @@ def _directories(folder: Path) -> list[RunDirectory]:
 
 
 def _lines(directory: RunDirectory) -> list[tuple[tuple[int, bool], Any]]:
-    """Every line: step and whether it is of an evaluation, then what depends on no clock."""
+    """Every line: its step, whether it is an evaluation, and its content other than times."""
     return [
         (
             (line["step"], "returns" in line),
@@ -238,7 +238,7 @@ def _last_state(directory: RunDirectory) -> Any:
 
 
 def _same(one: Any, other: Any) -> bool:
-    """Whether two trees are equal, to the last bit of every tensor and array."""
+    """Whether two trees are equal, bit for bit in every tensor and array."""
     if isinstance(one, torch.Tensor):
         return isinstance(other, torch.Tensor) and one.dtype == other.dtype and torch.equal(one, other)
     if isinstance(one, np.ndarray):
@@ -274,10 +274,10 @@ def _stored_differences(whole: Store, killed: Store) -> list[str]:
 
 
 class Tracking:
-    """MLflow in a process of its own, which imports it once: databases of killed runs, and what they hold.
+    """MLflow in a separate process, which imports it once, with databases of killed runs.
 
     Args:
-        folder: where the databases are.
+        folder: folder of the databases.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -289,11 +289,11 @@ class Tracking:
         theirs.close()
 
     def sync(self, folder: Path) -> None:
-        """Send what is committed of a folder's runs, as the command ``sync`` does."""
+        """Send the committed metrics of a folder's runs, like the command ``sync``."""
         self._ask("sync", folder)
 
     def problems(self, folder: Path) -> list[str]:
-        """Points of the runs' metrics that the folder's database lacks, has twice, or has otherwise."""
+        """Points of the runs' metrics that are missing, duplicated or different in the folder's database."""
         return list(self._ask("problems", folder))
 
     def _ask(self, what: str, folder: Path) -> Any:
@@ -381,24 +381,24 @@ def torture(
     deadline: float,
     say: Callable[[str], None],
 ) -> None:
-    """Cycles over all algorithms and populations until so many kills are done.
+    """Cycles over all algorithms and populations until the number of kills is reached.
 
     Args:
-        seed: of what is drawn.
-        kills: how many.
-        folder: where the runs go; those of cycles that fail stay.
-        tally: counts them.
-        tracked_every: every how many cycles MLflow is checked, too; 0: never.
-        only: the one cycle to do.
-        deadline: of `time.monotonic`, after which no cycle begins.
-        say: told how far it is.
+        seed: seed of the draws.
+        kills: number of kills.
+        folder: folder of the runs; those of failed cycles are kept.
+        tally: counts the cycles.
+        tracked_every: every how many cycles MLflow is also checked; 0: never.
+        only: number of the only cycle to run.
+        deadline: time of `time.monotonic` after which no cycle begins.
+        say: receives progress.
     """
     wholes: dict[tuple[str, tuple[int, ...]], Undisturbed] = {}
     tracking = Tracking(folder / "mlflow") if tracked_every else None
     done, number = 0, only or 0
     while done < kills and time.monotonic() < deadline:
         draw = generator("kills", seed, number)
-        # In an order that begins with all algorithms and mixes the populations.
+        # The order starts with all algorithms and mixes the populations.
         algorithm = world.ALL[number % len(world.ALL)]
         seeds = POPULATIONS[(number // len(world.ALL) + number) % len(POPULATIONS)]
         key = (algorithm, seeds)

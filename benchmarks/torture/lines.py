@@ -1,8 +1,8 @@
 """Command lines: every option of every command with values of every kind, and settings of every algorithm.
 
-A line that makes no sense ends with one sentence, or the usage that the parser prints, and exit code 2; one
-that makes sense does its work.  Neither shows a traceback, and nothing is written but where the line says.
-What would take hours or never end (the grid, the server, the theory, the report) is left out.
+A nonsensical line ends with one sentence, or with the parser's usage, and exit code 2; a valid one does its
+work.  Neither shows a traceback or writes anywhere but where the line says.  Commands that would take hours
+or never end (the grid, the server, the theory, the report) are left out.
 """
 
 import json
@@ -54,7 +54,7 @@ _LEFT_OUT: tuple[tuple[Any, str], ...] = (
 
 
 def line(draw: Random) -> list[str]:
-    """A command with one option of a random value."""
+    """A command with a random value for one option."""
     name = draw.choice([name for name in COMMANDS if name != "documents"])
     if name == "train" and draw.random() < 0.6:
         return _with_setting(draw)
@@ -82,7 +82,7 @@ def line(draw: Random) -> list[str]:
 
 
 def _with_setting(draw: Random) -> list[str]:
-    """Training with a setting of a random algorithm."""
+    """Training command with a setting of a random algorithm."""
     name = draw.choice(world.ALL)
     _, config = ALGORITHMS[name].load()
     task = world.task_of(name)
@@ -96,7 +96,7 @@ def _with_setting(draw: Random) -> list[str]:
 
 
 def trial(folder: Path, words: list[str]) -> list[str]:
-    """Type a line in a folder of its own; what was wrong."""
+    """Problems found when a line is run in its own folder."""
     here, outside = folder / "here", folder / "written-elsewhere"
     (here / "usual" / "store").mkdir(parents=True)
     (here / "a-file").write_text("a file, not a directory")
@@ -125,11 +125,11 @@ def trial(folder: Path, words: list[str]) -> list[str]:
     return problems
 
 
-_TEMPORARY = Path(tempfile.gettempdir())  # which libraries make sure is there
+_TEMPORARY = Path(tempfile.gettempdir())  # libraries make sure it exists
 
 
 def _may_change(path: Path, folder: Path) -> bool:
-    """Whether a path is the trial's, the system's, or a cache."""
+    """Whether a path belongs to the trial, the system or a cache."""
     if path.is_relative_to(folder) or path.parts[1:2] in (("dev",), ("proc",)) or path == _TEMPORARY:
         return True
     return "__pycache__" in path.parts or any("cache" in part or part == "matplotlib" for part in path.parts)
@@ -142,7 +142,7 @@ def _problems(ended: Ended) -> list[str]:
         return [f"exit code {ended.code}: {ended.err.strip()[-300:]}"]
     if "For full helptext" in ended.err:
         return []  # the parser's usage
-    # Training says what it begins with before it finds that memory is lacking.
+    # Training reports its start before it finds that memory is insufficient.
     beginning = re.compile(r"warning: |WARNING: |.* seeds? [\d ]+: (precision |from step |step )")
     said = [one for one in ended.err.splitlines() if one and not beginning.match(one)]
     if len(said) != 1 or not said[0].startswith("error: "):
@@ -159,16 +159,16 @@ def torture(
     deadline: float,
     say: Callable[[str], None],
 ) -> None:
-    """So many lines.
+    """A number of trials of command lines.
 
     Args:
-        seed: of what is drawn.
-        trials: how many.
-        folder: where they are typed; the folders of those that fail stay.
-        tally: counts them.
-        only: the one trial to do.
-        deadline: of `time.monotonic`, after which no trial begins.
-        say: told of failures.
+        seed: seed of the draws.
+        trials: number of trials.
+        folder: folder in which lines are run; the folders of failed trials are kept.
+        tally: counts the trials.
+        only: number of the only trial to run.
+        deadline: time of `time.monotonic` after which no trial begins.
+        say: receives failures.
     """
     for number in range(trials) if only is None else (only,):
         if time.monotonic() > deadline:

@@ -1,6 +1,6 @@
-"""A trial in a process of its own, and what became of the trials of a class.
+"""A trial in a separate process, and the tally of a class's trials.
 
-A forked child begins with everything that its parent has imported, in a few milliseconds; it is a real
+A forked child starts in a few milliseconds with everything that its parent has imported; it is a real
 process and receives real signals.
 """
 
@@ -18,14 +18,14 @@ from pathlib import Path
 from typing import Any
 
 LIMIT_SECONDS = 300.0
-"""Longest time for one process; a run that hangs is a failure, too."""
+"""Longest time for one process; a hanging run is also a failure."""
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 _POLL_SECONDS = 0.002
 
 
 @dataclass
 class Tally:
-    """The trials of a class: how many of each kind, and the failures with how to repeat them."""
+    """Trials of a class: counts by kind, and failures with the option that repeats them."""
 
     tried: dict[str, int] = field(default_factory=dict)
     failed: dict[str, int] = field(default_factory=dict)
@@ -41,13 +41,13 @@ class Tally:
 
 
 def generator(kind: str, seed: int, number: int) -> random.Random:
-    """The random numbers of one trial."""
+    """Random generator of one trial."""
     return random.Random(f"{kind}/{seed}/{number}")
 
 
 @dataclass(frozen=True)
 class Ended:
-    """The end of a process: its exit code or minus the signal that ended it, and what it printed."""
+    """End of a process: its exit code, or minus the signal that ended it, and its output."""
 
     code: int
     out: str
@@ -55,7 +55,7 @@ class Ended:
 
     @property
     def problems(self) -> list[str]:
-        """What no command may ever do."""
+        """Behaviour that no command may ever show."""
         found = []
         if "Traceback (most recent call last)" in self.out + self.err:
             last = (self.out + self.err).strip().splitlines()[-1]
@@ -69,11 +69,11 @@ _HUNG = -1000
 
 
 class Process:
-    """A forked child that does some work and ends.
+    """Forked child that does some work and ends.
 
     Args:
-        work: returns the exit code.
-        folder: where what it prints goes.
+        work: the work, which returns the exit code.
+        folder: folder of its output.
     """
 
     def __init__(self, work: Callable[[], int], folder: Path) -> None:
@@ -85,18 +85,18 @@ class Process:
             _become(work, self._out, self._err)
 
     def send(self, which: signal.Signals) -> bool:
-        """Send a signal; whether the process was still there."""
+        """Send a signal; returns whether the process still existed."""
         if self.ended():
             return False
         os.kill(self.pid, which)
         return True
 
     def ended(self) -> bool:
-        """Whether it is at its end; it is not waited for."""
+        """Whether it has ended, without waiting."""
         return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
     def wait(self, seconds: float = LIMIT_SECONDS) -> Ended:
-        """Wait for its end; one that takes longer is killed."""
+        """Wait for its end; kill it after ``seconds``."""
         deadline = time.monotonic() + seconds
         hung = False
         while not self.ended():
@@ -111,12 +111,12 @@ class Process:
 
 
 def _text(path: Path) -> str:
-    """What a child has printed; one that was killed at once has not even made the file."""
+    """Output of a child; one killed immediately has not even created the file."""
     return path.read_text(errors="replace") if path.exists() else ""
 
 
 def _become(work: Callable[[], int], out: Path, err: Path) -> None:
-    """The life of a child: it never returns."""
+    """Main function of a child, which never returns."""
     code: Any = 1
     try:
         for number, path in ((1, out), (2, err)):
@@ -124,8 +124,8 @@ def _become(work: Callable[[], int], out: Path, err: Path) -> None:
             os.dup2(descriptor, number)
             os.close(descriptor)
         sys.stdout, sys.stderr = (os.fdopen(n, "w", buffering=1, closefd=False) for n in (1, 2))
-        os.environ["COLUMNS"] = "200"  # so that no name is broken
-        # As in a process that a shell has started, whatever the parent is.
+        os.environ["COLUMNS"] = "200"  # so that no name is wrapped
+        # As in a process started by a shell, whatever the parent's handlers.
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         logging.root.handlers.clear()
@@ -154,8 +154,8 @@ def _show_warning(
 def on_writes(act: Callable[[Path, str], None]) -> None:
     """From now on, call ``act`` with path and event before this process changes a file or folder.
 
-    These are the moments between which a kill makes a difference to what lies on the disk: a file is opened
-    for writing, gets its name, is removed.
+    Between these moments a kill leaves different states of the disk: a file is opened for writing, renamed
+    or removed.
     """
 
     def hook(event: str, arguments: tuple[Any, ...]) -> None:

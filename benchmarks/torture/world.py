@@ -1,7 +1,7 @@
-"""Short runs of every algorithm, trained by the ``train`` command itself, at a scale made tiny.
+"""Short runs of every algorithm, trained by the ``train`` command itself at a tiny scale.
 
 They are called ``laptop`` runs, since smoke runs are not stored: twenty updates of networks of a few units,
-evaluations of one episode, and checkpoints as often as they take no more than half of the time.
+evaluations of one episode, and checkpoints so frequent that they take up to half of the time.
 """
 
 import functools
@@ -20,7 +20,7 @@ from reproduce.lab.algorithms import ALGORITHMS
 
 SCALE = "laptop"
 STEPS, WARMUP = 30, 10
-# What makes an environment step of these cheap.
+# Settings that make an environment step of these algorithms cheap.
 SETTINGS = {
     "redq": ("updates_per_step=2",),
     "sac-avg": ("updates_per_step=2",),
@@ -31,8 +31,8 @@ SETTINGS = {
 }
 ALL = tuple(ALGORITHMS)
 NO_MLFLOW = "http://127.0.0.1:9"
-"""Address at which nobody listens."""
-# What commands import late, here only once.
+"""Address on which nobody listens."""
+# Late imports of commands, done here once.
 _IMPORTED = (
     "torch._dynamo",
     "alm.tasks.locomotion",
@@ -53,7 +53,7 @@ _IMPORTED = (
 
 
 def make_tiny() -> None:
-    """Make laptop runs of this process and its children tiny, and import what they need."""
+    """Make laptop runs of this process and its children tiny, and import their dependencies."""
     torch.set_num_threads(1)
     SCALES[SCALE] = replace(
         SCALES["smoke"],
@@ -64,7 +64,7 @@ def make_tiny() -> None:
         log_every=10,
         eval_episodes=1,
     )
-    # As `train_population` finds them.
+    # Replaced where `train_population` looks them up.
     replaced = {
         "Trainer": functools.partial(Trainer, checkpoint_seconds=0.0),
         "ValueBias": functools.partial(ValueBias, pairs=20, cutoff=10),
@@ -84,7 +84,7 @@ def task_of(algorithm: str) -> str:
 
 
 def train(algorithm: str, seeds: tuple[int, ...], folder: Path, *more: str) -> int:
-    """Train seeds in a folder with runs and a store, by the command; returns its exit code."""
+    """Exit code of the command that trains seeds in a folder with runs and a store."""
     settings = [word for one in SETTINGS.get(algorithm, ()) for word in ("--set", one)]
     places = ["--runs-dir", str(folder / "runs"), "--store", str(folder / "store")]
     names = ["--algorithm", algorithm, "--task", task_of(algorithm), "--seeds", *map(str, seeds)]
