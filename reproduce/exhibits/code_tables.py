@@ -1,4 +1,4 @@
-"""Tables 2, 3 and 4, which are made of the code: each beside what the paper prints."""
+"""Tables 2, 3 and 4, derived from the code and shown beside the printed ones."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -23,9 +23,9 @@ _OF_PRINT = {"ALM": "alm", "SAC-SVG": "sac-svg2", "MBPO": "mbpo", "REDQ": "redq"
 
 
 def table2(store: Store) -> Table:
-    """Table 2 as printed, with the gradient steps that the agents take for one environment step.
+    """Table 2 as printed, with the agents' gradient steps per environment step.
 
-    They are counted while an agent of paper scale's schedule (and smoke scale's widths) learns.
+    They are counted while an agent with paper scale's schedule (and smoke scale's widths) learns.
     """
     del store
     rows = []
@@ -59,7 +59,7 @@ def table2(store: Store) -> Table:
 
 
 def _gradient_steps(name: str, task_name: str) -> Counter[str]:
-    """How often each optimiser of an agent steps in one call of ``learn``."""
+    """Number of steps of each of an agent's optimisers in one call of ``learn``."""
     import torch
 
     from alm.task_registry import task_spec
@@ -109,7 +109,7 @@ _FIELDS: Mapping[str, tuple[str, ...]] = {
     "Exploration stddev. clip": ("exploration_clip",),
     "Exploration stddev. schedule": ("exploration_start", "exploration_end", "exploration_steps"),
 }
-"""Where ALM's configuration holds what a row of the table names."""
+"""Fields of ALM's configuration that the rows of the table name."""
 
 _DIFFERS = "≠"
 
@@ -169,11 +169,11 @@ _NETWORKS: Mapping[str, tuple[str, str, str]] = {
     "Classifier": ("classifier", "heads_objective", "two logits; half of a batch real, half imagined"),
     "Reward Function": ("reward", "heads_objective", "as printed"),
 }
-"""Of each network: its attribute, the function of `alm.objectives` that trains it, and a remark."""
+"""For each network: its attribute, the function of `alm.objectives` that trains it, and a remark."""
 
 
 def table4(store: Store) -> Table:
-    """Table 4 as printed, beside the layers and parameters that the code builds on HalfCheetah."""
+    """Table 4 as printed, beside the layers and parameters of the networks built for HalfCheetah."""
     del store
     import torch
 
@@ -235,4 +235,4 @@ CODE_TABLES: Mapping[str, Callable[[Store], Table]] = {
     "table3": table3,
     "table4": table4,
 }
-"""What makes each of the tables."""
+"""The function that makes each table."""

@@ -1,6 +1,6 @@
-"""Two algorithms or variants side by side: interquartile means, their difference, who beats whom how often.
+"""Comparison of two algorithms or variants: interquartile means, difference, probability of improvement.
 
-Both are read at the last environment step at which every seed of both has an evaluation, task by task.
+On each task both are read at the last environment step at which every seed of both has an evaluation.
 Returns of different tasks have different units, so across tasks only the probability of improvement is given,
 which compares runs within each task (`reproduce.exhibits.statistics.aggregates`).
 """
@@ -34,10 +34,10 @@ from reproduce.lab.store import Store, StoredRun, require_comparable
 
 __all__ = ["Comparison", "TaskComparison", "print_comparison"]
 
-# Of the bootstrap's draws, so that a comparison can be repeated to the last digit.
+# Seed of the bootstrap, so that a comparison can be repeated to the last digit.
 _SEED = 0
 _HEADING = 14
-"""Letters of a column's heading in a line."""
+"""Characters per line of a column heading."""
 _READINGS = {"return": value_at, "window": window_mean}
 
 
@@ -46,16 +46,16 @@ class TaskComparison:
     """Both sides on one task.
 
     Attributes:
-        task: its name.
-        runs: of the first and the second side, by seed; those that failed or have only begun are left out.
+        task: name of the task.
+        runs: runs of each side, by seed, without those that failed or are far behind.
         failed: seeds of each side whose run failed.
         begun: runs of each side that are far behind its others.
-        steps: shape (evaluations,), environment steps at which every one of these runs has an evaluation.
-        scores: of each side, shape (runs,): the metric at the last of these steps.
+        steps: shape (evaluations,), environment steps at which all these runs have an evaluation.
+        scores: shape (runs,) for each side: the metric at the last of these steps.
         means: interquartile mean of each side.
         curves: interquartile mean of the return of each side at every step.
-        difference: of the interquartile means, first minus second.
-        improvement: probability that a run of the first beats one of the second.
+        difference: difference of the interquartile means, first minus second.
+        improvement: probability that a run of the first side beats one of the second.
     """
 
     task: str
@@ -86,12 +86,12 @@ class Comparison:
     """Two sides on one or more tasks at one scale.
 
     Attributes:
-        sides: first and second.
-        scale: of all runs.
+        sides: first and second side.
+        scale: scale of all runs.
         metric: ``"return"`` or ``"window"``, how a run is read at the last common step.
-        tasks: one comparison a task.
-        improvement: probability of improvement over all tasks, each with the same weight.
-        missing: tasks on which a side has no run, each with these sides.
+        tasks: one comparison per task.
+        improvement: probability of improvement over all tasks, equally weighted.
+        missing: tasks on which a side has no run, each with those sides.
     """
 
     sides: tuple[Side, Side]
@@ -112,11 +112,11 @@ class Comparison:
         store: Store,
         runs_dir: Path | None = None,
     ) -> "Comparison":
-        """Compare what is stored, and what run directories (if there are any) hold beyond that.
+        """Compare stored runs, and run directories (if given) where they hold more.
 
         Raises:
-            ValueError: a scale or task does not exist, on every task a side has no run, both sides are one,
-                or no evaluation is common to all runs.
+            ValueError: a scale or task does not exist, no task has runs of both sides, both sides are the
+                same, or the runs on a task have no evaluation step in common.
             reproduce.lab.store.StoreMixError: the runs differ in protocol or simulator, or the seeds of
                 one side in configuration.
         """
@@ -149,7 +149,7 @@ class Comparison:
 
     @property
     def file_name(self) -> str:
-        """Name of its files, without ending."""
+        """Name of its files, without extension."""
         parts = [f"{self.sides[0].name}-vs-{self.sides[1].name}", *(task.task for task in self.tasks)]
         return "-".join([*parts, self.scale]).replace("/", "_")
 
@@ -160,12 +160,12 @@ class Comparison:
 
     @property
     def heading(self) -> str:
-        """What is compared, in one line."""
+        """The comparison in one line."""
         what = {"return": "return", "window": "mean return over the last tenth of the steps"}[self.metric]
         return f"{self.sides[0].name} against {self.sides[1].name}, {self.scale} scale: {what}"
 
     def notes(self) -> list[str]:
-        """What must be known to read the numbers, a sentence each."""
+        """Notes needed to read the numbers, one sentence each."""
         notes = [
             "Interquartile means over seeds (of fewer than four: means) at the last step that all seeds of "
             "both have reached, with 95 % intervals of the stratified bootstrap."
@@ -183,7 +183,7 @@ class Comparison:
             notes.append(
                 f"Too few seeds for an interval, where a side has a single one: {', '.join(single)}."
             )
-        # Of those that have an interval.
+        # Among sides that have an interval.
         fewest = min((n for task in self.tasks for n in map(len, task.runs) if n > 1), default=1)
         if fewest in TRUE_CONFIDENCE:
             notes.append(
@@ -212,7 +212,7 @@ class Comparison:
         return notes
 
     def numbers(self) -> pd.DataFrame:
-        """One row a task, and one of all tasks; intervals in columns ending in _low and _high."""
+        """One row per task, and one for all tasks; intervals in columns ending in _low and _high."""
         rows = []
         for task in self.tasks:
             row: dict[str, object] = {"task": task.task, "step": task.step}
@@ -227,7 +227,7 @@ class Comparison:
         return pd.DataFrame([*rows, total | _columns("improvement", self.improvement)])
 
     def points(self) -> pd.DataFrame:
-        """What the figure shows, a row a task, side and step: interquartile mean and interval."""
+        """Data of the figure, one row per task, side and step: interquartile mean and interval."""
         frames = [
             pd.DataFrame(
                 {
@@ -282,7 +282,7 @@ def _bootstrap(statistic: Callable[..., FloatArray], *scores: Scores) -> Estimat
 
 
 def _stopped(runs: Sequence[StoredRun], whose: str) -> list[str]:
-    """``"seeds 1 2 of td3 on Hopper (step 55,000)"``, for each step at which some of the runs stand."""
+    """``"seeds 1 2 of td3 on Hopper (step 55,000)"``, one for each last step of the runs."""
     seeds: dict[int, list[int]] = {}
     for run in runs:
         seeds.setdefault(run.last_step, []).append(run.spec.seed)
@@ -303,7 +303,7 @@ def _columns(name: str, estimate: Estimate) -> dict[str, float]:
 
 
 def print_comparison(comparison: Comparison, console: Console) -> None:
-    """Print a comparison, and what must be known of it."""
+    """Print a comparison and its notes."""
     console.print(_table(comparison))
     beneath = "Beneath interquartile means stand plain means, of the same seeds and steps."
     for note in (beneath, *comparison.notes()):
@@ -314,7 +314,7 @@ def _table(comparison: Comparison) -> Table:
     first, second = (side.name for side in comparison.sides)
     table = Table(title=comparison.heading, title_justify="left")
     table.add_column("task, steps")
-    # A terminal of 80 columns has no room for more, and would cut them.
+    # Longer lines would be cut on a terminal of 80 columns.
     names = [
         "\n".join(line for part in re.findall("[^/]*/|.+", name) for line in textwrap.wrap(part, _HEADING))
         for name in (first, second)
@@ -334,5 +334,5 @@ def _table(comparison: Comparison) -> Table:
 
 
 def _cell(text: str) -> str:
-    """The interval beneath its number."""
+    """A number with its interval on the line beneath."""
     return text.replace(" ", "\n", 1)

@@ -1,4 +1,4 @@
-"""The inventory: what is stored, what is being trained, what exhibits miss and what that would cost."""
+"""The inventory: stored runs, runs in training, runs that exhibits lack and what these would cost."""
 
 import math
 import textwrap
@@ -26,13 +26,13 @@ _UNBROKEN = "\u00a0"
 
 
 def print_inventory(store: Store, runs_dir: Path, console: Console, every: bool = False) -> None:
-    """Print what is stored, run directories that are not, and what the exhibits still miss.
+    """Print stored runs, run directories that are ahead of the store, and how complete exhibits are.
 
     Args:
         store: stored runs.
-        runs_dir: where runs are kept while they train.
+        runs_dir: directory of runs in training.
         console: where to print.
-        every: a line a run, in the place of one a task.
+        every: print one line per run instead of one per task.
     """
     stored = store.runs()
     own = sum(run.own for run in stored)
@@ -65,7 +65,7 @@ def print_inventory(store: Store, runs_dir: Path, console: Console, every: bool 
 
 
 def _place(run: StoredRun) -> tuple[str, str, str, int, int]:
-    """Where a run stands in a list: seeds of one scale together, the largest scale first."""
+    """The position of a run in a list: seeds of one scale together, the largest scale first."""
     spec = run.spec
     return spec.algorithm, spec.variant, spec.task, _scale_order(spec.scale), spec.seed
 
@@ -76,7 +76,7 @@ def _scale_order(scale: str) -> int:
 
 
 def _line(run: StoredRun) -> str:
-    """A run with all that is known in a line."""
+    """A run with all details in one line."""
     code = str(run.provenance.get("git_sha", ""))[:7] + ("+" if run.provenance.get("git_dirty") else "")
     hours, length = run.seed_hours, whole_length(run.spec)
     parts = (
@@ -91,7 +91,7 @@ def _line(run: StoredRun) -> str:
 
 
 def _by_task(stored: Sequence[StoredRun]) -> dict[tuple[str, str], list[list[StoredRun]]]:
-    """The seeds of each algorithm and variant, by scale (the largest first) and task."""
+    """The runs of each algorithm and variant, by scale (the largest first) and task."""
     groups: dict[tuple[str, str], dict[tuple[str, str], list[StoredRun]]] = {}
     for run in stored:
         of_task = groups.setdefault((run.spec.scale, run.spec.task), {})
@@ -101,10 +101,10 @@ def _by_task(stored: Sequence[StoredRun]) -> dict[tuple[str, str], list[list[Sto
 
 
 def _summary(runs: Sequence[StoredRun]) -> str:
-    """``"SAC 6820 ± 807 (4 seeds, 200k)"``: their mean at the end or, before that, as far as they are."""
+    """``"SAC 6820 ± 807 (4 seeds, 200k)"``: mean at the end or, before that, at the last common step."""
     spec = runs[0].spec
     name = title_of(spec.algorithm, spec.variant)
-    # Of an unknown scale nobody knows the end: it is where the furthest run stands.
+    # For an unknown scale, the furthest run defines the end.
     end = whole_length(spec) or max(run.last_step for run in runs)
     pooled, numbers = pooled_statistics(runs, end)
     if numbers is None:
@@ -121,7 +121,7 @@ def _summary(runs: Sequence[StoredRun]) -> str:
 
 
 def _flow(entries: Iterable[str], width: int) -> str:
-    """Entries one behind the other in indented lines, none of them broken."""
+    """Entries in indented lines, wrapped between entries only."""
     joined = " · ".join(entry.replace(" ", _UNBROKEN) for entry in entries)
     lines = textwrap.fill(
         joined,
@@ -148,10 +148,10 @@ def _print_coverage(exhibit: Exhibit, store: Store, scale: str, console: Console
 
 
 def nothing_stored(name: str, store: Store, shown: Collection[str]) -> list[str]:
-    """A line for each scale at which an exhibit has nothing to show, with what it would take.
+    """One line for each scale at which an exhibit has nothing to show, with what it would take.
 
     Args:
-        name: of an exhibit; any other name gives no line.
+        name: name of an exhibit; other names give no line.
         store: stored runs.
         shown: scales at which it shows something.
     """
@@ -180,9 +180,9 @@ def print_plan(
     console: Console,
     workers: int | None = None,
 ) -> None:
-    """Print what is stored of exhibits, and what is missing: steps, operations, estimated hours, commands.
+    """Print how much of exhibits is stored, and what is missing: steps, operations, hours, commands.
 
-    With a number of workers, also the wall-clock time on so many cores, and on so many GPUs.
+    Given a number of workers, also print the wall-clock time on that many cores, and on that many GPUs.
     """
     for exhibit in exhibits:
         _print_coverage(exhibit, store, scale, console)
@@ -227,7 +227,7 @@ def _print_wall_clock(
     workers: int,
     console: Console,
 ) -> None:
-    """Print how long a plan takes on several workers: seeds on cores, populations on GPUs."""
+    """Print the duration of a plan on several workers: seeds on cores, populations on GPUs."""
     seeds = [
         (spec.seed, of_group * (group.wanted - reached) / group.steps)
         for group, of_group in zip(missing, hours, strict=True)

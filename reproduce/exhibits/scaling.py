@@ -1,6 +1,6 @@
 """The numbers of docs/scaling.md and of the failures in docs/reliability.md, from records of benchmarks.
 
-What is measured says so; everything about more workers than were measured is arithmetic from these numbers.
+Measured numbers are marked as such; everything beyond the measured number of workers is computed from them.
 """
 
 import math
@@ -32,7 +32,7 @@ def blocks(benchmarks: Path) -> dict[str, str]:
 
 
 def failures(benchmarks: Path) -> str:
-    """What became of runs whose workers, nodes and grid were killed."""
+    """The fate of runs whose workers, nodes and grid were killed."""
     found = record(benchmarks, "failures")
     if found is None:
         return NOT_MEASURED
@@ -64,7 +64,7 @@ def failures(benchmarks: Path) -> str:
 
 
 def engines(record: Mapping[str, Any]) -> Rows:
-    """What handing over jobs costs, one quantity a row."""
+    """Costs of handing over jobs, one quantity per row."""
     found = record["results"]
     ray = found["ray"]
     rows = [
@@ -86,7 +86,7 @@ def engines(record: Mapping[str, Any]) -> Rows:
 
 
 class _Programme:
-    """All runs that all exhibits need at paper scale, whether stored or not, and what they would cost."""
+    """All runs that the exhibits need at paper scale, stored or not, and their estimated cost."""
 
     def __init__(self, benchmarks: Path) -> None:
         needed: dict[RunSpec, int] = {}
@@ -95,7 +95,7 @@ class _Programme:
                 needed[spec] = max(needed.get(spec, 0), exhibit.read_out(spec))
         nothing = Store(Path("/nonexistent"))
         self.groups = missing_runs(needed, nothing, _SCALE)
-        # Of one thread of the machine of the benchmark.
+        # In time of one thread of the benchmark's machine.
         self.costs = Costs(nothing, _SCALE, benchmarks)
         self.benchmark = record(benchmarks, "environment_step")
 
@@ -134,7 +134,7 @@ def _row(name: str, one: Mapping[str, float]) -> list[str]:
 
 
 def _limits(found: Mapping[str, Any], programme: _Programme) -> str:
-    """The whole programme on 1 to 1,000 workers, and what each part of the house would have to bear."""
+    """The whole programme on 1 to 1,000 workers, and the load on each component."""
     jobs = sorted(
         (part for group in programme.groups for part in group.split(len(group.specs))),
         key=lambda part: part.specs[0].seed,
@@ -144,7 +144,7 @@ def _limits(found: Mapping[str, Any], programme: _Programme) -> str:
     mean = sum(known) / len(known)
     overhead = found["ray"]["job_ms"] / 1000 + found["training_start_seconds"]
     steps = sum(job.steps for job, one in zip(jobs, seconds, strict=True) if not math.isnan(one))
-    # Values of a run a second: of each line, a line each log interval.
+    # Values per run and second; a run writes one line per log interval.
     values = found["mlflow"]["values_per_line"] * steps / scale_named(_SCALE).log_every / sum(known)
     rows = []
     for workers in _WORKERS:

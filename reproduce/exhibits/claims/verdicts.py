@@ -1,4 +1,4 @@
-"""From findings to verdicts: all claims of a scale together, corrected for each other, and their table."""
+"""Verdicts on all claims of a scale, corrected for multiple comparisons, and their table."""
 
 import math
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from reproduce.lab.specs import RunSpec
 from reproduce.lab.store import Store
 
 COLUMNS = ("the paper says", "compared", "difference of means", "seeds", "p (Holm)", "verdict")
-"""Of the table."""
+"""Columns of the table."""
 
 Verdict = Literal["supported", "contradicted", "inconclusive", "not enough runs", "not comparable"]
 
@@ -28,11 +28,11 @@ class Judged:
     """A claim with its verdict.
 
     Attributes:
-        claim: the sentence.
-        finding: what the runs say of it.
-        verdict: what follows.
-        p: corrected for all other claims with runs; None where nothing was tested.
-        second: the verdict by the second outcome; None where the claim has none.
+        claim: the claim.
+        finding: what the runs say about it.
+        verdict: the verdict that follows.
+        p: p value, corrected for all other tested claims; None if nothing was tested.
+        second: the verdict by the second outcome; None if the claim has none.
     """
 
     claim: Claim
@@ -43,17 +43,17 @@ class Judged:
 
     @property
     def disagrees(self) -> bool:
-        """Whether the second outcome says something else."""
+        """Whether the second outcome gives another verdict."""
         return self.second not in (None, self.verdict)
 
     @property
     def aside(self) -> str:
-        """What the second outcome is called; empty where there is none."""
+        """Name of the second outcome; empty if there is none."""
         return self.claim.check.second.aside if self.claim.check.second else ""
 
 
 def judged(store: Store, scale: str, claims: Sequence[Claim] = CLAIMS) -> list[Judged]:
-    """Every claim with its verdict by the runs of a scale.
+    """Every claim with its verdict from the runs of a scale.
 
     Raises:
         UnknownScaleError: there is no such scale.
@@ -75,7 +75,7 @@ def judged(store: Store, scale: str, claims: Sequence[Claim] = CLAIMS) -> list[J
 
 
 def verdicts(findings: Sequence[Finding]) -> list[tuple[Verdict, float | None]]:
-    """The verdict on each finding with its p value, corrected for all the others that were tested."""
+    """The verdict on each finding, and its p value corrected for all others that were tested."""
     corrected = iter(holm([one.p for one in findings if one.tested]))
     found: list[tuple[Verdict, float | None]] = []
     for one in findings:
@@ -90,7 +90,7 @@ def verdicts(findings: Sequence[Finding]) -> list[tuple[Verdict, float | None]]:
 
 
 def claims_table(store: Store, scale: str) -> Table:
-    """All claims with what the runs of a scale say; those without evidence share the last row.
+    """The table of all claims, judged by the runs of a scale.
 
     Raises:
         UnknownScaleError: there is no such scale.
@@ -99,7 +99,7 @@ def claims_table(store: Store, scale: str) -> Table:
 
 
 def table_of(every: Sequence[Judged], scale: str) -> Table:
-    """The table of judged claims; those without evidence share a row."""
+    """The table of judged claims; those without evidence share the last row."""
     own = len(frozenset[RunSpec]().union(*(one.finding.own for one in every)))
     shown = [one for one in every if one.finding.evidence]
     rows = [Row(label, tuple(cells), one.claim.says) for one in shown for label, *cells in rows_of(one)]
@@ -117,7 +117,7 @@ def table_of(every: Sequence[Judged], scale: str) -> Table:
 
 
 def rows_of(one: Judged) -> list[list[str]]:
-    """A row a line, of a cell for each of `COLUMNS`; the first has the claim and its verdict."""
+    """One row per line of a finding, with a cell per column; the first has the claim and its verdict."""
     verdict: str = one.verdict
     if one.verdict == "contradicted" and one.finding.worst:
         verdict += f" on {one.finding.worst}"
@@ -138,7 +138,7 @@ def _rest(count: int) -> Row:
 
 
 def _numbers(shown: Sequence[Judged]) -> pd.DataFrame:
-    """The same as numbers, a row a line; what is no number stays empty."""
+    """The table as numbers, one row per line; unknown numbers are NaN."""
     rows: list[dict[str, object]] = [
         {"where": one.claim.place, "claim": one.claim.says, "compared": line.compared, "found": line.found}
         | {name: line.numbers.get(name, math.nan) for name in NUMBERS}
