@@ -1,4 +1,4 @@
-"""Representations that the model predicts, beside those that the encoder sees (Figure 7)."""
+"""Representations predicted by the model, beside those of the encoder (Figure 7)."""
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -16,11 +16,11 @@ _SHOWN_STEPS = 100
 def data(exhibit: FigureExhibit, store: Store, scale: str, mix: bool) -> FigureData:
     """The stored predictions of a figure on its one task.
 
-    A row a series, seed and step of the episode, with the columns of `reproduce.lab.store.LATENT_COLUMNS`.
+    One row per series, seed and step of the episode, with `reproduce.lab.store.LATENT_COLUMNS`.
 
     Raises:
         reproduce.lab.store.StoreMixError: the runs are of different protocols, and ``mix`` is off, or the
-            predictions are along different episodes.
+            predictions follow different episodes.
     """
     points, coverage, used, policies = [], [], [], set()
     for curve in curves_of(exhibit, store, scale):
@@ -50,7 +50,7 @@ def draw(exhibit: FigureExhibit, scale: str, data: FigureData) -> Figure:
     """Draw a panel of the first coordinate for each series, and one of the error by model steps.
 
     Args:
-        exhibit: what to show, on its one task.
+        exhibit: the figure, on its one task.
         scale: scale of the runs.
         data: their predictions.
     """

@@ -1,4 +1,4 @@
-"""Figures of the theory on finite MDPs: rows of `alm.theory.results` in, one figure an exhibit."""
+"""Figures of the theory on finite MDPs, one per exhibit, from rows of `alm.theory.results`."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -22,7 +22,7 @@ _BOUNDS = {
 
 
 def bound_over_k(rows: pd.DataFrame) -> Figure:
-    """The gap of three bounds over K: medians and quartiles, a column a discount, a row a model."""
+    """Gaps of three bounds over K: medians and quartiles, one column per discount, one row per model."""
     discounts, models = sorted(rows["discount"].unique()), list(dict.fromkeys(rows["model"]))
     with figure_style():
         figure, axes = plt.subplots(
@@ -70,7 +70,7 @@ def bound_over_k(rows: pd.DataFrame) -> Figure:
 
 
 def tighter_bound(rows: pd.DataFrame) -> Figure:
-    """The gap of each other bound against that of Eq. 5, one point an MDP."""
+    """The gap of each other bound against that of Eq. 5, one point per MDP."""
     others = ("γ^(t+1)", "best discount", "Eq. 3")
     with figure_style():
         figure, axes = plt.subplots(
@@ -106,7 +106,7 @@ def tighter_bound(rows: pd.DataFrame) -> Figure:
 
 
 def gap_a5(rows: pd.DataFrame) -> Figure:
-    """How much of the gap is left under each restriction of q: the whole distribution over MDPs."""
+    """The gap that remains under each restriction of q, as a distribution over MDPs."""
     names = [name for name in rows if name != "discount"]
     colours = [_BLUE, _ORANGE, _GREEN, "#CC79A7", "#56B4E9", "#000000"]
     with figure_style():
@@ -127,7 +127,7 @@ def gap_a5(rows: pd.DataFrame) -> Figure:
 
 
 def offline(rows: pd.DataFrame) -> Figure:
-    """A.7 on its two counterexamples over K."""
+    """The bound of A.7 on its two counterexamples, over K."""
     examples = list(dict.fromkeys(rows["example"]))
     truth = ("log-return of π_b", "log-return of π_φ")
     of_behaviour = {"printed, Q of π_b": (_RED, "D"), "every factor, Q of π_b": (_GREEN, "^")}
@@ -151,7 +151,7 @@ def offline(rows: pd.DataFrame) -> Figure:
 
 def joint(rows: pd.DataFrame) -> Figure:
     """The score of every learner at every K: all MDPs as points, the mean as a bar."""
-    # What is learned on L^K stands together.
+    # Learners on L^K are grouped together.
     learners = sorted(dict.fromkeys(rows["learner"]), key=lambda name: (name != "return", "L^K" not in name))
     horizons = [k for k in sorted(rows["K"].unique()) if k]
     shades = dict(zip(horizons, ("#8CC5E3", "#3594CC", "#0B4F82"), strict=True))
@@ -194,7 +194,7 @@ def joint(rows: pd.DataFrame) -> Figure:
 
 
 def optimism(rows: pd.DataFrame) -> Figure:
-    """What is promised over what is returned: the whole distribution over MDPs."""
+    """The ratio of promised to actual return, as a distribution over MDPs."""
     names = [name for name in rows if name not in ("discount", "return")]
     with figure_style():
         figure, axis = plt.subplots(figsize=(6.4, 3.4), layout="constrained")
@@ -212,7 +212,7 @@ def optimism(rows: pd.DataFrame) -> Figure:
 
 
 def lottery(rows: pd.DataFrame) -> Figure:
-    """A lottery against a sure reward, over the jackpot's chance: what q* sees, what L^1 prefers."""
+    """A lottery against a sure reward, over the jackpot's chance: the model of q*, the preference of L^1."""
     with figure_style():
         figure, (left, right) = plt.subplots(1, 2, figsize=(6.4, 3.1), layout="constrained")
         left.plot([0, 1], [0, 1], color=NOTE, linewidth=0.8, label="as it is")
@@ -240,17 +240,17 @@ FIGURES = {
     "theory-optimism": ("What models promise of a policy, and what it returns", optimism),
     "theory-lottery": ("A lottery against a sure reward", lottery),
 }
-"""Exhibits that are figures, with what each shows."""
+"""Titles and drawing functions of the exhibits that are figures."""
 
 
 def pictures(exhibits: Exhibits) -> list[Picture]:
-    """Every figure with its data, of those exhibits that there are."""
+    """Every figure with its data, for the given exhibits."""
     frames = {name: pd.DataFrame(exhibits[name]) for name in FIGURES if name in exhibits}
     return [Picture(name, "", FIGURES[name][1](frame), frame) for name, frame in frames.items()]
 
 
 def typeset(name: str) -> str:
-    """A name of the rows with its powers and indices set as such."""
+    """A name with its superscripts and subscripts typeset."""
     for plain, mathematical in (
         ("γ^(t+1)", "γ$^{t+1}$"),
         ("L^K", "L$^K$"),
@@ -263,7 +263,7 @@ def typeset(name: str) -> str:
 
 
 def _distribution(axis: Axes, values: pd.Series, colour: str, label: str) -> None:
-    """The share of MDPs below each value."""
+    """Draw the share of MDPs below each value."""
     ordered = np.sort(values.to_numpy())
     share = np.arange(1, len(ordered) + 1) / len(ordered)
     axis.step(ordered, share, where="post", color=colour, linewidth=1.5, label=label)

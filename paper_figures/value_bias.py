@@ -24,7 +24,7 @@ _FORMULAS = {
 def data(
     exhibit: FigureExhibit, store: Store, scale: str, mix: bool, definition: BiasDefinition
 ) -> FigureData:
-    """A row a series, task, seed and measurement: step, training_step, bias_mean, bias_std.
+    """One row per series, task, seed and measurement: step, training_step, bias_mean, bias_std.
 
     Raises:
         reproduce.lab.store.StoreMixError: the runs are of different protocols, and ``mix`` is off.
@@ -38,13 +38,13 @@ def data(
 
 
 def draw(exhibit: FigureExhibit, scale: str, data: FigureData, definition: BiasDefinition) -> Figure:
-    """Draw the mean of the bias above, its deviation over pairs below, one column a task.
+    """Draw the mean of the bias above its deviation over pairs, one column per task.
 
     Args:
-        exhibit: what to show.
+        exhibit: the figure.
         scale: scale of the runs.
         data: their biases.
-        definition: the definition they are of (`alm.training.bias.DEFINITIONS`), for the caption.
+        definition: definition of the biases (`alm.training.bias.DEFINITIONS`), for the caption.
     """
     tasks = tasks_drawn(data.coverage)
     with figure_style():
@@ -52,7 +52,7 @@ def draw(exhibit: FigureExhibit, scale: str, data: FigureData, definition: BiasD
         for top, bottom, task in zip(tops, bottoms, tasks, strict=True):
             points = data.points[data.points["task"] == task]
             top.set_title(task)
-            # Before the first update an estimate says nothing about training.
+            # An estimate before the first update says nothing about training.
             trained = points[points["training_step"] > 0]
             if trained.empty:
                 panels.empty(top, "no update yet")
@@ -73,7 +73,7 @@ def draw(exhibit: FigureExhibit, scale: str, data: FigureData, definition: BiasD
 
 
 def _fit(axis: Axes, points: pd.DataFrame, quantity: str) -> None:
-    """Leave outliers above the view if they would flatten everything else."""
+    """Cut off outliers that would flatten everything else."""
     low, high = points[quantity].quantile([0.02, 0.98])
     margin = 0.35 * (high - low) + 1e-3
     bottom, top = axis.get_ylim()
