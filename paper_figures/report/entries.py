@@ -86,7 +86,7 @@ class Entry:
     images: tuple[Image, ...] = ()
     clips: tuple[Clip, ...] = ()
     verdicts: Mapping[str, int] = field(default_factory=dict)
-    nothing: str = "No run of it is stored yet."
+    nothing: str = "None of its runs is stored yet."
     problem: str = ""
 
 
@@ -204,7 +204,7 @@ def _filled(entry: Entry, fill: Callable[[], Entry]) -> Entry:
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise
-        return replace(entry, problem=f"This table is made of the code, which needs torch: {entry.command}")
+        return replace(entry, problem=f"This table is derived from code that needs torch: {entry.command}")
 
 
 def _coverage(exhibit: Exhibit, store: Store) -> tuple[Coverage, ...]:

@@ -32,9 +32,9 @@ TABLE1 = TableExhibit(
                 kind="protocol",
                 short="cannot train here: its rewards must be functions of observations (--protocol B)",
                 full="SLBO plans with the task's own reward as a function of observations and actions. "
-                "Rewards of gym's v2 tasks pay a displacement that is no part of the observation, so it "
-                "cannot be trained on them; it is measured on the tasks of Wang et al. (2019), in protocol B "
-                "of this table.",
+                "Rewards of gym's v2 tasks depend on a displacement that is not part of the observation, so "
+                "it cannot be trained on them; it is measured on the tasks of Wang et al. (2019), in "
+                "protocol B of this table.",
             ),
         ),
         Row("TD3", "model-free", algorithm="td3"),

@@ -49,11 +49,11 @@ def table2(store: Store) -> Table:
         "Table 2: how the methods differ",
         rows,
         (
-            "Gradient steps of each optimiser for one environment step, counted while the agent learns on "
+            "Gradient steps of each optimiser per environment step, counted while the agent learns on "
             f"{_TASK} and Hopper.",
             "The paper prints 3 for ALM; its Algorithm 1 and its code take one step of every network.",
-            "SAC-SVG's number is of SAC-SVG(2); MBPO trains its model apart, every 250 steps, until it no "
-            "longer improves.",
+            "SAC-SVG's number is for SAC-SVG(2); MBPO trains its model separately, every 250 steps, until it "
+            "no longer improves.",
         ),
     )
 
@@ -147,10 +147,10 @@ def table3(store: Store) -> Table:
         "Table 3: hyper-parameters of ALM",
         rows,
         (
-            "The configuration that a run of either scale would have, and those that stored runs had; "
-            f"{_DIFFERS} marks what differs from paper scale.",
-            "Exploration: σ falls linearly from the first to the second number over the third; the clip is "
-            "used inside updates only, as in the authors' code.",
+            "Configurations of a new run at either scale, and of stored runs; "
+            f"{_DIFFERS} marks differences from paper scale.",
+            "Exploration: σ falls linearly from the first number to the second, over the number of steps "
+            "given third; the clip applies only inside updates, as in the authors' code.",
         ),
     )
 

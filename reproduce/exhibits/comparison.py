@@ -122,7 +122,7 @@ class Comparison:
         """
         sides = Side.named(first), Side.named(second)
         if sides[0] == sides[1]:
-            raise ValueError(f"{sides[0].name} is compared with itself: name two different ones.")
+            raise ValueError(f"{sides[0].name} is compared with itself: name two different sides.")
         scale_named(scale)
         names = list(dict.fromkeys(task_spec(task).name for task in tasks))
         shelf = Shelf(store, runs_dir, scale)
@@ -167,8 +167,8 @@ class Comparison:
     def notes(self) -> list[str]:
         """Notes needed to read the numbers, one sentence each."""
         notes = [
-            "Interquartile means over seeds (of fewer than four: means) at the last step that all seeds of "
-            "both have reached, with 95 % intervals of the stratified bootstrap."
+            "Interquartile means over seeds (plain means for fewer than four) at the last step that all "
+            "seeds of both sides have reached, with 95 % stratified bootstrap intervals."
         ]
         single, unfinished, begun, failed = [], [], [], []
         for task in self.tasks:
@@ -180,33 +180,31 @@ class Comparison:
                 begun += _stopped(behind, whose)
                 failed += [f"{_seeds(lost)} {whose}"] if lost else []
         if single:
-            notes.append(
-                f"Too few seeds for an interval, where a side has a single one: {', '.join(single)}."
-            )
+            notes.append(f"No interval where a side has only one seed: {', '.join(single)}.")
         # Among sides that have an interval.
         fewest = min((n for task in self.tasks for n in map(len, task.runs) if n > 1), default=1)
         if fewest in TRUE_CONFIDENCE:
             notes.append(
-                f"Few seeds: with {fewest} an interval is too narrow; that of a mean holds the truth in "
-                f"about {TRUE_CONFIDENCE[fewest]} % of cases instead of 95 %."
+                f"Few seeds: with {fewest} an interval is too narrow; that of a mean contains the true value "
+                f"in about {TRUE_CONFIDENCE[fewest]} % of cases instead of 95 %."
             )
         if any(task.improvement.low == task.improvement.high for task in self.tasks):
             notes.append(
-                "A probability of 0 or 1 says that every run of one side beat every run of the other, not "
-                "that others would."
+                "A probability of 0 or 1 means that every run of one side beat every run of the other, not "
+                "that further runs would."
             )
         own = sum(run.own for run in self.runs)
         if own:
-            notes.append(f"Your own, not of the repository: {own} run{'s' if own > 1 else ''}.")
+            notes.append(f"Your own, not the repository's: {own} run{'s' if own > 1 else ''}.")
         if self.missing:
             lacking = (
                 f"{task} ({' and '.join(side.name for side in sides)})" for task, sides in self.missing
             )
             notes.append(f"Left out because a side has no run there: {', '.join(lacking)}.")
         if unfinished:
-            notes.append(f"Not at their end yet: {', '.join(unfinished)}.")
+            notes.append(f"Not finished yet: {', '.join(unfinished)}.")
         if begun:
-            notes.append(f"Left out because they have only begun: {', '.join(begun)}.")
+            notes.append(f"Left out because they are too far behind: {', '.join(begun)}.")
         if failed:
             notes.append(f"Left out because they failed: {', '.join(failed)}.")
         return notes
@@ -257,8 +255,8 @@ def _task(task: str, found: tuple[list[StoredRun], list[StoredRun]], metric: str
     steps = common_steps([curve for side in curves for curve in side])
     if not len(steps):
         raise ValueError(
-            f"The runs on {task} have no evaluation at a common environment step yet: let them train on, or "
-            "leave that task out."
+            f"The runs on {task} have no evaluation at a common environment step yet: train them further, or "
+            "leave out that task."
         )
     read = _READINGS[metric]
     scores = [np.array([read(curve, int(steps[-1])) for curve in side]) for side in curves]
@@ -305,7 +303,7 @@ def _columns(name: str, estimate: Estimate) -> dict[str, float]:
 def print_comparison(comparison: Comparison, console: Console) -> None:
     """Print a comparison and its notes."""
     console.print(_table(comparison))
-    beneath = "Beneath interquartile means stand plain means, of the same seeds and steps."
+    beneath = "Below interquartile means: plain means of the same seeds at the same steps."
     for note in (beneath, *comparison.notes()):
         console.print(note, highlight=False)
 

@@ -62,10 +62,10 @@ def coverage(exhibit: Exhibit, store: Store, scale: str) -> Coverage:
 def nothing_shown(exhibit: Exhibit, found: Iterable[Coverage]) -> str:
     """Half a sentence on why `FigureExhibit.says_something` rejects a picture."""
     if not any(one.stored for one in found):
-        return "no run of it is stored yet"
+        return "none of its runs is stored yet"
     if isinstance(exhibit, FigureExhibit) and exhibit.beside_evaluations:
         return f"its runs are stored without {exhibit.beside_evaluations}"
-    return "what is stored of it shows nothing without the other runs"
+    return "its stored runs show nothing without the others"
 
 
 def missing_of(

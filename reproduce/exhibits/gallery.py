@@ -77,7 +77,7 @@ def cards(folder: Path) -> list[Card]:
                 raise TypeError
             one = Card(**values, mean=float(held["return"]), clip=path.with_suffix(".gif"))
         except (KeyError, TypeError, ValueError):
-            raise ValueError(f"{path} is no card of a policy: make it anew with: make gallery") from None
+            raise ValueError(f"{path} is not a card of a policy: remake it with: make gallery") from None
         if one.clip.exists():
             found.append(one)
     scales, algorithms = list(SCALES), list(ALGORITHMS)

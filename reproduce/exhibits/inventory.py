@@ -44,7 +44,7 @@ def print_inventory(store: Store, runs_dir: Path, console: Console, every: bool 
         for run in sorted(stored, key=_place):
             say(_line(run))
     elif stored:
-        say("Mean return (seeds, steps that all of them have reached); each run: --all")
+        say("Mean return (seeds, steps that all of them have reached); for each run: --all")
         for (scale, task), groups in _by_task(stored).items():
             say(f"\n{scale} scale, {task}\n{_flow(map(_summary, groups), console.width)}")
 
@@ -61,7 +61,7 @@ def print_inventory(store: Store, runs_dir: Path, console: Console, every: bool 
             found = ((one.name, coverage(one, store, scale)) for one in EXHIBITS.values())
             done = (f"{name} {one.text}" for name, one in found if one.needed)
             say(f"\nRuns stored of each exhibit, {scale} scale\n{_flow(done, console.width)}")
-    say("\nWhat one of them misses: python -m reproduce plan table1 --scale laptop")
+    say("\nTo list the runs that one of them lacks: python -m reproduce plan table1 --scale laptop")
 
 
 def _place(run: StoredRun) -> tuple[str, str, str, int, int]:
@@ -138,7 +138,7 @@ def _print_coverage(exhibit: Exhibit, store: Store, scale: str, console: Console
     found = coverage(exhibit, store, scale)
     text = f"{found.done} of {found.needed} runs stored"
     if isinstance(exhibit, CodeExhibit):
-        text = "made of the code alone, without runs"
+        text = "derived from the code alone, without runs"
     elif not found.needed:
         text = "has no panel at this scale"
     elif found.unmeasured:
@@ -207,11 +207,11 @@ def print_plan(
         )
     console.print(table)
     known = [one for one in hours if not math.isnan(one)]
-    rest = "" if len(known) == len(hours) else " and what has no estimate"
+    rest = "" if len(known) == len(hours) else ", without rows that have no estimate"
     console.print(
-        f"Together {sum(known):.1f} hours of one thread of this machine{rest}. Hours are those that stored "
-        "runs took on processors of this kind, else of a step on HalfCheetah (make bench) by this machine's "
-        "speed in matrix products; operations are of such a step. "
+        f"Together {sum(known):.1f} hours of one thread of this machine{rest}. Hours are those of stored "
+        "runs on this kind of processor, else of a step on HalfCheetah (make bench), scaled by this "
+        "machine's speed in matrix products; operations are of such a step. "
         f"GPU hours: the seeds of a row as one population. {GPU_BASIS}"
     )
     if workers:

@@ -153,7 +153,7 @@ BiasDefinition = Literal["redq", "paper", "per-state", "authors"]
 
 Content = Literal["return", "return and runtime", "bias", "final return", "latents"]
 _BESIDE_EVALUATIONS: Mapping[Content, str] = {
-    "bias": "value estimates, which are measured in training alone",
+    "bias": "value estimates, which are measured only during training",
     "latents": "predictions, which python -m reproduce latents measures from their last checkpoints",
 }
 

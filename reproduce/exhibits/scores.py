@@ -26,8 +26,8 @@ _PAPER_SEEDS = 5
 _PAPER_STEPS = 200_000
 _HOW_TO_READ = (
     "Measured cells: mean ± sample standard deviation over seeds (number of seeds), from single evaluations "
-    "at the step named; below, after w, the same for the mean over the last 10 % of the steps. "
-    "A cell without a stored run says missing; one that is not to be measured has a dash."
+    "at the named step; below, after w, the same for the mean over the last 10 % of the steps. "
+    "A cell without a stored run says missing; a dash marks cells that are not measured."
 )
 
 

@@ -20,8 +20,8 @@ TITLES = {
 
 _NOTES = {
     "theory-statements": (
-        "Violations count MDPs times K. “Does not hold as printed” is said of what the paper prints, "
-        "“does not hold” of readings that it does not claim."
+        "Violations are counted over MDPs and K. “Does not hold as printed” refers to what the paper prints, "
+        "“does not hold” to readings that it does not claim."
     ),
     "theory-counterexamples": "Left and right are the two sides of the claim.",
 }

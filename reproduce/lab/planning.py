@@ -34,10 +34,10 @@ KERNEL_SECONDS = 5e-6
 GPU_GIGAFLOPS = 10_000.0
 """Assumed speed of float32 matrix products, about half of the data-sheet value of NVIDIA's A100."""
 GPU_BASIS = (
-    "A step on a GPU is estimated as the larger of two times, that of its kernels "
-    f"({1e6 * KERNEL_SECONDS:g} µs each, counted by python -m benchmarks.kernels) and that of its "
-    f"arithmetic (at {GPU_GIGAFLOPS / 1000:g} TFLOP/s), plus the simulator's; where python -m "
-    "benchmarks.gpu has recorded the updates, they take what it measured."
+    "A step on a GPU is estimated as the time of its kernels "
+    f"({1e6 * KERNEL_SECONDS:g} µs each, counted by python -m benchmarks.kernels) or that of its "
+    f"arithmetic (at {GPU_GIGAFLOPS / 1000:g} TFLOP/s), whichever is longer, plus the simulator's; updates "
+    "recorded by python -m benchmarks.gpu take the measured time instead."
 )
 """The basis of estimates for a GPU, in words."""
 

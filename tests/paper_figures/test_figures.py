@@ -334,14 +334,14 @@ def test_the_command_writes_each_scale_that_has_runs(store, tmp_path, capsys):
     # Without a run at paper scale there is a line that says what it would take, not a picture of nothing.
     (line,) = {line for line in capsys.readouterr().out.splitlines() if "paper scale" in line}
     # Three series with five seeds each, of 500,000 steps on Ant and of 300,000 on Walker2d.
-    says = "no run of it is stored yet; 30 of its 30 runs lack 12,000,000 environment steps"
+    says = "none of its runs is stored yet; 30 of its 30 runs lack 12,000,000 environment steps"
     assert line.startswith(f"figure4 at paper scale: {says}: ")
 
     # Nor one of the curve of unchanged ALM that the figure would put others beside.
     assert Figure("figure11", store=store.root, out=tmp_path / "c").run() == 0
     lines = capsys.readouterr().out.splitlines()
     assert "150 of its 150 runs lack" in lines[0] and len(lines) == 2 and not (tmp_path / "c").exists()
-    what = "what is stored of it shows nothing without the other runs; 29 of its 30 runs lack"
+    what = "its stored runs show nothing without the others; 29 of its 30 runs lack"
     assert lines[1].startswith(f"figure11 at laptop scale: {what} ")
 
     (tmp_path / "file").write_text("")

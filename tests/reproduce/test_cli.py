@@ -484,7 +484,7 @@ def test_a_plan_lists_runs_operations_hours_and_commands(tmp_path, capsys, make_
     assert main(["plan", "figure3", "--store", str(tmp_path)]) == 0
     out = " ".join(capsys.readouterr().out.split())
     assert "figure3 at laptop scale: 2 of 50 runs stored" in out
-    assert "hours of one thread of this machine and what has no estimate." in out
+    assert "hours of one thread of this machine, without rows that have no estimate." in out
     # Not in the benchmark: the fixture's clock says 500 s, of which 30 for evaluations, for a population of
     # two, so 235 s for 50,000 steps.
     assert "SAC on Hopper │ 0 1 2 3 4 │ 250,000 │ ? │ 0.3" in out

@@ -239,7 +239,7 @@ class BestOn:
         full = [one for one in tasks if one.enough]
         best = sum(one.supports < LEVEL / 2.0 for one in full)
         seeds = self.outcome.seeds_needed
-        text = f"surely best on {best} of the {len(full)} tasks that all rows have {seeds} seeds on"
+        text = f"significantly best on {best} of the {len(full)} tasks on which all rows have {seeds} seeds"
         found = concluded(tasks, self.at_least)
         return replace(found, lines=(Line(text, "", f"{len(full)} of {len(tasks)} tasks"), *found.lines))
 
@@ -276,7 +276,7 @@ class Costlier:
         if not _same_sizes(evidence.scale):
             return Finding((Line(text),), evidence=True, settled="not comparable")
         holds = ms >= ENOUGH * self.times
-        text += "" if holds else "; the GPU of the claim was not at hand"
+        text += "" if holds else "; the claim is for a GPU, which was not available"
         return Finding((Line(text),), evidence=True, complete=True, settled="supported" if holds else None)
 
 
@@ -336,7 +336,7 @@ class Sooner:
             unknown = f"{task}: {self.y.label}'s runs are too short to have learned, so there is no target"
             return replace(found, notes=(unknown, *found.notes))
         if np.isnan(np.concatenate(hours)).any():
-            return replace(found, notes=(f"{task}: the time of a run is not known", *found.notes))
+            return replace(found, notes=(f"{task}: the time of a run is unknown", *found.notes))
         ours, theirs = (f"{side.label} {_in_time(h)}" for side, h in zip(sides, hours, strict=True))
         line = Line(f"{task}: minutes to a return of {target:.0f}", f"{ours}, {theirs}", _counts(seeds))
         found = replace(found, line=line)
@@ -352,7 +352,7 @@ class Sooner:
             supports = contradicts = 1.0
         if any(run.provenance.get("device") == "cpu" for own in runs for run in own):
             contradicts = 1.0
-            found = replace(found, notes=("the runs are of a CPU, the claim of a GPU", *found.notes))
+            found = replace(found, notes=("the runs are on a CPU, the claim is for a GPU", *found.notes))
         return replace(found, enough=True, supports=supports, contradicts=contradicts)
 
 

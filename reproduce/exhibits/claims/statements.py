@@ -145,7 +145,7 @@ CLAIMS = (
     Claim(
         "Section 1",
         "updates 6× faster than REDQ's",
-        Costlier("redq", 6.0, "; REDQ's ensemble runs in parallel here, in the claim it does not"),
+        Costlier("redq", 6.0, "; REDQ's ensemble runs in parallel here, but not in the claim"),
     ),
     Claim("Section 5.2", "REDQ with a parallel ensemble is still 2× slower", Costlier("redq", 2.0)),
     Claim(

@@ -111,7 +111,7 @@ def table_of(every: Sequence[Judged], scale: str) -> Table:
         f"Claims of the paper, by the runs of {scale} scale",
         COLUMNS,
         (Block("", tuple(rows)),),
-        notes=(*_NOTES, *([f"{own} of the runs are your own, not of the repository."] if own else [])),
+        notes=(*_NOTES, *([f"{own} of the runs are your own, not the repository's."] if own else [])),
         numbers=_numbers(shown),
     )
 
@@ -151,26 +151,27 @@ def _numbers(shown: Sequence[Judged]) -> pd.DataFrame:
 
 
 _NOTES = (
-    "The claims that have runs on every side of a task, in the paper's order; those without share a row.",
-    "Differences are of means over seeds of the mean return over the last tenth of the steps, with 95 % "
-    "intervals of Welch's t, uncorrected for the other claims; of a single side, its mean. Area: the same of "
-    "the mean return from the end of the warm-up to the read-out; claims on the speed of learning are judged "
-    "by it, with the other as end. A run counts if it reached the step of the read-out; where one has "
-    "failed, no verdict is given.",
-    f"Can see: the smallest difference that Welch's test of so many seeds finds in {POWER:.0%} of cases, "
-    "before the correction for the other claims, which asks for more; with a margin, from there on.",
-    "p: of Welch's test, two-sided, corrected for all claims that have runs (Holm). Below "
-    f"{LEVEL:g} a claim is supported or contradicted; else it is inconclusive: chance may have made the "
-    "difference either way. A claim about several tasks holds if it holds on all, and one task contradicts "
+    "Claims that have runs on every side of some task, in the paper's order; all others share the last row.",
+    "Differences are between means over seeds of the mean return over the last tenth of the steps, with 95 % "
+    "intervals of Welch's t, uncorrected for the other claims; for a single side, its mean is shown. Area: "
+    "the same for the mean return from the end of the warm-up to the read-out. Claims on the speed of "
+    "learning are judged by the area, with the mean over the last tenth shown as end. A run counts if it "
+    "reached the read-out step; if one has failed, no verdict is given.",
+    f"Can see: the smallest difference that Welch's test detects with this many seeds in {POWER:.0%} of "
+    "cases, before the correction for the other claims, which requires more; for claims with a margin, "
+    "counted from the margin.",
+    "p: two-sided p value of Welch's test, corrected for all claims that have runs (Holm). Below "
+    f"{LEVEL:g} a claim is supported or contradicted; otherwise it is inconclusive: the difference may be "
+    "due to chance. A claim about several tasks holds if it holds on all, and one task contradicts "
     f"it. Not enough runs: fewer than {RETURN.seeds_needed} seeds on a side ({SPREAD.seeds_needed} where "
     "spreads are compared) on some task, and no other task contradicts the claim.",
-    f"Matches, does not hurt, robust: no more than {MARGIN:.0%} below the other. Little effect, does not "
-    "affect: within that on both sides. Much worse: less than half; fails: less than a quarter.",
-    "Costs are ratios of the benchmark, without a test: supported from "
-    f"{ENOUGH:.0%} of the claimed ratio on. About 50 % less time: at most {ABOUT_HALF:.0%} of the other's "
-    f"until an evaluation first has {NEAR_OPTIMAL:.0%} of the other's final return, by p of mean speeds, "
-    "where a seed that never gets there has speed 0; shown are medians. Both, and all comparisons of "
-    "different algorithms, have verdicts at paper scale alone, since other scales make some algorithms "
-    "smaller than others, and times of runs on one kind of processor alone. The paper's are of a GPU: a CPU "
-    "can bear them out, not refute them.",
+    f"Matches, does not hurt, robust: at most {MARGIN:.0%} below the other. Little effect, does not "
+    "affect: within that margin either way. Much worse: less than half; fails: less than a quarter.",
+    "Costs are ratios from the benchmark, without a test: at least "
+    f"{ENOUGH:.0%} of the claimed ratio supports a claim. About 50 % less time: at most {ABOUT_HALF:.0%} of "
+    f"the other's time until an evaluation first reaches {NEAR_OPTIMAL:.0%} of the other's final return; p "
+    "is for mean speeds, where a seed that never gets there has speed 0, but medians are shown. Claims on "
+    "costs and times, and all comparisons of different algorithms, have verdicts only at paper scale, since "
+    "other scales shrink some algorithms more than others; claims on times also need runs on one kind of "
+    "processor. The paper's claims are for a GPU: a CPU can support them, but not refute them.",
 )
