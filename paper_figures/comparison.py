@@ -26,8 +26,8 @@ def draw(comparison: Comparison) -> Figure:
         panels.legend(figure)
         panels.caption(
             figure,
-            f"{comparison.heading}. {' '.join(comparison.notes())} Curves and bands: the same of the return "
-            "at each step that all seeds have.",
+            f"{comparison.heading}. {' '.join(comparison.notes())} Curves and bands: the same statistics of "
+            "the return at each step that all seeds have.",
         )
     return figure
 

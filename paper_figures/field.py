@@ -68,8 +68,8 @@ def draw(found: FigureData) -> Figure:
         panels.legend(figure, _EXHIBIT.series)
         panels.caption(
             figure,
-            "Beside later methods, paper scale. With marks: the runs of this suite that are named under a "
-            "panel, on ALM's own tasks, mean ± sample standard deviation over seeds where there are several. "
+            "Beside later methods, paper scale. With markers: this suite's runs, listed under each panel, on "
+            "ALM's own tasks; mean ± sample standard deviation over seeds if there are several. "
             f"Grey: the authors' ALM(3) curve, shifted by their {AUTHORS_WARMUP:,} random steps. Broken "
             "lines: published means over 5 to 10 seeds on gym's v4 tasks (Ant-v4 beside T-Ant; "
             "results/paper/README.md), context only."

@@ -58,8 +58,8 @@ def draw(exhibit: FigureExhibit, scale: str, data: FigureData) -> Figure:
         panels.caption(
             figure,
             f"{panels.heading(exhibit, scale, data.coverage)}: mean of the last {LAST} evaluations of each "
-            "seed (dots), mean ± sample standard deviation over seeds, where the first of a coefficient's "
-            f"seeds ends.{panels.left_out(data.coverage)}",
+            "seed (dots), and mean ± sample standard deviation over seeds, at the earliest end of a "
+            f"coefficient's seeds.{panels.left_out(data.coverage)}",
             data.protocols,
             data.own,
         )

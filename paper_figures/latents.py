@@ -81,14 +81,14 @@ def draw(exhibit: FigureExhibit, scale: str, data: FigureData) -> Figure:
         task = exhibit.tasks_at(scale)[0]
         panels.caption(
             figure,
-            f"{panels.heading(exhibit, scale, data.coverage)}, {task}. Along the episode: one seed each, "
-            "its encoder (black) and its model (thick: means; thin: sampled), which starts at the encoder's "
-            "mean of the first state and follows the recorded actions; each seed has its own encoder, so "
-            "that units and ranges of z differ. Last panel: squared error of the model's "
-            "means against the encoder's, averaged over all starts of the episode, divided by the variance "
-            "of the encoder's means along it (1: no better than their mean), which makes it large where an "
-            "encoder hardly tells the states apart; thin: each seed; with marks: their mean."
-            + (f" One episode for all: of {data.policy}, without noise." if data.policy else ""),
+            f"{panels.heading(exhibit, scale, data.coverage)}, {task}. Along the episode, for one seed each: "
+            "encoder (black) and model (thick: means; thin: samples), which starts at the encoder's "
+            "mean of the first state and follows the recorded actions. Each seed has its own encoder, so "
+            "units and ranges of z differ. Last panel: squared error of the model's "
+            "means against the encoder's, averaged over all starting points in the episode and divided by "
+            "the variance of the encoder's means along it (1: no better than their mean), so it is large if "
+            "an encoder hardly distinguishes states; thin: each seed; with markers: their mean."
+            + (f" All share one episode, of {data.policy}, without noise." if data.policy else ""),
             data.protocols,
             data.own,
         )

@@ -100,11 +100,11 @@ def heading(exhibit: FigureExhibit, scale: str, data: FigureData) -> str:
     """The beginning of the caption of learning curves."""
     several = any(entry.seeds > 1 for entry in data.coverage)
     over_seeds = (
-        ", mean ± sample standard deviation over seeds where there are several; a curve ends where the first "
-        "of its seeds does"
+        ", mean ± sample standard deviation over seeds if there are several; a curve ends at the earliest "
+        "end of its seeds"
     )
     return (
         f"{panels.heading(exhibit, scale, data.coverage)}: mean return of 5 greedy evaluation episodes"
-        f"{over_seeds if several else ', one seed each'}. Steps include the random ones of the warm-up."
+        f"{over_seeds if several else ', one seed each'}. Steps include the random steps of the warm-up."
         f"{panels.left_out(data.coverage)}"
     )

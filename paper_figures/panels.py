@@ -149,7 +149,7 @@ def read_out(axis: Axes, task: str, scale: str) -> str:
     if step is None or task not in TABLE1.tasks or axis.get_xlim()[1] < step:
         return ""
     axis.axvline(step, color=NOTE, linewidth=0.8, linestyle=":", zorder=1)
-    return f" Dotted: {formats.steps_in_words(step)} steps, where Table 1 reads."
+    return f" Dotted: {formats.steps_in_words(step)} steps, the read-out of Table 1."
 
 
 def coverage_note(coverage: Sequence[Drawn]) -> str:
@@ -270,7 +270,7 @@ def caption(figure: Figure, text: str, protocols: Sequence[str] = (), own: int =
 
     Several ``protocols`` add a warning at its start; ``own`` runs are counted at its end.
     """
-    text += f" Runs of your own, not of the repository: {own}." if own else ""
+    text += f" Your own runs, not the repository's: {own}." if own else ""
     if len(protocols) > 1:
         text = f"MIXED PROTOCOLS, not comparable: {'; '.join(protocols)}. {text}"
     lines = textwrap.wrap(text, int(figure.get_figwidth() * _CAPTION_PITCH))

@@ -169,11 +169,11 @@ def _of_times(exhibit: FigureExhibit, data: FigureData, devices: Sequence[str]) 
     whose = (
         f"Measured on {devices[0]}."
         if len(devices) == 1
-        else "Each processor has its own panels: times of different ones do not compare."
+        else "Each processor has its own panels, as times on different ones are not comparable."
     )
     return (
-        "Times are of these runs as they were trained, without evaluations; where seeds trained together, "
+        "Times are those of the training runs, without evaluations; if seeds trained together, "
         "their time is divided by their number. Runs may have shared the machine with others; make bench "
         f"measures costs side by side. {whose} Cost of a step: filled, all but evaluations; open, updates "
-        f"of the last steps before each evaluation.{missing}"
+        f"in the last steps before each evaluation.{missing}"
     )

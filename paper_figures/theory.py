@@ -64,7 +64,7 @@ def bound_over_k(rows: pd.DataFrame) -> Figure:
         panels.caption(
             figure,
             f"log E[R] − bound over the length of the roll-out. Medians and quartiles of {count} random MDPs "
-            "a panel.",
+            "per panel.",
         )
     return figure
 
@@ -99,8 +99,8 @@ def tighter_bound(rows: pd.DataFrame) -> Figure:
         axes[0].set_ylabel("gap in nats")
         panels.caption(
             figure,
-            "One point an MDP. Below the line is tighter than Eq. 5 at K = 3. γ$^{t+1}$ and the best "
-            "discount never lie above; Eq. 3 does where the model is poor.",
+            "One point per MDP. Points below the line are tighter than Eq. 5 at K = 3. γ$^{t+1}$ and the "
+            "best discount never lie above it; Eq. 3 does where the model is poor.",
         )
     return figure
 
@@ -120,8 +120,8 @@ def gap_a5(rows: pd.DataFrame) -> Figure:
         axis.legend(fontsize=7, loc="lower right")
         panels.caption(
             figure,
-            f"What is left of A.5's tightness, {len(rows)} MDPs. Only a q that may tilt initial states, "
-            "dynamics and actions closes the gap.",
+            f"The gap that remains in A.5, {len(rows)} MDPs. Only a q that may tilt initial states, "
+            "dynamics and actions closes it.",
         )
     return figure
 
@@ -136,14 +136,14 @@ def offline(rows: pd.DataFrame) -> Figure:
         figure, axes = plt.subplots(1, len(examples), figsize=(7.6, 3.3), layout="constrained")
         for axis, example, claimed, shown in zip(axes, examples, truth, lines, strict=True):
             one = rows[rows["example"] == example]
-            axis.axhline(one[claimed].iloc[0], color="black", linewidth=1.4, label="what is to be bounded")
+            axis.axhline(one[claimed].iloc[0], color="black", linewidth=1.4, label="quantity to be bounded")
             for name, (colour, marker) in shown.items():
                 axis.plot(one["K"], one[name], color=colour, marker=marker, label=typeset(name))
             axis.set(title=example, xlabel="K", ylabel="nats", xticks=range(2, 11, 2))
         panels.legend(figure)
         panels.caption(
             figure,
-            "A bound may not lie above the black line, the log-return of the behaviour policy (left) and "
+            "A bound must not lie above the black line, the log-return of the behaviour policy (left) and "
             "of the learned one (right).",
         )
     return figure
@@ -187,8 +187,8 @@ def joint(rows: pd.DataFrame) -> Figure:
         panels.legend(figure)
         panels.caption(
             figure,
-            f"0 is the uniform policy, 1 the best policy on states. {rows['MDP'].nunique()} random MDPs a "
-            "panel, every one shown; scores below −0.2 stand at −0.2.",
+            f"0 is the uniform policy, 1 the best policy on states. {rows['MDP'].nunique()} random MDPs per "
+            "panel, every one shown; scores below −0.2 are drawn at −0.2.",
         )
     return figure
 
@@ -205,8 +205,8 @@ def optimism(rows: pd.DataFrame) -> Figure:
         axis.legend(fontsize=7, loc="lower right")
         panels.caption(
             figure,
-            f"What four models promise of the same policy, K = 3, {len(rows)} random MDPs; right of the line "
-            "is more than it earns. The axis ends at 2.",
+            f"Returns that four models promise for the same policy, K = 3, {len(rows)} random MDPs; right of "
+            "the line, a model promises more than the policy earns. The axis ends at 2.",
         )
     return figure
 
@@ -234,10 +234,10 @@ def lottery(rows: pd.DataFrame) -> Figure:
 FIGURES = {
     "theory-bound-over-k": ("The gap of the bounds over the length of the roll-out", bound_over_k),
     "theory-tighter-bound": ("Other bounds against Eq. 5, MDP by MDP", tighter_bound),
-    "theory-gap-a5": ("What is left of the gap when q may tilt less than A.5 has it", gap_a5),
+    "theory-gap-a5": ("The gap that remains when q may tilt less than in A.5", gap_a5),
     "theory-a7": ("The offline bound of A.7 on its counterexamples", offline),
     "theory-joint": ("Learning on one objective against learning on three", joint),
-    "theory-optimism": ("What models promise of a policy, and what it returns", optimism),
+    "theory-optimism": ("Returns that models promise for a policy, and its actual return", optimism),
     "theory-lottery": ("A lottery against a sure reward", lottery),
 }
 """Titles and drawing functions of the exhibits that are figures."""

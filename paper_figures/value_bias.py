@@ -85,10 +85,10 @@ def _caption(exhibit: FigureExhibit, scale: str, data: FigureData, definition: B
     soft = [one.label for one in series_drawn(data.coverage) if one.algorithm in ("redq", "sac-avg")]
     return (
         f"{panels.heading(exhibit, scale, data.coverage)}. Bias = {_FORMULAS[definition]}; positive is "
-        "overestimation. Return: discounted, Monte Carlo, to the end of the episode, of the first 350 pairs "
-        "of whole episodes, at least 1000 pairs"
+        "overestimation. Return: discounted Monte Carlo return to the end of the episode, for the first 350 "
+        "pairs of complete episodes, at least 1000 pairs"
         + (f"; with the entropy bonus at the learned temperature for {' and '.join(soft)}" if soft else "")
         + ". Curves: mean ± sample standard deviation over seeds, without the measurement before "
-        "the first update; what lies far outside may leave the view (all of it is in the CSV)."
+        "the first update; far outliers may be cut off (the CSV has all values)."
         f"{panels.left_out(data.coverage)}"
     )

@@ -265,7 +265,7 @@ def test_times_of_different_processors_have_panels_of_their_own(store, make_run)
     assert curves == [{"ALM(3)", "SAC"}, {"REDQ"}]
     bars = [[label.get_text() for label in axis.get_yticklabels()] for axis in timed[2:]]
     assert bars == [["ALM(3)", "SAC"], ["REDQ"]]
-    assert "times of different ones do not compare" in " ".join(figure.get_supxlabel().split())
+    assert "times on different ones are not comparable" in " ".join(figure.get_supxlabel().split())
 
 
 def test_times_of_different_gpus_have_panels_of_their_own(store, make_run):
@@ -601,7 +601,7 @@ def test_the_step_of_table_1_is_marked_where_it_reads(tmp_path, make_run):
     }
     assert [line.get_xdata() for line in marked["Walker2d"]] == [[200_000, 200_000]]
     assert not marked["Hopper"]
-    assert "Dotted: 200k steps, where Table 1 reads." in " ".join(figure.get_supxlabel().split())
+    assert "Dotted: 200k steps, the read-out of Table 1." in " ".join(figure.get_supxlabel().split())
 
 
 def test_six_labels_stand_in_two_rows_of_three_and_read_row_by_row():

@@ -139,7 +139,7 @@ def test_what_a_run_says_is_text(page, report):
 def test_hours_that_are_not_known_are_counted(page):
     text = " ".join(" ".join(page.texts).split())
     assert "0.5 hours of training, 3 runs of unknown hours left out" in text
-    assert "Hours are the seed's own, memory is that of its process" in text
+    assert "Hours are per seed; memory is that of the process" in text
 
 
 def test_what_is_missing_is_seen_with_what_makes_it(page):
