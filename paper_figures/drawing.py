@@ -115,7 +115,7 @@ def _every_curve(store: Store, mix: bool, only: str | None) -> list[Picture]:
             pictures += _curves(exhibit, scale, store, mix)
         except StoreMixError as error:  # which is no reason to lose the other pages
             warnings.warn(
-                f"{name} at {scale} scale is left out: {error} To draw it all the same: --mix",
+                f"{name} at {scale} scale is left out: {error} To draw it nevertheless: --mix",
                 StoreWarning,
                 stacklevel=2,
             )

@@ -39,8 +39,8 @@ def data(exhibit: FigureExhibit, store: Store, scale: str, mix: bool) -> FigureD
     if len(policies) > 1:
         (task,) = exhibit.tasks_at(scale)
         raise StoreMixError(
-            f"Predictions along different episodes may not be compared ({', '.join(sorted(policies))}): "
-            f"measure all anew with: python -m reproduce latents --task {task} --scale {scale}"
+            f"Predictions along different episodes are not comparable ({', '.join(sorted(policies))}): "
+            f"measure all again with: python -m reproduce latents --task {task} --scale {scale}"
         )
     frame = pd.concat(points, ignore_index=True) if points else pd.DataFrame()
     return FigureData(frame, tuple(coverage), tuple(used), "".join(policies))

@@ -128,6 +128,6 @@ def figure(name: str, scale: str = "paper", bias: BiasDefinition = "redq", own: 
     there = ", ".join(other for other in SCALES if closed(other))
     others = f" ({there} has runs)" if there else ""
     raise ValueError(
-        f"Nothing that {full} shows is stored at {scale} scale{others}; what it takes: "
+        f"Nothing that {full} shows is stored at {scale} scale{others}; to list the runs that it needs: "
         f"python -m reproduce plan {full} --scale {scale}"
     )

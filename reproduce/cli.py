@@ -146,8 +146,8 @@ def _in_words(error: OSError, command: Any) -> str:
     if isinstance(command, ReadsRuns):
         named = [name for name in named if name == "--out"]
     options = f" ({', '.join(named)})" if named else ""
-    again = ": it goes on from the last checkpoint" if isinstance(command, (Train, Grid)) else ""
+    again = ": it resumes from the last checkpoint" if isinstance(command, (Train, Grid)) else ""
     return (
-        f"cannot read or write{place}: {error.strerror or error}; make room or choose a place you may write "
-        f"to{options}, then repeat the command{again}"
+        f"cannot read or write{place}: {error.strerror or error}; free some space or choose a writable place"
+        f"{options}, then repeat the command{again}"
     )

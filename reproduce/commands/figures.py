@@ -69,7 +69,7 @@ class Figure(ReadsRuns):
             with store_warnings_said():
                 pictures = drawn(name, store, self.bias, self.mix)
         except StoreMixError as error:
-            print(f"error: {error} To draw them all the same: --mix", file=sys.stderr)
+            print(f"error: {error} To draw them nevertheless: --mix", file=sys.stderr)
             return 2
         for line in nothing_stored(name, store, {picture.scale for picture in pictures}):
             print(line)

@@ -109,7 +109,7 @@ class Grid(WritesRuns):
         track = self.track
         if track and engine.elsewhere and not os.environ.get("MLFLOW_TRACKING_URI"):
             console.print(
-                "MLFLOW_TRACKING_URI names no server for all nodes: make sync writes to MLflow later"
+                "MLFLOW_TRACKING_URI names no server for all nodes: send the runs later with make sync"
             )
             track = False
         options += [] if track else ["--no-track"]

@@ -58,7 +58,7 @@ class Server:
             )
         if "://" not in database:
             raise ValueError(
-                f"{database!r} is no address of a database: give one such as postgresql://user@host/name."
+                f"{database!r} is not a database's address: give one such as postgresql://user@host/name."
             )
         address = Address(host=self.host, port=self.port, names=self.allowed_hosts)
         return serve_database(database, self.artifacts, address, self.workers)

@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 
 _VARIANTS = (
-    "Named change of the algorithm; base is the algorithm unchanged. "
+    "Named variant of the algorithm; base is the unchanged algorithm. "
     + " ".join(
-        f"Of {name}: {', '.join(algorithm.variants)}."
+        f"For {name}: {', '.join(algorithm.variants)}."
         for name, algorithm in ALGORITHMS.items()
         if algorithm.variants
     )
-    + " One of your own comes from --plugin."
+    + " Your own variants come from --plugin."
 )
 
 
@@ -175,8 +175,8 @@ def _warn_of_stored(run: "StoredRun", store: "Store", directory: "RunDirectory")
     """Warn that a finished run is stored already: training it again changes no table or figure."""
     print(
         f"warning: {run.spec.label} is stored already ({store.place(run)}) and will be shown from there; "
-        f"what is trained now stays in {directory.path}. Other --seeds add to it, another --store keeps "
-        "both.",
+        f"the new run stays in {directory.path}. Choose other --seeds to add runs, or another --store to "
+        "keep both.",
         file=sys.stderr,
     )
 
@@ -207,4 +207,4 @@ def _tracked(directories: "list[RunDirectory]") -> Iterator[None]:
         try:
             follower.wait(timeout=120)
         except subprocess.TimeoutExpired:
-            print("MLflow is slow; it goes on receiving this run in the background", file=sys.stderr)
+            print("MLflow is slow; this run is still being sent in the background", file=sys.stderr)

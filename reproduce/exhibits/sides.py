@@ -109,7 +109,7 @@ class Shelf:
         command = train_command(side.algorithm, side.variant, task, self.scale, plugin=plugin)
         return (
             f"{'Every' if failed else 'No'} run of {side.name!r} on {task} at {self.scale} scale "
-            f"{'has failed' if failed else 'is stored'}; {instead}, and what is missing comes from: "
+            f"{'has failed' if failed else 'is stored'}; {instead}; to train it: "
             f"python -m reproduce {command}"
         )
 

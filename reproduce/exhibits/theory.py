@@ -38,7 +38,7 @@ def sound(path: Path) -> Iterator[None]:
         yield
     except (IndexError, KeyError, TypeError, ValueError):
         raise ValueError(
-            f"{path} is not what the checks of the theory wrote: make it anew with: python -m reproduce "
+            f"{path} is not what the checks of the theory wrote: remake it with: python -m reproduce "
             f"theory --out {path.parent}"
         ) from None
 

@@ -167,7 +167,7 @@ class _Grid(Generic[Handle]):
                     self._stop()
                     return EXIT_INTERRUPTED
         except KeyboardInterrupt:
-            self.display.say("stopped at once; the same command goes on from the last checkpoints")
+            self.display.say("stopped at once; the same command resumes from the last checkpoints")
             return EXIT_INTERRUPTED
         except Exception:
             # Jobs on a cluster would keep training with nobody to notice how they end.

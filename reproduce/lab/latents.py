@@ -67,7 +67,7 @@ def measure_latents(
     if not trained or not (kept or unchanged):
         raise NoCheckpointError(
             f"there is no finished run of alm on {task} at {scale} scale whose last checkpoint is in "
-            f"{runs_dir} and whose evaluations are those in {store}: train one with: "
+            f"{runs_dir} and whose evaluations match those in {store}: train one with: "
             f"make train TASK={task} SCALE={scale}"
         )
     if kept:
@@ -76,9 +76,9 @@ def measure_latents(
         if others or agent is None:
             raise OtherEpisodeError(
                 f"{len(kept)} stored predictions of runs whose checkpoints are not in {runs_dir} are along "
-                f"the episode of {' or '.join((policy, *others))}, and none along another one compares with "
-                f"them; {'they are of several' if others else 'its policy is not here'}, so measure the runs "
-                "in a store of their own, which `archive --store DIRECTORY` fills: python -m reproduce "
+                f"the episode of {' or '.join((policy, *others))}, and predictions along other episodes are "
+                f"not comparable; {'there are several' if others else 'its policy is not here'}, so measure "
+                "the runs in a separate store, which `archive --store DIRECTORY` fills: python -m reproduce "
                 f"latents --task {task} --scale {scale} --store DIRECTORY"
             )
     else:

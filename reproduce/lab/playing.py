@@ -48,7 +48,7 @@ class Played:
         if least >= LEVEL:
             return (
                 f"{new} new and {stored} stored episodes are too few to tell whether they agree "
-                f"(Kolmogorov–Smirnov test, {p}, where the least that there can be is {p_in_words(least)})"
+                f"(Kolmogorov–Smirnov test, {p}, where the smallest possible is {p_in_words(least)})"
             )
         verdict = "agree" if self.p_value >= LEVEL else "do not agree"
         return f"new and stored returns {verdict} (Kolmogorov–Smirnov test, {p})"
@@ -80,7 +80,7 @@ class Played:
         if policy.processor and policy.processor != (here := cpu_name()):
             lines.append(
                 f"trained on {policy.processor}, played on {here}: they round differently, which an episode "
-                "may magnify to another return"
+                "may magnify into a different return"
             )
         now = task_spec(policy.spec.task).protocol
         if now != policy.protocol:

@@ -148,7 +148,7 @@ def _declared_variants(path: Path, module: ModuleType) -> dict[str, tuple[Varian
         and all(isinstance(one, Variant) for variants in declared.values() for one in variants)
     ):
         raise PluginError(
-            f"VARIANTS of the plugin {path} must be lists of Variant by the name of an algorithm, such as "
+            f"VARIANTS of the plugin {path} must map names of algorithms to lists of Variant, such as "
             f'{{"alm": [Variant(...)]}}, not {reprlib.repr(declared)}; {_GUIDE}.'
         )
     return {name: tuple(variants) for name, variants in declared.items() if variants}
@@ -158,7 +158,7 @@ def _declared_algorithms(path: Path, module: ModuleType) -> dict[str, Algorithm]
     declared = getattr(module, "ALGORITHMS", {})
     if not (isinstance(declared, Mapping) and all(isinstance(one, Algorithm) for one in declared.values())):
         raise PluginError(
-            f"ALGORITHMS of the plugin {path} must be Algorithm by name, such as "
+            f"ALGORITHMS of the plugin {path} must map names to Algorithm, such as "
             f'{{"mine": Algorithm(...)}}, not {reprlib.repr(declared)}; {_GUIDE}.'
         )
     return dict(declared)
@@ -203,11 +203,11 @@ def _problem(algorithm: Algorithm, variant: Variant) -> str | None:
     try:
         agent, config = algorithm.load(variant)
     except (ImportError, AttributeError, ValueError, TypeError) as error:
-        return f"its agent or configuration is not there ({error}); give the class itself"
+        return f"its agent or configuration cannot be loaded ({error}); give the class itself"
     if not (isinstance(agent, type) and hasattr(agent, "trains_seeds_apart")):
-        return f"its agent {agent!r} is no class that keeps alm.training.agent.Agent, as alm.agent.ALM does"
+        return f"its agent {agent!r} is not a class that keeps to alm.training.agent.Agent, as alm.agent.ALM"
     if not (isinstance(config, type) and is_dataclass(config) and hasattr(config, "at")):
-        return f"its configuration {config!r} is no dataclass with a class method `at`, as ALMConfig is"
+        return f"its configuration {config!r} is not a dataclass with a class method `at`, as ALMConfig is"
     try:
         inspect.signature(config.at).bind(scale=None, task=None)
     except (TypeError, ValueError):
@@ -230,15 +230,15 @@ def _misfits(own: type) -> Iterator[str]:
             given = vars(base)[name]
             what = f"`{name}` of {cls.__name__}{_line_of(defined)}"
             if isinstance(given, (property, cached_property)) and inspect.isfunction(defined):
-                yield f"{what} must be a @cached_property, as that of {base.__name__} is"
+                yield f"{what} must be a @cached_property, as in {base.__name__}"
             elif inspect.isfunction(given) and not (callable(defined) or isinstance(defined, staticmethod)):
-                yield f"{what} must be a method, as that of {base.__name__} is, not {reprlib.repr(defined)}"
+                yield f"{what} must be a method, as in {base.__name__}, not {reprlib.repr(defined)}"
             elif inspect.isfunction(given) and inspect.isfunction(defined):
                 needed, taken = inspect.signature(given), inspect.signature(defined)
                 if not _takes(taken, needed):
                     yield (
-                        f"{what} takes ({', '.join(taken.parameters)}), but it is given what that of "
-                        f"{base.__name__} takes: ({', '.join(needed.parameters)})"
+                        f"{what} takes ({', '.join(taken.parameters)}), but must accept the parameters "
+                        f"of {base.__name__}'s: ({', '.join(needed.parameters)})"
                     )
 
 

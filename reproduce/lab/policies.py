@@ -125,8 +125,8 @@ class Policy:
             name: value.shape for name, value in expected.items()
         }:
             raise PolicyFileError(
-                f"{self.path} holds other networks than {self.spec.algorithm}/{self.spec.variant} acts with "
-                f"on {self.spec.task}: put a sound copy back, or move it away"
+                f"{self.path} does not hold the networks that {self.spec.algorithm}/{self.spec.variant} acts "
+                f"with on {self.spec.task}: put a sound copy back, or move it away"
             )
         if not all(bool(value.isfinite().all()) for value in state.values()):
             raise PolicyFileError(f"{self.path} holds a number that is not finite: put a sound copy back")
@@ -249,7 +249,7 @@ def stored_policy(path: Path, spec: RunSpec, kind: str) -> Policy:
     except (KeyError, TypeError, ValueError) as error:
         reason = f"it lacks {error}" if isinstance(error, KeyError) else str(error).rstrip(".")
         raise PolicyFileError(
-            f"{path} is no policy of this place ({reason}): put a sound copy back, or move it away"
+            f"{path} is not the policy that belongs there ({reason}): put a sound copy back, or move it away"
         ) from None
     return policy
 
@@ -394,7 +394,7 @@ def find_policy(
         except (KeyError, OSError, TypeError, ValueError) as error:
             reason = f"it lacks {error}" if isinstance(error, KeyError) else str(error).rstrip(".")
             warnings.warn(
-                f"no policy is looked for in {path.parent} ({reason}); mend it or move it away",
+                f"{path.parent} is not searched for policies ({reason}); mend it or move it away",
                 StoreWarning,
                 stacklevel=2,
             )

@@ -32,7 +32,7 @@ __all__ = [
 
 _DATA = RESULTS / "paper"
 _CURE = (
-    "run `git checkout -- results/paper`, or, after a change on purpose, "
+    "run `git checkout -- results/paper` or, after a deliberate change, "
     "`sha256sum *.csv *.json > SHA256SUMS` in that folder"
 )
 
@@ -66,7 +66,7 @@ def _content(name: str) -> str:
     except (OSError, ValueError) as error:
         raise ValueError(f"{path} or the SHA256SUMS beside it cannot be read ({error}); {_CURE}") from None
     if hashlib.sha256(content).hexdigest() != digests.get(name):
-        raise ValueError(f"{path} is not what the SHA256SUMS beside it says; {_CURE}")
+        raise ValueError(f"{path} does not match the SHA256SUMS beside it; {_CURE}")
     return content.decode()
 
 

@@ -87,8 +87,8 @@ def choose_gl() -> str:
             os.environ["MUJOCO_GL"] = way
             return way
     raise RenderError(
-        f"nothing here draws off screen (tried MUJOCO_GL={', '.join(ways)}): install EGL (on Debian: apt-get "
-        "install libegl1 libgl1-mesa-dri) or OSMesa (apt-get install libosmesa6)"
+        f"nothing here renders off screen (tried MUJOCO_GL={', '.join(ways)}): install EGL (on Debian: "
+        "apt-get install libegl1 libgl1-mesa-dri) or OSMesa (apt-get install libosmesa6)"
     )
 
 

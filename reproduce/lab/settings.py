@@ -90,7 +90,7 @@ def require_valid(config: Any, prefix: str = "") -> None:
                 f"{reprlib.repr(value)}."
             )
     if conflict := getattr(config, "conflict", lambda: None)():
-        raise SettingError(f"The settings of {type(config).__name__} do not go together: {conflict}.")
+        raise SettingError(f"The settings of {type(config).__name__} contradict each other: {conflict}.")
 
 
 def require_used(assignments: Sequence[str], unused: Sequence[str], name: str) -> None:

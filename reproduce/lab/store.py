@@ -433,8 +433,8 @@ def _of_another_scale(run: StoredRun) -> str | None:
     every = training.get("eval_every") if isinstance(training, dict) else None
     if scale and every is not None and every != scale.eval_every:
         return (
-            f"it was evaluated every {every} steps, so it was trained when {scale.name!r} was another scale, "
-            f"and compares with no run of today's, which are evaluated every {scale.eval_every}"
+            f"it was evaluated every {every} steps, so it was trained under another definition of "
+            f"{scale.name!r}, and is not comparable with today's runs, evaluated every {scale.eval_every}"
         )
     return None
 

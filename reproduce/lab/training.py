@@ -192,8 +192,8 @@ def check_until(resolved: ResolvedRuns, until: int | None) -> None:
     every, total = resolved.training.eval_every, resolved.training.total_steps
     if until is not None and (until % every or not resolved.agent_config.warmup_steps < until <= total):
         raise ValueError(
-            f"--until {until} is no evaluation of this run: choose a multiple of {every} steps beyond the "
-            f"{resolved.agent_config.warmup_steps} of the warm-up, up to {total}."
+            f"--until {until} is not an evaluation step of this run: choose a multiple of {every} after the "
+            f"{resolved.agent_config.warmup_steps} steps of the warm-up, up to {total}."
         )
 
 
@@ -237,7 +237,7 @@ def open_run(
         stored = directory.read_json("config.json")
         if not isinstance(stored, dict) or {"digest", "protocol"} - set(stored):
             raise RunConflictError(
-                f"{directory.path / 'config.json'} is no record of a run: move {directory.path} away, "
+                f"{directory.path / 'config.json'} is not the record of a run: move {directory.path} away, "
                 "or choose another --runs-dir"
             )
         differing = [what for what in ("digest", "protocol") if stored[what] != record[what]]

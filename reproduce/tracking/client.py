@@ -298,7 +298,7 @@ class MlflowRuns:
                 if found is not None and found.lifecycle_stage != "active":
                     raise TrackingError(
                         f"The experiment {name} was deleted from MLflow at {shown_uri(self.uri)}: "
-                        "bring it back with `mlflow experiments restore "
+                        "restore it with `mlflow experiments restore "
                         f"--experiment-id {found.experiment_id}`."
                     )
                 self._experiments[name] = found.experiment_id if found else self._create_experiment(name)
@@ -405,7 +405,7 @@ def _require_answer(uri: str) -> None:
     parts = urlsplit(uri)
     scheme = parts.scheme.partition("+")[0]
     if scheme not in _SCHEMES and uri != "databricks" and not Path(uri).is_dir():
-        raise OSError(f"it is no address such as {_EXAMPLES}")
+        raise OSError(f"it is not an address such as {_EXAMPLES}")
     if parts.hostname is None or (scheme not in ("http", "https") and scheme not in _SQL_PORTS):
         return
     if scheme in urllib.request.getproxies() and not urllib.request.proxy_bypass(parts.hostname):

@@ -55,8 +55,8 @@ class Address:
     def __post_init__(self) -> None:
         if self.host not in _THIS_MACHINE and not self.names:
             raise ValueError(
-                f"A server that listens on {self.host} must know the names under which other machines call "
-                "it: give them with --allowed-hosts, or leave --host out to serve this machine alone."
+                f"A server that listens on {self.host} must know the host names by which other machines "
+                "reach it: give them with --allowed-hosts, or leave --host out to serve this machine alone."
             )
 
     def with_free_port(self) -> "Address":

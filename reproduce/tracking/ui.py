@@ -83,7 +83,7 @@ def serve_database(
         MlflowRuns(uri)  # creates the tables once, before several server processes could try at once
         say(f"starting the MLflow server of {shown_uri(uri)}, files in {artifacts} …")
         with serving(uri, address, artifacts, workers) as (base, process):
-            say(f"it answers at {base}; others write to it with")
+            say(f"it answers at {base}; others log to it with")
             say(f"  export MLFLOW_TRACKING_URI={base}")
             say("press Ctrl-C to stop")
             return process.wait()

@@ -191,7 +191,7 @@ OURS = "*Written by `make ui` and `make sync`; without this line it is yours to 
 """Last line of an experiment's description, until someone takes the description over."""
 
 _BY_HAND = """\
-Learning curves of every task and scale, and how to make such a view by hand: open this with the arrow.
+Learning curves of every task and scale, and how to make such a view by hand (use the arrow to expand this).
 
 {views}
 
@@ -200,7 +200,7 @@ A run is one seed of one method on one task at one scale.
 By hand: *Model training* at the top of the menu; *Runs*; the chart symbol left of the filter; as filter
 `tags.task = 'HalfCheetah' and tags.scale = 'laptop'`; *Group by* the tag `method`; *Show all runs* at the eye
 above the list; the chart `eval/return`, whose steps are environment steps. A line is the mean of the seeds,
-its band reaches from the lowest to the highest. Intervals and tests are in `make compare`.
+its band is their range. For intervals and tests, use `make compare`.
 
 """
 

@@ -289,7 +289,7 @@ def test_what_a_table_cannot_write_is_no_matter_of_runs(tmp_path, capsys):
     (tmp_path / "file").write_text("a file where a directory should be")
     assert main(["table", "1", "--protocol", "printed", "--out", str(tmp_path / "file")]) == 2
     error = capsys.readouterr().err
-    assert "cannot read or write" in error and "may write to (--out), then repeat the command\n" in error
+    assert "cannot read or write" in error and "writable place (--out), then repeat the command\n" in error
 
 
 def test_a_store_that_is_not_there_empties_no_gallery(tmp_path, capsys):
@@ -322,7 +322,7 @@ def test_a_full_disk_ends_with_one_sentence_and_the_run_goes_on_later(tmp_path):
     full = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, preexec_fn=limit)
     assert full.returncode == 2
     assert "Traceback" not in full.stderr
-    assert re.search(r"^error: cannot read or write.*goes on from the last checkpoint$", full.stderr, re.M)
+    assert re.search(r"^error: cannot read or write.*resumes from the last checkpoint$", full.stderr, re.M)
     (run,) = tmp_path.glob("**/seed-0")
     assert not (run / "DONE").exists()
     assert not list(run.glob("**/*.tmp"))

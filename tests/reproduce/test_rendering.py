@@ -123,7 +123,7 @@ def test_nothing_to_draw_with_is_one_sentence(store, tmp_path, command):
     done = reproduce(command, *which, "--store", store.root, "--out", tmp_path, MUJOCO_GL="disabled")
     assert done.returncode == 2 and done.stderr.count("\n") == 1
     assert done.stderr.startswith(
-        "error: nothing here draws off screen (tried MUJOCO_GL=disabled): install EGL"
+        "error: nothing here renders off screen (tried MUJOCO_GL=disabled): install EGL"
     )
     assert list(tmp_path.iterdir()) == []
 

@@ -119,7 +119,7 @@ class Worker:
         node = platform.node()
         if found := Code.here().differences(self.order.code):
             return (
-                f"the worker on {node} has other code than the grid ({', '.join(found)}): bring "
+                f"the worker on {node} has different code from the grid ({', '.join(found)}): bring "
                 f"{CODE} and its environment there to the same state, then repeat the command"
             )
         for mark in map(Path, self.order.marks):

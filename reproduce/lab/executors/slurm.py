@@ -93,7 +93,7 @@ class SlurmJobs:
     ) -> None:
         if 3600.0 * hours <= _NOTICE_SECONDS:
             raise ValueError(
-                f"--hours {hours:g} leaves a job no time: its runs write checkpoints and are queued again "
+                f"--hours {hours:g} leaves a job no time: its runs write checkpoints and are requeued "
                 f"{_NOTICE_SECONDS // 60} minutes before its end."
             )
         try:
