@@ -1,1 +1,1 @@
-"""The paper's figures: one module each, a function from tidy frames to a matplotlib figure."""
+"""The paper's figures: one module per kind, with functions from tidy frames to matplotlib figures."""

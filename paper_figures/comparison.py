@@ -11,12 +11,12 @@ from paper_figures.style import Look, csv_text, figure_style, save
 from reproduce.exhibits.comparison import Comparison, TaskComparison
 from reproduce.formats import steps_in_words
 
-# Not an algorithm's own: both sides may be variants of one.
+# Not the algorithms' own looks: both sides may be variants of one algorithm.
 _LOOKS = (Look("#D55E00", "o"), Look("#0072B2", "s"))
 
 
 def draw(comparison: Comparison) -> Figure:
-    """Draw one panel a task, both curves as far as all seeds of both have come."""
+    """Draw one panel per task, both curves up to the last step that all seeds of both have reached."""
     with figure_style():
         figure, ((axes,),) = panels.page(len(comparison.tasks))
         for axis, task in zip(axes, comparison.tasks, strict=True):
@@ -26,8 +26,8 @@ def draw(comparison: Comparison) -> Figure:
         panels.legend(figure)
         panels.caption(
             figure,
-            f"{comparison.heading}. {' '.join(comparison.notes())} Curves and bands: the same of the return "
-            "at each step that all seeds have.",
+            f"{comparison.heading}. {' '.join(comparison.notes())} Curves and bands: the same statistics of "
+            "the return at each step that all seeds have.",
         )
     return figure
 
@@ -51,7 +51,7 @@ def _panel(axis: Axes, comparison: Comparison, task: TaskComparison) -> None:
 
 
 def _numbers(comparison: Comparison, task: TaskComparison) -> str:
-    """What the comparison found on a task."""
+    """The result of the comparison on a task."""
     first, second = (
         f"{side.name} ({seeds})" for side, seeds in zip(comparison.sides, task.seeds, strict=True)
     )
@@ -63,7 +63,7 @@ def _numbers(comparison: Comparison, task: TaskComparison) -> str:
 
 def write(comparison: Comparison, out: Path) -> list[Path]:
     """Write a comparison: the curves as PNG, PDF and CSV, the numbers as CSV; returns the files."""
-    # With its ending, because a name such as c-0.05 would lose what follows its dot.
+    # With extension, because with_suffix would cut a name such as c-0.05 at its dot.
     picture = out / f"{comparison.file_name}.png"
     save(draw(comparison), picture)
     data, numbers = picture.with_suffix(".csv"), out / f"{comparison.file_name}-numbers.csv"

@@ -1,4 +1,4 @@
-"""From the store to the tidy frame behind a figure, and what of its runs is missing."""
+"""From the store to the tidy frame of a figure, with its coverage by stored runs."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,20 +14,20 @@ from reproduce.lab.store import Store, StoredRun, require_comparable
 
 @dataclass(frozen=True)
 class Drawn:
-    """What stands behind one curve of one panel."""
+    """The seeds of one curve of one panel."""
 
     series: Series
     task: str
     seeds: int
-    """Seeds with data that are plotted."""
+    """Number of seeds plotted."""
     seeds_wanted: int
     last_step: int
-    """Environment steps that all of these seeds have reached."""
+    """Environment steps that all plotted seeds have reached."""
     total_steps: int
     failed: int = 0
-    """Seeds whose run failed; they are not plotted."""
+    """Number of seeds not plotted because their run failed."""
     unfinished: int = 0
-    """Seeds that are not plotted because others got to the end."""
+    """Number of seeds not plotted because others got further."""
 
 
 def series_drawn(coverage: Sequence[Drawn]) -> list[Series]:
@@ -46,10 +46,10 @@ class FigureData:
     """Everything a figure shows at one scale.
 
     Attributes:
-        points: tidy, with columns series and seed; the function that reads them says which others.
-        coverage: one entry a series and panel.
-        runs: those that are drawn.
-        policy: of representations, label of the run whose episode they are along; else empty.
+        points: tidy, with columns series and seed; further columns depend on the function that reads them.
+        coverage: one entry per series and panel.
+        runs: the runs drawn.
+        policy: for representations, label of the run whose episode they follow; else empty.
     """
 
     points: pd.DataFrame
@@ -64,18 +64,18 @@ class FigureData:
 
     @property
     def own(self) -> int:
-        """How many of the runs are one's own."""
+        """Number of runs that are the user's own."""
         return len([run for run in self.runs if run.own])
 
 
 @dataclass(frozen=True)
 class Curve:
-    """One curve of one panel, and the stored runs that make it.
+    """One curve of one panel, with its stored runs.
 
     Attributes:
-        series, task: which curve, in the panel of which task.
+        series, task: the curve, and the task of its panel.
         total_steps: environment steps at which it ends.
-        seeds_wanted: seeds that the scale asks for.
+        seeds_wanted: number of seeds that the scale asks for.
         pool: the runs.
     """
 
@@ -86,7 +86,7 @@ class Curve:
     pool: Pool
 
     def drawn(self, seeds: int, last_step: int) -> Drawn:
-        """What stands behind it if so many seeds are drawn, up to a step."""
+        """The entry of the curve when a number of seeds are drawn up to a step."""
         pool = self.pool
         return Drawn(
             self.series,
@@ -101,7 +101,7 @@ class Curve:
 
 
 def curves_of(exhibit: FigureExhibit, store: Store, scale: str) -> Iterator[Curve]:
-    """Every curve of a figure at a scale, series by series, with what is stored of it."""
+    """Every curve of a figure at a scale, series by series, with its stored runs."""
     seeds = scale_named(scale).seeds
     for series in exhibit.series:
         for task in exhibit.tasks_at(scale):
@@ -126,15 +126,14 @@ def figure_data(
     mix: bool,
     read: Callable[[StoredRun, Series], pd.DataFrame],
 ) -> FigureData:
-    """Read curves over training; one ends where the first of its seeds does.
+    """Read curves over training; each ends at the earliest end of its seeds.
 
     Args:
         exhibit: the figure.
         store: finished and partial runs.
         scale: the only scale that is read.
-        mix: whether runs of different protocols may stand side by side.
-        read: gives what the figure shows of a run of a series, with a column ``step``; no row where the run
-            has nothing of it.
+        mix: whether runs of different protocols may be combined.
+        read: gives the data shown of a run of a series, with a column ``step``; no rows if the run has none.
 
     Raises:
         reproduce.lab.store.StoreMixError: the runs are of different protocols, and ``mix`` is off.

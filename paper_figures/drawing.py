@@ -1,4 +1,4 @@
-"""From the name of a figure to its pictures: every scale that has runs, with the data that each shows."""
+"""From the name of a figure to its pictures, one per scale that has runs, with their data."""
 
 import warnings
 from collections.abc import Callable, Mapping
@@ -20,14 +20,14 @@ from reproduce.lab.published import authors_curves
 from reproduce.lab.store import Store, StoreMixError, StoreWarning
 
 _BY_NAME = {exhibit.name: exhibit for exhibit in FIGURES}
-# Figures that are no exhibits made of runs.
+# Figures that are not exhibits made of runs.
 _OTHERS = ("authors", "curves", "field", "figure6")
 NAMES = tuple(sorted((*_BY_NAME, *_OTHERS)))
-"""Every figure."""
+"""Names of all figures."""
 
 
 def names_of(text: str) -> tuple[str, ...]:
-    """The figures that a name means: one with or without ``figure`` before it, all parts of 5, or ``all``."""
+    """The figures of a name, which may lack ``figure``; all parts of 5, say; every figure for ``all``."""
     if text == "all":
         return NAMES
     full = text if text in NAMES else f"figure{text.removeprefix('figure')}"
@@ -36,13 +36,13 @@ def names_of(text: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure that is drawn.
+    """A drawn figure.
 
     Attributes:
-        exhibit: what it shows, such as ``"figure3"`` or ``"curves-alm"``.
-        scale: scale of its runs; empty if it is of several scales, or of no runs.
+        exhibit: name of what it shows, such as ``"figure3"`` or ``"curves-alm"``.
+        scale: scale of its runs; empty if it has several scales or no runs.
         figure: the drawing.
-        points: the data in it, tidy.
+        points: its data, tidy.
     """
 
     exhibit: str
@@ -52,21 +52,21 @@ class Picture:
 
     @property
     def file(self) -> str:
-        """The name of its files without ending."""
+        """The name of its files, without extension."""
         return self.exhibit if self.scale in ("paper", "") else f"{self.exhibit}-{self.scale}"
 
 
 def drawn(
     name: str, store: Store, bias: BiasDefinition, mix: bool = False, scale: str | None = None
 ) -> list[Picture]:
-    """Every picture of a figure: at each scale whose stored runs show something of it.
+    """The pictures of a figure, one for each scale with enough stored runs to show.
 
     Args:
         name: one of `NAMES`.
         store: finished and partial runs.
         bias: definition of the value bias in figures that show it.
-        mix: whether runs of different protocols may stand in one picture, whose caption then says so.
-        scale: the only one that is drawn, with what is of no scale or of several; None: each.
+        mix: whether a picture may combine runs of different protocols, in which case its caption says so.
+        scale: the only scale to draw, besides pictures of no scale or of several; None: all.
 
     Raises:
         reproduce.lab.store.StoreMixError: the runs of one picture are of different protocols, and
@@ -86,7 +86,7 @@ def drawn(
 
 
 def _authors(store: Store, mix: bool) -> list[Picture]:
-    """ALM over its authors' curves, which are of the paper's networks and batches, in both precisions."""
+    """ALM in both precisions over its authors' curves, which are of the paper's networks and batches."""
     tasks = tuple(dict.fromkeys(authors_curves()["task"]))
     series = Series("ALM(3)", "alm"), Series("ALM(3), bf16", "alm", "base+bf16")
     exhibit = FigureExhibit("authors", None, "ALM over its authors' curves", "return", series, tasks, ())
@@ -94,17 +94,17 @@ def _authors(store: Store, mix: bool) -> list[Picture]:
 
 
 def _every_curve(store: Store, mix: bool, only: str | None) -> list[Picture]:
-    """Learning curves of the algorithms of each page, on every task that has stored runs of them."""
+    """Learning curves of the algorithms of each page, on every task with stored runs of them."""
     pages: dict[str, list[Series]] = {}
     for name, algorithm in ALGORITHMS.items():
         pages.setdefault(algorithm.page, []).append(Series(algorithm.title, name))
     tasks: dict[tuple[str, str, str], set[str]] = {}
     page_of = {one.algorithm: page for page, series in pages.items() for one in series}
     for run in store.runs():
-        # Of another version's scale or task it is not known where its curve ends.
+        # Where the curve of another version's scale or task ends is not known.
         known = whole_length(run.spec) is not None
         if run.spec.algorithm in page_of and run.spec.variant == "base" and known:
-            # A picture shows one family of tasks: the beginning of their protocols.
+            # A picture shows one family of tasks, which is the first part of their protocols.
             key = page_of[run.spec.algorithm], run.protocol.partition("-")[0], run.spec.scale
             tasks.setdefault(key, set()).add(run.spec.task)
     pictures = []
@@ -118,7 +118,7 @@ def _every_curve(store: Store, mix: bool, only: str | None) -> list[Picture]:
             pictures += _curves(exhibit, scale, store, mix)
         except StoreMixError as error:  # which is no reason to lose the other pages
             warnings.warn(
-                f"{name} at {scale} scale is left out: {error} To draw it all the same: --mix",
+                f"{name} at {scale} scale is left out: {error} To draw it nevertheless: --mix",
                 StoreWarning,
                 stacklevel=2,
             )
@@ -126,7 +126,7 @@ def _every_curve(store: Store, mix: bool, only: str | None) -> list[Picture]:
 
 
 def _curves(exhibit: FigureExhibit, scale: str, store: Store, mix: bool) -> list[Picture]:
-    """Learning curves at one scale, if there is any."""
+    """Learning curves at one scale, if there are any."""
     data = learning_curves.data(exhibit, store, scale, mix)
     if data.points.empty:
         return []
@@ -134,7 +134,7 @@ def _curves(exhibit: FigureExhibit, scale: str, store: Store, mix: bool) -> list
 
 
 class _Kind(NamedTuple):
-    """How exhibits that show the same are made: what they read of the store, and how it is drawn."""
+    """The functions that read and draw exhibits of one kind."""
 
     data: Callable[[FigureExhibit, Store, str, bool], FigureData]
     draw: Callable[[FigureExhibit, str, FigureData], Figure]
@@ -153,7 +153,7 @@ def _kinds(bias: BiasDefinition) -> Mapping[Content, _Kind]:
 def _exhibit(
     exhibit: FigureExhibit, store: Store, bias: BiasDefinition, mix: bool, only: str | None
 ) -> list[Picture]:
-    """The figure at every scale, or one only, whose stored runs show something of it."""
+    """The figure at every scale, or one only, that has enough stored runs to show."""
     kind = _kinds(bias)[exhibit.shows]
     pictures = []
     for scale in SCALES:

@@ -1,4 +1,4 @@
-"""Runs of this suite at paper scale beside what others published of later methods, a panel a task."""
+"""Runs of this suite at paper scale beside published results of later methods, one panel per task."""
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -31,20 +31,20 @@ _PUBLISHED = (
     ("#882255", _DASHED),
     ("#000000", _DOTTED),
 )
-"""In the order of `FIELD`; none has a colour of this suite's curves in these panels."""
+"""Colours and dashes in the order of `FIELD`; none has a colour of this suite's curves in these panels."""
 
 
 def data(store: Store, mix: bool) -> FigureData:
     """The stored runs of ALM, SAC and TD3 on these tasks.
 
     Raises:
-        reproduce.lab.store.StoreMixError: they are of different protocols, and ``mix`` is off.
+        reproduce.lab.store.StoreMixError: their protocols differ, and ``mix`` is off.
     """
     return learning_curves.data(_EXHIBIT, store, "paper", mix)
 
 
 def draw(found: FigureData) -> Figure:
-    """Draw this suite's runs with a band of one std, the authors' ALM in grey, and published means broken."""
+    """Draw this suite's runs with bands of one std, the authors' ALM in grey, published means broken."""
     with figure_style():
         figure, ((axes,),) = panels.page(len(_TASKS))
         authors, notes, marked = authors_curves(), [], ""
@@ -68,8 +68,8 @@ def draw(found: FigureData) -> Figure:
         panels.legend(figure, _EXHIBIT.series)
         panels.caption(
             figure,
-            "Beside later methods, paper scale. With marks: the runs of this suite that are named under a "
-            "panel, on ALM's own tasks, mean ± sample standard deviation over seeds where there are several. "
+            "Beside later methods, paper scale. With markers: this suite's runs, listed under each panel, on "
+            "ALM's own tasks; mean ± sample standard deviation over seeds if there are several. "
             f"Grey: the authors' ALM(3) curve, shifted by their {AUTHORS_WARMUP:,} random steps. Broken "
             "lines: published means over 5 to 10 seeds on gym's v4 tasks (Ant-v4 beside T-Ant; "
             "results/paper/README.md), context only."
@@ -81,6 +81,6 @@ def draw(found: FigureData) -> Figure:
 
 
 def _mean(runs: pd.DataFrame) -> pd.Series:
-    """The mean return by step, at steps that every seed has, up to the last one shown."""
+    """The mean return by step, at steps common to all seeds, up to the last step shown."""
     counts = runs.groupby("step")["return"].agg(["mean", "count"])
     return counts.loc[(counts["count"] == runs["seed"].nunique()) & (counts.index <= _LAST), "mean"]

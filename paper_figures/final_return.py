@@ -1,4 +1,4 @@
-"""Return at the end of training by the level of the series (Figure 20)."""
+"""Return at the end of training against the level of the series (Figure 20)."""
 
 from dataclasses import replace
 
@@ -12,11 +12,11 @@ from reproduce.exhibits import FigureExhibit
 from reproduce.lab.store import Store
 
 LAST = 5
-"""Evaluations of a seed that are averaged."""
+"""Number of last evaluations averaged per seed."""
 
 
 def data(exhibit: FigureExhibit, store: Store, scale: str, mix: bool) -> FigureData:
-    """Mean return of each seed's last evaluations: a row a series, task and seed.
+    """Mean return of each seed's last evaluations, one row per series, task and seed.
 
     Raises:
         reproduce.lab.store.StoreMixError: the runs are of different protocols, and ``mix`` is off.
@@ -33,7 +33,7 @@ def _final_returns(points: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw(exhibit: FigureExhibit, scale: str, data: FigureData) -> Figure:
-    """Draw one panel a task: a point for each seed, their mean and sample standard deviation."""
+    """Draw one panel per task: a point for each seed, with mean and sample standard deviation."""
     tasks = tasks_drawn(data.coverage)
     with figure_style():
         figure, ((axes,),) = panels.page(len(tasks))
@@ -58,8 +58,8 @@ def draw(exhibit: FigureExhibit, scale: str, data: FigureData) -> Figure:
         panels.caption(
             figure,
             f"{panels.heading(exhibit, scale, data.coverage)}: mean of the last {LAST} evaluations of each "
-            "seed (dots), mean ± sample standard deviation over seeds, where the first of a coefficient's "
-            f"seeds ends.{panels.left_out(data.coverage)}",
+            "seed (dots), and mean ± sample standard deviation over seeds, at the earliest end of a "
+            f"coefficient's seeds.{panels.left_out(data.coverage)}",
             data.protocols,
             data.own,
         )

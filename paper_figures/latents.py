@@ -1,4 +1,4 @@
-"""Representations that the model predicts, beside those that the encoder sees (Figure 7)."""
+"""Representations predicted by the model, beside those of the encoder (Figure 7)."""
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -16,11 +16,11 @@ _SHOWN_STEPS = 100
 def data(exhibit: FigureExhibit, store: Store, scale: str, mix: bool) -> FigureData:
     """The stored predictions of a figure on its one task.
 
-    A row a series, seed and step of the episode, with the columns of `reproduce.lab.store.LATENT_COLUMNS`.
+    One row per series, seed and step of the episode, with `reproduce.lab.store.LATENT_COLUMNS`.
 
     Raises:
         reproduce.lab.store.StoreMixError: the runs are of different protocols, and ``mix`` is off, or the
-            predictions are along different episodes.
+            predictions follow different episodes.
     """
     points, coverage, used, policies = [], [], [], set()
     for curve in curves_of(exhibit, store, scale):
@@ -39,8 +39,8 @@ def data(exhibit: FigureExhibit, store: Store, scale: str, mix: bool) -> FigureD
     if len(policies) > 1:
         (task,) = exhibit.tasks_at(scale)
         raise StoreMixError(
-            f"Predictions along different episodes may not be compared ({', '.join(sorted(policies))}): "
-            f"measure all anew with: python -m reproduce latents --task {task} --scale {scale}"
+            f"Predictions along different episodes are not comparable ({', '.join(sorted(policies))}): "
+            f"measure all again with: python -m reproduce latents --task {task} --scale {scale}"
         )
     frame = pd.concat(points, ignore_index=True) if points else pd.DataFrame()
     return FigureData(frame, tuple(coverage), tuple(used), "".join(policies))
@@ -50,7 +50,7 @@ def draw(exhibit: FigureExhibit, scale: str, data: FigureData) -> Figure:
     """Draw a panel of the first coordinate for each series, and one of the error by model steps.
 
     Args:
-        exhibit: what to show, on its one task.
+        exhibit: the figure, on its one task.
         scale: scale of the runs.
         data: their predictions.
     """
@@ -81,14 +81,14 @@ def draw(exhibit: FigureExhibit, scale: str, data: FigureData) -> Figure:
         task = exhibit.tasks_at(scale)[0]
         panels.caption(
             figure,
-            f"{panels.heading(exhibit, scale, data.coverage)}, {task}. Along the episode: one seed each, "
-            "its encoder (black) and its model (thick: means; thin: sampled), which starts at the encoder's "
-            "mean of the first state and follows the recorded actions; each seed has its own encoder, so "
-            "that units and ranges of z differ. Last panel: squared error of the model's "
-            "means against the encoder's, averaged over all starts of the episode, divided by the variance "
-            "of the encoder's means along it (1: no better than their mean), which makes it large where an "
-            "encoder hardly tells the states apart; thin: each seed; with marks: their mean."
-            + (f" One episode for all: of {data.policy}, without noise." if data.policy else ""),
+            f"{panels.heading(exhibit, scale, data.coverage)}, {task}. Along the episode, for one seed each: "
+            "encoder (black) and model (thick: means; thin: samples), which starts at the encoder's "
+            "mean of the first state and follows the recorded actions. Each seed has its own encoder, so "
+            "units and ranges of z differ. Last panel: squared error of the model's "
+            "means against the encoder's, averaged over all starting points in the episode and divided by "
+            "the variance of the encoder's means along it (1: no better than their mean), so it is large if "
+            "an encoder hardly distinguishes states; thin: each seed; with markers: their mean."
+            + (f" All share one episode, of {data.policy}, without noise." if data.policy else ""),
             data.protocols,
             data.own,
         )

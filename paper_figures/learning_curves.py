@@ -1,4 +1,4 @@
-"""Learning curves by task; where asked with another metric beneath."""
+"""Learning curves by task, optionally with another metric beneath."""
 
 from collections.abc import Sequence
 
@@ -16,7 +16,7 @@ from reproduce.lab.store import Store, StoredRun
 
 
 def data(exhibit: FigureExhibit, store: Store, scale: str, mix: bool) -> FigureData:
-    """A row a series, task, seed and evaluation: step, training_step, return and, where asked, beneath.
+    """One row per series, task, seed and evaluation: step, training_step, return and, if asked, beneath.
 
     Raises:
         reproduce.lab.store.StoreMixError: the runs are of different protocols, and ``mix`` is off.
@@ -41,10 +41,10 @@ def returns(run: StoredRun) -> pd.DataFrame:
 
 
 def draw(exhibit: FigureExhibit, scale: str, data: FigureData) -> Figure:
-    """Draw one panel a task, a metric ``beneath`` in one of its own; at paper scale with the authors' curves.
+    """Draw one panel per task, with one below for a metric ``beneath``; at paper scale add authors' curves.
 
     Args:
-        exhibit: what to show.
+        exhibit: the figure.
         scale: scale of the runs.
         data: their evaluations.
     """
@@ -65,7 +65,7 @@ def draw(exhibit: FigureExhibit, scale: str, data: FigureData) -> Figure:
 
 
 def against_steps(axes: Sequence[Axes], exhibit: FigureExhibit, scale: str, data: FigureData) -> str:
-    """Draw returns against steps, a panel a task; returns what a caption must say of what else is in them."""
+    """Draw returns against steps, one panel per task; returns sentences for the caption on other content."""
     authors, shown, marked = authors_curves(), False, ""
     for axis, task in zip(axes, tasks_drawn(data.coverage), strict=True):
         points = data.points[data.points["task"] == task]
@@ -86,7 +86,7 @@ def against_steps(axes: Sequence[Axes], exhibit: FigureExhibit, scale: str, data
 
 
 def _beneath(axis: Axes, exhibit: FigureExhibit, points: pd.DataFrame) -> None:
-    """The second metric, of the series that have it."""
+    """Draw the second metric for the series that have it."""
     known = points.dropna(subset="beneath")
     if known.empty:
         panels.empty(axis, "not recorded")
@@ -97,14 +97,14 @@ def _beneath(axis: Axes, exhibit: FigureExhibit, points: pd.DataFrame) -> None:
 
 
 def heading(exhibit: FigureExhibit, scale: str, data: FigureData) -> str:
-    """How the caption of learning curves begins."""
+    """The beginning of the caption of learning curves."""
     several = any(entry.seeds > 1 for entry in data.coverage)
     over_seeds = (
-        ", mean ± sample standard deviation over seeds where there are several; a curve ends where the first "
-        "of its seeds does"
+        ", mean ± sample standard deviation over seeds if there are several; a curve ends at the earliest "
+        "end of its seeds"
     )
     return (
         f"{panels.heading(exhibit, scale, data.coverage)}: mean return of 5 greedy evaluation episodes"
-        f"{over_seeds if several else ', one seed each'}. Steps include the random ones of the warm-up."
+        f"{over_seeds if several else ', one seed each'}. Steps include the random steps of the warm-up."
         f"{panels.left_out(data.coverage)}"
     )

@@ -1,4 +1,4 @@
-"""What the panels of all figures share: curves with bands, notes of what is missing, legend, caption."""
+"""Elements common to all figures: panels, curves with bands, notes on missing runs, legend, caption."""
 
 import itertools
 import math
@@ -19,26 +19,25 @@ from reproduce import formats
 from reproduce.exhibits import TABLE1, FigureExhibit, Series
 
 _MARKERS_A_CURVE = 12
-# Characters of small print that fit into an inch.
+# Characters of small print per inch.
 _CAPTION_PITCH = 19
-# The same for notes, whose panel has an axis beside it.
+# The same for notes, whose panel has an axis at its side.
 _NOTE_PITCH = 16
-# Characters of a legend that fit into an inch, and inches of what stands before a label.
+# Characters of a legend per inch, and inches of the handle before a label.
 _LEGEND_PITCH, _LEGEND_HANDLE = 13, 0.55
-# Inches of a row of the legend and of a line of small print.
+# Inches per row of the legend and per line of small print.
 _LEGEND_ROW, _SMALL_LINE = 0.2, 0.115
 
 
 def page(*counts: int, parts: int = 1) -> tuple[Figure, list[list[list[Axes]]]]:
-    """A figure of panels in groups one below the other, each as wide as the figure, or all in one row.
+    """A figure with groups of panels below each other, each as wide as the figure, or all in one row.
 
     Args:
-        counts: panels of each group: at most three a row, four two by two.
-        parts: panels that stand beneath each other for each of a group's count, such as a return and
-            another metric.
+        counts: number of panels of each group: up to three in a row, four as two by two.
+        parts: number of panels stacked at each place, such as 2 for a return and another metric.
 
     Returns:
-        The figure, and for each group and part its panels.
+        The figure, and the panels of each group and part.
     """
     if len(counts) > 1 and sum(counts) <= 3:
         figure, (row,) = page(sum(counts), parts=parts)
@@ -67,7 +66,7 @@ def _columns(count: int) -> int:
 
 
 def name_rows(axes: Sequence[Axes], label: str) -> None:
-    """Say at the first panel of each row what is along y."""
+    """Label the y axis of the first panel of each row."""
     for axis in axes:
         if _place(axis).is_first_col():
             axis.set_ylabel(label)
@@ -83,8 +82,8 @@ def curves(axis: Axes, points: pd.DataFrame, series: Sequence[Series], x: str, y
     """Draw the mean over seeds of ``y`` with a band of one sample standard deviation.
 
     Args:
-        axis: where.
-        points: rows of one panel; every seed of a series has the same x values.
+        axis: the panel.
+        points: rows of one panel; all seeds of a series have the same x values.
         series: curves in the order of the legend; those without points are left out.
         x, y: names of columns.
     """
@@ -117,11 +116,10 @@ def published_curve(axis: Axes, authors: pd.DataFrame, shift: int, last: float) 
     """Draw the authors' mean and std of five seeds in grey, up to x = ``last``; false if there is none.
 
     Args:
-        axis: where.
-        authors: their curve on the panel's task, by training step; see
-            `reproduce.lab.published.authors_curves`.
+        axis: the panel.
+        authors: their curve on the panel's task, by training step (`reproduce.lab.published.authors_curves`).
         shift: added to their steps, which leave out the warm-up.
-        last: where to end.
+        last: end of the curve.
     """
     shown = authors[authors["training_step"] + shift <= last]
     if shown.empty:
@@ -133,31 +131,31 @@ def published_curve(axis: Axes, authors: pd.DataFrame, shift: int, last: float) 
 
 
 def steps_axis(axis: Axes, label: str = "environment steps") -> None:
-    """Steps in thousands along x, from 0."""
+    """Format the x axis as steps in thousands, from 0."""
     axis.set_xlim(left=0)
     axis.xaxis.set_major_formatter(THOUSANDS)
     axis.set_xlabel(label)
 
 
 def returns_axis(axis: Axes) -> None:
-    """Returns along y, in thousands where they are large."""
+    """Format the y axis as returns, in thousands if they are large."""
     if max(map(abs, axis.get_ylim())) >= 2000:
         axis.yaxis.set_major_formatter(THOUSANDS)
 
 
 def read_out(axis: Axes, task: str, scale: str) -> str:
-    """Mark where Table 1 reads runs on a task, if the axis goes so far; returns what a caption says of it."""
+    """Mark the step at which Table 1 reads a task, if on the axis; returns a sentence for the caption."""
     step = TABLE1.steps.get(scale)
     if step is None or task not in TABLE1.tasks or axis.get_xlim()[1] < step:
         return ""
     axis.axvline(step, color=NOTE, linewidth=0.8, linestyle=":", zorder=1)
-    return f" Dotted: {formats.steps_in_words(step)} steps, where Table 1 reads."
+    return f" Dotted: {formats.steps_in_words(step)} steps, the read-out of Table 1."
 
 
 def coverage_note(coverage: Sequence[Drawn]) -> str:
-    """What stands behind the curves of a panel, in a few short lines."""
+    """The seeds behind the curves of a panel, in a few short lines."""
     groups: dict[str, list[str]] = {}
-    # What is there comes first.
+    # Stored series come first.
     for entry in sorted(coverage, key=lambda e: not e.seeds):
         if not entry.seeds:
             state = "no stored run"
@@ -171,7 +169,7 @@ def coverage_note(coverage: Sequence[Drawn]) -> str:
 
 
 def notes(figure: Figure, axes: Sequence[Axes], texts: Sequence[str], below: int = 34) -> None:
-    """Small print ``below`` points under each panel of a group and as wide; the figure grows by it."""
+    """Small print ``below`` points under each panel of a group, as wide as the panel; the figure grows."""
     lines: Counter[int] = Counter()
     for axis, text in zip(axes, texts, strict=True):
         place = _place(axis)
@@ -179,7 +177,7 @@ def notes(figure: Figure, axes: Sequence[Axes], texts: Sequence[str], below: int
         wrapped = [
             part
             for line in text.splitlines()
-            # "c = 0.1" stays in one line.
+            # "c = 0.1" stays on one line.
             for part in textwrap.wrap(
                 line.replace(" = ", "\u00a0=\u00a0"),
                 int(inches * _NOTE_PITCH),
@@ -202,20 +200,20 @@ def notes(figure: Figure, axes: Sequence[Axes], texts: Sequence[str], below: int
 
 
 def coverage_notes(figure: Figure, axes: Sequence[Axes], coverage: Sequence[Drawn]) -> None:
-    """Notes of what stands behind the curves under the panel of each task that has one."""
+    """Notes on the seeds behind the curves, under the panel of each task that has one."""
     tasks = tasks_drawn(coverage)
     texts = [coverage_note([entry for entry in coverage if entry.task == task]) for task in tasks]
     notes(figure, axes, texts)
 
 
 def empty(axis: Axes, why: str) -> None:
-    """Say that a panel has nothing to show."""
+    """State in a panel why it is empty."""
     axis.text(0.5, 0.5, why, transform=axis.transAxes, ha="center", va="center", color=NOTE)
     axis.set(xticks=[], yticks=[])
 
 
 def legend(figure: Figure, series: Sequence[Series] = ()) -> None:
-    """One legend for all panels, above them, each label once: ``series`` first, whatever panel has them."""
+    """One legend above all panels, each label once, those of ``series`` first."""
     there = {
         label: handle
         for axis in figure.axes
@@ -225,7 +223,7 @@ def legend(figure: Figure, series: Sequence[Series] = ()) -> None:
     handles = {label: there[label] for label in (*own, *there)}
     if handles:
         columns = legend_columns(list(handles), figure.get_figwidth())
-        # matplotlib fills column after column; the first ones have one more.
+        # matplotlib fills column by column; the first columns have one label more.
         labels = [label for column in columns for label in column]
         shown = [handles[label] for label in labels]
         figure.legend(shown, labels, loc="outside upper center", ncols=len(columns))
@@ -235,8 +233,8 @@ def legend(figure: Figure, series: Sequence[Series] = ()) -> None:
 def legend_columns(labels: Sequence[str], width: float) -> list[list[str]]:
     """The columns of a legend that reads row by row, for ``width`` inches.
 
-    As few rows as fit, with five columns at most, and no more columns than those rows need; one column where
-    nothing fits.
+    It has as few rows as fit, with at most five columns, and no more columns than those rows need; one column
+    if nothing fits.
     """
     most = min(5, len(labels))
     choices = [[list(labels[start::count]) for start in range(count)] for count in range(1, most + 1)]
@@ -245,19 +243,19 @@ def legend_columns(labels: Sequence[str], width: float) -> list[list[str]]:
         return sum(max(map(len, column)) / _LEGEND_PITCH + _LEGEND_HANDLE for column in columns)
 
     fitting = [columns for columns in choices if inches(columns) <= width] or choices[:1]
-    # Of several with as few rows this is the first, which has the fewest columns.
+    # Of several with equally few rows, min takes the first, which has the fewest columns.
     return min(fitting, key=lambda columns: len(columns[0]))
 
 
 def heading(exhibit: FigureExhibit, scale: str, coverage: Sequence[Drawn]) -> str:
-    """How a caption begins; where not every curve has a run, with those that have one."""
+    """The beginning of a caption; if some curves have no run, it lists those that have."""
     drawn = series_drawn(coverage)
     only = f" (drawn: {'; '.join(one.label for one in drawn)})" if len(drawn) < len(exhibit.series) else ""
     return f"{exhibit.heading}, {scale} scale{only}"
 
 
 def left_out(coverage: Sequence[Drawn]) -> str:
-    """A sentence on the tasks that have no panel because nothing of them is stored; may be empty."""
+    """A sentence on the tasks without a panel because no run is stored; may be empty."""
     drawn, failed = tasks_drawn(coverage), Counter[str]()
     for entry in coverage:
         failed[entry.task] += entry.failed
@@ -270,9 +268,9 @@ def left_out(coverage: Sequence[Drawn]) -> str:
 def caption(figure: Figure, text: str, protocols: Sequence[str] = (), own: int = 0) -> None:
     """Small print under the figure: what is drawn, and how it was measured.
 
-    More than one of ``protocols`` is a warning in front of it; ``own`` runs are counted behind it.
+    Several ``protocols`` add a warning at its start; ``own`` runs are counted at its end.
     """
-    text += f" Runs of your own, not of the repository: {own}." if own else ""
+    text += f" Your own runs, not the repository's: {own}." if own else ""
     if len(protocols) > 1:
         text = f"MIXED PROTOCOLS, not comparable: {'; '.join(protocols)}. {text}"
     lines = textwrap.wrap(text, int(figure.get_figwidth() * _CAPTION_PITCH))
@@ -281,5 +279,5 @@ def caption(figure: Figure, text: str, protocols: Sequence[str] = (), own: int =
 
 
 def _make_room(figure: Figure, inches: float) -> None:
-    """Let a figure grow by what stands above or below its panels, so that these keep their height."""
+    """Enlarge a figure for text above or below its panels, so that these keep their height."""
     figure.set_figheight(figure.get_figheight() + inches)

@@ -1,4 +1,4 @@
-"""The transformed reward φ(r) = a (log(r + a) − log a) beside r itself (Figure 6); made of no runs."""
+"""The transformed reward φ(r) = a (log(r + a) − log a) beside r (Figure 6); made of no runs."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -9,17 +9,17 @@ from paper_figures import panels
 from paper_figures.style import LOOKS, NOTE, figure_style
 
 OFFSET = 10_000.0
-"""a of the paper."""
+"""The paper's a."""
 
 
 def values() -> pd.DataFrame:
-    """r in [−20, 20] and φ(r), as a · log1p(r / a), which keeps its digits where a is large."""
+    """r in [−20, 20] and φ(r), computed as a · log1p(r / a), which is accurate for large a."""
     reward = np.linspace(-20.0, 20.0, 401)
     return pd.DataFrame({"reward": reward, "transformed": OFFSET * np.log1p(reward / OFFSET)})
 
 
 def draw(points: pd.DataFrame) -> Figure:
-    """Draw φ(r) over r, and their difference, which the eye cannot see in the former."""
+    """Draw φ(r) over r, and their difference, which is too small to see in the first panel."""
     with figure_style():
         figure, (left, right) = plt.subplots(1, 2, figsize=(7.0, 2.9), layout="constrained")
         left.plot(points["reward"], points["reward"], color=NOTE, label="r")

@@ -1,6 +1,6 @@
-"""Learning curves against steps and against time, and what a step costs (Figure 3).
+"""Learning curves against steps and against time, and the cost of a step (Figure 3).
 
-Times of different processors do not compare: each processor has panels of its own.
+Times on different processors are not comparable, so each processor has its own panels.
 """
 
 from collections.abc import Sequence
@@ -20,9 +20,9 @@ from reproduce.lab.store import Store, StoredRun
 
 
 def data(exhibit: FigureExhibit, store: Store, scale: str, mix: bool) -> FigureData:
-    """A row a series, task, seed and evaluation: step, training_step, return, then hours and device.
+    """One row per series, task, seed and evaluation: step, training_step, return, hours and device.
 
-    Hours are those that one seed had trained until then; NaN where that is not recorded.
+    Hours are the training time per seed up to the evaluation; NaN if not recorded.
 
     Raises:
         reproduce.lab.store.StoreMixError: the runs are of different protocols, and ``mix`` is off.
@@ -37,9 +37,9 @@ def data(exhibit: FigureExhibit, store: Store, scale: str, mix: bool) -> FigureD
 
 
 def costs(exhibit: FigureExhibit, runs: Sequence[StoredRun]) -> pd.DataFrame:
-    """Milliseconds for each environment step after the warm-up: series, device, update_ms, total_ms.
+    """Milliseconds per environment step after the warm-up: series, device, update_ms, total_ms.
 
-    A row a run: of its updates alone, and of all but evaluations.
+    One row per run; ``update_ms`` is for updates alone, ``total_ms`` for everything but evaluations.
     """
     label = {(one.algorithm, one.variant): one.label for one in exhibit.series}
     rows = []
@@ -71,10 +71,10 @@ def _device(run: StoredRun) -> str:
 
 
 def draw(exhibit: FigureExhibit, scale: str, data: FigureData) -> Figure:
-    """Draw a panel a task against steps, then one a task and processor against minutes, then costs.
+    """Draw a panel per task against steps, one per task and processor against minutes, then costs.
 
     Args:
-        exhibit: what to show.
+        exhibit: the figure.
         scale: scale of the runs.
         data: their evaluations.
     """
@@ -107,7 +107,7 @@ def draw(exhibit: FigureExhibit, scale: str, data: FigureData) -> Figure:
                 _costs(axis, exhibit, known[known["device"] == device])
                 _title(axis, "cost of a step", device, devices)
             low, high = known["update_ms"].min(), known["total_ms"].max()
-            for axis in bars:  # room for the last number
+            for axis in bars:  # leaves room for the last number
                 axis.set_xlim(10 ** np.floor(np.log10(0.8 * low)), 4 * high)
         panels.legend(figure, exhibit.series)
         text = f"{learning_curves.heading(exhibit, scale, data)}{also} {_of_times(exhibit, data, devices)}"
@@ -116,7 +116,7 @@ def draw(exhibit: FigureExhibit, scale: str, data: FigureData) -> Figure:
 
 
 def _title(axis: Axes, what: str, device: str, devices: Sequence[str]) -> None:
-    """Say what a panel shows, and on which processor where there are several."""
+    """Title a panel, with its processor if there are several."""
     if len(devices) == 1:
         axis.set_title(what)
     else:
@@ -124,7 +124,7 @@ def _title(axis: Axes, what: str, device: str, devices: Sequence[str]) -> None:
 
 
 def _against_minutes(axis: Axes, exhibit: FigureExhibit, points: pd.DataFrame) -> None:
-    # Seeds that did not train together took different times: their mean places the curve.
+    # Seeds that did not train together took different times, so the curve is drawn at their mean.
     minutes = 60.0 * points.groupby(["series", "step"])["hours"].transform("mean")
     panels.curves(axis, points.assign(minutes=minutes), exhibit.series, "minutes", "return")
     _logarithmic(axis)
@@ -132,13 +132,13 @@ def _against_minutes(axis: Axes, exhibit: FigureExhibit, points: pd.DataFrame) -
 
 
 def _costs(axis: Axes, exhibit: FigureExhibit, known: pd.DataFrame) -> None:
-    """Milliseconds for each environment step, mean over the runs of all panels."""
+    """Draw milliseconds per environment step, averaged over the runs of all panels."""
     present = [one for one in exhibit.series if one.label in set(known["series"])]
     by_label = looks(exhibit.series)
     for position, one in enumerate(present):
         mean = known.loc[known["series"] == one.label, ["update_ms", "total_ms"]].mean()
         look = by_label[one.label]
-        # One above the other: where updates are nearly all of the cost they would hide each other.
+        # One above the other, because they would overlap where updates are nearly all of the cost.
         for cost, place, face in (
             (mean["total_ms"], position - 0.17, look.colour),
             (mean["update_ms"], position + 0.17, "white"),
@@ -160,7 +160,7 @@ def _logarithmic(axis: Axes) -> None:
 
 
 def _of_times(exhibit: FigureExhibit, data: FigureData, devices: Sequence[str]) -> str:
-    """What a caption says of the times."""
+    """Sentences for the caption on the times."""
     untimed = set(data.points.loc[data.points["hours"].isna(), "series"])
     without = "; ".join(one.label for one in exhibit.series if one.label in untimed)
     missing = f" Time not recorded: {without}." if without else ""
@@ -169,11 +169,11 @@ def _of_times(exhibit: FigureExhibit, data: FigureData, devices: Sequence[str]) 
     whose = (
         f"Measured on {devices[0]}."
         if len(devices) == 1
-        else "Each processor has its own panels: times of different ones do not compare."
+        else "Each processor has its own panels, as times on different ones are not comparable."
     )
     return (
-        "Times are of these runs as they were trained, without evaluations; where seeds trained together, "
+        "Times are those of the training runs, without evaluations; if seeds trained together, "
         "their time is divided by their number. Runs may have shared the machine with others; make bench "
         f"measures costs side by side. {whose} Cost of a step: filled, all but evaluations; open, updates "
-        f"of the last steps before each evaluation.{missing}"
+        f"in the last steps before each evaluation.{missing}"
     )

@@ -1,4 +1,4 @@
-"""One look for every figure: fonts, sizes, and a colour and marker for each algorithm."""
+"""The common look of all figures: fonts, sizes, and a colour and marker for each algorithm."""
 
 import io
 import zlib
@@ -18,13 +18,13 @@ from reproduce.exhibits import Series
 
 @dataclass(frozen=True)
 class Look:
-    """How a curve is drawn: an algorithm's own in every figure."""
+    """The look of a curve; an algorithm has the same one in every figure."""
 
     colour: str
     marker: str
     line: str = "-"
     hollow: bool = False
-    """Whether markers are open, so that one on top of another curve's hides nothing."""
+    """Whether markers are open, so that they do not hide those of another curve."""
 
 
 LOOKS = {
@@ -44,8 +44,8 @@ LOOKS = {
 algorithms apart without colour."""
 
 _PALETTE = ("#8B0000", "#004D40", "#EE8866", "#B28BE0", "#997700", "#B5BD00", "#BC8F8F")
-"""Of ALM's variants, no algorithm's: told apart from each other and from ALM's blue with red or green
-blindness, too (CIELAB distances of at least 15)."""
+"""Colours of ALM's variants, used by no algorithm; they differ from each other and from ALM's blue, also for
+red- or green-blind readers (CIELAB distances of at least 15)."""
 
 _MARKERS = ("s", "^", "D", "v", "P", "X", "<")
 
@@ -71,18 +71,18 @@ _VARIANTS = (
     "relu",
     "joint",
 )
-"""ALM's variants in the order of their looks, in which those of one figure have different colours; a new one
-goes to the end, so that the others keep theirs. One that is not here has a look by its name."""
+"""ALM's variants in the order of their looks, such that variants in one figure differ in colour. Add new ones
+at the end, so that the others keep theirs. A variant that is not listed has a look by its name."""
 
 _LEVELS = ("#E8965A", "#DE6F52", "#C44A5E", "#98356E", "#6C2A6E", "#3F1F5B")
-"""From light to dark, for what is ordered; ALM itself keeps its blue."""
+"""Shades from light to dark, for ordered series; ALM itself keeps its blue."""
 
 
 def looks(series: Sequence[Series]) -> dict[str, Look]:
-    """A look for each curve of a figure, by label.
+    """The look of each curve of a figure, by label.
 
-    An algorithm has its own look, and so has each variant of ALM, the same in every figure. What is ordered
-    is told apart by shade; another estimate of the same runs is darker and dotted, with open markers.
+    Each algorithm and each variant of ALM has its own look, the same in every figure. Ordered series differ
+    in shade; another estimate of the same runs is darker and dotted, with open markers.
     """
     levels = [one for one in series if one.level is not None and not one.unchanged]
     found: dict[str, Look] = {}
@@ -107,12 +107,12 @@ def looks(series: Sequence[Series]) -> dict[str, Look]:
 def _of_variant(name: str) -> Look:
     place = _VARIANTS.index(name) if name in _VARIANTS else zlib.crc32(name.encode())
     count = len(_PALETTE)
-    # A colour comes back with another marker.
+    # Colours repeat with another marker.
     return Look(_PALETTE[place % count], _MARKERS[(place + place // count) % count])
 
 
 PUBLISHED = "0.55"
-"""Grey of what others published."""
+"""Grey of published curves."""
 
 NOTE = "0.35"
 """Grey of small print."""
@@ -121,12 +121,12 @@ THOUSANDS = FuncFormatter(lambda x, _: f"{x / 1000:g}k".replace("-", "−") if x
 """Steps and returns on axes: 20k instead of 20000."""
 
 PAGE = {1: (5.4, 2.7), 2: (6.8, 2.4), 3: (8.0, 2.2)}
-"""By panels in a row: inches of a figure's width, which a page shows legibly, and of the height of a row."""
+"""Inches of a figure's width, legible on a page, and of a row's height, by number of panels in a row."""
 
 
 @contextmanager
 def figure_style() -> Iterator[None]:
-    """Draw inside this block to get the suite's look."""
+    """A block in which figures get the suite's look."""
     with plt.rc_context(
         {
             "figure.dpi": 150,
@@ -141,7 +141,7 @@ def figure_style() -> Iterator[None]:
             "legend.frameon": False,
             "lines.markersize": 4,
             "pdf.fonttype": 42,
-            # Identifiers of what is drawn would be random.
+            # Without a salt, identifiers would be random.
             "svg.hashsalt": "alm",
         }
     ):
@@ -149,7 +149,7 @@ def figure_style() -> Iterator[None]:
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write ``path``.png and ``path``.pdf; the same figure gives the same bytes (no date, no version)."""
+    """Write ``path``.png and ``path``.pdf, reproducible to the byte (no date, no version)."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with figure_style():
         figure.savefig(path.with_suffix(".png"), metadata={"Software": None})
@@ -158,7 +158,7 @@ def save(figure: Figure, path: Path) -> None:
 
 
 def svg(figure: Figure) -> str:
-    """A figure as SVG, text as outlines; the same figure gives the same text (no date, no version)."""
+    """A figure as SVG with outlined text, reproducible to the byte (no date, no version)."""
     text = io.StringIO()
     with figure_style():
         figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
@@ -167,5 +167,5 @@ def svg(figure: Figure) -> str:
 
 
 def csv_text(points: pd.DataFrame) -> str:
-    """The data behind a figure as CSV, six digits a number."""
+    """The data of a figure as CSV, with six digits per number."""
     return str(points.to_csv(index=False, lineterminator="\n", float_format="%.6g"))

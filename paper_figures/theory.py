@@ -1,4 +1,4 @@
-"""Figures of the theory on finite MDPs: rows of `alm.theory.results` in, one figure an exhibit."""
+"""Figures of the theory on finite MDPs, one per exhibit, from rows of `alm.theory.results`."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -22,7 +22,7 @@ _BOUNDS = {
 
 
 def bound_over_k(rows: pd.DataFrame) -> Figure:
-    """The gap of three bounds over K: medians and quartiles, a column a discount, a row a model."""
+    """Gaps of three bounds over K: medians and quartiles, one column per discount, one row per model."""
     discounts, models = sorted(rows["discount"].unique()), list(dict.fromkeys(rows["model"]))
     with figure_style():
         figure, axes = plt.subplots(
@@ -64,13 +64,13 @@ def bound_over_k(rows: pd.DataFrame) -> Figure:
         panels.caption(
             figure,
             f"log E[R] − bound over the length of the roll-out. Medians and quartiles of {count} random MDPs "
-            "a panel.",
+            "per panel.",
         )
     return figure
 
 
 def tighter_bound(rows: pd.DataFrame) -> Figure:
-    """The gap of each other bound against that of Eq. 5, one point an MDP."""
+    """The gap of each other bound against that of Eq. 5, one point per MDP."""
     others = ("γ^(t+1)", "best discount", "Eq. 3")
     with figure_style():
         figure, axes = plt.subplots(
@@ -99,14 +99,14 @@ def tighter_bound(rows: pd.DataFrame) -> Figure:
         axes[0].set_ylabel("gap in nats")
         panels.caption(
             figure,
-            "One point an MDP. Below the line is tighter than Eq. 5 at K = 3. γ$^{t+1}$ and the best "
-            "discount never lie above; Eq. 3 does where the model is poor.",
+            "One point per MDP. Points below the line are tighter than Eq. 5 at K = 3. γ$^{t+1}$ and the "
+            "best discount never lie above it; Eq. 3 does where the model is poor.",
         )
     return figure
 
 
 def gap_a5(rows: pd.DataFrame) -> Figure:
-    """How much of the gap is left under each restriction of q: the whole distribution over MDPs."""
+    """The gap that remains under each restriction of q, as a distribution over MDPs."""
     names = [name for name in rows if name != "discount"]
     colours = [_BLUE, _ORANGE, _GREEN, "#CC79A7", "#56B4E9", "#000000"]
     with figure_style():
@@ -120,14 +120,14 @@ def gap_a5(rows: pd.DataFrame) -> Figure:
         axis.legend(fontsize=7, loc="lower right")
         panels.caption(
             figure,
-            f"What is left of A.5's tightness, {len(rows)} MDPs. Only a q that may tilt initial states, "
-            "dynamics and actions closes the gap.",
+            f"The gap that remains in A.5, {len(rows)} MDPs. Only a q that may tilt initial states, "
+            "dynamics and actions closes it.",
         )
     return figure
 
 
 def offline(rows: pd.DataFrame) -> Figure:
-    """A.7 on its two counterexamples over K."""
+    """The bound of A.7 on its two counterexamples, over K."""
     examples = list(dict.fromkeys(rows["example"]))
     truth = ("log-return of π_b", "log-return of π_φ")
     of_behaviour = {"printed, Q of π_b": (_RED, "D"), "every factor, Q of π_b": (_GREEN, "^")}
@@ -136,14 +136,14 @@ def offline(rows: pd.DataFrame) -> Figure:
         figure, axes = plt.subplots(1, len(examples), figsize=(7.6, 3.3), layout="constrained")
         for axis, example, claimed, shown in zip(axes, examples, truth, lines, strict=True):
             one = rows[rows["example"] == example]
-            axis.axhline(one[claimed].iloc[0], color="black", linewidth=1.4, label="what is to be bounded")
+            axis.axhline(one[claimed].iloc[0], color="black", linewidth=1.4, label="quantity to be bounded")
             for name, (colour, marker) in shown.items():
                 axis.plot(one["K"], one[name], color=colour, marker=marker, label=typeset(name))
             axis.set(title=example, xlabel="K", ylabel="nats", xticks=range(2, 11, 2))
         panels.legend(figure)
         panels.caption(
             figure,
-            "A bound may not lie above the black line, the log-return of the behaviour policy (left) and "
+            "A bound must not lie above the black line, the log-return of the behaviour policy (left) and "
             "of the learned one (right).",
         )
     return figure
@@ -151,7 +151,7 @@ def offline(rows: pd.DataFrame) -> Figure:
 
 def joint(rows: pd.DataFrame) -> Figure:
     """The score of every learner at every K: all MDPs as points, the mean as a bar."""
-    # What is learned on L^K stands together.
+    # Learners on L^K are grouped together.
     learners = sorted(dict.fromkeys(rows["learner"]), key=lambda name: (name != "return", "L^K" not in name))
     horizons = [k for k in sorted(rows["K"].unique()) if k]
     shades = dict(zip(horizons, ("#8CC5E3", "#3594CC", "#0B4F82"), strict=True))
@@ -187,14 +187,14 @@ def joint(rows: pd.DataFrame) -> Figure:
         panels.legend(figure)
         panels.caption(
             figure,
-            f"0 is the uniform policy, 1 the best policy on states. {rows['MDP'].nunique()} random MDPs a "
-            "panel, every one shown; scores below −0.2 stand at −0.2.",
+            f"0 is the uniform policy, 1 the best policy on states. {rows['MDP'].nunique()} random MDPs per "
+            "panel, every one shown; scores below −0.2 are drawn at −0.2.",
         )
     return figure
 
 
 def optimism(rows: pd.DataFrame) -> Figure:
-    """What is promised over what is returned: the whole distribution over MDPs."""
+    """The ratio of promised to actual return, as a distribution over MDPs."""
     names = [name for name in rows if name not in ("discount", "return")]
     with figure_style():
         figure, axis = plt.subplots(figsize=(6.4, 3.4), layout="constrained")
@@ -205,14 +205,14 @@ def optimism(rows: pd.DataFrame) -> Figure:
         axis.legend(fontsize=7, loc="lower right")
         panels.caption(
             figure,
-            f"What four models promise of the same policy, K = 3, {len(rows)} random MDPs; right of the line "
-            "is more than it earns. The axis ends at 2.",
+            f"Returns that four models promise for the same policy, K = 3, {len(rows)} random MDPs; right of "
+            "the line, a model promises more than the policy earns. The axis ends at 2.",
         )
     return figure
 
 
 def lottery(rows: pd.DataFrame) -> Figure:
-    """A lottery against a sure reward, over the jackpot's chance: what q* sees, what L^1 prefers."""
+    """A lottery against a sure reward, over the jackpot's chance: the model of q*, the preference of L^1."""
     with figure_style():
         figure, (left, right) = plt.subplots(1, 2, figsize=(6.4, 3.1), layout="constrained")
         left.plot([0, 1], [0, 1], color=NOTE, linewidth=0.8, label="as it is")
@@ -234,23 +234,23 @@ def lottery(rows: pd.DataFrame) -> Figure:
 FIGURES = {
     "theory-bound-over-k": ("The gap of the bounds over the length of the roll-out", bound_over_k),
     "theory-tighter-bound": ("Other bounds against Eq. 5, MDP by MDP", tighter_bound),
-    "theory-gap-a5": ("What is left of the gap when q may tilt less than A.5 has it", gap_a5),
+    "theory-gap-a5": ("The gap that remains when q may tilt less than in A.5", gap_a5),
     "theory-a7": ("The offline bound of A.7 on its counterexamples", offline),
     "theory-joint": ("Learning on one objective against learning on three", joint),
-    "theory-optimism": ("What models promise of a policy, and what it returns", optimism),
+    "theory-optimism": ("Returns that models promise for a policy, and its actual return", optimism),
     "theory-lottery": ("A lottery against a sure reward", lottery),
 }
-"""Exhibits that are figures, with what each shows."""
+"""Titles and drawing functions of the exhibits that are figures."""
 
 
 def pictures(exhibits: Exhibits) -> list[Picture]:
-    """Every figure with its data, of those exhibits that there are."""
+    """Every figure with its data, for the given exhibits."""
     frames = {name: pd.DataFrame(exhibits[name]) for name in FIGURES if name in exhibits}
     return [Picture(name, "", FIGURES[name][1](frame), frame) for name, frame in frames.items()]
 
 
 def typeset(name: str) -> str:
-    """A name of the rows with its powers and indices set as such."""
+    """A name with its superscripts and subscripts typeset."""
     for plain, mathematical in (
         ("γ^(t+1)", "γ$^{t+1}$"),
         ("L^K", "L$^K$"),
@@ -263,7 +263,7 @@ def typeset(name: str) -> str:
 
 
 def _distribution(axis: Axes, values: pd.Series, colour: str, label: str) -> None:
-    """The share of MDPs below each value."""
+    """Draw the share of MDPs below each value."""
     ordered = np.sort(values.to_numpy())
     share = np.arange(1, len(ordered) + 1) / len(ordered)
     axis.step(ordered, share, where="post", color=colour, linewidth=1.5, label=label)

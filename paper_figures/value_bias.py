@@ -24,7 +24,7 @@ _FORMULAS = {
 def data(
     exhibit: FigureExhibit, store: Store, scale: str, mix: bool, definition: BiasDefinition
 ) -> FigureData:
-    """A row a series, task, seed and measurement: step, training_step, bias_mean, bias_std.
+    """One row per series, task, seed and measurement: step, training_step, bias_mean, bias_std.
 
     Raises:
         reproduce.lab.store.StoreMixError: the runs are of different protocols, and ``mix`` is off.
@@ -38,13 +38,13 @@ def data(
 
 
 def draw(exhibit: FigureExhibit, scale: str, data: FigureData, definition: BiasDefinition) -> Figure:
-    """Draw the mean of the bias above, its deviation over pairs below, one column a task.
+    """Draw the mean of the bias above its deviation over pairs, one column per task.
 
     Args:
-        exhibit: what to show.
+        exhibit: the figure.
         scale: scale of the runs.
         data: their biases.
-        definition: the definition they are of (`alm.training.bias.DEFINITIONS`), for the caption.
+        definition: definition of the biases (`alm.training.bias.DEFINITIONS`), for the caption.
     """
     tasks = tasks_drawn(data.coverage)
     with figure_style():
@@ -52,7 +52,7 @@ def draw(exhibit: FigureExhibit, scale: str, data: FigureData, definition: BiasD
         for top, bottom, task in zip(tops, bottoms, tasks, strict=True):
             points = data.points[data.points["task"] == task]
             top.set_title(task)
-            # Before the first update an estimate says nothing about training.
+            # An estimate before the first update says nothing about training.
             trained = points[points["training_step"] > 0]
             if trained.empty:
                 panels.empty(top, "no update yet")
@@ -73,7 +73,7 @@ def draw(exhibit: FigureExhibit, scale: str, data: FigureData, definition: BiasD
 
 
 def _fit(axis: Axes, points: pd.DataFrame, quantity: str) -> None:
-    """Leave outliers above the view if they would flatten everything else."""
+    """Cut off outliers that would flatten everything else."""
     low, high = points[quantity].quantile([0.02, 0.98])
     margin = 0.35 * (high - low) + 1e-3
     bottom, top = axis.get_ylim()
@@ -85,10 +85,10 @@ def _caption(exhibit: FigureExhibit, scale: str, data: FigureData, definition: B
     soft = [one.label for one in series_drawn(data.coverage) if one.algorithm in ("redq", "sac-avg")]
     return (
         f"{panels.heading(exhibit, scale, data.coverage)}. Bias = {_FORMULAS[definition]}; positive is "
-        "overestimation. Return: discounted, Monte Carlo, to the end of the episode, of the first 350 pairs "
-        "of whole episodes, at least 1000 pairs"
+        "overestimation. Return: discounted Monte Carlo return to the end of the episode, for the first 350 "
+        "pairs of complete episodes, at least 1000 pairs"
         + (f"; with the entropy bonus at the learned temperature for {' and '.join(soft)}" if soft else "")
         + ". Curves: mean ± sample standard deviation over seeds, without the measurement before "
-        "the first update; what lies far outside may leave the view (all of it is in the CSV)."
+        "the first update; far outliers may be cut off (the CSV has all values)."
         f"{panels.left_out(data.coverage)}"
     )

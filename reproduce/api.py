@@ -1,4 +1,4 @@
-"""What a notebook needs: stored curves as a frame, comparisons, figures.
+"""Notebook interface: stored curves as a data frame, comparisons, figures.
 
     import reproduce
 
@@ -40,25 +40,25 @@ def load_curves(
     scale: str | None = None,
     own: bool = True,
 ) -> "pd.DataFrame":
-    """The stored learning curves, a row an evaluation (`reproduce.exhibits.tidy.COLUMNS`).
+    """The stored learning curves, one row per evaluation (`reproduce.exhibits.tidy.COLUMNS`).
 
     Args:
         algorithm: such as ``"alm"``; None: all.
         variant: such as ``"base"`` or ``"no-kl"``; None: all.
         task: such as ``"HalfCheetah"``; None: all.
         scale: ``"paper"`` or ``"laptop"``; None: all.
-        own: whether one's own runs are among them.
+        own: whether to include the user's own runs.
 
     Raises:
-        ValueError: there is no such scale or task, the variant's settings are malformed, or neither the suite
-            nor a stored run has such an algorithm or variant.
+        ValueError: the scale or task does not exist, the variant's settings are malformed, or neither the
+            suite nor a stored run has the algorithm or variant.
     """
     store = ReadsRuns(own=own).opened()
     if scale is not None:
         scale_named(scale)
     task = None if task is None else task_spec(task).name
     variant = None if variant is None else canonical_variant(variant)
-    # One's own algorithms and variants are known by their runs alone.
+    # A user's own algorithms and variants are known only by their runs.
     if (algorithm is not None or variant is not None) and not store.runs(
         algorithm=algorithm, variant=variant
     ):
@@ -79,17 +79,17 @@ def compare(
     metric: Literal["return", "window"] = "return",
     own: bool = True,
 ) -> "pd.DataFrame":
-    """Two algorithms or variants by their stored runs: a row a task and one of all tasks.
+    """Comparison of two algorithms or variants by their stored runs: one row per task and one for all.
 
-    The command ``compare`` counts runs that are in training, too.
+    Unlike the command ``compare``, it does not count runs in training.
 
     Args:
         first: such as ``"redq"``, ``"alm/no-kl"`` or ``"alm/my-idea"``.
-        second: what it is compared with.
+        second: the algorithm or variant to compare with.
         task: one task or several.
-        scale: of the runs.
+        scale: scale of the runs.
         metric: ``"return"`` at the last common step, or ``"window"``, over the last tenth of the steps.
-        own: whether one's own runs are among them.
+        own: whether to include the user's own runs.
 
     Raises:
         ValueError: a name is unknown, or a side has no run on any of the tasks.
@@ -100,16 +100,16 @@ def compare(
 
 
 def figure(name: str, scale: str = "paper", bias: BiasDefinition = "redq", own: bool = True) -> "Figure":
-    """A figure of the paper from the stored runs; pyplot has closed it, so that a notebook shows it once.
+    """A figure of the paper from the stored runs, closed in pyplot so that a notebook shows it once.
 
     Args:
         name: such as ``"5a"`` or ``"figure5a"``, ``"authors"``, ``"field"``.
-        scale: of the runs; a figure of no runs, or of several scales, is the same at each.
+        scale: scale of the runs; ignored by figures without runs or of several scales.
         bias: definition of the value bias in figures 4 and 8.
-        own: whether one's own runs are in it.
+        own: whether to include the user's own runs.
 
     Raises:
-        ValueError: there is no such figure or scale, or nothing that it shows is stored at this scale.
+        ValueError: the figure or scale does not exist, or nothing the figure shows is stored at this scale.
     """
     full = f"figure{name}" if f"figure{name}" in NAMES else name
     if full not in NAMES:
@@ -128,6 +128,6 @@ def figure(name: str, scale: str = "paper", bias: BiasDefinition = "redq", own: 
     there = ", ".join(other for other in SCALES if closed(other))
     others = f" ({there} has runs)" if there else ""
     raise ValueError(
-        f"Nothing that {full} shows is stored at {scale} scale{others}; what it takes: "
+        f"Nothing that {full} shows is stored at {scale} scale{others}; to list the runs that it needs: "
         f"python -m reproduce plan {full} --scale {scale}"
     )

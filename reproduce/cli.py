@@ -1,7 +1,7 @@
 """The command line: ``python -m reproduce COMMAND``.
 
-Bad input ends with one sentence and exit code 2; a mistake in the code of a plugin with one and 3; an
-interrupted run with 130; a command that trained its runs but those that other processes train, with 75.
+Exit codes: 2 for bad input and 3 for an error in a plugin's code, each with one sentence; 130 for an
+interrupted run; 75 if some runs were left to other processes that train them.
 """
 
 import io
@@ -51,7 +51,7 @@ COMMANDS: dict[str, Any] = {
 }
 
 
-# What the extra [train] installs, and reading stored results does without.
+# Installed by the extra [train]; not needed to read stored results.
 _FOR_TRAINING = ("torch", "mujoco", "gymnasium", "mlflow", "safetensors")
 
 
@@ -68,7 +68,7 @@ def main(arguments: list[str] | None = None) -> int:
         try:
             if given and given[0] in COMMANDS:
                 describe(COMMANDS[given[0]])
-            # A script that completes command lines, which tyro prints, too, has to keep its lines.
+            # tyro also prints shell-completion scripts, whose lines must stay whole.
             with wrapped() if {"-h", "--help"} & set(given) else nullcontext():
                 command = tyro.extras.subcommand_cli_from_dict(
                     {**COMMANDS}, prog="python -m reproduce", args=given
@@ -76,10 +76,10 @@ def main(arguments: list[str] | None = None) -> int:
             _require_sense(command)
             return int(command.run())
         finally:
-            # When Python ends it would be too late to catch that nobody reads any more.
+            # Flushed here: at Python's exit a BrokenPipeError could no longer be caught.
             sys.stdout.flush()
     except BrokenPipeError:
-        # Whoever reads, such as head, has seen enough. Python would complain of what is left when it ends.
+        # The reader, such as head, has closed the pipe. Python would complain about unflushed output at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
@@ -105,7 +105,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _was_interrupted(error: BaseException) -> bool:
-    """Whether an error arose while Ctrl-C was on its way: torch raises one where that meets it writing."""
+    """Whether Ctrl-C caused an error: torch raises its own if it is interrupted while writing."""
     while error.__context__ is not None:
         error = error.__context__
         if isinstance(error, KeyboardInterrupt):
@@ -114,18 +114,17 @@ def _was_interrupted(error: BaseException) -> bool:
 
 
 def _refused(sentence: str, code: int) -> int:
-    """Print one line, whatever names it quotes, and return the exit code."""
+    """Print an error as one line, control characters in quoted names escaped, and return the exit code."""
     shown = "".join(one if one.isprintable() else repr(one)[1:-1] for one in sentence)
     print(f"error: {shown}", file=sys.stderr)
     return code
 
 
 def _require_sense(command: Any) -> None:
-    """Refuse what no command can do anything with.
+    """Refuse option values that make no sense for any command.
 
     Raises:
-        ValueError: a store that was named and is not there, by a command that only reads it, or a number
-            below one of what there must be some of.
+        ValueError: a command that only reads a store names one that does not exist, or a count is below one.
     """
     if isinstance(command, ReadsRuns):
         command.require_store()
@@ -143,7 +142,7 @@ def _one_spelling(arguments: Sequence[str]) -> list[str]:
 
 
 def _in_words(error: OSError, command: Any) -> str:
-    """What the system refused a command, and what to do about it; an error of ours says that itself."""
+    """What the operating system refused, and what to do about it; our own errors say so themselves."""
     if error.errno is None:
         return str(error)
     place = f" {error.filename}" if error.filename else ""
@@ -151,8 +150,8 @@ def _in_words(error: OSError, command: Any) -> str:
     if isinstance(command, ReadsRuns):
         named = [name for name in named if name == "--out"]
     options = f" ({', '.join(named)})" if named else ""
-    again = ": it goes on from the last checkpoint" if isinstance(command, (Train, Grid)) else ""
+    again = ": it resumes from the last checkpoint" if isinstance(command, (Train, Grid)) else ""
     return (
-        f"cannot read or write{place}: {error.strerror or error}; make room or choose a place you may write "
-        f"to{options}, then repeat the command{again}"
+        f"cannot read or write{place}: {error.strerror or error}; free some space or choose a writable place"
+        f"{options}, then repeat the command{again}"
     )

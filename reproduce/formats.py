@@ -14,18 +14,18 @@ def steps_in_words(step: int | None) -> str:
 
 
 def steps_reached(step: int | None, wanted: int | None) -> str:
-    """How far of how many steps, if they are known: 17k of 200k steps, or 17k steps."""
+    """Steps reached, out of those wanted if known: 17k of 200k steps, or 17k steps."""
     return f"{steps_in_words(step)}{'' if wanted is None else f' of {steps_in_words(wanted)}'} steps"
 
 
 def seeds_in_words(seeds: int | None, wanted: int | None, of: str = " of ") -> str:
-    """The number of seeds, and how many there should be if that is more: 2 of 5, 5."""
+    """The number of seeds, and the number wanted if that is larger: 2 of 5, 5."""
     missing = seeds is not None and wanted is not None and seeds < wanted
     return f"{seeds}{of}{wanted}" if missing else str(seeds)
 
 
 def p_in_words(p: float) -> str:
-    """A p value to three digits: 0.034; <0.001 where they would be zeros."""
+    """A p value to three digits: 0.034, or <0.001 if they would all be zero."""
     return "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
@@ -35,8 +35,7 @@ def p_statement(p: float) -> str:
 
 
 def left_out(unfinished: int, failed: int) -> list[str]:
-    """Stored runs that a number does not count: ``["2 unfinished", "1 failed"]``; what there is none of is
-    left out."""
+    """Counts of stored runs that a number leaves out: ``["2 unfinished", "1 failed"]``, without zeros."""
     return [f"{count} {what}" for count, what in ((unfinished, "unfinished"), (failed, "failed")) if count]
 
 

@@ -1,4 +1,4 @@
-"""What stands on the page: a summary, exhibits, claims, the theory, learning curves, every stored run."""
+"""Contents of the page: a summary, exhibits, claims, the theory, learning curves, every stored run."""
 
 import math
 import re
@@ -22,7 +22,7 @@ from reproduce.exhibits import EXHIBITS, BiasDefinition
 from reproduce.lab.store import STATUSES, Store, StoredRun
 
 STEPS = len(EXHIBITS) + 2
-"""How often `contents` says what it begins."""
+"""Number of steps that `contents` announces."""
 
 
 @dataclass(frozen=True)
@@ -30,13 +30,13 @@ class ScaleSummary:
     """The stored runs of a scale in numbers.
 
     Attributes:
-        scale: its name.
-        about: what it is, in half a line.
-        runs: how many there are.
-        statuses: how many of each status that occurs.
-        hours: that their seeds took, as far as they are known.
-        untimed: runs whose hours are not known.
-        verdicts: how many claims have each verdict; empty where claims could not be looked up.
+        scale: name of the scale.
+        about: its description, in half a line.
+        runs: number of runs.
+        statuses: number of runs by status, without zeros.
+        hours: total hours per seed, as far as known.
+        untimed: number of runs whose hours are unknown.
+        verdicts: number of claims by verdict; empty if claims could not be checked.
     """
 
     scale: str
@@ -74,9 +74,9 @@ def contents(
     Args:
         store: stored runs.
         bias: definition of the value bias in figures that show it.
-        theory: folder of the checks of the theory.
-        gallery: folder of clips and cards of policies.
-        begin: told the name of each of the `STEPS`, as it begins.
+        theory: directory of the checks of the theory.
+        gallery: directory of clips and cards of policies.
+        begin: called with the name of each of the `STEPS` as it begins.
     """
     runs = store.runs()
     begin("claims")
@@ -100,7 +100,7 @@ def contents(
 
 
 def _place(name: str) -> tuple[int, str]:
-    """By number, then by part; exhibits that the paper does not have come last."""
+    """Sort key: number, then part; exhibits that the paper lacks come last."""
     number = re.search(r"(\d+)(.*)", name)
     return (int(number[1]), number[2]) if number else (len(EXHIBITS), name)
 

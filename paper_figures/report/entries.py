@@ -1,4 +1,4 @@
-"""An exhibit as the page shows it: its table or its pictures, how much of it is stored, and what makes it."""
+"""An exhibit as shown on the page: its table or pictures, its coverage, and the command that makes it."""
 
 import base64
 from collections import Counter
@@ -30,18 +30,18 @@ from reproduce.lab.errors import is_sentence
 from reproduce.lab.store import Store, StoreMixError
 
 SHOWN_SCALES = tuple(name for name in SCALES if name != "smoke")
-"""Scales that exhibits are made at."""
+"""Scales at which exhibits are made."""
 
 
 @dataclass(frozen=True)
 class Image:
-    """A picture in the page itself.
+    """A picture embedded in the page.
 
     Attributes:
-        file: the name of its files without ending.
-        scale: scale of its runs; empty if it is of several scales, or of no runs.
-        source: the drawing, a ``data:`` address.
-        points: the data in it as CSV, a ``data:`` address.
+        file: the name of its files, without extension.
+        scale: scale of its runs; empty if it has several scales or no runs.
+        source: the drawing, as a ``data:`` URL.
+        points: its data as CSV, as a ``data:`` URL.
     """
 
     file: str
@@ -52,7 +52,7 @@ class Image:
 
 @dataclass(frozen=True)
 class Clip:
-    """A film of a policy in the page itself: its caption, how it was kept, and a ``data:`` address."""
+    """A film of a policy embedded in the page: its caption, how it was saved, and a ``data:`` URL."""
 
     caption: str
     origin: str
@@ -61,19 +61,19 @@ class Clip:
 
 @dataclass(frozen=True)
 class Entry:
-    """One exhibit of the page, made of a table, images or clips; or with a reason why of none.
+    """One exhibit of the page, made of a table, images or clips, or the reason why it has none.
 
     Attributes:
         name: its name and anchor, such as ``"figure3"``.
-        heading: how the paper calls it, such as ``"Figure 3"``; empty if it has no such exhibit.
-        title: what it shows.
-        command: what makes it anew.
-        coverage: how much of it is stored, by scale; empty if it is made of no runs, or of whatever is there.
+        heading: its name in the paper, such as ``"Figure 3"``; empty if the paper lacks it.
+        title: its content.
+        command: the command that regenerates it.
+        coverage: how much of it is stored, by scale; empty if it needs no particular runs.
         table: its table.
         images: pictures.
         clips: films of policies.
-        verdicts: of claims, how many have each.
-        nothing: what stands in their place where there are none.
+        verdicts: number of claims by verdict.
+        nothing: text shown if it has no content.
         problem: why it could not be made, in one sentence.
     """
 
@@ -86,7 +86,7 @@ class Entry:
     images: tuple[Image, ...] = ()
     clips: tuple[Clip, ...] = ()
     verdicts: Mapping[str, int] = field(default_factory=dict)
-    nothing: str = "No run of it is stored yet."
+    nothing: str = "None of its runs is stored yet."
     problem: str = ""
 
 
@@ -108,7 +108,7 @@ def exhibit_entry(exhibit: Exhibit, store: Store, bias: BiasDefinition) -> Entry
     """A table or figure of the paper.
 
     Args:
-        exhibit: which.
+        exhibit: its declaration.
         store: stored runs.
         bias: definition of the value bias in figures that show it.
     """
@@ -138,7 +138,7 @@ def exhibit_entry(exhibit: Exhibit, store: Store, bias: BiasDefinition) -> Entry
 
 
 def claims_entry(store: Store, scale: str) -> Entry:
-    """The claims of the paper by the runs of a scale."""
+    """The claims of the paper, judged by the runs of a scale."""
     entry = Entry(f"claims-{scale}", "", f"By the runs of {scale} scale", "make claims")
 
     def fill() -> Entry:
@@ -169,7 +169,7 @@ def curve_entries(store: Store) -> list[Entry]:
 
 
 def theory_entries(folder: Path) -> list[Entry]:
-    """The checks of the theory that ``folder`` holds: statements, counterexamples, figures."""
+    """The checks of the theory in ``folder``: statements, counterexamples, figures."""
     titles = theory.TITLES | {name: title for name, (title, _) in THEORY_FIGURES.items()}
     return [_theory_entry(name, title, folder) for name, title in titles.items()]
 
@@ -187,14 +187,14 @@ def _theory_entry(name: str, title: str, folder: Path) -> Entry:
 
 
 def _whose(exhibit: str) -> str:
-    """The algorithms behind the learning curves of a page, and their tasks; empty if it is none."""
+    """The algorithms of a page's learning curves, and their tasks; empty if it is not such a page."""
     page, _, family = exhibit.removeprefix("curves-").partition("-")
     titles = ", ".join(algorithm.title for algorithm in ALGORITHMS.values() if algorithm.page == page)
     return f"{titles} on {family} tasks" if titles and family else titles
 
 
 def _filled(entry: Entry, fill: Callable[[], Entry]) -> Entry:
-    """The entry with what it is made of, or with the reason why not: one exhibit may not cost the page."""
+    """The entry with its content, or with the reason for having none: one exhibit must not stop the page."""
     try:
         return fill()
     except ValueError as error:
@@ -204,7 +204,7 @@ def _filled(entry: Entry, fill: Callable[[], Entry]) -> Entry:
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise
-        return replace(entry, problem=f"This table is made of the code, which needs torch: {entry.command}")
+        return replace(entry, problem=f"This table is derived from code that needs torch: {entry.command}")
 
 
 def _coverage(exhibit: Exhibit, store: Store) -> tuple[Coverage, ...]:
@@ -213,7 +213,7 @@ def _coverage(exhibit: Exhibit, store: Store) -> tuple[Coverage, ...]:
 
 
 def _images(pictures: list[Picture]) -> tuple[Image, ...]:
-    """The pictures as they stand in the page; all are closed."""
+    """The pictures embedded in the page, after closing them."""
     images = []
     for picture in pictures:
         source = _address("image/svg+xml", svg(picture.figure).encode())

@@ -1,4 +1,4 @@
-"""The page: what it shows, put into its template. Style and script stand in the page itself."""
+"""The page: its contents rendered by a template. Style and script are embedded in the page."""
 
 import math
 from collections.abc import Sequence
@@ -16,8 +16,8 @@ def page(contents: Contents, warnings: Sequence[str]) -> str:
     """The page as HTML; the same contents give the same text.
 
     Args:
-        contents: what it shows.
-        warnings: what was wrong with files of the store, a sentence each.
+        contents: the contents.
+        warnings: problems with files of the store, one sentence each.
     """
     environment = Environment(
         loader=PackageLoader("paper_figures.report", "."),
@@ -32,10 +32,10 @@ def page(contents: Contents, warnings: Sequence[str]) -> str:
 
 
 def _number(value: float, form: str = ",.0f", factor: float = 1.0) -> str:
-    """A number in a format; a dash where it is not known."""
+    """A formatted number; a dash if unknown."""
     return "–" if math.isnan(value) else with_minus(format(value * factor, form))
 
 
 def _neighbours(rows: Sequence[Row]) -> list[list[Row]]:
-    """Rows that stand together."""
+    """Consecutive rows of one group."""
     return [list(group) for _, group in groupby(rows, key=lambda row: row.group)]

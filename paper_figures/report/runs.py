@@ -1,4 +1,4 @@
-"""A stored run in words: what its row shows, and where it comes from."""
+"""A stored run in words: its row in the page's list, and its provenance."""
 
 import json
 import math
@@ -22,13 +22,13 @@ class RunRow:
     Attributes:
         run: the run itself.
         anchor: its identity, unique on the page.
-        total_steps: environment steps of the whole run; None for a scale that is not known here.
-        last_return: of its last evaluation; NaN without any.
-        hours: that this seed took, of a population its part; NaN where that is not known.
-        memory: peak memory of its process in bytes; NaN where that is not known.
+        total_steps: environment steps of the whole run; None for a scale unknown here.
+        last_return: return of its last evaluation; NaN without one.
+        hours: hours per seed, its share in a population; NaN if unknown.
+        memory: peak memory of its process in bytes; NaN if unknown.
         code: first digits of its code version; a plus sign marks uncommitted changes.
         curve: its returns as points of an SVG polyline of `CURVE_BOX`; empty without two of them.
-        origin: names and texts of what is known about where it comes from.
+        origin: names and texts of its provenance.
         config: its configuration as indented JSON.
         plugin: text of the file that declared its variant or algorithm; empty if the suite did.
     """
@@ -85,7 +85,7 @@ def _curve(steps: FloatArray, returns: FloatArray) -> str:
 
 
 def _origin(run: StoredRun) -> dict[str, str]:
-    """What is known about where a run comes from, in the order of reading; the rest as it stands."""
+    """The provenance of a run in reading order; fields unknown here follow as JSON."""
     rest = dict(run.provenance)
     dirty, plugin = _dirty(run), rest.pop("plugin", {})
     rest.pop("git_dirty", None)

@@ -1,4 +1,4 @@
-"""The commands of ``python -m reproduce``: a class each.
+"""The commands of ``python -m reproduce``, one class each.
 
-Its fields are the options, its docstrings the help, and `run` does it and returns the exit code.
+Fields are the options, docstrings are the help, and `run` executes the command and returns the exit code.
 """

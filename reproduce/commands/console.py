@@ -1,4 +1,4 @@
-"""What commands print to: plain text, the progress of a few long steps, warnings once each."""
+"""Console output of commands: plain text, progress bars, and each warning once."""
 
 import sys
 import warnings
@@ -9,19 +9,19 @@ from rich.console import Console
 
 
 def plain_console() -> Console:
-    """A console for text with names of variants, in which ``[horizon=7]`` is no markup."""
+    """A console that prints ``[horizon=7]`` in a variant's name as text, not as markup."""
     return Console(markup=False)
 
 
 @contextmanager
 def steps(count: int) -> Iterator[Callable[[str], None]]:
-    """A bar with the time left, on a terminal only; what is yielded is told each step as it begins."""
+    """A progress bar, on a terminal only; the yielded function takes the name of each step as it begins."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     console = Console(stderr=True)
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        # A step that begins is not done yet.
+        # -1, because a step that begins is not done yet.
         task = progress.add_task("", total=count, completed=-1)
 
         def begin(step: str) -> None:
@@ -32,7 +32,7 @@ def steps(count: int) -> Iterator[Callable[[str], None]]:
 
 @contextmanager
 def store_warnings_said() -> Iterator[list[str]]:
-    """Say once each, however the block ends, what was wrong with files of the store; the list fills then."""
+    """Warnings about files of the store: each is printed and listed once, however the block ends."""
     from reproduce.lab.store import StoreWarning
 
     messages: list[str] = []

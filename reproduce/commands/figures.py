@@ -24,25 +24,24 @@ _THEORY = RESULTS / "theory"
 
 @dataclass(frozen=True)
 class Figure(ReadsRuns):
-    """Draw a figure as PNG and PDF, with the plotted data as CSV beside it.
+    """Draw a figure as PNG and PDF, and write the plotted data as CSV.
 
-    NAME.png is of runs at paper scale, NAME-laptop.png of stored runs at laptop scale; scales never mix.
+    NAME.png shows runs at paper scale, NAME-laptop.png runs at laptop scale; scales never mix.
     """
 
     figure: Annotated[str, tyro.conf.Positional]
-    """3 to 20 (5 and 10: all of their parts), a part such as 5a, or 17-dynamics (noise where the caption
-    of 17 says it is); G (appendix G and section 6, of which the paper shows nothing); authors (ALM over its
-    authors' published curves); curves (learning curves, a file for each page of docs/algorithms); field
-    (beside later methods); or all."""
+    """3 to 20 (5 and 10 draw all of their parts), a part such as 5a, or 17-dynamics (figure 17 with noise
+    where its caption says); G (appendix G and section 6, which the paper has no figure of); authors (ALM
+    and its authors' published curves); curves (learning curves, one file per page of docs/algorithms);
+    field (beside later methods); or all."""
     bias: BiasDefinition = "redq"
     """Definition of the value bias in figures 4 and 8: redq (mean and std divided by |mean return|, at least
-    10), paper (without that floor), per-state (each pair by its own return), or authors (each estimate with
-    every return, as in ALM's code)."""
+    10), paper (without that floor), per-state (each pair divided by its own return), or authors (every
+    estimate compared with every return, as in ALM's code)."""
     mix: bool = False
-    """Draw runs of different task definitions or simulator versions together all the same; the caption says
-    so."""
+    """Draw runs together even if their task definitions or simulator versions differ; the caption says so."""
     out: Path = OUT / "figures"
-    """Where the files go."""
+    """Output directory."""
 
     def run(self) -> int:
         """Draw it; returns the exit code."""
@@ -70,7 +69,7 @@ class Figure(ReadsRuns):
             with store_warnings_said():
                 pictures = drawn(name, store, self.bias, self.mix)
         except StoreMixError as error:
-            print(f"error: {error} To draw them all the same: --mix", file=sys.stderr)
+            print(f"error: {error} To draw them nevertheless: --mix", file=sys.stderr)
             return 2
         for line in nothing_stored(name, store, {picture.scale for picture in pictures}):
             print(line)
@@ -91,16 +90,16 @@ class Figure(ReadsRuns):
 
 @dataclass(frozen=True)
 class Theory:
-    """Check what the paper states about its bound on finite MDPs, in exact arithmetic.
+    """Check the paper's statements about its bound on finite MDPs, in exact arithmetic.
 
-    Prints the verdicts; writes every exhibit as CSV, statements and counterexamples as Markdown too, and the
-    figures. docs/theory.md explains them.
+    Prints the verdicts, draws the figures, and writes every exhibit as CSV, statements and counterexamples
+    also as Markdown. See docs/theory.md.
     """
 
     seed: int = 0
-    """Seed of the random MDPs; docs/theory.md and the report are of what is stored, seed 0."""
+    """Seed of the random MDPs; docs/theory.md and the report show the stored results, of seed 0."""
     out: Path = OUT / "theory"
-    """Where the tables go; the figures go into the folder figures beside it."""
+    """Output directory for tables; figures go to the directory figures beside it."""
 
     def run(self) -> int:
         """Compute, print and draw; returns the exit code."""
@@ -142,16 +141,16 @@ class Theory:
 
 @dataclass(frozen=True)
 class Report(ReadsRuns):
-    """Write one self-contained HTML page: every table, figure and claim, and every stored run."""
+    """Write a self-contained HTML page of every table, figure, claim and stored run."""
 
     bias: BiasDefinition = "redq"
     """Definition of the value bias in figures 4 and 8: redq, paper, per-state, or authors."""
     theory: Path = _THEORY
-    """Where the checks of the theory are stored."""
+    """Directory with the checks of the theory."""
     gallery: Path = RESULTS / "gallery"
-    """Where clips and cards of policies are stored."""
+    """Directory with clips and cards of policies."""
     out: Path = OUT / "report.html"
-    """The file."""
+    """Output file."""
 
     def run(self) -> int:
         """Write it; returns the exit code."""
@@ -167,7 +166,7 @@ class Report(ReadsRuns):
                 self.gallery,
                 begin=lambda what: begin(f"making the report: {what}"),
             )
-        # Where the store lies is no part of what it holds.
+        # The location of the store is not part of its content.
         for root in store.roots:
             messages = [message.replace(f"{root}/", "") for message in messages]
         text = page(found, messages)

@@ -1,4 +1,4 @@
-"""The commands that find what exhibits miss, and train it."""
+"""The commands that find which runs exhibits lack, and train them."""
 
 import os
 from dataclasses import dataclass
@@ -21,18 +21,18 @@ Exhibits = Annotated[tuple[str, ...], tyro.conf.Positional]
 
 @dataclass(frozen=True)
 class PlanExhibits(ReadsRuns):
-    """List what exhibits miss: runs, steps, operations, estimated hours, and the commands that train them."""
+    """List the runs that exhibits lack, with steps, operations, estimated hours and training commands."""
 
     exhibits: Exhibits
-    """Names of tables and figures, such as table1 or figure5a; none: all of them."""
+    """Names of tables and figures, such as table1 or figure5a; without names, all of them."""
     scale: str = "laptop"
     """paper, laptop or smoke."""
     first_seeds: int | None = None
-    """Only so many seeds of every cell."""
+    """Only the first N seeds of every cell."""
     workers: int | None = None
-    """Also print how long it takes on so many cores, and on so many GPUs."""
+    """Also print the wall-clock time on N cores, and on N GPUs."""
     runs_dir: Path | None = None
-    """Where runs are kept while they train, by default runs: what has a checkpoint there goes on from it."""
+    """Directory for runs in training, by default runs; a run with a checkpoint there resumes from it."""
 
     def run(self) -> int:
         """Print the plan."""
@@ -47,43 +47,43 @@ class PlanExhibits(ReadsRuns):
 
 @dataclass(frozen=True)
 class Grid(WritesRuns):
-    """Train what exhibits miss, several runs at a time.
+    """Train the runs that exhibits lack, several at a time.
 
-    A run that fails stops no other, one that was killed is tried again, and one that another process trains
-    is waited for. The same command goes on after an interruption, skips what is stored, and picks up what was
-    begun.
+    A failed run does not stop the others, a killed run is retried, and a run that another process is training
+    is waited for. Repeating the command after an interruption skips stored runs and resumes those that were
+    started.
     """
 
     exhibits: Exhibits
-    """Names of tables and figures, such as table1 or figure5a; none: all of them."""
+    """Names of tables and figures, such as table1 or figure5a; without names, all of them."""
     scale: str = "laptop"
     """paper, laptop or smoke."""
     first_seeds: int | None = None
-    """Only so many seeds of every cell."""
+    """Only the first N seeds of every cell."""
     on: str = "local"
-    """Where runs train: local (processes of this machine), ray (a Ray cluster) or slurm (job arrays); these
-    two need pip install -e '.[ray]' or '.[slurm]': see docs/scaling.md."""
+    """Where runs train: local (processes on this machine), ray (a Ray cluster) or slurm (job arrays). The
+    latter two need pip install -e '.[ray]' or '.[slurm]'; see docs/scaling.md."""
     address: str | None = None
-    """With ray: the cluster's address; by default auto, the cluster that this machine belongs to."""
+    """With ray: the cluster's address; by default auto, the cluster this machine belongs to."""
     partition: str | None = None
     """With slurm: the partition; by default SLURM's own."""
     hours: float | None = None
-    """With slurm: time limit of a job, by default 24; before it ends, runs write checkpoints and are queued
-    again."""
+    """With slurm: time limit of a job, by default 24. Shortly before it ends, runs write checkpoints and are
+    requeued."""
     per_gpu: int | None = None
-    """With ray and cuda: jobs that share a GPU, by default 1."""
+    """With ray and cuda: number of jobs that share a GPU, by default 1."""
     workers: int | None = None
-    """Jobs at a time; by default one for each core, or one population on a GPU; with ray and slurm as many
-    as the cluster has room for."""
+    """Number of jobs at a time; by default one per core, or one population on a GPU; with ray and slurm, as
+    many as the cluster has room for."""
     device: str = "cpu"
     """Torch device, such as cpu, cuda or cuda:1."""
     runs_dir: Path = RUNS
-    """Where runs are kept while they train; what they print is in its folder logs."""
+    """Directory for runs in training; their output goes to its subdirectory logs."""
     track: bool = True
-    """Write to MLflow while training."""
+    """Log to MLflow while training."""
     status: bool = False
-    """Train nothing: show where the runs stand that these exhibits miss, or without names every run in the
-    runs directory; from any machine that shares it."""
+    """Train nothing: show the progress of the runs that these exhibits lack or, without names, of every run
+    in the runs directory. Works on any machine that shares this directory."""
 
     def run(self) -> int:
         """Print the plan, then train."""
@@ -109,14 +109,14 @@ class Grid(WritesRuns):
         track = self.track
         if track and engine.elsewhere and not os.environ.get("MLFLOW_TRACKING_URI"):
             console.print(
-                "MLFLOW_TRACKING_URI names no server for all nodes: make sync writes to MLflow later"
+                "MLFLOW_TRACKING_URI names no server for all nodes: send the runs later with make sync"
             )
             track = False
         options += [] if track else ["--no-track"]
         if not missing:
             return 0
         if uri := os.environ.get("MLFLOW_TRACKING_URI"):
-            # Jobs run in the repository, from where a relative path leads elsewhere.
+            # Jobs run in the repository, where a relative path would point elsewhere.
             os.environ["MLFLOW_TRACKING_URI"] = resolve_uri(uri)
         workers = self.workers or default_workers(self.device)
         if engine.elsewhere and self.workers is None:
@@ -131,7 +131,7 @@ class Grid(WritesRuns):
             executor.close()
 
     def _stored(self) -> "Store":
-        """What is stored before anything trains; the jobs themselves store their runs."""
+        """The store before anything trains; jobs store their runs themselves."""
         return ReadsRuns(store=self.store).opened()
 
     def _print_states(self) -> int:

@@ -1,6 +1,6 @@
-"""Help texts as wide as the terminal.
+"""Help texts wrapped at the width of the terminal.
 
-tyro alone keeps the line breaks of options' docstrings, wraps no description, and calls positionals STR.
+By itself tyro keeps the line breaks of docstrings, does not wrap descriptions, and calls positionals STR.
 """
 
 import io
@@ -21,9 +21,9 @@ __all__ = ["describe", "wrapped"]
 
 @cache
 def describe(command: type[Any]) -> None:
-    """Give the options of a command their docstrings in one line as help, and its positionals their names.
+    """Set the help of a command's options to their unwrapped docstrings, and name its positionals.
 
-    They are written into the annotations of the class, where tyro looks for them.
+    Both are written into the annotations of the class, where tyro looks for them.
     """
     texts = {
         one.arg_name: " ".join((one.description or "").split())
@@ -42,9 +42,9 @@ def describe(command: type[Any]) -> None:
 
 @contextmanager
 def wrapped() -> Iterator[None]:
-    """Wrap what is printed meanwhile at the terminal's width."""
+    """Wrap everything printed in the block at the terminal's width."""
     width = shutil.get_terminal_size().columns
-    # What tyro draws with depends on what it prints to.
+    # tyro chooses its characters by the stream it prints to.
     shown = io.TextIOWrapper(io.BytesIO(), sys.stdout.encoding)
     shown.isatty = sys.stdout.isatty  # type: ignore[method-assign]
     try:

@@ -9,9 +9,9 @@ from reproduce.lab.store import ReadOnce, Store
 RUNS = WORKPLACE / "runs"
 """Runs that are being trained."""
 OWN = RUNS / "store"
-"""One's own finished runs, which are no part of the repository."""
+"""The user's own finished runs, not tracked by git."""
 SHIPPED = RESULTS / "runs"
-"""Finished runs of the repository, which commands read and do not write."""
+"""Finished runs that come with the repository; commands only read them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,11 +19,11 @@ class WritesRuns:
     """Options of a command that stores runs."""
 
     store: Path | None = None
-    """Where finished runs are stored; by default your own store, runs/store, beside what the repository
-    has in results/runs."""
+    """Directory for finished runs; by default your own store, runs/store, which is read together with the
+    repository's runs in results/runs."""
 
     def opened(self) -> Store:
-        """The store, with the repository's runs beneath unless another one was named."""
+        """The store; the repository's runs lie beneath it unless --store names another one."""
         return Store(OWN, SHIPPED) if self.store is None else Store(self.store)
 
 
@@ -32,21 +32,21 @@ class ReadsRuns:
     """Options of a command that shows stored runs."""
 
     store: Path | None = None
-    """A store to show alone, in the place of the repository's runs (results/runs) with your own."""
+    """Show only the runs of this store, instead of the repository's (results/runs) and your own."""
     own: bool = True
-    """Show your own runs (runs/store) with those of the repository; what counts them says so."""
+    """Include your own runs (runs/store); numbers that count them say so."""
 
     def opened(self) -> Store:
-        """The store as it is now: nothing is stored meanwhile, so a run's file is read once."""
+        """The store as it is now; no run is written meanwhile, so each file is read once."""
         if self.store is not None:
             return ReadOnce(self.store)
         return ReadOnce(OWN, SHIPPED) if self.own else ReadOnce(SHIPPED)
 
     def require_store(self) -> None:
-        """Make sure that a store which was named is there.
+        """Check that the directory given with --store exists.
 
         Raises:
-            ValueError: it is not.
+            ValueError: it does not.
         """
         if self.store is not None and not self.store.is_dir():
             raise ValueError(

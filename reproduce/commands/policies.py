@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ChosenPolicy(ReadsRuns):
-    """Which trained policy: what is not given is chosen by what there is."""
+    """The choice of a trained policy; options that are not given default to what exists."""
 
     algorithm: Annotated[str, tyro.conf.Positional]
     """Algorithm, such as alm."""
@@ -29,20 +29,20 @@ class ChosenPolicy(ReadsRuns):
     variant: str = "base"
     """Variant, such as no-kl or 'base[horizon=7]'."""
     scale: str | None = None
-    """paper, laptop or smoke; by default the largest there is."""
+    """paper, laptop or smoke; by default the largest that has a policy."""
     seed: int | None = None
-    """Seed of the run; by default the smallest there is."""
+    """Seed of the run; by default the smallest that has a policy."""
     policy: Literal["last", "best"] | None = None
-    """last (of the end of training) or best (of the evaluation with the highest mean return, which flatters
-    it); by default the last, if it is there."""
+    """last (end of training) or best (evaluation with the highest mean return, which overstates it); by
+    default last, if there is one."""
     plugin: Path | None = None
-    """The Python file that declares the variant or algorithm, if it is one of your own."""
+    """The Python file that declares the variant or algorithm, if it is your own."""
     runs_dir: Path = RUNS
-    """Where runs are trained: a policy that is not stored is looked for here."""
+    """Directory of runs in training, searched for policies that are not stored."""
 
     @contextmanager
     def found(self) -> "Iterator[tuple[Policy, Plugin | None]]":
-        """The policy, and the plugin if one is given; mistakes of its code in the block are one sentence."""
+        """The policy, and the plugin if given; errors of its code in the block become one sentence."""
         from reproduce.lab.policies import find_policy
 
         plugin = load_plugin(self.plugin) if self.plugin else None
@@ -54,13 +54,13 @@ class ChosenPolicy(ReadsRuns):
 
 @dataclass(frozen=True)
 class Evaluate(ChosenPolicy):
-    """Play a trained policy in new episodes, beside the evaluation that is stored with it.
+    """Play a trained policy in new episodes and compare the returns with its stored evaluation.
 
-    For instance: python -m reproduce evaluate alm HalfCheetah --episodes 100
+    Example: python -m reproduce evaluate alm HalfCheetah --episodes 100
     """
 
     episodes: int = 100
-    """New episodes."""
+    """Number of new episodes."""
 
     def run(self) -> int:
         """Play and print."""
@@ -73,14 +73,14 @@ class Evaluate(ChosenPolicy):
 
 @dataclass(frozen=True)
 class Render(ChosenPolicy):
-    """Film a trained policy: a whole episode as MP4, its first seconds as GIF.
+    """Film a trained policy: a whole episode as MP4, and its first seconds as GIF.
 
-    For instance: python -m reproduce render alm HalfCheetah. Needs the extra render and EGL or OSMesa: see
+    Example: python -m reproduce render alm HalfCheetah. Needs the extra [render] and EGL or OSMesa; see
     docs/policies.md.
     """
 
     out: Path = OUT / "films"
-    """Where the films go."""
+    """Output directory."""
 
     def run(self) -> int:
         """Draw and write both."""
@@ -100,10 +100,10 @@ class Gallery(ReadsRuns):
     """
 
     out: Path = OUT / "gallery"
-    """Where clips (GIF) and cards (JSON) go, in place of those there."""
+    """Output directory for clips (GIF) and cards (JSON); replaces those there."""
 
     def run(self) -> int:
-        """Draw those that are new; documents shows them."""
+        """Draw the new ones; the command documents shows them."""
         from reproduce.lab.gallery import make_gallery
 
         made = make_gallery(self.opened(), self.out)

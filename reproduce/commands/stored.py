@@ -1,4 +1,4 @@
-"""The commands about stored runs: what there is, what to keep, what to measure of it once more."""
+"""The commands about stored runs: list them, archive them, measure their models."""
 
 import sys
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Runs(ReadsRuns):
-    """Say what is stored, what is being trained here, and how much of every exhibit is there."""
+    """List stored runs, runs in training here, and how much of every exhibit is stored."""
 
     all: bool = False
-    """A line for each run, in the place of one for each task."""
+    """Print one line per run instead of one per task."""
     runs_dir: Path = RUNS
-    """Where runs are kept while they train."""
+    """Directory of runs in training."""
 
     def run(self) -> int:
         """Print the list."""
@@ -32,17 +32,17 @@ class Runs(ReadsRuns):
 
 @dataclass(frozen=True)
 class Archive(WritesRuns):
-    """Store runs of the runs directory as far as they got, the unfinished ones as partial, and policies.
+    """Store the runs of the runs directory, unfinished ones as partial, and their policies.
 
-    The last and the best policy of one seed of each algorithm, variant, task and scale is stored; of a run
-    that began with a version that kept none, the last alone, from its newest checkpoint.
+    For each algorithm, variant, task and scale, the last and best policies of one seed are stored. A run
+    started by a version that kept no policies has only the last, from its newest checkpoint.
     """
 
     runs_dir: Path = RUNS
-    """Where runs are kept while they train."""
+    """Directory of runs in training."""
 
     def run(self) -> int:
-        """Archive all but smoke runs; one that cannot be read keeps no other back."""
+        """Archive all but smoke runs; an unreadable run does not hold back the others."""
         from reproduce.lab.archive import UnreadableRunError, archive_run, directories_under
 
         store, unread = self.opened(), 0
@@ -60,22 +60,22 @@ class Archive(WritesRuns):
 
 
 def keep_policies(directory: "RunDirectory", store: "Store") -> None:
-    """Store the policies of a stored run; one that cannot be is said, and no reason to fail."""
+    """Store the policies of a stored run; one that cannot be stored gives a warning, not a failure."""
     from reproduce.lab.policies import archive_policies
 
     try:
         for path in archive_policies(directory, store):
             print(f"stored {path}")
     except (OSError, ValueError) as error:
-        # Also that this version knows its variant no more, by which a policy is taken from a checkpoint.
+        # Includes variants that this version no longer knows, so that no checkpoint of them can be loaded.
         print(f"warning: no policy is kept of {directory.path}: {error}", file=sys.stderr)
 
 
 @dataclass(frozen=True)
 class Latents(WritesRuns):
-    """Measure what trained models predict along one episode: the data of Figure 7.
+    """Measure the predictions of trained models along one episode, for Figure 7.
 
-    Needs the last checkpoints of finished runs, which stay where the runs were trained.
+    Needs the last checkpoints of finished runs, which exist only where the runs were trained.
     """
 
     task: str = "HalfCheetah"
@@ -83,10 +83,10 @@ class Latents(WritesRuns):
     scale: str = "laptop"
     """paper, laptop or smoke."""
     runs_dir: Path = RUNS
-    """Where the runs were trained."""
+    """Directory in which the runs were trained."""
 
     def run(self) -> int:
-        """Measure every run of the figure that is here."""
+        """Measure every run of the figure whose checkpoint is here."""
         from reproduce.exhibits import exhibit_named
         from reproduce.lab.latents import measure_latents
 

@@ -1,4 +1,4 @@
-"""The commands that print numbers: tables, comparisons, claims, and those in the documents."""
+"""The commands that print numbers: tables, comparisons, claims, and the numbers in documents."""
 
 import sys
 from dataclasses import dataclass
@@ -16,24 +16,24 @@ from reproduce.lab.places import CODE, OUT
 class Table(ReadsRuns):
     """Print a table of the paper and write it as Markdown, CSV and LaTeX.
 
-    Table 1: returns on the benchmark's tasks. 2: how the methods differ, with gradient steps counted while
-    agents learn. 3: ALM's hyper-parameters, printed, configured and stored. 4: ALM's networks, printed and as
-    the code builds them. 5: ALM with an entropy bonus.
+    Table 1: returns on the benchmark's tasks. Table 2: how the methods differ, with gradient steps counted
+    as agents learn. Table 3: ALM's hyper-parameters as printed, configured and stored. Table 4: ALM's
+    networks as printed and as built by the code. Table 5: ALM with an entropy bonus.
     """
 
     table: Annotated[Literal["1", "2", "3", "4", "5"], tyro.conf.Positional]
-    """Its number."""
+    """Number of the table."""
     protocol: Literal["A", "B", "printed"] = "A"
-    """Of table 1. A: measured on the paper's tasks (gym's v2). B: every row measured on the tasks of Wang et
-    al. (2019), where SVG(1) and SLBO were; the footnote of a printed number names the task that it is of.
-    printed: the paper's numbers alone."""
+    """For table 1. A: measured on the paper's tasks (gym's v2). B: every row measured on the tasks of Wang et
+    al. (2019), which the printed SVG(1) and SLBO rows were measured on; footnotes name the task of each
+    printed number. printed: only the paper's numbers."""
     mix: bool = False
-    """Pool runs of different task definitions or simulator versions in tables 1 and 5 all the same; the table
+    """In tables 1 and 5, pool runs even if their task definitions or simulator versions differ; the table
     says so."""
     context: bool = False
-    """Of table 1: also what others published of later methods on gym's v4 tasks."""
+    """For table 1: add published results of later methods on gym's v4 tasks."""
     out: Path = OUT / "tables"
-    """Where the files go."""
+    """Output directory."""
 
     def run(self) -> int:
         """Render the table."""
@@ -55,29 +55,29 @@ class Table(ReadsRuns):
 
 @dataclass(frozen=True)
 class Compare(ReadsRuns):
-    """Compare two algorithms or variants: numbers with intervals, both curves, and where MLflow has them.
+    """Compare two algorithms or variants: numbers with intervals, both curves, and links into MLflow.
 
-    For instance: python -m reproduce compare alm/no-kl alm --task HalfCheetah
+    Example: python -m reproduce compare alm/no-kl alm --task HalfCheetah
     """
 
     first: Annotated[str, tyro.conf.Positional]
-    """An algorithm, such as redq, or a variant, such as alm/no-kl, alm/my-idea (no plugin is needed) or
-    'alm/base[horizon=7]' (in quotation marks: brackets are special to some shells)."""
+    """An algorithm, such as redq, or a variant, such as alm/no-kl, alm/my-idea (no plugin needed) or
+    'alm/base[horizon=7]' (quoted, because some shells interpret brackets)."""
     second: Annotated[str, tyro.conf.Positional]
-    """What it is compared with, such as alm."""
+    """The algorithm or variant to compare with, such as alm."""
     task: tuple[str, ...]
     """One or more tasks."""
     scale: str = "laptop"
     """paper, laptop or smoke; scales never mix."""
     metric: Literal["return", "window"] = "return"
-    """return: of the evaluation at the last step that all seeds of both have reached, leaving out those that
-    failed or are less than half as far as the furthest. window: mean return of the evaluations in the last
-    tenth of the steps until then."""
+    """return: evaluation return at the last step that all seeds of both sides have reached; runs that failed
+    or are less than half as far as the furthest are left out. window: mean return over the last tenth of the
+    steps up to there."""
     runs_dir: Path | None = None
-    """Where runs are kept while they train: they count as far as they got. By default runs, and nowhere with
+    """Directory for runs in training, which count as far as they have got; by default runs, or none with
     --store or --no-own."""
     out: Path = OUT / "comparisons"
-    """Where the curves (PNG, PDF, CSV) and the numbers (CSV) go."""
+    """Output directory for the curves (PNG, PDF, CSV) and numbers (CSV)."""
 
     def run(self) -> int:
         """Print and draw the comparison."""
@@ -108,12 +108,12 @@ class Compare(ReadsRuns):
 
 @dataclass(frozen=True)
 class Claims(ReadsRuns):
-    """Print what the paper claims in words beside what the stored runs say, one claim a row."""
+    """Print each claim of the paper's text beside what the stored runs say about it, one claim per row."""
 
     scale: str = "paper"
-    """paper, laptop or smoke: the runs to look at."""
+    """Scale of the runs: paper, laptop or smoke."""
     out: Path = OUT / "tables"
-    """Where the table goes, as Markdown, CSV and LaTeX."""
+    """Output directory for the table (Markdown, CSV, LaTeX)."""
 
     def run(self) -> int:
         """Print the table."""
@@ -126,7 +126,7 @@ class Claims(ReadsRuns):
 
 @dataclass(frozen=True)
 class Documents:
-    """Bring the numbers in README.md and docs/ up to date with the store."""
+    """Update the numbers in README.md and docs/ from the store."""
 
     def run(self) -> int:
         """Rewrite the generated parts."""

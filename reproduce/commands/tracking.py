@@ -11,10 +11,10 @@ from reproduce.lab.places import WORKPLACE
 
 @dataclass(frozen=True)
 class Ui(ReadsRuns):
-    """Open MLflow on this machine with the stored runs imported."""
+    """Open MLflow on this machine with all stored runs imported."""
 
     port: int | None = None
-    """Port on 127.0.0.1; by default 5000 if it is free, else any free one."""
+    """Port on 127.0.0.1; by default 5000, or any free port if that is taken."""
 
     def run(self) -> int:
         """Serve until Ctrl-C."""
@@ -25,25 +25,25 @@ class Ui(ReadsRuns):
 
 @dataclass(frozen=True)
 class Server:
-    """Serve a database to which several people write their runs: an MLflow tracking server.
+    """Run an MLflow tracking server in front of a database that several people share.
 
-    Needs the extra [server]. One person needs none of this: see ui. How a lab runs it: docs/scaling.md.
+    Needs the extra [server]; see docs/scaling.md. A single user needs only the command ui.
     """
 
     database: str | None = None
-    """Its address, such as postgresql://user@host/name; by default MLFLOW_BACKEND_STORE_URI. A password is
-    better kept in that variable, in PGPASSWORD or in ~/.pgpass: other users of a machine see arguments."""
+    """Address of the database, such as postgresql://user@host/name; by default MLFLOW_BACKEND_STORE_URI. Keep
+    a password in that variable, PGPASSWORD or ~/.pgpass: other users of the machine can see arguments."""
     artifacts: Path = WORKPLACE / "mlartifacts"
-    """Folder of the runs' files, which the server alone reads and writes."""
+    """Directory of the runs' files; only the server reads and writes it."""
     host: str = "127.0.0.1"
-    """Address to listen on: this machine alone by default."""
+    """Address to listen on; the default serves this machine alone."""
     port: int | None = None
-    """TCP port; by default 5000 if it is free, else any free one."""
+    """TCP port; by default 5000, or any free port if that is taken."""
     allowed_hosts: tuple[str, ...] = ()
-    """Names under which other machines call the server, such as mlflow.lab.org. It answers to no others but
-    those of this machine."""
+    """Host names by which other machines reach the server, such as mlflow.lab.org; it answers only to these
+    and to the names of this machine."""
     workers: int = 2
-    """Processes that answer requests."""
+    """Number of processes that answer requests."""
 
     def run(self) -> int:
         """Serve until Ctrl-C."""
@@ -58,7 +58,7 @@ class Server:
             )
         if "://" not in database:
             raise ValueError(
-                f"{database!r} is no address of a database: give one such as postgresql://user@host/name."
+                f"{database!r} is not a database's address: give one such as postgresql://user@host/name."
             )
         address = Address(host=self.host, port=self.port, names=self.allowed_hosts)
         return serve_database(database, self.artifacts, address, self.workers)
@@ -66,13 +66,13 @@ class Server:
 
 @dataclass(frozen=True)
 class Sync(ReadsRuns):
-    """Bring MLflow up to date with every run directory and every stored run."""
+    """Send MLflow everything it lacks from run directories and stored runs."""
 
     runs_dir: Path = RUNS
-    """Where runs are kept while they train."""
+    """Directory of runs in training."""
 
     def run(self) -> int:
-        """Send what MLflow does not have yet."""
+        """Send what MLflow lacks."""
         from reproduce.lab.archive import directories_under
         from reproduce.tracking.client import MlflowRuns
         from reproduce.tracking.following import sync

@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 
 _VARIANTS = (
-    "Named change of the algorithm; base is the algorithm unchanged. "
+    "Named variant of the algorithm; base is the unchanged algorithm. "
     + " ".join(
-        f"Of {name}: {', '.join(algorithm.variants)}."
+        f"For {name}: {', '.join(algorithm.variants)}."
         for name, algorithm in ALGORITHMS.items()
         if algorithm.variants
     )
-    + " One of your own comes from --plugin."
+    + " Your own variants come from --plugin."
 )
 
 
@@ -36,53 +36,53 @@ _VARIANTS = (
 class Train(WritesRuns):
     """Train an algorithm on a task.
 
-    The same command resumes what was interrupted and skips what is done. A kill at any moment loses the work
-    since the last checkpoint, some two minutes, and never a result. Seeds train together as one population,
-    those of mbpo and slbo one after another; none of them depends on the others. Seeds that another process
-    trains are left to it.
+    Repeating the command resumes interrupted runs and skips finished ones. A kill at any moment costs only
+    the work since the last checkpoint, about two minutes. Seeds train together as one population (those of
+    mbpo and slbo one after another), and no seed affects another. Seeds that another process is training are
+    skipped.
     """
 
     task: str
-    """T-Humanoid, T-Ant, HalfCheetah, Walker2d, Hopper, Ant or Humanoid; of the mbbl benchmark
-    mbbl/HalfCheetah, mbbl/Walker2d, mbbl/Hopper, mbbl/Ant and mbbl/SlimHumanoid, which a fall does not end,
-    and mbbl/Walker2d-ET, mbbl/Hopper-ET, mbbl/Ant-ET, mbbl/SlimHumanoid-ET and mbbl/Humanoid-ET, which it
-    does; each also with noise on observations (HalfCheetah-obsnoise-0.1) or executed actions
+    """T-Humanoid, T-Ant, HalfCheetah, Walker2d, Hopper, Ant or Humanoid. From the mbbl benchmark, without
+    early termination: mbbl/HalfCheetah, mbbl/Walker2d, mbbl/Hopper, mbbl/Ant, mbbl/SlimHumanoid; ending at
+    a fall: mbbl/Walker2d-ET, mbbl/Hopper-ET, mbbl/Ant-ET, mbbl/SlimHumanoid-ET, mbbl/Humanoid-ET. Any task
+    can have noise on observations (HalfCheetah-obsnoise-0.1) or on executed actions
     (HalfCheetah-dynnoise-0.3)."""
     algorithm: str = "alm"
     """Algorithm: alm, sac, td3, redq, sac-avg, td3-ours, mbpo, sac-svg2, sac-svg3, svg, or slbo (on mbbl
     tasks)."""
     variant: Annotated[str, tyro.conf.arg(help=_VARIANTS)] = "base"
     set: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
-    """A setting of the configuration on top of the variant, field=value, such as horizon=7; may be repeated.
-    The run is stored as base[horizon=7]; a setting that the variant has anyway is left out, so that ALM with
-    horizon=3 is just base. Values are numbers, true, false, none, words, or tuples such as 400,200; a wrong
-    name lists the settings that there are."""
+    """Override one setting of the variant's configuration, as field=value; may be repeated. With horizon=7
+    the run is stored as base[horizon=7]. A setting equal to the variant's own is dropped, so ALM with
+    horizon=3 is just base. Values are numbers, true, false, none, words, or tuples such as 400,200. An
+    unknown field prints the list of settings."""
     plugin: Path | None = None
-    """A Python file of your own that declares further variants or algorithms: see docs/new_variant.md."""
+    """Your own Python file with more variants or algorithms; see docs/new_variant.md."""
     seeds: tuple[int, ...] = (0,)
     """Seeds to train."""
     scale: str = "laptop"
-    """paper (the paper's Table 3), laptop (twenty minutes a seed of alm, four to a hundred of the others) or
-    smoke (seconds, no use)."""
+    """paper (the paper's Table 3), laptop (twenty minutes a seed for alm, four to a hundred for the others)
+    or smoke (seconds; only to try things out)."""
     until: int | None = None
-    """Stop at so many environment steps, a multiple of the evaluation interval, and store what there is as
-    partial: as far as a table reads, say. The same command with more of them, or without, goes on."""
+    """Stop at this many environment steps (a multiple of the evaluation interval), for instance where a
+    table reads runs, and store the run as partial. A larger value, or none, continues the run."""
     device: str = "cpu"
     """Torch device, such as cpu, cuda or cuda:1."""
     threads: int = 1
-    """CPU threads for tensor operations. Results are bit-exact for the same number only."""
+    """CPU threads for tensor operations. Results are bit-exact only for the same number of threads."""
     precision: str = "float32"
-    """float32, or bf16: layers in bfloat16, all else in float32. Its runs are stored apart (base+bf16)."""
+    """float32, or bf16: layers in bfloat16, all else in float32; stored separately, as base+bf16."""
     compile: str = "auto"
-    """Run updates through torch.compile: on, off, or auto, which is off (it does not pay on a CPU,
-    see docs/performance.md)."""
+    """Whether to compile updates with torch.compile: on, off, or auto, which is off (compiling does not pay
+    on a CPU; see docs/performance.md)."""
     runs_dir: Path = RUNS
-    """Where runs are kept while they train."""
+    """Directory for runs in training."""
     track: bool = True
-    """Write to MLflow while training (MLFLOW_TRACKING_URI, by default mlflow.db in the repository)."""
+    """Log to MLflow while training (MLFLOW_TRACKING_URI; by default mlflow.db in the repository)."""
 
     def run(self) -> int:
-        """Train what is missing of the seeds; store what is done."""
+        """Train the seeds that are missing; store those that finish."""
         plugin = load_plugin(self.plugin) if self.plugin else None
         with mistakes_of(plugin, self.algorithm, self.variant, self.runs_dir):
             return self._train(plugin)
@@ -154,7 +154,7 @@ class Train(WritesRuns):
             return EXIT_INTERRUPTED
         unread = []
         if self.scale != "smoke":
-            # What had ended may have found the store full or out of reach.
+            # Runs that ended earlier are tried again: the store may have been full or unreachable then.
             for directory in (*ended, *opened):
                 if directory.status == "unfinished" and self.until is None:
                     continue
@@ -172,17 +172,17 @@ class Train(WritesRuns):
 
 
 def _warn_of_stored(run: "StoredRun", store: "Store", directory: "RunDirectory") -> None:
-    """Say of a run that is stored to its end that training it again changes nothing of what is shown."""
+    """Warn that a finished run is stored already: training it again changes no table or figure."""
     print(
         f"warning: {run.spec.label} is stored already ({store.place(run)}) and will be shown from there; "
-        f"what is trained now stays in {directory.path}. Other --seeds add to it, another --store keeps "
-        "both.",
+        f"the new run stays in {directory.path}. Choose other --seeds to add runs, or another --store to "
+        "keep both.",
         file=sys.stderr,
     )
 
 
 def _ending(directory: "RunDirectory") -> str:
-    """How a run ended before, in words."""
+    """How an earlier run ended, in words."""
     if directory.status != "failed":
         return "has ended already"
     from reproduce.lab.run_states import why_failed
@@ -192,9 +192,9 @@ def _ending(directory: "RunDirectory") -> str:
 
 @contextmanager
 def _tracked(directories: "list[RunDirectory]") -> Iterator[None]:
-    """Let another process write these runs to MLflow while the block runs.
+    """Have another process log these runs to MLflow while the block runs.
 
-    If they have all ended, wait for its last words; else it ends by itself, soon after this process.
+    If all runs have ended, wait until it has sent the rest; else it ends by itself soon after this process.
     """
     if not directories:
         yield
@@ -207,4 +207,4 @@ def _tracked(directories: "list[RunDirectory]") -> Iterator[None]:
         try:
             follower.wait(timeout=120)
         except subprocess.TimeoutExpired:
-            print("MLflow is slow; it goes on receiving this run in the background", file=sys.stderr)
+            print("MLflow is slow; this run is still being sent in the background", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""The bias of a run's value estimates over training, from the value samples that are stored beside it."""
+"""Bias of a run's value estimates over training, from its stored value samples."""
 
 import numpy as np
 import pandas as pd
@@ -10,15 +10,15 @@ COLUMNS = ("step", "bias_mean", "bias_std")
 
 
 def bias_by_step(samples: pd.DataFrame | None, estimate: str, definition: BiasDefinition) -> pd.DataFrame:
-    """Mean and standard deviation of the bias of one estimate over the pairs of each measurement.
+    """Mean and standard deviation of one estimate's bias over the pairs of each measurement.
 
     Args:
         samples: a run's value samples (`reproduce.lab.store.Store.values`); None if none are stored.
         estimate: name of the estimate, such as ``"min_q"``.
-        definition: what "the bias" of a sample is.
+        definition: definition of the bias of a sample.
 
     Returns:
-        One row a measurement, ``step`` (environment steps), ``bias_mean`` and ``bias_std``; no row where the
+        One row per measurement: ``step`` (environment steps), ``bias_mean`` and ``bias_std``; no rows if the
         estimate was not measured.
     """
     if samples is None or estimate not in samples:

@@ -1,8 +1,8 @@
-"""Every table and figure as a declaration: which runs it needs, what it reads from them, in which layout.
+"""Declarations of every table and figure: the runs it needs, what it reads from them, and its layout.
 
 The paper does not name the tasks of most figures.  Where its text names none, the panels follow the authors'
-scripts for the rebuttal, or the tasks that the text discusses.  At other scales than the paper's figures have
-fewer and cheaper ones (`FigureExhibit.small_tasks`).
+scripts for the rebuttal, or the tasks that the text discusses.  At scales other than the paper's, figures
+have fewer and cheaper tasks (`FigureExhibit.small_tasks`).
 """
 
 from collections.abc import Mapping
@@ -32,9 +32,9 @@ TABLE1 = TableExhibit(
                 kind="protocol",
                 short="cannot train here: its rewards must be functions of observations (--protocol B)",
                 full="SLBO plans with the task's own reward as a function of observations and actions. "
-                "Rewards of gym's v2 tasks pay a displacement that is no part of the observation, so it "
-                "cannot be trained on them; it is measured on the tasks of Wang et al. (2019), in protocol B "
-                "of this table.",
+                "Rewards of gym's v2 tasks depend on a displacement that is not part of the observation, so "
+                "it cannot be trained on them; it is measured on the tasks of Wang et al. (2019), in "
+                "protocol B of this table.",
             ),
         ),
         Row("TD3", "model-free", algorithm="td3"),
@@ -64,7 +64,7 @@ TABLE1_MBBL = replace(
         }
     ),
 )
-"""Table 1 with every row, ALM's included, on the tasks that its rows SVG(1) and SLBO were measured on."""
+"""Table 1 with every row, ALM's included, on the tasks of its rows SVG(1) and SLBO."""
 
 TABLE5 = TableExhibit(
     name="table5",
@@ -135,7 +135,7 @@ _FIGURE9 = replace(
 
 
 def _pair(part: str, title: str, series: tuple[Series, ...]) -> tuple[FigureExhibit, FigureExhibit]:
-    """The part of Figure 5, and that of Figure 10 with the same curves on other tasks."""
+    """A part of Figure 5, and the part of Figure 10 with the same curves on other tasks."""
     figure5 = FigureExhibit(
         f"figure5{part}", f"5{part}", title, "return", series, ("Ant", "HalfCheetah"), _SMALL
     )
@@ -254,7 +254,7 @@ _FIGURE17 = _ablation(
     "Noise in observations",
     _noises("obsnoise", "0.001", "0.01", "0.1", "1"),
     tasks=("HalfCheetah",),
-    # Where a task has no noise, there is one evaluation.
+    # A task without noise has only one evaluation.
     beneath=Metric("eval/return_without_noise", "return without noise", otherwise="eval/return"),
 )
 _FIGURE17_DYNAMICS = replace(
@@ -320,7 +320,7 @@ FIGURES = (
     _FIGURE20,
     _FIGURE_G,
 )
-"""Every figure that is made of runs."""
+"""Every figure made of runs."""
 
 # --- All of them --------------------------------------------------------------------------------------------
 
@@ -338,14 +338,14 @@ EXHIBITS: Mapping[str, Exhibit] = MappingProxyType(
 
 
 class UnknownExhibitError(ValueError):
-    """An exhibit that does not exist; the message names the ones that do."""
+    """An unknown exhibit; the message lists those that exist."""
 
 
 def exhibit_named(name: str) -> Exhibit:
     """The exhibit of that name.
 
     Raises:
-        UnknownExhibitError: there is none; the message names the ones there are.
+        UnknownExhibitError: there is none; the message lists those that exist.
     """
     if name not in EXHIBITS:
         raise UnknownExhibitError(f"There is no exhibit {name!r}; the exhibits are {', '.join(EXHIBITS)}.")

@@ -1,4 +1,4 @@
-"""Tables 2, 3 and 4, which are made of the code: each beside what the paper prints."""
+"""Tables 2, 3 and 4, derived from the code and shown beside the printed ones."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -23,9 +23,9 @@ _OF_PRINT = {"ALM": "alm", "SAC-SVG": "sac-svg2", "MBPO": "mbpo", "REDQ": "redq"
 
 
 def table2(store: Store) -> Table:
-    """Table 2 as printed, with the gradient steps that the agents take for one environment step.
+    """Table 2 as printed, with the agents' gradient steps per environment step.
 
-    They are counted while an agent of paper scale's schedule (and smoke scale's widths) learns.
+    They are counted while an agent with paper scale's schedule (and smoke scale's widths) learns.
     """
     del store
     rows = []
@@ -49,17 +49,17 @@ def table2(store: Store) -> Table:
         "Table 2: how the methods differ",
         rows,
         (
-            "Gradient steps of each optimiser for one environment step, counted while the agent learns on "
+            "Gradient steps of each optimiser per environment step, counted while the agent learns on "
             f"{_TASK} and Hopper.",
             "The paper prints 3 for ALM; its Algorithm 1 and its code take one step of every network.",
-            "SAC-SVG's number is of SAC-SVG(2); MBPO trains its model apart, every 250 steps, until it no "
-            "longer improves.",
+            "SAC-SVG's number is for SAC-SVG(2); MBPO trains its model separately, every 250 steps, until it "
+            "no longer improves.",
         ),
     )
 
 
 def _gradient_steps(name: str, task_name: str) -> Counter[str]:
-    """How often each optimiser of an agent steps in one call of ``learn``."""
+    """Number of steps of each of an agent's optimisers in one call of ``learn``."""
     import torch
 
     from alm.task_registry import task_spec
@@ -109,7 +109,7 @@ _FIELDS: Mapping[str, tuple[str, ...]] = {
     "Exploration stddev. clip": ("exploration_clip",),
     "Exploration stddev. schedule": ("exploration_start", "exploration_end", "exploration_steps"),
 }
-"""Where ALM's configuration holds what a row of the table names."""
+"""Fields of ALM's configuration that the rows of the table name."""
 
 _DIFFERS = "≠"
 
@@ -147,10 +147,10 @@ def table3(store: Store) -> Table:
         "Table 3: hyper-parameters of ALM",
         rows,
         (
-            "The configuration that a run of either scale would have, and those that stored runs had; "
-            f"{_DIFFERS} marks what differs from paper scale.",
-            "Exploration: σ falls linearly from the first to the second number over the third; the clip is "
-            "used inside updates only, as in the authors' code.",
+            "Configurations of a new run at either scale, and of stored runs; "
+            f"{_DIFFERS} marks differences from paper scale.",
+            "Exploration: σ falls linearly from the first number to the second, over the number of steps "
+            "given third; the clip applies only inside updates, as in the authors' code.",
         ),
     )
 
@@ -169,11 +169,11 @@ _NETWORKS: Mapping[str, tuple[str, str, str]] = {
     "Classifier": ("classifier", "heads_objective", "two logits; half of a batch real, half imagined"),
     "Reward Function": ("reward", "heads_objective", "as printed"),
 }
-"""Of each network: its attribute, the function of `alm.objectives` that trains it, and a remark."""
+"""For each network: its attribute, the function of `alm.objectives` that trains it, and a remark."""
 
 
 def table4(store: Store) -> Table:
-    """Table 4 as printed, beside the layers and parameters that the code builds on HalfCheetah."""
+    """Table 4 as printed, beside the layers and parameters of the networks built for HalfCheetah."""
     del store
     import torch
 
@@ -235,4 +235,4 @@ CODE_TABLES: Mapping[str, Callable[[Store], Table]] = {
     "table3": table3,
     "table4": table4,
 }
-"""What makes each of the tables."""
+"""The function that makes each table."""

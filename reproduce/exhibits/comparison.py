@@ -1,6 +1,6 @@
-"""Two algorithms or variants side by side: interquartile means, their difference, who beats whom how often.
+"""Comparison of two algorithms or variants: interquartile means, difference, probability of improvement.
 
-Both are read at the last environment step at which every seed of both has an evaluation, task by task.
+On each task both are read at the last environment step at which every seed of both has an evaluation.
 Returns of different tasks have different units, so across tasks only the probability of improvement is given,
 which compares runs within each task (`reproduce.exhibits.statistics.aggregates`).
 """
@@ -34,10 +34,10 @@ from reproduce.lab.store import Store, StoredRun, require_comparable
 
 __all__ = ["Comparison", "TaskComparison", "print_comparison"]
 
-# Of the bootstrap's draws, so that a comparison can be repeated to the last digit.
+# Seed of the bootstrap, so that a comparison can be repeated to the last digit.
 _SEED = 0
 _HEADING = 14
-"""Letters of a column's heading in a line."""
+"""Characters per line of a column heading."""
 _READINGS = {"return": value_at, "window": window_mean}
 
 
@@ -46,16 +46,16 @@ class TaskComparison:
     """Both sides on one task.
 
     Attributes:
-        task: its name.
-        runs: of the first and the second side, by seed; those that failed or have only begun are left out.
+        task: name of the task.
+        runs: runs of each side, by seed, without those that failed or are far behind.
         failed: seeds of each side whose run failed.
         begun: runs of each side that are far behind its others.
-        steps: shape (evaluations,), environment steps at which every one of these runs has an evaluation.
-        scores: of each side, shape (runs,): the metric at the last of these steps.
+        steps: shape (evaluations,), environment steps at which all these runs have an evaluation.
+        scores: shape (runs,) for each side: the metric at the last of these steps.
         means: interquartile mean of each side.
         curves: interquartile mean of the return of each side at every step.
-        difference: of the interquartile means, first minus second.
-        improvement: probability that a run of the first beats one of the second.
+        difference: difference of the interquartile means, first minus second.
+        improvement: probability that a run of the first side beats one of the second.
     """
 
     task: str
@@ -86,12 +86,12 @@ class Comparison:
     """Two sides on one or more tasks at one scale.
 
     Attributes:
-        sides: first and second.
-        scale: of all runs.
+        sides: first and second side.
+        scale: scale of all runs.
         metric: ``"return"`` or ``"window"``, how a run is read at the last common step.
-        tasks: one comparison a task.
-        improvement: probability of improvement over all tasks, each with the same weight.
-        missing: tasks on which a side has no run, each with these sides.
+        tasks: one comparison per task.
+        improvement: probability of improvement over all tasks, equally weighted.
+        missing: tasks on which a side has no run, each with those sides.
     """
 
     sides: tuple[Side, Side]
@@ -112,17 +112,17 @@ class Comparison:
         store: Store,
         runs_dir: Path | None = None,
     ) -> "Comparison":
-        """Compare what is stored, and what run directories (if there are any) hold beyond that.
+        """Compare stored runs, and run directories (if given) where they hold more.
 
         Raises:
-            ValueError: a scale or task does not exist, on every task a side has no run, both sides are one,
-                or no evaluation is common to all runs.
+            ValueError: a scale or task does not exist, no task has runs of both sides, both sides are the
+                same, or the runs on a task have no evaluation step in common.
             reproduce.lab.store.StoreMixError: the runs differ in protocol or simulator, or the seeds of
                 one side in configuration.
         """
         sides = Side.named(first), Side.named(second)
         if sides[0] == sides[1]:
-            raise ValueError(f"{sides[0].name} is compared with itself: name two different ones.")
+            raise ValueError(f"{sides[0].name} is compared with itself: name two different sides.")
         scale_named(scale)
         names = list(dict.fromkeys(task_spec(task).name for task in tasks))
         shelf = Shelf(store, runs_dir, scale)
@@ -149,7 +149,7 @@ class Comparison:
 
     @property
     def file_name(self) -> str:
-        """Name of its files, without ending."""
+        """Name of its files, without extension."""
         parts = [f"{self.sides[0].name}-vs-{self.sides[1].name}", *(task.task for task in self.tasks)]
         return "-".join([*parts, self.scale]).replace("/", "_")
 
@@ -160,15 +160,15 @@ class Comparison:
 
     @property
     def heading(self) -> str:
-        """What is compared, in one line."""
+        """The comparison in one line."""
         what = {"return": "return", "window": "mean return over the last tenth of the steps"}[self.metric]
         return f"{self.sides[0].name} against {self.sides[1].name}, {self.scale} scale: {what}"
 
     def notes(self) -> list[str]:
-        """What must be known to read the numbers, a sentence each."""
+        """Notes needed to read the numbers, one sentence each."""
         notes = [
-            "Interquartile means over seeds (of fewer than four: means) at the last step that all seeds of "
-            "both have reached, with 95 % intervals of the stratified bootstrap."
+            "Interquartile means over seeds (plain means for fewer than four) at the last step that all "
+            "seeds of both sides have reached, with 95 % stratified bootstrap intervals."
         ]
         single, unfinished, begun, failed = [], [], [], []
         for task in self.tasks:
@@ -180,39 +180,37 @@ class Comparison:
                 begun += _stopped(behind, whose)
                 failed += [f"{_seeds(lost)} {whose}"] if lost else []
         if single:
-            notes.append(
-                f"Too few seeds for an interval, where a side has a single one: {', '.join(single)}."
-            )
-        # Of those that have an interval.
+            notes.append(f"No interval where a side has only one seed: {', '.join(single)}.")
+        # Among sides that have an interval.
         fewest = min((n for task in self.tasks for n in map(len, task.runs) if n > 1), default=1)
         if fewest in TRUE_CONFIDENCE:
             notes.append(
-                f"Few seeds: with {fewest} an interval is too narrow; that of a mean holds the truth in "
-                f"about {TRUE_CONFIDENCE[fewest]} % of cases instead of 95 %."
+                f"Few seeds: with {fewest} an interval is too narrow; that of a mean contains the true value "
+                f"in about {TRUE_CONFIDENCE[fewest]} % of cases instead of 95 %."
             )
         if any(task.improvement.low == task.improvement.high for task in self.tasks):
             notes.append(
-                "A probability of 0 or 1 says that every run of one side beat every run of the other, not "
-                "that others would."
+                "A probability of 0 or 1 means that every run of one side beat every run of the other, not "
+                "that further runs would."
             )
         own = sum(run.own for run in self.runs)
         if own:
-            notes.append(f"Your own, not of the repository: {own} run{'s' if own > 1 else ''}.")
+            notes.append(f"Your own, not the repository's: {own} run{'s' if own > 1 else ''}.")
         if self.missing:
             lacking = (
                 f"{task} ({' and '.join(side.name for side in sides)})" for task, sides in self.missing
             )
             notes.append(f"Left out because a side has no run there: {', '.join(lacking)}.")
         if unfinished:
-            notes.append(f"Not at their end yet: {', '.join(unfinished)}.")
+            notes.append(f"Not finished yet: {', '.join(unfinished)}.")
         if begun:
-            notes.append(f"Left out because they have only begun: {', '.join(begun)}.")
+            notes.append(f"Left out because they are too far behind: {', '.join(begun)}.")
         if failed:
             notes.append(f"Left out because they failed: {', '.join(failed)}.")
         return notes
 
     def numbers(self) -> pd.DataFrame:
-        """One row a task, and one of all tasks; intervals in columns ending in _low and _high."""
+        """One row per task, and one for all tasks; intervals in columns ending in _low and _high."""
         rows = []
         for task in self.tasks:
             row: dict[str, object] = {"task": task.task, "step": task.step}
@@ -227,7 +225,7 @@ class Comparison:
         return pd.DataFrame([*rows, total | _columns("improvement", self.improvement)])
 
     def points(self) -> pd.DataFrame:
-        """What the figure shows, a row a task, side and step: interquartile mean and interval."""
+        """Data of the figure, one row per task, side and step: interquartile mean and interval."""
         frames = [
             pd.DataFrame(
                 {
@@ -257,8 +255,8 @@ def _task(task: str, found: tuple[list[StoredRun], list[StoredRun]], metric: str
     steps = common_steps([curve for side in curves for curve in side])
     if not len(steps):
         raise ValueError(
-            f"The runs on {task} have no evaluation at a common environment step yet: let them train on, or "
-            "leave that task out."
+            f"The runs on {task} have no evaluation at a common environment step yet: train them further, or "
+            "leave out that task."
         )
     read = _READINGS[metric]
     scores = [np.array([read(curve, int(steps[-1])) for curve in side]) for side in curves]
@@ -282,7 +280,7 @@ def _bootstrap(statistic: Callable[..., FloatArray], *scores: Scores) -> Estimat
 
 
 def _stopped(runs: Sequence[StoredRun], whose: str) -> list[str]:
-    """``"seeds 1 2 of td3 on Hopper (step 55,000)"``, for each step at which some of the runs stand."""
+    """``"seeds 1 2 of td3 on Hopper (step 55,000)"``, one for each last step of the runs."""
     seeds: dict[int, list[int]] = {}
     for run in runs:
         seeds.setdefault(run.last_step, []).append(run.spec.seed)
@@ -303,9 +301,9 @@ def _columns(name: str, estimate: Estimate) -> dict[str, float]:
 
 
 def print_comparison(comparison: Comparison, console: Console) -> None:
-    """Print a comparison, and what must be known of it."""
+    """Print a comparison and its notes."""
     console.print(_table(comparison))
-    beneath = "Beneath interquartile means stand plain means, of the same seeds and steps."
+    beneath = "Below interquartile means: plain means of the same seeds at the same steps."
     for note in (beneath, *comparison.notes()):
         console.print(note, highlight=False)
 
@@ -314,7 +312,7 @@ def _table(comparison: Comparison) -> Table:
     first, second = (side.name for side in comparison.sides)
     table = Table(title=comparison.heading, title_justify="left")
     table.add_column("task, steps")
-    # A terminal of 80 columns has no room for more, and would cut them.
+    # Longer lines would be cut on a terminal of 80 columns.
     names = [
         "\n".join(line for part in re.findall("[^/]*/|.+", name) for line in textwrap.wrap(part, _HEADING))
         for name in (first, second)
@@ -334,5 +332,5 @@ def _table(comparison: Comparison) -> Table:
 
 
 def _cell(text: str) -> str:
-    """The interval beneath its number."""
+    """A number with its interval on the line beneath."""
     return text.replace(" ", "\n", 1)

@@ -1,7 +1,7 @@
 """Coverage: how much of an exhibit is stored, for the plan, the inventory, the documents and the report.
 
-A run counts as done for an exhibit once it has passed the step at which the exhibit reads it, and if it was
-stored with what the exhibit reads: values for the figures of their bias, predictions for Figure 7.
+A run is done for an exhibit once it has reached the step at which the exhibit reads it, provided it is stored
+with the data that the exhibit needs: values for figures of their bias, predictions for Figure 7.
 """
 
 from collections import Counter
@@ -20,13 +20,13 @@ class Coverage:
     """How much of an exhibit is stored at a scale.
 
     Attributes:
-        scale: its name.
-        needed: runs that the exhibit is made of; 0 if it is made of none.
-        done: how many of them are stored as far as the exhibit reads them.
+        scale: name of the scale.
+        needed: number of runs that the exhibit needs; may be 0.
+        done: how many of them are stored up to the step at which the exhibit reads them.
         partial: how many are stored in part.
-        unmeasured: how many of these have the steps, but not what the exhibit reads beside evaluations.
-        failed: how many failed before they were read.
-        missing: what is still to be trained; what failed is not missing.
+        unmeasured: how many of the partial ones have the steps, but lack data besides evaluations.
+        failed: how many failed before that step.
+        missing: runs still to be trained; failed ones are not missing.
     """
 
     scale: str
@@ -39,17 +39,17 @@ class Coverage:
 
     @property
     def stored(self) -> int:
-        """Runs that are there, whatever became of them."""
+        """Number of runs that are stored in any state."""
         return self.done + self.partial + self.failed
 
     @property
     def text(self) -> str:
-        """``"3 of 12"``; a dash where no run is needed."""
+        """``"3 of 12"``; a dash if no run is needed."""
         return f"{self.done} of {self.needed}" if self.needed else "–"
 
 
 def coverage(exhibit: Exhibit, store: Store, scale: str) -> Coverage:
-    """What of an exhibit's runs a store holds at a scale."""
+    """Coverage of an exhibit by a store at a scale."""
     needs = exhibit.needs(scale)
     stored = {run.spec: run for run in store.runs(scale=scale)}
     found = Counter(_state(exhibit, stored[spec], store) for spec in needs if spec in stored)
@@ -60,12 +60,12 @@ def coverage(exhibit: Exhibit, store: Store, scale: str) -> Coverage:
 
 
 def nothing_shown(exhibit: Exhibit, found: Iterable[Coverage]) -> str:
-    """Why there is no picture where `FigureExhibit.says_something` says so: half a sentence."""
+    """Half a sentence on why `FigureExhibit.says_something` rejects a picture."""
     if not any(one.stored for one in found):
-        return "no run of it is stored yet"
+        return "none of its runs is stored yet"
     if isinstance(exhibit, FigureExhibit) and exhibit.beside_evaluations:
         return f"its runs are stored without {exhibit.beside_evaluations}"
-    return "what is stored of it shows nothing without the other runs"
+    return "its stored runs show nothing without the others"
 
 
 def missing_of(
@@ -75,7 +75,7 @@ def missing_of(
     first_seeds: int | None = None,
     runs_dir: Path | None = None,
 ) -> list[Missing]:
-    """What exhibits miss at a scale, each run once (`reproduce.lab.planning.missing_runs`)."""
+    """The runs that exhibits lack at a scale, each once (`reproduce.lab.planning.missing_runs`)."""
     needed: dict[RunSpec, int] = {}
     for exhibit in exhibits:
         for spec in exhibit.needs(scale):
@@ -91,7 +91,7 @@ def _state(exhibit: Exhibit, run: StoredRun, store: Store) -> str:
 
 
 def _is_measured(exhibit: Exhibit, run: StoredRun, store: Store) -> bool:
-    """Whether a run was stored with what an exhibit reads beside its evaluations."""
+    """Whether a run is stored with the data that an exhibit reads besides evaluations."""
     if not isinstance(exhibit, FigureExhibit):
         return True
     if exhibit.shows == "latents":

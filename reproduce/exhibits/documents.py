@@ -1,4 +1,4 @@
-"""Keeps the numbers in README.md and docs/ equal to results/: measured numbers are never typed."""
+"""Generation of the numbers in README.md and docs/ from results/: measured numbers are never typed."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -36,7 +36,7 @@ from reproduce.lab.published import FIELD, FIELD_TASKS, authors_curves, field_cu
 from reproduce.lab.specs import variant_in
 from reproduce.lab.store import ReadOnce, Store, StoredRun
 
-# Blocks of docs/performance.md and of docs/reliability.md: which record each is read from, and what of it.
+# Blocks of docs/performance.md and docs/reliability.md, with the record and the part of it that they show.
 _BENCHMARKS: dict[str, tuple[str, Callable[..., speed.Rows]]] = {
     "alm-update": ("alm_update", speed.alm_update),
     "where-time-goes": ("alm_update", speed.where_time_goes),
@@ -54,7 +54,7 @@ _TORTURE: dict[str, tuple[str, Callable[..., speed.Rows]]] = {
 
 
 def documents(repository: Path) -> dict[Path, str]:
-    """Every document that carries measured numbers, and the curves, as the store would have them."""
+    """Every document with measured numbers, and the curves, regenerated from the store."""
     clips = repository / "results" / "gallery"
     fidelity, pages = repository / "docs" / "fidelity", repository / "docs" / "algorithms"
     store = ReadOnce(repository / "results" / "runs")
@@ -97,7 +97,7 @@ def documents(repository: Path) -> dict[Path, str]:
 
 
 def refresh(repository: Path) -> list[Path]:
-    """Bring the documents up to date with the store; returns those that changed."""
+    """Update the documents from the store; returns those that changed."""
     changed = []
     for path, text in documents(repository).items():
         if not path.exists() or text != path.read_text():
@@ -107,13 +107,13 @@ def refresh(repository: Path) -> list[Path]:
 
 
 def _curves(store: Store) -> str:
-    """Every stored curve; whose a run is says nothing in the repository."""
+    """Every stored curve; in the repository the column of ownership is meaningless."""
     curves = tidy_curves(store).drop(columns="own")
     return str(curves.to_csv(index=False, lineterminator="\n", float_format="%.2f"))
 
 
 def _with_block(text: str, name: str, block: str) -> str:
-    """``text`` with what stands between the marks of a block replaced."""
+    """``text`` with the content between the marks of a block replaced."""
     begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
     pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
     if not pattern.search(text):
@@ -126,7 +126,7 @@ def _number(mean: float, std: float) -> str:
 
 
 def _exhibits(store: Store) -> str:
-    """Every exhibit with its command, what it compares, and how many of its runs are stored."""
+    """Every exhibit with its command, content, and number of stored runs."""
     rows = []
     for exhibit in EXHIBITS.values():
         command = f"make {exhibit.name}"
@@ -147,7 +147,7 @@ def _exhibits(store: Store) -> str:
 
 
 def _measured(results: Path, name: str, rows: Callable[..., speed.Rows]) -> str:
-    """What a benchmark found, and on which machine."""
+    """The result of a benchmark, and its machine."""
     record = speed.record(results, name)
     if record is None:
         return speed.NOT_MEASURED
@@ -155,9 +155,9 @@ def _measured(results: Path, name: str, rows: Callable[..., speed.Rows]) -> str:
 
 
 def _beside_the_authors(store: Store) -> str:
-    """Evaluations of ALM at paper scale beside the authors' at the same training step, and a test of both.
+    """ALM at paper scale beside the authors' evaluations at the same training step, with a test of both.
 
-    The first grid has a row a seed, the second one a step and precision that two seeds or more have reached.
+    The first grid has one row per seed, the second one per step and precision that two or more seeds reached.
     """
     authors = authors_curves().set_index(["task", "training_step"])
     own: dict[tuple[str, str, int], list[tuple[int, float]]] = {}
@@ -191,7 +191,7 @@ def _beside_the_authors(store: Store) -> str:
 
 
 def _beside_the_field(store: Store) -> str:
-    """The runs of baselines at paper scale above what others measured."""
+    """The baselines at paper scale, above the results of others."""
     rows = []
     for (algorithm, task), published in field_curves().groupby(["algorithm", "task"], sort=False):
         title = ALGORITHMS[algorithm].title
@@ -213,9 +213,9 @@ def _beside_the_field(store: Store) -> str:
 
 
 def _runs_of(store: Store, page: str) -> str:
-    """Stored runs of a page's algorithms, and the command that made each group of seeds.
+    """Stored runs of a page's algorithms, with the command that made each group of seeds.
 
-    ALM's variants have a page of their own.
+    ALM's variants have their own page.
     """
     rows = []
     for name, algorithm in ALGORITHMS.items():
@@ -261,7 +261,7 @@ def _runs_of_variants(store: Store) -> str:
 
 
 def _bf16_beside_float32(store: Store) -> str:
-    """What bf16 does to ALM's returns at laptop scale, task by task."""
+    """Effect of bf16 on ALM's returns at laptop scale, task by task."""
     algorithm, scale = "alm", "laptop"
     variant = variant_in("base", "bf16")
     stored = store.runs(algorithm=algorithm, variant=variant, scale=scale)
@@ -293,7 +293,7 @@ def _groups(runs: Sequence[StoredRun]) -> list[list[StoredRun]]:
 
 
 def _group_in_words(group: Sequence[StoredRun]) -> list[str]:
-    """Task, scale, seeds that count, steps at which they are read, and their return there."""
+    """Task, scale, number of seeds that count, the step at which they are read, and their return there."""
     spec = group[0].spec
     pooled, numbers = pooled_statistics(group, run_length(spec))
     seeds = ", ".join(str(run.spec.seed) for run in pooled.runs)

@@ -1,4 +1,4 @@
-"""Generated parts of docs/findings.md: what this suite has found, in numbers of the store and of others."""
+"""Generated parts of docs/findings.md: results of this suite beside printed and published ones."""
 
 import numpy as np
 import pandas as pd
@@ -42,7 +42,7 @@ def one_protocol(store: Store) -> str:
 
 
 def wins(store: Store) -> str:
-    """On how many tasks ALM's mean is above SAC's and TD3's, printed and measured; means alone."""
+    """Number of tasks on which ALM's mean exceeds SAC's and TD3's, printed and measured; by means only."""
     printed, measured = _rows(store)
     lines = []
     for which, scores in (("as the paper prints them", printed), ("measured on ALM's own tasks", measured)):
@@ -68,7 +68,7 @@ def wins(store: Store) -> str:
 
 
 def claims(store: Store) -> dict[str, str]:
-    """Blocks by name: what the paper says of some matter, and all that is settled, by laptop runs."""
+    """Blocks by name: the claims on a topic, and all that are settled, by laptop runs."""
     every = judged(store, "laptop")
     chosen = {
         "settled": [one for one in every if one.verdict in ("supported", "contradicted")],
@@ -82,7 +82,7 @@ def claims(store: Store) -> dict[str, str]:
 
 
 def beside_alm(store: Store) -> str:
-    """Every other algorithm that has finished runs on HalfCheetah at laptop scale, beside ALM(3) there."""
+    """Every other algorithm with finished runs on HalfCheetah at laptop scale, beside ALM(3)."""
     task, scale = "HalfCheetah", "laptop"
     finished = [
         name
@@ -117,7 +117,7 @@ def _rows(store: Store) -> tuple[_Scores, _Scores]:
 
 
 def _released(task: str) -> pd.Series | None:
-    """The authors' five seeds at the last evaluation within 200k environment steps: a row of their curves."""
+    """A row of the authors' curves: five seeds at the last evaluation within 200k environment steps."""
     frame = authors_curves()
     own = frame[(frame["task"] == task) & (frame["training_step"] + AUTHORS_WARMUP <= _STEP)]
     return None if own.empty else own.iloc[-1]

@@ -13,14 +13,14 @@ from reproduce.exhibits.writing import markdown_grid
 from reproduce.lab.algorithms import ALGORITHMS, title_of
 
 STRIP = 6
-"""Clips in a strip at most."""
+"""Most clips in a strip."""
 _ACROSS = 3
 NOTHING = "No policy is stored yet."
 
 
 @dataclass(frozen=True)
 class Card:
-    """A policy and its clip; fields as `reproduce.lab.gallery.card` writes them, ``mean`` its return."""
+    """A policy and its clip; fields as in `reproduce.lab.gallery.card`, with ``mean`` for the return."""
 
     algorithm: str
     variant: str
@@ -49,7 +49,7 @@ class Card:
 
     @property
     def origin(self) -> str:
-        """How the policy was kept."""
+        """How the policy was saved."""
         if self.source == "evaluation":
             return "as evaluated"
         return "from the last checkpoint; evaluated at " + (
@@ -61,12 +61,12 @@ _TYPES: dict[str, Any] = {one.name: one.type for one in fields(Card) if one.name
 
 
 def cards(folder: Path) -> list[Card]:
-    """The cards in a folder that have their clip: the largest scale first, then in the order of algorithms.
+    """The cards in a directory that have a clip, by scale (largest first), then by the order of algorithms.
 
-    Scales and algorithms that this version does not know come last.
+    Scales and algorithms unknown to this version come last.
 
     Raises:
-        ValueError: a file is no card.
+        ValueError: a file is not a card.
     """
     found = []
     for path in sorted(folder.glob("*-seed-*.json")):
@@ -77,7 +77,7 @@ def cards(folder: Path) -> list[Card]:
                 raise TypeError
             one = Card(**values, mean=float(held["return"]), clip=path.with_suffix(".gif"))
         except (KeyError, TypeError, ValueError):
-            raise ValueError(f"{path} is no card of a policy: make it anew with: make gallery") from None
+            raise ValueError(f"{path} is not a card of a policy: remake it with: make gallery") from None
         if one.clip.exists():
             found.append(one)
     scales, algorithms = list(SCALES), list(ALGORITHMS)
@@ -93,7 +93,7 @@ def _index(names: Sequence[str], name: str) -> int:
 
 
 def shown(found: Sequence[Card]) -> list[Card]:
-    """The cards of the strip: one an algorithm before any has two, `STRIP` at most."""
+    """The cards of the strip, at most `STRIP`; no algorithm has two before all have one."""
     rounds: dict[str, int] = {}
     ordered = []
     for position, card in enumerate(found):
@@ -103,7 +103,7 @@ def shown(found: Sequence[Card]) -> list[Card]:
 
 
 def strip(folder: Path, beside: Path) -> str:
-    """The strip as a Markdown table, captions below clips, with addresses relative to ``beside``."""
+    """The strip as a Markdown table, captions below clips, with links relative to ``beside``."""
     found = shown(cards(folder))
     if not found:
         return NOTHING

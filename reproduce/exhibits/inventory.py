@@ -1,4 +1,4 @@
-"""The inventory: what is stored, what is being trained, what exhibits miss and what that would cost."""
+"""The inventory: stored runs, runs in training, runs that exhibits lack and what these would cost."""
 
 import math
 import textwrap
@@ -26,13 +26,13 @@ _UNBROKEN = "\u00a0"
 
 
 def print_inventory(store: Store, runs_dir: Path, console: Console, every: bool = False) -> None:
-    """Print what is stored, run directories that are not, and what the exhibits still miss.
+    """Print stored runs, run directories that are ahead of the store, and how complete exhibits are.
 
     Args:
         store: stored runs.
-        runs_dir: where runs are kept while they train.
+        runs_dir: directory of runs in training.
         console: where to print.
-        every: a line a run, in the place of one a task.
+        every: print one line per run instead of one per task.
     """
     stored = store.runs()
     own = sum(run.own for run in stored)
@@ -44,7 +44,7 @@ def print_inventory(store: Store, runs_dir: Path, console: Console, every: bool 
         for run in sorted(stored, key=_place):
             say(_line(run))
     elif stored:
-        say("Mean return (seeds, steps that all of them have reached); each run: --all")
+        say("Mean return (seeds, steps that all of them have reached); for each run: --all")
         for (scale, task), groups in _by_task(stored).items():
             say(f"\n{scale} scale, {task}\n{_flow(map(_summary, groups), console.width)}")
 
@@ -61,11 +61,11 @@ def print_inventory(store: Store, runs_dir: Path, console: Console, every: bool 
             found = ((one.name, coverage(one, store, scale)) for one in EXHIBITS.values())
             done = (f"{name} {one.text}" for name, one in found if one.needed)
             say(f"\nRuns stored of each exhibit, {scale} scale\n{_flow(done, console.width)}")
-    say("\nWhat one of them misses: python -m reproduce plan table1 --scale laptop")
+    say("\nTo list the runs that one of them lacks: python -m reproduce plan table1 --scale laptop")
 
 
 def _place(run: StoredRun) -> tuple[str, str, str, int, int]:
-    """Where a run stands in a list: seeds of one scale together, the largest scale first."""
+    """The position of a run in a list: seeds of one scale together, the largest scale first."""
     spec = run.spec
     return spec.algorithm, spec.variant, spec.task, _scale_order(spec.scale), spec.seed
 
@@ -76,7 +76,7 @@ def _scale_order(scale: str) -> int:
 
 
 def _line(run: StoredRun) -> str:
-    """A run with all that is known in a line."""
+    """A run with all details in one line."""
     code = str(run.provenance.get("git_sha", ""))[:7] + ("+" if run.provenance.get("git_dirty") else "")
     hours, length = run.seed_hours, whole_length(run.spec)
     parts = (
@@ -91,7 +91,7 @@ def _line(run: StoredRun) -> str:
 
 
 def _by_task(stored: Sequence[StoredRun]) -> dict[tuple[str, str], list[list[StoredRun]]]:
-    """The seeds of each algorithm and variant, by scale (the largest first) and task."""
+    """The runs of each algorithm and variant, by scale (the largest first) and task."""
     groups: dict[tuple[str, str], dict[tuple[str, str], list[StoredRun]]] = {}
     for run in stored:
         of_task = groups.setdefault((run.spec.scale, run.spec.task), {})
@@ -101,10 +101,10 @@ def _by_task(stored: Sequence[StoredRun]) -> dict[tuple[str, str], list[list[Sto
 
 
 def _summary(runs: Sequence[StoredRun]) -> str:
-    """``"SAC 6820 ± 807 (4 seeds, 200k)"``: their mean at the end or, before that, as far as they are."""
+    """``"SAC 6820 ± 807 (4 seeds, 200k)"``: mean at the end or, before that, at the last common step."""
     spec = runs[0].spec
     name = title_of(spec.algorithm, spec.variant)
-    # Of an unknown scale nobody knows the end: it is where the furthest run stands.
+    # For an unknown scale, the furthest run defines the end.
     end = whole_length(spec) or max(run.last_step for run in runs)
     pooled, numbers = pooled_statistics(runs, end)
     if numbers is None:
@@ -121,7 +121,7 @@ def _summary(runs: Sequence[StoredRun]) -> str:
 
 
 def _flow(entries: Iterable[str], width: int) -> str:
-    """Entries one behind the other in indented lines, none of them broken."""
+    """Entries in indented lines, wrapped between entries only."""
     joined = " · ".join(entry.replace(" ", _UNBROKEN) for entry in entries)
     lines = textwrap.fill(
         joined,
@@ -138,7 +138,7 @@ def _print_coverage(exhibit: Exhibit, store: Store, scale: str, console: Console
     found = coverage(exhibit, store, scale)
     text = f"{found.done} of {found.needed} runs stored"
     if isinstance(exhibit, CodeExhibit):
-        text = "made of the code alone, without runs"
+        text = "derived from the code alone, without runs"
     elif not found.needed:
         text = "has no panel at this scale"
     elif found.unmeasured:
@@ -148,10 +148,10 @@ def _print_coverage(exhibit: Exhibit, store: Store, scale: str, console: Console
 
 
 def nothing_stored(name: str, store: Store, shown: Collection[str]) -> list[str]:
-    """A line for each scale at which an exhibit has nothing to show, with what it would take.
+    """One line for each scale at which an exhibit has nothing to show, with what it would take.
 
     Args:
-        name: of an exhibit; any other name gives no line.
+        name: name of an exhibit; other names give no line.
         store: stored runs.
         shown: scales at which it shows something.
     """
@@ -180,9 +180,9 @@ def print_plan(
     console: Console,
     workers: int | None = None,
 ) -> None:
-    """Print what is stored of exhibits, and what is missing: steps, operations, estimated hours, commands.
+    """Print how much of exhibits is stored, and what is missing: steps, operations, hours, commands.
 
-    With a number of workers, also the wall-clock time on so many cores, and on so many GPUs.
+    Given a number of workers, also print the wall-clock time on that many cores, and on that many GPUs.
     """
     for exhibit in exhibits:
         _print_coverage(exhibit, store, scale, console)
@@ -207,11 +207,11 @@ def print_plan(
         )
     console.print(table)
     known = [one for one in hours if not math.isnan(one)]
-    rest = "" if len(known) == len(hours) else " and what has no estimate"
+    rest = "" if len(known) == len(hours) else ", without rows that have no estimate"
     console.print(
-        f"Together {sum(known):.1f} hours of one thread of this machine{rest}. Hours are those that stored "
-        "runs took on processors of this kind, else of a step on HalfCheetah (make bench) by this machine's "
-        "speed in matrix products; operations are of such a step. "
+        f"Together {sum(known):.1f} hours of one thread of this machine{rest}. Hours are those of stored "
+        "runs on this kind of processor, else of a step on HalfCheetah (make bench), scaled by this "
+        "machine's speed in matrix products; operations are of such a step. "
         f"GPU hours: the seeds of a row as one population. {GPU_BASIS}"
     )
     if workers:
@@ -227,7 +227,7 @@ def _print_wall_clock(
     workers: int,
     console: Console,
 ) -> None:
-    """Print how long a plan takes on several workers: seeds on cores, populations on GPUs."""
+    """Print the duration of a plan on several workers: seeds on cores, populations on GPUs."""
     seeds = [
         (spec.seed, of_group * (group.wanted - reached) / group.steps)
         for group, of_group in zip(missing, hours, strict=True)

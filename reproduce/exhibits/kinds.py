@@ -1,4 +1,4 @@
-"""What an exhibit is made of: tables of scores, figures of curves, and what has a shape of its own."""
+"""Kinds of exhibits: tables of scores, figures of curves, and exhibits made of no runs."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -19,13 +19,13 @@ class Exhibit(Protocol):
 
     @property
     def title(self) -> str:
-        """What it shows, in one line."""
+        """Its content in one line."""
 
     def needs(self, scale: str) -> list[RunSpec]:
-        """Every run that it is made of at a scale."""
+        """Every run that it needs at a scale."""
 
     def read_out(self, spec: RunSpec) -> int:
-        """Environment steps at which it reads a run; a run that has them is complete for it."""
+        """Environment steps at which it reads a run; a run that has reached them is complete for it."""
 
 
 @dataclass(frozen=True)
@@ -34,11 +34,11 @@ class Row:
 
     Attributes:
         label: the name that the paper prints.
-        group: rows of one group stand together.
-        algorithm: registered name; None where it cannot be trained on the table's tasks, so that the row has
-            printed numbers only and needs no runs.
+        group: rows of one group are kept together.
+        algorithm: registered name; None if it cannot be trained on the table's tasks: the row then has only
+            printed numbers and needs no runs.
         variant: variant of ``algorithm``.
-        why_none: why the row needs no runs, where it has no algorithm.
+        why_none: the reason why a row without algorithm needs no runs.
     """
 
     label: str
@@ -58,10 +58,10 @@ class TableExhibit:
         title: one line above the table.
         metric: column of the stored evaluations that the cells show.
         rows: algorithms, in the paper's order.
-        columns: tasks on which runs are measured, by the paper's name of the column, in its order.
-        steps: by scale, the environment steps (warm-up included) at which the metric is read; scales that
-            are not named here are read at the end of their runs.
-        extras: tasks that the paper's table lacks, measured at other scales than the paper's only.
+        columns: tasks on which runs are measured, by the paper's column names, in its order.
+        steps: environment steps (including warm-up) at which the metric is read, by scale; other scales are
+            read at the end of their runs.
+        extras: tasks that the paper's table lacks, measured only at scales other than the paper's.
     """
 
     name: str
@@ -91,7 +91,7 @@ class TableExhibit:
         return self.steps.get(scale) or scale_named(scale).training(task).total_steps
 
     def needs(self, scale: str) -> list[RunSpec]:
-        """Every run that the measured block of ``scale`` is made of, row by row, with the scale's seeds.
+        """Every run that the measured block of ``scale`` needs, row by row, with the scale's seeds.
 
         Raises:
             UnknownScaleError: there is no such scale.
@@ -106,7 +106,7 @@ class TableExhibit:
         ]
 
     def read_out(self, spec: RunSpec) -> int:
-        """The step of the table's cells, whatever the length of the run."""
+        """The step of the table's cells, regardless of the length of the run."""
         return self.step(spec.scale, spec.task)
 
 
@@ -118,9 +118,9 @@ class Series:
         label: name in the legend.
         algorithm: registered name.
         variant: variant of ``algorithm``.
-        estimate: in figures of the value bias, the estimate that is plotted.
-        noise: runs are on the panel's task with this noise, such as ``"obsnoise-0.1"``; empty: on the task.
-        level: place on an ordered scale, such as a coefficient; None in figures without one.
+        estimate: the plotted estimate, in figures of the value bias.
+        noise: noise added to the panel's task, such as ``"obsnoise-0.1"``; empty: none.
+        level: position on an ordered scale, such as a coefficient; None in figures without one.
     """
 
     label: str
@@ -132,16 +132,16 @@ class Series:
 
     @property
     def unchanged(self) -> bool:
-        """Whether it is ALM as it is, which figures put something beside."""
+        """Whether it is unchanged ALM, the reference of most figures."""
         return (self.algorithm, self.variant, self.noise) == ("alm", "base", "")
 
     def task(self, panel: str) -> str:
-        """The task of the runs behind the panel of a task."""
+        """The task of the runs in a panel: the panel's task, with the series' noise."""
         return f"{panel}-{self.noise}" if self.noise else panel
 
 
 class Metric(NamedTuple):
-    """A column of the stored evaluations, what an axis calls it, and which column stands for it if absent."""
+    """A column of the stored evaluations, its axis label, and the column that replaces it if absent."""
 
     column: str
     label: str
@@ -149,18 +149,18 @@ class Metric(NamedTuple):
 
 
 BiasDefinition = Literal["redq", "paper", "per-state", "authors"]
-"""What "the value bias" is, see `alm.training.bias.DEFINITIONS`."""
+"""Definition of the value bias (`alm.training.bias.DEFINITIONS`)."""
 
 Content = Literal["return", "return and runtime", "bias", "final return", "latents"]
 _BESIDE_EVALUATIONS: Mapping[Content, str] = {
-    "bias": "value estimates, which are measured in training alone",
+    "bias": "value estimates, which are measured only during training",
     "latents": "predictions, which python -m reproduce latents measures from their last checkpoints",
 }
 
 
 @dataclass(frozen=True)
 class FigureExhibit:
-    """A figure of curves over training, one panel a task.
+    """A figure of curves over training, one panel per task.
 
     Attributes:
         name: the exhibit's name, such as ``"figure3"``.
@@ -171,8 +171,8 @@ class FigureExhibit:
             (against the level of the series) or ``"latents"`` (predicted and encoded representations).
         series: curves, in the order of the legend.
         tasks: panels at paper scale.
-        small_tasks: panels at every other scale, whose grid has fewer tasks; may be none.
-        beneath: a metric of training that is drawn in a second row; None: there is one row.
+        small_tasks: panels at other scales, which have fewer; may be empty.
+        beneath: a training metric drawn in a second row; None: there is one row.
     """
 
     name: str
@@ -186,7 +186,7 @@ class FigureExhibit:
 
     @property
     def heading(self) -> str:
-        """How a caption begins."""
+        """The beginning of its caption."""
         return self.title if self.number is None else f"Figure {self.number}, {self.title}"
 
     def tasks_at(self, scale: str) -> tuple[str, ...]:
@@ -195,15 +195,15 @@ class FigureExhibit:
 
     @property
     def beside_evaluations(self) -> str:
-        """What it reads of a run but evaluations, and when that is measured, in words; empty if nothing."""
+        """Data that it reads besides evaluations, and when they are measured, in words; empty if none."""
         return _BESIDE_EVALUATIONS.get(self.shows, "")
 
     def says_something(self, series: Collection[Series]) -> bool:
-        """Whether runs of these of its series alone are worth a picture.
+        """Whether a picture of only these series is worth drawing.
 
-        Where returns are compared, those of unchanged ALM are not: figure after figure would show the same
-        curve; nor are those of other algorithms where variants of ALM are the point. A bias has its zero, and
-        predictions have what they predict.
+        In a comparison of returns, unchanged ALM alone is not: figure after figure would show the same curve.
+        Nor are other algorithms alone where variants of ALM are the point. A bias can be compared with zero,
+        and predictions with the encoded states.
         """
         variants = [one for one in self.series if one.algorithm == "alm" and not one.unchanged]
         beside = variants or [one for one in self.series if not one.unchanged]
@@ -212,7 +212,7 @@ class FigureExhibit:
         return any(one in beside for one in series)
 
     def needs(self, scale: str) -> list[RunSpec]:
-        """Every run that the figure is made of at ``scale``, series by series, with the scale's seeds.
+        """Every run that the figure needs at ``scale``, series by series, with the scale's seeds.
 
         Raises:
             UnknownScaleError: there is no such scale.
@@ -233,7 +233,7 @@ class FigureExhibit:
 
 @dataclass(frozen=True)
 class CodeExhibit:
-    """An exhibit that is made of no runs: a formula, or the code itself.
+    """An exhibit made of no runs: a formula, or the code itself.
 
     Attributes:
         name: the exhibit's name, such as ``"figure6"``.
@@ -244,7 +244,7 @@ class CodeExhibit:
     title: str
 
     def needs(self, scale: str) -> list[RunSpec]:
-        """Nothing."""
+        """No runs."""
         del scale
         return []
 

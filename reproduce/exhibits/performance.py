@@ -15,13 +15,13 @@ Rows = tuple[Sequence[str], Sequence[Sequence[str]]]
 
 
 def record(results: Path, name: str) -> dict[str, Any] | None:
-    """A benchmark's record; ``None`` where there is none."""
+    """A benchmark's record; None if there is none."""
     path = results / f"{name}.json"
     return json.loads(path.read_text()) if path.exists() else None
 
 
 def machine(record: Mapping[str, Any]) -> str:
-    """Where a record comes from, in a sentence."""
+    """The origin of a record, in a sentence."""
     hardware, packages = record["hardware"], record["packages"]
     able = ", ".join(hardware.get("instructions", ())) or "none recorded"
     changed = " with changes" if record["git_dirty"] else ""
@@ -32,12 +32,12 @@ def machine(record: Mapping[str, Any]) -> str:
 
 
 def _scales(record: Mapping[str, Any]) -> dict[str, Any]:
-    """What was measured at each scale, the paper's first."""
+    """The measurements at each scale, the paper's first."""
     return {scale: record["results"][scale] for scale in ("paper", "laptop")}
 
 
 def alm_update(record: Mapping[str, Any]) -> Rows:
-    """Ways to run ALM's update at both scales."""
+    """ALM's update in different execution modes, at both scales."""
     scales = _scales(record)
     ways = [name.removeprefix("plain_over_") for name in scales["paper"] if name.startswith("plain_over_")]
     rows = [
@@ -63,7 +63,7 @@ def alm_update(record: Mapping[str, Any]) -> Rows:
 
 
 def references(record: Mapping[str, Any]) -> Rows:
-    """Largest differences of updates here from those of the codes that they follow, in float64."""
+    """Largest differences between updates here and those of the reference codes, in float64."""
     rows = []
     for name, found in record["results"].items():
         others = ", ".join(f"{what} {value:.0e}" for what, value in found.get("others", {}).items())
@@ -77,7 +77,7 @@ def references(record: Mapping[str, Any]) -> Rows:
 
 
 def libraries(record: Mapping[str, Any]) -> Rows:
-    """An environment step and seed of SAC and TD3 here and in other libraries."""
+    """Time per environment step and seed of SAC and TD3, here and in other libraries."""
     results = record["results"]
     names, rows = list(results["versions"]), []
     for algorithm, found in results["algorithms"].items():
@@ -106,7 +106,7 @@ def where_time_goes(record: Mapping[str, Any]) -> Rows:
 
 
 def baseline_updates(record: Mapping[str, Any]) -> Rows:
-    """Updates of one environment step of the baselines at paper scale."""
+    """The baselines' updates per environment step at paper scale."""
     rows = [
         [
             name,
@@ -121,7 +121,7 @@ def baseline_updates(record: Mapping[str, Any]) -> Rows:
 
 
 def environment_step(record: Mapping[str, Any]) -> Rows:
-    """One environment step of every algorithm, beside what the paper says of it."""
+    """One environment step of every algorithm, beside the paper's statements."""
     says, rows = record["results"]["paper_says"], []
     for scale in ("paper", "laptop"):
         costs = record["results"]["costs"][scale]
@@ -144,7 +144,7 @@ def environment_step(record: Mapping[str, Any]) -> Rows:
 
 
 def populations(record: Mapping[str, Any]) -> Rows:
-    """Populations on one CPU thread, beside themselves without kept memory and beside plain programs."""
+    """Populations on one CPU thread, compared with runs without kept memory and with plain programs."""
     results, rows = record["results"], []
     for name, one in results.items():
         algorithm, scale, seeds = name.split()
@@ -175,7 +175,7 @@ def populations(record: Mapping[str, Any]) -> Rows:
 
 
 def population_gains(record: Mapping[str, Any]) -> Rows:
-    """What a population of five saves of a seed's time on one CPU thread, and what the grid makes of that."""
+    """Time that a population of five saves per seed on one CPU thread, and what the grid does with it."""
     rows = [
         [
             f"{algorithm}, {scale} scale",
@@ -191,7 +191,7 @@ def population_gains(record: Mapping[str, Any]) -> Rows:
 
 
 def sizes(record: Mapping[str, Any]) -> Rows:
-    """What a seed costs at several sizes, and at laptop scale's length."""
+    """Cost of a seed at several sizes, for the length of laptop scale."""
     steps, rows = scale_named("laptop").training(record["task"]).total_steps, []
     for one in record["results"]["rows"]:
         algorithm, width, batch = one["algorithm"], one["hidden_size"], one["batch_size"]

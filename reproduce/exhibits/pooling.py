@@ -1,8 +1,8 @@
 """Pooling: which stored runs make a number, the same in every table, figure and claim.
 
-Every stored seed that has reached the read-out counts, whatever became of it later and however many seeds a
-scale asks for.  Where none has, those that have not failed are read at the last step that each of them has
-reached; one that has just begun does not pull the others back.
+Every stored seed that has reached the read-out counts, even if it failed later or the scale asks for fewer
+seeds.  If no seed has reached it, the seeds that have not failed are read at the last step common to all of
+them, without those that are too far behind.
 """
 
 from collections.abc import Iterable, Sequence
@@ -17,7 +17,7 @@ from reproduce.lab.store import StoredRun
 __all__ = ["Pool", "abreast", "pool", "whole_length"]
 
 _ABREAST = 0.5
-"""The share of the furthest run's steps below which another has only begun."""
+"""Share of the furthest run's steps below which another run is too far behind to count."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,11 +25,11 @@ class Pool:
     """The runs behind one number.
 
     Attributes:
-        runs: those that count, by seed; may be none.
+        runs: the runs that count, by seed; may be empty.
         step: environment steps at which they are read; 0 without a run.
-        complete: whether that is the read-out.
-        unfinished: runs that are left out because others got further.
-        failed: runs that failed before the read-out, left out.
+        complete: whether ``step`` is the read-out.
+        unfinished: number of runs left out because others got further.
+        failed: number of runs left out because they failed before the read-out.
     """
 
     runs: tuple[StoredRun, ...]
@@ -52,7 +52,7 @@ def pool(runs: Iterable[StoredRun], read_out: int) -> Pool:
 
 
 def whole_length(spec: RunSpec) -> int | None:
-    """Environment steps of a whole run; None for a scale or a task that this version does not know."""
+    """Environment steps of a whole run; None for a scale or task unknown to this version."""
     try:
         return run_length(spec) if spec.scale in SCALES else None
     except UnknownTaskError:
@@ -60,6 +60,6 @@ def whole_length(spec: RunSpec) -> int | None:
 
 
 def abreast(runs: Sequence[StoredRun]) -> list[StoredRun]:
-    """Those of some runs that have come at least half as far as the furthest of them."""
+    """The runs that are at least half as far as the furthest of them."""
     furthest = max((run.last_step for run in runs), default=0)
     return [run for run in runs if run.last_step >= _ABREAST * furthest]

@@ -1,4 +1,4 @@
-"""The practical L^K beside the returns that followed, from stored value samples: a part of docs/theory.md."""
+"""The practical L^K beside the observed returns, from stored value samples; a part of docs/theory.md."""
 
 import numpy as np
 import pandas as pd
@@ -14,9 +14,9 @@ _SCALES = ("paper", "laptop")
 
 
 def bound_beside_returns(store: Store) -> str:
-    """ALM with and without logarithms: L^K and min Q beside discounted returns, as last measured.
+    """L^K and min Q beside discounted returns at the last measurement, for ALM with and without logarithms.
 
-    A row a variant, task and scale; every number is a mean over seeds of one over a run's pairs.
+    One row per variant, task and scale; numbers are means over a run's pairs, averaged over seeds.
     """
     rows = []
     for scale in _SCALES:
@@ -44,7 +44,7 @@ def bound_beside_returns(store: Store) -> str:
 
 
 def _of_run(store: Store, run: StoredRun) -> pd.Series | None:
-    """Means and correlations over the pairs of the last measurement; None if there is none."""
+    """Means and correlations over the pairs of a run's last measurement; None without one."""
     pairs = store.values(run)
     if pairs is None or pairs.empty:
         return None

@@ -1,6 +1,6 @@
 """The numbers of docs/scaling.md and of the failures in docs/reliability.md, from records of benchmarks.
 
-What is measured says so; everything about more workers than were measured is arithmetic from these numbers.
+Measured numbers are marked as such; everything beyond the measured number of workers is computed from them.
 """
 
 import math
@@ -32,7 +32,7 @@ def blocks(benchmarks: Path) -> dict[str, str]:
 
 
 def failures(benchmarks: Path) -> str:
-    """What became of runs whose workers, nodes and grid were killed."""
+    """The fate of runs whose workers, nodes and grid were killed."""
     found = record(benchmarks, "failures")
     if found is None:
         return NOT_MEASURED
@@ -64,29 +64,29 @@ def failures(benchmarks: Path) -> str:
 
 
 def engines(record: Mapping[str, Any]) -> Rows:
-    """What handing over jobs costs, one quantity a row."""
+    """Costs of handing over jobs, one quantity per row."""
     found = record["results"]
     ray = found["ray"]
     rows = [
-        ["a process of this machine that does nothing", f"{found['local_job_ms']:.0f} ms"],
-        ["a task of Ray's that does nothing", f"{ray['task_ms']:.1f} ms"],
-        ["a job on Ray that does nothing: task, checks of the code, process", f"{ray['job_ms']:.0f} ms"],
+        ["an empty process on this machine", f"{found['local_job_ms']:.0f} ms"],
+        ["an empty Ray task", f"{ray['task_ms']:.1f} ms"],
+        ["an empty job on Ray: task, checks of the code, process", f"{ray['job_ms']:.0f} ms"],
         ["start of a training process, up to its first step", f"{found['training_start_seconds']:.1f} s"],
-        ["the grid, for each running job and second", f"{found['grid_ms']:.2f} ms"],
-        ["values a second into one SQLite MLflow", f"{found['mlflow']['values_per_second']:,.0f}"],
-        ["a run written to the store", f"{found['store']['write_ms']:.1f} ms"],
-        [f"a stored run read, of {found['store']['files']}", f"{found['store']['read_ms']:.1f} ms"],
+        ["the grid, per running job and second", f"{found['grid_ms']:.2f} ms"],
+        ["values per second into MLflow on SQLite", f"{found['mlflow']['values_per_second']:,.0f}"],
+        ["writing a run to the store", f"{found['store']['write_ms']:.1f} ms"],
+        [f"reading one of {found['store']['files']} stored runs", f"{found['store']['read_ms']:.1f} ms"],
     ]
     wait = found["waiting_seconds"]
     for nodes, rate in ray["jobs_an_hour"].items():
         share = rate / (3600.0 / wait * int(nodes))
-        what = f"jobs an hour on {nodes} simulated node{'s' if nodes != '1' else ''}, {wait:g} s each"
+        what = f"jobs per hour on {nodes} simulated node{'s' if nodes != '1' else ''}, {wait:g} s each"
         rows.append([what, f"{rate:,.0f} ({share:.0%} of the jobs' own time)"])
     return ["measured", ""], rows
 
 
 class _Programme:
-    """All runs that all exhibits need at paper scale, whether stored or not, and what they would cost."""
+    """All runs that the exhibits need at paper scale, stored or not, and their estimated cost."""
 
     def __init__(self, benchmarks: Path) -> None:
         needed: dict[RunSpec, int] = {}
@@ -95,7 +95,7 @@ class _Programme:
                 needed[spec] = max(needed.get(spec, 0), exhibit.read_out(spec))
         nothing = Store(Path("/nonexistent"))
         self.groups = missing_runs(needed, nothing, _SCALE)
-        # Of one thread of the machine of the benchmark.
+        # In time of one thread of the benchmark's machine.
         self.costs = Costs(nothing, _SCALE, benchmarks)
         self.benchmark = record(benchmarks, "environment_step")
 
@@ -118,12 +118,12 @@ class _Programme:
             rows.append(_row(ALGORITHMS[name].title, one))
         rows.append(_row("together", {"cpu": math.nan, "gpu": math.nan, **totals}))
         header = ["", "runs", "million steps", "CPU core-hours", "GPU-hours"]
-        rest = f" No cost of a step of {', '.join(unknown)} is recorded." if unknown else ""
-        rest += " What has none (?) is left out of the sums."
+        rest = f" No cost per step is recorded for {', '.join(unknown)}." if unknown else ""
+        rest += " Rows without an estimate (?) are left out of the sums."
         where = machine(self.benchmark) if self.benchmark else NOT_MEASURED
         return (
             f"{markdown_grid(header, rows)}\n\n"
-            "Estimates. Core-hours: one thread of the machine of `make bench`, by the time of a step on "
+            "Estimates. Core-hours: one thread of the machine of `make bench`, from the time per step on "
             f"HalfCheetah. GPU-hours: the seeds of a cell as one population. {GPU_BASIS}{rest}\n\n{where}"
         )
 
@@ -134,7 +134,7 @@ def _row(name: str, one: Mapping[str, float]) -> list[str]:
 
 
 def _limits(found: Mapping[str, Any], programme: _Programme) -> str:
-    """The whole programme on 1 to 1,000 workers, and what each part of the house would have to bear."""
+    """The whole programme on 1 to 1,000 workers, and the load on each component."""
     jobs = sorted(
         (part for group in programme.groups for part in group.split(len(group.specs))),
         key=lambda part: part.specs[0].seed,
@@ -144,7 +144,7 @@ def _limits(found: Mapping[str, Any], programme: _Programme) -> str:
     mean = sum(known) / len(known)
     overhead = found["ray"]["job_ms"] / 1000 + found["training_start_seconds"]
     steps = sum(job.steps for job, one in zip(jobs, seconds, strict=True) if not math.isnan(one))
-    # Values of a run a second: of each line, a line each log interval.
+    # Values per run and second; a run writes one line per log interval.
     values = found["mlflow"]["values_per_line"] * steps / scale_named(_SCALE).log_every / sum(known)
     rows = []
     for workers in _WORKERS:
@@ -174,8 +174,8 @@ def _limits(found: Mapping[str, Any], programme: _Programme) -> str:
     reading = found["store"]["read_ms"] * files / 1000
     return (
         f"{markdown_grid(header, rows)}\n\n"
-        f"Estimates, by arithmetic from the measured numbers: {files:,} jobs of one seed on one core each, "
-        f"{mean / 3600:.1f} h in the mean, in the grid's order. Each run is a file of the store; a table "
-        f"that reads all {files:,} takes {reading:.0f} s. The wall-clock cannot fall below the longest run, "
-        f"{max(known) / 3600:.0f} h."
+        f"Estimates, computed from the measured numbers: {files:,} jobs of one seed, each on one core, "
+        f"{mean / 3600:.1f} h on average, in the grid's order. Each run is a file of the store; a table "
+        f"that reads all {files:,} takes {reading:.0f} s. The wall-clock time cannot fall below that of the "
+        f"longest run, {max(known) / 3600:.0f} h."
     )

@@ -1,6 +1,6 @@
-"""Tables 1 and 5: what the paper prints and what the stored runs give, side by side and never mixed.
+"""Tables 1 and 5: printed and measured numbers in separate blocks, never mixed.
 
-Blocks stand apart: the printed numbers, then one measured block for each scale and protocol.
+The printed block comes first, then one measured block per scale and protocol.
 """
 
 import warnings
@@ -26,8 +26,8 @@ _PAPER_SEEDS = 5
 _PAPER_STEPS = 200_000
 _HOW_TO_READ = (
     "Measured cells: mean ± sample standard deviation over seeds (number of seeds), from single evaluations "
-    "at the step named; below, after w, the same for the mean over the last 10 % of the steps. "
-    "A cell without a stored run says missing; one that is not to be measured has a dash."
+    "at the named step; below, after w, the same for the mean over the last 10 % of the steps. "
+    "A cell without a stored run says missing; a dash marks cells that are not measured."
 )
 
 
@@ -37,16 +37,16 @@ def score_table(
     """A table of scores.
 
     Args:
-        exhibit: which.
+        exhibit: the table's declaration.
         store: stored runs.
-        measured: whether measured blocks are shown, too; without them its files are named ``…-printed``.
-        mix: whether runs of different protocols share a block, whose title then says so; its files are named
+        measured: whether to include measured blocks; without them the files are named ``…-printed``.
+        mix: whether runs of different protocols share a block, whose title then says so; the files are named
             ``…-mixed``.
-        context: whether a last block shows what others published on gym's v4 tasks; its files are named
-            ``…-context``.
+        context: whether to add a block of results that others published on gym's v4 tasks; the files are
+            named ``…-context``.
 
     Warns:
-        reproduce.lab.store.StoreWarning: a run could not be read, or is of an unknown scale.
+        reproduce.lab.store.StoreWarning: a run could not be read, or has an unknown scale.
     """
     blocks = [_printed_block(exhibit)]
     if measured:
@@ -62,7 +62,7 @@ def score_table(
         exhibit.name + suffix,
         f"Table {exhibit.number}",
         exhibit.title,
-        # The family of a task is in the block's protocol.
+        # The block's protocol already names the family of the tasks.
         ("", *(task.rpartition("/")[2] for task in exhibit.tasks)),
         tuple(blocks),
         _HOW_TO_READ,
@@ -74,7 +74,7 @@ _Runs = dict[tuple[str, str], list[StoredRun]]
 
 
 def _runs(exhibit: TableExhibit, store: Store) -> _Runs:
-    """The runs of each measured block; the paper's scale has one, whether or not it has runs."""
+    """The runs of each measured block; the paper's scale has a block even without runs."""
     runs: _Runs = {}
     for row in exhibit.rows:
         for run in store.runs(algorithm=row.algorithm, variant=row.variant) if row.algorithm else ():
@@ -91,7 +91,7 @@ def _runs(exhibit: TableExhibit, store: Store) -> _Runs:
 
 
 def _mixed(runs: Mapping[tuple[str, str], list[StoredRun]]) -> _Runs:
-    """One block a scale, under a name that says what was mixed."""
+    """One block per scale, with a title that names the mixed protocols."""
     scales: dict[str, dict[str, list[StoredRun]]] = {}
     for (scale, protocol), own in runs.items():
         scales.setdefault(scale, {})[protocol] = own
@@ -135,7 +135,7 @@ def _printed_block(exhibit: TableExhibit) -> Block:
 
 
 def _published_block(exhibit: TableExhibit) -> Block:
-    """What others published of later methods, on the tasks of another family that come nearest."""
+    """Published results of later methods, on the closest tasks of another family."""
     rows = []
     for method, label in FIELD.items():
         scores = []
@@ -199,15 +199,15 @@ def _block(
 def pooled_statistics(
     runs: Sequence[StoredRun], read_out: int, metric: str = "eval/return"
 ) -> tuple[Pool, CellStatistics | None]:
-    """Which runs of one algorithm, variant, task and scale count at a read-out, and what they give there.
+    """The pool of one algorithm, variant, task and scale at a read-out, and its statistics.
 
     Args:
-        runs: all that are stored.
+        runs: all stored runs of these.
         read_out: environment steps.
         metric: a column of their evaluations.
 
     Returns:
-        Their pool, and its numbers; None where no run counts.
+        The pool, and its statistics; None instead of these if no run counts.
     """
     pooled = pool(runs, read_out)
     if not pooled.runs:

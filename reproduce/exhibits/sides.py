@@ -1,4 +1,4 @@
-"""The two algorithms or variants of a comparison: names, and runs from the store and from run directories."""
+"""The two sides of a comparison: their names, and their runs from store and run directories."""
 
 import warnings
 from dataclasses import dataclass, replace
@@ -16,33 +16,33 @@ __all__ = ["Shelf", "Side"]
 
 @dataclass(frozen=True)
 class Side:
-    """One of the two: an algorithm, or a variant of it."""
+    """One side: an algorithm, or a variant of it."""
 
     algorithm: str
     variant: str
 
     @classmethod
     def named(cls, name: str) -> "Side":
-        """From ``"alm/my-idea"``, ``"alm/base[horizon=7]"``, or ``"alm"`` for the algorithm unchanged."""
+        """The side named ``"alm/my-idea"``, ``"alm/base[horizon=7]"``, or ``"alm"`` (unchanged), say."""
         algorithm, _, variant = name.partition("/")
         return cls(algorithm, canonical_variant(variant or BASE.name))
 
     @property
     def name(self) -> str:
-        """How the command line calls it."""
+        """Its name on the command line."""
         return self.algorithm if self.variant == BASE.name else f"{self.algorithm}/{self.variant}"
 
     @property
     def in_suite(self) -> bool:
-        """Whether the suite can train it, whatever its settings and precision."""
+        """Whether the suite can train it, regardless of settings and precision."""
         return Side(self.algorithm, variant_parts(self.variant)[0]).name in _suite()
 
 
 @dataclass(frozen=True)
 class Shelf:
-    """Where runs of a scale are: each in the store or in its directory, whichever holds more of it.
+    """The runs of a scale, each from the store or from its run directory, whichever holds more of it.
 
-    Without a directory of runs, the store alone counts.
+    Without a directory of runs, only the store counts.
     """
 
     store: Store
@@ -50,10 +50,10 @@ class Shelf:
     scale: str
 
     def runs(self, side: Side, task: str) -> list[StoredRun]:
-        """The runs of one side on a task, by seed; failed ones are among them.
+        """The runs of one side on a task, by seed, including failed ones.
 
         Raises:
-            StoreMixError: they have different configurations.
+            StoreMixError: their configurations differ.
         """
         runs = self._held(task=task, algorithm=side.algorithm, variant=side.variant)
         require_one_configuration(runs)
@@ -86,7 +86,7 @@ class Shelf:
         return [held[spec] for spec in sorted(held)]
 
     def nothing(self, side: Side, task: str) -> str:
-        """What to say where a side has no run that could be compared: what there is, and how to train it."""
+        """The message for a side without a run to compare: which runs exist, and how to train one."""
         held = self._held()
         names = {run.spec: Side(run.spec.algorithm, run.spec.variant).name for run in held}
         on_task = dict.fromkeys(name for spec, name in names.items() if spec.task == task)
@@ -109,17 +109,17 @@ class Shelf:
         command = train_command(side.algorithm, side.variant, task, self.scale, plugin=plugin)
         return (
             f"{'Every' if failed else 'No'} run of {side.name!r} on {task} at {self.scale} scale "
-            f"{'has failed' if failed else 'is stored'}; {instead}, and what is missing comes from: "
+            f"{'has failed' if failed else 'is stored'}; {instead}; to train it: "
             f"python -m reproduce {command}"
         )
 
     def _ever(self, side: Side) -> bool:
-        """Whether a run of it is stored at some scale, as one's own variants are known."""
+        """Whether a run is stored at any scale: the user's own variants are known only by their runs."""
         return bool(self.store.runs(algorithm=side.algorithm, variant=side.variant))
 
 
 def _suite() -> list[str]:
-    """Every algorithm and variant of the suite, as the command line calls them."""
+    """Every algorithm and variant of the suite, by its name on the command line."""
     return [
         Side(algorithm, variant).name
         for algorithm, known in ALGORITHMS.items()

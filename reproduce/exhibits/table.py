@@ -1,6 +1,6 @@
-"""One table: blocks of rows whose cells are scores or texts, and what must be said beneath them.
+"""One table: blocks of rows whose cells are scores or texts, and the notes beneath them.
 
-What a cell says is worded here, once; `reproduce.exhibits.writing` puts it on a terminal, into Markdown, CSV,
+The text of a cell is composed here, once; `reproduce.exhibits.writing` writes it to terminals, Markdown, CSV,
 LaTeX and, with the report's template, HTML.
 """
 
@@ -19,31 +19,31 @@ __all__ = ["Block", "Cell", "Row", "Score", "Table"]
 
 @dataclass(frozen=True)
 class Score:
-    """A number with where it comes from, and one row of the tidy frame.
+    """A number with its origin; one row of the tidy frame.
 
     Attributes:
         block: ``"printed"`` in the paper, ``"measured"`` here, or ``"published"`` by others.
         algorithm: label of the table's row.
         task: name of the table's column.
-        mean: over seeds, of the return at ``step``; NaN if missing.
-        std: standard deviation over seeds as printed, or that of the sample; NaN for a single seed.
-        seeds: how many seeds ``mean`` is over; None if not known or missing.
-        seeds_wanted: how many seeds a complete cell has; None for printed cells.
+        mean: mean over seeds of the return at ``step``; NaN if missing.
+        std: standard deviation over seeds, as printed or of the sample; NaN for a single seed.
+        seeds: number of seeds in ``mean``; None if unknown or missing.
+        seeds_wanted: number of seeds of a complete cell; None for printed cells.
         step: environment steps at which the return was read; None if missing.
         step_wanted: environment steps at which it should be read; None if absent.
         scale: scale of the runs; empty for printed cells.
-        protocol: task definition and simulator versions; for printed cells the task as far as known.
+        protocol: task definition and simulator versions; for printed cells the task, if known.
         window_mean: mean return over the last 10 % of the steps; for printed ALM cells from the authors'
-            released scores, see the footnote.
+            released scores (see the footnote).
         window_std: its sample standard deviation over seeds.
         status: ``"printed"``, ``"published"``, ``"complete"`` (read at the wanted step), ``"partial"`` (no
-            run got there yet), ``"failed"`` (only failed runs), ``"missing"``, or ``"absent"`` where the
+            run has reached it yet), ``"failed"`` (only failed runs), ``"missing"``, or ``"absent"`` if the
             block has no such cell.
-        unfinished: stored runs that are left out because others got further.
-        failed: stored runs that failed, left out.
-        own: how many of the seeds are one's own runs.
-        source: where the number comes from; ``"missing"`` if there is none.
-        footnotes: what is known about a printed number, or why a measured one is absent.
+        unfinished: number of stored runs left out because others got further.
+        failed: number of stored runs that failed and are left out.
+        own: number of seeds that are the user's own runs.
+        source: origin of the number; ``"missing"`` if there is none.
+        footnotes: remarks on a printed number, or the reason why a measured one is absent.
     """
 
     block: str
@@ -67,30 +67,30 @@ class Score:
     footnotes: tuple[Footnote, ...] = ()
 
     def number(self, plus_minus: str = " ± ") -> str:
-        """Mean and standard deviation, printed digits as they are; or what stands in place of a number."""
+        """Mean and standard deviation, with all printed digits; or the text in place of a number."""
         instead = {"missing": "missing", "failed": f"{self.failed} failed", "absent": "–"}
         decimals = 4 if self.block == "printed" else 0
         return instead.get(self.status) or _with_std(self.mean, self.std, plus_minus, decimals)
 
     @property
     def has_number(self) -> bool:
-        """Whether there is one."""
+        """Whether the cell has a number."""
         return not math.isnan(self.mean)
 
     def window(self, plus_minus: str = " ± ") -> str:
-        """``"w 74 ± 16"``, the mean over the last steps; empty where there is none."""
+        """``"w 74 ± 16"``, the mean over the last steps; empty if there is none."""
         if math.isnan(self.window_mean):
             return ""
         return f"w {_with_std(self.window_mean, self.window_std, plus_minus)}"
 
     @property
     def extra(self) -> list[str]:
-        """What else there is to say about its runs: whose they are, and what was left out."""
+        """Remarks on its runs: how many are the user's own, and how many are left out."""
         return [*([f"{self.own} own"] if self.own else []), *left_out(self.unfinished, self.failed)]
 
     @property
     def basis(self) -> str:
-        """Seeds and step behind a number, in brackets; empty for one of the paper's."""
+        """Seeds and step of a number, in brackets; empty for printed numbers."""
         if self.block == "printed" or not self.has_number:
             return ""
         partial = self.status == "partial"
@@ -99,7 +99,7 @@ class Score:
 
     @property
     def parts(self) -> list[str]:
-        """The number; if measured, its basis; the window if any."""
+        """The number, its basis if measured, and the window if any."""
         return [part for part in (self.number(), self.basis, self.window()) if part]
 
 
@@ -107,14 +107,14 @@ Cell = Score | str
 
 
 def _with_std(mean: float, std: float, plus_minus: str, decimals: int = 0) -> str:
-    """A number with its standard deviation; one seed has none."""
+    """A number with its standard deviation, if that is not NaN."""
     spread = "" if math.isnan(std) else f"{plus_minus}{decimal(std, decimals)}"
     return f"{decimal(mean, decimals)}{spread}"
 
 
 @dataclass(frozen=True)
 class Row:
-    """A row; neighbours of one group stand together, without a line between them."""
+    """A row; consecutive rows of one group have no line between them."""
 
     label: str
     cells: tuple[Cell, ...]
@@ -128,8 +128,8 @@ class Block:
     """Rows of one origin.
 
     Attributes:
-        title: where they come from; may be empty.
-        rows: one cell a column each.
+        title: their origin; may be empty.
+        rows: rows with one cell per column.
         step: environment steps at which every score should be read; None if they differ, or for texts.
     """
 
@@ -144,13 +144,13 @@ class Table:
 
     Attributes:
         name: its file name.
-        heading: how the paper calls it, such as ``"Table 1"``; empty if the title says it.
-        title: what it shows, in one line.
+        heading: its name in the paper, such as ``"Table 1"``; empty if the title suffices.
+        title: its content in one line.
         columns: headings; the first is that of the rows' labels.
         blocks: its rows.
-        how_to_read: what must be known before it is read; may be empty.
+        how_to_read: explanation to be read first; may be empty.
         notes: sentences beneath it.
-        numbers: of a table of texts, what programs read in its place; None: the texts.
+        numbers: for a table of texts, the numbers for programs to read instead; None: the texts.
     """
 
     name: str
@@ -175,7 +175,7 @@ class Table:
 
     @property
     def has_scores(self) -> bool:
-        """Whether its cells are scores, which stand to the right; texts are read from the left."""
+        """Whether its cells are scores, which are right-aligned, or texts, which are left-aligned."""
         return any(isinstance(cell, Score) for row in self.rows for cell in row.cells)
 
     @property
@@ -185,7 +185,7 @@ class Table:
 
     @property
     def frame(self) -> pd.DataFrame:
-        """A tidy frame, a row a score, footnotes as their keys with spaces between; or numbers, or texts."""
+        """A tidy frame, one row per score, footnotes as space-separated keys; else the numbers or texts."""
         if self.numbers is not None:
             return self.numbers
         if not self.has_scores:
@@ -209,11 +209,11 @@ class Table:
         return {note: chr(ord("a") + index) for index, note in enumerate(order)}
 
     def row_letters(self, row: Row) -> str:
-        """Letters that stand at a row's label."""
+        """Footnote letters of a row's label."""
         return "".join(self.footnotes[note] for note in self._of_row(row))
 
     def cell_letters(self, row: Row, cell: Cell) -> str:
-        """Letters that stand at a cell of a row."""
+        """Footnote letters of a cell."""
         if isinstance(cell, str):
             return ""
         shared = self._of_row(row)
@@ -225,6 +225,6 @@ class Table:
 
 
 def _scores_in(row: Row) -> list[Score]:
-    """Its scores, but for absent ones of which there is nothing to say."""
+    """A row's scores, without absent ones that have no footnote."""
     scores = (cell for cell in row.cells if isinstance(cell, Score))
     return [score for score in scores if score.status != "absent" or score.footnotes]

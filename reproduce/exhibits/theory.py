@@ -1,4 +1,4 @@
-"""The theory's exhibits as `results/theory/` stores them: their rows, tables, and parts of docs/theory.md."""
+"""The theory's exhibits as stored in `results/theory/`: rows, tables, and parts of docs/theory.md."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,12 +16,12 @@ TITLES = {
     "theory-statements": "What the paper states, checked on finite MDPs",
     "theory-counterexamples": "Counterexamples for pen and paper",
 }
-"""Exhibits that are tables, with what each shows."""
+"""Titles of the exhibits that are tables."""
 
 _NOTES = {
     "theory-statements": (
-        "Violations count MDPs times K. “Does not hold as printed” is said of what the paper prints, "
-        "“does not hold” of readings that it does not claim."
+        "Violations are counted over MDPs and K. “Does not hold as printed” refers to what the paper prints, "
+        "“does not hold” to readings that it does not claim."
     ),
     "theory-counterexamples": "Left and right are the two sides of the claim.",
 }
@@ -29,29 +29,29 @@ _NOTES = {
 
 @contextmanager
 def sound(path: Path) -> Iterator[None]:
-    """Rows of a file in use: whatever is wrong with them becomes one kind of error.
+    """A block that uses the rows of a file: any error in them becomes one kind.
 
     Raises:
-        ValueError: they are not what the checks wrote; the message is one sentence.
+        ValueError: the rows are not as the checks wrote them; the message is one sentence.
     """
     try:
         yield
     except (IndexError, KeyError, TypeError, ValueError):
         raise ValueError(
-            f"{path} is not what the checks of the theory wrote: make it anew with: python -m reproduce "
+            f"{path} is not what the checks of the theory wrote: remake it with: python -m reproduce "
             f"theory --out {path.parent}"
         ) from None
 
 
 def read(folder: Path, name: str = "*") -> Exhibits:
-    """Rows of every exhibit that ``folder`` holds, by name; as `alm.theory.results.run` returned them.
+    """Rows of every exhibit in ``folder``, by name, as returned by `alm.theory.results.run`.
 
     Args:
-        folder: where they are stored.
-        name: of one exhibit; by default all of them.
+        folder: directory of the stored exhibits.
+        name: name of one exhibit; by default all of them.
 
     Raises:
-        ValueError: a file is damaged, or its columns are others.
+        ValueError: a file is damaged, or has other columns.
     """
     found: Exhibits = {}
     for path in sorted(folder.glob(f"{name}.csv")):
@@ -62,7 +62,7 @@ def read(folder: Path, name: str = "*") -> Exhibits:
 
 
 def tables(exhibits: Exhibits) -> dict[str, Table]:
-    """Statements and counterexamples by name, of those exhibits that there are."""
+    """Tables of statements and counterexamples by name, of the given exhibits."""
     found = {name: of for name, of in document_tables(exhibits).items() if name in TITLES}
     return {
         name: Table.of_texts(

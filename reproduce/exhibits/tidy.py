@@ -5,8 +5,8 @@ import pandas as pd
 from reproduce.lab.store import Store
 
 COLUMNS = ("algorithm", "variant", "task", "scale", "seed", "step", "return", "status", "own")
-"""Columns of the frame: the run's specification, environment steps with warm-up, the mean return of an
-evaluation's episodes, what became of the run, and whether it is one's own."""
+"""Columns of the frame: the run's specification, environment steps including warm-up, mean return of the
+evaluation's episodes, status of the run, and whether it is the user's own."""
 
 
 def tidy_curves(
@@ -16,7 +16,7 @@ def tidy_curves(
     task: str | None = None,
     scale: str | None = None,
 ) -> pd.DataFrame:
-    """A row an evaluation, sorted by run and step; of the runs that have what is not None."""
+    """One row per evaluation, sorted by run and step; arguments that are not None select runs."""
     frames = [
         run.evaluations[["step"]].assign(
             **run.spec.to_dict(),

@@ -17,7 +17,7 @@ from reproduce.lab.store import StoreWarning
 
 __all__ = ["latex", "markdown", "markdown_grid", "render", "terminal", "with_minus"]
 
-# What begins with a number, or says that there is none.
+# Cells that begin with a number, or state that there is none.
 _NUMBER = re.compile(r"[+<−-]?[\d∞]|(–|\?|missing|not .*)?$")
 _NARROW = 96
 """Terminals below this width get cells without spaces around ±."""
@@ -26,12 +26,12 @@ _NARROW = 96
 def render(make: Callable[[], Table], out: Path, console: Console) -> Table:
     """Make a table, print it and write it as ``.csv``, ``.md`` and ``.tex`` under its name.
 
-    The files depend on what the table is made of only: the same store gives the same bytes.
+    The files depend only on the table's content: the same store gives the same bytes.
 
     Args:
-        make: reads the store; what it warns of is printed first.
-        out: where the files go; made if needed.
-        console: where the table is printed; made for widths of 80 and more.
+        make: reads the store; its warnings are printed first.
+        out: output directory, created if needed.
+        console: where the table is printed, at least 80 columns wide.
 
     Raises:
         OSError: a file could not be written.
@@ -60,7 +60,7 @@ def terminal(table: Table, console: Console) -> None:
         console.print(Text.assemble((table.heading, "bold"), f" · {table.title}"))
     for block in table.blocks:
         if block.title:
-            # A line of its own: rich would wrap a table's title to the width of the table.
+            # On its own line: rich would wrap a table's title to the width of the table.
             console.print(Text(f"\n{block.title}", style="bold"), soft_wrap=True)
         console.print((_scores if table.has_scores else _texts)(table, block, console.width))
     if table.how_to_read:
@@ -79,7 +79,7 @@ def _texts(table: Table, block: Block, width: int) -> RenderableType:
     grid = Grid(title=table.title, title_justify="left")
     rows = [[row.label, *(cell for cell in row.cells if isinstance(cell, str))] for row in block.rows]
     columns = list(zip(table.columns, *rows, strict=True))
-    # A column has a line at its side and a space on both sides of its text.
+    # A column takes a border and a space on each side of its text.
     widths = _widths(columns, width - 3 * len(columns) - 1)
     if not widths:
         return _records(table, block)
@@ -91,7 +91,7 @@ def _texts(table: Table, block: Block, width: int) -> RenderableType:
 
 
 def _records(table: Table, block: Block) -> Text:
-    """The rows one beneath the other, a line a cell, where columns side by side would break words."""
+    """Rows printed one below the other, one line per cell, for when columns would break words."""
     text = Text(f"{table.title}\n", style="italic")
     for row in block.rows:
         text.append(f"\n{row.label}\n", style="bold not italic")
@@ -101,9 +101,9 @@ def _records(table: Table, block: Block) -> Text:
 
 
 def _widths(columns: Sequence[Sequence[str]], room: int) -> list[int]:
-    """Widths of columns of texts that break no word; none where there is no room for that.
+    """Widths of text columns that break no word; empty if there is not enough room.
 
-    What is left over goes, letter by letter, where most text has the least width.
+    Spare width goes, character by character, to the column with the most text per width.
     """
     widths = [max(len(word) for text in column for word in text.split()) for column in columns]
     if sum(widths) > room:
@@ -140,7 +140,7 @@ def _scores(table: Table, block: Block, width: int) -> Grid:
 
 
 def _score(cell: Cell, block_step: int | None, letters: str, narrow: bool) -> Text:
-    """The number with its seeds; below it, dim, the window and whatever is unusual."""
+    """The number with its seeds; below it, dim, the window and anything unusual."""
     if isinstance(cell, str):
         return Text(cell)
     number = cell.number("±" if narrow else " ± ")
@@ -193,7 +193,7 @@ def markdown(table: Table) -> str:
 
 
 def markdown_grid(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Header and rows of texts as a Markdown table; columns of numbers stand to the right."""
+    """Header and rows of texts as a Markdown table; columns of numbers are right-aligned."""
     columns = zip(*rows, strict=True) if rows else ((),) * len(header)
     aligned = ["---:" if column and all(map(_NUMBER.match, column)) else "---" for column in columns]
     lines = (f"| {' | '.join(line)} |" for line in (header, aligned, *rows))
@@ -258,7 +258,7 @@ def _latex_row(table: Table, row: Row) -> list[str]:
 
 
 def with_minus(text: str) -> str:
-    """A hyphen before a number is a minus sign."""
+    """The text with a minus sign for each hyphen that is one."""
     return re.sub(r"(?<![\w-])-(?=\d)", "−", text)
 
 
@@ -274,7 +274,7 @@ _LATEX = {
 
 
 def escape_latex(text: str) -> str:
-    """Text for LaTeX, in letters that pdflatex knows without further packages."""
+    """Text escaped for LaTeX, in characters that pdflatex knows without packages."""
     return "".join(_LATEX.get(character, character) for character in with_minus(text))
 
 

@@ -1,4 +1,4 @@
-"""The algorithms that can be trained and their variants, by name; importing this module imports no agent."""
+"""Registry of algorithms and variants by name; importing this module imports no agent."""
 
 import difflib
 import reprlib
@@ -16,7 +16,7 @@ BASE = Variant("base", "the algorithm unchanged")
 
 
 class UnknownAlgorithmError(ValueError):
-    """An algorithm or variant that does not exist; the message names the ones that do."""
+    """An unknown algorithm or variant; the message lists those that exist."""
 
 
 @dataclass(frozen=True)
@@ -24,15 +24,15 @@ class Algorithm:
     """An algorithm: its names, and its agent and configuration or where to import them from.
 
     Attributes:
-        title: how tables and figures call it.
+        title: its name in tables and figures.
         summary: one line for help texts.
-        agent: a class that keeps `alm.training.agent.Agent`, or its ``module:class``.
+        agent: a class that implements `alm.training.agent.Agent`, or its ``module:class``.
         config: the class of its configuration, or its ``module:class``.
         page: its page in ``docs/algorithms``, without ``.md``; none if it comes from a plugin.
         variants: its variants by name, without `BASE`.
 
     Raises:
-        ValueError: the title is no text, or the variants are no such mapping.
+        ValueError: the title is not text, or the variants are not such a mapping.
     """
 
     title: str
@@ -149,7 +149,7 @@ def algorithm_named(name: str, algorithms: Mapping[str, Algorithm] = ALGORITHMS)
     """The algorithm of that name, of those given.
 
     Raises:
-        UnknownAlgorithmError: there is none; the message names the ones there are.
+        UnknownAlgorithmError: there is none; the message lists those that exist.
     """
     if name in algorithms:
         return algorithms[name]
@@ -163,7 +163,7 @@ def variant_named(algorithm: str, name: str, algorithms: Mapping[str, Algorithm]
     """The variant of that name of an algorithm, ``"base"`` included.
 
     Raises:
-        UnknownAlgorithmError: there is no such algorithm or variant; the message names the ones there are.
+        UnknownAlgorithmError: there is no such algorithm or variant; the message lists those that exist.
     """
     variants = {BASE.name: BASE, **algorithm_named(algorithm, algorithms).variants}
     if name in variants:
@@ -182,7 +182,7 @@ def title_of(algorithm: str, variant: str = BASE.name) -> str:
 
 
 def run_length(spec: RunSpec) -> int:
-    """Environment steps of a whole run; a variant that is not known here has the scale's length."""
+    """Environment steps of a whole run; a variant unknown here has the scale's length."""
     scale = scale_named(spec.scale)
     algorithm = ALGORITHMS.get(spec.algorithm)
     variant = algorithm.variants.get(variant_parts(spec.variant)[0], BASE) if algorithm else BASE
@@ -190,7 +190,7 @@ def run_length(spec: RunSpec) -> int:
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """A hint at the name that was perhaps meant, or nothing."""
+    """A hint at the name that was probably meant, or empty."""
     close = difflib.get_close_matches(name, list(known), n=1)
     return f" (did you mean {close[0]!r}?)" if close else ""
 

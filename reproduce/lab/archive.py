@@ -1,4 +1,4 @@
-"""Archiving: a run's directory becomes a record in a store."""
+"""Archiving of run directories as records in a store."""
 
 import shlex
 import warnings
@@ -20,12 +20,12 @@ _CURE = "mend it, put a sound copy back, or move it away"
 
 
 class UnreadableRunError(ValueError):
-    """A run directory in which something is damaged; the message is one sentence that names it."""
+    """Damage in a run directory; the message is one sentence that names it."""
 
 
 @contextmanager
 def _whatever_is_wrong(directory: RunDirectory) -> Iterator[None]:
-    """Turn all that a damaged directory may cause into one kind of error: other runs must still be read."""
+    """Turn every error of a damaged directory into one kind, so that other runs can still be read."""
     try:
         yield
     except Exception as error:
@@ -35,10 +35,10 @@ def _whatever_is_wrong(directory: RunDirectory) -> Iterator[None]:
 
 
 def record_of_directory(directory: RunDirectory) -> StoredRun | None:
-    """The record of a run as far as it got; ``None`` before its first evaluation.
+    """The record of a run so far; None before its first evaluation.
 
-    One row an evaluation; training metrics are the means of the log intervals since the evaluation
-    before.  A run without DONE or FAILED is ``"partial"``.
+    It has one row per evaluation; training metrics are means over the log intervals since the previous
+    evaluation.  A run without DONE or FAILED is ``"partial"``.
 
     Raises:
         UnreadableRunError: something in the directory is damaged.
@@ -48,7 +48,7 @@ def record_of_directory(directory: RunDirectory) -> StoredRun | None:
 
 
 def _record(directory: RunDirectory) -> StoredRun | None:
-    # First: a run that ends in the meantime is partial here, and its own process stores all of it.
+    # Read first: a run that ends meanwhile counts as partial, and its own process stores all of it.
     ended = directory.status
     rows: list[dict[str, Any]] = []
     since: list[dict[str, float]] = []
@@ -73,7 +73,7 @@ def _record(directory: RunDirectory) -> StoredRun | None:
     # Versions before 0.8 left them in.
     provenance["command"] = shlex.join(without_places(shlex.split(provenance["command"])))
     if (text := directory.path / PLUGIN_COPY).exists():
-        # A stored run outlives its directory. Byte for byte, ends of lines too: the digest is of these.
+        # A stored run outlives its directory. Bytes, line endings included, because the digest covers them.
         provenance["plugin"]["text"] = text.read_bytes().decode()
     if (population := sharing_seeds(evaluations)) is not None:
         provenance["population"] = population
@@ -101,9 +101,7 @@ def _record(directory: RunDirectory) -> StoredRun | None:
 
 
 def archive_run(directory: RunDirectory, store: Store) -> Path | None:
-    """Store a run and its value samples as far as it got, unless the store holds more of it.
-
-    Returns the run's file.
+    """Store a run so far with its value samples, unless the store holds more of it; returns its file.
 
     Raises:
         UnreadableRunError: something in the directory is damaged.
@@ -123,7 +121,7 @@ def archive_run(directory: RunDirectory, store: Store) -> Path | None:
 
 
 def _is_news(run: StoredRun, stored: StoredRun | None) -> bool:
-    """Whether a record says more than the stored one: of the same evaluations, how the run ended."""
+    """Whether a record says more than the stored one: with equal evaluations, how the run ended."""
     if stored is None:
         return True
     if stored.status == "done" or stored.last_step > run.last_step:
@@ -140,7 +138,7 @@ def _pairs(step: int, sample: ValueSample) -> pd.DataFrame:
 def directories_under(root: Path) -> list[RunDirectory]:
     """Every run directory under a root, sorted by path.
 
-    One whose ``config.json`` is damaged or of another run gives a :class:`StoreWarning` and is left out.
+    A damaged ``config.json``, or one of another run, gives a :class:`StoreWarning`; its directory is skipped.
     """
     found = []
     for path in sorted(root.glob("*/*/*/*/seed-*/config.json")):

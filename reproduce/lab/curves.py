@@ -1,7 +1,7 @@
-"""Learning curves: the evaluations of one run, and the two ways to read them at an environment step.
+"""Learning curves: the evaluations of one run, and two ways to read them at an environment step.
 
-A run is read by the single evaluation at the step, which is what the paper prints, or by the mean over the
-last 10 % of the steps until then, which is steadier where returns swing from one evaluation to the next.
+One is the single evaluation at the step, as the paper prints; the other is the mean over the last 10 % of
+the steps up to it, which is steadier where returns swing between evaluations.
 """
 
 from collections.abc import Iterable, Mapping
@@ -79,9 +79,9 @@ def index_at(curve: Curve, step: int) -> int:
 
 
 def run_scalars(curve: Curve, wall_seconds: float, population: float | None) -> dict[str, float]:
-    """Scalars of a whole run for the store and MLflow, from its evaluation returns and its process's seconds.
+    """Scalars of a whole run for the store and MLflow, from its returns and its process's wall-clock time.
 
-    ``population`` seeds shared that time; ``None`` where it is not known how many.
+    That time is shared by the ``population`` seeds of the process; None if their number is unknown.
     """
     hours = wall_seconds / 3600.0
     return {

@@ -1,4 +1,4 @@
-"""Footnotes on numbers of tables, which pandas need not be there for."""
+"""Footnotes on numbers of tables; this module does without pandas."""
 
 from dataclasses import dataclass
 
@@ -11,8 +11,8 @@ class Footnote:
         key: name by which cells refer to it.
         kind: ``misprint``, ``provenance`` (where the number came from), ``protocol`` (what task it was
             measured on) or ``caveat``.
-        short: half a line, for a terminal.
-        full: whole sentences with their sources.
+        short: half a line, for terminals.
+        full: full sentences with sources.
     """
 
     key: str

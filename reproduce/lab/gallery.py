@@ -1,4 +1,4 @@
-"""The gallery: a clip of every stored last policy, and a card that says where it comes from."""
+"""The gallery: a clip of every stored last policy, with a card that records its origin."""
 
 import json
 import re
@@ -16,12 +16,12 @@ from reproduce.lab.specs import RunSpec
 from reproduce.lab.store import Store
 
 BUDGET = 10_000_000
-"""Bytes of all clips together: git carries them."""
+"""Bytes of all clips together, limited because they are in git."""
 
 
 @dataclass(frozen=True)
 class Made:
-    """A gallery as it now lies in its folder: cards, bytes of the clips, and what could not be drawn."""
+    """The present state of a gallery: its cards, the bytes of its clips, and policies not drawn."""
 
     cards: list[dict[str, Any]]
     size: int
@@ -29,7 +29,7 @@ class Made:
 
 
 def card(policy: Policy) -> dict[str, Any]:
-    """What there is to know of a policy, of JSON types."""
+    """The card of a policy, of JSON types."""
     spec = policy.spec
     return {
         "algorithm": spec.algorithm,
@@ -52,7 +52,7 @@ def card(policy: Policy) -> dict[str, Any]:
 
 
 def _card_in(path: Path) -> Any | None:
-    """What a file says of its clip; None if it is not there or damaged."""
+    """The card in a file; None if missing or damaged."""
     try:
         return json.loads(path.read_bytes())
     except (FileNotFoundError, ValueError, RecursionError):
@@ -60,7 +60,7 @@ def _card_in(path: Path) -> Any | None:
 
 
 def _read(path: Path, spec: RunSpec, kind: str) -> Policy:
-    """A stored policy; one that the system does not give is one more problem, and no end of the others."""
+    """A stored policy; one that the system refuses to read is reported without stopping the others."""
     try:
         return stored_policy(path, spec, kind)
     except OSError as error:
@@ -68,10 +68,10 @@ def _read(path: Path, spec: RunSpec, kind: str) -> Policy:
 
 
 def make_gallery(store: Store, folder: Path) -> Made:
-    """Draw what has no clip of its present policy yet, and remove clips and cards whose policy is gone.
+    """Draw missing and outdated clips, and remove clips and cards whose policy is gone.
 
     Raises:
-        RenderError: nothing here draws off screen.
+        RenderError: this machine cannot render off screen.
     """
     cards, problems, size, kept = [], [], 0, set()
     for path, spec, kind in policies_stored(store):

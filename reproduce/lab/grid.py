@@ -1,7 +1,7 @@
-"""The grid: a queue of jobs that train what exhibits miss, several at a time, their logs, and a display.
+"""The grid: a queue of jobs that train the runs exhibits lack, several at a time, with logs and a display.
 
-Where jobs run is an executor's business (`reproduce.lab.executors`). A job that fails stops no other; one
-that was killed or lost is tried again; one whose runs another process trains is waited for.
+Executors decide where jobs run (`reproduce.lab.executors`). A failed job does not stop the others; a killed
+or lost job is retried; a job whose runs another process trains is put on hold.
 """
 
 import shlex
@@ -29,16 +29,16 @@ from reproduce.lab.planning import Missing, populations_pay
 from reproduce.lab.run_states import RunState, counts, state_line, state_of, states_table
 
 RETRIES = 2
-"""How often in a row a job that was killed or lost before a further checkpoint is tried again."""
+"""Retries in a row of a job that was killed or lost without a new checkpoint."""
 _POLL_SECONDS = 1.0
-# Between two looks at runs that another process trains.
+# Between checks of runs that another process trains.
 _HELD_SECONDS = 15.0
-# Between two reports where nobody watches a terminal.
+# Between reports where there is no terminal.
 _REPORT_SECONDS = 60.0
 
 
 def default_workers(device: str) -> int:
-    """Jobs at a time: one for each core, but one on a GPU, which a population fills."""
+    """Number of jobs at a time: one per core, or one on a GPU, which a population fills."""
     return (psutil.cpu_count(logical=False) or 1) if device == "cpu" else 1
 
 
@@ -51,21 +51,21 @@ def jobs(
     resources: Callable[[Missing], Resources] = lambda _: Resources(),
     marks: tuple[Path, ...] = (),
 ) -> list[Job]:
-    """The jobs that train missing runs; first seeds first, so that every cell has one early.
+    """The jobs that train missing runs; first seeds first, so that every cell has a seed early.
 
-    On a GPU all missing seeds of a cell are one population. On a CPU every seed is a job of its own, unless a
-    population is recorded to be faster (`reproduce.lab.planning.populations_pay`); then the seeds of a cell
-    are shared among as few populations as give every worker one: workers / cells, rounded up. With as many
-    workers as seeds, these are single seeds again.
+    On a GPU all missing seeds of a cell form one population. On a CPU every seed is its own job, unless
+    populations are recorded as faster (`reproduce.lab.planning.populations_pay`). In that case the seeds of a
+    cell are split into the fewest populations that occupy all workers: workers / cells, rounded up. With as
+    many workers as seeds, these are single seeds again.
 
     Args:
-        missing: what to train; one cell (algorithm, variant and task) each.
+        missing: the runs to train, grouped by cell (algorithm, variant and task).
         device: torch device.
         options: further options of the train command.
-        runs_dir: where runs are kept while they train; logs go to its folder ``logs``.
-        workers: jobs at a time.
-        resources: what the job of a group takes of a machine.
-        marks: files by which other machines know the folders that jobs need.
+        runs_dir: directory of runs in training; logs go to its subdirectory ``logs``.
+        workers: number of jobs at a time.
+        resources: gives the resources of the job of a group.
+        marks: files by which other machines recognise the directories that jobs need.
     """
     groups = list(missing)
     if device == "cpu":
@@ -84,14 +84,14 @@ def jobs(
 
 
 def _populations(group: Missing, enough: int) -> int:
-    """In how many populations a cell's seeds train on a CPU, where ``enough`` of them occupy all workers."""
+    """Number of populations into which a cell is split on a CPU; ``enough`` of them occupy all workers."""
     first = group.specs[0]
     return enough if populations_pay(first.algorithm, first.scale) else len(group.specs)
 
 
 @dataclass
 class _Entry(Generic[Handle]):
-    """A job in the queue, which is queued, held (others train its runs), running, failed or done."""
+    """A job in the queue: queued, held (others train its runs), running, failed or done."""
 
     job: Job
     runs: list[RunState]
@@ -99,23 +99,23 @@ class _Entry(Generic[Handle]):
     attempts: int = 0
     retries: int = 0
     checkpoint: int = 0
-    """Environment steps that the newest checkpoints of its runs had when it was started, together."""
+    """Environment steps of the newest checkpoints when it was started, summed over its runs."""
     in_vain: int = 0
-    """How many tries in a row were killed or lost before a further checkpoint."""
+    """Tries in a row that were killed or lost without a new checkpoint."""
     handle: Handle | None = None
     why: str = ""
-    """Why it failed."""
+    """Reason of its failure."""
     look_again: float = 0.0
-    """When to look again whether others still train its runs, by the monotonic clock."""
+    """Time of the next check whether others still train its runs, by the monotonic clock."""
 
     @property
     def held(self) -> list[RunState]:
-        """Its runs that living processes train; none if there is a run left that it could train."""
+        """Its runs that other live processes train; empty if any run is left for it to train."""
         open_ = [run for run in self.runs if run.status not in ("done", "failed")]
         return open_ if all(run.status == "running" for run in open_) else []
 
     def statuses(self) -> list[str]:
-        """Where its runs stand, given what is known of the job."""
+        """The statuses of its runs, given the status of the job."""
         if self.status == "done":
             return ["done"] * len(self.runs)
         return [
@@ -126,24 +126,24 @@ class _Entry(Generic[Handle]):
 def run_grid(
     work: Sequence[Job], executor: Executor[Handle], workers: int, runs_dir: Path, console: Console
 ) -> int:
-    """Run all jobs; returns 0, 1 if a job failed, 130 if someone stopped the grid (jobs leave checkpoints).
+    """Run all jobs; returns 0, 1 if a job failed, 130 if the grid was stopped (jobs leave checkpoints).
 
-    A job that was killed by a signal or lost is tried again after the others, as long as it gets further from
-    try to try, so that preemptions end no job, and else `RETRIES` times. One whose runs are all being trained
-    by other processes waits until they have ended, or can be taken over.
+    A job that was killed or lost is requeued behind the others: without limit while each try gets further, so
+    that preemptions do not fail it, and otherwise `RETRIES` times. A job whose runs are all trained by other
+    processes waits until they end or can be taken over.
 
     Args:
-        work: the jobs, in the order in which they start.
-        executor: what runs them.
-        workers: jobs at a time.
-        runs_dir: where they keep their runs.
-        console: where to say what happens.
+        work: the jobs, in starting order.
+        executor: runs the jobs.
+        workers: number of jobs at a time.
+        runs_dir: directory of their runs.
+        console: where to report.
     """
     return _Grid(work, executor, workers, runs_dir, console).run()
 
 
 class _Grid(Generic[Handle]):
-    """The queue while it is worked off."""
+    """The queue during a run of the grid."""
 
     def __init__(
         self, work: Sequence[Job], executor: Executor[Handle], workers: int, runs_dir: Path, console: Console
@@ -167,10 +167,10 @@ class _Grid(Generic[Handle]):
                     self._stop()
                     return EXIT_INTERRUPTED
         except KeyboardInterrupt:
-            self.display.say("stopped at once; the same command goes on from the last checkpoints")
+            self.display.say("stopped at once; the same command resumes from the last checkpoints")
             return EXIT_INTERRUPTED
         except Exception:
-            # A cluster's jobs would train on, with nobody to see how they end.
+            # Jobs on a cluster would keep training with nobody to notice how they end.
             self._ask_to_stop()
             raise
         failed = [one for one in self.entries if one.status == "failed"]
@@ -185,7 +185,7 @@ class _Grid(Generic[Handle]):
         return [one for one in self.entries if one.status == "running"]
 
     def _start(self, requests: Sequence[int]) -> None:
-        """Start jobs while there are free workers and jobs that nobody else trains."""
+        """Start jobs whose runs nobody else trains, as long as workers are free."""
         for one in self.entries:
             if requests or len(self._running()) >= self.workers:
                 return
@@ -220,11 +220,11 @@ class _Grid(Generic[Handle]):
         self.display.say(f"started {job.label}")
 
     def _collect(self) -> None:
-        """See which jobs have ended, and how the others stand."""
+        """Collect ended jobs, and update the progress of the others."""
         for one in self._running():
             assert one.handle is not None
             end = self.executor.poll(one.handle)
-            # After that, so that what is shown of an ended job is its end.
+            # After the poll, so that an ended job is shown in its final state.
             one.runs = self._look(one.job)
             if end is not None:
                 self._end(one, end)
@@ -246,7 +246,7 @@ class _Grid(Generic[Handle]):
             self._fail(one, _why(one, end))
 
     def _may_try_again(self, one: _Entry[Handle]) -> bool:
-        """Whether a job that was killed or lost got further, or has tries left if it did not."""
+        """Whether a killed or lost job made progress or has tries left."""
         one.in_vain = 0 if self._checkpoint(one.job) > one.checkpoint else one.in_vain + 1
         return one.in_vain <= RETRIES
 
@@ -276,7 +276,7 @@ class _Grid(Generic[Handle]):
         )
 
     def _stop(self) -> None:
-        """Stop in good order."""
+        """Stop cleanly: wait until jobs have written their checkpoints."""
         running = self._ask_to_stop()
         self.display.say("stopping; the runs write checkpoints, and the same command goes on from there")
         while any(one.handle is not None and self.executor.poll(one.handle) is None for one in running):
@@ -292,7 +292,7 @@ class _Grid(Generic[Handle]):
 
 
 def _why(one: _Entry[Handle], end: Ended) -> str:
-    """Why a job failed: what its runs say, what ended it, or the last words in its log."""
+    """Why a job failed: the reasons of its runs, its end, or the last line of its log."""
     failed = [f"seed {run.spec.seed} failed ({run.reason})" for run in one.runs if run.status == "failed"]
     if failed:
         return ", ".join(failed)
@@ -305,7 +305,7 @@ def _why(one: _Entry[Handle], end: Ended) -> str:
 
 
 class _Display:
-    """What an operator sees: on a terminal a table of what runs and a bar, elsewhere lines."""
+    """The operator's display: on a terminal a table of running jobs and a bar, elsewhere lines."""
 
     def __init__(self, console: Console) -> None:
         self._console = console

@@ -1,7 +1,7 @@
 """Predictions of trained models along one episode: the data of Figure 7.
 
-Checkpoints are no part of the store, so this is measured where runs were trained, and the small result is
-stored beside them.
+Checkpoints are not stored, so predictions are measured where runs were trained, and the small result is
+stored beside the runs.
 """
 
 import warnings
@@ -21,15 +21,15 @@ from reproduce.lab.specs import RunSpec
 from reproduce.lab.store import Store, StoredRun, StoreWarning
 
 HORIZON = 50
-"""Model steps of the longest prediction; those of the paper's figure leave its view earlier."""
+"""Model steps of the longest prediction; the paper's predictions leave its figure earlier."""
 
 
 class NoCheckpointError(ValueError):
-    """There is no trained agent to measure; the message says how to get one."""
+    """Lack of a trained agent to measure; the message says how to get one."""
 
 
 class OtherEpisodeError(ValueError):
-    """Stored predictions are along an episode that cannot be played here; the message says what to do."""
+    """Stored predictions along an episode that cannot be played here; the message says what to do."""
 
 
 def measure_latents(
@@ -37,25 +37,25 @@ def measure_latents(
 ) -> list[Path]:
     """Measure every finished run on a task whose last checkpoint is here; returns the files.
 
-    One episode serves all: that of the stored predictions of runs whose checkpoints are elsewhere; where
-    there are none, that of the run of unchanged ALM with the highest last window return. Its policy acts by
-    the means of its encoder and its actor.
+    All runs share one episode: that of the stored predictions whose runs have their checkpoints elsewhere or,
+    without such predictions, that of the run of unchanged ALM with the highest last window return. The policy
+    acts by the means of encoder and actor.
 
     Args:
         needed: the runs of Figure 7 at a scale.
-        task: task of the runs that are measured.
+        task: task of the runs to measure.
         scale: their scale.
         store: stored runs; the results are written there.
-        runs_dir: where the runs were trained.
+        runs_dir: directory in which the runs were trained.
 
     Raises:
-        NoCheckpointError: no run has a checkpoint of its end, or, where no prediction is kept, none of
-            unchanged ALM.
-        OtherEpisodeError: the policy of the predictions that are kept is not here.
+        NoCheckpointError: no run has a checkpoint of its end, or no run of unchanged ALM has one and no
+            predictions are kept.
+        OtherEpisodeError: the policy of the kept predictions is not here.
     """
     import torch
 
-    # An episode magnifies the last digit, and how a sum is shared among threads changes it.
+    # The split of a sum among threads changes its last digit, which an episode magnifies.
     torch.set_num_threads(1)
     shown = [run for spec in needed if spec.task == task and (run := store.get(spec)) is not None]
     trained = [(run, agent) for run in shown if (agent := _trained_agent(run, runs_dir)) is not None]
@@ -67,7 +67,7 @@ def measure_latents(
     if not trained or not (kept or unchanged):
         raise NoCheckpointError(
             f"there is no finished run of alm on {task} at {scale} scale whose last checkpoint is in "
-            f"{runs_dir} and whose evaluations are those in {store}: train one with: "
+            f"{runs_dir} and whose evaluations match those in {store}: train one with: "
             f"make train TASK={task} SCALE={scale}"
         )
     if kept:
@@ -76,9 +76,9 @@ def measure_latents(
         if others or agent is None:
             raise OtherEpisodeError(
                 f"{len(kept)} stored predictions of runs whose checkpoints are not in {runs_dir} are along "
-                f"the episode of {' or '.join((policy, *others))}, and none along another one compares with "
-                f"them; {'they are of several' if others else 'its policy is not here'}, so measure the runs "
-                "in a store of their own, which `archive --store DIRECTORY` fills: python -m reproduce "
+                f"the episode of {' or '.join((policy, *others))}, and predictions along other episodes are "
+                f"not comparable; {'there are several' if others else 'its policy is not here'}, so measure "
+                "the runs in a separate store, which `archive --store DIRECTORY` fills: python -m reproduce "
                 f"latents --task {task} --scale {scale} --store DIRECTORY"
             )
     else:
@@ -94,9 +94,9 @@ def measure_latents(
 
 
 def _trained_agent(run: StoredRun, runs_dir: Path) -> Any | None:
-    """The agent as a finished run left it; None if its last checkpoint is not here or, warned of, damaged.
+    """The agent at the end of a run; None if its last checkpoint is missing or, with a warning, damaged.
 
-    A run that was trained once more on another machine has the stored one's digest, but not its model.
+    A run repeated on another machine has the digest of the stored run, but not its model.
     """
     directory = RunDirectory(runs_dir / run.spec.relative_dir)
     if run.status != "done" or run.last_step not in directory.checkpoints.steps():
@@ -114,7 +114,7 @@ def _trained_agent(run: StoredRun, runs_dir: Path) -> Any | None:
 
 
 def _stored_agent(label: str, shown: Sequence[StoredRun], store: Store, runs_dir: Path) -> Any | None:
-    """The agent of a run by its stored policy, as it was at the run's end; None if that is not stored."""
+    """The agent at the end of a run, from its stored policy; None if that is not stored."""
     for run in shown:
         spec = run.spec
         if spec.label != label:
@@ -130,7 +130,7 @@ def _stored_agent(label: str, shown: Sequence[StoredRun], store: Store, runs_dir
 
 
 def _episode(agent: Any, task: str) -> tuple[Any, Any]:
-    """Observations (T + 1, observation) and actions (T, action) of one episode without any noise."""
+    """Observations (T + 1, observation) and actions (T, action) of one noise-free episode."""
     import torch
 
     from alm.tasks import make

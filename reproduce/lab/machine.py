@@ -1,4 +1,4 @@
-"""Speed of this machine in matrix products, to translate costs that were measured on another."""
+"""Matrix-product speed of this machine, to convert costs measured on another."""
 
 import os
 import subprocess
@@ -19,9 +19,9 @@ print(2e-9 * 768**3 / min(times))
 
 
 def matrix_gigaflops() -> float:
-    """GFLOP/s of one thread in float32 matrix products, the best of a few tries (a quarter of a second).
+    """GFLOP/s of one thread in float32 matrix products, best of a few tries (a quarter of a second).
 
-    In a process of its own: the number of threads of a linear-algebra library is settled when it is loaded.
+    Measured in a subprocess, because a linear-algebra library fixes its number of threads when loaded.
     """
     environment = os.environ | dict.fromkeys(_THREADS, "1")
     found = subprocess.run(

@@ -1,7 +1,7 @@
-"""Places: the code, the data that comes with it, and where a user's own files go.
+"""Places: the code, the data that comes with it, and the user's own files.
 
-In a clone all three are the repository. An installed package (``pip install``) has its data inside, and
-leaves what it makes in the directory that it is used from.
+In a clone all three are in the repository. An installed package (``pip install``) contains its data and
+writes to the current directory.
 """
 
 from pathlib import Path
@@ -11,13 +11,13 @@ CODE = Path(__file__).resolve().parents[2]
 IN_CLONE = (CODE / "pyproject.toml").is_file()
 """Whether the code is that of a clone."""
 WORKPLACE = CODE if IN_CLONE else Path.cwd()
-"""Where runs/, out/ and mlflow.db are, and commands of other processes run."""
+"""Directory of runs/, out/ and mlflow.db, and working directory of subprocesses."""
 _DATA = CODE if IN_CLONE else CODE / "reproduce" / "data"
 OUT = WORKPLACE / "out"
-"""Tables, figures, pages and measurements that commands make for their user, no part of the repository."""
+"""Tables, figures, pages and measurements that commands write for the user; not tracked by git."""
 RESULTS = _DATA / "results"
-"""Stored runs, printed and published numbers, and the theory's results, as they were shipped."""
+"""Shipped results: stored runs, printed and published numbers, and those of the theory."""
 RECORDS = _DATA / "benchmarks" / "results"
-"""What benchmarks recorded, as it was shipped."""
+"""Shipped records of benchmarks."""
 MEASURED = OUT / "benchmarks"
-"""What benchmarks measure on this machine; ``make record`` makes it the repository's."""
+"""Benchmark results of this machine; ``make record`` copies them into the repository."""

@@ -1,7 +1,4 @@
-"""Planning: runs that exhibits miss, the commands that would train them, and what they would cost.
-
-Every cost is an estimate.
-"""
+"""Planning: the runs that exhibits lack, the commands to train them, and their estimated cost."""
 
 import heapq
 import itertools
@@ -26,37 +23,37 @@ from reproduce.lab.specs import RunSpec, variant_parts
 from reproduce.lab.store import Store
 
 BENCHMARK = RECORDS / "environment_step.json"
-"""Costs of a step of every algorithm, as `make bench` recorded it."""
+"""Costs per step of every algorithm, recorded by `make bench`."""
 POPULATION_GAINS = RECORDS / "population_gains.json"
-"""Costs of a seed's updates alone and in a population of five on a CPU, as `make bench` recorded them."""
+"""Costs of updates per seed, alone and in a population of five on a CPU, recorded by `make bench`."""
 POPULATION_MARGIN = 0.15
-"""The share of a seed's time that a population must save on a CPU for the grid to train one; less is within
-what one measurement differs from the next on a machine that does other work."""
+"""Share of a seed's time that a population must save on a CPU for the grid to train one; smaller savings are
+within the measurement noise of a machine that does other work."""
 KERNEL_SECONDS = 5e-6
-"""Assumed: from the start of one small kernel to the next, in a captured graph."""
+"""Assumed time from the start of one small kernel to the next in a captured graph."""
 GPU_GIGAFLOPS = 10_000.0
-"""Assumed: float32 matrix products, about half of what the data sheet of NVIDIA's A100 promises."""
+"""Assumed speed of float32 matrix products, about half of the data-sheet value of NVIDIA's A100."""
 GPU_BASIS = (
-    "A step on a GPU is estimated as the larger of two times, that of its kernels "
-    f"({1e6 * KERNEL_SECONDS:g} µs each, counted by python -m benchmarks.kernels) and that of its "
-    f"arithmetic (at {GPU_GIGAFLOPS / 1000:g} TFLOP/s), plus the simulator's; where python -m "
-    "benchmarks.gpu has recorded the updates, they take what it measured."
+    "A step on a GPU is estimated as the time of its kernels "
+    f"({1e6 * KERNEL_SECONDS:g} µs each, counted by python -m benchmarks.kernels) or that of its "
+    f"arithmetic (at {GPU_GIGAFLOPS / 1000:g} TFLOP/s), whichever is longer, plus the simulator's; updates "
+    "recorded by python -m benchmarks.gpu take the measured time instead."
 )
-"""What estimates for a GPU rest on, in words."""
+"""The basis of estimates for a GPU, in words."""
 
 _MEMORY_MARGIN = 1.25
 
 
 @dataclass(frozen=True)
 class Missing:
-    """Runs that train by one command: an algorithm, a variant, a task, and the seeds that are missing."""
+    """Missing runs that one command trains: an algorithm, a variant, a task, and the missing seeds."""
 
     specs: tuple[RunSpec, ...]
     reached: tuple[int, ...]
-    """Environment steps of each run's newest checkpoint, from which it goes on, up to those wanted; 0 where
-    there is none."""
+    """Environment steps of each run's newest checkpoint, from which it resumes, up to those wanted; 0 without
+    one."""
     wanted: int
-    """Environment steps that each of them should have."""
+    """Environment steps that each run should reach."""
 
     @property
     def label(self) -> str:
@@ -71,19 +68,19 @@ class Missing:
 
     @property
     def steps(self) -> int:
-        """Environment steps to go, over all seeds."""
+        """Remaining environment steps, summed over seeds."""
         return sum(self.wanted - reached for reached in self.reached)
 
     @property
     def command(self) -> str:
-        """The command that trains them, behind ``python -m reproduce``."""
+        """The command that trains them, without ``python -m reproduce``."""
         first = self.specs[0]
         until = f" --until {self.wanted}" if self.wanted < run_length(first) else ""
         seeds = [spec.seed for spec in self.specs]
         return train_command(first.algorithm, first.variant, first.task, first.scale, seeds) + until
 
     def split(self, parts: int) -> "list[Missing]":
-        """So many parts of nearly the same number of seeds, in their order, but none without a seed."""
+        """Up to ``parts`` parts with nearly equal numbers of seeds, in their order; none is empty."""
         n = len(self.specs)
         parts = min(parts, n)
         ends = [n * i // parts for i in range(parts + 1)]
@@ -93,15 +90,15 @@ class Missing:
 def train_command(
     algorithm: str, variant: str, task: str, scale: str, seeds: Sequence[int] = (), plugin: str = ""
 ) -> str:
-    """The command that trains runs, behind ``python -m reproduce``.
+    """The command that trains runs, without ``python -m reproduce``.
 
     Args:
         algorithm: its name.
-        variant: as it is stored, with its settings and precision.
+        variant: its stored name, with settings and precision.
         task: its name.
         scale: its name.
-        seeds: none for what the command trains by default.
-        plugin: file of the plugin that the variant or algorithm comes from; empty if it is the suite's.
+        seeds: seeds to train; empty for the command's default.
+        plugin: file of the plugin that declares the variant or algorithm; empty if the suite does.
     """
     words = ["train", "--algorithm", algorithm]
     name, settings, precision = variant_parts(variant)
@@ -126,16 +123,16 @@ def missing_runs(
     first_seeds: int | None = None,
     runs_dir: Path | None = None,
 ) -> list[Missing]:
-    """Needed runs of one scale that the store does not hold as far as they are read, each run once.
+    """Needed runs of one scale that are not stored up to the step at which they are read, each once.
 
-    A stored part of a run saves nothing: without a checkpoint training begins anew.
+    A partially stored run saves nothing: without a checkpoint, training starts again.
 
     Args:
-        needed: runs that tables and figures are made of, and the environment steps at which they are read.
+        needed: runs needed by tables and figures, with the environment steps at which they are read.
         store: stored runs.
         scale: scale of the runs.
-        first_seeds: only the first so many seeds of every cell; None: all.
-        runs_dir: where runs are kept while they train; None: nowhere.
+        first_seeds: how many of the first seeds of every cell to consider; None: all.
+        runs_dir: directory of runs in training, searched for checkpoints; None: no search.
     """
     stored = {run.spec: run for run in store.runs(scale=scale)}
     kept = scale_named(scale).seeds[:first_seeds]
@@ -162,33 +159,34 @@ def _checkpointed(spec: RunSpec, runs_dir: Path | None) -> int:
 
 @dataclass(frozen=True)
 class Cost:
-    """What it costs to train missing runs; NaN where nothing is known."""
+    """Cost of training missing runs; NaN if unknown."""
 
     seconds: float
-    """Of one thread of a CPU."""
+    """Time on one CPU thread."""
     gigaflop: float
-    """Matrix products."""
+    """Operations in matrix products."""
     gpu_seconds: float
-    """Of one GPU, the seeds as one population."""
+    """Time on one GPU, the seeds as one population."""
 
 
 class Costs:
-    """Costs of runs at a scale. A variant counts as the algorithm itself.
+    """Costs of runs at a scale. A variant costs as much as the unchanged algorithm.
 
-    On a CPU a step takes what stored runs took on processors of this kind, else what was benchmarked on
-    HalfCheetah (``make bench``): times change in proportion to the speed of matrix products, which is
-    measured here anew. What the benchmark leaves out has the time of stored runs on whatever processor.
+    On a CPU, the time per step is that of stored runs on this kind of processor, else that of the benchmark
+    on HalfCheetah (``make bench``), scaled by the speed of matrix products, which is measured again on this
+    machine. Algorithms missing from the benchmark take the time of stored runs on any processor.
 
-    On a GPU, where ``python -m benchmarks.gpu`` has timed the updates of a population of that size or a
-    larger one, they take what the fastest way took. Else they take the longer of two times: that of the
-    kernels (`KERNEL_SECONDS` each, as many for a population as for a seed) and that of the arithmetic
-    (`GPU_GIGAFLOPS`). The simulators step side by side, in turn with the GPU. Algorithms whose seeds do not
-    train in lockstep take as long as their seeds one after another.
+    On a GPU, updates take the time of the fastest mode that ``python -m benchmarks.gpu`` has measured for a
+    population of this size or larger. Without such a measurement, they take the longer of two times: that of
+    the kernels (`KERNEL_SECONDS` each, as many for a population as for a seed) and that of the arithmetic
+    (`GPU_GIGAFLOPS`). Simulators step in parallel, alternating with the GPU. Seeds that do not train in
+    lockstep are counted one after another.
 
     Args:
         store: stored runs.
         scale: their scale.
-        results: benchmarks' records whose own machine times are of; None: the repository's, and this machine.
+        results: benchmark records to use with the times of their own machine; None: the repository's records,
+            converted to this machine.
     """
 
     def __init__(self, store: Store, scale: str, results: Path | None = None) -> None:
@@ -203,13 +201,13 @@ class Costs:
         self._kernels: dict[str, float] = counted.get("kernels", {}).get(scale, {})
         self._simulator = counted.get("simulator_ms", math.nan) / 1000.0
         self._apart = frozenset(counted.get("one_after_another", ()))
-        # It measures the paper's sizes.
+        # The GPU benchmark measures only the paper's sizes.
         self._timed: dict[str, Any] = (
             _results(folder / "gpu.json").get("rows", {}) if scale == "paper" else {}
         )
 
     def of(self, missing: "Missing") -> Cost:
-        """The cost of a group of runs, from where each of them goes on."""
+        """The cost of a group of runs, from the checkpoint of each."""
         algorithm, seeds = missing.specs[0].algorithm, len(missing.specs)
         furthest = missing.wanted - min(missing.reached)
         return Cost(
@@ -222,7 +220,7 @@ class Costs:
         return self._known.get(algorithm, {}).get("gflop", math.nan)
 
     def _step_seconds(self, algorithm: str) -> float:
-        """Of a seed, on one thread of a CPU."""
+        """Seconds per step of one seed on one CPU thread."""
         rates: dict[bool, list[float]] = {True: [], False: []}
         for run in self._store.runs(algorithm=algorithm, scale=self._scale):
             rate = run.training_seconds.iloc[-1] / run.last_step if run.last_step else math.nan
@@ -235,7 +233,7 @@ class Costs:
         return float(np.median(chosen)) if chosen else math.nan
 
     def _gpu_step_seconds(self, algorithm: str, seeds: int) -> float:
-        """Of all seeds of a population."""
+        """Seconds per step of all seeds of a population on a GPU."""
         timed = {int(key.split()[1]): row for key, row in self._timed.items() if key.split()[0] == algorithm}
         if large_enough := [size for size in sorted(timed) if size >= seeds]:
             row = timed[large_enough[0]]
@@ -244,15 +242,15 @@ class Costs:
         kernels = self._kernels.get(algorithm, math.nan) * KERNEL_SECONDS
         together = 1 if algorithm in self._apart else seeds
         arithmetic = together * self._step_gigaflop(algorithm) / GPU_GIGAFLOPS
-        # NaN stays NaN, which `max` does not promise.
+        # `max` alone might not propagate NaN.
         updates = max(kernels, arithmetic) if not math.isnan(kernels + arithmetic) else math.nan
         step = updates + self._simulator
         return seeds * step if algorithm in self._apart else step
 
 
 def makespan(durations: Iterable[float], workers: int) -> float:
-    """Time until the last job ends, if each starts on the first worker that is free, in their order."""
-    ends: list[float] = []  # of the workers that have had a job
+    """Time until the last job ends, if jobs start in order, each on the first free worker."""
+    ends: list[float] = []  # of the workers used so far
     for duration in durations:
         if len(ends) < workers:
             heapq.heappush(ends, duration)
@@ -262,16 +260,16 @@ def makespan(durations: Iterable[float], workers: int) -> float:
 
 
 def resources_of(missing: "Missing", store: Store, gpus: float) -> Resources:
-    """What the job of a group of runs takes of a machine, for executors that divide machines.
+    """Resources of the job that trains a group of runs, for executors that share machines among jobs.
 
-    On a CPU a job is one thread. On a GPU every seed of a population has a simulator, in a thread of its own.
-    Memory is the most that finished runs of the algorithm at the scale took, and a quarter more; where none
-    is stored a job asks for none.
+    On a CPU a job has one thread. On a GPU every seed of a population has a simulator in its own thread.
+    Memory is the peak of stored runs of the algorithm at this scale, plus a quarter; without such runs, a
+    job requests none.
 
     Args:
         missing: the group.
         store: stored runs.
-        gpus: GPUs that a job takes, or the share of one; 0 on a CPU.
+        gpus: GPUs per job, or a fraction of one; 0 on a CPU.
     """
     first = missing.specs[0]
     runs = store.runs(algorithm=first.algorithm, scale=first.scale)
@@ -284,12 +282,12 @@ def resources_of(missing: "Missing", store: Store, gpus: float) -> Resources:
 def populations_pay(algorithm: str, scale: str) -> bool:
     """Whether a population of five saves at least `POPULATION_MARGIN` of a seed's time on a CPU, as recorded.
 
-    A variant counts as the algorithm itself; what was not measured trains seed by seed.
+    A variant counts as the unchanged algorithm; without a measurement the answer is no.
     """
     saved = _results(POPULATION_GAINS).get(scale, {}).get(algorithm, {}).get("saved", 0.0)
     return bool(saved >= POPULATION_MARGIN)
 
 
 def _results(path: Path) -> dict[str, Any]:
-    """What a benchmark found; nothing where there is no record of it."""
+    """The results of a benchmark; empty without a record."""
     return dict(json.loads(path.read_text())["results"]) if path.exists() else {}

@@ -1,4 +1,4 @@
-"""Trained policies played: their returns in new episodes beside the evaluation that is stored with them."""
+"""Playing of trained policies: returns in new episodes beside the stored evaluation."""
 
 import warnings
 from collections.abc import Sequence
@@ -14,20 +14,20 @@ from reproduce.lab.policies import Policy, PolicyError
 from reproduce.lab.provenance import cpu_name
 
 FRESH_EPISODES = 10**9
-"""In place of the step of an evaluation: no run has that many, so no evaluation has played its episodes."""
+"""Step that seeds new episodes; larger than any run's, so that no evaluation has played the same ones."""
 LEVEL = 0.05
-"""Of the test whether new and stored returns agree."""
+"""Level of the test whether new and stored returns agree."""
 _TOGETHER = 25
 
 
 @dataclass(frozen=True)
 class Played:
-    """What a policy does in episodes that no evaluation has played, beside its stored evaluation.
+    """Returns of a policy in episodes that no evaluation has played, beside its stored evaluation.
 
     Attributes:
         policy: the policy.
         returns: undiscounted returns of the new episodes.
-        repeated: those of its evaluation's episodes, played again; empty if it was not evaluated at its step.
+        repeated: returns of the evaluation's episodes played again; empty if none was at the policy's step.
     """
 
     policy: Policy
@@ -36,25 +36,25 @@ class Played:
 
     @property
     def p_value(self) -> float:
-        """Of the two-sample Kolmogorov–Smirnov test of new returns against those of the evaluation."""
+        """p value of the two-sample Kolmogorov–Smirnov test of new against stored returns."""
         return _p_value(self.returns, self.policy.returns)
 
     @property
     def agreement(self) -> str:
-        """Whether new and stored returns agree, if so many episodes can tell, in a line."""
+        """Whether new and stored returns agree, or that there are too few episodes to tell, in a line."""
         new, stored = len(self.returns), len(self.policy.returns)
         p = p_statement(self.p_value)
         least = _p_value(range(new), range(new, new + stored))
         if least >= LEVEL:
             return (
                 f"{new} new and {stored} stored episodes are too few to tell whether they agree "
-                f"(Kolmogorov–Smirnov test, {p}, where the least that there can be is {p_in_words(least)})"
+                f"(Kolmogorov–Smirnov test, {p}, where the smallest possible is {p_in_words(least)})"
             )
         verdict = "agree" if self.p_value >= LEVEL else "do not agree"
         return f"new and stored returns {verdict} (Kolmogorov–Smirnov test, {p})"
 
     def text(self) -> str:
-        """All of it in a few lines."""
+        """The comparison in a few lines."""
         policy, new = self.policy, np.array(self.returns)
         half = stats.t.ppf(0.975, len(new) - 1) * stats.sem(new)
         stored = np.array(policy.returns)
@@ -80,7 +80,7 @@ class Played:
         if policy.processor and policy.processor != (here := cpu_name()):
             lines.append(
                 f"trained on {policy.processor}, played on {here}: they round differently, which an episode "
-                "may magnify to another return"
+                "may magnify into a different return"
             )
         now = task_spec(policy.spec.task).protocol
         if now != policy.protocol:
@@ -90,16 +90,16 @@ class Played:
 
 def _p_value(first: Sequence[float], second: Sequence[float]) -> float:
     with warnings.catch_warnings():
-        # Where its exact distribution cannot be computed it says so and takes the asymptotic one.
+        # SciPy warns when it falls back to the asymptotic distribution.
         warnings.simplefilter("ignore", RuntimeWarning)
         return float(stats.ks_2samp(first, second).pvalue)
 
 
 def play(policy: Policy, episodes: int, plugin: Plugin | None = None) -> Played:
-    """Play a policy greedily in new episodes, and those of its stored evaluation once more.
+    """Play a policy greedily in new episodes, and replay those of its stored evaluation.
 
     Raises:
-        PolicyError: it cannot be used (`Policy.agent`), or there are too few episodes for an interval.
+        PolicyError: the policy cannot be used (`Policy.agent`), or an interval needs more episodes.
         PolicyFileError: its file is damaged.
     """
     import torch

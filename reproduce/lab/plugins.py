@@ -1,8 +1,8 @@
-"""Variants and algorithms from a file of the researcher's own, beside those of the suite, and its mistakes.
+"""Plugins: variants and algorithms from the researcher's own file, and reports of its errors.
 
 Such a file declares ``VARIANTS = {"alm": [Variant(...), ...]}``, ``ALGORITHMS = {"mine": Algorithm(...)}``,
 or both (docs/new_variant.md).  Loading it changes nothing in the suite: `ResolvedRuns` looks
-names up among those of the suite and of the file.  Reading stored runs needs no such file.
+up names in the suite and in the file.  Reading stored runs does not need the file.
 """
 
 import hashlib
@@ -39,21 +39,21 @@ _MODULE = "plugin:"
 
 
 class PluginError(ValueError):
-    """A plugin that cannot be used; the message is one sentence with the file and what to do."""
+    """An unusable plugin; the message is one sentence with the file and what to do."""
 
 
 class PluginFailure(Exception):
-    """A plugin's code that failed at work; the message is one sentence with the place and the traceback's."""
+    """A failure of a plugin's code at run time; the message is one sentence with its line and traceback."""
 
 
 @dataclass(frozen=True)
 class Plugin:
-    """Variants and algorithms that a file of one's own declares.
+    """Variants and algorithms that a user's file declares.
 
     Attributes:
-        path: where it was read.
+        path: path of the file.
         text: its content.
-        variants: new variants by the algorithm of the suite that they change.
+        variants: new variants, by the algorithm that they change.
         algorithms: new algorithms by name.
     """
 
@@ -64,7 +64,7 @@ class Plugin:
 
     @property
     def file(self) -> str:
-        """Its name, without folders."""
+        """The file's name, without directories."""
         return self.path.name
 
     @property
@@ -78,13 +78,13 @@ class Plugin:
         return {"file": self.file, "sha256": self.sha256}
 
     def provides(self, algorithm: str, variant: str) -> bool:
-        """Whether a variant, or the algorithm itself, is declared here."""
+        """Whether the plugin declares a variant, or the algorithm itself."""
         return algorithm in self.algorithms or any(
             one.name == variant for one in self.variants.get(algorithm, ())
         )
 
     def among(self, algorithms: Mapping[str, Algorithm]) -> dict[str, Algorithm]:
-        """The algorithms given and the plugin's, with its variants."""
+        """The given algorithms and the plugin's, with its variants."""
         merged = {**algorithms, **self.algorithms}
         for name, variants in self.variants.items():
             known = {**merged[name].variants, **{variant.name: variant for variant in variants}}
@@ -93,10 +93,10 @@ class Plugin:
 
 
 def load_plugin(path: Path) -> Plugin:
-    """Run a plugin's file and check what it declares (imports what the file imports).
+    """Run a plugin's file and check its declarations (imports what the file imports).
 
     Raises:
-        PluginError: the file cannot be read or run, declares nothing, or declares what is no variant or
+        PluginError: the file cannot be read or run, or declares nothing; or a declaration is not a variant or
             algorithm, cannot be loaded, or has a name that is taken.
     """
     try:
@@ -118,10 +118,10 @@ def load_plugin(path: Path) -> Plugin:
 
 
 def _run(path: Path, text: str) -> ModuleType:
-    """The module that a text makes."""
+    """The module of a source text."""
     module = ModuleType(f"{_MODULE}{path.stem}")
     module.__file__ = str(path)
-    # Dataclasses look for the module of a class there.
+    # Dataclasses look up the module of a class there.
     sys.modules[module.__name__] = module
     try:
         exec(compile(text, str(path), "exec"), module.__dict__)
@@ -148,7 +148,7 @@ def _declared_variants(path: Path, module: ModuleType) -> dict[str, tuple[Varian
         and all(isinstance(one, Variant) for variants in declared.values() for one in variants)
     ):
         raise PluginError(
-            f"VARIANTS of the plugin {path} must be lists of Variant by the name of an algorithm, such as "
+            f"VARIANTS of the plugin {path} must map names of algorithms to lists of Variant, such as "
             f'{{"alm": [Variant(...)]}}, not {reprlib.repr(declared)}; {_GUIDE}.'
         )
     return {name: tuple(variants) for name, variants in declared.items() if variants}
@@ -158,7 +158,7 @@ def _declared_algorithms(path: Path, module: ModuleType) -> dict[str, Algorithm]
     declared = getattr(module, "ALGORITHMS", {})
     if not (isinstance(declared, Mapping) and all(isinstance(one, Algorithm) for one in declared.values())):
         raise PluginError(
-            f"ALGORITHMS of the plugin {path} must be Algorithm by name, such as "
+            f"ALGORITHMS of the plugin {path} must map names to Algorithm, such as "
             f'{{"mine": Algorithm(...)}}, not {reprlib.repr(declared)}; {_GUIDE}.'
         )
     return dict(declared)
@@ -199,15 +199,15 @@ def _check_classes(path: Path, plugin: Plugin) -> None:
 
 
 def _problem(algorithm: Algorithm, variant: Variant) -> str | None:
-    """Reason why agent and configuration of a variant cannot be used; None if they can."""
+    """The reason why a variant's agent or configuration cannot be used; None if both can."""
     try:
         agent, config = algorithm.load(variant)
     except (ImportError, AttributeError, ValueError, TypeError) as error:
-        return f"its agent or configuration is not there ({error}); give the class itself"
+        return f"its agent or configuration cannot be loaded ({error}); give the class itself"
     if not (isinstance(agent, type) and hasattr(agent, "trains_seeds_apart")):
-        return f"its agent {agent!r} is no class that keeps alm.training.agent.Agent, as alm.agent.ALM does"
+        return f"its agent {agent!r} is not a class that keeps to alm.training.agent.Agent, as alm.agent.ALM"
     if not (isinstance(config, type) and is_dataclass(config) and hasattr(config, "at")):
-        return f"its configuration {config!r} is no dataclass with a class method `at`, as ALMConfig is"
+        return f"its configuration {config!r} is not a dataclass with a class method `at`, as ALMConfig is"
     try:
         inspect.signature(config.at).bind(scale=None, task=None)
     except (TypeError, ValueError):
@@ -217,7 +217,7 @@ def _problem(algorithm: Algorithm, variant: Variant) -> str | None:
 
 
 def _misfits(own: type) -> Iterator[str]:
-    """What a class of a plugin defines otherwise than the class of the suite on which it builds, in words."""
+    """Overrides in a plugin's class that do not fit the suite's class that it extends, in words."""
     lineage = own.__mro__
     for place, cls in enumerate(lineage):
         if not cls.__module__.startswith(_MODULE):
@@ -230,20 +230,20 @@ def _misfits(own: type) -> Iterator[str]:
             given = vars(base)[name]
             what = f"`{name}` of {cls.__name__}{_line_of(defined)}"
             if isinstance(given, (property, cached_property)) and inspect.isfunction(defined):
-                yield f"{what} must be a @cached_property, as that of {base.__name__} is"
+                yield f"{what} must be a @cached_property, as in {base.__name__}"
             elif inspect.isfunction(given) and not (callable(defined) or isinstance(defined, staticmethod)):
-                yield f"{what} must be a method, as that of {base.__name__} is, not {reprlib.repr(defined)}"
+                yield f"{what} must be a method, as in {base.__name__}, not {reprlib.repr(defined)}"
             elif inspect.isfunction(given) and inspect.isfunction(defined):
                 needed, taken = inspect.signature(given), inspect.signature(defined)
                 if not _takes(taken, needed):
                     yield (
-                        f"{what} takes ({', '.join(taken.parameters)}), but it is given what that of "
-                        f"{base.__name__} takes: ({', '.join(needed.parameters)})"
+                        f"{what} takes ({', '.join(taken.parameters)}), but must accept the parameters "
+                        f"of {base.__name__}'s: ({', '.join(needed.parameters)})"
                     )
 
 
 def _takes(taken: inspect.Signature, needed: inspect.Signature) -> bool:
-    """Whether a function can be given, in order, what another one requires."""
+    """Whether a function accepts, in order, the positional arguments that another one requires."""
     in_order = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     required = [
         one for one in needed.parameters.values() if one.default is one.empty and one.kind in in_order
@@ -256,25 +256,25 @@ def _takes(taken: inspect.Signature, needed: inspect.Signature) -> bool:
 
 
 def _line_of(function: Any) -> str:
-    """Where a function is defined, as in `` (my_idea.py:31)``; nothing for what is none."""
+    """The place of a function's definition, as in `` (my_idea.py:31)``; empty if it is not a function."""
     code = getattr(getattr(function, "__func__", function), "__code__", None)
     return f" ({Path(code.co_filename).name}:{code.co_firstlineno})" if code else ""
 
 
 @contextmanager
 def mistakes_of(plugin: Plugin | None, algorithm: str, variant: str, runs_dir: Path) -> Iterator[None]:
-    """Say in one sentence what went wrong in a plugin's code, and keep the traceback for its author.
+    """Report an error in a plugin's code in one sentence, and keep the traceback for its author.
 
-    What the suite itself refuses in a sentence, what the system refuses, and requests to stop pass through.
+    The suite's own one-sentence errors, errors of the operating system and requests to stop pass through.
 
     Args:
-        plugin: a plugin, if there is one.
-        algorithm, variant: what is trained.
-        runs_dir: where runs are kept; the traceback goes to its folder ``logs``.
+        plugin: the plugin, if there is one.
+        algorithm, variant: the algorithm and variant in use.
+        runs_dir: directory of runs; the traceback goes to its subdirectory ``logs``.
 
     Raises:
-        PluginFailure: in place of an exception that arose in the plugin's code, or in the suite's for what
-            that returned.
+        PluginFailure: replaces an exception in the plugin's code, or one that the plugin's return values
+            caused in the suite.
     """
     try:
         yield
@@ -306,12 +306,12 @@ def mistakes_of(plugin: Plugin | None, algorithm: str, variant: str, runs_dir: P
 
 
 def _message(error: BaseException) -> str:
-    """The first line of what an exception says, also of one that fails when it is asked."""
+    """The first line of an exception's message, even if its ``__str__`` fails."""
     return str(traceback.TracebackException.from_exception(error)).partition("\n")[0]
 
 
 def _declaration(plugin: Plugin, algorithm: str, variant: str) -> str:
-    """Where a plugin's class of a variant begins, or else the variant: ``my_idea.py:22, class CalmALM``."""
+    """Where a plugin declares a variant's class, or else the variant: ``my_idea.py:22, class CalmALM``."""
     algorithms = plugin.among(ALGORITHMS)
     classes = algorithm_named(algorithm, algorithms).load(variant_named(algorithm, variant, algorithms))
     for cls in (one for pair in classes for one in pair.__mro__ if one.__module__.startswith(_MODULE)):

@@ -1,8 +1,8 @@
-"""Trained policies: kept in the store beside their runs, found again.
+"""Trained policies: archiving them in the store beside their runs, and finding them again.
 
 Beside ``seed-<n>.parquet`` lie ``seed-<n>.last.safetensors`` and ``seed-<n>.best.safetensors``
 (`alm.training.policies`), of one seed for each algorithm, variant, task and scale. They are loaded into the
-agent that was trained, so that what acts is the very code that was evaluated.
+agent that was trained, so that the code that acts is the code that was evaluated.
 """
 
 import warnings
@@ -33,21 +33,21 @@ if TYPE_CHECKING:
     from alm.training.agent import Agent
 
 KINDS = ("last", "best")
-"""Which policies of a run there are: at its last evaluation, and at that with the highest mean return."""
+"""Policies kept of a run: of its last evaluation, and of the one with the highest mean return."""
 LARGEST_POLICY = 3_000_000
-"""Bytes of one stored policy. Tensors are float32, which repeats an evaluation exactly; where that would take
-more than this, weights are stored in float16."""
+"""Largest size of a stored policy in bytes. Tensors are float32, which reproduces an evaluation exactly; if
+they would be larger than this, weights are stored in float16."""
 BUDGET = 30_000_000
-"""Bytes of all policies of a store together: git carries them."""
+"""Bytes of all policies of a store together, limited because they are in git."""
 
 
 class PolicyError(ValueError):
-    """A policy that is not there or cannot be used; the message is one sentence with what to do."""
+    """A policy that is missing or unusable; the message is one sentence with what to do."""
 
 
 @dataclass(frozen=True)
 class Policy:
-    """A policy that lies somewhere, and what is known of it.
+    """A policy in a file, and its metadata.
 
     Attributes:
         path: its file, or the checkpoint that holds it.
@@ -58,12 +58,12 @@ class Policy:
         step: environment steps that it was trained for.
         evaluated_step: environment steps at its evaluation, or at the last one before it.
         returns: undiscounted returns of the episodes of that evaluation.
-        source: ``"evaluation"``, if it was kept as it was evaluated, or ``"checkpoint"``, if it was taken
-            from one later: then there is the last policy alone.
-        commit: git's commit of the code that trained it.
+        source: ``"evaluation"`` if saved when it was evaluated, ``"checkpoint"`` if extracted from one
+            later; the latter exists for the last policy only.
+        commit: git commit of the code that trained it.
         dirty: whether that code had uncommitted changes.
-        plugin: file of the plugin that its variant or algorithm comes from; empty if it is the suite's.
-        processor: what its run computed on; empty if that is not known.
+        plugin: file of the plugin that declares its variant or algorithm; empty if the suite does.
+        processor: processor that its run used; empty if unknown.
     """
 
     path: Path
@@ -82,7 +82,7 @@ class Policy:
 
     @property
     def record(self) -> dict[str, Any]:
-        """What is stored in the policy's file, of JSON types."""
+        """The metadata in the policy's file, of JSON types."""
         return {
             "kind": self.kind,
             "spec": self.spec.to_dict(),
@@ -116,8 +116,8 @@ class Policy:
         """A population of one that acts by this policy (imports torch).
 
         Raises:
-            PolicyError: its run had another configuration than this code gives it, or needs a plugin.
-            PolicyFileError: the file is damaged, or holds other networks than the agent has.
+            PolicyError: its run had another configuration than in this version, or needs a plugin.
+            PolicyFileError: the file is damaged, or its networks are not those of the agent.
         """
         agent = _fresh_agent(self.spec, self.digest, plugin, self.plugin)
         state, expected = self.tensors(), agent.policy_state()
@@ -125,8 +125,8 @@ class Policy:
             name: value.shape for name, value in expected.items()
         }:
             raise PolicyFileError(
-                f"{self.path} holds other networks than {self.spec.algorithm}/{self.spec.variant} acts with "
-                f"on {self.spec.task}: put a sound copy back, or move it away"
+                f"{self.path} does not hold the networks that {self.spec.algorithm}/{self.spec.variant} acts "
+                f"with on {self.spec.task}: put a sound copy back, or move it away"
             )
         if not all(bool(value.isfinite().all()) for value in state.values()):
             raise PolicyFileError(f"{self.path} holds a number that is not finite: put a sound copy back")
@@ -158,10 +158,10 @@ def _fresh_agent(spec: RunSpec, digest: str, plugin: Plugin | None, wanted: str)
 
 
 def agent_in_checkpoint(path: Path, spec: RunSpec, digest: str) -> "Agent":
-    """A population of one as it was when a checkpoint of a run of the suite's was written (imports torch).
+    """A population of one, restored from a checkpoint of a run without plugin (imports torch).
 
     Raises:
-        PolicyError: the run had another configuration than this code gives it.
+        PolicyError: the run had another configuration than in this version.
         PolicyFileError: the file is damaged.
     """
     agent = _fresh_agent(spec, digest, None, "")
@@ -174,9 +174,9 @@ def agent_in_checkpoint(path: Path, spec: RunSpec, digest: str) -> "Agent":
 
 
 def policies_of(directory: RunDirectory) -> dict[str, Policy]:
-    """The last and the best policy of a run's directory, by kind.
+    """The last and the best policy in a run's directory, by kind.
 
-    Of a run that kept none, since it began with an earlier version, the last from its newest checkpoint.
+    A run started by a version that kept no policies has only the last, from its newest checkpoint.
 
     Raises:
         PolicyFileError: a policy is damaged.
@@ -205,7 +205,7 @@ def policies_of(directory: RunDirectory) -> dict[str, Policy]:
             processor_of(provenance),
         )
 
-    # One that was written just before its line of the metrics is not of the record yet.
+    # A policy whose line of metrics is not yet written does not count.
     newest = max(returns, default=0)
     steps = {"last": directory.policies.last(newest), "best": directory.policies.best(newest)}
     found = {
@@ -223,7 +223,7 @@ def stored_policy(path: Path, spec: RunSpec, kind: str) -> Policy:
     """The policy in a file of the store.
 
     Raises:
-        PolicyFileError: it is none, damaged, or of another run.
+        PolicyFileError: the file is not a policy, damaged, or of another run.
     """
     record = read_record(path)
     try:
@@ -249,20 +249,20 @@ def stored_policy(path: Path, spec: RunSpec, kind: str) -> Policy:
     except (KeyError, TypeError, ValueError) as error:
         reason = f"it lacks {error}" if isinstance(error, KeyError) else str(error).rstrip(".")
         raise PolicyFileError(
-            f"{path} is no policy of this place ({reason}): put a sound copy back, or move it away"
+            f"{path} is not the policy that belongs there ({reason}): put a sound copy back, or move it away"
         ) from None
     return policy
 
 
 def policies_stored(store: Store) -> Iterator[tuple[Path, RunSpec, str]]:
-    """File, run and kind of every policy in a store, sorted by path; none of them is opened."""
+    """File, run and kind of every policy in a store, sorted by path, without opening any."""
     for root in store.roots:
         for path in sorted(root.glob("*/*/*/*/seed-*.*.safetensors")):
             name, kind = path.stem.partition(".")[::2]
             try:
                 spec = RunSpec.from_relative_dir(path.relative_to(root).with_name(name))
             except ValueError:
-                continue  # the run beside it is warned of by its own reader
+                continue  # the reader of the run beside it warns of it
             if kind in KINDS:
                 yield path, spec, kind
 
@@ -273,13 +273,13 @@ def policy_path(store: Store, spec: RunSpec, kind: str) -> Path:
 
 
 def archive_policies(directory: RunDirectory, store: Store) -> list[Path]:
-    """Keep the policies of a stored run beside it; returns the new files.
+    """Store the policies of a stored run beside it; returns the new files.
 
-    None are kept of a run that failed, or where another seed's are there.
+    Nothing is stored for a failed run, or if policies of another seed are there.
 
     Raises:
-        PolicyError: they do not fit into `BUDGET` or `LARGEST_POLICY`.
-        PolicyFileError: one that is to be stored is damaged.
+        PolicyError: the policies exceed `BUDGET` or `LARGEST_POLICY`.
+        PolicyFileError: a policy to be stored is damaged.
     """
     spec = RunSpec.from_dict(directory.read_json("config.json")["spec"])
     run = store.get(spec)
@@ -302,7 +302,7 @@ def _without_seed(spec: RunSpec) -> tuple[str, ...]:
 
 
 def is_of(policy: Policy, run: StoredRun) -> bool:
-    """Whether a stored run has the policy's evaluation: another machine may have made another run of it."""
+    """Whether a stored run contains the policy's evaluation; a run repeated on another machine may not."""
     stored = run.evaluations.set_index("step")["eval/returns"]
     return (
         policy.digest == run.digest
@@ -348,15 +348,15 @@ def find_policy(
     kind: str | None = None,
     plugin: Plugin | None = None,
 ) -> Policy:
-    """The policy of a run: of the store, else of the directory in which it was trained.
+    """The policy of a run, from the store or else from the directory in which it was trained.
 
-    What is not given is chosen by what there is: the largest scale, the smallest seed, the last policy
-    before the best. A directory that is damaged gives a :class:`StoreWarning` and is passed over.
+    Among those that exist, arguments that are None select the largest scale, the smallest seed, and the last
+    policy before the best. A damaged directory gives a :class:`StoreWarning` and is skipped.
 
     Raises:
         PolicyError: there is none; the message says what to train.
-        ValueError: there is no such task, scale, algorithm or variant, or its settings are malformed.
-        PolicyFileError: it is damaged.
+        ValueError: the task, scale, algorithm or variant does not exist, or its settings are malformed.
+        PolicyFileError: the policy is damaged.
     """
     if scale is not None:
         scale_named(scale)
@@ -394,7 +394,7 @@ def find_policy(
         except (KeyError, OSError, TypeError, ValueError) as error:
             reason = f"it lacks {error}" if isinstance(error, KeyError) else str(error).rstrip(".")
             warnings.warn(
-                f"no policy is looked for in {path.parent} ({reason}); mend it or move it away",
+                f"{path.parent} is not searched for policies ({reason}); mend it or move it away",
                 StoreWarning,
                 stacklevel=2,
             )

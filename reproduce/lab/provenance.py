@@ -1,4 +1,4 @@
-"""Provenance of a run: code version, package versions, hardware, command; and code that machines share."""
+"""Provenance of a run: code version, package versions, hardware, command; and whether machines share code."""
 
 import hashlib
 import os
@@ -18,19 +18,19 @@ import psutil
 
 from reproduce.lab.places import CODE, IN_CLONE
 
-# Stored results are data, not code: they may differ without making the code another one.
+# Stored results are data: changing them does not change the code.
 _NOT_CODE = (":!results", ":!docs", ":!paper_figures", ":!benchmarks/results")
 _PACKAGES = ("torch", "mujoco", "gymnasium", "numpy")
-# Folders whose Python files decide what a run becomes.
+# Directories whose Python files determine a run's results.
 _SOURCES = ("alm", "baselines", "reproduce")
 # By which an installed package is run, in the place of python -m reproduce.
 _SCRIPT = "alm-reproduce"
 
 
 def provenance(device: str, threads: int, execution: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """The provenance record of a run that starts now, ready for JSON.
+    """The provenance record of a run that starts now, of JSON types.
 
-    ``execution`` says how its updates run (`alm.training.execution.Execution`, as a dictionary).
+    ``execution`` is how its updates run (`alm.training.execution.Execution`, as a dictionary).
     """
     return {
         "git_sha": _git("rev-parse", "HEAD"),
@@ -54,7 +54,7 @@ def provenance(device: str, threads: int, execution: Mapping[str, Any] | None = 
 
 @dataclass(frozen=True)
 class Code:
-    """Code of a process, as far as it decides results and what their provenance says.
+    """Version of a process's code, as far as it determines results and their provenance.
 
     Attributes:
         commit: commit of the repository, "unknown" outside of one.
@@ -68,7 +68,7 @@ class Code:
 
     @classmethod
     def here(cls) -> "Code":
-        """The code of this process's repository and environment."""
+        """The code of this process's own repository and environment."""
         digest = hashlib.sha256()
         for path in sorted(path for folder in _SOURCES for path in (CODE / folder).rglob("*.py")):
             content = path.read_bytes()
@@ -77,7 +77,7 @@ class Code:
         return cls(_git("rev-parse", "HEAD"), digest.hexdigest()[:12], packages)
 
     def differences(self, other: "Code") -> list[str]:
-        """What differs, each as ``"commit 1234567 instead of 89abcde"``: own value first."""
+        """Differences, such as ``"commit 1234567 instead of 89abcde"``; own value first."""
         found = []
         if self.commit != other.commit:
             found.append(f"commit {self.commit[:7]} instead of {other.commit[:7]}")
@@ -93,9 +93,9 @@ class Code:
 
 
 def without_places(arguments: Sequence[str]) -> list[str]:
-    """The arguments of a command without where files lie, the installed package's script among them.
+    """The arguments of a command without file locations, including that of the installed package's script.
 
-    That is no part of a run, and may say more about a machine than its owner wants to share.
+    Locations are not part of a run, and may reveal more about a machine than its owner wants to share.
     """
     kept: list[str] = []
     words = iter(arguments)
@@ -126,7 +126,7 @@ def _versions() -> dict[str, str]:
 
 
 def _git(*arguments: str) -> str:
-    """Output of a git command in the clone; "unknown" without one, whatever repository lies around it."""
+    """Output of a git command in the clone; "unknown" outside a clone, even within another repository."""
     if not IN_CLONE:
         return "unknown"
     try:
@@ -138,19 +138,19 @@ def _git(*arguments: str) -> str:
 
 
 def _gpu(device: str) -> dict[str, str]:
-    """The model of a CUDA device; nothing of any other one."""
+    """The model of a CUDA device; empty for other devices."""
     if not device.startswith("cuda"):
         return {}
-    # Here, since results are read without torch.
+    # Imported here, since reading results does without torch.
     import torch
 
     return {"gpu": torch.cuda.get_device_name(device)}
 
 
 def processor_of(provenance: Mapping[str, Any]) -> str:
-    """What a run computed on: the model of its CPU, behind that of its GPU where it has one.
+    """The processor of a run: the model of its CPU, after that of its GPU if it used one.
 
-    Of a GPU whose model is not recorded, as before version 0.9, it is the device.
+    A GPU without a recorded model (before version 0.9) appears as the name of the device.
     """
     hardware, device = provenance.get("hardware", {}), provenance.get("device", "cpu")
     cpu = str(hardware.get("cpu", "an unknown processor"))
@@ -158,7 +158,7 @@ def processor_of(provenance: Mapping[str, Any]) -> str:
 
 
 def cpu_name() -> str:
-    """The processor's model, as the system calls it."""
+    """The processor's model as the operating system names it."""
     try:
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):

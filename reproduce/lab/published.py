@@ -32,14 +32,14 @@ __all__ = [
 
 _DATA = RESULTS / "paper"
 _CURE = (
-    "run `git checkout -- results/paper`, or, after a change on purpose, "
+    "run `git checkout -- results/paper` or, after a deliberate change, "
     "`sha256sum *.csv *.json > SHA256SUMS` in that folder"
 )
 
 
 @dataclass(frozen=True)
 class PrintedCell:
-    """One cell of Table 1 or 5 as printed; column meanings are in ``results/paper/README.md``."""
+    """One printed cell of Table 1 or 5; ``results/paper/README.md`` explains the columns."""
 
     algorithm: str
     task: str
@@ -53,10 +53,10 @@ class PrintedCell:
 
 
 def _content(name: str) -> str:
-    """The text of a file of published numbers, if it is what was transcribed.
+    """The text of a file of published numbers, checked against its digest.
 
     Raises:
-        ValueError: it is not there, or not what its digest in ``SHA256SUMS`` says.
+        ValueError: it is missing, or does not match its digest in ``SHA256SUMS``.
     """
     path = _DATA / name
     try:
@@ -66,7 +66,7 @@ def _content(name: str) -> str:
     except (OSError, ValueError) as error:
         raise ValueError(f"{path} or the SHA256SUMS beside it cannot be read ({error}); {_CURE}") from None
     if hashlib.sha256(content).hexdigest() != digests.get(name):
-        raise ValueError(f"{path} is not what the SHA256SUMS beside it says; {_CURE}")
+        raise ValueError(f"{path} does not match the SHA256SUMS beside it; {_CURE}")
     return content.decode()
 
 
@@ -78,7 +78,7 @@ def footnotes() -> dict[str, Footnote]:
 
 
 def printed_rows(table: Literal[1, 2, 3, 4, 5]) -> list[dict[str, str]]:
-    """The rows of a table's file as text, by column; Tables 1 and 5 have one row a cell."""
+    """The rows of a table's file as text, by column; Tables 1 and 5 have one row per cell."""
     return list(csv.DictReader(io.StringIO(_content(f"table{table}.csv"), newline="")))
 
 
@@ -86,7 +86,7 @@ def printed_scores(table: Literal[1, 5]) -> list[PrintedCell]:
     """The cells of Table 1 or 5, row by row.
 
     Raises:
-        KeyError: the data is broken, a cell refers to a footnote that does not exist.
+        KeyError: a cell refers to a footnote that does not exist.
     """
     return [
         PrintedCell(
@@ -119,9 +119,9 @@ def authors_curves() -> pd.DataFrame:
 
 @cache
 def field_curves() -> pd.DataFrame:
-    """Returns of baselines that others measured; columns are in ``results/paper/README.md``.
+    """Returns of baselines measured by others; ``results/paper/README.md`` explains the columns.
 
-    ``seeds`` is missing where a source does not say.
+    ``seeds`` is missing if a source does not state it.
     """
     return pd.read_csv(io.StringIO(_content("field.csv")), dtype={"seeds": "Int64"})
 
@@ -137,7 +137,7 @@ FIELD = {
 }
 """Methods of `field_runs`, by their name in the file."""
 FIELD_TASKS = {"T-Ant": "Ant", "HalfCheetah": "HalfCheetah", "Walker2d": "Walker2d", "Hopper": "Hopper"}
-"""The task of the v4 family that comes nearest to a column of Table 1; T-Humanoid has none."""
+"""The closest task of the v4 family for each column of Table 1; T-Humanoid has none."""
 
 
 @cache
@@ -147,11 +147,11 @@ def field_runs() -> pd.DataFrame:
 
 
 def field_scores(method: str, task: str, step: int) -> tuple[list[float], int]:
-    """One return a seed at the last evaluation at or before a step, and the environment steps of that.
+    """The return of each seed at its last evaluation at or before a step, and the step of that evaluation.
 
     Args:
         method: a key of `FIELD`.
-        task: of the v4 family, a value of `FIELD_TASKS`.
+        task: task of the v4 family, a value of `FIELD_TASKS`.
         step: environment steps.
     """
     runs = field_runs()
@@ -161,7 +161,7 @@ def field_scores(method: str, task: str, step: int) -> tuple[list[float], int]:
 
 
 def authors_curve(task: str) -> Curve | None:
-    """The mean over five seeds of the authors' returns on ``task`` by *logged* step; None if not released."""
+    """The authors' mean return over five seeds on ``task``, by *logged* step; None if not released."""
     frame = authors_curves()
     frame = frame[frame["task"] == task]
     if frame.empty:

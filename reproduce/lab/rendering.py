@@ -1,7 +1,7 @@
 """Films of trained policies: episodes drawn off screen by MuJoCo, written as MP4 and GIF.
 
-The simulator draws through EGL or OSMesa, whichever works; a choice in ``MUJOCO_GL`` is respected. Every task
-is seen by the same camera, which follows the torso.
+The simulator renders through EGL or OSMesa, whichever works; ``MUJOCO_GL`` takes precedence. The camera is
+the same in every task and follows the torso.
 """
 
 import io
@@ -30,28 +30,28 @@ if TYPE_CHECKING:
     from PIL import Image
 
 WIDTH, HEIGHT = 480, 320
-"""Pixels of a film: multiples of 16, as its codec asks, within MuJoCo's default buffer."""
+"""Pixels of a film: multiples of 16, as the codec requires, within MuJoCo's default buffer."""
 CLIP_WIDTH, CLIP_HEIGHT = 240, 160
 """Pixels of a clip."""
 FILM_FPS, CLIP_FPS = 25, 10
-"""Frames a second at most, in the time of the simulation."""
+"""Upper limits of frames per second of simulated time."""
 CLIP_SECONDS = 5.0
 LARGEST_CLIP = 500_000
-"""Bytes of one clip; fewer colours and then fewer frames make it fit."""
+"""Largest size of a clip in bytes; colours, then frames, are reduced to fit."""
 _PROBE = "import mujoco; mujoco.GLContext(16, 16).make_current()"
 
 
 class RenderError(RuntimeError):
-    """What films need is not there; the message is one sentence with the package to install."""
+    """A missing requirement of films; the message is one sentence with the package to install."""
 
 
 class LargeClipError(RenderError):
-    """One clip does not fit, however few its colours and frames; others may."""
+    """A clip that is too large even with the fewest colours and frames; others may fit."""
 
 
 @dataclass(frozen=True)
 class Frame:
-    """One picture of an episode, RGB (height, width, 3), and the sum of rewards and steps until then."""
+    """One picture of an episode, RGB (height, width, 3), with the return and steps so far."""
 
     pixels: np.ndarray
     episode_return: float
@@ -59,7 +59,7 @@ class Frame:
 
 
 def require_encoder() -> None:
-    """Make sure that an MP4 can be written.
+    """Check that an MP4 can be written.
 
     Raises:
         RenderError: imageio-ffmpeg is not installed.
@@ -70,12 +70,12 @@ def require_encoder() -> None:
 
 @cache
 def choose_gl() -> str:
-    """Set ``MUJOCO_GL``, before MuJoCo is imported, to a way of drawing off screen that works; returns it.
+    """Set ``MUJOCO_GL``, before MuJoCo is imported, to an off-screen backend that works, and return it.
 
     A process chooses once, as MuJoCo does.
 
     Raises:
-        RenderError: none works.
+        RenderError: no backend works.
     """
     chosen = os.environ.get("MUJOCO_GL")
     ways = (chosen,) if chosen else ("egl", "osmesa") if sys.platform == "linux" else ("",)
@@ -87,8 +87,8 @@ def choose_gl() -> str:
             os.environ["MUJOCO_GL"] = way
             return way
     raise RenderError(
-        f"nothing here draws off screen (tried MUJOCO_GL={', '.join(ways)}): install EGL (on Debian: apt-get "
-        "install libegl1 libgl1-mesa-dri) or OSMesa (apt-get install libosmesa6)"
+        f"nothing here renders off screen (tried MUJOCO_GL={', '.join(ways)}): install EGL (on Debian: "
+        "apt-get install libegl1 libgl1-mesa-dri) or OSMesa (apt-get install libosmesa6)"
     )
 
 
@@ -100,14 +100,14 @@ def episode(
     seconds: float | None = None,
     plugin: Plugin | None = None,
 ) -> tuple[float, Iterator[Frame]]:
-    """Frames a second, and the frames of one episode that no evaluation has played.
+    """Frame rate and frames of one episode that no evaluation has played.
 
     Args:
-        policy: who acts.
+        policy: the policy that acts.
         width, height: pixels.
-        fps: frames a second at most; what is drawn is a whole number of environment steps apart.
-        seconds: of the simulation, after which to stop; None: the whole episode.
-        plugin: where the policy's variant comes from, if not from the suite.
+        fps: frames per second at most; frames are a whole number of environment steps apart.
+        seconds: simulated time after which to stop; None: the whole episode.
+        plugin: origin of the policy's variant, if not the suite.
 
     Raises:
         PolicyError: the policy cannot be used.
@@ -122,7 +122,7 @@ def episode(
     environment = make(policy.spec.task)
     duration = float(environment.unwrapped.dt)  # type: ignore[attr-defined]
     every = math.ceil(1.0 / (fps * duration) - 1e-9)
-    # Begins as the first of `reproduce.lab.playing.play`'s new episodes.
+    # The same start as the first of the new episodes of `reproduce.lab.playing.play`.
     streams = Streams(agent.seeds, Purpose.EVALUATION, FRESH_EPISODES)
 
     def frames() -> Iterator[Frame]:
@@ -155,13 +155,13 @@ class _View:
         self._renderer = mujoco.Renderer(environment.model, height, width)
         self._camera = mujoco.MjvCamera()
         self._camera.type = mujoco.mjtCamera.mjCAMERA_TRACKING
-        # The torso of every robot is the first body behind the world.
+        # The torso of every robot is the first body after the world.
         self._camera.trackbodyid = 1
         self._camera.distance, self._camera.azimuth, self._camera.elevation = 4.0, 90.0, -15.0
         self._without = (mujoco.mjtRndFlag.mjRND_SHADOW, mujoco.mjtRndFlag.mjRND_REFLECTION)
 
     def picture(self) -> np.ndarray:
-        """RGB (height, width, 3) of the present state."""
+        """RGB (height, width, 3) of the current state."""
         self._renderer.update_scene(self._data, self._camera)
         for flag in self._without:  # both cost most of the time of a processor that draws
             self._renderer.scene.flags[flag] = 0
@@ -173,7 +173,7 @@ class _View:
 
 
 def captioned(frame: Frame) -> "Image.Image":
-    """A frame with return and step written into its upper left corner."""
+    """A frame with return and step in its upper left corner."""
     from PIL import Image, ImageDraw, ImageFont
 
     picture = Image.fromarray(frame.pixels)
@@ -211,7 +211,7 @@ def write_film(frames: Iterator[Frame], fps: float, path: Path) -> int:
 
 
 def write_clip(frames: Sequence[Frame], fps: float, path: Path) -> int:
-    """Write frames as a GIF of at most `LARGEST_CLIP` bytes; returns its bytes.
+    """Write frames as a GIF of at most `LARGEST_CLIP` bytes; returns its size in bytes.
 
     Raises:
         LargeClipError: it does not fit.
@@ -240,7 +240,7 @@ def film(policy: Policy, folder: Path, plugin: Plugin | None = None) -> tuple[Pa
     """Write a whole episode as MP4 and its first seconds as GIF; returns both files.
 
     Raises:
-        RenderError: a package or a way of drawing is missing.
+        RenderError: a package or a rendering backend is missing.
         PolicyError: the policy cannot be used.
     """
     require_encoder()
@@ -254,12 +254,12 @@ def film(policy: Policy, folder: Path, plugin: Plugin | None = None) -> tuple[Pa
 
 
 def file_name(spec: RunSpec) -> str:
-    """A run's name as one word for a file or an address."""
+    """A run's name as one word, for file names and URLs."""
     parts = spec.algorithm, spec.variant, spec.task, spec.scale, f"seed-{spec.seed}"
     return re.sub(r"[^A-Za-z0-9.+=_-]", "_", "-".join(parts))
 
 
 def clip(policy: Policy, path: Path, plugin: Plugin | None = None) -> int:
-    """Write the first seconds of an episode as a GIF; returns its bytes."""
+    """Write the first seconds of an episode as a GIF; returns its size in bytes."""
     fps, frames = episode(policy, CLIP_WIDTH, CLIP_HEIGHT, CLIP_FPS, CLIP_SECONDS, plugin)
     return write_clip(list(frames), fps, path)

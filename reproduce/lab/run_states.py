@@ -1,7 +1,7 @@
-"""States of runs, read from their directories alone: for the grid while it works, and for `grid --status`.
+"""States of runs, read from their directories alone, for the running grid and for `grid --status`.
 
-A run is ``waiting`` (nothing is there), ``running`` (a living process holds its lease), ``stale`` (its holder
-gives no sign of life any more, so that it can be taken over), ``unfinished`` (begun, held by nobody),
+A run is ``waiting`` (no directory yet), ``running`` (a live process holds its lease), ``stale`` (its holder
+no longer gives a sign of life, so it can be taken over), ``unfinished`` (started, held by nobody),
 ``failed`` or ``done``.
 """
 
@@ -22,14 +22,14 @@ from reproduce.lab.archive import directories_under
 from reproduce.lab.specs import RunSpec
 
 STATES = ("waiting", "running", "stale", "unfinished", "failed", "done")
-# Lines of metrics over which a speed is taken: some thousand steps.
+# Lines of metrics over which speed is measured: a few thousand steps.
 _SPEED_LINES = 10
 _DAMAGED = (KeyError, OSError, TypeError, ValueError)
 
 
 @dataclass(frozen=True)
 class RunState:
-    """Where one run stands."""
+    """Progress of one run."""
 
     spec: RunSpec
     status: str
@@ -39,23 +39,23 @@ class RunState:
     wanted: int
     """Environment steps at which it will end."""
     steps_per_second: float
-    """Over its last lines, by the run's own clock; NaN: not known yet."""
+    """Speed over its last lines, by the run's own clock; NaN if not known yet."""
     last_return: float
-    """Mean return of the last evaluation; NaN: there is none yet."""
+    """Mean return of the last evaluation; NaN before the first."""
     holder: Holder | None = None
-    """The process that holds it, or held it when it was last heard of."""
+    """The process that holds it, or was last known to."""
     reason: str = ""
-    """Why it failed."""
+    """Reason of its failure."""
 
     @property
     def seconds_to_go(self) -> float:
-        """Estimated time to the end at its speed; NaN: not known."""
+        """Estimated time to the end at its speed; NaN if unknown."""
         left = max(0, self.wanted - self.step)
         return left / self.steps_per_second if self.steps_per_second else math.nan
 
 
 def state_of(spec: RunSpec, runs_dir: Path, until: int | None = None) -> RunState:
-    """Where a run stands; ``until`` are the environment steps to which it trains (None: its whole length)."""
+    """Progress of a run; ``until`` is the environment step to which it trains (None: its whole length)."""
     directory = RunDirectory(runs_dir / spec.relative_dir)
     status, reason = directory.status, ""
     holder, living = holder_of(directory.path) or (None, False)
@@ -87,7 +87,7 @@ def state_of(spec: RunSpec, runs_dir: Path, until: int | None = None) -> RunStat
 
 
 def why_failed(directory: RunDirectory) -> str:
-    """Why a run failed and when, in words; that its record is damaged where that cannot be read."""
+    """Why and when a run failed, in words; or that the record of the failure is damaged."""
     try:
         return directory.failure() or ""
     except (OSError, ValueError):
@@ -95,7 +95,7 @@ def why_failed(directory: RunDirectory) -> str:
 
 
 def states_under(runs_dir: Path) -> list[RunState]:
-    """Where every run with a directory under a root stands, in the order of their paths."""
+    """Progress of every run with a directory under a root, ordered by path."""
     specs = (RunSpec.from_dict(one.read_json("config.json")["spec"]) for one in directories_under(runs_dir))
     return [state_of(spec, runs_dir) for spec in specs]
 
@@ -109,20 +109,20 @@ def _speed(lines: Sequence[dict]) -> float:
 
 
 def counts(statuses: Iterable[str]) -> str:
-    """How many there are of each: ``"3 running, 1 failed, 12 done"``; what there is none of is left out."""
+    """Counts of states, without zeros: ``"3 running, 1 failed, 12 done"``."""
     found = Counter(statuses)
     order = [*STATES, *(one for one in found if one not in STATES)]
     return ", ".join(f"{found[one]} {one}" for one in order if found[one]) or "no runs"
 
 
 def state_line(state: RunState) -> str:
-    """One run in one plain line."""
+    """One run as a line of plain text."""
     parts = [f"{state.spec.label}: {state.status}", *_numbers(state)]
     return "  ".join(part for part in parts if part)
 
 
 def states_table(states: Sequence[RunState]) -> Table:
-    """Runs in a table that can be read at 80 columns."""
+    """A table of runs that fits 80 columns."""
     table = Table(box=None, pad_edge=False, expand=False)
     table.add_column("run", overflow="fold")
     table.add_column("state", overflow="fold")
@@ -135,7 +135,7 @@ def states_table(states: Sequence[RunState]) -> Table:
 
 
 def print_states(states: Sequence[RunState], console: Console) -> None:
-    """Print where runs stand: a table on a terminal, lines elsewhere, and how many there are of each."""
+    """Print the progress of runs, as a table on a terminal, else as lines, and the counts of states."""
     if console.is_terminal:
         console.print(states_table(states))
     else:
@@ -145,7 +145,7 @@ def print_states(states: Sequence[RunState], console: Console) -> None:
 
 
 def _where(state: RunState) -> str:
-    """State, and the holder as ``host:process`` or the reason of a failure."""
+    """State, with the holder as ``host:process`` or the reason of a failure."""
     holder = state.holder if state.status in ("running", "stale") else None
     more = f"{holder.host.partition('.')[0]}:{holder.pid}" if holder else state.reason
     return f"{state.status} {more}".rstrip()

@@ -17,22 +17,22 @@ from reproduce.lab.specs import variant_in, variant_parts
 __all__ = ["SettingError", "canonical_variant", "require_used", "require_valid", "with_settings"]
 
 _WORD = re.compile(r"[A-Za-z0-9._-]+")
-# Floats above print with an exponent, whole numbers do not.
+# Above it, floats print with an exponent, whole numbers without.
 _LARGEST_EXPONENT = 15
 
 
 class SettingError(ValueError):
-    """A setting that cannot be made; the message is one sentence with the settings or the type there is."""
+    """An invalid setting; the message is one sentence with the existing settings or the expected type."""
 
 
 def with_settings(config: Any, assignments: Sequence[str]) -> tuple[Any, tuple[str, ...]]:
-    """A configuration with fields set from text, and canonical assignments of what that has changed.
+    """A configuration with fields set from text, and canonical assignments of the changed fields.
 
     Canonical assignments are sorted by field, with values in their shortest form, so that all spellings of
-    the same settings give the same ones. A field set to the value that it has anyway is left out.
+    the same settings give the same ones. A field set to its present value is left out.
 
     Args:
-        config: a configuration, an instance of a dataclass; fields of a dataclass in it have dotted names.
+        config: a configuration, an instance of a dataclass; fields of nested dataclasses have dotted names.
         assignments: ``field=value`` each. Whole numbers may be written ``7``, ``7.0`` or ``1e5``, truth
             values ``true`` or ``false``, no value ``none``, tuples ``400,200`` or ``(400,200)``.
 
@@ -71,13 +71,13 @@ def with_settings(config: Any, assignments: Sequence[str]) -> tuple[Any, tuple[s
 
 
 def require_valid(config: Any, prefix: str = "") -> None:
-    """Make sure that settings have their types and ranges (`alm.training.ranges`), and that they agree.
+    """Check the types and ranges of settings (`alm.training.ranges`), and that they are consistent.
 
-    The one place where values are checked, whether they come from the suite, a plugin or ``--set``. A
-    configuration whose settings may contradict each other says so in a method ``conflict``.
+    This is the one place where values are checked, whether they come from the suite, a plugin or ``--set``.
+    A configuration whose settings may contradict each other reports that in a method ``conflict``.
 
     Raises:
-        SettingError: one has not, or they do not.
+        SettingError: a value has another type or is out of range, or settings contradict each other.
     """
     kinds = typing.get_type_hints(type(config), include_extras=True)
     for one in fields(config):
@@ -90,14 +90,14 @@ def require_valid(config: Any, prefix: str = "") -> None:
                 f"{reprlib.repr(value)}."
             )
     if conflict := getattr(config, "conflict", lambda: None)():
-        raise SettingError(f"The settings of {type(config).__name__} do not go together: {conflict}.")
+        raise SettingError(f"The settings of {type(config).__name__} contradict each other: {conflict}.")
 
 
 def require_used(assignments: Sequence[str], unused: Sequence[str], name: str) -> None:
-    """Make sure that no setting is made part of a run's name that would not change the run.
+    """Check that every setting in a run's name has an effect on the run.
 
     Raises:
-        SettingError: one of the canonical assignments is to an unused setting of the agent called ``name``.
+        SettingError: a canonical assignment sets a field that the agent called ``name`` does not use.
     """
     for assignment in assignments:
         field = assignment.partition("=")[0]
@@ -108,7 +108,7 @@ def require_used(assignments: Sequence[str], unused: Sequence[str], name: str) -
 
 
 def _fits(value: Any, kind: Any) -> bool:
-    """Whether a value is of a type and in its range; a type that no setting of the suite has fits any."""
+    """Whether a value is of a type and in its range; true for types that no setting of the suite has."""
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin is Annotated:
         return _fits(value, arguments[0]) and all(
@@ -152,12 +152,12 @@ def _words(kind: Any) -> str:
 
 
 def canonical_variant(variant: str) -> str:
-    """A variant's name with its settings as runs are stored under them: sorted, numbers in shortest form.
+    """A variant's name as runs are stored under it: settings sorted, numbers in shortest form.
 
-    It knows no types, and hence not which settings change nothing.
+    Types are not known here, and hence not which settings change nothing.
 
     Raises:
-        SettingError: what is in brackets is no list of settings, or has one of them twice.
+        SettingError: the brackets do not hold a list of settings, or set a field twice.
     """
     name, settings, precision = variant_parts(variant)
     values = dict(sorted(setting.partition("=")[::2] for setting in settings))
@@ -170,7 +170,7 @@ def canonical_variant(variant: str) -> str:
 
 
 def _shortest(text: str) -> str:
-    """A value's canonical text, of a number or a tuple of them; other text is what it was."""
+    """The canonical text of a number or a tuple of numbers; other text is unchanged."""
     if text.startswith("("):
         return f"({','.join(map(_shortest, text[1:-1].split(',')))})"
     try:
@@ -200,10 +200,10 @@ def _replaced(config: Any, path: Sequence[str], value: Any) -> Any:
 
 
 def _value(text: str, kind: Any) -> Any:
-    """The value of a type that a text stands for.
+    """The value of a given type that a text represents.
 
     Raises:
-        ValueError: the text is of another type; the message says which it must be, as in "must be true".
+        ValueError: the text is not of that type; the message names it, as in "must be a whole number".
     """
     arguments = typing.get_args(kind)
     if typing.get_origin(kind) in (typing.Union, types.UnionType) and type(None) in arguments:
@@ -262,7 +262,7 @@ def _tuple(text: str, kinds: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def _tuple_kinds(kinds: tuple[Any, ...], length: int) -> tuple[Any, ...]:
-    """The types of a tuple's values, one each, also where the tuple may have any length."""
+    """The type of each of a tuple's values, also for a tuple of any length."""
     return (kinds[0],) * length if len(kinds) == 2 and kinds[1] is Ellipsis else kinds
 
 
@@ -273,6 +273,6 @@ def _text(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float):
-        # No plus sign, which sets off a precision in a variant's name.
+        # No plus sign: in a variant's name it precedes the precision.
         return re.sub(r"e\+?(-?)0*", r"e\1", repr(value)).removesuffix(".0")
     return str(value)

@@ -1,4 +1,4 @@
-"""Specification of a run, its place in a file system, and its identity: a digest with the configuration."""
+"""Specification of a run, its path, and its identity: a digest of specification and configuration."""
 
 import hashlib
 import json
@@ -17,7 +17,7 @@ _TASK = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+=()-]*(/[A-Za-z0-9][A-Za-z0-9.+=()-]
 _ASSIGNMENT = r"[A-Za-z_][A-Za-z0-9_.]*=(?:\([A-Za-z0-9._,-]*\)|[A-Za-z0-9._-]+)"
 _VARIANT = re.compile(rf"{_NAME.pattern}(?:\[{_ASSIGNMENT}(?:,{_ASSIGNMENT})*\](?:\+[a-z0-9]+)?)?")
 _LONGEST_VARIANT = 100
-# Seeds of NumPy's older generators, which some environments use, have no more bits.
+# The limit of seeds of NumPy's older generators, which some environments use.
 _LARGEST_SEED = 2**32 - 1
 _PROTOCOL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 _SEED_DIRECTORY = re.compile(r"seed-(0|[1-9][0-9]*)")
@@ -25,7 +25,7 @@ _SEED_DIRECTORY = re.compile(r"seed-(0|[1-9][0-9]*)")
 
 @dataclass(frozen=True, order=True, kw_only=True)
 class RunSpec:
-    """One training run of one seed; ordered by its fields as they stand.
+    """One training run of one seed; ordered by its fields.
 
     Attributes:
         algorithm: registered name of the algorithm, such as ``"alm"``.
@@ -36,7 +36,7 @@ class RunSpec:
         scale: named size of the experiment, such as ``"paper"`` or ``"laptop"``.
 
     Raises:
-        ValueError: a name could not stand in a path, or the seed is out of range.
+        ValueError: a name cannot be part of a path, or the seed is out of range.
     """
 
     algorithm: str
@@ -120,10 +120,10 @@ class RunSpec:
 
 
 def require_protocol(protocol: Any) -> str:
-    """A protocol as it was read, which names a folder of MLflow's.
+    """A protocol, checked after reading because it names a folder in MLflow.
 
     Raises:
-        ValueError: it is no word of letters, digits and ._+-.
+        ValueError: it is not a word of letters, digits and ._+-.
     """
     if not (isinstance(protocol, str) and _PROTOCOL.fullmatch(protocol)):
         raise ValueError(
@@ -133,14 +133,14 @@ def require_protocol(protocol: Any) -> str:
 
 
 def record_in(content: Any, place: PurePath) -> RunSpec:
-    """The run that the content of a ``config.json`` is of.
+    """The run that the content of a ``config.json`` describes.
 
     Args:
-        content: what was read.
+        content: the parsed file.
         place: the run's path under the root of runs.
 
     Raises:
-        ValueError: it is no such record, of a run with another place, or was edited since.
+        ValueError: it is not such a record, describes a run of another place, or was edited.
     """
     if not isinstance(content, Mapping) or {"spec", "digest", "protocol", "config"} - set(content):
         raise ValueError("its config.json lacks one of spec, digest, protocol and config")
@@ -160,8 +160,8 @@ def record_in(content: Any, place: PurePath) -> RunSpec:
 def variant_in(variant: str, precision: str, settings: Sequence[str] = ()) -> str:
     """The variant that a run is stored as: ``"base"``, ``"base[horizon=7]"``, ``"base[horizon=7]+bf16"``.
 
-    Settings and precision change results, so runs that differ in them are never one; a run without settings
-    in float32 has the name of the variant.
+    Settings and precision change results, so they are part of a run's identity; a run in float32 without
+    settings has the variant's plain name.
 
     Args:
         variant: a named variant.
@@ -184,11 +184,11 @@ def variant_parts(variant: str) -> tuple[str, tuple[str, ...], str]:
 def config_digest(spec: RunSpec, config: Mapping[str, Any]) -> str:
     """The run's identity: the first 12 hex digits of the SHA-256 of ``spec`` and the resolved ``config``.
 
-    Both are written as canonical JSON (sorted keys, no spaces), so neither the order of keys nor tuple
-    against list matters; every value does, and so does its type: ``1`` and ``1.0`` differ.
+    Both are written as canonical JSON (sorted keys, no spaces), so the order of keys and tuple versus list
+    do not matter; every value and its type does: ``1`` and ``1.0`` differ.
 
     Raises:
-        TypeError: ``config`` holds something that JSON has no form for, such as a path or an array.
+        TypeError: ``config`` holds something that JSON cannot represent, such as a path or an array.
         ValueError: ``config`` holds NaN or Inf.
     """
     identity = {"spec": spec.to_dict(), "config": config}

@@ -1,12 +1,12 @@
-"""The store of finished runs: one Parquet file a run, evaluations inside, its record in the metadata.
+"""The store of finished runs: one Parquet file per run, with evaluations as rows and its record as metadata.
 
-A run lives at ``<root>/<algorithm>/<variant>/<task>/<scale>/seed-<n>.parquet``. The frame has one row an
+A run lives at ``<root>/<algorithm>/<variant>/<task>/<scale>/seed-<n>.parquet``. The frame has one row per
 evaluation; the record (specification, configuration, provenance, …) is one JSON object under the Parquet
 key ``alm-run``, so any Parquet reader can open a run without this module.
 
-Beside it, ``seed-<n>.values.parquet`` holds the raw value estimates and returns of the run's bias
-measurements, where there were any: one row a state–action pair. ``seed-<n>.latents.parquet`` holds what its
-model predicts along one episode, where that was measured: one row a step. ``seed-<n>.last.safetensors`` and
+Files beside it, if measured: ``seed-<n>.values.parquet`` holds the raw value estimates and returns of the
+run's bias measurements, one row per state–action pair; ``seed-<n>.latents.parquet`` holds the predictions
+of its model along one episode, one row per step. ``seed-<n>.last.safetensors`` and
 ``seed-<n>.best.safetensors`` are its policies (`reproduce.lab.policies`).
 """
 
@@ -60,8 +60,8 @@ EVALUATION_COLUMNS: Mapping[str, pa.DataType] = {
     "eval/length": pa.float64(),
     "eval/returns": pa.list_(pa.float64()),
 }
-"""Columns that every run has: environment steps with warm-up, training steps, seconds since the start, epoch
-milliseconds, then mean return, its std over episodes, mean episode length, and the return of each
+"""Columns of every run: environment steps including warm-up, training steps, seconds since the start, epoch
+milliseconds; then mean return, its std over episodes, mean episode length, and the return of each
 episode. Further columns are float metrics such as ``loss/critic`` or ``time/update``."""
 
 VALUE_COLUMNS: Mapping[str, pa.DataType] = {
@@ -70,8 +70,8 @@ VALUE_COLUMNS: Mapping[str, pa.DataType] = {
     "episode_step": pa.int16(),
     "monte_carlo": pa.float32(),
 }
-"""Columns of a value file: environment steps at the measurement, the pair's episode and step in it, and
-the discounted return that followed. Further columns are the agent's estimates, such as ``min_q``."""
+"""Columns of a value file: environment steps at the measurement, the pair's episode and its step in that
+episode, and the discounted return from there. Further columns are estimates, such as ``min_q``."""
 
 LATENT_COLUMNS: Mapping[str, pa.DataType] = {
     "step": pa.int32(),
@@ -81,9 +81,9 @@ LATENT_COLUMNS: Mapping[str, pa.DataType] = {
     "squared_error": pa.float32(),
     "divergence": pa.float32(),
 }
-"""Columns of a latents file: step t of the episode; first coordinate of the representation, encoded,
-predicted from the first state and sampled along the way (`alm.prediction.Path`); errors of predictions t
-steps ahead, averaged over starts (`alm.prediction.PredictionErrors`), NaN at 0 and beyond their horizon."""
+"""Columns of a latents file: step t of the episode; first coordinate of the representation as encoded, as
+predicted from the first state, and as sampled along the way (`alm.prediction.Path`); errors of t-step
+predictions, averaged over starts (`alm.prediction.PredictionErrors`), NaN at 0 and beyond their horizon."""
 
 _METADATA_KEY = b"alm-run"
 _VALUES_SUFFIX, _LATENTS_SUFFIX = ".values.parquet", ".latents.parquet"
@@ -92,16 +92,16 @@ _CONTENT_KEY = b"alm-sha256"
 
 
 class StoreMixError(ValueError):
-    """Runs that are not comparable were about to be pooled."""
+    """An attempt to pool runs that are not comparable."""
 
 
 class StoreWarning(UserWarning):
-    """A file of the store could not be read; the other runs were."""
+    """A file of the store that could not be read, while the other runs were."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class StoredRun:
-    """A run as the store holds it.
+    """A stored run.
 
     Attributes:
         spec: which run.
@@ -111,10 +111,10 @@ class StoredRun:
         status: ``"done"``, ``"partial"`` (stopped or still running) or ``"failed"``.
         reason: why the run failed; None unless it did.
         final: scalars of the whole run; NaN and Inf are stored as null and come back as NaN.
-        evaluations: one row an evaluation, by increasing ``step``; columns as in
-            :data:`EVALUATION_COLUMNS` plus float metrics.
-        digest: the run's identity, see `reproduce.lab.specs.config_digest`; worked out if not given.
-        own: whether it was read from a store that lies over another one, not from the one beneath.
+        evaluations: one row per evaluation, by increasing ``step``; columns are :data:`EVALUATION_COLUMNS`
+            and float metrics.
+        digest: the run's identity (`reproduce.lab.specs.config_digest`); computed if not given.
+        own: whether it was read from the upper of two overlaid stores, the user's own.
 
     Raises:
         ValueError: the status is unknown, or a reason is missing or out of place.
@@ -158,26 +158,25 @@ class StoredRun:
 
     @property
     def seed_hours(self) -> float:
-        """Hours that one seed took, evaluations included: of a population its part; NaN where unknown."""
+        """Hours per seed, evaluations included: a population's hours divided by its size; NaN if unknown."""
         return self.final.get("cost/wall_h", math.nan) / self.provenance.get("population", math.nan)
 
     @property
     def training_seconds(self) -> pd.Series:
-        """Seconds that one seed had trained at each evaluation, evaluations left out.
+        """Training seconds per seed up to each evaluation, without the time of evaluations.
 
-        The time of a population is divided by its size; NaN where that is not known.
+        The time of a population is divided by its size; NaN if the size is unknown.
         """
         seconds = self.evaluations["wall_seconds"] - self.evaluations["time/evaluation_s"].cumsum()
         return seconds / self.provenance.get("population", np.nan)
 
 
 class Store:
-    """The finished runs under one directory, and those of another that are read with them.
+    """Finished runs under one directory, optionally overlaid on those of another.
 
     Args:
-        root: the directory, in which runs are written; it need not exist to be read.
-        beneath: another directory, of which runs are read, too: all but those that ``root`` has more
-            evaluations of.
+        root: directory in which runs are written; it need not exist for reading.
+        beneath: second directory, only read: it provides a run unless ``root`` has more evaluations of it.
     """
 
     def __init__(self, root: Path, beneath: Path | None = None) -> None:
@@ -192,30 +191,30 @@ class Store:
         return self.root / _relative_file(spec)
 
     def require_writable(self) -> None:
-        """Make sure that a file can be written.
+        """Check that the directory is writable.
 
         Raises:
-            OSError: it cannot.
+            OSError: it is not.
         """
         self.root.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=self.root) as file:
             file.write(b"a run of some kilobytes will follow")
 
     def remove_abandoned(self, spec: RunSpec) -> None:
-        """Remove what killed writers of a run's files left; only whoever holds the run's lease calls this."""
+        """Remove files that killed writers of a run left; to be called only by the holder of its lease."""
         path = self.path(spec)
         remove_abandoned(path.parent, f"{path.stem}.")
 
     def write(self, run: StoredRun) -> Path:
-        """Store ``run``, in place of an earlier record of the same specification, and return its file.
+        """Store ``run``, replacing an earlier record of the same specification, and return its file.
 
-        The file appears whole or not at all. Its bytes depend on the content and the version of pyarrow
-        only: columns are ordered by name behind the required ones, and keys of the record are sorted.
+        The write is atomic. The bytes depend only on the content and the version of pyarrow: columns after
+        the required ones are ordered by name, and the keys of the record are sorted.
 
         Raises:
-            ValueError: the digest does not belong to specification and configuration, a required column
-                is missing, a metric is not numeric, or the steps do not increase.
-            TypeError: configuration or provenance hold something that JSON has no form for.
+            ValueError: the digest does not match specification and configuration, a required column is
+                missing, a metric is not numeric, or the steps do not increase.
+            TypeError: configuration or provenance cannot be written as JSON.
         """
         expected = config_digest(run.spec, run.config)
         if run.digest != expected:
@@ -233,10 +232,10 @@ class Store:
         return path
 
     def write_values(self, run: StoredRun, pairs: pd.DataFrame) -> Path:
-        """Store the value samples of ``run``, in place of earlier ones, and return their file.
+        """Store the value samples of ``run``, replacing earlier ones, and return their file.
 
         Raises:
-            ValueError: a column of :data:`VALUE_COLUMNS` or every estimate is missing.
+            ValueError: a column of :data:`VALUE_COLUMNS` is missing, or there is no estimate.
         """
         estimates = sorted(set(pairs.columns) - set(VALUE_COLUMNS))
         missing = [name for name in VALUE_COLUMNS if name not in pairs.columns]
@@ -262,7 +261,7 @@ class Store:
         return path
 
     def values(self, run: StoredRun) -> pd.DataFrame | None:
-        """The value samples of a stored run, by step; None if there are none or, with a warning, broken."""
+        """The value samples of a stored run, by step; None if missing or, with a warning, broken."""
         table = _beside(self.place(run).with_suffix(_VALUES_SUFFIX), run, VALUE_COLUMNS)
         if table is None:
             return None
@@ -270,20 +269,20 @@ class Store:
         return pairs[pairs["step"] <= run.last_step]
 
     def estimates(self, run: StoredRun) -> frozenset[str]:
-        """The estimates that the run's value file holds; none without one; a broken one gives a warning."""
+        """Estimates in the run's value file; empty if the file is missing or, with a warning, broken."""
         table = _beside(self.place(run).with_suffix(_VALUES_SUFFIX), run, VALUE_COLUMNS)
         return frozenset(table.column_names if table else ()) - set(VALUE_COLUMNS)
 
     def has_latents(self, run: StoredRun) -> bool:
-        """Whether what the run's model predicts is stored; a broken file gives a warning, and is not."""
+        """Whether the run's predictions are stored; a broken file gives a warning and does not count."""
         return self._latents_of(run) is not None
 
     def write_latents(self, run: StoredRun, steps: pd.DataFrame, policy: str) -> Path:
-        """Store what the model of ``run`` predicts, in place of an earlier file, and return the file.
+        """Store the predictions of a run's model, replacing an earlier file, and return the file.
 
         Args:
-            run: the run whose model it is.
-            steps: one row a step, with the columns :data:`LATENT_COLUMNS`.
+            run: the run of the model.
+            steps: one row per step, with the columns :data:`LATENT_COLUMNS`.
             policy: label of the run whose policy acted in the episode.
         """
         arrays = [_to_array(steps[name], kind) for name, kind in LATENT_COLUMNS.items()]
@@ -294,24 +293,23 @@ class Store:
         return path
 
     def latents(self, run: StoredRun) -> tuple[pd.DataFrame, str] | None:
-        """The steps and the policy that `write_latents` stored of a run; None if there are none or, with a
-        warning, if they are broken."""
+        """The steps and policy that `write_latents` stored; None if missing or, with a warning, broken."""
         table = self._latents_of(run)
         return None if table is None else (table.to_pandas(), table.schema.metadata[_POLICY_KEY].decode())
 
     def _latents_of(self, run: StoredRun) -> pa.Table | None:
-        # They are measured after training, perhaps of a run of the store beneath, and written to this one.
+        # Latents are measured after training: those of a run in the store beneath are written to this one.
         relative = _relative_file(run.spec).with_suffix(_LATENTS_SUFFIX)
         found = (_beside(root / relative, run, LATENT_COLUMNS) for root in reversed(self.roots))
         return next((table for table in found if table is not None), None)
 
     def place(self, run: StoredRun) -> Path:
-        """The file that a run was read from."""
+        """The file from which a run was read."""
         root = self.root if run.own or self.beneath is None else self.beneath
         return root / _relative_file(run.spec)
 
     def get(self, spec: RunSpec) -> StoredRun | None:
-        """The stored run of ``spec``; None if there is none or, with a warning, if it is broken."""
+        """The stored run of ``spec``; None if missing or, with a warning, broken."""
         found = [root / _relative_file(spec) for root in self.roots]
         return self._further(spec, [path for path in found if path.exists()])
 
@@ -326,8 +324,8 @@ class Store:
     ) -> list[StoredRun]:
         """Every stored run whose specification has the given values, sorted by specification.
 
-        Only files that match are opened. A file that cannot be read gives one :class:`StoreWarning` and is
-        left out; so is a file whose place does not name a run.
+        Only matching files are opened. A file that cannot be read, or whose path does not name a run, gives
+        one :class:`StoreWarning` and is skipped.
         """
         found: dict[RunSpec, list[Path]] = {}
         filters = {"algorithm": algorithm, "variant": variant, "task": task, "seed": seed, "scale": scale}
@@ -348,16 +346,16 @@ class Store:
 
     @property
     def roots(self) -> list[Path]:
-        """The directories that are read, the lowest first."""
+        """The directories to read, lowest first."""
         return [self.root] if self.beneath is None else [self.beneath, self.root]
 
     def _further(self, spec: RunSpec, paths: list[Path]) -> StoredRun | None:
-        """Of one run's files, the lowest first, the one with most steps, the first of equals."""
+        """The furthest of one run's files, given lowest first; of equals the first."""
         runs = [run for path in paths if (run := self._read(path, spec)) is not None]
         return max(runs, key=lambda run: run.last_step, default=None)
 
     def _read(self, path: Path, spec: RunSpec) -> StoredRun | None:
-        # Whatever is wrong with one file, the others must still be read; pyarrow and json raise many types.
+        # One bad file must not stop the others from being read; pyarrow and json raise many types.
         try:
             run = _from_table(_read_sound(path), spec)
         except Exception as error:
@@ -371,9 +369,9 @@ class Store:
 
 
 class ReadOnce(Store):
-    """A store that opens the file of a run once, for readers that ask for the same runs over and over.
+    """A store that opens each file once, for readers that request the same runs repeatedly.
 
-    What changes on the disk meanwhile is not seen, and a broken file is warned of once.
+    It does not see later changes on disk, and warns of a broken file once.
     """
 
     def __init__(self, root: Path, beneath: Path | None = None) -> None:
@@ -390,8 +388,8 @@ def require_comparable(runs: Iterable[StoredRun]) -> None:
     """Refuse runs that may not be pooled into one number.
 
     Raises:
-        StoreMixError: the runs differ in scale or protocol (the protocol names the simulator's version), or
-            seeds of one variant in their configurations.
+        StoreMixError: the runs differ in scale or protocol (which names the simulator's version), or seeds
+            of one variant differ in configuration.
     """
     runs = list(runs)
     require_one_configuration(runs)
@@ -407,10 +405,10 @@ def require_comparable(runs: Iterable[StoredRun]) -> None:
 
 
 def require_one_configuration(runs: Iterable[StoredRun]) -> None:
-    """Refuse seeds of one algorithm, variant and task that were not trained alike.
+    """Refuse seeds of one algorithm, variant and task with different configurations.
 
     Raises:
-        StoreMixError: they have different configurations.
+        StoreMixError: the configurations differ.
     """
     first: dict[tuple[str, str, str], StoredRun] = {}
     for run in runs:
@@ -427,16 +425,16 @@ def require_one_configuration(runs: Iterable[StoredRun]) -> None:
 
 
 def _of_another_scale(run: StoredRun) -> str | None:
-    """What tells that a run was trained when the scale of that name was another one; None: nothing does.
+    """Evidence that a run was trained under an earlier definition of its scale; None if there is none.
 
-    It is the interval of evaluations, which is the scale's own, whatever algorithm, variant and task.
+    The evidence is the evaluation interval, which depends on the scale alone.
     """
     scale, training = SCALES.get(run.spec.scale), run.config.get("training")
     every = training.get("eval_every") if isinstance(training, dict) else None
     if scale and every is not None and every != scale.eval_every:
         return (
-            f"it was evaluated every {every} steps, so it was trained when {scale.name!r} was another scale, "
-            f"and compares with no run of today's, which are evaluated every {scale.eval_every}"
+            f"it was evaluated every {every} steps, so it was trained under another definition of "
+            f"{scale.name!r}, and is not comparable with today's runs, evaluated every {scale.eval_every}"
         )
     return None
 
@@ -447,7 +445,7 @@ def _relative_file(spec: RunSpec) -> Path:
 
 
 def _beside(path: Path, run: StoredRun, columns: Mapping[str, pa.DataType]) -> pa.Table | None:
-    """A file beside a run; None if it is not there or, with a warning, not of the run's configuration."""
+    """A file beside a run; None if missing or, with a warning, not of the run's configuration."""
     if not path.exists():
         return None
     try:
@@ -501,14 +499,14 @@ def _to_array(column: pd.Series, kind: pa.DataType) -> pa.Array:
 def _sealed(table: pa.Table, metadata: Mapping[bytes, bytes]) -> pa.Table:
     """The table with its metadata and a digest of both.
 
-    Parquet's own checksums cover pages, not the footer, in which the record is.
+    Parquet's own checksums cover pages, not the footer that holds the record.
     """
     table = table.replace_schema_metadata(metadata)
     return table.replace_schema_metadata({**metadata, _CONTENT_KEY: _content_digest(table)})
 
 
 def _content_digest(table: pa.Table) -> bytes:
-    """SHA-256 of metadata, names and values, whatever the bytes of the file."""
+    """SHA-256 of metadata, names and values, independent of the bytes of the file."""
     digest = hashlib.sha256()
 
     def add(content: bytes) -> None:
@@ -530,9 +528,9 @@ def _content_digest(table: pa.Table) -> bytes:
 
 
 def _read_sound(path: Path) -> pa.Table:
-    """The content of a file; raises an exception of some kind if it is damaged.
+    """The content of a file; raises some exception if it is damaged.
 
-    Files of earlier versions hold no digest: of them, only what cannot be decoded is noticed.
+    Files of earlier versions have no digest: their damage is noticed only if they cannot be decoded.
     """
     table = pq.ParquetFile(path).read()
     expected = (table.schema.metadata or {}).get(_CONTENT_KEY)
@@ -542,7 +540,7 @@ def _read_sound(path: Path) -> pa.Table:
 
 
 def _require_columns(table: pa.Table, columns: Mapping[str, pa.DataType], further: pa.DataType) -> None:
-    """Raise ValueError unless the table has the columns and further ones of one type only."""
+    """Raise ValueError unless the table has the columns, and further ones of one type only."""
     found = {one.name: _kind(one.type) for one in table.schema}
     missing = [name for name in columns if name not in found]
     if missing:
@@ -553,7 +551,7 @@ def _require_columns(table: pa.Table, columns: Mapping[str, pa.DataType], furthe
 
 
 def _kind(kind: pa.DataType) -> str:
-    # The name of a list's item is one thing in memory and another in a file.
+    # The name of a list's item differs between memory and file.
     return f"list of {kind.value_type}" if pa.types.is_list(kind) else str(kind)
 
 
@@ -573,7 +571,7 @@ def _record_json(run: StoredRun) -> bytes:
 
 
 def _from_table(table: pa.Table, spec: RunSpec) -> StoredRun:
-    """The run in ``table``; raises an exception of some kind if it is not the run of ``spec``."""
+    """The run in ``table``; raises some exception if it is not the run of ``spec``."""
     metadata = table.schema.metadata or {}
     if _METADATA_KEY not in metadata:
         raise ValueError("it has no alm-run record")

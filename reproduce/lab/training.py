@@ -1,4 +1,4 @@
-"""Training of the runs of one command: their configuration, their directories, the training loop."""
+"""Training of the runs of one command: configurations, directories, and the training loop."""
 
 import dataclasses
 import os
@@ -32,12 +32,12 @@ COMPILED = WORKPLACE / ".cache" / "inductor"
 
 
 class RunConflictError(ValueError):
-    """A run directory or the store holds the same run with another configuration."""
+    """A conflict with a run directory or store that holds the same run with another configuration."""
 
 
 @dataclass(frozen=True)
 class ResolvedRuns:
-    """Runs of one command before their first step: names looked up, configuration resolved."""
+    """The runs of one command before training, with names and configuration resolved."""
 
     specs: tuple[RunSpec, ...]
     task: TaskSpec
@@ -48,11 +48,11 @@ class ResolvedRuns:
     training: TrainingConfig
     config: dict[str, Any]
     plugin: Plugin | None
-    """The plugin that the variant or algorithm comes from; None if it is the suite's."""
+    """The plugin that declares the variant or algorithm; None if the suite does."""
 
     @property
     def seeds_apart(self) -> bool:
-        """Whether every seed trains as a population of its own."""
+        """Whether every seed trains as its own population."""
         return bool(self.agent_class.trains_seeds_apart)
 
     @classmethod
@@ -67,22 +67,21 @@ class ResolvedRuns:
         precision: str = "float32",
         settings: Sequence[str] = (),
     ) -> "ResolvedRuns":
-        """Resolve names, of the suite and of a plugin, and settings.
+        """Resolve settings and the names of suite and plugin.
 
         Args:
             algorithm: name of the algorithm.
             variant: name of its variant, ``"base"`` for none.
             task: name of the task.
-            seeds: seeds of the runs; one that is given twice counts once.
+            seeds: seeds of the runs; duplicates count once.
             scale: name of the scale.
-            plugin: where further names come from.
-            precision: of the networks' layers, a part of the stored variant's name.
+            plugin: source of further names.
+            precision: precision of the networks' layers, part of the stored variant's name.
             settings: ``field=value`` each, on top of the variant (`reproduce.lab.settings.with_settings`).
 
         Raises:
-            ValueError: no seed, an unknown algorithm, variant, task, scale or setting, a seed that is no
-                seed, a task that the algorithm cannot be trained on, or a setting that cannot be stored; one
-                sentence.
+            ValueError: in one sentence: no seed or an invalid one; an unknown algorithm, variant, task, scale
+                or setting; a task that the algorithm cannot learn, or a setting that cannot be stored.
         """
         if not seeds:
             raise ValueError("There is no seed to train: give one or more, such as --seeds 0 1 2.")
@@ -105,7 +104,7 @@ class ResolvedRuns:
                 ) from None
             raise
         total, warmup = training.total_steps, agent_config.warmup_steps
-        # An algorithm that learns in stages says when the first of them ends.
+        # An algorithm that learns in stages declares when the first one ends.
         first = getattr(agent_config, "first_update", warmup + 1)
         if total < first:
             early = (
@@ -132,7 +131,7 @@ class ResolvedRuns:
             "training": dataclasses.asdict(training),
         }
         if own:
-            # Its text is in no version of the code, so it is a part of what the run is.
+            # The plugin's text is in no commit of the repository, so it is part of the run's identity.
             config["plugin"] = {"sha256": own.sha256}
         for spec in specs:
             try:
@@ -159,10 +158,10 @@ class ResolvedRuns:
 
 
 def check_machine(device: str, threads: int) -> None:
-    """Make sure that tensors can be held and worked on as asked.
+    """Check that this machine has the requested device and threads.
 
     Raises:
-        ValueError: torch cannot use the device, or there would be no thread, or more than there are cores.
+        ValueError: torch cannot use the device, or threads are fewer than one or more than the cores.
     """
     import torch
 
@@ -174,7 +173,7 @@ def check_machine(device: str, threads: int) -> None:
             f"The number of threads must be at most this machine's {cores} cores, not {threads}."
         )
     try:
-        # A device without numbers, such as meta, makes tensors but never gives one back.
+        # A device without data, such as meta, creates tensors but cannot return a value.
         torch.ones(1, device=device).item()
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).splitlines()[0].partition(". ")[0][:120].rstrip(".")
@@ -185,7 +184,7 @@ def check_machine(device: str, threads: int) -> None:
 
 
 def check_until(resolved: ResolvedRuns, until: int | None) -> None:
-    """Make sure that training can stop where it is asked to: at an evaluation within the run.
+    """Check that training can stop at the requested step: at an evaluation within the run.
 
     Raises:
         ValueError: it cannot.
@@ -193,15 +192,13 @@ def check_until(resolved: ResolvedRuns, until: int | None) -> None:
     every, total = resolved.training.eval_every, resolved.training.total_steps
     if until is not None and (until % every or not resolved.agent_config.warmup_steps < until <= total):
         raise ValueError(
-            f"--until {until} is no evaluation of this run: choose a multiple of {every} steps beyond the "
-            f"{resolved.agent_config.warmup_steps} of the warm-up, up to {total}."
+            f"--until {until} is not an evaluation step of this run: choose a multiple of {every} after the "
+            f"{resolved.agent_config.warmup_steps} steps of the warm-up, up to {total}."
         )
 
 
 def require_storable(resolved: ResolvedRuns, store: Store) -> dict[RunSpec, StoredRun]:
-    """Make sure that what will be trained has a place in the store, before hours are spent on it.
-
-    Returns those of the runs that are stored.
+    """Check that the store can take the runs, before hours are spent on them; returns those already stored.
 
     Raises:
         RunConflictError: the store holds another configuration of one of the runs.
@@ -229,8 +226,8 @@ def open_run(
     Raises:
         RunConflictError: the directory holds another configuration or protocol of the same run, or a record
             that does not belong there.
-        alm.training.checkpoint.DamagedError: no checkpoint can be read any more.
-        alm.training.lease.RunLockedError: another process trains it.
+        alm.training.checkpoint.DamagedError: no checkpoint is readable any more.
+        alm.training.lease.RunLockedError: another process trains the run.
     """
     directory = RunDirectory(root / spec.relative_dir)
     record = resolved.record(spec)
@@ -240,11 +237,11 @@ def open_run(
         stored = directory.read_json("config.json")
         if not isinstance(stored, dict) or {"digest", "protocol"} - set(stored):
             raise RunConflictError(
-                f"{directory.path / 'config.json'} is no record of a run: move {directory.path} away, "
+                f"{directory.path / 'config.json'} is not the record of a run: move {directory.path} away, "
                 "or choose another --runs-dir"
             )
         differing = [what for what in ("digest", "protocol") if stored[what] != record[what]]
-        # An attempt that got to no checkpoint, perhaps for an error in a plugin, has nothing to go on with.
+        # An attempt without a checkpoint, perhaps due to an error in a plugin, leaves nothing to resume.
         fresh = bool(differing) and found == "unfinished" and not directory.checkpoints.steps()
         if differing and not fresh:
             what = differing[0]
@@ -260,11 +257,11 @@ def open_run(
     if found in ("done", "failed"):
         return None
     if not fresh:
-        # What cannot be stored in the end is better met now.
+        # Damage that would prevent storing the run is better found now.
         directory.read_json("provenance.json")
     directory.checkpoints.require_sound()
     directory.open()
-    if directory.status != found:  # another process trained it since it was looked at
+    if directory.status != found:  # another process has trained it in the meantime
         directory.close()
         return open_run(resolved, spec, root, device, threads, execution)
     if fresh:
@@ -298,12 +295,12 @@ def train_population(
     execution: "Execution",
     until: int | None = None,
 ) -> None:
-    """Train the seeds of opened directories together, to the end of the horizon or to the step ``until``.
+    """Train the seeds of opened directories together, to the end of the run or to the step ``until``.
 
-    The seeds must stand at the same step; see `group_by_step`.
+    The seeds must be at the same step; see `group_by_step`.
 
     Raises:
-        alm.training.loop.Interrupted: someone asked to stop; the state is stored.
+        alm.training.loop.Interrupted: training was asked to stop; the state is stored.
         ValueError: there is not enough memory.
     """
     import torch
@@ -334,7 +331,7 @@ def train_population(
             directories,
             progress,
             device,
-            # On a CPU the cores are for other runs; a GPU would wait for one simulator after the other.
+            # On a CPU the other cores are for other runs; a GPU would wait for each simulator in turn.
             simulator_threads=1 if device == "cpu" else min(len(seeds), os.cpu_count() or 1),
             make_without_noise=(lambda: make(resolved.task.base))
             if resolved.task.base != resolved.task.name
@@ -345,15 +342,15 @@ def train_population(
 
 @contextmanager
 def _enough_memory(title: str, device: str) -> Iterator[None]:
-    """Turn what torch and NumPy raise where memory is lacking into one sentence.
+    """Turn out-of-memory errors of torch and NumPy into one sentence.
 
     Raises:
-        ValueError: it is lacking.
+        ValueError: there is not enough memory.
     """
     try:
         yield
     except (MemoryError, OverflowError, RuntimeError) as error:
-        # torch has a type of its own for GPUs alone.
+        # torch has its own exception type only for GPUs.
         first = (str(error).splitlines() or [""])[0]
         if isinstance(error, RuntimeError) and not re.search(
             "memory|overflow|invalid dimension", first, re.I
@@ -365,11 +362,11 @@ def _enough_memory(title: str, device: str) -> Iterator[None]:
 
 
 def group_by_step(directories: Sequence[RunDirectory], apart: bool = False) -> list[list[RunDirectory]]:
-    """Directories that can train as one population: those that share a checkpoint's step, or each ``apart``.
+    """Groups of directories that can train as populations: those with a common checkpoint, or each ``apart``.
 
-    A population that was killed between the checkpoints of two seeds is one again at the step before: the
-    step that most directories have, the newest of these, makes the first group. Seeds without a checkpoint
-    begin together, and with them those that began with them and were killed at their first checkpoint.
+    A population killed between the checkpoints of two seeds resumes together at the checkpoint before: the
+    first group has the step that most directories share, the newest of such steps. Seeds without a checkpoint
+    start together, along with seeds of their population that were killed at their first checkpoint.
     """
     if apart:
         return [[directory] for directory in directories]
@@ -388,5 +385,5 @@ def group_by_step(directories: Sequence[RunDirectory], apart: bool = False) -> l
 
 
 def _population(directory: RunDirectory) -> tuple[int, ...]:
-    """The seeds that a run began to train with; none if it has not begun."""
+    """The seeds of a run's original population; empty if it has not started."""
     return tuple((directory.find_json("population.json") or {}).get("seeds", ()))

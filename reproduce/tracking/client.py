@@ -1,8 +1,8 @@
 """Connection to an MLflow tracking server or database.
 
-It makes the database on first use, finds runs by their key, so that each is written once, and turns every
-error of MLflow into one sentence with the URI and what to do. MLflow takes
-seconds to import, so it is imported only when a connection is opened.
+It creates the database on first use, finds runs by key, so that each is written once, and turns every
+MLflow error into one sentence with the URI and what to do. MLflow takes seconds to import, so it is
+imported only when a connection is opened.
 """
 
 import fcntl
@@ -36,11 +36,11 @@ _EXAMPLES = "http://127.0.0.1:5000, sqlite:////folder/mlflow.db or postgresql://
 log = logging.getLogger(__name__)
 
 ENDED = ("FINISHED", "FAILED")
-"""MLflow's statuses of runs to which nothing is added."""
+"""MLflow statuses of runs that are complete: nothing is added to them."""
 
 
 class TrackingError(OSError):
-    """MLflow could not be read or written; the message is one sentence with the URI and what to do."""
+    """A failure to read or write MLflow; the message is one sentence with the URI and what to do."""
 
 
 class Point(NamedTuple):
@@ -54,13 +54,13 @@ class Point(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class RunRecord:
-    """Metadata of a run: what MLflow holds of it besides metrics.
+    """Metadata of a run: everything in MLflow except metrics.
 
     Attributes:
         experiment: name of the MLflow experiment.
-        name: how lists and charts call the run.
+        name: name of the run in lists and charts.
         key: identity of the run, the tag ``run_key``.
-        start_ms: when it started, in milliseconds since 1970; None if that is not known.
+        start_ms: start time in milliseconds since 1970; None if unknown.
         tags: further tags; values are text.
         params: parameters; values are text.
         artifacts: JSON documents by file name.
@@ -77,9 +77,9 @@ class RunRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class KnownRun:
-    """A run as MLflow held it when it was looked up; times in milliseconds since 1970.
+    """State of a run in MLflow when it was looked up; times in milliseconds since 1970.
 
-    ``labels`` are its tags ``method`` and ``role``, as far as it has them.
+    ``labels`` are its tags ``method`` and ``role``, if present.
     """
 
     run_id: str
@@ -95,13 +95,13 @@ def resolve_uri(uri: str | None = None) -> str:
     A relative SQLite path is made absolute, so that it names the same file from everywhere.
 
     Raises:
-        TrackingError: it cannot be read as an address.
+        TrackingError: it cannot be parsed as an address.
     """
     uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{WORKPLACE / 'mlflow.db'}"
     try:
         _ = urlsplit(uri).port
     except ValueError:
-        # Where its parts end is not known, so whatever may be a password is left out.
+        # An unparsable URI has no known parts, so everything that may be a password is cut.
         raise TrackingError(
             f"MLflow's address {re.sub('//.*@', '//', uri)} cannot be read: give one such as {_EXAMPLES} in "
             "MLFLOW_TRACKING_URI."
@@ -119,7 +119,7 @@ def shown_uri(uri: str) -> str:
 
 
 def artifact_root(uri: str) -> str | None:
-    """URI of the artifacts of a database's experiments; None where a server decides that itself."""
+    """URI for the artifacts of a database's experiments; None if a server decides it."""
     if urlsplit(uri).scheme in ("http", "https", "databricks"):
         return None
     file = _sqlite_file(uri)
@@ -127,7 +127,7 @@ def artifact_root(uri: str) -> str | None:
 
 
 def quiet_environment() -> dict[str, str]:
-    """Settings of MLflow that keep it quiet, private and quick to give up; set ones win over these."""
+    """Environment of MLflow: quiet, private, short timeouts; variables already set take precedence."""
     return {
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_LOGGING_LEVEL": "WARNING",
@@ -139,10 +139,9 @@ def quiet_environment() -> dict[str, str]:
 
 
 class MlflowRuns:
-    """The runs of one MLflow, each found again by its key.
+    """The runs of one MLflow server or database, found by key.
 
-    Opening it makes the database on first use, one process at a time: MLflow's migrations crash when
-    several run at once.
+    The first use creates the database, one process at a time: concurrent MLflow migrations crash.
 
     Args:
         uri: see `resolve_uri`.
@@ -172,7 +171,7 @@ class MlflowRuns:
         return {e.name: e.experiment_id for e in sorted(found, key=lambda e: e.name)}
 
     def search(self, experiment_id: str) -> Iterator[Any]:
-        """The active runs of an experiment as MLflow's entities, newest first."""
+        """The active runs of an experiment as MLflow entities, newest first."""
         token = None
         while token != "":
             with self._one_sentence():
@@ -181,7 +180,7 @@ class MlflowRuns:
             token = page.token or ""
 
     def by_key(self, experiment: str) -> dict[str, list[KnownRun]]:
-        """All runs of an experiment by their keys: for those who look for many."""
+        """All runs of an experiment by key, for looking up many."""
         found = defaultdict(list)
         for run in self.search(self._experiment_id(experiment)):
             found[run.data.tags.get("run_key", "")].append(_known(run))
@@ -190,14 +189,14 @@ class MlflowRuns:
     def find_or_create(
         self, record: RunRecord, start_ms: int, known: Iterable[KnownRun] = ()
     ) -> tuple[KnownRun, bool]:
-        """The run of a record and whether it was there already; ``start_ms`` counts if it was not.
+        """The run of a record, and whether it existed; if not, it is created with ``start_ms``.
 
-        MLflow is asked unless one of the ``known`` runs, which have the record's key, is the run.
+        MLflow is queried only if none of the ``known`` runs, which have the record's key, is the run.
 
-        A run of the same key that started at another time is another training: it is left alone and
-        does not count as found. Where another machine made the run at the same moment, or a request was
-        carried out twice because its answer was lost, all agree on the one with the smallest identifier,
-        and the others are deleted.
+        A run of the same key with another start time is a different training: it is left alone and does not
+        count as found. If several runs were created for the record, by two machines at the same moment or
+        by a request repeated because its answer was lost, the one with the smallest identifier is kept and
+        the others are deleted.
         """
         experiment_id = self._experiment_id(record.experiment)
 
@@ -213,7 +212,7 @@ class MlflowRuns:
         if len(found) == 1:
             self._relabel(found[0], record)
             return found[0], True
-        # The lock keeps two processes of this machine from making it at once.
+        # The lock keeps two processes on this machine from creating it at once.
         with self._one_sentence(), self._exclusive():
             found = search()
             was_there = bool(found)
@@ -229,7 +228,7 @@ class MlflowRuns:
         return run, was_there
 
     def _relabel(self, run: KnownRun, record: RunRecord) -> None:
-        """Give a run that an earlier version wrote its present name and labels."""
+        """Update the name and labels of a run written by an earlier version."""
         labels = _labels(record.tags)
         if run.labels != labels:
             with self._one_sentence():
@@ -261,7 +260,7 @@ class MlflowRuns:
                 self._client.log_dict(run_id, content, name)
 
     def missing(self, run_id: str, points: Sequence[Point]) -> list[Point]:
-        """Those points for whose metric and step the run has no value yet."""
+        """The points whose metric has no value at their step yet."""
         with self._one_sentence():
             names = {point.key for point in points} & self._client.get_run(run_id).data.metrics.keys()
             present = {
@@ -272,7 +271,7 @@ class MlflowRuns:
         return [point for point in points if (point.key, point.step) not in present]
 
     def log(self, run_id: str, points: Sequence[Point]) -> None:
-        """Write points in batches; what is there already, to the millisecond, is not doubled."""
+        """Write points in batches; points already there, to the millisecond, are not duplicated."""
         from mlflow.entities import Metric
 
         with self._one_sentence():
@@ -283,7 +282,7 @@ class MlflowRuns:
     def set_status(
         self, run_id: str, status: str, end_ms: int | None = None, reason: str | None = None
     ) -> None:
-        """Set a run's status, its end if it has ended, and why it failed if it did."""
+        """Set a run's status and, if they apply, its end time and the reason of its failure."""
         with self._one_sentence():
             if reason:
                 self._client.set_tag(run_id, "failure", reason)
@@ -299,7 +298,7 @@ class MlflowRuns:
                 if found is not None and found.lifecycle_stage != "active":
                     raise TrackingError(
                         f"The experiment {name} was deleted from MLflow at {shown_uri(self.uri)}: "
-                        "bring it back with `mlflow experiments restore "
+                        "restore it with `mlflow experiments restore "
                         f"--experiment-id {found.experiment_id}`."
                     )
                 self._experiments[name] = found.experiment_id if found else self._create_experiment(name)
@@ -312,7 +311,7 @@ class MlflowRuns:
         try:
             return self._client.create_experiment(name, f"{root}/{name}" if root else None)
         except MlflowException:
-            # Another machine may have made it since, or the answer to a first try was lost.
+            # Another machine may have created it, or the answer to a first try was lost.
             found = self._client.get_experiment_by_name(name)
             if found is None:
                 raise
@@ -320,7 +319,7 @@ class MlflowRuns:
 
     @contextmanager
     def _exclusive(self) -> Iterator[None]:
-        """Keep other processes of this machine from making databases, experiments and runs meanwhile."""
+        """Lock that keeps other processes on this machine from creating databases, experiments and runs."""
         file = _sqlite_file(self.uri)
         if file:
             path = file.with_name(f"{file.name}.lock")
@@ -332,7 +331,7 @@ class MlflowRuns:
 
     @contextmanager
     def _one_sentence(self) -> Iterator[None]:
-        """Turn what MLflow and the libraries below it raise into a `TrackingError`."""
+        """Turn exceptions of MLflow and the libraries beneath it into a `TrackingError`."""
         try:
             yield
         except TrackingError:
@@ -346,7 +345,7 @@ class MlflowRuns:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold a lock file; waits for another process that holds it."""
+    """Hold a lock file, after waiting for any other holder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -356,7 +355,7 @@ def locked(path: Path) -> Iterator[None]:
 def finite_points(label: str, points: Sequence[Point]) -> list[Point]:
     """Points without NaN/Inf, with names that MLflow accepts.
 
-    One infinite value spoils the axis of every chart that shows it, so NaN/Inf are left out, with a warning
+    One infinite value ruins the axis of every chart that shows it, so NaN/Inf are left out, with a warning
     that names their metrics.
     """
     kept, refused = [], set()
@@ -377,7 +376,7 @@ def _metric_name(name: str) -> str:
 
 
 def _labels(tags: Mapping[str, str]) -> dict[str, str]:
-    """Those of a run's tags by which charts choose and group it."""
+    """The tags by which charts select and group runs."""
     return {key: tags[key] for key in ("method", "role") if key in tags}
 
 
@@ -392,15 +391,15 @@ def _known(run: Any) -> KnownRun:
 
 
 def _sqlite_file(uri: str) -> Path | None:
-    """The file of an SQLite URI; three slashes come before a relative path, four before an absolute one."""
+    """The file of an SQLite URI; three slashes precede a relative path, four an absolute one."""
     return Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None
 
 
 def _require_answer(uri: str) -> None:
-    """Fail at once where nobody listens or no database can be; MLflow would take up to minutes to say so.
+    """Fail at once if nothing can be reached at a URI; MLflow would take up to minutes.
 
     Raises:
-        OSError: the URI is no address, nothing answers there, or what is there cannot be opened.
+        OSError: the URI is not an address, nothing answers there, or the file there cannot be opened.
     """
     file = _sqlite_file(uri)
     if file and file.exists():
@@ -408,20 +407,20 @@ def _require_answer(uri: str) -> None:
     parts = urlsplit(uri)
     scheme = parts.scheme.partition("+")[0]
     if scheme not in _SCHEMES and uri != "databricks" and not Path(uri).is_dir():
-        raise OSError(f"it is no address such as {_EXAMPLES}")
+        raise OSError(f"it is not an address such as {_EXAMPLES}")
     if parts.hostname is None or (scheme not in ("http", "https") and scheme not in _SQL_PORTS):
         return
     if scheme in urllib.request.getproxies() and not urllib.request.proxy_bypass(parts.hostname):
-        return  # only the proxy need reach it
+        return  # only the proxy has to reach it
     port = parts.port or _SQL_PORTS.get(scheme) or (443 if scheme == "https" else 80)
     socket.create_connection((parts.hostname, port), timeout=_PROBE_SECONDS).close()
 
 
 def _is_foreign(error: Exception) -> bool:
-    # requests' errors are OSErrors; a driver may be missing; a name may be none that a host can have.
+    # requests' errors are OSErrors; a driver may be missing; a host name may be invalid.
     if isinstance(error, (OSError, ImportError, UnicodeError)):
         return True
-    from alembic.util import CommandError  # of a database with tables of something else
+    from alembic.util import CommandError  # raised for a database with other tables
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 

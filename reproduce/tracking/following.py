@@ -1,8 +1,8 @@
-"""Synchronisation of run directories with MLflow, while they train and afterwards.
+"""Synchronisation of run directories with MLflow, during training and afterwards.
 
-A run's directory is the truth. Training neither imports MLflow nor waits for it: `start_follower` starts a
-process that sends what a checkpoint has committed while the run goes on, and the rest when it has ended.
-Sending twice doubles nothing.
+The run directory is the source of truth. Training neither imports MLflow nor waits for it: `start_follower`
+starts a process that sends what checkpoints have committed while the run continues, and the rest when it has
+ended. Sending twice duplicates nothing.
 """
 
 import argparse
@@ -43,14 +43,14 @@ _LONGEST_WAIT_SECONDS = 300.0
 
 
 def sync(directories: Iterable[Path], tracker: MlflowRuns) -> SyncResult:
-    """Send what is committed in run directories and not yet sent.
+    """Send committed metrics of run directories that are not yet sent.
 
-    Of an unfinished run, that is what its newest checkpoint has committed: later lines are cut off and
-    written again if the run is resumed.
+    For an unfinished run these are the lines up to its newest checkpoint; later lines are cut off and written
+    again when the run resumes.
 
     Args:
-        directories: run directories; one without a ``config.json`` is passed over.
-        tracker: where to.
+        directories: run directories; those without a ``config.json`` are skipped.
+        tracker: the MLflow to send to.
 
     Raises:
         TrackingError: MLflow cannot be used.
@@ -65,18 +65,18 @@ def follow(
     poll_seconds: float = _POLL_SECONDS,
     say: Callable[[str], None] | None = None,
 ) -> None:
-    """Send while runs go on, and a last time when every one has ended or ``until`` is true.
+    """Send metrics while runs train, and a last time when all have ended or ``until`` is true.
 
-    If MLflow cannot be used, that is said once; it is tried again after growing times, and if the last
-    try fails too, it is said once more. A run that has not ended when ``until`` becomes true is marked as
-    stopped (MLflow's KILLED) until it is followed again.
+    If MLflow cannot be used, this is reported once and retried at growing intervals; it is reported again if
+    the last try fails, too. A run that has not ended when ``until`` becomes true is marked as stopped
+    (MLflow's KILLED) until it is followed again.
 
     Args:
         directories: run directories.
         until: whether the trainer is gone, see `process_gone`.
         tracking_uri: see `reproduce.tracking.client.resolve_uri`.
-        poll_seconds: time between two looks at the directories.
-        say: gets the sentence about an MLflow that cannot be used; the default prints it to stderr.
+        poll_seconds: time between passes over the directories.
+        say: takes the sentence about an unusable MLflow; by default prints it to stderr.
     """
     directories, uri = [Path(one) for one in directories], resolve_uri(tracking_uri)
     say = say or _print_to_stderr
@@ -84,7 +84,7 @@ def follow(
     problems: tuple[str, ...] = ()
     told, wait, due = False, poll_seconds, 0.0
     while True:
-        # Asked before the pass, so that the last pass sees everything.
+        # Evaluated before the pass, so that the last pass sees everything.
         last = until() or all(RunDirectory(one).status in ("done", "failed") for one in directories)
         if last or time.monotonic() >= due:
             try:
@@ -105,7 +105,7 @@ def follow(
 
 
 def process_gone(pid: int) -> Callable[[], bool]:
-    """A function that tells whether the process that has this identifier now has ended since."""
+    """A function that tells whether the process that now has this ID has ended."""
     try:
         process = psutil.Process(pid)
     except psutil.NoSuchProcess:
@@ -121,15 +121,15 @@ def process_gone(pid: int) -> Callable[[], bool]:
 
 
 def start_follower(directories: Sequence[Path], tracking_uri: str | None = None) -> subprocess.Popen[bytes]:
-    """Start a process that follows runs which this process trains; nobody need wait for it.
+    """Start a process that follows the runs that this process trains; nobody has to wait for it.
 
-    It has a session of its own, so that Ctrl-C, which stops the trainer, leaves it time for what the
-    trainer's last checkpoint committed. It ends by itself soon after this process.
+    It has its own session, so that Ctrl-C stops the trainer but leaves the follower time to send what the
+    last checkpoint committed. It ends by itself soon after this process.
 
     Raises:
-        TrackingError: the tracking URI is no address.
+        TrackingError: the tracking URI is not an address.
     """
-    # No argument, since it may hold a password, and no relative path, since that process works elsewhere.
+    # Not an argument, since it may hold a password; absolute, since that process has another directory.
     uri = resolve_uri(tracking_uri)
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "MLFLOW_TRACKING_URI": uri}
     command = [sys.executable, "-m", "reproduce.tracking.following", str(os.getpid())]
@@ -140,17 +140,14 @@ def start_follower(directories: Sequence[Path], tracking_uri: str | None = None)
 
 
 class _Synchroniser:
-    """A sender of run directories, which remembers between two passes which runs MLflow really has."""
+    """A sender of run directories that remembers between passes which runs MLflow has."""
 
     def __init__(self, tracker: MlflowRuns) -> None:
         self._tracker, self._uri = tracker, shown_uri(tracker.uri)
         self._verified: dict[str, KnownRun] = {}
 
     def send_all(self, directories: Iterable[Path], going_on: bool | None = None) -> SyncResult:
-        """Send what is new in directories.
-
-        ``going_on`` says whether unfinished ones are in training, if that is known.
-        """
+        """Send new lines of directories; ``going_on``: whether unfinished runs are in training, if known."""
         total = SyncResult()
         for directory in directories:
             try:
@@ -158,7 +155,7 @@ class _Synchroniser:
             except TrackingError:
                 raise
             except Exception as error:
-                # One damaged directory, in whatever way, must not keep the others from MLflow.
+                # A damaged directory must not keep the others from MLflow.
                 reason = (str(error).splitlines() or [""])[0].rstrip(".")
                 if not isinstance(error, (OSError, ValueError)):
                     reason = f"{type(error).__name__}: {reason}"
@@ -190,11 +187,11 @@ class _Synchroniser:
         unchanged = trusted and _digest(run.committed[:sent]) == before.sha256
         new: list[Point] = []
         if trusted and not run.ended and size < sent:
-            # Resumed from an older checkpoint: wait until the run has caught up with what was sent.
+            # Resumed from an older checkpoint: wait until the run has caught up with the sent lines.
             size, digest = sent, before.sha256
         elif not (unchanged and size == sent and status == before.status):
             new = run.points(sent if unchanged else 0)
-            # By step, because lines that were written again or imported from the store have other times.
+            # Compared by step, because rewritten or imported lines have other times.
             imported = known.status in ENDED and known.status != before.status
             if found and (imported or not unchanged):
                 new = self._tracker.missing(known.run_id, new)
@@ -202,7 +199,7 @@ class _Synchroniser:
             self._tracker.describe(known.run_id, run.record)
         self._tracker.log(known.run_id, new)
         end_ms = None if status == "RUNNING" else run.end_ms
-        # A run that was stopped may have gone on unseen: it ended with the last of its points.
+        # A stopped run may have continued unobserved: it ended with its last point.
         if status != (before.status if trusted else known.status) or (new and end_ms is not None):
             self._tracker.set_status(known.run_id, status, end_ms, run.failure)
         return _State(run_id=known.run_id, bytes=size, sha256=digest, status=status), len(new)
@@ -210,7 +207,7 @@ class _Synchroniser:
 
 @dataclass(frozen=True, kw_only=True)
 class _State:
-    """The part of a directory that one MLflow was sent: the first ``bytes`` of the metrics, their digest."""
+    """The part of a directory sent to an MLflow: the first ``bytes`` of the metrics, and their digest."""
 
     run_id: str = ""
     bytes: int = 0
@@ -219,17 +216,17 @@ class _State:
 
 
 class _DirectoryRun:
-    """A run directory at one moment.
+    """Snapshot of a run directory.
 
     Attributes:
-        ended: whether it is done or has failed.
-        committed: the metrics that will not be written again, whole lines.
-        record: what the run is.
-        failure: why it failed; None unless it did.
+        ended: whether the run is done or has failed.
+        committed: the metrics that will not be rewritten, whole lines.
+        record: metadata of the run.
+        failure: reason of its failure; None unless it failed.
     """
 
     def __init__(self, directory: RunDirectory) -> None:
-        # How it ended comes before the metrics, of which everything is there by then.
+        # The end is read before the metrics: once a run has ended, its metrics are complete.
         self._done = directory.find_json("DONE")
         self.failure = directory.failure()
         self.ended = self._done is not None or self.failure is not None
@@ -246,17 +243,17 @@ class _DirectoryRun:
 
     @property
     def start_ms(self) -> int:
-        """When it started, by its provenance or else by its first line."""
+        """Start time, from the provenance or else from the first line."""
         return self.record.start_ms or start_of(self._lines(0), time.time_ns() // 1_000_000)
 
     @property
     def end_ms(self) -> int:
-        """When it ended or, as far as it is committed, went on last."""
+        """Time of the end or, before it, of the last committed line."""
         finished = (self._done or {}).get("finished_ms")
         return finished or max((line["time_ms"] for line in self._lines(0)), default=self.start_ms)
 
     def status(self, going_on: bool | None, before: str) -> str:
-        """MLflow's status; ``before`` is the last one, which stands where ``going_on`` is not known."""
+        """MLflow's status; ``before`` is the previous one, kept if ``going_on`` is unknown."""
         if self.ended:
             return "FINISHED" if self.failure is None else "FAILED"
         if going_on is None:
@@ -264,7 +261,7 @@ class _DirectoryRun:
         return "RUNNING" if going_on else "KILLED"
 
     def points(self, offset: int) -> list[Point]:
-        """The points of the lines from a byte on and, if the run is done, those about the whole of it."""
+        """The points of the lines from a byte on and, if the run is done, those of the whole run."""
         points = [
             Point(key, value, line["time_ms"], line["step"])
             for line in self._lines(offset)

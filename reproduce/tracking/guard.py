@@ -1,7 +1,7 @@
-"""Guard of a server: a process that starts a command and ends all of it when its own parent has ended.
+"""Guard of a server: a process that starts a command, and ends it when its own parent has ended.
 
-Whatever ends the parent, SIGKILL included, closes the pipe that is the guard's standard input; the guard
-then kills its process group, in which are the command and all that it started.
+However the parent ends, SIGKILL included, the pipe that is the guard's standard input closes; the guard then
+kills its process group, which contains the command and its descendants.
 """
 
 import os
@@ -20,12 +20,12 @@ _STOP_SECONDS = 15.0
 def start_guarded(
     command: Sequence[str], environment: Mapping[str, str], output: IO[bytes]
 ) -> "subprocess.Popen[bytes]":
-    """Start a command that does not outlive this process; returns its guard, which ends when it does.
+    """Start a command that does not outlive this process; returns its guard, which ends with the command.
 
-    Both have a session of their own: Ctrl-C reaches this process alone, which then stops them in order.
+    Both run in a separate session: Ctrl-C reaches only this process, which then stops them in order.
     """
     return subprocess.Popen(
-        # Without this process's folder on its path and without site packages, it is up at once.
+        # Without this file's directory on its path and without site packages, it starts at once.
         [sys.executable, "-I", "-S", __file__, *command],
         env=environment,
         stdin=subprocess.PIPE,
@@ -36,7 +36,7 @@ def start_guarded(
 
 
 def stop_guarded(guard: "subprocess.Popen[bytes]") -> None:
-    """End a guarded command: it is asked to, and killed if it takes too long."""
+    """Ask a guarded command to end, and kill it if it takes too long."""
     for which in (signal.SIGTERM, signal.SIGKILL):
         try:
             os.killpg(guard.pid, which)
@@ -51,7 +51,7 @@ def stop_guarded(guard: "subprocess.Popen[bytes]") -> None:
 
 
 def _kill_after_the_parent() -> None:
-    while os.read(0, 1024):  # nothing is ever written: this returns when the parent's end is closed
+    while os.read(0, 1024):  # nothing is ever written: the read returns when the parent's end is closed
         pass
     os.killpg(0, signal.SIGKILL)
 

@@ -13,16 +13,16 @@ from reproduce.tracking.records import SyncResult, final_points, record_of, star
 PUBLISHED = "alm/published"
 """Experiment of the numbers and curves that others published."""
 
-# The first version of the paper, arXiv 2209.08466, 2022-09-18: published numbers need some fixed time.
+# Published numbers need a fixed time: that of the paper's first version, arXiv 2209.08466, 2022-09-18.
 _PUBLISHED_MS = 1_663_459_200_000
 _NOT_METRICS = ("step", "training_step", "wall_seconds", "time_ms", "eval/returns")
 
 
 def import_store(store: Store, tracker: MlflowRuns) -> SyncResult:
-    """Send every stored run that MLflow does not hold yet, with its own times.
+    """Send every stored run that MLflow lacks, with its original times.
 
-    A run that was tracked while it trained is left as it is; if it was tracked in part only, the steps
-    that it lacks are added.
+    A run tracked during training is left unchanged; if it was tracked only in part, its missing steps are
+    added.
 
     Raises:
         TrackingError: MLflow cannot be used.
@@ -33,8 +33,8 @@ def import_store(store: Store, tracker: MlflowRuns) -> SyncResult:
 def import_published(tracker: MlflowRuns) -> SyncResult:
     """Send the printed numbers of Table 1 and the authors' ALM(3) curves to the experiment `PUBLISHED`.
 
-    A printed number is ``final/return``. The authors' curves are means over seeds by environment step;
-    their own steps leave out the 5000 of the warm-up.
+    A printed number is ``final/return``. The authors' curves are means over seeds by environment step; the
+    5000 warm-up steps that their logs leave out are added.
 
     Raises:
         TrackingError: MLflow cannot be used.
@@ -44,7 +44,7 @@ def import_published(tracker: MlflowRuns) -> SyncResult:
 
 @dataclass(frozen=True, kw_only=True)
 class _Ended:
-    """An ended run as it is imported, besides its record."""
+    """The data of an ended run to import, besides its record."""
 
     start_ms: int
     end_ms: int
@@ -64,7 +64,7 @@ def _import(tracker: MlflowRuns, runs: Iterable[tuple[RunRecord, _Ended]]) -> Sy
 
 def _import_run(tracker: MlflowRuns, record: RunRecord, run: _Ended, known: Sequence[KnownRun]) -> SyncResult:
     if known and record.start_ms is not None and all(r.start_ms != record.start_ms for r in known):
-        return SyncResult()  # trained here as well: that is the run to look at
+        return SyncResult()  # trained here as well: that run takes precedence
     one, found = tracker.find_or_create(record, run.start_ms, known)
     if found:
         stopped_later = run.status == "KILLED" and (
@@ -77,20 +77,20 @@ def _import_run(tracker: MlflowRuns, record: RunRecord, run: _Ended, known: Sequ
         points = tracker.missing(one.run_id, points)
     tracker.describe(one.run_id, record)
     tracker.log(one.run_id, points)
-    # Last: a run with this status is known to be complete.
+    # Last, since this status marks a run as complete.
     tracker.set_status(one.run_id, run.status, run.end_ms, run.failure)
     return SyncResult(1, len(points))
 
 
 def _stored(run: StoredRun) -> tuple[RunRecord, _Ended]:
-    """A stored run as it is imported."""
+    """The record and data of a stored run to import."""
     record = record_of(run.spec, run.digest, run.protocol, run.config, run.provenance)
     rows = run.evaluations.to_dict("records")
     points = [
         Point(key, float(value), int(row["time_ms"]), int(row["step"]))
         for row in rows
         for key, value in row.items()
-        # A gap in the frame (an evaluation before the first update has no loss) is no value.
+        # NaN is a gap in the frame: an evaluation before the first update has no loss.
         if key not in _NOT_METRICS and not np.isnan(value)
     ]
     if run.status == "done" and rows:
@@ -159,6 +159,6 @@ def _authors_curves() -> Iterable[tuple[RunRecord, _Ended]]:
         for row in frame.itertuples():
             step = int(row.training_step) + AUTHORS_WARMUP
             points.append(Point("eval/return", float(row.return_mean), _PUBLISHED_MS, step))
-            # Over seeds; the eval/return_std of our runs is over the episodes of one evaluation.
+            # Std over seeds; the eval/return_std of our runs is over the episodes of one evaluation.
             points.append(Point("eval/return_std_of_seeds", float(row.return_std), _PUBLISHED_MS, step))
         yield record, _Ended(start_ms=_PUBLISHED_MS, end_ms=_PUBLISHED_MS, points=points)

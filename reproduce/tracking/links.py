@@ -1,4 +1,4 @@
-"""Links into MLflow: the views of experiments, and where given runs are."""
+"""Links into MLflow: to the views of experiments, and to given runs."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -16,10 +16,9 @@ _DESCRIPTION = "mlflow.note.content"
 
 
 def links(tracker: MlflowRuns, base: str) -> dict[str, dict[str, str]]:
-    """Links by title for each experiment: its views, which are brought up to date first.
+    """Links to the views of each experiment, by title; the views are updated first.
 
-    The experiment of the protocol with most runs comes first; what is published and what was only tried
-    come last.
+    The protocol with the most runs comes first; smoke runs and published numbers come last.
 
     Raises:
         reproduce.tracking.client.TrackingError: MLflow cannot be read or written.
@@ -45,7 +44,7 @@ def links(tracker: MlflowRuns, base: str) -> dict[str, dict[str, str]]:
 
 
 def _refreshed_views(tracker: MlflowRuns, experiment_id: str, runs: Iterable[Any]) -> list[View]:
-    """The views of an experiment with these runs, after its tags and description were brought up to date."""
+    """The views of an experiment with these runs, after updating its tags and description."""
     views = views_of(runs)
     if views:
         tags = {view.tag: view.state for view in views}
@@ -59,11 +58,11 @@ def _refreshed_views(tracker: MlflowRuns, experiment_id: str, runs: Iterable[Any
 def where_to_look(runs: Sequence[StoredRun], tracking_uri: str | None = None) -> str:
     """Links to runs in MLflow, or how to find them there, in a line or two.
 
-    Of a server, for each task the view that holds most of those runs; of a database, which has no address
-    until it is served, the experiment and a filter that shows these runs beside all others of their tasks.
+    For a server: for each task the view that contains most of the runs. For a database, which has no address
+    until it is served: the experiment, and a filter that shows the runs beside all others of their tasks.
 
     Args:
-        runs: at least one, all of one scale.
+        runs: at least one run, all of one scale.
         tracking_uri: see `reproduce.tracking.client.resolve_uri`.
 
     Raises:

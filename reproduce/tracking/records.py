@@ -1,4 +1,4 @@
-"""Metadata of a run in MLflow: its name, tags and parameters, and scalars about the whole of it."""
+"""Metadata of a run in MLflow: name, tags, parameters, and scalars of the whole run."""
 
 import json
 import re
@@ -14,18 +14,18 @@ from reproduce.lab.specs import RunSpec, require_protocol, variant_parts
 from reproduce.tracking.client import Point, RunRecord
 
 SMOKE = "alm/smoke"
-"""Experiment of the runs that only try whether something works, of every protocol."""
+"""Experiment of smoke runs, of every protocol."""
 
 _SPELLED = {"kl": "KL", "td3": "TD3", "mnm": "MnM", "ent": "ENT"}
 
 
 @dataclass(frozen=True)
 class SyncResult:
-    """The result of a synchronisation: what it sent.
+    """The result of a synchronisation.
 
     Attributes:
-        runs: runs for which anything was sent.
-        points: metric values sent.
+        runs: number of runs for which anything was sent.
+        points: number of metric values sent.
         problems: one sentence for each run that could not be read; the others were sent.
     """
 
@@ -43,7 +43,7 @@ def record_of(
     """The MLflow record of one of our runs.
 
     Raises:
-        ValueError: the protocol, after which the experiment is called, is no word.
+        ValueError: the protocol, which names the experiment, is not a word.
     """
     require_protocol(protocol)
     has_plugin = "plugin" in provenance
@@ -58,8 +58,8 @@ def record_of(
     hardware = provenance.get("hardware", {})
     tags = {
         **identity,
-        # What a chart of one task and scale has a line for, the mean of its seeds. MLflow hashes key and
-        # value of this tag to a colour; by this key, those of ALM, the baselines and most variants differ.
+        # Charts of a task and scale draw one line per method, the mean of its seeds. MLflow hashes key and
+        # value of this tag to a colour; with this key, ALM, the baselines and most variants differ.
         "method": method,
         "protocol": protocol,
         "source": "ours",
@@ -67,12 +67,12 @@ def record_of(
         "git_sha": str(provenance.get("git_sha", "unknown")),
         "mlflow.source.git.commit": str(provenance.get("git_sha", "unknown")),
         "git_dirty": str(provenance.get("git_dirty", "unknown")).lower(),
-        "host": str(hardware.get("cpu", "unknown")),  # the kind of machine; its name is nobody's business
+        "host": str(hardware.get("cpu", "unknown")),  # the kind of machine; its name stays private
         "device": str(provenance.get("device", "unknown")),
     }
     return RunRecord(
         experiment=SMOKE if spec.scale == "smoke" else f"alm/{protocol}",
-        # Lists cut names at the end, so what differs comes first; task and scale are what one filters by.
+        # Lists truncate names, so what differs comes first; one filters by task and scale.
         name=f"{method} s{spec.seed}",
         key=digest,
         start_ms=provenance.get("started_ms"),
@@ -92,9 +92,9 @@ def record_of(
 
 
 def _method(spec: RunSpec, has_plugin: bool) -> str:
-    """Name of all seeds of a variant, as in the paper's legends: ``ALM(3)``, ``no KL``, ``my-idea``.
+    """Name of a variant for all its seeds, as in the paper's legends: ``ALM(3)``, ``no KL``, ``my-idea``.
 
-    MLflow's list of groups has room for some ten letters, so a variant of ALM does without its algorithm.
+    MLflow's list of groups shows about ten characters, so a variant of ALM omits the algorithm.
     """
     name, settings, precision = variant_parts(spec.variant)
     title = title_of(spec.algorithm)
@@ -121,7 +121,7 @@ def _spelled(variant: str) -> str:
 
 
 def _role(spec: RunSpec, has_plugin: bool) -> str:
-    """What a run is beside the others, in whatever precision: ``own`` is what the suite does not name."""
+    """Role of a run among the others, in any precision; ``own``: not a named variant of the suite."""
     name, settings, _ = variant_parts(spec.variant)
     if has_plugin or settings:
         return "own"
@@ -131,7 +131,7 @@ def _role(spec: RunSpec, has_plugin: bool) -> str:
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    """Nested values as text by dotted name; text stays itself, the rest becomes JSON."""
+    """Nested values as text by dotted name; text is unchanged, other values become JSON."""
     flat: dict[str, str] = {}
     for name, value in values.items():
         if isinstance(value, Mapping):
@@ -151,7 +151,7 @@ def final_points(
 
 
 def start_of(rows: Sequence[Mapping[str, Any]], otherwise: int) -> int:
-    """When a run started, by the time of its first row and the seconds that had passed."""
+    """Start time of a run: that of its first row, less the seconds passed by then."""
     if not rows:
         return otherwise
     return int(rows[0]["time_ms"] - 1000 * rows[0]["wall_seconds"])

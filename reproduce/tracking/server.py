@@ -1,4 +1,4 @@
-"""MLflow's server in front of a database: on this machine alone by default, gone when its parent is gone."""
+"""MLflow server in front of a database: by default for this machine alone; it ends with its parent."""
 
 import contextlib
 import os
@@ -32,17 +32,17 @@ _START_SECONDS = 180.0
 
 @dataclass(frozen=True, kw_only=True)
 class Address:
-    """Where a server listens, and under which names it answers.
+    """The address a server listens on, and the host names it answers to.
 
-    A browser sends the name that it was given. MLflow refuses a name that it does not expect, because a
-    page elsewhere could have that name lead to this machine (DNS rebinding). It expects every private
-    network's addresses if nobody says otherwise; here, it is told to expect the names of this machine,
-    with the server's port, and those in ``names``.
+    A browser sends the host name it was given. MLflow refuses names that it does not expect, because another
+    site could make its own name resolve to this machine (DNS rebinding). By default it expects all addresses
+    of private networks; here it expects only the names of this machine, with the server's port, and those in
+    ``names``.
 
     Attributes:
         host: address to listen on.
-        port: TCP port; None takes 5000 if that is free, else any free one, and 0 any free one.
-        names: further names by which browsers and clients may call the server.
+        port: TCP port; None: 5000, or any free port if that is taken; 0: any free port.
+        names: further names by which browsers and clients may reach the server.
 
     Raises:
         ValueError: other machines could reach it, but under no name.
@@ -55,15 +55,15 @@ class Address:
     def __post_init__(self) -> None:
         if self.host not in _THIS_MACHINE and not self.names:
             raise ValueError(
-                f"A server that listens on {self.host} must know the names under which other machines call "
-                "it: give them with --allowed-hosts, or leave --host out to serve this machine alone."
+                f"A server that listens on {self.host} must know the host names by which other machines "
+                "reach it: give them with --allowed-hosts, or leave --host out to serve this machine alone."
             )
 
     def with_free_port(self) -> "Address":
-        """The same with a port that is free now.
+        """The same address with a port that is currently free.
 
         Raises:
-            reproduce.tracking.client.TrackingError: the port that was asked for is not, or the host is no
+            reproduce.tracking.client.TrackingError: the requested port is not free, or the host is not an
                 address of this machine.
         """
         port = self.port
@@ -87,20 +87,20 @@ class Address:
 
     @property
     def base(self) -> str:
-        """The server's URL for this machine."""
+        """The server's URL on this machine."""
         host = _LOOPBACK if self.host in ("0.0.0.0", "::") else self.host
         return f"http://{host}:{self.port}"
 
     @property
     def allowed_hosts(self) -> list[str]:
-        """What a request may have in its Host header."""
-        # Behind a proxy, the name comes without the port.
+        """Values that the Host header of a request may have."""
+        # Behind a proxy the name comes without the port.
         named = [form for name in self.names for form in (name, f"{name}:{self.port}")]
         return [*(f"{name}:{self.port}" for name in _THIS_MACHINE), *named]
 
     @property
     def allowed_origins(self) -> list[str]:
-        """Pages that may send requests which change something: the server's own."""
+        """Origins whose pages may send modifying requests: the server's own."""
         return [f"{scheme}://{host}" for host in self.allowed_hosts for scheme in ("http", "https")]
 
     def _is_free(self, port: int) -> bool:
@@ -126,14 +126,14 @@ class Address:
 def serving(
     uri: str, address: Address | None = None, artifacts: Path | None = None, workers: int = 1
 ) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
-    """An MLflow server of a database, as its URL and process; it stops at the end, or with this process.
+    """A running MLflow server of a database, as URL and process; it stops with the block, or this process.
 
     Args:
-        uri: resolved tracking URI of a database that exists.
+        uri: resolved tracking URI of an existing database.
         address: where it listens; by default on this machine alone.
-        artifacts: folder that the server reads and writes for its clients; None: clients on this machine
-            do that themselves, beside the database.
-        workers: processes that answer requests.
+        artifacts: directory that the server reads and writes for its clients; None: clients on this machine
+            access the files themselves, beside the database.
+        workers: number of processes that answer requests.
 
     Raises:
         reproduce.tracking.client.TrackingError: the port is in use, or the server does not start.
@@ -145,9 +145,9 @@ def serving(
         command += ["--artifacts-destination", artifacts.absolute().as_uri()]
     environment = {
         **quiet_environment(),
-        # Its only use is for evaluations of language models, and it grows without end (mlflow #22792).
+        # Used only to evaluate language models, and it grows without bound (mlflow #22792).
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-        # A line for each request, in a file that is read only if the server does not start.
+        # An access log would fill a file that is read only if the server does not start.
         "MLFLOW_UVICORN_OPTS": "--no-access-log",
         **os.environ,
         # Not as an argument: it may hold a password.
@@ -174,8 +174,8 @@ def serving(
 
 
 def _answers(address: Address, process: "subprocess.Popen[bytes]") -> bool:
-    """Wait until the server answers; False if it ends before, or takes too long."""
-    # Not by way of a proxy, which the environment may name.
+    """Wait until the server answers; False if it ends before that or takes too long."""
+    # Bypasses any proxy in the environment.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     deadline = time.monotonic() + _START_SECONDS
     while process.poll() is None and time.monotonic() < deadline:
@@ -190,7 +190,7 @@ def _answers(address: Address, process: "subprocess.Popen[bytes]") -> bool:
 
 
 def _listens(pid: int, port: int | None) -> bool:
-    """Whether it is a process's descendant that listens at a port, and not another that was quicker."""
+    """Whether the listener at a port is a descendant of a process, and not another that was faster."""
     with contextlib.suppress(psutil.Error):
         return any(
             one.status == psutil.CONN_LISTEN and one.laddr.port == port

@@ -1,4 +1,4 @@
-"""Commands that serve MLflow: the user interface of one person, and the tracking server of a lab."""
+"""Commands that serve MLflow: the user interface for a single user, and the tracking server of a lab."""
 
 import signal
 from collections.abc import Callable, Iterator
@@ -24,14 +24,14 @@ def serve(
     port: int | None = None,
     say: Callable[[str], None] = print,
 ) -> int:
-    """Import the store and the published numbers, serve them on 127.0.0.1 until Ctrl-C; returns an exit code.
+    """Import stored runs and published numbers, serve them on 127.0.0.1 until Ctrl-C; returns an exit code.
 
-    Where the tracking URI names a server already, only its links are printed.
+    If the tracking URI already names a server, only its links are printed.
 
     Args:
         store: the stored runs.
         tracking_uri: see `reproduce.tracking.client.resolve_uri`.
-        port: TCP port; None takes 5000 if that is free, else any free one.
+        port: TCP port; None: 5000, or any free port if that is taken.
         say: prints one line.
 
     Raises:
@@ -41,7 +41,7 @@ def serve(
     is_server = urlsplit(uri).scheme in ("http", "https")
     address = Address(port=port)
     if port is not None and not is_server:
-        address.with_free_port()  # found out before the import, which may take a minute
+        address.with_free_port()  # checked before the import, which may take a minute
     with _until_interrupted(say):
         tracker = MlflowRuns(uri)
         sent = import_store(store, tracker) + import_published(tracker)
@@ -64,13 +64,13 @@ def serve_database(
     workers: int,
     say: Callable[[str], None] = print,
 ) -> int:
-    """Serve a database that several people write to, until Ctrl-C; returns an exit code.
+    """Serve a database shared by several people until Ctrl-C; returns an exit code.
 
     Args:
-        database: its SQLAlchemy URI; tables are made if they are missing.
-        artifacts: folder of the runs' files, which the server alone reads and writes.
-        address: where it listens, and under which names it answers.
-        workers: processes that answer requests.
+        database: its SQLAlchemy URI; missing tables are created.
+        artifacts: directory of the runs' files; only the server reads and writes it.
+        address: where it listens, and the host names it answers to.
+        workers: number of processes that answer requests.
         say: prints one line.
 
     Raises:
@@ -80,10 +80,10 @@ def serve_database(
     uri = resolve_uri(database)
     address = address.with_free_port()
     with _until_interrupted(say):
-        MlflowRuns(uri)  # makes the tables, once, before processes of the server could do so at once
+        MlflowRuns(uri)  # creates the tables once, before several server processes could try at once
         say(f"starting the MLflow server of {shown_uri(uri)}, files in {artifacts} …")
         with serving(uri, address, artifacts, workers) as (base, process):
-            say(f"it answers at {base}; others write to it with")
+            say(f"it answers at {base}; others log to it with")
             say(f"  export MLFLOW_TRACKING_URI={base}")
             say("press Ctrl-C to stop")
             return process.wait()
@@ -92,8 +92,8 @@ def serve_database(
 
 @contextmanager
 def _until_interrupted(say: Callable[[str], None]) -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM end the block in order."""
-    # Ctrl-C too: a shell without job control starts what it puts in the background with Ctrl-C ignored.
+    """End the block cleanly on Ctrl-C and SIGTERM."""
+    # Ctrl-C too: a shell without job control starts background processes with Ctrl-C ignored.
     previous = {which: signal.signal(which, _interrupt) for which in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield

@@ -1,8 +1,8 @@
-"""Views of experiments: which charts MLflow's page of an experiment opens with, for one task and scale.
+"""Views of experiments: the charts that MLflow's experiment page shows for one task and scale.
 
-MLflow keeps the state of that page in the browser, unless a link names a state that a tag of the experiment
-holds (its button "Share" makes such links). Here the tags are written by this module, so that a short link
-opens the answer: learning curves by environment step, a line for each variant with its band over seeds.
+MLflow keeps the state of that page in the browser, unless a link names a state stored in a tag of the
+experiment (as links made by its "Share" button do). This module writes such tags, so that a short link opens
+learning curves by environment step, one line per variant with its band over seeds.
 """
 
 import base64
@@ -18,13 +18,13 @@ __all__ = ["View", "description_of", "table_link", "view_link", "views_of"]
 _FIRST_SCALES = ("paper", "laptop")
 _RETURN = "eval/return"
 _SHOWN = 100
-"""Runs that the page loads at first."""
+"""Number of runs that the page loads at first."""
 _LARGEST_TAG = 20_000
-"""Letters of a tag of an experiment, which its description is, that MLflow takes since its version 3.17."""
+"""Letters of an experiment's tag, of which its description is one, that MLflow accepts since version 3.17."""
 
 
 class Kind(NamedTuple):
-    """Which of the runs of a task and scale stand beside each other, by their tags."""
+    """A selection, by tags, of the runs of a task and scale to be shown together."""
 
     name: str
     title: str
@@ -44,16 +44,16 @@ _VARIANTS = Kind("variants", "ALM and its variants", "tags.algo = 'alm'", lambda
 
 @dataclass(kw_only=True, eq=False)
 class View:
-    """The runs of one task and scale in an experiment that stand beside each other.
+    """Runs of one task and scale in an experiment that are shown together.
 
     Attributes:
         task: name of the task.
         scale: named size of the runs.
-        kind: which of them.
+        kind: the selection of runs.
         runs: number of runs.
-        methods: what has a line each, the mean of its seeds.
-        metrics: names of all metrics that one of the runs has.
-        has_variants: whether any of them is of a variant of the paper's.
+        methods: names of the lines, each the mean of its seeds.
+        metrics: names of all metrics of any of the runs.
+        has_variants: whether any run is of one of the paper's variants.
     """
 
     task: str
@@ -65,24 +65,24 @@ class View:
     has_variants: bool = False
 
     def holds(self, tags: Mapping[str, str]) -> bool:
-        """Whether a run with these tags is one of them."""
+        """Whether a run with these tags belongs to the view."""
         return (tags["task"], tags["scale"]) == (self.task, self.scale) and self.kind.holds(tags)
 
     @property
     def key(self) -> str:
-        """What links call it, such as ``HalfCheetah-laptop``; old links show new runs, too."""
+        """Its name in links, such as ``HalfCheetah-laptop``; old links show new runs, too."""
         suffix = "" if self.kind is _BASELINES else f"-{self.kind.name}"
         return f"{self.task.replace('/', '_')}-{self.scale}{suffix}"
 
     @property
     def title(self) -> str:
-        """What it shows, in one line."""
+        """Its content in one line."""
         rest = f"; MLflow shows the first {_SHOWN}, and more if asked" if self.runs > _SHOWN else ""
         return f"{self.task}, {self.scale}: {self.kind.title} ({self.runs} runs{rest})"
 
     @property
     def condition(self) -> str:
-        """MLflow's filter of its runs."""
+        """MLflow's filter for its runs."""
         return f"tags.task = '{self.task}' and tags.scale = '{self.scale}' and {self.kind.condition}"
 
     @property
@@ -92,8 +92,8 @@ class View:
 
     @property
     def state(self) -> str:
-        """The state of the page, as MLflow's page writes and reads it: JSON, compressed, since a tag of an
-        experiment has little room (5000 letters before MLflow 3.17, 20,000 from then on)."""
+        """The state of the page in MLflow's own format: JSON, compressed, because a tag of an experiment is
+        limited to 5000 characters before MLflow 3.17, 20,000 since."""
         text = json.dumps(self._page, separators=(",", ":"))
         return f"deflate;{base64.b64encode(zlib.compress(text.encode())).decode()}"
 
@@ -101,7 +101,7 @@ class View:
     def _page(self) -> dict[str, Any]:
         return {
             "searchFilter": self.condition,
-            # Groups stand in the order of their means.
+            # Groups are ordered by their means.
             "orderByKey": f"metrics.`{_RETURN}`",
             "orderByAsc": False,
             "groupBy": {
@@ -117,8 +117,8 @@ class View:
             "compareRunSections": [
                 _section("Learning curves", columns=1, height=420, opened=True),
                 _section("At the end", columns=2, height=420),
-                # MLflow adds a section for what is before the slash in the names of all other metrics, and
-                # opens it unless it is here; this is how it calls that of names without one.
+                # MLflow adds a section for each prefix before the slash in the names of other metrics, and
+                # opens it unless it is listed here; "Model metrics" is its section for names without a slash.
                 *map(_section, sorted({name.rpartition("/")[0] or "Model metrics" for name in self.metrics})),
             ],
             "compareRunCharts": [
@@ -161,10 +161,10 @@ def _chart(kind: str, metric: str, section: str) -> dict[str, Any]:
 
 
 def views_of(runs: Iterable[Any]) -> list[View]:
-    """The views of an experiment with these runs, which are MLflow's entities.
+    """The views of an experiment with these runs (MLflow entities).
 
-    There is one of ALM, the baselines and one's own for each task and scale, and one of ALM's variants where
-    there are any. Tasks come by name, scales in the order paper, laptop, others.
+    Each task and scale has a view of ALM, the baselines and the user's own variants, and one of ALM's
+    variants if there are any. They are ordered by task name, then by scale: paper, laptop, others.
     """
     views: dict[tuple[str, str, str], View] = {}
     for run in runs:
@@ -190,10 +190,10 @@ def views_of(runs: Iterable[Any]) -> list[View]:
 
 
 OURS = "*Written by `make ui` and `make sync`; without this line it is yours to change.*"
-"""Last line of an experiment's description as long as nobody has taken it over."""
+"""Last line of an experiment's description, until someone takes the description over."""
 
 _BY_HAND = """\
-Learning curves of every task and scale, and how to make such a view by hand: open this with the arrow.
+Learning curves of every task and scale, and how to make such a view by hand (use the arrow to expand this).
 
 {views}
 
@@ -202,13 +202,13 @@ A run is one seed of one method on one task at one scale.
 By hand: *Model training* at the top of the menu; *Runs*; the chart symbol left of the filter; as filter
 `tags.task = 'HalfCheetah' and tags.scale = 'laptop'`; *Group by* the tag `method`; *Show all runs* at the eye
 above the list; the chart `eval/return`, whose steps are environment steps. A line is the mean of the seeds,
-its band reaches from the lowest to the highest. Intervals and tests are in `make compare`.
+its band is their range. For intervals and tests, use `make compare`.
 
 """
 
 
 def description_of(experiment_id: str, views: Iterable[View]) -> str:
-    """The description of an experiment, in Markdown: links to its views, and how to make one by hand.
+    """The Markdown description of an experiment: links to its views, and how to make one by hand.
 
     Of more views than MLflow has room for, the first ones.
     """
@@ -223,11 +223,11 @@ def description_of(experiment_id: str, views: Iterable[View]) -> str:
 
 
 def view_link(base: str, experiment_id: str, view: View) -> str:
-    """Address of a view; without the last parameter MLflow 3 may open a page of traces instead."""
+    """URL of a view; without the last parameter MLflow 3 may open a page of traces instead."""
     query = f"viewStateShareKey={quote(view.key)}&compareRunsMode=CHART&workflowType=machine_learning"
     return f"{base}/#/experiments/{experiment_id}/runs?{query}"
 
 
 def table_link(base: str, experiment_id: str) -> str:
-    """Address of the table of an experiment's runs."""
+    """URL of the table of an experiment's runs."""
     return f"{base}/#/experiments/{experiment_id}/runs?compareRunsMode=TABLE&workflowType=machine_learning"

@@ -265,7 +265,7 @@ def test_times_of_different_processors_have_panels_of_their_own(store, make_run)
     assert curves == [{"ALM(3)", "SAC"}, {"REDQ"}]
     bars = [[label.get_text() for label in axis.get_yticklabels()] for axis in timed[2:]]
     assert bars == [["ALM(3)", "SAC"], ["REDQ"]]
-    assert "times of different ones do not compare" in " ".join(figure.get_supxlabel().split())
+    assert "times on different ones are not comparable" in " ".join(figure.get_supxlabel().split())
 
 
 def test_times_of_different_gpus_have_panels_of_their_own(store, make_run):
@@ -334,14 +334,14 @@ def test_the_command_writes_each_scale_that_has_runs(store, tmp_path, capsys):
     # Without a run at paper scale there is a line that says what it would take, not a picture of nothing.
     (line,) = {line for line in capsys.readouterr().out.splitlines() if "paper scale" in line}
     # Three series with five seeds each, of 500,000 steps on Ant and of 300,000 on Walker2d.
-    says = "no run of it is stored yet; 30 of its 30 runs lack 12,000,000 environment steps"
+    says = "none of its runs is stored yet; 30 of its 30 runs lack 12,000,000 environment steps"
     assert line.startswith(f"figure4 at paper scale: {says}: ")
 
     # Nor one of the curve of unchanged ALM that the figure would put others beside.
     assert Figure("figure11", store=store.root, out=tmp_path / "c").run() == 0
     lines = capsys.readouterr().out.splitlines()
     assert "150 of its 150 runs lack" in lines[0] and len(lines) == 2 and not (tmp_path / "c").exists()
-    what = "what is stored of it shows nothing without the other runs; 29 of its 30 runs lack"
+    what = "its stored runs show nothing without the others; 29 of its 30 runs lack"
     assert lines[1].startswith(f"figure11 at laptop scale: {what} ")
 
     (tmp_path / "file").write_text("")
@@ -601,7 +601,7 @@ def test_the_step_of_table_1_is_marked_where_it_reads(tmp_path, make_run):
     }
     assert [line.get_xdata() for line in marked["Walker2d"]] == [[200_000, 200_000]]
     assert not marked["Hopper"]
-    assert "Dotted: 200k steps, where Table 1 reads." in " ".join(figure.get_supxlabel().split())
+    assert "Dotted: 200k steps, the read-out of Table 1." in " ".join(figure.get_supxlabel().split())
 
 
 def test_six_labels_stand_in_two_rows_of_three_and_read_row_by_row():

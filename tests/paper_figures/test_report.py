@@ -139,14 +139,14 @@ def test_what_a_run_says_is_text(page, report):
 def test_hours_that_are_not_known_are_counted(page):
     text = " ".join(" ".join(page.texts).split())
     assert "0.5 hours of training, 3 runs of unknown hours left out" in text
-    assert "Hours are the seed's own, memory is that of its process" in text
+    assert "Hours are per seed; memory is that of the process" in text
 
 
 def test_what_is_missing_is_seen_with_what_makes_it(page):
     text = " ".join(" ".join(page.texts).split())
     assert "2 of 50, 1 partial" in text and "1 failed" in text
     # Figure 11 and others, of which only unchanged ALM is stored.
-    assert "Nothing is shown: what is stored of it shows nothing without the other runs." in text
+    assert "Nothing is shown: its stored runs show nothing without the others." in text
     assert "make figure3 TRAIN=1 SCALE=laptop" in text and "make table1 PROTOCOL=B" in text
     assert "train --algorithm sac --task HalfCheetah --scale laptop --seeds 2" in text
 
@@ -172,7 +172,7 @@ def test_a_damaged_card_costs_the_clips_alone(tmp_path):
     (tmp_path / "a-seed-0.json").write_text("{")
     entry = clips_entry(tmp_path)
     assert entry.clips == ()
-    assert entry.problem.endswith("is no card of a policy: make it anew with: make gallery")
+    assert entry.problem.endswith("is not a card of a policy: remake it with: make gallery")
 
 
 def test_the_same_store_gives_the_same_bytes(store, gallery, report, tmp_path):

@@ -54,7 +54,7 @@ def test_a_damaged_file_is_one_sentence_and_costs_no_other(frames, tmp_path):
     problems = {one.name: one.problem for one in theory_entries(tmp_path) if one.problem}
     assert list(problems) == ["theory-statements", "theory-tighter-bound", "theory-a7", "theory-lottery"]
     for name, problem in problems.items():
-        assert problem.startswith(f"{tmp_path / name}.csv is not what the checks of the theory wrote: make")
+        assert problem.startswith(f"{tmp_path / name}.csv is not what the checks of the theory wrote: remake")
     with pytest.raises(ValueError, match="is not what the checks of the theory wrote"):
         read(tmp_path)
 
@@ -95,7 +95,7 @@ def test_bad_input_is_one_sentence(tmp_path, capsys):
     assert main(["theory", "--seed", "-1", "--out", str(tmp_path)]) == 2
     assert capsys.readouterr().err == "error: The seed must be at least 0, not -1.\n"
     assert main(["theory", "--out", str(tmp_path / "file")]) == 2
-    assert "choose a place you may write to (--out)" in capsys.readouterr().err
+    assert "choose a writable place (--out)" in capsys.readouterr().err
 
 
 def test_medians_are_drawn_over_k(frames):

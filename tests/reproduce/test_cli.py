@@ -290,7 +290,7 @@ def test_what_a_table_cannot_write_is_no_matter_of_runs(tmp_path, capsys):
     (tmp_path / "file").write_text("a file where a directory should be")
     assert main(["table", "1", "--protocol", "printed", "--out", str(tmp_path / "file")]) == 2
     error = capsys.readouterr().err
-    assert "cannot read or write" in error and "may write to (--out), then repeat the command\n" in error
+    assert "cannot read or write" in error and "writable place (--out), then repeat the command\n" in error
 
 
 def test_a_terminal_without_the_signs_of_a_table_shows_the_rest(tmp_path, monkeypatch):
@@ -330,7 +330,7 @@ def test_a_full_disk_ends_with_one_sentence_and_the_run_goes_on_later(tmp_path):
     full = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, preexec_fn=limit)
     assert full.returncode == 2
     assert "Traceback" not in full.stderr
-    assert re.search(r"^error: cannot read or write.*goes on from the last checkpoint$", full.stderr, re.M)
+    assert re.search(r"^error: cannot read or write.*resumes from the last checkpoint$", full.stderr, re.M)
     (run,) = tmp_path.glob("**/seed-0")
     assert not (run / "DONE").exists()
     assert not list(run.glob("**/*.tmp"))
@@ -492,7 +492,7 @@ def test_a_plan_lists_runs_operations_hours_and_commands(tmp_path, capsys, make_
     assert main(["plan", "figure3", "--store", str(tmp_path)]) == 0
     out = " ".join(capsys.readouterr().out.split())
     assert "figure3 at laptop scale: 2 of 50 runs stored" in out
-    assert "hours of one thread of this machine and what has no estimate." in out
+    assert "hours of one thread of this machine, without rows that have no estimate." in out
     # Not in the benchmark: the fixture's clock says 500 s, of which 30 for evaluations, for a population of
     # two, so 235 s for 50,000 steps.
     assert "SAC on Hopper │ 0 1 2 3 4 │ 250,000 │ ? │ 0.3" in out

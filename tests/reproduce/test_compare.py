@@ -94,7 +94,7 @@ def test_notes_say_what_stands_behind_the_numbers(store):
     notes = " ".join(compared(store).notes())
     assert "every run of one side" not in notes
     for words in (
-        "with 2 an interval is too narrow; that of a mean holds the truth in about 50 %",
+        "with 2 an interval is too narrow; that of a mean contains the true value in about 50 %",
         "seed 2 of alm/my-idea on HalfCheetah (step 10,000)",
         "they failed: seed 3 of alm/my-idea on HalfCheetah, seed 3 of alm on HalfCheetah",
     ):
@@ -110,7 +110,7 @@ def test_one_seed_gives_no_interval_and_says_so(store):
     assert task.means[0].has_interval and not task.means[1].has_interval
     assert not task.difference.has_interval and not comparison.improvement.has_interval
     assert task.difference.value == 1.5
-    assert any("Too few seeds for an interval" in n and "alm on Hopper." in n for n in comparison.notes())
+    assert any("No interval where" in n and "alm on Hopper." in n for n in comparison.notes())
 
 
 def test_what_may_not_be_pooled_is_refused(store):
@@ -180,7 +180,7 @@ def test_seeds_that_stopped_at_one_step_are_named_together(store):
         store.add("my-idea", seed, {5000: 3.0, 10_000: 12.0}, status="partial")
     store.add("my-idea", 5, {5000: 3.0}, status="failed", reason="loss/critic is not finite")
     notes = " ".join(compared(store).notes())
-    assert "Not at their end yet: seeds 2 4 of alm/my-idea on HalfCheetah (step 10,000)." in notes
+    assert "Not finished yet: seeds 2 4 of alm/my-idea on HalfCheetah (step 10,000)." in notes
     assert "failed: seeds 3 5 of alm/my-idea on HalfCheetah, seed 3 of alm on HalfCheetah." in notes
 
 
@@ -189,7 +189,7 @@ def test_a_seed_that_has_only_begun_does_not_pull_the_others_back(store):
     store.add("my-idea", 4, {5000: 3.0}, status="partial")
     after = compared(store)
     pd.testing.assert_frame_equal(after.numbers(), before)
-    assert "Left out because they have only begun: seed 4 of alm/my-idea on HalfCheetah (step 5,000)." in (
+    assert "Left out because they are too far behind: seed 4 of alm/my-idea on HalfCheetah (step 5,000)." in (
         after.notes()
     )
 
@@ -254,7 +254,7 @@ def test_runs_count_as_far_as_their_directories_hold_them(store, tmp_path, make_
     assert [(run.spec.seed, run.own) for run in comparison.tasks[0].runs[1]] == [
         (0, False), (1, False), (4, True), (5, False)
     ]  # fmt: skip
-    assert "Your own, not of the repository: 2 runs." in comparison.notes()
+    assert "Your own, not the repository's: 2 runs." in comparison.notes()
 
 
 def test_a_directory_counts_for_its_own_side_task_and_scale_and_where_it_has_more(store, tmp_path, make_run):
@@ -287,7 +287,7 @@ def test_few_seeds_are_told_of_the_intervals_that_there_are(store):
     store.add("my-idea", 0, {5000: 1.0}, task="Hopper")
     store.add("base", 0, {5000: 1.0}, task="Hopper")
     notes = " ".join(compared(store, "Hopper", "HalfCheetah").notes())
-    assert "where a side has a single one: alm/my-idea on Hopper, alm on Hopper." in notes
+    assert "where a side has only one seed: alm/my-idea on Hopper, alm on Hopper." in notes
     assert "Few seeds: with 2 an interval" in notes
     assert "Few seeds" not in " ".join(compared(store, "Hopper").notes())
 

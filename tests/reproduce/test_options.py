@@ -186,13 +186,13 @@ def test_a_plan_says_what_stored_runs_lack_and_what_needs_none(tmp_path, make_ru
     assert console.file.getvalue().splitlines()[:4] == [
         "figure7 at laptop scale: 1 of 10 runs stored; 9 more lack predictions, which python -m reproduce "
         "latents measures from their last checkpoints",
-        "figure8 at laptop scale: 0 of 20 runs stored; 5 more lack value estimates, which are measured in "
-        "training alone",
-        "table2 at laptop scale: made of the code alone, without runs",
+        "figure8 at laptop scale: 0 of 20 runs stored; 5 more lack value estimates, which are measured only "
+        "during training",
+        "table2 at laptop scale: derived from the code alone, without runs",
         "figure14 at laptop scale: has no panel at this scale",
     ]
     why = nothing_shown(exhibits[1], [coverage(exhibits[1], store, "laptop")])
-    assert why == "its runs are stored without value estimates, which are measured in training alone"
+    assert why == "its runs are stored without value estimates, which are measured only during training"
 
 
 def test_what_an_exhibit_takes_is_said_of_scales_at_which_it_shows_nothing(tmp_path):

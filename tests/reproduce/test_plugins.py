@@ -96,10 +96,10 @@ def test_a_whole_algorithm_with_variants(written):
         ("x = 1\n", ["declares no variant", "VARIANTS = "]),
         ("VARIANTS = {}\n", ["declares no variant"]),
         ("VARIANTS = {'alm': []}\n", ["declares no variant"]),
-        ("VARIANTS = ['my-idea']\n", ["lists of Variant by the name", "['my-idea']"]),
+        ("VARIANTS = ['my-idea']\n", ["to lists of Variant", "['my-idea']"]),
         ("VARIANTS = {'alm': ['my-idea']}\n", ["lists of Variant", "'my-idea'"]),
         ("from alm.variants import VARIANTS\n", ["lists of Variant"]),
-        ("ALGORITHMS = {'mine': 5}\n", ["must be Algorithm by name", "'mine': 5"]),
+        ("ALGORITHMS = {'mine': 5}\n", ["must map names to Algorithm", "'mine': 5"]),
         (HEAD + "VARIANTS = {'aml': [Variant('x', 'y')]}\n", ["'aml'", "did you mean 'alm'"]),
         (HEAD + "VARIANTS = {'alm': [Variant('no-kl', 'y')]}\n", ["'no-kl' already", "another name"]),
         (HEAD + "VARIANTS = {'sac': [Variant('base', 'y')]}\n", ["'base' already"]),
@@ -110,10 +110,10 @@ def test_a_whole_algorithm_with_variants(written):
         ),
         (HEAD + "VARIANTS = {'alm': [Variant('x', 'y', agent=dict)]}\n", ["alm/x", "Agent"]),
         (HEAD + "VARIANTS = {'alm': [Variant('x', 'y', config=dict)]}\n", ["alm/x", "dataclass", "at"]),
-        (MINE + "dict, TD3OursConfig)}\n", ["mine/base", "its agent <class 'dict'> is no class"]),
+        (MINE + "dict, TD3OursConfig)}\n", ["mine/base", "its agent <class 'dict'> is not a class"]),
         (
             HEAD + MINE + "TD3Ours, TD3OursConfig, variants={'x': Variant('x', 'y', config=dict)})}\n",
-            ["mine/x", "its configuration <class 'dict'> is no dataclass"],
+            ["mine/x", "its configuration <class 'dict'> is not a dataclass"],
         ),
         (
             "from reproduce.lab.algorithms import ALGORITHMS\n",
@@ -458,7 +458,7 @@ def test_an_heir_keeps_to_the_class_of_the_suite_not_to_that_of_its_own_author(w
         "VARIANTS = {{'alm': [Variant('mine', 'an idea', agent=Heir)]}}\n"
     )
     assert load_plugin(written(text.format("idea(self, z, more)"))).provides("alm", "mine")
-    with pytest.raises(ValueError, match=r"`act` of Heir .* takes \(self\), but it is given .* of ALM"):
+    with pytest.raises(ValueError, match=r"`act` of Heir .* takes \(self\), but must accept .* of ALM"):
         load_plugin(written(text.format("act(self)")))
 
 

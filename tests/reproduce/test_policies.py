@@ -264,7 +264,7 @@ def test_so_few_episodes_that_no_difference_would_show_say_so(store):
     two = Played(policy, (1000.0, 1001.0), ())
     assert two.agreement == (
         "2 new and 5 stored episodes are too few to tell whether they agree (Kolmogorov–Smirnov test, "
-        "p = 0.095, where the least that there can be is 0.095)"
+        "p = 0.095, where the smallest possible is 0.095)"
     )
     assert "returns do not agree" in Played(policy, (1000.0, 1001.0, 1002.0), ()).agreement
     assert "returns agree" in Played(policy, (2.0, 3.0, 4.0), ()).agreement
@@ -304,7 +304,7 @@ DAMAGE = [
 def test_a_damaged_directory_keeps_no_stored_policy_back(here, store, file, content):
     damaged = directory(here, 1).path / file
     damaged.unlink() if content is None else damaged.write_bytes(content)
-    with pytest.warns(StoreWarning, match="no policy is looked for in .*seed-1"):
+    with pytest.warns(StoreWarning, match="seed-1 is not searched for policies"):
         assert find_policy("td3", "Hopper", store, here / "runs").path == store.root / LAST
 
 
@@ -441,15 +441,21 @@ def test_files_that_do_not_fit_are_one_sentence(store, capsys, here):
     sound = path.read_bytes()
     first = next(iter(read_policy(path)[1]))
     for change, sentence in (
-        ({"change_record": lambda r: r.pop("returns")}, "is no policy of this place (it lacks 'returns')"),
+        (
+            {"change_record": lambda r: r.pop("returns")},
+            "is not the policy that belongs there (it lacks 'returns')",
+        ),
         ({"change_record": lambda r: r["spec"].update(seed=4)}, "it is the last policy of td3/base Hopper"),
         ({"change_record": lambda r: r.update(kind="best")}, "it is the best policy of td3/base Hopper"),
         ({"change_record": lambda r: r.update(returns=[])}, "it has no returns"),
         ({"change_record": lambda r: r.update(protocol="../x")}, "the protocol of a run must be a word"),
         ({"change_record": lambda r: r.update(digest="0" * 12)}, "was trained with another configuration"),
         ({"change_record": lambda r: r.update(plugin="mine.py")}, "comes from the plugin mine.py: give it"),
-        ({"change_state": lambda s: s.pop(first)}, "holds other networks than td3/base acts with on Hopper"),
-        ({"change_state": lambda s: s.update({first: torch.ones(2)})}, "holds other networks"),
+        (
+            {"change_state": lambda s: s.pop(first)},
+            "does not hold the networks that td3/base acts with on Hopper",
+        ),
+        ({"change_state": lambda s: s.update({first: torch.ones(2)})}, "does not hold the networks"),
         ({"change_state": lambda s: s[first].fill_(float("nan"))}, "holds a number that is not finite"),
     ):
         path.write_bytes(sound)

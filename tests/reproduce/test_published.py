@@ -116,7 +116,7 @@ def test_a_changed_digit_is_one_sentence(tmp_path, monkeypatch):
     table = folder / "table1.csv"
     assert printed_rows(1)
     table.write_text(table.read_text().replace("5306", "5307", 1))
-    with pytest.raises(ValueError, match="table1.csv is not what the SHA256SUMS beside it says; run `git"):
+    with pytest.raises(ValueError, match="table1.csv does not match the SHA256SUMS beside it; run `git"):
         printed_rows(1)
     (folder / "SHA256SUMS").write_text("nonsense")
     with pytest.raises(ValueError, match="SHA256SUMS beside it cannot be read"):

@@ -123,7 +123,7 @@ def test_nothing_to_draw_with_is_one_sentence(store, tmp_path, command):
     done = reproduce(command, *which, "--store", store.root, "--out", tmp_path, MUJOCO_GL="disabled")
     assert done.returncode == 2 and done.stderr.count("\n") == 1
     assert done.stderr.startswith(
-        "error: nothing here draws off screen (tried MUJOCO_GL=disabled): install EGL"
+        "error: nothing here renders off screen (tried MUJOCO_GL=disabled): install EGL"
     )
     assert list(tmp_path.iterdir()) == []
 
@@ -215,6 +215,6 @@ def test_a_strip_has_one_of_each_algorithm_before_two_of_one(tmp_path):
     for content in ({}, [], k5 | {"steps": "many"}):
         (tmp_path / "x-seed-1.json").write_text(json.dumps(content))
         with pytest.raises(
-            ValueError, match=r"x-seed-1.json is no card of a policy: make it anew with: make gallery"
+            ValueError, match=r"x-seed-1.json is not a card of a policy: remake it with: make gallery"
         ):
             shown.cards(tmp_path)

@@ -93,7 +93,7 @@ def test_the_blocks_of_the_page_follow_the_records(records):
     write(records, "engines", ENGINES)
     blocks = scaling.blocks(records)
     assert (
-        "| jobs an hour on 2 simulated nodes, 2 s each | 3,240 (90% of the jobs' own time) |"
+        "| jobs per hour on 2 simulated nodes, 2 s each | 3,240 (90% of the jobs' own time) |"
         in blocks["engines"]
     )
     alm = next(line for line in blocks["programme"].splitlines() if line.startswith("| ALM(3) |"))
@@ -101,7 +101,7 @@ def test_the_blocks_of_the_page_follow_the_records(records):
     # 0.36 s a step on every core.
     assert float(core_hours.replace(",", "")) == pytest.approx(100 * float(steps.replace(",", "")), rel=0.03)
     assert int(runs.replace(",", "")) > 100
-    assert "No cost of a step of" in blocks["programme"]
+    assert "No cost per step is recorded for" in blocks["programme"]
     rows = [line.split("|") for line in blocks["limits"].splitlines() if line.startswith("| 1")]
     assert [row[1].strip() for row in rows] == ["1", "10", "100", "1,000"]
     hours = [float(row[2].strip(" h").replace(",", "")) for row in rows]

@@ -1,7 +1,7 @@
-"""What the paper says in words, beside what the stored runs say.
+"""Claims of the paper's text, checked against the stored runs.
 
-statements.py   the claims, as data             checks.py     kinds of claim, and how each is looked up
-evidence.py     runs, and the numbers of a run  contrasts.py  two sides on a task, and a finding of all tasks
+statements.py   the claims, as data             checks.py     kinds of claims, and how each is checked
+evidence.py     runs, and the numbers of a run  contrasts.py  two sides on a task, and findings over all tasks
 verdicts.py     all claims together: verdicts and their table
 """
 

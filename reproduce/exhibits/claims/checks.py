@@ -1,4 +1,4 @@
-"""The kinds of claim, and how each is looked up: from numbers of seeds to a finding."""
+"""Kinds of claims, and how each is checked: from the numbers of seeds to a finding."""
 
 import json
 import math
@@ -28,26 +28,26 @@ from reproduce.lab.specs import RunSpec
 from reproduce.lab.store import StoredRun, StoreMixError, require_comparable
 
 ENOUGH = 0.8
-"""Part of a ratio of costs that counts as the ratio."""
+"""Fraction of a claimed ratio of costs that suffices to support it."""
 NEAR_OPTIMAL = 0.9
-"""Part of the other's final return that counts as near-optimal."""
+"""Fraction of the other's final return that counts as near-optimal."""
 ABOUT_HALF = 0.6
-"""Part of the other's time that counts as about half of it."""
+"""Fraction of the other's time that counts as about half of it."""
 
 
 class Check(Protocol):
-    """A way to look a claim up."""
+    """A method to check a claim."""
 
     def finding(self, evidence: Evidence) -> Finding:
-        """What the runs of a scale say."""
+        """The finding from the runs of a scale."""
 
     @property
     def second(self) -> "Second | None":
-        """The same of a second outcome; None if there is none."""
+        """The same check of a second outcome; None if there is none."""
 
 
 class Second(NamedTuple):
-    """The check of a second outcome, and what that is called."""
+    """The check of a second outcome, and the name of that outcome."""
 
     aside: str
     check: Check
@@ -58,14 +58,14 @@ class Second(NamedTuple):
 
 @dataclass(frozen=True)
 class Compared:
-    """Each of some series against each of others, or against a number, on every task.
+    """Comparison of each series x with each series y, or with a number, on every task.
 
     Attributes:
-        x: the series that a claim is about.
-        region: where x − y lies if it holds.
-        y: what they are compared with.
-        where: tasks, by the exhibit that names them, or themselves.
-        outcomes: the numbers that are compared.
+        x: the series that the claim is about.
+        region: region of x − y if the claim holds.
+        y: the series or number to compare with.
+        where: the tasks, or the exhibit that names them.
+        outcomes: the numbers to compare.
     """
 
     x: tuple[Series, ...]
@@ -81,7 +81,7 @@ class Compared:
         return Second(seconds[0].aside, replace(self, outcomes=seconds)) if seconds else None
 
     def finding(self, evidence: Evidence) -> Finding:
-        """What the runs say of all of them."""
+        """The finding over all comparisons."""
         tasks = evidence.tasks(self.where)
         if not tasks:
             return Finding((Line("no such task at this scale"),))
@@ -124,14 +124,14 @@ class Compared:
             second = scores[1] if len(sides) == 2 else 0.0
             known = MeanDifference.between(scores[0], second, outcome.resolution)
             numbers["low"], numbers["high"] = known.interval
-            # Deviations depend on each other, so that the t distribution promises far more than they see.
+            # Deviations depend on each other: the t distribution promises far more than they can see.
             if found.enough and comparable and not outcome.spread:
-                # From a number as from zero: it has no error.
+                # A number has no error, so this does not depend on its value.
                 numbers["can see"] = known.detectable
         if outcome.second:
             beside = _value(_scores(evidence, sides, runs, self.where, outcome.second))
             numbers[outcome.second.aside] = beside
-        # Without its failures a side looks better than it is.
+        # No test if runs have failed: without them a side looks better than it is.
         if found.enough and comparable and not found.notes:
             other = y if isinstance(y, float) else scores[1]
             supports, contradicts = p_values(scores[0], other, self.region, outcome.resolution)
@@ -149,7 +149,7 @@ def _scores(
     where: Where,
     outcome: Outcome,
 ) -> list[FloatArray]:
-    """An outcome of each side (seeds,)."""
+    """The scores of each side in an outcome, (seeds,) each."""
     return [outcome.scores(evidence, own, side, where) for own, side in zip(runs, sides, strict=True)]
 
 
@@ -175,7 +175,7 @@ def _counts(seeds: Sequence[int]) -> str:
 
 
 def _mixed(task: str, runs: Sequence[Sequence[StoredRun]]) -> Contrast | None:
-    """What to say of runs that may not be pooled; None where they may."""
+    """The contrast of runs that must not be pooled; None if they may be."""
     try:
         require_comparable(run for side in runs for run in side)
     except StoreMixError as error:
@@ -186,7 +186,7 @@ def _mixed(task: str, runs: Sequence[Sequence[StoredRun]]) -> Contrast | None:
 
 
 def _own(runs: Sequence[Sequence[StoredRun]]) -> frozenset[RunSpec]:
-    """One's own among the runs of all sides; none where a side has no run, so that nothing is compared."""
+    """The user's own among the runs of all sides; empty if a side has no run, as nothing is compared."""
     return frozenset(run.spec for side in runs for run in side if run.own and all(runs))
 
 
@@ -198,7 +198,7 @@ def _failures(evidence: Evidence, sides: Iterable[Series], task: str, where: Whe
 
 @dataclass(frozen=True)
 class BestOn:
-    """One series above all others on at least so many tasks.
+    """One series above all others on at least a given number of tasks.
 
     Attributes:
         x: the series.
@@ -220,7 +220,7 @@ class BestOn:
         return Second(second.aside, replace(self, outcome=second)) if second else None
 
     def finding(self, evidence: Evidence) -> Finding:
-        """How many tasks it is best on."""
+        """The number of tasks on which it is best."""
         against = Compared((self.x,), ABOVE, self.rivals, self.where, (self.outcome,))
         tasks = []
         for task in evidence.tasks(self.where):
@@ -241,7 +241,7 @@ class BestOn:
         full = [one for one in tasks if one.enough]
         best = sum(one.supports < LEVEL / 2.0 for one in full)
         seeds = self.outcome.seeds_needed
-        text = f"surely best on {best} of the {len(full)} tasks that all rows have {seeds} seeds on"
+        text = f"significantly best on {best} of the {len(full)} tasks on which all rows have {seeds} seeds"
         found = concluded(tasks, self.at_least)
         return replace(found, lines=(Line(text, "", f"{len(full)} of {len(tasks)} tasks"), *found.lines))
 
@@ -251,13 +251,13 @@ class BestOn:
 
 @dataclass(frozen=True)
 class Costlier:
-    """The benchmark's ratio of milliseconds a step is at least `ENOUGH` of what the paper says.
+    """Claim on costs: the benchmark's ratio of times per step is at least `ENOUGH` of the paper's.
 
-    The paper speaks of a GPU: a CPU can bear it out, but not refute it.
+    The paper's ratio is for a GPU: a CPU can support it, but not refute it.
 
     Attributes:
-        name: the algorithm that is said to cost more than ALM.
-        times: how many times as much.
+        name: the algorithm claimed to cost more than ALM.
+        times: the claimed ratio.
         remark: how the benchmark's algorithm differs from the claim's; may be empty.
     """
 
@@ -278,12 +278,12 @@ class Costlier:
         if not _same_sizes(evidence.scale):
             return Finding((Line(text),), evidence=True, settled="not comparable")
         holds = ms >= ENOUGH * self.times
-        text += "" if holds else "; the GPU of the claim was not at hand"
+        text += "" if holds else "; the claim is for a GPU, which was not available"
         return Finding((Line(text),), evidence=True, complete=True, settled="supported" if holds else None)
 
 
 def _same_sizes(scale: str) -> bool:
-    """Whether a scale leaves all algorithms their sizes; others make some smaller than others."""
+    """Whether a scale keeps the sizes of all algorithms; other scales shrink some more than others."""
     return scale == "paper"
 
 
@@ -294,15 +294,15 @@ def _benchmark() -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Sooner:
-    """One side gets to `NEAR_OPTIMAL` of the other's final return in at most `ABOUT_HALF` of its time.
+    """Claim that x reaches `NEAR_OPTIMAL` of y's final return in at most `ABOUT_HALF` of y's time.
 
-    Compared are speeds, 1 / hours until an evaluation first is that high, 0 where none is, of runs on one
-    kind of processor.  The paper speaks of a GPU: runs on a CPU can bear it out, but not refute it.
+    Compares speeds, 1 / hours until an evaluation first reaches the target (0 if none does), of runs on one
+    kind of processor.  The paper's claim is for a GPU: runs on a CPU can support it, but not refute it.
 
     Attributes:
-        x: the side that is said to be sooner.
+        x: the side claimed to be faster.
         y: the side that sets the target.
-        where: tasks, by the exhibit that names them, or themselves.
+        where: the tasks, or the exhibit that names them.
     """
 
     x: Series
@@ -311,7 +311,7 @@ class Sooner:
     second: None = None
 
     def finding(self, evidence: Evidence) -> Finding:
-        """The minutes of both on every task."""
+        """The finding, with the minutes of both sides on every task."""
         return concluded([self._compared(evidence, task) for task in evidence.tasks(self.where)])
 
     def _compared(self, evidence: Evidence, task: str) -> Contrast:
@@ -338,7 +338,7 @@ class Sooner:
             unknown = f"{task}: {self.y.label}'s runs are too short to have learned, so there is no target"
             return replace(found, notes=(unknown, *found.notes))
         if np.isnan(np.concatenate(hours)).any():
-            return replace(found, notes=(f"{task}: the time of a run is not known", *found.notes))
+            return replace(found, notes=(f"{task}: the time of a run is unknown", *found.notes))
         ours, theirs = (f"{side.label} {_in_time(h)}" for side, h in zip(sides, hours, strict=True))
         line = Line(f"{task}: minutes to a return of {target:.0f}", f"{ours}, {theirs}", _counts(seeds))
         found = replace(found, line=line)
@@ -354,7 +354,7 @@ class Sooner:
             supports = contradicts = 1.0
         if any(run.provenance.get("device") == "cpu" for own in runs for run in own):
             contradicts = 1.0
-            found = replace(found, notes=("the runs are of a CPU, the claim of a GPU", *found.notes))
+            found = replace(found, notes=("the runs are on a CPU, the claim is for a GPU", *found.notes))
         return replace(found, enough=True, supports=supports, contradicts=contradicts)
 
 
@@ -365,7 +365,7 @@ def _hours_to(run: StoredRun, target: float) -> float:
 
 
 def _differing_processors(sides: Sequence[Series], runs: Sequence[Sequence[StoredRun]]) -> str:
-    """What each side ran on, where that is not one processor for all; else empty."""
+    """The processors of each side, if not all runs used the same; else empty."""
     ran = [sorted({processor_of(run.provenance) for run in own}) for own in runs]
     if len({name for own in ran for name in own}) == 1:
         return ""
@@ -374,7 +374,7 @@ def _differing_processors(sides: Sequence[Series], runs: Sequence[Sequence[Store
 
 
 def _in_time(hours: FloatArray) -> str:
-    """Median of the minutes of the seeds that got there, and how many never did."""
+    """Median minutes of the seeds that reached the target, and how many never did."""
     there = hours[np.isfinite(hours)]
     if not len(there):
         return "never"

@@ -1,7 +1,7 @@
-"""What a check finds: contrasts of two sides, p values for and against a region, a finding of all tasks.
+"""Results of checks: contrasts of two sides, p values for and against a region, a finding over all tasks.
 
-Most claims are that a difference lies in some region: above zero, above −20 % of the other's return, within
-20 % of it, below −50 %.  Two p values speak for and against that, so that what neither speaks clearly for
+Most claims say that a difference lies in some region: above zero, above −20 % of the other's return, within
+20 % of it, below −50 %.  One p value is for the claim and one against it; if neither is small, the claim
 remains open.
 """
 
@@ -17,12 +17,12 @@ from reproduce.exhibits.statistics.significance import MeanDifference, partial_c
 from reproduce.lab.specs import RunSpec
 
 MARGIN = 0.2
-"""Part of the other's return that counts as "about the same"."""
+"""Fraction of the other's return that counts as "about the same"."""
 
 
 @dataclass(frozen=True)
 class Region:
-    """Where a difference lies if a claim holds, between two parts of the other's absolute mean."""
+    """Bounds of a difference if a claim holds, as fractions of the other's absolute mean."""
 
     low: float = -math.inf
     high: float = math.inf
@@ -44,13 +44,13 @@ FAILS = Region(high=-0.75)
 
 @dataclass(frozen=True)
 class Line:
-    """One line of what the runs say.
+    """One line of a finding.
 
     Attributes:
-        compared: what stands against what, on which task; or a remark.
-        found: the outcome in numbers; empty for a remark.
-        seeds: how many stand behind it; empty where it is none.
-        numbers: the outcome as numbers, by the names of `NUMBERS`; what is not there is not known.
+        compared: the two sides and the task; or a remark.
+        found: the outcome in words; empty for a remark.
+        seeds: the number of seeds; empty for a remark.
+        numbers: the outcome as numbers, by the names of `NUMBERS`; unknown ones are missing.
     """
 
     compared: str
@@ -60,14 +60,14 @@ class Line:
 
     @property
     def text(self) -> str:
-        """As one sentence."""
+        """The line as one sentence."""
         return f"{self.compared} = {self.found}" if self.found else self.compared
 
 
 NUMBERS = ("difference", "low", "high", "area", "end", "can see")
-"""Of a comparison: the difference of means (of one side: its mean), its interval, the difference of the
-outcome beside it (of the area under the curve or, where areas are compared, of its end), and the smallest
-difference that so many seeds can see."""
+"""Numbers of a comparison: the difference of means (for one side, its mean), its interval, the difference in
+the second outcome (the area under the curve or, if areas are compared, the end), and the smallest difference
+that this number of seeds can detect."""
 
 
 @dataclass(frozen=True)
@@ -75,15 +75,15 @@ class Contrast:
     """Two sides on one task, or one side and a number.
 
     Attributes:
-        task: its name.
-        line: what is found; None where there is nothing to compare.
-        seeds: how many each side has.
+        task: name of the task.
+        line: the result; None if there is nothing to compare.
+        seeds: number of seeds of each side.
         enough: whether they are enough for a verdict.
-        lacking: what sides lack, and which: "no finished run of ALM(3)".
-        supports, contradicts: one-sided p values; 1 where there are not enough seeds.
-        notes: what was left out, and what stands against comparing.
+        lacking: what is lacking, and of which side: "no finished run of ALM(3)".
+        supports, contradicts: one-sided p values; 1 if there are too few seeds.
+        notes: what was left out, and objections to comparing.
         comparable: whether the numbers of the sides may be compared at all.
-        own: which of the runs are one's own; none where a side has no run.
+        own: which of the runs are the user's own; empty if a side has no run.
     """
 
     task: str
@@ -100,17 +100,17 @@ class Contrast:
 
 @dataclass(frozen=True)
 class Finding:
-    """What a check found.
+    """The result of a check.
 
     Attributes:
-        lines: in numbers, then remarks.
-        evidence: whether there is anything to look at.
-        tested: whether some contrast had seeds enough for a test.
-        complete: whether every one had.
+        lines: results in numbers, then remarks.
+        evidence: whether there is any evidence.
+        tested: whether some contrast had enough seeds for a test.
+        complete: whether every contrast had.
         supports, contradicts: p values of the claim holding by chance, and of it failing by chance.
-        worst: the task that speaks most clearly against it, of several.
-        settled: the verdict where no test gives it; None: what the p values say.
-        own: which of the runs are one's own.
+        worst: the task with the clearest evidence against the claim, of several.
+        settled: a verdict without a test; None: that of the p values.
+        own: which of the runs are the user's own.
     """
 
     lines: tuple[Line, ...]
@@ -125,21 +125,21 @@ class Finding:
 
     @property
     def text(self) -> str:
-        """All lines as one."""
+        """All lines in one."""
         return "; ".join(line.text for line in self.lines)
 
     @property
     def p(self) -> float:
-        """Two-sided, before it is corrected for other claims."""
+        """Two-sided p value, not corrected for other claims."""
         return min(1.0, 2.0 * min(self.supports, self.contradicts))
 
 
 def p_values(x: FloatArray, y: FloatArray | float, region: Region, resolution: float) -> tuple[float, float]:
-    """One-sided p values that speak for x − y being in a region, and against it.
+    """One-sided p values for x − y being in a region, and against it.
 
-    At an end of the region other than zero x is compared with y times what the end makes of it, so that
-    the error of y counts with that weight.  For: both ends must be kept, the larger p.  Against: one end must
-    be passed, the smaller p, twice where there are two ends.
+    At an end of the region, x is compared with y + end · |y|, a multiple of y, so that the error of y scales
+    with it.  For: x − y must lie within both ends, so the larger p counts.  Against: it must lie beyond one
+    end, so the smaller p counts, doubled if there are two ends.
     """
     scale = np.sign(np.mean(y)) * y if isinstance(y, np.ndarray) else abs(y) or 1.0
     ends = []
@@ -152,9 +152,9 @@ def p_values(x: FloatArray, y: FloatArray | float, region: Region, resolution: f
 
 
 def concluded(contrasts: Sequence[Contrast], at_least: int | None = None) -> Finding:
-    """A claim about all contrasts, or at least so many of them.
+    """The finding of a claim about all contrasts, or about at least a number of them.
 
-    One that compares what may not be compared leaves the claim without a verdict.
+    A contrast that is not comparable leaves the claim without a verdict.
     """
     known = [one for one in contrasts if one.enough]
     holding = at_least or len(contrasts)
@@ -179,7 +179,7 @@ def concluded(contrasts: Sequence[Contrast], at_least: int | None = None) -> Fin
 
 
 def _lines(contrasts: Sequence[Contrast]) -> tuple[Line, ...]:
-    """The contrasts that have numbers, then remarks; what several of them lack is said once."""
+    """The contrasts that have numbers, then remarks; what several of them lack is mentioned once."""
     tasks: dict[tuple[str, str], list[str]] = {}
     for one in contrasts:
         for lack in one.lacking:

@@ -1,4 +1,4 @@
-"""What claims are judged by: the runs of one scale, and the numbers that are read from a run, one a seed."""
+"""Evidence for claims: the runs of one scale, and the numbers read from a run, one per seed."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -51,28 +51,28 @@ class Evidence:
         return found.tasks_at(self.scale)
 
     def runs(self, *sides: Series, task: str, where: Where) -> list[list[StoredRun]]:
-        """The runs of each side that got to the step of the read-out, whatever became of them later."""
+        """The runs of each side that reached the read-out step, even if they failed later."""
         pools = [self._pool(side, task, where) for side in sides]
         return [list(pooled.runs) if pooled.complete else [] for pooled in pools]
 
     def failed(self, side: Series, task: str, where: Where) -> int:
-        """How many runs of a side failed before the step of the read-out."""
+        """How many runs of a side failed before the read-out step."""
         return self._pool(side, task, where).failed
 
     def step(self, run: StoredRun, where: Where) -> int:
-        """Environment steps at which a run is read: where a table is, else at the end of the run."""
+        """Environment steps at which a run is read: the read-out of a table, else the end of the run."""
         exhibit = exhibit_named(where) if isinstance(where, str) else None
         return exhibit.read_out(run.spec) if exhibit else run_length(run.spec)
 
     def biases(self, run: StoredRun, estimate: str) -> pd.DataFrame:
-        """The bias of an estimate of a run, normalised as REDQ does, a row a measurement it has stored."""
+        """The bias of a run's estimate, normalised as in REDQ, one row per stored measurement."""
         which = run.spec, estimate
         if which not in self._biases:
             self._biases[which] = bias_by_step(self._store.values(run), estimate, "redq")
         return self._biases[which]
 
     def prediction_errors(self, run: StoredRun) -> pd.DataFrame | None:
-        """What a run's model predicts, one row a step; None if that is not stored."""
+        """Stored predictions of a run's model with their errors, one row per step; None if there are none."""
         found = self._store.latents(run)
         return None if found is None else found[0]
 
@@ -87,14 +87,14 @@ class Outcome:
     """One number of a run.
 
     Attributes:
-        of: what the number is of, as texts say it: ``"bias of "``; empty for the return.
-        read: gives it for a run of a side, read at a step; None where the run has none.
-        absent: what a side without such a number lacks.
-        digits: with which it is written.
-        resolution: steps in which it counts; 0 for measurements.
-        spread: whether sides are compared by how far seeds are from each other instead of how high they are.
-        aside: what the number is called beside another, such as ``"area"``.
-        second: the outcome that is shown beside it.
+        of: prefix of the number in texts, such as ``"bias of "``; empty for the return.
+        read: gives the number of a side's run at a step; None if the run has none.
+        absent: what a side without the number lacks, in words.
+        digits: decimals with which it is written.
+        resolution: unit in which it counts; 0 for measurements.
+        spread: whether to compare the spread of seeds instead of their level.
+        aside: name of the number when shown beside another, such as ``"area"``.
+        second: the outcome to show beside it.
     """
 
     of: str
@@ -108,7 +108,7 @@ class Outcome:
 
     @property
     def seeds_needed(self) -> int:
-        """On every side; fewer give no verdict."""
+        """Seeds needed on every side for a verdict."""
         return 5 if self.spread else 3
 
     def scores(self, evidence: Evidence, runs: Sequence[StoredRun], side: Series, where: Where) -> FloatArray:
@@ -147,10 +147,10 @@ learned sooner has more."""
 SPREAD = Outcome(
     "spread of ", _window(), spread=True, second=replace(_AREA, of="spread of area of ", spread=True)
 )
-"""How far from the median of all seeds a seed's return is."""
+"""Distance of a seed's return from the median of all seeds."""
 
 EPISODE_SPREAD = Outcome("deviation over episodes of ", _window("eval/return_std"))
-"""How much the returns of the episodes of one evaluation differ, over the last tenth of the steps."""
+"""Standard deviation of returns over the episodes of an evaluation, in the last tenth of the steps."""
 
 
 # --- Of value estimates -------------------------------------------------------------------------------------
@@ -174,7 +174,7 @@ def _bias_outcome(of: str, column: str, part: tuple[float, float]) -> Outcome:
 
 
 BIAS = _bias_outcome("bias of ", "bias_mean", (0.5, 1.0))
-"""Mean of estimate minus return over the second half of training, as a part of the mean return."""
+"""Mean of estimate minus return over the second half of training, as a fraction of the mean return."""
 
 BIAS_STD = _bias_outcome("std of bias of ", "bias_std", (0.5, 1.0))
 """Its standard deviation over state–action pairs."""
@@ -212,5 +212,5 @@ def _accurate_steps(evidence: Evidence, run: StoredRun, side: Series, step: int)
 ACCURATE_STEPS = Outcome(
     "accurate steps of ", _accurate_steps, absent="no stored predictions", resolution=1.0
 )
-"""Model steps before the squared error reaches the variance of the representation: all that were measured if
+"""Model steps before the squared error reaches the variance of the representation, or all measured steps if
 it never does."""

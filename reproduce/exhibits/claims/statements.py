@@ -1,6 +1,6 @@
-"""Every claim of the paper that a number can speak to: where it stands, what it says, how it is looked up.
+"""Every claim of the paper that numbers can decide: its place, its wording, and its check.
 
-Quotations are shortened.  Where the paper's words leave the statement open, it is the plainest reading:
+Quotations are shortened.  Where the paper's wording is ambiguous, the plainest reading counts:
 
 * "outperforms", "better", "higher": above the other;
 * "matches", "does not hurt", "robust": not below the other by more than the margin;
@@ -47,9 +47,9 @@ class Claim:
     """A sentence of the paper.
 
     Attributes:
-        place: where it stands.
-        says: what it says, shortened.
-        check: how it is looked up in the runs.
+        place: its place in the paper.
+        says: its wording, shortened.
+        check: how it is checked against the runs.
     """
 
     place: str
@@ -69,7 +69,7 @@ def _rivals(name: str) -> tuple[Series, ...]:
 
 
 def _others(name: str) -> tuple[Series, ...]:
-    """The series of a figure without ALM's own."""
+    """The series of a figure that are variants or have noise."""
     figure = exhibit_named(name)
     assert isinstance(figure, FigureExhibit)
     return tuple(one for one in figure.series if one.variant != "base" or one.noise)
@@ -88,7 +88,7 @@ def _says(
     where: Where,
     *outcomes: Outcome,
 ) -> Claim:
-    """A claim that x lies in a region of y, by outcomes (the return if none is named)."""
+    """A claim that x − y lies in a region, by outcomes (by default the return)."""
     others = y if isinstance(y, float) else _tuple(y)
     return Claim(place, says, Compared(_tuple(x), region, others, where, outcomes or (RETURN,)))
 
@@ -145,7 +145,7 @@ CLAIMS = (
     Claim(
         "Section 1",
         "updates 6× faster than REDQ's",
-        Costlier("redq", 6.0, "; REDQ's ensemble runs in parallel here, in the claim it does not"),
+        Costlier("redq", 6.0, "; REDQ's ensemble runs in parallel here, but not in the claim"),
     ),
     Claim("Section 5.2", "REDQ with a parallel ensemble is still 2× slower", Costlier("redq", 2.0)),
     Claim(

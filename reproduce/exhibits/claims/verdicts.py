@@ -1,4 +1,4 @@
-"""From findings to verdicts: all claims of a scale together, corrected for each other, and their table."""
+"""Verdicts on all claims of a scale, corrected for multiple comparisons, and their table."""
 
 import math
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from reproduce.lab.specs import RunSpec
 from reproduce.lab.store import Store
 
 COLUMNS = ("the paper says", "compared", "difference of means", "seeds", "p (Holm)", "verdict")
-"""Of the table."""
+"""Columns of the table."""
 
 Verdict = Literal["supported", "contradicted", "inconclusive", "not enough runs", "not comparable"]
 
@@ -28,11 +28,11 @@ class Judged:
     """A claim with its verdict.
 
     Attributes:
-        claim: the sentence.
-        finding: what the runs say of it.
-        verdict: what follows.
-        p: corrected for all other claims with runs; None where nothing was tested.
-        second: the verdict by the second outcome; None where the claim has none.
+        claim: the claim.
+        finding: what the runs say about it.
+        verdict: the verdict that follows.
+        p: p value, corrected for all other tested claims; None if nothing was tested.
+        second: the verdict by the second outcome; None if the claim has none.
     """
 
     claim: Claim
@@ -43,17 +43,17 @@ class Judged:
 
     @property
     def disagrees(self) -> bool:
-        """Whether the second outcome says something else."""
+        """Whether the second outcome gives another verdict."""
         return self.second not in (None, self.verdict)
 
     @property
     def aside(self) -> str:
-        """What the second outcome is called; empty where there is none."""
+        """Name of the second outcome; empty if there is none."""
         return self.claim.check.second.aside if self.claim.check.second else ""
 
 
 def judged(store: Store, scale: str, claims: Sequence[Claim] = CLAIMS) -> list[Judged]:
-    """Every claim with its verdict by the runs of a scale.
+    """Every claim with its verdict from the runs of a scale.
 
     Raises:
         UnknownScaleError: there is no such scale.
@@ -75,7 +75,7 @@ def judged(store: Store, scale: str, claims: Sequence[Claim] = CLAIMS) -> list[J
 
 
 def verdicts(findings: Sequence[Finding]) -> list[tuple[Verdict, float | None]]:
-    """The verdict on each finding with its p value, corrected for all the others that were tested."""
+    """The verdict on each finding, and its p value corrected for all others that were tested."""
     corrected = iter(holm([one.p for one in findings if one.tested]))
     found: list[tuple[Verdict, float | None]] = []
     for one in findings:
@@ -90,7 +90,7 @@ def verdicts(findings: Sequence[Finding]) -> list[tuple[Verdict, float | None]]:
 
 
 def claims_table(store: Store, scale: str) -> Table:
-    """All claims with what the runs of a scale say; those without evidence share the last row.
+    """The table of all claims, judged by the runs of a scale.
 
     Raises:
         UnknownScaleError: there is no such scale.
@@ -99,7 +99,7 @@ def claims_table(store: Store, scale: str) -> Table:
 
 
 def table_of(every: Sequence[Judged], scale: str) -> Table:
-    """The table of judged claims; those without evidence share a row."""
+    """The table of judged claims; those without evidence share the last row."""
     own = len(frozenset[RunSpec]().union(*(one.finding.own for one in every)))
     shown = [one for one in every if one.finding.evidence]
     rows = [Row(label, tuple(cells), one.claim.says) for one in shown for label, *cells in rows_of(one)]
@@ -111,13 +111,13 @@ def table_of(every: Sequence[Judged], scale: str) -> Table:
         f"Claims of the paper, by the runs of {scale} scale",
         COLUMNS,
         (Block("", tuple(rows)),),
-        notes=(*_NOTES, *([f"{own} of the runs are your own, not of the repository."] if own else [])),
+        notes=(*_NOTES, *([f"{own} of the runs are your own, not the repository's."] if own else [])),
         numbers=_numbers(shown),
     )
 
 
 def rows_of(one: Judged) -> list[list[str]]:
-    """A row a line, of a cell for each of `COLUMNS`; the first has the claim and its verdict."""
+    """One row per line of a finding, with a cell per column; the first has the claim and its verdict."""
     verdict: str = one.verdict
     if one.verdict == "contradicted" and one.finding.worst:
         verdict += f" on {one.finding.worst}"
@@ -138,7 +138,7 @@ def _rest(count: int) -> Row:
 
 
 def _numbers(shown: Sequence[Judged]) -> pd.DataFrame:
-    """The same as numbers, a row a line; what is no number stays empty."""
+    """The table as numbers, one row per line; unknown numbers are NaN."""
     rows: list[dict[str, object]] = [
         {
             "where": one.claim.place,
@@ -159,26 +159,27 @@ def _numbers(shown: Sequence[Judged]) -> pd.DataFrame:
 
 
 _NOTES = (
-    "The claims that have runs on every side of a task, in the paper's order; those without share a row.",
-    "Differences are of means over seeds of the mean return over the last tenth of the steps, with 95 % "
-    "intervals of Welch's t, uncorrected for the other claims; of a single side, its mean. Area: the same of "
-    "the mean return from the end of the warm-up to the read-out; claims on the speed of learning are judged "
-    "by it, with the other as end. A run counts if it reached the step of the read-out; where one has "
-    "failed, no verdict is given.",
-    f"Can see: the smallest difference that Welch's test of so many seeds finds in {POWER:.0%} of cases, "
-    "before the correction for the other claims, which asks for more; with a margin, from there on.",
-    "p: of Welch's test, two-sided, corrected for all claims that have runs (Holm). Below "
-    f"{LEVEL:g} a claim is supported or contradicted; else it is inconclusive: chance may have made the "
-    "difference either way. A claim about several tasks holds if it holds on all, and one task contradicts "
+    "Claims that have runs on every side of some task, in the paper's order; all others share the last row.",
+    "Differences are between means over seeds of the mean return over the last tenth of the steps, with 95 % "
+    "intervals of Welch's t, uncorrected for the other claims; for a single side, its mean is shown. Area: "
+    "the same for the mean return from the end of the warm-up to the read-out. Claims on the speed of "
+    "learning are judged by the area, with the mean over the last tenth shown as end. A run counts if it "
+    "reached the read-out step; if one has failed, no verdict is given.",
+    f"Can see: the smallest difference that Welch's test detects with this many seeds in {POWER:.0%} of "
+    "cases, before the correction for the other claims, which requires more; for claims with a margin, "
+    "counted from the margin.",
+    "p: two-sided p value of Welch's test, corrected for all claims that have runs (Holm). Below "
+    f"{LEVEL:g} a claim is supported or contradicted; otherwise it is inconclusive: the difference may be "
+    "due to chance. A claim about several tasks holds if it holds on all, and one task contradicts "
     f"it. Not enough runs: fewer than {RETURN.seeds_needed} seeds on a side ({SPREAD.seeds_needed} where "
     "spreads are compared) on some task, and no other task contradicts the claim.",
-    f"Matches, does not hurt, robust: no more than {MARGIN:.0%} below the other. Little effect, does not "
-    "affect: within that on both sides. Much worse: less than half; fails: less than a quarter.",
-    "Costs are ratios of the benchmark, without a test: supported from "
-    f"{ENOUGH:.0%} of the claimed ratio on. About 50 % less time: at most {ABOUT_HALF:.0%} of the other's "
-    f"until an evaluation first has {NEAR_OPTIMAL:.0%} of the other's final return, by p of mean speeds, "
-    "where a seed that never gets there has speed 0; shown are medians. Both, and all comparisons of "
-    "different algorithms, have verdicts at paper scale alone, since other scales make some algorithms "
-    "smaller than others, and times of runs on one kind of processor alone. The paper's are of a GPU: a CPU "
-    "can bear them out, not refute them.",
+    f"Matches, does not hurt, robust: at most {MARGIN:.0%} below the other. Little effect, does not "
+    "affect: within that margin either way. Much worse: less than half; fails: less than a quarter.",
+    "Costs are ratios from the benchmark, without a test: at least "
+    f"{ENOUGH:.0%} of the claimed ratio supports a claim. About 50 % less time: at most {ABOUT_HALF:.0%} of "
+    f"the other's time until an evaluation first reaches {NEAR_OPTIMAL:.0%} of the other's final return; p "
+    "is for mean speeds, where a seed that never gets there has speed 0, but medians are shown. Claims on "
+    "costs and times, and all comparisons of different algorithms, have verdicts only at paper scale, since "
+    "other scales shrink some algorithms more than others; claims on times also need runs on one kind of "
+    "processor. The paper's claims are for a GPU: a CPU can support them, but not refute them.",
 )

@@ -1,1 +1,1 @@
-"""From learning curves to numbers with intervals and verdicts; numpy only, `significance` apart."""
+"""From learning curves to numbers with intervals and verdicts; numpy only, except in `significance`."""

@@ -1,12 +1,12 @@
-"""Statistics of the scores of an algorithm over runs and tasks, as Agarwal et al. (2021) recommend.
+"""Statistics of an algorithm's scores over runs and tasks, as recommended by Agarwal et al. (2021).
 
 R. Agarwal, M. Schwarzer, P. S. Castro, A. Courville, M. G. Bellemare: Deep Reinforcement Learning at the Edge
 of the Statistical Precipice, NeurIPS 2021; definitions as in their library rliable.
 
-Scores are an array (runs, tasks[, steps]) or, where tasks have different numbers of runs, a sequence of
-arrays (runs[, steps]), one a task.  Every statistic reduces runs and tasks and keeps the axes behind them,
+Scores are an array (runs, tasks[, steps]) or, if tasks have different numbers of runs, a sequence of
+arrays (runs[, steps]), one per task.  Every statistic reduces runs and tasks and keeps the trailing axes,
 so that curves over steps and resampled scores (`intervals.py`) take the same path as a single number.
-Where the numbers of runs differ, every task has the same weight and, within it, every run.
+If the numbers of runs differ, every task has the same weight and, within a task, every run.
 
 Returns of different tasks have different units: bring them to a common scale before pooling tasks, or use
 `probability_of_improvement`, which needs none.
@@ -36,7 +36,7 @@ def by_task(scores: Scores) -> list[FloatArray]:
     """The scores of each task, (runs[, steps]).
 
     Raises:
-        ValueError: there is no task, a task has no run, the steps of tasks differ in number, or a score is
+        ValueError: there is no task, a task has no run, tasks have different numbers of steps, or a score is
             not finite.
     """
     if isinstance(scores, np.ndarray):
@@ -60,9 +60,9 @@ def by_task(scores: Scores) -> list[FloatArray]:
 def interquartile_mean(scores: Scores) -> FloatArray:
     """Mean of all runs of all tasks without the lowest and the highest quarter.
 
-    Of n runs ⌊n/4⌋ are cut at each end (``scipy.stats.trim_mean`` with 0.25), so that fewer than four have
-    their plain mean.  Where tasks have different numbers of runs, a run of task m counts n / (M · n_m) times,
-    with M tasks and n_m runs, and as much weight is cut; the run at a cut may keep a part of its own.
+    Of n runs, ⌊n/4⌋ are cut at each end (``scipy.stats.trim_mean`` with 0.25); fewer than four runs have
+    their plain mean.  If tasks have different numbers of runs, a run of task m has the weight n / (M · n_m),
+    with M tasks and n_m runs, and the same total weight is cut; the run at a cut may keep part of its weight.
     """
     tasks = by_task(scores)
     count = sum(map(len, tasks))
@@ -70,16 +70,16 @@ def interquartile_mean(scores: Scores) -> FloatArray:
     pooled = np.concatenate(tasks)
     order = np.argsort(pooled, axis=0)
     cut = np.floor(_CUT * count)
-    # What of each run's weight, laid end to end, lies between the two cuts.
+    # The part of each run's weight, laid end to end, that lies between the two cuts.
     end = np.clip(np.cumsum(weight[order], axis=0), cut, count - cut)
     kept = np.diff(end, axis=0, prepend=cut)
     return (kept * np.take_along_axis(pooled, order, axis=0)).sum(axis=0) / (count - 2 * cut)
 
 
 def probability_of_improvement(x: Scores, y: Scores) -> FloatArray:
-    """How probable it is that a run of X beats one of Y on a task, a mean over tasks; ties count half.
+    """Probability that a run of X beats one of Y on the same task, averaged over tasks; ties count half.
 
-    On each task this is the Mann–Whitney statistic U divided by the number of pairs.
+    On each task this is the Mann–Whitney U statistic divided by the number of pairs.
 
     Raises:
         ValueError: X and Y have different numbers of tasks.

@@ -1,8 +1,8 @@
 """Stratified bootstrap intervals of statistics over runs and tasks (Agarwal et al., 2021).
 
-Runs are drawn with replacement within each task, each algorithm for itself; the interval is between two
-percentiles of the statistic of the draws.  The same seed gives the same interval.
-An interval is only as good as its seeds are many (`TRUE_CONFIDENCE`).
+Runs are resampled with replacement within each task and algorithm; the ends of an interval are percentiles
+of the statistic over resamples.  The same seed gives the same interval.
+With few seeds, intervals are too narrow (`TRUE_CONFIDENCE`).
 """
 
 from collections.abc import Callable
@@ -18,8 +18,8 @@ RESAMPLES = 2000
 CONFIDENCE = 0.95
 
 TRUE_CONFIDENCE = {2: 50, 3: 75, 4: 88, 5: 91, 10: 94}
-"""In how many per cent of cases a 95 % interval of the interquartile mean holds the truth, by number of
-seeds; simulated with normal scores of one task."""
+"""Coverage, in per cent, of a 95 % interval of the interquartile mean, by number of seeds; simulated with
+normal scores of one task."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,8 +27,8 @@ class Estimate:
     """A statistic with its interval; all three have the same shape, () for a single number.
 
     Attributes:
-        value: of the scores themselves.
-        low, high: ends of the interval; NaN where there is none, see `bootstrap`.
+        value: the statistic of the scores themselves.
+        low, high: ends of the interval; NaN if there is none (see `bootstrap`).
     """
 
     value: FloatArray
@@ -37,7 +37,7 @@ class Estimate:
 
     @property
     def has_interval(self) -> bool:
-        """Whether there were enough runs for one."""
+        """Whether there were enough runs for an interval."""
         return not np.isnan(self.low).any()
 
     def text(self, digits: int = 0, sign: str = "-") -> str:
@@ -57,18 +57,18 @@ def bootstrap(
 ) -> Estimate:
     """A statistic of one or more algorithms, with a stratified percentile bootstrap interval.
 
-    There is no interval if any task has a single run of any algorithm: nothing is known of its spread, and
-    drawing it again and again would claim that there is none.
+    There is no interval if any algorithm has a single run on any task: its spread is unknown, and resampling
+    a single run would suggest that it is zero.
 
     Args:
-        statistic: as those of `aggregates.py`; gets as many scores as are given.
-        scores: one of each algorithm, see `aggregates.py`; a run is drawn whole, with all its steps.
-        rng: for each algorithm and task in turn it draws the indices (resamples, runs) of that task's runs.
-        resamples: number of draws.
-        confidence: share of the draws between the ends, in (0, 1).
+        statistic: a statistic like those of `aggregates.py`, of as many scores as are given.
+        scores: scores of each algorithm (see `aggregates.py`); a run is drawn whole, with all its steps.
+        rng: draws the indices (resamples, runs) of each algorithm and task in turn.
+        resamples: number of resamples.
+        confidence: share of the resamples between the ends, in (0, 1).
 
     Raises:
-        ValueError: the scores are not such, there is no draw, or the confidence is out of range.
+        ValueError: the scores are malformed, there is no resample, or the confidence is out of range.
     """
     if resamples < 1 or not 0.0 < confidence < 1.0:
         raise ValueError(
@@ -79,7 +79,7 @@ def bootstrap(
     value = np.asarray(statistic(*groups))
     if any(len(task) < 2 for tasks in groups for task in tasks):
         return Estimate(value, np.full_like(value, np.nan), np.full_like(value, np.nan))
-    # The axis of draws follows that of runs, where statistics keep it.
+    # The axis of resamples follows that of runs, where statistics keep it.
     drawn = [
         [np.moveaxis(task[rng.integers(len(task), size=(resamples, len(task)))], 1, 0) for task in tasks]
         for tasks in groups

@@ -1,4 +1,4 @@
-"""Several seeds as one number: mean and sample standard deviation, read at one environment step."""
+"""Aggregation over seeds: mean and sample standard deviation, read at one environment step."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ __all__ = ["CellStatistics", "cell_statistics", "common_steps", "mean_over_steps
 
 @dataclass(frozen=True)
 class CellStatistics:
-    """Numbers of one cell, over seeds; deviations are sample standard deviations (NaN for one seed)."""
+    """Statistics of one cell over seeds; deviations are sample standard deviations (NaN for one seed)."""
 
     mean: float
     std: float
@@ -21,7 +21,7 @@ class CellStatistics:
     window_std: float
     seeds: int
     step: int
-    """Environment steps of the evaluation that was read, the earliest over the seeds."""
+    """Environment steps of the evaluation read, the earliest over seeds."""
 
 
 def sample_std(values: ArrayLike) -> float:
@@ -37,9 +37,9 @@ def sample_std(values: ArrayLike) -> float:
 
 
 def cell_statistics(curves: Sequence[Curve], step: int) -> CellStatistics:
-    """Summarise one curve a seed, read at ``step`` environment steps.
+    """Summarise curves, one per seed, read at ``step`` environment steps.
 
-    The window mean is taken within each seed first; its deviation is over seeds, too.
+    The window mean is computed per seed first; its deviation is over seeds, too.
 
     Raises:
         ValueError: there is no curve, or one has no evaluation at or before ``step``.
@@ -58,9 +58,9 @@ def cell_statistics(curves: Sequence[Curve], step: int) -> CellStatistics:
 
 
 def mean_over_steps(curve: Curve, step: int) -> float:
-    """The area under a curve between its first evaluation and ``step``, for each step of it.
+    """The area under a curve between its first evaluation and ``step``, divided by the number of steps.
 
-    The first evaluation is at the end of the warm-up.  Between evaluations the curve is a straight line.
+    The first evaluation is at the end of the warm-up.  The curve is linear between evaluations.
 
     Raises:
         ValueError: the first evaluation comes after ``step``.
@@ -72,9 +72,9 @@ def mean_over_steps(curve: Curve, step: int) -> float:
 
 
 def common_steps(curves: Sequence[Curve]) -> NDArray[np.int64]:
-    """The steps at which every curve has an evaluation, increasing; the last is the latest that all reached.
+    """The steps at which every curve has an evaluation, increasing; may be empty.
 
-    There may be none.
+    The last is the latest that all have reached.
     """
     steps = set.intersection(*(set(curve.steps.tolist()) for curve in curves)) if curves else set()
     return np.array(sorted(steps), dtype=np.int64)

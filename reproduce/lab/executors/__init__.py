@@ -1,14 +1,14 @@
 """Executors: where the jobs of the grid run.
 
-A job is a value and a run directory is the truth, so an executor only starts a command somewhere, tells
-whether it has ended, and can ask it to stop. The queue, the logs' names and the display are the grid's.
+A job is a value and the run directory is its source of truth, so an executor only starts a command, reports
+whether it has ended, and can ask it to stop. The grid owns the queue, the names of logs and the display.
 
-    local.py    processes of this machine
+    local.py    processes on this machine
     ray.py      tasks of a Ray cluster
     slurm.py    job arrays of a SLURM cluster
-    remote.py   what both of these run on another machine
+    remote.py   the worker that both of these run on another machine
     tied.py     starts a process that ends with its parent
-    choosing.py which of them a command asks for
+    choosing.py the executor that a command asks for
 """
 
 import signal
@@ -26,12 +26,12 @@ Handle = TypeVar("Handle")
 
 @dataclass(frozen=True)
 class Resources:
-    """What a job takes of a machine; an executor that divides machines goes by it.
+    """Resources that a job needs, for executors that share a machine among jobs.
 
     Attributes:
         cpus: cores.
-        gpus: GPUs, or the share of one.
-        memory_bytes: main memory; None where it is not known.
+        gpus: GPUs, or a fraction of one.
+        memory_bytes: main memory; None if unknown.
     """
 
     cpus: int = 1
@@ -45,12 +45,12 @@ class Job:
 
     Attributes:
         label: the job in words.
-        command: program and arguments, to be run in the repository.
+        command: program and arguments, run in the repository.
         specs: the runs that it trains.
-        log: file to which what it prints is appended; it is there.
+        log: existing file to which its output is appended.
         until: environment steps to which each run trains; None: to its end.
-        resources: what it takes of a machine.
-        marks: files by which other machines know the folders that it needs (`remote.marked`).
+        resources: the resources it needs.
+        marks: files by which other machines recognise the directories it needs (`remote.marked`).
     """
 
     label: str
@@ -64,22 +64,22 @@ class Job:
 
 @dataclass(frozen=True)
 class Ended:
-    """The end of a job: an exit code, or the signal that killed it, or neither: it was lost."""
+    """The end of a job: an exit code, the signal that killed it, or neither if it was lost."""
 
     code: int | None = None
     signal: int | None = None
 
     @property
     def succeeded(self) -> bool:
-        """Whether it did what it was started for."""
+        """Whether the job completed its work."""
         return self.code == 0
 
     @property
     def by_itself(self) -> bool:
-        """Whether its program ended it; else the same command may well do better another time.
+        """Whether the program ended by itself; if not, repeating the command may succeed.
 
-        A training process that someone asked to stop, a machine that is taken away say, has written its
-        checkpoints, but not done what it was started for.
+        A training process asked to stop, for instance because its machine is preempted, has written its
+        checkpoints but not completed its work.
         """
         return self.code not in (None, EXIT_INTERRUPTED)
 
@@ -95,10 +95,10 @@ class Ended:
 
 
 class Executor(Protocol[Handle]):
-    """A place where jobs run; a ``Handle`` is what it knows a submitted job by."""
+    """A place where jobs run; a ``Handle`` identifies a submitted job."""
 
     def submit(self, job: Job) -> Handle:
-        """Start a job, or queue it, and return at once; what it prints is appended to its log.
+        """Start or queue a job and return at once; its output is appended to its log.
 
         Raises:
             OSError: the job cannot be started.
@@ -106,13 +106,13 @@ class Executor(Protocol[Handle]):
         ...
 
     def poll(self, handle: Handle) -> Ended | None:
-        """The end of a job; None while it waits or runs. Returns at once, and may be asked again."""
+        """The end of a job; None while it waits or runs. Returns at once and may be called repeatedly."""
         ...
 
     def stop(self, handle: Handle) -> None:
-        """Ask a job to write its checkpoints and end, and return at once; nothing if it has ended."""
+        """Ask a job to write its checkpoints and end, and return at once; no effect if it has ended."""
         ...
 
     def close(self) -> None:
-        """Let go of the place, when all jobs have ended or nobody waits for them any more."""
+        """Release the place once all jobs have ended or nobody waits for them any more."""
         ...

@@ -1,4 +1,4 @@
-"""The executor that a command asks for, and the options that have a meaning for it."""
+"""The executor that a command asks for, and the options that apply to it."""
 
 import math
 from dataclasses import dataclass
@@ -14,18 +14,18 @@ _DEFAULT_HOURS = 24.0
 
 @dataclass(frozen=True)
 class Engine:
-    """Where jobs run, as a command asks for it; None is what was not given.
+    """Options of a command that decide where jobs run; None if not given.
 
     Attributes:
         name: local, ray or slurm.
         device: torch device of the jobs.
-        address: of the Ray cluster.
-        partition: SLURM's.
-        hours: time limit of an allocation of SLURM's.
+        address: address of the Ray cluster.
+        partition: SLURM partition.
+        hours: time limit of a SLURM allocation.
         per_gpu: jobs that share a GPU.
 
     Raises:
-        ValueError: an option that has no meaning there, or a value out of range; one sentence.
+        ValueError: an option does not apply there, or a value is out of range; one sentence.
     """
 
     name: str
@@ -77,13 +77,13 @@ class Engine:
         return 1.0 / (self.per_gpu or 1) if self.on_gpu else 0.0
 
     def executor(self, runs_dir: Path) -> Executor[Any]:
-        """What runs the jobs.
+        """The executor of the jobs.
 
         Args:
-            runs_dir: where they keep their runs.
+            runs_dir: directory of their runs.
 
         Raises:
-            ValueError: the package that it needs is not installed, or there is no such cluster here.
+            ValueError: a required package is not installed, or there is no such cluster here.
             RuntimeError: no cluster answers.
         """
         if self.name == "ray":

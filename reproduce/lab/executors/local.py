@@ -1,4 +1,4 @@
-"""Processes of this machine."""
+"""Processes on this machine."""
 
 import os
 import signal
@@ -14,15 +14,15 @@ _TIED = Path(__file__).with_name("tied.py")
 
 
 def start_tied(command: Sequence[str], log: Path) -> "subprocess.Popen[bytes]":
-    """Start a command in the repository; what it prints is appended to a log.
+    """Start a command in the repository; its output is appended to a log.
 
-    It gets SIGTERM when this process ends, however that ends (on Linux).
+    On Linux it gets SIGTERM when this process ends, for whatever reason.
 
     Raises:
         OSError: the log cannot be written or Python cannot be started.
     """
     with log.open("a") as file:
-        # In a session of its own: Ctrl-C is for this process, which stops its jobs in good order.
+        # In its own session: Ctrl-C reaches only this process, which stops its jobs cleanly.
         return subprocess.Popen(
             [sys.executable, str(_TIED), str(os.getpid()), *command],
             stdout=file,
@@ -33,9 +33,9 @@ def start_tied(command: Sequence[str], log: Path) -> "subprocess.Popen[bytes]":
 
 
 class LocalProcesses:
-    """An `Executor` whose jobs are child processes; how many run at a time is the caller's business.
+    """An `Executor` whose jobs are child processes; the caller decides how many run at a time.
 
-    If the caller is killed, they get SIGTERM (on Linux), so that none trains on unseen.
+    If the caller is killed, they get SIGTERM (on Linux), so that none keeps training unnoticed.
     """
 
     def submit(self, job: Job) -> "subprocess.Popen[bytes]":
@@ -54,8 +54,8 @@ class LocalProcesses:
         return Ended(code) if code >= 0 else Ended(signal=-code)
 
     def stop(self, handle: "subprocess.Popen[bytes]") -> None:
-        """Send SIGTERM, upon which a training process writes its checkpoints and ends."""
+        """Send SIGTERM, on which a training process writes its checkpoints and ends."""
         handle.send_signal(signal.SIGTERM)
 
     def close(self) -> None:
-        """Nothing: processes of this machine hold nothing."""
+        """Does nothing: there is nothing to release."""

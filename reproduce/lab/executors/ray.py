@@ -1,4 +1,4 @@
-"""Tasks of a Ray cluster (Ray Core): each is a process that trains, on the node that Ray chooses."""
+"""Tasks of a Ray cluster (Ray Core), each a training process on a node that Ray chooses."""
 
 import logging
 import os
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 _FAILED = 1
 _ANSWER_SECONDS = 10.0
-# What a job needs to know of the submitter's environment.
+# Variables of the submitter's environment that a job needs.
 _PASSED_ON = ("MLFLOW_TRACKING_URI",)
 
 
 def _carry_out(order: Order) -> Outcome:
     """The body of a task, in a worker process of Ray's."""
-    # Ray cancels by SIGINT, which what a shell started in the background ignores, with all its children.
+    # Ray cancels by SIGINT, which background processes of a shell ignore, with all their children.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     return Worker(order).carry_out()
 
@@ -32,10 +32,10 @@ def _carry_out(order: Order) -> Outcome:
 class RayTasks:
     """An `Executor` whose jobs are tasks of a cluster; Ray queues them and chooses their nodes.
 
-    Ray's own retries are off: a job that was killed is the grid's to retry, which counts.
+    Ray's own retries are off, because the grid retries killed jobs and counts the tries.
 
     Args:
-        address: of the cluster, ``"auto"`` for the one that this machine is a node of.
+        address: address of the cluster; ``"auto"``: the one that this machine is a node of.
 
     Raises:
         ValueError: Ray is not installed.
@@ -66,7 +66,7 @@ class RayTasks:
         self._waited_for: set[Resources] = set()
 
     def submit(self, job: Job) -> "ObjectRef[Any]":
-        """Hand a job to Ray, which starts it where its resources are free."""
+        """Hand a job to Ray, which starts it where resources are free."""
         if job.resources not in self._waited_for and not self._can_hold(job.resources):
             self._waited_for.add(job.resources)
             warnings.warn(
@@ -85,7 +85,7 @@ class RayTasks:
         return handle
 
     def poll(self, handle: "ObjectRef[Any]") -> Ended | None:
-        """The end of a task; a worker or a node that died has killed it."""
+        """The end of a task; a task whose worker or node died was killed."""
         if handle not in self._ends:
             ready, _ = self._ray.wait([handle], timeout=0)
             if not ready:
@@ -96,11 +96,11 @@ class RayTasks:
         return self._ends[handle]
 
     def stop(self, handle: "ObjectRef[Any]") -> None:
-        """Interrupt a task, which lets its process write checkpoints; one that waits never starts."""
+        """Interrupt a task, whose process then writes checkpoints; a waiting task never starts."""
         self._ray.cancel(handle, force=False)
 
     def close(self) -> None:
-        """Leave the cluster; tasks that still run end."""
+        """Leave the cluster; running tasks end."""
         self._ray.shutdown()
 
     def _outcome(self, handle: "ObjectRef[Any]") -> Outcome:
@@ -119,7 +119,7 @@ class RayTasks:
             return Outcome(Ended(signal=signal.SIGKILL), f"{type(error).__name__}: {_first_line(error)}")
 
     def _can_hold(self, wanted: Resources) -> bool:
-        """Whether some node that is there would hold a job if it were empty."""
+        """Whether a job would fit on some existing node if that were idle."""
         return any(
             node["Alive"]
             and node["Resources"].get("CPU", 0) >= wanted.cpus
@@ -130,10 +130,10 @@ class RayTasks:
 
 
 def _require_answer(address: str) -> None:
-    """Ask the address of a cluster for an answer; Ray itself would go on asking for minutes.
+    """Check that a cluster answers at an address; Ray itself would keep trying for minutes.
 
     Raises:
-        ValueError: it is no address.
+        ValueError: it is not an address.
         RuntimeError: nothing answers.
     """
     if address == "auto":

@@ -1,7 +1,7 @@
-"""A job on another machine: the order that travels there, and the process that carries it out.
+"""A job on another machine: the order sent there, and the process that carries it out.
 
-Both machines have the repository at the same path with the same code, and see the same runs directory and
-store. A worker that differs refuses, in one sentence.
+Both machines need the repository at the same path with the same code, and share runs directory and store.
+Otherwise the worker refuses, in one sentence.
 """
 
 import platform
@@ -29,14 +29,14 @@ _REFUSED = 2
 
 @dataclass(frozen=True)
 class Order:
-    """A job in a form that travels: plain values.
+    """A job as plain values that can be sent to another machine.
 
     Attributes:
         command: program and arguments.
-        log: absolute path of the file that receives what it prints.
+        log: absolute path of the file that receives its output.
         code: the submitter's code.
-        interpreter: the submitter's Python; a command that begins with it runs by the worker's own.
-        marks: absolute paths of files by which a worker knows the folders (`marked`).
+        interpreter: the submitter's Python; the worker replaces it by its own at the start of the command.
+        marks: absolute paths of files by which a worker recognises shared directories (`marked`).
     """
 
     command: tuple[str, ...]
@@ -54,14 +54,14 @@ class Order:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The end of a job, and a sentence for its log where the job itself has not written one."""
+    """The end of a job, and a sentence for its log if the job has not written one itself."""
 
     ended: Ended
     words: str = ""
 
 
 class Worker:
-    """One order on this machine: a process that trains, tied to this one."""
+    """Execution of one order on this machine, by a training process tied to this one."""
 
     def __init__(self, order: Order) -> None:
         self.order = order
@@ -73,12 +73,12 @@ class Worker:
     ) -> Outcome:
         """Run the command to its end.
 
-        A process that someone else than the grid asked to stop (a machine that is taken away) wrote its
-        checkpoints, but has not done what it was started for: it counts as killed by SIGTERM.
+        A process that was not stopped by the grid but, say, by a preemption wrote its checkpoints without
+        completing its work: it counts as killed by SIGTERM.
 
         Args:
-            stop_requested: whether the grid asks for checkpoints and an end; KeyboardInterrupt asks as well.
-            passes_on_sigterm: pass SIGTERM on to the process; false where an engine sends it to both.
+            stop_requested: whether the grid asks for checkpoints and an end; so does KeyboardInterrupt.
+            passes_on_sigterm: forward SIGTERM to the process; false if an engine sends it to both.
         """
         if refusal := self._refusal():
             return Outcome(Ended(_REFUSED), refusal)
@@ -103,23 +103,23 @@ class Worker:
         return Outcome(Ended(code) if code >= 0 else Ended(signal=-code))
 
     def ask_to_stop(self) -> None:
-        """Let the process write its checkpoints and end; once, since a second time means at once."""
+        """Ask the process to write its checkpoints and end; once only, as a second signal ends it at once."""
         if self._child is not None and not self._asked:
             self._asked = True
             self._child.terminate()
 
     def stop(self) -> None:
-        """Let the process write its checkpoints, and wait for its end."""
+        """Ask the process to write its checkpoints, and wait for it to end."""
         self.ask_to_stop()
         if self._child is not None:
             self._child.wait()
 
     def _refusal(self) -> str:
-        """Why this machine does not run the order; empty if it does."""
+        """The reason why this machine refuses the order; empty if it does not."""
         node = platform.node()
         if found := Code.here().differences(self.order.code):
             return (
-                f"the worker on {node} has other code than the grid ({', '.join(found)}): bring "
+                f"the worker on {node} has different code from the grid ({', '.join(found)}): bring "
                 f"{CODE} and its environment there to the same state, then repeat the command"
             )
         for mark in map(Path, self.order.marks):
@@ -133,10 +133,9 @@ class Worker:
 
 @contextmanager
 def marked(*folders: Path) -> Iterator[tuple[Path, ...]]:
-    """A file in each of these folders while the block runs, by which a worker knows them.
+    """A file in each of these directories during the block, by which a worker recognises them.
 
-    On a machine that does not share them a folder of the same path may be there all the same, such as that of
-    a clone of its own.
+    The path alone is not enough: a machine that does not share them may have a clone at the same path.
     """
     marks = tuple(folder / f".grid-{uuid4().hex}" for folder in folders)
     try:
@@ -150,7 +149,7 @@ def marked(*folders: Path) -> Iterator[tuple[Path, ...]]:
 
 
 def add_to_log(job: Job, words: str) -> None:
-    """Append a sentence to a job's log, from which the grid reads why a job failed."""
+    """Append a sentence to a job's log, where the grid looks for the reason of a failure."""
     if words:
         job.log.parent.mkdir(parents=True, exist_ok=True)  # someone may have tidied up
         with job.log.open("a") as file:
@@ -159,7 +158,7 @@ def add_to_log(job: Job, words: str) -> None:
 
 @contextmanager
 def _on_sigterm(call: Callable[[], None]) -> Iterator[None]:
-    """Act on SIGTERM while the block runs, in a main thread, where engines run their tasks."""
+    """Call a function on SIGTERM during the block; in the main thread, where engines run tasks."""
 
     def receive(signum: int, frame: Any) -> None:
         del signum, frame

@@ -16,19 +16,19 @@ from reproduce.lab.provenance import Code
 if TYPE_CHECKING:
     from submitit import Job as SubmittedJob
 
-# Between SLURM's announcement and the end of the time: a step, an evaluation, a population's checkpoints.
+# From SLURM's notice to the time limit: enough for a step, an evaluation and a population's checkpoints.
 _NOTICE_SECONDS = 300
 # SLURM's default limit (MaxArraySize) is 1001.
 _LARGEST_ARRAY = 1000
-# How often a job may go on in a new allocation: as often as it takes.
+# How often a job may continue in a new allocation: as often as needed.
 _REQUEUES = 10_000
-# A shared file system may show the result of a job later than SLURM shows its end.
+# On a shared file system the result of a job may appear after SLURM reports its end.
 _GRACE_SECONDS = 30.0
 _FAILED = 1
 
 
 class Task:
-    """What submitit runs on a node: the order, and what to do when its time there ends.
+    """The callable that submitit runs on a node: carries out an order, and checkpoints at the time limit.
 
     Args:
         order: the job.
@@ -40,24 +40,24 @@ class Task:
         self._worker: Worker | None = None
 
     def __call__(self) -> Outcome:
-        """Run the job to its end, or to that of the allocation."""
+        """Run the job to its end, or to the end of the allocation."""
         self._worker = Worker(self._order)
         # SLURM itself sends SIGTERM to every process of a job.
         return self._worker.carry_out(self._stop.exists, passes_on_sigterm=False)
 
     def checkpoint(self) -> Any:
-        """Let the process write its checkpoints before its time is up; submitit queues it again."""
+        """Let the process write its checkpoints before the time limit; submitit requeues it."""
         from submitit.helpers import DelayedSubmission
 
         if self._worker is not None:
             self._worker.stop()
-        # The grid, and its marks with it, may be gone by then.
+        # By then the grid may be gone, and its marks with it.
         return DelayedSubmission(Task(replace(self._order, marks=()), str(self._stop)))
 
 
 @dataclass(eq=False)
 class Submission:
-    """A job, and what submitit knows it by once its array is submitted."""
+    """A job, with its submitit handle once its array is submitted."""
 
     job: Job
     stop: Path
@@ -68,20 +68,20 @@ class Submission:
 
 
 class SlurmJobs:
-    """An `Executor` whose jobs are elements of job arrays, one array for each kind of resources.
+    """An `Executor` whose jobs are elements of job arrays, one array per set of resources.
 
-    Jobs are gathered until one of them is polled. A job whose time ends writes checkpoints and is queued
-    again, and goes on from them.
+    Jobs are collected until one of them is polled. At the time limit a job writes checkpoints, is requeued
+    and resumes from them.
 
     Args:
-        folder: where submitit keeps its files, on a file system that all nodes share.
-        partition: SLURM's partition; None: its default one.
+        folder: directory of submitit's files, on a file system that all nodes share.
+        partition: SLURM partition; None: the default one.
         hours: time limit of an allocation.
-        cluster: "slurm"; for tests "local", submitit's processes of this machine.
+        cluster: "slurm"; in tests "local", submitit's processes on this machine.
 
     Raises:
-        ValueError: submitit is not installed, there is no SLURM on this machine, or an allocation ends as
-            soon as it has begun.
+        ValueError: submitit is not installed, there is no SLURM on this machine, or the time limit leaves no
+            time to train.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class SlurmJobs:
     ) -> None:
         if 3600.0 * hours <= _NOTICE_SECONDS:
             raise ValueError(
-                f"--hours {hours:g} leaves a job no time: its runs write checkpoints and are queued again "
+                f"--hours {hours:g} leaves a job no time: its runs write checkpoints and are requeued "
                 f"{_NOTICE_SECONDS // 60} minutes before its end."
             )
         try:
@@ -119,17 +119,17 @@ class SlurmJobs:
         self._gathered: list[Submission] = []
 
     def submit(self, job: Job) -> Submission:
-        """Gather a job; it is submitted with the others when one of them is polled."""
+        """Collect a job; it is submitted with the others when one of them is polled."""
         stop = self._folder.resolve() / f"{job.log.stem}.stop"
         stop.unlink(missing_ok=True)
         self._gathered.append(submission := Submission(job, stop))
         return submission
 
     def poll(self, handle: Submission) -> Ended | None:
-        """The end of a job; one whose node failed, or that was cancelled by someone else, was killed.
+        """The end of a job; a node failure, or a cancellation by someone else, counts as a kill.
 
         Raises:
-            RuntimeError: SLURM refuses the jobs that were gathered, with its reason.
+            RuntimeError: SLURM refuses the collected jobs; the message has its reason.
         """
         self._submit_gathered()
         if handle.ended is None and handle.known is not None and handle.known.done():
@@ -142,23 +142,23 @@ class SlurmJobs:
         return handle.ended
 
     def stop(self, handle: Submission) -> None:
-        """Ask a job by a file to write its checkpoints and end; one that waits is cancelled."""
+        """Ask a job, through a file, to write its checkpoints and end; a waiting job is cancelled."""
         handle.stopping = True
         if handle.known is None:
             self._gathered.remove(handle)
             handle.ended = Ended(EXIT_INTERRUPTED)
         elif handle.ended is None:
             handle.stop.touch()
-            # What submitit knows by itself may be ten minutes old.
+            # The state that submitit caches may be ten minutes old.
             handle.known.done(force_check=True)
             if handle.known.state == "PENDING":
                 handle.known.cancel(check=False)
 
     def close(self) -> None:
-        """Nothing: jobs are SLURM's."""
+        """Does nothing: jobs belong to SLURM."""
 
     def _submit_gathered(self) -> None:
-        """Submit what was gathered, in arrays."""
+        """Submit the collected jobs, in arrays."""
         gathered, self._gathered = self._gathered, []
         for resources in dict.fromkeys(one.job.resources for one in gathered):
             alike = [one for one in gathered if one.job.resources == resources]
@@ -181,7 +181,7 @@ class SlurmJobs:
             one.known = known
 
     def _parameters(self, resources: Resources, jobs: int) -> dict[str, Any]:
-        """SLURM's options for jobs that take these resources."""
+        """SLURM's options for jobs that need these resources."""
         parameters: dict[str, Any] = {
             "name": "alm-grid",
             "timeout_min": math.ceil(60 * self._hours),
@@ -198,7 +198,7 @@ class SlurmJobs:
         return parameters
 
     def _outcome(self, handle: Submission, known: "SubmittedJob[Outcome]") -> Outcome | None:
-        """What became of a job that SLURM says has ended; None while its result may still appear."""
+        """The outcome of a job that SLURM reports as ended; None while its result may still appear."""
         from submitit.core.utils import FailedJobError
 
         if known.paths.result_pickle.exists():
