@@ -116,8 +116,8 @@ def deviations(scores: FloatArray) -> FloatArray:
     This is the only test of spreads that is robust to seeds that never learn: simulated with five seeds per
     side, one in five of which fails, it errs in 0.1 % of cases where 2.5 % are allowed; the F test errs in
     21 %.  The price is power: with three seeds it never detects anything, with five normal ones a spread four
-    times the other's in 5 % of cases, ten times in 13 %.  Deviations of few seeds are smaller, so a side of ten
-    is called wider than one of five in 4 to 5 % of cases.
+    times the other's in 5 % of cases, ten times in 13 %.  Deviations of few seeds are smaller, so a side of
+    ten is called wider than one of five in 4 to 5 % of cases.
     """
     return np.abs(scores - np.median(scores))
 
