@@ -229,7 +229,8 @@ def _print_wall_clock(
 ) -> None:
     """Print how long a plan takes on several workers: seeds on cores, populations on GPUs."""
     seeds = [
-        (spec.seed, of_group * (group.wanted - reached) / group.steps)
+        # Where all have come so far already, and are not stored yet, there is nothing to divide.
+        (spec.seed, of_group * (group.wanted - reached) / max(group.steps, 1))
         for group, of_group in zip(missing, hours, strict=True)
         for spec, reached in zip(group.specs, group.reached, strict=True)
     ]
