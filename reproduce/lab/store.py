@@ -167,7 +167,8 @@ class StoredRun:
 
         The time of a population is divided by its size; NaN where that is not known.
         """
-        seconds = self.evaluations["wall_seconds"] - self.evaluations["time/evaluation_s"].cumsum()
+        evaluating = self.evaluations.get("time/evaluation_s", pd.Series(np.nan, self.evaluations.index))
+        seconds = self.evaluations["wall_seconds"] - evaluating.cumsum()
         return seconds / self.provenance.get("population", np.nan)
 
 

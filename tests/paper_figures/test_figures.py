@@ -242,6 +242,27 @@ def test_updates_are_of_training_and_seeds_of_different_speed_share_a_curve(tmp_
     np.testing.assert_allclose(minutes.lines[0].get_xdata(), [20 / 60])
 
 
+def test_seeds_of_which_one_has_only_warmed_up_have_a_curve_and_no_panel_of_minutes(tmp_path, make_run):
+    """It ends at 5000 steps, before any update, though the other seed has gone further."""
+    store = Store(tmp_path)
+    provenance = {"device": "cpu", "threads": 1, "population": 1}
+    for seed, returns in ((0, {5000: 0.0}), (1, {5000: 0.0, 7500: 1.0, 10_000: 2.0})):
+        count = len(returns)
+        extra = {"time/evaluation_s": [1.0] * count, "time/update_ms": [6.0] * count}
+        about = {"algorithm": "sac", "seed": seed, "scale": "laptop", "status": "partial"}
+        store.write(make_run(returns, extra=extra, provenance=provenance, **about))
+    (picture,) = drawn("figure3", store, "redq")
+    assert [axis.get_title() for axis in picture.figure.axes] == ["HalfCheetah"]
+
+
+def test_runs_that_recorded_no_times_have_curves_without_them(tmp_path, make_run):
+    store, provenance = Store(tmp_path), {"device": "cpu", "population": 1}
+    store.write(make_run({5000: 0.0, 7500: 1.0}, algorithm="sac", scale="laptop", provenance=provenance))
+    (picture,) = drawn("figure3", store, "redq")
+    assert picture.points["hours"].isna().all()
+    assert "Time not recorded: SAC." in " ".join(picture.figure.get_supxlabel().split())
+
+
 def test_curves_leave_out_a_scale_that_is_not_known(store, make_run):
     store.write(make_run({5000: 0.0}, algorithm="sac", scale="huge"))
     pictures = drawn("curves", store, "redq")
