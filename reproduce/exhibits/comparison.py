@@ -190,7 +190,8 @@ class Comparison:
                 f"Few seeds: with {fewest} an interval is too narrow; that of a mean holds the truth in "
                 f"about {TRUE_CONFIDENCE[fewest]} % of cases instead of 95 %."
             )
-        if any(task.improvement.low == task.improvement.high for task in self.tasks):
+        certain = (task.improvement for task in self.tasks if float(task.improvement.value) in (0.0, 1.0))
+        if any(one.has_interval for one in certain):
             notes.append(
                 "A probability of 0 or 1 says that every run of one side beat every run of the other, not "
                 "that others would."

@@ -90,6 +90,19 @@ def test_tasks_are_pooled_by_probability_alone(store):
     assert any("every run of one side" in note for note in comparison.notes())
 
 
+def test_only_of_sides_that_never_meet_is_it_said_that_one_beat_the_other(tmp_path, make_run):
+    """All of SAC's and TD3's seeds have one return; REDQ's have less."""
+    store = Store(tmp_path)
+    for algorithm, value in (("sac", 7.0), ("td3", 7.0), ("redq", 5.0)):
+        for seed in range(2):
+            store.write(make_run({5000: value}, algorithm=algorithm, seed=seed, scale="laptop"))
+    level, ahead = (compared(store, first="sac", second=second) for second in ("td3", "redq"))
+    assert level.tasks[0].improvement.text(2) == "0.50 [0.50, 0.50]"
+    assert "beat every run" not in " ".join(level.notes())
+    assert ahead.tasks[0].improvement.text(2) == "1.00 [1.00, 1.00]"
+    assert "beat every run" in " ".join(ahead.notes())
+
+
 def test_notes_say_what_stands_behind_the_numbers(store):
     notes = " ".join(compared(store).notes())
     assert "every run of one side" not in notes
