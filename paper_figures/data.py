@@ -9,7 +9,7 @@ from alm.training.scale import scale_named
 from reproduce.exhibits import FigureExhibit, Series
 from reproduce.exhibits.pooling import Pool, pool
 from reproduce.lab.specs import RunSpec
-from reproduce.lab.store import Store, StoredRun, require_comparable
+from reproduce.lab.store import Store, StoredRun, require_comparable, require_one_configuration
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,6 @@ def figure_data(
         last = min((int(frame["step"].max()) for frame in frames), default=0)
         points += [frame[frame["step"] <= last] for frame in frames]
         coverage.append(curve.drawn(len(frames), last))
-    if not mix:
-        require_comparable(used.values())
+    (require_one_configuration if mix else require_comparable)(used.values())
     every = pd.concat(points, ignore_index=True) if points else pd.DataFrame()
     return FigureData(every, tuple(coverage), tuple(used.values()))

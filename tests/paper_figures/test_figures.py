@@ -164,6 +164,18 @@ def test_mixing_is_refused_with_the_way_to_force_it(store, make_run, tmp_path, c
     assert Figure("figure3", mix=True, store=store.root, out=tmp_path / "out").run() == 0
 
 
+def test_seeds_that_were_trained_otherwise_are_mixed_by_no_option(store, make_run, tmp_path, capsys):
+    extra = {"time/evaluation_s": [1.0], "time/update_ms": [1.0]}
+    other = {"seed": 2, "scale": "laptop", "config": {"agent": {"horizon": 4}}}
+    store.write(make_run({5000: 1.0}, algorithm="sac", extra=extra, **other))
+    for mix in (False, True):
+        assert Figure("figure3", mix=mix, store=store.root, out=tmp_path / "out").run() == 2
+        error = capsys.readouterr().err
+        assert "because their configurations differ" in error and "--mix" not in error
+    assert Figure("curves", store=store.root, out=tmp_path / "out").run() == 0
+    assert "--mix" not in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("definition", "mean", "std", "mean_of_critics"),
     [
