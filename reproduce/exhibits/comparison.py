@@ -115,14 +115,16 @@ class Comparison:
         """Compare what is stored, and what run directories (if there are any) hold beyond that.
 
         Raises:
-            ValueError: a scale or task does not exist, on every task a side has no run, both sides are one,
-                or no evaluation is common to all runs.
+            ValueError: a scale, task or metric does not exist, on every task a side has no run, both sides
+                are one, or no evaluation is common to all runs.
             reproduce.lab.store.StoreMixError: the runs differ in protocol or simulator, or the seeds of
                 one side in configuration.
         """
         sides = Side.named(first), Side.named(second)
         if sides[0] == sides[1]:
             raise ValueError(f"{sides[0].name} is compared with itself: name two different ones.")
+        if metric not in _READINGS:
+            raise ValueError(f"There is no metric {metric!r}; the metrics are {', '.join(_READINGS)}.")
         scale_named(scale)
         names = list(dict.fromkeys(task_spec(task).name for task in tasks))
         shelf = Shelf(store, runs_dir, scale)
