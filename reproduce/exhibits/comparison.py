@@ -5,6 +5,7 @@ Returns of different tasks have different units, so across tasks only the probab
 which compares runs within each task (`reproduce.exhibits.statistics.aggregates`).
 """
 
+import hashlib
 import re
 import textwrap
 from collections.abc import Callable, Sequence
@@ -38,6 +39,8 @@ __all__ = ["Comparison", "TaskComparison", "print_comparison"]
 _SEED = 0
 _HEADING = 14
 """Letters of a column's heading in a line."""
+_LONGEST_NAME = 200
+"""Letters of a file's name before it is cut; with endings a file system has room for 255."""
 _READINGS = {"return": value_at, "window": window_mean}
 
 
@@ -153,7 +156,10 @@ class Comparison:
     def file_name(self) -> str:
         """Name of its files, without ending."""
         parts = [f"{self.sides[0].name}-vs-{self.sides[1].name}", *(task.task for task in self.tasks)]
-        return "-".join([*parts, self.scale]).replace("/", "_")
+        name = "-".join([*parts, self.scale]).replace("/", "_")
+        if len(name) <= _LONGEST_NAME:
+            return name
+        return f"{name[:_LONGEST_NAME]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
     @property
     def runs(self) -> list[StoredRun]:

@@ -103,6 +103,20 @@ def test_only_of_sides_that_never_meet_is_it_said_that_one_beat_the_other(tmp_pa
     assert "beat every run" in " ".join(ahead.notes())
 
 
+def test_the_names_of_files_are_of_a_length_that_file_systems_take(store, tmp_path, make_run):
+    """Two long variants on many tasks; what is cut off still tells two comparisons apart."""
+    variants = [f"base[hidden_sizes=({','.join(['128'] * 15)}),horizon={k}]" for k in (7, 8)]
+    tasks = ("HalfCheetah", "Hopper", "Walker2d", "Ant", "T-Ant", "Humanoid", "mbbl/Hopper-ET")
+    for variant in variants:
+        for task in tasks:
+            store.write(make_run({5000: 1.0}, variant=variant, task=task, scale="laptop"))
+    first, second = (f"alm/{variant}" for variant in variants)
+    names = {compared(store, *some, first=first, second=second).file_name for some in (tasks, tasks[:-1])}
+    assert len(names) == 2
+    for name in names:
+        (tmp_path / f"{name}-numbers.csv.{'x' * 16}").touch()  # as it is called before it is whole
+
+
 def test_notes_say_what_stands_behind_the_numbers(store):
     notes = " ".join(compared(store).notes())
     assert "every run of one side" not in notes
