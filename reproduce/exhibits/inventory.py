@@ -1,7 +1,9 @@
 """The inventory: what is stored, what is being trained, what exhibits miss and what that would cost."""
 
+import json
 import math
 import textwrap
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from functools import partial
 from pathlib import Path
@@ -46,7 +48,7 @@ def print_inventory(store: Store, runs_dir: Path, console: Console, every: bool 
     elif stored:
         say("Mean return (seeds, steps that all of them have reached); each run: --all")
         for (scale, task), groups in _by_task(stored).items():
-            say(f"\n{scale} scale, {task}\n{_flow(map(_summary, groups), console.width)}")
+            say(f"\n{scale} scale, {task}\n{_flow(_summaries(groups), console.width)}")
 
     held = {run.spec: run.last_step for run in stored}
     for directory in directories_under(runs_dir):
@@ -91,19 +93,36 @@ def _line(run: StoredRun) -> str:
 
 
 def _by_task(stored: Sequence[StoredRun]) -> dict[tuple[str, str], list[list[StoredRun]]]:
-    """The seeds of each algorithm and variant, by scale (the largest first) and task."""
-    groups: dict[tuple[str, str], dict[tuple[str, str], list[StoredRun]]] = {}
+    """The seeds that make one number, by scale (the largest first) and task.
+
+    Those are of one algorithm and variant, and of one protocol and configuration.
+    """
+    groups: dict[tuple[str, str], dict[tuple[str, ...], list[StoredRun]]] = {}
     for run in stored:
         of_task = groups.setdefault((run.spec.scale, run.spec.task), {})
-        of_task.setdefault((run.spec.algorithm, run.spec.variant), []).append(run)
+        alike = json.dumps(run.config, sort_keys=True)
+        of_task.setdefault((*_whose(run), run.protocol, alike), []).append(run)
     places = sorted(groups, key=lambda place: (_scale_order(place[0]), place[1]))
     return {place: list(groups[place].values()) for place in places}
 
 
-def _summary(runs: Sequence[StoredRun]) -> str:
+def _whose(run: StoredRun) -> tuple[str, str]:
+    return run.spec.algorithm, run.spec.variant
+
+
+def _summaries(groups: Sequence[Sequence[StoredRun]]) -> list[str]:
+    """Of the groups of a task; several of one variant, which do not compare, say which they are."""
+    count = Counter(_whose(group[0]) for group in groups)
+    return [_summary(group, count[_whose(group[0])] > 1) for group in groups]
+
+
+def _summary(runs: Sequence[StoredRun], one_of_several: bool) -> str:
     """``"SAC 6820 ± 807 (4 seeds, 200k)"``: their mean at the end or, before that, as far as they are."""
     spec = runs[0].spec
     name = title_of(spec.algorithm, spec.variant)
+    if one_of_several:
+        seeds = " ".join(str(run.spec.seed) for run in runs)
+        name += f", seed{'s' if len(runs) > 1 else ''} {seeds} by {runs[0].protocol}:"
     # Of an unknown scale nobody knows the end: it is where the furthest run stands.
     end = whole_length(spec) or max(run.last_step for run in runs)
     pooled, numbers = pooled_statistics(runs, end)

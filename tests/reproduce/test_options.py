@@ -170,6 +170,27 @@ def test_all_runs_are_listed_by_scale_then_seed_with_the_hours_of_a_seed(tmp_pat
     assert lines[-2].endswith(" fffffff") and lines[-1].endswith(" fffffff+")
 
 
+def test_the_list_of_runs_pools_no_seeds_that_do_not_compare(tmp_path, make_run):
+    """Seed 1 is of another simulator, seed 2 of other settings, whose runs begin to be evaluated later."""
+    from reproduce.exhibits.inventory import print_inventory
+
+    store = Store(tmp_path / "store")
+    for seed, returns, other in (
+        (0, {5000: 10.0}, {}),
+        (1, {5000: 90.0}, {"protocol": "v2-newer"}),
+        (2, {10_000: 50.0}, {"config": {"agent": {"horizon": 4}}}),
+        (3, {5000: 20.0}, {}),
+    ):
+        run = {"algorithm": "sac", "seed": seed, "scale": "laptop", "status": "partial", **other}
+        store.write(make_run(returns, **run))
+    console = Console(width=300, file=io.StringIO(), markup=False)
+    print_inventory(store, tmp_path / "runs", console)
+    assert (
+        "  SAC, seeds 0 3 by v2-gymnasium1.4.0-mujoco4.0.0: 15 ± 7 (2 seeds, 5k) · SAC, seed 1 by v2-newer: "
+        "90 (1 seed, 5k) · SAC, seed 2 by v2-gymnasium1.4.0-mujoco4.0.0: 50 (1 seed, 10k)"
+    ) in console.file.getvalue().splitlines()
+
+
 def test_a_plan_says_what_stored_runs_lack_and_what_needs_none(tmp_path, make_run):
     from reproduce.exhibits import exhibit_named
     from reproduce.exhibits.coverage import coverage, nothing_shown
