@@ -28,6 +28,8 @@ class Drawn:
     """Seeds whose run failed; they are not plotted."""
     unfinished: int = 0
     """Seeds that are not plotted because others got to the end."""
+    unmeasured: int = 0
+    """Seeds that are not plotted because what the figure shows was not stored with their run."""
 
 
 def series_drawn(coverage: Sequence[Drawn]) -> list[Series]:
@@ -97,6 +99,7 @@ class Curve:
             self.total_steps,
             pool.failed,
             pool.unfinished,
+            len(pool.runs) - seeds,
         )
 
 

@@ -321,6 +321,16 @@ def test_a_task_of_which_all_runs_failed_is_named_with_them(store, make_run):
     assert panels.left_out(coverage) == " No stored run on Hopper (1 failed)."
 
 
+def test_runs_that_are_stored_without_what_a_figure_shows_are_not_called_missing(store, make_run):
+    """REDQ's runs have no value estimates beside them."""
+    for task in ("HalfCheetah", "Hopper"):
+        store.write(make_run({5000: 1.0, 6000: 2.0}, algorithm="redq", task=task, scale="laptop"))
+    coverage = value_bias.data(FIGURE["figure4"], store, "laptop", False, "redq").coverage
+    note = panels.coverage_note([entry for entry in coverage if entry.task == "HalfCheetah"])
+    assert note.splitlines()[1:] == ["stored without what is shown: REDQ", "no stored run: SAC-AVG"]
+    assert panels.left_out(coverage) == " Runs on Hopper are stored without what is shown."
+
+
 def test_the_authors_curve_is_grey_at_paper_scale_only(store, make_run):
     exhibit = FIGURE["figure3"]
     extra = {"time/evaluation_s": [1.0] * 2, "time/update_ms": [6.0] * 2}
