@@ -24,6 +24,7 @@ from reproduce.exhibits.tidy import tidy_curves
 from reproduce.lab.algorithms import ALGORITHMS, BASE, nearest, variant_named
 from reproduce.lab.settings import canonical_variant
 from reproduce.lab.specs import variant_parts
+from reproduce.lab.store import StoreMixError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -127,11 +128,17 @@ def figure(name: str, scale: str = "paper", bias: BiasDefinition = "redq", own: 
             plt.close(one.figure)
         return {one.exhibit: one.figure for one in pictures if full in (drawn_by, one.exhibit)}
 
+    def shown(scale: str) -> bool:
+        try:
+            return bool(closed(scale))
+        except StoreMixError:  # of which only who asks for that scale need hear
+            return True
+
     if len(figures := closed(scale)) > 1:
         raise ValueError(f"{full} is several pictures at {scale} scale; name one of {', '.join(figures)}.")
     if figures:
         return figures.popitem()[1]
-    there = ", ".join(other for other in SCALES if closed(other))
+    there = ", ".join(other for other in SCALES if shown(other))
     others = f" ({there} has runs)" if there else ""
     plan = f"; what it takes: python -m reproduce plan {full} --scale {scale}" if full in EXHIBITS else "."
     raise ValueError(f"Nothing that {full} shows is stored at {scale} scale{others}{plan}")

@@ -4,7 +4,7 @@ import pytest
 
 import reproduce
 from reproduce import api
-from reproduce.lab.store import Store
+from reproduce.lab.store import Store, StoreMixError
 
 IDEA = "alm/my-idea"
 
@@ -98,3 +98,13 @@ def test_what_is_not_there_is_named_with_what_is(own):
         reproduce.compare(IDEA, "alm", task="HalfCheetah", metric="windows")
     with pytest.raises(ValueError, match="no bias 'REDQ'; its definitions are redq, paper"):
         reproduce.figure("4", bias="REDQ")
+
+
+def test_what_may_not_be_mixed_at_another_scale_is_no_answer(own, tmp_path, make_run):
+    for seed, protocol in enumerate(("v2-old", "v2-new")):
+        about = {"algorithm": "sac", "seed": seed, "scale": "laptop", "protocol": protocol}
+        Store(tmp_path / "OWN").write(make_run({5000: 3.0, 7500: 4.0}, task="Hopper", **about))
+    with pytest.raises(ValueError, match=r"stored at paper scale \(laptop has runs\)"):
+        reproduce.figure("9")
+    with pytest.raises(StoreMixError):
+        reproduce.figure("9", scale="laptop")
