@@ -32,7 +32,7 @@ class Algorithm:
         variants: its variants by name, without `BASE`.
 
     Raises:
-        ValueError: the title is no text, or the variants are no such mapping.
+        ValueError: the title is no text, the variants are no such mapping, or one has the name of `BASE`.
     """
 
     title: str
@@ -48,6 +48,11 @@ class Algorithm:
         named = isinstance(self.variants, Mapping) and all(
             isinstance(one, Variant) and one.name == name for name, one in self.variants.items()
         )
+        if named and BASE.name in self.variants:
+            raise ValueError(
+                f"No variant of the algorithm {self.title!r} may be called {BASE.name!r}, as the algorithm "
+                "unchanged is."
+            )
         if not named:
             raise ValueError(
                 f"The variants of the algorithm {self.title!r} must be Variant by their own names, such as "
