@@ -9,7 +9,7 @@ from alm.training.scale import scale_named
 from reproduce.exhibits import FigureExhibit, Series
 from reproduce.exhibits.pooling import Pool, pool
 from reproduce.lab.specs import RunSpec
-from reproduce.lab.store import Store, StoredRun, require_comparable
+from reproduce.lab.store import Store, StoredRun, require_comparable, require_one_configuration
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,8 @@ class Drawn:
     """Number of seeds not plotted because their run failed."""
     unfinished: int = 0
     """Number of seeds not plotted because others got further."""
+    unmeasured: int = 0
+    """Number of seeds not plotted because their runs are stored without what the figure shows."""
 
 
 def series_drawn(coverage: Sequence[Drawn]) -> list[Series]:
@@ -97,6 +99,7 @@ class Curve:
             self.total_steps,
             pool.failed,
             pool.unfinished,
+            len(pool.runs) - seeds,
         )
 
 
@@ -150,7 +153,6 @@ def figure_data(
         last = min((int(frame["step"].max()) for frame in frames), default=0)
         points += [frame[frame["step"] <= last] for frame in frames]
         coverage.append(curve.drawn(len(frames), last))
-    if not mix:
-        require_comparable(used.values())
+    (require_one_configuration if mix else require_comparable)(used.values())
     every = pd.concat(points, ignore_index=True) if points else pd.DataFrame()
     return FigureData(every, tuple(coverage), tuple(used.values()))

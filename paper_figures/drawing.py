@@ -17,7 +17,7 @@ from reproduce.exhibits.kinds import Content
 from reproduce.exhibits.pooling import whole_length
 from reproduce.lab.algorithms import ALGORITHMS
 from reproduce.lab.published import authors_curves
-from reproduce.lab.store import Store, StoreMixError, StoreWarning
+from reproduce.lab.store import ProtocolMixError, Store, StoreMixError, StoreWarning
 
 _BY_NAME = {exhibit.name: exhibit for exhibit in FIGURES}
 # Figures that are not exhibits made of runs.
@@ -117,8 +117,9 @@ def _every_curve(store: Store, mix: bool, only: str | None) -> list[Picture]:
         try:
             pictures += _curves(exhibit, scale, store, mix)
         except StoreMixError as error:  # which is no reason to lose the other pages
+            hint = " To draw it nevertheless: --mix" if isinstance(error, ProtocolMixError) else ""
             warnings.warn(
-                f"{name} at {scale} scale is left out: {error} To draw it nevertheless: --mix",
+                f"{name} at {scale} scale is left out: {error}{hint}",
                 StoreWarning,
                 stacklevel=2,
             )

@@ -158,7 +158,7 @@ def coverage_note(coverage: Sequence[Drawn]) -> str:
     # Stored series come first.
     for entry in sorted(coverage, key=lambda e: not e.seeds):
         if not entry.seeds:
-            state = "no stored run"
+            state = "stored without what is shown" if entry.unmeasured else "no stored run"
         else:
             state = formats.seeds_counted(entry.seeds, entry.seeds_wanted)
             if entry.last_step < entry.total_steps:
@@ -257,12 +257,18 @@ def heading(exhibit: FigureExhibit, scale: str, coverage: Sequence[Drawn]) -> st
 def left_out(coverage: Sequence[Drawn]) -> str:
     """A sentence on the tasks without a panel because no run is stored; may be empty."""
     drawn, failed = tasks_drawn(coverage), Counter[str]()
+    unmeasured = {entry.task for entry in coverage if entry.unmeasured}
     for entry in coverage:
         failed[entry.task] += entry.failed
     tasks = [
-        f"{task} ({failed[task]} failed)" if failed[task] else task for task in failed if task not in drawn
+        f"{task} ({failed[task]} failed)" if failed[task] else task
+        for task in failed
+        if task not in drawn and task not in unmeasured
     ]
-    return f" No stored run on {', '.join(tasks)}." if tasks else ""
+    without = [task for task in failed if task not in drawn and task in unmeasured]
+    return (f" No stored run on {', '.join(tasks)}." if tasks else "") + (
+        f" Runs on {', '.join(without)} are stored without what is shown." if without else ""
+    )
 
 
 def caption(figure: Figure, text: str, protocols: Sequence[str] = (), own: int = 0) -> None:

@@ -47,7 +47,8 @@ def costs(exhibit: FigureExhibit, runs: Sequence[StoredRun]) -> pd.DataFrame:
         seconds, learning = run.training_seconds, run.evaluations["training_step"] > 0
         steps = run.evaluations["training_step"].iloc[-1]
         begin = seconds[~learning].iloc[-1] if (~learning).any() else 0.0
-        update = run.evaluations.loc[learning, "time/update_ms"].mean()
+        times = run.evaluations.get("time/update_ms")
+        update = np.nan if times is None else times[learning].mean()
         rows.append(
             {
                 "series": label[run.spec.algorithm, run.spec.variant],
@@ -80,6 +81,8 @@ def draw(exhibit: FigureExhibit, scale: str, data: FigureData) -> Figure:
     """
     learning = data.points[data.points["training_step"] > 0].dropna(subset="hours")
     known = costs(exhibit, data.runs).dropna()
+    # A curve that ends with the warm-up, where the first of its seeds does, has no panel of minutes.
+    known = known[known["device"].isin(learning["device"])]
     # The processor with the most curves first.
     devices = list(known.groupby("device")["series"].nunique().sort_values(ascending=False).index)
     tasks = tasks_drawn(data.coverage)

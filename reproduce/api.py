@@ -10,7 +10,7 @@ Nothing here needs torch, mujoco or MLflow.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 import matplotlib.pyplot as plt
 
@@ -18,12 +18,13 @@ from alm.task_registry import task_spec
 from alm.training.scale import SCALES, scale_named
 from paper_figures.drawing import NAMES, drawn
 from reproduce.commands.options import ReadsRuns
-from reproduce.exhibits import BiasDefinition
+from reproduce.exhibits import EXHIBITS, BiasDefinition
 from reproduce.exhibits.comparison import Comparison
 from reproduce.exhibits.tidy import tidy_curves
 from reproduce.lab.algorithms import ALGORITHMS, BASE, nearest, variant_named
 from reproduce.lab.settings import canonical_variant
 from reproduce.lab.specs import variant_parts
+from reproduce.lab.store import StoreMixError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -103,31 +104,45 @@ def figure(name: str, scale: str = "paper", bias: BiasDefinition = "redq", own: 
     """A figure of the paper from the stored runs, closed in pyplot so that a notebook shows it once.
 
     Args:
-        name: such as ``"5a"`` or ``"figure5a"``, ``"authors"``, ``"field"``.
+        name: such as ``"5a"`` or ``"figure5a"``, ``"authors"``, ``"field"``, ``"curves-sac"``.
         scale: scale of the runs; ignored by figures without runs or of several scales.
         bias: definition of the value bias in figures 4 and 8.
         own: whether to include the user's own runs.
 
     Raises:
-        ValueError: the figure or scale does not exist, or nothing the figure shows is stored at this scale.
+        ValueError: the figure, scale or definition does not exist, nothing the figure shows is stored at this
+            scale, or it is several pictures there.
     """
     full = f"figure{name}" if f"figure{name}" in NAMES else name
-    if full not in NAMES:
+    drawn_by = "curves" if full.startswith("curves-") else full
+    if drawn_by not in NAMES:
         raise ValueError(f"There is no figure {name!r}; the figures are {', '.join(NAMES)}.")
+    if bias not in (definitions := get_args(BiasDefinition)):
+        raise ValueError(f"There is no bias {bias!r}; its definitions are {', '.join(definitions)}.")
     scale_named(scale)
     store = ReadsRuns(own=own).opened()
 
-    def closed(scale: str) -> "list[Figure]":
-        figures = [picture.figure for picture in drawn(full, store, bias, scale=scale)]
-        for one in figures:
-            plt.close(one)
-        return figures
+    def closed(scale: str) -> "dict[str, Figure]":
+        pictures = drawn(drawn_by, store, bias, scale=scale)
+        for one in pictures:
+            plt.close(one.figure)
+        return {one.exhibit: one.figure for one in pictures if full in (drawn_by, one.exhibit)}
 
-    if figures := closed(scale):
-        return figures[0]
-    there = ", ".join(other for other in SCALES if closed(other))
+    def shown(scale: str) -> bool:
+        try:
+            return bool(closed(scale))
+        except StoreMixError:  # of which only who asks for that scale need hear
+            return True
+
+    if len(figures := closed(scale)) > 1:
+        raise ValueError(f"{full} is several pictures at {scale} scale; name one of {', '.join(figures)}.")
+    if figures:
+        return figures.popitem()[1]
+    there = ", ".join(other for other in SCALES if shown(other))
     others = f" ({there} has runs)" if there else ""
-    raise ValueError(
-        f"Nothing that {full} shows is stored at {scale} scale{others}; to list the runs that it needs: "
-        f"python -m reproduce plan {full} --scale {scale}"
+    plan = (
+        f"; to list the runs that it needs: python -m reproduce plan {full} --scale {scale}"
+        if full in EXHIBITS
+        else "."
     )
+    raise ValueError(f"Nothing that {full} shows is stored at {scale} scale{others}{plan}")

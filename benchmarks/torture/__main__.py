@@ -47,11 +47,14 @@ class Torture:
 
     def run(self) -> int:
         """Run all classes; returns the exit code."""
+        chosen, colon, number = (self.only or "").partition(":")
+        classes = {"kills": self._kills, "damage": self._damage, "lines": self._lines}
+        if self.only is not None and (chosen not in classes or (colon and not number.isdecimal())):
+            _say(f"error: --only {self.only} is no class: {', '.join(classes)}, or a trial such as kills:17")
+            return 2
         world.make_tiny()
-        chosen, _, number = (self.only or "").partition(":")
         folder = Path(tempfile.mkdtemp(prefix="torture-", dir=self.folder))
         console, failures = Console(), 0
-        classes = {"kills": self._kills, "damage": self._damage, "lines": self._lines}
         for name, work in classes.items():
             if chosen not in ("", name):
                 continue

@@ -63,13 +63,14 @@ class Figure(ReadsRuns):
         from paper_figures.drawing import drawn
         from paper_figures.style import csv_text, save
         from reproduce.exhibits.inventory import nothing_stored
-        from reproduce.lab.store import StoreMixError
+        from reproduce.lab.store import ProtocolMixError, StoreMixError
 
         try:
             with store_warnings_said():
                 pictures = drawn(name, store, self.bias, self.mix)
         except StoreMixError as error:
-            print(f"error: {error} To draw them nevertheless: --mix", file=sys.stderr)
+            hint = " To draw them nevertheless: --mix" if isinstance(error, ProtocolMixError) else ""
+            print(f"error: {error}{hint}", file=sys.stderr)
             return 2
         for line in nothing_stored(name, store, {picture.scale for picture in pictures}):
             print(line)

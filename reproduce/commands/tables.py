@@ -44,6 +44,12 @@ class Table(ReadsRuns):
 
         if self.table != "1" and (self.protocol != "A" or self.context):
             raise ValueError("Only table 1 has protocols and a context: leave --protocol and --context out.")
+        if self.context and self.protocol == "B":
+            raise ValueError(
+                "The context is of tasks near the paper's own: leave --context or --protocol B out."
+            )
+        if self.mix and self.table not in ("1", "5"):
+            raise ValueError("Only tables 1 and 5 pool runs: leave --mix out.")
         store, make = self.opened(), CODE_TABLES.get(f"table{self.table}")
         exhibit = TABLE5 if self.table == "5" else TABLE1_MBBL if self.protocol == "B" else TABLE1
         measured = self.protocol != "printed"

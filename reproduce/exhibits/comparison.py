@@ -5,6 +5,7 @@ Returns of different tasks have different units, so across tasks only the probab
 which compares runs within each task (`reproduce.exhibits.statistics.aggregates`).
 """
 
+import hashlib
 import re
 import textwrap
 from collections.abc import Callable, Sequence
@@ -38,6 +39,8 @@ __all__ = ["Comparison", "TaskComparison", "print_comparison"]
 _SEED = 0
 _HEADING = 14
 """Characters per line of a column heading."""
+_LONGEST_NAME = 200
+"""Characters of a file name before it is cut; with endings, file systems allow 255."""
 _READINGS = {"return": value_at, "window": window_mean}
 
 
@@ -115,14 +118,16 @@ class Comparison:
         """Compare stored runs, and run directories (if given) where they hold more.
 
         Raises:
-            ValueError: a scale or task does not exist, no task has runs of both sides, both sides are the
-                same, or the runs on a task have no evaluation step in common.
+            ValueError: a scale, task or metric does not exist, no task has runs of both sides, both sides are
+                the same, or the runs on a task have no evaluation step in common.
             reproduce.lab.store.StoreMixError: the runs differ in protocol or simulator, or the seeds of
                 one side in configuration.
         """
         sides = Side.named(first), Side.named(second)
         if sides[0] == sides[1]:
             raise ValueError(f"{sides[0].name} is compared with itself: name two different sides.")
+        if metric not in _READINGS:
+            raise ValueError(f"There is no metric {metric!r}; the metrics are {', '.join(_READINGS)}.")
         scale_named(scale)
         names = list(dict.fromkeys(task_spec(task).name for task in tasks))
         shelf = Shelf(store, runs_dir, scale)
@@ -151,7 +156,10 @@ class Comparison:
     def file_name(self) -> str:
         """Name of its files, without extension."""
         parts = [f"{self.sides[0].name}-vs-{self.sides[1].name}", *(task.task for task in self.tasks)]
-        return "-".join([*parts, self.scale]).replace("/", "_")
+        name = "-".join([*parts, self.scale]).replace("/", "_")
+        if len(name) <= _LONGEST_NAME:
+            return name
+        return f"{name[:_LONGEST_NAME]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
     @property
     def runs(self) -> list[StoredRun]:
@@ -188,7 +196,8 @@ class Comparison:
                 f"Few seeds: with {fewest} an interval is too narrow; that of a mean contains the true value "
                 f"in about {TRUE_CONFIDENCE[fewest]} % of cases instead of 95 %."
             )
-        if any(task.improvement.low == task.improvement.high for task in self.tasks):
+        certain = (task.improvement for task in self.tasks if float(task.improvement.value) in (0.0, 1.0))
+        if any(one.has_interval for one in certain):
             notes.append(
                 "A probability of 0 or 1 means that every run of one side beat every run of the other, not "
                 "that further runs would."

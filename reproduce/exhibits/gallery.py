@@ -15,7 +15,7 @@ from reproduce.lab.algorithms import ALGORITHMS, title_of
 STRIP = 6
 """Most clips in a strip."""
 _ACROSS = 3
-NOTHING = "No policy is stored yet."
+NOTHING = "No clip of a policy is stored here."
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,9 @@
 """The inventory: stored runs, runs in training, runs that exhibits lack and what these would cost."""
 
+import json
 import math
 import textwrap
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from functools import partial
 from pathlib import Path
@@ -46,7 +48,7 @@ def print_inventory(store: Store, runs_dir: Path, console: Console, every: bool 
     elif stored:
         say("Mean return (seeds, steps that all of them have reached); for each run: --all")
         for (scale, task), groups in _by_task(stored).items():
-            say(f"\n{scale} scale, {task}\n{_flow(map(_summary, groups), console.width)}")
+            say(f"\n{scale} scale, {task}\n{_flow(_summaries(groups), console.width)}")
 
     held = {run.spec: run.last_step for run in stored}
     for directory in directories_under(runs_dir):
@@ -91,19 +93,36 @@ def _line(run: StoredRun) -> str:
 
 
 def _by_task(stored: Sequence[StoredRun]) -> dict[tuple[str, str], list[list[StoredRun]]]:
-    """The runs of each algorithm and variant, by scale (the largest first) and task."""
-    groups: dict[tuple[str, str], dict[tuple[str, str], list[StoredRun]]] = {}
+    """The seeds that make one number, by scale (the largest first) and task.
+
+    They have one algorithm and variant, and one protocol and configuration.
+    """
+    groups: dict[tuple[str, str], dict[tuple[str, ...], list[StoredRun]]] = {}
     for run in stored:
         of_task = groups.setdefault((run.spec.scale, run.spec.task), {})
-        of_task.setdefault((run.spec.algorithm, run.spec.variant), []).append(run)
+        alike = json.dumps(run.config, sort_keys=True)
+        of_task.setdefault((*_whose(run), run.protocol, alike), []).append(run)
     places = sorted(groups, key=lambda place: (_scale_order(place[0]), place[1]))
     return {place: list(groups[place].values()) for place in places}
 
 
-def _summary(runs: Sequence[StoredRun]) -> str:
+def _whose(run: StoredRun) -> tuple[str, str]:
+    return run.spec.algorithm, run.spec.variant
+
+
+def _summaries(groups: Sequence[Sequence[StoredRun]]) -> list[str]:
+    """Summaries of a task's groups; several of one variant are not comparable and say how they differ."""
+    count = Counter(_whose(group[0]) for group in groups)
+    return [_summary(group, count[_whose(group[0])] > 1) for group in groups]
+
+
+def _summary(runs: Sequence[StoredRun], one_of_several: bool) -> str:
     """``"SAC 6820 ± 807 (4 seeds, 200k)"``: mean at the end or, before that, at the last common step."""
     spec = runs[0].spec
     name = title_of(spec.algorithm, spec.variant)
+    if one_of_several:
+        seeds = " ".join(str(run.spec.seed) for run in runs)
+        name += f", seed{'s' if len(runs) > 1 else ''} {seeds} by {runs[0].protocol}:"
     # For an unknown scale, the furthest run defines the end.
     end = whole_length(spec) or max(run.last_step for run in runs)
     pooled, numbers = pooled_statistics(runs, end)
@@ -229,7 +248,8 @@ def _print_wall_clock(
 ) -> None:
     """Print the duration of a plan on several workers: seeds on cores, populations on GPUs."""
     seeds = [
-        (spec.seed, of_group * (group.wanted - reached) / group.steps)
+        # Where all have come so far already, and are not stored yet, there is nothing to divide.
+        (spec.seed, of_group * (group.wanted - reached) / max(group.steps, 1))
         for group, of_group in zip(missing, hours, strict=True)
         for spec, reached in zip(group.specs, group.reached, strict=True)
     ]

@@ -41,7 +41,7 @@ def render(make: Callable[[], Table], out: Path, console: Console) -> Table:
         table = make()
     for message in dict.fromkeys(str(w.message) for w in caught if issubclass(w.category, StoreWarning)):
         console.print(Text(f"Warning: {message}", style="yellow"), soft_wrap=True)
-    csv = table.frame.to_csv(index=False, lineterminator="\n", float_format=decimal)
+    csv = table.frame.to_csv(index=False, lineterminator="\n", float_format=_as_number)
     for suffix, text in (("csv", csv), ("md", markdown(table)), ("tex", latex(table))):
         write_text(out / f"{table.name}.{suffix}", text)
     terminal(table, console)
@@ -49,6 +49,12 @@ def render(make: Callable[[], Table], out: Path, console: Console) -> Table:
         where = f"Full footnotes: {out / table.name}.md (also .csv and .tex)"
         console.print(Text(where, style="dim"), soft_wrap=True)
     return table
+
+
+def _as_number(value: float) -> str:
+    """For programs: as many decimals as everywhere, unless all of them would be zeros, as of a small p."""
+    text = decimal(value)
+    return f"{value:.2g}" if text == "0" and value else text
 
 
 # --- Terminal -----------------------------------------------------------------------------------------------

@@ -32,7 +32,7 @@ class Algorithm:
         variants: its variants by name, without `BASE`.
 
     Raises:
-        ValueError: the title is not text, or the variants are not such a mapping.
+        ValueError: the title is not text, the variants are not such a mapping, or one is named as `BASE` is.
     """
 
     title: str
@@ -48,6 +48,11 @@ class Algorithm:
         named = isinstance(self.variants, Mapping) and all(
             isinstance(one, Variant) and one.name == name for name, one in self.variants.items()
         )
+        if named and BASE.name in self.variants:
+            raise ValueError(
+                f"No variant of the algorithm {self.title!r} may be called {BASE.name!r}, as the algorithm "
+                "unchanged is."
+            )
         if not named:
             raise ValueError(
                 f"The variants of the algorithm {self.title!r} must be Variant by their own names, such as "

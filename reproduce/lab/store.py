@@ -36,6 +36,7 @@ __all__ = [
     "SCHEMA",
     "STATUSES",
     "VALUE_COLUMNS",
+    "ProtocolMixError",
     "ReadOnce",
     "Store",
     "StoreMixError",
@@ -93,6 +94,10 @@ _CONTENT_KEY = b"alm-sha256"
 
 class StoreMixError(ValueError):
     """An attempt to pool runs that are not comparable."""
+
+
+class ProtocolMixError(StoreMixError):
+    """The runs differ in the task's definition or simulator: the one mixture that may be forced."""
 
 
 class StoreWarning(UserWarning):
@@ -167,7 +172,8 @@ class StoredRun:
 
         The time of a population is divided by its size; NaN if the size is unknown.
         """
-        seconds = self.evaluations["wall_seconds"] - self.evaluations["time/evaluation_s"].cumsum()
+        evaluating = self.evaluations.get("time/evaluation_s", pd.Series(np.nan, self.evaluations.index))
+        seconds = self.evaluations["wall_seconds"] - evaluating.cumsum()
         return seconds / self.provenance.get("population", np.nan)
 
 
@@ -393,15 +399,15 @@ def require_comparable(runs: Iterable[StoredRun]) -> None:
     """
     runs = list(runs)
     require_one_configuration(runs)
-    for name, values in (
-        ("scales", {run.spec.scale for run in runs}),
-        ("protocols", {run.protocol for run in runs}),
+    for name, values, kind in (
+        ("scales", {run.spec.scale for run in runs}, StoreMixError),
+        ("protocols", {run.protocol for run in runs}, ProtocolMixError),
     ):
         if len(values) > 1:
             own = sum(run.own for run in runs)
             hint = f" Your own runs ({own} of them) are left out with --no-own." if own else ""
             found = ", ".join(sorted(values))
-            raise StoreMixError(f"Runs of different {name} may not be pooled: {found}.{hint}")
+            raise kind(f"Runs of different {name} may not be pooled: {found}.{hint}")
 
 
 def require_one_configuration(runs: Iterable[StoredRun]) -> None:

@@ -164,6 +164,18 @@ def test_mixing_is_refused_with_the_way_to_force_it(store, make_run, tmp_path, c
     assert Figure("figure3", mix=True, store=store.root, out=tmp_path / "out").run() == 0
 
 
+def test_seeds_that_were_trained_otherwise_are_mixed_by_no_option(store, make_run, tmp_path, capsys):
+    extra = {"time/evaluation_s": [1.0], "time/update_ms": [1.0]}
+    other = {"seed": 2, "scale": "laptop", "config": {"agent": {"horizon": 4}}}
+    store.write(make_run({5000: 1.0}, algorithm="sac", extra=extra, **other))
+    for mix in (False, True):
+        assert Figure("figure3", mix=mix, store=store.root, out=tmp_path / "out").run() == 2
+        error = capsys.readouterr().err
+        assert "because their configurations differ" in error and "--mix" not in error
+    assert Figure("curves", store=store.root, out=tmp_path / "out").run() == 0
+    assert "--mix" not in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("definition", "mean", "std", "mean_of_critics"),
     [
@@ -242,6 +254,27 @@ def test_updates_are_of_training_and_seeds_of_different_speed_share_a_curve(tmp_
     np.testing.assert_allclose(minutes.lines[0].get_xdata(), [20 / 60])
 
 
+def test_seeds_of_which_one_has_only_warmed_up_have_a_curve_and_no_panel_of_minutes(tmp_path, make_run):
+    """It ends at 5000 steps, before any update, though the other seed has gone further."""
+    store = Store(tmp_path)
+    provenance = {"device": "cpu", "threads": 1, "population": 1}
+    for seed, returns in ((0, {5000: 0.0}), (1, {5000: 0.0, 7500: 1.0, 10_000: 2.0})):
+        count = len(returns)
+        extra = {"time/evaluation_s": [1.0] * count, "time/update_ms": [6.0] * count}
+        about = {"algorithm": "sac", "seed": seed, "scale": "laptop", "status": "partial"}
+        store.write(make_run(returns, extra=extra, provenance=provenance, **about))
+    (picture,) = drawn("figure3", store, "redq")
+    assert [axis.get_title() for axis in picture.figure.axes] == ["HalfCheetah"]
+
+
+def test_runs_that_recorded_no_times_have_curves_without_them(tmp_path, make_run):
+    store, provenance = Store(tmp_path), {"device": "cpu", "population": 1}
+    store.write(make_run({5000: 0.0, 7500: 1.0}, algorithm="sac", scale="laptop", provenance=provenance))
+    (picture,) = drawn("figure3", store, "redq")
+    assert picture.points["hours"].isna().all()
+    assert "Time not recorded: SAC." in " ".join(picture.figure.get_supxlabel().split())
+
+
 def test_curves_leave_out_a_scale_that_is_not_known(store, make_run):
     store.write(make_run({5000: 0.0}, algorithm="sac", scale="huge"))
     pictures = drawn("curves", store, "redq")
@@ -286,6 +319,16 @@ def test_a_task_of_which_all_runs_failed_is_named_with_them(store, make_run):
     store.write(make_run({5000: 1.0}, algorithm="td3", extra=extra, **options))
     coverage = runtime.data(FIGURE["figure3"], store, "laptop", False).coverage
     assert panels.left_out(coverage) == " No stored run on Hopper (1 failed)."
+
+
+def test_runs_that_are_stored_without_what_a_figure_shows_are_not_called_missing(store, make_run):
+    """REDQ's runs have no value estimates beside them."""
+    for task in ("HalfCheetah", "Hopper"):
+        store.write(make_run({5000: 1.0, 6000: 2.0}, algorithm="redq", task=task, scale="laptop"))
+    coverage = value_bias.data(FIGURE["figure4"], store, "laptop", False, "redq").coverage
+    note = panels.coverage_note([entry for entry in coverage if entry.task == "HalfCheetah"])
+    assert note.splitlines()[1:] == ["stored without what is shown: REDQ", "no stored run: SAC-AVG"]
+    assert panels.left_out(coverage) == " Runs on Hopper are stored without what is shown."
 
 
 def test_the_authors_curve_is_grey_at_paper_scale_only(store, make_run):

@@ -4,7 +4,7 @@ import pytest
 
 import reproduce
 from reproduce import api
-from reproduce.lab.store import Store
+from reproduce.lab.store import Store, StoreMixError
 
 IDEA = "alm/my-idea"
 
@@ -72,3 +72,39 @@ def test_a_figure_is_drawn_as_it_was_asked_for(own, monkeypatch):
     with pytest.raises(ValueError, match="stored at laptop scale"):
         reproduce.figure("4", scale="laptop", bias="per-state", own=False)
     assert asked[0] == ("figure4", {False}, "per-state", "laptop")
+
+
+def test_of_several_pictures_one_is_named(own, tmp_path, make_run):
+    Store(tmp_path / "OWN").write(make_run({5000: 3.0, 7500: 4.0}, algorithm="sac", scale="laptop"))
+    with pytest.raises(
+        ValueError, match=r"several pictures at laptop scale; name one of curves-alm, curves-sac"
+    ):
+        reproduce.figure("curves", scale="laptop")
+    (panel,) = reproduce.figure("curves-sac", scale="laptop").axes
+    assert [line.get_label() for line in panel.lines] == ["SAC"]
+    with pytest.raises(ValueError, match="Nothing that curves-sac shows is stored at paper scale"):
+        reproduce.figure("curves-sac")
+
+
+def test_a_plan_is_named_of_what_can_be_planned(own):
+    for name, plan in (("5a", True), ("authors", False)):
+        with pytest.raises(ValueError, match="stored at laptop scale") as error:
+            reproduce.figure(name, scale="laptop")
+        assert ("reproduce plan" in str(error.value)) == plan
+
+
+def test_what_is_not_there_is_named_with_what_is(own):
+    with pytest.raises(ValueError, match="no metric 'windows'; the metrics are return, window"):
+        reproduce.compare(IDEA, "alm", task="HalfCheetah", metric="windows")
+    with pytest.raises(ValueError, match="no bias 'REDQ'; its definitions are redq, paper"):
+        reproduce.figure("4", bias="REDQ")
+
+
+def test_what_may_not_be_mixed_at_another_scale_is_no_answer(own, tmp_path, make_run):
+    for seed, protocol in enumerate(("v2-old", "v2-new")):
+        about = {"algorithm": "sac", "seed": seed, "scale": "laptop", "protocol": protocol}
+        Store(tmp_path / "OWN").write(make_run({5000: 3.0, 7500: 4.0}, task="Hopper", **about))
+    with pytest.raises(ValueError, match=r"stored at paper scale \(laptop has runs\)"):
+        reproduce.figure("9")
+    with pytest.raises(StoreMixError):
+        reproduce.figure("9", scale="laptop")

@@ -798,3 +798,10 @@ def test_no_word_of_the_table_is_broken_at_80_columns(add):
     assert max(map(len, file.getvalue().splitlines())) <= 80
     texts = [text for row in table.rows for text in (row.label, *row.cells)]
     assert {word for text in texts for word in text.split()} <= set(words)
+
+
+def test_the_numbers_of_claims_have_their_columns_without_a_row(tmp_path):
+    """At smoke scale no cost of a step is recorded either, so that no claim has anything to go by."""
+    frame, some = (claims_table(Store(tmp_path), scale).frame for scale in ("smoke", "paper"))
+    assert frame.empty and not some.empty
+    assert frame.columns.tolist() == some.columns.tolist()

@@ -90,6 +90,33 @@ def test_tasks_are_pooled_by_probability_alone(store):
     assert any("every run of one side" in note for note in comparison.notes())
 
 
+def test_only_of_sides_that_never_meet_is_it_said_that_one_beat_the_other(tmp_path, make_run):
+    """All of SAC's and TD3's seeds have one return; REDQ's have less."""
+    store = Store(tmp_path)
+    for algorithm, value in (("sac", 7.0), ("td3", 7.0), ("redq", 5.0)):
+        for seed in range(2):
+            store.write(make_run({5000: value}, algorithm=algorithm, seed=seed, scale="laptop"))
+    level, ahead = (compared(store, first="sac", second=second) for second in ("td3", "redq"))
+    assert level.tasks[0].improvement.text(2) == "0.50 [0.50, 0.50]"
+    assert "beat every run" not in " ".join(level.notes())
+    assert ahead.tasks[0].improvement.text(2) == "1.00 [1.00, 1.00]"
+    assert "beat every run" in " ".join(ahead.notes())
+
+
+def test_the_names_of_files_are_of_a_length_that_file_systems_take(store, tmp_path, make_run):
+    """Two long variants on many tasks; what is cut off still tells two comparisons apart."""
+    variants = [f"base[hidden_sizes=({','.join(['128'] * 15)}),horizon={k}]" for k in (7, 8)]
+    tasks = ("HalfCheetah", "Hopper", "Walker2d", "Ant", "T-Ant", "Humanoid", "mbbl/Hopper-ET")
+    for variant in variants:
+        for task in tasks:
+            store.write(make_run({5000: 1.0}, variant=variant, task=task, scale="laptop"))
+    first, second = (f"alm/{variant}" for variant in variants)
+    names = {compared(store, *some, first=first, second=second).file_name for some in (tasks, tasks[:-1])}
+    assert len(names) == 2
+    for name in names:
+        (tmp_path / f"{name}-numbers.csv.{'x' * 16}").touch()  # as it is called before it is whole
+
+
 def test_notes_say_what_stands_behind_the_numbers(store):
     notes = " ".join(compared(store).notes())
     assert "every run of one side" not in notes

@@ -83,7 +83,7 @@ def test_refresh_replaces_the_block_only(tmp_path, pages):
     assert readme == (
         f"a\n<!-- one-protocol:begin -->\n{findings.one_protocol(store)}\n<!-- one-protocol:end -->"
         f"<!-- wins:begin -->\n{findings.wins(store)}\n<!-- wins:end -->\n"
-        "<!-- gallery:begin -->\nNo policy is stored yet.\n<!-- gallery:end -->\nb"
+        "<!-- gallery:begin -->\nNo clip of a policy is stored here.\n<!-- gallery:end -->\nb"
     )
     assert refresh(tmp_path) == []
     (tmp_path / "README.md").write_text("no marks")

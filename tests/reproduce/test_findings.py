@@ -47,12 +47,12 @@ def test_without_alm_nothing_is_compared(store, add):
 def test_a_task_is_won_by_the_highest_mean_of_complete_rows(store, add):
     """ALM's released curve on HalfCheetah is above 10,000 at 200k steps."""
     at_read_out = {"scale": "paper", "steps": 200_000}
-    assert "the highest on 0 of the 0 tasks" in findings.wins(store).splitlines()[1]
+    assert "the highest mean on 0 of the 0 tasks" in findings.wins(store).splitlines()[1]
     for algorithm, value in (("sac", 9000.0), ("td3", 8000.0)):
         add(algorithm, 0, value, **at_read_out)
-    assert "the highest on 1 of the 1 tasks that have all three (HalfCheetah)" in findings.wins(store)
+    assert "the highest mean on 1 of the 1 tasks that have all three (HalfCheetah)" in findings.wins(store)
     add("td3", 1, 16_000.0, **at_read_out)
-    assert "the highest on 0 of the 1 tasks that have all three, not on HalfCheetah" in findings.wins(store)
+    assert "the highest mean on 0 of the 1 tasks that have all three, not on HalfCheetah" in findings.wins(store)
 
 
 def test_a_rival_that_is_not_at_the_read_out_yet_is_no_number(store, add):
@@ -69,7 +69,7 @@ def test_where_no_curve_of_alm_was_released_its_printed_cell_stands(store, add):
     at_read_out = {"scale": "paper", "steps": 200_000, "task": "Hopper"}
     for algorithm, value in (("sac", 100.0), ("td3", 200.0)):
         add(algorithm, 0, value, **at_read_out)
-    assert "the highest on 1 of the 1 tasks that have all three (Hopper)" in findings.wins(store)
+    assert "the highest mean on 1 of the 1 tasks that have all three (Hopper)" in findings.wins(store)
     hopper = findings.one_protocol(store).splitlines()[-1]
     assert hopper.startswith("| Hopper | 2546 ± 1074 (printed) | 788 ± 977 | 100 (1 of 5 seeds")
 

@@ -1,6 +1,7 @@
 """One's own runs: shown with the repository's and marked, left out on request, written apart."""
 
 import io
+import re
 
 import pandas as pd
 import pytest
@@ -13,6 +14,8 @@ from reproduce.exhibits.claims import claims_table
 from reproduce.exhibits.scores import score_table
 from reproduce.exhibits.writing import markdown, terminal
 from reproduce.lab.places import CODE, OUT
+from reproduce.lab.planning import Missing
+from reproduce.lab.specs import RunSpec
 from reproduce.lab.store import Store
 
 STEPS = (5000, 100_000, 200_000)
@@ -167,6 +170,27 @@ def test_all_runs_are_listed_by_scale_then_seed_with_the_hours_of_a_seed(tmp_pat
     assert lines[-2].endswith(" fffffff") and lines[-1].endswith(" fffffff+")
 
 
+def test_the_list_of_runs_pools_no_seeds_that_do_not_compare(tmp_path, make_run):
+    """Seed 1 is of another simulator, seed 2 of other settings, whose runs begin to be evaluated later."""
+    from reproduce.exhibits.inventory import print_inventory
+
+    store = Store(tmp_path / "store")
+    for seed, returns, other in (
+        (0, {5000: 10.0}, {}),
+        (1, {5000: 90.0}, {"protocol": "v2-newer"}),
+        (2, {10_000: 50.0}, {"config": {"agent": {"horizon": 4}}}),
+        (3, {5000: 20.0}, {}),
+    ):
+        run = {"algorithm": "sac", "seed": seed, "scale": "laptop", "status": "partial", **other}
+        store.write(make_run(returns, **run))
+    console = Console(width=300, file=io.StringIO(), markup=False)
+    print_inventory(store, tmp_path / "runs", console)
+    assert (
+        "  SAC, seeds 0 3 by v2-gymnasium1.4.0-mujoco4.0.0: 15 ± 7 (2 seeds, 5k) · SAC, seed 1 by v2-newer: "
+        "90 (1 seed, 5k) · SAC, seed 2 by v2-gymnasium1.4.0-mujoco4.0.0: 50 (1 seed, 10k)"
+    ) in console.file.getvalue().splitlines()
+
+
 def test_a_plan_says_what_stored_runs_lack_and_what_needs_none(tmp_path, make_run):
     from reproduce.exhibits import exhibit_named
     from reproduce.exhibits.coverage import coverage, nothing_shown
@@ -193,6 +217,23 @@ def test_a_plan_says_what_stored_runs_lack_and_what_needs_none(tmp_path, make_ru
     ]
     why = nothing_shown(exhibits[1], [coverage(exhibits[1], store, "laptop")])
     assert why == "its runs are stored without value estimates, which are measured only during training"
+
+
+def test_a_plan_counts_no_time_for_runs_that_have_come_far_enough_already(tmp_path):
+    """Their checkpoints are beyond what the table reads; only storing them is missing."""
+    from reproduce.exhibits.inventory import print_plan
+
+    def missing(algorithm, reached):
+        spec = RunSpec(algorithm=algorithm, task="Hopper", seed=0, scale="paper")
+        return Missing((spec,), (reached,), 200_000)
+
+    console = Console(width=200, file=io.StringIO(), markup=False)
+    groups = [missing("sac", 200_000), missing("td3", 0)]
+    print_plan([], groups, Store(tmp_path), "paper", console, workers=2)
+    shown = console.file.getvalue()
+    together = re.search(r"Together ([\d.]+) hours", shown)[1]
+    longest = re.search(r"On 2 cores: .* the longest ([\d.]+) hours", shown)[1]
+    assert together == longest and float(together) > 0.0
 
 
 def test_what_an_exhibit_takes_is_said_of_scales_at_which_it_shows_nothing(tmp_path):

@@ -477,12 +477,16 @@ def test_names_that_would_be_taken_for_something_else(written, tmp_path, capsys,
 
 
 def test_an_algorithm_of_the_wrong_kind(written, tmp_path, capsys):
-    head = "from reproduce.lab.algorithms import Algorithm\n"
+    head = "from reproduce.lab.algorithms import Algorithm; from alm.variants import Variant\n"
     for arguments, words in (
         ("7, 's', dict, dict", "title of an algorithm must be text, not 7"),
         (
             "'T', 's', dict, dict, variants=[1]",
             "variants of the algorithm 'T' must be Variant by their own names",
+        ),
+        (
+            "'T', 's', dict, dict, variants={'base': Variant('base', 'a faster one')}",
+            "No variant of the algorithm 'T' may be called 'base'",
         ),
     ):
         text = f"{head}ALGORITHMS = {{'mine': Algorithm({arguments})}}\n"

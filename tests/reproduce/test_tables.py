@@ -13,6 +13,7 @@ from rich.console import Console
 from reproduce.exhibits import TABLE1, TABLE1_MBBL, TABLE5, writing
 from reproduce.exhibits.claims import CLAIMS
 from reproduce.exhibits.scores import score_table
+from reproduce.exhibits.table import Block, Row, Table
 from reproduce.exhibits.writing import escape_latex
 from reproduce.lab.published import printed_rows, printed_scores
 from reproduce.lab.store import Store, StoreMixError
@@ -444,3 +445,11 @@ def test_protocols_share_a_block_only_when_forced_and_it_says_so(tmp_path, make_
     assert cell["mean"] == 2.0 and cell["seeds"] == 2
     assert cell["protocol"].startswith("MIXED PROTOCOLS, not comparable: ")
     assert "MIXED PROTOCOLS" in (tmp_path / "table1-mixed.md").read_text()
+
+
+def test_a_small_number_is_no_zero_for_programs(tmp_path):
+    numbers = pd.DataFrame({"p": [0.0, 2e-7, -3.14e-6, 0.00012, 0.5, 1234.5, float("nan")]})
+    table = Table("small", "", "Small", ("", "says"), (Block("", (Row("a", ("b",)),)),), numbers=numbers)
+    writing.render(lambda: table, tmp_path, Console(file=io.StringIO()))
+    written = (tmp_path / "small.csv").read_text().split()
+    assert written == ["p", "0", "2e-07", "-3.1e-06", "0.0001", "0.5", "1234.5", '""']

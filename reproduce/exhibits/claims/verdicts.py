@@ -155,8 +155,22 @@ def _numbers(shown: Sequence[Judged]) -> pd.DataFrame:
         for one in shown
         for line in one.finding.lines
     ]
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=list(_COLUMNS))
 
+
+_COLUMNS = (
+    "where",
+    "claim",
+    "compared",
+    "found",
+    *NUMBERS,
+    "seeds",
+    "p",
+    "verdict",
+    "second outcome",
+    "second verdict",
+)
+"""Of the table as numbers, which has them without a row, too."""
 
 _NOTES = (
     "Claims that have runs on every side of some task, in the paper's order; all others share the last row.",
