@@ -229,7 +229,7 @@ class SACSVG(SoftAgent):
 
     @cached_property
     def noise_shapes(self) -> NoiseShapes:
-        """Noise of the target's actions and of the H actions of the policy's rollout."""
+        """Shapes of the noise of the target's actions and of the H actions of the policy's rollout."""
         action = (self.config.batch_size, self.task.action_size)
         return {"next_action": action, "action": (self.config.horizon, *action)}
 

@@ -153,7 +153,7 @@ class TD3(Agent):
 
     @cached_property
     def noise_shapes(self) -> NoiseShapes:
-        """Noise of the target's actions."""
+        """Shapes of the noise of the target's actions."""
         return {"next_action": (self.config.batch_size, self.task.action_size)}
 
     @torch.no_grad()

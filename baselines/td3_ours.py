@@ -143,7 +143,7 @@ class TD3Ours(Agent):
 
     @cached_property
     def noise_shapes(self) -> NoiseShapes:
-        """Noise of the target's actions and of the policy's."""
+        """Shapes of the noise of the target's actions and of the policy's."""
         action = (self.config.batch_size, self.task.action_size)
         return {"next_action": action, "action": action}
 

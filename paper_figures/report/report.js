@@ -18,7 +18,8 @@
       body.hidden = !wanted;
       shown += wanted;
     }
-    found.textContent = shown === runs.length ? `${shown} runs` : `${shown} of ${runs.length} runs`;
+    const all = runs.length === 1 ? "1 run" : `${runs.length} runs`;
+    found.textContent = shown === runs.length ? all : `${shown} of ${all}`;
   };
   form.hidden = false;
   form.addEventListener("input", filter);
