@@ -152,7 +152,7 @@ class REDQ(SoftAgent):
 
     @cached_property
     def noise_shapes(self) -> NoiseShapes:
-        """Shapes of the noise of all target actions and of the policy's actions, and scores for drawing critics."""
+        """Shapes of the noise of all target and policy actions, and of the scores that draw critics."""
         config = self.config
         action = (config.batch_size, self.task.action_size)
         shapes: NoiseShapes = {"next_action": (config.updates_per_step, *action), "action": action}
