@@ -1,6 +1,6 @@
 """From the store to the tidy frame of a figure, with its coverage by stored runs."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -68,6 +68,15 @@ class FigureData:
     def own(self) -> int:
         """Number of runs that are the user's own."""
         return len([run for run in self.runs if run.own])
+
+
+def require_poolable(runs: Iterable[StoredRun], mix: bool) -> None:
+    """Refuse runs that a figure may not pool; with ``mix``, different protocols are accepted.
+
+    Raises:
+        StoreMixError: seeds have different configurations or, without ``mix``, runs different protocols.
+    """
+    (require_one_configuration if mix else require_comparable)(runs)
 
 
 @dataclass(frozen=True)
@@ -153,6 +162,6 @@ def figure_data(
         last = min((int(frame["step"].max()) for frame in frames), default=0)
         points += [frame[frame["step"] <= last] for frame in frames]
         coverage.append(curve.drawn(len(frames), last))
-    (require_one_configuration if mix else require_comparable)(used.values())
+    require_poolable(used.values(), mix)
     every = pd.concat(points, ignore_index=True) if points else pd.DataFrame()
     return FigureData(every, tuple(coverage), tuple(used.values()))

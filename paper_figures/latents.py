@@ -5,10 +5,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from paper_figures import panels
-from paper_figures.data import FigureData, curves_of, series_drawn
+from paper_figures.data import FigureData, curves_of, require_poolable, series_drawn
 from paper_figures.style import NOTE, figure_style, looks
 from reproduce.exhibits import FigureExhibit
-from reproduce.lab.store import Store, StoreMixError, require_comparable, require_one_configuration
+from reproduce.lab.store import Store, StoreMixError
 
 _SHOWN_STEPS = 100
 
@@ -34,7 +34,7 @@ def data(exhibit: FigureExhibit, store: Store, scale: str, mix: bool) -> FigureD
             used.append(run)
             measured += 1
         coverage.append(curve.drawn(measured, curve.pool.step))
-    (require_one_configuration if mix else require_comparable)(used)
+    require_poolable(used, mix)
     if len(policies) > 1:
         (task,) = exhibit.tasks_at(scale)
         raise StoreMixError(

@@ -103,10 +103,10 @@ class Recorder:
         self._steps += "environment" in seconds
         for name, value in seconds.items():
             self._seconds[name] += value
-            self.advance(value)
+        self.advance(sum(seconds.values()))
 
     def advance(self, seconds: float) -> None:
-        """Let the clocks go on."""
+        """Add wall-clock seconds to every seed's clock."""
         self.clocks = [clock + seconds for clock in self.clocks]
 
     def averages(self) -> list[dict[str, float]]:

@@ -174,10 +174,11 @@ def nothing_stored(name: str, store: Store, shown: Collection[str]) -> list[str]
         store: stored runs.
         shown: scales at which it shows something.
     """
-    lines = []
-    exhibit = EXHIBITS.get(name)
-    for scale in SCALES if exhibit else ():
-        if exhibit is None or scale in ("smoke", *shown):
+    if name not in EXHIBITS:
+        return []
+    lines, exhibit = [], EXHIBITS[name]
+    for scale in SCALES:
+        if scale in ("smoke", *shown):
             continue
         found = coverage(exhibit, store, scale)
         if found.needed:
