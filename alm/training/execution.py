@@ -80,7 +80,7 @@ class Execution:
 
 
 def execute(agent: Any, execution: Execution, device: str, warn: Warn) -> None:
-    """Replace ``agent.update`` with one that runs as ``execution`` says; ``warn`` receives failures.
+    """Replace ``agent.update`` with one that runs as ``execution`` says; ``warn`` receives what is amiss.
 
     A numbered CUDA device becomes the process's current one, since streams and graphs belong to that.
     """
@@ -90,7 +90,12 @@ def execute(agent: Any, execution: Execution, device: str, warn: Warn) -> None:
     if update is None or execution == Execution():
         return
     if execution.precision == "bf16":
-        update = _in_bf16(update, torch.device(device).type)
+        if where.type == "cpu" and not _multiplies_bf16():
+            warn(
+                "warning: torch has no fast bfloat16 products for this processor (they need AVX-512), so "
+                "updates take many times as long as in float32; leave out --precision bf16 here"
+            )
+        update = _in_bf16(update, where.type)
     if execution.compiled:
         update = _Compiled(agent, update, warn)
     if execution.captured:
@@ -98,6 +103,11 @@ def execute(agent: Any, execution: Execution, device: str, warn: Warn) -> None:
     if execution.compiled or execution.captured:
         update = _with_tensor_step(agent, update, device)
     agent.update = update
+
+
+def _multiplies_bf16() -> bool:
+    """Whether torch has fast bfloat16 products for this processor, instead of a plain loop."""
+    return torch.ops.mkldnn._is_mkldnn_bf16_supported()
 
 
 def _in_bf16(update: Update, device_type: str) -> Update:

@@ -8,6 +8,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from alm.agent import ALM
+from alm.training import execution
 from alm.training.execution import Execution, StaticInputs, execute
 from alm.training.replay import Replay, Transitions
 from alm.variants import VARIANTS
@@ -47,6 +48,12 @@ def largest_difference(one, other):
 
 def never(message):
     raise AssertionError(message)
+
+
+@pytest.fixture(autouse=True)
+def a_processor_for_bf16(monkeypatch):
+    """The same tests on every processor: those without bfloat16 products give a warning."""
+    monkeypatch.setattr(execution, "_multiplies_bf16", lambda: True)
 
 
 @pytest.mark.parametrize("name", cases.CASES)
@@ -95,6 +102,17 @@ def test_bf16_changes_the_arithmetic_of_layers_only():
     assert 0 < largest_difference(plain, other) < 0.02
 
 
+@pytest.mark.parametrize(
+    ("fast", "device", "warnings"), [(False, "cpu", 1), (True, "cpu", 0), (False, "cuda", 0)]
+)
+def test_bf16_on_a_processor_without_its_products_gives_a_warning(fast, device, warnings, monkeypatch):
+    monkeypatch.setattr(execution, "_multiplies_bf16", lambda: fast)
+    told = []
+    execute(tiny_agent("Hopper", (0,)), BF16, device, told.append)
+    assert len(told) == warnings
+    assert all("leave out --precision bf16" in message for message in told)
+
+
 def test_bf16_is_no_execution_of_float32():
     plain, other = tiny_agent("Hopper", (0,)), tiny_agent("Hopper", (0,))
     execute(other, Execution(), "cpu", never)
@@ -119,8 +137,8 @@ def test_generated_code_equals_the_eager_update(name):
     _compare(cases.build(name), cases.build(name), COMPILED)
 
 
-def _compare(plain, other, execution, device="cpu", steps=4, rtol=1e-8):
-    execute(other, execution, device, never)
+def _compare(plain, other, way, device="cpu", steps=4, rtol=1e-8):
+    execute(other, way, device, never)
     generator = torch.Generator().manual_seed(2)
     for step in range(1, steps + 1):
         *batches, noise = cases.random_inputs(plain, generator)
