@@ -8,6 +8,7 @@ import pandas as pd
 from alm.training.scale import scale_named
 from reproduce.exhibits import FigureExhibit, Series
 from reproduce.exhibits.pooling import Pool, pool
+from reproduce.lab.algorithms import run_length
 from reproduce.lab.specs import RunSpec
 from reproduce.lab.store import Store, StoredRun, require_comparable, require_one_configuration
 
@@ -127,7 +128,7 @@ def curves_of(exhibit: FigureExhibit, store: Store, scale: str) -> Iterator[Curv
             stored = store.runs(
                 algorithm=first.algorithm, variant=first.variant, task=first.task, scale=scale
             )
-            total = exhibit.read_out(first)
+            total = run_length(first)
             yield Curve(series, task, total, len(seeds), pool(stored, total))
 
 

@@ -17,6 +17,7 @@ from paper_figures.data import Drawn, series_drawn, tasks_drawn
 from paper_figures.style import NOTE, PAGE, PUBLISHED, THOUSANDS, looks
 from reproduce import formats
 from reproduce.exhibits import TABLE1, FigureExhibit, Series
+from reproduce.exhibits.kinds import READ_OUT
 
 _MARKERS_A_CURVE = 12
 # Characters of small print per inch.
@@ -145,11 +146,10 @@ def returns_axis(axis: Axes) -> None:
 
 def read_out(axis: Axes, task: str, scale: str) -> str:
     """Mark the step at which Table 1 reads a task, if on the axis; returns a sentence for the caption."""
-    step = TABLE1.steps.get(scale)
-    if step is None or task not in TABLE1.tasks or axis.get_xlim()[1] < step:
+    if scale != "paper" or task not in TABLE1.tasks or axis.get_xlim()[1] < READ_OUT:
         return ""
-    axis.axvline(step, color=NOTE, linewidth=0.8, linestyle=":", zorder=1)
-    return f" Dotted: {formats.steps_in_words(step)} steps, the read-out of Table 1."
+    axis.axvline(READ_OUT, color=NOTE, linewidth=0.8, linestyle=":", zorder=1)
+    return f" Dotted: {formats.steps_in_words(READ_OUT)} steps, the read-out of Table 1."
 
 
 def coverage_note(coverage: Sequence[Drawn]) -> str:

@@ -13,13 +13,13 @@ from paper_figures.theory import FIGURES as THEORY_FIGURES
 from paper_figures.theory import pictures as theory_pictures
 from reproduce.exhibits import (
     BiasDefinition,
-    CodeExhibit,
     Exhibit,
     FigureExhibit,
     TableExhibit,
     gallery,
     theory,
 )
+from reproduce.exhibits.catalogue import make_command
 from reproduce.exhibits.claims import judged, table_of
 from reproduce.exhibits.code_tables import CODE_TABLES
 from reproduce.exhibits.coverage import Coverage, coverage, nothing_shown
@@ -112,15 +112,13 @@ def exhibit_entry(exhibit: Exhibit, store: Store, bias: BiasDefinition) -> Entry
         store: stored runs.
         bias: definition of the value bias in figures that show it.
     """
-    name = exhibit.name
+    name, command = exhibit.name, make_command(exhibit)
     if isinstance(exhibit, TableExhibit):
         letter = {"table1": " A", "table1-mbbl": " B"}.get(name, "")
-        command = f"make table{exhibit.number}{' PROTOCOL=B' if letter == ' B' else ''}"
         heading = f"Table {exhibit.number}{letter}"
         entry = Entry(name, heading, exhibit.title, command, _coverage(exhibit, store))
         return _filled(entry, lambda: replace(entry, table=score_table(exhibit, store)))
     if isinstance(exhibit, FigureExhibit):
-        command = f"make {name}"
         if exhibit.shows == "bias" and bias != "redq":
             command += f" BIAS={bias}"
         number = exhibit.number or name.removeprefix("figure").replace("-", ", ")
@@ -129,9 +127,8 @@ def exhibit_entry(exhibit: Exhibit, store: Store, bias: BiasDefinition) -> Entry
         nothing = f"Nothing is shown: {nothing_shown(exhibit, found)}."
         entry = Entry(name, heading, exhibit.title, command, found, nothing=nothing)
         return _filled(entry, lambda: replace(entry, images=_images(drawn(name, store, bias))))
-    assert isinstance(exhibit, CodeExhibit)
     kind, number = ("Table", name[5:]) if name in CODE_TABLES else ("Figure", name[6:])
-    entry = Entry(name, f"{kind} {number}", exhibit.title, f"make {name}")
+    entry = Entry(name, f"{kind} {number}", exhibit.title, command)
     if kind == "Table":
         return _filled(entry, lambda: replace(entry, table=CODE_TABLES[name](store)))
     return replace(entry, images=_images(drawn(name, store, bias)))

@@ -52,7 +52,9 @@ def coverage(exhibit: Exhibit, store: Store, scale: str) -> Coverage:
     """Coverage of an exhibit by a store at a scale."""
     needs = exhibit.needs(scale)
     stored = {run.spec: run for run in store.runs(scale=scale)}
-    found = Counter(_state(exhibit, stored[spec], store) for spec in needs if spec in stored)
+    found = Counter(
+        _state(exhibit, stored[spec], read_out, store) for spec, read_out in needs.items() if spec in stored
+    )
     missing = tuple(missing_of([exhibit], store, scale))
     unmeasured = found["unmeasured"]
     partial = found["partial"] + unmeasured
@@ -78,14 +80,13 @@ def missing_of(
     """The runs that exhibits lack at a scale, each once (`reproduce.lab.planning.missing_runs`)."""
     needed: dict[RunSpec, int] = {}
     for exhibit in exhibits:
-        for spec in exhibit.needs(scale):
-            needed[spec] = max(needed.get(spec, 0), exhibit.read_out(spec))
+        for spec, read_out in exhibit.needs(scale).items():
+            needed[spec] = max(needed.get(spec, 0), read_out)
     return missing_runs(needed, store, scale, first_seeds, runs_dir)
 
 
-def _state(exhibit: Exhibit, run: StoredRun, store: Store) -> str:
-    reached = run.last_step >= exhibit.read_out(run.spec)
-    if not reached:
+def _state(exhibit: Exhibit, run: StoredRun, read_out: int, store: Store) -> str:
+    if run.last_step < read_out:
         return "failed" if run.status == "failed" else "partial"
     return "done" if _is_measured(exhibit, run, store) else "unmeasured"
 

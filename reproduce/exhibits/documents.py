@@ -12,15 +12,15 @@ from alm.variants import VARIANTS
 from reproduce.exhibits import (
     EXHIBITS,
     TABLE1,
-    TABLE1_MBBL,
+    CodeExhibit,
     FigureExhibit,
-    TableExhibit,
     findings,
     gallery,
     scaling,
     theory,
 )
 from reproduce.exhibits import performance as speed
+from reproduce.exhibits.catalogue import make_command
 from reproduce.exhibits.comparison import Comparison
 from reproduce.exhibits.coverage import coverage
 from reproduce.exhibits.pooling import pool
@@ -29,7 +29,7 @@ from reproduce.exhibits.scores import pooled_statistics
 from reproduce.exhibits.statistics.significance import MeanDifference
 from reproduce.exhibits.tidy import tidy_curves
 from reproduce.exhibits.writing import markdown_grid
-from reproduce.formats import left_out, p_in_words, seeds_counted
+from reproduce.formats import left_out, mean_and_std, p_in_words, seeds_counted
 from reproduce.lab.algorithms import ALGORITHMS, run_length
 from reproduce.lab.curves import window_mean
 from reproduce.lab.published import FIELD, FIELD_TASKS, authors_curves, field_curves, field_scores
@@ -121,27 +121,17 @@ def _with_block(text: str, name: str, block: str) -> str:
     return pattern.sub(lambda _: f"{begin}\n{block}\n{end}", text)
 
 
-def _number(mean: float, std: float) -> str:
-    return f"{mean:.0f}" if pd.isna(std) else f"{mean:.0f} ± {std:.0f}"
-
-
 def _exhibits(store: Store) -> str:
     """Every exhibit with its command, content, and number of stored runs."""
     rows = []
     for exhibit in EXHIBITS.values():
-        command = f"make {exhibit.name}"
-        if exhibit is TABLE1_MBBL:
-            command = f"make {TABLE1.name} PROTOCOL=B"
         stored = [coverage(exhibit, store, scale).text for scale in ("paper", "laptop")]
-        compared, tasks = "–", None
-        if isinstance(exhibit, FigureExhibit):
-            compared = "; ".join(one.label for one in exhibit.series)
-            tasks = exhibit.tasks_at
-        elif isinstance(exhibit, TableExhibit):
-            compared = "; ".join(row.label for row in exhibit.rows)
-            tasks = exhibit.tasks_at
-        on = [", ".join(tasks(scale)) or "–" for scale in ("paper", "laptop")] if tasks else ["–", "–"]
-        rows.append([f"`{command}`", exhibit.title, compared, *on, *stored])
+        compared, on = "–", ["–", "–"]
+        if not isinstance(exhibit, CodeExhibit):
+            shown = exhibit.series if isinstance(exhibit, FigureExhibit) else exhibit.rows
+            compared = "; ".join(one.label for one in shown)
+            on = [", ".join(exhibit.tasks_at(scale)) or "–" for scale in ("paper", "laptop")]
+        rows.append([f"`{make_command(exhibit)}`", exhibit.title, compared, *on, *stored])
     header = ["", "shows", "compares", "on, `paper`", "on, `laptop`", "runs, `paper`", "runs, `laptop`"]
     return markdown_grid(header, rows)
 
@@ -172,7 +162,7 @@ def _beside_the_authors(store: Store) -> str:
     seeds, tests = [], []
     for (task, precision, step), found in own.items():
         mean, std, count = authors.loc[(task, step), ["return_mean", "return_std", "seeds"]]
-        where, theirs = [task, precision, f"{step:,}"], _number(mean, std)
+        where, theirs = [task, precision, f"{step:,}"], mean_and_std(mean, std)
         for seed, value in found:
             seeds.append([*where, f"{seed}", theirs, f"{value:.0f}", f"{(value - mean) / std:+.1f}"])
         if len(found) > 1:
@@ -180,7 +170,7 @@ def _beside_the_authors(store: Store) -> str:
             test = MeanDifference.from_summary(scores, mean, std, int(count))
             low, high = test.interval
             p = p_in_words(test.p)
-            here = f"{_number(scores.mean(), scores.std(ddof=1))} ({len(found)} seeds)"
+            here = f"{mean_and_std(scores.mean(), scores.std(ddof=1))} ({len(found)} seeds)"
             tests.append([*where, theirs, here, f"{test.value:+.0f} [{low:+.0f}, {high:+.0f}]", p])
     where = ["task", "precision", "training steps"]
     header = [*where, "seed", "authors, 5 seeds", "here", "in authors' deviations"]
@@ -300,4 +290,4 @@ def _group_in_words(group: Sequence[StoredRun]) -> list[str]:
     words = "; ".join(filter(None, (seeds, ", ".join(left_out(pooled.unfinished, pooled.failed)))))
     if numbers is None:
         return [spec.task, spec.scale, words, "–", "–"]
-    return [spec.task, spec.scale, words, f"{numbers.step:,}", _number(numbers.mean, numbers.std)]
+    return [spec.task, spec.scale, words, f"{numbers.step:,}", mean_and_std(numbers.mean, numbers.std)]

@@ -17,7 +17,7 @@ from reproduce.exhibits.coverage import coverage, nothing_shown
 from reproduce.exhibits.kinds import CodeExhibit, FigureExhibit
 from reproduce.exhibits.pooling import whole_length
 from reproduce.exhibits.scores import pooled_statistics
-from reproduce.formats import left_out, seeds_counted, steps_in_words
+from reproduce.formats import left_out, mean_and_std, seeds_counted, steps_in_words
 from reproduce.lab.algorithms import title_of
 from reproduce.lab.archive import directories_under
 from reproduce.lab.planning import GPU_BASIS, Costs, Missing, makespan
@@ -128,7 +128,6 @@ def _summary(runs: Sequence[StoredRun], one_of_several: bool) -> str:
     pooled, numbers = pooled_statistics(runs, end)
     if numbers is None:
         return f"{name} failed ({seeds_counted(pooled.failed, None)})"
-    spread = "" if math.isnan(numbers.std) else f" ± {numbers.std:.0f}"
     own = sum(run.own for run in pooled.runs)
     about = [
         seeds_counted(numbers.seeds, None),
@@ -136,7 +135,7 @@ def _summary(runs: Sequence[StoredRun], one_of_several: bool) -> str:
         *([f"{own} own"] if own else []),
         steps_in_words(numbers.step),
     ]
-    return f"{name} {numbers.mean:.0f}{spread} ({', '.join(about)})"
+    return f"{name} {mean_and_std(numbers.mean, numbers.std)} ({', '.join(about)})"
 
 
 def _flow(entries: Iterable[str], width: int) -> str:

@@ -11,11 +11,11 @@ from typing import Any
 
 from alm.training.scale import scale_named
 from reproduce.exhibits import EXHIBITS
+from reproduce.exhibits.coverage import missing_of
 from reproduce.exhibits.performance import NOT_MEASURED, Rows, machine, record
 from reproduce.exhibits.writing import markdown_grid
 from reproduce.lab.algorithms import ALGORITHMS
-from reproduce.lab.planning import GPU_BASIS, Costs, makespan, missing_runs
-from reproduce.lab.specs import RunSpec
+from reproduce.lab.planning import GPU_BASIS, Costs, makespan
 from reproduce.lab.store import Store
 
 _WORKERS = (1, 10, 100, 1000)
@@ -89,12 +89,8 @@ class _Programme:
     """All runs that the exhibits need at paper scale, stored or not, and their estimated cost."""
 
     def __init__(self, benchmarks: Path) -> None:
-        needed: dict[RunSpec, int] = {}
-        for exhibit in EXHIBITS.values():
-            for spec in exhibit.needs(_SCALE):
-                needed[spec] = max(needed.get(spec, 0), exhibit.read_out(spec))
         nothing = Store(Path("/nonexistent"))
-        self.groups = missing_runs(needed, nothing, _SCALE)
+        self.groups = missing_of(EXHIBITS.values(), nothing, _SCALE)
         # In time of one thread of the benchmark's machine.
         self.costs = Costs(nothing, _SCALE, benchmarks)
         self.benchmark = record(benchmarks, "environment_step")

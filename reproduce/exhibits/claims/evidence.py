@@ -62,7 +62,9 @@ class Evidence:
     def step(self, run: StoredRun, where: Where) -> int:
         """Environment steps at which a run is read: the read-out of a table, else the end of the run."""
         exhibit = exhibit_named(where) if isinstance(where, str) else None
-        return exhibit.read_out(run.spec) if exhibit else run_length(run.spec)
+        if isinstance(exhibit, TableExhibit):
+            return exhibit.step(run.spec.scale, run.spec.task)
+        return run_length(run.spec)
 
     def biases(self, run: StoredRun, estimate: str) -> pd.DataFrame:
         """The bias of a run's estimate, normalised as in REDQ, one row per stored measurement."""
