@@ -36,59 +36,65 @@ from reproduce.lab.published import FIELD, FIELD_TASKS, authors_curves, field_cu
 from reproduce.lab.specs import variant_in
 from reproduce.lab.store import ReadOnce, Store, StoredRun
 
-# Blocks of docs/performance.md and docs/reliability.md, with the record and the part of it that they show.
-_BENCHMARKS: dict[str, tuple[str, Callable[..., speed.Rows]]] = {
-    "alm-update": ("alm_update", speed.alm_update),
-    "where-time-goes": ("alm_update", speed.where_time_goes),
-    "baseline-updates": ("baseline_updates", speed.baseline_updates),
-    "libraries": ("libraries", speed.libraries),
-    "environment-step": ("environment_step", speed.environment_step),
-    "populations": ("populations", speed.populations),
-    "population-gains": ("population_gains", speed.population_gains),
-    "sizes": ("sizes", speed.sizes),
-    "gpu": ("gpu", speed.gpu),
+_MEASURED: dict[str, dict[str, tuple[str, Callable[..., speed.Rows]]]] = {
+    "performance.md": {
+        "alm-update": ("alm_update", speed.alm_update),
+        "where-time-goes": ("alm_update", speed.where_time_goes),
+        "baseline-updates": ("baseline_updates", speed.baseline_updates),
+        "libraries": ("libraries", speed.libraries),
+        "environment-step": ("environment_step", speed.environment_step),
+        "populations": ("populations", speed.populations),
+        "population-gains": ("population_gains", speed.population_gains),
+        "sizes": ("sizes", speed.sizes),
+        "gpu": ("gpu", speed.gpu),
+    },
+    "reliability.md": {
+        **{name: (f"torture_{name}", speed.torture) for name in ("kills", "damage", "lines")},
+        "failures": ("failures", speed.failures),
+    },
+    "fidelity.md": {"references": ("references", speed.references)},
+    "scaling.md": {"engines": ("engines", speed.engines)},
 }
-_TORTURE: dict[str, tuple[str, Callable[..., speed.Rows]]] = {
-    name: (f"torture_{name}", speed.torture) for name in ("kills", "damage", "lines")
-}
+"""Blocks of pages in docs/ with the record of a benchmark and the part of it that they show."""
 
 
 def documents(repository: Path) -> dict[Path, str]:
     """Every document with measured numbers, and the curves, regenerated from the store."""
-    clips = repository / "results" / "gallery"
-    fidelity, pages = repository / "docs" / "fidelity", repository / "docs" / "algorithms"
+    docs, clips = repository / "docs", repository / "results" / "gallery"
+    benchmarks = repository / "benchmarks" / "results"
     store = ReadOnce(repository / "results" / "runs")
     one_protocol, wins = findings.one_protocol(store), findings.wins(store)
     blocks = [
         (repository / "README.md", "one-protocol", one_protocol),
         (repository / "README.md", "wins", wins),
         (repository / "README.md", "gallery", gallery.strip(clips, repository)),
-        (repository / "docs" / "index.md", "gallery", gallery.strip(clips, repository / "docs")),
-        (repository / "docs" / "index.md", "wins", wins),
-        (repository / "docs" / "policies.md", "cards", gallery.table(clips)),
-        (fidelity / "alm.md", "authors", _beside_the_authors(store)),
-        (fidelity / "model_free.md", "field", _beside_the_field(store)),
-        (repository / "docs" / "exhibits.md", "exhibits", _exhibits(store)),
-        (repository / "docs" / "findings.md", "one-protocol", one_protocol),
-        (repository / "docs" / "findings.md", "wins", wins),
-        (repository / "docs" / "findings.md", "beside-alm", findings.beside_alm(store)),
+        (docs / "index.md", "gallery", gallery.strip(clips, docs)),
+        (docs / "index.md", "wins", wins),
+        (docs / "policies.md", "cards", gallery.table(clips)),
+        (docs / "fidelity" / "alm.md", "authors", _beside_the_authors(store)),
+        (docs / "fidelity" / "model_free.md", "field", _beside_the_field(store)),
+        (docs / "exhibits.md", "exhibits", _exhibits(store)),
+        (docs / "findings.md", "one-protocol", one_protocol),
+        (docs / "findings.md", "wins", wins),
+        (docs / "findings.md", "beside-alm", findings.beside_alm(store)),
+        (docs / "algorithms" / "alm_variants.md", "runs", _runs_of_variants(store)),
+        (docs / "performance.md", "precision", _bf16_beside_float32(store)),
+        (docs / "theory.md", "practical", bound_beside_returns(store)),
     ]
-    blocks += [(repository / "docs" / "findings.md", *block) for block in findings.claims(store).items()]
-    for page in dict.fromkeys(algorithm.page for algorithm in ALGORITHMS.values() if algorithm.page):
-        blocks.append((pages / f"{page}.md", "runs", _runs_of(store, page) + _curves_of(repository, page)))
-    blocks.append((pages / "alm_variants.md", "runs", _runs_of_variants(store)))
-    performance, benchmarks = repository / "docs" / "performance.md", repository / "benchmarks" / "results"
-    blocks += [(performance, name, _measured(benchmarks, *of)) for name, of in _BENCHMARKS.items()]
-    compared = _measured(benchmarks, "references", speed.references)
-    blocks.append((repository / "docs" / "fidelity.md", "references", compared))
-    reliability = repository / "docs" / "reliability.md"
-    blocks += [(reliability, name, _measured(benchmarks, *of)) for name, of in _TORTURE.items()]
-    blocks.append((performance, "precision", _bf16_beside_float32(store)))
-    checked = theory.blocks(repository / "results" / "theory")
-    blocks += [(repository / "docs" / "theory.md", name, block) for name, block in checked.items()]
-    blocks.append((repository / "docs" / "theory.md", "practical", bound_beside_returns(store)))
-    blocks += [(repository / "docs" / "scaling.md", *block) for block in scaling.blocks(benchmarks).items()]
-    blocks.append((repository / "docs" / "reliability.md", "failures", scaling.failures(benchmarks)))
+    blocks += [(docs / "findings.md", *block) for block in findings.claims(store).items()]
+    blocks += [
+        (docs / "algorithms" / f"{page}.md", "runs", _runs_of(store, page) + _curves_of(repository, page))
+        for page in dict.fromkeys(algorithm.page for algorithm in ALGORITHMS.values())
+    ]
+    blocks += [
+        (docs / page, name, speed.block(benchmarks, *of))
+        for page, measured in _MEASURED.items()
+        for name, of in measured.items()
+    ]
+    blocks += [(docs / "scaling.md", *block) for block in scaling.blocks(benchmarks).items()]
+    blocks += [
+        (docs / "theory.md", *block) for block in theory.blocks(repository / "results" / "theory").items()
+    ]
     texts: dict[Path, str] = {}
     for path, name, block in blocks:
         texts[path] = _with_block(texts.get(path, path.read_text()), name, block)
@@ -134,14 +140,6 @@ def _exhibits(store: Store) -> str:
         rows.append([f"`{make_command(exhibit)}`", exhibit.title, compared, *on, *stored])
     header = ["", "shows", "compares", "on, `paper`", "on, `laptop`", "runs, `paper`", "runs, `laptop`"]
     return markdown_grid(header, rows)
-
-
-def _measured(results: Path, name: str, rows: Callable[..., speed.Rows]) -> str:
-    """The result of a benchmark, and its machine."""
-    record = speed.record(results, name)
-    if record is None:
-        return speed.NOT_MEASURED
-    return f"{markdown_grid(*rows(record))}\n\n{speed.machine(record)}"
 
 
 def _beside_the_authors(store: Store) -> str:
