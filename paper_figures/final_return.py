@@ -60,7 +60,6 @@ def draw(exhibit: FigureExhibit, scale: str, data: FigureData) -> Figure:
             f"{panels.heading(exhibit, scale, data.coverage)}: mean of the last {LAST} evaluations of each "
             "seed (dots), and mean ± sample standard deviation over seeds, at the earliest end of a "
             f"coefficient's seeds.{panels.left_out(data.coverage)}",
-            data.protocols,
-            data.own,
+            data.runs,
         )
     return figure

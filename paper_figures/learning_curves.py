@@ -60,7 +60,7 @@ def draw(exhibit: FigureExhibit, scale: str, data: FigureData) -> Figure:
             panels.name_rows(bottoms, beneath.label if beneath else "")
         panels.coverage_notes(figure, below[-1] if below else tops, data.coverage)
         panels.legend(figure, exhibit.series)
-        panels.caption(figure, heading(exhibit, scale, data) + also, data.protocols, data.own)
+        panels.caption(figure, heading(exhibit, scale, data) + also, data.runs)
     return figure
 
 

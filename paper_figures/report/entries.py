@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from alm.training.scale import SCALES
 from paper_figures.drawing import Picture, drawn
 from paper_figures.style import csv_text, svg
 from paper_figures.theory import FIGURES as THEORY_FIGURES
@@ -23,14 +22,12 @@ from reproduce.exhibits.catalogue import make_command
 from reproduce.exhibits.claims import judged, table_of
 from reproduce.exhibits.code_tables import CODE_TABLES
 from reproduce.exhibits.coverage import Coverage, coverage, nothing_shown
+from reproduce.exhibits.kinds import SHOWN_SCALES
 from reproduce.exhibits.scores import score_table
 from reproduce.exhibits.table import Table
 from reproduce.lab.algorithms import ALGORITHMS
 from reproduce.lab.errors import is_sentence
 from reproduce.lab.store import Store, StoreMixError
-
-SHOWN_SCALES = tuple(name for name in SCALES if name != "smoke")
-"""Scales at which exhibits are made."""
 
 
 @dataclass(frozen=True)

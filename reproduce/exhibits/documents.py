@@ -23,6 +23,7 @@ from reproduce.exhibits import performance as speed
 from reproduce.exhibits.catalogue import make_command
 from reproduce.exhibits.comparison import Comparison
 from reproduce.exhibits.coverage import coverage
+from reproduce.exhibits.kinds import SHOWN_SCALES
 from reproduce.exhibits.pooling import pool
 from reproduce.exhibits.practical_bound import bound_beside_returns
 from reproduce.exhibits.scores import pooled_statistics
@@ -131,15 +132,15 @@ def _exhibits(store: Store) -> str:
     """Every exhibit with its command, content, and number of stored runs."""
     rows = []
     for exhibit in EXHIBITS.values():
-        stored = [coverage(exhibit, store, scale).text for scale in ("paper", "laptop")]
-        compared, on = "–", ["–", "–"]
+        stored = [coverage(exhibit, store, scale).text for scale in SHOWN_SCALES]
+        compared, on = "–", ["–"] * len(SHOWN_SCALES)
         if not isinstance(exhibit, CodeExhibit):
             shown = exhibit.series if isinstance(exhibit, FigureExhibit) else exhibit.rows
             compared = "; ".join(one.label for one in shown)
-            on = [", ".join(exhibit.tasks_at(scale)) or "–" for scale in ("paper", "laptop")]
+            on = [", ".join(exhibit.tasks_at(scale)) or "–" for scale in SHOWN_SCALES]
         rows.append([f"`{make_command(exhibit)}`", exhibit.title, compared, *on, *stored])
-    header = ["", "shows", "compares", "on, `paper`", "on, `laptop`", "runs, `paper`", "runs, `laptop`"]
-    return markdown_grid(header, rows)
+    by_scale = [f"{what}, `{scale}`" for what in ("on", "runs") for scale in SHOWN_SCALES]
+    return markdown_grid(["", "shows", "compares", *by_scale], rows)
 
 
 def _beside_the_authors(store: Store) -> str:
@@ -222,7 +223,7 @@ def _curves_of(repository: Path, page: str) -> str:
     """The drawn curves of a page's algorithms, by scale and family of tasks."""
     figures = (
         (f"curves-{page}{family}{'' if scale == 'paper' else f'-{scale}'}.png", scale, tasks)
-        for scale in ("paper", "laptop")
+        for scale in SHOWN_SCALES
         for family, tasks in (("", ""), ("-mbbl", " on tasks of Wang et al. (2019)"))
     )
     return "".join(

@@ -14,7 +14,7 @@ from rich.table import Table
 from alm.training.scale import SCALES
 from reproduce.exhibits import EXHIBITS, Exhibit
 from reproduce.exhibits.coverage import coverage, nothing_shown
-from reproduce.exhibits.kinds import CodeExhibit, FigureExhibit
+from reproduce.exhibits.kinds import SHOWN_SCALES, CodeExhibit, FigureExhibit
 from reproduce.exhibits.pooling import whole_length
 from reproduce.exhibits.scores import pooled_statistics
 from reproduce.formats import left_out, mean_and_std, seeds_counted, steps_in_words
@@ -58,11 +58,10 @@ def print_inventory(store: Store, runs_dir: Path, console: Console, every: bool 
             place = f"checkpoint at step {steps[0]:,}" if steps else "no checkpoint yet"
             say(f"In {runs_dir}: {spec.label}, {directory.status}, {place}")
 
-    for scale in SCALES:
-        if scale != "smoke":
-            found = ((one.name, coverage(one, store, scale)) for one in EXHIBITS.values())
-            done = (f"{name} {one.text}" for name, one in found if one.needed)
-            say(f"\nRuns stored of each exhibit, {scale} scale\n{_flow(done, console.width)}")
+    for scale in SHOWN_SCALES:
+        found = ((one.name, coverage(one, store, scale)) for one in EXHIBITS.values())
+        done = (f"{name} {one.text}" for name, one in found if one.needed)
+        say(f"\nRuns stored of each exhibit, {scale} scale\n{_flow(done, console.width)}")
     say("\nTo list the runs that one of them lacks: python -m reproduce plan table1 --scale laptop")
 
 
@@ -176,11 +175,8 @@ def nothing_stored(name: str, store: Store, shown: Collection[str]) -> list[str]
     if name not in EXHIBITS:
         return []
     lines, exhibit = [], EXHIBITS[name]
-    for scale in SCALES:
-        if scale in ("smoke", *shown):
-            continue
-        found = coverage(exhibit, store, scale)
-        if found.needed:
+    for scale in SHOWN_SCALES:
+        if scale not in shown and (found := coverage(exhibit, store, scale)).needed:
             runs = sum(len(group.specs) for group in found.missing)
             steps = sum(group.steps for group in found.missing)
             lines.append(

@@ -4,11 +4,13 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from alm.training.scale import scale_named
+from alm.training.scale import SCALES, scale_named
 from reproduce.lab.algorithms import run_length
 from reproduce.lab.footnote import Footnote
 from reproduce.lab.specs import RunSpec
 
+SHOWN_SCALES = tuple(name for name in SCALES if name != "smoke")
+"""Scales at which exhibits are made; nothing is learned at the other."""
 READ_OUT = 200_000
 """Environment steps, including warm-up, at which the paper reads its tables."""
 

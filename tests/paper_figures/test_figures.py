@@ -93,7 +93,7 @@ def test_the_data_behind_learning_curves(store):
     entry = coverage["SAC", "HalfCheetah"]
     assert (entry.seeds, entry.seeds_wanted, entry.last_step, entry.total_steps) == (2, 5, 6000, 50_000)
     entry = coverage["TD3", "HalfCheetah"]
-    assert (entry.seeds, entry.failed) == (0, 1)
+    assert (entry.seeds, entry.pool.failed) == (0, 1)
     assert coverage["SAC", "Hopper"].seeds == 0
 
 
