@@ -113,7 +113,8 @@ def _every_curve(store: Store, mix: bool, only: str | None) -> list[Picture]:
         try:
             pictures += _curves(exhibit, scale, store, mix)
         except StoreMixError as error:  # which is no reason to lose the other pages
-            hint = " To draw it nevertheless: --mix" if isinstance(error, ProtocolMixError) else ""
+            forced = isinstance(error, ProtocolMixError)
+            hint = " To draw it nevertheless: python -m reproduce figure curves --mix" if forced else ""
             warnings.warn(
                 f"{name} at {scale} scale is left out: {error}{hint}",
                 StoreWarning,

@@ -166,6 +166,8 @@ def coverage_note(coverage: Sequence[Curve]) -> str:
             state = formats.seeds_counted(entry.seeds, entry.seeds_wanted)
             if entry.last_step < entry.total_steps:
                 state += f", {formats.steps_reached(entry.last_step, entry.total_steps)}"
+            if entry.unmeasured:
+                state += f", {entry.unmeasured} stored without what is shown"
         state = ", ".join([state, *formats.left_out(entry.pool.unfinished, entry.pool.failed)])
         groups.setdefault(state, []).append(entry.series.label)
     return "\n".join(f"{state}: {'; '.join(labels)}" for state, labels in groups.items())

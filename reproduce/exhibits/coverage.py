@@ -5,7 +5,7 @@ with the data that the exhibit needs: values for figures of their bias, predicti
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,10 +61,13 @@ def coverage(exhibit: Exhibit, store: Store, scale: str) -> Coverage:
     return Coverage(scale, len(needs), found["done"], partial, unmeasured, found["failed"], missing)
 
 
-def nothing_shown(exhibit: Exhibit, found: Iterable[Coverage]) -> str:
+def nothing_shown(exhibit: Exhibit, found: Sequence[Coverage]) -> str:
     """Half a sentence on why `FigureExhibit.says_something` rejects a picture."""
-    if not any(one.stored for one in found):
+    stored = sum(one.stored for one in found)
+    if not stored:
         return "none of its runs is stored yet"
+    if stored == sum(one.failed for one in found):
+        return "all of its stored runs have failed"
     if isinstance(exhibit, FigureExhibit) and exhibit.beside_evaluations:
         return f"its runs are stored without {exhibit.beside_evaluations}"
     return "its stored runs show nothing without the others"
