@@ -3,6 +3,7 @@
 import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from reproduce.lab.algorithms import ALGORITHMS, BASE, nearest
 from reproduce.lab.archive import UnreadableRunError, directories_under, record_of_directory
@@ -59,22 +60,14 @@ class Shelf:
         require_one_configuration(runs)
         return runs
 
-    def _held(
-        self, task: str | None = None, algorithm: str | None = None, variant: str | None = None
-    ) -> list[StoredRun]:
-        held = {
-            run.spec: run
-            for run in self.store.runs(scale=self.scale, task=task, algorithm=algorithm, variant=variant)
-        }
+    def _held(self, **wanted: Any) -> list[StoredRun]:
+        """The runs whose specification has the given values."""
+        held = {run.spec: run for run in self.store.runs(scale=self.scale, **wanted)}
         for directory in directories_under(self.runs_dir) if self.runs_dir else ():
             spec = RunSpec.from_dict(directory.read_json("config.json")["spec"])
             stored = held.get(spec)
-            if (
-                spec.scale == self.scale
-                and task in (None, spec.task)
-                and algorithm in (None, spec.algorithm)
-                and variant in (None, spec.variant)
-                and (stored is None or stored.status == "partial")
+            if (wanted | {"scale": self.scale}).items() <= spec.to_dict().items() and (
+                stored is None or stored.status == "partial"
             ):
                 try:
                     found = record_of_directory(directory)
