@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-import pandas as pd
 from matplotlib.figure import Figure
 
 from paper_figures import learning_curves, panels
@@ -22,14 +21,11 @@ def data(exhibit: FigureExhibit, store: Store, scale: str, mix: bool) -> FigureD
         reproduce.lab.store.StoreMixError: the runs are of different protocols, and ``mix`` is off.
     """
     curves = learning_curves.data(exhibit, store, scale, mix)
-    return replace(curves, points=_final_returns(curves.points))
-
-
-def _final_returns(points: pd.DataFrame) -> pd.DataFrame:
-    if points.empty:
-        return points
-    last = points.groupby(["series", "task", "seed"], sort=False).tail(LAST)
-    return last.groupby(["series", "task", "seed"], sort=False, as_index=False)["return"].mean()
+    if curves.points.empty:
+        return curves
+    by_seed = ["series", "task", "seed"]
+    last = curves.points.groupby(by_seed, sort=False).tail(LAST)
+    return replace(curves, points=last.groupby(by_seed, sort=False, as_index=False)["return"].mean())
 
 
 def draw(exhibit: FigureExhibit, scale: str, data: FigureData) -> Figure:

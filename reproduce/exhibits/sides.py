@@ -85,7 +85,9 @@ class Shelf:
         on_task = dict.fromkeys(name for spec, name in names.items() if spec.task == task)
         others = [name for name in on_task if name != side.name]
         instead = f"there are runs of {', '.join(others) or 'no other'}"
-        if not (side.in_suite or side.name in names.values() or self._ever(side)):
+        # The user's own variants are known only by their runs, at whatever scale.
+        ever = self.store.runs(algorithm=side.algorithm, variant=side.variant)
+        if not (side.in_suite or side.name in names.values() or ever):
             known = dict.fromkeys((*names.values(), *_suite()))
             return (
                 f"Neither the suite nor a stored run has {side.name!r}{nearest(side.name, known)}; on {task} "
@@ -105,10 +107,6 @@ class Shelf:
             f"{'has failed' if failed else 'is stored'}; {instead}; to train it: "
             f"python -m reproduce {command}"
         )
-
-    def _ever(self, side: Side) -> bool:
-        """Whether a run is stored at any scale: the user's own variants are known only by their runs."""
-        return bool(self.store.runs(algorithm=side.algorithm, variant=side.variant))
 
 
 def _suite() -> list[str]:

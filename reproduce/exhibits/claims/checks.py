@@ -21,6 +21,7 @@ from reproduce.exhibits.claims.contrasts import (
 )
 from reproduce.exhibits.claims.evidence import RETURN, Evidence, Outcome, Where
 from reproduce.exhibits.statistics.aggregates import FloatArray
+from reproduce.exhibits.statistics.intervals import Estimate
 from reproduce.exhibits.statistics.significance import LEVEL, MeanDifference
 from reproduce.lab.planning import BENCHMARK
 from reproduce.lab.provenance import processor_of
@@ -186,10 +187,10 @@ def _value(scores: Sequence[FloatArray]) -> float:
 
 def _in_words(numbers: Mapping[str, float], digits: int, sides: int) -> str:
     """``"+12 [-3, +27], area +5, can see 20"``; the mean of a single side has no sign of its own."""
-    signed = f"{'+' if sides == 2 else '-'}z.{digits}f"
-    value, low, high = (format(numbers.get(name, math.nan), signed) for name in ("difference", "low", "high"))
-    parts = [f"{value} [{low}, {high}]" if "low" in numbers else f"{value} (no interval)"]
-    parts += [f"{aside} {numbers[aside]:{signed}}" for aside in ("area", "end") if aside in numbers]
+    sign = "+" if sides == 2 else "-"
+    known = (np.array(numbers.get(name, math.nan)) for name in ("difference", "low", "high"))
+    parts = [Estimate(*known).text(digits, sign)]
+    parts += [f"{aside} {numbers[aside]:{sign}z.{digits}f}" for aside in ("area", "end") if aside in numbers]
     parts += [f"can see {numbers['can see']:.{digits}f}"] if "can see" in numbers else []
     return ", ".join(parts)
 
