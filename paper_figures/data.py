@@ -1,43 +1,51 @@
 """From the store to the tidy frame of a figure, with its coverage by stored runs."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
 from alm.training.scale import scale_named
 from reproduce.exhibits import FigureExhibit, Series
 from reproduce.exhibits.pooling import Pool, pool
+from reproduce.lab.algorithms import run_length
 from reproduce.lab.specs import RunSpec
 from reproduce.lab.store import Store, StoredRun, require_comparable, require_one_configuration
 
 
 @dataclass(frozen=True)
-class Drawn:
-    """The seeds of one curve of one panel."""
+class Curve:
+    """One curve of one panel: its stored runs, and how many of them are plotted.
+
+    Attributes:
+        series, task: the curve, and the task of its panel.
+        total_steps: environment steps at which it ends.
+        seeds_wanted: number of seeds that the scale asks for.
+        pool: its stored runs.
+        seeds: number of seeds plotted.
+        last_step: environment steps that all plotted seeds have reached.
+    """
 
     series: Series
     task: str
-    seeds: int
-    """Number of seeds plotted."""
-    seeds_wanted: int
-    last_step: int
-    """Environment steps that all plotted seeds have reached."""
     total_steps: int
-    failed: int = 0
-    """Number of seeds not plotted because their run failed."""
-    unfinished: int = 0
-    """Number of seeds not plotted because others got further."""
-    unmeasured: int = 0
-    """Number of seeds not plotted because their runs are stored without what the figure shows."""
+    seeds_wanted: int
+    pool: Pool
+    seeds: int = 0
+    last_step: int = 0
+
+    @property
+    def unmeasured(self) -> int:
+        """Number of seeds not plotted because their runs are stored without what the figure shows."""
+        return len(self.pool.runs) - self.seeds
 
 
-def series_drawn(coverage: Sequence[Drawn]) -> list[Series]:
+def series_drawn(coverage: Sequence[Curve]) -> list[Series]:
     """The series that have a curve in some panel, in their order."""
     return list(dict.fromkeys(entry.series for entry in coverage if entry.seeds))
 
 
-def tasks_drawn(coverage: Sequence[Drawn]) -> list[str]:
+def tasks_drawn(coverage: Sequence[Curve]) -> list[str]:
     """The tasks on which some series has a curve, in their order."""
     having = {entry.task for entry in coverage if entry.seeds}
     return [task for task in dict.fromkeys(entry.task for entry in coverage) if task in having]
@@ -55,19 +63,9 @@ class FigureData:
     """
 
     points: pd.DataFrame
-    coverage: tuple[Drawn, ...]
+    coverage: tuple[Curve, ...]
     runs: tuple[StoredRun, ...]
     policy: str = ""
-
-    @property
-    def protocols(self) -> tuple[str, ...]:
-        """Task definitions and simulator versions of the runs: one, unless mixing was forced."""
-        return tuple(sorted({run.protocol for run in self.runs}))
-
-    @property
-    def own(self) -> int:
-        """Number of runs that are the user's own."""
-        return len([run for run in self.runs if run.own])
 
 
 def require_poolable(runs: Iterable[StoredRun], mix: bool) -> None:
@@ -79,41 +77,8 @@ def require_poolable(runs: Iterable[StoredRun], mix: bool) -> None:
     (require_one_configuration if mix else require_comparable)(runs)
 
 
-@dataclass(frozen=True)
-class Curve:
-    """One curve of one panel, with its stored runs.
-
-    Attributes:
-        series, task: the curve, and the task of its panel.
-        total_steps: environment steps at which it ends.
-        seeds_wanted: number of seeds that the scale asks for.
-        pool: the runs.
-    """
-
-    series: Series
-    task: str
-    total_steps: int
-    seeds_wanted: int
-    pool: Pool
-
-    def drawn(self, seeds: int, last_step: int) -> Drawn:
-        """The entry of the curve when a number of seeds are drawn up to a step."""
-        pool = self.pool
-        return Drawn(
-            self.series,
-            self.task,
-            seeds,
-            self.seeds_wanted,
-            last_step,
-            self.total_steps,
-            pool.failed,
-            pool.unfinished,
-            len(pool.runs) - seeds,
-        )
-
-
 def curves_of(exhibit: FigureExhibit, store: Store, scale: str) -> Iterator[Curve]:
-    """Every curve of a figure at a scale, series by series, with its stored runs."""
+    """Every curve of a figure at a scale, series by series, before it is plotted."""
     seeds = scale_named(scale).seeds
     for series in exhibit.series:
         for task in exhibit.tasks_at(scale):
@@ -127,7 +92,7 @@ def curves_of(exhibit: FigureExhibit, store: Store, scale: str) -> Iterator[Curv
             stored = store.runs(
                 algorithm=first.algorithm, variant=first.variant, task=first.task, scale=scale
             )
-            total = exhibit.read_out(first)
+            total = run_length(first)
             yield Curve(series, task, total, len(seeds), pool(stored, total))
 
 
@@ -161,7 +126,7 @@ def figure_data(
                 frames.append(frame.assign(series=curve.series.label, task=curve.task, seed=run.spec.seed))
         last = min((int(frame["step"].max()) for frame in frames), default=0)
         points += [frame[frame["step"] <= last] for frame in frames]
-        coverage.append(curve.drawn(len(frames), last))
+        coverage.append(replace(curve, seeds=len(frames), last_step=last))
     require_poolable(used.values(), mix)
     every = pd.concat(points, ignore_index=True) if points else pd.DataFrame()
     return FigureData(every, tuple(coverage), tuple(used.values()))

@@ -9,11 +9,10 @@ from typing import NamedTuple
 import pandas as pd
 from matplotlib.figure import Figure
 
-from alm.training.scale import SCALES
 from paper_figures import field, final_return, latents, learning_curves, reward_transform, runtime, value_bias
 from paper_figures.data import FigureData, series_drawn
 from reproduce.exhibits import FIGURES, BiasDefinition, FigureExhibit, Series
-from reproduce.exhibits.kinds import Content
+from reproduce.exhibits.kinds import SHOWN_SCALES, Content
 from reproduce.exhibits.pooling import whole_length
 from reproduce.lab.algorithms import ALGORITHMS
 from reproduce.lab.published import authors_curves
@@ -77,7 +76,7 @@ def drawn(
     if name == "curves":
         return _every_curve(store, mix, scale)
     if name == "field":
-        found = field.data(store, mix)
+        found = learning_curves.data(field.EXHIBIT, store, "paper", mix)
         return [Picture(name, "", field.draw(found), found.points)] if len(found.points) else []
     if name == "figure6":
         points = reward_transform.values()
@@ -95,29 +94,27 @@ def _authors(store: Store, mix: bool) -> list[Picture]:
 
 def _every_curve(store: Store, mix: bool, only: str | None) -> list[Picture]:
     """Learning curves of the algorithms of each page, on every task with stored runs of them."""
-    pages: dict[str, list[Series]] = {}
-    for name, algorithm in ALGORITHMS.items():
-        pages.setdefault(algorithm.page, []).append(Series(algorithm.title, name))
     tasks: dict[tuple[str, str, str], set[str]] = {}
-    page_of = {one.algorithm: page for page, series in pages.items() for one in series}
     for run in store.runs():
+        algorithm = ALGORITHMS.get(run.spec.algorithm)
         # Where the curve of another version's scale or task ends is not known.
-        known = whole_length(run.spec) is not None
-        if run.spec.algorithm in page_of and run.spec.variant == "base" and known:
+        if algorithm and run.spec.variant == "base" and whole_length(run.spec) is not None:
             # A picture shows one family of tasks, which is the first part of their protocols.
-            key = page_of[run.spec.algorithm], run.protocol.partition("-")[0], run.spec.scale
+            key = algorithm.page, run.protocol.partition("-")[0], run.spec.scale
             tasks.setdefault(key, set()).add(run.spec.task)
     pictures = []
     for (page, family, scale), own in sorted(tasks.items()):
         if only not in (None, scale):
             continue
         shown = tuple(sorted(own))
+        series = tuple(Series(one.title, name) for name, one in ALGORITHMS.items() if one.page == page)
         name = f"curves-{page}" if family == "v2" else f"curves-{page}-{family}"
-        exhibit = FigureExhibit(name, None, "Learning curves", "return", tuple(pages[page]), shown, shown)
+        exhibit = FigureExhibit(name, None, "Learning curves", "return", series, shown, shown)
         try:
             pictures += _curves(exhibit, scale, store, mix)
         except StoreMixError as error:  # which is no reason to lose the other pages
-            hint = " To draw it nevertheless: --mix" if isinstance(error, ProtocolMixError) else ""
+            forced = isinstance(error, ProtocolMixError)
+            hint = " To draw it nevertheless: python -m reproduce figure curves --mix" if forced else ""
             warnings.warn(
                 f"{name} at {scale} scale is left out: {error}{hint}",
                 StoreWarning,
@@ -157,8 +154,8 @@ def _exhibit(
     """The figure at every scale, or one only, that has enough stored runs to show."""
     kind = _kinds(bias)[exhibit.shows]
     pictures = []
-    for scale in SCALES:
-        if scale == "smoke" or only not in (None, scale) or not exhibit.tasks_at(scale):
+    for scale in SHOWN_SCALES:
+        if only not in (None, scale) or not exhibit.tasks_at(scale):
             continue
         data = kind.data(exhibit, store, scale, mix)
         if exhibit.says_something(series_drawn(data.coverage)):

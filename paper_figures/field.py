@@ -3,15 +3,14 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
-from paper_figures import learning_curves, panels
+from paper_figures import panels
 from paper_figures.data import FigureData
 from paper_figures.style import figure_style
 from reproduce.exhibits import FigureExhibit, Series
 from reproduce.lab.published import AUTHORS_WARMUP, FIELD, FIELD_TASKS, authors_curves, field_runs
-from reproduce.lab.store import Store
 
 _TASKS = tuple(FIELD_TASKS)
-_EXHIBIT = FigureExhibit(
+EXHIBIT = FigureExhibit(
     "field",
     None,
     "Beside later methods",
@@ -34,15 +33,6 @@ _PUBLISHED = (
 """Colours and dashes in the order of `FIELD`; none has a colour of this suite's curves in these panels."""
 
 
-def data(store: Store, mix: bool) -> FigureData:
-    """The stored runs of ALM, SAC and TD3 on these tasks.
-
-    Raises:
-        reproduce.lab.store.StoreMixError: their protocols differ, and ``mix`` is off.
-    """
-    return learning_curves.data(_EXHIBIT, store, "paper", mix)
-
-
 def draw(found: FigureData) -> Figure:
     """Draw this suite's runs with bands of one std, the authors' ALM in grey, published means broken."""
     with figure_style():
@@ -56,7 +46,7 @@ def draw(found: FigureData) -> Figure:
                 curve = _mean(means[means["method"] == method])
                 axis.plot(curve.index, curve, color=colour, ls=dashes, lw=1.2, label=f"{label}, published")
             own = found.points[found.points["task"] == task]
-            panels.curves(axis, own, _EXHIBIT.series, "step", "return")
+            panels.curves(axis, own, EXHIBIT.series, "step", "return")
             stored = [one for one in found.coverage if one.task == task and one.seeds]
             notes.append(panels.coverage_note(stored) or "no run of this suite")
             panels.steps_axis(axis)
@@ -65,7 +55,7 @@ def draw(found: FigureData) -> Figure:
             marked = panels.read_out(axis, task, "paper")
         panels.name_rows(axes, "return")
         panels.notes(figure, axes, notes)
-        panels.legend(figure, _EXHIBIT.series)
+        panels.legend(figure, EXHIBIT.series)
         panels.caption(
             figure,
             "Beside later methods, paper scale. With markers: this suite's runs, listed under each panel, on "
@@ -74,8 +64,7 @@ def draw(found: FigureData) -> Figure:
             "lines: published means over 5 to 10 seeds on gym's v4 tasks (Ant-v4 beside T-Ant; "
             "results/paper/README.md), context only."
             f"{marked}",
-            found.protocols,
-            found.own,
+            found.runs,
         )
     return figure
 

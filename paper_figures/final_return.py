@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-import pandas as pd
 from matplotlib.figure import Figure
 
 from paper_figures import learning_curves, panels
@@ -22,14 +21,11 @@ def data(exhibit: FigureExhibit, store: Store, scale: str, mix: bool) -> FigureD
         reproduce.lab.store.StoreMixError: the runs are of different protocols, and ``mix`` is off.
     """
     curves = learning_curves.data(exhibit, store, scale, mix)
-    return replace(curves, points=_final_returns(curves.points))
-
-
-def _final_returns(points: pd.DataFrame) -> pd.DataFrame:
-    if points.empty:
-        return points
-    last = points.groupby(["series", "task", "seed"], sort=False).tail(LAST)
-    return last.groupby(["series", "task", "seed"], sort=False, as_index=False)["return"].mean()
+    if curves.points.empty:
+        return curves
+    by_seed = ["series", "task", "seed"]
+    last = curves.points.groupby(by_seed, sort=False).tail(LAST)
+    return replace(curves, points=last.groupby(by_seed, sort=False, as_index=False)["return"].mean())
 
 
 def draw(exhibit: FigureExhibit, scale: str, data: FigureData) -> Figure:
@@ -60,7 +56,6 @@ def draw(exhibit: FigureExhibit, scale: str, data: FigureData) -> Figure:
             f"{panels.heading(exhibit, scale, data.coverage)}: mean of the last {LAST} evaluations of each "
             "seed (dots), and mean ± sample standard deviation over seeds, at the earliest end of a "
             f"coefficient's seeds.{panels.left_out(data.coverage)}",
-            data.protocols,
-            data.own,
+            data.runs,
         )
     return figure

@@ -1,5 +1,7 @@
 """Representations predicted by the model, beside those of the encoder (Figure 7)."""
 
+from dataclasses import replace
+
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -33,7 +35,7 @@ def data(exhibit: FigureExhibit, store: Store, scale: str, mix: bool) -> FigureD
             policies.add(policy)
             used.append(run)
             measured += 1
-        coverage.append(curve.drawn(measured, curve.pool.step))
+        coverage.append(replace(curve, seeds=measured, last_step=curve.pool.step))
     require_poolable(used, mix)
     if len(policies) > 1:
         (task,) = exhibit.tasks_at(scale)
@@ -87,9 +89,8 @@ def draw(exhibit: FigureExhibit, scale: str, data: FigureData) -> Figure:
             "means against the encoder's, averaged over all starting points in the episode and divided by "
             "the variance of the encoder's means along it (1: no better than their mean), so it is large if "
             "an encoder hardly distinguishes states; thin: each seed; with markers: their mean."
-            + (f" All share one episode, of {data.policy}, without noise." if data.policy else ""),
-            data.protocols,
-            data.own,
+            f" All share one episode, of {data.policy}, without noise.",
+            data.runs,
         )
     return figure
 

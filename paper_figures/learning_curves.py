@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from alm.training.scale import scale_named
 from paper_figures import panels
 from paper_figures.data import FigureData, figure_data, tasks_drawn
 from paper_figures.style import figure_style
@@ -60,7 +61,7 @@ def draw(exhibit: FigureExhibit, scale: str, data: FigureData) -> Figure:
             panels.name_rows(bottoms, beneath.label if beneath else "")
         panels.coverage_notes(figure, below[-1] if below else tops, data.coverage)
         panels.legend(figure, exhibit.series)
-        panels.caption(figure, heading(exhibit, scale, data) + also, data.protocols, data.own)
+        panels.caption(figure, heading(exhibit, scale, data) + also, data.runs)
     return figure
 
 
@@ -98,13 +99,15 @@ def _beneath(axis: Axes, exhibit: FigureExhibit, points: pd.DataFrame) -> None:
 
 def heading(exhibit: FigureExhibit, scale: str, data: FigureData) -> str:
     """The beginning of the caption of learning curves."""
+    episodes = scale_named(scale).eval_episodes
     several = any(entry.seeds > 1 for entry in data.coverage)
     over_seeds = (
         ", mean ± sample standard deviation over seeds if there are several; a curve ends at the earliest "
         "end of its seeds"
     )
     return (
-        f"{panels.heading(exhibit, scale, data.coverage)}: mean return of 5 greedy evaluation episodes"
+        f"{panels.heading(exhibit, scale, data.coverage)}: mean return of {episodes} greedy evaluation "
+        "episodes"
         f"{over_seeds if several else ', one seed each'}. Steps include the random steps of the warm-up."
         f"{panels.left_out(data.coverage)}"
     )

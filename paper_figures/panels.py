@@ -13,16 +13,20 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.gridspec import SubplotSpec
 
-from paper_figures.data import Drawn, series_drawn, tasks_drawn
+from paper_figures.data import Curve, series_drawn, tasks_drawn
 from paper_figures.style import NOTE, PAGE, PUBLISHED, THOUSANDS, looks
 from reproduce import formats
 from reproduce.exhibits import TABLE1, FigureExhibit, Series
+from reproduce.exhibits.kinds import READ_OUT
+from reproduce.lab.store import StoredRun
 
 _MARKERS_A_CURVE = 12
 # Characters of small print per inch.
 _CAPTION_PITCH = 19
 # The same for notes, whose panel has an axis at its side.
 _NOTE_PITCH = 16
+# Points from a panel down to its notes.
+_NOTE_BELOW = 34
 # Characters of a legend per inch, and inches of the handle before a label.
 _LEGEND_PITCH, _LEGEND_HANDLE = 13, 0.55
 # Inches per row of the legend and per line of small print.
@@ -130,11 +134,11 @@ def published_curve(axis: Axes, authors: pd.DataFrame, shift: int, last: float) 
     return True
 
 
-def steps_axis(axis: Axes, label: str = "environment steps") -> None:
+def steps_axis(axis: Axes) -> None:
     """Format the x axis as steps in thousands, from 0."""
     axis.set_xlim(left=0)
     axis.xaxis.set_major_formatter(THOUSANDS)
-    axis.set_xlabel(label)
+    axis.set_xlabel("environment steps")
 
 
 def returns_axis(axis: Axes) -> None:
@@ -145,14 +149,13 @@ def returns_axis(axis: Axes) -> None:
 
 def read_out(axis: Axes, task: str, scale: str) -> str:
     """Mark the step at which Table 1 reads a task, if on the axis; returns a sentence for the caption."""
-    step = TABLE1.steps.get(scale)
-    if step is None or task not in TABLE1.tasks or axis.get_xlim()[1] < step:
+    if scale != "paper" or task not in TABLE1.tasks or axis.get_xlim()[1] < READ_OUT:
         return ""
-    axis.axvline(step, color=NOTE, linewidth=0.8, linestyle=":", zorder=1)
-    return f" Dotted: {formats.steps_in_words(step)} steps, the read-out of Table 1."
+    axis.axvline(READ_OUT, color=NOTE, linewidth=0.8, linestyle=":", zorder=1)
+    return f" Dotted: {formats.steps_in_words(READ_OUT)} steps, the read-out of Table 1."
 
 
-def coverage_note(coverage: Sequence[Drawn]) -> str:
+def coverage_note(coverage: Sequence[Curve]) -> str:
     """The seeds behind the curves of a panel, in a few short lines."""
     groups: dict[str, list[str]] = {}
     # Stored series come first.
@@ -163,13 +166,15 @@ def coverage_note(coverage: Sequence[Drawn]) -> str:
             state = formats.seeds_counted(entry.seeds, entry.seeds_wanted)
             if entry.last_step < entry.total_steps:
                 state += f", {formats.steps_reached(entry.last_step, entry.total_steps)}"
-        state = ", ".join([state, *formats.left_out(entry.unfinished, entry.failed)])
+            if entry.unmeasured:
+                state += f", {entry.unmeasured} stored without what is shown"
+        state = ", ".join([state, *formats.left_out(entry.pool.unfinished, entry.pool.failed)])
         groups.setdefault(state, []).append(entry.series.label)
     return "\n".join(f"{state}: {'; '.join(labels)}" for state, labels in groups.items())
 
 
-def notes(figure: Figure, axes: Sequence[Axes], texts: Sequence[str], below: int = 34) -> None:
-    """Small print ``below`` points under each panel of a group, as wide as the panel; the figure grows."""
+def notes(figure: Figure, axes: Sequence[Axes], texts: Sequence[str]) -> None:
+    """Small print under each panel of a group, as wide as the panel; the figure grows."""
     lines: Counter[int] = Counter()
     for axis, text in zip(axes, texts, strict=True):
         place = _place(axis)
@@ -189,7 +194,7 @@ def notes(figure: Figure, axes: Sequence[Axes], texts: Sequence[str], below: int
         axis.annotate(
             "\n".join(wrapped),
             (0, 0),
-            (0, -below),
+            (0, -_NOTE_BELOW),
             xycoords="axes fraction",
             textcoords="offset points",
             va="top",
@@ -199,7 +204,7 @@ def notes(figure: Figure, axes: Sequence[Axes], texts: Sequence[str], below: int
     _make_room(figure, _SMALL_LINE * lines.total())
 
 
-def coverage_notes(figure: Figure, axes: Sequence[Axes], coverage: Sequence[Drawn]) -> None:
+def coverage_notes(figure: Figure, axes: Sequence[Axes], coverage: Sequence[Curve]) -> None:
     """Notes on the seeds behind the curves, under the panel of each task that has one."""
     tasks = tasks_drawn(coverage)
     texts = [coverage_note([entry for entry in coverage if entry.task == task]) for task in tasks]
@@ -247,19 +252,19 @@ def legend_columns(labels: Sequence[str], width: float) -> list[list[str]]:
     return min(fitting, key=lambda columns: len(columns[0]))
 
 
-def heading(exhibit: FigureExhibit, scale: str, coverage: Sequence[Drawn]) -> str:
+def heading(exhibit: FigureExhibit, scale: str, coverage: Sequence[Curve]) -> str:
     """The beginning of a caption; if some curves have no run, it lists those that have."""
     drawn = series_drawn(coverage)
     only = f" (drawn: {'; '.join(one.label for one in drawn)})" if len(drawn) < len(exhibit.series) else ""
     return f"{exhibit.heading}, {scale} scale{only}"
 
 
-def left_out(coverage: Sequence[Drawn]) -> str:
+def left_out(coverage: Sequence[Curve]) -> str:
     """A sentence on the tasks without a panel because no run is stored; may be empty."""
     drawn, failed = tasks_drawn(coverage), Counter[str]()
     unmeasured = {entry.task for entry in coverage if entry.unmeasured}
     for entry in coverage:
-        failed[entry.task] += entry.failed
+        failed[entry.task] += entry.pool.failed
     tasks = [
         f"{task} ({failed[task]} failed)" if failed[task] else task
         for task in failed
@@ -271,11 +276,12 @@ def left_out(coverage: Sequence[Drawn]) -> str:
     )
 
 
-def caption(figure: Figure, text: str, protocols: Sequence[str] = (), own: int = 0) -> None:
+def caption(figure: Figure, text: str, runs: Sequence[StoredRun] = ()) -> None:
     """Small print under the figure: what is drawn, and how it was measured.
 
-    Several ``protocols`` add a warning at its start; ``own`` runs are counted at its end.
+    Several protocols of the ``runs`` drawn add a warning at its start; the user's own are counted at its end.
     """
+    own, protocols = sum(run.own for run in runs), sorted({run.protocol for run in runs})
     text += f" Your own runs, not the repository's: {own}." if own else ""
     if len(protocols) > 1:
         text = f"MIXED PROTOCOLS, not comparable: {'; '.join(protocols)}. {text}"

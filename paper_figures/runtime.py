@@ -114,7 +114,7 @@ def draw(exhibit: FigureExhibit, scale: str, data: FigureData) -> Figure:
                 axis.set_xlim(10 ** np.floor(np.log10(0.8 * low)), 4 * high)
         panels.legend(figure, exhibit.series)
         text = f"{learning_curves.heading(exhibit, scale, data)}{also} {_of_times(exhibit, data, devices)}"
-        panels.caption(figure, text, data.protocols, data.own)
+        panels.caption(figure, text, data.runs)
     return figure
 
 

@@ -68,7 +68,7 @@ def draw(exhibit: FigureExhibit, scale: str, data: FigureData, definition: BiasD
         panels.name_rows(bottoms, "std of normalised bias")
         panels.coverage_notes(figure, bottoms, data.coverage)
         panels.legend(figure, exhibit.series)
-        panels.caption(figure, _caption(exhibit, scale, data, definition), data.protocols, data.own)
+        panels.caption(figure, _caption(exhibit, scale, data, definition), data.runs)
     return figure
 
 

@@ -1,11 +1,19 @@
 """Numbers, steps and seeds in words, the same in every table, figure, page and printed line."""
 
+import math
+
 
 def decimal(value: float, decimals: int = 4) -> str:
     """Without trailing zeros: 5306, 811.8."""
     text = f"{value:.{decimals}f}"
     text = text.rstrip("0").rstrip(".") if "." in text else text
     return "0" if text == "-0" else text
+
+
+def mean_and_std(mean: float, std: float, plus_minus: str = " ± ", decimals: int = 0) -> str:
+    """A mean with its standard deviation if that is not NaN: 5306 ± 437."""
+    spread = "" if math.isnan(std) else f"{plus_minus}{decimal(std, decimals)}"
+    return f"{decimal(mean, decimals)}{spread}"
 
 
 def steps_in_words(step: int | None) -> str:

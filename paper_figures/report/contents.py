@@ -9,7 +9,6 @@ from pathlib import Path
 
 from alm.training.scale import SCALES
 from paper_figures.report.entries import (
-    SHOWN_SCALES,
     Entry,
     claims_entry,
     clips_entry,
@@ -19,6 +18,7 @@ from paper_figures.report.entries import (
 )
 from paper_figures.report.runs import RunRow, run_row
 from reproduce.exhibits import EXHIBITS, BiasDefinition
+from reproduce.exhibits.kinds import SHOWN_SCALES
 from reproduce.lab.store import STATUSES, Store, StoredRun
 
 STEPS = len(EXHIBITS) + 2

@@ -6,31 +6,28 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from alm.training.scale import SCALES
 from paper_figures.drawing import Picture, drawn
 from paper_figures.style import csv_text, svg
 from paper_figures.theory import FIGURES as THEORY_FIGURES
 from paper_figures.theory import pictures as theory_pictures
 from reproduce.exhibits import (
     BiasDefinition,
-    CodeExhibit,
     Exhibit,
     FigureExhibit,
     TableExhibit,
     gallery,
     theory,
 )
+from reproduce.exhibits.catalogue import make_command
 from reproduce.exhibits.claims import judged, table_of
 from reproduce.exhibits.code_tables import CODE_TABLES
 from reproduce.exhibits.coverage import Coverage, coverage, nothing_shown
+from reproduce.exhibits.kinds import SHOWN_SCALES
 from reproduce.exhibits.scores import score_table
 from reproduce.exhibits.table import Table
 from reproduce.lab.algorithms import ALGORITHMS
 from reproduce.lab.errors import is_sentence
 from reproduce.lab.store import Store, StoreMixError
-
-SHOWN_SCALES = tuple(name for name in SCALES if name != "smoke")
-"""Scales at which exhibits are made."""
 
 
 @dataclass(frozen=True)
@@ -112,15 +109,13 @@ def exhibit_entry(exhibit: Exhibit, store: Store, bias: BiasDefinition) -> Entry
         store: stored runs.
         bias: definition of the value bias in figures that show it.
     """
-    name = exhibit.name
+    name, command = exhibit.name, make_command(exhibit)
     if isinstance(exhibit, TableExhibit):
         letter = {"table1": " A", "table1-mbbl": " B"}.get(name, "")
-        command = f"make table{exhibit.number}{' PROTOCOL=B' if letter == ' B' else ''}"
         heading = f"Table {exhibit.number}{letter}"
         entry = Entry(name, heading, exhibit.title, command, _coverage(exhibit, store))
         return _filled(entry, lambda: replace(entry, table=score_table(exhibit, store)))
     if isinstance(exhibit, FigureExhibit):
-        command = f"make {name}"
         if exhibit.shows == "bias" and bias != "redq":
             command += f" BIAS={bias}"
         number = exhibit.number or name.removeprefix("figure").replace("-", ", ")
@@ -129,9 +124,8 @@ def exhibit_entry(exhibit: Exhibit, store: Store, bias: BiasDefinition) -> Entry
         nothing = f"Nothing is shown: {nothing_shown(exhibit, found)}."
         entry = Entry(name, heading, exhibit.title, command, found, nothing=nothing)
         return _filled(entry, lambda: replace(entry, images=_images(drawn(name, store, bias))))
-    assert isinstance(exhibit, CodeExhibit)
     kind, number = ("Table", name[5:]) if name in CODE_TABLES else ("Figure", name[6:])
-    entry = Entry(name, f"{kind} {number}", exhibit.title, f"make {name}")
+    entry = Entry(name, f"{kind} {number}", exhibit.title, command)
     if kind == "Table":
         return _filled(entry, lambda: replace(entry, table=CODE_TABLES[name](store)))
     return replace(entry, images=_images(drawn(name, store, bias)))

@@ -17,7 +17,7 @@ def page(contents: Contents, warnings: Sequence[str]) -> str:
 
     Args:
         contents: the contents.
-        warnings: problems with files of the store, one sentence each.
+        warnings: what is left out of it, and why, one sentence each.
     """
     environment = Environment(
         loader=PackageLoader("paper_figures.report", "."),

@@ -24,7 +24,6 @@ class RunRow:
         anchor: its identity, unique on the page.
         total_steps: environment steps of the whole run; None for a scale unknown here.
         last_return: return of its last evaluation; NaN without one.
-        hours: hours per seed, its share in a population; NaN if unknown.
         memory: peak memory of its process in bytes; NaN if unknown.
         code: first digits of its code version; a plus sign marks uncommitted changes.
         curve: its returns as points of an SVG polyline of `CURVE_BOX`; empty without two of them.
@@ -37,7 +36,6 @@ class RunRow:
     anchor: str
     total_steps: int | None
     last_return: float
-    hours: float
     memory: float
     code: str
     curve: str
@@ -58,7 +56,6 @@ def run_row(run: StoredRun) -> RunRow:
         anchor=f"run-{run.digest}",
         total_steps=whole_length(run.spec),
         last_return=float(returns[-1]) if len(returns) else math.nan,
-        hours=run.seed_hours,
         memory=run.final.get("cost/peak_memory_bytes", math.nan),
         code=f"{run.provenance.get('git_sha', 'unknown')[:7]}{'+' if _dirty(run) else ''}",
         curve=_curve(run.evaluations["step"].to_numpy(np.float64), returns),

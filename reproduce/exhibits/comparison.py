@@ -30,6 +30,7 @@ from reproduce.exhibits.statistics.aggregates import (
 )
 from reproduce.exhibits.statistics.intervals import TRUE_CONFIDENCE, Estimate, bootstrap
 from reproduce.exhibits.statistics.seeds import common_steps
+from reproduce.formats import seeds_counted
 from reproduce.lab.curves import value_at, window_mean
 from reproduce.lab.store import Store, StoredRun, require_comparable
 
@@ -80,7 +81,7 @@ class TaskComparison:
     @property
     def seeds(self) -> tuple[str, str]:
         """The number of seeds of each side, in words."""
-        first, second = (f"{len(runs)} seed{'s' if len(runs) > 1 else ''}" for runs in self.runs)
+        first, second = (seeds_counted(len(runs), None) for runs in self.runs)
         return first, second
 
 

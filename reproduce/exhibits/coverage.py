@@ -5,7 +5,7 @@ with the data that the exhibit needs: values for figures of their bias, predicti
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,17 +52,22 @@ def coverage(exhibit: Exhibit, store: Store, scale: str) -> Coverage:
     """Coverage of an exhibit by a store at a scale."""
     needs = exhibit.needs(scale)
     stored = {run.spec: run for run in store.runs(scale=scale)}
-    found = Counter(_state(exhibit, stored[spec], store) for spec in needs if spec in stored)
+    found = Counter(
+        _state(exhibit, stored[spec], read_out, store) for spec, read_out in needs.items() if spec in stored
+    )
     missing = tuple(missing_of([exhibit], store, scale))
     unmeasured = found["unmeasured"]
     partial = found["partial"] + unmeasured
     return Coverage(scale, len(needs), found["done"], partial, unmeasured, found["failed"], missing)
 
 
-def nothing_shown(exhibit: Exhibit, found: Iterable[Coverage]) -> str:
+def nothing_shown(exhibit: Exhibit, found: Sequence[Coverage]) -> str:
     """Half a sentence on why `FigureExhibit.says_something` rejects a picture."""
-    if not any(one.stored for one in found):
+    stored = sum(one.stored for one in found)
+    if not stored:
         return "none of its runs is stored yet"
+    if stored == sum(one.failed for one in found):
+        return "all of its stored runs have failed"
     if isinstance(exhibit, FigureExhibit) and exhibit.beside_evaluations:
         return f"its runs are stored without {exhibit.beside_evaluations}"
     return "its stored runs show nothing without the others"
@@ -78,14 +83,13 @@ def missing_of(
     """The runs that exhibits lack at a scale, each once (`reproduce.lab.planning.missing_runs`)."""
     needed: dict[RunSpec, int] = {}
     for exhibit in exhibits:
-        for spec in exhibit.needs(scale):
-            needed[spec] = max(needed.get(spec, 0), exhibit.read_out(spec))
+        for spec, read_out in exhibit.needs(scale).items():
+            needed[spec] = max(needed.get(spec, 0), read_out)
     return missing_runs(needed, store, scale, first_seeds, runs_dir)
 
 
-def _state(exhibit: Exhibit, run: StoredRun, store: Store) -> str:
-    reached = run.last_step >= exhibit.read_out(run.spec)
-    if not reached:
+def _state(exhibit: Exhibit, run: StoredRun, read_out: int, store: Store) -> str:
+    if run.last_step < read_out:
         return "failed" if run.status == "failed" else "partial"
     return "done" if _is_measured(exhibit, run, store) else "unmeasured"
 

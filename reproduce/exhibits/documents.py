@@ -12,83 +12,90 @@ from alm.variants import VARIANTS
 from reproduce.exhibits import (
     EXHIBITS,
     TABLE1,
-    TABLE1_MBBL,
+    CodeExhibit,
     FigureExhibit,
-    TableExhibit,
     findings,
     gallery,
     scaling,
     theory,
 )
 from reproduce.exhibits import performance as speed
+from reproduce.exhibits.catalogue import make_command
 from reproduce.exhibits.comparison import Comparison
 from reproduce.exhibits.coverage import coverage
+from reproduce.exhibits.kinds import SHOWN_SCALES
 from reproduce.exhibits.pooling import pool
 from reproduce.exhibits.practical_bound import bound_beside_returns
 from reproduce.exhibits.scores import pooled_statistics
 from reproduce.exhibits.statistics.significance import MeanDifference
 from reproduce.exhibits.tidy import tidy_curves
 from reproduce.exhibits.writing import markdown_grid
-from reproduce.formats import left_out, p_in_words, seeds_counted
+from reproduce.formats import left_out, mean_and_std, p_in_words, seeds_counted
 from reproduce.lab.algorithms import ALGORITHMS, run_length
 from reproduce.lab.curves import window_mean
 from reproduce.lab.published import FIELD, FIELD_TASKS, authors_curves, field_curves, field_scores
 from reproduce.lab.specs import variant_in
 from reproduce.lab.store import ReadOnce, Store, StoredRun
 
-# Blocks of docs/performance.md and docs/reliability.md, with the record and the part of it that they show.
-_BENCHMARKS: dict[str, tuple[str, Callable[..., speed.Rows]]] = {
-    "alm-update": ("alm_update", speed.alm_update),
-    "where-time-goes": ("alm_update", speed.where_time_goes),
-    "baseline-updates": ("baseline_updates", speed.baseline_updates),
-    "libraries": ("libraries", speed.libraries),
-    "environment-step": ("environment_step", speed.environment_step),
-    "populations": ("populations", speed.populations),
-    "population-gains": ("population_gains", speed.population_gains),
-    "sizes": ("sizes", speed.sizes),
-    "gpu": ("gpu", speed.gpu),
+_MEASURED: dict[str, dict[str, tuple[str, Callable[..., speed.Rows]]]] = {
+    "performance.md": {
+        "alm-update": ("alm_update", speed.alm_update),
+        "where-time-goes": ("alm_update", speed.where_time_goes),
+        "baseline-updates": ("baseline_updates", speed.baseline_updates),
+        "libraries": ("libraries", speed.libraries),
+        "environment-step": ("environment_step", speed.environment_step),
+        "populations": ("populations", speed.populations),
+        "population-gains": ("population_gains", speed.population_gains),
+        "sizes": ("sizes", speed.sizes),
+        "gpu": ("gpu", speed.gpu),
+    },
+    "reliability.md": {
+        **{name: (f"torture_{name}", speed.torture) for name in ("kills", "damage", "lines")},
+        "failures": ("failures", speed.failures),
+    },
+    "fidelity.md": {"references": ("references", speed.references)},
+    "scaling.md": {"engines": ("engines", speed.engines)},
 }
-_TORTURE: dict[str, tuple[str, Callable[..., speed.Rows]]] = {
-    name: (f"torture_{name}", speed.torture) for name in ("kills", "damage", "lines")
-}
+"""Blocks of pages in docs/ with the record of a benchmark and the part of it that they show."""
 
 
 def documents(repository: Path) -> dict[Path, str]:
     """Every document with measured numbers, and the curves, regenerated from the store."""
-    clips = repository / "results" / "gallery"
-    fidelity, pages = repository / "docs" / "fidelity", repository / "docs" / "algorithms"
+    docs, clips = repository / "docs", repository / "results" / "gallery"
+    benchmarks = repository / "benchmarks" / "results"
     store = ReadOnce(repository / "results" / "runs")
     one_protocol, wins = findings.one_protocol(store), findings.wins(store)
     blocks = [
         (repository / "README.md", "one-protocol", one_protocol),
         (repository / "README.md", "wins", wins),
         (repository / "README.md", "gallery", gallery.strip(clips, repository)),
-        (repository / "docs" / "index.md", "gallery", gallery.strip(clips, repository / "docs")),
-        (repository / "docs" / "index.md", "wins", wins),
-        (repository / "docs" / "policies.md", "cards", gallery.table(clips)),
-        (fidelity / "alm.md", "authors", _beside_the_authors(store)),
-        (fidelity / "model_free.md", "field", _beside_the_field(store)),
-        (repository / "docs" / "exhibits.md", "exhibits", _exhibits(store)),
-        (repository / "docs" / "findings.md", "one-protocol", one_protocol),
-        (repository / "docs" / "findings.md", "wins", wins),
-        (repository / "docs" / "findings.md", "beside-alm", findings.beside_alm(store)),
+        (docs / "index.md", "gallery", gallery.strip(clips, docs)),
+        (docs / "index.md", "wins", wins),
+        (docs / "policies.md", "cards", gallery.table(clips)),
+        (docs / "fidelity" / "alm.md", "authors", _beside_the_authors(store)),
+        (docs / "fidelity" / "model_free.md", "field", _beside_the_field(store)),
+        (docs / "exhibits.md", "exhibits", _exhibits(store)),
+        (docs / "findings.md", "one-protocol", one_protocol),
+        (docs / "findings.md", "wins", wins),
+        (docs / "findings.md", "beside-alm", findings.beside_alm(store)),
+        (docs / "algorithms" / "alm_variants.md", "runs", _runs_of_variants(store)),
+        (docs / "performance.md", "precision", _bf16_beside_float32(store)),
+        (docs / "theory.md", "practical", bound_beside_returns(store)),
     ]
-    blocks += [(repository / "docs" / "findings.md", *block) for block in findings.claims(store).items()]
-    for page in dict.fromkeys(algorithm.page for algorithm in ALGORITHMS.values() if algorithm.page):
-        blocks.append((pages / f"{page}.md", "runs", _runs_of(store, page) + _curves_of(repository, page)))
-    blocks.append((pages / "alm_variants.md", "runs", _runs_of_variants(store)))
-    performance, benchmarks = repository / "docs" / "performance.md", repository / "benchmarks" / "results"
-    blocks += [(performance, name, _measured(benchmarks, *of)) for name, of in _BENCHMARKS.items()]
-    compared = _measured(benchmarks, "references", speed.references)
-    blocks.append((repository / "docs" / "fidelity.md", "references", compared))
-    reliability = repository / "docs" / "reliability.md"
-    blocks += [(reliability, name, _measured(benchmarks, *of)) for name, of in _TORTURE.items()]
-    blocks.append((performance, "precision", _bf16_beside_float32(store)))
-    checked = theory.blocks(repository / "results" / "theory")
-    blocks += [(repository / "docs" / "theory.md", name, block) for name, block in checked.items()]
-    blocks.append((repository / "docs" / "theory.md", "practical", bound_beside_returns(store)))
-    blocks += [(repository / "docs" / "scaling.md", *block) for block in scaling.blocks(benchmarks).items()]
-    blocks.append((repository / "docs" / "reliability.md", "failures", scaling.failures(benchmarks)))
+    blocks += [(docs / "findings.md", *block) for block in findings.claims(store).items()]
+    blocks += [
+        (docs / "algorithms" / f"{page}.md", "runs", _runs_of(store, page) + _curves_of(repository, page))
+        for page in dict.fromkeys(algorithm.page for algorithm in ALGORITHMS.values())
+    ]
+    blocks += [
+        (docs / page, name, speed.block(benchmarks, *of))
+        for page, measured in _MEASURED.items()
+        for name, of in measured.items()
+    ]
+    blocks += [(docs / "scaling.md", *block) for block in scaling.blocks(benchmarks).items()]
+    blocks += [
+        (docs / "theory.md", *block) for block in theory.blocks(repository / "results" / "theory").items()
+    ]
     texts: dict[Path, str] = {}
     for path, name, block in blocks:
         texts[path] = _with_block(texts.get(path, path.read_text()), name, block)
@@ -121,37 +128,19 @@ def _with_block(text: str, name: str, block: str) -> str:
     return pattern.sub(lambda _: f"{begin}\n{block}\n{end}", text)
 
 
-def _number(mean: float, std: float) -> str:
-    return f"{mean:.0f}" if pd.isna(std) else f"{mean:.0f} ± {std:.0f}"
-
-
 def _exhibits(store: Store) -> str:
     """Every exhibit with its command, content, and number of stored runs."""
     rows = []
     for exhibit in EXHIBITS.values():
-        command = f"make {exhibit.name}"
-        if exhibit is TABLE1_MBBL:
-            command = f"make {TABLE1.name} PROTOCOL=B"
-        stored = [coverage(exhibit, store, scale).text for scale in ("paper", "laptop")]
-        compared, tasks = "–", None
-        if isinstance(exhibit, FigureExhibit):
-            compared = "; ".join(one.label for one in exhibit.series)
-            tasks = exhibit.tasks_at
-        elif isinstance(exhibit, TableExhibit):
-            compared = "; ".join(row.label for row in exhibit.rows)
-            tasks = exhibit.tasks_at
-        on = [", ".join(tasks(scale)) or "–" for scale in ("paper", "laptop")] if tasks else ["–", "–"]
-        rows.append([f"`{command}`", exhibit.title, compared, *on, *stored])
-    header = ["", "shows", "compares", "on, `paper`", "on, `laptop`", "runs, `paper`", "runs, `laptop`"]
-    return markdown_grid(header, rows)
-
-
-def _measured(results: Path, name: str, rows: Callable[..., speed.Rows]) -> str:
-    """The result of a benchmark, and its machine."""
-    record = speed.record(results, name)
-    if record is None:
-        return speed.NOT_MEASURED
-    return f"{markdown_grid(*rows(record))}\n\n{speed.machine(record)}"
+        stored = [coverage(exhibit, store, scale).text for scale in SHOWN_SCALES]
+        compared, on = "–", ["–"] * len(SHOWN_SCALES)
+        if not isinstance(exhibit, CodeExhibit):
+            shown = exhibit.series if isinstance(exhibit, FigureExhibit) else exhibit.rows
+            compared = "; ".join(one.label for one in shown)
+            on = [", ".join(exhibit.tasks_at(scale)) or "–" for scale in SHOWN_SCALES]
+        rows.append([f"`{make_command(exhibit)}`", exhibit.title, compared, *on, *stored])
+    by_scale = [f"{what}, `{scale}`" for what in ("on", "runs") for scale in SHOWN_SCALES]
+    return markdown_grid(["", "shows", "compares", *by_scale], rows)
 
 
 def _beside_the_authors(store: Store) -> str:
@@ -172,7 +161,7 @@ def _beside_the_authors(store: Store) -> str:
     seeds, tests = [], []
     for (task, precision, step), found in own.items():
         mean, std, count = authors.loc[(task, step), ["return_mean", "return_std", "seeds"]]
-        where, theirs = [task, precision, f"{step:,}"], _number(mean, std)
+        where, theirs = [task, precision, f"{step:,}"], mean_and_std(mean, std)
         for seed, value in found:
             seeds.append([*where, f"{seed}", theirs, f"{value:.0f}", f"{(value - mean) / std:+.1f}"])
         if len(found) > 1:
@@ -180,7 +169,7 @@ def _beside_the_authors(store: Store) -> str:
             test = MeanDifference.from_summary(scores, mean, std, int(count))
             low, high = test.interval
             p = p_in_words(test.p)
-            here = f"{_number(scores.mean(), scores.std(ddof=1))} ({len(found)} seeds)"
+            here = f"{mean_and_std(scores.mean(), scores.std(ddof=1))} ({len(found)} seeds)"
             tests.append([*where, theirs, here, f"{test.value:+.0f} [{low:+.0f}, {high:+.0f}]", p])
     where = ["task", "precision", "training steps"]
     header = [*where, "seed", "authors, 5 seeds", "here", "in authors' deviations"]
@@ -234,7 +223,7 @@ def _curves_of(repository: Path, page: str) -> str:
     """The drawn curves of a page's algorithms, by scale and family of tasks."""
     figures = (
         (f"curves-{page}{family}{'' if scale == 'paper' else f'-{scale}'}.png", scale, tasks)
-        for scale in ("paper", "laptop")
+        for scale in SHOWN_SCALES
         for family, tasks in (("", ""), ("-mbbl", " on tasks of Wang et al. (2019)"))
     )
     return "".join(
@@ -300,4 +289,4 @@ def _group_in_words(group: Sequence[StoredRun]) -> list[str]:
     words = "; ".join(filter(None, (seeds, ", ".join(left_out(pooled.unfinished, pooled.failed)))))
     if numbers is None:
         return [spec.task, spec.scale, words, "–", "–"]
-    return [spec.task, spec.scale, words, f"{numbers.step:,}", _number(numbers.mean, numbers.std)]
+    return [spec.task, spec.scale, words, f"{numbers.step:,}", mean_and_std(numbers.mean, numbers.std)]

@@ -6,16 +6,17 @@ import pandas as pd
 from reproduce.exhibits.catalogue import TABLE1
 from reproduce.exhibits.claims import COLUMNS, judged, rows_of
 from reproduce.exhibits.comparison import Comparison
+from reproduce.exhibits.kinds import READ_OUT
 from reproduce.exhibits.scores import score_table
 from reproduce.exhibits.table import Score
 from reproduce.exhibits.writing import markdown_grid
+from reproduce.formats import mean_and_std
 from reproduce.lab.algorithms import ALGORITHMS
 from reproduce.lab.published import AUTHORS_WARMUP, FIELD_TASKS, authors_curves, field_scores
 from reproduce.lab.store import Store
 
 __all__ = ["beside_alm", "claims", "one_protocol", "wins"]
 
-_STEP = 200_000
 _ALM, _RIVALS = "ALM(3)", ("SAC", "TD3")
 
 
@@ -29,7 +30,7 @@ def one_protocol(store: Store) -> str:
         row.append(
             f"{printed[_ALM, task].number()} (printed)"
             if alm is None
-            else f"{alm['return_mean']:.0f} ± {alm['return_std']:.0f} ({int(alm['seeds'])} seeds)"
+            else f"{mean_and_std(alm['return_mean'], alm['return_std'])} ({int(alm['seeds'])} seeds)"
         )
         for rival in _RIVALS:
             here = measured.get((rival, task))
@@ -119,13 +120,13 @@ def _rows(store: Store) -> tuple[_Scores, _Scores]:
 def _released(task: str) -> pd.Series | None:
     """A row of the authors' curves: five seeds at the last evaluation within 200k environment steps."""
     frame = authors_curves()
-    own = frame[(frame["task"] == task) & (frame["training_step"] + AUTHORS_WARMUP <= _STEP)]
+    own = frame[(frame["task"] == task) & (frame["training_step"] + AUTHORS_WARMUP <= READ_OUT)]
     return None if own.empty else own.iloc[-1]
 
 
 def _published(task: str) -> str:
     if task not in FIELD_TASKS:
         return "–"
-    values, step = field_scores("sac", FIELD_TASKS[task], _STEP)
+    values, step = field_scores("sac", FIELD_TASKS[task], READ_OUT)
     low, high = np.min(values), np.max(values)
     return f"{np.mean(values):.0f} [{low:.0f}, {high:.0f}] ({len(values)} seeds, {step / 1000:.0f}k)"

@@ -14,10 +14,10 @@ from rich.table import Table
 from alm.training.scale import SCALES
 from reproduce.exhibits import EXHIBITS, Exhibit
 from reproduce.exhibits.coverage import coverage, nothing_shown
-from reproduce.exhibits.kinds import CodeExhibit, FigureExhibit
+from reproduce.exhibits.kinds import SHOWN_SCALES, CodeExhibit, FigureExhibit
 from reproduce.exhibits.pooling import whole_length
 from reproduce.exhibits.scores import pooled_statistics
-from reproduce.formats import left_out, seeds_counted, steps_in_words
+from reproduce.formats import left_out, mean_and_std, seeds_counted, steps_in_words
 from reproduce.lab.algorithms import title_of
 from reproduce.lab.archive import directories_under
 from reproduce.lab.planning import GPU_BASIS, Costs, Missing, makespan
@@ -58,11 +58,10 @@ def print_inventory(store: Store, runs_dir: Path, console: Console, every: bool 
             place = f"checkpoint at step {steps[0]:,}" if steps else "no checkpoint yet"
             say(f"In {runs_dir}: {spec.label}, {directory.status}, {place}")
 
-    for scale in SCALES:
-        if scale != "smoke":
-            found = ((one.name, coverage(one, store, scale)) for one in EXHIBITS.values())
-            done = (f"{name} {one.text}" for name, one in found if one.needed)
-            say(f"\nRuns stored of each exhibit, {scale} scale\n{_flow(done, console.width)}")
+    for scale in SHOWN_SCALES:
+        found = ((one.name, coverage(one, store, scale)) for one in EXHIBITS.values())
+        done = (f"{name} {one.text}" for name, one in found if one.needed)
+        say(f"\nRuns stored of each exhibit, {scale} scale\n{_flow(done, console.width)}")
     say("\nTo list the runs that one of them lacks: python -m reproduce plan table1 --scale laptop")
 
 
@@ -128,7 +127,6 @@ def _summary(runs: Sequence[StoredRun], one_of_several: bool) -> str:
     pooled, numbers = pooled_statistics(runs, end)
     if numbers is None:
         return f"{name} failed ({seeds_counted(pooled.failed, None)})"
-    spread = "" if math.isnan(numbers.std) else f" ± {numbers.std:.0f}"
     own = sum(run.own for run in pooled.runs)
     about = [
         seeds_counted(numbers.seeds, None),
@@ -136,7 +134,7 @@ def _summary(runs: Sequence[StoredRun], one_of_several: bool) -> str:
         *([f"{own} own"] if own else []),
         steps_in_words(numbers.step),
     ]
-    return f"{name} {numbers.mean:.0f}{spread} ({', '.join(about)})"
+    return f"{name} {mean_and_std(numbers.mean, numbers.std)} ({', '.join(about)})"
 
 
 def _flow(entries: Iterable[str], width: int) -> str:
@@ -177,11 +175,8 @@ def nothing_stored(name: str, store: Store, shown: Collection[str]) -> list[str]
     if name not in EXHIBITS:
         return []
     lines, exhibit = [], EXHIBITS[name]
-    for scale in SCALES:
-        if scale in ("smoke", *shown):
-            continue
-        found = coverage(exhibit, store, scale)
-        if found.needed:
+    for scale in SHOWN_SCALES:
+        if scale not in shown and (found := coverage(exhibit, store, scale)).needed:
             runs = sum(len(group.specs) for group in found.missing)
             steps = sum(group.steps for group in found.missing)
             lines.append(

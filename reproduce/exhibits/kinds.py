@@ -2,30 +2,17 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple
 
-from alm.training.scale import scale_named
+from alm.training.scale import SCALES, scale_named
 from reproduce.lab.algorithms import run_length
 from reproduce.lab.footnote import Footnote
 from reproduce.lab.specs import RunSpec
 
-
-class Exhibit(Protocol):
-    """Anything that is regenerated from stored runs."""
-
-    @property
-    def name(self) -> str:
-        """The exhibit's name, such as ``"table1"``."""
-
-    @property
-    def title(self) -> str:
-        """Its content in one line."""
-
-    def needs(self, scale: str) -> list[RunSpec]:
-        """Every run that it needs at a scale."""
-
-    def read_out(self, spec: RunSpec) -> int:
-        """Environment steps at which it reads a run; a run that has reached them is complete for it."""
+SHOWN_SCALES = tuple(name for name in SCALES if name != "smoke")
+"""Scales at which exhibits are made; nothing is learned at the other."""
+READ_OUT = 200_000
+"""Environment steps, including warm-up, at which the paper reads its tables."""
 
 
 @dataclass(frozen=True)
@@ -56,21 +43,16 @@ class TableExhibit:
         name: the exhibit's name, such as ``"table1"``.
         number: number of the table in the paper.
         title: one line above the table.
-        metric: column of the stored evaluations that the cells show.
         rows: algorithms, in the paper's order.
         columns: tasks on which runs are measured, by the paper's column names, in its order.
-        steps: environment steps (including warm-up) at which the metric is read, by scale; other scales are
-            read at the end of their runs.
         extras: tasks that the paper's table lacks, measured only at scales other than the paper's.
     """
 
     name: str
     number: Literal[1, 5]
     title: str
-    metric: str
     rows: tuple[Row, ...]
     columns: Mapping[str, str]
-    steps: Mapping[str, int]
     extras: tuple[str, ...] = ()
 
     @property
@@ -83,31 +65,28 @@ class TableExhibit:
         return tuple(self.columns.values()) if scale == "paper" else self.tasks
 
     def step(self, scale: str, task: str) -> int:
-        """Environment steps at which runs of ``scale`` on ``task`` are read.
+        """Environment steps at which runs on ``task`` are read: at paper scale `READ_OUT`, else their end.
 
         Raises:
             UnknownScaleError: there is no such scale.
         """
-        return self.steps.get(scale) or scale_named(scale).training(task).total_steps
+        return READ_OUT if scale == "paper" else scale_named(scale).training(task).total_steps
 
-    def needs(self, scale: str) -> list[RunSpec]:
-        """Every run that the measured block of ``scale`` needs, row by row, with the scale's seeds.
+    def needs(self, scale: str) -> dict[RunSpec, int]:
+        """Every run of the measured block of ``scale``, row by row, with the step at which it is read.
 
         Raises:
             UnknownScaleError: there is no such scale.
         """
         seeds = scale_named(scale).seeds
-        return [
+        specs = (
             RunSpec(algorithm=row.algorithm, variant=row.variant, task=task, seed=seed, scale=scale)
             for row in self.rows
             if row.algorithm is not None
             for task in self.tasks_at(scale)
             for seed in seeds
-        ]
-
-    def read_out(self, spec: RunSpec) -> int:
-        """The step of the table's cells, regardless of the length of the run."""
-        return self.step(spec.scale, spec.task)
+        )
+        return {spec: self.step(scale, spec.task) for spec in specs}
 
 
 @dataclass(frozen=True)
@@ -211,24 +190,20 @@ class FigureExhibit:
             return bool(series)
         return any(one in beside for one in series)
 
-    def needs(self, scale: str) -> list[RunSpec]:
-        """Every run that the figure needs at ``scale``, series by series, with the scale's seeds.
+    def needs(self, scale: str) -> dict[RunSpec, int]:
+        """Every run that the figure needs at ``scale``, series by series, with its end, where its curve ends.
 
         Raises:
             UnknownScaleError: there is no such scale.
         """
         seeds = scale_named(scale).seeds
-        specs = [
+        specs = (
             RunSpec(algorithm=one.algorithm, variant=one.variant, task=one.task(task), seed=seed, scale=scale)
             for one in self.series
             for task in self.tasks_at(scale)
             for seed in seeds
-        ]
-        return list(dict.fromkeys(specs))
-
-    def read_out(self, spec: RunSpec) -> int:
-        """The end of the run, where its curve ends."""
-        return run_length(spec)
+        )
+        return {spec: run_length(spec) for spec in specs}
 
 
 @dataclass(frozen=True)
@@ -243,11 +218,12 @@ class CodeExhibit:
     name: str
     title: str
 
-    def needs(self, scale: str) -> list[RunSpec]:
+    def needs(self, scale: str) -> dict[RunSpec, int]:
         """No runs."""
         del scale
-        return []
+        return {}
 
-    def read_out(self, spec: RunSpec) -> int:
-        """The end of the run; never asked for."""
-        return run_length(spec)
+
+Exhibit = TableExhibit | FigureExhibit | CodeExhibit
+"""Anything that is regenerated. Its `needs` are the runs that it reads, each with the environment steps at
+which it is read; a run that has reached these is complete for it."""

@@ -1,11 +1,12 @@
-"""The numbers of docs/performance.md, reliability.md and fidelity.md, from records in benchmarks/results."""
+"""What benchmarks measured, for docs/: from records in benchmarks/results."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from alm.training.scale import scale_named
+from reproduce.exhibits.writing import markdown_grid
 from reproduce.lab.planning import POPULATION_MARGIN
 
 _WAYS = ("alone", "together")
@@ -29,6 +30,12 @@ def machine(record: Mapping[str, Any]) -> str:
         f"{hardware['cpu']} ({hardware['cores']} cores; instructions: {able}), {hardware['system']}, torch "
         f"{packages['torch']}, Python {packages['python']}, commit `{record['git_sha'][:7]}`{changed}."
     )
+
+
+def block(results: Path, name: str, rows: Callable[[Mapping[str, Any]], Rows]) -> str:
+    """The result of a benchmark as a Markdown table, and its machine."""
+    found = record(results, name)
+    return NOT_MEASURED if found is None else f"{markdown_grid(*rows(found))}\n\n{machine(found)}"
 
 
 def _scales(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -229,3 +236,53 @@ def torture(record: Mapping[str, Any]) -> Rows:
     rows = [[kind, str(tried[kind]), str(failed[kind])] for kind in sorted(tried)]
     rows.append(["together", str(sum(tried.values())), str(sum(failed.values()))])
     return ["", "tried", "failed"], rows
+
+
+def failures(record: Mapping[str, Any]) -> Rows:
+    """The fate of runs whose workers, nodes and grid were killed."""
+    rows = [
+        [
+            what,
+            f"{one['kills']}",
+            f"{one['done']} of {one['runs']}",
+            f"{one['identical']} of {one['runs']}",
+            f"{one['lost_points']}",
+            f"{one['doubled_points']}",
+            f"{one['two_at_once']}",
+            f"{one['retries']}",
+        ]
+        for what, one in record["results"]["killed"].items()
+    ]
+    header = [
+        "killed",
+        "times",
+        "runs done",
+        "bit for bit as undisturbed",
+        "points lost",
+        "points doubled",
+        "trained by two at once",
+        "tried again",
+    ]
+    return header, rows
+
+
+def engines(record: Mapping[str, Any]) -> Rows:
+    """Costs of handing over jobs, one quantity per row."""
+    found = record["results"]
+    ray = found["ray"]
+    rows = [
+        ["an empty process on this machine", f"{found['local_job_ms']:.0f} ms"],
+        ["an empty Ray task", f"{ray['task_ms']:.1f} ms"],
+        ["an empty job on Ray: task, checks of the code, process", f"{ray['job_ms']:.0f} ms"],
+        ["start of a training process, up to its first step", f"{found['training_start_seconds']:.1f} s"],
+        ["the grid, per running job and second", f"{found['grid_ms']:.2f} ms"],
+        ["values per second into MLflow on SQLite", f"{found['mlflow']['values_per_second']:,.0f}"],
+        ["writing a run to the store", f"{found['store']['write_ms']:.1f} ms"],
+        [f"reading one of {found['store']['files']} stored runs", f"{found['store']['read_ms']:.1f} ms"],
+    ]
+    wait = found["waiting_seconds"]
+    for nodes, rate in ray["jobs_an_hour"].items():
+        share = rate / (3600.0 / wait * int(nodes))
+        what = f"jobs per hour on {nodes} simulated node{'s' if nodes != '1' else ''}, {wait:g} s each"
+        rows.append([what, f"{rate:,.0f} ({share:.0%} of the jobs' own time)"])
+    return ["measured", ""], rows

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from reproduce.exhibits.kinds import SHOWN_SCALES
 from reproduce.exhibits.writing import markdown_grid
 from reproduce.lab.algorithms import title_of
 from reproduce.lab.store import Store, StoredRun
@@ -10,7 +11,6 @@ from reproduce.lab.store import Store, StoredRun
 __all__ = ["bound_beside_returns"]
 
 _VARIANTS = ("base", "log-naive", "log-model", "log-transformed")
-_SCALES = ("paper", "laptop")
 
 
 def bound_beside_returns(store: Store) -> str:
@@ -19,7 +19,7 @@ def bound_beside_returns(store: Store) -> str:
     One row per variant, task and scale; numbers are means over a run's pairs, averaged over seeds.
     """
     rows = []
-    for scale in _SCALES:
+    for scale in SHOWN_SCALES:
         for variant in _VARIANTS:
             by_task: dict[str, list[pd.Series]] = {}
             for run in store.runs(algorithm="alm", variant=variant, scale=scale):

@@ -1,7 +1,4 @@
-"""The numbers of docs/scaling.md and of the failures in docs/reliability.md, from records of benchmarks.
-
-Measured numbers are marked as such; everything beyond the measured number of workers is computed from them.
-"""
+"""The estimates of docs/scaling.md: the cost of all runs at paper scale, from records of benchmarks."""
 
 import math
 from collections import Counter
@@ -11,11 +8,11 @@ from typing import Any
 
 from alm.training.scale import scale_named
 from reproduce.exhibits import EXHIBITS
-from reproduce.exhibits.performance import NOT_MEASURED, Rows, machine, record
+from reproduce.exhibits.coverage import missing_of
+from reproduce.exhibits.performance import NOT_MEASURED, machine, record
 from reproduce.exhibits.writing import markdown_grid
 from reproduce.lab.algorithms import ALGORITHMS
-from reproduce.lab.planning import GPU_BASIS, Costs, makespan, missing_runs
-from reproduce.lab.specs import RunSpec
+from reproduce.lab.planning import GPU_BASIS, Costs, makespan
 from reproduce.lab.store import Store
 
 _WORKERS = (1, 10, 100, 1000)
@@ -23,78 +20,19 @@ _SCALE = "paper"
 
 
 def blocks(benchmarks: Path) -> dict[str, str]:
-    """The generated parts of docs/scaling.md by name."""
+    """The estimates of docs/scaling.md by name."""
     found = record(benchmarks, "engines")
     programme = _Programme(benchmarks)
-    measured = NOT_MEASURED if found is None else f"{markdown_grid(*engines(found))}\n\n{machine(found)}"
     limits = NOT_MEASURED if found is None else _limits(found["results"], programme)
-    return {"engines": measured, "programme": programme.text(), "limits": limits}
-
-
-def failures(benchmarks: Path) -> str:
-    """The fate of runs whose workers, nodes and grid were killed."""
-    found = record(benchmarks, "failures")
-    if found is None:
-        return NOT_MEASURED
-    results = found["results"]
-    rows = [
-        [
-            what,
-            f"{one['kills']}",
-            f"{one['done']} of {one['runs']}",
-            f"{one['identical']} of {one['runs']}",
-            f"{one['lost_points']}",
-            f"{one['doubled_points']}",
-            f"{one['two_at_once']}",
-            f"{one['retries']}",
-        ]
-        for what, one in results["killed"].items()
-    ]
-    header = [
-        "killed",
-        "times",
-        "runs done",
-        "bit for bit as undisturbed",
-        "points lost",
-        "points doubled",
-        "trained by two at once",
-        "tried again",
-    ]
-    return f"{markdown_grid(header, rows)}\n\n{machine(found)}"
-
-
-def engines(record: Mapping[str, Any]) -> Rows:
-    """Costs of handing over jobs, one quantity per row."""
-    found = record["results"]
-    ray = found["ray"]
-    rows = [
-        ["an empty process on this machine", f"{found['local_job_ms']:.0f} ms"],
-        ["an empty Ray task", f"{ray['task_ms']:.1f} ms"],
-        ["an empty job on Ray: task, checks of the code, process", f"{ray['job_ms']:.0f} ms"],
-        ["start of a training process, up to its first step", f"{found['training_start_seconds']:.1f} s"],
-        ["the grid, per running job and second", f"{found['grid_ms']:.2f} ms"],
-        ["values per second into MLflow on SQLite", f"{found['mlflow']['values_per_second']:,.0f}"],
-        ["writing a run to the store", f"{found['store']['write_ms']:.1f} ms"],
-        [f"reading one of {found['store']['files']} stored runs", f"{found['store']['read_ms']:.1f} ms"],
-    ]
-    wait = found["waiting_seconds"]
-    for nodes, rate in ray["jobs_an_hour"].items():
-        share = rate / (3600.0 / wait * int(nodes))
-        what = f"jobs per hour on {nodes} simulated node{'s' if nodes != '1' else ''}, {wait:g} s each"
-        rows.append([what, f"{rate:,.0f} ({share:.0%} of the jobs' own time)"])
-    return ["measured", ""], rows
+    return {"programme": programme.text(), "limits": limits}
 
 
 class _Programme:
     """All runs that the exhibits need at paper scale, stored or not, and their estimated cost."""
 
     def __init__(self, benchmarks: Path) -> None:
-        needed: dict[RunSpec, int] = {}
-        for exhibit in EXHIBITS.values():
-            for spec in exhibit.needs(_SCALE):
-                needed[spec] = max(needed.get(spec, 0), exhibit.read_out(spec))
         nothing = Store(Path("/nonexistent"))
-        self.groups = missing_runs(needed, nothing, _SCALE)
+        self.groups = missing_of(EXHIBITS.values(), nothing, _SCALE)
         # In time of one thread of the benchmark's machine.
         self.costs = Costs(nothing, _SCALE, benchmarks)
         self.benchmark = record(benchmarks, "environment_step")

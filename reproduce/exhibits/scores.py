@@ -3,15 +3,16 @@
 The printed block comes first, then one measured block per scale and protocol.
 """
 
+import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 
 import numpy as np
 
 from alm.training.scale import SCALES
+from reproduce.exhibits.kinds import READ_OUT, TableExhibit
 from reproduce.exhibits.kinds import Row as DeclaredRow
-from reproduce.exhibits.kinds import TableExhibit
 from reproduce.exhibits.pooling import Pool, pool
 from reproduce.exhibits.statistics.seeds import CellStatistics, cell_statistics, sample_std
 from reproduce.exhibits.table import Block, Row, Score, Table
@@ -23,7 +24,6 @@ from reproduce.lab.store import Store, StoredRun, StoreWarning, require_one_conf
 __all__ = ["pooled_statistics", "score_table"]
 
 _PAPER_SEEDS = 5
-_PAPER_STEPS = 200_000
 _HOW_TO_READ = (
     "Measured cells: mean ± sample standard deviation over seeds (number of seeds), from single evaluations "
     "at the named step; below, after w, the same for the mean over the last 10 % of the steps. "
@@ -51,7 +51,8 @@ def score_table(
     blocks = [_printed_block(exhibit)]
     if measured:
         runs = _runs(exhibit, store)
-        runs = _mixed(runs) if mix else runs
+        if mix:
+            runs = _mixed(runs)
         # The paper's own scale first, then the others by name.
         order = sorted(runs, key=lambda block: (block[0] != "paper", block))
         blocks += [_measured_block(exhibit, *block, runs[block]) for block in order]
@@ -90,48 +91,45 @@ def _runs(exhibit: TableExhibit, store: Store) -> _Runs:
     return runs
 
 
-def _mixed(runs: Mapping[tuple[str, str], list[StoredRun]]) -> _Runs:
+def _mixed(runs: _Runs) -> _Runs:
     """One block per scale, with a title that names the mixed protocols."""
-    scales: dict[str, dict[str, list[StoredRun]]] = {}
-    for (scale, protocol), own in runs.items():
-        scales.setdefault(scale, {})[protocol] = own
-    mixed = {}
-    for scale, by_protocol in scales.items():
-        names = "; ".join(by_protocol)
-        title = f"MIXED PROTOCOLS, not comparable: {names}" if len(by_protocol) > 1 else names
-        mixed[scale, title] = [run for own in by_protocol.values() for run in own]
+    mixed: _Runs = {}
+    for one in dict.fromkeys(scale for scale, _ in runs):
+        protocols = [protocol for scale, protocol in runs if scale == one]
+        title = "MIXED PROTOCOLS, not comparable: " if len(protocols) > 1 else ""
+        title += "; ".join(protocols)
+        mixed[one, title] = [run for protocol in protocols for run in runs[one, protocol]]
     return mixed
 
 
 def _printed_block(exhibit: TableExhibit) -> Block:
-    scores = {}
-    for printed in printed_scores(exhibit.number):
-        task = exhibit.columns[printed.task]
+    printed = {(one.algorithm, exhibit.columns[one.task]): one for one in printed_scores(exhibit.number)}
+
+    def score(row: DeclaredRow, task: str) -> Score:
+        if task in exhibit.extras:
+            return Score("printed", row.label, task)
+        one = printed[row.label, task]
         # The released scores are those of unchanged ALM.
-        curve = authors_curve(printed.task) if printed.algorithm == "ALM(3)" else None
-        scores[printed.algorithm, task] = Score(
+        curve = authors_curve(one.task) if one.algorithm == "ALM(3)" else None
+        return Score(
             block="printed",
-            algorithm=printed.algorithm,
+            algorithm=row.label,
             task=task,
-            mean=printed.mean,
-            std=printed.std,
-            seeds=_PAPER_SEEDS if printed.same_task_as_alm == "reference" else None,
-            step=_PAPER_STEPS,
-            step_wanted=_PAPER_STEPS,
-            protocol=printed.environment,
-            window_mean=Score.window_mean if curve is None else window_mean(curve, _PAPER_STEPS),
+            mean=one.mean,
+            std=one.std,
+            seeds=_PAPER_SEEDS if one.same_task_as_alm == "reference" else None,
+            step=READ_OUT,
+            step_wanted=READ_OUT,
+            protocol=one.environment,
+            window_mean=math.nan if curve is None else window_mean(curve, READ_OUT),
             status="printed",
-            source=f"{printed.source}; from {printed.origin}",
-            footnotes=printed.footnotes,
+            source=f"{one.source}; from {one.origin}",
+            footnotes=one.footnotes,
         )
-    absent = {
-        (row.label, task): Score("printed", row.label, task)
-        for row in exhibit.rows
-        for task in exhibit.extras
-    }
+
     elsewhere = any(of_paper != task for of_paper, task in exhibit.columns.items())
     title = "Printed in the paper" + (" · on the tasks that footnotes name" if elsewhere else "")
-    return _block(title, _PAPER_STEPS, exhibit, scores | absent)
+    return _block(title, READ_OUT, exhibit, score)
 
 
 def _published_block(exhibit: TableExhibit) -> Block:
@@ -143,7 +141,7 @@ def _published_block(exhibit: TableExhibit) -> Block:
             if task not in FIELD_TASKS:
                 scores.append(Score("published", label, task))
                 continue
-            values, step = field_scores(method, FIELD_TASKS[task], _PAPER_STEPS)
+            values, step = field_scores(method, FIELD_TASKS[task], READ_OUT)
             scores.append(
                 Score(
                     block="published",
@@ -153,41 +151,34 @@ def _published_block(exhibit: TableExhibit) -> Block:
                     std=sample_std(values),
                     seeds=len(values),
                     step=step,
-                    step_wanted=_PAPER_STEPS,
+                    step_wanted=READ_OUT,
                     protocol=f"{FIELD_TASKS[task]}-v4",
                     status="published",
                     source="results/paper/field_curves.csv",
                 )
             )
         rows.append(Row(label, tuple(scores)))
-    return Block("Published by others · gym's v4 tasks, context only", tuple(rows), _PAPER_STEPS)
+    return Block("Published by others · gym's v4 tasks, context only", tuple(rows), READ_OUT)
 
 
 def _measured_block(exhibit: TableExhibit, scale: str, protocol: str, runs: list[StoredRun]) -> Block:
-    scores = {}
-    for row in exhibit.rows:
-        for task in exhibit.tasks:
-            if task not in exhibit.tasks_at(scale) or row.algorithm is None:
-                notes = (row.why_none,) if row.why_none else ()
-                scores[row.label, task] = Score("measured", row.label, task, footnotes=notes)
-                continue
-            cell = (row.algorithm, row.variant, task)
-            own = [run for run in runs if (run.spec.algorithm, run.spec.variant, run.spec.task) == cell]
-            scores[row.label, task] = _measured(exhibit, row, task, scale, protocol, own)
     steps = {exhibit.step(scale, task) for task in exhibit.tasks_at(scale)}
     step = steps.pop() if len(steps) == 1 else None
     at = f"read at {steps_in_words(step)} steps" if step else "read at the end of the runs"
     title = " · ".join(filter(None, ("Measured", f"{scale} scale", at, protocol)))
-    return _block(title, step, exhibit, scores)
+    return _block(
+        title, step, exhibit, lambda row, task: _measured(exhibit, row, task, scale, protocol, runs)
+    )
 
 
 def _block(
-    title: str, step: int | None, exhibit: TableExhibit, scores: Mapping[tuple[str, str], Score]
+    title: str, step: int | None, exhibit: TableExhibit, score: Callable[[DeclaredRow, str], Score]
 ) -> Block:
+    """A block with a score for each row and task of an exhibit."""
     rows = (
         Row(
             row.label,
-            tuple(scores[row.label, task] for task in exhibit.tasks),
+            tuple(score(row, task) for task in exhibit.tasks),
             row.group,
             bold=row.algorithm is not None,
         )
@@ -196,31 +187,29 @@ def _block(
     return Block(title, tuple(rows), step)
 
 
-def pooled_statistics(
-    runs: Sequence[StoredRun], read_out: int, metric: str = "eval/return"
-) -> tuple[Pool, CellStatistics | None]:
-    """The pool of one algorithm, variant, task and scale at a read-out, and its statistics.
-
-    Args:
-        runs: all stored runs of these.
-        read_out: environment steps.
-        metric: a column of their evaluations.
+def pooled_statistics(runs: Sequence[StoredRun], read_out: int) -> tuple[Pool, CellStatistics | None]:
+    """The pool of all runs of one algorithm, variant, task and scale at a read-out (environment steps).
 
     Returns:
-        The pool, and its statistics; None instead of these if no run counts.
+        The pool, and the statistics of its returns; None instead of these if no run counts.
     """
     pooled = pool(runs, read_out)
     if not pooled.runs:
         return pooled, None
-    return pooled, cell_statistics([run.curve(metric) for run in pooled.runs], pooled.step)
+    return pooled, cell_statistics([run.curve() for run in pooled.runs], pooled.step)
 
 
 def _measured(
     exhibit: TableExhibit, row: DeclaredRow, task: str, scale: str, protocol: str, runs: list[StoredRun]
 ) -> Score:
-    require_one_configuration(runs)
+    """The score of a row on a task, from the runs of a block."""
+    if task not in exhibit.tasks_at(scale) or row.algorithm is None:
+        return Score("measured", row.label, task, footnotes=(row.why_none,) if row.why_none else ())
+    cell = (row.algorithm, row.variant, task)
+    own = [run for run in runs if (run.spec.algorithm, run.spec.variant, run.spec.task) == cell]
+    require_one_configuration(own)
     wanted = exhibit.step(scale, task)
-    pooled, numbers = pooled_statistics(runs, wanted, exhibit.metric)
+    pooled, numbers = pooled_statistics(own, wanted)
     nothing = Score(
         block="measured",
         algorithm=row.label,

@@ -3,6 +3,7 @@
 import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from reproduce.lab.algorithms import ALGORITHMS, BASE, nearest
 from reproduce.lab.archive import UnreadableRunError, directories_under, record_of_directory
@@ -59,22 +60,14 @@ class Shelf:
         require_one_configuration(runs)
         return runs
 
-    def _held(
-        self, task: str | None = None, algorithm: str | None = None, variant: str | None = None
-    ) -> list[StoredRun]:
-        held = {
-            run.spec: run
-            for run in self.store.runs(scale=self.scale, task=task, algorithm=algorithm, variant=variant)
-        }
+    def _held(self, **wanted: Any) -> list[StoredRun]:
+        """The runs whose specification has the given values."""
+        held = {run.spec: run for run in self.store.runs(scale=self.scale, **wanted)}
         for directory in directories_under(self.runs_dir) if self.runs_dir else ():
             spec = RunSpec.from_dict(directory.read_json("config.json")["spec"])
             stored = held.get(spec)
-            if (
-                spec.scale == self.scale
-                and task in (None, spec.task)
-                and algorithm in (None, spec.algorithm)
-                and variant in (None, spec.variant)
-                and (stored is None or stored.status == "partial")
+            if (wanted | {"scale": self.scale}).items() <= spec.to_dict().items() and (
+                stored is None or stored.status == "partial"
             ):
                 try:
                     found = record_of_directory(directory)
@@ -92,7 +85,9 @@ class Shelf:
         on_task = dict.fromkeys(name for spec, name in names.items() if spec.task == task)
         others = [name for name in on_task if name != side.name]
         instead = f"there are runs of {', '.join(others) or 'no other'}"
-        if not (side.in_suite or side.name in names.values() or self._ever(side)):
+        # The user's own variants are known only by their runs, at whatever scale.
+        ever = self.store.runs(algorithm=side.algorithm, variant=side.variant)
+        if not (side.in_suite or side.name in names.values() or ever):
             known = dict.fromkeys((*names.values(), *_suite()))
             return (
                 f"Neither the suite nor a stored run has {side.name!r}{nearest(side.name, known)}; on {task} "
@@ -112,10 +107,6 @@ class Shelf:
             f"{'has failed' if failed else 'is stored'}; {instead}; to train it: "
             f"python -m reproduce {command}"
         )
-
-    def _ever(self, side: Side) -> bool:
-        """Whether a run is stored at any scale: the user's own variants are known only by their runs."""
-        return bool(self.store.runs(algorithm=side.algorithm, variant=side.variant))
 
 
 def _suite() -> list[str]:

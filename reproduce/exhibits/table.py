@@ -11,7 +11,7 @@ from functools import cached_property
 
 import pandas as pd
 
-from reproduce.formats import decimal, left_out, seeds_counted, steps_reached
+from reproduce.formats import left_out, mean_and_std, seeds_counted, steps_reached
 from reproduce.lab.footnote import Footnote
 
 __all__ = ["Block", "Cell", "Row", "Score", "Table"]
@@ -70,7 +70,7 @@ class Score:
         """Mean and standard deviation, with all printed digits; or the text in place of a number."""
         instead = {"missing": "missing", "failed": f"{self.failed} failed", "absent": "–"}
         decimals = 4 if self.block == "printed" else 0
-        return instead.get(self.status) or _with_std(self.mean, self.std, plus_minus, decimals)
+        return instead.get(self.status) or mean_and_std(self.mean, self.std, plus_minus, decimals)
 
     @property
     def has_number(self) -> bool:
@@ -81,7 +81,7 @@ class Score:
         """``"w 74 ± 16"``, the mean over the last steps; empty if there is none."""
         if math.isnan(self.window_mean):
             return ""
-        return f"w {_with_std(self.window_mean, self.window_std, plus_minus)}"
+        return f"w {mean_and_std(self.window_mean, self.window_std, plus_minus)}"
 
     @property
     def extra(self) -> list[str]:
@@ -104,12 +104,6 @@ class Score:
 
 
 Cell = Score | str
-
-
-def _with_std(mean: float, std: float, plus_minus: str, decimals: int = 0) -> str:
-    """A number with its standard deviation, if that is not NaN."""
-    spread = "" if math.isnan(std) else f"{plus_minus}{decimal(std, decimals)}"
-    return f"{decimal(mean, decimals)}{spread}"
 
 
 @dataclass(frozen=True)
@@ -190,12 +184,9 @@ class Table:
             return self.numbers
         if not self.has_scores:
             return pd.DataFrame([(row.label, *row.cells) for row in self.rows], columns=list(self.columns))
-        records = []
-        for score in self.scores:
-            record = {name: getattr(score, name) for name in Score.__dataclass_fields__}
-            records.append(record | {"footnotes": " ".join(note.key for note in score.footnotes)})
         whole = ["seeds", "seeds_wanted", "step", "step_wanted", "unfinished", "failed", "own"]
-        return pd.DataFrame.from_records(records).astype(dict.fromkeys(whole, "Int64"))
+        frame = pd.DataFrame(self.scores).astype(dict.fromkeys(whole, "Int64"))
+        return frame.assign(footnotes=[" ".join(note.key for note in one.footnotes) for one in self.scores])
 
     # --- Footnotes: at a row's label if every cell of the row carries them, else at the cell ----------------
 

@@ -75,8 +75,6 @@ def tables(exhibits: Exhibits) -> dict[str, Table]:
 def blocks(folder: Path) -> Mapping[str, str]:
     """Generated parts of docs/theory.md by the name of their block."""
     found = document_tables(read(folder))
-    return {name: _grid(*found[name]) if name in found else "Not computed." for name in DOCUMENT_TABLES}
-
-
-def _grid(header: list[str], rows: list[list[str]]) -> str:
-    return markdown_grid(header, [[cell.replace("|", "\\|") for cell in row] for row in rows])
+    return {
+        name: markdown_grid(*found[name]) if name in found else "Not computed." for name in DOCUMENT_TABLES
+    }

@@ -202,15 +202,16 @@ def markdown_grid(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Header and rows of texts as a Markdown table; columns of numbers are right-aligned."""
     columns = zip(*rows, strict=True) if rows else ((),) * len(header)
     aligned = ["---:" if column and all(map(_NUMBER.match, column)) else "---" for column in columns]
-    lines = (f"| {' | '.join(line)} |" for line in (header, aligned, *rows))
+    escaped = ([cell.replace("|", "\\|") for cell in row] for row in rows)
+    lines = (f"| {' | '.join(line)} |" for line in (header, aligned, *escaped))
     return "\n".join(re.sub(r"\|  (?=\|)", "| ", line) for line in lines)
 
 
 def _markdown_row(table: Table, row: Row) -> list[str]:
-    texts = [row.label.replace("|", "\\|") + _marked(table.row_letters(row), "<sup>{}</sup>")]
+    texts = [row.label + _marked(table.row_letters(row), "<sup>{}</sup>")]
     for cell in row.cells:
         if isinstance(cell, str):
-            texts.append(cell.replace("|", "\\|"))
+            texts.append(cell)
             continue
         first = cell.number() + (f" {cell.basis}" if cell.basis else "")
         first += _marked(table.cell_letters(row, cell), "<sup>{}</sup>")

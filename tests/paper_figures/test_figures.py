@@ -93,7 +93,7 @@ def test_the_data_behind_learning_curves(store):
     entry = coverage["SAC", "HalfCheetah"]
     assert (entry.seeds, entry.seeds_wanted, entry.last_step, entry.total_steps) == (2, 5, 6000, 50_000)
     entry = coverage["TD3", "HalfCheetah"]
-    assert (entry.seeds, entry.failed) == (0, 1)
+    assert (entry.seeds, entry.pool.failed) == (0, 1)
     assert coverage["SAC", "Hopper"].seeds == 0
 
 
@@ -329,6 +329,24 @@ def test_runs_that_are_stored_without_what_a_figure_shows_are_not_called_missing
     note = panels.coverage_note([entry for entry in coverage if entry.task == "HalfCheetah"])
     assert note.splitlines()[1:] == ["stored without what is shown: REDQ", "no stored run: SAC-AVG"]
     assert panels.left_out(coverage) == " Runs on Hopper are stored without what is shown."
+
+
+def test_seeds_stored_without_what_a_figure_shows_are_counted_beside_the_drawn_one(store, make_run):
+    """ALM's second seed has no value estimates beside it."""
+    store.write(make_run({5000: 1.0, 7000: 2.0}, seed=1, scale="laptop"))
+    coverage = value_bias.data(FIGURE["figure4"], store, "laptop", False, "redq").coverage
+    note = panels.coverage_note([entry for entry in coverage if entry.task == "HalfCheetah"])
+    drawn_one = "1 of 5 seeds, 7k of 50k steps, 1 stored without what is shown: ALM(3), lower bound"
+    assert note.splitlines()[0] == drawn_one
+
+
+def test_a_caption_counts_the_evaluation_episodes_of_its_scale(tmp_path, make_run):
+    """Two at the scale for tests, whose runs are drawn if someone stores them."""
+    store = Store(tmp_path)
+    store.write(make_run({200: 1.0, 400: 2.0}, algorithm="sac", scale="smoke"))
+    (picture,) = drawn("curves", store, "redq")
+    caption = " ".join(picture.figure.get_supxlabel().split())
+    assert "smoke scale: mean return of 2 greedy evaluation episodes" in caption
 
 
 def test_the_authors_curve_is_grey_at_paper_scale_only(store, make_run):

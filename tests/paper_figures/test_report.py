@@ -231,7 +231,11 @@ def test_runs_of_different_protocols_cost_a_figure_not_the_page(store, make_run,
     few = {name: EXHIBITS[name] for name in ("table1", "figure9", "figure3")}
     monkeypatch.setattr("paper_figures.report.contents.EXHIBITS", few)
     assert Report(store=copy, out=tmp_path / "report.html").run() == 0
-    assert "Runs of different protocols may not be pooled" in (tmp_path / "report.html").read_text()
+    text = (tmp_path / "report.html").read_text()
+    assert "Runs of different protocols may not be pooled" in text
+    # The page of curves is left out although every file was read.
+    assert "curves-sac at laptop scale is left out" in text and "could not be read" not in text
+    assert "figure curves --mix" in text
 
 
 def test_bad_input_is_one_sentence(store, tmp_path, capsys, few_exhibits):

@@ -5,7 +5,7 @@ import pytest
 from alm.task_registry import TASKS, task_spec
 from alm.training.scale import SCALES, UnknownScaleError
 from reproduce.exhibits import EXHIBITS, FIGURES, TABLE1, TABLE5, UnknownExhibitError, exhibit_named
-from reproduce.exhibits.coverage import coverage, missing_of
+from reproduce.exhibits.coverage import coverage, missing_of, nothing_shown
 from reproduce.lab.algorithms import run_length, variant_named
 from reproduce.lab.published import printed_scores
 from reproduce.lab.specs import RunSpec
@@ -14,8 +14,9 @@ from reproduce.lab.store import Store
 
 def test_table1_needs_five_seeds_a_task_of_what_can_be_trained_at_paper_scale():
     needs = TABLE1.needs("paper")
-    assert len(needs) == len(set(needs)) == 150
-    assert needs[0] == RunSpec(algorithm="alm", variant="base", task="T-Humanoid", seed=0, scale="paper")
+    assert len(needs) == 150
+    first = next(iter(needs))
+    assert first == RunSpec(algorithm="alm", variant="base", task="T-Humanoid", seed=0, scale="paper")
     assert {spec.seed for spec in needs} == set(range(5))
 
 
@@ -80,6 +81,14 @@ def test_a_run_that_failed_behind_the_read_out_is_done(tmp_path, make_run, last,
     store.write(make_run({5000: 1.0, last: 2.0}, algorithm="sac", task="Hopper", **failed))
     found = coverage(TABLE1, store, "paper")
     assert (found.done, found.failed) == (done, 1 - done)
+
+
+def test_an_exhibit_whose_stored_runs_have_all_failed_says_so(tmp_path, make_run):
+    store, figure = Store(tmp_path), exhibit_named("figure5a")
+    failed = {"status": "failed", "reason": "loss/critic is not finite"}
+    store.write(make_run({5000: 1.0}, variant="no-kl", scale="laptop", **failed))
+    found = [coverage(figure, store, scale) for scale in ("paper", "laptop")]
+    assert nothing_shown(figure, found) == "all of its stored runs have failed"
 
 
 def test_noise_is_part_of_the_task_and_not_of_the_panel():

@@ -618,10 +618,8 @@ class _Tiny:
     name = title = "tiny"
 
     def needs(self, scale):
-        return [RunSpec(algorithm="td3", task="Hopper", seed=0, scale=scale)]
-
-    def read_out(self, spec):
-        return run_length(spec)
+        spec = RunSpec(algorithm="td3", task="Hopper", seed=0, scale=scale)
+        return {spec: run_length(spec)}
 
 
 def test_no_worker_is_refused(tmp_path, capsys):

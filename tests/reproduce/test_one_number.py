@@ -68,10 +68,8 @@ def test_the_end_of_each_curve(figure, scale, store):
     ends = {key: rows[rows["step"] == rows["step"].max()] for key, rows in drawn}
     for series in figure.series:
         for task in figure.tasks_at(scale):
-            specs = [spec for spec in figure.needs(scale) if spec.task == series.task(task)]
-            values, _ = by_hand(
-                series.algorithm, series.variant, series.task(task), scale, figure.read_out(specs[0])
-            )
+            ends_at = [end for spec, end in figure.needs(scale).items() if spec.task == series.task(task)]
+            values, _ = by_hand(series.algorithm, series.variant, series.task(task), scale, ends_at[0])
             end = ends.get((series.label, task))
             assert (0 if end is None else len(end)) == len(values), (figure.name, series.label, task)
             if end is not None:

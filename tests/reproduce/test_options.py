@@ -83,8 +83,10 @@ def test_claims_and_figures_say_so_too(places, make_run):
     assert "1 of the runs are your own" in " ".join(claims_table(ReadsRuns().opened(), "paper").notes)
     assert "your own" not in " ".join(claims_table(ReadsRuns(own=False).opened(), "paper").notes)
     figure = exhibit_named("figure3")
-    assert runtime.data(figure, ReadsRuns().opened(), "paper", False).own == 1
-    assert runtime.data(figure, ReadsRuns(own=False).opened(), "paper", False).own == 0
+    for own in (True, False):
+        found = runtime.data(figure, ReadsRuns(own=own).opened(), "paper", False)
+        caption = " ".join(runtime.draw(figure, "paper", found).get_supxlabel().split())
+        assert ("Your own runs, not the repository's: 1." in caption) == own
 
 
 def test_where_commands_write_is_no_part_of_the_repository():

@@ -8,7 +8,7 @@ import pytest
 from alm.training.run_directory import RunDirectory
 from reproduce.cli import main
 from reproduce.exhibits import scaling
-from reproduce.exhibits.performance import NOT_MEASURED
+from reproduce.exhibits.performance import NOT_MEASURED, block, engines, failures
 from reproduce.lab import planning
 from reproduce.lab.planning import Costs, Missing, makespan
 from reproduce.lab.specs import RunSpec
@@ -89,13 +89,11 @@ ENGINES = {
 
 
 def test_the_blocks_of_the_page_follow_the_records(records):
-    assert scaling.blocks(records)["engines"] == NOT_MEASURED
+    assert block(records, "engines", engines) == scaling.blocks(records)["limits"] == NOT_MEASURED
     write(records, "engines", ENGINES)
     blocks = scaling.blocks(records)
-    assert (
-        "| jobs per hour on 2 simulated nodes, 2 s each | 3,240 (90% of the jobs' own time) |"
-        in blocks["engines"]
-    )
+    row = "| jobs per hour on 2 simulated nodes, 2 s each | 3,240 (90% of the jobs' own time) |"
+    assert row in block(records, "engines", engines)
     alm = next(line for line in blocks["programme"].splitlines() if line.startswith("| ALM(3) |"))
     runs, steps, core_hours, _ = (cell.strip() for cell in alm.split("|")[2:6])
     # 0.36 s a step on every core.
@@ -111,10 +109,10 @@ def test_the_blocks_of_the_page_follow_the_records(records):
 
 
 def test_failures_are_told_by_kind(records):
-    assert scaling.failures(records) == NOT_MEASURED
+    assert block(records, "failures", failures) == NOT_MEASURED
     one = {"kills": 3, "runs": 3, "done": 3, "identical": 2, "lost_points": 1, "doubled_points": 0}
     write(records, "failures", {"nodes": 3, "killed": {"a node": {**one, "two_at_once": 0, "retries": 4}}})
-    assert "| a node | 3 | 3 of 3 | 2 of 3 | 1 | 0 | 0 | 4 |" in scaling.failures(records)
+    assert "| a node | 3 | 3 of 3 | 2 of 3 | 1 | 0 | 0 | 4 |" in block(records, "failures", failures)
 
 
 def test_a_plan_says_how_long_it_takes_on_so_many_workers(records, capsys, monkeypatch):

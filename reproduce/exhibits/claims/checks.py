@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, NamedTuple, Protocol
@@ -21,10 +21,10 @@ from reproduce.exhibits.claims.contrasts import (
 )
 from reproduce.exhibits.claims.evidence import RETURN, Evidence, Outcome, Where
 from reproduce.exhibits.statistics.aggregates import FloatArray
+from reproduce.exhibits.statistics.intervals import Estimate
 from reproduce.exhibits.statistics.significance import LEVEL, MeanDifference
 from reproduce.lab.planning import BENCHMARK
 from reproduce.lab.provenance import processor_of
-from reproduce.lab.specs import RunSpec
 from reproduce.lab.store import StoredRun, StoreMixError, require_comparable
 
 ENOUGH = 0.8
@@ -101,23 +101,14 @@ class Compared:
         self, evidence: Evidence, x: Series, y: Series | float, task: str, outcome: Outcome
     ) -> Contrast:
         sides = (x,) if isinstance(y, float) else (x, y)
-        runs = evidence.runs(*sides, task=task, where=self.where)
-        if mixed := _mixed(task, runs):
-            return mixed
-        scores = _scores(evidence, sides, runs, self.where, outcome)
-        found = Contrast(
-            task,
-            None,
-            tuple(map(len, scores)),
-            min(map(len, scores)) >= outcome.seeds_needed,
-            tuple((outcome.absent, side.label) for side, s in zip(sides, scores, strict=True) if not len(s)),
-            notes=tuple(_failures(evidence, sides, task, self.where)),
-            own=_own(runs),
-        )
-        if not all(found.seeds):
+        found, runs, scores = _gathered(evidence, sides, task, self.where, outcome)
+        if found.lacking or not found.comparable:
             return found
-        comparable = len({one.algorithm for one in sides}) == 1 or _same_sizes(evidence.scale)
-        found = replace(found, comparable=comparable)
+        found = replace(
+            found,
+            enough=min(found.seeds) >= outcome.seeds_needed,
+            comparable=len({one.algorithm for one in sides}) == 1 or _same_sizes(evidence.scale),
+        )
         numbers = {"difference": _value(scores)}
         # Two deviations from their median are one number, which tells nothing of its own error.
         if min(found.seeds) > (2 if outcome.spread else 1):
@@ -125,14 +116,14 @@ class Compared:
             known = MeanDifference.between(scores[0], second, outcome.resolution)
             numbers["low"], numbers["high"] = known.interval
             # Deviations depend on each other: the t distribution promises far more than they can see.
-            if found.enough and comparable and not outcome.spread:
+            if found.enough and found.comparable and not outcome.spread:
                 # A number has no error, so this does not depend on its value.
                 numbers["can see"] = known.detectable
         if outcome.second:
             beside = _value(_scores(evidence, sides, runs, self.where, outcome.second))
             numbers[outcome.second.aside] = beside
         # No test if runs have failed: without them a side looks better than it is.
-        if found.enough and comparable and not found.notes:
+        if found.enough and found.comparable and not found.notes:
             other = y if isinstance(y, float) else scores[1]
             supports, contradicts = p_values(scores[0], other, self.region, outcome.resolution)
             found = replace(found, supports=supports, contradicts=contradicts)
@@ -140,6 +131,41 @@ class Compared:
         what = f"{task}: {outcome.of}{' − '.join(side.label for side in sides)}"
         line = Line(what, _in_words(numbers, outcome.digits, len(sides)), _counts(found.seeds), numbers)
         return replace(found, line=line)
+
+
+def _gathered(
+    evidence: Evidence, sides: Sequence[Series], task: str, where: Where, outcome: Outcome
+) -> tuple[Contrast, list[list[StoredRun]], list[FloatArray]]:
+    """The runs and scores (seeds,) of each side on a task, and their contrast before they are compared.
+
+    Runs that must not be pooled are not comparable, and have no scores.
+    """
+    runs = evidence.runs(*sides, task=task, where=where)
+    # If a side has no run, nothing is compared.
+    own = frozenset(run.spec for side in runs for run in side if run.own and all(runs))
+    try:
+        require_comparable(run for side in runs for run in side)
+    except StoreMixError as error:
+        seeds, note = tuple(map(len, runs)), f"{task}: not comparable: {str(error).rstrip('.')}"
+        return Contrast(task, None, seeds, False, notes=(note,), comparable=False, own=own), runs, []
+    scores = _scores(evidence, sides, runs, where, outcome)
+    failed = [(evidence.failed(side, task, where), side.label) for side in sides]
+    found = Contrast(
+        task,
+        None,
+        tuple(map(len, scores)),
+        enough=False,
+        lacking=tuple(
+            (outcome.absent, side.label) for side, one in zip(sides, scores, strict=True) if not len(one)
+        ),
+        notes=tuple(
+            f"{count} failed run{'' if count == 1 else 's'} of {label} on {task} left out"
+            for count, label in failed
+            if count
+        ),
+        own=own,
+    )
+    return found, runs, scores
 
 
 def _scores(
@@ -161,10 +187,10 @@ def _value(scores: Sequence[FloatArray]) -> float:
 
 def _in_words(numbers: Mapping[str, float], digits: int, sides: int) -> str:
     """``"+12 [-3, +27], area +5, can see 20"``; the mean of a single side has no sign of its own."""
-    signed = f"{'+' if sides == 2 else '-'}z.{digits}f"
-    value, low, high = (format(numbers.get(name, math.nan), signed) for name in ("difference", "low", "high"))
-    parts = [f"{value} [{low}, {high}]" if "low" in numbers else f"{value} (no interval)"]
-    parts += [f"{aside} {numbers[aside]:{signed}}" for aside in ("area", "end") if aside in numbers]
+    sign = "+" if sides == 2 else "-"
+    known = (np.array(numbers.get(name, math.nan)) for name in ("difference", "low", "high"))
+    parts = [Estimate(*known).text(digits, sign)]
+    parts += [f"{aside} {numbers[aside]:{sign}z.{digits}f}" for aside in ("area", "end") if aside in numbers]
     parts += [f"can see {numbers['can see']:.{digits}f}"] if "can see" in numbers else []
     return ", ".join(parts)
 
@@ -172,28 +198,6 @@ def _in_words(numbers: Mapping[str, float], digits: int, sides: int) -> str:
 def _counts(seeds: Sequence[int]) -> str:
     """``"3 and 5"``, or ``"5"`` of a single side."""
     return " and ".join(map(str, seeds))
-
-
-def _mixed(task: str, runs: Sequence[Sequence[StoredRun]]) -> Contrast | None:
-    """The contrast of runs that must not be pooled; None if they may be."""
-    try:
-        require_comparable(run for side in runs for run in side)
-    except StoreMixError as error:
-        note = f"{task}: not comparable: {str(error).rstrip('.')}"
-        seeds = tuple(map(len, runs))
-        return Contrast(task, None, seeds, enough=False, notes=(note,), comparable=False, own=_own(runs))
-    return None
-
-
-def _own(runs: Sequence[Sequence[StoredRun]]) -> frozenset[RunSpec]:
-    """The user's own among the runs of all sides; empty if a side has no run, as nothing is compared."""
-    return frozenset(run.spec for side in runs for run in side if run.own and all(runs))
-
-
-def _failures(evidence: Evidence, sides: Iterable[Series], task: str, where: Where) -> Iterable[str]:
-    for side in sides:
-        if count := evidence.failed(side, task, where):
-            yield f"{count} failed run{'' if count == 1 else 's'} of {side.label} on {task} left out"
 
 
 @dataclass(frozen=True)
@@ -316,21 +320,8 @@ class Sooner:
 
     def _compared(self, evidence: Evidence, task: str) -> Contrast:
         sides = (self.x, self.y)
-        runs = evidence.runs(*sides, task=task, where=self.where)
-        if mixed := _mixed(task, runs):
-            return mixed
-        scores = _scores(evidence, sides, runs, self.where, RETURN)
-        seeds = tuple(map(len, scores))
-        found = Contrast(
-            task,
-            None,
-            seeds,
-            False,
-            tuple((RETURN.absent, side.label) for side, n in zip(sides, seeds, strict=True) if not n),
-            notes=tuple(_failures(evidence, sides, task, self.where)),
-            own=_own(runs),
-        )
-        if found.lacking:
+        found, runs, scores = _gathered(evidence, sides, task, self.where, RETURN)
+        if found.lacking or not found.comparable:
             return found
         target = NEAR_OPTIMAL * float(np.mean(scores[1]))
         hours = [np.array([_hours_to(run, target) for run in own]) for own in runs]
@@ -340,13 +331,13 @@ class Sooner:
         if np.isnan(np.concatenate(hours)).any():
             return replace(found, notes=(f"{task}: the time of a run is unknown", *found.notes))
         ours, theirs = (f"{side.label} {_in_time(h)}" for side, h in zip(sides, hours, strict=True))
-        line = Line(f"{task}: minutes to a return of {target:.0f}", f"{ours}, {theirs}", _counts(seeds))
+        line = Line(f"{task}: minutes to a return of {target:.0f}", f"{ours}, {theirs}", _counts(found.seeds))
         found = replace(found, line=line)
         if differing := _differing_processors(sides, runs):
             return replace(found, comparable=False, notes=(f"{task}: {differing}", *found.notes))
         if not _same_sizes(evidence.scale):
             return replace(found, comparable=False)
-        if min(seeds) < RETURN.seeds_needed:
+        if min(found.seeds) < RETURN.seeds_needed:
             return found
         sooner = Region(low=1.0 / ABOUT_HALF - 1.0)
         supports, contradicts = p_values(1.0 / hours[0], 1.0 / hours[1], sooner, 0.0)

@@ -30,7 +30,7 @@ class Evidence:
         scale: the only scale that is read.
 
     Attributes:
-        scale: as given.
+        store, scale: as given.
         stored: every stored run of it.
 
     Raises:
@@ -38,7 +38,7 @@ class Evidence:
     """
 
     def __init__(self, store: Store, scale: str) -> None:
-        self.scale, self._store = scale_named(scale).name, store
+        self.scale, self.store = scale_named(scale).name, store
         self.stored = store.runs(scale=scale)
         self._biases: dict[tuple[RunSpec, str], pd.DataFrame] = {}
 
@@ -62,19 +62,16 @@ class Evidence:
     def step(self, run: StoredRun, where: Where) -> int:
         """Environment steps at which a run is read: the read-out of a table, else the end of the run."""
         exhibit = exhibit_named(where) if isinstance(where, str) else None
-        return exhibit.read_out(run.spec) if exhibit else run_length(run.spec)
+        if isinstance(exhibit, TableExhibit):
+            return exhibit.step(run.spec.scale, run.spec.task)
+        return run_length(run.spec)
 
     def biases(self, run: StoredRun, estimate: str) -> pd.DataFrame:
         """The bias of a run's estimate, normalised as in REDQ, one row per stored measurement."""
         which = run.spec, estimate
         if which not in self._biases:
-            self._biases[which] = bias_by_step(self._store.values(run), estimate, "redq")
+            self._biases[which] = bias_by_step(self.store.values(run), estimate, "redq")
         return self._biases[which]
-
-    def prediction_errors(self, run: StoredRun) -> pd.DataFrame | None:
-        """Stored predictions of a run's model with their errors, one row per step; None if there are none."""
-        found = self._store.latents(run)
-        return None if found is None else found[0]
 
     def _pool(self, side: Series, task: str, where: Where) -> Pool:
         wanted = (side.algorithm, side.variant, side.task(task))
@@ -201,10 +198,10 @@ BIAS_STD_GROWTH = Outcome(
 
 def _accurate_steps(evidence: Evidence, run: StoredRun, side: Series, step: int) -> float | None:
     del side, step
-    found = evidence.prediction_errors(run)
+    found = evidence.store.latents(run)
     if found is None:
         return None
-    errors = found.dropna(subset="squared_error")
+    errors = found[0].dropna(subset="squared_error")
     lost = errors.loc[errors["squared_error"] >= 1.0, "step"]
     return float(lost.iloc[0]) - 1.0 if len(lost) else float(errors["step"].max())
 

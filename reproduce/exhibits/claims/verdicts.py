@@ -60,16 +60,12 @@ def judged(store: Store, scale: str, claims: Sequence[Claim] = CLAIMS) -> list[J
     """
     evidence = Evidence(store, scale)
     findings = [claim.check.finding(evidence) for claim in claims]
-    seconds = {
-        index: claim.check.second.check.finding(evidence)
-        for index, claim in enumerate(claims)
-        if claim.check.second is not None
-    }
-    beside = dict(zip(seconds, (verdict for verdict, _ in verdicts([*seconds.values()])), strict=True))
+    seconds = [claim.check.second for claim in claims]
+    beside = iter(verdicts([second.check.finding(evidence) for second in seconds if second]))
     return [
-        Judged(claim, finding, verdict, p, beside.get(index))
-        for index, (claim, finding, (verdict, p)) in enumerate(
-            zip(claims, findings, verdicts(findings), strict=True)
+        Judged(claim, finding, verdict, p, next(beside)[0] if second else None)
+        for claim, finding, (verdict, p), second in zip(
+            claims, findings, verdicts(findings), seconds, strict=True
         )
     ]
 
@@ -139,38 +135,25 @@ def _rest(count: int) -> Row:
 
 def _numbers(shown: Sequence[Judged]) -> pd.DataFrame:
     """The table as numbers, one row per line; unknown numbers are NaN."""
-    rows: list[dict[str, object]] = [
-        {
-            "where": one.claim.place,
-            "claim": one.claim.says,
-            "compared": line.compared,
-            "found": line.found,
-            **{name: line.numbers.get(name, math.nan) for name in NUMBERS},
-            "seeds": line.seeds,
-            "p": one.p,
-            "verdict": one.verdict,
-            "second outcome": one.aside or None,
-            "second verdict": one.second,
-        }
+    rows = [
+        (
+            one.claim.place,
+            one.claim.says,
+            line.compared,
+            line.found,
+            *(line.numbers.get(name, math.nan) for name in NUMBERS),
+            line.seeds,
+            one.p,
+            one.verdict,
+            one.aside or None,
+            one.second,
+        )
         for one in shown
         for line in one.finding.lines
     ]
-    return pd.DataFrame(rows, columns=list(_COLUMNS))
+    first, last = ("where", "claim", "compared", "found"), ("seeds", "p", "verdict")
+    return pd.DataFrame(rows, columns=[*first, *NUMBERS, *last, "second outcome", "second verdict"])
 
-
-_COLUMNS = (
-    "where",
-    "claim",
-    "compared",
-    "found",
-    *NUMBERS,
-    "seeds",
-    "p",
-    "verdict",
-    "second outcome",
-    "second verdict",
-)
-"""Of the table as numbers, which has them without a row, too."""
 
 _NOTES = (
     "Claims that have runs on every side of some task, in the paper's order; all others share the last row.",
