@@ -142,11 +142,15 @@ class ALM(ValueEstimates, Agent):
         metrics: Metrics,
     ) -> None:
         """One step on (b), reward and classifier, then one on (c), the critics."""
-        net = self.networks
-        heads = objectives.heads_objective(net, transitions, state, next_state, noise)
-        self._descend("heads", heads, metrics)
+        self._descend("heads", self.heads_loss(transitions, state, next_state, noise), metrics)
         critic = self.critic_loss(transitions, state, next_state, noise, policy)
         self._descend("critic", critic, metrics)
+
+    def heads_loss(
+        self, transitions: Transitions, state: Gaussian, next_state: Gaussian, noise: Noise
+    ) -> tuple[Tensor, Diagnostics]:
+        """Reward and classifier loss (b) at z ~ ``state``, for the classifier also at z' ~ ``next_state``."""
+        return objectives.heads_objective(self.networks, transitions, state, next_state, noise)
 
     def critic_loss(
         self, transitions: Transitions, state: Gaussian, next_state: Gaussian, noise: Noise, policy: Policy
