@@ -1,5 +1,8 @@
 """The four objectives of ALM as pure functions (equations of the paper, details of the authors' code).
 
+In the order of an update, with the letters that agent and variants use: (a) encoder and model, (b) reward and
+classifier, (c) critics, (d) policy.
+
 Every function takes the networks, a batch with leading axes (S, batch) or (S, K, batch), and standard
 normal noise.  It returns one loss per seed (S,) and detached diagnostics, and documents which networks
 the loss trains.  The caller requests gradients for those parameters only (`alm.training.optimisation`),
