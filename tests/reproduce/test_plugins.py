@@ -369,6 +369,7 @@ def test_once_mended_the_same_command_trains(written, tmp_path, capsys, short, m
     assert f"in {mistake}: RuntimeError: no" in capsys.readouterr().err
     assert train(written(an_idea()), runs) == 0
     assert len(list(runs.glob("alm/mine/Hopper/smoke/seed-*/DONE"))) == 2
+    assert f"compare --scale smoke reads them from {runs}" in capsys.readouterr().out
 
 
 def test_a_mistake_of_the_suites_own_variant_keeps_its_traceback(written, tmp_path, short, monkeypatch):
