@@ -1,4 +1,7 @@
-"""The ALM agent: acting and one training step, in the order of the authors' code."""
+"""The ALM agent: acting and one training step, in the order of the authors' code.
+
+The losses (a) to (d) are those of `alm.objectives`.
+"""
 
 import reprlib
 from functools import cached_property
@@ -39,7 +42,7 @@ class ALM(ValueEstimates, Agent):
         return {name: OptimiserGroup(modules, seeds, lr, clip) for name, modules in self.trained().items()}
 
     def trained(self) -> dict[str, tuple[nn.Module, ...]]:
-        """The networks of each optimiser group."""
+        """The networks of each optimiser group; "heads" are the reward and the classifier."""
         net = self.networks
         return {
             "encoder_model": (net.model, net.encoder),
@@ -61,6 +64,7 @@ class ALM(ValueEstimates, Agent):
         z = sample(self.networks.encoder(observation), noise[..., : config.latent_size])
         mean = self.networks.actor(z)
         std = config.exploration_std(training_step)
+        # There is no gradient to pass on here; the clamp is that of updates, just inside the bounds.
         return straight_through_clamp(mean + std * noise[..., config.latent_size :], *self.bounds)
 
     @torch.no_grad()
@@ -142,11 +146,15 @@ class ALM(ValueEstimates, Agent):
         metrics: Metrics,
     ) -> None:
         """One step on (b), reward and classifier, then one on (c), the critics."""
-        net = self.networks
-        heads = objectives.heads_objective(net, transitions, state, next_state, noise)
-        self._descend("heads", heads, metrics)
+        self._descend("heads", self.heads_loss(transitions, state, next_state, noise), metrics)
         critic = self.critic_loss(transitions, state, next_state, noise, policy)
         self._descend("critic", critic, metrics)
+
+    def heads_loss(
+        self, transitions: Transitions, state: Gaussian, next_state: Gaussian, noise: Noise
+    ) -> tuple[Tensor, Diagnostics]:
+        """Reward and classifier loss (b) at z ~ ``state``, for the classifier also at z' ~ ``next_state``."""
+        return objectives.heads_objective(self.networks, transitions, state, next_state, noise)
 
     def critic_loss(
         self, transitions: Transitions, state: Gaussian, next_state: Gaussian, noise: Noise, policy: Policy
@@ -161,6 +169,7 @@ class ALM(ValueEstimates, Agent):
         return objectives.actor_objective(self.networks, state, noise, self.config, policy)
 
     def _descend(self, group: str, objective: tuple[Tensor, Diagnostics], metrics: Metrics) -> None:
+        """One gradient step of a group on an objective; records loss, gradient norm and diagnostics."""
         if not (isinstance(objective, tuple) and len(objective) == 2 and isinstance(objective[1], dict)):
             raise ContractError(
                 f"the objective of the group {group!r} must be a pair of a loss (S,) and a dictionary of "

@@ -1,5 +1,8 @@
 """The four objectives of ALM as pure functions (equations of the paper, details of the authors' code).
 
+In the order of an update, with the letters that agent and variants use: (a) encoder and model, (b) reward and
+classifier, (c) critics, (d) policy.
+
 Every function takes the networks, a batch with leading axes (S, batch) or (S, K, batch), and standard
 normal noise.  It returns one loss per seed (S,) and detached diagnostics, and documents which networks
 the loss trains.  The caller requests gradients for those parameters only (`alm.training.optimisation`),
@@ -174,6 +177,42 @@ def encoder_model_objective(
     }
 
 
+def reward_objective(networks: Networks, transitions: Transitions, z: Tensor) -> Tensor:
+    """Reward loss (Eq. 11): mean (r̂(z, a) − r)² → (S,), z (S, batch, latent) ~ ē(s); trains r̂."""
+    return (networks.predict_reward(z, transitions.action) - transitions.reward).square().mean(dim=-1)
+
+
+def classifier_objective(
+    networks: Networks,
+    transitions: Transitions,
+    z: Tensor,
+    state: Gaussian,
+    next_state: Gaussian,
+    noise: Noise,
+) -> tuple[Tensor, Diagnostics]:
+    """Classifier loss (Eq. 9): mean CrossEntropy(C(z, a, z̃'), y), z (S, batch, latent) ~ ē(s); trains C.
+
+    The first half of the batch has y = 0 and z̃' ~ m(z⁺, a), where z⁺ ~ ē(s) is sampled independently of z;
+    the second half has y = 1 and z̃' ~ ē(s').  The authors draw the halves at random; since the transitions
+    of a batch are independent and identically distributed, the fixed split has the same distribution.
+    No gradient flows through z̃'.
+    """
+    half = noise["heads_model_z"].shape[1]
+    with torch.no_grad():
+        model_z = sample((state[0][:, :half], state[1][:, :half]), noise["heads_model_z"])
+        imagined = sample(networks.model(model_z, transitions.action[:, :half]), noise["heads_model_next_z"])
+        real = sample((next_state[0][:, half:], next_state[1][:, half:]), noise["heads_next_z"])
+        next_z = torch.cat([imagined, real], dim=1)
+
+    ratio = networks.log_ratio(z, transitions.action, next_z)
+    # The cross-entropy of two logits is the softplus of the wrong one minus the right one.
+    sign = torch.ones_like(ratio)
+    sign[:, :half] = -1.0
+    loss = F.softplus(-sign * ratio).mean(dim=-1)
+    accuracy = (sign * ratio.detach() > 0).to(ratio.dtype).mean(dim=-1)
+    return loss, {"loss/classifier": loss.detach(), "classifier/accuracy": accuracy}
+
+
 def heads_objective(
     networks: Networks,
     transitions: Transitions,
@@ -181,34 +220,14 @@ def heads_objective(
     next_state: Gaussian,
     noise: Noise,
 ) -> tuple[Tensor, Diagnostics]:
-    """Reward loss (Eq. 11) plus classifier loss (Eq. 9); trains r̂ and C.
+    """Reward loss plus classifier loss, at one z ~ ``state`` = ē(·|s); trains r̂ and C.
 
-    L_b = mean (r̂(z, a) − r)² + CrossEntropy(C(z, a, z̃'), y), z ~ ē(s).
-
-    The first half of the batch has y = 0 and z̃' ~ m(z⁺, a), where z⁺ ~ ē(s) is sampled independently of z;
-    the second half has y = 1 and z̃' ~ ē(s').  The authors draw the halves at random; since the transitions
-    of a batch are independent and identically distributed, the fixed split has the same distribution.
-    No gradient flows through ``state`` = ē(·|s), ``next_state`` = ē(·|s') or the model.
+    L_b = mean (r̂(z, a) − r)² + mean CrossEntropy(C(z, a, z̃'), y).
     """
-    half = noise["heads_model_z"].shape[1]
     z = sample(state, noise["heads_z"])
-    with torch.no_grad():
-        model_z = sample((state[0][:, :half], state[1][:, :half]), noise["heads_model_z"])
-        imagined = sample(networks.model(model_z, transitions.action[:, :half]), noise["heads_model_next_z"])
-        real = sample((next_state[0][:, half:], next_state[1][:, half:]), noise["heads_next_z"])
-        next_z = torch.cat([imagined, real], dim=1)
-
-    reward_loss = (networks.predict_reward(z, transitions.action) - transitions.reward).square().mean(dim=-1)
-    ratio = networks.log_ratio(z, transitions.action, next_z)
-    # The cross-entropy of two logits is the softplus of the wrong one minus the right one.
-    sign = torch.ones_like(ratio)
-    sign[:, :half] = -1.0
-    classifier_loss = F.softplus(-sign * ratio).mean(dim=-1)
-    return reward_loss + classifier_loss, {
-        "loss/reward": reward_loss.detach(),
-        "loss/classifier": classifier_loss.detach(),
-        "classifier/accuracy": (sign * ratio.detach() > 0).to(ratio.dtype).mean(dim=-1),
-    }
+    reward = reward_objective(networks, transitions, z)
+    classifier, diagnostics = classifier_objective(networks, transitions, z, state, next_state, noise)
+    return reward + classifier, {"loss/reward": reward.detach(), **diagnostics}
 
 
 @torch.no_grad()

@@ -104,14 +104,6 @@ def joint_objective(
     }
 
 
-def reward_objective(
-    networks: Networks, transitions: Transitions, state: Gaussian, noise: Noise
-) -> tuple[Tensor, Diagnostics]:
-    """Reward loss (Eq. 11): mean (r̂(z, a) − r)², z ~ ``state``; trains r̂."""
-    prediction = networks.predict_reward(sample(state, noise["heads_z"]), transitions.action)
-    return (prediction - transitions.reward).square().mean(dim=-1), {}
-
-
 class JointALM(ALM):
     """ALM with `joint_objective`; reward and critics learn from the whole replay, as in ALM."""
 
@@ -157,9 +149,15 @@ class JointALM(ALM):
         joint = joint_objective(net, self.kl_encoder, sequences, noise, config, std, self.bounds)
         self._descend("joint", joint, metrics)
         state, next_state = self.represent(transitions)
-        self._descend("heads", reward_objective(net, transitions, state, noise), metrics)
-        critic = self.critic_loss(transitions, state, next_state, noise, self.policy(training_step))
-        self._descend("critic", critic, metrics)
+        self.learn_values(transitions, state, next_state, noise, self.policy(training_step), metrics)
         soft_update(net.target_encoder, net.encoder, config.target_rate)
         soft_update(net.target_critic, net.critic, config.target_rate)
         return metrics
+
+    def heads_loss(
+        self, transitions: Transitions, state: Gaussian, next_state: Gaussian, noise: Noise
+    ) -> tuple[Tensor, Diagnostics]:
+        """Reward loss (b) at z ~ ``state``; there is no classifier."""
+        del next_state
+        z = sample(state, noise["heads_z"])
+        return objectives.reward_objective(self.networks, transitions, z), {}

@@ -54,12 +54,15 @@ class Variant:
     def __post_init__(self) -> None:
         require_name(self.name, "a variant")
         steps = self.paper_steps
+        class_of_its_own = "a class, its 'module:class', or None"
         sound = {
             "summary": (isinstance(self.summary, str), "text"),
             "changes": (
                 isinstance(self.changes, Mapping) and all(isinstance(one, str) for one in self.changes),
                 "settings by their names, such as {'horizon': 7}",
             ),
+            "agent": (self.agent is None or isinstance(self.agent, str | type), class_of_its_own),
+            "config": (self.config is None or isinstance(self.config, str | type), class_of_its_own),
             "paper_steps": (
                 steps is None or (isinstance(steps, int) and not isinstance(steps, bool) and steps > 0),
                 "None or a whole number of at least 1",

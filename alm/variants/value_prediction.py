@@ -46,8 +46,7 @@ class ValueEncoderALM(ALM):
         The loss does not depend on the model, so the model and its moments do not change, as in torch ≥ 2
         (earlier versions had zero gradients, and Adam's momentum moved the parameters).
         """
-        net = self.networks
-        heads, about_heads = objectives.heads_objective(net, transitions, state, next_state, noise)
+        heads, about_heads = self.heads_loss(transitions, state, next_state, noise)
         critic, about_critic = self.critic_loss(transitions, state, next_state, noise, policy)
         groups = [self.groups[name] for name in ("encoder_model", "heads", "critic")]
         norms = step_together(groups, heads + critic)

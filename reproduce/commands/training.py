@@ -153,7 +153,10 @@ class Train(WritesRuns):
             print(stop, file=sys.stderr)
             return EXIT_INTERRUPTED
         unread = []
-        if self.scale != "smoke":
+        if self.scale == "smoke":
+            if opened:
+                print(f"smoke runs are not stored; compare --scale smoke reads them from {self.runs_dir}")
+        else:
             # Runs that ended earlier are tried again: the store may have been full or unreachable then.
             for directory in (*ended, *opened):
                 if directory.status == "unfinished" and self.until is None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from alm.training.scale import SCALES
 from reproduce.lab.algorithms import ALGORITHMS, BASE, nearest
 from reproduce.lab.archive import UnreadableRunError, directories_under, record_of_directory
 from reproduce.lab.planning import train_command
@@ -80,31 +81,31 @@ class Shelf:
 
     def nothing(self, side: Side, task: str) -> str:
         """The message for a side without a run to compare: which runs exist, and how to train one."""
-        held = self._held()
-        names = {run.spec: Side(run.spec.algorithm, run.spec.variant).name for run in held}
+        names = {run.spec: Side(run.spec.algorithm, run.spec.variant).name for run in self._held()}
         on_task = dict.fromkeys(name for spec, name in names.items() if spec.task == task)
         others = [name for name in on_task if name != side.name]
         instead = f"there are runs of {', '.join(others) or 'no other'}"
-        # The user's own variants are known only by their runs, at whatever scale.
-        ever = self.store.runs(algorithm=side.algorithm, variant=side.variant)
-        if not (side.in_suite or side.name in names.values() or ever):
+        # The user's own variants are known only by their runs, of which there may be some at another scale.
+        own = [
+            run
+            for scale in SCALES
+            for run in replace(self, scale=scale)._held(algorithm=side.algorithm, variant=side.variant)
+        ]
+        if not (side.in_suite or own):
             known = dict.fromkeys((*names.values(), *_suite()))
             return (
                 f"Neither the suite nor a stored run has {side.name!r}{nearest(side.name, known)}; on {task} "
                 f"at {self.scale} scale {instead}."
             )
         failed = side.name in on_task
-        plugins = [
-            run.provenance["plugin"]["file"]
-            for run in held
-            if (run.spec.algorithm, run.spec.variant) == (side.algorithm, side.variant)
-            and "plugin" in run.provenance
-        ]
-        plugin = plugins[0] if plugins else ""
+        scales = dict.fromkeys(run.spec.scale for run in own if run.spec.task == task)
+        elsewhere = " and ".join(scale for scale in scales if scale != self.scale)
+        plugin = next((run.provenance["plugin"]["file"] for run in own if "plugin" in run.provenance), "")
         command = train_command(side.algorithm, side.variant, task, self.scale, plugin=plugin)
         return (
             f"{'Every' if failed else 'No'} run of {side.name!r} on {task} at {self.scale} scale "
-            f"{'has failed' if failed else 'is stored'}; {instead}; to train it: "
+            f"{'has failed' if failed else 'is stored'}"
+            f"{f' (there are some at {elsewhere} scale)' if elsewhere else ''}; {instead}; to train it: "
             f"python -m reproduce {command}"
         )
 

@@ -5,12 +5,14 @@ or both (docs/new_variant.md).  Loading it changes nothing in the suite: `Resolv
 up names in the suite and in the file.  Reading stored runs does not need the file.
 """
 
+import difflib
 import hashlib
 import inspect
 import re
 import reprlib
 import sys
 import traceback
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, is_dataclass, replace
@@ -196,6 +198,10 @@ def _check_classes(path: Path, plugin: Plugin) -> None:
     for name, variant in declared:
         if problem := _problem(algorithms[name], variant):
             raise PluginError(f"{name}/{variant.name} of the plugin {path} cannot be trained: {problem}.")
+    for doubt in dict.fromkeys(
+        doubt for name, variant in declared for doubt in _doubts(*algorithms[name].load(variant))
+    ):
+        warnings.warn(f"{doubt} (plugin {path})", stacklevel=3)
 
 
 def _problem(algorithm: Algorithm, variant: Variant) -> str | None:
@@ -214,6 +220,34 @@ def _problem(algorithm: Algorithm, variant: Variant) -> str | None:
         at = f"`at` of its configuration {config.__name__}{_line_of(config.at)}"
         return f"{at} must be a class method that takes a scale and the name of a task, as ALMConfig's does"
     return next(_misfits(agent), None) or next(_misfits(config), None)
+
+
+def _doubts(agent: type, config: type) -> Iterator[str]:
+    """Declarations that have no effect, in words: settings that are none, misspelt methods."""
+    for cls in _of_plugin(config):
+        typed = inspect.get_annotations(cls)
+        if typed and "__dataclass_fields__" not in vars(cls):
+            yield f"{cls.__name__} adds no settings without @dataclass(frozen=True)"
+        for name, value in _public(cls):
+            if not (name in typed or callable(value) or hasattr(value, "__get__")):
+                yield f"`{name}` of {cls.__name__} is no setting without a type: write `{name}: type = …`"
+    for own in (agent, config):
+        mine = _of_plugin(own)
+        defined = {name for cls in mine for name, _ in _public(cls)}
+        suite = {name for cls in own.__mro__ if cls not in mine for name, _ in _public(cls)}
+        for name in sorted(defined - suite):
+            if close := difflib.get_close_matches(name, sorted(suite - defined), n=1, cutoff=0.85):
+                what = f"`{name}` of {own.__name__}{_line_of(getattr(own, name))}"
+                yield f"{what} replaces nothing: did you mean `{close[0]}`?"
+
+
+def _of_plugin(cls: type) -> list[type]:
+    """A class and those that it extends, as far as a plugin defines them."""
+    return [one for one in cls.__mro__ if one.__module__.startswith(_MODULE)]
+
+
+def _public(cls: type) -> list[tuple[str, Any]]:
+    return [(name, value) for name, value in vars(cls).items() if not name.startswith("_")]
 
 
 def _misfits(own: type) -> Iterator[str]:

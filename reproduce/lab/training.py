@@ -15,7 +15,7 @@ from alm.training.files import write_text
 from alm.training.run_directory import PLUGIN_COPY, RunDirectory
 from alm.training.scale import Scale, TrainingConfig, scale_named
 from alm.variants import Variant
-from reproduce.lab.algorithms import ALGORITHMS, algorithm_named, variant_named
+from reproduce.lab.algorithms import ALGORITHMS, UnknownAlgorithmError, algorithm_named, variant_named
 from reproduce.lab.places import WORKPLACE
 from reproduce.lab.plugins import Plugin, PluginError
 from reproduce.lab.provenance import provenance
@@ -87,7 +87,12 @@ class ResolvedRuns:
             raise ValueError("There is no seed to train: give one or more, such as --seeds 0 1 2.")
         algorithms = plugin.among(ALGORITHMS) if plugin else ALGORITHMS
         task_, scale_ = task_spec(task), scale_named(scale)
-        variant_ = variant_named(algorithm, variant, algorithms)
+        try:
+            variant_ = variant_named(algorithm, variant, algorithms)
+        except UnknownAlgorithmError as error:
+            if plugin:
+                raise
+            raise UnknownAlgorithmError(f"{error} For one of your own, add its file: --plugin.") from None
         agent_class, config_class = algorithm_named(algorithm, algorithms).load(variant_)
         agent_config, changed = with_settings(
             variant_.configuration(config_class, scale_, task_.name), settings
@@ -278,7 +283,7 @@ def open_run(
 def _conflict(
     resolved: ResolvedRuns, spec: RunSpec, place: Path, what: str, stored: str, option: str
 ) -> RunConflictError:
-    cure = f"move or delete it, or choose another {option}"
+    cure = f"move or delete these files, or choose another {option}"
     if resolved.plugin and what == "digest":
         cure = f"{resolved.plugin.file} has changed since, so give the variant another name, or {cure}"
     return RunConflictError(

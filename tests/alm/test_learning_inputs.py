@@ -32,6 +32,21 @@ def handed(name, **settings):
     return agent, *seen[0]
 
 
+@pytest.mark.parametrize("name", ["base", "value-encoder", "joint"])
+def test_the_loss_of_reward_and_classifier_can_be_replaced(name):
+    """What `heads_loss` returns is what the heads descend and what is logged."""
+    agent, _, transitions, noise = build(name)
+    state, next_state = agent.represent(transitions)
+    own, parts = agent.heads_loss(transitions, state, next_state, noise)
+    assert set(parts) <= {"loss/reward", "loss/classifier", "classifier/accuracy"}
+    mine = 3.0 * own, {"loss/reward": torch.zeros(len(SEEDS))}
+    agent.heads_loss = lambda *inputs: mine
+    metrics = {}
+    agent.learn_values(transitions, state, next_state, noise, agent.policy(1), metrics)
+    torch.testing.assert_close(metrics["loss/heads"], 3.0 * own.detach())
+    assert not metrics["loss/reward"].any() and "classifier/accuracy" not in metrics
+
+
 @pytest.mark.parametrize("name", ["base", "joint"])
 def test_sequences_transitions_and_noise_are_draws_of_their_own(name):
     agent, sequences, transitions, noise, step = handed(name)

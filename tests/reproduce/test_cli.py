@@ -59,6 +59,7 @@ def test_unknown_names_are_one_sentence(tmp_path, capsys, options, words):
         (["--algorithm", "slbo"], ["that of Hopper is not a function", "mbbl/HalfCheetah"]),
         (["--task", "Hopper-obsnoise-no"], ["'Hopper-obsnoise-no'", "positive level"]),
         (["--variant", "no-k"], ["'no-k' of alm", "did you mean 'no-kl'", "base, no-kl, no-value"]),
+        (["--variant", "my-idea"], ["'my-idea' of alm", "add its file: --plugin"]),
         (["--algorithm", "sac", "--variant", "no-kl"], ["'no-kl' of sac", "the variants are base, million."]),
         (["--seeds", "-1"], ["at least 0", "-1"]),
         (["--seeds", "99999999999999999999"], ["at most 4294967295"]),

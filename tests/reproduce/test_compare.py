@@ -182,6 +182,14 @@ def test_what_is_not_there(store, options, words):
         compared(store, **options)
 
 
+def test_runs_at_another_scale_are_named(store, make_run):
+    store.write(make_run({5000: 1.0}, variant="my-other", seed=0, scale="paper"))
+    with pytest.raises(
+        ValueError, match="at laptop scale is stored .there are some at paper scale.; there are"
+    ):
+        compared(store, first="alm/my-other")
+
+
 def test_a_task_that_does_not_exist(store):
     with pytest.raises(ValueError, match="There is no task 'Hoper' .did you mean 'Hopper'"):
         compared(store, "HalfCheetah", "Hoper")

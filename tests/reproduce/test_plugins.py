@@ -108,6 +108,10 @@ def test_a_whole_algorithm_with_variants(written):
             HEAD + "VARIANTS = {'alm': [Variant('x', 'y', agent='here:X')]}\n",
             ["alm/x", "'here'", "class itself"],
         ),
+        (
+            HEAD + "VARIANTS = {'alm': [Variant('x', 'y', agent=len)]}\n",
+            ["agent of the variant 'x' must be a"],
+        ),
         (HEAD + "VARIANTS = {'alm': [Variant('x', 'y', agent=dict)]}\n", ["alm/x", "Agent"]),
         (HEAD + "VARIANTS = {'alm': [Variant('x', 'y', config=dict)]}\n", ["alm/x", "dataclass", "at"]),
         (MINE + "dict, TD3OursConfig)}\n", ["mine/base", "its agent <class 'dict'> is not a class"]),
@@ -186,7 +190,7 @@ def test_a_run_keeps_the_text_and_another_text_does_not_go_on_with_it(written, t
     (directory.path / "checkpoints").mkdir()
     (directory.path / "checkpoints" / "step-000000100.pt").touch()
     open_run(corrected, plan.specs[0], root, "cpu", 1).close()
-    with pytest.raises(RunConflictError, match="my_idea.py has changed since.*another name"):
+    with pytest.raises(RunConflictError, match="my_idea.py has changed since.*another name.*these files"):
         open_run(plan, plan.specs[0], root, "cpu", 1)
 
 
@@ -365,6 +369,7 @@ def test_once_mended_the_same_command_trains(written, tmp_path, capsys, short, m
     assert f"in {mistake}: RuntimeError: no" in capsys.readouterr().err
     assert train(written(an_idea()), runs) == 0
     assert len(list(runs.glob("alm/mine/Hopper/smoke/seed-*/DONE"))) == 2
+    assert f"compare --scale smoke reads them from {runs}" in capsys.readouterr().out
 
 
 def test_a_mistake_of_the_suites_own_variant_keeps_its_traceback(written, tmp_path, short, monkeypatch):
@@ -445,6 +450,39 @@ def test_declarations_that_cannot_be_trained(written, tmp_path, capsys, short, a
     assert "my_idea.py" in error or "alm/mine" in error or "Config.at" in error
     assert all(word in error for word in words), error
     assert not (tmp_path / "runs").exists()
+
+
+# What has no effect, and what the warning says.
+WITHOUT_EFFECT = {
+    "misspelt": (
+        "def actor_los(self, *a):\n    pass\n",
+        "",
+        "`actor_los` of Mine (my_idea.py:11) replaces nothing: did",
+    ),
+    "untyped": ("", "horizon = 5\n", "`horizon` of Config is no setting without a type"),
+}
+
+
+@pytest.mark.parametrize("kind", WITHOUT_EFFECT)
+def test_declarations_without_effect_are_warned_of(written, recwarn, kind):
+    agent, config, words = WITHOUT_EFFECT[kind]
+    load_plugin(written(an_idea(agent, config)))
+    (warning,) = recwarn
+    assert words in str(warning.message)
+
+
+def test_settings_without_a_decorator_are_warned_of(written, recwarn):
+    load_plugin(written(an_idea().replace("@dataclass(frozen=True)\n", "")))
+    (warning,) = recwarn
+    assert "Config adds no settings without @dataclass(frozen=True)" in str(warning.message)
+
+
+def test_what_has_an_effect_is_not_warned_of(written, recwarn):
+    """Helpers, also one beside the method that is named almost like it, constants, and settings."""
+    agent = "".join(f"def {name}(self, *a):\n    pass\n" for name in ("actor_loss", "actor_loss_2", "mine"))
+    config = "_CONSTANT = 7\nbatch_size: int = 8\n@property\ndef twice(self):\n    return 2 * self.weight\n"
+    load_plugin(written(an_idea(agent, config)))
+    assert not [str(warning.message) for warning in recwarn]
 
 
 def test_an_heir_keeps_to_the_class_of_the_suite_not_to_that_of_its_own_author(written):
