@@ -1,6 +1,7 @@
 """Help texts wrapped at the width of the terminal.
 
-By itself tyro keeps the line breaks of docstrings, does not wrap descriptions, and calls positionals STR.
+By itself tyro keeps the line breaks of docstrings, does not wrap descriptions, calls positionals STR and
+optional values {None}|PATH, and lists shared options first.
 """
 
 import io
@@ -10,11 +11,16 @@ import sys
 import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
+from dataclasses import fields
 from functools import cache
+from pathlib import Path
+from types import NoneType
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import tyro
 from docstring_parser import parse_from_object
+
+from reproduce.lab.places import WORKPLACE
 
 __all__ = ["describe", "wrapped"]
 
@@ -32,12 +38,21 @@ def describe(command: type[Any]) -> None:
     }
     for name, hint in get_type_hints(command, include_extras=True).items():
         about: dict[str, Any] = {"help": texts[name]} if name in texts else {}
+        default = command.__dataclass_fields__[name].default
         if tyro.conf.Positional in getattr(hint, "__metadata__", ()):
             kind = get_origin(get_args(hint)[0])
-            if kind is not Literal:
-                about["metavar"] = f"[{name.upper()} ...]" if kind is tuple else name.upper()
+            if kind is tuple:
+                about |= {"metavar": f"[{name.upper()} ...]", "help_behavior_hint": "(optional)"}
+            elif kind is not Literal:
+                about["metavar"] = name.upper()
+        elif default is None and len(kinds := [one for one in get_args(hint) if one is not NoneType]) == 1:
+            about |= {"metavar": kinds[0].__name__.upper(), "help_behavior_hint": "(optional)"}
+        elif isinstance(default, Path) and default.is_relative_to(WORKPLACE):
+            about["help_behavior_hint"] = f"(default: {default.relative_to(WORKPLACE)})"
         if about:
             command.__annotations__[name] = Annotated[hint, tyro.conf.arg(**about)]
+    # Keyword-only are the options that several commands share.
+    command.__dataclass_fields__ = {one.name: one for one in sorted(fields(command), key=lambda f: f.kw_only)}
 
 
 @contextmanager

@@ -259,6 +259,19 @@ def test_help_is_as_wide_as_the_terminal(command, capsys, monkeypatch):
             assert not line.strip() or line.strip()[0].isalpha()
 
 
+def test_help_has_a_commands_own_options_first_and_says_optional(capsys, monkeypatch):
+    """What several commands share comes last; no value is {None}, no default a directory's whole path."""
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit):
+        main(["grid", "--help"])
+    text = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert text.index("[EXHIBITS ...] Names") < text.index("--scale STR") < text.index("--store PATH")
+    assert "all of them. (optional)" in text
+    assert "every cell. (optional)" in text
+    assert "logs. (default: runs)" in text
+    assert "None" not in text and "(default: )" not in text
+
+
 def test_help_breaks_lines_where_they_end(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     with pytest.raises(SystemExit):
