@@ -80,7 +80,7 @@ class Sync(ReadsRuns):
         from reproduce.tracking.links import links
 
         tracker = MlflowRuns()
-        sent = sync((directory.path for directory in directories_under(self.runs_dir)), tracker)
+        sent = sync((directory.path for directory in directories_under(self.runs_dir).values()), tracker)
         sent += import_store(self.opened(), tracker) + import_published(tracker)
         links(tracker, base="")  # brings the views up to date
         for problem in sent.problems:

@@ -8,7 +8,7 @@ from reproduce.lab.algorithms import ALGORITHMS, BASE, nearest
 from reproduce.lab.archive import UnreadableRunError, directories_under, record_of_directory
 from reproduce.lab.planning import train_command
 from reproduce.lab.settings import canonical_variant
-from reproduce.lab.specs import RunSpec, variant_parts
+from reproduce.lab.specs import variant_parts
 from reproduce.lab.store import Store, StoredRun, StoreWarning, require_one_configuration
 
 __all__ = ["Shelf", "Side"]
@@ -66,8 +66,7 @@ class Shelf:
             run.spec: run
             for run in self.store.runs(scale=self.scale, task=task, algorithm=algorithm, variant=variant)
         }
-        for directory in directories_under(self.runs_dir) if self.runs_dir else ():
-            spec = RunSpec.from_dict(directory.read_json("config.json")["spec"])
+        for spec, directory in directories_under(self.runs_dir).items() if self.runs_dir else ():
             stored = held.get(spec)
             if (
                 spec.scale == self.scale

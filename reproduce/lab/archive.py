@@ -135,19 +135,19 @@ def _pairs(step: int, sample: ValueSample) -> pd.DataFrame:
     return pd.DataFrame({**index, "monte_carlo": sample.monte_carlo, **sample.estimates})
 
 
-def directories_under(root: Path) -> list[RunDirectory]:
-    """Every run directory under a root, sorted by path.
+def directories_under(root: Path) -> dict[RunSpec, RunDirectory]:
+    """The directory of every run under a root, sorted by path.
 
     A damaged ``config.json``, or one of another run, gives a :class:`StoreWarning`; its directory is skipped.
     """
-    found = []
+    found = {}
     for path in sorted(root.glob("*/*/*/*/seed-*/config.json")):
         directory = RunDirectory(path.parent)
         try:
-            record_in(directory.read_json("config.json"), path.parent.relative_to(root))
+            spec = record_in(directory.read_json("config.json"), path.parent.relative_to(root))
         except (OSError, TypeError, ValueError) as error:
             sentence = f"{directory.path} is passed over ({str(error).rstrip('.')}); move it away or mend it"
             warnings.warn(sentence, StoreWarning, stacklevel=2)
         else:
-            found.append(directory)
+            found[spec] = directory
     return found
