@@ -16,8 +16,6 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 import tyro
 from docstring_parser import parse_from_object
 
-__all__ = ["describe", "wrapped"]
-
 
 @cache
 def describe(command: type[Any]) -> None:

@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple, Protocol
 
 from alm.training.scale import scale_named
 from reproduce.lab.algorithms import run_length
-from reproduce.lab.footnote import Footnote
+from reproduce.lab.published import Footnote
 from reproduce.lab.specs import RunSpec
 
 

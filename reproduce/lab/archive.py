@@ -12,11 +12,10 @@ import pandas as pd
 from alm.training.bias import ValueSample
 from alm.training.run_directory import PLUGIN_COPY, RunDirectory
 from reproduce.lab.curves import Curve, run_scalars, sharing_seeds
+from reproduce.lab.errors import reason_of
 from reproduce.lab.provenance import without_places
 from reproduce.lab.specs import RunSpec, record_in
 from reproduce.lab.store import Store, StoredRun, StoreWarning
-
-_CURE = "mend it, put a sound copy back, or move it away"
 
 
 class UnreadableRunError(ValueError):
@@ -29,9 +28,10 @@ def _whatever_is_wrong(directory: RunDirectory) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        first = (str(error).splitlines() or [""])[0].rstrip(".")
-        reason = first if isinstance(error, (OSError, ValueError)) else f"{type(error).__name__}: {first}"
-        raise UnreadableRunError(f"{directory.path} cannot be read ({reason}); {_CURE}") from error
+        raise UnreadableRunError(
+            f"{directory.path} cannot be read ({reason_of(error)}); mend it, put a sound copy back, or move "
+            "it away"
+        ) from error
 
 
 def record_of_directory(directory: RunDirectory) -> StoredRun | None:

@@ -122,14 +122,13 @@ class ResolvedRuns:
         if own:
             # The plugin's text is in no commit of the repository, so it is part of the run's identity.
             config["plugin"] = {"sha256": own.sha256}
-        for spec in specs:
-            try:
-                config_digest(spec, config)
-            except (TypeError, ValueError) as error:
-                raise ValueError(
-                    f"A setting of {spec.label} cannot be stored ({error}): settings are numbers, text, "
-                    "True, False, None, or lists of these."
-                ) from None
+        try:
+            config_digest(specs[0], config)
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"A setting of {specs[0].label} cannot be stored ({error}): settings are numbers, text, "
+                "True, False, None, or lists of these."
+            ) from None
         return cls(specs, task_, scale_, agent_class, agent_config, training, config, own)
 
     def record(self, spec: RunSpec) -> dict[str, Any]:

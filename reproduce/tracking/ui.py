@@ -15,8 +15,6 @@ from reproduce.tracking.server import Address, serving
 if TYPE_CHECKING:
     from reproduce.lab.store import Store
 
-__all__ = ["serve", "serve_database"]
-
 
 def serve(
     store: "Store",
@@ -94,7 +92,8 @@ def serve_database(
 def _until_interrupted(say: Callable[[str], None]) -> Iterator[None]:
     """End the block cleanly on Ctrl-C and SIGTERM."""
     # Ctrl-C too: a shell without job control starts background processes with Ctrl-C ignored.
-    previous = {which: signal.signal(which, _interrupt) for which in (signal.SIGINT, signal.SIGTERM)}
+    requests, interrupt = (signal.SIGINT, signal.SIGTERM), signal.default_int_handler
+    previous = {which: signal.signal(which, interrupt) for which in requests}
     try:
         yield
     except KeyboardInterrupt:
@@ -109,7 +108,3 @@ def _say_links(tracker: MlflowRuns, base: str, say: Callable[[str], None]) -> No
         say(experiment)
         for title, link in titles.items():
             say(f"  {title}\n    {link}")
-
-
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt

@@ -156,6 +156,7 @@ def test_a_host_that_is_not_this_machine_is_one_sentence(port):
 def test_a_server_for_others_must_know_its_names():
     with pytest.raises(ValueError, match=r"--allowed-hosts"):
         Address(host="0.0.0.0")
+    assert [Address(host=host, port=80).base for host in ("::1", "[::1]")] == ["http://[::1]:80"] * 2
     open_to_others = Address(host="0.0.0.0", port=5000, names=("mlflow.lab.org",))
     assert open_to_others.base == "http://127.0.0.1:5000"
     assert {"localhost:5000", "mlflow.lab.org", "mlflow.lab.org:5000"} <= set(open_to_others.allowed_hosts)

@@ -19,8 +19,6 @@ from typing import Protocol, TypeVar
 from reproduce.lab.errors import EXIT_INTERRUPTED
 from reproduce.lab.specs import RunSpec
 
-__all__ = ["Ended", "Executor", "Job", "Resources"]
-
 Handle = TypeVar("Handle")
 
 

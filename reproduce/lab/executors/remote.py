@@ -21,8 +21,6 @@ from reproduce.lab.executors.local import start_tied
 from reproduce.lab.places import CODE
 from reproduce.lab.provenance import Code
 
-__all__ = ["Order", "Worker", "add_to_log", "marked"]
-
 _POLL_SECONDS = 0.2
 _REFUSED = 2
 
