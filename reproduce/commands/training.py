@@ -29,6 +29,7 @@ from reproduce.lab.training import (
     require_storable,
     train_population,
 )
+from reproduce.tracking.following import start_follower
 
 _VARIANTS = (
     "Named variant of the algorithm; base is the unchanged algorithm. "
@@ -196,8 +197,6 @@ def _tracked(directories: Sequence[RunDirectory]) -> Iterator[None]:
     if not directories:
         yield
         return
-    from reproduce.tracking.following import start_follower
-
     follower = start_follower([directory.path for directory in directories])
     yield
     if all(directory.status in ("done", "failed") for directory in directories):
