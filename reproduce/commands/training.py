@@ -155,7 +155,7 @@ class Train(WritesRuns):
         except Interrupted as stop:
             print(stop, file=sys.stderr)
             return EXIT_INTERRUPTED
-        # Runs that ended earlier are stored again: the store may have been full or unreachable then.
+        # Runs that ended earlier are tried again: the store may have been full or unreachable then.
         directories = [*ended, *opened]
         if self.scale != "smoke":
             self._archive(directories, store)
