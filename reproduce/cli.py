@@ -126,8 +126,10 @@ def _require_sense(command: Any) -> None:
     Raises:
         ValueError: a command that only reads a store names one that does not exist, or a count is below one.
     """
-    if isinstance(command, ReadsRuns):
-        command.require_store()
+    if isinstance(command, ReadsRuns) and command.store is not None and not command.store.is_dir():
+        raise ValueError(
+            f"There is no directory {command.store}: name the store of finished runs with --store."
+        )
     for option, what in (("first_seeds", "first seeds"), ("workers", "workers")):
         number = getattr(command, option, None)
         if number is not None and number < 1:

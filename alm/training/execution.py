@@ -107,7 +107,7 @@ def execute(agent: Any, execution: Execution, device: str, warn: Warn) -> None:
 
 def _multiplies_bf16() -> bool:
     """Whether torch has fast bfloat16 products for this processor, instead of a plain loop."""
-    return torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def _in_bf16(update: Update, device_type: str) -> Update:

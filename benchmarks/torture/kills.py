@@ -209,7 +209,7 @@ def _policies(run: RunDirectory) -> dict[str, tuple[int, bytes]]:
 
 
 def _directories(folder: Path) -> list[RunDirectory]:
-    return directories_under(folder / "runs")
+    return list(directories_under(folder / "runs").values())
 
 
 def _lines(directory: RunDirectory) -> list[tuple[tuple[int, bool], Any]]:

@@ -21,8 +21,8 @@ from typing import Any
 import tyro
 
 import reproduce.commands.figures
+import reproduce.commands.tracking
 import reproduce.lab.grid
-import reproduce.tracking.ui
 from alm.training.scale import scale_named
 from benchmarks.torture import world
 from benchmarks.torture.trials import Ended, Process, Tally, generator, on_writes
@@ -47,7 +47,7 @@ _NUMBERS = (
 )
 _LEFT_OUT: tuple[tuple[Any, str], ...] = (
     (reproduce.lab.grid, "run_grid"),
-    (reproduce.tracking.ui, "serve"),
+    (reproduce.commands.tracking.Ui, "run"),
     (reproduce.commands.figures.Theory, "run"),
     (reproduce.commands.figures.Report, "run"),
 )

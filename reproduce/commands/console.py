@@ -7,6 +7,8 @@ from contextlib import contextmanager
 
 from rich.console import Console
 
+from reproduce.lab.store import StoreWarning
+
 
 def plain_console() -> Console:
     """A console that prints ``[horizon=7]`` in a variant's name as text, not as markup."""
@@ -33,8 +35,6 @@ def steps(count: int) -> Iterator[Callable[[str], None]]:
 @contextmanager
 def store_warnings_said() -> Iterator[list[str]]:
     """Warnings about files of the store: each is printed and listed once, however the block ends."""
-    from reproduce.lab.store import StoreWarning
-
     messages: list[str] = []
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", StoreWarning)

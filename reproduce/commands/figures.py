@@ -12,14 +12,12 @@ from reproduce.commands.console import plain_console, steps, store_warnings_said
 from reproduce.commands.options import ReadsRuns
 from reproduce.exhibits import EXHIBITS, BiasDefinition
 from reproduce.lab.places import OUT, RESULTS
+from reproduce.lab.store import ProtocolMixError, Store, StoreMixError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from alm.theory.results import Exhibits
-    from reproduce.lab.store import Store
-
-_THEORY = RESULTS / "theory"
 
 
 @dataclass(frozen=True)
@@ -58,12 +56,11 @@ class Figure(ReadsRuns):
                 codes.append(self._draw(name, store))
         return max(codes)
 
-    def _draw(self, name: str, store: "Store") -> int:
+    def _draw(self, name: str, store: Store) -> int:
         """Draw the files of one figure; returns the exit code."""
         from paper_figures.drawing import drawn
         from paper_figures.style import csv_text, save
         from reproduce.exhibits.inventory import nothing_stored
-        from reproduce.lab.store import ProtocolMixError, StoreMixError
 
         try:
             with store_warnings_said():
@@ -146,7 +143,7 @@ class Report(ReadsRuns):
 
     bias: BiasDefinition = "redq"
     """Definition of the value bias in figures 4 and 8: redq, paper, per-state, or authors."""
-    theory: Path = _THEORY
+    theory: Path = RESULTS / "theory"
     """Directory with the checks of the theory."""
     gallery: Path = RESULTS / "gallery"
     """Directory with clips and cards of policies."""

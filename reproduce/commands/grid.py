@@ -4,31 +4,46 @@ import os
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import tyro
 
 from reproduce.commands.console import plain_console
 from reproduce.commands.options import OWN, RUNS, ReadsRuns, WritesRuns
-
-if TYPE_CHECKING:
-    from reproduce.exhibits import Exhibit
-    from reproduce.lab.store import Store
-
-
-Exhibits = Annotated[tuple[str, ...], tyro.conf.Positional]
+from reproduce.exhibits import EXHIBITS, Exhibit, exhibit_named
+from reproduce.exhibits.coverage import missing_of
+from reproduce.lab.planning import Missing, resources_of
+from reproduce.lab.store import Store
 
 
 @dataclass(frozen=True)
-class PlanExhibits(ReadsRuns):
-    """List the runs that exhibits lack, with steps, operations, estimated hours and training commands."""
+class LackingRuns:
+    """Options that choose the runs which exhibits lack."""
 
-    exhibits: Exhibits
+    exhibits: Annotated[tuple[str, ...], tyro.conf.Positional]
     """Names of tables and figures, such as table1 or figure5a; without names, all of them."""
     scale: str = "laptop"
     """paper, laptop or smoke."""
     first_seeds: int | None = None
     """Only the first N seeds of every cell."""
+
+    def chosen(self) -> list[Exhibit]:
+        """The exhibits.
+
+        Raises:
+            ValueError: there is none of that name.
+        """
+        return [exhibit_named(name) for name in self.exhibits or EXHIBITS]
+
+    def lacking(self, store: Store, runs_dir: Path | None = None) -> list[Missing]:
+        """The runs that they lack in a store, with what is trained of them in ``runs_dir``."""
+        return missing_of(self.chosen(), store, self.scale, self.first_seeds, runs_dir)
+
+
+@dataclass(frozen=True)
+class PlanExhibits(LackingRuns, ReadsRuns):
+    """List the runs that exhibits lack, with steps, operations, estimated hours and training commands."""
+
     workers: int | None = None
     """Also print the wall-clock time on N cores, and on N GPUs."""
     runs_dir: Path | None = None
@@ -36,17 +51,16 @@ class PlanExhibits(ReadsRuns):
 
     def run(self) -> int:
         """Print the plan."""
-        from reproduce.exhibits.coverage import missing_of
         from reproduce.exhibits.inventory import print_plan
 
-        exhibits, store = _exhibits(self.exhibits), self.opened()
-        missing = missing_of(exhibits, store, self.scale, self.first_seeds, self.runs_dir or RUNS)
+        exhibits, store = self.chosen(), self.opened()
+        missing = self.lacking(store, self.runs_dir or RUNS)
         print_plan(exhibits, missing, store, self.scale, plain_console(), self.workers)
         return 0
 
 
 @dataclass(frozen=True)
-class Grid(WritesRuns):
+class Grid(LackingRuns, WritesRuns):
     """Train the runs that exhibits lack, several at a time.
 
     A failed run does not stop the others, a killed run is retried, and a run that another process is training
@@ -54,12 +68,6 @@ class Grid(WritesRuns):
     started.
     """
 
-    exhibits: Exhibits
-    """Names of tables and figures, such as table1 or figure5a; without names, all of them."""
-    scale: str = "laptop"
-    """paper, laptop or smoke."""
-    first_seeds: int | None = None
-    """Only the first N seeds of every cell."""
     on: str = "local"
     """Where runs train: local (processes on this machine), ray (a Ray cluster) or slurm (job arrays). The
     latter two need pip install -e '.[ray]' or '.[slurm]'; see docs/scaling.md."""
@@ -89,20 +97,18 @@ class Grid(WritesRuns):
         """Print the plan, then train."""
         if self.status:
             return self._print_states()
-        from reproduce.exhibits.coverage import missing_of
         from reproduce.exhibits.inventory import print_plan
         from reproduce.lab.executors.choosing import Engine
         from reproduce.lab.executors.remote import marked
         from reproduce.lab.grid import default_workers, jobs, run_grid
-        from reproduce.lab.planning import resources_of
         from reproduce.lab.training import check_machine
         from reproduce.tracking.client import resolve_uri
 
         engine = Engine(self.on, self.device, self.address, self.partition, self.hours, self.per_gpu)
         if not engine.elsewhere:
             check_machine(self.device, threads=1)
-        exhibits, store, console = _exhibits(self.exhibits), self._stored(), plain_console()
-        missing = missing_of(exhibits, store, self.scale, self.first_seeds, self.runs_dir)
+        exhibits, store, console = self.chosen(), self._stored(), plain_console()
+        missing = self.lacking(store, self.runs_dir)
         print_plan(exhibits, missing, store, self.scale, console)
         options = ["--runs-dir", str(self.runs_dir.resolve())]
         options += ["--store", str(self.store.resolve())] if self.store else []
@@ -130,25 +136,18 @@ class Grid(WritesRuns):
         finally:
             executor.close()
 
-    def _stored(self) -> "Store":
+    def _stored(self) -> Store:
         """The store before anything trains; jobs store their runs themselves."""
         return ReadsRuns(store=self.store).opened()
 
     def _print_states(self) -> int:
-        from reproduce.exhibits.coverage import missing_of
         from reproduce.lab.run_states import print_states, state_of, states_under
 
         if self.exhibits:
-            missing = missing_of(_exhibits(self.exhibits), self._stored(), self.scale, self.first_seeds)
+            missing = self.lacking(self._stored())
             wanted = ((spec, group.wanted) for group in missing for spec in group.specs)
             states = [state_of(spec, self.runs_dir, until) for spec, until in wanted]
         else:
             states = states_under(self.runs_dir)
         print_states(states, plain_console())
         return 0
-
-
-def _exhibits(names: tuple[str, ...]) -> "list[Exhibit]":
-    from reproduce.exhibits import EXHIBITS, exhibit_named
-
-    return [exhibit_named(name) for name in names or EXHIBITS]

@@ -22,8 +22,6 @@ from docstring_parser import parse_from_object
 
 from reproduce.lab.places import WORKPLACE
 
-__all__ = ["describe", "wrapped"]
-
 
 @cache
 def describe(command: type[Any]) -> None:
@@ -52,7 +50,7 @@ def describe(command: type[Any]) -> None:
         if about:
             command.__annotations__[name] = Annotated[hint, tyro.conf.arg(**about)]
     # Keyword-only are the options that several commands share.
-    command.__dataclass_fields__ = {one.name: one for one in sorted(fields(command), key=lambda f: f.kw_only)}
+    command.__dataclass_fields__ = {one.name: one for one in sorted(fields(command), key=lambda f: bool(f.kw_only))}
 
 
 @contextmanager

@@ -41,14 +41,3 @@ class ReadsRuns:
         if self.store is not None:
             return ReadOnce(self.store)
         return ReadOnce(OWN, SHIPPED) if self.own else ReadOnce(SHIPPED)
-
-    def require_store(self) -> None:
-        """Check that the directory given with --store exists.
-
-        Raises:
-            ValueError: it does not.
-        """
-        if self.store is not None and not self.store.is_dir():
-            raise ValueError(
-                f"There is no directory {self.store}: name the store of finished runs with --store."
-            )

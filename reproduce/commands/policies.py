@@ -5,17 +5,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import tyro
 
 from reproduce.commands.options import RUNS, ReadsRuns
 from reproduce.lab.places import OUT
 from reproduce.lab.plugins import Plugin, load_plugin, mistakes_of
+from reproduce.lab.policies import Policy, find_policy
 from reproduce.lab.specs import variant_parts
-
-if TYPE_CHECKING:
-    from reproduce.lab.policies import Policy
 
 
 @dataclass(frozen=True)
@@ -41,10 +39,8 @@ class ChosenPolicy(ReadsRuns):
     """Directory of runs in training, searched for policies that are not stored."""
 
     @contextmanager
-    def found(self) -> "Iterator[tuple[Policy, Plugin | None]]":
+    def found(self) -> Iterator[tuple[Policy, Plugin | None]]:
         """The policy, and the plugin if given; errors of its code in the block become one sentence."""
-        from reproduce.lab.policies import find_policy
-
         plugin = load_plugin(self.plugin) if self.plugin else None
         chosen = self.variant, self.scale, self.seed, self.policy, plugin
         policy = find_policy(self.algorithm, self.task, self.opened(), self.runs_dir, *chosen)

@@ -3,14 +3,13 @@
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from alm.training.run_directory import RunDirectory
 from reproduce.commands.console import plain_console
 from reproduce.commands.options import RUNS, ReadsRuns, WritesRuns
-
-if TYPE_CHECKING:
-    from alm.training.run_directory import RunDirectory
-    from reproduce.lab.store import Store
+from reproduce.lab.archive import UnreadableRunError, archive_run, directories_under
+from reproduce.lab.policies import archive_policies
+from reproduce.lab.store import Store
 
 
 @dataclass(frozen=True)
@@ -43,26 +42,23 @@ class Archive(WritesRuns):
 
     def run(self) -> int:
         """Archive all but smoke runs; an unreadable run does not hold back the others."""
-        from reproduce.lab.archive import UnreadableRunError, archive_run, directories_under
-
-        store, unread = self.opened(), 0
-        for directory in directories_under(self.runs_dir):
-            if directory.read_json("config.json")["spec"]["scale"] != "smoke":
-                try:
-                    path = archive_run(directory, store)
-                except UnreadableRunError as error:
-                    print(f"warning: not stored: {error}", file=sys.stderr)
-                    unread += 1
-                else:
-                    print(f"stored {path}" if path else f"nothing new in {directory.path}")
-                    keep_policies(directory, store)
+        store, unread = self.opened(), False
+        for spec, directory in directories_under(self.runs_dir).items():
+            if spec.scale == "smoke":
+                continue
+            try:
+                path = archive_run(directory, store)
+            except UnreadableRunError as error:
+                print(f"warning: not stored: {error}", file=sys.stderr)
+                unread = True
+            else:
+                print(f"stored {path}" if path else f"nothing new in {directory.path}")
+                keep_policies(directory, store)
         return 1 if unread else 0
 
 
-def keep_policies(directory: "RunDirectory", store: "Store") -> None:
+def keep_policies(directory: RunDirectory, store: Store) -> None:
     """Store the policies of a stored run; one that cannot be stored gives a warning, not a failure."""
-    from reproduce.lab.policies import archive_policies
-
     try:
         for path in archive_policies(directory, store):
             print(f"stored {path}")

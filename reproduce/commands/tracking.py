@@ -1,12 +1,22 @@
 """The commands that open, serve and fill MLflow."""
 
 import os
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from reproduce.commands.options import RUNS, ReadsRuns
+from reproduce.lab.archive import directories_under
 from reproduce.lab.places import WORKPLACE
+from reproduce.tracking.client import MlflowRuns, resolve_uri, shown_uri
+from reproduce.tracking.following import sync
+from reproduce.tracking.importing import import_published, import_store
+from reproduce.tracking.links import links
+from reproduce.tracking.server import Address, serving
 
 
 @dataclass(frozen=True)
@@ -17,10 +27,46 @@ class Ui(ReadsRuns):
     """Port on 127.0.0.1; by default 5000, or any free port if that is taken."""
 
     def run(self) -> int:
-        """Serve until Ctrl-C."""
-        from reproduce.tracking.ui import serve
+        """Serve until Ctrl-C, or print the links of a server that the tracking URI names."""
+        uri, address = resolve_uri(), Address(port=self.port)
+        is_server = urlsplit(uri).scheme in ("http", "https")
+        if self.port is not None and not is_server:
+            address.with_free_port()  # checked before the import, which may take a minute
+        with _until_interrupted():
+            tracker = MlflowRuns(uri)
+            sent = import_store(self.opened(), tracker) + import_published(tracker)
+            print(f"imported {sent.runs} runs ({sent.points} values) that MLflow did not have")
+            if is_server:
+                _print_links(tracker, shown_uri(uri).rstrip("/"))
+                return 0
+            print("starting the MLflow server …")
+            with serving(uri, address) as (base, process):
+                _print_links(tracker, base)
+                print("press Ctrl-C to stop", flush=True)
+                return process.wait()
+        return 0
 
-        return serve(self.opened(), port=self.port)
+
+def _print_links(tracker: MlflowRuns, base: str) -> None:
+    for experiment, titles in links(tracker, base).items():
+        print(experiment)
+        for title, link in titles.items():
+            print(f"  {title}\n    {link}")
+
+
+@contextmanager
+def _until_interrupted() -> Iterator[None]:
+    """End the block cleanly on Ctrl-C and SIGTERM."""
+    # Ctrl-C too: a shell without job control starts background processes with Ctrl-C ignored.
+    requests, interrupt = (signal.SIGINT, signal.SIGTERM), signal.default_int_handler
+    previous = {which: signal.signal(which, interrupt) for which in requests}
+    try:
+        yield
+    except KeyboardInterrupt:
+        print("stopped")
+    finally:
+        for which, handler in previous.items():
+            signal.signal(which, handler)
 
 
 @dataclass(frozen=True)
@@ -47,9 +93,6 @@ class Server:
 
     def run(self) -> int:
         """Serve until Ctrl-C."""
-        from reproduce.tracking.server import Address
-        from reproduce.tracking.ui import serve_database
-
         database = self.database or os.environ.get("MLFLOW_BACKEND_STORE_URI")
         if not database:
             raise ValueError(
@@ -61,7 +104,16 @@ class Server:
                 f"{database!r} is not a database's address: give one such as postgresql://user@host/name."
             )
         address = Address(host=self.host, port=self.port, names=self.allowed_hosts)
-        return serve_database(database, self.artifacts, address, self.workers)
+        uri, address = resolve_uri(database), address.with_free_port()
+        with _until_interrupted():
+            MlflowRuns(uri)  # creates the tables once, before several server processes could try at once
+            print(f"starting the MLflow server of {shown_uri(uri)}, files in {self.artifacts} …")
+            with serving(uri, address, self.artifacts, self.workers) as (base, process):
+                print(f"it answers at {base}; others log to it with")
+                print(f"  export MLFLOW_TRACKING_URI={base}")
+                print("press Ctrl-C to stop", flush=True)
+                return process.wait()
+        return 0
 
 
 @dataclass(frozen=True)
@@ -73,14 +125,8 @@ class Sync(ReadsRuns):
 
     def run(self) -> int:
         """Send what MLflow lacks."""
-        from reproduce.lab.archive import directories_under
-        from reproduce.tracking.client import MlflowRuns
-        from reproduce.tracking.following import sync
-        from reproduce.tracking.importing import import_published, import_store
-        from reproduce.tracking.links import links
-
         tracker = MlflowRuns()
-        sent = sync((directory.path for directory in directories_under(self.runs_dir)), tracker)
+        sent = sync((directory.path for directory in directories_under(self.runs_dir).values()), tracker)
         sent += import_store(self.opened(), tracker) + import_published(tracker)
         links(tracker, base="")  # brings the views up to date
         for problem in sent.problems:

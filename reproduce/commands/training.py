@@ -2,24 +2,34 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import tyro
 
+from alm.training.lease import EXIT_HELD, LeaseLostError, RunLockedError
+from alm.training.run_directory import RunDirectory
 from reproduce.commands.options import RUNS, WritesRuns
 from reproduce.commands.stored import keep_policies
 from reproduce.lab.algorithms import ALGORITHMS
+from reproduce.lab.archive import UnreadableRunError, archive_run
 from reproduce.lab.errors import EXIT_INTERRUPTED
 from reproduce.lab.plugins import Plugin, load_plugin, mistakes_of
-
-if TYPE_CHECKING:
-    from alm.training.run_directory import RunDirectory
-    from reproduce.lab.store import Store, StoredRun
-
+from reproduce.lab.run_states import why_failed
+from reproduce.lab.store import Store
+from reproduce.lab.training import (
+    ResolvedRuns,
+    check_machine,
+    check_until,
+    group_by_step,
+    open_run,
+    require_storable,
+    train_population,
+)
+from reproduce.tracking.following import start_follower
 
 _VARIANTS = (
     "Named variant of the algorithm; base is the unchanged algorithm. "
@@ -89,19 +99,7 @@ class Train(WritesRuns):
 
     def _train(self, plugin: Plugin | None) -> int:
         from alm.training.execution import Execution
-        from alm.training.lease import EXIT_HELD, LeaseLostError, RunLockedError
         from alm.training.loop import Interrupted
-        from alm.training.run_directory import RunDirectory
-        from reproduce.lab.archive import UnreadableRunError, archive_run
-        from reproduce.lab.training import (
-            ResolvedRuns,
-            check_machine,
-            check_until,
-            group_by_step,
-            open_run,
-            require_storable,
-            train_population,
-        )
 
         resolved = ResolvedRuns.of(
             self.algorithm,
@@ -118,8 +116,7 @@ class Train(WritesRuns):
         store = self.opened()
         stored = require_storable(resolved, store)
         execution = Execution.choose(self.precision, self.compile, self.device, resolved.agent_class)
-        opened, ended = [], []
-        held: list[RuntimeError] = []
+        opened, ended, held = [], [], False
         try:
             with ExitStack() as leases:
                 for spec in resolved.specs:
@@ -128,7 +125,7 @@ class Train(WritesRuns):
                             resolved, spec, self.runs_dir, self.device, self.threads, execution
                         )
                     except RunLockedError as error:
-                        held.append(error)
+                        held = True
                         print(f"error: {error}", file=sys.stderr)
                         continue
                     if directory is None:
@@ -139,62 +136,62 @@ class Train(WritesRuns):
                     opened.append(directory)
                     store.remove_abandoned(spec)
                     if spec in stored and stored[spec].status == "done":
-                        _warn_of_stored(stored[spec], store, directory)
+                        print(
+                            f"warning: {spec.label} is stored already ({store.place(stored[spec])}) and will "
+                            f"be shown from there; the new run stays in {directory.path}. Choose other "
+                            "--seeds to add runs, or another --store to keep both.",
+                            file=sys.stderr,
+                        )
                 with _tracked(opened if self.track else []):
-                    for group in group_by_step(opened, resolved.seeds_apart):
+                    apart = resolved.agent_class.trains_seeds_apart
+                    for group in group_by_step(opened, apart):
                         try:
                             train_population(
                                 resolved, group, self.device, self.threads, execution, self.until
                             )
                         except LeaseLostError as error:
-                            held.append(error)
+                            held = True
                             print(f"error: {error}", file=sys.stderr)
         except Interrupted as stop:
             print(stop, file=sys.stderr)
             return EXIT_INTERRUPTED
-        unread = []
-        if self.scale == "smoke":
-            if opened:
-                print(f"smoke runs are not stored; compare --scale smoke reads them from {self.runs_dir}")
-        else:
-            # Runs that ended earlier are tried again: the store may have been full or unreachable then.
-            for directory in (*ended, *opened):
-                if directory.status == "unfinished" and self.until is None:
-                    continue
-                try:
-                    if path := archive_run(directory, store):
-                        print(f"stored {path}")
-                    keep_policies(directory, store)
-                except UnreadableRunError as error:
-                    unread.append(str(error))
-        if unread:
-            raise ValueError("; ".join(unread))
+        # Runs that ended earlier are tried again: the store may have been full or unreachable then.
+        directories = [*ended, *opened]
+        if self.scale != "smoke":
+            self._archive(directories, store)
+        elif opened:
+            print(f"smoke runs are not stored; compare --scale smoke reads them from {self.runs_dir}")
         if held:
             return EXIT_HELD
-        return 1 if any(directory.status == "failed" for directory in (*ended, *opened)) else 0
+        return 1 if any(directory.status == "failed" for directory in directories) else 0
+
+    def _archive(self, directories: Sequence[RunDirectory], store: Store) -> None:
+        """Store runs that have ended, and all of them if they were to end at ``--until``.
+
+        Raises:
+            ValueError: some cannot be read; the others are stored.
+        """
+        unread = []
+        for directory in directories:
+            if directory.status == "unfinished" and self.until is None:
+                continue
+            try:
+                if path := archive_run(directory, store):
+                    print(f"stored {path}")
+                keep_policies(directory, store)
+            except UnreadableRunError as error:
+                unread.append(str(error))
+        if unread:
+            raise ValueError("; ".join(unread))
 
 
-def _warn_of_stored(run: "StoredRun", store: "Store", directory: "RunDirectory") -> None:
-    """Warn that a finished run is stored already: training it again changes no table or figure."""
-    print(
-        f"warning: {run.spec.label} is stored already ({store.place(run)}) and will be shown from there; "
-        f"the new run stays in {directory.path}. Choose other --seeds to add runs, or another --store to "
-        "keep both.",
-        file=sys.stderr,
-    )
-
-
-def _ending(directory: "RunDirectory") -> str:
+def _ending(directory: RunDirectory) -> str:
     """How an earlier run ended, in words."""
-    if directory.status != "failed":
-        return "has ended already"
-    from reproduce.lab.run_states import why_failed
-
-    return f"has failed ({why_failed(directory)})"
+    return f"has failed ({why_failed(directory)})" if directory.status == "failed" else "has ended already"
 
 
 @contextmanager
-def _tracked(directories: "list[RunDirectory]") -> Iterator[None]:
+def _tracked(directories: Sequence[RunDirectory]) -> Iterator[None]:
     """Have another process log these runs to MLflow while the block runs.
 
     If all runs have ended, wait until it has sent the rest; else it ends by itself soon after this process.
@@ -202,8 +199,6 @@ def _tracked(directories: "list[RunDirectory]") -> Iterator[None]:
     if not directories:
         yield
         return
-    from reproduce.tracking.following import start_follower
-
     follower = start_follower([directory.path for directory in directories])
     yield
     if all(directory.status in ("done", "failed") for directory in directories):

@@ -99,7 +99,7 @@ def _is_measured(exhibit: Exhibit, run: StoredRun, store: Store) -> bool:
     if not isinstance(exhibit, FigureExhibit):
         return True
     if exhibit.shows == "latents":
-        return store.has_latents(run)
+        return store.latents(run) is not None
     wanted = {
         one.estimate
         for one in exhibit.series

@@ -21,7 +21,6 @@ from reproduce.formats import left_out, mean_and_std, seeds_counted, steps_in_wo
 from reproduce.lab.algorithms import title_of
 from reproduce.lab.archive import directories_under
 from reproduce.lab.planning import GPU_BASIS, Costs, Missing, makespan
-from reproduce.lab.specs import RunSpec
 from reproduce.lab.store import Store, StoredRun
 
 _UNBROKEN = "\u00a0"
@@ -51,8 +50,7 @@ def print_inventory(store: Store, runs_dir: Path, console: Console, every: bool 
             say(f"\n{scale} scale, {task}\n{_flow(_summaries(groups), console.width)}")
 
     held = {run.spec: run.last_step for run in stored}
-    for directory in directories_under(runs_dir):
-        spec = RunSpec.from_dict(directory.read_json("config.json")["spec"])
+    for spec, directory in directories_under(runs_dir).items():
         steps = directory.checkpoints.steps()
         if spec.scale != "smoke" and held.get(spec, -1) < (steps[0] if steps else 0):
             place = f"checkpoint at step {steps[0]:,}" if steps else "no checkpoint yet"

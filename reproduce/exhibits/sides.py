@@ -10,7 +10,7 @@ from reproduce.lab.algorithms import ALGORITHMS, BASE, nearest
 from reproduce.lab.archive import UnreadableRunError, directories_under, record_of_directory
 from reproduce.lab.planning import train_command
 from reproduce.lab.settings import canonical_variant
-from reproduce.lab.specs import RunSpec, variant_parts
+from reproduce.lab.specs import variant_parts
 from reproduce.lab.store import Store, StoredRun, StoreWarning, require_one_configuration
 
 __all__ = ["Shelf", "Side"]
@@ -64,8 +64,7 @@ class Shelf:
     def _held(self, **wanted: Any) -> list[StoredRun]:
         """The runs whose specification has the given values."""
         held = {run.spec: run for run in self.store.runs(scale=self.scale, **wanted)}
-        for directory in directories_under(self.runs_dir) if self.runs_dir else ():
-            spec = RunSpec.from_dict(directory.read_json("config.json")["spec"])
+        for spec, directory in directories_under(self.runs_dir).items() if self.runs_dir else ():
             stored = held.get(spec)
             if (wanted | {"scale": self.scale}).items() <= spec.to_dict().items() and (
                 stored is None or stored.status == "partial"

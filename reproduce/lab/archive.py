@@ -12,11 +12,10 @@ import pandas as pd
 from alm.training.bias import ValueSample
 from alm.training.run_directory import PLUGIN_COPY, RunDirectory
 from reproduce.lab.curves import Curve, run_scalars, sharing_seeds
+from reproduce.lab.errors import reason_of
 from reproduce.lab.provenance import without_places
 from reproduce.lab.specs import RunSpec, record_in
 from reproduce.lab.store import Store, StoredRun, StoreWarning
-
-_CURE = "mend it, put a sound copy back, or move it away"
 
 
 class UnreadableRunError(ValueError):
@@ -29,9 +28,10 @@ def _whatever_is_wrong(directory: RunDirectory) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        first = (str(error).splitlines() or [""])[0].rstrip(".")
-        reason = first if isinstance(error, (OSError, ValueError)) else f"{type(error).__name__}: {first}"
-        raise UnreadableRunError(f"{directory.path} cannot be read ({reason}); {_CURE}") from error
+        raise UnreadableRunError(
+            f"{directory.path} cannot be read ({reason_of(error)}); mend it, put a sound copy back, or move "
+            "it away"
+        ) from error
 
 
 def record_of_directory(directory: RunDirectory) -> StoredRun | None:
@@ -135,19 +135,19 @@ def _pairs(step: int, sample: ValueSample) -> pd.DataFrame:
     return pd.DataFrame({**index, "monte_carlo": sample.monte_carlo, **sample.estimates})
 
 
-def directories_under(root: Path) -> list[RunDirectory]:
-    """Every run directory under a root, sorted by path.
+def directories_under(root: Path) -> dict[RunSpec, RunDirectory]:
+    """The directory of every run under a root, sorted by path.
 
     A damaged ``config.json``, or one of another run, gives a :class:`StoreWarning`; its directory is skipped.
     """
-    found = []
+    found = {}
     for path in sorted(root.glob("*/*/*/*/seed-*/config.json")):
         directory = RunDirectory(path.parent)
         try:
-            record_in(directory.read_json("config.json"), path.parent.relative_to(root))
+            spec = record_in(directory.read_json("config.json"), path.parent.relative_to(root))
         except (OSError, TypeError, ValueError) as error:
             sentence = f"{directory.path} is passed over ({str(error).rstrip('.')}); move it away or mend it"
             warnings.warn(sentence, StoreWarning, stacklevel=2)
         else:
-            found.append(directory)
+            found[spec] = directory
     return found

@@ -11,15 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = [
-    "Curve",
-    "index_at",
-    "run_scalars",
-    "sharing_seeds",
-    "value_at",
-    "window_mean",
-]
-
 
 @dataclass(frozen=True, eq=False)
 class Curve:

@@ -1,4 +1,4 @@
-"""Errors whose message this project wrote for its users, and the exit code of a stopped command."""
+"""Errors: which are sentences for users, their reason in a line, and the exit code of a stopped command."""
 
 from pathlib import Path
 
@@ -7,6 +7,12 @@ from reproduce.lab.places import CODE
 EXIT_INTERRUPTED = 130
 """Exit code of a command that was stopped; repeating it resumes."""
 _OWN = ("alm", "baselines", "paper_figures", "reproduce")
+
+
+def reason_of(error: Exception) -> str:
+    """The first line of an error's message, after its type if it may not say by itself what is wrong."""
+    first = (str(error).splitlines() or [""])[0].rstrip(".")
+    return first if isinstance(error, (OSError, ValueError)) else f"{type(error).__name__}: {first}"
 
 
 def is_sentence(error: BaseException) -> bool:

@@ -74,7 +74,7 @@ def make_gallery(store: Store, folder: Path) -> Made:
         RenderError: this machine cannot render off screen.
     """
     cards, problems, size, kept = [], [], 0, set()
-    for path, spec, kind in policies_stored(store):
+    for (spec, kind), path in policies_stored(store).items():
         if kind != "last":
             continue
         try:

@@ -22,10 +22,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from alm.training.lease import EXIT_HELD
-from alm.training.run_directory import RunDirectory
 from reproduce.lab.errors import EXIT_INTERRUPTED
 from reproduce.lab.executors import Ended, Executor, Handle, Job, Resources
-from reproduce.lab.planning import Missing, populations_pay
+from reproduce.lab.planning import Missing, checkpointed, populations_pay
 from reproduce.lab.run_states import RunState, counts, state_line, state_of, states_table
 
 RETRIES = 2
@@ -251,8 +250,7 @@ class _Grid(Generic[Handle]):
         return one.in_vain <= RETRIES
 
     def _checkpoint(self, job: Job) -> int:
-        kept = (RunDirectory(self.runs_dir / spec.relative_dir).checkpoints.steps() for spec in job.specs)
-        return sum(max(steps, default=0) for steps in kept)
+        return sum(checkpointed(spec, self.runs_dir) for spec in job.specs)
 
     def _fail(self, one: _Entry[Handle], why: str) -> None:
         one.status, one.why = "failed", why

@@ -24,14 +24,6 @@ HORIZON = 50
 """Model steps of the longest prediction; the paper's predictions leave its figure earlier."""
 
 
-class NoCheckpointError(ValueError):
-    """Lack of a trained agent to measure; the message says how to get one."""
-
-
-class OtherEpisodeError(ValueError):
-    """Stored predictions along an episode that cannot be played here; the message says what to do."""
-
-
 def measure_latents(
     needed: Iterable[RunSpec], task: str, scale: str, store: Store, runs_dir: Path
 ) -> list[Path]:
@@ -49,12 +41,12 @@ def measure_latents(
         runs_dir: directory in which the runs were trained.
 
     Raises:
-        NoCheckpointError: no run has a checkpoint of its end, or no run of unchanged ALM has one and no
-            predictions are kept.
-        OtherEpisodeError: the policy of the kept predictions is not here.
+        ValueError: there is no such task; no run has a checkpoint of its end, or no run of unchanged ALM has
+            one and no predictions are kept; or the policy of the kept predictions is not here.
     """
     import torch
 
+    task = task_spec(task).name
     # The split of a sum among threads changes its last digit, which an episode magnifies.
     torch.set_num_threads(1)
     shown = [run for spec in needed if spec.task == task and (run := store.get(spec)) is not None]
@@ -65,7 +57,7 @@ def measure_latents(
     ]
     unchanged = [run for run, _ in trained if run.spec.variant == BASE.name]
     if not trained or not (kept or unchanged):
-        raise NoCheckpointError(
+        raise ValueError(
             f"there is no finished run of alm on {task} at {scale} scale whose last checkpoint is in "
             f"{runs_dir} and whose evaluations match those in {store}: train one with: "
             f"make train TASK={task} SCALE={scale}"
@@ -74,7 +66,7 @@ def measure_latents(
         (policy, *others) = sorted(set(kept))
         agent = here.get(policy) or _stored_agent(policy, shown, store, runs_dir)
         if others or agent is None:
-            raise OtherEpisodeError(
+            raise ValueError(
                 f"{len(kept)} stored predictions of runs whose checkpoints are not in {runs_dir} are along "
                 f"the episode of {' or '.join((policy, *others))}, and predictions along other episodes are "
                 f"not comparable; {'there are several' if others else 'its policy is not here'}, so measure "

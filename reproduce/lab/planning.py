@@ -145,13 +145,13 @@ def missing_runs(
             groups.setdefault((spec.algorithm, spec.variant, spec.task, wanted), []).append(spec)
     return [
         # A run that was trained further, and not stored yet, has nothing to go.
-        Missing(tuple(specs), tuple(min(_checkpointed(spec, runs_dir), wanted) for spec in specs), wanted)
+        Missing(tuple(specs), tuple(min(checkpointed(spec, runs_dir), wanted) for spec in specs), wanted)
         for (*_, wanted), specs in groups.items()
     ]
 
 
-def _checkpointed(spec: RunSpec, runs_dir: Path | None) -> int:
-    """Environment steps of a run's newest checkpoint; 0 without one."""
+def checkpointed(spec: RunSpec, runs_dir: Path | None) -> int:
+    """Environment steps of a run's newest checkpoint; 0 without one, or without a directory to search."""
     if runs_dir is None:
         return 0
     return max(RunDirectory(runs_dir / spec.relative_dir).checkpoints.steps(), default=0)

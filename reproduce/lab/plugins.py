@@ -33,8 +33,6 @@ from reproduce.lab.algorithms import (
 )
 from reproduce.lab.errors import is_sentence
 
-__all__ = ["Plugin", "PluginError", "PluginFailure", "load_plugin", "mistakes_of"]
-
 _GUIDE = "see docs/new_variant.md"
 # No other module has a colon in its name.
 _MODULE = "plugin:"
@@ -114,8 +112,8 @@ def load_plugin(path: Path) -> Plugin:
         raise PluginError(
             f'The plugin {path} declares no variant: add VARIANTS = {{"alm": [Variant(...)]}}, {_GUIDE}.'
         )
-    _check_names(path, plugin)
-    _check_classes(path, plugin)
+    _check_names(plugin)
+    _check_classes(plugin)
     return plugin
 
 
@@ -166,7 +164,8 @@ def _declared_algorithms(path: Path, module: ModuleType) -> dict[str, Algorithm]
     return dict(declared)
 
 
-def _check_names(path: Path, plugin: Plugin) -> None:
+def _check_names(plugin: Plugin) -> None:
+    path = plugin.path
     for name in plugin.algorithms:
         try:
             require_name(name, "an algorithm")
@@ -188,20 +187,19 @@ def _check_names(path: Path, plugin: Plugin) -> None:
             taken.add(variant.name)
 
 
-def _check_classes(path: Path, plugin: Plugin) -> None:
-    algorithms = plugin.among(ALGORITHMS)
-    declared = [(name, BASE) for name in plugin.algorithms]
-    declared += [
-        (name, one) for name in plugin.algorithms for one in plugin.algorithms[name].variants.values()
+def _check_classes(plugin: Plugin) -> None:
+    declared = [
+        (f"{name}/{variant.name}", algorithm, variant)
+        for name, algorithm in plugin.among(ALGORITHMS).items()
+        for variant in (BASE, *algorithm.variants.values())
+        if plugin.provides(name, variant.name)
     ]
-    declared += [(name, one) for name, variants in plugin.variants.items() for one in variants]
-    for name, variant in declared:
-        if problem := _problem(algorithms[name], variant):
-            raise PluginError(f"{name}/{variant.name} of the plugin {path} cannot be trained: {problem}.")
-    for doubt in dict.fromkeys(
-        doubt for name, variant in declared for doubt in _doubts(*algorithms[name].load(variant))
-    ):
-        warnings.warn(f"{doubt} (plugin {path})", stacklevel=3)
+    for label, algorithm, variant in declared:
+        if problem := _problem(algorithm, variant):
+            raise PluginError(f"{label} of the plugin {plugin.path} cannot be trained: {problem}.")
+    doubts = (doubt for _, algorithm, variant in declared for doubt in _doubts(*algorithm.load(variant)))
+    for doubt in dict.fromkeys(doubts):
+        warnings.warn(f"{doubt} (plugin {plugin.path})", stacklevel=3)
 
 
 def _problem(algorithm: Algorithm, variant: Variant) -> str | None:

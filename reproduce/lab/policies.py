@@ -6,8 +6,8 @@ agent that was trained, so that the code that acts is the code that was evaluate
 """
 
 import warnings
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -83,19 +83,9 @@ class Policy:
     @property
     def record(self) -> dict[str, Any]:
         """The metadata in the policy's file, of JSON types."""
-        return {
-            "kind": self.kind,
-            "spec": self.spec.to_dict(),
-            "digest": self.digest,
-            "protocol": self.protocol,
-            "step": self.step,
-            "evaluated_step": self.evaluated_step,
-            "returns": list(self.returns),
-            "source": self.source,
-            "commit": self.commit,
-            "dirty": self.dirty,
-            "plugin": self.plugin,
-        }
+        record = asdict(self)
+        del record["path"], record["processor"]
+        return record
 
     @property
     def label(self) -> str:
@@ -247,15 +237,19 @@ def stored_policy(path: Path, spec: RunSpec, kind: str) -> Policy:
         if held != spec or record["kind"] != kind:
             raise ValueError(f"it is the {record['kind']} policy of {held.label}")
     except (KeyError, TypeError, ValueError) as error:
-        reason = f"it lacks {error}" if isinstance(error, KeyError) else str(error).rstrip(".")
         raise PolicyFileError(
-            f"{path} is not the policy that belongs there ({reason}): put a sound copy back, or move it away"
+            f"{path} is not the policy that belongs there ({_reason(error)}): put a sound copy back, or "
+            "move it away"
         ) from None
     return policy
 
 
-def policies_stored(store: Store) -> Iterator[tuple[Path, RunSpec, str]]:
-    """File, run and kind of every policy in a store, sorted by path, without opening any."""
+def policies_stored(store: Store) -> dict[tuple[RunSpec, str], Path]:
+    """The file of every policy in a store, by run and kind, without opening any.
+
+    Of a policy that both of two overlaid stores hold, it is the one beside the run that is read.
+    """
+    found: dict[tuple[RunSpec, str], Path] = {}
     for root in store.roots:
         for path in sorted(root.glob("*/*/*/*/seed-*.*.safetensors")):
             name, kind = path.stem.partition(".")[::2]
@@ -263,8 +257,11 @@ def policies_stored(store: Store) -> Iterator[tuple[Path, RunSpec, str]]:
                 spec = RunSpec.from_relative_dir(path.relative_to(root).with_name(name))
             except ValueError:
                 continue  # the reader of the run beside it warns of it
-            if kind in KINDS:
-                yield path, spec, kind
+            if kind not in KINDS:
+                continue
+            if (spec, kind) not in found or ((run := store.get(spec)) is not None and run.own):
+                found[spec, kind] = path
+    return found
 
 
 def policy_path(store: Store, spec: RunSpec, kind: str) -> Path:
@@ -283,7 +280,7 @@ def archive_policies(directory: RunDirectory, store: Store) -> list[Path]:
     """
     spec = RunSpec.from_dict(directory.read_json("config.json")["spec"])
     run = store.get(spec)
-    others = {held for _, held, _ in policies_stored(store) if _without_seed(held) == _without_seed(spec)}
+    others = {held for held, _ in policies_stored(store) if _without_seed(held) == _without_seed(spec)}
     if run is None or run.status == "failed" or others - {spec}:
         return []
     written = []
@@ -373,45 +370,49 @@ def find_policy(
 
     scales = list(SCALES)
 
-    def order(spec: RunSpec, kind: str) -> tuple[int, int, int]:
+    def order(one: tuple[RunSpec, str]) -> tuple[int, int, int]:
+        spec, kind = one
         size = scales.index(spec.scale) if spec.scale in scales else len(scales)
         return size, spec.seed, KINDS.index(kind)
 
-    held = [
-        (order(spec, of), 0, path, spec, of)
-        for path, spec, of in policies_stored(store)
-        if fits(spec) and kind in (None, of)
-    ]
-    trained: dict[tuple[RunSpec, str], Policy] = {}
-    for path in sorted(runs_dir.glob("*/*/*/*/seed-*/config.json")):
-        place = path.parent.relative_to(runs_dir)
-        try:
-            if not fits(RunSpec.from_relative_dir(place)):
-                continue
-            directory = RunDirectory(path.parent)
-            spec = record_in(directory.read_json("config.json"), place)
-            found = policies_of(directory)
-        except (KeyError, OSError, TypeError, ValueError) as error:
-            reason = f"it lacks {error}" if isinstance(error, KeyError) else str(error).rstrip(".")
-            warnings.warn(
-                f"{path.parent} is not searched for policies ({reason}); mend it or move it away",
-                StoreWarning,
-                stacklevel=2,
-            )
-            continue
-        for of, policy in found.items():
-            if kind in (None, of):
-                trained[spec, of] = policy
-                held.append((order(spec, of), 1, policy.path, spec, of))
-    if not held:
+    stored = {one: path for one, path in policies_stored(store).items() if fits(one[0])}
+    trained = _policies_trained(runs_dir, fits)
+    found = [one for one in {**stored, **trained} if kind in (None, one[1])]
+    if not found:
         if not plugin:
             variant_named(algorithm, variant_parts(variant)[0])
         raise PolicyError(_what_to_train(wanted, kind, store, runs_dir))
-    _, where, path, spec, of = min(held)
-    if where:
-        return trained[spec, of]
-    run = store.get(spec)
-    return replace(stored_policy(path, spec, of), processor=processor_of(run.provenance) if run else "")
+    chosen = min(found, key=order)
+    if chosen not in stored:
+        return trained[chosen]
+    run = store.get(chosen[0])
+    return replace(
+        stored_policy(stored[chosen], *chosen), processor=processor_of(run.provenance) if run else ""
+    )
+
+
+def _policies_trained(runs_dir: Path, fits: Callable[[RunSpec], bool]) -> dict[tuple[RunSpec, str], Policy]:
+    """The policies in the directories of the runs that fit, by run and kind."""
+    found: dict[tuple[RunSpec, str], Policy] = {}
+    for path in sorted(runs_dir.glob("*/*/*/*/seed-*/config.json")):
+        place = path.parent.relative_to(runs_dir)
+        try:
+            if fits(RunSpec.from_relative_dir(place)):
+                directory = RunDirectory(path.parent)
+                spec = record_in(directory.read_json("config.json"), place)
+                found |= {(spec, kind): policy for kind, policy in policies_of(directory).items()}
+        except (KeyError, OSError, TypeError, ValueError) as error:
+            warnings.warn(
+                f"{path.parent} is not searched for policies ({_reason(error)}); mend it or move it away",
+                StoreWarning,
+                stacklevel=2,
+            )
+    return found
+
+
+def _reason(error: Exception) -> str:
+    """Why a record is unusable, as part of a sentence."""
+    return f"it lacks {error}" if isinstance(error, KeyError) else str(error).rstrip(".")
 
 
 def _what_to_train(wanted: Mapping[str, Any], kind: str | None, store: Store, runs_dir: Path) -> str:

@@ -9,14 +9,17 @@ import sys
 import time
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psutil
 
 from reproduce.lab.places import CODE, IN_CLONE
+
+if TYPE_CHECKING:
+    from alm.training.execution import Execution
 
 # Stored results are data: changing them does not change the code.
 _NOT_CODE = (":!results", ":!docs", ":!paper_figures", ":!benchmarks/results")
@@ -27,11 +30,8 @@ _SOURCES = ("alm", "baselines", "reproduce")
 _SCRIPT = "alm-reproduce"
 
 
-def provenance(device: str, threads: int, execution: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """The provenance record of a run that starts now, of JSON types.
-
-    ``execution`` is how its updates run (`alm.training.execution.Execution`, as a dictionary).
-    """
+def provenance(device: str, threads: int, execution: "Execution | None" = None) -> dict[str, Any]:
+    """The provenance record of a run that starts now, of JSON types; ``execution`` is how its updates run."""
     return {
         "git_sha": _git("rev-parse", "HEAD"),
         "git_dirty": IN_CLONE and bool(_git("status", "--porcelain", "--", ".", *_NOT_CODE)),
@@ -47,7 +47,7 @@ def provenance(device: str, threads: int, execution: Mapping[str, Any] | None = 
         },
         "device": device,
         "threads": threads,
-        "execution": dict(execution or {}),
+        "execution": asdict(execution) if execution else {},
         "started_ms": time.time_ns() // 1_000_000,
     }
 

@@ -190,24 +190,21 @@ def captioned(frame: Frame) -> "Image.Image":
     return picture
 
 
-def write_film(frames: Iterator[Frame], fps: float, path: Path) -> int:
-    """Write frames as an MP4 (H.264); returns their number."""
+def write_film(frames: Iterator[Frame], fps: float, path: Path) -> None:
+    """Write frames as an MP4 (H.264)."""
     import imageio_ffmpeg
 
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
-    count = 0
     try:
         writer = imageio_ffmpeg.write_frames(str(unfinished), (WIDTH, HEIGHT), fps=fps)
         writer.send(None)
         for frame in frames:
             writer.send(captioned(frame).tobytes())
-            count += 1
         writer.close()
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
-    return count
 
 
 def write_clip(frames: Sequence[Frame], fps: float, path: Path) -> int:
@@ -259,7 +256,7 @@ def file_name(spec: RunSpec) -> str:
     return re.sub(r"[^A-Za-z0-9.+=_-]", "_", "-".join(parts))
 
 
-def clip(policy: Policy, path: Path, plugin: Plugin | None = None) -> int:
-    """Write the first seconds of an episode as a GIF; returns its size in bytes."""
+def clip(policy: Policy, path: Path, plugin: Plugin | None = None) -> None:
+    """Write the first seconds of an episode as a GIF."""
     fps, frames = episode(policy, CLIP_WIDTH, CLIP_HEIGHT, CLIP_FPS, CLIP_SECONDS, plugin)
-    return write_clip(list(frames), fps, path)
+    write_clip(list(frames), fps, path)

@@ -14,8 +14,6 @@ from alm.training.ranges import Range
 from reproduce.lab.algorithms import nearest
 from reproduce.lab.specs import variant_in, variant_parts
 
-__all__ = ["SettingError", "canonical_variant", "require_used", "require_valid", "with_settings"]
-
 _WORD = re.compile(r"[A-Za-z0-9._-]+")
 # Above it, floats print with an exponent, whole numbers without.
 _LARGEST_EXPONENT = 15

@@ -30,22 +30,6 @@ from alm.training.scale import SCALES
 from reproduce.lab.curves import Curve
 from reproduce.lab.specs import RunSpec, config_digest, require_protocol
 
-__all__ = [
-    "EVALUATION_COLUMNS",
-    "LATENT_COLUMNS",
-    "SCHEMA",
-    "STATUSES",
-    "VALUE_COLUMNS",
-    "ProtocolMixError",
-    "ReadOnce",
-    "Store",
-    "StoreMixError",
-    "StoreWarning",
-    "StoredRun",
-    "require_comparable",
-    "require_one_configuration",
-]
-
 SCHEMA = 1
 """Version of the file format."""
 
@@ -186,7 +170,7 @@ class Store:
     """
 
     def __init__(self, root: Path, beneath: Path | None = None) -> None:
-        self.root, self.beneath = Path(root), None if beneath is None else Path(beneath)
+        self.root, self.beneath = root, beneath
 
     def __str__(self) -> str:
         """Its directories in words: ``"runs/store or results/runs"``."""
@@ -279,10 +263,6 @@ class Store:
         table = _beside(self.place(run).with_suffix(_VALUES_SUFFIX), run, VALUE_COLUMNS)
         return frozenset(table.column_names if table else ()) - set(VALUE_COLUMNS)
 
-    def has_latents(self, run: StoredRun) -> bool:
-        """Whether the run's predictions are stored; a broken file gives a warning and does not count."""
-        return self._latents_of(run) is not None
-
     def write_latents(self, run: StoredRun, steps: pd.DataFrame, policy: str) -> Path:
         """Store the predictions of a run's model, replacing an earlier file, and return the file.
 
@@ -300,14 +280,12 @@ class Store:
 
     def latents(self, run: StoredRun) -> tuple[pd.DataFrame, str] | None:
         """The steps and policy that `write_latents` stored; None if missing or, with a warning, broken."""
-        table = self._latents_of(run)
-        return None if table is None else (table.to_pandas(), table.schema.metadata[_POLICY_KEY].decode())
-
-    def _latents_of(self, run: StoredRun) -> pa.Table | None:
         # Latents are measured after training: those of a run in the store beneath are written to this one.
         relative = _relative_file(run.spec).with_suffix(_LATENTS_SUFFIX)
-        found = (_beside(root / relative, run, LATENT_COLUMNS) for root in reversed(self.roots))
-        return next((table for table in found if table is not None), None)
+        for root in reversed(self.roots):
+            if (table := _beside(root / relative, run, LATENT_COLUMNS)) is not None:
+                return table.to_pandas(), table.schema.metadata[_POLICY_KEY].decode()
+        return None
 
     def place(self, run: StoredRun) -> Path:
         """The file from which a run was read."""

@@ -14,7 +14,6 @@ from alm.task_registry import TaskSpec, task_spec
 from alm.training.files import write_text
 from alm.training.run_directory import PLUGIN_COPY, RunDirectory
 from alm.training.scale import Scale, TrainingConfig, scale_named
-from alm.variants import Variant
 from reproduce.lab.algorithms import ALGORITHMS, UnknownAlgorithmError, algorithm_named, variant_named
 from reproduce.lab.places import WORKPLACE
 from reproduce.lab.plugins import Plugin, PluginError
@@ -31,10 +30,6 @@ if TYPE_CHECKING:
 COMPILED = WORKPLACE / ".cache" / "inductor"
 
 
-class RunConflictError(ValueError):
-    """A conflict with a run directory or store that holds the same run with another configuration."""
-
-
 @dataclass(frozen=True)
 class ResolvedRuns:
     """The runs of one command before training, with names and configuration resolved."""
@@ -42,18 +37,12 @@ class ResolvedRuns:
     specs: tuple[RunSpec, ...]
     task: TaskSpec
     scale: Scale
-    variant: Variant
     agent_class: Any
     agent_config: Any
     training: TrainingConfig
     config: dict[str, Any]
     plugin: Plugin | None
     """The plugin that declares the variant or algorithm; None if the suite does."""
-
-    @property
-    def seeds_apart(self) -> bool:
-        """Whether every seed trains as its own population."""
-        return bool(self.agent_class.trains_seeds_apart)
 
     @classmethod
     def of(
@@ -138,15 +127,14 @@ class ResolvedRuns:
         if own:
             # The plugin's text is in no commit of the repository, so it is part of the run's identity.
             config["plugin"] = {"sha256": own.sha256}
-        for spec in specs:
-            try:
-                config_digest(spec, config)
-            except (TypeError, ValueError) as error:
-                raise ValueError(
-                    f"A setting of {spec.label} cannot be stored ({error}): settings are numbers, text, "
-                    "True, False, None, or lists of these."
-                ) from None
-        return cls(specs, task_, scale_, variant_, agent_class, agent_config, training, config, own)
+        try:
+            config_digest(specs[0], config)
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"A setting of {specs[0].label} cannot be stored ({error}): settings are numbers, text, "
+                "True, False, None, or lists of these."
+            ) from None
+        return cls(specs, task_, scale_, agent_class, agent_config, training, config, own)
 
     def record(self, spec: RunSpec) -> dict[str, Any]:
         """The content of a run's ``config.json``."""
@@ -206,7 +194,7 @@ def require_storable(resolved: ResolvedRuns, store: Store) -> dict[RunSpec, Stor
     """Check that the store can take the runs, before hours are spent on them; returns those already stored.
 
     Raises:
-        RunConflictError: the store holds another configuration of one of the runs.
+        ValueError: the store holds another configuration of one of the runs.
         OSError: the store cannot be written.
     """
     if resolved.scale.name != "smoke":
@@ -229,8 +217,8 @@ def open_run(
     """Open a run's directory for training; ``None`` if the run has already ended.
 
     Raises:
-        RunConflictError: the directory holds another configuration or protocol of the same run, or a record
-            that does not belong there.
+        ValueError: the directory holds another configuration or protocol of the same run, or a record that
+            does not belong there.
         alm.training.checkpoint.DamagedError: no checkpoint is readable any more.
         alm.training.lease.RunLockedError: another process trains the run.
     """
@@ -240,22 +228,22 @@ def open_run(
     fresh = found == "new"
     if not fresh:
         stored = directory.read_json("config.json")
-        if not isinstance(stored, dict) or {"digest", "protocol"} - set(stored):
-            raise RunConflictError(
+        if {"digest", "protocol"} - set(stored):
+            raise ValueError(
                 f"{directory.path / 'config.json'} is not the record of a run: move {directory.path} away, "
                 "or choose another --runs-dir"
             )
-        differing = [what for what in ("digest", "protocol") if stored[what] != record[what]]
-        # An attempt without a checkpoint, perhaps due to an error in a plugin, leaves nothing to resume.
-        fresh = bool(differing) and found == "unfinished" and not directory.checkpoints.steps()
-        if differing and not fresh:
-            what = differing[0]
-            raise _conflict(resolved, spec, directory.path, what, stored[what], "--runs-dir")
-        if not differing:
+        if differing := [what for what in ("digest", "protocol") if stored[what] != record[what]]:
+            # An attempt without a checkpoint, perhaps due to an error in a plugin, leaves nothing to resume.
+            fresh = found == "unfinished" and not directory.checkpoints.steps()
+            if not fresh:
+                what = differing[0]
+                raise _conflict(resolved, spec, directory.path, what, stored[what], "--runs-dir")
+        else:
             try:
                 record_in(stored, spec.relative_dir)
             except (TypeError, ValueError) as error:
-                raise RunConflictError(
+                raise ValueError(
                     f"{directory.path} cannot be trained ({str(error).rstrip('.')}): mend or move it, or "
                     "choose another --runs-dir"
                 ) from None
@@ -270,8 +258,7 @@ def open_run(
         directory.close()
         return open_run(resolved, spec, root, device, threads, execution)
     if fresh:
-        how = dataclasses.asdict(execution) if execution else {}
-        origin = provenance(device, threads, how)
+        origin = provenance(device, threads, execution)
         if resolved.plugin:
             origin["plugin"] = resolved.plugin.record
             write_text(directory.path / PLUGIN_COPY, resolved.plugin.text)
@@ -282,11 +269,11 @@ def open_run(
 
 def _conflict(
     resolved: ResolvedRuns, spec: RunSpec, place: Path, what: str, stored: str, option: str
-) -> RunConflictError:
+) -> ValueError:
     cure = f"move or delete these files, or choose another {option}"
     if resolved.plugin and what == "digest":
         cure = f"{resolved.plugin.file} has changed since, so give the variant another name, or {cure}"
-    return RunConflictError(
+    return ValueError(
         f"{place} holds {spec.label} with another {what} ({stored}, now "
         f"{resolved.record(spec)[what]}): {cure}"
     )

@@ -7,7 +7,6 @@
     views.py       the charts that a link opens, in the format of MLflow's page
     links.py       links into MLflow
     server.py      a server in front of a database; guard.py ends it with the process that started it
-    ui.py          the two commands that serve: one for a single user, one for a lab
 
 One MLflow run is one training of one (algorithm, variant, task, seed, scale). Experiments are evaluation
 protocols (``alm/<protocol>``), because only curves of one protocol are comparable. Runs of scale ``smoke``

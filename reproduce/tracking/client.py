@@ -24,8 +24,6 @@ from urllib.parse import urlsplit, urlunsplit
 
 from reproduce.lab.places import WORKPLACE
 
-__all__ = ["KnownRun", "MlflowRuns", "Point", "RunRecord", "TrackingError", "resolve_uri", "shown_uri"]
-
 _BATCH = 1000  # MLflow refuses more metrics in one request
 _PAGE = 1000
 _PROBE_SECONDS = 5.0

@@ -18,10 +18,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
 
 from alm.training.run_directory import RunDirectory
-from reproduce.lab.curves import sharing_seeds
+from reproduce.lab.curves import Curve, sharing_seeds
+from reproduce.lab.errors import reason_of
 from reproduce.lab.places import WORKPLACE
 from reproduce.lab.specs import RunSpec
 from reproduce.tracking.client import (
@@ -63,7 +65,7 @@ def follow(
     until: Callable[[], bool] = lambda: False,
     tracking_uri: str | None = None,
     poll_seconds: float = _POLL_SECONDS,
-    say: Callable[[str], None] | None = None,
+    say: Callable[[str], None] = lambda sentence: print(sentence, file=sys.stderr, flush=True),
 ) -> None:
     """Send metrics while runs train, and a last time when all have ended or ``until`` is true.
 
@@ -78,8 +80,7 @@ def follow(
         poll_seconds: time between passes over the directories.
         say: takes the sentence about an unusable MLflow; by default prints it to stderr.
     """
-    directories, uri = [Path(one) for one in directories], resolve_uri(tracking_uri)
-    say = say or _print_to_stderr
+    directories, uri = list(directories), resolve_uri(tracking_uri)
     synchroniser: _Synchroniser | None = None
     problems: tuple[str, ...] = ()
     told, wait, due = False, poll_seconds, 0.0
@@ -133,7 +134,7 @@ def start_follower(directories: Sequence[Path], tracking_uri: str | None = None)
     uri = resolve_uri(tracking_uri)
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "MLFLOW_TRACKING_URI": uri}
     command = [sys.executable, "-m", "reproduce.tracking.following", str(os.getpid())]
-    command += [str(Path(directory).absolute()) for directory in directories]
+    command += [str(directory.absolute()) for directory in directories]
     return subprocess.Popen(
         command, cwd=WORKPLACE, env=environment, stdin=subprocess.DEVNULL, start_new_session=True
     )
@@ -151,15 +152,12 @@ class _Synchroniser:
         total = SyncResult()
         for directory in directories:
             try:
-                total += self._send_directory(Path(directory), going_on)
+                total += self._send_directory(directory, going_on)
             except TrackingError:
                 raise
             except Exception as error:
                 # A damaged directory must not keep the others from MLflow.
-                reason = (str(error).splitlines() or [""])[0].rstrip(".")
-                if not isinstance(error, (OSError, ValueError)):
-                    reason = f"{type(error).__name__}: {reason}"
-                total += SyncResult(problems=(f"{directory} was not sent to MLflow: {reason}.",))
+                total += SyncResult(problems=(f"{directory} was not sent to MLflow: {reason_of(error)}.",))
         return total
 
     def _send_directory(self, path: Path, going_on: bool | None) -> SyncResult:
@@ -270,10 +268,12 @@ class _DirectoryRun:
         ]
         if self._done is not None and self.failure is None:
             lines = [line for line in self._lines(0) if "eval/return" in line.get("metrics", {})]
-            returns = {line["step"]: line["metrics"]["eval/return"] for line in lines}
             if lines:
+                steps = np.array([line["step"] for line in lines], np.int64)
+                returns = np.array([line["metrics"]["eval/return"] for line in lines], np.float64)
                 seconds = self._done.get("wall_seconds", lines[-1]["wall_seconds"])
-                points += final_points(returns, seconds, sharing_seeds(lines), lines[-1]["time_ms"])
+                curve, shared = Curve(steps, returns), sharing_seeds(lines)
+                points += final_points(curve, seconds, shared, lines[-1]["time_ms"])
         return finite_points(self.record.name, points)
 
     def _lines(self, offset: int) -> list[dict[str, Any]]:
@@ -285,10 +285,6 @@ class _DirectoryRun:
 
 def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
-
-
-def _print_to_stderr(sentence: str) -> None:
-    print(sentence, file=sys.stderr, flush=True)
 
 
 def _main() -> None:

@@ -12,8 +12,6 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import IO
 
-__all__ = ["start_guarded", "stop_guarded"]
-
 _STOP_SECONDS = 15.0
 
 

@@ -95,9 +95,8 @@ def _stored(run: StoredRun) -> tuple[RunRecord, _Ended]:
     ]
     if run.status == "done" and rows:
         last = rows[-1]
-        returns = {int(row["step"]): float(row["eval/return"]) for row in rows}
         points += final_points(
-            returns, float(last["wall_seconds"]), run.provenance.get("population"), int(last["time_ms"])
+            run.curve(), float(last["wall_seconds"]), run.provenance.get("population"), int(last["time_ms"])
         )
         named = {key if "/" in key else f"final/{key}": value for key, value in run.final.items()}
         for key in named.keys() - {point.key for point in points}:
@@ -115,50 +114,42 @@ def _stored(run: StoredRun) -> tuple[RunRecord, _Ended]:
 
 def _printed() -> Iterable[tuple[RunRecord, _Ended]]:
     for cell in printed_scores(1):
-        record = RunRecord(
-            experiment=PUBLISHED,
-            name=f"{cell.algorithm} {cell.task} printed",
-            key=f"table1/{cell.algorithm}/{cell.task}",
-            start_ms=None,
-            tags={
-                "algo": cell.algorithm,
-                "task": cell.task,
-                "method": f"{cell.algorithm} printed",
-                "source": "published",
-                "origin": cell.origin,
-                "environment": cell.environment,
-                "same_task_as_alm": cell.same_task_as_alm,
-                "footnotes": " ".join(note.key for note in cell.footnotes),
-            },
-            params={"algo": cell.algorithm, "task": cell.task},
-            artifacts={},
-        )
+        tags = {
+            "source": "published",
+            "origin": cell.origin,
+            "environment": cell.environment,
+            "same_task_as_alm": cell.same_task_as_alm,
+            "footnotes": " ".join(note.key for note in cell.footnotes),
+        }
         values = {"final/return": cell.mean, "final/return_std": cell.std}
         points = [Point(key, value, _PUBLISHED_MS, 0) for key, value in values.items()]
-        yield record, _Ended(start_ms=_PUBLISHED_MS, end_ms=_PUBLISHED_MS, points=points)
+        yield _published(f"table1/{cell.algorithm}", "printed", cell.algorithm, cell.task, tags, points)
 
 
 def _authors_curves() -> Iterable[tuple[RunRecord, _Ended]]:
     for task, frame in authors_curves().groupby("task", sort=True):
-        record = RunRecord(
-            experiment=PUBLISHED,
-            name=f"ALM(3) {task} authors",
-            key=f"authors-curve/{task}",
-            start_ms=None,
-            tags={
-                "algo": "ALM(3)",
-                "task": str(task),
-                "method": "ALM(3) authors",
-                "source": "authors",
-                "seeds": str(frame["seeds"].max()),
-            },
-            params={"algo": "ALM(3)", "task": str(task)},
-            artifacts={},
-        )
+        tags = {"source": "authors", "seeds": str(frame["seeds"].max())}
         points = []
         for row in frame.itertuples():
             step = int(row.training_step) + AUTHORS_WARMUP
             points.append(Point("eval/return", float(row.return_mean), _PUBLISHED_MS, step))
             # Std over seeds; the eval/return_std of our runs is over the episodes of one evaluation.
             points.append(Point("eval/return_std_of_seeds", float(row.return_std), _PUBLISHED_MS, step))
-        yield record, _Ended(start_ms=_PUBLISHED_MS, end_ms=_PUBLISHED_MS, points=points)
+        yield _published("authors-curve", "authors", "ALM(3)", str(task), tags, points)
+
+
+def _published(
+    place: str, whose: str, algorithm: str, task: str, tags: dict[str, str], points: list[Point]
+) -> tuple[RunRecord, _Ended]:
+    """The record and data of numbers that others published; ``place`` begins their key."""
+    identity = {"algo": algorithm, "task": task}
+    record = RunRecord(
+        experiment=PUBLISHED,
+        name=f"{algorithm} {task} {whose}",
+        key=f"{place}/{task}",
+        start_ms=None,
+        tags={**identity, "method": f"{algorithm} {whose}", **tags},
+        params=identity,
+        artifacts={},
+    )
+    return record, _Ended(start_ms=_PUBLISHED_MS, end_ms=_PUBLISHED_MS, points=points)

@@ -10,8 +10,6 @@ from reproduce.tracking.importing import PUBLISHED
 from reproduce.tracking.records import SMOKE, record_of
 from reproduce.tracking.views import OURS, View, description_of, table_link, view_link, views_of
 
-__all__ = ["links", "where_to_look"]
-
 _DESCRIPTION = "mlflow.note.content"
 
 

@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from reproduce.lab.algorithms import ALGORITHMS, BASE, title_of
 from reproduce.lab.curves import Curve, run_scalars
 from reproduce.lab.specs import RunSpec, require_protocol, variant_parts
@@ -141,11 +139,8 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
     return flat
 
 
-def final_points(
-    returns: Mapping[int, float], wall_seconds: float, population: float | None, time_ms: int
-) -> list[Point]:
-    """Scalars of a whole run at its last evaluation; ``returns`` is the mean return by environment step."""
-    curve = Curve(np.array(list(returns), np.int64), np.array(list(returns.values()), np.float64))
+def final_points(curve: Curve, wall_seconds: float, population: float | None, time_ms: int) -> list[Point]:
+    """Scalars of a whole run at its last evaluation; ``curve`` is its mean return."""
     scalars = run_scalars(curve, wall_seconds, population)
     return [Point(name, value, time_ms, curve.last_step) for name, value in scalars.items()]
 

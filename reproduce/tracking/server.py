@@ -10,7 +10,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,8 +21,6 @@ from reproduce.tracking.guard import start_guarded, stop_guarded
 
 if TYPE_CHECKING:
     import subprocess
-
-__all__ = ["Address", "serving"]
 
 _LOOPBACK = "127.0.0.1"
 _THIS_MACHINE = (_LOOPBACK, "localhost", "[::1]")
@@ -50,10 +48,10 @@ class Address:
 
     host: str = _LOOPBACK
     port: int | None = None
-    names: Sequence[str] = field(default=())
+    names: Sequence[str] = ()
 
     def __post_init__(self) -> None:
-        if self.host not in _THIS_MACHINE and not self.names:
+        if self.host not in (*_THIS_MACHINE, "::1") and not self.names:
             raise ValueError(
                 f"A server that listens on {self.host} must know the host names by which other machines "
                 "reach it: give them with --allowed-hosts, or leave --host out to serve this machine alone."
@@ -83,12 +81,13 @@ class Address:
             raise TrackingError(
                 f"Port {port} is in use or not allowed: choose another, or none to get a free one."
             )
-        return Address(host=self.host, port=port, names=self.names)
+        return replace(self, port=port)
 
     @property
     def base(self) -> str:
         """The server's URL on this machine."""
-        host = _LOOPBACK if self.host in ("0.0.0.0", "::") else self.host
+        bare = self.host.strip("[]")
+        host = _LOOPBACK if bare in ("0.0.0.0", "::") else f"[{bare}]" if ":" in bare else bare
         return f"http://{host}:{self.port}"
 
     @property

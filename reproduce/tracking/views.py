@@ -13,8 +13,6 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-__all__ = ["View", "description_of", "table_link", "view_link", "views_of"]
-
 _FIRST_SCALES = ("paper", "laptop")
 _RETURN = "eval/return"
 _SHOWN = 100

@@ -362,7 +362,7 @@ def test_seeds_given_together_train_one_after_another(algorithm, sizes):
 
         find_json = staticmethod(lambda name: None)
 
-    groups = group_by_step([Directory() for _ in plan.specs], plan.seeds_apart)
+    groups = group_by_step([Directory() for _ in plan.specs], plan.agent_class.trains_seeds_apart)
     assert [len(group) for group in groups] == sizes
 
 

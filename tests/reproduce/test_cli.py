@@ -178,7 +178,7 @@ def test_a_run_that_another_process_took_over_ends_with_one_sentence(tmp_path, c
     assert train(tmp_path, "--algorithm", "td3", "--seeds", "0", "1") == EXIT_HELD
     told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
     assert len(told) == 1 and "seed-0 was taken over by" in told[0] and "has written nothing since" in told[0]
-    for directory in directories_under(tmp_path / "runs"):
+    for directory in directories_under(tmp_path / "runs").values():
         assert directory.status == "unfinished" and not directory.checkpoints.steps()
         assert [line["step"] for line in directory.metrics()][-1] == 200
         assert not list(directory.path.glob("lease.*")) and not list(directory.path.glob("**/*.tmp"))
@@ -241,7 +241,7 @@ def test_an_edited_record_is_refused_before_training(tmp_path, capsys):
         error = capsys.readouterr().err
         assert words in error and error.count("\n") == 1
         with pytest.warns(StoreWarning, match=words):
-            assert directories_under(tmp_path / "runs") == []
+            assert not directories_under(tmp_path / "runs")
 
 
 @pytest.mark.parametrize("command", [(), *((name,) for name in COMMANDS)], ids=" ".join)
@@ -402,10 +402,10 @@ def test_precision_is_part_of_a_run_and_float32_keeps_its_identity():
 
 def test_a_task_with_a_slash_has_a_directory_that_leads_back(tmp_path):
     assert train(tmp_path, "--algorithm", "td3-ours", task="mbbl/Hopper-ET-dynnoise-0.50") == 0
-    (directory,) = directories_under(tmp_path / "runs")
+    ((spec, directory),) = directories_under(tmp_path / "runs").items()
     place = directory.path.relative_to(tmp_path / "runs")
     assert place == Path("td3-ours/base/mbbl_Hopper-ET-dynnoise-0.5/smoke/seed-0")
-    assert RunSpec.from_relative_dir(place) == RunSpec.from_dict(directory.read_json("config.json")["spec"])
+    assert RunSpec.from_relative_dir(place) == spec
     assert directory.read_json("config.json")["protocol"].startswith("mbbl-gymnasium")
     run = record_of_directory(directory)
     store = Store(tmp_path / "store")
@@ -417,11 +417,11 @@ def test_a_task_with_a_slash_has_a_directory_that_leads_back(tmp_path):
 
 
 def test_seeds_that_cannot_share_a_population_train_in_turn(tmp_path):
-    plan = ResolvedRuns.of("slbo", "base", "mbbl/Hopper", (0, 1), "smoke")
-    assert plan.seeds_apart and not ResolvedRuns.of("svg", "base", "mbbl/Hopper", (0, 1), "smoke").seeds_apart
+    plan, other = (ResolvedRuns.of(name, "base", "mbbl/Hopper", (0, 1), "smoke") for name in ("slbo", "svg"))
+    assert plan.agent_class.trains_seeds_apart and not other.agent_class.trains_seeds_apart
     directories = [open_run(plan, spec, tmp_path, "cpu", 1) for spec in plan.specs]
     assert group_by_step(directories) == [directories]
-    assert group_by_step(directories, plan.seeds_apart) == [[directory] for directory in directories]
+    assert group_by_step(directories, apart=True) == [[directory] for directory in directories]
     for directory in directories:
         directory.close()
 
@@ -650,7 +650,7 @@ def test_a_reader_who_has_seen_enough_is_no_error(command):
 
 
 def test_training_what_is_stored_already_says_where_it_stays(tmp_path, capsys, monkeypatch, make_run):
-    monkeypatch.setattr("reproduce.lab.training.train_population", lambda *told: None)
+    monkeypatch.setattr("reproduce.commands.training.train_population", lambda *told: None)
     resolved = ResolvedRuns.of("td3", "base", "Hopper", (0, 1), "laptop")
     config = resolved.record(resolved.specs[0])["config"]
     about = {"algorithm": "td3", "task": "Hopper", "scale": "laptop", "config": config}

@@ -145,12 +145,12 @@ def test_a_worker_writes_the_log_and_tells_the_end(tmp_path):
     def carried_out(text):
         return Worker(Order.of(a_job(tmp_path, script(text)), Code.here())).carry_out()
 
-    assert carried_out("print('hello')").ended == Ended(0)
+    assert carried_out("print('hello')") == Ended(0)
     assert (tmp_path / "logs/a.log").read_text() == "hello\n"
-    assert carried_out("raise SystemExit(3)").ended == Ended(3)
-    assert carried_out("import os; os.kill(os.getpid(), 9)").ended == Ended(signal=signal.SIGKILL)
+    assert carried_out("raise SystemExit(3)") == Ended(3)
+    assert carried_out("import os; os.kill(os.getpid(), 9)") == Ended(-signal.SIGKILL)
     # Someone else asked for an end: checkpoints are there, but the job is not done.
-    stopped = carried_out("raise SystemExit(130)").ended
+    stopped = carried_out("raise SystemExit(130)")
     assert stopped == Ended(130) and not stopped.by_itself and str(stopped) == "stopped by someone else"
 
 
@@ -163,13 +163,13 @@ def test_words_of_a_job_have_their_log_though_someone_tidied_up(tmp_path):
 
 def test_a_worker_runs_the_command_by_its_own_python(tmp_path):
     order = Order.of(a_job(tmp_path, ("/elsewhere/python", "-c", "print('hello')")), Code.here())
-    assert Worker(replace(order, interpreter="/elsewhere/python")).carry_out().ended == Ended(0)
+    assert Worker(replace(order, interpreter="/elsewhere/python")).carry_out() == Ended(0)
     assert (tmp_path / "logs/a.log").read_text() == "hello\n"
 
 
 def test_a_worker_that_is_asked_to_stop_before_it_began_runs_nothing(tmp_path):
-    outcome = Worker(Order.of(a_job(tmp_path, script("print('ran')")), Code.here())).carry_out(lambda: True)
-    assert outcome.ended == Ended(130) and (tmp_path / "logs/a.log").read_text() == ""
+    end = Worker(Order.of(a_job(tmp_path, script("print('ran')")), Code.here())).carry_out(lambda: True)
+    assert end == Ended(130) and (tmp_path / "logs/a.log").read_text() == ""
 
 
 @pytest.mark.parametrize(("passes_on", "times"), [(True, 1), (False, 0)])
@@ -181,12 +181,12 @@ def test_a_worker_passes_sigterm_on_once_and_where_the_engine_does_not(
     class Child:
         looks = asked = 0
 
-        def poll(self):
-            return 130 if self.looks == 2 else None
-
         def wait(self, seconds):
             self.looks += 1
             os.kill(os.getpid(), signal.SIGTERM)
+            if self.looks < 3:
+                raise subprocess.TimeoutExpired((), seconds)
+            return 130
 
         def terminate(self):
             self.asked += 1
@@ -199,7 +199,7 @@ def test_a_worker_passes_sigterm_on_once_and_where_the_engine_does_not(
     before = signal.signal(signal.SIGTERM, ignore)
     try:
         order = Order.of(a_job(tmp_path, ("anything",)), Code.here())
-        assert Worker(order).carry_out(passes_on_sigterm=passes_on).ended == Ended(130)
+        assert Worker(order).carry_out(passes_on_sigterm=passes_on) == Ended(130)
         assert signal.getsignal(signal.SIGTERM) is ignore
     finally:
         signal.signal(signal.SIGTERM, before)
@@ -222,9 +222,9 @@ def test_a_worker_refuses_other_code_in_one_sentence(tmp_path):
         (replace(here, sources="0123"), f"sources {here.sources}"),
         (replace(here, packages=versions), "instead of 0.1"),
     ):
-        outcome = Worker(Order.of(a_job(tmp_path, script("print('ran')")), other)).carry_out()
-        assert outcome.ended == Ended(2)
-        assert words in outcome.words and "bring" in outcome.words and "\n" not in outcome.words
+        end = Worker(Order.of(a_job(tmp_path, script("print('ran')")), other)).carry_out()
+        assert end == Ended(2)
+        assert words in end.words and "bring" in end.words and "\n" not in end.words
     assert (tmp_path / "logs/a.log").read_text() == ""
 
 
@@ -233,11 +233,11 @@ def test_a_worker_refuses_folders_that_are_not_the_grids(tmp_path):
     runs, store = tmp_path / "runs", tmp_path / "store"
     with marked(runs, store) as marks:
         order = Order.of(a_job(tmp_path, script("print('ran')"), marks=marks), Code.here())
-        assert Worker(order).carry_out().ended == Ended(0)
+        assert Worker(order).carry_out() == Ended(0)
         marks[1].unlink()
-        outcome = Worker(order).carry_out()
-        assert outcome.ended == Ended(2)
-        assert f"does not see the grid's {store}: choose a --runs-dir and a --store" in outcome.words
+        end = Worker(order).carry_out()
+        assert end == Ended(2)
+        assert f"does not see the grid's {store}: choose a --runs-dir and a --store" in end.words
     assert (tmp_path / "logs/a.log").read_text() == "ran\n"
     assert not [*runs.iterdir(), *store.iterdir()]
 
@@ -343,7 +343,7 @@ def test_a_slurm_job_tells_how_it_ended(tmp_path, slurm, monkeypatch):
     handle = slurm.submit(a_job(tmp_path, script("import time; print('on', flush=True); time.sleep(600)")))
     wait_for(lambda: slurm.poll(handle) is None and "on" in (tmp_path / "logs/a.log").read_text())
     kill_all(handle)  # the node is gone
-    assert ended(slurm, handle) == Ended(signal=signal.SIGKILL)
+    assert ended(slurm, handle) == Ended(-signal.SIGKILL)
     assert "ended without a result" in (tmp_path / "logs/a.log").read_text()
 
 
@@ -398,9 +398,8 @@ def test_what_slurm_refuses_is_one_sentence(tmp_path, slurm, monkeypatch):
         raise submitit.core.utils.FailedJobError("\nsbatch: error: invalid partition specified: moon")
 
     monkeypatch.setattr(slurm._executor, "submit_array", refuse)
-    handle = slurm.submit(a_job(tmp_path, script("print()")))
     with pytest.raises(RuntimeError, match=r"^SLURM refuses the jobs \(invalid partition specified: moon\)"):
-        slurm.poll(handle)
+        run_grid([a_job(tmp_path, script("print()"))], slurm, 1, tmp_path, Console(quiet=True))
 
 
 def test_jobs_that_take_alike_are_as_few_arrays_as_slurm_allows(tmp_path, slurm, monkeypatch):
@@ -481,7 +480,7 @@ def test_a_ray_worker_can_be_stopped_though_its_cluster_was_started_in_the_backg
     """Where SIGINT is ignored, as after ``ray start &`` in a script, Ray's cancelling would be lost."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        assert _carry_out(Order.of(a_job(tmp_path, script("print()")), Code.here())).ended == Ended(0)
+        assert _carry_out(Order.of(a_job(tmp_path, script("print()")), Code.here())) == Ended(0)
         assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     finally:
         signal.signal(signal.SIGINT, before)

@@ -184,7 +184,7 @@ def test_a_local_process_tells_how_it_ended(tmp_path):
     assert executor.poll(sleeping) is None
     executor.stop(sleeping)
     stopped = ended(sleeping)
-    assert stopped == Ended(signal=signal.SIGTERM) and not stopped.succeeded
+    assert stopped == Ended(-signal.SIGTERM) and not stopped.succeeded
     assert str(stopped) == "killed by SIGTERM"
     executor.stop(sleeping)  # it has ended: nothing happens
     assert executor.poll(sleeping) == stopped
@@ -255,7 +255,7 @@ def run(work, executor, runs_dir, workers=1, width=400):
 
 
 def test_a_job_that_was_killed_or_lost_is_tried_again_twice(tmp_path, quick):
-    killed, lost = Ended(signal=9), Ended()
+    killed, lost = Ended(-9), Ended(None)
     executor = Scripted({0: [killed, lost, Ended(0)], 1: [killed, killed, killed], 2: [Ended(1)]})
     work = jobs([missing(0, 1, 2)], "cpu", [], tmp_path, workers=1)
     code, said = run(work, executor, tmp_path)
@@ -341,7 +341,7 @@ def test_of_two_seeds_one_of_which_is_held_the_other_trains(tmp_path, capsys):
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ties a process to its parent")
 def test_a_job_that_gets_further_each_time_is_tried_again_for_ever(tmp_path, quick):
     """Preempted five times, each time behind another checkpoint; then thrice without."""
-    killed = Ended(signal=15)
+    killed = Ended(-15)
     executor = Scripted({0: [killed] * 8})
     work = jobs([missing(0)], "cpu", [], tmp_path, workers=1)
     folder = tmp_path / work[0].specs[0].relative_dir / "checkpoints"
@@ -414,7 +414,7 @@ def test_what_an_operator_sees_on_a_terminal_fits_in_80_columns(tmp_path, quick,
 
 def test_a_grid_without_a_terminal_reports_in_plain_lines(tmp_path, quick, monkeypatch):
     monkeypatch.setattr("reproduce.lab.grid._REPORT_SECONDS", 0.0)
-    killed = Ended(signal=9)
+    killed = Ended(-9)
     work = jobs([missing(0, 1)], "cpu", [], tmp_path, workers=1)
     code, said = run(work, Scripted({0: [killed, Ended(0)], 1: [Ended(0)]}), tmp_path)
     assert code == 0 and "\x1b" not in said

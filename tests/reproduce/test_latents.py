@@ -28,7 +28,7 @@ def trained(tmp_path_factory):
         command = ["train", "--task", "HalfCheetah", "--scale", "smoke", "--variant", variant, "--no-track"]
         assert main([*command, "--runs-dir", str(folder / "runs"), "--store", str(folder / "store")]) == 0
     store = Store(folder / "store")
-    for directory in directories_under(folder / "runs"):
+    for directory in directories_under(folder / "runs").values():
         archive_run(directory, store)
     return folder
 
@@ -60,6 +60,12 @@ def test_runs_whose_checkpoints_are_elsewhere_are_named(trained, tmp_path, capsy
     assert error.startswith("error: there is no finished run of alm on HalfCheetah") and "make train" in error
 
 
+def test_a_task_that_does_not_exist_is_named(tmp_path, capsys):
+    places = ["--runs-dir", str(tmp_path), "--store", str(tmp_path)]
+    assert main(["latents", "--task", "HalfCheeta", *places]) == 2
+    assert "error: There is no task 'HalfCheeta'" in capsys.readouterr().err
+
+
 def test_a_checkpoint_of_another_step_does_not_count(trained, tmp_path):
     store = Store(tmp_path / "store")
     shutil.copytree(trained / "store", store.root, ignore=shutil.ignore_patterns("*.latents.parquet"))
@@ -67,7 +73,7 @@ def test_a_checkpoint_of_another_step_does_not_count(trained, tmp_path):
     directory = RunDirectory(tmp_path / "runs/alm/base/HalfCheetah/smoke/seed-0")
     newest = max(directory.checkpoints.folder.glob("*.pt"))
     newest.rename(newest.with_name("step-000000001.pt"))
-    with pytest.raises(latents.NoCheckpointError):
+    with pytest.raises(ValueError, match="^there is no finished run of alm on HalfCheetah"):
         latents.measure_latents(FIGURE7, "HalfCheetah", "smoke", store, tmp_path / "runs")
 
 
@@ -126,5 +132,5 @@ def test_a_run_that_was_trained_elsewhere_is_not_the_one_here(trained, tmp_path)
     for run in Store(trained / "store").runs():
         returns = [[value + 1.0 for value in of] for of in run.evaluations["eval/returns"]]
         store.write(replace(run, evaluations=run.evaluations.assign(**{"eval/returns": returns})))
-    with pytest.raises(latents.NoCheckpointError):
+    with pytest.raises(ValueError, match="^there is no finished run of alm on HalfCheetah"):
         latents.measure_latents(FIGURE7, "HalfCheetah", "smoke", store, trained / "runs")

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
+from reproduce.cli import main
 from reproduce.commands import options
 from reproduce.commands.options import ReadsRuns, WritesRuns
 from reproduce.exhibits import TABLE1
@@ -42,8 +43,11 @@ def test_what_is_shown(places):
     assert seeds(ReadsRuns().opened()) == [0, 1, 2]
     assert seeds(ReadsRuns(own=False).opened()) == [0, 1]
     assert seeds(ReadsRuns(store=options.OWN).opened()) == [2]
-    with pytest.raises(ValueError, match="no directory .*/nowhere: name the store"):
-        ReadsRuns(store=places / "nowhere").require_store()
+
+
+def test_a_store_that_is_not_there_is_one_sentence(places, capsys):
+    assert main(["runs", "--store", str(places / "nowhere")]) == 2
+    assert f"error: There is no directory {places / 'nowhere'}: name the store" in capsys.readouterr().err
 
 
 def test_what_is_trained_is_stored_apart(places, make_run):

@@ -18,7 +18,7 @@ from reproduce.lab.algorithms import ALGORITHMS
 from reproduce.lab.archive import archive_run
 from reproduce.lab.plugins import load_plugin
 from reproduce.lab.store import Store
-from reproduce.lab.training import ResolvedRuns, RunConflictError, open_run, require_storable
+from reproduce.lab.training import ResolvedRuns, open_run, require_storable
 from reproduce.tracking.records import record_of
 
 SLOW = """
@@ -81,7 +81,7 @@ def test_a_whole_algorithm_with_variants(written):
     for variant, rate in (("base", 1e-4), ("fast", 1e-3)):
         plan = ResolvedRuns.of("mine", variant, "Hopper", (0,), "smoke", plugin)
         assert plan.agent_class.__name__ == "Mine" and plan.agent_config.learning_rate == rate
-        assert plan.plugin is plugin and not plan.seeds_apart
+        assert plan.plugin is plugin and not plan.agent_class.trains_seeds_apart
     assert "mine" not in ALGORITHMS
 
 
@@ -190,7 +190,7 @@ def test_a_run_keeps_the_text_and_another_text_does_not_go_on_with_it(written, t
     (directory.path / "checkpoints").mkdir()
     (directory.path / "checkpoints" / "step-000000100.pt").touch()
     open_run(corrected, plan.specs[0], root, "cpu", 1).close()
-    with pytest.raises(RunConflictError, match="my_idea.py has changed since.*another name.*these files"):
+    with pytest.raises(ValueError, match="my_idea.py has changed since.*another name.*these files"):
         open_run(plan, plan.specs[0], root, "cpu", 1)
 
 
@@ -211,7 +211,7 @@ def test_the_store_carries_the_text_and_refuses_another(written, tmp_path):
     assert record.tags["role"] == "own"
     assert record.params["plugin.sha256"] == kept["sha256"]
     require_storable(plan, store)
-    with pytest.raises(RunConflictError, match="has changed since.*--store"):
+    with pytest.raises(ValueError, match="has changed since.*--store"):
         require_storable(slow_plan(written(SLOW + "# changed\n"), scale="laptop"), store)
 
 

@@ -34,7 +34,7 @@ def trained(tmp_path_factory):
         command = ["train", "--algorithm", "td3", "--task", "Hopper", "--scale", "smoke", "--seeds", seed]
         where = ["--runs-dir", str(folder / "runs"), "--store", str(folder / "store"), "--no-track"]
         assert main([*command, *where]) == 0
-    for directory in directories_under(folder / "runs"):
+    for directory in directories_under(folder / "runs").values():
         archive_run(directory, Store(folder / "store"))
     return folder
 
@@ -81,23 +81,18 @@ def test_last_and_best_of_one_seed_are_stored(here, store):
         assert policy.commit == run.provenance["git_sha"]
     assert archive_policies(directory(here), store) == []  # nothing is new
     assert archive_policies(directory(here, seed=1), store) == []  # one seed is kept
-    assert [(spec.seed, kind) for _, spec, kind in policies_stored(store)] == [(0, "best"), (0, "last")]
+    assert [(spec.seed, kind) for spec, kind in policies_stored(store)] == [(0, "best"), (0, "last")]
     assert [run.spec.seed for run in store.runs()] == [0, 1]  # policies are no runs
 
 
 def test_the_command_archives_policies_too(here, monkeypatch, capsys):
     """Smoke runs are not stored by commands, so this one is of another scale."""
-    config = directory(here).read_json("config.json")
-    monkeypatch.setattr("alm.training.run_directory.RunDirectory.read_json", _as_laptop(config))
-    monkeypatch.setattr("reproduce.lab.archive.archive_run", lambda *_: None)
-    monkeypatch.setattr("reproduce.lab.policies.archive_policies", lambda one, _: [one.path / "policy"])
-    monkeypatch.setattr("reproduce.lab.archive.directories_under", lambda _: [directory(here)])
+    found = {replace(SPEC, scale="laptop"): directory(here)}
+    monkeypatch.setattr("reproduce.commands.stored.directories_under", lambda _: found)
+    monkeypatch.setattr("reproduce.commands.stored.archive_run", lambda *_: None)
+    monkeypatch.setattr("reproduce.commands.stored.archive_policies", lambda one, _: [one.path / "policy"])
     assert main(["archive", *asked(here)]) == 0
     assert f"stored {directory(here).path / 'policy'}" in capsys.readouterr().out
-
-
-def _as_laptop(config):
-    return lambda self, name: config | {"spec": config["spec"] | {"scale": "laptop"}}
 
 
 def test_a_policy_plays_its_evaluation_again_exactly(here, store):
@@ -124,6 +119,18 @@ def test_the_largest_scale_comes_first(here, store):
     write_policy(path, state, record | {"spec": larger.to_dict(), "kind": "best"})
     assert find_policy("td3", "Hopper", store, here / "nowhere").path == path
     assert find_policy("td3", "Hopper", store, here / "nowhere", seed=0).path == store.root / LAST
+
+
+@pytest.mark.parametrize("further", ["own", "shipped"])
+def test_of_two_stores_the_policy_of_the_run_that_is_read_is_found(here, store, further):
+    """Whatever the names of their directories: the run that is read is the one with more steps."""
+    run, behind = store.get(SPEC), Store(here / "another")
+    behind.write(replace(run, status="partial", evaluations=run.evaluations[:-1]))
+    shutil.copy(store.root / LAST, behind.root / LAST)
+    own, shipped = (store, behind) if further == "own" else (behind, store)
+    both = Store(own.root, shipped.root)
+    assert both.place(both.get(SPEC)) == store.path(SPEC)
+    assert find_policy("td3", "Hopper", both, here / "nowhere", kind="last").path == store.root / LAST
 
 
 def test_a_policy_whose_evaluation_is_not_recorded_yet_is_passed_over(here):
@@ -210,7 +217,7 @@ def test_a_mistake_of_a_plugin_at_play_is_one_sentence(tmp_path, capsys, monkeyp
 
     plugin = tmp_path / "mine.py"
     plugin.write_text("from alm.variants import Variant\nVARIANTS = {'alm': [Variant('slow', 'an idea')]}\n")
-    monkeypatch.setattr("reproduce.lab.policies.find_policy", lambda *_: None)
+    monkeypatch.setattr("reproduce.commands.policies.find_policy", lambda *_: None)
     monkeypatch.setattr(playing, "play", play)
     for place in ("runs", "store"):
         (tmp_path / place).mkdir()
@@ -231,7 +238,7 @@ def test_a_policy_of_ones_own_variant_needs_its_file(tmp_path, capsys):
     which = ["--variant", "slow", "--scale", "smoke"]
     command = ["train", "--task", "Hopper", "--no-track", "--plugin", str(plugin), *which]
     assert main([*command, *asked(tmp_path)]) == 0
-    (run,) = directories_under(tmp_path / "runs")
+    (run,) = directories_under(tmp_path / "runs").values()
     store = Store(tmp_path / "store")
     archive_run(run, store)
     assert len(archive_policies(run, store)) == 2
@@ -352,7 +359,7 @@ def test_of_a_run_that_failed_no_policy_is_stored(here):
     for seed in (0, 1):
         archive_run(directory(here, seed), store)
         archive_policies(directory(here, seed), store)
-    assert {spec.seed for _, spec, _ in policies_stored(store)} == {1}
+    assert {spec.seed for spec, _ in policies_stored(store)} == {1}
 
 
 def test_too_large_a_policy_is_stored_in_float16(here, monkeypatch):
@@ -375,26 +382,26 @@ def test_what_does_not_fit_is_said_and_not_stored(here, monkeypatch):
     monkeypatch.setattr(policies, "LARGEST_POLICY", 5_000)
     with pytest.raises(PolicyError, match="takes more than 0 MB, so it stays in"):
         archive_policies(directory(here), store)
-    assert not list(policies_stored(store))
+    assert not policies_stored(store)
 
 
 def test_a_policy_that_takes_the_place_of_another_takes_its_room(here, store, monkeypatch):
     record, state = read_policy(store.root / LAST)
     write_policy(store.root / LAST, state, record | {"commit": "an earlier one"})
-    held = sum(path.stat().st_size for path, *_ in policies_stored(store))
+    held = sum(path.stat().st_size for path in policies_stored(store).values())
     monkeypatch.setattr(policies, "BUDGET", held + 10_000)
     assert archive_policies(directory(here), store) == [store.root / LAST]
 
 
 def test_the_repository_is_within_its_budgets():
     store, folder = Store(ROOT / "results" / "runs"), ROOT / "results" / "gallery"
-    held = {path: (spec, kind) for path, spec, kind in policies_stored(store)}
-    sizes = [path.stat().st_size for path in held]
+    held = policies_stored(store)
+    sizes = [path.stat().st_size for path in held.values()]
     assert max(sizes, default=0) <= policies.LARGEST_POLICY and sum(sizes) <= policies.BUDGET
-    assert {path for path in (ROOT / "results").rglob("*.safetensors")} == set(held)
-    seeds = {(spec.algorithm, spec.variant, spec.task, spec.scale, kind) for spec, kind in held.values()}
+    assert {path for path in (ROOT / "results").rglob("*.safetensors")} == set(held.values())
+    seeds = {(spec.algorithm, spec.variant, spec.task, spec.scale, kind) for spec, kind in held}
     assert len(seeds) == len(held)  # one seed of each
-    for path, (spec, kind) in held.items():
+    for (spec, kind), path in held.items():
         assert stored_policy(path, spec, kind).digest == store.get(spec).digest
     clips = [card.clip for card in shown_gallery.cards(folder)]
     assert set(folder.glob("*.gif")) == set(clips)
@@ -476,8 +483,8 @@ def test_records_are_read_without_torch(store):
     code = (
         "import sys; from pathlib import Path; from alm.training.policies import read_record;"
         "from reproduce.lab.policies import policies_stored; from reproduce.lab.store import Store;"
-        f"found = list(policies_stored(Store(Path({str(store.root)!r}))));"
-        "assert len(found) == 2; print(read_record(found[0][0])['kind']);"
+        f"found = list(policies_stored(Store(Path({str(store.root)!r}))).values());"
+        "assert len(found) == 2; print(read_record(found[0])['kind']);"
         "assert not {'torch', 'mujoco'} & set(sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)

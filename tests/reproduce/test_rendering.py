@@ -45,7 +45,7 @@ def store(tmp_path_factory):
     command = ["train", "--algorithm", "td3", "--task", "Hopper", "--scale", "smoke", "--no-track"]
     assert main([*command, "--runs-dir", str(folder / "runs"), "--store", str(folder / "store")]) == 0
     store = Store(folder / "store")
-    for directory in directories_under(folder / "runs"):
+    for directory in directories_under(folder / "runs").values():
         archive_run(directory, store)
         archive_policies(directory, store)
     return store

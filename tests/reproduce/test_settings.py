@@ -282,7 +282,7 @@ def test_train_and_compare(tmp_path, capsys):
     assert main(train) == 0
     assert main([*train, "--set", "learning_rate=3e-4", "--set", "discount=0.5"]) == 0
     name = "base[discount=0.5,learning_rate=0.0003]"
-    directories = directories_under(tmp_path / "runs")
+    directories = list(directories_under(tmp_path / "runs").values())
     assert [d.path.relative_to(tmp_path / "runs" / "td3-ours").parts[0] for d in directories] == [
         "base",
         name,

@@ -379,7 +379,7 @@ def test_predictions_measured_of_a_run_beneath_are_read(layers):
     Store(layers.beneath).write_latents(run, steps, "alm/base HalfCheetah paper seed 2")
     assert layers.latents(run)[1].endswith("seed 2")
     layers.write_latents(run, steps, "alm/base HalfCheetah paper seed 3")
-    assert layers.has_latents(run) and layers.latents(run)[1].endswith("seed 3")
+    assert layers.latents(run)[1].endswith("seed 3")
 
 
 def test_nothing_is_written_beneath(layers, make_run):

@@ -20,13 +20,13 @@ from mlflow import MlflowClient
 from mlflow.utils.validation import MAX_EXPERIMENT_TAG_VAL_LENGTH
 
 from patience import PATIENCE
+from reproduce.cli import main
 from reproduce.lab.store import Store
 from reproduce.tracking import server
 from reproduce.tracking.client import MlflowRuns, TrackingError
 from reproduce.tracking.importing import import_store
 from reproduce.tracking.links import links
 from reproduce.tracking.server import Address
-from reproduce.tracking.ui import serve
 from reproduce.tracking.views import OURS, description_of, views_of
 
 pytestmark = pytest.mark.programs
@@ -34,24 +34,18 @@ pytestmark = pytest.mark.programs
 REPOSITORY = Path(__file__).parents[2]
 OWN = {"plugin": {"sha256": "0", "text": ""}}
 
-SERVE = (
-    "import sys\nfrom pathlib import Path\nfrom reproduce.lab.store import Store\n"
-    "from reproduce.tracking.ui import serve\n"
-    "say = lambda line: print(line, flush=True)\n"
-    "sys.exit(serve(Store(Path(sys.argv[1])), sys.argv[2], int(sys.argv[3]), say))\n"
-)
-
 
 class Ui:
     """`make ui` in a process of its own, which has said that it serves."""
 
     def __init__(self, store, uri, port):
         self.process = subprocess.Popen(
-            [sys.executable, "-c", SERVE, str(store.root), uri, str(port)],
+            [sys.executable, "-u", "-m", "reproduce", "ui", "--store", str(store.root), "--port", str(port)],
             cwd=REPOSITORY,
             # Neither may open it to others.
             env={
                 **os.environ,
+                "MLFLOW_TRACKING_URI": uri,
                 "MLFLOW_SERVER_ALLOWED_HOSTS": "*",
                 "MLFLOW_SERVER_DISABLE_SECURITY_MIDDLEWARE": "true",
             },
@@ -118,14 +112,15 @@ def ui(store, database, free_port):
         probe.connect(("127.0.0.1", ui.port))
 
 
-def test_a_port_in_use_is_one_sentence(tmp_path):
+def test_a_port_in_use_is_one_sentence(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        with pytest.raises(TrackingError, match=f"Port {port} is in use") as raised:
-            serve(Store(tmp_path), f"sqlite:///{tmp_path / 'mlflow.db'}", port)
-    assert "\n" not in str(raised.value)
+        assert main(["ui", "--store", str(tmp_path), "--port", str(port)]) == 2
+    said = capsys.readouterr().err
+    assert f"error: Port {port} is in use" in said and said.count("\n") == 1
     assert not (tmp_path / "mlflow.db").exists()  # found out before the work
 
 
@@ -156,6 +151,7 @@ def test_a_host_that_is_not_this_machine_is_one_sentence(port):
 def test_a_server_for_others_must_know_its_names():
     with pytest.raises(ValueError, match=r"--allowed-hosts"):
         Address(host="0.0.0.0")
+    assert [Address(host=host, port=80).base for host in ("::1", "[::1]")] == ["http://[::1]:80"] * 2
     open_to_others = Address(host="0.0.0.0", port=5000, names=("mlflow.lab.org",))
     assert open_to_others.base == "http://127.0.0.1:5000"
     assert {"localhost:5000", "mlflow.lab.org", "mlflow.lab.org:5000"} <= set(open_to_others.allowed_hosts)

@@ -12,14 +12,12 @@ whether it has ended, and can ask it to stop. The grid owns the queue, the names
 """
 
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 from reproduce.lab.errors import EXIT_INTERRUPTED
 from reproduce.lab.specs import RunSpec
-
-__all__ = ["Ended", "Executor", "Job", "Resources"]
 
 Handle = TypeVar("Handle")
 
@@ -64,10 +62,15 @@ class Job:
 
 @dataclass(frozen=True)
 class Ended:
-    """The end of a job: an exit code, the signal that killed it, or neither if it was lost."""
+    """The end of a job.
 
-    code: int | None = None
-    signal: int | None = None
+    Attributes:
+        code: exit code; negative: the signal that killed it, as in `subprocess`; None: it was lost.
+        words: a sentence for its log if it has not written one itself.
+    """
+
+    code: int | None
+    words: str = field(default="", compare=False)
 
     @property
     def succeeded(self) -> bool:
@@ -81,17 +84,17 @@ class Ended:
         A training process asked to stop, for instance because its machine is preempted, has written its
         checkpoints but not completed its work.
         """
-        return self.code not in (None, EXIT_INTERRUPTED)
+        return self.code is not None and self.code >= 0 and self.code != EXIT_INTERRUPTED
 
     def __str__(self) -> str:
         if self.code == EXIT_INTERRUPTED:
             return "stopped by someone else"
-        if self.code is not None:
-            return f"exit code {self.code}"
-        if self.signal is None:
+        if self.code is None:
             return "lost"
-        known = {one.value: one.name for one in signal.Signals}
-        return f"killed by {known.get(self.signal, f'signal {self.signal}')}"
+        if self.code >= 0:
+            return f"exit code {self.code}"
+        known = {-one.value: one.name for one in signal.Signals}
+        return f"killed by {known.get(self.code, f'signal {-self.code}')}"
 
 
 class Executor(Protocol[Handle]):

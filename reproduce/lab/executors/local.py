@@ -49,9 +49,7 @@ class LocalProcesses:
     def poll(self, handle: "subprocess.Popen[bytes]") -> Ended | None:
         """The end of a process; None while it runs."""
         code = handle.poll()
-        if code is None:
-            return None
-        return Ended(code) if code >= 0 else Ended(signal=-code)
+        return None if code is None else Ended(code)
 
     def stop(self, handle: "subprocess.Popen[bytes]") -> None:
         """Send SIGTERM, on which a training process writes its checkpoints and ends."""

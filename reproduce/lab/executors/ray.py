@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from reproduce.lab.errors import EXIT_INTERRUPTED
 from reproduce.lab.executors import Ended, Job, Resources
-from reproduce.lab.executors.remote import Order, Outcome, Worker, add_to_log
+from reproduce.lab.executors.remote import Order, Worker, add_to_log
 from reproduce.lab.places import CODE
 from reproduce.lab.provenance import Code
 
@@ -22,7 +22,7 @@ _ANSWER_SECONDS = 10.0
 _PASSED_ON = ("MLFLOW_TRACKING_URI",)
 
 
-def _carry_out(order: Order) -> Outcome:
+def _carry_out(order: Order) -> Ended:
     """The body of a task, in a worker process of Ray's."""
     # Ray cancels by SIGINT, which background processes of a shell ignore, with all their children.
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -90,9 +90,8 @@ class RayTasks:
             ready, _ = self._ray.wait([handle], timeout=0)
             if not ready:
                 return None
-            outcome = self._outcome(handle)
-            add_to_log(self._jobs.pop(handle), outcome.words)
-            self._ends[handle] = outcome.ended
+            self._ends[handle] = end = self._end(handle)
+            add_to_log(self._jobs.pop(handle), end.words)
         return self._ends[handle]
 
     def stop(self, handle: "ObjectRef[Any]") -> None:
@@ -103,20 +102,20 @@ class RayTasks:
         """Leave the cluster; running tasks end."""
         self._ray.shutdown()
 
-    def _outcome(self, handle: "ObjectRef[Any]") -> Outcome:
+    def _end(self, handle: "ObjectRef[Any]") -> Ended:
         errors = self._ray.exceptions
         try:
-            outcome: Outcome = self._ray.get(handle)
-            return outcome
+            end: Ended = self._ray.get(handle)
+            return end
         except errors.TaskCancelledError:
-            return Outcome(Ended(EXIT_INTERRUPTED))
+            return Ended(EXIT_INTERRUPTED)
         except errors.RuntimeEnvSetupError as error:
-            return Outcome(Ended(_FAILED), f"the worker could not be set up: {_first_line(error)}")
+            return Ended(_FAILED, f"the worker could not be set up: {_first_line(error)}")
         except errors.RayTaskError as error:
-            return Outcome(Ended(_FAILED), f"the worker could not run the job: {_last_line(error)}")
+            return Ended(_FAILED, f"the worker could not run the job: {_last_line(error)}")
         except errors.RayError as error:
             # A worker, a node or the memory that it had is gone, and the process with it.
-            return Outcome(Ended(signal=signal.SIGKILL), f"{type(error).__name__}: {_first_line(error)}")
+            return Ended(-signal.SIGKILL, f"{type(error).__name__}: {_first_line(error)}")
 
     def _can_hold(self, wanted: Resources) -> bool:
         """Whether a job would fit on some existing node if that were idle."""

@@ -21,8 +21,6 @@ from reproduce.lab.executors.local import start_tied
 from reproduce.lab.places import CODE
 from reproduce.lab.provenance import Code
 
-__all__ = ["Order", "Outcome", "Worker", "add_to_log", "marked"]
-
 _POLL_SECONDS = 0.2
 _REFUSED = 2
 
@@ -52,14 +50,6 @@ class Order:
         return cls(job.command, str(job.log.resolve()), code, sys.executable, marks)
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """The end of a job, and a sentence for its log if the job has not written one itself."""
-
-    ended: Ended
-    words: str = ""
-
-
 class Worker:
     """Execution of one order on this machine, by a training process tied to this one."""
 
@@ -70,37 +60,30 @@ class Worker:
 
     def carry_out(
         self, stop_requested: Callable[[], bool] = lambda: False, passes_on_sigterm: bool = True
-    ) -> Outcome:
+    ) -> Ended:
         """Run the command to its end.
-
-        A process that was not stopped by the grid but, say, by a preemption wrote its checkpoints without
-        completing its work: it counts as killed by SIGTERM.
 
         Args:
             stop_requested: whether the grid asks for checkpoints and an end; so does KeyboardInterrupt.
             passes_on_sigterm: forward SIGTERM to the process; false if an engine sends it to both.
         """
         if refusal := self._refusal():
-            return Outcome(Ended(_REFUSED), refusal)
+            return Ended(_REFUSED, refusal)
         command = list(self.order.command)
         if command[0] == self.order.interpreter:
             command[0] = sys.executable
-        wanted = stop_requested()
-        if wanted:
-            return Outcome(Ended(EXIT_INTERRUPTED), "stopped before it began")
+        if stop_requested():
+            return Ended(EXIT_INTERRUPTED, "stopped before it began")
         self._child = start_tied(command, Path(self.order.log))
         with _on_sigterm(self.ask_to_stop) if passes_on_sigterm else nullcontext():
-            while (code := self._child.poll()) is None:
+            while True:
                 try:
-                    self._child.wait(_POLL_SECONDS)
+                    return Ended(self._child.wait(_POLL_SECONDS))
                 except subprocess.TimeoutExpired:
-                    if not wanted and stop_requested():
-                        wanted = True
+                    if stop_requested():
                         self.ask_to_stop()
                 except KeyboardInterrupt:
-                    wanted = True
                     self.ask_to_stop()
-        return Outcome(Ended(code) if code >= 0 else Ended(signal=-code))
 
     def ask_to_stop(self) -> None:
         """Ask the process to write its checkpoints and end; once only, as a second signal ends it at once."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from reproduce.lab.errors import EXIT_INTERRUPTED
 from reproduce.lab.executors import Ended, Job, Resources
-from reproduce.lab.executors.remote import Order, Outcome, Worker, add_to_log
+from reproduce.lab.executors.remote import Order, Worker, add_to_log
 from reproduce.lab.provenance import Code
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class Task:
         self._order, self._stop = order, Path(stop)
         self._worker: Worker | None = None
 
-    def __call__(self) -> Outcome:
+    def __call__(self) -> Ended:
         """Run the job to its end, or to the end of the allocation."""
         self._worker = Worker(self._order)
         # SLURM itself sends SIGTERM to every process of a job.
@@ -61,7 +61,7 @@ class Submission:
 
     job: Job
     stop: Path
-    known: "SubmittedJob[Outcome] | None" = None
+    known: "SubmittedJob[Ended] | None" = None
     stopping: bool = False
     without_result_since: float | None = None
     ended: Ended | None = None
@@ -133,19 +133,18 @@ class SlurmJobs:
         """
         self._submit_gathered()
         if handle.ended is None and handle.known is not None and handle.known.done():
-            outcome = self._outcome(handle, handle.known)
-            if outcome is None:
-                return None
-            add_to_log(handle.job, outcome.words)
-            handle.ended = outcome.ended
-            handle.stop.unlink(missing_ok=True)
+            handle.ended = self._end(handle, handle.known)
+            if handle.ended is not None:
+                add_to_log(handle.job, handle.ended.words)
+                handle.stop.unlink(missing_ok=True)
         return handle.ended
 
     def stop(self, handle: Submission) -> None:
         """Ask a job, through a file, to write its checkpoints and end; a waiting job is cancelled."""
         handle.stopping = True
         if handle.known is None:
-            self._gathered.remove(handle)
+            # It is not among them any more if SLURM has refused them.
+            self._gathered = [one for one in self._gathered if one is not handle]
             handle.ended = Ended(EXIT_INTERRUPTED)
         elif handle.ended is None:
             handle.stop.touch()
@@ -197,8 +196,8 @@ class SlurmJobs:
             parameters["slurm_partition"] = self._partition
         return parameters
 
-    def _outcome(self, handle: Submission, known: "SubmittedJob[Outcome]") -> Outcome | None:
-        """The outcome of a job that SLURM reports as ended; None while its result may still appear."""
+    def _end(self, handle: Submission, known: "SubmittedJob[Ended]") -> Ended | None:
+        """The end of a job that SLURM reports as ended; None while its result may still appear."""
         from submitit.core.utils import FailedJobError
 
         if known.paths.result_pickle.exists():
@@ -206,12 +205,11 @@ class SlurmJobs:
                 return known.result()
             except FailedJobError as error:
                 reason = str(error).strip().rpartition("\n")[2]
-                return Outcome(Ended(_FAILED), f"the worker could not run the job: {reason}")
+                return Ended(_FAILED, f"the worker could not run the job: {reason}")
         if handle.stopping:
-            return Outcome(Ended(EXIT_INTERRUPTED))
+            return Ended(EXIT_INTERRUPTED)
         now = time.monotonic()
         handle.without_result_since = handle.without_result_since or now
         if now - handle.without_result_since < _GRACE_SECONDS:
             return None
-        words = f"SLURM's job {known.job_id} ended without a result ({known.state})"
-        return Outcome(Ended(signal=signal.SIGKILL), words)
+        return Ended(-signal.SIGKILL, f"SLURM's job {known.job_id} ended without a result ({known.state})")
