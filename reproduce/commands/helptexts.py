@@ -50,7 +50,9 @@ def describe(command: type[Any]) -> None:
         if about:
             command.__annotations__[name] = Annotated[hint, tyro.conf.arg(**about)]
     # Keyword-only are the options that several commands share.
-    command.__dataclass_fields__ = {one.name: one for one in sorted(fields(command), key=lambda f: bool(f.kw_only))}
+    command.__dataclass_fields__ = {
+        one.name: one for one in sorted(fields(command), key=lambda f: bool(f.kw_only))
+    }
 
 
 @contextmanager
