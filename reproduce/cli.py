@@ -16,6 +16,7 @@ from typing import Any
 
 import tyro
 
+from reproduce.commands.algorithms import Algorithms
 from reproduce.commands.figures import Figure, Report, Theory
 from reproduce.commands.grid import Grid, PlanExhibits
 from reproduce.commands.helptexts import describe, wrapped
@@ -30,6 +31,7 @@ from reproduce.lab.plugins import PluginFailure
 
 COMMANDS: dict[str, Any] = {
     "train": Train,
+    "algorithms": Algorithms,
     "runs": Runs,
     "plan": PlanExhibits,
     "grid": Grid,

@@ -18,9 +18,9 @@ from types import NoneType
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import tyro
-from docstring_parser import parse_from_object
 
 from reproduce.lab.places import WORKPLACE
+from reproduce.lab.settings import meanings
 
 
 @cache
@@ -29,11 +29,7 @@ def describe(command: type[Any]) -> None:
 
     Both are written into the annotations of the class, where tyro looks for them.
     """
-    texts = {
-        one.arg_name: " ".join((one.description or "").split())
-        for place in reversed(command.__mro__[:-1])
-        for one in parse_from_object(place).params
-    }
+    texts = meanings(command)
     for name, hint in get_type_hints(command, include_extras=True).items():
         about: dict[str, Any] = {"help": texts[name]} if name in texts else {}
         default = command.__dataclass_fields__[name].default

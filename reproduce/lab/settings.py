@@ -8,7 +8,10 @@ import typing
 from collections.abc import Iterator, Sequence
 from dataclasses import fields, is_dataclass, replace
 from decimal import Decimal, InvalidOperation
-from typing import Annotated, Any
+from functools import cache
+from typing import Annotated, Any, NamedTuple
+
+from docstring_parser import parse_from_object
 
 from alm.training.ranges import Range
 from reproduce.lab.algorithms import nearest
@@ -21,6 +24,37 @@ _LARGEST_EXPONENT = 15
 
 class SettingError(ValueError):
     """An invalid setting; the message is one sentence with the existing settings or the expected type."""
+
+
+class Setting(NamedTuple):
+    """A setting of a configuration in words: its name, its value as ``--set`` takes it, and its meaning."""
+
+    name: str
+    value: str
+    meaning: str
+
+
+def settings_in_words(config: Any) -> list[Setting]:
+    """Every setting of a configuration, with its docstring in one line (empty if it has none)."""
+    found = []
+    for name, (_, value) in _settings(config):
+        owner = config
+        *path, last = name.split(".")
+        for part in path:
+            owner = getattr(owner, part)
+        meaning = meanings(type(owner)).get(last, "").replace("``", "")
+        found.append(Setting(name, _text(value), meaning))
+    return found
+
+
+@cache
+def meanings(cls: type[Any]) -> dict[str, str]:
+    """The docstrings of a class's attributes, its base classes' included, each in one line."""
+    return {
+        one.arg_name: " ".join((one.description or "").split())
+        for place in reversed(cls.__mro__[:-1])
+        for one in parse_from_object(place).params
+    }
 
 
 def with_settings(config: Any, assignments: Sequence[str]) -> tuple[Any, tuple[str, ...]]:

@@ -1,0 +1,108 @@
+"""The command that lists algorithms, their variants and their settings."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from rich.table import Table
+
+from alm.variants import Variant
+from reproduce.commands.console import plain_console
+from reproduce.commands.options import RUNS
+from reproduce.lab.algorithms import ALGORITHMS, BASE, algorithm_named, variant_named
+from reproduce.lab.plugins import Plugin, load_plugin, mistakes_of
+from reproduce.lab.settings import settings_in_words
+from reproduce.lab.specs import variant_parts
+from reproduce.lab.training import ResolvedRuns
+
+# The second is for algorithms that need the reward as a function of what they observe.
+_TASKS = ("HalfCheetah", "mbbl/HalfCheetah")
+
+
+@dataclass(frozen=True)
+class Algorithms:
+    """List the algorithms or, with a name, the variants and settings of one.
+
+    Variants are trained with --variant, other values of settings with --set. Settings are shown as they are
+    at one scale on one task, since some depend on these.
+    """
+
+    name: Annotated[str | None, tyro.conf.Positional] = None
+    """Algorithm, such as sac, or a variant of it, such as alm/no-kl; without a name, all are listed."""
+    task: str | None = None
+    """Task of the settings; by default HalfCheetah, or mbbl/HalfCheetah for slbo."""
+    scale: str = "laptop"
+    """Scale of the settings: paper, laptop or smoke."""
+    plugin: Path | None = None
+    """Your own Python file with more variants or algorithms; see docs/new_variant.md."""
+
+    def run(self) -> int:
+        """Print the list."""
+        plugin = load_plugin(self.plugin) if self.plugin else None
+        if self.name:
+            algorithm, _, variant = self.name.partition("/")
+            with mistakes_of(plugin, algorithm, variant or BASE.name, RUNS):
+                self._print_one(algorithm, variant or BASE.name, plugin)
+            return 0
+        known = plugin.among(ALGORITHMS) if plugin else ALGORITHMS
+        rows = ((name, one.summary, str(len(one.variants) or "")) for name, one in known.items())
+        _print("Algorithms", ("", "", "variants"), rows)
+        _say("Variants and settings of one: python -m reproduce algorithms alm")
+        return 0
+
+    def _print_one(self, algorithm: str, variant: str, plugin: Plugin | None) -> None:
+        """Print the settings of a variant; of an unchanged algorithm, its variants first."""
+        known = plugin.among(ALGORITHMS) if plugin else ALGORITHMS
+        of, (name, changed, _) = algorithm_named(algorithm, known), variant_parts(variant)
+        declared = variant_named(algorithm, name, known)
+        resolved = self._resolved(algorithm, name, plugin, changed)
+        if variant == BASE.name:
+            page = f" (docs/algorithms/{of.page}.md)" if of.page else ""
+            _say(f"{of.title}: {of.summary}{page}")
+            if of.variants:
+                rows = ((one.name, one.summary, _exhibits(one)) for one in of.variants.values())
+                _print("Variants: train … --variant NAME", ("", "what changes", "shown in"), rows)
+        else:
+            _say(f"{of.title} {variant}: {declared.summary}")
+        unchanged = self._resolved(algorithm, BASE.name, plugin)
+        usual = {one.name: one.value for one in settings_in_words(unchanged.agent_config)}
+        rows = (
+            (one.name, _beside(one.value, usual.get(one.name, one.value)), one.meaning)
+            for one in settings_in_words(resolved.agent_config)
+            if one.name not in resolved.agent_class.unused_settings
+        )
+        title = f"Settings on {resolved.task.name} at {self.scale} scale: train … --set NAME=VALUE"
+        _print(title, ("", "value", "what it is"), rows)
+
+    def _resolved(
+        self, algorithm: str, variant: str, plugin: Plugin | None, changed: Iterable[str] = ()
+    ) -> ResolvedRuns:
+        first, second = (self.task, self.task) if self.task else _TASKS
+        how = {"scale": self.scale, "plugin": plugin, "settings": tuple(changed)}
+        try:
+            return ResolvedRuns.of(algorithm, variant, first, (0,), **how)
+        except ValueError:
+            return ResolvedRuns.of(algorithm, variant, second, (0,), **how)
+
+
+def _say(text: str) -> None:
+    plain_console().print(text, "", highlight=False, sep="\n")
+
+
+def _beside(value: str, usual: str) -> str:
+    """A value beside that of the unchanged algorithm, such as ``"5, not 3"``."""
+    return value if value == usual else f"{value}, not {usual}"
+
+
+def _exhibits(variant: Variant) -> str:
+    """The exhibits of a variant, such as ``"Figure 5a, 7, 10a"``."""
+    return ", ".join(variant.exhibits).replace(", Figure ", ", ")
+
+
+def _print(title: str, columns: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
+    table = Table(*columns, title=title, title_justify="left", box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*row)
+    plain_console().print(table, "")
