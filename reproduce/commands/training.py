@@ -38,7 +38,7 @@ _VARIANTS = (
         for name, algorithm in ALGORITHMS.items()
         if algorithm.variants
     )
-    + " Your own variants come from --plugin."
+    + " The command algorithms says what they change. Your own come from --plugin."
 )
 
 
@@ -65,8 +65,8 @@ class Train(WritesRuns):
     set: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
     """Override one setting of the variant's configuration, as field=value; may be repeated. With horizon=7
     the run is stored as base[horizon=7]. A setting equal to the variant's own is dropped, so ALM with
-    horizon=3 is just base. Values are numbers, true, false, none, words, or tuples such as 400,200. An
-    unknown field prints the list of settings."""
+    horizon=3 is just base. Values are numbers, true, false, none, words, or tuples such as 400,200. The
+    command algorithms lists the settings."""
     plugin: Path | None = None
     """Your own Python file with more variants or algorithms; see docs/new_variant.md."""
     seeds: tuple[int, ...] = (0,)
