@@ -92,7 +92,7 @@ def execute(agent: Any, execution: Execution, device: str, warn: Warn) -> None:
     if execution.precision == "bf16":
         if where.type == "cpu" and not _multiplies_bf16():
             warn(
-                "warning: torch has no fast bfloat16 products for this processor (they need AVX-512), so "
+                "warning: torch has no fast bfloat16 products for this processor (x86 needs AVX-512), so "
                 "updates take many times as long as in float32; leave out --precision bf16 here"
             )
         update = _in_bf16(update, where.type)
@@ -107,7 +107,8 @@ def execute(agent: Any, execution: Execution, device: str, warn: Warn) -> None:
 
 def _multiplies_bf16() -> bool:
     """Whether torch has fast bfloat16 products for this processor, instead of a plain loop."""
-    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    library = torch.backends.mkldnn.is_available()  # without it, its functions do not exist
+    return library and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def _in_bf16(update: Update, device_type: str) -> Update:

@@ -1,6 +1,6 @@
 """The command that lists algorithms, their variants and their settings."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +13,7 @@ from reproduce.commands.console import plain_console
 from reproduce.commands.options import RUNS
 from reproduce.lab.algorithms import ALGORITHMS, BASE, algorithm_named, variant_named
 from reproduce.lab.plugins import Plugin, load_plugin, mistakes_of
-from reproduce.lab.settings import settings_in_words
+from reproduce.lab.settings import canonical_variant, settings_in_words
 from reproduce.lab.specs import variant_parts
 from reproduce.lab.training import ResolvedRuns
 
@@ -43,8 +43,9 @@ class Algorithms:
         plugin = load_plugin(self.plugin) if self.plugin else None
         if self.name:
             algorithm, _, variant = self.name.partition("/")
-            with mistakes_of(plugin, algorithm, variant or BASE.name, RUNS):
-                self._print_one(algorithm, variant or BASE.name, plugin)
+            variant = canonical_variant(variant or BASE.name)
+            with mistakes_of(plugin, algorithm, variant_parts(variant)[0], RUNS):
+                self._print_one(algorithm, variant, plugin)
             return 0
         known = plugin.among(ALGORITHMS) if plugin else ALGORITHMS
         rows = ((name, one.summary, str(len(one.variants) or "")) for name, one in known.items())
@@ -54,10 +55,12 @@ class Algorithms:
 
     def _print_one(self, algorithm: str, variant: str, plugin: Plugin | None) -> None:
         """Print the settings of a variant; of an unchanged algorithm, its variants first."""
-        known = plugin.among(ALGORITHMS) if plugin else ALGORITHMS
-        of, (name, changed, _) = algorithm_named(algorithm, known), variant_parts(variant)
-        declared = variant_named(algorithm, name, known)
+        name, changed, precision = variant_parts(variant)
+        if precision != "float32":
+            raise ValueError(f"{variant!r} names a precision, which is no setting: leave out +{precision}.")
         resolved = self._resolved(algorithm, name, plugin, changed)
+        known = plugin.among(ALGORITHMS) if plugin else ALGORITHMS
+        of, declared = algorithm_named(algorithm, known), variant_named(algorithm, name, known)
         if variant == BASE.name:
             page = f" (docs/algorithms/{of.page}.md)" if of.page else ""
             _say(f"{of.title}: {of.summary}{page}")
@@ -66,7 +69,7 @@ class Algorithms:
                 _print("Variants: train … --variant NAME", ("", "what changes", "shown in"), rows)
         else:
             _say(f"{of.title} {variant}: {declared.summary}")
-        unchanged = self._resolved(algorithm, BASE.name, plugin)
+        unchanged = self._of(algorithm, BASE.name, resolved.task.name, plugin)
         usual = {one.name: one.value for one in settings_in_words(unchanged.agent_config)}
         rows = (
             (one.name, _beside(one.value, usual.get(one.name, one.value)), one.meaning)
@@ -77,14 +80,19 @@ class Algorithms:
         _print(title, ("", "value", "what it is"), rows)
 
     def _resolved(
-        self, algorithm: str, variant: str, plugin: Plugin | None, changed: Iterable[str] = ()
+        self, algorithm: str, variant: str, plugin: Plugin | None, changed: Sequence[str]
     ) -> ResolvedRuns:
+        """The variant on the given task, by default on the first that it can learn."""
         first, second = (self.task, self.task) if self.task else _TASKS
-        how = {"scale": self.scale, "plugin": plugin, "settings": tuple(changed)}
         try:
-            return ResolvedRuns.of(algorithm, variant, first, (0,), **how)
+            return self._of(algorithm, variant, first, plugin, changed)
         except ValueError:
-            return ResolvedRuns.of(algorithm, variant, second, (0,), **how)
+            return self._of(algorithm, variant, second, plugin, changed)
+
+    def _of(
+        self, algorithm: str, variant: str, task: str, plugin: Plugin | None, changed: Sequence[str] = ()
+    ) -> ResolvedRuns:
+        return ResolvedRuns.of(algorithm, variant, task, (0,), self.scale, plugin, settings=changed)
 
 
 def _say(text: str) -> None:

@@ -33,14 +33,22 @@ def describe(command: type[Any]) -> None:
     for name, hint in get_type_hints(command, include_extras=True).items():
         about: dict[str, Any] = {"help": texts[name]} if name in texts else {}
         default = command.__dataclass_fields__[name].default
-        if tyro.conf.Positional in getattr(hint, "__metadata__", ()):
+        marks = getattr(hint, "__metadata__", ())
+        if tyro.conf.Positional in marks:
             kind = get_origin(get_args(hint)[0])
             if kind is tuple:
                 about |= {"metavar": f"[{name.upper()} ...]", "help_behavior_hint": "(optional)"}
+            elif default is None:
+                about |= {"metavar": f"[{name.upper()}]", "help_behavior_hint": "(optional)"}
             elif kind is not Literal:
                 about["metavar"] = name.upper()
-        elif default is None and len(kinds := [one for one in get_args(hint) if one is not NoneType]) == 1:
-            about |= {"metavar": kinds[0].__name__.upper(), "help_behavior_hint": "(optional)"}
+        elif default is None:
+            (kind,) = (one for one in get_args(hint) if one is not NoneType)
+            choices = "{" + ",".join(map(str, get_args(kind))) + "}"
+            metavar = choices if get_origin(kind) is Literal else kind.__name__.upper()
+            about |= {"metavar": metavar, "help_behavior_hint": "(optional)"}
+        elif default == () and tyro.conf.UseAppendAction not in marks:
+            about["help_behavior_hint"] = "(optional)"
         elif isinstance(default, Path) and default.is_relative_to(WORKPLACE):
             about["help_behavior_hint"] = f"(default: {default.relative_to(WORKPLACE)})"
         if about:

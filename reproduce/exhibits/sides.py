@@ -85,9 +85,10 @@ class Shelf:
         others = [name for name in on_task if name != side.name]
         instead = f"there are runs of {', '.join(others) or 'no other'}"
         # The user's own variants are known only by their runs, of which there may be some at another scale.
+        stored = self.store.runs(algorithm=side.algorithm, variant=side.variant)
         own = [
             run
-            for scale in SCALES
+            for scale in dict.fromkeys((*SCALES, *(run.spec.scale for run in stored)))
             for run in replace(self, scale=scale)._held(algorithm=side.algorithm, variant=side.variant)
         ]
         if not (side.in_suite or own):

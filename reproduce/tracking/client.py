@@ -5,7 +5,6 @@ MLflow error into one sentence with the URI and what to do. MLflow takes seconds
 imported only when a connection is opened.
 """
 
-import fcntl
 import hashlib
 import logging
 import math
@@ -344,6 +343,8 @@ class MlflowRuns:
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Hold a lock file, after waiting for any other holder."""
+    import fcntl  # not everywhere, and not needed to read results
+
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)

@@ -80,6 +80,10 @@ def test_a_plugin_adds_its_own(listed):
         (["alm", "--task", "Hoper"], ["'Hoper'", "Hopper"]),
         (["alm", "--scale", "tiny"], ["'tiny'", "paper, laptop"]),
         (["alm/base[horizn=7]"], ["no setting 'horizn'", "did you mean 'horizon'"]),
+        (["alm/base[horizon7]"], ["'base[horizon7]' is no variant"]),
+        (["alm/base[horizon=7"], ["'base[horizon=7' is no variant"]),
+        (["alm/base+bf16"], ["leave out +bf16"]),
+        (["alm/my-idea"], ["no variant 'my-idea'", "--plugin"]),
         (["slbo", "--task", "Hopper"], ["Hopper is not a function", "mbbl/HalfCheetah"]),
     ],
 )

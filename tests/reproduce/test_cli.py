@@ -269,7 +269,16 @@ def test_help_has_a_commands_own_options_first_and_says_optional(capsys, monkeyp
     assert "all of them. (optional)" in text
     assert "every cell. (optional)" in text
     assert "logs. (default: runs)" in text
-    assert "None" not in text and "(default: )" not in text
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_names_what_an_option_takes(command, capsys):
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    shown = capsys.readouterr().out
+    assert not re.findall(r"{None}|LITERAL|\(default: (?:None)?\)", shown)
+    if command in ("evaluate", "render"):
+        assert "--policy {last,best}" in shown
 
 
 def test_help_breaks_lines_where_they_end(capsys, monkeypatch):

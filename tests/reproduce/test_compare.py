@@ -182,10 +182,11 @@ def test_what_is_not_there(store, options, words):
         compared(store, **options)
 
 
-def test_runs_at_another_scale_are_named(store, make_run):
-    store.write(make_run({5000: 1.0}, variant="my-other", seed=0, scale="paper"))
+@pytest.mark.parametrize("scale", ["paper", "of-another-version"])
+def test_runs_at_another_scale_are_named(store, make_run, scale):
+    store.write(make_run({5000: 1.0}, variant="my-other", seed=0, scale=scale))
     with pytest.raises(
-        ValueError, match="at laptop scale is stored .there are some at paper scale.; there are"
+        ValueError, match=f"at laptop scale is stored .there are some at {scale} scale.; there are"
     ):
         compared(store, first="alm/my-other")
 

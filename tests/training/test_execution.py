@@ -50,6 +50,9 @@ def never(message):
     raise AssertionError(message)
 
 
+_MULTIPLIES_BF16 = execution._multiplies_bf16
+
+
 @pytest.fixture(autouse=True)
 def a_processor_for_bf16(monkeypatch):
     """The same tests on every processor: those without bfloat16 products give a warning."""
@@ -111,6 +114,14 @@ def test_bf16_on_a_processor_without_its_products_gives_a_warning(fast, device, 
     execute(tiny_agent("Hopper", (0,)), BF16, device, told.append)
     assert len(told) == warnings
     assert all("leave out --precision bf16" in message for message in told)
+
+
+@pytest.mark.parametrize("library", [True, False])
+def test_whether_bf16_is_fast_is_known_with_and_without_the_library(library, monkeypatch):
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: library)
+    if not library:
+        monkeypatch.setattr(torch.ops, "mkldnn", None)
+    assert _MULTIPLIES_BF16() in ((True, False) if library else (False,))
 
 
 def test_bf16_is_no_execution_of_float32():
