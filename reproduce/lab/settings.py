@@ -48,7 +48,7 @@ def settings_in_words(config: Any) -> list[Setting]:
 
 
 @cache
-def meanings(cls: type[Any]) -> dict[str, str]:
+def meanings(cls: Any) -> dict[str, str]:
     """The docstrings of a class's attributes, its base classes' included, each in one line."""
     return {
         one.arg_name: " ".join((one.description or "").split())
