@@ -8,7 +8,6 @@ import typing
 from collections.abc import Iterator, Sequence
 from dataclasses import fields, is_dataclass, replace
 from decimal import Decimal, InvalidOperation
-from functools import cache
 from typing import Annotated, Any, NamedTuple
 
 from docstring_parser import parse_from_object
@@ -47,8 +46,7 @@ def settings_in_words(config: Any) -> list[Setting]:
     return found
 
 
-@cache
-def meanings(cls: Any) -> dict[str, str]:
+def meanings(cls: type[Any]) -> dict[str, str]:
     """The docstrings of a class's attributes, its base classes' included, each in one line."""
     return {
         one.arg_name: " ".join((one.description or "").split())
