@@ -83,13 +83,16 @@ class Plugin:
             one.name == variant for one in self.variants.get(algorithm, ())
         )
 
-    def among(self, algorithms: Mapping[str, Algorithm]) -> dict[str, Algorithm]:
-        """The given algorithms and the plugin's, with its variants."""
-        merged = {**algorithms, **self.algorithms}
-        for name, variants in self.variants.items():
-            known = {**merged[name].variants, **{variant.name: variant for variant in variants}}
-            merged[name] = replace(merged[name], variants=known)
-        return merged
+
+def algorithms_with(plugin: Plugin | None) -> Mapping[str, Algorithm]:
+    """The suite's algorithms and, if there is a plugin, its own and its variants of either."""
+    if plugin is None:
+        return ALGORITHMS
+    merged = {**ALGORITHMS, **plugin.algorithms}
+    for name, variants in plugin.variants.items():
+        known = {**merged[name].variants, **{variant.name: variant for variant in variants}}
+        merged[name] = replace(merged[name], variants=known)
+    return merged
 
 
 def load_plugin(path: Path) -> Plugin:
@@ -190,7 +193,7 @@ def _check_names(plugin: Plugin) -> None:
 def _check_classes(plugin: Plugin) -> None:
     declared = [
         (f"{name}/{variant.name}", algorithm, variant)
-        for name, algorithm in plugin.among(ALGORITHMS).items()
+        for name, algorithm in algorithms_with(plugin).items()
         for variant in (BASE, *algorithm.variants.values())
         if plugin.provides(name, variant.name)
     ]
@@ -344,7 +347,7 @@ def _message(error: BaseException) -> str:
 
 def _declaration(plugin: Plugin, algorithm: str, variant: str) -> str:
     """Where a plugin declares a variant's class, or else the variant: ``my_idea.py:22, class CalmALM``."""
-    algorithms = plugin.among(ALGORITHMS)
+    algorithms = algorithms_with(plugin)
     classes = algorithm_named(algorithm, algorithms).load(variant_named(algorithm, variant, algorithms))
     for cls in (one for pair in classes for one in pair.__mro__ if one.__module__.startswith(_MODULE)):
         if found := re.search(rf"^[ \t]*class {cls.__name__}\b", plugin.text, re.MULTILINE):

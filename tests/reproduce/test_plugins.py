@@ -16,7 +16,7 @@ from reproduce.cli import main
 from reproduce.commands.figures import Figure
 from reproduce.lab.algorithms import ALGORITHMS
 from reproduce.lab.archive import archive_run
-from reproduce.lab.plugins import load_plugin
+from reproduce.lab.plugins import algorithms_with, load_plugin
 from reproduce.lab.store import Store
 from reproduce.lab.training import ResolvedRuns, open_run, require_storable
 from reproduce.tracking.records import record_of
@@ -51,7 +51,7 @@ def slow_plan(path, seeds=(0,), scale="smoke"):
 
 def test_a_variant_of_ones_own_is_one_among_others(written):
     plugin = load_plugin(written(SLOW))
-    known = plugin.among(ALGORITHMS)
+    known = algorithms_with(plugin)
     assert known["alm"].variants["my-slow"].changes == {"learning_rate": 5e-5}
     assert "no-kl" in known["alm"].variants and "my-slow" not in ALGORITHMS["alm"].variants
     assert plugin.provides("alm", "my-slow") and not plugin.provides("alm", "no-kl")
