@@ -200,6 +200,12 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f" (did you mean {close[0]!r}?)" if close else ""
 
 
+def place_among(name: str, ordered: Iterable[str]) -> int:
+    """The position of a name among ordered ones, for sorting; an unknown one comes after all of them."""
+    names = list(ordered)
+    return names.index(name) if name in names else len(names)
+
+
 def _load(place: str | type[Any]) -> Any:
     if isinstance(place, type):
         return place

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
+from reproduce.lab.algorithms import place_among
+
 _FIRST_SCALES = ("paper", "laptop")
 _RETURN = "eval/return"
 _SHOWN = 100
@@ -179,9 +181,7 @@ def views_of(runs: Iterable[Any]) -> list[View]:
                 view.has_variants |= tags["role"] == "variant"
 
     def order(view: View) -> tuple[str, int, str, str]:
-        scales = _FIRST_SCALES
-        size = scales.index(view.scale) if view.scale in scales else len(scales)
-        return view.task, size, view.scale, view.kind.name
+        return view.task, place_among(view.scale, _FIRST_SCALES), view.scale, view.kind.name
 
     shown = [view for view in views.values() if view.kind is _BASELINES or view.has_variants]
     return sorted(shown, key=order)

@@ -4,7 +4,7 @@ import pytest
 
 from examples import my_idea
 from reproduce.cli import main
-from reproduce.lab.algorithms import ALGORITHMS, BASE
+from reproduce.lab.algorithms import ALGORITHMS, BASE, place_among
 from reproduce.lab.settings import settings_in_words
 from reproduce.lab.training import ResolvedRuns
 
@@ -33,6 +33,14 @@ def test_every_variant_is_listed_with_its_exhibits(listed):
     for variant in ALGORITHMS["alm"].variants.values():
         assert any(line.startswith(f"{variant.name} {variant.summary} ") for line in lines)
     assert "no-kl no KL in the encoder-and-model objective Figure 5a, 7, 10a" in lines
+
+
+def test_names_sort_by_their_place_and_unknown_ones_last():
+    ordered = ["paper", "laptop"]
+    assert sorted(["huge", "laptop", "paper"], key=lambda name: place_among(name, ordered)) == [
+        *ordered,
+        "huge",
+    ]
 
 
 @pytest.mark.parametrize(
