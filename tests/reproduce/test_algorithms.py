@@ -4,8 +4,9 @@ import pytest
 
 from examples import my_idea
 from reproduce.cli import main
+from reproduce.lab import settings
 from reproduce.lab.algorithms import ALGORITHMS, BASE, place_among
-from reproduce.lab.settings import settings_in_words
+from reproduce.lab.settings import meanings, settings_in_words
 from reproduce.lab.training import ResolvedRuns
 
 
@@ -99,3 +100,10 @@ def test_what_is_unknown_is_one_sentence(arguments, words, capsys):
     assert main(["algorithms", *arguments]) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1 and all(word in error for word in words)
+
+
+def test_the_docstrings_of_a_class_are_read_once_for_all_its_settings(monkeypatch):
+    read = []
+    monkeypatch.setattr(settings, "meanings", lambda cls: read.append(cls) or meanings(cls))
+    config = ResolvedRuns.of("mbpo", "base", "Hopper", (0,), "smoke").agent_config
+    assert len(settings_in_words(config)) > len(read) == len(set(read)) > 1
