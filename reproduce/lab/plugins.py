@@ -211,8 +211,12 @@ def _problem(algorithm: Algorithm, variant: Variant) -> str | None:
         agent, config = algorithm.load(variant)
     except (ImportError, AttributeError, ValueError, TypeError) as error:
         return f"its agent or configuration cannot be loaded ({error}); give the class itself"
-    if not (isinstance(agent, type) and hasattr(agent, "trains_seeds_apart")):
-        return f"its agent {agent!r} is not a class that keeps to alm.training.agent.Agent, as alm.agent.ALM"
+    from alm.training.agent import Agent  # imports torch, which is here by now
+
+    if not (isinstance(agent, type) and issubclass(agent, Agent)):
+        return (
+            f"its agent {agent!r} is not a class that extends alm.training.agent.Agent, as alm.agent.ALM does"
+        )
     if not (isinstance(config, type) and is_dataclass(config) and hasattr(config, "at")):
         return f"its configuration {config!r} is not a dataclass with a class method `at`, as ALMConfig is"
     try:
@@ -220,7 +224,7 @@ def _problem(algorithm: Algorithm, variant: Variant) -> str | None:
     except (TypeError, ValueError):
         at = f"`at` of its configuration {config.__name__}{_line_of(config.at)}"
         return f"{at} must be a class method that takes a scale and the name of a task, as ALMConfig's does"
-    return next(_misfits(agent), None) or next(_misfits(config), None)
+    return next(_misfits(agent), None) or next(_misfits(config), None) or _unmade(agent)
 
 
 def _doubts(agent: type, config: type) -> Iterator[str]:
@@ -275,6 +279,19 @@ def _misfits(own: type) -> Iterator[str]:
                         f"{what} takes ({', '.join(taken.parameters)}), but must accept the parameters "
                         f"of {base.__name__}'s: ({', '.join(needed.parameters)})"
                     )
+
+
+def _unmade(agent: Any) -> str | None:
+    """The reason why `ResolvedRuns.agent` could not make an agent of a class; None if it could."""
+    try:
+        inspect.signature(agent).bind(None, None, None, device="cpu")
+    except TypeError:
+        given = ", ".join(inspect.signature(agent.__init__).parameters)
+        return (
+            f"`__init__` of {agent.__name__}{_line_of(agent.__init__)} takes ({given}), but must accept "
+            "(task, config, seeds, device='cpu'), as Agent's does"
+        )
+    return None
 
 
 def _takes(taken: inspect.Signature, needed: inspect.Signature) -> bool:
