@@ -218,8 +218,10 @@ def test_a_damaged_config_stops_no_other_run(tmp_path, capsys, content):
     sound, damaged = (ended_run(tmp_path, seed, DONE) for seed in (0, 1))
     (damaged.path / "config.json").write_text(content)
     places = ["--runs-dir", str(tmp_path / "runs"), "--store", str(tmp_path / "store")]
-    with pytest.warns(StoreWarning, match=r"seed-1 is passed over .*; move it away or mend it$"):
-        assert main(["archive", *places]) == 0
+    assert main(["archive", *places]) == 1
+    assert re.fullmatch(
+        r"warning: .*seed-1 is passed over .*; move it away or mend it\n", capsys.readouterr().err
+    )
     assert [run.spec.seed for run in Store(tmp_path / "store").runs()] == [0]
     for command in (["runs"], ["compare", "td3", "sac", "--task", "Hopper", "--out", str(tmp_path)]):
         with pytest.warns(StoreWarning, match="seed-1 is passed over"):

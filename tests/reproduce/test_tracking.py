@@ -488,6 +488,27 @@ def test_the_command_says_that_a_damaged_run_is_not_in_mlflow(tmp_path, uri, mon
     assert main(command) == 1
     said = capsys.readouterr()
     assert "up to date" not in said.out and "was not sent to MLflow" in said.err
+    (run.path / "config.json").write_text("{")
+    other = Training(tmp_path / "runs", seed=1)
+    other.steps(1000)
+    other.finish()
+    assert main(command) == 1
+    said = capsys.readouterr()
+    assert "of 1 runs; MLflow lacks what could not be read" in said.out
+    assert said.err.startswith("warning: ") and "seed-0 is passed over" in said.err
+
+
+def test_the_command_says_that_a_damaged_stored_run_is_not_in_mlflow(
+    tmp_path, uri, monkeypatch, capsys, make_run
+):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    store = Store(tmp_path / "store")
+    store.write(make_run({1000: 1.0})).write_bytes(b"damaged")
+    command = ["sync", "--runs-dir", str(tmp_path / "runs"), "--store", str(store.root)]
+    assert main(command) == 1
+    said = capsys.readouterr()
+    assert "MLflow lacks what could not be read" in said.out
+    assert said.err.startswith("warning: ") and "seed-0.parquet" in said.err
 
 
 @pytest.mark.parametrize("protocol", ["../../x", "/x", "", None])
