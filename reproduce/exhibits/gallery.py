@@ -77,7 +77,9 @@ def cards(folder: Path) -> list[Card]:
                 raise TypeError
             one = Card(**values, mean=float(held["return"]), clip=path.with_suffix(".gif"))
         except (KeyError, TypeError, ValueError):
-            raise ValueError(f"{path} is not a card of a policy: remake it with: make gallery") from None
+            raise ValueError(
+                f"{path} is not a card of a policy: remake it with: python -m reproduce gallery"
+            ) from None
         if one.clip.exists():
             found.append(one)
 

@@ -590,7 +590,7 @@ def test_an_unreachable_server_loses_nothing(tmp_path, uri, database):
     sentence = str(raised.value)
     assert "\n" not in sentence
     assert NOBODY in sentence
-    assert "make sync" in sentence
+    assert "reproduce sync" in sentence
 
     said = []
     ends = iter([False, False, False, True])
@@ -665,7 +665,7 @@ def test_what_is_no_mlflow_is_one_sentence(tmp_path, uri, reason):
     with sqlite3.connect(tmp_path / "other.db") as other:
         other.execute("create table alembic_version (version_num text)")
         other.execute("insert into alembic_version values ('of-another-program')")
-    with pytest.raises(TrackingError, match=rf"cannot be used \(.*{reason}.*make sync") as raised:
+    with pytest.raises(TrackingError, match=rf"cannot be used \(.*{reason}.*reproduce sync") as raised:
         MlflowRuns(uri.format(folder=tmp_path))
     assert "\n" not in str(raised.value)
 
