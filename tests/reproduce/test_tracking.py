@@ -476,6 +476,17 @@ def test_a_damaged_directory_does_not_keep_the_others_back(tmp_path, uri, databa
     assert "config.json is not JSON" in problem
 
 
+def test_two_evaluations_of_one_step_are_one_sentence(tmp_path, uri):
+    run = Training(tmp_path)
+    run.steps(1000, 2000, 2000)
+    run.finish()
+    (problem,) = sync([run.path], MlflowRuns(uri)).problems
+    assert problem == (
+        f"{run.path} was not sent to MLflow (The evaluation steps of a curve must increase, but 2000 follows "
+        "2000); mend it, put a sound copy back, or move it away."
+    )
+
+
 def test_the_command_says_that_a_damaged_run_is_not_in_mlflow(tmp_path, uri, monkeypatch, capsys):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     (store := tmp_path / "store").mkdir()
