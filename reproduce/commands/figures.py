@@ -11,7 +11,9 @@ from alm.training.files import write_text
 from reproduce.commands.console import plain_console, steps, store_warnings_said
 from reproduce.commands.options import ReadsRuns
 from reproduce.exhibits import EXHIBITS, BiasDefinition
+from reproduce.lab.algorithms import BASE
 from reproduce.lab.places import OUT, RESULTS
+from reproduce.lab.planning import train_command
 from reproduce.lab.store import ProtocolMixError, Store, StoreMixError
 
 if TYPE_CHECKING:
@@ -72,11 +74,9 @@ class Figure(ReadsRuns):
         for line in nothing_stored(name, store, {picture.scale for picture in pictures}):
             print(line)
         if not pictures and name not in EXHIBITS:
-            scale = "" if name == "curves" else " SCALE=paper"
-            print(
-                f"error: no such run is in {store}; train one, for instance with: make train{scale}",
-                file=sys.stderr,
-            )
+            scale = "laptop" if name == "curves" else "paper"
+            train = f"python -m reproduce {train_command('alm', BASE.name, 'HalfCheetah', scale)}"
+            print(f"error: no such run is in {store}; train one, for instance with: {train}", file=sys.stderr)
             return 2
         for picture in pictures:
             path = self.out / picture.file

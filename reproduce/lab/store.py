@@ -250,9 +250,13 @@ class Store:
         write_atomically(path, write)
         return path
 
-    def values(self, run: StoredRun) -> pd.DataFrame | None:
-        """The value samples of a stored run, by step; None if missing or, with a warning, broken."""
-        table = _beside(self.place(run).with_suffix(_VALUES_SUFFIX), run, VALUE_COLUMNS)
+    def values(self, run: StoredRun, estimates: Iterable[str] = ()) -> pd.DataFrame | None:
+        """The value samples of a stored run, by step; None if missing or, with a warning, broken.
+
+        A file without one of the given ``estimates`` is broken.
+        """
+        columns = {**VALUE_COLUMNS, **dict.fromkeys(estimates, pa.float32())}
+        table = _beside(self.place(run).with_suffix(_VALUES_SUFFIX), run, columns)
         if table is None:
             return None
         pairs: pd.DataFrame = table.to_pandas()
