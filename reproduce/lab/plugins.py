@@ -224,6 +224,9 @@ def _problem(algorithm: Algorithm, variant: Variant) -> str | None:
     except (TypeError, ValueError):
         at = f"`at` of its configuration {config.__name__}{_line_of(config.at)}"
         return f"{at} must be a class method that takes a scale and the name of a task, as ALMConfig's does"
+    if missing := sorted(agent.__abstractmethods__):
+        names = ", ".join(f"`{name}`" for name in missing)
+        return f"its agent {agent.__name__} does not define {names}, as every agent must"
     return next(_misfits(agent), None) or next(_misfits(config), None) or _unmade(agent)
 
 

@@ -120,6 +120,13 @@ def test_a_whole_algorithm_with_variants(written):
             ["alm/x", "Own'> is not a class that extends alm.training.agent.Agent"],
         ),
         (
+            HEAD
+            + "from alm.training.agent import Agent\n"
+            + "class Own(Agent):\n    def act(self, *a):\n        pass\n"
+            + "VARIANTS = {'alm': [Variant('x', 'y', agent=Own)]}\n",
+            ["alm/x", "its agent Own does not define `act_greedily`, `learn`, `optimiser_groups`, as every"],
+        ),
+        (
             HEAD + "VARIANTS = {'alm': [Variant('x', 'y', exhibits='Figure 5a')]}\n",
             ["line 2", "exhibits of the variant 'x' must be a tuple of names", "not 'Figure 5a'"],
         ),
