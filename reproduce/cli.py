@@ -27,6 +27,7 @@ from reproduce.commands.tables import Claims, Compare, Documents, Table
 from reproduce.commands.tracking import Server, Sync, Ui
 from reproduce.commands.training import Train
 from reproduce.lab.errors import EXIT_INTERRUPTED, is_sentence
+from reproduce.lab.places import installing
 from reproduce.lab.plugins import PluginFailure
 
 COMMANDS: dict[str, Any] = {
@@ -97,11 +98,7 @@ def main(arguments: list[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         if (package := (error.name or "").partition(".")[0]) not in _FOR_TRAINING:
             raise
-        return _refused(
-            f"{given[0]} needs {package}, which is not installed: install the extra [train], in a clone with "
-            "pip install -c constraints.txt -e '.[train]'",
-            2,
-        )
+        return _refused(f"{given[0]} needs {package}, which is not installed: {installing('train')}", 2)
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
 

@@ -70,7 +70,7 @@ def test_the_package_shows_what_is_stored(run, tmp_path):
         assert shown in done.stdout
     done = run("table", "2")
     assert done.returncode == 2
-    assert "table needs torch, which is not installed: install the extra [train]" in done.stderr
+    assert "table needs torch, which is not installed: pip install 'alm-reproduction[train]'" in done.stderr
     made = {path.relative_to(tmp_path / "here").parts[:2] for path in (tmp_path / "here").rglob("*.*")}
     assert made == {("out", "tables"), ("out", "figures"), ("out", "comparisons")}
 

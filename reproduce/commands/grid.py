@@ -70,7 +70,7 @@ class Grid(LackingRuns, WritesRuns):
 
     on: str = "local"
     """Where runs train: local (processes on this machine), ray (a Ray cluster) or slurm (job arrays). The
-    latter two need pip install -e '.[ray]' or '.[slurm]'; see docs/scaling.md."""
+    latter two need the extra [ray] or [slurm]; see docs/scaling.md."""
     address: str | None = None
     """With ray: the cluster's address; by default auto, the cluster this machine belongs to."""
     partition: str | None = None

@@ -21,3 +21,9 @@ RECORDS = _DATA / "benchmarks" / "results"
 """Shipped records of benchmarks."""
 MEASURED = OUT / "benchmarks"
 """Benchmark results of this machine; ``make record`` copies them into the repository."""
+
+
+def installing(extra: str) -> str:
+    """The command that installs an extra, in a clone with the versions that were tested."""
+    what = f"-c constraints.txt -e '.[{extra}]'" if IN_CLONE else f"'alm-reproduction[{extra}]'"
+    return f"pip install {what}"

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from alm.training.files import write_bytes
+from reproduce.lab.places import installing
 from reproduce.lab.playing import FRESH_EPISODES
 from reproduce.lab.plugins import Plugin
 from reproduce.lab.policies import Policy
@@ -65,7 +66,7 @@ def require_encoder() -> None:
         RenderError: imageio-ffmpeg is not installed.
     """
     if find_spec("imageio_ffmpeg") is None:
-        raise RenderError("films need the package imageio-ffmpeg: install it with pip install -e '.[render]'")
+        raise RenderError(f"films need the package imageio-ffmpeg: install it with {installing('render')}")
 
 
 @cache

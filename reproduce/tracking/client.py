@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit, urlunsplit
 
-from reproduce.lab.places import WORKPLACE
+from reproduce.lab.places import WORKPLACE, installing
 
 _BATCH = 1000  # MLflow refuses more metrics in one request
 _PAGE = 1000
@@ -429,10 +429,8 @@ def _is_foreign(error: Exception) -> bool:
 def _sentence(uri: str, error: Exception) -> str:
     if isinstance(error, ModuleNotFoundError) and error.name in _EXTRAS:
         what, extra = _EXTRAS[error.name]
-        return (
-            f"MLflow at {shown_uri(uri)} cannot be used without {what}: install it with "
-            f"`pip install -e '.[{extra}]'`."
-        )
+        how = installing(extra)
+        return f"MLflow at {shown_uri(uri)} cannot be used without {what}: install it with `{how}`."
     reason = (getattr(error, "strerror", None) or str(error) or type(error).__name__).splitlines()[0]
     password = urlsplit(uri).password
     if password:

@@ -650,7 +650,8 @@ def test_a_package_that_only_training_needs_is_named(monkeypatch, capsys):
     monkeypatch.setattr("reproduce.commands.stored.Runs.run", lacking("torch.nn"))
     assert main(["runs"]) == 2
     error = capsys.readouterr().err
-    assert error.startswith("error: runs needs torch, which is not installed: install the extra [train]")
+    how = "pip install -c constraints.txt -e '.[train]'"
+    assert error.startswith(f"error: runs needs torch, which is not installed: {how}")
     assert error.count("\n") == 1
     monkeypatch.setattr("reproduce.commands.stored.Runs.run", lacking("reproduce.typo"))
     with pytest.raises(ModuleNotFoundError):

@@ -131,8 +131,9 @@ def test_nothing_to_draw_with_is_one_sentence(store, tmp_path, command):
 def test_a_missing_encoder_is_one_sentence(store, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(rendering, "find_spec", lambda name: None)
     assert main(["render", "td3", "Hopper", "--store", str(store.root), "--out", str(tmp_path)]) == 2
-    assert "films need the package imageio-ffmpeg: install it with pip install -e '.[render]'" in (
-        capsys.readouterr().err
+    assert (
+        "films need the package imageio-ffmpeg: install it with pip install -c constraints.txt -e '.[render]'"
+        in (capsys.readouterr().err)
     )
 
 

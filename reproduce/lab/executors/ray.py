@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from reproduce.lab.errors import EXIT_INTERRUPTED
 from reproduce.lab.executors import Ended, Job, Resources
 from reproduce.lab.executors.remote import Order, Worker, add_to_log
-from reproduce.lab.places import CODE
+from reproduce.lab.places import CODE, installing
 from reproduce.lab.provenance import Code
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class RayTasks:
         try:
             import ray
         except ImportError:
-            raise ValueError("Ray is not installed: pip install -c constraints.txt -e '.[ray]'") from None
+            raise ValueError(f"Ray is not installed: {installing('ray')}") from None
         _require_answer(address)
         variables = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
         try:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from reproduce.lab.errors import EXIT_INTERRUPTED
 from reproduce.lab.executors import Ended, Job, Resources
 from reproduce.lab.executors.remote import Order, Worker, add_to_log
+from reproduce.lab.places import installing
 from reproduce.lab.provenance import Code
 
 if TYPE_CHECKING:
@@ -102,9 +103,7 @@ class SlurmJobs:
         try:
             import submitit
         except ImportError:
-            raise ValueError(
-                "submitit is not installed: pip install -c constraints.txt -e '.[slurm]'"
-            ) from None
+            raise ValueError(f"submitit is not installed: {installing('slurm')}") from None
         try:
             self._executor = submitit.AutoExecutor(
                 folder.resolve(),
