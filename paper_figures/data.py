@@ -1,6 +1,6 @@
-"""From the store to the tidy frame of a figure, with its coverage by stored runs."""
+"""From the store to the tidy frame of a figure, with the stored runs behind each of its curves."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import pandas as pd
@@ -40,32 +40,35 @@ class Curve:
         return len(self.pool.runs) - self.seeds
 
 
-def series_drawn(coverage: Sequence[Curve]) -> list[Series]:
-    """The series that have a curve in some panel, in their order."""
-    return list(dict.fromkeys(entry.series for entry in coverage if entry.seeds))
-
-
-def tasks_drawn(coverage: Sequence[Curve]) -> list[str]:
-    """The tasks on which some series has a curve, in their order."""
-    having = {entry.task for entry in coverage if entry.seeds}
-    return [task for task in dict.fromkeys(entry.task for entry in coverage) if task in having]
-
-
 @dataclass(frozen=True)
 class FigureData:
     """Everything a figure shows at one scale.
 
     Attributes:
+        exhibit, scale: the figure, and the scale of its runs.
         points: tidy, with columns series and seed; further columns depend on the function that reads them.
-        coverage: one entry per series and panel.
+        curves: one per series and panel, also where nothing is plotted.
         runs: the runs drawn.
         policy: for representations, label of the run whose episode they follow; else empty.
     """
 
+    exhibit: FigureExhibit
+    scale: str
     points: pd.DataFrame
-    coverage: tuple[Curve, ...]
+    curves: tuple[Curve, ...]
     runs: tuple[StoredRun, ...]
     policy: str = ""
+
+    @property
+    def series(self) -> list[Series]:
+        """The series that are plotted in some panel, in their order."""
+        return list(dict.fromkeys(curve.series for curve in self.curves if curve.seeds))
+
+    @property
+    def tasks(self) -> list[str]:
+        """The tasks on which some series is plotted, in their order."""
+        having = {curve.task for curve in self.curves if curve.seeds}
+        return [task for task in dict.fromkeys(curve.task for curve in self.curves) if task in having]
 
 
 def require_poolable(runs: Iterable[StoredRun], mix: bool) -> None:
@@ -116,7 +119,7 @@ def figure_data(
         reproduce.lab.store.StoreMixError: the runs are of different protocols, and ``mix`` is off.
     """
     used: dict[RunSpec, StoredRun] = {}
-    points, coverage = [], []
+    points, curves = [], []
     for curve in curves_of(exhibit, store, scale):
         frames = []
         for run in curve.pool.runs:
@@ -126,7 +129,7 @@ def figure_data(
                 frames.append(frame.assign(series=curve.series.label, task=curve.task, seed=run.spec.seed))
         last = min((int(frame["step"].max()) for frame in frames), default=0)
         points += [frame[frame["step"] <= last] for frame in frames]
-        coverage.append(replace(curve, seeds=len(frames), last_step=last))
+        curves.append(replace(curve, seeds=len(frames), last_step=last))
     require_poolable(used.values(), mix)
     every = pd.concat(points, ignore_index=True) if points else pd.DataFrame()
-    return FigureData(every, tuple(coverage), tuple(used.values()))
+    return FigureData(exhibit, scale, every, tuple(curves), tuple(used.values()))
