@@ -1,11 +1,11 @@
-"""Planning: the runs that exhibits lack, the commands to train them, and their estimated cost."""
+"""Planning: groups of missing runs, the commands that train them, and their estimated cost."""
 
 import heapq
 import itertools
 import json
 import math
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from alm.training.run_directory import RunDirectory
-from alm.training.scale import scale_named
 from reproduce.lab.algorithms import BASE, run_length, title_of
 from reproduce.lab.executors import Resources
 from reproduce.lab.machine import matrix_gigaflops
@@ -114,40 +113,6 @@ def train_command(
     if seeds:
         words += ["--seeds", *map(str, seeds)]
     return shlex.join(words)
-
-
-def missing_runs(
-    needed: Mapping[RunSpec, int],
-    store: Store,
-    scale: str,
-    first_seeds: int | None = None,
-    runs_dir: Path | None = None,
-) -> list[Missing]:
-    """Needed runs of one scale that are not stored up to the step at which they are read, each once.
-
-    A partially stored run saves nothing: without a checkpoint, training starts again.
-
-    Args:
-        needed: runs needed by tables and figures, with the environment steps at which they are read.
-        store: stored runs.
-        scale: scale of the runs.
-        first_seeds: how many of the first seeds of every cell to consider; None: all.
-        runs_dir: directory of runs in training, searched for checkpoints; None: no search.
-    """
-    stored = {run.spec: run for run in store.runs(scale=scale)}
-    kept = scale_named(scale).seeds[:first_seeds]
-    groups: dict[tuple[str, str, str, int], list[RunSpec]] = {}
-    for spec, wanted in needed.items():
-        run = stored.get(spec)
-        # A failed run is a result: training it again would fail again.
-        ended = run is not None and (run.status in ("done", "failed") or run.last_step >= wanted)
-        if spec.seed in kept and not ended:
-            groups.setdefault((spec.algorithm, spec.variant, spec.task, wanted), []).append(spec)
-    return [
-        # A run that was trained further, and not stored yet, has nothing to go.
-        Missing(tuple(specs), tuple(min(checkpointed(spec, runs_dir), wanted) for spec in specs), wanted)
-        for (*_, wanted), specs in groups.items()
-    ]
 
 
 def checkpointed(spec: RunSpec, runs_dir: Path | None) -> int:
