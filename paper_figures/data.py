@@ -1,16 +1,16 @@
 """From the store to the tidy frame of a figure, with the stored runs behind each of its curves."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import pandas as pd
 
 from alm.training.scale import scale_named
 from reproduce.exhibits import FigureExhibit, Series
-from reproduce.exhibits.pooling import Pool, pool
+from reproduce.exhibits.pooling import Pool, pool, require_comparable
 from reproduce.lab.algorithms import run_length
 from reproduce.lab.specs import RunSpec
-from reproduce.lab.store import Store, StoredRun, require_comparable, require_one_configuration
+from reproduce.lab.store import Store, StoredRun
 
 
 @dataclass(frozen=True)
@@ -71,15 +71,6 @@ class FigureData:
         return [task for task in dict.fromkeys(curve.task for curve in self.curves) if task in having]
 
 
-def require_poolable(runs: Iterable[StoredRun], mix: bool) -> None:
-    """Refuse runs that a figure may not pool; with ``mix``, different protocols are accepted.
-
-    Raises:
-        StoreMixError: seeds have different configurations or, without ``mix``, runs different protocols.
-    """
-    (require_one_configuration if mix else require_comparable)(runs)
-
-
 def curves_of(exhibit: FigureExhibit, store: Store, scale: str) -> Iterator[Curve]:
     """Every curve of a figure at a scale, series by series, before it is plotted."""
     seeds = scale_named(scale).seeds
@@ -116,7 +107,7 @@ def figure_data(
         read: gives the data shown of a run of a series, with a column ``step``; no rows if the run has none.
 
     Raises:
-        reproduce.lab.store.StoreMixError: the runs are of different protocols, and ``mix`` is off.
+        reproduce.exhibits.pooling.StoreMixError: the runs are of different protocols, and ``mix`` is off.
     """
     used: dict[RunSpec, StoredRun] = {}
     points, curves = [], []
@@ -130,6 +121,6 @@ def figure_data(
         last = min((int(frame["step"].max()) for frame in frames), default=0)
         points += [frame[frame["step"] <= last] for frame in frames]
         curves.append(replace(curve, seeds=len(frames), last_step=last))
-    require_poolable(used.values(), mix)
+    require_comparable(used.values(), mix)
     every = pd.concat(points, ignore_index=True) if points else pd.DataFrame()
     return FigureData(exhibit, scale, every, tuple(curves), tuple(used.values()))

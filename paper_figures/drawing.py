@@ -12,10 +12,10 @@ from paper_figures import field, final_return, latents, learning_curves, reward_
 from paper_figures.data import FigureData
 from reproduce.exhibits import FIGURES, BiasDefinition, FigureExhibit, Series
 from reproduce.exhibits.kinds import SHOWN_SCALES, Content
-from reproduce.exhibits.pooling import whole_length
+from reproduce.exhibits.pooling import ProtocolMixError, StoreMixError, whole_length
 from reproduce.lab.algorithms import ALGORITHMS
 from reproduce.lab.published import authors_curves
-from reproduce.lab.store import ProtocolMixError, Store, StoreMixError, StoreWarning
+from reproduce.lab.store import Store, StoreWarning
 
 _BY_NAME = {exhibit.name: exhibit for exhibit in FIGURES}
 # Figures that are not exhibits made of runs.
@@ -67,7 +67,7 @@ def drawn(
         scale: the only scale to draw, besides pictures of no scale or of several; None: all.
 
     Raises:
-        reproduce.lab.store.StoreMixError: the runs of one picture are of different protocols, and
+        reproduce.exhibits.pooling.StoreMixError: the runs of one picture are of different protocols, and
             ``mix`` is off.
     """
     if name == "authors":

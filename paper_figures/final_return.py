@@ -18,7 +18,7 @@ def data(exhibit: FigureExhibit, store: Store, scale: str, mix: bool) -> FigureD
     """Mean return of each seed's last evaluations, one row per series, task and seed.
 
     Raises:
-        reproduce.lab.store.StoreMixError: the runs are of different protocols, and ``mix`` is off.
+        reproduce.exhibits.pooling.StoreMixError: the runs are of different protocols, and ``mix`` is off.
     """
     curves = learning_curves.data(exhibit, store, scale, mix)
     if curves.points.empty:

@@ -7,10 +7,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from paper_figures import panels
-from paper_figures.data import FigureData, curves_of, require_poolable
+from paper_figures.data import FigureData, curves_of
 from paper_figures.style import NOTE, figure_style, looks
 from reproduce.exhibits import FigureExhibit
-from reproduce.lab.store import Store, StoreMixError
+from reproduce.exhibits.pooling import StoreMixError, require_comparable
+from reproduce.lab.store import Store
 
 _SHOWN_STEPS = 100
 
@@ -21,8 +22,8 @@ def data(exhibit: FigureExhibit, store: Store, scale: str, mix: bool) -> FigureD
     One row per series, seed and step of the episode, with `reproduce.lab.store.LATENT_COLUMNS`.
 
     Raises:
-        reproduce.lab.store.StoreMixError: the runs are of different protocols, and ``mix`` is off, or the
-            predictions follow different episodes.
+        reproduce.exhibits.pooling.StoreMixError: the runs are of different protocols, and ``mix`` is off, or
+            the predictions follow different episodes.
     """
     points, curves, used, policies = [], [], [], set()
     for curve in curves_of(exhibit, store, scale):
@@ -36,7 +37,7 @@ def data(exhibit: FigureExhibit, store: Store, scale: str, mix: bool) -> FigureD
             used.append(run)
             measured += 1
         curves.append(replace(curve, seeds=measured, last_step=curve.pool.step))
-    require_poolable(used, mix)
+    require_comparable(used, mix)
     if len(policies) > 1:
         (task,) = exhibit.tasks_at(scale)
         raise StoreMixError(

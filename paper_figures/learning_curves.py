@@ -20,7 +20,7 @@ def data(exhibit: FigureExhibit, store: Store, scale: str, mix: bool) -> FigureD
     """One row per series, task, seed and evaluation: step, training_step, return and, if asked, beneath.
 
     Raises:
-        reproduce.lab.store.StoreMixError: the runs are of different protocols, and ``mix`` is off.
+        reproduce.exhibits.pooling.StoreMixError: the runs are of different protocols, and ``mix`` is off.
     """
 
     def read(run: StoredRun, series: Series) -> pd.DataFrame:

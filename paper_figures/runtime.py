@@ -25,7 +25,7 @@ def data(exhibit: FigureExhibit, store: Store, scale: str, mix: bool) -> FigureD
     Hours are the training time per seed up to the evaluation; NaN if not recorded.
 
     Raises:
-        reproduce.lab.store.StoreMixError: the runs are of different protocols, and ``mix`` is off.
+        reproduce.exhibits.pooling.StoreMixError: the runs are of different protocols, and ``mix`` is off.
     """
 
     def read(run: StoredRun, series: Series) -> pd.DataFrame:

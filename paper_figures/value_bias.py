@@ -25,7 +25,7 @@ def data(exhibit: FigureExhibit, store: Store, scale: str, mix: bool) -> FigureD
     """One row per series, task, seed and measurement: step, training_step, bias_mean, bias_std.
 
     Raises:
-        reproduce.lab.store.StoreMixError: the runs are of different protocols, and ``mix`` is off.
+        reproduce.exhibits.pooling.StoreMixError: the runs are of different protocols, and ``mix`` is off.
     """
 
     def read(run: StoredRun, series: Series) -> pd.DataFrame:

@@ -19,7 +19,7 @@ from rich.table import Table
 
 from alm.task_registry import task_spec
 from alm.training.scale import scale_named
-from reproduce.exhibits.pooling import abreast
+from reproduce.exhibits.pooling import abreast, require_comparable
 from reproduce.exhibits.sides import Shelf, Side
 from reproduce.exhibits.statistics.aggregates import (
     FloatArray,
@@ -32,7 +32,7 @@ from reproduce.exhibits.statistics.intervals import TRUE_CONFIDENCE, Estimate, b
 from reproduce.exhibits.statistics.seeds import common_steps
 from reproduce.formats import seeds_counted
 from reproduce.lab.curves import value_at, window_mean
-from reproduce.lab.store import Store, StoredRun, require_comparable
+from reproduce.lab.store import Store, StoredRun
 
 __all__ = ["Comparison", "TaskComparison", "print_comparison"]
 
@@ -121,8 +121,8 @@ class Comparison:
         Raises:
             ValueError: a scale, task or metric does not exist, no task has runs of both sides, both sides are
                 the same, or the runs on a task have no evaluation step in common.
-            reproduce.lab.store.StoreMixError: the runs differ in protocol or simulator, or the seeds of
-                one side in configuration.
+            reproduce.exhibits.pooling.StoreMixError: the runs differ in protocol or simulator, or the seeds
+                of one side in configuration.
         """
         sides = Side.named(first), Side.named(second)
         if sides[0] == sides[1]:

@@ -15,7 +15,7 @@ import json
 import math
 import tempfile
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -74,14 +74,6 @@ _METADATA_KEY = b"alm-run"
 _VALUES_SUFFIX, _LATENTS_SUFFIX = ".values.parquet", ".latents.parquet"
 _DIGEST_KEY, _POLICY_KEY = b"alm-digest", b"alm-policy"
 _CONTENT_KEY = b"alm-sha256"
-
-
-class StoreMixError(ValueError):
-    """An attempt to pool runs that are not comparable."""
-
-
-class ProtocolMixError(StoreMixError):
-    """The runs differ in the task's definition or simulator: the one mixture that may be forced."""
 
 
 class StoreWarning(UserWarning):
@@ -366,46 +358,6 @@ class ReadOnce(Store):
         if path not in self._held:
             self._held[path] = super()._read(path, spec)
         return self._held[path]
-
-
-def require_comparable(runs: Iterable[StoredRun]) -> None:
-    """Refuse runs that may not be pooled into one number.
-
-    Raises:
-        StoreMixError: the runs differ in scale or protocol (which names the simulator's version), or seeds
-            of one variant differ in configuration.
-    """
-    runs = list(runs)
-    require_one_configuration(runs)
-    for name, values, kind in (
-        ("scales", {run.spec.scale for run in runs}, StoreMixError),
-        ("protocols", {run.protocol for run in runs}, ProtocolMixError),
-    ):
-        if len(values) > 1:
-            own = sum(run.own for run in runs)
-            hint = f" Your own runs ({own} of them) are left out with --no-own." if own else ""
-            found = ", ".join(sorted(values))
-            raise kind(f"Runs of different {name} may not be pooled: {found}.{hint}")
-
-
-def require_one_configuration(runs: Iterable[StoredRun]) -> None:
-    """Refuse seeds of one algorithm, variant and task with different configurations.
-
-    Raises:
-        StoreMixError: the configurations differ.
-    """
-    first: dict[tuple[str, str, str], StoredRun] = {}
-    for run in runs:
-        spec = run.spec
-        other = first.setdefault((spec.algorithm, spec.variant, spec.task), run)
-        if run.config != other.config:
-            parts = [part for part, value in run.config.items() if value != other.config.get(part)]
-            whose = spec.algorithm if spec.variant == "base" else f"{spec.algorithm}/{spec.variant}"
-            raise StoreMixError(
-                f"Seeds {other.spec.seed} and {spec.seed} of {whose} on {spec.task} "
-                f"may not be pooled, because their configurations differ ({', '.join(parts)}): train them "
-                "again as one variant."
-            )
 
 
 def _of_another_scale(run: StoredRun) -> str | None:

@@ -23,9 +23,10 @@ from paper_figures.style import LOOKS, looks
 from reproduce.cli import main
 from reproduce.commands.figures import Figure
 from reproduce.exhibits import FIGURES
+from reproduce.exhibits.pooling import StoreMixError
 from reproduce.lab.algorithms import ALGORITHMS
 from reproduce.lab.published import authors_curves
-from reproduce.lab.store import Store, StoreMixError
+from reproduce.lab.store import Store
 
 FIGURE = {exhibit.name: exhibit for exhibit in FIGURES}
 

@@ -14,7 +14,8 @@ from rich.console import Console
 
 from reproduce.cli import main
 from reproduce.exhibits.comparison import Comparison, print_comparison
-from reproduce.lab.store import Store, StoreMixError
+from reproduce.exhibits.pooling import StoreMixError
+from reproduce.lab.store import Store
 from reproduce.tracking import links
 from reproduce.tracking.records import record_of
 
