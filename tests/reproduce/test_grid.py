@@ -23,8 +23,8 @@ from reproduce.lab import planning
 from reproduce.lab.algorithms import ALGORITHMS, run_length
 from reproduce.lab.executors import Ended, Job, tied
 from reproduce.lab.executors.local import LocalProcesses
-from reproduce.lab.grid import _Grid, jobs, run_grid
-from reproduce.lab.planning import Missing
+from reproduce.lab.grid import _Grid, run_grid
+from reproduce.lab.planning import Missing, jobs
 from reproduce.lab.run_states import print_states, state_of
 from reproduce.lab.specs import RunSpec
 from reproduce.lab.store import Store
@@ -578,13 +578,13 @@ def test_a_run_that_failed_is_told_with_its_reason(tmp_path, quick):
 def test_populations_on_a_cpu_where_they_are_faster_and_every_worker_has_one(
     monkeypatch, workers, cells, shares
 ):
-    monkeypatch.setattr("reproduce.lab.grid.populations_pay", lambda *_: True)
+    monkeypatch.setattr("reproduce.lab.planning.populations_pay", lambda *_: True)
     work = jobs(CELLS[:cells], "cpu", [], Path("runs"), workers)
     assert sorted(len(job.specs) for job in work) == shares
     assert len({spec for job in work for spec in job.specs}) == 5 * cells
     firsts = [job.specs[0].seed for job in work]
     assert firsts == sorted(firsts)
-    monkeypatch.setattr("reproduce.lab.grid.populations_pay", lambda *_: False)
+    monkeypatch.setattr("reproduce.lab.planning.populations_pay", lambda *_: False)
     work = jobs(CELLS[:cells], "cpu", [], Path("runs"), workers)
     assert [len(job.specs) for job in work] == [1] * (5 * cells)
 
