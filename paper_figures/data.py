@@ -14,7 +14,7 @@ from reproduce.lab.store import Store, StoredRun
 
 
 @dataclass(frozen=True)
-class Curve:
+class PanelCurve:
     """One curve of one panel: its stored runs, and how many of them are plotted.
 
     Attributes:
@@ -55,7 +55,7 @@ class FigureData:
     exhibit: FigureExhibit
     scale: str
     points: pd.DataFrame
-    curves: tuple[Curve, ...]
+    curves: tuple[PanelCurve, ...]
     runs: tuple[StoredRun, ...]
     policy: str = ""
 
@@ -71,7 +71,7 @@ class FigureData:
         return [task for task in dict.fromkeys(curve.task for curve in self.curves) if task in having]
 
 
-def curves_of(exhibit: FigureExhibit, store: Store, scale: str) -> Iterator[Curve]:
+def curves_of(exhibit: FigureExhibit, store: Store, scale: str) -> Iterator[PanelCurve]:
     """Every curve of a figure at a scale, series by series, before it is plotted."""
     seeds = scale_named(scale).seeds
     for series in exhibit.series:
@@ -87,7 +87,7 @@ def curves_of(exhibit: FigureExhibit, store: Store, scale: str) -> Iterator[Curv
                 algorithm=first.algorithm, variant=first.variant, task=first.task, scale=scale
             )
             total = run_length(first)
-            yield Curve(series, task, total, len(seeds), pool(stored, total))
+            yield PanelCurve(series, task, total, len(seeds), pool(stored, total))
 
 
 def figure_data(

@@ -7,7 +7,7 @@ from paper_figures import panels
 from paper_figures.data import FigureData
 from paper_figures.style import figure_style
 from reproduce.exhibits import FigureExhibit, Series
-from reproduce.lab.published import AUTHORS_WARMUP, FIELD, FIELD_TASKS, authors_curves, field_runs
+from reproduce.lab.published import AUTHORS_WARMUP, FIELD, FIELD_TASKS, field_runs
 
 _TASKS = tuple(FIELD_TASKS)
 EXHIBIT = FigureExhibit(
@@ -37,10 +37,10 @@ def draw(data: FigureData) -> Figure:
     """Draw this suite's runs with bands of one std, the authors' ALM in grey, published means broken."""
     with figure_style():
         figure, ((axes,),) = panels.page(len(_TASKS))
-        authors, notes, marked = authors_curves(), [], ""
+        notes, marked = [], ""
         for axis, task in zip(axes, _TASKS, strict=True):
             axis.set_title(task)
-            panels.published_curve(axis, authors[authors["task"] == task], AUTHORS_WARMUP, _LAST)
+            panels.published_curve(axis, task, _LAST)
             means = field_runs()[field_runs()["task"] == FIELD_TASKS[task]]
             for (method, label), (colour, dashes) in zip(FIELD.items(), _PUBLISHED, strict=True):
                 curve = _mean(means[means["method"] == method])

@@ -12,7 +12,7 @@ from paper_figures import panels
 from paper_figures.data import FigureData, figure_data
 from paper_figures.style import figure_style
 from reproduce.exhibits import FigureExhibit, Series
-from reproduce.lab.published import AUTHORS_WARMUP, authors_curves
+from reproduce.lab.published import AUTHORS_WARMUP
 from reproduce.lab.store import Store, StoredRun
 
 
@@ -61,14 +61,13 @@ def draw(data: FigureData) -> Figure:
 
 def against_steps(axes: Sequence[Axes], data: FigureData) -> str:
     """Draw returns against steps, one panel per task; returns sentences for the caption on other content."""
-    authors, shown, marked = authors_curves(), False, ""
+    shown, marked = False, ""
     for axis, task in zip(axes, data.tasks, strict=True):
         points = data.points[data.points["task"] == task]
         axis.set_title(task)
         if data.scale == "paper":
             last = max(2.0 * points["step"].max(), 30_000)
-            own = authors[authors["task"] == task]
-            shown |= panels.published_curve(axis, own, AUTHORS_WARMUP, last)
+            shown |= panels.published_curve(axis, task, last)
         panels.curves(axis, points, data.exhibit.series, "step", "return")
         panels.steps_axis(axis)
         panels.returns_axis(axis)

@@ -13,11 +13,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.gridspec import SubplotSpec
 
-from paper_figures.data import Curve, FigureData
+from paper_figures.data import FigureData, PanelCurve
 from paper_figures.style import NOTE, PAGE, PUBLISHED, THOUSANDS, looks
 from reproduce import formats
 from reproduce.exhibits import TABLE1, Series
 from reproduce.exhibits.kinds import READ_OUT
+from reproduce.lab.published import AUTHORS_WARMUP, authors_curves
 from reproduce.lab.store import StoredRun
 
 _MARKERS_A_CURVE = 12
@@ -116,19 +117,18 @@ def curves(axis: Axes, points: pd.DataFrame, series: Sequence[Series], x: str, y
     axis.set(xlabel="", ylabel="")
 
 
-def published_curve(axis: Axes, authors: pd.DataFrame, shift: int, last: float) -> bool:
-    """Draw the authors' mean and std of five seeds in grey, up to x = ``last``; false if there is none.
+def published_curve(axis: Axes, task: str, last: float) -> bool:
+    """Draw the authors' mean and std of five seeds on a task in grey, up to ``last`` environment steps.
 
-    Args:
-        axis: the panel.
-        authors: their curve on the panel's task, by training step (`reproduce.lab.published.authors_curves`).
-        shift: added to their steps, which leave out the warm-up.
-        last: end of the curve.
+    Returns:
+        Whether there is such a curve.
     """
-    shown = authors[authors["training_step"] + shift <= last]
+    authors = authors_curves()
+    steps = authors["training_step"] + AUTHORS_WARMUP
+    shown = authors[(authors["task"] == task) & (steps <= last)]
     if shown.empty:
         return False
-    x, mean, std = shown["training_step"] + shift, shown["return_mean"], shown["return_std"]
+    x, mean, std = steps[shown.index], shown["return_mean"], shown["return_std"]
     axis.fill_between(x, mean - std, mean + std, color=PUBLISHED, alpha=0.25, linewidth=0)
     axis.plot(x, mean, color=PUBLISHED, label="ALM(3), authors' 5 seeds")
     return True
@@ -155,7 +155,7 @@ def read_out(axis: Axes, task: str, scale: str) -> str:
     return f" Dotted: {formats.steps_in_words(READ_OUT)} steps, the read-out of Table 1."
 
 
-def seeds_note(shown: Sequence[Curve]) -> str:
+def seeds_note(shown: Sequence[PanelCurve]) -> str:
     """The seeds behind the curves of a panel, in a few short lines."""
     groups: dict[str, list[str]] = {}
     # Stored series come first.
