@@ -8,13 +8,21 @@ from typing import Protocol
 import pandas as pd
 from matplotlib.figure import Figure
 
-from paper_figures import field, final_return, latents, learning_curves, reward_transform, runtime, value_bias
+from paper_figures import (
+    authors,
+    field,
+    final_return,
+    latents,
+    learning_curves,
+    reward_transform,
+    runtime,
+    value_bias,
+)
 from paper_figures.data import FigureData
 from reproduce.exhibits import FIGURES, BiasDefinition, FigureExhibit, Series
 from reproduce.exhibits.kinds import SHOWN_SCALES, Content
 from reproduce.exhibits.pooling import ProtocolMixError, StoreMixError, whole_length
 from reproduce.lab.algorithms import ALGORITHMS
-from reproduce.lab.published import authors_curves
 from reproduce.lab.store import Store, StoreWarning
 
 _BY_NAME = {exhibit.name: exhibit for exhibit in FIGURES}
@@ -85,10 +93,8 @@ def drawn(
 
 def _authors(store: Store, mix: bool) -> list[Picture]:
     """ALM in both precisions over its authors' curves, which are of the paper's networks and batches."""
-    tasks = tuple(dict.fromkeys(authors_curves()["task"]))
-    series = Series("ALM(3)", "alm"), Series("ALM(3), bf16", "alm", "base+bf16")
-    exhibit = FigureExhibit("authors", None, "ALM over its authors' curves", "return", series, tasks, ())
-    return _curves(exhibit, "paper", store, mix)
+    points, runs = authors.data(store, mix)
+    return [Picture("authors", "paper", authors.draw(points, runs), points)] if runs else []
 
 
 def _every_curve(store: Store, mix: bool, only: str | None) -> list[Picture]:

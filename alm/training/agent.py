@@ -1,5 +1,6 @@
 """Base class of every algorithm: S learners that differ only in their seed, trained as one population."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
 from functools import cached_property
 from math import prod
@@ -77,7 +78,7 @@ class AgentConfig(Protocol):
         """The configuration of a named scale on a task."""
 
 
-class Agent:
+class Agent(ABC):
     """Population of S learners: networks, optimiser groups, RNG streams, and the methods the loop calls.
 
     An algorithm sets ``name`` and ``network_class``, declares `optimiser_groups` and ``noise_shapes``, and
@@ -119,22 +120,22 @@ class Agent:
         self.networks = self.network_class(task, config, generators).to(device=device, dtype=dtype)
         self.groups = self.optimiser_groups()
 
+    @abstractmethod
     def optimiser_groups(self) -> dict[str, OptimiserGroup]:
         """Optimiser groups by name: jointly trained modules with their learning rate and clipping norm."""
-        raise NotImplementedError
 
     @cached_property
     def noise_shapes(self) -> NoiseShapes:
         """Shapes of the standard normal noise for one call of ``update``."""
         return {}
 
+    @abstractmethod
     def act(self, observation: Tensor, training_step: int, streams: Streams) -> Tensor:
         """Exploring actions (S, batch, action) for observations (S, batch, observation)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def act_greedily(self, observation: Tensor, streams: Streams) -> Tensor:
         """Evaluation actions (S, batch, action) for observations (S, batch, observation)."""
-        raise NotImplementedError
 
     def policy_state(self) -> dict[str, Tensor]:
         """Tensors that `act_greedily` needs, by dotted name; the leading axis is a multiple of S."""
@@ -151,9 +152,9 @@ class Agent:
             for name, value in state.items():
                 own[name].copy_(value)
 
+    @abstractmethod
     def learn(self, replay: Replay, training_step: int) -> Metrics:
         """All updates for one environment step; returns no metrics if none was due."""
-        raise NotImplementedError
 
     def branch(self, training_step: int) -> Hashable:
         """Branch of ``update``'s Python ``if`` taken at a step; ``None`` for an update without one.

@@ -4,6 +4,6 @@ Importing this package does not import torch: the variants are data (`alm.varian
 agent's class.
 """
 
-from alm.variants.registry import MILLION, VARIANTS, Variant, require_name
+from alm.variants.registry import MILLION, VARIANTS, Variant, require_fields, require_name
 
-__all__ = ["MILLION", "VARIANTS", "Variant", "require_name"]
+__all__ = ["MILLION", "VARIANTS", "Variant", "require_fields", "require_name"]

@@ -26,6 +26,17 @@ def require_name(name: Any, of: str) -> None:
         )
 
 
+def require_fields(of: str, declared: Any, sound: Mapping[str, tuple[bool, str]]) -> None:
+    """Check the fields of a declaration, given for each whether it is sound and what it must be.
+
+    Raises:
+        ValueError: one is not; the message names ``of``, such as ``"the variant 'no-kl'"``.
+    """
+    for name, (fits, needed) in sound.items():
+        if not fits:
+            raise ValueError(f"{name} of {of} must be {needed}, not {reprlib.repr(getattr(declared, name))}.")
+
+
 @dataclass(frozen=True)
 class Variant:
     """A named change of an algorithm.
@@ -57,6 +68,10 @@ class Variant:
         class_of_its_own = "a class, its 'module:class', or None"
         sound = {
             "summary": (isinstance(self.summary, str), "text"),
+            "exhibits": (
+                isinstance(self.exhibits, tuple) and all(isinstance(one, str) for one in self.exhibits),
+                "a tuple of names, such as ('Figure 5a',)",
+            ),
             "changes": (
                 isinstance(self.changes, Mapping) and all(isinstance(one, str) for one in self.changes),
                 "settings by their names, such as {'horizon': 7}",
@@ -68,10 +83,7 @@ class Variant:
                 "None or a whole number of at least 1",
             ),
         }
-        for name, (fits, needed) in sound.items():
-            if not fits:
-                value = reprlib.repr(getattr(self, name))
-                raise ValueError(f"{name} of the variant {self.name!r} must be {needed}, not {value}.")
+        require_fields(f"the variant {self.name!r}", self, sound)
 
     def configuration(self, config_class: Any, scale: Scale, task: str) -> Any:
         """The resolved configuration of a scale and task, from ``config_class``.

@@ -18,7 +18,7 @@ from reproduce.exhibits import (
     gallery,
     theory,
 )
-from reproduce.exhibits.catalogue import make_command
+from reproduce.exhibits.catalogue import command_of
 from reproduce.exhibits.claims import judged, table_of
 from reproduce.exhibits.code_tables import CODE_TABLES
 from reproduce.exhibits.coverage import Coverage, coverage, nothing_shown
@@ -90,7 +90,7 @@ class Entry:
 
 def clips_entry(folder: Path) -> Entry:
     """The clips of the gallery's strip."""
-    entry = Entry("policies", "", "Policies", "make gallery", nothing=gallery.NOTHING)
+    entry = Entry("policies", "", "Policies", "python -m reproduce gallery", nothing=gallery.NOTHING)
 
     def fill() -> Entry:
         clips = (
@@ -110,7 +110,7 @@ def exhibit_entry(exhibit: Exhibit, store: Store, bias: BiasDefinition) -> Entry
         store: stored runs.
         bias: definition of the value bias in figures that show it.
     """
-    name, command = exhibit.name, make_command(exhibit)
+    name, command = exhibit.name, command_of(exhibit)
     if isinstance(exhibit, TableExhibit):
         letter = {"table1": " A", "table1-mbbl": " B"}.get(name, "")
         heading = f"Table {exhibit.number}{letter}"
@@ -118,7 +118,7 @@ def exhibit_entry(exhibit: Exhibit, store: Store, bias: BiasDefinition) -> Entry
         return _filled(entry, lambda: replace(entry, table=score_table(exhibit, store)))
     if isinstance(exhibit, FigureExhibit):
         if exhibit.shows == "bias" and bias != "redq":
-            command += f" BIAS={bias}"
+            command += f" --bias {bias}"
         number = exhibit.number or name.removeprefix("figure").replace("-", ", ")
         heading = f"Figure {number}" if number[0].isdigit() else ""
         found = _coverage(exhibit, store)
@@ -134,7 +134,8 @@ def exhibit_entry(exhibit: Exhibit, store: Store, bias: BiasDefinition) -> Entry
 
 def claims_entry(store: Store, scale: str) -> Entry:
     """The claims of the paper, judged by the runs of a scale."""
-    entry = Entry(f"claims-{scale}", "", f"By the runs of {scale} scale", "make claims")
+    command = f"python -m reproduce claims --scale {scale}"
+    entry = Entry(f"claims-{scale}", "", f"By the runs of {scale} scale", command)
 
     def fill() -> Entry:
         every = judged(store, scale)
@@ -151,7 +152,7 @@ def curve_entries(store: Store) -> list[Entry]:
         ("authors", "ALM over its authors' published curves"),
         ("curves", "Learning curves"),
     ):
-        entry = Entry(name, "", title, f"make figure-{name}")
+        entry = Entry(name, "", title, f"python -m reproduce figure {name}")
         try:
             pictures = drawn(name, store, "redq")
         except StoreMixError as error:
@@ -170,7 +171,7 @@ def theory_entries(folder: Path) -> list[Entry]:
 
 
 def _theory_entry(name: str, title: str, folder: Path) -> Entry:
-    entry = Entry(name, "", title, "make theory", nothing="It is not computed yet.")
+    entry = Entry(name, "", title, "python -m reproduce theory", nothing="It is not computed yet.")
 
     def fill() -> Entry:
         exhibits = theory.read(folder, name)
@@ -199,7 +200,8 @@ def _filled(entry: Entry, fill: Callable[[], Entry]) -> Entry:
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise
-        return replace(entry, problem=f"This table is derived from code that needs torch: {entry.command}")
+        needs = "This table is derived from code that needs torch: install the extra [train]"
+        return replace(entry, problem=f"{needs}, then repeat: python -m reproduce report")
 
 
 def _coverage(exhibit: Exhibit, store: Store) -> tuple[Coverage, ...]:

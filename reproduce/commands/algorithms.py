@@ -11,8 +11,8 @@ from rich.table import Table
 from alm.variants import Variant
 from reproduce.commands.console import plain_console
 from reproduce.commands.options import RUNS
-from reproduce.lab.algorithms import ALGORITHMS, BASE, algorithm_named, variant_named
-from reproduce.lab.plugins import Plugin, load_plugin, mistakes_of
+from reproduce.lab.algorithms import BASE, algorithm_named, variant_named
+from reproduce.lab.plugins import Plugin, algorithms_with, load_plugin, mistakes_of
 from reproduce.lab.settings import canonical_variant, settings_in_words
 from reproduce.lab.specs import variant_parts
 from reproduce.lab.training import ResolvedRuns
@@ -47,7 +47,7 @@ class Algorithms:
             with mistakes_of(plugin, algorithm, variant_parts(variant)[0], RUNS):
                 self._print_one(algorithm, variant, plugin)
             return 0
-        known = plugin.among(ALGORITHMS) if plugin else ALGORITHMS
+        known = algorithms_with(plugin)
         rows = ((name, one.summary, str(len(one.variants) or "")) for name, one in known.items())
         _print("Algorithms", ("", "", "variants"), rows)
         _say("Variants and settings of one: python -m reproduce algorithms alm")
@@ -59,7 +59,7 @@ class Algorithms:
         if precision != "float32":
             raise ValueError(f"{variant!r} names a precision, which is no setting: leave out +{precision}.")
         resolved = self._resolved(algorithm, name, plugin, changed)
-        known = plugin.among(ALGORITHMS) if plugin else ALGORITHMS
+        known = algorithms_with(plugin)
         of, declared = algorithm_named(algorithm, known), variant_named(algorithm, name, known)
         if variant == BASE.name:
             page = f" (docs/algorithms/{of.page}.md)" if of.page else ""

@@ -12,7 +12,9 @@ from reproduce.commands.console import plain_console, steps, store_warnings_said
 from reproduce.commands.options import ReadsRuns
 from reproduce.exhibits import EXHIBITS, BiasDefinition
 from reproduce.exhibits.pooling import ProtocolMixError, StoreMixError
+from reproduce.lab.algorithms import BASE
 from reproduce.lab.places import OUT, RESULTS
+from reproduce.lab.planning import train_command
 from reproduce.lab.store import Store
 
 if TYPE_CHECKING:
@@ -73,11 +75,9 @@ class Figure(ReadsRuns):
         for line in nothing_stored(name, store, {picture.scale for picture in pictures}):
             print(line)
         if not pictures and name not in EXHIBITS:
-            scale = "" if name == "curves" else " SCALE=paper"
-            print(
-                f"error: no such run is in {store}; train one, for instance with: make train{scale}",
-                file=sys.stderr,
-            )
+            scale = "laptop" if name == "curves" else "paper"
+            train = f"python -m reproduce {train_command('alm', BASE.name, 'HalfCheetah', scale)}"
+            print(f"error: no such run is in {store}; train one, for instance with: {train}", file=sys.stderr)
             return 2
         for picture in pictures:
             path = self.out / picture.file

@@ -115,7 +115,8 @@ class Grid(LackingRuns, WritesRuns):
         track = self.track
         if track and engine.elsewhere and not os.environ.get("MLFLOW_TRACKING_URI"):
             console.print(
-                "MLFLOW_TRACKING_URI names no server for all nodes: send the runs later with make sync"
+                "MLFLOW_TRACKING_URI names no server for all nodes: send the runs later with: "
+                "python -m reproduce sync"
             )
             track = False
         options += [] if track else ["--no-track"]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from alm.training.run_directory import RunDirectory
-from reproduce.commands.console import plain_console
+from reproduce.commands.console import plain_console, store_warnings_said
 from reproduce.commands.options import RUNS, ReadsRuns, WritesRuns
 from reproduce.lab.archive import UnreadableRunError, archive_run, directories_under
 from reproduce.lab.policies import archive_policies
@@ -42,15 +42,17 @@ class Archive(WritesRuns):
 
     def run(self) -> int:
         """Archive all but smoke runs; an unreadable run does not hold back the others."""
-        store, unread = self.opened(), False
-        for spec, directory in directories_under(self.runs_dir).items():
+        store = self.opened()
+        with store_warnings_said() as unread:
+            directories = directories_under(self.runs_dir)
+        for spec, directory in directories.items():
             if spec.scale == "smoke":
                 continue
             try:
                 path = archive_run(directory, store)
             except UnreadableRunError as error:
-                print(f"warning: not stored: {error}", file=sys.stderr)
-                unread = True
+                unread.append(f"not stored: {error}")
+                print(f"warning: {unread[-1]}", file=sys.stderr)
             else:
                 print(f"stored {path}" if path else f"nothing new in {directory.path}")
                 keep_policies(directory, store)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from reproduce.commands.console import store_warnings_said
 from reproduce.commands.options import RUNS, ReadsRuns
 from reproduce.lab.archive import directories_under
 from reproduce.lab.places import WORKPLACE
@@ -124,13 +125,16 @@ class Sync(ReadsRuns):
     """Directory of runs in training."""
 
     def run(self) -> int:
-        """Send what MLflow lacks."""
+        """Send what MLflow lacks; what cannot be read does not hold back the rest."""
         tracker = MlflowRuns()
-        sent = sync((directory.path for directory in directories_under(self.runs_dir).values()), tracker)
-        sent += import_store(self.opened(), tracker) + import_published(tracker)
+        with store_warnings_said() as unread:
+            directories = [one.path for one in directories_under(self.runs_dir).values()]
+            sent = sync(directories, tracker) + import_store(self.opened(), tracker)
+        sent += import_published(tracker)
         links(tracker, base="")  # brings the views up to date
         for problem in sent.problems:
             print(f"warning: {problem}", file=sys.stderr)
-        end = "MLflow lacks what could not be read" if sent.problems else "MLflow is up to date"
+        incomplete = bool(unread or sent.problems)
+        end = "MLflow lacks what could not be read" if incomplete else "MLflow is up to date"
         print(f"sent {sent.points} values of {sent.runs} runs; {end}")
-        return 1 if sent.problems else 0
+        return int(incomplete)

@@ -338,8 +338,14 @@ class UnknownExhibitError(ValueError):
 
 
 def make_command(exhibit: Exhibit) -> str:
-    """The make command of an exhibit, such as ``"make figure5a"``."""
+    """The command of an exhibit in a clone, such as ``"make figure5a"``."""
     return f"make {TABLE1.name} PROTOCOL=B" if exhibit is TABLE1_MBBL else f"make {exhibit.name}"
+
+
+def command_of(exhibit: Exhibit) -> str:
+    """The command of an exhibit in a clone and in a package, such as ``"python -m reproduce figure5a"``."""
+    name = f"{TABLE1.name} --protocol B" if exhibit is TABLE1_MBBL else exhibit.name
+    return f"python -m reproduce {name}"
 
 
 def exhibit_named(name: str) -> Exhibit:

@@ -46,7 +46,7 @@ def wins(store: Store) -> str:
     """Number of tasks on which ALM's mean exceeds SAC's and TD3's, printed and measured; by means only."""
     printed, measured = _rows(store)
     lines = []
-    for which, scores in (("as the paper prints them", printed), ("measured on ALM's own tasks", measured)):
+    for which, scores in (("printed in the paper", printed), ("measured on ALM's own tasks", measured)):
         ahead: list[str] = []
         behind: list[str] = []
         unknown: list[str] = []
@@ -59,7 +59,7 @@ def wins(store: Store) -> str:
                 unknown.append(task)
             else:
                 (ahead if alm > max(one.mean for one in rivals) else behind).append(task)
-        text = f"- With SAC and TD3 {which}: ALM(3) as its authors ran it has the highest mean on "
+        text = f"- Beside SAC and TD3 {which}, the authors' ALM(3) has the highest mean on "
         text += f"{len(ahead)} of the {len(ahead) + len(behind)} tasks that have all three"
         text += f" ({', '.join(ahead)})" if ahead else ""
         text += f", not on {', '.join(behind)}" if behind else ""

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from alm.training.scale import SCALES
 from reproduce.exhibits.writing import markdown_grid
-from reproduce.lab.algorithms import ALGORITHMS, title_of
+from reproduce.lab.algorithms import ALGORITHMS, place_among, title_of
 
 STRIP = 6
 """Most clips in a strip."""
@@ -77,19 +77,16 @@ def cards(folder: Path) -> list[Card]:
                 raise TypeError
             one = Card(**values, mean=float(held["return"]), clip=path.with_suffix(".gif"))
         except (KeyError, TypeError, ValueError):
-            raise ValueError(f"{path} is not a card of a policy: remake it with: make gallery") from None
+            raise ValueError(
+                f"{path} is not a card of a policy: remake it with: python -m reproduce gallery"
+            ) from None
         if one.clip.exists():
             found.append(one)
-    scales, algorithms = list(SCALES), list(ALGORITHMS)
 
     def place(card: Card) -> tuple[int, int]:
-        return _index(scales, card.scale), _index(algorithms, card.algorithm)
+        return place_among(card.scale, SCALES), place_among(card.algorithm, ALGORITHMS)
 
     return sorted(found, key=place)
-
-
-def _index(names: Sequence[str], name: str) -> int:
-    return names.index(name) if name in names else len(names)
 
 
 def shown(found: Sequence[Card]) -> list[Card]:

@@ -18,7 +18,7 @@ from reproduce.exhibits.kinds import SHOWN_SCALES, CodeExhibit, FigureExhibit
 from reproduce.exhibits.pooling import whole_length
 from reproduce.exhibits.scores import pooled_statistics
 from reproduce.formats import left_out, mean_and_std, seeds_counted, steps_in_words
-from reproduce.lab.algorithms import title_of
+from reproduce.lab.algorithms import place_among, title_of
 from reproduce.lab.archive import directories_under
 from reproduce.lab.planning import GPU_BASIS, Costs, Missing, makespan
 from reproduce.lab.store import Store, StoredRun
@@ -66,12 +66,7 @@ def print_inventory(store: Store, runs_dir: Path, console: Console, every: bool 
 def _place(run: StoredRun) -> tuple[str, str, str, int, int]:
     """The position of a run in a list: seeds of one scale together, the largest scale first."""
     spec = run.spec
-    return spec.algorithm, spec.variant, spec.task, _scale_order(spec.scale), spec.seed
-
-
-def _scale_order(scale: str) -> int:
-    order = list(SCALES)
-    return order.index(scale) if scale in order else len(order)
+    return spec.algorithm, spec.variant, spec.task, place_among(spec.scale, SCALES), spec.seed
 
 
 def _line(run: StoredRun) -> str:
@@ -99,7 +94,7 @@ def _by_task(stored: Sequence[StoredRun]) -> dict[tuple[str, str], list[list[Sto
         of_task = groups.setdefault((run.spec.scale, run.spec.task), {})
         alike = json.dumps(run.config, sort_keys=True)
         of_task.setdefault((*_whose(run), run.protocol, alike), []).append(run)
-    places = sorted(groups, key=lambda place: (_scale_order(place[0]), place[1]))
+    places = sorted(groups, key=lambda place: (place_among(place[0], SCALES), place[1]))
     return {place: list(groups[place].values()) for place in places}
 
 

@@ -65,7 +65,8 @@ def alm_update(record: Mapping[str, Any]) -> Rows:
     rows.append(
         ["plain, float32", *(c for r in scales.values() for c in (f"{r['plain_ms']:.0f} ms", "1", ""))]
     )
-    header = ["", *(f"{scale}: {what}" for scale in scales for what in ("time", "plain / it", "of its peak"))]
+    columns = ("time", "speed-up over plain", "share of peak")
+    header = ["", *(f"{scale}: {what}" for scale in scales for what in columns)]
     return header, rows
 
 
@@ -124,7 +125,7 @@ def baseline_updates(record: Mapping[str, Any]) -> Rows:
         ]
         for name, one in record["results"]["paper"].items()
     ]
-    return ["", "updates", "plain / ours", "whole step", "GFLOP"], rows
+    return ["", "updates", "speed-up over plain", "whole step", "GFLOP"], rows
 
 
 def environment_step(record: Mapping[str, Any]) -> Rows:
@@ -172,11 +173,11 @@ def populations(record: Mapping[str, Any]) -> Rows:
         "",
         "seeds",
         "updates",
-        "time / one seed's",
-        "memory given back",
-        "given back / kept",
-        "pages",
-        "plain programs / it",
+        "relative to one seed",
+        "without kept memory",
+        "relative to kept",
+        "page faults without",
+        "speed-up over plain programs",
     ]
     return header, rows
 

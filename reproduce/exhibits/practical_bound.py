@@ -10,6 +10,7 @@ from reproduce.lab.store import Store, StoredRun
 
 __all__ = ["bound_beside_returns"]
 
+_ESTIMATES = ("lower_bound", "min_q")
 _VARIANTS = ("base", "log-naive", "log-model", "log-transformed")
 
 
@@ -33,7 +34,7 @@ def bound_beside_returns(store: Store) -> str:
                         task,
                         scale,
                         str(len(seeds)),
-                        *(f"{mean[name]:.0f}" for name in ("monte_carlo", "lower_bound", "min_q")),
+                        *(f"{mean[name]:.0f}" for name in ("monte_carlo", *_ESTIMATES)),
                         f"{mean['below']:.0%}",
                         *(f"{mean[name]:.2f}" for name in ("of_bound", "of_q")),
                     ]
@@ -45,12 +46,12 @@ def bound_beside_returns(store: Store) -> str:
 
 def _of_run(store: Store, run: StoredRun) -> pd.Series | None:
     """Means and correlations over the pairs of a run's last measurement; None without one."""
-    pairs = store.values(run)
+    pairs = store.values(run, _ESTIMATES)
     if pairs is None or pairs.empty:
         return None
     last = pairs[pairs["step"] == pairs["step"].max()].astype(np.float64)
-    means = last[["monte_carlo", "lower_bound", "min_q"]].mean()
-    correlations = last[["lower_bound", "min_q"]].corrwith(last["monte_carlo"])
+    means = last[["monte_carlo", *_ESTIMATES]].mean()
+    correlations = last[[*_ESTIMATES]].corrwith(last["monte_carlo"])
     means["below"] = (last["lower_bound"] <= last["monte_carlo"]).mean()
     means["of_bound"], means["of_q"] = correlations["lower_bound"], correlations["min_q"]
     return means

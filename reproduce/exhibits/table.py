@@ -8,6 +8,8 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import count, product
+from string import ascii_lowercase
 
 import pandas as pd
 
@@ -192,23 +194,24 @@ class Table:
 
     @cached_property
     def footnotes(self) -> dict[Footnote, str]:
-        """Footnotes and their letters, by first appearance."""
+        """Footnotes and their letters, by first appearance: a to z, then aa, ab and so on."""
         order: dict[Footnote, None] = {}
         for row in self.rows:
             order |= dict.fromkeys(self._of_row(row))
             order |= dict.fromkeys(note for cell in _scores_in(row) for note in cell.footnotes)
-        return {note: chr(ord("a") + index) for index, note in enumerate(order)}
+        letters = ("".join(one) for length in count(1) for one in product(ascii_lowercase, repeat=length))
+        return dict(zip(order, letters, strict=False))
 
-    def row_letters(self, row: Row) -> str:
+    def row_letters(self, row: Row) -> tuple[str, ...]:
         """Footnote letters of a row's label."""
-        return "".join(self.footnotes[note] for note in self._of_row(row))
+        return tuple(self.footnotes[note] for note in self._of_row(row))
 
-    def cell_letters(self, row: Row, cell: Cell) -> str:
+    def cell_letters(self, row: Row, cell: Cell) -> tuple[str, ...]:
         """Footnote letters of a cell."""
         if isinstance(cell, str):
-            return ""
+            return ()
         shared = self._of_row(row)
-        return "".join(self.footnotes[note] for note in cell.footnotes if note not in shared)
+        return tuple(self.footnotes[note] for note in cell.footnotes if note not in shared)
 
     def _of_row(self, row: Row) -> tuple[Footnote, ...]:
         notes = [cell.footnotes for cell in _scores_in(row)]

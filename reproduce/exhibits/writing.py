@@ -4,6 +4,7 @@ import re
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from string import ascii_lowercase
 
 from rich import box
 from rich.console import Console, RenderableType
@@ -129,7 +130,7 @@ def _scores(table: Table, block: Block, width: int) -> Grid:
         grid.add_column(column, justify="right", overflow="fold")
     # Numbers of a column end at one place, whatever letters follow them.
     room = [
-        max(len(table.cell_letters(row, row.cells[column])) for row in block.rows)
+        max(len(_superscript(table.cell_letters(row, row.cells[column]))) for row in block.rows)
         for column in range(len(table.columns) - 1)
     ]
     for row, following in zip(block.rows, (*block.rows[1:], None), strict=True):
@@ -172,8 +173,10 @@ def _score(cell: Cell, block_step: int | None, letters: str, narrow: bool) -> Te
     return text
 
 
-def _superscript(letters: str) -> str:
-    return letters.translate(str.maketrans("abcdefghijklmnopqrstuvwxyz", "ᵃᵇᶜᵈᵉᶠᵍʰⁱʲᵏˡᵐⁿᵒᵖ𐞥ʳˢᵗᵘᵛʷˣʸᶻ"))
+def _superscript(letters: Sequence[str]) -> str:
+    # Without a comma, a and ab would be aa and b.
+    joined = ("" if all(len(one) == 1 for one in letters) else ",").join(letters)
+    return joined.translate(str.maketrans(ascii_lowercase, "ᵃᵇᶜᵈᵉᶠᵍʰⁱʲᵏˡᵐⁿᵒᵖ𐞥ʳˢᵗᵘᵛʷˣʸᶻ"))
 
 
 # --- Markdown -----------------------------------------------------------------------------------------------
@@ -285,5 +288,5 @@ def escape_latex(text: str) -> str:
     return "".join(_LATEX.get(character, character) for character in with_minus(text))
 
 
-def _marked(letters: str, form: str) -> str:
+def _marked(letters: Sequence[str], form: str) -> str:
     return form.format(",".join(letters)) if letters else ""

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from alm.training.scale import scale_named
-from alm.variants import MILLION, VARIANTS, Variant
+from alm.variants import MILLION, VARIANTS, Variant, require_fields
 from reproduce.lab.specs import RunSpec, variant_parts
 
 BASE = Variant("base", "the algorithm unchanged")
@@ -32,7 +32,7 @@ class Algorithm:
         variants: its variants by name, without `BASE`.
 
     Raises:
-        ValueError: the title is not text, the variants are not such a mapping, or one is named as `BASE` is.
+        ValueError: an attribute has the wrong type, or a variant is named as `BASE` is.
     """
 
     title: str
@@ -45,6 +45,14 @@ class Algorithm:
     def __post_init__(self) -> None:
         if not isinstance(self.title, str):
             raise ValueError(f"The title of an algorithm must be text, not {reprlib.repr(self.title)}.")
+        a_class = "a class or its 'module:class'"
+        sound = {
+            "summary": (isinstance(self.summary, str), "text"),
+            "agent": (isinstance(self.agent, str | type), a_class),
+            "config": (isinstance(self.config, str | type), a_class),
+            "page": (isinstance(self.page, str), "text"),
+        }
+        require_fields(f"the algorithm {self.title!r}", self, sound)
         named = isinstance(self.variants, Mapping) and all(
             isinstance(one, Variant) and one.name == name for name, one in self.variants.items()
         )
@@ -198,6 +206,12 @@ def nearest(name: str, known: Iterable[str]) -> str:
     """A hint at the name that was probably meant, or empty."""
     close = difflib.get_close_matches(name, list(known), n=1)
     return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def place_among(name: str, ordered: Iterable[str]) -> int:
+    """The position of a name among ordered ones, for sorting; an unknown one comes after all of them."""
+    names = list(ordered)
+    return names.index(name) if name in names else len(names)
 
 
 def _load(place: str | type[Any]) -> Any:

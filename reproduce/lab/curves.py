@@ -33,8 +33,9 @@ class Curve:
                 f"A curve needs as many values as steps, and at least one; "
                 f"got shapes {self.steps.shape} and {self.values.shape}."
             )
-        if np.any(np.diff(self.steps) <= 0):
-            raise ValueError("The evaluation steps of a curve must increase.")
+        if (back := np.flatnonzero(np.diff(self.steps) <= 0)).size:
+            before, after = self.steps[back[0]], self.steps[back[0] + 1]
+            raise ValueError(f"The evaluation steps of a curve must increase, but {after} follows {before}.")
 
     @property
     def last_step(self) -> int:

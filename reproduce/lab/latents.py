@@ -16,6 +16,7 @@ from alm.task_registry import task_spec
 from alm.training.policies import PolicyFileError
 from alm.training.run_directory import RunDirectory
 from reproduce.lab.algorithms import BASE
+from reproduce.lab.planning import train_command
 from reproduce.lab.policies import PolicyError, agent_in_checkpoint, find_policy, is_of
 from reproduce.lab.specs import RunSpec
 from reproduce.lab.store import Store, StoredRun, StoreWarning
@@ -60,7 +61,7 @@ def measure_latents(
         raise ValueError(
             f"there is no finished run of alm on {task} at {scale} scale whose last checkpoint is in "
             f"{runs_dir} and whose evaluations match those in {store}: train one with: "
-            f"make train TASK={task} SCALE={scale}"
+            f"python -m reproduce {train_command('alm', BASE.name, task, scale)}"
         )
     if kept:
         (policy, *others) = sorted(set(kept))

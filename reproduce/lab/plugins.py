@@ -83,13 +83,16 @@ class Plugin:
             one.name == variant for one in self.variants.get(algorithm, ())
         )
 
-    def among(self, algorithms: Mapping[str, Algorithm]) -> dict[str, Algorithm]:
-        """The given algorithms and the plugin's, with its variants."""
-        merged = {**algorithms, **self.algorithms}
-        for name, variants in self.variants.items():
-            known = {**merged[name].variants, **{variant.name: variant for variant in variants}}
-            merged[name] = replace(merged[name], variants=known)
-        return merged
+
+def algorithms_with(plugin: Plugin | None) -> Mapping[str, Algorithm]:
+    """The suite's algorithms and, if there is a plugin, its own and its variants of either."""
+    if plugin is None:
+        return ALGORITHMS
+    merged = {**ALGORITHMS, **plugin.algorithms}
+    for name, variants in plugin.variants.items():
+        known = {**merged[name].variants, **{variant.name: variant for variant in variants}}
+        merged[name] = replace(merged[name], variants=known)
+    return merged
 
 
 def load_plugin(path: Path) -> Plugin:
@@ -190,7 +193,7 @@ def _check_names(plugin: Plugin) -> None:
 def _check_classes(plugin: Plugin) -> None:
     declared = [
         (f"{name}/{variant.name}", algorithm, variant)
-        for name, algorithm in plugin.among(ALGORITHMS).items()
+        for name, algorithm in algorithms_with(plugin).items()
         for variant in (BASE, *algorithm.variants.values())
         if plugin.provides(name, variant.name)
     ]
@@ -208,8 +211,12 @@ def _problem(algorithm: Algorithm, variant: Variant) -> str | None:
         agent, config = algorithm.load(variant)
     except (ImportError, AttributeError, ValueError, TypeError) as error:
         return f"its agent or configuration cannot be loaded ({error}); give the class itself"
-    if not (isinstance(agent, type) and hasattr(agent, "trains_seeds_apart")):
-        return f"its agent {agent!r} is not a class that keeps to alm.training.agent.Agent, as alm.agent.ALM"
+    from alm.training.agent import Agent  # imports torch, which is here by now
+
+    if not (isinstance(agent, type) and issubclass(agent, Agent)):
+        return (
+            f"its agent {agent!r} is not a class that extends alm.training.agent.Agent, as alm.agent.ALM does"
+        )
     if not (isinstance(config, type) and is_dataclass(config) and hasattr(config, "at")):
         return f"its configuration {config!r} is not a dataclass with a class method `at`, as ALMConfig is"
     try:
@@ -217,7 +224,10 @@ def _problem(algorithm: Algorithm, variant: Variant) -> str | None:
     except (TypeError, ValueError):
         at = f"`at` of its configuration {config.__name__}{_line_of(config.at)}"
         return f"{at} must be a class method that takes a scale and the name of a task, as ALMConfig's does"
-    return next(_misfits(agent), None) or next(_misfits(config), None)
+    if missing := sorted(agent.__abstractmethods__):
+        names = ", ".join(f"`{name}`" for name in missing)
+        return f"its agent {agent.__name__} does not define {names}, as every agent must"
+    return next(_misfits(agent), None) or next(_misfits(config), None) or _unmade(agent)
 
 
 def _doubts(agent: type, config: type) -> Iterator[str]:
@@ -272,6 +282,19 @@ def _misfits(own: type) -> Iterator[str]:
                         f"{what} takes ({', '.join(taken.parameters)}), but must accept the parameters "
                         f"of {base.__name__}'s: ({', '.join(needed.parameters)})"
                     )
+
+
+def _unmade(agent: Any) -> str | None:
+    """The reason why `ResolvedRuns.agent` could not make an agent of a class; None if it could."""
+    try:
+        inspect.signature(agent).bind(None, None, None, device="cpu")
+    except TypeError:
+        given = ", ".join(inspect.signature(agent.__init__).parameters)
+        return (
+            f"`__init__` of {agent.__name__}{_line_of(agent.__init__)} takes ({given}), but must accept "
+            "(task, config, seeds, device='cpu'), as Agent's does"
+        )
+    return None
 
 
 def _takes(taken: inspect.Signature, needed: inspect.Signature) -> bool:
@@ -344,7 +367,7 @@ def _message(error: BaseException) -> str:
 
 def _declaration(plugin: Plugin, algorithm: str, variant: str) -> str:
     """Where a plugin declares a variant's class, or else the variant: ``my_idea.py:22, class CalmALM``."""
-    algorithms = plugin.among(ALGORITHMS)
+    algorithms = algorithms_with(plugin)
     classes = algorithm_named(algorithm, algorithms).load(variant_named(algorithm, variant, algorithms))
     for cls in (one for pair in classes for one in pair.__mro__ if one.__module__.startswith(_MODULE)):
         if found := re.search(rf"^[ \t]*class {cls.__name__}\b", plugin.text, re.MULTILINE):

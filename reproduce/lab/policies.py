@@ -18,7 +18,7 @@ from alm.training.checkpoint import read_checkpoint
 from alm.training.policies import PolicyFileError, read_policy, read_record, write_policy
 from alm.training.run_directory import RunDirectory
 from alm.training.scale import SCALES, scale_named
-from reproduce.lab.algorithms import variant_named
+from reproduce.lab.algorithms import place_among, variant_named
 from reproduce.lab.planning import train_command
 from reproduce.lab.plugins import Plugin
 from reproduce.lab.provenance import processor_of
@@ -368,12 +368,9 @@ def find_policy(
     def fits(spec: RunSpec) -> bool:
         return all(value is None or getattr(spec, name) == value for name, value in wanted.items())
 
-    scales = list(SCALES)
-
     def order(one: tuple[RunSpec, str]) -> tuple[int, int, int]:
         spec, kind = one
-        size = scales.index(spec.scale) if spec.scale in scales else len(scales)
-        return size, spec.seed, KINDS.index(kind)
+        return place_among(spec.scale, SCALES), spec.seed, KINDS.index(kind)
 
     stored = {one: path for one, path in policies_stored(store).items() if fits(one[0])}
     trained = _policies_trained(runs_dir, fits)

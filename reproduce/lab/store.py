@@ -14,7 +14,7 @@ import json
 import math
 import tempfile
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -228,9 +228,13 @@ class Store:
         )
         return path
 
-    def values(self, run: StoredRun) -> pd.DataFrame | None:
-        """The value samples of a stored run, by step; None if missing or, with a warning, broken."""
-        table = _beside(self.place(run).with_suffix(_VALUES_SUFFIX), run, VALUE_COLUMNS)
+    def values(self, run: StoredRun, estimates: Iterable[str] = ()) -> pd.DataFrame | None:
+        """The value samples of a stored run, by step; None if missing or, with a warning, broken.
+
+        A file without one of the given ``estimates`` is broken.
+        """
+        columns = {**VALUE_COLUMNS, **dict.fromkeys(estimates, pa.float32())}
+        table = _beside(self.place(run).with_suffix(_VALUES_SUFFIX), run, columns)
         if table is None:
             return None
         pairs: pd.DataFrame = table.to_pandas()

@@ -14,9 +14,9 @@ from alm.task_registry import TaskSpec, task_spec
 from alm.training.files import write_text
 from alm.training.run_directory import PLUGIN_COPY, RunDirectory
 from alm.training.scale import Scale, TrainingConfig, scale_named
-from reproduce.lab.algorithms import ALGORITHMS, UnknownAlgorithmError, algorithm_named, variant_named
+from reproduce.lab.algorithms import UnknownAlgorithmError, algorithm_named, variant_named
 from reproduce.lab.places import WORKPLACE
-from reproduce.lab.plugins import Plugin, PluginError
+from reproduce.lab.plugins import Plugin, PluginError, algorithms_with
 from reproduce.lab.provenance import provenance
 from reproduce.lab.settings import SettingError, require_used, require_valid, with_settings
 from reproduce.lab.specs import RunSpec, config_digest, record_in, variant_in
@@ -74,7 +74,7 @@ class ResolvedRuns:
         """
         if not seeds:
             raise ValueError("There is no seed to train: give one or more, such as --seeds 0 1 2.")
-        algorithms = plugin.among(ALGORITHMS) if plugin else ALGORITHMS
+        algorithms = algorithms_with(plugin)
         task_, scale_ = task_spec(task), scale_named(scale)
         try:
             variant_ = variant_named(algorithm, variant, algorithms)

@@ -441,5 +441,5 @@ def _sentence(uri: str, error: Exception) -> str:
         reason = reason[:160].rstrip() + " …"
     return (
         f"MLflow at {shown_uri(uri)} cannot be used ({reason.rstrip('.')}); no run is lost, each is in its "
-        f"directory: once it answers, send them with `make sync` or `python -m reproduce sync`."
+        f"directory: once it answers, send them with `python -m reproduce sync`."
     )

@@ -157,7 +157,11 @@ class _Synchroniser:
                 raise
             except Exception as error:
                 # A damaged directory must not keep the others from MLflow.
-                total += SyncResult(problems=(f"{directory} was not sent to MLflow: {reason_of(error)}.",))
+                problem = (
+                    f"{directory} was not sent to MLflow ({reason_of(error)}); mend it, put a sound copy "
+                    "back, or move it away."
+                )
+                total += SyncResult(problems=(problem,))
         return total
 
     def _send_directory(self, path: Path, going_on: bool | None) -> SyncResult:

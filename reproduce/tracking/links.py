@@ -11,6 +11,7 @@ from reproduce.tracking.records import SMOKE, record_of
 from reproduce.tracking.views import OURS, View, description_of, table_link, view_link, views_of
 
 _DESCRIPTION = "mlflow.note.content"
+_SYNC = "python -m reproduce sync"
 
 
 def links(tracker: MlflowRuns, base: str) -> dict[str, dict[str, str]]:
@@ -73,15 +74,15 @@ def where_to_look(runs: Sequence[StoredRun], tracking_uri: str | None = None) ->
     if urlsplit(uri).scheme not in ("http", "https"):
         filters = [f"tags.task = '{task}' and tags.scale = '{runs[0].spec.scale}'" for task in tasks]
         where = f"experiment {', '.join(names)} ({shown_uri(uri)})"
-        return f"MLflow: `make ui`, {where}, filter: {'; or '.join(filters)}"
+        return f"MLflow: `python -m reproduce ui`, {where}, filter: {'; or '.join(filters)}"
     tracker = MlflowRuns(uri)
     experiments = tracker.experiments()
     there = {name: list(tracker.search(experiments[name])) for name in names if name in experiments}
     held = {(name, run.data.tags.get("run_key")) for name, its_runs in there.items() for run in its_runs}
     found = [record for record in records if (record.experiment, record.key) in held]
     if not found:
-        return f"MLflow at {shown_uri(uri)} has none of these runs yet: send them with `make sync`"
-    missing = "" if len(found) == len(records) else f" ({len(found)} of {len(records)} runs; see `make sync`)"
+        return f"MLflow at {shown_uri(uri)} has none of these runs yet: send them with `{_SYNC}`"
+    missing = "" if len(found) == len(records) else f" ({len(found)} of {len(records)} runs; see `{_SYNC}`)"
     base = shown_uri(uri).rstrip("/")
     addresses = []
     for experiment in dict.fromkeys(record.experiment for record in found):

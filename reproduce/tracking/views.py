@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
+from reproduce.lab.algorithms import place_among
+
 _FIRST_SCALES = ("paper", "laptop")
 _RETURN = "eval/return"
 _SHOWN = 100
@@ -179,16 +181,17 @@ def views_of(runs: Iterable[Any]) -> list[View]:
                 view.has_variants |= tags["role"] == "variant"
 
     def order(view: View) -> tuple[str, int, str, str]:
-        scales = _FIRST_SCALES
-        size = scales.index(view.scale) if view.scale in scales else len(scales)
-        return view.task, size, view.scale, view.kind.name
+        return view.task, place_among(view.scale, _FIRST_SCALES), view.scale, view.kind.name
 
     shown = [view for view in views.values() if view.kind is _BASELINES or view.has_variants]
     return sorted(shown, key=order)
 
 
 OURS = "*Written by `make ui` and `make sync`; without this line it is yours to change.*"
-"""Last line of an experiment's description, until someone takes the description over."""
+"""Last line of an experiment's description, until someone takes the description over.
+
+Experiments have it from earlier versions, so it stays as it is.
+"""
 
 _BY_HAND = """\
 Learning curves of every task and scale, and how to make such a view by hand (use the arrow to expand this).
@@ -200,7 +203,7 @@ A run is one seed of one method on one task at one scale.
 By hand: *Model training* at the top of the menu; *Runs*; the chart symbol left of the filter; as filter
 `tags.task = 'HalfCheetah' and tags.scale = 'laptop'`; *Group by* the tag `method`; *Show all runs* at the eye
 above the list; the chart `eval/return`, whose steps are environment steps. A line is the mean of the seeds,
-its band is their range. For intervals and tests, use `make compare`.
+its band is their range. For intervals and tests, use `python -m reproduce compare`.
 
 """
 
@@ -214,7 +217,7 @@ def description_of(experiment_id: str, views: Iterable[View]) -> str:
 
     def text(shown: int) -> str:
         rest = len(listed) - shown
-        more = [f"* and {rest} more, to which `make ui` prints links"] if rest else []
+        more = [f"* and {rest} more, to which `python -m reproduce ui` prints links"] if rest else []
         return _BY_HAND.format(views="\n".join([*listed[:shown], *more])) + OURS
 
     return next(found for shown in range(len(listed), -1, -1) if len(found := text(shown)) <= _LARGEST_TAG)

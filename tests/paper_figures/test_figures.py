@@ -155,6 +155,25 @@ def test_alm_over_its_authors_curves(tmp_path, make_run):
     assert picture.file == "authors" and picture.points["return"].tolist() == [0.0, 50.0] * 2
 
 
+def test_each_seed_of_alm_goes_to_its_own_end_beside_the_authors(tmp_path, make_run):
+    """Averages end where the shortest seed does; a seed that is far ahead would hide the others."""
+    store, about = Store(tmp_path / "runs"), {"task": "HalfCheetah", "scale": "paper", "status": "partial"}
+    ends = {0: 10_000, 1: 15_000, 2: 40_000}
+    for seed, end in ends.items():
+        returns = {float(step): float(seed) for step in range(5000, end + 1, 5000)}
+        extra = {name: [1.0] * len(returns) for name in ("time/evaluation_s", "time/update_ms")}
+        store.write(make_run(returns, seed=seed, variant="base+bf16", extra=extra, **about))
+    (picture,) = drawn("authors", store, "redq")
+    (cheetah,) = picture.figure.axes
+    _, *seeds = cheetah.lines
+    assert [line.get_xdata()[-1] for line in seeds] == list(ends.values())
+    assert [set(line.get_ydata()) for line in seeds] == [{0.0}, {1.0}, {2.0}]
+    (note,) = cheetah.texts
+    assert note.get_text() == "ALM(3), bf16: 3 seeds, to 10k, 15k, 40k steps"
+    handles, labels = cheetah.get_legend_handles_labels()
+    assert labels == ["ALM(3), authors' 5 seeds", "ALM(3), bf16"] and len(handles) == 2
+
+
 def test_mixing_is_refused_with_the_way_to_force_it(store, make_run, tmp_path, capsys):
     extra = {"time/evaluation_s": [1.0], "time/update_ms": [1.0]}
     other = {"seed": 2, "scale": "laptop", "protocol": "v5"}

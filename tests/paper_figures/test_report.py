@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -12,11 +13,12 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+import tyro
 
 from alm.config import ALMConfig
 from alm.training.scale import scale_named
 from paper_figures.report.entries import clips_entry
-from reproduce.cli import main
+from reproduce.cli import COMMANDS, _one_spelling, main
 from reproduce.commands import figures, options
 from reproduce.commands.figures import Report
 from reproduce.exhibits import EXHIBITS
@@ -147,8 +149,19 @@ def test_what_is_missing_is_seen_with_what_makes_it(page):
     assert "2 of 50, 1 partial" in text and "1 failed" in text
     # Figure 11 and others, of which only unchanged ALM is stored.
     assert "Nothing is shown: its stored runs show nothing without the others." in text
-    assert "make figure3 TRAIN=1 SCALE=laptop" in text and "make table1 PROTOCOL=B" in text
+    assert "python -m reproduce grid figure3 --scale laptop" in text
     assert "train --algorithm sac --task HalfCheetah --scale laptop --seeds 2" in text
+
+
+def test_every_command_is_one_of_the_suite_in_a_clone_and_in_a_package(page):
+    shown = {text for text in page.texts if text.startswith(("make ", "python -m reproduce "))}
+    assert {
+        f"python -m reproduce {name}" for name in ("table1 --protocol B", "figure17-dynamics", "report")
+    } <= shown
+    for command in shown - {SCRIPT}:
+        _, _, package, *arguments = shlex.split(command)
+        assert package == "reproduce"
+        tyro.extras.subcommand_cli_from_dict(COMMANDS, args=_one_spelling(arguments))
 
 
 def test_images_hold_the_figures_and_their_data(page):
@@ -172,7 +185,7 @@ def test_a_damaged_card_costs_the_clips_alone(tmp_path):
     (tmp_path / "a-seed-0.json").write_text("{")
     entry = clips_entry(tmp_path)
     assert entry.clips == ()
-    assert entry.problem.endswith("is not a card of a policy: remake it with: make gallery")
+    assert entry.problem.endswith("is not a card of a policy: remake it with: python -m reproduce gallery")
 
 
 def test_the_same_store_gives_the_same_bytes(store, gallery, report, tmp_path):
@@ -197,7 +210,7 @@ def test_without_torch_a_table_says_what_it_needs(store, tmp_path, monkeypatch, 
     monkeypatch.setitem(sys.modules, "torch", None)
     assert Report(store=store.root, out=tmp_path / "report.html").run() == 0
     text = (tmp_path / "report.html").read_text()
-    assert "needs torch: make table2" in text and "Exploration stddev. clip" in text
+    assert "needs torch: install the extra [train]" in text and "Exploration stddev. clip" in text
 
 
 def test_a_broken_file_is_named_and_the_rest_is_shown(store, tmp_path, capsys, few_exhibits):

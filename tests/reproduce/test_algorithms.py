@@ -4,8 +4,9 @@ import pytest
 
 from examples import my_idea
 from reproduce.cli import main
-from reproduce.lab.algorithms import ALGORITHMS, BASE
-from reproduce.lab.settings import settings_in_words
+from reproduce.lab import settings
+from reproduce.lab.algorithms import ALGORITHMS, BASE, place_among
+from reproduce.lab.settings import meanings, settings_in_words
 from reproduce.lab.training import ResolvedRuns
 
 
@@ -33,6 +34,14 @@ def test_every_variant_is_listed_with_its_exhibits(listed):
     for variant in ALGORITHMS["alm"].variants.values():
         assert any(line.startswith(f"{variant.name} {variant.summary} ") for line in lines)
     assert "no-kl no KL in the encoder-and-model objective Figure 5a, 7, 10a" in lines
+
+
+def test_names_sort_by_their_place_and_unknown_ones_last():
+    ordered = ["paper", "laptop"]
+    assert sorted(["huge", "laptop", "paper"], key=lambda name: place_among(name, ordered)) == [
+        *ordered,
+        "huge",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -91,3 +100,10 @@ def test_what_is_unknown_is_one_sentence(arguments, words, capsys):
     assert main(["algorithms", *arguments]) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1 and all(word in error for word in words)
+
+
+def test_the_docstrings_of_a_class_are_read_once_for_all_its_settings(monkeypatch):
+    read = []
+    monkeypatch.setattr(settings, "meanings", lambda cls: read.append(cls) or meanings(cls))
+    config = ResolvedRuns.of("mbpo", "base", "Hopper", (0,), "smoke").agent_config
+    assert len(settings_in_words(config)) > len(read) == len(set(read)) > 1

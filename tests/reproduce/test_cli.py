@@ -184,6 +184,27 @@ def test_a_run_that_another_process_took_over_ends_with_one_sentence(tmp_path, c
         assert not list(directory.path.glob("lease.*")) and not list(directory.path.glob("**/*.tmp"))
 
 
+def test_a_population_that_lost_one_run_ends_and_the_same_command_resumes_all(tmp_path, capsys, monkeypatch):
+    advance = Trainer._advance
+
+    def loses_one_at_250(trainer):
+        if trainer.step == 250:
+            trainer._checkpoint()
+            (lease,) = trainer.directories[1].path.glob("lease.*")
+            lease.unlink()
+        advance(trainer)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "_advance", loses_one_at_250)
+        assert train(tmp_path, "--algorithm", "td3", "--seeds", "0", "1") == EXIT_HELD
+    assert "seed-1 was taken over by" in capsys.readouterr().err
+    runs = directories_under(tmp_path / "runs").values()
+    assert [(one.status, one.checkpoints.steps()) for one in runs] == [("unfinished", [250])] * 2
+    assert not list(tmp_path.rglob("lease.*"))
+    assert train(tmp_path, "--algorithm", "td3", "--seeds", "0", "1") == 0
+    assert [one.status for one in runs] == ["done"] * 2
+
+
 def test_a_store_that_cannot_be_written_is_met_before_the_first_step(tmp_path, capsys):
     (tmp_path / "store").write_text("a file where a directory should be")
     assert train(tmp_path, "--algorithm", "td3", scale="laptop") == 2
@@ -197,8 +218,10 @@ def test_a_damaged_config_stops_no_other_run(tmp_path, capsys, content):
     sound, damaged = (ended_run(tmp_path, seed, DONE) for seed in (0, 1))
     (damaged.path / "config.json").write_text(content)
     places = ["--runs-dir", str(tmp_path / "runs"), "--store", str(tmp_path / "store")]
-    with pytest.warns(StoreWarning, match=r"seed-1 is passed over .*; move it away or mend it$"):
-        assert main(["archive", *places]) == 0
+    assert main(["archive", *places]) == 1
+    assert re.fullmatch(
+        r"warning: .*seed-1 is passed over .*; move it away or mend it\n", capsys.readouterr().err
+    )
     assert [run.spec.seed for run in Store(tmp_path / "store").runs()] == [0]
     for command in (["runs"], ["compare", "td3", "sac", "--task", "Hopper", "--out", str(tmp_path)]):
         with pytest.warns(StoreWarning, match="seed-1 is passed over"):

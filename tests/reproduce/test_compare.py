@@ -349,7 +349,7 @@ def test_the_command_prints_draws_and_repeats_itself(store, tmp_path, capsys, mo
     ):
         assert words in out
     protocol = "v2-gymnasium1.4.0-mujoco4.0.0"
-    assert f"`make ui`, experiment alm/{protocol} (sqlite:///{tmp_path}/mlflow.db)" in out
+    assert f"`python -m reproduce ui`, experiment alm/{protocol} (sqlite:///{tmp_path}/mlflow.db)" in out
     assert "tags.task = 'HalfCheetah' and tags.scale = 'laptop'" in out
     names = ["", "-numbers"]
     files = [tmp_path / "out" / f"alm_my-idea-vs-alm-HalfCheetah-laptop{name}.csv" for name in names]
@@ -396,9 +396,8 @@ def test_a_server_has_a_link_to_the_runs_that_it_holds(store, monkeypatch):
     written = {}
     held = {run.digest for run in runs[1:]}
     line = links.where_to_look(runs, "http://me:secret@mlflow:5000")
-    start = (
-        "MLflow (4 of 5 runs; see `make sync`): http://mlflow:5000/#/experiments/7/runs?viewStateShareKey="
-    )
+    start = "MLflow (4 of 5 runs; see `python -m reproduce sync`): "
+    start += "http://mlflow:5000/#/experiments/7/runs?viewStateShareKey="
     # The runs have no plugin, so that they stand as variants of ALM.
     assert line.startswith(f"{start}HalfCheetah-laptop-variants&")
     assert "secret" not in line and line.count("http") == 1

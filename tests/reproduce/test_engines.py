@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -204,6 +205,24 @@ def test_a_worker_passes_sigterm_on_once_and_where_the_engine_does_not(
     finally:
         signal.signal(signal.SIGTERM, before)
     assert child.asked == times
+
+
+def test_a_worker_may_be_stopped_by_a_signal_at_any_moment_of_its_waiting(tmp_path, monkeypatch):
+    """Even while ``Popen.wait`` holds its lock, which the interrupted program cannot give back."""
+    child = subprocess.Popen(script("import time; time.sleep(600)"))
+    monkeypatch.setattr("reproduce.lab.executors.remote.start_tied", lambda *_: child)
+    worker = Worker(Order.of(a_job(tmp_path, ("anything",)), Code.here()))
+    waiting = threading.Thread(target=worker.carry_out, kwargs={"passes_on_sigterm": False}, daemon=True)
+    stopping = threading.Thread(target=worker.stop, daemon=True)
+    with child._waitpid_lock:
+        waiting.start()
+        wait_for(lambda: worker._child is child)
+        stopping.start()
+        stopping.join(PATIENCE)
+        assert not stopping.is_alive()
+    waiting.join(PATIENCE)
+    assert child.returncode == -signal.SIGTERM
+    worker.stop()  # once more, when there is nothing to wait for
 
 
 def test_what_travels_does_not_depend_on_where_the_grid_was_started(tmp_path, monkeypatch):

@@ -16,7 +16,7 @@ from reproduce.cli import main
 from reproduce.commands.figures import Figure
 from reproduce.lab.algorithms import ALGORITHMS
 from reproduce.lab.archive import archive_run
-from reproduce.lab.plugins import load_plugin
+from reproduce.lab.plugins import algorithms_with, load_plugin
 from reproduce.lab.store import Store
 from reproduce.lab.training import ResolvedRuns, open_run, require_storable
 from reproduce.tracking.records import record_of
@@ -51,7 +51,7 @@ def slow_plan(path, seeds=(0,), scale="smoke"):
 
 def test_a_variant_of_ones_own_is_one_among_others(written):
     plugin = load_plugin(written(SLOW))
-    known = plugin.among(ALGORITHMS)
+    known = algorithms_with(plugin)
     assert known["alm"].variants["my-slow"].changes == {"learning_rate": 5e-5}
     assert "no-kl" in known["alm"].variants and "my-slow" not in ALGORITHMS["alm"].variants
     assert plugin.provides("alm", "my-slow") and not plugin.provides("alm", "no-kl")
@@ -113,6 +113,27 @@ def test_a_whole_algorithm_with_variants(written):
             ["agent of the variant 'x' must be a"],
         ),
         (HEAD + "VARIANTS = {'alm': [Variant('x', 'y', agent=dict)]}\n", ["alm/x", "Agent"]),
+        (
+            HEAD
+            + "class Own:\n    trains_seeds_apart = False\n"
+            + "VARIANTS = {'alm': [Variant('x', 'y', agent=Own)]}\n",
+            ["alm/x", "Own'> is not a class that extends alm.training.agent.Agent"],
+        ),
+        (
+            HEAD
+            + "from alm.training.agent import Agent\n"
+            + "class Own(Agent):\n    def act(self, *a):\n        pass\n"
+            + "VARIANTS = {'alm': [Variant('x', 'y', agent=Own)]}\n",
+            ["alm/x", "its agent Own does not define `act_greedily`, `learn`, `optimiser_groups`, as every"],
+        ),
+        (
+            HEAD + "VARIANTS = {'alm': [Variant('x', 'y', exhibits='Figure 5a')]}\n",
+            ["line 2", "exhibits of the variant 'x' must be a tuple of names", "not 'Figure 5a'"],
+        ),
+        (
+            HEAD + "VARIANTS = {'alm': [Variant('x', 'y', exhibits=(5,))]}\n",
+            ["exhibits of the variant 'x'", "not (5,)"],
+        ),
         (HEAD + "VARIANTS = {'alm': [Variant('x', 'y', config=dict)]}\n", ["alm/x", "dataclass", "at"]),
         (MINE + "dict, TD3OursConfig)}\n", ["mine/base", "its agent <class 'dict'> is not a class"]),
         (
@@ -429,6 +450,22 @@ DECLARATIONS = [
         [":11", "takes (self, state), but", "noise, policy"],
     ),
     ("def __init__(self):\n    pass\n", "", "", ["`__init__` of Mine", ":11", "task, config, seeds"]),
+    (
+        "def __init__(self, task, config, seeds):\n    super().__init__(task, config, seeds)\n",
+        "",
+        "",
+        [
+            "`__init__` of Mine (my_idea.py:11)",
+            "(self, task, config, seeds)",
+            "(task, config, seeds, device='cpu')",
+        ],
+    ),
+    (
+        "def __init__(self, task, config, seeds, device='cpu', *, weight):\n    pass\n",
+        "",
+        "",
+        ["`__init__` of Mine", "weight"],
+    ),
     ("def noise_shapes(self):\n    return {}\n", "", "", ["`noise_shapes` of Mine", "@cached_property"]),
     ("act = 7\n", "", "", ["`act` of Mine must be a method", "not 7"]),
     ("", "def at(cls, scale, task):\n    pass\n", "", ["`at` of its configuration Config", "class method"]),
@@ -518,6 +555,13 @@ def test_an_algorithm_of_the_wrong_kind(written, tmp_path, capsys):
     head = "from reproduce.lab.algorithms import Algorithm; from alm.variants import Variant\n"
     for arguments, words in (
         ("7, 's', dict, dict", "title of an algorithm must be text, not 7"),
+        ("'T', 7, dict, dict", "summary of the algorithm 'T' must be text, not 7"),
+        ("'T', 's', 7, dict", "agent of the algorithm 'T' must be a class or its 'module:class', not 7"),
+        (
+            "'T', 's', dict, None",
+            "config of the algorithm 'T' must be a class or its 'module:class', not None",
+        ),
+        ("'T', 's', dict, dict, page=7", "page of the algorithm 'T' must be text, not 7"),
         (
             "'T', 's', dict, dict, variants=[1]",
             "variants of the algorithm 'T' must be Variant by their own names",

@@ -215,6 +215,7 @@ def test_a_strip_has_one_of_each_algorithm_before_two_of_one(tmp_path):
     for content in ({}, [], k5 | {"steps": "many"}):
         (tmp_path / "x-seed-1.json").write_text(json.dumps(content))
         with pytest.raises(
-            ValueError, match=r"x-seed-1.json is not a card of a policy: remake it with: make gallery"
+            ValueError,
+            match=r"x-seed-1.json is not a card of a policy: remake it with: python -m reproduce g",
         ):
             shown.cards(tmp_path)

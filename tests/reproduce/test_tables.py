@@ -14,8 +14,9 @@ from reproduce.exhibits import TABLE1, TABLE1_MBBL, TABLE5, writing
 from reproduce.exhibits.claims import CLAIMS
 from reproduce.exhibits.pooling import StoreMixError
 from reproduce.exhibits.scores import score_table
-from reproduce.exhibits.table import Block, Row, Table
+from reproduce.exhibits.table import Block, Row, Score, Table
 from reproduce.exhibits.writing import escape_latex
+from reproduce.lab.footnote import Footnote
 from reproduce.lab.published import printed_rows, printed_scores
 from reproduce.lab.store import Store
 
@@ -278,6 +279,21 @@ def test_every_marker_is_explained(render):
     marked = set("".join(re.findall(r"<sup>(.*?)</sup>", files["md"])).replace(",", ""))
     explained = re.findall(r"^- \*\*([a-z])\*\*", files["md"], re.M)
     assert sorted(marked) == explained == [chr(ord("a") + index) for index in range(len(explained))]
+
+
+def test_after_z_footnotes_have_two_letters():
+    notes = [Footnote(str(number), "caveat", f"short {number}", f"Full {number}.") for number in range(28)]
+    cells = (
+        Score("printed", "A", "", 1.0, footnotes=tuple(of), status="printed")
+        for of in (notes[:26], notes[26:])
+    )
+    table = Table("t", "", "Title", ("", "x", "y"), (Block("", (Row("A", tuple(cells)),)),))
+    console = Console(width=120, file=io.StringIO())
+    writing.terminal(table, console)
+    assert "ʸᶻ  1ᵃᵃ,ᵃᵇ\n" in console.file.getvalue() and "\nab short 27\n" in console.file.getvalue()
+    assert "y,z</sup> | 1<sup>aa,ab</sup> |" in writing.markdown(table)
+    assert "- **ab** (caveat) Full 27." in writing.markdown(table)
+    assert r"\textsuperscript{ab} Full 27.\par" in writing.latex(table)
 
 
 def test_seeds_of_different_configurations_are_not_pooled(make_run, render):

@@ -476,6 +476,17 @@ def test_a_damaged_directory_does_not_keep_the_others_back(tmp_path, uri, databa
     assert "config.json is not JSON" in problem
 
 
+def test_two_evaluations_of_one_step_are_one_sentence(tmp_path, uri):
+    run = Training(tmp_path)
+    run.steps(1000, 2000, 2000)
+    run.finish()
+    (problem,) = sync([run.path], MlflowRuns(uri)).problems
+    assert problem == (
+        f"{run.path} was not sent to MLflow (The evaluation steps of a curve must increase, but 2000 follows "
+        "2000); mend it, put a sound copy back, or move it away."
+    )
+
+
 def test_the_command_says_that_a_damaged_run_is_not_in_mlflow(tmp_path, uri, monkeypatch, capsys):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     (store := tmp_path / "store").mkdir()
@@ -488,6 +499,27 @@ def test_the_command_says_that_a_damaged_run_is_not_in_mlflow(tmp_path, uri, mon
     assert main(command) == 1
     said = capsys.readouterr()
     assert "up to date" not in said.out and "was not sent to MLflow" in said.err
+    (run.path / "config.json").write_text("{")
+    other = Training(tmp_path / "runs", seed=1)
+    other.steps(1000)
+    other.finish()
+    assert main(command) == 1
+    said = capsys.readouterr()
+    assert "of 1 runs; MLflow lacks what could not be read" in said.out
+    assert said.err.startswith("warning: ") and "seed-0 is passed over" in said.err
+
+
+def test_the_command_says_that_a_damaged_stored_run_is_not_in_mlflow(
+    tmp_path, uri, monkeypatch, capsys, make_run
+):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    store = Store(tmp_path / "store")
+    store.write(make_run({1000: 1.0})).write_bytes(b"damaged")
+    command = ["sync", "--runs-dir", str(tmp_path / "runs"), "--store", str(store.root)]
+    assert main(command) == 1
+    said = capsys.readouterr()
+    assert "MLflow lacks what could not be read" in said.out
+    assert said.err.startswith("warning: ") and "seed-0.parquet" in said.err
 
 
 @pytest.mark.parametrize("protocol", ["../../x", "/x", "", None])
@@ -569,7 +601,7 @@ def test_an_unreachable_server_loses_nothing(tmp_path, uri, database):
     sentence = str(raised.value)
     assert "\n" not in sentence
     assert NOBODY in sentence
-    assert "make sync" in sentence
+    assert "reproduce sync" in sentence
 
     said = []
     ends = iter([False, False, False, True])
@@ -644,7 +676,7 @@ def test_what_is_no_mlflow_is_one_sentence(tmp_path, uri, reason):
     with sqlite3.connect(tmp_path / "other.db") as other:
         other.execute("create table alembic_version (version_num text)")
         other.execute("insert into alembic_version values ('of-another-program')")
-    with pytest.raises(TrackingError, match=rf"cannot be used \(.*{reason}.*make sync") as raised:
+    with pytest.raises(TrackingError, match=rf"cannot be used \(.*{reason}.*reproduce sync") as raised:
         MlflowRuns(uri.format(folder=tmp_path))
     assert "\n" not in str(raised.value)
 

@@ -4,12 +4,13 @@ Both machines need the repository at the same path with the same code, and share
 Otherwise the worker refuses, in one sentence.
 """
 
+import os
 import platform
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -88,14 +89,18 @@ class Worker:
     def ask_to_stop(self) -> None:
         """Ask the process to write its checkpoints and end; once only, as a second signal ends it at once."""
         if self._child is not None and not self._asked:
-            self._asked = True
+            # In this order: a signal handler that comes between the two must not wait for what nobody asked.
             self._child.terminate()
+            self._asked = True
 
     def stop(self) -> None:
-        """Ask the process to write its checkpoints, and wait for it to end."""
+        """Ask the process to write its checkpoints, and wait for it to end; a signal handler may call it."""
         self.ask_to_stop()
         if self._child is not None:
-            self._child.wait()
+            # Popen.wait has a lock, which `carry_out` may hold where the signal interrupts it: neither
+            # would go on.
+            with suppress(ChildProcessError):  # it has been waited for
+                os.waitid(os.P_PID, self._child.pid, os.WEXITED | os.WNOWAIT)
 
     def _refusal(self) -> str:
         """The reason why this machine refuses the order; empty if it does not."""

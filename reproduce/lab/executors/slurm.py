@@ -46,7 +46,10 @@ class Task:
         return self._worker.carry_out(self._stop.exists, passes_on_sigterm=False)
 
     def checkpoint(self) -> Any:
-        """Let the process write its checkpoints before the time limit; submitit requeues it."""
+        """Let the process write its checkpoints before the time limit; submitit requeues it.
+
+        submitit calls this in its signal handler, so that `__call__` stands still meanwhile.
+        """
         from submitit.helpers import DelayedSubmission
 
         if self._worker is not None:

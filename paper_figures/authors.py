@@ -1,0 +1,79 @@
+"""Every stored run of ALM at paper scale over its authors' curves, one panel per task."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from alm.training.scale import scale_named
+from paper_figures import learning_curves, panels
+from paper_figures.style import figure_style, looks
+from reproduce import formats
+from reproduce.exhibits import Series
+from reproduce.exhibits.pooling import require_comparable
+from reproduce.lab.published import AUTHORS_WARMUP, authors_curves
+from reproduce.lab.store import Store, StoredRun
+
+_SERIES = (Series("ALM(3)", "alm"), Series("ALM(3), bf16", "alm", "base+bf16"))
+_FURTHER = 20_000
+"""Steps by which the authors' curve is drawn beyond the last evaluation of this suite."""
+
+
+def data(store: Store, mix: bool) -> tuple[pd.DataFrame, tuple[StoredRun, ...]]:
+    """One row per precision, task, seed and evaluation, and the runs that they are from.
+
+    Seeds are never averaged, so each counts up to its own end; tasks without an authors' curve are left out.
+
+    Raises:
+        reproduce.exhibits.pooling.StoreMixError: the runs are of different protocols, and ``mix`` is off.
+    """
+    tasks = set(authors_curves()["task"])
+    runs, frames = [], []
+    for series in _SERIES:
+        for run in store.runs(algorithm=series.algorithm, variant=series.variant, scale="paper"):
+            frame = learning_curves.returns(run)
+            if run.spec.task in tasks and not frame.empty:
+                runs.append(run)
+                frames.append(frame.assign(series=series.label, task=run.spec.task, seed=run.spec.seed))
+    require_comparable(runs, mix)
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(), tuple(runs)
+
+
+def draw(points: pd.DataFrame, runs: Sequence[StoredRun]) -> Figure:
+    """Draw one line per seed over the mean and std of the authors' five."""
+    tasks = sorted(set(points["task"]))
+    with figure_style():
+        figure, ((axes,),) = panels.page(len(tasks))
+        notes = []
+        for axis, task in zip(axes, tasks, strict=True):
+            axis.set_title(task)
+            own = points[points["task"] == task]
+            last = own["step"].max() + _FURTHER
+            panels.published_curve(axis, task, last)
+            ends: dict[str, list[str]] = {}
+            for (label, _), seed in own.groupby(["series", "seed"], sort=False):
+                look = looks(_SERIES)[label]
+                # A label only once, for the legend.
+                name = None if label in ends else label
+                axis.plot(seed["step"], seed["return"], color=look.colour, marker=look.marker, label=name)
+                ends.setdefault(label, []).append(formats.steps_in_words(seed["step"].max()))
+            notes.append(
+                "\n".join(
+                    f"{label}: {formats.seeds_counted(len(steps), None)}, to {', '.join(steps)} steps"
+                    for label, steps in ends.items()
+                )
+            )
+            panels.steps_axis(axis)
+            panels.returns_axis(axis)
+        panels.name_rows(axes, "return")
+        panels.notes(figure, axes, notes)
+        panels.legend(figure, _SERIES)
+        panels.caption(
+            figure,
+            "ALM over its authors' curves, paper scale: mean return of "
+            f"{scale_named('paper').eval_episodes} greedy evaluation episodes, one line per seed. Steps "
+            "include the random steps of the warm-up. Grey: mean ± standard deviation of the authors' seeds, "
+            f"shifted by their {AUTHORS_WARMUP:,} random steps.",
+            runs,
+        )
+    return figure
