@@ -31,9 +31,9 @@ from benchmarks.clusters import Nodes, ray_nodes
 from benchmarks.timing import write_record
 from reproduce.lab.executors import Job
 from reproduce.lab.executors.local import LocalProcesses
-from reproduce.lab.grid import RETRIES, jobs, run_grid
+from reproduce.lab.grid import RETRIES, run_grid
 from reproduce.lab.places import CODE
-from reproduce.lab.planning import Missing
+from reproduce.lab.planning import Missing, jobs
 from reproduce.lab.specs import RunSpec
 
 KINDS = {

@@ -7,10 +7,10 @@ from matplotlib.figure import Figure
 
 from alm.training.scale import scale_named
 from paper_figures import learning_curves, panels
-from paper_figures.data import require_poolable
 from paper_figures.style import figure_style, looks
 from reproduce import formats
 from reproduce.exhibits import Series
+from reproduce.exhibits.pooling import require_comparable
 from reproduce.lab.published import AUTHORS_WARMUP, authors_curves
 from reproduce.lab.store import Store, StoredRun
 
@@ -25,7 +25,7 @@ def data(store: Store, mix: bool) -> tuple[pd.DataFrame, tuple[StoredRun, ...]]:
     Seeds are never averaged, so each counts up to its own end; tasks without an authors' curve are left out.
 
     Raises:
-        reproduce.lab.store.StoreMixError: the runs are of different protocols, and ``mix`` is off.
+        reproduce.exhibits.pooling.StoreMixError: the runs are of different protocols, and ``mix`` is off.
     """
     tasks = set(authors_curves()["task"])
     runs, frames = [], []
@@ -35,13 +35,13 @@ def data(store: Store, mix: bool) -> tuple[pd.DataFrame, tuple[StoredRun, ...]]:
             if run.spec.task in tasks and not frame.empty:
                 runs.append(run)
                 frames.append(frame.assign(series=series.label, task=run.spec.task, seed=run.spec.seed))
-    require_poolable(runs, mix)
+    require_comparable(runs, mix)
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(), tuple(runs)
 
 
 def draw(points: pd.DataFrame, runs: Sequence[StoredRun]) -> Figure:
     """Draw one line per seed over the mean and std of the authors' five."""
-    every, tasks = authors_curves(), sorted(set(points["task"]))
+    tasks = sorted(set(points["task"]))
     with figure_style():
         figure, ((axes,),) = panels.page(len(tasks))
         notes = []
@@ -49,7 +49,7 @@ def draw(points: pd.DataFrame, runs: Sequence[StoredRun]) -> Figure:
             axis.set_title(task)
             own = points[points["task"] == task]
             last = own["step"].max() + _FURTHER
-            panels.published_curve(axis, every[every["task"] == task], AUTHORS_WARMUP, last)
+            panels.published_curve(axis, task, last)
             ends: dict[str, list[str]] = {}
             for (label, _), seed in own.groupby(["series", "seed"], sort=False):
                 look = looks(_SERIES)[label]

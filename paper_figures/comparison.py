@@ -20,9 +20,9 @@ def draw(comparison: Comparison) -> Figure:
     with figure_style():
         figure, ((axes,),) = panels.page(len(comparison.tasks))
         for axis, task in zip(axes, comparison.tasks, strict=True):
-            _panel(axis, comparison, task)
+            _panel(axis, task)
         panels.name_rows(axes, "return")
-        panels.notes(figure, axes, [_numbers(comparison, task) for task in comparison.tasks])
+        panels.notes(figure, axes, [_numbers(task) for task in comparison.tasks])
         panels.legend(figure)
         panels.caption(
             figure,
@@ -32,8 +32,9 @@ def draw(comparison: Comparison) -> Figure:
     return figure
 
 
-def _panel(axis: Axes, comparison: Comparison, task: TaskComparison) -> None:
-    for side, curve, look in zip(comparison.sides, task.curves, _LOOKS, strict=True):
+def _panel(axis: Axes, task: TaskComparison) -> None:
+    for side, look in zip(task.sides, _LOOKS, strict=True):
+        curve = side.curve
         axis.fill_between(task.steps, curve.low, curve.high, color=look.colour, alpha=0.18, linewidth=0)
         axis.plot(
             task.steps,
@@ -50,11 +51,9 @@ def _panel(axis: Axes, comparison: Comparison, task: TaskComparison) -> None:
     panels.returns_axis(axis)
 
 
-def _numbers(comparison: Comparison, task: TaskComparison) -> str:
+def _numbers(task: TaskComparison) -> str:
     """The result of the comparison on a task."""
-    first, second = (
-        f"{side.name} ({seeds})" for side, seeds in zip(comparison.sides, task.seeds, strict=True)
-    )
+    first, second = (f"{side.name} ({side.seeds})" for side in task.sides)
     return (
         f"{first} against {second} at {steps_in_words(task.step)}:\n"
         f"difference {task.difference.text(sign='+')}, P(better) {task.improvement.text(2)}"

@@ -1,20 +1,20 @@
-"""From the store to the tidy frame of a figure, with its coverage by stored runs."""
+"""From the store to the tidy frame of a figure, with the stored runs behind each of its curves."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import pandas as pd
 
 from alm.training.scale import scale_named
 from reproduce.exhibits import FigureExhibit, Series
-from reproduce.exhibits.pooling import Pool, pool
+from reproduce.exhibits.pooling import Pool, pool, require_comparable
 from reproduce.lab.algorithms import run_length
 from reproduce.lab.specs import RunSpec
-from reproduce.lab.store import Store, StoredRun, require_comparable, require_one_configuration
+from reproduce.lab.store import Store, StoredRun
 
 
 @dataclass(frozen=True)
-class Curve:
+class PanelCurve:
     """One curve of one panel: its stored runs, and how many of them are plotted.
 
     Attributes:
@@ -40,44 +40,38 @@ class Curve:
         return len(self.pool.runs) - self.seeds
 
 
-def series_drawn(coverage: Sequence[Curve]) -> list[Series]:
-    """The series that have a curve in some panel, in their order."""
-    return list(dict.fromkeys(entry.series for entry in coverage if entry.seeds))
-
-
-def tasks_drawn(coverage: Sequence[Curve]) -> list[str]:
-    """The tasks on which some series has a curve, in their order."""
-    having = {entry.task for entry in coverage if entry.seeds}
-    return [task for task in dict.fromkeys(entry.task for entry in coverage) if task in having]
-
-
 @dataclass(frozen=True)
 class FigureData:
     """Everything a figure shows at one scale.
 
     Attributes:
+        exhibit, scale: the figure, and the scale of its runs.
         points: tidy, with columns series and seed; further columns depend on the function that reads them.
-        coverage: one entry per series and panel.
+        curves: one per series and panel, also where nothing is plotted.
         runs: the runs drawn.
         policy: for representations, label of the run whose episode they follow; else empty.
     """
 
+    exhibit: FigureExhibit
+    scale: str
     points: pd.DataFrame
-    coverage: tuple[Curve, ...]
+    curves: tuple[PanelCurve, ...]
     runs: tuple[StoredRun, ...]
     policy: str = ""
 
+    @property
+    def series(self) -> list[Series]:
+        """The series that are plotted in some panel, in their order."""
+        return list(dict.fromkeys(curve.series for curve in self.curves if curve.seeds))
 
-def require_poolable(runs: Iterable[StoredRun], mix: bool) -> None:
-    """Refuse runs that a figure may not pool; with ``mix``, different protocols are accepted.
-
-    Raises:
-        StoreMixError: seeds have different configurations or, without ``mix``, runs different protocols.
-    """
-    (require_one_configuration if mix else require_comparable)(runs)
+    @property
+    def tasks(self) -> list[str]:
+        """The tasks on which some series is plotted, in their order."""
+        having = {curve.task for curve in self.curves if curve.seeds}
+        return [task for task in dict.fromkeys(curve.task for curve in self.curves) if task in having]
 
 
-def curves_of(exhibit: FigureExhibit, store: Store, scale: str) -> Iterator[Curve]:
+def curves_of(exhibit: FigureExhibit, store: Store, scale: str) -> Iterator[PanelCurve]:
     """Every curve of a figure at a scale, series by series, before it is plotted."""
     seeds = scale_named(scale).seeds
     for series in exhibit.series:
@@ -93,7 +87,7 @@ def curves_of(exhibit: FigureExhibit, store: Store, scale: str) -> Iterator[Curv
                 algorithm=first.algorithm, variant=first.variant, task=first.task, scale=scale
             )
             total = run_length(first)
-            yield Curve(series, task, total, len(seeds), pool(stored, total))
+            yield PanelCurve(series, task, total, len(seeds), pool(stored, total))
 
 
 def figure_data(
@@ -113,10 +107,10 @@ def figure_data(
         read: gives the data shown of a run of a series, with a column ``step``; no rows if the run has none.
 
     Raises:
-        reproduce.lab.store.StoreMixError: the runs are of different protocols, and ``mix`` is off.
+        reproduce.exhibits.pooling.StoreMixError: the runs are of different protocols, and ``mix`` is off.
     """
     used: dict[RunSpec, StoredRun] = {}
-    points, coverage = [], []
+    points, curves = [], []
     for curve in curves_of(exhibit, store, scale):
         frames = []
         for run in curve.pool.runs:
@@ -126,7 +120,7 @@ def figure_data(
                 frames.append(frame.assign(series=curve.series.label, task=curve.task, seed=run.spec.seed))
         last = min((int(frame["step"].max()) for frame in frames), default=0)
         points += [frame[frame["step"] <= last] for frame in frames]
-        coverage.append(replace(curve, seeds=len(frames), last_step=last))
-    require_poolable(used.values(), mix)
+        curves.append(replace(curve, seeds=len(frames), last_step=last))
+    require_comparable(used.values(), mix)
     every = pd.concat(points, ignore_index=True) if points else pd.DataFrame()
-    return FigureData(every, tuple(coverage), tuple(used.values()))
+    return FigureData(exhibit, scale, every, tuple(curves), tuple(used.values()))

@@ -1,10 +1,9 @@
 """From the name of a figure to its pictures, one per scale that has runs, with their data."""
 
 import warnings
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import partial
-from typing import NamedTuple
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -19,12 +18,12 @@ from paper_figures import (
     runtime,
     value_bias,
 )
-from paper_figures.data import FigureData, series_drawn
+from paper_figures.data import FigureData
 from reproduce.exhibits import FIGURES, BiasDefinition, FigureExhibit, Series
 from reproduce.exhibits.kinds import SHOWN_SCALES, Content
-from reproduce.exhibits.pooling import whole_length
+from reproduce.exhibits.pooling import ProtocolMixError, StoreMixError, whole_length
 from reproduce.lab.algorithms import ALGORITHMS
-from reproduce.lab.store import ProtocolMixError, Store, StoreMixError, StoreWarning
+from reproduce.lab.store import Store, StoreWarning
 
 _BY_NAME = {exhibit.name: exhibit for exhibit in FIGURES}
 # Figures that are not exhibits made of runs.
@@ -76,7 +75,7 @@ def drawn(
         scale: the only scale to draw, besides pictures of no scale or of several; None: all.
 
     Raises:
-        reproduce.lab.store.StoreMixError: the runs of one picture are of different protocols, and
+        reproduce.exhibits.pooling.StoreMixError: the runs of one picture are of different protocols, and
             ``mix`` is off.
     """
     if name == "authors":
@@ -89,7 +88,7 @@ def drawn(
     if name == "figure6":
         points = reward_transform.values()
         return [Picture(name, "", reward_transform.draw(points), points)]
-    return _exhibit(_BY_NAME[name], store, bias, mix, scale)
+    return _exhibit(replace(_BY_NAME[name], bias=bias), store, mix, scale)
 
 
 def _authors(store: Store, mix: bool) -> list[Picture]:
@@ -134,36 +133,36 @@ def _curves(exhibit: FigureExhibit, scale: str, store: Store, mix: bool) -> list
     data = learning_curves.data(exhibit, store, scale, mix)
     if data.points.empty:
         return []
-    return [Picture(exhibit.name, scale, learning_curves.draw(exhibit, scale, data), data.points)]
+    return [Picture(exhibit.name, scale, learning_curves.draw(data), data.points)]
 
 
-class _Kind(NamedTuple):
-    """The functions that read and draw exhibits of one kind."""
+class _Kind(Protocol):
+    """A module that reads and draws figures of one kind."""
 
-    data: Callable[[FigureExhibit, Store, str, bool], FigureData]
-    draw: Callable[[FigureExhibit, str, FigureData], Figure]
+    def data(self, exhibit: FigureExhibit, store: Store, scale: str, mix: bool) -> FigureData:
+        """What the figure shows at a scale."""
 
-
-def _kinds(bias: BiasDefinition) -> Mapping[Content, _Kind]:
-    return {
-        "return": _Kind(learning_curves.data, learning_curves.draw),
-        "return and runtime": _Kind(runtime.data, runtime.draw),
-        "bias": _Kind(partial(value_bias.data, definition=bias), partial(value_bias.draw, definition=bias)),
-        "final return": _Kind(final_return.data, final_return.draw),
-        "latents": _Kind(latents.data, latents.draw),
-    }
+    def draw(self, data: FigureData) -> Figure:
+        """The drawing."""
 
 
-def _exhibit(
-    exhibit: FigureExhibit, store: Store, bias: BiasDefinition, mix: bool, only: str | None
-) -> list[Picture]:
+_KINDS: Mapping[Content, _Kind] = {
+    "return": learning_curves,
+    "return and runtime": runtime,
+    "bias": value_bias,
+    "final return": final_return,
+    "latents": latents,
+}
+
+
+def _exhibit(exhibit: FigureExhibit, store: Store, mix: bool, only: str | None) -> list[Picture]:
     """The figure at every scale, or one only, that has enough stored runs to show."""
-    kind = _kinds(bias)[exhibit.shows]
+    kind = _KINDS[exhibit.shows]
     pictures = []
     for scale in SHOWN_SCALES:
         if only not in (None, scale) or not exhibit.tasks_at(scale):
             continue
         data = kind.data(exhibit, store, scale, mix)
-        if exhibit.says_something(series_drawn(data.coverage)):
-            pictures.append(Picture(exhibit.name, scale, kind.draw(exhibit, scale, data), data.points))
+        if exhibit.says_something(data.series):
+            pictures.append(Picture(exhibit.name, scale, kind.draw(data), data.points))
     return pictures

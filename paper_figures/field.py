@@ -7,7 +7,7 @@ from paper_figures import panels
 from paper_figures.data import FigureData
 from paper_figures.style import figure_style
 from reproduce.exhibits import FigureExhibit, Series
-from reproduce.lab.published import AUTHORS_WARMUP, FIELD, FIELD_TASKS, authors_curves, field_runs
+from reproduce.lab.published import AUTHORS_WARMUP, FIELD, FIELD_TASKS, field_runs
 
 _TASKS = tuple(FIELD_TASKS)
 EXHIBIT = FigureExhibit(
@@ -33,22 +33,22 @@ _PUBLISHED = (
 """Colours and dashes in the order of `FIELD`; none has a colour of this suite's curves in these panels."""
 
 
-def draw(found: FigureData) -> Figure:
+def draw(data: FigureData) -> Figure:
     """Draw this suite's runs with bands of one std, the authors' ALM in grey, published means broken."""
     with figure_style():
         figure, ((axes,),) = panels.page(len(_TASKS))
-        authors, notes, marked = authors_curves(), [], ""
+        notes, marked = [], ""
         for axis, task in zip(axes, _TASKS, strict=True):
             axis.set_title(task)
-            panels.published_curve(axis, authors[authors["task"] == task], AUTHORS_WARMUP, _LAST)
+            panels.published_curve(axis, task, _LAST)
             means = field_runs()[field_runs()["task"] == FIELD_TASKS[task]]
             for (method, label), (colour, dashes) in zip(FIELD.items(), _PUBLISHED, strict=True):
                 curve = _mean(means[means["method"] == method])
                 axis.plot(curve.index, curve, color=colour, ls=dashes, lw=1.2, label=f"{label}, published")
-            own = found.points[found.points["task"] == task]
+            own = data.points[data.points["task"] == task]
             panels.curves(axis, own, EXHIBIT.series, "step", "return")
-            stored = [one for one in found.coverage if one.task == task and one.seeds]
-            notes.append(panels.coverage_note(stored) or "no run of this suite")
+            stored = [one for one in data.curves if one.task == task and one.seeds]
+            notes.append(panels.seeds_note(stored) or "no run of this suite")
             panels.steps_axis(axis)
             panels.returns_axis(axis)
             axis.set_xlim(0, _LAST)
@@ -64,7 +64,7 @@ def draw(found: FigureData) -> Figure:
             "lines: published means over 5 to 10 seeds on gym's v4 tasks (Ant-v4 beside T-Ant; "
             "results/paper/README.md), context only."
             f"{marked}",
-            found.runs,
+            data.runs,
         )
     return figure
 

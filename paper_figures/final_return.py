@@ -5,7 +5,7 @@ from dataclasses import replace
 from matplotlib.figure import Figure
 
 from paper_figures import learning_curves, panels
-from paper_figures.data import FigureData, tasks_drawn
+from paper_figures.data import FigureData
 from paper_figures.style import figure_style, looks
 from reproduce.exhibits import FigureExhibit
 from reproduce.lab.store import Store
@@ -18,7 +18,7 @@ def data(exhibit: FigureExhibit, store: Store, scale: str, mix: bool) -> FigureD
     """Mean return of each seed's last evaluations, one row per series, task and seed.
 
     Raises:
-        reproduce.lab.store.StoreMixError: the runs are of different protocols, and ``mix`` is off.
+        reproduce.exhibits.pooling.StoreMixError: the runs are of different protocols, and ``mix`` is off.
     """
     curves = learning_curves.data(exhibit, store, scale, mix)
     if curves.points.empty:
@@ -28,16 +28,16 @@ def data(exhibit: FigureExhibit, store: Store, scale: str, mix: bool) -> FigureD
     return replace(curves, points=last.groupby(by_seed, sort=False, as_index=False)["return"].mean())
 
 
-def draw(exhibit: FigureExhibit, scale: str, data: FigureData) -> Figure:
+def draw(data: FigureData) -> Figure:
     """Draw one panel per task: a point for each seed, with mean and sample standard deviation."""
-    tasks = tasks_drawn(data.coverage)
+    series, tasks = data.exhibit.series, data.tasks
     with figure_style():
         figure, ((axes,),) = panels.page(len(tasks))
-        by_label = looks(exhibit.series)
+        by_label = looks(series)
         for axis, task in zip(axes, tasks, strict=True):
             axis.set_title(task)
             own = data.points[data.points["task"] == task]
-            for place, one in enumerate(exhibit.series):
+            for place, one in enumerate(series):
                 values, look = own.loc[own["series"] == one.label, "return"], by_label[one.label]
                 if values.empty:
                     continue
@@ -45,17 +45,17 @@ def draw(exhibit: FigureExhibit, scale: str, data: FigureData) -> Figure:
                 axis.errorbar(
                     [place], [values.mean()], yerr=[values.std()], color=look.colour, marker=look.marker
                 )
-            levels = [f"{one.level:g}" for one in exhibit.series]
+            levels = [f"{one.level:g}" for one in series]
             axis.set_xticks(range(len(levels)), levels)
             axis.set_xlabel("c")
             panels.returns_axis(axis)
         panels.name_rows(axes, "return")
-        panels.coverage_notes(figure, axes, data.coverage)
+        panels.seeds_notes(figure, axes, data)
         panels.caption(
             figure,
-            f"{panels.heading(exhibit, scale, data.coverage)}: mean of the last {LAST} evaluations of each "
+            f"{panels.heading(data)}: mean of the last {LAST} evaluations of each "
             "seed (dots), and mean ± sample standard deviation over seeds, at the earliest end of a "
-            f"coefficient's seeds.{panels.left_out(data.coverage)}",
+            f"coefficient's seeds.{panels.left_out(data)}",
             data.runs,
         )
     return figure

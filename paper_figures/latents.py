@@ -7,10 +7,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from paper_figures import panels
-from paper_figures.data import FigureData, curves_of, require_poolable, series_drawn
+from paper_figures.data import FigureData, curves_of
 from paper_figures.style import NOTE, figure_style, looks
 from reproduce.exhibits import FigureExhibit
-from reproduce.lab.store import Store, StoreMixError
+from reproduce.exhibits.pooling import StoreMixError, require_comparable
+from reproduce.lab.store import Store
 
 _SHOWN_STEPS = 100
 
@@ -21,10 +22,10 @@ def data(exhibit: FigureExhibit, store: Store, scale: str, mix: bool) -> FigureD
     One row per series, seed and step of the episode, with `reproduce.lab.store.LATENT_COLUMNS`.
 
     Raises:
-        reproduce.lab.store.StoreMixError: the runs are of different protocols, and ``mix`` is off, or the
-            predictions follow different episodes.
+        reproduce.exhibits.pooling.StoreMixError: the runs are of different protocols, and ``mix`` is off, or
+            the predictions follow different episodes.
     """
-    points, coverage, used, policies = [], [], [], set()
+    points, curves, used, policies = [], [], [], set()
     for curve in curves_of(exhibit, store, scale):
         measured = 0
         for run in curve.pool.runs:
@@ -35,8 +36,8 @@ def data(exhibit: FigureExhibit, store: Store, scale: str, mix: bool) -> FigureD
             policies.add(policy)
             used.append(run)
             measured += 1
-        coverage.append(replace(curve, seeds=measured, last_step=curve.pool.step))
-    require_poolable(used, mix)
+        curves.append(replace(curve, seeds=measured, last_step=curve.pool.step))
+    require_comparable(used, mix)
     if len(policies) > 1:
         (task,) = exhibit.tasks_at(scale)
         raise StoreMixError(
@@ -44,18 +45,12 @@ def data(exhibit: FigureExhibit, store: Store, scale: str, mix: bool) -> FigureD
             f"measure all again with: python -m reproduce latents --task {task} --scale {scale}"
         )
     frame = pd.concat(points, ignore_index=True) if points else pd.DataFrame()
-    return FigureData(frame, tuple(coverage), tuple(used), "".join(policies))
+    return FigureData(exhibit, scale, frame, tuple(curves), tuple(used), "".join(policies))
 
 
-def draw(exhibit: FigureExhibit, scale: str, data: FigureData) -> Figure:
-    """Draw a panel of the first coordinate for each series, and one of the error by model steps.
-
-    Args:
-        exhibit: the figure, on its one task.
-        scale: scale of the runs.
-        data: their predictions.
-    """
-    points, series = data.points, series_drawn(data.coverage)
+def draw(data: FigureData) -> Figure:
+    """Draw a panel of the first coordinate for each series, and one of the error by model steps."""
+    exhibit, points, series = data.exhibit, data.points, data.series
     with figure_style():
         figure, ((axes,),) = panels.page(len(series) + 1)
         by_label, notes = looks(exhibit.series), []
@@ -63,7 +58,7 @@ def draw(exhibit: FigureExhibit, scale: str, data: FigureData) -> Figure:
             rows = points[points["series"] == one.label]
             seed = rows["seed"].min()
             axis.set_title(f"{one.label}, seed {seed}")
-            notes.append(panels.coverage_note([entry for entry in data.coverage if entry.series == one]))
+            notes.append(panels.seeds_note([curve for curve in data.curves if curve.series == one]))
             shown = rows[(rows["seed"] == seed) & (rows["step"] <= _SHOWN_STEPS)]
             axis.plot(shown["step"], shown["encoded"], color="0.2", label="encoder")
             axis.plot(shown["step"], shown["predicted"], color=by_label[one.label].colour)
@@ -79,10 +74,10 @@ def draw(exhibit: FigureExhibit, scale: str, data: FigureData) -> Figure:
         _errors(axes[-1], exhibit, points)
         panels.notes(figure, axes[:-1], notes)
         panels.legend(figure, exhibit.series)
-        task = exhibit.tasks_at(scale)[0]
+        (task,) = exhibit.tasks_at(data.scale)
         panels.caption(
             figure,
-            f"{panels.heading(exhibit, scale, data.coverage)}, {task}. Along the episode, for one seed each: "
+            f"{panels.heading(data)}, {task}. Along the episode, for one seed each: "
             "encoder (black) and model (thick: means; thin: samples), which starts at the encoder's "
             "mean of the first state and follows the recorded actions. Each seed has its own encoder, so "
             "units and ranges of z differ. Last panel: squared error of the model's "

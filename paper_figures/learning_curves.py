@@ -9,10 +9,10 @@ from matplotlib.figure import Figure
 
 from alm.training.scale import scale_named
 from paper_figures import panels
-from paper_figures.data import FigureData, figure_data, tasks_drawn
+from paper_figures.data import FigureData, figure_data
 from paper_figures.style import figure_style
 from reproduce.exhibits import FigureExhibit, Series
-from reproduce.lab.published import AUTHORS_WARMUP, authors_curves
+from reproduce.lab.published import AUTHORS_WARMUP
 from reproduce.lab.store import Store, StoredRun
 
 
@@ -20,7 +20,7 @@ def data(exhibit: FigureExhibit, store: Store, scale: str, mix: bool) -> FigureD
     """One row per series, task, seed and evaluation: step, training_step, return and, if asked, beneath.
 
     Raises:
-        reproduce.lab.store.StoreMixError: the runs are of different protocols, and ``mix`` is off.
+        reproduce.exhibits.pooling.StoreMixError: the runs are of different protocols, and ``mix`` is off.
     """
 
     def read(run: StoredRun, series: Series) -> pd.DataFrame:
@@ -41,44 +41,37 @@ def returns(run: StoredRun) -> pd.DataFrame:
     return run.evaluations[list(columns)].rename(columns=columns)
 
 
-def draw(exhibit: FigureExhibit, scale: str, data: FigureData) -> Figure:
-    """Draw one panel per task, with one below for a metric ``beneath``; at paper scale add authors' curves.
-
-    Args:
-        exhibit: the figure.
-        scale: scale of the runs.
-        data: their evaluations.
-    """
-    tasks, beneath = tasks_drawn(data.coverage), exhibit.beneath
+def draw(data: FigureData) -> Figure:
+    """Draw one panel per task, one below for a metric ``beneath``, and at paper scale the authors' curves."""
+    exhibit, tasks, beneath = data.exhibit, data.tasks, data.exhibit.beneath
     with figure_style():
         figure, ((tops, *below),) = panels.page(len(tasks), parts=1 if beneath is None else 2)
-        also = against_steps(tops, exhibit, scale, data)
+        also = against_steps(tops, data)
         for bottoms in below:
             for top, axis, task in zip(tops, bottoms, tasks, strict=True):
                 top.set_xlabel("")
                 _beneath(axis, exhibit, data.points[data.points["task"] == task])
                 axis.set_xlim(top.get_xlim())
             panels.name_rows(bottoms, beneath.label if beneath else "")
-        panels.coverage_notes(figure, below[-1] if below else tops, data.coverage)
+        panels.seeds_notes(figure, below[-1] if below else tops, data)
         panels.legend(figure, exhibit.series)
-        panels.caption(figure, heading(exhibit, scale, data) + also, data.runs)
+        panels.caption(figure, heading(data) + also, data.runs)
     return figure
 
 
-def against_steps(axes: Sequence[Axes], exhibit: FigureExhibit, scale: str, data: FigureData) -> str:
+def against_steps(axes: Sequence[Axes], data: FigureData) -> str:
     """Draw returns against steps, one panel per task; returns sentences for the caption on other content."""
-    authors, shown, marked = authors_curves(), False, ""
-    for axis, task in zip(axes, tasks_drawn(data.coverage), strict=True):
+    shown, marked = False, ""
+    for axis, task in zip(axes, data.tasks, strict=True):
         points = data.points[data.points["task"] == task]
         axis.set_title(task)
-        if scale == "paper":
+        if data.scale == "paper":
             last = max(2.0 * points["step"].max(), 30_000)
-            own = authors[authors["task"] == task]
-            shown |= panels.published_curve(axis, own, AUTHORS_WARMUP, last)
-        panels.curves(axis, points, exhibit.series, "step", "return")
+            shown |= panels.published_curve(axis, task, last)
+        panels.curves(axis, points, data.exhibit.series, "step", "return")
         panels.steps_axis(axis)
         panels.returns_axis(axis)
-        marked = panels.read_out(axis, task, scale) or marked
+        marked = panels.read_out(axis, task, data.scale) or marked
     panels.name_rows(axes, "return")
     if shown:
         shift = f"{AUTHORS_WARMUP:,} random steps"
@@ -97,17 +90,17 @@ def _beneath(axis: Axes, exhibit: FigureExhibit, points: pd.DataFrame) -> None:
     panels.returns_axis(axis)
 
 
-def heading(exhibit: FigureExhibit, scale: str, data: FigureData) -> str:
+def heading(data: FigureData) -> str:
     """The beginning of the caption of learning curves."""
-    episodes = scale_named(scale).eval_episodes
-    several = any(entry.seeds > 1 for entry in data.coverage)
+    episodes = scale_named(data.scale).eval_episodes
+    several = any(curve.seeds > 1 for curve in data.curves)
     over_seeds = (
         ", mean ± sample standard deviation over seeds if there are several; a curve ends at the earliest "
         "end of its seeds"
     )
     return (
-        f"{panels.heading(exhibit, scale, data.coverage)}: mean return of {episodes} greedy evaluation "
+        f"{panels.heading(data)}: mean return of {episodes} greedy evaluation "
         "episodes"
         f"{over_seeds if several else ', one seed each'}. Steps include the random steps of the warm-up."
-        f"{panels.left_out(data.coverage)}"
+        f"{panels.left_out(data)}"
     )

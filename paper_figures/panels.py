@@ -13,11 +13,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.gridspec import SubplotSpec
 
-from paper_figures.data import Curve, series_drawn, tasks_drawn
+from paper_figures.data import FigureData, PanelCurve
 from paper_figures.style import NOTE, PAGE, PUBLISHED, THOUSANDS, looks
 from reproduce import formats
-from reproduce.exhibits import TABLE1, FigureExhibit, Series
+from reproduce.exhibits import TABLE1, Series
 from reproduce.exhibits.kinds import READ_OUT
+from reproduce.lab.published import AUTHORS_WARMUP, authors_curves
 from reproduce.lab.store import StoredRun
 
 _MARKERS_A_CURVE = 12
@@ -116,19 +117,18 @@ def curves(axis: Axes, points: pd.DataFrame, series: Sequence[Series], x: str, y
     axis.set(xlabel="", ylabel="")
 
 
-def published_curve(axis: Axes, authors: pd.DataFrame, shift: int, last: float) -> bool:
-    """Draw the authors' mean and std of five seeds in grey, up to x = ``last``; false if there is none.
+def published_curve(axis: Axes, task: str, last: float) -> bool:
+    """Draw the authors' mean and std of five seeds on a task in grey, up to ``last`` environment steps.
 
-    Args:
-        axis: the panel.
-        authors: their curve on the panel's task, by training step (`reproduce.lab.published.authors_curves`).
-        shift: added to their steps, which leave out the warm-up.
-        last: end of the curve.
+    Returns:
+        Whether there is such a curve.
     """
-    shown = authors[authors["training_step"] + shift <= last]
+    authors = authors_curves()
+    steps = authors["training_step"] + AUTHORS_WARMUP
+    shown = authors[(authors["task"] == task) & (steps <= last)]
     if shown.empty:
         return False
-    x, mean, std = shown["training_step"] + shift, shown["return_mean"], shown["return_std"]
+    x, mean, std = steps[shown.index], shown["return_mean"], shown["return_std"]
     axis.fill_between(x, mean - std, mean + std, color=PUBLISHED, alpha=0.25, linewidth=0)
     axis.plot(x, mean, color=PUBLISHED, label="ALM(3), authors' 5 seeds")
     return True
@@ -155,21 +155,21 @@ def read_out(axis: Axes, task: str, scale: str) -> str:
     return f" Dotted: {formats.steps_in_words(READ_OUT)} steps, the read-out of Table 1."
 
 
-def coverage_note(coverage: Sequence[Curve]) -> str:
+def seeds_note(shown: Sequence[PanelCurve]) -> str:
     """The seeds behind the curves of a panel, in a few short lines."""
     groups: dict[str, list[str]] = {}
     # Stored series come first.
-    for entry in sorted(coverage, key=lambda e: not e.seeds):
-        if not entry.seeds:
-            state = "stored without what is shown" if entry.unmeasured else "no stored run"
+    for curve in sorted(shown, key=lambda c: not c.seeds):
+        if not curve.seeds:
+            state = "stored without what is shown" if curve.unmeasured else "no stored run"
         else:
-            state = formats.seeds_counted(entry.seeds, entry.seeds_wanted)
-            if entry.last_step < entry.total_steps:
-                state += f", {formats.steps_reached(entry.last_step, entry.total_steps)}"
-            if entry.unmeasured:
-                state += f", {entry.unmeasured} stored without what is shown"
-        state = ", ".join([state, *formats.left_out(entry.pool.unfinished, entry.pool.failed)])
-        groups.setdefault(state, []).append(entry.series.label)
+            state = formats.seeds_counted(curve.seeds, curve.seeds_wanted)
+            if curve.last_step < curve.total_steps:
+                state += f", {formats.steps_reached(curve.last_step, curve.total_steps)}"
+            if curve.unmeasured:
+                state += f", {curve.unmeasured} stored without what is shown"
+        state = ", ".join([state, *formats.left_out(curve.pool.unfinished, curve.pool.failed)])
+        groups.setdefault(state, []).append(curve.series.label)
     return "\n".join(f"{state}: {'; '.join(labels)}" for state, labels in groups.items())
 
 
@@ -204,10 +204,9 @@ def notes(figure: Figure, axes: Sequence[Axes], texts: Sequence[str]) -> None:
     _make_room(figure, _SMALL_LINE * lines.total())
 
 
-def coverage_notes(figure: Figure, axes: Sequence[Axes], coverage: Sequence[Curve]) -> None:
+def seeds_notes(figure: Figure, axes: Sequence[Axes], data: FigureData) -> None:
     """Notes on the seeds behind the curves, under the panel of each task that has one."""
-    tasks = tasks_drawn(coverage)
-    texts = [coverage_note([entry for entry in coverage if entry.task == task]) for task in tasks]
+    texts = [seeds_note([curve for curve in data.curves if curve.task == task]) for task in data.tasks]
     notes(figure, axes, texts)
 
 
@@ -252,19 +251,19 @@ def legend_columns(labels: Sequence[str], width: float) -> list[list[str]]:
     return min(fitting, key=lambda columns: len(columns[0]))
 
 
-def heading(exhibit: FigureExhibit, scale: str, coverage: Sequence[Curve]) -> str:
+def heading(data: FigureData) -> str:
     """The beginning of a caption; if some curves have no run, it lists those that have."""
-    drawn = series_drawn(coverage)
-    only = f" (drawn: {'; '.join(one.label for one in drawn)})" if len(drawn) < len(exhibit.series) else ""
-    return f"{exhibit.heading}, {scale} scale{only}"
+    drawn = "; ".join(one.label for one in data.series)
+    only = f" (drawn: {drawn})" if len(data.series) < len(data.exhibit.series) else ""
+    return f"{data.exhibit.heading}, {data.scale} scale{only}"
 
 
-def left_out(coverage: Sequence[Curve]) -> str:
+def left_out(data: FigureData) -> str:
     """A sentence on the tasks without a panel because no run is stored; may be empty."""
-    drawn, failed = tasks_drawn(coverage), Counter[str]()
-    unmeasured = {entry.task for entry in coverage if entry.unmeasured}
-    for entry in coverage:
-        failed[entry.task] += entry.pool.failed
+    drawn, failed = data.tasks, Counter[str]()
+    unmeasured = {curve.task for curve in data.curves if curve.unmeasured}
+    for curve in data.curves:
+        failed[curve.task] += curve.pool.failed
     tasks = [
         f"{task} ({failed[task]} failed)" if failed[task] else task
         for task in failed

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from paper_figures import learning_curves, panels
-from paper_figures.data import FigureData, figure_data, tasks_drawn
+from paper_figures.data import FigureData, figure_data
 from paper_figures.style import figure_style, looks
 from reproduce.exhibits import FigureExhibit, Series
 from reproduce.lab.provenance import processor_of
@@ -25,7 +25,7 @@ def data(exhibit: FigureExhibit, store: Store, scale: str, mix: bool) -> FigureD
     Hours are the training time per seed up to the evaluation; NaN if not recorded.
 
     Raises:
-        reproduce.lab.store.StoreMixError: the runs are of different protocols, and ``mix`` is off.
+        reproduce.exhibits.pooling.StoreMixError: the runs are of different protocols, and ``mix`` is off.
     """
 
     def read(run: StoredRun, series: Series) -> pd.DataFrame:
@@ -36,14 +36,14 @@ def data(exhibit: FigureExhibit, store: Store, scale: str, mix: bool) -> FigureD
     return figure_data(exhibit, store, scale, mix, read)
 
 
-def costs(exhibit: FigureExhibit, runs: Sequence[StoredRun]) -> pd.DataFrame:
+def costs(data: FigureData) -> pd.DataFrame:
     """Milliseconds per environment step after the warm-up: series, device, update_ms, total_ms.
 
     One row per run; ``update_ms`` is for updates alone, ``total_ms`` for everything but evaluations.
     """
-    label = {(one.algorithm, one.variant): one.label for one in exhibit.series}
+    label = {(one.algorithm, one.variant): one.label for one in data.exhibit.series}
     rows = []
-    for run in runs:
+    for run in data.runs:
         seconds, learning = run.training_seconds, run.evaluations["training_step"] > 0
         steps = run.evaluations["training_step"].iloc[-1]
         begin = seconds[~learning].iloc[-1] if (~learning).any() else 0.0
@@ -71,21 +71,15 @@ def _device(run: StoredRun) -> str:
     return f"{processor}, {threads} thread{'' if threads == 1 else 's'}"
 
 
-def draw(exhibit: FigureExhibit, scale: str, data: FigureData) -> Figure:
-    """Draw a panel per task against steps, one per task and processor against minutes, then costs.
-
-    Args:
-        exhibit: the figure.
-        scale: scale of the runs.
-        data: their evaluations.
-    """
+def draw(data: FigureData) -> Figure:
+    """Draw a panel per task against steps, one per task and processor against minutes, then costs."""
+    exhibit, tasks = data.exhibit, data.tasks
     learning = data.points[data.points["training_step"] > 0].dropna(subset="hours")
-    known = costs(exhibit, data.runs).dropna()
+    known = costs(data).dropna()
     # A curve that ends with the warm-up, where the first of its seeds does, has no panel of minutes.
     known = known[known["device"].isin(learning["device"])]
     # The processor with the most curves first.
     devices = list(known.groupby("device")["series"].nunique().sort_values(ascending=False).index)
-    tasks = tasks_drawn(data.coverage)
     places = [
         (task, device)
         for device in devices
@@ -95,8 +89,8 @@ def draw(exhibit: FigureExhibit, scale: str, data: FigureData) -> Figure:
     with figure_style():
         figure, groups = panels.page(*filter(None, (len(tasks), len(places), len(devices))))
         (steps,), *timed = groups
-        also = learning_curves.against_steps(steps, exhibit, scale, data)
-        panels.coverage_notes(figure, steps, data.coverage)
+        also = learning_curves.against_steps(steps, data)
+        panels.seeds_notes(figure, steps, data)
         if timed:
             (minutes,), (bars,) = timed
             for axis, (task, device) in zip(minutes, places, strict=True):
@@ -113,7 +107,7 @@ def draw(exhibit: FigureExhibit, scale: str, data: FigureData) -> Figure:
             for axis in bars:  # leaves room for the last number
                 axis.set_xlim(10 ** np.floor(np.log10(0.8 * low)), 4 * high)
         panels.legend(figure, exhibit.series)
-        text = f"{learning_curves.heading(exhibit, scale, data)}{also} {_of_times(exhibit, data, devices)}"
+        text = f"{learning_curves.heading(data)}{also} {_of_times(data, devices)}"
         panels.caption(figure, text, data.runs)
     return figure
 
@@ -162,10 +156,10 @@ def _logarithmic(axis: Axes) -> None:
     axis.xaxis.set_minor_formatter(NullFormatter())
 
 
-def _of_times(exhibit: FigureExhibit, data: FigureData, devices: Sequence[str]) -> str:
+def _of_times(data: FigureData, devices: Sequence[str]) -> str:
     """Sentences for the caption on the times."""
     untimed = set(data.points.loc[data.points["hours"].isna(), "series"])
-    without = "; ".join(one.label for one in exhibit.series if one.label in untimed)
+    without = "; ".join(one.label for one in data.exhibit.series if one.label in untimed)
     missing = f" Time not recorded: {without}." if without else ""
     if not devices:
         return missing.lstrip()

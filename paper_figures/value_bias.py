@@ -5,9 +5,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from paper_figures import panels
-from paper_figures.data import FigureData, figure_data, series_drawn, tasks_drawn
+from paper_figures.data import FigureData, figure_data
 from paper_figures.style import NOTE, figure_style
-from reproduce.exhibits import BiasDefinition, FigureExhibit, Series
+from reproduce.exhibits import FigureExhibit, Series
 from reproduce.exhibits.bias import bias_by_step
 from reproduce.lab.store import Store, StoredRun
 
@@ -21,32 +21,23 @@ _FORMULAS = {
 }
 
 
-def data(
-    exhibit: FigureExhibit, store: Store, scale: str, mix: bool, definition: BiasDefinition
-) -> FigureData:
+def data(exhibit: FigureExhibit, store: Store, scale: str, mix: bool) -> FigureData:
     """One row per series, task, seed and measurement: step, training_step, bias_mean, bias_std.
 
     Raises:
-        reproduce.lab.store.StoreMixError: the runs are of different protocols, and ``mix`` is off.
+        reproduce.exhibits.pooling.StoreMixError: the runs are of different protocols, and ``mix`` is off.
     """
 
     def read(run: StoredRun, series: Series) -> pd.DataFrame:
-        biases = bias_by_step(store.values(run), series.estimate, definition)
+        biases = bias_by_step(store.values(run), series.estimate, exhibit.bias)
         return biases.merge(run.evaluations[["step", "training_step"]], on="step")
 
     return figure_data(exhibit, store, scale, mix, read)
 
 
-def draw(exhibit: FigureExhibit, scale: str, data: FigureData, definition: BiasDefinition) -> Figure:
-    """Draw the mean of the bias above its deviation over pairs, one column per task.
-
-    Args:
-        exhibit: the figure.
-        scale: scale of the runs.
-        data: their biases.
-        definition: definition of the biases (`alm.training.bias.DEFINITIONS`), for the caption.
-    """
-    tasks = tasks_drawn(data.coverage)
+def draw(data: FigureData) -> Figure:
+    """Draw the mean of the bias above its deviation over pairs, one column per task."""
+    series, tasks = data.exhibit.series, data.tasks
     with figure_style():
         figure, ((tops, bottoms),) = panels.page(len(tasks), parts=2)
         for top, bottom, task in zip(tops, bottoms, tasks, strict=True):
@@ -59,16 +50,16 @@ def draw(exhibit: FigureExhibit, scale: str, data: FigureData, definition: BiasD
                 panels.empty(bottom, "no update yet")
                 continue
             for axis, quantity in ((top, "bias_mean"), (bottom, "bias_std")):
-                panels.curves(axis, trained, exhibit.series, "step", quantity)
+                panels.curves(axis, trained, series, "step", quantity)
                 _fit(axis, trained, quantity)
                 panels.steps_axis(axis)
             top.axhline(0.0, color=NOTE, linewidth=0.8)
             top.set_xlabel("")
         panels.name_rows(tops, "mean of normalised bias")
         panels.name_rows(bottoms, "std of normalised bias")
-        panels.coverage_notes(figure, bottoms, data.coverage)
-        panels.legend(figure, exhibit.series)
-        panels.caption(figure, _caption(exhibit, scale, data, definition), data.runs)
+        panels.seeds_notes(figure, bottoms, data)
+        panels.legend(figure, series)
+        panels.caption(figure, _caption(data), data.runs)
     return figure
 
 
@@ -81,14 +72,14 @@ def _fit(axis: Axes, points: pd.DataFrame, quantity: str) -> None:
     axis.set_ylim(max(bottom, low - margin, floor), min(top, high + margin))
 
 
-def _caption(exhibit: FigureExhibit, scale: str, data: FigureData, definition: BiasDefinition) -> str:
-    soft = [one.label for one in series_drawn(data.coverage) if one.algorithm in ("redq", "sac-avg")]
+def _caption(data: FigureData) -> str:
+    soft = [one.label for one in data.series if one.algorithm in ("redq", "sac-avg")]
     return (
-        f"{panels.heading(exhibit, scale, data.coverage)}. Bias = {_FORMULAS[definition]}; positive is "
+        f"{panels.heading(data)}. Bias = {_FORMULAS[data.exhibit.bias]}; positive is "
         "overestimation. Return: discounted Monte Carlo return to the end of the episode, for the first 350 "
         "pairs of complete episodes, at least 1000 pairs"
         + (f"; with the entropy bonus at the learned temperature for {' and '.join(soft)}" if soft else "")
         + ". Curves: mean ± sample standard deviation over seeds, without the measurement before "
         "the first update; far outliers may be cut off (the CSV has all values)."
-        f"{panels.left_out(data.coverage)}"
+        f"{panels.left_out(data)}"
     )

@@ -20,11 +20,11 @@ from paper_figures.drawing import NAMES, drawn
 from reproduce.commands.options import ReadsRuns
 from reproduce.exhibits import EXHIBITS, BiasDefinition
 from reproduce.exhibits.comparison import Comparison
+from reproduce.exhibits.pooling import StoreMixError
 from reproduce.exhibits.tidy import tidy_curves
 from reproduce.lab.algorithms import ALGORITHMS, BASE, nearest, variant_named
 from reproduce.lab.settings import canonical_variant
 from reproduce.lab.specs import variant_parts
-from reproduce.lab.store import StoreMixError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -94,7 +94,7 @@ def compare(
 
     Raises:
         ValueError: a name is unknown, or a side has no run on any of the tasks.
-        reproduce.lab.store.StoreMixError: the runs differ in protocol or simulator.
+        reproduce.exhibits.pooling.StoreMixError: the runs differ in protocol or simulator.
     """
     tasks = (task,) if isinstance(task, str) else tuple(task)
     return Comparison.of(first, second, tasks, scale, metric, ReadsRuns(own=own).opened()).numbers()

@@ -23,11 +23,12 @@ from reproduce.exhibits.claims import judged, table_of
 from reproduce.exhibits.code_tables import CODE_TABLES
 from reproduce.exhibits.coverage import Coverage, coverage, nothing_shown
 from reproduce.exhibits.kinds import SHOWN_SCALES
+from reproduce.exhibits.pooling import StoreMixError
 from reproduce.exhibits.scores import score_table
 from reproduce.exhibits.table import Table
 from reproduce.lab.algorithms import ALGORITHMS
 from reproduce.lab.errors import is_sentence
-from reproduce.lab.store import Store, StoreMixError
+from reproduce.lab.store import Store
 
 
 @dataclass(frozen=True)

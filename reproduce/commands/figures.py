@@ -11,10 +11,11 @@ from alm.training.files import write_text
 from reproduce.commands.console import plain_console, steps, store_warnings_said
 from reproduce.commands.options import ReadsRuns
 from reproduce.exhibits import EXHIBITS, BiasDefinition
+from reproduce.exhibits.pooling import ProtocolMixError, StoreMixError
 from reproduce.lab.algorithms import BASE
 from reproduce.lab.places import OUT, RESULTS
 from reproduce.lab.planning import train_command
-from reproduce.lab.store import ProtocolMixError, Store, StoreMixError
+from reproduce.lab.store import Store
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -12,7 +12,7 @@ from reproduce.commands.console import plain_console
 from reproduce.commands.options import OWN, RUNS, ReadsRuns, WritesRuns
 from reproduce.exhibits import EXHIBITS, Exhibit, exhibit_named
 from reproduce.exhibits.coverage import missing_of
-from reproduce.lab.planning import Missing, resources_of
+from reproduce.lab.planning import Missing, jobs, resources_of
 from reproduce.lab.store import Store
 
 
@@ -100,7 +100,7 @@ class Grid(LackingRuns, WritesRuns):
         from reproduce.exhibits.inventory import print_plan
         from reproduce.lab.executors.choosing import Engine
         from reproduce.lab.executors.remote import marked
-        from reproduce.lab.grid import default_workers, jobs, run_grid
+        from reproduce.lab.grid import default_workers, run_grid
         from reproduce.lab.training import check_machine
         from reproduce.tracking.client import resolve_uri
 

@@ -19,7 +19,7 @@ from rich.table import Table
 
 from alm.task_registry import task_spec
 from alm.training.scale import scale_named
-from reproduce.exhibits.pooling import abreast
+from reproduce.exhibits.pooling import abreast, require_comparable
 from reproduce.exhibits.sides import Shelf, Side
 from reproduce.exhibits.statistics.aggregates import (
     FloatArray,
@@ -32,9 +32,9 @@ from reproduce.exhibits.statistics.intervals import TRUE_CONFIDENCE, Estimate, b
 from reproduce.exhibits.statistics.seeds import common_steps
 from reproduce.formats import seeds_counted
 from reproduce.lab.curves import value_at, window_mean
-from reproduce.lab.store import Store, StoredRun, require_comparable
+from reproduce.lab.store import Store, StoredRun
 
-__all__ = ["Comparison", "TaskComparison", "print_comparison"]
+__all__ = ["Comparison", "SideRuns", "TaskComparison", "print_comparison"]
 
 # Seed of the bootstrap, so that a comparison can be repeated to the last digit.
 _SEED = 0
@@ -46,30 +46,48 @@ _READINGS = {"return": value_at, "window": window_mean}
 
 
 @dataclass(frozen=True, eq=False)
+class SideRuns:
+    """One side on one task.
+
+    Attributes:
+        name: name of the side.
+        runs: its runs, by seed, without those that failed or are far behind.
+        failed: seeds whose run failed.
+        begun: runs that are far behind the others.
+        scores: shape (runs,), the metric at the last step that is common to both sides.
+        mean: interquartile mean of the scores.
+        curve: interquartile mean of the return at every common step.
+    """
+
+    name: str
+    runs: list[StoredRun]
+    failed: list[int]
+    begun: list[StoredRun]
+    scores: FloatArray
+    mean: Estimate
+    curve: Estimate
+
+    @property
+    def seeds(self) -> str:
+        """The number of its seeds, in words."""
+        return seeds_counted(len(self.runs), None)
+
+
+@dataclass(frozen=True, eq=False)
 class TaskComparison:
     """Both sides on one task.
 
     Attributes:
         task: name of the task.
-        runs: runs of each side, by seed, without those that failed or are far behind.
-        failed: seeds of each side whose run failed.
-        begun: runs of each side that are far behind its others.
-        steps: shape (evaluations,), environment steps at which all these runs have an evaluation.
-        scores: shape (runs,) for each side: the metric at the last of these steps.
-        means: interquartile mean of each side.
-        curves: interquartile mean of the return of each side at every step.
+        sides: first and second side.
+        steps: shape (evaluations,), environment steps at which all runs that count have an evaluation.
         difference: difference of the interquartile means, first minus second.
         improvement: probability that a run of the first side beats one of the second.
     """
 
     task: str
-    runs: tuple[list[StoredRun], list[StoredRun]]
-    failed: tuple[list[int], list[int]]
-    begun: tuple[list[StoredRun], list[StoredRun]]
+    sides: tuple[SideRuns, SideRuns]
     steps: np.ndarray
-    scores: tuple[FloatArray, FloatArray]
-    means: tuple[Estimate, Estimate]
-    curves: tuple[Estimate, Estimate]
     difference: Estimate
     improvement: Estimate
 
@@ -77,12 +95,6 @@ class TaskComparison:
     def step(self) -> int:
         """Environment steps at which the sides are compared."""
         return int(self.steps[-1])
-
-    @property
-    def seeds(self) -> tuple[str, str]:
-        """The number of seeds of each side, in words."""
-        first, second = (seeds_counted(len(runs), None) for runs in self.runs)
-        return first, second
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,8 +133,8 @@ class Comparison:
         Raises:
             ValueError: a scale, task or metric does not exist, no task has runs of both sides, both sides are
                 the same, or the runs on a task have no evaluation step in common.
-            reproduce.lab.store.StoreMixError: the runs differ in protocol or simulator, or the seeds of
-                one side in configuration.
+            reproduce.exhibits.pooling.StoreMixError: the runs differ in protocol or simulator, or the seeds
+                of one side in configuration.
         """
         sides = Side.named(first), Side.named(second)
         if sides[0] == sides[1]:
@@ -148,8 +160,8 @@ class Comparison:
             name, lacking = missing[0]
             raise ValueError(shelf.nothing(lacking[0], name))
         require_comparable(run for pair in found.values() for runs in pair for run in runs)
-        compared = tuple(_task(name, pair, metric) for name, pair in found.items())
-        scores = [[task.scores[side] for task in compared] for side in (0, 1)]
+        compared = tuple(_task(name, sides, pair, metric) for name, pair in found.items())
+        scores = [[task.sides[which].scores for task in compared] for which in (0, 1)]
         improvement = _bootstrap(probability_of_improvement, *scores)
         return cls(sides, scale, metric, compared, improvement, tuple(missing))
 
@@ -165,7 +177,7 @@ class Comparison:
     @property
     def runs(self) -> list[StoredRun]:
         """Every run that counts."""
-        return [run for task in self.tasks for side in task.runs for run in side]
+        return [run for task in self.tasks for side in task.sides for run in side.runs]
 
     @property
     def heading(self) -> str:
@@ -181,17 +193,18 @@ class Comparison:
         ]
         single, unfinished, begun, failed = [], [], [], []
         for task in self.tasks:
-            for side, runs, behind, lost in zip(self.sides, task.runs, task.begun, task.failed, strict=True):
-                if len(runs) == 1:
+            for side in task.sides:
+                if len(side.runs) == 1:
                     single.append(f"{side.name} on {task.task}")
                 whose = f"of {side.name} on {task.task}"
-                unfinished += _stopped([run for run in runs if run.status == "partial"], whose)
-                begun += _stopped(behind, whose)
-                failed += [f"{_seeds(lost)} {whose}"] if lost else []
+                unfinished += _stopped([run for run in side.runs if run.status == "partial"], whose)
+                begun += _stopped(side.begun, whose)
+                failed += [f"{_seeds(side.failed)} {whose}"] if side.failed else []
         if single:
             notes.append(f"No interval where a side has only one seed: {', '.join(single)}.")
         # Among sides that have an interval.
-        fewest = min((n for task in self.tasks for n in map(len, task.runs) if n > 1), default=1)
+        counts = [len(side.runs) for task in self.tasks for side in task.sides]
+        fewest = min((count for count in counts if count > 1), default=1)
         if fewest in TRUE_CONFIDENCE:
             notes.append(
                 f"Few seeds: with {fewest} an interval is too narrow; that of a mean contains the true value "
@@ -224,11 +237,11 @@ class Comparison:
         rows = []
         for task in self.tasks:
             row: dict[str, object] = {"task": task.task, "step": task.step}
-            for which, side in enumerate(("first", "second")):
-                row[side] = self.sides[which].name
-                row[f"{side}_seeds"] = " ".join(str(run.spec.seed) for run in task.runs[which])
-                row |= _columns(f"{side}_iqm", task.means[which])
-                row[f"{side}_mean"] = float(task.scores[which].mean())
+            for which, side in zip(("first", "second"), task.sides, strict=True):
+                row[which] = side.name
+                row[f"{which}_seeds"] = " ".join(str(run.spec.seed) for run in side.runs)
+                row |= _columns(f"{which}_iqm", side.mean)
+                row[f"{which}_mean"] = float(side.scores.mean())
             row |= _columns("difference", task.difference)
             rows.append(row | _columns("improvement", task.improvement))
         total = {"task": "all", "first": self.sides[0].name, "second": self.sides[1].name}
@@ -242,46 +255,53 @@ class Comparison:
                     "task": task.task,
                     "algorithm": side.name,
                     "step": task.steps,
-                    "return": curve.value,
-                    "return_low": curve.low,
-                    "return_high": curve.high,
-                    "seeds": len(runs),
+                    "return": side.curve.value,
+                    "return_low": side.curve.low,
+                    "return_high": side.curve.high,
+                    "seeds": len(side.runs),
                 }
             )
             for task in self.tasks
-            for side, curve, runs in zip(self.sides, task.curves, task.runs, strict=True)
+            for side in task.sides
         ]
         return pd.concat(frames, ignore_index=True)
 
 
-def _task(task: str, found: tuple[list[StoredRun], list[StoredRun]], metric: str) -> TaskComparison:
-    going = [[run for run in runs if run.status != "failed"] for runs in found]
-    first, second = map(abreast, going)
-    begun = tuple(
-        [run for run in runs if run not in kept] for runs, kept in zip(going, (first, second), strict=True)
-    )
-    failed = tuple([run.spec.seed for run in runs if run.status == "failed"] for runs in found)
-    curves = [[run.curve() for run in runs] for runs in (first, second)]
-    steps = common_steps([curve for side in curves for curve in side])
+def _task(
+    task: str, sides: tuple[Side, Side], found: tuple[list[StoredRun], list[StoredRun]], metric: str
+) -> TaskComparison:
+    kept = [abreast([run for run in runs if run.status != "failed"]) for runs in found]
+    steps = common_steps([run.curve() for runs in kept for run in runs])
     if not len(steps):
         raise ValueError(
             f"The runs on {task} have no evaluation at a common environment step yet: train them further, or "
             "leave out that task."
         )
-    read = _READINGS[metric]
-    scores = [np.array([read(curve, int(steps[-1])) for curve in side]) for side in curves]
-    tables = [np.stack([curve.values[np.isin(curve.steps, steps)] for curve in side]) for side in curves]
+    first, second = (_side(*of, steps, metric) for of in zip(sides, found, kept, strict=True))
     return TaskComparison(
         task,
         (first, second),
-        (failed[0], failed[1]),
-        (begun[0], begun[1]),
         steps,
-        (scores[0], scores[1]),
-        (_bootstrap(interquartile_mean, [scores[0]]), _bootstrap(interquartile_mean, [scores[1]])),
-        (_bootstrap(interquartile_mean, [tables[0]]), _bootstrap(interquartile_mean, [tables[1]])),
-        _bootstrap(difference_of_interquartile_means, [scores[0]], [scores[1]]),
-        _bootstrap(probability_of_improvement, [scores[0]], [scores[1]]),
+        _bootstrap(difference_of_interquartile_means, [first.scores], [second.scores]),
+        _bootstrap(probability_of_improvement, [first.scores], [second.scores]),
+    )
+
+
+def _side(
+    side: Side, found: Sequence[StoredRun], kept: list[StoredRun], steps: np.ndarray, metric: str
+) -> SideRuns:
+    """One side on a task, of whose runs some are kept, at the steps common to both sides."""
+    curves = [run.curve() for run in kept]
+    scores = np.array([_READINGS[metric](curve, int(steps[-1])) for curve in curves])
+    returns = np.stack([curve.values[np.isin(curve.steps, steps)] for curve in curves])
+    return SideRuns(
+        side.name,
+        kept,
+        failed=[run.spec.seed for run in found if run.status == "failed"],
+        begun=[run for run in found if run.status != "failed" and run not in kept],
+        scores=scores,
+        mean=_bootstrap(interquartile_mean, [scores]),
+        curve=_bootstrap(interquartile_mean, [returns]),
     )
 
 
@@ -331,8 +351,7 @@ def _table(comparison: Comparison) -> Table:
         table.add_column(title, justify="right")
     for task in comparison.tasks:
         sides = [
-            f"{_cell(mean.text())}\n{seeds}\nmean {scores.mean():.0f}"
-            for mean, seeds, scores in zip(task.means, task.seeds, task.scores, strict=True)
+            f"{_cell(side.mean.text())}\n{side.seeds}\nmean {side.scores.mean():.0f}" for side in task.sides
         ]
         difference, improvement = _cell(task.difference.text(sign="+")), _cell(task.improvement.text(2))
         table.add_row(f"{task.task}\n{task.step:,}", *sides, difference, improvement)

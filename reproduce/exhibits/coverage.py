@@ -1,4 +1,4 @@
-"""Coverage: how much of an exhibit is stored, for the plan, the inventory, the documents and the report.
+"""Coverage: how much of an exhibit is stored and what it lacks, for plan, inventory, documents and report.
 
 A run is done for an exhibit once it has reached the step at which the exhibit reads it, provided it is stored
 with the data that the exhibit needs: values for figures of their bias, predictions for Figure 7.
@@ -9,8 +9,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from alm.training.scale import scale_named
 from reproduce.exhibits.kinds import Exhibit, FigureExhibit
-from reproduce.lab.planning import Missing, missing_runs
+from reproduce.lab.planning import Missing, checkpointed
 from reproduce.lab.specs import RunSpec
 from reproduce.lab.store import Store, StoredRun
 
@@ -80,12 +81,35 @@ def missing_of(
     first_seeds: int | None = None,
     runs_dir: Path | None = None,
 ) -> list[Missing]:
-    """The runs that exhibits lack at a scale, each once (`reproduce.lab.planning.missing_runs`)."""
+    """The runs of a scale that are not stored up to the last step at which an exhibit reads them, each once.
+
+    A partially stored run saves nothing: without a checkpoint, training starts again.
+
+    Args:
+        exhibits: tables and figures.
+        store: stored runs.
+        scale: scale of the runs.
+        first_seeds: how many of the first seeds of every cell to consider; None: all.
+        runs_dir: directory of runs in training, searched for checkpoints; None: no search.
+    """
     needed: dict[RunSpec, int] = {}
     for exhibit in exhibits:
         for spec, read_out in exhibit.needs(scale).items():
             needed[spec] = max(needed.get(spec, 0), read_out)
-    return missing_runs(needed, store, scale, first_seeds, runs_dir)
+    stored = {run.spec: run for run in store.runs(scale=scale)}
+    kept = scale_named(scale).seeds[:first_seeds]
+    groups: dict[tuple[str, str, str, int], list[RunSpec]] = {}
+    for spec, wanted in needed.items():
+        run = stored.get(spec)
+        # A failed run is a result: training it again would fail again.
+        ended = run is not None and (run.status in ("done", "failed") or run.last_step >= wanted)
+        if spec.seed in kept and not ended:
+            groups.setdefault((spec.algorithm, spec.variant, spec.task, wanted), []).append(spec)
+    return [
+        # A run that was trained further, and not stored yet, has nothing to go.
+        Missing(tuple(specs), tuple(min(checkpointed(spec, runs_dir), wanted) for spec in specs), wanted)
+        for (*_, wanted), specs in groups.items()
+    ]
 
 
 def _state(exhibit: Exhibit, run: StoredRun, read_out: int, store: Store) -> str:

@@ -262,8 +262,7 @@ def _bf16_beside_float32(store: Store) -> str:
         [
             task.task,
             f"{task.step:,}",
-            f"{task.means[1].text()}, {task.seeds[1]}",
-            f"{task.means[0].text()}, {task.seeds[0]}",
+            *(f"{side.mean.text()}, {side.seeds}" for side in reversed(task.sides)),
             task.difference.text(sign="+"),
             task.improvement.text(2),
         ]

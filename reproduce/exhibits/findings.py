@@ -98,7 +98,7 @@ def beside_alm(store: Store) -> str:
         if name == "alm":
             continue
         one = Comparison.of(name, "alm", [task], scale, "window", store).tasks[0]
-        sides = [f"{mean.text()}, {seeds}" for mean, seeds in zip(one.means, one.seeds, strict=True)]
+        sides = [f"{side.mean.text()}, {side.seeds}" for side in one.sides]
         difference, probability = one.difference.text(sign="+"), one.improvement.text(2)
         rows.append([ALGORITHMS[name].title, f"{one.step:,}", *sides, difference, probability])
     header = ["", "steps", "the other", "ALM(3)", "the other − ALM(3)", "P(the other > ALM(3))"]

@@ -152,6 +152,7 @@ class FigureExhibit:
         tasks: panels at paper scale.
         small_tasks: panels at other scales, which have fewer; may be empty.
         beneath: a training metric drawn in a second row; None: there is one row.
+        bias: definition of the value bias, in figures that show it.
     """
 
     name: str
@@ -162,6 +163,7 @@ class FigureExhibit:
     tasks: tuple[str, ...]
     small_tasks: tuple[str, ...]
     beneath: Metric | None = None
+    bias: BiasDefinition = "redq"
 
     @property
     def heading(self) -> str:

@@ -1,4 +1,4 @@
-"""Pooling: which stored runs make a number, the same in every table, figure and claim.
+"""Pooling: which stored runs make a number, and which may not together, in every table, figure and claim.
 
 Every stored seed that has reached the read-out counts, even if it failed later or the scale asks for fewer
 seeds.  If no seed has reached it, the seeds that have not failed are read at the last step common to all of
@@ -14,10 +14,27 @@ from reproduce.lab.algorithms import run_length
 from reproduce.lab.specs import RunSpec
 from reproduce.lab.store import StoredRun
 
-__all__ = ["Pool", "abreast", "pool", "whole_length"]
+__all__ = [
+    "Pool",
+    "ProtocolMixError",
+    "StoreMixError",
+    "abreast",
+    "pool",
+    "require_comparable",
+    "require_one_configuration",
+    "whole_length",
+]
 
 _ABREAST = 0.5
 """Share of the furthest run's steps below which another run is too far behind to count."""
+
+
+class StoreMixError(ValueError):
+    """An attempt to pool runs that are not comparable."""
+
+
+class ProtocolMixError(StoreMixError):
+    """The runs differ in the task's definition or simulator: the one mixture that may be forced."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,3 +80,43 @@ def abreast(runs: Sequence[StoredRun]) -> list[StoredRun]:
     """The runs that are at least half as far as the furthest of them."""
     furthest = max((run.last_step for run in runs), default=0)
     return [run for run in runs if run.last_step >= _ABREAST * furthest]
+
+
+def require_comparable(runs: Iterable[StoredRun], mix: bool = False) -> None:
+    """Refuse runs that may not be pooled into one number; with ``mix``, different protocols are accepted.
+
+    Raises:
+        StoreMixError: the runs differ in scale or protocol (which names the simulator's version), or seeds
+            of one variant differ in configuration.
+    """
+    runs = list(runs)
+    require_one_configuration(runs)
+    for name, values, kind in (
+        ("scales", {run.spec.scale for run in runs}, StoreMixError),
+        ("protocols", {run.protocol for run in runs}, ProtocolMixError),
+    ):
+        if len(values) > 1 and not (mix and kind is ProtocolMixError):
+            own = sum(run.own for run in runs)
+            hint = f" Your own runs ({own} of them) are left out with --no-own." if own else ""
+            found = ", ".join(sorted(values))
+            raise kind(f"Runs of different {name} may not be pooled: {found}.{hint}")
+
+
+def require_one_configuration(runs: Iterable[StoredRun]) -> None:
+    """Refuse seeds of one algorithm, variant and task with different configurations.
+
+    Raises:
+        StoreMixError: the configurations differ.
+    """
+    first: dict[tuple[str, str, str], StoredRun] = {}
+    for run in runs:
+        spec = run.spec
+        other = first.setdefault((spec.algorithm, spec.variant, spec.task), run)
+        if run.config != other.config:
+            parts = [part for part, value in run.config.items() if value != other.config.get(part)]
+            whose = spec.algorithm if spec.variant == "base" else f"{spec.algorithm}/{spec.variant}"
+            raise StoreMixError(
+                f"Seeds {other.spec.seed} and {spec.seed} of {whose} on {spec.task} "
+                f"may not be pooled, because their configurations differ ({', '.join(parts)}): train them "
+                "again as one variant."
+            )

@@ -13,13 +13,13 @@ import numpy as np
 from alm.training.scale import SCALES
 from reproduce.exhibits.kinds import READ_OUT, TableExhibit
 from reproduce.exhibits.kinds import Row as DeclaredRow
-from reproduce.exhibits.pooling import Pool, pool
+from reproduce.exhibits.pooling import Pool, pool, require_one_configuration
 from reproduce.exhibits.statistics.seeds import CellStatistics, cell_statistics, sample_std
 from reproduce.exhibits.table import Block, Row, Score, Table
 from reproduce.formats import steps_in_words, steps_reached
 from reproduce.lab.curves import window_mean
 from reproduce.lab.published import FIELD, FIELD_TASKS, authors_curve, field_scores, printed_scores
-from reproduce.lab.store import Store, StoredRun, StoreWarning, require_one_configuration
+from reproduce.lab.store import Store, StoredRun, StoreWarning
 
 __all__ = ["pooled_statistics", "score_table"]
 

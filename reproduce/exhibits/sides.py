@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from alm.training.scale import SCALES
+from reproduce.exhibits.pooling import require_one_configuration
 from reproduce.lab.algorithms import ALGORITHMS, BASE, nearest
 from reproduce.lab.archive import UnreadableRunError, directories_under, record_of_directory
 from reproduce.lab.planning import train_command
 from reproduce.lab.settings import canonical_variant
 from reproduce.lab.specs import variant_parts
-from reproduce.lab.store import Store, StoredRun, StoreWarning, require_one_configuration
+from reproduce.lab.store import Store, StoredRun, StoreWarning
 
 __all__ = ["Shelf", "Side"]
 

@@ -1,4 +1,4 @@
-"""The grid: a queue of jobs that train the runs exhibits lack, several at a time, with logs and a display.
+"""The grid: a queue that runs the jobs of a plan, several at a time, with logs and a display.
 
 Executors decide where jobs run (`reproduce.lab.executors`). A failed job does not stop the others; a killed
 or lost job is retried; a job whose runs another process trains is put on hold.
@@ -6,9 +6,8 @@ or lost job is retried; a job whose runs another process trains is put on hold.
 
 import shlex
 import signal
-import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,8 +22,8 @@ from rich.text import Text
 
 from alm.training.lease import EXIT_HELD
 from reproduce.lab.errors import EXIT_INTERRUPTED
-from reproduce.lab.executors import Ended, Executor, Handle, Job, Resources
-from reproduce.lab.planning import Missing, checkpointed, populations_pay
+from reproduce.lab.executors import Ended, Executor, Handle, Job
+from reproduce.lab.planning import checkpointed
 from reproduce.lab.run_states import RunState, counts, state_line, state_of, states_table
 
 RETRIES = 2
@@ -39,53 +38,6 @@ _REPORT_SECONDS = 60.0
 def default_workers(device: str) -> int:
     """Number of jobs at a time: one per core, or one on a GPU, which a population fills."""
     return (psutil.cpu_count(logical=False) or 1) if device == "cpu" else 1
-
-
-def jobs(
-    missing: Sequence[Missing],
-    device: str,
-    options: Sequence[str],
-    runs_dir: Path,
-    workers: int,
-    resources: Callable[[Missing], Resources] = lambda _: Resources(),
-    marks: tuple[Path, ...] = (),
-) -> list[Job]:
-    """The jobs that train missing runs; first seeds first, so that every cell has a seed early.
-
-    On a GPU all missing seeds of a cell form one population. On a CPU every seed is its own job, unless
-    populations are recorded as faster (`reproduce.lab.planning.populations_pay`). In that case the seeds of a
-    cell are split into the fewest populations that occupy all workers: workers / cells, rounded up. With as
-    many workers as seeds, these are single seeds again.
-
-    Args:
-        missing: the runs to train, grouped by cell (algorithm, variant and task).
-        device: torch device.
-        options: further options of the train command.
-        runs_dir: directory of runs in training; logs go to its subdirectory ``logs``.
-        workers: number of jobs at a time.
-        resources: gives the resources of the job of a group.
-        marks: files by which other machines recognise the directories that jobs need.
-    """
-    groups = list(missing)
-    if device == "cpu":
-        enough = -(-workers // max(1, len(missing)))
-        groups = [part for group in missing for part in group.split(_populations(group, enough))]
-        groups.sort(key=lambda group: group.specs[0].seed)
-    start = (sys.executable, "-m", "reproduce")
-    work = []
-    for group in groups:
-        label = f"{group.label} seed {group.seeds}"
-        command = (*start, *shlex.split(group.command), "--device", device, *options)
-        name = f"{group.specs[0].scale} {label}".replace("/", "-").replace(" ", "_")
-        log = runs_dir / "logs" / f"{name}.log"
-        work.append(Job(label, command, group.specs, log, group.wanted, resources(group), marks))
-    return work
-
-
-def _populations(group: Missing, enough: int) -> int:
-    """Number of populations into which a cell is split on a CPU; ``enough`` of them occupy all workers."""
-    first = group.specs[0]
-    return enough if populations_pay(first.algorithm, first.scale) else len(group.specs)
 
 
 @dataclass

@@ -1,11 +1,12 @@
-"""Planning: the runs that exhibits lack, the commands to train them, and their estimated cost."""
+"""Planning: groups of missing runs, the commands and jobs that train them, and their estimated cost."""
 
 import heapq
 import itertools
 import json
 import math
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,8 @@ from typing import Any
 import numpy as np
 
 from alm.training.run_directory import RunDirectory
-from alm.training.scale import scale_named
 from reproduce.lab.algorithms import BASE, run_length, title_of
-from reproduce.lab.executors import Resources
+from reproduce.lab.executors import Job, Resources
 from reproduce.lab.machine import matrix_gigaflops
 from reproduce.lab.places import RECORDS
 from reproduce.lab.provenance import cpu_name
@@ -114,40 +114,6 @@ def train_command(
     if seeds:
         words += ["--seeds", *map(str, seeds)]
     return shlex.join(words)
-
-
-def missing_runs(
-    needed: Mapping[RunSpec, int],
-    store: Store,
-    scale: str,
-    first_seeds: int | None = None,
-    runs_dir: Path | None = None,
-) -> list[Missing]:
-    """Needed runs of one scale that are not stored up to the step at which they are read, each once.
-
-    A partially stored run saves nothing: without a checkpoint, training starts again.
-
-    Args:
-        needed: runs needed by tables and figures, with the environment steps at which they are read.
-        store: stored runs.
-        scale: scale of the runs.
-        first_seeds: how many of the first seeds of every cell to consider; None: all.
-        runs_dir: directory of runs in training, searched for checkpoints; None: no search.
-    """
-    stored = {run.spec: run for run in store.runs(scale=scale)}
-    kept = scale_named(scale).seeds[:first_seeds]
-    groups: dict[tuple[str, str, str, int], list[RunSpec]] = {}
-    for spec, wanted in needed.items():
-        run = stored.get(spec)
-        # A failed run is a result: training it again would fail again.
-        ended = run is not None and (run.status in ("done", "failed") or run.last_step >= wanted)
-        if spec.seed in kept and not ended:
-            groups.setdefault((spec.algorithm, spec.variant, spec.task, wanted), []).append(spec)
-    return [
-        # A run that was trained further, and not stored yet, has nothing to go.
-        Missing(tuple(specs), tuple(min(checkpointed(spec, runs_dir), wanted) for spec in specs), wanted)
-        for (*_, wanted), specs in groups.items()
-    ]
 
 
 def checkpointed(spec: RunSpec, runs_dir: Path | None) -> int:
@@ -257,6 +223,53 @@ def makespan(durations: Iterable[float], workers: int) -> float:
         else:
             heapq.heapreplace(ends, ends[0] + duration)
     return max(ends, default=0.0)
+
+
+def jobs(
+    missing: Sequence[Missing],
+    device: str,
+    options: Sequence[str],
+    runs_dir: Path,
+    workers: int,
+    resources: Callable[[Missing], Resources] = lambda _: Resources(),
+    marks: tuple[Path, ...] = (),
+) -> list[Job]:
+    """The jobs that train missing runs; first seeds first, so that every cell has a seed early.
+
+    On a GPU all missing seeds of a cell form one population. On a CPU every seed is its own job, unless
+    populations are recorded as faster (`populations_pay`). In that case the seeds of a
+    cell are split into the fewest populations that occupy all workers: workers / cells, rounded up. With as
+    many workers as seeds, these are single seeds again.
+
+    Args:
+        missing: the runs to train, grouped by cell (algorithm, variant and task).
+        device: torch device.
+        options: further options of the train command.
+        runs_dir: directory of runs in training; logs go to its subdirectory ``logs``.
+        workers: number of jobs at a time.
+        resources: gives the resources of the job of a group.
+        marks: files by which other machines recognise the directories that jobs need.
+    """
+    groups = list(missing)
+    if device == "cpu":
+        enough = -(-workers // max(1, len(missing)))
+        groups = [part for group in missing for part in group.split(_populations(group, enough))]
+        groups.sort(key=lambda group: group.specs[0].seed)
+    start = (sys.executable, "-m", "reproduce")
+    work = []
+    for group in groups:
+        label = f"{group.label} seed {group.seeds}"
+        command = (*start, *shlex.split(group.command), "--device", device, *options)
+        name = f"{group.specs[0].scale} {label}".replace("/", "-").replace(" ", "_")
+        log = runs_dir / "logs" / f"{name}.log"
+        work.append(Job(label, command, group.specs, log, group.wanted, resources(group), marks))
+    return work
+
+
+def _populations(group: Missing, enough: int) -> int:
+    """Number of populations into which a cell is split on a CPU; ``enough`` of them occupy all workers."""
+    first = group.specs[0]
+    return enough if populations_pay(first.algorithm, first.scale) else len(group.specs)
 
 
 def resources_of(missing: "Missing", store: Store, gpus: float) -> Resources:

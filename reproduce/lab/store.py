@@ -10,7 +10,6 @@ of its model along one episode, one row per step. ``seed-<n>.last.safetensors`` 
 ``seed-<n>.best.safetensors`` are its policies (`reproduce.lab.policies`).
 """
 
-import hashlib
 import json
 import math
 import tempfile
@@ -18,15 +17,15 @@ import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from alm.training.files import remove_abandoned, write_atomically
+from alm.training.files import remove_abandoned
 from alm.training.scale import SCALES
+from reproduce.lab import parquet
 from reproduce.lab.curves import Curve
 from reproduce.lab.specs import RunSpec, config_digest, require_protocol
 
@@ -73,15 +72,6 @@ predictions, averaged over starts (`alm.prediction.PredictionErrors`), NaN at 0 
 _METADATA_KEY = b"alm-run"
 _VALUES_SUFFIX, _LATENTS_SUFFIX = ".values.parquet", ".latents.parquet"
 _DIGEST_KEY, _POLICY_KEY = b"alm-digest", b"alm-policy"
-_CONTENT_KEY = b"alm-sha256"
-
-
-class StoreMixError(ValueError):
-    """An attempt to pool runs that are not comparable."""
-
-
-class ProtocolMixError(StoreMixError):
-    """The runs differ in the task's definition or simulator: the one mixture that may be forced."""
 
 
 class StoreWarning(UserWarning):
@@ -211,14 +201,9 @@ class Store:
             raise ValueError(
                 f"The digest {run.digest} of {run.spec.label} does not fit its configuration ({expected})."
             )
-        table = _sealed(_to_table(run), {_METADATA_KEY: _record_json(run)})
-
-        def write(file: BinaryIO) -> None:
-            # Dictionaries and column statistics would double the size of a file of some sixty rows.
-            pq.write_table(table, file, compression="zstd", use_dictionary=False, write_statistics=False)
-
-        path = self.path(run.spec)
-        write_atomically(path, write)
+        path, metadata = self.path(run.spec), {_METADATA_KEY: _record_json(run)}
+        # Dictionaries and column statistics would double the size of a file of some sixty rows.
+        parquet.write(path, _to_table(run), metadata, use_dictionary=False, write_statistics=False)
         return path
 
     def write_values(self, run: StoredRun, pairs: pd.DataFrame) -> Path:
@@ -232,22 +217,15 @@ class Store:
         if missing or not estimates:
             raise ValueError(f"The value samples of {run.spec.label} lack {missing or 'an estimate'}.")
         columns = dict(VALUE_COLUMNS) | dict.fromkeys(estimates, pa.float32())
-        arrays = [_to_array(pairs[name], kind) for name, kind in columns.items()]
-        table = pa.table(arrays, names=list(columns))
-        table = _sealed(table, {_DIGEST_KEY: run.digest.encode()})
-
-        def write(file: BinaryIO) -> None:
-            pq.write_table(
-                table,
-                file,
-                compression="zstd",
-                use_dictionary=["step", "episode", "episode_step"],
-                use_byte_stream_split=["monte_carlo", *estimates],
-                write_statistics=False,
-            )
-
         path = self.path(run.spec).with_suffix(_VALUES_SUFFIX)
-        write_atomically(path, write)
+        parquet.write(
+            path,
+            parquet.table_of(pairs, columns),
+            {_DIGEST_KEY: run.digest.encode()},
+            use_dictionary=["step", "episode", "episode_step"],
+            use_byte_stream_split=["monte_carlo", *estimates],
+            write_statistics=False,
+        )
         return path
 
     def values(self, run: StoredRun, estimates: Iterable[str] = ()) -> pd.DataFrame | None:
@@ -275,11 +253,9 @@ class Store:
             steps: one row per step, with the columns :data:`LATENT_COLUMNS`.
             policy: label of the run whose policy acted in the episode.
         """
-        arrays = [_to_array(steps[name], kind) for name, kind in LATENT_COLUMNS.items()]
-        table = pa.table(arrays, names=list(LATENT_COLUMNS))
-        table = _sealed(table, {_DIGEST_KEY: run.digest.encode(), _POLICY_KEY: policy.encode()})
         path = self.path(run.spec).with_suffix(_LATENTS_SUFFIX)
-        write_atomically(path, lambda file: pq.write_table(table, file, compression="zstd"))
+        metadata = {_DIGEST_KEY: run.digest.encode(), _POLICY_KEY: policy.encode()}
+        parquet.write(path, parquet.table_of(steps, LATENT_COLUMNS), metadata)
         return path
 
     def latents(self, run: StoredRun) -> tuple[pd.DataFrame, str] | None:
@@ -345,7 +321,7 @@ class Store:
     def _read(self, path: Path, spec: RunSpec) -> StoredRun | None:
         # One bad file must not stop the others from being read; pyarrow and json raise many types.
         try:
-            run = _from_table(_read_sound(path), spec)
+            run = _from_table(parquet.read(path), spec)
         except Exception as error:
             _warn_of(path, error)
             return None
@@ -370,46 +346,6 @@ class ReadOnce(Store):
         if path not in self._held:
             self._held[path] = super()._read(path, spec)
         return self._held[path]
-
-
-def require_comparable(runs: Iterable[StoredRun]) -> None:
-    """Refuse runs that may not be pooled into one number.
-
-    Raises:
-        StoreMixError: the runs differ in scale or protocol (which names the simulator's version), or seeds
-            of one variant differ in configuration.
-    """
-    runs = list(runs)
-    require_one_configuration(runs)
-    for name, values, kind in (
-        ("scales", {run.spec.scale for run in runs}, StoreMixError),
-        ("protocols", {run.protocol for run in runs}, ProtocolMixError),
-    ):
-        if len(values) > 1:
-            own = sum(run.own for run in runs)
-            hint = f" Your own runs ({own} of them) are left out with --no-own." if own else ""
-            found = ", ".join(sorted(values))
-            raise kind(f"Runs of different {name} may not be pooled: {found}.{hint}")
-
-
-def require_one_configuration(runs: Iterable[StoredRun]) -> None:
-    """Refuse seeds of one algorithm, variant and task with different configurations.
-
-    Raises:
-        StoreMixError: the configurations differ.
-    """
-    first: dict[tuple[str, str, str], StoredRun] = {}
-    for run in runs:
-        spec = run.spec
-        other = first.setdefault((spec.algorithm, spec.variant, spec.task), run)
-        if run.config != other.config:
-            parts = [part for part, value in run.config.items() if value != other.config.get(part)]
-            whose = spec.algorithm if spec.variant == "base" else f"{spec.algorithm}/{spec.variant}"
-            raise StoreMixError(
-                f"Seeds {other.spec.seed} and {spec.seed} of {whose} on {spec.task} "
-                f"may not be pooled, because their configurations differ ({', '.join(parts)}): train them "
-                "again as one variant."
-            )
 
 
 def _of_another_scale(run: StoredRun) -> str | None:
@@ -437,8 +373,8 @@ def _beside(path: Path, run: StoredRun, columns: Mapping[str, pa.DataType]) -> p
     if not path.exists():
         return None
     try:
-        table = _read_sound(path)
-        _require_columns(table, columns, pa.float32())
+        table = parquet.read(path)
+        parquet.require_columns(table, columns, pa.float32())
         digest = (table.schema.metadata or {})[_DIGEST_KEY].decode()
         if digest != run.digest:
             raise ValueError(f"it belongs to the configuration {digest}, not {run.digest}")
@@ -468,79 +404,13 @@ def _to_table(run: StoredRun) -> pa.Table:
     metrics = sorted(set(frame.columns) - set(EVALUATION_COLUMNS))
     columns = dict(EVALUATION_COLUMNS) | dict.fromkeys(metrics, pa.float64())
     try:
-        arrays = [_to_array(frame[name], kind) for name, kind in columns.items()]
+        table = parquet.table_of(frame, columns)
     except (pa.ArrowInvalid, pa.ArrowTypeError, TypeError, ValueError) as error:
         message = f"The evaluations of {run.spec.label} hold a value of the wrong type: {error}."
         raise ValueError(message) from error
     if len(lost := frame["step"][~np.isfinite(frame["eval/return"])]):
         raise ValueError(f"The return of {run.spec.label} at step {lost.iloc[0]} is not finite.")
-    return pa.table(arrays, schema=pa.schema(list(columns.items())))
-
-
-def _to_array(column: pd.Series, kind: pa.DataType) -> pa.Array:
-    # from_pandas=False keeps NaN a number: a metric that became NaN is a result, not a gap.
-    if pa.types.is_list(kind):
-        return pa.array([list(map(float, values)) for values in column], type=kind, from_pandas=False)
-    return pa.array(column.to_numpy(), type=kind, from_pandas=False)
-
-
-def _sealed(table: pa.Table, metadata: Mapping[bytes, bytes]) -> pa.Table:
-    """The table with its metadata and a digest of both.
-
-    Parquet's own checksums cover pages, not the footer that holds the record.
-    """
-    table = table.replace_schema_metadata(metadata)
-    return table.replace_schema_metadata({**metadata, _CONTENT_KEY: _content_digest(table)})
-
-
-def _content_digest(table: pa.Table) -> bytes:
-    """SHA-256 of metadata, names and values, independent of the bytes of the file."""
-    digest = hashlib.sha256()
-
-    def add(content: bytes) -> None:
-        digest.update(len(content).to_bytes(8, "little") + content)
-
-    metadata = table.schema.metadata or {}
-    for key in sorted(key for key in metadata if key.startswith(b"alm-") and key != _CONTENT_KEY):
-        add(key)
-        add(metadata[key])
-    for name, column in zip(table.column_names, table.columns, strict=True):
-        add(name.encode())
-        values = column.combine_chunks()
-        if pa.types.is_list(values.type):
-            add(values.value_lengths().to_numpy(zero_copy_only=False).tobytes())
-            values = values.flatten()
-        add(str(values.type).encode())
-        add(values.to_numpy(zero_copy_only=False).tobytes())
-    return digest.hexdigest().encode()
-
-
-def _read_sound(path: Path) -> pa.Table:
-    """The content of a file; raises some exception if it is damaged.
-
-    Files of earlier versions have no digest: their damage is noticed only if they cannot be decoded.
-    """
-    table = pq.ParquetFile(path).read()
-    expected = (table.schema.metadata or {}).get(_CONTENT_KEY)
-    if expected is not None and expected != _content_digest(table):
-        raise ValueError("its content is not what was written")
     return table
-
-
-def _require_columns(table: pa.Table, columns: Mapping[str, pa.DataType], further: pa.DataType) -> None:
-    """Raise ValueError unless the table has the columns, and further ones of one type only."""
-    found = {one.name: _kind(one.type) for one in table.schema}
-    missing = [name for name in columns if name not in found]
-    if missing:
-        raise ValueError(f"it lacks the columns {', '.join(missing)}")
-    for name, kind in found.items():
-        if kind != (wanted := _kind(columns.get(name, further))):
-            raise ValueError(f"its column {name} is {kind}, not {wanted}")
-
-
-def _kind(kind: pa.DataType) -> str:
-    # The name of a list's item differs between memory and file.
-    return f"list of {kind.value_type}" if pa.types.is_list(kind) else str(kind)
 
 
 def _record_json(run: StoredRun) -> bytes:
@@ -576,7 +446,7 @@ def _from_table(table: pa.Table, spec: RunSpec) -> StoredRun:
             raise ValueError(f"its {name} is no object")
     if record["digest"] != (expected := config_digest(spec, record["config"])):
         raise ValueError(f"its digest {record['digest']} does not fit its configuration ({expected})")
-    _require_columns(table, EVALUATION_COLUMNS, pa.float64())
+    parquet.require_columns(table, EVALUATION_COLUMNS, pa.float64())
     if any(table[name].null_count for name in EVALUATION_COLUMNS):
         raise ValueError("an evaluation has gaps")
     if np.any(np.diff(table["step"].to_numpy()) <= 0):

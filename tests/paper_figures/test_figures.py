@@ -23,9 +23,10 @@ from paper_figures.style import LOOKS, looks
 from reproduce.cli import main
 from reproduce.commands.figures import Figure
 from reproduce.exhibits import FIGURES
+from reproduce.exhibits.pooling import StoreMixError
 from reproduce.lab.algorithms import ALGORITHMS
 from reproduce.lab.published import authors_curves
-from reproduce.lab.store import Store, StoreMixError
+from reproduce.lab.store import Store
 
 FIGURE = {exhibit.name: exhibit for exhibit in FIGURES}
 
@@ -82,19 +83,19 @@ def test_the_data_behind_learning_curves(store):
     assert sac["hours"].tolist() == pytest.approx([45 / 7200, 50 / 7200] * 2)
     assert set(data.points["series"]) == {"ALM(3)", "SAC"}
     assert set(sac["device"]) == {"Test, 1 thread"}
-    costs = runtime.costs(FIGURE["figure3"], data.runs)
+    costs = runtime.costs(data)
     assert costs["series"].tolist() == ["ALM(3)", "SAC", "SAC"] and set(costs["device"]) == set(sac["device"])
     (first, _) = costs[costs["series"] == "SAC"].itertuples()
     assert first.update_ms == pytest.approx(3.0)
     # From the end of the warm-up at 45 s to 70 - 15 s: 2000 steps in 10 seconds of two seeds.
     assert first.total_ms == pytest.approx(2.5)
 
-    coverage = {(entry.series.label, entry.task): entry for entry in data.coverage}
-    entry = coverage["SAC", "HalfCheetah"]
-    assert (entry.seeds, entry.seeds_wanted, entry.last_step, entry.total_steps) == (2, 5, 6000, 50_000)
-    entry = coverage["TD3", "HalfCheetah"]
-    assert (entry.seeds, entry.pool.failed) == (0, 1)
-    assert coverage["SAC", "Hopper"].seeds == 0
+    curves = {(curve.series.label, curve.task): curve for curve in data.curves}
+    sac = curves["SAC", "HalfCheetah"]
+    assert (sac.seeds, sac.seeds_wanted, sac.last_step, sac.total_steps) == (2, 5, 6000, 50_000)
+    td3 = curves["TD3", "HalfCheetah"]
+    assert (td3.seeds, td3.pool.failed) == (0, 1)
+    assert curves["SAC", "Hopper"].seeds == 0
 
 
 def test_a_column_that_a_run_lacks_has_one_that_stands_for_it(store, make_run):
@@ -116,9 +117,9 @@ def test_nothing_is_mixed(store, make_run):
     with pytest.raises(StoreMixError, match="protocols"):
         runtime.data(exhibit, store, "laptop", False)
     mixed = runtime.data(exhibit, store, "laptop", True)
-    coverage = {(entry.series.label, entry.task): entry.seeds for entry in mixed.coverage}
-    assert coverage["SAC", "HalfCheetah"] == 3
-    caption = runtime.draw(exhibit, "laptop", mixed).get_supxlabel()
+    seeds = {(curve.series.label, curve.task): curve.seeds for curve in mixed.curves}
+    assert seeds["SAC", "HalfCheetah"] == 3
+    caption = runtime.draw(mixed).get_supxlabel()
     assert caption.replace("\n", " ").startswith("MIXED PROTOCOLS, not comparable: v2-gymnasium1.4.0")
 
 
@@ -206,7 +207,8 @@ def test_seeds_that_were_trained_otherwise_are_mixed_by_no_option(store, make_ru
     ],
 )
 def test_definitions_of_the_bias_are_chosen_when_plotting(store, definition, mean, std, mean_of_critics):
-    points = value_bias.data(FIGURE["figure8"], store, "laptop", False, definition).points
+    exhibit = dataclasses.replace(FIGURE["figure8"], bias=definition)
+    points = value_bias.data(exhibit, store, "laptop", False).points
     bound = points[points["series"] == "ALM(3), lower bound"]
     assert bound["bias_mean"].tolist() == pytest.approx(mean, rel=1e-6)
     if std is not None:
@@ -222,7 +224,7 @@ def texts(axis):
 def test_panels_of_figure3(store):
     exhibit = FIGURE["figure3"]
     data = runtime.data(exhibit, store, "laptop", False)
-    figure = runtime.draw(exhibit, "laptop", data)
+    figure = runtime.draw(data)
     # A task without a run has no panel.
     cheetah, cheetah_hours, costs = figure.axes
     assert cheetah.get_title() == "HalfCheetah"
@@ -252,7 +254,7 @@ def test_bands_are_of_one_sample_deviation(store):
     """Two seeds of SAC are both 0 at first, then 10 and 30: 20 ± 14.1."""
     exhibit = FIGURE["figure3"]
     data = learning_curves.data(exhibit, store, "laptop", False)
-    (cheetah,) = learning_curves.draw(exhibit, "laptop", data).axes
+    (cheetah,) = learning_curves.draw(data).axes
     sac = cheetah.collections[-1].get_paths()[0].vertices
     assert sorted(set(sac[:, 1])) == pytest.approx([0, 20 - 200**0.5, 20 + 200**0.5])
 
@@ -267,9 +269,9 @@ def test_updates_are_of_training_and_seeds_of_different_speed_share_a_curve(tmp_
         store.write(make_run({5000: 0.0, 6000: 1.0}, extra=extra, **run))
     exhibit = FIGURE["figure3"]
     data = runtime.data(exhibit, store, "laptop", False)
-    assert runtime.costs(exhibit, data.runs)["update_ms"].tolist() == [6.0, 6.0]
-    assert runtime.costs(exhibit, data.runs)["total_ms"].tolist() == [10.0, 30.0]
-    _, minutes, _ = runtime.draw(exhibit, "laptop", data).axes
+    assert runtime.costs(data)["update_ms"].tolist() == [6.0, 6.0]
+    assert runtime.costs(data)["total_ms"].tolist() == [10.0, 30.0]
+    _, minutes, _ = runtime.draw(data).axes
     np.testing.assert_allclose(minutes.lines[0].get_xdata(), [20 / 60])
 
 
@@ -307,7 +309,7 @@ def test_times_of_different_processors_have_panels_of_their_own(store, make_run)
         make_run({5000: 0.0, 6000: 1.0}, algorithm="redq", scale="laptop", provenance=provenance, extra=extra)
     )
     data = runtime.data(FIGURE["figure3"], store, "laptop", False)
-    figure = runtime.draw(FIGURE["figure3"], "laptop", data)
+    figure = runtime.draw(data)
     steps, *timed = figure.axes
     assert len(steps.lines) == 3
     titles = ["HalfCheetah\nTest, 1 thread", "HalfCheetah\nOther, 2 threads"]
@@ -336,25 +338,25 @@ def test_a_task_of_which_all_runs_failed_is_named_with_them(store, make_run):
     extra = {"time/evaluation_s": [1.0], "time/update_ms": [1.0]}
     options = {"task": "Hopper", "scale": "laptop", "status": "failed", "reason": "not finite"}
     store.write(make_run({5000: 1.0}, algorithm="td3", extra=extra, **options))
-    coverage = runtime.data(FIGURE["figure3"], store, "laptop", False).coverage
-    assert panels.left_out(coverage) == " No stored run on Hopper (1 failed)."
+    data = runtime.data(FIGURE["figure3"], store, "laptop", False)
+    assert panels.left_out(data) == " No stored run on Hopper (1 failed)."
 
 
 def test_runs_that_are_stored_without_what_a_figure_shows_are_not_called_missing(store, make_run):
     """REDQ's runs have no value estimates beside them."""
     for task in ("HalfCheetah", "Hopper"):
         store.write(make_run({5000: 1.0, 6000: 2.0}, algorithm="redq", task=task, scale="laptop"))
-    coverage = value_bias.data(FIGURE["figure4"], store, "laptop", False, "redq").coverage
-    note = panels.coverage_note([entry for entry in coverage if entry.task == "HalfCheetah"])
+    data = value_bias.data(FIGURE["figure4"], store, "laptop", False)
+    note = panels.seeds_note([curve for curve in data.curves if curve.task == "HalfCheetah"])
     assert note.splitlines()[1:] == ["stored without what is shown: REDQ", "no stored run: SAC-AVG"]
-    assert panels.left_out(coverage) == " Runs on Hopper are stored without what is shown."
+    assert panels.left_out(data) == " Runs on Hopper are stored without what is shown."
 
 
 def test_seeds_stored_without_what_a_figure_shows_are_counted_beside_the_drawn_one(store, make_run):
     """ALM's second seed has no value estimates beside it."""
     store.write(make_run({5000: 1.0, 7000: 2.0}, seed=1, scale="laptop"))
-    coverage = value_bias.data(FIGURE["figure4"], store, "laptop", False, "redq").coverage
-    note = panels.coverage_note([entry for entry in coverage if entry.task == "HalfCheetah"])
+    data = value_bias.data(FIGURE["figure4"], store, "laptop", False)
+    note = panels.seeds_note([curve for curve in data.curves if curve.task == "HalfCheetah"])
     drawn_one = "1 of 5 seeds, 7k of 50k steps, 1 stored without what is shown: ALM(3), lower bound"
     assert note.splitlines()[0] == drawn_one
 
@@ -373,7 +375,7 @@ def test_the_authors_curve_is_grey_at_paper_scale_only(store, make_run):
     extra = {"time/evaluation_s": [1.0] * 2, "time/update_ms": [6.0] * 2}
     store.write(make_run({5000: 0.0, 10_000: 50.0}, algorithm="sac", status="partial", extra=extra))
     data = runtime.data(exhibit, store, "paper", False)
-    figure = runtime.draw(exhibit, "paper", data)
+    figure = runtime.draw(data)
     cheetah = next(axis for axis in figure.axes if axis.get_title() == "HalfCheetah")
     published = next(line for line in cheetah.lines if "authors" in line.get_label())
     curve = authors_curves().query("task == 'HalfCheetah'")
@@ -388,9 +390,9 @@ def test_the_authors_curve_is_grey_at_paper_scale_only(store, make_run):
 
 
 def test_panels_of_the_bias(store):
-    exhibit = FIGURE["figure8"]
-    data = value_bias.data(exhibit, store, "laptop", False, "paper")
-    figure = value_bias.draw(exhibit, "laptop", data, "paper")
+    exhibit = dataclasses.replace(FIGURE["figure8"], bias="paper")
+    data = value_bias.data(exhibit, store, "laptop", False)
+    figure = value_bias.draw(data)
     top, bottom = figure.axes
     means = {line.get_label(): line for line in top.lines}
     np.testing.assert_allclose(means["ALM(3), lower bound"].get_xdata(), [6000, 7000])
@@ -503,7 +505,7 @@ def test_a_second_row_shows_the_metric_of_those_that_have_it(tmp_path, make_run)
     clamped = extra | {"model/clamped": [0.0, 7.0]}
     store.write(make_run({5000: 1.0, 6000: 3.0}, variant="log-naive", extra=clamped, **options))
     exhibit = FIGURE["figure12"]
-    figure = learning_curves.draw(exhibit, "laptop", learning_curves.data(exhibit, store, "laptop", False))
+    figure = learning_curves.draw(learning_curves.data(exhibit, store, "laptop", False))
     top, bottom = figure.axes
     assert [line.get_label() for line in top.lines] == ["ALM(3)", "log in both objectives"]
     assert [line.get_label() for line in bottom.lines] == ["log in both objectives"]
@@ -521,7 +523,7 @@ def test_final_returns_are_means_of_the_last_five_evaluations(tmp_path, make_run
     exhibit = FIGURE["figure20"]
     data = final_return.data(exhibit, store, "laptop", False)
     assert data.points["return"].tolist() == [9.0, 19.0]
-    (axis,) = final_return.draw(exhibit, "laptop", data).axes
+    (axis,) = final_return.draw(data).axes
     assert [label.get_text() for label in axis.get_xticklabels()] == [
         "0.05",
         "0.1",
@@ -568,7 +570,7 @@ def test_predicted_representations_are_drawn_for_one_episode_only(tmp_path, make
     store.write_latents(begun, steps, "alm of seed 1")
     exhibit = FIGURE["figure7"]
     data = latents.data(exhibit, store, "laptop", False)
-    figure = latents.draw(exhibit, "laptop", data)
+    figure = latents.draw(data)
     kept, error = figure.axes
     # Pooled as runs are everywhere: what has only begun is named, and so is how far the others are.
     assert kept.get_title() == "ALM(3), seed 0"
@@ -587,7 +589,7 @@ def test_predicted_representations_are_drawn_for_one_episode_only(tmp_path, make
     store.write_latents(other, steps, "alm of seed 1")
     with pytest.raises(StoreMixError, match="protocols"):
         latents.data(exhibit, store, "laptop", False)
-    assert latents.data(exhibit, store, "laptop", True).coverage[0].seeds == 3
+    assert latents.data(exhibit, store, "laptop", True).curves[0].seeds == 3
 
     other = make_run({5000: 1.0}, variant="no-kl", scale="laptop")
     store.write(other)
@@ -600,7 +602,7 @@ def test_predicted_representations_are_drawn_for_one_episode_only(tmp_path, make
 def test_small_print_and_legend_are_no_wider_than_their_place(store, task, series):
     exhibit = FIGURE[task]
     data = learning_curves.data(exhibit, store, "laptop", False)
-    figure = learning_curves.draw(exhibit, "laptop", data)
+    figure = learning_curves.draw(data)
     panel = figure.get_figwidth()
     for axis in figure.axes:
         assert all(len(line) <= 16 * panel for text in texts(axis) for line in text.split("\n"))
@@ -663,7 +665,7 @@ def test_nothing_overlaps(tmp_path, make_run, name, tasks):
             store.write(make_run(curve, extra=extra, provenance=provenance, **about))
     module = runtime if name == "figure3" else learning_curves
     data = module.data(exhibit, store, "paper", False)
-    written = boxes(module.draw(exhibit, "paper", data))
+    written = boxes(module.draw(data))
     assert len(written) > 2 * tasks
     for number, box in enumerate(written):
         assert not any(box.overlaps(other) for other in written[:number])
@@ -675,7 +677,7 @@ def test_the_step_of_table_1_is_marked_where_it_reads(tmp_path, make_run):
         last = 300_000 if task == "Walker2d" else 50_000
         store.write(make_run({5000: 0.0, last: 9.0}, algorithm="sac", task=task, extra=extra))
     exhibit = FIGURE["figure9"]
-    figure = learning_curves.draw(exhibit, "paper", learning_curves.data(exhibit, store, "paper", False))
+    figure = learning_curves.draw(learning_curves.data(exhibit, store, "paper", False))
     marked = {
         axis.get_title(): [line for line in axis.lines if line.get_linestyle() == ":"] for axis in figure.axes
     }

@@ -4,7 +4,8 @@ import pytest
 
 import reproduce
 from reproduce import api
-from reproduce.lab.store import Store, StoreMixError
+from reproduce.exhibits.pooling import StoreMixError
+from reproduce.lab.store import Store
 
 IDEA = "alm/my-idea"
 

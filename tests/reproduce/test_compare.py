@@ -14,7 +14,8 @@ from rich.console import Console
 
 from reproduce.cli import main
 from reproduce.exhibits.comparison import Comparison, print_comparison
-from reproduce.lab.store import Store, StoreMixError
+from reproduce.exhibits.pooling import StoreMixError
+from reproduce.lab.store import Store
 from reproduce.tracking import links
 from reproduce.tracking.records import record_of
 
@@ -51,20 +52,20 @@ def compared(
 def test_both_are_read_at_the_last_step_that_all_seeds_reached(store):
     (task,) = compared(store).tasks
     assert task.step == 10_000 and task.steps.tolist() == [5000, 9500, 10_000]
-    assert [scores.tolist() for scores in task.scores] == [[33, 63, 12], [20, 40]]
-    assert [float(mean.value) for mean in task.means] == [36, 30]  # of fewer than four seeds: means
+    assert [side.scores.tolist() for side in task.sides] == [[33, 63, 12], [20, 40]]
+    assert [float(side.mean.value) for side in task.sides] == [36, 30]  # of fewer than four seeds: means
     assert task.difference.value == 6
     # 33 and 63 beat 20, 63 beats 40.
     assert task.improvement.value == pytest.approx(3 / 6)
-    assert task.curves[0].value.tolist() == pytest.approx([1, 35, 36])
-    assert task.failed == ([3], [3])
-    assert task.means[1].low == 20 and task.means[1].high == 40
+    assert task.sides[0].curve.value.tolist() == pytest.approx([1, 35, 36])
+    assert [side.failed for side in task.sides] == [[3], [3]]
+    assert (task.sides[1].mean.low, task.sides[1].mean.high) == (20, 40)
     assert task.difference.low <= 6 <= task.difference.high
 
 
 def test_a_window_is_read_up_to_the_common_step(store):
     (task,) = compared(store, metric="window").tasks
-    assert [scores.tolist() for scores in task.scores] == [[31.5, 61.5, 13.5], [20, 40]]
+    assert [side.scores.tolist() for side in task.sides] == [[31.5, 61.5, 13.5], [20, 40]]
 
 
 def test_tasks_are_pooled_by_probability_alone(store):
@@ -134,7 +135,7 @@ def test_one_seed_gives_no_interval_and_says_so(store):
     store.add("my-idea", 1, {7000: 3.0}, task="Hopper")
     comparison = compared(store, "Hopper")
     (task,) = comparison.tasks
-    assert task.means[0].has_interval and not task.means[1].has_interval
+    assert task.sides[0].mean.has_interval and not task.sides[1].mean.has_interval
     assert not task.difference.has_interval and not comparison.improvement.has_interval
     assert task.difference.value == 1.5
     assert any("No interval where" in n and "alm on Hopper." in n for n in comparison.notes())
@@ -279,7 +280,7 @@ def test_runs_count_as_far_as_their_directories_hold_them(store, tmp_path, make_
     store.add("base", 5, {5000: -1.0, 10_000: 1.0})
     train(tmp_path / "runs", make_run({5000: 1.0}, seed=4, scale="laptop"), 10_000)
     comparison = compared(store, runs_dir=tmp_path / "runs")
-    first = comparison.tasks[0].runs[0]
+    first = comparison.tasks[0].sides[0].runs
     # What is stored to its end stands; the partial one has gone on.
     assert [(run.status, run.last_step, run.own) for run in first] == [
         ("done", 10_500, False),
@@ -287,7 +288,7 @@ def test_runs_count_as_far_as_their_directories_hold_them(store, tmp_path, make_
         ("partial", 10_500, True),
     ]
     # By seed, wherever they lie: draws of the bootstrap go by this order.
-    assert [(run.spec.seed, run.own) for run in comparison.tasks[0].runs[1]] == [
+    assert [(run.spec.seed, run.own) for run in comparison.tasks[0].sides[1].runs] == [
         (0, False), (1, False), (4, True), (5, False)
     ]  # fmt: skip
     assert "Your own, not the repository's: 2 runs." in comparison.notes()
@@ -368,7 +369,7 @@ def test_an_mlflow_that_cannot_be_reached_is_a_warning(store, tmp_path, capsys, 
 
 
 def test_a_server_has_a_link_to_the_runs_that_it_holds(store, monkeypatch):
-    runs = [run for side in compared(store).tasks[0].runs for run in side]
+    runs = [run for side in compared(store).tasks[0].sides for run in side.runs]
     records = [record_of(run.spec, run.digest, run.protocol, run.config, run.provenance) for run in runs]
 
     class Server:

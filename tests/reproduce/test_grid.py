@@ -18,12 +18,13 @@ from alm.training.lease import EXIT_HELD
 from alm.training.run_directory import RunDirectory
 from patience import PATIENCE
 from reproduce.cli import main
+from reproduce.exhibits.coverage import missing_of
 from reproduce.lab import planning
 from reproduce.lab.algorithms import ALGORITHMS, run_length
 from reproduce.lab.executors import Ended, Job, tied
 from reproduce.lab.executors.local import LocalProcesses
-from reproduce.lab.grid import _Grid, jobs, run_grid
-from reproduce.lab.planning import Missing
+from reproduce.lab.grid import _Grid, run_grid
+from reproduce.lab.planning import Missing, jobs
 from reproduce.lab.run_states import print_states, state_of
 from reproduce.lab.specs import RunSpec
 from reproduce.lab.store import Store
@@ -577,13 +578,13 @@ def test_a_run_that_failed_is_told_with_its_reason(tmp_path, quick):
 def test_populations_on_a_cpu_where_they_are_faster_and_every_worker_has_one(
     monkeypatch, workers, cells, shares
 ):
-    monkeypatch.setattr("reproduce.lab.grid.populations_pay", lambda *_: True)
+    monkeypatch.setattr("reproduce.lab.planning.populations_pay", lambda *_: True)
     work = jobs(CELLS[:cells], "cpu", [], Path("runs"), workers)
     assert sorted(len(job.specs) for job in work) == shares
     assert len({spec for job in work for spec in job.specs}) == 5 * cells
     firsts = [job.specs[0].seed for job in work]
     assert firsts == sorted(firsts)
-    monkeypatch.setattr("reproduce.lab.grid.populations_pay", lambda *_: False)
+    monkeypatch.setattr("reproduce.lab.planning.populations_pay", lambda *_: False)
     work = jobs(CELLS[:cells], "cpu", [], Path("runs"), workers)
     assert [len(job.specs) for job in work] == [1] * (5 * cells)
 
@@ -617,9 +618,12 @@ def test_the_command_trains_what_an_exhibit_misses(tmp_path, capsys, monkeypatch
 class _Tiny:
     name = title = "tiny"
 
+    def __init__(self, read_out=None):
+        self.read_out = read_out
+
     def needs(self, scale):
         spec = RunSpec(algorithm="td3", task="Hopper", seed=0, scale=scale)
-        return {spec: run_length(spec)}
+        return {spec: self.read_out or run_length(spec)}
 
 
 def test_no_worker_is_refused(tmp_path, capsys):
@@ -628,29 +632,25 @@ def test_no_worker_is_refused(tmp_path, capsys):
 
 
 def test_a_failed_run_is_not_trained_again(tmp_path, make_run):
-    from reproduce.lab.planning import missing_runs
-
     store = Store(tmp_path)
     reason = "loss/critic is not finite at step 6100"
     run = {"algorithm": "td3", "task": "Hopper", "scale": "smoke"}
     store.write(make_run({5000: 1.0}, status="failed", reason=reason, **run))
-    assert missing_runs(dict.fromkeys(_Tiny().needs("smoke"), 600), store, "smoke") == []
+    assert missing_of([_Tiny(600)], store, "smoke") == []
     with pytest.raises(ValueError, match="nonsense"):
-        missing_runs(dict.fromkeys(_Tiny().needs("smoke"), 600), store, "nonsense")
+        missing_of([_Tiny(600)], store, "nonsense")
 
 
 def test_steps_to_go_are_counted_from_checkpoints(tmp_path, make_run):
     """A stored part of a run saves nothing: training begins anew without a checkpoint."""
-    from reproduce.lab.planning import missing_runs
-
     store, (spec, *_) = Store(tmp_path / "store"), _Tiny().needs("smoke")
     store.write(make_run({500: 1.0}, status="partial", algorithm="td3", task="Hopper", scale="smoke"))
-    (group,) = missing_runs({spec: 600}, store, "smoke", runs_dir=tmp_path / "runs")
+    (group,) = missing_of([_Tiny(600)], store, "smoke", runs_dir=tmp_path / "runs")
     assert (group.reached, group.steps) == ((0,), 600)
     for step in (200, 300):
         RunDirectory(tmp_path / "runs" / spec.relative_dir).checkpoints.save(step, {"anything": 1})
-    (group,) = missing_runs({spec: 600}, store, "smoke", runs_dir=tmp_path / "runs")
+    (group,) = missing_of([_Tiny(600)], store, "smoke", runs_dir=tmp_path / "runs")
     assert (group.reached, group.steps) == ((300,), 300)
     empty = Store(tmp_path / "empty")  # what has reached the step is only not stored yet
-    (group,) = missing_runs({spec: 200}, empty, "smoke", runs_dir=tmp_path / "runs")
+    (group,) = missing_of([_Tiny(200)], empty, "smoke", runs_dir=tmp_path / "runs")
     assert (group.reached, group.steps) == ((200,), 0)

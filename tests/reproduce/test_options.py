@@ -89,7 +89,7 @@ def test_claims_and_figures_say_so_too(places, make_run):
     figure = exhibit_named("figure3")
     for own in (True, False):
         found = runtime.data(figure, ReadsRuns(own=own).opened(), "paper", False)
-        caption = " ".join(runtime.draw(figure, "paper", found).get_supxlabel().split())
+        caption = " ".join(runtime.draw(found).get_supxlabel().split())
         assert ("Your own runs, not the repository's: 1." in caption) == own
 
 

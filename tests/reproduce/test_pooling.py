@@ -1,8 +1,10 @@
-"""Which stored runs make a number."""
+"""Which stored runs make a number, and which may not be pooled."""
 
 import pytest
 
-from reproduce.exhibits.pooling import pool
+from reproduce.exhibits.pooling import StoreMixError, pool, require_comparable
+
+CURVE = {5000: 10.0, 10_000: 20.0, 15_000: 30.0}
 
 
 @pytest.fixture
@@ -35,3 +37,23 @@ def test_one_without_an_evaluation_in_training_is_none(pooled):
 
 def test_nothing(pooled):
     assert pooled(failed=(5000,)) == ([], 0, 0, 1)
+
+
+def test_runs_of_different_scale_or_simulator_are_not_pooled(make_run):
+    paper = make_run(CURVE)
+    require_comparable([])
+    require_comparable([paper, make_run(CURVE, seed=1)])
+    other = {"config": {"agent": {"horizon": 7}}}
+    with pytest.raises(StoreMixError, match="Seeds 0 and 1 of alm on HalfCheetah .*configurations differ"):
+        require_comparable([paper, make_run(CURVE, seed=1, **other)])
+    # Tasks and variants have configurations of their own.
+    require_comparable(
+        [paper, make_run(CURVE, task="Hopper", **other), make_run(CURVE, variant="k", **other)]
+    )
+    with pytest.raises(StoreMixError, match="scales .*laptop, paper"):
+        require_comparable([paper, make_run(CURVE, scale="laptop")])
+    with pytest.raises(StoreMixError, match=r"protocols .*mujoco3\.3\.0.*mujoco4\.0\.0"):
+        require_comparable([paper, make_run(CURVE, protocol="v2-gymnasium1.4.0-mujoco3.3.0")])
+    with pytest.raises(StoreMixError, match=r"Your own runs \(1 of them\) are left out with --no-own"):
+        require_comparable([paper, make_run(CURVE, protocol="v5", own=True)])
+    require_comparable([paper, make_run(CURVE, protocol="v5")], mix=True)

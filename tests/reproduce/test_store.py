@@ -1,4 +1,4 @@
-"""The store: what is written is read back, whole or not at all, and nothing incomparable is pooled."""
+"""The store: what is written is read back, whole or not at all."""
 
 import json
 import math
@@ -16,9 +16,7 @@ from reproduce.lab.store import (
     LATENT_COLUMNS,
     ReadOnce,
     Store,
-    StoreMixError,
     StoreWarning,
-    require_comparable,
 )
 
 CURVE = {5000: 10.0, 10_000: 20.0, 15_000: 30.0}
@@ -309,25 +307,6 @@ def test_status_and_reason_belong_together(make_run):
         make_run(CURVE, status="done", reason="why")
     with pytest.raises(ValueError, match="status"):
         make_run(CURVE, status="finished")
-
-
-def test_runs_of_different_scale_or_simulator_are_not_pooled(make_run):
-    paper = make_run(CURVE)
-    require_comparable([])
-    require_comparable([paper, make_run(CURVE, seed=1)])
-    other = {"config": {"agent": {"horizon": 7}}}
-    with pytest.raises(StoreMixError, match="Seeds 0 and 1 of alm on HalfCheetah .*configurations differ"):
-        require_comparable([paper, make_run(CURVE, seed=1, **other)])
-    # Tasks and variants have configurations of their own.
-    require_comparable(
-        [paper, make_run(CURVE, task="Hopper", **other), make_run(CURVE, variant="k", **other)]
-    )
-    with pytest.raises(StoreMixError, match="scales .*laptop, paper"):
-        require_comparable([paper, make_run(CURVE, scale="laptop")])
-    with pytest.raises(StoreMixError, match=r"protocols .*mujoco3\.3\.0.*mujoco4\.0\.0"):
-        require_comparable([paper, make_run(CURVE, protocol="v2-gymnasium1.4.0-mujoco3.3.0")])
-    with pytest.raises(StoreMixError, match=r"Your own runs \(1 of them\) are left out with --no-own"):
-        require_comparable([paper, make_run(CURVE, protocol="v5", own=True)])
 
 
 # --- one's own runs over those of the repository ------------------------------------------------------------

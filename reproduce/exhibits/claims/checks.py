@@ -20,12 +20,13 @@ from reproduce.exhibits.claims.contrasts import (
     p_values,
 )
 from reproduce.exhibits.claims.evidence import RETURN, Evidence, Outcome, Where
+from reproduce.exhibits.pooling import StoreMixError, require_comparable
 from reproduce.exhibits.statistics.aggregates import FloatArray
 from reproduce.exhibits.statistics.intervals import Estimate
 from reproduce.exhibits.statistics.significance import LEVEL, MeanDifference
 from reproduce.lab.planning import BENCHMARK
 from reproduce.lab.provenance import processor_of
-from reproduce.lab.store import StoredRun, StoreMixError, require_comparable
+from reproduce.lab.store import StoredRun
 
 ENOUGH = 0.8
 """Fraction of a claimed ratio of costs that suffices to support it."""
