@@ -13,9 +13,9 @@ from reproduce.commands.console import plain_console
 from reproduce.commands.options import RUNS
 from reproduce.lab.algorithms import BASE, algorithm_named, variant_named
 from reproduce.lab.plugins import Plugin, algorithms_with, load_plugin, mistakes_of
+from reproduce.lab.resolved_runs import ResolvedRuns
 from reproduce.lab.settings import canonical_variant, settings_in_words
 from reproduce.lab.specs import variant_parts
-from reproduce.lab.training import ResolvedRuns
 
 # The second is for algorithms that need the reward as a function of what they observe.
 _TASKS = ("HalfCheetah", "mbbl/HalfCheetah")

@@ -18,10 +18,10 @@ from reproduce.lab.algorithms import ALGORITHMS
 from reproduce.lab.archive import UnreadableRunError, archive_run
 from reproduce.lab.errors import EXIT_INTERRUPTED
 from reproduce.lab.plugins import Plugin, load_plugin, mistakes_of
+from reproduce.lab.resolved_runs import ResolvedRuns
 from reproduce.lab.run_states import why_failed
 from reproduce.lab.store import Store
 from reproduce.lab.training import (
-    ResolvedRuns,
     check_machine,
     check_until,
     group_by_step,

@@ -22,10 +22,10 @@ from reproduce.lab.algorithms import place_among, variant_named
 from reproduce.lab.planning import train_command
 from reproduce.lab.plugins import Plugin
 from reproduce.lab.provenance import processor_of
+from reproduce.lab.resolved_runs import ResolvedRuns
 from reproduce.lab.settings import canonical_variant
 from reproduce.lab.specs import RunSpec, record_in, require_protocol, variant_parts
 from reproduce.lab.store import Store, StoredRun, StoreWarning
-from reproduce.lab.training import ResolvedRuns
 
 if TYPE_CHECKING:
     from torch import Tensor

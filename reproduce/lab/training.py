@@ -1,25 +1,19 @@
-"""Training of the runs of one command: configurations, directories, and the training loop."""
+"""Training of the runs of one command: what is checked before, their directories, and the training loop."""
 
-import dataclasses
 import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from alm.task_registry import TaskSpec, task_spec
 from alm.training.files import write_text
 from alm.training.run_directory import PLUGIN_COPY, RunDirectory
-from alm.training.scale import Scale, TrainingConfig, scale_named
-from reproduce.lab.algorithms import UnknownAlgorithmError, algorithm_named, variant_named
 from reproduce.lab.places import WORKPLACE
-from reproduce.lab.plugins import Plugin, PluginError, algorithms_with
 from reproduce.lab.provenance import provenance
-from reproduce.lab.settings import SettingError, require_used, require_valid, with_settings
-from reproduce.lab.specs import RunSpec, config_digest, record_in, variant_in
+from reproduce.lab.resolved_runs import ResolvedRuns
+from reproduce.lab.specs import RunSpec, config_digest, record_in
 from reproduce.lab.store import Store, StoredRun
 
 if TYPE_CHECKING:
@@ -28,126 +22,6 @@ if TYPE_CHECKING:
 
 # What torch.compile made, for the next run.
 COMPILED = WORKPLACE / ".cache" / "inductor"
-
-
-@dataclass(frozen=True)
-class ResolvedRuns:
-    """The runs of one command before training, with names and configuration resolved."""
-
-    specs: tuple[RunSpec, ...]
-    task: TaskSpec
-    scale: Scale
-    agent_class: Any
-    agent_config: Any
-    training: TrainingConfig
-    config: dict[str, Any]
-    plugin: Plugin | None
-    """The plugin that declares the variant or algorithm; None if the suite does."""
-
-    @classmethod
-    def of(
-        cls,
-        algorithm: str,
-        variant: str,
-        task: str,
-        seeds: Sequence[int],
-        scale: str,
-        plugin: Plugin | None = None,
-        precision: str = "float32",
-        settings: Sequence[str] = (),
-    ) -> "ResolvedRuns":
-        """Resolve settings and the names of suite and plugin.
-
-        Args:
-            algorithm: name of the algorithm.
-            variant: name of its variant, ``"base"`` for none.
-            task: name of the task.
-            seeds: seeds of the runs; duplicates count once.
-            scale: name of the scale.
-            plugin: source of further names.
-            precision: precision of the networks' layers, part of the stored variant's name.
-            settings: ``field=value`` each, on top of the variant (`reproduce.lab.settings.with_settings`).
-
-        Raises:
-            ValueError: in one sentence: no seed or an invalid one; an unknown algorithm, variant, task, scale
-                or setting; a task that the algorithm cannot learn, or a setting that cannot be stored.
-        """
-        if not seeds:
-            raise ValueError("There is no seed to train: give one or more, such as --seeds 0 1 2.")
-        algorithms = algorithms_with(plugin)
-        task_, scale_ = task_spec(task), scale_named(scale)
-        try:
-            variant_ = variant_named(algorithm, variant, algorithms)
-        except UnknownAlgorithmError as error:
-            if plugin:
-                raise
-            raise UnknownAlgorithmError(f"{error} For one of your own, add its file: --plugin.") from None
-        agent_class, config_class = algorithm_named(algorithm, algorithms).load(variant_)
-        agent_config, changed = with_settings(
-            variant_.configuration(config_class, scale_, task_.name), settings
-        )
-        require_used(changed, agent_class.unused_settings, f"{algorithm}/{variant}")
-        own = plugin if plugin and plugin.provides(algorithm, variant) else None
-        training = variant_.training(scale_, task_.name)
-        try:
-            require_valid(agent_config)
-        except SettingError as error:
-            if own and not settings:
-                raise PluginError(
-                    f"{algorithm}/{variant} of the plugin {own.path} cannot be trained: {error}"
-                ) from None
-            raise
-        total, warmup = training.total_steps, agent_config.warmup_steps
-        # An algorithm that learns in stages declares when the first one ends.
-        first = getattr(agent_config, "first_update", warmup + 1)
-        if total < first:
-            early = (
-                f"within its warm-up of {warmup}"
-                if total <= warmup
-                else f"before its first update at {first}"
-            )
-            raise ValueError(
-                f"A run of {algorithm}/{variant} at {scale} scale would end after {total} steps, {early}: "
-                "nothing would be learned."
-            )
-        specs = tuple(
-            RunSpec(
-                algorithm=algorithm,
-                variant=variant_in(variant, precision, changed),
-                task=task_.name,
-                seed=seed,
-                scale=scale,
-            )
-            for seed in dict.fromkeys(seeds)
-        )
-        config = {
-            "agent": dataclasses.asdict(agent_config),
-            "training": dataclasses.asdict(training),
-        }
-        if own:
-            # The plugin's text is in no commit of the repository, so it is part of the run's identity.
-            config["plugin"] = {"sha256": own.sha256}
-        try:
-            config_digest(specs[0], config)
-        except (TypeError, ValueError) as error:
-            raise ValueError(
-                f"A setting of {specs[0].label} cannot be stored ({error}): settings are numbers, text, "
-                "True, False, None, or lists of these."
-            ) from None
-        return cls(specs, task_, scale_, agent_class, agent_config, training, config, own)
-
-    def record(self, spec: RunSpec) -> dict[str, Any]:
-        """The content of a run's ``config.json``."""
-        return {
-            "spec": spec.to_dict(),
-            "digest": config_digest(spec, self.config),
-            "protocol": self.task.protocol,
-            "config": self.config,
-        }
-
-    def agent(self, seeds: Sequence[int], device: str = "cpu") -> Any:
-        """A freshly built population (imports torch)."""
-        return self.agent_class(self.task, self.agent_config, seeds, device=device)
 
 
 def check_machine(device: str, threads: int) -> None:

@@ -13,8 +13,9 @@ from baselines.ensemble_dynamics import EnsembleConfig
 from baselines.mbpo import MBPO, MBPOConfig, imagine
 from baselines.sac import SAC
 from benchmarks.plain_baselines import PlainSoft
+from reproduce.lab.resolved_runs import ResolvedRuns
 from reproduce.lab.settings import SettingError
-from reproduce.lab.training import ResolvedRuns, group_by_step
+from reproduce.lab.training import group_by_step
 
 HOPPER = task_spec("Hopper")
 SMALL = MBPOConfig(

@@ -24,9 +24,10 @@ from reproduce import cli
 from reproduce.cli import COMMANDS, main
 from reproduce.lab import planning
 from reproduce.lab.archive import directories_under, record_of_directory
+from reproduce.lab.resolved_runs import ResolvedRuns
 from reproduce.lab.specs import RunSpec, config_digest
 from reproduce.lab.store import Store, StoreWarning
-from reproduce.lab.training import ResolvedRuns, group_by_step, open_run
+from reproduce.lab.training import group_by_step, open_run
 
 ROOT = Path(__file__).parents[2]
 

@@ -25,10 +25,11 @@ from reproduce.lab.executors import Ended, Job, tied
 from reproduce.lab.executors.local import LocalProcesses
 from reproduce.lab.grid import _Grid, run_grid
 from reproduce.lab.planning import Missing, jobs
+from reproduce.lab.resolved_runs import ResolvedRuns
 from reproduce.lab.run_states import print_states, state_of
 from reproduce.lab.specs import RunSpec
 from reproduce.lab.store import Store
-from reproduce.lab.training import ResolvedRuns, open_run
+from reproduce.lab.training import open_run
 
 ROOT = Path(__file__).parents[2]
 

@@ -17,8 +17,9 @@ from reproduce.commands.figures import Figure
 from reproduce.lab.algorithms import ALGORITHMS
 from reproduce.lab.archive import archive_run
 from reproduce.lab.plugins import algorithms_with, load_plugin
+from reproduce.lab.resolved_runs import ResolvedRuns
 from reproduce.lab.store import Store
-from reproduce.lab.training import ResolvedRuns, open_run, require_storable
+from reproduce.lab.training import open_run, require_storable
 from reproduce.tracking.records import record_of
 
 SLOW = """

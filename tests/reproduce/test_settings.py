@@ -12,10 +12,10 @@ from reproduce.commands.figures import Report
 from reproduce.lab.algorithms import run_length
 from reproduce.lab.archive import directories_under
 from reproduce.lab.planning import Missing
+from reproduce.lab.resolved_runs import ResolvedRuns
 from reproduce.lab.settings import SettingError, canonical_variant, with_settings
 from reproduce.lab.specs import RunSpec
 from reproduce.lab.store import Store
-from reproduce.lab.training import ResolvedRuns
 from reproduce.tracking.records import record_of
 
 

@@ -6,8 +6,8 @@ import pytest
 
 from alm.variants import VARIANTS
 from reproduce.lab.algorithms import ALGORITHMS, UnknownAlgorithmError, variant_named
+from reproduce.lab.resolved_runs import ResolvedRuns
 from reproduce.lab.store import Store
-from reproduce.lab.training import ResolvedRuns
 
 STORE = Store(Path(__file__).parents[2] / "results" / "runs")
 
