@@ -5,7 +5,7 @@ The printed block comes first, then one measured block per scale and protocol.
 
 import math
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -13,15 +13,15 @@ import numpy as np
 from alm.training.scale import SCALES
 from reproduce.exhibits.kinds import READ_OUT, TableExhibit
 from reproduce.exhibits.kinds import Row as DeclaredRow
-from reproduce.exhibits.pooling import Pool, pool, require_one_configuration
-from reproduce.exhibits.statistics.seeds import CellStatistics, cell_statistics, sample_std
+from reproduce.exhibits.pooling import pool, require_one_configuration
+from reproduce.exhibits.statistics.seeds import sample_std
 from reproduce.exhibits.table import Block, Row, Score, Table
 from reproduce.formats import steps_in_words, steps_reached
 from reproduce.lab.curves import window_mean
 from reproduce.lab.published import FIELD, FIELD_TASKS, authors_curve, field_scores, printed_scores
 from reproduce.lab.store import Store, StoredRun, StoreWarning
 
-__all__ = ["pooled_statistics", "score_table"]
+__all__ = ["score_table"]
 
 _PAPER_SEEDS = 5
 _HOW_TO_READ = (
@@ -187,18 +187,6 @@ def _block(
     return Block(title, tuple(rows), step)
 
 
-def pooled_statistics(runs: Sequence[StoredRun], read_out: int) -> tuple[Pool, CellStatistics | None]:
-    """The pool of all runs of one algorithm, variant, task and scale at a read-out (environment steps).
-
-    Returns:
-        The pool, and the statistics of its returns; None instead of these if no run counts.
-    """
-    pooled = pool(runs, read_out)
-    if not pooled.runs:
-        return pooled, None
-    return pooled, cell_statistics([run.curve() for run in pooled.runs], pooled.step)
-
-
 def _measured(
     exhibit: TableExhibit, row: DeclaredRow, task: str, scale: str, protocol: str, runs: list[StoredRun]
 ) -> Score:
@@ -209,7 +197,7 @@ def _measured(
     own = [run for run in runs if (run.spec.algorithm, run.spec.variant, run.spec.task) == cell]
     require_one_configuration(own)
     wanted = exhibit.step(scale, task)
-    pooled, numbers = pooled_statistics(own, wanted)
+    pooled = pool(own, wanted)
     nothing = Score(
         block="measured",
         algorithm=row.label,
@@ -222,7 +210,7 @@ def _measured(
         failed=pooled.failed,
         source="failed" if pooled.failed else "missing",
     )
-    if numbers is None:
+    if (numbers := pooled.statistics) is None:
         return nothing
     partial = f"measured, partial: {steps_reached(numbers.step, wanted)}"
     return replace(
