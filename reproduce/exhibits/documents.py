@@ -133,7 +133,7 @@ def _exhibits(store: Store) -> str:
         stored = [coverage(exhibit, store, scale).text for scale in SHOWN_SCALES]
         compared, on = "–", ["–"] * len(SHOWN_SCALES)
         if not isinstance(exhibit, CodeExhibit):
-            shown = exhibit.series if isinstance(exhibit, FigureExhibit) else exhibit.rows
+            shown = exhibit.series if isinstance(exhibit, FigureExhibit) else exhibit.methods
             compared = "; ".join(one.label for one in shown)
             on = [", ".join(exhibit.tasks_at(scale)) or "–" for scale in SHOWN_SCALES]
         rows.append([f"`{make_command(exhibit)}`", exhibit.title, compared, *on, *stored])
