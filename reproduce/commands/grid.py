@@ -41,7 +41,7 @@ class LackingRuns:
 
 
 @dataclass(frozen=True)
-class PlanExhibits(LackingRuns, ReadsRuns):
+class Plan(LackingRuns, ReadsRuns):
     """List the runs that exhibits lack, with steps, operations, estimated hours and training commands."""
 
     workers: int | None = None
