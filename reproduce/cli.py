@@ -1,7 +1,8 @@
 """The command line: ``python -m reproduce COMMAND``.
 
-Exit codes: 2 for bad input and 3 for an error in a plugin's code, each with one sentence; 130 for an
-interrupted run; 75 if some runs were left to other processes that train them.
+Exit codes: 1 if a run failed or something was left out, which is named; 2 for bad input and 3 for an error
+in a plugin's code, each with one sentence; 75 if some runs were left to other processes that train them; 130
+for an interrupted run.
 """
 
 import io
@@ -18,7 +19,7 @@ import tyro
 
 from reproduce.commands.algorithms import Algorithms
 from reproduce.commands.figures import Figure, Report, Theory
-from reproduce.commands.grid import Grid, PlanExhibits
+from reproduce.commands.grid import Grid, Plan
 from reproduce.commands.helptexts import describe, wrapped
 from reproduce.commands.options import ReadsRuns
 from reproduce.commands.policies import Evaluate, Gallery, Render
@@ -34,7 +35,7 @@ COMMANDS: dict[str, Any] = {
     "train": Train,
     "algorithms": Algorithms,
     "runs": Runs,
-    "plan": PlanExhibits,
+    "plan": Plan,
     "grid": Grid,
     "table": Table,
     "figure": Figure,

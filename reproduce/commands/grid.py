@@ -41,7 +41,7 @@ class LackingRuns:
 
 
 @dataclass(frozen=True)
-class PlanExhibits(LackingRuns, ReadsRuns):
+class Plan(LackingRuns, ReadsRuns):
     """List the runs that exhibits lack, with steps, operations, estimated hours and training commands."""
 
     workers: int | None = None
@@ -102,7 +102,7 @@ class Grid(LackingRuns, WritesRuns):
         from reproduce.lab.executors.remote import marked
         from reproduce.lab.grid import default_workers, run_grid
         from reproduce.lab.training import check_machine
-        from reproduce.tracking.client import resolve_uri
+        from reproduce.tracking.uri import resolve_uri
 
         engine = Engine(self.on, self.device, self.address, self.partition, self.hours, self.per_gpu)
         if not engine.elsewhere:

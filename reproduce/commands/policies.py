@@ -42,8 +42,17 @@ class ChosenPolicy(ReadsRuns):
     def found(self) -> Iterator[tuple[Policy, Plugin | None]]:
         """The policy, and the plugin if given; errors of its code in the block become one sentence."""
         plugin = load_plugin(self.plugin) if self.plugin else None
-        chosen = self.variant, self.scale, self.seed, self.policy, plugin
-        policy = find_policy(self.algorithm, self.task, self.opened(), self.runs_dir, *chosen)
+        policy = find_policy(
+            self.algorithm,
+            self.task,
+            self.opened(),
+            self.runs_dir,
+            variant=self.variant,
+            scale=self.scale,
+            seed=self.seed,
+            kind=self.policy,
+            plugin=plugin,
+        )
         with mistakes_of(plugin, self.algorithm, variant_parts(self.variant)[0], self.runs_dir):
             yield policy, plugin
 

@@ -7,8 +7,7 @@ from pathlib import Path
 from alm.training.run_directory import RunDirectory
 from reproduce.commands.console import plain_console, store_warnings_said
 from reproduce.commands.options import RUNS, ReadsRuns, WritesRuns
-from reproduce.lab.archive import UnreadableRunError, archive_run, directories_under
-from reproduce.lab.policies import archive_policies
+from reproduce.lab.archive import UnreadableRunError, archive_policies, archive_run, directories_under
 from reproduce.lab.store import Store
 
 

@@ -89,8 +89,8 @@ class Compare(ReadsRuns):
         """Print and draw the comparison."""
         from paper_figures.comparison import write
         from reproduce.exhibits.comparison import Comparison, print_comparison
-        from reproduce.tracking.client import TrackingError
         from reproduce.tracking.links import where_to_look
+        from reproduce.tracking.uri import TrackingError
 
         comparison = Comparison.of(
             self.first,

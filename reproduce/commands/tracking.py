@@ -7,17 +7,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from reproduce.commands.console import store_warnings_said
 from reproduce.commands.options import RUNS, ReadsRuns
 from reproduce.lab.archive import directories_under
 from reproduce.lab.places import WORKPLACE
-from reproduce.tracking.client import MlflowRuns, resolve_uri, shown_uri
+from reproduce.tracking.client import MlflowRuns
 from reproduce.tracking.following import sync
 from reproduce.tracking.importing import import_published, import_store
 from reproduce.tracking.links import links
 from reproduce.tracking.server import Address, serving
+from reproduce.tracking.uri import is_server, resolve_uri, shown_uri
 
 
 @dataclass(frozen=True)
@@ -30,14 +30,13 @@ class Ui(ReadsRuns):
     def run(self) -> int:
         """Serve until Ctrl-C, or print the links of a server that the tracking URI names."""
         uri, address = resolve_uri(), Address(port=self.port)
-        is_server = urlsplit(uri).scheme in ("http", "https")
-        if self.port is not None and not is_server:
+        if self.port is not None and not is_server(uri):
             address.with_free_port()  # checked before the import, which may take a minute
         with _until_interrupted():
             tracker = MlflowRuns(uri)
             sent = import_store(self.opened(), tracker) + import_published(tracker)
             print(f"imported {sent.runs} runs ({sent.points} values) that MLflow did not have")
-            if is_server:
+            if is_server(uri):
                 _print_links(tracker, shown_uri(uri).rstrip("/"))
                 return 0
             print("starting the MLflow server …")

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
-from reproduce.exhibits.kinds import CodeExhibit, Exhibit, FigureExhibit, Metric, Row, Series, TableExhibit
+from reproduce.exhibits.kinds import CodeExhibit, Exhibit, FigureExhibit, Method, Metric, Series, TableExhibit
 from reproduce.lab.footnote import Footnote
 
 # --- Tables of scores: Tables 1 and 5 -----------------------------------------------------------------------
@@ -18,12 +18,12 @@ TABLE1 = TableExhibit(
     name="table1",
     number=1,
     title="Mean evaluation return; the paper reads it at 200k environment steps",
-    rows=(
-        Row("ALM(3)", "this paper", algorithm="alm"),
-        Row("SAC-SVG(2)", "model-based", algorithm="sac-svg2"),
-        Row("SAC-SVG(3)", "model-based", algorithm="sac-svg3"),
-        Row("SVG(1)", "model-based", algorithm="svg"),
-        Row(
+    methods=(
+        Method("ALM(3)", "this paper", algorithm="alm"),
+        Method("SAC-SVG(2)", "model-based", algorithm="sac-svg2"),
+        Method("SAC-SVG(3)", "model-based", algorithm="sac-svg3"),
+        Method("SVG(1)", "model-based", algorithm="svg"),
+        Method(
             "SLBO",
             "model-based",
             why_none=Footnote(
@@ -36,8 +36,8 @@ TABLE1 = TableExhibit(
                 "protocol B of this table.",
             ),
         ),
-        Row("TD3", "model-free", algorithm="td3"),
-        Row("SAC", "model-free", algorithm="sac"),
+        Method("TD3", "model-free", algorithm="td3"),
+        Method("SAC", "model-free", algorithm="sac"),
     ),
     columns=MappingProxyType(
         {task: task for task in ("T-Humanoid", "T-Ant", "HalfCheetah", "Walker2d", "Hopper")}
@@ -48,8 +48,9 @@ TABLE1 = TableExhibit(
 TABLE1_MBBL = replace(
     TABLE1,
     name="table1-mbbl",
-    rows=tuple(
-        replace(row, algorithm="slbo", why_none=None) if row.label == "SLBO" else row for row in TABLE1.rows
+    methods=tuple(
+        replace(one, algorithm="slbo", why_none=None) if one.label == "SLBO" else one
+        for one in TABLE1.methods
     ),
     title="Mean evaluation return on the tasks of Wang et al. (2019), where SVG(1) and SLBO were measured",
     columns=MappingProxyType(
@@ -62,17 +63,17 @@ TABLE1_MBBL = replace(
         }
     ),
 )
-"""Table 1 with every row, ALM's included, on the tasks of its rows SVG(1) and SLBO."""
+"""Table 1 with every method, ALM included, on the tasks of its rows SVG(1) and SLBO."""
 
 TABLE5 = TableExhibit(
     name="table5",
     number=5,
     title="Mean evaluation return with an entropy bonus; the paper reads it at 200k environment steps",
-    rows=(
-        Row("ALM-ENT(3)", "this paper", algorithm="alm", variant="ent"),
-        Row("ALM(3)", "this paper", algorithm="alm"),
-        Row("SAC-SVG(3)", "model-based", algorithm="sac-svg3"),
-        Row("SAC-SVG(2)", "model-based", algorithm="sac-svg2"),
+    methods=(
+        Method("ALM-ENT(3)", "this paper", algorithm="alm", variant="ent"),
+        Method("ALM(3)", "this paper", algorithm="alm"),
+        Method("SAC-SVG(3)", "model-based", algorithm="sac-svg3"),
+        Method("SAC-SVG(2)", "model-based", algorithm="sac-svg2"),
     ),
     columns=MappingProxyType({task: task for task in ("T-Humanoid", "T-Ant")}),
     extras=("HalfCheetah",),

@@ -26,13 +26,11 @@ from reproduce.exhibits.coverage import coverage
 from reproduce.exhibits.kinds import SHOWN_SCALES
 from reproduce.exhibits.pooling import pool
 from reproduce.exhibits.practical_bound import bound_beside_returns
-from reproduce.exhibits.scores import pooled_statistics
 from reproduce.exhibits.statistics.significance import MeanDifference
 from reproduce.exhibits.tidy import tidy_curves
 from reproduce.exhibits.writing import markdown_grid
 from reproduce.formats import left_out, mean_and_std, p_in_words, seeds_counted
 from reproduce.lab.algorithms import ALGORITHMS, run_length
-from reproduce.lab.curves import window_mean
 from reproduce.lab.published import FIELD, FIELD_TASKS, authors_curves, field_curves, field_scores
 from reproduce.lab.specs import variant_in
 from reproduce.lab.store import ReadOnce, Store, StoredRun
@@ -135,7 +133,7 @@ def _exhibits(store: Store) -> str:
         stored = [coverage(exhibit, store, scale).text for scale in SHOWN_SCALES]
         compared, on = "–", ["–"] * len(SHOWN_SCALES)
         if not isinstance(exhibit, CodeExhibit):
-            shown = exhibit.series if isinstance(exhibit, FigureExhibit) else exhibit.rows
+            shown = exhibit.series if isinstance(exhibit, FigureExhibit) else exhibit.methods
             compared = "; ".join(one.label for one in shown)
             on = [", ".join(exhibit.tasks_at(scale)) or "–" for scale in SHOWN_SCALES]
         rows.append([f"`{make_command(exhibit)}`", exhibit.title, compared, *on, *stored])
@@ -186,11 +184,10 @@ def _beside_the_field(store: Store) -> str:
         title = ALGORITHMS[algorithm].title
         stored = store.runs(algorithm=algorithm, variant="base", task=task, scale="paper")
         own = pool(stored, TABLE1.step("paper", task))
-        if own.runs:
-            late = np.mean([window_mean(run.curve(), own.step) for run in own.runs])
-            seeds = seeds_counted(len(own.runs), None)
+        if numbers := own.statistics:
+            seeds = seeds_counted(numbers.seeds, None)
             where = f"here, {seeds}, mean over the last tenth of the steps"
-            rows.append([title, task, f"{own.step:,}", f"{late:.0f}", where])
+            rows.append([title, task, f"{own.step:,}", f"{numbers.window_mean:.0f}", where])
             if algorithm in FIELD:
                 returns, step = field_scores(algorithm, FIELD_TASKS[task], own.step)
                 where = f"{len(returns)} seeds, from {min(returns):.0f} to {max(returns):.0f}, gym's v4 task"
@@ -283,9 +280,9 @@ def _groups(runs: Sequence[StoredRun]) -> list[list[StoredRun]]:
 def _group_in_words(group: Sequence[StoredRun]) -> list[str]:
     """Task, scale, number of seeds that count, the step at which they are read, and their return there."""
     spec = group[0].spec
-    pooled, numbers = pooled_statistics(group, run_length(spec))
+    pooled = pool(group, run_length(spec))
     seeds = ", ".join(str(run.spec.seed) for run in pooled.runs)
     words = "; ".join(filter(None, (seeds, ", ".join(left_out(pooled.unfinished, pooled.failed)))))
-    if numbers is None:
+    if (numbers := pooled.statistics) is None:
         return [spec.task, spec.scale, words, "–", "–"]
     return [spec.task, spec.scale, words, f"{numbers.step:,}", mean_and_std(numbers.mean, numbers.std)]

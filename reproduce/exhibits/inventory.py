@@ -15,8 +15,7 @@ from alm.training.scale import SCALES
 from reproduce.exhibits import EXHIBITS, Exhibit
 from reproduce.exhibits.coverage import coverage, nothing_shown
 from reproduce.exhibits.kinds import SHOWN_SCALES, CodeExhibit, FigureExhibit
-from reproduce.exhibits.pooling import whole_length
-from reproduce.exhibits.scores import pooled_statistics
+from reproduce.exhibits.pooling import pool, whole_length
 from reproduce.formats import left_out, mean_and_std, seeds_counted, steps_in_words
 from reproduce.lab.algorithms import place_among, title_of
 from reproduce.lab.archive import directories_under
@@ -117,8 +116,8 @@ def _summary(runs: Sequence[StoredRun], one_of_several: bool) -> str:
         name += f", seed{'s' if len(runs) > 1 else ''} {seeds} by {runs[0].protocol}:"
     # For an unknown scale, the furthest run defines the end.
     end = whole_length(spec) or max(run.last_step for run in runs)
-    pooled, numbers = pooled_statistics(runs, end)
-    if numbers is None:
+    pooled = pool(runs, end)
+    if (numbers := pooled.statistics) is None:
         return f"{name} failed ({seeds_counted(pooled.failed, None)})"
     own = sum(run.own for run in pooled.runs)
     about = [

@@ -16,16 +16,16 @@ READ_OUT = 200_000
 
 
 @dataclass(frozen=True)
-class Row:
-    """One row of a table.
+class Method:
+    """A method in a table of scores, one of its rows.
 
     Attributes:
         label: the name that the paper prints.
-        group: rows of one group are kept together.
-        algorithm: registered name; None if it cannot be trained on the table's tasks: the row then has only
-            printed numbers and needs no runs.
+        group: methods of one group are kept together.
+        algorithm: registered name; None if it cannot be trained on the table's tasks: the method then
+            has only printed numbers and needs no runs.
         variant: variant of ``algorithm``.
-        why_none: the reason why a row without algorithm needs no runs.
+        why_none: the reason why a method without algorithm needs no runs.
     """
 
     label: str
@@ -37,13 +37,13 @@ class Row:
 
 @dataclass(frozen=True)
 class TableExhibit:
-    """A table of algorithms by tasks.
+    """A table of methods by tasks.
 
     Attributes:
         name: the exhibit's name, such as ``"table1"``.
         number: number of the table in the paper.
         title: one line above the table.
-        rows: algorithms, in the paper's order.
+        methods: its rows, in the paper's order.
         columns: tasks on which runs are measured, by the paper's column names, in its order.
         extras: tasks that the paper's table lacks, measured only at scales other than the paper's.
     """
@@ -51,7 +51,7 @@ class TableExhibit:
     name: str
     number: Literal[1, 5]
     title: str
-    rows: tuple[Row, ...]
+    methods: tuple[Method, ...]
     columns: Mapping[str, str]
     extras: tuple[str, ...] = ()
 
@@ -73,16 +73,16 @@ class TableExhibit:
         return READ_OUT if scale == "paper" else scale_named(scale).training(task).total_steps
 
     def needs(self, scale: str) -> dict[RunSpec, int]:
-        """Every run of the measured block of ``scale``, row by row, with the step at which it is read.
+        """Every run of the measured block of ``scale``, method by method, with the step at which it is read.
 
         Raises:
             UnknownScaleError: there is no such scale.
         """
         seeds = scale_named(scale).seeds
         specs = (
-            RunSpec(algorithm=row.algorithm, variant=row.variant, task=task, seed=seed, scale=scale)
-            for row in self.rows
-            if row.algorithm is not None
+            RunSpec(algorithm=one.algorithm, variant=one.variant, task=task, seed=seed, scale=scale)
+            for one in self.methods
+            if one.algorithm is not None
             for task in self.tasks_at(scale)
             for seed in seeds
         )

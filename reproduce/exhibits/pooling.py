@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from alm.task_registry import UnknownTaskError
 from alm.training.scale import SCALES
+from reproduce.exhibits.statistics.seeds import CellStatistics, cell_statistics
 from reproduce.lab.algorithms import run_length
 from reproduce.lab.specs import RunSpec
 from reproduce.lab.store import StoredRun
@@ -54,6 +55,11 @@ class Pool:
     complete: bool
     unfinished: int
     failed: int
+
+    @property
+    def statistics(self) -> CellStatistics | None:
+        """The statistics of its runs' returns; None without a run."""
+        return cell_statistics([run.curve() for run in self.runs], self.step) if self.runs else None
 
 
 def pool(runs: Iterable[StoredRun], read_out: int) -> Pool:

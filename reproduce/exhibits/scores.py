@@ -5,23 +5,22 @@ The printed block comes first, then one measured block per scale and protocol.
 
 import math
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, replace
 
 import numpy as np
 
 from alm.training.scale import SCALES
-from reproduce.exhibits.kinds import READ_OUT, TableExhibit
-from reproduce.exhibits.kinds import Row as DeclaredRow
-from reproduce.exhibits.pooling import Pool, pool, require_one_configuration
-from reproduce.exhibits.statistics.seeds import CellStatistics, cell_statistics, sample_std
+from reproduce.exhibits.kinds import READ_OUT, Method, TableExhibit
+from reproduce.exhibits.pooling import pool, require_one_configuration
+from reproduce.exhibits.statistics.seeds import sample_std
 from reproduce.exhibits.table import Block, Row, Score, Table
 from reproduce.formats import steps_in_words, steps_reached
 from reproduce.lab.curves import window_mean
 from reproduce.lab.published import FIELD, FIELD_TASKS, authors_curve, field_scores, printed_scores
 from reproduce.lab.store import Store, StoredRun, StoreWarning
 
-__all__ = ["pooled_statistics", "score_table"]
+__all__ = ["score_table"]
 
 _PAPER_SEEDS = 5
 _HOW_TO_READ = (
@@ -77,8 +76,8 @@ _Runs = dict[tuple[str, str], list[StoredRun]]
 def _runs(exhibit: TableExhibit, store: Store) -> _Runs:
     """The runs of each measured block; the paper's scale has a block even without runs."""
     runs: _Runs = {}
-    for row in exhibit.rows:
-        for run in store.runs(algorithm=row.algorithm, variant=row.variant) if row.algorithm else ():
+    for method in exhibit.methods:
+        for run in store.runs(algorithm=method.algorithm, variant=method.variant) if method.algorithm else ():
             if run.spec.scale not in SCALES:
                 known = ", ".join(SCALES)
                 warnings.warn(
@@ -105,15 +104,15 @@ def _mixed(runs: _Runs) -> _Runs:
 def _printed_block(exhibit: TableExhibit) -> Block:
     printed = {(one.algorithm, exhibit.columns[one.task]): one for one in printed_scores(exhibit.number)}
 
-    def score(row: DeclaredRow, task: str) -> Score:
+    def score(method: Method, task: str) -> Score:
         if task in exhibit.extras:
-            return Score("printed", row.label, task)
-        one = printed[row.label, task]
+            return Score("printed", method.label, task)
+        one = printed[method.label, task]
         # The released scores are those of unchanged ALM.
         curve = authors_curve(one.task) if one.algorithm == "ALM(3)" else None
         return Score(
             block="printed",
-            algorithm=row.label,
+            algorithm=method.label,
             task=task,
             mean=one.mean,
             std=one.std,
@@ -167,52 +166,40 @@ def _measured_block(exhibit: TableExhibit, scale: str, protocol: str, runs: list
     at = f"read at {steps_in_words(step)} steps" if step else "read at the end of the runs"
     title = " · ".join(filter(None, ("Measured", f"{scale} scale", at, protocol)))
     return _block(
-        title, step, exhibit, lambda row, task: _measured(exhibit, row, task, scale, protocol, runs)
+        title, step, exhibit, lambda method, task: _measured(exhibit, method, task, scale, protocol, runs)
     )
 
 
 def _block(
-    title: str, step: int | None, exhibit: TableExhibit, score: Callable[[DeclaredRow, str], Score]
+    title: str, step: int | None, exhibit: TableExhibit, score: Callable[[Method, str], Score]
 ) -> Block:
-    """A block with a score for each row and task of an exhibit."""
+    """A block with a score for each method and task of an exhibit."""
     rows = (
         Row(
-            row.label,
-            tuple(score(row, task) for task in exhibit.tasks),
-            row.group,
-            bold=row.algorithm is not None,
+            method.label,
+            tuple(score(method, task) for task in exhibit.tasks),
+            method.group,
+            bold=method.algorithm is not None,
         )
-        for row in exhibit.rows
+        for method in exhibit.methods
     )
     return Block(title, tuple(rows), step)
 
 
-def pooled_statistics(runs: Sequence[StoredRun], read_out: int) -> tuple[Pool, CellStatistics | None]:
-    """The pool of all runs of one algorithm, variant, task and scale at a read-out (environment steps).
-
-    Returns:
-        The pool, and the statistics of its returns; None instead of these if no run counts.
-    """
-    pooled = pool(runs, read_out)
-    if not pooled.runs:
-        return pooled, None
-    return pooled, cell_statistics([run.curve() for run in pooled.runs], pooled.step)
-
-
 def _measured(
-    exhibit: TableExhibit, row: DeclaredRow, task: str, scale: str, protocol: str, runs: list[StoredRun]
+    exhibit: TableExhibit, method: Method, task: str, scale: str, protocol: str, runs: list[StoredRun]
 ) -> Score:
-    """The score of a row on a task, from the runs of a block."""
-    if task not in exhibit.tasks_at(scale) or row.algorithm is None:
-        return Score("measured", row.label, task, footnotes=(row.why_none,) if row.why_none else ())
-    cell = (row.algorithm, row.variant, task)
+    """The score of a method on a task, from the runs of a block."""
+    if task not in exhibit.tasks_at(scale) or method.algorithm is None:
+        return Score("measured", method.label, task, footnotes=(method.why_none,) if method.why_none else ())
+    cell = (method.algorithm, method.variant, task)
     own = [run for run in runs if (run.spec.algorithm, run.spec.variant, run.spec.task) == cell]
     require_one_configuration(own)
     wanted = exhibit.step(scale, task)
-    pooled, numbers = pooled_statistics(own, wanted)
+    pooled = pool(own, wanted)
     nothing = Score(
         block="measured",
-        algorithm=row.label,
+        algorithm=method.label,
         task=task,
         seeds_wanted=len(SCALES[scale].seeds),
         step_wanted=wanted,
@@ -222,7 +209,7 @@ def _measured(
         failed=pooled.failed,
         source="failed" if pooled.failed else "missing",
     )
-    if numbers is None:
+    if (numbers := pooled.statistics) is None:
         return nothing
     partial = f"measured, partial: {steps_reached(numbers.step, wanted)}"
     return replace(

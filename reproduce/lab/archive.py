@@ -1,4 +1,4 @@
-"""Archiving of run directories as records in a store."""
+"""Archiving of run directories in a store: runs as records, and their policies beside these."""
 
 import shlex
 import warnings
@@ -10,12 +10,28 @@ from typing import Any
 import pandas as pd
 
 from alm.training.bias import ValueSample
+from alm.training.policies import write_policy
 from alm.training.run_directory import PLUGIN_COPY, RunDirectory
 from reproduce.lab.curves import Curve, run_scalars, sharing_seeds
 from reproduce.lab.errors import reason_of
+from reproduce.lab.policies import (
+    Policy,
+    PolicyError,
+    is_of,
+    policies_of,
+    policies_stored,
+    policy_path,
+    stored_policy,
+)
 from reproduce.lab.provenance import without_places
 from reproduce.lab.specs import RunSpec, record_in
 from reproduce.lab.store import Store, StoredRun, StoreWarning
+
+LARGEST_POLICY = 3_000_000
+"""Largest size of a stored policy in bytes. Tensors are float32, which reproduces an evaluation exactly; if
+they would be larger than this, weights are stored in float16."""
+BUDGET = 30_000_000
+"""Bytes of all policies of a store together, limited because they are in git."""
 
 
 class UnreadableRunError(ValueError):
@@ -133,6 +149,62 @@ def _pairs(step: int, sample: ValueSample) -> pd.DataFrame:
     """A measurement as rows of the store's value file (`reproduce.lab.store.VALUE_COLUMNS`)."""
     index = {"step": step, "episode": sample.episode, "episode_step": sample.step}
     return pd.DataFrame({**index, "monte_carlo": sample.monte_carlo, **sample.estimates})
+
+
+def archive_policies(directory: RunDirectory, store: Store) -> list[Path]:
+    """Store the policies of a stored run beside it; returns the new files.
+
+    Nothing is stored for a failed run, or if policies of another seed are there.
+
+    Raises:
+        PolicyError: the policies exceed `BUDGET` or `LARGEST_POLICY`.
+        PolicyFileError: a policy to be stored is damaged.
+    """
+    spec = RunSpec.from_dict(directory.read_json("config.json")["spec"])
+    run = store.get(spec)
+    others = {held for held, _ in policies_stored(store) if _without_seed(held) == _without_seed(spec)}
+    if run is None or run.status == "failed" or others - {spec}:
+        return []
+    written = []
+    for kind, policy in policies_of(directory).items():
+        path = policy_path(store, spec, kind)
+        if is_of(policy, run) and not (
+            path.exists() and stored_policy(path, spec, kind).record == policy.record
+        ):
+            _store_policy(policy, path, store)
+            written.append(path)
+    return written
+
+
+def _without_seed(spec: RunSpec) -> tuple[str, ...]:
+    return spec.algorithm, spec.variant, spec.task, spec.scale
+
+
+def _store_policy(policy: Policy, path: Path, store: Store) -> None:
+    """Write a policy within the limits, its weights in float16 if they are too large."""
+    import torch
+
+    tensors = policy.tensors()
+
+    def size() -> int:
+        return sum(value.nbytes for value in tensors.values()) + 10_000
+
+    if size() > LARGEST_POLICY:
+        tensors = {
+            name: value.half() if value.dtype == torch.float32 else value for name, value in tensors.items()
+        }
+    if size() > LARGEST_POLICY:
+        raise PolicyError(
+            f"the {policy.label} takes more than {LARGEST_POLICY / 1e6:.0f} MB, so it stays in "
+            f"{policy.path.parent}"
+        )
+    held = sum(other.stat().st_size for other in store.root.rglob("*.safetensors") if other != path)
+    if held + size() > BUDGET:
+        raise PolicyError(
+            f"the policies in {store.root} would take more than {BUDGET / 1e6:.0f} MB with the "
+            f"{policy.label}: remove some of {store.root}/**/*.safetensors, then repeat the command"
+        )
+    write_policy(path, tensors, policy.record)
 
 
 def directories_under(root: Path) -> dict[RunSpec, RunDirectory]:

@@ -1,4 +1,4 @@
-"""Trained policies: archiving them in the store beside their runs, and finding them again.
+"""Trained policies: found in the store or in the directory of a run, and loaded to act.
 
 Beside ``seed-<n>.parquet`` lie ``seed-<n>.last.safetensors`` and ``seed-<n>.best.safetensors``
 (`alm.training.policies`), of one seed for each algorithm, variant, task and scale. They are loaded into the
@@ -15,7 +15,7 @@ import numpy as np
 
 from alm.task_registry import task_spec
 from alm.training.checkpoint import read_checkpoint
-from alm.training.policies import PolicyFileError, read_policy, read_record, write_policy
+from alm.training.policies import PolicyFileError, read_policy, read_record
 from alm.training.run_directory import RunDirectory
 from alm.training.scale import SCALES, scale_named
 from reproduce.lab.algorithms import place_among, variant_named
@@ -34,11 +34,6 @@ if TYPE_CHECKING:
 
 KINDS = ("last", "best")
 """Policies kept of a run: of its last evaluation, and of the one with the highest mean return."""
-LARGEST_POLICY = 3_000_000
-"""Largest size of a stored policy in bytes. Tensors are float32, which reproduces an evaluation exactly; if
-they would be larger than this, weights are stored in float16."""
-BUDGET = 30_000_000
-"""Bytes of all policies of a store together, limited because they are in git."""
 
 
 class PolicyError(ValueError):
@@ -269,35 +264,6 @@ def policy_path(store: Store, spec: RunSpec, kind: str) -> Path:
     return store.path(spec).with_suffix(f".{kind}.safetensors")
 
 
-def archive_policies(directory: RunDirectory, store: Store) -> list[Path]:
-    """Store the policies of a stored run beside it; returns the new files.
-
-    Nothing is stored for a failed run, or if policies of another seed are there.
-
-    Raises:
-        PolicyError: the policies exceed `BUDGET` or `LARGEST_POLICY`.
-        PolicyFileError: a policy to be stored is damaged.
-    """
-    spec = RunSpec.from_dict(directory.read_json("config.json")["spec"])
-    run = store.get(spec)
-    others = {held for held, _ in policies_stored(store) if _without_seed(held) == _without_seed(spec)}
-    if run is None or run.status == "failed" or others - {spec}:
-        return []
-    written = []
-    for kind, policy in policies_of(directory).items():
-        path = policy_path(store, spec, kind)
-        if is_of(policy, run) and not (
-            path.exists() and stored_policy(path, spec, kind).record == policy.record
-        ):
-            _store(policy, path, store)
-            written.append(path)
-    return written
-
-
-def _without_seed(spec: RunSpec) -> tuple[str, ...]:
-    return spec.algorithm, spec.variant, spec.task, spec.scale
-
-
 def is_of(policy: Policy, run: StoredRun) -> bool:
     """Whether a stored run contains the policy's evaluation; a run repeated on another machine may not."""
     stored = run.evaluations.set_index("step")["eval/returns"]
@@ -306,32 +272,6 @@ def is_of(policy: Policy, run: StoredRun) -> bool:
         and policy.evaluated_step in stored.index
         and np.array_equal(policy.returns, stored[policy.evaluated_step])
     )
-
-
-def _store(policy: Policy, path: Path, store: Store) -> None:
-    import torch
-
-    tensors = policy.tensors()
-
-    def size() -> int:
-        return sum(value.nbytes for value in tensors.values()) + 10_000
-
-    if size() > LARGEST_POLICY:
-        tensors = {
-            name: value.half() if value.dtype == torch.float32 else value for name, value in tensors.items()
-        }
-    if size() > LARGEST_POLICY:
-        raise PolicyError(
-            f"the {policy.label} takes more than {LARGEST_POLICY / 1e6:.0f} MB, so it stays in "
-            f"{policy.path.parent}"
-        )
-    held = sum(other.stat().st_size for other in store.root.rglob("*.safetensors") if other != path)
-    if held + size() > BUDGET:
-        raise PolicyError(
-            f"the policies in {store.root} would take more than {BUDGET / 1e6:.0f} MB with the "
-            f"{policy.label}: remove some of {store.root}/**/*.safetensors, then repeat the command"
-        )
-    write_policy(path, tensors, policy.record)
 
 
 def find_policy(

@@ -1,5 +1,6 @@
 """Tracking with MLflow: a copy of the runs, which can be rebuilt at any time.
 
+    uri.py         the address of an MLflow
     client.py      connection to one MLflow: runs by key, errors as one sentence
     records.py     metadata of a run: names, tags, parameters
     following.py   run directories, while they train and afterwards

@@ -10,34 +10,32 @@ import logging
 import math
 import os
 import re
-import socket
 import tempfile
-import urllib.request
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit, urlunsplit
 
-from reproduce.lab.places import WORKPLACE, installing
+from reproduce.lab.places import installing
+from reproduce.tracking.uri import (
+    TrackingError,
+    artifact_root,
+    require_answer,
+    resolve_uri,
+    shown_uri,
+    sqlite_file,
+    without_password,
+)
 
 _BATCH = 1000  # MLflow refuses more metrics in one request
 _PAGE = 1000
-_PROBE_SECONDS = 5.0
 _EXTRAS = {"mlflow": ("mlflow", "train"), "psycopg": ("psycopg, which speaks to Postgres", "server")}
-_SQL_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
-_SCHEMES = ("http", "https", "sqlite", "file", "databricks", *_SQL_PORTS)
-_EXAMPLES = "http://127.0.0.1:5000, sqlite:////folder/mlflow.db or postgresql://user@host/name"
 log = logging.getLogger(__name__)
 
 ENDED = ("FINISHED", "FAILED")
 """MLflow statuses of runs that are complete: nothing is added to them."""
-
-
-class TrackingError(OSError):
-    """A failure to read or write MLflow; the message is one sentence with the URI and what to do."""
 
 
 class Point(NamedTuple):
@@ -86,43 +84,6 @@ class KnownRun:
     status: str
 
 
-def resolve_uri(uri: str | None = None) -> str:
-    """The tracking URI: as given, else ``MLFLOW_TRACKING_URI``, else ``mlflow.db`` in the repository.
-
-    A relative SQLite path is made absolute, so that it names the same file from everywhere.
-
-    Raises:
-        TrackingError: it cannot be parsed as an address.
-    """
-    uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{WORKPLACE / 'mlflow.db'}"
-    try:
-        _ = urlsplit(uri).port
-    except ValueError:
-        # An unparsable URI has no known parts, so everything that may be a password is cut.
-        raise TrackingError(
-            f"MLflow's address {re.sub('//.*@', '//', uri)} cannot be read: give one such as {_EXAMPLES} in "
-            "MLFLOW_TRACKING_URI."
-        ) from None
-    file = _sqlite_file(uri)
-    return f"sqlite:///{file.absolute()}" if file else uri
-
-
-def shown_uri(uri: str) -> str:
-    """The URI without user name and password."""
-    parts = urlsplit(uri)
-    if "@" not in parts.netloc:
-        return uri
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
-
-
-def artifact_root(uri: str) -> str | None:
-    """URI for the artifacts of a database's experiments; None if a server decides it."""
-    if urlsplit(uri).scheme in ("http", "https", "databricks"):
-        return None
-    file = _sqlite_file(uri)
-    return ((file.parent if file else WORKPLACE) / "mlartifacts").as_uri()
-
-
 def quiet_environment() -> dict[str, str]:
     """Environment of MLflow: quiet, private, short timeouts; variables already set take precedence."""
     return {
@@ -141,7 +102,7 @@ class MlflowRuns:
     The first use creates the database, one process at a time: concurrent MLflow migrations crash.
 
     Args:
-        uri: see `resolve_uri`.
+        uri: see `reproduce.tracking.uri.resolve_uri`.
 
     Raises:
         TrackingError: from every method, if MLflow cannot be reached, read or written.
@@ -151,7 +112,7 @@ class MlflowRuns:
         self.uri = resolve_uri(uri)
         self._experiments: dict[str, str] = {}
         with self._one_sentence():
-            _require_answer(self.uri)
+            require_answer(self.uri)
             for name, value in quiet_environment().items():
                 os.environ.setdefault(name, value)
             from mlflow import MlflowClient
@@ -317,7 +278,7 @@ class MlflowRuns:
     @contextmanager
     def _exclusive(self) -> Iterator[None]:
         """Lock that keeps other processes on this machine from creating databases, experiments and runs."""
-        file = _sqlite_file(self.uri)
+        file = sqlite_file(self.uri)
         if file:
             path = file.with_name(f"{file.name}.lock")
         else:
@@ -389,32 +350,6 @@ def _known(run: Any) -> KnownRun:
     )
 
 
-def _sqlite_file(uri: str) -> Path | None:
-    """The file of an SQLite URI; three slashes precede a relative path, four an absolute one."""
-    return Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None
-
-
-def _require_answer(uri: str) -> None:
-    """Fail at once if nothing can be reached at a URI; MLflow would take up to minutes.
-
-    Raises:
-        OSError: the URI is not an address, nothing answers there, or the file there cannot be opened.
-    """
-    file = _sqlite_file(uri)
-    if file and file.exists():
-        file.open("rb").close()
-    parts = urlsplit(uri)
-    scheme = parts.scheme.partition("+")[0]
-    if scheme not in _SCHEMES and uri != "databricks" and not Path(uri).is_dir():
-        raise OSError(f"it is not an address such as {_EXAMPLES}")
-    if parts.hostname is None or (scheme not in ("http", "https") and scheme not in _SQL_PORTS):
-        return
-    if scheme in urllib.request.getproxies() and not urllib.request.proxy_bypass(parts.hostname):
-        return  # only the proxy has to reach it
-    port = parts.port or _SQL_PORTS.get(scheme) or (443 if scheme == "https" else 80)
-    socket.create_connection((parts.hostname, port), timeout=_PROBE_SECONDS).close()
-
-
 def _is_foreign(error: Exception) -> bool:
     # requests' errors are OSErrors; a driver may be missing; a host name may be invalid.
     if isinstance(error, (OSError, ImportError, UnicodeError)):
@@ -432,9 +367,7 @@ def _sentence(uri: str, error: Exception) -> str:
         how = installing(extra)
         return f"MLflow at {shown_uri(uri)} cannot be used without {what}: install it with `{how}`."
     reason = (getattr(error, "strerror", None) or str(error) or type(error).__name__).splitlines()[0]
-    password = urlsplit(uri).password
-    if password:
-        reason = reason.replace(password, "***")
+    reason = without_password(reason, uri)
     if len(reason) > 160:
         reason = reason[:160].rstrip() + " …"
     return (

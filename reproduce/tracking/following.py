@@ -31,13 +31,11 @@ from reproduce.tracking.client import (
     KnownRun,
     MlflowRuns,
     Point,
-    TrackingError,
     finite_points,
     locked,
-    resolve_uri,
-    shown_uri,
 )
 from reproduce.tracking.records import SyncResult, final_points, record_of, start_of
+from reproduce.tracking.uri import TrackingError, resolve_uri, shown_uri
 
 _STATE = "mlflow.json"
 _POLL_SECONDS = 5.0
@@ -76,7 +74,7 @@ def follow(
     Args:
         directories: run directories.
         until: whether the trainer is gone, see `process_gone`.
-        tracking_uri: see `reproduce.tracking.client.resolve_uri`.
+        tracking_uri: see `reproduce.tracking.uri.resolve_uri`.
         poll_seconds: time between passes over the directories.
         say: takes the sentence about an unusable MLflow; by default prints it to stderr.
     """

@@ -43,9 +43,10 @@ def import_published(tracker: MlflowRuns) -> SyncResult:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Ended:
-    """The data of an ended run to import, besides its record."""
+class _EndedRun:
+    """An ended run to import."""
 
+    record: RunRecord
     start_ms: int
     end_ms: int
     points: list[Point]
@@ -53,16 +54,18 @@ class _Ended:
     failure: str | None = None
 
 
-def _import(tracker: MlflowRuns, runs: Iterable[tuple[RunRecord, _Ended]]) -> SyncResult:
+def _import(tracker: MlflowRuns, runs: Iterable[_EndedRun]) -> SyncResult:
     total, held = SyncResult(), dict[str, dict[str, list[KnownRun]]]()
-    for record, run in runs:
-        if record.experiment not in held:
-            held[record.experiment] = tracker.by_key(record.experiment)
-        total += _import_run(tracker, record, run, held[record.experiment].get(record.key, []))
+    for run in runs:
+        experiment = run.record.experiment
+        if experiment not in held:
+            held[experiment] = tracker.by_key(experiment)
+        total += _import_run(tracker, run, held[experiment].get(run.record.key, []))
     return total
 
 
-def _import_run(tracker: MlflowRuns, record: RunRecord, run: _Ended, known: Sequence[KnownRun]) -> SyncResult:
+def _import_run(tracker: MlflowRuns, run: _EndedRun, known: Sequence[KnownRun]) -> SyncResult:
+    record = run.record
     if known and record.start_ms is not None and all(r.start_ms != record.start_ms for r in known):
         return SyncResult()  # trained here as well: that run takes precedence
     one, found = tracker.find_or_create(record, run.start_ms, known)
@@ -82,8 +85,7 @@ def _import_run(tracker: MlflowRuns, record: RunRecord, run: _Ended, known: Sequ
     return SyncResult(1, len(points))
 
 
-def _stored(run: StoredRun) -> tuple[RunRecord, _Ended]:
-    """The record and data of a stored run to import."""
+def _stored(run: StoredRun) -> _EndedRun:
     record = record_of(run.spec, run.digest, run.protocol, run.config, run.provenance)
     rows = run.evaluations.to_dict("records")
     points = [
@@ -103,7 +105,8 @@ def _stored(run: StoredRun) -> tuple[RunRecord, _Ended]:
             points.append(Point(key, named[key], int(last["time_ms"]), run.last_step))
     start_ms = record.start_ms or start_of(rows, 0)
     last_ms = max((int(row["time_ms"]) for row in rows), default=start_ms)
-    return record, _Ended(
+    return _EndedRun(
+        record=record,
         start_ms=start_ms,
         end_ms=int(run.provenance.get("finished_ms") or last_ms),
         points=points,
@@ -112,7 +115,7 @@ def _stored(run: StoredRun) -> tuple[RunRecord, _Ended]:
     )
 
 
-def _printed() -> Iterable[tuple[RunRecord, _Ended]]:
+def _printed() -> Iterable[_EndedRun]:
     for cell in printed_scores(1):
         tags = {
             "source": "published",
@@ -126,7 +129,7 @@ def _printed() -> Iterable[tuple[RunRecord, _Ended]]:
         yield _published(f"table1/{cell.algorithm}", "printed", cell.algorithm, cell.task, tags, points)
 
 
-def _authors_curves() -> Iterable[tuple[RunRecord, _Ended]]:
+def _authors_curves() -> Iterable[_EndedRun]:
     for task, frame in authors_curves().groupby("task", sort=True):
         tags = {"source": "authors", "seeds": str(frame["seeds"].max())}
         points = []
@@ -140,8 +143,8 @@ def _authors_curves() -> Iterable[tuple[RunRecord, _Ended]]:
 
 def _published(
     place: str, whose: str, algorithm: str, task: str, tags: dict[str, str], points: list[Point]
-) -> tuple[RunRecord, _Ended]:
-    """The record and data of numbers that others published; ``place`` begins their key."""
+) -> _EndedRun:
+    """Numbers that others published, as a run; ``place`` begins its key."""
     identity = {"algo": algorithm, "task": task}
     record = RunRecord(
         experiment=PUBLISHED,
@@ -152,4 +155,4 @@ def _published(
         params=identity,
         artifacts={},
     )
-    return record, _Ended(start_ms=_PUBLISHED_MS, end_ms=_PUBLISHED_MS, points=points)
+    return _EndedRun(record=record, start_ms=_PUBLISHED_MS, end_ms=_PUBLISHED_MS, points=points)

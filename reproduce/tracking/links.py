@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 from reproduce.lab.store import StoredRun
-from reproduce.tracking.client import MlflowRuns, resolve_uri, shown_uri
+from reproduce.tracking.client import MlflowRuns
 from reproduce.tracking.importing import PUBLISHED
 from reproduce.tracking.records import SMOKE, record_of
+from reproduce.tracking.uri import is_server, resolve_uri, shown_uri
 from reproduce.tracking.views import OURS, View, description_of, table_link, view_link, views_of
 
 _DESCRIPTION = "mlflow.note.content"
@@ -20,7 +20,7 @@ def links(tracker: MlflowRuns, base: str) -> dict[str, dict[str, str]]:
     The protocol with the most runs comes first; smoke runs and published numbers come last.
 
     Raises:
-        reproduce.tracking.client.TrackingError: MLflow cannot be read or written.
+        reproduce.tracking.uri.TrackingError: MLflow cannot be read or written.
     """
     experiments = tracker.experiments()
     views = {
@@ -62,16 +62,16 @@ def where_to_look(runs: Sequence[StoredRun], tracking_uri: str | None = None) ->
 
     Args:
         runs: at least one run, all of one scale.
-        tracking_uri: see `reproduce.tracking.client.resolve_uri`.
+        tracking_uri: see `reproduce.tracking.uri.resolve_uri`.
 
     Raises:
-        reproduce.tracking.client.TrackingError: the server cannot be read.
+        reproduce.tracking.uri.TrackingError: the server cannot be read.
     """
     uri = resolve_uri(tracking_uri)
     records = [record_of(run.spec, run.digest, run.protocol, run.config, run.provenance) for run in runs]
     names = dict.fromkeys(record.experiment for record in records)
     tasks = dict.fromkeys(run.spec.task for run in runs)
-    if urlsplit(uri).scheme not in ("http", "https"):
+    if not is_server(uri):
         filters = [f"tags.task = '{task}' and tags.scale = '{runs[0].spec.scale}'" for task in tasks]
         where = f"experiment {', '.join(names)} ({shown_uri(uri)})"
         return f"MLflow: `python -m reproduce ui`, {where}, filter: {'; or '.join(filters)}"

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from reproduce.tracking.client import TrackingError, artifact_root, quiet_environment
+from reproduce.tracking.client import quiet_environment
 from reproduce.tracking.guard import start_guarded, stop_guarded
+from reproduce.tracking.uri import TrackingError, artifact_root
 
 if TYPE_CHECKING:
     import subprocess
@@ -61,7 +62,7 @@ class Address:
         """The same address with a port that is currently free.
 
         Raises:
-            reproduce.tracking.client.TrackingError: the requested port is not free, or the host is not an
+            reproduce.tracking.uri.TrackingError: the requested port is not free, or the host is not an
                 address of this machine.
         """
         port = self.port
@@ -135,7 +136,7 @@ def serving(
         workers: number of processes that answer requests.
 
     Raises:
-        reproduce.tracking.client.TrackingError: the port is in use, or the server does not start.
+        reproduce.tracking.uri.TrackingError: the port is in use, or the server does not start.
     """
     address = (address or Address()).with_free_port()
     command = [sys.executable, "-m", "mlflow", "server"]

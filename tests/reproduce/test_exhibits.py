@@ -34,10 +34,10 @@ def test_unknown_scales_and_exhibits_are_refused():
 
 
 @pytest.mark.parametrize("table", [TABLE1, TABLE5], ids=["table1", "table5"])
-def test_tasks_are_registered_and_rows_are_the_printed_ones(table):
+def test_tasks_are_registered_and_methods_are_the_printed_ones(table):
     assert set(table.tasks) <= set(TASKS)
     printed = [(cell.algorithm, cell.task) for cell in printed_scores(table.number)]
-    assert printed == [(row.label, task) for row in table.rows for task in table.columns]
+    assert printed == [(one.label, task) for one in table.methods for task in table.columns]
 
 
 def test_what_the_paper_lacks_is_measured_at_other_scales_only():

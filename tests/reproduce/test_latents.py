@@ -10,8 +10,7 @@ from alm.training.run_directory import RunDirectory
 from reproduce.cli import main
 from reproduce.exhibits import exhibit_named
 from reproduce.lab import latents
-from reproduce.lab.archive import archive_run, directories_under
-from reproduce.lab.policies import archive_policies
+from reproduce.lab.archive import archive_policies, archive_run, directories_under
 from reproduce.lab.specs import RunSpec
 from reproduce.lab.store import LATENT_COLUMNS, Store, StoreWarning
 

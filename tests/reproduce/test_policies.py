@@ -13,11 +13,11 @@ from alm.training.policies import PolicyFileError, read_policy, read_record, wri
 from alm.training.run_directory import RunDirectory
 from reproduce.cli import main
 from reproduce.exhibits import gallery as shown_gallery
-from reproduce.lab import gallery, playing, policies
-from reproduce.lab.archive import archive_run, directories_under
+from reproduce.lab import archive, gallery, playing, policies
+from reproduce.lab.archive import archive_policies, archive_run, directories_under
 from reproduce.lab.playing import Played, play
 from reproduce.lab.plugins import load_plugin
-from reproduce.lab.policies import PolicyError, archive_policies, find_policy, policies_stored, stored_policy
+from reproduce.lab.policies import PolicyError, find_policy, policies_stored, stored_policy
 from reproduce.lab.specs import RunSpec
 from reproduce.lab.store import Store, StoreWarning
 
@@ -365,7 +365,7 @@ def test_of_a_run_that_failed_no_policy_is_stored(here):
 def test_too_large_a_policy_is_stored_in_float16(here, monkeypatch):
     kept = read_policy(directory(here).policies.path(Store(here / "store").get(SPEC).last_step))[1]
     size = sum(value.nbytes for value in kept.values())
-    monkeypatch.setattr(policies, "LARGEST_POLICY", size + 9_000)
+    monkeypatch.setattr(archive, "LARGEST_POLICY", size + 9_000)
     archive_policies(directory(here), Store(here / "store"))
     policy = stored_policy(here / "store" / LAST, SPEC, "last")
     assert {value.dtype for value in policy.tensors().values()} == {torch.float16}
@@ -376,10 +376,10 @@ def test_too_large_a_policy_is_stored_in_float16(here, monkeypatch):
 
 def test_what_does_not_fit_is_said_and_not_stored(here, monkeypatch):
     store = Store(here / "store")
-    monkeypatch.setattr(policies, "BUDGET", 5_000)
+    monkeypatch.setattr(archive, "BUDGET", 5_000)
     with pytest.raises(PolicyError, match=r"would take more than 0 MB with the last policy of .*: remove"):
         archive_policies(directory(here), store)
-    monkeypatch.setattr(policies, "LARGEST_POLICY", 5_000)
+    monkeypatch.setattr(archive, "LARGEST_POLICY", 5_000)
     with pytest.raises(PolicyError, match="takes more than 0 MB, so it stays in"):
         archive_policies(directory(here), store)
     assert not policies_stored(store)
@@ -389,7 +389,7 @@ def test_a_policy_that_takes_the_place_of_another_takes_its_room(here, store, mo
     record, state = read_policy(store.root / LAST)
     write_policy(store.root / LAST, state, record | {"commit": "an earlier one"})
     held = sum(path.stat().st_size for path in policies_stored(store).values())
-    monkeypatch.setattr(policies, "BUDGET", held + 10_000)
+    monkeypatch.setattr(archive, "BUDGET", held + 10_000)
     assert archive_policies(directory(here), store) == [store.root / LAST]
 
 
@@ -397,7 +397,7 @@ def test_the_repository_is_within_its_budgets():
     store, folder = Store(ROOT / "results" / "runs"), ROOT / "results" / "gallery"
     held = policies_stored(store)
     sizes = [path.stat().st_size for path in held.values()]
-    assert max(sizes, default=0) <= policies.LARGEST_POLICY and sum(sizes) <= policies.BUDGET
+    assert max(sizes, default=0) <= archive.LARGEST_POLICY and sum(sizes) <= archive.BUDGET
     assert {path for path in (ROOT / "results").rglob("*.safetensors")} == set(held.values())
     seeds = {(spec.algorithm, spec.variant, spec.task, spec.scale, kind) for spec, kind in held}
     assert len(seeds) == len(held)  # one seed of each

@@ -14,8 +14,7 @@ from PIL import Image
 from reproduce.cli import main
 from reproduce.exhibits import gallery as shown
 from reproduce.lab import gallery, rendering
-from reproduce.lab.archive import archive_run, directories_under
-from reproduce.lab.policies import archive_policies
+from reproduce.lab.archive import archive_policies, archive_run, directories_under
 from reproduce.lab.rendering import Frame, RenderError, captioned, choose_gl, write_clip
 from reproduce.lab.store import Store
 

@@ -22,11 +22,12 @@ from reproduce.lab.published import authors_curves
 from reproduce.lab.specs import RunSpec
 from reproduce.lab.store import Store
 from reproduce.tracking import following
-from reproduce.tracking.client import MlflowRuns, TrackingError, resolve_uri, shown_uri
+from reproduce.tracking.client import MlflowRuns
 from reproduce.tracking.following import follow, process_gone, sync
 from reproduce.tracking.importing import import_published, import_store
 from reproduce.tracking.links import links
 from reproduce.tracking.records import record_of
+from reproduce.tracking.uri import TrackingError, resolve_uri, shown_uri
 from reproduce.tracking.views import views_of
 from tracked import CONFIG, PROTOCOL, STARTED, Training
 

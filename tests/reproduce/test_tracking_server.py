@@ -20,9 +20,10 @@ from patience import PATIENCE
 from reproduce.cli import main
 from reproduce.lab.store import Store
 from reproduce.tracking import following
-from reproduce.tracking.client import MlflowRuns, TrackingError
+from reproduce.tracking.client import MlflowRuns
 from reproduce.tracking.following import follow
 from reproduce.tracking.importing import import_store
+from reproduce.tracking.uri import TrackingError
 from tracked import STARTED, Training
 
 pytestmark = pytest.mark.programs

@@ -23,10 +23,11 @@ from patience import PATIENCE
 from reproduce.cli import main
 from reproduce.lab.store import Store
 from reproduce.tracking import server
-from reproduce.tracking.client import MlflowRuns, TrackingError
+from reproduce.tracking.client import MlflowRuns
 from reproduce.tracking.importing import import_store
 from reproduce.tracking.links import links
 from reproduce.tracking.server import Address
+from reproduce.tracking.uri import TrackingError
 from reproduce.tracking.views import OURS, description_of, views_of
 
 pytestmark = pytest.mark.programs

@@ -5,7 +5,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 
@@ -269,7 +269,7 @@ class Costlier:
     name: str
     times: float
     remark: str = ""
-    second: None = None
+    second: ClassVar[None] = None
 
     def finding(self, evidence: Evidence) -> Finding:
         """The ratio at this scale."""
@@ -313,7 +313,7 @@ class Sooner:
     x: Series
     y: Series
     where: Where
-    second: None = None
+    second: ClassVar[None] = None
 
     def finding(self, evidence: Evidence) -> Finding:
         """The finding, with the minutes of both sides on every task."""

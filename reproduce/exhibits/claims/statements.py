@@ -99,9 +99,9 @@ _MNM = _variant("identity encoder", "mnm")
 _ONLINE_KL, _RELU = _variant("no target encoder", "online-kl"), _variant("ReLU", "relu")
 
 _RIVALS = tuple(
-    Series(ALGORITHMS[row.algorithm].title, row.algorithm, row.variant)
-    for row in TABLE1.rows
-    if row.algorithm and row.algorithm != "alm"
+    Series(ALGORITHMS[one.algorithm].title, one.algorithm, one.variant)
+    for one in TABLE1.methods
+    if one.algorithm and one.algorithm != "alm"
 )
 """The algorithms of Table 1's other rows."""
 _HARDEST = ("Humanoid", "Ant")
