@@ -42,6 +42,8 @@ def data(store: Store, mix: bool) -> tuple[pd.DataFrame, tuple[StoredRun, ...]]:
 def draw(points: pd.DataFrame, runs: Sequence[StoredRun]) -> Figure:
     """Draw one line per seed over the mean and std of the authors' five."""
     tasks = sorted(set(points["task"]))
+    variants = {one.label: one.variant for one in _SERIES}
+    failed = {(run.spec.variant, run.spec.task, run.spec.seed) for run in runs if run.status == "failed"}
     with figure_style():
         figure, ((axes,),) = panels.page(len(tasks))
         notes = []
@@ -51,12 +53,14 @@ def draw(points: pd.DataFrame, runs: Sequence[StoredRun]) -> Figure:
             last = own["step"].max() + _FURTHER
             panels.published_curve(axis, task, last)
             ends: dict[str, list[str]] = {}
-            for (label, _), seed in own.groupby(["series", "seed"], sort=False):
+            for (label, seed), line in own.groupby(["series", "seed"], sort=False):
                 look = looks(_SERIES)[label]
                 # A label only once, for the legend.
                 name = None if label in ends else label
-                axis.plot(seed["step"], seed["return"], color=look.colour, marker=look.marker, label=name)
-                ends.setdefault(label, []).append(formats.steps_in_words(seed["step"].max()))
+                axis.plot(line["step"], line["return"], color=look.colour, marker=look.marker, label=name)
+                end = formats.steps_in_words(line["step"].max())
+                lost = " (failed)" if (variants[label], task, seed) in failed else ""
+                ends.setdefault(label, []).append(end + lost)
             notes.append(
                 "\n".join(
                     f"{label}: {formats.seeds_counted(len(steps), None)}, to {', '.join(steps)} steps"

@@ -174,6 +174,15 @@ def test_each_seed_of_alm_goes_to_its_own_end_beside_the_authors(tmp_path, make_
     assert labels == ["ALM(3), authors' 5 seeds", "ALM(3), bf16"] and len(handles) == 2
 
 
+def test_a_failed_seed_of_alm_is_named_beside_the_authors(tmp_path, make_run):
+    store, extra = Store(tmp_path / "runs"), {"time/evaluation_s": [1.0] * 2, "time/update_ms": [1.0] * 2}
+    for seed, ended in enumerate(({"status": "partial"}, {"status": "failed", "reason": "not finite"})):
+        store.write(make_run({5000: 0.0, 10_000: 50.0}, seed=seed, scale="paper", extra=extra, **ended))
+    (picture,) = drawn("authors", store, "redq")
+    (note,) = picture.figure.axes[0].texts
+    assert note.get_text() == "ALM(3): 2 seeds, to 10k, 10k (failed) steps"
+
+
 def test_mixing_is_refused_with_the_way_to_force_it(store, make_run, tmp_path, capsys):
     extra = {"time/evaluation_s": [1.0], "time/update_ms": [1.0]}
     other = {"seed": 2, "scale": "laptop", "protocol": "v5"}
