@@ -46,7 +46,7 @@ def draw(points: pd.DataFrame, runs: Sequence[StoredRun]) -> Figure:
     failed = {(run.spec.variant, run.spec.task, run.spec.seed) for run in runs if run.status == "failed"}
     with figure_style():
         figure, ((axes,),) = panels.page(len(tasks))
-        notes = []
+        notes, wanted = [], len(scale_named("paper").seeds)
         for axis, task in zip(axes, tasks, strict=True):
             axis.set_title(task)
             own = points[points["task"] == task]
@@ -63,7 +63,7 @@ def draw(points: pd.DataFrame, runs: Sequence[StoredRun]) -> Figure:
                 ends.setdefault(label, []).append(end + lost)
             notes.append(
                 "\n".join(
-                    f"{label}: {formats.seeds_counted(len(steps), None)}, to {', '.join(steps)} steps"
+                    f"{label}: {formats.seeds_counted(len(steps), wanted)}, to {', '.join(steps)} steps"
                     for label, steps in ends.items()
                 )
             )

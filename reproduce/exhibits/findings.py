@@ -59,7 +59,7 @@ def wins(store: Store) -> str:
                 unknown.append(task)
             else:
                 (ahead if alm > max(one.mean for one in rivals) else behind).append(task)
-        text = f"- Beside SAC and TD3 {which}, the authors' ALM(3) has the highest mean on "
+        text = f"- Compared with SAC and TD3 {which}, the authors' ALM(3) has the highest mean on "
         text += f"{len(ahead)} of the {len(ahead) + len(behind)} tasks that have all three"
         text += f" ({', '.join(ahead)})" if ahead else ""
         text += f", not on {', '.join(behind)}" if behind else ""

@@ -169,7 +169,7 @@ def test_each_seed_of_alm_goes_to_its_own_end_beside_the_authors(tmp_path, make_
     assert [line.get_xdata()[-1] for line in seeds] == list(ends.values())
     assert [set(line.get_ydata()) for line in seeds] == [{0.0}, {1.0}, {2.0}]
     (note,) = cheetah.texts
-    assert note.get_text() == "ALM(3), bf16: 3 seeds, to 10k, 15k, 40k steps"
+    assert note.get_text() == "ALM(3), bf16: 3 of 5 seeds, to 10k, 15k, 40k steps"
     handles, labels = cheetah.get_legend_handles_labels()
     assert labels == ["ALM(3), authors' 5 seeds", "ALM(3), bf16"] and len(handles) == 2
 
@@ -180,7 +180,7 @@ def test_a_failed_seed_of_alm_is_named_beside_the_authors(tmp_path, make_run):
         store.write(make_run({5000: 0.0, 10_000: 50.0}, seed=seed, scale="paper", extra=extra, **ended))
     (picture,) = drawn("authors", store, "redq")
     (note,) = picture.figure.axes[0].texts
-    assert note.get_text() == "ALM(3): 2 seeds, to 10k, 10k (failed) steps"
+    assert note.get_text() == "ALM(3): 2 of 5 seeds, to 10k, 10k (failed) steps"
 
 
 def test_mixing_is_refused_with_the_way_to_force_it(store, make_run, tmp_path, capsys):
