@@ -217,7 +217,7 @@ def test_a_mistake_of_a_plugin_at_play_is_one_sentence(tmp_path, capsys, monkeyp
 
     plugin = tmp_path / "mine.py"
     plugin.write_text("from alm.variants import Variant\nVARIANTS = {'alm': [Variant('slow', 'an idea')]}\n")
-    monkeypatch.setattr("reproduce.commands.policies.find_policy", lambda *_: None)
+    monkeypatch.setattr("reproduce.commands.policies.find_policy", lambda *_, **__: None)
     monkeypatch.setattr(playing, "play", play)
     for place in ("runs", "store"):
         (tmp_path / place).mkdir()
