@@ -18,6 +18,7 @@ from typing import Any
 import tyro
 
 from reproduce.commands.algorithms import Algorithms
+from reproduce.commands.console import on_one_line, say
 from reproduce.commands.figures import Figure, Report, Theory
 from reproduce.commands.grid import Grid, Plan
 from reproduce.commands.helptexts import describe, wrapped
@@ -62,7 +63,7 @@ _FOR_TRAINING = ("torch", "mujoco", "gymnasium", "mlflow", "safetensors")
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     logging.basicConfig(format="%(levelname)s: %(message)s")
-    warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
+    warnings.formatwarning = lambda message, *_, **__: f"warning: {on_one_line(message)}\n"
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
         # A terminal's encoding may lack the signs of a table, which is no reason to lose the rest.
         sys.stdout.reconfigure(errors="replace")
@@ -114,9 +115,8 @@ def _was_interrupted(error: BaseException) -> bool:
 
 
 def _refused(sentence: str, code: int) -> int:
-    """Print an error as one line, control characters in quoted names escaped, and return the exit code."""
-    shown = "".join(one if one.isprintable() else repr(one)[1:-1] for one in sentence)
-    print(f"error: {shown}", file=sys.stderr)
+    """Print an error; returns the exit code."""
+    say("error", sentence)
     return code
 
 

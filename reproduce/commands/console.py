@@ -1,9 +1,10 @@
-"""Console output of commands: plain text, progress bars, and each warning once."""
+"""Console output of commands: plain text, progress bars, errors and warnings, each in one line and once."""
 
 import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Literal
 
 from rich.console import Console
 
@@ -13,6 +14,16 @@ from reproduce.lab.store import StoreWarning
 def plain_console() -> Console:
     """A console that prints ``[horizon=7]`` in a variant's name as text, not as markup."""
     return Console(markup=False)
+
+
+def on_one_line(text: object) -> str:
+    """A sentence on one line, control characters escaped: names of files that it quotes may hold any."""
+    return "".join(one if one.isprintable() else repr(one)[1:-1] for one in str(text))
+
+
+def say(kind: Literal["error", "warning"], sentence: object) -> None:
+    """Print one line on stderr, such as ``error: There is no task 'Hoper'.``"""
+    print(f"{kind}: {on_one_line(sentence)}", file=sys.stderr)
 
 
 @contextmanager
@@ -43,4 +54,4 @@ def store_warnings_said() -> Iterator[list[str]]:
         finally:
             messages += dict.fromkeys(str(w.message) for w in caught if issubclass(w.category, StoreWarning))
             for message in messages:
-                print(f"warning: {message}", file=sys.stderr)
+                say("warning", message)

@@ -1,6 +1,5 @@
 """The commands that draw: one figure or all of them, the theory, and the report."""
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -8,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from alm.training.files import write_text
-from reproduce.commands.console import plain_console, steps, store_warnings_said
+from reproduce.commands.console import plain_console, say, steps, store_warnings_said
 from reproduce.commands.options import ReadsRuns
 from reproduce.exhibits import EXHIBITS, BiasDefinition
 from reproduce.exhibits.pooling import ProtocolMixError, StoreMixError
@@ -70,14 +69,14 @@ class Figure(ReadsRuns):
                 pictures = drawn(name, store, self.bias, self.mix)
         except StoreMixError as error:
             hint = " To draw them nevertheless: --mix" if isinstance(error, ProtocolMixError) else ""
-            print(f"error: {error}{hint}", file=sys.stderr)
+            say("error", f"{error}{hint}")
             return 2
         for line in nothing_stored(name, store, {picture.scale for picture in pictures}):
             print(line)
         if not pictures and name not in EXHIBITS:
             scale = "laptop" if name == "curves" else "paper"
             train = f"python -m reproduce {train_command('alm', BASE.name, 'HalfCheetah', scale)}"
-            print(f"error: no such run is in {store}; train one, for instance with: {train}", file=sys.stderr)
+            say("error", f"no such run is in {store}; train one, for instance with: {train}")
             return 2
         for picture in pictures:
             path = self.out / picture.file

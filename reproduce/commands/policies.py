@@ -1,6 +1,5 @@
 """The commands that play and film trained policies."""
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from typing import Annotated, Literal
 
 import tyro
 
+from reproduce.commands.console import say
 from reproduce.commands.options import RUNS, ReadsRuns
 from reproduce.lab.places import OUT
 from reproduce.lab.plugins import Plugin, load_plugin, mistakes_of
@@ -113,6 +113,6 @@ class Gallery(ReadsRuns):
 
         made = make_gallery(self.opened(), self.out)
         for problem in made.problems:
-            print(f"warning: {problem}", file=sys.stderr)
+            say("warning", problem)
         print(f"{len(made.cards)} clips in {self.out}, {made.size / 1e6:.1f} MB")
         return 1 if made.problems else 0

@@ -1,11 +1,10 @@
 """The commands about stored runs: list them, archive them, measure their models."""
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from alm.training.run_directory import RunDirectory
-from reproduce.commands.console import plain_console, store_warnings_said
+from reproduce.commands.console import plain_console, say, store_warnings_said
 from reproduce.commands.options import RUNS, ReadsRuns, WritesRuns
 from reproduce.lab.archive import UnreadableRunError, archive_policies, archive_run, directories_under
 from reproduce.lab.store import Store
@@ -51,7 +50,7 @@ class Archive(WritesRuns):
                 path = archive_run(directory, store)
             except UnreadableRunError as error:
                 unread.append(f"not stored: {error}")
-                print(f"warning: {unread[-1]}", file=sys.stderr)
+                say("warning", unread[-1])
             else:
                 print(f"stored {path}" if path else f"nothing new in {directory.path}")
                 keep_policies(directory, store)
@@ -65,7 +64,7 @@ def keep_policies(directory: RunDirectory, store: Store) -> None:
             print(f"stored {path}")
     except (OSError, ValueError) as error:
         # Includes variants that this version no longer knows, so that no checkpoint of them can be loaded.
-        print(f"warning: no policy is kept of {directory.path}: {error}", file=sys.stderr)
+        say("warning", f"no policy is kept of {directory.path}: {error}")
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,12 @@
 """The commands that print numbers: tables, comparisons, claims, and the numbers in documents."""
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
 
-from reproduce.commands.console import plain_console
+from reproduce.commands.console import plain_console, say
 from reproduce.commands.options import RUNS, ReadsRuns
 from reproduce.lab.places import CODE, OUT
 
@@ -108,7 +107,7 @@ class Compare(ReadsRuns):
         try:
             console.print(where_to_look(comparison.runs), highlight=False, soft_wrap=True)
         except TrackingError as error:
-            print(f"warning: {error}", file=sys.stderr)
+            say("warning", error)
         return 0
 
 

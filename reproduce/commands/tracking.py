@@ -2,13 +2,12 @@
 
 import os
 import signal
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from reproduce.commands.console import store_warnings_said
+from reproduce.commands.console import say, store_warnings_said
 from reproduce.commands.options import RUNS, ReadsRuns
 from reproduce.lab.archive import directories_under
 from reproduce.lab.places import WORKPLACE
@@ -132,7 +131,7 @@ class Sync(ReadsRuns):
         sent += import_published(tracker)
         links(tracker, base="")  # brings the views up to date
         for problem in sent.problems:
-            print(f"warning: {problem}", file=sys.stderr)
+            say("warning", problem)
         incomplete = bool(unread or sent.problems)
         end = "MLflow lacks what could not be read" if incomplete else "MLflow is up to date"
         print(f"sent {sent.points} values of {sent.runs} runs; {end}")

@@ -12,6 +12,7 @@ import tyro
 
 from alm.training.lease import EXIT_HELD, LeaseLostError, RunLockedError
 from alm.training.run_directory import RunDirectory
+from reproduce.commands.console import say
 from reproduce.commands.options import RUNS, WritesRuns
 from reproduce.commands.stored import keep_policies
 from reproduce.lab.algorithms import ALGORITHMS
@@ -126,7 +127,7 @@ class Train(WritesRuns):
                         )
                     except RunLockedError as error:
                         held = True
-                        print(f"error: {error}", file=sys.stderr)
+                        say("error", error)
                         continue
                     if directory is None:
                         ended.append(RunDirectory(self.runs_dir / spec.relative_dir))
@@ -136,11 +137,11 @@ class Train(WritesRuns):
                     opened.append(directory)
                     store.remove_abandoned(spec)
                     if spec in stored and stored[spec].status == "done":
-                        print(
-                            f"warning: {spec.label} is stored already ({store.place(stored[spec])}) and will "
+                        say(
+                            "warning",
+                            f"{spec.label} is stored already ({store.place(stored[spec])}) and will "
                             f"be shown from there; the new run stays in {directory.path}. Choose other "
                             "--seeds to add runs, or another --store to keep both.",
-                            file=sys.stderr,
                         )
                 with _tracked(opened if self.track else []):
                     apart = resolved.agent_class.trains_seeds_apart
@@ -151,7 +152,7 @@ class Train(WritesRuns):
                             )
                         except LeaseLostError as error:
                             held = True
-                            print(f"error: {error}", file=sys.stderr)
+                            say("error", error)
         except Interrupted as stop:
             print(stop, file=sys.stderr)
             return EXIT_INTERRUPTED

@@ -233,6 +233,17 @@ def test_a_damaged_config_stops_no_other_run(tmp_path, capsys, content):
     assert "config.json" in error and error.count("\n") == 1
 
 
+def test_what_a_name_hides_is_shown_in_warnings_and_errors(tmp_path, capsys):
+    """A directory's name may hold what a terminal obeys, or a line's end."""
+    (ended_run(tmp_path, 0, DONE).path / "config.json").write_text("{")
+    places = [str((tmp_path / "runs").rename(tmp_path / "a\x1b[31m\nb")), str(tmp_path / "none\x1b")]
+    assert main(["archive", "--runs-dir", places[0], "--store", str(tmp_path / "store")]) == 1
+    assert main(["runs", "--store", places[1]]) == 2
+    said = capsys.readouterr().err
+    assert "\x1b" not in said and said.count("\n") == 2
+    assert r"a\x1b[31m\nb" in said and r"none\x1b" in said
+
+
 def test_a_policy_that_cannot_be_kept_keeps_no_other_run_back(tmp_path, capsys):
     """Of a run that kept none, by an earlier version with a variant that this one does not have."""
     run = ended_run(tmp_path, 0, DONE)
