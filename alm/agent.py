@@ -25,9 +25,9 @@ from alm.value_estimates import ValueEstimates
 class ALM(ValueEstimates, Agent):
     """Aligned Latent Models for a population of seeds (`alm.training.agent.Agent`).
 
-    A variant (`alm.variants`) replaces some of the parts below: ``network_class``, ``trained``, ``act``,
-    ``policy``, ``represent``, ``kl_encoder``, a loss and its ``noise_shapes``, or how a value is estimated
-    (`alm.value_estimates`).
+    A variant (`alm.variants`) replaces some of the parts below, such as ``network_class``, ``policy``, or a
+    loss and its ``noise_shapes``, or how a value is estimated (`alm.value_estimates`);
+    docs/new_variant.md lists them all.
     """
 
     name = "alm"

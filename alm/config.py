@@ -17,9 +17,9 @@ class ALMConfig:
     """Hyper-parameters of ALM(K); the defaults are those of the authors' code, which agree with Table 3."""
 
     horizon: Count = 3
-    """K, the number of model steps in both objectives and the length of replayed sequences."""
+    """K: model steps in both rollout objectives and in L^K; length of replayed sequences."""
     classifier_coefficient: NotNegative = 0.1
-    """c, the weight of the classifier's log-ratio (intrinsic reward) in the policy objective."""
+    """c, the weight of the classifier's log-ratio (intrinsic reward) in the policy objective and in L^K."""
     kl_term: bool = True
     """Keep the KL consistency term in the encoder-and-model objective (Eq. 7)."""
     reward_term: bool = True

@@ -49,7 +49,8 @@ class GaussianNetwork(nn.Module):
 class Head(nn.Module):
     """Reward r̂(z, a), classifier logits C(z, a, z') or critics Q_j(z, a) → (S, N, batch, outputs).
 
-    The N = ``ensemble`` networks of each seed are members of one batched network.
+    The first hidden layer has layer normalisation and tanh, the second ELU.  The N = ``ensemble``
+    networks of each seed are members of one batched network.
     """
 
     def __init__(self, seeds: int, inputs: int, hidden: int, outputs: int, ensemble: int = 1) -> None:

@@ -3,7 +3,7 @@
 In the order of an update, with the letters that agent and variants use: (a) encoder and model, (b) reward and
 classifier, (c) critics, (d) policy.
 
-Every function takes the networks, a batch with leading axes (S, batch) or (S, K, batch), and standard
+Every objective takes the networks, a batch with leading axes (S, batch) or (S, K, batch), and standard
 normal noise.  It returns one loss per seed (S,) and detached diagnostics, and documents which networks
 the loss trains.  The caller requests gradients for those parameters only (`alm.training.optimisation`),
 so a frozen network passes gradients through to its inputs and receives none.  sg(·) is a stop-gradient.
@@ -24,7 +24,9 @@ from alm.training.replay import Transitions
 from alm.training.schedules import Level
 
 Gaussian = tuple[Tensor, Tensor]
+"""Mean and standard deviation of a diagonal Gaussian over z, each (…, latent)."""
 Diagnostics = dict[str, Tensor]
+"""Values to log by name, each (S,), detached."""
 Policy = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 """Map from z (S, batch, latent) and standard normal noise (S, batch, action) to the action (S, batch, action)
 and its bonus (S, batch), which the definition of value adds to the reward: zero in ALM."""

@@ -93,9 +93,9 @@ def smoothed_target(
 ) -> Tensor:
     """Regression target of both critics → (S, batch), without gradient.
 
-    y = r + γ (1 − d) min_j Q̄_j(s', a'),  a' = clip(π̄(s') + clip(0.2 ε, ±0.5), ±1),
+    y = r + γ (1 − d) min_j Q̄_j(s', a'),  a' = clip(π̄(s') + clip(σ ε, ±c), ±1),
 
-    all in units of the largest action.
+    with σ = ``target_std``, c = ``target_clip``, and actions in units of the largest one.
     """
     smoothing = (config.target_std * noise).clamp(-config.target_clip, config.target_clip)
     unit = (networks.target_actor(transitions.next_observation) + smoothing).clamp(-1.0, 1.0)
@@ -184,7 +184,7 @@ class TD3(Agent):
     def update(
         self, transitions: Transitions, noise: Noise, training_step: Step, branch: bool | None = None
     ) -> Metrics:
-        """One step of the critics; at every second training step also of the actor and the targets.
+        """One step of the critics; after every ``policy_delay``-th one also of the actor and the targets.
 
         The actor maximises the just-updated critic.  Metrics are (S,).
         """

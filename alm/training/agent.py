@@ -87,7 +87,7 @@ class Agent(ABC):
     Args:
         task: sizes and action bounds.
         config: hyper-parameters (an `AgentConfig`).
-        seeds: one per learner; a learner's outcome depends only on its own seed.
+        seeds: one per learner; but for rounding, a learner's outcome depends only on its own seed.
         device, dtype: device and precision of the networks.
     """
 

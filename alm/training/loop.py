@@ -1,8 +1,8 @@
 """The training loop: warm-up, act, step, store, update, evaluate, checkpoint — for every agent.
 
 All seeds of the population advance in lockstep: one environment step each, then one call of
-`Agent.learn`.  A seed's outcome does not depend on the others; a seed whose losses are
-no longer finite ends as failed while the rest continue.
+`Agent.learn`.  But for rounding, a seed's outcome does not depend on the others; a seed whose
+losses are no longer finite ends as failed while the rest continue.
 """
 
 import resource
@@ -33,7 +33,7 @@ from alm.training.run_directory import RunDirectory
 from alm.training.scale import TrainingConfig
 from alm.training.streams import Purpose, Streams
 
-# A checkpoint is due after this time or this multiple of the last one's duration.
+# A checkpoint is due this long after the last one or, if longer, this multiple of what writing that one took.
 _CHECKPOINT_SECONDS = 120.0
 _CHECKPOINT_SHARE = 20.0
 
@@ -43,21 +43,21 @@ class Interrupted(Exception):
 
 
 class Trainer:
-    """Trainer of one population to the end of its horizon, resuming from its run directories.
+    """Trainer of one population to the end of its run, resuming from its run directories.
 
     Args:
         agent: a freshly built population.
         task: its task.
         make: builds one environment of that task.
-        config: horizon and intervals.
+        config: length of the run, and intervals of evaluations and logs.
         directories: one opened run directory for each seed, in the agent's order.
         reporter: shows progress.
         device: device of the agent and the replay.
-        checkpoint_seconds: longest time between two checkpoints.
+        checkpoint_seconds: time between two checkpoints; longer if writing one takes over a twentieth of it.
         simulator_threads: threads that step the seeds' simulators; outcomes do not depend on it.
         make_without_noise: builds one noise-free environment, in which a noisy task is also evaluated;
             None: the task has no noise.
-        until: environment step, before the horizon, at which to stop with a checkpoint; None: train to
+        until: environment step, before the run's end, at which to stop with a checkpoint; None: train to
             the end.
     """
 
@@ -103,7 +103,7 @@ class Trainer:
         self._stop_requested = False
 
     def run(self) -> None:
-        """Train to the end of the horizon, or to the requested step and write a checkpoint there.
+        """Train to the end of the run, or to the requested step and write a checkpoint there.
 
         Raises:
             Interrupted: SIGINT or SIGTERM arrived; a checkpoint has been written.
@@ -239,6 +239,7 @@ class Trainer:
         self._recorder.clear()
 
     def _evaluate(self) -> None:
+        """Evaluate every living seed's policy, measure its value bias, and record both."""
         self._end_failed(self._finite.read())
         began = time.perf_counter()
         found = {
@@ -301,6 +302,7 @@ class Trainer:
         return metrics
 
     def _append(self, seed: int, **content: Any) -> None:
+        """Append a line to a living seed's metrics."""
         if self.alive[seed]:
             self.directories[seed].append_metrics(
                 self.step, max(self.step - self.warmup, 0), self._recorder.clocks[seed], **content

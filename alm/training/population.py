@@ -5,8 +5,8 @@ ensemble of N networks per seed (twin critics: N = 2) has S·N members, seed-maj
 belongs to seed ``s``.  A layer is one batched matrix product (`torch.baddbmm`); with one member it
 costs the same as `torch.nn.Linear`.
 
-Losses are means over the batch and sums over seeds, so each seed's gradient is its own and no
-outcome depends on a seed's neighbours.
+Losses are means over the batch and sums over seeds, so each seed's gradient is its own and, but for
+rounding, no outcome depends on a seed's neighbours.
 """
 
 from collections.abc import Callable, Sequence
