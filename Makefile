@@ -30,7 +30,8 @@ DATABASE  ?=
 # TRAIN=1 before a table or figure: train what it misses at SCALE first (see also: python -m reproduce grid --help).
 TRAIN     ?=
 TRAINS     = $(filter-out 0 no,$(TRAIN))
-# Where the grid trains (docs/scaling.md): ON=ray ADDRESS=auto, or ON=slurm PARTITION=gpu HOURS=4; WORKERS=8. DEVICE=cuda: train, too.
+# Where the grid trains (docs/scaling.md): ON=ray ADDRESS=auto, or ON=slurm PARTITION=gpu HOURS=4; WORKERS=8.
+# DEVICE=cuda is an option of `make train`, too.
 ON        ?= local
 ADDRESS   ?=
 PARTITION ?=
