@@ -27,7 +27,7 @@ class ALM(ValueEstimates, Agent):
 
     A variant (`alm.variants`) replaces some of the parts below, such as ``network_class``, ``policy``, or a
     loss and its ``noise_shapes``, or how a value is estimated (`alm.value_estimates`);
-    docs/new_variant.md lists them all.
+    docs/new_variant.md lists them.
     """
 
     name = "alm"
