@@ -14,7 +14,7 @@ from alm.training.schedules import Level, Step, linear
 
 @dataclass(frozen=True)
 class ALMConfig:
-    """Hyper-parameters of ALM(K); the defaults are those of the authors' code, which agree with Table 3."""
+    """Hyper-parameters of ALM(K), from Table 3 or, where it is silent, from the authors' code."""
 
     horizon: Count = 3
     """K: model steps in both rollout objectives and in L^K; length of replayed sequences."""

@@ -258,6 +258,13 @@ def heading(data: FigureData) -> str:
     return f"{data.exhibit.heading}, {data.scale} scale{only}"
 
 
+def sizes(data: FigureData) -> str:
+    """A sentence on the sizes of networks, where algorithms of different ones are compared; may be empty."""
+    if data.scale == "paper" or len({one.algorithm for one in data.series}) < 2:
+        return ""
+    return " Networks are smaller than the paper's at this scale, but for those of SAC, TD3 and SVG(1)."
+
+
 def left_out(data: FigureData) -> str:
     """A sentence on the tasks without a panel because no run is stored; may be empty."""
     drawn, failed = data.tasks, Counter[str]()

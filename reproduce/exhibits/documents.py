@@ -137,7 +137,7 @@ def _exhibits(store: Store) -> str:
             compared = "; ".join(one.label for one in shown)
             on = [", ".join(exhibit.tasks_at(scale)) or "–" for scale in SHOWN_SCALES]
         rows.append([f"`{make_command(exhibit)}`", exhibit.title, compared, *on, *stored])
-    by_scale = [f"{what}, `{scale}`" for what in ("on", "runs") for scale in SHOWN_SCALES]
+    by_scale = [f"{what}, `{scale}`" for what in ("tasks", "stored runs") for scale in SHOWN_SCALES]
     return markdown_grid(["", "shows", "compares", *by_scale], rows)
 
 

@@ -43,25 +43,38 @@ def one_protocol(store: Store) -> str:
 
 
 def wins(store: Store) -> str:
-    """Number of tasks on which ALM's mean exceeds SAC's and TD3's, printed and measured; by means only."""
+    """Number of tasks on which ALM's mean exceeds SAC's and TD3's, printed and measured.
+
+    Leads above the standard deviations over seeds, of ALM and of the better of the two, are counted again.
+    """
     printed, measured = _rows(store)
     lines = []
     for which, scores in (("printed in the paper", printed), ("measured on ALM's own tasks", measured)):
         ahead: list[str] = []
+        clear: list[str] = []
         behind: list[str] = []
         unknown: list[str] = []
         for task in TABLE1.columns:
             released = _released(task)
-            alm = printed[_ALM, task].mean if released is None else released["return_mean"]
+            if released is None:
+                alm, spread = printed[_ALM, task].mean, printed[_ALM, task].std
+            else:
+                alm, spread = released["return_mean"], released["return_std"]
             rivals = [scores[rival, task] for rival in _RIVALS if (rival, task) in scores]
             complete = len(rivals) == len(_RIVALS) and all(one.status != "partial" for one in rivals)
             if not complete:
                 unknown.append(task)
-            else:
-                (ahead if alm > max(one.mean for one in rivals) else behind).append(task)
+                continue
+            best = max(rivals, key=lambda one: one.mean)
+            (ahead if alm > best.mean else behind).append(task)
+            if alm - best.mean > spread and alm - best.mean > best.std:
+                clear.append(task)
         text = f"- Compared with SAC and TD3 {which}, the authors' ALM(3) has the highest mean on "
         text += f"{len(ahead)} of the {len(ahead) + len(behind)} tasks that have all three"
         text += f" ({', '.join(ahead)})" if ahead else ""
+        if ahead:
+            text += f", on {len(clear)} by more than the standard deviation over seeds of either"
+            text += f" ({', '.join(clear)})" if clear else ""
         text += f", not on {', '.join(behind)}" if behind else ""
         text += f"; no number for {', '.join(unknown)}" if unknown else ""
         lines.append(f"{text}.")

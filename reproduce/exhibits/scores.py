@@ -26,7 +26,8 @@ _PAPER_SEEDS = 5
 _HOW_TO_READ = (
     "Measured cells: mean ± sample standard deviation over seeds (number of seeds), from single evaluations "
     "at the named step; below, after w, the same for the mean over the last 10 % of the steps. "
-    "A cell without a stored run says missing; a dash marks cells that are not measured."
+    "A cell without a stored run says missing; a dash marks cells that are not measured. "
+    "The title of measured cells ends with the version of the tasks and of the simulator."
 )
 
 

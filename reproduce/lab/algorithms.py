@@ -188,10 +188,11 @@ def variant_named(algorithm: str, name: str, algorithms: Mapping[str, Algorithm]
 
 
 def title_of(algorithm: str, variant: str = BASE.name) -> str:
-    """The name of an algorithm or a variant in tables and texts, such as ``"SAC"`` or ``"ALM(3) no-kl"``."""
+    """Name of an algorithm or a variant in tables and texts: ``SAC``, ``ALM(3)+bf16``, ``ALM(3) no-kl``."""
     known = ALGORITHMS.get(algorithm)
     name = known.title if known else algorithm
-    return name if variant == BASE.name else f"{name} {variant}"
+    unchanged = variant_parts(variant)[0] == BASE.name
+    return f"{name}{variant.removeprefix(BASE.name)}" if unchanged else f"{name} {variant}"
 
 
 def run_length(spec: RunSpec) -> int:

@@ -255,6 +255,7 @@ def test_panels_of_figure3(store):
     assert "2.5 ms" in texts(costs) and "3 ms" in texts(costs)
     caption = " ".join(figure.get_supxlabel().split())
     assert "laptop scale (drawn: ALM(3); SAC): mean return" in caption and "authors" not in caption
+    assert "Networks are smaller than the paper's at this scale, but for those of SAC" in caption
     assert "No stored run on Hopper." in caption and "`" not in caption
     assert "Measured on Test, 1 thread." in caption
 

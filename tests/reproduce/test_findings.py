@@ -51,6 +51,13 @@ def test_a_task_is_won_by_the_highest_mean_of_complete_rows(store, add):
     for algorithm, value in (("sac", 9000.0), ("td3", 8000.0)):
         add(algorithm, 0, value, **at_read_out)
     assert "the highest mean on 1 of the 1 tasks that have all three (HalfCheetah)" in findings.wins(store)
+    # One seed has no spread that a lead could exceed.
+    assert "on 0 by more than the standard deviation over seeds of either" in findings.wins(store)
+    add("sac", 1, 9300.0, **at_read_out)
+    clear = "on 1 by more than the standard deviation over seeds of either (HalfCheetah)"
+    assert clear in findings.wins(store)
+    add("sac", 2, 5000.0, **at_read_out)
+    assert "on 0 by more than the standard deviation over seeds of either" in findings.wins(store)
     add("td3", 1, 16_000.0, **at_read_out)
     behind = "the highest mean on 0 of the 1 tasks that have all three, not on HalfCheetah"
     assert behind in findings.wins(store)
