@@ -7,7 +7,7 @@ retrained regularly, and the policy is rolled out in it for a few steps from rea
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -80,7 +80,7 @@ class MBPOConfig(SACConfig):
         return None
 
     @classmethod
-    def at(cls, scale: Scale, task: str) -> "MBPOConfig":
+    def at(cls, scale: Scale, task: str) -> Self:
         """The configuration of a scale with the settings of a task's robot.
 
         Raises:

@@ -7,6 +7,7 @@ critics.  SAC-AVG ("REDQ-ave" there) uses the mean of all ten target critics ins
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -70,7 +71,7 @@ class REDQConfig:
         return None
 
     @classmethod
-    def at(cls, scale: Scale, task: str) -> "REDQConfig":
+    def at(cls, scale: Scale, task: str) -> Self:
         """The configuration of a scale with the target entropy of a task's robot."""
         return cls(
             warmup_steps=scale.warmup(cls.warmup_steps),

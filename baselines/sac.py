@@ -14,7 +14,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -71,7 +71,7 @@ class SACConfig:
     """Transitions kept."""
 
     @classmethod
-    def at(cls, scale: Scale, task: str) -> "SACConfig":
+    def at(cls, scale: Scale, task: str) -> Self:
         """The configuration of a scale, the same for every task."""
         del task
         scale = scale.of_cheap_updates

@@ -11,7 +11,7 @@ Everything below uses standardised observations x and actions u in (−1, 1).
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -82,7 +82,7 @@ class SACSVGConfig(EntropySchedule):
         return window_conflict(self.replay_capacity, self.warmup_steps, self.horizon)
 
     @classmethod
-    def at(cls, scale: Scale, task: str) -> "SACSVGConfig":
+    def at(cls, scale: Scale, task: str) -> Self:
         """The configuration of a scale with the entropy schedule of a task's robot.
 
         SAC's objective is used for the first 10,000 steps, or for the warm-up and a quarter of a shorter run.

@@ -12,7 +12,7 @@ task's bounds are ±1.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Self
 
 import gymnasium
 import numpy as np
@@ -101,7 +101,7 @@ class SLBOConfig:
         return None
 
     @classmethod
-    def at(cls, scale: Scale, task: str) -> "SLBOConfig":
+    def at(cls, scale: Scale, task: str) -> Self:
         """The configuration of a scale.
 
         Smaller scales have shorter stages with fewer iterations, so the number of updates per environment

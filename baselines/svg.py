@@ -15,7 +15,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -67,7 +67,7 @@ class SVGConfig:
     """Transitions kept."""
 
     @classmethod
-    def at(cls, scale: Scale, task: str) -> "SVGConfig":
+    def at(cls, scale: Scale, task: str) -> Self:
         """The configuration of a scale, the same for every task."""
         del task
         scale = scale.of_cheap_updates

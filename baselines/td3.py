@@ -4,7 +4,7 @@ import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -54,7 +54,7 @@ class TD3Config:
     """Transitions kept."""
 
     @classmethod
-    def at(cls, scale: Scale, task: str) -> "TD3Config":
+    def at(cls, scale: Scale, task: str) -> Self:
         """The configuration of a scale.
 
         The warm-up takes at most an eighth of a run: the authors' 25,000 steps at paper scale, but 6250

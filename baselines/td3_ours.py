@@ -10,6 +10,7 @@ import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -62,7 +63,7 @@ class TD3OursConfig:
         return linear(training_step, self.exploration_start, self.exploration_end, self.exploration_steps)
 
     @classmethod
-    def at(cls, scale: Scale, task: str) -> "TD3OursConfig":
+    def at(cls, scale: Scale, task: str) -> Self:
         """The applicable part of ALM's configuration of a scale and task."""
         alm = ALMConfig.at(scale, task)
         return cls(
