@@ -15,7 +15,7 @@ from reproduce.lab.published import AUTHORS_WARMUP, authors_curves
 from reproduce.lab.store import Store, StoredRun
 
 _SERIES = (Series("ALM(3)", "alm"), Series("ALM(3), bf16", "alm", "base+bf16"))
-_FURTHER = 20_000
+_FURTHER = 5_000
 """Steps by which the authors' curve is drawn beyond the last evaluation of this suite."""
 
 
