@@ -39,28 +39,26 @@ def data(store: Store, mix: bool) -> tuple[pd.DataFrame, tuple[StoredRun, ...]]:
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(), tuple(runs)
 
 
-def draw(points: pd.DataFrame, runs: Sequence[StoredRun]) -> Figure:
+def draw(runs: Sequence[StoredRun]) -> Figure:
     """Draw one line per seed over the mean and std of the authors' five."""
-    tasks = sorted(set(points["task"]))
-    variants = {one.label: one.variant for one in _SERIES}
-    failed = {(run.spec.variant, run.spec.task, run.spec.seed) for run in runs if run.status == "failed"}
+    tasks = sorted({run.spec.task for run in runs})
+    by_variant, look_of = {one.variant: one for one in _SERIES}, looks(_SERIES)
     with figure_style():
         figure, ((axes,),) = panels.page(len(tasks))
         notes, wanted = [], len(scale_named("paper").seeds)
         for axis, task in zip(axes, tasks, strict=True):
             axis.set_title(task)
-            own = points[points["task"] == task]
-            last = own["step"].max() + _FURTHER
-            panels.published_curve(axis, task, last)
+            own = [run for run in runs if run.spec.task == task]
+            panels.published_curve(axis, task, max(run.last_step for run in own) + _FURTHER)
             ends: dict[str, list[str]] = {}
-            for (label, seed), line in own.groupby(["series", "seed"], sort=False):
-                look = looks(_SERIES)[label]
+            for run in own:
+                label, line = by_variant[run.spec.variant].label, learning_curves.returns(run)
+                look = look_of[label]
                 # A label only once, for the legend.
                 name = None if label in ends else label
                 axis.plot(line["step"], line["return"], color=look.colour, marker=look.marker, label=name)
-                end = formats.steps_in_words(line["step"].max())
-                lost = " (failed)" if (variants[label], task, seed) in failed else ""
-                ends.setdefault(label, []).append(end + lost)
+                lost = " (failed)" if run.status == "failed" else ""
+                ends.setdefault(label, []).append(f"{formats.steps_in_words(run.last_step)}{lost}")
             notes.append(
                 "\n".join(
                     f"{label}: {formats.seeds_counted(len(steps), wanted)}, to {', '.join(steps)} steps"

@@ -94,7 +94,7 @@ def drawn(
 def _authors(store: Store, mix: bool) -> list[Picture]:
     """ALM in both precisions over its authors' curves, which are of the paper's networks and batches."""
     points, runs = authors.data(store, mix)
-    return [Picture("authors", "paper", authors.draw(points, runs), points)] if runs else []
+    return [Picture("authors", "paper", authors.draw(runs), points)] if runs else []
 
 
 def _every_curve(store: Store, mix: bool, only: str | None) -> list[Picture]:
