@@ -87,7 +87,7 @@ def execute(agent: Any, execution: Execution, device: str, warn: Warn) -> None:
     if (where := torch.device(device)).type == "cuda" and where.index is not None:
         torch.cuda.set_device(where)
     update: Update | None = getattr(agent, "update", None)
-    if update is None or execution == Execution():
+    if update is None:
         return
     if execution.precision == "bf16":
         if where.type == "cpu" and not _multiplies_bf16():
@@ -102,7 +102,7 @@ def execute(agent: Any, execution: Execution, device: str, warn: Warn) -> None:
         update = _Captured(update)
     if execution.compiled or execution.captured:
         update = _with_tensor_step(agent, update, device)
-    agent.update = update
+    agent.update = _without_denormals(update) if where.type == "cpu" else update
 
 
 def _multiplies_bf16() -> bool:
@@ -117,6 +117,25 @@ def _in_bf16(update: Update, device_type: str) -> Update:
         # No cache: an update changes parameters between uses, and later uses must see the new values.
         with torch.autocast(device_type, torch.bfloat16, cache_enabled=False):
             return update(*inputs, **branch)
+
+    return run
+
+
+def _without_denormals(update: Update) -> Update:
+    """The update with results below the smallest normal number (1.2e-38 in float32) rounded to zero.
+
+    Processors compute with such denormal numbers in microcode, many times more slowly.  Importance weights
+    of improbable actions make whole gradients of SVG(1) denormal.  Only the thread that calls rounds, and
+    only during the update: the simulator does not.
+    """
+
+    @functools.wraps(update)
+    def run(*inputs: Any) -> Metrics:
+        torch.set_flush_denormal(True)
+        try:
+            return update(*inputs)
+        finally:
+            torch.set_flush_denormal(False)
 
     return run
 

@@ -127,11 +127,33 @@ def test_whether_bf16_is_fast_is_known_with_and_without_the_library(library, mon
 def test_bf16_is_no_execution_of_float32():
     plain, other = tiny_agent("Hopper", (0,)), tiny_agent("Hopper", (0,))
     execute(other, Execution(), "cpu", never)
-    assert "update" not in vars(other)
     inputs = inputs_of(plain)
     plain.update(*inputs, 1)
     other.update(*inputs, 1)
     assert largest_difference(plain, other) == 0
+
+
+def test_only_an_update_on_the_cpu_rounds_denormals_to_zero():
+    """A product of 1e-40 is zero in an executed update, even one that fails, and 1e-40 outside of it."""
+
+    def product():
+        return (torch.full((1000,), 1e-20) * 1e-20).sum().item()
+
+    class Small:
+        def update(self, training_step):
+            if training_step < 0:
+                raise FloatingPointError
+            return {"product": product()}
+
+    supported = torch.set_flush_denormal(False)
+    small, on_device = Small(), Small()
+    execute(small, Execution(), "cpu", never)
+    execute(on_device, Execution(), "meta", never)
+    assert (small.update(1)["product"] == 0) == supported
+    assert on_device.update(1)["product"] > 0
+    with pytest.raises(FloatingPointError):
+        small.update(-1)
+    assert product() > 0
 
 
 @pytest.mark.programs
