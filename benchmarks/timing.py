@@ -38,9 +38,9 @@ def milliseconds(work: Callable[[], object]) -> float:
     return 1000.0 * (time.thread_time() - began)
 
 
-def filled_replay(transitions: int) -> Replay:
-    """A replay of random actions on the task."""
-    task, environment = task_spec(TASK), make(TASK)
+def filled_replay(transitions: int, name: str = TASK) -> Replay:
+    """A replay of random actions on a task."""
+    task, environment = task_spec(name), make(name)
     replay = Replay(1, transitions, task.observation_size, task.action_size)
     environment.action_space.seed(0)
     observation, _ = environment.reset(seed=0)

@@ -42,6 +42,7 @@ _MEASURED: dict[str, dict[str, tuple[str, Callable[..., speed.Rows]]]] = {
         "baseline-updates": ("baseline_updates", speed.baseline_updates),
         "libraries": ("libraries", speed.libraries),
         "environment-step": ("environment_step", speed.environment_step),
+        "denormals": ("denormals", speed.denormals),
         "populations": ("populations", speed.populations),
         "population-gains": ("population_gains", speed.population_gains),
         "sizes": ("sizes", speed.sizes),

@@ -182,6 +182,19 @@ def populations(record: Mapping[str, Any]) -> Rows:
     return header, rows
 
 
+def denormals(record: Mapping[str, Any]) -> Rows:
+    """An update with denormal numbers rounded to zero, as in training, and kept."""
+    rows = [
+        [
+            name,
+            *(f"{one[f'{way}_ms']:.1f} ms" for way in ("rounded", "kept")),
+            f"{one['kept_over_rounded']:.2f} ×",
+        ]
+        for name, one in record["results"].items()
+    ]
+    return ["", "denormals rounded", "denormals kept", "kept / rounded"], rows
+
+
 def population_gains(record: Mapping[str, Any]) -> Rows:
     """Time that a population of five saves per seed on one CPU thread, and what the grid does with it."""
     rows = [

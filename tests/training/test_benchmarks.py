@@ -9,9 +9,10 @@ import torch
 from alm.training.execution import Execution
 from alm.training.scale import scale_named
 from baselines.td3 import TD3Config
-from benchmarks import gpu, populations
+from benchmarks import denormals, gpu, populations
 from benchmarks.plain import PLAIN, plain_learner
 from benchmarks.timing import milliseconds_by_operation, operations
+from reproduce.exhibits.performance import denormals as denormal_rows
 from reproduce.exhibits.performance import gpu as gpu_rows
 from reproduce.exhibits.performance import population_gains as gain_rows
 from reproduce.exhibits.performance import populations as population_rows
@@ -30,7 +31,10 @@ def test_the_gpu_benchmark_measures_what_it_would_on_a_device():
     assert len(header) == len(rows[0]) and rows[0][:2] == ["td3", "2"]
 
 
-@pytest.mark.parametrize("name", ["alm_update", "baseline_updates", "engines", "gpu", "populations", "sizes"])
+_ASKED = ["alm_update", "baseline_updates", "denormals", "engines", "gpu", "populations", "sizes"]
+
+
+@pytest.mark.parametrize("name", _ASKED)
 def test_who_asks_for_help_measures_nothing(name, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", [name, "--help"])
     monkeypatch.delitem(sys.modules, f"benchmarks.{name}", raising=False)
@@ -78,3 +82,10 @@ def test_populations_are_measured_with_and_without_kept_memory():
     header, rows = population_rows({"results": {"td3 smoke 1": one, "td3 smoke 5": one | {"kept_ms": 4.0}}})
     assert [len(row) for row in rows] == [len(header)] * 2
     assert rows[1] == ["td3, smoke scale", "5", "4.0 ms", "2.00 ×", "3.0 ms", "1.50 ×", "1,234", "1.25 ×"]
+
+
+def test_updates_are_measured_with_denormals_rounded_and_kept():
+    found = denormals.measure("svg", "smoke", transitions=300, updates=2, rounds=1)
+    assert found["kept_over_rounded"] == pytest.approx(found["kept_ms"] / found["rounded_ms"])
+    header, rows = denormal_rows({"results": {"svg": found}})
+    assert len(rows[0]) == len(header) and rows[0][0] == "svg"
