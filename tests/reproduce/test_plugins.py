@@ -2,6 +2,7 @@
 
 import hashlib
 import signal
+import sys
 import textwrap
 from dataclasses import replace
 from functools import partial
@@ -104,7 +105,7 @@ def test_a_whole_algorithm_with_variants(written):
         (HEAD + "VARIANTS = {'aml': [Variant('x', 'y')]}\n", ["'aml'", "did you mean 'alm'"]),
         (HEAD + "VARIANTS = {'alm': [Variant('no-kl', 'y')]}\n", ["'no-kl' already", "another name"]),
         (HEAD + "VARIANTS = {'sac': [Variant('base', 'y')]}\n", ["'base' already"]),
-        (HEAD + "VARIANTS = {'sac': [Variant('x', 'y')] * 2}\n", ["'x' already"]),
+        (HEAD + "VARIANTS = {'sac': [Variant('x', 'y')] * 2}\n", ["declares two variants 'x' of sac"]),
         (
             HEAD + "VARIANTS = {'alm': [Variant('x', 'y', agent='here:X')]}\n",
             ["alm/x", "'here'", "class itself"],
@@ -164,6 +165,19 @@ def test_broken_files_are_one_sentence(written, tmp_path, capsys, text, words):
     assert "my_idea.py" in error
     assert all(word in error for word in words), error
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_file_may_import_another_beside_it(written, tmp_path, monkeypatch):
+    monkeypatch.setattr("sys.path", sys.path[:])
+    written("RATE = 5e-5\n", "my_own_settings.py")
+    text = "from my_own_settings import RATE\n" + SLOW.replace("5e-5", "RATE")
+    assert slow_plan(written(text)).agent_config.learning_rate == 5e-5
+
+
+def test_names_are_those_of_variants_and_algorithms(written):
+    variants = "variants={'x': Variant('x', 'y')}"
+    text = HEAD + MINE + f"TD3Ours, TD3OursConfig, {variants})}}\nVARIANTS = {{'sac': [Variant('z', 'y')]}}\n"
+    assert load_plugin(written(text)).names == ["mine", "mine/x", "sac/z"]
 
 
 def test_a_file_may_begin_with_a_byte_order_mark(tmp_path):
