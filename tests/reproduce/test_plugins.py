@@ -405,7 +405,27 @@ def test_once_mended_the_same_command_trains(written, tmp_path, capsys, short, m
     assert f"in {mistake}: RuntimeError: no" in capsys.readouterr().err
     assert train(written(an_idea()), runs) == 0
     assert len(list(runs.glob("alm/mine/Hopper/smoke/seed-*/DONE"))) == 2
-    assert f"compare --scale smoke reads them from {runs}" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert f"they are in {runs}, which compare reads with --scale smoke and --runs-dir" in out
+
+
+def test_a_plugin_without_its_variant_is_warned_of(written, tmp_path, capsys, short):
+    path = written(an_idea())
+    assert train(path, tmp_path / "runs", "--variant", "base", "--until", "40") == 0
+    (warning,) = (line for line in capsys.readouterr().err.splitlines() if line.startswith("warning: "))
+    assert warning == (
+        f"warning: alm/base is the suite's own, so the plugin {path} changes nothing; it declares alm/mine: "
+        "choose with --algorithm and --variant."
+    )
+
+
+def test_a_stored_name_is_no_variant_to_train(written, tmp_path, capsys):
+    assert train(path := written(an_idea()), tmp_path / "runs", "--variant", "mine[horizon=7]+bf16") == 2
+    assert capsys.readouterr().err == (
+        "error: --variant takes a name without settings and precision, not 'mine[horizon=7]+bf16'; "
+        "to train it: python -m reproduce train --algorithm alm --variant mine --set horizon=7 "
+        f"--precision bf16 --plugin {path} --task Hopper --scale smoke --seeds 0 1\n"
+    )
 
 
 def test_a_mistake_of_the_suites_own_variant_keeps_its_traceback(written, tmp_path, short, monkeypatch):
