@@ -503,6 +503,17 @@ def test_an_unfinished_run_is_archived(tmp_path, capsys):
     assert "stored" in capsys.readouterr().out
 
 
+def test_archive_says_what_it_does_not_store(tmp_path, capsys):
+    places = ["--runs-dir", str(tmp_path / "runs"), "--store", str(tmp_path / "store")]
+    assert main(["archive", *places]) == 0
+    assert capsys.readouterr().out == f"there are no runs in {tmp_path / 'runs'}\n"
+    plan = ResolvedRuns.of("alm", "base", "Hopper", (0, 1), "smoke")
+    for spec in plan.specs:
+        open_run(plan, spec, tmp_path / "runs", "cpu", 1).close()
+    assert main(["archive", *places]) == 0
+    assert capsys.readouterr().out == f"smoke runs are not stored: 2 in {tmp_path / 'runs'}\n"
+
+
 def test_runs_lists_what_is_missing(tmp_path, capsys):
     assert main(["runs", "--runs-dir", str(tmp_path), "--store", str(tmp_path)]) == 0
     out = " ".join(capsys.readouterr().out.split())
