@@ -503,6 +503,16 @@ def test_an_unfinished_run_is_archived(tmp_path, capsys):
     assert "stored" in capsys.readouterr().out
 
 
+def test_a_file_that_is_left_out_is_named_once(tmp_path, make_run):
+    store = Store(tmp_path / "store")
+    path = store.write(make_run({5000: 1.0}, scale="laptop"))
+    (path.parent / "seed-0 (1).parquet").write_bytes(path.read_bytes())
+    command = [sys.executable, "-m", "reproduce", "runs", "--store", str(store.root)]
+    done = subprocess.run([*command, "--runs-dir", str(tmp_path)], cwd=ROOT, capture_output=True, text=True)
+    (warning,) = done.stderr.splitlines()
+    assert warning.startswith("warning: ") and "seed-0 (1).parquet is left out" in warning
+
+
 def test_archive_says_what_it_does_not_store(tmp_path, capsys):
     places = ["--runs-dir", str(tmp_path / "runs"), "--store", str(tmp_path / "store")]
     assert main(["archive", *places]) == 0
