@@ -104,6 +104,21 @@ def algorithms_with(plugin: Plugin | None) -> Mapping[str, Algorithm]:
     return merged
 
 
+def variant_known(algorithm: str, name: str, plugin: Plugin | None) -> Variant:
+    """The variant of that name, of the suite or of a plugin.
+
+    Raises:
+        UnknownAlgorithmError: there is no such algorithm or variant; without a plugin, the message says how
+            to add one.
+    """
+    try:
+        return variant_named(algorithm, name, algorithms_with(plugin))
+    except UnknownAlgorithmError as error:
+        if plugin:
+            raise
+        raise UnknownAlgorithmError(f"{error} For one of your own, add its file: --plugin.") from None
+
+
 def load_plugin(path: Path) -> Plugin:
     """Run a plugin's file and check its declarations (imports what the file imports).
 

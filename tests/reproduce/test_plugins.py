@@ -226,11 +226,9 @@ def test_a_run_keeps_the_text_and_another_text_does_not_go_on_with_it(written, t
     (directory.path / "checkpoints").mkdir()
     (directory.path / "checkpoints" / "step-000000100.pt").touch()
     open_run(corrected, plan.specs[0], root, "cpu", 1).close()
-    with pytest.raises(
-        ValueError, match="my_idea.py has changed since.*another name.*these files"
-    ) as refused:
+    with pytest.raises(ValueError, match="my_idea.py has changed since.*another name.*these files") as error:
         open_run(plan, plan.specs[0], root, "cpu", 1)
-    assert f"go on with the file as it was (--plugin {directory.path / 'plugin.py'})" in str(refused.value)
+    assert f"go on with the old file (--plugin {directory.path / 'plugin.py'})" in str(error.value)
 
 
 def test_the_store_carries_the_text_and_refuses_another(written, tmp_path):
