@@ -18,7 +18,7 @@ from typing import Any
 import tyro
 
 from reproduce.commands.algorithms import Algorithms
-from reproduce.commands.console import on_one_line, say
+from reproduce.commands.console import format_of_warnings, say
 from reproduce.commands.figures import Figure, Report, Theory
 from reproduce.commands.grid import Grid, Plan
 from reproduce.commands.helptexts import describe, wrapped
@@ -63,7 +63,7 @@ _FOR_TRAINING = ("torch", "mujoco", "gymnasium", "mlflow", "safetensors")
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     logging.basicConfig(format="%(levelname)s: %(message)s")
-    warnings.formatwarning = lambda message, *_, **__: f"warning: {on_one_line(message)}\n"
+    warnings.formatwarning = format_of_warnings()
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
         # A terminal's encoding may lack the signs of a table, which is no reason to lose the rest.
         sys.stdout.reconfigure(errors="replace")

@@ -26,6 +26,20 @@ def say(kind: Literal["error", "warning"], sentence: object) -> None:
     print(f"{kind}: {on_one_line(sentence)}", file=sys.stderr)
 
 
+def format_of_warnings() -> Callable[..., str]:
+    """A `warnings.formatwarning` of one line; a text that has been shown becomes empty."""
+    shown = set()
+
+    def line(message: Warning | str, *_: object, **__: object) -> str:
+        text = f"warning: {on_one_line(message)}\n"
+        if text in shown:
+            return ""
+        shown.add(text)
+        return text
+
+    return line
+
+
 @contextmanager
 def steps(count: int) -> Iterator[Callable[[str], None]]:
     """A progress bar, on a terminal only; the yielded function takes the name of each step as it begins."""

@@ -10,7 +10,7 @@ import tyro
 
 from reproduce.commands.console import plain_console
 from reproduce.commands.options import OWN, RUNS, ReadsRuns, WritesRuns
-from reproduce.exhibits import EXHIBITS, Exhibit, exhibit_named
+from reproduce.exhibits import EXHIBITS, Exhibit, exhibits_named
 from reproduce.exhibits.coverage import missing_of
 from reproduce.lab.planning import Missing, jobs, resources_of
 from reproduce.lab.store import Store
@@ -21,7 +21,8 @@ class LackingRuns:
     """Options that choose the runs which exhibits lack."""
 
     exhibits: Annotated[tuple[str, ...], tyro.conf.Positional]
-    """Names of tables and figures, such as table1 or figure5a; without names, all of them."""
+    """Names of tables and figures, such as table1, figure5a, or figure5 for all of its parts; without names,
+    all of them."""
     scale: str = "laptop"
     """paper, laptop or smoke."""
     first_seeds: int | None = None
@@ -33,7 +34,7 @@ class LackingRuns:
         Raises:
             ValueError: there is none of that name.
         """
-        return [exhibit_named(name) for name in self.exhibits or EXHIBITS]
+        return [exhibit for name in self.exhibits or EXHIBITS for exhibit in exhibits_named(name)]
 
     def lacking(self, store: Store, runs_dir: Path | None = None) -> list[Missing]:
         """The runs that they lack in a store, with what is trained of them in ``runs_dir``."""

@@ -54,6 +54,10 @@ class Archive(WritesRuns):
             else:
                 print(f"stored {path}" if path else f"nothing new in {directory.path}")
                 keep_policies(directory, store)
+        if not (directories or unread):
+            print(f"there are no runs in {self.runs_dir}")
+        elif smoke := sum(spec.scale == "smoke" for spec in directories):
+            print(f"smoke runs are not stored: {smoke} in {self.runs_dir}")
         return 1 if unread else 0
 
 

@@ -18,9 +18,11 @@ from reproduce.commands.stored import keep_policies
 from reproduce.lab.algorithms import ALGORITHMS
 from reproduce.lab.archive import UnreadableRunError, archive_run
 from reproduce.lab.errors import EXIT_INTERRUPTED
+from reproduce.lab.planning import train_command
 from reproduce.lab.plugins import Plugin, load_plugin, mistakes_of
 from reproduce.lab.resolved_runs import ResolvedRuns
 from reproduce.lab.run_states import why_failed
+from reproduce.lab.specs import variant_parts
 from reproduce.lab.store import Store
 from reproduce.lab.training import (
     check_machine,
@@ -102,6 +104,7 @@ class Train(WritesRuns):
         from alm.training.execution import Execution
         from alm.training.loop import Interrupted
 
+        self._require_plain_variant()
         resolved = ResolvedRuns.of(
             self.algorithm,
             self.variant,
@@ -112,6 +115,12 @@ class Train(WritesRuns):
             self.precision,
             self.set,
         )
+        if plugin and resolved.plugin is None:
+            say(
+                "warning",
+                f"{self.algorithm}/{self.variant} is the suite's own, so the plugin {plugin.path} changes "
+                f"nothing; it declares {', '.join(plugin.names)}: choose with --algorithm and --variant.",
+            )
         check_machine(self.device, self.threads)
         check_until(resolved, self.until)
         store = self.opened()
@@ -161,10 +170,30 @@ class Train(WritesRuns):
         if self.scale != "smoke":
             self._archive(directories, store)
         elif opened:
-            print(f"smoke runs are not stored; compare --scale smoke reads them from {self.runs_dir}")
+            option = "" if self.runs_dir == RUNS else " and --runs-dir"
+            print(
+                f"smoke runs are not stored: they are in {self.runs_dir}, which compare reads with "
+                f"--scale smoke{option}"
+            )
         if held:
             return EXIT_HELD
         return 1 if any(directory.status == "failed" for directory in directories) else 0
+
+    def _require_plain_variant(self) -> None:
+        """Refuse the name that a run with settings or precision is stored as.
+
+        Raises:
+            ValueError: the variant is such a name; the message says how to train it.
+        """
+        if variant_parts(self.variant)[0] != self.variant:
+            plugin = str(self.plugin or "")
+            command = train_command(
+                self.algorithm, self.variant, self.task, self.scale, self.seeds, plugin=plugin
+            )
+            raise ValueError(
+                f"--variant takes a name without settings and precision, not {self.variant!r}; to train it: "
+                f"python -m reproduce {command}"
+            )
 
     def _archive(self, directories: Sequence[RunDirectory], store: Store) -> None:
         """Store runs that have ended, and all of them if they were to end at ``--until``.

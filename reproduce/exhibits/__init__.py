@@ -11,6 +11,7 @@ from reproduce.exhibits.catalogue import (
     TABLE5,
     UnknownExhibitError,
     exhibit_named,
+    exhibits_named,
 )
 from reproduce.exhibits.kinds import (
     BiasDefinition,
@@ -39,4 +40,5 @@ __all__ = [
     "TableExhibit",
     "UnknownExhibitError",
     "exhibit_named",
+    "exhibits_named",
 ]

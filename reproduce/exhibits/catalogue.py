@@ -358,3 +358,13 @@ def exhibit_named(name: str) -> Exhibit:
     if name not in EXHIBITS:
         raise UnknownExhibitError(f"There is no exhibit {name!r}; the exhibits are {', '.join(EXHIBITS)}.")
     return EXHIBITS[name]
+
+
+def exhibits_named(name: str) -> list[Exhibit]:
+    """The exhibit of that name, or all parts of a figure such as ``figure5``.
+
+    Raises:
+        UnknownExhibitError: there is none; the message lists those that exist.
+    """
+    parts = [exhibit for one, exhibit in EXHIBITS.items() if name != one and name == one.rstrip("abc")]
+    return parts or [exhibit_named(name)]

@@ -79,6 +79,11 @@ class Shelf:
                     held[spec] = replace(found, own=True)
         return [held[spec] for spec in sorted(held)]
 
+    @property
+    def _places(self) -> str:
+        """Where runs were looked for, in words."""
+        return f"{self.store} or {self.runs_dir}" if self.runs_dir else str(self.store)
+
     def nothing(self, side: Side, task: str) -> str:
         """The message for a side without a run to compare: which runs exist, and how to train one."""
         names = {run.spec: Side(run.spec.algorithm, run.spec.variant).name for run in self._held()}
@@ -95,8 +100,8 @@ class Shelf:
         if not (side.in_suite or own):
             known = dict.fromkeys((*names.values(), *_suite()))
             return (
-                f"Neither the suite nor a stored run has {side.name!r}{nearest(side.name, known)}; on {task} "
-                f"at {self.scale} scale {instead}."
+                f"Neither the suite nor a run in {self._places} has {side.name!r}{nearest(side.name, known)}"
+                f"; on {task} at {self.scale} scale {instead}."
             )
         failed = side.name in on_task
         scales = dict.fromkeys(run.spec.scale for run in own if run.spec.task == task)
@@ -105,7 +110,7 @@ class Shelf:
         command = train_command(side.algorithm, side.variant, task, self.scale, plugin=plugin)
         return (
             f"{'Every' if failed else 'No'} run of {side.name!r} on {task} at {self.scale} scale "
-            f"{'has failed' if failed else 'is stored'}"
+            f"{'has failed' if failed else f'is in {self._places}'}"
             f"{f' (there are some at {elsewhere} scale)' if elsewhere else ''}; {instead}; to train it: "
             f"python -m reproduce {command}"
         )

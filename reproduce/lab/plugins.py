@@ -77,6 +77,15 @@ class Plugin:
         """File name and digest, for the provenance of its runs."""
         return {"file": self.file, "sha256": self.sha256}
 
+    @property
+    def names(self) -> list[str]:
+        """The names of what it declares, as in ``compare``: ``my-td3``, ``alm/my-idea``."""
+        return [
+            *self.algorithms,
+            *(f"{name}/{variant}" for name, of in self.algorithms.items() for variant in of.variants),
+            *(f"{name}/{variant.name}" for name, variants in self.variants.items() for variant in variants),
+        ]
+
     def provides(self, algorithm: str, variant: str) -> bool:
         """Whether the plugin declares a variant, or the algorithm itself."""
         return algorithm in self.algorithms or any(
@@ -93,6 +102,21 @@ def algorithms_with(plugin: Plugin | None) -> Mapping[str, Algorithm]:
         known = {**merged[name].variants, **{variant.name: variant for variant in variants}}
         merged[name] = replace(merged[name], variants=known)
     return merged
+
+
+def variant_known(algorithm: str, name: str, plugin: Plugin | None) -> Variant:
+    """The variant of that name, of the suite or of a plugin.
+
+    Raises:
+        UnknownAlgorithmError: there is no such algorithm or variant; without a plugin, the message says how
+            to add one.
+    """
+    try:
+        return variant_named(algorithm, name, algorithms_with(plugin))
+    except UnknownAlgorithmError as error:
+        if plugin:
+            raise
+        raise UnknownAlgorithmError(f"{error} For one of your own, add its file: --plugin.") from None
 
 
 def load_plugin(path: Path) -> Plugin:
@@ -124,6 +148,9 @@ def _run(path: Path, text: str) -> ModuleType:
     """The module of a source text."""
     module = ModuleType(f"{_MODULE}{path.stem}")
     module.__file__ = str(path)
+    # The file may import others beside it, as with `python path`; last, so that they replace no module.
+    if (directory := str(path.resolve().parent)) not in sys.path:
+        sys.path.append(directory)
     # Dataclasses look up the module of a class there.
     sys.modules[module.__name__] = module
     try:
@@ -182,12 +209,16 @@ def _check_names(plugin: Plugin) -> None:
             taken = {BASE.name, *algorithm_named(name, algorithms).variants}
         except UnknownAlgorithmError as error:
             raise PluginError(f"VARIANTS of the plugin {path} cannot be used: {error}") from None
-        for variant in variants:
-            if variant.name in taken:
+        own = [variant.name for variant in variants]
+        for variant in own:
+            if variant in taken:
                 raise PluginError(
-                    f"{name} has a variant {variant.name!r} already: give that of {path} another name."
+                    f"{name} has a variant {variant!r} already: give that of {path} another name."
                 )
-            taken.add(variant.name)
+            if own.count(variant) > 1:
+                raise PluginError(
+                    f"The plugin {path} declares two variants {variant!r} of {name}: give one another name."
+                )
 
 
 def _check_classes(plugin: Plugin) -> None:

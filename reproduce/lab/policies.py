@@ -18,9 +18,9 @@ from alm.training.checkpoint import read_checkpoint
 from alm.training.policies import PolicyFileError, read_policy, read_record
 from alm.training.run_directory import RunDirectory
 from alm.training.scale import SCALES, scale_named
-from reproduce.lab.algorithms import place_among, variant_named
+from reproduce.lab.algorithms import place_among
 from reproduce.lab.planning import train_command
-from reproduce.lab.plugins import Plugin
+from reproduce.lab.plugins import Plugin, variant_known
 from reproduce.lab.provenance import processor_of
 from reproduce.lab.resolved_runs import ResolvedRuns
 from reproduce.lab.settings import canonical_variant
@@ -317,7 +317,7 @@ def find_policy(
     found = [one for one in {**stored, **trained} if kind in (None, one[1])]
     if not found:
         if not plugin:
-            variant_named(algorithm, variant_parts(variant)[0])
+            variant_known(algorithm, variant_parts(variant)[0], plugin)
         raise PolicyError(_what_to_train(wanted, kind, store, runs_dir))
     chosen = min(found, key=order)
     if chosen not in stored:

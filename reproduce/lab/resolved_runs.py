@@ -7,8 +7,8 @@ from typing import Any
 
 from alm.task_registry import TaskSpec, task_spec
 from alm.training.scale import Scale, TrainingConfig, scale_named
-from reproduce.lab.algorithms import UnknownAlgorithmError, algorithm_named, variant_named
-from reproduce.lab.plugins import Plugin, PluginError, algorithms_with
+from reproduce.lab.algorithms import algorithm_named
+from reproduce.lab.plugins import Plugin, PluginError, algorithms_with, variant_known
 from reproduce.lab.settings import SettingError, require_used, require_valid, with_settings
 from reproduce.lab.specs import RunSpec, config_digest, variant_in
 
@@ -59,12 +59,7 @@ class ResolvedRuns:
             raise ValueError("There is no seed to train: give one or more, such as --seeds 0 1 2.")
         algorithms = algorithms_with(plugin)
         task_, scale_ = task_spec(task), scale_named(scale)
-        try:
-            variant_ = variant_named(algorithm, variant, algorithms)
-        except UnknownAlgorithmError as error:
-            if plugin:
-                raise
-            raise UnknownAlgorithmError(f"{error} For one of your own, add its file: --plugin.") from None
+        variant_ = variant_known(algorithm, variant, plugin)
         agent_class, config_class = algorithm_named(algorithm, algorithms).load(variant_)
         agent_config, changed = with_settings(
             variant_.configuration(config_class, scale_, task_.name), settings

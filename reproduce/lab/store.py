@@ -27,6 +27,7 @@ from alm.training.files import remove_abandoned
 from alm.training.scale import SCALES
 from reproduce.lab import parquet
 from reproduce.lab.curves import Curve
+from reproduce.lab.places import RESULTS
 from reproduce.lab.specs import RunSpec, config_digest, require_protocol
 
 SCHEMA = 1
@@ -386,7 +387,10 @@ def _beside(path: Path, run: StoredRun, columns: Mapping[str, pa.DataType]) -> p
 
 def _warn_of(path: Path, error: Exception) -> None:
     first_line = (str(error).splitlines() or [""])[0].rstrip(".")
-    _warn(path, f"{type(error).__name__}: {first_line}", f"run `git checkout -- {path}` or delete it")
+    kind = "" if type(error) is ValueError else f"{type(error).__name__}: "  # plain ones are our own
+    shipped = path.resolve().is_relative_to(RESULTS)
+    fix = f"run `git checkout -- {path}`" if shipped else "replace it by a sound copy"
+    _warn(path, f"{kind}{first_line}", f"{fix} or delete it")
 
 
 def _warn(path: Path, problem: str, fix: str) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -146,7 +147,9 @@ def _conflict(
 ) -> ValueError:
     cure = f"move or delete these files, or choose another {option}"
     if resolved.plugin and what == "digest":
-        cure = f"{resolved.plugin.file} has changed since, so give the variant another name, or {cure}"
+        copy = place / PLUGIN_COPY
+        old = f"go on with the old file (--plugin {shlex.quote(str(copy))}), or " if copy.is_file() else ""
+        cure = f"{resolved.plugin.file} has changed since, so give the variant another name, or {old}{cure}"
     return ValueError(
         f"{place} holds {spec.label} with another {what} ({stored}, now "
         f"{resolved.record(spec)[what]}): {cure}"

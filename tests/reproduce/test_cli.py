@@ -503,6 +503,27 @@ def test_an_unfinished_run_is_archived(tmp_path, capsys):
     assert "stored" in capsys.readouterr().out
 
 
+def test_a_file_that_is_left_out_is_named_once(tmp_path, make_run):
+    store = Store(tmp_path / "store")
+    path = store.write(make_run({5000: 1.0}, scale="laptop"))
+    (path.parent / "seed-0 (1).parquet").write_bytes(path.read_bytes())
+    command = [sys.executable, "-m", "reproduce", "runs", "--store", str(store.root)]
+    done = subprocess.run([*command, "--runs-dir", str(tmp_path)], cwd=ROOT, capture_output=True, text=True)
+    (warning,) = done.stderr.splitlines()
+    assert warning.startswith("warning: ") and "seed-0 (1).parquet is left out" in warning
+
+
+def test_archive_says_what_it_does_not_store(tmp_path, capsys):
+    places = ["--runs-dir", str(tmp_path / "runs"), "--store", str(tmp_path / "store")]
+    assert main(["archive", *places]) == 0
+    assert capsys.readouterr().out == f"there are no runs in {tmp_path / 'runs'}\n"
+    plan = ResolvedRuns.of("alm", "base", "Hopper", (0, 1), "smoke")
+    for spec in plan.specs:
+        open_run(plan, spec, tmp_path / "runs", "cpu", 1).close()
+    assert main(["archive", *places]) == 0
+    assert capsys.readouterr().out == f"smoke runs are not stored: 2 in {tmp_path / 'runs'}\n"
+
+
 def test_runs_lists_what_is_missing(tmp_path, capsys):
     assert main(["runs", "--runs-dir", str(tmp_path), "--store", str(tmp_path)]) == 0
     out = " ".join(capsys.readouterr().out.split())

@@ -165,12 +165,13 @@ def test_what_may_not_be_pooled_is_refused(store):
         ({"first": "alm/no-k"}, "has 'alm/no-k' .did you mean 'alm/no-kl'"),
         (
             {"second": "dreamer"},
-            "neither the suite nor a stored run has 'dreamer'; .*runs of alm, alm/my-idea.$",
+            "neither the suite nor a run in .* has 'dreamer'; .*runs of alm, alm/my-idea.$",
         ),
         ({"second": "alm/base[horizon=7]"}, "train --algorithm alm --variant base --set horizon=7"),
         (
             {"second": "sac"},
-            "no run of 'sac'.*train --algorithm sac --task HalfCheetah --scale laptop$",
+            "at laptop scale is in /.*/store or /nowhere; .*"
+            "train --algorithm sac --task HalfCheetah --scale laptop$",
         ),
         ({"scale": "paper"}, "no run of 'alm/my-idea'.* at paper scale.*no other"),
         ({"scale": "lapto"}, "did you mean 'laptop'"),
@@ -187,7 +188,7 @@ def test_what_is_not_there(store, options, words):
 def test_runs_at_another_scale_are_named(store, make_run, scale):
     store.write(make_run({5000: 1.0}, variant="my-other", seed=0, scale=scale))
     with pytest.raises(
-        ValueError, match=f"at laptop scale is stored .there are some at {scale} scale.; there are"
+        ValueError, match=f"at laptop scale is in .* .there are some at {scale} scale.; there are"
     ):
         compared(store, first="alm/my-other")
 

@@ -4,7 +4,15 @@ import pytest
 
 from alm.task_registry import TASKS, task_spec
 from alm.training.scale import SCALES, UnknownScaleError
-from reproduce.exhibits import EXHIBITS, FIGURES, TABLE1, TABLE5, UnknownExhibitError, exhibit_named
+from reproduce.exhibits import (
+    EXHIBITS,
+    FIGURES,
+    TABLE1,
+    TABLE5,
+    UnknownExhibitError,
+    exhibit_named,
+    exhibits_named,
+)
 from reproduce.exhibits.coverage import coverage, missing_of, nothing_shown
 from reproduce.lab.algorithms import run_length, variant_named
 from reproduce.lab.published import printed_scores
@@ -31,6 +39,14 @@ def test_unknown_scales_and_exhibits_are_refused():
         TABLE1.needs("labtop")
     with pytest.raises(UnknownExhibitError, match="figure5a"):
         exhibit_named("figure5")
+    with pytest.raises(UnknownExhibitError, match="figure5a"):
+        exhibits_named("figure")
+
+
+def test_a_figure_of_parts_is_all_of_them():
+    assert [one.name for one in exhibits_named("figure5")] == ["figure5a", "figure5b", "figure5c"]
+    assert [one.name for one in exhibits_named("figure10")] == ["figure10a", "figure10b", "figure10c"]
+    assert exhibits_named("figure5a") == [exhibit_named("figure5a")]
 
 
 @pytest.mark.parametrize("table", [TABLE1, TABLE5], ids=["table1", "table5"])

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from reproduce.lab.plugins import load_plugin
+
 pytestmark = pytest.mark.programs
 
 ROOT = Path(__file__).parents[2]
@@ -71,6 +73,14 @@ def test_the_new_baseline_trains_on_the_new_task(suite):
     assert done.returncode == 0, done.stderr
     metrics = suite / "runs/ddpg/base/EagerHalfCheetah/smoke/seed-1/metrics.jsonl"
     assert "loss/critic" in metrics.read_text()
+
+
+def test_the_new_baseline_can_be_a_plugin(tmp_path):
+    (code,) = (code for file, _, code in PLACES if file == "baselines/ddpg.py")
+    plugin = tmp_path / "ddpg.py"
+    entry = 'ALGORITHMS = {"ddpg": Algorithm("DDPG", "an example", agent=DDPG, config=DDPGConfig)}'
+    plugin.write_text(f"{code}\nfrom reproduce.lab.algorithms import Algorithm\n{entry}\n")
+    assert load_plugin(plugin).names == ["ddpg"]
 
 
 def test_the_new_exhibit_is_planned_and_drawn(suite):

@@ -2,6 +2,7 @@
 
 import hashlib
 import signal
+import sys
 import textwrap
 from dataclasses import replace
 from functools import partial
@@ -104,7 +105,7 @@ def test_a_whole_algorithm_with_variants(written):
         (HEAD + "VARIANTS = {'aml': [Variant('x', 'y')]}\n", ["'aml'", "did you mean 'alm'"]),
         (HEAD + "VARIANTS = {'alm': [Variant('no-kl', 'y')]}\n", ["'no-kl' already", "another name"]),
         (HEAD + "VARIANTS = {'sac': [Variant('base', 'y')]}\n", ["'base' already"]),
-        (HEAD + "VARIANTS = {'sac': [Variant('x', 'y')] * 2}\n", ["'x' already"]),
+        (HEAD + "VARIANTS = {'sac': [Variant('x', 'y')] * 2}\n", ["declares two variants 'x' of sac"]),
         (
             HEAD + "VARIANTS = {'alm': [Variant('x', 'y', agent='here:X')]}\n",
             ["alm/x", "'here'", "class itself"],
@@ -166,6 +167,19 @@ def test_broken_files_are_one_sentence(written, tmp_path, capsys, text, words):
     assert not (tmp_path / "runs").exists()
 
 
+def test_a_file_may_import_another_beside_it(written, tmp_path, monkeypatch):
+    monkeypatch.setattr("sys.path", sys.path[:])
+    written("RATE = 5e-5\n", "my_own_settings.py")
+    text = "from my_own_settings import RATE\n" + SLOW.replace("5e-5", "RATE")
+    assert slow_plan(written(text)).agent_config.learning_rate == 5e-5
+
+
+def test_names_are_those_of_variants_and_algorithms(written):
+    variants = "variants={'x': Variant('x', 'y')}"
+    text = HEAD + MINE + f"TD3Ours, TD3OursConfig, {variants})}}\nVARIANTS = {{'sac': [Variant('z', 'y')]}}\n"
+    assert load_plugin(written(text)).names == ["mine", "mine/x", "sac/z"]
+
+
 def test_a_file_may_begin_with_a_byte_order_mark(tmp_path):
     path = tmp_path / "my_idea.py"
     path.write_text(SLOW, encoding="utf-8-sig")
@@ -212,8 +226,9 @@ def test_a_run_keeps_the_text_and_another_text_does_not_go_on_with_it(written, t
     (directory.path / "checkpoints").mkdir()
     (directory.path / "checkpoints" / "step-000000100.pt").touch()
     open_run(corrected, plan.specs[0], root, "cpu", 1).close()
-    with pytest.raises(ValueError, match="my_idea.py has changed since.*another name.*these files"):
+    with pytest.raises(ValueError, match="my_idea.py has changed since.*another name.*these files") as error:
         open_run(plan, plan.specs[0], root, "cpu", 1)
+    assert f"go on with the old file (--plugin {directory.path / 'plugin.py'})" in str(error.value)
 
 
 def test_the_store_carries_the_text_and_refuses_another(written, tmp_path):
@@ -391,7 +406,27 @@ def test_once_mended_the_same_command_trains(written, tmp_path, capsys, short, m
     assert f"in {mistake}: RuntimeError: no" in capsys.readouterr().err
     assert train(written(an_idea()), runs) == 0
     assert len(list(runs.glob("alm/mine/Hopper/smoke/seed-*/DONE"))) == 2
-    assert f"compare --scale smoke reads them from {runs}" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert f"they are in {runs}, which compare reads with --scale smoke and --runs-dir" in out
+
+
+def test_a_plugin_without_its_variant_is_warned_of(written, tmp_path, capsys, short):
+    path = written(an_idea())
+    assert train(path, tmp_path / "runs", "--variant", "base", "--until", "40") == 0
+    (warning,) = (line for line in capsys.readouterr().err.splitlines() if line.startswith("warning: "))
+    assert warning == (
+        f"warning: alm/base is the suite's own, so the plugin {path} changes nothing; it declares alm/mine: "
+        "choose with --algorithm and --variant."
+    )
+
+
+def test_a_stored_name_is_no_variant_to_train(written, tmp_path, capsys):
+    assert train(path := written(an_idea()), tmp_path / "runs", "--variant", "mine[horizon=7]+bf16") == 2
+    assert capsys.readouterr().err == (
+        "error: --variant takes a name without settings and precision, not 'mine[horizon=7]+bf16'; "
+        "to train it: python -m reproduce train --algorithm alm --variant mine --set horizon=7 "
+        f"--precision bf16 --plugin {path} --task Hopper --scale smoke --seeds 0 1\n"
+    )
 
 
 def test_a_mistake_of_the_suites_own_variant_keeps_its_traceback(written, tmp_path, short, monkeypatch):

@@ -150,8 +150,17 @@ def test_a_corrupt_file_is_named_once_and_the_others_are_read(tmp_path, make_run
     (warning,) = caught
     message = str(warning.message)
     assert str(bad) in message
-    assert f"git checkout -- {bad}" in message
+    assert "replace it by a sound copy or delete it" in message
     assert "\n" not in message
+
+
+def test_a_corrupt_file_of_the_repository_is_restored_by_git(tmp_path, make_run, monkeypatch):
+    monkeypatch.setattr("reproduce.lab.store.RESULTS", tmp_path)
+    store = Store(tmp_path)
+    bad = store.write(make_run(CURVE, seed=0))
+    bad.write_bytes(b"")
+    with pytest.warns(StoreWarning, match=f"run `git checkout -- {bad}` or delete it"):
+        assert store.runs() == []
 
 
 @pytest.mark.parametrize("damage", ["another run", "no record", "another schema"])
@@ -160,7 +169,7 @@ def test_a_file_that_is_not_its_run_is_refused(tmp_path, make_run, damage):
     path = store.write(make_run(CURVE, seed=0))
     if damage == "another run":
         os.replace(path, path.with_name("seed-7.parquet"))
-        expected = "it holds the run alm/base HalfCheetah paper seed 0"
+        expected = r"left out \(it holds the run alm/base HalfCheetah paper seed 0\)"
     else:
         table = pq.read_table(path)
         metadata = {} if damage == "no record" else {b"alm-run": b'{"schema": 2}'}
