@@ -18,7 +18,7 @@ PLUGIN    ?=
 UNTIL     ?=
 PRECISION ?=
 THREADS   ?=
-# The two sides of `make compare`.
+# The sides of `make compare`: one, and those that it is compared with.
 A         ?= alm/my-idea
 B         ?= alm
 # Tasks of `make table1`: A, the paper's; B, those that the printed SVG(1) and SLBO were measured on; or printed.
@@ -113,8 +113,8 @@ runs: $(VENV)/.reading ## List stored runs and what the exhibits still miss
 train: $(VENV)/.train ## Train: make train TASK=Hopper SEEDS="0 1 2" SCALE=laptop (DEVICE=cuda: on a GPU)
 	@$(BIN)/python -m reproduce train --algorithm $(ALGORITHM) --variant '$(VARIANT)' --task $(TASK) --seeds $(SEEDS) --scale $(SCALE) $(if $(PLUGIN),--plugin '$(PLUGIN)') $(foreach one,$(SET),--set '$(one)') --device $(DEVICE) $(if $(UNTIL),--until $(UNTIL)) $(if $(PRECISION),--precision $(PRECISION)) $(if $(THREADS),--threads $(THREADS))
 
-compare: $(VENV)/.reading ## Compare two variants: make compare A=alm/my-idea B=alm TASK=HalfCheetah
-	@$(BIN)/python -m reproduce compare '$(A)' '$(B)' --task $(TASK) --scale $(SCALE)
+compare: $(VENV)/.reading ## Compare a variant with others: make compare A=alm/my-idea B="alm sac" TASK=HalfCheetah
+	@$(BIN)/python -m reproduce compare '$(A)' $(foreach side,$(B),'$(side)') --task $(TASK) --scale $(SCALE)
 
 ui: $(VENV)/.train ## Open MLflow on 127.0.0.1 with the stored runs imported
 	@$(BIN)/python -m reproduce ui

@@ -1,5 +1,6 @@
-"""Learning curves of two algorithms or variants: interquartile means with bootstrap intervals."""
+"""Learning curves of compared algorithms or variants: interquartile means with bootstrap intervals."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from matplotlib.axes import Axes
@@ -11,16 +12,26 @@ from paper_figures.style import Look, csv_text, figure_style, save
 from reproduce.exhibits.comparison import Comparison, TaskComparison
 from reproduce.formats import steps_in_words
 
-# Not the algorithms' own looks: both sides may be variants of one algorithm.
-_LOOKS = (Look("#D55E00", "o"), Look("#0072B2", "s"))
+# Not the algorithms' own looks: sides may be variants of one algorithm.  As many as `MOST_SIDES`.
+_LOOKS = (
+    Look("#D55E00", "o"),
+    Look("#0072B2", "s"),
+    Look("#009E73", "^"),
+    Look("#CC79A7", "D"),
+    Look("#E69F00", "v"),
+    Look("#56B4E9", "P"),
+    Look("#000000", "X"),
+    Look("#8C6D31", "*"),
+)
 
 
 def draw(comparison: Comparison) -> Figure:
-    """Draw one panel per task, both curves up to the last step that all seeds of both have reached."""
+    """Draw one panel per task, all curves up to the last step that all seeds have reached."""
+    looks = {side.name: look for side, look in zip(comparison.sides, _LOOKS, strict=False)}
     with figure_style():
         figure, ((axes,),) = panels.page(len(comparison.tasks))
         for axis, task in zip(axes, comparison.tasks, strict=True):
-            _panel(axis, task)
+            _panel(axis, task, looks)
         panels.name_rows(axes, "return")
         panels.notes(figure, axes, [_numbers(task) for task in comparison.tasks])
         panels.legend(figure)
@@ -32,9 +43,9 @@ def draw(comparison: Comparison) -> Figure:
     return figure
 
 
-def _panel(axis: Axes, task: TaskComparison) -> None:
-    for side, look in zip(task.sides, _LOOKS, strict=True):
-        curve = side.curve
+def _panel(axis: Axes, task: TaskComparison, looks: Mapping[str, Look]) -> None:
+    for side in task.sides:
+        curve, look = side.curve, looks[side.name]
         axis.fill_between(task.steps, curve.low, curve.high, color=look.colour, alpha=0.18, linewidth=0)
         axis.plot(
             task.steps,
@@ -52,12 +63,13 @@ def _panel(axis: Axes, task: TaskComparison) -> None:
 
 
 def _numbers(task: TaskComparison) -> str:
-    """The result of the comparison on a task."""
-    first, second = (f"{side.name} ({side.seeds})" for side in task.sides)
-    return (
-        f"{first} against {second} at {steps_in_words(task.step)}:\n"
-        f"difference {task.difference.text(sign='+')}, P(better) {task.improvement.text(2)}"
-    )
+    """The results of the comparisons on a task."""
+    lines = [f"{task.first.name} ({task.first.seeds}) at {steps_in_words(task.step)}, against"]
+    for contrast in task.contrasts:
+        other, better = contrast.other, contrast.improvement.text(2)
+        difference = contrast.difference.text(sign="+")
+        lines.append(f"{other.name} ({other.seeds}): difference {difference}, P(better) {better}")
+    return "\n".join(lines)
 
 
 def write(comparison: Comparison, out: Path) -> list[Path]:

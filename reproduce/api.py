@@ -74,30 +74,32 @@ def load_curves(
 
 def compare(
     first: str,
-    second: str,
+    *others: str,
     task: str | Sequence[str],
     scale: str = "laptop",
     metric: Literal["return", "window"] = "return",
     own: bool = True,
 ) -> "pd.DataFrame":
-    """Comparison of two algorithms or variants by their stored runs: one row per task and one for all.
+    """Comparison of an algorithm or variant with others by their stored runs.
+
+    One row per task and other side, and one per other side for all tasks.
 
     Unlike the command ``compare``, it does not count runs in training.
 
     Args:
         first: such as ``"redq"``, ``"alm/no-kl"`` or ``"alm/my-idea"``.
-        second: the algorithm or variant to compare with.
+        others: algorithms or variants to compare it with, such as ``"alm"``; all are read at one step.
         task: one task or several.
         scale: scale of the runs.
         metric: ``"return"`` at the last common step, or ``"window"``, over the last tenth of the steps.
         own: whether to include the user's own runs.
 
     Raises:
-        ValueError: a name is unknown, or a side has no run on any of the tasks.
+        ValueError: a name is unknown, or no task has runs of the first side and of another.
         reproduce.exhibits.pooling.StoreMixError: the runs differ in protocol or simulator.
     """
     tasks = (task,) if isinstance(task, str) else tuple(task)
-    return Comparison.of(first, second, tasks, scale, metric, ReadsRuns(own=own).opened()).numbers()
+    return Comparison.of([first, *others], tasks, scale, metric, ReadsRuns(own=own).opened()).numbers()
 
 
 def figure(name: str, scale: str = "paper", bias: BiasDefinition = "redq", own: bool = True) -> "Figure":

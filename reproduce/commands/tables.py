@@ -60,22 +60,23 @@ class Table(ReadsRuns):
 
 @dataclass(frozen=True)
 class Compare(ReadsRuns):
-    """Compare two algorithms or variants: numbers with intervals, both curves, and links into MLflow.
+    """Compare an algorithm or variant with others: numbers with intervals, curves, and links into MLflow.
 
-    Example: python -m reproduce compare alm/no-kl alm --task HalfCheetah
+    Examples: python -m reproduce compare alm/no-kl alm --task HalfCheetah
+    python -m reproduce compare alm sac td3 redq --task HalfCheetah
     """
 
     first: Annotated[str, tyro.conf.Positional]
     """An algorithm, such as redq, or a variant, such as alm/no-kl, alm/my-idea (no plugin needed) or
     'alm/base[horizon=7]' (quoted, because some shells interpret brackets)."""
-    second: Annotated[str, tyro.conf.Positional]
-    """The algorithm or variant to compare with, such as alm."""
+    others: Annotated[tuple[str, ...], tyro.conf.Positional]
+    """One or more algorithms or variants to compare it with, such as alm. All are read at the same step."""
     task: tuple[str, ...]
     """One or more tasks."""
     scale: str = "laptop"
     """paper, laptop or smoke; scales never mix."""
     metric: Literal["return", "window"] = "return"
-    """return: evaluation return at the last step that all seeds of both sides have reached; runs that failed
+    """return: evaluation return at the last step that all seeds of all sides have reached; runs that failed
     or are less than half as far as the furthest are left out. window: mean return over the last tenth of the
     steps up to there."""
     runs_dir: Path | None = None
@@ -92,8 +93,7 @@ class Compare(ReadsRuns):
         from reproduce.tracking.uri import TrackingError
 
         comparison = Comparison.of(
-            self.first,
-            self.second,
+            [self.first, *self.others],
             self.task,
             self.scale,
             self.metric,

@@ -1,6 +1,6 @@
-"""Comparison of two algorithms or variants: interquartile means, difference, probability of improvement.
+"""Comparison of an algorithm or variant with others: interquartile means, differences, probabilities.
 
-On each task both are read at the last environment step at which every seed of both has an evaluation.
+On each task all are read at the last environment step at which every seed of each has an evaluation.
 Returns of different tasks have different units, so across tasks only the probability of improvement is given,
 which compares runs within each task (`reproduce.exhibits.statistics.aggregates`).
 """
@@ -8,7 +8,7 @@ which compares runs within each task (`reproduce.exhibits.statistics.aggregates`
 import hashlib
 import re
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,12 +34,15 @@ from reproduce.formats import seeds_counted
 from reproduce.lab.curves import value_at, window_mean
 from reproduce.lab.store import Store, StoredRun
 
-__all__ = ["Comparison", "SideRuns", "TaskComparison", "print_comparison"]
+__all__ = ["MOST_SIDES", "Comparison", "Contrast", "SideRuns", "TaskComparison", "print_comparison"]
+
+MOST_SIDES = 8
+"""Largest number of sides that can be told apart in one picture."""
 
 # Seed of the bootstrap, so that a comparison can be repeated to the last digit.
 _SEED = 0
-_HEADING = 14
-"""Characters per line of a column heading."""
+_LINE = 14
+"""Characters per line of a name."""
 _LONGEST_NAME = 200
 """Characters of a file name before it is cut; with endings, file systems allow 255."""
 _READINGS = {"return": value_at, "window": window_mean}
@@ -54,7 +57,7 @@ class SideRuns:
         runs: its runs, by seed, without those that failed or are far behind.
         failed: seeds whose run failed.
         begun: runs that are far behind the others.
-        scores: shape (runs,), the metric at the last step that is common to both sides.
+        scores: shape (runs,), the metric at the last step that is common to all sides.
         mean: interquartile mean of the scores.
         curve: interquartile mean of the return at every common step.
     """
@@ -74,22 +77,40 @@ class SideRuns:
 
 
 @dataclass(frozen=True, eq=False)
+class Contrast:
+    """The first side against another one.
+
+    Attributes:
+        other: the runs of the other side.
+        difference: difference of the interquartile means, first minus other.
+        improvement: probability that a run of the first side beats one of the other.
+    """
+
+    other: SideRuns
+    difference: Estimate
+    improvement: Estimate
+
+
+@dataclass(frozen=True, eq=False)
 class TaskComparison:
-    """Both sides on one task.
+    """The first side against all others that have runs, on one task.
 
     Attributes:
         task: name of the task.
-        sides: first and second side.
+        first: the runs of the first side.
+        contrasts: one for each other side; at least one.
         steps: shape (evaluations,), environment steps at which all runs that count have an evaluation.
-        difference: difference of the interquartile means, first minus second.
-        improvement: probability that a run of the first side beats one of the second.
     """
 
     task: str
-    sides: tuple[SideRuns, SideRuns]
+    first: SideRuns
+    contrasts: tuple[Contrast, ...]
     steps: np.ndarray
-    difference: Estimate
-    improvement: Estimate
+
+    @property
+    def sides(self) -> tuple[SideRuns, ...]:
+        """The runs of every side, the first one first."""
+        return self.first, *(contrast.other for contrast in self.contrasts)
 
     @property
     def step(self) -> int:
@@ -99,76 +120,81 @@ class TaskComparison:
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """Two sides on one or more tasks at one scale.
+    """A side against others on one or more tasks at one scale.
 
     Attributes:
-        sides: first and second side.
+        sides: the first side, and those that it is compared with.
         scale: scale of all runs.
         metric: ``"return"`` or ``"window"``, how a run is read at the last common step.
         tasks: one comparison per task.
-        improvement: probability of improvement over all tasks, equally weighted.
-        missing: tasks on which a side has no run, each with those sides.
+        improvements: probability of improvement of the first side over each other side, by its name: over all
+            tasks where that has runs, equally weighted.
+        missing: the sides without a run on a task, by task.
     """
 
-    sides: tuple[Side, Side]
+    sides: tuple[Side, ...]
     scale: str
     metric: str
     tasks: tuple[TaskComparison, ...]
-    improvement: Estimate
-    missing: tuple[tuple[str, tuple[Side, ...]], ...] = ()
+    improvements: Mapping[str, Estimate]
+    missing: Mapping[str, tuple[Side, ...]]
 
     @classmethod
     def of(
         cls,
-        first: str,
-        second: str,
+        names: Sequence[str],
         tasks: Sequence[str],
         scale: str,
         metric: str,
         store: Store,
         runs_dir: Path | None = None,
     ) -> "Comparison":
-        """Compare stored runs, and run directories (if given) where they hold more.
+        """Compare the first named side with the others: stored runs, and run directories that hold more.
 
         Raises:
-            ValueError: a scale, task or metric does not exist, no task has runs of both sides, both sides are
-                the same, or the runs on a task have no evaluation step in common.
+            ValueError: a scale, task or metric does not exist, no task has runs of the first side and of
+                another, a side is named twice or too many are named, or the runs on a task have no
+                evaluation step in common.
             reproduce.exhibits.pooling.StoreMixError: the runs differ in protocol or simulator, or the seeds
                 of one side in configuration.
         """
-        sides = Side.named(first), Side.named(second)
-        if sides[0] == sides[1]:
-            raise ValueError(f"{sides[0].name} is compared with itself: name two different sides.")
+        sides = tuple(Side.named(name) for name in names)
+        _require_different(sides)
         if metric not in _READINGS:
             raise ValueError(f"There is no metric {metric!r}; the metrics are {', '.join(_READINGS)}.")
         scale_named(scale)
-        names = list(dict.fromkeys(task_spec(task).name for task in tasks))
         shelf = Shelf(store, runs_dir, scale)
-        found, missing = {}, []
-        for name in names:
-            pair = shelf.runs(sides[0], name), shelf.runs(sides[1], name)
-            lacking = tuple(
-                side
-                for side, runs in zip(sides, pair, strict=True)
-                if all(run.status == "failed" for run in runs)
-            )
+        found, missing = {}, {}
+        for task in dict.fromkeys(task_spec(task).name for task in tasks):
+            runs = {side: shelf.runs(side, task) for side in sides}
+            lacking = tuple(side for side in sides if all(run.status == "failed" for run in runs[side]))
             if lacking:
-                missing.append((name, lacking))
-            else:
-                found[name] = pair
-        if missing and not found:
-            name, lacking = missing[0]
-            raise ValueError(shelf.nothing(lacking[0], name))
-        require_comparable(run for pair in found.values() for runs in pair for run in runs)
-        compared = tuple(_task(name, sides, pair, metric) for name, pair in found.items())
-        scores = [[task.sides[which].scores for task in compared] for which in (0, 1)]
-        improvement = _bootstrap(probability_of_improvement, *scores)
-        return cls(sides, scale, metric, compared, improvement, tuple(missing))
+                missing[task] = lacking
+            there = {side: own for side, own in runs.items() if side not in lacking}
+            if sides[0] in there and len(there) > 1:
+                found[task] = there
+        if not found:
+            task, lacking = next(iter(missing.items()))
+            raise ValueError(shelf.nothing(lacking[0], task))
+        require_comparable(run for there in found.values() for runs in there.values() for run in runs)
+        compared = tuple(_task(task, there, metric) for task, there in found.items())
+        improvements = {}
+        for side in sides[1:]:
+            pairs = [
+                (one.first.scores, contrast.other.scores)
+                for one in compared
+                for contrast in one.contrasts
+                if contrast.other.name == side.name
+            ]
+            if pairs:
+                firsts, others = zip(*pairs, strict=True)
+                improvements[side.name] = _bootstrap(probability_of_improvement, firsts, others)
+        return cls(sides, scale, metric, compared, improvements, missing)
 
     @property
     def file_name(self) -> str:
         """Name of its files, without extension."""
-        parts = [f"{self.sides[0].name}-vs-{self.sides[1].name}", *(task.task for task in self.tasks)]
+        parts = ["-vs-".join(side.name for side in self.sides), *(task.task for task in self.tasks)]
         name = "-".join([*parts, self.scale]).replace("/", "_")
         if len(name) <= _LONGEST_NAME:
             return name
@@ -183,13 +209,15 @@ class Comparison:
     def heading(self) -> str:
         """The comparison in one line."""
         what = {"return": "return", "window": "mean return over the last tenth of the steps"}[self.metric]
-        return f"{self.sides[0].name} against {self.sides[1].name}, {self.scale} scale: {what}"
+        first, *others = (side.name for side in self.sides)
+        return f"{first} against {', '.join(others)}, {self.scale} scale: {what}"
 
     def notes(self) -> list[str]:
         """Notes needed to read the numbers, one sentence each."""
+        whose = "both sides" if len(self.sides) == 2 else "all sides"
         notes = [
             "Interquartile means over seeds (plain means for fewer than four) at the last step that all "
-            "seeds of both sides have reached, with 95 % stratified bootstrap intervals."
+            f"seeds of {whose} have reached, with 95 % stratified bootstrap intervals."
         ]
         single, unfinished, begun, failed = [], [], [], []
         for task in self.tasks:
@@ -210,8 +238,8 @@ class Comparison:
                 f"Few seeds: with {fewest} an interval is too narrow; that of a mean contains the true value "
                 f"in about {TRUE_CONFIDENCE[fewest]} % of cases instead of 95 %."
             )
-        certain = (task.improvement for task in self.tasks if float(task.improvement.value) in (0.0, 1.0))
-        if any(one.has_interval for one in certain):
+        found = [contrast.improvement for task in self.tasks for contrast in task.contrasts]
+        if any(float(one.value) in (0.0, 1.0) and one.has_interval for one in found):
             notes.append(
                 "A probability of 0 or 1 means that every run of one side beat every run of the other, not "
                 "that further runs would."
@@ -220,10 +248,13 @@ class Comparison:
         if own:
             notes.append(f"Your own, not the repository's: {own} run{'s' if own > 1 else ''}.")
         if self.missing:
+            compared = [task.task for task in self.tasks]
             lacking = (
-                f"{task} ({' and '.join(side.name for side in sides)})" for task, sides in self.missing
+                f"{', '.join(side.name for side in sides)} on {task}"
+                f"{'' if task in compared else ', and so the whole task'}"
+                for task, sides in self.missing.items()
             )
-            notes.append(f"Left out because a side has no run there: {', '.join(lacking)}.")
+            notes.append(f"Left out because there is no run: {'; '.join(lacking)}.")
         if unfinished:
             notes.append(f"Not finished yet: {', '.join(unfinished)}.")
         if begun:
@@ -233,19 +264,22 @@ class Comparison:
         return notes
 
     def numbers(self) -> pd.DataFrame:
-        """One row per task, and one for all tasks; intervals in columns ending in _low and _high."""
+        """One row per task and other side, and one for all tasks; intervals end in _low and _high."""
         rows = []
         for task in self.tasks:
-            row: dict[str, object] = {"task": task.task, "step": task.step}
-            for which, side in zip(("first", "second"), task.sides, strict=True):
-                row[which] = side.name
-                row[f"{which}_seeds"] = " ".join(str(run.spec.seed) for run in side.runs)
-                row |= _columns(f"{which}_iqm", side.mean)
-                row[f"{which}_mean"] = float(side.scores.mean())
-            row |= _columns("difference", task.difference)
-            rows.append(row | _columns("improvement", task.improvement))
-        total = {"task": "all", "first": self.sides[0].name, "second": self.sides[1].name}
-        return pd.DataFrame([*rows, total | _columns("improvement", self.improvement)])
+            for contrast in task.contrasts:
+                row: dict[str, object] = {"task": task.task, "step": task.step}
+                for which, side in (("first", task.first), ("second", contrast.other)):
+                    row[which] = side.name
+                    row[f"{which}_seeds"] = " ".join(str(run.spec.seed) for run in side.runs)
+                    row |= _columns(f"{which}_iqm", side.mean)
+                    row[f"{which}_mean"] = float(side.scores.mean())
+                row |= _columns("difference", contrast.difference)
+                rows.append(row | _columns("improvement", contrast.improvement))
+        for other, improvement in self.improvements.items():
+            total = {"task": "all", "first": self.sides[0].name, "second": other}
+            rows.append(total | _columns("improvement", improvement))
+        return pd.DataFrame(rows)
 
     def points(self) -> pd.DataFrame:
         """Data of the figure, one row per task, side and step: interquartile mean and interval."""
@@ -267,30 +301,46 @@ class Comparison:
         return pd.concat(frames, ignore_index=True)
 
 
-def _task(
-    task: str, sides: tuple[Side, Side], found: tuple[list[StoredRun], list[StoredRun]], metric: str
-) -> TaskComparison:
-    kept = [abreast([run for run in runs if run.status != "failed"]) for runs in found]
-    steps = common_steps([run.curve() for runs in kept for run in runs])
+def _require_different(sides: Sequence[Side]) -> None:
+    """Refuse sides that make no comparison.
+
+    Raises:
+        ValueError: there is only one, one is named twice, or there are more than a picture can show.
+    """
+    names = [side.name for side in sides]
+    if len(names) < 2:
+        raise ValueError(f"{names[0]} is compared with nothing: name another algorithm or variant after it.")
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"{twice} is compared with itself: name different sides.")
+    if len(names) > MOST_SIDES:
+        raise ValueError(f"{len(names)} sides are too many for one picture: name at most {MOST_SIDES}.")
+
+
+def _task(task: str, found: Mapping[Side, list[StoredRun]], metric: str) -> TaskComparison:
+    kept = {side: abreast([run for run in runs if run.status != "failed"]) for side, runs in found.items()}
+    steps = common_steps([run.curve() for runs in kept.values() for run in runs])
     if not len(steps):
         raise ValueError(
             f"The runs on {task} have no evaluation at a common environment step yet: train them further, or "
             "leave out that task."
         )
-    first, second = (_side(*of, steps, metric) for of in zip(sides, found, kept, strict=True))
-    return TaskComparison(
-        task,
-        (first, second),
-        steps,
-        _bootstrap(difference_of_interquartile_means, [first.scores], [second.scores]),
-        _bootstrap(probability_of_improvement, [first.scores], [second.scores]),
+    first, *others = (_side(side, found[side], kept[side], steps, metric) for side in found)
+    contrasts = (
+        Contrast(
+            other,
+            _bootstrap(difference_of_interquartile_means, [first.scores], [other.scores]),
+            _bootstrap(probability_of_improvement, [first.scores], [other.scores]),
+        )
+        for other in others
     )
+    return TaskComparison(task, first, tuple(contrasts), steps)
 
 
 def _side(
     side: Side, found: Sequence[StoredRun], kept: list[StoredRun], steps: np.ndarray, metric: str
 ) -> SideRuns:
-    """One side on a task, of whose runs some are kept, at the steps common to both sides."""
+    """One side on a task, of whose runs some are kept, at the steps common to all sides."""
     curves = [run.curve() for run in kept]
     scores = np.array([_READINGS[metric](curve, int(steps[-1])) for curve in curves])
     returns = np.stack([curve.values[np.isin(curve.steps, steps)] for curve in curves])
@@ -339,25 +389,32 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
 
 
 def _table(comparison: Comparison) -> Table:
-    first, second = (side.name for side in comparison.sides)
     table = Table(title=comparison.heading, title_justify="left")
     table.add_column("task, steps")
-    # Longer lines would be cut on a terminal of 80 columns.
-    names = [
-        "\n".join(line for part in re.findall("[^/]*/|.+", name) for line in textwrap.wrap(part, _HEADING))
-        for name in (first, second)
-    ]
-    for title in (*names, "difference", "P(first >\nsecond)"):
+    table.add_column("")
+    for title in ("return", "first −\nother", "P(first >\nother)"):
         table.add_column(title, justify="right")
     for task in comparison.tasks:
-        sides = [
-            f"{_cell(side.mean.text())}\n{side.seeds}\nmean {side.scores.mean():.0f}" for side in task.sides
-        ]
-        difference, improvement = _cell(task.difference.text(sign="+")), _cell(task.improvement.text(2))
-        table.add_row(f"{task.task}\n{task.step:,}", *sides, difference, improvement)
+        table.add_section()
+        table.add_row(f"{task.task}\n{task.step:,}", *_of_side(task.first), "", "")
+        for contrast in task.contrasts:
+            difference, improvement = contrast.difference.text(sign="+"), contrast.improvement.text(2)
+            table.add_row("", *_of_side(contrast.other), _cell(difference), _cell(improvement))
     if len(comparison.tasks) > 1:
-        table.add_row("all tasks", "", "", "", _cell(comparison.improvement.text(2)))
+        table.add_section()
+        for other, improvement in comparison.improvements.items():
+            table.add_row("all tasks", _name(other), "", "", _cell(improvement.text(2)))
     return table
+
+
+def _of_side(side: SideRuns) -> tuple[str, str]:
+    """The name of a side, and its number with interval, seeds and plain mean."""
+    return _name(side.name), f"{_cell(side.mean.text())}\n{side.seeds}\nmean {side.scores.mean():.0f}"
+
+
+def _name(name: str) -> str:
+    """A name in short lines: longer ones would be cut on a terminal of 80 columns."""
+    return "\n".join(line for part in re.findall("[^/]*/|.+", name) for line in textwrap.wrap(part, _LINE))
 
 
 def _cell(text: str) -> str:

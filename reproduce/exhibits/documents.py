@@ -255,16 +255,17 @@ def _bf16_beside_float32(store: Store) -> str:
     tasks = [run.spec.task for run in stored if run.status != "failed"]
     if not tasks:
         return "Not measured: no run in bf16 is stored at this scale."
-    found = Comparison.of(f"{algorithm}/{variant}", algorithm, tasks, scale, "return", store)
+    found = Comparison.of([f"{algorithm}/{variant}", algorithm], tasks, scale, "return", store)
     rows = [
         [
             task.task,
             f"{task.step:,}",
             *(f"{side.mean.text()}, {side.seeds}" for side in reversed(task.sides)),
-            task.difference.text(sign="+"),
-            task.improvement.text(2),
+            contrast.difference.text(sign="+"),
+            contrast.improvement.text(2),
         ]
         for task in found.tasks
+        for contrast in task.contrasts
     ]
     header = ["", "steps", "float32", "bf16", "bf16 − float32", "P(bf16 > float32)"]
     return f"{markdown_grid(header, rows)}\n\n{' '.join(found.notes())}"

@@ -110,10 +110,11 @@ def beside_alm(store: Store) -> str:
     for name in finished:
         if name == "alm":
             continue
-        one = Comparison.of(name, "alm", [task], scale, "window", store).tasks[0]
+        one = Comparison.of([name, "alm"], [task], scale, "window", store).tasks[0]
         sides = [f"{side.mean.text()}, {side.seeds}" for side in one.sides]
-        difference, probability = one.difference.text(sign="+"), one.improvement.text(2)
-        rows.append([ALGORITHMS[name].title, f"{one.step:,}", *sides, difference, probability])
+        (alm,) = one.contrasts
+        numbers = alm.difference.text(sign="+"), alm.improvement.text(2)
+        rows.append([ALGORITHMS[name].title, f"{one.step:,}", *sides, *numbers])
     header = ["", "steps", "the other", "ALM(3)", "the other − ALM(3)", "P(the other > ALM(3))"]
     return markdown_grid(header, rows)
 

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from paper_figures.comparison import _LOOKS as comparison_looks
 from paper_figures.comparison import draw, write
-from reproduce.exhibits.comparison import Comparison
+from reproduce.exhibits.comparison import MOST_SIDES, Comparison
 from reproduce.lab.store import Store
 
 
@@ -18,7 +19,7 @@ def comparison(tmp_path, make_run):
                 run = {"variant": variant, "seed": seed, "scale": "laptop", "task": task}
                 store.write(make_run({1000: 0.0, 2000: final + 10 * seed}, **run))
     tasks = ("Hopper", "HalfCheetah-obsnoise-0.1")
-    return Comparison.of("alm/c-0.05", "alm", tasks, "laptop", "return", store, Path("/nowhere"))
+    return Comparison.of(["alm/c-0.05", "alm"], tasks, "laptop", "return", store, Path("/nowhere"))
 
 
 def test_panels_show_both_means_with_their_intervals(comparison):
@@ -32,12 +33,34 @@ def test_panels_show_both_means_with_their_intervals(comparison):
     heights = [band.get_paths()[0].vertices[:, 1] for band in panel.collections]
     assert [(heights[0].max(), heights[1].max())] == [(40, 20)]
     note = " ".join(text.get_text() for text in panel.texts)
-    assert "alm/c-0.05 (2 seeds) against alm (2 seeds) at 2k" in note
-    assert "difference +20 [+10, +30]" in note
+    assert "alm/c-0.05 (2 seeds) at 2k, against alm (2 seeds): difference +20 [+10, +30]" in " ".join(
+        note.split()
+    )
     caption = " ".join(figure.get_supxlabel().split())
     assert "with 2 an interval is too narrow" in caption
     # There is no mean beneath a curve, and it is more than the last step.
     assert "eneath" not in caption and "at each step that all seeds have" in caption
+
+
+def test_a_side_keeps_its_colour_where_another_has_no_run(tmp_path, make_run):
+    store = Store(tmp_path)
+    for algorithm, task in (
+        ("alm", "Hopper"),
+        ("td3", "Hopper"),
+        ("alm", "Ant"),
+        ("sac", "Ant"),
+        ("td3", "Ant"),
+    ):
+        store.write(make_run({1000: 0.0, 2000: 1.0}, algorithm=algorithm, task=task, scale="laptop"))
+    names = ["alm", "sac", "td3"]
+    panels = draw(Comparison.of(names, ["Hopper", "Ant"], "laptop", "return", store)).axes
+    without, both = ({line.get_label(): line.get_color() for line in axis.lines} for axis in panels)
+    assert list(without) == ["alm", "td3"] and list(both) == names
+    assert without.items() <= both.items() and len(set(both.values())) == 3
+
+
+def test_as_many_sides_as_looks():
+    assert len({look.colour for look in comparison_looks}) == MOST_SIDES
 
 
 def test_names_with_dots_and_slashes_keep_their_ends(comparison, tmp_path):

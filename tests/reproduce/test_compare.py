@@ -43,10 +43,8 @@ def store(tmp_path, make_run):
     return store
 
 
-def compared(
-    store, *tasks, first=IDEA, second=BASE, metric="return", scale="laptop", runs_dir=Path("/nowhere")
-):
-    return Comparison.of(first, second, tasks or ("HalfCheetah",), scale, metric, store, runs_dir)
+def compared(store, *tasks, names=(IDEA, BASE), metric="return", scale="laptop", runs_dir=Path("/nowhere")):
+    return Comparison.of(names, tasks or ("HalfCheetah",), scale, metric, store, runs_dir)
 
 
 def test_both_are_read_at_the_last_step_that_all_seeds_reached(store):
@@ -54,13 +52,13 @@ def test_both_are_read_at_the_last_step_that_all_seeds_reached(store):
     assert task.step == 10_000 and task.steps.tolist() == [5000, 9500, 10_000]
     assert [side.scores.tolist() for side in task.sides] == [[33, 63, 12], [20, 40]]
     assert [float(side.mean.value) for side in task.sides] == [36, 30]  # of fewer than four seeds: means
-    assert task.difference.value == 6
+    assert task.contrasts[0].difference.value == 6
     # 33 and 63 beat 20, 63 beats 40.
-    assert task.improvement.value == pytest.approx(3 / 6)
+    assert task.contrasts[0].improvement.value == pytest.approx(3 / 6)
     assert task.sides[0].curve.value.tolist() == pytest.approx([1, 35, 36])
     assert [side.failed for side in task.sides] == [[3], [3]]
     assert (task.sides[1].mean.low, task.sides[1].mean.high) == (20, 40)
-    assert task.difference.low <= 6 <= task.difference.high
+    assert task.contrasts[0].difference.low <= 6 <= task.contrasts[0].difference.high
 
 
 def test_a_window_is_read_up_to_the_common_step(store):
@@ -74,7 +72,7 @@ def test_tasks_are_pooled_by_probability_alone(store):
             store.add(variant, seed, {7000: final + seed}, task="Hopper")
     comparison = compared(store, "HalfCheetah", "Hopper", "HalfCheetah")
     assert [task.task for task in comparison.tasks] == ["HalfCheetah", "Hopper"]
-    assert comparison.improvement.value == pytest.approx((3 / 6 + 1) / 2)
+    assert comparison.improvements[BASE].value == pytest.approx((3 / 6 + 1) / 2)
     numbers = comparison.numbers().set_index("task")
     assert numbers.loc["Hopper", ["step", "first_iqm", "second_iqm"]].tolist() == [7000, 5000.5, 1.5]
     assert numbers.loc["Hopper", ["first", "second"]].tolist() == [IDEA, BASE]
@@ -97,10 +95,10 @@ def test_only_of_sides_that_never_meet_is_it_said_that_one_beat_the_other(tmp_pa
     for algorithm, value in (("sac", 7.0), ("td3", 7.0), ("redq", 5.0)):
         for seed in range(2):
             store.write(make_run({5000: value}, algorithm=algorithm, seed=seed, scale="laptop"))
-    level, ahead = (compared(store, first="sac", second=second) for second in ("td3", "redq"))
-    assert level.tasks[0].improvement.text(2) == "0.50 [0.50, 0.50]"
+    level, ahead = (compared(store, names=("sac", other)) for other in ("td3", "redq"))
+    assert level.tasks[0].contrasts[0].improvement.text(2) == "0.50 [0.50, 0.50]"
     assert "beat every run" not in " ".join(level.notes())
-    assert ahead.tasks[0].improvement.text(2) == "1.00 [1.00, 1.00]"
+    assert ahead.tasks[0].contrasts[0].improvement.text(2) == "1.00 [1.00, 1.00]"
     assert "beat every run" in " ".join(ahead.notes())
 
 
@@ -111,8 +109,8 @@ def test_the_names_of_files_are_of_a_length_that_file_systems_take(store, tmp_pa
     for variant in variants:
         for task in tasks:
             store.write(make_run({5000: 1.0}, variant=variant, task=task, scale="laptop"))
-    first, second = (f"alm/{variant}" for variant in variants)
-    names = {compared(store, *some, first=first, second=second).file_name for some in (tasks, tasks[:-1])}
+    sides = [f"alm/{variant}" for variant in variants]
+    names = {compared(store, *some, names=sides).file_name for some in (tasks, tasks[:-1])}
     assert len(names) == 2
     for name in names:
         (tmp_path / f"{name}-numbers.csv.{'x' * 16}").touch()  # as it is called before it is whole
@@ -136,8 +134,8 @@ def test_one_seed_gives_no_interval_and_says_so(store):
     comparison = compared(store, "Hopper")
     (task,) = comparison.tasks
     assert task.sides[0].mean.has_interval and not task.sides[1].mean.has_interval
-    assert not task.difference.has_interval and not comparison.improvement.has_interval
-    assert task.difference.value == 1.5
+    assert not task.contrasts[0].difference.has_interval and not comparison.improvements[BASE].has_interval
+    assert task.contrasts[0].difference.value == 1.5
     assert any("No interval where" in n and "alm on Hopper." in n for n in comparison.notes())
 
 
@@ -159,24 +157,27 @@ def test_what_may_not_be_pooled_is_refused(store):
     ("options", "words"),
     [
         (
-            {"first": "alm/my-ide"},
+            {"names": ("alm/my-ide", BASE)},
             "has 'alm/my-ide' .did you mean 'alm/my-idea'.*on HalfCheetah at laptop scale .*runs of alm, ",
         ),
-        ({"first": "alm/no-k"}, "has 'alm/no-k' .did you mean 'alm/no-kl'"),
+        ({"names": ("alm/no-k", BASE)}, "has 'alm/no-k' .did you mean 'alm/no-kl'"),
         (
-            {"second": "dreamer"},
+            {"names": (IDEA, "dreamer")},
             "neither the suite nor a run in .* has 'dreamer'; .*runs of alm, alm/my-idea.$",
         ),
-        ({"second": "alm/base[horizon=7]"}, "train --algorithm alm --variant base --set horizon=7"),
+        ({"names": (IDEA, "alm/base[horizon=7]")}, "train --algorithm alm --variant base --set horizon=7"),
         (
-            {"second": "sac"},
+            {"names": (IDEA, "sac")},
             "at laptop scale is in /.*/store or /nowhere; .*"
             "train --algorithm sac --task HalfCheetah --scale laptop$",
         ),
         ({"scale": "paper"}, "no run of 'alm/my-idea'.* at paper scale.*no other"),
         ({"scale": "lapto"}, "did you mean 'laptop'"),
-        ({"first": "alm"}, "alm is compared with itself"),
-        ({"first": "alm/base"}, "alm is compared with itself"),
+        ({"names": ("alm", BASE)}, "alm is compared with itself"),
+        ({"names": ("alm/base", BASE)}, "alm is compared with itself"),
+        ({"names": (IDEA, BASE, "alm/base")}, "alm is compared with itself"),
+        ({"names": (IDEA,)}, "alm/my-idea is compared with nothing: name another"),
+        ({"names": (IDEA, BASE, "a", "b", "c", "d", "e", "f", "g")}, "9 sides are too many.* at most 8"),
     ],
 )
 def test_what_is_not_there(store, options, words):
@@ -190,7 +191,7 @@ def test_runs_at_another_scale_are_named(store, make_run, scale):
     with pytest.raises(
         ValueError, match=f"at laptop scale is in .* .there are some at {scale} scale.; there are"
     ):
-        compared(store, first="alm/my-other")
+        compared(store, names=("alm/my-other", BASE))
 
 
 def test_a_task_that_does_not_exist(store):
@@ -204,13 +205,34 @@ def test_a_task_without_runs_of_a_side_is_named_beside_the_others(store):
     store.add("my-idea", 0, {5000: 1.0}, task="Walker2d", status="failed", reason="loss/critic is not finite")
     comparison = compared(store, "Hopper", "HalfCheetah", "Walker2d", "Ant")
     assert [task.task for task in comparison.tasks] == ["HalfCheetah"]
-    assert comparison.improvement.value == comparison.tasks[0].improvement.value
+    assert comparison.improvements[BASE].value == comparison.tasks[0].contrasts[0].improvement.value
     assert (
-        "Left out because a side has no run there: Hopper (alm/my-idea), Walker2d (alm/my-idea), "
-        "Ant (alm/my-idea and alm)."
+        "Left out because there is no run: alm/my-idea on Hopper, and so the whole task; alm/my-idea on "
+        "Walker2d, and so the whole task; alm/my-idea, alm on Ant, and so the whole task."
     ) in comparison.notes()
     with pytest.raises(ValueError, match="No run of 'alm/my-idea' on Hopper"):
         compared(store, "Hopper", "Ant")
+
+
+def test_several_others_are_read_at_one_step(store, make_run, tmp_path):
+    """TD3 has a shorter run; SAC has none on Hopper; REDQ none at all."""
+    for task, last in (("HalfCheetah", 9500), ("Hopper", 7000)):
+        store.write(make_run({5000: 0.0, last: 40.0}, algorithm="td3", task=task, scale="laptop"))
+    store.write(make_run({5000: 0.0, 9500: 10.0}, algorithm="sac", scale="laptop"))
+    store.add("my-idea", 0, {5000: 0.0, 7000: 50.0}, task="Hopper")
+    comparison = compared(store, "HalfCheetah", "Hopper", names=(IDEA, "td3", "sac", "redq"))
+    cheetah, hopper = comparison.tasks
+    assert [side.name for side in cheetah.sides] == [IDEA, "td3", "sac"] and cheetah.step == 9500
+    assert [float(one.difference.value) for one in cheetah.contrasts] == [-5, 25]  # of 30, 60 and 15
+    assert [side.name for side in hopper.sides] == [IDEA, "td3"]
+    pairs = {name: float(one.value) for name, one in comparison.improvements.items()}
+    assert pairs == {"td3": pytest.approx((1 / 3 + 1) / 2), "sac": 1.0}
+    numbers = comparison.numbers()
+    assert numbers["task"].tolist() == ["HalfCheetah", "HalfCheetah", "Hopper", "all", "all"]
+    assert numbers["second"].tolist() == ["td3", "sac", "td3", "td3", "sac"]
+    assert "Left out because there is no run: redq on HalfCheetah; sac, redq on Hopper." in comparison.notes()
+    assert comparison.file_name == "alm_my-idea-vs-td3-vs-sac-vs-redq-HalfCheetah-Hopper-laptop"
+    assert comparison.heading == "alm/my-idea against td3, sac, redq, laptop scale: return"
 
 
 def test_seeds_that_stopped_at_one_step_are_named_together(store):
@@ -239,19 +261,19 @@ def test_names_and_numbers_are_whole_at_80_columns(store, name):
             store.add(name, seed, {5000: 1000.0 + 900 * seed, 10_000: 3000.0 + seed}, task=task)
             store.add("base", 4 + seed, {5000: 1.0, 10_000: 5000.0 + 999 * seed}, task=task)
     file = io.StringIO()
-    comparison = compared(store, "HalfCheetah", "Walker2d", first=f"alm/{name}")
+    comparison = compared(store, "HalfCheetah", "Walker2d", names=(f"alm/{name}", BASE))
     print_comparison(comparison, Console(width=80, file=file))
     shown = file.getvalue()
     assert "…" not in shown and "all tasks" in shown
-    table = shown[shown.index("┏") : shown.index("└")]
-    assert "".join(line.split("┃")[2].strip() for line in table.splitlines() if "┃" in line) == f"alm/{name}"
+    names = "".join(line.split("│")[2].strip() for line in shown.splitlines() if "│" in line)
+    assert names == f"alm/{name}alm" * 2 + "alm"
 
 
 def test_plain_means_stand_beneath_interquartile_means(store):
     for seed in range(4):
         store.add("mnm", seed, {5000: 300.0 if seed else 7.0})
     file = io.StringIO()
-    comparison = compared(store, first="alm/mnm")
+    comparison = compared(store, names=("alm/mnm", BASE))
     print_comparison(comparison, Console(width=80, file=file))
     assert comparison.numbers()["first_iqm"][0] == 300 and "mean 227" in file.getvalue()
     assert "all tasks" not in file.getvalue()  # there is one
@@ -310,7 +332,7 @@ def test_a_directory_counts_for_its_own_side_task_and_scale_and_where_it_has_mor
 def test_failed_runs_alone_cannot_be_compared(store):
     store.add("mnm", 0, {5000: 1.0}, status="failed", reason="loss/critic is not finite")
     with pytest.raises(ValueError, match="Every run of 'alm/mnm' on HalfCheetah at laptop scale has failed"):
-        compared(store, first="alm/mnm")
+        compared(store, names=("alm/mnm", BASE))
 
 
 def test_runs_without_a_common_step_cannot_be_compared(store):
@@ -427,7 +449,7 @@ def test_what_is_missing_of_a_plugins_variant_is_trained_with_its_plugin(store, 
     with pytest.raises(
         ValueError, match=r"--variant mine --plugin ideas/mine.py --task Hopper --scale laptop"
     ):
-        compared(store, "Hopper", first="alm/mine")
+        compared(store, "Hopper", names=("alm/mine", BASE))
     with pytest.raises(ValueError, match=r"--variant my-idea --task Hopper"):
         compared(store, "Hopper")
 

@@ -91,7 +91,7 @@ def test_a_seed_in_the_table_is_in_the_figure_and_in_the_comparison(store):
         own = data.points[data.points["series"].isin(unchanged) & (data.points["task"] == "HalfCheetah")]
         end = own[own["step"] == own["step"].max()]
         assert (len(end), end["return"].mean()) == (score.seeds, pytest.approx(score.mean))
-    compared = Comparison.of("alm/no-kl", "alm", ["HalfCheetah"], "laptop", "return", store)
+    compared = Comparison.of(["alm/no-kl", "alm"], ["HalfCheetah"], "laptop", "return", store)
     row = compared.numbers().iloc[0]
     assert row["second_mean"] == pytest.approx(score.mean)
     assert len(row["second_seeds"].split()) == score.seeds
