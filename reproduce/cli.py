@@ -78,7 +78,6 @@ def main(arguments: list[str] | None = None) -> int:
                 command = tyro.extras.subcommand_cli_from_dict(
                     {**COMMANDS}, prog="python -m reproduce", args=given
                 )
-            _require_sense(command)
             return int(command.run())
         finally:
             # Flushed here: at Python's exit a BrokenPipeError could no longer be caught.
@@ -118,22 +117,6 @@ def _refused(sentence: str, code: int) -> int:
     """Print an error; returns the exit code."""
     say("error", sentence)
     return code
-
-
-def _require_sense(command: Any) -> None:
-    """Refuse option values that make no sense for any command.
-
-    Raises:
-        ValueError: a command that only reads a store names one that does not exist, or a count is below one.
-    """
-    if isinstance(command, ReadsRuns) and command.store is not None and not command.store.is_dir():
-        raise ValueError(
-            f"There is no directory {command.store}: name the store of finished runs with --store."
-        )
-    for option, what in (("first_seeds", "first seeds"), ("workers", "workers")):
-        number = getattr(command, option, None)
-        if number is not None and number < 1:
-            raise ValueError(f"The number of {what} must be at least 1, not {number}.")
 
 
 def _one_spelling(arguments: Sequence[str]) -> list[str]:
