@@ -112,8 +112,7 @@ def exhibit_entry(exhibit: Exhibit, store: Store, bias: BiasDefinition) -> Entry
     """
     name, command = exhibit.name, command_of(exhibit)
     if isinstance(exhibit, TableExhibit):
-        letter = {"table1": " A", "table1-mbbl": " B"}.get(name, "")
-        heading = f"Table {exhibit.number}{letter}"
+        heading = f"Table {exhibit.number} {exhibit.protocol}".rstrip()
         entry = Entry(name, heading, exhibit.title, command, _coverage(exhibit, store))
         return _filled(entry, lambda: replace(entry, table=score_table(exhibit, store)))
     if isinstance(exhibit, FigureExhibit):

@@ -46,6 +46,7 @@ class TableExhibit:
         methods: its rows, in the paper's order.
         columns: tasks on which runs are measured, by the paper's column names, in its order.
         extras: tasks that the paper's table lacks, measured only at scales other than the paper's.
+        protocol: the command's name for its tasks, in a table that is measured on several; else empty.
     """
 
     name: str
@@ -54,6 +55,7 @@ class TableExhibit:
     methods: tuple[Method, ...]
     columns: Mapping[str, str]
     extras: tuple[str, ...] = ()
+    protocol: Literal["A", "B", ""] = ""
 
     @property
     def tasks(self) -> tuple[str, ...]:
