@@ -217,8 +217,8 @@ def print_plan(
     rest = "" if len(known) == len(hours) else ", without rows that have no estimate"
     console.print(
         f"Together {sum(known):.1f} hours of one thread of this machine{rest}. Hours are those of stored "
-        "runs on this kind of processor, else of a step on HalfCheetah (make bench), scaled by this "
-        "machine's speed in matrix products; operations are of such a step. "
+        "runs on this kind of processor, else of the recorded benchmark's step on HalfCheetah, scaled by "
+        "this machine's speed in matrix products; operations are of such a step. "
         f"GPU hours: the seeds of a row as one population. {GPU_BASIS}"
     )
     if workers:

@@ -275,7 +275,7 @@ class Costlier:
         """The ratio at this scale."""
         costs = _benchmark().get("costs", {}).get(evidence.scale, {})
         if self.name not in costs:
-            return Finding((Line("no benchmark record (make bench)"),))
+            return Finding((Line("no benchmark record"),))
         ms = costs[self.name]["step_ms"] / costs["alm"]["step_ms"]
         flop = costs[self.name]["gflop"] / costs["alm"]["gflop"]
         text = f"{ms:.2f}× the time of ALM's step on one CPU thread, {flop:.2f}× its matrix products"
