@@ -9,10 +9,10 @@ from typing import Any
 from alm.training.scale import scale_named
 from reproduce.exhibits import EXHIBITS
 from reproduce.exhibits.coverage import missing_of
-from reproduce.exhibits.performance import NOT_MEASURED, machine, record
+from reproduce.exhibits.performance import NOT_MEASURED, machine
 from reproduce.exhibits.writing import markdown_grid
 from reproduce.lab.algorithms import ALGORITHMS
-from reproduce.lab.planning import GPU_BASIS, Costs, makespan
+from reproduce.lab.planning import BENCHMARK, GPU_BASIS, Costs, benchmark_record, benchmark_results, makespan
 from reproduce.lab.store import Store
 
 _WORKERS = (1, 10, 100, 1000)
@@ -21,9 +21,9 @@ _SCALE = "paper"
 
 def blocks(benchmarks: Path) -> dict[str, str]:
     """The estimates of docs/scaling.md by name."""
-    found = record(benchmarks, "engines")
+    engines = benchmark_results(benchmarks / "engines.json")
     programme = _Programme(benchmarks)
-    limits = NOT_MEASURED if found is None else _limits(found["results"], programme)
+    limits = _limits(engines, programme) if engines else NOT_MEASURED
     return {"programme": programme.text(), "limits": limits}
 
 
@@ -35,7 +35,7 @@ class _Programme:
         self.groups = missing_of(EXHIBITS.values(), nothing, _SCALE)
         # In time of one thread of the benchmark's machine.
         self.costs = Costs(nothing, _SCALE, benchmarks)
-        self.benchmark = record(benchmarks, "environment_step")
+        self.benchmark = benchmark_record(benchmarks / BENCHMARK.name)
 
     def text(self) -> str:
         """Runs, steps, core-hours and GPU-hours by algorithm."""
