@@ -56,7 +56,7 @@ class Plan(LackingRuns, ReadsRuns):
 
     def run(self) -> int:
         """Print the plan."""
-        from reproduce.exhibits.inventory import print_plan
+        from reproduce.exhibits.plan import print_plan
 
         require_positive(self.workers, "workers")
         exhibits, store = self.chosen(), self.opened()
@@ -103,7 +103,7 @@ class Grid(LackingRuns, WritesRuns):
         """Print the plan, then train."""
         if self.status:
             return self._print_states()
-        from reproduce.exhibits.inventory import print_plan
+        from reproduce.exhibits.plan import print_plan
         from reproduce.lab.executors.choosing import Engine
         from reproduce.lab.executors.remote import marked
         from reproduce.lab.grid import default_workers, run_grid
