@@ -21,8 +21,8 @@ from paper_figures import (
 from paper_figures.data import FigureData
 from reproduce.exhibits import FIGURES, BiasDefinition, FigureExhibit, Series
 from reproduce.exhibits.kinds import SHOWN_SCALES, Content
-from reproduce.exhibits.pooling import ProtocolMixError, StoreMixError, whole_length
-from reproduce.lab.algorithms import ALGORITHMS
+from reproduce.exhibits.pooling import ProtocolMixError, StoreMixError
+from reproduce.lab.algorithms import ALGORITHMS, run_length_if_known
 from reproduce.lab.store import Store, StoreWarning
 
 _BY_NAME = {exhibit.name: exhibit for exhibit in FIGURES}
@@ -103,7 +103,7 @@ def _every_curve(store: Store, mix: bool, only: str | None) -> list[Picture]:
     for run in store.runs():
         algorithm = ALGORITHMS.get(run.spec.algorithm)
         # Where the curve of another version's scale or task ends is not known.
-        if algorithm and run.spec.variant == "base" and whole_length(run.spec) is not None:
+        if algorithm and run.spec.variant == "base" and run_length_if_known(run.spec) is not None:
             # A picture shows one family of tasks, which is the first part of their protocols.
             key = algorithm.page, run.protocol.partition("-")[0], run.spec.scale
             tasks.setdefault(key, set()).add(run.spec.task)

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from reproduce.exhibits.pooling import whole_length
 from reproduce.exhibits.statistics.aggregates import FloatArray
+from reproduce.lab.algorithms import run_length_if_known
 from reproduce.lab.store import StoredRun
 
 _CURVE_WIDTH, _CURVE_HEIGHT = 96.0, 22.0
@@ -54,7 +54,7 @@ def run_row(run: StoredRun) -> RunRow:
     return RunRow(
         run=run,
         anchor=f"run-{run.digest}",
-        total_steps=whole_length(run.spec),
+        total_steps=run_length_if_known(run.spec),
         last_return=float(returns[-1]) if len(returns) else math.nan,
         memory=run.final.get("cost/peak_memory_bytes", math.nan),
         code=f"{run.provenance.get('git_sha', 'unknown')[:7]}{'+' if _dirty(run) else ''}",

@@ -14,9 +14,9 @@ from alm.training.scale import SCALES
 from reproduce.exhibits import EXHIBITS
 from reproduce.exhibits.coverage import coverage
 from reproduce.exhibits.kinds import SHOWN_SCALES
-from reproduce.exhibits.pooling import pool, whole_length
+from reproduce.exhibits.pooling import pool
 from reproduce.formats import left_out, mean_and_std, seeds_counted, steps_in_words
-from reproduce.lab.algorithms import place_among, title_of
+from reproduce.lab.algorithms import place_among, run_length_if_known, title_of
 from reproduce.lab.archive import directories_under
 from reproduce.lab.store import Store, StoredRun
 
@@ -69,7 +69,7 @@ def _place(run: StoredRun) -> tuple[str, str, str, int, int]:
 def _line(run: StoredRun) -> str:
     """A run with all details in one line."""
     code = str(run.provenance.get("git_sha", ""))[:7] + ("+" if run.provenance.get("git_dirty") else "")
-    hours, length = run.seed_hours, whole_length(run.spec)
+    hours, length = run.seed_hours, run_length_if_known(run.spec)
     parts = (
         "your own" if run.own else "",
         f"{run.last_step:,}{f' of {length:,}' if length else ''} steps",
@@ -113,7 +113,7 @@ def _summary(runs: Sequence[StoredRun], one_of_several: bool) -> str:
         seeds = " ".join(str(run.spec.seed) for run in runs)
         name += f", seed{'s' if len(runs) > 1 else ''} {seeds} by {runs[0].protocol}:"
     # For an unknown scale, the furthest run defines the end.
-    end = whole_length(spec) or max(run.last_step for run in runs)
+    end = run_length_if_known(spec) or max(run.last_step for run in runs)
     pooled = pool(runs, end)
     if (numbers := pooled.statistics) is None:
         return f"{name} failed ({seeds_counted(pooled.failed, None)})"
