@@ -21,7 +21,7 @@ from reproduce.exhibits import (
 from reproduce.exhibits.catalogue import command_of
 from reproduce.exhibits.claims import judged, table_of
 from reproduce.exhibits.code_tables import CODE_TABLES
-from reproduce.exhibits.coverage import Coverage, coverage, nothing_shown
+from reproduce.exhibits.coverage import Coverage, coverage, why_nothing_shown
 from reproduce.exhibits.kinds import SHOWN_SCALES
 from reproduce.exhibits.pooling import StoreMixError
 from reproduce.exhibits.scores import score_table
@@ -121,7 +121,7 @@ def exhibit_entry(exhibit: Exhibit, store: Store, bias: BiasDefinition) -> Entry
         number = exhibit.number or name.removeprefix("figure").replace("-", ", ")
         heading = f"Figure {number}" if number[0].isdigit() else ""
         found = _coverage(exhibit, store)
-        nothing = f"Nothing is shown: {nothing_shown(exhibit, found)}."
+        nothing = f"Nothing is shown: {why_nothing_shown(exhibit, found)}."
         entry = Entry(name, heading, exhibit.title, command, found, nothing=nothing)
         return _filled(entry, lambda: replace(entry, images=_images(drawn(name, store, bias))))
     kind, number = ("Table", name[5:]) if name in CODE_TABLES else ("Figure", name[6:])

@@ -158,7 +158,7 @@ class Comparison:
                 found[name] = pair
         if missing and not found:
             name, lacking = missing[0]
-            raise ValueError(shelf.nothing(lacking[0], name))
+            raise ValueError(shelf.why_nothing(lacking[0], name))
         require_comparable(run for pair in found.values() for runs in pair for run in runs)
         compared = tuple(_task(name, sides, pair, metric) for name, pair in found.items())
         scores = [[task.sides[which].scores for task in compared] for which in (0, 1)]

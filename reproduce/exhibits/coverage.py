@@ -63,7 +63,7 @@ def coverage(exhibit: Exhibit, store: Store, scale: str) -> Coverage:
     return Coverage(scale, len(needs), found["done"], partial, unmeasured, found["failed"], missing)
 
 
-def nothing_shown(exhibit: Exhibit, found: Sequence[Coverage]) -> str:
+def why_nothing_shown(exhibit: Exhibit, found: Sequence[Coverage]) -> str:
     """Half a sentence on why `FigureExhibit.says_something` rejects a picture."""
     stored = sum(one.stored for one in found)
     if not stored:
@@ -91,7 +91,7 @@ def nothing_stored(name: str, store: Store, shown: Collection[str]) -> list[str]
             runs = sum(len(group.specs) for group in found.missing)
             steps = sum(group.steps for group in found.missing)
             lines.append(
-                f"{name} at {scale} scale: {nothing_shown(exhibit, [found])}; "
+                f"{name} at {scale} scale: {why_nothing_shown(exhibit, [found])}; "
                 f"{runs} of its {found.needed} runs lack {steps:,} environment steps: "
                 f"python -m reproduce plan {name} --scale {scale}"
             )

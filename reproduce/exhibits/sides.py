@@ -79,7 +79,7 @@ class Shelf:
                     held[spec] = replace(found, own=True)
         return [held[spec] for spec in sorted(held)]
 
-    def nothing(self, side: Side, task: str) -> str:
+    def why_nothing(self, side: Side, task: str) -> str:
         """The message for a side without a run to compare: which runs exist, and how to train one."""
         names = {run.spec: Side(run.spec.algorithm, run.spec.variant).name for run in self._held()}
         on_task = dict.fromkeys(name for spec, name in names.items() if spec.task == task)

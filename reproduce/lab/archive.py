@@ -24,7 +24,7 @@ from reproduce.lab.policies import (
     stored_policy,
 )
 from reproduce.lab.provenance import without_places
-from reproduce.lab.specs import RunSpec, record_in
+from reproduce.lab.specs import RunSpec, spec_in
 from reproduce.lab.store import Store, StoredRun, StoreWarning
 
 LARGEST_POLICY = 3_000_000
@@ -216,7 +216,7 @@ def directories_under(root: Path) -> dict[RunSpec, RunDirectory]:
     for path in sorted(root.glob("*/*/*/*/seed-*/config.json")):
         directory = RunDirectory(path.parent)
         try:
-            spec = record_in(directory.read_json("config.json"), path.parent.relative_to(root))
+            spec = spec_in(directory.read_json("config.json"), path.parent.relative_to(root))
         except (OSError, TypeError, ValueError) as error:
             sentence = f"{directory.path} is passed over ({str(error).rstrip('.')}); move it away or mend it"
             warnings.warn(sentence, StoreWarning, stacklevel=2)

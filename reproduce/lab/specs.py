@@ -130,7 +130,7 @@ def require_protocol(protocol: Any) -> str:
     return protocol
 
 
-def record_in(content: Any, place: PurePath) -> RunSpec:
+def spec_in(content: Any, place: PurePath) -> RunSpec:
     """The run that the content of a ``config.json`` describes.
 
     Args:

@@ -199,7 +199,7 @@ def test_the_list_of_runs_pools_no_seeds_that_do_not_compare(tmp_path, make_run)
 
 def test_a_plan_says_what_stored_runs_lack_and_what_needs_none(tmp_path, make_run):
     from reproduce.exhibits import exhibit_named
-    from reproduce.exhibits.coverage import coverage, nothing_shown
+    from reproduce.exhibits.coverage import coverage, why_nothing_shown
     from reproduce.exhibits.plan import print_plan
 
     store = Store(tmp_path / "store")
@@ -221,7 +221,7 @@ def test_a_plan_says_what_stored_runs_lack_and_what_needs_none(tmp_path, make_ru
         "table2 at laptop scale: derived from the code alone, without runs",
         "figure14 at laptop scale: has no panel at this scale",
     ]
-    why = nothing_shown(exhibits[1], [coverage(exhibits[1], store, "laptop")])
+    why = why_nothing_shown(exhibits[1], [coverage(exhibits[1], store, "laptop")])
     assert why == "its runs are stored without value estimates, which are measured only during training"
 
 
