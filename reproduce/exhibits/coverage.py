@@ -122,17 +122,17 @@ def missing_of(
             needed[spec] = max(needed.get(spec, 0), read_out)
     stored = {run.spec: run for run in store.runs(scale=scale)}
     kept = scale_named(scale).seeds[:first_seeds]
-    groups: dict[tuple[str, str, str, int], list[RunSpec]] = {}
+    groups: dict[tuple[tuple[str, ...], int], list[RunSpec]] = {}
     for spec, wanted in needed.items():
         run = stored.get(spec)
         # A failed run is a result: training it again would fail again.
         ended = run is not None and (run.status in ("done", "failed") or run.last_step >= wanted)
         if spec.seed in kept and not ended:
-            groups.setdefault((spec.algorithm, spec.variant, spec.task, wanted), []).append(spec)
+            groups.setdefault((spec.cell, wanted), []).append(spec)
     return [
         # A run that was trained further, and not stored yet, has nothing to go.
         Missing(tuple(specs), tuple(min(checkpointed(spec, runs_dir), wanted) for spec in specs), wanted)
-        for (*_, wanted), specs in groups.items()
+        for (_, wanted), specs in groups.items()
     ]
 
 

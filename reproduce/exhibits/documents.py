@@ -271,10 +271,10 @@ def _bf16_beside_float32(store: Store) -> str:
 
 
 def _groups(runs: Sequence[StoredRun]) -> list[list[StoredRun]]:
-    """Runs by variant, task and scale."""
-    groups: dict[tuple[str, str, str], list[StoredRun]] = {}
+    """The seeds of each cell."""
+    groups: dict[tuple[str, ...], list[StoredRun]] = {}
     for run in runs:
-        groups.setdefault((run.spec.variant, run.spec.task, run.spec.scale), []).append(run)
+        groups.setdefault(run.spec.cell, []).append(run)
     return list(groups.values())
 
 

@@ -162,7 +162,7 @@ def archive_policies(directory: RunDirectory, store: Store) -> list[Path]:
     """
     spec = RunSpec.from_dict(directory.read_json("config.json")["spec"])
     run = store.get(spec)
-    others = {held for held, _ in policies_stored(store) if _without_seed(held) == _without_seed(spec)}
+    others = {held for held, _ in policies_stored(store) if held.cell == spec.cell}
     if run is None or run.status == "failed" or others - {spec}:
         return []
     written = []
@@ -174,10 +174,6 @@ def archive_policies(directory: RunDirectory, store: Store) -> list[Path]:
             _store_policy(policy, path, store)
             written.append(path)
     return written
-
-
-def _without_seed(spec: RunSpec) -> tuple[str, ...]:
-    return spec.algorithm, spec.variant, spec.task, spec.scale
 
 
 def _store_policy(policy: Policy, path: Path, store: Store) -> None:
