@@ -22,7 +22,7 @@ from reproduce.commands.console import on_one_line, say
 from reproduce.commands.figures import Figure, Report, Theory
 from reproduce.commands.grid import Grid, Plan
 from reproduce.commands.helptexts import describe, wrapped
-from reproduce.commands.options import ReadsRuns
+from reproduce.commands.options import WritesRuns
 from reproduce.commands.policies import Evaluate, Gallery, Render
 from reproduce.commands.stored import Archive, Latents, Runs
 from reproduce.commands.tables import Claims, Compare, Documents, Table
@@ -131,10 +131,11 @@ def _in_words(error: OSError, command: Any) -> str:
     if error.errno is None:
         return str(error)
     place = f" {error.filename}" if error.filename else ""
-    named = [f"--{name.replace('_', '-')}" for name in ("runs_dir", "store", "out") if hasattr(command, name)]
-    if isinstance(command, ReadsRuns):
-        named = [name for name in named if name == "--out"]
-    options = f" ({', '.join(named)})" if named else ""
+    options = ""
+    if isinstance(command, WritesRuns):
+        options = " (--runs-dir, --store)"
+    elif hasattr(command, "out"):
+        options = " (--out)"
     again = ": it resumes from the last checkpoint" if isinstance(command, (Train, Grid)) else ""
     return (
         f"cannot read or write{place}: {error.strerror or error}; free some space or choose a writable place"
