@@ -26,7 +26,6 @@ from reproduce.exhibits.kinds import SHOWN_SCALES
 from reproduce.exhibits.pooling import StoreMixError
 from reproduce.exhibits.scores import score_table
 from reproduce.exhibits.table import Table
-from reproduce.lab.algorithms import ALGORITHMS
 from reproduce.lab.errors import is_sentence
 from reproduce.lab.store import Store
 
@@ -158,8 +157,8 @@ def curve_entries(store: Store) -> list[Entry]:
             found.append(replace(entry, problem=str(error)))
             continue
         for exhibit in dict.fromkeys(picture.exhibit for picture in pictures):
-            own = _images([picture for picture in pictures if picture.exhibit == exhibit])
-            found.append(replace(entry, name=exhibit, title=_whose(exhibit) or title, images=own))
+            own = [picture for picture in pictures if picture.exhibit == exhibit]
+            found.append(replace(entry, name=exhibit, title=own[0].title or title, images=_images(own)))
     return found
 
 
@@ -179,13 +178,6 @@ def _theory_entry(name: str, title: str, folder: Path) -> Entry:
         return replace(entry, table=table, images=images)
 
     return _filled(entry, fill)
-
-
-def _whose(exhibit: str) -> str:
-    """The algorithms of a page's learning curves, and their tasks; empty if it is not such a page."""
-    page, _, family = exhibit.removeprefix("curves-").partition("-")
-    titles = ", ".join(algorithm.title for algorithm in ALGORITHMS.values() if algorithm.page == page)
-    return f"{titles} on {family} tasks" if titles and family else titles
 
 
 def _filled(entry: Entry, fill: Callable[[], Entry]) -> Entry:
