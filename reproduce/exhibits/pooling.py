@@ -59,7 +59,7 @@ class Pool:
 
 def pool(runs: Iterable[StoredRun], read_out: int) -> Pool:
     """The runs of one algorithm, variant, task and scale that count at a read-out in environment steps."""
-    every = [run for run in runs if run.last_step > 0 or run.status == "failed"]
+    every = list(runs)
     reached = [run for run in every if run.last_step >= read_out]
     failed = [run for run in every if run.status == "failed" and run not in reached]
     under_way = [run for run in every if run not in reached and run not in failed]

@@ -189,7 +189,7 @@ class Costs:
         """Seconds per step of one seed on one CPU thread."""
         rates: dict[bool, list[float]] = {True: [], False: []}
         for run in self._store.runs(algorithm=algorithm, scale=self._scale):
-            rate = run.training_seconds.iloc[-1] / run.last_step if run.last_step else math.nan
+            rate = run.training_seconds.iloc[-1] / run.last_step
             if run.provenance.get("device") == "cpu" and not math.isnan(rate):
                 here = run.provenance.get("hardware", {}).get("cpu") == cpu_name()
                 rates[here].append(rate)
