@@ -27,7 +27,7 @@ def test_the_committed_documents_agree_with_the_store():
 # What docs/performance.md takes from the store and from records of benchmarks.
 PERFORMANCE = (
     "alm-update", "where-time-goes", "precision", "baseline-updates", "environment-step", "populations",
-    "population-gains", "sizes", "libraries", "gpu",
+    "population-gains", "sizes", "libraries", "gpu", "denormals",
 )  # fmt: skip
 
 # What docs/reliability.md takes from records of `make torture` and of failures on a cluster.
