@@ -123,9 +123,8 @@ def exhibit_entry(exhibit: Exhibit, store: Store, bias: BiasDefinition) -> Entry
         nothing = f"Nothing is shown: {why_nothing_shown(exhibit, found)}."
         entry = Entry(name, heading, exhibit.title, command, found, nothing=nothing)
         return _filled(entry, lambda: replace(entry, images=_images(drawn(name, store, bias))))
-    kind, number = ("Table", name[5:]) if name in CODE_TABLES else ("Figure", name[6:])
-    entry = Entry(name, f"{kind} {number}", exhibit.title, command)
-    if kind == "Table":
+    entry = Entry(name, exhibit.heading, exhibit.title, command)
+    if name in CODE_TABLES:
         return _filled(entry, lambda: replace(entry, table=CODE_TABLES[name](store)))
     return replace(entry, images=_images(drawn(name, store, bias)))
 

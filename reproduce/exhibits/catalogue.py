@@ -324,10 +324,10 @@ FIGURES = (
 # --- All of them --------------------------------------------------------------------------------------------
 
 _OF_CODE = (
-    CodeExhibit("table2", "How the methods differ"),
-    CodeExhibit("table3", "Hyper-parameters of ALM"),
-    CodeExhibit("table4", "Networks of ALM"),
-    CodeExhibit("figure6", "The transformed reward"),
+    CodeExhibit("table2", "Table 2", "How the methods differ"),
+    CodeExhibit("table3", "Table 3", "Hyper-parameters of ALM"),
+    CodeExhibit("table4", "Table 4", "Networks of ALM"),
+    CodeExhibit("figure6", "Figure 6", "The transformed reward"),
 )
 
 EXHIBITS: Mapping[str, Exhibit] = MappingProxyType(

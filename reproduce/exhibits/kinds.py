@@ -216,10 +216,12 @@ class CodeExhibit:
 
     Attributes:
         name: the exhibit's name, such as ``"figure6"``.
+        heading: its name in the paper, such as ``"Figure 6"``.
         title: what it shows, in one line.
     """
 
     name: str
+    heading: str
     title: str
 
     def needs(self, scale: str) -> dict[RunSpec, int]:
