@@ -21,8 +21,8 @@ from paper_figures import (
 from paper_figures.data import FigureData
 from reproduce.exhibits import FIGURES, BiasDefinition, FigureExhibit, Series
 from reproduce.exhibits.kinds import SHOWN_SCALES, Content
-from reproduce.exhibits.pooling import ProtocolMixError, StoreMixError, whole_length
-from reproduce.lab.algorithms import ALGORITHMS
+from reproduce.exhibits.pooling import ProtocolMixError, StoreMixError
+from reproduce.lab.algorithms import ALGORITHMS, run_length_if_known
 from reproduce.lab.store import Store, StoreWarning
 
 _BY_NAME = {exhibit.name: exhibit for exhibit in FIGURES}
@@ -49,12 +49,14 @@ class Picture:
         scale: scale of its runs; empty if it has several scales or no runs.
         figure: the drawing.
         points: its data, tidy.
+        title: the algorithms and tasks of a page of learning curves; empty if the name says what it is.
     """
 
     exhibit: str
     scale: str
     figure: Figure
     points: pd.DataFrame
+    title: str = ""
 
     @property
     def file(self) -> str:
@@ -103,7 +105,7 @@ def _every_curve(store: Store, mix: bool, only: str | None) -> list[Picture]:
     for run in store.runs():
         algorithm = ALGORITHMS.get(run.spec.algorithm)
         # Where the curve of another version's scale or task ends is not known.
-        if algorithm and run.spec.variant == "base" and whole_length(run.spec) is not None:
+        if algorithm and run.spec.variant == "base" and run_length_if_known(run.spec) is not None:
             # A picture shows one family of tasks, which is the first part of their protocols.
             key = algorithm.page, run.protocol.partition("-")[0], run.spec.scale
             tasks.setdefault(key, set()).add(run.spec.task)
@@ -113,10 +115,12 @@ def _every_curve(store: Store, mix: bool, only: str | None) -> list[Picture]:
             continue
         shown = tuple(sorted(own))
         series = tuple(Series(one.title, name) for name, one in ALGORITHMS.items() if one.page == page)
-        name = f"curves-{page}" if family == "v2" else f"curves-{page}-{family}"
+        name, title = f"curves-{page}", ", ".join(one.label for one in series)
+        if family != "v2":
+            name, title = f"{name}-{family}", f"{title} on {family} tasks"
         exhibit = FigureExhibit(name, None, "Learning curves", "return", series, shown, shown)
         try:
-            pictures += _curves(exhibit, scale, store, mix)
+            data = learning_curves.data(exhibit, store, scale, mix)
         except StoreMixError as error:  # which is no reason to lose the other pages
             forced = isinstance(error, ProtocolMixError)
             hint = " To draw it nevertheless: python -m reproduce figure curves --mix" if forced else ""
@@ -125,15 +129,10 @@ def _every_curve(store: Store, mix: bool, only: str | None) -> list[Picture]:
                 StoreWarning,
                 stacklevel=2,
             )
+            continue
+        if not data.points.empty:
+            pictures.append(Picture(name, scale, learning_curves.draw(data), data.points, title))
     return pictures
-
-
-def _curves(exhibit: FigureExhibit, scale: str, store: Store, mix: bool) -> list[Picture]:
-    """Learning curves at one scale, if there are any."""
-    data = learning_curves.data(exhibit, store, scale, mix)
-    if data.points.empty:
-        return []
-    return [Picture(exhibit.name, scale, learning_curves.draw(data), data.points)]
 
 
 class _Kind(Protocol):

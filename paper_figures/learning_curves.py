@@ -102,5 +102,5 @@ def heading(data: FigureData) -> str:
         f"{panels.heading(data)}: mean return of {episodes} greedy evaluation "
         "episodes"
         f"{over_seeds if several else ', one seed each'}. Steps include the random steps of the warm-up."
-        f"{panels.sizes(data)}{panels.left_out(data)}"
+        f"{panels.sizes(data)}{panels.tasks_left_out(data)}"
     )

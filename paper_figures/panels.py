@@ -265,7 +265,7 @@ def sizes(data: FigureData) -> str:
     return " Networks are smaller than the paper's at this scale, but for those of SAC, TD3 and SVG(1)."
 
 
-def left_out(data: FigureData) -> str:
+def tasks_left_out(data: FigureData) -> str:
     """A sentence on the tasks without a panel because no run is stored; may be empty."""
     drawn, failed = data.tasks, Counter[str]()
     unmeasured = {curve.task for curve in data.curves if curve.unmeasured}

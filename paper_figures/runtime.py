@@ -170,7 +170,7 @@ def _of_times(data: FigureData, devices: Sequence[str]) -> str:
     )
     return (
         "Times are those of the training runs, without evaluations; if seeds trained together, "
-        "their time is divided by their number. Runs may have shared the machine with others; make bench "
-        f"measures costs side by side. {whose} Cost of a step: filled, all but evaluations; open, updates "
-        f"in the last steps before each evaluation.{missing}"
+        "their time is divided by their number. Runs may have shared the machine with others; the benchmark "
+        f"environment_step measures costs side by side. {whose} Cost of a step: filled, all but evaluations; "
+        f"open, updates in the last steps before each evaluation.{missing}"
     )

@@ -81,5 +81,5 @@ def _caption(data: FigureData) -> str:
         + (f"; with the entropy bonus at the learned temperature for {' and '.join(soft)}" if soft else "")
         + ". Curves: mean ± sample standard deviation over seeds, without the measurement before "
         "the first update; far outliers may be cut off (the CSV has all values)."
-        f"{panels.sizes(data)}{panels.left_out(data)}"
+        f"{panels.sizes(data)}{panels.tasks_left_out(data)}"
     )

@@ -22,7 +22,7 @@ from reproduce.commands.console import format_of_warnings, say
 from reproduce.commands.figures import Figure, Report, Theory
 from reproduce.commands.grid import Grid, Plan
 from reproduce.commands.helptexts import describe, wrapped
-from reproduce.commands.options import ReadsRuns
+from reproduce.commands.options import WritesRuns
 from reproduce.commands.policies import Evaluate, Gallery, Render
 from reproduce.commands.stored import Archive, Latents, Runs
 from reproduce.commands.tables import Claims, Compare, Documents, Table
@@ -78,7 +78,6 @@ def main(arguments: list[str] | None = None) -> int:
                 command = tyro.extras.subcommand_cli_from_dict(
                     {**COMMANDS}, prog="python -m reproduce", args=given
                 )
-            _require_sense(command)
             return int(command.run())
         finally:
             # Flushed here: at Python's exit a BrokenPipeError could no longer be caught.
@@ -120,22 +119,6 @@ def _refused(sentence: str, code: int) -> int:
     return code
 
 
-def _require_sense(command: Any) -> None:
-    """Refuse option values that make no sense for any command.
-
-    Raises:
-        ValueError: a command that only reads a store names one that does not exist, or a count is below one.
-    """
-    if isinstance(command, ReadsRuns) and command.store is not None and not command.store.is_dir():
-        raise ValueError(
-            f"There is no directory {command.store}: name the store of finished runs with --store."
-        )
-    for option, what in (("first_seeds", "first seeds"), ("workers", "workers")):
-        number = getattr(command, option, None)
-        if number is not None and number < 1:
-            raise ValueError(f"The number of {what} must be at least 1, not {number}.")
-
-
 def _one_spelling(arguments: Sequence[str]) -> list[str]:
     """The arguments with ``table1`` written as ``table 1``, and ``figure5a`` as ``figure 5a``."""
     if arguments and (joined := re.fullmatch(r"(table|figure)(\d.*|G)", arguments[0])):
@@ -148,10 +131,11 @@ def _in_words(error: OSError, command: Any) -> str:
     if error.errno is None:
         return str(error)
     place = f" {error.filename}" if error.filename else ""
-    named = [f"--{name.replace('_', '-')}" for name in ("runs_dir", "store", "out") if hasattr(command, name)]
-    if isinstance(command, ReadsRuns):
-        named = [name for name in named if name == "--out"]
-    options = f" ({', '.join(named)})" if named else ""
+    options = ""
+    if isinstance(command, WritesRuns):
+        options = " (--runs-dir, --store)"
+    elif hasattr(command, "out"):
+        options = " (--out)"
     again = ": it resumes from the last checkpoint" if isinstance(command, (Train, Grid)) else ""
     return (
         f"cannot read or write{place}: {error.strerror or error}; free some space or choose a writable place"

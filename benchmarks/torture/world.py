@@ -41,6 +41,7 @@ _IMPORTED = (
     "paper_figures.comparison",
     "paper_figures.drawing",
     "reproduce.exhibits.inventory",
+    "reproduce.exhibits.plan",
     "reproduce.exhibits.claims",
     "reproduce.exhibits.code_tables",
     "reproduce.exhibits.comparison",

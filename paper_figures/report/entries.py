@@ -21,12 +21,11 @@ from reproduce.exhibits import (
 from reproduce.exhibits.catalogue import command_of
 from reproduce.exhibits.claims import judged, table_of
 from reproduce.exhibits.code_tables import CODE_TABLES
-from reproduce.exhibits.coverage import Coverage, coverage, nothing_shown
+from reproduce.exhibits.coverage import Coverage, coverage, why_nothing_shown
 from reproduce.exhibits.kinds import SHOWN_SCALES
 from reproduce.exhibits.pooling import StoreMixError
 from reproduce.exhibits.scores import score_table
 from reproduce.exhibits.table import Table
-from reproduce.lab.algorithms import ALGORITHMS
 from reproduce.lab.errors import is_sentence
 from reproduce.lab.store import Store
 
@@ -112,8 +111,7 @@ def exhibit_entry(exhibit: Exhibit, store: Store, bias: BiasDefinition) -> Entry
     """
     name, command = exhibit.name, command_of(exhibit)
     if isinstance(exhibit, TableExhibit):
-        letter = {"table1": " A", "table1-mbbl": " B"}.get(name, "")
-        heading = f"Table {exhibit.number}{letter}"
+        heading = f"Table {exhibit.number} {exhibit.protocol}".rstrip()
         entry = Entry(name, heading, exhibit.title, command, _coverage(exhibit, store))
         return _filled(entry, lambda: replace(entry, table=score_table(exhibit, store)))
     if isinstance(exhibit, FigureExhibit):
@@ -122,12 +120,11 @@ def exhibit_entry(exhibit: Exhibit, store: Store, bias: BiasDefinition) -> Entry
         number = exhibit.number or name.removeprefix("figure").replace("-", ", ")
         heading = f"Figure {number}" if number[0].isdigit() else ""
         found = _coverage(exhibit, store)
-        nothing = f"Nothing is shown: {nothing_shown(exhibit, found)}."
+        nothing = f"Nothing is shown: {why_nothing_shown(exhibit, found)}."
         entry = Entry(name, heading, exhibit.title, command, found, nothing=nothing)
         return _filled(entry, lambda: replace(entry, images=_images(drawn(name, store, bias))))
-    kind, number = ("Table", name[5:]) if name in CODE_TABLES else ("Figure", name[6:])
-    entry = Entry(name, f"{kind} {number}", exhibit.title, command)
-    if kind == "Table":
+    entry = Entry(name, exhibit.heading, exhibit.title, command)
+    if name in CODE_TABLES:
         return _filled(entry, lambda: replace(entry, table=CODE_TABLES[name](store)))
     return replace(entry, images=_images(drawn(name, store, bias)))
 
@@ -159,8 +156,8 @@ def curve_entries(store: Store) -> list[Entry]:
             found.append(replace(entry, problem=str(error)))
             continue
         for exhibit in dict.fromkeys(picture.exhibit for picture in pictures):
-            own = _images([picture for picture in pictures if picture.exhibit == exhibit])
-            found.append(replace(entry, name=exhibit, title=_whose(exhibit) or title, images=own))
+            own = [picture for picture in pictures if picture.exhibit == exhibit]
+            found.append(replace(entry, name=exhibit, title=own[0].title or title, images=_images(own)))
     return found
 
 
@@ -180,13 +177,6 @@ def _theory_entry(name: str, title: str, folder: Path) -> Entry:
         return replace(entry, table=table, images=images)
 
     return _filled(entry, fill)
-
-
-def _whose(exhibit: str) -> str:
-    """The algorithms of a page's learning curves, and their tasks; empty if it is not such a page."""
-    page, _, family = exhibit.removeprefix("curves-").partition("-")
-    titles = ", ".join(algorithm.title for algorithm in ALGORITHMS.values() if algorithm.page == page)
-    return f"{titles} on {family} tasks" if titles and family else titles
 
 
 def _filled(entry: Entry, fill: Callable[[], Entry]) -> Entry:

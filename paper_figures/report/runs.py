@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from reproduce.exhibits.pooling import whole_length
 from reproduce.exhibits.statistics.aggregates import FloatArray
+from reproduce.lab.algorithms import run_length_if_known
 from reproduce.lab.store import StoredRun
 
 _CURVE_WIDTH, _CURVE_HEIGHT = 96.0, 22.0
@@ -23,7 +23,7 @@ class RunRow:
         run: the run itself.
         anchor: its identity, unique on the page.
         total_steps: environment steps of the whole run; None for a scale unknown here.
-        last_return: return of its last evaluation; NaN without one.
+        last_return: return of its last evaluation.
         memory: peak memory of its process in bytes; NaN if unknown.
         code: first digits of its code version; a plus sign marks uncommitted changes.
         curve: its returns as points of an SVG polyline of `CURVE_BOX`; empty without two of them.
@@ -54,8 +54,8 @@ def run_row(run: StoredRun) -> RunRow:
     return RunRow(
         run=run,
         anchor=f"run-{run.digest}",
-        total_steps=whole_length(run.spec),
-        last_return=float(returns[-1]) if len(returns) else math.nan,
+        total_steps=run_length_if_known(run.spec),
+        last_return=float(returns[-1]),
         memory=run.final.get("cost/peak_memory_bytes", math.nan),
         code=f"{run.provenance.get('git_sha', 'unknown')[:7]}{'+' if _dirty(run) else ''}",
         curve=_curve(run.evaluations["step"].to_numpy(np.float64), returns),

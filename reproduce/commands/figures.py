@@ -62,7 +62,7 @@ class Figure(ReadsRuns):
         """Draw the files of one figure; returns the exit code."""
         from paper_figures.drawing import drawn
         from paper_figures.style import csv_text, save
-        from reproduce.exhibits.inventory import nothing_stored
+        from reproduce.exhibits.coverage import nothing_stored
 
         try:
             with store_warnings_said():

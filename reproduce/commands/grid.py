@@ -9,7 +9,7 @@ from typing import Annotated
 import tyro
 
 from reproduce.commands.console import plain_console
-from reproduce.commands.options import OWN, RUNS, ReadsRuns, WritesRuns
+from reproduce.commands.options import OWN, RUNS, ReadsRuns, WritesRuns, require_positive
 from reproduce.exhibits import EXHIBITS, Exhibit, exhibits_named
 from reproduce.exhibits.coverage import missing_of
 from reproduce.lab.planning import Missing, jobs, resources_of
@@ -37,7 +37,12 @@ class LackingRuns:
         return [exhibit for name in self.exhibits or EXHIBITS for exhibit in exhibits_named(name)]
 
     def lacking(self, store: Store, runs_dir: Path | None = None) -> list[Missing]:
-        """The runs that they lack in a store, with what is trained of them in ``runs_dir``."""
+        """The runs that they lack in a store, with what is trained of them in ``runs_dir``.
+
+        Raises:
+            ValueError: there is no exhibit of a name, or no seed is left.
+        """
+        require_positive(self.first_seeds, "first seeds")
         return missing_of(self.chosen(), store, self.scale, self.first_seeds, runs_dir)
 
 
@@ -52,8 +57,9 @@ class Plan(LackingRuns, ReadsRuns):
 
     def run(self) -> int:
         """Print the plan."""
-        from reproduce.exhibits.inventory import print_plan
+        from reproduce.exhibits.plan import print_plan
 
+        require_positive(self.workers, "workers")
         exhibits, store = self.chosen(), self.opened()
         missing = self.lacking(store, self.runs_dir or RUNS)
         print_plan(exhibits, missing, store, self.scale, plain_console(), self.workers)
@@ -98,17 +104,18 @@ class Grid(LackingRuns, WritesRuns):
         """Print the plan, then train."""
         if self.status:
             return self._print_states()
-        from reproduce.exhibits.inventory import print_plan
+        from reproduce.exhibits.plan import print_plan
         from reproduce.lab.executors.choosing import Engine
         from reproduce.lab.executors.remote import marked
         from reproduce.lab.grid import default_workers, run_grid
         from reproduce.lab.training import check_machine
         from reproduce.tracking.uri import resolve_uri
 
+        require_positive(self.workers, "workers")
         engine = Engine(self.on, self.device, self.address, self.partition, self.hours, self.per_gpu)
         if not engine.elsewhere:
             check_machine(self.device, threads=1)
-        exhibits, store, console = self.chosen(), self._stored(), plain_console()
+        exhibits, store, console = self.chosen(), self.opened_once(), plain_console()
         missing = self.lacking(store, self.runs_dir)
         print_plan(exhibits, missing, store, self.scale, console)
         options = ["--runs-dir", str(self.runs_dir.resolve())]
@@ -138,15 +145,11 @@ class Grid(LackingRuns, WritesRuns):
         finally:
             executor.close()
 
-    def _stored(self) -> Store:
-        """The store before anything trains; jobs store their runs themselves."""
-        return ReadsRuns(store=self.store).opened()
-
     def _print_states(self) -> int:
         from reproduce.lab.run_states import print_states, state_of, states_under
 
         if self.exhibits:
-            missing = self.lacking(self._stored())
+            missing = self.lacking(self.opened_once())
             wanted = ((spec, group.wanted) for group in missing for spec in group.specs)
             states = [state_of(spec, self.runs_dir, until) for spec, until in wanted]
         else:

@@ -24,7 +24,15 @@ class WritesRuns:
 
     def opened(self) -> Store:
         """The store; the repository's runs lie beneath it unless --store names another one."""
-        return Store(OWN, SHIPPED) if self.store is None else Store(self.store)
+        return Store(*self._roots)
+
+    def opened_once(self) -> ReadOnce:
+        """The same store as it is now, to plan what is trained: jobs store their runs themselves."""
+        return ReadOnce(*self._roots)
+
+    @property
+    def _roots(self) -> tuple[Path, ...]:
+        return (OWN, SHIPPED) if self.store is None else (self.store,)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +45,25 @@ class ReadsRuns:
     """Include your own runs (runs/store); numbers that count them say so."""
 
     def opened(self) -> Store:
-        """The store as it is now; no run is written meanwhile, so each file is read once."""
+        """The store as it is now; no run is written meanwhile, so each file is read once.
+
+        Raises:
+            ValueError: --store names no directory.
+        """
         if self.store is not None:
+            if not self.store.is_dir():
+                raise ValueError(
+                    f"There is no directory {self.store}: name the store of finished runs with --store."
+                )
             return ReadOnce(self.store)
         return ReadOnce(OWN, SHIPPED) if self.own else ReadOnce(SHIPPED)
+
+
+def require_positive(number: int | None, what: str) -> None:
+    """Check an option that counts something.
+
+    Raises:
+        ValueError: it was given and is below one.
+    """
+    if number is not None and number < 1:
+        raise ValueError(f"The number of {what} must be at least 1, not {number}.")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reproduce.commands.console import say, store_warnings_said
-from reproduce.commands.options import RUNS, ReadsRuns
+from reproduce.commands.options import RUNS, ReadsRuns, require_positive
 from reproduce.lab.archive import directories_under
 from reproduce.lab.places import WORKPLACE
 from reproduce.tracking.client import MlflowRuns
@@ -28,12 +28,12 @@ class Ui(ReadsRuns):
 
     def run(self) -> int:
         """Serve until Ctrl-C, or print the links of a server that the tracking URI names."""
-        uri, address = resolve_uri(), Address(port=self.port)
+        store, uri, address = self.opened(), resolve_uri(), Address(port=self.port)
         if self.port is not None and not is_server(uri):
             address.with_free_port()  # checked before the import, which may take a minute
         with _until_interrupted():
             tracker = MlflowRuns(uri)
-            sent = import_store(self.opened(), tracker) + import_published(tracker)
+            sent = import_store(store, tracker) + import_published(tracker)
             print(f"imported {sent.runs} runs ({sent.points} values) that MLflow did not have")
             if is_server(uri):
                 _print_links(tracker, shown_uri(uri).rstrip("/"))
@@ -92,6 +92,7 @@ class Server:
 
     def run(self) -> int:
         """Serve until Ctrl-C."""
+        require_positive(self.workers, "workers")
         database = self.database or os.environ.get("MLFLOW_BACKEND_STORE_URI")
         if not database:
             raise ValueError(
@@ -124,10 +125,10 @@ class Sync(ReadsRuns):
 
     def run(self) -> int:
         """Send what MLflow lacks; what cannot be read does not hold back the rest."""
-        tracker = MlflowRuns()
+        store, tracker = self.opened(), MlflowRuns()
         with store_warnings_said() as unread:
             directories = [one.path for one in directories_under(self.runs_dir).values()]
-            sent = sync(directories, tracker) + import_store(self.opened(), tracker)
+            sent = sync(directories, tracker) + import_store(store, tracker)
         sent += import_published(tracker)
         links(tracker, base="")  # brings the views up to date
         for problem in sent.problems:

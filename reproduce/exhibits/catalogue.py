@@ -10,7 +10,7 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from reproduce.exhibits.kinds import CodeExhibit, Exhibit, FigureExhibit, Method, Metric, Series, TableExhibit
-from reproduce.lab.footnote import Footnote
+from reproduce.lab.published import Footnote
 
 # --- Tables of scores: Tables 1 and 5 -----------------------------------------------------------------------
 
@@ -42,6 +42,7 @@ TABLE1 = TableExhibit(
     columns=MappingProxyType(
         {task: task for task in ("T-Humanoid", "T-Ant", "HalfCheetah", "Walker2d", "Hopper")}
     ),
+    protocol="A",
 )
 """Table 1: ALM(3) against model-based and model-free baselines on the five tasks of the benchmark."""
 
@@ -62,6 +63,7 @@ TABLE1_MBBL = replace(
             "Hopper": "mbbl/Hopper-ET",
         }
     ),
+    protocol="B",
 )
 """Table 1 with every method, ALM included, on the tasks of its rows SVG(1) and SLBO."""
 
@@ -322,10 +324,10 @@ FIGURES = (
 # --- All of them --------------------------------------------------------------------------------------------
 
 _OF_CODE = (
-    CodeExhibit("table2", "How the methods differ"),
-    CodeExhibit("table3", "Hyper-parameters of ALM"),
-    CodeExhibit("table4", "Networks of ALM"),
-    CodeExhibit("figure6", "The transformed reward"),
+    CodeExhibit("table2", "Table 2", "How the methods differ"),
+    CodeExhibit("table3", "Table 3", "Hyper-parameters of ALM"),
+    CodeExhibit("table4", "Table 4", "Networks of ALM"),
+    CodeExhibit("figure6", "Figure 6", "The transformed reward"),
 )
 
 EXHIBITS: Mapping[str, Exhibit] = MappingProxyType(
@@ -338,15 +340,14 @@ class UnknownExhibitError(ValueError):
     """An unknown exhibit; the message lists those that exist."""
 
 
-def make_command(exhibit: Exhibit) -> str:
-    """The command of an exhibit in a clone, such as ``"make figure5a"``."""
-    return f"make {TABLE1.name} PROTOCOL=B" if exhibit is TABLE1_MBBL else f"make {exhibit.name}"
-
-
-def command_of(exhibit: Exhibit) -> str:
-    """The command of an exhibit in a clone and in a package, such as ``"python -m reproduce figure5a"``."""
-    name = f"{TABLE1.name} --protocol B" if exhibit is TABLE1_MBBL else exhibit.name
-    return f"python -m reproduce {name}"
+def command_of(exhibit: Exhibit, make: bool = False) -> str:
+    """The command of an exhibit: ``"python -m reproduce figure5a"`` or, in a clone, ``"make figure5a"``."""
+    program, option = ("make", "PROTOCOL=") if make else ("python -m reproduce", "--protocol ")
+    if isinstance(exhibit, TableExhibit):
+        # A is the default.
+        protocol = f" {option}{exhibit.protocol}" if exhibit.protocol == "B" else ""
+        return f"{program} table{exhibit.number}{protocol}"
+    return f"{program} {exhibit.name}"
 
 
 def exhibit_named(name: str) -> Exhibit:

@@ -175,7 +175,7 @@ class Comparison:
                 found[task] = there
         if not found:
             task, lacking = next(iter(missing.items()))
-            raise ValueError(shelf.nothing(lacking[0], task))
+            raise ValueError(shelf.why_nothing(lacking[0], task))
         require_comparable(run for there in found.values() for runs in there.values() for run in runs)
         compared = tuple(_task(task, there, metric) for task, there in found.items())
         improvements = {}

@@ -5,12 +5,13 @@ with the data that the exhibit needs: values for figures of their bias, predicti
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from alm.training.scale import scale_named
-from reproduce.exhibits.kinds import Exhibit, FigureExhibit
+from reproduce.exhibits.catalogue import EXHIBITS
+from reproduce.exhibits.kinds import SHOWN_SCALES, Exhibit, FigureExhibit
 from reproduce.lab.planning import Missing, checkpointed
 from reproduce.lab.specs import RunSpec
 from reproduce.lab.store import Store, StoredRun
@@ -62,7 +63,7 @@ def coverage(exhibit: Exhibit, store: Store, scale: str) -> Coverage:
     return Coverage(scale, len(needs), found["done"], partial, unmeasured, found["failed"], missing)
 
 
-def nothing_shown(exhibit: Exhibit, found: Sequence[Coverage]) -> str:
+def why_nothing_shown(exhibit: Exhibit, found: Sequence[Coverage]) -> str:
     """Half a sentence on why `FigureExhibit.says_something` rejects a picture."""
     stored = sum(one.stored for one in found)
     if not stored:
@@ -72,6 +73,29 @@ def nothing_shown(exhibit: Exhibit, found: Sequence[Coverage]) -> str:
     if isinstance(exhibit, FigureExhibit) and exhibit.beside_evaluations:
         return f"its runs are stored without {exhibit.beside_evaluations}"
     return "its stored runs show nothing without the others"
+
+
+def nothing_stored(name: str, store: Store, shown: Collection[str]) -> list[str]:
+    """One line for each scale at which an exhibit has nothing to show, with what it would take.
+
+    Args:
+        name: name of an exhibit; other names give no line.
+        store: stored runs.
+        shown: scales at which it shows something.
+    """
+    if name not in EXHIBITS:
+        return []
+    lines, exhibit = [], EXHIBITS[name]
+    for scale in SHOWN_SCALES:
+        if scale not in shown and (found := coverage(exhibit, store, scale)).needed:
+            runs = sum(len(group.specs) for group in found.missing)
+            steps = sum(group.steps for group in found.missing)
+            lines.append(
+                f"{name} at {scale} scale: {why_nothing_shown(exhibit, [found])}; "
+                f"{runs} of its {found.needed} runs lack {steps:,} environment steps: "
+                f"python -m reproduce plan {name} --scale {scale}"
+            )
+    return lines
 
 
 def missing_of(
@@ -98,17 +122,17 @@ def missing_of(
             needed[spec] = max(needed.get(spec, 0), read_out)
     stored = {run.spec: run for run in store.runs(scale=scale)}
     kept = scale_named(scale).seeds[:first_seeds]
-    groups: dict[tuple[str, str, str, int], list[RunSpec]] = {}
+    groups: dict[tuple[tuple[str, ...], int], list[RunSpec]] = {}
     for spec, wanted in needed.items():
         run = stored.get(spec)
         # A failed run is a result: training it again would fail again.
         ended = run is not None and (run.status in ("done", "failed") or run.last_step >= wanted)
         if spec.seed in kept and not ended:
-            groups.setdefault((spec.algorithm, spec.variant, spec.task, wanted), []).append(spec)
+            groups.setdefault((spec.cell, wanted), []).append(spec)
     return [
         # A run that was trained further, and not stored yet, has nothing to go.
         Missing(tuple(specs), tuple(min(checkpointed(spec, runs_dir), wanted) for spec in specs), wanted)
-        for (*_, wanted), specs in groups.items()
+        for (_, wanted), specs in groups.items()
     ]
 
 

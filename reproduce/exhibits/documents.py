@@ -20,7 +20,7 @@ from reproduce.exhibits import (
     theory,
 )
 from reproduce.exhibits import performance as speed
-from reproduce.exhibits.catalogue import make_command
+from reproduce.exhibits.catalogue import command_of
 from reproduce.exhibits.comparison import Comparison
 from reproduce.exhibits.coverage import coverage
 from reproduce.exhibits.kinds import SHOWN_SCALES
@@ -137,7 +137,7 @@ def _exhibits(store: Store) -> str:
             shown = exhibit.series if isinstance(exhibit, FigureExhibit) else exhibit.methods
             compared = "; ".join(one.label for one in shown)
             on = [", ".join(exhibit.tasks_at(scale)) or "–" for scale in SHOWN_SCALES]
-        rows.append([f"`{make_command(exhibit)}`", exhibit.title, compared, *on, *stored])
+        rows.append([f"`{command_of(exhibit, make=True)}`", exhibit.title, compared, *on, *stored])
     by_scale = [f"{what}, `{scale}`" for what in ("tasks", "stored runs") for scale in SHOWN_SCALES]
     return markdown_grid(["", "shows", "compares", *by_scale], rows)
 
@@ -272,10 +272,10 @@ def _bf16_beside_float32(store: Store) -> str:
 
 
 def _groups(runs: Sequence[StoredRun]) -> list[list[StoredRun]]:
-    """Runs by variant, task and scale."""
-    groups: dict[tuple[str, str, str], list[StoredRun]] = {}
+    """The seeds of each cell."""
+    groups: dict[tuple[str, ...], list[StoredRun]] = {}
     for run in runs:
-        groups.setdefault((run.spec.variant, run.spec.task, run.spec.scale), []).append(run)
+        groups.setdefault(run.spec.cell, []).append(run)
     return list(groups.values())
 
 

@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 
 from alm.training.scale import SCALES, scale_named
 from reproduce.lab.algorithms import run_length
-from reproduce.lab.footnote import Footnote
+from reproduce.lab.published import Footnote
 from reproduce.lab.specs import RunSpec
 
 SHOWN_SCALES = tuple(name for name in SCALES if name != "smoke")
@@ -46,6 +46,7 @@ class TableExhibit:
         methods: its rows, in the paper's order.
         columns: tasks on which runs are measured, by the paper's column names, in its order.
         extras: tasks that the paper's table lacks, measured only at scales other than the paper's.
+        protocol: the command's name for its tasks, in a table that is measured on several; else empty.
     """
 
     name: str
@@ -54,6 +55,7 @@ class TableExhibit:
     methods: tuple[Method, ...]
     columns: Mapping[str, str]
     extras: tuple[str, ...] = ()
+    protocol: Literal["A", "B", ""] = ""
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -214,10 +216,12 @@ class CodeExhibit:
 
     Attributes:
         name: the exhibit's name, such as ``"figure6"``.
+        heading: its name in the paper, such as ``"Figure 6"``.
         title: what it shows, in one line.
     """
 
     name: str
+    heading: str
     title: str
 
     def needs(self, scale: str) -> dict[RunSpec, int]:

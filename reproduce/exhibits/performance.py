@@ -1,24 +1,17 @@
 """What benchmarks measured, for docs/: from records in benchmarks/results."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from alm.training.scale import scale_named
 from reproduce.exhibits.writing import markdown_grid
-from reproduce.lab.planning import POPULATION_MARGIN
+from reproduce.lab.planning import POPULATION_MARGIN, benchmark_record
 
 _WAYS = ("alone", "together")
 NOT_MEASURED = "Not measured: no record of this benchmark is stored."
 Rows = tuple[Sequence[str], Sequence[Sequence[str]]]
 """Header and rows of a table."""
-
-
-def record(results: Path, name: str) -> dict[str, Any] | None:
-    """A benchmark's record; None if there is none."""
-    path = results / f"{name}.json"
-    return json.loads(path.read_text()) if path.exists() else None
 
 
 def machine(record: Mapping[str, Any]) -> str:
@@ -34,8 +27,8 @@ def machine(record: Mapping[str, Any]) -> str:
 
 def block(results: Path, name: str, rows: Callable[[Mapping[str, Any]], Rows]) -> str:
     """The result of a benchmark as a Markdown table, and its machine."""
-    found = record(results, name)
-    return NOT_MEASURED if found is None else f"{markdown_grid(*rows(found))}\n\n{machine(found)}"
+    found = benchmark_record(results / f"{name}.json")
+    return f"{markdown_grid(*rows(found))}\n\n{machine(found)}" if found else NOT_MEASURED
 
 
 def _scales(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,11 +8,7 @@ them, without those that are too far behind.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from alm.task_registry import UnknownTaskError
-from alm.training.scale import SCALES
 from reproduce.exhibits.statistics.seeds import CellStatistics, cell_statistics
-from reproduce.lab.algorithms import run_length
-from reproduce.lab.specs import RunSpec
 from reproduce.lab.store import StoredRun
 
 __all__ = [
@@ -23,7 +19,6 @@ __all__ = [
     "pool",
     "require_comparable",
     "require_one_configuration",
-    "whole_length",
 ]
 
 _ABREAST = 0.5
@@ -64,7 +59,7 @@ class Pool:
 
 def pool(runs: Iterable[StoredRun], read_out: int) -> Pool:
     """The runs of one algorithm, variant, task and scale that count at a read-out in environment steps."""
-    every = [run for run in runs if run.last_step > 0 or run.status == "failed"]
+    every = list(runs)
     reached = [run for run in every if run.last_step >= read_out]
     failed = [run for run in every if run.status == "failed" and run not in reached]
     under_way = [run for run in every if run not in reached and run not in failed]
@@ -72,14 +67,6 @@ def pool(runs: Iterable[StoredRun], read_out: int) -> Pool:
     step = read_out if reached else min((run.last_step for run in used), default=0)
     unfinished = len([run for run in under_way if run not in used])
     return Pool(tuple(used), step, bool(reached), unfinished, len(failed))
-
-
-def whole_length(spec: RunSpec) -> int | None:
-    """Environment steps of a whole run; None for a scale or task unknown to this version."""
-    try:
-        return run_length(spec) if spec.scale in SCALES else None
-    except UnknownTaskError:
-        return None
 
 
 def abreast(runs: Sequence[StoredRun]) -> list[StoredRun]:

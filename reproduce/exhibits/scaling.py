@@ -2,17 +2,25 @@
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from alm.training.scale import scale_named
 from reproduce.exhibits import EXHIBITS
 from reproduce.exhibits.coverage import missing_of
-from reproduce.exhibits.performance import NOT_MEASURED, machine, record
+from reproduce.exhibits.performance import NOT_MEASURED, machine
 from reproduce.exhibits.writing import markdown_grid
 from reproduce.lab.algorithms import ALGORITHMS
-from reproduce.lab.planning import GPU_BASIS, Costs, makespan
+from reproduce.lab.planning import (
+    BENCHMARK,
+    GPU_BASIS,
+    Costs,
+    Missing,
+    benchmark_record,
+    benchmark_results,
+    makespan,
+)
 from reproduce.lab.store import Store
 
 _WORKERS = (1, 10, 100, 1000)
@@ -21,49 +29,43 @@ _SCALE = "paper"
 
 def blocks(benchmarks: Path) -> dict[str, str]:
     """The estimates of docs/scaling.md by name."""
-    found = record(benchmarks, "engines")
-    programme = _Programme(benchmarks)
-    limits = NOT_MEASURED if found is None else _limits(found["results"], programme)
-    return {"programme": programme.text(), "limits": limits}
+    # All runs that the exhibits need, stored or not, in time of one thread of the benchmark's machine.
+    nothing = Store(Path("/nonexistent"))
+    groups, costs = missing_of(EXHIBITS.values(), nothing, _SCALE), Costs(nothing, _SCALE, benchmarks)
+    engines = benchmark_results(benchmarks / "engines.json")
+    return {
+        "programme": _programme(groups, costs, benchmark_record(benchmarks / BENCHMARK.name)),
+        "limits": _limits(groups, costs, engines) if engines else NOT_MEASURED,
+    }
 
 
-class _Programme:
-    """All runs that the exhibits need at paper scale, stored or not, and their estimated cost."""
-
-    def __init__(self, benchmarks: Path) -> None:
-        nothing = Store(Path("/nonexistent"))
-        self.groups = missing_of(EXHIBITS.values(), nothing, _SCALE)
-        # In time of one thread of the benchmark's machine.
-        self.costs = Costs(nothing, _SCALE, benchmarks)
-        self.benchmark = record(benchmarks, "environment_step")
-
-    def text(self) -> str:
-        """Runs, steps, core-hours and GPU-hours by algorithm."""
-        rows, unknown = [], []
-        totals: Counter[str] = Counter()
-        for name in dict.fromkeys(group.specs[0].algorithm for group in self.groups):
-            groups = [group for group in self.groups if group.specs[0].algorithm == name]
-            costs = [self.costs.of(group) for group in groups]
-            one = {
-                "runs": sum(len(group.specs) for group in groups),
-                "steps": sum(group.steps for group in groups),
-                "cpu": sum(cost.seconds for cost in costs) / 3600,
-                "gpu": sum(cost.gpu_seconds for cost in costs) / 3600,
-            }
-            if math.isnan(one["cpu"]):
-                unknown.append(ALGORITHMS[name].title)
-            totals.update({key: value for key, value in one.items() if not math.isnan(value)})
-            rows.append(_row(ALGORITHMS[name].title, one))
-        rows.append(_row("together", {"cpu": math.nan, "gpu": math.nan, **totals}))
-        header = ["", "runs", "million steps", "CPU core-hours", "GPU-hours"]
-        rest = f" No cost per step is recorded for {', '.join(unknown)}." if unknown else ""
-        rest += " Rows without an estimate (?) are left out of the sums."
-        where = machine(self.benchmark) if self.benchmark else NOT_MEASURED
-        return (
-            f"{markdown_grid(header, rows)}\n\n"
-            "Estimates. Core-hours: one thread of the machine of `make bench`, from the time per step on "
-            f"HalfCheetah. GPU-hours: the seeds of a cell as one population. {GPU_BASIS}{rest}\n\n{where}"
-        )
+def _programme(groups: Sequence[Missing], costs: Costs, benchmark: Mapping[str, Any]) -> str:
+    """Runs, steps, core-hours and GPU-hours by algorithm."""
+    rows, unknown = [], []
+    totals: Counter[str] = Counter()
+    for name in dict.fromkeys(group.specs[0].algorithm for group in groups):
+        own = [group for group in groups if group.specs[0].algorithm == name]
+        each = [costs.of(group) for group in own]
+        one = {
+            "runs": sum(len(group.specs) for group in own),
+            "steps": sum(group.steps for group in own),
+            "cpu": sum(cost.seconds for cost in each) / 3600,
+            "gpu": sum(cost.gpu_seconds for cost in each) / 3600,
+        }
+        if math.isnan(one["cpu"]):
+            unknown.append(ALGORITHMS[name].title)
+        totals.update({key: value for key, value in one.items() if not math.isnan(value)})
+        rows.append(_row(ALGORITHMS[name].title, one))
+    rows.append(_row("together", {"cpu": math.nan, "gpu": math.nan, **totals}))
+    header = ["", "runs", "million steps", "CPU core-hours", "GPU-hours"]
+    rest = f" No cost per step is recorded for {', '.join(unknown)}." if unknown else ""
+    rest += " Rows without an estimate (?) are left out of the sums."
+    where = machine(benchmark) if benchmark else NOT_MEASURED
+    return (
+        f"{markdown_grid(header, rows)}\n\n"
+        "Estimates. Core-hours: one thread of the machine of `make bench`, from the time per step on "
+        f"HalfCheetah. GPU-hours: the seeds of a cell as one population. {GPU_BASIS}{rest}\n\n{where}"
+    )
 
 
 def _row(name: str, one: Mapping[str, float]) -> list[str]:
@@ -71,13 +73,13 @@ def _row(name: str, one: Mapping[str, float]) -> list[str]:
     return [name, f"{one['runs']:,}", f"{one['steps'] / 1e6:,.0f}", *hours]
 
 
-def _limits(found: Mapping[str, Any], programme: _Programme) -> str:
+def _limits(groups: Sequence[Missing], costs: Costs, found: Mapping[str, Any]) -> str:
     """The whole programme on 1 to 1,000 workers, and the load on each component."""
     jobs = sorted(
-        (part for group in programme.groups for part in group.split(len(group.specs))),
+        (part for group in groups for part in group.split(len(group.specs))),
         key=lambda part: part.specs[0].seed,
     )
-    seconds = [programme.costs.of(job).seconds for job in jobs]
+    seconds = [costs.of(job).seconds for job in jobs]
     known = [one for one in seconds if not math.isnan(one)]
     mean = sum(known) / len(known)
     overhead = found["ray"]["job_ms"] / 1000 + found["training_start_seconds"]

@@ -193,8 +193,8 @@ def _measured(
     """The score of a method on a task, from the runs of a block."""
     if task not in exhibit.tasks_at(scale) or method.algorithm is None:
         return Score("measured", method.label, task, footnotes=(method.why_none,) if method.why_none else ())
-    cell = (method.algorithm, method.variant, task)
-    own = [run for run in runs if (run.spec.algorithm, run.spec.variant, run.spec.task) == cell]
+    cell = (method.algorithm, method.variant, task, scale)
+    own = [run for run in runs if run.spec.cell == cell]
     require_one_configuration(own)
     wanted = exhibit.step(scale, task)
     pooled = pool(own, wanted)

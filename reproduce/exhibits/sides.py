@@ -84,7 +84,7 @@ class Shelf:
         """Where runs were looked for, in words."""
         return f"{self.store} or {self.runs_dir}" if self.runs_dir else str(self.store)
 
-    def nothing(self, side: Side, task: str) -> str:
+    def why_nothing(self, side: Side, task: str) -> str:
         """The message for a side without a run to compare: which runs exist, and how to train one."""
         names = {run.spec: Side(run.spec.algorithm, run.spec.variant).name for run in self._held()}
         on_task = dict.fromkeys(name for spec, name in names.items() if spec.task == task)

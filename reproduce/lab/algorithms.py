@@ -8,7 +8,8 @@ from importlib import import_module
 from types import MappingProxyType
 from typing import Any
 
-from alm.training.scale import scale_named
+from alm.task_registry import UnknownTaskError
+from alm.training.scale import SCALES, scale_named
 from alm.variants import MILLION, VARIANTS, Variant, require_fields
 from reproduce.lab.specs import RunSpec, variant_parts
 
@@ -201,6 +202,14 @@ def run_length(spec: RunSpec) -> int:
     algorithm = ALGORITHMS.get(spec.algorithm)
     variant = algorithm.variants.get(variant_parts(spec.variant)[0], BASE) if algorithm else BASE
     return variant.training(scale, spec.task).total_steps
+
+
+def run_length_if_known(spec: RunSpec) -> int | None:
+    """`run_length`; None for a scale or task unknown to this version, which stored runs may have."""
+    try:
+        return run_length(spec) if spec.scale in SCALES else None
+    except UnknownTaskError:
+        return None
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -24,7 +24,7 @@ from reproduce.lab.policies import (
     stored_policy,
 )
 from reproduce.lab.provenance import without_places
-from reproduce.lab.specs import RunSpec, record_in
+from reproduce.lab.specs import RunSpec, spec_in
 from reproduce.lab.store import Store, StoredRun, StoreWarning
 
 LARGEST_POLICY = 3_000_000
@@ -162,7 +162,7 @@ def archive_policies(directory: RunDirectory, store: Store) -> list[Path]:
     """
     spec = RunSpec.from_dict(directory.read_json("config.json")["spec"])
     run = store.get(spec)
-    others = {held for held, _ in policies_stored(store) if _without_seed(held) == _without_seed(spec)}
+    others = {held for held, _ in policies_stored(store) if held.cell == spec.cell}
     if run is None or run.status == "failed" or others - {spec}:
         return []
     written = []
@@ -174,10 +174,6 @@ def archive_policies(directory: RunDirectory, store: Store) -> list[Path]:
             _store_policy(policy, path, store)
             written.append(path)
     return written
-
-
-def _without_seed(spec: RunSpec) -> tuple[str, ...]:
-    return spec.algorithm, spec.variant, spec.task, spec.scale
 
 
 def _store_policy(policy: Policy, path: Path, store: Store) -> None:
@@ -216,7 +212,7 @@ def directories_under(root: Path) -> dict[RunSpec, RunDirectory]:
     for path in sorted(root.glob("*/*/*/*/seed-*/config.json")):
         directory = RunDirectory(path.parent)
         try:
-            spec = record_in(directory.read_json("config.json"), path.parent.relative_to(root))
+            spec = spec_in(directory.read_json("config.json"), path.parent.relative_to(root))
         except (OSError, TypeError, ValueError) as error:
             sentence = f"{directory.path} is passed over ({str(error).rstrip('.')}); move it away or mend it"
             warnings.warn(sentence, StoreWarning, stacklevel=2)

@@ -158,18 +158,18 @@ class Costs:
     def __init__(self, store: Store, scale: str, results: Path | None = None) -> None:
         self._store, self._scale = store, scale
         folder = results or BENCHMARK.parent
-        record = _results(folder / BENCHMARK.name)
+        record = benchmark_results(folder / BENCHMARK.name)
         self._known: dict[str, dict[str, float]] = record.get("costs", {}).get(scale, {})
         self._speed = 1.0
         if self._known and results is None:
             self._speed = record["matrix_gigaflops"] / matrix_gigaflops()
-        counted = _results(folder / "kernels.json")
+        counted = benchmark_results(folder / "kernels.json")
         self._kernels: dict[str, float] = counted.get("kernels", {}).get(scale, {})
         self._simulator = counted.get("simulator_ms", math.nan) / 1000.0
         self._apart = frozenset(counted.get("one_after_another", ()))
         # The GPU benchmark measures only the paper's sizes.
         self._timed: dict[str, Any] = (
-            _results(folder / "gpu.json").get("rows", {}) if scale == "paper" else {}
+            benchmark_results(folder / "gpu.json").get("rows", {}) if scale == "paper" else {}
         )
 
     def of(self, missing: "Missing") -> Cost:
@@ -189,7 +189,7 @@ class Costs:
         """Seconds per step of one seed on one CPU thread."""
         rates: dict[bool, list[float]] = {True: [], False: []}
         for run in self._store.runs(algorithm=algorithm, scale=self._scale):
-            rate = run.training_seconds.iloc[-1] / run.last_step if run.last_step else math.nan
+            rate = run.training_seconds.iloc[-1] / run.last_step
             if run.provenance.get("device") == "cpu" and not math.isnan(rate):
                 here = run.provenance.get("hardware", {}).get("cpu") == cpu_name()
                 rates[here].append(rate)
@@ -297,10 +297,15 @@ def populations_pay(algorithm: str, scale: str) -> bool:
 
     A variant counts as the unchanged algorithm; without a measurement the answer is no.
     """
-    saved = _results(POPULATION_GAINS).get(scale, {}).get(algorithm, {}).get("saved", 0.0)
+    saved = benchmark_results(POPULATION_GAINS).get(scale, {}).get(algorithm, {}).get("saved", 0.0)
     return bool(saved >= POPULATION_MARGIN)
 
 
-def _results(path: Path) -> dict[str, Any]:
+def benchmark_record(path: Path) -> dict[str, Any]:
+    """A benchmark's record: its results, and the machine and code that they are of; empty without one."""
+    return dict(json.loads(path.read_text())) if path.exists() else {}
+
+
+def benchmark_results(path: Path) -> dict[str, Any]:
     """The results of a benchmark; empty without a record."""
-    return dict(json.loads(path.read_text())["results"]) if path.exists() else {}
+    return dict(benchmark_record(path).get("results", {}))

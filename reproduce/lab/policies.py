@@ -24,7 +24,7 @@ from reproduce.lab.plugins import Plugin, variant_known
 from reproduce.lab.provenance import processor_of
 from reproduce.lab.resolved_runs import ResolvedRuns
 from reproduce.lab.settings import canonical_variant
-from reproduce.lab.specs import RunSpec, record_in, require_protocol, variant_parts
+from reproduce.lab.specs import RunSpec, require_protocol, spec_in, variant_parts
 from reproduce.lab.store import Store, StoredRun, StoreWarning
 
 if TYPE_CHECKING:
@@ -336,7 +336,7 @@ def _policies_trained(runs_dir: Path, fits: Callable[[RunSpec], bool]) -> dict[t
         try:
             if fits(RunSpec.from_relative_dir(place)):
                 directory = RunDirectory(path.parent)
-                spec = record_in(directory.read_json("config.json"), place)
+                spec = spec_in(directory.read_json("config.json"), place)
                 found |= {(spec, kind): policy for kind, policy in policies_of(directory).items()}
         except (KeyError, OSError, TypeError, ValueError) as error:
             warnings.warn(

@@ -73,6 +73,11 @@ class RunSpec:
         return f"{self.algorithm}/{self.variant} {self.task} {self.scale} seed {self.seed}"
 
     @property
+    def cell(self) -> tuple[str, str, str, str]:
+        """Algorithm, variant, task and scale: what all seeds of a number have in common."""
+        return self.algorithm, self.variant, self.task, self.scale
+
+    @property
     def relative_dir(self) -> Path:
         """The run's path under a root of runs: ``alm/base/HalfCheetah/laptop/seed-0``.
 
@@ -130,7 +135,7 @@ def require_protocol(protocol: Any) -> str:
     return protocol
 
 
-def record_in(content: Any, place: PurePath) -> RunSpec:
+def spec_in(content: Any, place: PurePath) -> RunSpec:
     """The run that the content of a ``config.json`` describes.
 
     Args:

@@ -91,13 +91,13 @@ class StoredRun:
         status: ``"done"``, ``"partial"`` (stopped or still running) or ``"failed"``.
         reason: why the run failed; None unless it did.
         final: scalars of the whole run; NaN and Inf are stored as null and come back as NaN.
-        evaluations: one row per evaluation, by increasing ``step``; columns are :data:`EVALUATION_COLUMNS`
-            and float metrics.
+        evaluations: one row per evaluation, at least one, by increasing ``step``; columns are
+            :data:`EVALUATION_COLUMNS` and float metrics.
         digest: the run's identity (`reproduce.lab.specs.config_digest`); computed if not given.
         own: whether it was read from the upper of two overlaid stores, the user's own.
 
     Raises:
-        ValueError: the status is unknown, or a reason is missing or out of place.
+        ValueError: the status is unknown, a reason is missing or out of place, or there is no evaluation.
     """
 
     spec: RunSpec
@@ -118,20 +118,21 @@ class StoredRun:
             )
         if (self.status == "failed") != bool(self.reason):
             raise ValueError(f"{self.spec.label} needs a reason if it failed, and only then.")
+        if self.evaluations.empty:
+            raise ValueError(f"{self.spec.label} has no evaluation yet.")
         if not self.digest:
             object.__setattr__(self, "digest", config_digest(self.spec, self.config))
 
     @property
     def last_step(self) -> int:
-        """Environment steps at the last evaluation; 0 if there is none."""
-        return int(self.evaluations["step"].iloc[-1]) if len(self.evaluations) else 0
+        """Environment steps at the last evaluation."""
+        return int(self.evaluations["step"].iloc[-1])
 
     def curve(self, metric: str = "eval/return") -> Curve:
         """A column of the evaluations by environment step.
 
         Raises:
             KeyError: there is no such column.
-            ValueError: there is no evaluation.
         """
         steps, values = self.evaluations["step"], self.evaluations[metric]
         return Curve(steps.to_numpy(np.int64), values.to_numpy(np.float64))

@@ -14,7 +14,7 @@ from alm.training.run_directory import PLUGIN_COPY, RunDirectory
 from reproduce.lab.places import WORKPLACE
 from reproduce.lab.provenance import provenance
 from reproduce.lab.resolved_runs import ResolvedRuns
-from reproduce.lab.specs import RunSpec, config_digest, record_in
+from reproduce.lab.specs import RunSpec, config_digest, spec_in
 from reproduce.lab.store import Store, StoredRun
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def open_run(
                 raise _conflict(resolved, spec, directory.path, what, stored[what], "--runs-dir")
         else:
             try:
-                record_in(stored, spec.relative_dir)
+                spec_in(stored, spec.relative_dir)
             except (TypeError, ValueError) as error:
                 raise ValueError(
                     f"{directory.path} cannot be trained ({str(error).rstrip('.')}): mend or move it, or "

@@ -88,6 +88,7 @@ def _import_run(tracker: MlflowRuns, run: _EndedRun, known: Sequence[KnownRun]) 
 def _stored(run: StoredRun) -> _EndedRun:
     record = record_of(run.spec, run.digest, run.protocol, run.config, run.provenance)
     rows = run.evaluations.to_dict("records")
+    last = rows[-1]
     points = [
         Point(key, float(value), int(row["time_ms"]), int(row["step"]))
         for row in rows
@@ -95,8 +96,7 @@ def _stored(run: StoredRun) -> _EndedRun:
         # NaN is a gap in the frame: an evaluation before the first update has no loss.
         if key not in _NOT_METRICS and not np.isnan(value)
     ]
-    if run.status == "done" and rows:
-        last = rows[-1]
+    if run.status == "done":
         points += final_points(
             run.curve(), float(last["wall_seconds"]), run.provenance.get("population"), int(last["time_ms"])
         )
@@ -104,7 +104,7 @@ def _stored(run: StoredRun) -> _EndedRun:
         for key in named.keys() - {point.key for point in points}:
             points.append(Point(key, named[key], int(last["time_ms"]), run.last_step))
     start_ms = record.start_ms or start_of(rows, 0)
-    last_ms = max((int(row["time_ms"]) for row in rows), default=start_ms)
+    last_ms = max(int(row["time_ms"]) for row in rows)
     return _EndedRun(
         record=record,
         start_ms=start_ms,

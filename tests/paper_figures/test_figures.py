@@ -349,7 +349,7 @@ def test_a_task_of_which_all_runs_failed_is_named_with_them(store, make_run):
     options = {"task": "Hopper", "scale": "laptop", "status": "failed", "reason": "not finite"}
     store.write(make_run({5000: 1.0}, algorithm="td3", extra=extra, **options))
     data = runtime.data(FIGURE["figure3"], store, "laptop", False)
-    assert panels.left_out(data) == " No stored run on Hopper (1 failed)."
+    assert panels.tasks_left_out(data) == " No stored run on Hopper (1 failed)."
 
 
 def test_runs_that_are_stored_without_what_a_figure_shows_are_not_called_missing(store, make_run):
@@ -359,7 +359,7 @@ def test_runs_that_are_stored_without_what_a_figure_shows_are_not_called_missing
     data = value_bias.data(FIGURE["figure4"], store, "laptop", False)
     note = panels.seeds_note([curve for curve in data.curves if curve.task == "HalfCheetah"])
     assert note.splitlines()[1:] == ["stored without what is shown: REDQ", "no stored run: SAC-AVG"]
-    assert panels.left_out(data) == " Runs on Hopper are stored without what is shown."
+    assert panels.tasks_left_out(data) == " Runs on Hopper are stored without what is shown."
 
 
 def test_seeds_stored_without_what_a_figure_shows_are_counted_beside_the_drawn_one(store, make_run):

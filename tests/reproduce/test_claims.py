@@ -486,7 +486,7 @@ def test_runs_of_different_protocols_are_told_of_where_rows_of_a_table_are_ranke
 
 def test_costs_are_the_benchmark_s(add, monkeypatch):
     costs = {"alm": {"step_ms": 10.0, "gflop": 2.0}, "redq": {"step_ms": 55.0, "gflop": 1.0}}
-    monkeypatch.setattr(checks, "_benchmark", lambda: {"costs": {"paper": costs, "laptop": costs}})
+    monkeypatch.setattr(checks, "benchmark_results", lambda _: {"costs": {"paper": costs, "laptop": costs}})
     found = verdict(add.store, "faster than REDQ", "paper")
     assert found.verdict == "supported" and found.p is None
     assert (
@@ -739,7 +739,7 @@ def test_how_long_predictions_hold(add, lost, verdict_, said):
 
 
 def test_the_table_has_a_row_a_line_and_one_for_claims_without_evidence(add, tmp_path, monkeypatch):
-    monkeypatch.setattr(checks, "_benchmark", dict)
+    monkeypatch.setattr(checks, "benchmark_results", lambda _: {})
     add([1.0, 2.0, 3.0])
     add([4.0, 5.0, 6.0], variant="c-1")
     store = add([1.0], variant="reconstruction")
@@ -774,11 +774,11 @@ def test_a_p_value_is_never_written_as_zeros(add):
 
 def test_a_scale_without_a_run_is_one_line(add, monkeypatch):
     store = add([1.0])
-    monkeypatch.setattr(checks, "_benchmark", dict)
+    monkeypatch.setattr(checks, "benchmark_results", lambda _: {})
     assert claims_table(store, "paper").name == "claims"
     assert [row.label for row in claims_table(store, "paper").rows] == [f"all else: {len(CLAIMS)} claims"]
     costs = {name: {"step_ms": 1.0, "gflop": 1.0} for name in ("alm", "mbpo", "redq")}
-    monkeypatch.setattr(checks, "_benchmark", lambda: {"costs": {"paper": costs}})
+    monkeypatch.setattr(checks, "benchmark_results", lambda _: {"costs": {"paper": costs}})
     rows = claims_table(store, "paper").rows
     assert [row.cells[-1] for row in rows] == [*["inconclusive"] * 3, "not enough runs"]
     assert rows[-1].label == f"all else: {len(CLAIMS) - 3} claims"

@@ -13,7 +13,7 @@ from reproduce.exhibits import (
     exhibit_named,
     exhibits_named,
 )
-from reproduce.exhibits.coverage import coverage, missing_of, nothing_shown
+from reproduce.exhibits.coverage import coverage, missing_of, why_nothing_shown
 from reproduce.lab.algorithms import run_length, variant_named
 from reproduce.lab.published import printed_scores
 from reproduce.lab.specs import RunSpec
@@ -104,7 +104,7 @@ def test_an_exhibit_whose_stored_runs_have_all_failed_says_so(tmp_path, make_run
     failed = {"status": "failed", "reason": "loss/critic is not finite"}
     store.write(make_run({5000: 1.0}, variant="no-kl", scale="laptop", **failed))
     found = [coverage(figure, store, scale) for scale in ("paper", "laptop")]
-    assert nothing_shown(figure, found) == "all of its stored runs have failed"
+    assert why_nothing_shown(figure, found) == "all of its stored runs have failed"
 
 
 def test_noise_is_part_of_the_task_and_not_of_the_panel():

@@ -199,8 +199,8 @@ def test_the_list_of_runs_pools_no_seeds_that_do_not_compare(tmp_path, make_run)
 
 def test_a_plan_says_what_stored_runs_lack_and_what_needs_none(tmp_path, make_run):
     from reproduce.exhibits import exhibit_named
-    from reproduce.exhibits.coverage import coverage, nothing_shown
-    from reproduce.exhibits.inventory import print_plan
+    from reproduce.exhibits.coverage import coverage, why_nothing_shown
+    from reproduce.exhibits.plan import print_plan
 
     store = Store(tmp_path / "store")
     for variant in ("base", "no-kl"):
@@ -221,13 +221,13 @@ def test_a_plan_says_what_stored_runs_lack_and_what_needs_none(tmp_path, make_ru
         "table2 at laptop scale: derived from the code alone, without runs",
         "figure14 at laptop scale: has no panel at this scale",
     ]
-    why = nothing_shown(exhibits[1], [coverage(exhibits[1], store, "laptop")])
+    why = why_nothing_shown(exhibits[1], [coverage(exhibits[1], store, "laptop")])
     assert why == "its runs are stored without value estimates, which are measured only during training"
 
 
 def test_a_plan_counts_no_time_for_runs_that_have_come_far_enough_already(tmp_path):
     """Their checkpoints are beyond what the table reads; only storing them is missing."""
-    from reproduce.exhibits.inventory import print_plan
+    from reproduce.exhibits.plan import print_plan
 
     def missing(algorithm, reached):
         spec = RunSpec(algorithm=algorithm, task="Hopper", seed=0, scale="paper")
@@ -243,7 +243,7 @@ def test_a_plan_counts_no_time_for_runs_that_have_come_far_enough_already(tmp_pa
 
 
 def test_what_an_exhibit_takes_is_said_of_scales_at_which_it_shows_nothing(tmp_path):
-    from reproduce.exhibits.inventory import nothing_stored
+    from reproduce.exhibits.coverage import nothing_stored
 
     for shown, lacking in (([], ["paper", "laptop"]), (["paper"], ["laptop"]), (["paper", "laptop"], [])):
         lines = nothing_stored("figure3", Store(tmp_path), shown)

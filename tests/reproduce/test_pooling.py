@@ -30,11 +30,6 @@ def test_one_that_has_only_begun_does_not_pull_the_others_back(pooled):
     assert pooled(150_000, 100_000, 10_000) == ([0, 1], 100_000, 1, 0)
 
 
-def test_one_without_an_evaluation_in_training_is_none(pooled):
-    assert pooled(0) == ([], 0, 0, 0)
-    assert pooled(150_000, 0) == ([0], 150_000, 0, 0)
-
-
 def test_nothing(pooled):
     assert pooled(failed=(5000,)) == ([], 0, 0, 1)
 

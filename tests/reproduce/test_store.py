@@ -318,6 +318,11 @@ def test_status_and_reason_belong_together(make_run):
         make_run(CURVE, status="finished")
 
 
+def test_a_run_has_an_evaluation(make_run):
+    with pytest.raises(ValueError, match="alm/base HalfCheetah paper seed 0 has no evaluation yet"):
+        make_run({})
+
+
 # --- one's own runs over those of the repository ------------------------------------------------------------
 
 

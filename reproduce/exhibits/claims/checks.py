@@ -1,11 +1,9 @@
 """Kinds of claims, and how each is checked: from the numbers of seeds to a finding."""
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import ClassVar, NamedTuple, Protocol
 
 import numpy as np
 
@@ -24,7 +22,7 @@ from reproduce.exhibits.pooling import StoreMixError, require_comparable
 from reproduce.exhibits.statistics.aggregates import FloatArray
 from reproduce.exhibits.statistics.intervals import Estimate
 from reproduce.exhibits.statistics.significance import LEVEL, MeanDifference
-from reproduce.lab.planning import BENCHMARK
+from reproduce.lab.planning import BENCHMARK, benchmark_results
 from reproduce.lab.provenance import processor_of
 from reproduce.lab.store import StoredRun
 
@@ -273,9 +271,9 @@ class Costlier:
 
     def finding(self, evidence: Evidence) -> Finding:
         """The ratio at this scale."""
-        costs = _benchmark().get("costs", {}).get(evidence.scale, {})
+        costs = benchmark_results(BENCHMARK).get("costs", {}).get(evidence.scale, {})
         if self.name not in costs:
-            return Finding((Line("no benchmark record (make bench)"),))
+            return Finding((Line("no benchmark record"),))
         ms = costs[self.name]["step_ms"] / costs["alm"]["step_ms"]
         flop = costs[self.name]["gflop"] / costs["alm"]["gflop"]
         text = f"{ms:.2f}× the time of ALM's step on one CPU thread, {flop:.2f}× its matrix products"
@@ -290,11 +288,6 @@ class Costlier:
 def _same_sizes(scale: str) -> bool:
     """Whether a scale keeps the sizes of all algorithms; other scales shrink some more than others."""
     return scale == "paper"
-
-
-@cache
-def _benchmark() -> dict[str, Any]:
-    return json.loads(BENCHMARK.read_text())["results"] if BENCHMARK.exists() else {}
 
 
 @dataclass(frozen=True)

@@ -74,8 +74,8 @@ class Evidence:
         return self._biases[which]
 
     def _pool(self, side: Series, task: str, where: Where) -> Pool:
-        wanted = (side.algorithm, side.variant, side.task(task))
-        runs = [r for r in self.stored if (r.spec.algorithm, r.spec.variant, r.spec.task) == wanted]
+        cell = (side.algorithm, side.variant, side.task(task), self.scale)
+        runs = [run for run in self.stored if run.spec.cell == cell]
         return pool(runs, self.step(runs[0], where) if runs else 0)
 
 
