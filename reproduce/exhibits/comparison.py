@@ -265,7 +265,7 @@ class Comparison:
 
     def numbers(self) -> pd.DataFrame:
         """One row per task and other side, and one for all tasks; intervals end in _low and _high."""
-        rows = []
+        rows: list[dict[str, object]] = []
         for task in self.tasks:
             for contrast in task.contrasts:
                 row: dict[str, object] = {"task": task.task, "step": task.step}
@@ -278,7 +278,7 @@ class Comparison:
                 rows.append(row | _columns("improvement", contrast.improvement))
         for other, improvement in self.improvements.items():
             total = {"task": "all", "first": self.sides[0].name, "second": other}
-            rows.append(total | _columns("improvement", improvement))
+            rows.append({**total, **_columns("improvement", improvement)})
         return pd.DataFrame(rows)
 
     def points(self) -> pd.DataFrame:
@@ -402,8 +402,8 @@ def _table(comparison: Comparison) -> Table:
             table.add_row("", *_of_side(contrast.other), _cell(difference), _cell(improvement))
     if len(comparison.tasks) > 1:
         table.add_section()
-        for other, improvement in comparison.improvements.items():
-            table.add_row("all tasks", _name(other), "", "", _cell(improvement.text(2)))
+        for other, over_all in comparison.improvements.items():
+            table.add_row("all tasks", _name(other), "", "", _cell(over_all.text(2)))
     return table
 
 
