@@ -1,4 +1,4 @@
-"""The two sides of a comparison: their names, and their runs from store and run directories."""
+"""The sides of a comparison: their names, and their runs from store and run directories."""
 
 import warnings
 from dataclasses import dataclass, replace
