@@ -1,4 +1,6 @@
-"""Execution of updates: precision, compilation, CUDA graphs, memory.  A layer around an unchanged agent.
+"""Execution of updates: precision, compilation, CUDA graphs, denormal numbers, memory.
+
+A layer around an unchanged agent.
 
 `execute` replaces ``agent.update`` with the same update executed differently; sampling, noise, acting and
 everything else stay as they are.  All inputs that change between steps are tensors: batches, noise, and the
@@ -82,6 +84,7 @@ class Execution:
 def execute(agent: Any, execution: Execution, device: str, warn: Warn) -> None:
     """Replace ``agent.update`` with one that runs as ``execution`` says; ``warn`` receives what is amiss.
 
+    On a CPU the update also rounds denormal numbers to zero.
     A numbered CUDA device becomes the process's current one, since streams and graphs belong to that.
     """
     if (where := torch.device(device)).type == "cuda" and where.index is not None:
@@ -130,10 +133,10 @@ def _without_denormals(update: Update) -> Update:
     """
 
     @functools.wraps(update)
-    def run(*inputs: Any) -> Metrics:
+    def run(*inputs: Any, **named: Any) -> Metrics:
         torch.set_flush_denormal(True)
         try:
-            return update(*inputs)
+            return update(*inputs, **named)
         finally:
             torch.set_flush_denormal(False)
 

@@ -102,6 +102,8 @@ class Grid(LackingRuns, WritesRuns):
 
     def run(self) -> int:
         """Print the plan, then train."""
+        require_positive(self.workers, "workers")
+        require_positive(self.first_seeds, "first seeds")
         if self.status:
             return self._print_states()
         from reproduce.exhibits.plan import print_plan
@@ -111,7 +113,6 @@ class Grid(LackingRuns, WritesRuns):
         from reproduce.lab.training import check_machine
         from reproduce.tracking.uri import resolve_uri
 
-        require_positive(self.workers, "workers")
         engine = Engine(self.on, self.device, self.address, self.partition, self.hours, self.per_gpu)
         if not engine.elsewhere:
             check_machine(self.device, threads=1)

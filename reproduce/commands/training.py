@@ -1,5 +1,6 @@
 """The command that trains one algorithm on one task."""
 
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -18,7 +19,6 @@ from reproduce.commands.stored import keep_policies
 from reproduce.lab.algorithms import ALGORITHMS
 from reproduce.lab.archive import UnreadableRunError, archive_run
 from reproduce.lab.errors import EXIT_INTERRUPTED
-from reproduce.lab.planning import train_command
 from reproduce.lab.plugins import Plugin, load_plugin, mistakes_of
 from reproduce.lab.resolved_runs import ResolvedRuns
 from reproduce.lab.run_states import why_failed
@@ -183,16 +183,15 @@ class Train(WritesRuns):
         """Refuse the name that a run with settings or precision is stored as.
 
         Raises:
-            ValueError: the variant is such a name; the message says how to train it.
+            ValueError: the variant is such a name; the message has the options that mean it.
         """
-        if variant_parts(self.variant)[0] != self.variant:
-            plugin = str(self.plugin or "")
-            command = train_command(
-                self.algorithm, self.variant, self.task, self.scale, self.seeds, plugin=plugin
-            )
+        name, settings, precision = variant_parts(self.variant)
+        if name and name != self.variant:
+            options = [f"--variant {name}", *(f"--set {shlex.quote(one)}" for one in settings)]
+            options += [] if precision == "float32" else [f"--precision {precision}"]
             raise ValueError(
-                f"--variant takes a name without settings and precision, not {self.variant!r}; to train it: "
-                f"python -m reproduce {command}"
+                f"--variant takes a name without settings and precision, not {self.variant!r}: write "
+                f"{' '.join(options)} instead."
             )
 
     def _archive(self, directories: Sequence[RunDirectory], store: Store) -> None:

@@ -127,8 +127,8 @@ class Comparison:
         scale: scale of all runs.
         metric: ``"return"`` or ``"window"``, how a run is read at the last common step.
         tasks: one comparison per task.
-        improvements: probability of improvement of the first side over each other side, by its name: over all
-            tasks where that has runs, equally weighted.
+        improvements: probability of improvement over all tasks, equally weighted, by the name of the other
+            side, for each that has runs on all of them.
         missing: the sides without a run on a task, by task.
     """
 
@@ -152,9 +152,9 @@ class Comparison:
         """Compare the first named side with the others: stored runs, and run directories that hold more.
 
         Raises:
-            ValueError: a scale, task or metric does not exist, no task has runs of the first side and of
-                another, a side is named twice or too many are named, or the runs on a task have no
-                evaluation step in common.
+            ValueError: a scale, task or metric does not exist, a side has no run on any of the tasks, no task
+                has runs of the first side and of another, a side is named twice or too many are named, or the
+                runs on a task have no evaluation step in common.
             reproduce.exhibits.pooling.StoreMixError: the runs differ in protocol or simulator, or the seeds
                 of one side in configuration.
         """
@@ -165,7 +165,8 @@ class Comparison:
         scale_named(scale)
         shelf = Shelf(store, runs_dir, scale)
         found, missing = {}, {}
-        for task in dict.fromkeys(task_spec(task).name for task in tasks):
+        every = list(dict.fromkeys(task_spec(task).name for task in tasks))
+        for task in every:
             runs = {side: shelf.runs(side, task) for side in sides}
             lacking = tuple(side for side in sides if all(run.status == "failed" for run in runs[side]))
             if lacking:
@@ -173,9 +174,13 @@ class Comparison:
             there = {side: own for side, own in runs.items() if side not in lacking}
             if sides[0] in there and len(there) > 1:
                 found[task] = there
+        for side in sides:
+            if all(side in missing.get(task, ()) for task in every):
+                raise ValueError(shelf.why_nothing(side, every[0]))
         if not found:
-            task, lacking = next(iter(missing.items()))
-            raise ValueError(shelf.why_nothing(lacking[0], task))
+            others = " or ".join(side.name for side in sides[1:])
+            where = f"None of the tasks {', '.join(every)}"
+            raise ValueError(f"{where} has runs of both {sides[0].name} and {others}.")
         require_comparable(run for there in found.values() for runs in there.values() for run in runs)
         compared = tuple(_task(task, there, metric) for task, there in found.items())
         improvements = {}
@@ -186,9 +191,10 @@ class Comparison:
                 for contrast in one.contrasts
                 if contrast.other.name == side.name
             ]
-            if pairs:
-                firsts, others = zip(*pairs, strict=True)
-                improvements[side.name] = _bootstrap(probability_of_improvement, firsts, others)
+            if len(pairs) == len(compared):
+                improvements[side.name] = _bootstrap(
+                    probability_of_improvement, [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+                )
         return cls(sides, scale, metric, compared, improvements, missing)
 
     @property
@@ -254,7 +260,7 @@ class Comparison:
                 f"{'' if task in compared else ', and so the whole task'}"
                 for task, sides in self.missing.items()
             )
-            notes.append(f"Left out because there is no run: {'; '.join(lacking)}.")
+            notes.append(f"Left out because there is no run that has not failed: {'; '.join(lacking)}.")
         if unfinished:
             notes.append(f"Not finished yet: {', '.join(unfinished)}.")
         if begun:
@@ -264,7 +270,10 @@ class Comparison:
         return notes
 
     def numbers(self) -> pd.DataFrame:
-        """One row per task and other side, and one for all tasks; intervals end in _low and _high."""
+        """One row per task and other side (``second``), and one per other side for all tasks.
+
+        Columns of intervals end in _low and _high.
+        """
         rows: list[dict[str, object]] = []
         for task in self.tasks:
             for contrast in task.contrasts:
@@ -321,9 +330,13 @@ def _task(task: str, found: Mapping[Side, list[StoredRun]], metric: str) -> Task
     kept = {side: abreast([run for run in runs if run.status != "failed"]) for side, runs in found.items()}
     steps = common_steps([run.curve() for runs in kept.values() for run in runs])
     if not len(steps):
+        reached = []
+        for side, runs in kept.items():
+            begin, end = max(run.curve().steps[0] for run in runs), min(run.last_step for run in runs)
+            reached.append(f"{side.name}: {begin:,} to {end:,}")
         raise ValueError(
-            f"The runs on {task} have no evaluation at a common environment step yet: train them further, or "
-            "leave out that task."
+            f"The runs on {task} have no evaluation at a common environment step yet ({'; '.join(reached)}): "
+            "train them further, or leave out that task or a side."
         )
     first, *others = (_side(side, found[side], kept[side], steps, metric) for side in found)
     contrasts = (

@@ -27,7 +27,7 @@ from alm.training.files import remove_abandoned
 from alm.training.scale import SCALES
 from reproduce.lab import parquet
 from reproduce.lab.curves import Curve
-from reproduce.lab.places import RESULTS
+from reproduce.lab.places import IN_CLONE, RESULTS
 from reproduce.lab.specs import RunSpec, config_digest, require_protocol
 
 SCHEMA = 1
@@ -389,7 +389,7 @@ def _beside(path: Path, run: StoredRun, columns: Mapping[str, pa.DataType]) -> p
 def _warn_of(path: Path, error: Exception) -> None:
     first_line = (str(error).splitlines() or [""])[0].rstrip(".")
     kind = "" if type(error) is ValueError else f"{type(error).__name__}: "  # plain ones are our own
-    shipped = path.resolve().is_relative_to(RESULTS)
+    shipped = IN_CLONE and path.resolve().is_relative_to(RESULTS)
     fix = f"run `git checkout -- {path}`" if shipped else "replace it by a sound copy"
     _warn(path, f"{kind}{first_line}", f"{fix} or delete it")
 

@@ -412,7 +412,11 @@ def test_the_repository_is_within_its_budgets():
 REFUSALS = [
     (["td4", "Hopper"], "There is no algorithm 'td4' (did you mean 'td3'?)"),
     (["td3", "Hoper"], "There is no task 'Hoper' (did you mean 'Hopper'?)"),
-    (["td3", "Hopper", "--variant", "no-kl"], "are base. For one of your own, add its file: --plugin."),
+    (
+        ["td3", "Hopper", "--variant", "no-kl"],
+        "There is no variant 'no-kl' of td3; the variants are base. For one of your own, add its file: "
+        "--plugin.",
+    ),
     (["td3", "Hopper", "--scale", "tiny"], "unknown scale 'tiny': choose one of paper, laptop, smoke"),
     (["td3", "Hopper", "--seed", "7"], "there is no policy of td3/base on Hopper of seed 7 in "),
     (["alm", "Hopper", "--scale", "paper"], "train --algorithm alm --task Hopper --scale paper --seeds 0"),

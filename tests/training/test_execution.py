@@ -124,7 +124,7 @@ def test_whether_bf16_is_fast_is_known_with_and_without_the_library(library, mon
     assert _MULTIPLIES_BF16() in ((True, False) if library else (False,))
 
 
-def test_bf16_is_no_execution_of_float32():
+def test_the_default_execution_changes_no_update():
     plain, other = tiny_agent("Hopper", (0,)), tiny_agent("Hopper", (0,))
     execute(other, Execution(), "cpu", never)
     inputs = inputs_of(plain)
@@ -149,7 +149,7 @@ def test_only_an_update_on_the_cpu_rounds_denormals_to_zero():
     small, on_device = Small(), Small()
     execute(small, Execution(), "cpu", never)
     execute(on_device, Execution(), "meta", never)
-    assert (small.update(1)["product"] == 0) == supported
+    assert (small.update(training_step=1)["product"] == 0) == supported
     assert on_device.update(1)["product"] > 0
     with pytest.raises(FloatingPointError):
         small.update(-1)
