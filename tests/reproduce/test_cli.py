@@ -321,7 +321,7 @@ def test_help_breaks_lines_where_they_end(capsys, monkeypatch):
     with pytest.raises(SystemExit):
         main(["compare", "--help"])
     usage, *shown = (line.strip("│ ") for line in capsys.readouterr().out.splitlines())
-    assert usage.endswith("FIRST SECOND")
+    assert usage.endswith("FIRST [OTHERS ...]")
     first = next(index for index, line in enumerate(shown) if line.startswith("--metric"))
     text = shown[first + 1 : next(i for i, line in enumerate(shown) if line.startswith("--runs-dir"))]
     # Each line but the last is full: the first word of the next has no room there.
