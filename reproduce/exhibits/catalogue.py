@@ -10,7 +10,7 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from reproduce.exhibits.kinds import CodeExhibit, Exhibit, FigureExhibit, Method, Metric, Series, TableExhibit
-from reproduce.lab.published import Footnote
+from reproduce.lab.footnote import Footnote
 
 # --- Tables of scores: Tables 1 and 5 -----------------------------------------------------------------------
 
