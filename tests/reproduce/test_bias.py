@@ -45,7 +45,7 @@ def test_a_value_file_without_the_bound_is_named_and_left_out(tmp_path, make_run
         store.write_values(run, pd.DataFrame(columns | {name: [20.0, 60.0] for name in held}))
     place = r"seed-1\.values\.parquet"
     with pytest.warns(
-        StoreWarning, match=rf"{place} is left out \(.* lacks the columns lower_bound\); run `git"
+        StoreWarning, match=rf"{place} is left out \(.* lacks the columns lower_bound\); replace it"
     ):
         text = bound_beside_returns(store)
     assert "| ALM(3) | HalfCheetah | paper | 1 | 40 | 40 | 40 | 50% |" in text
