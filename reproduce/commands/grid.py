@@ -40,9 +40,8 @@ class LackingRuns:
         """The runs that they lack in a store, with what is trained of them in ``runs_dir``.
 
         Raises:
-            ValueError: there is no exhibit of a name, or no seed is left.
+            ValueError: there is no exhibit of a name.
         """
-        require_positive(self.first_seeds, "first seeds")
         return missing_of(self.chosen(), store, self.scale, self.first_seeds, runs_dir)
 
 
@@ -60,6 +59,7 @@ class Plan(LackingRuns, ReadsRuns):
         from reproduce.exhibits.plan import print_plan
 
         require_positive(self.workers, "workers")
+        require_positive(self.first_seeds, "first seeds")
         exhibits, store = self.chosen(), self.opened()
         missing = self.lacking(store, self.runs_dir or RUNS)
         print_plan(exhibits, missing, store, self.scale, plain_console(), self.workers)
