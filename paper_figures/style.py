@@ -70,6 +70,7 @@ _VARIANTS = (
     "online-kl",
     "relu",
     "joint",
+    "quarter",
 )
 """ALM's variants in the order of their looks, such that variants in one figure differ in colour. Add new ones
 at the end, so that the others keep theirs. A variant that is not listed has a look by its name."""

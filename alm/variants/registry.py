@@ -209,6 +209,12 @@ VARIANTS: Mapping[str, Variant] = MappingProxyType(
             ),
             MILLION,
             Variant(
+                "quarter",
+                "a quarter of the widths and of the batch, as at laptop scale",
+                ("Findings, section 1",),
+                {"hidden_size": 128, "model_hidden_size": 256, "batch_size": 128},
+            ),
+            Variant(
                 "reconstruction",
                 "the encoder learns to reconstruct observations",
                 ("Figure 15",),

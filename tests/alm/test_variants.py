@@ -154,7 +154,7 @@ def test_all_other_losses_are_those_of_alm(name):
 
 
 def test_every_variant_is_known_to_one_of_the_tests_above():
-    own_networks = {"ent", "linear-classifier", "mnm", "joint"}
+    own_networks = {"ent", "linear-classifier", "mnm", "joint", "quarter"}
     assert set(CHANGED) | own_networks == set(VARIANTS)
     assert set(PLAIN) == {name for name, variant in VARIANTS.items() if variant.agent}
 

@@ -59,6 +59,7 @@ def test_variants_differ_in_what_they_say():
         "ent": {f"agent.{key}": value for key, value in entropy.items()},
         "mnm": {"agent.latent_size": 17},
         "million": {"training.total_steps": 166_666},
+        "quarter": {},  # the laptop scale's own sizes
         "real-warmup": {"agent.real_data_steps": 5000},
         "horizon-schedule": {"agent.steps_per_horizon": 5000},
         "time-discount": {"agent.temporal_discount": 0.5},
