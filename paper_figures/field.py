@@ -15,7 +15,12 @@ EXHIBIT = FigureExhibit(
     None,
     "Beside later methods",
     "return",
-    (Series("ALM(3)", "alm"), Series("SAC", "sac"), Series("TD3", "td3")),
+    (
+        Series("ALM(3)", "alm"),
+        Series("ALM(3), quarter size", "alm", "quarter"),
+        Series("SAC", "sac"),
+        Series("TD3", "td3"),
+    ),
     _TASKS,
     (),
 )

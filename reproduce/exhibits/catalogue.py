@@ -294,6 +294,16 @@ _FIGURE_G = replace(
     ),
 )
 
+_FIGURE_Q = FigureExhibit(
+    name="figureQ",
+    number=None,
+    title="ALM at a quarter of its size, beside SAC and TD3 at full size",
+    shows="return",
+    series=(Series("ALM(3), quarter size", "alm", "quarter"), _SAC, _TD3),
+    tasks=TABLE1.tasks,
+    small_tasks=(),
+)
+
 FIGURES = (
     _FIGURE3,
     _FIGURE4,
@@ -318,6 +328,7 @@ FIGURES = (
     _FIGURE19,
     _FIGURE20,
     _FIGURE_G,
+    _FIGURE_Q,
 )
 """Every figure made of runs."""
 

@@ -1,13 +1,16 @@
 """Generated parts of docs/findings.md: results of this suite beside printed and published ones."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 
 from reproduce.exhibits.catalogue import TABLE1
 from reproduce.exhibits.claims import COLUMNS, judged, rows_of
 from reproduce.exhibits.comparison import Comparison
-from reproduce.exhibits.kinds import READ_OUT
-from reproduce.exhibits.scores import score_table
+from reproduce.exhibits.kinds import READ_OUT, Method
+from reproduce.exhibits.pooling import require_comparable
+from reproduce.exhibits.scores import measured_score, score_table
 from reproduce.exhibits.table import Score
 from reproduce.exhibits.writing import markdown_grid
 from reproduce.formats import mean_and_std
@@ -18,11 +21,18 @@ from reproduce.lab.store import Store
 __all__ = ["beside_alm", "claims", "one_protocol", "wins"]
 
 _ALM, _RIVALS = "ALM(3)", ("SAC", "TD3")
+_QUARTER = Method("ALM(3), quarter size", "this paper", "alm", "quarter")
+"""ALM at the size that reaches the paper's read-out on a CPU; the paper has no such row."""
 
 
 def one_protocol(store: Store) -> str:
-    """Table 1's tasks: ALM by its authors, SAC and TD3 as printed, as measured here, and published SAC."""
+    """Table 1's tasks: ALM by its authors and, smaller, measured here; SAC and TD3 printed and measured."""
     printed, measured = _rows(store)
+
+    def here(method: str, task: str) -> str:
+        score = measured.get((method, task))
+        return "missing" if score is None else f"{score.number()} {score.basis}"
+
     rows = []
     for task in TABLE1.columns:
         alm = _released(task)
@@ -32,12 +42,11 @@ def one_protocol(store: Store) -> str:
             if alm is None
             else f"{mean_and_std(alm['return_mean'], alm['return_std'])} ({int(alm['seeds'])} seeds)"
         )
+        row.append(here(_QUARTER.label, task))
         for rival in _RIVALS:
-            here = measured.get((rival, task))
-            row.append(printed[rival, task].number())
-            row.append("missing" if here is None else f"{here.number()} {here.basis}")
+            row += [printed[rival, task].number(), here(rival, task)]
         rows.append([*row, _published(task)])
-    header = ["", "ALM(3), released curve or printed"]
+    header = ["", "ALM(3), released curve or printed", f"{_QUARTER.label}, measured here"]
     header += [f"{rival}, {which}" for rival in _RIVALS for which in ("printed", "measured here")]
     return markdown_grid([*header, "SAC, published on v4"], rows)
 
@@ -45,40 +54,47 @@ def one_protocol(store: Store) -> str:
 def wins(store: Store) -> str:
     """Number of tasks on which ALM's mean exceeds SAC's and TD3's, printed and measured.
 
-    Leads above the standard deviations over seeds, of ALM and of the better of the two, are counted again.
+    Leads above the standard deviations over seeds, of ALM and of the better of the two, are counted again; a
+    single seed has none.
     """
     printed, measured = _rows(store)
-    lines = []
-    for which, scores in (("printed in the paper", printed), ("measured on ALM's own tasks", measured)):
-        ahead: list[str] = []
-        clear: list[str] = []
-        behind: list[str] = []
-        unknown: list[str] = []
-        for task in TABLE1.columns:
-            released = _released(task)
-            if released is None:
-                alm, spread = printed[_ALM, task].mean, printed[_ALM, task].std
-            else:
-                alm, spread = released["return_mean"], released["return_std"]
-            rivals = [scores[rival, task] for rival in _RIVALS if (rival, task) in scores]
-            complete = len(rivals) == len(_RIVALS) and all(one.status != "partial" for one in rivals)
-            if not complete:
-                unknown.append(task)
-                continue
-            best = max(rivals, key=lambda one: one.mean)
-            (ahead if alm > best.mean else behind).append(task)
-            if alm - best.mean > spread and alm - best.mean > best.std:
-                clear.append(task)
-        text = f"- Compared with SAC and TD3 {which}, the authors' ALM(3) has the highest mean on "
-        text += f"{len(ahead)} of the {len(ahead) + len(behind)} tasks that have all three"
-        text += f" ({', '.join(ahead)})" if ahead else ""
-        if ahead:
-            text += f", on {len(clear)} by more than the standard deviation over seeds of either"
-            text += f" ({', '.join(clear)})" if clear else ""
-        text += f", not on {', '.join(behind)}" if behind else ""
-        text += f"; no number for {', '.join(unknown)}" if unknown else ""
-        lines.append(f"{text}.")
-    return "\n".join(lines)
+    authors = {task: _of_authors(printed, task) for task in TABLE1.columns}
+    smaller = {
+        task: (score.mean, score.std)
+        for task in TABLE1.columns
+        if (score := measured.get((_QUARTER.label, task))) is not None and score.status == "complete"
+    }
+    on_its_tasks = "measured on ALM's own tasks"
+    sentences = (
+        ("printed in the paper", printed, "the authors' ALM(3)", authors),
+        (on_its_tasks, measured, "the authors' ALM(3)", authors),
+        (on_its_tasks, measured, f"{_QUARTER.label}, also measured here,", smaller),
+    )
+    return "\n".join(_wins(*sentence) for sentence in sentences)
+
+
+def _wins(which: str, scores: "_Scores", whose: str, alm: Mapping[str, tuple[float, float]]) -> str:
+    """A sentence on the tasks where a mean and std of ALM exceed both rivals' scores, and where not."""
+    ahead, clear, behind, unknown = [], [], [], []
+    for task in TABLE1.columns:
+        rivals = [scores[rival, task] for rival in _RIVALS if (rival, task) in scores]
+        complete = len(rivals) == len(_RIVALS) and all(one.status != "partial" for one in rivals)
+        if not complete or task not in alm:
+            unknown.append(task)
+            continue
+        (mean, std), best = alm[task], max(rivals, key=lambda one: one.mean)
+        (ahead if mean > best.mean else behind).append(task)
+        if mean - best.mean > std and mean - best.mean > best.std:
+            clear.append(task)
+    text = f"- Compared with SAC and TD3 {which}, {whose} has the highest mean on "
+    text += f"{len(ahead)} of the {len(ahead) + len(behind)} tasks that have all three"
+    text += f" ({', '.join(ahead)})" if ahead else ""
+    if ahead:
+        text += f", on {len(clear)} by more than the standard deviation over seeds of either"
+        text += f" ({', '.join(clear)})" if clear else ""
+    text += f", not on {', '.join(behind)}" if behind else ""
+    text += f"; no number for {', '.join(unknown)}" if unknown else ""
+    return f"{text}."
 
 
 def claims(store: Store) -> dict[str, str]:
@@ -124,11 +140,23 @@ _Scores = dict[tuple[str, str], Score]
 
 
 def _rows(store: Store) -> tuple[_Scores, _Scores]:
-    """The rows of Table 1 as printed, and as measured here at paper scale."""
-    scores = [one for one in score_table(TABLE1, store).scores if one.has_number]
-    printed = {(one.algorithm, one.task): one for one in scores if one.block == "printed"}
-    measured = {(one.algorithm, one.task): one for one in scores if one.scale == "paper"}
+    """The rows of Table 1 as printed, and as measured here at paper scale, with that of smaller ALM."""
+    scores = list(score_table(TABLE1, store).scores)
+    for task in TABLE1.columns:
+        runs = store.runs(algorithm="alm", variant="quarter", task=task, scale="paper")
+        require_comparable(runs)
+        scores.append(measured_score(TABLE1, _QUARTER, task, "paper", "", runs))
+    numbers = [one for one in scores if one.has_number]
+    printed = {(one.algorithm, one.task): one for one in numbers if one.block == "printed"}
+    measured = {(one.algorithm, one.task): one for one in numbers if one.scale == "paper"}
     return printed, measured
+
+
+def _of_authors(printed: _Scores, task: str) -> tuple[float, float]:
+    """Mean and std of ALM's released curve, or of its printed cell where none was released."""
+    if (released := _released(task)) is None:
+        return printed[_ALM, task].mean, printed[_ALM, task].std
+    return released["return_mean"], released["return_std"]
 
 
 def _released(task: str) -> pd.Series | None:

@@ -5,7 +5,7 @@ The printed block comes first, then one measured block per scale and protocol.
 
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -20,7 +20,7 @@ from reproduce.lab.curves import window_mean
 from reproduce.lab.published import FIELD, FIELD_TASKS, authors_curve, field_scores, printed_scores
 from reproduce.lab.store import Store, StoredRun, StoreWarning
 
-__all__ = ["score_table"]
+__all__ = ["measured_score", "score_table"]
 
 _PAPER_SEEDS = 5
 _HOW_TO_READ = (
@@ -167,7 +167,10 @@ def _measured_block(exhibit: TableExhibit, scale: str, protocol: str, runs: list
     at = f"read at {steps_in_words(step)} steps" if step else "read at the end of the runs"
     title = " · ".join(filter(None, ("Measured", f"{scale} scale", at, protocol)))
     return _block(
-        title, step, exhibit, lambda method, task: _measured(exhibit, method, task, scale, protocol, runs)
+        title,
+        step,
+        exhibit,
+        lambda method, task: measured_score(exhibit, method, task, scale, protocol, runs),
     )
 
 
@@ -187,10 +190,10 @@ def _block(
     return Block(title, tuple(rows), step)
 
 
-def _measured(
-    exhibit: TableExhibit, method: Method, task: str, scale: str, protocol: str, runs: list[StoredRun]
+def measured_score(
+    exhibit: TableExhibit, method: Method, task: str, scale: str, protocol: str, runs: Sequence[StoredRun]
 ) -> Score:
-    """The score of a method on a task, from the runs of a block."""
+    """The score of a method on a task, from the runs of a block, of which others are passed over."""
     if task not in exhibit.tasks_at(scale) or method.algorithm is None:
         return Score("measured", method.label, task, footnotes=(method.why_none,) if method.why_none else ())
     cell = (method.algorithm, method.variant, task, scale)
