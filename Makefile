@@ -48,7 +48,7 @@ WHAT_IT_NEEDS = $(VENV)/$(if $(TRAINS),.train,.reading)
 STORE     ?=
 
 .DEFAULT_GOAL := help
-FIGURES := $(addprefix figure,3 4 5a 5b 5c 6 7 8 9 10a 10b 10c 11 12 13 14 15 16 17 17-dynamics 18 19 20 G)
+FIGURES := $(addprefix figure,3 4 5a 5b 5c 6 7 8 9 10a 10b 10c 11 12 13 14 15 16 17 17-dynamics 18 19 20 G Q)
 
 .PHONY: help install docs table1 table2 table3 table4 table5 claims $(FIGURES) figure5 figure10 figures figure-authors figure-curves theory report documents train grid gallery compare runs ui server sync archive test test-slow torture bench record lint types imports check lock clean
 
@@ -88,7 +88,7 @@ figure-curves: $(VENV)/.reading ## Draw the learning curves of every algorithm, 
 theory: $(VENV)/.reading ## Check the paper's theorem and appendix on finite MDPs; write out/theory/ and its figures
 	@$(BIN)/python -m reproduce theory
 
-figures: $(WHAT_IT_NEEDS) ## Draw every figure into out/figures/; one alone: make figure3 … figure20, figure5a …, figureG (TRAIN=1)
+figures: $(WHAT_IT_NEEDS) ## Draw every figure into out/figures/; one alone: make figure3 … figure20, figure5a …, figureG, figureQ (TRAIN=1)
 	$(call GRID,$(FIGURES))
 	@$(BIN)/python -m reproduce figure all --bias $(BIAS)
 

@@ -121,7 +121,7 @@ def _refused(sentence: str, code: int) -> int:
 
 def _one_spelling(arguments: Sequence[str]) -> list[str]:
     """The arguments with ``table1`` written as ``table 1``, and ``figure5a`` as ``figure 5a``."""
-    if arguments and (joined := re.fullmatch(r"(table|figure)(\d.*|G)", arguments[0])):
+    if arguments and (joined := re.fullmatch(r"(table|figure)(\d.*|G|Q)", arguments[0])):
         return [*joined.groups(), *arguments[1:]]
     return list(arguments)
 

@@ -73,7 +73,7 @@ class Train(WritesRuns):
     plugin: Path | None = None
     """Your own Python file with more variants or algorithms; see docs/new_variant.md."""
     seeds: tuple[int, ...] = (0,)
-    """Seeds to train."""
+    """Seeds to train, with spaces between them: --seeds 0 1 2."""
     scale: str = "laptop"
     """paper (the paper's Table 3), laptop (twenty minutes a seed for alm, four to a hundred for the others)
     or smoke (seconds; only to try things out)."""

@@ -5,6 +5,7 @@ scripts for the rebuttal, or the tasks that the text discusses.  At scales other
 have fewer and cheaper tasks (`FigureExhibit.small_tasks`).
 """
 
+import difflib
 from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
@@ -367,9 +368,12 @@ def exhibit_named(name: str) -> Exhibit:
     Raises:
         UnknownExhibitError: there is none; the message lists those that exist.
     """
-    if name not in EXHIBITS:
-        raise UnknownExhibitError(f"There is no exhibit {name!r}; the exhibits are {', '.join(EXHIBITS)}.")
-    return EXHIBITS[name]
+    if name in EXHIBITS:
+        return EXHIBITS[name]
+    close = [one for one in EXHIBITS if name and one.startswith((f"table{name}", f"figure{name}"))]
+    close = close[:4] or difflib.get_close_matches(name, EXHIBITS, n=1)
+    hint = f"; did you mean {' or '.join(close)}?" if close else "."
+    raise UnknownExhibitError(f"There is no exhibit {name!r}; the exhibits are {', '.join(EXHIBITS)}{hint}")
 
 
 def exhibits_named(name: str) -> list[Exhibit]:
