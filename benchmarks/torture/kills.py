@@ -26,7 +26,7 @@ import torch
 from alm.training.run_directory import RunDirectory
 from benchmarks.torture import world
 from benchmarks.torture.trials import Ended, Process, Tally, generator, on_writes
-from reproduce.lab.archive import directories_under
+from reproduce.lab.run_directories import directories_under
 from reproduce.lab.store import Store
 
 POPULATIONS = ((0,), (0, 1), (0, 1, 2))

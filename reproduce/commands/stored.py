@@ -6,7 +6,9 @@ from pathlib import Path
 from alm.training.run_directory import RunDirectory
 from reproduce.commands.console import plain_console, say, store_warnings_said
 from reproduce.commands.options import RUNS, ReadsRuns, WritesRuns
-from reproduce.lab.archive import UnreadableRunError, archive_policies, archive_run, directories_under
+from reproduce.lab.archive import archive_policies, archive_run
+from reproduce.lab.errors import UnreadableRunError
+from reproduce.lab.run_directories import directories_under
 from reproduce.lab.store import Store
 
 

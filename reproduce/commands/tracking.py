@@ -9,8 +9,8 @@ from pathlib import Path
 
 from reproduce.commands.console import say, store_warnings_said
 from reproduce.commands.options import RUNS, ReadsRuns, require_positive
-from reproduce.lab.archive import directories_under
 from reproduce.lab.places import WORKPLACE
+from reproduce.lab.run_directories import directories_under
 from reproduce.tracking.client import MlflowRuns
 from reproduce.tracking.following import sync
 from reproduce.tracking.importing import import_published, import_store

@@ -17,8 +17,8 @@ from reproduce.commands.console import say
 from reproduce.commands.options import RUNS, WritesRuns
 from reproduce.commands.stored import keep_policies
 from reproduce.lab.algorithms import ALGORITHMS
-from reproduce.lab.archive import UnreadableRunError, archive_run
-from reproduce.lab.errors import EXIT_INTERRUPTED
+from reproduce.lab.archive import archive_run
+from reproduce.lab.errors import EXIT_INTERRUPTED, UnreadableRunError
 from reproduce.lab.plugins import Plugin, load_plugin, mistakes_of
 from reproduce.lab.resolved_runs import ResolvedRuns
 from reproduce.lab.run_states import why_failed

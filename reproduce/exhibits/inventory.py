@@ -17,7 +17,7 @@ from reproduce.exhibits.kinds import SHOWN_SCALES
 from reproduce.exhibits.pooling import pool
 from reproduce.formats import left_out, mean_and_std, seeds_counted, steps_in_words
 from reproduce.lab.algorithms import place_among, run_length_if_known, title_of
-from reproduce.lab.archive import directories_under
+from reproduce.lab.run_directories import directories_under
 from reproduce.lab.store import Store, StoredRun
 
 _UNBROKEN = "\u00a0"

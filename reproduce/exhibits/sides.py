@@ -1,6 +1,5 @@
 """The sides of a comparison: their names, and their runs from store and run directories."""
 
-import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -8,11 +7,12 @@ from typing import Any
 from alm.training.scale import SCALES
 from reproduce.exhibits.pooling import require_one_configuration
 from reproduce.lab.algorithms import ALGORITHMS, BASE, nearest
-from reproduce.lab.archive import UnreadableRunError, directories_under, record_of_directory
+from reproduce.lab.archive import record_of_directory
 from reproduce.lab.planning import train_command
+from reproduce.lab.run_directories import directories_under, passing_over
 from reproduce.lab.settings import canonical_variant
-from reproduce.lab.specs import variant_parts
-from reproduce.lab.store import Store, StoredRun, StoreWarning
+from reproduce.lab.specs import RunSpec, variant_parts
+from reproduce.lab.store import Store, StoredRun
 
 __all__ = ["Shelf", "Side"]
 
@@ -64,19 +64,19 @@ class Shelf:
 
     def _held(self, **wanted: Any) -> list[StoredRun]:
         """The runs whose specification has the given values."""
-        held = {run.spec: run for run in self.store.runs(scale=self.scale, **wanted)}
-        for spec, directory in directories_under(self.runs_dir).items() if self.runs_dir else ():
+        wanted |= {"scale": self.scale}
+
+        def fits(spec: RunSpec) -> bool:
+            return wanted.items() <= spec.to_dict().items()
+
+        held = {run.spec: run for run in self.store.runs(**wanted)}
+        for spec, directory in directories_under(self.runs_dir, fits).items() if self.runs_dir else ():
             stored = held.get(spec)
-            if (wanted | {"scale": self.scale}).items() <= spec.to_dict().items() and (
-                stored is None or stored.status == "partial"
-            ):
-                try:
+            if stored is None or stored.status == "partial":
+                with passing_over(directory):
                     found = record_of_directory(directory)
-                except UnreadableRunError as error:
-                    warnings.warn(str(error), StoreWarning, stacklevel=2)
-                    continue
-                if found and (stored is None or found.last_step > stored.last_step):
-                    held[spec] = replace(found, own=True)
+                    if found and (stored is None or found.last_step > stored.last_step):
+                        held[spec] = replace(found, own=True)
         return [held[spec] for spec in sorted(held)]
 
     @property

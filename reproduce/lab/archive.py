@@ -1,9 +1,6 @@
 """Archiving of run directories in a store: runs as records, and their policies beside these."""
 
 import shlex
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +10,6 @@ from alm.training.bias import ValueSample
 from alm.training.policies import write_policy
 from alm.training.run_directory import PLUGIN_COPY, RunDirectory
 from reproduce.lab.curves import Curve, run_scalars, sharing_seeds
-from reproduce.lab.errors import reason_of
 from reproduce.lab.policies import (
     Policy,
     PolicyError,
@@ -24,8 +20,9 @@ from reproduce.lab.policies import (
     stored_policy,
 )
 from reproduce.lab.provenance import without_places
-from reproduce.lab.specs import RunSpec, spec_in
-from reproduce.lab.store import Store, StoredRun, StoreWarning
+from reproduce.lab.run_directories import reading
+from reproduce.lab.specs import RunSpec
+from reproduce.lab.store import Store, StoredRun
 
 LARGEST_POLICY = 3_000_000
 """Largest size of a stored policy in bytes. Tensors are float32, which reproduces an evaluation exactly; if
@@ -34,36 +31,12 @@ BUDGET = 30_000_000
 """Bytes of all policies of a store together, limited because they are in git."""
 
 
-class UnreadableRunError(ValueError):
-    """Damage in a run directory; the message is one sentence that names it."""
-
-
-@contextmanager
-def _whatever_is_wrong(directory: RunDirectory) -> Iterator[None]:
-    """Turn every error of a damaged directory into one kind, so that other runs can still be read."""
-    try:
-        yield
-    except Exception as error:
-        raise UnreadableRunError(
-            f"{directory.path} cannot be read ({reason_of(error)}); mend it, put a sound copy back, or move "
-            "it away"
-        ) from error
-
-
 def record_of_directory(directory: RunDirectory) -> StoredRun | None:
     """The record of a run so far; None before its first evaluation.
 
     It has one row per evaluation; training metrics are means over the log intervals since the previous
     evaluation.  A run without DONE or FAILED is ``"partial"``.
-
-    Raises:
-        UnreadableRunError: something in the directory is damaged.
     """
-    with _whatever_is_wrong(directory):
-        return _record(directory)
-
-
-def _record(directory: RunDirectory) -> StoredRun | None:
     # Read first: a run that ends meanwhile counts as partial, and its own process stores all of it.
     ended = directory.status
     rows: list[dict[str, Any]] = []
@@ -122,13 +95,12 @@ def archive_run(directory: RunDirectory, store: Store) -> Path | None:
     Raises:
         UnreadableRunError: something in the directory is damaged.
     """
-    run = record_of_directory(directory)
-    if run is None:
-        return None
-    if not _is_news(run, store.get(run.spec)):
+    with reading(directory):
+        run = record_of_directory(directory)
+    if run is None or not _is_news(run, store.get(run.spec)):
         return None
     evaluated = set(run.evaluations["step"])
-    with _whatever_is_wrong(directory):
+    with reading(directory):
         pairs = [_pairs(step, sample) for step, sample in directory.values() if step in evaluated]
     # Once more before each file, since whoever trains it may have stored its end meanwhile.
     if pairs and _is_news(run, store.get(run.spec)):
@@ -157,6 +129,7 @@ def archive_policies(directory: RunDirectory, store: Store) -> list[Path]:
     Nothing is stored for a failed run, or if policies of another seed are there.
 
     Raises:
+        UnreadableRunError: something in the directory is damaged.
         PolicyError: the policies exceed `BUDGET` or `LARGEST_POLICY`.
         PolicyFileError: a policy to be stored is damaged.
     """
@@ -165,8 +138,10 @@ def archive_policies(directory: RunDirectory, store: Store) -> list[Path]:
     others = {held for held, _ in policies_stored(store) if held.cell == spec.cell}
     if run is None or run.status == "failed" or others - {spec}:
         return []
+    with reading(directory):
+        policies = policies_of(directory)
     written = []
-    for kind, policy in policies_of(directory).items():
+    for kind, policy in policies.items():
         path = policy_path(store, spec, kind)
         if is_of(policy, run) and not (
             path.exists() and stored_policy(path, spec, kind).record == policy.record
@@ -201,21 +176,3 @@ def _store_policy(policy: Policy, path: Path, store: Store) -> None:
             f"{policy.label}: remove some of {store.root}/**/*.safetensors, then repeat the command"
         )
     write_policy(path, tensors, policy.record)
-
-
-def directories_under(root: Path) -> dict[RunSpec, RunDirectory]:
-    """The directory of every run under a root, sorted by path.
-
-    A damaged ``config.json``, or one of another run, gives a :class:`StoreWarning`; its directory is skipped.
-    """
-    found = {}
-    for path in sorted(root.glob("*/*/*/*/seed-*/config.json")):
-        directory = RunDirectory(path.parent)
-        try:
-            spec = spec_in(directory.read_json("config.json"), path.parent.relative_to(root))
-        except (OSError, TypeError, ValueError) as error:
-            sentence = f"{directory.path} is passed over ({str(error).rstrip('.')}); move it away or mend it"
-            warnings.warn(sentence, StoreWarning, stacklevel=2)
-        else:
-            found[spec] = directory
-    return found

@@ -1,4 +1,5 @@
-"""Errors: which are sentences for users, their reason in a line, and the exit code of a stopped command."""
+"""Errors: of a damaged run directory, which are sentences for users, their reason in a line, and the exit
+code of a stopped command."""
 
 from pathlib import Path
 
@@ -9,8 +10,20 @@ EXIT_INTERRUPTED = 130
 _OWN = ("alm", "baselines", "paper_figures", "reproduce")
 
 
+class UnreadableRunError(ValueError):
+    """Damage in a run directory; the message is one sentence that names it, the reason and what to do."""
+
+    def __init__(self, directory: Path, error: Exception) -> None:
+        super().__init__(
+            f"{directory} cannot be read ({reason_of(error)}); mend it, put a sound copy back, or move it "
+            "away"
+        )
+
+
 def reason_of(error: Exception) -> str:
     """The first line of an error's message, after its type if it may not say by itself what is wrong."""
+    if isinstance(error, KeyError):
+        return f"it lacks {error}"
     first = (str(error).splitlines() or [""])[0].rstrip(".")
     return first if isinstance(error, (OSError, ValueError)) else f"{type(error).__name__}: {first}"
 

@@ -5,7 +5,6 @@ Beside ``seed-<n>.parquet`` lie ``seed-<n>.last.safetensors`` and ``seed-<n>.bes
 agent that was trained, so that the code that acts is the code that was evaluated.
 """
 
-import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -19,13 +18,15 @@ from alm.training.policies import PolicyFileError, read_policy, read_record
 from alm.training.run_directory import RunDirectory
 from alm.training.scale import SCALES, scale_named
 from reproduce.lab.algorithms import place_among
+from reproduce.lab.errors import reason_of
 from reproduce.lab.planning import train_command
 from reproduce.lab.plugins import Plugin, variant_known
 from reproduce.lab.provenance import processor_of
 from reproduce.lab.resolved_runs import ResolvedRuns
+from reproduce.lab.run_directories import directories_under, passing_over
 from reproduce.lab.settings import canonical_variant
-from reproduce.lab.specs import RunSpec, require_protocol, spec_in, variant_parts
-from reproduce.lab.store import Store, StoredRun, StoreWarning
+from reproduce.lab.specs import RunSpec, require_protocol, variant_parts
+from reproduce.lab.store import Store, StoredRun
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -162,9 +163,6 @@ def policies_of(directory: RunDirectory) -> dict[str, Policy]:
     """The last and the best policy in a run's directory, by kind.
 
     A run started by a version that kept no policies has only the last, from its newest checkpoint.
-
-    Raises:
-        PolicyFileError: a policy is damaged.
     """
     spec = RunSpec.from_dict((config := directory.read_json("config.json"))["spec"])
     provenance = directory.read_json("provenance.json")
@@ -233,7 +231,7 @@ def stored_policy(path: Path, spec: RunSpec, kind: str) -> Policy:
             raise ValueError(f"it is the {record['kind']} policy of {held.label}")
     except (KeyError, TypeError, ValueError) as error:
         raise PolicyFileError(
-            f"{path} is not the policy that belongs there ({_reason(error)}): put a sound copy back, or "
+            f"{path} is not the policy that belongs there ({reason_of(error)}): put a sound copy back, or "
             "move it away"
         ) from None
     return policy
@@ -331,25 +329,10 @@ def find_policy(
 def _policies_trained(runs_dir: Path, fits: Callable[[RunSpec], bool]) -> dict[tuple[RunSpec, str], Policy]:
     """The policies in the directories of the runs that fit, by run and kind."""
     found: dict[tuple[RunSpec, str], Policy] = {}
-    for path in sorted(runs_dir.glob("*/*/*/*/seed-*/config.json")):
-        place = path.parent.relative_to(runs_dir)
-        try:
-            if fits(RunSpec.from_relative_dir(place)):
-                directory = RunDirectory(path.parent)
-                spec = spec_in(directory.read_json("config.json"), place)
-                found |= {(spec, kind): policy for kind, policy in policies_of(directory).items()}
-        except (KeyError, OSError, TypeError, ValueError) as error:
-            warnings.warn(
-                f"{path.parent} is not searched for policies ({_reason(error)}); mend it or move it away",
-                StoreWarning,
-                stacklevel=2,
-            )
+    for spec, directory in directories_under(runs_dir, fits).items():
+        with passing_over(directory):
+            found |= {(spec, kind): policy for kind, policy in policies_of(directory).items()}
     return found
-
-
-def _reason(error: Exception) -> str:
-    """Why a record is unusable, as part of a sentence."""
-    return f"it lacks {error}" if isinstance(error, KeyError) else str(error).rstrip(".")
 
 
 def _what_to_train(wanted: Mapping[str, Any], kind: str | None, store: Store, runs_dir: Path) -> str:

@@ -18,13 +18,12 @@ from alm.training.lease import Holder, holder_of
 from alm.training.run_directory import RunDirectory
 from reproduce.formats import steps_in_words
 from reproduce.lab.algorithms import run_length
-from reproduce.lab.archive import directories_under
+from reproduce.lab.run_directories import directories_under
 from reproduce.lab.specs import RunSpec
 
 STATES = ("waiting", "running", "stale", "unfinished", "failed", "done")
 # Lines of metrics over which speed is measured: a few thousand steps.
 _SPEED_LINES = 10
-_DAMAGED = (KeyError, OSError, TypeError, ValueError)
 
 
 @dataclass(frozen=True)
@@ -69,9 +68,9 @@ def state_of(spec: RunSpec, runs_dir: Path, until: int | None = None) -> RunStat
         lines = directory.last_metrics()
         config = directory.find_json("config.json")
         length = config["config"]["training"]["total_steps"] if config else run_length(spec)
-        returns = [line["metrics"]["eval/return"] for line in lines if "returns" in line]
+        returns = [float(line["metrics"]["eval/return"]) for line in lines if "returns" in line]
         speed = _speed(lines[-_SPEED_LINES:])
-    except _DAMAGED:
+    except Exception:
         # Its own command says so, and a look at it stops no other.
         lines, length, returns, speed = [], run_length(spec), [], math.nan
     return RunState(
@@ -90,7 +89,7 @@ def why_failed(directory: RunDirectory) -> str:
     """Why and when a run failed, in words; or that the record of the failure is damaged."""
     try:
         return directory.failure() or ""
-    except (OSError, ValueError):
+    except Exception:
         return "its record is damaged"
 
 

@@ -23,7 +23,7 @@ import psutil
 
 from alm.training.run_directory import RunDirectory
 from reproduce.lab.curves import Curve, sharing_seeds
-from reproduce.lab.errors import reason_of
+from reproduce.lab.errors import UnreadableRunError
 from reproduce.lab.places import WORKPLACE
 from reproduce.lab.specs import RunSpec
 from reproduce.tracking.client import (
@@ -155,11 +155,7 @@ class _Synchroniser:
                 raise
             except Exception as error:
                 # A damaged directory must not keep the others from MLflow.
-                problem = (
-                    f"{directory} was not sent to MLflow ({reason_of(error)}); mend it, put a sound copy "
-                    "back, or move it away."
-                )
-                total += SyncResult(problems=(problem,))
+                total += SyncResult(problems=(f"not sent to MLflow: {UnreadableRunError(directory, error)}",))
         return total
 
     def _send_directory(self, path: Path, going_on: bool | None) -> SyncResult:

@@ -15,8 +15,10 @@ import pytest
 from alm.training.bias import ValueSample
 from alm.training.run_directory import RunDirectory
 from reproduce.exhibits.sides import Shelf, Side
-from reproduce.lab.archive import UnreadableRunError, archive_run, directories_under, record_of_directory
+from reproduce.lab.archive import archive_run, record_of_directory
+from reproduce.lab.errors import UnreadableRunError
 from reproduce.lab.provenance import processor_of, provenance
+from reproduce.lab.run_directories import directories_under
 from reproduce.lab.specs import RunSpec, config_digest
 from reproduce.lab.store import VALUE_COLUMNS, Store, StoreWarning
 
@@ -130,11 +132,11 @@ DAMAGES = [
     (drop("provenance.json"), "No such file"),
     (put("provenance.json", "{}"), "provenance.json lacks the command"),
     (put("provenance.json", "["), "provenance.json is not JSON"),
-    (put("DONE", "{}"), "KeyError: 'finished_ms'"),
-    (put("metrics.jsonl", '{"step": 1, "metrics": {}, "returns": 7}\n'), "KeyError: 'training_step'"),
+    (put("DONE", "{}"), "it lacks 'finished_ms'"),
+    (put("metrics.jsonl", '{"step": 1, "metrics": {}, "returns": 7}\n'), "it lacks 'training_step'"),
     (put("metrics.jsonl", LINE), "could not convert"),
     (put("values/00001000.npz", "PK"), "pickled"),
-    (put("plugin.py", "x = 1"), "KeyError: 'plugin'"),
+    (put("plugin.py", "x = 1"), "it lacks 'plugin'"),
     (into_a_directory("metrics.jsonl"), "Is a directory"),
 ]
 

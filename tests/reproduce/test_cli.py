@@ -23,8 +23,9 @@ from patience import PATIENCE
 from reproduce import cli
 from reproduce.cli import COMMANDS, main
 from reproduce.lab import planning
-from reproduce.lab.archive import directories_under, record_of_directory
+from reproduce.lab.archive import record_of_directory
 from reproduce.lab.resolved_runs import ResolvedRuns
+from reproduce.lab.run_directories import directories_under
 from reproduce.lab.specs import RunSpec, config_digest
 from reproduce.lab.store import Store, StoreWarning
 from reproduce.lab.training import group_by_step, open_run
@@ -221,11 +222,11 @@ def test_a_damaged_config_stops_no_other_run(tmp_path, capsys, content):
     places = ["--runs-dir", str(tmp_path / "runs"), "--store", str(tmp_path / "store")]
     assert main(["archive", *places]) == 1
     assert re.fullmatch(
-        r"warning: .*seed-1 is passed over .*; move it away or mend it\n", capsys.readouterr().err
+        r"warning: .*seed-1 cannot be read .*; mend it, .* or move it away\n", capsys.readouterr().err
     )
     assert [run.spec.seed for run in Store(tmp_path / "store").runs()] == [0]
     for command in (["runs"], ["compare", "td3", "sac", "--task", "Hopper", "--out", str(tmp_path)]):
-        with pytest.warns(StoreWarning, match="seed-1 is passed over"):
+        with pytest.warns(StoreWarning, match="seed-1 cannot be read"):
             main([*command, *places])
     capsys.readouterr()
     assert train(tmp_path, "--algorithm", "td3", "--seeds", "1", scale="laptop") == 2

@@ -506,6 +506,11 @@ def no_line_of_a_run(path):
     (path / "metrics.jsonl").write_text('{"step": 7, "metrics": {}, "returns": [1.0]}\n' * 2)
 
 
+def no_number_as_a_return(path):
+    line = {"step": 0, "wall_seconds": 1, "metrics": {"eval/return": "x"}, "returns": [1.0]}
+    (path / "metrics.jsonl").write_text(json.dumps(line) + "\n")
+
+
 def metrics_that_are_a_folder(path):
     (path / "metrics.jsonl").mkdir()
 
@@ -514,7 +519,10 @@ def a_failure_that_is_a_folder(path):
     (path / "FAILED").mkdir()
 
 
-@pytest.mark.parametrize("damage", [no_line_of_a_run, metrics_that_are_a_folder, a_failure_that_is_a_folder])
+@pytest.mark.parametrize(
+    "damage",
+    [no_line_of_a_run, no_number_as_a_return, metrics_that_are_a_folder, a_failure_that_is_a_folder],
+)
 def test_the_status_of_a_damaged_run_stops_no_look_at_others(tmp_path, capsys, damage):
     resolved = ResolvedRuns.of("td3", "base", "Hopper", (0, 1), "laptop")
     runs = [open_run(resolved, spec, tmp_path, "cpu", 1) for spec in resolved.specs]

@@ -10,7 +10,8 @@ from alm.training.run_directory import RunDirectory
 from reproduce.cli import main
 from reproduce.exhibits import exhibit_named
 from reproduce.lab import latents
-from reproduce.lab.archive import archive_policies, archive_run, directories_under
+from reproduce.lab.archive import archive_policies, archive_run
+from reproduce.lab.run_directories import directories_under
 from reproduce.lab.specs import RunSpec
 from reproduce.lab.store import LATENT_COLUMNS, Store, StoreWarning
 

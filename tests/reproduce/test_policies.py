@@ -14,10 +14,12 @@ from alm.training.run_directory import RunDirectory
 from reproduce.cli import main
 from reproduce.exhibits import gallery as shown_gallery
 from reproduce.lab import archive, gallery, playing, policies
-from reproduce.lab.archive import archive_policies, archive_run, directories_under
+from reproduce.lab.archive import archive_policies, archive_run
+from reproduce.lab.errors import UnreadableRunError
 from reproduce.lab.playing import Played, play
 from reproduce.lab.plugins import load_plugin
 from reproduce.lab.policies import PolicyError, find_policy, policies_stored, stored_policy
+from reproduce.lab.run_directories import directories_under
 from reproduce.lab.specs import RunSpec
 from reproduce.lab.store import Store, StoreWarning
 
@@ -302,6 +304,7 @@ def test_every_place_that_was_searched_is_named(here):
 DAMAGE = [
     ("provenance.json", None),
     ("provenance.json", b"[]"),
+    ("provenance.json", b'{"hardware": 7}'),
     ("metrics.jsonl", b"{\n"),
     ("config.json", b"{"),
 ]
@@ -311,8 +314,14 @@ DAMAGE = [
 def test_a_damaged_directory_keeps_no_stored_policy_back(here, store, file, content):
     damaged = directory(here, 1).path / file
     damaged.unlink() if content is None else damaged.write_bytes(content)
-    with pytest.warns(StoreWarning, match="seed-1 is not searched for policies"):
+    with pytest.warns(StoreWarning, match="seed-1 cannot be read"):
         assert find_policy("td3", "Hopper", store, here / "runs").path == store.root / LAST
+
+
+def test_no_policy_of_a_damaged_directory_is_stored(here):
+    directory(here).write_json("provenance.json", {"hardware": 7})
+    with pytest.raises(UnreadableRunError, match="seed-0 cannot be read"):
+        archive_policies(directory(here), Store(here / "store"))
 
 
 def test_the_last_policy_of_an_older_run_comes_from_its_checkpoint(here):

@@ -14,8 +14,9 @@ from PIL import Image
 from reproduce.cli import main
 from reproduce.exhibits import gallery as shown
 from reproduce.lab import gallery, rendering
-from reproduce.lab.archive import archive_policies, archive_run, directories_under
+from reproduce.lab.archive import archive_policies, archive_run
 from reproduce.lab.rendering import Frame, RenderError, captioned, choose_gl, write_clip
+from reproduce.lab.run_directories import directories_under
 from reproduce.lab.store import Store
 
 pytestmark = pytest.mark.programs

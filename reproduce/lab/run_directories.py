@@ -1,0 +1,48 @@
+"""Run directories under a root, and damage in them.
+
+A damaged directory may raise any error where it is read: `reading` and `passing_over` make it one sentence.
+"""
+
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from alm.training.run_directory import RunDirectory
+from reproduce.lab.errors import UnreadableRunError
+from reproduce.lab.specs import RunSpec, spec_in
+from reproduce.lab.store import StoreWarning
+
+
+@contextmanager
+def reading(directory: RunDirectory) -> Iterator[None]:
+    """Turn every error of the block, which damage may cause of any kind, into an `UnreadableRunError`."""
+    try:
+        yield
+    except Exception as error:
+        raise UnreadableRunError(directory.path, error) from error
+
+
+@contextmanager
+def passing_over(directory: RunDirectory) -> Iterator[None]:
+    """Turn every error of the block into a :class:`StoreWarning` of the same sentence."""
+    try:
+        yield
+    except Exception as error:
+        warnings.warn(str(UnreadableRunError(directory.path, error)), StoreWarning, stacklevel=3)
+
+
+def directories_under(
+    root: Path, fits: Callable[[RunSpec], bool] = lambda spec: True
+) -> dict[RunSpec, RunDirectory]:
+    """The directory of every run that fits under a root, sorted by path.
+
+    A damaged ``config.json``, or one of another run, gives a :class:`StoreWarning`; its directory is skipped.
+    """
+    found = {}
+    for path in sorted(root.glob("*/*/*/*/seed-*/config.json")):
+        directory, place = RunDirectory(path.parent), path.parent.relative_to(root)
+        with passing_over(directory):
+            if fits(RunSpec.from_relative_dir(place)):
+                found[spec_in(directory.read_json("config.json"), place)] = directory
+    return found
