@@ -1,5 +1,4 @@
-"""Errors: of a damaged run directory, which are sentences for users, their reason in a line, and the exit
-code of a stopped command."""
+"""Errors: damage in a run directory, which errors are sentences for users, the exit code of a stopped command."""
 
 from pathlib import Path
 
