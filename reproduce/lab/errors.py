@@ -1,4 +1,4 @@
-"""Errors: damage in a run directory, which errors are sentences for users, the exit code of a stopped command."""
+"""Errors: damage in a run directory, which errors are sentences for users, exit codes."""
 
 from pathlib import Path
 
