@@ -769,7 +769,7 @@ def test_the_table_has_a_row_a_line_and_one_for_claims_without_evidence(add, tmp
     shown = len({row.group for row in table.rows[:-1]})
     assert table.rows[-1].label == f"all else: {len(CLAIMS) - shown} claims"
     assert table.rows[-1].cells[-1] == "not enough runs"
-    render(lambda: table, tmp_path, Console(quiet=True))
+    render(table, tmp_path, Console(quiet=True))
     written = pd.read_csv(tmp_path / "claims-laptop.csv")
     ours = written[written["compared"] == "HalfCheetah: c = 1 − ALM(3)"].iloc[0]
     # 3 more, errors 1 / √3 each, four degrees of freedom: t = 2.776.
