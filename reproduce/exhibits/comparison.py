@@ -29,7 +29,7 @@ from reproduce.exhibits.statistics.aggregates import (
 )
 from reproduce.exhibits.statistics.intervals import TRUE_CONFIDENCE, Estimate, bootstrap
 from reproduce.exhibits.statistics.seeds import common_steps
-from reproduce.formats import seeds_counted
+from reproduce.formats import seeds_counted, seeds_named
 from reproduce.lab.curves import value_at, window_mean
 from reproduce.lab.store import Store, StoredRun
 
@@ -230,7 +230,7 @@ class Comparison:
                 whose = f"of {side.name} on {task.task}"
                 unfinished += _stopped([run for run in side.runs if run.status == "partial"], whose)
                 begun += _stopped(side.begun, whose)
-                failed += [f"{_seeds(side.failed)} {whose}"] if side.failed else []
+                failed += [f"{seeds_named(side.failed)} {whose}"] if side.failed else []
         if single:
             notes.append(f"No interval where a side has only one seed: {', '.join(single)}.")
         # Among sides that have an interval.
@@ -370,12 +370,7 @@ def _stopped(runs: Sequence[StoredRun], whose: str) -> list[str]:
     seeds: dict[int, list[int]] = {}
     for run in runs:
         seeds.setdefault(run.last_step, []).append(run.spec.seed)
-    return [f"{_seeds(found)} {whose} (step {step:,})" for step, found in seeds.items()]
-
-
-def _seeds(seeds: Sequence[int]) -> str:
-    """``"seed 3"``, or ``"seeds 0 1 2"``."""
-    return f"seed{'s' if len(seeds) > 1 else ''} {' '.join(map(str, seeds))}"
+    return [f"{seeds_named(found)} {whose} (step {step:,})" for step, found in seeds.items()]
 
 
 def _columns(name: str, estimate: Estimate) -> dict[str, float]:
