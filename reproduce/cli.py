@@ -10,7 +10,6 @@ import logging
 import os
 import re
 import sys
-import warnings
 from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import Any
@@ -18,7 +17,7 @@ from typing import Any
 import tyro
 
 from reproduce.commands.algorithms import Algorithms
-from reproduce.commands.console import format_of_warnings, say
+from reproduce.commands.console import say, show_warnings
 from reproduce.commands.figures import Figure, Report, Theory
 from reproduce.commands.grid import Grid, Plan
 from reproduce.commands.helptexts import describe, wrapped
@@ -63,7 +62,7 @@ _FOR_TRAINING = ("torch", "mujoco", "gymnasium", "mlflow", "safetensors")
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     logging.basicConfig(format="%(levelname)s: %(message)s")
-    warnings.formatwarning = format_of_warnings()
+    show_warnings()
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
         # A terminal's encoding may lack the signs of a table, which is no reason to lose the rest.
         sys.stdout.reconfigure(errors="replace")

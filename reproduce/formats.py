@@ -1,6 +1,7 @@
 """Numbers, steps and seeds in words, the same in every table, figure, page and printed line."""
 
 import math
+from collections.abc import Sequence
 
 
 def decimal(value: float, decimals: int = 4) -> str:
@@ -30,6 +31,11 @@ def seeds_in_words(seeds: int | None, wanted: int | None, of: str = " of ") -> s
     """The number of seeds, and the number wanted if that is larger: 2 of 5, 5."""
     missing = seeds is not None and wanted is not None and seeds < wanted
     return f"{seeds}{of}{wanted}" if missing else str(seeds)
+
+
+def seeds_named(seeds: Sequence[int]) -> str:
+    """``"seed 3"``, or ``"seeds 0 1 2"``."""
+    return f"seed{'s' if len(seeds) > 1 else ''} {' '.join(map(str, seeds))}"
 
 
 def p_in_words(p: float) -> str:

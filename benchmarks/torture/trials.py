@@ -131,7 +131,6 @@ def _become(work: Callable[[], int], out: Path, err: Path) -> None:
         logging.root.handlers.clear()
         warnings.resetwarnings()
         warnings.simplefilter("ignore", DeprecationWarning)
-        warnings.showwarning = _show_warning
         code = work()
     except SystemExit as end:
         code = end.code
@@ -143,12 +142,6 @@ def _become(work: Callable[[], int], out: Path, err: Path) -> None:
             code = 1
         sys.stdout.flush(), sys.stderr.flush()
         os._exit((code or 0) & 0xFF)
-
-
-def _show_warning(
-    message: Any, category: Any, filename: str, lineno: int, file: Any = None, line: Any = None
-) -> None:
-    sys.stderr.write(warnings.formatwarning(message, category, filename, lineno))
 
 
 def on_writes(act: Callable[[Path, str], None]) -> None:

@@ -25,7 +25,6 @@ class RunRow:
         total_steps: environment steps of the whole run; None for a scale unknown here.
         last_return: return of its last evaluation.
         memory: peak memory of its process in bytes; NaN if unknown.
-        code: first digits of its code version; a plus sign marks uncommitted changes.
         curve: its returns as points of an SVG polyline of `CURVE_BOX`; empty without two of them.
         origin: names and texts of its provenance.
         config: its configuration as indented JSON.
@@ -37,7 +36,6 @@ class RunRow:
     total_steps: int | None
     last_return: float
     memory: float
-    code: str
     curve: str
     origin: tuple[tuple[str, str], ...]
     config: str
@@ -57,16 +55,11 @@ def run_row(run: StoredRun) -> RunRow:
         total_steps=run_length_if_known(run.spec),
         last_return=float(returns[-1]),
         memory=run.final.get("cost/peak_memory_bytes", math.nan),
-        code=f"{run.provenance.get('git_sha', 'unknown')[:7]}{'+' if _dirty(run) else ''}",
         curve=_curve(run.evaluations["step"].to_numpy(np.float64), returns),
         origin=tuple(_origin(run).items()),
         config=json.dumps(run.config, indent=1, sort_keys=True, ensure_ascii=False),
         plugin=plugin.get("text", ""),
     )
-
-
-def _dirty(run: StoredRun) -> bool:
-    return bool(run.provenance.get("git_dirty"))
 
 
 def _curve(steps: FloatArray, returns: FloatArray) -> str:
@@ -84,9 +77,8 @@ def _curve(steps: FloatArray, returns: FloatArray) -> str:
 def _origin(run: StoredRun) -> dict[str, str]:
     """The provenance of a run in reading order; fields unknown here follow as JSON."""
     rest = dict(run.provenance)
-    dirty, plugin = _dirty(run), rest.pop("plugin", {})
-    rest.pop("git_dirty", None)
-    code = "with uncommitted changes" if dirty else "nothing uncommitted"
+    plugin = rest.pop("plugin", {})
+    code = "with uncommitted changes" if rest.pop("git_dirty", False) else "nothing uncommitted"
     hardware, packages = rest.pop("hardware", {}), rest.pop("packages", {})
     if "memory_bytes" in hardware:
         hardware = hardware | {"memory_bytes": f"{hardware['memory_bytes'] / 1e9:.1f} GB"}

@@ -4,7 +4,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Literal
+from typing import Any, Literal
 
 from rich.console import Console
 
@@ -26,18 +26,34 @@ def say(kind: Literal["error", "warning"], sentence: object) -> None:
     print(f"{kind}: {on_one_line(sentence)}", file=sys.stderr)
 
 
-def format_of_warnings() -> Callable[..., str]:
-    """A `warnings.formatwarning` of one line; a text that has been shown becomes empty."""
+def show_warnings() -> None:
+    """From now on, show every warning in one line, and once."""
     shown = set()
 
-    def line(message: Warning | str, *_: object, **__: object) -> str:
-        text = f"warning: {on_one_line(message)}\n"
-        if text in shown:
-            return ""
-        shown.add(text)
-        return text
+    def show(message: Warning | str, *_: object, **__: object) -> None:
+        if str(message) not in shown:
+            shown.add(str(message))
+            say("warning", message)
 
-    return line
+    warnings.showwarning = show
+
+
+@contextmanager
+def store_warnings() -> Iterator[list[str]]:
+    """The warnings about files of the store in a block, each once; they are shown like all others."""
+    messages: list[str] = []
+    show = warnings.showwarning
+
+    def listed(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+        if issubclass(category, StoreWarning) and str(message) not in messages:
+            messages.append(str(message))
+        show(message, category, *where, **more)
+
+    with warnings.catch_warnings():
+        # Python would leave out those that it has given before.
+        warnings.simplefilter("always", StoreWarning)
+        warnings.showwarning = listed
+        yield messages
 
 
 @contextmanager
@@ -55,17 +71,3 @@ def steps(count: int) -> Iterator[Callable[[str], None]]:
             progress.update(task, description=step, advance=1, refresh=True)
 
         yield begin
-
-
-@contextmanager
-def store_warnings_said() -> Iterator[list[str]]:
-    """Warnings about files of the store: each is printed and listed once, however the block ends."""
-    messages: list[str] = []
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", StoreWarning)
-        try:
-            yield messages
-        finally:
-            messages += dict.fromkeys(str(w.message) for w in caught if issubclass(w.category, StoreWarning))
-            for message in messages:
-                say("warning", message)

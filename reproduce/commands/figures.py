@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from alm.training.files import write_text
-from reproduce.commands.console import plain_console, say, steps, store_warnings_said
+from reproduce.commands.console import plain_console, say, steps, store_warnings
 from reproduce.commands.options import ReadsRuns
 from reproduce.exhibits import EXHIBITS, BiasDefinition
 from reproduce.exhibits.pooling import ProtocolMixError, StoreMixError
@@ -65,8 +65,7 @@ class Figure(ReadsRuns):
         from reproduce.exhibits.coverage import nothing_stored
 
         try:
-            with store_warnings_said():
-                pictures = drawn(name, store, self.bias, self.mix)
+            pictures = drawn(name, store, self.bias, self.mix)
         except StoreMixError as error:
             hint = " To draw them nevertheless: --mix" if isinstance(error, ProtocolMixError) else ""
             say("error", f"{error}{hint}")
@@ -156,7 +155,7 @@ class Report(ReadsRuns):
         from paper_figures.report.page import page
 
         store = self.opened()
-        with store_warnings_said() as messages, steps(STEPS) as begin:
+        with store_warnings() as messages, steps(STEPS) as begin:
             found = contents(
                 store,
                 self.bias,

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from alm.training.run_directory import RunDirectory
-from reproduce.commands.console import plain_console, say, store_warnings_said
+from reproduce.commands.console import plain_console, say, store_warnings
 from reproduce.commands.options import RUNS, ReadsRuns, WritesRuns
 from reproduce.lab.archive import archive_policies, archive_run
 from reproduce.lab.errors import UnreadableRunError
@@ -43,7 +43,7 @@ class Archive(WritesRuns):
     def run(self) -> int:
         """Archive all but smoke runs; an unreadable run does not hold back the others."""
         store = self.opened()
-        with store_warnings_said() as unread:
+        with store_warnings() as unread:
             directories = directories_under(self.runs_dir)
         for spec, directory in directories.items():
             if spec.scale == "smoke":

@@ -52,8 +52,7 @@ class Table(ReadsRuns):
         store, make = self.opened(), CODE_TABLES.get(f"table{self.table}")
         exhibit = TABLE5 if self.table == "5" else TABLE1_MBBL if self.protocol == "B" else TABLE1
         measured = self.protocol != "printed"
-        options = measured, self.mix, self.context
-        table = (lambda: make(store)) if make else (lambda: score_table(exhibit, store, *options))
+        table = make(store) if make else score_table(exhibit, store, measured, self.mix, self.context)
         render(table, self.out, plain_console())
         return 0
 
@@ -125,7 +124,7 @@ class Claims(ReadsRuns):
         from reproduce.exhibits.claims import claims_table
         from reproduce.exhibits.writing import render
 
-        render(lambda: claims_table(self.opened(), self.scale), self.out, plain_console())
+        render(claims_table(self.opened(), self.scale), self.out, plain_console())
         return 0
 
 

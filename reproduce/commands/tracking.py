@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from reproduce.commands.console import say, store_warnings_said
+from reproduce.commands.console import say, store_warnings
 from reproduce.commands.options import RUNS, ReadsRuns, require_positive
 from reproduce.lab.places import WORKPLACE
 from reproduce.lab.run_directories import directories_under
@@ -126,7 +126,7 @@ class Sync(ReadsRuns):
     def run(self) -> int:
         """Send what MLflow lacks; what cannot be read does not hold back the rest."""
         store, tracker = self.opened(), MlflowRuns()
-        with store_warnings_said() as unread:
+        with store_warnings() as unread:
             directories = [one.path for one in directories_under(self.runs_dir).values()]
             sent = sync(directories, tracker) + import_store(store, tracker)
         sent += import_published(tracker)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
-from reproduce.exhibits.kinds import CodeExhibit, Exhibit, FigureExhibit, Method, Metric, Series, TableExhibit
+from reproduce.exhibits.kinds import CodeExhibit, Exhibit, FigureExhibit, Metric, Series, TableExhibit
 from reproduce.lab.footnote import Footnote
 
 # --- Tables of scores: Tables 1 and 5 -----------------------------------------------------------------------
@@ -19,14 +19,15 @@ TABLE1 = TableExhibit(
     name="table1",
     number=1,
     title="Mean evaluation return; the paper reads it at 200k environment steps",
-    methods=(
-        Method("ALM(3)", "this paper", algorithm="alm"),
-        Method("SAC-SVG(2)", "model-based", algorithm="sac-svg2"),
-        Method("SAC-SVG(3)", "model-based", algorithm="sac-svg3"),
-        Method("SVG(1)", "model-based", algorithm="svg"),
-        Method(
+    series=(
+        Series("ALM(3)", "alm", group="this paper"),
+        Series("SAC-SVG(2)", "sac-svg2", group="model-based"),
+        Series("SAC-SVG(3)", "sac-svg3", group="model-based"),
+        Series("SVG(1)", "svg", group="model-based"),
+        Series(
             "SLBO",
-            "model-based",
+            "slbo",
+            group="model-based",
             why_none=Footnote(
                 key="slbo-needs-rewards",
                 kind="protocol",
@@ -37,8 +38,8 @@ TABLE1 = TableExhibit(
                 "protocol B of this table.",
             ),
         ),
-        Method("TD3", "model-free", algorithm="td3"),
-        Method("SAC", "model-free", algorithm="sac"),
+        Series("TD3", "td3", group="model-free"),
+        Series("SAC", "sac", group="model-free"),
     ),
     columns=MappingProxyType(
         {task: task for task in ("T-Humanoid", "T-Ant", "HalfCheetah", "Walker2d", "Hopper")}
@@ -50,10 +51,7 @@ TABLE1 = TableExhibit(
 TABLE1_MBBL = replace(
     TABLE1,
     name="table1-mbbl",
-    methods=tuple(
-        replace(one, algorithm="slbo", why_none=None) if one.label == "SLBO" else one
-        for one in TABLE1.methods
-    ),
+    series=tuple(replace(one, why_none=None) for one in TABLE1.series),
     title="Mean evaluation return on the tasks of Wang et al. (2019), where SVG(1) and SLBO were measured",
     columns=MappingProxyType(
         {
@@ -72,11 +70,11 @@ TABLE5 = TableExhibit(
     name="table5",
     number=5,
     title="Mean evaluation return with an entropy bonus; the paper reads it at 200k environment steps",
-    methods=(
-        Method("ALM-ENT(3)", "this paper", algorithm="alm", variant="ent"),
-        Method("ALM(3)", "this paper", algorithm="alm"),
-        Method("SAC-SVG(3)", "model-based", algorithm="sac-svg3"),
-        Method("SAC-SVG(2)", "model-based", algorithm="sac-svg2"),
+    series=(
+        Series("ALM-ENT(3)", "alm", "ent", group="this paper"),
+        Series("ALM(3)", "alm", group="this paper"),
+        Series("SAC-SVG(3)", "sac-svg3", group="model-based"),
+        Series("SAC-SVG(2)", "sac-svg2", group="model-based"),
     ),
     columns=MappingProxyType({task: task for task in ("T-Humanoid", "T-Ant")}),
     extras=("HalfCheetah",),

@@ -8,7 +8,7 @@ which compares runs within each task (`reproduce.exhibits.statistics.aggregates`
 import hashlib
 import re
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,14 +23,13 @@ from reproduce.exhibits.pooling import abreast, require_comparable
 from reproduce.exhibits.sides import Shelf, Side
 from reproduce.exhibits.statistics.aggregates import (
     FloatArray,
-    Scores,
     difference_of_interquartile_means,
     interquartile_mean,
     probability_of_improvement,
 )
 from reproduce.exhibits.statistics.intervals import TRUE_CONFIDENCE, Estimate, bootstrap
 from reproduce.exhibits.statistics.seeds import common_steps
-from reproduce.formats import seeds_counted
+from reproduce.formats import seeds_counted, seeds_named
 from reproduce.lab.curves import value_at, window_mean
 from reproduce.lab.store import Store, StoredRun
 
@@ -39,8 +38,6 @@ __all__ = ["MOST_SIDES", "Comparison", "Contrast", "SideRuns", "TaskComparison",
 MOST_SIDES = 8
 """Largest number of sides that can be told apart in one picture."""
 
-# Seed of the bootstrap, so that a comparison can be repeated to the last digit.
-_SEED = 0
 _LINE = 14
 """Characters per line of a name."""
 _LONGEST_NAME = 200
@@ -192,7 +189,7 @@ class Comparison:
                 if contrast.other.name == side.name
             ]
             if len(pairs) == len(compared):
-                improvements[side.name] = _bootstrap(
+                improvements[side.name] = bootstrap(
                     probability_of_improvement, [pair[0] for pair in pairs], [pair[1] for pair in pairs]
                 )
         return cls(sides, scale, metric, compared, improvements, missing)
@@ -233,7 +230,7 @@ class Comparison:
                 whose = f"of {side.name} on {task.task}"
                 unfinished += _stopped([run for run in side.runs if run.status == "partial"], whose)
                 begun += _stopped(side.begun, whose)
-                failed += [f"{_seeds(side.failed)} {whose}"] if side.failed else []
+                failed += [f"{seeds_named(side.failed)} {whose}"] if side.failed else []
         if single:
             notes.append(f"No interval where a side has only one seed: {', '.join(single)}.")
         # Among sides that have an interval.
@@ -342,8 +339,8 @@ def _task(task: str, found: Mapping[Side, list[StoredRun]], metric: str) -> Task
     contrasts = (
         Contrast(
             other,
-            _bootstrap(difference_of_interquartile_means, [first.scores], [other.scores]),
-            _bootstrap(probability_of_improvement, [first.scores], [other.scores]),
+            bootstrap(difference_of_interquartile_means, [first.scores], [other.scores]),
+            bootstrap(probability_of_improvement, [first.scores], [other.scores]),
         )
         for other in others
     )
@@ -363,13 +360,9 @@ def _side(
         failed=[run.spec.seed for run in found if run.status == "failed"],
         begun=[run for run in found if run.status != "failed" and run not in kept],
         scores=scores,
-        mean=_bootstrap(interquartile_mean, [scores]),
-        curve=_bootstrap(interquartile_mean, [returns]),
+        mean=bootstrap(interquartile_mean, [scores]),
+        curve=bootstrap(interquartile_mean, [returns]),
     )
-
-
-def _bootstrap(statistic: Callable[..., FloatArray], *scores: Scores) -> Estimate:
-    return bootstrap(statistic, *scores, rng=np.random.default_rng(_SEED))
 
 
 def _stopped(runs: Sequence[StoredRun], whose: str) -> list[str]:
@@ -377,12 +370,7 @@ def _stopped(runs: Sequence[StoredRun], whose: str) -> list[str]:
     seeds: dict[int, list[int]] = {}
     for run in runs:
         seeds.setdefault(run.last_step, []).append(run.spec.seed)
-    return [f"{_seeds(found)} {whose} (step {step:,})" for step, found in seeds.items()]
-
-
-def _seeds(seeds: Sequence[int]) -> str:
-    """``"seed 3"``, or ``"seeds 0 1 2"``."""
-    return f"seed{'s' if len(seeds) > 1 else ''} {' '.join(map(str, seeds))}"
+    return [f"{seeds_named(found)} {whose} (step {step:,})" for step, found in seeds.items()]
 
 
 def _columns(name: str, estimate: Estimate) -> dict[str, float]:

@@ -13,7 +13,6 @@ from reproduce.exhibits import (
     EXHIBITS,
     TABLE1,
     CodeExhibit,
-    FigureExhibit,
     findings,
     gallery,
     scaling,
@@ -134,8 +133,7 @@ def _exhibits(store: Store) -> str:
         stored = [coverage(exhibit, store, scale).text for scale in SHOWN_SCALES]
         compared, on = "–", ["–"] * len(SHOWN_SCALES)
         if not isinstance(exhibit, CodeExhibit):
-            shown = exhibit.series if isinstance(exhibit, FigureExhibit) else exhibit.methods
-            compared = "; ".join(one.label for one in shown)
+            compared = "; ".join(one.label for one in exhibit.series)
             on = [", ".join(exhibit.tasks_at(scale)) or "–" for scale in SHOWN_SCALES]
         rows.append([f"`{command_of(exhibit, make=True)}`", exhibit.title, compared, *on, *stored])
     by_scale = [f"{what}, `{scale}`" for what in ("tasks", "stored runs") for scale in SHOWN_SCALES]

@@ -8,7 +8,7 @@ import pandas as pd
 from reproduce.exhibits.catalogue import TABLE1
 from reproduce.exhibits.claims import COLUMNS, judged, rows_of
 from reproduce.exhibits.comparison import Comparison
-from reproduce.exhibits.kinds import READ_OUT, Method
+from reproduce.exhibits.kinds import READ_OUT, Series
 from reproduce.exhibits.pooling import require_comparable
 from reproduce.exhibits.scores import measured_score, score_table
 from reproduce.exhibits.table import Score
@@ -21,7 +21,7 @@ from reproduce.lab.store import Store
 __all__ = ["beside_alm", "claims", "one_protocol", "wins"]
 
 _ALM, _RIVALS = "ALM(3)", ("SAC", "TD3")
-_QUARTER = Method("ALM(3), quarter size", "this paper", "alm", "quarter")
+_QUARTER = Series("ALM(3), quarter size", "alm", "quarter")
 """ALM at the size that reaches the paper's read-out on a CPU; the paper has no such row."""
 
 

@@ -15,7 +15,7 @@ from reproduce.exhibits import EXHIBITS
 from reproduce.exhibits.coverage import coverage
 from reproduce.exhibits.kinds import SHOWN_SCALES
 from reproduce.exhibits.pooling import pool
-from reproduce.formats import left_out, mean_and_std, seeds_counted, steps_in_words
+from reproduce.formats import left_out, mean_and_std, seeds_counted, seeds_named, steps_in_words
 from reproduce.lab.algorithms import place_among, run_length_if_known, title_of
 from reproduce.lab.run_directories import directories_under
 from reproduce.lab.store import Store, StoredRun
@@ -68,7 +68,6 @@ def _place(run: StoredRun) -> tuple[str, str, str, int, int]:
 
 def _line(run: StoredRun) -> str:
     """A run with all details in one line."""
-    code = str(run.provenance.get("git_sha", ""))[:7] + ("+" if run.provenance.get("git_dirty") else "")
     hours, length = run.seed_hours, run_length_if_known(run.spec)
     parts = (
         "your own" if run.own else "",
@@ -76,7 +75,7 @@ def _line(run: StoredRun) -> str:
         f"return {run.final['final/return']:.0f}" if "final/return" in run.final else "",
         "" if math.isnan(hours) else f"{hours:.2f} hours a seed",
         run.protocol,
-        code,
+        run.code,
     )
     return f"{run.spec.label}: {run.status}, {', '.join(filter(None, parts))}"
 
@@ -110,8 +109,7 @@ def _summary(runs: Sequence[StoredRun], one_of_several: bool) -> str:
     spec = runs[0].spec
     name = title_of(spec.algorithm, spec.variant)
     if one_of_several:
-        seeds = " ".join(str(run.spec.seed) for run in runs)
-        name += f", seed{'s' if len(runs) > 1 else ''} {seeds} by {runs[0].protocol}:"
+        name += f", {seeds_named([run.spec.seed for run in runs])} by {runs[0].protocol}:"
     # For an unknown scale, the furthest run defines the end.
     end = run_length_if_known(spec) or max(run.last_step for run in runs)
     pooled = pool(runs, end)

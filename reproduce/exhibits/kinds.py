@@ -1,6 +1,6 @@
 """Kinds of exhibits: tables of scores, figures of curves, and exhibits made of no runs."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -16,23 +16,48 @@ READ_OUT = 200_000
 
 
 @dataclass(frozen=True)
-class Method:
-    """A method in a table of scores, one of its rows.
+class Series:
+    """One curve of a figure, the same in all its panels, or one row of a table of scores.
 
     Attributes:
-        label: the name that the paper prints.
-        group: methods of one group are kept together.
-        algorithm: registered name; None if it cannot be trained on the table's tasks: the method then
-            has only printed numbers and needs no runs.
+        label: name in the legend, or in the paper's table.
+        algorithm: registered name.
         variant: variant of ``algorithm``.
-        why_none: the reason why a method without algorithm needs no runs.
+        estimate: the plotted estimate, in figures of the value bias.
+        noise: noise added to the panel's task, such as ``"obsnoise-0.1"``; empty: none.
+        level: position on an ordered scale, such as a coefficient; None in figures without one.
+        group: rows of one group are kept together, in tables.
+        why_none: the reason why it has no runs, in a table on whose tasks it cannot be trained.
     """
 
     label: str
-    group: str
-    algorithm: str | None = None
+    algorithm: str
     variant: str = "base"
+    estimate: str = ""
+    noise: str = ""
+    level: float | None = None
+    group: str = ""
     why_none: Footnote | None = None
+
+    @property
+    def unchanged(self) -> bool:
+        """Whether it is unchanged ALM, the reference of most figures."""
+        return (self.algorithm, self.variant, self.noise) == ("alm", "base", "")
+
+    def task(self, panel: str) -> str:
+        """The task of the runs in a panel: the panel's task, with the series' noise."""
+        return f"{panel}-{self.noise}" if self.noise else panel
+
+
+def _needed(series: Iterable[Series], tasks: Sequence[str], scale: str) -> list[RunSpec]:
+    """The runs of all series on all tasks with the seeds of a scale, series by series."""
+    return [
+        RunSpec(algorithm=one.algorithm, variant=one.variant, task=one.task(task), seed=seed, scale=scale)
+        for one in series
+        if one.why_none is None
+        for task in tasks
+        for seed in scale_named(scale).seeds
+    ]
 
 
 @dataclass(frozen=True)
@@ -43,7 +68,7 @@ class TableExhibit:
         name: the exhibit's name, such as ``"table1"``.
         number: number of the table in the paper.
         title: one line above the table.
-        methods: its rows, in the paper's order.
+        series: its rows, in the paper's order.
         columns: tasks on which runs are measured, by the paper's column names, in its order.
         extras: tasks that the paper's table lacks, measured only at scales other than the paper's.
         protocol: the command's name for its tasks, in a table that is measured on several; else empty.
@@ -52,7 +77,7 @@ class TableExhibit:
     name: str
     number: Literal[1, 5]
     title: str
-    methods: tuple[Method, ...]
+    series: tuple[Series, ...]
     columns: Mapping[str, str]
     extras: tuple[str, ...] = ()
     protocol: Literal["A", "B", ""] = ""
@@ -75,50 +100,13 @@ class TableExhibit:
         return READ_OUT if scale == "paper" else scale_named(scale).training(task).total_steps
 
     def needs(self, scale: str) -> dict[RunSpec, int]:
-        """Every run of the measured block of ``scale``, method by method, with the step at which it is read.
+        """Every run of the measured block of ``scale``, row by row, with the step at which it is read.
 
         Raises:
             UnknownScaleError: there is no such scale.
         """
-        seeds = scale_named(scale).seeds
-        specs = (
-            RunSpec(algorithm=one.algorithm, variant=one.variant, task=task, seed=seed, scale=scale)
-            for one in self.methods
-            if one.algorithm is not None
-            for task in self.tasks_at(scale)
-            for seed in seeds
-        )
+        specs = _needed(self.series, self.tasks_at(scale), scale)
         return {spec: self.step(scale, spec.task) for spec in specs}
-
-
-@dataclass(frozen=True)
-class Series:
-    """One curve of a figure, the same in all its panels.
-
-    Attributes:
-        label: name in the legend.
-        algorithm: registered name.
-        variant: variant of ``algorithm``.
-        estimate: the plotted estimate, in figures of the value bias.
-        noise: noise added to the panel's task, such as ``"obsnoise-0.1"``; empty: none.
-        level: position on an ordered scale, such as a coefficient; None in figures without one.
-    """
-
-    label: str
-    algorithm: str
-    variant: str = "base"
-    estimate: str = ""
-    noise: str = ""
-    level: float | None = None
-
-    @property
-    def unchanged(self) -> bool:
-        """Whether it is unchanged ALM, the reference of most figures."""
-        return (self.algorithm, self.variant, self.noise) == ("alm", "base", "")
-
-    def task(self, panel: str) -> str:
-        """The task of the runs in a panel: the panel's task, with the series' noise."""
-        return f"{panel}-{self.noise}" if self.noise else panel
 
 
 class Metric(NamedTuple):
@@ -200,14 +188,7 @@ class FigureExhibit:
         Raises:
             UnknownScaleError: there is no such scale.
         """
-        seeds = scale_named(scale).seeds
-        specs = (
-            RunSpec(algorithm=one.algorithm, variant=one.variant, task=one.task(task), seed=seed, scale=scale)
-            for one in self.series
-            for task in self.tasks_at(scale)
-            for seed in seeds
-        )
-        return {spec: run_length(spec) for spec in specs}
+        return {spec: run_length(spec) for spec in _needed(self.series, self.tasks_at(scale), scale)}
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from dataclasses import asdict, replace
 import numpy as np
 
 from alm.training.scale import SCALES
-from reproduce.exhibits.kinds import READ_OUT, Method, TableExhibit
+from reproduce.exhibits.kinds import READ_OUT, Series, TableExhibit
 from reproduce.exhibits.pooling import pool, require_one_configuration
 from reproduce.exhibits.statistics.seeds import sample_std
 from reproduce.exhibits.table import Block, Row, Score, Table
@@ -77,8 +77,8 @@ _Runs = dict[tuple[str, str], list[StoredRun]]
 def _runs(exhibit: TableExhibit, store: Store) -> _Runs:
     """The runs of each measured block; the paper's scale has a block even without runs."""
     runs: _Runs = {}
-    for method in exhibit.methods:
-        for run in store.runs(algorithm=method.algorithm, variant=method.variant) if method.algorithm else ():
+    for row in exhibit.series:
+        for run in [] if row.why_none else store.runs(algorithm=row.algorithm, variant=row.variant):
             if run.spec.scale not in SCALES:
                 known = ", ".join(SCALES)
                 warnings.warn(
@@ -105,15 +105,15 @@ def _mixed(runs: _Runs) -> _Runs:
 def _printed_block(exhibit: TableExhibit) -> Block:
     printed = {(one.algorithm, exhibit.columns[one.task]): one for one in printed_scores(exhibit.number)}
 
-    def score(method: Method, task: str) -> Score:
+    def score(row: Series, task: str) -> Score:
         if task in exhibit.extras:
-            return Score("printed", method.label, task)
-        one = printed[method.label, task]
+            return Score("printed", row.label, task)
+        one = printed[row.label, task]
         # The released scores are those of unchanged ALM.
         curve = authors_curve(one.task) if one.algorithm == "ALM(3)" else None
         return Score(
             block="printed",
-            algorithm=method.label,
+            algorithm=row.label,
             task=task,
             mean=one.mean,
             std=one.std,
@@ -167,43 +167,35 @@ def _measured_block(exhibit: TableExhibit, scale: str, protocol: str, runs: list
     at = f"read at {steps_in_words(step)} steps" if step else "read at the end of the runs"
     title = " · ".join(filter(None, ("Measured", f"{scale} scale", at, protocol)))
     return _block(
-        title,
-        step,
-        exhibit,
-        lambda method, task: measured_score(exhibit, method, task, scale, protocol, runs),
+        title, step, exhibit, lambda row, task: measured_score(exhibit, row, task, scale, protocol, runs)
     )
 
 
 def _block(
-    title: str, step: int | None, exhibit: TableExhibit, score: Callable[[Method, str], Score]
+    title: str, step: int | None, exhibit: TableExhibit, score: Callable[[Series, str], Score]
 ) -> Block:
-    """A block with a score for each method and task of an exhibit."""
+    """A block with a score for each row and task of an exhibit."""
     rows = (
-        Row(
-            method.label,
-            tuple(score(method, task) for task in exhibit.tasks),
-            method.group,
-            bold=method.algorithm is not None,
-        )
-        for method in exhibit.methods
+        Row(row.label, tuple(score(row, task) for task in exhibit.tasks), row.group, row.why_none is None)
+        for row in exhibit.series
     )
     return Block(title, tuple(rows), step)
 
 
 def measured_score(
-    exhibit: TableExhibit, method: Method, task: str, scale: str, protocol: str, runs: Sequence[StoredRun]
+    exhibit: TableExhibit, row: Series, task: str, scale: str, protocol: str, runs: Sequence[StoredRun]
 ) -> Score:
-    """The score of a method on a task, from the runs of a block, of which others are passed over."""
-    if task not in exhibit.tasks_at(scale) or method.algorithm is None:
-        return Score("measured", method.label, task, footnotes=(method.why_none,) if method.why_none else ())
-    cell = (method.algorithm, method.variant, task, scale)
+    """The score of a row on a task; of the runs of a block, those of other rows are passed over."""
+    if task not in exhibit.tasks_at(scale) or row.why_none:
+        return Score("measured", row.label, task, footnotes=(row.why_none,) if row.why_none else ())
+    cell = (row.algorithm, row.variant, task, scale)
     own = [run for run in runs if run.spec.cell == cell]
     require_one_configuration(own)
     wanted = exhibit.step(scale, task)
     pooled = pool(own, wanted)
     nothing = Score(
         block="measured",
-        algorithm=method.label,
+        algorithm=row.label,
         task=task,
         seeds_wanted=len(SCALES[scale].seeds),
         step_wanted=wanted,

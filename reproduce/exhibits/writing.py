@@ -1,8 +1,7 @@
 """The writer of every table: terminal, Markdown, CSV, LaTeX (HTML: ``paper_figures/report/report.html``)."""
 
 import re
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from string import ascii_lowercase
 
@@ -14,7 +13,6 @@ from rich.text import Text
 from alm.training.files import write_text
 from reproduce.exhibits.table import Block, Cell, Row, Table
 from reproduce.formats import decimal, seeds_counted, seeds_in_words, steps_in_words, steps_reached
-from reproduce.lab.store import StoreWarning
 
 __all__ = ["latex", "markdown", "markdown_grid", "render", "terminal", "with_minus"]
 
@@ -24,24 +22,19 @@ _NARROW = 96
 """Terminals below this width get cells without spaces around ±."""
 
 
-def render(make: Callable[[], Table], out: Path, console: Console) -> Table:
-    """Make a table, print it and write it as ``.csv``, ``.md`` and ``.tex`` under its name.
+def render(table: Table, out: Path, console: Console) -> None:
+    """Print a table and write it as ``.csv``, ``.md`` and ``.tex`` under its name.
 
     The files depend only on the table's content: the same store gives the same bytes.
 
     Args:
-        make: reads the store; its warnings are printed first.
+        table: the table.
         out: output directory, created if needed.
         console: where the table is printed, at least 80 columns wide.
 
     Raises:
         OSError: a file could not be written.
     """
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", StoreWarning)
-        table = make()
-    for message in dict.fromkeys(str(w.message) for w in caught if issubclass(w.category, StoreWarning)):
-        console.print(Text(f"Warning: {message}", style="yellow"), soft_wrap=True)
     csv = table.frame.to_csv(index=False, lineterminator="\n", float_format=_as_number)
     for suffix, text in (("csv", csv), ("md", markdown(table)), ("tex", latex(table))):
         write_text(out / f"{table.name}.{suffix}", text)
@@ -49,7 +42,6 @@ def render(make: Callable[[], Table], out: Path, console: Console) -> Table:
     if table.footnotes:
         where = f"Full footnotes: {out / table.name}.md (also .csv and .tex)"
         console.print(Text(where, style="dim"), soft_wrap=True)
-    return table
 
 
 def _as_number(value: float) -> str:

@@ -138,6 +138,12 @@ class StoredRun:
         return Curve(steps.to_numpy(np.int64), values.to_numpy(np.float64))
 
     @property
+    def code(self) -> str:
+        """The first digits of its code version; a plus sign marks uncommitted changes."""
+        changed = "+" if self.provenance.get("git_dirty") else ""
+        return f"{self.provenance.get('git_sha', 'unknown')[:7]}{changed}"
+
+    @property
     def seed_hours(self) -> float:
         """Hours per seed, evaluations included: a population's hours divided by its size; NaN if unknown."""
         return self.final.get("cost/wall_h", math.nan) / self.provenance.get("population", math.nan)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from alm.training.files import write_text
 from alm.training.run_directory import PLUGIN_COPY, RunDirectory
+from reproduce.formats import seeds_named
 from reproduce.lab.places import WORKPLACE
 from reproduce.lab.provenance import provenance
 from reproduce.lab.resolved_runs import ResolvedRuns
@@ -184,8 +185,7 @@ def train_population(
     seeds = [directory.read_json("config.json")["spec"]["seed"] for directory in directories]
     spec = resolved.specs[0]
     name = spec.algorithm if spec.variant == "base" else f"{spec.algorithm}/{spec.variant}"
-    title = f"{name} {resolved.task.name} {resolved.scale.name}"
-    title += f" seed{'s' if len(seeds) > 1 else ''} {' '.join(map(str, seeds))}"
+    title = f"{name} {resolved.task.name} {resolved.scale.name} {seeds_named(seeds)}"
     progress = reporter(title)
     progress.message(f"{title}: {execution.describe(device, threads)}")
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(COMPILED))

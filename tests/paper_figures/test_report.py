@@ -217,7 +217,7 @@ def test_a_broken_file_is_named_and_the_rest_is_shown(store, tmp_path, capsys, f
     copy = tmp_path / "runs"
     shutil.copytree(store.root, copy)
     (copy / "sac/base/HalfCheetah/laptop/seed-1.parquet").write_bytes(b"no parquet")
-    assert Report(store=copy, out=tmp_path / "report.html").run() == 0
+    assert main(["report", "--store", str(copy), "--out", str(tmp_path / "report.html")]) == 0
     assert capsys.readouterr().err.count("seed-1.parquet is left out") == 1
     text = (tmp_path / "report.html").read_text()
     assert "sac/base/HalfCheetah/laptop/seed-1.parquet is left out" in text and str(tmp_path) not in text

@@ -40,6 +40,12 @@ from reproduce.lab.algorithms import variant_named
 from reproduce.lab.store import Store
 
 
+def in_words(finding):
+    """All lines of a finding in one."""
+    lines = (f"{one.compared} = {one.found}" if one.found else one.compared for one in finding.lines)
+    return "; ".join(lines)
+
+
 @pytest.fixture
 def add(tmp_path, make_run):
     """Stores finished laptop runs whose last returns are given, a seed each; returns the store."""
@@ -293,11 +299,11 @@ def test_two_seeds_or_unfinished_runs_are_not_enough(add):
     store = add([1.0, 2.0, 3.0], variant="no-kl", curve=unfinished, status="partial")
     found = verdict(store, "KL term is crucial")
     nothing = ("no finished run of no KL on HalfCheetah", "not enough runs")
-    assert (found.finding.text, found.verdict) == nothing
+    assert (in_words(found.finding), found.verdict) == nothing
     assert not found.finding.evidence
     failed = {"status": "failed", "reason": "loss/actor is not finite at step 19500"}
     store = add([1.0, 2.0, 3.0], variant="no-kl", curve=unfinished, **failed)
-    text = verdict(store, "KL term is crucial").finding.text
+    text = in_words(verdict(store, "KL term is crucial").finding)
     assert text == f"{nothing[0]}; 3 failed runs of no KL on HalfCheetah left out"
 
 
@@ -314,7 +320,7 @@ def test_algorithms_are_not_compared_where_a_scale_makes_some_smaller(add):
     store = add([1.0, 2.0, 3.0], algorithm="redq")
     found = verdict(store, "matches the sample complexity")
     assert found.verdict == "not comparable"
-    assert found.finding.text.startswith("HalfCheetah: area of ALM(3) − REDQ = +57 [")
+    assert in_words(found.finding).startswith("HalfCheetah: area of ALM(3) − REDQ = +57 [")
 
 
 def test_a_side_of_which_runs_have_failed_gets_no_verdict(add):
@@ -327,7 +333,7 @@ def test_a_side_of_which_runs_have_failed_gets_no_verdict(add):
     failed = {"status": "failed", "reason": "loss/actor is not finite at step 20001"}
     add.seed(7, {5000: 0.0, 20_000: -9.0}, variant="no-kl", **failed)
     found = verdict(store, "KL term is crucial")
-    assert found.verdict == "inconclusive" and "1 failed run of no KL" in found.finding.text
+    assert found.verdict == "inconclusive" and "1 failed run of no KL" in in_words(found.finding)
 
 
 def test_what_has_no_run_is_said_once(add):
@@ -336,10 +342,10 @@ def test_what_has_no_run_is_said_once(add):
     add([1.0, 2.0, 3.0], algorithm="redq")
     store = add([1.0, 2.0, 3.0], algorithm="redq", task="Hopper")
     found = verdict(store, says).finding
-    assert found.text == "no finished run of ALM(3), MBPO on HalfCheetah, Hopper"
+    assert in_words(found) == "no finished run of ALM(3), MBPO on HalfCheetah, Hopper"
     found = verdict(add([4.0, 5.0, 6.0], task="Hopper"), says).finding
-    assert found.text.startswith("Hopper: area of ALM(3) − REDQ = +2 [")
-    assert found.text.endswith(
+    assert in_words(found).startswith("Hopper: area of ALM(3) − REDQ = +2 [")
+    assert in_words(found).endswith(
         "; no finished run of ALM(3) on HalfCheetah; no finished run of MBPO on HalfCheetah, Hopper"
     )
     assert [line.seeds for line in found.lines] == ["3 and 3", "", ""]
@@ -395,7 +401,7 @@ def test_table1_needs_every_row_on_every_task(add):
     for task in ("T-Ant", "Hopper"):
         add([500.0, 501.0, 502.0], algorithm="td3", task=task)
     found = verdict(store, "4/5 tasks")
-    assert found.verdict == "contradicted" and found.finding.text.startswith(
+    assert found.verdict == "contradicted" and in_words(found.finding).startswith(
         "significantly best on 3 of the 5 tasks"
     )
 
@@ -405,9 +411,10 @@ def test_table1_is_read_where_the_table_is(add):
     curve = {5000: 0.0, 190_000: 7.0, 200_000: 9.0, 250_000: 1000.0}
     store = add([0.0] * 3, curve=curve, scale="paper", status="partial")
     evidence = Evidence(store, "paper")
-    (runs,) = evidence.runs(Series("ALM(3)", "alm"), task="HalfCheetah", where="table1")
-    assert checks.RETURN.scores(evidence, runs, Series("ALM(3)", "alm"), "table1").tolist() == [8.0] * 3
-    assert evidence.runs(Series("ALM(3)", "alm"), task="HalfCheetah", where="figure5a") == [[]]
+    alm = Series("ALM(3)", "alm")
+    pool = evidence.pool(alm, "HalfCheetah", "table1")
+    assert checks.RETURN.scores(evidence, pool.runs, alm, "table1").tolist() == [8.0] * 3
+    assert pool.complete and not evidence.pool(alm, "HalfCheetah", "figure5a").complete
 
 
 def test_spreads_promise_nothing(add):
@@ -445,7 +452,7 @@ def test_spreads_are_compared_by_five_seeds(add):
 
     add([300.0 * value for value in range(-4, 5)], algorithm="redq")
     assert judge().verdict == "supported"
-    assert judge().finding.text.startswith("HalfCheetah: spread of x − ALM(3) = +")
+    assert in_words(judge().finding).startswith("HalfCheetah: spread of x − ALM(3) = +")
     add([100.0, 101.0, 102.0, 103.0, 104.0, 101.0, 102.0, 103.0, 103.0], algorithm="redq")
     assert judge().verdict == "inconclusive"
     add([300.0 * value for value in range(-4, 5)])
@@ -461,7 +468,7 @@ def test_claims_are_about_variants_that_the_suite_has():
 def test_a_side_without_runs_is_named(add):
     store = add([1.0, 2.0, 3.0])
     claim = Compared((Series("x", "alm", "no-kl"),), ABOVE, (Series("ALM(3)", "alm"),), "figure5a")
-    assert claim.finding(Evidence(store, "laptop")).text == "no finished run of x on HalfCheetah"
+    assert in_words(claim.finding(Evidence(store, "laptop"))) == "no finished run of x on HalfCheetah"
 
 
 def test_runs_of_different_protocols_cost_the_claims_that_they_stand_behind_alone(add):
@@ -470,15 +477,15 @@ def test_runs_of_different_protocols_cost_the_claims_that_they_stand_behind_alon
     store = add([1.0, 2.0, 3.0], variant="no-kl", protocol="v5")
     crucial, little = verdict(store, "KL term is crucial"), verdict(store, "value term has little effect")
     assert crucial.verdict == "not comparable"
-    assert "HalfCheetah: not comparable: Runs of different protocols" in crucial.finding.text
-    assert "ALM(3) = " in little.finding.text or "− ALM(3)" in little.finding.text
+    assert "HalfCheetah: not comparable: Runs of different protocols" in in_words(crucial.finding)
+    assert "ALM(3) = " in in_words(little.finding) or "− ALM(3)" in in_words(little.finding)
 
 
 def test_runs_of_different_protocols_are_told_of_where_rows_of_a_table_are_ranked(add):
     add([1.0, 2.0, 3.0])
     found = verdict(add([1.0, 2.0, 3.0], algorithm="sac", protocol="v5"), "4/5 tasks")
     assert found.verdict == "not comparable"
-    assert "HalfCheetah: not comparable: Runs of different protocols" in found.finding.text
+    assert "HalfCheetah: not comparable: Runs of different protocols" in in_words(found.finding)
 
 
 # --- Costs --------------------------------------------------------------------------------------------------
@@ -489,12 +496,12 @@ def test_costs_are_the_benchmark_s(add, monkeypatch):
     monkeypatch.setattr(checks, "benchmark_results", lambda _: {"costs": {"paper": costs, "laptop": costs}})
     found = verdict(add.store, "faster than REDQ", "paper")
     assert found.verdict == "supported" and found.p is None
-    assert (
-        found.finding.text.startswith("5.50× the time") and "0.50× its matrix products" in found.finding.text
+    assert in_words(found.finding).startswith("5.50× the time") and "0.50× its matrix products" in in_words(
+        found.finding
     )
     costs["redq"]["step_ms"] = 30.0
     found = verdict(add.store, "faster than REDQ", "paper")
-    assert found.verdict == "inconclusive" and "a GPU, which was not available" in found.finding.text
+    assert found.verdict == "inconclusive" and "a GPU, which was not available" in in_words(found.finding)
     assert verdict(add.store, "still 2× slower", "paper").verdict == "supported"
     assert verdict(add.store, "faster than MBPO", "paper").verdict == "not enough runs"
     # Widths are scaled differently there.
@@ -541,7 +548,7 @@ def test_the_time_to_sac_s_return(timed):
         timed("alm", SOON, task)
         timed("sac", LATE, task)
     found = timed.found()
-    assert found.verdict == "supported" and found.finding.text.startswith(
+    assert found.verdict == "supported" and in_words(found.finding).startswith(
         "HalfCheetah: minutes to a return of 90 = ALM(3) 1.4, SAC 7.8"
     )
     timed("alm", LATE, "Hopper")
@@ -549,7 +556,9 @@ def test_the_time_to_sac_s_return(timed):
     assert (found.verdict, found.finding.worst) == ("contradicted", "Hopper")
     timed("sac", NEVER, "Hopper")
     found = timed.found()
-    assert found.verdict == "not enough runs" and "Hopper: SAC's runs are too short" in found.finding.text
+    assert found.verdict == "not enough runs" and "Hopper: SAC's runs are too short" in in_words(
+        found.finding
+    )
 
 
 def test_about_half_of_the_time_is_at_most_three_fifths_of_it(timed):
@@ -575,7 +584,7 @@ def test_a_time_has_a_verdict_where_both_sides_have_seeds_enough_and_none_failed
         make_run({5000: 0.0}, seed=7, task="Hopper", extra={"time/evaluation_s": [0.0]}, **failed)
     )
     found = timed.found()
-    assert found.verdict == "inconclusive" and "1 failed run of ALM(3) on Hopper" in found.finding.text
+    assert found.verdict == "inconclusive" and "1 failed run of ALM(3) on Hopper" in in_words(found.finding)
 
 
 def test_a_cpu_cannot_refute_a_time(timed):
@@ -583,17 +592,17 @@ def test_a_cpu_cannot_refute_a_time(timed):
         for task in ("HalfCheetah", "Hopper"):
             timed(algorithm, LATE, task, provenance=CPU)
     found = timed.found()
-    assert found.verdict == "inconclusive" and "the runs are on a CPU" in found.finding.text
+    assert found.verdict == "inconclusive" and "the runs are on a CPU" in in_words(found.finding)
 
 
 def test_a_time_is_of_the_seeds_that_got_there_and_the_others_are_counted(timed):
     """The median of those, not a mean over all in which one that never does halves the speed."""
     timed("sac", LATE)
     timed("alm", (8000, None, 10_000, 9000, None))
-    text = timed.found().finding.text
+    text = in_words(timed.found().finding)
     assert "= ALM(3) 1.5 (median of those that got there; 2 of 5 seeds never did), SAC 7.8" in text
     timed("alm", (None,) * 5)
-    assert "= ALM(3) never, SAC" in timed.found().finding.text
+    assert "= ALM(3) never, SAC" in in_words(timed.found().finding)
 
 
 @pytest.mark.parametrize("other", [{**CPU, "hardware": {"cpu": "B"}}, GPU, {"population": 1}])
@@ -605,14 +614,14 @@ def test_times_of_different_processors_have_no_verdict(timed, other):
     timed("sac", LATE[:1], "Hopper", provenance=other)
     found = timed.found()
     assert (found.verdict, found.p) == ("not comparable", None)
-    assert "Hopper: ALM(3) ran on A, SAC ran on A, " in found.finding.text
+    assert "Hopper: ALM(3) ran on A, SAC ran on A, " in in_words(found.finding)
 
 
 def test_times_of_a_scale_that_makes_some_algorithms_smaller_have_no_verdict(timed):
     timed("alm", SOON, scale="laptop")
     timed("sac", LATE, scale="laptop")
     found = timed.found("laptop")
-    assert found.verdict == "not comparable" and "ALM(3) 1.4, SAC 7.8" in found.finding.text
+    assert found.verdict == "not comparable" and "ALM(3) 1.4, SAC 7.8" in in_words(found.finding)
 
 
 # --- Values and predictions ---------------------------------------------------------------------------------
@@ -647,7 +656,7 @@ def test_the_deviation_of_the_bias(values):
         store = values("sac-avg", "mean_q", 60.0, task=task)
     found = verdict(store, "deviation of the bias")
     assert found.verdict == "supported"
-    assert "HalfCheetah: std of bias of ALM(3) − REDQ = -0.50 [" in found.finding.text
+    assert "HalfCheetah: std of bias of ALM(3) − REDQ = -0.50 [" in in_words(found.finding)
     values("alm", "lower_bound", 90.0, task="Hopper")
     found = verdict(store, "deviation of the bias")
     assert found.verdict == "contradicted" and found.finding.worst == "Hopper"
@@ -662,13 +671,14 @@ def test_lower_in_every_quarter_of_training(values):
         store = values("redq", "mean_q", 50.0, task=task, steps=steps)
     found = verdict(store, "consistently lower")
     assert (
-        found.verdict == "supported" and found.finding.text.count("quarter 4 of ALM(3) − REDQ = -0.50") == 2
+        found.verdict == "supported"
+        and in_words(found.finding).count("quarter 4 of ALM(3) − REDQ = -0.50") == 2
     )
     assert verdict(store, "uniform throughout").verdict == "inconclusive"  # identical: no spread to test with
     values("alm", "lower_bound", 1.0, steps=steps[:3])
     found = verdict(store, "consistently lower")
     assert found.verdict == "not enough runs"
-    assert "no stored value estimates of ALM(3) on HalfCheetah" in found.finding.text
+    assert "no stored value estimates of ALM(3) on HalfCheetah" in in_words(found.finding)
 
 
 def test_parts_of_training_begin_where_the_warm_up_ends(tmp_path, make_run):
@@ -713,7 +723,7 @@ def test_a_good_estimate_is_within_a_fifth_of_the_return(values, bias, expected)
     values("alm", "lower_bound", 30.0, bias)
     found = verdict(values("alm", "lower_bound", 30.0, bias, task="Hopper"), "good estimate")
     assert found.verdict == expected
-    assert f"HalfCheetah: bias of ALM(3) = {(bias + 1) / 100:.2f} [" in found.finding.text
+    assert f"HalfCheetah: bias of ALM(3) = {(bias + 1) / 100:.2f} [" in in_words(found.finding)
 
 
 @pytest.mark.parametrize(
@@ -732,7 +742,9 @@ def test_how_long_predictions_hold(add, lost, verdict_, said):
     found = verdict(store, "about 20 steps")
     # All seeds alike: what rounding hides of one is 1 / √12, so 4.303 / √36 = 0.7 to each side.
     interval = f"[{int(said) - 1}, {int(said) + 1}]"
-    assert found.verdict == verdict_ and f"accurate steps of ALM(3) = {said} {interval}" in found.finding.text
+    assert found.verdict == verdict_ and f"accurate steps of ALM(3) = {said} {interval}" in in_words(
+        found.finding
+    )
 
 
 # --- The table ----------------------------------------------------------------------------------------------
@@ -757,7 +769,7 @@ def test_the_table_has_a_row_a_line_and_one_for_claims_without_evidence(add, tmp
     shown = len({row.group for row in table.rows[:-1]})
     assert table.rows[-1].label == f"all else: {len(CLAIMS) - shown} claims"
     assert table.rows[-1].cells[-1] == "not enough runs"
-    render(lambda: table, tmp_path, Console(quiet=True))
+    render(table, tmp_path, Console(quiet=True))
     written = pd.read_csv(tmp_path / "claims-laptop.csv")
     ours = written[written["compared"] == "HalfCheetah: c = 1 − ALM(3)"].iloc[0]
     # 3 more, errors 1 / √3 each, four degrees of freedom: t = 2.776.

@@ -63,7 +63,7 @@ def test_layers_of_an_activation_in_front_of_all_layers():
 @pytest.mark.parametrize("name", CODE_TABLES)
 def test_each_is_written_in_three_forms(name, store, tmp_path):
     table = CODE_TABLES[name](store)
-    render(lambda: table, tmp_path, Console(quiet=True))
+    render(table, tmp_path, Console(quiet=True))
     read = pd.read_csv(tmp_path / f"{name}.csv", dtype=str, keep_default_na=False)
     assert read.to_numpy().tolist() == table.frame.to_numpy().tolist()
     markdown = (tmp_path / f"{name}.md").read_text()

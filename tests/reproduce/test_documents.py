@@ -173,11 +173,11 @@ def test_the_committed_tables_agree_with_the_store(tmp_path):
     """If this fails: make documents."""
     store, quiet = Store(ROOT / "results" / "runs"), Console(quiet=True)
     for exhibit in (TABLE1, TABLE1_MBBL, TABLE5):
-        render(lambda exhibit=exhibit: score_table(exhibit, store), tmp_path, quiet)
+        render(score_table(exhibit, store), tmp_path, quiet)
     for table in CODE_TABLES.values():
-        render(lambda table=table: table(store), tmp_path, quiet)
+        render(table(store), tmp_path, quiet)
     for scale in ("paper", "laptop"):
-        render(lambda scale=scale: claims_table(store, scale), tmp_path, quiet)
+        render(claims_table(store, scale), tmp_path, quiet)
     written = sorted(path.name for path in tmp_path.iterdir())
     assert len(written) == 3 * (3 + len(CODE_TABLES) + 2)
     for name in written:

@@ -59,7 +59,7 @@ def test_a_figure_of_parts_is_all_of_them():
 def test_tasks_are_registered_and_methods_are_the_printed_ones(table):
     assert set(table.tasks) <= set(TASKS)
     printed = [(cell.algorithm, cell.task) for cell in printed_scores(table.number)]
-    assert printed == [(one.label, task) for one in table.methods for task in table.columns]
+    assert printed == [(one.label, task) for one in table.series for task in table.columns]
 
 
 def test_what_the_paper_lacks_is_measured_at_other_scales_only():

@@ -139,7 +139,9 @@ def _gathered(
 
     Runs that must not be pooled are not comparable, and have no scores.
     """
-    runs = evidence.runs(*sides, task=task, where=where)
+    pools = [evidence.pool(side, task, where) for side in sides]
+    # Runs on their way to the read-out do not count.
+    runs = [list(one.runs) if one.complete else [] for one in pools]
     # If a side has no run, nothing is compared.
     own = frozenset(run.spec for side in runs for run in side if run.own and all(runs))
     try:
@@ -148,7 +150,6 @@ def _gathered(
         seeds, note = tuple(map(len, runs)), f"{task}: not comparable: {str(error).rstrip('.')}"
         return Contrast(task, None, seeds, False, notes=(note,), comparable=False, own=own), runs, []
     scores = _scores(evidence, sides, runs, where, outcome)
-    failed = [(evidence.failed(side, task, where), side.label) for side in sides]
     found = Contrast(
         task,
         None,
@@ -158,9 +159,9 @@ def _gathered(
             (outcome.absent, side.label) for side, one in zip(sides, scores, strict=True) if not len(one)
         ),
         notes=tuple(
-            f"{count} failed run{'' if count == 1 else 's'} of {label} on {task} left out"
-            for count, label in failed
-            if count
+            f"{one.failed} failed run{'' if one.failed == 1 else 's'} of {side.label} on {task} left out"
+            for side, one in zip(sides, pools, strict=True)
+            if one.failed
         ),
         own=own,
     )

@@ -58,11 +58,6 @@ class Line:
     seeds: str = ""
     numbers: Mapping[str, float] = field(default_factory=dict)
 
-    @property
-    def text(self) -> str:
-        """The line as one sentence."""
-        return f"{self.compared} = {self.found}" if self.found else self.compared
-
 
 NUMBERS = ("difference", "low", "high", "area", "end", "can see")
 """Numbers of a comparison: the difference of means (for one side, its mean), its interval, the difference in
@@ -122,11 +117,6 @@ class Finding:
     worst: str = ""
     settled: Literal["supported", "not comparable"] | None = None
     own: frozenset[RunSpec] = frozenset()
-
-    @property
-    def text(self) -> str:
-        """All lines in one."""
-        return "; ".join(line.text for line in self.lines)
 
     @property
     def p(self) -> float:

@@ -23,7 +23,7 @@ Where = str | tuple[str, ...]
 
 
 class Evidence:
-    """The stored runs of one scale that reached the step at which an exhibit is read.
+    """The stored runs of one scale, and the steps at which exhibits read them.
 
     Args:
         store: stored runs.
@@ -50,14 +50,11 @@ class Evidence:
         assert isinstance(found, FigureExhibit | TableExhibit)
         return found.tasks_at(self.scale)
 
-    def runs(self, *sides: Series, task: str, where: Where) -> list[list[StoredRun]]:
-        """The runs of each side that reached the read-out step, even if they failed later."""
-        pools = [self._pool(side, task, where) for side in sides]
-        return [list(pooled.runs) if pooled.complete else [] for pooled in pools]
-
-    def failed(self, side: Series, task: str, where: Where) -> int:
-        """How many runs of a side failed before the read-out step."""
-        return self._pool(side, task, where).failed
+    def pool(self, side: Series, task: str, where: Where) -> Pool:
+        """The runs of a side that count at the read-out step."""
+        cell = (side.algorithm, side.variant, side.task(task), self.scale)
+        runs = [run for run in self.stored if run.spec.cell == cell]
+        return pool(runs, self.step(runs[0], where) if runs else 0)
 
     def step(self, run: StoredRun, where: Where) -> int:
         """Environment steps at which a run is read: the read-out of a table, else the end of the run."""
@@ -72,11 +69,6 @@ class Evidence:
         if which not in self._biases:
             self._biases[which] = bias_by_step(self.store.values(run), estimate, "redq")
         return self._biases[which]
-
-    def _pool(self, side: Series, task: str, where: Where) -> Pool:
-        cell = (side.algorithm, side.variant, side.task(task), self.scale)
-        runs = [run for run in self.stored if run.spec.cell == cell]
-        return pool(runs, self.step(runs[0], where) if runs else 0)
 
 
 @dataclass(frozen=True)

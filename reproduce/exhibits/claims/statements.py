@@ -38,7 +38,6 @@ from reproduce.exhibits.claims.evidence import (
     Outcome,
     Where,
 )
-from reproduce.lab.algorithms import ALGORITHMS
 
 
 @dataclass(frozen=True)
@@ -98,12 +97,8 @@ _TD3_LOSS = _variant("TD3's loss on ALM's representation", "td3-loss")
 _MNM = _variant("identity encoder", "mnm")
 _ONLINE_KL, _RELU = _variant("no target encoder", "online-kl"), _variant("ReLU", "relu")
 
-_RIVALS = tuple(
-    Series(ALGORITHMS[one.algorithm].title, one.algorithm, one.variant)
-    for one in TABLE1.methods
-    if one.algorithm and one.algorithm != "alm"
-)
-"""The algorithms of Table 1's other rows."""
+_RIVALS = tuple(one for one in TABLE1.series if one.algorithm != "alm" and one.why_none is None)
+"""Table 1's other rows that have runs."""
 _HARDEST = ("Humanoid", "Ant")
 _APPENDIX_G = "figureG"
 """The appendix says "all tasks" or none: the panels are those of the ablations."""

@@ -3,9 +3,9 @@
 R. Agarwal, M. Schwarzer, P. S. Castro, A. Courville, M. G. Bellemare: Deep Reinforcement Learning at the Edge
 of the Statistical Precipice, NeurIPS 2021; definitions as in their library rliable.
 
-Scores are an array (runs, tasks[, steps]) or, if tasks have different numbers of runs, a sequence of
-arrays (runs[, steps]), one per task.  Every statistic reduces runs and tasks and keeps the trailing axes,
-so that curves over steps and resampled scores (`intervals.py`) take the same path as a single number.
+Scores are a sequence of arrays (runs[, steps]), one per task.  Every statistic reduces runs and tasks and
+keeps the trailing axes, so that curves over steps and resampled scores (`intervals.py`) take the same path
+as a single number.
 If the numbers of runs differ, every task has the same weight and, within a task, every run.
 
 Returns of different tasks have different units: bring them to a common scale before pooling tasks, or use
@@ -27,22 +27,18 @@ __all__ = [
 ]
 
 FloatArray = NDArray[np.float64]
-Scores = FloatArray | Sequence[FloatArray]
+Scores = Sequence[FloatArray]
 
 _CUT = 0.25
 
 
 def by_task(scores: Scores) -> list[FloatArray]:
-    """The scores of each task, (runs[, steps]).
+    """The scores of each task, (runs[, steps]), after a check that statistics can be made of them.
 
     Raises:
         ValueError: there is no task, a task has no run, tasks have different numbers of steps, or a score is
             not finite.
     """
-    if isinstance(scores, np.ndarray):
-        if scores.ndim < 2:
-            raise ValueError(f"Scores have the shape (runs, tasks[, steps]), not {scores.shape}.")
-        scores = list(np.moveaxis(scores, 1, 0))
     tasks = [np.asarray(one, dtype=np.float64) for one in scores]
     if not tasks or any(one.ndim == 0 or len(one) == 0 for one in tasks):
         raise ValueError("Scores need at least one task, and every task at least one run.")
