@@ -75,7 +75,10 @@ def wins(store: Store) -> str:
 
 def _wins(which: str, scores: "_Scores", whose: str, alm: Mapping[str, tuple[float, float]]) -> str:
     """A sentence on the tasks where a mean and std of ALM exceed both rivals' scores, and where not."""
-    ahead, clear, behind, unknown = [], [], [], []
+    ahead: list[str] = []
+    clear: list[str] = []
+    behind: list[str] = []
+    unknown: list[str] = []
     for task in TABLE1.columns:
         rivals = [scores[rival, task] for rival in _RIVALS if (rival, task) in scores]
         complete = len(rivals) == len(_RIVALS) and all(one.status != "partial" for one in rivals)
