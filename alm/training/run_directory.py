@@ -38,7 +38,7 @@ _FORMS: dict[str, dict[str, type | tuple[type, ...]]] = {
     "provenance.json": {"command": str},
     "population.json": {"seeds": list},
     "committed.json": {"metrics_offset": int},
-    "DONE": {"wall_seconds": _NUMBER, "peak_memory_bytes": int, "finished_ms": int},
+    "DONE": {"peak_memory_bytes": int, "finished_ms": int},
     "FAILED": {"step": int, "reason": str},
 }
 _LINE: dict[str, type | tuple[type, ...]] = {

@@ -19,6 +19,7 @@ from reproduce.commands.stored import keep_policies
 from reproduce.lab.algorithms import ALGORITHMS
 from reproduce.lab.archive import archive_run
 from reproduce.lab.errors import EXIT_INTERRUPTED, UnreadableRunError
+from reproduce.lab.planning import variant_options
 from reproduce.lab.plugins import Plugin, load_plugin, mistakes_of
 from reproduce.lab.resolved_runs import ResolvedRuns
 from reproduce.lab.run_states import why_failed
@@ -185,13 +186,11 @@ class Train(WritesRuns):
         Raises:
             ValueError: the variant is such a name; the message has the options that mean it.
         """
-        name, settings, precision = variant_parts(self.variant)
+        name = variant_parts(self.variant)[0]
         if name and name != self.variant:
-            options = [f"--variant {name}", *(f"--set {shlex.quote(one)}" for one in settings)]
-            options += [] if precision == "float32" else [f"--precision {precision}"]
             raise ValueError(
                 f"--variant takes a name without settings and precision, not {self.variant!r}: write "
-                f"{' '.join(options)} instead."
+                f"{shlex.join(variant_options(self.variant))} instead."
             )
 
     def _archive(self, directories: Sequence[RunDirectory], store: Store) -> None:

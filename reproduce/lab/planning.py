@@ -77,7 +77,7 @@ class Missing:
         first = self.specs[0]
         until = f" --until {self.wanted}" if self.wanted < run_length(first) else ""
         seeds = [spec.seed for spec in self.specs]
-        return train_command(first.algorithm, first.variant, first.task, first.scale, seeds) + until
+        return train_command(*first.cell, seeds) + until
 
     def split(self, parts: int) -> "list[Missing]":
         """Up to ``parts`` parts with nearly equal numbers of seeds, in their order; none is empty."""
@@ -101,19 +101,25 @@ def train_command(
         plugin: file of the plugin that declares the variant or algorithm; empty if the suite does.
     """
     words = ["train", "--algorithm", algorithm]
-    name, settings, precision = variant_parts(variant)
     if variant != BASE.name:
-        words += ["--variant", name]
-    for one in settings:
-        words += ["--set", one]
-    if precision != "float32":
-        words += ["--precision", precision]
+        words += variant_options(variant)
     if plugin:
         words += ["--plugin", plugin]
     words += ["--task", task, "--scale", scale]
     if seeds:
         words += ["--seeds", *map(str, seeds)]
     return shlex.join(words)
+
+
+def variant_options(variant: str) -> list[str]:
+    """The options of the train command that mean a variant's stored name, with settings and precision."""
+    name, settings, precision = variant_parts(variant)
+    words = ["--variant", name]
+    for one in settings:
+        words += ["--set", one]
+    if precision != "float32":
+        words += ["--precision", precision]
+    return words
 
 
 def checkpointed(spec: RunSpec, runs_dir: Path | None) -> int:

@@ -135,28 +135,27 @@ def require_protocol(protocol: Any) -> str:
     return protocol
 
 
-def spec_in(content: Any, place: PurePath) -> RunSpec:
-    """The run that the content of a ``config.json`` describes.
+def spec_in(record: Any, place: PurePath, name: str = "config.json") -> RunSpec:
+    """The run of a record: its specification, digest, protocol and configuration, and perhaps more.
 
     Args:
-        content: the parsed file.
-        place: the run's path under the root of runs.
+        record: the parsed record.
+        place: the run's path under a root of runs.
+        name: name of the record in messages.
 
     Raises:
         ValueError: it is not such a record, describes a run of another place, or was edited.
     """
-    if not isinstance(content, Mapping) or {"spec", "digest", "protocol", "config"} - set(content):
-        raise ValueError("its config.json lacks one of spec, digest, protocol and config")
-    if not isinstance(content["spec"], Mapping) or not isinstance(content["config"], Mapping):
-        raise ValueError("spec or config in its config.json is no table of names and values")
-    spec = RunSpec.from_dict(content["spec"])
+    if not isinstance(record, Mapping) or {"spec", "digest", "protocol", "config"} - set(record):
+        raise ValueError(f"its {name} lacks one of spec, digest, protocol and config")
+    if not isinstance(record["spec"], Mapping) or not isinstance(record["config"], Mapping):
+        raise ValueError(f"spec or config in its {name} is no table of names and values")
+    spec = RunSpec.from_dict(record["spec"])
     if spec.relative_dir != place:
-        raise ValueError(f"its config.json is of {spec.label}, which has another place")
-    require_protocol(content["protocol"])
-    if content["digest"] != (expected := config_digest(spec, content["config"])):
-        raise ValueError(
-            f"its config.json was edited: the digest {content['digest']} does not fit it ({expected})"
-        )
+        raise ValueError(f"its {name} is of {spec.label}, which has another place")
+    require_protocol(record["protocol"])
+    if record["digest"] != (expected := config_digest(spec, record["config"])):
+        raise ValueError(f"its {name} was edited: the digest {record['digest']} does not fit it ({expected})")
     return spec
 
 

@@ -27,8 +27,9 @@ from alm.training.files import remove_abandoned
 from alm.training.scale import SCALES
 from reproduce.lab import parquet
 from reproduce.lab.curves import Curve
+from reproduce.lab.errors import reason_of
 from reproduce.lab.places import IN_CLONE, RESULTS
-from reproduce.lab.specs import RunSpec, config_digest, require_protocol
+from reproduce.lab.specs import RunSpec, config_digest, spec_in
 
 SCHEMA = 1
 """Version of the file format."""
@@ -124,6 +125,16 @@ class StoredRun:
             object.__setattr__(self, "digest", config_digest(self.spec, self.config))
 
     @property
+    def record(self) -> dict[str, Any]:
+        """Its specification, digest, protocol and configuration, as in a run's ``config.json``."""
+        return {
+            "spec": self.spec.to_dict(),
+            "digest": self.digest,
+            "protocol": self.protocol,
+            "config": self.config,
+        }
+
+    @property
     def last_step(self) -> int:
         """Environment steps at the last evaluation."""
         return int(self.evaluations["step"].iloc[-1])
@@ -201,7 +212,7 @@ class Store:
 
         Raises:
             ValueError: the digest does not match specification and configuration, a required column is
-                missing, a metric is not numeric, or the steps do not increase.
+                missing, a metric is not numeric, the steps do not increase, or a return is not finite.
             TypeError: configuration or provenance cannot be written as JSON.
         """
         expected = config_digest(run.spec, run.config)
@@ -393,11 +404,9 @@ def _beside(path: Path, run: StoredRun, columns: Mapping[str, pa.DataType]) -> p
 
 
 def _warn_of(path: Path, error: Exception) -> None:
-    first_line = (str(error).splitlines() or [""])[0].rstrip(".")
-    kind = "" if type(error) is ValueError else f"{type(error).__name__}: "  # plain ones are our own
     shipped = IN_CLONE and path.resolve().is_relative_to(RESULTS)
     fix = f"run `git checkout -- {path}`" if shipped else "replace it by a sound copy"
-    _warn(path, f"{kind}{first_line}", f"{fix} or delete it")
+    _warn(path, reason_of(error), f"{fix} or delete it")
 
 
 def _warn(path: Path, problem: str, fix: str) -> None:
@@ -406,33 +415,34 @@ def _warn(path: Path, problem: str, fix: str) -> None:
 
 
 def _to_table(run: StoredRun) -> pa.Table:
-    frame = run.evaluations
-    missing = [name for name in EVALUATION_COLUMNS if name not in frame.columns]
-    if missing:
-        raise ValueError(f"The evaluations of {run.spec.label} lack the columns {', '.join(missing)}.")
-    if np.any(np.diff(frame["step"].to_numpy()) <= 0):
-        raise ValueError(f"The evaluation steps of {run.spec.label} do not increase.")
-    metrics = sorted(set(frame.columns) - set(EVALUATION_COLUMNS))
+    metrics = sorted(set(run.evaluations.columns) - set(EVALUATION_COLUMNS))
     columns = dict(EVALUATION_COLUMNS) | dict.fromkeys(metrics, pa.float64())
     try:
-        table = parquet.table_of(frame, columns)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, TypeError, ValueError) as error:
-        message = f"The evaluations of {run.spec.label} hold a value of the wrong type: {error}."
-        raise ValueError(message) from error
-    if len(lost := frame["step"][~np.isfinite(frame["eval/return"])]):
-        raise ValueError(f"The return of {run.spec.label} at step {lost.iloc[0]} is not finite.")
+        table = parquet.table_of(run.evaluations, columns)
+        _require_evaluations(table)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{run.spec.label} cannot be stored: {reason_of(error)}.") from error
     return table
+
+
+def _require_evaluations(table: pa.Table) -> None:
+    """Raise ValueError unless all columns are there, without gaps, steps increase and returns are finite."""
+    parquet.require_columns(table, EVALUATION_COLUMNS, pa.float64())
+    if any(table[name].null_count for name in EVALUATION_COLUMNS):
+        raise ValueError("an evaluation has gaps")
+    steps, returns = table["step"].to_numpy(), table["eval/return"].to_numpy()
+    if np.any(np.diff(steps) <= 0):
+        raise ValueError("its evaluation steps do not increase")
+    if len(lost := steps[~np.isfinite(returns)]):
+        raise ValueError(f"its return at step {lost[0]} is not finite")
 
 
 def _record_json(run: StoredRun) -> bytes:
     record = {
+        **run.record,
         "schema": SCHEMA,
-        "spec": run.spec.to_dict(),
-        "digest": run.digest,
         "status": run.status,
         "reason": run.reason,
-        "protocol": run.protocol,
-        "config": run.config,
         "provenance": run.provenance,
         "final": {name: value if math.isfinite(value) else None for name, value in run.final.items()},
     }
@@ -449,28 +459,17 @@ def _from_table(table: pa.Table, spec: RunSpec) -> StoredRun:
         raise ValueError("its alm-run record is no object")
     if record["schema"] != SCHEMA:
         raise ValueError(f"it has format {record['schema']}, this version reads {SCHEMA}")
-    stored = RunSpec.from_dict(record["spec"])
-    if stored != spec:
-        raise ValueError(f"it holds the run {stored.label}")
-    for name in ("config", "provenance", "final"):
+    spec_in(record, spec.relative_dir, "alm-run record")
+    for name in ("provenance", "final"):
         if not isinstance(record[name], dict):
             raise ValueError(f"its {name} is no object")
-    if record["digest"] != (expected := config_digest(spec, record["config"])):
-        raise ValueError(f"its digest {record['digest']} does not fit its configuration ({expected})")
-    parquet.require_columns(table, EVALUATION_COLUMNS, pa.float64())
-    if any(table[name].null_count for name in EVALUATION_COLUMNS):
-        raise ValueError("an evaluation has gaps")
-    if np.any(np.diff(table["step"].to_numpy()) <= 0):
-        raise ValueError("its evaluation steps do not increase")
-    returns, steps = table["eval/return"].to_numpy(), table["step"].to_numpy()
-    if len(lost := steps[~np.isfinite(returns)]):
-        raise ValueError(f"its return at step {lost[0]} is not finite")
+    _require_evaluations(table)
     return StoredRun(
         spec=spec,
         digest=record["digest"],
         status=record["status"],
         reason=record["reason"],
-        protocol=require_protocol(record["protocol"]),
+        protocol=record["protocol"],
         config=record["config"],
         provenance=record["provenance"],
         final={name: math.nan if value is None else value for name, value in record["final"].items()},

@@ -22,10 +22,9 @@ import numpy as np
 import psutil
 
 from alm.training.run_directory import RunDirectory
-from reproduce.lab.curves import Curve, sharing_seeds
+from reproduce.lab.curves import Curve, run_scalars, sharing_seeds
 from reproduce.lab.errors import UnreadableRunError
 from reproduce.lab.places import WORKPLACE
-from reproduce.lab.specs import RunSpec
 from reproduce.tracking.client import (
     ENDED,
     KnownRun,
@@ -34,7 +33,7 @@ from reproduce.tracking.client import (
     finite_points,
     locked,
 )
-from reproduce.tracking.records import SyncResult, final_points, record_of, start_of
+from reproduce.tracking.records import SyncResult, record_of, start_of
 from reproduce.tracking.uri import TrackingError, resolve_uri, shown_uri
 
 _STATE = "mlflow.json"
@@ -229,13 +228,7 @@ class _DirectoryRun:
         self.committed = directory.committed_metrics()
         self._path = directory.metrics_path
         config = directory.read_json("config.json")
-        self.record = record_of(
-            RunSpec.from_dict(config["spec"]),
-            config["digest"],
-            config["protocol"],
-            config["config"],
-            directory.find_json("provenance.json") or {},
-        )
+        self.record = record_of(config, directory.find_json("provenance.json") or {})
 
     @property
     def start_ms(self) -> int:
@@ -269,9 +262,9 @@ class _DirectoryRun:
             if lines:
                 steps = np.array([line["step"] for line in lines], np.int64)
                 returns = np.array([line["metrics"]["eval/return"] for line in lines], np.float64)
-                seconds = self._done.get("wall_seconds", lines[-1]["wall_seconds"])
-                curve, shared = Curve(steps, returns), sharing_seeds(lines)
-                points += final_points(curve, seconds, shared, lines[-1]["time_ms"])
+                last = lines[-1]
+                scalars = run_scalars(Curve(steps, returns), last["wall_seconds"], sharing_seeds(lines))
+                points += [Point(key, value, last["time_ms"], last["step"]) for key, value in scalars.items()]
         return finite_points(self.record.name, points)
 
     def _lines(self, offset: int) -> list[dict[str, Any]]:

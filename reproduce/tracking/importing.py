@@ -8,7 +8,7 @@ import numpy as np
 from reproduce.lab.published import AUTHORS_WARMUP, authors_curves, printed_scores
 from reproduce.lab.store import Store, StoredRun
 from reproduce.tracking.client import ENDED, KnownRun, MlflowRuns, Point, RunRecord, finite_points
-from reproduce.tracking.records import SyncResult, final_points, record_of, start_of
+from reproduce.tracking.records import SyncResult, record_of, start_of
 
 PUBLISHED = "alm/published"
 """Experiment of the numbers and curves that others published."""
@@ -86,9 +86,8 @@ def _import_run(tracker: MlflowRuns, run: _EndedRun, known: Sequence[KnownRun]) 
 
 
 def _stored(run: StoredRun) -> _EndedRun:
-    record = record_of(run.spec, run.digest, run.protocol, run.config, run.provenance)
+    record = record_of(run.record, run.provenance)
     rows = run.evaluations.to_dict("records")
-    last = rows[-1]
     points = [
         Point(key, float(value), int(row["time_ms"]), int(row["step"]))
         for row in rows
@@ -97,12 +96,12 @@ def _stored(run: StoredRun) -> _EndedRun:
         if key not in _NOT_METRICS and not np.isnan(value)
     ]
     if run.status == "done":
-        points += final_points(
-            run.curve(), float(last["wall_seconds"]), run.provenance.get("population"), int(last["time_ms"])
-        )
-        named = {key if "/" in key else f"final/{key}": value for key, value in run.final.items()}
-        for key in named.keys() - {point.key for point in points}:
-            points.append(Point(key, named[key], int(last["time_ms"]), run.last_step))
+        # Early versions did not store the hours per seed.
+        final = {**run.final, "cost/seed_h": run.seed_hours}
+        time_ms = int(rows[-1]["time_ms"])
+        points += [
+            Point(key, value, time_ms, run.last_step) for key, value in final.items() if not np.isnan(value)
+        ]
     start_ms = record.start_ms or start_of(rows, 0)
     last_ms = max(int(row["time_ms"]) for row in rows)
     return _EndedRun(

@@ -68,7 +68,7 @@ def where_to_look(runs: Sequence[StoredRun], tracking_uri: str | None = None) ->
         reproduce.tracking.uri.TrackingError: the server cannot be read.
     """
     uri = resolve_uri(tracking_uri)
-    records = [record_of(run.spec, run.digest, run.protocol, run.config, run.provenance) for run in runs]
+    records = [record_of(run.record, run.provenance) for run in runs]
     names = dict.fromkeys(record.experiment for record in records)
     tasks = dict.fromkeys(run.spec.task for run in runs)
     if not is_server(uri):

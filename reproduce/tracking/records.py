@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from reproduce.lab.algorithms import ALGORITHMS, BASE, title_of
-from reproduce.lab.curves import Curve, run_scalars
 from reproduce.lab.specs import RunSpec, require_protocol, variant_parts
-from reproduce.tracking.client import Point, RunRecord
+from reproduce.tracking.client import RunRecord
 
 SMOKE = "alm/smoke"
 """Experiment of smoke runs, of every protocol."""
@@ -35,15 +34,13 @@ class SyncResult:
         return SyncResult(self.runs + other.runs, self.points + other.points, self.problems + other.problems)
 
 
-def record_of(
-    spec: RunSpec, digest: str, protocol: str, config: dict[str, Any], provenance: dict[str, Any]
-) -> RunRecord:
-    """The MLflow record of one of our runs.
+def record_of(run: dict[str, Any], provenance: dict[str, Any]) -> RunRecord:
+    """The MLflow record of one of our runs, from the content of its ``config.json`` and its provenance.
 
     Raises:
-        ValueError: the protocol, which names the experiment, is not a word.
+        ValueError: the specification is invalid, or the protocol, which names the experiment, is not a word.
     """
-    require_protocol(protocol)
+    spec, protocol = RunSpec.from_dict(run["spec"]), require_protocol(run["protocol"])
     has_plugin = "plugin" in provenance
     method = _method(spec, has_plugin)
     identity = {
@@ -72,20 +69,12 @@ def record_of(
         experiment=SMOKE if spec.scale == "smoke" else f"alm/{protocol}",
         # Lists truncate names, so what differs comes first; one filters by task and scale.
         name=f"{method} s{spec.seed}",
-        key=digest,
+        key=run["digest"],
         start_ms=provenance.get("started_ms"),
         tags=tags,
         # Identity as parameters too: parallel coordinates show parameters and metrics, not tags.
-        params={**identity, **_flat(config)},
-        artifacts={
-            "config.json": {
-                "spec": spec.to_dict(),
-                "digest": digest,
-                "protocol": protocol,
-                "config": config,
-            },
-            "provenance.json": provenance,
-        },
+        params={**identity, **_flat(run["config"])},
+        artifacts={"config.json": run, "provenance.json": provenance},
     )
 
 
@@ -137,12 +126,6 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
         else:
             flat[f"{prefix}{name}"] = value if isinstance(value, str) else json.dumps(value)
     return flat
-
-
-def final_points(curve: Curve, wall_seconds: float, population: float | None, time_ms: int) -> list[Point]:
-    """Scalars of a whole run at its last evaluation; ``curve`` is its mean return."""
-    scalars = run_scalars(curve, wall_seconds, population)
-    return [Point(name, value, time_ms, curve.last_step) for name, value in scalars.items()]
 
 
 def start_of(rows: Sequence[Mapping[str, Any]], otherwise: int) -> int:

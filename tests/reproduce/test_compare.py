@@ -404,7 +404,7 @@ def test_an_mlflow_that_cannot_be_reached_is_a_warning(store, tmp_path, capsys, 
 
 def test_a_server_has_a_link_to_the_runs_that_it_holds(store, monkeypatch):
     runs = [run for side in compared(store).tasks[0].sides for run in side.runs]
-    records = [record_of(run.spec, run.digest, run.protocol, run.config, run.provenance) for run in runs]
+    records = [record_of(run.record, run.provenance) for run in runs]
 
     class Server:
         def __init__(self, uri):

@@ -246,7 +246,7 @@ def test_the_store_carries_the_text_and_refuses_another(written, tmp_path):
     run = store.get(plan.specs[0])
     kept = run.provenance["plugin"]
     assert kept["text"] == text and kept["sha256"] == hashlib.sha256(text.encode()).hexdigest()
-    record = record_of(run.spec, run.digest, run.protocol, run.config, run.provenance)
+    record = record_of(run.record, run.provenance)
     assert record.tags["role"] == "own"
     assert record.params["plugin.sha256"] == kept["sha256"]
     require_storable(plan, store)

@@ -332,7 +332,7 @@ def test_everything_that_reads_the_store_shows_such_runs(tmp_path, capsys, make_
 
 def test_mlflow_calls_such_a_run_by_its_name():
     one = plan("horizon=7", "learning_rate=3e-4")
-    record = record_of(one.specs[0], "0" * 12, "v2-test", json.loads(json.dumps(one.config)), {})
+    record = record_of(json.loads(json.dumps(one.record(one.specs[0]))), {})
     assert record.name == "ALM horizon=7 learning_rate=0.0003 s0"
     assert record.tags["variant"] == record.params["variant"] == "base[horizon=7,learning_rate=0.0003]"
     assert record.tags["role"] == "own" and record.params["agent.horizon"] == "7"

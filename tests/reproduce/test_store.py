@@ -69,7 +69,7 @@ def test_nan_stays_a_number(tmp_path, make_run):
 
 
 def test_a_return_that_is_not_finite_is_not_stored(tmp_path, make_run):
-    with pytest.raises(ValueError, match=r"seed 0 at step 10000 is not finite"):
+    with pytest.raises(ValueError, match=r"seed 0 cannot be stored: its return at step 10000 is not finite"):
         Store(tmp_path).write(make_run({5000: 1.0, 10_000: math.inf}))
 
 
@@ -169,7 +169,7 @@ def test_a_file_that_is_not_its_run_is_refused(tmp_path, make_run, damage):
     path = store.write(make_run(CURVE, seed=0))
     if damage == "another run":
         os.replace(path, path.with_name("seed-7.parquet"))
-        expected = r"left out \(it holds the run alm/base HalfCheetah paper seed 0\)"
+        expected = r"left out \(its alm-run record is of alm/base HalfCheetah paper seed 0"
     else:
         table = pq.read_table(path)
         metadata = {} if damage == "no record" else {b"alm-run": b'{"schema": 2}'}
@@ -204,7 +204,7 @@ def column(name, values):
         ),
         ({"record": lambda record: record | {"protocol": None}}, "protocol of a run must be a word"),
         ({"record": lambda record: record | {"protocol": "../../x"}}, "protocol of a run must be a word"),
-        ({"record": lambda record: record | {"config": {"other": 1}}}, "does not fit its configuration"),
+        ({"record": lambda record: record | {"config": {"other": 1}}}, "was edited: the digest"),
         ({"record": lambda record: record | {"final": [1]}}, "its final is no object"),
         ({"record": lambda record: [record]}, "record is no object"),
         ({"record": lambda record: {"schema": 1, "spec": record["spec"]}}, "config"),
@@ -295,10 +295,10 @@ def test_write_refuses_a_foreign_digest(tmp_path, make_run):
 @pytest.mark.parametrize(
     ("spoil", "match"),
     [
-        (lambda frame: frame.drop(columns="eval/length"), "eval/length"),
+        (lambda frame: frame.drop(columns="eval/length"), "it lacks 'eval/length'"),
         (lambda frame: frame.iloc[::-1], "increase"),
         (lambda frame: frame.assign(**{"loss/actor": ["a", "b", "c"]}), "type"),
-        (lambda frame: frame.assign(step=[5000.5, 6000.5, 7000.5]), "type"),
+        (lambda frame: frame.assign(step=[5000.5, 6000.5, 7000.5]), "5000.5"),
     ],
 )
 def test_write_refuses_evaluations_out_of_shape(tmp_path, make_run, spoil, match):

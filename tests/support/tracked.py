@@ -60,7 +60,7 @@ class Training:
 
     def finish(self):
         self.clock += 7
-        self.write("DONE", {"step": 5000, "wall_seconds": 1800.0, "finished_ms": self.clock})
+        self.write("DONE", {"step": 5000, "finished_ms": self.clock})
 
     def expected(self):
         """Every point of the file and of a finished run as (metric, step, time, value)."""
