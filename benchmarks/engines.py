@@ -35,7 +35,7 @@ JOBS = 10
 TASKS = 200
 WAITING_SECONDS = 2.0
 MLFLOW_RUNS = 2
-_NOTHING = (sys.executable, "-c", "pass")
+_NOTHING = ("-c", "pass")
 
 
 def seconds(call: Callable[[], object]) -> float:
@@ -45,10 +45,10 @@ def seconds(call: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
-def work(folder: Path, number: int, command: tuple[str, ...]) -> list[Job]:
+def work(folder: Path, number: int, arguments: tuple[str, ...]) -> list[Job]:
     """Jobs that train nothing."""
     (folder / "logs").mkdir(parents=True, exist_ok=True)
-    return [Job(f"job {i}", command, (), folder / "logs" / f"{i}.log") for i in range(number)]
+    return [Job(f"job {i}", arguments, (), folder / "logs" / f"{i}.log") for i in range(number)]
 
 
 def finish(jobs: list[Job], executor: Executor[Any]) -> float:
@@ -84,7 +84,7 @@ def on_ray(folder: Path) -> dict[str, Any]:
             for number in NODES:
                 nodes.fill(number)
                 finish(work(folder, 2 * number, _NOTHING), executor)
-                waiting = (sys.executable, "-c", f"import time; time.sleep({WAITING_SECONDS})")
+                waiting = ("-c", f"import time; time.sleep({WAITING_SECONDS})")
                 jobs = work(folder, 4 * number, waiting)
                 found["jobs_an_hour"][str(number)] = 3600 * len(jobs) / finish(jobs, executor)
         finally:

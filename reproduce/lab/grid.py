@@ -6,6 +6,7 @@ or lost job is retried; a job whose runs another process trains is put on hold.
 
 import shlex
 import signal
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -162,7 +163,8 @@ class _Grid(Generic[Handle]):
             job.log.parent.mkdir(parents=True, exist_ok=True)
             with job.log.open("a") as log:
                 when = time.strftime("%Y-%m-%d %H:%M:%S %Z")
-                log.write(f"== attempt {one.attempts}, {when}: {shlex.join(job.command)}\n")
+                command = shlex.join([sys.executable, *job.arguments])
+                log.write(f"== attempt {one.attempts}, {when}: {command}\n")
             one.handle = self.executor.submit(job)
         except OSError as error:
             self._fail(one, f"cannot be started: {error}")

@@ -5,7 +5,6 @@ import itertools
 import json
 import math
 import shlex
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -261,14 +260,13 @@ def jobs(
         enough = -(-workers // max(1, len(missing)))
         groups = [part for group in missing for part in group.split(_populations(group, enough))]
         groups.sort(key=lambda group: group.specs[0].seed)
-    start = (sys.executable, "-m", "reproduce")
     work = []
     for group in groups:
         label = f"{group.label} seed {group.seeds}"
-        command = (*start, *shlex.split(group.command), "--device", device, *options)
+        arguments = ("-m", "reproduce", *shlex.split(group.command), "--device", device, *options)
         name = f"{group.specs[0].scale} {label}".replace("/", "-").replace(" ", "_")
         log = runs_dir / "logs" / f"{name}.log"
-        work.append(Job(label, command, group.specs, log, group.wanted, resources(group), marks))
+        work.append(Job(label, arguments, group.specs, log, group.wanted, resources(group), marks))
     return work
 
 

@@ -37,14 +37,14 @@ SEEDS = (0, 1)
 
 
 def script(text):
-    return (sys.executable, "-c", textwrap.dedent(text))
+    return ("-c", textwrap.dedent(text))
 
 
-def a_job(folder, command, **changes):
+def a_job(folder, arguments, **changes):
     log = folder / "logs" / "a.log"
     log.parent.mkdir(exist_ok=True)
     log.write_text("")
-    return Job("a job", command, (), log, **changes)
+    return Job("a job", arguments, (), log, **changes)
 
 
 def wait_for(condition, process=None):
@@ -162,12 +162,6 @@ def test_words_of_a_job_have_their_log_though_someone_tidied_up(tmp_path):
     assert job.log.read_text() == "the node went away\n"
 
 
-def test_a_worker_runs_the_command_by_its_own_python(tmp_path):
-    order = Order.of(a_job(tmp_path, ("/elsewhere/python", "-c", "print('hello')")), Code.here())
-    assert Worker(replace(order, interpreter="/elsewhere/python")).carry_out() == Ended(0)
-    assert (tmp_path / "logs/a.log").read_text() == "hello\n"
-
-
 def test_a_worker_that_is_asked_to_stop_before_it_began_runs_nothing(tmp_path):
     end = Worker(Order.of(a_job(tmp_path, script("print('ran')")), Code.here())).carry_out(lambda: True)
     assert end == Ended(130) and (tmp_path / "logs/a.log").read_text() == ""
@@ -209,7 +203,7 @@ def test_a_worker_passes_sigterm_on_once_and_where_the_engine_does_not(
 
 def test_a_worker_may_be_stopped_by_a_signal_at_any_moment_of_its_waiting(tmp_path, monkeypatch):
     """Even while ``Popen.wait`` holds its lock, which the interrupted program cannot give back."""
-    child = subprocess.Popen(script("import time; time.sleep(600)"))
+    child = subprocess.Popen([sys.executable, *script("import time; time.sleep(600)")])
     monkeypatch.setattr("reproduce.lab.executors.remote.start_tied", lambda *_: child)
     worker = Worker(Order.of(a_job(tmp_path, ("anything",)), Code.here()))
     waiting = threading.Thread(target=worker.carry_out, kwargs={"passes_on_sigterm": False}, daemon=True)
@@ -308,10 +302,10 @@ def test_a_process_ends_with_the_worker_that_started_it(tmp_path):
         from reproduce.lab.executors import Job
         from reproduce.lab.executors.remote import Order, Worker, marked
         from reproduce.lab.provenance import Code
-        command = (sys.executable, "-c", {child!r})
-        Worker(Order.of(Job("a job", command, (), Path({str(tmp_path)!r}, "a.log")), Code.here())).carry_out()
+        job = Job("a job", ("-c", {child!r}), (), Path({str(tmp_path)!r}, "a.log"))
+        Worker(Order.of(job, Code.here())).carry_out()
     """
-    worker = subprocess.Popen(script(parent), cwd=Path(__file__).parents[2])
+    worker = subprocess.Popen([sys.executable, *script(parent)], cwd=Path(__file__).parents[2])
     pid = int(wait_for(lambda: mark.exists() and mark.read_text(), worker))
     assert os.path.exists(f"/proc/{pid}")
     worker.kill()

@@ -42,13 +42,13 @@ def missing(*seeds, algorithm="td3", task="Hopper", scale="smoke"):
 CELLS = [missing(*range(5), algorithm=name) for name in ("td3", "sac", "alm")]
 
 
-def job(group, command, runs_dir):
+def job(group, arguments, runs_dir):
     (one,) = jobs([group], "cpu", [], runs_dir, workers=1)
-    return replace(one, command=command)
+    return replace(one, arguments=arguments)
 
 
 def script(text):
-    return (sys.executable, "-c", textwrap.dedent(text))
+    return ("-c", textwrap.dedent(text))
 
 
 def test_seeds_are_apart_on_a_cpu_and_first_seeds_come_first():
@@ -59,7 +59,7 @@ def test_seeds_are_apart_on_a_cpu_and_first_seeds_come_first():
         "SAC on Hopper seed 0",
         "TD3 on Hopper seed 1",
     ]
-    assert work[2].command[-4:] == ("1", "--device", "cpu", "--no-track")
+    assert work[2].arguments[-4:] == ("1", "--device", "cpu", "--no-track")
     (population,) = jobs([missing(0, 1)], "cuda", [], Path("runs"), workers=1)
     assert population.label == "TD3 on Hopper seed 0 1"
 
@@ -143,13 +143,13 @@ def grid_of_one_slow_job(tmp_path, stops=True):
         # It is ignored where tests were started in the background of a script.
         signal.signal(signal.SIGINT, signal.default_int_handler)
         spec = RunSpec(algorithm="td3", task="Hopper", seed=0, scale="smoke")
-        command = (sys.executable, "-c", {textwrap.dedent(child)!r})
+        arguments = ("-c", {textwrap.dedent(child)!r})
         runs = Path({str(tmp_path)!r})
-        job = Job("a job", command, (spec,), runs / "logs" / "a.log")
+        job = Job("a job", arguments, (spec,), runs / "logs" / "a.log")
         sys.exit(run_grid([job], LocalProcesses(), 1, runs, Console()))
     """
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    process = subprocess.Popen(script(grid), cwd=ROOT, **pipes)
+    process = subprocess.Popen([sys.executable, *script(grid)], cwd=ROOT, **pipes)
     wait_for(tmp_path / "started", process)
     return process
 
@@ -289,7 +289,7 @@ HOLDER = """
 def hold(run_dir):
     """A process that trains a run until it is told how to end."""
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    process = subprocess.Popen([*script(HOLDER), str(run_dir)], cwd=ROOT, **pipes)
+    process = subprocess.Popen([sys.executable, *script(HOLDER), str(run_dir)], cwd=ROOT, **pipes)
     assert process.stdout.readline() == "holds\n"
     return process
 

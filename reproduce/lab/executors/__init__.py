@@ -1,6 +1,6 @@
 """Executors: where the jobs of the grid run.
 
-A job is a value and the run directory is its source of truth, so an executor only starts a command, reports
+A job is a value and the run directory is its source of truth, so an executor only starts a process, reports
 whether it has ended, and can ask it to stop. The grid owns the queue, the names of logs and the display.
 
     local.py    processes on this machine
@@ -39,11 +39,11 @@ class Resources:
 
 @dataclass(frozen=True)
 class Job:
-    """One process that trains runs.
+    """One process of Python that trains runs.
 
     Attributes:
         label: the job in words.
-        command: program and arguments, run in the repository.
+        arguments: arguments of Python, which runs in the repository.
         specs: the runs that it trains.
         log: existing file to which its output is appended.
         until: environment steps to which each run trains; None: to its end.
@@ -52,7 +52,7 @@ class Job:
     """
 
     label: str
-    command: tuple[str, ...]
+    arguments: tuple[str, ...]
     specs: tuple[RunSpec, ...]
     log: Path
     until: int | None = None

@@ -13,8 +13,8 @@ from reproduce.lab.places import WORKPLACE
 _TIED = Path(__file__).with_name("tied.py")
 
 
-def start_tied(command: Sequence[str], log: Path) -> "subprocess.Popen[bytes]":
-    """Start a command in the repository; its output is appended to a log.
+def start_tied(arguments: Sequence[str], log: Path) -> "subprocess.Popen[bytes]":
+    """Start Python in the repository; its output is appended to a log.
 
     On Linux it gets SIGTERM when this process ends, for whatever reason.
 
@@ -24,7 +24,7 @@ def start_tied(command: Sequence[str], log: Path) -> "subprocess.Popen[bytes]":
     with log.open("a") as file:
         # In its own session: Ctrl-C reaches only this process, which stops its jobs cleanly.
         return subprocess.Popen(
-            [sys.executable, str(_TIED), str(os.getpid()), *command],
+            [sys.executable, str(_TIED), str(os.getpid()), *arguments],
             stdout=file,
             stderr=subprocess.STDOUT,
             cwd=WORKPLACE,
@@ -44,7 +44,7 @@ class LocalProcesses:
         Raises:
             OSError: the log cannot be written or Python cannot be started.
         """
-        return start_tied(job.command, job.log)
+        return start_tied(job.arguments, job.log)
 
     def poll(self, handle: "subprocess.Popen[bytes]") -> Ended | None:
         """The end of a process; None while it runs."""

@@ -8,7 +8,6 @@ import os
 import platform
 import signal
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
@@ -31,24 +30,22 @@ class Order:
     """A job as plain values that can be sent to another machine.
 
     Attributes:
-        command: program and arguments.
+        arguments: arguments of the worker's own Python.
         log: absolute path of the file that receives its output.
         code: the submitter's code.
-        interpreter: the submitter's Python; the worker replaces it by its own at the start of the command.
         marks: absolute paths of files by which a worker recognises shared directories (`marked`).
     """
 
-    command: tuple[str, ...]
+    arguments: tuple[str, ...]
     log: str
     code: Code
-    interpreter: str
     marks: tuple[str, ...]
 
     @classmethod
     def of(cls, job: Job, code: Code) -> "Order":
         """The order of a job."""
         marks = tuple(str(mark.resolve()) for mark in job.marks)
-        return cls(job.command, str(job.log.resolve()), code, sys.executable, marks)
+        return cls(job.arguments, str(job.log.resolve()), code, marks)
 
 
 class Worker:
@@ -62,7 +59,7 @@ class Worker:
     def carry_out(
         self, stop_requested: Callable[[], bool] = lambda: False, passes_on_sigterm: bool = True
     ) -> Ended:
-        """Run the command to its end.
+        """Run the job to its end.
 
         Args:
             stop_requested: whether the grid asks for checkpoints and an end; so does KeyboardInterrupt.
@@ -70,12 +67,9 @@ class Worker:
         """
         if refusal := self._refusal():
             return Ended(_REFUSED, refusal)
-        command = list(self.order.command)
-        if command[0] == self.order.interpreter:
-            command[0] = sys.executable
         if stop_requested():
             return Ended(EXIT_INTERRUPTED, "stopped before it began")
-        self._child = start_tied(command, Path(self.order.log))
+        self._child = start_tied(self.order.arguments, Path(self.order.log))
         with _on_sigterm(self.ask_to_stop) if passes_on_sigterm else nullcontext():
             while True:
                 try:

@@ -1,8 +1,8 @@
-"""Launcher of a program that gets SIGTERM when its parent ends, for whatever reason.
+"""Launcher of a Python process that gets SIGTERM when its parent ends, for whatever reason.
 
-    python tied.py <process ID of the parent> <program> <arguments...>
+    python tied.py <process ID of the parent> <arguments of Python...>
 
-This needs Linux (`prctl`); elsewhere the program outlives its parent.
+This needs Linux (`prctl`); elsewhere the process outlives its parent.
 """
 
 import ctypes
@@ -14,15 +14,15 @@ _PR_SET_PDEATHSIG = 1
 
 
 def main() -> None:
-    """Tie this process to its parent, then exec the program."""
-    parent, program = int(sys.argv[1]), sys.argv[2:]
+    """Tie this process to its parent, then exec Python."""
+    parent, arguments = int(sys.argv[1]), sys.argv[2:]
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != parent:  # it ended before that
         sys.exit(1)
     # SLURM announces the time limit to all processes of a job; the parent acts on it.
     signal.signal(signal.SIGUSR2, signal.SIG_IGN)
-    os.execvp(program[0], program)
+    os.execv(sys.executable, [sys.executable, *arguments])
 
 
 if __name__ == "__main__":
