@@ -1,8 +1,7 @@
 """The commands that find which runs exhibits lack, and train them."""
 
 import os
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -137,11 +136,14 @@ class Grid(LackingRuns, WritesRuns):
         workers = self.workers or default_workers(self.device)
         if engine.elsewhere and self.workers is None:
             workers = sum(len(group.specs) for group in missing)  # an engine queues by itself
-        takes = partial(resources_of, store=store, gpus=engine.gpus)
+        work = jobs(missing, self.device, options, self.runs_dir, workers)
         executor = engine.executor(self.runs_dir)
         try:
             with marked(*((self.runs_dir, self.store or OWN) if engine.elsewhere else ())) as marks:
-                work = jobs(missing, self.device, options, self.runs_dir, workers, takes, marks)
+                work = [
+                    replace(job, resources=resources_of(job.specs, store, engine.gpus), marks=marks)
+                    for job in work
+                ]
                 return run_grid(work, executor, workers, self.runs_dir, console)
         finally:
             executor.close()

@@ -5,7 +5,7 @@ import itertools
 import json
 import math
 import shlex
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -231,13 +231,7 @@ def makespan(durations: Iterable[float], workers: int) -> float:
 
 
 def jobs(
-    missing: Sequence[Missing],
-    device: str,
-    options: Sequence[str],
-    runs_dir: Path,
-    workers: int,
-    resources: Callable[[Missing], Resources] = lambda _: Resources(),
-    marks: tuple[Path, ...] = (),
+    missing: Sequence[Missing], device: str, options: Sequence[str], runs_dir: Path, workers: int
 ) -> list[Job]:
     """The jobs that train missing runs; first seeds first, so that every cell has a seed early.
 
@@ -252,8 +246,6 @@ def jobs(
         options: further options of the train command.
         runs_dir: directory of runs in training; logs go to its subdirectory ``logs``.
         workers: number of jobs at a time.
-        resources: gives the resources of the job of a group.
-        marks: files by which other machines recognise the directories that jobs need.
     """
     groups = list(missing)
     if device == "cpu":
@@ -266,7 +258,7 @@ def jobs(
         arguments = ("-m", "reproduce", *shlex.split(group.command), "--device", device, *options)
         name = f"{group.specs[0].scale} {label}".replace("/", "-").replace(" ", "_")
         log = runs_dir / "logs" / f"{name}.log"
-        work.append(Job(label, arguments, group.specs, log, group.wanted, resources(group), marks))
+        work.append(Job(label, arguments, group.specs, log, group.wanted))
     return work
 
 
@@ -276,24 +268,23 @@ def _populations(group: Missing, enough: int) -> int:
     return enough if populations_pay(first.algorithm, first.scale) else len(group.specs)
 
 
-def resources_of(missing: "Missing", store: Store, gpus: float) -> Resources:
-    """Resources of the job that trains a group of runs, for executors that share machines among jobs.
+def resources_of(specs: Sequence[RunSpec], store: Store, gpus: float) -> Resources:
+    """Resources of the job that trains a population, for executors that share machines among jobs.
 
     On a CPU a job has one thread. On a GPU every seed of a population has a simulator in its own thread.
     Memory is the peak of stored runs of the algorithm at this scale, plus a quarter; without such runs, a
     job requests none.
 
     Args:
-        missing: the group.
+        specs: its runs.
         store: stored runs.
         gpus: GPUs per job, or a fraction of one; 0 on a CPU.
     """
-    first = missing.specs[0]
-    runs = store.runs(algorithm=first.algorithm, scale=first.scale)
+    runs = store.runs(algorithm=specs[0].algorithm, scale=specs[0].scale)
     peaks = [run.final.get("cost/peak_memory_bytes", math.nan) for run in runs]
     known = [peak for peak in peaks if not math.isnan(peak)]
     memory = math.ceil(_MEMORY_MARGIN * max(known)) if known else None
-    return Resources(len(missing.specs) if gpus else 1, gpus, memory)
+    return Resources(len(specs) if gpus else 1, gpus, memory)
 
 
 def populations_pay(algorithm: str, scale: str) -> bool:

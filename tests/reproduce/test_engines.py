@@ -125,14 +125,14 @@ def test_slurm_is_told_what_was_asked_for(tmp_path, monkeypatch):
 def test_resources_follow_device_population_and_the_memory_that_runs_took(tmp_path, make_run):
     store = Store(tmp_path)
     group = Missing(failures.specs((0, 1, 2)), (0, 0, 0), 600)
-    assert resources_of(group, store, 0.0) == Resources(1, 0.0, None)
-    assert resources_of(group, store, Engine("ray", "cuda", per_gpu=4).gpus) == Resources(3, 0.25, None)
+    assert resources_of(group.specs, store, 0.0) == Resources(1, 0.0, None)
+    assert resources_of(group.specs, store, Engine("ray", "cuda", per_gpu=4).gpus) == Resources(3, 0.25, None)
     for seed, peak in ((0, 1000.0), (1, 3000.0)):
         final = {"cost/peak_memory_bytes": peak}
         store.write(
             make_run({600: 1.0}, algorithm="td3", task="Hopper", seed=seed, scale="smoke", final=final)
         )
-    assert resources_of(group, store, 0.0).memory_bytes == 3750
+    assert resources_of(group.specs, store, 0.0).memory_bytes == 3750
     assert (
         Engine("slurm", "cuda").gpus == Engine("local", "cuda:1").gpus == 1.0
         and Engine("local", "cpu").gpus == 0.0
