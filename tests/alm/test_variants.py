@@ -225,7 +225,7 @@ def test_trains_at_smoke_scale(tmp_path, name):
     assert {f"loss/{group}" for group in agent.groups} <= set(metrics)
     assert {"loss/heads", "loss/critic"} <= set(metrics)
     if name.startswith("log"):
-        assert metrics["model/clamped"] >= 0.0
+        assert "model/clamped" in metrics
 
 
 # --- single variants --------------------------------------------------------------------------------------

@@ -614,7 +614,8 @@ def test_help_lists_the_variants(capsys):
 def test_reading_results_imports_neither_torch_nor_mujoco(tmp_path):
     script = (
         "import sys; from reproduce.cli import main\n"
-        f"main(['table1', '--out', {str(tmp_path)!r}]); main(['runs', '--runs-dir', {str(tmp_path)!r}])\n"
+        f"assert main(['table1', '--no-own', '--out', {str(tmp_path)!r}]) == 0\n"
+        f"assert main(['runs', '--no-own', '--runs-dir', {str(tmp_path)!r}]) == 0\n"
         "bad = {'torch', 'mujoco', 'gymnasium', 'mlflow'} & set(sys.modules)\n"
         "sys.exit(str(bad) if bad else 0)"
     )

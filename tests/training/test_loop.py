@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import gymnasium
@@ -67,17 +68,20 @@ def test_a_run_from_start_to_done(tmp_path):
 
 
 def test_a_noisy_task_is_evaluated_without_its_noise_too(tmp_path):
-    run = trainer(tmp_path, (0,), "Hopper-obsnoise-0.5", make_without_noise=lambda: make("Hopper"))
+    config = replace(SHORT, eval_episodes=2)
+    run = trainer(tmp_path, (0,), "Hopper-obsnoise-0.5", config, make_without_noise=lambda: make("Hopper"))
     run.run()
     last = [line for line in run.directories[0].metrics() if "returns" in line][-1]
     for name, task in (("", "Hopper-obsnoise-0.5"), ("_without_noise", "Hopper")):
-        evaluator = Evaluator(lambda task=task: make(task), (0,), SHORT.eval_episodes)
+        evaluator = Evaluator(lambda task=task: make(task), (0,), 2)
         (again,) = evaluator.evaluate(run.agent, last["step"])
         evaluator.close()
         assert last["metrics"][f"eval/return{name}"] == pytest.approx(np.mean(again.returns))
+        assert last["metrics"][f"eval/return_std{name}"] == pytest.approx(np.std(again.returns))
         assert last["metrics"][f"eval/length{name}"] == np.mean(again.lengths)
+        assert len(set(again.returns)) == len(set(again.lengths)) == 2
     assert last["metrics"]["eval/return"] != last["metrics"]["eval/return_without_noise"]
-    assert last["returns"] == [last["metrics"]["eval/return"]]
+    assert len(last["returns"]) == 2 and np.mean(last["returns"]) == last["metrics"]["eval/return"]
 
 
 def test_a_seed_gives_the_same_run_whoever_its_neighbours_are(tmp_path):
