@@ -83,7 +83,7 @@ def test_of_those_that_come_at_once_exactly_one_gets_it(tmp_path, dead):
     finally:
         for racer in racers:
             racer.stdin.close()
-        assert [racer.wait(60) for racer in racers] == [0, 0, 0]
+        assert [racer.wait(PATIENCE) for racer in racers] == [0, 0, 0]
 
 
 def left_by_a_dead_process(folder, token, pid, lifetime=90.0):
