@@ -236,6 +236,25 @@ def test_the_parts_that_are_reported_of_the_models_loss_make_it_up():
     torch.testing.assert_close(loss.detach(), total)
 
 
+def test_what_is_reported_of_the_classifier_the_targets_and_imagined_steps():
+    """Of six log-ratios, the first three of the model's states, two have the right sign."""
+    agent, _, transitions, noise = build(SMALL)
+    net, (state, next_state) = agent.networks, agent.represent(transitions)
+    ratio = torch.tensor([[-1.0, 2.0, 3.0, -1.0, 2.0, -3.0]] * 2, dtype=torch.float64)
+    net.log_ratio = lambda z, action, next_z: ratio.repeat(1, z.shape[1] // 6)
+    parts = agent.heads_loss(transitions, state, next_state, noise)[1]
+    assert parts["classifier/accuracy"].tolist() == pytest.approx([2 / 6] * 2)
+    parts = agent.critic_loss(transitions, state, next_state, noise, agent.policy(1))[1]
+    assert (parts["critic/target_min"] < parts["critic/target"]).all()
+    assert (parts["critic/target_max"] > parts["critic/target"]).all()
+    net.predict_reward, net.min_value = (lambda z, action, n=n: 0.0 * z[..., 0] + n for n in (5.0, 7.0))
+    parts = agent.actor_loss(state, noise, agent.policy(1))[1]
+    assert {name: value.tolist() for name, value in parts.items()} == {
+        f"actor/{name}": pytest.approx([value] * 2)
+        for name, value in {"reward": 5.0, "log_ratio": 2 / 6, "value": 7.0}.items()
+    }
+
+
 def test_the_spread_of_encoder_and_model_is_that_of_their_gaussians():
     agent, sequences, _, noise = build(SMALL)
     net = agent.networks

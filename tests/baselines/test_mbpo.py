@@ -186,7 +186,10 @@ def test_the_pool_grows_with_the_rollouts_and_keeps_its_contents(agent):
     metrics = a.learn(replay, 1001)
     assert a.pool.capacity == 120
     assert pool_counts(a) == {1: 10, 2: 10, 3: 10, 4: 10, 5: 30}
-    assert (metrics["model/rollout_length"].item(), metrics["model/pool_size"].item()) == (3, 70)
+    found = [
+        metrics[f"model/{name}"].item() for name in ("rollout_length", "rollout_mean_length", "pool_size")
+    ]
+    assert found == [3, 3, 70]
     for step in (1251, 1501, 1751):
         a.learn(replay, step)
     assert pool_counts(a) == {5: 30, 6: 30, 7: 30, 8: 30}  # the oldest made room

@@ -460,14 +460,14 @@ def test_a_task_with_a_slash_has_a_directory_that_leads_back(tmp_path):
     assert stored.evaluations[["eval/return", "eval/return_without_noise"]].notna().all(axis=None)
 
 
-def test_seeds_that_cannot_share_a_population_train_in_turn(tmp_path):
-    plan, other = (ResolvedRuns.of(name, "base", "mbbl/Hopper", (0, 1), "smoke") for name in ("slbo", "svg"))
-    assert plan.agent_class.trains_seeds_apart and not other.agent_class.trains_seeds_apart
-    directories = [open_run(plan, spec, tmp_path, "cpu", 1) for spec in plan.specs]
-    assert group_by_step(directories) == [directories]
-    assert group_by_step(directories, apart=True) == [[directory] for directory in directories]
-    for directory in directories:
-        directory.close()
+@pytest.mark.parametrize(("algorithm", "groups"), [("slbo", [1, 1]), ("svg", [2])])
+def test_seeds_that_cannot_share_a_population_train_in_turn(tmp_path, monkeypatch, algorithm, groups):
+    trained = []
+    monkeypatch.setattr(
+        "reproduce.commands.training.train_population", lambda _, group, *told: trained.append(len(group))
+    )
+    assert train(tmp_path, "--algorithm", algorithm, "--seeds", "0", "1", task="mbbl/Hopper") == 0
+    assert trained == groups
 
 
 @pytest.mark.parametrize(

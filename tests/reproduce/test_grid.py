@@ -23,7 +23,7 @@ from reproduce.lab import planning
 from reproduce.lab.algorithms import ALGORITHMS, run_length
 from reproduce.lab.executors import Ended, Job, tied
 from reproduce.lab.executors.local import LocalProcesses
-from reproduce.lab.grid import _Grid, run_grid
+from reproduce.lab.grid import _Grid, default_workers, run_grid
 from reproduce.lab.planning import Missing, jobs
 from reproduce.lab.resolved_runs import ResolvedRuns
 from reproduce.lab.run_states import print_states, state_of
@@ -280,6 +280,27 @@ def test_as_many_jobs_at_a_time_as_workers(tmp_path, quick, workers):
     executor = Slow({})
     code, _ = run(jobs([missing(*range(5))], "cpu", [], tmp_path, workers=1), executor, tmp_path, workers)
     assert code == 0 and len(executor.looks) == 5 and executor.most == workers
+
+
+def test_jobs_are_asked_to_stop_where_the_grid_cannot_go_on(tmp_path, quick):
+    class Unreachable(Scripted):
+        stopped = []
+
+        def poll(self, end):
+            raise ConnectionError("the cluster is gone")
+
+        def stop(self, end):
+            self.stopped.append(end)
+
+    executor = Unreachable({0: [Ended(0)]})
+    with pytest.raises(ConnectionError):
+        run(jobs([missing(0)], "cpu", [], tmp_path, workers=1), executor, tmp_path)
+    assert executor.stopped == [Ended(0)]
+
+
+def test_by_default_there_is_a_job_a_core_or_one_on_a_gpu(monkeypatch):
+    monkeypatch.setattr("psutil.cpu_count", lambda logical: 8 if logical else 4)
+    assert (default_workers("cpu"), default_workers("cuda")) == (4, 1)
 
 
 HOLDER = """
