@@ -41,6 +41,12 @@ def no_figure_stays_open():
         pyplot.close("all")
 
 
+@pytest.fixture(autouse=True)
+def mlflow_of_the_tests(monkeypatch, tmp_path_factory):
+    """A database of their own instead of the MLflow that whoever runs the tests may have named."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path_factory.getbasetemp() / 'mlflow.db'}")
+
+
 @pytest.fixture(scope="session")
 def make_run():
     """A run whose evaluations are given as {step: mean return}; keyword arguments replace the defaults."""

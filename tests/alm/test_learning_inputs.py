@@ -47,7 +47,7 @@ def test_the_loss_of_reward_and_classifier_can_be_replaced(name):
     assert not metrics["loss/reward"].any() and "classifier/accuracy" not in metrics
 
 
-@pytest.mark.parametrize("name", ["base", "joint"])
+@pytest.mark.parametrize("name", ["base", "value-encoder-model", "joint"])
 def test_sequences_transitions_and_noise_are_draws_of_their_own(name):
     agent, sequences, transitions, noise, step = handed(name)
     config, replay, streams = agent.config, numbered_replay(), Streams(SEEDS, Purpose.LEARNING)

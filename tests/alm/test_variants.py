@@ -11,7 +11,7 @@ from alm.agent import ALM
 from alm.config import ALMConfig
 from alm.task_registry import task_spec
 from alm.training.population import join_seeds, share_of_seed
-from alm.training.replay import Replay, Transitions
+from alm.training.replay import Transitions
 from alm.training.scale import SCALES, TrainingConfig
 from alm.training.streams import Purpose, Streams
 from alm.variants import VARIANTS
@@ -225,7 +225,7 @@ def test_trains_at_smoke_scale(tmp_path, name):
     assert {f"loss/{group}" for group in agent.groups} <= set(metrics)
     assert {"loss/heads", "loss/critic"} <= set(metrics)
     if name.startswith("log"):
-        assert metrics["model/clamped"] >= 0.0
+        assert "model/clamped" in metrics
 
 
 # --- single variants --------------------------------------------------------------------------------------
@@ -442,14 +442,3 @@ def test_another_encoder_holds_the_model_in_every_variant(name):
     losses = [agent.update(*inputs, 1) for agent, *inputs in (usual, other)]
     group = "loss/joint" if name == "joint" else "loss/encoder_model"
     assert not torch.allclose(losses[0][group], losses[1][group], rtol=1e-6)
-
-
-def test_learning_draws_what_an_update_needs():
-    """The noise of each variant comes from the learning streams, in a seed's own sequence."""
-    agent, *_ = build("value-encoder-model", dtype=torch.float32)
-    replay = Replay(2, 100, 4, 3)
-    generator = torch.Generator().manual_seed(0)
-    for _ in range(50):
-        row = [torch.randn(2, *shape, generator=generator) for shape in ((4,), (3,), (), (4,))]
-        replay.add(*row, torch.zeros(2), torch.zeros(2, dtype=torch.bool))
-    assert agent.learn(replay, 1)["model/value_error"].isfinite().all()

@@ -28,7 +28,6 @@ from baselines.sac_svg import (
     value_gradient_objective,
 )
 from baselines.standardiser import Standardiser
-from reproduce.lab.settings import require_valid
 from tests.baselines.cases import SEEDS, TASK, build, random_inputs, random_transitions, seen_observations
 
 
@@ -398,8 +397,3 @@ def test_published_hyper_parameters_of_sac_svg():
     json.dumps(dataclasses.asdict(two))
     laptop = SACSVGConfig.at(SCALES["laptop"], "Hopper")
     assert (laptop.model_batch_size, laptop.plain_steps, laptop.warmup_steps) == (128, 10_000, 1000)
-
-
-def test_a_horizon_without_recurrence_is_refused():
-    with pytest.raises(ValueError, match="at least 3, not 2"):
-        require_valid(SACSVGConfig(horizon=2))

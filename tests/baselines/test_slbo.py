@@ -16,7 +16,6 @@ from alm.training.streams import Purpose, Streams
 from baselines import trpo
 from baselines.slbo import (
     SLBO,
-    Imagined,
     Normaliser,
     SLBOConfig,
     limited_entropy,
@@ -414,17 +413,27 @@ def test_a_policy_update_improves_what_is_imagined():
     )
 
 
-def test_policy_climbs_on_scaled_advantages(monkeypatch):
-    """Mean 0 and deviation 1, whatever the reward's scale."""
+def test_the_policy_climbs_on_scaled_advantages_of_its_own_actions(monkeypatch):
+    """Mean 0 and deviation 1, whatever the reward's scale; step by step, and in each the rollouts."""
     seen = []
     monkeypatch.setattr(
-        "baselines.slbo.policy_gain", lambda *arguments: seen.append(arguments[3]) or policy_gain(*arguments)
+        "baselines.slbo.policy_gain", lambda *arguments: seen.append(arguments) or policy_gain(*arguments)
     )
     agent = build()
     imagined = agent.imagine()
-    agent.update_policy(dataclasses.replace(imagined, reward=100 * imagined.reward))
-    assert seen[0].mean().item() == pytest.approx(0.0, abs=1e-9)
-    assert seen[0].std(unbiased=False).item() == pytest.approx(1.0)
+    imagined = dataclasses.replace(imagined, reward=100 * imagined.reward)
+
+    def rows(values):
+        return torch.stack([values[t, n] for t in range(20) for n in range(3)])[None]
+
+    expected = agent.networks.act(rows(imagined.observation))[0].detach()
+    metrics = agent.update_policy(imagined)
+    _, (old, _), action, advantage, _ = seen[0]
+    torch.testing.assert_close(old, expected)
+    assert torch.equal(action, rows(imagined.unit_action))
+    found = rows(agent.advantages(imagined))
+    torch.testing.assert_close(advantage, (found - found.mean()) / found.std(unbiased=False))
+    assert metrics["model/reward"].item() == pytest.approx(imagined.reward.mean().item())
 
 
 # --- stages ---------------------------------------------------------------------------------------
@@ -599,14 +608,6 @@ def test_networks_start_as_in_the_reference():
     env = make(TASK)
     observation = torch.from_numpy(env.reset(seed=0)[0]).float()[None, None]
     torch.testing.assert_close(net.predict(observation, torch.ones(1, 1, 3)), observation)
-
-
-def test_imagined_data_has_one_axis_order():
-    """The flattening of steps and rollouts is the same for every part of it."""
-    imagined = build().imagine()
-    for field in dataclasses.fields(Imagined):
-        assert getattr(imagined, field.name).shape[:2] == (20, 3)
-        assert getattr(imagined, field.name).dtype == torch.float64
 
 
 def test_loss_of_a_single_step_is_the_mean_norm():

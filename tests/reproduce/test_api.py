@@ -99,6 +99,8 @@ def test_what_is_not_there_is_named_with_what_is(own):
         reproduce.compare(IDEA, "alm", task="HalfCheetah", metric="windows")
     with pytest.raises(ValueError, match="no bias 'REDQ'; its definitions are redq, paper"):
         reproduce.figure("4", bias="REDQ")
+    with pytest.raises(ValueError, match=r"no figure '99'; the figures are .*figure5a"):
+        reproduce.figure("99")
 
 
 def test_what_may_not_be_mixed_at_another_scale_is_no_answer(own, tmp_path, make_run):

@@ -71,7 +71,7 @@ def test_a_done_run(tmp_path):
     assert run.final["final/window_return"] == 195.0  # steps in (18000, 20000]
     assert run.final["cost/wall_h"] == pytest.approx(20 * 60 / 3600)
     assert run.final["cost/seed_h"] == pytest.approx(20 * 60 / 3600 / 2)
-    assert run.final["cost/peak_memory_bytes"] == 9
+    assert (run.final["cost/peak_memory_bytes"], run.provenance["finished_ms"]) == (9, 7)
     assert run.provenance["command"] == "python -m reproduce train --seeds 3"
 
 

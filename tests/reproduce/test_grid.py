@@ -23,7 +23,7 @@ from reproduce.lab import planning
 from reproduce.lab.algorithms import ALGORITHMS, run_length
 from reproduce.lab.executors import Ended, Job, tied
 from reproduce.lab.executors.local import LocalProcesses
-from reproduce.lab.grid import _Grid, run_grid
+from reproduce.lab.grid import _Grid, default_workers, run_grid
 from reproduce.lab.planning import Missing, jobs
 from reproduce.lab.resolved_runs import ResolvedRuns
 from reproduce.lab.run_states import print_states, state_of
@@ -90,22 +90,6 @@ def test_a_log_that_someone_removed_stops_no_other(tmp_path):
     said = console.file.getvalue()
     assert "TD3 on Hopper seed 1: done" in said
     assert "failed: TD3 on Hopper seed 0: its log cannot be read: No such file" in said
-
-
-def test_not_more_jobs_at_a_time_than_workers(tmp_path):
-    write = """
-        import pathlib, sys, time
-        place = pathlib.Path(sys.argv[1])
-        (place / sys.argv[2]).touch(); time.sleep(0.5)
-        n = len(list(place.glob("*")))
-        (place / sys.argv[2]).unlink()
-        sys.exit(n > 2)
-    """
-    place = tmp_path / "active"
-    place.mkdir()
-    runs = tmp_path / "runs"
-    work = [job(missing(seed), (*script(write), str(place), str(seed)), runs) for seed in range(4)]
-    assert run_grid(work, LocalProcesses(), 2, runs, Console(quiet=True)) == 0
 
 
 def wait_for(path, process=None):
@@ -272,6 +256,53 @@ def test_a_job_that_was_killed_or_lost_is_tried_again_twice(tmp_path, quick):
     assert [f"== attempt {n}" in log for n in (1, 2, 3, 4)] == [True, True, True, False]
 
 
+@pytest.mark.parametrize("workers", [1, 2, 4])
+def test_as_many_jobs_at_a_time_as_workers(tmp_path, quick, workers):
+    class Slow(Scripted):
+        """Jobs that go on while they are looked at twice."""
+
+        looks, running, most = {}, set(), 0
+
+        def submit(self, job):
+            seed = job.specs[0].seed
+            self.looks[seed] = 0
+            self.running.add(seed)
+            self.most = max(self.most, len(self.running))
+            return seed
+
+        def poll(self, seed):
+            self.looks[seed] += 1
+            if self.looks[seed] < 3:
+                return None
+            self.running.discard(seed)
+            return Ended(0)
+
+    executor = Slow({})
+    code, _ = run(jobs([missing(*range(5))], "cpu", [], tmp_path, workers=1), executor, tmp_path, workers)
+    assert code == 0 and len(executor.looks) == 5 and executor.most == workers
+
+
+def test_jobs_are_asked_to_stop_where_the_grid_cannot_go_on(tmp_path, quick):
+    class Unreachable(Scripted):
+        stopped = []
+
+        def poll(self, end):
+            raise ConnectionError("the cluster is gone")
+
+        def stop(self, end):
+            self.stopped.append(end)
+
+    executor = Unreachable({0: [Ended(0)]})
+    with pytest.raises(ConnectionError):
+        run(jobs([missing(0)], "cpu", [], tmp_path, workers=1), executor, tmp_path)
+    assert executor.stopped == [Ended(0)]
+
+
+def test_by_default_there_is_a_job_a_core_or_one_on_a_gpu(monkeypatch):
+    monkeypatch.setattr("psutil.cpu_count", lambda logical: 8 if logical else 4)
+    assert (default_workers("cpu"), default_workers("cuda")) == (4, 1)
+
+
 HOLDER = """
     import sys
     from pathlib import Path
@@ -420,7 +451,7 @@ def test_a_grid_without_a_terminal_reports_in_plain_lines(tmp_path, quick, monke
     work = jobs([missing(0, 1)], "cpu", [], tmp_path, workers=1)
     code, said = run(work, Scripted({0: [killed, Ended(0)], 1: [Ended(0)]}), tmp_path)
     assert code == 0 and "\x1b" not in said
-    assert "2 jobs in the queue" in said or "1 job in the queue; 2 waiting; 0 of 1200 steps" in said
+    assert "1 job in the queue; 2 waiting; 0 of 1200 steps" in said
     assert "  td3/base Hopper smoke seed 0: waiting  step 0/600" in said
     assert "1 tried again" in said and "0 jobs in the queue; 2 done; 1 tried again" in said
 

@@ -1,7 +1,6 @@
-"""The page about variants of one's own: its example trains and is compared, its commands exist."""
+"""The page about variants of one's own: its example trains and is compared."""
 
 import re
-import shlex
 from pathlib import Path
 
 import pytest
@@ -41,13 +40,3 @@ def test_every_example_can_be_loaded(tmp_path, example):
     (tmp_path / "example.py").write_text(example)
     assert load_plugin(tmp_path / "example.py").text == example
     assert max(map(len, example.splitlines())) <= 110
-
-
-def test_the_commands_of_the_page_exist(capsys):
-    commands = re.findall(r"^python -m reproduce (.*)$", PAGE, re.MULTILINE)
-    assert len(commands) == 5
-    for command in commands:
-        name, *options = shlex.split(command)
-        with pytest.raises(SystemExit) as stop:
-            main([name, *options, "--help"])
-        assert stop.value.code == 0

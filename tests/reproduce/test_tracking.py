@@ -557,7 +557,7 @@ def test_following_a_run_to_its_end(tmp_path, uri, database):
     assert [status for _, status, *_ in runs(database)] == ["RUNNING"]
     run.steps(3000)
     run.finish()
-    follower.join(60)
+    follower.join(PATIENCE)
 
     assert not follower.is_alive()
     assert set(points(database)) == run.expected()

@@ -229,7 +229,7 @@ def test_which_agents_estimate():
 
 
 @pytest.mark.parametrize("name", ["sac", "redq"])
-def test_the_bonus_of_soft_methods_has_the_learned_temperature(name):
+def test_the_bonus_of_soft_methods_is_minus_the_log_density_times_the_learned_temperature(name):
     agent = AGENTS[name]((4, 5))
     observation = torch.randn(2, 6, 3)
 
@@ -239,7 +239,11 @@ def test_the_bonus_of_soft_methods_has_the_learned_temperature(name):
     with torch.no_grad():
         agent.networks.temperature.log_alpha.zero_()
     action, minus_log_probability = act()
-    assert minus_log_probability.abs().min() > 1e-3
+    mean, log_std = agent.networks.actor(observation)
+    unit = action / 0.4
+    density = torch.distributions.Normal(mean, log_std.exp()).log_prob(unit.atanh())
+    expected = (torch.log1p(-unit.square()) - density).sum(dim=-1).detach()
+    torch.testing.assert_close(minus_log_probability, expected, rtol=1e-3, atol=1e-3)
     with torch.no_grad():
         agent.networks.temperature.log_alpha.copy_(torch.tensor([0.5, 3.0]).log())
     again, bonus = act()

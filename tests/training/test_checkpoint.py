@@ -113,6 +113,15 @@ def test_seeds_resume_from_their_newest_common_step(tmp_path):
         load_newest(stores)
 
 
+def test_seeds_that_were_stopped_while_they_wrote_their_first_checkpoints_begin_anew(tmp_path):
+    stores = [Checkpoints(tmp_path / name) for name in "ab"]
+    stores[0].save(10, tree(10))
+    assert load_newest(stores) is None
+    stores[0].save(20, tree(20))
+    with pytest.raises(ValueError, match=r"different steps \(20, 0\)"):
+        load_newest(stores)
+
+
 def test_shares_join_to_the_whole():
     whole = {"plain": torch.randn(3, 2), "ensemble": [torch.randn(6, 4)], "steps": 5, "name": "x"}
     shares = [share_of_seed(whole, i, 3) for i in range(3)]

@@ -99,10 +99,28 @@ def test_bf16_changes_the_arithmetic_of_layers_only():
     assert all(m.dtype == torch.float32 for m in state["optimisers"]["actor"]["first_moment"])
     for metric, value in found.items():
         assert value.dtype == torch.float32, metric
-    # Within bfloat16's three digits; with weights of before the steps, the losses would be elsewhere.
+    # Within bfloat16's three digits.
     for metric in ("loss/encoder_model", "loss/heads", "loss/critic", "model/kl", "actor/value"):
         torch.testing.assert_close(found[metric], expected[metric], rtol=0.05, atol=0.02)
     assert 0 < largest_difference(plain, other) < 0.02
+
+
+def test_layers_in_bf16_use_the_weights_of_after_a_step():
+    """Within one update, in which autocast would keep the first copy of a weight."""
+
+    class Doubling:
+        weight = torch.nn.Parameter(torch.eye(2))
+
+        def update(self, x):
+            before = x @ self.weight
+            with torch.no_grad():
+                self.weight.mul_(2.0)
+            return {"before": before, "after": x @ self.weight}
+
+    agent = Doubling()
+    execute(agent, BF16, "cpu", never)
+    found = agent.update(torch.ones(2, 2))
+    assert found["before"].dtype == torch.bfloat16 and torch.equal(found["after"], 2 * found["before"])
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The lease of a run: one holder, whatever stops, dies or comes at the same moment."""
 
+import errno
 import json
 import os
 import signal
@@ -83,7 +84,7 @@ def test_of_those_that_come_at_once_exactly_one_gets_it(tmp_path, dead):
     finally:
         for racer in racers:
             racer.stdin.close()
-        assert [racer.wait(60) for racer in racers] == [0, 0, 0]
+        assert [racer.wait(PATIENCE) for racer in racers] == [0, 0, 0]
 
 
 def left_by_a_dead_process(folder, token, pid, lifetime=90.0):
@@ -184,8 +185,18 @@ def test_a_damaged_lease_is_waited_for(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_holder_renews_while_it_does_something_else(tmp_path):
-    mine = Lease(tmp_path, lifetime=0.3)
+def test_a_holder_renews_while_it_does_something_else(tmp_path, monkeypatch):
+    """And though the file server fails once."""
+    mine, utime, failed = Lease(tmp_path, lifetime=0.3), os.utime, []
+
+    def fail_once(path):
+        if not failed:
+            failed.append(path)
+            raise OSError(errno.EIO, "Input/output error")
+        utime(path)
+
+    monkeypatch.setattr(os, "utime", fail_once)
+    until(lambda: failed)
     (before,) = holders(tmp_path)
     until(lambda: holders(tmp_path)[0].renewed > before.renewed + 1.0)
     mine.require()

@@ -7,7 +7,9 @@ import socket
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import gymnasium
 import numpy as np
@@ -15,6 +17,7 @@ import pytest
 import torch
 
 from alm.tasks import make
+from alm.training import loop
 from alm.training.bias import headline_bias
 from alm.training.bias_protocol import ValueBias
 from alm.training.checkpoint import DamagedError
@@ -22,6 +25,7 @@ from alm.training.environment import TrainingEnvironment, Workers
 from alm.training.evaluation import Evaluator
 from alm.training.lease import LIFETIME_SECONDS, LeaseLostError, holder_of
 from alm.training.loop import Interrupted
+from alm.training.metrics import FiniteCheck
 from alm.training.run_directory import RunDirectory
 from alm.training.scale import TrainingConfig
 from patience import PATIENCE
@@ -47,8 +51,15 @@ def test_a_run_from_start_to_done(tmp_path):
         trained = next(line["metrics"] for line in lines if line["step"] == 250)
         assert {"loss/actor", "grad_norm/critic", "model/kl", "time/update_ms"} <= set(trained)
         assert "train/return" in trained
+        # The clock counts evaluations, but not the measurement of the value bias.
+        log, evaluation = (line for line in lines if line["step"] == 100)
+        passed = evaluation["wall_seconds"] - log["wall_seconds"]
+        assert passed == pytest.approx(evaluation["metrics"]["time/evaluation_s"], abs=0.002)
         assert directory.status == "done"
-        assert directory.read_json("DONE")["step"] == 260
+        done = directory.read_json("DONE")
+        assert (done["step"], done["wall_seconds"]) == (260, lines[-1]["wall_seconds"])
+        assert lines[-1]["time_ms"] <= done["finished_ms"] <= 1000 * time.time()
+        assert done["peak_memory_bytes"] > 2**26
         measured = dict(directory.values())
         assert list(measured) == [100, 130, 260]
         for line in directory.metrics():
@@ -67,17 +78,20 @@ def test_a_run_from_start_to_done(tmp_path):
 
 
 def test_a_noisy_task_is_evaluated_without_its_noise_too(tmp_path):
-    run = trainer(tmp_path, (0,), "Hopper-obsnoise-0.5", make_without_noise=lambda: make("Hopper"))
+    config = replace(SHORT, eval_episodes=2)
+    run = trainer(tmp_path, (0,), "Hopper-obsnoise-0.5", config, make_without_noise=lambda: make("Hopper"))
     run.run()
     last = [line for line in run.directories[0].metrics() if "returns" in line][-1]
     for name, task in (("", "Hopper-obsnoise-0.5"), ("_without_noise", "Hopper")):
-        evaluator = Evaluator(lambda task=task: make(task), (0,), SHORT.eval_episodes)
+        evaluator = Evaluator(lambda task=task: make(task), (0,), 2)
         (again,) = evaluator.evaluate(run.agent, last["step"])
         evaluator.close()
         assert last["metrics"][f"eval/return{name}"] == pytest.approx(np.mean(again.returns))
+        assert last["metrics"][f"eval/return_std{name}"] == pytest.approx(np.std(again.returns))
         assert last["metrics"][f"eval/length{name}"] == np.mean(again.lengths)
+        assert len(set(again.returns)) == len(set(again.lengths)) == 2
     assert last["metrics"]["eval/return"] != last["metrics"]["eval/return_without_noise"]
-    assert last["returns"] == [last["metrics"]["eval/return"]]
+    assert len(last["returns"]) == 2 and np.mean(last["returns"]) == last["metrics"]["eval/return"]
 
 
 def test_a_seed_gives_the_same_run_whoever_its_neighbours_are(tmp_path):
@@ -155,7 +169,10 @@ def test_replay_is_as_large_as_configured_or_as_the_run(tmp_path, configured, ca
     run.directories[0].close()
 
 
-def test_a_failed_seed_ends_and_the_others_go_on(tmp_path):
+@pytest.mark.filterwarnings("ignore:MuJoCo")
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_a_failed_seed_ends_and_the_others_go_on(tmp_path, device):
+    """On a device the failure is read before the next evaluation, and has the step at which it was."""
     agent = tiny_agent("Hopper", (0, 1))
     learn = agent.learn
 
@@ -167,6 +184,7 @@ def test_a_failed_seed_ends_and_the_others_go_on(tmp_path):
 
     agent.learn = poisoned
     run = trainer(tmp_path, (0, 1), agent=agent)
+    run._finite = FiniteCheck(device)
     run.run()
     sound, failed = run.directories
     assert (sound.status, failed.status) == ("done", "failed")
@@ -274,6 +292,28 @@ def test_killed_and_resumed_equals_uninterrupted(tmp_path, uninterrupted, kill_a
             assert whole.policies.path(steps[0]).read_bytes() == killed.policies.path(steps[0]).read_bytes()
 
 
+def test_checkpoints_that_take_long_to_write_are_written_less_often(tmp_path, monkeypatch):
+    """A step takes a second, writing takes five: the next one is due after a hundred seconds, not ten."""
+    run, clock, saved = trainer(tmp_path, (0,), checkpoint_seconds=10.0), SimpleNamespace(now=0.0), []
+    checkpoints, advance = run.directories[0].checkpoints, run._advance
+    save = checkpoints.save
+
+    def pass_seconds(seconds, then):
+        clock.now += seconds
+        return then()
+
+    times = {name: getattr(time, name) for name in ("perf_counter", "time_ns")}
+    monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=lambda: clock.now, **times))
+    monkeypatch.setattr(run, "_advance", lambda: pass_seconds(1.0, advance))
+    monkeypatch.setattr(
+        checkpoints,
+        "save",
+        lambda step, tree: saved.append(step) or pass_seconds(5.0, lambda: save(step, tree)),
+    )
+    run.run()
+    assert saved == [10, 110, 210, 260]
+
+
 def test_a_file_that_a_successor_dropped_first_is_told_as_a_lost_run(tmp_path, monkeypatch):
     """Stopped between the look at its checkpoints and the dropping of the oldest of them."""
     run = trainer(tmp_path, (0,), checkpoint_seconds=0.0)
@@ -345,6 +385,8 @@ def test_interruption_stores_the_state_at_once(tmp_path):
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(Interrupted, match="step 143"):
         run.run()
+    with pytest.raises(KeyboardInterrupt):  # a second request does not wait for the end of the step
+        run._request_stop(signal.SIGTERM, None)
     assert signal.getsignal(signal.SIGTERM) is before
     run.directories[0].close()
     again = trainer(tmp_path, (0,))
@@ -426,7 +468,7 @@ def test_a_run_that_stops_on_purpose_goes_on_to_the_same_end(tmp_path):
         directory = RunDirectory(tmp_path / "parts" / str(seed))
         assert directory.status != "done" and directory.checkpoints.steps()[0] == 130
         assert [step for step, _ in evaluations(directory)][-1] == 130
-    trainer(tmp_path / "parts", (0, 1)).run()
+    trainer(tmp_path / "parts", (0, 1), until=261).run()  # beyond the end is the end
     for seed in (0, 1):
         whole, parts = (RunDirectory(tmp_path / name / str(seed)) for name in ("whole", "parts"))
         assert parts.status == "done" and evaluations(parts) == evaluations(whole)

@@ -1,5 +1,6 @@
 """Numbers that are not finite, found at once on a CPU and later on a device, and averages that resume."""
 
+import pytest
 import torch
 
 from alm.training.metrics import Failure, FiniteCheck, Recorder
@@ -83,6 +84,19 @@ def test_a_run_keeps_its_own_clock_in_a_population_that_it_joins():
     joined.add_time(environment=1.0)
     joined.advance(2.0)
     assert [joined.state(seed)["total_seconds"] for seed in range(2)] == [23.0, 13.0]
+
+
+def test_times_are_means_over_the_steps_of_an_interval_and_the_clock_goes_on():
+    recorder = Recorder(1)
+    recorder.add({"loss": torch.tensor([1.0])})
+    for _ in range(4):
+        recorder.add_time(act=0.001, environment=0.002)
+        recorder.add_time(update=0.005)
+    times = {"act_ms": 1.0, "environment_ms": 2.0, "update_ms": 5.0, "steps_per_second": 125.0}
+    times = {f"time/{name}": value for name, value in times.items()}
+    assert recorder.averages() == [pytest.approx({"loss": 1.0} | times)]
+    recorder.clear()
+    assert recorder.averages() == [dict.fromkeys(times, 0.0)] and recorder.clocks == [pytest.approx(0.032)]
 
 
 def test_averages_in_the_making_are_resumed_on_a_device():

@@ -136,10 +136,12 @@ def test_all_windows_within_episodes(count, length):
     assert replay.at(replay.starts_within_episodes(length)[None]).reward[0].tolist() == expected
 
 
-def test_state_round_trip():
-    old, new = filled(30, {14}), Replay(1, CAPACITY, 2, 1)
+@pytest.mark.parametrize("count", [7, 30])
+@pytest.mark.parametrize("reject", [False, True])
+def test_state_round_trip(count, reject):
+    old, new = filled(count, {4, 20}, {1, 25}), Replay(1, CAPACITY, 2, 1)
     new.load_state(old.state())
-    draws = [r.sample_sequences(20, 3, Streams([0], Purpose.LEARNING)).reward for r in (old, new)]
+    draws = [r.sample_sequences(20, 3, Streams([0], Purpose.LEARNING), reject).reward for r in (old, new)]
     assert torch.equal(*draws)
     assert (new.pointer, new.size) == (old.pointer, old.size)
 
