@@ -69,6 +69,16 @@ class Scale:
         """Scale for algorithms whose update at the paper's size takes some ten milliseconds."""
         return self if self.reduces_cheap_updates else replace(self, width_divisor=1, batch_divisor=1)
 
+    def sized_as(self, other: Self) -> Self:
+        """This scale with the widths and batches of another one."""
+        return replace(
+            self,
+            width_divisor=other.width_divisor,
+            narrowest=other.narrowest,
+            batch_divisor=other.batch_divisor,
+            reduces_cheap_updates=other.reduces_cheap_updates,
+        )
+
     def warmup(self, paper: int) -> int:
         """Random steps before learning at this scale, from the paper's."""
         return min(paper, self.max_warmup)
@@ -94,7 +104,8 @@ SCALES = {
             eval_every=5000,
             eval_episodes=5,
             log_every=1000,
-            summary="Table 3 exactly: 300k steps (500k on Ant and Humanoid, 200k on mbbl), 5 seeds",
+            summary="Table 3, but for what a variant changes: 300k steps (500k on Ant and Humanoid, 200k on "
+            "mbbl), 5 seeds",
         ),
         Scale(
             name="laptop",

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields, replace
 from types import MappingProxyType
 from typing import Any
 
-from alm.training.scale import Scale, TrainingConfig, scale_named
+from alm.training.scale import SCALES, Scale, TrainingConfig, scale_named
 
 # A plus or equals sign would be read as a precision or a setting: base+bf16, base[horizon=7].
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._()-]{0,59}")
@@ -44,11 +44,12 @@ class Variant:
     Attributes:
         name: name on the command line.
         summary: the change, in one line.
-        exhibits: figures and tables of the paper in which it appears.
+        exhibits: figures and tables in which it appears.
         changes: fields of the configuration and their new values.
         agent: the agent's class, or its ``module:class``; None: the algorithm's own.
         config: the configuration's class, or its ``module:class``; None: the algorithm's own.
         paper_steps: environment steps of a run at paper scale; None: the scale's.
+        sizes: scale whose widths and batches it has at every scale; None: those of the run's scale.
 
     Raises:
         ValueError: the name is not a valid word, or another attribute has the wrong type.
@@ -61,6 +62,7 @@ class Variant:
     agent: str | type[Any] | None = None
     config: str | type[Any] | None = None
     paper_steps: int | None = None
+    sizes: str | None = None
 
     def __post_init__(self) -> None:
         require_name(self.name, "a variant")
@@ -82,6 +84,7 @@ class Variant:
                 steps is None or (isinstance(steps, int) and not isinstance(steps, bool) and steps > 0),
                 "None or a whole number of at least 1",
             ),
+            "sizes": (self.sizes in (None, *SCALES), f"None or one of {', '.join(SCALES)}"),
         }
         require_fields(f"the variant {self.name!r}", self, sound)
 
@@ -99,6 +102,8 @@ class Variant:
                     f"The variant {self.name!r} changes {name!r}, which is no setting of "
                     f"{config_class.__name__}; its settings are {', '.join(known)}."
                 )
+        if self.sizes is not None:
+            scale = scale.sized_as(scale_named(self.sizes))
         config = config_class.at(scale, task)
         if not isinstance(config, config_class):
             name = config_class.__name__
@@ -210,9 +215,9 @@ VARIANTS: Mapping[str, Variant] = MappingProxyType(
             MILLION,
             Variant(
                 "quarter",
-                "a quarter of the widths and of the batch, as at laptop scale",
-                ("Findings, section 1",),
-                {"hidden_size": 128, "model_hidden_size": 256, "batch_size": 128},
+                "a quarter of the paper's widths and batch, as at laptop scale",
+                ("Figure Q",),
+                sizes="laptop",
             ),
             Variant(
                 "reconstruction",

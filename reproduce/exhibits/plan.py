@@ -28,7 +28,7 @@ def print_plan(
         _print_coverage(exhibit, store, scale, console)
     if not missing:
         return
-    costs = Costs(store, scale)
+    costs = Costs(store)
     table = Table(title_justify="left")
     for column in ("missing", "seeds", "steps to go", "PFLOP", "hours", "GPU hours"):
         table.add_column(column, justify="left" if column in ("missing", "seeds") else "right")

@@ -11,7 +11,7 @@ from reproduce.exhibits import EXHIBITS
 from reproduce.exhibits.coverage import missing_of
 from reproduce.exhibits.performance import NOT_MEASURED, machine
 from reproduce.exhibits.writing import markdown_grid
-from reproduce.lab.algorithms import ALGORITHMS
+from reproduce.lab.algorithms import ALGORITHMS, sizes_of
 from reproduce.lab.planning import (
     BENCHMARK,
     GPU_BASIS,
@@ -31,7 +31,7 @@ def blocks(benchmarks: Path) -> dict[str, str]:
     """The estimates of docs/scaling.md by name."""
     # All runs that the exhibits need, stored or not, in time of one thread of the benchmark's machine.
     nothing = Store(Path("/nonexistent"))
-    groups, costs = missing_of(EXHIBITS.values(), nothing, _SCALE), Costs(nothing, _SCALE, benchmarks)
+    groups, costs = missing_of(EXHIBITS.values(), nothing, _SCALE), Costs(nothing, benchmarks)
     engines = benchmark_results(benchmarks / "engines.json")
     return {
         "programme": _programme(groups, costs, benchmark_record(benchmarks / BENCHMARK.name)),
@@ -40,11 +40,13 @@ def blocks(benchmarks: Path) -> dict[str, str]:
 
 
 def _programme(groups: Sequence[Missing], costs: Costs, benchmark: Mapping[str, Any]) -> str:
-    """Runs, steps, core-hours and GPU-hours by algorithm."""
+    """Runs, steps, core-hours and GPU-hours by algorithm and size."""
     rows, unknown = [], []
     totals: Counter[str] = Counter()
-    for name in dict.fromkeys(group.specs[0].algorithm for group in groups):
-        own = [group for group in groups if group.specs[0].algorithm == name]
+    kinds = [(group.specs[0].algorithm, sizes_of(group.specs[0])) for group in groups]
+    for algorithm, sizes in dict.fromkeys(kinds):
+        own = [group for group, kind in zip(groups, kinds, strict=True) if kind == (algorithm, sizes)]
+        name = ALGORITHMS[algorithm].title + ("" if sizes == _SCALE else f", sizes of {sizes} scale")
         each = [costs.of(group) for group in own]
         one = {
             "runs": sum(len(group.specs) for group in own),
@@ -53,9 +55,9 @@ def _programme(groups: Sequence[Missing], costs: Costs, benchmark: Mapping[str, 
             "gpu": sum(cost.gpu_seconds for cost in each) / 3600,
         }
         if math.isnan(one["cpu"]):
-            unknown.append(ALGORITHMS[name].title)
+            unknown.append(name)
         totals.update({key: value for key, value in one.items() if not math.isnan(value)})
-        rows.append(_row(ALGORITHMS[name].title, one))
+        rows.append(_row(name, one))
     rows.append(_row("together", {"cpu": math.nan, "gpu": math.nan, **totals}))
     header = ["", "runs", "million steps", "CPU core-hours", "GPU-hours"]
     rest = f" No cost per step is recorded for {', '.join(unknown)}." if unknown else ""

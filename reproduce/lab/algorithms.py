@@ -198,10 +198,18 @@ def title_of(algorithm: str, variant: str = BASE.name) -> str:
 
 def run_length(spec: RunSpec) -> int:
     """Environment steps of a whole run; a variant unknown here has the scale's length."""
-    scale = scale_named(spec.scale)
+    return _variant_of(spec).training(scale_named(spec.scale), spec.task).total_steps
+
+
+def sizes_of(spec: RunSpec) -> str:
+    """The scale whose widths and batches a run has: its own, unless its variant has those of another."""
+    return _variant_of(spec).sizes or spec.scale
+
+
+def _variant_of(spec: RunSpec) -> Variant:
+    """A run's variant; one that is unknown here counts as unchanged."""
     algorithm = ALGORITHMS.get(spec.algorithm)
-    variant = algorithm.variants.get(variant_parts(spec.variant)[0], BASE) if algorithm else BASE
-    return variant.training(scale, spec.task).total_steps
+    return algorithm.variants.get(variant_parts(spec.variant)[0], BASE) if algorithm else BASE
 
 
 def run_length_if_known(spec: RunSpec) -> int | None:

@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 
 from alm.training.run_directory import RunDirectory
-from reproduce.lab.algorithms import BASE, run_length, title_of
+from reproduce.lab.algorithms import BASE, run_length, sizes_of, title_of
 from reproduce.lab.executors import Job, Resources
 from reproduce.lab.machine import matrix_gigaflops
 from reproduce.lab.places import RECORDS
 from reproduce.lab.provenance import cpu_name
 from reproduce.lab.specs import RunSpec, variant_parts
-from reproduce.lab.store import Store
+from reproduce.lab.store import Store, StoredRun
 
 BENCHMARK = RECORDS / "environment_step.json"
 """Costs per step of every algorithm, recorded by `make bench`."""
@@ -141,7 +141,7 @@ class Cost:
 
 
 class Costs:
-    """Costs of runs at a scale. A variant costs as much as the unchanged algorithm.
+    """Costs of runs. A variant costs as much as the unchanged algorithm of the same widths and batches.
 
     On a CPU, the time per step is that of stored runs on this kind of processor, else that of the benchmark
     on HalfCheetah (``make bench``), scaled by the speed of matrix products, which is measured again on this
@@ -155,68 +155,76 @@ class Costs:
 
     Args:
         store: stored runs.
-        scale: their scale.
         results: benchmark records to use with the times of their own machine; None: the repository's records,
             converted to this machine.
     """
 
-    def __init__(self, store: Store, scale: str, results: Path | None = None) -> None:
-        self._store, self._scale = store, scale
+    def __init__(self, store: Store, results: Path | None = None) -> None:
+        self._store = store
         folder = results or BENCHMARK.parent
         record = benchmark_results(folder / BENCHMARK.name)
-        self._known: dict[str, dict[str, float]] = record.get("costs", {}).get(scale, {})
+        self._known: dict[str, dict[str, dict[str, float]]] = record.get("costs", {})
         self._speed = 1.0
         if self._known and results is None:
             self._speed = record["matrix_gigaflops"] / matrix_gigaflops()
         counted = benchmark_results(folder / "kernels.json")
-        self._kernels: dict[str, float] = counted.get("kernels", {}).get(scale, {})
+        self._kernels: dict[str, dict[str, float]] = counted.get("kernels", {})
         self._simulator = counted.get("simulator_ms", math.nan) / 1000.0
         self._apart = frozenset(counted.get("one_after_another", ()))
-        # The GPU benchmark measures only the paper's sizes.
-        self._timed: dict[str, Any] = (
-            benchmark_results(folder / "gpu.json").get("rows", {}) if scale == "paper" else {}
-        )
+        self._timed: dict[str, Any] = benchmark_results(folder / "gpu.json").get("rows", {})
 
     def of(self, missing: "Missing") -> Cost:
         """The cost of a group of runs, from the checkpoint of each."""
-        algorithm, seeds = missing.specs[0].algorithm, len(missing.specs)
+        first, seeds = missing.specs[0], len(missing.specs)
         furthest = missing.wanted - min(missing.reached)
         return Cost(
-            missing.steps * self._step_seconds(algorithm),
-            missing.steps * self._step_gigaflop(algorithm),
-            furthest * self._gpu_step_seconds(algorithm, seeds),
+            missing.steps * self._step_seconds(first),
+            missing.steps * self._step_gigaflop(first),
+            furthest * self._gpu_step_seconds(first, seeds),
         )
 
-    def _step_gigaflop(self, algorithm: str) -> float:
-        return self._known.get(algorithm, {}).get("gflop", math.nan)
+    def _recorded(self, run: RunSpec) -> dict[str, float]:
+        """The costs that the benchmark recorded of the algorithm with a run's sizes; may be empty."""
+        return self._known.get(sizes_of(run), {}).get(run.algorithm, {})
 
-    def _step_seconds(self, algorithm: str) -> float:
+    def _step_gigaflop(self, run: RunSpec) -> float:
+        return self._recorded(run).get("gflop", math.nan)
+
+    def _step_seconds(self, run: RunSpec) -> float:
         """Seconds per step of one seed on one CPU thread."""
         rates: dict[bool, list[float]] = {True: [], False: []}
-        for run in self._store.runs(algorithm=algorithm, scale=self._scale):
-            rate = run.training_seconds.iloc[-1] / run.last_step
-            if run.provenance.get("device") == "cpu" and not math.isnan(rate):
-                here = run.provenance.get("hardware", {}).get("cpu") == cpu_name()
+        for stored in _runs_sized_as(run, self._store):
+            rate = stored.training_seconds.iloc[-1] / stored.last_step
+            if stored.provenance.get("device") == "cpu" and not math.isnan(rate):
+                here = stored.provenance.get("hardware", {}).get("cpu") == cpu_name()
                 rates[here].append(rate)
-        if not rates[True] and algorithm in self._known:
-            return self._known[algorithm]["step_ms"] / 1000.0 * self._speed
+        if not rates[True] and (recorded := self._recorded(run)):
+            return recorded["step_ms"] / 1000.0 * self._speed
         chosen = rates[True] or rates[False]
         return float(np.median(chosen)) if chosen else math.nan
 
-    def _gpu_step_seconds(self, algorithm: str, seeds: int) -> float:
+    def _gpu_step_seconds(self, run: RunSpec, seeds: int) -> float:
         """Seconds per step of all seeds of a population on a GPU."""
-        timed = {int(key.split()[1]): row for key, row in self._timed.items() if key.split()[0] == algorithm}
+        algorithm, sizes = run.algorithm, sizes_of(run)
+        # The GPU benchmark measures only the paper's sizes.
+        rows = self._timed if sizes == "paper" else {}
+        timed = {int(key.split()[1]): row for key, row in rows.items() if key.split()[0] == algorithm}
         if large_enough := [size for size in sorted(timed) if size >= seeds]:
             row = timed[large_enough[0]]
             fastest = min(row[f"{way}_ms"] for way in ("eager", "captured", "compiled"))
             return float(fastest / 1000.0 + self._simulator)
-        kernels = self._kernels.get(algorithm, math.nan) * KERNEL_SECONDS
+        kernels = self._kernels.get(sizes, {}).get(algorithm, math.nan) * KERNEL_SECONDS
         together = 1 if algorithm in self._apart else seeds
-        arithmetic = together * self._step_gigaflop(algorithm) / GPU_GIGAFLOPS
+        arithmetic = together * self._step_gigaflop(run) / GPU_GIGAFLOPS
         # `max` alone might not propagate NaN.
         updates = max(kernels, arithmetic) if not math.isnan(kernels + arithmetic) else math.nan
         step = updates + self._simulator
         return seeds * step if algorithm in self._apart else step
+
+
+def _runs_sized_as(run: RunSpec, store: Store) -> list[StoredRun]:
+    """The stored runs of an algorithm, of all variants and scales, whose networks and batches are a run's."""
+    return [one for one in store.runs(algorithm=run.algorithm) if sizes_of(one.spec) == sizes_of(run)]
 
 
 def makespan(durations: Iterable[float], workers: int) -> float:
@@ -264,35 +272,35 @@ def jobs(
 
 def _populations(group: Missing, enough: int) -> int:
     """Number of populations into which a cell is split on a CPU; ``enough`` of them occupy all workers."""
-    first = group.specs[0]
-    return enough if populations_pay(first.algorithm, first.scale) else len(group.specs)
+    return enough if populations_pay(group.specs[0]) else len(group.specs)
 
 
 def resources_of(specs: Sequence[RunSpec], store: Store, gpus: float) -> Resources:
     """Resources of the job that trains a population, for executors that share machines among jobs.
 
     On a CPU a job has one thread. On a GPU every seed of a population has a simulator in its own thread.
-    Memory is the peak of stored runs of the algorithm at this scale, plus a quarter; without such runs, a
-    job requests none.
+    Memory is the peak of stored runs of the algorithm with the same widths and batches, plus a quarter;
+    without such runs, a job requests none.
 
     Args:
         specs: its runs.
         store: stored runs.
         gpus: GPUs per job, or a fraction of one; 0 on a CPU.
     """
-    runs = store.runs(algorithm=specs[0].algorithm, scale=specs[0].scale)
+    runs = _runs_sized_as(specs[0], store)
     peaks = [run.final.get("cost/peak_memory_bytes", math.nan) for run in runs]
     known = [peak for peak in peaks if not math.isnan(peak)]
     memory = math.ceil(_MEMORY_MARGIN * max(known)) if known else None
     return Resources(len(specs) if gpus else 1, gpus, memory)
 
 
-def populations_pay(algorithm: str, scale: str) -> bool:
+def populations_pay(run: RunSpec) -> bool:
     """Whether a population of five saves at least `POPULATION_MARGIN` of a seed's time on a CPU, as recorded.
 
-    A variant counts as the unchanged algorithm; without a measurement the answer is no.
+    A variant counts as the unchanged algorithm of its sizes; without a measurement the answer is no.
     """
-    saved = benchmark_results(POPULATION_GAINS).get(scale, {}).get(algorithm, {}).get("saved", 0.0)
+    gains = benchmark_results(POPULATION_GAINS)
+    saved = gains.get(sizes_of(run), {}).get(run.algorithm, {}).get("saved", 0.0)
     return bool(saved >= POPULATION_MARGIN)
 
 

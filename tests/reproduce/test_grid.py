@@ -630,19 +630,26 @@ def test_populations_on_a_cpu_where_they_are_faster_and_every_worker_has_one(
 
 
 def test_the_recorded_benchmark_says_where_populations_are_faster(tmp_path, monkeypatch):
+    def pays(algorithm, scale, variant="base"):
+        spec = RunSpec(algorithm=algorithm, variant=variant, task="HalfCheetah", seed=0, scale=scale)
+        return planning.populations_pay(spec)
+
     record = json.loads(planning.POPULATION_GAINS.read_text())["results"]
     for scale in ("paper", "laptop"):
         assert {"sac", "td3", "svg"} <= set(record[scale]) <= set(ALGORITHMS) - {"mbpo", "slbo"}
         for algorithm in ALGORITHMS:
             saved = record[scale].get(algorithm, {"saved": 0.0})["saved"]
-            assert planning.populations_pay(algorithm, scale) == (saved >= planning.POPULATION_MARGIN)
+            assert pays(algorithm, scale) == (saved >= planning.POPULATION_MARGIN)
     other = tmp_path / "gains.json"
     monkeypatch.setattr(planning, "POPULATION_GAINS", other)
-    assert not planning.populations_pay("sac", "paper")
-    for saved, pays in ((planning.POPULATION_MARGIN, True), (planning.POPULATION_MARGIN - 0.01, False)):
+    assert not pays("sac", "paper")
+    for saved, expected in ((planning.POPULATION_MARGIN, True), (planning.POPULATION_MARGIN - 0.01, False)):
         other.write_text(json.dumps({"results": {"paper": {"sac": {"saved": saved}}}}))
-        assert planning.populations_pay("sac", "paper") == pays
-        assert not planning.populations_pay("sac", "laptop")
+        assert pays("sac", "paper") == expected
+        assert not pays("sac", "laptop")
+    # A variant of laptop's sizes counts as a run of that scale.
+    other.write_text(json.dumps({"results": {"laptop": {"alm": {"saved": 1.0}}}}))
+    assert pays("alm", "paper", "quarter") and not pays("alm", "paper", "no-kl")
 
 
 def test_the_command_trains_what_an_exhibit_misses(tmp_path, capsys, monkeypatch):

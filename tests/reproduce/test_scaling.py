@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -42,7 +43,7 @@ def missing(algorithm, seeds, scale="paper", reached=4000):
 
 
 def gpu_step(records, algorithm, seeds, scale="paper"):
-    costs = Costs(Store(records / "nothing"), scale, records)
+    costs = Costs(Store(records / "nothing"), records)
     return costs.of(missing(algorithm, seeds, scale)).gpu_seconds / 1000
 
 
@@ -55,7 +56,7 @@ def test_a_step_on_a_gpu_takes_its_kernels_or_its_arithmetic(records, monkeypatc
     # Seeds one after another: 4 ms of kernels and the simulator, each.
     assert gpu_step(records, "mbpo", 5) == pytest.approx(5 * 0.0045)
     # A population trains until its last seed is there.
-    costs = Costs(Store(records / "nothing"), "paper", records)
+    costs = Costs(Store(records / "nothing"), records)
     assert costs.of(missing("alm", 5, reached=1000)).gpu_seconds == pytest.approx(4000 * 0.0205)
     assert math.isnan(gpu_step(records, "slbo", 1))
     assert math.isnan(gpu_step(records, "alm", 1, "laptop"))
@@ -99,7 +100,8 @@ def test_the_blocks_of_the_page_follow_the_records(records):
     # 0.36 s a step on every core.
     assert float(core_hours.replace(",", "")) == pytest.approx(100 * float(steps.replace(",", "")), rel=0.03)
     assert int(runs.replace(",", "")) > 100
-    assert "No cost per step is recorded for" in blocks["programme"]
+    assert "| ALM(3), sizes of laptop scale | 25 |" in blocks["programme"]
+    assert "ALM(3), sizes of laptop scale. Rows without an estimate" in blocks["programme"]
     rows = [line.split("|") for line in blocks["limits"].splitlines() if line.startswith("| 1")]
     assert [row[1].strip() for row in rows] == ["1", "10", "100", "1,000"]
     hours = [float(row[2].strip(" h").replace(",", "")) for row in rows]
@@ -162,9 +164,42 @@ def test_hours_are_those_of_stored_runs_on_processors_of_this_kind(tmp_path, rec
         )
         run.evaluations["wall_seconds"] = seconds * run.evaluations["step"]
         store.write(run)
-    costs = Costs(store, "paper")
+    costs = Costs(store)
     alm, mbpo, slbo, sac = (costs.of(missing(name, 2)) for name in ("alm", "mbpo", "slbo", "sac"))
     assert (alm.seconds, alm.gigaflop) == pytest.approx((2000.0, 80_000.0))
     assert (mbpo.seconds, mbpo.gigaflop) == pytest.approx((72.0, 2000.0))
     assert slbo.seconds == pytest.approx(2000.0) and math.isnan(slbo.gigaflop)
     assert math.isnan(sac.seconds)
+
+
+def test_a_variant_of_other_sizes_costs_what_runs_of_these_sizes_do(tmp_path, records, make_run):
+    """`quarter` at paper scale is as large as ALM at laptop scale, and says nothing of ALM at paper scale."""
+    store = Store(tmp_path / "store")
+    for seed, variant, scale, seconds, peak in (
+        (0, "base", "paper", 1.0, 4000.0),
+        (0, "quarter", "paper", 0.02, 9000.0),
+        (1, "quarter", "paper", 0.03, 1000.0),
+        (0, "no-kl", "laptop", 0.04, 1000.0),
+    ):
+        run = make_run(
+            {5000: 1.0, 10_000: 1.0},
+            algorithm="alm",
+            variant=variant,
+            scale=scale,
+            seed=seed,
+            extra={"time/evaluation_s": [0.0, 0.0]},
+            provenance={"device": "cpu", "population": 1, "hardware": {"cpu": planning.cpu_name()}},
+            final={"cost/peak_memory_bytes": peak},
+        )
+        run.evaluations["wall_seconds"] = seconds * run.evaluations["step"]
+        store.write(run)
+    costs = Costs(store, records)
+    one = RunSpec(algorithm="alm", variant="base", task="HalfCheetah", seed=5, scale="paper")
+    whole, quarter = (Missing((replace(one, variant=name),), (0,), 1000) for name in ("base", "quarter"))
+    assert costs.of(whole).seconds == pytest.approx(1000.0)
+    assert costs.of(quarter).seconds == pytest.approx(30.0)
+    assert (costs.of(whole).gigaflop, costs.of(quarter).gigaflop) == pytest.approx(
+        (40_000.0, math.nan), nan_ok=True
+    )
+    memory = [planning.resources_of(one.specs, store, 0.0).memory_bytes for one in (whole, quarter)]
+    assert memory == [5000, 11_250]
