@@ -7,6 +7,7 @@ from paper_figures import panels
 from paper_figures.data import FigureData
 from paper_figures.style import figure_style
 from reproduce.exhibits import FigureExhibit, Series
+from reproduce.exhibits.catalogue import QUARTER
 from reproduce.lab.published import AUTHORS_WARMUP, FIELD, FIELD_TASKS, field_runs
 
 _TASKS = tuple(FIELD_TASKS)
@@ -17,7 +18,7 @@ EXHIBIT = FigureExhibit(
     "return",
     (
         Series("ALM(3)", "alm"),
-        Series("ALM(3), quarter size", "alm", "quarter"),
+        QUARTER,
         Series("SAC", "sac"),
         Series("TD3", "td3"),
     ),
@@ -68,7 +69,7 @@ def draw(data: FigureData) -> Figure:
             f"Grey: the authors' ALM(3) curve, shifted by their {AUTHORS_WARMUP:,} random steps. Broken "
             "lines: published means over 5 to 10 seeds on gym's v4 tasks (Ant-v4 beside T-Ant; "
             "results/paper/README.md), context only."
-            f"{marked}",
+            f"{panels.sizes(data)}{marked}",
             data.runs,
         )
     return figure

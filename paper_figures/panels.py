@@ -17,6 +17,7 @@ from paper_figures.data import FigureData, PanelCurve
 from paper_figures.style import NOTE, PAGE, PUBLISHED, THOUSANDS, looks
 from reproduce import formats
 from reproduce.exhibits import TABLE1, Series
+from reproduce.exhibits.catalogue import QUARTER
 from reproduce.exhibits.kinds import READ_OUT
 from reproduce.lab.published import AUTHORS_WARMUP, authors_curves
 from reproduce.lab.store import StoredRun
@@ -260,6 +261,8 @@ def heading(data: FigureData) -> str:
 
 def sizes(data: FigureData) -> str:
     """A sentence on the sizes of networks, where algorithms of different ones are compared; may be empty."""
+    if QUARTER in data.series:
+        return f" {QUARTER.label}: a quarter of the paper's widths and batch; the others are of full size."
     if data.scale == "paper" or len({one.algorithm for one in data.series}) < 2:
         return ""
     return " Networks are smaller than the paper's at this scale, but for those of SAC, TD3 and SVG(1)."

@@ -70,10 +70,12 @@ _VARIANTS = (
     "online-kl",
     "relu",
     "joint",
-    "quarter",
 )
 """ALM's variants in the order of their looks, such that variants in one figure differ in colour. Add new ones
 at the end, so that the others keep theirs. A variant that is not listed has a look by its name."""
+
+_BESIDE_ALGORITHMS = {"quarter": Look("#8B0000", "v")}
+"""Variants drawn beside algorithms, in a colour and with a marker that none of these has."""
 
 _LEVELS = ("#E8965A", "#DE6F52", "#C44A5E", "#98356E", "#6C2A6E", "#3F1F5B")
 """Shades from light to dark, for ordered series; ALM itself keeps its blue."""
@@ -106,6 +108,8 @@ def looks(series: Sequence[Series]) -> dict[str, Look]:
 
 
 def _of_variant(name: str) -> Look:
+    if name in _BESIDE_ALGORITHMS:
+        return _BESIDE_ALGORITHMS[name]
     place = _VARIANTS.index(name) if name in _VARIANTS else zlib.crc32(name.encode())
     count = len(_PALETTE)
     # Colours repeat with another marker.

@@ -10,6 +10,7 @@ import logging
 import os
 import re
 import sys
+import warnings
 from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import Any
@@ -61,12 +62,17 @@ _FOR_TRAINING = ("torch", "mujoco", "gymnasium", "mlflow", "safetensors")
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit code."""
+    with warnings.catch_warnings():  # in a notebook, others' warnings stay as they are
+        show_warnings()
+        return _main(sys.argv[1:] if arguments is None else arguments)
+
+
+def _main(arguments: Sequence[str]) -> int:
     logging.basicConfig(format="%(levelname)s: %(message)s")
-    show_warnings()
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
         # A terminal's encoding may lack the signs of a table, which is no reason to lose the rest.
         sys.stdout.reconfigure(errors="replace")
-    given = _one_spelling(sys.argv[1:] if arguments is None else arguments)
+    given = _one_spelling(arguments)
     command = None
     try:
         try:

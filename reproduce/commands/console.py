@@ -3,7 +3,7 @@
 import sys
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Literal
 
 from rich.console import Console
@@ -27,13 +27,14 @@ def say(kind: Literal["error", "warning"], sentence: object) -> None:
 
 
 def show_warnings() -> None:
-    """From now on, show every warning in one line, and once."""
+    """Show every warning in one line, and once, until `warnings.catch_warnings` ends."""
     shown = set()
 
     def show(message: Warning | str, *_: object, **__: object) -> None:
         if str(message) not in shown:
             shown.add(str(message))
-            say("warning", message)
+            with suppress(OSError):  # a warning that nobody can read ends no command
+                say("warning", message)
 
     warnings.showwarning = show
 

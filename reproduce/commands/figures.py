@@ -31,7 +31,8 @@ class Figure(ReadsRuns):
 
     figure: Annotated[str, tyro.conf.Positional]
     """3 to 20 (5 and 10 draw all of their parts), a part such as 5a, or 17-dynamics (figure 17 with noise
-    where its caption says); G (appendix G and section 6, which the paper has no figure of); authors (ALM
+    where its caption says); G (appendix G and section 6, which the paper has no figure of);
+    Q (ALM with a quarter of its widths and batch beside SAC and TD3 of full size); authors (ALM
     and its authors' published curves); curves (learning curves, one file per page of docs/algorithms);
     field (beside later methods); or all."""
     bias: BiasDefinition = "redq"

@@ -68,6 +68,8 @@ def keep_policies(directory: RunDirectory, store: Store) -> None:
     try:
         for path in archive_policies(directory, store):
             print(f"stored {path}")
+    except UnreadableRunError as error:
+        say("warning", error)
     except (OSError, ValueError) as error:
         # Includes variants that this version no longer knows, so that no checkpoint of them can be loaded.
         say("warning", f"no policy is kept of {directory.path}: {error}")

@@ -293,12 +293,15 @@ _FIGURE_G = replace(
     ),
 )
 
+QUARTER = Series("ALM(3), quarter widths", "alm", "quarter")
+"""ALM of a size that reaches the read-out of the paper's tables on a CPU."""
+
 _FIGURE_Q = FigureExhibit(
     name="figureQ",
     number=None,
-    title="ALM at a quarter of its size, beside SAC and TD3 at full size",
+    title="ALM with a quarter of its widths and batch, beside SAC and TD3 of full size",
     shows="return",
-    series=(Series("ALM(3), quarter size", "alm", "quarter"), _SAC, _TD3),
+    series=(QUARTER, _SAC, _TD3),
     tasks=TABLE1.tasks,
     small_tasks=(),
 )

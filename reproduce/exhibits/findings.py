@@ -5,10 +5,10 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from reproduce.exhibits.catalogue import TABLE1
+from reproduce.exhibits.catalogue import QUARTER, TABLE1
 from reproduce.exhibits.claims import COLUMNS, judged, rows_of
 from reproduce.exhibits.comparison import Comparison
-from reproduce.exhibits.kinds import READ_OUT, Series
+from reproduce.exhibits.kinds import READ_OUT
 from reproduce.exhibits.pooling import require_comparable
 from reproduce.exhibits.scores import measured_score, score_table
 from reproduce.exhibits.table import Score
@@ -21,8 +21,6 @@ from reproduce.lab.store import Store
 __all__ = ["beside_alm", "claims", "one_protocol", "wins"]
 
 _ALM, _RIVALS = "ALM(3)", ("SAC", "TD3")
-_QUARTER = Series("ALM(3), quarter size", "alm", "quarter")
-"""ALM at the size that reaches the paper's read-out on a CPU; the paper has no such row."""
 
 
 def one_protocol(store: Store) -> str:
@@ -42,11 +40,11 @@ def one_protocol(store: Store) -> str:
             if alm is None
             else f"{mean_and_std(alm['return_mean'], alm['return_std'])} ({int(alm['seeds'])} seeds)"
         )
-        row.append(here(_QUARTER.label, task))
+        row.append(here(QUARTER.label, task))
         for rival in _RIVALS:
             row += [printed[rival, task].number(), here(rival, task)]
         rows.append([*row, _published(task)])
-    header = ["", "ALM(3), released curve or printed", f"{_QUARTER.label}, measured here"]
+    header = ["", "ALM(3), released curve or printed", f"{QUARTER.label}, measured here"]
     header += [f"{rival}, {which}" for rival in _RIVALS for which in ("printed", "measured here")]
     return markdown_grid([*header, "SAC, published on v4"], rows)
 
@@ -62,15 +60,16 @@ def wins(store: Store) -> str:
     smaller = {
         task: (score.mean, score.std)
         for task in TABLE1.columns
-        if (score := measured.get((_QUARTER.label, task))) is not None and score.status == "complete"
+        if (score := measured.get((QUARTER.label, task))) is not None and score.status == "complete"
     }
-    on_its_tasks = "measured on ALM's own tasks"
-    sentences = (
-        ("printed in the paper", printed, "the authors' ALM(3)", authors),
-        (on_its_tasks, measured, "the authors' ALM(3)", authors),
-        (on_its_tasks, measured, f"{_QUARTER.label}, also measured here,", smaller),
-    )
-    return "\n".join(_wins(*sentence) for sentence in sentences)
+    sentences = [
+        _wins("printed in the paper", printed, "the authors' ALM(3)", authors),
+        _wins("measured on ALM's own tasks", measured, "the authors' ALM(3)", authors),
+    ]
+    if smaller:
+        whose = f"{QUARTER.label}, measured here, too,"
+        sentences.append(_wins("of full size, measured here", measured, whose, smaller))
+    return "\n".join(sentences)
 
 
 def _wins(which: str, scores: "_Scores", whose: str, alm: Mapping[str, tuple[float, float]]) -> str:
@@ -146,9 +145,13 @@ def _rows(store: Store) -> tuple[_Scores, _Scores]:
     """The rows of Table 1 as printed, and as measured here at paper scale, with that of smaller ALM."""
     scores = list(score_table(TABLE1, store).scores)
     for task in TABLE1.columns:
-        runs = store.runs(algorithm="alm", variant="quarter", task=task, scale="paper")
+        runs = [
+            run
+            for algorithm, variant in (("alm", QUARTER.variant), ("sac", "base"), ("td3", "base"))
+            for run in store.runs(algorithm=algorithm, variant=variant, task=task, scale="paper")
+        ]
         require_comparable(runs)
-        scores.append(measured_score(TABLE1, _QUARTER, task, "paper", "", runs))
+        scores.append(measured_score(TABLE1, QUARTER, task, "paper", "", runs))
     numbers = [one for one in scores if one.has_number]
     printed = {(one.algorithm, one.task): one for one in numbers if one.block == "printed"}
     measured = {(one.algorithm, one.task): one for one in numbers if one.scale == "paper"}

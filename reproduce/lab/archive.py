@@ -133,7 +133,8 @@ def archive_policies(directory: RunDirectory, store: Store) -> list[Path]:
         PolicyError: the policies exceed `BUDGET` or `LARGEST_POLICY`.
         PolicyFileError: a policy to be stored is damaged.
     """
-    spec = RunSpec.from_dict(directory.read_json("config.json")["spec"])
+    with reading(directory):
+        spec = RunSpec.from_dict(directory.read_json("config.json")["spec"])
     run = store.get(spec)
     others = {held for held, _ in policies_stored(store) if held.cell == spec.cell}
     if run is None or run.status == "failed" or others - {spec}:

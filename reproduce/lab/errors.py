@@ -21,10 +21,12 @@ class UnreadableRunError(ValueError):
 
 def reason_of(error: Exception) -> str:
     """The first line of an error's message, after its type if it may not say by itself what is wrong."""
-    if isinstance(error, KeyError):
+    if isinstance(error, KeyError) and isinstance(error.args[0], str):
         return f"it lacks {error}"
     first = (str(error).splitlines() or [""])[0].rstrip(".")
-    return first if isinstance(error, (OSError, ValueError)) else f"{type(error).__name__}: {first}"
+    kind = type(error)
+    says_it = kind is ValueError or isinstance(error, OSError) or kind.__module__.partition(".")[0] in _OWN
+    return first if says_it else f"{kind.__name__}: {first}"
 
 
 def is_sentence(error: BaseException) -> bool:

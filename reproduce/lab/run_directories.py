@@ -42,7 +42,10 @@ def directories_under(
     found = {}
     for path in sorted(root.glob("*/*/*/*/seed-*/config.json")):
         directory, place = RunDirectory(path.parent), path.parent.relative_to(root)
+        spec = None
         with passing_over(directory):
-            if fits(RunSpec.from_relative_dir(place)):
+            spec = RunSpec.from_relative_dir(place)
+        if spec is not None and fits(spec):
+            with passing_over(directory):
                 found[spec_in(directory.read_json("config.json"), place)] = directory
     return found

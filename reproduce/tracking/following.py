@@ -23,7 +23,7 @@ import psutil
 
 from alm.training.run_directory import RunDirectory
 from reproduce.lab.curves import Curve, run_scalars, sharing_seeds
-from reproduce.lab.errors import UnreadableRunError
+from reproduce.lab.errors import reason_of
 from reproduce.lab.places import WORKPLACE
 from reproduce.tracking.client import (
     ENDED,
@@ -154,7 +154,11 @@ class _Synchroniser:
                 raise
             except Exception as error:
                 # A damaged directory must not keep the others from MLflow.
-                total += SyncResult(problems=(f"not sent to MLflow: {UnreadableRunError(directory, error)}",))
+                problem = (
+                    f"{directory} was not sent to MLflow ({reason_of(error)}); mend it, put a sound copy "
+                    "back, or move it away"
+                )
+                total += SyncResult(problems=(problem,))
         return total
 
     def _send_directory(self, path: Path, going_on: bool | None) -> SyncResult:

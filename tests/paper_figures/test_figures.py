@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from paper_figures import (
+    field,
     final_return,
     latents,
     learning_curves,
@@ -24,6 +25,7 @@ from paper_figures.style import LOOKS, looks
 from reproduce.cli import main
 from reproduce.commands.figures import Figure
 from reproduce.exhibits import FIGURES
+from reproduce.exhibits.catalogue import QUARTER
 from reproduce.exhibits.pooling import StoreMixError
 from reproduce.lab.algorithms import ALGORITHMS
 from reproduce.lab.published import authors_curves
@@ -487,7 +489,7 @@ def test_drawing_imports_no_learning_or_simulation():
 
 def test_declarations_hang_together():
     variants = {}
-    for exhibit in FIGURES:
+    for exhibit in (*FIGURES, field.EXHIBIT):
         by_label = looks(exhibit.series)
         assert len(by_label) == len(exhibit.series) == len(set(by_label.values()))
         for series in exhibit.series:
@@ -502,6 +504,9 @@ def test_declarations_hang_together():
                 assert variants.setdefault((series.variant, series.noise), look) == look
         plain = [by_label[one.label].colour for one in exhibit.series if not one.estimate]
         assert len(set(plain)) == len(plain)
+        if QUARTER in exhibit.series:
+            # Drawn beside algorithms, which markers tell apart without colour.
+            assert len({look.marker for look in by_label.values()}) == len(by_label)
     colours = [look.colour for look in LOOKS.values()]
     assert len(set(colours)) == len(colours)
     assert len({look.marker for look in LOOKS.values()}) == len(LOOKS)

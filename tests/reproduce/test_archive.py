@@ -6,6 +6,7 @@ import shlex
 import socket
 import subprocess
 import sys
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -174,6 +175,8 @@ def test_a_damaged_run_is_passed_over_by_a_comparison(tmp_path, make_run):
     with pytest.warns(StoreWarning, match=f"{broken.path} cannot be read .*provenance.json is not JSON"):
         found = shelf.runs(Side(SPEC.algorithm, SPEC.variant), SPEC.task)
     assert [run.spec.seed for run in found] == [0, 1]
+    with warnings.catch_warnings(action="error"):  # of runs that it does not show it says nothing
+        assert len(shelf.runs(Side("td3", SPEC.variant), SPEC.task)) == 1
 
 
 def test_what_a_killed_writer_of_a_run_left_in_the_store_goes(tmp_path):

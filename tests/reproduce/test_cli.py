@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
 
 import pytest
@@ -722,3 +723,29 @@ def test_training_what_is_stored_already_says_where_it_stays(tmp_path, capsys, m
     assert line.startswith("warning: td3/base Hopper laptop seed 0 is stored already (")
     assert len(opened) == 1
     assert str(tmp_path / "runs/td3/base/Hopper/laptop/seed-0") in line
+
+
+@pytest.mark.parametrize("command", [["table1"], ["claims", "--scale", "laptop"], ["figure3"]])
+def test_a_damaged_stored_run_is_said_once_by_every_call(tmp_path, capsys, make_run, command):
+    """In a notebook as in a shell: what one call has said, the next one says again."""
+    store = Store(tmp_path / "store")
+    path = store.write(make_run({2500: 1.0, 50_000: 2.0}, algorithm="sac", scale="laptop"))
+    path.write_bytes(path.read_bytes()[:-3])
+    show = warnings.showwarning
+    for _ in range(2):
+        main([*command, "--store", str(store.root), "--out", str(tmp_path / "out")])
+        said = capsys.readouterr()
+        assert said.err.count(f"warning: {path} is left out") == 1 and "warning" not in said.out
+    assert warnings.showwarning is show
+
+
+def test_a_warning_that_nobody_can_read_ends_no_command(tmp_path, monkeypatch, capsys):
+    class Closed(io.StringIO):
+        def write(self, text):
+            raise OSError(9, "Bad file descriptor")
+
+    (tmp_path / "store").mkdir()
+    (tmp_path / "runs" / "td3" / "base" / "Hopper" / "laptop" / "seed-0").mkdir(parents=True)
+    (tmp_path / "runs" / "td3" / "base" / "Hopper" / "laptop" / "seed-0" / "config.json").write_text("{")
+    monkeypatch.setattr(sys, "stderr", Closed())
+    assert main(["runs", "--store", str(tmp_path / "store"), "--runs-dir", str(tmp_path / "runs")]) == 0

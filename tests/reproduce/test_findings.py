@@ -87,13 +87,14 @@ def test_smaller_alm_counts_where_it_was_measured_to_the_read_out(store, add):
     for task in ("Hopper", "Walker2d", "HalfCheetah"):
         add("sac", 0, 100.0, **at_read_out, task=task)
         add("td3", 0, 200.0, **at_read_out, task=task)
+    assert len(findings.wins(store).splitlines()) == 2
     quarter = {"variant": "quarter", "scale": "paper"}
     for seed in (0, 1):
         add("alm", seed, 400.0 + seed, steps=200_000, **quarter, task="Hopper")
         add("alm", seed, 150.0, steps=200_000, **quarter, task="Walker2d")
     add("alm", 0, 900.0, steps=100_000, status="partial", **quarter, task="HalfCheetah")
     smaller = findings.wins(store).splitlines()[2]
-    assert "ALM(3), quarter size, also measured here, has the highest mean on 1 of the 2 tasks" in smaller
+    assert "ALM(3), quarter widths, measured here, too, has the highest mean on 1 of the 2 tasks" in smaller
     assert "(Hopper)" in smaller and "not on Walker2d" in smaller
     assert smaller.endswith("no number for T-Humanoid, T-Ant, HalfCheetah.")
     *_, halfcheetah, walker, hopper = findings.one_protocol(store).splitlines()

@@ -484,8 +484,8 @@ def test_two_evaluations_of_one_step_are_one_sentence(tmp_path, uri):
     run.finish()
     (problem,) = sync([run.path], MlflowRuns(uri)).problems
     assert problem == (
-        f"not sent to MLflow: {run.path} cannot be read (The evaluation steps of a curve must increase, but "
-        "2000 follows 2000); mend it, put a sound copy back, or move it away"
+        f"{run.path} was not sent to MLflow (The evaluation steps of a curve must increase, but 2000 follows "
+        "2000); mend it, put a sound copy back, or move it away"
     )
 
 
@@ -500,7 +500,7 @@ def test_the_command_says_that_a_damaged_run_is_not_in_mlflow(tmp_path, uri, mon
     (run.path / "metrics.jsonl").write_text("{\n")
     assert main(command) == 1
     said = capsys.readouterr()
-    assert "up to date" not in said.out and "not sent to MLflow: " in said.err
+    assert "up to date" not in said.out and "was not sent to MLflow" in said.err
     (run.path / "config.json").write_text("{")
     other = Training(tmp_path / "runs", seed=1)
     other.steps(1000)
