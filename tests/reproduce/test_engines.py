@@ -1,5 +1,6 @@
 """Engines: the same results wherever jobs run, refusals in one sentence, a worker and its process."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -337,9 +338,15 @@ def processes(handle):
         return []
 
 
+def send(signal_number, processes):
+    """A signal to those processes that have not ended meanwhile, as by the signal to another of them."""
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.send_signal(signal_number)
+
+
 def kill_all(handle):
-    for process in processes(handle):
-        process.kill()
+    send(signal.SIGKILL, processes(handle))
 
 
 def test_slurm_gives_the_results_of_local_processes(tmp_path, slurm, undisturbed):
@@ -399,8 +406,7 @@ def test_a_slurm_job_whose_time_ends_goes_on_in_another_allocation(tmp_path, slu
         handle = slurm.submit(a_job(tmp_path, (*script(_SAVES_ON_SIGTERM), str(tmp_path)), marks=marks))
         wait_for(lambda: slurm.poll(handle) is None and (tmp_path / "started").exists())
     # What SLURM sends to all processes of a job, ahead of the time limit and of a preemption.
-    for process in processes(handle)[1:]:
-        process.send_signal(signal.SIGUSR2)
+    send(signal.SIGUSR2, processes(handle)[1:])
     assert ended(slurm, handle) == Ended(0)
     assert (tmp_path / "saved").exists()
     assert (tmp_path / "logs/a.log").read_text() == "went on\n"
