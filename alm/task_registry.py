@@ -7,10 +7,11 @@ simulator. The environments themselves are in :mod:`alm.tasks.locomotion` and :m
 import math
 import re
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from functools import cache
 from importlib.metadata import version
 from typing import Any
+
+from alm.names import nearest
 
 __all__ = ["TASKS", "TaskSpec", "UnknownTaskError", "task_spec"]
 
@@ -164,9 +165,7 @@ def task_spec(name: str) -> TaskSpec:
             return TASKS[name]
         if noisy := _NOISY.fullmatch(name):
             return _with_noise(task_spec(noisy[1]), noisy[2], noisy[3])
-    by_lower_case = {known.lower(): known for known in TASKS}
-    nearest = get_close_matches(name.lower(), by_lower_case, n=1, cutoff=0.4) if isinstance(name, str) else []
-    hint = f" (did you mean {by_lower_case[nearest[0]]!r}?)" if nearest else ""
+    hint = nearest(name, TASKS) if isinstance(name, str) else ""
     raise UnknownTaskError(
         f"There is no task {name!r}{hint}; the tasks are {', '.join(TASKS)}, and each of them with noise, "
         "such as HalfCheetah-obsnoise-0.1 or HalfCheetah-dynnoise-0.3."

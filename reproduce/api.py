@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import matplotlib.pyplot as plt
 
+from alm.names import nearest
 from alm.task_registry import task_spec
 from alm.training.scale import SCALES, scale_named
 from paper_figures.drawing import NAMES, drawn
@@ -22,7 +23,7 @@ from reproduce.exhibits import EXHIBITS, BiasDefinition
 from reproduce.exhibits.comparison import Comparison
 from reproduce.exhibits.pooling import StoreMixError
 from reproduce.exhibits.tidy import tidy_curves
-from reproduce.lab.algorithms import ALGORITHMS, BASE, nearest, variant_named
+from reproduce.lab.algorithms import ALGORITHMS, BASE, variant_named
 from reproduce.lab.settings import canonical_variant
 from reproduce.lab.specs import variant_parts
 
@@ -68,7 +69,7 @@ def load_curves(
         if algorithm is not None:
             variant_named(algorithm, name)
         elif name not in known:
-            raise ValueError(f"There is no variant {name!r} of any algorithm{nearest(name.lower(), known)}.")
+            raise ValueError(f"There is no variant {name!r} of any algorithm{nearest(name, known)}.")
     return tidy_curves(store, algorithm=algorithm, variant=variant, task=task, scale=scale)
 
 

@@ -54,7 +54,7 @@ def test_curves_are_those_of_the_store():
     ("unknown", "sentence"),
     [
         ({"task": "Cheetah"}, "no task 'Cheetah' .did you mean 'HalfCheetah'"),
-        ({"scale": "big"}, "unknown scale 'big'"),
+        ({"scale": "big"}, "no scale 'big'"),
         ({"algorithm": "nobody"}, "no algorithm 'nobody'"),
         ({"algorithm": "alm", "variant": "no-k"}, "no variant 'no-k' of alm .did you mean 'no-kl'"),
         ({"variant": "no-k[horizon=7]"}, "no variant 'no-k' of any algorithm .did you mean 'no-kl'"),

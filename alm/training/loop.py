@@ -370,13 +370,7 @@ class Trainer:
         for i, directory in enumerate(self.directories):
             if self.alive[i]:
                 directory.write_json(
-                    "DONE",
-                    {
-                        "step": self.step,
-                        "wall_seconds": round(self._recorder.clocks[i], 3),
-                        "peak_memory_bytes": peak_bytes,
-                        "finished_ms": time.time_ns() // 1_000_000,
-                    },
+                    "DONE", {"peak_memory_bytes": peak_bytes, "finished_ms": time.time_ns() // 1_000_000}
                 )
 
     def _request_stop(self, signum: int, frame: FrameType | None) -> None:

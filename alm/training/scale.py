@@ -6,10 +6,10 @@ the paper's widths (at least 128) and batches.  Algorithms whose update at the p
 milliseconds keep that size.  `smoke` is for tests.
 """
 
-import difflib
 from dataclasses import dataclass, replace
 from typing import Self
 
+from alm.names import nearest
 from alm.task_registry import task_spec
 from alm.training.ranges import Count
 
@@ -148,6 +148,6 @@ def scale_named(name: str) -> Scale:
     """
     if name in SCALES:
         return SCALES[name]
-    close = difflib.get_close_matches(name, SCALES, n=1)
-    hint = f"; did you mean {close[0]!r}?" if close else ""
-    raise UnknownScaleError(f"unknown scale {name!r}: choose one of {', '.join(SCALES)}{hint}")
+    raise UnknownScaleError(
+        f"There is no scale {name!r}{nearest(name, SCALES)}; the scales are {', '.join(SCALES)}."
+    )

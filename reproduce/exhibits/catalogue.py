@@ -5,11 +5,11 @@ scripts for the rebuttal, or the tasks that the text discusses.  At scales other
 have fewer and cheaper tasks (`FigureExhibit.small_tasks`).
 """
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
+from alm.names import did_you_mean, nearest
 from reproduce.exhibits.kinds import CodeExhibit, Exhibit, FigureExhibit, Metric, Series, TableExhibit
 from reproduce.lab.footnote import Footnote
 
@@ -371,10 +371,9 @@ def exhibit_named(name: str) -> Exhibit:
     """
     if name in EXHIBITS:
         return EXHIBITS[name]
-    close = [one for one in EXHIBITS if name and one.startswith((f"table{name}", f"figure{name}"))]
-    close = close[:4] or difflib.get_close_matches(name, EXHIBITS, n=1)
-    hint = f"; did you mean {' or '.join(close)}?" if close else "."
-    raise UnknownExhibitError(f"There is no exhibit {name!r}; the exhibits are {', '.join(EXHIBITS)}{hint}")
+    parts = [one for one in EXHIBITS if name and one.startswith((f"table{name}", f"figure{name}"))]
+    hint = did_you_mean(parts[:4]) if parts else nearest(name, EXHIBITS)
+    raise UnknownExhibitError(f"There is no exhibit {name!r}{hint}; the exhibits are {', '.join(EXHIBITS)}.")
 
 
 def exhibits_named(name: str) -> list[Exhibit]:

@@ -4,9 +4,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from alm.names import nearest
 from alm.training.scale import SCALES
 from reproduce.exhibits.pooling import require_one_configuration
-from reproduce.lab.algorithms import ALGORITHMS, BASE, nearest
+from reproduce.lab.algorithms import ALGORITHMS, BASE
 from reproduce.lab.archive import record_of_directory
 from reproduce.lab.planning import train_command
 from reproduce.lab.run_directories import directories_under, passing_over

@@ -1,6 +1,5 @@
 """Registry of algorithms and variants by name; importing this module imports no agent."""
 
-import difflib
 import reprlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -8,6 +7,7 @@ from importlib import import_module
 from types import MappingProxyType
 from typing import Any
 
+from alm.names import nearest
 from alm.task_registry import UnknownTaskError
 from alm.training.scale import SCALES, scale_named
 from alm.variants import MILLION, VARIANTS, Variant, require_fields
@@ -168,7 +168,7 @@ def algorithm_named(name: str, algorithms: Mapping[str, Algorithm] = ALGORITHMS)
     if name in algorithms:
         return algorithms[name]
     raise UnknownAlgorithmError(
-        f"There is no algorithm {name!r}{nearest(name.lower(), algorithms)}; the algorithms are "
+        f"There is no algorithm {name!r}{nearest(name, algorithms)}; the algorithms are "
         f"{', '.join(algorithms)}."
     )
 
@@ -183,7 +183,7 @@ def variant_named(algorithm: str, name: str, algorithms: Mapping[str, Algorithm]
     if name in variants:
         return variants[name]
     raise UnknownAlgorithmError(
-        f"There is no variant {name!r} of {algorithm}{nearest(name.lower(), variants)}; the variants are "
+        f"There is no variant {name!r} of {algorithm}{nearest(name, variants)}; the variants are "
         f"{', '.join(variants)}."
     )
 
@@ -218,12 +218,6 @@ def run_length_if_known(spec: RunSpec) -> int | None:
         return run_length(spec) if spec.scale in SCALES else None
     except UnknownTaskError:
         return None
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """A hint at the name that was probably meant, or empty."""
-    close = difflib.get_close_matches(name, list(known), n=1)
-    return f" (did you mean {close[0]!r}?)" if close else ""
 
 
 def place_among(name: str, ordered: Iterable[str]) -> int:

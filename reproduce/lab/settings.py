@@ -12,8 +12,8 @@ from typing import Annotated, Any, NamedTuple
 
 from docstring_parser import parse_from_object
 
+from alm.names import nearest
 from alm.training.ranges import Range
-from reproduce.lab.algorithms import nearest
 from reproduce.lab.specs import variant_in, variant_parts
 
 _WORD = re.compile(r"[A-Za-z0-9._-]+")
@@ -78,8 +78,7 @@ def with_settings(config: Any, assignments: Sequence[str]) -> tuple[Any, tuple[s
             raise SettingError(f"The setting {assignment!r} has no value: write it as field=value.")
         if name not in known:
             raise SettingError(
-                f"{owner} has no setting {name!r}{nearest(name.lower(), known)}; its settings are "
-                f"{', '.join(known)}."
+                f"{owner} has no setting {name!r}{nearest(name, known)}; its settings are {', '.join(known)}."
             )
         try:
             value = _value(text, known[name].kind)

@@ -797,7 +797,7 @@ def test_a_scale_without_a_run_is_one_line(add, monkeypatch):
 
 
 def test_a_scale_that_does_not_exist_is_refused(add):
-    with pytest.raises(UnknownScaleError, match="unknown scale 'big'"):
+    with pytest.raises(UnknownScaleError, match="no scale 'big'"):
         claims_table(add([1.0]), "big")
 
 

@@ -99,7 +99,7 @@ def test_other_bad_values_are_one_sentence(tmp_path, capsys, more, words):
         (["table", "3", "--mix"], ["Only tables 1 and 5 pool runs"]),
         (["figure", "3", "--store", "/nonexistent"], ["no directory /nonexistent"]),
         (["claims", "--store", "/nonexistent"], ["no directory /nonexistent"]),
-        (["claims", "--scale", "big"], ["unknown scale 'big'", "paper, laptop, smoke"]),
+        (["claims", "--scale", "big"], ["no scale 'big'", "paper, laptop, smoke"]),
         (["ui", "--store", "/nonexistent"], ["no directory /nonexistent"]),
         (["runs", "--store", "/nonexistent"], ["no directory /nonexistent"]),
         (["plan", "table1", "--store", "/nonexistent"], ["no directory /nonexistent"]),

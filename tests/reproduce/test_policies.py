@@ -426,7 +426,7 @@ REFUSALS = [
         "There is no variant 'no-kl' of td3; the variants are base. For one of your own, add its file: "
         "--plugin.",
     ),
-    (["td3", "Hopper", "--scale", "tiny"], "unknown scale 'tiny': choose one of paper, laptop, smoke"),
+    (["td3", "Hopper", "--scale", "tiny"], "There is no scale 'tiny'; the scales are paper, laptop, smoke"),
     (["td3", "Hopper", "--seed", "7"], "there is no policy of td3/base on Hopper of seed 7 in "),
     (["alm", "Hopper", "--scale", "paper"], "train --algorithm alm --task Hopper --scale paper --seeds 0"),
     (["alm", "Hopper", "--variant", "k5[horizon=2]"], "--variant k5 --set horizon=2 --task Hopper"),

@@ -57,7 +57,6 @@ def test_a_run_from_start_to_done(tmp_path):
         assert passed == pytest.approx(evaluation["metrics"]["time/evaluation_s"], abs=0.002)
         assert directory.status == "done"
         done = directory.read_json("DONE")
-        assert (done["step"], done["wall_seconds"]) == (260, lines[-1]["wall_seconds"])
         assert lines[-1]["time_ms"] <= done["finished_ms"] <= 1000 * time.time()
         assert done["peak_memory_bytes"] > 2**26
         measured = dict(directory.values())

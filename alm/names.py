@@ -1,0 +1,18 @@
+"""Hints at the name that was probably meant by a misspelt one."""
+
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+
+__all__ = ["did_you_mean", "nearest"]
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A hint at the one known name most similar to a misspelt one, whatever their case; empty if none is."""
+    by_lower_case = {one.lower(): one for one in known}
+    close = get_close_matches(name.lower(), by_lower_case, n=1, cutoff=0.5)
+    return did_you_mean([by_lower_case[one] for one in close])
+
+
+def did_you_mean(names: Sequence[str]) -> str:
+    """``" (did you mean 'figure5a' or 'figure5b'?)"``; empty without names."""
+    return f" (did you mean {' or '.join(map(repr, names))}?)" if names else ""
