@@ -11,7 +11,7 @@ from paper_figures.style import figure_style, looks
 from reproduce import formats
 from reproduce.exhibits import Series
 from reproduce.exhibits.pooling import require_comparable
-from reproduce.lab.published import AUTHORS_WARMUP, authors_curves
+from reproduce.lab.published import authors_curves
 from reproduce.lab.store import Store, StoredRun
 
 _SERIES = (Series("ALM(3)", "alm"), Series("ALM(3), bf16", "alm", "base+bf16"))
@@ -74,8 +74,7 @@ def draw(runs: Sequence[StoredRun]) -> Figure:
             figure,
             "ALM over its authors' curves, paper scale: mean return of "
             f"{scale_named('paper').eval_episodes} greedy evaluation episodes, one line per seed. Steps "
-            "include the random steps of the warm-up. Grey: mean ± standard deviation of the authors' seeds, "
-            f"shifted by their {AUTHORS_WARMUP:,} random steps.",
+            f"include the random steps of the warm-up. {panels.grey(())}",
             runs,
         )
     return figure

@@ -8,7 +8,6 @@ import pandas as pd
 from alm.training.scale import scale_named
 from reproduce.exhibits import FigureExhibit, Series
 from reproduce.exhibits.pooling import Pool, pool, require_comparable
-from reproduce.lab.algorithms import run_length
 from reproduce.lab.specs import RunSpec
 from reproduce.lab.store import Store, StoredRun
 
@@ -86,7 +85,7 @@ def curves_of(exhibit: FigureExhibit, store: Store, scale: str) -> Iterator[Pane
             stored = store.runs(
                 algorithm=first.algorithm, variant=first.variant, task=first.task, scale=scale
             )
-            total = run_length(first)
+            total = exhibit.end(first)
             yield PanelCurve(series, task, total, len(seeds), pool(stored, total))
 
 

@@ -8,7 +8,7 @@ from paper_figures.data import FigureData
 from paper_figures.style import figure_style
 from reproduce.exhibits import FigureExhibit, Series
 from reproduce.exhibits.catalogue import QUARTER
-from reproduce.lab.published import AUTHORS_WARMUP, FIELD, FIELD_TASKS, field_runs
+from reproduce.lab.published import FIELD, FIELD_TASKS, field_runs
 
 _TASKS = tuple(FIELD_TASKS)
 EXHIBIT = FigureExhibit(
@@ -43,10 +43,11 @@ def draw(data: FigureData) -> Figure:
     """Draw this suite's runs with bands of one std, the authors' ALM in grey, published means broken."""
     with figure_style():
         figure, ((axes,),) = panels.page(len(_TASKS))
-        notes, marked = [], ""
+        notes, without, marked = [], [], ""
         for axis, task in zip(axes, _TASKS, strict=True):
             axis.set_title(task)
-            panels.published_curve(axis, task, _LAST)
+            if not panels.published_curve(axis, task, _LAST):
+                without.append(task)
             means = field_runs()[field_runs()["task"] == FIELD_TASKS[task]]
             for (method, label), (colour, dashes) in zip(FIELD.items(), _PUBLISHED, strict=True):
                 curve = _mean(means[means["method"] == method])
@@ -66,9 +67,9 @@ def draw(data: FigureData) -> Figure:
             figure,
             "Beside later methods, paper scale. With markers: this suite's runs, listed under each panel, on "
             "ALM's own tasks; mean ± sample standard deviation over seeds if there are several. "
-            f"Grey: the authors' ALM(3) curve, shifted by their {AUTHORS_WARMUP:,} random steps. Broken "
+            f"{panels.grey(without)} Broken "
             "lines: published means over 5 to 10 seeds on gym's v4 tasks (Ant-v4 beside T-Ant; "
-            "results/paper/README.md), context only."
+            "T-Humanoid has none; results/paper/README.md), context only."
             f"{panels.sizes(data)}{marked}",
             data.runs,
         )

@@ -12,7 +12,6 @@ from paper_figures import panels
 from paper_figures.data import FigureData, figure_data
 from paper_figures.style import figure_style
 from reproduce.exhibits import FigureExhibit, Series
-from reproduce.lab.published import AUTHORS_WARMUP
 from reproduce.lab.store import Store, StoredRun
 
 
@@ -61,22 +60,22 @@ def draw(data: FigureData) -> Figure:
 
 def against_steps(axes: Sequence[Axes], data: FigureData) -> str:
     """Draw returns against steps, one panel per task; returns sentences for the caption on other content."""
-    shown, marked = False, ""
+    without, marked = [], ""
     for axis, task in zip(axes, data.tasks, strict=True):
         points = data.points[data.points["task"] == task]
         axis.set_title(task)
         if data.scale == "paper":
             last = max(2.0 * points["step"].max(), 30_000)
-            shown |= panels.published_curve(axis, task, last)
+            if not panels.published_curve(axis, task, last):
+                without.append(task)
         panels.curves(axis, points, data.exhibit.series, "step", "return")
         panels.steps_axis(axis)
         panels.returns_axis(axis)
         marked = panels.read_out(axis, task, data.scale) or marked
     panels.name_rows(axes, "return")
-    if shown:
-        shift = f"{AUTHORS_WARMUP:,} random steps"
-        return f" Grey: the authors' published ALM(3) curve, shifted by their {shift}.{marked}"
-    return marked
+    if data.scale != "paper" or len(without) == len(data.tasks):
+        return marked
+    return f" {panels.grey(without)}{marked}"
 
 
 def _beneath(axis: Axes, exhibit: FigureExhibit, points: pd.DataFrame) -> None:

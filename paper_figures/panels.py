@@ -31,6 +31,8 @@ _NOTE_PITCH = 16
 _NOTE_BELOW = 34
 # Characters of a legend per inch, and inches of the handle before a label.
 _LEGEND_PITCH, _LEGEND_HANDLE = 13, 0.55
+# Algorithms whose networks have the paper's sizes at every scale.
+_FULL_SIZE = ("sac", "td3", "svg")
 # Inches per row of the legend and per line of small print.
 _LEGEND_ROW, _SMALL_LINE = 0.2, 0.115
 
@@ -133,6 +135,12 @@ def published_curve(axis: Axes, task: str, last: float) -> bool:
     axis.fill_between(x, mean - std, mean + std, color=PUBLISHED, alpha=0.25, linewidth=0)
     axis.plot(x, mean, color=PUBLISHED, label="ALM(3), authors' 5 seeds")
     return True
+
+
+def grey(without: Sequence[str]) -> str:
+    """A sentence on published curves, and on the tasks that have none."""
+    none = f" (none was released of {' and '.join(without)})" if without else ""
+    return f"Grey: the authors' ALM(3) curve{none}, shifted by their {AUTHORS_WARMUP:,} random steps."
 
 
 def steps_axis(axis: Axes) -> None:
@@ -260,12 +268,15 @@ def heading(data: FigureData) -> str:
 
 
 def sizes(data: FigureData) -> str:
-    """A sentence on the sizes of networks, where algorithms of different ones are compared; may be empty."""
+    """A sentence on networks that are smaller than the paper's; empty if none is."""
     if QUARTER in data.series:
         return f" {QUARTER.label}: a quarter of the paper's widths and batch; the others are of full size."
-    if data.scale == "paper" or len({one.algorithm for one in data.series}) < 2:
+    drawn = {one.algorithm: one.label for one in data.series}
+    whole = [label for algorithm, label in drawn.items() if algorithm in _FULL_SIZE]
+    if data.scale == "paper" or len(whole) == len(drawn):
         return ""
-    return " Networks are smaller than the paper's at this scale, but for those of SAC, TD3 and SVG(1)."
+    but = f", but for those of {' and '.join(whole)}" if whole else ""
+    return f" Networks are smaller than the paper's at this scale{but}."
 
 
 def tasks_left_out(data: FigureData) -> str:

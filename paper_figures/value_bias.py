@@ -77,7 +77,7 @@ def _caption(data: FigureData) -> str:
     return (
         f"{panels.heading(data)}. Bias = {_FORMULAS[data.exhibit.bias]}; positive is "
         "overestimation. Return: discounted Monte Carlo return to the end of the episode, for the first 350 "
-        "pairs of complete episodes, at least 1000 pairs"
+        "pairs of each episode, of as many whole episodes as give 1000 pairs"
         + (f"; with the entropy bonus at the learned temperature for {' and '.join(soft)}" if soft else "")
         + ". Curves: mean ± sample standard deviation over seeds, without the measurement before "
         "the first update; far outliers may be cut off (the CSV has all values)."

@@ -62,19 +62,17 @@ def documents(repository: Path) -> dict[Path, str]:
     docs, clips = repository / "docs", repository / "results" / "gallery"
     benchmarks = repository / "benchmarks" / "results"
     store = ReadOnce(repository / "results" / "runs")
-    one_protocol, wins = findings.one_protocol(store), findings.wins(store)
+    table1 = findings.one_protocol(store)
     blocks = [
-        (repository / "README.md", "one-protocol", one_protocol),
-        (repository / "README.md", "wins", wins),
+        *((repository / "README.md", *block) for block in table1.items()),
         (repository / "README.md", "gallery", gallery.strip(clips, repository)),
         (docs / "index.md", "gallery", gallery.strip(clips, docs)),
-        (docs / "index.md", "wins", wins),
+        (docs / "index.md", "wins", table1["wins"]),
         (docs / "policies.md", "cards", gallery.table(clips)),
         (docs / "fidelity" / "alm.md", "authors", _beside_the_authors(store)),
         (docs / "fidelity" / "model_free.md", "field", _beside_the_field(store)),
         (docs / "exhibits.md", "exhibits", _exhibits(store)),
-        (docs / "findings.md", "one-protocol", one_protocol),
-        (docs / "findings.md", "wins", wins),
+        *((docs / "findings.md", *block) for block in table1.items()),
         (docs / "findings.md", "beside-alm", findings.beside_alm(store)),
         (docs / "algorithms" / "alm_variants.md", "runs", _runs_of_variants(store)),
         (docs / "performance.md", "precision", _bf16_beside_float32(store)),

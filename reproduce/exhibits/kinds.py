@@ -28,6 +28,8 @@ class Series:
         level: position on an ordered scale, such as a coefficient; None in figures without one.
         group: rows of one group are kept together, in tables.
         why_none: the reason why it has no runs, in a table on whose tasks it cannot be trained.
+        remark: footnote of a row's measured cells.
+        added: whether it is no row of the paper's table; it is measured at paper scale alone.
     """
 
     label: str
@@ -38,6 +40,8 @@ class Series:
     level: float | None = None
     group: str = ""
     why_none: Footnote | None = None
+    remark: Footnote | None = None
+    added: bool = False
 
     @property
     def unchanged(self) -> bool:
@@ -50,11 +54,11 @@ class Series:
 
 
 def _needed(series: Iterable[Series], tasks: Sequence[str], scale: str) -> list[RunSpec]:
-    """The runs of all series on all tasks with the seeds of a scale, series by series."""
+    """The runs of all series of a scale on all tasks with its seeds, series by series."""
     return [
         RunSpec(algorithm=one.algorithm, variant=one.variant, task=one.task(task), seed=seed, scale=scale)
         for one in series
-        if one.why_none is None
+        if one.why_none is None and not (one.added and scale != "paper")
         for task in tasks
         for seed in scale_named(scale).seeds
     ]
@@ -143,6 +147,7 @@ class FigureExhibit:
         small_tasks: panels at other scales, which have fewer; may be empty.
         beneath: a training metric drawn in a second row; None: there is one row.
         bias: definition of the value bias, in figures that show it.
+        read_out: environment steps at which it compares, where its curves end; None: the end of their runs.
     """
 
     name: str
@@ -154,6 +159,7 @@ class FigureExhibit:
     small_tasks: tuple[str, ...]
     beneath: Metric | None = None
     bias: BiasDefinition = "redq"
+    read_out: int | None = None
 
     @property
     def heading(self) -> str:
@@ -183,12 +189,16 @@ class FigureExhibit:
         return any(one in beside for one in series)
 
     def needs(self, scale: str) -> dict[RunSpec, int]:
-        """Every run that the figure needs at ``scale``, series by series, with its end, where its curve ends.
+        """Every run that the figure needs at ``scale``, series by series, with the step where its curve ends.
 
         Raises:
             UnknownScaleError: there is no such scale.
         """
-        return {spec: run_length(spec) for spec in _needed(self.series, self.tasks_at(scale), scale)}
+        return {spec: self.end(spec) for spec in _needed(self.series, self.tasks_at(scale), scale)}
+
+    def end(self, spec: RunSpec) -> int:
+        """Environment steps at which the curve of a run ends."""
+        return self.read_out or run_length(spec)
 
 
 @dataclass(frozen=True)

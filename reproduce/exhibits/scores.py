@@ -1,11 +1,12 @@
-"""Tables 1 and 5: printed and measured numbers in separate blocks, never mixed.
+"""Tables 1 and 5: printed, released and measured numbers in separate blocks, never mixed.
 
-The printed block comes first, then one measured block per scale and protocol.
+The printed block comes first, then the authors' released curves, then one measured block per scale and
+protocol.
 """
 
 import math
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -17,10 +18,17 @@ from reproduce.exhibits.statistics.seeds import sample_std
 from reproduce.exhibits.table import Block, Row, Score, Table
 from reproduce.formats import steps_in_words, steps_reached
 from reproduce.lab.curves import window_mean
-from reproduce.lab.published import FIELD, FIELD_TASKS, authors_curve, field_scores, printed_scores
+from reproduce.lab.published import (
+    FIELD,
+    FIELD_TASKS,
+    authors_curve,
+    authors_score,
+    field_scores,
+    printed_scores,
+)
 from reproduce.lab.store import Store, StoredRun, StoreWarning
 
-__all__ = ["measured_score", "score_table"]
+__all__ = ["score_table"]
 
 _PAPER_SEEDS = 5
 _HOW_TO_READ = (
@@ -39,7 +47,8 @@ def score_table(
     Args:
         exhibit: the table's declaration.
         store: stored runs.
-        measured: whether to include measured blocks; without them the files are named ``…-printed``.
+        measured: whether to include released and measured blocks; without them the files are named
+            ``…-printed``.
         mix: whether runs of different protocols share a block, whose title then says so; the files are named
             ``…-mixed``.
         context: whether to add a block of results that others published on gym's v4 tasks; the files are
@@ -50,6 +59,7 @@ def score_table(
     """
     blocks = [_printed_block(exhibit)]
     if measured:
+        blocks += _released_blocks(exhibit)
         runs = _runs(exhibit, store)
         if mix:
             runs = _mixed(runs)
@@ -127,9 +137,33 @@ def _printed_block(exhibit: TableExhibit) -> Block:
             footnotes=one.footnotes,
         )
 
+    rows = [row for row in exhibit.series if not row.added]
     elsewhere = any(of_paper != task for of_paper, task in exhibit.columns.items())
     title = "Printed in the paper" + (" · on the tasks that footnotes name" if elsewhere else "")
-    return _block(title, READ_OUT, exhibit, score)
+    return _block(title, READ_OUT, exhibit, rows, score)
+
+
+def _released_blocks(exhibit: TableExhibit) -> list[Block]:
+    """The authors' curves of ALM, read where measured runs are; none where no task of the table has one."""
+
+    def score(row: Series, task: str) -> Score:
+        nothing = Score("released", row.label, task)
+        if (one := authors_score(task, READ_OUT)) is None:
+            return nothing
+        return replace(
+            nothing,
+            mean=one.mean,
+            std=one.std,
+            seeds=one.seeds,
+            step=one.step,
+            step_wanted=READ_OUT,
+            status="published",
+            source="results/paper/authors_curves.csv",
+        )
+
+    rows = [row for row in exhibit.series if row.unchanged]
+    block = _block("Released by the authors · read at 200k steps", READ_OUT, exhibit, rows, score)
+    return [block] if any(score(row, task).has_number for row in rows for task in exhibit.tasks) else []
 
 
 def _published_block(exhibit: TableExhibit) -> Block:
@@ -166,23 +200,28 @@ def _measured_block(exhibit: TableExhibit, scale: str, protocol: str, runs: list
     step = steps.pop() if len(steps) == 1 else None
     at = f"read at {steps_in_words(step)} steps" if step else "read at the end of the runs"
     title = " · ".join(filter(None, ("Measured", f"{scale} scale", at, protocol)))
+    rows = [row for row in exhibit.series if scale == "paper" or not row.added]
     return _block(
-        title, step, exhibit, lambda row, task: measured_score(exhibit, row, task, scale, protocol, runs)
+        title, step, exhibit, rows, lambda row, task: _measured(exhibit, row, task, scale, protocol, runs)
     )
 
 
 def _block(
-    title: str, step: int | None, exhibit: TableExhibit, score: Callable[[Series, str], Score]
+    title: str,
+    step: int | None,
+    exhibit: TableExhibit,
+    rows: Iterable[Series],
+    score: Callable[[Series, str], Score],
 ) -> Block:
-    """A block with a score for each row and task of an exhibit."""
-    rows = (
+    """A block with a score for each of some rows and each task of an exhibit."""
+    made = (
         Row(row.label, tuple(score(row, task) for task in exhibit.tasks), row.group, row.why_none is None)
-        for row in exhibit.series
+        for row in rows
     )
-    return Block(title, tuple(rows), step)
+    return Block(title, tuple(made), step)
 
 
-def measured_score(
+def _measured(
     exhibit: TableExhibit, row: Series, task: str, scale: str, protocol: str, runs: Sequence[StoredRun]
 ) -> Score:
     """The score of a row on a task; of the runs of a block, those of other rows are passed over."""
@@ -204,6 +243,7 @@ def measured_score(
         status="failed" if pooled.failed else "missing",
         failed=pooled.failed,
         source="failed" if pooled.failed else "missing",
+        footnotes=(row.remark,) if row.remark else (),
     )
     if (numbers := pooled.statistics) is None:
         return nothing

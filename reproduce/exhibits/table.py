@@ -24,7 +24,8 @@ class Score:
     """A number with its origin; one row of the tidy frame.
 
     Attributes:
-        block: ``"printed"`` in the paper, ``"measured"`` here, or ``"published"`` by others.
+        block: ``"printed"`` in the paper, ``"released"`` by its authors, ``"measured"`` here, or
+            ``"published"`` by others.
         algorithm: label of the table's row.
         task: name of the table's column.
         mean: mean over seeds of the return at ``step``; NaN if missing.

@@ -145,11 +145,12 @@ def _score(cell: Cell, block_step: int | None, letters: str, narrow: bool) -> Te
     number = cell.number("±" if narrow else " ± ")
     if not cell.has_number:
         return Text(number, style="red" if cell.status == "failed" else "dim")
-    unusual, counted = [], seeds_counted(cell.seeds, cell.seeds_wanted)
+    seeds = seeds_in_words(cell.seeds, cell.seeds_wanted, of="/")
+    counted = f"{seeds} seeds" if narrow and "/" in seeds else seeds_counted(cell.seeds, cell.seeds_wanted)
+    unusual = []
     if cell.status == "partial":
         unusual = [counted, steps_reached(cell.step, cell.step_wanted)]
     elif cell.status in ("complete", "published"):
-        seeds = seeds_in_words(cell.seeds, cell.seeds_wanted, of="/")
         if narrow and "/" in seeds:
             unusual = [counted]
         else:

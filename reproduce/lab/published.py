@@ -6,7 +6,7 @@ import io
 import json
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -100,6 +100,31 @@ def authors_curves() -> pd.DataFrame:
     ``training_step`` is the authors' logged step: it leaves out the 5000 warm-up steps.
     """
     return pd.read_csv(io.StringIO(_content("authors_curves.csv")))
+
+
+class AuthorsScore(NamedTuple):
+    """An evaluation of the authors' ALM: mean and sample std over seeds, at an environment step."""
+
+    mean: float
+    std: float
+    seeds: int
+    step: int
+
+
+def authors_score(task: str, step: int) -> AuthorsScore | None:
+    """The authors' last evaluation of a task within some environment steps; None if there is none.
+
+    Their logged steps leave out the warm-up (`AUTHORS_WARMUP`); these count it, as ours do.
+    """
+    frame = authors_curves()
+    steps = frame["training_step"] + AUTHORS_WARMUP
+    own = frame[(frame["task"] == task) & (steps <= step)]
+    if own.empty:
+        return None
+    last = own.iloc[-1]
+    return AuthorsScore(
+        float(last["return_mean"]), float(last["return_std"]), int(last["seeds"]), int(steps[last.name])
+    )
 
 
 @cache

@@ -257,9 +257,27 @@ def test_panels_of_figure3(store):
     assert "2.5 ms" in texts(costs) and "3 ms" in texts(costs)
     caption = " ".join(figure.get_supxlabel().split())
     assert "laptop scale (drawn: ALM(3); SAC): mean return" in caption and "authors" not in caption
-    assert "Networks are smaller than the paper's at this scale, but for those of SAC" in caption
+    assert "Networks are smaller than the paper's at this scale, but for those of SAC." in caption
     assert "No stored run on Hopper." in caption and "`" not in caption
     assert "Measured on Test, 1 thread." in caption
+
+
+def test_captions_name_tasks_without_an_authors_curve_and_networks_that_are_smaller(tmp_path, make_run):
+    store, extra = Store(tmp_path / "runs"), {"time/evaluation_s": [1.0] * 2, "time/update_ms": [1.0] * 2}
+
+    def caption(name, scale, **about):
+        store.write(make_run({5000: 1.0, 6000: 2.0}, scale=scale, extra=extra, **about))
+        data = learning_curves.data(FIGURE[name], store, scale, False)
+        return " ".join(learning_curves.draw(data).get_supxlabel().split())
+
+    grey = "authors' ALM(3) curve"
+    assert grey not in caption("figure9", "paper", algorithm="sac", task="Hopper")
+    both = caption("figure9", "paper", algorithm="td3", task="Walker2d")
+    assert f"Grey: the {grey} (none was released of Hopper), shifted by their 5,000 random steps." in both
+    assert "Networks are" not in both
+    smaller = "Networks are smaller than the paper's at this scale"
+    assert f"{smaller}." in caption("figure5a", "laptop", variant="no-kl")
+    assert smaller not in caption("figure9", "laptop", algorithm="td3", task="Hopper")
 
 
 def test_bands_are_of_one_sample_deviation(store):

@@ -79,10 +79,10 @@ def test_refresh_replaces_the_block_only(tmp_path, pages):
     assert (tmp_path / "docs" / "performance.md").read_text().count("Not measured") == len(PERFORMANCE)
     assert (tmp_path / "docs" / "theory.md").read_text().count("Not computed") == len(DOCUMENT_TABLES)
     readme = (tmp_path / "README.md").read_text()
-    store = Store(tmp_path / "results" / "runs")
+    table1 = findings.one_protocol(Store(tmp_path / "results" / "runs"))
     assert readme == (
-        f"a\n<!-- one-protocol:begin -->\n{findings.one_protocol(store)}\n<!-- one-protocol:end -->"
-        f"<!-- wins:begin -->\n{findings.wins(store)}\n<!-- wins:end -->\n"
+        f"a\n<!-- one-protocol:begin -->\n{table1['one-protocol']}\n<!-- one-protocol:end -->"
+        f"<!-- wins:begin -->\n{table1['wins']}\n<!-- wins:end -->\n"
         "<!-- gallery:begin -->\nNo clip of a policy is stored here.\n<!-- gallery:end -->\nb"
     )
     assert refresh(tmp_path) == []

@@ -4,10 +4,12 @@ import pytest
 
 from alm.task_registry import TASKS, task_spec
 from alm.training.scale import SCALES, UnknownScaleError
+from paper_figures import learning_curves
 from reproduce.exhibits import (
     EXHIBITS,
     FIGURES,
     TABLE1,
+    TABLE1_MBBL,
     TABLE5,
     UnknownExhibitError,
     exhibit_named,
@@ -22,7 +24,7 @@ from reproduce.lab.store import Store
 
 def test_table1_needs_five_seeds_a_task_of_what_can_be_trained_at_paper_scale():
     needs = TABLE1.needs("paper")
-    assert len(needs) == 150
+    assert len(needs) == 175
     first = next(iter(needs))
     assert first == RunSpec(algorithm="alm", variant="base", task="T-Humanoid", seed=0, scale="paper")
     assert {spec.seed for spec in needs} == set(range(5))
@@ -60,10 +62,28 @@ def test_a_figure_of_parts_is_all_of_them():
 def test_tasks_are_registered_and_methods_are_the_printed_ones(table):
     assert set(table.tasks) <= set(TASKS)
     printed = [(cell.algorithm, cell.task) for cell in printed_scores(table.number)]
-    assert printed == [(one.label, task) for one in table.series for task in table.columns]
+    of_the_paper = [one for one in table.series if not one.added]
+    assert printed == [(one.label, task) for one in of_the_paper for task in table.columns]
 
 
-def test_what_the_paper_lacks_is_measured_at_other_scales_only():
+def test_smaller_alm_is_a_row_of_paper_scale_alone():
+    for scale, there in (("paper", True), ("laptop", False)):
+        assert ("quarter" in {spec.variant for spec in TABLE1.needs(scale)}) == there
+    assert not any(one.added for one in TABLE1_MBBL.series)
+
+
+def test_smaller_alm_is_read_where_the_tables_are_in_its_figure(tmp_path, make_run):
+    """A run that ends at the read-out is complete for it, though its scale goes on to 300k steps."""
+    figure, store = exhibit_named("figureQ"), Store(tmp_path)
+    assert set(figure.needs("paper").values()) == {200_000}
+    store.write(make_run({5000: 1.0, 200_000: 2.0}, variant="quarter", task="Hopper", status="partial"))
+    assert coverage(figure, store, "paper").text == "1 of 75"
+    curves = learning_curves.data(figure, store, "paper", mix=False).curves
+    (curve,) = (one for one in curves if one.seeds)
+    assert (curve.last_step, curve.total_steps) == (200_000, 200_000)
+
+
+def test_tasks_that_the_paper_lacks_are_measured_at_other_scales_only():
     assert "HalfCheetah" not in {spec.task for spec in TABLE5.needs("paper")}
     assert "HalfCheetah" in {spec.task for spec in TABLE5.needs("laptop")}
 

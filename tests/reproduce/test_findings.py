@@ -22,6 +22,10 @@ def add(store, make_run):
     return add
 
 
+def wins(store):
+    return findings.one_protocol(store)["wins"].splitlines()
+
+
 def test_finished_runs_of_others_stand_beside_alm(store, add, make_run):
     assert findings.beside_alm(store).startswith("Not enough runs")
     for seed, value in enumerate((10.0, 30.0)):
@@ -47,20 +51,20 @@ def test_without_alm_nothing_is_compared(store, add):
 def test_a_task_is_won_by_the_highest_mean_of_complete_rows(store, add):
     """ALM's released curve on HalfCheetah is above 10,000 at 200k steps."""
     at_read_out = {"scale": "paper", "steps": 200_000}
-    assert "the highest mean on 0 of the 0 tasks" in findings.wins(store).splitlines()[1]
+    assert "the highest mean on 0 of the 0 tasks" in wins(store)[1]
     for algorithm, value in (("sac", 9000.0), ("td3", 8000.0)):
         add(algorithm, 0, value, **at_read_out)
-    assert "the highest mean on 1 of the 1 tasks that have all three (HalfCheetah)" in findings.wins(store)
+    assert "the highest mean on 1 of the 1 tasks that have all three (HalfCheetah)" in "\n".join(wins(store))
     # One seed has no spread that a lead could exceed.
-    assert "on 0 by more than the standard deviation over seeds of either" in findings.wins(store)
+    assert ", on 0 by more than the standard deviation over seeds of either" in "\n".join(wins(store))
     add("sac", 1, 9300.0, **at_read_out)
-    clear = "on 1 by more than the standard deviation over seeds of either (HalfCheetah)"
-    assert clear in findings.wins(store)
+    clear = "all three (HalfCheetah), by more than the standard deviation over seeds of either; no number"
+    assert clear in wins(store)[1]
     add("sac", 2, 5000.0, **at_read_out)
-    assert "on 0 by more than the standard deviation over seeds of either" in findings.wins(store)
+    assert "on 0 by more than the standard deviation over seeds of either" in "\n".join(wins(store))
     add("td3", 1, 16_000.0, **at_read_out)
-    behind = "the highest mean on 0 of the 1 tasks that have all three, not on HalfCheetah"
-    assert behind in findings.wins(store)
+    behind = "the highest mean on 0 of the 1 tasks that have all three; not on HalfCheetah"
+    assert behind in "\n".join(wins(store))
 
 
 def test_a_rival_that_is_not_at_the_read_out_yet_is_no_number(store, add):
@@ -69,7 +73,7 @@ def test_a_rival_that_is_not_at_the_read_out_yet_is_no_number(store, add):
     add("td3", 0, 8000.0, status="partial", **at_read_out | {"steps": 100_000})
     # Nor is one of another scale.
     add("td3", 0, 99.0, steps=50_000)
-    measured = findings.wins(store).splitlines()[1]
+    measured = wins(store)[1]
     assert "on 0 of the 0 tasks" in measured and "no number for T-Humanoid, T-Ant, HalfCheetah" in measured
 
 
@@ -77,8 +81,8 @@ def test_where_no_curve_of_alm_was_released_its_printed_cell_stands(store, add):
     at_read_out = {"scale": "paper", "steps": 200_000, "task": "Hopper"}
     for algorithm, value in (("sac", 100.0), ("td3", 200.0)):
         add(algorithm, 0, value, **at_read_out)
-    assert "the highest mean on 1 of the 1 tasks that have all three (Hopper)" in findings.wins(store)
-    hopper = findings.one_protocol(store).splitlines()[-1]
+    assert "the highest mean on 1 of the 1 tasks that have all three (Hopper)" in "\n".join(wins(store))
+    hopper = findings.one_protocol(store)["one-protocol"].splitlines()[-1]
     assert hopper.startswith("| Hopper | 2546 ± 1074 (printed) | missing | 788 ± 977 | 100 (1 of 5 seeds")
 
 
@@ -87,17 +91,18 @@ def test_smaller_alm_counts_where_it_was_measured_to_the_read_out(store, add):
     for task in ("Hopper", "Walker2d", "HalfCheetah"):
         add("sac", 0, 100.0, **at_read_out, task=task)
         add("td3", 0, 200.0, **at_read_out, task=task)
-    assert len(findings.wins(store).splitlines()) == 2
+    assert len(wins(store)) == 2
     quarter = {"variant": "quarter", "scale": "paper"}
     for seed in (0, 1):
         add("alm", seed, 400.0 + seed, steps=200_000, **quarter, task="Hopper")
         add("alm", seed, 150.0, steps=200_000, **quarter, task="Walker2d")
     add("alm", 0, 900.0, steps=100_000, status="partial", **quarter, task="HalfCheetah")
-    smaller = findings.wins(store).splitlines()[2]
-    assert "ALM(3), quarter widths, measured here, too, has the highest mean on 1 of the 2 tasks" in smaller
-    assert "(Hopper)" in smaller and "not on Walker2d" in smaller
+    smaller = wins(store)[2]
+    assert smaller.startswith("- ALM(3) quarter, beside SAC and TD3 of full size, all measured here: the")
+    assert "highest mean on 1 of the 2 tasks that have all three (Hopper)" in smaller
+    assert "; not on Walker2d; " in smaller
     assert smaller.endswith("no number for T-Humanoid, T-Ant, HalfCheetah.")
-    *_, halfcheetah, walker, hopper = findings.one_protocol(store).splitlines()
+    *_, halfcheetah, walker, hopper = findings.one_protocol(store)["one-protocol"].splitlines()
     assert "| 900 (1 of 5 seeds, 100k of 200k steps) |" in halfcheetah
     assert "| 150 ± 0 (2 of 5 seeds, 200k steps) | 166 ± 1318 |" in walker
     assert "| 400 ± 1 (2 of 5 seeds, 200k steps) | 788 ± 977 |" in hopper

@@ -156,11 +156,11 @@ def test_only_failed_runs_are_not_called_missing(make_run, render):
 def test_missing_cells_say_missing(render):
     frame, terminal, files = render([])
     rows = frame[(frame["block"] == "measured") & (frame["algorithm"] != "SLBO")]
-    assert len(rows) == 30
+    assert len(rows) == 35
     assert set(rows["source"]) == {"missing"}
     assert rows["mean"].isna().all()
     block = terminal[terminal.index("Measured · paper") : terminal.index("Measured cells:")]
-    assert block.count("missing") == 30
+    assert block.count("missing") == 35
     for row in ("ALM(3)", "SAC-SVG(2)", "SAC-SVG(3)", "SVG(1)", "TD3", "SAC"):
         assert set(measured(files["md"], label=row).values()) == {"missing"}
     assert "measured,TD3,Hopper,,,,5,,200000,paper,,,,missing,0,0,0,missing,\n" in files["csv"]
@@ -191,12 +191,14 @@ def test_scales_and_protocols_stand_apart(make_run, render):
     found = frame[(frame["algorithm"] == "ALM(3)") & (frame["task"] == "HalfCheetah")]
     assert found[["block", "scale", "protocol", "mean", "seeds"]].to_numpy().tolist() == [
         ["printed", "", "HalfCheetah-v2 (gym 0.17.2; MuJoCo 1.50)", 10789, 5],
+        ["released", "", "", 10548.1, 5],
         ["measured", "paper", old, 300, 1],
         ["measured", "paper", "v2-gymnasium1.4.0-mujoco4.0.0", 100, 1],
         ["measured", "laptop", "v2-gymnasium1.4.0-mujoco4.0.0", 60, 1],
     ]
     assert re.findall("^## (.*)$", files["md"], re.M) == [
         "Printed in the paper",
+        "Released by the authors · read at 200k steps",
         f"Measured · paper scale · read at 200k steps · {old}",
         "Measured · paper scale · read at 200k steps · v2-gymnasium1.4.0-mujoco4.0.0",
         "Measured · laptop scale · read at 50k steps · v2-gymnasium1.4.0-mujoco4.0.0",
@@ -339,7 +341,7 @@ def test_seeds_that_are_missing_break_no_cell_of_a_narrow_terminal(make_run, ren
         for seed in range(3)
     ]
     _, terminal, _ = render(runs, width=80)
-    assert terminal.count("3 of 5 seeds") == 5 and "11689±900 " in terminal
+    assert terminal.count("3/5 seeds") == 5 and "11689±900 " in terminal
     _, terminal, _ = render([], width=120)
     assert terminal.count("11689 ± 900 (3/5)") == 5
 
@@ -360,7 +362,8 @@ def test_latex_is_plain_and_balanced(make_run, render):
     assert re.findall(r"\\end\{(\w+)\}", tex) == ["tabular", "minipage", "table"]
     body = tex[tex.index(r"\toprule") : tex.index(r"\bottomrule")]
     rows = [line for line in body.splitlines() if line.endswith(r"\\") and "multicolumn" not in line]
-    assert len(rows) == 1 + 2 * 7
+    # The header, seven printed rows, one released, and eight measured.
+    assert len(rows) == 1 + 7 + 1 + 8
     assert {len(re.findall(r"(?<!\\)&", row)) for row in rows} == {5}
 
 
@@ -433,6 +436,17 @@ def test_the_printed_table_alone(make_run, tmp_path):
     assert sorted(path.name for path in tmp_path.glob("table1*")) == [
         "table1-printed.csv", "table1-printed.md", "table1-printed.tex"
     ]  # fmt: skip
+
+
+def test_the_authors_released_curves_are_read_where_runs_are():
+    """From the row of 195,000 logged steps in authors_curves.csv, with the 5000 random steps."""
+    table = score_table(TABLE1, Store(Path("/nowhere")))
+    released = {one.task: one for one in table.scores if one.block == "released"}
+    ant = released["T-Ant"]
+    assert (ant.algorithm, ant.mean, ant.std, ant.seeds, ant.step) == ("ALM(3)", 5073.7, 350.7, 5, 200_000)
+    assert ant.basis == "(5 seeds, 200k steps)" and released["Hopper"].number() == "–"
+    elsewhere = score_table(TABLE1_MBBL, Store(Path("/nowhere")))
+    assert "released" not in {one.block for one in elsewhere.scores}
 
 
 def test_what_others_published_is_read_at_their_last_evaluation_until_the_paper_s_step():
