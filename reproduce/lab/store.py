@@ -173,6 +173,8 @@ class StoredRun:
 class Store:
     """Finished runs under one directory, optionally overlaid on those of another.
 
+    A file is opened, and warned of if it is broken, again only after it has been replaced.
+
     Args:
         root: directory in which runs are written; it need not exist for reading.
         beneath: second directory, only read: it provides a run unless ``root`` has more evaluations of it.
@@ -180,6 +182,7 @@ class Store:
 
     def __init__(self, root: Path, beneath: Path | None = None) -> None:
         self.root, self.beneath = root, beneath
+        self._held: dict[tuple[Path, int, int, int], StoredRun | None] = {}
 
     def __str__(self) -> str:
         """Its directories in words: ``"runs/store or results/runs"``."""
@@ -340,6 +343,12 @@ class Store:
     def _read(self, path: Path, spec: RunSpec) -> StoredRun | None:
         # One bad file must not stop the others from being read; pyarrow and json raise many types.
         try:
+            state = path.stat()
+            # Writes are renames, so whatever has changed is another file.
+            version = path, state.st_ino, state.st_mtime_ns, state.st_size
+            if version in self._held:
+                return self._held[version]
+            self._held[version] = None
             run = _from_table(parquet.read(path), spec)
         except Exception as error:
             _warn_of(path, error)
@@ -348,23 +357,8 @@ class Store:
             _warn(path, problem, "delete it or train it again")
             return None
         own = self.beneath is not None and path.is_relative_to(self.root)
-        return replace(run, own=True) if own else run
-
-
-class ReadOnce(Store):
-    """A store that opens each file once, for readers that request the same runs repeatedly.
-
-    It does not see later changes on disk, and warns of a broken file once.
-    """
-
-    def __init__(self, root: Path, beneath: Path | None = None) -> None:
-        super().__init__(root, beneath)
-        self._held: dict[Path, StoredRun | None] = {}
-
-    def _read(self, path: Path, spec: RunSpec) -> StoredRun | None:
-        if path not in self._held:
-            self._held[path] = super()._read(path, spec)
-        return self._held[path]
+        self._held[version] = replace(run, own=own)
+        return self._held[version]
 
 
 def _of_another_scale(run: StoredRun) -> str | None:
