@@ -85,7 +85,6 @@ def record_of_directory(directory: RunDirectory) -> StoredRun | None:
         evaluations=frame,
         final=final,
         reason=reason,
-        digest=record["digest"],
     )
 
 

@@ -135,8 +135,18 @@ def require_protocol(protocol: Any) -> str:
     return protocol
 
 
+def run_record(spec: RunSpec, protocol: str, config: Mapping[str, Any]) -> dict[str, Any]:
+    """The record of a run, which identifies it in its ``config.json`` and in the store."""
+    return {
+        "spec": spec.to_dict(),
+        "digest": config_digest(spec, config),
+        "protocol": protocol,
+        "config": config,
+    }
+
+
 def spec_in(record: Any, place: PurePath, name: str = "config.json") -> RunSpec:
-    """The run of a record: its specification, digest, protocol and configuration, and perhaps more.
+    """The run of a record that `run_record` made, to which more may have been added.
 
     Args:
         record: the parsed record.

@@ -16,6 +16,7 @@ import tempfile
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from reproduce.lab import parquet
 from reproduce.lab.curves import Curve
 from reproduce.lab.errors import reason_of
 from reproduce.lab.places import IN_CLONE, RESULTS
-from reproduce.lab.specs import RunSpec, config_digest, spec_in
+from reproduce.lab.specs import RunSpec, config_digest, run_record, spec_in
 
 SCHEMA = 1
 """Version of the file format."""
@@ -94,7 +95,6 @@ class StoredRun:
         final: scalars of the whole run; NaN and Inf are stored as null and come back as NaN.
         evaluations: one row per evaluation, at least one, by increasing ``step``; columns are
             :data:`EVALUATION_COLUMNS` and float metrics.
-        digest: the run's identity (`reproduce.lab.specs.config_digest`); computed if not given.
         own: whether it was read from the upper of two overlaid stores, the user's own.
 
     Raises:
@@ -109,7 +109,6 @@ class StoredRun:
     evaluations: pd.DataFrame
     final: dict[str, float] = field(default_factory=dict)
     reason: str | None = None
-    digest: str = ""
     own: bool = False
 
     def __post_init__(self) -> None:
@@ -121,18 +120,16 @@ class StoredRun:
             raise ValueError(f"{self.spec.label} needs a reason if it failed, and only then.")
         if self.evaluations.empty:
             raise ValueError(f"{self.spec.label} has no evaluation yet.")
-        if not self.digest:
-            object.__setattr__(self, "digest", config_digest(self.spec, self.config))
+
+    @cached_property
+    def digest(self) -> str:
+        """Its identity."""
+        return config_digest(self.spec, self.config)
 
     @property
     def record(self) -> dict[str, Any]:
-        """Its specification, digest, protocol and configuration, as in a run's ``config.json``."""
-        return {
-            "spec": self.spec.to_dict(),
-            "digest": self.digest,
-            "protocol": self.protocol,
-            "config": self.config,
-        }
+        """Its record, as in a run's ``config.json``."""
+        return run_record(self.spec, self.protocol, self.config)
 
     @property
     def last_step(self) -> int:
@@ -214,15 +211,10 @@ class Store:
         the required ones are ordered by name, and the keys of the record are sorted.
 
         Raises:
-            ValueError: the digest does not match specification and configuration, a required column is
-                missing, a metric is not numeric, the steps do not increase, or a return is not finite.
+            ValueError: a required column is missing, a metric is not numeric, the steps do not increase, or
+                a return is not finite.
             TypeError: configuration or provenance cannot be written as JSON.
         """
-        expected = config_digest(run.spec, run.config)
-        if run.digest != expected:
-            raise ValueError(
-                f"The digest {run.digest} of {run.spec.label} does not fit its configuration ({expected})."
-            )
         path, metadata = self.path(run.spec), {_METADATA_KEY: _record_json(run)}
         # Dictionaries and column statistics would double the size of a file of some sixty rows.
         parquet.write(path, _to_table(run), metadata, use_dictionary=False, write_statistics=False)
@@ -460,7 +452,6 @@ def _from_table(table: pa.Table, spec: RunSpec) -> StoredRun:
     _require_evaluations(table)
     return StoredRun(
         spec=spec,
-        digest=record["digest"],
         status=record["status"],
         reason=record["reason"],
         protocol=record["protocol"],

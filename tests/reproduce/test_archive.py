@@ -20,7 +20,7 @@ from reproduce.lab.archive import archive_run, record_of_directory
 from reproduce.lab.errors import UnreadableRunError
 from reproduce.lab.provenance import processor_of, provenance
 from reproduce.lab.run_directories import directories_under
-from reproduce.lab.specs import RunSpec, config_digest
+from reproduce.lab.specs import RunSpec, run_record
 from reproduce.lab.store import VALUE_COLUMNS, Store, StoreWarning
 
 SPEC = RunSpec(algorithm="alm", task="Hopper", seed=3, scale="laptop")
@@ -35,15 +35,7 @@ def sample(i):
 def directory(path, evaluations, status="unfinished"):
     run = RunDirectory(path)
     run.open()
-    run.write_json(
-        "config.json",
-        {
-            "spec": SPEC.to_dict(),
-            "digest": config_digest(SPEC, CONFIG),
-            "protocol": "v2-test",
-            "config": CONFIG,
-        },
-    )
+    run.write_json("config.json", run_record(SPEC, "v2-test", CONFIG))
     run.write_json("provenance.json", {"command": "python -m reproduce train --runs-dir /x/y --seeds 3"})
     run.start_metrics(0)
     for i in range(1, evaluations + 1):

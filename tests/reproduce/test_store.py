@@ -310,12 +310,6 @@ def test_reading_a_sound_store_warns_of_nothing(tmp_path, make_run):
         assert len(store.runs()) == 1
 
 
-def test_write_refuses_a_foreign_digest(tmp_path, make_run):
-    with pytest.raises(ValueError, match="digest"):
-        Store(tmp_path).write(make_run(CURVE, digest="0123456789ab"))
-    assert list(tmp_path.iterdir()) == []
-
-
 @pytest.mark.parametrize(
     ("spoil", "match"),
     [
