@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import pandas as pd
@@ -30,7 +30,7 @@ from reproduce.lab import parquet
 from reproduce.lab.curves import Curve
 from reproduce.lab.errors import reason_of
 from reproduce.lab.places import IN_CLONE, RESULTS
-from reproduce.lab.specs import RunSpec, config_digest, run_record, spec_in
+from reproduce.lab.specs import RunFields, RunSpec, config_digest, run_record, spec_in
 
 SCHEMA = 1
 """Version of the file format."""
@@ -291,23 +291,13 @@ class Store:
         found = [root / _relative_file(spec) for root in self.roots]
         return self._further(spec, [path for path in found if path.exists()])
 
-    def runs(
-        self,
-        *,
-        algorithm: str | None = None,
-        variant: str | None = None,
-        task: str | None = None,
-        seed: int | None = None,
-        scale: str | None = None,
-    ) -> list[StoredRun]:
-        """Every stored run whose specification has the given values, sorted by specification.
+    def runs(self, **wanted: Unpack[RunFields]) -> list[StoredRun]:
+        """Every stored run whose specification has the wanted values, sorted by specification.
 
         Only matching files are opened. A file that cannot be read, or whose path does not name a run, gives
         one :class:`StoreWarning` and is skipped.
         """
         found: dict[RunSpec, list[Path]] = {}
-        filters = {"algorithm": algorithm, "variant": variant, "task": task, "seed": seed, "scale": scale}
-        wanted = {name: value for name, value in filters.items() if value is not None}
         for root in self.roots:
             for path in sorted(root.glob("**/*.parquet")):
                 if path.name.endswith((_VALUES_SUFFIX, _LATENTS_SUFFIX)):
@@ -317,7 +307,7 @@ class Store:
                 except ValueError as error:
                     _warn(path, str(error), "move it away")
                     continue
-                if all(getattr(spec, name) == value for name, value in wanted.items()):
+                if spec.matches(**wanted):
                     found.setdefault(spec, []).append(path)
         runs = (self._further(spec, found[spec]) for spec in sorted(found))
         return [run for run in runs if run is not None]
