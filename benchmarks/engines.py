@@ -22,7 +22,7 @@ from rich.console import Console
 from alm.training.run_directory import RunDirectory
 from benchmarks.clusters import ray_nodes
 from benchmarks.timing import write_record
-from reproduce.lab.archive import record_of_directory
+from reproduce.lab.archive import run_of_directory
 from reproduce.lab.executors import Ended, Executor, Job
 from reproduce.lab.executors.local import LocalProcesses
 from reproduce.lab.grid import run_grid
@@ -174,7 +174,7 @@ def mlflow(folder: Path, runs: Sequence[Path]) -> dict[str, float]:
 
 def store_ms(folder: Path, runs: Sequence[Path]) -> dict[str, float]:
     """Time to write a stored run, and to read one: the repository's own store, all at once."""
-    record = record_of_directory(RunDirectory(runs[0]))
+    record = run_of_directory(RunDirectory(runs[0]))
     assert record is not None
     store = Store(folder / "written")
     writing = seconds(

@@ -8,7 +8,7 @@ from alm.names import nearest
 from alm.training.scale import SCALES
 from reproduce.exhibits.pooling import require_one_configuration
 from reproduce.lab.algorithms import ALGORITHMS, BASE
-from reproduce.lab.archive import record_of_directory
+from reproduce.lab.archive import run_of_directory
 from reproduce.lab.planning import train_command
 from reproduce.lab.run_directories import directories_under, passing_over
 from reproduce.lab.settings import canonical_variant
@@ -71,7 +71,7 @@ class Shelf:
             stored = held.get(spec)
             if stored is None or stored.status == "partial":
                 with passing_over(directory):
-                    found = record_of_directory(directory)
+                    found = run_of_directory(directory)
                     if found and (stored is None or found.last_step > stored.last_step):
                         held[spec] = replace(found, own=True)
         return [held[spec] for spec in sorted(held)]

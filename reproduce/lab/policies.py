@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
+from alm.names import place_among
 from alm.task_registry import task_spec
 from alm.training.checkpoint import read_checkpoint
 from alm.training.policies import PolicyFileError, read_policy, read_record
 from alm.training.run_directory import RunDirectory
 from alm.training.scale import SCALES, scale_named
-from reproduce.lab.algorithms import place_among
 from reproduce.lab.errors import reason_of
 from reproduce.lab.planning import train_command
 from reproduce.lab.plugins import Plugin, variant_known

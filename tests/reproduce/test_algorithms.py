@@ -2,10 +2,11 @@
 
 import pytest
 
+from alm.names import place_among
 from examples import my_idea
 from reproduce.cli import main
 from reproduce.lab import settings
-from reproduce.lab.algorithms import ALGORITHMS, BASE, place_among
+from reproduce.lab.algorithms import ALGORITHMS, BASE
 from reproduce.lab.resolved_runs import ResolvedRuns
 from reproduce.lab.settings import meanings, settings_in_words
 
