@@ -32,7 +32,7 @@ from reproduce.formats import left_out, mean_and_std, p_in_words, seeds_counted
 from reproduce.lab.algorithms import ALGORITHMS, run_length
 from reproduce.lab.published import FIELD, FIELD_TASKS, authors_curves, field_curves, field_scores
 from reproduce.lab.specs import variant_in
-from reproduce.lab.store import ReadOnce, Store, StoredRun
+from reproduce.lab.store import Store, StoredRun
 
 _MEASURED: dict[str, dict[str, tuple[str, Callable[..., speed.Rows]]]] = {
     "performance.md": {
@@ -61,7 +61,7 @@ def documents(repository: Path) -> dict[Path, str]:
     """Every document with measured numbers, and the curves, regenerated from the store."""
     docs, clips = repository / "docs", repository / "results" / "gallery"
     benchmarks = repository / "benchmarks" / "results"
-    store = ReadOnce(repository / "results" / "runs")
+    store = Store(repository / "results" / "runs")
     table1 = findings.one_protocol(store)
     blocks = [
         *((repository / "README.md", *block) for block in table1.items()),

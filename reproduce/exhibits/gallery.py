@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from alm.names import place_among
 from alm.training.scale import SCALES
 from reproduce.exhibits.writing import markdown_grid
-from reproduce.lab.algorithms import ALGORITHMS, place_among, title_of
+from reproduce.lab.algorithms import ALGORITHMS, title_of
 
 STRIP = 6
 """Most clips in a strip."""

@@ -30,8 +30,8 @@ _SCALE = "paper"
 def blocks(benchmarks: Path) -> dict[str, str]:
     """The estimates of docs/scaling.md by name."""
     # All runs that the exhibits need, stored or not, in time of one thread of the benchmark's machine.
-    nothing = Store(Path("/nonexistent"))
-    groups, costs = missing_of(EXHIBITS.values(), nothing, _SCALE), Costs(nothing, benchmarks)
+    groups = missing_of(EXHIBITS.values(), [], _SCALE)
+    costs = Costs(Store(Path("/nonexistent")), benchmarks)
     engines = benchmark_results(benchmarks / "engines.json")
     return {
         "programme": _programme(groups, costs, benchmark_record(benchmarks / BENCHMARK.name)),
