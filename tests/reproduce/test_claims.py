@@ -29,7 +29,9 @@ from reproduce.exhibits.claims.evidence import (
     BIAS_STD,
     BIAS_STD_BY_QUARTER,
     BIAS_STD_GROWTH,
+    EFFICIENCY,
     EPISODE_SPREAD,
+    RETURN,
     SPREAD,
     Evidence,
 )
@@ -290,6 +292,22 @@ def test_claims_on_the_speed_of_learning_are_judged_by_the_area(add):
     assert line.compared == "HalfCheetah: area of ALM(3) − ReLU"
     assert line.numbers["difference"] > 50.0 and line.numbers["end"] == pytest.approx(0.0)
     assert rows_of(found)[0][-1] == "supported; by end: inconclusive"
+
+
+@pytest.mark.usefixtures("same_sizes")
+@pytest.mark.parametrize(("outcome", "number"), [(EFFICIENCY, "difference"), (RETURN, "area")])
+def test_areas_of_both_sides_begin_at_the_end_of_the_longer_warm_up(add, outcome, number):
+    """Equal from 25,000 steps on, where TD3's warm-up ends; ALM's earlier, lower returns do not count."""
+    alike = {25_000: 100.0, 47_500: 200.0, 50_000: 200.0}
+    for index in range(3):
+        later = {step: value + index for step, value in alike.items()}
+        add.seed(index, {5000: 0.0, 20_000: 10.0, **later})
+        add.seed(index, later, algorithm="td3")
+    alm, td3 = Series("ALM(3)", "alm"), Series("TD3", "td3")
+    for x, y in ((alm, td3), (td3, alm)):
+        claim = Claim("", "", Compared((x,), ABOVE, (y,), ("HalfCheetah",), (outcome,)))
+        (found,) = judged(add.store, "laptop", [claim])
+        assert found.finding.lines[0].numbers[number] == pytest.approx(0.0)
 
 
 def test_two_seeds_or_unfinished_runs_are_not_enough(add):

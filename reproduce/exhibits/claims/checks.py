@@ -17,7 +17,7 @@ from reproduce.exhibits.claims.contrasts import (
     concluded,
     p_values,
 )
-from reproduce.exhibits.claims.evidence import RETURN, Evidence, Outcome, Where
+from reproduce.exhibits.claims.evidence import RETURN, Evidence, Outcome, Where, first_common_step
 from reproduce.exhibits.pooling import StoreMixError, require_comparable
 from reproduce.exhibits.statistics.aggregates import FloatArray
 from reproduce.exhibits.statistics.intervals import Estimate
@@ -175,8 +175,9 @@ def _scores(
     where: Where,
     outcome: Outcome,
 ) -> list[FloatArray]:
-    """The scores of each side in an outcome, (seeds,) each."""
-    return [outcome.scores(evidence, own, side, where) for own, side in zip(runs, sides, strict=True)]
+    """The scores of each side in an outcome, (seeds,) each; areas of all begin at the same step."""
+    since = first_common_step(run for own in runs for run in own)
+    return [outcome.scores(evidence, own, side, where, since) for own, side in zip(runs, sides, strict=True)]
 
 
 def _value(scores: Sequence[FloatArray]) -> float:

@@ -159,9 +159,10 @@ _NOTES = (
     "Claims that have runs on every side of some task, in the paper's order; all others share the last row.",
     "Differences are between means over seeds of the mean return over the last tenth of the steps, with 95 % "
     "intervals of Welch's t, uncorrected for the other claims; for a single side, its mean is shown. Area: "
-    "the same for the mean return from the end of the warm-up to the read-out. Claims on the speed of "
-    "learning are judged by the area, with the mean over the last tenth shown as end. A run counts if it "
-    "reached the read-out step; if one has failed, no verdict is given.",
+    "the same for the mean return from the end of the longer warm-up of the two sides to the read-out. "
+    "Claims on the speed of learning are judged by the area, with the mean over the last tenth shown as end. "
+    "A run counts if it reached the read-out step; a comparison of which a run has failed counts with p = 1, "
+    "as inconclusive.",
     f"Can see: the smallest difference that Welch's test detects with this many seeds in {POWER:.0%} of "
     "cases, before the correction for the other claims, which requires more; for claims with a margin, "
     "counted from the margin.",
