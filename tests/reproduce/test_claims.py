@@ -10,7 +10,7 @@ from rich.console import Console
 from alm.training.scale import UnknownScaleError
 from reproduce.exhibits import Series
 from reproduce.exhibits.claims import CLAIMS, COLUMNS, Claim, checks, claims_table, judged, rows_of
-from reproduce.exhibits.claims.checks import Compared, Second, Sooner
+from reproduce.exhibits.claims.checks import ABOUT_A_SIXTH, ABOUT_HALF, Compared, Second, Sooner
 from reproduce.exhibits.claims.contrasts import (
     ABOVE,
     ALIKE,
@@ -538,9 +538,7 @@ def timed(make_run, tmp_path):
     The clock of runs is step / 100 seconds.
     """
     store = Store(tmp_path / "runs")
-    claim = Claim(
-        "", "sooner", Sooner(Series("ALM(3)", "alm"), Series("SAC", "sac"), ("HalfCheetah", "Hopper"))
-    )
+    alm, sac, redq = Series("ALM(3)", "alm"), Series("SAC", "sac"), Series("REDQ", "redq")
 
     def timed(algorithm, steps, task="HalfCheetah", scale="paper", provenance=GPU):
         length = {"paper": 300_000, "laptop": 50_000}[scale]
@@ -550,11 +548,12 @@ def timed(make_run, tmp_path):
             options = {"scale": scale, "seed": seed, "extra": extra, "provenance": provenance}
             store.write(make_run(curve, algorithm=algorithm, task=task, **options))
 
-    def found(scale="paper"):
+    def found(scale="paper", y=(sac,), part=ABOUT_HALF):
+        claim = Claim("", "sooner", Sooner(alm, y, ("HalfCheetah", "Hopper"), part))
         (one,) = judged(store, scale, [claim])
         return one
 
-    timed.found, timed.store = found, store
+    timed.found, timed.store, timed.both = found, store, (sac, redq)
     return timed
 
 
@@ -587,6 +586,19 @@ def test_about_half_of_the_time_is_at_most_three_fifths_of_it(timed):
     assert timed.found().verdict == "supported"
     timed("alm", (39_900, 40_000, 40_100), "Hopper")
     assert timed.found().verdict == "contradicted"
+
+
+def test_about_a_sixth_of_the_time_of_each_other_side(timed):
+    """84 s against 500 s are a sixth; against 360 s they are more than 75 s, which is 5 / 24."""
+    for task in ("HalfCheetah", "Hopper"):
+        timed("alm", SOON, task)
+        timed("sac", (49_900, 50_000, 50_100), task)
+        timed("redq", (49_900, 50_000, 50_100), task)
+    found = timed.found(y=timed.both, part=ABOUT_A_SIXTH)
+    assert found.verdict == "supported" and len(found.finding.lines) == 4
+    timed("redq", (35_900, 36_000, 36_100), "Hopper")
+    found = timed.found(y=timed.both, part=ABOUT_A_SIXTH)
+    assert (found.verdict, found.finding.worst) == ("contradicted", "Hopper")
 
 
 def test_a_time_has_a_verdict_where_both_sides_have_seeds_enough_and_none_failed(timed, make_run):
