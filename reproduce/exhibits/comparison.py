@@ -11,6 +11,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import mode
 
 import numpy as np
 import pandas as pd
@@ -29,7 +30,8 @@ from reproduce.exhibits.statistics.aggregates import (
 )
 from reproduce.exhibits.statistics.intervals import TRUE_CONFIDENCE, Estimate, bootstrap
 from reproduce.exhibits.statistics.seeds import common_steps
-from reproduce.formats import seeds_counted, seeds_named
+from reproduce.formats import seeds_counted, seeds_named, steps_reached
+from reproduce.lab.algorithms import run_length_if_known
 from reproduce.lab.curves import value_at, window_mean
 from reproduce.lab.store import Store, StoredRun
 
@@ -126,7 +128,8 @@ class Comparison:
         tasks: one comparison per task.
         improvements: probability of improvement over all tasks, equally weighted, by the name of the other
             side, for each that has runs on all of them.
-        missing: the sides without a run on a task, by task.
+        missing: the sides without a run that counts on a task and, for each, ``"no run"`` or ``"only failed
+            runs"``, by task.
     """
 
     sides: tuple[Side, ...]
@@ -134,7 +137,7 @@ class Comparison:
     metric: str
     tasks: tuple[TaskComparison, ...]
     improvements: Mapping[str, Estimate]
-    missing: Mapping[str, tuple[Side, ...]]
+    missing: Mapping[str, Mapping[Side, str]]
 
     @classmethod
     def of(
@@ -165,7 +168,11 @@ class Comparison:
         every = list(dict.fromkeys(task_spec(task).name for task in tasks))
         for task in every:
             runs = {side: shelf.runs(side, task) for side in sides}
-            lacking = tuple(side for side in sides if all(run.status == "failed" for run in runs[side]))
+            lacking = {
+                side: "only failed runs" if own else "no run"
+                for side, own in runs.items()
+                if all(run.status == "failed" for run in own)
+            }
             if lacking:
                 missing[task] = lacking
             there = {side: own for side, own in runs.items() if side not in lacking}
@@ -222,15 +229,9 @@ class Comparison:
             "Interquartile means over seeds (plain means for fewer than four) at the last step that all "
             f"seeds of {whose} have reached, with 95 % stratified bootstrap intervals."
         ]
-        single, unfinished, begun, failed = [], [], [], []
-        for task in self.tasks:
-            for side in task.sides:
-                if len(side.runs) == 1:
-                    single.append(f"{side.name} on {task.task}")
-                whose = f"of {side.name} on {task.task}"
-                unfinished += _stopped([run for run in side.runs if run.status == "partial"], whose)
-                begun += _stopped(side.begun, whose)
-                failed += [f"{seeds_named(side.failed)} {whose}"] if side.failed else []
+        single = [
+            f"{side.name} on {task.task}" for task in self.tasks for side in task.sides if len(side.runs) == 1
+        ]
         if single:
             notes.append(f"No interval where a side has only one seed: {', '.join(single)}.")
         # Among sides that have an interval.
@@ -250,24 +251,52 @@ class Comparison:
         own = sum(run.own for run in self.runs)
         if own:
             notes.append(f"Your own, not the repository's: {own} run{'s' if own > 1 else ''}.")
-        if self.missing:
-            compared = [task.task for task in self.tasks]
-            lacking = (
-                f"{', '.join(side.name for side in sides)} on {task}"
-                f"{'' if task in compared else ', and so the whole task'}"
-                for task, sides in self.missing.items()
-            )
-            notes.append(f"Left out because there is no run that has not failed: {'; '.join(lacking)}.")
-        if unfinished:
-            notes.append(f"Not finished yet: {', '.join(unfinished)}.")
+        return [*notes, *self._unfinished(), *self.left_out]
+
+    @property
+    def left_out(self) -> list[str]:
+        """What was asked for and does not count, one sentence each: tasks, sides and seeds."""
+        compared = [task.task for task in self.tasks]
+        sentences = [
+            f"{f'Left out on {task}' if task in compared else f'{task} is left out'}: {_in_words(lacking)}."
+            for task, lacking in self.missing.items()
+        ]
+        begun, failed = [], []
+        for task in self.tasks:
+            for side in task.sides:
+                whose = f"of {side.name} on {task.task}"
+                begun += _stopped(side.begun, whose)
+                failed += [f"{seeds_named(side.failed)} {whose}"] if side.failed else []
         if begun:
-            notes.append(f"Left out because they are too far behind: {', '.join(begun)}.")
+            sentences.append(f"Left out because they are too far behind: {', '.join(begun)}.")
         if failed:
-            notes.append(f"Left out because they failed: {', '.join(failed)}.")
-        return notes
+            sentences.append(f"Left out because they failed: {', '.join(failed)}.")
+        return sentences
+
+    @property
+    def all_tasks(self) -> str:
+        """``"all"``, or ``"2 of 3"`` where a task is left out: the tasks of `improvements`."""
+        wanted = len({*self.missing, *(task.task for task in self.tasks)})
+        return "all" if len(self.tasks) == wanted else f"{len(self.tasks)} of {wanted}"
+
+    def _unfinished(self) -> list[str]:
+        """A sentence on the runs that have not come to their end, if there are any."""
+        usual = mode(_stop(run) for run in self.runs)
+        others = [
+            stopped
+            for task in self.tasks
+            for side in task.sides
+            for stopped in _stopped(
+                [run for run in side.runs if _stop(run) != usual], f"of {side.name} on {task.task}"
+            )
+        ]
+        if usual is None:
+            return [f"Not finished yet: {', '.join(others)}."] if others else []
+        usually = dict.fromkeys(_stop_in_words(run) for run in self.runs if _stop(run) == usual)
+        return [f"All stop at {' or '.join(usually)}{' but ' if others else ''}{', '.join(others)}."]
 
     def numbers(self) -> pd.DataFrame:
-        """One row per task and other side (``second``), and one per other side for all tasks.
+        """One row per task and other side (``second``), and one per other side for all tasks (`all_tasks`).
 
         Columns of intervals end in _low and _high.
         """
@@ -283,7 +312,7 @@ class Comparison:
                 row |= _columns("difference", contrast.difference)
                 rows.append(row | _columns("improvement", contrast.improvement))
         for other, improvement in self.improvements.items():
-            total = {"task": "all", "first": self.sides[0].name, "second": other}
+            total = {"task": self.all_tasks, "first": self.sides[0].name, "second": other}
             rows.append({**total, **_columns("improvement", improvement)})
         return pd.DataFrame(rows)
 
@@ -365,12 +394,31 @@ def _side(
     )
 
 
+def _in_words(lacking: Mapping[Side, str]) -> str:
+    """``"no run of sac, td3; only failed runs of alm"``."""
+    names: dict[str, list[str]] = {}
+    for side, what in lacking.items():
+        names.setdefault(what, []).append(side.name)
+    return "; ".join(f"{what} of {', '.join(of)}" for what, of in names.items())
+
+
+def _stop(run: StoredRun) -> int | None:
+    """The step at which an unfinished run has stopped; None: it is finished."""
+    return None if run.status == "done" else run.last_step
+
+
+def _stop_in_words(run: StoredRun) -> str:
+    """``"55k of 300k steps"``, or ``"finished"``."""
+    stop = _stop(run)
+    return "finished" if stop is None else steps_reached(stop, run_length_if_known(run.spec))
+
+
 def _stopped(runs: Sequence[StoredRun], whose: str) -> list[str]:
-    """``"seeds 1 2 of td3 on Hopper (step 55,000)"``, one for each last step of the runs."""
-    seeds: dict[int, list[int]] = {}
+    """``"seeds 1 2 of td3 on Hopper (55k of 300k steps)"``, one for each place at which runs stopped."""
+    seeds: dict[str, list[int]] = {}
     for run in runs:
-        seeds.setdefault(run.last_step, []).append(run.spec.seed)
-    return [f"{seeds_named(found)} {whose} (step {step:,})" for step, found in seeds.items()]
+        seeds.setdefault(_stop_in_words(run), []).append(run.spec.seed)
+    return [f"{seeds_named(found)} {whose} ({stop})" for stop, found in seeds.items()]
 
 
 def _columns(name: str, estimate: Estimate) -> dict[str, float]:
@@ -404,7 +452,7 @@ def _table(comparison: Comparison) -> Table:
     if len(comparison.tasks) > 1:
         table.add_section()
         for other, over_all in comparison.improvements.items():
-            table.add_row("all tasks", _name(other), "", "", _cell(over_all.text(2)))
+            table.add_row(f"{comparison.all_tasks} tasks", _name(other), "", "", _cell(over_all.text(2)))
     return table
 
 

@@ -121,7 +121,7 @@ def test_notes_say_what_stands_behind_the_numbers(store):
     assert "every run of one side" not in notes
     for words in (
         "with 2 an interval is too narrow; that of a mean contains the true value in about 50 %",
-        "seed 2 of alm/my-idea on HalfCheetah (step 10,000)",
+        "Not finished yet: seed 2 of alm/my-idea on HalfCheetah (10k of 50k steps).",
         "they failed: seed 3 of alm/my-idea on HalfCheetah, seed 3 of alm on HalfCheetah",
     ):
         assert words in notes
@@ -207,10 +207,12 @@ def test_a_task_without_runs_of_a_side_is_named_beside_the_others(store):
     comparison = compared(store, "Hopper", "HalfCheetah", "Walker2d", "Ant")
     assert [task.task for task in comparison.tasks] == ["HalfCheetah"]
     assert comparison.improvements[BASE].value == comparison.tasks[0].contrasts[0].improvement.value
-    assert (
-        "Left out because there is no run that has not failed: alm/my-idea on Hopper, and so the whole task; "
-        "alm/my-idea on Walker2d, and so the whole task; alm/my-idea, alm on Ant, and so the whole task."
-    ) in comparison.notes()
+    assert comparison.left_out[:-1] == [
+        "Hopper is left out: no run of alm/my-idea.",
+        "Walker2d is left out: only failed runs of alm/my-idea.",
+        "Ant is left out: no run of alm/my-idea, alm.",
+    ]
+    assert comparison.numbers()["task"].tolist() == ["HalfCheetah", "1 of 4"]
     with pytest.raises(ValueError, match="No run of 'alm/my-idea' on Hopper"):
         compared(store, "Hopper", "Ant")
 
@@ -231,7 +233,8 @@ def test_several_others_are_read_at_one_step(store, make_run, tmp_path):
     numbers = comparison.numbers()
     assert numbers["task"].tolist() == ["HalfCheetah", "HalfCheetah", "Hopper", "all"]
     assert numbers["second"].tolist() == ["td3", "sac", "td3", "td3"]
-    assert "Left out because there is no run that has not failed: sac on Hopper." in comparison.notes()
+    # No task is left out.
+    assert comparison.left_out[0] == "Left out on Hopper: no run of sac."
     assert comparison.file_name == "alm_my-idea-vs-td3-vs-sac-HalfCheetah-Hopper-laptop"
     assert comparison.heading == "alm/my-idea against td3, sac, laptop scale: return"
 
@@ -240,9 +243,38 @@ def test_seeds_that_stopped_at_one_step_are_named_together(store):
     for seed in (2, 4):
         store.add("my-idea", seed, {5000: 3.0, 10_000: 12.0}, status="partial")
     store.add("my-idea", 5, {5000: 3.0}, status="failed", reason="loss/critic is not finite")
-    notes = " ".join(compared(store).notes())
-    assert "Not finished yet: seeds 2 4 of alm/my-idea on HalfCheetah (step 10,000)." in notes
-    assert "failed: seeds 3 5 of alm/my-idea on HalfCheetah, seed 3 of alm on HalfCheetah." in notes
+    notes = compared(store).notes()
+    assert "Not finished yet: seeds 2 4 of alm/my-idea on HalfCheetah (10k of 50k steps)." in notes
+    assert notes[-1] == (
+        "Left out because they failed: seeds 3 5 of alm/my-idea on HalfCheetah, seed 3 of alm on HalfCheetah."
+    )
+
+
+def test_runs_that_all_stop_at_one_step_are_not_named(tmp_path, make_run):
+    """As at paper scale, where Table 1 reads runs at 200,000 steps."""
+    store = Store(tmp_path)
+
+    def add(algorithm, task, *seeds, step=200_000, **options):
+        for seed in seeds:
+            store.write(make_run({step: 1.0}, algorithm=algorithm, task=task, seed=seed, **options))
+
+    def stops(*tasks):
+        unfinished = compared(store, *tasks, names=("sac", "td3"), scale="paper")._unfinished()
+        return " ".join(unfinished)
+
+    for task in ("Hopper", "Ant"):
+        for algorithm in ("sac", "td3"):
+            add(algorithm, task, 0, 1, status="partial")
+    assert stops("Hopper") == "All stop at 200k of 300k steps."
+    assert stops("Hopper", "Ant") == "All stop at 200k of 300k steps or 200k of 500k steps."
+    for algorithm, seed, step in (("sac", 2, 250_000), ("td3", 2, 250_000), ("td3", 3, 300_000)):
+        returns = {200_000: 1.0, step: 2.0}
+        status = "done" if step == 300_000 else "partial"
+        store.write(make_run(returns, algorithm=algorithm, task="Hopper", seed=seed, status=status))
+    assert stops("Hopper") == (
+        "All stop at 200k of 300k steps but seed 2 of sac on Hopper (250k of 300k steps), "
+        "seed 2 of td3 on Hopper (250k of 300k steps), seed 3 of td3 on Hopper (finished)."
+    )
 
 
 def test_a_seed_that_has_only_begun_does_not_pull_the_others_back(store):
@@ -250,9 +282,9 @@ def test_a_seed_that_has_only_begun_does_not_pull_the_others_back(store):
     store.add("my-idea", 4, {5000: 3.0}, status="partial")
     after = compared(store)
     pd.testing.assert_frame_equal(after.numbers(), before)
-    assert "Left out because they are too far behind: seed 4 of alm/my-idea on HalfCheetah (step 5,000)." in (
-        after.notes()
-    )
+    assert (
+        "Left out because they are too far behind: seed 4 of alm/my-idea on HalfCheetah (5k of 50k steps)."
+    ) in after.notes()
 
 
 @pytest.mark.parametrize("name", ["value-expansion", "value-encoder-model", "reconstruction"])
