@@ -402,7 +402,7 @@ def places(tmp_path, store):
 def test_the_command_prints_draws_and_repeats_itself(store, tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
     command = ["compare", IDEA, BASE, "--task", "HalfCheetah", *places(tmp_path, store)]
-    assert main(command) == 0
+    assert main(command) == 1  # a seed of each failed
     out = " ".join(capsys.readouterr().out.split())
     for words in (
         "alm/my-idea against alm, laptop scale",
@@ -423,13 +423,47 @@ def test_the_command_prints_draws_and_repeats_itself(store, tmp_path, capsys, mo
     first = [file.read_bytes() for file in files]
     pictures = {file.suffix for file in (tmp_path / "out").iterdir()}
     assert pictures == {".png", ".pdf", ".csv"}
-    assert main(command) == 0
+    assert main(command) == 1
     assert [file.read_bytes() for file in files] == first
+
+
+def test_the_exit_code_says_whether_something_is_left_out(tmp_path, make_run, capsys, monkeypatch):
+    """A task without runs, a side on one task, a seed that is behind, and one whose file cannot be read."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
+    store = Store(tmp_path / "store")
+
+    def add(algorithm, task="Hopper", seed=0, step=10_000, **options):
+        run = make_run({step: 1.0}, algorithm=algorithm, task=task, seed=seed, scale="laptop", **options)
+        return store.write(run)
+
+    def code(*names):
+        sides, tasks = names[: names.index("on")], names[names.index("on") + 1 :]
+        return main(["compare", *sides, "--task", *tasks, *places(tmp_path, store)])
+
+    for algorithm, task in (
+        ("sac", "Hopper"),
+        ("td3", "Hopper"),
+        ("redq", "Hopper"),
+        ("sac", "Ant"),
+        ("td3", "Ant"),
+    ):
+        add(algorithm, task)
+    assert code("sac", "td3", "on", "Hopper", "Ant") == 0
+    assert code("sac", "td3", "on", "Hopper", "Walker2d") == 1
+    assert code("sac", "td3", "redq", "on", "Hopper", "Ant") == 1
+    add("sac", seed=1, step=1000, status="partial")
+    assert code("sac", "td3", "on", "Hopper") == 1
+    assert code("td3", "redq", "on", "Hopper") == 0
+    capsys.readouterr()
+    damaged = add("td3", seed=2)
+    damaged.write_bytes(b"")
+    assert code("td3", "redq", "on", "Hopper") == 1
+    assert str(damaged) in capsys.readouterr().err
 
 
 def test_an_mlflow_that_cannot_be_reached_is_a_warning(store, tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
-    assert main(["compare", IDEA, BASE, "--task", "HalfCheetah", *places(tmp_path, store)]) == 0
+    assert main(["compare", IDEA, BASE, "--task", "HalfCheetah", *places(tmp_path, store)]) == 1
     error = capsys.readouterr().err
     assert error.startswith("warning: MLflow at http://127.0.0.1:9 cannot be used") and error.count("\n") == 1
 
@@ -476,7 +510,7 @@ def test_comparing_imports_neither_torch_nor_mlflow(store, tmp_path):
     command = ["compare", IDEA, BASE, "--task", "HalfCheetah", *places(tmp_path, store)]
     script = (
         "import sys; from reproduce.cli import main\n"
-        f"assert main({command!r}) == 0\n"
+        f"assert main({command!r}) == 1  # a seed of each failed\n"
         "bad = {'torch', 'mujoco', 'gymnasium', 'mlflow'} & set(sys.modules)\n"
         "sys.exit(str(bad) if bad else 0)"
     )
@@ -506,7 +540,7 @@ def test_a_store_that_is_named_is_shown_alone(store, tmp_path, capsys, monkeypat
         "reproduce.exhibits.sides.directories_under", lambda root, fits: seen.append(root) or {}
     )
     command = ["compare", IDEA, BASE, "--task", "HalfCheetah", "--store", str(store.root)]
-    assert main([*command, "--out", str(tmp_path / "out")]) == 0
+    assert main([*command, "--out", str(tmp_path / "out")]) == 1  # a seed of each failed
     assert not seen
-    assert main([*command, *places(tmp_path, store)[2:]]) == 0
+    assert main([*command, *places(tmp_path, store)[2:]]) == 1
     assert set(seen) == {tmp_path / "runs"}
