@@ -158,12 +158,17 @@ def test_what_may_not_be_pooled_is_refused(store):
     [
         (
             {"names": ("alm/my-ide", BASE)},
-            "has 'alm/my-ide' .did you mean 'alm/my-idea'.*on HalfCheetah at laptop scale .*runs of alm, ",
+            "'my-ide' of alm .did you mean 'my-idea'.*on HalfCheetah at laptop scale there are runs of alm, ",
         ),
-        ({"names": ("alm/no-k", BASE)}, "has 'alm/no-k' .did you mean 'alm/no-kl'"),
+        ({"names": ("alm/no-k", BASE)}, "has a variant 'no-k' of alm .did you mean 'no-kl'"),
+        ({"names": ("alm/own-idea[horizon=7]", BASE)}, "a variant 'own-idea.horizon=7.' of alm .*'my-idea'"),
+        (
+            {"names": ("alm/huber", BASE)},
+            "has a variant 'huber' of alm; one of your own must be trained first .docs/new_variant.md.;",
+        ),
         (
             {"names": (IDEA, "dreamer")},
-            "neither the suite nor a run in .* has 'dreamer'; .*runs of alm, alm/my-idea.$",
+            "neither the suite nor a run in .* has an algorithm 'dreamer'; .*runs of alm, alm/my-idea.$",
         ),
         ({"names": (IDEA, "alm/base[horizon=7]")}, "train --algorithm alm --variant base --set horizon=7"),
         (
@@ -176,7 +181,8 @@ def test_what_may_not_be_pooled_is_refused(store):
         ({"names": ("alm", BASE)}, "alm is compared with itself"),
         ({"names": ("alm/base", BASE)}, "alm is compared with itself"),
         ({"names": (IDEA, BASE, "alm/base")}, "alm is compared with itself"),
-        ({"names": (IDEA, BASE, "reqd")}, "'reqd' .did you mean 'redq'"),
+        ({"names": (IDEA, BASE, "reqd")}, "has an algorithm 'reqd' .did you mean 'redq'"),
+        ({"names": (IDEA, BASE, "reqd/no-kl")}, "has an algorithm 'reqd' .did you mean 'redq'"),
         ({"names": (IDEA,)}, "alm/my-idea is compared with nothing: name another"),
         ({"names": (IDEA, BASE, "a", "b", "c", "d", "e", "f", "g")}, "9 sides are too many.* at most 8"),
     ],
