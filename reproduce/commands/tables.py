@@ -61,8 +61,9 @@ class Table(ReadsRuns):
 class Compare(ReadsRuns):
     """Compare an algorithm or variant with others: numbers with intervals, curves, and links into MLflow.
 
-    Examples: python -m reproduce compare alm/no-kl alm --task HalfCheetah
-    python -m reproduce compare alm sac td3 redq --task HalfCheetah
+    Example: python -m reproduce compare alm/no-kl alm --task HalfCheetah
+
+    Example: python -m reproduce compare alm sac td3 redq --task HalfCheetah
     """
 
     first: Annotated[str, tyro.conf.Positional]
