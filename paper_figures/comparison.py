@@ -55,9 +55,9 @@ def _numbers(task: TaskComparison) -> str:
     """The results of the comparisons on a task."""
     lines = [f"{task.first.name} ({task.first.seeds}) at {steps_in_words(task.step)}, against"]
     for contrast in task.contrasts:
-        other, better = contrast.other, contrast.improvement.text(2)
+        other, improvement = contrast.other, contrast.improvement.text(2)
         difference = contrast.difference.text(sign="+")
-        lines.append(f"{other.name} ({other.seeds}): difference {difference}, P(better) {better}")
+        lines.append(f"{other.name} ({other.seeds}): difference {difference}, P(first > other) {improvement}")
     return "\n".join(lines)
 
 

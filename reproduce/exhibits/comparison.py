@@ -7,7 +7,6 @@ which compares runs within each task (`reproduce.exhibits.statistics.aggregates`
 
 import hashlib
 import re
-import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +29,7 @@ from reproduce.exhibits.statistics.aggregates import (
 )
 from reproduce.exhibits.statistics.intervals import TRUE_CONFIDENCE, Estimate, bootstrap
 from reproduce.exhibits.statistics.seeds import common_steps
-from reproduce.formats import seeds_counted, seeds_named, steps_reached
+from reproduce.formats import seeds_counted, seeds_named, steps_in_words, steps_reached
 from reproduce.lab.algorithms import run_length_if_known
 from reproduce.lab.curves import value_at, window_mean
 from reproduce.lab.store import Store, StoredRun
@@ -40,8 +39,10 @@ __all__ = ["MOST_SIDES", "Comparison", "Contrast", "SideRuns", "TaskComparison",
 MOST_SIDES = 8
 """Largest number of sides that can be told apart in one picture."""
 
-_LINE = 14
+_LINE = 13
 """Characters per line of a name."""
+_BETWEEN_PARTS = re.compile(r"(?<=[/=_])|(?<=,)(?![^(]*\))|(?<=-)(?=[a-z])|(?=[\[+])")
+"""Where a name may be broken: not within a word, a number or a tuple."""
 _LONGEST_NAME = 200
 """Characters of a file name before it is cut; with endings, file systems allow 255."""
 _READINGS = {"return": value_at, "window": window_mean}
@@ -432,20 +433,26 @@ def _columns(name: str, estimate: Estimate) -> dict[str, float]:
 def print_comparison(comparison: Comparison, console: Console) -> None:
     """Print a comparison and its notes."""
     console.print(_table(comparison))
-    beneath = "Below interquartile means: plain means of the same seeds at the same steps."
-    for note in (beneath, *comparison.notes()):
+    notes = comparison.notes()
+    if any(_plain_mean(side) for task in comparison.tasks for side in task.sides):
+        notes.insert(
+            1,
+            "'mean' in a cell is the plain mean of the same seeds, printed where it differs from their "
+            "interquartile mean.",
+        )
+    for note in notes:
         console.print(note, highlight=False)
 
 
 def _table(comparison: Comparison) -> Table:
     table = Table(title=comparison.heading, title_justify="left")
     table.add_column("task, steps")
-    table.add_column("")
+    table.add_column("", overflow="fold")
     for title in ("return", "first −\nother", "P(first >\nother)"):
         table.add_column(title, justify="right")
     for task in comparison.tasks:
         table.add_section()
-        table.add_row(f"{task.task}\n{task.step:,}", *_of_side(task.first), "", "")
+        table.add_row(f"{_name(task.task)}\n{steps_in_words(task.step)}", *_of_side(task.first), "", "")
         for contrast in task.contrasts:
             difference, improvement = contrast.difference.text(sign="+"), contrast.improvement.text(2)
             table.add_row("", *_of_side(contrast.other), _cell(difference), _cell(improvement))
@@ -457,13 +464,24 @@ def _table(comparison: Comparison) -> Table:
 
 
 def _of_side(side: SideRuns) -> tuple[str, str]:
-    """The name of a side, and its number with interval, seeds and plain mean."""
-    return _name(side.name), f"{_cell(side.mean.text())}\n{side.seeds}\nmean {side.scores.mean():.0f}"
+    """The name of a side, and its number with interval, seeds and perhaps plain mean."""
+    return _name(side.name), f"{_cell(side.mean.text())}\n{side.seeds}{_plain_mean(side)}"
+
+
+def _plain_mean(side: SideRuns) -> str:
+    """A line with the mean of a side's seeds; empty if it is printed like the interquartile mean."""
+    mean = f"{side.scores.mean():.0f}"
+    return "" if mean == f"{float(side.mean.value):.0f}" else f"\nmean {mean}"
 
 
 def _name(name: str) -> str:
-    """A name in short lines: longer ones would be cut on a terminal of 80 columns."""
-    return "\n".join(line for part in re.findall("[^/]*/|.+", name) for line in textwrap.wrap(part, _LINE))
+    """A name in short lines: a terminal of 80 columns would break longer ones anywhere."""
+    lines = [""]
+    for part in _BETWEEN_PARTS.split(name):
+        if lines[-1] and len(lines[-1] + part) > _LINE:
+            lines.append("")
+        lines[-1] += part
+    return "\n".join(lines)
 
 
 def _cell(text: str) -> str:

@@ -37,7 +37,10 @@ def test_panels_show_both_means_with_their_intervals(comparison):
     heights = [band.get_paths()[0].vertices[:, 1] for band in panel.collections]
     assert [(heights[0].max(), heights[1].max())] == [(40, 20)]
     note = " ".join(" ".join(text.get_text() for text in panel.texts).split())
-    assert "alm/c-0.05 (2 seeds) at 2k, against alm (2 seeds): difference +20 [+10, +30]" in note
+    assert (
+        "alm/c-0.05 (2 seeds) at 2k, against alm (2 seeds): difference +20 [+10, +30], P(first > other) 1.00"
+        in note
+    )
     caption = " ".join(figure.get_supxlabel().split())
     assert "with 2 an interval is too narrow" in caption
     # There is no mean beneath a curve, and it is more than the last step.

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -299,23 +300,47 @@ def test_names_and_numbers_are_whole_at_80_columns(store, name):
         for seed in range(3):
             store.add(name, seed, {5000: 1000.0 + 900 * seed, 10_000: 3000.0 + seed}, task=task)
             store.add("base", 4 + seed, {5000: 1.0, 10_000: 5000.0 + 999 * seed}, task=task)
-    file = io.StringIO()
-    comparison = compared(store, "HalfCheetah", "Walker2d", names=(f"alm/{name}", BASE))
-    print_comparison(comparison, Console(width=80, file=file))
-    shown = file.getvalue()
+    shown = printed(compared(store, "HalfCheetah", "Walker2d", names=(f"alm/{name}", BASE)))
     assert "…" not in shown and "all tasks" in shown
     names = "".join(line.split("│")[2].strip() for line in shown.splitlines() if "│" in line)
     assert names == f"alm/{name}alm" * 2 + "alm"
 
 
-def test_plain_means_stand_beneath_interquartile_means(store):
+def printed(comparison):
+    file = io.StringIO()
+    print_comparison(comparison, Console(width=80, file=file, markup=False))
+    return file.getvalue()
+
+
+def test_long_names_are_broken_between_their_parts(store):
+    variant = "base[hidden_sizes=(400,200),horizon=7,learning_rate=0.0003]+bf16"
+    task = "HalfCheetah-obsnoise-0.1"
+    for seed in range(3):
+        for one in (variant, "base"):
+            store.add(one, seed, {5000: 1000.0 + 900 * seed, 10_000: 3000.0 + seed}, task=task)
+    cells = [
+        line.split("│")[1:3]
+        for line in printed(compared(store, task, names=(f"alm/{variant}", BASE))).splitlines()
+        if "│" in line
+    ]
+    tasks, names = ([cell.strip() for cell in column if cell.strip()] for column in zip(*cells, strict=True))
+    assert tasks == ["HalfCheetah-", "obsnoise-0.1", "10k"]
+    assert names == [
+        "alm/base", "[hidden_", "sizes=", "(400,200),", "horizon=7,", "learning_", "rate=0.0003]", "+bf16",
+        "alm",
+    ]  # fmt: skip
+
+
+def test_plain_means_stand_beneath_interquartile_means_from_which_they_differ(store):
+    """With fewer than four seeds both are one number."""
     for seed in range(4):
         store.add("mnm", seed, {5000: 300.0 if seed else 7.0})
-    file = io.StringIO()
     comparison = compared(store, names=("alm/mnm", BASE))
-    print_comparison(comparison, Console(width=80, file=file))
-    assert comparison.numbers()["first_iqm"][0] == 300 and "mean 227" in file.getvalue()
-    assert "all tasks" not in file.getvalue()  # there is one
+    shown = printed(comparison)
+    assert comparison.numbers()["first_iqm"][0] == 300
+    assert re.findall(r"mean \d+", shown) == ["mean 227"] and "'mean' in a cell is the plain mean" in shown
+    assert "all tasks" not in shown  # there is one
+    assert not re.search(r"mean \d|'mean'", printed(compared(store)))
 
 
 def train(root, run, step):
@@ -414,7 +439,7 @@ def test_the_command_prints_draws_and_repeats_itself(store, tmp_path, capsys, mo
         "alm/my-idea against alm, laptop scale",
         "3 seeds",
         "2 seeds",
-        "10,000",
+        "10k",
         "+6",
         "0.50",
         "Few seeds",
