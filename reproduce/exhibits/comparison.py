@@ -7,7 +7,7 @@ which compares runs within each task (`reproduce.exhibits.statistics.aggregates`
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mode
@@ -54,8 +54,9 @@ class SideRuns:
 
     Attributes:
         name: name of the side.
-        runs: its runs, by seed, without those that failed or are far behind.
-        failed: seeds whose run failed.
+        runs: its runs, by seed, without those that failed before the step at which all are read, or are far
+            behind.
+        failed: seeds whose run failed before that step.
         begun: runs that are far behind the others.
         scores: shape (runs,), the metric at the last step that is common to all sides.
         mean: interquartile mean of the scores.
@@ -165,20 +166,21 @@ class Comparison:
             raise ValueError(f"There is no metric {metric!r}; the metrics are {', '.join(_READINGS)}.")
         scale_named(scale)
         shelf = Shelf(store, runs_dir, scale)
-        found, missing = {}, {}
+        found, kept, missing = {}, {}, {}
         every = list(dict.fromkeys(task_spec(task).name for task in tasks))
         for task in every:
             runs = {side: shelf.runs(side, task) for side in sides}
+            counting = _counting(runs)
             lacking = {
-                side: "only failed runs" if own else "no run"
-                for side, own in runs.items()
-                if all(run.status == "failed" for run in own)
+                side: "only failed runs" if runs[side] else "no run"
+                for side, own in counting.items()
+                if not own
             }
             if lacking:
                 missing[task] = lacking
             there = {side: own for side, own in runs.items() if side not in lacking}
             if sides[0] in there and len(there) > 1:
-                found[task] = there
+                found[task], kept[task] = there, counting
         for side in sides:
             if all(side in missing.get(task, ()) for task in every):
                 raise ValueError(shelf.why_nothing(side, every[0]))
@@ -187,7 +189,7 @@ class Comparison:
             where = f"None of the tasks {', '.join(every)}"
             raise ValueError(f"{where} has runs of both {sides[0].name} and {others}.")
         require_comparable(run for there in found.values() for runs in there.values() for run in runs)
-        compared = tuple(_task(task, there, metric) for task, there in found.items())
+        compared = tuple(_task(task, there, kept[task], metric) for task, there in found.items())
         improvements = {}
         for side in sides[1:]:
             pairs = [
@@ -243,7 +245,13 @@ class Comparison:
                 f"Few seeds: with {fewest} an interval is too narrow; that of a mean contains the true value "
                 f"in about {TRUE_CONFIDENCE[fewest]} % of cases instead of 95 %."
             )
-        found = [contrast.improvement for task in self.tasks for contrast in task.contrasts]
+        # Not where a run is left out that may have been worse than all of the other side's.
+        found = [
+            contrast.improvement
+            for task in self.tasks
+            for contrast in task.contrasts
+            if not (task.first.failed or contrast.other.failed)
+        ]
         if any(float(one.value) in (0.0, 1.0) and one.has_interval for one in found):
             notes.append(
                 "A probability of 0 or 1 means that every run of one side beat every run of the other, not "
@@ -271,7 +279,10 @@ class Comparison:
         if begun:
             sentences.append(f"Left out because they are too far behind: {', '.join(begun)}.")
         if failed:
-            sentences.append(f"Left out because they failed: {', '.join(failed)}.")
+            seeds = ", ".join(failed)
+            sentences.append(
+                f"Left out because they failed, so that a side looks better than it is: {seeds}."
+            )
         return sentences
 
     @property
@@ -281,20 +292,28 @@ class Comparison:
         return "all" if len(self.tasks) == wanted else f"{len(self.tasks)} of {wanted}"
 
     def _unfinished(self) -> list[str]:
-        """A sentence on the runs that have not come to their end, if there are any."""
-        usual = mode(_stop(run) for run in self.runs)
-        others = [
-            stopped
-            for task in self.tasks
-            for side in task.sides
-            for stopped in _stopped(
-                [run for run in side.runs if _stop(run) != usual], f"of {side.name} on {task.task}"
+        """Sentences on the runs that have not come to their end, and on those that failed later."""
+
+        def stopped(which: Callable[[StoredRun], bool]) -> str:
+            return ", ".join(
+                one
+                for task in self.tasks
+                for side in task.sides
+                for one in _stopped(list(filter(which, side.runs)), f"of {side.name} on {task.task}")
             )
-        ]
-        if usual is None:
-            return [f"Not finished yet: {', '.join(others)}."] if others else []
-        usually = dict.fromkeys(_stop_in_words(run) for run in self.runs if _stop(run) == usual)
-        return [f"All stop at {' or '.join(usually)}{' but ' if others else ''}{', '.join(others)}."]
+
+        alive = [run for run in self.runs if run.status != "failed"]
+        usual = mode(_stop(run) for run in alive)
+        others = stopped(lambda run: run.status != "failed" and _stop(run) != usual)
+        sentences = []
+        if usual is not None:
+            usually = dict.fromkeys(_stop_in_words(run) for run in alive if _stop(run) == usual)
+            sentences.append(f"All stop at {' or '.join(usually)}{' but ' if others else ''}{others}.")
+        elif others:
+            sentences.append(f"Not finished yet: {others}.")
+        if failed := stopped(lambda run: run.status == "failed"):
+            sentences.append(f"Failed after the step that is compared, and count: {failed}.")
+        return sentences
 
     def numbers(self) -> pd.DataFrame:
         """One row per task and other side (``second``), and one per other side for all tasks (`all_tasks`).
@@ -353,12 +372,31 @@ def _require_different(sides: Sequence[Side]) -> None:
         raise ValueError(f"{len(names)} sides are too many for one picture: name at most {MOST_SIDES}.")
 
 
-def _task(task: str, found: Mapping[Side, list[StoredRun]], metric: str) -> TaskComparison:
+def _counting(found: Mapping[Side, list[StoredRun]]) -> dict[Side, list[StoredRun]]:
+    """The runs of each side on a task that count; it is empty where none does.
+
+    Runs that have not failed say at which step all are read. Those that failed later count, as in tables:
+    without them a side would look better than it is.
+    """
     kept = {side: abreast([run for run in runs if run.status != "failed"]) for side, runs in found.items()}
     steps = common_steps([run.curve() for runs in kept.values() for run in runs])
     if not len(steps):
+        return kept
+    read = {
+        side: [run for run in runs if run.status == "failed" and steps[-1] in run.curve().steps]
+        for side, runs in found.items()
+    }
+    return {side: sorted([*kept[side], *read[side]], key=lambda run: run.spec.seed) for side in found}
+
+
+def _task(
+    task: str, found: Mapping[Side, list[StoredRun]], kept: Mapping[Side, list[StoredRun]], metric: str
+) -> TaskComparison:
+    steps = common_steps([run.curve() for side in found for run in kept[side]])
+    if not len(steps):
         reached = []
-        for side, runs in kept.items():
+        for side in found:
+            runs = kept[side]
             begin, end = max(run.curve().steps[0] for run in runs), min(run.last_step for run in runs)
             reached.append(f"{side.name}: {begin:,} to {end:,}")
         raise ValueError(
@@ -387,7 +425,7 @@ def _side(
     return SideRuns(
         side.name,
         kept,
-        failed=[run.spec.seed for run in found if run.status == "failed"],
+        failed=[run.spec.seed for run in found if run.status == "failed" and run not in kept],
         begun=[run for run in found if run.status != "failed" and run not in kept],
         scores=scores,
         mean=bootstrap(interquartile_mean, [scores]),

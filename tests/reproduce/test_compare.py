@@ -123,7 +123,7 @@ def test_notes_say_what_stands_behind_the_numbers(store):
     for words in (
         "with 2 an interval is too narrow; that of a mean contains the true value in about 50 %",
         "Not finished yet: seed 2 of alm/my-idea on HalfCheetah (10k of 50k steps).",
-        "they failed: seed 3 of alm/my-idea on HalfCheetah, seed 3 of alm on HalfCheetah",
+        "it is: seed 3 of alm/my-idea on HalfCheetah, seed 3 of alm on HalfCheetah",
     ):
         assert words in notes
 
@@ -209,7 +209,7 @@ def test_a_task_that_does_not_exist(store):
 
 def test_a_task_without_runs_of_a_side_is_named_beside_the_others(store):
     store.add("base", 0, {5000: 1.0}, task="Hopper")
-    store.add("base", 0, {5000: 1.0}, task="Walker2d")
+    store.add("base", 0, {5000: 1.0, 6000: 1.0}, task="Walker2d")
     store.add("my-idea", 0, {5000: 1.0}, task="Walker2d", status="failed", reason="loss/critic is not finite")
     comparison = compared(store, "Hopper", "HalfCheetah", "Walker2d", "Ant")
     assert [task.task for task in comparison.tasks] == ["HalfCheetah"]
@@ -253,7 +253,8 @@ def test_seeds_that_stopped_at_one_step_are_named_together(store):
     notes = compared(store).notes()
     assert "Not finished yet: seeds 2 4 of alm/my-idea on HalfCheetah (10k of 50k steps)." in notes
     assert notes[-1] == (
-        "Left out because they failed: seeds 3 5 of alm/my-idea on HalfCheetah, seed 3 of alm on HalfCheetah."
+        "Left out because they failed, so that a side looks better than it is: "
+        "seeds 3 5 of alm/my-idea on HalfCheetah, seed 3 of alm on HalfCheetah."
     )
 
 
@@ -364,7 +365,7 @@ def test_runs_count_as_far_as_their_directories_hold_them(store, tmp_path, make_
     """A run that trains, or of smoke scale, is not in the store."""
     for seed, step in ((0, 12_000), (2, 10_500)):
         train(tmp_path / "runs", store.runs(variant="my-idea", seed=seed)[0], step)
-    store.add("base", 5, {5000: -1.0, 10_000: 1.0})
+    store.add("base", 5, {5000: -1.0, 9500: 1.0})
     train(tmp_path / "runs", make_run({5000: 1.0}, seed=4, scale="laptop"), 10_000)
     comparison = compared(store, runs_dir=tmp_path / "runs")
     first = comparison.tasks[0].sides[0].runs
@@ -391,6 +392,33 @@ def test_a_directory_counts_for_its_own_side_task_and_scale_and_where_it_has_mor
     after = compared(store, runs_dir=tmp_path / "runs")
     assert [run.spec for run in after.runs] == [run.spec for run in before.runs]
     assert not any(run.own for run in after.runs)
+
+
+def test_a_run_that_failed_after_the_compared_step_counts_as_in_tables(store):
+    """Without it the side would look better than it is."""
+    failed = {"status": "failed", "reason": "loss/critic is not finite"}
+    for seed in range(3):
+        store.add("relu", seed, {5000: 0.0, 6000: 100.0 + seed})
+    store.add("mnm", 0, {5000: 0.0, 6000: 300.0})
+    store.add("mnm", 1, {5000: 0.0, 6000: -500.0, 7000: 9.0}, **failed)
+    store.add("mnm", 2, {5000: 0.0}, **failed)
+    compared = Comparison.of(["alm/mnm", "alm/relu"], ["HalfCheetah"], "laptop", "return", store)
+    (task,) = compared.tasks
+    assert (task.step, list(task.first.scores), task.first.failed) == (6000, [300.0, -500.0], [2])
+    said = " ".join(compared.notes())
+    assert (
+        "Failed after the step that is compared, and count: seed 1 of alm/mnm on HalfCheetah (7k of" in said
+    )
+    assert "so that a side looks better than it is: seed 2 of alm/mnm on HalfCheetah." in said
+    # A side of which every run failed later is compared, too.
+    for seed in (0, 1):
+        store.add("joint", seed, {5000: 0.0, 6000: 5.0, 7000: 9.0}, **failed)
+    late = Comparison.of(["alm/joint", "alm/relu"], ["HalfCheetah"], "laptop", "return", store)
+    assert list(late.tasks[0].first.scores) == [5.0, 5.0] and late.missing == {}
+    assert "A probability of 0 or 1" in " ".join(late.notes())
+    store.add("joint", 2, {5000: 0.0}, **failed)
+    late = Comparison.of(["alm/joint", "alm/relu"], ["HalfCheetah"], "laptop", "return", store)
+    assert "A probability of 0 or 1" not in " ".join(late.notes())
 
 
 def test_failed_runs_alone_cannot_be_compared(store):
