@@ -66,7 +66,7 @@ def score_table(
         # The block's protocol already names the family of the tasks.
         ("", *(task.rpartition("/")[2] for task in exhibit.tasks)),
         tuple(blocks),
-        _HOW_TO_READ,
+        _HOW_TO_READ if measured else "",
     )
 
 
