@@ -17,7 +17,14 @@ from reproduce.exhibits.statistics.seeds import sample_std
 from reproduce.exhibits.table import Block, Row, Score, Table
 from reproduce.formats import steps_in_words, steps_reached
 from reproduce.lab.curves import window_mean
-from reproduce.lab.published import FIELD, FIELD_TASKS, authors_curve, field_scores, printed_scores
+from reproduce.lab.published import (
+    FIELD,
+    FIELD_TASKS,
+    PrintedCell,
+    authors_curve,
+    field_scores,
+    printed_scores,
+)
 from reproduce.lab.store import Store, StoredRun, StoreWarning
 
 __all__ = ["measured_score", "score_table"]
@@ -48,7 +55,7 @@ def score_table(
     Warns:
         reproduce.lab.store.StoreWarning: a run could not be read, or has an unknown scale.
     """
-    blocks = [_printed_block(exhibit)]
+    blocks = [] if exhibit.number is None else [_printed_block(exhibit, printed_scores(exhibit.number))]
     if measured:
         runs = _runs(exhibit, store)
         if mix:
@@ -61,7 +68,7 @@ def score_table(
     suffix = ("" if measured else "-printed") + ("-mixed" if mix else "") + ("-context" if context else "")
     return Table(
         exhibit.name + suffix,
-        f"Table {exhibit.number}",
+        exhibit.heading,
         exhibit.title,
         # The block's protocol already names the family of the tasks.
         ("", *(task.rpartition("/")[2] for task in exhibit.tasks)),
@@ -102,8 +109,8 @@ def _mixed(runs: _Runs) -> _Runs:
     return mixed
 
 
-def _printed_block(exhibit: TableExhibit) -> Block:
-    printed = {(one.algorithm, exhibit.columns[one.task]): one for one in printed_scores(exhibit.number)}
+def _printed_block(exhibit: TableExhibit, cells: Sequence[PrintedCell]) -> Block:
+    printed = {(one.algorithm, exhibit.columns[one.task]): one for one in cells}
 
     def score(row: Series, task: str) -> Score:
         if task in exhibit.extras:
