@@ -69,8 +69,7 @@ table5: $(WHAT_IT_NEEDS) ## Print Table 5: ALM with an entropy bonus (TRAIN=1)
 
 claims: $(WHAT_IT_NEEDS) ## Print the paper's claims beside what the stored runs say, at paper and laptop scale (TRAIN=1: of every exhibit)
 	$(call GRID)
-	@$(BIN)/python -m reproduce claims --scale paper
-	@$(BIN)/python -m reproduce claims --scale laptop
+	@$(BIN)/python -m reproduce claims
 
 # Any other table or figure by its name, which `make runs` lists: make figure5a, make figure5 for all parts of it (TRAIN=1).
 table%: $(WHAT_IT_NEEDS) FORCE
@@ -100,7 +99,7 @@ report: $(VENV)/.train ## Write out/report.html: all tables, figures, claims and
 documents: $(VENV)/.train ## For maintainers: bring results/ and the numbers in README.md and docs/ up to date with results/runs
 	@rm -f results/figures/*
 	@$(BIN)/python -m reproduce figure all --no-own --out results/figures
-	@for table in "table 1" "table 1 --protocol B" "table 2" "table 3" "table 4" "table 5" "claims --scale paper" "claims --scale laptop"; do \
+	@for table in "table 1" "table 1 --protocol B" "table 2" "table 3" "table 4" "table 5" claims; do \
 	  $(BIN)/python -m reproduce $$table --no-own --out results/tables >/dev/null || exit; done
 	@$(BIN)/python -m reproduce documents
 

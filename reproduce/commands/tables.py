@@ -10,6 +10,7 @@ from reproduce.commands.console import plain_console, say
 from reproduce.commands.options import RUNS, ReadsRuns
 from reproduce.exhibits import TABLE1, TABLE1_MBBL, TableExhibit
 from reproduce.exhibits.catalogue import table_named
+from reproduce.exhibits.kinds import SHOWN_SCALES
 from reproduce.lab.places import CODE, OUT
 
 
@@ -112,19 +113,24 @@ class Compare(ReadsRuns):
 
 @dataclass(frozen=True)
 class Claims(ReadsRuns):
-    """Print each claim of the paper's text beside what the stored runs say about it, one claim per row."""
+    """Print the claims of the paper's text beside what the stored runs say about them, one claim per row.
 
-    scale: str = "paper"
-    """Scale of the runs: paper, laptop or smoke."""
+    Claims without runs share the last row; the files list them, with the exhibits that need their runs.
+    """
+
+    scale: str | None = None
+    """Scale of the runs: paper, laptop or smoke; by default paper and laptop, one table each."""
     out: Path = OUT / "tables"
     """Output directory for the table (Markdown, CSV, LaTeX)."""
 
     def run(self) -> int:
-        """Print the table."""
+        """Print a table for each scale."""
         from reproduce.exhibits.claims import claims_table
         from reproduce.exhibits.writing import render
 
-        render(claims_table(self.opened(), self.scale), self.out, plain_console())
+        store = self.opened()
+        for scale in [self.scale] if self.scale else SHOWN_SCALES:
+            render(claims_table(store, scale), self.out, plain_console())
         return 0
 
 
