@@ -48,9 +48,8 @@ WHAT_IT_NEEDS = $(VENV)/$(if $(TRAINS),.train,.reading)
 STORE     ?=
 
 .DEFAULT_GOAL := help
-FIGURES := $(addprefix figure,3 4 5a 5b 5c 6 7 8 9 10a 10b 10c 11 12 13 14 15 16 17 17-dynamics 18 19 20 G Q)
 
-.PHONY: help install docs table1 table2 table3 table4 table5 claims $(FIGURES) figure5 figure10 figures figure-authors figure-curves theory report documents train grid gallery compare runs ui server sync archive test test-slow torture bench record lint types imports check lock clean
+.PHONY: help install docs table1 table2 table3 table4 table5 claims figures figure-authors figure-curves theory report documents train grid gallery compare runs ui server sync archive test test-slow torture bench record lint types imports check lock clean FORCE
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9 -]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -70,14 +69,16 @@ table5: $(WHAT_IT_NEEDS) ## Print Table 5: ALM with an entropy bonus (TRAIN=1)
 
 claims: $(WHAT_IT_NEEDS) ## Print the paper's claims beside what the stored runs say, at paper and laptop scale (TRAIN=1: of every exhibit)
 	$(call GRID)
-	@$(BIN)/python -m reproduce claims --scale paper
-	@$(BIN)/python -m reproduce claims --scale laptop
+	@$(BIN)/python -m reproduce claims
 
-$(FIGURES): $(WHAT_IT_NEEDS)
+# Any other table or figure by its name, which `make runs` lists: make figure5a, make figure5 for all parts of it (TRAIN=1).
+table%: $(WHAT_IT_NEEDS) FORCE
 	$(call GRID,$@)
-	@$(BIN)/python -m reproduce figure $(@:figure%=%) --bias $(BIAS)
+	@$(BIN)/python -m reproduce table $@
 
-figure5 figure10: %: %a %b %c
+figure%: $(WHAT_IT_NEEDS) FORCE
+	$(call GRID,$@)
+	@$(BIN)/python -m reproduce figure $@ --bias $(BIAS)
 
 figure-authors: $(VENV)/.reading ## Draw the stored ALM runs over the authors' published curves
 	@$(BIN)/python -m reproduce figure authors
@@ -89,7 +90,7 @@ theory: $(VENV)/.reading ## Check the paper's theorem and appendix on finite MDP
 	@$(BIN)/python -m reproduce theory
 
 figures: $(WHAT_IT_NEEDS) ## Draw every figure into out/figures/; one alone: make figure3 … figure20, figure5a …, figureG, figureQ (TRAIN=1)
-	$(call GRID,$(FIGURES))
+	$(call GRID,figures)
 	@$(BIN)/python -m reproduce figure all --bias $(BIAS)
 
 report: $(VENV)/.train ## Write out/report.html: all tables, figures, claims and stored runs on one page
@@ -98,7 +99,7 @@ report: $(VENV)/.train ## Write out/report.html: all tables, figures, claims and
 documents: $(VENV)/.train ## For maintainers: bring results/ and the numbers in README.md and docs/ up to date with results/runs
 	@rm -f results/figures/*
 	@$(BIN)/python -m reproduce figure all --no-own --out results/figures
-	@for table in "table 1" "table 1 --protocol B" "table 2" "table 3" "table 4" "table 5" "claims --scale paper" "claims --scale laptop"; do \
+	@for table in "table 1" "table 1 --protocol B" "table 2" "table 3" "table 4" "table 5" claims; do \
 	  $(BIN)/python -m reproduce $$table --no-own --out results/tables >/dev/null || exit; done
 	@$(BIN)/python -m reproduce documents
 

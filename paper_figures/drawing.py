@@ -1,13 +1,14 @@
 """From the name of a figure to its pictures, one per scale that has runs, with their data."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 import pandas as pd
 from matplotlib.figure import Figure
 
+from alm.task_registry import TASKS
 from paper_figures import (
     authors,
     field,
@@ -20,24 +21,11 @@ from paper_figures import (
 )
 from paper_figures.data import FigureData
 from reproduce.exhibits import FIGURES, BiasDefinition, FigureExhibit, Series
+from reproduce.exhibits.catalogue import names_meant
 from reproduce.exhibits.kinds import SHOWN_SCALES, Content
 from reproduce.exhibits.pooling import ProtocolMixError, StoreMixError
 from reproduce.lab.algorithms import ALGORITHMS, run_length_if_known
 from reproduce.lab.store import Store, StoreWarning
-
-_BY_NAME = {exhibit.name: exhibit for exhibit in FIGURES}
-# Figures that are not exhibits made of runs.
-_OTHERS = ("authors", "curves", "field", "figure6")
-NAMES = tuple(sorted((*_BY_NAME, *_OTHERS)))
-"""Names of all figures."""
-
-
-def names_of(text: str) -> tuple[str, ...]:
-    """The figures of a name, which may lack ``figure``; all parts of 5, say; every figure for ``all``."""
-    if text == "all":
-        return NAMES
-    full = text if text in NAMES else f"figure{text.removeprefix('figure')}"
-    return tuple(name for name in NAMES if full in (name, name.rstrip("abc")))
 
 
 @dataclass(frozen=True)
@@ -64,13 +52,23 @@ class Picture:
         return self.exhibit if self.scale in ("paper", "") else f"{self.exhibit}-{self.scale}"
 
 
+def figures_named(word: str) -> tuple[str, ...]:
+    """The names of the figures that a word means: all parts of ``5``, say, or every figure for ``all``.
+
+    Raises:
+        reproduce.exhibits.UnknownExhibitError: there is none; the message lists those that exist.
+    """
+    found = names_meant(word, ("all", *NAMES, *_PAGES), "figure")
+    return NAMES if found == ("all",) else found
+
+
 def drawn(
     name: str, store: Store, bias: BiasDefinition, mix: bool = False, scale: str | None = None
 ) -> list[Picture]:
     """The pictures of a figure, one for each scale with enough stored runs to show.
 
     Args:
-        name: one of `NAMES`.
+        name: one of those that `figures_named` gives.
         store: finished and partial runs.
         bias: definition of the value bias in figures that show it.
         mix: whether a picture may combine runs of different protocols, in which case its caption says so.
@@ -80,27 +78,40 @@ def drawn(
         reproduce.exhibits.pooling.StoreMixError: the runs of one picture are of different protocols, and
             ``mix`` is off.
     """
-    if name == "authors":
-        return _authors(store, mix) if scale in (None, "paper") else []
-    if name == "curves":
-        return _every_curve(store, mix, scale)
-    if name == "field":
-        found = learning_curves.data(field.EXHIBIT, store, "paper", mix)
-        return [Picture(name, "", field.draw(found), found.points)] if len(found.points) else []
-    if name == "figure6":
-        points = reward_transform.values()
-        return [Picture(name, "", reward_transform.draw(points), points)]
+    if name in _OTHERS:
+        return _OTHERS[name](name, store, mix, scale)
     return _exhibit(replace(_BY_NAME[name], bias=bias), store, mix, scale)
 
 
-def _authors(store: Store, mix: bool) -> list[Picture]:
+def _authors(name: str, store: Store, mix: bool, only: str | None) -> list[Picture]:
     """ALM in both precisions over its authors' curves, which are of the paper's networks and batches."""
+    if only not in (None, "paper"):
+        return []
     points, runs = authors.data(store, mix)
-    return [Picture("authors", "paper", authors.draw(runs), points)] if runs else []
+    return [Picture(name, "paper", authors.draw(runs), points)] if runs else []
 
 
-def _every_curve(store: Store, mix: bool, only: str | None) -> list[Picture]:
-    """Learning curves of the algorithms of each page, on every task with stored runs of them."""
+def _field(name: str, store: Store, mix: bool, only: str | None) -> list[Picture]:
+    """The paper's algorithms beside later methods."""
+    del only
+    found = learning_curves.data(field.EXHIBIT, store, "paper", mix)
+    return [Picture(name, "", field.draw(found), found.points)] if len(found.points) else []
+
+
+def _figure6(name: str, store: Store, mix: bool, only: str | None) -> list[Picture]:
+    """The transformed reward, a formula."""
+    del store, mix, only
+    points = reward_transform.values()
+    return [Picture(name, "", reward_transform.draw(points), points)]
+
+
+def _page_name(page: str, family: str) -> str:
+    """The name of the learning curves of a page's algorithms on one family of tasks."""
+    return f"curves-{page}" if family == "v2" else f"curves-{page}-{family}"
+
+
+def _curves(wanted: str, store: Store, mix: bool, only: str | None) -> list[Picture]:
+    """Learning curves of the algorithms of each page, or of one, on every task with stored runs of them."""
     tasks: dict[tuple[str, str, str], set[str]] = {}
     for run in store.runs():
         algorithm = ALGORITHMS.get(run.spec.algorithm)
@@ -111,19 +122,20 @@ def _every_curve(store: Store, mix: bool, only: str | None) -> list[Picture]:
             tasks.setdefault(key, set()).add(run.spec.task)
     pictures = []
     for (page, family, scale), own in sorted(tasks.items()):
-        if only not in (None, scale):
+        name = _page_name(page, family)
+        if only not in (None, scale) or wanted not in ("curves", name):
             continue
         shown = tuple(sorted(own))
-        series = tuple(Series(one.title, name) for name, one in ALGORITHMS.items() if one.page == page)
-        name, title = f"curves-{page}", ", ".join(one.label for one in series)
+        series = tuple(Series(one.title, key) for key, one in ALGORITHMS.items() if one.page == page)
+        title = ", ".join(one.label for one in series)
         if family != "v2":
-            name, title = f"{name}-{family}", f"{title} on {family} tasks"
+            title = f"{title} on {family} tasks"
         exhibit = FigureExhibit(name, None, "Learning curves", "return", series, shown, shown)
         try:
             data = learning_curves.data(exhibit, store, scale, mix)
         except StoreMixError as error:  # which is no reason to lose the other pages
             forced = isinstance(error, ProtocolMixError)
-            hint = " To draw it nevertheless: python -m reproduce figure curves --mix" if forced else ""
+            hint = f" To draw it nevertheless: python -m reproduce figure {wanted} --mix" if forced else ""
             warnings.warn(
                 f"{name} at {scale} scale is left out: {error}{hint}",
                 StoreWarning,
@@ -165,3 +177,23 @@ def _exhibit(exhibit: FigureExhibit, store: Store, mix: bool, only: str | None) 
         if exhibit.says_something(data.series):
             pictures.append(Picture(exhibit.name, scale, kind.draw(data), data.points))
     return pictures
+
+
+_BY_NAME = {exhibit.name: exhibit for exhibit in FIGURES}
+_PAGES = tuple(
+    dict.fromkeys(
+        _page_name(algorithm.page, task.family)
+        for algorithm in ALGORITHMS.values()
+        for task in TASKS.values()
+    )
+)
+"""Names of single pages of learning curves."""
+_OTHERS: Mapping[str, Callable[[str, Store, bool, str | None], list[Picture]]] = {
+    "authors": _authors,
+    "field": _field,
+    "figure6": _figure6,
+    **dict.fromkeys(("curves", *_PAGES), _curves),
+}
+"""Figures that are not exhibits made of runs, and what draws them, given name, store, mix and scale."""
+NAMES = tuple(sorted({*_BY_NAME, *_OTHERS} - {*_PAGES}))
+"""Names of all figures; ``curves`` has every page."""

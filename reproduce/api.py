@@ -18,10 +18,11 @@ import matplotlib.pyplot as plt
 from alm.names import nearest
 from alm.task_registry import task_spec
 from alm.training.scale import SCALES, scale_named
-from paper_figures.drawing import NAMES, drawn
+from paper_figures.drawing import drawn, figures_named
 from reproduce.commands.options import ReadsRuns
-from reproduce.exhibits import EXHIBITS, BiasDefinition
+from reproduce.exhibits import EXHIBITS, BiasDefinition, FigureExhibit
 from reproduce.exhibits.comparison import Comparison
+from reproduce.exhibits.coverage import nothing_shown
 from reproduce.exhibits.pooling import StoreMixError
 from reproduce.exhibits.tidy import tidy_curves
 from reproduce.lab.algorithms import ALGORITHMS, BASE, variant_named
@@ -65,6 +66,9 @@ def load_curves(
     if (algorithm is not None or variant is not None) and not store.runs(
         algorithm=algorithm, variant=variant
     ):
+        if algorithm is not None and "/" in algorithm:
+            first, _, second = algorithm.partition("/")
+            raise ValueError(f"{algorithm!r} is a variant: give algorithm={first!r} and variant={second!r}.")
         name = BASE.name if variant is None else variant_parts(variant)[0]
         known = [BASE.name, *(one for of in ALGORITHMS.values() for one in of.variants)]
         if algorithm is not None:
@@ -108,11 +112,13 @@ def compare(
     return comparison.numbers()
 
 
-def figure(name: str, scale: str = "paper", bias: BiasDefinition = "redq", own: bool = True) -> "Figure":
+def figure(
+    name: str | int, scale: str = "paper", bias: BiasDefinition = "redq", own: bool = True
+) -> "Figure":
     """A figure of the paper from the stored runs, closed in pyplot so that a notebook shows it once.
 
     Args:
-        name: such as ``"5a"`` or ``"figure5a"``, ``"authors"``, ``"field"``, ``"curves-sac"``.
+        name: such as ``3``, ``"5a"`` or ``"figure5a"``, ``"authors"``, ``"field"``, ``"curves-sac"``.
         scale: scale of the runs; ignored by figures without runs or of several scales.
         bias: definition of the value bias in figures 4 and 8.
         own: whether to include the user's own runs.
@@ -121,20 +127,19 @@ def figure(name: str, scale: str = "paper", bias: BiasDefinition = "redq", own: 
         ValueError: the figure, scale or definition does not exist, nothing the figure shows is stored at this
             scale, or it is several pictures there.
     """
-    full = f"figure{name}" if f"figure{name}" in NAMES else name
-    drawn_by = "curves" if full.startswith("curves-") else full
-    if drawn_by not in NAMES:
-        raise ValueError(f"There is no figure {name!r}; the figures are {', '.join(NAMES)}.")
+    full, *others = figures_named(str(name))
+    if others:
+        raise ValueError(f"{name} is several figures; name one of {', '.join((full, *others))}.")
     if bias not in (definitions := get_args(BiasDefinition)):
         raise ValueError(f"There is no bias {bias!r}; its definitions are {', '.join(definitions)}.")
     scale_named(scale)
     store = ReadsRuns(own=own).opened()
 
     def closed(scale: str) -> "dict[str, Figure]":
-        pictures = drawn(drawn_by, store, bias, scale=scale)
+        pictures = drawn(full, store, bias, scale=scale)
         for one in pictures:
             plt.close(one.figure)
-        return {one.exhibit: one.figure for one in pictures if full in (drawn_by, one.exhibit)}
+        return {one.exhibit: one.figure for one in pictures}
 
     def shown(scale: str) -> bool:
         try:
@@ -147,10 +152,8 @@ def figure(name: str, scale: str = "paper", bias: BiasDefinition = "redq", own: 
     if figures:
         return figures.popitem()[1]
     there = ", ".join(other for other in SCALES if shown(other))
-    others = f" ({there} has runs)" if there else ""
-    plan = (
-        f"; to list the runs that it needs: python -m reproduce plan {full} --scale {scale}"
-        if full in EXHIBITS
-        else "."
-    )
-    raise ValueError(f"Nothing that {full} shows is stored at {scale} scale{others}{plan}")
+    elsewhere = f" ({there} has one)" if there else ""
+    exhibit, why = EXHIBITS.get(full), "none of its runs is stored yet"
+    if isinstance(exhibit, FigureExhibit):
+        why = nothing_shown(exhibit, store, scale)
+    raise ValueError(f"There is no picture of {full} at {scale} scale{elsewhere}: {why}")

@@ -8,7 +8,6 @@ other processes that train them; 130 for an interrupted run.
 import io
 import logging
 import os
-import re
 import sys
 import warnings
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ from typing import Any
 
 import tyro
 
+from alm.names import nearest
 from reproduce.commands.algorithms import Algorithms
 from reproduce.commands.console import say, show_warnings
 from reproduce.commands.figures import Figure, Report, Theory
@@ -73,6 +73,9 @@ def _main(arguments: Sequence[str]) -> int:
         # A terminal's encoding may lack the signs of a table, which is no reason to lose the rest.
         sys.stdout.reconfigure(errors="replace")
     given = _one_spelling(arguments)
+    if given and given[0] not in COMMANDS and not given[0].startswith("-"):
+        known = f"{nearest(given[0], COMMANDS)}; the commands are {', '.join(COMMANDS)}."
+        return _refused(f"There is no command {given[0]!r}{known}", 2)
     command = None
     try:
         try:
@@ -125,9 +128,10 @@ def _refused(sentence: str, code: int) -> int:
 
 
 def _one_spelling(arguments: Sequence[str]) -> list[str]:
-    """The arguments with ``table1`` written as ``table 1``, and ``figure5a`` as ``figure 5a``."""
-    if arguments and (joined := re.fullmatch(r"(table|figure)(\d.*|G|Q)", arguments[0])):
-        return [*joined.groups(), *arguments[1:]]
+    """The arguments with ``table1`` written as ``table table1``, and any other table or figure alike."""
+    for command in ("table", "figure"):
+        if arguments and arguments[0] not in COMMANDS and arguments[0].startswith(command):
+            return [command, *arguments]
     return list(arguments)
 
 

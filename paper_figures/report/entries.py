@@ -20,12 +20,11 @@ from reproduce.exhibits import (
 )
 from reproduce.exhibits.catalogue import command_of
 from reproduce.exhibits.claims import judged, table_of
-from reproduce.exhibits.code_tables import CODE_TABLES
 from reproduce.exhibits.coverage import Coverage, coverage, why_nothing_shown
 from reproduce.exhibits.kinds import SHOWN_SCALES
 from reproduce.exhibits.pooling import StoreMixError
-from reproduce.exhibits.scores import score_table
 from reproduce.exhibits.table import Table
+from reproduce.exhibits.tables import table_of_exhibit
 from reproduce.lab.errors import is_sentence
 from reproduce.lab.store import Store
 
@@ -111,21 +110,22 @@ def exhibit_entry(exhibit: Exhibit, store: Store, bias: BiasDefinition) -> Entry
     """
     name, command = exhibit.name, command_of(exhibit)
     if isinstance(exhibit, TableExhibit):
-        heading = f"Table {exhibit.number} {exhibit.protocol}".rstrip()
+        heading = f"{exhibit.heading} {exhibit.protocol}".rstrip()
         entry = Entry(name, heading, exhibit.title, command, _coverage(exhibit, store))
-        return _filled(entry, lambda: replace(entry, table=score_table(exhibit, store)))
+        return _filled(entry, lambda: replace(entry, table=table_of_exhibit(exhibit, store)))
     if isinstance(exhibit, FigureExhibit):
         if exhibit.shows == "bias" and bias != "redq":
             command += f" --bias {bias}"
         number = exhibit.number or name.removeprefix("figure").replace("-", ", ")
         heading = f"Figure {number}" if number[0].isdigit() else ""
         found = _coverage(exhibit, store)
-        nothing = f"Nothing is shown: {why_nothing_shown(exhibit, found)}."
+        why = (f"at {one.scale} scale {why_nothing_shown(exhibit, one)}" for one in found)
+        nothing = f"Nothing is shown: {'; '.join(why)}."
         entry = Entry(name, heading, exhibit.title, command, found, nothing=nothing)
         return _filled(entry, lambda: replace(entry, images=_images(drawn(name, store, bias))))
     entry = Entry(name, exhibit.heading, exhibit.title, command)
-    if name in CODE_TABLES:
-        return _filled(entry, lambda: replace(entry, table=CODE_TABLES[name](store)))
+    if name.startswith("table"):
+        return _filled(entry, lambda: replace(entry, table=table_of_exhibit(exhibit, store)))
     return replace(entry, images=_images(drawn(name, store, bias)))
 
 
@@ -157,7 +157,8 @@ def curve_entries(store: Store) -> list[Entry]:
             continue
         for exhibit in dict.fromkeys(picture.exhibit for picture in pictures):
             own = [picture for picture in pictures if picture.exhibit == exhibit]
-            found.append(replace(entry, name=exhibit, title=own[0].title or title, images=_images(own)))
+            command = f"python -m reproduce figure {exhibit}"
+            found.append(Entry(exhibit, "", own[0].title or title, command, images=_images(own)))
     return found
 
 

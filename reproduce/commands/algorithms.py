@@ -71,7 +71,9 @@ class Algorithms:
                 )
                 _print("Variants: train … --variant NAME", ("", "what changes", "shown in"), rows)
         else:
-            _say(f"{of.title} {variant}: {declared.summary}")
+            settings = "" if resolved.specs[0].variant == name else ", with other settings"
+            summary = "the algorithm" if settings and name == BASE.name else declared.summary
+            _say(f"{of.title} {variant}: {summary}{settings}")
         unchanged = self._of(algorithm, BASE.name, resolved.task.name, plugin)
         usual = {one.name: one.value for one in settings_in_words(unchanged.agent_config)}
         rows = (

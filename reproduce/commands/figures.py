@@ -9,7 +9,9 @@ import tyro
 from alm.training.files import write_text
 from reproduce.commands.console import plain_console, say, steps, store_warnings
 from reproduce.commands.options import ReadsRuns
-from reproduce.exhibits import EXHIBITS, BiasDefinition
+from reproduce.exhibits import EXHIBITS, BiasDefinition, FigureExhibit
+from reproduce.exhibits.coverage import nothing_shown
+from reproduce.exhibits.kinds import SHOWN_SCALES
 from reproduce.exhibits.pooling import ProtocolMixError, StoreMixError
 from reproduce.lab.algorithms import BASE
 from reproduce.lab.places import OUT, RESULTS
@@ -33,8 +35,8 @@ class Figure(ReadsRuns):
     """3 to 20 (5 and 10 draw all of their parts), a part such as 5a, or 17-dynamics (figure 17 with noise
     where its caption says); G (appendix G and section 6, which the paper has no figure of);
     Q (ALM with a quarter of its widths and batch beside SAC and TD3 of full size); authors (ALM
-    and its authors' published curves); curves (learning curves, one file per page of docs/algorithms);
-    field (beside later methods); or all."""
+    and its authors' published curves); curves (learning curves, one file per page of docs/algorithms),
+    or one page, such as curves-sac; field (beside later methods); or all."""
     bias: BiasDefinition = "redq"
     """Definition of the value bias in figures 4 and 8: redq (mean and std divided by |mean return|, at least
     10), paper (without that floor), per-state (each pair divided by its own return), or authors (every
@@ -46,12 +48,9 @@ class Figure(ReadsRuns):
 
     def run(self) -> int:
         """Draw it; returns the exit code."""
-        from paper_figures.drawing import NAMES, names_of
+        from paper_figures.drawing import figures_named
 
-        names = names_of(self.figure)
-        if not names:
-            known = ", ".join(("all", *NAMES))
-            raise ValueError(f"There is no figure {self.figure!r}; the figures are {known}.")
+        names = figures_named(self.figure)
         store, codes = self.opened(), []
         with steps(len(names)) as begin:
             for name in names:
@@ -63,7 +62,6 @@ class Figure(ReadsRuns):
         """Draw the files of one figure; returns the exit code."""
         from paper_figures.drawing import drawn
         from paper_figures.style import csv_text, save
-        from reproduce.exhibits.coverage import nothing_stored
 
         try:
             pictures = drawn(name, store, self.bias, self.mix)
@@ -71,12 +69,13 @@ class Figure(ReadsRuns):
             hint = " To draw them nevertheless: --mix" if isinstance(error, ProtocolMixError) else ""
             say("error", f"{error}{hint}")
             return 2
-        for line in nothing_stored(name, store, {picture.scale for picture in pictures}):
-            print(line)
-        if not pictures and name not in EXHIBITS:
-            scale = "laptop" if name == "curves" else "paper"
-            train = f"python -m reproduce {train_command('alm', BASE.name, 'HalfCheetah', scale)}"
-            say("error", f"no such run is in {store}; train one, for instance with: {train}")
+        exhibit, shown = EXHIBITS.get(name), {picture.scale for picture in pictures}
+        if isinstance(exhibit, FigureExhibit):
+            for scale in SHOWN_SCALES:
+                if scale not in shown and exhibit.tasks_at(scale):
+                    print(f"{name} at {scale} scale: {nothing_shown(exhibit, store, scale)}")
+        elif not pictures:
+            say("error", f"no such run is in {store}{_example(name)}")
             return 2
         for picture in pictures:
             path = self.out / picture.file
@@ -84,6 +83,14 @@ class Figure(ReadsRuns):
             write_text(path.with_suffix(".csv"), csv_text(picture.points))
             print(f"wrote {path}.png, .pdf and .csv")
         return 0
+
+
+def _example(name: str) -> str:
+    """A command that trains a run for a figure of whatever is stored."""
+    if name not in ("authors", "curves", "field"):
+        return ""
+    train = train_command("alm", BASE.name, "HalfCheetah", "laptop" if name == "curves" else "paper")
+    return f"; train one, for instance with: python -m reproduce {train}"
 
 
 @dataclass(frozen=True)

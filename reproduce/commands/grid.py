@@ -12,7 +12,10 @@ from reproduce.commands.options import OWN, RUNS, ReadsRuns, WritesRuns, require
 from reproduce.exhibits import EXHIBITS, Exhibit, exhibits_named
 from reproduce.exhibits.coverage import missing_of
 from reproduce.lab.planning import Missing, jobs, resources_of
+from reproduce.lab.run_states import print_states, state_of, states_under
 from reproduce.lab.store import Store
+from reproduce.lab.training import check_machine
+from reproduce.tracking.uri import resolve_uri
 
 
 @dataclass(frozen=True)
@@ -20,8 +23,8 @@ class LackingRuns:
     """Options that choose the runs which exhibits lack."""
 
     exhibits: Annotated[tuple[str, ...], tyro.conf.Positional]
-    """Names of tables and figures, such as table1, figure5a, or figure5 for all of its parts; without names,
-    all of them."""
+    """Names of tables and figures, such as table1, figure5a, figure5 for all of its parts, or figures for all
+    of them; without names, all tables and figures."""
     scale: str = "laptop"
     """paper, laptop or smoke."""
     first_seeds: int | None = None
@@ -110,8 +113,6 @@ class Grid(LackingRuns, WritesRuns):
         from reproduce.lab.executors.choosing import Engine
         from reproduce.lab.executors.remote import marked
         from reproduce.lab.grid import default_workers, run_grid
-        from reproduce.lab.training import check_machine
-        from reproduce.tracking.uri import resolve_uri
 
         engine = Engine(self.on, self.device, self.address, self.partition, self.hours, self.per_gpu)
         if not engine.elsewhere:
@@ -150,8 +151,6 @@ class Grid(LackingRuns, WritesRuns):
             executor.close()
 
     def _print_states(self) -> int:
-        from reproduce.lab.run_states import print_states, state_of, states_under
-
         if self.exhibits:
             missing = self.lacking(self.opened())
             wanted = ((spec, group.wanted) for group in missing for spec in group.specs)

@@ -6,6 +6,7 @@ from pathlib import Path
 from alm.training.run_directory import RunDirectory
 from reproduce.commands.console import plain_console, say, store_warnings
 from reproduce.commands.options import RUNS, ReadsRuns, WritesRuns
+from reproduce.exhibits import EXHIBITS
 from reproduce.lab.archive import archive_policies, archive_run
 from reproduce.lab.errors import UnreadableRunError
 from reproduce.lab.run_directories import directories_under
@@ -91,10 +92,9 @@ class Latents(WritesRuns):
 
     def run(self) -> int:
         """Measure every run of the figure whose checkpoint is here."""
-        from reproduce.exhibits import exhibit_named
         from reproduce.lab.latents import measure_latents
 
-        needed = exhibit_named("figure7").needs(self.scale)
+        needed = EXHIBITS["figure7"].needs(self.scale)
         for path in measure_latents(needed, self.task, self.scale, self.opened(), self.runs_dir):
             print(f"wrote {path}")
         return 0

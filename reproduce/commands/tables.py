@@ -8,6 +8,9 @@ import tyro
 
 from reproduce.commands.console import plain_console, say, store_warnings
 from reproduce.commands.options import RUNS, ReadsRuns
+from reproduce.exhibits import TABLE1, TABLE1_MBBL, TableExhibit
+from reproduce.exhibits.catalogue import table_named
+from reproduce.exhibits.kinds import SHOWN_SCALES
 from reproduce.lab.places import CODE, OUT
 
 
@@ -20,15 +23,15 @@ class Table(ReadsRuns):
     networks as printed and as built by the code. Table 5: ALM with an entropy bonus.
     """
 
-    table: Annotated[Literal["1", "2", "3", "4", "5"], tyro.conf.Positional]
-    """Number of the table."""
+    table: Annotated[str, tyro.conf.Positional]
+    """1 to 5, or the name of a table that the paper lacks."""
     protocol: Literal["A", "B", "printed"] = "A"
     """For table 1. A: measured on the paper's tasks (gym's v2). B: every row measured on the tasks of Wang et
     al. (2019), which the printed SVG(1) and SLBO rows were measured on; footnotes name the task of each
     printed number. printed: only the paper's numbers."""
     mix: bool = False
-    """In tables 1 and 5, pool runs even if their task definitions or simulator versions differ; the table
-    says so."""
+    """In tables of returns, such as 1 and 5, pool runs even if their task definitions or simulator versions
+    differ; the table says so."""
     context: bool = False
     """For table 1: add published results of later methods on gym's v4 tasks."""
     out: Path = OUT / "tables"
@@ -36,23 +39,21 @@ class Table(ReadsRuns):
 
     def run(self) -> int:
         """Render the table."""
-        from reproduce.exhibits import TABLE1, TABLE1_MBBL, TABLE5
-        from reproduce.exhibits.code_tables import CODE_TABLES
-        from reproduce.exhibits.scores import score_table
+        from reproduce.exhibits.tables import table_of_exhibit
         from reproduce.exhibits.writing import render
 
-        if self.table != "1" and (self.protocol != "A" or self.context):
+        exhibit = table_named(self.table)
+        if exhibit not in (TABLE1, TABLE1_MBBL) and (self.protocol != "A" or self.context):
             raise ValueError("Only table 1 has protocols and a context: leave --protocol and --context out.")
-        if self.context and self.protocol == "B":
+        if self.protocol == "B":
+            exhibit = TABLE1_MBBL
+        if self.context and exhibit == TABLE1_MBBL:
             raise ValueError(
                 "The context is of tasks near the paper's own: leave --context or --protocol B out."
             )
-        if self.mix and self.table not in ("1", "5"):
-            raise ValueError("Only tables 1 and 5 pool runs: leave --mix out.")
-        store, make = self.opened(), CODE_TABLES.get(f"table{self.table}")
-        exhibit = TABLE5 if self.table == "5" else TABLE1_MBBL if self.protocol == "B" else TABLE1
-        measured = self.protocol != "printed"
-        table = make(store) if make else score_table(exhibit, store, measured, self.mix, self.context)
+        if self.mix and not isinstance(exhibit, TableExhibit):
+            raise ValueError("Only tables of returns pool runs: leave --mix out.")
+        table = table_of_exhibit(exhibit, self.opened(), self.protocol != "printed", self.mix, self.context)
         render(table, self.out, plain_console())
         return 0
 
@@ -114,19 +115,24 @@ class Compare(ReadsRuns):
 
 @dataclass(frozen=True)
 class Claims(ReadsRuns):
-    """Print each claim of the paper's text beside what the stored runs say about it, one claim per row."""
+    """Print the claims of the paper's text beside what the stored runs say about them, one claim per row.
 
-    scale: str = "paper"
-    """Scale of the runs: paper, laptop or smoke."""
+    Claims without runs share the last row; the files list them, with the exhibits that need their runs.
+    """
+
+    scale: str | None = None
+    """Scale of the runs: paper, laptop or smoke; by default paper and laptop, one table each."""
     out: Path = OUT / "tables"
     """Output directory for the table (Markdown, CSV, LaTeX)."""
 
     def run(self) -> int:
-        """Print the table."""
+        """Print a table for each scale."""
         from reproduce.exhibits.claims import claims_table
         from reproduce.exhibits.writing import render
 
-        render(claims_table(self.opened(), self.scale), self.out, plain_console())
+        store = self.opened()
+        for scale in [self.scale] if self.scale else SHOWN_SCALES:
+            render(claims_table(store, scale), self.out, plain_console())
         return 0
 
 

@@ -9,8 +9,8 @@ from reproduce.exhibits.catalogue import (
     TABLE1,
     TABLE1_MBBL,
     TABLE5,
+    TABLES,
     UnknownExhibitError,
-    exhibit_named,
     exhibits_named,
 )
 from reproduce.exhibits.kinds import (
@@ -29,6 +29,7 @@ __all__ = [
     "TABLE1",
     "TABLE1_MBBL",
     "TABLE5",
+    "TABLES",
     "BiasDefinition",
     "CodeExhibit",
     "Exhibit",
@@ -37,6 +38,5 @@ __all__ = [
     "Series",
     "TableExhibit",
     "UnknownExhibitError",
-    "exhibit_named",
     "exhibits_named",
 ]

@@ -3,9 +3,12 @@
 The paper does not name the tasks of most figures.  Where its text names none, the panels follow the authors'
 scripts for the rebuttal, or the tasks that the text discusses.  At scales other than the paper's, figures
 have fewer and cheaper tasks (`FigureExhibit.small_tasks`).
+
+The name of a table begins with ``table``, that of a figure with ``figure``.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -105,6 +108,13 @@ TABLE5 = TableExhibit(
     extras=("HalfCheetah",),
 )
 """Table 5: ALM with SAC's entropy bonus, beside ALM and SAC-SVG."""
+
+TABLES = (
+    TABLE1,
+    TABLE1_MBBL,
+    TABLE5,
+)
+"""Every table made of runs."""
 
 # --- Figures of curves: Figures 3 to 5 and 7 to 20 ----------------------------------------------------------
 
@@ -367,52 +377,81 @@ _OF_CODE = (
 )
 
 EXHIBITS: Mapping[str, Exhibit] = MappingProxyType(
-    {exhibit.name: exhibit for exhibit in (TABLE1, TABLE1_MBBL, TABLE5, *_OF_CODE, *FIGURES)}
+    {exhibit.name: exhibit for exhibit in (*TABLES, *_OF_CODE, *FIGURES)}
 )
 """Every declared exhibit by name."""
+
+
+# --- Their names --------------------------------------------------------------------------------------------
 
 
 class UnknownExhibitError(ValueError):
     """An unknown exhibit; the message lists those that exist."""
 
 
-def command_of(exhibit: Exhibit, make: bool = False) -> str:
-    """The command of an exhibit: ``"python -m reproduce figure5a"`` or, in a clone, ``"make figure5a"``."""
-    program, option = ("make", "PROTOCOL=") if make else ("python -m reproduce", "--protocol ")
-    if isinstance(exhibit, TableExhibit):
-        # A is the default.
-        protocol = f" {option}{exhibit.protocol}" if exhibit.protocol == "B" else ""
-        return f"{program} table{exhibit.number}{protocol}"
-    return f"{program} {exhibit.name}"
-
-
-def exhibit_named(name: str) -> Exhibit:
-    """The exhibit of that name.
-
-    Raises:
-        UnknownExhibitError: there is none; the message lists those that exist.
-    """
-    if name in EXHIBITS:
-        return EXHIBITS[name]
-    parts = [one for one in EXHIBITS if name and one.startswith((f"table{name}", f"figure{name}"))]
-    hint = did_you_mean(parts[:4]) if parts else nearest(name, EXHIBITS)
-    raise UnknownExhibitError(f"There is no exhibit {name!r}{hint}; the exhibits are {', '.join(EXHIBITS)}.")
-
-
 def shown_in(algorithm: str, variant: str) -> list[str]:
     """The names of the exhibits that have a curve or a row of a variant."""
     return [
         one.name
-        for one in (TABLE1, TABLE1_MBBL, TABLE5, *FIGURES)
+        for one in (*TABLES, *FIGURES)
         if any((series.algorithm, series.variant) == (algorithm, variant) for series in one.series)
     ]
 
 
-def exhibits_named(name: str) -> list[Exhibit]:
-    """The exhibit of that name, or all parts of a figure such as ``figure5``.
+def command_of(exhibit: Exhibit, make: bool = False) -> str:
+    """The command of an exhibit: ``"python -m reproduce figure5a"`` or, in a clone, ``"make figure5a"``."""
+    program, option = ("make", "PROTOCOL=") if make else ("python -m reproduce", "--protocol ")
+    if isinstance(exhibit, TableExhibit) and exhibit.protocol == "B":  # A is the default
+        return f"{program} table{exhibit.number} {option}B"
+    return f"{program} {exhibit.name}"
+
+
+def names_meant(word: str, known: Collection[str], kind: str = "exhibit") -> tuple[str, ...]:
+    """The known names that a word means: ``5a`` is ``figure5a``, and ``figure5`` or ``5`` all of its parts.
+
+    Args:
+        word: a name, which may lack ``table`` or ``figure`` and the letter of a part.
+        known: names to choose from.
+        kind: what they name, for the message of the error.
+
+    Raises:
+        UnknownExhibitError: the word means none of them, or both a table and a figure.
+    """
+    found = tuple(name for name in known if word in _spellings(name))
+    if len({_whole(name) for name in found}) == 1:
+        return found
+    spellings = (spelling for name in known for spelling in _spellings(name))
+    hint = did_you_mean(found) if found else nearest(word, spellings)
+    raise UnknownExhibitError(f"There is no {kind} {word!r}{hint}; the {kind}s are {', '.join(known)}.")
+
+
+def _whole(name: str) -> str:
+    """The name of the figure of which a part has this name; of all else, the name itself."""
+    return re.sub(r"^(figure.*\d)[a-z]$", r"\1", name)
+
+
+def _spellings(name: str) -> list[str]:
+    """What may be written for a name."""
+    return [one.removeprefix(kind) for one in (name, _whole(name)) for kind in ("", "table", "figure")]
+
+
+def exhibits_named(word: str) -> list[Exhibit]:
+    """The exhibits that a word means; ``tables`` and ``figures`` are all of a kind.
+
+    Raises:
+        UnknownExhibitError: there is none, or the word means both a table and a figure.
+    """
+    if word in ("tables", "figures"):
+        return [exhibit for name, exhibit in EXHIBITS.items() if name.startswith(word.removesuffix("s"))]
+    return [EXHIBITS[name] for name in names_meant(word, EXHIBITS)]
+
+
+def table_named(word: str) -> TableExhibit | CodeExhibit:
+    """The table that a word means.
 
     Raises:
         UnknownExhibitError: there is none; the message lists those that exist.
     """
-    parts = [exhibit for one, exhibit in EXHIBITS.items() if name != one and name == one.rstrip("abc")]
-    return parts or [exhibit_named(name)]
+    tables = {one.name: one for one in (*TABLES, *_OF_CODE) if one.name.startswith("table")}
+    (name,) = names_meant(word, tables, "table")
+    return tables[name]

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from alm.task_registry import task_spec
 from alm.training.scale import scale_named
 from reproduce.exhibits.table import Table
 from reproduce.lab.algorithms import algorithm_named
@@ -62,7 +63,6 @@ def _gradient_steps(name: str, task_name: str) -> Counter[str]:
     """Number of steps of each of an agent's optimisers in one call of ``learn``."""
     import torch
 
-    from alm.task_registry import task_spec
     from alm.training.optimisation import OptimiserGroup
     from alm.training.replay import Replay
 
@@ -180,7 +180,6 @@ def table4(store: Store) -> Table:
     from alm import objectives
     from alm.config import ALMConfig
     from alm.networks import Networks
-    from alm.task_registry import task_spec
 
     task, config = task_spec(_TASK), ALMConfig.at(scale_named("paper"), _TASK)
     networks = Networks(task, config, [torch.Generator()])

@@ -4,17 +4,20 @@ A run is done for an exhibit once it has reached the step at which the exhibit r
 with the data that the exhibit needs: values for figures of their bias, predictions for Figure 7.
 """
 
-from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from alm.training.scale import scale_named
-from reproduce.exhibits.catalogue import EXHIBITS
-from reproduce.exhibits.kinds import SHOWN_SCALES, Exhibit, FigureExhibit
+from reproduce.exhibits.kinds import Exhibit, FigureExhibit
 from reproduce.lab.planning import Missing, checkpointed
 from reproduce.lab.specs import RunSpec
 from reproduce.lab.store import Store, StoredRun
+
+State = Literal["done", "partial", "unmeasured", "failed", "missing"]
+"""How much of a run is stored: done up to the step at which an exhibit reads it; unmeasured if it got there,
+but lacks data besides evaluations."""
 
 
 @dataclass(frozen=True)
@@ -23,26 +26,46 @@ class Coverage:
 
     Attributes:
         scale: name of the scale.
-        needed: number of runs that the exhibit needs; may be 0.
-        done: how many of them are stored up to the step at which the exhibit reads them.
-        partial: how many are stored in part.
-        unmeasured: how many of the partial ones have the steps, but lack data besides evaluations.
-        failed: how many failed before that step.
+        states: the runs that the exhibit needs, and what is stored of each; may be empty.
         missing: runs still to be trained; failed ones are not missing.
     """
 
     scale: str
-    needed: int
-    done: int
-    partial: int
-    unmeasured: int
-    failed: int
+    states: Mapping[RunSpec, State]
     missing: tuple[Missing, ...]
 
     @property
+    def needed(self) -> int:
+        """Number of runs that the exhibit needs."""
+        return len(self.states)
+
+    @property
+    def done(self) -> int:
+        """How many of them are stored up to the step at which the exhibit reads them."""
+        return self._count("done")
+
+    @property
+    def partial(self) -> int:
+        """How many are stored in part, unmeasured ones among them."""
+        return self._count("partial") + self.unmeasured
+
+    @property
+    def unmeasured(self) -> int:
+        """How many have the steps, but lack data besides evaluations."""
+        return self._count("unmeasured")
+
+    @property
+    def failed(self) -> int:
+        """How many failed before that step."""
+        return self._count("failed")
+
+    @property
     def stored(self) -> int:
-        """Number of runs that are stored in any state."""
-        return self.done + self.partial + self.failed
+        """How many are stored in any state."""
+        return self.needed - self._count("missing")
+
+    def _count(self, state: State) -> int:
+        return sum(one == state for one in self.states.values())
 
     @property
     def text(self) -> str:
@@ -52,50 +75,44 @@ class Coverage:
 
 def coverage(exhibit: Exhibit, store: Store, scale: str) -> Coverage:
     """Coverage of an exhibit by a store at a scale."""
-    needs = exhibit.needs(scale)
     stored = {run.spec: run for run in store.runs(scale=scale)}
-    found = Counter(
-        _state(exhibit, stored[spec], read_out, store) for spec, read_out in needs.items() if spec in stored
-    )
-    missing = tuple(missing_of([exhibit], stored.values(), scale))
-    unmeasured = found["unmeasured"]
-    partial = found["partial"] + unmeasured
-    return Coverage(scale, len(needs), found["done"], partial, unmeasured, found["failed"], missing)
+    states = {
+        spec: _state(exhibit, stored.get(spec), read_out, store)
+        for spec, read_out in exhibit.needs(scale).items()
+    }
+    return Coverage(scale, states, tuple(missing_of([exhibit], stored.values(), scale)))
 
 
-def why_nothing_shown(exhibit: Exhibit, found: Sequence[Coverage]) -> str:
-    """Half a sentence on why `FigureExhibit.says_something` rejects a picture."""
-    stored = sum(one.stored for one in found)
-    if not stored:
+def why_nothing_shown(figure: FigureExhibit, found: Coverage) -> str:
+    """Half a sentence on why `FigureExhibit.says_something` rejects a picture of a figure."""
+    if not found.needed:
+        return "it has no panel at this scale"
+    if not found.stored:
         return "none of its runs is stored yet"
-    if stored == sum(one.failed for one in found):
+    if found.failed == found.stored:
         return "all of its stored runs have failed"
-    if isinstance(exhibit, FigureExhibit) and exhibit.beside_evaluations:
-        return f"its runs are stored without {exhibit.beside_evaluations}"
-    return "its stored runs show nothing without the others"
+    if figure.beside_evaluations:
+        if found.unmeasured:
+            return f"its runs are stored without {figure.beside_evaluations}"
+        return "its runs are stored in part"
+    # Of those without which a picture says nothing, a run that has not failed would have been drawn.
+    failed = any(
+        found.states[spec] == "failed" for spec in replace(figure, series=figure.telling).needs(found.scale)
+    )
+    lacking = ", ".join(one.label for one in figure.telling)
+    return f"no run of {lacking} is stored{' that has not failed' if failed else ''}"
 
 
-def nothing_stored(name: str, store: Store, shown: Collection[str]) -> list[str]:
-    """One line for each scale at which an exhibit has nothing to show, with what it would take.
-
-    Args:
-        name: name of an exhibit; other names give no line.
-        store: stored runs.
-        shown: scales at which it shows something.
-    """
-    if name not in EXHIBITS:
-        return []
-    lines, exhibit = [], EXHIBITS[name]
-    for scale in SHOWN_SCALES:
-        if scale not in shown and (found := coverage(exhibit, store, scale)).needed:
-            runs = sum(len(group.specs) for group in found.missing)
-            steps = sum(group.steps for group in found.missing)
-            lines.append(
-                f"{name} at {scale} scale: {why_nothing_shown(exhibit, [found])}; "
-                f"{runs} of its {found.needed} runs lack {steps:,} environment steps: "
-                f"python -m reproduce plan {name} --scale {scale}"
-            )
-    return lines
+def nothing_shown(figure: FigureExhibit, store: Store, scale: str) -> str:
+    """Why a figure shows nothing at a scale, with what it would take."""
+    found = coverage(figure, store, scale)
+    why = why_nothing_shown(figure, found)
+    if not found.missing:
+        return why
+    runs = sum(len(group.specs) for group in found.missing)
+    steps = sum(group.steps for group in found.missing)
+    plan = f"python -m reproduce plan {figure.name} --scale {scale}"
+    return f"{why}; {runs} of its {found.needed} runs lack {steps:,} environment steps: {plan}"
 
 
 def missing_of(
@@ -136,7 +153,9 @@ def missing_of(
     ]
 
 
-def _state(exhibit: Exhibit, run: StoredRun, read_out: int, store: Store) -> str:
+def _state(exhibit: Exhibit, run: StoredRun | None, read_out: int, store: Store) -> State:
+    if run is None:
+        return "missing"
     if run.last_step < read_out:
         return "failed" if run.status == "failed" else "partial"
     return "done" if _is_measured(exhibit, run, store) else "unmeasured"

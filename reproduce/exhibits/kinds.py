@@ -70,7 +70,7 @@ class TableExhibit:
 
     Attributes:
         name: the exhibit's name, such as ``"table1"``.
-        number: number of the table in the paper.
+        number: number of the table in the paper; None if the paper has no such table.
         title: one line above the table.
         series: its rows, in the paper's order.
         columns: tasks on which runs are measured, by the paper's column names, in its order.
@@ -79,12 +79,17 @@ class TableExhibit:
     """
 
     name: str
-    number: Literal[1, 5]
+    number: Literal[1, 5] | None
     title: str
     series: tuple[Series, ...]
     columns: Mapping[str, str]
     extras: tuple[str, ...] = ()
     protocol: Literal["A", "B", ""] = ""
+
+    @property
+    def heading(self) -> str:
+        """Its name in the paper, such as ``"Table 1"``, or its own."""
+        return self.name if self.number is None else f"Table {self.number}"
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -175,18 +180,22 @@ class FigureExhibit:
         """Data that it reads besides evaluations, and when they are measured, in words; empty if none."""
         return _BESIDE_EVALUATIONS.get(self.shows, "")
 
-    def says_something(self, series: Collection[Series]) -> bool:
-        """Whether a picture of only these series is worth drawing.
+    @property
+    def telling(self) -> tuple[Series, ...]:
+        """The series of which a picture needs at least one to be worth drawing.
 
         In a comparison of returns, unchanged ALM alone is not: figure after figure would show the same curve.
         Nor are other algorithms alone where variants of ALM are the point. A bias can be compared with zero,
         and predictions with the encoded states.
         """
-        variants = [one for one in self.series if one.algorithm == "alm" and not one.unchanged]
-        beside = variants or [one for one in self.series if not one.unchanged]
-        if self.shows in ("bias", "latents") or not beside:
-            return bool(series)
-        return any(one in beside for one in series)
+        if self.shows in ("bias", "latents"):
+            return self.series
+        variants = tuple(one for one in self.series if one.algorithm == "alm" and not one.unchanged)
+        return variants or tuple(one for one in self.series if not one.unchanged) or self.series
+
+    def says_something(self, series: Collection[Series]) -> bool:
+        """Whether a picture of only these series is worth drawing."""
+        return any(one in self.telling for one in series)
 
     def needs(self, scale: str) -> dict[RunSpec, int]:
         """Every run that the figure needs at ``scale``, series by series, with the step where its curve ends.

@@ -21,6 +21,7 @@ from reproduce.lab.curves import window_mean
 from reproduce.lab.published import (
     FIELD,
     FIELD_TASKS,
+    PrintedCell,
     authors_curve,
     authors_score,
     field_scores,
@@ -57,7 +58,7 @@ def score_table(
     Warns:
         reproduce.lab.store.StoreWarning: a run could not be read, or has an unknown scale.
     """
-    blocks = [_printed_block(exhibit)]
+    blocks = [] if exhibit.number is None else [_printed_block(exhibit, printed_scores(exhibit.number))]
     if measured:
         blocks += _released_blocks(exhibit)
         runs = _runs(exhibit, store)
@@ -71,12 +72,12 @@ def score_table(
     suffix = ("" if measured else "-printed") + ("-mixed" if mix else "") + ("-context" if context else "")
     return Table(
         exhibit.name + suffix,
-        f"Table {exhibit.number}",
+        exhibit.heading,
         exhibit.title,
         # The block's protocol already names the family of the tasks.
         ("", *(task.rpartition("/")[2] for task in exhibit.tasks)),
         tuple(blocks),
-        _HOW_TO_READ,
+        _HOW_TO_READ if measured else "",
     )
 
 
@@ -112,8 +113,8 @@ def _mixed(runs: _Runs) -> _Runs:
     return mixed
 
 
-def _printed_block(exhibit: TableExhibit) -> Block:
-    printed = {(one.algorithm, exhibit.columns[one.task]): one for one in printed_scores(exhibit.number)}
+def _printed_block(exhibit: TableExhibit, cells: Sequence[PrintedCell]) -> Block:
+    printed = {(one.algorithm, exhibit.columns[one.task]): one for one in cells}
 
     def score(row: Series, task: str) -> Score:
         if task in exhibit.extras:

@@ -128,11 +128,13 @@ class Block:
         title: their origin; may be empty.
         rows: rows with one cell per column.
         step: environment steps at which every score should be read; None if they differ, or for texts.
+        on_terminals: whether terminals show it, as files do.
     """
 
     title: str
     rows: tuple[Row, ...]
     step: int | None = None
+    on_terminals: bool = True
 
 
 @dataclass(frozen=True)

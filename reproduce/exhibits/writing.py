@@ -39,8 +39,9 @@ def render(table: Table, out: Path, console: Console) -> None:
     for suffix, text in (("csv", csv), ("md", markdown(table)), ("tex", latex(table))):
         write_text(out / f"{table.name}.{suffix}", text)
     terminal(table, console)
-    if table.footnotes:
-        where = f"Full footnotes: {out / table.name}.md (also .csv and .tex)"
+    elsewhere = ["Full footnotes"] if table.footnotes else []
+    for what in (*elsewhere, *(block.title for block in table.blocks if not block.on_terminals)):
+        where = f"{what}: {out / table.name}.md (also .csv and .tex)"
         console.print(Text(where, style="dim"), soft_wrap=True)
 
 
@@ -58,6 +59,8 @@ def terminal(table: Table, console: Console) -> None:
     if table.heading:
         console.print(Text.assemble((table.heading, "bold"), f" · {table.title}"))
     for block in table.blocks:
+        if not block.on_terminals:
+            continue
         if block.title:
             # On its own line: rich would wrap a table's title to the width of the table.
             console.print(Text(f"\n{block.title}", style="bold"), soft_wrap=True)

@@ -8,7 +8,7 @@ import pytest
 from alm.variants import VARIANTS
 from paper_figures.comparison import draw, write
 from paper_figures.style import LOOKS, looks, looks_apart
-from reproduce.exhibits import Series, exhibit_named
+from reproduce.exhibits import EXHIBITS, Series
 from reproduce.exhibits.comparison import MOST_SIDES, Comparison
 from reproduce.exhibits.sides import Side
 from reproduce.lab.store import Store
@@ -72,7 +72,7 @@ def test_a_side_looks_as_in_every_figure():
         assert known[name] == LOOKS[name]
     for variant in ("no-kl", "base+bf16"):
         assert known[f"alm/{variant}"] == looks([Series("one", "alm", variant)])["one"]
-    of_figure = looks(exhibit_named("figure5b").series)
+    of_figure = looks(EXHIBITS["figure5b"].series)
     assert known["alm/k5"] == of_figure["ALM(5)"]
     # Alone it has SAC's own look, as in Figure 14.
     assert known["sac/million"] != LOOKS["sac"] == looks_of("sac/million")["sac/million"]

@@ -20,11 +20,11 @@ from paper_figures import (
     runtime,
     value_bias,
 )
-from paper_figures.drawing import drawn, names_of
+from paper_figures.drawing import drawn, figures_named
 from paper_figures.style import LOOKS, looks
 from reproduce.cli import main
 from reproduce.commands.figures import Figure
-from reproduce.exhibits import FIGURES, Series
+from reproduce.exhibits import FIGURES, Series, UnknownExhibitError
 from reproduce.exhibits.catalogue import QUARTER
 from reproduce.exhibits.pooling import StoreMixError
 from reproduce.lab.algorithms import ALGORITHMS
@@ -732,15 +732,33 @@ def test_six_labels_stand_in_two_rows_of_three_and_read_row_by_row():
 
 
 def test_unknown_figures_are_named_with_those_there_are(tmp_path):
-    with pytest.raises(ValueError, match="no figure 'figure1'; the figures are all, authors, .*figure5a"):
+    names = r"did you mean 'figure1\w+'\?\); the figures are all, authors, .*figure5a"
+    with pytest.raises(ValueError, match=rf"no figure 'figure1' \({names}"):
         Figure("figure1", store=tmp_path, out=tmp_path).run()
 
 
 def test_a_figure_of_parts_means_all_of_them():
-    assert names_of("5") == names_of("figure5") == ("figure5a", "figure5b", "figure5c")
-    assert names_of("10c") == ("figure10c",) and names_of("17") == ("figure17",)
-    assert names_of("authors") == ("authors",) and names_of("curve") == names_of("") == ()
-    assert {name for number in range(3, 21) for name in names_of(str(number))} < set(names_of("all"))
+    assert figures_named("5") == figures_named("figure5") == ("figure5a", "figure5b", "figure5c")
+    assert figures_named("10c") == ("figure10c",) and figures_named("17") == ("figure17",)
+    assert figures_named("authors") == ("authors",) and figures_named("curves-sac") == ("curves-sac",)
+    for word, hint in (("curve", "curves"), ("figure-authors", "authors"), ("", "")):
+        with pytest.raises(
+            UnknownExhibitError, match=f"did you mean '{hint}'" if hint else "There is no figure"
+        ):
+            figures_named(word)
+    numbers = [name for number in range(3, 21) for name in figures_named(str(number))]
+    assert set(numbers) < set(figures_named("all"))
+
+
+def test_a_page_of_learning_curves_is_drawn_alone(tmp_path, make_run, capsys):
+    store = Store(tmp_path / "store")
+    for algorithm in ("sac", "td3"):
+        store.write(make_run({5000: 1.0, 10_000: 2.0}, algorithm=algorithm, scale="laptop"))
+    page = Figure("curves-sac", store=store.root, out=tmp_path)
+    assert page.run() == 0
+    assert capsys.readouterr().out == f"wrote {tmp_path}/curves-sac-laptop.png, .pdf and .csv\n"
+    assert dataclasses.replace(page, figure="curves-redq").run() == 2
+    assert capsys.readouterr().err == f"error: no such run is in {store}\n"
 
 
 def test_what_is_worth_a_picture():

@@ -66,6 +66,9 @@ def test_settings_are_those_of_the_scale_and_task(listed):
 def test_a_variant_says_what_it_changes_and_leaves_out_what_it_does_not_read(listed):
     assert any(line.startswith("kl_term false, not true Keep the KL") for line in listed("alm/no-kl"))
     assert any(line.startswith("horizon 7, not 3 K: ") for line in listed("alm/base[horizon=7]"))
+    assert listed("alm/base[horizon=7]")[0] == "ALM(3) base[horizon=7]: the algorithm, with other settings"
+    assert listed("alm/no-kl[horizon=7]")[0].endswith("the encoder-and-model objective, with other settings")
+    assert listed("alm/base[horizon=3]")[0].endswith(": the algorithm unchanged")
     joint = listed("alm/joint")
     assert any(line.startswith("horizon ") for line in joint)
     assert not any(line.startswith(("kl_term ", "trace ")) for line in joint)

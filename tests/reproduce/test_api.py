@@ -87,7 +87,7 @@ def test_a_figure_is_drawn_as_it_was_asked_for(own, monkeypatch):
         return []
 
     monkeypatch.setattr(api, "drawn", drawn)
-    with pytest.raises(ValueError, match="stored at laptop scale"):
+    with pytest.raises(ValueError, match="no picture of figure4 at laptop scale"):
         reproduce.figure("4", scale="laptop", bias="per-state", own=False)
     assert asked[0] == ("figure4", {False}, "per-state", "laptop")
 
@@ -100,15 +100,30 @@ def test_of_several_pictures_one_is_named(own, tmp_path, make_run):
         reproduce.figure("curves", scale="laptop")
     (panel,) = reproduce.figure("curves-sac", scale="laptop").axes
     assert [line.get_label() for line in panel.lines] == ["SAC"]
-    with pytest.raises(ValueError, match="Nothing that curves-sac shows is stored at paper scale"):
+    with pytest.raises(ValueError, match=r"no picture of curves-sac at paper scale \(laptop has one\)"):
         reproduce.figure("curves-sac")
 
 
 def test_a_plan_is_named_of_what_can_be_planned(own):
     for name, plan in (("5a", True), ("authors", False)):
-        with pytest.raises(ValueError, match="stored at laptop scale") as error:
+        with pytest.raises(ValueError, match="no picture of .* at laptop scale: no") as error:
             reproduce.figure(name, scale="laptop")
         assert ("reproduce plan" in str(error.value)) == plan
+
+
+def test_a_figure_is_named_by_its_number_too(own):
+    for number in (5, "5", "figure5"):
+        with pytest.raises(ValueError, match=f"^{number} is several figures; name one of figure5a, figure5b"):
+            reproduce.figure(number)
+    assert reproduce.figure(6).axes
+
+
+def test_a_figure_without_its_point_says_which_runs_it_lacks(own):
+    why = (
+        r"at laptop scale: no run of ALM\(1\), ALM\(2\), ALM\(4\), ALM\(5\) is stored; 27 of its 30 runs lack"
+    )
+    with pytest.raises(ValueError, match=why):
+        reproduce.figure("5b", scale="laptop")
 
 
 def test_what_is_not_there_is_named_with_what_is(own):
@@ -116,15 +131,21 @@ def test_what_is_not_there_is_named_with_what_is(own):
         reproduce.compare(IDEA, "alm", task="HalfCheetah", metric="windows")
     with pytest.raises(ValueError, match="no bias 'REDQ'; its definitions are redq, paper"):
         reproduce.figure("4", bias="REDQ")
-    with pytest.raises(ValueError, match=r"no figure '99'; the figures are .*figure5a"):
+    with pytest.raises(
+        ValueError, match=r"no figure '99' \(did you mean '9'\?\); the figures are .*figure5a"
+    ):
         reproduce.figure("99")
+    with pytest.raises(
+        ValueError, match="'alm/my-id' is a variant: give algorithm='alm' and variant='my-id'"
+    ):
+        reproduce.load_curves(algorithm="alm/my-id")
 
 
 def test_what_may_not_be_mixed_at_another_scale_is_no_answer(own, tmp_path, make_run):
     for seed, protocol in enumerate(("v2-old", "v2-new")):
         about = {"algorithm": "sac", "seed": seed, "scale": "laptop", "protocol": protocol}
         Store(tmp_path / "OWN").write(make_run({5000: 3.0, 7500: 4.0}, task="Hopper", **about))
-    with pytest.raises(ValueError, match=r"stored at paper scale \(laptop has runs\)"):
+    with pytest.raises(ValueError, match=r"no picture of figure9 at paper scale \(laptop has one\): none"):
         reproduce.figure("9")
     with pytest.raises(StoreMixError):
         reproduce.figure("9", scale="laptop")

@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 
 from alm.training.scale import UnknownScaleError
+from reproduce.cli import main
 from reproduce.exhibits import Series
 from reproduce.exhibits.claims import CLAIMS, COLUMNS, Claim, checks, claims_table, judged, rows_of
 from reproduce.exhibits.claims.checks import ABOUT_A_SIXTH, ABOUT_HALF, Compared, Second, Sooner
@@ -797,12 +798,14 @@ def test_the_table_has_a_row_a_line_and_one_for_claims_without_evidence(add, tmp
         "HalfCheetah: c = 1 − ALM(3)",
         "no finished run of c = 0.05, c = 0.15, c = 0.2, c = 0.5 on HalfCheetah",
     ]
-    assert not any("the KL term is crucial" in label for label in labels)
-    shown = len({row.group for row in table.rows[:-1]})
-    assert table.rows[-1].label == f"all else: {len(CLAIMS) - shown} claims"
-    assert table.rows[-1].cells[-1] == "not enough runs"
+    assert not any("the KL term is crucial" in row.label for row in table.blocks[0].rows)
+    rows = table.blocks[0].rows
+    shown = len({row.group for row in rows[:-1]})
+    assert rows[-1].label == f"all else: {len(CLAIMS) - shown} claims"
+    assert rows[-1].cells[-1] == "not enough runs"
     render(table, tmp_path, Console(quiet=True))
     written = pd.read_csv(tmp_path / "claims-laptop.csv")
+    assert set(written["claim"]) == {claim.says for claim in CLAIMS}
     ours = written[written["compared"] == "HalfCheetah: c = 1 − ALM(3)"].iloc[0]
     # 3 more, errors 1 / √3 each, four degrees of freedom: t = 2.776.
     assert ours["difference"] == pytest.approx(3.0)
@@ -820,12 +823,31 @@ def test_a_scale_without_a_run_is_one_line(add, monkeypatch):
     store = add([1.0])
     monkeypatch.setattr(checks, "benchmark_results", lambda _: {})
     assert claims_table(store, "paper").name == "claims"
-    assert [row.label for row in claims_table(store, "paper").rows] == [f"all else: {len(CLAIMS)} claims"]
+    rows = claims_table(store, "paper").blocks[0].rows
+    assert [row.label for row in rows] == [f"all else: {len(CLAIMS)} claims"]
     costs = {name: {"step_ms": 1.0, "gflop": 1.0} for name in ("alm", "mbpo", "redq")}
     monkeypatch.setattr(checks, "benchmark_results", lambda _: {"costs": {"paper": costs}})
-    rows = claims_table(store, "paper").rows
+    rows = claims_table(store, "paper").blocks[0].rows
     assert [row.cells[-1] for row in rows] == [*["inconclusive"] * 3, "not enough runs"]
     assert rows[-1].label == f"all else: {len(CLAIMS) - 3} claims"
+
+
+def test_claims_without_runs_are_listed_in_files_with_the_exhibits_to_plan(add, tmp_path, capsys):
+    store = add([1.0], variant="reconstruction")
+    assert main(["claims", "--store", str(store.root), "--out", str(tmp_path)]) == 0
+    shown, suffixes = capsys.readouterr().out, {"paper": "", "laptop": "-laptop"}
+    pages = {scale: (tmp_path / f"claims{suffix}.md").read_text() for scale, suffix in suffixes.items()}
+    for scale, suffix in suffixes.items():
+        listed = pages[scale].partition("## All else")[2]
+        assert f"| Figure 5a: the KL term is crucial | plan figure5a --scale {scale} |" in listed
+        assert f"All else: {tmp_path}/claims{suffix}.md (also .csv and .tex)\n" in shown
+    assert "plan figure5a" not in shown
+    # A claim about two tasks of several figures, of which this scale may have none.
+    says = "Section 5.3: the classifier term stabilises learning, especially on Ant and Walker"
+    assert f"| {says} | plan figure5a figure10a --scale paper |" in pages["paper"]
+    assert f"| {says} | no exhibit has its runs at this scale |" in pages["laptop"]
+    csv = pd.read_csv(tmp_path / "claims.csv").set_index("claim")
+    assert csv.loc["MBPO fails to solve Humanoid and Ant", "exhibits"] == "figure3"
 
 
 def test_a_scale_that_does_not_exist_is_refused(add):
@@ -840,12 +862,12 @@ def test_no_word_of_the_table_is_broken_at_80_columns(add):
     terminal(table, Console(width=80, file=file))
     words = file.getvalue().replace("│", " ").split()
     assert max(map(len, file.getvalue().splitlines())) <= 80
-    texts = [text for row in table.rows for text in (row.label, *row.cells)]
+    texts = [text for row in table.blocks[0].rows for text in (row.label, *row.cells)]
     assert {word for text in texts for word in text.split()} <= set(words)
 
 
 def test_the_numbers_of_claims_have_their_columns_without_a_row(tmp_path):
     """At smoke scale no cost of a step is recorded either, so that no claim has anything to go by."""
     frame, some = (claims_table(Store(tmp_path), scale).frame for scale in ("smoke", "paper"))
-    assert frame.empty and not some.empty
+    assert frame["difference"].isna().all() and set(frame["claim"]) == {claim.says for claim in CLAIMS}
     assert frame.columns.tolist() == some.columns.tolist()

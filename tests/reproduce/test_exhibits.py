@@ -5,6 +5,7 @@ import pytest
 from alm.task_registry import TASKS, task_spec
 from alm.training.scale import SCALES, UnknownScaleError
 from paper_figures import learning_curves
+from reproduce.cli import _one_spelling
 from reproduce.exhibits import (
     EXHIBITS,
     FIGURES,
@@ -12,9 +13,9 @@ from reproduce.exhibits import (
     TABLE1_MBBL,
     TABLE5,
     UnknownExhibitError,
-    exhibit_named,
     exhibits_named,
 )
+from reproduce.exhibits.catalogue import command_of
 from reproduce.exhibits.coverage import coverage, missing_of, why_nothing_shown
 from reproduce.lab.algorithms import run_length, variant_named
 from reproduce.lab.published import printed_scores
@@ -39,15 +40,16 @@ def test_paper_scale_is_read_at_200k_and_others_at_the_end_of_their_runs():
 def test_unknown_scales_and_exhibits_are_refused():
     with pytest.raises(UnknownScaleError, match="laptop"):
         TABLE1.needs("labtop")
-    with pytest.raises(UnknownExhibitError, match="figure5a"):
-        exhibit_named("figure5")
     with pytest.raises(
         UnknownExhibitError,
         match=r"\(did you mean 'table5' or 'figure5a' or 'figure5b' or 'figure5c'\?\); the exhibits are",
     ):
         exhibits_named("5")
     with pytest.raises(UnknownExhibitError, match=r"'figur3' \(did you mean 'figure3'\?\)"):
-        exhibit_named("figur3")
+        exhibits_named("figur3")
+    for word in ("", "99", "table", "figure5d"):
+        with pytest.raises(UnknownExhibitError, match="There is no exhibit"):
+            exhibits_named(word)
     with pytest.raises(UnknownExhibitError, match="figure5a"):
         exhibits_named("figure")
 
@@ -55,7 +57,29 @@ def test_unknown_scales_and_exhibits_are_refused():
 def test_a_figure_of_parts_is_all_of_them():
     assert [one.name for one in exhibits_named("figure5")] == ["figure5a", "figure5b", "figure5c"]
     assert [one.name for one in exhibits_named("figure10")] == ["figure10a", "figure10b", "figure10c"]
-    assert exhibits_named("figure5a") == [exhibit_named("figure5a")]
+    assert exhibits_named("figure5a") == exhibits_named("5a") == [EXHIBITS["figure5a"]]
+    assert [one.name for one in exhibits_named("10")] == ["figure10a", "figure10b", "figure10c"]
+    assert [one.name for word in ("1", "1-mbbl", "G") for one in exhibits_named(word)] == [
+        "table1",
+        "table1-mbbl",
+        "figureG",
+    ]
+
+
+def test_all_of_a_kind_have_a_name():
+    every = [one.name for kind in ("tables", "figures") for one in exhibits_named(kind)]
+    assert sorted(every) == sorted(EXHIBITS)
+
+
+@pytest.mark.parametrize("name", EXHIBITS)
+def test_the_command_of_an_exhibit_is_understood(name):
+    _, _, package, *arguments = command_of(EXHIBITS[name]).split()
+    command, word, *options = _one_spelling(arguments)
+    assert package == "reproduce" and command == ("table" if name.startswith("table") else "figure")
+    if options == ["--protocol", "B"]:
+        assert (name, word) == ("table1-mbbl", "table1")
+    else:
+        assert not options and [one.name for one in exhibits_named(word)] == [name]
 
 
 @pytest.mark.parametrize("table", [TABLE1, TABLE5], ids=["table1", "table5"])
@@ -74,7 +98,7 @@ def test_smaller_alm_is_a_row_of_paper_scale_alone():
 
 def test_smaller_alm_is_read_where_the_tables_are_in_its_figure(tmp_path, make_run):
     """A run that ends at the read-out is complete for it, though its scale goes on to 300k steps."""
-    figure, store = exhibit_named("figureQ"), Store(tmp_path)
+    figure, store = EXHIBITS["figureQ"], Store(tmp_path)
     assert set(figure.needs("paper").values()) == {200_000}
     store.write(make_run({5000: 1.0, 200_000: 2.0}, variant="quarter", task="Hopper", status="partial"))
     assert coverage(figure, store, "paper").text == "1 of 75"
@@ -105,7 +129,7 @@ def test_every_run_that_an_exhibit_needs_can_be_trained(scale):
 
 def test_a_run_that_two_exhibits_read_is_missing_until_the_later_step():
     """Table 1 reads SAC on Hopper at 200k steps, Figure 9 at the end of the run."""
-    figure = exhibit_named("figure9")
+    figure = EXHIBITS["figure9"]
     for exhibits, wanted in (([TABLE1], 200_000), ([TABLE1, figure], 300_000), ([figure, TABLE1], 300_000)):
         (sac,) = (
             group
@@ -126,16 +150,34 @@ def test_a_run_that_failed_behind_the_read_out_is_done(tmp_path, make_run, last,
     assert (found.done, found.failed) == (done, 1 - done)
 
 
-def test_an_exhibit_whose_stored_runs_have_all_failed_says_so(tmp_path, make_run):
-    store, figure = Store(tmp_path), exhibit_named("figure5a")
-    failed = {"status": "failed", "reason": "loss/critic is not finite"}
+def why(figure, store, scale):
+    return why_nothing_shown(EXHIBITS[figure], coverage(EXHIBITS[figure], store, scale))
+
+
+def test_a_figure_that_is_not_drawn_says_what_is_missing(tmp_path, make_run):
+    store, failed = Store(tmp_path), {"status": "failed", "reason": "loss/critic is not finite"}
+    assert why("figure5a", store, "laptop") == "none of its runs is stored yet"
+    assert why("figure14", store, "laptop") == "it has no panel at this scale"
     store.write(make_run({5000: 1.0}, variant="no-kl", scale="laptop", **failed))
-    found = [coverage(figure, store, scale) for scale in ("paper", "laptop")]
-    assert why_nothing_shown(figure, found) == "all of its stored runs have failed"
+    assert why("figure5a", store, "laptop") == "all of its stored runs have failed"
+    store.write(make_run({5000: 1.0}, scale="laptop", status="partial"))
+    assert why("figure5a", store, "laptop") == (
+        "no run of no KL, no value, no classifier is stored that has not failed"
+    )
+    assert why("figure13", store, "laptop") == "no run of identity encoder is stored"
+    assert why("figure3", store, "laptop") == "no run of REDQ, MBPO, SAC, TD3 is stored"
+
+
+def test_runs_that_have_not_ended_lack_more_than_predictions(tmp_path, make_run):
+    store = Store(tmp_path)
+    store.write(make_run({5000: 1.0}, scale="laptop", status="partial"))
+    assert why("figure7", store, "laptop") == why("figure8", store, "laptop") == "its runs are stored in part"
+    store.write(make_run({50_000: 1.0}, scale="laptop"))
+    assert why("figure7", store, "laptop").startswith("its runs are stored without predictions, ")
 
 
 def test_noise_is_part_of_the_task_and_not_of_the_panel():
-    needs = exhibit_named("figure17").needs("laptop")
+    needs = EXHIBITS["figure17"].needs("laptop")
     tasks = list(dict.fromkeys(spec.task for spec in needs))
     assert tasks == ["HalfCheetah", *(f"HalfCheetah-obsnoise-{s}" for s in ("0.001", "0.01", "0.1", "1"))]
 

@@ -64,6 +64,7 @@ def test_there_is_code_for_each():
         ("reproduce/lab/algorithms.py", "in ALGORITHMS"),
         ("reproduce/exhibits/catalogue.py", "before FIGURES"),
         ("reproduce/exhibits/catalogue.py", "in FIGURES"),
+        ("reproduce/exhibits/catalogue.py", "in TABLES"),
     ]
 
 
@@ -101,5 +102,13 @@ def test_the_new_exhibit_is_planned_and_drawn(suite):
     plan = run(suite, "plan", "figure-ddpg", "--scale", "paper", *store)
     assert plan.returncode == 0, plan.stderr
     assert "figure-ddpg at paper scale: 0 of 20 runs stored" in plan.stdout and "DDPG" in plan.stdout
-    figure = run(suite, "figure", "figure-ddpg", "--out", str(suite / "figures"), *store)
+    figure = run(suite, "figure-ddpg", "--out", str(suite / "figures"), *store)
     assert figure.returncode == 0 and "20 of its 20 runs lack" in figure.stdout, figure.stderr
+
+
+def test_the_new_table_is_printed(suite):
+    (suite / "store").mkdir(exist_ok=True)
+    table = run(suite, "table-ddpg", "--out", str(suite / "tables"), "--store", str(suite / "store"))
+    assert table.returncode == 0, table.stderr
+    page = (suite / "tables" / "table-ddpg.md").read_text()
+    assert "| | HalfCheetah | EagerHalfCheetah |" in page and "| DDPG | missing | missing |" in page

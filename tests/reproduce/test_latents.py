@@ -8,7 +8,7 @@ import pytest
 
 from alm.training.run_directory import RunDirectory
 from reproduce.cli import main
-from reproduce.exhibits import exhibit_named
+from reproduce.exhibits import EXHIBITS
 from reproduce.lab import latents
 from reproduce.lab.archive import archive_policies, archive_run
 from reproduce.lab.run_directories import directories_under
@@ -17,7 +17,7 @@ from reproduce.lab.store import LATENT_COLUMNS, Store, StoreWarning
 
 pytestmark = pytest.mark.programs
 
-FIGURE7 = exhibit_named("figure7").needs("smoke")
+FIGURE7 = EXHIBITS["figure7"].needs("smoke")
 
 
 @pytest.fixture(scope="module")

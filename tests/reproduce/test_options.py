@@ -76,7 +76,7 @@ def test_tables_say_how_many_runs_are_ones_own(places, make_run):
 
 def test_claims_and_figures_say_so_too(places, make_run):
     from paper_figures import runtime
-    from reproduce.exhibits import exhibit_named
+    from reproduce.exhibits import EXHIBITS
 
     # A run that no claim compares with anything stands behind none.
     assert "your own" not in " ".join(claims_table(ReadsRuns().opened(), "paper").notes)
@@ -86,7 +86,7 @@ def test_claims_and_figures_say_so_too(places, make_run):
     Store(options.OWN).write(make_run(dict.fromkeys(STEPS, 1.0), extra=extra, **variant))
     assert "1 of the runs are your own" in " ".join(claims_table(ReadsRuns().opened(), "paper").notes)
     assert "your own" not in " ".join(claims_table(ReadsRuns(own=False).opened(), "paper").notes)
-    figure = exhibit_named("figure3")
+    figure = EXHIBITS["figure3"]
     for own in (True, False):
         found = runtime.data(figure, ReadsRuns(own=own).opened(), "paper", False)
         caption = " ".join(runtime.draw(found).get_supxlabel().split())
@@ -198,7 +198,7 @@ def test_the_list_of_runs_pools_no_seeds_that_do_not_compare(tmp_path, make_run)
 
 
 def test_a_plan_says_what_stored_runs_lack_and_what_needs_none(tmp_path, make_run):
-    from reproduce.exhibits import exhibit_named
+    from reproduce.exhibits import EXHIBITS
     from reproduce.exhibits.coverage import coverage, why_nothing_shown
     from reproduce.exhibits.plan import print_plan
 
@@ -211,7 +211,7 @@ def test_a_plan_says_what_stored_runs_lack_and_what_needs_none(tmp_path, make_ru
     frame = dict.fromkeys(("encoded", "predicted", "sampled", "squared_error", "divergence"), 0.0)
     store.write_latents(run, pd.DataFrame({"step": [0], **frame}), "someone")
     console = Console(width=200, file=io.StringIO(), markup=False)
-    exhibits = [exhibit_named(name) for name in ("figure7", "figure8", "table2", "figure14")]
+    exhibits = [EXHIBITS[name] for name in ("figure7", "figure8", "table2", "figure14")]
     print_plan(exhibits, [], store, "laptop", console)
     assert console.file.getvalue().splitlines()[:4] == [
         "figure7 at laptop scale: 1 of 10 runs stored; 9 more lack predictions, which python -m reproduce "
@@ -221,7 +221,7 @@ def test_a_plan_says_what_stored_runs_lack_and_what_needs_none(tmp_path, make_ru
         "table2 at laptop scale: derived from the code alone, without runs",
         "figure14 at laptop scale: has no panel at this scale",
     ]
-    why = why_nothing_shown(exhibits[1], [coverage(exhibits[1], store, "laptop")])
+    why = why_nothing_shown(exhibits[1], coverage(exhibits[1], store, "laptop"))
     assert why == "its runs are stored without value estimates, which are measured only during training"
 
 
@@ -242,20 +242,30 @@ def test_a_plan_counts_no_time_for_runs_that_have_come_far_enough_already(tmp_pa
     assert together == longest and float(together) > 0.0
 
 
-def test_what_an_exhibit_takes_is_said_of_scales_at_which_it_shows_nothing(tmp_path):
-    from reproduce.exhibits.coverage import nothing_stored
-
-    for shown, lacking in (([], ["paper", "laptop"]), (["paper"], ["laptop"]), (["paper", "laptop"], [])):
-        lines = nothing_stored("figure3", Store(tmp_path), shown)
-        assert [line.partition(" scale:")[0] for line in lines] == [
-            f"figure3 at {scale}" for scale in lacking
-        ]
-    assert nothing_stored("curves", Store(tmp_path), []) == []  # which needs none
+def test_what_a_figure_takes_is_said_of_scales_at_which_it_shows_nothing(tmp_path, capsys, make_run):
+    store = Store(tmp_path / "store")
+    for variant in ("base", "no-kl"):
+        store.write(make_run({5000: 7.0}, variant=variant, scale="laptop", status="partial"))
+    said = []
+    for name in ("5a", "5b", "6", "14"):
+        assert main(["figure", name, "--store", str(store.root), "--out", str(tmp_path)]) == 0
+        said += capsys.readouterr().out.splitlines()
+    none, plan = "none of its runs is stored yet", "python -m reproduce plan"
+    assert [line for line in said if not line.startswith("wrote ")] == [
+        f"figure5a at paper scale: {none}; 40 of its 40 runs lack 16,000,000 environment steps: "
+        f"{plan} figure5a --scale paper",
+        f"figure5b at paper scale: {none}; 60 of its 60 runs lack 24,000,000 environment steps: "
+        f"{plan} figure5b --scale paper",
+        "figure5b at laptop scale: no run of ALM(1), ALM(2), ALM(4), ALM(5) is stored; "
+        f"30 of its 30 runs lack 1,500,000 environment steps: {plan} figure5b --scale laptop",
+        f"figure14 at paper scale: {none}; 30 of its 30 runs lack 30,000,000 environment steps: "
+        f"{plan} figure14 --scale paper",
+    ]
 
 
 def test_a_run_counts_where_all_that_a_figure_reads_of_it_is_stored(tmp_path, make_run):
     """Figure 8 reads two estimates of unchanged ALM; the third of these runs has but one of them."""
-    from reproduce.exhibits import exhibit_named
+    from reproduce.exhibits import EXHIBITS
     from reproduce.exhibits.coverage import coverage
 
     store = Store(tmp_path / "store")
@@ -266,5 +276,5 @@ def test_a_run_counts_where_all_that_a_figure_reads_of_it_is_stored(tmp_path, ma
         if estimates:
             store.write_values(run, pd.DataFrame(dict.fromkeys(columns, [1.0])))
     store.write(make_run({5000: 7.0}, seed=3, scale="laptop", status="partial"))
-    found = coverage(exhibit_named("figure8"), store, "laptop")
+    found = coverage(EXHIBITS["figure8"], store, "laptop")
     assert (found.done, found.unmeasured, found.partial, found.stored) == (1, 2, 3, 4)

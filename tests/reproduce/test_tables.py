@@ -433,6 +433,7 @@ def test_the_printed_table_alone(make_run, tmp_path):
     store.write(make_run(curve(100)))
     frame = render_table(TABLE1, store.root, tmp_path, Console(quiet=True), measured=False)
     assert set(frame["block"]) == {"printed"}
+    assert "Measured cells" not in (tmp_path / "table1-printed.md").read_text()
     assert sorted(path.name for path in tmp_path.glob("table1*")) == [
         "table1-printed.csv", "table1-printed.md", "table1-printed.tex"
     ]  # fmt: skip

@@ -7,7 +7,7 @@ from typing import ClassVar, NamedTuple, Protocol
 
 import numpy as np
 
-from reproduce.exhibits import Series
+from reproduce.exhibits import EXHIBITS, Series
 from reproduce.exhibits.claims.contrasts import (
     ABOVE,
     ClaimFinding,
@@ -42,6 +42,9 @@ class Check(Protocol):
     def finding(self, evidence: Evidence) -> ClaimFinding:
         """The finding from the runs of a scale."""
 
+    def exhibits(self, scale: str) -> list[str]:
+        """Names of the exhibits that need its runs at a scale; without runs, none."""
+
     @property
     def second(self) -> "Second | None":
         """The same check of a second outcome; None if there is none."""
@@ -52,6 +55,18 @@ class Second(NamedTuple):
 
     aside: str
     check: Check
+
+
+def _exhibits(series: Sequence[Series], where: Where, scale: str) -> list[str]:
+    """The exhibit that a claim names, or those that need some of its series on its tasks, at a scale."""
+    if isinstance(where, str):
+        return [where] if EXHIBITS[where].needs(scale) else []
+    wanted = {(one.algorithm, one.variant, one.task(task)) for one in series for task in where}
+    return [
+        name
+        for name, exhibit in EXHIBITS.items()
+        if any(spec.cell[:3] in wanted for spec in exhibit.needs(scale))
+    ]
 
 
 # --- Two sides, or one and a number -------------------------------------------------------------------------
@@ -80,6 +95,10 @@ class Compared:
         """The same of the second outcome."""
         seconds = tuple(one.second for one in self.outcomes if one.second)
         return Second(seconds[0].aside, replace(self, outcomes=seconds)) if seconds else None
+
+    def exhibits(self, scale: str) -> list[str]:
+        """The exhibits that need its runs at a scale."""
+        return _exhibits(self.x, self.where, scale)
 
     def finding(self, evidence: Evidence) -> ClaimFinding:
         """The finding over all comparisons."""
@@ -226,6 +245,10 @@ class BestOn:
         second = self.outcome.second
         return Second(second.aside, replace(self, outcome=second)) if second else None
 
+    def exhibits(self, scale: str) -> list[str]:
+        """The exhibit that needs its runs at a scale."""
+        return _exhibits((self.x,), self.where, scale)
+
     def finding(self, evidence: Evidence) -> ClaimFinding:
         """The number of tasks on which it is best."""
         against = Compared((self.x,), ABOVE, self.rivals, self.where, (self.outcome,))
@@ -273,6 +296,11 @@ class Costlier:
     remark: str = ""
     second: ClassVar[None] = None
 
+    def exhibits(self, scale: str) -> list[str]:
+        """None: costs are measured by the benchmark."""
+        del scale
+        return []
+
     def finding(self, evidence: Evidence) -> ClaimFinding:
         """The ratio at this scale."""
         costs = benchmark_results(BENCHMARK).get("costs", {}).get(evidence.scale, {})
@@ -315,6 +343,10 @@ class Sooner:
     where: Where
     part: float
     second: ClassVar[None] = None
+
+    def exhibits(self, scale: str) -> list[str]:
+        """The exhibit that needs its runs at a scale."""
+        return _exhibits((self.x,), self.where, scale)
 
     def finding(self, evidence: Evidence) -> ClaimFinding:
         """The finding, with the minutes of both sides on every task."""

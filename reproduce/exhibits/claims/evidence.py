@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from alm.training.scale import scale_named
-from reproduce.exhibits import FigureExhibit, Series, TableExhibit, exhibit_named
+from reproduce.exhibits import EXHIBITS, FigureExhibit, Series, TableExhibit
 from reproduce.exhibits.bias import bias_by_step
 from reproduce.exhibits.pooling import Pool, pool
 from reproduce.exhibits.statistics.aggregates import FloatArray
@@ -47,7 +47,7 @@ class Evidence:
         """The tasks of a figure or table at this scale, or those named."""
         if isinstance(where, tuple):
             return where
-        found = exhibit_named(where)
+        found = EXHIBITS[where]
         assert isinstance(found, FigureExhibit | TableExhibit)
         return found.tasks_at(self.scale)
 
@@ -59,7 +59,7 @@ class Evidence:
 
     def step(self, run: StoredRun, where: Where) -> int:
         """Environment steps at which a run is read: the read-out of a table, else the end of the run."""
-        exhibit = exhibit_named(where) if isinstance(where, str) else None
+        exhibit = EXHIBITS[where] if isinstance(where, str) else None
         if isinstance(exhibit, TableExhibit):
             return exhibit.step(run.spec.scale, run.spec.task)
         return run_length(run.spec)

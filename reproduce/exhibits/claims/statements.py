@@ -15,7 +15,7 @@ Quotations are shortened.  Where the paper's wording is ambiguous, the plainest 
 
 from dataclasses import dataclass
 
-from reproduce.exhibits import TABLE1, FigureExhibit, Series, exhibit_named
+from reproduce.exhibits import EXHIBITS, TABLE1, FigureExhibit, Series
 from reproduce.exhibits.claims.checks import (
     ABOUT_A_SIXTH,
     ABOUT_HALF,
@@ -67,7 +67,7 @@ class Claim:
 
 def _others(name: str) -> tuple[Series, ...]:
     """The series of a figure that are variants or have noise."""
-    figure = exhibit_named(name)
+    figure = EXHIBITS[name]
     assert isinstance(figure, FigureExhibit)
     return tuple(one for one in figure.series if one.variant != "base" or one.noise)
 

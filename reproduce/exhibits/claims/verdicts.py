@@ -95,20 +95,23 @@ def claims_table(store: Store, scale: str) -> Table:
 
 
 def table_of(every: Sequence[Judged], scale: str) -> Table:
-    """The table of judged claims; those without evidence share the last row."""
+    """The table of judged claims; those without evidence share a row, and are listed in files."""
     own = len(frozenset[RunSpec]().union(*(one.finding.own for one in every)))
     shown = [one for one in every if one.finding.evidence]
+    others = [one for one in every if not one.finding.evidence]
     rows = [Row(label, tuple(cells), one.claim.says) for one in shown for label, *cells in rows_of(one)]
-    if unknown := len(every) - len(shown):
-        rows.append(_rest(unknown))
+    blocks = [Block("", tuple(rows))]
+    if others:
+        listed = tuple(_lacking(one, scale) for one in others)
+        blocks = [Block("", (*rows, _rest(len(others)))), Block("All else", listed, on_terminals=False)]
     return Table(
         "claims" if scale == "paper" else f"claims-{scale}",
         "",
         f"Claims of the paper, by the runs of {scale} scale",
         COLUMNS,
-        (Block("", tuple(rows)),),
+        tuple(blocks),
         notes=(*_NOTES, *([f"{own} of the runs are your own, not the repository's."] if own else [])),
-        numbers=_numbers(shown),
+        numbers=_numbers(every, scale),
     )
 
 
@@ -133,8 +136,16 @@ def _rest(count: int) -> Row:
     return Row(f"all else: {who}", (text, "", "", "–", "not enough runs"), who)
 
 
-def _numbers(shown: Sequence[Judged]) -> pd.DataFrame:
-    """The table as numbers, one row per line; unknown numbers are NaN."""
+def _lacking(one: Judged, scale: str) -> Row:
+    """A claim without evidence, with the plan of the exhibits that need its runs."""
+    plan = "no exhibit has its runs at this scale"
+    if names := one.claim.check.exhibits(scale):
+        plan = f"plan {' '.join(names)} --scale {scale}"
+    return Row(f"{one.claim.place}: {one.claim.says}", (plan, "", "", "–", one.verdict))
+
+
+def _numbers(every: Sequence[Judged], scale: str) -> pd.DataFrame:
+    """All claims as numbers, one row per line; unknown numbers are NaN."""
     rows = [
         (
             one.claim.place,
@@ -147,17 +158,20 @@ def _numbers(shown: Sequence[Judged]) -> pd.DataFrame:
             one.verdict,
             one.aside or None,
             one.second,
+            " ".join(one.claim.check.exhibits(scale)),
         )
-        for one in shown
+        for one in every
         for line in one.finding.lines
     ]
     first, last = ("where", "claim", "compared", "found"), ("seeds", "p", "verdict")
-    return pd.DataFrame(rows, columns=[*first, *NUMBERS, *last, "second outcome", "second verdict"])
+    second = ("second outcome", "second verdict")
+    return pd.DataFrame(rows, columns=[*first, *NUMBERS, *last, *second, "exhibits"])
 
 
 _NOTES = (
     "Claims that have runs on every side of some task, in the order in which the paper prints them; all "
-    "others share the last row.",
+    "others share the last row, and are listed as all else with the command (python -m reproduce plan …) "
+    "that says what they take.",
     "Differences are between means over seeds of the mean return over the last tenth of the steps, with 95 % "
     "intervals of Welch's t, uncorrected for the other claims; for a single side, its mean is shown. Area: "
     "the same for the mean return from the end of the longer warm-up of the two sides to the read-out. "
