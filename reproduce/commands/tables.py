@@ -134,7 +134,7 @@ class Documents:
 
     def run(self) -> int:
         """Rewrite the generated parts."""
-        from reproduce.exhibits.documents import refresh
+        from reproduce.exhibits.documents.pages import refresh
 
         changed = refresh(CODE)
         print("\n".join(f"updated {path}" for path in changed) or "the documents are up to date")

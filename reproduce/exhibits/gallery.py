@@ -1,20 +1,16 @@
-"""Cards of stored policies and the strip of their clips, for README.md, docs/policies.md and the report."""
+"""Cards of stored policies in words, and the few whose clips pages show."""
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from alm.training.scale import SCALES
-from reproduce.exhibits.writing import markdown_grid
 from reproduce.lab.algorithms import ALGORITHMS, place_among, title_of
 
 STRIP = 6
 """Most clips in a strip."""
-_ACROSS = 3
 NOTHING = "No clip of a policy is stored here."
 
 
@@ -97,43 +93,3 @@ def shown(found: Sequence[Card]) -> list[Card]:
         turn = rounds[card.algorithm] = rounds.get(card.algorithm, -1) + 1
         ordered.append((turn, position, card))
     return [card for _, _, card in sorted(ordered, key=lambda one: one[:2])][:STRIP]
-
-
-def strip(folder: Path, beside: Path) -> str:
-    """The strip as a Markdown table, captions below clips, with links relative to ``beside``."""
-    found = shown(cards(folder))
-    if not found:
-        return NOTHING
-    across = min(_ACROSS, len(found))
-    lines: list[list[str]] = []
-    for begin in range(0, len(found), across):
-        line = found[begin : begin + across]
-        clips = [
-            f'<img src="{quote(Path(os.path.relpath(card.clip, beside)).as_posix())}" width="240" '
-            f'alt="{card.caption}">'
-            for card in line
-        ]
-        empty = [""] * (across - len(line))
-        lines += [[*clips, *empty], [*(card.caption for card in line), *empty]]
-    return markdown_grid(lines[0], lines[1:])
-
-
-def table(folder: Path) -> str:
-    """All cards as a Markdown table."""
-    rows = [
-        [
-            title_of(card.algorithm),
-            card.variant,
-            card.task,
-            card.scale,
-            str(card.seed),
-            f"{card.steps:,}",
-            f"{card.mean:.0f} ({card.episodes} episodes)",
-            card.origin,
-            f"`{card.digest}`",
-            f"`{card.commit[:12]}`{' with uncommitted changes' if card.uncommitted_changes else ''}",
-        ]
-        for card in cards(folder)
-    ]
-    header = ["", "variant", "task", "scale", "seed", "steps", "return", "kept", "configuration", "commit"]
-    return markdown_grid(header, rows) if rows else NOTHING

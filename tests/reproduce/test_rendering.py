@@ -13,6 +13,7 @@ from PIL import Image
 
 from reproduce.cli import main
 from reproduce.exhibits import gallery as shown
+from reproduce.exhibits.documents.policies import strip, table
 from reproduce.lab import gallery, rendering
 from reproduce.lab.archive import archive_policies, archive_run
 from reproduce.lab.rendering import Frame, RenderError, captioned, choose_gl, write_clip
@@ -101,10 +102,10 @@ def test_the_gallery_follows_the_store(gl, store, tmp_path):
     (card,) = shown.cards(folder)
     title = f"TD3 on Hopper, smoke scale, {run.last_step:,} steps: return {card.mean:.0f}"
     assert card.caption == title and card.origin == "as evaluated"
-    strip = shown.strip(folder, tmp_path)
-    assert f'<img src="gallery/{name}.gif" width="240" alt="{title}"' in strip
-    assert strip.endswith(f"\n| {title} |")
-    assert f"| TD3 | base | Hopper | smoke | 0 | {run.last_step:,} |" in shown.table(folder)
+    clips = strip(folder, tmp_path)
+    assert f'<img src="gallery/{name}.gif" width="240" alt="{title}"' in clips
+    assert clips.endswith(f"\n| {title} |")
+    assert f"| TD3 | base | Hopper | smoke | 0 | {run.last_step:,} |" in table(folder)
 
     # What is drawn stays as it is, without anything to draw with; what has no policy any more goes.
     before = clip.read_bytes()
