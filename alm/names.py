@@ -1,9 +1,9 @@
-"""Hints at the name that was probably meant by a misspelt one."""
+"""Names among those that are known: the one that a misspelt one probably means, and the place of one."""
 
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
-__all__ = ["did_you_mean", "nearest"]
+__all__ = ["did_you_mean", "nearest", "place_among"]
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -16,3 +16,9 @@ def nearest(name: str, known: Iterable[str]) -> str:
 def did_you_mean(names: Sequence[str]) -> str:
     """``" (did you mean 'figure5a' or 'figure5b'?)"``; empty without names."""
     return f" (did you mean {' or '.join(map(repr, names))}?)" if names else ""
+
+
+def place_among(name: str, ordered: Iterable[str]) -> int:
+    """The position of a name among ordered ones, for sorting; an unknown one comes after all of them."""
+    names = list(ordered)
+    return names.index(name) if name in names else len(names)

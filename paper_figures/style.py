@@ -41,7 +41,7 @@ LOOKS = {
     "slbo": Look("#44AA99", "h"),
 }
 """Colours of Okabe and Ito but for their yellow, which is too pale for a line, then of Tol; markers tell
-algorithms apart without colour."""
+algorithms apart without colour. An algorithm that is not listed has a look by its name."""
 
 _PALETTE = ("#8B0000", "#004D40", "#EE8866", "#B28BE0", "#997700", "#B5BD00", "#BC8F8F")
 """Colours of ALM's variants, used by no algorithm; they differ from each other and from ALM's blue, also for
@@ -91,7 +91,7 @@ def looks(series: Sequence[Series]) -> dict[str, Look]:
     found: dict[str, Look] = {}
     seen: set[tuple[str, str]] = set()
     for one in series:
-        own = LOOKS.get(one.algorithm, Look("#000000", "o"))
+        own = LOOKS.get(one.algorithm) or _by_name(one.algorithm)
         if one in levels:
             shade = _LEVELS[levels.index(one) * (len(_LEVELS) - 1) // max(len(levels) - 1, 1)]
             found[one.label] = Look(shade, _MARKERS[levels.index(one) % len(_MARKERS)])
@@ -102,12 +102,13 @@ def looks(series: Sequence[Series]) -> dict[str, Look]:
         elif one.variant in ("base", "million"):
             found[one.label] = own
         else:
-            found[one.label] = _of_variant(one.variant)
+            found[one.label] = _by_name(one.variant)
         seen.add((one.algorithm, one.variant))
     return found
 
 
-def _of_variant(name: str) -> Look:
+def _by_name(name: str) -> Look:
+    """The look of a variant, or of an algorithm that `LOOKS` lacks."""
     if name in _BESIDE_ALGORITHMS:
         return _BESIDE_ALGORITHMS[name]
     place = _VARIANTS.index(name) if name in _VARIANTS else zlib.crc32(name.encode())

@@ -44,7 +44,6 @@ class Variant:
     Attributes:
         name: name on the command line.
         summary: the change, in one line.
-        exhibits: figures and tables in which it appears.
         changes: fields of the configuration and their new values.
         agent: the agent's class, or its ``module:class``; None: the algorithm's own.
         config: the configuration's class, or its ``module:class``; None: the algorithm's own.
@@ -57,7 +56,6 @@ class Variant:
 
     name: str
     summary: str
-    exhibits: tuple[str, ...] = ()
     changes: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     agent: str | type[Any] | None = None
     config: str | type[Any] | None = None
@@ -70,10 +68,6 @@ class Variant:
         class_of_its_own = "a class, its 'module:class', or None"
         sound = {
             "summary": (isinstance(self.summary, str), "text"),
-            "exhibits": (
-                isinstance(self.exhibits, tuple) and all(isinstance(one, str) for one in self.exhibits),
-                "a tuple of names, such as ('Figure 5a',)",
-            ),
             "changes": (
                 isinstance(self.changes, Mapping) and all(isinstance(one, str) for one in self.changes),
                 "settings by their names, such as {'horizon': 7}",
@@ -119,21 +113,16 @@ class Variant:
         return replace(training, total_steps=training.total_steps * self.paper_steps // usual)
 
 
-MILLION = Variant("million", "a million steps", ("Figure 14",), paper_steps=1_000_000)
+MILLION = Variant("million", "a million steps", paper_steps=1_000_000)
 """The only variant shared by all algorithms."""
 
 
 def _coefficient(c: float) -> Variant:
-    return Variant(
-        f"c-{c:g}",
-        f"c = {c:g} instead of 0.1",
-        ("Figure 11", "Figure 20"),
-        {"classifier_coefficient": c},
-    )
+    return Variant(f"c-{c:g}", f"c = {c:g} instead of 0.1", {"classifier_coefficient": c})
 
 
 def _horizon(k: int) -> Variant:
-    return Variant(f"k{k}", f"ALM({k}): K = {k} instead of 3", ("Figure 5b", "Figure 10b"), {"horizon": k})
+    return Variant(f"k{k}", f"ALM({k}): K = {k} instead of 3", {"horizon": k})
 
 
 _LOG, _LOG_CONFIG = "alm.variants.log_reward:LogRewardALM", "alm.variants.log_reward:LogRewardConfig"
@@ -142,35 +131,22 @@ VARIANTS: Mapping[str, Variant] = MappingProxyType(
     {
         variant.name: variant
         for variant in (
-            Variant(
-                "no-kl",
-                "no KL in the encoder-and-model objective",
-                ("Figure 5a", "Figure 7", "Figure 10a"),
-                {"kl_term": False},
-            ),
-            Variant(
-                "no-value",
-                "no value in the encoder-and-model objective",
-                ("Figure 5a", "Figure 10a"),
-                {"value_term": False},
-            ),
+            Variant("no-kl", "no KL in the encoder-and-model objective", {"kl_term": False}),
+            Variant("no-value", "no value in the encoder-and-model objective", {"value_term": False}),
             Variant(
                 "no-classifier",
                 "c = 0: no classifier in the policy objective",
-                ("Figure 5a", "Figure 10a"),
                 {"classifier_coefficient": 0.0},
             ),
             *map(_horizon, (1, 2, 4, 5)),
             Variant(
                 "td3-loss",
                 "the policy maximises the critics, as in TD3, on ALM's representation",
-                ("Figure 5c", "Figure 10c"),
                 agent="alm.variants.td3_loss:TD3LossALM",
             ),
             Variant(
                 "ent",
                 "ALM-ENT(3): a stochastic policy with SAC's entropy bonus",
-                ("Table 5",),
                 agent="alm.variants.entropy:EntropyALM",
                 config="alm.variants.entropy:EntropyConfig",
             ),
@@ -178,20 +154,12 @@ VARIANTS: Mapping[str, Variant] = MappingProxyType(
             Variant(
                 "linear-classifier",
                 "the classifier is one affine map",
-                ("Figure 16",),
                 agent="alm.variants.architectures:LinearClassifierALM",
             ),
-            Variant(
-                "log-naive",
-                "log r̂ and log Q in both objectives",
-                ("Figure 12",),
-                agent=_LOG,
-                config=_LOG_CONFIG,
-            ),
+            Variant("log-naive", "log r̂ and log Q in both objectives", agent=_LOG, config=_LOG_CONFIG),
             Variant(
                 "log-model",
                 "log r̂ and log Q in the encoder-and-model objective alone",
-                ("Figure 12",),
                 # The authors ran this one with shifted rewards on every task.
                 {"log_in_policy": False, "reward_shift": 20.0},
                 agent=_LOG,
@@ -200,7 +168,6 @@ VARIANTS: Mapping[str, Variant] = MappingProxyType(
             Variant(
                 "log-transformed",
                 "φ(r̂) and φ(Q) in both objectives, φ(x) = a (log(x + a) − log a), a = 10000",
-                ("Figure 6", "Figure 12"),
                 {"log_offset": 10_000.0, "reward_shift": 0.0},
                 agent=_LOG,
                 config=_LOG_CONFIG,
@@ -208,78 +175,58 @@ VARIANTS: Mapping[str, Variant] = MappingProxyType(
             Variant(
                 "mnm",
                 "the encoder's mean is the observation, as in MnM",
-                ("Figure 13",),
                 agent="alm.variants.architectures:IdentityEncoderALM",
                 config="alm.variants.architectures:IdentityEncoderConfig",
             ),
             MILLION,
             Variant(
-                "quarter",
-                "a quarter of the paper's widths and batch, as at laptop scale",
-                ("Figure Q",),
-                sizes="laptop",
+                "quarter", "a quarter of the paper's widths and batch, as at laptop scale", sizes="laptop"
             ),
             Variant(
                 "reconstruction",
                 "the encoder learns to reconstruct observations",
-                ("Figure 15",),
                 agent="alm.variants.reconstruction:ReconstructionALM",
             ),
             Variant(
                 "value-encoder",
                 "the encoder also learns to predict reward and value",
-                ("Figure 18",),
                 agent="alm.variants.value_prediction:ValueEncoderALM",
             ),
             Variant(
                 "value-encoder-model",
                 "encoder and model also learn to predict the value",
-                ("Figure 19",),
                 agent="alm.variants.value_prediction:ValueEncoderModelALM",
             ),
             Variant(
                 "value-expansion",
                 "the critics also learn along the model's rollouts",
-                ("Appendix G",),
                 agent="alm.variants.value_expansion:ValueExpansionALM",
             ),
             Variant(
                 "real-warmup",
                 "for 5000 training steps the policy learns from real states alone",
-                ("Appendix G",),
                 agent="alm.variants.curricula:RealWarmupALM",
                 config="alm.variants.curricula:RealWarmupConfig",
             ),
             Variant(
                 "horizon-schedule",
                 "the horizon grows from 1 to K, by one every 5000 training steps",
-                ("Appendix G",),
                 agent="alm.variants.curricula:HorizonScheduleALM",
                 config="alm.variants.curricula:HorizonScheduleConfig",
             ),
             Variant(
                 "time-discount",
                 "step t of the encoder-and-model objective counts 0.5^t",
-                ("Appendix G",),
                 agent="alm.variants.encoder_model:TimeDiscountALM",
                 config="alm.variants.encoder_model:TimeDiscountConfig",
             ),
             Variant(
-                "online-kl",
-                "no target encoder in the KL",
-                ("Appendix G",),
-                agent="alm.variants.encoder_model:OnlineKLALM",
+                "online-kl", "no target encoder in the KL", agent="alm.variants.encoder_model:OnlineKLALM"
             ),
-            Variant(
-                "relu",
-                "ReLU in the place of ELU",
-                ("Appendix G",),
-                agent="alm.variants.architectures:ReLUALM",
-            ),
+            Variant("relu", "ReLU in the place of ELU", agent="alm.variants.architectures:ReLUALM"),
             Variant(
                 "joint",
                 "on-policy: one objective for encoder, model and policy, no classifier",
-                ("Section 6",),
                 agent="alm.variants.joint:JointALM",
                 config="alm.variants.joint:JointConfig",
             ),

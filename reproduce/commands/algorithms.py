@@ -8,9 +8,9 @@ from typing import Annotated
 import tyro
 from rich.table import Table
 
-from alm.variants import Variant
 from reproduce.commands.console import plain_console
 from reproduce.commands.options import RUNS
+from reproduce.exhibits.catalogue import shown_in
 from reproduce.lab.algorithms import BASE, algorithm_named, variant_named
 from reproduce.lab.plugins import Plugin, algorithms_with, load_plugin, mistakes_of
 from reproduce.lab.resolved_runs import ResolvedRuns
@@ -65,7 +65,10 @@ class Algorithms:
             page = f" (docs/algorithms/{of.page}.md)" if of.page else ""
             _say(f"{of.title}: {of.summary}{page}")
             if of.variants:
-                rows = ((one.name, one.summary, _exhibits(one)) for one in of.variants.values())
+                rows = (
+                    (one.name, one.summary, ", ".join(shown_in(algorithm, one.name)))
+                    for one in of.variants.values()
+                )
                 _print("Variants: train … --variant NAME", ("", "what changes", "shown in"), rows)
         else:
             _say(f"{of.title} {variant}: {declared.summary}")
@@ -102,11 +105,6 @@ def _say(text: str) -> None:
 def _beside(value: str, usual: str) -> str:
     """A value beside that of the unchanged algorithm, such as ``"5, not 3"``."""
     return value if value == usual else f"{value}, not {usual}"
-
-
-def _exhibits(variant: Variant) -> str:
-    """The exhibits of a variant, such as ``"Figure 5a, 7, 10a"``."""
-    return ", ".join(variant.exhibits).replace(", Figure ", ", ")
 
 
 def _print(title: str, columns: Iterable[str], rows: Iterable[Iterable[str]]) -> None:

@@ -41,7 +41,8 @@ class LackingRuns:
         Raises:
             ValueError: there is no exhibit of a name.
         """
-        return missing_of(self.chosen(), store, self.scale, self.first_seeds, runs_dir)
+        stored = store.runs(scale=self.scale)
+        return missing_of(self.chosen(), stored, self.scale, self.first_seeds, runs_dir)
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,7 @@ class Grid(LackingRuns, WritesRuns):
         engine = Engine(self.on, self.device, self.address, self.partition, self.hours, self.per_gpu)
         if not engine.elsewhere:
             check_machine(self.device, threads=1)
-        exhibits, store, console = self.chosen(), self.opened_once(), plain_console()
+        exhibits, store, console = self.chosen(), self.opened(), plain_console()
         missing = self.lacking(store, self.runs_dir)
         print_plan(exhibits, missing, store, self.scale, console)
         options = ["--runs-dir", str(self.runs_dir.resolve())]
@@ -152,7 +153,7 @@ class Grid(LackingRuns, WritesRuns):
         from reproduce.lab.run_states import print_states, state_of, states_under
 
         if self.exhibits:
-            missing = self.lacking(self.opened_once())
+            missing = self.lacking(self.opened())
             wanted = ((spec, group.wanted) for group in missing for spec in group.specs)
             states = [state_of(spec, self.runs_dir, until) for spec, until in wanted]
         else:

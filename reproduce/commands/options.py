@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reproduce.lab.places import RESULTS, WORKPLACE
-from reproduce.lab.store import ReadOnce, Store
+from reproduce.lab.store import Store
 
 RUNS = WORKPLACE / "runs"
 """Runs that are being trained."""
@@ -24,15 +24,7 @@ class WritesRuns:
 
     def opened(self) -> Store:
         """The store; the repository's runs lie beneath it unless --store names another one."""
-        return Store(*self._roots)
-
-    def opened_once(self) -> ReadOnce:
-        """The same store as it is now, to plan what is trained: jobs store their runs themselves."""
-        return ReadOnce(*self._roots)
-
-    @property
-    def _roots(self) -> tuple[Path, ...]:
-        return (OWN, SHIPPED) if self.store is None else (self.store,)
+        return Store(OWN, SHIPPED) if self.store is None else Store(self.store)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +37,7 @@ class ReadsRuns:
     """Include your own runs (runs/store); numbers that count them say so."""
 
     def opened(self) -> Store:
-        """The store as it is now; no run is written meanwhile, so each file is read once.
+        """The store.
 
         Raises:
             ValueError: --store names no directory.
@@ -55,8 +47,8 @@ class ReadsRuns:
                 raise ValueError(
                     f"There is no directory {self.store}: name the store of finished runs with --store."
                 )
-            return ReadOnce(self.store)
-        return ReadOnce(OWN, SHIPPED) if self.own else ReadOnce(SHIPPED)
+            return Store(self.store)
+        return Store(OWN, SHIPPED) if self.own else Store(SHIPPED)
 
 
 def require_positive(number: int | None, what: str) -> None:

@@ -43,10 +43,10 @@ class ChosenPolicy(ReadsRuns):
         """The policy, and the plugin if given; errors of its code in the block become one sentence."""
         plugin = load_plugin(self.plugin) if self.plugin else None
         policy = find_policy(
-            self.algorithm,
-            self.task,
             self.opened(),
             self.runs_dir,
+            algorithm=self.algorithm,
+            task=self.task,
             variant=self.variant,
             scale=self.scale,
             seed=self.seed,

@@ -14,7 +14,7 @@ from reproduce.lab.run_directories import directories_under
 from reproduce.tracking.client import MlflowRuns
 from reproduce.tracking.following import sync
 from reproduce.tracking.importing import import_published, import_store
-from reproduce.tracking.links import links
+from reproduce.tracking.links import links, update_views
 from reproduce.tracking.server import Address, serving
 from reproduce.tracking.uri import is_server, resolve_uri, shown_uri
 
@@ -130,7 +130,7 @@ class Sync(ReadsRuns):
             directories = [one.path for one in directories_under(self.runs_dir).values()]
             sent = sync(directories, tracker) + import_store(store, tracker)
         sent += import_published(tracker)
-        links(tracker, base="")  # brings the views up to date
+        update_views(tracker)
         for problem in sent.problems:
             say("warning", problem)
         incomplete = bool(unread or sent.problems)

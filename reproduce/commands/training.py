@@ -11,6 +11,7 @@ from typing import Annotated
 
 import tyro
 
+from alm.task_registry import TASKS
 from alm.training.lease import EXIT_HELD, LeaseLostError, RunLockedError
 from alm.training.run_directory import RunDirectory
 from reproduce.commands.console import say
@@ -35,7 +36,15 @@ from reproduce.lab.training import (
 )
 from reproduce.tracking.following import start_follower
 
-_VARIANTS = (
+_TASK = (
+    f"Task: {', '.join(TASKS)}. Those of mbbl end at a fall only if their names end in -ET. Any task can "
+    "have noise on observations (HalfCheetah-obsnoise-0.1) or on executed actions (HalfCheetah-dynnoise-0.3)."
+)
+_ALGORITHM = (
+    f"Algorithm: {', '.join(ALGORITHMS)}; slbo learns mbbl tasks only. The command algorithms says what they "
+    "are. Your own come from --plugin."
+)
+_VARIANT = (
     "Named variant of the algorithm; base is the unchanged algorithm. "
     + " ".join(
         f"For {name}: {', '.join(algorithm.variants)}."
@@ -56,16 +65,9 @@ class Train(WritesRuns):
     skipped.
     """
 
-    task: str
-    """T-Humanoid, T-Ant, HalfCheetah, Walker2d, Hopper, Ant or Humanoid. From the mbbl benchmark, without
-    early termination: mbbl/HalfCheetah, mbbl/Walker2d, mbbl/Hopper, mbbl/Ant, mbbl/SlimHumanoid; ending at
-    a fall: mbbl/Walker2d-ET, mbbl/Hopper-ET, mbbl/Ant-ET, mbbl/SlimHumanoid-ET, mbbl/Humanoid-ET. Any task
-    can have noise on observations (HalfCheetah-obsnoise-0.1) or on executed actions
-    (HalfCheetah-dynnoise-0.3)."""
-    algorithm: str = "alm"
-    """Algorithm: alm, sac, td3, redq, sac-avg, td3-ours, mbpo, sac-svg2, sac-svg3, svg, or slbo (on mbbl
-    tasks)."""
-    variant: Annotated[str, tyro.conf.arg(help=_VARIANTS)] = "base"
+    task: Annotated[str, tyro.conf.arg(help=_TASK)]
+    algorithm: Annotated[str, tyro.conf.arg(help=_ALGORITHM)] = "alm"
+    variant: Annotated[str, tyro.conf.arg(help=_VARIANT)] = "base"
     set: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
     """Override one setting of the variant's configuration, as field=value; may be repeated. With horizon=7
     the run is stored as base[horizon=7]. A setting equal to the variant's own is dropped, so ALM with

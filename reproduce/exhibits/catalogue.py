@@ -399,6 +399,15 @@ def exhibit_named(name: str) -> Exhibit:
     raise UnknownExhibitError(f"There is no exhibit {name!r}{hint}; the exhibits are {', '.join(EXHIBITS)}.")
 
 
+def shown_in(algorithm: str, variant: str) -> list[str]:
+    """The names of the exhibits that have a curve or a row of a variant."""
+    return [
+        one.name
+        for one in (TABLE1, TABLE1_MBBL, TABLE5, *FIGURES)
+        if any((series.algorithm, series.variant) == (algorithm, variant) for series in one.series)
+    ]
+
+
 def exhibits_named(name: str) -> list[Exhibit]:
     """The exhibit of that name, or all parts of a figure such as ``figure5``.
 

@@ -57,7 +57,7 @@ def coverage(exhibit: Exhibit, store: Store, scale: str) -> Coverage:
     found = Counter(
         _state(exhibit, stored[spec], read_out, store) for spec, read_out in needs.items() if spec in stored
     )
-    missing = tuple(missing_of([exhibit], store, scale))
+    missing = tuple(missing_of([exhibit], stored.values(), scale))
     unmeasured = found["unmeasured"]
     partial = found["partial"] + unmeasured
     return Coverage(scale, len(needs), found["done"], partial, unmeasured, found["failed"], missing)
@@ -100,7 +100,7 @@ def nothing_stored(name: str, store: Store, shown: Collection[str]) -> list[str]
 
 def missing_of(
     exhibits: Iterable[Exhibit],
-    store: Store,
+    stored: Iterable[StoredRun],
     scale: str,
     first_seeds: int | None = None,
     runs_dir: Path | None = None,
@@ -111,8 +111,8 @@ def missing_of(
 
     Args:
         exhibits: tables and figures.
-        store: stored runs.
-        scale: scale of the runs.
+        stored: the stored runs of the scale.
+        scale: its name.
         first_seeds: how many of the first seeds of every cell to consider; None: all.
         runs_dir: directory of runs in training, searched for checkpoints; None: no search.
     """
@@ -120,11 +120,11 @@ def missing_of(
     for exhibit in exhibits:
         for spec, read_out in exhibit.needs(scale).items():
             needed[spec] = max(needed.get(spec, 0), read_out)
-    stored = {run.spec: run for run in store.runs(scale=scale)}
+    by_spec = {run.spec: run for run in stored}
     kept = scale_named(scale).seeds[:first_seeds]
     groups: dict[tuple[tuple[str, ...], int], list[RunSpec]] = {}
     for spec, wanted in needed.items():
-        run = stored.get(spec)
+        run = by_spec.get(spec)
         # A failed run is a result: training it again would fail again.
         ended = run is not None and (run.status in ("done", "failed") or run.last_step >= wanted)
         if spec.seed in kept and not ended:

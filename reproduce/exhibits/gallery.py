@@ -6,8 +6,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from alm.names import place_among
 from alm.training.scale import SCALES
-from reproduce.lab.algorithms import ALGORITHMS, place_among, title_of
+from reproduce.lab.algorithms import ALGORITHMS, title_of
 
 STRIP = 6
 """Most clips in a strip."""

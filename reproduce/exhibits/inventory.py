@@ -10,13 +10,14 @@ from pathlib import Path
 
 from rich.console import Console
 
+from alm.names import place_among
 from alm.training.scale import SCALES
 from reproduce.exhibits import EXHIBITS
 from reproduce.exhibits.coverage import coverage
 from reproduce.exhibits.kinds import SHOWN_SCALES
 from reproduce.exhibits.pooling import pool
 from reproduce.formats import left_out, mean_and_std, seeds_counted, seeds_named, steps_in_words
-from reproduce.lab.algorithms import place_among, run_length_if_known, title_of
+from reproduce.lab.algorithms import run_length_if_known, title_of
 from reproduce.lab.run_directories import directories_under
 from reproduce.lab.store import Store, StoredRun
 

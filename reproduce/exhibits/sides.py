@@ -2,17 +2,17 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Unpack
 
 from alm.names import nearest
 from alm.training.scale import SCALES
 from reproduce.exhibits.pooling import require_one_configuration
 from reproduce.lab.algorithms import ALGORITHMS, BASE
-from reproduce.lab.archive import record_of_directory
+from reproduce.lab.archive import run_of_directory
 from reproduce.lab.planning import train_command
 from reproduce.lab.run_directories import directories_under, passing_over
 from reproduce.lab.settings import canonical_variant
-from reproduce.lab.specs import RunSpec, variant_parts
+from reproduce.lab.specs import RunFields, variant_parts
 from reproduce.lab.store import Store, StoredRun
 
 __all__ = ["Shelf", "Side"]
@@ -63,19 +63,15 @@ class Shelf:
         require_one_configuration(runs)
         return runs
 
-    def _held(self, **wanted: Any) -> list[StoredRun]:
-        """The runs whose specification has the given values."""
-        wanted |= {"scale": self.scale}
-
-        def fits(spec: RunSpec) -> bool:
-            return wanted.items() <= spec.to_dict().items()
-
+    def _held(self, **wanted: Unpack[RunFields]) -> list[StoredRun]:
+        """The runs whose specification has the wanted values."""
+        wanted["scale"] = self.scale
         held = {run.spec: run for run in self.store.runs(**wanted)}
-        for spec, directory in directories_under(self.runs_dir, fits).items() if self.runs_dir else ():
+        for spec, directory in directories_under(self.runs_dir, **wanted).items() if self.runs_dir else ():
             stored = held.get(spec)
             if stored is None or stored.status == "partial":
                 with passing_over(directory):
-                    found = record_of_directory(directory)
+                    found = run_of_directory(directory)
                     if found and (stored is None or found.last_step > stored.last_step):
                         held[spec] = replace(found, own=True)
         return [held[spec] for spec in sorted(held)]

@@ -1,7 +1,10 @@
 """All stored learning curves as one tidy frame: results/curves.csv, and `reproduce.load_curves`."""
 
+from typing import Unpack
+
 import pandas as pd
 
+from reproduce.lab.specs import RunFields
 from reproduce.lab.store import Store
 
 COLUMNS = ("algorithm", "variant", "task", "scale", "seed", "step", "return", "status", "own")
@@ -9,14 +12,8 @@ COLUMNS = ("algorithm", "variant", "task", "scale", "seed", "step", "return", "s
 evaluation's episodes, status of the run, and whether it is the user's own."""
 
 
-def tidy_curves(
-    store: Store,
-    algorithm: str | None = None,
-    variant: str | None = None,
-    task: str | None = None,
-    scale: str | None = None,
-) -> pd.DataFrame:
-    """One row per evaluation, sorted by run and step; arguments that are not None select runs."""
+def tidy_curves(store: Store, **wanted: Unpack[RunFields]) -> pd.DataFrame:
+    """One row per evaluation of the runs with the wanted values, sorted by run and step."""
     frames = [
         run.evaluations[["step"]].assign(
             **run.spec.to_dict(),
@@ -24,6 +21,6 @@ def tidy_curves(
             own=run.own,
             **{"return": run.evaluations["eval/return"]},
         )
-        for run in store.runs(algorithm=algorithm, variant=variant, task=task, scale=scale)
+        for run in store.runs(**wanted)
     ]
     return pd.concat(frames, ignore_index=True)[list(COLUMNS)] if frames else pd.DataFrame(columns=COLUMNS)

@@ -1,7 +1,7 @@
 """Registry of algorithms and variants by name; importing this module imports no agent."""
 
 import reprlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from types import MappingProxyType
@@ -218,12 +218,6 @@ def run_length_if_known(spec: RunSpec) -> int | None:
         return run_length(spec) if spec.scale in SCALES else None
     except UnknownTaskError:
         return None
-
-
-def place_among(name: str, ordered: Iterable[str]) -> int:
-    """The position of a name among ordered ones, for sorting; an unknown one comes after all of them."""
-    names = list(ordered)
-    return names.index(name) if name in names else len(names)
 
 
 def _load(place: str | type[Any]) -> Any:

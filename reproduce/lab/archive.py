@@ -31,8 +31,8 @@ BUDGET = 30_000_000
 """Bytes of all policies of a store together, limited because they are in git."""
 
 
-def record_of_directory(directory: RunDirectory) -> StoredRun | None:
-    """The record of a run so far; None before its first evaluation.
+def run_of_directory(directory: RunDirectory) -> StoredRun | None:
+    """A run so far, as it is stored; None before its first evaluation.
 
     It has one row per evaluation; training metrics are means over the log intervals since the previous
     evaluation.  A run without DONE or FAILED is ``"partial"``.
@@ -85,7 +85,6 @@ def record_of_directory(directory: RunDirectory) -> StoredRun | None:
         evaluations=frame,
         final=final,
         reason=reason,
-        digest=record["digest"],
     )
 
 
@@ -96,7 +95,7 @@ def archive_run(directory: RunDirectory, store: Store) -> Path | None:
         UnreadableRunError: something in the directory is damaged.
     """
     with reading(directory):
-        run = record_of_directory(directory)
+        run = run_of_directory(directory)
     if run is None or not _is_news(run, store.get(run.spec)):
         return None
     evaluated = set(run.evaluations["step"])

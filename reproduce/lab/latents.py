@@ -109,13 +109,10 @@ def _trained_agent(run: StoredRun, runs_dir: Path) -> Any | None:
 def _stored_agent(label: str, shown: Sequence[StoredRun], store: Store, runs_dir: Path) -> Any | None:
     """The agent at the end of a run, from its stored policy; None if that is not stored."""
     for run in shown:
-        spec = run.spec
-        if spec.label != label:
+        if run.spec.label != label:
             continue
         try:
-            policy = find_policy(
-                spec.algorithm, spec.task, store, runs_dir, spec.variant, spec.scale, spec.seed, "last"
-            )
+            policy = find_policy(store, runs_dir, kind="last", **run.spec.to_dict())
         except PolicyError:
             return None
         return policy.agent() if policy.step == run.last_step and is_of(policy, run) else None

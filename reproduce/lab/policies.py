@@ -5,19 +5,19 @@ Beside ``seed-<n>.parquet`` lie ``seed-<n>.last.safetensors`` and ``seed-<n>.bes
 agent that was trained, so that the code that acts is the code that was evaluated.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
+from alm.names import place_among
 from alm.task_registry import task_spec
 from alm.training.checkpoint import read_checkpoint
 from alm.training.policies import PolicyFileError, read_policy, read_record
 from alm.training.run_directory import RunDirectory
 from alm.training.scale import SCALES, scale_named
-from reproduce.lab.algorithms import place_among
 from reproduce.lab.errors import reason_of
 from reproduce.lab.planning import train_command
 from reproduce.lab.plugins import Plugin, variant_known
@@ -25,7 +25,7 @@ from reproduce.lab.provenance import processor_of
 from reproduce.lab.resolved_runs import ResolvedRuns
 from reproduce.lab.run_directories import directories_under, passing_over
 from reproduce.lab.settings import canonical_variant
-from reproduce.lab.specs import RunSpec, require_protocol, variant_parts
+from reproduce.lab.specs import RunFields, RunSpec, require_protocol, variant_parts
 from reproduce.lab.store import Store, StoredRun
 
 if TYPE_CHECKING:
@@ -273,10 +273,11 @@ def is_of(policy: Policy, run: StoredRun) -> bool:
 
 
 def find_policy(
-    algorithm: str,
-    task: str,
     store: Store,
     runs_dir: Path,
+    *,
+    algorithm: str,
+    task: str,
     variant: str = "base",
     scale: str | None = None,
     seed: int | None = None,
@@ -295,7 +296,7 @@ def find_policy(
     """
     if scale is not None:
         scale_named(scale)
-    wanted = {
+    wanted: dict[str, Any] = {
         "algorithm": algorithm,
         "variant": canonical_variant(variant),
         "task": task_spec(task).name,
@@ -303,15 +304,12 @@ def find_policy(
         "seed": seed,
     }
 
-    def fits(spec: RunSpec) -> bool:
-        return all(value is None or getattr(spec, name) == value for name, value in wanted.items())
-
     def order(one: tuple[RunSpec, str]) -> tuple[int, int, int]:
         spec, kind = one
         return place_among(spec.scale, SCALES), spec.seed, KINDS.index(kind)
 
-    stored = {one: path for one, path in policies_stored(store).items() if fits(one[0])}
-    trained = _policies_trained(runs_dir, fits)
+    stored = {one: path for one, path in policies_stored(store).items() if one[0].matches(**wanted)}
+    trained = _policies_trained(runs_dir, **wanted)
     found = [one for one in {**stored, **trained} if kind in (None, one[1])]
     if not found:
         if not plugin:
@@ -326,10 +324,10 @@ def find_policy(
     )
 
 
-def _policies_trained(runs_dir: Path, fits: Callable[[RunSpec], bool]) -> dict[tuple[RunSpec, str], Policy]:
-    """The policies in the directories of the runs that fit, by run and kind."""
+def _policies_trained(runs_dir: Path, **wanted: Unpack[RunFields]) -> dict[tuple[RunSpec, str], Policy]:
+    """The policies in the directories of the runs with the wanted values, by run and kind."""
     found: dict[tuple[RunSpec, str], Policy] = {}
-    for spec, directory in directories_under(runs_dir, fits).items():
+    for spec, directory in directories_under(runs_dir, **wanted).items():
         with passing_over(directory):
             found |= {(spec, kind): policy for kind, policy in policies_of(directory).items()}
     return found

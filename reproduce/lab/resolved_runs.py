@@ -10,7 +10,7 @@ from alm.training.scale import Scale, TrainingConfig, scale_named
 from reproduce.lab.algorithms import algorithm_named
 from reproduce.lab.plugins import Plugin, PluginError, algorithms_with, variant_known
 from reproduce.lab.settings import SettingError, require_used, require_valid, with_settings
-from reproduce.lab.specs import RunSpec, config_digest, variant_in
+from reproduce.lab.specs import RunSpec, config_digest, run_record, variant_in
 
 
 @dataclass(frozen=True)
@@ -116,12 +116,7 @@ class ResolvedRuns:
 
     def record(self, spec: RunSpec) -> dict[str, Any]:
         """The content of a run's ``config.json``."""
-        return {
-            "spec": spec.to_dict(),
-            "digest": config_digest(spec, self.config),
-            "protocol": self.task.protocol,
-            "config": self.config,
-        }
+        return run_record(spec, self.task.protocol, self.config)
 
     def agent(self, seeds: Sequence[int], device: str = "cpu") -> Any:
         """A freshly built population (imports torch)."""

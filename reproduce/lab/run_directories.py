@@ -4,13 +4,14 @@ A damaged directory may raise any error where it is read: `reading` and `passing
 """
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Unpack
 
 from alm.training.run_directory import RunDirectory
 from reproduce.lab.errors import UnreadableRunError
-from reproduce.lab.specs import RunSpec, spec_in
+from reproduce.lab.specs import RunFields, RunSpec, spec_in
 from reproduce.lab.store import StoreWarning
 
 
@@ -32,10 +33,8 @@ def passing_over(directory: RunDirectory) -> Iterator[None]:
         warnings.warn(str(UnreadableRunError(directory.path, error)), StoreWarning, stacklevel=3)
 
 
-def directories_under(
-    root: Path, fits: Callable[[RunSpec], bool] = lambda spec: True
-) -> dict[RunSpec, RunDirectory]:
-    """The directory of every run that fits under a root, sorted by path.
+def directories_under(root: Path, **wanted: Unpack[RunFields]) -> dict[RunSpec, RunDirectory]:
+    """The directory of every run under a root whose specification has the wanted values, sorted by path.
 
     A damaged ``config.json``, or one of another run, gives a :class:`StoreWarning`; its directory is skipped.
     """
@@ -45,7 +44,7 @@ def directories_under(
         spec = None
         with passing_over(directory):
             spec = RunSpec.from_relative_dir(place)
-        if spec is not None and fits(spec):
+        if spec is not None and spec.matches(**wanted):
             with passing_over(directory):
                 found[spec_in(directory.read_json("config.json"), place)] = directory
     return found

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path, PurePath
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+=()-]*")
 # A slash becomes an underscore in a path, so a task's name has none of its own.
@@ -19,6 +19,16 @@ _LONGEST_VARIANT = 100
 _LARGEST_SEED = 2**32 - 1
 _PROTOCOL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 _SEED_DIRECTORY = re.compile(r"seed-(0|[1-9][0-9]*)")
+
+
+class RunFields(TypedDict, total=False):
+    """Some fields of a run's specification, by which runs are selected; None: any value."""
+
+    algorithm: str | None
+    variant: str | None
+    task: str | None
+    seed: int | None
+    scale: str | None
 
 
 @dataclass(frozen=True, order=True, kw_only=True)
@@ -76,6 +86,16 @@ class RunSpec:
     def cell(self) -> tuple[str, str, str, str]:
         """Algorithm, variant, task and scale: what all seeds of a number have in common."""
         return self.algorithm, self.variant, self.task, self.scale
+
+    def matches(self, **wanted: Unpack[RunFields]) -> bool:
+        """Whether it has the wanted values.
+
+        Raises:
+            KeyError: there is no such field.
+        """
+        own = vars(self)
+        # A list looks up every name, so a mistyped one is never taken for a mismatch.
+        return all([value in (None, own[name]) for name, value in wanted.items()])
 
     @property
     def relative_dir(self) -> Path:
@@ -135,8 +155,18 @@ def require_protocol(protocol: Any) -> str:
     return protocol
 
 
+def run_record(spec: RunSpec, protocol: str, config: Mapping[str, Any]) -> dict[str, Any]:
+    """The record of a run, which identifies it in its ``config.json`` and in the store."""
+    return {
+        "spec": spec.to_dict(),
+        "digest": config_digest(spec, config),
+        "protocol": protocol,
+        "config": config,
+    }
+
+
 def spec_in(record: Any, place: PurePath, name: str = "config.json") -> RunSpec:
-    """The run of a record: its specification, digest, protocol and configuration, and perhaps more.
+    """The run of a record that `run_record` made, to which more may have been added.
 
     Args:
         record: the parsed record.

@@ -16,8 +16,9 @@ import tempfile
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import pandas as pd
@@ -29,7 +30,7 @@ from reproduce.lab import parquet
 from reproduce.lab.curves import Curve
 from reproduce.lab.errors import reason_of
 from reproduce.lab.places import IN_CLONE, RESULTS
-from reproduce.lab.specs import RunSpec, config_digest, spec_in
+from reproduce.lab.specs import RunFields, RunSpec, config_digest, run_record, spec_in
 
 SCHEMA = 1
 """Version of the file format."""
@@ -94,7 +95,6 @@ class StoredRun:
         final: scalars of the whole run; NaN and Inf are stored as null and come back as NaN.
         evaluations: one row per evaluation, at least one, by increasing ``step``; columns are
             :data:`EVALUATION_COLUMNS` and float metrics.
-        digest: the run's identity (`reproduce.lab.specs.config_digest`); computed if not given.
         own: whether it was read from the upper of two overlaid stores, the user's own.
 
     Raises:
@@ -109,7 +109,6 @@ class StoredRun:
     evaluations: pd.DataFrame
     final: dict[str, float] = field(default_factory=dict)
     reason: str | None = None
-    digest: str = ""
     own: bool = False
 
     def __post_init__(self) -> None:
@@ -121,18 +120,16 @@ class StoredRun:
             raise ValueError(f"{self.spec.label} needs a reason if it failed, and only then.")
         if self.evaluations.empty:
             raise ValueError(f"{self.spec.label} has no evaluation yet.")
-        if not self.digest:
-            object.__setattr__(self, "digest", config_digest(self.spec, self.config))
+
+    @cached_property
+    def digest(self) -> str:
+        """Its identity."""
+        return config_digest(self.spec, self.config)
 
     @property
     def record(self) -> dict[str, Any]:
-        """Its specification, digest, protocol and configuration, as in a run's ``config.json``."""
-        return {
-            "spec": self.spec.to_dict(),
-            "digest": self.digest,
-            "protocol": self.protocol,
-            "config": self.config,
-        }
+        """Its record, as in a run's ``config.json``."""
+        return run_record(self.spec, self.protocol, self.config)
 
     @property
     def last_step(self) -> int:
@@ -173,6 +170,8 @@ class StoredRun:
 class Store:
     """Finished runs under one directory, optionally overlaid on those of another.
 
+    A file is opened, and warned of if it is broken, again only after it has been replaced.
+
     Args:
         root: directory in which runs are written; it need not exist for reading.
         beneath: second directory, only read: it provides a run unless ``root`` has more evaluations of it.
@@ -180,6 +179,7 @@ class Store:
 
     def __init__(self, root: Path, beneath: Path | None = None) -> None:
         self.root, self.beneath = root, beneath
+        self._held: dict[tuple[Path, int, int, int], StoredRun | None] = {}
 
     def __str__(self) -> str:
         """Its directories in words: ``"runs/store or results/runs"``."""
@@ -211,15 +211,10 @@ class Store:
         the required ones are ordered by name, and the keys of the record are sorted.
 
         Raises:
-            ValueError: the digest does not match specification and configuration, a required column is
-                missing, a metric is not numeric, the steps do not increase, or a return is not finite.
+            ValueError: a required column is missing, a metric is not numeric, the steps do not increase, or
+                a return is not finite.
             TypeError: configuration or provenance cannot be written as JSON.
         """
-        expected = config_digest(run.spec, run.config)
-        if run.digest != expected:
-            raise ValueError(
-                f"The digest {run.digest} of {run.spec.label} does not fit its configuration ({expected})."
-            )
         path, metadata = self.path(run.spec), {_METADATA_KEY: _record_json(run)}
         # Dictionaries and column statistics would double the size of a file of some sixty rows.
         parquet.write(path, _to_table(run), metadata, use_dictionary=False, write_statistics=False)
@@ -296,23 +291,13 @@ class Store:
         found = [root / _relative_file(spec) for root in self.roots]
         return self._further(spec, [path for path in found if path.exists()])
 
-    def runs(
-        self,
-        *,
-        algorithm: str | None = None,
-        variant: str | None = None,
-        task: str | None = None,
-        seed: int | None = None,
-        scale: str | None = None,
-    ) -> list[StoredRun]:
-        """Every stored run whose specification has the given values, sorted by specification.
+    def runs(self, **wanted: Unpack[RunFields]) -> list[StoredRun]:
+        """Every stored run whose specification has the wanted values, sorted by specification.
 
         Only matching files are opened. A file that cannot be read, or whose path does not name a run, gives
         one :class:`StoreWarning` and is skipped.
         """
         found: dict[RunSpec, list[Path]] = {}
-        filters = {"algorithm": algorithm, "variant": variant, "task": task, "seed": seed, "scale": scale}
-        wanted = {name: value for name, value in filters.items() if value is not None}
         for root in self.roots:
             for path in sorted(root.glob("**/*.parquet")):
                 if path.name.endswith((_VALUES_SUFFIX, _LATENTS_SUFFIX)):
@@ -322,7 +307,7 @@ class Store:
                 except ValueError as error:
                     _warn(path, str(error), "move it away")
                     continue
-                if all(getattr(spec, name) == value for name, value in wanted.items()):
+                if spec.matches(**wanted):
                     found.setdefault(spec, []).append(path)
         runs = (self._further(spec, found[spec]) for spec in sorted(found))
         return [run for run in runs if run is not None]
@@ -340,6 +325,12 @@ class Store:
     def _read(self, path: Path, spec: RunSpec) -> StoredRun | None:
         # One bad file must not stop the others from being read; pyarrow and json raise many types.
         try:
+            state = path.stat()
+            # Writes are renames, so whatever has changed is another file.
+            version = path, state.st_ino, state.st_mtime_ns, state.st_size
+            if version in self._held:
+                return self._held[version]
+            self._held[version] = None
             run = _from_table(parquet.read(path), spec)
         except Exception as error:
             _warn_of(path, error)
@@ -348,23 +339,8 @@ class Store:
             _warn(path, problem, "delete it or train it again")
             return None
         own = self.beneath is not None and path.is_relative_to(self.root)
-        return replace(run, own=True) if own else run
-
-
-class ReadOnce(Store):
-    """A store that opens each file once, for readers that request the same runs repeatedly.
-
-    It does not see later changes on disk, and warns of a broken file once.
-    """
-
-    def __init__(self, root: Path, beneath: Path | None = None) -> None:
-        super().__init__(root, beneath)
-        self._held: dict[Path, StoredRun | None] = {}
-
-    def _read(self, path: Path, spec: RunSpec) -> StoredRun | None:
-        if path not in self._held:
-            self._held[path] = super()._read(path, spec)
-        return self._held[path]
+        self._held[version] = replace(run, own=own)
+        return self._held[version]
 
 
 def _of_another_scale(run: StoredRun) -> str | None:
@@ -466,7 +442,6 @@ def _from_table(table: pa.Table, spec: RunSpec) -> StoredRun:
     _require_evaluations(table)
     return StoredRun(
         spec=spec,
-        digest=record["digest"],
         status=record["status"],
         reason=record["reason"],
         protocol=record["protocol"],

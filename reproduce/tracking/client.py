@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from reproduce.lab.places import installing
+from reproduce.tracking.records import RunRecord
 from reproduce.tracking.uri import (
     TrackingError,
     artifact_root,
@@ -45,29 +46,6 @@ class Point(NamedTuple):
     value: float
     time_ms: int
     step: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunRecord:
-    """Metadata of a run: everything in MLflow except metrics.
-
-    Attributes:
-        experiment: name of the MLflow experiment.
-        name: name of the run in lists and charts.
-        key: identity of the run, the tag ``run_key``.
-        start_ms: start time in milliseconds since 1970; None if unknown.
-        tags: further tags; values are text.
-        params: parameters; values are text.
-        artifacts: JSON documents by file name.
-    """
-
-    experiment: str
-    name: str
-    key: str
-    start_ms: int | None
-    tags: dict[str, str]
-    params: dict[str, str]
-    artifacts: dict[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)

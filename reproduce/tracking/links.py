@@ -14,6 +14,19 @@ _DESCRIPTION = "mlflow.note.content"
 _SYNC = "python -m reproduce sync"
 
 
+def update_views(tracker: MlflowRuns) -> dict[str, list[View]]:
+    """The views of each experiment of runs, after updating its tags and description.
+
+    Raises:
+        reproduce.tracking.uri.TrackingError: MLflow cannot be read or written.
+    """
+    return {
+        name: _refreshed_views(tracker, experiment_id, tracker.search(experiment_id))
+        for name, experiment_id in tracker.experiments().items()
+        if name != PUBLISHED
+    }
+
+
 def links(tracker: MlflowRuns, base: str) -> dict[str, dict[str, str]]:
     """Links to the views of each experiment, by title; the views are updated first.
 
@@ -22,12 +35,7 @@ def links(tracker: MlflowRuns, base: str) -> dict[str, dict[str, str]]:
     Raises:
         reproduce.tracking.uri.TrackingError: MLflow cannot be read or written.
     """
-    experiments = tracker.experiments()
-    views = {
-        name: _refreshed_views(tracker, experiment_id, tracker.search(experiment_id))
-        for name, experiment_id in experiments.items()
-        if name != PUBLISHED
-    }
+    views, experiments = update_views(tracker), tracker.experiments()
 
     def order(name: str) -> tuple[bool, int, str]:
         return name == SMOKE, -sum(view.runs for view in views[name]), name

@@ -8,7 +8,6 @@ from typing import Any
 
 from reproduce.lab.algorithms import ALGORITHMS, BASE, title_of
 from reproduce.lab.specs import RunSpec, require_protocol, variant_parts
-from reproduce.tracking.client import RunRecord
 
 SMOKE = "alm/smoke"
 """Experiment of smoke runs, of every protocol."""
@@ -32,6 +31,29 @@ class SyncResult:
 
     def __add__(self, other: "SyncResult") -> "SyncResult":
         return SyncResult(self.runs + other.runs, self.points + other.points, self.problems + other.problems)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRecord:
+    """Metadata of a run: everything in MLflow except metrics.
+
+    Attributes:
+        experiment: name of the MLflow experiment.
+        name: name of the run in lists and charts.
+        key: identity of the run, the tag ``run_key``.
+        start_ms: start time in milliseconds since 1970; None if unknown.
+        tags: further tags; values are text.
+        params: parameters; values are text.
+        artifacts: JSON documents by file name.
+    """
+
+    experiment: str
+    name: str
+    key: str
+    start_ms: int | None
+    tags: dict[str, str]
+    params: dict[str, str]
+    artifacts: dict[str, Any]
 
 
 def record_of(run: dict[str, Any], provenance: dict[str, Any]) -> RunRecord:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from reproduce.lab.algorithms import place_among
+from alm.names import place_among
 
 _FIRST_SCALES = ("paper", "laptop")
 _RETURN = "eval/return"

@@ -2,10 +2,11 @@
 
 import pytest
 
+from alm.names import place_among
 from examples import my_idea
 from reproduce.cli import main
 from reproduce.lab import settings
-from reproduce.lab.algorithms import ALGORITHMS, BASE, place_among
+from reproduce.lab.algorithms import ALGORITHMS, BASE
 from reproduce.lab.resolved_runs import ResolvedRuns
 from reproduce.lab.settings import meanings, settings_in_words
 
@@ -33,7 +34,7 @@ def test_every_variant_is_listed_with_its_exhibits(listed):
     lines = listed("alm")
     for variant in ALGORITHMS["alm"].variants.values():
         assert any(line.startswith(f"{variant.name} {variant.summary} ") for line in lines)
-    assert "no-kl no KL in the encoder-and-model objective Figure 5a, 7, 10a" in lines
+    assert "no-kl no KL in the encoder-and-model objective figure5a, figure7, figure10a" in lines
 
 
 def test_names_sort_by_their_place_and_unknown_ones_last():

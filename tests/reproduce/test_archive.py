@@ -16,11 +16,11 @@ import pytest
 from alm.training.bias import ValueSample
 from alm.training.run_directory import RunDirectory
 from reproduce.exhibits.sides import Shelf, Side
-from reproduce.lab.archive import archive_run, record_of_directory
+from reproduce.lab.archive import archive_run, run_of_directory
 from reproduce.lab.errors import UnreadableRunError
 from reproduce.lab.provenance import processor_of, provenance
 from reproduce.lab.run_directories import directories_under
-from reproduce.lab.specs import RunSpec, config_digest
+from reproduce.lab.specs import RunSpec, run_record
 from reproduce.lab.store import VALUE_COLUMNS, Store, StoreWarning
 
 SPEC = RunSpec(algorithm="alm", task="Hopper", seed=3, scale="laptop")
@@ -35,15 +35,7 @@ def sample(i):
 def directory(path, evaluations, status="unfinished"):
     run = RunDirectory(path)
     run.open()
-    run.write_json(
-        "config.json",
-        {
-            "spec": SPEC.to_dict(),
-            "digest": config_digest(SPEC, CONFIG),
-            "protocol": "v2-test",
-            "config": CONFIG,
-        },
-    )
+    run.write_json("config.json", run_record(SPEC, "v2-test", CONFIG))
     run.write_json("provenance.json", {"command": "python -m reproduce train --runs-dir /x/y --seeds 3"})
     run.start_metrics(0)
     for i in range(1, evaluations + 1):
@@ -62,7 +54,7 @@ def directory(path, evaluations, status="unfinished"):
 
 
 def test_a_done_run(tmp_path):
-    run = record_of_directory(directory(tmp_path, 20, "done"))
+    run = run_of_directory(directory(tmp_path, 20, "done"))
     assert (run.spec, run.status, run.protocol) == (SPEC, "done", "v2-test")
     frame = run.evaluations
     assert frame["step"].tolist() == list(range(1000, 20_001, 1000))
@@ -93,9 +85,9 @@ def test_value_samples_go_with_the_run(tmp_path):
 
 
 def test_other_endings(tmp_path):
-    assert record_of_directory(directory(tmp_path / "a", 0)) is None
-    assert record_of_directory(directory(tmp_path / "b", 2)).status == "partial"
-    failed = record_of_directory(directory(tmp_path / "c", 2, "failed"))
+    assert run_of_directory(directory(tmp_path / "a", 0)) is None
+    assert run_of_directory(directory(tmp_path / "b", 2)).status == "partial"
+    failed = run_of_directory(directory(tmp_path / "c", 2, "failed"))
     assert (failed.status, failed.reason) == ("failed", "loss/actor is not finite at step 1234")
 
 
@@ -258,14 +250,14 @@ def test_a_run_that_ends_while_it_is_archived_is_partial(tmp_path, monkeypatch):
 
 def test_a_slower_archive_leaves_what_was_stored_meanwhile(tmp_path, monkeypatch):
     run, store = directory(tmp_path / "runs", 3), Store(tmp_path / "store")
-    done = replace(record_of_directory(run), status="done")
+    done = replace(run_of_directory(run), status="done")
     monkeypatch.setattr(Store, "write_values", lambda self, *_: self.write(done))
     assert archive_run(run, store) is None and store.get(SPEC).status == "done"
 
 
 def test_a_slower_archive_leaves_values_that_were_stored_meanwhile(tmp_path, monkeypatch):
     run, store = directory(tmp_path / "runs", 3), Store(tmp_path / "store")
-    partial = record_of_directory(run)
+    partial = run_of_directory(run)
     values = RunDirectory.values
 
     def ends_meanwhile(self):
@@ -294,7 +286,7 @@ def test_the_time_of_a_run_that_went_on_alone_is_divided_by_whom_it_was_shared_w
         line = {"step": 3000, "training_step": 3000, "wall_seconds": 180.0, "time_ms": 1, "metrics": values}
         file.write(json.dumps({**line, "returns": [1.0], "population": 1}) + "\n")
     run.write_json("committed.json", {"metrics_offset": 0})
-    record = record_of_directory(run)
+    record = run_of_directory(run)
     assert record.final["cost/wall_h"] == pytest.approx(180 / 3600)
     assert record.final["cost/seed_h"] == pytest.approx(120 / 3600)
     assert record.seed_hours == pytest.approx(120 / 3600)

@@ -18,9 +18,9 @@ from reproduce.exhibits.claims.contrasts import (
     MUCH_WORSE,
     NO_BETTER,
     NO_WORSE,
-    Contrast,
-    Finding,
+    ClaimFinding,
     Line,
+    TaskContrast,
     concluded,
     p_values,
 )
@@ -155,7 +155,7 @@ def test_two_ends_are_harder_to_keep_and_corrected_when_passed():
 
 def on(task, supports, contradicts, enough=True):
     """A contrast of three seeds with three."""
-    return Contrast(task, Line(task, "1"), (3, 3), enough, (), supports, contradicts)
+    return TaskContrast(task, Line(task, "1"), (3, 3), enough, (), supports, contradicts)
 
 
 def test_a_claim_about_several_tasks_needs_all_and_is_contradicted_by_one():
@@ -182,7 +182,7 @@ def test_at_least_so_many_tasks():
 
 def test_a_further_claim_with_runs_can_only_weaken_the_others():
     def finding(supports):
-        return Finding(
+        return ClaimFinding(
             (), evidence=True, tested=True, complete=True, supports=supports, contradicts=1.0 - supports
         )
 
@@ -194,8 +194,8 @@ def test_a_further_claim_with_runs_can_only_weaken_the_others():
         after = [p for _, p in verdicts([*few, finding(supports)])][:-1]
         assert all(a >= b for a, b in zip(after, before, strict=True))
     # What has no runs weakens nothing.
-    assert verdicts([*few, Finding((Line("nothing"),))])[:-1] == verdicts(few)
-    assert verdicts([Finding((Line("nothing"),))]) == [("not enough runs", None)]
+    assert verdicts([*few, ClaimFinding((Line("nothing"),))])[:-1] == verdicts(few)
+    assert verdicts([ClaimFinding((Line("nothing"),))]) == [("not enough runs", None)]
 
 
 def test_verdicts_by_a_second_outcome_are_corrected_for_each_other_too(tmp_path):
@@ -206,7 +206,9 @@ def test_verdicts_by_a_second_outcome_are_corrected_for_each_other_too(tmp_path)
 
         def finding(self, evidence):
             del evidence
-            return Finding((), evidence=True, tested=True, complete=True, supports=0.015, contradicts=0.985)
+            return ClaimFinding(
+                (), evidence=True, tested=True, complete=True, supports=0.015, contradicts=0.985
+            )
 
     class Both(Known):
         second = Second("area", Known())

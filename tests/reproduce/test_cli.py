@@ -24,7 +24,7 @@ from patience import PATIENCE
 from reproduce import cli
 from reproduce.cli import COMMANDS, main
 from reproduce.lab import planning
-from reproduce.lab.archive import record_of_directory
+from reproduce.lab.archive import run_of_directory
 from reproduce.lab.resolved_runs import ResolvedRuns
 from reproduce.lab.run_directories import directories_under
 from reproduce.lab.specs import RunSpec, config_digest
@@ -452,7 +452,7 @@ def test_a_task_with_a_slash_has_a_directory_that_leads_back(tmp_path):
     assert place == Path("td3-ours/base/mbbl_Hopper-ET-dynnoise-0.5/smoke/seed-0")
     assert RunSpec.from_relative_dir(place) == spec
     assert directory.read_json("config.json")["protocol"].startswith("mbbl-gymnasium")
-    run = record_of_directory(directory)
+    run = run_of_directory(directory)
     store = Store(tmp_path / "store")
     assert store.write(run) == tmp_path / "store" / place.parent / "seed-0.parquet"
     (stored,) = store.runs(task="mbbl/Hopper-ET-dynnoise-0.5")

@@ -471,7 +471,7 @@ def test_a_store_that_is_named_is_shown_alone(store, tmp_path, capsys, monkeypat
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
     seen = []
     monkeypatch.setattr(
-        "reproduce.exhibits.sides.directories_under", lambda root, fits: seen.append(root) or {}
+        "reproduce.exhibits.sides.directories_under", lambda root, **_: seen.append(root) or {}
     )
     command = ["compare", IDEA, BASE, "--task", "HalfCheetah", "--store", str(store.root)]
     assert main([*command, "--out", str(tmp_path / "out")]) == 0

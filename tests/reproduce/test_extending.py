@@ -24,6 +24,7 @@ def extended(folder):
         shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(ROOT / "results" / "paper", folder / "results" / "paper")
     shutil.copy(ROOT / "pyproject.toml", folder)  # which tells a clone from a package
+    shutil.copytree(ROOT / "tests", folder / "tests", ignore=shutil.ignore_patterns("__pycache__"))
     for file, where, code in PLACES:
         path = folder / file
         text = path.read_text() if path.exists() else ""
@@ -49,9 +50,9 @@ def suite(tmp_path_factory):
     return extended(tmp_path_factory.mktemp("extended"))
 
 
-def run(suite, *arguments):
-    environment = {**os.environ, "PYTHONPATH": str(suite), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "reproduce", *arguments]
+def run(suite, *arguments, module="reproduce"):
+    environment = {**os.environ, "PYTHONPATH": str(suite), "OMP_NUM_THREADS": "1", "COLUMNS": "2000"}
+    command = [sys.executable, "-m", module, *arguments]
     return subprocess.run(command, cwd=suite, env=environment, capture_output=True, text=True)
 
 
@@ -73,6 +74,17 @@ def test_the_new_baseline_trains_on_the_new_task(suite):
     assert done.returncode == 0, done.stderr
     metrics = suite / "runs/ddpg/base/EagerHalfCheetah/smoke/seed-1/metrics.jsonl"
     assert "loss/critic" in metrics.read_text()
+
+
+def test_help_names_the_new_task_and_the_new_baseline(suite):
+    shown = run(suite, "train", "--help").stdout
+    assert "EagerHalfCheetah" in shown and "ddpg" in shown
+
+
+def test_the_suites_tests_of_declarations_pass_with_the_new_exhibit(suite):
+    file = "tests/paper_figures/test_figures.py::test_declarations_hang_together"
+    done = run(suite, "-q", "-p", "no:cacheprovider", file, module="pytest")
+    assert done.returncode == 0 and "1 passed" in done.stdout, done.stdout
 
 
 def test_the_new_baseline_can_be_a_plugin(tmp_path):

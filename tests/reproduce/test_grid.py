@@ -683,21 +683,21 @@ def test_a_failed_run_is_not_trained_again(tmp_path, make_run):
     reason = "loss/critic is not finite at step 6100"
     run = {"algorithm": "td3", "task": "Hopper", "scale": "smoke"}
     store.write(make_run({5000: 1.0}, status="failed", reason=reason, **run))
-    assert missing_of([_Tiny(600)], store, "smoke") == []
+    assert missing_of([_Tiny(600)], store.runs(), "smoke") == []
     with pytest.raises(ValueError, match="nonsense"):
-        missing_of([_Tiny(600)], store, "nonsense")
+        missing_of([_Tiny(600)], store.runs(), "nonsense")
 
 
 def test_steps_to_go_are_counted_from_checkpoints(tmp_path, make_run):
     """A stored part of a run saves nothing: training begins anew without a checkpoint."""
     store, (spec, *_) = Store(tmp_path / "store"), _Tiny().needs("smoke")
     store.write(make_run({500: 1.0}, status="partial", algorithm="td3", task="Hopper", scale="smoke"))
-    (group,) = missing_of([_Tiny(600)], store, "smoke", runs_dir=tmp_path / "runs")
+    (group,) = missing_of([_Tiny(600)], store.runs(), "smoke", runs_dir=tmp_path / "runs")
     assert (group.reached, group.steps) == ((0,), 600)
     for step in (200, 300):
         RunDirectory(tmp_path / "runs" / spec.relative_dir).checkpoints.save(step, {"anything": 1})
-    (group,) = missing_of([_Tiny(600)], store, "smoke", runs_dir=tmp_path / "runs")
+    (group,) = missing_of([_Tiny(600)], store.runs(), "smoke", runs_dir=tmp_path / "runs")
     assert (group.reached, group.steps) == ((300,), 300)
-    empty = Store(tmp_path / "empty")  # what has reached the step is only not stored yet
-    (group,) = missing_of([_Tiny(200)], empty, "smoke", runs_dir=tmp_path / "runs")
+    # What has reached the step is only not stored yet.
+    (group,) = missing_of([_Tiny(200)], [], "smoke", runs_dir=tmp_path / "runs")
     assert (group.reached, group.steps) == ((200,), 0)

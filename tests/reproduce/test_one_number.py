@@ -10,7 +10,7 @@ from paper_figures import learning_curves
 from reproduce.exhibits import EXHIBITS, FIGURES, TABLE1, TABLE1_MBBL, TABLE5
 from reproduce.exhibits.comparison import Comparison
 from reproduce.exhibits.scores import score_table
-from reproduce.lab.store import ReadOnce
+from reproduce.lab.store import Store
 
 ROOT = Path(__file__).resolve().parents[2]
 RUNS = ROOT / "results" / "runs"
@@ -20,7 +20,7 @@ CURVES = [figure for figure in FIGURES if figure.shows in ("return", "return and
 
 @pytest.fixture(scope="module")
 def store():
-    return ReadOnce(RUNS)
+    return Store(RUNS)
 
 
 def by_hand(algorithm, variant, task, scale, read_out):

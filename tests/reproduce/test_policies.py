@@ -24,7 +24,8 @@ from reproduce.lab.specs import RunSpec
 from reproduce.lab.store import Store, StoreWarning
 
 ROOT = Path(__file__).parents[2]
-SPEC = RunSpec(algorithm="td3", task="Hopper", seed=0, scale="smoke")
+TD3 = {"algorithm": "td3", "task": "Hopper"}
+SPEC = RunSpec(**TD3, seed=0, scale="smoke")
 LAST = Path("td3/base/Hopper/smoke/seed-0.last.safetensors")
 
 
@@ -98,7 +99,7 @@ def test_the_command_archives_policies_too(here, monkeypatch, capsys):
 
 
 def test_a_policy_plays_its_evaluation_again_exactly(here, store):
-    policy = find_policy("td3", "Hopper", store, here / "nowhere")
+    policy = find_policy(store, here / "nowhere", **TD3)
     assert policy.path == store.root / LAST
     played = play(policy, episodes=3)
     assert played.repeated == policy.returns
@@ -109,7 +110,7 @@ def test_a_policy_plays_its_evaluation_again_exactly(here, store):
 def test_no_new_episode_is_played_twice(here, store, monkeypatch):
     """More than are played at once take further numbers."""
     monkeypatch.setattr(playing, "_TOGETHER", 2)
-    policy = find_policy("td3", "Hopper", store, here / "nowhere")
+    policy = find_policy(store, here / "nowhere", **TD3)
     assert len(set(play(policy, episodes=5).returns)) == 5
 
 
@@ -119,8 +120,8 @@ def test_the_largest_scale_comes_first(here, store):
     path = policies.policy_path(store, larger, "best")
     path.parent.mkdir(parents=True)
     write_policy(path, state, record | {"spec": larger.to_dict(), "kind": "best"})
-    assert find_policy("td3", "Hopper", store, here / "nowhere").path == path
-    assert find_policy("td3", "Hopper", store, here / "nowhere", seed=0).path == store.root / LAST
+    assert find_policy(store, here / "nowhere", **TD3).path == path
+    assert find_policy(store, here / "nowhere", **TD3, seed=0).path == store.root / LAST
 
 
 @pytest.mark.parametrize("further", ["own", "shipped"])
@@ -132,7 +133,7 @@ def test_of_two_stores_the_policy_of_the_run_that_is_read_is_found(here, store, 
     own, shipped = (store, behind) if further == "own" else (behind, store)
     both = Store(own.root, shipped.root)
     assert both.place(both.get(SPEC)) == store.path(SPEC)
-    assert find_policy("td3", "Hopper", both, here / "nowhere", kind="last").path == store.root / LAST
+    assert find_policy(both, here / "nowhere", **TD3, kind="last").path == store.root / LAST
 
 
 def test_a_policy_whose_evaluation_is_not_recorded_yet_is_passed_over(here):
@@ -152,7 +153,7 @@ def test_a_policy_whose_evaluation_is_not_recorded_yet_is_passed_over(here):
 @pytest.mark.parametrize("kind", policies.KINDS)
 def test_the_kind_that_was_asked_for(here, store, kind):
     for where in (store, Store(here / "empty")):
-        assert find_policy("td3", "Hopper", where, here / "runs", kind=kind).kind == kind
+        assert find_policy(where, here / "runs", **TD3, kind=kind).kind == kind
 
 
 @pytest.mark.parametrize(
@@ -208,7 +209,7 @@ def test_evaluate_prints_both(here, store, capsys):
 
 def test_a_policy_is_found_where_it_was_trained(here):
     nothing = Store(here / "empty")
-    policy = find_policy("td3", "Hopper", nothing, here / "runs", seed=1, kind="best")
+    policy = find_policy(nothing, here / "runs", **TD3, seed=1, kind="best")
     assert policy.spec.seed == 1 and policy.path.parent == directory(here, 1).policies.folder
     assert play(policy, 2).repeated == policy.returns
 
@@ -244,7 +245,7 @@ def test_a_policy_of_ones_own_variant_needs_its_file(tmp_path, capsys):
     store = Store(tmp_path / "store")
     archive_run(run, store)
     assert len(archive_policies(run, store)) == 2
-    policy = find_policy("alm", "Hopper", store, tmp_path / "nowhere", variant="slow")
+    policy = find_policy(store, tmp_path / "nowhere", algorithm="alm", task="Hopper", variant="slow")
     assert policy.plugin == "mine.py"
     assert play(policy, 2, load_plugin(plugin)).repeated == policy.returns
     evaluate = ["evaluate", "alm", "Hopper", *which, "--episodes", "2", *asked(tmp_path)]
@@ -287,7 +288,7 @@ def test_another_processor_than_that_of_training_is_named(here, store, monkeypat
     record = directory(here, 1).read_json("provenance.json")
     directory(here, 1).write_json("provenance.json", record | {"hardware": {"cpu": "Old CPU"}})
     for seed in (0, 1):  # of the store, and of the directory in which it was trained
-        policy = find_policy("td3", "Hopper", store, here / "runs", seed=seed)
+        policy = find_policy(store, here / "runs", **TD3, seed=seed)
         assert words in Played(policy, policy.returns, ()).text()
     monkeypatch.setattr(playing, "cpu_name", lambda: "Old CPU")
     assert "trained on" not in Played(policy, policy.returns, ()).text()
@@ -296,7 +297,7 @@ def test_another_processor_than_that_of_training_is_named(here, store, monkeypat
 def test_every_place_that_was_searched_is_named(here):
     both = Store(here / "store", here / "shipped")
     with pytest.raises(PolicyError) as refused:
-        find_policy("td3", "Hopper", both, here / "runs", seed=7)
+        find_policy(both, here / "runs", **TD3, seed=7)
     places = " or ".join(str(here / name) for name in ("store", "shipped", "runs"))
     assert f"of seed 7 in {places}: train one" in str(refused.value)
 
@@ -315,7 +316,7 @@ def test_a_damaged_directory_keeps_no_stored_policy_back(here, store, file, cont
     damaged = directory(here, 1).path / file
     damaged.unlink() if content is None else damaged.write_bytes(content)
     with pytest.warns(StoreWarning, match="seed-1 cannot be read"):
-        assert find_policy("td3", "Hopper", store, here / "runs").path == store.root / LAST
+        assert find_policy(store, here / "runs", **TD3).path == store.root / LAST
 
 
 def test_no_policy_of_a_damaged_directory_is_stored(here):

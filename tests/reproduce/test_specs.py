@@ -113,6 +113,14 @@ def test_from_dict_names_what_is_wrong():
         RunSpec.from_dict({"algorithm": "alm", "task": "Hopper", "sed": 1, "scale": "paper"})
 
 
+def test_a_run_matches_wanted_values_of_its_fields():
+    spec = RunSpec(algorithm="alm", task="Hopper", seed=0, scale="laptop")
+    assert spec.matches() and spec.matches(algorithm="alm", seed=0, scale=None)
+    assert not spec.matches(seed=1) and not spec.matches(algorithm="alm", variant="no-kl")
+    with pytest.raises(KeyError, match="sed"):
+        spec.matches(algorithm="sac", sed=None)
+
+
 def test_digest_is_frozen():
     # Stored runs carry this value: a change of it orphans every one of them.
     assert config_digest(SPEC, CONFIG) == "3f9eb2a207f0"

@@ -25,7 +25,7 @@ from reproduce.lab.store import Store
 from reproduce.tracking import server
 from reproduce.tracking.client import MlflowRuns
 from reproduce.tracking.importing import import_store
-from reproduce.tracking.links import links
+from reproduce.tracking.links import links, update_views
 from reproduce.tracking.server import Address
 from reproduce.tracking.uri import TrackingError
 from reproduce.tracking.views import OURS, description_of, views_of
@@ -275,11 +275,11 @@ def test_views_are_brought_up_to_date_and_own_descriptions_kept(tmp_path, databa
     new = Store(tmp_path / "store")
     new.write(make_run({5000: 1.0}, task="mbbl/Hopper", scale="laptop"))
     import_store(new, MlflowRuns(uri))
-    links(MlflowRuns(uri), "")
+    update_views(MlflowRuns(uri))
     assert "viewStateShareKey=mbbl_Hopper-laptop" in described()
 
     client.set_experiment_tag("1", "mlflow.note.content", "mine")
-    links(MlflowRuns(uri), "")
+    update_views(MlflowRuns(uri))
     assert described() == "mine"
 
 

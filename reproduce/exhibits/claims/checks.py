@@ -10,10 +10,10 @@ import numpy as np
 from reproduce.exhibits import Series
 from reproduce.exhibits.claims.contrasts import (
     ABOVE,
-    Contrast,
-    Finding,
+    ClaimFinding,
     Line,
     Region,
+    TaskContrast,
     concluded,
     p_values,
 )
@@ -37,7 +37,7 @@ ABOUT_HALF = 0.6
 class Check(Protocol):
     """A method to check a claim."""
 
-    def finding(self, evidence: Evidence) -> Finding:
+    def finding(self, evidence: Evidence) -> ClaimFinding:
         """The finding from the runs of a scale."""
 
     @property
@@ -79,14 +79,14 @@ class Compared:
         seconds = tuple(one.second for one in self.outcomes if one.second)
         return Second(seconds[0].aside, replace(self, outcomes=seconds)) if seconds else None
 
-    def finding(self, evidence: Evidence) -> Finding:
+    def finding(self, evidence: Evidence) -> ClaimFinding:
         """The finding over all comparisons."""
         tasks = evidence.tasks(self.where)
         if not tasks:
-            return Finding((Line("no such task at this scale"),))
+            return ClaimFinding((Line("no such task at this scale"),))
         return concluded([one for task in tasks for one in self.contrasts(evidence, task)])
 
-    def contrasts(self, evidence: Evidence, task: str) -> list[Contrast]:
+    def contrasts(self, evidence: Evidence, task: str) -> list[TaskContrast]:
         """Each pair on one task."""
         rivals = (self.y,) if isinstance(self.y, float) else self.y
         return [
@@ -98,7 +98,7 @@ class Compared:
 
     def _compared(
         self, evidence: Evidence, x: Series, y: Series | float, task: str, outcome: Outcome
-    ) -> Contrast:
+    ) -> TaskContrast:
         sides = (x,) if isinstance(y, float) else (x, y)
         found, runs, scores = _gathered(evidence, sides, task, self.where, outcome)
         if found.lacking or not found.comparable:
@@ -134,7 +134,7 @@ class Compared:
 
 def _gathered(
     evidence: Evidence, sides: Sequence[Series], task: str, where: Where, outcome: Outcome
-) -> tuple[Contrast, list[list[StoredRun]], list[FloatArray]]:
+) -> tuple[TaskContrast, list[list[StoredRun]], list[FloatArray]]:
     """The runs and scores (seeds,) of each side on a task, and their contrast before they are compared.
 
     Runs that must not be pooled are not comparable, and have no scores.
@@ -148,9 +148,9 @@ def _gathered(
         require_comparable(run for side in runs for run in side)
     except StoreMixError as error:
         seeds, note = tuple(map(len, runs)), f"{task}: not comparable: {str(error).rstrip('.')}"
-        return Contrast(task, None, seeds, False, notes=(note,), comparable=False, own=own), runs, []
+        return TaskContrast(task, None, seeds, False, notes=(note,), comparable=False, own=own), runs, []
     scores = _scores(evidence, sides, runs, where, outcome)
-    found = Contrast(
+    found = TaskContrast(
         task,
         None,
         tuple(map(len, scores)),
@@ -223,14 +223,14 @@ class BestOn:
         second = self.outcome.second
         return Second(second.aside, replace(self, outcome=second)) if second else None
 
-    def finding(self, evidence: Evidence) -> Finding:
+    def finding(self, evidence: Evidence) -> ClaimFinding:
         """The number of tasks on which it is best."""
         against = Compared((self.x,), ABOVE, self.rivals, self.where, (self.outcome,))
         tasks = []
         for task in evidence.tasks(self.where):
             one = concluded(every := against.contrasts(evidence, task))
             tasks.append(
-                Contrast(
+                TaskContrast(
                     task,
                     None,
                     (min(min(each.seeds) for each in every),),
@@ -270,20 +270,22 @@ class Costlier:
     remark: str = ""
     second: ClassVar[None] = None
 
-    def finding(self, evidence: Evidence) -> Finding:
+    def finding(self, evidence: Evidence) -> ClaimFinding:
         """The ratio at this scale."""
         costs = benchmark_results(BENCHMARK).get("costs", {}).get(evidence.scale, {})
         if self.name not in costs:
-            return Finding((Line("no benchmark record"),))
+            return ClaimFinding((Line("no benchmark record"),))
         ms = costs[self.name]["step_ms"] / costs["alm"]["step_ms"]
         flop = costs[self.name]["gflop"] / costs["alm"]["gflop"]
         text = f"{ms:.2f}× the time of ALM's step on one CPU thread, {flop:.2f}× its matrix products"
         text += self.remark
         if not _same_sizes(evidence.scale):
-            return Finding((Line(text),), evidence=True, settled="not comparable")
+            return ClaimFinding((Line(text),), evidence=True, settled="not comparable")
         holds = ms >= ENOUGH * self.times
         text += "" if holds else "; the claim is for a GPU, which was not available"
-        return Finding((Line(text),), evidence=True, complete=True, settled="supported" if holds else None)
+        return ClaimFinding(
+            (Line(text),), evidence=True, complete=True, settled="supported" if holds else None
+        )
 
 
 def _same_sizes(scale: str) -> bool:
@@ -309,11 +311,11 @@ class Sooner:
     where: Where
     second: ClassVar[None] = None
 
-    def finding(self, evidence: Evidence) -> Finding:
+    def finding(self, evidence: Evidence) -> ClaimFinding:
         """The finding, with the minutes of both sides on every task."""
         return concluded([self._compared(evidence, task) for task in evidence.tasks(self.where)])
 
-    def _compared(self, evidence: Evidence, task: str) -> Contrast:
+    def _compared(self, evidence: Evidence, task: str) -> TaskContrast:
         sides = (self.x, self.y)
         found, runs, scores = _gathered(evidence, sides, task, self.where, RETURN)
         if found.lacking or not found.comparable:

@@ -66,7 +66,7 @@ that this number of seeds can detect."""
 
 
 @dataclass(frozen=True)
-class Contrast:
+class TaskContrast:
     """Two sides on one task, or one side and a number.
 
     Attributes:
@@ -94,7 +94,7 @@ class Contrast:
 
 
 @dataclass(frozen=True)
-class Finding:
+class ClaimFinding:
     """The result of a check.
 
     Attributes:
@@ -141,7 +141,7 @@ def p_values(x: FloatArray, y: FloatArray | float, region: Region, resolution: f
     return max(inside), partial_conjunction(outside, 1)
 
 
-def concluded(contrasts: Sequence[Contrast], at_least: int | None = None) -> Finding:
+def concluded(contrasts: Sequence[TaskContrast], at_least: int | None = None) -> ClaimFinding:
     """The finding of a claim about all contrasts, or about at least a number of them.
 
     A contrast that is not comparable leaves the claim without a verdict.
@@ -149,7 +149,7 @@ def concluded(contrasts: Sequence[Contrast], at_least: int | None = None) -> Fin
     known = [one for one in contrasts if one.enough]
     holding = at_least or len(contrasts)
     failing = len(contrasts) - holding + 1
-    found = Finding(
+    found = ClaimFinding(
         lines=_lines(contrasts),
         evidence=any(all(one.seeds) for one in contrasts),
         tested=bool(known),
@@ -168,7 +168,7 @@ def concluded(contrasts: Sequence[Contrast], at_least: int | None = None) -> Fin
     return found
 
 
-def _lines(contrasts: Sequence[Contrast]) -> tuple[Line, ...]:
+def _lines(contrasts: Sequence[TaskContrast]) -> tuple[Line, ...]:
     """The contrasts that have numbers, then remarks; what several of them lack is mentioned once."""
     tasks: dict[tuple[str, str], list[str]] = {}
     for one in contrasts:

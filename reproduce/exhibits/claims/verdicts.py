@@ -8,7 +8,7 @@ from typing import Literal
 import pandas as pd
 
 from reproduce.exhibits.claims.checks import ABOUT_HALF, ENOUGH, NEAR_OPTIMAL
-from reproduce.exhibits.claims.contrasts import MARGIN, NUMBERS, Finding
+from reproduce.exhibits.claims.contrasts import MARGIN, NUMBERS, ClaimFinding
 from reproduce.exhibits.claims.evidence import RETURN, SPREAD, Evidence
 from reproduce.exhibits.claims.statements import CLAIMS, Claim
 from reproduce.exhibits.statistics.significance import LEVEL, POWER, holm
@@ -36,7 +36,7 @@ class Judged:
     """
 
     claim: Claim
-    finding: Finding
+    finding: ClaimFinding
     verdict: Verdict
     p: float | None
     second: Verdict | None = None
@@ -70,7 +70,7 @@ def judged(store: Store, scale: str, claims: Sequence[Claim] = CLAIMS) -> list[J
     ]
 
 
-def verdicts(findings: Sequence[Finding]) -> list[tuple[Verdict, float | None]]:
+def verdicts(findings: Sequence[ClaimFinding]) -> list[tuple[Verdict, float | None]]:
     """The verdict on each finding, and its p value corrected for all others that were tested."""
     corrected = iter(holm([one.p for one in findings if one.tested]))
     found: list[tuple[Verdict, float | None]] = []

@@ -16,13 +16,13 @@ from reproduce.exhibits.documents import (
     theory,
 )
 from reproduce.exhibits.tidy import tidy_curves
-from reproduce.lab.store import ReadOnce, Store
+from reproduce.lab.store import Store
 
 
 def documents(repository: Path) -> dict[Path, str]:
     """Every document with measured numbers, and the curves, regenerated from the store."""
     results, records = repository / "results", repository / "benchmarks" / "results"
-    store = ReadOnce(results / "runs")
+    store = Store(results / "runs")
     blocks = {
         **findings.blocks(store),
         **published.blocks(store),

@@ -31,8 +31,8 @@ _SCALE = "paper"
 def blocks(records: Path) -> Blocks:
     """The whole programme's cost, and the load on each component."""
     # All runs that the exhibits need, stored or not, in time of one thread of the benchmark's machine.
-    nothing = Store(Path("/nonexistent"))
-    groups, costs = missing_of(EXHIBITS.values(), nothing, _SCALE), Costs(nothing, records)
+    groups = missing_of(EXHIBITS.values(), [], _SCALE)
+    costs = Costs(Store(Path("/nonexistent")), records)
     engines = benchmark_results(records / "engines.json")
     page = "docs/scaling.md"
     return {
