@@ -93,7 +93,7 @@ def clips_entry(folder: Path) -> Entry:
 
     def fill() -> Entry:
         clips = (
-            Clip(card.caption, card.origin, _address("image/gif", card.clip.read_bytes()))
+            Clip(gallery.caption(card), gallery.origin(card), _address("image/gif", card.clip.read_bytes()))
             for card in gallery.shown(gallery.cards(folder))
         )
         return replace(entry, clips=tuple(clips))

@@ -59,7 +59,8 @@ def gallery(tmp_path_factory):
     folder = tmp_path_factory.mktemp("gallery")
     card = {"algorithm": "td3", "variant": "base", "task": "T-Ant", "scale": "paper", "seed": 0, "steps": 300}
     card |= {"evaluated_step": 300, "return": 51.6, "episodes": 5, "source": "evaluation", "digest": "d"}
-    (folder / "a-seed-0.json").write_text(json.dumps(card | {"commit": "c", "uncommitted_changes": False}))
+    card |= {"commit": "c", "uncommitted_changes": False, "policy": "last", "protocol": "v2"}
+    (folder / "a-seed-0.json").write_text(json.dumps(card))
     (folder / "a-seed-0.gif").write_bytes(PIXEL)
     return folder
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from reproduce.exhibits.documents import Blocks
-from reproduce.exhibits.gallery import NOTHING, cards, shown
+from reproduce.exhibits.gallery import NOTHING, caption, cards, origin, shown
 from reproduce.exhibits.writing import markdown_grid
 from reproduce.lab.algorithms import title_of
 
@@ -34,11 +34,11 @@ def strip(folder: Path, beside: Path) -> str:
         line = found[begin : begin + across]
         clips = [
             f'<img src="{quote(Path(os.path.relpath(card.clip, beside)).as_posix())}" width="240" '
-            f'alt="{card.caption}">'
+            f'alt="{caption(card)}">'
             for card in line
         ]
         empty = [""] * (across - len(line))
-        lines += [[*clips, *empty], [*(card.caption for card in line), *empty]]
+        lines += [[*clips, *empty], [*(caption(card) for card in line), *empty]]
     return markdown_grid(lines[0], lines[1:])
 
 
@@ -53,7 +53,7 @@ def table(folder: Path) -> str:
             str(card.seed),
             f"{card.steps:,}",
             f"{card.mean:.0f} ({card.episodes} episodes)",
-            card.origin,
+            origin(card),
             f"`{card.digest}`",
             f"`{card.commit[:12]}`{' with uncommitted changes' if card.uncommitted_changes else ''}",
         ]
