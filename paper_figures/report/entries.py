@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from paper_figures.drawing import Picture, drawn
+from paper_figures.field import EXHIBIT as FIELD
 from paper_figures.style import csv_text, svg
 from paper_figures.theory import FIGURES as THEORY_FIGURES
 from paper_figures.theory import pictures as theory_pictures
@@ -127,10 +128,11 @@ def claims_entry(store: Store, scale: str) -> Entry:
 
 
 def curve_entries(store: Store) -> list[Entry]:
-    """ALM beside its authors' curves, then learning curves by page of docs/algorithms."""
+    """ALM beside its authors' curves, runs beside later methods, then curves by page of docs/algorithms."""
     found = []
     for name, title in (
         ("authors", "ALM over its authors' published curves"),
+        ("field", FIELD.title),
         ("curves", "Learning curves"),
     ):
         entry = Entry(name, "", title, f"python -m reproduce figure {name}")

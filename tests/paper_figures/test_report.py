@@ -17,7 +17,7 @@ import tyro
 
 from alm.config import ALMConfig
 from alm.training.scale import scale_named
-from paper_figures.report.entries import clips_entry
+from paper_figures.report.entries import clips_entry, curve_entries
 from reproduce.cli import COMMANDS, _one_spelling, main
 from reproduce.commands import figures, options
 from reproduce.commands.figures import Report
@@ -179,6 +179,17 @@ def test_clips_of_policies_stand_in_the_page(page):
     caption = "TD3 on T-Ant, paper scale, 300 steps: return 52"
     assert base64.b64decode(images[caption].partition("base64,")[2]) == PIXEL
     assert f"{caption} (as evaluated)" in page.texts
+
+
+def test_runs_stand_beside_later_methods_once_there_are_some(store, make_run, tmp_path):
+    assert "field" not in {entry.name for entry in curve_entries(store)}
+    own = Store(tmp_path)
+    own.write(make_run({100_000: 3000.0, 200_000: 6000.0}, algorithm="sac", task="HalfCheetah"))
+    (field,) = (entry for entry in curve_entries(own) if entry.name == "field")
+    assert field.title == "Beside later methods" and field.command == "python -m reproduce figure field"
+    (image,) = field.images
+    csv = base64.b64decode(image.points.partition("base64,")[2]).decode()
+    assert "SAC" in csv and image.file == "field"
 
 
 @pytest.mark.programs
