@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from benchmarks.references.draws import DrawError, Draws
+from reproduce.exhibits.performance import references
 
 STAND_IN = """
 import copy, torch
@@ -115,3 +116,9 @@ def test_a_folder_that_is_no_checkout_is_refused_in_one_sentence(tmp_path):
     found = compared(tmp_path)
     assert (found.returncode, found.stderr.count("\n")) == (2, 1)
     assert found.stderr.startswith(f"error: {tmp_path} has no TD3.py: name a checkout")
+
+
+def test_the_table_of_differences_names_the_task():
+    one = {"repository": "a/b", "updates": 6, "parameters": 1e-16, "files": {"TD3.py": "0123456789"}}
+    header, rows = references({"task": "HalfCheetah", "results": {"td3": one}})
+    assert dict(zip(header, rows[0], strict=True))["task"] == "HalfCheetah"

@@ -16,12 +16,17 @@ SEEDS = (3, 11)
 FIELDS = dataclasses.fields(Transitions)
 
 
-def build(name, seeds=SEEDS, dtype=torch.float64, **settings):
-    """A variant's agent, its networks moved from where they start, and inputs of an update."""
+def fresh(name, seeds=SEEDS, dtype=torch.float64, **settings):
+    """A variant's agent as it starts."""
     variant = VARIANTS[name] if name != "base" else variant_named("alm", "base")
     agent_class, config_class = algorithm_named("alm").load(variant)
     config = dataclasses.replace(config_class(**SIZES), **variant.changes, **settings)
-    agent = agent_class(TASK, config, seeds, dtype=dtype)
+    return agent_class(TASK, config, seeds, dtype=dtype)
+
+
+def build(name, seeds=SEEDS, dtype=torch.float64, **settings):
+    """A variant's agent, its networks moved from where they start, and inputs of an update."""
+    agent = fresh(name, seeds, dtype, **settings)
     for position, seed in enumerate(seeds):
         generator = torch.Generator().manual_seed(seed)
         for parameter in agent.networks.parameters():

@@ -276,14 +276,3 @@ def test_parameter_counts_at_paper_size():
         "encoder": 323_172, "model": 1_210_468, "reward": 293_377, "classifier": 319_490,
         "critic": 586_754, "actor": 291_846,
     }  # fmt: skip
-
-
-def test_weights_start_orthogonal_and_targets_equal():
-    net = ALM(TASK, SMALL, SEEDS).networks
-    weight = net.model.layers[2].weight
-    for member in weight:
-        torch.testing.assert_close(member @ member.T, torch.eye(24), rtol=0, atol=1e-5)
-    assert not torch.equal(weight[0], weight[1])
-    for online, target in ((net.encoder, net.target_encoder), (net.critic, net.target_critic)):
-        for a, b in zip(online.parameters(), target.parameters(), strict=True):
-            assert torch.equal(a, b) and not b.requires_grad

@@ -10,10 +10,11 @@ from alm import objectives
 from alm.agent import ALM
 from alm.config import ALMConfig
 from alm.task_registry import task_spec
-from alm.training.population import join_seeds, share_of_seed
+from alm.training.population import LayerNorm, Linear, join_seeds, share_of_seed
 from alm.training.replay import Transitions
 from alm.training.scale import SCALES, TrainingConfig
 from alm.training.streams import Purpose, Streams
+from alm.training.temperature import Temperature
 from alm.variants import VARIANTS
 from alm.variants.entropy import EntropyConfig
 from alm.variants.joint import joint_objective
@@ -23,7 +24,7 @@ from benchmarks import plain_variants
 from benchmarks.plain_alm import PlainALM
 from reproduce.lab.algorithms import algorithm_named
 from runs import evaluations, trainer
-from tests.alm.cases import FIELDS, SEEDS, SIZES, TASK, build
+from tests.alm.cases import FIELDS, SEEDS, SIZES, TASK, build, fresh
 
 PLAIN = {
     "td3-loss": plain_variants.PlainTD3Loss,
@@ -95,6 +96,30 @@ def parameters_of(agent, index):
         name: [p.detach()[member].squeeze(0) for p in module.parameters()]
         for name, (module, member) in members.items()
     }
+
+
+@pytest.mark.parametrize("name", ["base", *VARIANTS])
+def test_every_layer_starts_orthogonal_and_targets_equal(name):
+    """Of all networks, gain 1 and no bias; no two members are alike."""
+    net = fresh(name).networks
+    online = [module for path, module in net.named_modules() if not path.startswith("target_")]
+    weights = []
+    for layer in (one for one in online if list(one.parameters(recurse=False))):
+        assert isinstance(layer, Linear | LayerNorm | Temperature)
+        if isinstance(layer, Linear):
+            assert not layer.bias.any()
+            for weight in layer.weight.detach():
+                gram = weight.T @ weight if weight.shape[0] >= weight.shape[1] else weight @ weight.T
+                torch.testing.assert_close(gram, torch.eye(len(gram), dtype=gram.dtype), rtol=0, atol=1e-5)
+                weights.append(tuple(weight.flatten().tolist()))
+        if isinstance(layer, LayerNorm):
+            assert (layer.weight == 1.0).all() and not layer.bias.any()
+    assert len(set(weights)) == len(weights)
+    for network in ("encoder", "critic"):
+        pairs = zip(
+            getattr(net, network).parameters(), getattr(net, f"target_{network}").parameters(), strict=True
+        )
+        assert all(torch.equal(a, b) and not b.requires_grad for a, b in pairs)
 
 
 @pytest.mark.parametrize("name", VARIANTS)

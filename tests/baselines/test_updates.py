@@ -21,14 +21,13 @@ REFERENCES = {
 }
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_updates_equal_the_reference(name):
-    """Losses, gradient norms, targets and every parameter, over four updates of a population of two."""
-    agent, generator = build(name), torch.Generator().manual_seed(5)
+def check_updates(name, agent, steps):
+    """Losses, gradient norms, targets and every parameter, over calls of `update` of a population of two."""
+    generator = torch.Generator().manual_seed(5)
     references = [REFERENCES[name](agent.config) for _ in SEEDS]
     for i, plain in enumerate(references):
         plain.load(agent.networks, i)
-    for step in range(1, 5):
+    for step in range(1, steps + 1):
         *batches, noise = random_inputs(agent, generator)
         metrics = agent.update(*batches, noise, step)
         for i, plain in enumerate(references):
@@ -42,6 +41,17 @@ def test_updates_equal_the_reference(name):
         if hasattr(plain, "log_alpha"):
             assert agent.networks.temperature.log_alpha[i].item() == pytest.approx(plain.log_alpha.item())
             assert abs(plain.log_alpha.item()) > 1e-3
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_updates_equal_the_reference(name):
+    check_updates(name, build(name), steps=4)
+
+
+@pytest.mark.parametrize("name", ["redq", "sac-avg"])
+def test_updates_of_as_many_critics_as_published_equal_the_reference(name):
+    """N = 10 critics and the G = 20 updates of one environment step."""
+    check_updates(name, build(name, critics=10, updates_per_step=20), steps=1)
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -10,7 +10,7 @@ from rich.console import Console
 from alm.training.scale import UnknownScaleError
 from reproduce.exhibits import Series
 from reproduce.exhibits.claims import CLAIMS, COLUMNS, Claim, checks, claims_table, judged, rows_of
-from reproduce.exhibits.claims.checks import Compared, Second, Sooner
+from reproduce.exhibits.claims.checks import ABOUT_A_SIXTH, ABOUT_HALF, Compared, Second, Sooner
 from reproduce.exhibits.claims.contrasts import (
     ABOVE,
     ALIKE,
@@ -29,7 +29,9 @@ from reproduce.exhibits.claims.evidence import (
     BIAS_STD,
     BIAS_STD_BY_QUARTER,
     BIAS_STD_GROWTH,
+    EFFICIENCY,
     EPISODE_SPREAD,
+    RETURN,
     SPREAD,
     Evidence,
 )
@@ -294,6 +296,22 @@ def test_claims_on_the_speed_of_learning_are_judged_by_the_area(add):
     assert rows_of(found)[0][-1] == "supported; by end: inconclusive"
 
 
+@pytest.mark.usefixtures("same_sizes")
+@pytest.mark.parametrize(("outcome", "number"), [(EFFICIENCY, "difference"), (RETURN, "area")])
+def test_areas_of_both_sides_begin_at_the_end_of_the_longer_warm_up(add, outcome, number):
+    """Equal from 25,000 steps on, where TD3's warm-up ends; ALM's earlier, lower returns do not count."""
+    alike = {25_000: 100.0, 47_500: 200.0, 50_000: 200.0}
+    for index in range(3):
+        later = {step: value + index for step, value in alike.items()}
+        add.seed(index, {5000: 0.0, 20_000: 10.0, **later})
+        add.seed(index, later, algorithm="td3")
+    alm, td3 = Series("ALM(3)", "alm"), Series("TD3", "td3")
+    for x, y in ((alm, td3), (td3, alm)):
+        claim = Claim("", "", Compared((x,), ABOVE, (y,), ("HalfCheetah",), (outcome,)))
+        (found,) = judged(add.store, "laptop", [claim])
+        assert found.finding.lines[0].numbers[number] == pytest.approx(0.0)
+
+
 def test_two_seeds_or_unfinished_runs_are_not_enough(add):
     add([100.0, 110.0, 120.0])
     assert verdict(add([1.0, 2.0], variant="no-kl"), "KL term is crucial").verdict == "not enough runs"
@@ -522,9 +540,7 @@ def timed(make_run, tmp_path):
     The clock of runs is step / 100 seconds.
     """
     store = Store(tmp_path / "runs")
-    claim = Claim(
-        "", "sooner", Sooner(Series("ALM(3)", "alm"), Series("SAC", "sac"), ("HalfCheetah", "Hopper"))
-    )
+    alm, sac, redq = Series("ALM(3)", "alm"), Series("SAC", "sac"), Series("REDQ", "redq")
 
     def timed(algorithm, steps, task="HalfCheetah", scale="paper", provenance=GPU):
         length = {"paper": 300_000, "laptop": 50_000}[scale]
@@ -534,11 +550,12 @@ def timed(make_run, tmp_path):
             options = {"scale": scale, "seed": seed, "extra": extra, "provenance": provenance}
             store.write(make_run(curve, algorithm=algorithm, task=task, **options))
 
-    def found(scale="paper"):
+    def found(scale="paper", y=(sac,), part=ABOUT_HALF):
+        claim = Claim("", "sooner", Sooner(alm, y, ("HalfCheetah", "Hopper"), part))
         (one,) = judged(store, scale, [claim])
         return one
 
-    timed.found, timed.store = found, store
+    timed.found, timed.store, timed.both = found, store, (sac, redq)
     return timed
 
 
@@ -571,6 +588,19 @@ def test_about_half_of_the_time_is_at_most_three_fifths_of_it(timed):
     assert timed.found().verdict == "supported"
     timed("alm", (39_900, 40_000, 40_100), "Hopper")
     assert timed.found().verdict == "contradicted"
+
+
+def test_about_a_sixth_of_the_time_of_each_other_side(timed):
+    """84 s against 500 s are a sixth; against 360 s they are more than 75 s, which is 5 / 24."""
+    for task in ("HalfCheetah", "Hopper"):
+        timed("alm", SOON, task)
+        timed("sac", (49_900, 50_000, 50_100), task)
+        timed("redq", (49_900, 50_000, 50_100), task)
+    found = timed.found(y=timed.both, part=ABOUT_A_SIXTH)
+    assert found.verdict == "supported" and len(found.finding.lines) == 4
+    timed("redq", (35_900, 36_000, 36_100), "Hopper")
+    found = timed.found(y=timed.both, part=ABOUT_A_SIXTH)
+    assert (found.verdict, found.finding.worst) == ("contradicted", "Hopper")
 
 
 def test_a_time_has_a_verdict_where_both_sides_have_seeds_enough_and_none_failed(timed, make_run):

@@ -38,6 +38,10 @@ def test_the_area_under_a_curve_is_between_its_first_evaluation_and_the_step():
     assert mean_over_steps(points, 20_000) == pytest.approx((5 * 2 + 10 * 6) / 15)
     assert mean_over_steps(points, 24_999) == mean_over_steps(points, 20_000)
     assert mean_over_steps(points, 5000) == 1.0
+    # It may begin later, also between evaluations (at 15,000 steps the curve is at 6), but not before.
+    assert mean_over_steps(points, 20_000, 10_000) == 6.0
+    assert mean_over_steps(points, 20_000, 15_000) == 7.5
+    assert mean_over_steps(points, 20_000, 1000) == mean_over_steps(points, 20_000)
     with pytest.raises(ValueError, match="4999"):
         mean_over_steps(points, 4999)
 

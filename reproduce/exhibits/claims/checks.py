@@ -17,7 +17,7 @@ from reproduce.exhibits.claims.contrasts import (
     concluded,
     p_values,
 )
-from reproduce.exhibits.claims.evidence import RETURN, Evidence, Outcome, Where
+from reproduce.exhibits.claims.evidence import RETURN, Evidence, Outcome, Where, first_common_step
 from reproduce.exhibits.pooling import StoreMixError, require_comparable
 from reproduce.exhibits.statistics.aggregates import FloatArray
 from reproduce.exhibits.statistics.intervals import Estimate
@@ -32,6 +32,8 @@ NEAR_OPTIMAL = 0.9
 """Fraction of the other's final return that counts as near-optimal."""
 ABOUT_HALF = 0.6
 """Fraction of the other's time that counts as about half of it."""
+ABOUT_A_SIXTH = 1.0 / (6.0 * ENOUGH)
+"""Fraction of the other's time that counts as about a sixth of it."""
 
 
 class Check(Protocol):
@@ -175,8 +177,9 @@ def _scores(
     where: Where,
     outcome: Outcome,
 ) -> list[FloatArray]:
-    """The scores of each side in an outcome, (seeds,) each."""
-    return [outcome.scores(evidence, own, side, where) for own, side in zip(runs, sides, strict=True)]
+    """The scores of each side in an outcome, (seeds,) each; areas of all begin at the same step."""
+    since = first_common_step(run for own in runs for run in own)
+    return [outcome.scores(evidence, own, side, where, since) for own, side in zip(runs, sides, strict=True)]
 
 
 def _value(scores: Sequence[FloatArray]) -> float:
@@ -295,35 +298,39 @@ def _same_sizes(scale: str) -> bool:
 
 @dataclass(frozen=True)
 class Sooner:
-    """Claim that x reaches `NEAR_OPTIMAL` of y's final return in at most `ABOUT_HALF` of y's time.
+    """Claim that x reaches `NEAR_OPTIMAL` of each y's final return in at most a part of y's time.
 
     Compares speeds, 1 / hours until an evaluation first reaches the target (0 if none does), of runs on one
     kind of processor.  The paper's claim is for a GPU: runs on a CPU can support it, but not refute it.
 
     Attributes:
         x: the side claimed to be faster.
-        y: the side that sets the target.
+        y: the sides that set the targets.
         where: the tasks, or the exhibit that names them.
+        part: fraction of y's time.
     """
 
     x: Series
-    y: Series
+    y: tuple[Series, ...]
     where: Where
+    part: float
     second: ClassVar[None] = None
 
     def finding(self, evidence: Evidence) -> ClaimFinding:
         """The finding, with the minutes of both sides on every task."""
-        return concluded([self._compared(evidence, task) for task in evidence.tasks(self.where)])
+        return concluded(
+            [self._compared(evidence, task, y) for task in evidence.tasks(self.where) for y in self.y]
+        )
 
-    def _compared(self, evidence: Evidence, task: str) -> TaskContrast:
-        sides = (self.x, self.y)
+    def _compared(self, evidence: Evidence, task: str, y: Series) -> TaskContrast:
+        sides = (self.x, y)
         found, runs, scores = _gathered(evidence, sides, task, self.where, RETURN)
         if found.lacking or not found.comparable:
             return found
         target = NEAR_OPTIMAL * float(np.mean(scores[1]))
         hours = [np.array([_hours_to(run, target) for run in own]) for own in runs]
         if target <= 0.0:
-            unknown = f"{task}: {self.y.label}'s runs are too short to have learned, so there is no target"
+            unknown = f"{task}: {y.label}'s runs are too short to have learned, so there is no target"
             return replace(found, notes=(unknown, *found.notes))
         if np.isnan(np.concatenate(hours)).any():
             return replace(found, notes=(f"{task}: the time of a run is unknown", *found.notes))
@@ -336,7 +343,7 @@ class Sooner:
             return replace(found, comparable=False)
         if min(found.seeds) < RETURN.seeds_needed:
             return found
-        sooner = Region(low=1.0 / ABOUT_HALF - 1.0)
+        sooner = Region(low=1.0 / self.part - 1.0)
         supports, contradicts = p_values(1.0 / hours[0], 1.0 / hours[1], sooner, 0.0)
         if found.notes:
             supports = contradicts = 1.0

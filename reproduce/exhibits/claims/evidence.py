@@ -1,7 +1,8 @@
 """Evidence for claims: the runs of one scale, and the numbers read from a run, one per seed."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -71,13 +72,30 @@ class Evidence:
         return self._biases[which]
 
 
+class Span(NamedTuple):
+    """The environment steps of a run that count.
+
+    Attributes:
+        since: the step at which all runs compared have an evaluation, the end of the longest warm-up.
+        step: the read-out.
+    """
+
+    since: int
+    step: int
+
+
+def first_common_step(runs: Iterable[StoredRun]) -> int:
+    """The latest first evaluation of several runs; 0 without runs."""
+    return max((int(run.curve().steps[0]) for run in runs), default=0)
+
+
 @dataclass(frozen=True)
 class Outcome:
     """One number of a run.
 
     Attributes:
         of: prefix of the number in texts, such as ``"bias of "``; empty for the return.
-        read: gives the number of a side's run at a step; None if the run has none.
+        read: gives the number of a side's run over a span; None if the run has none.
         absent: what a side without the number lacks, in words.
         digits: decimals with which it is written.
         resolution: unit in which it counts; 0 for measurements.
@@ -87,7 +105,7 @@ class Outcome:
     """
 
     of: str
-    read: Callable[[Evidence, StoredRun, Series, int], float | None]
+    read: Callable[[Evidence, StoredRun, Series, Span], float | None]
     absent: str = "no finished run"
     digits: int = 0
     resolution: float = 0.0
@@ -100,9 +118,11 @@ class Outcome:
         """Seeds needed on every side for a verdict."""
         return 5 if self.spread else 3
 
-    def scores(self, evidence: Evidence, runs: Sequence[StoredRun], side: Series, where: Where) -> FloatArray:
-        """The numbers of a side (seeds,)."""
-        found = [self.read(evidence, run, side, evidence.step(run, where)) for run in runs]
+    def scores(
+        self, evidence: Evidence, runs: Sequence[StoredRun], side: Series, where: Where, since: int = 0
+    ) -> FloatArray:
+        """The numbers of a side (seeds,), whose areas begin at ``since``."""
+        found = [self.read(evidence, run, side, Span(since, evidence.step(run, where))) for run in runs]
         scores = np.array([one for one in found if one is not None])
         return deviations(scores) if self.spread and len(scores) else scores
 
@@ -110,15 +130,15 @@ class Outcome:
 # --- Of learning curves -------------------------------------------------------------------------------------
 
 
-def _area(evidence: Evidence, run: StoredRun, side: Series, step: int) -> float:
+def _area(evidence: Evidence, run: StoredRun, side: Series, span: Span) -> float:
     del evidence, side
-    return mean_over_steps(run.curve(), step)
+    return mean_over_steps(run.curve(), span.step, span.since)
 
 
-def _window(metric: str = "eval/return") -> Callable[[Evidence, StoredRun, Series, int], float]:
-    def read(evidence: Evidence, run: StoredRun, side: Series, step: int) -> float:
+def _window(metric: str = "eval/return") -> Callable[[Evidence, StoredRun, Series, Span], float]:
+    def read(evidence: Evidence, run: StoredRun, side: Series, span: Span) -> float:
         del evidence, side
-        return window_mean(run.curve(metric), step)
+        return window_mean(run.curve(metric), span.step)
 
     return read
 
@@ -130,8 +150,8 @@ RETURN = replace(_END, second=_AREA)
 """The mean return over the last tenth of the steps."""
 
 EFFICIENCY = replace(_AREA, second=_END)
-"""The mean return from the end of the warm-up to the read-out: of two runs that end alike, the one that
-learned sooner has more."""
+"""The mean return from the end of the longest warm-up of all runs compared to the read-out: of two runs that
+end alike, the one that learned sooner has more."""
 
 SPREAD = Outcome(
     "spread of ", _window(), spread=True, second=replace(_AREA, of="spread of area of ", spread=True)
@@ -148,10 +168,10 @@ EPISODE_SPREAD = Outcome("deviation over episodes of ", _window("eval/return_std
 def _bias(column: str, part: tuple[float, float]) -> Callable[..., float | None]:
     """The mean of a column of the normalised bias (REDQ's definition) over a part of training."""
 
-    def read(evidence: Evidence, run: StoredRun, side: Series, step: int) -> float | None:
+    def read(evidence: Evidence, run: StoredRun, side: Series, span: Span) -> float | None:
         found = evidence.biases(run, side.estimate)
         warmup = int((run.evaluations["step"] - run.evaluations["training_step"]).iloc[0])
-        first, last = (warmup + share * (step - warmup) for share in part)
+        first, last = (warmup + share * (span.step - warmup) for share in part)
         inside = found.loc[(found["step"] > first) & (found["step"] <= last), column]
         return None if inside.empty else float(inside.mean())
 
@@ -174,8 +194,8 @@ BIAS_STD_BY_QUARTER = tuple(
 """The same in each quarter of training."""
 
 
-def _growth(evidence: Evidence, run: StoredRun, side: Series, step: int) -> float | None:
-    early, late = (_bias("bias_std", part)(evidence, run, side, step) for part in ((0.0, 0.5), (0.5, 1.0)))
+def _growth(evidence: Evidence, run: StoredRun, side: Series, span: Span) -> float | None:
+    early, late = (_bias("bias_std", part)(evidence, run, side, span) for part in ((0.0, 0.5), (0.5, 1.0)))
     return late / early if early and late is not None else None
 
 
@@ -188,8 +208,8 @@ BIAS_STD_GROWTH = Outcome(
 # --- Of predictions -----------------------------------------------------------------------------------------
 
 
-def _accurate_steps(evidence: Evidence, run: StoredRun, side: Series, step: int) -> float | None:
-    del side, step
+def _accurate_steps(evidence: Evidence, run: StoredRun, side: Series, span: Span) -> float | None:
+    del side, span
     found = evidence.store.latents(run)
     if found is None:
         return None

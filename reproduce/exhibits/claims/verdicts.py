@@ -7,7 +7,7 @@ from typing import Literal
 
 import pandas as pd
 
-from reproduce.exhibits.claims.checks import ABOUT_HALF, ENOUGH, NEAR_OPTIMAL
+from reproduce.exhibits.claims.checks import ABOUT_A_SIXTH, ABOUT_HALF, ENOUGH, NEAR_OPTIMAL
 from reproduce.exhibits.claims.contrasts import MARGIN, NUMBERS, ClaimFinding
 from reproduce.exhibits.claims.evidence import RETURN, SPREAD, Evidence
 from reproduce.exhibits.claims.statements import CLAIMS, Claim
@@ -156,12 +156,14 @@ def _numbers(shown: Sequence[Judged]) -> pd.DataFrame:
 
 
 _NOTES = (
-    "Claims that have runs on every side of some task, in the paper's order; all others share the last row.",
+    "Claims that have runs on every side of some task, in the order in which the paper prints them; all "
+    "others share the last row.",
     "Differences are between means over seeds of the mean return over the last tenth of the steps, with 95 % "
     "intervals of Welch's t, uncorrected for the other claims; for a single side, its mean is shown. Area: "
-    "the same for the mean return from the end of the warm-up to the read-out. Claims on the speed of "
-    "learning are judged by the area, with the mean over the last tenth shown as end. A run counts if it "
-    "reached the read-out step; if one has failed, no verdict is given.",
+    "the same for the mean return from the end of the longer warm-up of the two sides to the read-out. "
+    "Claims on the speed of learning are judged by the area, with the mean over the last tenth shown as end. "
+    "A run counts if it reached the read-out step; a comparison of which a run has failed counts with p = 1, "
+    "as inconclusive.",
     f"Can see: the smallest difference that Welch's test detects with this many seeds in {POWER:.0%} of "
     "cases, before the correction for the other claims, which requires more; for claims with a margin, "
     "counted from the margin.",
@@ -173,10 +175,11 @@ _NOTES = (
     f"Matches, does not hurt, robust: at most {MARGIN:.0%} below the other. Little effect, does not "
     "affect: within that margin either way. Much worse: less than half; fails: less than a quarter.",
     "Costs are ratios from the benchmark, without a test: at least "
-    f"{ENOUGH:.0%} of the claimed ratio supports a claim. About 50 % less time: at most {ABOUT_HALF:.0%} of "
-    f"the other's time until an evaluation first reaches {NEAR_OPTIMAL:.0%} of the other's final return; p "
-    "is for mean speeds, where a seed that never gets there has speed 0, but medians are shown. Claims on "
-    "costs and times, and all comparisons of different algorithms, have verdicts only at paper scale, since "
-    "other scales shrink some algorithms more than others; claims on times also need runs on one kind of "
-    "processor. The paper's claims are for a GPU: a CPU can support them, but not refute them.",
+    f"{ENOUGH:.0%} of the claimed ratio supports a claim. About 50 % (6×) less time: at most "
+    f"{ABOUT_HALF:.0%} ({ABOUT_A_SIXTH:.0%}) of the other's time until an evaluation first reaches "
+    f"{NEAR_OPTIMAL:.0%} of the other's final return; p is for mean speeds, where a seed that never gets "
+    "there has speed 0, but medians are shown. Claims on costs and times, and all comparisons of different "
+    "algorithms, have verdicts only at paper scale, since other scales shrink some algorithms more than "
+    "others; claims on times also need runs on one kind of processor. The paper's claims are for a GPU: a "
+    "CPU can support them, but not refute them.",
 )

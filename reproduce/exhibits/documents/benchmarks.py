@@ -79,8 +79,10 @@ def references(record: Mapping[str, Any]) -> Rows:
             for key in ("losses", "gradient_norms", "parameters")
         ]
         files = ", ".join(f"{file} `{digest[:8]}`" for file, digest in found["files"].items())
-        rows.append([name, found["repository"], str(found["updates"]), *numbers, others or "–", files])
-    return ["", "code", "updates", "losses", "gradient norms", "parameters", "else", "files, SHA-256"], rows
+        what = [name, found["repository"], record["task"], str(found["updates"])]
+        rows.append([*what, *numbers, others or "–", files])
+    numbers = ["losses", "gradient norms", "parameters"]
+    return ["", "code", "task", "updates", *numbers, "else", "files, SHA-256"], rows
 
 
 def libraries(record: Mapping[str, Any]) -> Rows:

@@ -57,16 +57,21 @@ def cell_statistics(curves: Sequence[Curve], step: int) -> CellStatistics:
     )
 
 
-def mean_over_steps(curve: Curve, step: int) -> float:
-    """The area under a curve between its first evaluation and ``step``, divided by the number of steps.
+def mean_over_steps(curve: Curve, step: int, since: int = 0) -> float:
+    """The area under a curve from ``since`` to ``step``, divided by the number of steps.
 
-    The first evaluation is at the end of the warm-up.  The curve is linear between evaluations.
+    It begins at the first evaluation, the end of the warm-up, if that comes after ``since``.  The curve is
+    linear between evaluations.
 
     Raises:
         ValueError: the first evaluation comes after ``step``.
     """
     until = index_at(curve, step) + 1
     steps, values = curve.steps[:until], curve.values[:until]
+    first = max(since, int(steps[0]))
+    later = steps > first
+    values = np.concatenate([[np.interp(first, steps, values)], values[later]])
+    steps = np.concatenate([[first], steps[later]])
     width = steps[-1] - steps[0]
     return float(np.trapezoid(values, steps) / width if width else values[0])
 

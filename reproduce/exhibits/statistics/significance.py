@@ -25,7 +25,7 @@ from reproduce.exhibits.statistics.aggregates import FloatArray
 __all__ = ["LEVEL", "POWER", "MeanDifference", "deviations", "holm", "partial_conjunction"]
 
 LEVEL = 0.05
-"""Accepted family-wise error rate of all verdicts together."""
+"""Accepted error rate of a whole family of tested verdicts: those by first, or those by second outcomes."""
 POWER = 0.8
 """Probability with which the smallest detectable difference is detected."""
 
