@@ -19,8 +19,9 @@ from alm.task_registry import task_spec
 from alm.training.scale import SCALES, scale_named
 from paper_figures.drawing import NAMES, drawn
 from reproduce.commands.options import ReadsRuns
-from reproduce.exhibits import EXHIBITS, BiasDefinition
+from reproduce.exhibits.catalogue import EXHIBITS
 from reproduce.exhibits.comparison import Comparison
+from reproduce.exhibits.kinds import BiasDefinition
 from reproduce.exhibits.pooling import StoreMixError
 from reproduce.exhibits.tidy import tidy_curves
 from reproduce.lab.algorithms import ALGORITHMS, BASE, variant_named

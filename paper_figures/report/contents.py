@@ -16,8 +16,8 @@ from paper_figures.report.entries import (
     exhibit_entry,
     theory_entries,
 )
-from reproduce.exhibits import EXHIBITS, BiasDefinition
-from reproduce.exhibits.kinds import SHOWN_SCALES
+from reproduce.exhibits.catalogue import EXHIBITS
+from reproduce.exhibits.kinds import SHOWN_SCALES, BiasDefinition
 from reproduce.lab.store import STATUSES, Store, StoredRun
 
 STEPS = len(EXHIBITS) + 2

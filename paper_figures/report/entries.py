@@ -11,19 +11,12 @@ from paper_figures.field import EXHIBIT as FIELD
 from paper_figures.style import csv_text, svg
 from paper_figures.theory import FIGURES as THEORY_FIGURES
 from paper_figures.theory import pictures as theory_pictures
-from reproduce.exhibits import (
-    BiasDefinition,
-    Exhibit,
-    FigureExhibit,
-    TableExhibit,
-    gallery,
-    theory,
-)
+from reproduce.exhibits import gallery, theory
 from reproduce.exhibits.catalogue import command_of
 from reproduce.exhibits.claims import judged, table_of
 from reproduce.exhibits.code_tables import CODE_TABLES
 from reproduce.exhibits.coverage import Coverage, coverage, why_nothing_shown
-from reproduce.exhibits.kinds import SHOWN_SCALES
+from reproduce.exhibits.kinds import SHOWN_SCALES, BiasDefinition, Exhibit, FigureExhibit, TableExhibit
 from reproduce.exhibits.pooling import StoreMixError
 from reproduce.exhibits.scores import score_table
 from reproduce.exhibits.table import Table

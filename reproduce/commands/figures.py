@@ -9,7 +9,8 @@ import tyro
 from alm.training.files import write_text
 from reproduce.commands.console import plain_console, say, steps, store_warnings
 from reproduce.commands.options import ReadsRuns
-from reproduce.exhibits import EXHIBITS, BiasDefinition
+from reproduce.exhibits.catalogue import EXHIBITS
+from reproduce.exhibits.kinds import BiasDefinition
 from reproduce.exhibits.pooling import ProtocolMixError, StoreMixError
 from reproduce.lab.algorithms import BASE
 from reproduce.lab.places import OUT, RESULTS

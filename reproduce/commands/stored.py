@@ -91,7 +91,7 @@ class Latents(WritesRuns):
 
     def run(self) -> int:
         """Measure every run of the figure whose checkpoint is here."""
-        from reproduce.exhibits import exhibit_named
+        from reproduce.exhibits.catalogue import exhibit_named
         from reproduce.lab.latents import measure_latents
 
         needed = exhibit_named("figure7").needs(self.scale)

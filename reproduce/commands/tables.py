@@ -36,7 +36,7 @@ class Table(ReadsRuns):
 
     def run(self) -> int:
         """Render the table."""
-        from reproduce.exhibits import TABLE1, TABLE1_MBBL, TABLE5
+        from reproduce.exhibits.catalogue import TABLE1, TABLE1_MBBL, TABLE5
         from reproduce.exhibits.code_tables import CODE_TABLES
         from reproduce.exhibits.scores import score_table
         from reproduce.exhibits.writing import render

@@ -24,8 +24,8 @@ from paper_figures.drawing import drawn, names_of
 from paper_figures.style import LOOKS, looks
 from reproduce.cli import main
 from reproduce.commands.figures import Figure
-from reproduce.exhibits import FIGURES, Series
-from reproduce.exhibits.catalogue import QUARTER
+from reproduce.exhibits.catalogue import FIGURES, QUARTER
+from reproduce.exhibits.kinds import Series
 from reproduce.exhibits.pooling import StoreMixError
 from reproduce.lab.algorithms import ALGORITHMS
 from reproduce.lab.published import authors_curves

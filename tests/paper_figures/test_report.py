@@ -21,7 +21,7 @@ from paper_figures.report.entries import clips_entry, curve_entries
 from reproduce.cli import COMMANDS, _one_spelling, main
 from reproduce.commands import figures, options
 from reproduce.commands.figures import Report
-from reproduce.exhibits import EXHIBITS
+from reproduce.exhibits.catalogue import EXHIBITS
 from reproduce.lab.store import Store
 
 PIXEL = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")

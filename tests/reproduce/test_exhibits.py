@@ -5,7 +5,7 @@ import pytest
 from alm.task_registry import TASKS, task_spec
 from alm.training.scale import SCALES, UnknownScaleError
 from paper_figures import learning_curves
-from reproduce.exhibits import (
+from reproduce.exhibits.catalogue import (
     EXHIBITS,
     FIGURES,
     TABLE1,
