@@ -5,9 +5,12 @@ from difflib import get_close_matches
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """A hint at the one known name most similar to a misspelt one, whatever their case; empty if none is."""
+    """A hint at the one known name most similar to a misspelt one, whatever their case; empty if none is.
+
+    Names below difflib's own limit of similarity are unlike: huber is no misspelt quarter.
+    """
     by_lower_case = {one.lower(): one for one in known}
-    close = get_close_matches(name.lower(), by_lower_case, n=1, cutoff=0.5)
+    close = get_close_matches(name.lower(), by_lower_case, n=1)
     return did_you_mean([by_lower_case[one] for one in close])
 
 

@@ -8,26 +8,15 @@ from matplotlib.figure import Figure
 
 from alm.training.files import write_text
 from paper_figures import panels
-from paper_figures.style import Look, csv_text, figure_style, save
+from paper_figures.style import Look, csv_text, figure_style, looks_apart, save
 from reproduce.exhibits.comparison import Comparison, TaskComparison
+from reproduce.exhibits.kinds import Series
 from reproduce.formats import steps_in_words
-
-# Not the algorithms' own looks: sides may be variants of one algorithm.  As many as `MOST_SIDES`.
-_LOOKS = (
-    Look("#D55E00", "o"),
-    Look("#0072B2", "s"),
-    Look("#009E73", "^"),
-    Look("#CC79A7", "D"),
-    Look("#E69F00", "v"),
-    Look("#56B4E9", "P"),
-    Look("#000000", "X"),
-    Look("#8C6D31", "*"),
-)
 
 
 def draw(comparison: Comparison) -> Figure:
     """Draw one panel per task, all curves up to the last step that all seeds have reached."""
-    looks = {side.name: look for side, look in zip(comparison.sides, _LOOKS, strict=False)}
+    looks = looks_apart([Series(side.name, side.algorithm, side.variant) for side in comparison.sides])
     with figure_style():
         figure, ((axes,),) = panels.page(len(comparison.tasks))
         for axis, task in zip(axes, comparison.tasks, strict=True):
@@ -66,9 +55,9 @@ def _numbers(task: TaskComparison) -> str:
     """The results of the comparisons on a task."""
     lines = [f"{task.first.name} ({task.first.seeds}) at {steps_in_words(task.step)}, against"]
     for contrast in task.contrasts:
-        other, better = contrast.other, contrast.improvement.text(2)
+        other, improvement = contrast.other, contrast.improvement.text(2)
         difference = contrast.difference.text(sign="+")
-        lines.append(f"{other.name} ({other.seeds}): difference {difference}, P(better) {better}")
+        lines.append(f"{other.name} ({other.seeds}): difference {difference}, P(first > other) {improvement}")
     return "\n".join(lines)
 
 

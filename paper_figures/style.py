@@ -13,6 +13,7 @@ from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
+from reproduce.exhibits.catalogue import FIGURES
 from reproduce.exhibits.kinds import Series
 
 
@@ -48,6 +49,8 @@ _PALETTE = ("#8B0000", "#004D40", "#EE8866", "#B28BE0", "#997700", "#B5BD00", "#
 red- or green-blind readers (CIELAB distances of at least 15)."""
 
 _MARKERS = ("s", "^", "D", "v", "P", "X", "<")
+
+_COUNT = len(_PALETTE)
 
 _VARIANTS = (
     "no-kl",
@@ -107,14 +110,47 @@ def looks(series: Sequence[Series]) -> dict[str, Look]:
     return found
 
 
+def looks_apart(series: Sequence[Series]) -> dict[str, Look]:
+    """The look of each curve in a picture of any algorithms and variants, by label; no two look alike.
+
+    What has a look in the suite's figures has it here, too. Others have one by their label, in a colour of
+    their own while there is one.
+    """
+    known = {one.label: _in_figures(one) for one in series}
+    found: dict[str, Look] = {}
+    # Unchanged algorithms first: a variant may be drawn like its algorithm where that is absent.
+    for one in sorted(series, key=lambda one: (known[one.label] is None, one.variant != "base")):
+        look = known[one.label]
+        if look is None or look in found.values():
+            place = zlib.crc32(one.label.encode())
+            free = [new for step in range(_COUNT**2) if (new := _at(place + step)) not in found.values()]
+            colours = {other.colour for other in found.values()}
+            look = next((new for new in free if new.colour not in colours), free[0])
+        found[one.label] = look
+    return found
+
+
+def _in_figures(one: Series) -> Look | None:
+    """The look of an algorithm or variant in the suite's figures; None if it has none."""
+    for exhibit in FIGURES:
+        for drawn in exhibit.series:
+            if (drawn.algorithm, drawn.variant) == (one.algorithm, one.variant) and not drawn.estimate:
+                return looks(exhibit.series)[drawn.label]
+    if one.algorithm == "alm" and one.variant in (*_BESIDE_ALGORITHMS, *_VARIANTS):
+        return _by_name(one.variant)
+    return LOOKS.get(one.algorithm) if one.variant == "base" else None
+
+
 def _by_name(name: str) -> Look:
     """The look of a variant, or of an algorithm that `LOOKS` lacks."""
     if name in _BESIDE_ALGORITHMS:
         return _BESIDE_ALGORITHMS[name]
-    place = _VARIANTS.index(name) if name in _VARIANTS else zlib.crc32(name.encode())
-    count = len(_PALETTE)
-    # Colours repeat with another marker.
-    return Look(_PALETTE[place % count], _MARKERS[(place + place // count) % count])
+    return _at(_VARIANTS.index(name) if name in _VARIANTS else zlib.crc32(name.encode()))
+
+
+def _at(place: int) -> Look:
+    """The look at a place of the palette, whose colours repeat with another marker."""
+    return Look(_PALETTE[place % _COUNT], _MARKERS[(place + place // _COUNT) % _COUNT])
 
 
 PUBLISHED = "0.55"

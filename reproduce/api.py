@@ -9,6 +9,7 @@
 Nothing here needs torch, mujoco or MLflow.
 """
 
+import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -84,7 +85,8 @@ def compare(
 ) -> "pd.DataFrame":
     """Comparison of an algorithm or variant with others by their stored runs.
 
-    One row per task and other side, and one per other side for all tasks.
+    One row per task and other side, and one per other side for all tasks: its ``task`` is ``"all"``, or
+    ``"2 of 3"`` where a task is left out. Tasks, sides and seeds that are left out give a `UserWarning`.
 
     Unlike the command ``compare``, it does not count runs in training.
 
@@ -101,7 +103,10 @@ def compare(
         reproduce.exhibits.pooling.StoreMixError: the runs differ in protocol or simulator.
     """
     tasks = (task,) if isinstance(task, str) else tuple(task)
-    return Comparison.of([first, *others], tasks, scale, metric, ReadsRuns(own=own).opened()).numbers()
+    comparison = Comparison.of([first, *others], tasks, scale, metric, ReadsRuns(own=own).opened())
+    for sentence in comparison.left_out:
+        warnings.warn(sentence, UserWarning, stacklevel=2)
+    return comparison.numbers()
 
 
 def figure(name: str, scale: str = "paper", bias: BiasDefinition = "redq", own: bool = True) -> "Figure":

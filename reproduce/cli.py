@@ -1,8 +1,8 @@
 """The command line: ``python -m reproduce COMMAND``.
 
-Exit codes: 1 if a run failed or something was left out, which is named; 2 for bad input and 3 for an error
-in a plugin's code, each with one sentence; 75 if some runs were left to other processes that train them; 130
-for an interrupted run.
+Exit codes: 1 if a run failed or something was left out, which is named (docs/runs.md says by which command);
+2 for bad input and 3 for an error in a plugin's code, each with one sentence; 75 if some runs were left to
+other processes that train them; 130 for an interrupted run.
 """
 
 import io

@@ -237,7 +237,7 @@ def _problems(made: World, command: str, ended: Ended, place: Path, path: Path, 
     run = next((one for one in path.parents if one.name.startswith("seed-")), path)
     said = ended.err + ended.out  # tables list below them what they leave out
     named = str(path) in said or re.search(rf"{re.escape(str(run))}\b", said) is not None
-    allowed = {0, 2} | ({1} if command in ("archive", "sync", "train") else set())
+    allowed = {0, 2} | ({1} if command in ("archive", "compare", "sync", "train") else set())
     if ended.code not in allowed:
         return [f"exit code {ended.code}: {ended.err.strip()[-300:]}"]
     problems = []

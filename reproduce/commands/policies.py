@@ -80,8 +80,9 @@ class Evaluate(ChosenPolicy):
 class Render(ChosenPolicy):
     """Film a trained policy: a whole episode as MP4, and its first seconds as GIF.
 
-    Example: python -m reproduce render alm HalfCheetah. Needs the extra [render] and EGL or OSMesa; see
-    docs/policies.md.
+    Needs the extra [render] and EGL or OSMesa; see docs/policies.md.
+
+    Example: python -m reproduce render alm HalfCheetah
     """
 
     out: Path = OUT / "films"

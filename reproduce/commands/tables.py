@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from reproduce.commands.console import plain_console, say
+from reproduce.commands.console import plain_console, say, store_warnings
 from reproduce.commands.options import RUNS, ReadsRuns
 from reproduce.lab.places import CODE, OUT
 
@@ -61,8 +61,9 @@ class Table(ReadsRuns):
 class Compare(ReadsRuns):
     """Compare an algorithm or variant with others: numbers with intervals, curves, and links into MLflow.
 
-    Examples: python -m reproduce compare alm/no-kl alm --task HalfCheetah
-    python -m reproduce compare alm sac td3 redq --task HalfCheetah
+    Example: python -m reproduce compare alm/no-kl alm --task HalfCheetah
+
+    Example: python -m reproduce compare alm sac td3 redq --task HalfCheetah
     """
 
     first: Annotated[str, tyro.conf.Positional]
@@ -85,20 +86,21 @@ class Compare(ReadsRuns):
     """Output directory for the curves (PNG, PDF, CSV) and numbers (CSV)."""
 
     def run(self) -> int:
-        """Print and draw the comparison."""
+        """Print and draw the comparison; 1 if a task, side or seed is left out."""
         from paper_figures.comparison import write
         from reproduce.exhibits.comparison import Comparison, print_comparison
         from reproduce.tracking.links import where_to_look
         from reproduce.tracking.uri import TrackingError
 
-        comparison = Comparison.of(
-            [self.first, *self.others],
-            self.task,
-            self.scale,
-            self.metric,
-            self.opened(),
-            self.runs_dir or (RUNS if self.own and self.store is None else None),
-        )
+        with store_warnings() as unread:
+            comparison = Comparison.of(
+                [self.first, *self.others],
+                self.task,
+                self.scale,
+                self.metric,
+                self.opened(),
+                self.runs_dir or (RUNS if self.own and self.store is None else None),
+            )
         console = plain_console()
         print_comparison(comparison, console)
         for path in write(comparison, self.out):
@@ -107,7 +109,7 @@ class Compare(ReadsRuns):
             console.print(where_to_look(comparison.runs), highlight=False, soft_wrap=True)
         except TrackingError as error:
             say("warning", error)
-        return 0
+        return 1 if unread or comparison.left_out else 0
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ which compares runs within each task (`reproduce.exhibits.statistics.aggregates`
 
 import hashlib
 import re
-import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import mode
 
 import numpy as np
 import pandas as pd
@@ -29,7 +29,8 @@ from reproduce.exhibits.statistics.aggregates import (
 )
 from reproduce.exhibits.statistics.intervals import TRUE_CONFIDENCE, Estimate, bootstrap
 from reproduce.exhibits.statistics.seeds import common_steps
-from reproduce.formats import seeds_counted, seeds_named
+from reproduce.formats import seeds_counted, seeds_named, steps_in_words, steps_reached
+from reproduce.lab.algorithms import run_length_if_known
 from reproduce.lab.curves import value_at, window_mean
 from reproduce.lab.store import Store, StoredRun
 
@@ -38,8 +39,10 @@ __all__ = ["MOST_SIDES", "Comparison", "Contrast", "SideRuns", "TaskComparison",
 MOST_SIDES = 8
 """Largest number of sides that can be told apart in one picture."""
 
-_LINE = 14
+_LINE = 13
 """Characters per line of a name."""
+_BETWEEN_PARTS = re.compile(r"(?<=[/=_])|(?<=,)(?![^(]*\))|(?<=-)(?=[a-z])|(?=[\[+])")
+"""Where a name may be broken: not within a word, a number or a tuple."""
 _LONGEST_NAME = 200
 """Characters of a file name before it is cut; with endings, file systems allow 255."""
 _READINGS = {"return": value_at, "window": window_mean}
@@ -126,7 +129,8 @@ class Comparison:
         tasks: one comparison per task.
         improvements: probability of improvement over all tasks, equally weighted, by the name of the other
             side, for each that has runs on all of them.
-        missing: the sides without a run on a task, by task.
+        missing: the sides without a run that counts on a task and, for each, ``"no run"`` or ``"only failed
+            runs"``, by task.
     """
 
     sides: tuple[Side, ...]
@@ -134,7 +138,7 @@ class Comparison:
     metric: str
     tasks: tuple[TaskComparison, ...]
     improvements: Mapping[str, Estimate]
-    missing: Mapping[str, tuple[Side, ...]]
+    missing: Mapping[str, Mapping[Side, str]]
 
     @classmethod
     def of(
@@ -165,7 +169,11 @@ class Comparison:
         every = list(dict.fromkeys(task_spec(task).name for task in tasks))
         for task in every:
             runs = {side: shelf.runs(side, task) for side in sides}
-            lacking = tuple(side for side in sides if all(run.status == "failed" for run in runs[side]))
+            lacking = {
+                side: "only failed runs" if own else "no run"
+                for side, own in runs.items()
+                if all(run.status == "failed" for run in own)
+            }
             if lacking:
                 missing[task] = lacking
             there = {side: own for side, own in runs.items() if side not in lacking}
@@ -222,15 +230,9 @@ class Comparison:
             "Interquartile means over seeds (plain means for fewer than four) at the last step that all "
             f"seeds of {whose} have reached, with 95 % stratified bootstrap intervals."
         ]
-        single, unfinished, begun, failed = [], [], [], []
-        for task in self.tasks:
-            for side in task.sides:
-                if len(side.runs) == 1:
-                    single.append(f"{side.name} on {task.task}")
-                whose = f"of {side.name} on {task.task}"
-                unfinished += _stopped([run for run in side.runs if run.status == "partial"], whose)
-                begun += _stopped(side.begun, whose)
-                failed += [f"{seeds_named(side.failed)} {whose}"] if side.failed else []
+        single = [
+            f"{side.name} on {task.task}" for task in self.tasks for side in task.sides if len(side.runs) == 1
+        ]
         if single:
             notes.append(f"No interval where a side has only one seed: {', '.join(single)}.")
         # Among sides that have an interval.
@@ -250,24 +252,52 @@ class Comparison:
         own = sum(run.own for run in self.runs)
         if own:
             notes.append(f"Your own, not the repository's: {own} run{'s' if own > 1 else ''}.")
-        if self.missing:
-            compared = [task.task for task in self.tasks]
-            lacking = (
-                f"{', '.join(side.name for side in sides)} on {task}"
-                f"{'' if task in compared else ', and so the whole task'}"
-                for task, sides in self.missing.items()
-            )
-            notes.append(f"Left out because there is no run that has not failed: {'; '.join(lacking)}.")
-        if unfinished:
-            notes.append(f"Not finished yet: {', '.join(unfinished)}.")
+        return [*notes, *self._unfinished(), *self.left_out]
+
+    @property
+    def left_out(self) -> list[str]:
+        """What was asked for and does not count, one sentence each: tasks, sides and seeds."""
+        compared = [task.task for task in self.tasks]
+        sentences = [
+            f"{f'Left out on {task}' if task in compared else f'{task} is left out'}: {_in_words(lacking)}."
+            for task, lacking in self.missing.items()
+        ]
+        begun, failed = [], []
+        for task in self.tasks:
+            for side in task.sides:
+                whose = f"of {side.name} on {task.task}"
+                begun += _stopped(side.begun, whose)
+                failed += [f"{seeds_named(side.failed)} {whose}"] if side.failed else []
         if begun:
-            notes.append(f"Left out because they are too far behind: {', '.join(begun)}.")
+            sentences.append(f"Left out because they are too far behind: {', '.join(begun)}.")
         if failed:
-            notes.append(f"Left out because they failed: {', '.join(failed)}.")
-        return notes
+            sentences.append(f"Left out because they failed: {', '.join(failed)}.")
+        return sentences
+
+    @property
+    def all_tasks(self) -> str:
+        """``"all"``, or ``"2 of 3"`` where a task is left out: the tasks of `improvements`."""
+        wanted = len({*self.missing, *(task.task for task in self.tasks)})
+        return "all" if len(self.tasks) == wanted else f"{len(self.tasks)} of {wanted}"
+
+    def _unfinished(self) -> list[str]:
+        """A sentence on the runs that have not come to their end, if there are any."""
+        usual = mode(_stop(run) for run in self.runs)
+        others = [
+            stopped
+            for task in self.tasks
+            for side in task.sides
+            for stopped in _stopped(
+                [run for run in side.runs if _stop(run) != usual], f"of {side.name} on {task.task}"
+            )
+        ]
+        if usual is None:
+            return [f"Not finished yet: {', '.join(others)}."] if others else []
+        usually = dict.fromkeys(_stop_in_words(run) for run in self.runs if _stop(run) == usual)
+        return [f"All stop at {' or '.join(usually)}{' but ' if others else ''}{', '.join(others)}."]
 
     def numbers(self) -> pd.DataFrame:
-        """One row per task and other side (``second``), and one per other side for all tasks.
+        """One row per task and other side (``second``), and one per other side for all tasks (`all_tasks`).
 
         Columns of intervals end in _low and _high.
         """
@@ -283,7 +313,7 @@ class Comparison:
                 row |= _columns("difference", contrast.difference)
                 rows.append(row | _columns("improvement", contrast.improvement))
         for other, improvement in self.improvements.items():
-            total = {"task": "all", "first": self.sides[0].name, "second": other}
+            total = {"task": self.all_tasks, "first": self.sides[0].name, "second": other}
             rows.append({**total, **_columns("improvement", improvement)})
         return pd.DataFrame(rows)
 
@@ -365,12 +395,31 @@ def _side(
     )
 
 
+def _in_words(lacking: Mapping[Side, str]) -> str:
+    """``"no run of sac, td3; only failed runs of alm"``."""
+    names: dict[str, list[str]] = {}
+    for side, what in lacking.items():
+        names.setdefault(what, []).append(side.name)
+    return "; ".join(f"{what} of {', '.join(of)}" for what, of in names.items())
+
+
+def _stop(run: StoredRun) -> int | None:
+    """The step at which an unfinished run has stopped; None: it is finished."""
+    return None if run.status == "done" else run.last_step
+
+
+def _stop_in_words(run: StoredRun) -> str:
+    """``"55k of 300k steps"``, or ``"finished"``."""
+    stop = _stop(run)
+    return "finished" if stop is None else steps_reached(stop, run_length_if_known(run.spec))
+
+
 def _stopped(runs: Sequence[StoredRun], whose: str) -> list[str]:
-    """``"seeds 1 2 of td3 on Hopper (step 55,000)"``, one for each last step of the runs."""
-    seeds: dict[int, list[int]] = {}
+    """``"seeds 1 2 of td3 on Hopper (55k of 300k steps)"``, one for each place at which runs stopped."""
+    seeds: dict[str, list[int]] = {}
     for run in runs:
-        seeds.setdefault(run.last_step, []).append(run.spec.seed)
-    return [f"{seeds_named(found)} {whose} (step {step:,})" for step, found in seeds.items()]
+        seeds.setdefault(_stop_in_words(run), []).append(run.spec.seed)
+    return [f"{seeds_named(found)} {whose} ({stop})" for stop, found in seeds.items()]
 
 
 def _columns(name: str, estimate: Estimate) -> dict[str, float]:
@@ -384,38 +433,55 @@ def _columns(name: str, estimate: Estimate) -> dict[str, float]:
 def print_comparison(comparison: Comparison, console: Console) -> None:
     """Print a comparison and its notes."""
     console.print(_table(comparison))
-    beneath = "Below interquartile means: plain means of the same seeds at the same steps."
-    for note in (beneath, *comparison.notes()):
+    notes = comparison.notes()
+    if any(_plain_mean(side) for task in comparison.tasks for side in task.sides):
+        notes.insert(
+            1,
+            "'mean' in a cell is the plain mean of the same seeds, printed where it differs from their "
+            "interquartile mean.",
+        )
+    for note in notes:
         console.print(note, highlight=False)
 
 
 def _table(comparison: Comparison) -> Table:
     table = Table(title=comparison.heading, title_justify="left")
     table.add_column("task, steps")
-    table.add_column("")
+    table.add_column("", overflow="fold")
     for title in ("return", "first −\nother", "P(first >\nother)"):
         table.add_column(title, justify="right")
     for task in comparison.tasks:
         table.add_section()
-        table.add_row(f"{task.task}\n{task.step:,}", *_of_side(task.first), "", "")
+        table.add_row(f"{_name(task.task)}\n{steps_in_words(task.step)}", *_of_side(task.first), "", "")
         for contrast in task.contrasts:
             difference, improvement = contrast.difference.text(sign="+"), contrast.improvement.text(2)
             table.add_row("", *_of_side(contrast.other), _cell(difference), _cell(improvement))
     if len(comparison.tasks) > 1:
         table.add_section()
         for other, over_all in comparison.improvements.items():
-            table.add_row("all tasks", _name(other), "", "", _cell(over_all.text(2)))
+            table.add_row(f"{comparison.all_tasks} tasks", _name(other), "", "", _cell(over_all.text(2)))
     return table
 
 
 def _of_side(side: SideRuns) -> tuple[str, str]:
-    """The name of a side, and its number with interval, seeds and plain mean."""
-    return _name(side.name), f"{_cell(side.mean.text())}\n{side.seeds}\nmean {side.scores.mean():.0f}"
+    """The name of a side, and its number with interval, seeds and perhaps plain mean."""
+    return _name(side.name), f"{_cell(side.mean.text())}\n{side.seeds}{_plain_mean(side)}"
+
+
+def _plain_mean(side: SideRuns) -> str:
+    """A line with the mean of a side's seeds; empty if it is printed like the interquartile mean."""
+    mean = f"{side.scores.mean():.0f}"
+    return "" if mean == f"{float(side.mean.value):.0f}" else f"\nmean {mean}"
 
 
 def _name(name: str) -> str:
-    """A name in short lines: longer ones would be cut on a terminal of 80 columns."""
-    return "\n".join(line for part in re.findall("[^/]*/|.+", name) for line in textwrap.wrap(part, _LINE))
+    """A name in short lines: a terminal of 80 columns would break longer ones anywhere."""
+    lines = [""]
+    for part in _BETWEEN_PARTS.split(name):
+        if lines[-1] and len(lines[-1] + part) > _LINE:
+            lines.append("")
+        lines[-1] += part
+    return "\n".join(lines)
 
 
 def _cell(text: str) -> str:

@@ -39,7 +39,7 @@ class Side:
     @property
     def in_suite(self) -> bool:
         """Whether the suite can train it, regardless of settings and precision."""
-        return Side(self.algorithm, variant_parts(self.variant)[0]).name in _suite()
+        return replace(self, variant=variant_parts(self.variant)[0]) in _suite()
 
 
 @dataclass(frozen=True)
@@ -87,22 +87,29 @@ class Shelf:
         on_task = dict.fromkeys(name for spec, name in names.items() if spec.task == task)
         others = [name for name in on_task if name != side.name]
         instead = f"there are runs of {', '.join(others) or 'no other'}"
-        # The user's own variants are known only by their runs, of which there may be some at another scale.
-        stored = self.store.runs(algorithm=side.algorithm, variant=side.variant)
-        own = [
-            run
-            for scale in dict.fromkeys((*SCALES, *(run.spec.scale for run in stored)))
-            for run in replace(self, scale=scale)._held(algorithm=side.algorithm, variant=side.variant)
+        # The user's own are known only by their runs, of which there may be some at another scale.
+        stored = self.store.runs(algorithm=side.algorithm)
+        scales = dict.fromkeys((*SCALES, *(run.spec.scale for run in stored)))
+        relatives = [
+            run for one in scales for run in replace(self, scale=one)._held(algorithm=side.algorithm)
         ]
+        own = [run for run in relatives if run.spec.variant == side.variant]
         if not (side.in_suite or own):
-            known = dict.fromkeys((*names.values(), *_suite()))
+            if relatives or side.algorithm in ALGORITHMS:
+                variants = {run.spec.variant for run in relatives}
+                suite = (one.variant for one in _suite() if one.algorithm == side.algorithm)
+                hint = nearest(variant_parts(side.variant)[0], sorted(variants.union(suite)))
+                what = f"a variant {side.variant!r} of {side.algorithm}{hint}"
+            else:
+                hint = nearest(side.algorithm, [*ALGORITHMS, *(spec.algorithm for spec in names)])
+                what = f"an algorithm {side.algorithm!r}{hint}"
             return (
-                f"Neither the suite nor a run in {self._places} has {side.name!r}{nearest(side.name, known)}"
-                f"; on {task} at {self.scale} scale {instead}."
+                f"Neither the suite nor a run in {self._places} has {what}; one of your own must be trained "
+                f"first (docs/new_variant.md); on {task} at {self.scale} scale {instead}."
             )
         failed = side.name in on_task
-        scales = dict.fromkeys(run.spec.scale for run in own if run.spec.task == task)
-        elsewhere = " and ".join(scale for scale in scales if scale != self.scale)
+        on_task_at = dict.fromkeys(run.spec.scale for run in own if run.spec.task == task)
+        elsewhere = " and ".join(scale for scale in on_task_at if scale != self.scale)
         plugin = next((run.provenance["plugin"]["file"] for run in own if "plugin" in run.provenance), "")
         command = train_command(side.algorithm, side.variant, task, self.scale, plugin=plugin)
         return (
@@ -113,10 +120,10 @@ class Shelf:
         )
 
 
-def _suite() -> list[str]:
-    """Every algorithm and variant of the suite, by its name on the command line."""
+def _suite() -> list[Side]:
+    """Every algorithm and variant of the suite."""
     return [
-        Side(algorithm, variant).name
+        Side(algorithm, variant)
         for algorithm, known in ALGORITHMS.items()
         for variant in (BASE.name, *known.variants)
     ]

@@ -1,12 +1,17 @@
 """The figure of a comparison: what can be read off its panels, and where it is written."""
 
+import random
 from pathlib import Path
 
 import pytest
 
-from paper_figures.comparison import _LOOKS as comparison_looks
+from alm.variants import VARIANTS
 from paper_figures.comparison import draw, write
+from paper_figures.style import LOOKS, looks, looks_apart
+from reproduce.exhibits.catalogue import exhibit_named
 from reproduce.exhibits.comparison import MOST_SIDES, Comparison
+from reproduce.exhibits.kinds import Series
+from reproduce.exhibits.sides import Side
 from reproduce.lab.store import Store
 
 
@@ -33,7 +38,10 @@ def test_panels_show_both_means_with_their_intervals(comparison):
     heights = [band.get_paths()[0].vertices[:, 1] for band in panel.collections]
     assert [(heights[0].max(), heights[1].max())] == [(40, 20)]
     note = " ".join(" ".join(text.get_text() for text in panel.texts).split())
-    assert "alm/c-0.05 (2 seeds) at 2k, against alm (2 seeds): difference +20 [+10, +30]" in note
+    assert (
+        "alm/c-0.05 (2 seeds) at 2k, against alm (2 seeds): difference +20 [+10, +30], P(first > other) 1.00"
+        in note
+    )
     caption = " ".join(figure.get_supxlabel().split())
     assert "with 2 an interval is too narrow" in caption
     # There is no mean beneath a curve, and it is more than the last step.
@@ -52,8 +60,48 @@ def test_a_side_keeps_its_colour_where_another_has_no_run(tmp_path, make_run):
     assert without.items() <= both.items() and len(set(both.values())) == 3
 
 
-def test_as_many_sides_as_looks():
-    assert len({look.colour for look in comparison_looks}) == MOST_SIDES
+def looks_of(*names):
+    sides = [Side.named(name) for name in names]
+    return looks_apart([Series(side.name, side.algorithm, side.variant) for side in sides])
+
+
+def test_a_side_looks_as_in_every_figure():
+    known = looks_of(
+        "alm/my-idea", "sac/million", "alm/no-kl", "sac", "slbo", "alm", "alm/base+bf16", "alm/k5"
+    )
+    for name in ("sac", "slbo", "alm"):
+        assert known[name] == LOOKS[name]
+    for variant in ("no-kl", "base+bf16"):
+        assert known[f"alm/{variant}"] == looks([Series("one", "alm", variant)])["one"]
+    of_figure = looks(exhibit_named("figure5b").series)
+    assert known["alm/k5"] == of_figure["ALM(5)"]
+    # Alone it has SAC's own look, as in Figure 14.
+    assert known["sac/million"] != LOOKS["sac"] == looks_of("sac/million")["sac/million"]
+
+
+def test_what_the_suite_does_not_know_has_no_look_of_the_suite():
+    sides = ("my-td3", "redq", "alm/my-idea", "sac/relu", "alm/relu", "alm/base[horizon=7]")
+    found = looks_of(*sides)
+    assert found["alm/relu"] == looks([Series("one", "alm", "relu")])["one"]
+    assert len({look.colour for look in found.values()}) == len(sides)
+    own = {found[name].colour for name in ("my-td3", "alm/my-idea", "sac/relu", "alm/base[horizon=7]")}
+    assert not own & {look.colour for look in LOOKS.values()}
+    # By name: the others in the picture do not change it unless one has it.
+    assert looks_of("alm/my-idea", "td3")["alm/my-idea"] == looks_of("sac", "alm/my-idea")["alm/my-idea"]
+
+
+def test_no_two_sides_look_alike():
+    """Of as many as may be compared, whatever their names; of those, two can share a colour of seven."""
+    draw_names = random.Random(0)
+    names = [f"alm/{one}" for one in (*VARIANTS, *(f"idea-{number}" for number in range(40)))]
+    names += ["mine", "yours", "sac/relu", "sac/base+bf16", "redq/official-density", "sac", "alm"]
+    for _ in range(200):
+        some = draw_names.sample(names, MOST_SIDES)
+        found = looks_of(*some)
+        assert set(found) == set(some)
+        assert len({(one.colour, one.marker) for one in found.values()}) == MOST_SIDES
+    ideas = looks_of(*(f"alm/idea-{number}" for number in range(MOST_SIDES)))
+    assert len({look.colour for look in ideas.values()}) == MOST_SIDES - 1
 
 
 def test_names_with_dots_and_slashes_keep_their_ends(comparison, tmp_path):

@@ -46,9 +46,26 @@ def test_curves_of_a_variant_are_found_however_its_settings_are_written(own, tmp
     assert reproduce.load_curves(variant="my-idea[horizon=7.0]")["return"].tolist() == [3.0]
 
 
-def test_several_tasks_are_compared_at_once(own):
-    rows = reproduce.compare(IDEA, "alm", task=["HalfCheetah", "Hopper"])
-    assert rows["task"].tolist() == ["HalfCheetah", "all"]  # on Hopper there is nothing to compare with
+def test_several_tasks_are_compared_at_once(own, tmp_path, make_run):
+    for store, variant in (("OWN", "my-idea"), ("SHIPPED", "base")):
+        Store(tmp_path / store).write(make_run({9500: 1.0}, variant=variant, task="Ant", scale="laptop"))
+    rows = reproduce.compare(IDEA, "alm", task=["HalfCheetah", "Ant"])
+    assert rows["task"].tolist() == ["HalfCheetah", "Ant", "all"]
+
+
+def test_what_a_comparison_leaves_out_is_a_warning(own, tmp_path, make_run):
+    """A failed seed, and a task on which there is nothing to compare with."""
+    Store(tmp_path / "OWN").write(
+        make_run({9500: 1.0}, variant="my-idea", seed=3, scale="laptop", status="failed", reason="NaN")
+    )
+    with pytest.warns(UserWarning, match="eft out") as said:
+        rows = reproduce.compare(IDEA, "alm", task=["HalfCheetah", "Hopper"])
+    assert [str(one.message) for one in said] == [
+        "Hopper is left out: no run of alm/my-idea, alm.",
+        "Left out because they failed: seed 3 of alm/my-idea on HalfCheetah.",
+    ]
+    assert {one.filename for one in said} == {__file__}
+    assert rows["task"].tolist() == ["HalfCheetah", "1 of 2"]
 
 
 def test_a_comparison_is_of_the_metric_and_the_runs_that_were_asked_for(own):

@@ -293,6 +293,9 @@ def test_help_is_as_wide_as_the_terminal(command, capsys, monkeypatch):
         # tyro would break the line before a bracket, and keeps a break that a docstring makes elsewhere.
         for line in COMMANDS[name].__doc__.splitlines()[1:]:
             assert not line.strip() or line.strip()[0].isalpha()
+        # Nor would it keep a break between two examples.
+        for example in re.findall("python -m reproduce .*", COMMANDS[name].__doc__):
+            assert f"Example: {example}" in shown.splitlines()
 
 
 def test_help_has_a_commands_own_options_first_and_says_optional(capsys, monkeypatch):

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -121,7 +122,7 @@ def test_notes_say_what_stands_behind_the_numbers(store):
     assert "every run of one side" not in notes
     for words in (
         "with 2 an interval is too narrow; that of a mean contains the true value in about 50 %",
-        "seed 2 of alm/my-idea on HalfCheetah (step 10,000)",
+        "Not finished yet: seed 2 of alm/my-idea on HalfCheetah (10k of 50k steps).",
         "they failed: seed 3 of alm/my-idea on HalfCheetah, seed 3 of alm on HalfCheetah",
     ):
         assert words in notes
@@ -158,12 +159,17 @@ def test_what_may_not_be_pooled_is_refused(store):
     [
         (
             {"names": ("alm/my-ide", BASE)},
-            "has 'alm/my-ide' .did you mean 'alm/my-idea'.*on HalfCheetah at laptop scale .*runs of alm, ",
+            "'my-ide' of alm .did you mean 'my-idea'.*on HalfCheetah at laptop scale there are runs of alm, ",
         ),
-        ({"names": ("alm/no-k", BASE)}, "has 'alm/no-k' .did you mean 'alm/no-kl'"),
+        ({"names": ("alm/no-k", BASE)}, "has a variant 'no-k' of alm .did you mean 'no-kl'"),
+        ({"names": ("alm/own-idea[horizon=7]", BASE)}, "a variant 'own-idea.horizon=7.' of alm .*'my-idea'"),
+        (
+            {"names": ("alm/huber", BASE)},
+            "has a variant 'huber' of alm; one of your own must be trained first .docs/new_variant.md.;",
+        ),
         (
             {"names": (IDEA, "dreamer")},
-            "neither the suite nor a run in .* has 'dreamer'; .*runs of alm, alm/my-idea.$",
+            "neither the suite nor a run in .* has an algorithm 'dreamer'; .*runs of alm, alm/my-idea.$",
         ),
         ({"names": (IDEA, "alm/base[horizon=7]")}, "train --algorithm alm --variant base --set horizon=7"),
         (
@@ -176,7 +182,8 @@ def test_what_may_not_be_pooled_is_refused(store):
         ({"names": ("alm", BASE)}, "alm is compared with itself"),
         ({"names": ("alm/base", BASE)}, "alm is compared with itself"),
         ({"names": (IDEA, BASE, "alm/base")}, "alm is compared with itself"),
-        ({"names": (IDEA, BASE, "reqd")}, "'reqd' .did you mean 'redq'"),
+        ({"names": (IDEA, BASE, "reqd")}, "has an algorithm 'reqd' .did you mean 'redq'"),
+        ({"names": (IDEA, BASE, "reqd/no-kl")}, "has an algorithm 'reqd' .did you mean 'redq'"),
         ({"names": (IDEA,)}, "alm/my-idea is compared with nothing: name another"),
         ({"names": (IDEA, BASE, "a", "b", "c", "d", "e", "f", "g")}, "9 sides are too many.* at most 8"),
     ],
@@ -207,10 +214,12 @@ def test_a_task_without_runs_of_a_side_is_named_beside_the_others(store):
     comparison = compared(store, "Hopper", "HalfCheetah", "Walker2d", "Ant")
     assert [task.task for task in comparison.tasks] == ["HalfCheetah"]
     assert comparison.improvements[BASE].value == comparison.tasks[0].contrasts[0].improvement.value
-    assert (
-        "Left out because there is no run that has not failed: alm/my-idea on Hopper, and so the whole task; "
-        "alm/my-idea on Walker2d, and so the whole task; alm/my-idea, alm on Ant, and so the whole task."
-    ) in comparison.notes()
+    assert comparison.left_out[:-1] == [
+        "Hopper is left out: no run of alm/my-idea.",
+        "Walker2d is left out: only failed runs of alm/my-idea.",
+        "Ant is left out: no run of alm/my-idea, alm.",
+    ]
+    assert comparison.numbers()["task"].tolist() == ["HalfCheetah", "1 of 4"]
     with pytest.raises(ValueError, match="No run of 'alm/my-idea' on Hopper"):
         compared(store, "Hopper", "Ant")
 
@@ -231,7 +240,8 @@ def test_several_others_are_read_at_one_step(store, make_run, tmp_path):
     numbers = comparison.numbers()
     assert numbers["task"].tolist() == ["HalfCheetah", "HalfCheetah", "Hopper", "all"]
     assert numbers["second"].tolist() == ["td3", "sac", "td3", "td3"]
-    assert "Left out because there is no run that has not failed: sac on Hopper." in comparison.notes()
+    # No task is left out.
+    assert comparison.left_out[0] == "Left out on Hopper: no run of sac."
     assert comparison.file_name == "alm_my-idea-vs-td3-vs-sac-HalfCheetah-Hopper-laptop"
     assert comparison.heading == "alm/my-idea against td3, sac, laptop scale: return"
 
@@ -240,9 +250,38 @@ def test_seeds_that_stopped_at_one_step_are_named_together(store):
     for seed in (2, 4):
         store.add("my-idea", seed, {5000: 3.0, 10_000: 12.0}, status="partial")
     store.add("my-idea", 5, {5000: 3.0}, status="failed", reason="loss/critic is not finite")
-    notes = " ".join(compared(store).notes())
-    assert "Not finished yet: seeds 2 4 of alm/my-idea on HalfCheetah (step 10,000)." in notes
-    assert "failed: seeds 3 5 of alm/my-idea on HalfCheetah, seed 3 of alm on HalfCheetah." in notes
+    notes = compared(store).notes()
+    assert "Not finished yet: seeds 2 4 of alm/my-idea on HalfCheetah (10k of 50k steps)." in notes
+    assert notes[-1] == (
+        "Left out because they failed: seeds 3 5 of alm/my-idea on HalfCheetah, seed 3 of alm on HalfCheetah."
+    )
+
+
+def test_runs_that_all_stop_at_one_step_are_not_named(tmp_path, make_run):
+    """As at paper scale, where Table 1 reads runs at 200,000 steps."""
+    store = Store(tmp_path)
+
+    def add(algorithm, task, *seeds, step=200_000, **options):
+        for seed in seeds:
+            store.write(make_run({step: 1.0}, algorithm=algorithm, task=task, seed=seed, **options))
+
+    def stops(*tasks):
+        unfinished = compared(store, *tasks, names=("sac", "td3"), scale="paper")._unfinished()
+        return " ".join(unfinished)
+
+    for task in ("Hopper", "Ant"):
+        for algorithm in ("sac", "td3"):
+            add(algorithm, task, 0, 1, status="partial")
+    assert stops("Hopper") == "All stop at 200k of 300k steps."
+    assert stops("Hopper", "Ant") == "All stop at 200k of 300k steps or 200k of 500k steps."
+    for algorithm, seed, step in (("sac", 2, 250_000), ("td3", 2, 250_000), ("td3", 3, 300_000)):
+        returns = {200_000: 1.0, step: 2.0}
+        status = "done" if step == 300_000 else "partial"
+        store.write(make_run(returns, algorithm=algorithm, task="Hopper", seed=seed, status=status))
+    assert stops("Hopper") == (
+        "All stop at 200k of 300k steps but seed 2 of sac on Hopper (250k of 300k steps), "
+        "seed 2 of td3 on Hopper (250k of 300k steps), seed 3 of td3 on Hopper (finished)."
+    )
 
 
 def test_a_seed_that_has_only_begun_does_not_pull_the_others_back(store):
@@ -250,9 +289,9 @@ def test_a_seed_that_has_only_begun_does_not_pull_the_others_back(store):
     store.add("my-idea", 4, {5000: 3.0}, status="partial")
     after = compared(store)
     pd.testing.assert_frame_equal(after.numbers(), before)
-    assert "Left out because they are too far behind: seed 4 of alm/my-idea on HalfCheetah (step 5,000)." in (
-        after.notes()
-    )
+    assert (
+        "Left out because they are too far behind: seed 4 of alm/my-idea on HalfCheetah (5k of 50k steps)."
+    ) in after.notes()
 
 
 @pytest.mark.parametrize("name", ["value-expansion", "value-encoder-model", "reconstruction"])
@@ -261,23 +300,47 @@ def test_names_and_numbers_are_whole_at_80_columns(store, name):
         for seed in range(3):
             store.add(name, seed, {5000: 1000.0 + 900 * seed, 10_000: 3000.0 + seed}, task=task)
             store.add("base", 4 + seed, {5000: 1.0, 10_000: 5000.0 + 999 * seed}, task=task)
-    file = io.StringIO()
-    comparison = compared(store, "HalfCheetah", "Walker2d", names=(f"alm/{name}", BASE))
-    print_comparison(comparison, Console(width=80, file=file))
-    shown = file.getvalue()
+    shown = printed(compared(store, "HalfCheetah", "Walker2d", names=(f"alm/{name}", BASE)))
     assert "…" not in shown and "all tasks" in shown
     names = "".join(line.split("│")[2].strip() for line in shown.splitlines() if "│" in line)
     assert names == f"alm/{name}alm" * 2 + "alm"
 
 
-def test_plain_means_stand_beneath_interquartile_means(store):
+def printed(comparison):
+    file = io.StringIO()
+    print_comparison(comparison, Console(width=80, file=file, markup=False))
+    return file.getvalue()
+
+
+def test_long_names_are_broken_between_their_parts(store):
+    variant = "base[hidden_sizes=(400,200),horizon=7,learning_rate=0.0003]+bf16"
+    task = "HalfCheetah-obsnoise-0.1"
+    for seed in range(3):
+        for one in (variant, "base"):
+            store.add(one, seed, {5000: 1000.0 + 900 * seed, 10_000: 3000.0 + seed}, task=task)
+    cells = [
+        line.split("│")[1:3]
+        for line in printed(compared(store, task, names=(f"alm/{variant}", BASE))).splitlines()
+        if "│" in line
+    ]
+    tasks, names = ([cell.strip() for cell in column if cell.strip()] for column in zip(*cells, strict=True))
+    assert tasks == ["HalfCheetah-", "obsnoise-0.1", "10k"]
+    assert names == [
+        "alm/base", "[hidden_", "sizes=", "(400,200),", "horizon=7,", "learning_", "rate=0.0003]", "+bf16",
+        "alm",
+    ]  # fmt: skip
+
+
+def test_plain_means_stand_beneath_interquartile_means_from_which_they_differ(store):
+    """With fewer than four seeds both are one number."""
     for seed in range(4):
         store.add("mnm", seed, {5000: 300.0 if seed else 7.0})
-    file = io.StringIO()
     comparison = compared(store, names=("alm/mnm", BASE))
-    print_comparison(comparison, Console(width=80, file=file))
-    assert comparison.numbers()["first_iqm"][0] == 300 and "mean 227" in file.getvalue()
-    assert "all tasks" not in file.getvalue()  # there is one
+    shown = printed(comparison)
+    assert comparison.numbers()["first_iqm"][0] == 300
+    assert re.findall(r"mean \d+", shown) == ["mean 227"] and "'mean' in a cell is the plain mean" in shown
+    assert "all tasks" not in shown  # there is one
+    assert not re.search(r"mean \d|'mean'", printed(compared(store)))
 
 
 def train(root, run, step):
@@ -370,13 +433,13 @@ def places(tmp_path, store):
 def test_the_command_prints_draws_and_repeats_itself(store, tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
     command = ["compare", IDEA, BASE, "--task", "HalfCheetah", *places(tmp_path, store)]
-    assert main(command) == 0
+    assert main(command) == 1  # a seed of each failed
     out = " ".join(capsys.readouterr().out.split())
     for words in (
         "alm/my-idea against alm, laptop scale",
         "3 seeds",
         "2 seeds",
-        "10,000",
+        "10k",
         "+6",
         "0.50",
         "Few seeds",
@@ -391,13 +454,47 @@ def test_the_command_prints_draws_and_repeats_itself(store, tmp_path, capsys, mo
     first = [file.read_bytes() for file in files]
     pictures = {file.suffix for file in (tmp_path / "out").iterdir()}
     assert pictures == {".png", ".pdf", ".csv"}
-    assert main(command) == 0
+    assert main(command) == 1
     assert [file.read_bytes() for file in files] == first
+
+
+def test_the_exit_code_says_whether_something_is_left_out(tmp_path, make_run, capsys, monkeypatch):
+    """A task without runs, a side on one task, a seed that is behind, and one whose file cannot be read."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
+    store = Store(tmp_path / "store")
+
+    def add(algorithm, task="Hopper", seed=0, step=10_000, **options):
+        run = make_run({step: 1.0}, algorithm=algorithm, task=task, seed=seed, scale="laptop", **options)
+        return store.write(run)
+
+    def code(*names):
+        sides, tasks = names[: names.index("on")], names[names.index("on") + 1 :]
+        return main(["compare", *sides, "--task", *tasks, *places(tmp_path, store)])
+
+    for algorithm, task in (
+        ("sac", "Hopper"),
+        ("td3", "Hopper"),
+        ("redq", "Hopper"),
+        ("sac", "Ant"),
+        ("td3", "Ant"),
+    ):
+        add(algorithm, task)
+    assert code("sac", "td3", "on", "Hopper", "Ant") == 0
+    assert code("sac", "td3", "on", "Hopper", "Walker2d") == 1
+    assert code("sac", "td3", "redq", "on", "Hopper", "Ant") == 1
+    add("sac", seed=1, step=1000, status="partial")
+    assert code("sac", "td3", "on", "Hopper") == 1
+    assert code("td3", "redq", "on", "Hopper") == 0
+    capsys.readouterr()
+    damaged = add("td3", seed=2)
+    damaged.write_bytes(b"")
+    assert code("td3", "redq", "on", "Hopper") == 1
+    assert str(damaged) in capsys.readouterr().err
 
 
 def test_an_mlflow_that_cannot_be_reached_is_a_warning(store, tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
-    assert main(["compare", IDEA, BASE, "--task", "HalfCheetah", *places(tmp_path, store)]) == 0
+    assert main(["compare", IDEA, BASE, "--task", "HalfCheetah", *places(tmp_path, store)]) == 1
     error = capsys.readouterr().err
     assert error.startswith("warning: MLflow at http://127.0.0.1:9 cannot be used") and error.count("\n") == 1
 
@@ -444,7 +541,7 @@ def test_comparing_imports_neither_torch_nor_mlflow(store, tmp_path):
     command = ["compare", IDEA, BASE, "--task", "HalfCheetah", *places(tmp_path, store)]
     script = (
         "import sys; from reproduce.cli import main\n"
-        f"assert main({command!r}) == 0\n"
+        f"assert main({command!r}) == 1  # a seed of each failed\n"
         "bad = {'torch', 'mujoco', 'gymnasium', 'mlflow'} & set(sys.modules)\n"
         "sys.exit(str(bad) if bad else 0)"
     )
@@ -474,7 +571,7 @@ def test_a_store_that_is_named_is_shown_alone(store, tmp_path, capsys, monkeypat
         "reproduce.exhibits.sides.directories_under", lambda root, **_: seen.append(root) or {}
     )
     command = ["compare", IDEA, BASE, "--task", "HalfCheetah", "--store", str(store.root)]
-    assert main([*command, "--out", str(tmp_path / "out")]) == 0
+    assert main([*command, "--out", str(tmp_path / "out")]) == 1  # a seed of each failed
     assert not seen
-    assert main([*command, *places(tmp_path, store)[2:]]) == 0
+    assert main([*command, *places(tmp_path, store)[2:]]) == 1
     assert set(seen) == {tmp_path / "runs"}
