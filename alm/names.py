@@ -3,8 +3,6 @@
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
-__all__ = ["did_you_mean", "nearest", "place_among"]
-
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """A hint at the one known name most similar to a misspelt one, whatever their case; empty if none is.

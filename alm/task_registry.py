@@ -13,9 +13,6 @@ from typing import Any
 
 from alm.names import nearest
 
-__all__ = ["TASKS", "TaskSpec", "UnknownTaskError", "task_spec"]
-
-
 # Steps in the authors' released score files, except for the two full-observation tasks (500k).
 PAPER_STEPS = 300_000
 # Steps per run in Wang et al. (2019).

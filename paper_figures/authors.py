@@ -9,7 +9,7 @@ from alm.training.scale import scale_named
 from paper_figures import learning_curves, panels
 from paper_figures.style import figure_style, looks
 from reproduce import formats
-from reproduce.exhibits import Series
+from reproduce.exhibits.kinds import Series
 from reproduce.exhibits.pooling import require_comparable
 from reproduce.lab.published import authors_curves
 from reproduce.lab.store import Store, StoredRun

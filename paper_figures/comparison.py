@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 from alm.training.files import write_text
 from paper_figures import panels
 from paper_figures.style import Look, csv_text, figure_style, looks_apart, save
-from reproduce.exhibits import Series
 from reproduce.exhibits.comparison import Comparison, TaskComparison
+from reproduce.exhibits.kinds import Series
 from reproduce.formats import steps_in_words
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from alm.training.scale import scale_named
-from reproduce.exhibits import FigureExhibit, Series
+from reproduce.exhibits.kinds import FigureExhibit, Series
 from reproduce.exhibits.pooling import Pool, pool, require_comparable
 from reproduce.lab.specs import RunSpec
 from reproduce.lab.store import Store, StoredRun

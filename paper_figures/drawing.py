@@ -20,9 +20,8 @@ from paper_figures import (
     value_bias,
 )
 from paper_figures.data import FigureData
-from reproduce.exhibits import FIGURES, BiasDefinition, FigureExhibit, Series
-from reproduce.exhibits.catalogue import names_meant
-from reproduce.exhibits.kinds import SHOWN_SCALES, Content
+from reproduce.exhibits.catalogue import FIGURES, names_meant
+from reproduce.exhibits.kinds import SHOWN_SCALES, BiasDefinition, Content, FigureExhibit, Series
 from reproduce.exhibits.pooling import ProtocolMixError, StoreMixError
 from reproduce.lab.algorithms import ALGORITHMS, run_length_if_known
 from reproduce.lab.store import Store, StoreWarning

@@ -6,8 +6,8 @@ from matplotlib.figure import Figure
 from paper_figures import panels
 from paper_figures.data import FigureData
 from paper_figures.style import figure_style
-from reproduce.exhibits import FigureExhibit, Series
 from reproduce.exhibits.catalogue import QUARTER
+from reproduce.exhibits.kinds import FigureExhibit, Series
 from reproduce.lab.published import FIELD, FIELD_TASKS, field_runs
 
 _TASKS = tuple(FIELD_TASKS)

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from paper_figures import learning_curves, panels
 from paper_figures.data import FigureData
 from paper_figures.style import figure_style, looks
-from reproduce.exhibits import FigureExhibit
+from reproduce.exhibits.kinds import FigureExhibit
 from reproduce.lab.store import Store
 
 LAST = 5

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from paper_figures import panels
 from paper_figures.data import FigureData, curves_of
 from paper_figures.style import NOTE, figure_style, looks
-from reproduce.exhibits import FigureExhibit
+from reproduce.exhibits.kinds import FigureExhibit
 from reproduce.exhibits.pooling import StoreMixError, require_comparable
 from reproduce.lab.store import Store
 

@@ -11,7 +11,7 @@ from alm.training.scale import scale_named
 from paper_figures import panels
 from paper_figures.data import FigureData, figure_data
 from paper_figures.style import figure_style
-from reproduce.exhibits import FigureExhibit, Series
+from reproduce.exhibits.kinds import FigureExhibit, Series
 from reproduce.lab.store import Store, StoredRun
 
 

@@ -16,9 +16,8 @@ from matplotlib.gridspec import SubplotSpec
 from paper_figures.data import FigureData, PanelCurve
 from paper_figures.style import NOTE, PAGE, PUBLISHED, THOUSANDS, looks
 from reproduce import formats
-from reproduce.exhibits import TABLE1, Series
-from reproduce.exhibits.catalogue import QUARTER
-from reproduce.exhibits.kinds import READ_OUT
+from reproduce.exhibits.catalogue import QUARTER, TABLE1
+from reproduce.exhibits.kinds import READ_OUT, Series
 from reproduce.lab.published import AUTHORS_WARMUP, authors_curves
 from reproduce.lab.store import StoredRun
 

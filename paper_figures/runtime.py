@@ -14,7 +14,7 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 from paper_figures import learning_curves, panels
 from paper_figures.data import FigureData, figure_data
 from paper_figures.style import figure_style, looks
-from reproduce.exhibits import FigureExhibit, Series
+from reproduce.exhibits.kinds import FigureExhibit, Series
 from reproduce.lab.provenance import processor_of
 from reproduce.lab.store import Store, StoredRun
 

@@ -13,7 +13,8 @@ from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from reproduce.exhibits import FIGURES, Series
+from reproduce.exhibits.catalogue import FIGURES
+from reproduce.exhibits.kinds import Series
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from matplotlib.figure import Figure
 from paper_figures import panels
 from paper_figures.data import FigureData, figure_data
 from paper_figures.style import NOTE, figure_style
-from reproduce.exhibits import FigureExhibit, Series
 from reproduce.exhibits.bias import bias_by_step
+from reproduce.exhibits.kinds import FigureExhibit, Series
 from reproduce.lab.store import Store, StoredRun
 
 _FORMULAS = {

@@ -20,9 +20,10 @@ from alm.task_registry import task_spec
 from alm.training.scale import SCALES, scale_named
 from paper_figures.drawing import drawn, figures_named
 from reproduce.commands.options import ReadsRuns
-from reproduce.exhibits import EXHIBITS, BiasDefinition, FigureExhibit
+from reproduce.exhibits.catalogue import EXHIBITS
 from reproduce.exhibits.comparison import Comparison
 from reproduce.exhibits.coverage import nothing_shown
+from reproduce.exhibits.kinds import BiasDefinition, FigureExhibit
 from reproduce.exhibits.pooling import StoreMixError
 from reproduce.exhibits.tidy import tidy_curves
 from reproduce.lab.algorithms import ALGORITHMS, BASE, variant_named

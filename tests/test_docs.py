@@ -12,7 +12,7 @@ import pytest
 import tyro
 
 from reproduce.cli import COMMANDS, _one_spelling
-from reproduce.exhibits import exhibits_named
+from reproduce.exhibits.catalogue import exhibits_named
 from reproduce.lab.places import CODE
 
 PAGES = sorted([*CODE.glob("*.md"), *(CODE / "docs").rglob("*.md")])

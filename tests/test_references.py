@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from benchmarks.references.draws import DrawError, Draws
-from reproduce.exhibits.performance import references
+from reproduce.exhibits.documents.benchmarks import references
 
 STAND_IN = """
 import copy, torch

@@ -12,8 +12,6 @@ from torch import Tensor
 from alm.task_registry import TaskSpec
 from alm.tasks.formulas import HEALTHY, HOPPER_BOUND, MBBL_REWARDS
 
-__all__ = ["has_end", "has_reward", "reward", "terminated"]
-
 # Layout of an observation: height of the root, its tilt (planar robots only) and other positions, then
 # velocities, starting with the root's along x.
 _HEIGHT, _TILT = 0, 1

@@ -10,8 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["HEALTHY", "HOPPER_BOUND", "MBBL_REWARDS", "MbblReward"]
-
 HEALTHY: dict[str, Callable[[Any, Any], Any]] = {
     "Walker2d": lambda height, tilt: (height > 0.8) & (height < 2.0) & (abs(tilt) < 1.0),
     "Hopper": lambda height, tilt: (height > 0.7) & (abs(tilt) < 0.2),

@@ -37,17 +37,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from alm.tasks.formulas import HEALTHY, HOPPER_BOUND
 
-__all__ = [
-    "AntEnv",
-    "HalfCheetahEnv",
-    "HopperEnv",
-    "HumanoidEnv",
-    "LocomotionEnv",
-    "TruncatedAntEnv",
-    "TruncatedHumanoidEnv",
-    "Walker2dEnv",
-]
-
 Array = NDArray[np.float64]
 
 # Everything that the next simulation step depends on.

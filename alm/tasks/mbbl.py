@@ -26,20 +26,6 @@ from alm.tasks.locomotion import (
     Walker2dEnv,
 )
 
-__all__ = [
-    "MbblAntETEnv",
-    "MbblAntEnv",
-    "MbblEnv",
-    "MbblHalfCheetahEnv",
-    "MbblHopperETEnv",
-    "MbblHopperEnv",
-    "MbblHumanoidETEnv",
-    "MbblSlimHumanoidETEnv",
-    "MbblSlimHumanoidEnv",
-    "MbblWalker2dETEnv",
-    "MbblWalker2dEnv",
-]
-
 Array = NDArray[np.float64]
 
 

@@ -16,9 +16,8 @@ from paper_figures.report.entries import (
     exhibit_entry,
     theory_entries,
 )
-from paper_figures.report.runs import RunRow, run_row
-from reproduce.exhibits import EXHIBITS, BiasDefinition
-from reproduce.exhibits.kinds import SHOWN_SCALES
+from reproduce.exhibits.catalogue import EXHIBITS
+from reproduce.exhibits.kinds import SHOWN_SCALES, BiasDefinition
 from reproduce.lab.store import STATUSES, Store, StoredRun
 
 STEPS = len(EXHIBITS) + 2
@@ -59,7 +58,7 @@ class Contents:
     theory: tuple[Entry, ...]
     curves: tuple[Entry, ...]
     policies: Entry
-    runs: tuple[RunRow, ...]
+    runs: tuple[StoredRun, ...]
 
 
 def contents(
@@ -95,7 +94,7 @@ def contents(
         theory=tuple(theory_entries(theory)),
         curves=tuple(curve_entries(store)),
         policies=clips_entry(gallery),
-        runs=tuple(map(run_row, runs)),
+        runs=tuple(runs),
     )
 
 

@@ -7,25 +7,20 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from paper_figures.drawing import Picture, drawn
+from paper_figures.field import EXHIBIT as FIELD
 from paper_figures.style import csv_text, svg
 from paper_figures.theory import FIGURES as THEORY_FIGURES
 from paper_figures.theory import pictures as theory_pictures
-from reproduce.exhibits import (
-    BiasDefinition,
-    Exhibit,
-    FigureExhibit,
-    TableExhibit,
-    gallery,
-    theory,
-)
+from reproduce.exhibits import gallery, theory
 from reproduce.exhibits.catalogue import command_of
 from reproduce.exhibits.claims import judged, table_of
 from reproduce.exhibits.coverage import Coverage, coverage, why_nothing_shown
-from reproduce.exhibits.kinds import SHOWN_SCALES
+from reproduce.exhibits.kinds import SHOWN_SCALES, BiasDefinition, Exhibit, FigureExhibit, TableExhibit
 from reproduce.exhibits.pooling import StoreMixError
 from reproduce.exhibits.table import Table
 from reproduce.exhibits.tables import table_of_exhibit
 from reproduce.lab.errors import is_sentence
+from reproduce.lab.gallery import Card
 from reproduce.lab.store import Store
 
 
@@ -47,15 +42,6 @@ class Image:
 
 
 @dataclass(frozen=True)
-class Clip:
-    """A film of a policy embedded in the page: its caption, how it was saved, and a ``data:`` URL."""
-
-    caption: str
-    origin: str
-    source: str
-
-
-@dataclass(frozen=True)
 class Entry:
     """One exhibit of the page, made of a table, images or clips, or the reason why it has none.
 
@@ -67,7 +53,7 @@ class Entry:
         coverage: how much of it is stored, by scale; empty if it needs no particular runs.
         table: its table.
         images: pictures.
-        clips: films of policies.
+        clips: policies with a clip.
         verdicts: number of claims by verdict.
         nothing: text shown if it has no content.
         problem: why it could not be made, in one sentence.
@@ -80,7 +66,7 @@ class Entry:
     coverage: tuple[Coverage, ...] = ()
     table: Table | None = None
     images: tuple[Image, ...] = ()
-    clips: tuple[Clip, ...] = ()
+    clips: tuple[Card, ...] = ()
     verdicts: Mapping[str, int] = field(default_factory=dict)
     nothing: str = "None of its runs is stored yet."
     problem: str = ""
@@ -89,15 +75,7 @@ class Entry:
 def clips_entry(folder: Path) -> Entry:
     """The clips of the gallery's strip."""
     entry = Entry("policies", "", "Policies", "python -m reproduce gallery", nothing=gallery.NOTHING)
-
-    def fill() -> Entry:
-        clips = (
-            Clip(card.caption, card.origin, _address("image/gif", card.clip.read_bytes()))
-            for card in gallery.shown(gallery.cards(folder))
-        )
-        return replace(entry, clips=tuple(clips))
-
-    return _filled(entry, fill)
+    return _filled(entry, lambda: replace(entry, clips=tuple(gallery.shown(gallery.cards(folder)))))
 
 
 def exhibit_entry(exhibit: Exhibit, store: Store, bias: BiasDefinition) -> Entry:
@@ -143,10 +121,11 @@ def claims_entry(store: Store, scale: str) -> Entry:
 
 
 def curve_entries(store: Store) -> list[Entry]:
-    """ALM beside its authors' curves, then learning curves by page of docs/algorithms."""
+    """ALM beside its authors' curves, runs beside later methods, then curves by page of docs/algorithms."""
     found = []
     for name, title in (
         ("authors", "ALM over its authors' published curves"),
+        ("field", FIELD.title),
         ("curves", "Learning curves"),
     ):
         entry = Entry(name, "", title, f"python -m reproduce figure {name}")
@@ -204,11 +183,12 @@ def _images(pictures: list[Picture]) -> tuple[Image, ...]:
     """The pictures embedded in the page, after closing them."""
     images = []
     for picture in pictures:
-        source = _address("image/svg+xml", svg(picture.figure).encode())
-        points = _address("text/csv", csv_text(picture.points).encode())
+        source = address(svg(picture.figure).encode(), "image/svg+xml")
+        points = address(csv_text(picture.points).encode(), "text/csv")
         images.append(Image(picture.file, picture.scale, source, points))
     return tuple(images)
 
 
-def _address(kind: str, content: bytes) -> str:
+def address(content: bytes, kind: str) -> str:
+    """A file of a media type as a ``data:`` URL."""
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"

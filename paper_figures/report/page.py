@@ -7,9 +7,12 @@ from itertools import groupby
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from paper_figures.report.contents import Contents
-from paper_figures.report.runs import CURVE_BOX
+from paper_figures.report.entries import address
+from paper_figures.report.runs import CURVE_BOX, configuration, curve, origin
+from reproduce.exhibits import gallery
 from reproduce.exhibits.table import Row
 from reproduce.exhibits.writing import with_minus
+from reproduce.lab.algorithms import run_length_if_known
 
 
 def page(contents: Contents, warnings: Sequence[str]) -> str:
@@ -26,7 +29,18 @@ def page(contents: Contents, warnings: Sequence[str]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": _number, "minus": with_minus, "neighbours": _neighbours}
+    environment.filters |= {
+        "number": _number,
+        "minus": with_minus,
+        "neighbours": _neighbours,
+        "address": address,
+        "caption": gallery.caption,
+        "card_origin": gallery.origin,
+        "curve": curve,
+        "origin": origin,
+        "configuration": configuration,
+        "total_steps": run_length_if_known,
+    }
     template = environment.get_template("report.html")
     return template.render(page=contents, warnings=warnings, curve_box=CURVE_BOX)
 

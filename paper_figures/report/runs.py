@@ -1,80 +1,41 @@
-"""A stored run in words: its row in the page's list, and its provenance."""
+"""What the page shows of a stored run: its curve, its provenance and its configuration."""
 
 import json
-import math
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 
-from reproduce.exhibits.statistics.aggregates import FloatArray
-from reproduce.lab.algorithms import run_length_if_known
 from reproduce.lab.store import StoredRun
 
 _CURVE_WIDTH, _CURVE_HEIGHT = 96.0, 22.0
 
 
-@dataclass(frozen=True)
-class RunRow:
-    """One run of the page's list.
-
-    Attributes:
-        run: the run itself.
-        anchor: its identity, unique on the page.
-        total_steps: environment steps of the whole run; None for a scale unknown here.
-        last_return: return of its last evaluation.
-        memory: peak memory of its process in bytes; NaN if unknown.
-        curve: its returns as points of an SVG polyline of `CURVE_BOX`; empty without two of them.
-        origin: names and texts of its provenance.
-        config: its configuration as indented JSON.
-        plugin: text of the file that declared its variant or algorithm; empty if the suite did.
-    """
-
-    run: StoredRun
-    anchor: str
-    total_steps: int | None
-    last_return: float
-    memory: float
-    curve: str
-    origin: tuple[tuple[str, str], ...]
-    config: str
-    plugin: str
-
-
 CURVE_BOX = f"0 0 {_CURVE_WIDTH:g} {_CURVE_HEIGHT:g}"
 
 
-def run_row(run: StoredRun) -> RunRow:
-    """A stored run in words."""
-    returns = run.evaluations["eval/return"].to_numpy(np.float64)
-    plugin = run.provenance.get("plugin", {})
-    return RunRow(
-        run=run,
-        anchor=f"run-{run.digest}",
-        total_steps=run_length_if_known(run.spec),
-        last_return=float(returns[-1]),
-        memory=run.final.get("cost/peak_memory_bytes", math.nan),
-        curve=_curve(run.evaluations["step"].to_numpy(np.float64), returns),
-        origin=tuple(_origin(run).items()),
-        config=json.dumps(run.config, indent=1, sort_keys=True, ensure_ascii=False),
-        plugin=plugin.get("text", ""),
-    )
+def curve(run: StoredRun) -> str:
+    """Its returns over steps as points of an SVG polyline, from corner to corner of `CURVE_BOX`.
 
-
-def _curve(steps: FloatArray, returns: FloatArray) -> str:
-    """Returns over steps, from corner to corner of the box."""
-    finite = np.isfinite(returns)
-    steps, returns = steps[finite], returns[finite]
+    Empty without two finite returns.
+    """
+    returns = run.curve()
+    finite = np.isfinite(returns.values)
+    steps, values = returns.steps[finite], returns.values[finite]
     if len(steps) < 2:
         return ""
     x = 1 + (steps - steps[0]) / (steps[-1] - steps[0]) * (_CURVE_WIDTH - 2)
-    spread = max(float(np.ptp(returns)), 1e-9)
-    y = 1 + (returns.max() - returns) / spread * (_CURVE_HEIGHT - 2)
+    spread = max(float(np.ptp(values)), 1e-9)
+    y = 1 + (values.max() - values) / spread * (_CURVE_HEIGHT - 2)
     return " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(x, y, strict=True))
 
 
-def _origin(run: StoredRun) -> dict[str, str]:
+def configuration(run: StoredRun) -> str:
+    """Its configuration as indented JSON."""
+    return json.dumps(run.config, indent=1, sort_keys=True, ensure_ascii=False)
+
+
+def origin(run: StoredRun) -> dict[str, str]:
     """The provenance of a run in reading order; fields unknown here follow as JSON."""
     rest = dict(run.provenance)
     plugin = rest.pop("plugin", {})

@@ -9,9 +9,9 @@ import tyro
 from alm.training.files import write_text
 from reproduce.commands.console import plain_console, say, steps, store_warnings
 from reproduce.commands.options import ReadsRuns
-from reproduce.exhibits import EXHIBITS, BiasDefinition, FigureExhibit
+from reproduce.exhibits.catalogue import EXHIBITS
 from reproduce.exhibits.coverage import nothing_shown
-from reproduce.exhibits.kinds import SHOWN_SCALES
+from reproduce.exhibits.kinds import SHOWN_SCALES, BiasDefinition, FigureExhibit
 from reproduce.exhibits.pooling import ProtocolMixError, StoreMixError
 from reproduce.lab.algorithms import BASE
 from reproduce.lab.places import OUT, RESULTS

@@ -9,8 +9,9 @@ import tyro
 
 from reproduce.commands.console import plain_console
 from reproduce.commands.options import OWN, RUNS, ReadsRuns, WritesRuns, require_positive
-from reproduce.exhibits import EXHIBITS, Exhibit, exhibits_named
+from reproduce.exhibits.catalogue import EXHIBITS, exhibits_named
 from reproduce.exhibits.coverage import missing_of
+from reproduce.exhibits.kinds import Exhibit
 from reproduce.lab.planning import Missing, jobs, resources_of
 from reproduce.lab.run_states import print_states, state_of, states_under
 from reproduce.lab.store import Store

@@ -6,7 +6,7 @@ from pathlib import Path
 from alm.training.run_directory import RunDirectory
 from reproduce.commands.console import plain_console, say, store_warnings
 from reproduce.commands.options import RUNS, ReadsRuns, WritesRuns
-from reproduce.exhibits import EXHIBITS
+from reproduce.exhibits.catalogue import EXHIBITS
 from reproduce.lab.archive import archive_policies, archive_run
 from reproduce.lab.errors import UnreadableRunError
 from reproduce.lab.run_directories import directories_under

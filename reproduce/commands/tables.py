@@ -8,9 +8,8 @@ import tyro
 
 from reproduce.commands.console import plain_console, say, store_warnings
 from reproduce.commands.options import RUNS, ReadsRuns
-from reproduce.exhibits import TABLE1, TABLE1_MBBL, TableExhibit
-from reproduce.exhibits.catalogue import table_named
-from reproduce.exhibits.kinds import SHOWN_SCALES
+from reproduce.exhibits.catalogue import TABLE1, TABLE1_MBBL, table_named
+from reproduce.exhibits.kinds import SHOWN_SCALES, TableExhibit
 from reproduce.lab.places import CODE, OUT
 
 
@@ -142,7 +141,7 @@ class Documents:
 
     def run(self) -> int:
         """Rewrite the generated parts."""
-        from reproduce.exhibits.documents import refresh
+        from reproduce.exhibits.documents.pages import refresh
 
         changed = refresh(CODE)
         print("\n".join(f"updated {path}" for path in changed) or "the documents are up to date")

@@ -1,64 +1,35 @@
-"""Cards of stored policies and the strip of their clips, for README.md, docs/policies.md and the report."""
+"""Cards of stored policies in words, and the few whose clips pages show."""
 
-import json
-import os
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote
 
 from alm.names import place_among
 from alm.training.scale import SCALES
-from reproduce.exhibits.writing import markdown_grid
 from reproduce.lab.algorithms import ALGORITHMS, title_of
+from reproduce.lab.gallery import Card
 
 STRIP = 6
 """Most clips in a strip."""
-_ACROSS = 3
 NOTHING = "No clip of a policy is stored here."
 
 
-@dataclass(frozen=True)
-class Card:
-    """A policy and its clip; fields as in `reproduce.lab.gallery.card`, with ``mean`` for the return."""
-
-    algorithm: str
-    variant: str
-    task: str
-    scale: str
-    seed: int
-    steps: int
-    evaluated_step: int
-    mean: float
-    episodes: int
-    source: str
-    digest: str
-    commit: str
-    uncommitted_changes: bool
-    clip: Path
-
-    @property
-    def title(self) -> str:
-        """Algorithm, variant and task, such as ``"TD3 on T-Ant"``."""
-        return f"{title_of(self.algorithm, self.variant)} on {self.task}"
-
-    @property
-    def caption(self) -> str:
-        """Title, scale, steps and return in half a line."""
-        return f"{self.title}, {self.scale} scale, {self.steps:,} steps: return {self.mean:.0f}"
-
-    @property
-    def origin(self) -> str:
-        """How the policy was saved."""
-        if self.source == "evaluation":
-            return "as evaluated"
-        return "from the last checkpoint; evaluated at " + (
-            "that step" if self.evaluated_step == self.steps else f"step {self.evaluated_step:,}"
-        )
+def title(card: Card) -> str:
+    """Algorithm, variant and task, such as ``"TD3 on T-Ant"``."""
+    return f"{title_of(card.algorithm, card.variant)} on {card.task}"
 
 
-_TYPES: dict[str, Any] = {one.name: one.type for one in fields(Card) if one.name not in ("mean", "clip")}
+def caption(card: Card) -> str:
+    """Title, scale, steps and return in half a line."""
+    return f"{title(card)}, {card.scale} scale, {card.steps:,} steps: return {card.mean:.0f}"
+
+
+def origin(card: Card) -> str:
+    """How the policy was saved."""
+    if card.source == "evaluation":
+        return "as evaluated"
+    return "from the last checkpoint; evaluated at " + (
+        "that step" if card.evaluated_step == card.steps else f"step {card.evaluated_step:,}"
+    )
 
 
 def cards(folder: Path) -> list[Card]:
@@ -69,25 +40,12 @@ def cards(folder: Path) -> list[Card]:
     Raises:
         ValueError: a file is not a card.
     """
-    found = []
-    for path in sorted(folder.glob("*-seed-*.json")):
-        try:
-            held = json.loads(path.read_bytes())
-            values = {name: held[name] for name in _TYPES}
-            if not all(isinstance(values[name], _TYPES[name]) for name in values):
-                raise TypeError
-            one = Card(**values, mean=float(held["return"]), clip=path.with_suffix(".gif"))
-        except (KeyError, TypeError, ValueError):
-            raise ValueError(
-                f"{path} is not a card of a policy: remake it with: python -m reproduce gallery"
-            ) from None
-        if one.clip.exists():
-            found.append(one)
+    found = map(Card.read, sorted(folder.glob("*-seed-*.json")))
 
     def place(card: Card) -> tuple[int, int]:
         return place_among(card.scale, SCALES), place_among(card.algorithm, ALGORITHMS)
 
-    return sorted(found, key=place)
+    return sorted((card for card in found if card.clip.exists()), key=place)
 
 
 def shown(found: Sequence[Card]) -> list[Card]:
@@ -98,43 +56,3 @@ def shown(found: Sequence[Card]) -> list[Card]:
         turn = rounds[card.algorithm] = rounds.get(card.algorithm, -1) + 1
         ordered.append((turn, position, card))
     return [card for _, _, card in sorted(ordered, key=lambda one: one[:2])][:STRIP]
-
-
-def strip(folder: Path, beside: Path) -> str:
-    """The strip as a Markdown table, captions below clips, with links relative to ``beside``."""
-    found = shown(cards(folder))
-    if not found:
-        return NOTHING
-    across = min(_ACROSS, len(found))
-    lines: list[list[str]] = []
-    for begin in range(0, len(found), across):
-        line = found[begin : begin + across]
-        clips = [
-            f'<img src="{quote(Path(os.path.relpath(card.clip, beside)).as_posix())}" width="240" '
-            f'alt="{card.caption}">'
-            for card in line
-        ]
-        empty = [""] * (across - len(line))
-        lines += [[*clips, *empty], [*(card.caption for card in line), *empty]]
-    return markdown_grid(lines[0], lines[1:])
-
-
-def table(folder: Path) -> str:
-    """All cards as a Markdown table."""
-    rows = [
-        [
-            title_of(card.algorithm),
-            card.variant,
-            card.task,
-            card.scale,
-            str(card.seed),
-            f"{card.steps:,}",
-            f"{card.mean:.0f} ({card.episodes} episodes)",
-            card.origin,
-            f"`{card.digest}`",
-            f"`{card.commit[:12]}`{' with uncommitted changes' if card.uncommitted_changes else ''}",
-        ]
-        for card in cards(folder)
-    ]
-    header = ["", "variant", "task", "scale", "seed", "steps", "return", "kept", "configuration", "commit"]
-    return markdown_grid(header, rows) if rows else NOTHING

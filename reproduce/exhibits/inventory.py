@@ -12,7 +12,7 @@ from rich.console import Console
 
 from alm.names import place_among
 from alm.training.scale import SCALES
-from reproduce.exhibits import EXHIBITS
+from reproduce.exhibits.catalogue import EXHIBITS
 from reproduce.exhibits.coverage import coverage
 from reproduce.exhibits.kinds import SHOWN_SCALES
 from reproduce.exhibits.pooling import pool

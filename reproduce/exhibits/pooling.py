@@ -11,16 +11,6 @@ from dataclasses import dataclass
 from reproduce.exhibits.statistics.seeds import CellStatistics, cell_statistics
 from reproduce.lab.store import StoredRun
 
-__all__ = [
-    "Pool",
-    "ProtocolMixError",
-    "StoreMixError",
-    "abreast",
-    "pool",
-    "require_comparable",
-    "require_one_configuration",
-]
-
 _ABREAST = 0.5
 """Share of the furthest run's steps below which another run is too far behind to count."""
 

@@ -29,8 +29,6 @@ from reproduce.lab.published import (
 )
 from reproduce.lab.store import Store, StoredRun, StoreWarning
 
-__all__ = ["score_table"]
-
 _PAPER_SEEDS = 5
 _HOW_TO_READ = (
     "Measured cells: mean ± sample standard deviation over seeds (number of seeds), from single evaluations "

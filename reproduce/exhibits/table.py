@@ -16,8 +16,6 @@ import pandas as pd
 from reproduce.formats import left_out, mean_and_std, seeds_counted, steps_reached
 from reproduce.lab.footnote import Footnote
 
-__all__ = ["Block", "Cell", "Row", "Score", "Table"]
-
 
 @dataclass(frozen=True)
 class Score:

@@ -1,16 +1,13 @@
-"""The theory's exhibits as stored in `results/theory/`: rows, tables, and parts of docs/theory.md."""
+"""The theory's exhibits as stored in `results/theory/`: rows and tables."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
 
-from alm.theory.results import DOCUMENT_TABLES, Exhibits, document_tables
+from alm.theory.results import Exhibits, document_tables
 from reproduce.exhibits.table import Table
-from reproduce.exhibits.writing import markdown_grid
-
-__all__ = ["TITLES", "blocks", "read", "sound", "tables"]
 
 TITLES = {
     "theory-statements": "What the paper states, checked on finite MDPs",
@@ -69,12 +66,4 @@ def tables(exhibits: Exhibits) -> dict[str, Table]:
             name, TITLES[name], [dict(zip(header, row, strict=True)) for row in rows], [_NOTES[name]]
         )
         for name, (header, rows) in found.items()
-    }
-
-
-def blocks(folder: Path) -> Mapping[str, str]:
-    """Generated parts of docs/theory.md by the name of their block."""
-    found = document_tables(read(folder))
-    return {
-        name: markdown_grid(*found[name]) if name in found else "Not computed." for name in DOCUMENT_TABLES
     }

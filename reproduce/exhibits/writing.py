@@ -14,8 +14,6 @@ from alm.training.files import write_text
 from reproduce.exhibits.table import Block, Cell, Row, Table
 from reproduce.formats import decimal, seeds_counted, seeds_in_words, steps_in_words, steps_reached
 
-__all__ = ["latex", "markdown", "markdown_grid", "render", "terminal", "with_minus"]
-
 # Cells that begin with a number, or state that there is none.
 _NUMBER = re.compile(r"[+<−-]?[\d∞]|(–|\?|missing|not .*)?$")
 _NARROW = 96

@@ -2,7 +2,7 @@
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -20,43 +20,104 @@ BUDGET = 10_000_000
 
 
 @dataclass(frozen=True)
+class Card:
+    """The origin of a clip: a policy, its evaluation and the run that it comes from.
+
+    Attributes:
+        policy: its kind, one of `reproduce.lab.policies.KINDS`.
+        steps: environment steps that it was trained for.
+        evaluated_step: environment steps at its evaluation, or at the last one before it.
+        mean: mean return of that evaluation; ``return`` in the file.
+        episodes: number of episodes of that evaluation.
+        source: how it was saved (`reproduce.lab.policies.Policy.source`).
+        digest: identity of the run.
+        clip: the clip, of which the file has the name; the card lies beside it.
+    """
+
+    algorithm: str
+    variant: str
+    task: str
+    scale: str
+    seed: int
+    policy: str
+    steps: int
+    evaluated_step: int
+    mean: float
+    episodes: int
+    source: str
+    digest: str
+    commit: str
+    uncommitted_changes: bool
+    protocol: str
+    clip: Path
+
+    @classmethod
+    def of(cls, policy: Policy, folder: Path) -> "Card":
+        """The card of a policy whose clip belongs in ``folder``."""
+        return cls(
+            **policy.spec.to_dict(),
+            policy=policy.kind,
+            steps=policy.step,
+            evaluated_step=policy.evaluated_step,
+            mean=float(np.mean(policy.returns)),
+            episodes=len(policy.returns),
+            source=policy.source,
+            digest=policy.digest,
+            commit=policy.commit,
+            uncommitted_changes=policy.dirty,
+            protocol=policy.protocol,
+            clip=folder / f"{file_name(policy.spec)}.gif",
+        )
+
+    @classmethod
+    def read(cls, path: Path) -> "Card":
+        """The card in a file.
+
+        Raises:
+            FileNotFoundError: there is none.
+            ValueError: the file is not a card.
+        """
+        try:
+            held = json.loads(path.read_bytes())
+            values = {name: held[name] for name in _TYPES}
+            if not all(isinstance(values[name], _TYPES[name]) for name in values):
+                raise TypeError
+            return cls(**values, mean=float(held["return"]), clip=path.with_suffix(".gif"))
+        except (KeyError, TypeError, ValueError, RecursionError):
+            raise ValueError(
+                f"{path} is not a card of a policy: remake it with: python -m reproduce gallery"
+            ) from None
+
+    def write(self) -> None:
+        """Write it beside the clip."""
+        held = {name: getattr(self, name) for name in _TYPES}
+        write_json(self.path, held | {"return": self.mean, "clip": self.clip.name})
+
+    @property
+    def path(self) -> Path:
+        """Its file."""
+        return self.clip.with_suffix(".json")
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether the clip is there, and this card beside it."""
+        try:
+            return self.clip.exists() and Card.read(self.path) == self
+        except (FileNotFoundError, ValueError):
+            return False
+
+
+_TYPES: dict[str, Any] = {one.name: one.type for one in fields(Card) if one.name not in ("mean", "clip")}
+"""Fields that a file has as they are."""
+
+
+@dataclass(frozen=True)
 class Made:
     """The present state of a gallery: its cards, the bytes of its clips, and policies not drawn."""
 
-    cards: list[dict[str, Any]]
+    cards: list[Card]
     size: int
     problems: list[str]
-
-
-def card(policy: Policy) -> dict[str, Any]:
-    """The card of a policy, of JSON types."""
-    spec = policy.spec
-    return {
-        "algorithm": spec.algorithm,
-        "variant": spec.variant,
-        "task": spec.task,
-        "scale": spec.scale,
-        "seed": spec.seed,
-        "policy": policy.kind,
-        "steps": policy.step,
-        "evaluated_step": policy.evaluated_step,
-        "return": float(np.mean(policy.returns)),
-        "episodes": len(policy.returns),
-        "source": policy.source,
-        "digest": policy.digest,
-        "commit": policy.commit,
-        "uncommitted_changes": policy.dirty,
-        "protocol": policy.protocol,
-        "clip": f"{file_name(spec)}.gif",
-    }
-
-
-def _card_in(path: Path) -> Any | None:
-    """The card in a file; None if missing or damaged."""
-    try:
-        return json.loads(path.read_bytes())
-    except (FileNotFoundError, ValueError, RecursionError):
-        return None
 
 
 def _read(path: Path, spec: RunSpec, kind: str) -> Policy:
@@ -84,14 +145,12 @@ def make_gallery(store: Store, folder: Path) -> Made:
                     f"{spec.label} is not drawn, since it comes from a plugin: film it with render --plugin "
                     f"{policy.plugin}"
                 )
-            one = card(policy)
-            place = folder / one["clip"]
-            described = place.with_suffix(".json")
-            if not (place.exists() and _card_in(described) == one):
+            card = Card.of(policy, folder)
+            if not card.is_drawn:
                 choose_gl()
-                clip(policy, place)
-                write_json(described, one)
-            if size + place.stat().st_size > BUDGET:
+                clip(policy, card.clip)
+                card.write()
+            if size + card.clip.stat().st_size > BUDGET:
                 raise PolicyError(
                     f"the clips would take more than {BUDGET / 1e6:.0f} MB with that of {spec.label}: remove "
                     f"some policies from {store.root}"
@@ -99,9 +158,9 @@ def make_gallery(store: Store, folder: Path) -> Made:
         except (LargeClipError, PolicyError, PolicyFileError) as error:
             problems.append(str(error))
             continue
-        size += place.stat().st_size
-        kept |= {place.name, described.name}
-        cards.append(one)
+        size += card.clip.stat().st_size
+        kept |= {card.clip.name, card.path.name}
+        cards.append(card)
     # A film that lies there too has the policy's kind at the end of its name.
     for path in folder.glob("*-seed-*.*"):
         if re.fullmatch(r".+-seed-\d+\.(gif|json)", path.name) and path.name not in kept:

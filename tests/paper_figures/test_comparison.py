@@ -8,8 +8,9 @@ import pytest
 from alm.variants import VARIANTS
 from paper_figures.comparison import draw, write
 from paper_figures.style import LOOKS, looks, looks_apart
-from reproduce.exhibits import EXHIBITS, Series
+from reproduce.exhibits.catalogue import EXHIBITS
 from reproduce.exhibits.comparison import MOST_SIDES, Comparison
+from reproduce.exhibits.kinds import Series
 from reproduce.exhibits.sides import Side
 from reproduce.lab.store import Store
 

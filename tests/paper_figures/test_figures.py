@@ -24,8 +24,8 @@ from paper_figures.drawing import drawn, figures_named
 from paper_figures.style import LOOKS, looks
 from reproduce.cli import main
 from reproduce.commands.figures import Figure
-from reproduce.exhibits import FIGURES, Series, UnknownExhibitError
-from reproduce.exhibits.catalogue import QUARTER
+from reproduce.exhibits.catalogue import FIGURES, QUARTER, UnknownExhibitError
+from reproduce.exhibits.kinds import Series
 from reproduce.exhibits.pooling import StoreMixError
 from reproduce.lab.algorithms import ALGORITHMS
 from reproduce.lab.published import authors_curves
@@ -453,7 +453,7 @@ def test_the_command_writes_each_scale_that_has_runs(store, tmp_path, capsys):
     assert Figure("figure11", store=store.root, out=tmp_path / "c").run() == 0
     lines = capsys.readouterr().out.splitlines()
     assert "150 of its 150 runs lack" in lines[0] and len(lines) == 2 and not (tmp_path / "c").exists()
-    what = "its stored runs show nothing without the others; 29 of its 30 runs lack"
+    what = "no run of c = 0.05, c = 0.15, c = 0.2, c = 0.5, c = 1 is stored; 29 of its 30 runs lack"
     assert lines[1].startswith(f"figure11 at laptop scale: {what} ")
 
     (tmp_path / "file").write_text("")

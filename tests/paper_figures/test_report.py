@@ -17,11 +17,11 @@ import tyro
 
 from alm.config import ALMConfig
 from alm.training.scale import scale_named
-from paper_figures.report.entries import clips_entry
+from paper_figures.report.entries import clips_entry, curve_entries
 from reproduce.cli import COMMANDS, _one_spelling, main
 from reproduce.commands import figures, options
 from reproduce.commands.figures import Report
-from reproduce.exhibits import EXHIBITS
+from reproduce.exhibits.catalogue import EXHIBITS
 from reproduce.lab.store import Store
 
 PIXEL = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
@@ -59,7 +59,8 @@ def gallery(tmp_path_factory):
     folder = tmp_path_factory.mktemp("gallery")
     card = {"algorithm": "td3", "variant": "base", "task": "T-Ant", "scale": "paper", "seed": 0, "steps": 300}
     card |= {"evaluated_step": 300, "return": 51.6, "episodes": 5, "source": "evaluation", "digest": "d"}
-    (folder / "a-seed-0.json").write_text(json.dumps(card | {"commit": "c", "uncommitted_changes": False}))
+    card |= {"commit": "c", "uncommitted_changes": False, "policy": "last", "protocol": "v2"}
+    (folder / "a-seed-0.json").write_text(json.dumps(card))
     (folder / "a-seed-0.gif").write_bytes(PIXEL)
     return folder
 
@@ -181,6 +182,17 @@ def test_clips_of_policies_stand_in_the_page(page):
     caption = "TD3 on T-Ant, paper scale, 300 steps: return 52"
     assert base64.b64decode(images[caption].partition("base64,")[2]) == PIXEL
     assert f"{caption} (as evaluated)" in page.texts
+
+
+def test_runs_stand_beside_later_methods_once_there_are_some(store, make_run, tmp_path):
+    assert "field" not in {entry.name for entry in curve_entries(store)}
+    own = Store(tmp_path)
+    own.write(make_run({100_000: 3000.0, 200_000: 6000.0}, algorithm="sac", task="HalfCheetah"))
+    (field,) = (entry for entry in curve_entries(own) if entry.name == "field")
+    assert field.title == "Beside later methods" and field.command == "python -m reproduce figure field"
+    (image,) = field.images
+    csv = base64.b64decode(image.points.partition("base64,")[2]).decode()
+    assert "SAC" in csv and image.file == "field"
 
 
 @pytest.mark.programs

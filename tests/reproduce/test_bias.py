@@ -6,7 +6,7 @@ import pytest
 
 from alm.training.bias import DEFINITIONS
 from reproduce.exhibits.bias import bias_by_step
-from reproduce.exhibits.practical_bound import bound_beside_returns
+from reproduce.exhibits.documents.theory import bound_beside_returns
 from reproduce.lab.store import Store, StoreWarning
 
 

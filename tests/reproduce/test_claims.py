@@ -9,7 +9,6 @@ from rich.console import Console
 
 from alm.training.scale import UnknownScaleError
 from reproduce.cli import main
-from reproduce.exhibits import Series
 from reproduce.exhibits.claims import CLAIMS, COLUMNS, Claim, checks, claims_table, judged, rows_of
 from reproduce.exhibits.claims.checks import ABOUT_A_SIXTH, ABOUT_HALF, Compared, Second, Sooner
 from reproduce.exhibits.claims.contrasts import (
@@ -37,6 +36,7 @@ from reproduce.exhibits.claims.evidence import (
     Evidence,
 )
 from reproduce.exhibits.claims.verdicts import verdicts
+from reproduce.exhibits.kinds import Series
 from reproduce.exhibits.writing import render, terminal
 from reproduce.formats import p_in_words
 from reproduce.lab.algorithms import variant_named

@@ -310,7 +310,7 @@ def test_help_has_a_commands_own_options_first_and_says_optional(capsys, monkeyp
         main(["grid", "--help"])
     text = " ".join(capsys.readouterr().out.replace("│", " ").split())
     assert text.index("[EXHIBITS ...] Names") < text.index("--scale STR") < text.index("--store PATH")
-    assert "all of them. (optional)" in text
+    assert "all tables and figures. (optional)" in text
     assert "every cell. (optional)" in text
     assert "logs. (default: runs)" in text
 
@@ -537,7 +537,7 @@ def test_runs_lists_what_is_missing(tmp_path, capsys):
     assert main(["runs", "--runs-dir", str(tmp_path), "--store", str(tmp_path)]) == 0
     out = " ".join(capsys.readouterr().out.split())
     assert "No run is stored yet." in out
-    assert "Runs stored of each exhibit, paper scale table1 0 of 150 ·" in out
+    assert "Runs stored of each exhibit, paper scale table1 0 of 175 ·" in out
     assert "python -m reproduce plan table1" in out
 
 

@@ -6,10 +6,11 @@ import pytest
 from rich.console import Console
 
 from alm.theory.results import DOCUMENT_TABLES
-from reproduce.exhibits import TABLE1, TABLE1_MBBL, TABLE5, findings
+from reproduce.exhibits.catalogue import TABLE1, TABLE1_MBBL, TABLE5
 from reproduce.exhibits.claims import claims_table
 from reproduce.exhibits.code_tables import CODE_TABLES
-from reproduce.exhibits.documents import documents, refresh
+from reproduce.exhibits.documents.findings import one_protocol
+from reproduce.exhibits.documents.pages import documents, refresh
 from reproduce.exhibits.scores import score_table
 from reproduce.exhibits.writing import render
 from reproduce.lab.algorithms import ALGORITHMS
@@ -79,7 +80,7 @@ def test_refresh_replaces_the_block_only(tmp_path, pages):
     assert (tmp_path / "docs" / "performance.md").read_text().count("Not measured") == len(PERFORMANCE)
     assert (tmp_path / "docs" / "theory.md").read_text().count("Not computed") == len(DOCUMENT_TABLES)
     readme = (tmp_path / "README.md").read_text()
-    table1 = findings.one_protocol(Store(tmp_path / "results" / "runs"))
+    table1 = one_protocol(Store(tmp_path / "results" / "runs"))
     assert readme == (
         f"a\n<!-- one-protocol:begin -->\n{table1['one-protocol']}\n<!-- one-protocol:end -->"
         f"<!-- wins:begin -->\n{table1['wins']}\n<!-- wins:end -->\n"

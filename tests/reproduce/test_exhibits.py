@@ -6,16 +6,16 @@ from alm.task_registry import TASKS, task_spec
 from alm.training.scale import SCALES, UnknownScaleError
 from paper_figures import learning_curves
 from reproduce.cli import _one_spelling
-from reproduce.exhibits import (
+from reproduce.exhibits.catalogue import (
     EXHIBITS,
     FIGURES,
     TABLE1,
     TABLE1_MBBL,
     TABLE5,
     UnknownExhibitError,
+    command_of,
     exhibits_named,
 )
-from reproduce.exhibits.catalogue import command_of
 from reproduce.exhibits.coverage import coverage, missing_of, why_nothing_shown
 from reproduce.lab.algorithms import run_length, variant_named
 from reproduce.lab.published import printed_scores

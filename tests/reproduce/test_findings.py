@@ -2,7 +2,7 @@
 
 import pytest
 
-from reproduce.exhibits import findings
+from reproduce.exhibits.documents import findings
 from reproduce.lab.store import Store
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from alm.training.run_directory import RunDirectory
 from reproduce.cli import main
-from reproduce.exhibits import EXHIBITS
+from reproduce.exhibits.catalogue import EXHIBITS
 from reproduce.lab import latents
 from reproduce.lab.archive import archive_policies, archive_run
 from reproduce.lab.run_directories import directories_under

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from paper_figures import learning_curves
-from reproduce.exhibits import EXHIBITS, FIGURES, TABLE1, TABLE1_MBBL, TABLE5
+from reproduce.exhibits.catalogue import EXHIBITS, FIGURES, TABLE1, TABLE1_MBBL, TABLE5
 from reproduce.exhibits.comparison import Comparison
 from reproduce.exhibits.scores import score_table
 from reproduce.lab.store import Store

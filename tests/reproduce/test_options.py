@@ -10,7 +10,7 @@ from rich.console import Console
 from reproduce.cli import main
 from reproduce.commands import options
 from reproduce.commands.options import ReadsRuns, WritesRuns
-from reproduce.exhibits import TABLE1
+from reproduce.exhibits.catalogue import TABLE1
 from reproduce.exhibits.claims import claims_table
 from reproduce.exhibits.scores import score_table
 from reproduce.exhibits.writing import markdown, terminal
@@ -76,7 +76,7 @@ def test_tables_say_how_many_runs_are_ones_own(places, make_run):
 
 def test_claims_and_figures_say_so_too(places, make_run):
     from paper_figures import runtime
-    from reproduce.exhibits import EXHIBITS
+    from reproduce.exhibits.catalogue import EXHIBITS
 
     # A run that no claim compares with anything stands behind none.
     assert "your own" not in " ".join(claims_table(ReadsRuns().opened(), "paper").notes)
@@ -198,7 +198,7 @@ def test_the_list_of_runs_pools_no_seeds_that_do_not_compare(tmp_path, make_run)
 
 
 def test_a_plan_says_what_stored_runs_lack_and_what_needs_none(tmp_path, make_run):
-    from reproduce.exhibits import EXHIBITS
+    from reproduce.exhibits.catalogue import EXHIBITS
     from reproduce.exhibits.coverage import coverage, why_nothing_shown
     from reproduce.exhibits.plan import print_plan
 
@@ -265,7 +265,7 @@ def test_what_a_figure_takes_is_said_of_scales_at_which_it_shows_nothing(tmp_pat
 
 def test_a_run_counts_where_all_that_a_figure_reads_of_it_is_stored(tmp_path, make_run):
     """Figure 8 reads two estimates of unchanged ALM; the third of these runs has but one of them."""
-    from reproduce.exhibits import EXHIBITS
+    from reproduce.exhibits.catalogue import EXHIBITS
     from reproduce.exhibits.coverage import coverage
 
     store = Store(tmp_path / "store")

@@ -337,7 +337,7 @@ def test_the_last_policy_of_an_older_run_comes_from_its_checkpoint(here):
     state = policy.tensors()
     assert state.keys() == kept.keys() and all(torch.equal(state[name], kept[name]) for name in kept)
     assert play(policy, 2).repeated == policy.returns
-    assert gallery.card(policy)["source"] == "checkpoint"
+    assert gallery.Card.of(policy, here).source == "checkpoint"
 
 
 def test_a_checkpoint_between_evaluations_says_so(here):

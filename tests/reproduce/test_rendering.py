@@ -13,6 +13,7 @@ from PIL import Image
 
 from reproduce.cli import main
 from reproduce.exhibits import gallery as shown
+from reproduce.exhibits.documents.policies import strip, table
 from reproduce.lab import gallery, rendering
 from reproduce.lab.archive import archive_policies, archive_run
 from reproduce.lab.rendering import Frame, RenderError, captioned, choose_gl, write_clip
@@ -100,11 +101,11 @@ def test_the_gallery_follows_the_store(gl, store, tmp_path):
 
     (card,) = shown.cards(folder)
     title = f"TD3 on Hopper, smoke scale, {run.last_step:,} steps: return {card.mean:.0f}"
-    assert card.caption == title and card.origin == "as evaluated"
-    strip = shown.strip(folder, tmp_path)
-    assert f'<img src="gallery/{name}.gif" width="240" alt="{title}"' in strip
-    assert strip.endswith(f"\n| {title} |")
-    assert f"| TD3 | base | Hopper | smoke | 0 | {run.last_step:,} |" in shown.table(folder)
+    assert shown.caption(card) == title and shown.origin(card) == "as evaluated"
+    clips = strip(folder, tmp_path)
+    assert f'<img src="gallery/{name}.gif" width="240" alt="{title}"' in clips
+    assert clips.endswith(f"\n| {title} |")
+    assert f"| TD3 | base | Hopper | smoke | 0 | {run.last_step:,} |" in table(folder)
 
     # What is drawn stays as it is, without anything to draw with; what has no policy any more goes.
     before = clip.read_bytes()
@@ -161,8 +162,7 @@ def test_a_clip_has_fewer_colours_then_fewer_frames_until_it_fits(tmp_path, monk
 def test_a_damaged_card_is_made_anew_and_a_clip_too_large_ends_nothing(store, tmp_path, monkeypatch):
     monkeypatch.setattr(gallery, "choose_gl", lambda: "egl")
     monkeypatch.setattr(gallery, "clip", lambda policy, place: place.write_bytes(b"GIF"))
-    (described,) = [tmp_path / card["clip"] for card in gallery.make_gallery(store, tmp_path).cards]
-    described = described.with_suffix(".json")
+    (described,) = [card.path for card in gallery.make_gallery(store, tmp_path).cards]
     sound = described.read_bytes()
     for content in (b"", b"{", b"[]"):
         described.write_bytes(content)
@@ -189,7 +189,7 @@ def test_a_policy_that_cannot_be_read_ends_nothing(store, tmp_path, monkeypatch)
     sound.with_name("seed-1.last.safetensors").mkdir()
     (tmp_path / "gallery").mkdir()
     made = gallery.make_gallery(copy, tmp_path / "gallery")
-    assert [card["seed"] for card in made.cards] == [0]
+    assert [card.seed for card in made.cards] == [0]
     (problem,) = made.problems
     assert "seed-1.last.safetensors cannot be read (Is a directory): mend it" in problem
 
@@ -197,19 +197,20 @@ def test_a_policy_that_cannot_be_read_ends_nothing(store, tmp_path, monkeypatch)
 def test_a_strip_has_one_of_each_algorithm_before_two_of_one(tmp_path):
     about = {"seed": 0, "scale": "laptop", "steps": 2, "evaluated_step": 1, "return": 1.5, "episodes": 5}
     about |= {"source": "checkpoint", "digest": "d", "commit": "c", "uncommitted_changes": True}
+    about |= {"policy": "last", "protocol": "v2"}
     for algorithm, variant in (("alm", "base"), ("alm", "k5"), ("td3", "base"), ("mine", "base")):
         card = about | {"algorithm": algorithm, "variant": variant, "task": "Hopper"}
         name = f"{algorithm}-{variant}-seed-0"
         (tmp_path / f"{name}.json").write_text(json.dumps(card))
         (tmp_path / f"{name}.gif").write_bytes(b"GIF")
     found = shown.shown(shown.cards(tmp_path))
-    assert [card.title for card in found] == [
+    assert [shown.title(card) for card in found] == [
         "ALM(3) on Hopper",
         "TD3 on Hopper",
         "mine on Hopper",
         "ALM(3) k5 on Hopper",
     ]
-    assert found[0].origin == "from the last checkpoint; evaluated at step 1"
+    assert shown.origin(found[0]) == "from the last checkpoint; evaluated at step 1"
     k5 = json.loads((tmp_path / "alm-k5-seed-0.json").read_text())
     (tmp_path / "alm-k5-seed-0.json").write_text(json.dumps(k5 | {"scale": "huge"}))
     assert [card.scale for card in shown.cards(tmp_path)] == ["laptop"] * 3 + ["huge"]

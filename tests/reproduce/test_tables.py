@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from reproduce.exhibits import TABLE1, TABLE1_MBBL, TABLE5, writing
+from reproduce.exhibits import writing
+from reproduce.exhibits.catalogue import TABLE1, TABLE1_MBBL, TABLE5
 from reproduce.exhibits.claims import CLAIMS
 from reproduce.exhibits.pooling import StoreMixError
 from reproduce.exhibits.scores import score_table
@@ -395,7 +396,7 @@ def test_reading_imports_no_learning_or_simulation(make_run, tmp_path):
     Store(tmp_path / "runs").write(make_run(curve(100)))
     script = (
         "import sys\nfrom pathlib import Path\nfrom rich.console import Console\n"
-        "from reproduce.exhibits import TABLE1\nfrom reproduce.exhibits.scores import score_table\n"
+        "from reproduce.exhibits.catalogue import TABLE1\nfrom reproduce.exhibits.scores import score_table\n"
         "from reproduce.exhibits.writing import render\nfrom reproduce.lab.store import Store\n"
         f"root = Path({str(tmp_path)!r})\n"
         "table = score_table(TABLE1, Store(root / 'runs'))\n"

@@ -12,11 +12,11 @@ from baselines.td3 import TD3Config
 from benchmarks import denormals, gpu, populations
 from benchmarks.plain import PLAIN, plain_learner
 from benchmarks.timing import milliseconds_by_operation, operations
-from reproduce.exhibits.performance import denormals as denormal_rows
-from reproduce.exhibits.performance import gpu as gpu_rows
-from reproduce.exhibits.performance import population_gains as gain_rows
-from reproduce.exhibits.performance import populations as population_rows
-from reproduce.exhibits.performance import sizes as size_rows
+from reproduce.exhibits.documents.benchmarks import denormals as denormal_rows
+from reproduce.exhibits.documents.benchmarks import gpu as gpu_rows
+from reproduce.exhibits.documents.benchmarks import population_gains as gain_rows
+from reproduce.exhibits.documents.benchmarks import populations as population_rows
+from reproduce.exhibits.documents.benchmarks import sizes as size_rows
 
 
 def test_the_gpu_benchmark_measures_what_it_would_on_a_device():

@@ -7,7 +7,7 @@ from typing import ClassVar, NamedTuple, Protocol
 
 import numpy as np
 
-from reproduce.exhibits import EXHIBITS, Series
+from reproduce.exhibits.catalogue import EXHIBITS
 from reproduce.exhibits.claims.contrasts import (
     ABOVE,
     ClaimFinding,
@@ -18,6 +18,7 @@ from reproduce.exhibits.claims.contrasts import (
     p_values,
 )
 from reproduce.exhibits.claims.evidence import RETURN, Evidence, Outcome, Where, first_common_step
+from reproduce.exhibits.kinds import Series
 from reproduce.exhibits.pooling import StoreMixError, require_comparable
 from reproduce.exhibits.statistics.aggregates import FloatArray
 from reproduce.exhibits.statistics.intervals import Estimate

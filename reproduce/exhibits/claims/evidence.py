@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 
 from alm.training.scale import scale_named
-from reproduce.exhibits import EXHIBITS, FigureExhibit, Series, TableExhibit
 from reproduce.exhibits.bias import bias_by_step
+from reproduce.exhibits.catalogue import EXHIBITS
+from reproduce.exhibits.kinds import FigureExhibit, Series, TableExhibit
 from reproduce.exhibits.pooling import Pool, pool
 from reproduce.exhibits.statistics.aggregates import FloatArray
 from reproduce.exhibits.statistics.seeds import mean_over_steps

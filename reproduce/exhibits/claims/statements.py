@@ -15,7 +15,7 @@ Quotations are shortened.  Where the paper's wording is ambiguous, the plainest 
 
 from dataclasses import dataclass
 
-from reproduce.exhibits import EXHIBITS, TABLE1, FigureExhibit, Series
+from reproduce.exhibits.catalogue import EXHIBITS, TABLE1
 from reproduce.exhibits.claims.checks import (
     ABOUT_A_SIXTH,
     ABOUT_HALF,
@@ -48,6 +48,7 @@ from reproduce.exhibits.claims.evidence import (
     Outcome,
     Where,
 )
+from reproduce.exhibits.kinds import FigureExhibit, Series
 
 
 @dataclass(frozen=True)

@@ -17,15 +17,6 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = [
-    "FloatArray",
-    "Scores",
-    "by_task",
-    "difference_of_interquartile_means",
-    "interquartile_mean",
-    "probability_of_improvement",
-]
-
 FloatArray = NDArray[np.float64]
 Scores = Sequence[FloatArray]
 

@@ -12,8 +12,6 @@ import numpy as np
 
 from reproduce.exhibits.statistics.aggregates import FloatArray, Scores, by_task
 
-__all__ = ["TRUE_CONFIDENCE", "Estimate", "bootstrap"]
-
 _RESAMPLES = 2000
 _ENDS = (0.025, 0.975)
 _SEED = 0

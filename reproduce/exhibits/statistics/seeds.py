@@ -8,8 +8,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from reproduce.lab.curves import Curve, index_at, value_at, window_mean
 
-__all__ = ["CellStatistics", "cell_statistics", "common_steps", "mean_over_steps", "sample_std"]
-
 
 @dataclass(frozen=True)
 class CellStatistics:

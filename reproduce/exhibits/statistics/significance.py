@@ -22,8 +22,6 @@ from scipy import special
 
 from reproduce.exhibits.statistics.aggregates import FloatArray
 
-__all__ = ["LEVEL", "POWER", "MeanDifference", "deviations", "holm", "partial_conjunction"]
-
 LEVEL = 0.05
 """Accepted error rate of a whole family of tested verdicts: those by first, or those by second outcomes."""
 POWER = 0.8

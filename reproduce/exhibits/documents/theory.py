@@ -1,17 +1,32 @@
-"""The practical L^K beside the observed returns, from stored value samples; a part of docs/theory.md."""
+"""Tables of docs/theory.md: the checks on finite MDPs, and the practical L^K beside observed returns."""
+
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from alm.theory.results import DOCUMENT_TABLES, document_tables
+from reproduce.exhibits.documents import Blocks
 from reproduce.exhibits.kinds import SHOWN_SCALES
+from reproduce.exhibits.theory import read
 from reproduce.exhibits.writing import markdown_grid
 from reproduce.lab.algorithms import title_of
 from reproduce.lab.store import Store, StoredRun
 
-__all__ = ["bound_beside_returns"]
-
 _ESTIMATES = ("lower_bound", "min_q")
 _VARIANTS = ("base", "log-naive", "log-model", "log-transformed")
+
+
+def blocks(store: Store, folder: Path) -> Blocks:
+    """The checks that ``folder`` holds, and the practical bound by the store's value samples."""
+    page, found = "docs/theory.md", document_tables(read(folder))
+    tables = {
+        name: markdown_grid(*found[name]) if name in found else "Not computed." for name in DOCUMENT_TABLES
+    }
+    return {
+        (page, "practical"): bound_beside_returns(store),
+        **{(page, name): text for name, text in tables.items()},
+    }
 
 
 def bound_beside_returns(store: Store) -> str:

@@ -1,10 +1,11 @@
-"""What benchmarks measured, for docs/: from records in benchmarks/results."""
+"""Records of benchmarks, of `make torture` and of the comparison with reference codes, as tables of docs/."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from alm.training.scale import scale_named
+from reproduce.exhibits.documents import Blocks
 from reproduce.exhibits.writing import markdown_grid
 from reproduce.lab.planning import POPULATION_MARGIN, benchmark_record
 
@@ -25,9 +26,14 @@ def machine(record: Mapping[str, Any]) -> str:
     )
 
 
-def block(results: Path, name: str, rows: Callable[[Mapping[str, Any]], Rows]) -> str:
-    """The result of a benchmark as a Markdown table, and its machine."""
-    found = benchmark_record(results / f"{name}.json")
+def blocks(records: Path) -> Blocks:
+    """Every result as a Markdown table with its machine."""
+    return {where: block(records, name, rows) for where, (name, rows) in _SHOWN.items()}
+
+
+def block(records: Path, name: str, rows: Callable[[Mapping[str, Any]], Rows]) -> str:
+    """A part of one record."""
+    found = benchmark_record(records / f"{name}.json")
     return f"{markdown_grid(*rows(found))}\n\n{machine(found)}" if found else NOT_MEASURED
 
 
@@ -295,3 +301,24 @@ def engines(record: Mapping[str, Any]) -> Rows:
         what = f"jobs per hour on {nodes} simulated node{'s' if nodes != '1' else ''}, {wait:g} s each"
         rows.append([what, f"{rate:,.0f} ({share:.0%} of the jobs' own time)"])
     return ["measured", ""], rows
+
+
+_SHOWN: dict[tuple[str, str], tuple[str, Callable[[Mapping[str, Any]], Rows]]] = {
+    ("docs/performance.md", "alm-update"): ("alm_update", alm_update),
+    ("docs/performance.md", "where-time-goes"): ("alm_update", where_time_goes),
+    ("docs/performance.md", "baseline-updates"): ("baseline_updates", baseline_updates),
+    ("docs/performance.md", "libraries"): ("libraries", libraries),
+    ("docs/performance.md", "environment-step"): ("environment_step", environment_step),
+    ("docs/performance.md", "denormals"): ("denormals", denormals),
+    ("docs/performance.md", "populations"): ("populations", populations),
+    ("docs/performance.md", "population-gains"): ("population_gains", population_gains),
+    ("docs/performance.md", "sizes"): ("sizes", sizes),
+    ("docs/performance.md", "gpu"): ("gpu", gpu),
+    ("docs/reliability.md", "kills"): ("torture_kills", torture),
+    ("docs/reliability.md", "damage"): ("torture_damage", torture),
+    ("docs/reliability.md", "lines"): ("torture_lines", torture),
+    ("docs/reliability.md", "failures"): ("failures", failures),
+    ("docs/fidelity.md", "references"): ("references", references),
+    ("docs/scaling.md", "engines"): ("engines", engines),
+}
+"""A record and the part of it that is shown, by page and block."""

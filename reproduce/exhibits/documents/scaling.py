@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from alm.training.scale import scale_named
-from reproduce.exhibits import EXHIBITS
+from reproduce.exhibits.catalogue import EXHIBITS
 from reproduce.exhibits.coverage import missing_of
-from reproduce.exhibits.performance import NOT_MEASURED, machine
+from reproduce.exhibits.documents import Blocks
+from reproduce.exhibits.documents.benchmarks import NOT_MEASURED, machine
 from reproduce.exhibits.writing import markdown_grid
 from reproduce.lab.algorithms import ALGORITHMS, sizes_of
 from reproduce.lab.planning import (
@@ -27,15 +28,16 @@ _WORKERS = (1, 10, 100, 1000)
 _SCALE = "paper"
 
 
-def blocks(benchmarks: Path) -> dict[str, str]:
-    """The estimates of docs/scaling.md by name."""
+def blocks(records: Path) -> Blocks:
+    """The whole programme's cost, and the load on each component."""
     # All runs that the exhibits need, stored or not, in time of one thread of the benchmark's machine.
     groups = missing_of(EXHIBITS.values(), [], _SCALE)
-    costs = Costs(Store(Path("/nonexistent")), benchmarks)
-    engines = benchmark_results(benchmarks / "engines.json")
+    costs = Costs(Store(Path("/nonexistent")), records)
+    engines = benchmark_results(records / "engines.json")
+    page = "docs/scaling.md"
     return {
-        "programme": _programme(groups, costs, benchmark_record(benchmarks / BENCHMARK.name)),
-        "limits": _limits(groups, costs, engines) if engines else NOT_MEASURED,
+        (page, "programme"): _programme(groups, costs, benchmark_record(records / BENCHMARK.name)),
+        (page, "limits"): _limits(groups, costs, engines) if engines else NOT_MEASURED,
     }
 
 

@@ -1,4 +1,4 @@
-"""Generated parts of docs/findings.md: results of this suite beside printed and published ones."""
+"""Results of this suite beside printed and published ones: docs/findings.md, in part on other pages."""
 
 from collections.abc import Iterator, Mapping
 
@@ -7,6 +7,7 @@ import numpy as np
 from reproduce.exhibits.catalogue import QUARTER, TABLE1
 from reproduce.exhibits.claims import COLUMNS, judged, rows_of
 from reproduce.exhibits.comparison import Comparison
+from reproduce.exhibits.documents import Blocks
 from reproduce.exhibits.kinds import READ_OUT
 from reproduce.exhibits.pooling import require_comparable
 from reproduce.exhibits.scores import score_table
@@ -16,9 +17,18 @@ from reproduce.lab.algorithms import ALGORITHMS
 from reproduce.lab.published import FIELD_TASKS, field_scores
 from reproduce.lab.store import Store
 
-__all__ = ["beside_alm", "claims", "one_protocol"]
-
 _ALM, _RIVALS = "ALM(3)", ("SAC", "TD3")
+
+
+def blocks(store: Store) -> Blocks:
+    """Table 1 within one protocol and who wins by it, claims, and ALM beside other algorithms."""
+    table1 = one_protocol(store)
+    findings = {**table1, **claims(store), "beside-alm": beside_alm(store)}
+    return {
+        **{("README.md", name): text for name, text in table1.items()},
+        ("docs/index.md", "wins"): table1["wins"],
+        **{("docs/findings.md", name): text for name, text in findings.items()},
+    }
 
 
 def one_protocol(store: Store) -> dict[str, str]:

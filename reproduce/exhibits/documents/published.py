@@ -1,0 +1,80 @@
+"""Runs at paper scale beside published results: the authors' ALM, and others' SAC, TD3 and REDQ."""
+
+import numpy as np
+import pandas as pd
+
+from reproduce.exhibits.catalogue import TABLE1
+from reproduce.exhibits.documents import Blocks
+from reproduce.exhibits.pooling import pool
+from reproduce.exhibits.statistics.significance import MeanDifference
+from reproduce.exhibits.writing import markdown_grid
+from reproduce.formats import mean_and_std, p_in_words, seeds_counted
+from reproduce.lab.algorithms import ALGORITHMS
+from reproduce.lab.published import FIELD, FIELD_TASKS, authors_curves, field_curves, field_scores
+from reproduce.lab.specs import variant_in
+from reproduce.lab.store import Store
+
+
+def blocks(store: Store) -> Blocks:
+    """Parts of the pages on fidelity."""
+    return {
+        ("docs/fidelity/alm.md", "authors"): _beside_the_authors(store),
+        ("docs/fidelity/model_free.md", "field"): _beside_the_field(store),
+    }
+
+
+def _beside_the_authors(store: Store) -> str:
+    """ALM at paper scale beside the authors' evaluations at the same training step, with a test of both.
+
+    The first grid has one row per seed, the second one per step and precision that two or more seeds reached.
+    """
+    authors = authors_curves().set_index(["task", "training_step"])
+    own: dict[tuple[str, str, int], list[tuple[int, float]]] = {}
+    for precision, variant in (("float32", "base"), ("bf16", variant_in("base", "bf16"))):
+        for run in store.runs(algorithm="alm", variant=variant, scale="paper"):
+            steps, returns = run.evaluations["training_step"], run.evaluations["eval/return"]
+            for step, value in zip(steps, returns, strict=True):
+                if (run.spec.task, step) in authors.index:
+                    own.setdefault((run.spec.task, precision, step), []).append((run.spec.seed, value))
+    if not own:
+        return "No run of this scale has reached an evaluation yet."
+    seeds, tests = [], []
+    for (task, precision, step), found in own.items():
+        mean, std, count = authors.loc[(task, step), ["return_mean", "return_std", "seeds"]]
+        where, theirs = [task, precision, f"{step:,}"], mean_and_std(mean, std)
+        for seed, value in found:
+            seeds.append([*where, f"{seed}", theirs, f"{value:.0f}", f"{(value - mean) / std:+.1f}"])
+        if len(found) > 1:
+            scores = np.array([value for _, value in found])
+            test = MeanDifference.from_summary(scores, mean, std, int(count))
+            low, high = test.interval
+            p = p_in_words(test.p)
+            here = f"{mean_and_std(scores.mean(), scores.std(ddof=1))} ({len(found)} seeds)"
+            tests.append([*where, theirs, here, f"{test.value:+.0f} [{low:+.0f}, {high:+.0f}]", p])
+    where = ["task", "precision", "training steps"]
+    header = [*where, "seed", "authors, 5 seeds", "here", "in authors' deviations"]
+    grids = [markdown_grid(header, sorted(seeds, key=lambda row: (row[0], row[1] != "float32", int(row[3]))))]
+    if tests:
+        grids.append(markdown_grid([*where, "authors, 5 seeds", "here", "difference", "p (Welch)"], tests))
+    return "\n\n".join(grids)
+
+
+def _beside_the_field(store: Store) -> str:
+    """The baselines at paper scale, above the results of others."""
+    rows = []
+    for (algorithm, task), published in field_curves().groupby(["algorithm", "task"], sort=False):
+        title = ALGORITHMS[algorithm].title
+        stored = store.runs(algorithm=algorithm, variant="base", task=task, scale="paper")
+        own = pool(stored, TABLE1.step("paper", task))
+        if numbers := own.statistics:
+            seeds = seeds_counted(numbers.seeds, None)
+            where = f"here, {seeds}, mean over the last tenth of the steps"
+            rows.append([title, task, f"{own.step:,}", f"{numbers.window_mean:.0f}", where])
+            if algorithm in FIELD:
+                returns, step = field_scores(algorithm, FIELD_TASKS[task], own.step)
+                where = f"{len(returns)} seeds, from {min(returns):.0f} to {max(returns):.0f}, gym's v4 task"
+                rows.append([title, task, f"{step:,}", f"{np.mean(returns):.0f}", where])
+        for point in published.itertuples():
+            who = "" if pd.isna(point.seeds) else f"{seeds_counted(point.seeds, None)}, "
+            rows.append([title, task, f"{point.step:,}", f"{point.mean:.0f}", f"{who}{point.source}"])
+    return markdown_grid(["", "task", "steps", "return", "who"], rows)

@@ -1,0 +1,92 @@
+"""Lists of stored runs with their curves, for the pages of algorithms."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from alm.variants import VARIANTS
+from reproduce.exhibits.documents import Blocks
+from reproduce.exhibits.kinds import SHOWN_SCALES
+from reproduce.exhibits.pooling import pool
+from reproduce.exhibits.writing import markdown_grid
+from reproduce.formats import left_out, mean_and_std
+from reproduce.lab.algorithms import ALGORITHMS, run_length
+from reproduce.lab.store import Store, StoredRun
+
+
+def blocks(store: Store, figures: Path) -> Blocks:
+    """The runs of every page's algorithms with their curves in ``figures``, and those of ALM's variants."""
+    pages = dict.fromkeys(algorithm.page for algorithm in ALGORITHMS.values())
+    return {
+        ("docs/algorithms/alm_variants.md", "runs"): _runs_of_variants(store),
+        **{
+            (f"docs/algorithms/{page}.md", "runs"): _runs_of(store, page) + _curves_of(figures, page)
+            for page in pages
+        },
+    }
+
+
+def _runs_of(store: Store, page: str) -> str:
+    """Stored runs of a page's algorithms, with the command that made each group of seeds.
+
+    ALM's variants have their own page.
+    """
+    rows = []
+    for name, algorithm in ALGORITHMS.items():
+        variant = "base" if name == "alm" else None
+        stored = store.runs(algorithm=name, variant=variant) if algorithm.page == page else []
+        for group in _groups(stored):
+            commands = dict.fromkeys(f"`{run.provenance['command']}`" for run in group)
+            which = group[0].spec.variant
+            title = algorithm.title if which == "base" else f"{algorithm.title}, `{which}`"
+            rows.append([title, *_group_in_words(group), " ".join(commands)])
+    header = ["", "task", "scale", "seeds", "steps", "last return", "command"]
+    return markdown_grid(header, rows) if rows else "No run is stored yet."
+
+
+def _curves_of(figures: Path, page: str) -> str:
+    """The drawn curves of a page's algorithms, by scale and family of tasks."""
+    names = (
+        (f"curves-{page}{family}{'' if scale == 'paper' else f'-{scale}'}.png", scale, tasks)
+        for scale in SHOWN_SCALES
+        for family, tasks in (("", ""), ("-mbbl", " on tasks of Wang et al. (2019)"))
+    )
+    return "".join(
+        f"\n\n![Stored runs{tasks}, {scale} scale](../../results/figures/{name})"
+        for name, scale, tasks in names
+        if (figures / name).exists()
+    )
+
+
+def _runs_of_variants(store: Store) -> str:
+    """Stored runs of ALM and its variants, task by task, ALM first."""
+    groups = [g for name in ("base", *VARIANTS) for g in _groups(store.runs(algorithm="alm", variant=name))]
+
+    def place(group: Sequence[StoredRun]) -> tuple[str, str]:
+        return group[0].spec.task, group[0].spec.scale
+
+    varied = {place(group) for group in groups if group[0].spec.variant != "base"}
+    rows = []
+    for group in sorted((group for group in groups if place(group) in varied), key=place):
+        name = group[0].spec.variant
+        rows.append(["ALM(3)" if name == "base" else f"`{name}`", *_group_in_words(group)])
+    header = ["", "task", "scale", "seeds", "steps", "last return"]
+    return markdown_grid(header, rows) if rows else "No run is stored yet."
+
+
+def _groups(runs: Sequence[StoredRun]) -> list[list[StoredRun]]:
+    """The seeds of each cell."""
+    groups: dict[tuple[str, ...], list[StoredRun]] = {}
+    for run in runs:
+        groups.setdefault(run.spec.cell, []).append(run)
+    return list(groups.values())
+
+
+def _group_in_words(group: Sequence[StoredRun]) -> list[str]:
+    """Task, scale, number of seeds that count, the step at which they are read, and their return there."""
+    spec = group[0].spec
+    pooled = pool(group, run_length(spec))
+    seeds = ", ".join(str(run.spec.seed) for run in pooled.runs)
+    words = "; ".join(filter(None, (seeds, ", ".join(left_out(pooled.unfinished, pooled.failed)))))
+    if (numbers := pooled.statistics) is None:
+        return [spec.task, spec.scale, words, "–", "–"]
+    return [spec.task, spec.scale, words, f"{numbers.step:,}", mean_and_std(numbers.mean, numbers.std)]
