@@ -16,9 +16,8 @@ from alm.training.lease import EXIT_HELD, LeaseLostError, RunLockedError
 from alm.training.run_directory import RunDirectory
 from reproduce.commands.console import say
 from reproduce.commands.options import RUNS, WritesRuns
-from reproduce.commands.stored import keep_policies
 from reproduce.lab.algorithms import ALGORITHMS
-from reproduce.lab.archive import archive_run
+from reproduce.lab.archive import archive
 from reproduce.lab.errors import EXIT_INTERRUPTED, UnreadableRunError
 from reproduce.lab.planning import variant_options
 from reproduce.lab.plugins import Plugin, load_plugin, mistakes_of
@@ -206,9 +205,8 @@ class Train(WritesRuns):
             if directory.status == "unfinished" and self.until is None:
                 continue
             try:
-                if path := archive_run(directory, store):
+                for path in archive(directory, store):
                     print(f"stored {path}")
-                keep_policies(directory, store)
             except UnreadableRunError as error:
                 unread.append(str(error))
         if unread:
