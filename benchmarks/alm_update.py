@@ -63,7 +63,7 @@ def measure(scale: str, replay: Replay, ways: dict[str, Execution]) -> dict[str,
     agents = {name: ALM(task, config, (0,)) for name in ways}
     agent = agents["float32"]
     for name, way in ways.items():
-        execute(agents[name], way, "cpu", lambda message: print(message, file=sys.stderr))
+        execute(agents[name], way, lambda message: print(message, file=sys.stderr))
     plain = PLAIN["alm"](task, config)
     sequences = replay.sample_sequences(config.batch_size, config.horizon, agent.learning)
     batch = replay.sample(config.batch_size, agent.learning)

@@ -43,7 +43,7 @@ def measure(
     def learner(rounds_denormals: bool) -> Callable[[], object]:
         agent = agent_class(task_spec(TASK), config_class.at(scale_named(scale), TASK), (0,))
         kept = agent.update
-        execute(agent, Execution(), "cpu", print)
+        execute(agent, Execution(), print)
         for step in range(1, updates + 1):
             agent.learn(replay, step)
         if not rounds_denormals:

@@ -13,6 +13,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -92,7 +93,7 @@ def measure(
     out: dict[str, float] = {}
     for way, execution in ways.items():
         agent = agent_class(task, config, tuple(range(seeds)), device=device)
-        execute(agent, execution, device, lambda message: print(message, file=sys.stderr))
+        execute(agent, replace(execution, device=device), lambda message: print(message, file=sys.stderr))
         out[f"{way}_ms"] = milliseconds_of(partial(agent.learn, replay), device, rounds)
     agent = agent_class(task, config, tuple(range(seeds)), device=device)
     agent.learn(replay, FIRST_STEP)

@@ -12,7 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from alm.tasks import make, task_spec
-from alm.training.execution import keep_freed_memory
+from alm.training.execution import Execution, keep_freed_memory
 from alm.training.files import write_json
 from alm.training.replay import Replay, Transitions
 from reproduce.lab.places import MEASURED
@@ -162,7 +162,7 @@ def write_record(name: str, results: dict[str, Any], rounds: int, device: str = 
 
 def write_results(name: str, content: dict[str, Any], device: str = "cpu") -> None:
     """Write ``out/benchmarks/<name>.json``: the content with code version, packages and hardware."""
-    origin = provenance(device, torch.get_num_threads())
+    origin = provenance(Execution(device=device, threads=torch.get_num_threads()))
     record = {
         **content,
         "packages": origin["packages"],

@@ -8,7 +8,8 @@ from matplotlib.figure import Figure
 
 from alm.training.files import write_text
 from paper_figures import panels
-from paper_figures.style import Look, csv_text, figure_style, looks_apart, save
+from paper_figures.pictures import Picture, csv_text
+from paper_figures.style import Look, figure_style, looks_apart
 from reproduce.exhibits.comparison import Comparison, TaskComparison
 from reproduce.exhibits.kinds import Series
 from reproduce.formats import steps_in_words
@@ -63,10 +64,7 @@ def _numbers(task: TaskComparison) -> str:
 
 def write(comparison: Comparison, out: Path) -> list[Path]:
     """Write a comparison: the curves as PNG, PDF and CSV, the numbers as CSV; returns the files."""
-    # With extension, because with_suffix would cut a name such as c-0.05 at its dot.
-    picture = out / f"{comparison.file_name}.png"
-    save(draw(comparison), picture)
-    data, numbers = picture.with_suffix(".csv"), out / f"{comparison.file_name}-numbers.csv"
-    write_text(data, csv_text(comparison.points()))
+    picture = Picture(comparison.file_name, "", draw(comparison), comparison.points())
+    files, numbers = picture.write(out), out / f"{picture.file}-numbers.csv"
     write_text(numbers, csv_text(comparison.numbers()))
-    return [picture, picture.with_suffix(".pdf"), data, numbers]
+    return [*files, numbers]

@@ -2,10 +2,9 @@
 
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Protocol
 
-import pandas as pd
 from matplotlib.figure import Figure
 
 from alm.task_registry import TASKS
@@ -20,35 +19,12 @@ from paper_figures import (
     value_bias,
 )
 from paper_figures.data import FigureData
+from paper_figures.pictures import Picture
 from reproduce.exhibits.catalogue import FIGURES, names_meant
 from reproduce.exhibits.kinds import SHOWN_SCALES, BiasDefinition, Content, FigureExhibit, Series
 from reproduce.exhibits.pooling import ProtocolMixError, StoreMixError
 from reproduce.lab.algorithms import ALGORITHMS, run_length_if_known
 from reproduce.lab.store import Store, StoreWarning
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A drawn figure.
-
-    Attributes:
-        exhibit: name of what it shows, such as ``"figure3"`` or ``"curves-alm"``.
-        scale: scale of its runs; empty if it has several scales or no runs.
-        figure: the drawing.
-        points: its data, tidy.
-        title: the algorithms and tasks of a page of learning curves; empty if the name says what it is.
-    """
-
-    exhibit: str
-    scale: str
-    figure: Figure
-    points: pd.DataFrame
-    title: str = ""
-
-    @property
-    def file(self) -> str:
-        """The name of its files, without extension."""
-        return self.exhibit if self.scale in ("paper", "") else f"{self.exhibit}-{self.scale}"
 
 
 def figures_named(word: str) -> tuple[str, ...]:

@@ -1,16 +1,12 @@
 """The common look of all figures: fonts, sizes, and a colour and marker for each algorithm."""
 
-import io
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import matplotlib.pyplot as plt
-import pandas as pd
 from matplotlib.colors import to_hex, to_rgb
-from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from reproduce.exhibits.catalogue import FIGURES
@@ -188,26 +184,3 @@ def figure_style() -> Iterator[None]:
         }
     ):
         yield
-
-
-def save(figure: Figure, path: Path) -> None:
-    """Write ``path``.png and ``path``.pdf, reproducible to the byte (no date, no version)."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with figure_style():
-        figure.savefig(path.with_suffix(".png"), metadata={"Software": None})
-        figure.savefig(path.with_suffix(".pdf"), metadata={"CreationDate": None})
-    plt.close(figure)
-
-
-def svg(figure: Figure) -> str:
-    """A figure as SVG with outlined text, reproducible to the byte (no date, no version)."""
-    text = io.StringIO()
-    with figure_style():
-        figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
-    plt.close(figure)
-    return text.getvalue()
-
-
-def csv_text(points: pd.DataFrame) -> str:
-    """The data of a figure as CSV, with six digits per number."""
-    return str(points.to_csv(index=False, lineterminator="\n", float_format="%.6g"))

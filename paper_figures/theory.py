@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from alm.theory.results import Exhibits
 from paper_figures import panels
-from paper_figures.drawing import Picture
+from paper_figures.pictures import Picture
 from paper_figures.style import NOTE, figure_style
 
 _BLUE, _ORANGE, _GREEN, _RED = "#0072B2", "#E69F00", "#009E73", "#D55E00"

@@ -37,22 +37,28 @@ Warn = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Execution:
-    """Execution mode of an agent's updates.
+    """How an agent's updates are executed, and where.
 
     Attributes:
         precision: "float32", or "bf16": layers in bfloat16; parameters, optimisers, targets and everything
             after a network's last layer stay in float32.
         compiled: whether torch.compile is used.
         captured: whether each update is replayed as one CUDA graph.
+        device: torch device of the agent.
+        threads: CPU threads for tensor operations.
     """
 
     precision: str = "float32"
     compiled: bool = False
     captured: bool = False
+    device: str = "cpu"
+    threads: int = 1
 
     @classmethod
-    def choose(cls, precision: str, compile: str, device: str, agent_class: type[Agent]) -> "Execution":
-        """The execution of a run with the requested precision and compilation.
+    def choose(
+        cls, precision: str, compile: str, device: str, threads: int, agent_class: type[Agent]
+    ) -> "Execution":
+        """The execution of a run with the requested precision, compilation, device and threads.
 
         ``compile`` "auto" is "off": compiling takes minutes and did not pay off where it was measured
         (docs/performance.md).  An update that is one tensor program is captured on a CUDA device; any other
@@ -72,22 +78,22 @@ class Execution:
                     f"leave out --{name}."
                 )
         on_gpu = torch.device(device).type == "cuda"
-        return cls(precision, compile == "on", on_gpu and agent_class.one_program)
+        return cls(precision, compile == "on", on_gpu and agent_class.one_program, device, threads)
 
-    def describe(self, device: str, threads: int) -> str:
+    def describe(self) -> str:
         """Human-readable summary: ``"precision float32, eager, cpu, 1 thread"``."""
         how = [name for name in ("compiled", "captured") if getattr(self, name)]
-        where = f"{threads} thread{'s' if threads > 1 else ''}"
-        return f"precision {self.precision}, {' and '.join(how) or 'eager'}, {device}, {where}"
+        where = f"{self.device}, {self.threads} thread{'s' if self.threads > 1 else ''}"
+        return f"precision {self.precision}, {' and '.join(how) or 'eager'}, {where}"
 
 
-def execute(agent: Any, execution: Execution, device: str, warn: Warn) -> None:
+def execute(agent: Any, execution: Execution, warn: Warn) -> None:
     """Replace ``agent.update`` with one that runs as ``execution`` says; ``warn`` receives what is amiss.
 
     On a CPU the update also rounds denormal numbers to zero.
     A numbered CUDA device becomes the process's current one, since streams and graphs belong to that.
     """
-    if (where := torch.device(device)).type == "cuda" and where.index is not None:
+    if (where := torch.device(execution.device)).type == "cuda" and where.index is not None:
         torch.cuda.set_device(where)
     update: Update | None = getattr(agent, "update", None)
     if update is None:
@@ -104,7 +110,7 @@ def execute(agent: Any, execution: Execution, device: str, warn: Warn) -> None:
     if execution.captured:
         update = _Captured(update)
     if execution.compiled or execution.captured:
-        update = _with_tensor_step(agent, update, device)
+        update = _with_tensor_step(agent, update, execution.device)
     agent.update = _without_denormals(update) if where.type == "cpu" else update
 
 

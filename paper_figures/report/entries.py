@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from paper_figures.drawing import Picture, drawn
+from paper_figures.drawing import drawn
 from paper_figures.field import EXHIBIT as FIELD
-from paper_figures.style import csv_text, svg
+from paper_figures.pictures import Picture, csv_text
 from paper_figures.theory import FIGURES as THEORY_FIGURES
 from paper_figures.theory import pictures as theory_pictures
 from reproduce.exhibits import gallery, theory
@@ -183,7 +183,7 @@ def _images(pictures: list[Picture]) -> tuple[Image, ...]:
     """The pictures embedded in the page, after closing them."""
     images = []
     for picture in pictures:
-        source = address(svg(picture.figure).encode(), "image/svg+xml")
+        source = address(picture.svg().encode(), "image/svg+xml")
         points = address(csv_text(picture.points).encode(), "text/csv")
         images.append(Image(picture.file, picture.scale, source, points))
     return tuple(images)

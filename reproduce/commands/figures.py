@@ -61,7 +61,6 @@ class Figure(ReadsRuns):
     def _draw(self, name: str, store: Store) -> int:
         """Draw the files of one figure; returns the exit code."""
         from paper_figures.drawing import drawn
-        from paper_figures.style import csv_text, save
 
         try:
             pictures = drawn(name, store, self.bias, self.mix)
@@ -78,10 +77,8 @@ class Figure(ReadsRuns):
             say("error", f"no such run is in {store}{_example(name)}")
             return 2
         for picture in pictures:
-            path = self.out / picture.file
-            save(picture.figure, path)
-            write_text(path.with_suffix(".csv"), csv_text(picture.points))
-            print(f"wrote {path}.png, .pdf and .csv")
+            picture.write(self.out)
+            print(f"wrote {self.out / picture.file}.png, .pdf and .csv")
         return 0
 
 
@@ -110,7 +107,7 @@ class Theory:
         """Compute, print and draw; returns the exit code."""
         import pandas as pd
 
-        from paper_figures.style import csv_text, save
+        from paper_figures.pictures import csv_text
         from paper_figures.theory import pictures
         from reproduce.exhibits.theory import tables
         from reproduce.exhibits.writing import markdown, terminal
@@ -128,7 +125,7 @@ class Theory:
         terminal(found["theory-statements"], console)
         figures = self.out.parent / "figures"
         for picture in pictures(exhibits):
-            save(picture.figure, figures / picture.file)
+            picture.write_drawing(figures)
         print(f"wrote {self.out}/theory-*.csv and .md, {figures}/theory-*.png and .pdf")
         return 0
 

@@ -3,14 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from alm.training.run_directory import RunDirectory
 from reproduce.commands.console import plain_console, say, store_warnings
 from reproduce.commands.options import RUNS, ReadsRuns, WritesRuns
 from reproduce.exhibits.catalogue import EXHIBITS
-from reproduce.lab.archive import archive_policies, archive_run
+from reproduce.lab.archive import archive
 from reproduce.lab.errors import UnreadableRunError
 from reproduce.lab.run_directories import directories_under
-from reproduce.lab.store import Store
 
 
 @dataclass(frozen=True)
@@ -50,30 +48,20 @@ class Archive(WritesRuns):
             if spec.scale == "smoke":
                 continue
             try:
-                path = archive_run(directory, store)
+                files = archive(directory, store)
             except UnreadableRunError as error:
                 unread.append(f"not stored: {error}")
                 say("warning", unread[-1])
             else:
-                print(f"stored {path}" if path else f"nothing new in {directory.path}")
-                keep_policies(directory, store)
+                for path in files:
+                    print(f"stored {path}")
+                if not files:
+                    print(f"nothing new in {directory.path}")
         if not (directories or unread):
             print(f"there are no runs in {self.runs_dir}")
         elif smoke := sum(spec.scale == "smoke" for spec in directories):
             print(f"smoke runs are not stored: {smoke} in {self.runs_dir}")
         return 1 if unread else 0
-
-
-def keep_policies(directory: RunDirectory, store: Store) -> None:
-    """Store the policies of a stored run; one that cannot be stored gives a warning, not a failure."""
-    try:
-        for path in archive_policies(directory, store):
-            print(f"stored {path}")
-    except UnreadableRunError as error:
-        say("warning", error)
-    except (OSError, ValueError) as error:
-        # Includes variants that this version no longer knows, so that no checkpoint of them can be loaded.
-        say("warning", f"no policy is kept of {directory.path}: {error}")
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,11 @@
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
@@ -16,16 +16,15 @@ from alm.training.lease import EXIT_HELD, LeaseLostError, RunLockedError
 from alm.training.run_directory import RunDirectory
 from reproduce.commands.console import say
 from reproduce.commands.options import RUNS, WritesRuns
-from reproduce.commands.stored import keep_policies
 from reproduce.lab.algorithms import ALGORITHMS
-from reproduce.lab.archive import archive_run
+from reproduce.lab.archive import archive
 from reproduce.lab.errors import EXIT_INTERRUPTED, UnreadableRunError
 from reproduce.lab.planning import variant_options
 from reproduce.lab.plugins import Plugin, load_plugin, mistakes_of
 from reproduce.lab.resolved_runs import ResolvedRuns
 from reproduce.lab.run_states import why_failed
-from reproduce.lab.specs import variant_parts
-from reproduce.lab.store import Store
+from reproduce.lab.specs import RunSpec, variant_parts
+from reproduce.lab.store import Store, StoredRun
 from reproduce.lab.training import (
     check_machine,
     check_until,
@@ -35,6 +34,9 @@ from reproduce.lab.training import (
     train_population,
 )
 from reproduce.tracking.following import start_follower
+
+if TYPE_CHECKING:
+    from alm.training.execution import Execution
 
 _TASK = (
     f"Task: {', '.join(TASKS)}. Those of mbbl end at a fall only if their names end in -ET. Any task can "
@@ -128,43 +130,14 @@ class Train(WritesRuns):
         check_until(resolved, self.until)
         store = self.opened()
         stored = require_storable(resolved, store)
-        execution = Execution.choose(self.precision, self.compile, self.device, resolved.agent_class)
-        opened, ended, held = [], [], False
+        execution = Execution.choose(
+            self.precision, self.compile, self.device, self.threads, resolved.agent_class
+        )
         try:
             with ExitStack() as leases:
-                for spec in resolved.specs:
-                    try:
-                        directory = open_run(
-                            resolved, spec, self.runs_dir, self.device, self.threads, execution
-                        )
-                    except RunLockedError as error:
-                        held = True
-                        say("error", error)
-                        continue
-                    if directory is None:
-                        ended.append(RunDirectory(self.runs_dir / spec.relative_dir))
-                        print(f"{spec.label}: {_ending(ended[-1])}, see {ended[-1].path}")
-                        continue
-                    leases.callback(directory.close)
-                    opened.append(directory)
-                    store.remove_abandoned(spec)
-                    if spec in stored and stored[spec].status == "done":
-                        say(
-                            "warning",
-                            f"{spec.label} is stored already ({store.place(stored[spec])}) and will "
-                            f"be shown from there; the new run stays in {directory.path}. Choose other "
-                            "--seeds to add runs, or another --store to keep both.",
-                        )
+                opened, ended, held = self._open_runs(resolved, execution, store, stored, leases)
                 with _tracked(opened if self.track else []):
-                    apart = resolved.agent_class.trains_seeds_apart
-                    for group in group_by_step(opened, apart):
-                        try:
-                            train_population(
-                                resolved, group, self.device, self.threads, execution, self.until
-                            )
-                        except LeaseLostError as error:
-                            held = True
-                            say("error", error)
+                    lost = self._train_runs(resolved, execution, opened)
         except Interrupted as stop:
             print(stop, file=sys.stderr)
             return EXIT_INTERRUPTED
@@ -178,9 +151,58 @@ class Train(WritesRuns):
                 f"smoke runs are not stored: they are in {self.runs_dir}, which compare reads with "
                 f"--scale smoke{option}"
             )
-        if held:
+        if held or lost:
             return EXIT_HELD
         return 1 if any(directory.status == "failed" for directory in directories) else 0
+
+    def _open_runs(
+        self,
+        resolved: ResolvedRuns,
+        execution: "Execution",
+        store: Store,
+        stored: Mapping[RunSpec, StoredRun],
+        leases: ExitStack,
+    ) -> tuple[list[RunDirectory], list[RunDirectory], bool]:
+        """Directories opened for training, those of runs that have ended, and whether others are held.
+
+        ``leases`` closes the opened ones.
+        """
+        opened, ended, held = [], [], False
+        for spec in resolved.specs:
+            try:
+                directory = open_run(resolved, spec, self.runs_dir, execution)
+            except RunLockedError as error:
+                held = True
+                say("error", error)
+                continue
+            if directory is None:
+                ended.append(RunDirectory(self.runs_dir / spec.relative_dir))
+                print(f"{spec.label}: {_ending(ended[-1])}, see {ended[-1].path}")
+                continue
+            leases.callback(directory.close)
+            opened.append(directory)
+            store.remove_abandoned(spec)
+            if spec in stored and stored[spec].status == "done":
+                say(
+                    "warning",
+                    f"{spec.label} is stored already ({store.place(stored[spec])}) and will be shown from "
+                    f"there; the new run stays in {directory.path}. Choose other --seeds to add runs, or "
+                    "another --store to keep both.",
+                )
+        return opened, ended, held
+
+    def _train_runs(
+        self, resolved: ResolvedRuns, execution: "Execution", opened: Sequence[RunDirectory]
+    ) -> bool:
+        """Train, population by population; returns whether the lease of one was lost to another process."""
+        lost = False
+        for group in group_by_step(opened, resolved.agent_class.trains_seeds_apart):
+            try:
+                train_population(resolved, group, execution, self.until)
+            except LeaseLostError as error:
+                lost = True
+                say("error", error)
+        return lost
 
     def _require_plain_variant(self) -> None:
         """Refuse the name that a run with settings or precision is stored as.
@@ -206,9 +228,8 @@ class Train(WritesRuns):
             if directory.status == "unfinished" and self.until is None:
                 continue
             try:
-                if path := archive_run(directory, store):
+                for path in archive(directory, store):
                     print(f"stored {path}")
-                keep_policies(directory, store)
             except UnreadableRunError as error:
                 unread.append(str(error))
         if unread:

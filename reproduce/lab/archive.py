@@ -1,6 +1,7 @@
 """Archiving of run directories in a store: runs as records, and their policies beside these."""
 
 import shlex
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from alm.training.bias import ValueSample
 from alm.training.policies import write_policy
 from alm.training.run_directory import PLUGIN_COPY, RunDirectory
 from reproduce.lab.curves import Curve, run_scalars, sharing_seeds
+from reproduce.lab.errors import UnreadableRunError
 from reproduce.lab.policies import (
     Policy,
     PolicyError,
@@ -22,7 +24,7 @@ from reproduce.lab.policies import (
 from reproduce.lab.provenance import without_places
 from reproduce.lab.run_directories import reading
 from reproduce.lab.specs import RunSpec
-from reproduce.lab.store import Store, StoredRun
+from reproduce.lab.store import Store, StoredRun, StoreWarning
 
 LARGEST_POLICY = 3_000_000
 """Largest size of a stored policy in bytes. Tensors are float32, which reproduces an evaluation exactly; if
@@ -86,6 +88,26 @@ def run_of_directory(directory: RunDirectory) -> StoredRun | None:
         final=final,
         reason=reason,
     )
+
+
+def archive(directory: RunDirectory, store: Store) -> list[Path]:
+    """Store a run so far and its policies; returns the new files.
+
+    Policies that cannot be stored give a warning.
+
+    Raises:
+        UnreadableRunError: something of the run is damaged.
+    """
+    run = archive_run(directory, store)
+    written = [] if run is None else [run]
+    try:
+        written += archive_policies(directory, store)
+    except UnreadableRunError as error:
+        warnings.warn(str(error), StoreWarning, stacklevel=2)
+    except (OSError, ValueError) as error:
+        # Includes variants that this version no longer knows, so that no checkpoint of them can be loaded.
+        warnings.warn(f"no policy is kept of {directory.path}: {error}", StoreWarning, stacklevel=2)
+    return written
 
 
 def archive_run(directory: RunDirectory, store: Store) -> Path | None:

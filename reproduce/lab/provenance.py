@@ -30,8 +30,10 @@ _SOURCES = ("alm", "baselines", "reproduce")
 _SCRIPT = "alm-reproduce"
 
 
-def provenance(device: str, threads: int, execution: "Execution | None" = None) -> dict[str, Any]:
-    """The provenance record of a run that starts now, of JSON types; ``execution`` is how its updates run."""
+def provenance(execution: "Execution") -> dict[str, Any]:
+    """The provenance record of a run that starts now with an execution, of JSON types."""
+    how = asdict(execution)
+    device, threads = how.pop("device"), how.pop("threads")
     return {
         "git_sha": _git("rev-parse", "HEAD"),
         "git_dirty": IN_CLONE and bool(_git("status", "--porcelain", "--", ".", *_NOT_CODE)),
@@ -47,7 +49,7 @@ def provenance(device: str, threads: int, execution: "Execution | None" = None) 
         },
         "device": device,
         "threads": threads,
-        "execution": asdict(execution) if execution else {},
+        "execution": how,
         "started_ms": time.time_ns() // 1_000_000,
     }
 

@@ -83,12 +83,7 @@ def require_storable(resolved: ResolvedRuns, store: Store) -> dict[RunSpec, Stor
 
 
 def open_run(
-    resolved: ResolvedRuns,
-    spec: RunSpec,
-    root: Path,
-    device: str,
-    threads: int,
-    execution: "Execution | None" = None,
+    resolved: ResolvedRuns, spec: RunSpec, root: Path, execution: "Execution"
 ) -> RunDirectory | None:
     """Open a run's directory for training; ``None`` if the run has already ended.
 
@@ -132,9 +127,9 @@ def open_run(
     directory.open()
     if directory.status != found:  # another process has trained it in the meantime
         directory.close()
-        return open_run(resolved, spec, root, device, threads, execution)
+        return open_run(resolved, spec, root, execution)
     if fresh:
-        origin = provenance(device, threads, execution)
+        origin = provenance(execution)
         if resolved.plugin:
             origin["plugin"] = resolved.plugin.record
             write_text(directory.path / PLUGIN_COPY, resolved.plugin.text)
@@ -160,8 +155,6 @@ def _conflict(
 def train_population(
     resolved: ResolvedRuns,
     directories: Sequence[RunDirectory],
-    device: str,
-    threads: int,
     execution: "Execution",
     until: int | None = None,
 ) -> None:
@@ -180,18 +173,19 @@ def train_population(
     from alm.training.loop import Trainer
     from alm.training.progress import reporter
 
-    torch.set_num_threads(threads)
+    torch.set_num_threads(execution.threads)
     keep_freed_memory()
     seeds = [directory.read_json("config.json")["spec"]["seed"] for directory in directories]
     spec = resolved.specs[0]
     name = spec.algorithm if spec.variant == "base" else f"{spec.algorithm}/{spec.variant}"
     title = f"{name} {resolved.task.name} {resolved.scale.name} {seeds_named(seeds)}"
     progress = reporter(title)
-    progress.message(f"{title}: {execution.describe(device, threads)}")
+    progress.message(f"{title}: {execution.describe()}")
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(COMPILED))
+    device = execution.device
     with _enough_memory(title, device):
         agent = resolved.agent(seeds, device)
-        execute(agent, execution, device, progress.message)
+        execute(agent, execution, progress.message)
         Trainer(
             agent,
             resolved.task,

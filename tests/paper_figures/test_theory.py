@@ -9,8 +9,8 @@ import pytest
 from alm.theory import demonstrations, results
 from alm.theory.verdicts import Verdict
 from paper_figures import theory
+from paper_figures.pictures import csv_text
 from paper_figures.report.entries import theory_entries
-from paper_figures.style import csv_text
 from reproduce.cli import main
 from reproduce.exhibits.theory import TITLES, read
 

@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 
 from alm.training.bias import ValueSample
+from alm.training.execution import Execution
 from alm.training.run_directory import RunDirectory
 from reproduce.exhibits.sides import Shelf, Side
 from reproduce.lab.archive import archive_run, run_of_directory
@@ -200,7 +201,7 @@ def test_what_a_killed_writer_of_a_run_left_in_the_store_goes(tmp_path):
 def test_a_command_is_kept_without_where_files_lie(monkeypatch, places, program):
     words = ["/usr/bin/python", *program, "train", *places, "--set", "horizon=7", "--seeds", "3"]
     monkeypatch.setattr(sys, "orig_argv", words)
-    kept = shlex.split(provenance("cpu", 1)["command"])[1:]
+    kept = shlex.split(provenance(Execution())["command"])[1:]
     assert kept == ["-m", "reproduce", "train", "--plugin", "my idea.py", *words[-4:]]
 
 
@@ -208,10 +209,10 @@ def test_code_that_was_changed_without_a_commit_is_said(monkeypatch):
     said = {"rev-parse": "abc", "status": " M alm/agent.py"}
     monkeypatch.setattr("reproduce.lab.provenance._git", lambda command, *_: said[command])
     monkeypatch.setattr("reproduce.lab.provenance.IN_CLONE", True)
-    found = provenance("cpu", 1)
+    found = provenance(Execution())
     assert (found["git_sha"], found["git_dirty"]) == ("abc", True)
     said["status"] = ""
-    assert not provenance("cpu", 1)["git_dirty"]
+    assert not provenance(Execution())["git_dirty"]
 
 
 def test_the_version_of_a_clone_is_that_of_its_files(tmp_path, monkeypatch):
@@ -219,14 +220,14 @@ def test_the_version_of_a_clone_is_that_of_its_files(tmp_path, monkeypatch):
     (tmp_path / "pyproject.toml").write_text('[project]\nversion = "9.9"\n')
     monkeypatch.setattr("reproduce.lab.provenance.CODE", tmp_path)
     monkeypatch.setattr("reproduce.lab.provenance.IN_CLONE", True)
-    assert provenance("cpu", 1)["version"] == "9.9"
+    assert provenance(Execution())["version"] == "9.9"
 
 
 def test_the_model_of_a_gpu_is_part_of_what_a_run_computed_on(monkeypatch):
     """Times of two models do not compare, even in machines with one kind of CPU."""
     monkeypatch.setattr("torch.cuda.get_device_name", {"cuda": "H200", "cuda:1": "A100"}.get)
     monkeypatch.setattr("reproduce.lab.provenance.cpu_name", lambda: "EPYC")
-    processors = [processor_of(provenance(device, 1)) for device in ("cuda", "cuda:1", "cpu")]
+    processors = [processor_of(provenance(Execution(device=device))) for device in ("cuda", "cuda:1", "cpu")]
     assert processors == ["H200 of EPYC", "A100 of EPYC", "EPYC"]
     assert processor_of({"device": "cuda", "hardware": {"cpu": "EPYC"}}) == "cuda of EPYC"
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from alm.training.execution import Execution
 from alm.training.lease import EXIT_HELD
 from alm.training.loop import Trainer
 from alm.training.run_directory import RunDirectory
@@ -126,7 +127,7 @@ def test_bad_values_of_other_commands_are_one_sentence(capsys, arguments, words)
 def ended_run(tmp_path, seed, ending):
     """A run at laptop scale that has ended in its directory and is not stored."""
     resolved = ResolvedRuns.of("td3", "base", "Hopper", (seed,), "laptop")
-    directory = open_run(resolved, resolved.specs[0], tmp_path / "runs", "cpu", 1)
+    directory = open_run(resolved, resolved.specs[0], tmp_path / "runs", Execution())
     directory.start_metrics(0)
     values = {"eval/return": 10.0, "eval/return_std": 1.0, "eval/length": 5.0}
     directory.append_metrics(20_000, 20_000, 60.0, metrics=values, returns=[9.0, 11.0], population=1)
@@ -501,7 +502,7 @@ def test_seeds_with_a_checkpoint_in_common_are_one_population(tmp_path, held, gr
 
 def test_an_unfinished_run_is_archived(tmp_path, capsys):
     resolved = ResolvedRuns.of("td3", "base", "Hopper", (0,), "laptop")
-    directory = open_run(resolved, resolved.specs[0], tmp_path / "runs", "cpu", 1)
+    directory = open_run(resolved, resolved.specs[0], tmp_path / "runs", Execution())
     directory.start_metrics(0)
     values = {"eval/return": 10.0, "eval/return_std": 1.0, "eval/length": 5.0}
     directory.append_metrics(1000, 1000, 60.0, metrics=values, returns=[9.0, 11.0], population=1)
@@ -528,7 +529,7 @@ def test_archive_says_what_it_does_not_store(tmp_path, capsys):
     assert capsys.readouterr().out == f"there are no runs in {tmp_path / 'runs'}\n"
     plan = ResolvedRuns.of("alm", "base", "Hopper", (0, 1), "smoke")
     for spec in plan.specs:
-        open_run(plan, spec, tmp_path / "runs", "cpu", 1).close()
+        open_run(plan, spec, tmp_path / "runs", Execution()).close()
     assert main(["archive", *places]) == 0
     assert capsys.readouterr().out == f"smoke runs are not stored: 2 in {tmp_path / 'runs'}\n"
 
@@ -543,7 +544,7 @@ def test_runs_lists_what_is_missing(tmp_path, capsys):
 
 def test_runs_lists_one_that_has_no_checkpoint_yet(tmp_path, capsys, make_run):
     resolved = ResolvedRuns.of("td3", "base", "Hopper", (0,), "laptop")
-    open_run(resolved, resolved.specs[0], tmp_path / "runs", "cpu", 1).close()
+    open_run(resolved, resolved.specs[0], tmp_path / "runs", Execution()).close()
     assert main(["runs", "--runs-dir", str(tmp_path / "runs"), "--store", str(tmp_path)]) == 0
     out = " ".join(capsys.readouterr().out.split())
     assert "td3/base Hopper laptop seed 0, unfinished, no checkpoint yet" in out
@@ -555,7 +556,7 @@ def test_runs_lists_one_that_has_no_checkpoint_yet(tmp_path, capsys, make_run):
     about = {"algorithm": "td3", "task": "Hopper", "scale": "laptop", "status": "partial"}
     Store(tmp_path).write(make_run({2000: 1.0}, **about))
     smoke = ResolvedRuns.of("td3", "base", "Hopper", (0,), "smoke")
-    open_run(smoke, smoke.specs[0], tmp_path / "runs", "cpu", 1).close()
+    open_run(smoke, smoke.specs[0], tmp_path / "runs", Execution()).close()
     assert main(["runs", "--runs-dir", str(tmp_path / "runs"), "--store", str(tmp_path)]) == 0
     assert "unfinished" not in capsys.readouterr().out
 

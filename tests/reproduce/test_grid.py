@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from alm.training.execution import Execution
 from alm.training.lease import EXIT_HELD
 from alm.training.run_directory import RunDirectory
 from patience import PATIENCE
@@ -460,7 +461,7 @@ def test_states_are_read_from_run_directories_alone(tmp_path, capsys, monkeypatc
     """As another machine would: no grid, no executor, no process of this one."""
     resolved = ResolvedRuns.of("td3", "base", "Hopper", range(5), "laptop")
     open_, stale, unfinished, failed, done = (
-        open_run(resolved, spec, tmp_path, "cpu", 1) for spec in resolved.specs
+        open_run(resolved, spec, tmp_path, Execution()) for spec in resolved.specs
     )
     for directory in (open_, stale, unfinished, failed, done):
         directory.start_metrics(0)
@@ -556,7 +557,7 @@ def a_failure_that_is_a_folder(path):
 )
 def test_the_status_of_a_damaged_run_stops_no_look_at_others(tmp_path, capsys, damage):
     resolved = ResolvedRuns.of("td3", "base", "Hopper", (0, 1), "laptop")
-    runs = [open_run(resolved, spec, tmp_path, "cpu", 1) for spec in resolved.specs]
+    runs = [open_run(resolved, spec, tmp_path, Execution()) for spec in resolved.specs]
     for run in runs:
         run.close()
     damage(runs[0].path)
@@ -578,7 +579,7 @@ def test_the_status_of_named_exhibits_is_of_what_they_miss(tmp_path, capsys, mon
 def test_a_run_that_ended_and_was_not_stored_is_stored_by_the_grid(tmp_path, monkeypatch):
     monkeypatch.setattr("reproduce.exhibits.catalogue.EXHIBITS", {"tiny": _Tiny()})
     resolved = ResolvedRuns.of("td3", "base", "Hopper", (0,), "laptop")
-    directory = open_run(resolved, resolved.specs[0], tmp_path / "runs", "cpu", 1)
+    directory = open_run(resolved, resolved.specs[0], tmp_path / "runs", Execution())
     directory.start_metrics(0)
     values = {"eval/return": 10.0, "eval/return_std": 1.0, "eval/length": 5.0}
     directory.append_metrics(50_000, 50_000, 60.0, metrics=values, returns=[9.0, 11.0], population=1)

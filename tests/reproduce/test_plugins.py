@@ -12,6 +12,7 @@ import pytest
 from alm.agent import ALM
 from alm.training import checkpoint, loop
 from alm.training.bias_protocol import ValueBias
+from alm.training.execution import Execution
 from alm.training.scale import SCALES
 from reproduce.cli import main
 from reproduce.commands.figures import Figure
@@ -205,7 +206,7 @@ def test_settings_and_names_that_do_not_exist(written, variant, changes, words):
 def test_a_run_keeps_the_text_and_another_text_does_not_go_on_with_it(written, tmp_path):
     path = written(SLOW)
     plan, root = slow_plan(path), tmp_path / "runs"
-    directory = open_run(plan, plan.specs[0], root, "cpu", 1)
+    directory = open_run(plan, plan.specs[0], root, Execution())
     directory.close()
     assert (directory.path / "plugin.py").read_text() == SLOW
     expected = {"file": "my_idea.py", "sha256": hashlib.sha256(SLOW.encode()).hexdigest()}
@@ -214,23 +215,23 @@ def test_a_run_keeps_the_text_and_another_text_does_not_go_on_with_it(written, t
 
     # Before the first checkpoint there is nothing to go on with: a corrected file starts anew.
     corrected = slow_plan(written(SLOW + "# corrected\n"))
-    open_run(corrected, plan.specs[0], root, "cpu", 1).close()
+    open_run(corrected, plan.specs[0], root, Execution()).close()
     assert (directory.path / "plugin.py").read_text().endswith("# corrected\n")
     (directory.path / "checkpoints").mkdir()
     (directory.path / "checkpoints" / "step-000000100.pt").touch()
-    open_run(corrected, plan.specs[0], root, "cpu", 1).close()
+    open_run(corrected, plan.specs[0], root, Execution()).close()
     with pytest.raises(ValueError, match="my_idea.py has changed since.*another name.*these files") as error:
-        open_run(plan, plan.specs[0], root, "cpu", 1)
+        open_run(plan, plan.specs[0], root, Execution())
     copy = directory.path / "plugin.py"
     assert f"go on with the old file (--plugin {copy})" in str(error.value)
-    open_run(slow_plan(copy), plan.specs[0], root, "cpu", 1).close()
+    open_run(slow_plan(copy), plan.specs[0], root, Execution()).close()
 
 
 def test_the_store_carries_the_text_and_refuses_another(written, tmp_path):
     text = SLOW.replace("\n", "\r\n")  # as editors of Windows write it
     plan, store = slow_plan(written(text), scale="laptop"), Store(tmp_path / "store")
     require_storable(plan, store)
-    directory = open_run(plan, plan.specs[0], tmp_path / "runs", "cpu", 1)
+    directory = open_run(plan, plan.specs[0], tmp_path / "runs", Execution())
     directory.start_metrics(0)
     metrics = {"eval/return": 1.0, "eval/return_std": 0.0, "eval/length": 9.0}
     directory.append_metrics(1000, 0, 1.0, metrics=metrics, returns=[1.0])

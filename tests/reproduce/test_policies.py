@@ -92,10 +92,11 @@ def test_the_command_archives_policies_too(here, monkeypatch, capsys):
     """Smoke runs are not stored by commands, so this one is of another scale."""
     found = {replace(SPEC, scale="laptop"): directory(here)}
     monkeypatch.setattr("reproduce.commands.stored.directories_under", lambda _: found)
-    monkeypatch.setattr("reproduce.commands.stored.archive_run", lambda *_: None)
-    monkeypatch.setattr("reproduce.commands.stored.archive_policies", lambda one, _: [one.path / "policy"])
+    monkeypatch.setattr("reproduce.lab.archive.archive_run", lambda *_: None)
+    monkeypatch.setattr("reproduce.lab.archive.archive_policies", lambda one, _: [one.path / "policy"])
     assert main(["archive", *asked(here)]) == 0
-    assert f"stored {directory(here).path / 'policy'}" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert f"stored {directory(here).path / 'policy'}" in said and "nothing new" not in said
 
 
 def test_a_policy_plays_its_evaluation_again_exactly(here, store):

@@ -1,6 +1,7 @@
 """Updates run compiled, captured or in bfloat16: the same update, and a way back when it cannot be done."""
 
 import functools
+from dataclasses import replace
 from unittest import mock
 
 import pytest
@@ -90,7 +91,7 @@ def test_the_step_of_alm_in_a_tensor_gives_the_same_update(step):
 
 def test_bf16_changes_the_arithmetic_of_layers_only():
     plain, other = (tiny_agent("Hopper", (0, 1), learning_rate=3e-3) for _ in range(2))
-    execute(other, BF16, "cpu", never)
+    execute(other, BF16, never)
     inputs = inputs_of(plain)
     for step in (1, 2):
         expected, found = plain.update(*inputs, step), other.update(*inputs, step)
@@ -118,7 +119,7 @@ def test_layers_in_bf16_use_the_weights_of_after_a_step():
             return {"before": before, "after": x @ self.weight}
 
     agent = Doubling()
-    execute(agent, BF16, "cpu", never)
+    execute(agent, BF16, never)
     found = agent.update(torch.ones(2, 2))
     assert found["before"].dtype == torch.bfloat16 and torch.equal(found["after"], 2 * found["before"])
 
@@ -129,7 +130,7 @@ def test_layers_in_bf16_use_the_weights_of_after_a_step():
 def test_bf16_on_a_processor_without_its_products_gives_a_warning(fast, device, warnings, monkeypatch):
     monkeypatch.setattr(execution, "_multiplies_bf16", lambda: fast)
     told = []
-    execute(tiny_agent("Hopper", (0,)), BF16, device, told.append)
+    execute(tiny_agent("Hopper", (0,)), replace(BF16, device=device), told.append)
     assert len(told) == warnings
     assert all("leave out --precision bf16" in message for message in told)
 
@@ -144,7 +145,7 @@ def test_whether_bf16_is_fast_is_known_with_and_without_the_library(library, mon
 
 def test_the_default_execution_changes_no_update():
     plain, other = tiny_agent("Hopper", (0,)), tiny_agent("Hopper", (0,))
-    execute(other, Execution(), "cpu", never)
+    execute(other, Execution(), never)
     inputs = inputs_of(plain)
     plain.update(*inputs, 1)
     other.update(*inputs, 1)
@@ -165,8 +166,8 @@ def test_only_an_update_on_the_cpu_rounds_denormals_to_zero():
 
     supported = torch.set_flush_denormal(False)
     small, on_device = Small(), Small()
-    execute(small, Execution(), "cpu", never)
-    execute(on_device, Execution(), "meta", never)
+    execute(small, Execution(), never)
+    execute(on_device, Execution(device="meta"), never)
     assert (small.update(training_step=1)["product"] == 0) == supported
     assert on_device.update(1)["product"] > 0
     with pytest.raises(FloatingPointError):
@@ -189,7 +190,7 @@ def test_generated_code_equals_the_eager_update(name):
 
 
 def _compare(plain, other, way, device="cpu", steps=4, rtol=1e-8):
-    execute(other, way, device, never)
+    execute(other, replace(way, device=device), never)
     generator = torch.Generator().manual_seed(2)
     for step in range(1, steps + 1):
         *batches, noise = cases.random_inputs(plain, generator)
@@ -213,7 +214,7 @@ def test_a_failed_compilation_goes_on_eagerly_from_where_it_was(monkeypatch):
     monkeypatch.setattr(torch, "compile", broken)
     plain, other = tiny_agent("Hopper", (0, 1)), tiny_agent("Hopper", (0, 1))
     warnings = []
-    execute(other, COMPILED, "cpu", warnings.append)
+    execute(other, COMPILED, warnings.append)
     inputs = inputs_of(plain)
     for step in (1, 2, 3):
         plain.update(*inputs, step)
@@ -231,7 +232,7 @@ def test_learning_goes_through_what_was_installed():
         return update(*inputs)
 
     agent.update = spy
-    execute(agent, BF16, "cpu", never)
+    execute(agent, BF16, never)
     task, (_, transitions, _) = agent.task, inputs_of(agent)
     replay = Replay(1, agent.config.batch_size, task.observation_size, task.action_size)
     replay.extend(transitions, transitions.terminal > 0)
@@ -322,7 +323,7 @@ def test_an_update_could_be_captured(name):
 def test_an_update_in_bf16_is_near_that_in_float32(name):
     """Its losses, which come behind networks' last layers; parameters and results stay in float32."""
     (plain, inputs), (other, _) = (agent_and_inputs(name, torch.float32) for _ in range(2))
-    execute(other, BF16, "cpu", never)
+    execute(other, BF16, never)
     for step in (1, 2):
         expected, found = plain.update(*inputs, step), other.update(*inputs, step)
     assert all(p.dtype == torch.float32 for p in other.networks.parameters())
@@ -337,7 +338,7 @@ def test_an_update_in_bf16_is_near_that_in_float32(name):
 @pytest.mark.parametrize("name", ONE_PROGRAM)
 def test_a_captured_update_equals_the_eager_one(name):
     (plain, inputs), (other, _) = (agent_and_inputs(name, device="cuda") for _ in range(2))
-    execute(other, CAPTURED, "cuda", never)
+    execute(other, replace(CAPTURED, device="cuda"), never)
     for step in range(1, 13):  # each branch is captured in its fourth call
         expected, found = plain.update(*inputs, step), other.update(*inputs, step)
         for metric, value in expected.items():
@@ -356,18 +357,20 @@ def test_a_captured_update_equals_the_eager_one(name):
 )
 def test_wishes_that_cannot_be_had_are_one_sentence(precision, compile, agent_class, words):
     with pytest.raises(ValueError, match="; choose one of|leave out") as error:
-        Execution.choose(precision, compile, "cpu", agent_class)
+        Execution.choose(precision, compile, "cpu", 1, agent_class)
     assert all(word in str(error.value) for word in words)
 
 
 def test_what_is_chosen_and_how_it_is_told():
-    assert Execution.choose("float32", "auto", "cpu", ALM) == Execution()
-    assert Execution.choose("float32", "auto", "cuda:1", ALM) == CAPTURED
-    assert Execution.choose("float32", "auto", "cuda", SLBO) == Execution()
-    assert Execution.choose("bf16", "on", "cpu", ALM) == Execution("bf16", compiled=True)
-    assert Execution().describe("cpu", 1) == "precision float32, eager, cpu, 1 thread"
-    both = Execution("bf16", compiled=True, captured=True)
-    assert both.describe("cuda", 2) == "precision bf16, compiled and captured, cuda, 2 threads"
+    assert Execution.choose("float32", "auto", "cpu", 1, ALM) == Execution()
+    assert Execution.choose("float32", "auto", "cuda:1", 2, ALM) == Execution(
+        captured=True, device="cuda:1", threads=2
+    )
+    assert Execution.choose("float32", "auto", "cuda", 1, SLBO) == Execution(device="cuda")
+    assert Execution.choose("bf16", "on", "cpu", 1, ALM) == Execution("bf16", compiled=True)
+    assert Execution().describe() == "precision float32, eager, cpu, 1 thread"
+    both = Execution("bf16", compiled=True, captured=True, device="cuda", threads=2)
+    assert both.describe() == "precision bf16, compiled and captured, cuda, 2 threads"
 
 
 def test_every_agent_says_whether_its_update_is_one_program():
