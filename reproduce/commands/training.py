@@ -20,11 +20,10 @@ from reproduce.commands.stored import keep_policies
 from reproduce.lab.algorithms import ALGORITHMS
 from reproduce.lab.archive import archive_run
 from reproduce.lab.errors import EXIT_INTERRUPTED, UnreadableRunError
-from reproduce.lab.planning import variant_options
 from reproduce.lab.plugins import Plugin, load_plugin, mistakes_of
 from reproduce.lab.resolved_runs import ResolvedRuns
 from reproduce.lab.run_states import why_failed
-from reproduce.lab.specs import variant_parts
+from reproduce.lab.specs import variant_options, variant_parts
 from reproduce.lab.store import Store
 from reproduce.lab.training import (
     check_machine,
