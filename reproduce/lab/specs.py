@@ -1,4 +1,7 @@
-"""Specification of a run, its path, its command, and its identity: a digest of specification and configuration."""
+"""Specification of a run, its path, and its identity: a digest of specification and configuration.
+
+Also the command that trains it.
+"""
 
 import hashlib
 import json
