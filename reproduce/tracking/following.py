@@ -29,10 +29,11 @@ from reproduce.tracking.client import (
     KnownRun,
     MlflowRuns,
     Point,
+    SyncResult,
     finite_points,
     locked,
 )
-from reproduce.tracking.records import SyncResult, record_of, start_of
+from reproduce.tracking.records import record_of, start_of
 from reproduce.tracking.uri import TrackingError, resolve_uri, shown_uri
 
 _STATE = "mlflow.json"
