@@ -5,10 +5,11 @@ from pathlib import Path
 
 from alm.training.run_directory import RunDirectory
 from reproduce.commands.console import plain_console, say, store_warnings
-from reproduce.commands.options import RUNS, ReadsRuns, WritesRuns
+from reproduce.commands.options import ReadsRuns, WritesRuns
 from reproduce.exhibits.catalogue import EXHIBITS
 from reproduce.lab.archive import archive_policies, archive_run
 from reproduce.lab.errors import UnreadableRunError
+from reproduce.lab.places import RUNS
 from reproduce.lab.run_directories import directories_under
 from reproduce.lab.store import Store
 
