@@ -32,7 +32,7 @@ from benchmarks.timing import (
     write_record,
 )
 from reproduce.lab.algorithms import ALGORITHMS, algorithm_named
-from reproduce.lab.machine import matrix_gigaflops
+from reproduce.lab.costs import matrix_gigaflops
 
 ROUNDS = 7
 REPLAY = 12_000

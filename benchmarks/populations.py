@@ -6,7 +6,7 @@ the whole process, so every measurement runs in a fresh one: ours as in training
 and the plain implementation for one seed with the default setting.  They take turns.
 
 For every algorithm whose seeds can train together it also measures the cost of a seed alone and in a
-population of five, on which the grid bases its decisions (`reproduce.lab.planning.jobs`);
+population of five, on which the grid bases its decisions (`reproduce.lab.jobs`);
 ``python -m benchmarks.populations gains`` measures only that.
 """
 

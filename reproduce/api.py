@@ -19,7 +19,6 @@ from alm.names import nearest
 from alm.task_registry import task_spec
 from alm.training.scale import SCALES, scale_named
 from paper_figures.drawing import drawn, figures_named
-from reproduce.commands.options import ReadsRuns
 from reproduce.exhibits.catalogue import EXHIBITS
 from reproduce.exhibits.comparison import Comparison
 from reproduce.exhibits.coverage import nothing_shown
@@ -29,6 +28,7 @@ from reproduce.exhibits.tidy import tidy_curves
 from reproduce.lab.algorithms import ALGORITHMS, BASE, variant_named
 from reproduce.lab.settings import canonical_variant
 from reproduce.lab.specs import variant_parts
+from reproduce.lab.store import default_store
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,7 +58,7 @@ def load_curves(
         ValueError: the scale or task does not exist, the variant's settings are malformed, or neither the
             suite nor a stored run has the algorithm or variant.
     """
-    store = ReadsRuns(own=own).opened()
+    store = default_store(own)
     if scale is not None:
         scale_named(scale)
     task = None if task is None else task_spec(task).name
@@ -107,7 +107,7 @@ def compare(
         reproduce.exhibits.pooling.StoreMixError: the runs differ in protocol or simulator.
     """
     tasks = (task,) if isinstance(task, str) else tuple(task)
-    comparison = Comparison.of([first, *others], tasks, scale, metric, ReadsRuns(own=own).opened())
+    comparison = Comparison.of([first, *others], tasks, scale, metric, default_store(own))
     for sentence in comparison.left_out:
         warnings.warn(sentence, UserWarning, stacklevel=2)
     return comparison.numbers()
@@ -134,7 +134,7 @@ def figure(
     if bias not in (definitions := get_args(BiasDefinition)):
         raise ValueError(f"There is no bias {bias!r}; its definitions are {', '.join(definitions)}.")
     scale_named(scale)
-    store = ReadsRuns(own=own).opened()
+    store = default_store(own)
 
     def closed(scale: str) -> "dict[str, Figure]":
         pictures = drawn(full, store, bias, scale=scale)

@@ -10,9 +10,8 @@ import pytest
 from nbclient import NotebookClient
 
 import reproduce
-from reproduce.commands.options import SHIPPED
 from reproduce.exhibits.tidy import COLUMNS
-from reproduce.lab.places import CODE
+from reproduce.lab.places import CODE, SHIPPED
 from reproduce.lab.store import Store
 
 pytestmark = pytest.mark.programs
@@ -66,7 +65,7 @@ def test_curves_of_what_does_not_exist_are_refused(unknown, sentence):
 
 
 def test_curves_of_ones_own_algorithm_are_known_by_its_runs(tmp_path, monkeypatch, make_run):
-    monkeypatch.setattr("reproduce.commands.options.OWN", tmp_path)
+    monkeypatch.setattr("reproduce.lab.store.OWN", tmp_path)
     Store(tmp_path).write(make_run({5000: 1.0}, algorithm="mine", variant="loud"))
     assert reproduce.load_curves(algorithm="mine", variant="loud")["return"].tolist() == [1.0]
 

@@ -9,9 +9,9 @@ import tyro
 from rich.table import Table
 
 from reproduce.commands.console import plain_console
-from reproduce.commands.options import RUNS
 from reproduce.exhibits.catalogue import shown_in
 from reproduce.lab.algorithms import BASE, algorithm_named, variant_named
+from reproduce.lab.places import RUNS
 from reproduce.lab.plugins import Plugin, algorithms_with, load_plugin, mistakes_of
 from reproduce.lab.resolved_runs import ResolvedRuns
 from reproduce.lab.settings import canonical_variant, settings_in_words

@@ -15,7 +15,7 @@ from reproduce.exhibits.kinds import SHOWN_SCALES, BiasDefinition, FigureExhibit
 from reproduce.exhibits.pooling import ProtocolMixError, StoreMixError
 from reproduce.lab.algorithms import BASE
 from reproduce.lab.places import OUT, RESULTS
-from reproduce.lab.planning import train_command
+from reproduce.lab.specs import train_command
 from reproduce.lab.store import Store
 
 if TYPE_CHECKING:

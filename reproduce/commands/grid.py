@@ -8,11 +8,13 @@ from typing import Annotated
 import tyro
 
 from reproduce.commands.console import plain_console
-from reproduce.commands.options import OWN, RUNS, ReadsRuns, WritesRuns, require_positive
+from reproduce.commands.options import ReadsRuns, WritesRuns, require_positive
 from reproduce.exhibits.catalogue import EXHIBITS, exhibits_named
 from reproduce.exhibits.coverage import missing_of
 from reproduce.exhibits.kinds import Exhibit
-from reproduce.lab.planning import Missing, jobs, resources_of
+from reproduce.lab.jobs import jobs, resources_of
+from reproduce.lab.places import RUNS
+from reproduce.lab.planning import Missing
 from reproduce.lab.run_states import print_states, state_of, states_under
 from reproduce.lab.store import Store
 from reproduce.lab.training import check_machine
@@ -142,7 +144,7 @@ class Grid(LackingRuns, WritesRuns):
         work = jobs(missing, self.device, options, self.runs_dir, workers)
         executor = engine.executor(self.runs_dir)
         try:
-            with marked(*((self.runs_dir, self.store or OWN) if engine.elsewhere else ())) as marks:
+            with marked(*((self.runs_dir, store.root) if engine.elsewhere else ())) as marks:
                 work = [
                     replace(job, resources=resources_of(job.specs, store, engine.gpus), marks=marks)
                     for job in work

@@ -1,17 +1,9 @@
-"""Options that several commands share: where runs are kept, stored and shown."""
+"""Options that several commands share: which runs are shown, and where new ones are stored."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from reproduce.lab.places import RESULTS, WORKPLACE
-from reproduce.lab.store import Store
-
-RUNS = WORKPLACE / "runs"
-"""Runs that are being trained."""
-OWN = RUNS / "store"
-"""The user's own finished runs, not tracked by git."""
-SHIPPED = RESULTS / "runs"
-"""Finished runs that come with the repository; commands only read them."""
+from reproduce.lab.store import Store, default_store
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +16,7 @@ class WritesRuns:
 
     def opened(self) -> Store:
         """The store; the repository's runs lie beneath it unless --store names another one."""
-        return Store(OWN, SHIPPED) if self.store is None else Store(self.store)
+        return default_store() if self.store is None else Store(self.store)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +40,7 @@ class ReadsRuns:
                     f"There is no directory {self.store}: name the store of finished runs with --store."
                 )
             return Store(self.store)
-        return Store(OWN, SHIPPED) if self.own else Store(SHIPPED)
+        return default_store(self.own)
 
 
 def require_positive(number: int | None, what: str) -> None:

@@ -9,8 +9,8 @@ from typing import Annotated, Literal
 import tyro
 
 from reproduce.commands.console import say
-from reproduce.commands.options import RUNS, ReadsRuns
-from reproduce.lab.places import OUT
+from reproduce.commands.options import ReadsRuns
+from reproduce.lab.places import OUT, RUNS
 from reproduce.lab.plugins import Plugin, load_plugin, mistakes_of
 from reproduce.lab.policies import Policy, find_policy
 from reproduce.lab.specs import variant_parts

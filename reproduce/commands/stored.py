@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reproduce.commands.console import plain_console, say, store_warnings
-from reproduce.commands.options import RUNS, ReadsRuns, WritesRuns
+from reproduce.commands.options import ReadsRuns, WritesRuns
 from reproduce.exhibits.catalogue import EXHIBITS
 from reproduce.lab.archive import archive
 from reproduce.lab.errors import UnreadableRunError
+from reproduce.lab.places import RUNS
 from reproduce.lab.run_directories import directories_under
 
 

@@ -7,10 +7,10 @@ from typing import Annotated, Literal
 import tyro
 
 from reproduce.commands.console import plain_console, say, store_warnings
-from reproduce.commands.options import RUNS, ReadsRuns
+from reproduce.commands.options import ReadsRuns
 from reproduce.exhibits.catalogue import TABLE1, TABLE1_MBBL, table_named
 from reproduce.exhibits.kinds import SHOWN_SCALES, TableExhibit
-from reproduce.lab.places import CODE, OUT
+from reproduce.lab.places import CODE, OUT, RUNS
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reproduce.commands.console import say, store_warnings
-from reproduce.commands.options import RUNS, ReadsRuns, require_positive
-from reproduce.lab.places import WORKPLACE
+from reproduce.commands.options import ReadsRuns, require_positive
+from reproduce.lab.places import RUNS, WORKPLACE
 from reproduce.lab.run_directories import directories_under
 from reproduce.tracking.client import MlflowRuns
 from reproduce.tracking.following import sync

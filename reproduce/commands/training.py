@@ -15,15 +15,15 @@ from alm.task_registry import TASKS
 from alm.training.lease import EXIT_HELD, LeaseLostError, RunLockedError
 from alm.training.run_directory import RunDirectory
 from reproduce.commands.console import say
-from reproduce.commands.options import RUNS, WritesRuns
+from reproduce.commands.options import WritesRuns
 from reproduce.lab.algorithms import ALGORITHMS
 from reproduce.lab.archive import archive
 from reproduce.lab.errors import EXIT_INTERRUPTED, UnreadableRunError
-from reproduce.lab.planning import variant_options
+from reproduce.lab.places import RUNS
 from reproduce.lab.plugins import Plugin, load_plugin, mistakes_of
 from reproduce.lab.resolved_runs import ResolvedRuns
 from reproduce.lab.run_states import why_failed
-from reproduce.lab.specs import RunSpec, variant_parts
+from reproduce.lab.specs import RunSpec, variant_options, variant_parts
 from reproduce.lab.store import Store, StoredRun
 from reproduce.lab.training import (
     check_machine,

@@ -22,7 +22,7 @@ from reproduce.exhibits.kinds import (
     Series,
     TableExhibit,
 )
-from reproduce.lab.footnote import Footnote
+from reproduce.lab.published import Footnote
 
 QUARTER = Series(
     "ALM(3) quarter",

@@ -28,10 +28,9 @@ from reproduce.exhibits.statistics.aggregates import (
     probability_of_improvement,
 )
 from reproduce.exhibits.statistics.intervals import TRUE_CONFIDENCE, Estimate, bootstrap
-from reproduce.exhibits.statistics.seeds import common_steps
 from reproduce.formats import seeds_counted, seeds_named, steps_in_words, steps_reached
 from reproduce.lab.algorithms import run_length_if_known
-from reproduce.lab.curves import value_at, window_mean
+from reproduce.lab.curves import common_steps, value_at, window_mean
 from reproduce.lab.store import Store, StoredRun
 
 __all__ = ["MOST_SIDES", "Comparison", "Contrast", "SideRuns", "TaskComparison", "print_comparison"]

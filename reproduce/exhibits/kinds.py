@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 
 from alm.training.scale import SCALES, scale_named
 from reproduce.lab.algorithms import run_length
-from reproduce.lab.footnote import Footnote
+from reproduce.lab.published import Footnote
 from reproduce.lab.specs import RunSpec
 
 SHOWN_SCALES = tuple(name for name in SCALES if name != "smoke")

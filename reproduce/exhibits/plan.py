@@ -8,7 +8,8 @@ from rich.table import Table
 
 from reproduce.exhibits.coverage import coverage
 from reproduce.exhibits.kinds import CodeExhibit, Exhibit, FigureExhibit
-from reproduce.lab.planning import GPU_BASIS, Costs, Missing, makespan
+from reproduce.lab.costs import GPU_BASIS, Costs, makespan
+from reproduce.lab.planning import Missing
 from reproduce.lab.store import Store
 
 

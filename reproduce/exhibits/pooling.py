@@ -8,7 +8,10 @@ them, without those that are too far behind.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from reproduce.exhibits.statistics.seeds import CellStatistics, cell_statistics
+import numpy as np
+from numpy.typing import ArrayLike
+
+from reproduce.lab.curves import Curve, index_at, value_at, window_mean
 from reproduce.lab.store import StoredRun
 
 _ABREAST = 0.5
@@ -21,6 +24,19 @@ class StoreMixError(ValueError):
 
 class ProtocolMixError(StoreMixError):
     """The runs differ in the task's definition or simulator: the one mixture that may be forced."""
+
+
+@dataclass(frozen=True)
+class CellStatistics:
+    """Statistics of one cell over seeds; deviations are sample standard deviations (NaN for one seed)."""
+
+    mean: float
+    std: float
+    window_mean: float
+    window_std: float
+    seeds: int
+    step: int
+    """Environment steps of the evaluation read, the earliest over seeds."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +61,39 @@ class Pool:
     def statistics(self) -> CellStatistics | None:
         """The statistics of its runs' returns; None without a run."""
         return cell_statistics([run.curve() for run in self.runs], self.step) if self.runs else None
+
+
+def sample_std(values: ArrayLike) -> float:
+    """Standard deviation with n − 1 in the denominator; NaN for a single value.
+
+    Raises:
+        ValueError: there is no value.
+    """
+    array = np.asarray(values, dtype=np.float64)
+    if array.size == 0:
+        raise ValueError("A standard deviation needs at least one value.")
+    return float(np.std(array, ddof=1)) if array.size > 1 else float("nan")
+
+
+def cell_statistics(curves: Sequence[Curve], step: int) -> CellStatistics:
+    """Summarise curves, one per seed, read at ``step`` environment steps.
+
+    The window mean is computed per seed first; its deviation is over seeds, too.
+
+    Raises:
+        ValueError: there is no curve, or one has no evaluation at or before ``step``.
+    """
+    finals = np.array([value_at(curve, step) for curve in curves])
+    windows = np.array([window_mean(curve, step) for curve in curves])
+    # sample_std refuses an empty sequence first, so the means never see one.
+    return CellStatistics(
+        std=sample_std(finals),
+        mean=float(finals.mean()),
+        window_std=sample_std(windows),
+        window_mean=float(windows.mean()),
+        seeds=len(curves),
+        step=min(int(curve.steps[index_at(curve, step)]) for curve in curves),
+    )
 
 
 def pool(runs: Iterable[StoredRun], read_out: int) -> Pool:

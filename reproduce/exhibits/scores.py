@@ -13,8 +13,7 @@ import numpy as np
 
 from alm.training.scale import SCALES
 from reproduce.exhibits.kinds import READ_OUT, Series, TableExhibit
-from reproduce.exhibits.pooling import pool, require_one_configuration
-from reproduce.exhibits.statistics.seeds import sample_std
+from reproduce.exhibits.pooling import pool, require_one_configuration, sample_std
 from reproduce.exhibits.table import Block, Row, Score, Table
 from reproduce.formats import steps_in_words, steps_reached
 from reproduce.lab.curves import window_mean

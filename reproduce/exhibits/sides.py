@@ -9,10 +9,9 @@ from alm.training.scale import SCALES
 from reproduce.exhibits.pooling import require_one_configuration
 from reproduce.lab.algorithms import ALGORITHMS, BASE
 from reproduce.lab.archive import run_of_directory
-from reproduce.lab.planning import train_command
 from reproduce.lab.run_directories import directories_under, passing_over
 from reproduce.lab.settings import canonical_variant
-from reproduce.lab.specs import RunFields, variant_parts
+from reproduce.lab.specs import RunFields, train_command, variant_parts
 from reproduce.lab.store import Store, StoredRun
 
 __all__ = ["Shelf", "Side"]

@@ -14,7 +14,7 @@ from string import ascii_lowercase
 import pandas as pd
 
 from reproduce.formats import left_out, mean_and_std, seeds_counted, steps_reached
-from reproduce.lab.footnote import Footnote
+from reproduce.lab.published import Footnote
 
 
 @dataclass(frozen=True)

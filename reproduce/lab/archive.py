@@ -10,7 +10,7 @@ import pandas as pd
 from alm.training.bias import ValueSample
 from alm.training.policies import write_policy
 from alm.training.run_directory import PLUGIN_COPY, RunDirectory
-from reproduce.lab.curves import Curve, run_scalars, sharing_seeds
+from reproduce.lab.curves import run_scalars, sharing_seeds
 from reproduce.lab.errors import UnreadableRunError
 from reproduce.lab.policies import (
     Policy,
@@ -69,8 +69,7 @@ def run_of_directory(directory: RunDirectory) -> StoredRun | None:
     if (population := sharing_seeds(evaluations)) is not None:
         provenance["population"] = population
     frame = pd.DataFrame(rows)
-    curve = Curve(frame["step"].to_numpy(), frame["eval/return"].to_numpy())
-    final = run_scalars(curve, float(frame["wall_seconds"].iloc[-1]), population)
+    final = run_scalars(evaluations)
     status, reason = "partial", None
     if ended == "done":
         status, done = "done", directory.read_json("DONE")

@@ -1,10 +1,10 @@
-"""Learning curves: the evaluations of one run, and two ways to read them at an environment step.
+"""Learning curves: the evaluations of one run, and ways to read them up to an environment step.
 
-One is the single evaluation at the step, as the paper prints; the other is the mean over the last 10 % of
-the steps up to it, which is steadier where returns swing between evaluations.
+The single evaluation at the step is what the paper prints. The mean over the last 10 % of the steps up to it
+is steadier where returns swing between evaluations; the mean over all of them tells how fast a run learns.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,6 +58,25 @@ def window_mean(curve: Curve, step: int) -> float:
     return float(curve.values[inside].mean()) if inside.any() else float("nan")
 
 
+def mean_over_steps(curve: Curve, step: int, since: int = 0) -> float:
+    """The area under a curve from ``since`` to ``step``, divided by the number of steps.
+
+    It begins at the first evaluation, the end of the warm-up, if that comes after ``since``.  The curve is
+    linear between evaluations.
+
+    Raises:
+        ValueError: the first evaluation comes after ``step``.
+    """
+    until = index_at(curve, step) + 1
+    steps, values = curve.steps[:until], curve.values[:until]
+    first = max(since, int(steps[0]))
+    later = steps > first
+    values = np.concatenate([[np.interp(first, steps, values)], values[later]])
+    steps = np.concatenate([[first], steps[later]])
+    width = steps[-1] - steps[0]
+    return float(np.trapezoid(values, steps) / width if width else values[0])
+
+
 def index_at(curve: Curve, step: int) -> int:
     """Index of the last evaluation at or before ``step``.
 
@@ -70,12 +89,24 @@ def index_at(curve: Curve, step: int) -> int:
     return index
 
 
-def run_scalars(curve: Curve, wall_seconds: float, population: float | None) -> dict[str, float]:
-    """Scalars of a whole run for the store and MLflow, from its returns and its process's wall-clock time.
+def common_steps(curves: Sequence[Curve]) -> NDArray[np.int64]:
+    """The steps at which every curve has an evaluation, increasing; may be empty.
 
-    That time is shared by the ``population`` seeds of the process; None if their number is unknown.
+    The last is the latest that all have reached.
     """
-    hours = wall_seconds / 3600.0
+    steps = set.intersection(*(set(curve.steps.tolist()) for curve in curves)) if curves else set()
+    return np.array(sorted(steps), dtype=np.int64)
+
+
+def run_scalars(evaluations: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """Scalars of a whole run for the store and MLflow, from its lines of evaluations, at least one.
+
+    Hours are those of its process; hours per seed are left out if the number of its seeds is unknown.
+    """
+    steps = np.array([line["step"] for line in evaluations], np.int64)
+    returns = np.array([line["metrics"]["eval/return"] for line in evaluations], np.float64)
+    curve, hours = Curve(steps, returns), evaluations[-1]["wall_seconds"] / 3600.0
+    population = sharing_seeds(evaluations)
     return {
         "final/return": value_at(curve, curve.last_step),
         "final/window_return": window_mean(curve, curve.last_step),
@@ -84,7 +115,7 @@ def run_scalars(curve: Curve, wall_seconds: float, population: float | None) -> 
     }
 
 
-def sharing_seeds(evaluations: Iterable[Mapping[str, Any]]) -> float | None:
+def sharing_seeds(evaluations: Sequence[Mapping[str, Any]]) -> float | None:
     """How many seeds shared the time of a run's process, from its lines of evaluations; None: not known.
 
     Where the number changed, since the run went on alone or joined others, it is the one by which all of the

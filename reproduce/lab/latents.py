@@ -16,9 +16,8 @@ from alm.task_registry import task_spec
 from alm.training.policies import PolicyFileError
 from alm.training.run_directory import RunDirectory
 from reproduce.lab.algorithms import BASE
-from reproduce.lab.planning import train_command
 from reproduce.lab.policies import PolicyError, agent_in_checkpoint, find_policy, is_of
-from reproduce.lab.specs import RunSpec
+from reproduce.lab.specs import RunSpec, train_command
 from reproduce.lab.store import Store, StoredRun, StoreWarning
 
 HORIZON = 50

@@ -19,13 +19,12 @@ from alm.training.policies import PolicyFileError, read_policy, read_record
 from alm.training.run_directory import RunDirectory
 from alm.training.scale import SCALES, scale_named
 from reproduce.lab.errors import reason_of
-from reproduce.lab.planning import train_command
 from reproduce.lab.plugins import Plugin, variant_known
 from reproduce.lab.provenance import processor_of
 from reproduce.lab.resolved_runs import ResolvedRuns
 from reproduce.lab.run_directories import directories_under, passing_over
 from reproduce.lab.settings import canonical_variant
-from reproduce.lab.specs import RunFields, RunSpec, require_protocol, variant_parts
+from reproduce.lab.specs import RunFields, RunSpec, require_protocol, train_command, variant_parts
 from reproduce.lab.store import Store, StoredRun
 
 if TYPE_CHECKING:

@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 
 from reproduce.lab.curves import Curve
-from reproduce.lab.footnote import Footnote
 from reproduce.lab.places import RESULTS
 
 _DATA = RESULTS / "paper"
@@ -20,6 +19,24 @@ _CURE = (
     "run `git checkout -- results/paper` or, after a deliberate change, "
     "`sha256sum *.csv *.json > SHA256SUMS` in that folder"
 )
+
+
+@dataclass(frozen=True)
+class Footnote:
+    """A footnote on a number of a table, printed or absent, in short and in full.
+
+    Attributes:
+        key: name by which cells refer to it.
+        kind: ``misprint``, ``provenance`` (where the number came from), ``protocol`` (what task it was
+            measured on) or ``caveat``.
+        short: half a line, for terminals.
+        full: full sentences with sources.
+    """
+
+    key: str
+    kind: str
+    short: str
+    full: str
 
 
 @dataclass(frozen=True)

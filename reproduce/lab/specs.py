@@ -1,8 +1,12 @@
-"""Specification of a run, its path, and its identity: a digest of specification and configuration."""
+"""Specification of a run, its path, and its identity: a digest of specification and configuration.
+
+Also the command that trains it.
+"""
 
 import hashlib
 import json
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path, PurePath
@@ -211,6 +215,41 @@ def variant_parts(variant: str) -> tuple[str, tuple[str, ...], str]:
     name, _, precision = f"{name}{behind}".partition("+")
     settings = tuple(re.findall(_ASSIGNMENT, inside)) if bracket else ()
     return name, settings, precision or "float32"
+
+
+def train_command(
+    algorithm: str, variant: str, task: str, scale: str, seeds: Sequence[int] = (), plugin: str = ""
+) -> str:
+    """The command that trains runs, without ``python -m reproduce``.
+
+    Args:
+        algorithm: its name.
+        variant: its stored name, with settings and precision.
+        task: its name.
+        scale: its name.
+        seeds: seeds to train; empty for the command's default.
+        plugin: file of the plugin that declares the variant or algorithm; empty if the suite does.
+    """
+    words = ["train", "--algorithm", algorithm]
+    if variant != "base":
+        words += variant_options(variant)
+    if plugin:
+        words += ["--plugin", plugin]
+    words += ["--task", task, "--scale", scale]
+    if seeds:
+        words += ["--seeds", *map(str, seeds)]
+    return shlex.join(words)
+
+
+def variant_options(variant: str) -> list[str]:
+    """The options of the train command that mean a variant's stored name, with settings and precision."""
+    name, settings, precision = variant_parts(variant)
+    words = ["--variant", name]
+    for one in settings:
+        words += ["--set", one]
+    if precision != "float32":
+        words += ["--precision", precision]
+    return words
 
 
 def config_digest(spec: RunSpec, config: Mapping[str, Any]) -> str:

@@ -29,7 +29,7 @@ from alm.training.scale import SCALES
 from reproduce.lab import parquet
 from reproduce.lab.curves import Curve
 from reproduce.lab.errors import reason_of
-from reproduce.lab.places import IN_CLONE, RESULTS
+from reproduce.lab.places import IN_CLONE, OWN, RESULTS, SHIPPED
 from reproduce.lab.specs import RunFields, RunSpec, config_digest, run_record, spec_in
 
 SCHEMA = 1
@@ -341,6 +341,11 @@ class Store:
         own = self.beneath is not None and path.is_relative_to(self.root)
         self._held[version] = replace(run, own=own)
         return self._held[version]
+
+
+def default_store(own: bool = True) -> Store:
+    """The store of commands and notebooks: the user's own runs over the repository's, or the latter alone."""
+    return Store(OWN, SHIPPED) if own else Store(SHIPPED)
 
 
 def _of_another_scale(run: StoredRun) -> str | None:

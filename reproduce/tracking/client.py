@@ -48,6 +48,24 @@ class Point(NamedTuple):
     step: int
 
 
+@dataclass(frozen=True)
+class SyncResult:
+    """The result of a synchronisation.
+
+    Attributes:
+        runs: number of runs for which anything was sent.
+        points: number of metric values sent.
+        problems: one sentence for each run that could not be read; the others were sent.
+    """
+
+    runs: int = 0
+    points: int = 0
+    problems: tuple[str, ...] = ()
+
+    def __add__(self, other: "SyncResult") -> "SyncResult":
+        return SyncResult(self.runs + other.runs, self.points + other.points, self.problems + other.problems)
+
+
 @dataclass(frozen=True, kw_only=True)
 class KnownRun:
     """State of a run in MLflow when it was looked up; times in milliseconds since 1970.

@@ -18,11 +18,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import psutil
 
 from alm.training.run_directory import RunDirectory
-from reproduce.lab.curves import Curve, run_scalars, sharing_seeds
+from reproduce.lab.curves import run_scalars
 from reproduce.lab.errors import reason_of
 from reproduce.lab.places import WORKPLACE
 from reproduce.tracking.client import (
@@ -30,10 +29,11 @@ from reproduce.tracking.client import (
     KnownRun,
     MlflowRuns,
     Point,
+    SyncResult,
     finite_points,
     locked,
 )
-from reproduce.tracking.records import SyncResult, record_of, start_of
+from reproduce.tracking.records import record_of, start_of
 from reproduce.tracking.uri import TrackingError, resolve_uri, shown_uri
 
 _STATE = "mlflow.json"
@@ -264,10 +264,7 @@ class _DirectoryRun:
         if self._done is not None and self.failure is None:
             lines = [line for line in self._lines(0) if "eval/return" in line.get("metrics", {})]
             if lines:
-                steps = np.array([line["step"] for line in lines], np.int64)
-                returns = np.array([line["metrics"]["eval/return"] for line in lines], np.float64)
-                last = lines[-1]
-                scalars = run_scalars(Curve(steps, returns), last["wall_seconds"], sharing_seeds(lines))
+                last, scalars = lines[-1], run_scalars(lines)
                 points += [Point(key, value, last["time_ms"], last["step"]) for key, value in scalars.items()]
         return finite_points(self.record.name, points)
 

@@ -7,8 +7,8 @@ import numpy as np
 
 from reproduce.lab.published import AUTHORS_WARMUP, authors_curves, printed_scores
 from reproduce.lab.store import Store, StoredRun
-from reproduce.tracking.client import ENDED, KnownRun, MlflowRuns, Point, finite_points
-from reproduce.tracking.records import RunRecord, SyncResult, record_of, start_of
+from reproduce.tracking.client import ENDED, KnownRun, MlflowRuns, Point, SyncResult, finite_points
+from reproduce.tracking.records import RunRecord, record_of, start_of
 
 PUBLISHED = "alm/published"
 """Experiment of the numbers and curves that others published."""

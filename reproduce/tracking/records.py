@@ -15,24 +15,6 @@ SMOKE = "alm/smoke"
 _SPELLED = {"kl": "KL", "td3": "TD3", "mnm": "MnM", "ent": "ENT"}
 
 
-@dataclass(frozen=True)
-class SyncResult:
-    """The result of a synchronisation.
-
-    Attributes:
-        runs: number of runs for which anything was sent.
-        points: number of metric values sent.
-        problems: one sentence for each run that could not be read; the others were sent.
-    """
-
-    runs: int = 0
-    points: int = 0
-    problems: tuple[str, ...] = ()
-
-    def __add__(self, other: "SyncResult") -> "SyncResult":
-        return SyncResult(self.runs + other.runs, self.points + other.points, self.problems + other.problems)
-
-
 @dataclass(frozen=True, kw_only=True)
 class RunRecord:
     """Metadata of a run: everything in MLflow except metrics.

@@ -19,7 +19,7 @@ from alm.config import ALMConfig
 from alm.training.scale import scale_named
 from paper_figures.report.entries import clips_entry, curve_entries
 from reproduce.cli import COMMANDS, _one_spelling, main
-from reproduce.commands import figures, options
+from reproduce.commands import figures
 from reproduce.commands.figures import Report
 from reproduce.exhibits.catalogue import EXHIBITS
 from reproduce.lab.store import Store
@@ -239,9 +239,10 @@ def test_a_broken_file_is_named_and_the_rest_is_shown(store, tmp_path, capsys, f
 
 
 def test_where_stores_lie_is_in_no_page(store, tmp_path, monkeypatch, few_exhibits):
-    monkeypatch.setattr(options, "OWN", tmp_path / "own")
-    monkeypatch.setattr(options, "SHIPPED", tmp_path / "shipped")
-    for root, seed in ((options.OWN, 0), (options.SHIPPED, 1)):
+    own, shipped = tmp_path / "own", tmp_path / "shipped"
+    monkeypatch.setattr("reproduce.lab.store.OWN", own)
+    monkeypatch.setattr("reproduce.lab.store.SHIPPED", shipped)
+    for root, seed in ((own, 0), (shipped, 1)):
         shutil.copytree(store.root, root)
         (root / f"sac/base/HalfCheetah/laptop/seed-{seed}.parquet").write_bytes(b"no parquet")
     assert Report(out=tmp_path / "report.html").run() == 0

@@ -14,7 +14,7 @@ IDEA = "alm/my-idea"
 def own(tmp_path, monkeypatch, make_run):
     """One's own runs beside shipped ones: an idea and, shipped, what it is compared with."""
     for name in ("OWN", "SHIPPED"):
-        monkeypatch.setattr(f"reproduce.commands.options.{name}", tmp_path / name)
+        monkeypatch.setattr(f"reproduce.lab.store.{name}", tmp_path / name)
     own, shipped = Store(tmp_path / "OWN"), Store(tmp_path / "SHIPPED")
     for seed in range(3):
         own.write(make_run({9500: 30.0, 10000: 50.0}, variant="my-idea", seed=seed, scale="laptop"))

@@ -24,8 +24,8 @@ from alm.training.run_directory import RunDirectory
 from patience import PATIENCE
 from reproduce import cli
 from reproduce.cli import COMMANDS, main
-from reproduce.lab import planning
 from reproduce.lab.archive import run_of_directory
+from reproduce.lab.costs import matrix_gigaflops
 from reproduce.lab.resolved_runs import ResolvedRuns
 from reproduce.lab.run_directories import directories_under
 from reproduce.lab.specs import RunSpec, config_digest
@@ -578,8 +578,8 @@ def test_a_plan_lists_runs_operations_hours_and_commands(tmp_path, capsys, make_
     costs = {"laptop": {"alm": {"step_ms": 90.0, "gflop": 2.0}}}
     benchmark = tmp_path / "benchmark.json"
     benchmark.write_text(json.dumps({"results": {"matrix_gigaflops": 30.0, "costs": costs}}))
-    monkeypatch.setattr(planning, "BENCHMARK", benchmark)
-    monkeypatch.setattr(planning, "matrix_gigaflops", lambda: 60.0)  # twice as fast a machine
+    monkeypatch.setattr("reproduce.lab.costs.BENCHMARK", benchmark)
+    monkeypatch.setattr("reproduce.lab.costs.matrix_gigaflops", lambda: 60.0)  # twice as fast a machine
 
     assert main(["plan", "figure3", "--store", str(tmp_path)]) == 0
     out = " ".join(capsys.readouterr().out.split())
@@ -609,7 +609,7 @@ def test_a_plan_lists_runs_operations_hours_and_commands(tmp_path, capsys, make_
 
 
 def test_this_machine_multiplies_matrices():
-    assert planning.matrix_gigaflops() > 0.1
+    assert matrix_gigaflops() > 0.1
 
 
 def test_help_lists_the_variants(capsys):

@@ -28,7 +28,8 @@ from reproduce.lab.executors.ray import _carry_out
 from reproduce.lab.executors.remote import Order, Worker, add_to_log, marked
 from reproduce.lab.executors.slurm import SlurmJobs
 from reproduce.lab.grid import run_grid
-from reproduce.lab.planning import Missing, resources_of
+from reproduce.lab.jobs import resources_of
+from reproduce.lab.planning import Missing
 from reproduce.lab.provenance import Code
 from reproduce.lab.store import Store
 

@@ -20,12 +20,13 @@ from alm.training.run_directory import RunDirectory
 from patience import PATIENCE
 from reproduce.cli import main
 from reproduce.exhibits.coverage import missing_of
-from reproduce.lab import planning
+from reproduce.lab import costs
 from reproduce.lab.algorithms import ALGORITHMS, run_length
 from reproduce.lab.executors import Ended, Job, tied
 from reproduce.lab.executors.local import LocalProcesses
 from reproduce.lab.grid import _Grid, default_workers, run_grid
-from reproduce.lab.planning import Missing, jobs
+from reproduce.lab.jobs import jobs
+from reproduce.lab.planning import Missing
 from reproduce.lab.resolved_runs import ResolvedRuns
 from reproduce.lab.run_states import print_states, state_of
 from reproduce.lab.specs import RunSpec
@@ -619,13 +620,13 @@ def test_a_run_that_failed_is_told_with_its_reason(tmp_path, quick):
 def test_populations_on_a_cpu_where_they_are_faster_and_every_worker_has_one(
     monkeypatch, workers, cells, shares
 ):
-    monkeypatch.setattr("reproduce.lab.planning.populations_pay", lambda *_: True)
+    monkeypatch.setattr("reproduce.lab.jobs.populations_pay", lambda *_: True)
     work = jobs(CELLS[:cells], "cpu", [], Path("runs"), workers)
     assert sorted(len(job.specs) for job in work) == shares
     assert len({spec for job in work for spec in job.specs}) == 5 * cells
     firsts = [job.specs[0].seed for job in work]
     assert firsts == sorted(firsts)
-    monkeypatch.setattr("reproduce.lab.planning.populations_pay", lambda *_: False)
+    monkeypatch.setattr("reproduce.lab.jobs.populations_pay", lambda *_: False)
     work = jobs(CELLS[:cells], "cpu", [], Path("runs"), workers)
     assert [len(job.specs) for job in work] == [1] * (5 * cells)
 
@@ -633,18 +634,18 @@ def test_populations_on_a_cpu_where_they_are_faster_and_every_worker_has_one(
 def test_the_recorded_benchmark_says_where_populations_are_faster(tmp_path, monkeypatch):
     def pays(algorithm, scale, variant="base"):
         spec = RunSpec(algorithm=algorithm, variant=variant, task="HalfCheetah", seed=0, scale=scale)
-        return planning.populations_pay(spec)
+        return costs.populations_pay(spec)
 
-    record = json.loads(planning.POPULATION_GAINS.read_text())["results"]
+    record = json.loads(costs.POPULATION_GAINS.read_text())["results"]
     for scale in ("paper", "laptop"):
         assert {"sac", "td3", "svg"} <= set(record[scale]) <= set(ALGORITHMS) - {"mbpo", "slbo"}
         for algorithm in ALGORITHMS:
             saved = record[scale].get(algorithm, {"saved": 0.0})["saved"]
-            assert pays(algorithm, scale) == (saved >= planning.POPULATION_MARGIN)
+            assert pays(algorithm, scale) == (saved >= costs.POPULATION_MARGIN)
     other = tmp_path / "gains.json"
-    monkeypatch.setattr(planning, "POPULATION_GAINS", other)
+    monkeypatch.setattr(costs, "POPULATION_GAINS", other)
     assert not pays("sac", "paper")
-    for saved, expected in ((planning.POPULATION_MARGIN, True), (planning.POPULATION_MARGIN - 0.01, False)):
+    for saved, expected in ((costs.POPULATION_MARGIN, True), (costs.POPULATION_MARGIN - 0.01, False)):
         other.write_text(json.dumps({"results": {"paper": {"sac": {"saved": saved}}}}))
         assert pays("sac", "paper") == expected
         assert not pays("sac", "laptop")

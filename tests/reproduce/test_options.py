@@ -8,13 +8,12 @@ import pytest
 from rich.console import Console
 
 from reproduce.cli import main
-from reproduce.commands import options
 from reproduce.commands.options import ReadsRuns, WritesRuns
 from reproduce.exhibits.catalogue import TABLE1
 from reproduce.exhibits.claims import claims_table
 from reproduce.exhibits.scores import score_table
 from reproduce.exhibits.writing import markdown, terminal
-from reproduce.lab.places import CODE, OUT
+from reproduce.lab.places import CODE, OUT, OWN, RUNS
 from reproduce.lab.planning import Missing
 from reproduce.lab.specs import RunSpec
 from reproduce.lab.store import Store
@@ -22,12 +21,21 @@ from reproduce.lab.store import Store
 STEPS = (5000, 100_000, 200_000)
 
 
+def own_in(places):
+    return places / "runs" / "store"
+
+
+def shipped_in(places):
+    return places / "results" / "runs"
+
+
 @pytest.fixture
 def places(tmp_path, make_run, monkeypatch):
     """A repository with SAC's seeds 0 and 1 on HalfCheetah, and one's own seed 2."""
-    monkeypatch.setattr(options, "OWN", tmp_path / "runs" / "store")
-    monkeypatch.setattr(options, "SHIPPED", tmp_path / "results" / "runs")
-    for seed, root in ((0, options.SHIPPED), (1, options.SHIPPED), (2, options.OWN)):
+    own, shipped = own_in(tmp_path), shipped_in(tmp_path)
+    monkeypatch.setattr("reproduce.lab.store.OWN", own)
+    monkeypatch.setattr("reproduce.lab.store.SHIPPED", shipped)
+    for seed, root in ((0, shipped), (1, shipped), (2, own)):
         extra = {"time/evaluation_s": [5.0] * 3, "time/update_ms": [6.0] * 3}
         returns = dict.fromkeys(STEPS, 100.0 * seed)
         run = make_run(returns, algorithm="sac", seed=seed, status="partial", extra=extra)
@@ -42,7 +50,7 @@ def seeds(store):
 def test_what_is_shown(places):
     assert seeds(ReadsRuns().opened()) == [0, 1, 2]
     assert seeds(ReadsRuns(own=False).opened()) == [0, 1]
-    assert seeds(ReadsRuns(store=options.OWN).opened()) == [2]
+    assert seeds(ReadsRuns(store=own_in(places)).opened()) == [2]
 
 
 def test_a_store_that_is_not_there_is_one_sentence(places, capsys):
@@ -52,8 +60,8 @@ def test_a_store_that_is_not_there_is_one_sentence(places, capsys):
 
 def test_what_is_trained_is_stored_apart(places, make_run):
     stored = WritesRuns().opened().write(make_run(dict.fromkeys(STEPS, 1.0), algorithm="sac", seed=0))
-    assert stored.is_relative_to(options.OWN)
-    assert seeds(Store(options.SHIPPED)) == [0, 1]
+    assert stored.is_relative_to(own_in(places))
+    assert seeds(Store(shipped_in(places))) == [0, 1]
 
 
 def test_tables_say_how_many_runs_are_ones_own(places, make_run):
@@ -68,7 +76,7 @@ def test_tables_say_how_many_runs_are_ones_own(places, make_run):
     (score,) = [score for score in alone.scores if score.block == "measured" and score.has_number]
     assert (score.mean, score.seeds, score.own) == (50.0, 2, 0) and ", 1 own" not in markdown(alone)
     # One that is left out is not among them.
-    Store(options.OWN).write(make_run({5000: 0.0}, algorithm="sac", seed=3, status="partial"))
+    Store(own_in(places)).write(make_run({5000: 0.0}, algorithm="sac", seed=3, status="partial"))
     table = score_table(TABLE1, ReadsRuns().opened())
     (score,) = [score for score in table.scores if score.block == "measured" and score.has_number]
     assert (score.seeds, score.own, score.unfinished) == (3, 1, 1)
@@ -81,9 +89,9 @@ def test_claims_and_figures_say_so_too(places, make_run):
     # A run that no claim compares with anything stands behind none.
     assert "your own" not in " ".join(claims_table(ReadsRuns().opened(), "paper").notes)
     extra = {"time/evaluation_s": [5.0] * 3, "time/update_ms": [6.0] * 3}
-    Store(options.SHIPPED).write(make_run(dict.fromkeys(STEPS, 100.0), extra=extra))
+    Store(shipped_in(places)).write(make_run(dict.fromkeys(STEPS, 100.0), extra=extra))
     variant = {"algorithm": "sac", "variant": "base[gamma=0.9]", "task": "Hopper"}
-    Store(options.OWN).write(make_run(dict.fromkeys(STEPS, 1.0), extra=extra, **variant))
+    Store(own_in(places)).write(make_run(dict.fromkeys(STEPS, 1.0), extra=extra, **variant))
     assert "1 of the runs are your own" in " ".join(claims_table(ReadsRuns().opened(), "paper").notes)
     assert "your own" not in " ".join(claims_table(ReadsRuns(own=False).opened(), "paper").notes)
     figure = EXHIBITS["figure3"]
@@ -95,7 +103,7 @@ def test_claims_and_figures_say_so_too(places, make_run):
 
 def test_where_commands_write_is_no_part_of_the_repository():
     ignored = (CODE / ".gitignore").read_text().split()
-    for place in (options.OWN, options.RUNS, OUT):
+    for place in (OWN, RUNS, OUT):
         assert f"/{place.relative_to(CODE).parts[0]}/" in ignored
 
 
@@ -131,8 +139,8 @@ def test_a_sum_names_the_runs_that_it_leaves_out(tmp_path, make_run):
 def test_a_sum_is_of_one_variant_and_counts_ones_own_among_its_seeds(places, make_run):
     from reproduce.exhibits.inventory import print_inventory
 
-    Store(options.OWN).write(make_run({5000: 1.0}, algorithm="sac", seed=3, status="partial"))
-    Store(options.OWN).write(make_run({5000: 9.0}, algorithm="sac", variant="million", status="partial"))
+    Store(own_in(places)).write(make_run({5000: 1.0}, algorithm="sac", seed=3, status="partial"))
+    Store(own_in(places)).write(make_run({5000: 9.0}, algorithm="sac", variant="million", status="partial"))
     console = Console(width=200, file=io.StringIO(), markup=False)
     print_inventory(ReadsRuns().opened(), places / "runs", console)
     sac, million = console.file.getvalue().split("HalfCheetah\n  ")[1].split("\n")[0].split(" · ")

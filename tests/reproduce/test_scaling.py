@@ -10,8 +10,10 @@ from alm.training.run_directory import RunDirectory
 from reproduce.cli import main
 from reproduce.exhibits.documents import scaling
 from reproduce.exhibits.documents.benchmarks import NOT_MEASURED, block, engines, failures
-from reproduce.lab import planning
-from reproduce.lab.planning import Costs, Missing, makespan
+from reproduce.lab.costs import Costs, makespan
+from reproduce.lab.jobs import resources_of
+from reproduce.lab.planning import Missing
+from reproduce.lab.provenance import cpu_name
 from reproduce.lab.specs import RunSpec
 from reproduce.lab.store import Store
 
@@ -48,8 +50,8 @@ def gpu_step(records, algorithm, seeds, scale="paper"):
 
 
 def test_a_step_on_a_gpu_takes_its_kernels_or_its_arithmetic(records, monkeypatch):
-    monkeypatch.setattr(planning, "KERNEL_SECONDS", 1e-6)
-    monkeypatch.setattr(planning, "GPU_GIGAFLOPS", 10_000.0)
+    monkeypatch.setattr("reproduce.lab.costs.KERNEL_SECONDS", 1e-6)
+    monkeypatch.setattr("reproduce.lab.costs.GPU_GIGAFLOPS", 10_000.0)
     # 40 GFLOP take 4 ms, 2,000 kernels 2 ms; five seeds are five times the arithmetic.
     assert gpu_step(records, "alm", 1) == pytest.approx(0.0045)
     assert gpu_step(records, "alm", 5) == pytest.approx(0.0205)
@@ -121,9 +123,9 @@ def test_failures_are_told_by_kind(records):
 
 
 def test_a_plan_says_how_long_it_takes_on_so_many_workers(records, capsys, monkeypatch):
-    monkeypatch.setattr(planning, "BENCHMARK", records / "environment_step.json")
-    monkeypatch.setattr(planning, "matrix_gigaflops", lambda: 30.0)
-    monkeypatch.setattr(planning, "KERNEL_SECONDS", 1e-6)
+    monkeypatch.setattr("reproduce.lab.costs.BENCHMARK", records / "environment_step.json")
+    monkeypatch.setattr("reproduce.lab.costs.matrix_gigaflops", lambda: 30.0)
+    monkeypatch.setattr("reproduce.lab.costs.KERNEL_SECONDS", 1e-6)
     where = ["--scale", "paper", "--store", str(records)]
     assert main(["plan", "figure7", *where, "--workers", "2"]) == 0
     out = " ".join(capsys.readouterr().out.split())
@@ -146,10 +148,10 @@ def test_a_plan_says_how_long_it_takes_on_so_many_workers(records, capsys, monke
 
 def test_hours_are_those_of_stored_runs_on_processors_of_this_kind(tmp_path, records, make_run, monkeypatch):
     """A second a step, the median of this processor's runs, whatever the benchmark; else the benchmark."""
-    monkeypatch.setattr(planning, "BENCHMARK", records / "environment_step.json")
-    monkeypatch.setattr(planning, "matrix_gigaflops", lambda: 30.0)
+    monkeypatch.setattr("reproduce.lab.costs.BENCHMARK", records / "environment_step.json")
+    monkeypatch.setattr("reproduce.lab.costs.matrix_gigaflops", lambda: 30.0)
     store = Store(tmp_path / "store")
-    here = planning.cpu_name()
+    here = cpu_name()
     for seed, algorithm, cpu, device, seconds in (
         (0, "alm", here, "cpu", 1.0),
         (1, "alm", here, "cpu", 0.9),
@@ -191,7 +193,7 @@ def test_a_variant_of_other_sizes_costs_what_runs_of_these_sizes_do(tmp_path, re
             scale=scale,
             seed=seed,
             extra={"time/evaluation_s": [0.0, 0.0]},
-            provenance={"device": "cpu", "population": 1, "hardware": {"cpu": planning.cpu_name()}},
+            provenance={"device": "cpu", "population": 1, "hardware": {"cpu": cpu_name()}},
             final={"cost/peak_memory_bytes": peak},
         )
         run.evaluations["wall_seconds"] = seconds * run.evaluations["step"]
@@ -204,5 +206,5 @@ def test_a_variant_of_other_sizes_costs_what_runs_of_these_sizes_do(tmp_path, re
     assert (costs.of(whole).gigaflop, costs.of(quarter).gigaflop) == pytest.approx(
         (40_000.0, math.nan), nan_ok=True
     )
-    memory = [planning.resources_of(one.specs, store, 0.0).memory_bytes for one in (whole, quarter)]
+    memory = [resources_of(one.specs, store, 0.0).memory_bytes for one in (whole, quarter)]
     assert memory == [5000, 11_250]

@@ -5,13 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from reproduce.exhibits.statistics.seeds import (
-    cell_statistics,
-    common_steps,
-    mean_over_steps,
-    sample_std,
-)
-from reproduce.lab.curves import Curve, value_at, window_mean
+from reproduce.exhibits.pooling import cell_statistics, sample_std
+from reproduce.lab.curves import Curve, common_steps, mean_over_steps, value_at, window_mean
 
 
 def curve(points):

@@ -17,8 +17,7 @@ from reproduce.exhibits.pooling import StoreMixError
 from reproduce.exhibits.scores import score_table
 from reproduce.exhibits.table import Block, Row, Score, Table
 from reproduce.exhibits.writing import escape_latex
-from reproduce.lab.footnote import Footnote
-from reproduce.lab.published import printed_rows, printed_scores
+from reproduce.lab.published import Footnote, printed_rows, printed_scores
 from reproduce.lab.store import Store, StoreWarning
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -23,7 +23,7 @@ from reproduce.exhibits.pooling import StoreMixError, require_comparable
 from reproduce.exhibits.statistics.aggregates import FloatArray
 from reproduce.exhibits.statistics.intervals import Estimate
 from reproduce.exhibits.statistics.significance import LEVEL, MeanDifference
-from reproduce.lab.planning import BENCHMARK, benchmark_results
+from reproduce.lab.costs import BENCHMARK, benchmark_results
 from reproduce.lab.provenance import processor_of
 from reproduce.lab.store import StoredRun
 

@@ -13,10 +13,9 @@ from reproduce.exhibits.catalogue import EXHIBITS
 from reproduce.exhibits.kinds import FigureExhibit, Series, TableExhibit
 from reproduce.exhibits.pooling import Pool, pool
 from reproduce.exhibits.statistics.aggregates import FloatArray
-from reproduce.exhibits.statistics.seeds import mean_over_steps
 from reproduce.exhibits.statistics.significance import deviations
 from reproduce.lab.algorithms import run_length
-from reproduce.lab.curves import window_mean
+from reproduce.lab.curves import mean_over_steps, window_mean
 from reproduce.lab.specs import RunSpec
 from reproduce.lab.store import Store, StoredRun
 

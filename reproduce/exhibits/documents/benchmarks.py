@@ -7,7 +7,7 @@ from typing import Any
 from alm.training.scale import scale_named
 from reproduce.exhibits.documents import Blocks
 from reproduce.exhibits.writing import markdown_grid
-from reproduce.lab.planning import POPULATION_MARGIN, benchmark_record
+from reproduce.lab.costs import POPULATION_MARGIN, benchmark_record
 
 _WAYS = ("alone", "together")
 NOT_MEASURED = "Not measured: no record of this benchmark is stored."

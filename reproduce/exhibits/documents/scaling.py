@@ -13,15 +13,15 @@ from reproduce.exhibits.documents import Blocks
 from reproduce.exhibits.documents.benchmarks import NOT_MEASURED, machine
 from reproduce.exhibits.writing import markdown_grid
 from reproduce.lab.algorithms import ALGORITHMS, sizes_of
-from reproduce.lab.planning import (
+from reproduce.lab.costs import (
     BENCHMARK,
     GPU_BASIS,
     Costs,
-    Missing,
     benchmark_record,
     benchmark_results,
     makespan,
 )
+from reproduce.lab.planning import Missing
 from reproduce.lab.store import Store
 
 _WORKERS = (1, 10, 100, 1000)

@@ -1,1 +1,1 @@
-"""From learning curves to numbers with intervals and verdicts; numpy only, except in `significance`."""
+"""From scores over runs and tasks to intervals and verdicts; numpy only, except in `significance`."""
