@@ -1,11 +1,11 @@
 """The laboratory and its results: runs are made (`lab`), tracked (`tracking`) and shown (`exhibits`).
 
-For notebooks: `load_curves`, `compare` and `figure` of `reproduce.api`.
+For notebooks: `load_curves`, `compare`, `table`, `claims` and `figure` of `reproduce.api`.
 """
 
 from typing import Any
 
-__all__ = ["compare", "figure", "load_curves"]
+__all__ = ["claims", "compare", "figure", "load_curves", "table"]
 
 
 def __getattr__(name: str) -> Any:

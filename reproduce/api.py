@@ -1,12 +1,14 @@
-"""Notebook interface: stored curves as a data frame, comparisons, figures.
+"""Notebook interface: stored curves, tables and claims as data frames, comparisons, figures.
 
     import reproduce
 
     reproduce.load_curves(task="HalfCheetah", scale="paper")
     reproduce.compare("redq", "alm", task="HalfCheetah")
+    reproduce.table(1)
+    reproduce.claims("laptop")
     reproduce.figure("5a", scale="laptop")
 
-Nothing here needs torch, mujoco or MLflow.
+Nothing here needs torch, mujoco or MLflow, but for Tables 2 to 4, which are made from the code.
 """
 
 import warnings
@@ -15,26 +17,24 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import matplotlib.pyplot as plt
 
-from alm.names import nearest
-from alm.task_registry import task_spec
 from alm.training.scale import SCALES, scale_named
 from paper_figures.drawing import drawn, figures_named
-from reproduce.exhibits.catalogue import EXHIBITS
+from reproduce.exhibits.catalogue import EXHIBITS, table_named
+from reproduce.exhibits.claims import claims_table
 from reproduce.exhibits.comparison import Comparison
 from reproduce.exhibits.coverage import nothing_shown
-from reproduce.exhibits.kinds import BiasDefinition, FigureExhibit
+from reproduce.exhibits.kinds import SHOWN_SCALES, BiasDefinition, FigureExhibit
 from reproduce.exhibits.pooling import StoreMixError
+from reproduce.exhibits.tables import table_of_exhibit
 from reproduce.exhibits.tidy import tidy_curves
-from reproduce.lab.algorithms import ALGORITHMS, BASE, variant_named
-from reproduce.lab.settings import canonical_variant
-from reproduce.lab.specs import variant_parts
+from reproduce.lab.selecting import wanted_runs
 from reproduce.lab.store import default_store
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-__all__ = ["compare", "figure", "load_curves"]
+__all__ = ["claims", "compare", "figure", "load_curves", "table"]
 
 
 def load_curves(
@@ -59,24 +59,7 @@ def load_curves(
             suite nor a stored run has the algorithm or variant.
     """
     store = default_store(own)
-    if scale is not None:
-        scale_named(scale)
-    task = None if task is None else task_spec(task).name
-    variant = None if variant is None else canonical_variant(variant)
-    # A user's own algorithms and variants are known only by their runs.
-    if (algorithm is not None or variant is not None) and not store.runs(
-        algorithm=algorithm, variant=variant
-    ):
-        if algorithm is not None and "/" in algorithm:
-            first, _, second = algorithm.partition("/")
-            raise ValueError(f"{algorithm!r} is a variant: give algorithm={first!r} and variant={second!r}.")
-        name = BASE.name if variant is None else variant_parts(variant)[0]
-        known = [BASE.name, *(one for of in ALGORITHMS.values() for one in of.variants)]
-        if algorithm is not None:
-            variant_named(algorithm, name)
-        elif name not in known:
-            raise ValueError(f"There is no variant {name!r} of any algorithm{nearest(name, known)}.")
-    return tidy_curves(store, algorithm=algorithm, variant=variant, task=task, scale=scale)
+    return tidy_curves(store, **wanted_runs(store, algorithm, variant, task, scale))
 
 
 def compare(
@@ -113,14 +96,43 @@ def compare(
     return comparison.numbers()
 
 
+def table(name: str | int, own: bool = True) -> "pd.DataFrame":
+    """A table of the paper, one row per number with its seeds, step, protocol and source.
+
+    Tables of texts, 2 to 4, have the rows and columns that they are printed with.
+
+    Args:
+        name: such as ``1``, ``"5"`` or ``"table1-mbbl"``, which the command calls ``--protocol B``.
+        own: whether to include the user's own runs.
+
+    Raises:
+        ValueError: there is no such table.
+    """
+    return table_of_exhibit(table_named(str(name)), default_store(own)).frame
+
+
+def claims(scale: str, own: bool = True) -> "pd.DataFrame":
+    """The verdicts of the runs of a scale on the paper's claims, one row per comparison.
+
+    Args:
+        scale: scale of the runs.
+        own: whether to include the user's own runs.
+
+    Raises:
+        ValueError: the scale does not exist.
+    """
+    return claims_table(default_store(own), scale).frame
+
+
 def figure(
-    name: str | int, scale: str = "paper", bias: BiasDefinition = "redq", own: bool = True
+    name: str | int, scale: str | None = None, bias: BiasDefinition = "redq", own: bool = True
 ) -> "Figure":
     """A figure of the paper from the stored runs, closed in pyplot so that a notebook shows it once.
 
     Args:
         name: such as ``3``, ``"5a"`` or ``"figure5a"``, ``"authors"``, ``"field"``, ``"curves-sac"``.
-        scale: scale of the runs; ignored by figures without runs or of several scales.
+        scale: scale of the runs; None: the first of paper and laptop at which there is a picture. Ignored by
+            figures without runs or of several scales.
         bias: definition of the value bias in figures 4 and 8.
         own: whether to include the user's own runs.
 
@@ -133,7 +145,8 @@ def figure(
         raise ValueError(f"{name} is several figures; name one of {', '.join((full, *others))}.")
     if bias not in (definitions := get_args(BiasDefinition)):
         raise ValueError(f"There is no bias {bias!r}; its definitions are {', '.join(definitions)}.")
-    scale_named(scale)
+    if scale is not None:
+        scale_named(scale)
     store = default_store(own)
 
     def closed(scale: str) -> "dict[str, Figure]":
@@ -148,6 +161,8 @@ def figure(
         except StoreMixError:  # of which only who asks for that scale need hear
             return True
 
+    if scale is None:
+        scale = next(filter(shown, SHOWN_SCALES), SHOWN_SCALES[0])
     if len(figures := closed(scale)) > 1:
         raise ValueError(f"{full} is several pictures at {scale} scale; name one of {', '.join(figures)}.")
     if figures:

@@ -10,6 +10,7 @@ from reproduce.lab.archive import archive
 from reproduce.lab.errors import UnreadableRunError
 from reproduce.lab.places import RUNS
 from reproduce.lab.run_directories import directories_under
+from reproduce.lab.selecting import wanted_runs
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,14 @@ class Runs(ReadsRuns):
 
     all: bool = False
     """Print one line per run instead of one per task."""
+    algorithm: str | None = None
+    """Only runs of this algorithm."""
+    variant: str | None = None
+    """Only runs of this variant, such as base or no-kl."""
+    task: str | None = None
+    """Only runs on this task."""
+    scale: str | None = None
+    """Only runs of this scale."""
     runs_dir: Path = RUNS
     """Directory of runs in training."""
 
@@ -25,7 +34,9 @@ class Runs(ReadsRuns):
         """Print the list."""
         from reproduce.exhibits.inventory import print_inventory
 
-        print_inventory(self.opened(), self.runs_dir, plain_console(), self.all)
+        store = self.opened()
+        wanted = wanted_runs(store, self.algorithm, self.variant, self.task, self.scale)
+        print_inventory(store, self.runs_dir, plain_console(), self.all, **wanted)
         return 0
 
 

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Unpack
 
 from rich.console import Console
 
@@ -19,26 +20,33 @@ from reproduce.exhibits.pooling import pool
 from reproduce.formats import left_out, mean_and_std, seeds_counted, seeds_named, steps_in_words
 from reproduce.lab.algorithms import run_length_if_known, title_of
 from reproduce.lab.run_directories import directories_under
+from reproduce.lab.specs import RunFields
 from reproduce.lab.store import Store, StoredRun
 
 _UNBROKEN = "\u00a0"
 
 
-def print_inventory(store: Store, runs_dir: Path, console: Console, every: bool = False) -> None:
+def print_inventory(
+    store: Store, runs_dir: Path, console: Console, every: bool = False, **wanted: Unpack[RunFields]
+) -> None:
     """Print stored runs, run directories that are ahead of the store, and how complete exhibits are.
+
+    Where only some runs are wanted, exhibits are left out.
 
     Args:
         store: stored runs.
         runs_dir: directory of runs in training.
         console: where to print.
         every: print one line per run instead of one per task.
+        wanted: fields of the runs.
     """
-    stored = store.runs()
+    stored = store.runs(**wanted)
+    some = any(value is not None for value in wanted.values())
     own = sum(run.own for run in stored)
     whose = f", {own} of them your own" if own else ""
     say = partial(console.print, highlight=False, soft_wrap=True)
     count = f"{len(stored)} stored run{'s' if len(stored) > 1 else ''}"
-    say(f"{count}{whose}." if stored else "No run is stored yet.")
+    say(f"{count}{whose}." if stored else f"No {'such ' if some else ''}run is stored yet.")
     if every:
         for run in sorted(stored, key=_place):
             say(_line(run))
@@ -50,10 +58,16 @@ def print_inventory(store: Store, runs_dir: Path, console: Console, every: bool 
     held = {run.spec: run.last_step for run in stored}
     for spec, directory in directories_under(runs_dir).items():
         steps = directory.checkpoints.steps()
-        if spec.scale != "smoke" and held.get(spec, -1) < (steps[0] if steps else 0):
+        if (
+            spec.matches(**wanted)
+            and spec.scale != "smoke"
+            and held.get(spec, -1) < (steps[0] if steps else 0)
+        ):
             place = f"checkpoint at step {steps[0]:,}" if steps else "no checkpoint yet"
             say(f"In {runs_dir}: {spec.label}, {directory.status}, {place}")
 
+    if some:
+        return
     for scale in SHOWN_SCALES:
         found = ((one.name, coverage(one, store, scale)) for one in EXHIBITS.values())
         done = (f"{name} {one.text}" for name, one in found if one.needed)

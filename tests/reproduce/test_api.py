@@ -102,7 +102,9 @@ def test_of_several_pictures_one_is_named(own, tmp_path, make_run):
     (panel,) = reproduce.figure("curves-sac", scale="laptop").axes
     assert [line.get_label() for line in panel.lines] == ["SAC"]
     with pytest.raises(ValueError, match=r"no picture of curves-sac at paper scale \(laptop has one\)"):
-        reproduce.figure("curves-sac")
+        reproduce.figure("curves-sac", scale="paper")
+    # Without a scale, where there is a picture.
+    assert reproduce.figure("curves-sac").axes
 
 
 def test_a_plan_is_named_of_what_can_be_planned(own):
@@ -110,6 +112,26 @@ def test_a_plan_is_named_of_what_can_be_planned(own):
         with pytest.raises(ValueError, match="no picture of .* at laptop scale: no") as error:
             reproduce.figure(name, scale="laptop")
         assert ("reproduce plan" in str(error.value)) == plan
+
+
+def test_a_table_is_a_row_a_number(own, tmp_path, make_run):
+    Store(tmp_path / "OWN").write(make_run({200_000: 9.0}, task="Ant", algorithm="sac"))
+    Store(tmp_path / "OWN").write(make_run({200_000: 7.0}, task="T-Ant", algorithm="sac"))
+    for name in (1, "table1"):
+        rows = reproduce.table(name)
+        (cell,) = rows[rows["own"] > 0].to_dict("records")
+        assert (cell["algorithm"], cell["task"], cell["mean"], cell["own"]) == ("SAC", "T-Ant", 7.0, 1)
+    assert not (reproduce.table(1, own=False)["own"] > 0).any()
+    assert set(reproduce.table("table1-mbbl")["task"]) >= {"mbbl/Hopper-ET"}
+    with pytest.raises(ValueError, match="There is no .*'9'"):
+        reproduce.table(9)
+
+
+def test_claims_are_judged_at_a_scale(own):
+    rows = reproduce.claims("laptop")
+    assert {"claim", "verdict"} <= set(rows.columns) and "the KL term is crucial" in set(rows["claim"])
+    with pytest.raises(ValueError, match="There is no scale 'lap'"):
+        reproduce.claims("lap")
 
 
 def test_a_figure_is_named_by_its_number_too(own):
@@ -137,7 +159,7 @@ def test_what_is_not_there_is_named_with_what_is(own):
     ):
         reproduce.figure("99")
     with pytest.raises(
-        ValueError, match="'alm/my-id' is a variant: give algorithm='alm' and variant='my-id'"
+        ValueError, match="'alm/my-id' is a variant: give algorithm 'alm' and variant 'my-id'"
     ):
         reproduce.load_curves(algorithm="alm/my-id")
 

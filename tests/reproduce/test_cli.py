@@ -542,6 +542,25 @@ def test_runs_lists_what_is_missing(tmp_path, capsys):
     assert "python -m reproduce plan table1" in out
 
 
+def test_runs_lists_those_that_are_asked_for(tmp_path, capsys, make_run):
+    """In the store and in the runs directory; coverage of exhibits is of all runs, and left out."""
+    store = Store(tmp_path / "store")
+    for algorithm, seed in (("sac", 0), ("sac", 1), ("td3", 2)):
+        store.write(make_run({5000: 1.0}, algorithm=algorithm, seed=seed, scale="laptop"))
+    for task in ("Hopper", "HalfCheetah"):
+        resolved = ResolvedRuns.of("sac", "base", task, (4,), "laptop")
+        open_run(resolved, resolved.specs[0], tmp_path / "runs", Execution()).close()
+    places = ["--runs-dir", str(tmp_path / "runs"), "--store", str(tmp_path / "store")]
+    assert main(["runs", "--all", "--algorithm", "sac", "--task", "HalfCheetah", *places]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("2 stored runs.") and "td3" not in out and "Runs stored of each exhibit" not in out
+    assert "sac/base HalfCheetah laptop seed 4, unfinished" in out and "Hopper" not in out
+    assert main(["runs", "--scale", "paper", *places]) == 0
+    assert capsys.readouterr().out == "No such run is stored yet.\n"
+    assert main(["runs", "--variant", "no-k", *places]) == 2
+    assert "There is no variant 'no-k' of any algorithm (did you mean 'no-kl'?)" in capsys.readouterr().err
+
+
 def test_runs_lists_one_that_has_no_checkpoint_yet(tmp_path, capsys, make_run):
     resolved = ResolvedRuns.of("td3", "base", "Hopper", (0,), "laptop")
     open_run(resolved, resolved.specs[0], tmp_path / "runs", Execution()).close()

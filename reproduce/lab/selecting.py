@@ -1,0 +1,51 @@
+"""Selection of stored runs by names that someone typed."""
+
+from alm.names import nearest
+from alm.task_registry import task_spec
+from alm.training.scale import scale_named
+from reproduce.lab.algorithms import ALGORITHMS, BASE, variant_named
+from reproduce.lab.settings import canonical_variant
+from reproduce.lab.specs import RunFields, variant_parts
+from reproduce.lab.store import Store
+
+
+def wanted_runs(
+    store: Store,
+    algorithm: str | None = None,
+    variant: str | None = None,
+    task: str | None = None,
+    scale: str | None = None,
+) -> RunFields:
+    """Fields of the runs that have these names, in their canonical spelling; None: any.
+
+    Raises:
+        ValueError: the scale or task does not exist, the variant's settings are malformed, or neither the
+            suite nor a stored run has the algorithm or variant.
+    """
+    if scale is not None:
+        scale_named(scale)
+    task = None if task is None else task_spec(task).name
+    variant = None if variant is None else canonical_variant(variant)
+    # A user's own algorithms and variants are known only by their runs.
+    if (algorithm is not None or variant is not None) and not store.runs(
+        algorithm=algorithm, variant=variant
+    ):
+        _require_known(algorithm, variant)
+    return {"algorithm": algorithm, "variant": variant, "task": task, "scale": scale}
+
+
+def _require_known(algorithm: str | None, variant: str | None) -> None:
+    """Refuse names that the suite does not have.
+
+    Raises:
+        ValueError: there is no such algorithm or variant.
+    """
+    if algorithm is not None and "/" in algorithm:
+        of, _, name = algorithm.partition("/")
+        raise ValueError(f"{algorithm!r} is a variant: give algorithm {of!r} and variant {name!r}.")
+    name = BASE.name if variant is None else variant_parts(variant)[0]
+    known = [BASE.name, *(one for of in ALGORITHMS.values() for one in of.variants)]
+    if algorithm is not None:
+        variant_named(algorithm, name)
+    elif name not in known:
+        raise ValueError(f"There is no variant {name!r} of any algorithm{nearest(name, known)}.")
