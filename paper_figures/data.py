@@ -96,7 +96,7 @@ def figure_data(
     mix: bool,
     read: Callable[[StoredRun, Series], pd.DataFrame],
 ) -> FigureData:
-    """Read curves over training; each ends at the earliest end of its seeds.
+    """Read curves over training; each ends at the earliest end of its seeds, or at the figure's read-out.
 
     Args:
         exhibit: the figure.
@@ -117,7 +117,8 @@ def figure_data(
             if not frame.empty:
                 used[run.spec] = run
                 frames.append(frame.assign(series=curve.series.label, task=curve.task, seed=run.spec.seed))
-        last = min((int(frame["step"].max()) for frame in frames), default=0)
+        # Runs may go on beyond the step at which the figure reads them.
+        last = min([curve.total_steps, *(int(frame["step"].max()) for frame in frames)]) if frames else 0
         points += [frame[frame["step"] <= last] for frame in frames]
         curves.append(replace(curve, seeds=len(frames), last_step=last))
     require_comparable(used.values(), mix)

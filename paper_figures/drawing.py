@@ -31,7 +31,7 @@ def figures_named(word: str) -> tuple[str, ...]:
     """The names of the figures that a word means: all parts of ``5``, say, or every figure for ``all``.
 
     Raises:
-        reproduce.exhibits.UnknownExhibitError: there is none; the message lists those that exist.
+        reproduce.exhibits.catalogue.UnknownExhibitError: there is none; the message lists those that exist.
     """
     found = names_meant(word, ("all", *NAMES, *_PAGES), "figure")
     return NAMES if found == ("all",) else found
@@ -108,9 +108,12 @@ def _curves(wanted: str, store: Store, mix: bool, only: str | None) -> list[Pict
         exhibit = FigureExhibit(name, None, "Learning curves", "return", series, shown, shown)
         try:
             data = learning_curves.data(exhibit, store, scale, mix)
-        except StoreMixError as error:  # which is no reason to lose the other pages
+        except StoreMixError as error:
+            if wanted == name:
+                raise
+            # No reason to lose the other pages.
             forced = isinstance(error, ProtocolMixError)
-            hint = f" To draw it nevertheless: python -m reproduce figure {wanted} --mix" if forced else ""
+            hint = " To draw it nevertheless: python -m reproduce figure curves --mix" if forced else ""
             warnings.warn(
                 f"{name} at {scale} scale is left out: {error}{hint}",
                 StoreWarning,

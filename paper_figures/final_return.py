@@ -55,7 +55,7 @@ def draw(data: FigureData) -> Figure:
             figure,
             f"{panels.heading(data)}: mean of the last {LAST} evaluations of each "
             "seed (dots), and mean ± sample standard deviation over seeds, at the earliest end of a "
-            f"coefficient's seeds.{panels.tasks_left_out(data)}",
+            f"coefficient's seeds.{panels.sizes(data)}{panels.tasks_left_out(data)}",
             data.runs,
         )
     return figure

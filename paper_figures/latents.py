@@ -84,7 +84,7 @@ def draw(data: FigureData) -> Figure:
             "means against the encoder's, averaged over all starting points in the episode and divided by "
             "the variance of the encoder's means along it (1: no better than their mean), so it is large if "
             "an encoder hardly distinguishes states; thin: each seed; with markers: their mean."
-            f" All share one episode, of {data.policy}, without noise.",
+            f" All share one episode, of {data.policy}, without noise.{panels.sizes(data)}",
             data.runs,
         )
     return figure

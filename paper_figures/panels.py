@@ -30,7 +30,7 @@ _NOTE_PITCH = 16
 _NOTE_BELOW = 34
 # Characters of a legend per inch, and inches of the handle before a label.
 _LEGEND_PITCH, _LEGEND_HANDLE = 13, 0.55
-# Algorithms whose networks have the paper's sizes at every scale.
+# Algorithms whose networks have the paper's sizes at laptop scale.
 _FULL_SIZE = ("sac", "td3", "svg")
 # Inches per row of the legend and per line of small print.
 _LEGEND_ROW, _SMALL_LINE = 0.2, 0.115
@@ -139,7 +139,8 @@ def published_curve(axis: Axes, task: str, last: float) -> bool:
 def grey(without: Sequence[str]) -> str:
     """A sentence on published curves, and on the tasks that have none."""
     none = f" (none was released of {' and '.join(without)})" if without else ""
-    return f"Grey: the authors' ALM(3) curve{none}, shifted by their {AUTHORS_WARMUP:,} random steps."
+    shift = f"shifted by their {AUTHORS_WARMUP:,} random steps"
+    return f"Grey: mean ± standard deviation of the authors' five seeds of ALM(3){none}, {shift}."
 
 
 def steps_axis(axis: Axes) -> None:

@@ -109,18 +109,18 @@ def looks(series: Sequence[Series]) -> dict[str, Look]:
 def looks_apart(series: Sequence[Series]) -> dict[str, Look]:
     """The look of each curve in a picture of any algorithms and variants, by label; no two look alike.
 
-    What has a look in the suite's figures has it here, too. Others have one by their label, in a colour of
-    their own while there is one.
+    What has a look in the suite's figures has it here, too, unless its colour is taken. Others have one by
+    their label, in a colour of their own while there is one.
     """
     known = {one.label: _in_figures(one) for one in series}
     found: dict[str, Look] = {}
     # Unchanged algorithms first: a variant may be drawn like its algorithm where that is absent.
     for one in sorted(series, key=lambda one: (known[one.label] is None, one.variant != "base")):
-        look = known[one.label]
-        if look is None or look in found.values():
+        look, colours = known[one.label], {other.colour for other in found.values()}
+        if look is None or look.colour in colours:
             place = zlib.crc32(one.label.encode())
             free = [new for step in range(_COUNT**2) if (new := _at(place + step)) not in found.values()]
-            colours = {other.colour for other in found.values()}
+            # Bands have a colour only.
             look = next((new for new in free if new.colour not in colours), free[0])
         found[one.label] = look
     return found

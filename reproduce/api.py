@@ -13,6 +13,7 @@ Nothing here needs torch, mujoco or MLflow, but for Tables 2 to 4, which are mad
 
 import warnings
 from collections.abc import Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Literal, get_args
 
 import matplotlib.pyplot as plt
@@ -137,8 +138,9 @@ def figure(
         own: whether to include the user's own runs.
 
     Raises:
-        ValueError: the figure, scale or definition does not exist, nothing the figure shows is stored at this
-            scale, or it is several pictures there.
+        ValueError: the figure, scale or definition does not exist, nothing the figure shows is stored, or it
+            is several pictures.
+        reproduce.exhibits.pooling.StoreMixError: its runs differ in protocol or simulator.
     """
     full, *others = figures_named(str(name))
     if others:
@@ -149,6 +151,7 @@ def figure(
         scale_named(scale)
     store = default_store(own)
 
+    @cache
     def closed(scale: str) -> "dict[str, Figure]":
         pictures = drawn(full, store, bias, scale=scale)
         for one in pictures:
@@ -161,15 +164,23 @@ def figure(
         except StoreMixError:  # of which only who asks for that scale need hear
             return True
 
-    if scale is None:
-        scale = next(filter(shown, SHOWN_SCALES), SHOWN_SCALES[0])
-    if len(figures := closed(scale)) > 1:
-        raise ValueError(f"{full} is several pictures at {scale} scale; name one of {', '.join(figures)}.")
-    if figures:
-        return figures.popitem()[1]
-    there = ", ".join(other for other in SCALES if shown(other))
+    tried, mixed = SHOWN_SCALES if scale is None else (scale,), []
+    for one in tried:
+        try:
+            figures = closed(one)
+        except StoreMixError as error:
+            mixed.append(error)
+            continue
+        if len(figures) > 1:
+            raise ValueError(f"{full} is several pictures at {one} scale; name one of {', '.join(figures)}.")
+        if figures:
+            return next(iter(figures.values()))
+    if mixed:
+        raise mixed[0]
+    where = f" at {scale} scale" if scale else ""
+    there = ", ".join(other for other in SCALES if other not in tried and shown(other))
     elsewhere = f" ({there} has one)" if there else ""
-    exhibit, why = EXHIBITS.get(full), "none of its runs is stored yet"
+    exhibit, why = EXHIBITS.get(full), "no such run is stored"
     if isinstance(exhibit, FigureExhibit):
-        why = nothing_shown(exhibit, store, scale)
-    raise ValueError(f"There is no picture of {full} at {scale} scale{elsewhere}: {why}")
+        why = "; ".join(f"{nothing_shown(exhibit, store, one)}" for one in tried)
+    raise ValueError(f"There is no picture of {full}{where}{elsewhere}: {why}")

@@ -35,7 +35,7 @@ class Runs(ReadsRuns):
         from reproduce.exhibits.inventory import print_inventory
 
         store = self.opened()
-        wanted = wanted_runs(store, self.algorithm, self.variant, self.task, self.scale)
+        wanted = wanted_runs(store, self.algorithm, self.variant, self.task, self.scale, self.runs_dir)
         print_inventory(store, self.runs_dir, plain_console(), self.all, **wanted)
         return 0
 
@@ -60,7 +60,7 @@ class Archive(WritesRuns):
             if spec.scale == "smoke":
                 continue
             try:
-                files = archive(directory, store)
+                files = list(archive(directory, store))
             except UnreadableRunError as error:
                 unread.append(f"not stored: {error}")
                 say("warning", unread[-1])

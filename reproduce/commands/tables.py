@@ -50,8 +50,8 @@ class Table(ReadsRuns):
             raise ValueError(
                 "The context is of tasks near the paper's own: leave --context or --protocol B out."
             )
-        if self.mix and not isinstance(exhibit, TableExhibit):
-            raise ValueError("Only tables of returns pool runs: leave --mix out.")
+        if self.mix and (not isinstance(exhibit, TableExhibit) or self.protocol == "printed"):
+            raise ValueError("Only measured returns are pooled: leave --mix out.")
         table = table_of_exhibit(exhibit, self.opened(), self.protocol != "printed", self.mix, self.context)
         render(table, self.out, plain_console())
         return 0
@@ -77,8 +77,8 @@ class Compare(ReadsRuns):
     """paper, laptop or smoke; scales never mix."""
     metric: Literal["return", "window"] = "return"
     """return: evaluation return at the last step that all seeds of all sides have reached; runs that failed
-    or are less than half as far as the furthest are left out. window: mean return over the last tenth of the
-    steps up to there."""
+    before it, or are less than half as far as the furthest of their side, are left out. window: mean return
+    over the last tenth of the steps up to there."""
     runs_dir: Path | None = None
     """Directory for runs in training, which count as far as they have got; by default runs, or none with
     --store or --no-own."""

@@ -33,8 +33,6 @@ from reproduce.lab.algorithms import run_length_if_known
 from reproduce.lab.curves import common_steps, value_at, window_mean
 from reproduce.lab.store import Store, StoredRun
 
-__all__ = ["MOST_SIDES", "Comparison", "Contrast", "SideRuns", "TaskComparison", "print_comparison"]
-
 MOST_SIDES = 8
 """Largest number of sides that can be told apart in one picture."""
 
@@ -307,7 +305,8 @@ class Comparison:
         sentences = []
         if usual is not None:
             usually = dict.fromkeys(_stop_in_words(run) for run in alive if _stop(run) == usual)
-            sentences.append(f"All stop at {' or '.join(usually)}{' but ' if others else ''}{others}.")
+            stops = " or ".join(usually)
+            sentences.append(f"Stopped at {stops}, except {others}." if others else f"All stop at {stops}.")
         elif others:
             sentences.append(f"Not finished yet: {others}.")
         if failed := stopped(lambda run: run.status == "failed"):

@@ -92,9 +92,8 @@ def why_nothing_shown(figure: FigureExhibit, found: Coverage) -> str:
     if found.failed == found.stored:
         return "all of its stored runs have failed"
     if figure.beside_evaluations:
-        if found.unmeasured:
-            return f"its runs are stored without {figure.beside_evaluations}"
-        return "its runs are stored in part"
+        part = "" if found.unmeasured else "in part and "
+        return f"its runs are stored {part}without {figure.beside_evaluations}"
     # Of those without which a picture says nothing, a run that has not failed would have been drawn.
     failed = any(
         found.states[spec] == "failed" for spec in replace(figure, series=figure.telling).needs(found.scale)

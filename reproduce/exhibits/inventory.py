@@ -56,7 +56,7 @@ def print_inventory(
             say(f"\n{scale} scale, {task}\n{_flow(_summaries(groups), console.width)}")
 
     held = {run.spec: run.last_step for run in stored}
-    for spec, directory in directories_under(runs_dir).items():
+    for spec, directory in directories_under(runs_dir, **wanted).items():
         steps = directory.checkpoints.steps()
         if (
             spec.matches(**wanted)

@@ -48,6 +48,10 @@ class Series:
         """Whether it is unchanged ALM, the reference of most figures."""
         return (self.algorithm, self.variant, self.noise) == ("alm", "base", "")
 
+    def measured_at(self, scale: str) -> bool:
+        """Whether it has runs of a scale in a table or figure."""
+        return self.why_none is None and not (self.added and scale != "paper")
+
     def task(self, panel: str) -> str:
         """The task of the runs in a panel: the panel's task, with the series' noise."""
         return f"{panel}-{self.noise}" if self.noise else panel
@@ -58,7 +62,7 @@ def _needed(series: Iterable[Series], tasks: Sequence[str], scale: str) -> list[
     return [
         RunSpec(algorithm=one.algorithm, variant=one.variant, task=one.task(task), seed=seed, scale=scale)
         for one in series
-        if one.why_none is None and not (one.added and scale != "paper")
+        if one.measured_at(scale)
         for task in tasks
         for seed in scale_named(scale).seeds
     ]

@@ -86,13 +86,13 @@ def _runs(exhibit: TableExhibit, store: Store) -> _Runs:
     """The runs of each measured block; the paper's scale has a block even without runs."""
     runs: _Runs = {}
     for row in exhibit.series:
-        for run in [] if row.why_none else store.runs(algorithm=row.algorithm, variant=row.variant):
+        for run in store.runs(algorithm=row.algorithm, variant=row.variant):
             if run.spec.scale not in SCALES:
                 known = ", ".join(SCALES)
                 warnings.warn(
                     f"{run.spec.label} is not shown: the scales are {known}.", StoreWarning, stacklevel=2
                 )
-            elif run.spec.task in exhibit.tasks:
+            elif run.spec.task in exhibit.tasks and row.measured_at(run.spec.scale):
                 runs.setdefault((run.spec.scale, run.protocol), []).append(run)
     if not any(scale == "paper" for scale, _ in runs):
         runs["paper", ""] = []

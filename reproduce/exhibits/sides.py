@@ -14,8 +14,6 @@ from reproduce.lab.settings import canonical_variant
 from reproduce.lab.specs import RunFields, train_command, variant_parts
 from reproduce.lab.store import Store, StoredRun
 
-__all__ = ["Shelf", "Side"]
-
 
 @dataclass(frozen=True)
 class Side:

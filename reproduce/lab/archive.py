@@ -2,6 +2,7 @@
 
 import shlex
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from reproduce.lab.policies import (
 )
 from reproduce.lab.provenance import without_places
 from reproduce.lab.run_directories import reading
-from reproduce.lab.specs import RunSpec
+from reproduce.lab.specs import RunSpec, spec_in
 from reproduce.lab.store import Store, StoredRun, StoreWarning
 
 LARGEST_POLICY = 3_000_000
@@ -77,8 +78,11 @@ def run_of_directory(directory: RunDirectory) -> StoredRun | None:
         final["cost/peak_memory_bytes"] = float(done["peak_memory_bytes"])
     elif ended == "failed":
         status, reason = "failed", directory.failure()
+    spec = RunSpec.from_dict(record["spec"])
+    # It may have been edited while the run was trained; wherever the directory lies now.
+    spec_in(record, spec.relative_dir)
     return StoredRun(
-        spec=RunSpec.from_dict(record["spec"]),
+        spec=spec,
         config=record["config"],
         protocol=record["protocol"],
         provenance=provenance,
@@ -89,24 +93,23 @@ def run_of_directory(directory: RunDirectory) -> StoredRun | None:
     )
 
 
-def archive(directory: RunDirectory, store: Store) -> list[Path]:
-    """Store a run so far and its policies; returns the new files.
+def archive(directory: RunDirectory, store: Store) -> Iterator[Path]:
+    """Store a run so far and its policies, file by file; gives the new files.
 
     Policies that cannot be stored give a warning.
 
     Raises:
         UnreadableRunError: something of the run is damaged.
     """
-    run = archive_run(directory, store)
-    written = [] if run is None else [run]
+    if (run := archive_run(directory, store)) is not None:
+        yield run
     try:
-        written += archive_policies(directory, store)
+        yield from archive_policies(directory, store)
     except UnreadableRunError as error:
         warnings.warn(str(error), StoreWarning, stacklevel=2)
     except (OSError, ValueError) as error:
         # Includes variants that this version no longer knows, so that no checkpoint of them can be loaded.
         warnings.warn(f"no policy is kept of {directory.path}: {error}", StoreWarning, stacklevel=2)
-    return written
 
 
 def archive_run(directory: RunDirectory, store: Store) -> Path | None:

@@ -1,9 +1,12 @@
 """Selection of stored runs by names that someone typed."""
 
+from pathlib import Path
+
 from alm.names import nearest
 from alm.task_registry import task_spec
 from alm.training.scale import scale_named
 from reproduce.lab.algorithms import ALGORITHMS, BASE, variant_named
+from reproduce.lab.run_directories import directories_under
 from reproduce.lab.settings import canonical_variant
 from reproduce.lab.specs import RunFields, variant_parts
 from reproduce.lab.store import Store
@@ -15,20 +18,27 @@ def wanted_runs(
     variant: str | None = None,
     task: str | None = None,
     scale: str | None = None,
+    runs_dir: Path | None = None,
 ) -> RunFields:
     """Fields of the runs that have these names, in their canonical spelling; None: any.
 
+    Args:
+        store: stored runs.
+        algorithm, variant, task, scale: names of runs.
+        runs_dir: directory of runs in training, whose names are known, too; None: no search.
+
     Raises:
         ValueError: the scale or task does not exist, the variant's settings are malformed, or neither the
-            suite nor a stored run has the algorithm or variant.
+            suite nor a run has the algorithm or variant.
     """
     if scale is not None:
         scale_named(scale)
     task = None if task is None else task_spec(task).name
     variant = None if variant is None else canonical_variant(variant)
     # A user's own algorithms and variants are known only by their runs.
-    if (algorithm is not None or variant is not None) and not store.runs(
-        algorithm=algorithm, variant=variant
+    names: RunFields = {"algorithm": algorithm, "variant": variant}
+    if any(names.values()) and not (
+        store.runs(**names) or (runs_dir is not None and directories_under(runs_dir, **names))
     ):
         _require_known(algorithm, variant)
     return {"algorithm": algorithm, "variant": variant, "task": task, "scale": scale}

@@ -12,6 +12,7 @@ of its model along one episode, one row per step. ``seed-<n>.last.safetensors`` 
 
 import json
 import math
+import os
 import tempfile
 import warnings
 from collections.abc import Iterable, Mapping
@@ -78,7 +79,11 @@ _DIGEST_KEY, _POLICY_KEY = b"alm-digest", b"alm-policy"
 
 
 class StoreWarning(UserWarning):
-    """A file of the store that could not be read, while the other runs were."""
+    """A run that could not be read, or a policy that could not be stored, while the others were."""
+
+
+_Version = tuple[int, int, int]
+"""Inode, time of change and size of a file. Writes are renames, so whatever has changed is another file."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -179,7 +184,7 @@ class Store:
 
     def __init__(self, root: Path, beneath: Path | None = None) -> None:
         self.root, self.beneath = root, beneath
-        self._held: dict[tuple[Path, int, int, int], StoredRun | None] = {}
+        self._held: dict[Path, tuple[_Version, StoredRun | None]] = {}
 
     def __str__(self) -> str:
         """Its directories in words: ``"runs/store or results/runs"``."""
@@ -325,22 +330,26 @@ class Store:
     def _read(self, path: Path, spec: RunSpec) -> StoredRun | None:
         # One bad file must not stop the others from being read; pyarrow and json raise many types.
         try:
-            state = path.stat()
-            # Writes are renames, so whatever has changed is another file.
-            version = path, state.st_ino, state.st_mtime_ns, state.st_size
-            if version in self._held:
-                return self._held[version]
-            self._held[version] = None
-            run = _from_table(parquet.read(path), spec)
+            # To open a file asks a file server for it; its attributes alone may come from a cache.
+            with path.open("rb") as file:
+                state = os.fstat(file.fileno())
+            version = state.st_ino, state.st_mtime_ns, state.st_size
+            held, run = self._held.get(path, (None, None))
+            if held == version:
+                return run
+            own = self.beneath is not None and path.is_relative_to(self.root)
+            run = replace(_from_table(parquet.read(path), spec), own=own)
         except Exception as error:
             _warn_of(path, error)
-            return None
-        if problem := _of_another_scale(run):
+            # What the system refuses now it may give later; pyarrow's own errors of damage have no number.
+            if isinstance(error, OSError) and error.errno is not None:
+                return None
+            run = None
+        if run is not None and (problem := _of_another_scale(run)):
             _warn(path, problem, "delete it or train it again")
-            return None
-        own = self.beneath is not None and path.is_relative_to(self.root)
-        self._held[version] = replace(run, own=own)
-        return self._held[version]
+            run = None
+        self._held[path] = version, run
+        return run
 
 
 def default_store(own: bool = True) -> Store:

@@ -147,6 +147,10 @@ def test_a_figure_without_its_point_says_which_runs_it_lacks(own):
     )
     with pytest.raises(ValueError, match=why):
         reproduce.figure("5b", scale="laptop")
+    with pytest.raises(
+        ValueError, match="no picture of figure5b: no.*--scale paper; no run of .*--scale laptop"
+    ):
+        reproduce.figure("5b")
 
 
 def test_what_is_not_there_is_named_with_what_is(own):
@@ -169,6 +173,11 @@ def test_what_may_not_be_mixed_at_another_scale_is_no_answer(own, tmp_path, make
         about = {"algorithm": "sac", "seed": seed, "scale": "laptop", "protocol": protocol}
         Store(tmp_path / "OWN").write(make_run({5000: 3.0, 7500: 4.0}, task="Hopper", **about))
     with pytest.raises(ValueError, match=r"no picture of figure9 at paper scale \(laptop has one\): none"):
+        reproduce.figure("9", scale="paper")
+    # Without a scale it is, unless there is a picture.
+    with pytest.raises(StoreMixError):
         reproduce.figure("9")
+    Store(tmp_path / "OWN").write(make_run({5000: 3.0, 7500: 4.0}, task="Hopper", algorithm="sac"))
+    assert reproduce.figure("9").axes
     with pytest.raises(StoreMixError):
         reproduce.figure("9", scale="laptop")

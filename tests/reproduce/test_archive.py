@@ -249,6 +249,17 @@ def test_a_run_that_ends_while_it_is_archived_is_partial(tmp_path, monkeypatch):
     assert archive_run(run, store) is not None and store.get(SPEC).status == "done"
 
 
+def test_a_configuration_that_was_edited_while_the_run_trained_is_not_stored(tmp_path):
+    """Under the identity that the edited one would have."""
+    run, store = directory(tmp_path / "runs", 3), Store(tmp_path / "store")
+    record = run.read_json("config.json")
+    record["config"] = {**record["config"], "edited": True}
+    (run.path / "config.json").write_text(json.dumps(record))
+    with pytest.raises(UnreadableRunError, match="config.json was edited"):
+        archive_run(run, store)
+    assert store.runs() == []
+
+
 def test_a_slower_archive_leaves_what_was_stored_meanwhile(tmp_path, monkeypatch):
     run, store = directory(tmp_path / "runs", 3), Store(tmp_path / "store")
     done = replace(run_of_directory(run), status="done")

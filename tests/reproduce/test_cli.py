@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,7 @@ from reproduce.lab.archive import run_of_directory
 from reproduce.lab.costs import matrix_gigaflops
 from reproduce.lab.resolved_runs import ResolvedRuns
 from reproduce.lab.run_directories import directories_under
-from reproduce.lab.specs import RunSpec, config_digest
+from reproduce.lab.specs import RunSpec, config_digest, run_record
 from reproduce.lab.store import Store, StoreWarning
 from reproduce.lab.training import group_by_step, open_run
 
@@ -137,7 +138,7 @@ def ended_run(tmp_path, seed, ending):
     return directory
 
 
-DONE = ("DONE", {"step": 20_000, "finished_ms": 7, "peak_memory_bytes": 9})
+DONE = ("DONE", {"finished_ms": 7, "peak_memory_bytes": 9})
 FAILED = ("FAILED", {"step": 20_001, "reason": "loss/actor is not finite"})
 
 
@@ -557,6 +558,13 @@ def test_runs_lists_those_that_are_asked_for(tmp_path, capsys, make_run):
     assert "sac/base HalfCheetah laptop seed 4, unfinished" in out and "Hopper" not in out
     assert main(["runs", "--scale", "paper", *places]) == 0
     assert capsys.readouterr().out == "No such run is stored yet.\n"
+    # One's own variant is known by its run, also while that trains.
+    spec = replace(resolved.specs[0], variant="my-idea")
+    record = run_record(spec, "v2", {})
+    (tmp_path / "runs" / spec.relative_dir).mkdir(parents=True)
+    (tmp_path / "runs" / spec.relative_dir / "config.json").write_text(json.dumps(record))
+    assert main(["runs", "--variant", "my-idea", *places]) == 0
+    assert "sac/my-idea HalfCheetah laptop seed 4, unfinished" in capsys.readouterr().out
     assert main(["runs", "--variant", "no-k", *places]) == 2
     assert "There is no variant 'no-k' of any algorithm (did you mean 'no-kl'?)" in capsys.readouterr().err
 

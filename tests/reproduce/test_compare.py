@@ -280,7 +280,7 @@ def test_runs_that_all_stop_at_one_step_are_not_named(tmp_path, make_run):
         status = "done" if step == 300_000 else "partial"
         store.write(make_run(returns, algorithm=algorithm, task="Hopper", seed=seed, status=status))
     assert stops("Hopper") == (
-        "All stop at 200k of 300k steps but seed 2 of sac on Hopper (250k of 300k steps), "
+        "Stopped at 200k of 300k steps, except seed 2 of sac on Hopper (250k of 300k steps), "
         "seed 2 of td3 on Hopper (250k of 300k steps), seed 3 of td3 on Hopper (finished)."
     )
 

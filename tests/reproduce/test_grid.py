@@ -470,7 +470,7 @@ def test_states_are_read_from_run_directories_alone(tmp_path, capsys, monkeypatc
             metrics = {"eval/return": 1.5 * step}
             directory.append_metrics(step, step, step / 50, metrics=metrics, returns=[1.5 * step])
     failed.write_json("FAILED", {"reason": "loss/actor is not finite", "step": 2001})
-    done.write_json("DONE", {"step": 50_000})
+    done.write_json("DONE", {})
     for directory in (unfinished, failed, done):
         directory.close()
     monkeypatch.setattr("alm.training.lease._machine", lambda: "another one")
@@ -584,7 +584,7 @@ def test_a_run_that_ended_and_was_not_stored_is_stored_by_the_grid(tmp_path, mon
     directory.start_metrics(0)
     values = {"eval/return": 10.0, "eval/return_std": 1.0, "eval/length": 5.0}
     directory.append_metrics(50_000, 50_000, 60.0, metrics=values, returns=[9.0, 11.0], population=1)
-    directory.write_json("DONE", {"step": 50_000, "finished_ms": 7, "peak_memory_bytes": 9})
+    directory.write_json("DONE", {"finished_ms": 7, "peak_memory_bytes": 9})
     directory.close()
     places = ["--runs-dir", str(tmp_path / "runs"), "--store", str(tmp_path / "store")]
     assert main(["grid", "tiny", "--scale", "laptop", "--no-track", *places]) == 0

@@ -1,5 +1,7 @@
 """The store: what is written is read back, whole or not at all."""
 
+import contextlib
+import errno
 import json
 import math
 import os
@@ -167,6 +169,25 @@ def test_a_file_is_opened_again_once_it_was_replaced(tmp_path, make_run, monkeyp
         writer.write(make_run(CURVE | {15_000: last}, seed=0))
         assert reader.runs()[0].curve().values[-1] == last
     assert opened == [*paths, paths[0], paths[0]]
+
+
+@pytest.mark.parametrize("passing", [KeyboardInterrupt(), OSError(errno.EIO, "Input/output error")])
+def test_a_read_that_was_disturbed_is_made_again(tmp_path, make_run, monkeypatch, passing):
+    """By Ctrl-C in a notebook, or a file server that does not answer for a moment."""
+    store, read, disturbed = Store(tmp_path), parquet.read, [passing]
+    for seed in range(3):
+        store.write(make_run(CURVE, seed=seed))
+
+    def read_once_disturbed(path):
+        if path.stem == "seed-1" and disturbed:
+            raise disturbed.pop()
+        return read(path)
+
+    monkeypatch.setattr(parquet, "read", read_once_disturbed)
+    with contextlib.suppress(KeyboardInterrupt), warnings.catch_warnings():
+        warnings.simplefilter("ignore", StoreWarning)
+        store.runs()
+    assert not disturbed and [run.spec.seed for run in store.runs()] == [0, 1, 2]
 
 
 def test_a_link_to_nothing_is_named_and_the_others_are_read(tmp_path, make_run):

@@ -439,6 +439,13 @@ def test_the_printed_table_alone(make_run, tmp_path):
     ]  # fmt: skip
 
 
+def test_a_row_of_paper_scale_alone_makes_no_block_of_another(tmp_path, make_run):
+    store = Store(tmp_path)
+    store.write(make_run({50_000: 1.0}, variant="quarter", scale="laptop"))
+    titles = [block.title for block in score_table(TABLE1, store).blocks]
+    assert titles[-1].startswith("Measured · paper scale") and len(titles) == 3
+
+
 def test_the_authors_released_curves_are_read_where_runs_are():
     """From the row of 195,000 logged steps in authors_curves.csv, with the 5000 random steps."""
     table = score_table(TABLE1, Store(Path("/nowhere")))

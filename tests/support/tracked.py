@@ -3,7 +3,7 @@
 import json
 import os
 
-from reproduce.lab.specs import RunSpec, config_digest
+from reproduce.lab.specs import RunSpec, config_digest, run_record
 
 STARTED = 1_700_000_000_000
 PROTOCOL = "v2-gymnasium1.4.0-mujoco4.0.0"
@@ -23,10 +23,7 @@ class Training:
         hardware = {"cpu": "Some CPU", "cores": 2}
         provenance = {"git_sha": "a" * 40, "git_dirty": True, "device": "cpu", "hardware": hardware}
         self.write("provenance.json", {**provenance, "started_ms": started_ms})
-        self.write(
-            "config.json",
-            {"spec": spec.to_dict(), "digest": self.key, "protocol": PROTOCOL, "config": CONFIG},
-        )
+        self.write("config.json", run_record(spec, PROTOCOL, CONFIG))
 
     def write(self, name, content):
         (self.path / name).write_text(json.dumps(content))
@@ -60,7 +57,7 @@ class Training:
 
     def finish(self):
         self.clock += 7
-        self.write("DONE", {"step": 5000, "finished_ms": self.clock})
+        self.write("DONE", {"finished_ms": self.clock})
 
     def expected(self):
         """Every point of the file and of a finished run as (metric, step, time, value)."""

@@ -58,11 +58,11 @@ class Evidence:
         return pool(runs, self.step(runs[0], where) if runs else 0)
 
     def step(self, run: StoredRun, where: Where) -> int:
-        """Environment steps at which a run is read: the read-out of a table, else the end of the run."""
+        """Environment steps at which a run is read: those of the exhibit, or the end of the run."""
         exhibit = EXHIBITS[where] if isinstance(where, str) else None
         if isinstance(exhibit, TableExhibit):
             return exhibit.step(run.spec.scale, run.spec.task)
-        return run_length(run.spec)
+        return exhibit.end(run.spec) if isinstance(exhibit, FigureExhibit) else run_length(run.spec)
 
     def biases(self, run: StoredRun, estimate: str) -> pd.DataFrame:
         """The bias of a run's estimate, normalised as in REDQ, one row per stored measurement."""

@@ -103,7 +103,7 @@ def table_of(every: Sequence[Judged], scale: str) -> Table:
     blocks = [Block("", tuple(rows))]
     if others:
         listed = tuple(_lacking(one, scale) for one in others)
-        blocks = [Block("", (*rows, _rest(len(others)))), Block("All else", listed, on_terminals=False)]
+        blocks = [Block("", (*rows, _rest(others))), Block("All else", listed, on_terminals=False)]
     return Table(
         "claims" if scale == "paper" else f"claims-{scale}",
         "",
@@ -128,19 +128,23 @@ def rows_of(one: Judged) -> list[list[str]]:
     return rows
 
 
-def _rest(count: int) -> Row:
+def _rest(others: Sequence[Judged]) -> Row:
     """One row for all claims without evidence."""
-    who, text = f"{count} claims", "none of them has runs on all its sides"
-    if count == 1:
+    who, text = f"{len(others)} claims", "none of them has runs on all its sides"
+    if len(others) == 1:
         who, text = "1 claim", "it has no runs on one of its sides"
-    return Row(f"all else: {who}", (text, "", "", "–", "not enough runs"), who)
+    verdicts = "; ".join(dict.fromkeys(one.verdict for one in others))
+    return Row(f"all else: {who}", (text, "", "", "–", verdicts), who)
 
 
 def _lacking(one: Judged, scale: str) -> Row:
     """A claim without evidence, with the plan of the exhibits that need its runs."""
-    plan = "no exhibit has its runs at this scale"
     if names := one.claim.check.exhibits(scale):
         plan = f"plan {' '.join(names)} --scale {scale}"
+    elif one.claim.check.exhibits("paper"):
+        plan = "no exhibit has its runs at this scale"
+    else:
+        plan = one.finding.lines[0].compared  # costs, which no run has
     return Row(f"{one.claim.place}: {one.claim.says}", (plan, "", "", "–", one.verdict))
 
 
