@@ -33,7 +33,7 @@ def figures_named(word: str) -> tuple[str, ...]:
     Raises:
         reproduce.exhibits.catalogue.UnknownExhibitError: there is none; the message lists those that exist.
     """
-    found = names_meant(word, ("all", *NAMES, *_PAGES), "figure")
+    found = names_meant(word, ("all", *NAMES, *_PAGES), "figure", listed=("all", *NAMES, *_PAGES[:1], "…"))
     return NAMES if found == ("all",) else found
 
 

@@ -406,13 +406,16 @@ def command_of(exhibit: Exhibit, make: bool = False) -> str:
     return f"{program} {exhibit.name}"
 
 
-def names_meant(word: str, known: Collection[str], kind: str = "exhibit") -> tuple[str, ...]:
+def names_meant(
+    word: str, known: Collection[str], kind: str = "exhibit", listed: Collection[str] = ()
+) -> tuple[str, ...]:
     """The known names that a word means: ``5a`` is ``figure5a``, and ``figure5`` or ``5`` all of its parts.
 
     Args:
         word: a name, which may lack ``table`` or ``figure`` and the letter of a part.
         known: names to choose from.
         kind: what they name, for the message of the error.
+        listed: names in that message; empty: all that are known.
 
     Raises:
         UnknownExhibitError: the word means none of them, or both a table and a figure.
@@ -422,7 +425,9 @@ def names_meant(word: str, known: Collection[str], kind: str = "exhibit") -> tup
         return found
     spellings = (spelling for name in known for spelling in _spellings(name))
     hint = did_you_mean(found) if found else nearest(word, spellings)
-    raise UnknownExhibitError(f"There is no {kind} {word!r}{hint}; the {kind}s are {', '.join(known)}.")
+    raise UnknownExhibitError(
+        f"There is no {kind} {word!r}{hint}; the {kind}s are {', '.join(listed or known)}."
+    )
 
 
 def _whole(name: str) -> str:
