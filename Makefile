@@ -49,7 +49,7 @@ STORE     ?=
 
 .DEFAULT_GOAL := help
 
-.PHONY: help install docs table1 table2 table3 table4 table5 claims figures figure-authors figure-curves theory report documents train grid gallery compare runs ui server sync archive test test-slow torture bench record lint types imports check lock clean FORCE
+.PHONY: help install docs table1 table2 table3 table4 table5 claims figures figure-authors figure-curves figure-field theory report documents train grid gallery compare runs ui server sync archive test test-slow torture bench record lint types imports check lock clean FORCE
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9 -]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -85,6 +85,9 @@ figure-authors: $(VENV)/.reading ## Draw the stored ALM runs over the authors' p
 
 figure-curves: $(VENV)/.reading ## Draw the learning curves of every algorithm, for docs/algorithms/
 	@$(BIN)/python -m reproduce figure curves
+
+figure-field: $(VENV)/.reading ## Draw the runs at paper scale beside published results of later methods
+	@$(BIN)/python -m reproduce figure field
 
 theory: $(VENV)/.reading ## Check the paper's theorem and appendix on finite MDPs; write out/theory/ and its figures
 	@$(BIN)/python -m reproduce theory

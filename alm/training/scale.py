@@ -1,7 +1,7 @@
 """Named scales, i.e. sizes of runs.  One rule serves every algorithm of the suite.
 
-`paper` is the published size.  `laptop` is the smallest size that, in pilots, told methods apart in less
-than an hour per seed (docs/performance.md, "The laptop scale"): 50,000 environment steps and a quarter of
+`paper` is the published size.  `laptop` is the smallest size at which, in pilots, ALM learned HalfCheetah
+within an hour per seed (docs/performance.md, "The laptop scale"): 50,000 environment steps and a quarter of
 the paper's widths (at least 128) and batches.  Algorithms whose update at the paper's size takes some ten
 milliseconds keep that size.  `smoke` is for tests.
 """

@@ -100,9 +100,10 @@ class Render(ChosenPolicy):
 
 @dataclass(frozen=True)
 class Gallery(ReadsRuns):
-    """Film every stored last policy for README.md and the report, with a card for each.
+    """Film the last policy of every stored run, with a card for each.
 
-    Needs EGL or OSMesa.
+    Needs EGL or OSMesa. README.md shows results/gallery, and so does the report unless --gallery names
+    another directory.
     """
 
     out: Path = OUT / "gallery"

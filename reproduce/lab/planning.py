@@ -1,4 +1,4 @@
-"""Planning: which runs are missing, and the commands that train them."""
+"""Missing runs, grouped by the command that trains them; what shows runs finds them."""
 
 import itertools
 from dataclasses import dataclass

@@ -175,7 +175,8 @@ class StoredRun:
 class Store:
     """Finished runs under one directory, optionally overlaid on those of another.
 
-    A file is opened, and warned of if it is broken, again only after it has been replaced.
+    A file is read, and warned of if it is damaged, again only after it has been replaced. One that the system
+    refuses is tried again each time.
 
     Args:
         root: directory in which runs are written; it need not exist for reading.

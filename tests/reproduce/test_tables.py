@@ -198,7 +198,7 @@ def test_scales_and_protocols_stand_apart(make_run, render):
     ]
     assert re.findall("^## (.*)$", files["md"], re.M) == [
         "Printed in the paper",
-        "Released by the authors · read at 200k steps",
+        "Released by the authors · read at 200k environment steps, their logged 195k",
         f"Measured · paper scale · read at 200k steps · {old}",
         "Measured · paper scale · read at 200k steps · v2-gymnasium1.4.0-mujoco4.0.0",
         "Measured · laptop scale · read at 50k steps · v2-gymnasium1.4.0-mujoco4.0.0",

@@ -1,4 +1,4 @@
-"""Runs at paper scale beside published results: the authors' ALM, and others' SAC, TD3 and REDQ."""
+"""Runs at paper scale beside published results: the authors' ALM, and others' SAC, TD3 and MBPO."""
 
 import numpy as np
 import pandas as pd
