@@ -182,5 +182,5 @@ def figure(
     elsewhere = f" ({there} has one)" if there else ""
     exhibit, why = EXHIBITS.get(full), "no such run is stored"
     if isinstance(exhibit, FigureExhibit):
-        why = "; ".join(f"{nothing_shown(exhibit, store, one)}" for one in tried)
+        why = "; ".join(nothing_shown(exhibit, store, one) for one in tried)
     raise ValueError(f"There is no picture of {full}{where}{elsewhere}: {why}")
