@@ -103,7 +103,7 @@ def test_the_new_exhibit_is_planned_and_drawn(suite):
     assert plan.returncode == 0, plan.stderr
     assert "figure-ddpg at paper scale: 0 of 20 runs stored" in plan.stdout and "DDPG" in plan.stdout
     figure = run(suite, "figure-ddpg", "--out", str(suite / "figures"), *store)
-    assert figure.returncode == 0 and "20 of its 20 runs lack" in figure.stdout, figure.stderr
+    assert figure.returncode == 1 and "20 of its 20 runs lack" in figure.stdout, figure.stderr
 
 
 def test_the_new_table_is_printed(suite):
