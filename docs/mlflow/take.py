@@ -52,7 +52,7 @@ def take(page: Page, address: str) -> None:
     # The arrow beside the one line of the description that is seen.
     seen = page.get_by_text("Learning curves of every task")
     seen.locator("xpath=ancestor::*[.//button][1]").locator("button").last.click()
-    page.locator("a[href*='T-Ant-paper']").wait_for()
+    page.locator("a[href*='T-Ant-paper&']").wait_for()
     picture(page, "description")
 
 
