@@ -48,9 +48,13 @@ class Series:
         """Whether it is unchanged ALM, the reference of most figures."""
         return (self.algorithm, self.variant, self.noise) == ("alm", "base", "")
 
+    def shown_at(self, scale: str) -> bool:
+        """Whether it is a row or curve of what is measured at a scale."""
+        return scale == "paper" or not self.added
+
     def measured_at(self, scale: str) -> bool:
-        """Whether it has runs of a scale in a table or figure."""
-        return self.why_none is None and not (self.added and scale != "paper")
+        """Whether it is, and can have runs."""
+        return self.why_none is None and self.shown_at(scale)
 
     def task(self, panel: str) -> str:
         """The task of the runs in a panel: the panel's task, with the series' noise."""

@@ -145,10 +145,13 @@ def _printed_block(exhibit: TableExhibit, cells: Sequence[PrintedCell]) -> Block
 
 def _released_blocks(exhibit: TableExhibit) -> list[Block]:
     """The authors' curves of ALM, read where measured runs are; none where no task of the table has one."""
+    released = {task: authors_score(task, READ_OUT) for task in exhibit.tasks}
+    if not any(released.values()):
+        return []
 
     def score(row: Series, task: str) -> Score:
         nothing = Score("released", row.label, task)
-        if (one := authors_score(task, READ_OUT)) is None:
+        if (one := released[task]) is None:
             return nothing
         return replace(
             nothing,
@@ -162,14 +165,8 @@ def _released_blocks(exhibit: TableExhibit) -> list[Block]:
         )
 
     rows = [row for row in exhibit.series if row.unchanged]
-    block = _block(
-        "Released by the authors · read at 200k environment steps, their logged 195k",
-        READ_OUT,
-        exhibit,
-        rows,
-        score,
-    )
-    return [block] if any(score(row, task).has_number for row in rows for task in exhibit.tasks) else []
+    title = "Released by the authors · read at 200k environment steps, their logged 195k"
+    return [_block(title, READ_OUT, exhibit, rows, score)]
 
 
 def _published_block(exhibit: TableExhibit) -> Block:
@@ -206,7 +203,7 @@ def _measured_block(exhibit: TableExhibit, scale: str, protocol: str, runs: list
     step = steps.pop() if len(steps) == 1 else None
     at = f"read at {steps_in_words(step)} steps" if step else "read at the end of the runs"
     title = " · ".join(filter(None, ("Measured", f"{scale} scale", at, protocol)))
-    rows = [row for row in exhibit.series if scale == "paper" or not row.added]
+    rows = [row for row in exhibit.series if row.shown_at(scale)]
     return _block(
         title, step, exhibit, rows, lambda row, task: _measured(exhibit, row, task, scale, protocol, runs)
     )
