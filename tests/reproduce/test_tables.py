@@ -4,6 +4,7 @@ import io
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -455,6 +456,14 @@ def test_the_authors_released_curves_are_read_where_runs_are():
     assert ant.basis == "(5 seeds, 200k steps)" and released["Hopper"].number() == "–"
     elsewhere = score_table(TABLE1_MBBL, Store(Path("/nowhere")))
     assert "released" not in {one.block for one in elsewhere.scores}
+
+
+def test_a_table_without_unchanged_alm_has_no_block_of_released_curves():
+    """The authors' curves are ALM's; a block without rows could not be laid out."""
+    one = replace(TABLE1, series=tuple(row for row in TABLE1.series if row.label == "TD3"))
+    table = score_table(replace(one, number=None), Store(Path("/nowhere")))
+    assert [block.title.partition(" · ")[0] for block in table.blocks] == ["Measured"]
+    assert "| TD3 | missing |" in writing.markdown(table)
 
 
 def test_what_others_published_is_read_at_their_last_evaluation_until_the_paper_s_step():
