@@ -103,7 +103,7 @@ def table(name: str | int, own: bool = True) -> "pd.DataFrame":
     Tables of texts, 2 to 4, have the rows and columns that they are printed with.
 
     Args:
-        name: such as ``1``, ``"5"`` or ``"table1-mbbl"``, which the command calls ``--protocol B``.
+        name: such as ``1``, ``"5"`` or ``"table1-mbbl"``.
         own: whether to include the user's own runs.
 
     Raises:

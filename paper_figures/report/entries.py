@@ -12,7 +12,6 @@ from paper_figures.pictures import Picture, csv_text
 from paper_figures.theory import FIGURES as THEORY_FIGURES
 from paper_figures.theory import pictures as theory_pictures
 from reproduce.exhibits import gallery, theory
-from reproduce.exhibits.catalogue import command_of
 from reproduce.exhibits.claims import judged, table_of
 from reproduce.exhibits.coverage import Coverage, coverage, why_nothing_shown
 from reproduce.exhibits.kinds import SHOWN_SCALES, BiasDefinition, Exhibit, FigureExhibit, TableExhibit
@@ -86,10 +85,10 @@ def exhibit_entry(exhibit: Exhibit, store: Store, bias: BiasDefinition) -> Entry
         store: stored runs.
         bias: definition of the value bias in figures that show it.
     """
-    name, command = exhibit.name, command_of(exhibit)
+    name = exhibit.name
+    command = f"python -m reproduce {name}"
     if isinstance(exhibit, TableExhibit):
-        heading = f"{exhibit.heading} {exhibit.protocol}".rstrip()
-        entry = Entry(name, heading, exhibit.title, command, _coverage(exhibit, store))
+        entry = Entry(name, exhibit.heading, exhibit.title, command, _coverage(exhibit, store))
         return _filled(entry, lambda: replace(entry, table=table_of_exhibit(exhibit, store)))
     if isinstance(exhibit, FigureExhibit):
         if exhibit.shows == "bias" and bias != "redq":

@@ -8,7 +8,7 @@ import tyro
 
 from reproduce.commands.console import plain_console, say, store_warnings
 from reproduce.commands.options import ReadsRuns
-from reproduce.exhibits.catalogue import TABLE1, TABLE1_MBBL, table_named
+from reproduce.exhibits.catalogue import TABLE1, table_named
 from reproduce.exhibits.kinds import SHOWN_SCALES, TableExhibit
 from reproduce.lab.places import CODE, OUT, RUNS
 
@@ -23,11 +23,10 @@ class Table(ReadsRuns):
     """
 
     table: Annotated[str, tyro.conf.Positional]
-    """1 to 5, or the name of a table that the paper lacks."""
-    protocol: Literal["A", "B", "printed"] = "A"
-    """For table 1. A: measured on the paper's tasks (gym's v2). B: every row measured on the tasks of Wang et
-    al. (2019), which the printed SVG(1) and SLBO rows were measured on; footnotes name the task of each
-    printed number. printed: only the paper's numbers."""
+    """1 to 5, or the name of a table that the paper lacks: 1-mbbl is table 1 with every row measured on the
+    tasks of Wang et al. (2019), where the printed rows SVG(1) and SLBO were measured."""
+    printed: bool = False
+    """In tables 1 and 5, show only the paper's numbers."""
     mix: bool = False
     """In tables of returns, such as 1 and 5, pool runs even if their task definitions or simulator versions
     differ; the table says so."""
@@ -42,17 +41,13 @@ class Table(ReadsRuns):
         from reproduce.exhibits.writing import render
 
         exhibit = table_named(self.table)
-        if exhibit not in (TABLE1, TABLE1_MBBL) and (self.protocol != "A" or self.context):
-            raise ValueError("Only table 1 has protocols and a context: leave --protocol and --context out.")
-        if self.protocol == "B":
-            exhibit = TABLE1_MBBL
-        if self.context and exhibit == TABLE1_MBBL:
-            raise ValueError(
-                "The context is of tasks near the paper's own: leave --context or --protocol B out."
-            )
-        if self.mix and (not isinstance(exhibit, TableExhibit) or self.protocol == "printed"):
+        if self.printed and not (isinstance(exhibit, TableExhibit) and exhibit.number):
+            raise ValueError("Only tables of the paper's returns, 1 and 5, are printed: leave --printed out.")
+        if self.context and exhibit != TABLE1:
+            raise ValueError("Only table 1 is on tasks near those of later methods: leave --context out.")
+        if self.mix and (self.printed or not isinstance(exhibit, TableExhibit)):
             raise ValueError("Only measured returns are pooled: leave --mix out.")
-        table = table_of_exhibit(exhibit, self.opened(), self.protocol != "printed", self.mix, self.context)
+        table = table_of_exhibit(exhibit, self.opened(), not self.printed, self.mix, self.context)
         render(table, self.out, plain_console())
         return 0
 

@@ -59,11 +59,11 @@ TABLE1 = TableExhibit(
             why_none=Footnote(
                 key="slbo-needs-rewards",
                 kind="protocol",
-                short="cannot train here: its rewards must be functions of observations (--protocol B)",
+                short="cannot train here: its rewards must be functions of observations (table1-mbbl)",
                 full="SLBO plans with the task's own reward as a function of observations and actions. "
                 "Rewards of gym's v2 tasks depend on a displacement that is not part of the observation, so "
                 "it cannot be trained on them; it is measured on the tasks of Wang et al. (2019), in "
-                "protocol B of this table.",
+                "`table1-mbbl`.",
             ),
         ),
         Series("TD3", "td3", group="model-free"),
@@ -72,7 +72,6 @@ TABLE1 = TableExhibit(
     columns=MappingProxyType(
         {task: task for task in ("T-Humanoid", "T-Ant", "HalfCheetah", "Walker2d", "Hopper")}
     ),
-    protocol="A",
 )
 """Table 1: ALM(3) against model-based and model-free baselines on the five tasks of the benchmark."""
 
@@ -90,7 +89,6 @@ TABLE1_MBBL = replace(
             "Hopper": "mbbl/Hopper-ET",
         }
     ),
-    protocol="B",
 )
 """Table 1 with every method, ALM included, on the tasks of its rows SVG(1) and SLBO."""
 
@@ -396,14 +394,6 @@ def shown_in(algorithm: str, variant: str) -> list[str]:
         for one in (*TABLES, *FIGURES)
         if any((series.algorithm, series.variant) == (algorithm, variant) for series in one.series)
     ]
-
-
-def command_of(exhibit: Exhibit, make: bool = False) -> str:
-    """The command of an exhibit: ``"python -m reproduce figure5a"`` or, in a clone, ``"make figure5a"``."""
-    program, option = ("make", "PROTOCOL=") if make else ("python -m reproduce", "--protocol ")
-    if isinstance(exhibit, TableExhibit) and exhibit.protocol == "B":  # A is the default
-        return f"{program} table{exhibit.number} {option}B"
-    return f"{program} {exhibit.name}"
 
 
 def names_meant(

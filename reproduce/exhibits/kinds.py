@@ -83,7 +83,6 @@ class TableExhibit:
         series: its rows, in the paper's order.
         columns: tasks on which runs are measured, by the paper's column names, in its order.
         extras: tasks that the paper's table lacks, measured only at scales other than the paper's.
-        protocol: the command's name for its tasks, in a table that is measured on several; else empty.
     """
 
     name: str
@@ -92,12 +91,13 @@ class TableExhibit:
     series: tuple[Series, ...]
     columns: Mapping[str, str]
     extras: tuple[str, ...] = ()
-    protocol: Literal["A", "B", ""] = ""
 
     @property
     def heading(self) -> str:
-        """Its name in the paper, such as ``"Table 1"``, or its own."""
-        return self.name if self.number is None else f"Table {self.number}"
+        """Its name in the paper, such as ``"Table 1"``, with what sets it apart, or its own."""
+        if self.number is None:
+            return self.name
+        return f"Table {self.name.removeprefix('table').replace('-', ', ')}"
 
     @property
     def tasks(self) -> tuple[str, ...]:

@@ -96,10 +96,11 @@ def test_other_bad_values_are_one_sentence(tmp_path, capsys, more, words):
         (["plan", "table1", "--first-seeds", "-1"], ["first seeds must be at least 1, not -1"]),
         (["grid", "table1", "--first-seeds", "0"], ["first seeds must be at least 1, not 0"]),
         (["table", "1", "--store", "/nonexistent"], ["no directory /nonexistent"]),
-        (["table", "5", "--context"], ["Only table 1 has"]),
-        (["table", "1", "--protocol", "B", "--context"], ["near the paper's own"]),
+        (["table", "5", "--context"], ["Only table 1 is on tasks near"]),
+        (["table1-mbbl", "--context"], ["Only table 1 is on tasks near"]),
+        (["table", "4", "--printed"], ["Only tables of the paper's returns, 1 and 5, are printed"]),
         (["table", "3", "--mix"], ["Only measured returns are pooled"]),
-        (["table", "1", "--protocol", "printed", "--mix"], ["Only measured returns are pooled"]),
+        (["table", "1", "--printed", "--mix"], ["Only measured returns are pooled"]),
         (["table", "6"], ["no table '6'", "table1, "]),
         (["table9"], ["no table 'table9'", "did you mean 'table"]),
         (["clams"], ["no command 'clams'", "did you mean 'claims'", "train, "]),
@@ -361,7 +362,7 @@ def test_a_place_that_cannot_be_written(tmp_path, capsys):
 
 def test_what_a_table_cannot_write_is_no_matter_of_runs(tmp_path, capsys):
     (tmp_path / "file").write_text("a file where a directory should be")
-    assert main(["table", "1", "--protocol", "printed", "--out", str(tmp_path / "file")]) == 2
+    assert main(["table", "1", "--printed", "--out", str(tmp_path / "file")]) == 2
     error = capsys.readouterr().err
     assert "cannot read or write" in error and "writable place (--out), then repeat the command\n" in error
 
@@ -369,7 +370,7 @@ def test_what_a_table_cannot_write_is_no_matter_of_runs(tmp_path, capsys):
 def test_a_terminal_without_the_signs_of_a_table_shows_the_rest(tmp_path, monkeypatch):
     shown = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(shown, encoding="latin-1"))
-    assert main(["table", "1", "--protocol", "printed", "--out", str(tmp_path)]) == 0
+    assert main(["table", "1", "--printed", "--out", str(tmp_path)]) == 0
     assert {"±", "?"} <= set(shown.getvalue().decode("latin-1"))
 
 

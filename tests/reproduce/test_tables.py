@@ -174,7 +174,7 @@ def test_what_cannot_be_trained_on_the_tasks_is_not_missing(render):
     assert rows["mean"].isna().all() and set(rows["footnotes"]) == {"slbo-needs-rewards"}
     (line,) = re.findall(r"^\| SLBO<sup>(\w)</sup> \| – \| – \| – \| – \| – \|$", files["md"], re.MULTILINE)
     assert f"- **{line}** (protocol) SLBO plans with the task's own reward" in files["md"]
-    assert "protocol B" in " ".join(terminal.split())
+    assert "table1-mbbl" in " ".join(terminal.split())
     table = score_table(TABLE1_MBBL, Store(Path("/nowhere")))
     own = [one for one in table.scores if (one.block, one.algorithm) == ("measured", "SLBO")]
     assert {one.status for one in own} == {"missing"} and not any(one.footnotes for one in own)
@@ -411,7 +411,7 @@ def test_reading_imports_no_learning_or_simulation(make_run, tmp_path):
     assert (tmp_path / "tables/table1.md").exists()
 
 
-def test_protocol_b_measures_every_row_on_the_tasks_of_its_baselines(make_run, tmp_path):
+def test_table1_mbbl_measures_every_row_on_the_tasks_of_its_baselines(make_run, tmp_path):
     """The same printed numbers above; measured are runs on mbbl tasks only."""
     store, console = Store(tmp_path / "runs"), Console(width=120, file=io.StringIO())
     store.write(make_run(curve(100)))
