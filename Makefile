@@ -96,14 +96,14 @@ theory: $(VENV)/.reading ## Check the paper's theorem and appendix on finite MDP
 
 figures: $(WHAT_IT_NEEDS) ## Draw every figure into out/figures/; one alone: make figure3 … figure20, figure5a …, figureG, figureQ (TRAIN=1)
 	$(call GRID,figures)
-	@$(BIN)/python -m reproduce figure all --bias $(BIAS)
+	@$(BIN)/python -m reproduce figures --bias $(BIAS)
 
 report: $(VENV)/.train ## Write out/report.html: all tables, figures, claims and stored runs on one page
 	@$(BIN)/python -m reproduce report --bias $(BIAS)
 
 documents: $(VENV)/.train ## For maintainers: bring results/ and the numbers in README.md and docs/ up to date with results/runs
 	@rm -f results/figures/*
-	@$(BIN)/python -m reproduce figure all --no-own --out results/figures
+	@$(BIN)/python -m reproduce figures --no-own --out results/figures
 	@for table in table1 table1-mbbl table2 table3 table4 table5 claims; do \
 	  $(BIN)/python -m reproduce $$table --no-own --out results/tables >/dev/null || exit; done
 	@$(BIN)/python -m reproduce documents

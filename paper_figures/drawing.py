@@ -28,13 +28,14 @@ from reproduce.lab.store import Store, StoreWarning
 
 
 def figures_named(word: str) -> tuple[str, ...]:
-    """The names of the figures that a word means: all parts of ``5``, say, or every figure for ``all``.
+    """The names of the figures that a word means: all parts of ``5``, say, or every figure for ``figures``.
 
     Raises:
         reproduce.exhibits.catalogue.UnknownExhibitError: there is none; the message lists those that exist.
     """
-    found = names_meant(word, ("all", *NAMES, *_PAGES), "figure", listed=("all", *NAMES, *_PAGES[:1], "…"))
-    return NAMES if found == ("all",) else found
+    if word == "figures":
+        return NAMES
+    return names_meant(word, (*NAMES, *_PAGES), "figure", listed=("figures", *NAMES, *_PAGES[:1], "…"))
 
 
 def drawn(

@@ -732,7 +732,7 @@ def test_six_labels_stand_in_two_rows_of_three_and_read_row_by_row():
 
 
 def test_unknown_figures_are_named_with_those_there_are(tmp_path):
-    names = r"did you mean 'figure1\w+'\?\); the figures are all, authors, .*figure5a"
+    names = r"did you mean 'figure1\w+'\?\); the figures are figures, authors, .*figure5a"
     with pytest.raises(ValueError, match=rf"no figure 'figure1' \({names}"):
         Figure("figure1", store=tmp_path, out=tmp_path).run()
 
@@ -747,7 +747,7 @@ def test_a_figure_of_parts_means_all_of_them():
         ):
             figures_named(word)
     numbers = [name for number in range(3, 21) for name in figures_named(str(number))]
-    assert set(numbers) < set(figures_named("all"))
+    assert set(numbers) < set(figures_named("figures"))
 
 
 def test_a_page_of_learning_curves_is_drawn_alone(tmp_path, make_run, capsys):
