@@ -35,7 +35,7 @@ def figures_named(word: str) -> tuple[str, ...]:
     """
     if word == "figures":
         return NAMES
-    return names_meant(word, (*NAMES, *_PAGES), "figure", listed=("figures", *NAMES, *_PAGES[:1], "…"))
+    return names_meant(word, (*NAMES, *_PAGES), "figure", listed=(*NAMES, *_PAGES[:1], "…"))
 
 
 def drawn(
