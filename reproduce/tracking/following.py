@@ -57,30 +57,21 @@ def sync(directories: Iterable[Path], tracker: MlflowRuns) -> SyncResult:
     return _Synchroniser(tracker).send_all(directories)
 
 
-def follow(
-    directories: Iterable[Path],
-    until: Callable[[], bool] = lambda: False,
-    tracking_uri: str | None = None,
-    poll_seconds: float = _POLL_SECONDS,
-    say: Callable[[str], None] = lambda sentence: print(sentence, file=sys.stderr, flush=True),
-) -> None:
+def follow(directories: Iterable[Path], until: Callable[[], bool]) -> None:
     """Send metrics while runs train, and a last time when all have ended or ``until`` is true.
 
-    If MLflow cannot be used, this is reported once and retried at growing intervals; it is reported again if
-    the last try fails, too. A run that has not ended when ``until`` becomes true is marked as stopped
+    If MLflow cannot be used, this is printed once and it is retried at growing intervals; it is printed again
+    if the last try fails, too. A run that has not ended when ``until`` becomes true is marked as stopped
     (MLflow's KILLED) until it is followed again.
 
     Args:
         directories: run directories.
         until: whether the trainer is gone, see `process_gone`.
-        tracking_uri: see `reproduce.tracking.uri.resolve_uri`.
-        poll_seconds: time between passes over the directories.
-        say: takes the sentence about an unusable MLflow; by default prints it to stderr.
     """
-    directories, uri = list(directories), resolve_uri(tracking_uri)
+    directories, uri = list(directories), resolve_uri()
     synchroniser: _Synchroniser | None = None
     problems: tuple[str, ...] = ()
-    told, wait, due = False, poll_seconds, 0.0
+    told, wait, due = False, _POLL_SECONDS, 0.0
     while True:
         # Evaluated before the pass, so that the last pass sees everything.
         last = until() or all(RunDirectory(one).status in ("done", "failed") for one in directories)
@@ -88,18 +79,18 @@ def follow(
             try:
                 synchroniser = synchroniser or _Synchroniser(MlflowRuns(uri))
                 problems = synchroniser.send_all(directories, going_on=not last).problems
-                told, wait = False, poll_seconds
+                told, wait = False, _POLL_SECONDS
             except TrackingError as error:
                 synchroniser = None
                 if last or not told:
-                    say(str(error))
+                    print(error, file=sys.stderr, flush=True)
                 told, wait = True, min(2 * wait, _LONGEST_WAIT_SECONDS)
             due = time.monotonic() + wait
         if last:
             for problem in problems:
-                say(problem)
+                print(problem, file=sys.stderr, flush=True)
             return
-        time.sleep(poll_seconds)
+        time.sleep(_POLL_SECONDS)
 
 
 def process_gone(pid: int) -> Callable[[], bool]:
@@ -118,7 +109,7 @@ def process_gone(pid: int) -> Callable[[], bool]:
     return gone
 
 
-def start_follower(directories: Sequence[Path], tracking_uri: str | None = None) -> subprocess.Popen[bytes]:
+def start_follower(directories: Sequence[Path]) -> subprocess.Popen[bytes]:
     """Start a process that follows the runs that this process trains; nobody has to wait for it.
 
     It has its own session, so that Ctrl-C stops the trainer but leaves the follower time to send what the
@@ -128,7 +119,7 @@ def start_follower(directories: Sequence[Path], tracking_uri: str | None = None)
         TrackingError: the tracking URI is not an address.
     """
     # Not an argument, since it may hold a password; absolute, since that process has another directory.
-    uri = resolve_uri(tracking_uri)
+    uri = resolve_uri()
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "MLFLOW_TRACKING_URI": uri}
     command = [sys.executable, "-m", "reproduce.tracking.following", str(os.getpid())]
     command += [str(directory.absolute()) for directory in directories]

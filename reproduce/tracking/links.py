@@ -62,7 +62,7 @@ def _refreshed_views(tracker: MlflowRuns, experiment_id: str, runs: Iterable[Any
     return views
 
 
-def where_to_look(runs: Sequence[StoredRun], tracking_uri: str | None = None) -> str:
+def where_to_look(runs: Sequence[StoredRun]) -> str:
     """Links to runs in MLflow, or how to find them there, in a line or two.
 
     For a server: for each task the view that contains most of the runs. For a database, which has no address
@@ -70,12 +70,11 @@ def where_to_look(runs: Sequence[StoredRun], tracking_uri: str | None = None) ->
 
     Args:
         runs: at least one run, all of one scale.
-        tracking_uri: see `reproduce.tracking.uri.resolve_uri`.
 
     Raises:
         reproduce.tracking.uri.TrackingError: the server cannot be read.
     """
-    uri = resolve_uri(tracking_uri)
+    uri = resolve_uri()
     records = [record_of(run.record, run.provenance) for run in runs]
     names = dict.fromkeys(record.experiment for record in records)
     tasks = dict.fromkeys(run.spec.task for run in runs)

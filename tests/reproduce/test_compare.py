@@ -552,9 +552,10 @@ def test_a_server_has_a_link_to_the_runs_that_it_holds(store, monkeypatch):
             written.update(tags)
 
     monkeypatch.setattr(links, "MlflowRuns", Server)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:secret@mlflow:5000")
     written = {}
     held = {run.digest for run in runs[1:]}
-    line = links.where_to_look(runs, "http://me:secret@mlflow:5000")
+    line = links.where_to_look(runs)
     start = "MLflow (4 of 5 runs; see `python -m reproduce sync`): "
     start += "http://mlflow:5000/#/experiments/7/runs?viewStateShareKey="
     # The runs have no plugin, so that they stand as variants of ALM.
@@ -562,7 +563,7 @@ def test_a_server_has_a_link_to_the_runs_that_it_holds(store, monkeypatch):
     assert "secret" not in line and line.count("http") == 1
     assert "mlflow.sharedViewState.HalfCheetah-laptop-variants" in written
     held = set()
-    assert "none of these runs yet" in links.where_to_look(runs, "http://me:secret@mlflow:5000")
+    assert "none of these runs yet" in links.where_to_look(runs)
 
 
 def test_comparing_imports_neither_torch_nor_mlflow(store, tmp_path):

@@ -49,8 +49,11 @@ def database(empty_database, tmp_path):
 
 
 @pytest.fixture
-def uri(database):
-    return f"sqlite:///{database}"
+def uri(database, monkeypatch):
+    """Its address, which followers find in the environment."""
+    uri = f"sqlite:///{database}"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    return uri
 
 
 def query(database, sql):
@@ -419,7 +422,7 @@ def test_a_run_that_was_stopped_stays_so_until_it_is_followed_again(tmp_path, ur
     run = Training(tmp_path)
     run.steps(1000)
     run.commit()
-    follow([run.path], lambda: True, uri)
+    follow([run.path], lambda: True)
     assert [(status, end) for _, status, _, end, _ in runs(database)] == [("KILLED", run.clock)]
     run.steps(2000)
     run.commit()
@@ -535,12 +538,12 @@ def test_a_protocol_that_would_lead_elsewhere_is_not_sent(tmp_path, uri, databas
     assert "the protocol of a run must be a word" in problem
 
 
-def test_following_a_run_to_its_end(tmp_path, uri, database):
+def test_following_a_run_to_its_end(tmp_path, uri, database, monkeypatch, capsys):
+    monkeypatch.setattr(following, "_POLL_SECONDS", 0.1)
     run = Training(tmp_path)
     run.steps(1000)
     run.commit()
-    said = []
-    follower = threading.Thread(target=follow, args=([run.path], lambda: False, uri, 0.1, said.append))
+    follower = threading.Thread(target=follow, args=([run.path], lambda: False))
     follower.start()
 
     def wait_for(condition):
@@ -562,21 +565,21 @@ def test_following_a_run_to_its_end(tmp_path, uri, database):
     assert not follower.is_alive()
     assert set(points(database)) == run.expected()
     assert [status for _, status, *_ in runs(database)] == ["FINISHED"]
-    assert said == []
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.programs
-def test_the_follower_outlives_its_trainer_only_until_all_is_sent(tmp_path, uri, database):
+def test_the_follower_outlives_its_trainer_only_until_all_is_sent(tmp_path, uri, database, monkeypatch):
     run = Training(tmp_path)
     run.steps(1000)
     run.commit()
     # The trainer starts the follower and dies; it has not imported MLflow, nor pandas.
     trainer = (
         "import sys\nfrom pathlib import Path\nfrom reproduce.tracking.following import start_follower\n"
-        "follower = start_follower([Path(sys.argv[1])], sys.argv[2])\n"
+        "follower = start_follower([Path(sys.argv[1])])\n"
         "print(follower.pid, {'mlflow', 'pandas', 'torch'} & set(sys.modules))\n"
     )
-    command = [sys.executable, "-c", trainer, str(run.path), uri]
+    command = [sys.executable, "-c", trainer, str(run.path)]
     ended = subprocess.run(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True, check=True)
     pid, imported = ended.stdout.strip().split(" ", 1)
     assert imported == "set()"
@@ -588,13 +591,14 @@ def test_the_follower_outlives_its_trainer_only_until_all_is_sent(tmp_path, uri,
     assert set(points(database)) == run.expected()
     # It has not ended, and nobody trains it: it can be resumed.
     assert [(status, end) for _, status, _, end, _ in runs(database)] == [("KILLED", run.clock)]
-    follow([run.path], iter([False, True]).__next__, uri, 0.01)
+    monkeypatch.setattr(following, "_POLL_SECONDS", 0.01)
+    follow([run.path], iter([False, True]).__next__)
     run.finish()
     sync([run.path], MlflowRuns(uri))
     assert [(status, end) for _, status, _, end, _ in runs(database)] == [("FINISHED", run.clock)]
 
 
-def test_an_unreachable_server_loses_nothing(tmp_path, uri, database):
+def test_an_unreachable_server_loses_nothing(tmp_path, uri, database, monkeypatch, capsys):
     run = Training(tmp_path)
     run.steps(1000)
     run.commit()
@@ -605,10 +609,11 @@ def test_an_unreachable_server_loses_nothing(tmp_path, uri, database):
     assert NOBODY in sentence
     assert "reproduce sync" in sentence
 
-    said = []
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", NOBODY)
+    monkeypatch.setattr(following, "_POLL_SECONDS", 0.01)
     ends = iter([False, False, False, True])
-    follow([run.path], ends.__next__, NOBODY, 0.01, said.append)
-    assert said == [sentence, sentence]  # at the first failure and when it gave up
+    follow([run.path], ends.__next__)
+    assert capsys.readouterr().err == 2 * f"{sentence}\n"  # at the first failure and when it gave up
 
     run.steps(2000)
     run.finish()
@@ -617,25 +622,28 @@ def test_an_unreachable_server_loses_nothing(tmp_path, uri, database):
     assert [status for _, status, *_ in runs(database)] == ["FINISHED"]
 
 
-def test_following_tries_again_until_the_server_is_back(tmp_path, empty_database):
+def test_following_tries_again_until_the_server_is_back(tmp_path, empty_database, monkeypatch, capsys):
+    monkeypatch.setattr(following, "_POLL_SECONDS", 0.05)
     run = Training(tmp_path)
     run.steps(1000)
     run.commit()
     database = tmp_path / "place" / "mlflow.db"
     (tmp_path / "place").write_text("in the way of the database")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{database}")
     said = []
 
     def until():
+        said.extend(capsys.readouterr().err.splitlines())
         if said and not database.exists():
             (tmp_path / "place").unlink()
             (tmp_path / "place").mkdir()
             shutil.copy(empty_database, database)
         return database.exists() and len(points(database)) == 4
 
-    follow([run.path], until, f"sqlite:///{database}", 0.05, said.append)
+    follow([run.path], until)
 
     assert set(points(database)) == run.expected()
-    assert len(said) == 1
+    assert len(said) == 1 and capsys.readouterr().err == ""
 
 
 def test_passwords_are_neither_shown_nor_stored():
