@@ -51,7 +51,7 @@ def work(folder: Path, number: int, arguments: tuple[str, ...]) -> list[Job]:
     return [Job(f"job {i}", arguments, (), folder / "logs" / f"{i}.log") for i in range(number)]
 
 
-def finish(jobs: list[Job], executor: Executor[Any]) -> float:
+def finish(jobs: list[Job], executor: Executor) -> float:
     """Time to submit all jobs and wait for their ends with frequent polling.
 
     Raises:

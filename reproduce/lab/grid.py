@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Generic
+from typing import Any
 
 import psutil
 from rich.console import Console, Group
@@ -23,7 +23,7 @@ from rich.text import Text
 
 from alm.training.lease import EXIT_HELD
 from reproduce.lab.errors import EXIT_INTERRUPTED
-from reproduce.lab.executors import Ended, Executor, Handle, Job
+from reproduce.lab.executors import Ended, Executor, Job
 from reproduce.lab.planning import checkpointed
 from reproduce.lab.run_states import RunState, counts, state_line, state_of, states_table
 
@@ -42,7 +42,7 @@ def default_workers(device: str) -> int:
 
 
 @dataclass
-class _Entry(Generic[Handle]):
+class _Entry:
     """A job in the queue: queued, held (others train its runs), running, failed or done."""
 
     job: Job
@@ -54,7 +54,7 @@ class _Entry(Generic[Handle]):
     """Environment steps of the newest checkpoints when it was started, summed over its runs."""
     in_vain: int = 0
     """Tries in a row that were killed or lost without a new checkpoint."""
-    handle: Handle | None = None
+    handle: Any = None
     why: str = ""
     """Reason of its failure."""
     look_again: float = 0.0
@@ -75,9 +75,7 @@ class _Entry(Generic[Handle]):
         ]
 
 
-def run_grid(
-    work: Sequence[Job], executor: Executor[Handle], workers: int, runs_dir: Path, console: Console
-) -> int:
+def run_grid(work: Sequence[Job], executor: Executor, workers: int, runs_dir: Path, console: Console) -> int:
     """Run all jobs; returns 0, 1 if a job failed, 130 if the grid was stopped (jobs leave checkpoints).
 
     A job that was killed or lost is requeued behind the others: without limit while each try gets further, so
@@ -94,14 +92,14 @@ def run_grid(
     return _Grid(work, executor, workers, runs_dir, console).run()
 
 
-class _Grid(Generic[Handle]):
+class _Grid:
     """The queue during a run of the grid."""
 
     def __init__(
-        self, work: Sequence[Job], executor: Executor[Handle], workers: int, runs_dir: Path, console: Console
+        self, work: Sequence[Job], executor: Executor, workers: int, runs_dir: Path, console: Console
     ) -> None:
         self.executor, self.workers, self.runs_dir = executor, workers, runs_dir
-        self.entries: list[_Entry[Handle]] = [_Entry(job, self._look(job)) for job in work]
+        self.entries: list[_Entry] = [_Entry(job, self._look(job)) for job in work]
         self.display = _Display(console)
 
     def run(self) -> int:
@@ -133,7 +131,7 @@ class _Grid(Generic[Handle]):
     def _look(self, job: Job) -> list[RunState]:
         return [state_of(spec, self.runs_dir, job.until) for spec in job.specs]
 
-    def _running(self) -> list[_Entry[Handle]]:
+    def _running(self) -> list[_Entry]:
         return [one for one in self.entries if one.status == "running"]
 
     def _start(self, requests: Sequence[int]) -> None:
@@ -149,13 +147,13 @@ class _Grid(Generic[Handle]):
             else:
                 self._submit(one)
 
-    def _hold(self, one: _Entry[Handle]) -> None:
+    def _hold(self, one: _Entry) -> None:
         if one.status != "held":
             by = ", ".join(dict.fromkeys(str(run.holder) for run in one.held)) or "another process"
             self.display.say(f"waiting for {one.job.label}, which {by} trains")
         one.status, one.look_again = "held", time.monotonic() + _HELD_SECONDS
 
-    def _submit(self, one: _Entry[Handle]) -> None:
+    def _submit(self, one: _Entry) -> None:
         job = one.job
         one.attempts += 1
         one.checkpoint = self._checkpoint(job)
@@ -175,14 +173,13 @@ class _Grid(Generic[Handle]):
     def _collect(self) -> None:
         """Collect ended jobs, and update the progress of the others."""
         for one in self._running():
-            assert one.handle is not None
             end = self.executor.poll(one.handle)
             # After the poll, so that an ended job is shown in its final state.
             one.runs = self._look(one.job)
             if end is not None:
                 self._end(one, end)
 
-    def _end(self, one: _Entry[Handle], end: Ended) -> None:
+    def _end(self, one: _Entry, end: Ended) -> None:
         if end.succeeded:
             one.status = "done"
             self.display.say(f"{one.job.label}: done")
@@ -198,7 +195,7 @@ class _Grid(Generic[Handle]):
         else:
             self._fail(one, _why(one, end))
 
-    def _may_try_again(self, one: _Entry[Handle]) -> bool:
+    def _may_try_again(self, one: _Entry) -> bool:
         """Whether a killed or lost job made progress or has tries left."""
         one.in_vain = 0 if self._checkpoint(one.job) > one.checkpoint else one.in_vain + 1
         return one.in_vain <= RETRIES
@@ -206,7 +203,7 @@ class _Grid(Generic[Handle]):
     def _checkpoint(self, job: Job) -> int:
         return sum(checkpointed(spec, self.runs_dir) for spec in job.specs)
 
-    def _fail(self, one: _Entry[Handle], why: str) -> None:
+    def _fail(self, one: _Entry, why: str) -> None:
         one.status, one.why = "failed", why
         self.display.say(f"{one.job.label}: failed, see {one.job.log}")
 
@@ -231,19 +228,18 @@ class _Grid(Generic[Handle]):
         """Stop cleanly: wait until jobs have written their checkpoints."""
         running = self._ask_to_stop()
         self.display.say("stopping; the runs write checkpoints, and the same command goes on from there")
-        while any(one.handle is not None and self.executor.poll(one.handle) is None for one in running):
+        while any(self.executor.poll(one.handle) is None for one in running):
             time.sleep(_POLL_SECONDS)
 
-    def _ask_to_stop(self) -> list[_Entry[Handle]]:
+    def _ask_to_stop(self) -> list[_Entry]:
         """Ask every running job to write its checkpoints and end."""
         running = self._running()
         for one in running:
-            assert one.handle is not None
             self.executor.stop(one.handle)
         return running
 
 
-def _why(one: _Entry[Handle], end: Ended) -> str:
+def _why(one: _Entry, end: Ended) -> str:
     """Why a job failed: the reasons of its runs, its end, or the last line of its log."""
     failed = [f"seed {run.spec.seed} failed ({run.reason})" for run in one.runs if run.status == "failed"]
     if failed:

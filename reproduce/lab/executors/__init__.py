@@ -14,12 +14,10 @@ whether it has ended, and can ask it to stop. The grid owns the queue, the names
 import signal
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol
 
 from reproduce.lab.errors import EXIT_INTERRUPTED
 from reproduce.lab.specs import RunSpec
-
-Handle = TypeVar("Handle")
 
 
 @dataclass(frozen=True)
@@ -97,10 +95,10 @@ class Ended:
         return f"killed by {known.get(self.code, f'signal {-self.code}')}"
 
 
-class Executor(Protocol[Handle]):
-    """A place where jobs run; a ``Handle`` identifies a submitted job."""
+class Executor(Protocol):
+    """A place where jobs run; a handle, whose type is the executor's own, identifies a submitted job."""
 
-    def submit(self, job: Job) -> Handle:
+    def submit(self, job: Job) -> Any:
         """Start or queue a job and return at once; its output is appended to its log.
 
         Raises:
@@ -108,11 +106,11 @@ class Executor(Protocol[Handle]):
         """
         ...
 
-    def poll(self, handle: Handle) -> Ended | None:
+    def poll(self, handle: Any) -> Ended | None:
         """The end of a job; None while it waits or runs. Returns at once and may be called repeatedly."""
         ...
 
-    def stop(self, handle: Handle) -> None:
+    def stop(self, handle: Any) -> None:
         """Ask a job to write its checkpoints and end, and return at once; no effect if it has ended."""
         ...
 

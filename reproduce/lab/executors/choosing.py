@@ -3,7 +3,6 @@
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from reproduce.lab.executors import Executor
 from reproduce.lab.executors.local import LocalProcesses
@@ -76,7 +75,7 @@ class Engine:
         """GPUs that a job takes."""
         return 1.0 / (self.per_gpu or 1) if self.on_gpu else 0.0
 
-    def executor(self, runs_dir: Path) -> Executor[Any]:
+    def executor(self, runs_dir: Path) -> Executor:
         """The executor of the jobs.
 
         Args:
