@@ -58,11 +58,7 @@ def print_inventory(
     held = {run.spec: run.last_step for run in stored}
     for spec, directory in directories_under(runs_dir, **wanted).items():
         steps = directory.checkpoints.steps()
-        if (
-            spec.matches(**wanted)
-            and spec.scale != "smoke"
-            and held.get(spec, -1) < (steps[0] if steps else 0)
-        ):
+        if spec.scale != "smoke" and held.get(spec, -1) < (steps[0] if steps else 0):
             place = f"checkpoint at step {steps[0]:,}" if steps else "no checkpoint yet"
             say(f"In {runs_dir}: {spec.label}, {directory.status}, {place}")
 
