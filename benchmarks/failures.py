@@ -33,8 +33,8 @@ from reproduce.lab.executors import Job
 from reproduce.lab.executors.local import LocalProcesses
 from reproduce.lab.grid import RETRIES, run_grid
 from reproduce.lab.jobs import jobs
+from reproduce.lab.missing import Missing
 from reproduce.lab.places import CODE
-from reproduce.lab.planning import Missing
 from reproduce.lab.specs import RunSpec
 
 KINDS = {

@@ -13,8 +13,8 @@ from reproduce.exhibits.catalogue import EXHIBITS, exhibits_named
 from reproduce.exhibits.coverage import missing_of
 from reproduce.exhibits.kinds import Exhibit
 from reproduce.lab.jobs import jobs, resources_of
+from reproduce.lab.missing import Missing
 from reproduce.lab.places import RUNS
-from reproduce.lab.planning import Missing
 from reproduce.lab.run_states import print_states, state_of, states_under
 from reproduce.lab.store import Store
 from reproduce.lab.training import check_machine

@@ -11,7 +11,7 @@ from typing import Literal
 
 from alm.training.scale import scale_named
 from reproduce.exhibits.kinds import Exhibit, FigureExhibit
-from reproduce.lab.planning import Missing, checkpointed
+from reproduce.lab.missing import Missing, checkpointed
 from reproduce.lab.specs import RunSpec
 from reproduce.lab.store import Store, StoredRun
 

@@ -9,7 +9,7 @@ from rich.table import Table
 from reproduce.exhibits.coverage import coverage
 from reproduce.exhibits.kinds import CodeExhibit, Exhibit, FigureExhibit
 from reproduce.lab.costs import GPU_BASIS, Costs, makespan
-from reproduce.lab.planning import Missing
+from reproduce.lab.missing import Missing
 from reproduce.lab.store import Store
 
 

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from reproduce.lab.algorithms import sizes_of
+from reproduce.lab.missing import Missing
 from reproduce.lab.places import RECORDS
-from reproduce.lab.planning import Missing
 from reproduce.lab.provenance import cpu_name
 from reproduce.lab.specs import RunSpec
 from reproduce.lab.store import Store, StoredRun

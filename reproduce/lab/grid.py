@@ -24,7 +24,7 @@ from rich.text import Text
 from alm.training.lease import EXIT_HELD
 from reproduce.lab.errors import EXIT_INTERRUPTED
 from reproduce.lab.executors import Ended, Executor, Job
-from reproduce.lab.planning import checkpointed
+from reproduce.lab.missing import checkpointed
 from reproduce.lab.run_states import RunState, counts, state_line, state_of, states_table
 
 RETRIES = 2

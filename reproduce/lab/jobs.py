@@ -7,7 +7,7 @@ from pathlib import Path
 
 from reproduce.lab.costs import populations_pay, runs_sized_as
 from reproduce.lab.executors import Job, Resources
-from reproduce.lab.planning import Missing
+from reproduce.lab.missing import Missing
 from reproduce.lab.specs import RunSpec
 from reproduce.lab.store import Store
 
@@ -34,7 +34,11 @@ def jobs(
     groups = list(missing)
     if device == "cpu":
         enough = -(-workers // max(1, len(missing)))
-        groups = [part for group in missing for part in group.split(_populations(group, enough))]
+        groups = [
+            part
+            for group in missing
+            for part in group.split(enough if populations_pay(group.specs[0]) else len(group.specs))
+        ]
         groups.sort(key=lambda group: group.specs[0].seed)
     work = []
     for group in groups:
@@ -44,11 +48,6 @@ def jobs(
         log = runs_dir / "logs" / f"{name}.log"
         work.append(Job(label, arguments, group.specs, log, group.wanted))
     return work
-
-
-def _populations(group: Missing, enough: int) -> int:
-    """Number of populations into which a cell is split on a CPU; ``enough`` of them occupy all workers."""
-    return enough if populations_pay(group.specs[0]) else len(group.specs)
 
 
 def resources_of(specs: Sequence[RunSpec], store: Store, gpus: float) -> Resources:

@@ -29,7 +29,7 @@ from reproduce.lab.executors.remote import Order, Worker, add_to_log, marked
 from reproduce.lab.executors.slurm import SlurmJobs
 from reproduce.lab.grid import run_grid
 from reproduce.lab.jobs import resources_of
-from reproduce.lab.planning import Missing
+from reproduce.lab.missing import Missing
 from reproduce.lab.provenance import Code
 from reproduce.lab.store import Store
 

@@ -26,7 +26,7 @@ from reproduce.lab.executors import Ended, Job, tied
 from reproduce.lab.executors.local import LocalProcesses
 from reproduce.lab.grid import _Grid, default_workers, run_grid
 from reproduce.lab.jobs import jobs
-from reproduce.lab.planning import Missing
+from reproduce.lab.missing import Missing
 from reproduce.lab.resolved_runs import ResolvedRuns
 from reproduce.lab.run_states import print_states, state_of
 from reproduce.lab.specs import RunSpec

@@ -13,8 +13,8 @@ from reproduce.exhibits.catalogue import TABLE1
 from reproduce.exhibits.claims import claims_table
 from reproduce.exhibits.scores import score_table
 from reproduce.exhibits.writing import markdown, terminal
+from reproduce.lab.missing import Missing
 from reproduce.lab.places import CODE, OUT, OWN, RUNS
-from reproduce.lab.planning import Missing
 from reproduce.lab.specs import RunSpec
 from reproduce.lab.store import Store
 

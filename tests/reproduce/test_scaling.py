@@ -12,7 +12,7 @@ from reproduce.exhibits.documents import scaling
 from reproduce.exhibits.documents.benchmarks import NOT_MEASURED, block, engines, failures
 from reproduce.lab.costs import Costs, makespan
 from reproduce.lab.jobs import resources_of
-from reproduce.lab.planning import Missing
+from reproduce.lab.missing import Missing
 from reproduce.lab.provenance import cpu_name
 from reproduce.lab.specs import RunSpec
 from reproduce.lab.store import Store

@@ -10,7 +10,7 @@ import pytest
 from reproduce.cli import main
 from reproduce.commands.figures import Report
 from reproduce.lab.algorithms import run_length
-from reproduce.lab.planning import Missing
+from reproduce.lab.missing import Missing
 from reproduce.lab.resolved_runs import ResolvedRuns
 from reproduce.lab.run_directories import directories_under
 from reproduce.lab.settings import SettingError, canonical_variant, with_settings

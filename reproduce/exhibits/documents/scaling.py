@@ -21,7 +21,7 @@ from reproduce.lab.costs import (
     benchmark_results,
     makespan,
 )
-from reproduce.lab.planning import Missing
+from reproduce.lab.missing import Missing
 from reproduce.lab.store import Store
 
 _WORKERS = (1, 10, 100, 1000)
