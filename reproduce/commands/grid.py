@@ -146,7 +146,13 @@ class Grid(LackingRuns, WritesRuns):
         try:
             with marked(*((self.runs_dir, store.root) if engine.elsewhere else ())) as marks:
                 work = [
-                    replace(job, resources=resources_of(job.specs, store, engine.gpus), marks=marks)
+                    replace(
+                        job,
+                        resources=resources_of(
+                            job.specs, store.runs(algorithm=job.specs[0].algorithm), engine.gpus
+                        ),
+                        marks=marks,
+                    )
                     for job in work
                 ]
                 return run_grid(work, executor, workers, self.runs_dir, console)

@@ -29,7 +29,8 @@ def print_plan(
         _print_coverage(exhibit, store, scale, console)
     if not missing:
         return
-    costs = Costs(store)
+    algorithms = dict.fromkeys(group.specs[0].algorithm for group in missing)
+    costs = Costs([run for one in algorithms for run in store.runs(algorithm=one)])
     table = Table(title_justify="left")
     for column in ("missing", "seeds", "steps to go", "PFLOP", "hours", "GPU hours"):
         table.add_column(column, justify="left" if column in ("missing", "seeds") else "right")

@@ -6,7 +6,7 @@ import math
 import os
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from reproduce.lab.missing import Missing
 from reproduce.lab.places import RECORDS
 from reproduce.lab.provenance import cpu_name
 from reproduce.lab.specs import RunSpec
-from reproduce.lab.store import Store, StoredRun
+from reproduce.lab.store import StoredRun
 
 BENCHMARK = RECORDS / "environment_step.json"
 """Costs per step of every algorithm, recorded by `make bench`."""
@@ -79,13 +79,13 @@ class Costs:
     lockstep are counted one after another.
 
     Args:
-        store: stored runs.
+        runs: stored runs, of every scale.
         results: benchmark records to use with the times of their own machine; None: the repository's records,
             converted to this machine.
     """
 
-    def __init__(self, store: Store, results: Path | None = None) -> None:
-        self._store = store
+    def __init__(self, runs: Sequence[StoredRun], results: Path | None = None) -> None:
+        self._runs = runs
         folder = results or BENCHMARK.parent
         record = benchmark_results(folder / BENCHMARK.name)
         self._known: dict[str, dict[str, dict[str, float]]] = record.get("costs", {})
@@ -118,7 +118,7 @@ class Costs:
     def _step_seconds(self, run: RunSpec) -> float:
         """Seconds per step of one seed on one CPU thread."""
         rates: dict[bool, list[float]] = {True: [], False: []}
-        for stored in runs_sized_as(run, self._store):
+        for stored in runs_sized_as(run, self._runs):
             rate = stored.training_seconds.iloc[-1] / stored.last_step
             if stored.provenance.get("device") == "cpu" and not math.isnan(rate):
                 here = stored.provenance.get("hardware", {}).get("cpu") == cpu_name()
@@ -147,9 +147,11 @@ class Costs:
         return seeds * step if algorithm in self._apart else step
 
 
-def runs_sized_as(run: RunSpec, store: Store) -> list[StoredRun]:
-    """The stored runs of an algorithm, of all variants and scales, whose networks and batches are a run's."""
-    return [one for one in store.runs(algorithm=run.algorithm) if sizes_of(one.spec) == sizes_of(run)]
+def runs_sized_as(run: RunSpec, runs: Iterable[StoredRun]) -> list[StoredRun]:
+    """The runs of a run's algorithm, of all variants and scales, with its widths and batches."""
+    return [
+        one for one in runs if one.spec.algorithm == run.algorithm and sizes_of(one.spec) == sizes_of(run)
+    ]
 
 
 def makespan(durations: Iterable[float], workers: int) -> float:

@@ -2,14 +2,14 @@
 
 import math
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from reproduce.lab.costs import populations_pay, runs_sized_as
 from reproduce.lab.executors import Job, Resources
 from reproduce.lab.missing import Missing
 from reproduce.lab.specs import RunSpec
-from reproduce.lab.store import Store
+from reproduce.lab.store import StoredRun
 
 _MEMORY_MARGIN = 1.25
 
@@ -50,7 +50,7 @@ def jobs(
     return work
 
 
-def resources_of(specs: Sequence[RunSpec], store: Store, gpus: float) -> Resources:
+def resources_of(specs: Sequence[RunSpec], runs: Iterable[StoredRun], gpus: float) -> Resources:
     """Resources of the job that trains a population, for executors that share machines among jobs.
 
     On a CPU a job has one thread. On a GPU every seed of a population has a simulator in its own thread.
@@ -59,11 +59,11 @@ def resources_of(specs: Sequence[RunSpec], store: Store, gpus: float) -> Resourc
 
     Args:
         specs: its runs.
-        store: stored runs.
+        runs: stored runs, of every scale.
         gpus: GPUs per job, or a fraction of one; 0 on a CPU.
     """
-    runs = runs_sized_as(specs[0], store)
-    peaks = [run.final.get("cost/peak_memory_bytes", math.nan) for run in runs]
+    alike = runs_sized_as(specs[0], runs)
+    peaks = [run.final.get("cost/peak_memory_bytes", math.nan) for run in alike]
     known = [peak for peak in peaks if not math.isnan(peak)]
     memory = math.ceil(_MEMORY_MARGIN * max(known)) if known else None
     return Resources(len(specs) if gpus else 1, gpus, memory)

@@ -31,7 +31,6 @@ from reproduce.lab.grid import run_grid
 from reproduce.lab.jobs import resources_of
 from reproduce.lab.missing import Missing
 from reproduce.lab.provenance import Code
-from reproduce.lab.store import Store
 
 pytestmark = pytest.mark.programs
 
@@ -124,17 +123,16 @@ def test_slurm_is_told_what_was_asked_for(tmp_path, monkeypatch):
     assert Engine("slurm", "cpu").executor(tmp_path) == (folder, None, 24.0)
 
 
-def test_resources_follow_device_population_and_the_memory_that_runs_took(tmp_path, make_run):
-    store = Store(tmp_path)
+def test_resources_follow_device_population_and_the_memory_that_runs_took(make_run):
     group = Missing(failures.specs((0, 1, 2)), (0, 0, 0), 600)
-    assert resources_of(group.specs, store, 0.0) == Resources(1, 0.0, None)
-    assert resources_of(group.specs, store, Engine("ray", "cuda", per_gpu=4).gpus) == Resources(3, 0.25, None)
-    for seed, peak in ((0, 1000.0), (1, 3000.0)):
-        final = {"cost/peak_memory_bytes": peak}
-        store.write(
-            make_run({600: 1.0}, algorithm="td3", task="Hopper", seed=seed, scale="smoke", final=final)
-        )
-    assert resources_of(group.specs, store, 0.0).memory_bytes == 3750
+    assert resources_of(group.specs, [], 0.0) == Resources(1, 0.0, None)
+    assert resources_of(group.specs, [], Engine("ray", "cuda", per_gpu=4).gpus) == Resources(3, 0.25, None)
+    about = {"algorithm": "td3", "task": "Hopper", "scale": "smoke"}
+    runs = [
+        make_run({600: 1.0}, **about, seed=seed, final={"cost/peak_memory_bytes": peak})
+        for seed, peak in ((0, 1000.0), (1, 3000.0))
+    ]
+    assert resources_of(group.specs, runs, 0.0).memory_bytes == 3750
     assert (
         Engine("slurm", "cuda").gpus == Engine("local", "cuda:1").gpus == 1.0
         and Engine("local", "cpu").gpus == 0.0

@@ -15,7 +15,6 @@ from reproduce.lab.jobs import resources_of
 from reproduce.lab.missing import Missing
 from reproduce.lab.provenance import cpu_name
 from reproduce.lab.specs import RunSpec
-from reproduce.lab.store import Store
 
 ORIGIN = {
     "hardware": {"cpu": "a processor", "cores": 2, "system": "Linux"},
@@ -45,7 +44,7 @@ def missing(algorithm, seeds, scale="paper", reached=4000):
 
 
 def gpu_step(records, algorithm, seeds, scale="paper"):
-    costs = Costs(Store(records / "nothing"), records)
+    costs = Costs([], records)
     return costs.of(missing(algorithm, seeds, scale)).gpu_seconds / 1000
 
 
@@ -58,7 +57,7 @@ def test_a_step_on_a_gpu_takes_its_kernels_or_its_arithmetic(records, monkeypatc
     # Seeds one after another: 4 ms of kernels and the simulator, each.
     assert gpu_step(records, "mbpo", 5) == pytest.approx(5 * 0.0045)
     # A population trains until its last seed is there.
-    costs = Costs(Store(records / "nothing"), records)
+    costs = Costs([], records)
     assert costs.of(missing("alm", 5, reached=1000)).gpu_seconds == pytest.approx(4000 * 0.0205)
     assert math.isnan(gpu_step(records, "slbo", 1))
     assert math.isnan(gpu_step(records, "alm", 1, "laptop"))
@@ -146,12 +145,11 @@ def test_a_plan_says_how_long_it_takes_on_so_many_workers(records, capsys, monke
     assert "at least 1, not 0" in capsys.readouterr().err
 
 
-def test_hours_are_those_of_stored_runs_on_processors_of_this_kind(tmp_path, records, make_run, monkeypatch):
+def test_hours_are_those_of_stored_runs_on_processors_of_this_kind(records, make_run, monkeypatch):
     """A second a step, the median of this processor's runs, whatever the benchmark; else the benchmark."""
     monkeypatch.setattr("reproduce.lab.costs.BENCHMARK", records / "environment_step.json")
     monkeypatch.setattr("reproduce.lab.costs.matrix_gigaflops", lambda: 30.0)
-    store = Store(tmp_path / "store")
-    here = cpu_name()
+    runs, here = [], cpu_name()
     for seed, algorithm, cpu, device, seconds in (
         (0, "alm", here, "cpu", 1.0),
         (1, "alm", here, "cpu", 0.9),
@@ -168,8 +166,8 @@ def test_hours_are_those_of_stored_runs_on_processors_of_this_kind(tmp_path, rec
             {5000: 1.0, 10_000: 1.0}, algorithm=algorithm, seed=seed, extra=extra, provenance=provenance
         )
         run.evaluations["wall_seconds"] = seconds * run.evaluations["step"]
-        store.write(run)
-    costs = Costs(store)
+        runs.append(run)
+    costs = Costs(runs)
     alm, mbpo, slbo, sac = (costs.of(missing(name, 2)) for name in ("alm", "mbpo", "slbo", "sac"))
     assert (alm.seconds, alm.gigaflop) == pytest.approx((2000.0, 80_000.0))
     assert (mbpo.seconds, mbpo.gigaflop) == pytest.approx((72.0, 2000.0))
@@ -177,9 +175,9 @@ def test_hours_are_those_of_stored_runs_on_processors_of_this_kind(tmp_path, rec
     assert math.isnan(sac.seconds)
 
 
-def test_a_variant_of_other_sizes_costs_what_runs_of_these_sizes_do(tmp_path, records, make_run):
+def test_a_variant_of_other_sizes_costs_what_runs_of_these_sizes_do(records, make_run):
     """`quarter` at paper scale is as large as ALM at laptop scale, and says nothing of ALM at paper scale."""
-    store = Store(tmp_path / "store")
+    runs = []
     for seed, variant, scale, seconds, peak in (
         (0, "base", "paper", 1.0, 4000.0),
         (0, "quarter", "paper", 0.02, 9000.0),
@@ -197,8 +195,8 @@ def test_a_variant_of_other_sizes_costs_what_runs_of_these_sizes_do(tmp_path, re
             final={"cost/peak_memory_bytes": peak},
         )
         run.evaluations["wall_seconds"] = seconds * run.evaluations["step"]
-        store.write(run)
-    costs = Costs(store, records)
+        runs.append(run)
+    costs = Costs(runs, records)
     one = RunSpec(algorithm="alm", variant="base", task="HalfCheetah", seed=5, scale="paper")
     whole, quarter = (Missing((replace(one, variant=name),), (0,), 1000) for name in ("base", "quarter"))
     assert costs.of(whole).seconds == pytest.approx(1000.0)
@@ -206,5 +204,5 @@ def test_a_variant_of_other_sizes_costs_what_runs_of_these_sizes_do(tmp_path, re
     assert (costs.of(whole).gigaflop, costs.of(quarter).gigaflop) == pytest.approx(
         (40_000.0, math.nan), nan_ok=True
     )
-    memory = [resources_of(one.specs, store, 0.0).memory_bytes for one in (whole, quarter)]
+    memory = [resources_of(one.specs, runs, 0.0).memory_bytes for one in (whole, quarter)]
     assert memory == [5000, 11_250]
