@@ -13,19 +13,17 @@ Nothing here needs torch, mujoco or MLflow, but for Tables 2 to 4, which are mad
 
 import warnings
 from collections.abc import Sequence
-from functools import cache
 from typing import TYPE_CHECKING, Literal, get_args
 
 import matplotlib.pyplot as plt
 
-from alm.training.scale import SCALES, scale_named
+from alm.training.scale import scale_named
 from paper_figures.drawing import drawn, figures_named
 from reproduce.exhibits.catalogue import EXHIBITS, table_named
 from reproduce.exhibits.claims import claims_table
 from reproduce.exhibits.comparison import Comparison
 from reproduce.exhibits.coverage import nothing_shown
 from reproduce.exhibits.kinds import SHOWN_SCALES, BiasDefinition, FigureExhibit
-from reproduce.exhibits.pooling import StoreMixError
 from reproduce.exhibits.tables import table_of_exhibit
 from reproduce.exhibits.tidy import tidy_curves
 from reproduce.lab.selecting import wanted_runs
@@ -132,8 +130,8 @@ def figure(
 
     Args:
         name: such as ``3``, ``"5a"`` or ``"figure5a"``, ``"authors"``, ``"field"``, ``"curves-sac"``.
-        scale: scale of the runs; None: the first of paper and laptop at which there is a picture. Ignored by
-            figures without runs or of several scales.
+        scale: scale of the runs; None: paper, or laptop if the runs at paper scale make no picture. Ignored
+            by figures without runs or of several scales.
         bias: definition of the value bias in figures 4 and 8.
         own: whether to include the user's own runs.
 
@@ -149,38 +147,18 @@ def figure(
         raise ValueError(f"There is no bias {bias!r}; its definitions are {', '.join(definitions)}.")
     if scale is not None:
         scale_named(scale)
-    store = default_store(own)
-
-    @cache
-    def closed(scale: str) -> "dict[str, Figure]":
-        pictures = drawn(full, store, bias, scale=scale)
-        for one in pictures:
-            plt.close(one.figure)
-        return {one.exhibit: one.figure for one in pictures}
-
-    def shown(scale: str) -> bool:
-        try:
-            return bool(closed(scale))
-        except StoreMixError:  # of which only who asks for that scale need hear
-            return True
-
-    tried, mixed = SHOWN_SCALES if scale is None else (scale,), []
-    for one in tried:
-        try:
-            figures = closed(one)
-        except StoreMixError as error:
-            mixed.append(error)
-            continue
-        if len(figures) > 1:
-            raise ValueError(f"{full} is several pictures at {one} scale; name one of {', '.join(figures)}.")
-        if figures:
-            return next(iter(figures.values()))
-    if mixed:
-        raise mixed[0]
+    store, scales = default_store(own), SHOWN_SCALES if scale is None else (scale,)
+    for one in scales:
+        pictures = drawn(full, store, bias, scale=one)
+        for picture in pictures:
+            plt.close(picture.figure)
+        if len(pictures) > 1:
+            names = ", ".join(picture.exhibit for picture in pictures)
+            raise ValueError(f"{full} is several pictures at {one} scale; name one of {names}.")
+        if pictures:
+            return pictures[0].figure
     where = f" at {scale} scale" if scale else ""
-    there = ", ".join(other for other in SCALES if other not in tried and shown(other))
-    elsewhere = f" ({there} has one)" if there else ""
     exhibit, why = EXHIBITS.get(full), "no such run is stored"
     if isinstance(exhibit, FigureExhibit):
-        why = "; ".join(nothing_shown(exhibit, store, one) for one in tried)
-    raise ValueError(f"There is no picture of {full}{where}{elsewhere}: {why}")
+        why = "; ".join(nothing_shown(exhibit, store, one) for one in scales)
+    raise ValueError(f"There is no picture of {full}{where}: {why}")
