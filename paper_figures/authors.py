@@ -10,7 +10,6 @@ from paper_figures import learning_curves, panels
 from paper_figures.style import figure_style, looks
 from reproduce import formats
 from reproduce.exhibits.kinds import Series
-from reproduce.exhibits.pooling import require_comparable
 from reproduce.lab.published import authors_curves
 from reproduce.lab.store import Store, StoredRun
 
@@ -19,13 +18,10 @@ _FURTHER = 5_000
 """Steps by which the authors' curve is drawn beyond the last evaluation of this suite."""
 
 
-def data(store: Store, mix: bool) -> tuple[pd.DataFrame, tuple[StoredRun, ...]]:
+def data(store: Store) -> tuple[pd.DataFrame, tuple[StoredRun, ...]]:
     """One row per precision, task, seed and evaluation, and the runs that they are from.
 
     Seeds are never averaged, so each counts up to its own end; tasks without an authors' curve are left out.
-
-    Raises:
-        reproduce.exhibits.pooling.StoreMixError: the runs are of different protocols, and ``mix`` is off.
     """
     tasks = set(authors_curves()["task"])
     runs, frames = [], []
@@ -35,7 +31,6 @@ def data(store: Store, mix: bool) -> tuple[pd.DataFrame, tuple[StoredRun, ...]]:
             if run.spec.task in tasks and not frame.empty:
                 runs.append(run)
                 frames.append(frame.assign(series=series.label, task=run.spec.task, seed=run.spec.seed))
-    require_comparable(runs, mix)
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(), tuple(runs)
 
 

@@ -22,7 +22,7 @@ from paper_figures.data import FigureData
 from paper_figures.pictures import Picture
 from reproduce.exhibits.catalogue import FIGURES, names_meant
 from reproduce.exhibits.kinds import SHOWN_SCALES, BiasDefinition, Content, FigureExhibit, Series
-from reproduce.exhibits.pooling import ProtocolMixError, StoreMixError
+from reproduce.exhibits.pooling import ProtocolMixError, StoreMixError, require_comparable
 from reproduce.lab.algorithms import ALGORITHMS, run_length_if_known
 from reproduce.lab.store import Store, StoreWarning
 
@@ -63,14 +63,16 @@ def _authors(name: str, store: Store, mix: bool, only: str | None) -> list[Pictu
     """ALM in both precisions over its authors' curves, which are of the paper's networks and batches."""
     if only not in (None, "paper"):
         return []
-    points, runs = authors.data(store, mix)
+    points, runs = authors.data(store)
+    require_comparable(runs, mix)
     return [Picture(name, "paper", authors.draw(runs), points)] if runs else []
 
 
 def _field(name: str, store: Store, mix: bool, only: str | None) -> list[Picture]:
     """The paper's algorithms beside later methods."""
     del only
-    found = learning_curves.data(field.EXHIBIT, store, "paper", mix)
+    found = learning_curves.data(field.EXHIBIT, store, "paper")
+    require_comparable(found.runs, mix)
     return [Picture(name, "", field.draw(found), found.points)] if len(found.points) else []
 
 
@@ -108,7 +110,8 @@ def _curves(wanted: str, store: Store, mix: bool, only: str | None) -> list[Pict
             title = f"{title} on {family} tasks"
         exhibit = FigureExhibit(name, None, "Learning curves", "return", series, shown, shown)
         try:
-            data = learning_curves.data(exhibit, store, scale, mix)
+            data = learning_curves.data(exhibit, store, scale)
+            require_comparable(data.runs, mix)
         except StoreMixError as error:
             if wanted == name:
                 raise
@@ -129,7 +132,7 @@ def _curves(wanted: str, store: Store, mix: bool, only: str | None) -> list[Pict
 class _Kind(Protocol):
     """A module that reads and draws figures of one kind."""
 
-    def data(self, exhibit: FigureExhibit, store: Store, scale: str, mix: bool) -> FigureData:
+    def data(self, exhibit: FigureExhibit, store: Store, scale: str) -> FigureData:
         """What the figure shows at a scale."""
 
     def draw(self, data: FigureData) -> Figure:
@@ -152,7 +155,8 @@ def _exhibit(exhibit: FigureExhibit, store: Store, mix: bool, only: str | None) 
     for scale in SHOWN_SCALES:
         if only not in (None, scale) or not exhibit.tasks_at(scale):
             continue
-        data = kind.data(exhibit, store, scale, mix)
+        data = kind.data(exhibit, store, scale)
+        require_comparable(data.runs, mix)
         if exhibit.says_something(data.series):
             pictures.append(Picture(exhibit.name, scale, kind.draw(data), data.points))
     return pictures

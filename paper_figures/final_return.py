@@ -14,13 +14,9 @@ LAST = 5
 """Number of last evaluations averaged per seed."""
 
 
-def data(exhibit: FigureExhibit, store: Store, scale: str, mix: bool) -> FigureData:
-    """Mean return of each seed's last evaluations, one row per series, task and seed.
-
-    Raises:
-        reproduce.exhibits.pooling.StoreMixError: the runs are of different protocols, and ``mix`` is off.
-    """
-    curves = learning_curves.data(exhibit, store, scale, mix)
+def data(exhibit: FigureExhibit, store: Store, scale: str) -> FigureData:
+    """Mean return of each seed's last evaluations, one row per series, task and seed."""
+    curves = learning_curves.data(exhibit, store, scale)
     if curves.points.empty:
         return curves
     by_seed = ["series", "task", "seed"]

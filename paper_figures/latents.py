@@ -10,20 +10,19 @@ from paper_figures import panels
 from paper_figures.data import FigureData, curves_of
 from paper_figures.style import NOTE, figure_style, looks
 from reproduce.exhibits.kinds import FigureExhibit
-from reproduce.exhibits.pooling import StoreMixError, require_comparable
+from reproduce.exhibits.pooling import StoreMixError
 from reproduce.lab.store import Store
 
 _SHOWN_STEPS = 100
 
 
-def data(exhibit: FigureExhibit, store: Store, scale: str, mix: bool) -> FigureData:
+def data(exhibit: FigureExhibit, store: Store, scale: str) -> FigureData:
     """The stored predictions of a figure on its one task.
 
     One row per series, seed and step of the episode, with `reproduce.lab.store.LATENT_COLUMNS`.
 
     Raises:
-        reproduce.exhibits.pooling.StoreMixError: the runs are of different protocols, and ``mix`` is off, or
-            the predictions follow different episodes.
+        reproduce.exhibits.pooling.StoreMixError: the predictions follow different episodes.
     """
     points, curves, used, policies = [], [], [], set()
     for curve in curves_of(exhibit, store, scale):
@@ -37,7 +36,6 @@ def data(exhibit: FigureExhibit, store: Store, scale: str, mix: bool) -> FigureD
             used.append(run)
             measured += 1
         curves.append(replace(curve, seeds=measured, last_step=curve.pool.step))
-    require_comparable(used, mix)
     if len(policies) > 1:
         (task,) = exhibit.tasks_at(scale)
         raise StoreMixError(

@@ -15,12 +15,8 @@ from reproduce.exhibits.kinds import FigureExhibit, Series
 from reproduce.lab.store import Store, StoredRun
 
 
-def data(exhibit: FigureExhibit, store: Store, scale: str, mix: bool) -> FigureData:
-    """One row per series, task, seed and evaluation: step, training_step, return and, if asked, beneath.
-
-    Raises:
-        reproduce.exhibits.pooling.StoreMixError: the runs are of different protocols, and ``mix`` is off.
-    """
+def data(exhibit: FigureExhibit, store: Store, scale: str) -> FigureData:
+    """One row per series, task, seed and evaluation: step, training_step, return and, if asked, beneath."""
 
     def read(run: StoredRun, series: Series) -> pd.DataFrame:
         del series
@@ -31,7 +27,7 @@ def data(exhibit: FigureExhibit, store: Store, scale: str, mix: bool) -> FigureD
             frame["beneath"] = run.evaluations[there[0]] if there else np.nan
         return frame
 
-    return figure_data(exhibit, store, scale, mix, read)
+    return figure_data(exhibit, store, scale, read)
 
 
 def returns(run: StoredRun) -> pd.DataFrame:

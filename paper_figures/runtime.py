@@ -19,13 +19,10 @@ from reproduce.lab.provenance import processor_of
 from reproduce.lab.store import Store, StoredRun
 
 
-def data(exhibit: FigureExhibit, store: Store, scale: str, mix: bool) -> FigureData:
+def data(exhibit: FigureExhibit, store: Store, scale: str) -> FigureData:
     """One row per series, task, seed and evaluation: step, training_step, return, hours and device.
 
     Hours are the training time per seed up to the evaluation; NaN if not recorded.
-
-    Raises:
-        reproduce.exhibits.pooling.StoreMixError: the runs are of different protocols, and ``mix`` is off.
     """
 
     def read(run: StoredRun, series: Series) -> pd.DataFrame:
@@ -33,7 +30,7 @@ def data(exhibit: FigureExhibit, store: Store, scale: str, mix: bool) -> FigureD
         hours = run.training_seconds / 3600.0
         return learning_curves.returns(run).assign(hours=hours, device=_device(run))
 
-    return figure_data(exhibit, store, scale, mix, read)
+    return figure_data(exhibit, store, scale, read)
 
 
 def costs(data: FigureData) -> pd.DataFrame:

@@ -21,18 +21,14 @@ _FORMULAS = {
 }
 
 
-def data(exhibit: FigureExhibit, store: Store, scale: str, mix: bool) -> FigureData:
-    """One row per series, task, seed and measurement: step, training_step, bias_mean, bias_std.
-
-    Raises:
-        reproduce.exhibits.pooling.StoreMixError: the runs are of different protocols, and ``mix`` is off.
-    """
+def data(exhibit: FigureExhibit, store: Store, scale: str) -> FigureData:
+    """One row per series, task, seed and measurement: step, training_step, bias_mean, bias_std."""
 
     def read(run: StoredRun, series: Series) -> pd.DataFrame:
         biases = bias_by_step(store.values(run), series.estimate, exhibit.bias)
         return biases.merge(run.evaluations[["step", "training_step"]], on="step")
 
-    return figure_data(exhibit, store, scale, mix, read)
+    return figure_data(exhibit, store, scale, read)
 
 
 def draw(data: FigureData) -> Figure:

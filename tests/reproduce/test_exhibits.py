@@ -97,12 +97,12 @@ def test_smaller_alm_is_read_where_the_tables_are_in_its_figure(tmp_path, make_r
     assert set(figure.needs("paper").values()) == {200_000}
     store.write(make_run({5000: 1.0, 200_000: 2.0}, variant="quarter", task="Hopper", status="partial"))
     assert coverage(figure, store, "paper").text == "1 of 75"
-    curves = learning_curves.data(figure, store, "paper", mix=False).curves
+    curves = learning_curves.data(figure, store, "paper").curves
     (curve,) = (one for one in curves if one.seeds)
     assert (curve.last_step, curve.total_steps) == (200_000, 200_000)
     # Where runs go on, as Figure 9 asks of SAC's, the curve ends there.
     store.write(make_run({200_000: 3.0, 260_000: 9.0}, algorithm="sac", task="Hopper", status="partial"))
-    points = learning_curves.data(figure, store, "paper", mix=False).points
+    points = learning_curves.data(figure, store, "paper").points
     assert points[points["series"] == "SAC"]["return"].tolist() == [3.0]
 
 

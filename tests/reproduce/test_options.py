@@ -96,7 +96,7 @@ def test_claims_and_figures_say_so_too(places, make_run):
     assert "your own" not in " ".join(claims_table(ReadsRuns(own=False).opened(), "paper").notes)
     figure = EXHIBITS["figure3"]
     for own in (True, False):
-        found = runtime.data(figure, ReadsRuns(own=own).opened(), "paper", False)
+        found = runtime.data(figure, ReadsRuns(own=own).opened(), "paper")
         caption = " ".join(runtime.draw(found).get_supxlabel().split())
         assert ("Your own runs, not the repository's: 1." in caption) == own
 
