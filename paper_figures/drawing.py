@@ -1,7 +1,7 @@
 """From the name of a figure to its pictures, one per scale that has runs, with their data."""
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Protocol
 
@@ -39,7 +39,7 @@ def figures_named(word: str) -> tuple[str, ...]:
 
 
 def drawn(
-    name: str, store: Store, bias: BiasDefinition, mix: bool = False, scale: str | None = None
+    name: str, store: Store, bias: BiasDefinition = "redq", mix: bool = False, scale: str | None = None
 ) -> list[Picture]:
     """The pictures of a figure, one for each scale with enough stored runs to show.
 
@@ -54,33 +54,23 @@ def drawn(
         reproduce.exhibits.pooling.StoreMixError: the runs of one picture are of different protocols, and
             ``mix`` is off.
     """
-    if name in _OTHERS:
-        return _OTHERS[name](name, store, mix, scale)
+    if name == "figure6":
+        points = reward_transform.values()
+        return [Picture(name, "", reward_transform.draw(points), points)]
+    if name == "field":
+        data = learning_curves.data(field.EXHIBIT, store, "paper")
+        require_comparable(data.runs, mix)
+        return [Picture(name, "", field.draw(data), data.points)] if data.runs else []
+    if name == "authors":
+        # The authors' curves are of the paper's networks and batches.
+        if scale not in (None, "paper"):
+            return []
+        points, runs = authors.data(store)
+        require_comparable(runs, mix)
+        return [Picture(name, "paper", authors.draw(runs), points)] if runs else []
+    if name in ("curves", *_PAGES):
+        return _curves(name, store, mix, scale)
     return _exhibit(replace(_BY_NAME[name], bias=bias), store, mix, scale)
-
-
-def _authors(name: str, store: Store, mix: bool, only: str | None) -> list[Picture]:
-    """ALM in both precisions over its authors' curves, which are of the paper's networks and batches."""
-    if only not in (None, "paper"):
-        return []
-    points, runs = authors.data(store)
-    require_comparable(runs, mix)
-    return [Picture(name, "paper", authors.draw(runs), points)] if runs else []
-
-
-def _field(name: str, store: Store, mix: bool, only: str | None) -> list[Picture]:
-    """The paper's algorithms beside later methods."""
-    del only
-    found = learning_curves.data(field.EXHIBIT, store, "paper")
-    require_comparable(found.runs, mix)
-    return [Picture(name, "", field.draw(found), found.points)] if len(found.points) else []
-
-
-def _figure6(name: str, store: Store, mix: bool, only: str | None) -> list[Picture]:
-    """The transformed reward, a formula."""
-    del store, mix, only
-    points = reward_transform.values()
-    return [Picture(name, "", reward_transform.draw(points), points)]
 
 
 def _page_name(page: str, family: str) -> str:
@@ -171,12 +161,5 @@ _PAGES = tuple(
     )
 )
 """Names of single pages of learning curves."""
-_OTHERS: Mapping[str, Callable[[str, Store, bool, str | None], list[Picture]]] = {
-    "authors": _authors,
-    "field": _field,
-    "figure6": _figure6,
-    **dict.fromkeys(("curves", *_PAGES), _curves),
-}
-"""Figures that are not exhibits made of runs, and what draws them, given name, store, mix and scale."""
-NAMES = tuple(sorted({*_BY_NAME, *_OTHERS} - {*_PAGES}))
+NAMES = tuple(sorted({*_BY_NAME, "authors", "curves", "field", "figure6"}))
 """Names of all figures; ``curves`` has every page."""

@@ -129,7 +129,7 @@ def curve_entries(store: Store) -> list[Entry]:
     ):
         entry = Entry(name, "", title, f"python -m reproduce figure {name}")
         try:
-            pictures = drawn(name, store, "redq")
+            pictures = drawn(name, store)
         except StoreMixError as error:
             found.append(replace(entry, problem=str(error)))
             continue

@@ -117,8 +117,8 @@ def test_nothing_is_mixed(store, make_run):
     other = {"seed": 2, "scale": "laptop", "protocol": "v5"}
     store.write(make_run({5000: 1.0}, algorithm="sac", extra=extra, **other))
     with pytest.raises(StoreMixError, match="protocols"):
-        drawn("figure3", store, "redq")
-    (mixed,) = drawn("figure3", store, "redq", mix=True)
+        drawn("figure3", store)
+    (mixed,) = drawn("figure3", store, mix=True)
     assert set(mixed.points.loc[mixed.points["series"] == "SAC", "seed"]) == {0, 1, 2}
     caption = mixed.figure.get_supxlabel().replace("\n", " ")
     assert caption.startswith("MIXED PROTOCOLS, not comparable: v2-gymnasium1.4.0")
@@ -130,8 +130,8 @@ def test_nothing_is_mixed_beside_published_curves(tmp_path, make_run, name):
     for seed, protocol in enumerate(("v2", "v5")):
         store.write(make_run({5000: 1.0}, seed=seed, protocol=protocol, extra=extra))
     with pytest.raises(StoreMixError, match="protocols"):
-        drawn(name, store, "redq")
-    assert drawn(name, store, "redq", mix=True)
+        drawn(name, store)
+    assert drawn(name, store, mix=True)
 
 
 def test_a_page_of_mixed_curves_costs_no_other_page(store, make_run, tmp_path):
@@ -158,7 +158,7 @@ def test_alm_over_its_authors_curves(tmp_path, make_run):
     ):
         about = {"task": task, "scale": scale, "variant": variant, "status": "partial"}
         store.write(make_run({5000: 0.0, 10_000: 50.0}, extra=extra, **about))
-    (picture,) = drawn("authors", store, "redq")
+    (picture,) = drawn("authors", store)
     (cheetah,) = picture.figure.axes
     labels = [line.get_label() for line in cheetah.lines]
     assert labels == ["ALM(3), authors' 5 seeds", "ALM(3)", "ALM(3), bf16"]
@@ -173,7 +173,7 @@ def test_each_seed_of_alm_goes_to_its_own_end_beside_the_authors(tmp_path, make_
         returns = {float(step): float(seed) for step in range(5000, end + 1, 5000)}
         extra = {name: [1.0] * len(returns) for name in ("time/evaluation_s", "time/update_ms")}
         store.write(make_run(returns, seed=seed, variant="base+bf16", extra=extra, **about))
-    (picture,) = drawn("authors", store, "redq")
+    (picture,) = drawn("authors", store)
     (cheetah,) = picture.figure.axes
     _, *seeds = cheetah.lines
     assert [line.get_xdata()[-1] for line in seeds] == list(ends.values())
@@ -188,7 +188,7 @@ def test_a_failed_seed_of_alm_is_named_beside_the_authors(tmp_path, make_run):
     store, extra = Store(tmp_path / "runs"), {"time/evaluation_s": [1.0] * 2, "time/update_ms": [1.0] * 2}
     for seed, ended in enumerate(({"status": "partial"}, {"status": "failed", "reason": "not finite"})):
         store.write(make_run({5000: 0.0, 10_000: 50.0}, seed=seed, scale="paper", extra=extra, **ended))
-    (picture,) = drawn("authors", store, "redq")
+    (picture,) = drawn("authors", store)
     (note,) = picture.figure.axes[0].texts
     assert note.get_text() == "ALM(3): 2 of 5 seeds, to 10k, 10k (failed) steps"
 
@@ -322,21 +322,21 @@ def test_seeds_of_which_one_has_only_warmed_up_have_a_curve_and_no_panel_of_minu
         extra = {"time/evaluation_s": [1.0] * count, "time/update_ms": [6.0] * count}
         about = {"algorithm": "sac", "seed": seed, "scale": "laptop", "status": "partial"}
         store.write(make_run(returns, extra=extra, provenance=provenance, **about))
-    (picture,) = drawn("figure3", store, "redq")
+    (picture,) = drawn("figure3", store)
     assert [axis.get_title() for axis in picture.figure.axes] == ["HalfCheetah"]
 
 
 def test_runs_that_recorded_no_times_have_curves_without_them(tmp_path, make_run):
     store, provenance = Store(tmp_path), {"device": "cpu", "population": 1}
     store.write(make_run({5000: 0.0, 7500: 1.0}, algorithm="sac", scale="laptop", provenance=provenance))
-    (picture,) = drawn("figure3", store, "redq")
+    (picture,) = drawn("figure3", store)
     assert picture.points["hours"].isna().all()
     assert "Time not recorded: SAC." in " ".join(picture.figure.get_supxlabel().split())
 
 
 def test_curves_leave_out_a_scale_that_is_not_known(store, make_run):
     store.write(make_run({5000: 0.0}, algorithm="sac", scale="huge"))
-    pictures = drawn("curves", store, "redq")
+    pictures = drawn("curves", store)
     assert sorted(picture.file for picture in pictures) == ["curves-alm-laptop", "curves-sac-laptop"]
 
 
@@ -401,7 +401,7 @@ def test_a_caption_counts_the_evaluation_episodes_of_its_scale(tmp_path, make_ru
     """Two at the scale for tests, whose runs are drawn if someone stores them."""
     store = Store(tmp_path)
     store.write(make_run({200: 1.0, 400: 2.0}, algorithm="sac", scale="smoke"))
-    (picture,) = drawn("curves", store, "redq")
+    (picture,) = drawn("curves", store)
     caption = " ".join(picture.figure.get_supxlabel().split())
     assert "smoke scale: mean return of 2 greedy evaluation episodes" in caption
 
@@ -635,7 +635,7 @@ def test_predicted_representations_are_drawn_for_one_episode_only(tmp_path, make
     store.write(other)
     store.write_latents(other, steps, "alm of seed 1")
     with pytest.raises(StoreMixError, match="protocols"):
-        drawn("figure7", store, "redq")
+        drawn("figure7", store)
     assert latents.data(exhibit, store, "laptop").curves[0].seeds == 3
 
     other = make_run({5000: 1.0}, variant="no-kl", scale="laptop")

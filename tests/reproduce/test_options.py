@@ -155,7 +155,7 @@ def test_a_run_of_an_unknown_scale_or_task_is_listed_and_not_drawn(tmp_path, mak
 
     store = Store(tmp_path / "store")
     store.write(make_run({5000: 1.0, 50_000: 7.0}, scale=scale, task=task))
-    assert drawn("curves", store, "redq", False) == []
+    assert drawn("curves", store) == []
     for every, line in ((False, f"{scale} scale, {task}\n  ALM(3) 7 (1 seed, 50k)"), (True, "50,000 steps")):
         console = Console(width=80, file=io.StringIO(), markup=False)
         print_inventory(store, tmp_path / "runs", console, every)
