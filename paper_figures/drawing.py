@@ -98,7 +98,7 @@ def _curves(wanted: str, store: Store, mix: bool, only: str | None) -> list[Pict
         title = ", ".join(one.label for one in series)
         if family != "v2":
             title = f"{title} on {family} tasks"
-        exhibit = FigureExhibit(name, None, "Learning curves", "return", series, shown, shown)
+        exhibit = FigureExhibit(name, "Learning curves", "return", series, shown, shown)
         try:
             data = learning_curves.data(exhibit, store, scale)
             require_comparable(data.runs, mix)

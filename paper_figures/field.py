@@ -13,7 +13,6 @@ from reproduce.lab.published import FIELD, FIELD_TASKS, field_runs
 _TASKS = tuple(FIELD_TASKS)
 EXHIBIT = FigureExhibit(
     "field",
-    None,
     "Beside later methods",
     "return",
     (

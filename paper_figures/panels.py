@@ -264,7 +264,7 @@ def heading(data: FigureData) -> str:
     """The beginning of a caption; if some curves have no run, it lists those that have."""
     drawn = "; ".join(one.label for one in data.series)
     only = f" (drawn: {drawn})" if len(data.series) < len(data.exhibit.series) else ""
-    return f"{data.exhibit.heading}, {data.scale} scale{only}"
+    return ", ".join(filter(None, (data.exhibit.heading, data.exhibit.title, f"{data.scale} scale{only}")))
 
 
 def sizes(data: FigureData) -> str:

@@ -93,12 +93,10 @@ def exhibit_entry(exhibit: Exhibit, store: Store, bias: BiasDefinition) -> Entry
     if isinstance(exhibit, FigureExhibit):
         if exhibit.shows == "bias" and bias != "redq":
             command += f" --bias {bias}"
-        number = exhibit.number or name.removeprefix("figure").replace("-", ", ")
-        heading = f"Figure {number}" if number[0].isdigit() else ""
         found = _coverage(exhibit, store)
         why = (f"at {one.scale} scale {why_nothing_shown(exhibit, one)}" for one in found)
         nothing = f"Nothing is shown: {'; '.join(why)}."
-        entry = Entry(name, heading, exhibit.title, command, found, nothing=nothing)
+        entry = Entry(name, exhibit.heading, exhibit.title, command, found, nothing=nothing)
         return _filled(entry, lambda: replace(entry, images=_images(drawn(name, store, bias))))
     entry = Entry(name, exhibit.heading, exhibit.title, command)
     if name.startswith("table"):
