@@ -156,10 +156,7 @@ def _released_blocks(exhibit: TableExhibit) -> list[Block]:
             return nothing
         return replace(
             nothing,
-            mean=one.mean,
-            std=one.std,
-            seeds=one.seeds,
-            step=one.step,
+            **one._asdict(),
             step_wanted=READ_OUT,
             status="published",
             source="results/paper/authors_curves.csv",
