@@ -34,42 +34,42 @@ def data(store: Store) -> tuple[pd.DataFrame, tuple[StoredRun, ...]]:
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(), tuple(runs)
 
 
+@figure_style()
 def draw(runs: Sequence[StoredRun]) -> Figure:
     """Draw one line per seed over the mean and std of the authors' five."""
     tasks = sorted({run.spec.task for run in runs})
     by_variant, look_of = {one.variant: one for one in _SERIES}, looks(_SERIES)
-    with figure_style():
-        figure, ((axes,),) = panels.page(len(tasks))
-        notes, wanted = [], len(scale_named("paper").seeds)
-        for axis, task in zip(axes, tasks, strict=True):
-            axis.set_title(task)
-            own = [run for run in runs if run.spec.task == task]
-            panels.published_curve(axis, task, max(run.last_step for run in own) + _FURTHER)
-            ends: dict[str, list[str]] = {}
-            for run in own:
-                label, line = by_variant[run.spec.variant].label, learning_curves.returns(run)
-                look = look_of[label]
-                # A label only once, for the legend.
-                name = None if label in ends else label
-                axis.plot(line["step"], line["return"], color=look.colour, marker=look.marker, label=name)
-                lost = " (failed)" if run.status == "failed" else ""
-                ends.setdefault(label, []).append(f"{formats.steps_in_words(run.last_step)}{lost}")
-            notes.append(
-                "\n".join(
-                    f"{label}: {formats.seeds_counted(len(steps), wanted)}, to {', '.join(steps)} steps"
-                    for label, steps in ends.items()
-                )
+    figure, ((axes,),) = panels.page(len(tasks))
+    notes, wanted = [], len(scale_named("paper").seeds)
+    for axis, task in zip(axes, tasks, strict=True):
+        axis.set_title(task)
+        own = [run for run in runs if run.spec.task == task]
+        panels.published_curve(axis, task, max(run.last_step for run in own) + _FURTHER)
+        ends: dict[str, list[str]] = {}
+        for run in own:
+            label, line = by_variant[run.spec.variant].label, learning_curves.returns(run)
+            look = look_of[label]
+            # A label only once, for the legend.
+            name = None if label in ends else label
+            axis.plot(line["step"], line["return"], color=look.colour, marker=look.marker, label=name)
+            lost = " (failed)" if run.status == "failed" else ""
+            ends.setdefault(label, []).append(f"{formats.steps_in_words(run.last_step)}{lost}")
+        notes.append(
+            "\n".join(
+                f"{label}: {formats.seeds_counted(len(steps), wanted)}, to {', '.join(steps)} steps"
+                for label, steps in ends.items()
             )
-            panels.steps_axis(axis)
-            panels.returns_axis(axis)
-        panels.name_rows(axes, "return")
-        panels.notes(figure, axes, notes)
-        panels.legend(figure, _SERIES)
-        panels.caption(
-            figure,
-            "ALM over its authors' curves, paper scale: mean return of "
-            f"{scale_named('paper').eval_episodes} greedy evaluation episodes, one line per seed. Steps "
-            f"include the random steps of the warm-up. {panels.grey(())}",
-            runs,
         )
+        panels.steps_axis(axis)
+        panels.returns_axis(axis)
+    panels.name_rows(axes, "return")
+    panels.notes(figure, axes, notes)
+    panels.legend(figure, _SERIES)
+    panels.caption(
+        figure,
+        "ALM over its authors' curves, paper scale: mean return of "
+        f"{scale_named('paper').eval_episodes} greedy evaluation episodes, one line per seed. Steps "
+        f"include the random steps of the warm-up. {panels.grey(())}",
+        runs,
+    )
     return figure
