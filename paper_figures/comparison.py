@@ -15,21 +15,21 @@ from reproduce.exhibits.kinds import Series
 from reproduce.formats import steps_in_words
 
 
+@figure_style()
 def draw(comparison: Comparison) -> Figure:
     """Draw one panel per task, all curves up to the last step that all seeds have reached."""
     looks = looks_apart([Series(side.name, side.algorithm, side.variant) for side in comparison.sides])
-    with figure_style():
-        figure, ((axes,),) = panels.page(len(comparison.tasks))
-        for axis, task in zip(axes, comparison.tasks, strict=True):
-            _panel(axis, task, looks)
-        panels.name_rows(axes, "return")
-        panels.notes(figure, axes, [_numbers(task) for task in comparison.tasks])
-        panels.legend(figure)
-        panels.caption(
-            figure,
-            f"{comparison.heading}. {' '.join(comparison.notes())} Curves and bands: the same statistics of "
-            "the return at each step that all seeds have.",
-        )
+    figure, ((axes,),) = panels.page(len(comparison.tasks))
+    for axis, task in zip(axes, comparison.tasks, strict=True):
+        _panel(axis, task, looks)
+    panels.name_rows(axes, "return")
+    panels.notes(figure, axes, [_numbers(task) for task in comparison.tasks])
+    panels.legend(figure)
+    panels.caption(
+        figure,
+        f"{comparison.heading}. {' '.join(comparison.notes())} Curves and bands: the same statistics of "
+        "the return at each step that all seeds have.",
+    )
     return figure
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 
 from alm.training.scale import scale_named
 from reproduce.exhibits.kinds import FigureExhibit, Series
-from reproduce.exhibits.pooling import Pool, pool, require_comparable
+from reproduce.exhibits.pooling import Pool, pool
 from reproduce.lab.specs import RunSpec
 from reproduce.lab.store import Store, StoredRun
 
@@ -93,7 +93,6 @@ def figure_data(
     exhibit: FigureExhibit,
     store: Store,
     scale: str,
-    mix: bool,
     read: Callable[[StoredRun, Series], pd.DataFrame],
 ) -> FigureData:
     """Read curves over training; each ends at the earliest end of its seeds, or at the figure's read-out.
@@ -102,11 +101,7 @@ def figure_data(
         exhibit: the figure.
         store: finished and partial runs.
         scale: the only scale that is read.
-        mix: whether runs of different protocols may be combined.
         read: gives the data shown of a run of a series, with a column ``step``; no rows if the run has none.
-
-    Raises:
-        reproduce.exhibits.pooling.StoreMixError: the runs are of different protocols, and ``mix`` is off.
     """
     used: dict[RunSpec, StoredRun] = {}
     points, curves = [], []
@@ -121,6 +116,5 @@ def figure_data(
         last = min([curve.total_steps, *(int(frame["step"].max()) for frame in frames)]) if frames else 0
         points += [frame[frame["step"] <= last] for frame in frames]
         curves.append(replace(curve, seeds=len(frames), last_step=last))
-    require_comparable(used.values(), mix)
     every = pd.concat(points, ignore_index=True) if points else pd.DataFrame()
     return FigureData(exhibit, scale, every, tuple(curves), tuple(used.values()))

@@ -1,7 +1,7 @@
 """From the name of a figure to its pictures, one per scale that has runs, with their data."""
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Protocol
 
@@ -22,7 +22,7 @@ from paper_figures.data import FigureData
 from paper_figures.pictures import Picture
 from reproduce.exhibits.catalogue import FIGURES, names_meant
 from reproduce.exhibits.kinds import SHOWN_SCALES, BiasDefinition, Content, FigureExhibit, Series
-from reproduce.exhibits.pooling import ProtocolMixError, StoreMixError
+from reproduce.exhibits.pooling import ProtocolMixError, StoreMixError, require_comparable
 from reproduce.lab.algorithms import ALGORITHMS, run_length_if_known
 from reproduce.lab.store import Store, StoreWarning
 
@@ -39,7 +39,7 @@ def figures_named(word: str) -> tuple[str, ...]:
 
 
 def drawn(
-    name: str, store: Store, bias: BiasDefinition, mix: bool = False, scale: str | None = None
+    name: str, store: Store, bias: BiasDefinition = "redq", mix: bool = False, scale: str | None = None
 ) -> list[Picture]:
     """The pictures of a figure, one for each scale with enough stored runs to show.
 
@@ -54,31 +54,23 @@ def drawn(
         reproduce.exhibits.pooling.StoreMixError: the runs of one picture are of different protocols, and
             ``mix`` is off.
     """
-    if name in _OTHERS:
-        return _OTHERS[name](name, store, mix, scale)
+    if name == "figure6":
+        points = reward_transform.values()
+        return [Picture(name, "", reward_transform.draw(points), points)]
+    if name == "field":
+        data = learning_curves.data(field.EXHIBIT, store, "paper")
+        require_comparable(data.runs, mix)
+        return [Picture(name, "", field.draw(data), data.points)] if data.runs else []
+    if name == "authors":
+        # The authors' curves are of the paper's networks and batches.
+        if scale not in (None, "paper"):
+            return []
+        points, runs = authors.data(store)
+        require_comparable(runs, mix)
+        return [Picture(name, "paper", authors.draw(runs), points)] if runs else []
+    if name in ("curves", *_PAGES):
+        return _curves(name, store, mix, scale)
     return _exhibit(replace(_BY_NAME[name], bias=bias), store, mix, scale)
-
-
-def _authors(name: str, store: Store, mix: bool, only: str | None) -> list[Picture]:
-    """ALM in both precisions over its authors' curves, which are of the paper's networks and batches."""
-    if only not in (None, "paper"):
-        return []
-    points, runs = authors.data(store, mix)
-    return [Picture(name, "paper", authors.draw(runs), points)] if runs else []
-
-
-def _field(name: str, store: Store, mix: bool, only: str | None) -> list[Picture]:
-    """The paper's algorithms beside later methods."""
-    del only
-    found = learning_curves.data(field.EXHIBIT, store, "paper", mix)
-    return [Picture(name, "", field.draw(found), found.points)] if len(found.points) else []
-
-
-def _figure6(name: str, store: Store, mix: bool, only: str | None) -> list[Picture]:
-    """The transformed reward, a formula."""
-    del store, mix, only
-    points = reward_transform.values()
-    return [Picture(name, "", reward_transform.draw(points), points)]
 
 
 def _page_name(page: str, family: str) -> str:
@@ -106,9 +98,10 @@ def _curves(wanted: str, store: Store, mix: bool, only: str | None) -> list[Pict
         title = ", ".join(one.label for one in series)
         if family != "v2":
             title = f"{title} on {family} tasks"
-        exhibit = FigureExhibit(name, None, "Learning curves", "return", series, shown, shown)
+        exhibit = FigureExhibit(name, "Learning curves", "return", series, shown, shown)
         try:
-            data = learning_curves.data(exhibit, store, scale, mix)
+            data = learning_curves.data(exhibit, store, scale)
+            require_comparable(data.runs, mix)
         except StoreMixError as error:
             if wanted == name:
                 raise
@@ -129,7 +122,7 @@ def _curves(wanted: str, store: Store, mix: bool, only: str | None) -> list[Pict
 class _Kind(Protocol):
     """A module that reads and draws figures of one kind."""
 
-    def data(self, exhibit: FigureExhibit, store: Store, scale: str, mix: bool) -> FigureData:
+    def data(self, exhibit: FigureExhibit, store: Store, scale: str) -> FigureData:
         """What the figure shows at a scale."""
 
     def draw(self, data: FigureData) -> Figure:
@@ -152,7 +145,8 @@ def _exhibit(exhibit: FigureExhibit, store: Store, mix: bool, only: str | None) 
     for scale in SHOWN_SCALES:
         if only not in (None, scale) or not exhibit.tasks_at(scale):
             continue
-        data = kind.data(exhibit, store, scale, mix)
+        data = kind.data(exhibit, store, scale)
+        require_comparable(data.runs, mix)
         if exhibit.says_something(data.series):
             pictures.append(Picture(exhibit.name, scale, kind.draw(data), data.points))
     return pictures
@@ -167,12 +161,5 @@ _PAGES = tuple(
     )
 )
 """Names of single pages of learning curves."""
-_OTHERS: Mapping[str, Callable[[str, Store, bool, str | None], list[Picture]]] = {
-    "authors": _authors,
-    "field": _field,
-    "figure6": _figure6,
-    **dict.fromkeys(("curves", *_PAGES), _curves),
-}
-"""Figures that are not exhibits made of runs, and what draws them, given name, store, mix and scale."""
-NAMES = tuple(sorted({*_BY_NAME, *_OTHERS} - {*_PAGES}))
+NAMES = tuple(sorted({*_BY_NAME, "authors", "curves", "field", "figure6"}))
 """Names of all figures; ``curves`` has every page."""

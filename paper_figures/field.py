@@ -13,7 +13,6 @@ from reproduce.lab.published import FIELD, FIELD_TASKS, field_runs
 _TASKS = tuple(FIELD_TASKS)
 EXHIBIT = FigureExhibit(
     "field",
-    None,
     "Beside later methods",
     "return",
     (
@@ -39,40 +38,40 @@ _PUBLISHED = (
 """Colours and dashes in the order of `FIELD`; none has a colour of this suite's curves in these panels."""
 
 
+@figure_style()
 def draw(data: FigureData) -> Figure:
     """Draw this suite's runs with bands of one std, the authors' ALM in grey, published means broken."""
-    with figure_style():
-        figure, ((axes,),) = panels.page(len(_TASKS))
-        notes, without, marked = [], [], ""
-        for axis, task in zip(axes, _TASKS, strict=True):
-            axis.set_title(task)
-            if not panels.published_curve(axis, task, _LAST):
-                without.append(task)
-            means = field_runs()[field_runs()["task"] == FIELD_TASKS[task]]
-            for (method, label), (colour, dashes) in zip(FIELD.items(), _PUBLISHED, strict=True):
-                curve = _mean(means[means["method"] == method])
-                axis.plot(curve.index, curve, color=colour, ls=dashes, lw=1.2, label=f"{label}, published")
-            own = data.points[data.points["task"] == task]
-            panels.curves(axis, own, EXHIBIT.series, "step", "return")
-            stored = [one for one in data.curves if one.task == task and one.seeds]
-            notes.append(panels.seeds_note(stored) or "no run of this suite")
-            panels.steps_axis(axis)
-            panels.returns_axis(axis)
-            axis.set_xlim(0, _LAST)
-            marked = panels.read_out(axis, task, "paper")
-        panels.name_rows(axes, "return")
-        panels.notes(figure, axes, notes)
-        panels.legend(figure, EXHIBIT.series)
-        panels.caption(
-            figure,
-            "Beside later methods, paper scale. With markers: this suite's runs, listed under each panel, on "
-            "ALM's own tasks; mean ± sample standard deviation over seeds if there are several. "
-            f"{panels.grey(without)} Broken "
-            "lines: published means over 5 to 10 seeds on gym's v4 tasks (Ant-v4 beside T-Ant; "
-            "T-Humanoid has none; results/paper/README.md), context only."
-            f"{panels.sizes(data)}{marked}",
-            data.runs,
-        )
+    figure, ((axes,),) = panels.page(len(_TASKS))
+    notes, without, marked = [], [], ""
+    for axis, task in zip(axes, _TASKS, strict=True):
+        axis.set_title(task)
+        if not panels.published_curve(axis, task, _LAST):
+            without.append(task)
+        means = field_runs()[field_runs()["task"] == FIELD_TASKS[task]]
+        for (method, label), (colour, dashes) in zip(FIELD.items(), _PUBLISHED, strict=True):
+            curve = _mean(means[means["method"] == method])
+            axis.plot(curve.index, curve, color=colour, ls=dashes, lw=1.2, label=f"{label}, published")
+        own = data.points[data.points["task"] == task]
+        panels.curves(axis, own, EXHIBIT.series, "step", "return")
+        stored = [one for one in data.curves if one.task == task and one.seeds]
+        notes.append(panels.seeds_note(stored) or "no run of this suite")
+        panels.steps_axis(axis)
+        panels.returns_axis(axis)
+        axis.set_xlim(0, _LAST)
+        marked = panels.read_out(axis, task, "paper")
+    panels.name_rows(axes, "return")
+    panels.notes(figure, axes, notes)
+    panels.legend(figure, EXHIBIT.series)
+    panels.caption(
+        figure,
+        "Beside later methods, paper scale. With markers: this suite's runs, listed under each panel, on "
+        "ALM's own tasks; mean ± sample standard deviation over seeds if there are several. "
+        f"{panels.grey(without)} Broken "
+        "lines: published means over 5 to 10 seeds on gym's v4 tasks (Ant-v4 beside T-Ant; "
+        "T-Humanoid has none; results/paper/README.md), context only."
+        f"{panels.sizes(data)}{marked}",
+        data.runs,
+    )
     return figure
 
 

@@ -10,20 +10,19 @@ from paper_figures import panels
 from paper_figures.data import FigureData, curves_of
 from paper_figures.style import NOTE, figure_style, looks
 from reproduce.exhibits.kinds import FigureExhibit
-from reproduce.exhibits.pooling import StoreMixError, require_comparable
+from reproduce.exhibits.pooling import StoreMixError
 from reproduce.lab.store import Store
 
 _SHOWN_STEPS = 100
 
 
-def data(exhibit: FigureExhibit, store: Store, scale: str, mix: bool) -> FigureData:
+def data(exhibit: FigureExhibit, store: Store, scale: str) -> FigureData:
     """The stored predictions of a figure on its one task.
 
     One row per series, seed and step of the episode, with `reproduce.lab.store.LATENT_COLUMNS`.
 
     Raises:
-        reproduce.exhibits.pooling.StoreMixError: the runs are of different protocols, and ``mix`` is off, or
-            the predictions follow different episodes.
+        reproduce.exhibits.pooling.StoreMixError: the predictions follow different episodes.
     """
     points, curves, used, policies = [], [], [], set()
     for curve in curves_of(exhibit, store, scale):
@@ -37,7 +36,6 @@ def data(exhibit: FigureExhibit, store: Store, scale: str, mix: bool) -> FigureD
             used.append(run)
             measured += 1
         curves.append(replace(curve, seeds=measured, last_step=curve.pool.step))
-    require_comparable(used, mix)
     if len(policies) > 1:
         (task,) = exhibit.tasks_at(scale)
         raise StoreMixError(
@@ -48,45 +46,45 @@ def data(exhibit: FigureExhibit, store: Store, scale: str, mix: bool) -> FigureD
     return FigureData(exhibit, scale, frame, tuple(curves), tuple(used), "".join(policies))
 
 
+@figure_style()
 def draw(data: FigureData) -> Figure:
     """Draw a panel of the first coordinate for each series, and one of the error by model steps."""
     exhibit, points, series = data.exhibit, data.points, data.series
-    with figure_style():
-        figure, ((axes,),) = panels.page(len(series) + 1)
-        by_label, notes = looks(exhibit.series), []
-        for axis, one in zip(axes, series, strict=False):
-            rows = points[points["series"] == one.label]
-            seed = rows["seed"].min()
-            axis.set_title(f"{one.label}, seed {seed}")
-            notes.append(panels.seeds_note([curve for curve in data.curves if curve.series == one]))
-            shown = rows[(rows["seed"] == seed) & (rows["step"] <= _SHOWN_STEPS)]
-            axis.plot(shown["step"], shown["encoded"], color="0.2", label="encoder")
-            axis.plot(shown["step"], shown["predicted"], color=by_label[one.label].colour)
-            axis.plot(
-                shown["step"],
-                shown["sampled"],
-                color=by_label[one.label].colour,
-                linewidth=0.6,
-                alpha=0.6,
-            )
-            axis.set(xlabel="step of the episode")
-        panels.name_rows(axes, "first coordinate of z")
-        _errors(axes[-1], exhibit, points)
-        panels.notes(figure, axes[:-1], notes)
-        panels.legend(figure, exhibit.series)
-        (task,) = exhibit.tasks_at(data.scale)
-        panels.caption(
-            figure,
-            f"{panels.heading(data)}, {task}. Along the episode, for one seed each: "
-            "encoder (black) and model (thick: means; thin: samples), which starts at the encoder's "
-            "mean of the first state and follows the recorded actions. Each seed has its own encoder, so "
-            "units and ranges of z differ. Last panel: squared error of the model's "
-            "means against the encoder's, averaged over all starting points in the episode and divided by "
-            "the variance of the encoder's means along it (1: no better than their mean), so it is large if "
-            "an encoder hardly distinguishes states; thin: each seed; with markers: their mean."
-            f" All share one episode, of {data.policy}, without noise.{panels.sizes(data)}",
-            data.runs,
+    figure, ((axes,),) = panels.page(len(series) + 1)
+    by_label, notes = looks(exhibit.series), []
+    for axis, one in zip(axes, series, strict=False):
+        rows = points[points["series"] == one.label]
+        seed = rows["seed"].min()
+        axis.set_title(f"{one.label}, seed {seed}")
+        notes.append(panels.seeds_note([curve for curve in data.curves if curve.series == one]))
+        shown = rows[(rows["seed"] == seed) & (rows["step"] <= _SHOWN_STEPS)]
+        axis.plot(shown["step"], shown["encoded"], color="0.2", label="encoder")
+        axis.plot(shown["step"], shown["predicted"], color=by_label[one.label].colour)
+        axis.plot(
+            shown["step"],
+            shown["sampled"],
+            color=by_label[one.label].colour,
+            linewidth=0.6,
+            alpha=0.6,
         )
+        axis.set(xlabel="step of the episode")
+    panels.name_rows(axes, "first coordinate of z")
+    _errors(axes[-1], exhibit, points)
+    panels.notes(figure, axes[:-1], notes)
+    panels.legend(figure, exhibit.series)
+    (task,) = exhibit.tasks_at(data.scale)
+    panels.caption(
+        figure,
+        f"{panels.heading(data)}, {task}. Along the episode, for one seed each: "
+        "encoder (black) and model (thick: means; thin: samples), which starts at the encoder's "
+        "mean of the first state and follows the recorded actions. Each seed has its own encoder, so "
+        "units and ranges of z differ. Last panel: squared error of the model's "
+        "means against the encoder's, averaged over all starting points in the episode and divided by "
+        "the variance of the encoder's means along it (1: no better than their mean), so it is large if "
+        "an encoder hardly distinguishes states; thin: each seed; with markers: their mean."
+        f" All share one episode, of {data.policy}, without noise.{panels.sizes(data)}",
+        data.runs,
+    )
     return figure
 
 

@@ -15,12 +15,8 @@ from reproduce.exhibits.kinds import FigureExhibit, Series
 from reproduce.lab.store import Store, StoredRun
 
 
-def data(exhibit: FigureExhibit, store: Store, scale: str, mix: bool) -> FigureData:
-    """One row per series, task, seed and evaluation: step, training_step, return and, if asked, beneath.
-
-    Raises:
-        reproduce.exhibits.pooling.StoreMixError: the runs are of different protocols, and ``mix`` is off.
-    """
+def data(exhibit: FigureExhibit, store: Store, scale: str) -> FigureData:
+    """One row per series, task, seed and evaluation: step, training_step, return and, if asked, beneath."""
 
     def read(run: StoredRun, series: Series) -> pd.DataFrame:
         del series
@@ -31,7 +27,7 @@ def data(exhibit: FigureExhibit, store: Store, scale: str, mix: bool) -> FigureD
             frame["beneath"] = run.evaluations[there[0]] if there else np.nan
         return frame
 
-    return figure_data(exhibit, store, scale, mix, read)
+    return figure_data(exhibit, store, scale, read)
 
 
 def returns(run: StoredRun) -> pd.DataFrame:
@@ -40,21 +36,21 @@ def returns(run: StoredRun) -> pd.DataFrame:
     return run.evaluations[list(columns)].rename(columns=columns)
 
 
+@figure_style()
 def draw(data: FigureData) -> Figure:
     """Draw one panel per task, one below for a metric ``beneath``, and at paper scale the authors' curves."""
     exhibit, tasks, beneath = data.exhibit, data.tasks, data.exhibit.beneath
-    with figure_style():
-        figure, ((tops, *below),) = panels.page(len(tasks), parts=1 if beneath is None else 2)
-        also = against_steps(tops, data)
-        for bottoms in below:
-            for top, axis, task in zip(tops, bottoms, tasks, strict=True):
-                top.set_xlabel("")
-                _beneath(axis, exhibit, data.points[data.points["task"] == task])
-                axis.set_xlim(top.get_xlim())
-            panels.name_rows(bottoms, beneath.label if beneath else "")
-        panels.seeds_notes(figure, below[-1] if below else tops, data)
-        panels.legend(figure, exhibit.series)
-        panels.caption(figure, heading(data) + also, data.runs)
+    figure, ((tops, *below),) = panels.page(len(tasks), parts=1 if beneath is None else 2)
+    also = against_steps(tops, data)
+    for bottoms in below:
+        for top, axis, task in zip(tops, bottoms, tasks, strict=True):
+            top.set_xlabel("")
+            _beneath(axis, exhibit, data.points[data.points["task"] == task])
+            axis.set_xlim(top.get_xlim())
+        panels.name_rows(bottoms, beneath.label if beneath else "")
+    panels.seeds_notes(figure, below[-1] if below else tops, data)
+    panels.legend(figure, exhibit.series)
+    panels.caption(figure, heading(data) + also, data.runs)
     return figure
 
 

@@ -126,11 +126,10 @@ def published_curve(axis: Axes, task: str, last: float) -> bool:
         Whether there is such a curve.
     """
     authors = authors_curves()
-    steps = authors["training_step"] + AUTHORS_WARMUP
-    shown = authors[(authors["task"] == task) & (steps <= last)]
+    shown = authors[(authors["task"] == task) & (authors["step"] <= last)]
     if shown.empty:
         return False
-    x, mean, std = steps[shown.index], shown["return_mean"], shown["return_std"]
+    x, mean, std = shown["step"], shown["return_mean"], shown["return_std"]
     axis.fill_between(x, mean - std, mean + std, color=PUBLISHED, alpha=0.25, linewidth=0)
     axis.plot(x, mean, color=PUBLISHED, label="ALM(3), authors' 5 seeds")
     return True
@@ -264,7 +263,7 @@ def heading(data: FigureData) -> str:
     """The beginning of a caption; if some curves have no run, it lists those that have."""
     drawn = "; ".join(one.label for one in data.series)
     only = f" (drawn: {drawn})" if len(data.series) < len(data.exhibit.series) else ""
-    return f"{data.exhibit.heading}, {data.scale} scale{only}"
+    return ", ".join(filter(None, (data.exhibit.heading, data.exhibit.title, f"{data.scale} scale{only}")))
 
 
 def sizes(data: FigureData) -> str:

@@ -18,21 +18,21 @@ def values() -> pd.DataFrame:
     return pd.DataFrame({"reward": reward, "transformed": OFFSET * np.log1p(reward / OFFSET)})
 
 
+@figure_style()
 def draw(points: pd.DataFrame) -> Figure:
     """Draw φ(r) over r, and their difference, which is too small to see in the first panel."""
-    with figure_style():
-        figure, (left, right) = plt.subplots(1, 2, figsize=(7.0, 2.9), layout="constrained")
-        left.plot(points["reward"], points["reward"], color=NOTE, label="r")
-        left.plot(
-            points["reward"],
-            points["transformed"],
-            color=LOOKS["alm"].colour,
-            linestyle="--",
-            label="a (log(r + a) − log a)",
-        )
-        left.set(xlabel="r", ylabel="reward")
-        left.legend()
-        right.plot(points["reward"], points["transformed"] - points["reward"], color=LOOKS["alm"].colour)
-        right.set(xlabel="r", ylabel="transformed − r")
-        panels.caption(figure, f"Figure 6, the transformed reward with a = {OFFSET:g}. A formula, no runs.")
+    figure, (left, right) = plt.subplots(1, 2, figsize=(7.0, 2.9), layout="constrained")
+    left.plot(points["reward"], points["reward"], color=NOTE, label="r")
+    left.plot(
+        points["reward"],
+        points["transformed"],
+        color=LOOKS["alm"].colour,
+        linestyle="--",
+        label="a (log(r + a) − log a)",
+    )
+    left.set(xlabel="r", ylabel="reward")
+    left.legend()
+    right.plot(points["reward"], points["transformed"] - points["reward"], color=LOOKS["alm"].colour)
+    right.set(xlabel="r", ylabel="transformed − r")
+    panels.caption(figure, f"Figure 6, the transformed reward with a = {OFFSET:g}. A formula, no runs.")
     return figure

@@ -19,13 +19,10 @@ from reproduce.lab.provenance import processor_of
 from reproduce.lab.store import Store, StoredRun
 
 
-def data(exhibit: FigureExhibit, store: Store, scale: str, mix: bool) -> FigureData:
+def data(exhibit: FigureExhibit, store: Store, scale: str) -> FigureData:
     """One row per series, task, seed and evaluation: step, training_step, return, hours and device.
 
     Hours are the training time per seed up to the evaluation; NaN if not recorded.
-
-    Raises:
-        reproduce.exhibits.pooling.StoreMixError: the runs are of different protocols, and ``mix`` is off.
     """
 
     def read(run: StoredRun, series: Series) -> pd.DataFrame:
@@ -33,7 +30,7 @@ def data(exhibit: FigureExhibit, store: Store, scale: str, mix: bool) -> FigureD
         hours = run.training_seconds / 3600.0
         return learning_curves.returns(run).assign(hours=hours, device=_device(run))
 
-    return figure_data(exhibit, store, scale, mix, read)
+    return figure_data(exhibit, store, scale, read)
 
 
 def costs(data: FigureData) -> pd.DataFrame:
@@ -71,6 +68,7 @@ def _device(run: StoredRun) -> str:
     return f"{processor}, {threads} thread{'' if threads == 1 else 's'}"
 
 
+@figure_style()
 def draw(data: FigureData) -> Figure:
     """Draw a panel per task against steps, one per task and processor against minutes, then costs."""
     exhibit, tasks = data.exhibit, data.tasks
@@ -86,29 +84,28 @@ def draw(data: FigureData) -> Figure:
         for task in tasks
         if ((learning["task"] == task) & (learning["device"] == device)).any()
     ]
-    with figure_style():
-        figure, groups = panels.page(*filter(None, (len(tasks), len(places), len(devices))))
-        (steps,), *timed = groups
-        also = learning_curves.against_steps(steps, data)
-        panels.seeds_notes(figure, steps, data)
-        if timed:
-            (minutes,), (bars,) = timed
-            for axis, (task, device) in zip(minutes, places, strict=True):
-                points = learning[(learning["task"] == task) & (learning["device"] == device)]
-                _against_minutes(axis, exhibit, points)
-                _title(axis, task, device, devices)
-                axis.set_ylim(steps[tasks.index(task)].get_ylim())
-                panels.returns_axis(axis)
-            panels.name_rows(minutes, "return")
-            for axis, device in zip(bars, devices, strict=True):
-                _costs(axis, exhibit, known[known["device"] == device])
-                _title(axis, "cost of a step", device, devices)
-            low, high = known["update_ms"].min(), known["total_ms"].max()
-            for axis in bars:  # leaves room for the last number
-                axis.set_xlim(10 ** np.floor(np.log10(0.8 * low)), 4 * high)
-        panels.legend(figure, exhibit.series)
-        text = f"{learning_curves.heading(data)}{also} {_of_times(data, devices)}"
-        panels.caption(figure, text, data.runs)
+    figure, groups = panels.page(*filter(None, (len(tasks), len(places), len(devices))))
+    (steps,), *timed = groups
+    also = learning_curves.against_steps(steps, data)
+    panels.seeds_notes(figure, steps, data)
+    if timed:
+        (minutes,), (bars,) = timed
+        for axis, (task, device) in zip(minutes, places, strict=True):
+            points = learning[(learning["task"] == task) & (learning["device"] == device)]
+            _against_minutes(axis, exhibit, points)
+            _title(axis, task, device, devices)
+            axis.set_ylim(steps[tasks.index(task)].get_ylim())
+            panels.returns_axis(axis)
+        panels.name_rows(minutes, "return")
+        for axis, device in zip(bars, devices, strict=True):
+            _costs(axis, exhibit, known[known["device"] == device])
+            _title(axis, "cost of a step", device, devices)
+        low, high = known["update_ms"].min(), known["total_ms"].max()
+        for axis in bars:  # leaves room for the last number
+            axis.set_xlim(10 ** np.floor(np.log10(0.8 * low)), 4 * high)
+    panels.legend(figure, exhibit.series)
+    text = f"{learning_curves.heading(data)}{also} {_of_times(data, devices)}"
+    panels.caption(figure, text, data.runs)
     return figure
 
 

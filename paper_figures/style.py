@@ -164,7 +164,7 @@ PAGE = {1: (5.4, 2.7), 2: (6.8, 2.4), 3: (8.0, 2.2)}
 
 @contextmanager
 def figure_style() -> Iterator[None]:
-    """A block in which figures get the suite's look."""
+    """A block or, as a decorator, a function in which figures get the suite's look."""
     with plt.rc_context(
         {
             "figure.dpi": 150,

@@ -21,45 +21,41 @@ _FORMULAS = {
 }
 
 
-def data(exhibit: FigureExhibit, store: Store, scale: str, mix: bool) -> FigureData:
-    """One row per series, task, seed and measurement: step, training_step, bias_mean, bias_std.
-
-    Raises:
-        reproduce.exhibits.pooling.StoreMixError: the runs are of different protocols, and ``mix`` is off.
-    """
+def data(exhibit: FigureExhibit, store: Store, scale: str) -> FigureData:
+    """One row per series, task, seed and measurement: step, training_step, bias_mean, bias_std."""
 
     def read(run: StoredRun, series: Series) -> pd.DataFrame:
         biases = bias_by_step(store.values(run), series.estimate, exhibit.bias)
         return biases.merge(run.evaluations[["step", "training_step"]], on="step")
 
-    return figure_data(exhibit, store, scale, mix, read)
+    return figure_data(exhibit, store, scale, read)
 
 
+@figure_style()
 def draw(data: FigureData) -> Figure:
     """Draw the mean of the bias above its deviation over pairs, one column per task."""
     series, tasks = data.exhibit.series, data.tasks
-    with figure_style():
-        figure, ((tops, bottoms),) = panels.page(len(tasks), parts=2)
-        for top, bottom, task in zip(tops, bottoms, tasks, strict=True):
-            points = data.points[data.points["task"] == task]
-            top.set_title(task)
-            # An estimate before the first update says nothing about training.
-            trained = points[points["training_step"] > 0]
-            if trained.empty:
-                panels.empty(top, "no update yet")
-                panels.empty(bottom, "no update yet")
-                continue
-            for axis, quantity in ((top, "bias_mean"), (bottom, "bias_std")):
-                panels.curves(axis, trained, series, "step", quantity)
-                _fit(axis, trained, quantity)
-                panels.steps_axis(axis)
-            top.axhline(0.0, color=NOTE, linewidth=0.8)
-            top.set_xlabel("")
-        panels.name_rows(tops, "mean of normalised bias")
-        panels.name_rows(bottoms, "std of normalised bias")
-        panels.seeds_notes(figure, bottoms, data)
-        panels.legend(figure, series)
-        panels.caption(figure, _caption(data), data.runs)
+    figure, ((tops, bottoms),) = panels.page(len(tasks), parts=2)
+    for top, bottom, task in zip(tops, bottoms, tasks, strict=True):
+        points = data.points[data.points["task"] == task]
+        top.set_title(task)
+        # An estimate before the first update says nothing about training.
+        trained = points[points["training_step"] > 0]
+        if trained.empty:
+            panels.empty(top, "no update yet")
+            panels.empty(bottom, "no update yet")
+            continue
+        for axis, quantity in ((top, "bias_mean"), (bottom, "bias_std")):
+            panels.curves(axis, trained, series, "step", quantity)
+            _fit(axis, trained, quantity)
+            panels.steps_axis(axis)
+        top.axhline(0.0, color=NOTE, linewidth=0.8)
+        top.set_xlabel("")
+    panels.name_rows(tops, "mean of normalised bias")
+    panels.name_rows(bottoms, "std of normalised bias")
+    panels.seeds_notes(figure, bottoms, data)
+    panels.legend(figure, series)
+    panels.caption(figure, _caption(data), data.runs)
     return figure
 
 

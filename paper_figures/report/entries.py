@@ -2,8 +2,9 @@
 
 import base64
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from paper_figures.drawing import drawn
@@ -13,11 +14,11 @@ from paper_figures.theory import FIGURES as THEORY_FIGURES
 from paper_figures.theory import pictures as theory_pictures
 from reproduce.exhibits import gallery, theory
 from reproduce.exhibits.claims import judged, table_of
+from reproduce.exhibits.code_tables import CODE_TABLES
 from reproduce.exhibits.coverage import Coverage, coverage, why_nothing_shown
 from reproduce.exhibits.kinds import SHOWN_SCALES, BiasDefinition, Exhibit, FigureExhibit, TableExhibit
-from reproduce.exhibits.pooling import StoreMixError
+from reproduce.exhibits.scores import score_table
 from reproduce.exhibits.table import Table
-from reproduce.exhibits.tables import table_of_exhibit
 from reproduce.lab.errors import is_sentence
 from reproduce.lab.gallery import Card
 from reproduce.lab.store import Store
@@ -40,7 +41,7 @@ class Image:
     points: str
 
 
-@dataclass(frozen=True)
+@dataclass
 class Entry:
     """One exhibit of the page, made of a table, images or clips, or the reason why it has none.
 
@@ -74,7 +75,9 @@ class Entry:
 def clips_entry(folder: Path) -> Entry:
     """The clips of the gallery's strip."""
     entry = Entry("policies", "", "Policies", "python -m reproduce gallery", nothing=gallery.NOTHING)
-    return _filled(entry, lambda: replace(entry, clips=tuple(gallery.shown(gallery.cards(folder)))))
+    with _problems(entry):
+        entry.clips = tuple(gallery.shown(gallery.cards(folder)))
+    return entry
 
 
 def exhibit_entry(exhibit: Exhibit, store: Store, bias: BiasDefinition) -> Entry:
@@ -85,38 +88,31 @@ def exhibit_entry(exhibit: Exhibit, store: Store, bias: BiasDefinition) -> Entry
         store: stored runs.
         bias: definition of the value bias in figures that show it.
     """
-    name = exhibit.name
-    command = f"python -m reproduce {name}"
-    if isinstance(exhibit, TableExhibit):
-        entry = Entry(name, exhibit.heading, exhibit.title, command, _coverage(exhibit, store))
-        return _filled(entry, lambda: replace(entry, table=table_of_exhibit(exhibit, store)))
+    name, command = exhibit.name, f"python -m reproduce {exhibit.name}"
+    entry = Entry(name, exhibit.heading, exhibit.title, command, _coverage(exhibit, store))
     if isinstance(exhibit, FigureExhibit):
         if exhibit.shows == "bias" and bias != "redq":
-            command += f" --bias {bias}"
-        number = exhibit.number or name.removeprefix("figure").replace("-", ", ")
-        heading = f"Figure {number}" if number[0].isdigit() else ""
-        found = _coverage(exhibit, store)
-        why = (f"at {one.scale} scale {why_nothing_shown(exhibit, one)}" for one in found)
-        nothing = f"Nothing is shown: {'; '.join(why)}."
-        entry = Entry(name, heading, exhibit.title, command, found, nothing=nothing)
-        return _filled(entry, lambda: replace(entry, images=_images(drawn(name, store, bias))))
-    entry = Entry(name, exhibit.heading, exhibit.title, command)
-    if name.startswith("table"):
-        return _filled(entry, lambda: replace(entry, table=table_of_exhibit(exhibit, store)))
-    return replace(entry, images=_images(drawn(name, store, bias)))
+            entry.command += f" --bias {bias}"
+        why = (f"at {one.scale} scale {why_nothing_shown(exhibit, one)}" for one in entry.coverage)
+        entry.nothing = f"Nothing is shown: {'; '.join(why)}."
+    with _problems(entry):
+        if isinstance(exhibit, TableExhibit):
+            entry.table = score_table(exhibit, store)
+        elif name in CODE_TABLES:
+            entry.table = CODE_TABLES[name](store)
+        else:
+            entry.images = _images(drawn(name, store, bias))
+    return entry
 
 
 def claims_entry(store: Store, scale: str) -> Entry:
     """The claims of the paper, judged by the runs of a scale."""
     command = f"python -m reproduce claims --scale {scale}"
     entry = Entry(f"claims-{scale}", "", f"By the runs of {scale} scale", command)
-
-    def fill() -> Entry:
+    with _problems(entry):
         every = judged(store, scale)
-        verdicts: Counter[str] = Counter(one.verdict for one in every)
-        return replace(entry, table=table_of(every, scale), verdicts=verdicts)
-
-    return _filled(entry, fill)
+        entry.table, entry.verdicts = table_of(every, scale), Counter(one.verdict for one in every)
+    return entry
 
 
 def curve_entries(store: Store) -> list[Entry]:
@@ -128,15 +124,14 @@ def curve_entries(store: Store) -> list[Entry]:
         ("curves", "Learning curves"),
     ):
         entry = Entry(name, "", title, f"python -m reproduce figure {name}")
-        try:
-            pictures = drawn(name, store, "redq")
-        except StoreMixError as error:
-            found.append(replace(entry, problem=str(error)))
-            continue
-        for exhibit in dict.fromkeys(picture.exhibit for picture in pictures):
-            own = [picture for picture in pictures if picture.exhibit == exhibit]
-            command = f"python -m reproduce figure {exhibit}"
-            found.append(Entry(exhibit, "", own[0].title or title, command, images=_images(own)))
+        with _problems(entry):
+            pictures = drawn(name, store)
+            for exhibit in dict.fromkeys(picture.exhibit for picture in pictures):
+                own = [picture for picture in pictures if picture.exhibit == exhibit]
+                command = f"python -m reproduce figure {exhibit}"
+                found.append(Entry(exhibit, "", own[0].title or title, command, images=_images(own)))
+        if entry.problem:
+            found.append(entry)
     return found
 
 
@@ -148,29 +143,28 @@ def theory_entries(folder: Path) -> list[Entry]:
 
 def _theory_entry(name: str, title: str, folder: Path) -> Entry:
     entry = Entry(name, "", title, "python -m reproduce theory", nothing="It is not computed yet.")
-
-    def fill() -> Entry:
+    with _problems(entry):
         exhibits = theory.read(folder, name)
         with theory.sound(folder / f"{name}.csv"):
-            table, images = theory.tables(exhibits).get(name), _images(theory_pictures(exhibits))
-        return replace(entry, table=table, images=images)
+            entry.table = theory.tables(exhibits).get(name)
+            entry.images = _images(theory_pictures(exhibits))
+    return entry
 
-    return _filled(entry, fill)
 
-
-def _filled(entry: Entry, fill: Callable[[], Entry]) -> Entry:
-    """The entry with its content, or with the reason for having none: one exhibit must not stop the page."""
+@contextmanager
+def _problems(entry: Entry) -> Iterator[None]:
+    """A block that fills an entry. What stops it becomes the entry's problem: one must not stop the page."""
     try:
-        return fill()
+        yield
     except ValueError as error:
         if not is_sentence(error):
             raise
-        return replace(entry, problem=str(error))
+        entry.problem = str(error)
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise
         needs = "This table is derived from code that needs torch: install the extra [train]"
-        return replace(entry, problem=f"{needs}, then repeat: python -m reproduce report")
+        entry.problem = f"{needs}, then repeat: python -m reproduce report"
 
 
 def _coverage(exhibit: Exhibit, store: Store) -> tuple[Coverage, ...]:

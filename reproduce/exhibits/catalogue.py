@@ -129,7 +129,6 @@ _REDQ_MEAN = Series("REDQ", "redq", estimate="mean_q")
 
 _FIGURE3 = FigureExhibit(
     name="figure3",
-    number="3",
     title="Sample efficiency and runtime",
     shows="return and runtime",
     series=_EFFICIENCY,
@@ -138,7 +137,6 @@ _FIGURE3 = FigureExhibit(
 )
 _FIGURE4 = FigureExhibit(
     name="figure4",
-    number="4",
     title="Bias of the value estimate and its deviation",
     shows="bias",
     series=(_BOUND, _REDQ_MEAN, Series("SAC-AVG", "sac-avg", estimate="mean_q")),
@@ -148,14 +146,12 @@ _FIGURE4 = FigureExhibit(
 _FIGURE8 = replace(
     _FIGURE4,
     name="figure8",
-    number="8",
     title="Bias of the lower bound beside that of the critics alone",
     series=(_BOUND, replace(_ALM, label="ALM(3), min Q", estimate="min_q"), _REDQ_MEAN),
 )
 _FIGURE9 = replace(
     _FIGURE3,
     name="figure9",
-    number="9",
     title="Sample efficiency on the other tasks",
     shows="return",
     tasks=("Walker2d", "Hopper"),
@@ -167,13 +163,10 @@ _FIGURE9 = replace(
 
 def _pair(part: str, title: str, series: tuple[Series, ...]) -> tuple[FigureExhibit, FigureExhibit]:
     """A part of Figure 5, and the part of Figure 10 with the same curves on other tasks."""
-    figure5 = FigureExhibit(
-        f"figure5{part}", f"5{part}", title, "return", series, ("Ant", "HalfCheetah"), _SMALL
-    )
+    figure5 = FigureExhibit(f"figure5{part}", title, "return", series, ("Ant", "HalfCheetah"), _SMALL)
     figure10 = replace(
         figure5,
         name=f"figure10{part}",
-        number=f"10{part}",
         title=f"{title}: more tasks",
         tasks=("Humanoid", "Walker2d"),
         small_tasks=_SMALL_EXTRA,
@@ -205,7 +198,6 @@ _FIGURE5C, _FIGURE10C = _pair("c", "Model-free learning on ALM's representation"
 
 _FIGURE7 = FigureExhibit(
     name="figure7",
-    number="7",
     title="What the model predicts with and without the KL term",
     shows="latents",
     series=_TERMS[:2],
@@ -223,9 +215,7 @@ def _ablation(
     tasks: tuple[str, ...] = ("HalfCheetah", "T-Ant", "T-Humanoid", "Ant", "Humanoid"),
     beneath: Metric | None = None,
 ) -> FigureExhibit:
-    return FigureExhibit(
-        f"figure{number}", str(number), title, "return", series, tasks, _SMALL, beneath=beneath
-    )
+    return FigureExhibit(f"figure{number}", title, "return", series, tasks, _SMALL, beneath=beneath)
 
 
 def _noises(kind: str, *levels: str) -> tuple[Series, ...]:
@@ -291,7 +281,6 @@ _FIGURE17 = _ablation(
 _FIGURE17_DYNAMICS = replace(
     _FIGURE17,
     name="figure17-dynamics",
-    number=None,
     title="Noise in the dynamics",
     series=_noises("dynnoise", "0.1", "0.3", "0.5"),
 )
@@ -303,16 +292,13 @@ _FIGURE19 = _ablation(
     "Encoder and model that also predict the value",
     (_ALM, Series("value encoder and model", "alm", "value-encoder-model")),
 )
-_FIGURE20 = replace(
-    _FIGURE11, name="figure20", number="20", title="Final return by coefficient c", shows="final return"
-)
+_FIGURE20 = replace(_FIGURE11, name="figure20", title="Final return by coefficient c", shows="final return")
 
 # --- What the paper mentions and does not show --------------------------------------------------------------
 
 _FIGURE_G = replace(
     _FIGURE5A,
     name="figureG",
-    number=None,
     title="Experiments of appendix G, and the on-policy ALM of section 6",
     series=(
         _ALM,
@@ -328,7 +314,6 @@ _FIGURE_G = replace(
 
 _FIGURE_Q = FigureExhibit(
     name="figureQ",
-    number=None,
     title="ALM with a quarter of its widths and batch, beside SAC and TD3 of full size",
     shows="return",
     series=(QUARTER, _SAC, _TD3),
@@ -368,10 +353,10 @@ FIGURES = (
 # --- All of them --------------------------------------------------------------------------------------------
 
 _OF_CODE = (
-    CodeExhibit("table2", "Table 2", "How the methods differ"),
-    CodeExhibit("table3", "Table 3", "Hyper-parameters of ALM"),
-    CodeExhibit("table4", "Table 4", "Networks of ALM"),
-    CodeExhibit("figure6", "Figure 6", "The transformed reward"),
+    CodeExhibit("table2", "How the methods differ"),
+    CodeExhibit("table3", "Hyper-parameters of ALM"),
+    CodeExhibit("table4", "Networks of ALM"),
+    CodeExhibit("figure6", "The transformed reward"),
 )
 
 EXHIBITS: Mapping[str, Exhibit] = MappingProxyType(

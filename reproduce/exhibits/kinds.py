@@ -1,5 +1,6 @@
 """Kinds of exhibits: tables of scores, figures of curves, and exhibits made of no runs."""
 
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
@@ -73,31 +74,39 @@ def _needed(series: Iterable[Series], tasks: Sequence[str], scale: str) -> list[
 
 
 @dataclass(frozen=True)
-class TableExhibit:
+class _Named:
+    """What an exhibit is called.
+
+    Attributes:
+        name: the exhibit's name, such as ``"table1"``, ``"figure5a"`` or ``"figure17-dynamics"``.
+        title: what it shows, in one line.
+    """
+
+    name: str
+    title: str
+
+    @property
+    def heading(self) -> str:
+        """Its number in the paper, such as ``"Figure 17, dynamics"``; empty if its name has none."""
+        found = re.match(r"(table|figure)(\d.*)", self.name)
+        return f"{found[1].capitalize()} {found[2].replace('-', ', ')}" if found else ""
+
+
+@dataclass(frozen=True)
+class TableExhibit(_Named):
     """A table of methods by tasks.
 
     Attributes:
-        name: the exhibit's name, such as ``"table1"``.
-        number: number of the table in the paper; None if the paper has no such table.
-        title: one line above the table.
+        number: number of the paper's table with its printed scores; None if the paper has no such table.
         series: its rows, in the paper's order.
         columns: tasks on which runs are measured, by the paper's column names, in its order.
         extras: tasks that the paper's table lacks, measured only at scales other than the paper's.
     """
 
-    name: str
     number: Literal[1, 5] | None
-    title: str
     series: tuple[Series, ...]
     columns: Mapping[str, str]
     extras: tuple[str, ...] = ()
-
-    @property
-    def heading(self) -> str:
-        """Its name in the paper, such as ``"Table 1"``, with what sets it apart, or its own."""
-        if self.number is None:
-            return self.name
-        return f"Table {self.name.removeprefix('table').replace('-', ', ')}"
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -145,13 +154,10 @@ _BESIDE_EVALUATIONS: Mapping[Content, str] = {
 
 
 @dataclass(frozen=True)
-class FigureExhibit:
+class FigureExhibit(_Named):
     """A figure of curves over training, one panel per task.
 
     Attributes:
-        name: the exhibit's name, such as ``"figure3"``.
-        number: number of the figure in the paper, such as ``"5a"``; None if the paper has no such figure.
-        title: what it shows, in one line.
         shows: ``"return"`` (against steps), ``"return and runtime"`` (also against wall-clock, with
             seconds per step), ``"bias"`` (mean and deviation of the value bias), ``"final return"``
             (against the level of the series) or ``"latents"`` (predicted and encoded representations).
@@ -163,9 +169,6 @@ class FigureExhibit:
         read_out: environment steps at which it compares, where its curves end; None: the end of their runs.
     """
 
-    name: str
-    number: str | None
-    title: str
     shows: Content
     series: tuple[Series, ...]
     tasks: tuple[str, ...]
@@ -173,11 +176,6 @@ class FigureExhibit:
     beneath: Metric | None = None
     bias: BiasDefinition = "redq"
     read_out: int | None = None
-
-    @property
-    def heading(self) -> str:
-        """The beginning of its caption."""
-        return self.title if self.number is None else f"Figure {self.number}, {self.title}"
 
     def tasks_at(self, scale: str) -> tuple[str, ...]:
         """The panels at a scale."""
@@ -219,18 +217,8 @@ class FigureExhibit:
 
 
 @dataclass(frozen=True)
-class CodeExhibit:
-    """An exhibit made of no runs: a formula, or the code itself.
-
-    Attributes:
-        name: the exhibit's name, such as ``"figure6"``.
-        heading: its name in the paper, such as ``"Figure 6"``.
-        title: what it shows, in one line.
-    """
-
-    name: str
-    heading: str
-    title: str
+class CodeExhibit(_Named):
+    """An exhibit made of no runs: a formula, or the code itself."""
 
     def needs(self, scale: str) -> dict[RunSpec, int]:
         """No runs."""

@@ -71,7 +71,7 @@ def score_table(
     suffix = ("" if measured else "-printed") + ("-mixed" if mix else "") + ("-context" if context else "")
     return Table(
         exhibit.name + suffix,
-        exhibit.heading,
+        exhibit.heading or exhibit.name,
         exhibit.title,
         # The block's protocol already names the family of the tasks.
         ("", *(task.rpartition("/")[2] for task in exhibit.tasks)),
@@ -156,10 +156,7 @@ def _released_blocks(exhibit: TableExhibit) -> list[Block]:
             return nothing
         return replace(
             nothing,
-            mean=one.mean,
-            std=one.std,
-            seeds=one.seeds,
-            step=one.step,
+            **one._asdict(),
             step_wanted=READ_OUT,
             status="published",
             source="results/paper/authors_curves.csv",

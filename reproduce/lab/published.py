@@ -112,11 +112,14 @@ AUTHORS_WARMUP = 5000
 
 @cache
 def authors_curves() -> pd.DataFrame:
-    """The authors' ALM(3) curves: ``task``, ``training_step``, ``seeds``, ``return_mean``, ``return_std``.
+    """The authors' ALM(3) curves: mean and standard deviation over seeds at each evaluation.
 
-    ``training_step`` is the authors' logged step: it leaves out the 5000 warm-up steps.
+    The columns are ``task``, ``training_step``, ``seeds``, ``return_mean``, ``return_std`` and ``step``.
+    ``training_step`` is the authors' logged step, which leaves out the 5000 warm-up steps; ``step`` counts
+    them, as ours does.
     """
-    return pd.read_csv(io.StringIO(_content("authors_curves.csv")))
+    logged = pd.read_csv(io.StringIO(_content("authors_curves.csv")))
+    return logged.assign(step=logged["training_step"] + AUTHORS_WARMUP)
 
 
 class AuthorsScore(NamedTuple):
@@ -129,18 +132,14 @@ class AuthorsScore(NamedTuple):
 
 
 def authors_score(task: str, step: int) -> AuthorsScore | None:
-    """The authors' last evaluation of a task within some environment steps; None if there is none.
-
-    Their logged steps leave out the warm-up (`AUTHORS_WARMUP`); these count it, as ours do.
-    """
+    """The authors' last evaluation of a task within some environment steps; None if there is none."""
     frame = authors_curves()
-    steps = frame["training_step"] + AUTHORS_WARMUP
-    own = frame[(frame["task"] == task) & (steps <= step)]
+    own = frame[(frame["task"] == task) & (frame["step"] <= step)]
     if own.empty:
         return None
     last = own.iloc[-1]
     return AuthorsScore(
-        float(last["return_mean"]), float(last["return_std"]), int(last["seeds"]), int(steps[last.name])
+        float(last["return_mean"]), float(last["return_std"]), int(last["seeds"]), int(last["step"])
     )
 
 

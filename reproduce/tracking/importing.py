@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reproduce.lab.published import AUTHORS_WARMUP, authors_curves, printed_scores
+from reproduce.lab.published import authors_curves, printed_scores
 from reproduce.lab.store import Store, StoredRun
 from reproduce.tracking.client import ENDED, KnownRun, MlflowRuns, Point, SyncResult, finite_points
 from reproduce.tracking.records import RunRecord, record_of, start_of
@@ -133,7 +133,7 @@ def _authors_curves() -> Iterable[_EndedRun]:
         tags = {"source": "authors", "seeds": str(frame["seeds"].max())}
         points = []
         for row in frame.itertuples():
-            step = int(row.training_step) + AUTHORS_WARMUP
+            step = int(row.step)
             points.append(Point("eval/return", float(row.return_mean), _PUBLISHED_MS, step))
             # Std over seeds; the eval/return_std of our runs is over the episodes of one evaluation.
             points.append(Point("eval/return_std_of_seeds", float(row.return_std), _PUBLISHED_MS, step))

@@ -78,7 +78,7 @@ def store(tmp_path, make_run):
 
 
 def test_the_data_behind_learning_curves(store):
-    data = runtime.data(FIGURE["figure3"], store, "laptop", False)
+    data = runtime.data(FIGURE["figure3"], store, "laptop")
     sac = data.points[data.points["series"] == "SAC"]
     # Seed 1 stops at 6000, and with it the curve.
     assert sac.groupby("seed")["step"].apply(list).to_dict() == {0: [5000, 6000], 1: [5000, 6000]}
@@ -106,24 +106,32 @@ def test_a_column_that_a_run_lacks_has_one_that_stands_for_it(store, make_run):
     extra = {"time/evaluation_s": [1.0], "time/update_ms": [1.0], "eval/return_without_noise": [7.0]}
     options = {"algorithm": "alm", "task": "HalfCheetah-obsnoise-0.1", "seed": 0, "scale": "laptop"}
     store.write(make_run({5000: 1.0}, extra=extra, provenance={"population": 1}, **options))
-    points = learning_curves.data(FIGURE["figure17"], store, "laptop", False).points.set_index("series")
+    points = learning_curves.data(FIGURE["figure17"], store, "laptop").points.set_index("series")
     assert points.loc["σ = 0.1", ["return", "beneath"]].tolist() == [1.0, 7.0]
     assert points.loc["σ = 0", "beneath"].tolist() == points.loc["σ = 0", "return"].tolist()
 
 
 def test_nothing_is_mixed(store, make_run):
-    assert runtime.data(FIGURE["figure3"], store, "paper", False).points.empty
+    assert runtime.data(FIGURE["figure3"], store, "paper").points.empty
     extra = {"time/evaluation_s": [1.0], "time/update_ms": [1.0]}
     other = {"seed": 2, "scale": "laptop", "protocol": "v5"}
     store.write(make_run({5000: 1.0}, algorithm="sac", extra=extra, **other))
-    exhibit = FIGURE["figure3"]
     with pytest.raises(StoreMixError, match="protocols"):
-        runtime.data(exhibit, store, "laptop", False)
-    mixed = runtime.data(exhibit, store, "laptop", True)
-    seeds = {(curve.series.label, curve.task): curve.seeds for curve in mixed.curves}
-    assert seeds["SAC", "HalfCheetah"] == 3
-    caption = runtime.draw(mixed).get_supxlabel()
-    assert caption.replace("\n", " ").startswith("MIXED PROTOCOLS, not comparable: v2-gymnasium1.4.0")
+        drawn("figure3", store)
+    (mixed,) = drawn("figure3", store, mix=True)
+    assert set(mixed.points.loc[mixed.points["series"] == "SAC", "seed"]) == {0, 1, 2}
+    caption = mixed.figure.get_supxlabel().replace("\n", " ")
+    assert caption.startswith("MIXED PROTOCOLS, not comparable: v2-gymnasium1.4.0")
+
+
+@pytest.mark.parametrize("name", ["authors", "field"])
+def test_nothing_is_mixed_beside_published_curves(tmp_path, make_run, name):
+    store, extra = Store(tmp_path), {"time/evaluation_s": [1.0], "time/update_ms": [1.0]}
+    for seed, protocol in enumerate(("v2", "v5")):
+        store.write(make_run({5000: 1.0}, seed=seed, protocol=protocol, extra=extra))
+    with pytest.raises(StoreMixError, match="protocols"):
+        drawn(name, store)
+    assert drawn(name, store, mix=True)
 
 
 def test_a_page_of_mixed_curves_costs_no_other_page(store, make_run, tmp_path):
@@ -150,7 +158,7 @@ def test_alm_over_its_authors_curves(tmp_path, make_run):
     ):
         about = {"task": task, "scale": scale, "variant": variant, "status": "partial"}
         store.write(make_run({5000: 0.0, 10_000: 50.0}, extra=extra, **about))
-    (picture,) = drawn("authors", store, "redq")
+    (picture,) = drawn("authors", store)
     (cheetah,) = picture.figure.axes
     labels = [line.get_label() for line in cheetah.lines]
     assert labels == ["ALM(3), authors' 5 seeds", "ALM(3)", "ALM(3), bf16"]
@@ -165,7 +173,7 @@ def test_each_seed_of_alm_goes_to_its_own_end_beside_the_authors(tmp_path, make_
         returns = {float(step): float(seed) for step in range(5000, end + 1, 5000)}
         extra = {name: [1.0] * len(returns) for name in ("time/evaluation_s", "time/update_ms")}
         store.write(make_run(returns, seed=seed, variant="base+bf16", extra=extra, **about))
-    (picture,) = drawn("authors", store, "redq")
+    (picture,) = drawn("authors", store)
     (cheetah,) = picture.figure.axes
     _, *seeds = cheetah.lines
     assert [line.get_xdata()[-1] for line in seeds] == list(ends.values())
@@ -180,7 +188,7 @@ def test_a_failed_seed_of_alm_is_named_beside_the_authors(tmp_path, make_run):
     store, extra = Store(tmp_path / "runs"), {"time/evaluation_s": [1.0] * 2, "time/update_ms": [1.0] * 2}
     for seed, ended in enumerate(({"status": "partial"}, {"status": "failed", "reason": "not finite"})):
         store.write(make_run({5000: 0.0, 10_000: 50.0}, seed=seed, scale="paper", extra=extra, **ended))
-    (picture,) = drawn("authors", store, "redq")
+    (picture,) = drawn("authors", store)
     (note,) = picture.figure.axes[0].texts
     assert note.get_text() == "ALM(3): 2 of 5 seeds, to 10k, 10k (failed) steps"
 
@@ -219,7 +227,7 @@ def test_seeds_that_were_trained_otherwise_are_mixed_by_no_option(store, make_ru
 )
 def test_definitions_of_the_bias_are_chosen_when_plotting(store, definition, mean, std, mean_of_critics):
     exhibit = dataclasses.replace(FIGURE["figure8"], bias=definition)
-    points = value_bias.data(exhibit, store, "laptop", False).points
+    points = value_bias.data(exhibit, store, "laptop").points
     bound = points[points["series"] == "ALM(3), lower bound"]
     assert bound["bias_mean"].tolist() == pytest.approx(mean, rel=1e-6)
     if std is not None:
@@ -234,7 +242,7 @@ def texts(axis):
 
 def test_panels_of_figure3(store):
     exhibit = FIGURE["figure3"]
-    data = runtime.data(exhibit, store, "laptop", False)
+    data = runtime.data(exhibit, store, "laptop")
     figure = runtime.draw(data)
     # A task without a run has no panel.
     cheetah, cheetah_hours, costs = figure.axes
@@ -267,7 +275,7 @@ def test_captions_name_tasks_without_an_authors_curve_and_networks_that_are_smal
 
     def caption(name, scale, **about):
         store.write(make_run({5000: 1.0, 6000: 2.0}, scale=scale, extra=extra, **about))
-        data = learning_curves.data(FIGURE[name], store, scale, False)
+        data = learning_curves.data(FIGURE[name], store, scale)
         return " ".join(learning_curves.draw(data).get_supxlabel().split())
 
     grey = "mean ± standard deviation of the authors' five seeds of ALM(3)"
@@ -283,7 +291,7 @@ def test_captions_name_tasks_without_an_authors_curve_and_networks_that_are_smal
 def test_bands_are_of_one_sample_deviation(store):
     """Two seeds of SAC are both 0 at first, then 10 and 30: 20 ± 14.1."""
     exhibit = FIGURE["figure3"]
-    data = learning_curves.data(exhibit, store, "laptop", False)
+    data = learning_curves.data(exhibit, store, "laptop")
     (cheetah,) = learning_curves.draw(data).axes
     sac = cheetah.collections[-1].get_paths()[0].vertices
     assert sorted(set(sac[:, 1])) == pytest.approx([0, 20 - 200**0.5, 20 + 200**0.5])
@@ -298,7 +306,7 @@ def test_updates_are_of_training_and_seeds_of_different_speed_share_a_curve(tmp_
         run = {"algorithm": "sac", "seed": seed, "scale": "laptop", "provenance": provenance}
         store.write(make_run({5000: 0.0, 6000: 1.0}, extra=extra, **run))
     exhibit = FIGURE["figure3"]
-    data = runtime.data(exhibit, store, "laptop", False)
+    data = runtime.data(exhibit, store, "laptop")
     assert runtime.costs(data)["update_ms"].tolist() == [6.0, 6.0]
     assert runtime.costs(data)["total_ms"].tolist() == [10.0, 30.0]
     _, minutes, _ = runtime.draw(data).axes
@@ -314,21 +322,21 @@ def test_seeds_of_which_one_has_only_warmed_up_have_a_curve_and_no_panel_of_minu
         extra = {"time/evaluation_s": [1.0] * count, "time/update_ms": [6.0] * count}
         about = {"algorithm": "sac", "seed": seed, "scale": "laptop", "status": "partial"}
         store.write(make_run(returns, extra=extra, provenance=provenance, **about))
-    (picture,) = drawn("figure3", store, "redq")
+    (picture,) = drawn("figure3", store)
     assert [axis.get_title() for axis in picture.figure.axes] == ["HalfCheetah"]
 
 
 def test_runs_that_recorded_no_times_have_curves_without_them(tmp_path, make_run):
     store, provenance = Store(tmp_path), {"device": "cpu", "population": 1}
     store.write(make_run({5000: 0.0, 7500: 1.0}, algorithm="sac", scale="laptop", provenance=provenance))
-    (picture,) = drawn("figure3", store, "redq")
+    (picture,) = drawn("figure3", store)
     assert picture.points["hours"].isna().all()
     assert "Time not recorded: SAC." in " ".join(picture.figure.get_supxlabel().split())
 
 
 def test_curves_leave_out_a_scale_that_is_not_known(store, make_run):
     store.write(make_run({5000: 0.0}, algorithm="sac", scale="huge"))
-    pictures = drawn("curves", store, "redq")
+    pictures = drawn("curves", store)
     assert sorted(picture.file for picture in pictures) == ["curves-alm-laptop", "curves-sac-laptop"]
 
 
@@ -338,7 +346,7 @@ def test_times_of_different_processors_have_panels_of_their_own(store, make_run)
     store.write(
         make_run({5000: 0.0, 6000: 1.0}, algorithm="redq", scale="laptop", provenance=provenance, extra=extra)
     )
-    data = runtime.data(FIGURE["figure3"], store, "laptop", False)
+    data = runtime.data(FIGURE["figure3"], store, "laptop")
     figure = runtime.draw(data)
     steps, *timed = figure.axes
     assert len(steps.lines) == 3
@@ -358,9 +366,7 @@ def test_times_of_different_gpus_have_panels_of_their_own(store, make_run):
         provenance = {"device": "cuda", "hardware": {"cpu": "Test", "gpu": gpu}, "population": 1}
         run = {"algorithm": algorithm, "scale": "laptop", "provenance": provenance}
         store.write(make_run({5000: 0.0, 6000: 1.0}, extra=extra, **run))
-    devices = (
-        runtime.data(FIGURE["figure3"], store, "laptop", False).points.groupby("series")["device"].first()
-    )
+    devices = runtime.data(FIGURE["figure3"], store, "laptop").points.groupby("series")["device"].first()
     assert devices[["SAC", "REDQ", "MBPO"]].tolist() == ["Test, 1 thread", "H200 of Test", "A100 of Test"]
 
 
@@ -368,7 +374,7 @@ def test_a_task_of_which_all_runs_failed_is_named_with_them(store, make_run):
     extra = {"time/evaluation_s": [1.0], "time/update_ms": [1.0]}
     options = {"task": "Hopper", "scale": "laptop", "status": "failed", "reason": "not finite"}
     store.write(make_run({5000: 1.0}, algorithm="td3", extra=extra, **options))
-    data = runtime.data(FIGURE["figure3"], store, "laptop", False)
+    data = runtime.data(FIGURE["figure3"], store, "laptop")
     assert panels.tasks_left_out(data) == " No stored run on Hopper (1 failed)."
 
 
@@ -376,7 +382,7 @@ def test_runs_that_are_stored_without_what_a_figure_shows_are_not_called_missing
     """REDQ's runs have no value estimates beside them."""
     for task in ("HalfCheetah", "Hopper"):
         store.write(make_run({5000: 1.0, 6000: 2.0}, algorithm="redq", task=task, scale="laptop"))
-    data = value_bias.data(FIGURE["figure4"], store, "laptop", False)
+    data = value_bias.data(FIGURE["figure4"], store, "laptop")
     note = panels.seeds_note([curve for curve in data.curves if curve.task == "HalfCheetah"])
     assert note.splitlines()[1:] == ["stored without what is shown: REDQ", "no stored run: SAC-AVG"]
     assert panels.tasks_left_out(data) == " Runs on Hopper are stored without what is shown."
@@ -385,7 +391,7 @@ def test_runs_that_are_stored_without_what_a_figure_shows_are_not_called_missing
 def test_seeds_stored_without_what_a_figure_shows_are_counted_beside_the_drawn_one(store, make_run):
     """ALM's second seed has no value estimates beside it."""
     store.write(make_run({5000: 1.0, 7000: 2.0}, seed=1, scale="laptop"))
-    data = value_bias.data(FIGURE["figure4"], store, "laptop", False)
+    data = value_bias.data(FIGURE["figure4"], store, "laptop")
     note = panels.seeds_note([curve for curve in data.curves if curve.task == "HalfCheetah"])
     drawn_one = "1 of 5 seeds, 7k of 50k steps, 1 stored without what is shown: ALM(3), lower bound"
     assert note.splitlines()[0] == drawn_one
@@ -395,7 +401,7 @@ def test_a_caption_counts_the_evaluation_episodes_of_its_scale(tmp_path, make_ru
     """Two at the scale for tests, whose runs are drawn if someone stores them."""
     store = Store(tmp_path)
     store.write(make_run({200: 1.0, 400: 2.0}, algorithm="sac", scale="smoke"))
-    (picture,) = drawn("curves", store, "redq")
+    (picture,) = drawn("curves", store)
     caption = " ".join(picture.figure.get_supxlabel().split())
     assert "smoke scale: mean return of 2 greedy evaluation episodes" in caption
 
@@ -404,7 +410,7 @@ def test_the_authors_curve_is_grey_at_paper_scale_only(store, make_run):
     exhibit = FIGURE["figure3"]
     extra = {"time/evaluation_s": [1.0] * 2, "time/update_ms": [6.0] * 2}
     store.write(make_run({5000: 0.0, 10_000: 50.0}, algorithm="sac", status="partial", extra=extra))
-    data = runtime.data(exhibit, store, "paper", False)
+    data = runtime.data(exhibit, store, "paper")
     figure = runtime.draw(data)
     cheetah = next(axis for axis in figure.axes if axis.get_title() == "HalfCheetah")
     published = next(line for line in cheetah.lines if "authors" in line.get_label())
@@ -421,7 +427,7 @@ def test_the_authors_curve_is_grey_at_paper_scale_only(store, make_run):
 
 def test_panels_of_the_bias(store):
     exhibit = dataclasses.replace(FIGURE["figure8"], bias="paper")
-    data = value_bias.data(exhibit, store, "laptop", False)
+    data = value_bias.data(exhibit, store, "laptop")
     figure = value_bias.draw(data)
     top, bottom = figure.axes
     means = {line.get_label(): line for line in top.lines}
@@ -546,7 +552,7 @@ def test_a_second_row_shows_the_metric_of_those_that_have_it(tmp_path, make_run)
     clamped = extra | {"model/clamped": [0.0, 7.0]}
     store.write(make_run({5000: 1.0, 6000: 3.0}, variant="log-naive", extra=clamped, **options))
     exhibit = FIGURE["figure12"]
-    figure = learning_curves.draw(learning_curves.data(exhibit, store, "laptop", False))
+    figure = learning_curves.draw(learning_curves.data(exhibit, store, "laptop"))
     top, bottom = figure.axes
     assert [line.get_label() for line in top.lines] == ["ALM(3)", "log in both objectives"]
     assert [line.get_label() for line in bottom.lines] == ["log in both objectives"]
@@ -562,7 +568,7 @@ def test_final_returns_are_means_of_the_last_five_evaluations(tmp_path, make_run
         curve = {1000 * step: offset + step for step in range(5, 12)}
         store.write(make_run(curve, variant="c-0.5", seed=seed, extra=extra, **options))
     exhibit = FIGURE["figure20"]
-    data = final_return.data(exhibit, store, "laptop", False)
+    data = final_return.data(exhibit, store, "laptop")
     assert data.points["return"].tolist() == [9.0, 19.0]
     (axis,) = final_return.draw(data).axes
     assert [label.get_text() for label in axis.get_xticklabels()] == [
@@ -610,7 +616,7 @@ def test_predicted_representations_are_drawn_for_one_episode_only(tmp_path, make
     store.write(begun)
     store.write_latents(begun, steps, "alm of seed 1")
     exhibit = FIGURE["figure7"]
-    data = latents.data(exhibit, store, "laptop", False)
+    data = latents.data(exhibit, store, "laptop")
     figure = latents.draw(data)
     kept, error = figure.axes
     # Pooled as runs are everywhere: what has only begun is named, and so is how far the others are.
@@ -619,9 +625,9 @@ def test_predicted_representations_are_drawn_for_one_episode_only(tmp_path, make
     lines = {line.get_label(): line.get_ydata().tolist() for line in kept.lines}
     assert lines["encoder"] == [0, 1, 2, 3]
     assert [0, 1.5, 2.5, 3.5] in [line.get_ydata().tolist() for line in kept.lines]
-    drawn = [line.get_ydata() for line in error.lines[:3]]
+    curves = [line.get_ydata() for line in error.lines[:3]]
     # Each seed, then their mean.
-    np.testing.assert_allclose(drawn, [[0.1, 0.2], [0.3, 0.6], [0.2, 0.4]], rtol=1e-6)
+    np.testing.assert_allclose(curves, [[0.1, 0.2], [0.3, 0.6], [0.2, 0.4]], rtol=1e-6)
     caption = " ".join(figure.get_supxlabel().split())
     assert "(drawn: ALM(3))" in caption and "of alm of seed 1" in caption
 
@@ -629,20 +635,20 @@ def test_predicted_representations_are_drawn_for_one_episode_only(tmp_path, make
     store.write(other)
     store.write_latents(other, steps, "alm of seed 1")
     with pytest.raises(StoreMixError, match="protocols"):
-        latents.data(exhibit, store, "laptop", False)
-    assert latents.data(exhibit, store, "laptop", True).curves[0].seeds == 3
+        drawn("figure7", store)
+    assert latents.data(exhibit, store, "laptop").curves[0].seeds == 3
 
     other = make_run({5000: 1.0}, variant="no-kl", scale="laptop")
     store.write(other)
     store.write_latents(other, steps, "alm of seed 2")
     with pytest.raises(StoreMixError, match="different episodes"):
-        latents.data(exhibit, store, "laptop", True)
+        latents.data(exhibit, store, "laptop")
 
 
 @pytest.mark.parametrize(("task", "series"), [("figure12", 4), ("figure5c", 5)])
 def test_small_print_and_legend_are_no_wider_than_their_place(store, task, series):
     exhibit = FIGURE[task]
-    data = learning_curves.data(exhibit, store, "laptop", False)
+    data = learning_curves.data(exhibit, store, "laptop")
     figure = learning_curves.draw(data)
     panel = figure.get_figwidth()
     for axis in figure.axes:
@@ -705,7 +711,7 @@ def test_nothing_overlaps(tmp_path, make_run, name, tasks):
             curve = {5000: -200.0, 100_000: 4000.0, 200_000: 9000.0}
             store.write(make_run(curve, extra=extra, provenance=provenance, **about))
     module = runtime if name == "figure3" else learning_curves
-    data = module.data(exhibit, store, "paper", False)
+    data = module.data(exhibit, store, "paper")
     written = boxes(module.draw(data))
     assert len(written) > 2 * tasks
     for number, box in enumerate(written):
@@ -718,7 +724,7 @@ def test_the_step_of_table_1_is_marked_where_it_reads(tmp_path, make_run):
         last = 300_000 if task == "Walker2d" else 50_000
         store.write(make_run({5000: 0.0, last: 9.0}, algorithm="sac", task=task, extra=extra))
     exhibit = FIGURE["figure9"]
-    figure = learning_curves.draw(learning_curves.data(exhibit, store, "paper", False))
+    figure = learning_curves.draw(learning_curves.data(exhibit, store, "paper"))
     marked = {
         axis.get_title(): [line for line in axis.lines if line.get_linestyle() == ":"] for axis in figure.axes
     }

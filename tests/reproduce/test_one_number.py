@@ -63,7 +63,7 @@ def test_each_cell_of_a_table(table, store):
 @pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize("figure", CURVES, ids=lambda figure: figure.name)
 def test_the_end_of_each_curve(figure, scale, store):
-    data = learning_curves.data(figure, store, scale, False)
+    data = learning_curves.data(figure, store, scale)
     drawn = data.points.groupby(["series", "task"]) if len(data.points) else ()
     ends = {key: rows[rows["step"] == rows["step"].max()] for key, rows in drawn}
     for series in figure.series:
@@ -84,7 +84,7 @@ def test_a_seed_in_the_table_is_in_the_figure_and_in_the_comparison(store):
         if (one.algorithm, one.task, one.scale) == ("ALM(3)", "HalfCheetah", "laptop")
     ]
     for name in ("figure3", "figure5a", "figure11"):
-        data = learning_curves.data(EXHIBITS[name], store, "laptop", False)
+        data = learning_curves.data(EXHIBITS[name], store, "laptop")
         unchanged = {
             one.label for one in EXHIBITS[name].series if (one.algorithm, one.variant) == ("alm", "base")
         }

@@ -96,7 +96,7 @@ def test_claims_and_figures_say_so_too(places, make_run):
     assert "your own" not in " ".join(claims_table(ReadsRuns(own=False).opened(), "paper").notes)
     figure = EXHIBITS["figure3"]
     for own in (True, False):
-        found = runtime.data(figure, ReadsRuns(own=own).opened(), "paper", False)
+        found = runtime.data(figure, ReadsRuns(own=own).opened(), "paper")
         caption = " ".join(runtime.draw(found).get_supxlabel().split())
         assert ("Your own runs, not the repository's: 1." in caption) == own
 
@@ -155,7 +155,7 @@ def test_a_run_of_an_unknown_scale_or_task_is_listed_and_not_drawn(tmp_path, mak
 
     store = Store(tmp_path / "store")
     store.write(make_run({5000: 1.0, 50_000: 7.0}, scale=scale, task=task))
-    assert drawn("curves", store, "redq", False) == []
+    assert drawn("curves", store) == []
     for every, line in ((False, f"{scale} scale, {task}\n  ALM(3) 7 (1 seed, 50k)"), (True, "50,000 steps")):
         console = Console(width=80, file=io.StringIO(), markup=False)
         print_inventory(store, tmp_path / "runs", console, every)
