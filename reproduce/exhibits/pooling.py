@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from reproduce.lab.curves import Curve, index_at, value_at, window_mean
+from reproduce.lab.specs import method_name
 from reproduce.lab.store import StoredRun
 
 _ABREAST = 0.5
@@ -146,9 +147,8 @@ def require_one_configuration(runs: Iterable[StoredRun]) -> None:
         other = first.setdefault((spec.algorithm, spec.variant, spec.task), run)
         if run.config != other.config:
             parts = [part for part, value in run.config.items() if value != other.config.get(part)]
-            whose = spec.algorithm if spec.variant == "base" else f"{spec.algorithm}/{spec.variant}"
             raise StoreMixError(
-                f"Seeds {other.spec.seed} and {spec.seed} of {whose} on {spec.task} "
-                f"may not be pooled, because their configurations differ ({', '.join(parts)}): train them "
-                "again as one variant."
+                f"Seeds {other.spec.seed} and {spec.seed} of {method_name(spec.algorithm, spec.variant)} on "
+                f"{spec.task} may not be pooled, because their configurations differ ({', '.join(parts)}): "
+                "train them again as one variant."
             )
