@@ -13,11 +13,12 @@ from paper_figures.theory import FIGURES as THEORY_FIGURES
 from paper_figures.theory import pictures as theory_pictures
 from reproduce.exhibits import gallery, theory
 from reproduce.exhibits.claims import judged, table_of
+from reproduce.exhibits.code_tables import CODE_TABLES
 from reproduce.exhibits.coverage import Coverage, coverage, why_nothing_shown
 from reproduce.exhibits.kinds import SHOWN_SCALES, BiasDefinition, Exhibit, FigureExhibit, TableExhibit
 from reproduce.exhibits.pooling import StoreMixError
+from reproduce.exhibits.scores import score_table
 from reproduce.exhibits.table import Table
-from reproduce.exhibits.tables import table_of_exhibit
 from reproduce.lab.errors import is_sentence
 from reproduce.lab.gallery import Card
 from reproduce.lab.store import Store
@@ -89,7 +90,7 @@ def exhibit_entry(exhibit: Exhibit, store: Store, bias: BiasDefinition) -> Entry
     command = f"python -m reproduce {name}"
     if isinstance(exhibit, TableExhibit):
         entry = Entry(name, exhibit.heading, exhibit.title, command, _coverage(exhibit, store))
-        return _filled(entry, lambda: replace(entry, table=table_of_exhibit(exhibit, store)))
+        return _filled(entry, lambda: replace(entry, table=score_table(exhibit, store)))
     if isinstance(exhibit, FigureExhibit):
         if exhibit.shows == "bias" and bias != "redq":
             command += f" --bias {bias}"
@@ -102,7 +103,7 @@ def exhibit_entry(exhibit: Exhibit, store: Store, bias: BiasDefinition) -> Entry
         return _filled(entry, lambda: replace(entry, images=_images(drawn(name, store, bias))))
     entry = Entry(name, exhibit.heading, exhibit.title, command)
     if name.startswith("table"):
-        return _filled(entry, lambda: replace(entry, table=table_of_exhibit(exhibit, store)))
+        return _filled(entry, lambda: replace(entry, table=CODE_TABLES[name](store)))
     return replace(entry, images=_images(drawn(name, store, bias)))
 
 
