@@ -71,12 +71,11 @@ def score_table(
     suffix = ("" if measured else "-printed") + ("-mixed" if mix else "") + ("-context" if context else "")
     return Table(
         exhibit.name + suffix,
-        exhibit.heading,
-        exhibit.title,
+        ": ".join(filter(None, (exhibit.heading, exhibit.title))),
         # The block's protocol already names the family of the tasks.
         ("", *(task.rpartition("/")[2] for task in exhibit.tasks)),
         tuple(blocks),
-        _HOW_TO_READ if measured else "",
+        (_HOW_TO_READ,) if measured else (),
     )
 
 
