@@ -7,7 +7,7 @@ which compares runs within each task (`reproduce.exhibits.statistics.aggregates`
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mode
@@ -217,6 +217,11 @@ class Comparison:
         return [run for task in self.tasks for side in task.sides for run in side.runs]
 
     @property
+    def _every_side(self) -> list[tuple[str, SideRuns]]:
+        """Each side on each task, with the name of both: ``"td3 on Hopper"``."""
+        return [(f"{side.name} on {task.task}", side) for task in self.tasks for side in task.sides]
+
+    @property
     def heading(self) -> str:
         """The comparison in one line."""
         what = {"return": "return", "window": "mean return over the last tenth of the steps"}[self.metric]
@@ -230,13 +235,11 @@ class Comparison:
             "Interquartile means over seeds (plain means for fewer than four) at the last step that all "
             f"seeds of {whose} have reached, with 95 % stratified bootstrap intervals."
         ]
-        single = [
-            f"{side.name} on {task.task}" for task in self.tasks for side in task.sides if len(side.runs) == 1
-        ]
+        single = [where for where, side in self._every_side if len(side.runs) == 1]
         if single:
             notes.append(f"No interval where a side has only one seed: {', '.join(single)}.")
         # Among sides that have an interval.
-        counts = [len(side.runs) for task in self.tasks for side in task.sides]
+        counts = [len(side.runs) for _, side in self._every_side]
         fewest = min((count for count in counts if count > 1), default=1)
         if fewest in TRUE_CONFIDENCE:
             notes.append(
@@ -268,14 +271,10 @@ class Comparison:
             f"{f'Left out on {task}' if task in compared else f'{task} is left out'}: {_in_words(lacking)}."
             for task, lacking in self.missing.items()
         ]
-        begun, failed = [], []
-        for task in self.tasks:
-            for side in task.sides:
-                whose = f"of {side.name} on {task.task}"
-                begun += _stopped(side.begun, whose)
-                failed += [f"{seeds_named(side.failed)} {whose}"] if side.failed else []
+        begun = [one for where, side in self._every_side for one in _stopped(side.begun, where)]
         if begun:
             sentences.append(f"Left out because they are too far behind: {', '.join(begun)}.")
+        failed = [f"{seeds_named(side.failed)} of {where}" for where, side in self._every_side if side.failed]
         if failed:
             seeds = ", ".join(failed)
             sentences.append(
@@ -294,10 +293,7 @@ class Comparison:
 
         def stopped(which: Callable[[StoredRun], bool]) -> str:
             return ", ".join(
-                one
-                for task in self.tasks
-                for side in task.sides
-                for one in _stopped(list(filter(which, side.runs)), f"of {side.name} on {task.task}")
+                one for where, side in self._every_side for one in _stopped(filter(which, side.runs), where)
             )
 
         alive = [run for run in self.runs if run.status != "failed"]
@@ -451,12 +447,12 @@ def _stop_in_words(run: StoredRun) -> str:
     return "finished" if stop is None else steps_reached(stop, run_length_if_known(run.spec))
 
 
-def _stopped(runs: Sequence[StoredRun], whose: str) -> list[str]:
+def _stopped(runs: Iterable[StoredRun], where: str) -> list[str]:
     """``"seeds 1 2 of td3 on Hopper (55k of 300k steps)"``, one for each place at which runs stopped."""
     seeds: dict[str, list[int]] = {}
     for run in runs:
         seeds.setdefault(_stop_in_words(run), []).append(run.spec.seed)
-    return [f"{seeds_named(found)} {whose} ({stop})" for stop, found in seeds.items()]
+    return [f"{seeds_named(found)} of {where} ({stop})" for stop, found in seeds.items()]
 
 
 def _columns(name: str, estimate: Estimate) -> dict[str, float]:
