@@ -11,14 +11,13 @@ from paper_figures import panels
 from paper_figures.pictures import Picture, csv_text
 from paper_figures.style import Look, figure_style, looks_apart
 from reproduce.exhibits.comparison import Comparison, TaskComparison
-from reproduce.exhibits.kinds import Series
 from reproduce.formats import steps_in_words
 
 
 @figure_style()
 def draw(comparison: Comparison) -> Figure:
     """Draw one panel per task, all curves up to the last step that all seeds have reached."""
-    looks = looks_apart([Series(side.name, side.algorithm, side.variant) for side in comparison.sides])
+    looks = looks_apart(comparison.sides)
     figure, ((axes,),) = panels.page(len(comparison.tasks))
     for axis, task in zip(axes, comparison.tasks, strict=True):
         _panel(axis, task, looks)

@@ -21,10 +21,11 @@ from alm.training.scale import scale_named
 from paper_figures.drawing import drawn, figures_named
 from reproduce.exhibits.catalogue import EXHIBITS, table_named
 from reproduce.exhibits.claims import claims_table
+from reproduce.exhibits.code_tables import CODE_TABLES
 from reproduce.exhibits.comparison import Comparison
 from reproduce.exhibits.coverage import nothing_shown
-from reproduce.exhibits.kinds import SHOWN_SCALES, BiasDefinition, FigureExhibit
-from reproduce.exhibits.tables import table_of_exhibit
+from reproduce.exhibits.kinds import SHOWN_SCALES, BiasDefinition, FigureExhibit, TableExhibit
+from reproduce.exhibits.scores import score_table
 from reproduce.exhibits.tidy import tidy_curves
 from reproduce.lab.selecting import wanted_runs
 from reproduce.lab.store import default_store
@@ -107,7 +108,10 @@ def table(name: str | int, own: bool = True) -> "pd.DataFrame":
     Raises:
         ValueError: there is no such table.
     """
-    return table_of_exhibit(table_named(str(name)), default_store(own)).frame
+    exhibit, store = table_named(str(name)), default_store(own)
+    if isinstance(exhibit, TableExhibit):
+        return score_table(exhibit, store).frame
+    return CODE_TABLES[exhibit.name](store).frame
 
 
 def claims(scale: str, own: bool = True) -> "pd.DataFrame":

@@ -37,7 +37,8 @@ class Table(ReadsRuns):
 
     def run(self) -> int:
         """Render the table."""
-        from reproduce.exhibits.tables import table_of_exhibit
+        from reproduce.exhibits.code_tables import CODE_TABLES
+        from reproduce.exhibits.scores import score_table
         from reproduce.exhibits.writing import render
 
         exhibit = table_named(self.table)
@@ -47,7 +48,11 @@ class Table(ReadsRuns):
             raise ValueError("Only table 1 is on tasks near those of later methods: leave --context out.")
         if self.mix and (self.printed or not isinstance(exhibit, TableExhibit)):
             raise ValueError("Only measured returns are pooled: leave --mix out.")
-        table = table_of_exhibit(exhibit, self.opened(), not self.printed, self.mix, self.context)
+        store = self.opened()
+        if isinstance(exhibit, TableExhibit):
+            table = score_table(exhibit, store, not self.printed, self.mix, self.context)
+        else:
+            table = CODE_TABLES[exhibit.name](store)
         render(table, self.out, plain_console())
         return 0
 

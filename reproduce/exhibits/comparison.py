@@ -7,7 +7,7 @@ which compares runs within each task (`reproduce.exhibits.statistics.aggregates`
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mode
@@ -19,8 +19,9 @@ from rich.table import Table
 
 from alm.task_registry import task_spec
 from alm.training.scale import scale_named
+from reproduce.exhibits.kinds import Series
 from reproduce.exhibits.pooling import abreast, require_comparable
-from reproduce.exhibits.sides import Shelf, Side
+from reproduce.exhibits.sides import Shelf, side_named
 from reproduce.exhibits.statistics.aggregates import (
     FloatArray,
     difference_of_interquartile_means,
@@ -131,12 +132,12 @@ class Comparison:
             runs"``, by task.
     """
 
-    sides: tuple[Side, ...]
+    sides: tuple[Series, ...]
     scale: str
     metric: str
     tasks: tuple[TaskComparison, ...]
     improvements: Mapping[str, Estimate]
-    missing: Mapping[str, Mapping[Side, str]]
+    missing: Mapping[str, Mapping[Series, str]]
 
     @classmethod
     def of(
@@ -157,7 +158,7 @@ class Comparison:
             reproduce.exhibits.pooling.StoreMixError: the runs differ in protocol or simulator, or the seeds
                 of one side in configuration.
         """
-        sides = tuple(Side.named(name) for name in names)
+        sides = tuple(side_named(name) for name in names)
         _require_different(sides)
         if metric not in _READINGS:
             raise ValueError(f"There is no metric {metric!r}; the metrics are {', '.join(_READINGS)}.")
@@ -182,9 +183,9 @@ class Comparison:
             if all(side in missing.get(task, ()) for task in every):
                 raise ValueError(shelf.why_nothing(side, every[0]))
         if not found:
-            others = " or ".join(side.name for side in sides[1:])
+            others = " or ".join(side.label for side in sides[1:])
             where = f"None of the tasks {', '.join(every)}"
-            raise ValueError(f"{where} has runs of both {sides[0].name} and {others}.")
+            raise ValueError(f"{where} has runs of both {sides[0].label} and {others}.")
         require_comparable(run for there in found.values() for runs in there.values() for run in runs)
         compared = tuple(_task(task, there, kept[task], metric) for task, there in found.items())
         improvements = {}
@@ -193,10 +194,10 @@ class Comparison:
                 (one.first.scores, contrast.other.scores)
                 for one in compared
                 for contrast in one.contrasts
-                if contrast.other.name == side.name
+                if contrast.other.name == side.label
             ]
             if len(pairs) == len(compared):
-                improvements[side.name] = bootstrap(
+                improvements[side.label] = bootstrap(
                     probability_of_improvement, [pair[0] for pair in pairs], [pair[1] for pair in pairs]
                 )
         return cls(sides, scale, metric, compared, improvements, missing)
@@ -204,7 +205,7 @@ class Comparison:
     @property
     def file_name(self) -> str:
         """Name of its files, without extension."""
-        parts = ["-vs-".join(side.name for side in self.sides), *(task.task for task in self.tasks)]
+        parts = ["-vs-".join(side.label for side in self.sides), *(task.task for task in self.tasks)]
         name = "-".join([*parts, self.scale]).replace("/", "_")
         if len(name) <= _LONGEST_NAME:
             return name
@@ -216,10 +217,15 @@ class Comparison:
         return [run for task in self.tasks for side in task.sides for run in side.runs]
 
     @property
+    def _every_side(self) -> list[tuple[str, SideRuns]]:
+        """Each side on each task, with the name of both: ``"td3 on Hopper"``."""
+        return [(f"{side.name} on {task.task}", side) for task in self.tasks for side in task.sides]
+
+    @property
     def heading(self) -> str:
         """The comparison in one line."""
         what = {"return": "return", "window": "mean return over the last tenth of the steps"}[self.metric]
-        first, *others = (side.name for side in self.sides)
+        first, *others = (side.label for side in self.sides)
         return f"{first} against {', '.join(others)}, {self.scale} scale: {what}"
 
     def notes(self) -> list[str]:
@@ -229,13 +235,11 @@ class Comparison:
             "Interquartile means over seeds (plain means for fewer than four) at the last step that all "
             f"seeds of {whose} have reached, with 95 % stratified bootstrap intervals."
         ]
-        single = [
-            f"{side.name} on {task.task}" for task in self.tasks for side in task.sides if len(side.runs) == 1
-        ]
+        single = [where for where, side in self._every_side if len(side.runs) == 1]
         if single:
             notes.append(f"No interval where a side has only one seed: {', '.join(single)}.")
         # Among sides that have an interval.
-        counts = [len(side.runs) for task in self.tasks for side in task.sides]
+        counts = [len(side.runs) for _, side in self._every_side]
         fewest = min((count for count in counts if count > 1), default=1)
         if fewest in TRUE_CONFIDENCE:
             notes.append(
@@ -267,14 +271,10 @@ class Comparison:
             f"{f'Left out on {task}' if task in compared else f'{task} is left out'}: {_in_words(lacking)}."
             for task, lacking in self.missing.items()
         ]
-        begun, failed = [], []
-        for task in self.tasks:
-            for side in task.sides:
-                whose = f"of {side.name} on {task.task}"
-                begun += _stopped(side.begun, whose)
-                failed += [f"{seeds_named(side.failed)} {whose}"] if side.failed else []
+        begun = [one for where, side in self._every_side for one in _stopped(side.begun, where)]
         if begun:
             sentences.append(f"Left out because they are too far behind: {', '.join(begun)}.")
+        failed = [f"{seeds_named(side.failed)} of {where}" for where, side in self._every_side if side.failed]
         if failed:
             seeds = ", ".join(failed)
             sentences.append(
@@ -293,10 +293,7 @@ class Comparison:
 
         def stopped(which: Callable[[StoredRun], bool]) -> str:
             return ", ".join(
-                one
-                for task in self.tasks
-                for side in task.sides
-                for one in _stopped(list(filter(which, side.runs)), f"of {side.name} on {task.task}")
+                one for where, side in self._every_side for one in _stopped(filter(which, side.runs), where)
             )
 
         alive = [run for run in self.runs if run.status != "failed"]
@@ -330,7 +327,7 @@ class Comparison:
                 row |= _columns("difference", contrast.difference)
                 rows.append(row | _columns("improvement", contrast.improvement))
         for other, improvement in self.improvements.items():
-            total = {"task": self.all_tasks, "first": self.sides[0].name, "second": other}
+            total = {"task": self.all_tasks, "first": self.sides[0].label, "second": other}
             rows.append({**total, **_columns("improvement", improvement)})
         return pd.DataFrame(rows)
 
@@ -354,13 +351,13 @@ class Comparison:
         return pd.concat(frames, ignore_index=True)
 
 
-def _require_different(sides: Sequence[Side]) -> None:
+def _require_different(sides: Sequence[Series]) -> None:
     """Refuse sides that make no comparison.
 
     Raises:
         ValueError: there is only one, one is named twice, or there are more than a picture can show.
     """
-    names = [side.name for side in sides]
+    names = [side.label for side in sides]
     if len(names) < 2:
         raise ValueError(f"{names[0]} is compared with nothing: name another algorithm or variant after it.")
     if len(set(names)) < len(names):
@@ -370,7 +367,7 @@ def _require_different(sides: Sequence[Side]) -> None:
         raise ValueError(f"{len(names)} sides are too many for one picture: name at most {MOST_SIDES}.")
 
 
-def _counting(found: Mapping[Side, list[StoredRun]]) -> dict[Side, list[StoredRun]]:
+def _counting(found: Mapping[Series, list[StoredRun]]) -> dict[Series, list[StoredRun]]:
     """The runs of each side on a task that count; it is empty where none does.
 
     Runs that have not failed say at which step all are read. Those that failed later count, as in tables:
@@ -388,7 +385,7 @@ def _counting(found: Mapping[Side, list[StoredRun]]) -> dict[Side, list[StoredRu
 
 
 def _task(
-    task: str, found: Mapping[Side, list[StoredRun]], kept: Mapping[Side, list[StoredRun]], metric: str
+    task: str, found: Mapping[Series, list[StoredRun]], kept: Mapping[Series, list[StoredRun]], metric: str
 ) -> TaskComparison:
     steps = common_steps([run.curve() for side in found for run in kept[side]])
     if not len(steps):
@@ -396,7 +393,7 @@ def _task(
         for side in found:
             runs = kept[side]
             begin, end = max(run.curve().steps[0] for run in runs), min(run.last_step for run in runs)
-            reached.append(f"{side.name}: {begin:,} to {end:,}")
+            reached.append(f"{side.label}: {begin:,} to {end:,}")
         raise ValueError(
             f"The runs on {task} have no evaluation at a common environment step yet ({'; '.join(reached)}): "
             "train them further, or leave out that task or a side."
@@ -414,14 +411,14 @@ def _task(
 
 
 def _side(
-    side: Side, found: Sequence[StoredRun], kept: list[StoredRun], steps: np.ndarray, metric: str
+    side: Series, found: Sequence[StoredRun], kept: list[StoredRun], steps: np.ndarray, metric: str
 ) -> SideRuns:
     """One side on a task, of whose runs some are kept, at the steps common to all sides."""
     curves = [run.curve() for run in kept]
     scores = np.array([_READINGS[metric](curve, int(steps[-1])) for curve in curves])
     returns = np.stack([curve.values[np.isin(curve.steps, steps)] for curve in curves])
     return SideRuns(
-        side.name,
+        side.label,
         kept,
         failed=[run.spec.seed for run in found if run.status == "failed" and run not in kept],
         begun=[run for run in found if run.status != "failed" and run not in kept],
@@ -431,11 +428,11 @@ def _side(
     )
 
 
-def _in_words(lacking: Mapping[Side, str]) -> str:
+def _in_words(lacking: Mapping[Series, str]) -> str:
     """``"no run of sac, td3; only failed runs of alm"``."""
     names: dict[str, list[str]] = {}
     for side, what in lacking.items():
-        names.setdefault(what, []).append(side.name)
+        names.setdefault(what, []).append(side.label)
     return "; ".join(f"{what} of {', '.join(of)}" for what, of in names.items())
 
 
@@ -450,12 +447,12 @@ def _stop_in_words(run: StoredRun) -> str:
     return "finished" if stop is None else steps_reached(stop, run_length_if_known(run.spec))
 
 
-def _stopped(runs: Sequence[StoredRun], whose: str) -> list[str]:
+def _stopped(runs: Iterable[StoredRun], where: str) -> list[str]:
     """``"seeds 1 2 of td3 on Hopper (55k of 300k steps)"``, one for each place at which runs stopped."""
     seeds: dict[str, list[int]] = {}
     for run in runs:
         seeds.setdefault(_stop_in_words(run), []).append(run.spec.seed)
-    return [f"{seeds_named(found)} {whose} ({stop})" for stop, found in seeds.items()]
+    return [f"{seeds_named(found)} of {where} ({stop})" for stop, found in seeds.items()]
 
 
 def _columns(name: str, estimate: Estimate) -> dict[str, float]:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from reproduce.lab.curves import Curve, index_at, value_at, window_mean
+from reproduce.lab.curves import index_at, value_at, window_mean
+from reproduce.lab.specs import method_name
 from reproduce.lab.store import StoredRun
 
 _ABREAST = 0.5
@@ -59,41 +60,29 @@ class Pool:
 
     @property
     def statistics(self) -> CellStatistics | None:
-        """The statistics of its runs' returns; None without a run."""
-        return cell_statistics([run.curve() for run in self.runs], self.step) if self.runs else None
+        """The statistics of its runs' returns; None without a run.
+
+        The window mean is computed per seed first; its deviation is over seeds, too.
+        """
+        if not self.runs:
+            return None
+        curves = [run.curve() for run in self.runs]
+        finals = np.array([value_at(curve, self.step) for curve in curves])
+        windows = np.array([window_mean(curve, self.step) for curve in curves])
+        return CellStatistics(
+            mean=float(finals.mean()),
+            std=sample_std(finals),
+            window_mean=float(windows.mean()),
+            window_std=sample_std(windows),
+            seeds=len(curves),
+            step=min(int(curve.steps[index_at(curve, self.step)]) for curve in curves),
+        )
 
 
 def sample_std(values: ArrayLike) -> float:
-    """Standard deviation with n − 1 in the denominator; NaN for a single value.
-
-    Raises:
-        ValueError: there is no value.
-    """
+    """Standard deviation with n − 1 in the denominator; NaN for a single value."""
     array = np.asarray(values, dtype=np.float64)
-    if array.size == 0:
-        raise ValueError("A standard deviation needs at least one value.")
     return float(np.std(array, ddof=1)) if array.size > 1 else float("nan")
-
-
-def cell_statistics(curves: Sequence[Curve], step: int) -> CellStatistics:
-    """Summarise curves, one per seed, read at ``step`` environment steps.
-
-    The window mean is computed per seed first; its deviation is over seeds, too.
-
-    Raises:
-        ValueError: there is no curve, or one has no evaluation at or before ``step``.
-    """
-    finals = np.array([value_at(curve, step) for curve in curves])
-    windows = np.array([window_mean(curve, step) for curve in curves])
-    # sample_std refuses an empty sequence first, so the means never see one.
-    return CellStatistics(
-        std=sample_std(finals),
-        mean=float(finals.mean()),
-        window_std=sample_std(windows),
-        window_mean=float(windows.mean()),
-        seeds=len(curves),
-        step=min(int(curve.steps[index_at(curve, step)]) for curve in curves),
-    )
 
 
 def pool(runs: Iterable[StoredRun], read_out: int) -> Pool:
@@ -115,23 +104,20 @@ def abreast(runs: Sequence[StoredRun]) -> list[StoredRun]:
 
 
 def require_comparable(runs: Iterable[StoredRun], mix: bool = False) -> None:
-    """Refuse runs that may not be pooled into one number; with ``mix``, different protocols are accepted.
+    """Refuse runs of a scale that may not make one number; with ``mix``, different protocols are accepted.
 
     Raises:
-        StoreMixError: the runs differ in scale or protocol (which names the simulator's version), or seeds
-            of one variant differ in configuration.
+        StoreMixError: the runs differ in protocol (which names the simulator's version), or seeds of one
+            variant in configuration.
     """
     runs = list(runs)
     require_one_configuration(runs)
-    for name, values, kind in (
-        ("scales", {run.spec.scale for run in runs}, StoreMixError),
-        ("protocols", {run.protocol for run in runs}, ProtocolMixError),
-    ):
-        if len(values) > 1 and not (mix and kind is ProtocolMixError):
-            own = sum(run.own for run in runs)
-            hint = f" Your own runs ({own} of them) are left out with --no-own." if own else ""
-            found = ", ".join(sorted(values))
-            raise kind(f"Runs of different {name} may not be pooled: {found}.{hint}")
+    protocols = {run.protocol for run in runs}
+    if len(protocols) > 1 and not mix:
+        own = sum(run.own for run in runs)
+        hint = f" Your own runs ({own} of them) are left out with --no-own." if own else ""
+        found = ", ".join(sorted(protocols))
+        raise ProtocolMixError(f"Runs of different protocols may not be pooled: {found}.{hint}")
 
 
 def require_one_configuration(runs: Iterable[StoredRun]) -> None:
@@ -146,9 +132,8 @@ def require_one_configuration(runs: Iterable[StoredRun]) -> None:
         other = first.setdefault((spec.algorithm, spec.variant, spec.task), run)
         if run.config != other.config:
             parts = [part for part, value in run.config.items() if value != other.config.get(part)]
-            whose = spec.algorithm if spec.variant == "base" else f"{spec.algorithm}/{spec.variant}"
             raise StoreMixError(
-                f"Seeds {other.spec.seed} and {spec.seed} of {whose} on {spec.task} "
-                f"may not be pooled, because their configurations differ ({', '.join(parts)}): train them "
-                "again as one variant."
+                f"Seeds {other.spec.seed} and {spec.seed} of {method_name(spec.algorithm, spec.variant)} on "
+                f"{spec.task} may not be pooled, because their configurations differ ({', '.join(parts)}): "
+                "train them again as one variant."
             )

@@ -71,12 +71,11 @@ def score_table(
     suffix = ("" if measured else "-printed") + ("-mixed" if mix else "") + ("-context" if context else "")
     return Table(
         exhibit.name + suffix,
-        exhibit.heading or exhibit.name,
-        exhibit.title,
+        ": ".join(filter(None, (exhibit.heading, exhibit.title))),
         # The block's protocol already names the family of the tasks.
         ("", *(task.rpartition("/")[2] for task in exhibit.tasks)),
         tuple(blocks),
-        _HOW_TO_READ if measured else "",
+        (_HOW_TO_READ,) if measured else (),
     )
 
 
@@ -168,42 +167,70 @@ def _released_blocks(exhibit: TableExhibit) -> list[Block]:
 
 def _published_block(exhibit: TableExhibit) -> Block:
     """Published results of later methods, on the closest tasks of another family."""
-    rows = []
-    for method, label in FIELD.items():
-        scores = []
-        for task in exhibit.tasks:
-            if task not in FIELD_TASKS:
-                scores.append(Score("published", label, task))
-                continue
-            values, step = field_scores(method, FIELD_TASKS[task], READ_OUT)
-            scores.append(
-                Score(
-                    block="published",
-                    algorithm=label,
-                    task=task,
-                    mean=float(np.mean(values)),
-                    std=sample_std(values),
-                    seeds=len(values),
-                    step=step,
-                    step_wanted=READ_OUT,
-                    protocol=f"{FIELD_TASKS[task]}-v4",
-                    status="published",
-                    source="results/paper/field_curves.csv",
-                )
-            )
-        rows.append(Row(label, tuple(scores)))
-    return Block("Published by others · gym's v4 tasks, context only", tuple(rows), READ_OUT)
+
+    def score(row: Series, task: str) -> Score:
+        nothing = Score("published", row.label, task)
+        if task not in FIELD_TASKS:
+            return nothing
+        values, step = field_scores(row.algorithm, FIELD_TASKS[task], READ_OUT)
+        return replace(
+            nothing,
+            mean=float(np.mean(values)),
+            std=sample_std(values),
+            seeds=len(values),
+            step=step,
+            step_wanted=READ_OUT,
+            protocol=f"{FIELD_TASKS[task]}-v4",
+            status="published",
+            source="results/paper/field_curves.csv",
+        )
+
+    rows = [Series(label, method) for method, label in FIELD.items()]
+    return _block("Published by others · gym's v4 tasks, context only", READ_OUT, exhibit, rows, score)
 
 
-def _measured_block(exhibit: TableExhibit, scale: str, protocol: str, runs: list[StoredRun]) -> Block:
+def _measured_block(exhibit: TableExhibit, scale: str, protocol: str, runs: Sequence[StoredRun]) -> Block:
+    """The runs of a scale and protocol."""
+
+    def score(row: Series, task: str) -> Score:
+        if task not in exhibit.tasks_at(scale) or row.why_none:
+            return Score("measured", row.label, task, footnotes=(row.why_none,) if row.why_none else ())
+        cell = (row.algorithm, row.variant, task, scale)
+        own = [run for run in runs if run.spec.cell == cell]
+        require_one_configuration(own)
+        wanted = exhibit.step(scale, task)
+        pooled = pool(own, wanted)
+        nothing = Score(
+            block="measured",
+            algorithm=row.label,
+            task=task,
+            seeds_wanted=len(SCALES[scale].seeds),
+            step_wanted=wanted,
+            scale=scale,
+            protocol=protocol,
+            status="failed" if pooled.failed else "missing",
+            failed=pooled.failed,
+            source="failed" if pooled.failed else "missing",
+            footnotes=(row.remark,) if row.remark else (),
+        )
+        if (numbers := pooled.statistics) is None:
+            return nothing
+        partial = f"measured, partial: {steps_reached(numbers.step, wanted)}"
+        return replace(
+            nothing,
+            **asdict(numbers),
+            status="complete" if pooled.complete else "partial",
+            unfinished=pooled.unfinished,
+            own=sum(run.own for run in pooled.runs),
+            source="measured" if pooled.complete else partial,
+        )
+
     steps = {exhibit.step(scale, task) for task in exhibit.tasks_at(scale)}
     step = steps.pop() if len(steps) == 1 else None
     at = f"read at {steps_in_words(step)} steps" if step else "read at the end of the runs"
     title = " · ".join(filter(None, ("Measured", f"{scale} scale", at, protocol)))
     rows = [row for row in exhibit.series if row.shown_at(scale)]
-    return _block(
-        title, step, exhibit, rows, lambda row, task: _measured(exhibit, row, task, scale, protocol, runs)
-    )
+    return _block(title, step, exhibit, rows, score)
 
 
 def _block(
@@ -219,40 +246,3 @@ def _block(
         for row in rows
     )
     return Block(title, tuple(made), step)
-
-
-def _measured(
-    exhibit: TableExhibit, row: Series, task: str, scale: str, protocol: str, runs: Sequence[StoredRun]
-) -> Score:
-    """The score of a row on a task; of the runs of a block, those of other rows are passed over."""
-    if task not in exhibit.tasks_at(scale) or row.why_none:
-        return Score("measured", row.label, task, footnotes=(row.why_none,) if row.why_none else ())
-    cell = (row.algorithm, row.variant, task, scale)
-    own = [run for run in runs if run.spec.cell == cell]
-    require_one_configuration(own)
-    wanted = exhibit.step(scale, task)
-    pooled = pool(own, wanted)
-    nothing = Score(
-        block="measured",
-        algorithm=row.label,
-        task=task,
-        seeds_wanted=len(SCALES[scale].seeds),
-        step_wanted=wanted,
-        scale=scale,
-        protocol=protocol,
-        status="failed" if pooled.failed else "missing",
-        failed=pooled.failed,
-        source="failed" if pooled.failed else "missing",
-        footnotes=(row.remark,) if row.remark else (),
-    )
-    if (numbers := pooled.statistics) is None:
-        return nothing
-    partial = f"measured, partial: {steps_reached(numbers.step, wanted)}"
-    return replace(
-        nothing,
-        **asdict(numbers),
-        status="complete" if pooled.complete else "partial",
-        unfinished=pooled.unfinished,
-        own=sum(run.own for run in pooled.runs),
-        source="measured" if pooled.complete else partial,
-    )

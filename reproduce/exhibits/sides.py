@@ -6,37 +6,24 @@ from typing import Unpack
 
 from alm.names import nearest
 from alm.training.scale import SCALES
+from reproduce.exhibits.kinds import Series
 from reproduce.exhibits.pooling import require_one_configuration
 from reproduce.lab.algorithms import ALGORITHMS, BASE
 from reproduce.lab.archive import run_of_directory
 from reproduce.lab.run_directories import directories_under, passing_over
 from reproduce.lab.settings import canonical_variant
-from reproduce.lab.specs import RunFields, train_command, variant_parts
+from reproduce.lab.specs import RunFields, method_name, train_command, variant_parts
 from reproduce.lab.store import Store, StoredRun
 
 
-@dataclass(frozen=True)
-class Side:
-    """One side: an algorithm, or a variant of it."""
+def side_named(name: str) -> Series:
+    """The side named ``"alm/my-idea"``, ``"alm/base[horizon=7]"``, or ``"alm"`` (unchanged), say.
 
-    algorithm: str
-    variant: str
-
-    @classmethod
-    def named(cls, name: str) -> "Side":
-        """The side named ``"alm/my-idea"``, ``"alm/base[horizon=7]"``, or ``"alm"`` (unchanged), say."""
-        algorithm, _, variant = name.partition("/")
-        return cls(algorithm, canonical_variant(variant or BASE.name))
-
-    @property
-    def name(self) -> str:
-        """Its name on the command line."""
-        return self.algorithm if self.variant == BASE.name else f"{self.algorithm}/{self.variant}"
-
-    @property
-    def in_suite(self) -> bool:
-        """Whether the suite can train it, regardless of settings and precision."""
-        return replace(self, variant=variant_parts(self.variant)[0]) in _suite()
+    Its label is its name on the command line.
+    """
+    algorithm, _, variant = name.partition("/")
+    variant = canonical_variant(variant or BASE.name)
+    return Series(method_name(algorithm, variant), algorithm, variant)
 
 
 @dataclass(frozen=True)
@@ -50,7 +37,7 @@ class Shelf:
     runs_dir: Path | None
     scale: str
 
-    def runs(self, side: Side, task: str) -> list[StoredRun]:
+    def runs(self, side: Series, task: str) -> list[StoredRun]:
         """The runs of one side on a task, by seed, including failed ones.
 
         Raises:
@@ -78,11 +65,11 @@ class Shelf:
         """Where runs were looked for, in words."""
         return f"{self.store} or {self.runs_dir}" if self.runs_dir else str(self.store)
 
-    def why_nothing(self, side: Side, task: str) -> str:
+    def why_nothing(self, side: Series, task: str) -> str:
         """The message for a side without a run to compare: which runs exist, and how to train one."""
-        names = {run.spec: Side(run.spec.algorithm, run.spec.variant).name for run in self._held()}
+        names = {run.spec: method_name(run.spec.algorithm, run.spec.variant) for run in self._held()}
         on_task = dict.fromkeys(name for spec, name in names.items() if spec.task == task)
-        others = [name for name in on_task if name != side.name]
+        others = [name for name in on_task if name != side.label]
         instead = f"there are runs of {', '.join(others) or 'no other'}"
         # The user's own are known only by their runs, of which there may be some at another scale.
         stored = self.store.runs(algorithm=side.algorithm)
@@ -91,11 +78,12 @@ class Shelf:
             run for one in scales for run in replace(self, scale=one)._held(algorithm=side.algorithm)
         ]
         own = [run for run in relatives if run.spec.variant == side.variant]
-        if not (side.in_suite or own):
-            if relatives or side.algorithm in ALGORITHMS:
-                variants = {run.spec.variant for run in relatives}
-                suite = (one.variant for one in _suite() if one.algorithm == side.algorithm)
-                hint = nearest(variant_parts(side.variant)[0], sorted(variants.union(suite)))
+        known = ALGORITHMS.get(side.algorithm)
+        suite = (BASE.name, *known.variants) if known else ()
+        variant = variant_parts(side.variant)[0]
+        if variant not in suite and not own:
+            if relatives or known:
+                hint = nearest(variant, sorted({*suite, *(run.spec.variant for run in relatives)}))
                 what = f"a variant {side.variant!r} of {side.algorithm}{hint}"
             else:
                 hint = nearest(side.algorithm, [*ALGORITHMS, *(spec.algorithm for spec in names)])
@@ -104,23 +92,14 @@ class Shelf:
                 f"Neither the suite nor a run in {self._places} has {what}; one of your own must be trained "
                 f"first (docs/new_variant.md); on {task} at {self.scale} scale {instead}."
             )
-        failed = side.name in on_task
+        failed = side.label in on_task
         on_task_at = dict.fromkeys(run.spec.scale for run in own if run.spec.task == task)
         elsewhere = " and ".join(scale for scale in on_task_at if scale != self.scale)
         plugin = next((run.provenance["plugin"]["file"] for run in own if "plugin" in run.provenance), "")
         command = train_command(side.algorithm, side.variant, task, self.scale, plugin=plugin)
         return (
-            f"{'Every' if failed else 'No'} run of {side.name!r} on {task} at {self.scale} scale "
+            f"{'Every' if failed else 'No'} run of {side.label!r} on {task} at {self.scale} scale "
             f"{'has failed' if failed else f'is in {self._places}'}"
             f"{f' (there are some at {elsewhere} scale)' if elsewhere else ''}; {instead}; to train it: "
             f"python -m reproduce {command}"
         )
-
-
-def _suite() -> list[Side]:
-    """Every algorithm and variant of the suite."""
-    return [
-        Side(algorithm, variant)
-        for algorithm, known in ALGORITHMS.items()
-        for variant in (BASE.name, *known.variants)
-    ]

@@ -141,21 +141,17 @@ class Table:
 
     Attributes:
         name: its file name.
-        heading: its name in the paper, such as ``"Table 1"``; empty if the title suffices.
-        title: its content in one line.
+        title: its name in the paper, if it has one, and its content in one line.
         columns: headings; the first is that of the rows' labels.
         blocks: its rows.
-        how_to_read: explanation to be read first; may be empty.
         notes: sentences beneath it.
         numbers: for a table of texts, the numbers for programs to read instead; None: the texts.
     """
 
     name: str
-    heading: str
     title: str
     columns: tuple[str, ...]
     blocks: tuple[Block, ...]
-    how_to_read: str = ""
     notes: tuple[str, ...] = ()
     numbers: pd.DataFrame | None = field(default=None, compare=False)
 
@@ -163,7 +159,7 @@ class Table:
     def of_texts(cls, name: str, title: str, rows: Sequence[dict[str, str]], notes: Iterable[str]) -> "Table":
         """A table of texts from rows with the same keys, which are its columns."""
         made = tuple(Row(label, tuple(cells), label) for label, *cells in (row.values() for row in rows))
-        return cls(name, "", title, tuple(rows[0]), (Block("", made),), notes=tuple(notes))
+        return cls(name, title, tuple(rows[0]), (Block("", made),), tuple(notes))
 
     @property
     def rows(self) -> list[Row]:

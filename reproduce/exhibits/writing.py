@@ -54,8 +54,7 @@ def _as_number(value: float) -> str:
 
 def terminal(table: Table, console: Console) -> None:
     """Print a table."""
-    if table.heading:
-        console.print(Text.assemble((table.heading, "bold"), f" · {table.title}"))
+    console.print(Text(table.title, style="bold"))
     for block in table.blocks:
         if not block.on_terminals:
             continue
@@ -63,10 +62,8 @@ def terminal(table: Table, console: Console) -> None:
             # On its own line: rich would wrap a table's title to the width of the table.
             console.print(Text(f"\n{block.title}", style="bold"), soft_wrap=True)
         console.print((_scores if table.has_scores else _texts)(table, block, console.width))
-    if table.how_to_read:
-        console.print(Text(f"\n{table.how_to_read}", style="dim"))
-    for sentence in table.notes:
-        console.print(sentence, style="dim")
+    if table.notes:
+        console.print(Text("\n".join(("", *table.notes)), style="dim"))
     if table.footnotes:
         notes = Grid.grid(padding=(0, 1, 0, 0))
         for note, letter in table.footnotes.items():
@@ -76,7 +73,7 @@ def terminal(table: Table, console: Console) -> None:
 
 
 def _texts(table: Table, block: Block, width: int) -> RenderableType:
-    grid = Grid(title=table.title, title_justify="left")
+    grid = Grid()
     rows = [[row.label, *(cell for cell in row.cells if isinstance(cell, str))] for row in block.rows]
     columns = list(zip(table.columns, *rows, strict=True))
     # A column takes a border and a space on each side of its text.
@@ -92,11 +89,11 @@ def _texts(table: Table, block: Block, width: int) -> RenderableType:
 
 def _records(table: Table, block: Block) -> Text:
     """Rows printed one below the other, one line per cell, for when columns would break words."""
-    text = Text(f"{table.title}\n", style="italic")
+    text = Text()
     for row in block.rows:
-        text.append(f"\n{row.label}\n", style="bold not italic")
+        text.append(f"\n{row.label}\n", style="bold")
         for column, cell in zip(table.columns[1:], row.cells, strict=True):
-            text.append(f"  {column}: ", style="cyan not italic").append(f"{cell}\n", style="not italic")
+            text.append(f"  {column}: ", style="cyan").append(f"{cell}\n")
     return text
 
 
@@ -178,11 +175,7 @@ def _superscript(letters: Sequence[str]) -> str:
 
 def markdown(table: Table) -> str:
     """A table as a page of Markdown."""
-    lines = [f"# {table.heading or table.title}"]
-    if table.heading:
-        lines += ["", f"{table.title}."]
-    if table.how_to_read:
-        lines += ["", table.how_to_read]
+    lines = [f"# {table.title}"]
     for block in table.blocks:
         lines += ["", f"## {block.title}", ""] if block.title else [""]
         rows = [_markdown_row(table, row) for row in block.rows]
@@ -223,7 +216,7 @@ def latex(table: Table) -> str:
     """A table for LaTeX, with its footnotes beneath."""
     columns = len(table.columns)
     wide = rf"p{{{0.9 / columns:.2f}\textwidth}}"
-    caption = " ".join((f"{table.title}.", *filter(None, (table.how_to_read,)), *table.notes))
+    caption = " ".join((f"{table.title}.", *table.notes))
     lines = [
         r"% Needs \usepackage{booktabs}.",
         r"\begin{table}",

@@ -225,6 +225,11 @@ def variant_parts(variant: str) -> tuple[str, tuple[str, ...], str]:
     return name, settings, precision or "float32"
 
 
+def method_name(algorithm: str, variant: str) -> str:
+    """The name of an algorithm, ``"alm"``, or of a variant of it, ``"alm/no-kl"``, on the command line."""
+    return algorithm if variant == "base" else f"{algorithm}/{variant}"
+
+
 def train_command(
     algorithm: str, variant: str, task: str, scale: str, seeds: Sequence[int] = (), plugin: str = ""
 ) -> str:

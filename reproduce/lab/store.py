@@ -301,17 +301,20 @@ class Store:
         """Every stored run whose specification has the wanted values, sorted by specification.
 
         Only matching files are opened. A file that cannot be read, or whose path does not name a run, gives
-        one :class:`StoreWarning` and is skipped.
+        one :class:`StoreWarning` and is skipped. Where the latter is in a folder that no wanted run could be
+        in, nothing wanted is left out, and the warning is a plain `UserWarning`.
         """
         found: dict[RunSpec, list[Path]] = {}
         for root in self.roots:
             for path in sorted(root.glob("**/*.parquet")):
                 if path.name.endswith((_VALUES_SUFFIX, _LATENTS_SUFFIX)):
                     continue
+                place = path.relative_to(root).with_suffix("")
                 try:
-                    spec = RunSpec.from_relative_dir(path.relative_to(root).with_suffix(""))
+                    spec = RunSpec.from_relative_dir(place)
                 except ValueError as error:
-                    _warn(path, str(error), "move it away")
+                    category = StoreWarning if _may_hold(place.parent, **wanted) else UserWarning
+                    _warn(path, str(error), "move it away", category)
                     continue
                 if spec.matches(**wanted):
                     found.setdefault(spec, []).append(path)
@@ -378,6 +381,14 @@ def _relative_file(spec: RunSpec) -> Path:
     return directory.with_name(f"{directory.name}.parquet")
 
 
+def _may_hold(folder: Path, **wanted: Unpack[RunFields]) -> bool:
+    """Whether a folder under a root is one in which a wanted run could be."""
+    names = dict(zip(("algorithm", "variant", "task", "scale"), folder.parts, strict=False))
+    return all(
+        value is None or names.get(field) == str(value).replace("/", "_") for field, value in wanted.items()
+    )
+
+
 def _beside(path: Path, run: StoredRun, columns: Mapping[str, pa.DataType]) -> pa.Table | None:
     """A file beside a run; None if missing or, with a warning, not of the run's configuration."""
     if not path.exists():
@@ -400,9 +411,9 @@ def _warn_of(path: Path, error: Exception) -> None:
     _warn(path, reason_of(error), f"{fix} or delete it")
 
 
-def _warn(path: Path, problem: str, fix: str) -> None:
+def _warn(path: Path, problem: str, fix: str, category: type[Warning] = StoreWarning) -> None:
     sentence = f"{path} is left out ({problem}); {fix}; the other runs were read."
-    warnings.warn(sentence, StoreWarning, stacklevel=4)
+    warnings.warn(sentence, category, stacklevel=4)
 
 
 def _to_table(run: StoredRun) -> pa.Table:

@@ -15,7 +15,7 @@ from reproduce.formats import seeds_named
 from reproduce.lab.places import WORKPLACE
 from reproduce.lab.provenance import provenance
 from reproduce.lab.resolved_runs import ResolvedRuns
-from reproduce.lab.specs import RunSpec, config_digest, spec_in
+from reproduce.lab.specs import RunSpec, config_digest, method_name, spec_in
 from reproduce.lab.store import Store, StoredRun
 
 if TYPE_CHECKING:
@@ -177,7 +177,7 @@ def train_population(
     keep_freed_memory()
     seeds = [directory.read_json("config.json")["spec"]["seed"] for directory in directories]
     spec = resolved.specs[0]
-    name = spec.algorithm if spec.variant == "base" else f"{spec.algorithm}/{spec.variant}"
+    name = method_name(spec.algorithm, spec.variant)
     title = f"{name} {resolved.task.name} {resolved.scale.name} {seeds_named(seeds)}"
     progress = reporter(title)
     progress.message(f"{title}: {execution.describe()}")

@@ -12,7 +12,7 @@ from paper_figures.style import LOOKS, looks, looks_apart
 from reproduce.exhibits.catalogue import EXHIBITS
 from reproduce.exhibits.comparison import MOST_SIDES, Comparison
 from reproduce.exhibits.kinds import Series
-from reproduce.exhibits.sides import Side
+from reproduce.exhibits.sides import side_named
 from reproduce.lab.store import Store
 
 
@@ -62,8 +62,7 @@ def test_a_side_keeps_its_colour_where_another_has_no_run(tmp_path, make_run):
 
 
 def looks_of(*names):
-    sides = [Side.named(name) for name in names]
-    return looks_apart([Series(side.name, side.algorithm, side.variant) for side in sides])
+    return looks_apart([side_named(name) for name in names])
 
 
 def test_a_side_looks_as_in_every_figure():

@@ -16,7 +16,7 @@ import pytest
 from alm.training.bias import ValueSample
 from alm.training.execution import Execution
 from alm.training.run_directory import RunDirectory
-from reproduce.exhibits.sides import Shelf, Side
+from reproduce.exhibits.sides import Shelf, side_named
 from reproduce.lab.archive import archive_run, run_of_directory
 from reproduce.lab.errors import UnreadableRunError
 from reproduce.lab.provenance import processor_of, provenance
@@ -166,10 +166,10 @@ def test_a_damaged_run_is_passed_over_by_a_comparison(tmp_path, make_run):
     (broken.path / "provenance.json").write_text("[")
     shelf = Shelf(store, runs, SPEC.scale)
     with pytest.warns(StoreWarning, match=f"{broken.path} cannot be read .*provenance.json is not JSON"):
-        found = shelf.runs(Side(SPEC.algorithm, SPEC.variant), SPEC.task)
+        found = shelf.runs(side_named(f"{SPEC.algorithm}/{SPEC.variant}"), SPEC.task)
     assert [run.spec.seed for run in found] == [0, 1]
     with warnings.catch_warnings(action="error"):  # of runs that it does not show it says nothing
-        assert len(shelf.runs(Side("td3", SPEC.variant), SPEC.task)) == 1
+        assert len(shelf.runs(side_named(f"td3/{SPEC.variant}"), SPEC.task)) == 1
 
 
 def test_what_a_killed_writer_of_a_run_left_in_the_store_goes(tmp_path):

@@ -487,7 +487,10 @@ def test_the_command_prints_draws_and_repeats_itself(store, tmp_path, capsys, mo
 
 
 def test_the_exit_code_says_whether_something_is_left_out(tmp_path, make_run, capsys, monkeypatch):
-    """A task without runs, a side on one task, a seed that is behind, and one whose file cannot be read."""
+    """A task without runs, a side on one task, a seed that is behind, and one whose file cannot be read.
+
+    A file whose path names no run is warned of, but may be a seed only if it is beside those of a side.
+    """
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
     store = Store(tmp_path / "store")
 
@@ -514,6 +517,17 @@ def test_the_exit_code_says_whether_something_is_left_out(tmp_path, make_run, ca
     assert code("sac", "td3", "on", "Hopper") == 1
     assert code("td3", "redq", "on", "Hopper") == 0
     capsys.readouterr()
+    strays = store.root / "notes.parquet", store.root / "sac/base/Hopper/laptop/copy.parquet"
+    for stray in strays:
+        stray.touch()
+    assert code("td3", "redq", "on", "Hopper") == 0
+    error = capsys.readouterr().err
+    assert all(f"warning: {stray} is left out" in error for stray in strays)
+    beside_td3 = store.root / "td3/base/Hopper/laptop/copy.parquet"
+    beside_td3.touch()
+    assert code("td3", "redq", "on", "Hopper") == 1
+    assert f"warning: {beside_td3} is left out" in capsys.readouterr().err
+    beside_td3.unlink()
     damaged = add("td3", seed=2)
     damaged.write_bytes(b"")
     assert code("td3", "redq", "on", "Hopper") == 1

@@ -34,7 +34,7 @@ def test_nothing(pooled):
     assert pooled(failed=(5000,)) == ([], 0, 0, 1)
 
 
-def test_runs_of_different_scale_or_simulator_are_not_pooled(make_run):
+def test_runs_of_different_configuration_or_simulator_are_not_pooled(make_run):
     paper = make_run(CURVE)
     require_comparable([])
     require_comparable([paper, make_run(CURVE, seed=1)])
@@ -45,8 +45,6 @@ def test_runs_of_different_scale_or_simulator_are_not_pooled(make_run):
     require_comparable(
         [paper, make_run(CURVE, task="Hopper", **other), make_run(CURVE, variant="k", **other)]
     )
-    with pytest.raises(StoreMixError, match="scales .*laptop, paper"):
-        require_comparable([paper, make_run(CURVE, scale="laptop")])
     with pytest.raises(StoreMixError, match=r"protocols .*mujoco3\.3\.0.*mujoco4\.0\.0"):
         require_comparable([paper, make_run(CURVE, protocol="v2-gymnasium1.4.0-mujoco3.3.0")])
     with pytest.raises(StoreMixError, match=r"Your own runs \(1 of them\) are left out with --no-own"):

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from reproduce.exhibits.pooling import cell_statistics, sample_std
+from reproduce.exhibits.pooling import pool, sample_std
 from reproduce.lab.curves import Curve, common_steps, mean_over_steps, value_at, window_mean
 
 
@@ -16,8 +16,6 @@ def curve(points):
 def test_sample_std_divides_by_n_minus_one():
     assert sample_std([2, 4, 4, 4, 5, 5, 7, 9]) == pytest.approx(math.sqrt(32 / 7))
     assert math.isnan(sample_std([3.0]))
-    with pytest.raises(ValueError, match="at least one"):
-        sample_std([])
 
 
 def test_value_at_takes_the_last_evaluation_that_is_not_later():
@@ -47,29 +45,31 @@ def test_window_is_open_below_and_closed_above():
     assert math.isnan(window_mean(points, 150_000))
 
 
-def test_cell_over_seeds():
-    seeds = [curve({90: 0, 95: 10, 100: 20}), curve({90: 9, 95: 30, 100: 24})]
-    cell = cell_statistics(seeds, 100)
-    assert (cell.mean, cell.seeds, cell.step) == (22, 2, 100)
-    assert cell.std == pytest.approx(math.sqrt(8))
-    assert cell.window_mean == (15 + 27) / 2
-    assert cell.window_std == pytest.approx(math.sqrt(72))
+def cell(make_run, *seeds):
+    return pool([make_run(one, seed=seed) for seed, one in enumerate(seeds)], 100).statistics
 
 
-def test_cell_of_one_seed_has_no_deviation():
-    cell = cell_statistics([curve({100: 5})], 100)
-    assert cell.mean == 5
-    assert math.isnan(cell.std)
-    assert math.isnan(cell.window_std)
+def test_cell_over_seeds(make_run):
+    found = cell(make_run, {90: 0, 95: 10, 100: 20}, {90: 9, 95: 30, 100: 24})
+    assert (found.mean, found.seeds, found.step) == (22, 2, 100)
+    assert found.std == pytest.approx(math.sqrt(8))
+    assert found.window_mean == (15 + 27) / 2
+    assert found.window_std == pytest.approx(math.sqrt(72))
 
 
-def test_cell_names_the_step_that_was_really_read():
-    assert cell_statistics([curve({100: 5}), curve({95: 5, 105: 9})], 100).step == 95
+def test_cell_of_one_seed_has_no_deviation(make_run):
+    found = cell(make_run, {100: 5})
+    assert found.mean == 5
+    assert math.isnan(found.std)
+    assert math.isnan(found.window_std)
 
 
-def test_a_cell_without_curves_is_refused():
-    with pytest.raises(ValueError, match="at least one"):
-        cell_statistics([], 100)
+def test_cell_names_the_step_that_was_really_read(make_run):
+    assert cell(make_run, {100: 5}, {95: 5, 105: 9}).step == 95
+
+
+def test_a_cell_without_runs_has_no_statistics(make_run):
+    assert cell(make_run) is None
 
 
 def test_common_steps_end_where_the_first_curve_does():

@@ -279,6 +279,16 @@ def test_footnotes_of_known_misprints_are_printed(render):
     assert re.search(rf"^- \*\*{letter}\*\* \(misprint\) .*164\.5 ± 1318\.6", files["md"], re.M)
 
 
+def test_one_title_stands_above_the_blocks_and_their_explanation_beneath(render):
+    _, printed, files = render([])
+    title = "Table 1: Mean evaluation return; the paper reads it at 200k environment steps"
+    assert files["md"].startswith(f"# {title}\n\n## Printed in the paper\n")
+    order = [files["md"].index(words) for words in ("## Measured", "Measured cells: mean", "## Footnotes")]
+    assert order == sorted(order)
+    assert printed.startswith(f"{title}\n\nPrinted in the paper") and printed.count(title) == 1
+    assert rf"\caption{{{title}. Measured cells: mean" in files["tex"]
+
+
 def test_every_marker_is_explained(render):
     _, _, files = render([])
     marked = set("".join(re.findall(r"<sup>(.*?)</sup>", files["md"])).replace(",", ""))
@@ -292,7 +302,7 @@ def test_after_z_footnotes_have_two_letters():
         Score("printed", "A", "", 1.0, footnotes=tuple(of), status="printed")
         for of in (notes[:26], notes[26:])
     )
-    table = Table("t", "", "Title", ("", "x", "y"), (Block("", (Row("A", tuple(cells)),)),))
+    table = Table("t", "Title", ("", "x", "y"), (Block("", (Row("A", tuple(cells)),)),))
     console = Console(width=120, file=io.StringIO())
     writing.terminal(table, console)
     assert "ʸᶻ  1ᵃᵃ,ᵃᵇ\n" in console.file.getvalue() and "\nab short 27\n" in console.file.getvalue()
@@ -498,7 +508,7 @@ def test_protocols_share_a_block_only_when_forced_and_it_says_so(tmp_path, make_
 
 def test_a_small_number_is_no_zero_for_programs(tmp_path):
     numbers = pd.DataFrame({"p": [0.0, 2e-7, -3.14e-6, 0.00012, 0.5, 1234.5, float("nan")]})
-    table = Table("small", "", "Small", ("", "says"), (Block("", (Row("a", ("b",)),)),), numbers=numbers)
+    table = Table("small", "Small", ("", "says"), (Block("", (Row("a", ("b",)),)),), numbers=numbers)
     writing.render(table, tmp_path, Console(file=io.StringIO()))
     written = (tmp_path / "small.csv").read_text().split()
     assert written == ["p", "0", "2e-07", "-3.1e-06", "0.0001", "0.5", "1234.5", '""']

@@ -1,9 +1,10 @@
 """Kinds of claims, and how each is checked: from the numbers of seeds to a finding."""
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 
@@ -37,18 +38,22 @@ ABOUT_A_SIXTH = 1.0 / (6.0 * ENOUGH)
 """Fraction of the other's time that counts as about a sixth of it."""
 
 
-class Check(Protocol):
+class Check(ABC):
     """A method to check a claim."""
 
+    @abstractmethod
     def finding(self, evidence: Evidence) -> ClaimFinding:
         """The finding from the runs of a scale."""
-
-    def exhibits(self, scale: str) -> list[str]:
-        """Names of the exhibits that need its runs at a scale; without runs, none."""
 
     @property
     def second(self) -> "Second | None":
         """The same check of a second outcome; None if there is none."""
+        return None
+
+    def exhibits(self, scale: str) -> list[str]:
+        """Names of the exhibits that need its runs at a scale; none if it is not about runs."""
+        del scale
+        return []
 
 
 class Second(NamedTuple):
@@ -74,7 +79,7 @@ def _exhibits(series: Sequence[Series], where: Where, scale: str) -> list[str]:
 
 
 @dataclass(frozen=True)
-class Compared:
+class Compared(Check):
     """Comparison of each series x with each series y, or with a number, on every task.
 
     Attributes:
@@ -224,7 +229,7 @@ def _counts(seeds: Sequence[int]) -> str:
 
 
 @dataclass(frozen=True)
-class BestOn:
+class BestOn(Check):
     """One series above all others on at least a given number of tasks.
 
     Attributes:
@@ -281,7 +286,7 @@ class BestOn:
 
 
 @dataclass(frozen=True)
-class Costlier:
+class Costlier(Check):
     """Claim on costs: the benchmark's ratio of times per step is at least `ENOUGH` of the paper's.
 
     The paper's ratio is for a GPU: a CPU can support it, but not refute it.
@@ -295,12 +300,6 @@ class Costlier:
     name: str
     times: float
     remark: str = ""
-    second: ClassVar[None] = None
-
-    def exhibits(self, scale: str) -> list[str]:
-        """None: costs are measured by the benchmark."""
-        del scale
-        return []
 
     def finding(self, evidence: Evidence) -> ClaimFinding:
         """The ratio at this scale."""
@@ -326,7 +325,7 @@ def _same_sizes(scale: str) -> bool:
 
 
 @dataclass(frozen=True)
-class Sooner:
+class Sooner(Check):
     """Claim that x reaches `NEAR_OPTIMAL` of each y's final return in at most a part of y's time.
 
     Compares speeds, 1 / hours until an evaluation first reaches the target (0 if none does), of runs on one
@@ -343,7 +342,6 @@ class Sooner:
     y: tuple[Series, ...]
     where: Where
     part: float
-    second: ClassVar[None] = None
 
     def exhibits(self, scale: str) -> list[str]:
         """The exhibit that needs its runs at a scale."""

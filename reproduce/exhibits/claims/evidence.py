@@ -72,14 +72,20 @@ class Evidence:
         return self._biases[which]
 
 
-class Span(NamedTuple):
-    """The environment steps of a run that count.
+class Reading(NamedTuple):
+    """What a number of a run is read from.
 
     Attributes:
+        evidence: the stored runs, with their value estimates and predictions.
+        run: the run.
+        side: the side that it belongs to.
         since: the step at which all runs compared have an evaluation, the end of the longest warm-up.
         step: the read-out.
     """
 
+    evidence: Evidence
+    run: StoredRun
+    side: Series
     since: int
     step: int
 
@@ -95,7 +101,7 @@ class Outcome:
 
     Attributes:
         of: prefix of the number in texts, such as ``"bias of "``; empty for the return.
-        read: gives the number of a side's run over a span; None if the run has none.
+        read: gives the number of a run; None if the run has none.
         absent: what a side without the number lacks, in words.
         digits: decimals with which it is written.
         resolution: unit in which it counts; 0 for measurements.
@@ -105,7 +111,7 @@ class Outcome:
     """
 
     of: str
-    read: Callable[[Evidence, StoredRun, Series, Span], float | None]
+    read: Callable[[Reading], float | None]
     absent: str = "no finished run"
     digits: int = 0
     resolution: float = 0.0
@@ -122,7 +128,7 @@ class Outcome:
         self, evidence: Evidence, runs: Sequence[StoredRun], side: Series, where: Where, since: int = 0
     ) -> FloatArray:
         """The numbers of a side (seeds,), whose areas begin at ``since``."""
-        found = [self.read(evidence, run, side, Span(since, evidence.step(run, where))) for run in runs]
+        found = [self.read(Reading(evidence, run, side, since, evidence.step(run, where))) for run in runs]
         scores = np.array([one for one in found if one is not None])
         return deviations(scores) if self.spread and len(scores) else scores
 
@@ -130,17 +136,12 @@ class Outcome:
 # --- Of learning curves -------------------------------------------------------------------------------------
 
 
-def _area(evidence: Evidence, run: StoredRun, side: Series, span: Span) -> float:
-    del evidence, side
-    return mean_over_steps(run.curve(), span.step, span.since)
+def _area(one: Reading) -> float:
+    return mean_over_steps(one.run.curve(), one.step, one.since)
 
 
-def _window(metric: str = "eval/return") -> Callable[[Evidence, StoredRun, Series, Span], float]:
-    def read(evidence: Evidence, run: StoredRun, side: Series, span: Span) -> float:
-        del evidence, side
-        return window_mean(run.curve(metric), span.step)
-
-    return read
+def _window(metric: str = "eval/return") -> Callable[[Reading], float]:
+    return lambda one: window_mean(one.run.curve(metric), one.step)
 
 
 _AREA = Outcome("area of ", _area, aside="area")
@@ -165,13 +166,13 @@ EPISODE_SPREAD = Outcome("deviation over episodes of ", _window("eval/return_std
 # --- Of value estimates -------------------------------------------------------------------------------------
 
 
-def _bias(column: str, part: tuple[float, float]) -> Callable[..., float | None]:
+def _bias(column: str, part: tuple[float, float]) -> Callable[[Reading], float | None]:
     """The mean of a column of the normalised bias (REDQ's definition) over a part of training."""
 
-    def read(evidence: Evidence, run: StoredRun, side: Series, span: Span) -> float | None:
-        found = evidence.biases(run, side.estimate)
-        warmup = int((run.evaluations["step"] - run.evaluations["training_step"]).iloc[0])
-        first, last = (warmup + share * (span.step - warmup) for share in part)
+    def read(one: Reading) -> float | None:
+        found = one.evidence.biases(one.run, one.side.estimate)
+        warmup = int((one.run.evaluations["step"] - one.run.evaluations["training_step"]).iloc[0])
+        first, last = (warmup + share * (one.step - warmup) for share in part)
         inside = found.loc[(found["step"] > first) & (found["step"] <= last), column]
         return None if inside.empty else float(inside.mean())
 
@@ -194,8 +195,8 @@ BIAS_STD_BY_QUARTER = tuple(
 """The same in each quarter of training."""
 
 
-def _growth(evidence: Evidence, run: StoredRun, side: Series, span: Span) -> float | None:
-    early, late = (_bias("bias_std", part)(evidence, run, side, span) for part in ((0.0, 0.5), (0.5, 1.0)))
+def _growth(one: Reading) -> float | None:
+    early, late = (_bias("bias_std", part)(one) for part in ((0.0, 0.5), (0.5, 1.0)))
     return late / early if early and late is not None else None
 
 
@@ -208,9 +209,8 @@ BIAS_STD_GROWTH = Outcome(
 # --- Of predictions -----------------------------------------------------------------------------------------
 
 
-def _accurate_steps(evidence: Evidence, run: StoredRun, side: Series, span: Span) -> float | None:
-    del side, span
-    found = evidence.store.latents(run)
+def _accurate_steps(one: Reading) -> float | None:
+    found = one.evidence.store.latents(one.run)
     if found is None:
         return None
     errors = found[0].dropna(subset="squared_error")

@@ -106,7 +106,6 @@ def table_of(every: Sequence[Judged], scale: str) -> Table:
         blocks = [Block("", (*rows, _rest(others))), Block("All else", listed, on_terminals=False)]
     return Table(
         "claims" if scale == "paper" else f"claims-{scale}",
-        "",
         f"Claims of the paper, by the runs of {scale} scale",
         COLUMNS,
         tuple(blocks),

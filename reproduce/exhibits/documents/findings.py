@@ -1,4 +1,4 @@
-"""Results of this suite beside printed and published ones: docs/findings.md, in part on other pages."""
+"""Results beside printed and published ones, and beside each other: docs/findings.md, in part other pages."""
 
 from collections.abc import Iterator, Mapping
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from reproduce.exhibits.catalogue import QUARTER, TABLE1
 from reproduce.exhibits.claims import COLUMNS, judged, rows_of
-from reproduce.exhibits.comparison import Comparison
+from reproduce.exhibits.comparison import Comparison, TaskComparison
 from reproduce.exhibits.documents import Blocks
 from reproduce.exhibits.kinds import READ_OUT
 from reproduce.exhibits.pooling import require_comparable
@@ -15,18 +15,20 @@ from reproduce.exhibits.table import Score
 from reproduce.exhibits.writing import markdown_grid
 from reproduce.lab.algorithms import ALGORITHMS
 from reproduce.lab.published import FIELD_TASKS, field_scores
+from reproduce.lab.specs import variant_in
 from reproduce.lab.store import Store
 
 _ALM, _RIVALS = "ALM(3)", ("SAC", "TD3")
 
 
 def blocks(store: Store) -> Blocks:
-    """Table 1 within one protocol and who wins by it, claims, and ALM beside other algorithms."""
+    """Table 1 within one protocol and who wins by it, claims, and ALM beside other algorithms and in bf16."""
     table1 = one_protocol(store)
     findings = {**table1, **claims(store), "beside-alm": beside_alm(store)}
     return {
         **{("README.md", name): text for name, text in table1.items()},
         ("docs/index.md", "wins"): table1["wins"],
+        ("docs/performance.md", "precision"): bf16_beside_float32(store),
         **{("docs/findings.md", name): text for name, text in findings.items()},
     }
 
@@ -129,12 +131,34 @@ def beside_alm(store: Store) -> str:
         if name == "alm":
             continue
         one = Comparison.of([name, "alm"], [task], scale, "window", store).tasks[0]
-        sides = [f"{side.mean.text()}, {side.seeds}" for side in one.sides]
-        (alm,) = one.contrasts
-        numbers = alm.difference.text(sign="+"), alm.improvement.text(2)
+        sides, numbers = _compared(one)
         rows.append([ALGORITHMS[name].title, f"{one.step:,}", *sides, *numbers])
     header = ["", "steps", "the other", "ALM(3)", "the other − ALM(3)", "P(the other > ALM(3))"]
     return markdown_grid(header, rows)
+
+
+def bf16_beside_float32(store: Store) -> str:
+    """Effect of bf16 on ALM's returns at laptop scale, task by task."""
+    algorithm, scale = "alm", "laptop"
+    variant = variant_in("base", "bf16")
+    stored = store.runs(algorithm=algorithm, variant=variant, scale=scale)
+    tasks = [run.spec.task for run in stored if run.status != "failed"]
+    if not tasks:
+        return "Not measured: no run in bf16 is stored at this scale."
+    found = Comparison.of([f"{algorithm}/{variant}", algorithm], tasks, scale, "return", store)
+    rows = []
+    for one in found.tasks:
+        (bf16, float32), numbers = _compared(one)
+        rows.append([one.task, f"{one.step:,}", float32, bf16, *numbers])
+    header = ["", "steps", "float32", "bf16", "bf16 − float32", "P(bf16 > float32)"]
+    return f"{markdown_grid(header, rows)}\n\n{' '.join(found.notes())}"
+
+
+def _compared(one: TaskComparison) -> tuple[list[str], list[str]]:
+    """Two sides on a task in words: the mean of each, and their difference and probability of improvement."""
+    (contrast,) = one.contrasts
+    sides = [f"{side.mean.text()}, {side.seeds}" for side in one.sides]
+    return sides, [contrast.difference.text(sign="+"), contrast.improvement.text(2)]
 
 
 _Scores = Mapping[tuple[str, str], Score]

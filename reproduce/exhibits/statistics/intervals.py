@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reproduce.exhibits.statistics.aggregates import FloatArray, Scores, by_task
+from reproduce.exhibits.statistics.aggregates import FloatArray, Scores
 
 _RESAMPLES = 2000
 _ENDS = (0.025, 0.975)
@@ -60,7 +60,7 @@ def bootstrap(statistic: Callable[..., FloatArray], *scores: Scores) -> Estimate
     Raises:
         ValueError: the scores are malformed.
     """
-    groups = [by_task(one) for one in scores]
+    groups = [_by_task(one) for one in scores]
     value = np.asarray(statistic(*groups))
     if any(len(task) < 2 for tasks in groups for task in tasks):
         return Estimate(value, np.full_like(value, np.nan), np.full_like(value, np.nan))
@@ -72,3 +72,24 @@ def bootstrap(statistic: Callable[..., FloatArray], *scores: Scores) -> Estimate
     ]
     low, high = np.quantile(statistic(*drawn), _ENDS, axis=0)
     return Estimate(value, low, high)
+
+
+def _by_task(scores: Scores) -> list[FloatArray]:
+    """The scores of each task, (runs[, steps]), after a check that statistics can be made of them.
+
+    Raises:
+        ValueError: there is no task, a task has no run, tasks have different numbers of steps, or a score is
+            not finite.
+    """
+    tasks = [np.asarray(one, dtype=np.float64) for one in scores]
+    if not tasks or any(one.ndim == 0 or len(one) == 0 for one in tasks):
+        raise ValueError("Scores need at least one task, and every task at least one run.")
+    if len({one.shape[1:] for one in tasks}) > 1:
+        raise ValueError(
+            f"All tasks need the same number of steps, not {', '.join(str(one.shape[1:]) for one in tasks)}."
+        )
+    if not all(np.isfinite(one).all() for one in tasks):
+        raise ValueError(
+            "A score is not finite: leave out a run that failed, or give it a score, and say so."
+        )
+    return tasks
