@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
-from reproduce.lab.curves import Curve
+from reproduce.lab.curves import Curve, window_mean
 from reproduce.lab.places import RESULTS
 
 _DATA = RESULTS / "paper"
@@ -123,12 +123,16 @@ def authors_curves() -> pd.DataFrame:
 
 
 class AuthorsScore(NamedTuple):
-    """An evaluation of the authors' ALM: mean and sample std over seeds, at an environment step."""
+    """An evaluation of the authors' ALM: mean and sample std over seeds, at an environment step.
+
+    ``window_mean`` is the mean return over the last tenth of the steps up to it.
+    """
 
     mean: float
     std: float
     seeds: int
     step: int
+    window_mean: float
 
 
 def authors_score(task: str, step: int) -> AuthorsScore | None:
@@ -138,8 +142,13 @@ def authors_score(task: str, step: int) -> AuthorsScore | None:
     if own.empty:
         return None
     last = own.iloc[-1]
+    curve = Curve(own["step"].to_numpy(np.int64), own["return_mean"].to_numpy(np.float64))
     return AuthorsScore(
-        float(last["return_mean"]), float(last["return_std"]), int(last["seeds"]), int(last["step"])
+        mean=float(last["return_mean"]),
+        std=float(last["return_std"]),
+        seeds=int(last["seeds"]),
+        step=int(last["step"]),
+        window_mean=window_mean(curve, int(last["step"])),
     )
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from reproduce.exhibits.statistics.significance import (
     MeanDifference,
+    Summary,
     deviations,
     holm,
     partial_conjunction,
@@ -23,7 +24,7 @@ def with_unit_variance(count):
 def test_p_values_are_scipys():
     """Frozen from scipy 1.17: ``ttest_ind(X, Y, equal_var=False)`` and its interval, ``ttest_1samp``."""
     found = MeanDifference.between(X, Y)
-    summary = MeanDifference.from_summary(X, Y.mean(), Y.std(ddof=1), len(Y))
+    summary = MeanDifference.of_summaries(*(Summary(one.mean(), one.std(ddof=1), len(one)) for one in (X, Y)))
     assert (summary.value, summary.error, summary.degrees) == pytest.approx(
         (found.value, found.error, found.degrees)
     )

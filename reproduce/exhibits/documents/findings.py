@@ -1,16 +1,19 @@
 """Results beside printed and published ones, and beside each other: docs/findings.md, in part other pages."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
 import numpy as np
 
 from reproduce.exhibits.catalogue import QUARTER, TABLE1
 from reproduce.exhibits.claims import COLUMNS, judged, rows_of
+from reproduce.exhibits.claims.evidence import RETURN
 from reproduce.exhibits.comparison import Comparison, TaskComparison
 from reproduce.exhibits.documents import Blocks
 from reproduce.exhibits.kinds import READ_OUT
 from reproduce.exhibits.pooling import require_comparable
 from reproduce.exhibits.scores import score_table
+from reproduce.exhibits.statistics.significance import LEVEL, MeanDifference, Summary
 from reproduce.exhibits.table import Score
 from reproduce.exhibits.writing import markdown_grid
 from reproduce.lab.algorithms import ALGORITHMS
@@ -42,13 +45,13 @@ def one_protocol(store: Store) -> dict[str, str]:
     scores = _of_table1(store)
 
     def here(method: str, task: str) -> str:
-        score = scores["measured"][method, task]
-        return f"{score.number()} {score.basis}" if score.has_number else score.number()
+        return "<br>".join(scores["measured"][method, task].parts)
 
     rows = []
     for task in TABLE1.columns:
         alm = scores["authors"][_ALM, task]
-        row = [task, f"{alm.number()} {alm.basis or '(printed)'}", here(QUARTER.label, task)]
+        row = [task, "<br>".join(alm.parts if alm.basis else [f"{alm.number()} (printed)"])]
+        row.append(here(QUARTER.label, task))
         for rival in _RIVALS:
             row += [scores["printed"][rival, task].number(), here(rival, task)]
         rows.append([*row, _published(task)])
@@ -70,35 +73,48 @@ def _wins(scores: Mapping[str, "_Scores"]) -> Iterator[str]:
 
 
 def _win(who: str, of_alm: "_Scores", alm: str, of_rivals: "_Scores") -> str:
-    """A sentence on the tasks where ALM's mean exceeds both rivals', and where not.
+    """A sentence on the tasks where ALM's mean exceeds both rivals', where not, and what is more than chance.
 
-    Leads above the standard deviations over seeds, of ALM and of the better of the two, are named again; a
-    single seed has none.
+    Leads over the better of the two are tested where it was measured here and each has enough seeds.
     """
-    ahead: list[str] = []
-    clear: list[str] = []
-    behind: list[str] = []
-    unknown: list[str] = []
+    found: dict[str, list[str]] = defaultdict(list)
     for task in TABLE1.columns:
         own, rivals = of_alm[alm, task], [of_rivals[rival, task] for rival in _RIVALS]
         if not all(one.has_number and one.status != "partial" for one in (own, *rivals)):
-            unknown.append(task)
+            found["unknown"].append(task)
             continue
         best = max(rivals, key=lambda one: one.mean)
-        lead = own.mean - best.mean
-        (ahead if lead > 0 else behind).append(task)
-        if lead > own.std and lead > best.std:
-            clear.append(task)
-    text = f"- {who}: the highest mean on {len(ahead)} of the {len(ahead) + len(behind)} tasks"
-    text += " that have all three"
-    text += f" ({', '.join(ahead)})" if ahead else ""
-    if ahead:
-        by = "by more than the standard deviation over seeds of either"
-        text += f", {by}" if clear == ahead else f", on {len(clear)} {by}"
-        text += f" ({', '.join(clear)})" if clear and clear != ahead else ""
-    text += f"; not on {', '.join(behind)}" if behind else ""
-    text += f"; no number for {', '.join(unknown)}" if unknown else ""
-    return f"{text}."
+        leads = own.mean > best.mean
+        found["ahead" if leads else "behind"].append(task)
+        if not leads and own.window_mean > max(one.window_mean for one in rivals):
+            found["ahead by window"].append(task)
+        if best.block != "measured":
+            continue
+        if own.block == "printed":
+            found["printed"].append(task)
+        if min(own.seeds or 0, best.seeds or 0) < RETURN.seeds_needed:
+            found["few seeds"].append(task)
+        elif leads:
+            sides = (Summary(one.mean, one.std, one.seeds or 0) for one in (own, best))
+            clear = MeanDifference.of_summaries(*sides).p < LEVEL
+            found["clear" if clear else "unclear"].append(task)
+    ahead, known = found["ahead"], len(found["ahead"]) + len(found["behind"])
+    clauses = [f"the highest mean on {len(ahead)} of the {known} tasks that have all three"]
+    clauses[0] += f" ({', '.join(ahead)})" if ahead else ""
+    clauses += [f"{words} {', '.join(found[kind])}" for kind, words in _CLAUSES.items() if found[kind]]
+    return f"- {who}: {'; '.join(clauses)}."
+
+
+_CLAUSES = {
+    "behind": "not on",
+    "ahead by window": "by the mean over the last tenth of the steps also on",
+    "clear": "a lead of more than chance on",
+    "unclear": "chance is not excluded on",
+    "few seeds": "too few seeds for a test on",
+    "printed": "ALM's printed number stands for",
+    "unknown": "no number for",
+}
+"""What is said of tasks besides those where ALM is ahead."""
 
 
 def claims(store: Store) -> dict[str, str]:

@@ -6,7 +6,7 @@ import pandas as pd
 from reproduce.exhibits.catalogue import TABLE1
 from reproduce.exhibits.documents import Blocks
 from reproduce.exhibits.pooling import pool
-from reproduce.exhibits.statistics.significance import MeanDifference
+from reproduce.exhibits.statistics.significance import MeanDifference, Summary
 from reproduce.exhibits.writing import markdown_grid
 from reproduce.formats import mean_and_std, p_in_words, seeds_counted
 from reproduce.lab.algorithms import ALGORITHMS
@@ -29,27 +29,28 @@ def _beside_the_authors(store: Store) -> str:
     The first grid has one row per seed, the second one per step and precision that two or more seeds reached.
     """
     authors = authors_curves().set_index(["task", "training_step"])
-    own: dict[tuple[str, str, int], list[tuple[int, float]]] = {}
+    evaluated: dict[tuple[str, str, int], list[tuple[int, float]]] = {}
     for precision, variant in (("float32", "base"), ("bf16", variant_in("base", "bf16"))):
         for run in store.runs(algorithm="alm", variant=variant, scale="paper"):
             steps, returns = run.evaluations["training_step"], run.evaluations["eval/return"]
             for step, value in zip(steps, returns, strict=True):
                 if (run.spec.task, step) in authors.index:
-                    own.setdefault((run.spec.task, precision, step), []).append((run.spec.seed, value))
-    if not own:
+                    evaluated.setdefault((run.spec.task, precision, step), []).append((run.spec.seed, value))
+    if not evaluated:
         return "No run of this scale has reached an evaluation yet."
     seeds, tests = [], []
-    for (task, precision, step), found in own.items():
+    for (task, precision, step), found in evaluated.items():
         mean, std, count = authors.loc[(task, step), ["return_mean", "return_std", "seeds"]]
         where, theirs = [task, precision, f"{step:,}"], mean_and_std(mean, std)
         for seed, value in found:
             seeds.append([*where, f"{seed}", theirs, f"{value:.0f}", f"{(value - mean) / std:+.1f}"])
         if len(found) > 1:
             scores = np.array([value for _, value in found])
-            test = MeanDifference.from_summary(scores, mean, std, int(count))
+            own = Summary(float(scores.mean()), float(scores.std(ddof=1)), len(scores))
+            test = MeanDifference.of_summaries(own, Summary(mean, std, int(count)))
             low, high = test.interval
             p = p_in_words(test.p)
-            here = f"{mean_and_std(scores.mean(), scores.std(ddof=1))} ({len(found)} seeds)"
+            here = f"{mean_and_std(own.mean, own.std)} ({own.seeds} seeds)"
             tests.append([*where, theirs, here, f"{test.value:+.0f} [{low:+.0f}, {high:+.0f}]", p])
     where = ["task", "precision", "training steps"]
     header = [*where, "seed", "authors, 5 seeds", "here", "in authors' deviations"]

@@ -16,6 +16,7 @@ Journal of Statistics 1979.  Y. Benjamini, R. Heller: Screening for partial conj
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy import special
@@ -26,6 +27,14 @@ LEVEL = 0.05
 """Accepted error rate of a whole family of tested verdicts: those by first, or those by second outcomes."""
 POWER = 0.8
 """Probability with which the smallest detectable difference is detected."""
+
+
+class Summary(NamedTuple):
+    """Scores known by their mean, sample standard deviation and number alone."""
+
+    mean: float
+    std: float
+    seeds: int
 
 
 @dataclass(frozen=True)
@@ -63,11 +72,9 @@ class MeanDifference:
         return cls._from_variances(float(np.mean(x) - np.mean(y)), known)
 
     @classmethod
-    def from_summary(cls, x: FloatArray, mean: float, std: float, seeds: int) -> "MeanDifference":
-        """The difference of scores (seeds,), at least two, and others known by mean and sample deviation."""
-        return cls._from_variances(
-            float(np.mean(x) - mean), [(float(x.var(ddof=1)), len(x)), (std**2, seeds)]
-        )
+    def of_summaries(cls, x: Summary, y: Summary) -> "MeanDifference":
+        """The difference of two sides of at least two scores each."""
+        return cls._from_variances(x.mean - y.mean, [(x.std**2, x.seeds), (y.std**2, y.seeds)])
 
     @classmethod
     def _from_variances(cls, value: float, sides: Sequence[tuple[float, int]]) -> "MeanDifference":
