@@ -433,6 +433,29 @@ def test_an_environment_resumes_in_the_middle_of_an_episode(task):
         resumed.load_state(stored)
 
 
+class Winding(gymnasium.Env):
+    """A task whose actions are float64, in which sin differs from that in float32."""
+
+    observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (2,), np.float64)
+    action_space = gymnasium.spaces.Box(-1.0, 1.0, (2,), np.float64)
+
+    def reset(self, *, seed=None, options=None):
+        self.place = self.np_random.normal(size=2)
+        return self.place, {}
+
+    def step(self, action):
+        self.place = self.place + 0.1 * np.sin(action)
+        return self.place, 0.0, False, False, {}
+
+
+def test_an_environment_with_actions_of_double_precision_resumes():
+    whole, resumed = TrainingEnvironment(Winding(), seed=4), TrainingEnvironment(Winding(), seed=99)
+    for action in np.random.default_rng(0).uniform(-1, 1, (5, 2)).astype(np.float32):
+        whole.step(action)
+    resumed.load_state(json.loads(json.dumps(whole.state())))
+    assert resumed.observation.tolist() == whole.observation.tolist()
+
+
 def test_evaluation_changes_no_training(tmp_path):
     often = trainer(tmp_path / "a", (0,), config=SHORT)
     rarely = trainer(tmp_path / "b", (0,), config=SHORT.__class__(260, 260, 1, 50))
