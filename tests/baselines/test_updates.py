@@ -5,7 +5,7 @@ import torch
 
 from alm.training.population import share_of_seed
 from benchmarks.plain_baselines import PlainOfficialREDQ, PlainREDQ, PlainSAC, PlainTD3, PlainTD3Ours
-from benchmarks.plain_svg import PlainSVG
+from benchmarks.plain_sac_svg import PlainSACSVG
 from tests.baselines.cases import CASES, SEEDS, TASK, build, random_inputs, seen_observations
 
 REFERENCES = {
@@ -16,8 +16,8 @@ REFERENCES = {
     "td3": lambda config: PlainTD3(TASK, config),
     "td3-ours": lambda config: PlainTD3Ours(TASK, config),
     "td3-ours, clipped": lambda config: PlainTD3Ours(TASK, config),
-    "sac-svg2": lambda config: PlainSVG(TASK, config, seen_observations()),
-    "sac-svg3": lambda config: PlainSVG(TASK, config, seen_observations()),
+    "sac-svg2": lambda config: PlainSACSVG(TASK, config, seen_observations()),
+    "sac-svg3": lambda config: PlainSACSVG(TASK, config, seen_observations()),
 }
 
 
