@@ -43,6 +43,8 @@ class JointConfig(ALMConfig):
         """Explanation of why these settings are incompatible; None if they are compatible."""
         if self.fresh_transitions < self.horizon:
             return f"fresh_transitions={self.fresh_transitions} hold no sequence of horizon={self.horizon}"
+        if self.batch_size == 1:
+            return "batch_size=1 leaves no advantage, which is the distance from the batch's mean"
         return super().conflict()
 
 
