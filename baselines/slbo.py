@@ -132,7 +132,11 @@ def _require_reward(task: TaskSpec) -> None:
 
 
 class Normaliser(nn.Module):
-    """Mean and standard deviation of all data seen so far, for centring and scaling vectors."""
+    """Mean and standard deviation of all data seen so far, for centring and scaling vectors.
+
+    They have the networks' precision, since they are updated only once a stage
+    (`baselines.standardiser` is for statistics that every step changes).
+    """
 
     mean: Tensor
     std: Tensor
@@ -142,7 +146,7 @@ class Normaliser(nn.Module):
         super().__init__()
         self.register_buffer("mean", torch.zeros(1, 1, size))
         self.register_buffer("std", torch.ones(1, 1, size))
-        self.register_buffer("count", torch.zeros(1, dtype=torch.float64))
+        self.register_buffer("count", torch.zeros(1))
 
     def forward(self, x: Tensor) -> Tensor:
         """(x − mean)/std."""
