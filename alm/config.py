@@ -66,6 +66,8 @@ class ALMConfig:
                 return "without kl_term, reward_term and value_term nothing trains encoder and model"
             if self.shortest_horizon == 1:
                 return "with neither kl_term nor value_term nothing trains the model while the horizon is 1"
+        if self.batch_size == 1:
+            return "batch_size=1 leaves no imagined half for the classifier"
         return window_conflict(self.replay_capacity, self.warmup_steps, self.horizon)
 
     @property

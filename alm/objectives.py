@@ -158,7 +158,7 @@ def encoder_model_objective(
     horizon, (*visited, z) = len(rollout.predictions), rollout.latents
     kl_term = consistency(rollout, target, sequences)
     rewards = networks.predict_reward(torch.cat(visited, dim=1), sequences.action.flatten(1, 2))
-    by_step = torch.unflatten(rewards, 1, (horizon, config.batch_size))
+    by_step = torch.unflatten(rewards, 1, (horizon, -1))
     reward_term = by_step.sum(dim=1).mean(dim=-1)
     with torch.no_grad():
         action, _ = policy(z, noise["sequence_action"])
@@ -309,7 +309,7 @@ def actor_objective(
         last_action, last_bonus = policy(z, noise["actor_action"][:, horizon])
 
     before, action, after = torch.cat(latents[:-1], 1), torch.cat(actions, 1), torch.cat(latents[1:], 1)
-    shape = (horizon, config.batch_size)
+    shape = (horizon, -1)
     reward = torch.unflatten(networks.predict_reward(before, action), 1, shape)
     augmented = reward + torch.stack(bonuses, dim=1)
     if config.classifier_coefficient:

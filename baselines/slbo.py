@@ -132,7 +132,11 @@ def _require_reward(task: TaskSpec) -> None:
 
 
 class Normaliser(nn.Module):
-    """Mean and standard deviation of all data seen so far, for centring and scaling vectors."""
+    """Mean and standard deviation of all data seen so far, for centring and scaling vectors.
+
+    They have the networks' precision, since they are updated only once a stage
+    (`baselines.standardiser` is for statistics that every step changes).
+    """
 
     mean: Tensor
     std: Tensor
@@ -142,7 +146,7 @@ class Normaliser(nn.Module):
         super().__init__()
         self.register_buffer("mean", torch.zeros(1, 1, size))
         self.register_buffer("std", torch.ones(1, 1, size))
-        self.register_buffer("count", torch.zeros(1, dtype=torch.float64))
+        self.register_buffer("count", torch.zeros(1))
 
     def forward(self, x: Tensor) -> Tensor:
         """(x − mean)/std."""
@@ -208,9 +212,12 @@ class SLBONetworks(nn.Module):
         flat = self.state(observation).flatten(1, -2)
         return self.value(flat)[..., 0].view(observation.shape[:-1])
 
-    def predict(self, observation: Tensor, unit_action: Tensor) -> Tensor:
-        """The next observation (1, batch, observation), clamped to 100 standard deviations of the data."""
-        x = torch.cat([self.state(observation), unit_action.clamp(-1.0, 1.0)], dim=-1)
+    def predict(self, observation: Tensor, unit: Tensor) -> Tensor:
+        """The next observation (1, batch, observation) after actions in units where the bounds are ±1.
+
+        It is clamped to 100 standard deviations of the data.
+        """
+        x = torch.cat([self.state(observation), unit.clamp(-1.0, 1.0)], dim=-1)
         following = observation + self.change.inverse(self.model(x))
         return self.state.inverse(self.state(following).clamp(-100.0, 100.0))
 
@@ -275,13 +282,13 @@ def limited_entropy(gaussian: MeanLogStd) -> Tensor:
 
 
 def policy_gain(
-    new: MeanLogStd, old: MeanLogStd, unit_action: Tensor, advantage: Tensor, entropy_weight: float
+    new: MeanLogStd, old: MeanLogStd, unit: Tensor, advantage: Tensor, entropy_weight: float
 ) -> Tensor:
     """The objective that TRPO maximises → scalar.
 
     mean [ π(u|s)/π_old(u|s) · A ] + ``entropy_weight`` · mean entropy,  A (1, batch) the scaled advantage.
     """
-    ratio = (log_density(new, unit_action) - log_density(old, unit_action)).exp()
+    ratio = (log_density(new, unit) - log_density(old, unit)).exp()
     return (ratio * advantage).mean() + entropy_weight * limited_entropy(new).mean()
 
 
@@ -418,13 +425,13 @@ class SLBO(Agent):
         rows = []
         for t in range(steps):
             mean, log_std = net.act(state)
-            unit_action = mean + log_std.exp() * noise[:, t]
-            following = net.predict(state, unit_action)
-            step = (state, scale_action(unit_action, self.bounds), following)
+            unit = mean + log_std.exp() * noise[:, t]
+            following = net.predict(state, unit)
+            step = (state, scale_action(unit, self.bounds), following)
             reward, terminal = analytic.reward(self.task, *step), analytic.terminated(self.task, *step)
             age += 1
             ended = terminal | (age >= config.imagined_horizon)
-            rows.append((state, unit_action, reward, following, terminal, ended))
+            rows.append((state, unit, reward, following, terminal, ended))
             if bool(ended.any()):
                 following = following.clone()
                 following[ended] = self._initial_states(int(ended.sum()))[0]
@@ -448,13 +455,13 @@ class SLBO(Agent):
         spread = advantage.std(unbiased=False).clamp(min=1e-8)
         scaled = (advantage - advantage.mean()) / spread
         observation = net.state(imagined.observation.flatten(0, 1)[None])
-        unit_action = imagined.unit_action.flatten(0, 1)[None]
+        unit = imagined.unit_action.flatten(0, 1)[None]
         with torch.no_grad():
             old = net.policy(observation)
 
         def evaluate() -> tuple[Tensor, Tensor]:
             new = net.policy(observation)
-            return policy_gain(new, old, unit_action, scaled, weight), kl_divergence(old, new).mean()
+            return policy_gain(new, old, unit, scaled, weight), kl_divergence(old, new).mean()
 
         step = trust_region_step(list(net.policy.parameters()), evaluate, self.region)
         return self._policy_metrics(step, imagined)

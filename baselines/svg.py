@@ -83,8 +83,9 @@ class SVGConfig:
 class GaussianPolicy(nn.Module):
     """a ~ N(μ(s), σ(s)²), with the mean within the task's bounds.
 
-    Samples may leave the bounds: the simulator clips them, but they are stored as commanded, so densities
-    and inferred noise are exact.
+    Samples may leave the bounds. The simulator moves by the clipped action but, except on the v2 humanoids,
+    charges the cost of control for the commanded one. They are stored as commanded, so densities and
+    inferred noise are exact.
     """
 
     def __init__(self, seeds: int, task: TaskSpec, hidden: int) -> None:

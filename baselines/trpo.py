@@ -115,8 +115,9 @@ def trust_region_step(
 ) -> StepOutcome:
     """Natural-gradient step that increases the gain, with a backtracking line search.
 
-    The step is x = √(2 max_kl / yᵀFy) y with F y = ∇gain; it is halved until the gain has not fallen, the
-    mean KL is within the slack, and both are finite. If no step qualifies, the parameters do not change.
+    The step is x = √(2 max_kl / yᵀAy) y with A y = ∇gain, A = F + damping · I and F the Fisher matrix; it is
+    halved until the gain has not fallen, the mean KL is within the slack, and both are finite. If no step
+    qualifies, the parameters do not change.
 
     Args:
         parameters: parameters of the policy; changed in place.

@@ -253,14 +253,15 @@ class PlainTD3(Twins):
         yield self.target_q2, networks.target_critic.layers, 2 * seed + 1
 
     def update(self, batch, noise, step):
-        """One update; the policy is updated at even steps."""
-        largest = self.scale
+        """One update; the policy is updated at every second step, or as configured."""
+        config, largest = self.config, self.scale
         with torch.no_grad():
-            smoothing = (noise["next_action"] * 0.2 * largest).clamp(-0.5 * largest, 0.5 * largest)
+            limit = config.target_clip * largest
+            smoothing = (noise["next_action"] * config.target_std * largest).clamp(-limit, limit)
             action = largest * self.target_actor(batch.next_observation) + smoothing
             pair = torch.cat([batch.next_observation, action.clamp(-largest, largest)], -1)
             value = torch.min(self.target_q1(pair), self.target_q2(pair)).squeeze(-1)
-            y = batch.reward + (1 - batch.terminal) * self.config.discount * value
+            y = batch.reward + (1 - batch.terminal) * config.discount * value
         pair = torch.cat([batch.observation, batch.action], -1)
         loss = F.mse_loss(self.q1(pair).squeeze(-1), y) + F.mse_loss(self.q2(pair).squeeze(-1), y)
         self.critic_optimiser.zero_grad()
@@ -271,7 +272,7 @@ class PlainTD3(Twins):
             "critic/target": y.mean().item(),
         }
         self.critic_optimiser.step()
-        if step % 2 == 0:
+        if step % config.policy_delay == 0:
             action = largest * self.actor(batch.observation)
             loss = -self.q1(torch.cat([batch.observation, action], -1)).mean()
             self.actor_optimiser.zero_grad()
@@ -281,7 +282,7 @@ class PlainTD3(Twins):
             for target, online in (
                 (self.target_actor, self.actor), (self.target_q1, self.q1), (self.target_q2, self.q2)
             ):  # fmt: skip
-                polyak(target, online, self.config.target_rate)
+                polyak(target, online, config.target_rate)
         return out
 
 
@@ -306,24 +307,27 @@ class PlainTD3Ours(Twins):
         yield self.target_q2, networks.target_critic.layers, 2 * seed + 1
 
     def act(self, observation, noise, std):
-        x = self.actor(observation) + (std * noise).clamp(-0.3, 0.3)
+        clip = self.config.exploration_clip
+        x = self.actor(observation) + (std * noise).clamp(-clip, clip)
         clamped = x.clamp(self.low + 1e-6, self.high - 1e-6)
         return x - x.detach() + clamped.detach()
 
     def update(self, batch, noise, step):
         """One update."""
-        std = 1.0 - 0.9 * step / 100_000
+        config = self.config
+        start, end = config.exploration_start, config.exploration_end
+        std = start + (end - start) * min(step / config.exploration_steps, 1.0)
         with torch.no_grad():
             action = self.act(batch.next_observation, noise["next_action"], std)
             pair = torch.cat([batch.next_observation, action], -1)
             value = torch.min(self.target_q1(pair), self.target_q2(pair)).squeeze(-1)
-            y = batch.reward + 0.99 * (1 - batch.terminal) * value
+            y = batch.reward + config.discount * (1 - batch.terminal) * value
         pair = torch.cat([batch.observation, batch.action], -1)
         loss = 0.5 * (F.mse_loss(self.q1(pair).squeeze(-1), y) + F.mse_loss(self.q2(pair).squeeze(-1), y))
         self.critic_optimiser.zero_grad()
         loss.backward()
         both = [*self.q1.parameters(), *self.q2.parameters()]
-        total = nn.utils.clip_grad_norm_(both, self.config.max_grad_norm)
+        total = nn.utils.clip_grad_norm_(both, config.max_grad_norm)
         out = {"loss/critic": loss.item(), "grad_norm/critic": total.item(), "critic/target": y.mean().item()}
         self.critic_optimiser.step()
 
@@ -332,9 +336,9 @@ class PlainTD3Ours(Twins):
         loss = -torch.min(self.q1(pair), self.q2(pair)).mean()
         self.actor_optimiser.zero_grad()
         loss.backward()
-        total = nn.utils.clip_grad_norm_(self.actor.parameters(), self.config.max_grad_norm)
+        total = nn.utils.clip_grad_norm_(self.actor.parameters(), config.max_grad_norm)
         out |= {"loss/actor": loss.item(), "grad_norm/actor": total.item()}
         self.actor_optimiser.step()
-        polyak(self.target_q1, self.q1, 0.005)
-        polyak(self.target_q2, self.q2, 0.005)
+        polyak(self.target_q1, self.q1, config.target_rate)
+        polyak(self.target_q2, self.q2, config.target_rate)
         return out

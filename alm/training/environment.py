@@ -42,7 +42,9 @@ class TrainingEnvironment:
 
     def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool]:
         """Next observation, reward, whether the task ended, and whether the time limit truncated it."""
-        self._actions.append(np.array(action))
+        # In the precision of the task's actions, in which a replay hands them on as well.
+        action = np.asarray(action, dtype=self._environment.action_space.dtype)
+        self._actions.append(action.copy())
         observation, reward, terminated, truncated, _ = self._environment.step(action)
         self.observation = observation
         self.episode_return += float(reward)
@@ -64,9 +66,8 @@ class TrainingEnvironment:
         """
         self._environment.unwrapped.np_random.bit_generator.state = json.loads(state["start"])
         self.reset()
-        dtype = self._environment.action_space.dtype
         for action in state["actions"]:
-            self.step(np.array(action, dtype=dtype))
+            self.step(np.array(action))
         if not np.array_equal(self.observation, state["observation"]):
             raise ValueError(
                 "the stored episode does not replay to the same observation: the simulator or its version "

@@ -2,8 +2,8 @@
 
 `paper` is the published size.  `laptop` is the smallest size at which, in pilots, ALM learned HalfCheetah
 within an hour per seed (docs/performance.md, "The laptop scale"): 50,000 environment steps and a quarter of
-the paper's widths (at least 128) and batches.  Algorithms whose update at the paper's size takes some ten
-milliseconds keep that size.  `smoke` is for tests.
+the paper's widths (at least 128) and batches.  Algorithms whose step at the paper's size takes at most
+about twenty milliseconds (SAC, TD3, SVG(1)) keep that size.  `smoke` is for tests.
 """
 
 from dataclasses import dataclass, replace
@@ -66,7 +66,7 @@ class Scale:
 
     @property
     def of_cheap_updates(self) -> Self:
-        """Scale for algorithms whose update at the paper's size takes some ten milliseconds."""
+        """Scale for algorithms whose step at the paper's size takes at most about twenty milliseconds."""
         return self if self.reduces_cheap_updates else replace(self, width_divisor=1, batch_divisor=1)
 
     def sized_as(self, other: Self) -> Self:

@@ -58,7 +58,7 @@ def discounted_objective(
     horizon, (*visited, z) = config.horizon, rollout.latents
     kl = objectives.divergences(rollout, target, sequences).mean(dim=-1)
     rewards = networks.predict_reward(torch.cat(visited, dim=1), sequences.action.flatten(1, 2))
-    reward = torch.unflatten(rewards, 1, (horizon, config.batch_size)).mean(dim=-1)
+    reward = torch.unflatten(rewards, 1, (horizon, -1)).mean(dim=-1)
     with torch.no_grad():
         action, _ = policy(z, noise["sequence_action"])
     value = networks.min_value(z, action).mean(dim=-1)

@@ -37,12 +37,15 @@ class JointConfig(ALMConfig):
     exploration_end: Positive = 0.1
     """σ from ``exploration_steps`` on."""
     fresh_transitions: Count = 1000
-    """Number of newest transitions from which on-policy sequences are drawn: an episode's length."""
+    """Number of newest transitions from which on-policy sequences are drawn: an episode's length.
+    For as many training steps, some of them still have the random actions of the warm-up."""
 
     def conflict(self) -> str | None:
         """Explanation of why these settings are incompatible; None if they are compatible."""
         if self.fresh_transitions < self.horizon:
             return f"fresh_transitions={self.fresh_transitions} hold no sequence of horizon={self.horizon}"
+        if self.batch_size == 1:
+            return "batch_size=1 leaves no advantage, which is the distance from the batch's mean"
         return super().conflict()
 
 

@@ -57,7 +57,7 @@ def expansion_objective(
             targets.insert(0, target)
 
     values = networks.values(torch.cat(latents, dim=1), torch.cat(actions, dim=1))
-    error = torch.unflatten(values - torch.cat(targets, dim=1)[:, None], 2, (horizon, config.batch_size))
+    error = torch.unflatten(values - torch.cat(targets, dim=1)[:, None], 2, (horizon, -1))
     weight = torch.stack([torch.ones_like(goes_on), *[goes_on] * (horizon - 1)], dim=1)
     loss = 0.5 * (weight[:, None] * error.square()).mean(dim=-1).sum(dim=(1, 2)) / horizon
     return loss, {

@@ -5,6 +5,7 @@ import torch
 
 from alm.training.streams import Purpose, Streams
 from benchmarks.plain_alm import PlainALM
+from benchmarks.plain_variants import PlainEntropy
 from tests.alm.cases import SEEDS, build
 
 LATENT, ACTION, BOUND = 4, 3, 0.4
@@ -44,6 +45,21 @@ def test_training_adds_noise_that_the_bounds_alone_clip(agent, observation, trai
     if training_step == 1:
         unclipped = (noise.abs() > 0.3) & (expected.abs() < BOUND - 1e-5)
         assert unclipped.any()  # else a clip of the noise would go unseen
+
+
+def test_alm_ent_acts_by_samples_and_counts_their_density(observation):
+    """a = clamp(μ(z) + σ(z) ε) with bonus −α log N(μ + σ ε; μ, σ²), z ~ e(s) of the online encoder."""
+    agent = build("ent")[0]
+    drawn = Streams(SEEDS, Purpose.ACTING).normal(64, LATENT + ACTION, dtype=torch.float64)
+    action, bonus = agent.act_with_bonus(observation, Streams(SEEDS, Purpose.ACTING))
+    for i in range(len(SEEDS)):
+        plain = PlainEntropy(4, ACTION, -BOUND, BOUND, agent.config)
+        plain.load(agent.networks, i)
+        gaussian = plain.encoder(observation[i]).base_dist
+        z = gaussian.loc + gaussian.scale * drawn[i, :, :LATENT]
+        chosen, paid = plain.choose(z, drawn[i, :, LATENT:])
+        torch.testing.assert_close(action[i], chosen.detach(), rtol=0, atol=1e-12)
+        torch.testing.assert_close(bonus[i], paid.detach(), rtol=0, atol=1e-12)
 
 
 def test_evaluation_takes_the_mean_at_a_sampled_representation(agent, observation):

@@ -17,13 +17,20 @@ from baselines import redq
 from baselines.networks import Critics
 from baselines.redq import REDQ, REDQConfig, SACAverageConfig, draw_members
 from baselines.sac import SAC, SACConfig, sample_action
+from baselines.svg import SVG, SVGConfig
 from baselines.td3 import TD3Config, smoothed_target
 from baselines.td3_ours import TD3OursConfig
 from reproduce.lab.algorithms import ALGORITHMS
 from tests.baselines.cases import CASES, SEEDS, TASK, build, random_inputs
 
 BASELINES = ("sac", "td3", "redq", "sac-avg", "td3-ours", "sac-svg2", "sac-svg3")
-ORTHOGONAL = ("td3-ours", "sac-svg2", "sac-svg3")
+# Algorithms whose networks below start with orthogonal weights.
+ORTHOGONAL = {
+    "td3-ours": ("actor", "critic"),
+    "sac-svg2": ("actor", "critic", "reward", "done"),
+    "sac-svg3": ("actor", "critic", "reward", "done"),
+    "svg": ("actor", "critic", "model", "reward"),
+}
 
 
 def gen(seed=0):
@@ -126,6 +133,11 @@ def test_exploring_actions_vary_inside_the_bounds(name):
     assert one.shape == (2, 300, 3)
     assert (one != other).any(dim=1).all()
     assert one.abs().max() <= 0.4 and one.max() > 0.3 and one.min() < -0.3
+    if hasattr(agent.networks, "temperature"):
+        x = agent.standardiser(observation) if name.startswith("sac-svg") else observation
+        mean, log_std = agent.networks.actor(x)
+        noise = Streams(SEEDS, Purpose.ACTING).normal(300, 3, dtype=mean.dtype)
+        torch.testing.assert_close(one, 0.4 * torch.tanh(mean + log_std.exp() * noise))
 
 
 def test_exploration_noise_of_td3_is_a_tenth_of_the_largest_action():
@@ -383,11 +395,12 @@ def test_widths_are_quartered_but_not_below_128_at_laptop_scale():
     assert widths == {1024: 256, 512: 128, 400: 128, 200: 128, 64: 64}
 
 
-@pytest.mark.parametrize("name", BASELINES)
+@pytest.mark.parametrize("name", [*BASELINES, "svg"])
 def test_networks_start_as_in_the_reference(name):
-    agent_class, config = CASES[name]
+    svg = SVG, SVGConfig(actor_hidden_size=16, hidden_sizes=(16, 12))
+    agent_class, config = svg if name == "svg" else CASES[name]
     networks = agent_class(TASK, config, SEEDS).networks
-    for network in ("actor", "critic"):
+    for network in ORTHOGONAL.get(name, ("actor", "critic")):
         layers = getattr(networks, network)
         linears = [
             layer for layer in layers.modules() if hasattr(layer, "weight") and layer.weight.dim() == 3

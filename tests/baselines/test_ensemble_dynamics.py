@@ -1,5 +1,6 @@
 """The ensemble of dynamics models: its loss, its training, and what it predicts."""
 
+import dataclasses
 import math
 from collections import Counter
 from types import SimpleNamespace
@@ -75,14 +76,19 @@ def plain_loss(parameters, upper, lower, mean, deviation, x, y):
     return total + 0.01 * upper.sum() - 0.01 * lower.sum()
 
 
-def test_loss_and_every_gradient_equal_a_second_writing():
-    network = GaussianEnsemble(3, 2, SMALL, gen()).double()
-    generator = gen(1)
+def test_loss_gradients_and_steps_equal_a_second_writing():
+    """Of one loss every gradient; then two steps of Adam on others, with the configured step size."""
+    model = dynamics(dataclasses.replace(SMALL, learning_rate=5e-3), torch.float64)
+    network, generator = model.network, gen(1)
     with torch.no_grad():
         for parameter in network.parameters():
             parameter += 0.5 * torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
-    x = 2.0 + 3.0 * torch.randn(4, 5, 3, generator=generator, dtype=torch.float64)
-    y = torch.randn(4, 5, 2, generator=generator, dtype=torch.float64)
+
+    def batch():
+        x, y = torch.randn(2, 4, 5, 3, generator=generator, dtype=torch.float64)
+        return 2.0 + 3.0 * x, y
+
+    x, y = batch()
     network.standardise(x.flatten(0, 1))
 
     flat = x.reshape(-1, 3)
@@ -112,6 +118,22 @@ def test_loss_and_every_gradient_equal_a_second_writing():
             torch.testing.assert_close(layer.bias.grad[i, 0], bias.grad, rtol=1e-9, atol=1e-12)
     torch.testing.assert_close(network.max_log_variance.grad[0, 0], upper.grad, rtol=1e-9, atol=1e-12)
     torch.testing.assert_close(network.min_log_variance.grad[0, 0], lower.grad, rtol=1e-9, atol=1e-12)
+
+    every = [*(p for layers in copies for pair in layers for p in pair), upper, lower]
+    adam = torch.optim.Adam(every, lr=5e-3)
+    for _ in range(2):
+        x, y = batch()
+        adam.zero_grad()
+        plain_loss(copies, upper, lower, mean, deviation, x, y).backward()
+        adam.step()
+        model.optimiser.step(ensemble_objective(network, x, y))
+    for depth, layer in enumerate(network.linears):
+        for i in range(4):
+            weight, bias = copies[i][depth]
+            torch.testing.assert_close(layer.weight[i], weight, rtol=1e-9, atol=1e-9)
+            torch.testing.assert_close(layer.bias[i, 0], bias, rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(network.max_log_variance[0, 0], upper, rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(network.min_log_variance[0, 0], lower, rtol=1e-9, atol=1e-9)
 
 
 # --- networks -------------------------------------------------------------------------------------

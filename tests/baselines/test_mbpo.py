@@ -363,8 +363,9 @@ def test_the_model_starts_from_the_seed_alone():
 
 
 def test_tasks_whose_end_cannot_be_told_are_refused_in_one_sentence():
-    """Noise hides the state that ends a task; HalfCheetah never ends, noise on actions hides nothing."""
+    """Noise hides the state that ends a task; some tasks never end, and noise on actions hides nothing."""
     with pytest.raises(ValueError, match=r"those of Hopper-obsnoise-0.1 are noisy: choose Hopper\.$"):
         MBPOConfig.at(SCALES["paper"], "Hopper-obsnoise-0.1")
-    for task in ("HalfCheetah-obsnoise-0.1", "Hopper-dynnoise-0.1", "Hopper"):
+    endless = "HalfCheetah-obsnoise-0.1", "mbbl/Hopper-obsnoise-0.1", "mbbl/SlimHumanoid-obsnoise-0.1"
+    for task in (*endless, "Hopper-dynnoise-0.1", "Hopper"):
         assert MBPOConfig.at(SCALES["paper"], task).rollouts > 0

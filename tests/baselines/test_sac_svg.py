@@ -237,6 +237,7 @@ def test_units_of_actions():
     u = torch.rand(2, 4, 3, generator=gen(), dtype=torch.float64) * 2 - 1
     torch.testing.assert_close(unit_action(scale_action(u, (-0.4, 0.4)), (-0.4, 0.4)), u)
     assert unit_action(torch.tensor([1.0, 2.0, 4.0]), (1.0, 4.0)).tolist() == pytest.approx([-1, -1 / 3, 1])
+    assert scale_action(torch.tensor([-1.0, 0.0, 1.0]), (1.0, 4.0)).tolist() == [1.0, 2.5, 4.0]
 
 
 # --- replayed sequences ---------------------------------------------------------------------------

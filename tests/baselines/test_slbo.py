@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 from torch.distributions import Independent, Normal, kl_divergence
+from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from alm.tasks import make, task_spec
 from alm.training.replay import Replay, Transitions
@@ -22,7 +23,14 @@ from baselines.slbo import (
     model_objective,
     policy_gain,
 )
-from baselines.trpo import TrustRegion, advantages, conjugate_gradient, fisher_product, trust_region_step
+from baselines.trpo import (
+    StepOutcome,
+    TrustRegion,
+    advantages,
+    conjugate_gradient,
+    fisher_product,
+    trust_region_step,
+)
 from benchmarks.plain_baselines import copy_member, member_differences
 
 TASK = task_spec("mbbl/Hopper-ET")
@@ -75,13 +83,9 @@ def old_and_new(agent, observation):
     return old, lambda: agent.networks.policy(normalised)
 
 
-def test_natural_direction_against_a_dense_fisher_matrix():
-    """F is the mean outer product of the score, which for Gaussians is known without sampling actions."""
-    agent = build(policy_hidden_size=3)
-    observation = normal(1, 30, 11, seed=4)
-    parameters = list(agent.networks.policy.parameters())
-    old, new = old_and_new(agent, observation)
-    mean, log_std = new()
+def dense_fisher(gaussian, parameters):
+    """Mean outer product of a policy's score at 30 states, which for Gaussians needs no sampled actions."""
+    mean, log_std = gaussian
     size = sum(p.numel() for p in parameters)
     fisher = torch.zeros(size, size, dtype=torch.float64)
     for output, weight in ((mean, (-2 * log_std).exp()), (log_std, torch.full_like(log_std, 2.0))):
@@ -93,6 +97,16 @@ def test_natural_direction_against_a_dense_fisher_matrix():
                     for g, p in zip(row, parameters, strict=True)
                 ])  # fmt: skip
                 fisher += weight[0, i, j].detach() * torch.outer(row, row) / 30
+    return fisher
+
+
+def test_natural_direction_against_a_dense_fisher_matrix():
+    agent = build(policy_hidden_size=3)
+    observation = normal(1, 30, 11, seed=4)
+    parameters = list(agent.networks.policy.parameters())
+    old, new = old_and_new(agent, observation)
+    fisher = dense_fisher(new(), parameters)
+    size = len(fisher)
     divergence = trpo.kl_divergence(old, new()).mean()
     assert divergence.item() == pytest.approx(0.0, abs=1e-12)
     product = fisher_product(divergence, parameters, damping=0.1)
@@ -107,6 +121,46 @@ def test_divergence_equals_torchs():
     old, new = ((normal(4, 3, seed=i), 0.5 * normal(4, 3, seed=i + 1)) for i in (0, 2))
     expected = kl_divergence(*(Independent(Normal(m, s.exp()), 1) for m, s in (old, new)))
     torch.testing.assert_close(trpo.kl_divergence(old, new), expected)
+
+
+@pytest.mark.parametrize(("max_kl", "halvings"), [(0.01, 0), (2.0, 1)])
+def test_a_step_equals_a_second_writing(max_kl, halvings):
+    """Ten conjugate gradients on the dense F + 0.1 I, and the longest of the steps that is within the limit.
+
+    The advantage pays for a smaller σ, in which the KL grows faster than its quadratic form.
+    """
+    agent = build(policy_hidden_size=3)
+    parameters = list(agent.networks.policy.parameters())
+    old, new = old_and_new(agent, normal(1, 30, 11, seed=4))
+    noise = normal(1, 30, 3, seed=5)
+    action, advantage = old[0] + old[1].exp() * noise, -noise.square().sum(-1)
+
+    def evaluate():
+        then, now = (Independent(Normal(mean, log_std.exp()), 1) for mean, log_std in (old, new()))
+        ratio = (now.log_prob(action) - then.log_prob(action)).exp()
+        return (ratio * advantage).mean(), kl_divergence(then, now).mean()
+
+    before = evaluate()[0]
+    gradient = parameters_to_vector(torch.autograd.grad(before, parameters))
+    fisher = dense_fisher(new(), parameters)
+    damped = fisher + 0.1 * torch.eye(len(fisher), dtype=torch.float64)
+    solution, residual, direction = torch.zeros_like(gradient), gradient, gradient
+    for _ in range(10):
+        length = residual @ residual / (direction @ damped @ direction)
+        solution, after = solution + length * direction, residual - length * damped @ direction
+        direction = after + (after @ after) / (residual @ residual) * direction
+        residual = after
+    step = torch.sqrt(2 * max_kl / (solution @ damped @ solution)) * solution
+
+    start = parameters_to_vector(parameters).detach().clone()
+    outcome = trust_region_step(parameters, evaluate, TrustRegion(max_kl=max_kl))
+    moved = parameters_to_vector(parameters).detach() - start
+    torch.testing.assert_close(moved, step / 2**halvings, rtol=1e-6, atol=1e-9)
+    assert outcome.accepted
+    for halved in range(halvings + 1):
+        vector_to_parameters(start + step / 2**halved, parameters)
+        gain, kl = evaluate()
+        assert gain > before and (kl <= 1.5 * max_kl) == (halved == halvings)
 
 
 def step_on(agent, scale=1.0, max_kl=0.01):
@@ -315,17 +369,15 @@ def test_value_updates_equal_the_reference():
 
 def test_the_value_is_fitted_to_advantages_plus_values_of_before(monkeypatch):
     """Advantages of the agent's own value, discount and trace; each state once a pass, with its target."""
-    agent = build(value_passes=2, value_batch_size=7, imagined_horizon=15)
+    agent = build(value_passes=2, value_batch_size=7, imagined_horizon=15, discount=0.9, trace=0.7)
     imagined = agent.imagine()
     assert imagined.terminal.any() and (imagined.ended > imagined.terminal).any()
     value, next_value = (
         agent.networks.evaluate(states.flatten(0, 1)[None])[0].view(15, 4).detach()
         for states in (imagined.observation, imagined.next_observation)
     )
-    config = agent.config
-    assert (config.discount, config.trace) == (0.99, 0.95)
     expected = enumerated_advantages(
-        imagined.reward, value, next_value, imagined.terminal, imagined.ended, 0.99, 0.95
+        imagined.reward, value, next_value, imagined.terminal, imagined.ended, 0.9, 0.7
     )
     torch.testing.assert_close(agent.advantages(imagined), expected)
 
@@ -419,7 +471,7 @@ def test_the_policy_climbs_on_scaled_advantages_of_its_own_actions(monkeypatch):
     monkeypatch.setattr(
         "baselines.slbo.policy_gain", lambda *arguments: seen.append(arguments) or policy_gain(*arguments)
     )
-    agent = build()
+    agent = build(entropy_weight=0.03)
     imagined = agent.imagine()
     imagined = dataclasses.replace(imagined, reward=100 * imagined.reward)
 
@@ -428,12 +480,35 @@ def test_the_policy_climbs_on_scaled_advantages_of_its_own_actions(monkeypatch):
 
     expected = agent.networks.act(rows(imagined.observation))[0].detach()
     metrics = agent.update_policy(imagined)
-    _, (old, _), action, advantage, _ = seen[0]
+    _, (old, _), action, advantage, entropy_weight = seen[0]
     torch.testing.assert_close(old, expected)
-    assert torch.equal(action, rows(imagined.unit_action))
+    assert torch.equal(action, rows(imagined.unit_action)) and entropy_weight == 0.03
     found = rows(agent.advantages(imagined))
     torch.testing.assert_close(advantage, (found - found.mean()) / found.std(unbiased=False))
     assert metrics["model/reward"].item() == pytest.approx(imagined.reward.mean().item())
+
+
+def test_the_policy_stays_in_the_configured_region_around_what_it_was(monkeypatch):
+    """What TRPO gets: the policy's parameters, KL(old ‖ new) averaged over states, and the limit."""
+    handed = []
+    monkeypatch.setattr(
+        "baselines.slbo.trust_region_step",
+        lambda *arguments: handed.append(arguments) or StepOutcome(0.0, 0.0, accepted=False),
+    )
+    agent = build(max_kl=0.03)
+    imagined = agent.imagine()
+    agent.update_policy(imagined)
+    ((parameters, evaluate, region),) = handed
+    assert region == TrustRegion(max_kl=0.03)
+    policy = agent.networks.policy
+    assert list(map(id, parameters)) == list(map(id, policy.parameters()))
+    observation = imagined.observation.flatten(0, 1)[None]
+    gaussians = [agent.networks.act(observation)]
+    moved = parameters_to_vector(parameters).detach()
+    vector_to_parameters(moved + 0.2 * normal(*moved.shape), parameters)
+    gaussians.append(agent.networks.act(observation))
+    old, new = (Independent(Normal(mean, log_std.exp()), 1) for mean, log_std in gaussians)
+    torch.testing.assert_close(evaluate()[1], kl_divergence(old, new).mean())
 
 
 # --- stages ---------------------------------------------------------------------------------------
@@ -487,6 +562,19 @@ def test_it_learns_at_the_end_of_a_stage_only():
     assert agent.groups["model"].state()["steps"] == 2 * 3
     assert agent.groups["value"].state()["steps"] == 2 * 2 * 5  # passes over one batch of 60
     assert agent.networks.state.count.item() == 40
+
+
+def test_the_model_learns_from_all_that_is_stored(monkeypatch):
+    """Sequences start at every transition, of this stage and of those before."""
+    agent = SLBO(TASK, dataclasses.replace(SMALL, iterations=1, model_updates=100), (0,))
+    starts, sequences = [], agent._sequences
+    monkeypatch.setattr(
+        agent, "_sequences", lambda replay, start: starts.append(start) or sequences(replay, start)
+    )
+    for name in ("update_model", "update_policy", "_fit_value"):
+        monkeypatch.setattr(agent, name, lambda *_: {})
+    agent.learn(filled(agent, 80), 80)
+    assert torch.cat(starts).unique().tolist() == list(range(80))
 
 
 def test_the_policy_climbs_in_fresh_rollouts_and_the_value_follows_it(monkeypatch):
@@ -587,6 +675,7 @@ def test_hyper_parameters_of_the_benchmark():
     )  # fmt: skip
     assert (config.imagined_steps, config.imagined_horizon, config.max_kl) == (4000, 1000, 0.01)
     assert (config.model_batch_size, config.model_steps, config.entropy_weight) == (128, 2, 0.005)
+    assert (config.discount, config.trace, config.noise_pull, config.noise_std) == (0.99, 0.95, 0.15, 0.3)
     assert (config.weight_decay, config.max_grad_norm, config.model_learning_rate) == (1e-5, 2.0, 1e-3)
     assert (config.value_passes, config.value_batch_size, config.value_learning_rate) == (5, 64, 1e-3)
     assert (config.model_hidden_size, config.policy_hidden_size, config.value_hidden_size) == (500, 32, 64)

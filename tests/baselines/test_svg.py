@@ -18,6 +18,7 @@ from baselines.svg import SVG, SVGConfig, importance_weight, model_objective, re
 from benchmarks.plain_baselines import copy_member, member_differences
 
 TASK = TaskSpec("Test", "alm/Test", 5, 3, -0.4, 0.4)
+LOPSIDED = dataclasses.replace(TASK, action_low=-0.2, action_high=1.0)
 KNOWN = task_spec("mbbl/Hopper-ET")
 SEEDS = (3, 11)
 SMALL = SVGConfig(actor_hidden_size=8, hidden_sizes=(12, 7), batch_size=6, learning_rate=1e-2)
@@ -90,15 +91,30 @@ def test_importance_weight_is_truncated_and_one_for_the_policy_itself():
     )
 
 
+def test_log_stds_are_clamped():
+    """Those of the policy in units of the half range, 0.4."""
+    agent = build()
+    with torch.no_grad():
+        for layers in (agent.networks.actor.layers, agent.networks.model.layers):
+            bias = layers[-1].bias
+            bias[..., bias.shape[-1] // 2] = -1e3
+            bias[..., -1] = 1e3
+    state, action = torch.zeros(2, 1, 5, dtype=torch.float64), torch.zeros(2, 1, 3, dtype=torch.float64)
+    _, log_std = agent.networks.model(state, action)
+    assert (log_std[..., 0] == -5).all() and (log_std[..., -1] == 2).all()
+    log_std = agent.networks.actor(state)[1] - math.log(0.4)
+    torch.testing.assert_close(log_std[..., [0, -1]], torch.tensor([-1.0, 2.0]).expand(2, 1, 2).double())
+
+
 # --- the update against a second writing ----------------------------------------------------------
 
 
 class Plain:
     """SVG(1) for one seed, with torch's own parts."""
 
-    def __init__(self, task, learned):
-        o, a, (first, second) = task.observation_size, task.action_size, SMALL.hidden_sizes
-        self.half, self.learned, self.task = task.action_high, learned, task
+    def __init__(self, task, config, learned):
+        o, a, (first, second) = task.observation_size, task.action_size, config.hidden_sizes
+        self.low, self.high, self.learned, self.config = task.action_low, task.action_high, learned, config
 
         def perceptron(inputs, one, two, outputs):
             layers = (
@@ -110,14 +126,17 @@ class Plain:
             )
             return nn.Sequential(*layers).double()
 
-        self.actor = perceptron(o, 8, 8, 2 * a)
+        self.actor = perceptron(o, config.actor_hidden_size, config.actor_hidden_size, 2 * a)
         self.model = perceptron(o + a, first, second, 2 * o)
         self.value, self.target = perceptron(o, first, second, 1), perceptron(o, first, second, 1)
         self.reward = perceptron(o + a, first, second, 1)
         self.trained = {"actor": self.actor, "model": self.model, "critic": self.value}
         if learned:
             self.trained["reward"] = self.reward
-        self.optimisers = {k: torch.optim.Adam(m.parameters(), lr=1e-2) for k, m in self.trained.items()}
+        self.optimisers = {
+            name: torch.optim.Adam(module.parameters(), lr=config.learning_rate)
+            for name, module in self.trained.items()
+        }
 
     def pairs(self, net, seed):
         yield self.actor, net.actor.layers, seed
@@ -134,11 +153,12 @@ class Plain:
         return s[:, 5] - 3 * (s[:, 0] - 1.3) ** 2 - 0.1 * (a**2).sum(-1) + healthy.double()
 
     def losses(self, batch, behaviour):
-        s, a, following = batch.observation, batch.action, batch.next_observation
+        config, s, a, following = self.config, batch.observation, batch.action, batch.next_observation
         mean, log_std = self.actor(s).chunk(2, -1)
-        mean, std = self.half * torch.tanh(mean), self.half * log_std.clamp(-1, 2).exp()
+        half = (self.high - self.low) / 2
+        mean, std = self.low + half * (torch.tanh(mean) + 1), half * log_std.clamp(-1, 2).exp()
         policy = Independent(Normal(mean, std), 1)
-        weight = (policy.log_prob(a) - behaviour).exp().clamp(max=5).detach()
+        weight = (policy.log_prob(a) - behaviour).exp().clamp(max=config.max_importance).detach()
         eta = (a - mean.detach()) / std.detach()
         acted = mean + std * eta
 
@@ -146,11 +166,11 @@ class Plain:
         xi = ((following - s - difference) / log_std.clamp(-5, 2).exp()).detach()
         reached = s + difference + log_std.clamp(-5, 2).exp() * xi
         goes_on = 1 - batch.terminal
-        promised = self.paid(s, acted) + 0.99 * goes_on * self.value(reached).squeeze(-1)
+        promised = self.paid(s, acted) + config.discount * goes_on * self.value(reached).squeeze(-1)
 
         difference, log_std = self.model(torch.cat([s, a], -1)).chunk(2, -1)
         likelihood = Independent(Normal(s + difference, log_std.clamp(-5, 2).exp()), 1).log_prob(following)
-        y = (batch.reward + 0.99 * goes_on * self.target(following).squeeze(-1)).detach()
+        y = (batch.reward + config.discount * goes_on * self.target(following).squeeze(-1)).detach()
         out = {
             "actor": -(weight * promised).mean(),
             "model": -likelihood.mean(),
@@ -160,7 +180,7 @@ class Plain:
             out["reward"] = ((self.paid(s, a) - batch.reward) ** 2).mean()
         return out, y, weight
 
-    def update(self, batch, behaviour, clip):
+    def update(self, batch, behaviour):
         losses, y, weight = self.losses(batch, behaviour)
         out = {"critic/target": y.mean().item(), "actor/importance": weight.mean().item()}
         gradients = {
@@ -172,11 +192,13 @@ class Plain:
             for parameter, gradient in zip(parameters, gradients[name], strict=True):
                 parameter.grad = gradient.clone()
             out[f"loss/{name}"] = loss.item()
-            out[f"grad_norm/{name}"] = nn.utils.clip_grad_norm_(parameters, clip).item()
+            norm = nn.utils.clip_grad_norm_(parameters, self.config.max_grad_norm)
+            out[f"grad_norm/{name}"] = norm.item()
             self.optimisers[name].step()
+        rate = self.config.target_rate
         with torch.no_grad():
             for slow, fast in zip(self.target.parameters(), self.value.parameters(), strict=True):
-                slow.copy_(0.995 * slow + 0.005 * fast)
+                slow.copy_((1 - rate) * slow + rate * fast)
         return out
 
 
@@ -184,12 +206,18 @@ def part(transitions, index):
     return Transitions(*(getattr(transitions, f.name)[index] for f in dataclasses.fields(transitions)))
 
 
-@pytest.mark.parametrize("clip", [10.0, 0.05])
-@pytest.mark.parametrize("task", [TASK, KNOWN], ids=["learned reward", "known reward"])
-def test_updates_equal_the_reference(task, clip):
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"max_grad_norm": 0.05}, {"max_importance": 2.0, "discount": 0.9, "target_rate": 0.1}],
+    ids=["default", "clipped", "other settings"],
+)
+@pytest.mark.parametrize(
+    "task", [TASK, LOPSIDED, KNOWN], ids=["learned reward", "lopsided bounds", "known reward"]
+)
+def test_updates_equal_the_reference(task, settings):
     """Losses, gradient norms, targets, weights and every parameter, over four updates."""
-    agent, generator = build(task, max_grad_norm=clip), gen(5)
-    references = [Plain(task, learned=task is TASK) for _ in SEEDS]
+    agent, generator = build(task, **settings), gen(5)
+    references = [Plain(task, agent.config, learned=task is not KNOWN) for _ in SEEDS]
     for i, plain in enumerate(references):
         for mine, theirs, member in plain.pairs(agent.networks, i):
             copy_member(mine, theirs, member)
@@ -197,7 +225,7 @@ def test_updates_equal_the_reference(task, clip):
         transitions, behaviour = random_inputs(agent, generator)
         metrics = agent.update(transitions, behaviour, step)
         for i, plain in enumerate(references):
-            expected = plain.update(part(transitions, i), behaviour[i], clip)
+            expected = plain.update(part(transitions, i), behaviour[i])
             assert set(expected) == set(metrics)
             for name, value in expected.items():
                 assert metrics[name][i].item() == pytest.approx(value, rel=1e-8), name

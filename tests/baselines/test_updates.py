@@ -5,7 +5,7 @@ import torch
 
 from alm.training.population import share_of_seed
 from benchmarks.plain_baselines import PlainOfficialREDQ, PlainREDQ, PlainSAC, PlainTD3, PlainTD3Ours
-from benchmarks.plain_svg import PlainSVG
+from benchmarks.plain_sac_svg import PlainSACSVG
 from tests.baselines.cases import CASES, SEEDS, TASK, build, random_inputs, seen_observations
 
 REFERENCES = {
@@ -16,9 +16,25 @@ REFERENCES = {
     "td3": lambda config: PlainTD3(TASK, config),
     "td3-ours": lambda config: PlainTD3Ours(TASK, config),
     "td3-ours, clipped": lambda config: PlainTD3Ours(TASK, config),
-    "sac-svg2": lambda config: PlainSVG(TASK, config, seen_observations()),
-    "sac-svg3": lambda config: PlainSVG(TASK, config, seen_observations()),
+    "sac-svg2": lambda config: PlainSACSVG(TASK, config, seen_observations()),
+    "sac-svg3": lambda config: PlainSACSVG(TASK, config, seen_observations()),
 }
+
+# Values other than the published ones, of the settings that an update reads.
+_OF_ALL = {"discount": 0.9, "target_rate": 0.1, "learning_rate": 3e-3}
+_OF_REDQ = {"updates_per_step": 2, "critics": 5}
+_OF_ROLLOUTS = {"model_updates": 1, "model_learning_rate": 2e-3, "model_max_grad_norm": 0.1, "plain_steps": 3}
+OTHER_SETTINGS = {
+    "sac": {},
+    "redq": _OF_REDQ | {"target_critics": 3},
+    "sac-avg": _OF_REDQ,
+    "td3": {"policy_delay": 3, "target_std": 0.1, "target_clip": 0.2},
+    "td3-ours": {
+        "exploration_start": 0.5, "exploration_end": 0.3, "exploration_steps": 3, "exploration_clip": 0.2
+    },
+    "sac-svg2": _OF_ROLLOUTS | {"horizon": 5},
+    "sac-svg3": _OF_ROLLOUTS | {"warmup_steps": 1},
+}  # fmt: skip
 
 
 def check_updates(name, agent, steps):
@@ -46,6 +62,12 @@ def check_updates(name, agent, steps):
 @pytest.mark.parametrize("name", CASES)
 def test_updates_equal_the_reference(name):
     check_updates(name, build(name), steps=4)
+
+
+@pytest.mark.parametrize(("name", "settings"), OTHER_SETTINGS.items())
+def test_updates_with_other_settings_equal_the_reference(name, settings):
+    """A setting that an update ignores is seen here."""
+    check_updates(name, build(name, **_OF_ALL, **settings), steps=4)
 
 
 @pytest.mark.parametrize("name", ["redq", "sac-avg"])

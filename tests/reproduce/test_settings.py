@@ -175,6 +175,8 @@ BAD_OF_OTHERS = [
     ("alm", ["warmup_steps=0"], ["warmup_steps=0 is below horizon=3, the length of replayed sequences"]),
     ("alm", ["kl_term=false", "reward_term=false", "value_term=false"], ["nothing trains encoder and model"]),
     ("alm", ["kl_term=false", "value_term=false", "horizon=1"], ["nothing trains the model while"]),
+    ("alm", ["batch_size=1"], ["batch_size=1 leaves no imagined half for the classifier"]),
+    ("alm/joint", ["batch_size=1"], ["batch_size=1 leaves no advantage"]),
     ("alm/horizon-schedule", ["kl_term=false", "value_term=false"], ["nothing trains the model while"]),
     (
         "alm/horizon-schedule",

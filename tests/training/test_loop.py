@@ -106,7 +106,9 @@ def test_a_seed_gives_the_same_run_whoever_its_neighbours_are(tmp_path):
 
 
 class Counting(gymnasium.Env):
-    """Observation = steps since the reset; ends by itself at 7 or by the limit at 5, in turns."""
+    """Observation = steps since the reset, which the reward exceeds by half a point; ends by itself at 7
+    or by the limit at 5, in turns.
+    """
 
     observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (11,))
     action_space = gymnasium.spaces.Box(-1, 1, (3,))
@@ -121,7 +123,8 @@ class Counting(gymnasium.Env):
     def step(self, action):
         self.time += 1
         even = self.episode % 2 == 0
-        return np.full(11, float(self.time)), 0.5, even and self.time == 7, not even and self.time == 5, {}
+        ended, truncated = even and self.time == 7, not even and self.time == 5
+        return np.full(11, float(self.time)), self.time + 0.5, ended, truncated, {}
 
 
 def test_time_limits_are_not_terminal_and_warmup_episodes_are_dropped(tmp_path):
@@ -130,6 +133,7 @@ def test_time_limits_are_not_terminal_and_warmup_episodes_are_dropped(tmp_path):
     contents = run.replay.state()["contents"]
     after, terminal = contents["next_observation"][0, :, 0], contents["terminal"][0]
     end = contents["episode_end"][0]
+    assert torch.equal(contents["reward"][0], after + 0.5)
     assert (after[terminal == 1] == 7).all()
     assert (terminal == 1).sum() > 10
     assert (after[end & (terminal == 0)] == 5).sum() > 10
@@ -138,9 +142,10 @@ def test_time_limits_are_not_terminal_and_warmup_episodes_are_dropped(tmp_path):
     assert contents["observation"][0, 100, 0] == 0  # a new episode begins with training
     assert torch.equal(contents["observation"][0, 1:100][~end[:99], 0], after[:99][~end[:99]])
     for line in run.directories[0].metrics():
-        if "returns" not in line:  # of training: half a point a step, episodes of 7 and 5
-            assert line["metrics"]["train/return"] == pytest.approx(line["metrics"]["train/length"] / 2)
-            assert 5 < line["metrics"]["train/length"] < 7
+        if "returns" not in line:  # of training: episodes of 7 steps pay 31.5, those of 5 pay 17.5
+            length = line["metrics"]["train/length"]
+            assert line["metrics"]["train/return"] == pytest.approx(7 * length - 17.5)
+            assert 5 < length < 7
 
 
 def test_actions_are_uniform_in_the_bounds_up_to_the_warm_up_and_then_the_agents(tmp_path):
@@ -431,6 +436,29 @@ def test_an_environment_resumes_in_the_middle_of_an_episode(task):
     stored["observation"][0] += 1e-9
     with pytest.raises(ValueError, match="does not replay"):
         resumed.load_state(stored)
+
+
+class Winding(gymnasium.Env):
+    """A task whose actions are float64, in which sin differs from that in float32."""
+
+    observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (2,), np.float64)
+    action_space = gymnasium.spaces.Box(-1.0, 1.0, (2,), np.float64)
+
+    def reset(self, *, seed=None, options=None):
+        self.place = self.np_random.normal(size=2)
+        return self.place, {}
+
+    def step(self, action):
+        self.place = self.place + 0.1 * np.sin(action)
+        return self.place, 0.0, False, False, {}
+
+
+def test_an_environment_with_actions_of_double_precision_resumes():
+    whole, resumed = TrainingEnvironment(Winding(), seed=4), TrainingEnvironment(Winding(), seed=99)
+    for action in np.random.default_rng(0).uniform(-1, 1, (5, 2)).astype(np.float32):
+        whole.step(action)
+    resumed.load_state(json.loads(json.dumps(whole.state())))
+    assert resumed.observation.tolist() == whole.observation.tolist()
 
 
 def test_evaluation_changes_no_training(tmp_path):

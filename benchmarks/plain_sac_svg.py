@@ -20,7 +20,7 @@ def deep(inputs, hidden, outputs, depth):
     return nn.Sequential(*layers, nn.Linear(width, outputs))
 
 
-class PlainSVG(Twins):
+class PlainSACSVG(Twins):
     """One learner; ``seen``: all observations (S, n, observation) so far, for standardisation."""
 
     def __init__(self, task, config, seen, dtype=torch.float64):
