@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from alm.task_registry import TaskSpec
-from alm.training.agent import Agent, Metrics, require_shape, require_tensors
+from alm.training.agent import Agent, Metrics, require_shape, require_tensors, require_tree
 from alm.training.bias import headline_bias
 from alm.training.bias_protocol import Estimating, ValueBias
 from alm.training.checkpoint import load_newest
@@ -112,6 +112,7 @@ class Trainer:
         handlers = {s: signal.signal(s, self._request_stop) for s in (signal.SIGINT, signal.SIGTERM)}
         try:
             self._resume()
+            self._agent_state()  # one that no checkpoint can hold is better found now
             self.reporter.start(self.step, self.until, self.warmup)
             self._checkpoint_due = time.monotonic() + self.checkpoint_seconds
             while self.step < self.until and any(self.alive):
@@ -314,7 +315,7 @@ class Trainer:
         seeds = len(self.directories)
         began = time.monotonic()
         population = {
-            "agent": self.agent.state(),
+            "agent": self._agent_state(),
             "replay": self.replay.state(),
             "acting": self.acting.state(),
         }
@@ -335,6 +336,9 @@ class Trainer:
         self._checkpoint_due = time.monotonic() + max(
             self.checkpoint_seconds, _CHECKPOINT_SHARE * (time.monotonic() - began)
         )
+
+    def _agent_state(self) -> dict[str, Any]:
+        return require_tree("what `state` returns", self.agent.state(), len(self.agent.seeds))
 
     def _resume(self) -> None:
         """Resume from the newest common checkpoint, or start from the beginning if there is none."""

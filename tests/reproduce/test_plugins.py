@@ -361,6 +361,21 @@ FAILURES = {
         ":9, class Mine",
         "'min_q' in what `estimates` returns must have the shape (S, batch), here",
     ),
+    **{
+        f"state {value}": (
+            "def state(self):\n"
+            "    import collections, numpy\n"
+            f"    return super().state() | {{'more': {{'h': [{value}]}}}}\n",
+            ":9, class Mine",
+            f"'more.h.0' in what `state` returns {reason}",
+        )
+        for value, reason in {
+            "numpy.float64(1)": "is a numpy.float64, which a checkpoint cannot hold",
+            "collections.deque()": "is a collections.deque, which",
+            "{7}": "is a builtins.set, which",
+            "torch.ones(3)": "must have a leading axis of a multiple of S, here 2, not the shape (3,)",
+        }.items()
+    },
     "groups": ("def trained(self):\n    return 7\n", ":9, class Mine", "AttributeError: 'int' object has no"),
 }
 
