@@ -62,6 +62,25 @@ def require_tensors(what: str, value: Any, shape: tuple[int, ...], axes: str) ->
     return value
 
 
+_RECORDED = ("step", "training_step", "wall_seconds", "time_ms")
+
+
+def require_metrics(value: Any, seeds: int) -> Metrics:
+    """The metrics of an update, checked to be tensors (S,) by names that no column of a stored run has.
+
+    Raises:
+        ContractError: they are not.
+    """
+    metrics = require_tensors("the metrics of an update", value, (seeds,), "(S,)")
+    for name in metrics:
+        if not isinstance(name, str) or name in _RECORDED or name.startswith("eval/"):
+            raise ContractError(
+                f"{name!r} in the metrics of an update is no name for a metric: give it one of its own, "
+                f"other than {', '.join(_RECORDED)} and eval/…"
+            )
+    return metrics
+
+
 _LEAVES = (int, float, bool, str, bytes, type(None))
 
 

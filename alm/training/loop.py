@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from alm.task_registry import TaskSpec
-from alm.training.agent import Agent, Metrics, require_shape, require_tensors, require_tree
+from alm.training.agent import Agent, Metrics, require_metrics, require_shape, require_tree
 from alm.training.bias import headline_bias
 from alm.training.bias_protocol import Estimating, ValueBias
 from alm.training.checkpoint import load_newest
@@ -168,8 +168,7 @@ class Trainer:
             self._checkpoint()
 
     def _learn(self, training_step: int) -> Metrics:
-        metrics = self.agent.learn(self.replay, training_step)
-        return require_tensors("the metrics of an update", metrics, (len(self.agent.seeds),), "(S,)")
+        return require_metrics(self.agent.learn(self.replay, training_step), len(self.agent.seeds))
 
     def _choose_actions(self) -> Tensor:
         """Actions (S, action): uniform during the warm-up, the agent's afterwards."""

@@ -52,7 +52,7 @@ def run_of_directory(directory: RunDirectory) -> StoredRun | None:
         row = {name: line[name] for name in ("step", "training_step", "wall_seconds", "time_ms")}
         evaluations.append(line)
         rows.append(
-            row | dict(pd.DataFrame(since).mean()) | line["metrics"] | {"eval/returns": line["returns"]}
+            dict(pd.DataFrame(since).mean()) | line["metrics"] | row | {"eval/returns": line["returns"]}
         )
         since = []
     if not rows:

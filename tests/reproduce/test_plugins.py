@@ -334,6 +334,14 @@ FAILURES = {
         ":9, class Mine",
         "'loss/x' in the metrics of an update must be a tensor (S,), here (2,), not a float",
     ),
+    **{
+        f"name {name}": (
+            f"def learn(self, *a):\n    return {{{name}: torch.zeros(2)}}\n",
+            ":9, class Mine",
+            f"{name} in the metrics of an update is no name for a metric: give it one of its own, other than",
+        )
+        for name in ("'step'", "'eval/return'", "7")
+    },
     "nothing": (
         "def learn(self, *a):\n    pass\n",
         ":9, class Mine",
