@@ -259,16 +259,21 @@ class RunDirectory:
 
         A resumed run repeats those after its checkpoint, with the same results.
         """
-        for path in sorted((self.path / "values").glob("*.npz")):
+        for step, path in self._measurements():
             with path.open("rb") as file:
-                yield int(path.stem), ValueSample.read(file)
+                yield step, ValueSample.read(file)
+
+    def _measurements(self) -> list[tuple[int, Path]]:
+        """The files of measurements by step; others are none of the run's."""
+        paths = sorted((self.path / "values").glob("*.npz"))
+        return [(int(path.stem), path) for path in paths if path.stem.isdecimal()]
 
     def drop_after(self, step: int) -> None:
         """Delete checkpoints, policies and measurements after the step from which the run resumes."""
         self.checkpoints.drop_after(step)
         self.policies.drop_after(step)
-        for path in (self.path / "values").glob("*.npz"):
-            if int(path.stem) > step:
+        for measured, path in self._measurements():
+            if measured > step:
                 path.unlink()
 
     def close(self) -> None:

@@ -347,6 +347,12 @@ def _line_of(function: Any) -> str:
     return f" ({Path(code.co_filename).name}:{code.co_firstlineno})" if code else ""
 
 
+def frames_of(plugin: Plugin, error: BaseException) -> list[traceback.FrameSummary]:
+    """The places in a plugin's file through which an error came, the innermost last."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return [frame for frame in frames if frame.filename == str(plugin.path)]
+
+
 @contextmanager
 def mistakes_of(plugin: Plugin | None, algorithm: str, variant: str, runs_dir: Path) -> Iterator[None]:
     """Report an error in a plugin's code in one sentence, and keep the traceback for its author.
@@ -369,8 +375,7 @@ def mistakes_of(plugin: Plugin | None, algorithm: str, variant: str, runs_dir: P
     except BaseException as error:
         if plugin is None or not plugin.provides(algorithm, variant):
             raise
-        frames = traceback.extract_tb(error.__traceback__)
-        own = [frame for frame in frames if frame.filename == str(plugin.path)]
+        own = frames_of(plugin, error)
         if not own and (isinstance(error, OSError) or is_sentence(error)):
             raise
         if own:

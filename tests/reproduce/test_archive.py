@@ -69,6 +69,14 @@ def test_a_done_run(tmp_path):
     assert run.provenance["command"] == "python -m reproduce train --seeds 3"
 
 
+def test_what_no_run_wrote_is_no_measurement(tmp_path):
+    run = directory(tmp_path, 2)
+    (tmp_path / "values" / "copy.npz").write_text("of another program")
+    assert [step for step, _ in run.values()] == [1000, 2000]
+    run.drop_after(1000)
+    assert [step for step, _ in run.values()] == [1000]
+
+
 def test_metrics_overwrite_no_column_of_the_run(tmp_path):
     """Earlier versions let a plugin call its metrics as these are called."""
     run = directory(tmp_path, 2)

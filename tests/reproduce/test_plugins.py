@@ -311,6 +311,23 @@ FAILURES = {
         ":12, in learn",
         "FileNotFoundError: [Errno 2]",
     ),
+    "overflow": (
+        "def learn(self, *a):\n    import math\n    math.exp(1000)\n",
+        ":13, in learn",
+        "OverflowError: math range error",
+    ),
+    "memory": (
+        "def learn(self, *a):\n    raise RuntimeError('the memory of my replay is empty')\n",
+        ":12, in learn",
+        "RuntimeError: the memory of my replay is empty",
+    ),
+    "size": (
+        "@property\n"
+        "def noise_shapes(self):\n"
+        "    return {name: (*shape[:-1], 99) for name, shape in super().noise_shapes.items()}\n",
+        ":9, class Mine",
+        "RuntimeError: The size of tensor",
+    ),
     "silent": ("def learn(self, *a):\n    raise AssertionError\n", ":12, in learn", "AssertionError"),
     "loss": (
         "def actor_loss(self, *a):\n    loss, more = super().actor_loss(*a)\n    return loss.mean(), more\n",
