@@ -5,6 +5,7 @@ Exit codes: 1 if a run failed or something was left out, which is named (docs/ru
 other processes that train them; 130 for an interrupted run.
 """
 
+import errno
 import io
 import logging
 import os
@@ -146,7 +147,9 @@ def _in_words(error: OSError, command: Any) -> str:
     elif hasattr(command, "out"):
         options = " (--out)"
     again = ": it resumes from the last checkpoint" if isinstance(command, (Train, Grid)) else ""
-    return (
-        f"cannot read or write{place}: {error.strerror or error}; free some space or choose a writable place"
-        f"{options}, then repeat the command{again}"
-    )
+    fix = f"choose a writable place{options}"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        fix = "free some space"
+    elif error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+        fix = f"mend it, put a sound copy back, move it away or {fix}"
+    return f"cannot read or write{place}: {error.strerror or error}; {fix}, then repeat the command{again}"

@@ -17,6 +17,7 @@ from reproduce.lab.places import WORKPLACE
 from reproduce.lab.plugins import Plugin, frames_of
 from reproduce.lab.provenance import provenance
 from reproduce.lab.resolved_runs import ResolvedRuns
+from reproduce.lab.run_directories import reading
 from reproduce.lab.specs import RunSpec, config_digest, spec_in
 from reproduce.lab.store import Store, StoredRun
 
@@ -92,6 +93,7 @@ def open_run(
     Raises:
         ValueError: the directory holds another configuration or protocol of the same run, or a record that
             does not belong there.
+        reproduce.lab.errors.UnreadableRunError: one of its records is missing or damaged.
         alm.training.checkpoint.DamagedError: no checkpoint is readable any more.
         alm.training.lease.RunLockedError: another process trains the run.
     """
@@ -100,7 +102,8 @@ def open_run(
     found = directory.status
     fresh = found == "new"
     if not fresh:
-        stored = directory.read_json("config.json")
+        with reading(directory):
+            stored = directory.read_json("config.json")
         if {"digest", "protocol"} - set(stored):
             raise ValueError(
                 f"{directory.path / 'config.json'} is not the record of a run: move {directory.path} away, "
@@ -122,9 +125,13 @@ def open_run(
                 ) from None
     if found in ("done", "failed"):
         return None
-    if not fresh:
-        # Damage that would prevent storing the run is better found now.
-        directory.read_json("provenance.json")
+    if found != "new":
+        # Damage that would prevent training or storing the run is better found now.
+        with reading(directory):
+            if not fresh:
+                directory.read_json("provenance.json")
+            for name in ("population.json", "committed.json"):
+                directory.find_json(name)
     directory.checkpoints.require_sound()
     directory.open()
     if directory.status != found:  # another process has trained it in the meantime

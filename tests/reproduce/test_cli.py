@@ -1,5 +1,6 @@
 """The command line: bad input is one sentence and exit code 2; runs train, resume and are stored."""
 
+import errno
 import io
 import itertools
 import json
@@ -27,6 +28,7 @@ from reproduce import cli
 from reproduce.cli import COMMANDS, main
 from reproduce.lab.archive import run_of_directory
 from reproduce.lab.costs import matrix_gigaflops
+from reproduce.lab.errors import UnreadableRunError
 from reproduce.lab.resolved_runs import ResolvedRuns
 from reproduce.lab.run_directories import directories_under
 from reproduce.lab.specs import RunSpec, config_digest, run_record
@@ -287,6 +289,44 @@ def test_an_edited_record_is_refused_before_training(tmp_path, capsys):
         assert words in error and error.count("\n") == 1
         with pytest.warns(StoreWarning, match=words):
             assert not directories_under(tmp_path / "runs")
+
+
+@pytest.mark.parametrize("name", ["config.json", "provenance.json", "population.json", "committed.json"])
+@pytest.mark.parametrize("damage", ["a directory", "{"])
+def test_a_damaged_record_is_met_before_the_first_step(tmp_path, name, damage):
+    run = ended_run(tmp_path, 0, DONE)
+    (run.path / "DONE").unlink()
+    path = run.path / name
+    path.unlink(missing_ok=True)
+    if damage == "{":
+        path.write_text(damage)
+    else:
+        path.mkdir()
+    resolved = ResolvedRuns.of("td3", "base", "Hopper", (0,), "laptop")
+    with pytest.raises(UnreadableRunError, match="put a sound copy back, or move it away") as caught:
+        open_run(resolved, resolved.specs[0], tmp_path / "runs", Execution())
+    assert str(caught.value).startswith(f"{run.path} cannot be read (") and name in str(caught.value)
+    assert not list(run.path.glob("lease.*"))
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (errno.ENOSPC, "; free some space, then repeat"),
+        (errno.EACCES, "; choose a writable place (--runs-dir, --store), then repeat"),
+        (
+            errno.EISDIR,
+            "; mend it, put a sound copy back, move it away or choose a writable place (--runs-dir",
+        ),
+    ],
+)
+def test_what_the_system_refuses_has_a_fix_that_fits(tmp_path, capsys, monkeypatch, number, words):
+    def refused(*_):
+        raise OSError(number, os.strerror(number), str(tmp_path))
+
+    monkeypatch.setattr(Store, "require_writable", refused)
+    assert train(tmp_path, scale="laptop") == 2
+    assert f"error: cannot read or write {tmp_path}: {os.strerror(number)}{words}" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", [(), *((name,) for name in COMMANDS)], ids=" ".join)
