@@ -65,12 +65,14 @@ class RunDirectory:
 
     @property
     def status(self) -> str:
-        """ "done", "failed", "unfinished" (started) or "new" (nothing there)."""
+        """ "done", "failed", "unfinished" (started) or "new" (nothing there that training wrote)."""
         if (self.path / "DONE").exists():
             return "done"
         if (self.path / "FAILED").exists():
             return "failed"
-        return "unfinished" if (self.path / "config.json").exists() else "new"
+        # What a run has trained tells of it even if its configuration is lost.
+        started = any((self.path / name).exists() for name in ("config.json", "metrics.jsonl", "checkpoints"))
+        return "unfinished" if started else "new"
 
     def open(self, lifetime: float = LIFETIME_SECONDS) -> None:
         """Create the directory and take the run's lease until `close` or the process ends.

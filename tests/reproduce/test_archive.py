@@ -155,6 +155,7 @@ DAMAGES = [
     (put("values/00001000.npz", "PK"), "pickled"),
     (put("plugin.py", "x = 1"), "it lacks 'plugin'"),
     (into_a_directory("metrics.jsonl"), "Is a directory"),
+    (drop("metrics.jsonl"), "it is done, but has no evaluation"),
 ]
 
 

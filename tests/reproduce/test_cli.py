@@ -245,6 +245,32 @@ def test_a_damaged_config_stops_no_other_run(tmp_path, capsys, content):
     assert "config.json" in error and error.count("\n") == 1
 
 
+@pytest.mark.parametrize("link", [False, True])
+@pytest.mark.parametrize("kept", ["DONE", "metrics.jsonl"])
+def test_a_run_without_its_config_is_neither_hidden_nor_begun_anew(tmp_path, capsys, kept, link):
+    run = ended_run(tmp_path, 0, DONE)
+    for path in run.path.iterdir():
+        if path.name != kept:
+            path.unlink()
+    if link:
+        (run.path / "config.json").symlink_to("config.json")
+    with pytest.warns(StoreWarning, match=r"seed-0 cannot be read .*config.json.*; mend it, .* move it away"):
+        assert not directories_under(tmp_path / "runs")
+    assert main(["archive", "--runs-dir", str(tmp_path / "runs"), "--store", str(tmp_path / "store")]) == 1
+    assert "seed-0 cannot be read" in capsys.readouterr().err
+    resolved = ResolvedRuns.of("td3", "base", "Hopper", (0,), "laptop")
+    with pytest.raises(UnreadableRunError, match=r"seed-0 cannot be read .*config.json"):
+        open_run(resolved, resolved.specs[0], tmp_path / "runs", Execution())
+
+
+def test_an_empty_directory_is_no_run(tmp_path, recwarn):
+    run = ended_run(tmp_path, 0, DONE)
+    for path in run.path.iterdir():
+        path.unlink()
+    (run.path / "lease.00").touch()
+    assert not directories_under(tmp_path / "runs") and not recwarn.list
+
+
 def test_what_a_name_hides_is_shown_in_warnings_and_errors(tmp_path, capsys):
     """A directory's name may hold what a terminal obeys, or a line's end."""
     (ended_run(tmp_path, 0, DONE).path / "config.json").write_text("{")
