@@ -18,7 +18,7 @@ from reproduce.cli import main
 from reproduce.commands.figures import Figure
 from reproduce.lab.algorithms import ALGORITHMS
 from reproduce.lab.archive import archive_run
-from reproduce.lab.plugins import algorithms_with, load_plugin
+from reproduce.lab.plugins import PluginError, algorithms_with, load_plugin
 from reproduce.lab.resolved_runs import ResolvedRuns
 from reproduce.lab.store import Store
 from reproduce.lab.training import open_run, require_storable
@@ -159,6 +159,47 @@ def test_broken_files_are_one_sentence(written, tmp_path, capsys, text, words):
     assert "my_idea.py" in error
     assert all(word in error for word in words), error
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("helper", "words"),
+    [
+        ("x = 1\nnothing\n", "helper.py:2: NameError: name 'nothing' is not defined); correct it"),
+        ("x = 1\ndef f(:\n", "helper.py:2: SyntaxError: invalid syntax); correct it"),
+        ("raise RuntimeError('no licence')\n", "helper.py:1: RuntimeError: no licence); correct it"),
+        ("import sys\nsys.exit(0)\n", "helper.py:2: SystemExit: 0); correct it"),
+        (
+            "import no_such_module\n",
+            "helper.py:1: ModuleNotFoundError: No module named 'no_such_module'); correct",
+        ),
+        ("x = 1\n", "(AttributeError: module 'helper' has no attribute 'A'); give the class itself"),
+    ],
+)
+def test_a_mistake_in_a_module_that_a_plugin_names(written, tmp_path, monkeypatch, capsys, helper, words):
+    monkeypatch.setattr("sys.path", sys.path[:])
+    monkeypatch.delitem(sys.modules, "helper", raising=False)
+    written(helper, "helper.py")
+    path = written(HEAD + "VARIANTS = {'alm': [Variant('mine', 'y', agent='helper:A')]}\n")
+    assert train(path, tmp_path / "runs") == 2
+    error = capsys.readouterr().err
+    assert error.startswith(
+        f"error: alm/mine of the plugin {path} cannot be trained: its agent or configuration "
+    )
+    assert words in error and error.count("\n") == 1
+
+
+def test_names_and_classes_that_fail_when_they_are_looked_at(written):
+    lazy = "def __getattr__(name):\n    raise RuntimeError(name)\n"
+    with pytest.raises(PluginError, match="declares no variant"):
+        load_plugin(written(lazy))
+    mute = (
+        "class Kind(type):\n    def __repr__(cls):\n        raise RuntimeError\n"
+        "class Mute(metaclass=Kind): pass\n"
+    )
+    for what in ("agent", "config"):
+        text = f"{HEAD}{mute}VARIANTS = {{'alm': [Variant('mine', 'y', {what}=Mute)]}}\n"
+        with pytest.raises(PluginError, match="<Kind instance at .* is not a"):
+            load_plugin(written(text))
 
 
 def test_a_file_may_import_another_beside_it(written, tmp_path, monkeypatch):
