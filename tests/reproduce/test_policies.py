@@ -470,6 +470,9 @@ def test_files_that_do_not_fit_are_one_sentence(store, capsys, here):
         ({"change_record": lambda r: r["spec"].update(seed=4)}, "it is the last policy of td3/base Hopper"),
         ({"change_record": lambda r: r.update(kind="best")}, "it is the best policy of td3/base Hopper"),
         ({"change_record": lambda r: r.update(returns=[])}, "it has no returns"),
+        ({"change_record": lambda r: r.update(step=-5)}, "(its step is -5)"),
+        ({"change_record": lambda r: r.update(evaluated_step=10**30)}, "(its evaluated_step is 10000000000"),
+        ({"change_record": lambda r: r.update(step="600")}, "(its step is '600')"),
         ({"change_record": lambda r: r.update(protocol="../x")}, "the protocol of a run must be a word"),
         ({"change_record": lambda r: r.update(digest="0" * 12)}, "was trained with another configuration"),
         ({"change_record": lambda r: r.update(plugin="mine.py")}, "comes from the plugin mine.py: give it"),
@@ -478,6 +481,7 @@ def test_files_that_do_not_fit_are_one_sentence(store, capsys, here):
             "does not hold the networks that td3/base acts with on Hopper",
         ),
         ({"change_state": lambda s: s.update({first: torch.ones(2)})}, "does not hold the networks"),
+        ({"change_state": lambda s: s.update({first: s[first].int()})}, "does not hold the networks"),
         ({"change_state": lambda s: s[first].fill_(float("nan"))}, "holds a number that is not finite"),
     ):
         path.write_bytes(sound)
