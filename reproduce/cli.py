@@ -87,6 +87,9 @@ def _main(arguments: Sequence[str]) -> int:
                 command = tyro.extras.subcommand_cli_from_dict(
                     {**COMMANDS}, prog="python -m reproduce", args=given
                 )
+            if not _has_place_for_runs(command):
+                where = f"{command.runs_dir}, which is no directory: choose another --runs-dir."
+                return _refused(f"cannot read or write runs in {where}", 2)
             return int(command.run())
         finally:
             # Flushed here: at Python's exit a BrokenPipeError could no longer be caught.
@@ -134,6 +137,12 @@ def _one_spelling(arguments: Sequence[str]) -> list[str]:
         if arguments and arguments[0] not in COMMANDS and arguments[0].startswith(command):
             return [command, *arguments]
     return list(arguments)
+
+
+def _has_place_for_runs(command: Any) -> bool:
+    """Whether a command's directory of runs, if it has one, is a directory or is still to be made."""
+    runs_dir = getattr(command, "runs_dir", None)
+    return runs_dir is None or runs_dir.is_dir() or not runs_dir.exists()
 
 
 def _in_words(error: OSError, command: Any) -> str:

@@ -24,7 +24,14 @@ from reproduce.lab.provenance import processor_of
 from reproduce.lab.resolved_runs import ResolvedRuns
 from reproduce.lab.run_directories import directories_under, passing_over
 from reproduce.lab.settings import canonical_variant
-from reproduce.lab.specs import RunFields, RunSpec, require_protocol, train_command, variant_parts
+from reproduce.lab.specs import (
+    RunFields,
+    RunSpec,
+    require_protocol,
+    require_seed,
+    train_command,
+    variant_parts,
+)
 from reproduce.lab.store import Store, StoredRun
 
 if TYPE_CHECKING:
@@ -306,11 +313,14 @@ def find_policy(
 
     Raises:
         PolicyError: there is none; the message says what to train.
-        ValueError: the task, scale, algorithm or variant does not exist, or its settings are malformed.
+        ValueError: the task, scale, algorithm or variant does not exist, its settings are malformed, or the
+            seed is out of range.
         PolicyFileError: the policy is damaged.
     """
     if scale is not None:
         scale_named(scale)
+    if seed is not None:
+        require_seed(seed)
     wanted: dict[str, Any] = {
         "algorithm": algorithm,
         "variant": canonical_variant(variant),

@@ -426,6 +426,26 @@ def test_a_place_that_cannot_be_written(tmp_path, capsys):
     assert "--runs-dir" in error
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        "runs",
+        "plan figure3",
+        "grid --status",
+        "evaluate td3 Hopper",
+        "archive",
+        "compare alm sac --task Hopper",
+    ],
+)
+def test_a_file_is_no_directory_of_runs(tmp_path, capsys, command):
+    (tmp_path / "file").touch()
+    assert main([*command.split(), "--runs-dir", str(tmp_path / "file")]) == 2
+    assert capsys.readouterr().err == (
+        f"error: cannot read or write runs in {tmp_path / 'file'}, which is no directory: choose another "
+        "--runs-dir.\n"
+    )
+
+
 def test_what_a_table_cannot_write_is_no_matter_of_runs(tmp_path, capsys):
     (tmp_path / "file").write_text("a file where a directory should be")
     assert main(["table", "1", "--printed", "--out", str(tmp_path / "file")]) == 2

@@ -430,6 +430,7 @@ REFUSALS = [
     ),
     (["td3", "Hopper", "--scale", "tiny"], "There is no scale 'tiny'; the scales are paper, laptop, smoke"),
     (["td3", "Hopper", "--seed", "7"], "there is no policy of td3/base on Hopper of seed 7 in "),
+    (["td3", "Hopper", "--seed", "-1"], "The seed of a run must be an integer of at least 0, not -1."),
     (["alm", "Hopper", "--scale", "paper"], "train --algorithm alm --task Hopper --scale paper --seeds 0"),
     (["alm", "Hopper", "--variant", "k5[horizon=2]"], "--variant k5 --set horizon=2 --task Hopper"),
     (["td3", "Hopper", "--episodes", "1"], "The number of episodes must be at least 2, not 1."),
