@@ -5,6 +5,7 @@ Exit codes: 1 if a run failed or something was left out, which is named (docs/ru
 other processes that train them; 130 for an interrupted run.
 """
 
+import errno
 import io
 import logging
 import os
@@ -86,6 +87,9 @@ def _main(arguments: Sequence[str]) -> int:
                 command = tyro.extras.subcommand_cli_from_dict(
                     {**COMMANDS}, prog="python -m reproduce", args=given
                 )
+            if not _has_place_for_runs(command):
+                where = f"{command.runs_dir}, which is no directory: choose another --runs-dir."
+                return _refused(f"cannot read or write runs in {where}", 2)
             return int(command.run())
         finally:
             # Flushed here: at Python's exit a BrokenPipeError could no longer be caught.
@@ -135,6 +139,12 @@ def _one_spelling(arguments: Sequence[str]) -> list[str]:
     return list(arguments)
 
 
+def _has_place_for_runs(command: Any) -> bool:
+    """Whether a command's directory of runs, if it has one, is a directory or is still to be made."""
+    runs_dir = getattr(command, "runs_dir", None)
+    return runs_dir is None or runs_dir.is_dir() or not runs_dir.exists()
+
+
 def _in_words(error: OSError, command: Any) -> str:
     """What the operating system refused, and what to do about it; our own errors say so themselves."""
     if error.errno is None:
@@ -146,7 +156,9 @@ def _in_words(error: OSError, command: Any) -> str:
     elif hasattr(command, "out"):
         options = " (--out)"
     again = ": it resumes from the last checkpoint" if isinstance(command, (Train, Grid)) else ""
-    return (
-        f"cannot read or write{place}: {error.strerror or error}; free some space or choose a writable place"
-        f"{options}, then repeat the command{again}"
-    )
+    fix = f"choose a writable place{options}"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        fix = "free some space"
+    elif error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+        fix = f"mend it, put a sound copy back, move it away or {fix}"
+    return f"cannot read or write{place}: {error.strerror or error}; {fix}, then repeat the command{again}"

@@ -62,6 +62,60 @@ def require_tensors(what: str, value: Any, shape: tuple[int, ...], axes: str) ->
     return value
 
 
+_RECORDED = ("step", "training_step", "wall_seconds", "time_ms")
+
+
+def require_metrics(value: Any, seeds: int) -> Metrics:
+    """The metrics of an update, checked to be tensors (S,) by names that no column of a stored run has.
+
+    Raises:
+        ContractError: they are not.
+    """
+    metrics = require_tensors("the metrics of an update", value, (seeds,), "(S,)")
+    for name in metrics:
+        if not isinstance(name, str) or name in _RECORDED or name.startswith("eval/"):
+            raise ContractError(
+                f"{name!r} in the metrics of an update is no name for a metric: give it one of its own, "
+                f"other than {', '.join(_RECORDED)} and eval/…"
+            )
+    return metrics
+
+
+_LEAVES = (int, float, bool, str, bytes, type(None))
+
+
+def require_tree(what: str, value: Any, seeds: int) -> dict[str, Any]:
+    """The value, checked to be a tree that a checkpoint can hold and that can be divided among seeds.
+
+    It has dictionaries, lists and tuples, tensors whose leading axis is a multiple of S, numbers, text,
+    bytes and None. Types are compared exactly: torch refuses to load `numpy.float64`, which extends float.
+
+    Raises:
+        ContractError: it is not; the message names the first misfit.
+    """
+    if not isinstance(value, dict):
+        raise ContractError(f"{what} must be a dictionary, not a {type(value).__name__}")
+    remaining: list[tuple[str, Any]] = list(value.items())
+    for name, one in remaining:
+        if isinstance(one, dict):
+            remaining += [(f"{name}.{key}", below) for key, below in one.items()]
+        elif type(one) in (list, tuple):
+            remaining += [(f"{name}.{place}", below) for place, below in enumerate(one)]
+        elif isinstance(one, Tensor):
+            if not one.shape or one.shape[0] % seeds:
+                raise ContractError(
+                    f"{name!r} in {what} must have a leading axis of a multiple of S, here {seeds}, not the "
+                    f"shape {tuple(one.shape)}"
+                )
+        elif type(one) not in _LEAVES:
+            kind = f"{type(one).__module__}.{type(one).__qualname__}"
+            raise ContractError(
+                f"{name!r} in {what} is a {kind}, which a checkpoint cannot hold: keep tensors, numbers and "
+                "text, or dictionaries, lists and tuples of these"
+            )
+    return value
+
+
 class AgentConfig(Protocol):
     """Settings that the training loop reads from an algorithm's configuration (a frozen dataclass)."""
 
@@ -185,7 +239,7 @@ class Agent(ABC):
         metrics[f"grad_norm/{group}"] = self.groups[group].step(loss)
 
     def state(self) -> dict[str, Any]:
-        """All state that training changes; the leading axis of tensors is a multiple of S."""
+        """All state that training changes, as `require_tree` wants it."""
         return {
             "networks": dict(self.networks.state_dict()),
             "optimisers": {name: group.state() for name, group in self.groups.items()},

@@ -28,6 +28,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -40,7 +41,17 @@ _RENEWALS_IN_A_LIFETIME = 6
 EXIT_HELD = os.EX_TEMPFAIL
 """Exit code of a command that trained all of its runs except those that other processes are training."""
 _GONE = (errno.ENOENT, errno.ESTALE)
-_HELD = "held\n"
+_HELD = b"held\n"
+# Seconds since the epoch in the year 9892; Python's dates end with 9999.
+_LATEST = 250_000_000_000
+_FORM: dict[str, tuple[type, ...]] = {
+    "host": (str,),
+    "machine": (str,),
+    "pid": (int,),
+    "process_start": (int,),
+    "since": (int, float),
+    "lifetime": (int, float),
+}
 
 
 class RunLockedError(RuntimeError):
@@ -88,7 +99,7 @@ def holders(folder: Path) -> list[Holder]:
     for path in folder.glob("lease.*"):
         try:
             # Opening a file queries the file server; its attributes alone may come from a cache.
-            with path.open() as file:
+            with path.open("rb") as file:
                 renewed = os.fstat(file.fileno()).st_mtime
                 content, rest = file.readline(), file.read()
         except OSError as error:
@@ -97,14 +108,28 @@ def holders(folder: Path) -> list[Holder]:
             continue
         try:
             record = json.loads(content)
-            found.append(Holder(**record, token=path.suffix[1:], held=rest == _HELD, renewed=renewed))
-        except (TypeError, ValueError):
-            # Damaged: only its age is known.
+        except (ValueError, RecursionError):
+            record = None
+        if _sound(record):
+            found.append(Holder(path.suffix[1:], **record, held=rest == _HELD, renewed=renewed))
+        else:  # only its age is known
             unknown = Holder(
                 path.suffix[1:], "an unknown machine", "", 0, 0, renewed, LIFETIME_SECONDS, True, renewed
             )
             found.append(unknown)
     return sorted(found, key=lambda holder: (not holder.held, -holder.renewed))
+
+
+def _sound(record: Any) -> bool:
+    """Whether a record in a lease file has the fields that `Lease` writes, with values that can be."""
+    return (
+        isinstance(record, dict)
+        and record.keys() == _FORM.keys()
+        and all(type(record[name]) in kinds for name, kinds in _FORM.items())
+        and 0 <= record["pid"] < 2**31
+        and 0 <= record["since"] < _LATEST
+        and 0 < record["lifetime"] < _LATEST
+    )
 
 
 def holder_of(folder: Path) -> tuple[Holder, bool] | None:
@@ -198,7 +223,7 @@ class Lease:
                 break
             # They will see this one and withdraw.
             time.sleep(0.01)
-        with self._path.open("r+") as file:  # does not create the file
+        with self._path.open("rb+") as file:  # does not create the file
             file.seek(0, os.SEEK_END)
             file.write(_HELD)
         for one in others:

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from alm.task_registry import TaskSpec
-from alm.training.agent import Agent, Metrics, require_shape, require_tensors
+from alm.training.agent import Agent, Metrics, require_metrics, require_shape, require_tree
 from alm.training.bias import headline_bias
 from alm.training.bias_protocol import Estimating, ValueBias
 from alm.training.checkpoint import load_newest
@@ -112,6 +112,7 @@ class Trainer:
         handlers = {s: signal.signal(s, self._request_stop) for s in (signal.SIGINT, signal.SIGTERM)}
         try:
             self._resume()
+            self._agent_state()  # one that no checkpoint can hold is better found now
             self.reporter.start(self.step, self.until, self.warmup)
             self._checkpoint_due = time.monotonic() + self.checkpoint_seconds
             while self.step < self.until and any(self.alive):
@@ -167,8 +168,7 @@ class Trainer:
             self._checkpoint()
 
     def _learn(self, training_step: int) -> Metrics:
-        metrics = self.agent.learn(self.replay, training_step)
-        return require_tensors("the metrics of an update", metrics, (len(self.agent.seeds),), "(S,)")
+        return require_metrics(self.agent.learn(self.replay, training_step), len(self.agent.seeds))
 
     def _choose_actions(self) -> Tensor:
         """Actions (S, action): uniform during the warm-up, the agent's afterwards."""
@@ -314,7 +314,7 @@ class Trainer:
         seeds = len(self.directories)
         began = time.monotonic()
         population = {
-            "agent": self.agent.state(),
+            "agent": self._agent_state(),
             "replay": self.replay.state(),
             "acting": self.acting.state(),
         }
@@ -335,6 +335,9 @@ class Trainer:
         self._checkpoint_due = time.monotonic() + max(
             self.checkpoint_seconds, _CHECKPOINT_SHARE * (time.monotonic() - began)
         )
+
+    def _agent_state(self) -> dict[str, Any]:
+        return require_tree("what `state` returns", self.agent.state(), len(self.agent.seeds))
 
     def _resume(self) -> None:
         """Resume from the newest common checkpoint, or start from the beginning if there is none."""

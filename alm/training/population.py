@@ -112,15 +112,15 @@ def soft_update(target: nn.Module, online: nn.Module, tau: float) -> None:
 def share_of_seed(tree: Any, seed: int, seeds: int) -> Any:
     """Part of a population's tree that belongs to the seed at position ``seed`` of ``seeds``.
 
-    A tree consists of dictionaries and lists; the leading axis of its tensors is a multiple of S.
+    A tree consists of dictionaries, lists and tuples; the leading axis of its tensors is a multiple of S.
     """
     if isinstance(tree, Tensor):
         each = tree.shape[0] // seeds
         return tree[seed * each : (seed + 1) * each].clone()
     if isinstance(tree, dict):
         return {key: share_of_seed(value, seed, seeds) for key, value in tree.items()}
-    if isinstance(tree, list):
-        return [share_of_seed(value, seed, seeds) for value in tree]
+    if isinstance(tree, (list, tuple)):
+        return type(tree)(share_of_seed(value, seed, seeds) for value in tree)
     return tree
 
 
@@ -131,8 +131,8 @@ def join_seeds(trees: Sequence[Any]) -> Any:
         return torch.cat(list(trees), dim=0)
     if isinstance(first, dict):
         return {key: join_seeds([tree[key] for tree in trees]) for key in first}
-    if isinstance(first, list):
-        return [join_seeds(list(values)) for values in zip(*trees, strict=True)]
+    if isinstance(first, (list, tuple)):
+        return type(first)(join_seeds(list(values)) for values in zip(*trees, strict=True))
     if any(tree != first for tree in trees):
         raise ValueError(f"seeds disagree about {first!r}: they cannot be resumed as one population")
     return first

@@ -65,12 +65,14 @@ class RunDirectory:
 
     @property
     def status(self) -> str:
-        """ "done", "failed", "unfinished" (started) or "new" (nothing there)."""
+        """ "done", "failed", "unfinished" (started) or "new" (nothing there that training wrote)."""
         if (self.path / "DONE").exists():
             return "done"
         if (self.path / "FAILED").exists():
             return "failed"
-        return "unfinished" if (self.path / "config.json").exists() else "new"
+        # What a run has trained tells of it even if its configuration is lost.
+        started = any((self.path / name).exists() for name in ("config.json", "metrics.jsonl", "checkpoints"))
+        return "unfinished" if started else "new"
 
     def open(self, lifetime: float = LIFETIME_SECONDS) -> None:
         """Create the directory and take the run's lease until `close` or the process ends.
@@ -259,16 +261,21 @@ class RunDirectory:
 
         A resumed run repeats those after its checkpoint, with the same results.
         """
-        for path in sorted((self.path / "values").glob("*.npz")):
+        for step, path in self._measurements():
             with path.open("rb") as file:
-                yield int(path.stem), ValueSample.read(file)
+                yield step, ValueSample.read(file)
+
+    def _measurements(self) -> list[tuple[int, Path]]:
+        """The files of measurements by step; others are none of the run's."""
+        paths = sorted((self.path / "values").glob("*.npz"))
+        return [(int(path.stem), path) for path in paths if path.stem.isdecimal()]
 
     def drop_after(self, step: int) -> None:
         """Delete checkpoints, policies and measurements after the step from which the run resumes."""
         self.checkpoints.drop_after(step)
         self.policies.drop_after(step)
-        for path in (self.path / "values").glob("*.npz"):
-            if int(path.stem) > step:
+        for measured, path in self._measurements():
+            if measured > step:
                 path.unlink()
 
     def close(self) -> None:

@@ -70,7 +70,9 @@ class Algorithm:
 
     def load(self, variant: Variant = BASE) -> tuple[Any, Any]:
         """The agent class and the configuration class of a variant (imports torch)."""
-        return _load(variant.agent or self.agent), _load(variant.config or self.config)
+        agent = self.agent if variant.agent is None else variant.agent
+        config = self.config if variant.config is None else variant.config
+        return _load(agent), _load(config)
 
 
 ALGORITHMS: Mapping[str, Algorithm] = {

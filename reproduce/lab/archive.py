@@ -35,7 +35,7 @@ BUDGET = 30_000_000
 
 
 def run_of_directory(directory: RunDirectory) -> StoredRun | None:
-    """A run so far, as it is stored; None before its first evaluation.
+    """A run so far, as it is stored; None before its first evaluation, which a finished run cannot lack.
 
     It has one row per evaluation; training metrics are means over the log intervals since the previous
     evaluation.  A run without DONE or FAILED is ``"partial"``.
@@ -52,10 +52,12 @@ def run_of_directory(directory: RunDirectory) -> StoredRun | None:
         row = {name: line[name] for name in ("step", "training_step", "wall_seconds", "time_ms")}
         evaluations.append(line)
         rows.append(
-            row | dict(pd.DataFrame(since).mean()) | line["metrics"] | {"eval/returns": line["returns"]}
+            dict(pd.DataFrame(since).mean()) | line["metrics"] | row | {"eval/returns": line["returns"]}
         )
         since = []
     if not rows:
+        if ended == "done":
+            raise ValueError("it is done, but has no evaluation")
         return None
 
     record = directory.read_json("config.json")

@@ -1,5 +1,6 @@
 """Errors: damage in a run directory, which errors are sentences for users, exit codes."""
 
+import dis
 from pathlib import Path
 
 from reproduce.lab.places import CODE
@@ -7,6 +8,7 @@ from reproduce.lab.places import CODE
 EXIT_INTERRUPTED = 130
 """Exit code of a command that was stopped; repeating it resumes."""
 _OWN = ("alm", "baselines", "paper_figures", "reproduce")
+_RAISE = dis.opmap["RAISE_VARARGS"]
 
 
 class UnreadableRunError(ValueError):
@@ -30,12 +32,18 @@ def reason_of(error: Exception) -> str:
 
 
 def is_sentence(error: BaseException) -> bool:
-    """Whether an error was raised by this project, with a message for its users, not by a library."""
+    """Whether a statement of this project raised an error, with a message for its users.
+
+    An error of a library that is called from the project, such as ``float("x")`` or torch's, has none.
+    """
     traceback = error.__traceback__
     while traceback is not None and traceback.tb_next is not None:
         traceback = traceback.tb_next
     if traceback is None or not isinstance(error, (ValueError, RuntimeError)):
         return False
+    frame = traceback.tb_frame.f_code
+    if frame.co_code[traceback.tb_lasti] != _RAISE:
+        return False
     # The environment and plugins may lie in the repository, but are not ours.
-    source = Path(traceback.tb_frame.f_code.co_filename).resolve()
+    source = Path(frame.co_filename).resolve()
     return any(source.is_relative_to(CODE / package) for package in _OWN)

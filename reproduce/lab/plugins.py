@@ -7,6 +7,7 @@ up names in the suite and in the file.  Reading stored runs does not need the fi
 
 import difflib
 import hashlib
+import importlib
 import inspect
 import re
 import reprlib
@@ -158,19 +159,28 @@ def _run(path: Path, text: str) -> ModuleType:
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        frames = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)]
-        line = error.lineno if isinstance(error, SyntaxError) and error.filename == str(path) else None
-        where = f"line {line or (frames or [0])[-1]}"
-        reason = error.msg if isinstance(error, SyntaxError) else _message(error)
+        places = [line for file, line in _places(error) if file == str(path)] or [0]
         raise PluginError(
-            f"The plugin {path} cannot be run ({where}: {type(error).__name__}: {reason}): "
+            f"The plugin {path} cannot be run (line {places[-1]}: {_kind_and_message(error)}): "
             f"correct it so that `python {path}` runs."
         ) from None
     return module
 
 
+def _places(error: BaseException) -> list[tuple[str, int | None]]:
+    """The files and lines through which an error came, the innermost last."""
+    found = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
+    if isinstance(error, SyntaxError) and error.filename:
+        found.append((error.filename, error.lineno))
+    return found
+
+
+def _kind_and_message(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error.msg if isinstance(error, SyntaxError) else _message(error)}"
+
+
 def _declared_variants(path: Path, module: ModuleType) -> dict[str, tuple[Variant, ...]]:
-    declared = getattr(module, "VARIANTS", {})
+    declared = vars(module).get("VARIANTS", {})
     if not (
         isinstance(declared, Mapping)
         and all(isinstance(name, str) for name in declared)
@@ -185,7 +195,7 @@ def _declared_variants(path: Path, module: ModuleType) -> dict[str, tuple[Varian
 
 
 def _declared_algorithms(path: Path, module: ModuleType) -> dict[str, Algorithm]:
-    declared = getattr(module, "ALGORITHMS", {})
+    declared = vars(module).get("ALGORITHMS", {})
     if not (isinstance(declared, Mapping) and all(isinstance(one, Algorithm) for one in declared.values())):
         raise PluginError(
             f"ALGORITHMS of the plugin {path} must map names to Algorithm, such as "
@@ -240,16 +250,23 @@ def _problem(algorithm: Algorithm, variant: Variant) -> str | None:
     """The reason why a variant's agent or configuration cannot be used; None if both can."""
     try:
         agent, config = algorithm.load(variant)
-    except (ImportError, AttributeError, ValueError, TypeError) as error:
-        return f"its agent or configuration cannot be loaded ({error}); give the class itself"
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        places = [f"{file}:{line}: " for file, line in _places(error) if not _loads(file)]
+        where, cure = (places[-1], "correct it") if places else ("", "give the class itself")
+        return f"its agent or configuration cannot be loaded ({where}{_kind_and_message(error)}); {cure}"
     from alm.training.agent import Agent  # imports torch, which is here by now
 
     if not (isinstance(agent, type) and issubclass(agent, Agent)):
         return (
-            f"its agent {agent!r} is not a class that extends alm.training.agent.Agent, as alm.agent.ALM does"
+            f"its agent {_shown(agent)} is not a class that extends alm.training.agent.Agent, as "
+            "alm.agent.ALM does"
         )
     if not (isinstance(config, type) and is_dataclass(config) and hasattr(config, "at")):
-        return f"its configuration {config!r} is not a dataclass with a class method `at`, as ALMConfig is"
+        return (
+            f"its configuration {_shown(config)} is not a dataclass with a class method `at`, as ALMConfig is"
+        )
     try:
         inspect.signature(config.at).bind(scale=None, task=None)
     except (TypeError, ValueError):
@@ -259,6 +276,19 @@ def _problem(algorithm: Algorithm, variant: Variant) -> str | None:
         names = ", ".join(f"`{name}`" for name in missing)
         return f"its agent {agent.__name__} does not define {names}, as every agent must"
     return next(_misfits(agent), None) or next(_misfits(config), None) or _unmade(agent)
+
+
+def _loads(file: str) -> bool:
+    """Whether a file is code that loads the modules which a plugin names."""
+    loading = (__file__, inspect.getfile(Algorithm), inspect.getfile(importlib))
+    return file in loading or file.startswith("<frozen ")
+
+
+def _shown(value: Any) -> str:
+    """A value in words, even if its ``__repr__`` fails."""
+    words = reprlib.Repr()
+    words.maxother = 200
+    return words.repr(value)
 
 
 def _doubts(agent: type, config: type) -> Iterator[str]:
@@ -347,6 +377,12 @@ def _line_of(function: Any) -> str:
     return f" ({Path(code.co_filename).name}:{code.co_firstlineno})" if code else ""
 
 
+def frames_of(plugin: Plugin, error: BaseException) -> list[traceback.FrameSummary]:
+    """The places in a plugin's file through which an error came, the innermost last."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return [frame for frame in frames if frame.filename == str(plugin.path)]
+
+
 @contextmanager
 def mistakes_of(plugin: Plugin | None, algorithm: str, variant: str, runs_dir: Path) -> Iterator[None]:
     """Report an error in a plugin's code in one sentence, and keep the traceback for its author.
@@ -369,8 +405,7 @@ def mistakes_of(plugin: Plugin | None, algorithm: str, variant: str, runs_dir: P
     except BaseException as error:
         if plugin is None or not plugin.provides(algorithm, variant):
             raise
-        frames = traceback.extract_tb(error.__traceback__)
-        own = [frame for frame in frames if frame.filename == str(plugin.path)]
+        own = frames_of(plugin, error)
         if not own and (isinstance(error, OSError) or is_sentence(error)):
             raise
         if own:

@@ -24,7 +24,14 @@ from reproduce.lab.provenance import processor_of
 from reproduce.lab.resolved_runs import ResolvedRuns
 from reproduce.lab.run_directories import directories_under, passing_over
 from reproduce.lab.settings import canonical_variant
-from reproduce.lab.specs import RunFields, RunSpec, require_protocol, train_command, variant_parts
+from reproduce.lab.specs import (
+    RunFields,
+    RunSpec,
+    require_protocol,
+    require_seed,
+    train_command,
+    variant_parts,
+)
 from reproduce.lab.store import Store, StoredRun
 
 if TYPE_CHECKING:
@@ -105,10 +112,8 @@ class Policy:
             PolicyFileError: the file is damaged, or its networks are not those of the agent.
         """
         agent = _fresh_agent(self.spec, self.digest, plugin, self.plugin)
-        state, expected = self.tensors(), agent.policy_state()
-        if {name: value.shape for name, value in state.items()} != {
-            name: value.shape for name, value in expected.items()
-        }:
+        state = self.tensors()
+        if _forms(state) != _forms(agent.policy_state()):
             raise PolicyFileError(
                 f"{self.path} does not hold the networks that {self.spec.algorithm}/{self.spec.variant} acts "
                 f"with on {self.spec.task}: put a sound copy back, or move it away"
@@ -117,6 +122,24 @@ class Policy:
             raise PolicyFileError(f"{self.path} holds a number that is not finite: put a sound copy back")
         agent.load_policy_state(state)
         return agent
+
+
+def _forms(tensors: Mapping[str, "Tensor"]) -> dict[str, tuple[Any, Any]]:
+    """Shapes and types by name; a large policy's float32 is stored as float16."""
+    import torch
+
+    return {
+        name: (value.shape, torch.float32 if value.dtype == torch.float16 else value.dtype)
+        for name, value in tensors.items()
+    }
+
+
+def _step(record: Mapping[str, Any], name: str) -> int:
+    """One of a record's steps; raises ValueError if it cannot be one."""
+    value = record[name]
+    if type(value) is not int or not 0 <= value < 2**63:
+        raise ValueError(f"its {name} is {value!r:.40}")
+    return value
 
 
 def _fresh_agent(spec: RunSpec, digest: str, plugin: Plugin | None, wanted: str) -> "Agent":
@@ -216,8 +239,8 @@ def stored_policy(path: Path, spec: RunSpec, kind: str) -> Policy:
             held,
             str(record["digest"]),
             require_protocol(record["protocol"]),
-            int(record["step"]),
-            int(record["evaluated_step"]),
+            _step(record, "step"),
+            _step(record, "evaluated_step"),
             tuple(map(float, record["returns"])),
             str(record["source"]),
             str(record["commit"]),
@@ -290,11 +313,14 @@ def find_policy(
 
     Raises:
         PolicyError: there is none; the message says what to train.
-        ValueError: the task, scale, algorithm or variant does not exist, or its settings are malformed.
+        ValueError: the task, scale, algorithm or variant does not exist, its settings are malformed, or the
+            seed is out of range.
         PolicyFileError: the policy is damaged.
     """
     if scale is not None:
         scale_named(scale)
+    if seed is not None:
+        require_seed(seed)
     wanted: dict[str, Any] = {
         "algorithm": algorithm,
         "variant": canonical_variant(variant),

@@ -1,16 +1,19 @@
 """From the words of a command to runs: names and settings resolved into specifications and configurations."""
 
 import dataclasses
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from alm.task_registry import TaskSpec, task_spec
 from alm.training.scale import Scale, TrainingConfig, scale_named
 from reproduce.lab.algorithms import algorithm_named
+from reproduce.lab.errors import is_sentence
 from reproduce.lab.plugins import Plugin, PluginError, algorithms_with, variant_known
-from reproduce.lab.settings import SettingError, require_used, require_valid, with_settings
-from reproduce.lab.specs import RunSpec, config_digest, run_record, variant_in
+from reproduce.lab.settings import require_used, require_valid, with_settings
+from reproduce.lab.specs import RunSpec, run_record, variant_in
 
 
 @dataclass(frozen=True)
@@ -61,33 +64,17 @@ class ResolvedRuns:
         task_, scale_ = task_spec(task), scale_named(scale)
         variant_ = variant_known(algorithm, variant, plugin)
         agent_class, config_class = algorithm_named(algorithm, algorithms).load(variant_)
-        agent_config, changed = with_settings(
-            variant_.configuration(config_class, scale_, task_.name), settings
-        )
-        require_used(changed, agent_class.unused_settings, f"{algorithm}/{variant}")
         own = plugin if plugin and plugin.provides(algorithm, variant) else None
+        name = f"{algorithm}/{variant}"
+        with _declared_in(own, name):
+            declared = variant_.configuration(config_class, scale_, task_.name)
+        agent_config, changed = with_settings(declared, settings)
+        require_used(changed, agent_class.unused_settings, name)
         training = variant_.training(scale_, task_.name)
-        try:
+        with _declared_in(None if settings else own, name):
             require_valid(agent_config)
-        except SettingError as error:
-            if own and not settings:
-                raise PluginError(
-                    f"{algorithm}/{variant} of the plugin {own.path} cannot be trained: {error}"
-                ) from None
-            raise
-        total, warmup = training.total_steps, agent_config.warmup_steps
-        # An algorithm that learns in stages declares when the first one ends.
-        first = getattr(agent_config, "first_update", warmup + 1)
-        if total < first:
-            early = (
-                f"within its warm-up of {warmup}"
-                if total <= warmup
-                else f"before its first update at {first}"
-            )
-            raise ValueError(
-                f"A run of {algorithm}/{variant} at {scale} scale would end after {total} steps, {early}: "
-                "nothing would be learned."
-            )
+            _require_updates(agent_config, training, f"{name} at {scale} scale")
+            _require_storable(agent_config, name)
         specs = tuple(
             RunSpec(
                 algorithm=algorithm,
@@ -105,13 +92,6 @@ class ResolvedRuns:
         if own:
             # The plugin's text is in no commit of the repository, so it is part of the run's identity.
             config["plugin"] = {"sha256": own.sha256}
-        try:
-            config_digest(specs[0], config)
-        except (TypeError, ValueError) as error:
-            raise ValueError(
-                f"A setting of {specs[0].label} cannot be stored ({error}): settings are numbers, text, "
-                "True, False, None, or lists of these."
-            ) from None
         return cls(specs, task_, scale_, agent_class, agent_config, training, config, own)
 
     def record(self, spec: RunSpec) -> dict[str, Any]:
@@ -121,3 +101,42 @@ class ResolvedRuns:
     def agent(self, seeds: Sequence[int], device: str = "cpu") -> Any:
         """A freshly built population (imports torch)."""
         return self.agent_class(self.task, self.agent_config, seeds, device=device)
+
+
+@contextmanager
+def _declared_in(plugin: Plugin | None, name: str) -> Iterator[None]:
+    """Say of a declaration that the suite refuses which plugin it is in.
+
+    Raises:
+        PluginError: replaces the suite's sentence.
+    """
+    try:
+        yield
+    except ValueError as error:
+        if plugin is None or not is_sentence(error):
+            raise
+        raise PluginError(f"{name} of the plugin {plugin.path} cannot be trained: {error}") from None
+
+
+def _require_updates(agent_config: Any, training: TrainingConfig, name: str) -> None:
+    """Raise ValueError if a run would end before its first update."""
+    total, warmup = training.total_steps, agent_config.warmup_steps
+    # An algorithm that learns in stages declares when the first one ends.
+    first = getattr(agent_config, "first_update", warmup + 1)
+    if total < first:
+        early = (
+            f"within its warm-up of {warmup}" if total <= warmup else f"before its first update at {first}"
+        )
+        raise ValueError(f"A run of {name} would end after {total} steps, {early}: nothing would be learned.")
+
+
+def _require_storable(agent_config: Any, name: str) -> None:
+    """Raise ValueError if a setting cannot be written as JSON in UTF-8."""
+    for setting, value in dataclasses.asdict(agent_config).items():
+        try:
+            json.dumps(value, sort_keys=True, allow_nan=False, ensure_ascii=False).encode()
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"The setting {setting} of {name} cannot be stored ({error}): settings are numbers, text, "
+                "True, False, None, or lists of these."
+            ) from None

@@ -36,14 +36,15 @@ def passing_over(directory: RunDirectory) -> Iterator[None]:
 def directories_under(root: Path, **wanted: Unpack[RunFields]) -> dict[RunSpec, RunDirectory]:
     """The directory of every run under a root whose specification has the wanted values, sorted by path.
 
-    A damaged ``config.json``, or one of another run, gives a :class:`StoreWarning`; its directory is skipped.
+    A lost or damaged ``config.json``, or one of another run, gives a :class:`StoreWarning`; its directory is
+    skipped.
     """
     found = {}
-    for path in sorted(root.glob("*/*/*/*/seed-*/config.json")):
-        directory, place = RunDirectory(path.parent), path.parent.relative_to(root)
+    for path in sorted(root.glob("*/*/*/*/seed-*")):
+        directory, place = RunDirectory(path), path.relative_to(root)
         spec = None
         with passing_over(directory):
-            spec = RunSpec.from_relative_dir(place)
+            spec = RunSpec.from_relative_dir(place) if directory.status != "new" else None
         if spec is not None and spec.matches(**wanted):
             with passing_over(directory):
                 found[spec_in(directory.read_json("config.json"), place)] = directory

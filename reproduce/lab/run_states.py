@@ -57,7 +57,11 @@ def state_of(spec: RunSpec, runs_dir: Path, until: int | None = None) -> RunStat
     """Progress of a run; ``until`` is the environment step to which it trains (None: its whole length)."""
     directory = RunDirectory(runs_dir / spec.relative_dir)
     status, reason = directory.status, ""
-    holder, living = holder_of(directory.path) or (None, False)
+    try:
+        holder, living = holder_of(directory.path) or (None, False)
+    except OSError:
+        # The run's own command says so, and a look at it stops no other.
+        holder, living = None, False
     if status == "failed":
         reason = why_failed(directory)
     elif status != "done" and holder is not None:
@@ -71,7 +75,7 @@ def state_of(spec: RunSpec, runs_dir: Path, until: int | None = None) -> RunStat
         returns = [float(line["metrics"]["eval/return"]) for line in lines if "returns" in line]
         speed = _speed(lines[-_SPEED_LINES:])
     except Exception:
-        # Its own command says so, and a look at it stops no other.
+        # As above.
         lines, length, returns, speed = [], run_length(spec), [], math.nan
     return RunState(
         spec,

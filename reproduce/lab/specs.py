@@ -76,10 +76,7 @@ class RunSpec:
                 "The task of a run must be a word of letters, digits and .+=()-, or two with a slash, not "
                 f"{self.task!r}."
             )
-        if not isinstance(self.seed, int) or isinstance(self.seed, bool) or self.seed < 0:
-            raise ValueError(f"The seed of a run must be an integer of at least 0, not {self.seed!r}.")
-        if self.seed > _LARGEST_SEED:
-            raise ValueError(f"The seed of a run must be at most {_LARGEST_SEED}, not {self.seed}.")
+        require_seed(self.seed)
 
     @property
     def label(self) -> str:
@@ -152,6 +149,18 @@ class RunSpec:
                 f"missing: {sorted(missing) or 'none'}, unknown: {sorted(unknown) or 'none'}."
             )
         return cls(**values)
+
+
+def require_seed(seed: Any) -> None:
+    """Check a seed.
+
+    Raises:
+        ValueError: it is not an integer from 0 to 2**32 - 1.
+    """
+    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
+        raise ValueError(f"The seed of a run must be an integer of at least 0, not {seed!r}.")
+    if seed > _LARGEST_SEED:
+        raise ValueError(f"The seed of a run must be at most {_LARGEST_SEED}, not {seed}.")
 
 
 def require_protocol(protocol: Any) -> str:

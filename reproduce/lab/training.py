@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING
 from alm.training.files import write_text
 from alm.training.run_directory import PLUGIN_COPY, RunDirectory
 from reproduce.formats import seeds_named
+from reproduce.lab.errors import is_sentence
 from reproduce.lab.places import WORKPLACE
+from reproduce.lab.plugins import Plugin, frames_of
 from reproduce.lab.provenance import provenance
 from reproduce.lab.resolved_runs import ResolvedRuns
+from reproduce.lab.run_directories import reading
 from reproduce.lab.specs import RunSpec, config_digest, method_name, spec_in
 from reproduce.lab.store import Store, StoredRun
 
@@ -90,6 +93,7 @@ def open_run(
     Raises:
         ValueError: the directory holds another configuration or protocol of the same run, or a record that
             does not belong there.
+        reproduce.lab.errors.UnreadableRunError: one of its records is missing or damaged.
         alm.training.checkpoint.DamagedError: no checkpoint is readable any more.
         alm.training.lease.RunLockedError: another process trains the run.
     """
@@ -98,7 +102,8 @@ def open_run(
     found = directory.status
     fresh = found == "new"
     if not fresh:
-        stored = directory.read_json("config.json")
+        with reading(directory):
+            stored = directory.read_json("config.json")
         if {"digest", "protocol"} - set(stored):
             raise ValueError(
                 f"{directory.path / 'config.json'} is not the record of a run: move {directory.path} away, "
@@ -120,9 +125,13 @@ def open_run(
                 ) from None
     if found in ("done", "failed"):
         return None
-    if not fresh:
-        # Damage that would prevent storing the run is better found now.
-        directory.read_json("provenance.json")
+    if found != "new":
+        # Damage that would prevent training or storing the run is better found now.
+        with reading(directory):
+            if not fresh:
+                directory.read_json("provenance.json")
+            for name in ("population.json", "committed.json"):
+                directory.find_json(name)
     directory.checkpoints.require_sound()
     directory.open()
     if directory.status != found:  # another process has trained it in the meantime
@@ -183,7 +192,7 @@ def train_population(
     progress.message(f"{title}: {execution.describe()}")
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(COMPILED))
     device = execution.device
-    with _enough_memory(title, device):
+    with _enough_memory(title, device, resolved.plugin):
         agent = resolved.agent(seeds, device)
         execute(agent, execution, progress.message)
         Trainer(
@@ -204,7 +213,7 @@ def train_population(
 
 
 @contextmanager
-def _enough_memory(title: str, device: str) -> Iterator[None]:
+def _enough_memory(title: str, device: str, plugin: Plugin | None) -> Iterator[None]:
     """Turn out-of-memory errors of torch and NumPy into one sentence.
 
     Raises:
@@ -213,15 +222,25 @@ def _enough_memory(title: str, device: str) -> Iterator[None]:
     try:
         yield
     except (MemoryError, OverflowError, RuntimeError) as error:
-        # torch has its own exception type only for GPUs.
-        first = (str(error).splitlines() or [""])[0]
-        if isinstance(error, RuntimeError) and not re.search(
-            "memory|overflow|invalid dimension", first, re.I
-        ):
+        if not _lacks_memory(error, plugin):
             raise
         raise ValueError(
             f"{title} does not fit into the memory of {device}: choose smaller sizes or batches."
         ) from error
+
+
+def _lacks_memory(error: Exception, plugin: Plugin | None) -> bool:
+    import torch
+
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        return True
+    # torch has its own exception type only for GPUs; what a plugin's code raises may mean anything.
+    if is_sentence(error) or (plugin and frames_of(plugin, error)):
+        return False
+    first = (str(error).splitlines() or [""])[0]
+    return isinstance(error, OverflowError) or bool(
+        re.search("memory|overflow|invalid dimension", first, re.I)
+    )
 
 
 def group_by_step(directories: Sequence[RunDirectory], apart: bool = False) -> list[list[RunDirectory]]:

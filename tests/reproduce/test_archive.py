@@ -69,6 +69,29 @@ def test_a_done_run(tmp_path):
     assert run.provenance["command"] == "python -m reproduce train --seeds 3"
 
 
+def test_what_no_run_wrote_is_no_measurement(tmp_path):
+    run = directory(tmp_path, 2)
+    (tmp_path / "values" / "copy.npz").write_text("of another program")
+    assert [step for step, _ in run.values()] == [1000, 2000]
+    run.drop_after(1000)
+    assert [step for step, _ in run.values()] == [1000]
+
+
+def test_metrics_overwrite_no_column_of_the_run(tmp_path):
+    """Earlier versions let a plugin call its metrics as these are called."""
+    run = directory(tmp_path, 2)
+    run.open()
+    run.start_metrics(run.metrics_path.stat().st_size)
+    odd = dict.fromkeys(("step", "training_step", "wall_seconds", "time_ms", "eval/return", "own"), 7.5)
+    run.append_metrics(3000, 3000, 180.0, metrics=odd)
+    returned = {"eval/return": 30.0, "eval/return_std": 1.0, "eval/length": 5.0}
+    run.append_metrics(3000, 3000, 180.0, metrics=returned, returns=[30.0], population=2)
+    run.close()
+    last = run_of_directory(run).evaluations.iloc[-1]
+    assert (last["step"], last["training_step"], last["wall_seconds"]) == (3000, 3000, 180.0)
+    assert last["time_ms"] > 7.5 and last["eval/return"] == 30.0 and last["own"] == 7.5
+
+
 def test_value_samples_go_with_the_run(tmp_path):
     """Those of evaluations that the store has; a later one is not of the record yet."""
     run, store = directory(tmp_path / "a", 2), Store(tmp_path / "store")
@@ -132,6 +155,7 @@ DAMAGES = [
     (put("values/00001000.npz", "PK"), "pickled"),
     (put("plugin.py", "x = 1"), "it lacks 'plugin'"),
     (into_a_directory("metrics.jsonl"), "Is a directory"),
+    (drop("metrics.jsonl"), "it is done, but has no evaluation"),
 ]
 
 

@@ -1,5 +1,6 @@
 """The command line: bad input is one sentence and exit code 2; runs train, resume and are stored."""
 
+import errno
 import io
 import itertools
 import json
@@ -27,6 +28,7 @@ from reproduce import cli
 from reproduce.cli import COMMANDS, main
 from reproduce.lab.archive import run_of_directory
 from reproduce.lab.costs import matrix_gigaflops
+from reproduce.lab.errors import UnreadableRunError
 from reproduce.lab.resolved_runs import ResolvedRuns
 from reproduce.lab.run_directories import directories_under
 from reproduce.lab.specs import RunSpec, config_digest, run_record
@@ -243,6 +245,32 @@ def test_a_damaged_config_stops_no_other_run(tmp_path, capsys, content):
     assert "config.json" in error and error.count("\n") == 1
 
 
+@pytest.mark.parametrize("link", [False, True])
+@pytest.mark.parametrize("kept", ["DONE", "metrics.jsonl"])
+def test_a_run_without_its_config_is_neither_hidden_nor_begun_anew(tmp_path, capsys, kept, link):
+    run = ended_run(tmp_path, 0, DONE)
+    for path in run.path.iterdir():
+        if path.name != kept:
+            path.unlink()
+    if link:
+        (run.path / "config.json").symlink_to("config.json")
+    with pytest.warns(StoreWarning, match=r"seed-0 cannot be read .*config.json.*; mend it, .* move it away"):
+        assert not directories_under(tmp_path / "runs")
+    assert main(["archive", "--runs-dir", str(tmp_path / "runs"), "--store", str(tmp_path / "store")]) == 1
+    assert "seed-0 cannot be read" in capsys.readouterr().err
+    resolved = ResolvedRuns.of("td3", "base", "Hopper", (0,), "laptop")
+    with pytest.raises(UnreadableRunError, match=r"seed-0 cannot be read .*config.json"):
+        open_run(resolved, resolved.specs[0], tmp_path / "runs", Execution())
+
+
+def test_an_empty_directory_is_no_run(tmp_path, recwarn):
+    run = ended_run(tmp_path, 0, DONE)
+    for path in run.path.iterdir():
+        path.unlink()
+    (run.path / "lease.00").touch()
+    assert not directories_under(tmp_path / "runs") and not recwarn.list
+
+
 def test_what_a_name_hides_is_shown_in_warnings_and_errors(tmp_path, capsys):
     """A directory's name may hold what a terminal obeys, or a line's end."""
     (ended_run(tmp_path, 0, DONE).path / "config.json").write_text("{")
@@ -287,6 +315,44 @@ def test_an_edited_record_is_refused_before_training(tmp_path, capsys):
         assert words in error and error.count("\n") == 1
         with pytest.warns(StoreWarning, match=words):
             assert not directories_under(tmp_path / "runs")
+
+
+@pytest.mark.parametrize("name", ["config.json", "provenance.json", "population.json", "committed.json"])
+@pytest.mark.parametrize("damage", ["a directory", "{"])
+def test_a_damaged_record_is_met_before_the_first_step(tmp_path, name, damage):
+    run = ended_run(tmp_path, 0, DONE)
+    (run.path / "DONE").unlink()
+    path = run.path / name
+    path.unlink(missing_ok=True)
+    if damage == "{":
+        path.write_text(damage)
+    else:
+        path.mkdir()
+    resolved = ResolvedRuns.of("td3", "base", "Hopper", (0,), "laptop")
+    with pytest.raises(UnreadableRunError, match="put a sound copy back, or move it away") as caught:
+        open_run(resolved, resolved.specs[0], tmp_path / "runs", Execution())
+    assert str(caught.value).startswith(f"{run.path} cannot be read (") and name in str(caught.value)
+    assert not list(run.path.glob("lease.*"))
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (errno.ENOSPC, "; free some space, then repeat"),
+        (errno.EACCES, "; choose a writable place (--runs-dir, --store), then repeat"),
+        (
+            errno.EISDIR,
+            "; mend it, put a sound copy back, move it away or choose a writable place (--runs-dir",
+        ),
+    ],
+)
+def test_what_the_system_refuses_has_a_fix_that_fits(tmp_path, capsys, monkeypatch, number, words):
+    def refused(*_):
+        raise OSError(number, os.strerror(number), str(tmp_path))
+
+    monkeypatch.setattr(Store, "require_writable", refused)
+    assert train(tmp_path, scale="laptop") == 2
+    assert f"error: cannot read or write {tmp_path}: {os.strerror(number)}{words}" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", [(), *((name,) for name in COMMANDS)], ids=" ".join)
@@ -358,6 +424,26 @@ def test_a_place_that_cannot_be_written(tmp_path, capsys):
     assert error.count("\n") == 1
     assert "cannot read or write" in error
     assert "--runs-dir" in error
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "runs",
+        "plan figure3",
+        "grid --status",
+        "evaluate td3 Hopper",
+        "archive",
+        "compare alm sac --task Hopper",
+    ],
+)
+def test_a_file_is_no_directory_of_runs(tmp_path, capsys, command):
+    (tmp_path / "file").touch()
+    assert main([*command.split(), "--runs-dir", str(tmp_path / "file")]) == 2
+    assert capsys.readouterr().err == (
+        f"error: cannot read or write runs in {tmp_path / 'file'}, which is no directory: choose another "
+        "--runs-dir.\n"
+    )
 
 
 def test_what_a_table_cannot_write_is_no_matter_of_runs(tmp_path, capsys):

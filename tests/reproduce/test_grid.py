@@ -552,9 +552,19 @@ def a_failure_that_is_a_folder(path):
     (path / "FAILED").mkdir()
 
 
+def a_lease_that_is_a_folder(path):
+    (path / "lease.00").mkdir()
+
+
 @pytest.mark.parametrize(
     "damage",
-    [no_line_of_a_run, no_number_as_a_return, metrics_that_are_a_folder, a_failure_that_is_a_folder],
+    [
+        no_line_of_a_run,
+        no_number_as_a_return,
+        metrics_that_are_a_folder,
+        a_failure_that_is_a_folder,
+        a_lease_that_is_a_folder,
+    ],
 )
 def test_the_status_of_a_damaged_run_stops_no_look_at_others(tmp_path, capsys, damage):
     resolved = ResolvedRuns.of("td3", "base", "Hopper", (0, 1), "laptop")

@@ -430,6 +430,7 @@ REFUSALS = [
     ),
     (["td3", "Hopper", "--scale", "tiny"], "There is no scale 'tiny'; the scales are paper, laptop, smoke"),
     (["td3", "Hopper", "--seed", "7"], "there is no policy of td3/base on Hopper of seed 7 in "),
+    (["td3", "Hopper", "--seed", "-1"], "The seed of a run must be an integer of at least 0, not -1."),
     (["alm", "Hopper", "--scale", "paper"], "train --algorithm alm --task Hopper --scale paper --seeds 0"),
     (["alm", "Hopper", "--variant", "k5[horizon=2]"], "--variant k5 --set horizon=2 --task Hopper"),
     (["td3", "Hopper", "--episodes", "1"], "The number of episodes must be at least 2, not 1."),
@@ -470,6 +471,9 @@ def test_files_that_do_not_fit_are_one_sentence(store, capsys, here):
         ({"change_record": lambda r: r["spec"].update(seed=4)}, "it is the last policy of td3/base Hopper"),
         ({"change_record": lambda r: r.update(kind="best")}, "it is the best policy of td3/base Hopper"),
         ({"change_record": lambda r: r.update(returns=[])}, "it has no returns"),
+        ({"change_record": lambda r: r.update(step=-5)}, "(its step is -5)"),
+        ({"change_record": lambda r: r.update(evaluated_step=10**30)}, "(its evaluated_step is 10000000000"),
+        ({"change_record": lambda r: r.update(step="600")}, "(its step is '600')"),
         ({"change_record": lambda r: r.update(protocol="../x")}, "the protocol of a run must be a word"),
         ({"change_record": lambda r: r.update(digest="0" * 12)}, "was trained with another configuration"),
         ({"change_record": lambda r: r.update(plugin="mine.py")}, "comes from the plugin mine.py: give it"),
@@ -478,6 +482,7 @@ def test_files_that_do_not_fit_are_one_sentence(store, capsys, here):
             "does not hold the networks that td3/base acts with on Hopper",
         ),
         ({"change_state": lambda s: s.update({first: torch.ones(2)})}, "does not hold the networks"),
+        ({"change_state": lambda s: s.update({first: s[first].int()})}, "does not hold the networks"),
         ({"change_state": lambda s: s[first].fill_(float("nan"))}, "holds a number that is not finite"),
     ):
         path.write_bytes(sound)

@@ -3,6 +3,7 @@
 import logging
 import pickle
 
+import numpy as np
 import pytest
 import torch
 
@@ -101,6 +102,14 @@ def test_loading_executes_no_code(tmp_path, caplog):
     assert caplog.text.count("is damaged") == 2
 
 
+def test_what_torch_refuses_to_load_is_no_damage(tmp_path):
+    store = Checkpoints(tmp_path)
+    store.save(10, {"array": np.zeros(3)})
+    with pytest.raises(RuntimeError, match=r"step-000000010.pt is as it was written, but .* begin it anew"):
+        load_newest([store])
+    assert store.steps() == [10]
+
+
 def test_seeds_resume_from_their_newest_common_step(tmp_path):
     stores = [Checkpoints(tmp_path / name) for name in "ab"]
     for step in (10, 20):
@@ -124,12 +133,14 @@ def test_seeds_that_were_stopped_while_they_wrote_their_first_checkpoints_begin_
 
 def test_shares_join_to_the_whole():
     whole = {"plain": torch.randn(3, 2), "ensemble": [torch.randn(6, 4)], "steps": 5, "name": "x"}
+    whole["pair"] = (torch.randn(3), 7)
     shares = [share_of_seed(whole, i, 3) for i in range(3)]
     assert shares[1]["ensemble"][0].shape == (2, 4)
     assert shares[1]["plain"].untyped_storage().nbytes() == 2 * 4  # a share does not carry the rest along
     joined = join_seeds(shares)
     assert torch.equal(joined["plain"], whole["plain"])
     assert torch.equal(joined["ensemble"][0], whole["ensemble"][0])
+    assert torch.equal(joined["pair"][0], whole["pair"][0]) and joined["pair"][1] == 7
     shares[2]["steps"] = 6
     with pytest.raises(ValueError, match="cannot be resumed as one population"):
         join_seeds(shares)

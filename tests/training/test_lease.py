@@ -2,6 +2,7 @@
 
 import errno
 import json
+import math
 import os
 import signal
 import subprocess
@@ -175,9 +176,39 @@ def test_a_holder_on_another_machine_is_waited_for_until_its_lifetime_is_over(tm
     assert not list(tmp_path.iterdir())
 
 
-def test_a_damaged_lease_is_waited_for(tmp_path):
+@pytest.mark.parametrize(
+    "damage",
+    [
+        b"{",
+        b"\xff",
+        b"[]",
+        b"[" * 100_000,
+        {"host": 5},
+        {"pid": "x"},
+        {"pid": True},
+        {"pid": 10**30},
+        {"process_start": None},
+        {"since": "x"},
+        {"since": 1e300},
+        {"lifetime": "x"},
+        {"lifetime": 0},
+        {"lifetime": 10**400},
+        {"lifetime": math.inf},
+        {"lifetime": math.nan},
+    ],
+    ids=lambda damage: str(damage)[:30],
+)
+def test_a_damaged_lease_is_waited_for(tmp_path, damage):
+    mine = Lease(tmp_path)
+    (own,) = tmp_path.iterdir()
+    record = json.loads(own.read_text().splitlines()[0])
+    mine.release()
     file = tmp_path / "lease.00"
-    file.write_text("{")
+    file.write_bytes(
+        damage if isinstance(damage, bytes) else json.dumps(record | damage).encode() + b"\nheld\n"
+    )
+    one, living = holder_of(tmp_path)
+    assert living and str(one).startswith("process 0 on an unknown machine since 2")
     with pytest.raises(RunLockedError, match="an unknown machine"):
         Lease(tmp_path)
     os.utime(file, (time.time() - 91,) * 2)
