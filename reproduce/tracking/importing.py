@@ -15,7 +15,7 @@ PUBLISHED = "alm/published"
 
 # Published numbers need a fixed time: that of the paper's first version, arXiv 2209.08466, 2022-09-18.
 _PUBLISHED_MS = 1_663_459_200_000
-_NOT_METRICS = ("step", "training_step", "wall_seconds", "time_ms", "eval/returns")
+_NOT_METRICS = ("step", "training_step", "wall_seconds", "time_ms", "eval/returns", "eval/lengths")
 
 
 def import_store(store: Store, tracker: MlflowRuns) -> SyncResult:

@@ -126,6 +126,7 @@ def test_exploring_actions_vary_inside_the_bounds(name):
     assert one.shape == (2, 300, 3)
     assert (one != other).any(dim=1).all()
     assert one.abs().max() <= 0.4 and one.max() > 0.3 and one.min() < -0.3
+    assert (agent.exploration_std(1) is not None) == name.startswith("td3")
 
 
 def test_exploration_noise_of_td3_is_a_tenth_of_the_largest_action():
@@ -135,6 +136,7 @@ def test_exploration_noise_of_td3_is_a_tenth_of_the_largest_action():
             parameter.zero_()
     action = agent.act(torch.zeros(2, 4000, 5, dtype=torch.float64), 1, Streams(SEEDS, Purpose.ACTING))
     assert action.std().item() == pytest.approx(0.04, rel=0.03)
+    assert agent.exploration_std(1) == 0.1
 
 
 def test_exploration_of_td3_ours_follows_alms_schedule():
@@ -143,7 +145,7 @@ def test_exploration_of_td3_ours_follows_alms_schedule():
     agent, observation = build("td3-ours"), torch.randn(2, 300, 5, generator=gen(), dtype=torch.float64)
     mean = agent.networks.actor(observation)
     for step in (0, 1, 30_000, 100_000, 400_000):
-        assert mine.exploration_std(step) == alm.exploration_std(step)
+        assert mine.exploration_std(step) == alm.exploration_std(step) == agent.exploration_std(step)
         noise = alm.exploration_std(step) * Streams(SEEDS, Purpose.ACTING).normal(300, 3, dtype=mean.dtype)
         action = agent.act(observation, step, Streams(SEEDS, Purpose.ACTING))
         torch.testing.assert_close(action, (mean + noise).clamp(-0.4, 0.4), rtol=0, atol=2e-6)

@@ -756,7 +756,7 @@ def store(tmp_path, make_run):
             {5000: 1.0, 10000: 4.0},
             seed=seed,
             provenance=provenance,
-            extra={"loss/critic": [float("nan"), 0.5]},
+            extra={"loss/critic": [float("nan"), 0.5], "eval/lengths": [[999.0, 1001.0]] * 2},
             final=final,
         )
         store.write(run)
