@@ -95,9 +95,9 @@ def _stored(run: StoredRun) -> _EndedRun:
         # NaN is a gap in the frame: an evaluation before the first update has no loss.
         if key not in _NOT_METRICS and not np.isnan(value)
     ]
-    if run.status == "done":
-        # Early versions did not store the hours per seed.
-        final = {**run.final, "cost/seed_h": run.seed_hours}
+    if run.status != "failed":
+        # Early versions stored neither the last step nor the hours per seed.
+        final = {**run.final, "final/step": float(run.last_step), "cost/seed_h": run.seed_hours}
         time_ms = int(rows[-1]["time_ms"])
         points += [
             Point(key, value, time_ms, run.last_step) for key, value in final.items() if not np.isnan(value)
