@@ -67,6 +67,10 @@ class ALM(ValueEstimates, Agent):
         # There is no gradient to pass on here; the clamp is that of updates, just inside the bounds.
         return straight_through_clamp(mean + std * noise[..., config.latent_size :], *self.bounds)
 
+    def exploration_std(self, training_step: int) -> float | None:
+        """Standard deviation σ_t of the noise on actions."""
+        return float(self.config.exploration_std(training_step))
+
     @torch.no_grad()
     def act_greedily(self, observation: Tensor, streams: Streams) -> Tensor:
         """Evaluation actions: the actor's mean at a sampled representation, without noise, within bounds."""

@@ -164,6 +164,11 @@ class TD3(Agent):
         noise = streams.normal(*unit.shape[1:], dtype=unit.dtype)
         return scale_action((unit + self.config.exploration_std * noise).clamp(-1.0, 1.0), self.bounds)
 
+    def exploration_std(self, training_step: int) -> float:
+        """Standard deviation of the noise on actions, as a share of the largest action."""
+        del training_step
+        return self.config.exploration_std
+
     @torch.no_grad()
     def act_greedily(self, observation: Tensor, streams: Streams) -> Tensor:
         """Evaluation actions: the actor's, without noise."""

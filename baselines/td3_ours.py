@@ -155,6 +155,10 @@ class TD3Ours(Agent):
         noise = streams.normal(*mean.shape[1:], dtype=mean.dtype)
         return straight_through_clamp(mean + self.config.exploration_std(training_step) * noise, *self.bounds)
 
+    def exploration_std(self, training_step: int) -> float:
+        """Standard deviation σ_t of the noise on actions."""
+        return float(self.config.exploration_std(training_step))
+
     @torch.no_grad()
     def act_greedily(self, observation: Tensor, streams: Streams) -> Tensor:
         """Evaluation actions: the actor's mean in (−1, 1), without noise, within bounds, as in ALM."""

@@ -9,12 +9,12 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).resolve().parents[1]
-_SHOWN = ("figures/*.png", "gallery/*.gif", "tables/*.md", "paper/README.md")
+_SHOWN = ("figures/*.png", "gallery/*.gif", "tables/*.md", "theory/*", "paper/README.md")
 _LINK = re.compile(r"\[([^\]]+)\]\((\.\./[^)#]+)(#[^)]*)?\)")
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the pictures and tables that pages refer to, under ``results/``."""
+    """Add the pictures, tables and data that pages refer to, under ``results/``."""
     for pattern in _SHOWN:
         for path in sorted((ROOT / "results").glob(pattern)):
             files.append(File.generated(config, str(path.relative_to(ROOT)), abs_src_path=str(path)))

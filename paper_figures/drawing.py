@@ -16,6 +16,7 @@ from paper_figures import (
     learning_curves,
     reward_transform,
     runtime,
+    theory,
     value_bias,
 )
 from paper_figures.data import FigureData
@@ -23,7 +24,9 @@ from paper_figures.pictures import Picture
 from reproduce.exhibits.catalogue import FIGURES, names_meant
 from reproduce.exhibits.kinds import SHOWN_SCALES, BiasDefinition, Content, FigureExhibit, Series
 from reproduce.exhibits.pooling import ProtocolMixError, StoreMixError, require_comparable
+from reproduce.exhibits.theory import read
 from reproduce.lab.algorithms import ALGORITHMS, run_length_if_known
+from reproduce.lab.places import RESULTS
 from reproduce.lab.store import Store, StoreWarning
 
 
@@ -68,6 +71,8 @@ def drawn(
         points, runs = authors.data(store)
         require_comparable(runs, mix)
         return [Picture(name, "paper", authors.draw(runs), points)] if runs else []
+    if name in theory.FIGURES:
+        return theory.pictures(read(RESULTS / "theory", name))
     if name in ("curves", *_PAGES):
         return _curves(name, store, mix, scale)
     return _exhibit(replace(_BY_NAME[name], bias=bias), store, mix, scale)
@@ -161,5 +166,5 @@ _PAGES = tuple(
     )
 )
 """Names of single pages of learning curves."""
-NAMES = tuple(sorted({*_BY_NAME, "authors", "curves", "field", "figure6"}))
+NAMES = tuple(sorted({*_BY_NAME, *theory.FIGURES, "authors", "curves", "field", "figure6"}))
 """Names of all figures; ``curves`` has every page."""

@@ -113,7 +113,9 @@ def parse(arguments, command):
 def test_one_version_everywhere():
     (version,) = re.findall(r'^version = "(.*)"$', (CODE / "pyproject.toml").read_text(), re.MULTILINE)
     assert f"\nversion: {version}\n" in (CODE / "CITATION.cff").read_text()
-    assert f"\n## {version} (" in (CODE / "CHANGELOG.md").read_text()
+    (year,) = re.findall(rf"^## {version} \((\d+)-", (CODE / "CHANGELOG.md").read_text(), re.MULTILINE)
+    cited = (CODE / "README.md").read_text()
+    assert f"  year      = {{{year}}},\n  note      = {{Version {version}}}\n" in cited
 
 
 def test_the_site_builds(tmp_path):

@@ -68,7 +68,7 @@ def statement_row(one: Finding) -> Row:
 
 
 def document_tables(exhibits: Mapping[str, list[Row]]) -> dict[str, Table]:
-    """Tables of docs/theory.md by block name, for the exhibits given."""
+    """Tables that docs/theory.md shows or links to, by name, for the exhibits given."""
     return {name: make(exhibits[of]) for name, (of, make) in DOCUMENT_TABLES.items() if of in exhibits}
 
 
@@ -233,4 +233,4 @@ DOCUMENT_TABLES: dict[str, tuple[str, Callable[[list[Row]], Table]]] = {
     "theory-optimism": ("theory-optimism", optimism_table),
     "theory-lottery": ("theory-lottery", plain_table),
 }
-"""Blocks of docs/theory.md, each with its exhibit and the function that summarises its rows."""
+"""Tables by name, each with its exhibit and the function that summarises its rows."""

@@ -187,6 +187,11 @@ class Agent(ABC):
     def act(self, observation: Tensor, training_step: int, streams: Streams) -> Tensor:
         """Exploring actions (S, batch, action) for observations (S, batch, observation)."""
 
+    def exploration_std(self, training_step: int) -> float | None:
+        """Standard deviation of the Gaussian noise that `act` adds to actions; None if it adds none."""
+        del training_step
+        return None
+
     @abstractmethod
     def act_greedily(self, observation: Tensor, streams: Streams) -> Tensor:
         """Evaluation actions (S, batch, action) for observations (S, batch, observation)."""

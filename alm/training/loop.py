@@ -232,10 +232,13 @@ class Trainer:
         self.reporter.message(f"seed {seed} failed at step {step}: {reason}")
 
     def _log(self) -> None:
-        """Write the averages since the last log interval."""
+        """Write the averages since the last log interval, and the exploration noise of the last actions."""
         self._end_failed(self._finite.read())
+        training_step = self.step - self.warmup
+        std = self.agent.exploration_std(training_step) if training_step > 0 else None
+        noise = {} if std is None else {"actor/exploration_std": float(std)}
         for i, values in enumerate(self._recorder.averages()):
-            self._append(i, metrics=values)
+            self._append(i, metrics=values | noise)
         self._recorder.clear()
 
     def _evaluate(self) -> None:
@@ -261,7 +264,8 @@ class Trainer:
                     f"eval/return_std{suffix}": float(np.std(of_seeds[i].returns)),
                     f"eval/length{suffix}": float(np.mean(of_seeds[i].lengths)),
                 }
-            self._append(i, metrics=values, returns=evaluations[i].returns, population=len(self.directories))
+            episodes = {"returns": evaluations[i].returns, "lengths": evaluations[i].lengths}
+            self._append(i, metrics=values, **episodes, population=len(self.directories))
         self._keep_policies(evaluations)
         self.reporter.evaluation(
             self.step,

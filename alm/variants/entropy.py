@@ -117,6 +117,10 @@ class EntropyALM(ALM):
         del training_step
         return self.act_with_bonus(observation, streams)[0]
 
+    def exploration_std(self, training_step: int) -> None:
+        """None: actions are sampled."""
+        del training_step
+
     @torch.no_grad()
     def act_with_bonus(self, observation: Tensor, streams: Streams) -> tuple[Tensor, Tensor]:
         """Sampled actions at z ~ e(s), and −α log π of each (S, batch)."""

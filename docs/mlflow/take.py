@@ -26,6 +26,8 @@ WAIT_MS = 60_000
 # The first page of all opens MLflow's assistant; a reader closes it once.
 NO_ASSISTANT = "localStorage.setItem('mlflow.assistant.fab.autoOpenedOnFirstLoad_v1', 'true')"
 DRAWN = "document.querySelectorAll('.js-plotly-plot .main-svg .trace').length"
+# Charts with bars, which only the section "At the end" has.
+WITH_BARS = "document.querySelectorAll('.js-plotly-plot:has(.barlayer .point)').length"
 
 
 def picture(page: Page, name: str) -> None:
@@ -46,7 +48,7 @@ def take(page: Page, address: str) -> None:
     picture(page, "learning-curves")
     for section in ("Learning curves", "At the end"):
         page.get_by_text(section, exact=True).click()
-    page.wait_for_function("document.querySelectorAll('.js-plotly-plot .point').length > 2", timeout=WAIT_MS)
+    page.wait_for_function(f"{WITH_BARS} == 3", timeout=WAIT_MS)
     picture(page, "at-the-end")
     page.get_by_text("At the end", exact=True).click()
     # The arrow beside the one line of the description that is seen.

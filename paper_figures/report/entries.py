@@ -146,7 +146,8 @@ def _theory_entry(name: str, title: str, folder: Path) -> Entry:
     with _problems(entry):
         exhibits = theory.read(folder, name)
         with theory.sound(folder / f"{name}.csv"):
-            entry.table = theory.tables(exhibits).get(name)
+            if name in theory.TITLES:
+                entry.table = theory.tables(exhibits).get(name)
             entry.images = _images(theory_pictures(exhibits))
     return entry
 

@@ -36,7 +36,8 @@ class Figure(ReadsRuns):
     where its caption says); G (appendix G and section 6, which the paper has no figure of);
     Q (ALM with a quarter of its widths and batch beside SAC and TD3 of full size); authors (ALM
     and its authors' published curves); curves (learning curves, one file per page of docs/algorithms),
-    or one page, such as curves-sac; field (beside later methods); or figures, all of them."""
+    or one page, such as curves-sac; field (beside later methods); theory-joint and others of docs/theory.md;
+    or figures, all of them."""
     bias: BiasDefinition = "redq"
     """Definition of the value bias in figures 4 and 8: redq (mean and std divided by |mean return|, at least
     10), paper (without that floor), per-state (each pair divided by its own return), or authors (every
@@ -94,12 +95,13 @@ def _example(name: str) -> str:
 class Theory:
     """Check the paper's statements about its bound on finite MDPs, in exact arithmetic.
 
-    Prints the verdicts, draws the figures, and writes every exhibit as CSV, statements and counterexamples
-    also as Markdown. See docs/theory.md.
+    Prints the verdicts, draws the figures, and writes every exhibit as CSV; statements, counterexamples and
+    summaries of what learners reach also as Markdown. See docs/theory.md.
     """
 
     seed: int = 0
-    """Seed of the random MDPs; docs/theory.md and the report show the stored results, of seed 0."""
+    """Seed of the random MDPs; docs/theory.md, the report and the command figure show the stored results, of
+    seed 0."""
     out: Path = OUT / "theory"
     """Output directory for tables; figures go to the directory figures beside it."""
 

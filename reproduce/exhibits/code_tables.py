@@ -108,6 +108,8 @@ _FIELDS: Mapping[str, tuple[str, ...]] = {
     "Coefficient of classifier rewards": ("classifier_coefficient",),
     "Exploration stddev. clip": ("exploration_clip",),
     "Exploration stddev. schedule": ("exploration_start", "exploration_end", "exploration_steps"),
+    "Hidden units (appendix D)": ("hidden_size",),
+    "Hidden units of the model (appendix D)": ("model_hidden_size",),
 }
 """Fields of ALM's configuration that the rows of the table name."""
 

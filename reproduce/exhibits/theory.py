@@ -15,12 +15,23 @@ TITLES = {
 }
 """Titles of the exhibits that are tables."""
 
+LONG_TITLES = {
+    "theory-joint": "What each learner reaches",
+    "theory-duel": "Each learner beside the separate one with the same K",
+}
+"""Titles of summaries of figures' rows that are too long for a page: they have files of their own."""
+
 _NOTES = {
     "theory-statements": (
         "Violations are counted over MDPs and K. “Does not hold as printed” refers to what the paper prints, "
         "“does not hold” to readings that it does not claim."
     ),
     "theory-counterexamples": "Left and right are the two sides of the claim.",
+    "theory-joint": (
+        "Means over random MDPs, quartiles of the score, medians of the ratios. A score of 0 is the return "
+        "of the uniform policy, 1 that of the best policy on states."
+    ),
+    "theory-duel": "Random MDPs on which the joint learner's score is higher, level within 0.01, or lower.",
 }
 
 
@@ -59,11 +70,12 @@ def read(folder: Path, name: str = "*") -> Exhibits:
 
 
 def tables(exhibits: Exhibits) -> dict[str, Table]:
-    """Tables of statements and counterexamples by name, of the given exhibits."""
-    found = {name: of for name, of in document_tables(exhibits).items() if name in TITLES}
+    """Tables of statements and counterexamples, and long summaries, by name, of the given exhibits."""
+    titles = TITLES | LONG_TITLES
+    found = {name: of for name, of in document_tables(exhibits).items() if name in titles}
     return {
         name: Table.of_texts(
-            name, TITLES[name], [dict(zip(header, row, strict=True)) for row in rows], [_NOTES[name]]
+            name, titles[name], [dict(zip(header, row, strict=True)) for row in rows], [_NOTES[name]]
         )
         for name, (header, rows) in found.items()
     }

@@ -51,9 +51,9 @@ def run_of_directory(directory: RunDirectory) -> StoredRun | None:
             continue
         row = {name: line[name] for name in ("step", "training_step", "wall_seconds", "time_ms")}
         evaluations.append(line)
-        rows.append(
-            dict(pd.DataFrame(since).mean()) | line["metrics"] | row | {"eval/returns": line["returns"]}
-        )
+        # Versions before 0.16 wrote no lengths.
+        episodes = {"eval/returns": line["returns"], "eval/lengths": line.get("lengths", [])}
+        rows.append(dict(pd.DataFrame(since).mean()) | line["metrics"] | row | episodes)
         since = []
     if not rows:
         if ended == "done":

@@ -110,6 +110,7 @@ def run_scalars(evaluations: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     return {
         "final/return": value_at(curve, curve.last_step),
         "final/window_return": window_mean(curve, curve.last_step),
+        "final/step": float(curve.last_step),
         "cost/wall_h": hours,
         **({"cost/seed_h": hours / population} if population else {}),
     }

@@ -52,6 +52,9 @@ EVALUATION_COLUMNS: Mapping[str, pa.DataType] = {
 milliseconds; then mean return, its std over episodes, mean episode length, and the return of each
 episode. Further columns are float metrics such as ``loss/critic`` or ``time/update``."""
 
+_LATER_COLUMNS: Mapping[str, pa.DataType] = {"eval/lengths": pa.list_(pa.float64())}
+"""Columns that runs of versions before 0.16 lack: the length of each episode, empty where it is not known."""
+
 VALUE_COLUMNS: Mapping[str, pa.DataType] = {
     "step": pa.int32(),
     "episode": pa.int16(),
@@ -99,7 +102,7 @@ class StoredRun:
         reason: why the run failed; None unless it did.
         final: scalars of the whole run; NaN and Inf are stored as null and come back as NaN.
         evaluations: one row per evaluation, at least one, by increasing ``step``; columns are
-            :data:`EVALUATION_COLUMNS` and float metrics.
+            :data:`EVALUATION_COLUMNS`, ``eval/lengths`` except in old runs, and float metrics.
         own: whether it was read from the upper of two overlaid stores, the user's own.
 
     Raises:
@@ -417,8 +420,9 @@ def _warn(path: Path, problem: str, fix: str, category: type[Warning] = StoreWar
 
 
 def _to_table(run: StoredRun) -> pa.Table:
-    metrics = sorted(set(run.evaluations.columns) - set(EVALUATION_COLUMNS))
-    columns = dict(EVALUATION_COLUMNS) | dict.fromkeys(metrics, pa.float64())
+    columns = _columns_of(run.evaluations.columns)
+    metrics = sorted(set(run.evaluations.columns) - set(columns))
+    columns |= dict.fromkeys(metrics, pa.float64())
     try:
         table = parquet.table_of(run.evaluations, columns)
         _require_evaluations(table)
@@ -427,10 +431,16 @@ def _to_table(run: StoredRun) -> pa.Table:
     return table
 
 
+def _columns_of(names: Iterable[str]) -> dict[str, pa.DataType]:
+    """The columns, besides metrics, of a run that has columns of these names."""
+    return {**EVALUATION_COLUMNS, **{name: _LATER_COLUMNS[name] for name in names if name in _LATER_COLUMNS}}
+
+
 def _require_evaluations(table: pa.Table) -> None:
     """Raise ValueError unless all columns are there, without gaps, steps increase and returns are finite."""
-    parquet.require_columns(table, EVALUATION_COLUMNS, pa.float64())
-    if any(table[name].null_count for name in EVALUATION_COLUMNS):
+    columns = _columns_of(table.column_names)
+    parquet.require_columns(table, columns, pa.float64())
+    if any(table[name].null_count for name in columns):
         raise ValueError("an evaluation has gaps")
     steps, returns = table["step"].to_numpy(), table["eval/return"].to_numpy()
     if np.any(np.diff(steps) <= 0):

@@ -180,7 +180,7 @@ class _Synchroniser:
             # Resumed from an older checkpoint: wait until the run has caught up with the sent lines.
             size, digest = sent, before.sha256
         elif not (unchanged and size == sent and status == before.status):
-            new = run.points(sent if unchanged else 0)
+            new = run.points(sent if unchanged else 0, whole_run=status in ("FINISHED", "KILLED"))
             # Compared by step, because rewritten or imported lines have other times.
             imported = known.status in ENDED and known.status != before.status
             if found and (imported or not unchanged):
@@ -244,15 +244,15 @@ class _DirectoryRun:
             going_on = before != "KILLED"
         return "RUNNING" if going_on else "KILLED"
 
-    def points(self, offset: int) -> list[Point]:
-        """The points of the lines from a byte on and, if the run is done, those of the whole run."""
+    def points(self, offset: int, whole_run: bool) -> list[Point]:
+        """The points of the lines from a byte on and, if wanted, those of the whole run so far."""
         points = [
             Point(key, value, line["time_ms"], line["step"])
             for line in self._lines(offset)
             for key, value in line.get("metrics", {}).items()
             if isinstance(value, (int, float))
         ]
-        if self._done is not None and self.failure is None:
+        if whole_run:
             lines = [line for line in self._lines(0) if "eval/return" in line.get("metrics", {})]
             if lines:
                 last, scalars = lines[-1], run_scalars(lines)

@@ -15,7 +15,7 @@ PUBLISHED = "alm/published"
 
 # Published numbers need a fixed time: that of the paper's first version, arXiv 2209.08466, 2022-09-18.
 _PUBLISHED_MS = 1_663_459_200_000
-_NOT_METRICS = ("step", "training_step", "wall_seconds", "time_ms", "eval/returns")
+_NOT_METRICS = ("step", "training_step", "wall_seconds", "time_ms", "eval/returns", "eval/lengths")
 
 
 def import_store(store: Store, tracker: MlflowRuns) -> SyncResult:
@@ -95,9 +95,9 @@ def _stored(run: StoredRun) -> _EndedRun:
         # NaN is a gap in the frame: an evaluation before the first update has no loss.
         if key not in _NOT_METRICS and not np.isnan(value)
     ]
-    if run.status == "done":
-        # Early versions did not store the hours per seed.
-        final = {**run.final, "cost/seed_h": run.seed_hours}
+    if run.status != "failed":
+        # Early versions stored neither the last step nor the hours per seed.
+        final = {**run.final, "final/step": float(run.last_step), "cost/seed_h": run.seed_hours}
         time_ms = int(rows[-1]["time_ms"])
         points += [
             Point(key, value, time_ms, run.last_step) for key, value in final.items() if not np.isnan(value)

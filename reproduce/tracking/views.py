@@ -116,7 +116,7 @@ class View:
             "isAccordionReordered": True,
             "compareRunSections": [
                 _section("Learning curves", columns=1, height=420, opened=True),
-                _section("At the end", columns=2, height=420),
+                _section("At the end", columns=3, height=420),
                 # MLflow adds a section for each prefix before the slash in the names of other metrics, and
                 # opens it unless it is listed here; "Model metrics" is its section for names without a slash.
                 *map(_section, sorted({name.rpartition("/")[0] or "Model metrics" for name in self.metrics})),
@@ -130,6 +130,7 @@ class View:
                     "displayPoints": False,
                 },
                 _chart("BAR", "final/return", "At the end"),
+                _chart("BAR", "final/step", "At the end"),
                 _chart("BAR", "cost/seed_h", "At the end"),
             ],
         }

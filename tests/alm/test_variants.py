@@ -204,6 +204,7 @@ def test_a_setting_is_unused_where_it_changes_nothing(name):
         other.update(*batches, later)
         same = all(torch.equal(updated[key], one) for key, one in other.networks.state_dict().items())
         assert same == (setting in agent.unused_settings), setting
+    assert (agent.exploration_std(later) is None) == ("exploration_start" in agent.unused_settings)
 
 
 @pytest.mark.parametrize("name", PLAIN)

@@ -138,6 +138,7 @@ def test_exploring_actions_vary_inside_the_bounds(name):
         mean, log_std = agent.networks.actor(x)
         noise = Streams(SEEDS, Purpose.ACTING).normal(300, 3, dtype=mean.dtype)
         torch.testing.assert_close(one, 0.4 * torch.tanh(mean + log_std.exp() * noise))
+    assert (agent.exploration_std(1) is not None) == name.startswith("td3")
 
 
 def test_exploration_noise_of_td3_is_a_tenth_of_the_largest_action():
@@ -147,6 +148,7 @@ def test_exploration_noise_of_td3_is_a_tenth_of_the_largest_action():
             parameter.zero_()
     action = agent.act(torch.zeros(2, 4000, 5, dtype=torch.float64), 1, Streams(SEEDS, Purpose.ACTING))
     assert action.std().item() == pytest.approx(0.04, rel=0.03)
+    assert agent.exploration_std(1) == 0.1
 
 
 def test_exploration_of_td3_ours_follows_alms_schedule():
@@ -155,7 +157,7 @@ def test_exploration_of_td3_ours_follows_alms_schedule():
     agent, observation = build("td3-ours"), torch.randn(2, 300, 5, generator=gen(), dtype=torch.float64)
     mean = agent.networks.actor(observation)
     for step in (0, 1, 30_000, 100_000, 400_000):
-        assert mine.exploration_std(step) == alm.exploration_std(step)
+        assert mine.exploration_std(step) == alm.exploration_std(step) == agent.exploration_std(step)
         noise = alm.exploration_std(step) * Streams(SEEDS, Purpose.ACTING).normal(300, 3, dtype=mean.dtype)
         action = agent.act(observation, step, Streams(SEEDS, Purpose.ACTING))
         torch.testing.assert_close(action, (mean + noise).clamp(-0.4, 0.4), rtol=0, atol=2e-6)

@@ -9,10 +9,12 @@ import pytest
 from alm.theory import demonstrations, results
 from alm.theory.verdicts import Verdict
 from paper_figures import theory
+from paper_figures.drawing import figures_named
 from paper_figures.pictures import csv_text
 from paper_figures.report.entries import theory_entries
 from reproduce.cli import main
-from reproduce.exhibits.theory import TITLES, read
+from reproduce.exhibits.theory import LONG_TITLES, TITLES, read
+from reproduce.lab.places import RESULTS
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -74,7 +76,8 @@ def test_the_command_writes_the_same_bytes_each_time(tmp_path, capsys, monkeypat
     )
     assert first == second
     drawn = [f"figures/{name}.{kind}" for name in theory.FIGURES for kind in ("pdf", "png")]
-    tables = [f"theory/{name}.csv" for name in exhibits] + [f"theory/{name}.md" for name in TITLES]
+    tables = [f"theory/{name}.csv" for name in exhibits]
+    tables += [f"theory/{name}.md" for name in (*TITLES, *LONG_TITLES)]
     assert sorted(map(str, first)) == sorted(drawn + tables)
     assert read(tmp_path / "first" / "theory") == exhibits
 
@@ -88,6 +91,14 @@ def test_the_report_shows_what_is_stored(exhibits, frames, tmp_path):
     assert [name for name, entry in entries.items() if entry.table] == list(TITLES)
     assert all(entry.images for name, entry in entries.items() if name in theory.FIGURES)
     assert len(entries["theory-statements"].table.rows) == len(exhibits["theory-statements"])
+
+
+def test_the_stored_rows_are_drawn_like_any_figure(tmp_path):
+    assert main(["figure", "theory-lottery", "--out", str(tmp_path)]) == 0
+    drawn = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert sorted(drawn) == [f"theory-lottery.{kind}" for kind in ("csv", "pdf", "png")]
+    assert drawn["theory-lottery.csv"] == (RESULTS / "theory" / "theory-lottery.csv").read_bytes()
+    assert set(theory.FIGURES) < set(figures_named("figures"))
 
 
 def test_bad_input_is_one_sentence(tmp_path, capsys):

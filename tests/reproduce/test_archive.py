@@ -43,8 +43,10 @@ def directory(path, evaluations, status="unfinished"):
         for half in (0, 500):
             run.append_metrics(1000 * i - 500 + half, 0, 0.0, metrics={"loss/actor": float(i + half)})
         values = {"eval/return": 10.0 * i, "eval/return_std": 1.0, "eval/length": 5.0}
-        returns = [10.0 * i - 1, 10.0 * i + 1]
-        run.append_metrics(1000 * i, 1000 * i, 60.0 * i, metrics=values, returns=returns, population=2)
+        episodes = {"returns": [10.0 * i - 1, 10.0 * i + 1]}
+        if i > 1:  # as if an earlier version had begun the run
+            episodes["lengths"] = [4, 6]
+        run.append_metrics(1000 * i, 1000 * i, 60.0 * i, metrics=values, **episodes, population=2)
         run.write_values(1000 * i, sample(i))
     if status == "done":
         run.write_json("DONE", {"finished_ms": 7, "peak_memory_bytes": 9})
@@ -60,6 +62,7 @@ def test_a_done_run(tmp_path):
     frame = run.evaluations
     assert frame["step"].tolist() == list(range(1000, 20_001, 1000))
     assert frame["eval/returns"].iloc[1] == [19.0, 21.0]
+    assert frame["eval/lengths"].tolist()[:2] == [[], [4, 6]]
     assert frame["loss/actor"].iloc[1] == pytest.approx((2 + 502) / 2)
     assert run.final["final/return"] == 200.0
     assert run.final["final/window_return"] == 195.0  # steps in (18000, 20000]
@@ -99,6 +102,7 @@ def test_value_samples_go_with_the_run(tmp_path):
     archive_run(run, store)
     stored = store.get(SPEC)
     assert stored.provenance["population"] == 2
+    assert [list(lengths) for lengths in stored.evaluations["eval/lengths"]] == [[], [4.0, 6.0]]
     pairs = store.values(stored)
     assert pairs["step"].tolist() == [1000] * 4 + [2000] * 4
     assert pairs["episode"].tolist() == [0, 0, 0, 1] * 2

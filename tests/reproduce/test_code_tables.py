@@ -35,6 +35,9 @@ def test_table3_shows_what_is_configured_and_what_stored_runs_had(store, make_ru
     frame = CODE_TABLES["table3"](store).frame.set_index("")
     assert frame["paper scale"]["Batch size"] == "512"
     assert frame["laptop scale"]["Batch size"] == "128 ≠"
+    widths = frame[["printed", "paper scale", "laptop scale"]]
+    assert widths.loc["Hidden units (appendix D)"].tolist() == ["512", "512", "128 ≠"]
+    assert widths.loc["Hidden units of the model (appendix D)"].tolist() == ["1024", "1,024", "256 ≠"]
     assert frame["paper scale"]["Replay Buffer"] == "1,000,000 humanoid; 100,000 otherwise"
     used = frame["stored at laptop scale (runs: 1)"]
     assert used["Batch size"] == "128 ≠" and used["Discount (γ)"] == "0.9 ≠"

@@ -6,13 +6,15 @@ import pytest
 from rich.console import Console
 
 from alm.theory.results import DOCUMENT_TABLES
+from paper_figures.theory import FIGURES as THEORY_FIGURES
 from reproduce.exhibits.catalogue import TABLE1, TABLE1_MBBL, TABLE5
 from reproduce.exhibits.claims import claims_table
 from reproduce.exhibits.code_tables import CODE_TABLES
 from reproduce.exhibits.documents.findings import one_protocol
 from reproduce.exhibits.documents.pages import documents, refresh
 from reproduce.exhibits.scores import score_table
-from reproduce.exhibits.writing import render
+from reproduce.exhibits.theory import LONG_TITLES, read, tables
+from reproduce.exhibits.writing import markdown, render
 from reproduce.lab.algorithms import ALGORITHMS
 from reproduce.lab.store import Store
 
@@ -35,6 +37,7 @@ PERFORMANCE = (
 TORTURES = ("kills", "damage", "lines", "failures")
 FINDINGS = ("one-protocol", "wins", "settled", "ablations", "appendix-g", "beside-alm")
 SCALING = ("engines", "programme", "limits")
+THEORY = [name for name in DOCUMENT_TABLES if name not in LONG_TITLES]
 
 
 @pytest.fixture
@@ -65,9 +68,7 @@ def pages(tmp_path):
     (tmp_path / "docs" / "reliability.md").write_text(tortures)
     marks = "".join(f"<!-- {name}:begin -->\n<!-- {name}:end -->\n" for name in FINDINGS)
     (tmp_path / "docs" / "findings.md").write_text(marks)
-    theory = "".join(
-        f"<!-- {name}:begin -->\n<!-- {name}:end -->\n" for name in (*DOCUMENT_TABLES, "practical")
-    )
+    theory = "".join(f"<!-- {name}:begin -->\n<!-- {name}:end -->\n" for name in (*THEORY, "practical"))
     (tmp_path / "docs" / "theory.md").write_text(theory)
     scaling = "".join(f"<!-- {name}:begin -->\n<!-- {name}:end -->\n" for name in SCALING)
     (tmp_path / "docs" / "scaling.md").write_text(scaling)
@@ -78,7 +79,7 @@ def test_refresh_replaces_the_block_only(tmp_path, pages):
     assert len(refresh(tmp_path)) == 13 + len(pages)
     assert (tmp_path / "docs" / "reliability.md").read_text().count("Not measured") == len(TORTURES)
     assert (tmp_path / "docs" / "performance.md").read_text().count("Not measured") == len(PERFORMANCE)
-    assert (tmp_path / "docs" / "theory.md").read_text().count("Not computed") == len(DOCUMENT_TABLES)
+    assert (tmp_path / "docs" / "theory.md").read_text().count("Not computed") == len(THEORY)
     readme = (tmp_path / "README.md").read_text()
     table1 = one_protocol(Store(tmp_path / "results" / "runs"))
     assert readme == (
@@ -183,3 +184,12 @@ def test_the_committed_tables_agree_with_the_store(tmp_path):
     assert len(written) == 3 * (3 + len(CODE_TABLES) + 2)
     for name in written:
         assert (tmp_path / name).read_bytes() == (ROOT / "results" / "tables" / name).read_bytes(), name
+
+
+def test_the_committed_tables_and_figures_of_the_theory_agree_with_its_rows():
+    """If this fails: python -m reproduce theory --out results/theory, then make documents."""
+    folder, figures = ROOT / "results" / "theory", ROOT / "results" / "figures"
+    for name, table in tables(read(folder)).items():
+        assert markdown(table) == (folder / f"{name}.md").read_text(), name
+    for name in THEORY_FIGURES:
+        assert (figures / f"{name}.csv").read_bytes() == (folder / f"{name}.csv").read_bytes(), name

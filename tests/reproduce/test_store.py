@@ -240,6 +240,8 @@ def column(name, values):
         ({"change": lambda table: table.drop_columns("eval/length")}, "lacks the columns eval/length"),
         ({"change": column("eval/return", ["a", "b", "c"])}, "column eval/return is string, not double"),
         ({"change": column("eval/returns", [1.0, 2.0, 3.0])}, "eval/returns is double, not list of double"),
+        ({"change": column("eval/lengths", [9.0, 9.0, 9.0])}, "eval/lengths is double, not list of double"),
+        ({"change": column("eval/lengths", [[9.0], None, [9.0]])}, "an evaluation has gaps"),
         ({"change": column("step", [5000, 15_000, 10_000])}, "steps do not increase"),
         ({"change": column("step", [5000, None, 10_000])}, "an evaluation has gaps"),
         (
@@ -258,7 +260,7 @@ def test_content_out_of_shape_is_named_and_the_others_are_read(tmp_path, make_ru
     store = Store(tmp_path)
     good = make_run(CURVE, seed=1)
     store.write(good)
-    bad = store.write(make_run(CURVE, seed=0))
+    bad = store.write(make_run(CURVE, seed=0, extra={"eval/lengths": [[9.0]] * 3}))
     rewritten(bad)
     # As files of earlier versions are, without a digest of the content.
     assert len(Store(tmp_path).runs()) == 2

@@ -115,6 +115,7 @@ def test_a_finished_run_arrives_with_its_identity_and_times(tmp_path, uri, datab
     assert final == {  # the window holds the last tenth: 4600 and 5000
         "final/return": [5000, evaluated, 2500.0],
         "final/window_return": [5000, evaluated, 2400.0],
+        "final/step": [5000, evaluated, 5000.0],
         "cost/wall_h": [5000, evaluated, 500 / 3600],
         "cost/seed_h": [5000, evaluated, 250 / 3600],  # two seeds trained together
     }
@@ -426,8 +427,11 @@ def test_a_run_that_was_stopped_stays_so_until_it_is_followed_again(tmp_path, ur
     assert [(status, end) for _, status, _, end, _ in runs(database)] == [("KILLED", run.clock)]
     run.steps(2000)
     run.commit()
-    assert sync([run.path], MlflowRuns(uri)).points == 4  # which does not know whether it goes on
+    # Four points of the evaluation and five of the run; it is not known whether it goes on.
+    assert sync([run.path], MlflowRuns(uri)).points == 9
     assert [(status, end) for _, status, _, end, _ in runs(database)] == [("KILLED", run.clock)]
+    final = [(step, value) for key, step, _, value in points(database, True) if key == "final/return"]
+    assert final == [(1000, 500.0), (2000, 1000.0)]
 
 
 def test_a_failed_run_has_its_reason_and_no_final_score(tmp_path, uri, database):
@@ -756,12 +760,12 @@ def store(tmp_path, make_run):
             {5000: 1.0, 10000: 4.0},
             seed=seed,
             provenance=provenance,
-            extra={"loss/critic": [float("nan"), 0.5]},
+            extra={"loss/critic": [float("nan"), 0.5], "eval/lengths": [[999.0, 1001.0]] * 2},
             final=final,
         )
         store.write(run)
     store.write(make_run({5000: 3.0}, seed=2, status="failed", reason="loss/critic is not finite"))
-    store.write(make_run({5000: 3.0, 10000: 3.0}, seed=3, status="partial"))
+    store.write(make_run({5000: 3.0, 10000: 3.0}, seed=3, status="partial", final={"final/return": 3.0}))
     return store
 
 
@@ -789,8 +793,16 @@ def test_importing_the_store_keeps_values_and_times(store, uri, database):
         ("eval/return_std", 5000, 1_700_000_005_000, 2.5, 0),
         ("eval/return_std", 10000, 1_700_000_010_000, 2.5, 0),
         ("final/return", 10000, 1_700_000_010_000, 4.0, 0),
+        ("final/step", 10000, 1_700_000_010_000, 10000.0, 0),
         ("loss/critic", 10000, 1_700_000_010_000, 0.5, 0),
     ]
+    at_the_end = "select run_uuid, key, value from latest_metrics where key like 'final/%'"
+    assert set(query(database, at_the_end)) == {
+        (run, key, value)
+        for run, of in zip([row[-1] for row in rows], (4.0, 4.0, None, 3.0), strict=True)
+        for key, value in (("final/return", of), ("final/step", 10000.0))
+        if of is not None
+    }
 
 
 def test_importing_twice_changes_nothing(store, uri, database):
@@ -931,6 +943,7 @@ def test_a_view_shows_returns_by_environment_step_and_then_score_and_cost():
     assert charts == [
         ("LINE", "eval/return", "step", "Learning curves"),
         ("BAR", "final/return", None, "At the end"),
+        ("BAR", "final/step", None, "At the end"),
         ("BAR", "cost/seed_h", None, "At the end"),
     ]
     opened = {section["name"]: section["display"] for section in page["compareRunSections"]}

@@ -51,6 +51,12 @@ def test_a_run_from_start_to_done(tmp_path):
         trained = next(line["metrics"] for line in lines if line["step"] == 250)
         assert {"loss/actor", "grad_norm/critic", "model/kl", "time/update_ms"} <= set(trained)
         assert "train/return" in trained
+        for line in lines:
+            if "returns" in line:
+                assert len(line["lengths"]) == len(line["returns"]) == SHORT.eval_episodes
+                assert np.mean(line["lengths"]) == line["metrics"]["eval/length"]
+        noise = [line["metrics"].get("actor/exploration_std") for line in lines if "returns" not in line]
+        assert noise == [None, None, *map(run.agent.config.exploration_std, (50, 100, 150))]
         # The clock counts evaluations, but not the measurement of the value bias.
         log, evaluation = (line for line in lines if line["step"] == 100)
         passed = evaluation["wall_seconds"] - log["wall_seconds"]
@@ -89,6 +95,7 @@ def test_a_noisy_task_is_evaluated_without_its_noise_too(tmp_path):
         assert last["metrics"][f"eval/return_std{name}"] == pytest.approx(np.std(again.returns))
         assert last["metrics"][f"eval/length{name}"] == np.mean(again.lengths)
         assert len(set(again.returns)) == len(set(again.lengths)) == 2
+        assert name or last["lengths"] == again.lengths
     assert last["metrics"]["eval/return"] != last["metrics"]["eval/return_without_noise"]
     assert len(last["returns"]) == 2 and np.mean(last["returns"]) == last["metrics"]["eval/return"]
 
