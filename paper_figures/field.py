@@ -32,7 +32,7 @@ _PUBLISHED = (
     ("#CC79A7", _DASHED),
     ("#56B4E9", _MIXED),
     ("#999933", _DOTTED),
-    ("#882255", _DASHED),
+    ("#8A2BE2", _DASHED),
     ("#000000", _DOTTED),
 )
 """Colours and dashes in the order of `FIELD`; none has a colour of this suite's curves in these panels."""

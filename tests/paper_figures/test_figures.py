@@ -291,6 +291,27 @@ def test_bands_are_of_one_sample_deviation(store):
     assert sorted(set(sac[:, 1])) == pytest.approx([0, 20 - 200**0.5, 20 + 200**0.5])
 
 
+def test_alm_lies_on_top_of_other_curves_and_many_bands_are_fainter(tmp_path, make_run):
+    store, extra = Store(tmp_path), {"time/evaluation_s": [1.0] * 2, "time/update_ms": [1.0] * 2}
+    opaque = {}
+    for name in ("figure5a", "figureG", "figureQ"):
+        scale = "paper" if name == "figureQ" else "laptop"
+        for series in FIGURE[name].series:
+            for seed in (0, 1):
+                about = {"variant": series.variant, "seed": seed, "scale": scale, "extra": extra}
+                store.write(make_run({5000: 0.0, 7500: 9.0 + seed}, algorithm=series.algorithm, **about))
+        (axis,) = learning_curves.draw(learning_curves.data(FIGURE[name], store, scale)).axes
+        curves = [
+            line for line in axis.lines if line.get_label() in {one.label for one in FIGURE[name].series}
+        ]
+        alm, *others = curves
+        assert alm.get_label().startswith("ALM(3)") and len(others) == len(FIGURE[name].series) - 1
+        assert all(alm.get_zorder() > line.get_zorder() for line in others)
+        opaque[name] = axis.collections[-1].get_alpha()
+    # Four curves and eight.
+    assert opaque["figureG"] < opaque["figure5a"]
+
+
 def test_costs_of_a_step_are_those_of_the_benchmark(store, tmp_path, monkeypatch):
     """Of all algorithms that it has measured at the scale, also of those without a run here."""
     costs = {
