@@ -88,7 +88,7 @@ figure-authors: $(VENV)/.reading ## Draw the stored ALM runs over the authors' p
 figure-curves: $(VENV)/.reading ## Draw the learning curves of every algorithm, for docs/algorithms/
 	@$(BIN)/python -m reproduce figure curves
 
-figure-field: $(VENV)/.reading ## Draw the runs at paper scale beside published results of later methods
+figure-field: $(VENV)/.reading ## Draw the runs at paper scale beside published results of other methods
 	@$(BIN)/python -m reproduce figure field
 
 theory: $(VENV)/.reading ## Check the paper's theorem and appendix on finite MDPs; write out/theory/ and its figures

@@ -1,4 +1,4 @@
-"""Runs of this suite at paper scale beside published results of later methods, one panel per task."""
+"""Runs of this suite at paper scale beside published results of other methods, one panel per task."""
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -13,7 +13,7 @@ from reproduce.lab.published import FIELD, FIELD_TASKS, field_runs
 _TASKS = tuple(FIELD_TASKS)
 EXHIBIT = FigureExhibit(
     "field",
-    "Beside later methods",
+    "Beside other methods, as published",
     "return",
     (
         Series("ALM(3)", "alm"),
@@ -32,7 +32,7 @@ _PUBLISHED = (
     ("#CC79A7", _DASHED),
     ("#56B4E9", _MIXED),
     ("#999933", _DOTTED),
-    ("#882255", _DASHED),
+    ("#8A2BE2", _DASHED),
     ("#000000", _DOTTED),
 )
 """Colours and dashes in the order of `FIELD`; none has a colour of this suite's curves in these panels."""
@@ -64,11 +64,10 @@ def draw(data: FigureData) -> Figure:
     panels.legend(figure, EXHIBIT.series)
     panels.caption(
         figure,
-        "Beside later methods, paper scale. With markers: this suite's runs, listed under each panel, on "
+        f"{EXHIBIT.title}, paper scale. With markers: this suite's runs, listed under each panel, on "
         "ALM's own tasks; mean ± sample standard deviation over seeds if there are several. "
-        f"{panels.grey(without)} Broken "
-        "lines: published means over 5 to 10 seeds on gym's v4 tasks (Ant-v4 beside T-Ant; "
-        "T-Humanoid has none; results/paper/README.md), context only."
+        f"{panels.grey(without)} Broken lines: published means over 5 to 10 seeds, without bands, on gym's "
+        "v4 tasks (Ant-v4 beside T-Ant; T-Humanoid has none; results/paper/README.md), context only."
         f"{panels.sizes(data)}{marked}",
         data.runs,
     )

@@ -22,6 +22,8 @@ from reproduce.lab.published import AUTHORS_WARMUP, authors_curves
 from reproduce.lab.store import StoredRun
 
 _MARKERS_A_CURVE = 12
+# Most curves of a panel whose bands can be told apart where they overlap.
+_FEW_CURVES = 4
 # Characters of small print per inch.
 _CAPTION_PITCH = 19
 # The same for notes, whose panel has an axis at its side.
@@ -88,6 +90,8 @@ def _place(axis: Axes) -> SubplotSpec:
 def curves(axis: Axes, points: pd.DataFrame, series: Sequence[Series], x: str, y: str) -> None:
     """Draw the mean over seeds of ``y`` with a band of one sample standard deviation.
 
+    ALM, the reference of most figures, lies on top; bands are fainter where they are many.
+
     Args:
         axis: the panel.
         points: rows of one panel; all seeds of a series have the same x values.
@@ -112,7 +116,8 @@ def curves(axis: Axes, points: pd.DataFrame, series: Sequence[Series], x: str, y
             markerfacecolor="none" if look.hollow else look.colour,
             markeredgecolor=look.colour if look.hollow else "white",
             markeredgewidth=0.8 if look.hollow else 0.4,
-            err_kws={"alpha": 0.18, "linewidth": 0},
+            err_kws={"alpha": 0.18 if len(present) <= _FEW_CURVES else 0.1, "linewidth": 0},
+            zorder=2.1 if one.unchanged or one == QUARTER else 2.0,
             label=one.label,
             legend=False,
         )

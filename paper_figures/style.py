@@ -40,7 +40,7 @@ LOOKS = {
 """Colours of Okabe and Ito but for their yellow, which is too pale for a line, then of Tol; markers tell
 algorithms apart without colour. An algorithm that is not listed has a look by its name."""
 
-_PALETTE = ("#8B0000", "#004D40", "#EE8866", "#B28BE0", "#997700", "#B5BD00", "#BC8F8F")
+_PALETTE = ("#8B0000", "#004D40", "#EE8866", "#B28BE0", "#997700", "#B5BD00", "#C51B7D")
 """Colours of ALM's variants, used by no algorithm; they differ from each other and from ALM's blue, also for
 red- or green-blind readers (CIELAB distances of at least 15)."""
 

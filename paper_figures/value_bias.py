@@ -76,6 +76,8 @@ def _caption(data: FigureData) -> str:
         "pairs of each episode, of as many whole episodes as give 1000 pairs"
         + (f"; with the entropy bonus at the learned temperature for {' and '.join(soft)}" if soft else "")
         + ". Curves: mean ± sample standard deviation over seeds, without the measurement before "
-        "the first update; far outliers may be cut off (the CSV has all values)."
+        "the first update; far outliers may be cut off (the CSV has all values). While a seed's returns turn "
+        "from negative to positive, the bias of small estimates falls from about 1 to about −1, and its "
+        "deviation is divided by returns near zero: bands are wide where seeds do so at different steps."
         f"{panels.sizes(data)}{panels.tasks_left_out(data)}"
     )

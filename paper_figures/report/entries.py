@@ -116,7 +116,7 @@ def claims_entry(store: Store, scale: str) -> Entry:
 
 
 def curve_entries(store: Store) -> list[Entry]:
-    """ALM beside its authors' curves, runs beside later methods, then curves by page of docs/algorithms."""
+    """ALM beside its authors' curves, runs beside other methods, then curves by page of docs/algorithms."""
     found = []
     for name, title in (
         ("authors", "ALM over its authors' published curves"),

@@ -36,8 +36,8 @@ class Figure(ReadsRuns):
     where its caption says); G (appendix G and section 6, which the paper has no figure of);
     Q (ALM with a quarter of its widths and batch beside SAC and TD3 of full size); authors (ALM
     and its authors' published curves); curves (learning curves, one file per page of docs/algorithms),
-    or one page, such as curves-sac; field (beside later methods); theory-joint and others of docs/theory.md;
-    or figures, all of them."""
+    or one page, such as curves-sac; field (beside other methods, as published); theory-joint and others of
+    docs/theory.md; or figures, all of them."""
     bias: BiasDefinition = "redq"
     """Definition of the value bias in figures 4 and 8: redq (mean and std divided by |mean return|, at least
     10), paper (without that floor), per-state (each pair divided by its own return), or authors (every

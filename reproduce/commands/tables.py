@@ -31,7 +31,7 @@ class Table(ReadsRuns):
     """In tables of returns, such as 1 and 5, pool runs even if their task definitions or simulator versions
     differ; the table says so."""
     context: bool = False
-    """For table 1: add published results of later methods on gym's v4 tasks."""
+    """For table 1: add published results of other methods on gym's v4 tasks."""
     out: Path = OUT / "tables"
     """Output directory."""
 
@@ -45,7 +45,7 @@ class Table(ReadsRuns):
         if self.printed and not (isinstance(exhibit, TableExhibit) and exhibit.number):
             raise ValueError("Only tables of the paper's returns, 1 and 5, are printed: leave --printed out.")
         if self.context and exhibit != TABLE1:
-            raise ValueError("Only table 1 is on tasks near those of later methods: leave --context out.")
+            raise ValueError("Only table 1 is on tasks near those of published results: leave --context out.")
         if self.mix and (self.printed or not isinstance(exhibit, TableExhibit)):
             raise ValueError("Only measured returns are pooled: leave --mix out.")
         store = self.opened()

@@ -166,7 +166,7 @@ def _released_blocks(exhibit: TableExhibit) -> list[Block]:
 
 
 def _published_block(exhibit: TableExhibit) -> Block:
-    """Published results of later methods, on the closest tasks of another family."""
+    """Published results of other methods, on the closest tasks of another family."""
 
     def score(row: Series, task: str) -> Score:
         nothing = Score("published", row.label, task)

@@ -177,7 +177,7 @@ FIELD_TASKS = {"T-Ant": "Ant", "HalfCheetah": "HalfCheetah", "Walker2d": "Walker
 
 @cache
 def field_runs() -> pd.DataFrame:
-    """Returns of later methods on gym's v4 tasks: ``method``, ``task``, ``seed``, ``step``, ``return``."""
+    """Returns of other methods on gym's v4 tasks: ``method``, ``task``, ``seed``, ``step``, ``return``."""
     return pd.read_csv(io.StringIO(_content("field_curves.csv")))
 
 

@@ -182,12 +182,13 @@ def test_clips_of_policies_stand_in_the_page(page):
     assert f"{caption} (as evaluated)" in page.texts
 
 
-def test_runs_stand_beside_later_methods_once_there_are_some(store, make_run, tmp_path):
+def test_runs_stand_beside_published_methods_once_there_are_some(store, make_run, tmp_path):
     assert "field" not in {entry.name for entry in curve_entries(store)}
     own = Store(tmp_path)
     own.write(make_run({100_000: 3000.0, 200_000: 6000.0}, algorithm="sac", task="HalfCheetah"))
     (field,) = (entry for entry in curve_entries(own) if entry.name == "field")
-    assert field.title == "Beside later methods" and field.command == "python -m reproduce figure field"
+    assert field.title == "Beside other methods, as published"
+    assert field.command == "python -m reproduce figure field"
     (image,) = field.images
     csv = base64.b64decode(image.points.partition("base64,")[2]).decode()
     assert "SAC" in csv and image.file == "field"
