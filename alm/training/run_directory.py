@@ -18,35 +18,30 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO, cast
 
 from alm.training.bias import ValueSample
 from alm.training.checkpoint import Checkpoints
 from alm.training.files import remove_abandoned, write_atomically, write_json
+from alm.training.forms import CONFIG, COUNT, PROVENANCE, Form, misfit, within
 from alm.training.lease import LIFETIME_SECONDS, Lease
 from alm.training.policies import Policies
 
 PLUGIN_COPY = "plugin.py"
 # A line takes 0.5 to 2 KB.
 _LAST_BYTES = 2**16
-_NUMBER = (int, float)
-# Types of the fields that are read from the records; readers handle missing fields.
-_FORMS: dict[str, dict[str, type | tuple[type, ...]]] = {
-    "config.json": {},
-    "provenance.json": {"command": str},
+# Forms of the fields that are read from the records; readers handle missing fields.
+_FORMS: dict[str, Form] = {
+    "config.json": {"config": CONFIG},
+    "provenance.json": PROVENANCE,
     "population.json": {"seeds": list},
-    "committed.json": {"metrics_offset": int},
-    "DONE": {"peak_memory_bytes": int, "finished_ms": int},
-    "FAILED": {"step": int, "reason": str},
+    "committed.json": {"metrics_offset": COUNT},
+    "DONE": {"peak_memory_bytes": COUNT, "finished_ms": COUNT},
+    "FAILED": {"step": COUNT, "reason": str},
 }
-_LINE: dict[str, type | tuple[type, ...]] = {
-    "step": int,
-    "wall_seconds": _NUMBER,
-    "time_ms": int,
-    "metrics": dict,
-}
+_LINE: Form = {"step": COUNT, "wall_seconds": within(0), "time_ms": COUNT, "metrics": dict}
 
 
 class RunDirectory:
@@ -115,7 +110,7 @@ class RunDirectory:
             content = json.loads(path.read_bytes())
         except (ValueError, RecursionError) as error:
             raise ValueError(f"{path} is not JSON ({error})") from error
-        if name in _FORMS and (problem := _misfit(content, _FORMS[name])):
+        if name in _FORMS and (problem := misfit(content, _FORMS[name])):
             raise ValueError(f"{path} is no such record: {problem}")
         return content
 
@@ -296,7 +291,7 @@ def _metrics_in(line: bytes, place: str) -> dict[str, Any]:
         values = json.loads(line)
     except ValueError as error:
         raise ValueError(f"{place} is not JSON ({error})") from None
-    problem = _misfit(values, _LINE) or ("it has no step" if "step" not in values else None)
+    problem = misfit(values, _LINE) or ("it has no step" if "step" not in values else None)
     if problem:
         raise ValueError(f"{place} is none of a run: {problem}")
     return cast(dict[str, Any], values)
@@ -304,14 +299,3 @@ def _metrics_in(line: bytes, place: str) -> dict[str, Any]:
 
 def _sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
-
-
-def _misfit(content: Any, form: Mapping[str, type | tuple[type, ...]]) -> str | None:
-    """Reason why JSON content is not an object whose existing fields have a form's types; else None."""
-    if not isinstance(content, dict):
-        return f"it is a {type(content).__name__}, not an object"
-    for name, kind in form.items():
-        value = content.get(name)
-        if name in content and (not isinstance(value, kind) or isinstance(value, bool)):
-            return f"its {name!r} is {value!r:.40}"
-    return None

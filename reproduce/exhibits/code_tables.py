@@ -158,7 +158,16 @@ def table3(store: Store) -> Table:
 
 
 def _values(config: Mapping[str, Any], fields: Sequence[str]) -> str:
-    return ", ".join(f"{value:,}" if isinstance(value := config[f], int) else f"{value:g}" for f in fields)
+    return ", ".join(_value(config.get(field)) for field in fields)
+
+
+def _value(value: Any) -> str:
+    """A setting in words; a stored run of another version may lack it."""
+    if value is None:
+        return "–"
+    return (
+        f"{value:,}" if isinstance(value, int) else f"{value:g}" if isinstance(value, float) else str(value)
+    )
 
 
 # --- Table 4: networks --------------------------------------------------------------------------------------

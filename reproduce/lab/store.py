@@ -26,6 +26,7 @@ import pandas as pd
 import pyarrow as pa
 
 from alm.training.files import remove_abandoned
+from alm.training.forms import CONFIG, FINITE, PROVENANCE, Form, misfit
 from alm.training.scale import SCALES
 from reproduce.lab import parquet
 from reproduce.lab.curves import Curve
@@ -76,6 +77,13 @@ LATENT_COLUMNS: Mapping[str, pa.DataType] = {
 predicted from the first state, and as sampled along the way (`alm.prediction.Path`); errors of t-step
 predictions, averaged over starts (`alm.prediction.PredictionErrors`), NaN at 0 and beyond their horizon."""
 
+
+def _are_scalars(values: Any) -> bool:
+    """Whether a value is an object of numbers; null stands for NaN and Inf."""
+    return isinstance(values, dict) and all(one is None or FINITE(one) for one in values.values())
+
+
+_RECORD: Form = {"config": CONFIG, "provenance": PROVENANCE, "final": _are_scalars}
 _METADATA_KEY = b"alm-run"
 _VALUES_SUFFIX, _LATENTS_SUFFIX = ".values.parquet", ".latents.parquet"
 _DIGEST_KEY, _POLICY_KEY = b"alm-digest", b"alm-policy"
@@ -369,8 +377,7 @@ def _of_another_scale(run: StoredRun) -> str | None:
 
     The evidence is the evaluation interval, which depends on the scale alone.
     """
-    scale, training = SCALES.get(run.spec.scale), run.config.get("training")
-    every = training.get("eval_every") if isinstance(training, dict) else None
+    scale, every = SCALES.get(run.spec.scale), run.config.get("training", {}).get("eval_every")
     if scale and every is not None and every != scale.eval_every:
         return (
             f"it was evaluated every {every} steps, so it was trained under another definition of "
@@ -472,9 +479,8 @@ def _from_table(table: pa.Table, spec: RunSpec) -> StoredRun:
     if record["schema"] != SCHEMA:
         raise ValueError(f"it has format {record['schema']}, this version reads {SCHEMA}")
     spec_in(record, spec.relative_dir, "alm-run record")
-    for name in ("provenance", "final"):
-        if not isinstance(record[name], dict):
-            raise ValueError(f"its {name} is no object")
+    if problem := misfit(record, _RECORD):
+        raise ValueError(problem)
     _require_evaluations(table)
     return StoredRun(
         spec=spec,

@@ -45,6 +45,15 @@ def test_table3_shows_what_is_configured_and_what_stored_runs_had(store, make_ru
     assert set(frame["stored at paper scale (runs: 0)"]) == {"–"}
 
 
+def test_table3_has_a_dash_for_what_a_stored_run_lacks(store, make_run):
+    agent = dataclasses.asdict(ALMConfig()) | {"discount": "x", "learning_rate": None}
+    del agent["trace"]
+    store.write(make_run({5000: 1.0}, scale="laptop", config={"agent": agent}))
+    used = CODE_TABLES["table3"](store).frame.set_index("")["stored at laptop scale (runs: 1)"]
+    assert used["Weighted target parameter (λ)"] == used["Learning rate"] == "– ≠"
+    assert used["Discount (γ)"] == "x ≠" and used["Batch size"] == "512"
+
+
 def test_table4_is_read_off_the_networks(store):
     frame = CODE_TABLES["table4"](store).frame.set_index("network")
     assert frame["layers here"]["Encoder"] == "17 → 512 ELU → 512 ELU → 100"

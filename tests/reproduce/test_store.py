@@ -251,7 +251,7 @@ def column(name, values):
         ({"record": lambda record: record | {"protocol": None}}, "protocol of a run must be a word"),
         ({"record": lambda record: record | {"protocol": "../../x"}}, "protocol of a run must be a word"),
         ({"record": lambda record: record | {"config": {"other": 1}}}, "was edited: the digest"),
-        ({"record": lambda record: record | {"final": [1]}}, "its final is no object"),
+        ({"record": lambda record: record | {"final": [1]}}, "its 'final' is [1]"),
         ({"record": lambda record: [record]}, "record is no object"),
         ({"record": lambda record: {"schema": 1, "spec": record["spec"]}}, "config"),
     ],
@@ -270,6 +270,38 @@ def test_content_out_of_shape_is_named_and_the_others_are_read(tmp_path, make_ru
     (warning,) = caught
     assert str(bad) in str(warning.message) and expected in str(warning.message)
     assert "\n" not in str(warning.message)
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        ({"provenance": {"git_sha": 5}}, "its 'provenance.git_sha' is 5"),
+        ({"provenance": {"population": 0}}, "its 'provenance.population' is 0"),
+        ({"provenance": {"hardware": ["x"]}}, "its 'provenance.hardware' is a list, not an object"),
+        (
+            {"provenance": {"hardware": {"memory_bytes": "x"}}},
+            "its 'provenance.hardware.memory_bytes' is 'x'",
+        ),
+        ({"provenance": {"plugin": True}}, "its 'provenance.plugin' is a bool, not an object"),
+        ({"provenance": {"started_ms": 10**17}}, "its 'provenance.started_ms' is 100000000000000000"),
+        ({"provenance": {"finished_ms": 1e30}}, "its 'provenance.finished_ms' is 1e+30"),
+        ({"final": {"final/return": "x"}}, "its 'final' is {'final/return': 'x'}"),
+        ({"final": {"cost/wall_h": 10**400}}, "its 'final' is {'cost/wall_h': 1000"),
+        ({"config": {"agent": 5}}, "its 'config.agent' is 5"),
+    ],
+)
+def test_a_record_of_wrong_types_is_named_and_the_others_are_read(tmp_path, make_run, changed, expected):
+    """Lists, tables, figures and pages take the fields for what they should be."""
+    store = Store(tmp_path)
+    store.write(make_run(CURVE, seed=1))
+    spec = make_run(CURVE).spec
+    bad = store.write(make_run(CURVE))
+    digest = {"digest": config_digest(spec, changed.get("config", make_run(CURVE).config))}
+    rewritten(bad, record=lambda record: record | changed | digest)
+    with pytest.warns(StoreWarning) as caught:
+        assert [run.spec.seed for run in Store(tmp_path).runs()] == [1]
+    (warning,) = caught
+    assert str(bad) in str(warning.message) and expected in str(warning.message)
 
 
 def test_a_bit_that_flipped_is_noticed_wherever_it_is(tmp_path, make_run):

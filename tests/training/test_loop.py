@@ -618,6 +618,8 @@ def test_a_line_that_is_none_is_named(tmp_path, line, words):
         ("FAILED", '{"step": true}', "its 'step' is True"),
         ("population.json", '{"seeds": 1}', "its 'seeds' is 1"),
         ("provenance.json", '{"command": null}', "its 'command' is None"),
+        ("provenance.json", '{"git_sha": 5}', "its 'git_sha' is 5"),
+        ("DONE", '{"peak_memory_bytes": -1}', "its 'peak_memory_bytes' is -1"),
         ("config.json", "[" * 100_000, "is not JSON"),
     ],
 )
