@@ -67,7 +67,7 @@ def make_run():
         evaluations = pd.DataFrame(
             {
                 "step": steps,
-                "training_step": steps - 5000,
+                "training_step": np.maximum(steps - 5000, 0),
                 "wall_seconds": steps / 100,
                 "time_ms": 1_700_000_000_000 + steps,
                 "eval/return": values,

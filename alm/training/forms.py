@@ -17,8 +17,21 @@ def within(low: float, high: float = _LARGEST, whole: bool = False) -> Callable[
     return lambda value: type(value) in kinds and low <= value <= high
 
 
+def listed(form: Callable[[Any], bool], least: int = 0) -> Callable[[Any], bool]:
+    """The form of a list of values of one form, ``least`` or more of them."""
+    return lambda values: isinstance(values, list) and len(values) >= least and all(map(form, values))
+
+
 FINITE = within(-sys.float_info.max, sys.float_info.max)
 COUNT = within(0, whole=True)
+
+TIMES: Mapping[str, Form] = {
+    "step": within(1, whole=True),
+    "training_step": COUNT,
+    "wall_seconds": within(0),
+    "time_ms": COUNT,
+}
+"""When a line of metrics was written, or a row of the store."""
 
 CONFIG: Form = {"agent": dict, "training": dict}
 """A resolved configuration."""

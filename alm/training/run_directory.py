@@ -25,7 +25,7 @@ from typing import Any, TextIO, cast
 from alm.training.bias import ValueSample
 from alm.training.checkpoint import Checkpoints
 from alm.training.files import remove_abandoned, write_atomically, write_json
-from alm.training.forms import CONFIG, COUNT, PROVENANCE, Form, misfit, within
+from alm.training.forms import CONFIG, COUNT, FINITE, PROVENANCE, TIMES, Form, listed, misfit, within
 from alm.training.lease import LIFETIME_SECONDS, Lease
 from alm.training.policies import Policies
 
@@ -41,7 +41,13 @@ _FORMS: dict[str, Form] = {
     "DONE": {"peak_memory_bytes": COUNT, "finished_ms": COUNT},
     "FAILED": {"step": COUNT, "reason": str},
 }
-_LINE: Form = {"step": COUNT, "wall_seconds": within(0), "time_ms": COUNT, "metrics": dict}
+_LINE: Form = {
+    **TIMES,
+    "metrics": {"eval/return": FINITE},
+    "returns": listed(FINITE, least=1),
+    "lengths": listed(within(0)),
+    "population": within(1, whole=True),
+}
 
 
 class RunDirectory:

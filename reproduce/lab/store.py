@@ -26,7 +26,7 @@ import pandas as pd
 import pyarrow as pa
 
 from alm.training.files import remove_abandoned
-from alm.training.forms import CONFIG, FINITE, PROVENANCE, Form, misfit
+from alm.training.forms import CONFIG, FINITE, PROVENANCE, TIMES, Form, listed, misfit, within
 from alm.training.scale import SCALES
 from reproduce.lab import parquet
 from reproduce.lab.curves import Curve
@@ -84,6 +84,7 @@ def _are_scalars(values: Any) -> bool:
 
 
 _RECORD: Form = {"config": CONFIG, "provenance": PROVENANCE, "final": _are_scalars}
+_ROW = {**TIMES, "eval/returns": listed(FINITE, least=1), "eval/lengths": listed(within(0))}
 _METADATA_KEY = b"alm-run"
 _VALUES_SUFFIX, _LATENTS_SUFFIX = ".values.parquet", ".latents.parquet"
 _DIGEST_KEY, _POLICY_KEY = b"alm-digest", b"alm-policy"
@@ -444,7 +445,7 @@ def _columns_of(names: Iterable[str]) -> dict[str, pa.DataType]:
 
 
 def _require_evaluations(table: pa.Table) -> None:
-    """Raise ValueError unless all columns are there, without gaps, steps increase and returns are finite."""
+    """Raise ValueError unless columns are complete, steps increase, returns are finite, times plausible."""
     columns = _columns_of(table.column_names)
     parquet.require_columns(table, columns, pa.float64())
     if any(table[name].null_count for name in columns):
@@ -454,6 +455,9 @@ def _require_evaluations(table: pa.Table) -> None:
         raise ValueError("its evaluation steps do not increase")
     if len(lost := steps[~np.isfinite(returns)]):
         raise ValueError(f"its return at step {lost[0]} is not finite")
+    for row in table.select([name for name in _ROW if name in columns]).to_pylist():
+        if problem := misfit(row, _ROW):
+            raise ValueError(problem)
 
 
 def _record_json(run: StoredRun) -> bytes:
