@@ -118,7 +118,7 @@ def archive_run(directory: RunDirectory, store: Store) -> Path | None:
     """Store a run so far with its value samples, unless the store holds more of it; returns its file.
 
     Raises:
-        UnreadableRunError: something in the directory is damaged.
+        UnreadableRunError: something in the directory is damaged, or holds what no store takes.
     """
     with reading(directory):
         run = run_of_directory(directory)
@@ -127,10 +127,13 @@ def archive_run(directory: RunDirectory, store: Store) -> Path | None:
     evaluated = set(run.evaluations["step"])
     with reading(directory):
         pairs = [_pairs(step, sample) for step, sample in directory.values() if step in evaluated]
-    # Once more before each file, since whoever trains it may have stored its end meanwhile.
-    if pairs and _is_news(run, store.get(run.spec)):
-        store.write_values(run, pd.concat(pairs, ignore_index=True))
-    return store.write(run) if _is_news(run, store.get(run.spec)) else None
+    try:
+        # Once more before each file, since whoever trains it may have stored its end meanwhile.
+        if pairs and _is_news(run, store.get(run.spec)):
+            store.write_values(run, pd.concat(pairs, ignore_index=True))
+        return store.write(run) if _is_news(run, store.get(run.spec)) else None
+    except ValueError as error:
+        raise UnreadableRunError(directory.path, error) from error
 
 
 def _is_news(run: StoredRun, stored: StoredRun | None) -> bool:

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from alm.training.files import write_atomically
+from reproduce.lab.errors import reason_of
 
 _CONTENT_KEY = b"alm-sha256"
 
@@ -18,9 +19,12 @@ def table_of(frame: pd.DataFrame, columns: Mapping[str, pa.DataType]) -> pa.Tabl
     """The given columns of a frame, in the given types and order.
 
     Raises:
-        pyarrow.ArrowInvalid, pyarrow.ArrowTypeError, TypeError, ValueError: a value has another type.
+        ValueError: a column is missing, or a value has another type.
     """
-    arrays = [_to_array(frame[name], kind) for name, kind in columns.items()]
+    try:
+        arrays = [_to_array(frame[name], kind) for name, kind in columns.items()]
+    except (KeyError, OverflowError, TypeError, ValueError) as error:  # pyarrow's own are of these types
+        raise ValueError(reason_of(error)) from error
     return pa.table(arrays, schema=pa.schema(list(columns.items())))
 
 

@@ -229,8 +229,8 @@ class Store:
         the required ones are ordered by name, and the keys of the record are sorted.
 
         Raises:
-            ValueError: a required column is missing, a metric is not numeric, the steps do not increase, or
-                a return is not finite.
+            ValueError: a required column is missing, a metric is not numeric, the steps do not increase, a
+                return is not finite, or a time is not plausible.
             TypeError: configuration or provenance cannot be written as JSON.
         """
         path, metadata = self.path(run.spec), {_METADATA_KEY: _record_json(run)}
@@ -242,7 +242,8 @@ class Store:
         """Store the value samples of ``run``, replacing earlier ones, and return their file.
 
         Raises:
-            ValueError: a column of :data:`VALUE_COLUMNS` is missing, or there is no estimate.
+            ValueError: a column of :data:`VALUE_COLUMNS` is missing, there is no estimate, or a value is no
+                number.
         """
         estimates = sorted(set(pairs.columns) - set(VALUE_COLUMNS))
         missing = [name for name in VALUE_COLUMNS if name not in pairs.columns]
@@ -434,7 +435,7 @@ def _to_table(run: StoredRun) -> pa.Table:
     try:
         table = parquet.table_of(run.evaluations, columns)
         _require_evaluations(table)
-    except (KeyError, TypeError, ValueError) as error:
+    except ValueError as error:
         raise ValueError(f"{run.spec.label} cannot be stored: {reason_of(error)}.") from error
     return table
 

@@ -145,17 +145,22 @@ def into_a_directory(name):
     return damage
 
 
-LINE = (
-    '{"step": 1, "training_step": 0, "wall_seconds": 1, "time_ms": 1, "metrics": {"eval/return": "x"}, '
-    '"returns": [1.0]}\n'
-)
+def evaluation(**metrics):
+    """A damage that leaves one evaluation, with some metrics changed."""
+    times = {"step": 1, "training_step": 0, "wall_seconds": 1, "time_ms": 1}
+    sound = {"eval/return": 1.0, "eval/return_std": 0.0, "eval/length": 5.0}
+    return put("metrics.jsonl", json.dumps({**times, "metrics": sound | metrics, "returns": [1.0]}) + "\n")
+
+
 DAMAGES = [
     (drop("provenance.json"), "No such file"),
     (put("provenance.json", "{}"), "provenance.json lacks the command"),
     (put("provenance.json", "["), "provenance.json is not JSON"),
     (put("DONE", "{}"), "it lacks 'finished_ms'"),
     (put("metrics.jsonl", '{"step": 1, "metrics": {}, "returns": [7]}\n'), "it lacks 'training_step'"),
-    (put("metrics.jsonl", LINE), "its 'metrics.eval/return' is 'x'"),
+    (evaluation(**{"eval/return": "x"}), "its 'metrics.eval/return' is 'x'"),
+    (evaluation(**{"eval/length": [1]}), "seed 3 cannot be stored"),
+    (evaluation(**{"eval/length": 10**400}), "seed 3 cannot be stored: ArrowInvalid"),
     (put("values/00001000.npz", "PK"), "pickled"),
     (put("plugin.py", "x = 1"), "it lacks 'plugin'"),
     (into_a_directory("metrics.jsonl"), "Is a directory"),

@@ -378,6 +378,7 @@ def test_reading_a_sound_store_warns_of_nothing(tmp_path, make_run):
         (lambda frame: frame.drop(columns="eval/length"), "it lacks 'eval/length'"),
         (lambda frame: frame.iloc[::-1], "increase"),
         (lambda frame: frame.assign(**{"loss/actor": ["a", "b", "c"]}), "type"),
+        (lambda frame: frame.assign(time_ms=[1, 2, 10**30]), "seed 0 cannot be stored: OverflowError"),
         (lambda frame: frame.assign(step=[5000.5, 6000.5, 7000.5]), "5000.5"),
     ],
 )
