@@ -319,7 +319,8 @@ class Store:
         """
         found: dict[RunSpec, list[Path]] = {}
         for root in self.roots:
-            for path in sorted(root.glob("**/*.parquet")):
+            # Links are followed only by the second pattern, files in strange places are found by the first.
+            for path in sorted({*root.glob("**/*.parquet"), *root.glob("*/*/*/*/*.parquet")}):
                 if path.name.endswith((_VALUES_SUFFIX, _LATENTS_SUFFIX)):
                     continue
                 place = path.relative_to(root).with_suffix("")

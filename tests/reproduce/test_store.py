@@ -198,6 +198,17 @@ def test_a_link_to_nothing_is_named_and_the_others_are_read(tmp_path, make_run):
         assert len(store.runs()) == 1
 
 
+def test_runs_behind_a_linked_folder_are_read(tmp_path, make_run):
+    """As of an algorithm whose runs lie on another disk, even if a link leads back to the store."""
+    store = Store(tmp_path / "store")
+    for algorithm in ("alm", "sac"):
+        store.write(make_run(CURVE, algorithm=algorithm))
+    (store.root / "sac").rename(tmp_path / "sac")
+    (store.root / "sac").symlink_to(tmp_path / "sac")
+    (store.root / "loop").symlink_to(store.root)
+    assert [run.spec.algorithm for run in store.runs()] == ["alm", "sac"]
+
+
 def test_a_corrupt_file_of_the_repository_is_restored_by_git(tmp_path, make_run, monkeypatch):
     monkeypatch.setattr("reproduce.lab.store.RESULTS", tmp_path)
     store = Store(tmp_path)
