@@ -296,7 +296,7 @@ class Store:
         # Latents are measured after training: those of a run in the store beneath are written to this one.
         relative = _relative_file(run.spec).with_suffix(_LATENTS_SUFFIX)
         for root in reversed(self.roots):
-            if (table := _beside(root / relative, run, LATENT_COLUMNS)) is not None:
+            if (table := _beside(root / relative, run, LATENT_COLUMNS, _POLICY_KEY)) is not None:
                 return table.to_pandas(), table.schema.metadata[_POLICY_KEY].decode()
         return None
 
@@ -402,14 +402,18 @@ def _may_hold(folder: Path, **wanted: Unpack[RunFields]) -> bool:
     )
 
 
-def _beside(path: Path, run: StoredRun, columns: Mapping[str, pa.DataType]) -> pa.Table | None:
-    """A file beside a run; None if missing or, with a warning, not of the run's configuration."""
+def _beside(path: Path, run: StoredRun, columns: Mapping[str, pa.DataType], *texts: bytes) -> pa.Table | None:
+    """A file beside a run; None if missing or, with a warning, not of the run's configuration.
+
+    Its metadata has the texts of that configuration's digest and of some further keys.
+    """
     if not path.exists():
         return None
     try:
         table = parquet.read(path)
         parquet.require_columns(table, columns, pa.float32())
-        digest = (table.schema.metadata or {})[_DIGEST_KEY].decode()
+        metadata = table.schema.metadata or {}
+        digest, *_ = [metadata[key].decode() for key in (_DIGEST_KEY, *texts)]
         if digest != run.digest:
             raise ValueError(f"it belongs to the configuration {digest}, not {run.digest}")
     except Exception as error:

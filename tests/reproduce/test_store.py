@@ -465,6 +465,16 @@ def test_predictions_measured_of_a_run_beneath_are_read(layers):
     assert layers.latents(run)[1].endswith("seed 3")
 
 
+@pytest.mark.parametrize("policy", [{}, {b"alm-policy": b"\xff"}])
+def test_predictions_that_name_no_policy_are_left_out(tmp_path, make_run, policy):
+    store, run = Store(tmp_path), make_run(CURVE)
+    path = store.write_latents(run, pd.DataFrame(dict.fromkeys(LATENT_COLUMNS, [0.0, 1.0])), "")
+    metadata = {b"alm-digest": run.digest.encode(), **policy}
+    pq.write_table(pq.read_table(path).replace_schema_metadata(metadata), path)
+    with pytest.warns(StoreWarning, match=r"latents\.parquet is left out .*(alm-policy|codec)"):
+        assert store.latents(run) is None
+
+
 def test_nothing_is_written_beneath(layers, make_run):
     before = {path: path.read_bytes() for path in layers.beneath.rglob("*.parquet")}
     run = make_run(CURVE, seed=2)
