@@ -152,9 +152,9 @@ class Comparison:
         """Compare the first named side with the others: stored runs, and run directories that hold more.
 
         Raises:
-            ValueError: a scale, task or metric does not exist, a side has no run on any of the tasks, no task
-                has runs of the first side and of another, a side is named twice or too many are named, or the
-                runs on a task have no evaluation step in common.
+            ValueError: a scale, task or metric does not exist, there is no task, a side has no run on any of
+                the tasks, no task has runs of the first side and of another, a side is named twice or too
+                many are named, or the runs on a task have no evaluation step in common.
             reproduce.exhibits.pooling.StoreMixError: the runs differ in protocol or simulator, or the seeds
                 of one side in configuration.
         """
@@ -165,7 +165,8 @@ class Comparison:
         scale_named(scale)
         shelf = Shelf(store, runs_dir, scale)
         found, kept, missing = {}, {}, {}
-        every = list(dict.fromkeys(task_spec(task).name for task in tasks))
+        if not (every := list(dict.fromkeys(task_spec(task).name for task in tasks))):
+            raise ValueError("A comparison needs a task: name one or several, such as HalfCheetah.")
         for task in every:
             runs = {side: shelf.runs(side, task) for side in sides}
             counting = _counting(runs)

@@ -202,6 +202,11 @@ def test_runs_at_another_scale_are_named(store, make_run, scale):
         compared(store, names=("alm/my-other", BASE))
 
 
+def test_a_comparison_on_no_task(store):
+    with pytest.raises(ValueError, match="needs a task: name one or several, such as HalfCheetah"):
+        Comparison.of((IDEA, BASE), (), "laptop", "return", store)
+
+
 def test_a_task_that_does_not_exist(store):
     with pytest.raises(ValueError, match="There is no task 'Hoper' .did you mean 'Hopper'"):
         compared(store, "HalfCheetah", "Hoper")
