@@ -74,10 +74,10 @@ class Entry:
 
 def clips_entry(folder: Path) -> Entry:
     """The clips of the gallery's strip."""
-    entry = Entry("policies", "", "Policies", "python -m reproduce gallery", nothing=gallery.NOTHING)
-    with _problems(entry):
-        entry.clips = tuple(gallery.shown(gallery.cards(folder)))
-    return entry
+    clips = tuple(gallery.shown(gallery.cards(folder)))
+    return Entry(
+        "policies", "", "Policies", "python -m reproduce gallery", clips=clips, nothing=gallery.NOTHING
+    )
 
 
 def exhibit_entry(exhibit: Exhibit, store: Store, bias: BiasDefinition) -> Entry:

@@ -170,8 +170,8 @@ class Report(ReadsRuns):
                 self.gallery,
                 begin=lambda what: begin(f"making the report: {what}"),
             )
-        # The location of the store is not part of its content.
-        for root in store.roots:
+        # Where files lie is not part of their content.
+        for root in (*store.roots, self.gallery):
             messages = [message.replace(f"{root}/", "") for message in messages]
         text = page(found, messages)
         write_text(self.out, text)

@@ -1,5 +1,6 @@
 """Cards of stored policies in words, and the few whose clips pages show."""
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -7,6 +8,7 @@ from alm.names import place_among
 from alm.training.scale import SCALES
 from reproduce.lab.algorithms import ALGORITHMS, title_of
 from reproduce.lab.gallery import Card
+from reproduce.lab.store import StoreWarning
 
 STRIP = 6
 """Most clips in a strip."""
@@ -35,12 +37,15 @@ def origin(card: Card) -> str:
 def cards(folder: Path) -> list[Card]:
     """The cards in a directory that have a clip, by scale (largest first), then by the order of algorithms.
 
-    Scales and algorithms unknown to this version come last.
-
-    Raises:
-        ValueError: a file is not a card.
+    Scales and algorithms unknown to this version come last. A file that is no card gives a
+    :class:`StoreWarning` and is skipped.
     """
-    found = map(Card.read, sorted(folder.glob("*-seed-*.json")))
+    found = []
+    for path in sorted(folder.glob("*-seed-*.json")):
+        try:
+            found.append(Card.read(path))
+        except (OSError, ValueError) as error:
+            warnings.warn(str(error), StoreWarning, stacklevel=2)
 
     def place(card: Card) -> tuple[int, int]:
         return place_among(card.scale, SCALES), place_among(card.algorithm, ALGORITHMS)
