@@ -13,7 +13,9 @@ from reproduce.lab.store import StoreWarning
 
 def plain_console() -> Console:
     """A console that prints ``[horizon=7]`` in a variant's name as text, not as markup."""
-    return Console(markup=False)
+    console = Console(markup=False)
+    console.width = console.width or 80  # some programs give their terminals no columns
+    return console
 
 
 def on_one_line(text: object) -> str:

@@ -282,6 +282,12 @@ def test_what_a_name_hides_is_shown_in_warnings_and_errors(tmp_path, capsys):
     assert r"a\x1b[31m\nb" in said and r"none\x1b" in said
 
 
+def test_a_terminal_that_says_it_has_no_columns_is_written_to(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "0")
+    assert main(["runs", "--runs-dir", str(tmp_path), "--store", str(tmp_path)]) == 0
+    assert "  table1 0 of " in capsys.readouterr().out
+
+
 def test_a_policy_that_cannot_be_kept_keeps_no_other_run_back(tmp_path, capsys):
     """Of a run that kept none, by an earlier version with a variant that this one does not have."""
     run = ended_run(tmp_path, 0, DONE)
