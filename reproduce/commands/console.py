@@ -6,16 +6,34 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Literal
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 
 from reproduce.lab.store import StoreWarning
 
+# Lines end where they should, and all else that a terminal obeys is text.
+_CONTROLS = {code: repr(chr(code))[1:-1] for code in (*range(32), *range(127, 160)) if code != ord("\n")}
+
+
+class _PlainConsole(Console):
+    """A console that prints what names hold as text: markup, and characters that a terminal obeys."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=escaped(segment.text))
+
 
 def plain_console() -> Console:
-    """A console that prints ``[horizon=7]`` in a variant's name as text, not as markup."""
-    console = Console(markup=False)
-    console.width = console.width or 80  # some programs give their terminals no columns
+    """A console that prints ``[horizon=7]`` in a variant's name, or a control character in it, as text."""
+    console = _PlainConsole(markup=False)
+    if not console.width:  # some programs give their terminals no columns
+        console.width = 80
     return console
+
+
+def escaped(text: str) -> str:
+    """A text with its control characters but line ends escaped: what is read from a file may hold any."""
+    return text.translate(_CONTROLS)
 
 
 def on_one_line(text: object) -> str:

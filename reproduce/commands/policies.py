@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from reproduce.commands.console import say
+from reproduce.commands.console import escaped, say
 from reproduce.commands.options import ReadsRuns
 from reproduce.lab.places import OUT, RUNS
 from reproduce.lab.plugins import Plugin, load_plugin, mistakes_of
@@ -72,7 +72,7 @@ class Evaluate(ChosenPolicy):
         from reproduce.lab.playing import play
 
         with self.found() as (policy, plugin):
-            print(play(policy, self.episodes, plugin).text())
+            print(escaped(play(policy, self.episodes, plugin).text()))
         return 0
 
 

@@ -14,7 +14,7 @@ import tyro
 from alm.task_registry import TASKS
 from alm.training.lease import EXIT_HELD, LeaseLostError, RunLockedError
 from alm.training.run_directory import RunDirectory
-from reproduce.commands.console import say
+from reproduce.commands.console import on_one_line, say
 from reproduce.commands.options import WritesRuns
 from reproduce.lab.algorithms import ALGORITHMS
 from reproduce.lab.archive import archive
@@ -177,7 +177,7 @@ class Train(WritesRuns):
                 continue
             if directory is None:
                 ended.append(RunDirectory(self.runs_dir / spec.relative_dir))
-                print(f"{spec.label}: {_ending(ended[-1])}, see {ended[-1].path}")
+                print(on_one_line(f"{spec.label}: {_ending(ended[-1])}, see {ended[-1].path}"))
                 continue
             leases.callback(directory.close)
             opened.append(directory)

@@ -288,6 +288,18 @@ def test_a_terminal_that_says_it_has_no_columns_is_written_to(tmp_path, capsys, 
     assert "  table1 0 of " in capsys.readouterr().out
 
 
+def test_what_a_record_hides_is_shown_in_lists(tmp_path, capsys, make_run):
+    ended_run(tmp_path, 0, ("FAILED", {"step": 20_001, "reason": "\x1b[2J\nis not finite"}))
+    Store(tmp_path / "store").write(make_run({5000: 1.0}, provenance={"git_sha": "\x1b[3J"}))
+    places = ["--runs-dir", str(tmp_path / "runs")]
+    assert train(tmp_path, "--algorithm", "td3", "--seeds", "0", scale="laptop") == 1
+    assert main(["grid", "--status", *places]) == 0
+    assert main(["runs", "--all", *places, "--store", str(tmp_path / "store")]) == 0
+    said = capsys.readouterr().out
+    assert "\x1b" not in said and said.count(r"\x1b[2J") == 2 and r"\x1b[3J" in said
+    assert r"(\x1b[2J\nis not finite at step 20001)" in said
+
+
 def test_a_policy_that_cannot_be_kept_keeps_no_other_run_back(tmp_path, capsys):
     """Of a run that kept none, by an earlier version with a variant that this one does not have."""
     run = ended_run(tmp_path, 0, DONE)
