@@ -34,6 +34,8 @@ class Ui(ReadsRuns):
         with _until_interrupted():
             tracker = MlflowRuns(uri)
             sent = import_store(store, tracker) + import_published(tracker)
+            for problem in sent.problems:
+                say("warning", problem)
             print(f"imported {sent.runs} runs ({sent.points} values) that MLflow did not have")
             if is_server(uri):
                 _print_links(tracker, shown_uri(uri).rstrip("/"))

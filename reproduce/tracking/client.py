@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from reproduce.lab.errors import reason_of
 from reproduce.lab.places import installing
 from reproduce.tracking.records import RunRecord
 from reproduce.tracking.uri import (
@@ -32,11 +33,20 @@ from reproduce.tracking.uri import (
 
 _BATCH = 1000  # MLflow refuses more metrics in one request
 _PAGE = 1000
+_LONGEST_NAME = 250
 _EXTRAS = {"mlflow": ("mlflow", "train"), "psycopg": ("psycopg, which speaks to Postgres", "server")}
 log = logging.getLogger(__name__)
 
 ENDED = ("FINISHED", "FAILED")
 """MLflow statuses of runs that are complete: nothing is added to them."""
+
+
+class RefusedError(TrackingError):
+    """A refusal of MLflow to take something that a run holds; ``reason`` is its own."""
+
+    def __init__(self, sentence: str, reason: str) -> None:
+        super().__init__(sentence)
+        self.reason = reason
 
 
 class Point(NamedTuple):
@@ -55,7 +65,7 @@ class SyncResult:
     Attributes:
         runs: number of runs for which anything was sent.
         points: number of metric values sent.
-        problems: one sentence for each run that could not be read; the others were sent.
+        problems: one sentence for each run that was not sent; the others were.
     """
 
     runs: int = 0
@@ -294,7 +304,10 @@ class MlflowRuns:
             # Imported late: most failures to reach a server come before MLflow is needed at all.
             if not _is_foreign(error):
                 raise
-            raise TrackingError(_sentence(self.uri, error)) from error
+            sentence = _sentence(self.uri, error)
+            if getattr(error, "error_code", None) == "INVALID_PARAMETER_VALUE":
+                raise RefusedError(sentence, _reason(self.uri, error)) from error
+            raise TrackingError(sentence) from error
 
 
 @contextmanager
@@ -306,6 +319,27 @@ def locked(path: Path) -> Iterator[None]:
     with path.open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+@contextmanager
+def noting(problems: list[str], what: object) -> Iterator[None]:
+    """Send one run in the block; what is wrong with it is a problem, and keeps no other from MLflow.
+
+    Raises:
+        TrackingError: MLflow cannot be used.
+    """
+    try:
+        yield
+        return
+    except RefusedError as error:
+        reason = error.reason
+    except TrackingError:
+        raise
+    except Exception as error:
+        reason = reason_of(error)
+    problems.append(
+        f"{what} was not sent to MLflow ({reason}); mend it, put a sound copy back, or move it away"
+    )
 
 
 def finite_points(label: str, points: Sequence[Point]) -> list[Point]:
@@ -328,7 +362,8 @@ def finite_points(label: str, points: Sequence[Point]) -> list[Point]:
 def _metric_name(name: str) -> str:
     # MLflow takes names for paths, and refuses those that lead elsewhere or have parts without a name.
     parts = re.sub(r"[^\w\-. :/]", "_", name).split("/")
-    return "/".join("_" if part in ("", ".", "..") else part for part in parts)
+    whole = "/".join("_" if part in ("", ".", "..") else part for part in parts)
+    return whole[:_LONGEST_NAME].rstrip("/")
 
 
 def _labels(tags: Mapping[str, str]) -> dict[str, str]:
@@ -362,11 +397,13 @@ def _sentence(uri: str, error: Exception) -> str:
         what, extra = _EXTRAS[error.name]
         how = installing(extra)
         return f"MLflow at {shown_uri(uri)} cannot be used without {what}: install it with `{how}`."
-    reason = (getattr(error, "strerror", None) or str(error) or type(error).__name__).splitlines()[0]
-    reason = without_password(reason, uri)
-    if len(reason) > 160:
-        reason = reason[:160].rstrip() + " …"
     return (
-        f"MLflow at {shown_uri(uri)} cannot be used ({reason.rstrip('.')}); no run is lost, each is in its "
+        f"MLflow at {shown_uri(uri)} cannot be used ({_reason(uri, error)}); no run is lost, each is in its "
         f"directory: once it answers, send them with `python -m reproduce sync`."
     )
+
+
+def _reason(uri: str, error: Exception) -> str:
+    reason = (getattr(error, "strerror", None) or str(error) or type(error).__name__).splitlines()[0]
+    reason = without_password(reason, uri)
+    return (f"{reason[:160].rstrip()} …" if len(reason) > 160 else reason).rstrip(".")

@@ -22,7 +22,6 @@ import psutil
 
 from alm.training.run_directory import RunDirectory
 from reproduce.lab.curves import run_scalars
-from reproduce.lab.errors import reason_of
 from reproduce.lab.places import WORKPLACE
 from reproduce.tracking.client import (
     ENDED,
@@ -32,6 +31,7 @@ from reproduce.tracking.client import (
     SyncResult,
     finite_points,
     locked,
+    noting,
 )
 from reproduce.tracking.records import record_of, start_of
 from reproduce.tracking.uri import TrackingError, resolve_uri, shown_uri
@@ -137,20 +137,11 @@ class _Synchroniser:
 
     def send_all(self, directories: Iterable[Path], going_on: bool | None = None) -> SyncResult:
         """Send new lines of directories; ``going_on``: whether unfinished runs are in training, if known."""
-        total = SyncResult()
+        total, problems = SyncResult(), list[str]()
         for directory in directories:
-            try:
+            with noting(problems, directory):
                 total += self._send_directory(directory, going_on)
-            except TrackingError:
-                raise
-            except Exception as error:
-                # A damaged directory must not keep the others from MLflow.
-                problem = (
-                    f"{directory} was not sent to MLflow ({reason_of(error)}); mend it, put a sound copy "
-                    "back, or move it away"
-                )
-                total += SyncResult(problems=(problem,))
-        return total
+        return total + SyncResult(problems=tuple(problems))
 
     def _send_directory(self, path: Path, going_on: bool | None) -> SyncResult:
         directory = RunDirectory(path)

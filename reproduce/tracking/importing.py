@@ -1,13 +1,13 @@
 """Import of stored runs, the paper's printed numbers and the authors' curves into MLflow, each once."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
 from reproduce.lab.published import authors_curves, printed_scores
 from reproduce.lab.store import Store, StoredRun
-from reproduce.tracking.client import ENDED, KnownRun, MlflowRuns, Point, SyncResult, finite_points
+from reproduce.tracking.client import ENDED, KnownRun, MlflowRuns, Point, SyncResult, finite_points, noting
 from reproduce.tracking.records import RunRecord, record_of, start_of
 
 PUBLISHED = "alm/published"
@@ -27,7 +27,11 @@ def import_store(store: Store, tracker: MlflowRuns) -> SyncResult:
     Raises:
         TrackingError: MLflow cannot be used.
     """
-    return _import(tracker, map(_stored, store.runs()))
+    total, problems, held = SyncResult(), list[str](), _Held()
+    for run in store.runs():
+        with noting(problems, store.place(run)):
+            total += _import(tracker, _stored(run), held)
+    return total + SyncResult(problems=tuple(problems))
 
 
 def import_published(tracker: MlflowRuns) -> SyncResult:
@@ -39,7 +43,8 @@ def import_published(tracker: MlflowRuns) -> SyncResult:
     Raises:
         TrackingError: MLflow cannot be used.
     """
-    return _import(tracker, [*_printed(), *_authors_curves()])
+    held = _Held()
+    return sum((_import(tracker, run, held) for run in (*_printed(), *_authors_curves())), SyncResult())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,18 +59,15 @@ class _EndedRun:
     failure: str | None = None
 
 
-def _import(tracker: MlflowRuns, runs: Iterable[_EndedRun]) -> SyncResult:
-    total, held = SyncResult(), dict[str, dict[str, list[KnownRun]]]()
-    for run in runs:
-        experiment = run.record.experiment
-        if experiment not in held:
-            held[experiment] = tracker.by_key(experiment)
-        total += _import_run(tracker, run, held[experiment].get(run.record.key, []))
-    return total
+_Held = dict[str, dict[str, list[KnownRun]]]
+"""The runs of experiments by key, each looked up once."""
 
 
-def _import_run(tracker: MlflowRuns, run: _EndedRun, known: Sequence[KnownRun]) -> SyncResult:
+def _import(tracker: MlflowRuns, run: _EndedRun, held: _Held) -> SyncResult:
     record = run.record
+    if record.experiment not in held:
+        held[record.experiment] = tracker.by_key(record.experiment)
+    known = held[record.experiment].get(record.key, [])
     if known and record.start_ms is not None and all(r.start_ms != record.start_ms for r in known):
         return SyncResult()  # trained here as well: that run takes precedence
     one, found = tracker.find_or_create(record, run.start_ms, known)

@@ -461,7 +461,7 @@ def test_infinite_values_are_left_out_and_named(tmp_path, uri, database, caplog)
 def test_names_of_metrics_that_mlflow_refuses_keep_no_run_back(tmp_path, uri, database):
     """A plugin may call its metrics what it likes."""
     run = Training(tmp_path)
-    run.line(1000, {"loss//q": 1.0, "model/": 2.0, "../std": 3.0, "loss/q": 4.0})
+    run.line(1000, {"loss//q": 1.0, "model/": 2.0, "../std": 3.0, "loss/q": 4.0, "x" * 300: 5.0})
     run.commit()
     assert not sync([run.path], MlflowRuns(uri)).problems
     assert [(name, value) for name, *_, value in points(database)] == [
@@ -469,6 +469,7 @@ def test_names_of_metrics_that_mlflow_refuses_keep_no_run_back(tmp_path, uri, da
         ("loss/_/q", 1.0),
         ("loss/q", 4.0),
         ("model/_", 2.0),
+        ("x" * 250, 5.0),
     ]
 
 
@@ -483,6 +484,26 @@ def test_a_damaged_directory_does_not_keep_the_others_back(tmp_path, uri, databa
     (problem,) = sent.problems
     assert "seed-0" in problem
     assert "config.json is not JSON" in problem
+
+
+def test_a_run_that_mlflow_refuses_does_not_keep_the_others_back(tmp_path, uri, database, make_run):
+    """Whether its directory or the store holds it: names of a plugin's settings may be too long."""
+    refused, sound = Training(tmp_path, seed=0), Training(tmp_path, seed=1)
+    record = json.loads((refused.path / "config.json").read_text())
+    (refused.path / "config.json").write_text(json.dumps(record | {"config": {"agent": {"x" * 300: 1}}}))
+    for run in (refused, sound):
+        run.steps(1000)
+        run.finish()
+    (problem,) = sync((run.path for run in (refused, sound)), MlflowRuns(uri)).problems
+    assert problem.startswith(f"{refused.path} was not sent to MLflow (") and "length of 250" in problem
+    assert {name: status for name, status, *_ in runs(database)}["ALM(3) s1"] == "FINISHED"
+
+    store = Store(tmp_path / "store")
+    store.write(make_run({1000: 1.0}, seed=7, config={"agent": {"x" * 300: 1}}))
+    store.write(make_run({1000: 1.0}, seed=8))
+    (problem,) = import_store(store, MlflowRuns(uri)).problems
+    assert problem.startswith(f"{store.root}/alm/base/HalfCheetah/paper/seed-7.parquet was not sent to")
+    assert {name: status for name, status, *_ in runs(database)}["ALM(3) s8"] == "FINISHED"
 
 
 def test_two_evaluations_of_one_step_are_one_sentence(tmp_path, uri):
