@@ -7,6 +7,7 @@ them, without those that are too far behind.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -15,6 +16,8 @@ from reproduce.lab.curves import index_at, value_at, window_mean
 from reproduce.lab.specs import method_name
 from reproduce.lab.store import StoredRun
 
+_NAMED = 5
+"""Most settings that a message names."""
 _ABREAST = 0.5
 """Share of the furthest run's steps below which another run is too far behind to count."""
 
@@ -114,10 +117,8 @@ def require_comparable(runs: Iterable[StoredRun], mix: bool = False) -> None:
     require_one_configuration(runs)
     protocols = {run.protocol for run in runs}
     if len(protocols) > 1 and not mix:
-        own = sum(run.own for run in runs)
-        hint = f" Your own runs ({own} of them) are left out with --no-own." if own else ""
         found = ", ".join(sorted(protocols))
-        raise ProtocolMixError(f"Runs of different protocols may not be pooled: {found}.{hint}")
+        raise ProtocolMixError(f"Runs of different protocols may not be pooled: {found}.{_without_own(runs)}")
 
 
 def require_one_configuration(runs: Iterable[StoredRun]) -> None:
@@ -131,9 +132,28 @@ def require_one_configuration(runs: Iterable[StoredRun]) -> None:
         spec = run.spec
         other = first.setdefault((spec.algorithm, spec.variant, spec.task), run)
         if run.config != other.config:
-            parts = [part for part, value in run.config.items() if value != other.config.get(part)]
+            differing = _differing(run.config, other.config)
+            settings = ", ".join(differing[:_NAMED]) + (", …" if len(differing) > _NAMED else "")
             raise StoreMixError(
                 f"Seeds {other.spec.seed} and {spec.seed} of {method_name(spec.algorithm, spec.variant)} on "
-                f"{spec.task} may not be pooled, because their configurations differ ({', '.join(parts)}): "
-                "train them again as one variant."
+                f"{spec.task} may not be pooled, because their configurations differ ({settings}): train "
+                f"them again as one variant, or move {other.spec.relative_dir} or {spec.relative_dir} away."
+                f"{_without_own([other, run])}"
             )
+
+
+def _differing(one: Any, other: Any, name: str = "") -> list[str]:
+    """Names of the settings that differ, ``"agent.horizon"``."""
+    if not (isinstance(one, dict) and isinstance(other, dict)):
+        return [] if one == other else [name]
+    return [
+        found
+        for key in {**one, **other}
+        for found in _differing(one.get(key, ...), other.get(key, ...), f"{name}.{key}" if name else key)
+    ]
+
+
+def _without_own(runs: Iterable[StoredRun]) -> str:
+    """A sentence on how to leave out runs of one's own; empty if there are none."""
+    own = sum(run.own for run in runs)
+    return f" Your own runs ({own} of them) are left out with --no-own." if own else ""

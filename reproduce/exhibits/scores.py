@@ -13,7 +13,7 @@ import numpy as np
 
 from alm.training.scale import SCALES
 from reproduce.exhibits.kinds import READ_OUT, Series, TableExhibit
-from reproduce.exhibits.pooling import pool, require_one_configuration, sample_std
+from reproduce.exhibits.pooling import StoreMixError, pool, require_one_configuration, sample_std
 from reproduce.exhibits.table import Block, Row, Score, Table
 from reproduce.formats import steps_in_words, steps_reached
 from reproduce.lab.curves import window_mean
@@ -55,7 +55,8 @@ def score_table(
             named ``…-context``.
 
     Warns:
-        reproduce.lab.store.StoreWarning: a run could not be read, or has an unknown scale.
+        reproduce.lab.store.StoreWarning: a run could not be read or has an unknown scale, or the seeds of a
+            cell differ in configuration.
     """
     blocks = [] if exhibit.number is None else [_printed_block(exhibit, printed_scores(exhibit.number))]
     if measured:
@@ -197,7 +198,6 @@ def _measured_block(exhibit: TableExhibit, scale: str, protocol: str, runs: Sequ
             return Score("measured", row.label, task, footnotes=(row.why_none,) if row.why_none else ())
         cell = (row.algorithm, row.variant, task, scale)
         own = [run for run in runs if run.spec.cell == cell]
-        require_one_configuration(own)
         wanted = exhibit.step(scale, task)
         pooled = pool(own, wanted)
         nothing = Score(
@@ -213,6 +213,11 @@ def _measured_block(exhibit: TableExhibit, scale: str, protocol: str, runs: Sequ
             source="failed" if pooled.failed else "missing",
             footnotes=(row.remark,) if row.remark else (),
         )
+        try:
+            require_one_configuration(own)
+        except StoreMixError as error:  # no reason to lose the other cells
+            warnings.warn(str(error), StoreWarning, stacklevel=2)
+            return replace(nothing, status="mixed", source="mixed")
         if (numbers := pooled.statistics) is None:
             return nothing
         partial = f"measured, partial: {steps_reached(numbers.step, wanted)}"

@@ -150,7 +150,9 @@ def test_what_may_not_be_pooled_is_refused(store):
         {5000: 1.0},
         config={"agent": {"horizon": 4}, "layers": [512, 512], "plugin": {"sha256": "0"}},
     )
-    with pytest.raises(StoreMixError, match=r"Seeds 0 and 4 of alm on HalfCheetah.*\(agent, plugin\)"):
+    with pytest.raises(
+        StoreMixError, match=r"Seeds 0 and 4 of alm on HalfCheetah.*\(agent.horizon, plugin\)"
+    ):
         compared(store)
 
 

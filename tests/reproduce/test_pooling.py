@@ -41,6 +41,13 @@ def test_runs_of_different_configuration_or_simulator_are_not_pooled(make_run):
     other = {"config": {"agent": {"horizon": 7}}}
     with pytest.raises(StoreMixError, match="Seeds 0 and 1 of alm on HalfCheetah .*configurations differ"):
         require_comparable([paper, make_run(CURVE, seed=1, **other)])
+    with pytest.raises(StoreMixError) as caught:
+        require_comparable([paper, make_run(CURVE, seed=1, own=True, **other)])
+    assert str(caught.value).endswith(
+        "differ (agent.horizon, layers): train them again as one variant, or move "
+        "alm/base/HalfCheetah/paper/seed-0 or alm/base/HalfCheetah/paper/seed-1 away. Your own runs (1 of "
+        "them) are left out with --no-own."
+    )
     # Tasks and variants have configurations of their own.
     require_comparable(
         [paper, make_run(CURVE, task="Hopper", **other), make_run(CURVE, variant="k", **other)]

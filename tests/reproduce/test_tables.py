@@ -14,7 +14,6 @@ from rich.console import Console
 from reproduce.exhibits import writing
 from reproduce.exhibits.catalogue import TABLE1, TABLE1_MBBL, TABLE5
 from reproduce.exhibits.claims import CLAIMS
-from reproduce.exhibits.pooling import StoreMixError
 from reproduce.exhibits.scores import score_table
 from reproduce.exhibits.table import Block, Row, Score, Table
 from reproduce.exhibits.writing import escape_latex
@@ -311,11 +310,13 @@ def test_after_z_footnotes_have_two_letters():
     assert r"\textsuperscript{ab} Full 27.\par" in writing.latex(table)
 
 
-def test_seeds_of_different_configurations_are_not_pooled(make_run, render):
+def test_seeds_of_different_configurations_are_not_pooled_and_cost_their_cell_alone(make_run, render):
     runs = [make_run(curve(100 + seed), seed=seed) for seed in range(3)]
     other = make_run(curve(100), seed=3, config={"agent": {"horizon": 7}})
-    with pytest.raises(StoreMixError, match="configurations differ"):
-        render([*runs, other])
+    with pytest.warns(StoreWarning, match="configurations differ .agent.horizon, layers."):
+        frame, text, files = render([*runs, other, make_run(curve(50.0), task="Hopper")])
+    assert cell(frame)["status"] == "mixed" and cell(frame, "Hopper")["mean"] == 50.0
+    assert measured(files["md"])["HalfCheetah"] == "mixed" and "mixed" in text
 
 
 def test_the_same_store_gives_the_same_bytes(make_run, render, tmp_path):
