@@ -35,7 +35,7 @@ def origin(card: Card) -> str:
 
 
 def cards(folder: Path) -> list[Card]:
-    """The cards in a directory that have a clip, by scale (largest first), then by the order of algorithms.
+    """The cards in a directory that have a clip, by scale (largest first), algorithm, and length of training.
 
     Scales and algorithms unknown to this version come last. A file that is no card gives a
     :class:`StoreWarning` and is skipped.
@@ -47,8 +47,8 @@ def cards(folder: Path) -> list[Card]:
         except (OSError, ValueError) as error:
             warnings.warn(str(error), StoreWarning, stacklevel=2)
 
-    def place(card: Card) -> tuple[int, int]:
-        return place_among(card.scale, SCALES), place_among(card.algorithm, ALGORITHMS)
+    def place(card: Card) -> tuple[int, int, int]:
+        return place_among(card.scale, SCALES), place_among(card.algorithm, ALGORITHMS), -card.steps
 
     return sorted((card for card in found if card.clip.exists()), key=place)
 

@@ -514,8 +514,8 @@ def test_a_run_ends_where_its_configuration_says_or_before(tmp_path, until, want
     ("lines", "speed", "eta"),
     [
         # Ten lines in nine seconds, whatever was before.
-        ([(0, 0.0), *((100 * i, 1000.0 + i) for i in range(1, 11))], "100 steps/s", "eta 2 min"),
-        ([(0, 0.0), (4000, 4000.0)], "1 steps/s", "eta 2 h 05"),
+        ([(1, 0.0), *((100 * i, 1000.0 + i) for i in range(1, 11))], "100 steps/s", "eta 2 min"),
+        ([(500, 0.0), (4000, 3500.0)], "1 steps/s", "eta 2 h 05"),
         # Metrics and an evaluation of the same step.
         ([(100, 1.0), (100, 3.0)], "0 steps/s", ""),
     ],
