@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Literal, get_args
 import matplotlib.pyplot as plt
 
 from alm.training.scale import scale_named
-from paper_figures.drawing import drawn, figures_named
-from reproduce.exhibits.catalogue import EXHIBITS, table_named
+from paper_figures.drawing import declaration, drawn, figures_named
+from reproduce.exhibits.catalogue import table_named
 from reproduce.exhibits.claims import claims_table
 from reproduce.exhibits.code_tables import CODE_TABLES
 from reproduce.exhibits.comparison import Comparison
 from reproduce.exhibits.coverage import nothing_shown
-from reproduce.exhibits.kinds import SHOWN_SCALES, BiasDefinition, FigureExhibit, TableExhibit
+from reproduce.exhibits.kinds import SHOWN_SCALES, BiasDefinition, TableExhibit
 from reproduce.exhibits.scores import score_table
 from reproduce.exhibits.tidy import tidy_curves
 from reproduce.lab.selecting import wanted_runs
@@ -89,14 +89,13 @@ def compare(
         ValueError: a name is unknown, or no task has runs of the first side and of another.
         reproduce.exhibits.pooling.StoreMixError: the runs differ in protocol or simulator.
     """
-    tasks = (task,) if isinstance(task, str) else tuple(task)
-    comparison = Comparison.of([first, *others], tasks, scale, metric, default_store(own))
+    comparison = Comparison.of([first, *others], _each(task), scale, metric, default_store(own))
     for sentence in comparison.left_out:
         warnings.warn(sentence, UserWarning, stacklevel=2)
     return comparison.numbers()
 
 
-def table(name: str | int, own: bool = True) -> "pd.DataFrame":
+def table(name: str | int, own: bool = True, beside: str | Sequence[str] = ()) -> "pd.DataFrame":
     """A table of the paper, one row per number with its seeds, step, protocol and source.
 
     Tables of texts, 2 to 4, have the rows and columns that they are printed with.
@@ -104,13 +103,16 @@ def table(name: str | int, own: bool = True) -> "pd.DataFrame":
     Args:
         name: such as ``1``, ``"5"`` or ``"table1-mbbl"``.
         own: whether to include the user's own runs.
+        beside: algorithms or variants that have a row, too, such as ``"alm/my-idea"``.
 
     Raises:
-        ValueError: there is no such table.
+        ValueError: there is no such table, or no such row can be added to it.
     """
     exhibit, store = table_named(str(name)), default_store(own)
     if isinstance(exhibit, TableExhibit):
-        return score_table(exhibit, store).frame
+        return score_table(exhibit, store, beside=_each(beside)).frame
+    if beside:
+        raise ValueError("Rows can be added to tables of returns only, 1 and 5: leave beside out.")
     return CODE_TABLES[exhibit.name](store).frame
 
 
@@ -128,7 +130,11 @@ def claims(scale: str, own: bool = True) -> "pd.DataFrame":
 
 
 def figure(
-    name: str | int, scale: str | None = None, bias: BiasDefinition = "redq", own: bool = True
+    name: str | int,
+    scale: str | None = None,
+    bias: BiasDefinition = "redq",
+    own: bool = True,
+    beside: str | Sequence[str] = (),
 ) -> "Figure":
     """A figure of the paper from the stored runs, closed in pyplot so that a notebook shows it once.
 
@@ -138,10 +144,11 @@ def figure(
             by figures without runs or of several scales.
         bias: definition of the value bias in figures 4 and 8.
         own: whether to include the user's own runs.
+        beside: algorithms or variants with a curve in a figure of returns, too, such as ``"alm/my-idea"``.
 
     Raises:
-        ValueError: the figure, scale or definition does not exist, nothing the figure shows is stored, or it
-            is several pictures.
+        ValueError: the figure, scale or definition does not exist, nothing the figure shows is stored, it is
+            several pictures, or no such curve can be added to it.
         reproduce.exhibits.pooling.StoreMixError: its runs differ in protocol or simulator.
     """
     full, *others = figures_named(str(name))
@@ -152,8 +159,9 @@ def figure(
     if scale is not None:
         scale_named(scale)
     store, scales = default_store(own), SHOWN_SCALES if scale is None else (scale,)
+    exhibit = declaration(full, store, _each(beside))
     for one in scales:
-        pictures = drawn(full, store, bias, scale=one)
+        pictures = drawn(full, store, bias, scale=one, beside=_each(beside))
         for picture in pictures:
             plt.close(picture.figure)
         if len(pictures) > 1:
@@ -162,7 +170,12 @@ def figure(
         if pictures:
             return pictures[0].figure
     where = f" at {scale} scale" if scale else ""
-    exhibit, why = EXHIBITS.get(full), "no such run is stored"
-    if isinstance(exhibit, FigureExhibit):
+    why = "no such run is stored"
+    if exhibit is not None:
         why = "; ".join(nothing_shown(exhibit, store, one) for one in scales)
     raise ValueError(f"There is no picture of {full}{where}: {why}")
+
+
+def _each(names: str | Sequence[str]) -> tuple[str, ...]:
+    """One name or several."""
+    return (names,) if isinstance(names, str) else tuple(names)

@@ -14,6 +14,7 @@ import numpy as np
 from alm.training.scale import SCALES
 from reproduce.exhibits.kinds import READ_OUT, Series, TableExhibit
 from reproduce.exhibits.pooling import pool, require_one_configuration, sample_std
+from reproduce.exhibits.sides import beside as with_beside
 from reproduce.exhibits.table import Block, Row, Score, Table
 from reproduce.formats import steps_in_words, steps_reached
 from reproduce.lab.curves import window_mean
@@ -40,7 +41,12 @@ _HOW_TO_READ = (
 
 
 def score_table(
-    exhibit: TableExhibit, store: Store, measured: bool = True, mix: bool = False, context: bool = False
+    exhibit: TableExhibit,
+    store: Store,
+    measured: bool = True,
+    mix: bool = False,
+    context: bool = False,
+    beside: Sequence[str] = (),
 ) -> Table:
     """A table of scores.
 
@@ -53,10 +59,16 @@ def score_table(
             ``…-mixed``.
         context: whether to add a block of results that others published on gym's v4 tasks; the files are
             named ``…-context``.
+        beside: methods, such as ``"alm/my-idea"``, that have a measured row, too, at the scales at which they
+            have runs; the files are named ``…-beside``.
+
+    Raises:
+        ValueError: a method has a row already, or no stored run on a task of the table.
 
     Warns:
         reproduce.lab.store.StoreWarning: a run could not be read, or has an unknown scale.
     """
+    exhibit = with_beside(exhibit, beside, store)
     blocks = [] if exhibit.number is None else [_printed_block(exhibit, printed_scores(exhibit.number))]
     if measured:
         blocks += _released_blocks(exhibit)
@@ -68,9 +80,9 @@ def score_table(
         blocks += [_measured_block(exhibit, *block, runs[block]) for block in order]
     if context:
         blocks.append(_published_block(exhibit))
-    suffix = ("" if measured else "-printed") + ("-mixed" if mix else "") + ("-context" if context else "")
+    variations = {"printed": not measured, "mixed": mix, "context": context, "beside": bool(beside)}
     return Table(
-        exhibit.name + suffix,
+        "-".join([exhibit.name, *(name for name, there in variations.items() if there)]),
         ": ".join(filter(None, (exhibit.heading, exhibit.title))),
         # The block's protocol already names the family of the tasks.
         ("", *(task.rpartition("/")[2] for task in exhibit.tasks)),
