@@ -67,7 +67,7 @@ def compare(
     *others: str,
     task: str | Sequence[str],
     scale: str = "laptop",
-    metric: Literal["return", "window"] = "return",
+    metric: Literal["return", "window", "area"] = "return",
     own: bool = True,
 ) -> "pd.DataFrame":
     """Comparison of an algorithm or variant with others by their stored runs.
@@ -82,7 +82,8 @@ def compare(
         others: algorithms or variants to compare it with, such as ``"alm"``; all are read at one step.
         task: one task or several.
         scale: scale of the runs.
-        metric: ``"return"`` at the last common step, or ``"window"``, over the last tenth of the steps.
+        metric: ``"return"`` at the last common step; ``"window"``, its mean over the last tenth of the steps;
+            or ``"area"``, its mean since the end of the longest warm-up, which says how fast a side learns.
         own: whether to include the user's own runs.
 
     Raises:

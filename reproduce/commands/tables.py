@@ -82,10 +82,11 @@ class Compare(ReadsRuns):
     """One or more tasks."""
     scale: str = "laptop"
     """paper, laptop or smoke; scales never mix."""
-    metric: Literal["return", "window"] = "return"
+    metric: Literal["return", "window", "area"] = "return"
     """return: evaluation return at the last step that all seeds of all sides have reached; runs that failed
     before it, or are less than half as far as the furthest of their side, are left out. window: mean return
-    over the last tenth of the steps up to there."""
+    over the last tenth of the steps up to there. area: mean return from the end of the longest warm-up up to
+    there, as claims on the speed of learning are judged."""
     runs_dir: Path | None = None
     """Directory for runs in training, which count as far as they have got; by default runs, or none with
     --store or --no-own."""
