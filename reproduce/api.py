@@ -1,4 +1,4 @@
-"""Notebook interface: stored curves, tables and claims as data frames, comparisons, figures.
+"""Notebook interface: curves, tables and claims as data frames, comparisons, figures, policies.
 
     import reproduce
 
@@ -8,11 +8,13 @@
     reproduce.claims("laptop")
     reproduce.figure("5a", scale="laptop")
 
-Nothing here needs torch, mujoco or MLflow, but for Tables 2 to 4, which are made from the code.
+docs/python.md explains every function. None needs torch, mujoco or MLflow, but for Tables 2 to 4, which are
+made from the code, and `load_policy`.
 """
 
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
 import matplotlib.pyplot as plt
@@ -26,7 +28,10 @@ from reproduce.exhibits.comparison import Comparison
 from reproduce.exhibits.coverage import nothing_shown
 from reproduce.exhibits.kinds import SHOWN_SCALES, BiasDefinition, TableExhibit
 from reproduce.exhibits.scores import score_table
-from reproduce.exhibits.tidy import tidy_curves
+from reproduce.exhibits.tidy import published_curves, tidy_curves
+from reproduce.lab.places import RUNS
+from reproduce.lab.plugins import load_plugin
+from reproduce.lab.policies import find_policy
 from reproduce.lab.selecting import wanted_runs
 from reproduce.lab.store import default_store
 
@@ -34,7 +39,17 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-__all__ = ["claims", "compare", "figure", "load_curves", "table"]
+    from reproduce.lab.playing import Actor
+
+__all__ = [
+    "claims",
+    "compare",
+    "figure",
+    "load_curves",
+    "load_policy",
+    "published_curves",
+    "table",
+]
 
 
 def load_curves(
@@ -43,6 +58,7 @@ def load_curves(
     variant: str | None = None,
     task: str | None = None,
     scale: str | None = None,
+    columns: Sequence[str] = (),
     own: bool = True,
 ) -> "pd.DataFrame":
     """The stored learning curves, one row per evaluation (`reproduce.exhibits.tidy.COLUMNS`).
@@ -52,14 +68,16 @@ def load_curves(
         variant: such as ``"base"`` or ``"no-kl"``; None: all.
         task: such as ``"HalfCheetah"``; None: all.
         scale: ``"paper"`` or ``"laptop"``; None: all.
+        columns: further columns of the stored evaluations, such as ``"eval/length"``; NaN where a run lacks
+            one.
         own: whether to include the user's own runs.
 
     Raises:
-        ValueError: the scale or task does not exist, the variant's settings are malformed, or neither the
-            suite nor a stored run has the algorithm or variant.
+        ValueError: the scale or task does not exist, the variant's settings are malformed, neither the suite
+            nor a stored run has the algorithm or variant, or none of the runs has a column.
     """
     store = default_store(own)
-    return tidy_curves(store, **wanted_runs(store, algorithm, variant, task, scale))
+    return tidy_curves(store, columns, **wanted_runs(store, algorithm, variant, task, scale))
 
 
 def compare(
@@ -175,6 +193,49 @@ def figure(
     if exhibit is not None:
         why = "; ".join(nothing_shown(exhibit, store, one) for one in scales)
     raise ValueError(f"There is no picture of {full}{where}: {why}")
+
+
+def load_policy(
+    algorithm: str,
+    task: str,
+    *,
+    variant: str = "base",
+    scale: str | None = None,
+    seed: int | None = None,
+    kind: Literal["last", "best"] | None = None,
+    plugin: str | Path | None = None,
+) -> "Actor":
+    """A trained policy, whose method ``act`` gives the greedy action at an observation (imports torch).
+
+    What is None defaults to what exists: the largest scale, the smallest seed, the last policy.
+
+    Args:
+        algorithm: such as ``"td3"``.
+        task: such as ``"Hopper"``.
+        variant: such as ``"no-kl"``.
+        scale: scale of the run.
+        seed: seed of the run.
+        kind: ``"last"``, of the end of training, or ``"best"``, of the best evaluation.
+        plugin: the Python file that declares the variant or algorithm, if it is the user's own.
+
+    Raises:
+        ValueError: there is no such policy, or it is damaged or of another version of the code.
+    """
+    from reproduce.lab.playing import Actor
+
+    declared = load_plugin(Path(plugin)) if plugin else None
+    found = find_policy(
+        default_store(),
+        RUNS,
+        algorithm=algorithm,
+        task=task,
+        variant=variant,
+        scale=scale,
+        seed=seed,
+        kind=kind,
+        plugin=declared,
+    )
+    return Actor.of(found, declared)
 
 
 def _each(names: str | Sequence[str]) -> tuple[str, ...]:
