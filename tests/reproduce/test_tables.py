@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
+from alm.task_registry import TASKS
 from reproduce.exhibits import writing
 from reproduce.exhibits.catalogue import TABLE1, TABLE1_MBBL, TABLE5
 from reproduce.exhibits.claims import CLAIMS
@@ -164,7 +165,7 @@ def test_missing_cells_say_missing(render):
     assert block.count("missing") == 35
     for row in ("ALM(3)", "SAC-SVG(2)", "SAC-SVG(3)", "SVG(1)", "TD3", "SAC"):
         assert set(measured(files["md"], label=row).values()) == {"missing"}
-    assert "measured,TD3,Hopper,,,,5,,200000,paper,,,,missing,0,0,0,missing,\n" in files["csv"]
+    assert "measured,TD3,Hopper,Hopper,,,,5,,200000,paper,,,,missing,0,0,0,missing,\n" in files["csv"]
 
 
 def test_what_cannot_be_trained_on_the_tasks_is_not_missing(render):
@@ -189,7 +190,7 @@ def test_scales_and_protocols_stand_apart(make_run, render):
             make_run({25_000: 50.0, 50_000: 60.0}, scale="laptop"),
         ]
     )
-    found = frame[(frame["algorithm"] == "ALM(3)") & (frame["task"] == "HalfCheetah")]
+    found = frame[(frame["algorithm"] == "ALM(3)") & (frame["column"] == "HalfCheetah")]
     assert found[["block", "scale", "protocol", "mean", "seeds"]].to_numpy().tolist() == [
         ["printed", "", "HalfCheetah-v2 (gym 0.17.2; MuJoCo 1.50)", 10789, 5],
         ["released", "", "", 10548.1, 5],
@@ -245,15 +246,38 @@ def test_the_printed_block_is_the_paper_as_printed(render):
     frame, terminal, files = render([])
     printed = frame[frame["block"] == "printed"]
     expected = [(cell.algorithm, cell.task, cell.mean, cell.std) for cell in printed_scores(1)]
-    assert list(printed[["algorithm", "task", "mean", "std"]].itertuples(index=False, name=None)) == expected
+    columns = ["algorithm", "column", "mean", "std"]
+    assert list(printed[columns].itertuples(index=False, name=None)) == expected
     for digits in ("5306 ± 437", "811.8 ± 241", "147 ± 0.7", "-516 ± 812", "788 ± 977"):
         assert digits in terminal
         assert digits in files["md"]
     assert r"$-$516 $\pm$ 812" in files["tex"]
-    assert "printed,SVG(1),T-Humanoid,811.8,241," in files["csv"]
+    assert "printed,SVG(1),T-Humanoid,mbbl/Humanoid-ET,811.8,241," in files["csv"]
     # Over how many seeds others' rows are, the paper does not say.
     ours = printed["algorithm"] == "ALM(3)"
     assert set(printed.loc[ours, "seeds"]) == {5} and printed.loc[~ours, "seeds"].isna().all()
+
+
+def test_a_number_is_of_the_task_that_it_was_measured_on(tmp_path):
+    """Whatever column it stands in: filtered by task, no number is of another one."""
+    nothing = Store(tmp_path)
+    for exhibit in (TABLE1, TABLE1_MBBL, TABLE5):
+        frame = score_table(exhibit, nothing).frame
+        assert [*dict.fromkeys(frame["column"])] == [task.rpartition("/")[2] for task in exhibit.tasks]
+        printed = frame[(frame["block"] == "printed") & frame["mean"].notna()]
+        ours = printed["algorithm"].str.startswith("ALM")
+        # Logged step 200k of the authors, and their 5000 random steps.
+        assert set(printed.loc[ours, "step"]) == {205_000} and set(printed.loc[~ours, "step"]) == {200_000}
+        assert set(printed.loc[ours, "task"]) <= {*TABLE1.tasks}
+        of_mbbl = printed["protocol"].str.contains("mbbl")
+        assert printed.loc[of_mbbl, "task"].str.startswith("mbbl/").all()
+        assert set(printed["task"]) <= {*TASKS, "unknown"}
+    mbbl = score_table(TABLE1_MBBL, nothing).frame.query("block == 'printed'").set_index("algorithm")
+    assert mbbl.loc["ALM(3)", "task"].tolist() == [*TABLE1.tasks]
+    assert mbbl.loc["SVG(1)", "task"].tolist() == [*TABLE1_MBBL.tasks]
+    assert mbbl.loc["SAC", "task"].tolist() == [
+        "unknown", "mbbl/Ant", "mbbl/HalfCheetah", "mbbl/Walker2d", "mbbl/Hopper"
+    ]  # fmt: skip
 
 
 def test_windows_of_the_printed_rows_come_from_the_authors_scores(render):
@@ -481,12 +505,12 @@ def test_what_others_published_is_read_at_their_last_evaluation_until_the_paper_
     table = score_table(TABLE1, Store(Path("/nowhere")), context=True)
     assert table.name == "table1-context"
     published = {(one.algorithm, one.task): one for one in table.scores if one.block == "published"}
-    sac, crossq = published["SAC", "HalfCheetah"], published["CrossQ", "T-Ant"]
+    sac, crossq = published["SAC", "HalfCheetah-v4"], published["CrossQ", "Ant-v4"]
     assert (sac.mean, sac.seeds, sac.step) == (pytest.approx(7679.4), 10, 199_992)
     assert sac.std == pytest.approx(898.1953, abs=1e-4)
     assert (crossq.mean, crossq.seeds, crossq.step) == (pytest.approx(4918.8), 10, 192_000)
     # BRO evaluates at the step itself.
-    bro = published["BRO", "Hopper"]
+    bro = published["BRO", "Hopper-v4"]
     assert (bro.mean, bro.seeds, bro.step) == (pytest.approx(1264.2), 5, 200_000)
     assert crossq.protocol == "Ant-v4" and published["SAC", "T-Humanoid"].status == "absent"
 
