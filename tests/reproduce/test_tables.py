@@ -93,7 +93,7 @@ def test_a_complete_cell(make_run, render):
     assert measured(files["md"])["HalfCheetah"] == "115 ± 21 (2 of 5 seeds, 200k steps)<br>w 74 ± 16"
     assert "115 ± 21 (2/5)" in terminal
     assert "w 74±16" in terminal
-    assert r"\shortstack[r]{115 $\pm$ 21\\(2 of 5 seeds, 200k steps)\\w 74 $\pm$ 16}" in files["tex"]
+    assert r"\shortstack[r]{115 $\pm$ 21\\2/5 seeds\\w 74 $\pm$ 16}" in files["tex"]
     csv = pd.read_csv(io.StringIO(files["csv"]), keep_default_na=False)
     row = csv[(csv["block"] == "measured") & (csv["task"] == "HalfCheetah") & (csv["algorithm"] == "ALM(3)")]
     assert row[["mean", "std", "window_mean"]].to_numpy().tolist() == [["115", "21.2132", "73.75"]]
@@ -400,6 +400,37 @@ def test_latex_is_plain_and_balanced(make_run, render):
     # The header, seven printed rows, one released, and eight measured.
     assert len(rows) == 1 + 7 + 1 + 8
     assert {len(re.findall(r"(?<!\\)&", row)) for row in rows} == {5}
+
+
+def test_cells_in_latex_are_hardly_wider_than_their_numbers(make_run, render):
+    """As narrow terminals have them: five columns must fit on a page."""
+    _, _, files = render(
+        [
+            make_run({5000: 1.0, 17_000: 4215.0}, task="T-Ant", status="partial"),
+            make_run({199_000: 5.0, 201_000: 99.0}, task="Hopper"),
+            make_run(curve(8, last=50_000), task="Walker2d", status="failed", reason="killed"),
+        ]
+    )
+    block = files["tex"][files["tex"].index("Measured $\\cdot$ paper scale") :]
+    (row,) = [line for line in block.splitlines() if line.startswith("ALM(3) &")]
+    assert row == (
+        r"ALM(3) & missing & \shortstack[r]{4215\\1/5 seeds\\17k of 200k\\w 4215} & missing & 1 failed & "
+        r"\shortstack[r]{5\\1/5 seeds\\at 199k\\w 5} \\"
+    )
+    released = files["tex"][files["tex"].index("Released by the authors") :].splitlines()[1]
+    assert r"\shortstack[r]{5231 $\pm$ 271\\5 seeds}" in released
+    texts = writing.latex(Table.of_texts("t", "T", [{"a": "1", "b": "2", "c": "3"}], ()))
+    assert texts.count(r"p{\dimexpr\textwidth/3-2\tabcolsep\relax}") == 3
+
+
+def test_commands_and_options_in_latex_can_be_copied(make_run, render):
+    """An option's dashes would become one en dash; between backticks is code."""
+    assert escape_latex("plan figure5a --scale laptop") == r"plan figure5a \texttt{-{}-scale} laptop"
+    assert escape_latex("by `compare --metric a_b`, 2--3 -1 – x") == (
+        r"by \texttt{compare -{}-metric a\_b}, 2--3 $-$1 -- x"
+    )
+    _, _, files = render([])
+    assert r"\texttt{-{}-variant quarter}" in files["tex"] and "`" not in files["tex"].replace("``", "")
 
 
 def test_latex_needs_no_letters_that_pdflatex_lacks():
