@@ -1,7 +1,7 @@
 """From the name of a figure to its pictures, one per scale that has runs, with their data."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -21,9 +21,10 @@ from paper_figures import (
 )
 from paper_figures.data import FigureData
 from paper_figures.pictures import Picture
-from reproduce.exhibits.catalogue import FIGURES, names_meant
+from reproduce.exhibits.catalogue import EXHIBITS, FIGURES, names_meant
 from reproduce.exhibits.kinds import SHOWN_SCALES, BiasDefinition, Content, FigureExhibit, Series
 from reproduce.exhibits.pooling import ProtocolMixError, StoreMixError, require_comparable
+from reproduce.exhibits.sides import beside as with_beside
 from reproduce.exhibits.theory import read
 from reproduce.lab.algorithms import ALGORITHMS, run_length_if_known
 from reproduce.lab.places import RESULTS
@@ -41,8 +42,33 @@ def figures_named(word: str) -> tuple[str, ...]:
     return names_meant(word, (*NAMES, *_PAGES), "figure", listed=(*NAMES, *_PAGES[:1], "…"))
 
 
+def declaration(name: str, store: Store, beside: Sequence[str] = ()) -> FigureExhibit | None:
+    """The declaration of a figure of runs, with curves of further methods; None: the figure has none.
+
+    Args:
+        name: one of those that `figures_named` gives.
+        store: finished and partial runs.
+        beside: methods such as ``"alm/my-idea"``, each with stored runs on a task of the figure.
+
+    Raises:
+        ValueError: the figure is not of curves of returns, or a method cannot be added to it.
+    """
+    exhibit = EXHIBITS.get(name)
+    figure = exhibit if isinstance(exhibit, FigureExhibit) else None
+    if not beside:
+        return figure
+    if figure is None or figure.shows not in ("return", "return and runtime"):
+        raise ValueError(f"Curves can be added to figures of the paper's returns only, and {name} is none.")
+    return with_beside(figure, beside, store)
+
+
 def drawn(
-    name: str, store: Store, bias: BiasDefinition = "redq", mix: bool = False, scale: str | None = None
+    name: str,
+    store: Store,
+    bias: BiasDefinition = "redq",
+    mix: bool = False,
+    scale: str | None = None,
+    beside: Sequence[str] = (),
 ) -> list[Picture]:
     """The pictures of a figure, one for each scale with enough stored runs to show.
 
@@ -52,11 +78,18 @@ def drawn(
         bias: definition of the value bias in figures that show it.
         mix: whether a picture may combine runs of different protocols, in which case its caption says so.
         scale: the only scale to draw, besides pictures of no scale or of several; None: all.
+        beside: methods whose curves are added to a figure of returns (`declaration`); its files are named
+            ``…-beside``, and only scales at which one of them has runs are drawn.
 
     Raises:
+        ValueError: a method cannot be added.
         reproduce.exhibits.pooling.StoreMixError: the runs of one picture are of different protocols, and
             ``mix`` is off.
     """
+    exhibit = declaration(name, store, beside)
+    if exhibit is not None:
+        file = f"{name}-beside" if beside else name
+        return _exhibit(file, replace(exhibit, bias=bias), store, mix, scale)
     if name == "figure6":
         points = reward_transform.values()
         return [Picture(name, "", reward_transform.draw(points), points)]
@@ -73,9 +106,7 @@ def drawn(
         return [Picture(name, "paper", authors.draw(runs), points)] if runs else []
     if name in theory.FIGURES:
         return theory.pictures(read(RESULTS / "theory", name))
-    if name in ("curves", *_PAGES):
-        return _curves(name, store, mix, scale)
-    return _exhibit(replace(_BY_NAME[name], bias=bias), store, mix, scale)
+    return _curves(name, store, mix, scale)
 
 
 def _page_name(page: str, family: str) -> str:
@@ -143,21 +174,20 @@ _KINDS: Mapping[Content, _Kind] = {
 }
 
 
-def _exhibit(exhibit: FigureExhibit, store: Store, mix: bool, only: str | None) -> list[Picture]:
+def _exhibit(name: str, exhibit: FigureExhibit, store: Store, mix: bool, only: str | None) -> list[Picture]:
     """The figure at every scale, or one only, that has enough stored runs to show."""
     kind = _KINDS[exhibit.shows]
     pictures = []
     for scale in SHOWN_SCALES:
-        if only not in (None, scale) or not exhibit.tasks_at(scale):
+        if only not in (None, scale) or not exhibit.has_panels(scale):
             continue
         data = kind.data(exhibit, store, scale)
         require_comparable(data.runs, mix)
         if exhibit.says_something(data.series):
-            pictures.append(Picture(exhibit.name, scale, kind.draw(data), data.points))
+            pictures.append(Picture(name, scale, kind.draw(data), data.points))
     return pictures
 
 
-_BY_NAME = {exhibit.name: exhibit for exhibit in FIGURES}
 _PAGES = tuple(
     dict.fromkeys(
         _page_name(algorithm.page, task.family)
@@ -166,5 +196,7 @@ _PAGES = tuple(
     )
 )
 """Names of single pages of learning curves."""
-NAMES = tuple(sorted({*_BY_NAME, *theory.FIGURES, "authors", "curves", "field", "figure6"}))
+NAMES = tuple(
+    sorted({*(one.name for one in FIGURES), *theory.FIGURES, "authors", "curves", "field", "figure6"})
+)
 """Names of all figures; ``curves`` has every page."""

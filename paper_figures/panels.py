@@ -272,15 +272,20 @@ def heading(data: FigureData) -> str:
 
 
 def sizes(data: FigureData) -> str:
-    """A sentence on networks that are smaller than the paper's; empty if none is."""
+    """Sentences on networks that are smaller than the paper's, and on added curves; may be empty."""
+    added = [one.label for one in data.series if one.added and one != QUARTER]
+    also = f" Added, with networks and settings of their own runs: {', '.join(added)}." if added else ""
     if QUARTER in data.series:
-        return f" {QUARTER.label}: a quarter of the paper's widths and batch; the others are of full size."
-    drawn = {one.algorithm: one.label for one in data.series}
+        others = ", ".join(one.label for one in data.series if not one.added) if added else "the others"
+        return (
+            f" {QUARTER.label}: a quarter of the paper's widths and batch; {others} are of full size.{also}"
+        )
+    drawn = {one.algorithm: one.label for one in data.series if not one.added}
     whole = [label for algorithm, label in drawn.items() if algorithm in _FULL_SIZE]
     if data.scale == "paper" or len(whole) == len(drawn):
-        return ""
+        return also
     but = f", but for those of {' and '.join(whole)}" if whole else ""
-    return f" Networks are smaller than the paper's at this scale{but}."
+    return f" Networks are smaller than the paper's at this scale{but}.{also}"
 
 
 def tasks_left_out(data: FigureData) -> str:

@@ -1,7 +1,7 @@
 """The common look of all figures: fonts, sizes, and a colour and marker for each algorithm."""
 
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -83,8 +83,9 @@ _LEVELS = ("#E8965A", "#DE6F52", "#C44A5E", "#98356E", "#6C2A6E", "#3F1F5B")
 def looks(series: Sequence[Series]) -> dict[str, Look]:
     """The look of each curve of a figure, by label.
 
-    Each algorithm and each variant of ALM has its own look, the same in every figure. Ordered series differ
-    in shade; another estimate of the same runs is darker and dotted, with open markers.
+    Each algorithm and each variant of ALM has its own look, the same in every figure unless its colour is
+    taken, as may happen to curves that someone adds. Ordered series differ in shade; another estimate of the
+    same runs is darker and dotted, with open markers.
     """
     levels = [one for one in series if one.level is not None and not one.unchanged]
     found: dict[str, Look] = {}
@@ -98,10 +99,9 @@ def looks(series: Sequence[Series]) -> dict[str, Look]:
             red, green, blue = to_rgb(own.colour)
             dark = to_hex((0.4 * red, 0.4 * green, 0.4 * blue))
             found[one.label] = Look(dark, "s", ":", hollow=True)
-        elif one.variant in ("base", "million"):
-            found[one.label] = own
         else:
-            found[one.label] = _by_name(one.variant)
+            look = own if one.variant in ("base", "million") else _by_name(one.variant)
+            found[one.label] = _apart(look, one.label, found)
         seen.add((one.algorithm, one.variant))
     return found
 
@@ -116,14 +116,19 @@ def looks_apart(series: Sequence[Series]) -> dict[str, Look]:
     found: dict[str, Look] = {}
     # Unchanged algorithms first: a variant may be drawn like its algorithm where that is absent.
     for one in sorted(series, key=lambda one: (known[one.label] is None, one.variant != "base")):
-        look, colours = known[one.label], {other.colour for other in found.values()}
-        if look is None or look.colour in colours:
-            place = zlib.crc32(one.label.encode())
-            free = [new for step in range(_COUNT**2) if (new := _at(place + step)) not in found.values()]
-            # Bands have a colour only.
-            look = next((new for new in free if new.colour not in colours), free[0])
-        found[one.label] = look
+        found[one.label] = _apart(known[one.label], one.label, found)
     return found
+
+
+def _apart(look: Look | None, label: str, found: Mapping[str, Look]) -> Look:
+    """A look or, if there is none or its colour is taken, one by a label, in a free colour if any is."""
+    colours = {other.colour for other in found.values()}
+    if look is not None and look.colour not in colours:
+        return look
+    place = zlib.crc32(label.encode())
+    free = [new for step in range(_COUNT**2) if (new := _at(place + step)) not in found.values()]
+    # Bands have a colour only.
+    return next((new for new in free if new.colour not in colours), free[0])
 
 
 def _in_figures(one: Series) -> Look | None:

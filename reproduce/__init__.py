@@ -1,11 +1,19 @@
 """The laboratory and its results: runs are made (`lab`), tracked (`tracking`) and shown (`exhibits`).
 
-For notebooks: `load_curves`, `compare`, `table`, `claims` and `figure` of `reproduce.api`.
+For notebooks: the functions of `reproduce.api` (docs/python.md).
 """
 
 from typing import Any
 
-__all__ = ["claims", "compare", "figure", "load_curves", "table"]
+__all__ = [
+    "claims",
+    "compare",
+    "figure",
+    "load_curves",
+    "load_policy",
+    "published_curves",
+    "table",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -11,6 +11,7 @@ from urllib.parse import unquote
 import pytest
 import tyro
 
+import reproduce
 from reproduce.cli import COMMANDS, _one_spelling
 from reproduce.exhibits.catalogue import exhibits_named
 from reproduce.lab.places import CODE
@@ -62,6 +63,37 @@ def test_python_in_pages_compiles(page):
         if language == "python":
             # Whole, or entries of a list or dictionary.
             assert any(compiles(form % code) for form in ("%s", "[\n%s]", "{\n%s}")), code
+
+
+FRAMES = {
+    "load_curves": "curves",
+    "published_curves": "published",
+    "compare": "compared",
+    "table": "table1",
+    "claims": "claims",
+}
+"""Variables of the page on Python that hold the frame of a function."""
+
+
+def test_the_page_on_python_runs_and_lists_every_function_and_column(tmp_path, monkeypatch):
+    """By the repository's own runs, so that one's own change nothing."""
+    monkeypatch.setattr("reproduce.lab.store.OWN", tmp_path / "none")
+    monkeypatch.chdir(tmp_path)
+    page = (CODE / "docs" / "python.md").read_text()
+    names = {}
+    for language, code in FENCE.findall(page):
+        assert language == "python"
+        exec(code, names)
+    sections = dict(re.findall(r"^## (\w+)\n(.*?)(?=^## |\Z)", page, re.MULTILINE | re.DOTALL))
+    assert sorted(sections) == sorted(reproduce.__all__)
+    for function, text in sections.items():
+        assert f"reproduce.{function}(" in text
+        rows = re.findall(r"^\| (`.*?) \|", text, re.MULTILINE)
+        columns = [column for row in rows for column in re.findall(r"`([^`]+)`", row)]
+        frame = names[FRAMES[function]] if function in FRAMES else ()
+        assert sorted(columns) == sorted(frame), function
+    assert "loss/critic" in names["critics"] and names["critics"]["eval/length"].gt(0).all()
+    assert (tmp_path / "figure5a.pdf").is_file() and names["total"] > 100.0
 
 
 def compiles(code):

@@ -9,9 +9,8 @@ import tyro
 from alm.training.files import write_text
 from reproduce.commands.console import plain_console, say, steps, store_warnings
 from reproduce.commands.options import ReadsRuns
-from reproduce.exhibits.catalogue import EXHIBITS
 from reproduce.exhibits.coverage import nothing_shown
-from reproduce.exhibits.kinds import SHOWN_SCALES, BiasDefinition, FigureExhibit
+from reproduce.exhibits.kinds import SHOWN_SCALES, BiasDefinition
 from reproduce.exhibits.pooling import ProtocolMixError, StoreMixError
 from reproduce.lab.algorithms import BASE
 from reproduce.lab.places import OUT, RESULTS
@@ -29,6 +28,8 @@ class Figure(ReadsRuns):
     """Draw a figure as PNG and PDF, and write the plotted data as CSV.
 
     NAME.png shows runs at paper scale, NAME-laptop.png runs at laptop scale; scales never mix.
+
+    Example: python -m reproduce figure 5a --beside alm/my-idea
     """
 
     figure: Annotated[str, tyro.conf.Positional]
@@ -44,6 +45,10 @@ class Figure(ReadsRuns):
     estimate compared with every return, as in ALM's code)."""
     mix: bool = False
     """Draw runs together even if their task definitions or simulator versions differ; the caption says so."""
+    beside: tuple[str, ...] = ()
+    """In figures of returns, such as 3 and 5a, add a curve for each of these algorithms or variants, such as
+    alm/my-idea (no plugin needed), at every scale at which it has stored runs. The files are named
+    NAME-beside."""
     out: Path = OUT / "figures"
     """Output directory."""
 
@@ -62,18 +67,19 @@ class Figure(ReadsRuns):
 
     def _draw(self, name: str, store: Store) -> int:
         """Draw the files of one figure; returns the exit code."""
-        from paper_figures.drawing import drawn
+        from paper_figures.drawing import declaration, drawn
 
+        exhibit = declaration(name, store, self.beside)
         try:
-            pictures = drawn(name, store, self.bias, self.mix)
+            pictures = drawn(name, store, self.bias, self.mix, beside=self.beside)
         except StoreMixError as error:
             hint = " To draw them nevertheless: --mix" if isinstance(error, ProtocolMixError) else ""
             say("error", f"{error}{hint}")
             return 2
-        exhibit, shown = EXHIBITS.get(name), {picture.scale for picture in pictures}
-        if isinstance(exhibit, FigureExhibit):
+        shown = {picture.scale for picture in pictures}
+        if exhibit is not None:
             for scale in SHOWN_SCALES:
-                if scale not in shown and exhibit.tasks_at(scale):
+                if scale not in shown and exhibit.has_panels(scale):
                     print(f"{name} at {scale} scale: {nothing_shown(exhibit, store, scale)}")
         elif not pictures:
             print(f"{name}: no such run is in {store}{_example(name)}")

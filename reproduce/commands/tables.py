@@ -20,6 +20,8 @@ class Table(ReadsRuns):
     Table 1: returns on the benchmark's tasks. Table 2: how the methods differ, with gradient steps counted
     as agents learn. Table 3: ALM's hyper-parameters as printed, configured and stored. Table 4: ALM's
     networks as printed and as built by the code. Table 5: ALM with an entropy bonus.
+
+    Example: python -m reproduce table 1 --beside alm/my-idea
     """
 
     table: Annotated[str, tyro.conf.Positional]
@@ -32,6 +34,9 @@ class Table(ReadsRuns):
     differ; the table says so."""
     context: bool = False
     """For table 1: add published results of other methods on gym's v4 tasks."""
+    beside: tuple[str, ...] = ()
+    """In tables of returns, such as 1 and 5, add a row for each of these algorithms or variants, such as
+    alm/my-idea (no plugin needed), at every scale at which it has stored runs."""
     out: Path = OUT / "tables"
     """Output directory."""
 
@@ -48,9 +53,11 @@ class Table(ReadsRuns):
             raise ValueError("Only table 1 is on tasks near those of published results: leave --context out.")
         if self.mix and (self.printed or not isinstance(exhibit, TableExhibit)):
             raise ValueError("Only measured returns are pooled: leave --mix out.")
+        if self.beside and (self.printed or not isinstance(exhibit, TableExhibit)):
+            raise ValueError("Rows can be added to measured returns only: leave --beside out.")
         store = self.opened()
         if isinstance(exhibit, TableExhibit):
-            table = score_table(exhibit, store, not self.printed, self.mix, self.context)
+            table = score_table(exhibit, store, not self.printed, self.mix, self.context, self.beside)
         else:
             table = CODE_TABLES[exhibit.name](store)
         render(table, self.out, plain_console())
@@ -75,10 +82,11 @@ class Compare(ReadsRuns):
     """One or more tasks."""
     scale: str = "laptop"
     """paper, laptop or smoke; scales never mix."""
-    metric: Literal["return", "window"] = "return"
+    metric: Literal["return", "window", "area"] = "return"
     """return: evaluation return at the last step that all seeds of all sides have reached; runs that failed
     before it, or are less than half as far as the furthest of their side, are left out. window: mean return
-    over the last tenth of the steps up to there."""
+    over the last tenth of the steps up to there. area: mean return from the end of the longest warm-up up to
+    there, as claims on the speed of learning are judged."""
     runs_dir: Path | None = None
     """Directory for runs in training, which count as far as they have got; by default runs, or none with
     --store or --no-own."""

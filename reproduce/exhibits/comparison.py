@@ -2,7 +2,8 @@
 
 On each task all are read at the last environment step at which every seed of each has an evaluation.
 Returns of different tasks have different units, so across tasks only the probability of improvement is given,
-which compares runs within each task (`reproduce.exhibits.statistics.aggregates`).
+which compares runs within each task (`reproduce.exhibits.statistics.aggregates`). docs/exhibits.md says why
+there is no mean of normalised returns.
 """
 
 import hashlib
@@ -11,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mode
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -31,7 +33,14 @@ from reproduce.exhibits.statistics.aggregates import (
 from reproduce.exhibits.statistics.intervals import TRUE_CONFIDENCE, Estimate, bootstrap
 from reproduce.formats import seeds_counted, seeds_named, steps_in_words, steps_reached
 from reproduce.lab.algorithms import run_length_if_known
-from reproduce.lab.curves import common_steps, value_at, window_mean
+from reproduce.lab.curves import (
+    Curve,
+    common_steps,
+    first_common_step,
+    mean_over_steps,
+    value_at,
+    window_mean,
+)
 from reproduce.lab.store import Store, StoredRun
 
 MOST_SIDES = 8
@@ -43,7 +52,22 @@ _BETWEEN_PARTS = re.compile(r"(?<=[/=_])|(?<=,)(?![^(]*\))|(?<=-)(?=[a-z])|(?=[\
 """Where a name may be broken: not within a word, a number or a tuple."""
 _LONGEST_NAME = 200
 """Characters of a file name before it is cut; with endings, file systems allow 255."""
-_READINGS = {"return": value_at, "window": window_mean}
+
+
+class _Metric(NamedTuple):
+    """How a curve is read at a step, given the step from which all have been evaluated; and that in words."""
+
+    words: str
+    read: Callable[[Curve, int, int], float]
+
+
+_METRICS = {
+    "return": _Metric("return", lambda curve, step, since: value_at(curve, step)),
+    "window": _Metric(
+        "mean return over the last tenth of the steps", lambda curve, step, since: window_mean(curve, step)
+    ),
+    "area": _Metric("mean return since the end of the longest warm-up", mean_over_steps),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,12 +123,14 @@ class TaskComparison:
         first: the runs of the first side.
         contrasts: one for each other side; at least one.
         steps: shape (evaluations,), environment steps at which all runs that count have an evaluation.
+        since: environment steps at which all of them have been evaluated, the end of the longest warm-up.
     """
 
     task: str
     first: SideRuns
     contrasts: tuple[Contrast, ...]
     steps: np.ndarray
+    since: int
 
     @property
     def sides(self) -> tuple[SideRuns, ...]:
@@ -124,7 +150,7 @@ class Comparison:
     Attributes:
         sides: the first side, and those that it is compared with.
         scale: scale of all runs.
-        metric: ``"return"`` or ``"window"``, how a run is read at the last common step.
+        metric: ``"return"``, ``"window"`` or ``"area"``, how a run is read at the last common step.
         tasks: one comparison per task.
         improvements: probability of improvement over all tasks, equally weighted, by the name of the other
             side, for each that has runs on all of them.
@@ -160,8 +186,8 @@ class Comparison:
         """
         sides = tuple(side_named(name) for name in names)
         _require_different(sides)
-        if metric not in _READINGS:
-            raise ValueError(f"There is no metric {metric!r}; the metrics are {', '.join(_READINGS)}.")
+        if metric not in _METRICS:
+            raise ValueError(f"There is no metric {metric!r}; the metrics are {', '.join(_METRICS)}.")
         scale_named(scale)
         shelf = Shelf(store, runs_dir, scale)
         found, kept, missing = {}, {}, {}
@@ -225,9 +251,8 @@ class Comparison:
     @property
     def heading(self) -> str:
         """The comparison in one line."""
-        what = {"return": "return", "window": "mean return over the last tenth of the steps"}[self.metric]
         first, *others = (side.label for side in self.sides)
-        return f"{first} against {', '.join(others)}, {self.scale} scale: {what}"
+        return f"{first} against {', '.join(others)}, {self.scale} scale: {_METRICS[self.metric].words}"
 
     def notes(self) -> list[str]:
         """Notes needed to read the numbers, one sentence each."""
@@ -236,6 +261,12 @@ class Comparison:
             "Interquartile means over seeds (plain means for fewer than four) at the last step that all "
             f"seeds of {whose} have reached, with 95 % stratified bootstrap intervals."
         ]
+        if self.metric == "area":
+            begins = ", ".join(f"{steps_in_words(task.since)} on {task.task}" for task in self.tasks)
+            notes.append(
+                "The number of a seed is the area under its curve from the end of the longest warm-up of all "
+                f"sides ({begins}), divided by these steps."
+            )
         single = [where for where, side in self._every_side if len(side.runs) == 1]
         if single:
             notes.append(f"No interval where a side has only one seed: {', '.join(single)}.")
@@ -399,7 +430,13 @@ def _task(
             f"The runs on {task} have no evaluation at a common environment step yet ({'; '.join(reached)}): "
             "train them further, or leave out that task or a side."
         )
-    first, *others = (_side(side, found[side], kept[side], steps, metric) for side in found)
+    since = first_common_step(run.curve() for side in found for run in kept[side])
+    reading = _METRICS[metric].read
+
+    def score(run: StoredRun) -> float:
+        return reading(run.curve(), int(steps[-1]), since)
+
+    first, *others = (_side(side, found[side], kept[side], steps, score) for side in found)
     contrasts = (
         Contrast(
             other,
@@ -408,15 +445,19 @@ def _task(
         )
         for other in others
     )
-    return TaskComparison(task, first, tuple(contrasts), steps)
+    return TaskComparison(task, first, tuple(contrasts), steps, since)
 
 
 def _side(
-    side: Series, found: Sequence[StoredRun], kept: list[StoredRun], steps: np.ndarray, metric: str
+    side: Series,
+    found: Sequence[StoredRun],
+    kept: list[StoredRun],
+    steps: np.ndarray,
+    score: Callable[[StoredRun], float],
 ) -> SideRuns:
     """One side on a task, of whose runs some are kept, at the steps common to all sides."""
+    scores = np.array([score(run) for run in kept])
     curves = [run.curve() for run in kept]
-    scores = np.array([_READINGS[metric](curve, int(steps[-1])) for curve in curves])
     returns = np.stack([curve.values[np.isin(curve.steps, steps)] for curve in curves])
     return SideRuns(
         side.label,

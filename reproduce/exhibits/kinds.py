@@ -30,7 +30,8 @@ class Series:
         group: rows of one group are kept together, in tables.
         why_none: the reason why it has no runs, in a table on whose tasks it cannot be trained.
         remark: footnote of a row's measured cells.
-        added: whether it is no row of the paper's table; it is measured at paper scale alone.
+        added: the scales at which it is shown, if it is added to what the paper's exhibit shows; empty: it is
+            not, and is shown at all.
     """
 
     label: str
@@ -42,7 +43,7 @@ class Series:
     group: str = ""
     why_none: Footnote | None = None
     remark: Footnote | None = None
-    added: bool = False
+    added: tuple[str, ...] = ()
 
     @property
     def unchanged(self) -> bool:
@@ -51,7 +52,7 @@ class Series:
 
     def shown_at(self, scale: str) -> bool:
         """Whether it is a row or curve of what is measured at a scale."""
-        return scale == "paper" or not self.added
+        return not self.added or scale in self.added
 
     def measured_at(self, scale: str) -> bool:
         """Whether it is, and can have runs."""
@@ -191,13 +192,19 @@ class FigureExhibit(_Named):
         """The series of which a picture needs at least one to be worth drawing.
 
         In a comparison of returns, unchanged ALM alone is not: figure after figure would show the same curve.
-        Nor are other algorithms alone where variants of ALM are the point. A bias can be compared with zero,
-        and predictions with the encoded states.
+        Nor are other algorithms alone where variants of ALM are the point, nor what the paper shows where
+        more is added. A bias can be compared with zero, and predictions with the encoded states.
         """
         if self.shows in ("bias", "latents"):
             return self.series
+        if added := tuple(one for one in self.series if one.added):
+            return added
         variants = tuple(one for one in self.series if one.algorithm == "alm" and not one.unchanged)
         return variants or tuple(one for one in self.series if not one.unchanged) or self.series
+
+    def has_panels(self, scale: str) -> bool:
+        """Whether a picture at a scale could be worth drawing, given runs."""
+        return bool(self.tasks_at(scale)) and any(one.shown_at(scale) for one in self.telling)
 
     def says_something(self, series: Collection[Series]) -> bool:
         """Whether a picture of only these series is worth drawing."""

@@ -14,10 +14,12 @@ import numpy as np
 from alm.training.scale import SCALES
 from reproduce.exhibits.kinds import READ_OUT, Series, TableExhibit
 from reproduce.exhibits.pooling import StoreMixError, pool, require_one_configuration, sample_std
+from reproduce.exhibits.sides import beside as with_beside
 from reproduce.exhibits.table import Block, Row, Score, Table
 from reproduce.formats import steps_in_words, steps_reached
 from reproduce.lab.curves import window_mean
 from reproduce.lab.published import (
+    AUTHORS_WARMUP,
     FIELD,
     FIELD_TASKS,
     PrintedCell,
@@ -40,7 +42,12 @@ _HOW_TO_READ = (
 
 
 def score_table(
-    exhibit: TableExhibit, store: Store, measured: bool = True, mix: bool = False, context: bool = False
+    exhibit: TableExhibit,
+    store: Store,
+    measured: bool = True,
+    mix: bool = False,
+    context: bool = False,
+    beside: Sequence[str] = (),
 ) -> Table:
     """A table of scores.
 
@@ -53,11 +60,17 @@ def score_table(
             ``…-mixed``.
         context: whether to add a block of results that others published on gym's v4 tasks; the files are
             named ``…-context``.
+        beside: methods, such as ``"alm/my-idea"``, that have a measured row, too, at the scales at which they
+            have runs; the files are named ``…-beside``.
+
+    Raises:
+        ValueError: a method has a row already, or no stored run on a task of the table.
 
     Warns:
         reproduce.lab.store.StoreWarning: a run could not be read or has an unknown scale, or the seeds of a
             cell differ in configuration.
     """
+    exhibit = with_beside(exhibit, beside, store)
     blocks = [] if exhibit.number is None else [_printed_block(exhibit, printed_scores(exhibit.number))]
     if measured:
         blocks += _released_blocks(exhibit)
@@ -69,9 +82,9 @@ def score_table(
         blocks += [_measured_block(exhibit, *block, runs[block]) for block in order]
     if context:
         blocks.append(_published_block(exhibit))
-    suffix = ("" if measured else "-printed") + ("-mixed" if mix else "") + ("-context" if context else "")
+    variations = {"printed": not measured, "mixed": mix, "context": context, "beside": bool(beside)}
     return Table(
-        exhibit.name + suffix,
+        "-".join([exhibit.name, *(name for name, there in variations.items() if there)]),
         ": ".join(filter(None, (exhibit.heading, exhibit.title))),
         # The block's protocol already names the family of the tasks.
         ("", *(task.rpartition("/")[2] for task in exhibit.tasks)),
@@ -119,16 +132,17 @@ def _printed_block(exhibit: TableExhibit, cells: Sequence[PrintedCell]) -> Block
         if task in exhibit.extras:
             return Score("printed", row.label, task)
         one = printed[row.label, task]
+        by_authors = one.same_task_as_alm == "reference"
         # The released scores are those of unchanged ALM.
         curve = authors_curve(one.task) if one.algorithm == "ALM(3)" else None
         return Score(
             block="printed",
             algorithm=row.label,
-            task=task,
+            task=one.measured_on,
             mean=one.mean,
             std=one.std,
-            seeds=_PAPER_SEEDS if one.same_task_as_alm == "reference" else None,
-            step=READ_OUT,
+            seeds=_PAPER_SEEDS if by_authors else None,
+            step=READ_OUT + AUTHORS_WARMUP if by_authors else READ_OUT,
             step_wanted=READ_OUT,
             protocol=one.environment,
             window_mean=math.nan if curve is None else window_mean(curve, READ_OUT),
@@ -176,6 +190,7 @@ def _published_block(exhibit: TableExhibit) -> Block:
         values, step = field_scores(row.algorithm, FIELD_TASKS[task], READ_OUT)
         return replace(
             nothing,
+            task=f"{FIELD_TASKS[task]}-v4",
             mean=float(np.mean(values)),
             std=sample_std(values),
             seeds=len(values),

@@ -1,19 +1,32 @@
-"""The sides of a comparison: their names, and their runs from store and run directories."""
+"""Methods that someone names: the sides of a comparison, with their runs from store and run directories, and
+further rows of a table or curves of a figure.
+"""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Unpack
+from typing import TypeVar, Unpack
 
 from alm.names import nearest
 from alm.training.scale import SCALES
-from reproduce.exhibits.kinds import Series
+from reproduce.exhibits.kinds import FigureExhibit, Series, TableExhibit
 from reproduce.exhibits.pooling import require_one_configuration
 from reproduce.lab.algorithms import ALGORITHMS, BASE
 from reproduce.lab.archive import run_of_directory
+from reproduce.lab.published import Footnote
 from reproduce.lab.run_directories import directories_under, passing_over
 from reproduce.lab.settings import canonical_variant
 from reproduce.lab.specs import RunFields, method_name, train_command, variant_parts
 from reproduce.lab.store import Store, StoredRun
+
+_ADDED = Footnote(
+    key="added",
+    kind="protocol",
+    short="no row of the paper; networks and settings are those of its runs",
+    full="No row of the paper's table, but added to it. Networks and settings are those of its runs, "
+    "whatever the scale says of the other rows.",
+)
+_Shown = TypeVar("_Shown", TableExhibit, FigureExhibit)
 
 
 def side_named(name: str) -> Series:
@@ -24,6 +37,26 @@ def side_named(name: str) -> Series:
     algorithm, _, variant = name.partition("/")
     variant = canonical_variant(variant or BASE.name)
     return Series(method_name(algorithm, variant), algorithm, variant)
+
+
+def beside(exhibit: _Shown, names: Iterable[str], store: Store) -> _Shown:
+    """A table or figure with a row or curve for each of some names, too, at the scales where it has runs.
+
+    Raises:
+        ValueError: a name has a row or curve already, or no stored run on a task of the exhibit.
+    """
+    added: list[Series] = []
+    for side in dict.fromkeys(map(side_named, names)):
+        for one in exhibit.series:
+            if (one.algorithm, one.variant, one.noise) == (side.algorithm, side.variant, ""):
+                raise ValueError(f"{side.label} is in {exhibit.name} already, as {one.label}: leave it out.")
+        runs = store.runs(algorithm=side.algorithm, variant=side.variant)
+        there = [run.spec.scale for run in runs if run.spec.task in exhibit.tasks_at(run.spec.scale)]
+        if not there:
+            scale = "laptop" if exhibit.tasks_at("laptop") else "paper"
+            raise ValueError(Shelf(store, None, scale).why_nothing(side, exhibit.tasks_at(scale)[0]))
+        added.append(replace(side, group="added", remark=_ADDED, added=tuple(dict.fromkeys(there))))
+    return replace(exhibit, series=(*exhibit.series, *added))
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ class Score:
         block: ``"printed"`` in the paper, ``"released"`` by its authors, ``"measured"`` here, or
             ``"published"`` by others.
         algorithm: label of the table's row.
-        task: name of the table's column.
+        task: task of the runs; ``"unknown"`` for a printed number without a known source.
         mean: mean over seeds of the return at ``step``; NaN if missing.
         std: standard deviation over seeds, as printed or of the sample; NaN for a single seed.
         seeds: number of seeds in ``mean``; None if unknown or missing.
@@ -172,9 +172,19 @@ class Table:
         return any(isinstance(cell, Score) for row in self.rows for cell in row.cells)
 
     @property
+    def placed(self) -> list[tuple[str, Score]]:
+        """Every score with the heading of its column, row by row."""
+        return [
+            (column, cell)
+            for row in self.rows
+            for column, cell in zip(self.columns[1:], row.cells, strict=True)
+            if isinstance(cell, Score)
+        ]
+
+    @property
     def scores(self) -> list[Score]:
         """Every score, row by row."""
-        return [cell for row in self.rows for cell in row.cells if isinstance(cell, Score)]
+        return [score for _, score in self.placed]
 
     @property
     def frame(self) -> pd.DataFrame:
@@ -185,6 +195,7 @@ class Table:
             return pd.DataFrame([(row.label, *row.cells) for row in self.rows], columns=list(self.columns))
         whole = ["seeds", "seeds_wanted", "step", "step_wanted", "unfinished", "failed", "own"]
         frame = pd.DataFrame(self.scores).astype(dict.fromkeys(whole, "Int64"))
+        frame.insert(2, "column", [column for column, _ in self.placed])
         return frame.assign(footnotes=[" ".join(note.key for note in one.footnotes) for one in self.scores])
 
     # --- Footnotes: at a row's label if every cell of the row carries them, else at the cell ----------------

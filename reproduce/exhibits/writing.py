@@ -11,7 +11,7 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from alm.training.files import write_text
-from reproduce.exhibits.table import Block, Cell, Row, Table
+from reproduce.exhibits.table import Block, Cell, Row, Score, Table
 from reproduce.formats import decimal, seeds_counted, seeds_in_words, steps_in_words, steps_reached
 
 # Cells that begin with a number, or state that there is none.
@@ -144,7 +144,7 @@ def _score(cell: Cell, block_step: int | None, letters: str, narrow: bool) -> Te
     if not cell.has_number:
         return Text(number, style="red" if cell.status == "failed" else "dim")
     seeds = seeds_in_words(cell.seeds, cell.seeds_wanted, of="/")
-    counted = f"{seeds} seeds" if narrow and "/" in seeds else seeds_counted(cell.seeds, cell.seeds_wanted)
+    counted = _counted(cell) if narrow else seeds_counted(cell.seeds, cell.seeds_wanted)
     unusual = []
     if cell.status == "partial":
         unusual = [counted, steps_reached(cell.step, cell.step_wanted)]
@@ -162,6 +162,12 @@ def _score(cell: Cell, block_step: int | None, letters: str, narrow: bool) -> Te
     for line in unusual + cell.extra:
         text.append(f"\n{line.removesuffix(' steps') if narrow else line}", style="dim yellow")
     return text
+
+
+def _counted(cell: Score) -> str:
+    """The number of seeds in short: ``"2/5 seeds"``, or ``"5 seeds"``."""
+    seeds = seeds_in_words(cell.seeds, cell.seeds_wanted, of="/")
+    return f"{seeds} seeds" if "/" in seeds else seeds_counted(cell.seeds, cell.seeds_wanted)
 
 
 def _superscript(letters: Sequence[str]) -> str:
@@ -215,7 +221,7 @@ def _markdown_row(table: Table, row: Row) -> list[str]:
 def latex(table: Table) -> str:
     """A table for LaTeX, with its footnotes beneath."""
     columns = len(table.columns)
-    wide = rf"p{{{0.9 / columns:.2f}\textwidth}}"
+    wide = rf"p{{\dimexpr\textwidth/{columns}-2\tabcolsep\relax}}"
     caption = " ".join((f"{table.title}.", *table.notes))
     lines = [
         r"% Needs \usepackage{booktabs}.",
@@ -231,7 +237,7 @@ def latex(table: Table) -> str:
         if block.title:
             title = escape_latex(block.title)
             lines[-1:] = [r"\midrule", rf"\multicolumn{{{columns}}}{{l}}{{\textit{{{title}}}}} \\"]
-        lines += [" & ".join(_latex_row(table, row)) + r" \\" for row in block.rows]
+        lines += [" & ".join(_latex_row(table, row, block.step)) + r" \\" for row in block.rows]
     lines += [r"\bottomrule", r"\end{tabular}"]
     if table.footnotes:
         lines += ["", r"\medskip", r"\begin{minipage}{\textwidth}\scriptsize"]
@@ -241,17 +247,30 @@ def latex(table: Table) -> str:
     return "\n".join([*lines, r"\end{table}"]) + "\n"
 
 
-def _latex_row(table: Table, row: Row) -> list[str]:
+def _latex_row(table: Table, row: Row, block_step: int | None) -> list[str]:
     texts = [escape_latex(row.label) + _marked(table.row_letters(row), r"\textsuperscript{{{}}}")]
     for cell in row.cells:
         if isinstance(cell, str):
             texts.append(escape_latex(cell))
             continue
-        number, *below = map(escape_latex, cell.parts)
+        number, *below = map(escape_latex, [cell.number(), *_beneath(cell, block_step)])
         number += _marked(table.cell_letters(row, cell), r"\textsuperscript{{{}}}")
         text = r"\\".join([number, *below])
         texts.append(rf"\shortstack[r]{{{text}}}" if below else number)
     return texts
+
+
+def _beneath(cell: Score, block_step: int | None) -> list[str]:
+    """Lines beneath a number, each hardly wider than that: seeds, an unusual step, remarks, the window."""
+    seeds, step, window = [], [], [cell.window()] if cell.window() else []
+    if cell.block != "printed" and cell.has_number:
+        seeds = [_counted(cell)]
+        if cell.status == "partial":
+            step = [steps_reached(cell.step, cell.step_wanted).removesuffix(" steps")]
+        elif cell.step != block_step:
+            step = [f"at {steps_in_words(cell.step)}"]
+        step += cell.extra
+    return [*seeds, *step, *window]
 
 
 def with_minus(text: str) -> str:
@@ -270,9 +289,27 @@ _LATEX = {
 }  # fmt: skip
 
 
+_CODE = re.compile(r"(`[^`]+`|(?<![\w-])--[a-z][a-z-]*)")
+
+
 def escape_latex(text: str) -> str:
-    """Text escaped for LaTeX, in characters that pdflatex knows without packages."""
-    return "".join(_LATEX.get(character, character) for character in with_minus(text))
+    """Text escaped for LaTeX, in characters that pdflatex knows without packages.
+
+    What stands between backticks, and options such as ``--scale``, are code, in which two dashes stay two.
+    """
+    # Every second piece is code, since the pattern is a group.
+    return "".join(
+        _typed(piece.strip("`")) if place % 2 else _escaped(with_minus(piece))
+        for place, piece in enumerate(_CODE.split(text))
+    )
+
+
+def _typed(code: str) -> str:
+    return rf"\texttt{{{_escaped(code).replace('--', '-{}-')}}}"
+
+
+def _escaped(text: str) -> str:
+    return "".join(_LATEX.get(character, character) for character in text)
 
 
 def _marked(letters: Sequence[str], form: str) -> str:

@@ -4,7 +4,7 @@ The single evaluation at the step is what the paper prints. The mean over the la
 is steadier where returns swing between evaluations; the mean over all of them tells how fast a run learns.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,6 +96,11 @@ def common_steps(curves: Sequence[Curve]) -> NDArray[np.int64]:
     """
     steps = set.intersection(*(set(curve.steps.tolist()) for curve in curves)) if curves else set()
     return np.array(sorted(steps), dtype=np.int64)
+
+
+def first_common_step(curves: Iterable[Curve]) -> int:
+    """The latest first evaluation of several curves, the end of the longest warm-up; 0 without curves."""
+    return max((int(curve.steps[0]) for curve in curves), default=0)
 
 
 def run_scalars(evaluations: Sequence[Mapping[str, Any]]) -> dict[str, float]:

@@ -1,10 +1,12 @@
-"""Playing of trained policies: returns in new episodes beside the stored evaluation."""
+"""Trained policies that act on NumPy arrays, and their returns in new episodes beside stored ones."""
 
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from alm.task_registry import task_spec
@@ -13,11 +15,52 @@ from reproduce.lab.plugins import Plugin
 from reproduce.lab.policies import Policy, PolicyError
 from reproduce.lab.provenance import cpu_name
 
+if TYPE_CHECKING:
+    from alm.training.agent import Agent
+    from alm.training.streams import Streams
+
 FRESH_EPISODES = 10**9
 """Step that seeds new episodes; larger than any run's, so that no evaluation has played the same ones."""
 LEVEL = 0.05
 """Level of the test whether new and stored returns agree."""
 _TOGETHER = 25
+
+
+@dataclass(frozen=True, eq=False)
+class Actor:
+    """A trained policy that acts on NumPy arrays, as in evaluations.
+
+    Attributes:
+        policy: its file and metadata.
+        agent: a population of one that acts by it.
+        streams: of the noise with which some agents represent a state.
+    """
+
+    policy: Policy
+    agent: "Agent"
+    streams: "Streams"
+
+    @classmethod
+    def of(cls, policy: Policy, plugin: Plugin | None = None) -> "Actor":
+        """The actor of a policy (imports torch).
+
+        Raises:
+            PolicyError: the policy cannot be used (`Policy.agent`).
+            PolicyFileError: its file is damaged.
+        """
+        from alm.training.streams import Purpose, Streams
+
+        streams = Streams((policy.spec.seed,), Purpose.EVALUATION, FRESH_EPISODES)
+        return cls(policy, policy.agent(plugin), streams)
+
+    def act(self, observation: ArrayLike) -> NDArray[np.float32]:
+        """The greedy action (action,) at an observation (observation,), or a batch of both."""
+        import torch
+
+        one = np.asarray(observation, np.float32)
+        batch = torch.from_numpy(np.atleast_2d(one)[None])
+        actions: NDArray[np.float32] = self.agent.act_greedily(batch, self.streams)[0].numpy()
+        return actions if one.ndim == 2 else actions[0]
 
 
 @dataclass(frozen=True)

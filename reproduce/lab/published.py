@@ -39,6 +39,25 @@ class Footnote:
     full: str
 
 
+_TASKS = {
+    "HumanoidTruncatedObs-v2": "T-Humanoid",
+    "AntTruncatedObs-v2": "T-Ant",
+    "HalfCheetah-v2": "HalfCheetah",
+    "Walker2d-v2": "Walker2d",
+    "Hopper-v2": "Hopper",
+    "mbpo_humanoid": "T-Humanoid",
+    "gym_humanoid": "mbbl/Humanoid-ET",
+    "gym_ant": "mbbl/Ant",
+    "gym_fant": "mbbl/Ant-ET",
+    "gym_cheetah": "mbbl/HalfCheetah",
+    "gym_walker2d": "mbbl/Walker2d",
+    "gym_fwalker2d": "mbbl/Walker2d-ET",
+    "gym_hopper": "mbbl/Hopper",
+    "gym_fhopper": "mbbl/Hopper-ET",
+}
+"""This suite's names of the tasks on which printed numbers were measured, by the first word of the latter."""
+
+
 @dataclass(frozen=True)
 class PrintedCell:
     """One printed cell of Table 1 or 5; ``results/paper/README.md`` explains the columns."""
@@ -52,6 +71,11 @@ class PrintedCell:
     environment: str
     same_task_as_alm: str
     footnotes: tuple[Footnote, ...]
+
+    @property
+    def measured_on(self) -> str:
+        """The task on which it was measured, by this suite's name; ``"unknown"`` if no source was found."""
+        return _TASKS.get(self.environment.split()[0], "unknown")
 
 
 def _content(name: str) -> str:

@@ -46,6 +46,35 @@ def test_curves_of_a_variant_are_found_however_its_settings_are_written(own, tmp
     assert reproduce.load_curves(variant="my-idea[horizon=7.0]")["return"].tolist() == [3.0]
 
 
+def test_curves_have_further_columns_where_a_run_has_them(own, tmp_path, make_run):
+    extra = {"loss/critic": [float("nan"), 0.5]}
+    Store(tmp_path / "OWN").write(make_run({5000: 1.0, 6000: 2.0}, task="Ant", extra=extra))
+    frame = reproduce.load_curves(
+        scale="paper", columns=["eval/length", "loss/critic", "step", "eval/length"]
+    )
+    assert [*frame.columns][-2:] == ["eval/length", "loss/critic"] and len(frame.columns) == 11
+    assert frame["eval/length"].tolist() == [1000.0] * 3
+    assert frame.set_index(["task", "step"])["loss/critic"].dropna().to_dict() == {("Ant", 6000): 0.5}
+    with pytest.raises(
+        ValueError, match=r"No run .* column 'loss/critics' \(did you mean 'loss/critic'\?\); the"
+    ):
+        reproduce.load_curves(columns=["loss/critics"])
+    assert "loss/critic" in reproduce.load_curves(scale="smoke", columns=["loss/critic"])
+
+
+def test_published_curves_are_means_of_the_authors_and_seeds_of_others():
+    """From the row of 195,000 logged steps in authors_curves.csv, and a row of field_curves.csv."""
+    curves = reproduce.published_curves()
+    assert set(curves["source"]) == {"authors", "field"}
+    alm = curves[(curves["algorithm"] == "ALM(3)") & (curves["task"] == "T-Ant")].set_index("step")
+    assert alm.loc[200_000, ["return", "return_std", "seeds"]].tolist() == [5073.7, 350.7, 5]
+    assert alm["seed"].isna().all()
+    sac = curves[(curves["algorithm"] == "SAC") & (curves["task"] == "HalfCheetah-v4")]
+    last = sac[sac["step"] == 199_992]
+    assert last["return"].mean() == pytest.approx(7679.4) and last["seed"].nunique() == 10
+    assert set(last["seeds"]) == {1} and last["return_std"].isna().all()
+
+
 def test_several_tasks_are_compared_at_once(own, tmp_path, make_run):
     for store, variant in (("OWN", "my-idea"), ("SHIPPED", "base")):
         Store(tmp_path / store).write(make_run({9500: 1.0}, variant=variant, task="Ant", scale="laptop"))
@@ -83,14 +112,14 @@ def test_a_comparison_is_of_the_metric_and_the_runs_that_were_asked_for(own):
 def test_a_figure_is_drawn_as_it_was_asked_for(own, monkeypatch):
     asked = []
 
-    def drawn(name, store, bias, scale):
-        asked.append((name, {run.own for run in store.runs()}, bias, scale))
+    def drawn(name, store, bias, scale, beside):
+        asked.append((name, {run.own for run in store.runs()}, bias, scale, beside))
         return []
 
     monkeypatch.setattr(api, "drawn", drawn)
     with pytest.raises(ValueError, match="no picture of figure4 at laptop scale"):
         reproduce.figure("4", scale="laptop", bias="per-state", own=False)
-    assert asked[0] == ("figure4", {False}, "per-state", "laptop")
+    assert asked[0] == ("figure4", {False}, "per-state", "laptop", ())
 
 
 def test_of_several_pictures_one_is_named(own, tmp_path, make_run):

@@ -14,7 +14,10 @@ import pytest
 from rich.console import Console
 
 from reproduce.cli import main
+from reproduce.exhibits.claims import checks
+from reproduce.exhibits.claims.evidence import EFFICIENCY, Evidence
 from reproduce.exhibits.comparison import Comparison, print_comparison
+from reproduce.exhibits.kinds import Series
 from reproduce.exhibits.pooling import StoreMixError
 from reproduce.lab.store import Store
 from reproduce.tracking import links
@@ -65,6 +68,25 @@ def test_all_are_read_at_the_last_step_that_all_seeds_reached(store):
 def test_a_window_is_read_up_to_the_common_step(store):
     (task,) = compared(store, metric="window").tasks
     assert [side.scores.tolist() for side in task.sides] == [[31.5, 61.5, 13.5], [20, 40]]
+
+
+def test_an_area_begins_where_all_sides_have_been_evaluated_as_in_claims(tmp_path, make_run):
+    """From 5000 to 50,000 steps, whatever one side was before."""
+    store, where = Store(tmp_path), ("HalfCheetah",)
+    store.write(make_run({5000: 0.0, 50_000: 100.0}, scale="laptop"))
+    returns = {1000: 9000.0, 5000: 100.0, 50_000: 300.0}
+    store.write(make_run(returns, algorithm="svg", scale="laptop"))
+    comparison = compared(store, names=("alm", "svg"), metric="area")
+    (task,) = comparison.tasks
+    scores = [side.scores.tolist() for side in task.sides]
+    assert scores == [[50.0], [200.0]] and task.since == 5000
+    sides = Series("ALM(3)", "alm"), Series("SVG(1)", "svg")
+    runs = [store.runs(algorithm=side.algorithm) for side in sides]
+    judged = checks._scores(Evidence(store, "laptop"), sides, runs, where, EFFICIENCY)
+    assert [one.tolist() for one in judged] == scores
+    assert comparison.heading.endswith("laptop scale: mean return since the end of the longest warm-up")
+    assert any("warm-up of all sides (5k on HalfCheetah)" in note for note in comparison.notes())
+    assert not any("warm-up" in note for note in compared(store, names=("alm", "svg")).notes())
 
 
 def test_tasks_are_pooled_by_probability_alone(store):

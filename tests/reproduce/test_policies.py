@@ -9,8 +9,11 @@ import numpy as np
 import pytest
 import torch
 
+import reproduce
+from alm.tasks import make
 from alm.training.policies import PolicyFileError, read_policy, read_record, write_policy
 from alm.training.run_directory import RunDirectory
+from alm.training.streams import Purpose, environment_seed
 from reproduce.cli import main
 from reproduce.exhibits import gallery as shown_gallery
 from reproduce.lab import archive, gallery, playing, policies
@@ -71,6 +74,26 @@ def rewrite_metrics(here, lines):
 def asked(here, *options):
     """The arguments behind a command's name."""
     return [*options, "--runs-dir", str(here / "runs"), "--store", str(here / "store")]
+
+
+def test_a_loaded_policy_acts_as_it_was_evaluated(here, store, monkeypatch):
+    monkeypatch.setattr("reproduce.lab.store.OWN", here / "store")
+    monkeypatch.setattr("reproduce.lab.store.SHIPPED", here / "none")
+    actor = reproduce.load_policy("td3", "Hopper", scale="smoke")
+    assert (actor.policy.kind, actor.policy.spec) == ("last", SPEC)
+    environment = make("Hopper")
+    seed = environment_seed(SPEC.seed, Purpose.EVALUATION, actor.policy.evaluated_step, 0)
+    (observation, _), total, ended = environment.reset(seed=seed), 0.0, False
+    while not ended:
+        action = actor.act(observation)
+        observation, reward, terminated, truncated, _ = environment.step(action)
+        total, ended = total + reward, terminated or truncated
+    assert total == pytest.approx(actor.policy.returns[0], rel=1e-4)
+    assert action.shape == (3,) and action.dtype == np.float32
+    batch = actor.act(np.stack([observation, observation, 0 * observation]))
+    assert batch.shape == (3, 3) and np.allclose(batch[0], actor.act(observation), atol=1e-6)
+    with pytest.raises(ValueError, match="there is no best policy of td3/base on Ant"):
+        reproduce.load_policy("td3", "Ant", kind="best")
 
 
 def test_last_and_best_of_one_seed_are_stored(here, store):

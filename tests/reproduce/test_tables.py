@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
+from alm.task_registry import TASKS
 from reproduce.exhibits import writing
 from reproduce.exhibits.catalogue import TABLE1, TABLE1_MBBL, TABLE5
 from reproduce.exhibits.claims import CLAIMS
@@ -91,7 +92,7 @@ def test_a_complete_cell(make_run, render):
     assert measured(files["md"])["HalfCheetah"] == "115 ± 21 (2 of 5 seeds, 200k steps)<br>w 74 ± 16"
     assert "115 ± 21 (2/5)" in terminal
     assert "w 74±16" in terminal
-    assert r"\shortstack[r]{115 $\pm$ 21\\(2 of 5 seeds, 200k steps)\\w 74 $\pm$ 16}" in files["tex"]
+    assert r"\shortstack[r]{115 $\pm$ 21\\2/5 seeds\\w 74 $\pm$ 16}" in files["tex"]
     csv = pd.read_csv(io.StringIO(files["csv"]), keep_default_na=False)
     row = csv[(csv["block"] == "measured") & (csv["task"] == "HalfCheetah") & (csv["algorithm"] == "ALM(3)")]
     assert row[["mean", "std", "window_mean"]].to_numpy().tolist() == [["115", "21.2132", "73.75"]]
@@ -163,7 +164,7 @@ def test_missing_cells_say_missing(render):
     assert block.count("missing") == 35
     for row in ("ALM(3)", "SAC-SVG(2)", "SAC-SVG(3)", "SVG(1)", "TD3", "SAC"):
         assert set(measured(files["md"], label=row).values()) == {"missing"}
-    assert "measured,TD3,Hopper,,,,5,,200000,paper,,,,missing,0,0,0,missing,\n" in files["csv"]
+    assert "measured,TD3,Hopper,Hopper,,,,5,,200000,paper,,,,missing,0,0,0,missing,\n" in files["csv"]
 
 
 def test_what_cannot_be_trained_on_the_tasks_is_not_missing(render):
@@ -188,7 +189,7 @@ def test_scales_and_protocols_stand_apart(make_run, render):
             make_run({25_000: 50.0, 50_000: 60.0}, scale="laptop"),
         ]
     )
-    found = frame[(frame["algorithm"] == "ALM(3)") & (frame["task"] == "HalfCheetah")]
+    found = frame[(frame["algorithm"] == "ALM(3)") & (frame["column"] == "HalfCheetah")]
     assert found[["block", "scale", "protocol", "mean", "seeds"]].to_numpy().tolist() == [
         ["printed", "", "HalfCheetah-v2 (gym 0.17.2; MuJoCo 1.50)", 10789, 5],
         ["released", "", "", 10548.1, 5],
@@ -244,15 +245,38 @@ def test_the_printed_block_is_the_paper_as_printed(render):
     frame, terminal, files = render([])
     printed = frame[frame["block"] == "printed"]
     expected = [(cell.algorithm, cell.task, cell.mean, cell.std) for cell in printed_scores(1)]
-    assert list(printed[["algorithm", "task", "mean", "std"]].itertuples(index=False, name=None)) == expected
+    columns = ["algorithm", "column", "mean", "std"]
+    assert list(printed[columns].itertuples(index=False, name=None)) == expected
     for digits in ("5306 ± 437", "811.8 ± 241", "147 ± 0.7", "-516 ± 812", "788 ± 977"):
         assert digits in terminal
         assert digits in files["md"]
     assert r"$-$516 $\pm$ 812" in files["tex"]
-    assert "printed,SVG(1),T-Humanoid,811.8,241," in files["csv"]
+    assert "printed,SVG(1),T-Humanoid,mbbl/Humanoid-ET,811.8,241," in files["csv"]
     # Over how many seeds others' rows are, the paper does not say.
     ours = printed["algorithm"] == "ALM(3)"
     assert set(printed.loc[ours, "seeds"]) == {5} and printed.loc[~ours, "seeds"].isna().all()
+
+
+def test_a_number_is_of_the_task_that_it_was_measured_on(tmp_path):
+    """Whatever column it stands in: filtered by task, no number is of another one."""
+    nothing = Store(tmp_path)
+    for exhibit in (TABLE1, TABLE1_MBBL, TABLE5):
+        frame = score_table(exhibit, nothing).frame
+        assert [*dict.fromkeys(frame["column"])] == [task.rpartition("/")[2] for task in exhibit.tasks]
+        printed = frame[(frame["block"] == "printed") & frame["mean"].notna()]
+        ours = printed["algorithm"].str.startswith("ALM")
+        # Logged step 200k of the authors, and their 5000 random steps.
+        assert set(printed.loc[ours, "step"]) == {205_000} and set(printed.loc[~ours, "step"]) == {200_000}
+        assert set(printed.loc[ours, "task"]) <= {*TABLE1.tasks}
+        of_mbbl = printed["protocol"].str.contains("mbbl")
+        assert printed.loc[of_mbbl, "task"].str.startswith("mbbl/").all()
+        assert set(printed["task"]) <= {*TASKS, "unknown"}
+    mbbl = score_table(TABLE1_MBBL, nothing).frame.query("block == 'printed'").set_index("algorithm")
+    assert mbbl.loc["ALM(3)", "task"].tolist() == [*TABLE1.tasks]
+    assert mbbl.loc["SVG(1)", "task"].tolist() == [*TABLE1_MBBL.tasks]
+    assert mbbl.loc["SAC", "task"].tolist() == [
+        "unknown", "mbbl/Ant", "mbbl/HalfCheetah", "mbbl/Walker2d", "mbbl/Hopper"
+    ]  # fmt: skip
 
 
 def test_windows_of_the_printed_rows_come_from_the_authors_scores(render):
@@ -379,6 +403,37 @@ def test_latex_is_plain_and_balanced(make_run, render):
     assert {len(re.findall(r"(?<!\\)&", row)) for row in rows} == {5}
 
 
+def test_cells_in_latex_are_hardly_wider_than_their_numbers(make_run, render):
+    """As narrow terminals have them: five columns must fit on a page."""
+    _, _, files = render(
+        [
+            make_run({5000: 1.0, 17_000: 4215.0}, task="T-Ant", status="partial"),
+            make_run({199_000: 5.0, 201_000: 99.0}, task="Hopper"),
+            make_run(curve(8, last=50_000), task="Walker2d", status="failed", reason="killed"),
+        ]
+    )
+    block = files["tex"][files["tex"].index("Measured $\\cdot$ paper scale") :]
+    (row,) = [line for line in block.splitlines() if line.startswith("ALM(3) &")]
+    assert row == (
+        r"ALM(3) & missing & \shortstack[r]{4215\\1/5 seeds\\17k of 200k\\w 4215} & missing & 1 failed & "
+        r"\shortstack[r]{5\\1/5 seeds\\at 199k\\w 5} \\"
+    )
+    released = files["tex"][files["tex"].index("Released by the authors") :].splitlines()[1]
+    assert r"\shortstack[r]{5231 $\pm$ 271\\5 seeds}" in released
+    texts = writing.latex(Table.of_texts("t", "T", [{"a": "1", "b": "2", "c": "3"}], ()))
+    assert texts.count(r"p{\dimexpr\textwidth/3-2\tabcolsep\relax}") == 3
+
+
+def test_commands_and_options_in_latex_can_be_copied(make_run, render):
+    """An option's dashes would become one en dash; between backticks is code."""
+    assert escape_latex("plan figure5a --scale laptop") == r"plan figure5a \texttt{-{}-scale} laptop"
+    assert escape_latex("by `compare --metric a_b`, 2--3 -1 – x") == (
+        r"by \texttt{compare -{}-metric a\_b}, 2--3 $-$1 -- x"
+    )
+    _, _, files = render([])
+    assert r"\texttt{-{}-variant quarter}" in files["tex"] and "`" not in files["tex"].replace("``", "")
+
+
 def test_latex_needs_no_letters_that_pdflatex_lacks():
     texts = [claim.says for claim in CLAIMS] + [
         text for number in (2, 3, 4) for row in printed_rows(number) for text in row.values()
@@ -482,12 +537,12 @@ def test_what_others_published_is_read_at_their_last_evaluation_until_the_paper_
     table = score_table(TABLE1, Store(Path("/nowhere")), context=True)
     assert table.name == "table1-context"
     published = {(one.algorithm, one.task): one for one in table.scores if one.block == "published"}
-    sac, crossq = published["SAC", "HalfCheetah"], published["CrossQ", "T-Ant"]
+    sac, crossq = published["SAC", "HalfCheetah-v4"], published["CrossQ", "Ant-v4"]
     assert (sac.mean, sac.seeds, sac.step) == (pytest.approx(7679.4), 10, 199_992)
     assert sac.std == pytest.approx(898.1953, abs=1e-4)
     assert (crossq.mean, crossq.seeds, crossq.step) == (pytest.approx(4918.8), 10, 192_000)
     # BRO evaluates at the step itself.
-    bro = published["BRO", "Hopper"]
+    bro = published["BRO", "Hopper-v4"]
     assert (bro.mean, bro.seeds, bro.step) == (pytest.approx(1264.2), 5, 200_000)
     assert crossq.protocol == "Ant-v4" and published["SAC", "T-Humanoid"].status == "absent"
 

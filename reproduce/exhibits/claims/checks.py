@@ -18,13 +18,14 @@ from reproduce.exhibits.claims.contrasts import (
     concluded,
     p_values,
 )
-from reproduce.exhibits.claims.evidence import RETURN, Evidence, Outcome, Where, first_common_step
+from reproduce.exhibits.claims.evidence import RETURN, Evidence, Outcome, Where
 from reproduce.exhibits.kinds import Series
 from reproduce.exhibits.pooling import StoreMixError, require_comparable
 from reproduce.exhibits.statistics.aggregates import FloatArray
 from reproduce.exhibits.statistics.intervals import Estimate
 from reproduce.exhibits.statistics.significance import LEVEL, MeanDifference
 from reproduce.lab.costs import BENCHMARK, benchmark_results
+from reproduce.lab.curves import first_common_step
 from reproduce.lab.provenance import processor_of
 from reproduce.lab.store import StoredRun
 
@@ -203,7 +204,7 @@ def _scores(
     outcome: Outcome,
 ) -> list[FloatArray]:
     """The scores of each side in an outcome, (seeds,) each; areas of all begin at the same step."""
-    since = first_common_step(run for own in runs for run in own)
+    since = first_common_step(run.curve() for own in runs for run in own)
     return [outcome.scores(evidence, own, side, where, since) for own, side in zip(runs, sides, strict=True)]
 
 

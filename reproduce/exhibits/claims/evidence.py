@@ -1,6 +1,6 @@
 """Evidence for claims: the runs of one scale, and the numbers read from a run, one per seed."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -88,11 +88,6 @@ class Reading(NamedTuple):
     side: Series
     since: int
     step: int
-
-
-def first_common_step(runs: Iterable[StoredRun]) -> int:
-    """The latest first evaluation of several runs; 0 without runs."""
-    return max((int(run.curve().steps[0]) for run in runs), default=0)
 
 
 @dataclass(frozen=True)

@@ -178,7 +178,7 @@ def _compared(one: TaskComparison) -> tuple[list[str], list[str]]:
 
 
 _Scores = Mapping[tuple[str, str], Score]
-"""Cells of Table 1 by row and task."""
+"""Cells of Table 1 by row and column."""
 
 
 def _of_table1(store: Store) -> dict[str, _Scores]:
@@ -193,11 +193,11 @@ def _of_table1(store: Store) -> dict[str, _Scores]:
         for run in store.runs(scale="paper")
         if run.spec.task in TABLE1.tasks and (run.spec.algorithm, run.spec.variant) in rows
     )
-    every = score_table(TABLE1, store).scores
+    every = score_table(TABLE1, store).placed
 
     def cells(block: str, scale: str = "") -> dict[tuple[str, str], Score]:
-        own = (one for one in every if (one.block, one.scale) == (block, scale))
-        return {(one.algorithm, one.task): one for one in own}
+        own = ((column, one) for column, one in every if (one.block, one.scale) == (block, scale))
+        return {(one.algorithm, column): one for column, one in own}
 
     printed = cells("printed")
     released = {place: one for place, one in cells("released").items() if one.has_number}

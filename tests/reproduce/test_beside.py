@@ -1,0 +1,136 @@
+"""One's own methods as rows of tables and curves of figures, beside what these show of themselves."""
+
+import re
+
+import pytest
+
+import reproduce
+from paper_figures.drawing import drawn
+from paper_figures.style import looks
+from reproduce.cli import main
+from reproduce.exhibits.catalogue import EXHIBITS, TABLE1, TABLE1_MBBL
+from reproduce.exhibits.scores import score_table
+from reproduce.exhibits.sides import beside
+from reproduce.exhibits.writing import markdown
+from reproduce.lab.store import Store
+
+IDEA = "alm/my-idea"
+
+
+@pytest.fixture
+def store(tmp_path, make_run):
+    """On HalfCheetah, laptop scale: an idea, ALM without KL term, SAC. On Humanoid, paper scale: the idea."""
+    store = Store(tmp_path / "store")
+    for seed in range(2):
+        store.write(make_run({5000: 1.0, 50_000: 30.0 + seed}, variant="my-idea", seed=seed, scale="laptop"))
+        store.write(make_run({5000: 1.0, 50_000: 20.0}, variant="no-kl", seed=seed, scale="laptop"))
+    store.write(make_run({5000: 1.0, 50_000: 10.0}, algorithm="sac", scale="laptop"))
+    extra = {"time/evaluation_s": [5.0], "time/update_ms": [6.0]}
+    store.write(make_run({5000: 1.0}, variant="my-idea", task="Humanoid", status="partial", extra=extra))
+    return store
+
+
+def rows(table, block):
+    return [row.label for one in table.blocks if one.title.startswith(block) for row in one.rows]
+
+
+def test_a_row_stands_in_the_blocks_of_the_scales_at_which_it_has_runs(store):
+    plain, table = score_table(TABLE1, store), score_table(TABLE1, store, beside=[IDEA, IDEA])
+    assert (plain.name, table.name) == ("table1", "table1-beside")
+    laptop, paper = "Measured · laptop scale", "Measured · paper scale"
+    assert rows(table, laptop) == [*rows(plain, laptop), IDEA]
+    # Its run at paper scale is on a task that the table lacks.
+    for block in ("Printed", "Released", paper):
+        assert rows(table, block) == rows(plain, block)
+    (number,) = [one for one in table.scores if one.algorithm == IDEA and one.has_number]
+    assert (number.task, number.mean, number.seeds) == ("HalfCheetah", 30.5, 2)
+    letter = re.search(r"^\| alm/my-idea<sup>(\w)</sup> \|", markdown(table), re.MULTILINE).group(1)
+    assert f"- **{letter}** (protocol) No row of the paper's table" in markdown(table)
+    others = [row for row in table.rows if row.label != IDEA]
+    assert [[cell.parts for cell in row.cells] for row in plain.rows] == [
+        [cell.parts for cell in row.cells] for row in others
+    ]
+
+
+def test_a_curve_is_drawn_where_it_has_runs_in_a_colour_of_its_own(store):
+    (picture,) = drawn("figure5a", store, beside=[IDEA])
+    assert picture.file == "figure5a-beside-laptop"
+    (axis,) = picture.figure.axes
+    assert [line.get_label() for line in axis.lines] == ["no KL", IDEA]
+    assert len({line.get_color() for line in axis.lines}) == 2
+    caption = " ".join(picture.figure.get_supxlabel().split())
+    assert f"Added, with networks and settings of their own runs: {IDEA}." in caption
+    # On Humanoid, where its only run at paper scale is.
+    files = [one.file for name in ("figure3", "figure10c") for one in drawn(name, store, beside=[IDEA])]
+    assert files == ["figure3-beside", "figure3-beside-laptop", "figure10c-beside"]
+    with pytest.raises(ValueError, match="No run of 'alm/my-idea' on Walker2d at laptop scale"):
+        drawn("figure9", store, beside=[IDEA])
+
+
+def test_of_two_each_is_drawn_at_its_own_scale(store, make_run):
+    store.write(make_run({5000: 1.0}, variant="other", task="Ant", status="partial"))
+    paper, laptop = drawn("figure5a", store, beside=["alm/other", IDEA])
+    assert set(paper.points["series"]) == {"alm/other"}
+    assert "alm/other" not in " ".join(text.get_text() for text in laptop.figure.axes[0].texts)
+    assert "alm/other" not in set(laptop.points["series"])
+
+
+@pytest.mark.parametrize("name", ["figure3", "figure5a", "figure5b", "figure5c", "figureG", "figureQ"])
+def test_what_is_added_takes_no_colour_of_the_figure(tmp_path, make_run, name):
+    store, exhibit = Store(tmp_path), EXHIBITS[name]
+    names = [f"alm/idea-{one}" for one in range(3)] + ["mine"]
+    for one in names:
+        algorithm, _, variant = one.partition("/")
+        run = {"algorithm": algorithm, "variant": variant or "base", "task": exhibit.tasks[0]}
+        store.write(make_run({5000: 1.0}, **run))
+    own, found = looks(exhibit.series), looks(beside(exhibit, names, store).series)
+    assert {label: found[label] for label in own} == own
+    # There are eight colours for ALM and its variants, of which Figure G has all.
+    colours = {look.colour for look in found.values()}
+    assert len(colours) == len(found) if name != "figureG" else len(set(found.values())) == len(found)
+
+
+def test_what_cannot_be_added_is_named(store):
+    table = TABLE1
+    for name, words in (
+        ("alm", "alm is in table1 already, as ALM(3)"),
+        ("alm/my-ide", "has a variant 'my-ide' of alm (did you mean 'my-idea'?)"),
+        ("alm/no-value", "No run of 'alm/no-value' on T-Humanoid at laptop scale"),
+    ):
+        with pytest.raises(ValueError, match=re.escape(words)):
+            score_table(table, store, beside=[name])
+    with pytest.raises(ValueError, match="on mbbl/Humanoid-ET at laptop scale"):
+        score_table(TABLE1_MBBL, store, beside=[IDEA])
+    for name in ("figure4", "figure6", "figure7", "figure20", "field", "authors", "curves-sac"):
+        with pytest.raises(ValueError, match=f"paper's returns only, and {name} is none"):
+            drawn(name, store, beside=[IDEA])
+
+
+def test_commands_take_the_names_and_write_files_of_their_own(store, tmp_path, capsys):
+    places = ["--store", str(store.roots[0]), "--out", str(tmp_path / "out")]
+    assert main(["table", "1", "--beside", IDEA, "alm/no-kl", *places]) == 0
+    assert main(["figure", "5a", "--beside", IDEA, *places]) == 0
+    assert "figure5a at paper scale" not in capsys.readouterr().out
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        *(f"figure5a-beside-laptop.{kind}" for kind in ("csv", "pdf", "png")),
+        *(f"table1-beside.{kind}" for kind in ("csv", "md", "tex")),
+    ]
+    for words in (["table", "1", "--printed"], ["table", "2"]):
+        assert main([*words, "--beside", IDEA, *places]) == 2
+        assert "leave --beside out" in capsys.readouterr().err
+    assert main(["figure", "5a", "--beside", "alm/no-kl", *places]) == 2
+    assert "alm/no-kl is in figure5a already, as no KL" in capsys.readouterr().err
+
+
+def test_notebooks_take_one_name_or_several(store, monkeypatch):
+    monkeypatch.setattr("reproduce.lab.store.OWN", store.roots[0])
+    monkeypatch.setattr("reproduce.lab.store.SHIPPED", store.roots[0].parent / "none")
+    for names in (IDEA, [IDEA]):
+        frame = reproduce.table(1, beside=names)
+        assert frame.loc[frame["algorithm"] == IDEA, "mean"].dropna().tolist() == [30.5]
+        (axis,) = reproduce.figure("5a", beside=names).axes
+        assert axis.lines[-1].get_label() == IDEA
+    with pytest.raises(ValueError, match="no picture of figure5a at paper scale"):
+        reproduce.figure("5a", "paper", beside=IDEA)
+    with pytest.raises(ValueError, match="leave beside out"):
+        reproduce.table(3, beside=IDEA)
