@@ -1,4 +1,4 @@
-"""Numbers, steps and seeds in words, the same in every table, figure, page and printed line."""
+"""Numbers, steps and seeds in words, the same in every table, figure, page and printed line; foreign text."""
 
 import math
 from collections.abc import Sequence
@@ -57,3 +57,16 @@ def seeds_counted(seeds: int | None, wanted: int | None) -> str:
     """``"2 of 5 seeds"``, ``"5 seeds"``, ``"1 seed"``."""
     count = seeds_in_words(seeds, wanted)
     return f"{count} seed{'' if count == '1' else 's'}"
+
+
+def printable(text: str) -> str:
+    """Text whose characters that a terminal obeys, or does not show, are escaped: what is read may hold any.
+
+    Line ends stay, and no-break spaces, which lists have.
+    """
+    return "".join(one if one.isprintable() or one in "\n\u00a0" else repr(one)[1:-1] for one in text)
+
+
+def on_one_line(text: object) -> str:
+    """A `printable` sentence whose line ends are escaped, too: names of files that it quotes may hold any."""
+    return printable(str(text)).replace("\n", "\\n")

@@ -66,7 +66,7 @@ class RunDirectory:
 
     @property
     def status(self) -> str:
-        """ "done", "failed", "unfinished" (started) or "new" (nothing there that training wrote)."""
+        """ "done", "failed", "unfinished" (started) or "new" (nothing trained)."""
         if (self.path / "DONE").exists():
             return "done"
         if (self.path / "FAILED").exists():
@@ -109,7 +109,7 @@ class RunDirectory:
 
         Raises:
             FileNotFoundError: it does not exist.
-            ValueError: it is not JSON, or its fields have the wrong types.
+            ValueError: it is not JSON, or a field has a wrong type or is out of range.
         """
         path = self.path / name
         try:
@@ -124,7 +124,7 @@ class RunDirectory:
         """Content of one of the JSON files; None if it does not exist.
 
         Raises:
-            ValueError: it is not JSON, or its fields have the wrong types.
+            ValueError: it is not JSON, or a field has a wrong type or is out of range.
         """
         try:
             return self.read_json(name)
@@ -206,7 +206,7 @@ class RunDirectory:
         """
         content, _ = self._sound_metrics()
         for number, line in enumerate(content[: content.rfind(b"\n") + 1].splitlines(), start=1):
-            yield _metrics_in(line, f"line {number} of {self.metrics_path}")
+            yield metrics_in(line, f"line {number} of {self.metrics_path}")
 
     def last_metrics(self) -> list[dict[str, Any]]:
         """The newest few dozen lines, without reading the others.
@@ -223,7 +223,7 @@ class RunDirectory:
             lines = file.read().splitlines(keepends=True)
         # The first may be part of a line.
         whole = [line for line in lines[bool(begin) :] if line.endswith(b"\n")]
-        return [_metrics_in(line, f"a line of {self.metrics_path}") for line in whole]
+        return [metrics_in(line, f"a line of {self.metrics_path}") for line in whole]
 
     def committed_metrics(self) -> bytes:
         """The metrics that will not be rewritten, in whole lines; all metrics once the run has ended."""
@@ -291,11 +291,19 @@ class RunDirectory:
                 lease.release()
 
 
-def _metrics_in(line: bytes, place: str) -> dict[str, Any]:
-    """The values of a line of metrics; raises ValueError if it is not valid."""
+def metrics_in(line: bytes, place: str) -> dict[str, Any]:
+    """The values of a line of metrics.
+
+    Args:
+        line: the line.
+        place: where it is, for the message.
+
+    Raises:
+        ValueError: it is not valid.
+    """
     try:
         values = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{place} is not JSON ({error})") from None
     problem = misfit(values, _LINE) or ("it has no step" if "step" not in values else None)
     if problem:

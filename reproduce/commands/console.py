@@ -8,19 +8,23 @@ from typing import Any, Literal
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
+from rich.text import Text
 
+from reproduce.formats import on_one_line, printable
 from reproduce.lab.store import StoreWarning
-
-# Lines end where they should, and all else that a terminal obeys is text.
-_CONTROLS = {code: repr(chr(code))[1:-1] for code in (*range(32), *range(127, 160)) if code != ord("\n")}
 
 
 class _PlainConsole(Console):
     """A console that prints what names hold as text: markup, and characters that a terminal obeys."""
 
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Cells of tables, before they are measured, and lines."""
+        return super().render_str(printable(text), **options)
+
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
         for segment in super().render(renderable, options):
-            yield segment if segment.control else segment._replace(text=escaped(segment.text))
+            # Not all text comes as a string.
+            yield segment if segment.control else segment._replace(text=printable(segment.text))
 
 
 def plain_console() -> Console:
@@ -29,16 +33,6 @@ def plain_console() -> Console:
     if not console.width:  # some programs give their terminals no columns
         console.width = 80
     return console
-
-
-def escaped(text: str) -> str:
-    """A text with its control characters but line ends escaped: what is read from a file may hold any."""
-    return text.translate(_CONTROLS)
-
-
-def on_one_line(text: object) -> str:
-    """A sentence on one line, control characters escaped: names of files that it quotes may hold any."""
-    return "".join(one if one.isprintable() else repr(one)[1:-1] for one in str(text))
 
 
 def say(kind: Literal["error", "warning"], sentence: object) -> None:

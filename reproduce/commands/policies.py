@@ -8,8 +8,9 @@ from typing import Annotated, Literal
 
 import tyro
 
-from reproduce.commands.console import escaped, say
+from reproduce.commands.console import say
 from reproduce.commands.options import ReadsRuns
+from reproduce.formats import printable
 from reproduce.lab.places import OUT, RUNS
 from reproduce.lab.plugins import Plugin, load_plugin, mistakes_of
 from reproduce.lab.policies import Policy, find_policy
@@ -72,7 +73,7 @@ class Evaluate(ChosenPolicy):
         from reproduce.lab.playing import play
 
         with self.found() as (policy, plugin):
-            print(escaped(play(policy, self.episodes, plugin).text()))
+            print(printable(play(policy, self.episodes, plugin).text()))
         return 0
 
 

@@ -14,8 +14,9 @@ import tyro
 from alm.task_registry import TASKS
 from alm.training.lease import EXIT_HELD, LeaseLostError, RunLockedError
 from alm.training.run_directory import RunDirectory
-from reproduce.commands.console import on_one_line, say
+from reproduce.commands.console import say
 from reproduce.commands.options import WritesRuns
+from reproduce.formats import on_one_line
 from reproduce.lab.algorithms import ALGORITHMS
 from reproduce.lab.archive import archive
 from reproduce.lab.errors import EXIT_INTERRUPTED, UnreadableRunError

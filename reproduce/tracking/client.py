@@ -330,16 +330,17 @@ def noting(problems: list[str], what: object) -> Iterator[None]:
     """
     try:
         yield
-        return
     except RefusedError as error:
-        reason = error.reason
+        problems.append(
+            f"{what} was not sent to MLflow ({error.reason}); tables and figures have it all the same"
+        )
     except TrackingError:
         raise
     except Exception as error:
-        reason = reason_of(error)
-    problems.append(
-        f"{what} was not sent to MLflow ({reason}); mend it, put a sound copy back, or move it away"
-    )
+        problems.append(
+            f"{what} was not sent to MLflow ({reason_of(error)}); mend it, put a sound copy back, or move it "
+            "away"
+        )
 
 
 def finite_points(label: str, points: Sequence[Point]) -> list[Point]:

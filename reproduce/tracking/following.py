@@ -7,7 +7,6 @@ ended. Sending twice duplicates nothing.
 
 import argparse
 import hashlib
-import json
 import os
 import signal
 import subprocess
@@ -20,7 +19,8 @@ from typing import Any
 
 import psutil
 
-from alm.training.run_directory import RunDirectory
+from alm.training.run_directory import RunDirectory, metrics_in
+from reproduce.formats import on_one_line
 from reproduce.lab.curves import run_scalars
 from reproduce.lab.places import WORKPLACE
 from reproduce.tracking.client import (
@@ -48,7 +48,8 @@ def sync(directories: Iterable[Path], tracker: MlflowRuns) -> SyncResult:
     again when the run resumes.
 
     Args:
-        directories: run directories; those without a ``config.json`` are skipped.
+        directories: run directories; those without a ``config.json`` are skipped without a word, since
+            `reproduce.lab.run_directories.directories_under`, which finds them, has named those.
         tracker: the MLflow to send to.
 
     Raises:
@@ -83,12 +84,12 @@ def follow(directories: Iterable[Path], until: Callable[[], bool]) -> None:
             except TrackingError as error:
                 synchroniser = None
                 if last or not told:
-                    print(error, file=sys.stderr, flush=True)
+                    print(on_one_line(error), file=sys.stderr, flush=True)
                 told, wait = True, min(2 * wait, _LONGEST_WAIT_SECONDS)
             due = time.monotonic() + wait
         if last:
             for problem in problems:
-                print(problem, file=sys.stderr, flush=True)
+                print(on_one_line(problem), file=sys.stderr, flush=True)
             return
         time.sleep(_POLL_SECONDS)
 
@@ -141,6 +142,9 @@ class _Synchroniser:
         for directory in directories:
             with noting(problems, directory):
                 total += self._send_directory(directory, going_on)
+        if problems:
+            # What MLflow has may be another: it refuses to take anything for a run that was deleted there.
+            self._verified.clear()
         return total + SyncResult(problems=tuple(problems))
 
     def _send_directory(self, path: Path, going_on: bool | None) -> SyncResult:
@@ -251,10 +255,8 @@ class _DirectoryRun:
         return finite_points(self.record.name, points)
 
     def _lines(self, offset: int) -> list[dict[str, Any]]:
-        try:
-            return [json.loads(line) for line in self.committed[offset:].splitlines()]
-        except ValueError as error:
-            raise ValueError(f"{self._path} has a line that is not JSON ({error})") from error
+        place = f"a line of {self._path}"
+        return [metrics_in(line, place) for line in self.committed[offset:].splitlines()]
 
 
 def _digest(content: bytes) -> str:

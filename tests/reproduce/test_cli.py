@@ -18,6 +18,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from rich.table import Table
+from rich.text import Text
 
 from alm.training.execution import Execution
 from alm.training.lease import EXIT_HELD
@@ -26,6 +28,7 @@ from alm.training.run_directory import RunDirectory
 from patience import PATIENCE
 from reproduce import cli
 from reproduce.cli import COMMANDS, main
+from reproduce.commands.console import plain_console
 from reproduce.lab.archive import run_of_directory
 from reproduce.lab.costs import matrix_gigaflops
 from reproduce.lab.errors import UnreadableRunError
@@ -298,6 +301,15 @@ def test_what_a_record_hides_is_shown_in_lists(tmp_path, capsys, make_run):
     said = capsys.readouterr().out
     assert "\x1b" not in said and said.count(r"\x1b[2J") == 2 and r"\x1b[3J" in said
     assert r"(\x1b[2J\nis not finite at step 20001)" in said
+
+
+def test_what_is_shown_of_a_cell_is_not_cut():
+    table = Table("run", "state")
+    table.add_row("a\x1b[2J\u202eb", "done")
+    console = plain_console()
+    with console.capture() as captured:
+        console.print(table, Text("c\u2028d"))
+    assert r"│ a\x1b[2J\u202eb │ done" in captured.get() and r"c\u2028d" in captured.get()
 
 
 def test_a_policy_that_cannot_be_kept_keeps_no_other_run_back(tmp_path, capsys):

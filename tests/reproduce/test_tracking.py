@@ -197,7 +197,7 @@ def test_sending_again_changes_nothing(tmp_path, uri, database, keep_state):
 
 def test_more_points_than_one_request_may_hold(tmp_path, uri, database):
     run = Training(tmp_path)
-    for step in range(3):
+    for step in range(1, 4):
         run.line(step, {f"loss/{i}": i / 2 for i in range(700)})
     run.commit()
     assert sync([run.path], MlflowRuns(uri)).points == 2100
@@ -591,6 +591,54 @@ def test_following_a_run_to_its_end(tmp_path, uri, database, monkeypatch, capsys
     assert set(points(database)) == run.expected()
     assert [status for _, status, *_ in runs(database)] == ["FINISHED"]
     assert capsys.readouterr().err == ""
+
+
+def test_a_run_deleted_from_mlflow_while_it_trains_is_sent_again(tmp_path, uri, database, monkeypatch):
+    monkeypatch.setattr(following, "_POLL_SECONDS", 0.0)
+    run = Training(tmp_path)
+    run.steps(1000)
+    run.commit()
+    passes = iter(range(4))
+
+    def until():
+        if (now := next(passes)) == 1:
+            MlflowClient(uri).delete_run(runs(database)[0][-1])
+            run.steps(2000)
+            run.commit()
+        return now == 3
+
+    follow([run.path], until)
+    (again,) = runs(database)
+    sent = query(database, f"select key, step, timestamp, value from metrics where run_uuid = '{again[-1]}'")
+    assert again[1] == "KILLED" and run.expected() <= set(sent)
+
+
+@pytest.mark.parametrize(
+    "edit", [{"step": 10**30}, {"step": -3}, {"time_ms": 1e300}, {"time_ms": "x"}, "[" * 100_000]
+)
+def test_a_line_that_none_wrote_keeps_its_run_back_alone(tmp_path, uri, database, edit):
+    damaged, sound = Training(tmp_path, seed=0), Training(tmp_path, seed=1)
+    for run in (damaged, sound):
+        run.steps(1000)
+        run.commit()
+    path = damaged.path / "metrics.jsonl"
+    first, *rest = path.read_text().splitlines()
+    first = edit if isinstance(edit, str) else json.dumps(json.loads(first) | edit)
+    path.write_text("\n".join((first, *rest)) + "\n")
+    damaged.commit()
+    (problem,) = sync([damaged.path, sound.path], MlflowRuns(uri)).problems
+    assert problem.startswith(f"{damaged.path} was not sent to MLflow (a line of {path} is no")
+    assert set(points(database)) == sound.expected()
+
+
+def test_what_a_follower_says_is_one_line_that_no_terminal_obeys(tmp_path, uri, monkeypatch, capsys):
+    run = Training(tmp_path / "a\x1b[31m\u202e")
+    run.steps(1000)
+    run.finish()
+    (run.path / "config.json").write_text("{")
+    follow([run.path], lambda: True)
+    said = capsys.readouterr().err
+    assert r"a\x1b[31m\u202e" in said and said.count("\n") == 1 and said.rstrip("\n").isprintable()
 
 
 @pytest.mark.programs
