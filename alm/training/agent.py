@@ -22,6 +22,11 @@ Noise = Mapping[str, Tensor]
 NoiseShapes = dict[str, tuple[int, ...]]
 """Shapes of `Noise`, without the leading axis S."""
 
+_RECORDED = ("step", "training_step", "wall_seconds", "time_ms", "actor/exploration_std")
+_MEASURED = ("eval/", "qbias/", "time/", "train/")
+# What a checkpoint holds besides tensors.
+_LEAVES = (int, float, bool, str, bytes, type(None))
+
 
 class ContractError(TypeError):
     """Invalid return value of an agent's method; the message states the violated rule in one sentence."""
@@ -62,26 +67,20 @@ def require_tensors(what: str, value: Any, shape: tuple[int, ...], axes: str) ->
     return value
 
 
-_RECORDED = ("step", "training_step", "wall_seconds", "time_ms")
-
-
 def require_metrics(value: Any, seeds: int) -> Metrics:
-    """The metrics of an update, checked to be tensors (S,) by names that no column of a stored run has.
+    """The metrics of an update, checked to be tensors (S,) by names under which the loop writes nothing.
 
     Raises:
         ContractError: they are not.
     """
     metrics = require_tensors("the metrics of an update", value, (seeds,), "(S,)")
     for name in metrics:
-        if not isinstance(name, str) or name in _RECORDED or name.startswith("eval/"):
+        if not isinstance(name, str) or name in _RECORDED or name.startswith(_MEASURED):
             raise ContractError(
                 f"{name!r} in the metrics of an update is no name for a metric: give it one of its own, "
-                f"other than {', '.join(_RECORDED)} and eval/…"
+                f"other than {', '.join((*_RECORDED, *(f'{prefix}…' for prefix in _MEASURED)))}"
             )
     return metrics
-
-
-_LEAVES = (int, float, bool, str, bytes, type(None))
 
 
 def require_tree(what: str, value: Any, seeds: int) -> dict[str, Any]:
@@ -95,25 +94,31 @@ def require_tree(what: str, value: Any, seeds: int) -> dict[str, Any]:
     """
     if not isinstance(value, dict):
         raise ContractError(f"{what} must be a dictionary, not a {type(value).__name__}")
-    remaining: list[tuple[str, Any]] = list(value.items())
-    for name, one in remaining:
-        if isinstance(one, dict):
-            remaining += [(f"{name}.{key}", below) for key, below in one.items()]
-        elif type(one) in (list, tuple):
-            remaining += [(f"{name}.{place}", below) for place, below in enumerate(one)]
-        elif isinstance(one, Tensor):
-            if not one.shape or one.shape[0] % seeds:
-                raise ContractError(
-                    f"{name!r} in {what} must have a leading axis of a multiple of S, here {seeds}, not the "
-                    f"shape {tuple(one.shape)}"
-                )
-        elif type(one) not in _LEAVES:
-            kind = f"{type(one).__module__}.{type(one).__qualname__}"
-            raise ContractError(
-                f"{name!r} in {what} is a {kind}, which a checkpoint cannot hold: keep tensors, numbers and "
-                "text, or dictionaries, lists and tuples of these"
-            )
+    for name, one in value.items():
+        _require_branch(what, str(name), one, seeds)
     return value
+
+
+def _require_branch(what: str, name: str, value: Any, seeds: int) -> None:
+    """Raise ContractError if a part of a tree, of a dotted name, is not as `require_tree` wants it."""
+    if isinstance(value, dict):
+        for key, below in value.items():
+            _require_branch(what, f"{name}.{key}", below, seeds)
+    elif type(value) in (list, tuple):
+        for place, below in enumerate(value):
+            _require_branch(what, f"{name}.{place}", below, seeds)
+    elif isinstance(value, Tensor):
+        if not value.shape or value.shape[0] % seeds:
+            raise ContractError(
+                f"{name!r} in {what} must have a leading axis of a multiple of S, here {seeds}, not the "
+                f"shape {tuple(value.shape)}"
+            )
+    elif type(value) not in _LEAVES:
+        kind = f"{type(value).__module__}.{type(value).__qualname__}"
+        raise ContractError(
+            f"{name!r} in {what} is a {kind}, which a checkpoint cannot hold: keep tensors, numbers and "
+            "text, or dictionaries, lists and tuples of these"
+        )
 
 
 class AgentConfig(Protocol):
