@@ -33,7 +33,7 @@ TIMES: Mapping[str, Form] = {
 }
 """When a line of metrics was written, or a row of the store."""
 
-CONFIG: Form = {"agent": dict, "training": dict}
+CONFIG: Form = {"agent": dict, "training": {"total_steps": COUNT, "eval_every": COUNT}}
 """A resolved configuration."""
 
 PROVENANCE: Form = {

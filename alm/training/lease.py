@@ -33,6 +33,7 @@ from typing import Any
 import psutil
 
 from alm.training.files import write_text
+from alm.training.forms import COUNT, Form, misfit, within
 
 LIFETIME_SECONDS = 90.0
 """Seconds without renewal after which a run may be taken over."""
@@ -44,13 +45,13 @@ _GONE = (errno.ENOENT, errno.ESTALE)
 _HELD = b"held\n"
 # Seconds since the epoch in the year 9892; Python's dates end with 9999.
 _LATEST = 250_000_000_000
-_FORM: dict[str, tuple[type, ...]] = {
-    "host": (str,),
-    "machine": (str,),
-    "pid": (int,),
-    "process_start": (int,),
-    "since": (int, float),
-    "lifetime": (int, float),
+_FORM: dict[str, Form] = {
+    "host": str,
+    "machine": str,
+    "pid": within(0, 2**31 - 1, whole=True),
+    "process_start": COUNT,
+    "since": within(0, _LATEST),
+    "lifetime": within(1e-9, _LATEST),
 }
 
 
@@ -122,14 +123,7 @@ def holders(folder: Path) -> list[Holder]:
 
 def _sound(record: Any) -> bool:
     """Whether a record in a lease file has the fields that `Lease` writes, with values that can be."""
-    return (
-        isinstance(record, dict)
-        and record.keys() == _FORM.keys()
-        and all(type(record[name]) in kinds for name, kinds in _FORM.items())
-        and 0 <= record["pid"] < 2**31
-        and 0 <= record["since"] < _LATEST
-        and 0 < record["lifetime"] < _LATEST
-    )
+    return isinstance(record, dict) and record.keys() == _FORM.keys() and misfit(record, _FORM) is None
 
 
 def holder_of(folder: Path) -> tuple[Holder, bool] | None:

@@ -15,6 +15,7 @@ import numpy as np
 from alm.names import place_among
 from alm.task_registry import task_spec
 from alm.training.checkpoint import read_checkpoint
+from alm.training.forms import COUNT, FINITE, Form, listed, misfit
 from alm.training.policies import PolicyFileError, read_policy, read_record
 from alm.training.run_directory import RunDirectory
 from alm.training.scale import SCALES, scale_named
@@ -41,6 +42,18 @@ if TYPE_CHECKING:
 
 KINDS = ("last", "best")
 """Policies kept of a run: of its last evaluation, and of the one with the highest mean return."""
+
+
+_RECORD: Form = {
+    "digest": str,
+    "step": COUNT,
+    "evaluated_step": COUNT,
+    "returns": listed(FINITE, least=1),
+    "source": str,
+    "commit": str,
+    "dirty": bool,
+    "plugin": str,
+}
 
 
 class PolicyError(ValueError):
@@ -113,7 +126,7 @@ class Policy:
         """
         agent = _fresh_agent(self.spec, self.digest, plugin, self.plugin)
         state = self.tensors()
-        if _forms(state) != _forms(agent.policy_state()):
+        if _shapes(state) != _shapes(agent.policy_state()):
             raise PolicyFileError(
                 f"{self.path} does not hold the networks that {self.spec.algorithm}/{self.spec.variant} acts "
                 f"with on {self.spec.task}: put a sound copy back, or move it away"
@@ -124,7 +137,7 @@ class Policy:
         return agent
 
 
-def _forms(tensors: Mapping[str, "Tensor"]) -> dict[str, tuple[Any, Any]]:
+def _shapes(tensors: Mapping[str, "Tensor"]) -> dict[str, tuple[Any, Any]]:
     """Shapes and types by name; a large policy's float32 is stored as float16."""
     import torch
 
@@ -132,14 +145,6 @@ def _forms(tensors: Mapping[str, "Tensor"]) -> dict[str, tuple[Any, Any]]:
         name: (value.shape, torch.float32 if value.dtype == torch.float16 else value.dtype)
         for name, value in tensors.items()
     }
-
-
-def _step(record: Mapping[str, Any], name: str) -> int:
-    """One of a record's steps; raises ValueError if it cannot be one."""
-    value = record[name]
-    if type(value) is not int or not 0 <= value < 2**63:
-        raise ValueError(f"its {name} is {value!r:.40}")
-    return value
 
 
 def _fresh_agent(spec: RunSpec, digest: str, plugin: Plugin | None, wanted: str) -> "Agent":
@@ -232,23 +237,23 @@ def stored_policy(path: Path, spec: RunSpec, kind: str) -> Policy:
     """
     record = read_record(path)
     try:
+        if problem := misfit(record, _RECORD):
+            raise ValueError(problem)
         held = RunSpec.from_dict(record["spec"])
         policy = Policy(
             path,
             kind,
             held,
-            str(record["digest"]),
+            record["digest"],
             require_protocol(record["protocol"]),
-            _step(record, "step"),
-            _step(record, "evaluated_step"),
-            tuple(map(float, record["returns"])),
-            str(record["source"]),
-            str(record["commit"]),
-            bool(record["dirty"]),
-            str(record["plugin"]),
+            record["step"],
+            record["evaluated_step"],
+            tuple(record["returns"]),
+            record["source"],
+            record["commit"],
+            record["dirty"],
+            record["plugin"],
         )
-        if not policy.returns or not np.isfinite(policy.returns).all():
-            raise ValueError("it has no returns")
         if held != spec or record["kind"] != kind:
             raise ValueError(f"it is the {record['kind']} policy of {held.label}")
     except (KeyError, TypeError, ValueError) as error:
@@ -313,14 +318,16 @@ def find_policy(
 
     Raises:
         PolicyError: there is none; the message says what to train.
-        ValueError: the task, scale, algorithm or variant does not exist, its settings are malformed, or the
-            seed is out of range.
+        ValueError: the task, scale, algorithm, variant or kind does not exist, its settings are malformed, or
+            the seed is out of range.
         PolicyFileError: the policy is damaged.
     """
     if scale is not None:
         scale_named(scale)
     if seed is not None:
         require_seed(seed)
+    if kind not in (None, *KINDS):
+        raise ValueError(f"There is no policy {kind!r} of a run; it has {' and '.join(map(repr, KINDS))}.")
     wanted: dict[str, Any] = {
         "algorithm": algorithm,
         "variant": canonical_variant(variant),

@@ -75,7 +75,7 @@ def state_of(spec: RunSpec, runs_dir: Path, until: int | None = None) -> RunStat
         returns = [float(line["metrics"]["eval/return"]) for line in lines if "returns" in line]
         speed = _speed(lines[-_SPEED_LINES:])
     except Exception:
-        # As above.
+        # Its own command says so, too.
         lines, length, returns, speed = [], run_length(spec), [], math.nan
     return RunState(
         spec,

@@ -504,6 +504,12 @@ def begun(root, lines, total_steps=600):
     return directory
 
 
+@pytest.mark.parametrize("edited", ["x", None, -7, 400.5])
+def test_a_run_whose_number_of_steps_was_edited_ends_where_its_scale_says(tmp_path, edited):
+    begun(tmp_path, [], total_steps=edited).close()
+    assert state_of(missing(0).specs[0], tmp_path).wanted == 600
+
+
 @pytest.mark.parametrize(("until", "wanted"), [(None, 400), (300, 300), (500, 400)])
 def test_a_run_ends_where_its_configuration_says_or_before(tmp_path, until, wanted):
     begun(tmp_path, [], total_steps=400).close()

@@ -476,6 +476,11 @@ def test_a_run_stored_without_a_policy_is_told_from_none(here, capsys):
     )
 
 
+def test_a_kind_of_policy_that_no_run_has_is_refused(here, store):
+    with pytest.raises(ValueError, match="There is no policy 'newest' of a run; it has 'last' and 'best'"):
+        find_policy(store, here / "runs", **TD3, kind="newest")
+
+
 def rewritten(path, change_record=lambda record: None, change_state=lambda state: None):
     record, state = read_policy(path)
     change_record(record), change_state(state)
@@ -493,10 +498,13 @@ def test_files_that_do_not_fit_are_one_sentence(store, capsys, here):
         ),
         ({"change_record": lambda r: r["spec"].update(seed=4)}, "it is the last policy of td3/base Hopper"),
         ({"change_record": lambda r: r.update(kind="best")}, "it is the best policy of td3/base Hopper"),
-        ({"change_record": lambda r: r.update(returns=[])}, "it has no returns"),
-        ({"change_record": lambda r: r.update(step=-5)}, "(its step is -5)"),
-        ({"change_record": lambda r: r.update(evaluated_step=10**30)}, "(its evaluated_step is 10000000000"),
-        ({"change_record": lambda r: r.update(step="600")}, "(its step is '600')"),
+        ({"change_record": lambda r: r.update(returns=[])}, "its 'returns' is []"),
+        ({"change_record": lambda r: r.update(step=-5)}, "(its 'step' is -5)"),
+        (
+            {"change_record": lambda r: r.update(evaluated_step=10**30)},
+            "(its 'evaluated_step' is 1000000",
+        ),
+        ({"change_record": lambda r: r.update(step="600")}, "(its 'step' is '600')"),
         ({"change_record": lambda r: r.update(protocol="../x")}, "the protocol of a run must be a word"),
         ({"change_record": lambda r: r.update(digest="0" * 12)}, "was trained with another configuration"),
         ({"change_record": lambda r: r.update(plugin="mine.py")}, "comes from the plugin mine.py: give it"),
