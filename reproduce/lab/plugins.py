@@ -159,24 +159,12 @@ def _run(path: Path, text: str) -> ModuleType:
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        places = [line for file, line in _places(error) if file == str(path)] or [0]
+        lines = [frame.lineno for frame in frames_of(path, error)] or [0]
         raise PluginError(
-            f"The plugin {path} cannot be run (line {places[-1]}: {_kind_and_message(error)}): "
+            f"The plugin {path} cannot be run (line {lines[-1]}: {_in_words(error)}): "
             f"correct it so that `python {path}` runs."
         ) from None
     return module
-
-
-def _places(error: BaseException) -> list[tuple[str, int | None]]:
-    """The files and lines through which an error came, the innermost last."""
-    found = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
-    if isinstance(error, SyntaxError) and error.filename:
-        found.append((error.filename, error.lineno))
-    return found
-
-
-def _kind_and_message(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error.msg if isinstance(error, SyntaxError) else _message(error)}"
 
 
 def _declared_variants(path: Path, module: ModuleType) -> dict[str, tuple[Variant, ...]]:
@@ -253,9 +241,11 @@ def _problem(algorithm: Algorithm, variant: Variant) -> str | None:
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        places = [f"{file}:{line}: " for file, line in _places(error) if not _loads(file)]
-        where, cure = (places[-1], "correct it") if places else ("", "give the class itself")
-        return f"its agent or configuration cannot be loaded ({where}{_kind_and_message(error)}); {cure}"
+        places = [f"{one.filename}:{one.lineno}: " for one in _frames(error) if not _loads(one.filename)]
+        # Further in may be a library's code; only errors of syntax have a place of their own.
+        place = -1 if isinstance(error, SyntaxError) else 0
+        where, cure = (places[place], "correct it") if places else ("", "give the class itself")
+        return f"its agent or configuration cannot be loaded ({where}{_in_words(error)}); {cure}"
     from alm.training.agent import Agent  # imports torch, which is here by now
 
     if not (isinstance(agent, type) and issubclass(agent, Agent)):
@@ -377,10 +367,17 @@ def _line_of(function: Any) -> str:
     return f" ({Path(code.co_filename).name}:{code.co_firstlineno})" if code else ""
 
 
-def frames_of(plugin: Plugin, error: BaseException) -> list[traceback.FrameSummary]:
+def frames_of(path: Path, error: BaseException) -> list[traceback.FrameSummary]:
     """The places in a plugin's file through which an error came, the innermost last."""
-    frames = traceback.extract_tb(error.__traceback__)
-    return [frame for frame in frames if frame.filename == str(plugin.path)]
+    return [frame for frame in _frames(error) if frame.filename == str(path)]
+
+
+def _frames(error: BaseException) -> list[traceback.FrameSummary]:
+    """The places through which an error came, the innermost last; it may be one of syntax."""
+    frames = list(traceback.extract_tb(error.__traceback__))
+    if isinstance(error, SyntaxError) and error.filename:
+        frames.append(traceback.FrameSummary(error.filename, error.lineno, "<module>"))
+    return frames
 
 
 @contextmanager
@@ -405,7 +402,7 @@ def mistakes_of(plugin: Plugin | None, algorithm: str, variant: str, runs_dir: P
     except BaseException as error:
         if plugin is None or not plugin.provides(algorithm, variant):
             raise
-        own = frames_of(plugin, error)
+        own = frames_of(plugin.path, error)
         if not own and (isinstance(error, OSError) or is_sentence(error)):
             raise
         if own:
@@ -418,17 +415,18 @@ def mistakes_of(plugin: Plugin | None, algorithm: str, variant: str, runs_dir: P
             kept = f"the traceback is in {log}"
         except OSError as refused:
             kept = f"the traceback could not be written to {log} ({refused.strerror})"
-        message = _message(error).rstrip(".")
-        kind = "" if type(error).__name__ == "ContractError" else f"{type(error).__name__}: "
         raise PluginFailure(
-            f"{algorithm}/{variant} of the plugin {plugin.path} cannot go on ({place}: {kind}{message}); "
+            f"{algorithm}/{variant} of the plugin {plugin.path} cannot go on ({place}: {_in_words(error)}); "
             f"{kept}; correct the file and repeat the command."
         ) from error
 
 
-def _message(error: BaseException) -> str:
-    """The first line of an exception's message, even if its ``__str__`` fails."""
-    return str(traceback.TracebackException.from_exception(error)).partition("\n")[0]
+def _in_words(error: BaseException) -> str:
+    """The type of an error and the first line of its message, even if its ``__str__`` fails."""
+    said = error.msg if isinstance(error, SyntaxError) else traceback.TracebackException.from_exception(error)
+    message = str(said).partition("\n")[0].rstrip(".")
+    # The suite's own sentence about a plugin.
+    return message if type(error).__name__ == "ContractError" else f"{type(error).__name__}: {message}"
 
 
 def _declaration(plugin: Plugin, algorithm: str, variant: str) -> str:

@@ -132,11 +132,21 @@ def _require_updates(agent_config: Any, training: TrainingConfig, name: str) -> 
 
 def _require_storable(agent_config: Any, name: str) -> None:
     """Raise ValueError if a setting cannot be written as JSON in UTF-8."""
-    for setting, value in dataclasses.asdict(agent_config).items():
+    for setting in dataclasses.fields(agent_config):
+        value = getattr(agent_config, setting.name)
         try:
-            json.dumps(value, sort_keys=True, allow_nan=False, ensure_ascii=False).encode()
-        except (TypeError, ValueError) as error:
+            json.dumps(
+                value, sort_keys=True, allow_nan=False, ensure_ascii=False, default=_object_of
+            ).encode()
+        except (RecursionError, TypeError, ValueError) as error:
             raise ValueError(
-                f"The setting {setting} of {name} cannot be stored ({error}): settings are numbers, text, "
-                "True, False, None, or lists of these."
+                f"The setting {setting.name} of {name} cannot be stored ({error}): settings are numbers, "
+                "text, True, False, None, or lists of these."
             ) from None
+
+
+def _object_of(value: Any) -> dict[str, Any]:
+    """Settings within a setting, as an object of JSON; raises TypeError for any other value."""
+    if not dataclasses.is_dataclass(value) or isinstance(value, type):
+        raise TypeError(f"a {type(value).__name__} is no JSON")
+    return {one.name: getattr(value, one.name) for one in dataclasses.fields(value)}

@@ -235,7 +235,7 @@ def _lacks_memory(error: Exception, plugin: Plugin | None) -> bool:
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return True
     # torch has its own exception type only for GPUs; what a plugin's code raises may mean anything.
-    if is_sentence(error) or (plugin and frames_of(plugin, error)):
+    if is_sentence(error) or (plugin and frames_of(plugin.path, error)):
         return False
     first = (str(error).splitlines() or [""])[0]
     return isinstance(error, OverflowError) or bool(

@@ -176,6 +176,10 @@ def test_broken_files_are_one_sentence(written, tmp_path, capsys, text, words):
             "import no_such_module\n",
             "helper.py:1: ModuleNotFoundError: No module named 'no_such_module'); correct",
         ),
+        (
+            "import torch\nnet = torch.nn.Linear('x', 2)\n",
+            "helper.py:2: TypeError: empty()",
+        ),
         ("x = 1\n", "(AttributeError: module 'helper' has no attribute 'A'); give the class itself"),
     ],
 )
@@ -402,7 +406,15 @@ FAILURES = {
             ":9, class Mine",
             f"{name} in the metrics of an update is no name for a metric: give it one of its own, other than",
         )
-        for name in ("'step'", "'eval/return'", "7")
+        for name in (
+            "'step'",
+            "'eval/return'",
+            "'actor/exploration_std'",
+            "'train/return'",
+            "'time/update_ms'",
+            "'qbias/min_q_mean'",
+            "7",
+        )
     },
     "nothing": (
         "def learn(self, *a):\n    pass\n",
@@ -559,6 +571,13 @@ DECLARATIONS = [
         "",
         ["setting odd", "cannot be stored", "frozenset", "numbers, text"],
     ),
+    (
+        "",
+        "odd: object = __import__('threading').Lock()\n",
+        "",
+        ["setting odd", "cannot be stored (a lock is"],
+    ),
+    ("", "odd: object = __import__('math')\n", "", ["setting odd", "cannot be stored (a module is no JSON)"]),
     ("", "odd: str = '\\ud800'\n", "", ["setting odd", "cannot be stored", "surrogates not allowed"]),
     ("", "", ", changes=['horizon']", ["line 11", "changes of the variant 'mine' must be settings by their"]),
     ("", "", ", changes={7: 7}", ["line 11", "changes of the variant 'mine'"]),
