@@ -62,7 +62,7 @@ class Archive(WritesRuns):
             try:
                 files = list(archive(directory, store))
             except UnreadableRunError as error:
-                unread.append(f"not stored: {error}")
+                unread.append(str(error))
                 say("warning", unread[-1])
             else:
                 for path in files:

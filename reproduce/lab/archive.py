@@ -133,7 +133,7 @@ def archive_run(directory: RunDirectory, store: Store) -> Path | None:
             store.write_values(run, pd.concat(pairs, ignore_index=True))
         return store.write(run) if _is_news(run, store.get(run.spec)) else None
     except ValueError as error:
-        raise UnreadableRunError(directory.path, error) from error
+        raise UnreadableRunError(directory.path, error, "stored") from error
 
 
 def _is_news(run: StoredRun, stored: StoredRun | None) -> bool:

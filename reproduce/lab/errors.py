@@ -12,12 +12,18 @@ _RAISE = dis.opmap["RAISE_VARARGS"]
 
 
 class UnreadableRunError(ValueError):
-    """Damage in a run directory; the message is one sentence that names it, the reason and what to do."""
+    """Damage in a run directory; the message is one sentence that names it, the reason and what to do.
 
-    def __init__(self, directory: Path, error: Exception) -> None:
+    Args:
+        directory: the run directory.
+        error: the reason.
+        wanted: what could not be done with it: it was not ``"read"`` or not ``"stored"``.
+    """
+
+    def __init__(self, directory: Path, error: Exception, wanted: str = "read") -> None:
         super().__init__(
-            f"{directory} cannot be read ({reason_of(error)}); mend it, put a sound copy back, or move it "
-            "away"
+            f"{directory} cannot be {wanted} ({reason_of(error)}); mend it, put a sound copy back, or move "
+            "it away"
         )
 
 

@@ -398,7 +398,8 @@ def _may_hold(folder: Path, **wanted: Unpack[RunFields]) -> bool:
     """Whether a folder under a root is one in which a wanted run could be."""
     names = dict(zip(("algorithm", "variant", "task", "scale"), folder.parts, strict=False))
     return all(
-        value is None or names.get(field) == str(value).replace("/", "_") for field, value in wanted.items()
+        value is None or field == "seed" or names.get(field) == str(value).replace("/", "_")
+        for field, value in wanted.items()
     )
 
 
@@ -437,11 +438,8 @@ def _to_table(run: StoredRun) -> pa.Table:
     columns = _columns_of(run.evaluations.columns)
     metrics = sorted(set(run.evaluations.columns) - set(columns))
     columns |= dict.fromkeys(metrics, pa.float64())
-    try:
-        table = parquet.table_of(run.evaluations, columns)
-        _require_evaluations(table)
-    except ValueError as error:
-        raise ValueError(f"{run.spec.label} cannot be stored: {reason_of(error)}.") from error
+    table = parquet.table_of(run.evaluations, columns)
+    _require_evaluations(table)
     return table
 
 
