@@ -1,6 +1,7 @@
 """Checkpoints: one file per seed, written atomically, the previous one kept, loaded without running code.
 
-A checkpoint is a tree of dictionaries, lists and tuples whose leaves are tensors, numbers and strings.
+A checkpoint is a tree of dictionaries, lists and tuples whose leaves are tensors, numbers, text,
+bytes and None.
 It holds one seed's share of a population (`alm.training.population.share_of_seed`), so a seed can resume in
 any population.  torch's output is followed by its SHA-256, because torch itself loads most files with a
 flipped bit.  torch is imported only for saving and loading, not for listing checkpoints.
@@ -91,14 +92,14 @@ def read_checkpoint(path: Path) -> Tree:
     except (OSError, MemoryError):
         raise  # says nothing about the file
     except Exception as error:  # torch raises many kinds for a damaged archive, with advice that does not fit
-        if sealed and isinstance(error, RuntimeError):
+        if not sealed:
+            raise ValueError("it is no sound checkpoint") from error
+        if isinstance(error, RuntimeError):
             raise
-        if sealed:
-            raise RuntimeError(
-                f"{path} is as it was written, but holds what torch does not load without running code: move "
-                "the directory of its run away to begin it anew"
-            ) from error
-        raise ValueError("it is no sound checkpoint") from error
+        raise RuntimeError(
+            f"{path} is as it was written, but holds what torch does not load without running code: move the "
+            "directory of its run away to begin it anew"
+        ) from error
     if marked and not sealed:
         raise ValueError("its seal is broken")
     return tree

@@ -142,18 +142,15 @@ class Grid(LackingRuns, WritesRuns):
         if engine.elsewhere and self.workers is None:
             workers = sum(len(group.specs) for group in missing)  # an engine queues by itself
         work = jobs(missing, self.device, options, self.runs_dir, workers)
+        # Of these algorithms alone: nobody is warned of damage in runs of others.
+        names = dict.fromkeys(job.specs[0].algorithm for job in work)
+        stored = {name: store.runs(algorithm=name) for name in names}
+        needs = [resources_of(job.specs, stored[job.specs[0].algorithm], engine.gpus) for job in work]
         executor = engine.executor(self.runs_dir)
         try:
             with marked(*((self.runs_dir, store.root) if engine.elsewhere else ())) as marks:
                 work = [
-                    replace(
-                        job,
-                        resources=resources_of(
-                            job.specs, store.runs(algorithm=job.specs[0].algorithm), engine.gpus
-                        ),
-                        marks=marks,
-                    )
-                    for job in work
+                    replace(job, resources=need, marks=marks) for job, need in zip(work, needs, strict=True)
                 ]
                 return run_grid(work, executor, workers, self.runs_dir, console)
         finally:

@@ -19,6 +19,23 @@ _CURE = (
     "run `git checkout -- results/paper` or, after a deliberate change, "
     "`sha256sum *.csv *.json > SHA256SUMS` in that folder"
 )
+_TASKS = {
+    "HumanoidTruncatedObs-v2": "T-Humanoid",
+    "AntTruncatedObs-v2": "T-Ant",
+    "HalfCheetah-v2": "HalfCheetah",
+    "Walker2d-v2": "Walker2d",
+    "Hopper-v2": "Hopper",
+    "mbpo_humanoid": "T-Humanoid",
+    "gym_humanoid": "mbbl/Humanoid-ET",
+    "gym_ant": "mbbl/Ant",
+    "gym_fant": "mbbl/Ant-ET",
+    "gym_cheetah": "mbbl/HalfCheetah",
+    "gym_walker2d": "mbbl/Walker2d",
+    "gym_fwalker2d": "mbbl/Walker2d-ET",
+    "gym_hopper": "mbbl/Hopper",
+    "gym_fhopper": "mbbl/Hopper-ET",
+}
+"""This suite's names of the tasks on which printed numbers were measured, by the first word of the latter."""
 
 
 @dataclass(frozen=True)
@@ -37,25 +54,6 @@ class Footnote:
     kind: str
     short: str
     full: str
-
-
-_TASKS = {
-    "HumanoidTruncatedObs-v2": "T-Humanoid",
-    "AntTruncatedObs-v2": "T-Ant",
-    "HalfCheetah-v2": "HalfCheetah",
-    "Walker2d-v2": "Walker2d",
-    "Hopper-v2": "Hopper",
-    "mbpo_humanoid": "T-Humanoid",
-    "gym_humanoid": "mbbl/Humanoid-ET",
-    "gym_ant": "mbbl/Ant",
-    "gym_fant": "mbbl/Ant-ET",
-    "gym_cheetah": "mbbl/HalfCheetah",
-    "gym_walker2d": "mbbl/Walker2d",
-    "gym_fwalker2d": "mbbl/Walker2d-ET",
-    "gym_hopper": "mbbl/Hopper",
-    "gym_fhopper": "mbbl/Hopper-ET",
-}
-"""This suite's names of the tasks on which printed numbers were measured, by the first word of the latter."""
 
 
 @dataclass(frozen=True)
