@@ -143,7 +143,7 @@ class _Synchroniser:
             with noting(problems, directory):
                 total += self._send_directory(directory, going_on)
         if problems:
-            # What MLflow has may be another: it refuses to take anything for a run that was deleted there.
+            # MLflow takes nothing for a run that was deleted there: the next pass looks it up again.
             self._verified.clear()
         return total + SyncResult(problems=tuple(problems))
 
