@@ -213,7 +213,7 @@ class Comparison:
             others = " or ".join(side.label for side in sides[1:])
             where = f"None of the tasks {', '.join(every)}"
             raise ValueError(f"{where} has runs of both {sides[0].label} and {others}.")
-        require_comparable(run for there in found.values() for runs in there.values() for run in runs)
+        require_comparable(run for task, there in found.items() for side in there for run in kept[task][side])
         compared = tuple(_task(task, there, kept[task], metric) for task, there in found.items())
         improvements = {}
         for side in sides[1:]:

@@ -229,7 +229,7 @@ def _measured_block(exhibit: TableExhibit, scale: str, protocol: str, runs: Sequ
             footnotes=(row.remark,) if row.remark else (),
         )
         try:
-            require_one_configuration(own)
+            require_one_configuration(pooled.runs)
         except StoreMixError as error:  # no reason to lose the other cells
             warnings.warn(str(error), StoreWarning, stacklevel=2)
             return replace(nothing, status="mixed", source="mixed")

@@ -10,7 +10,6 @@ from typing import TypeVar, Unpack
 from alm.names import nearest
 from alm.training.scale import SCALES
 from reproduce.exhibits.kinds import FigureExhibit, Series, TableExhibit
-from reproduce.exhibits.pooling import require_one_configuration
 from reproduce.lab.algorithms import ALGORITHMS, BASE
 from reproduce.lab.archive import run_of_directory
 from reproduce.lab.published import Footnote
@@ -71,14 +70,8 @@ class Shelf:
     scale: str
 
     def runs(self, side: Series, task: str) -> list[StoredRun]:
-        """The runs of one side on a task, by seed, including failed ones.
-
-        Raises:
-            StoreMixError: their configurations differ.
-        """
-        runs = self._held(task=task, algorithm=side.algorithm, variant=side.variant)
-        require_one_configuration(runs)
-        return runs
+        """The runs of one side on a task, by seed, including failed ones."""
+        return self._held(task=task, algorithm=side.algorithm, variant=side.variant)
 
     def _held(self, **wanted: Unpack[RunFields]) -> list[StoredRun]:
         """The runs whose specification has the wanted values."""

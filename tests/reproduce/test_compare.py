@@ -163,13 +163,14 @@ def test_one_seed_gives_no_interval_and_says_so(store):
 
 
 def test_what_may_not_be_pooled_is_refused(store):
-    store.add("base", 4, {5000: 1.0}, protocol="v5")
+    there = {5000: 1.0, 9500: 1.0}
+    store.add("base", 4, there, protocol="v5")
     with pytest.raises(StoreMixError, match="different protocols"):
         compared(store)
     store.add(
         "base",
         4,
-        {5000: 1.0},
+        there,
         config={"agent": {"horizon": 4}, "layers": [512, 512], "plugin": {"sha256": "0"}},
     )
     with pytest.raises(
