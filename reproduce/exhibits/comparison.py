@@ -233,7 +233,8 @@ class Comparison:
     def file_name(self) -> str:
         """Name of its files, without extension."""
         parts = ["-vs-".join(side.label for side in self.sides), *(task.task for task in self.tasks)]
-        name = "-".join([*parts, self.scale]).replace("/", "_")
+        metric = [] if self.metric == "return" else [self.metric]
+        name = "-".join([*parts, self.scale, *metric]).replace("/", "_")
         if len(name) <= _LONGEST_NAME:
             return name
         return f"{name[:_LONGEST_NAME]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
@@ -350,7 +351,7 @@ class Comparison:
         rows: list[dict[str, object]] = []
         for task in self.tasks:
             for contrast in task.contrasts:
-                row: dict[str, object] = {"task": task.task, "step": task.step}
+                row: dict[str, object] = {"task": task.task, "metric": self.metric, "step": task.step}
                 for which, side in (("first", task.first), ("second", contrast.other)):
                     row[which] = side.name
                     row[f"{which}_seeds"] = " ".join(str(run.spec.seed) for run in side.runs)
@@ -359,7 +360,8 @@ class Comparison:
                 row |= _columns("difference", contrast.difference)
                 rows.append(row | _columns("improvement", contrast.improvement))
         for other, improvement in self.improvements.items():
-            total = {"task": self.all_tasks, "first": self.sides[0].label, "second": other}
+            total = {"task": self.all_tasks, "metric": self.metric}
+            total |= {"first": self.sides[0].label, "second": other}
             rows.append({**total, **_columns("improvement", improvement)})
         return pd.DataFrame(rows)
 

@@ -273,6 +273,9 @@ def test_several_others_are_read_at_one_step(store, make_run, tmp_path):
     # No task is left out.
     assert comparison.left_out[0] == "Left out on Hopper: no run of sac."
     assert comparison.file_name == "alm_my-idea-vs-td3-vs-sac-HalfCheetah-Hopper-laptop"
+    other = compared(store, "HalfCheetah", "Hopper", names=(IDEA, "td3", "sac"), metric="area")
+    assert other.file_name == f"{comparison.file_name}-area"
+    assert set(numbers["metric"]) == {"return"} and set(other.numbers()["metric"]) == {"area"}
     assert comparison.heading == "alm/my-idea against td3, sac, laptop scale: return"
 
 
