@@ -258,15 +258,16 @@ class Comparison:
     def notes(self) -> list[str]:
         """Notes needed to read the numbers, one sentence each."""
         whose = "both sides" if len(self.sides) == 2 else "all sides"
+        read = " at" if self.metric == "return" else ", read up to"
         notes = [
-            "Interquartile means over seeds (plain means for fewer than four) at the last step that all "
+            f"Interquartile means over seeds (plain means for fewer than four){read} the last step that all "
             f"seeds of {whose} have reached, with 95 % stratified bootstrap intervals."
         ]
         if self.metric == "area":
             begins = ", ".join(f"{steps_in_words(task.since)} on {task.task}" for task in self.tasks)
             notes.append(
                 "The number of a seed is the area under its curve from the end of the longest warm-up of all "
-                f"sides ({begins}), divided by these steps."
+                f"sides ({begins}), divided by the number of steps."
             )
         single = [where for where, side in self._every_side if len(side.runs) == 1]
         if single:

@@ -86,6 +86,7 @@ def test_an_area_begins_where_all_sides_have_been_evaluated_as_in_claims(tmp_pat
     assert [one.tolist() for one in judged] == scores
     assert comparison.heading.endswith("laptop scale: mean return since the end of the longest warm-up")
     assert any("warm-up of all sides (5k on HalfCheetah)" in note for note in comparison.notes())
+    assert "four), read up to the last step" in comparison.notes()[0]
     assert not any("warm-up" in note for note in compared(store, names=("alm", "svg")).notes())
 
 
