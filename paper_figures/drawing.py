@@ -24,7 +24,7 @@ from paper_figures.pictures import Picture
 from reproduce.exhibits.catalogue import EXHIBITS, FIGURES, names_meant
 from reproduce.exhibits.kinds import SHOWN_SCALES, BiasDefinition, Content, FigureExhibit, Series
 from reproduce.exhibits.pooling import ProtocolMixError, StoreMixError, require_comparable
-from reproduce.exhibits.sides import beside as with_beside
+from reproduce.exhibits.sides import with_beside
 from reproduce.exhibits.theory import read
 from reproduce.lab.algorithms import ALGORITHMS, run_length_if_known
 from reproduce.lab.places import RESULTS

@@ -14,7 +14,7 @@ import numpy as np
 from alm.training.scale import SCALES
 from reproduce.exhibits.kinds import READ_OUT, Series, TableExhibit
 from reproduce.exhibits.pooling import StoreMixError, pool, require_one_configuration, sample_std
-from reproduce.exhibits.sides import beside as with_beside
+from reproduce.exhibits.sides import with_beside
 from reproduce.exhibits.table import Block, Row, Score, Table
 from reproduce.formats import steps_in_words, steps_reached
 from reproduce.lab.curves import window_mean

@@ -38,7 +38,7 @@ def side_named(name: str) -> Series:
     return Series(method_name(algorithm, variant), algorithm, variant)
 
 
-def beside(exhibit: _Shown, names: Iterable[str], store: Store) -> _Shown:
+def with_beside(exhibit: _Shown, names: Iterable[str], store: Store) -> _Shown:
     """A table or figure with a row or curve for each of some names, too, at the scales where it has runs.
 
     Raises:
@@ -54,7 +54,7 @@ def beside(exhibit: _Shown, names: Iterable[str], store: Store) -> _Shown:
         if not there:
             scale = "laptop" if exhibit.tasks_at("laptop") else "paper"
             raise ValueError(Shelf(store, None, scale).why_nothing(side, exhibit.tasks_at(scale)[0]))
-        added.append(replace(side, group="added", remark=_ADDED, added=tuple(dict.fromkeys(there))))
+        added.append(replace(side, group="added", remark=_ADDED, only_at=tuple(dict.fromkeys(there))))
     return replace(exhibit, series=(*exhibit.series, *added))
 
 

@@ -10,7 +10,7 @@ from paper_figures.style import looks
 from reproduce.cli import main
 from reproduce.exhibits.catalogue import EXHIBITS, TABLE1, TABLE1_MBBL
 from reproduce.exhibits.scores import score_table
-from reproduce.exhibits.sides import beside
+from reproduce.exhibits.sides import with_beside
 from reproduce.exhibits.writing import markdown
 from reproduce.lab.store import Store
 
@@ -83,7 +83,7 @@ def test_what_is_added_takes_no_colour_of_the_figure(tmp_path, make_run, name):
         algorithm, _, variant = one.partition("/")
         run = {"algorithm": algorithm, "variant": variant or "base", "task": exhibit.tasks[0]}
         store.write(make_run({5000: 1.0}, **run))
-    own, found = looks(exhibit.series), looks(beside(exhibit, names, store).series)
+    own, found = looks(exhibit.series), looks(with_beside(exhibit, names, store).series)
     assert {label: found[label] for label in own} == own
     # There are eight colours for ALM and its variants, of which Figure G has all.
     colours = {look.colour for look in found.values()}
