@@ -181,7 +181,8 @@ def _exhibit(name: str, exhibit: FigureExhibit, store: Store, mix: bool, only: s
     for scale in SHOWN_SCALES:
         if only not in (None, scale) or not exhibit.has_panels(scale):
             continue
-        data = kind.data(exhibit, store, scale)
+        shown = tuple(one for one in exhibit.series if one.shown_at(scale))
+        data = kind.data(replace(exhibit, series=shown), store, scale)
         require_comparable(data.runs, mix)
         if exhibit.says_something(data.series):
             pictures.append(Picture(name, scale, kind.draw(data), data.points))

@@ -75,6 +75,20 @@ def test_of_two_each_is_drawn_at_its_own_scale(store, make_run):
     assert "alm/other" not in set(laptop.points["series"])
 
 
+def test_a_picture_has_no_trace_of_what_has_runs_at_another_scale(store, make_run):
+    """Neither a cost of a step nor a curve that its caption counts as missing."""
+    timed = {"provenance": {"device": "cpu", "population": 1}, "extra": {"time/evaluation_s": [5.0, 5.0]}}
+    for variant in ("base", "mnm"):
+        store.write(make_run({5000: 1.0, 50_000: 9.0}, variant=variant, scale="laptop", **timed))
+    store.write(make_run({5000: 1.0}, algorithm="svg", task="Humanoid", status="partial"))
+    for name in ("figure3", "figure13"):
+        paper, laptop = drawn(name, store, beside=[IDEA, "svg"])
+        assert "svg" in set(paper.points["series"])
+        labels = [label.get_text() for axis in laptop.figure.axes for label in axis.get_yticklabels()]
+        assert ("SAC" in labels) == (name == "figure3") and "svg" not in labels
+    assert "drawn:" not in laptop.figure.get_supxlabel()
+
+
 @pytest.mark.parametrize("name", ["figure3", "figure5a", "figure5b", "figure5c", "figureG", "figureQ"])
 def test_what_is_added_takes_no_colour_of_the_figure(tmp_path, make_run, name):
     store, exhibit = Store(tmp_path), EXHIBITS[name]
