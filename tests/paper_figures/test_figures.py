@@ -127,6 +127,8 @@ def test_nothing_is_mixed_beside_published_curves(tmp_path, make_run, name):
     with pytest.raises(StoreMixError, match="protocols"):
         drawn(name, store)
     assert drawn(name, store, mix=True)
+    # The published curves are of the paper's scale.
+    assert not drawn(name, store, mix=True, scale="laptop")
 
 
 def test_a_page_of_mixed_curves_costs_no_other_page(store, make_run, tmp_path):
