@@ -58,7 +58,7 @@ def load_curves(
     variant: str | None = None,
     task: str | None = None,
     scale: str | None = None,
-    columns: Sequence[str] = (),
+    columns: str | Sequence[str] = (),
     own: bool = True,
 ) -> "pd.DataFrame":
     """The stored learning curves, one row per evaluation (`reproduce.exhibits.tidy.COLUMNS`).
@@ -77,7 +77,7 @@ def load_curves(
             nor a stored run has the algorithm or variant, or none of the runs has a column.
     """
     store = default_store(own)
-    return tidy_curves(store, columns, **wanted_runs(store, algorithm, variant, task, scale))
+    return tidy_curves(store, _each(columns), **wanted_runs(store, algorithm, variant, task, scale))
 
 
 def compare(

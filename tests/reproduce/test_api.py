@@ -59,7 +59,7 @@ def test_curves_have_further_columns_where_a_run_has_them(own, tmp_path, make_ru
         ValueError, match=r"No run .* column 'loss/critics' \(did you mean 'loss/critic'\?\); the"
     ):
         reproduce.load_curves(columns=["loss/critics"])
-    assert "loss/critic" in reproduce.load_curves(scale="smoke", columns=["loss/critic"])
+    assert "loss/critic" in reproduce.load_curves(scale="smoke", columns="loss/critic")
 
 
 def test_published_curves_are_means_of_the_authors_and_seeds_of_others():
