@@ -125,6 +125,24 @@ def test_what_cannot_be_added_is_named(store):
             added(name, store, [IDEA])
 
 
+def test_a_scale_that_is_not_shown_adds_nothing(store, make_run):
+    """Figures show no runs of smoke scale, and nothing those of a scale that this version lacks."""
+    store.write(make_run({1000: 1.0}, variant="tried", scale="smoke"))
+    store.write(make_run({1000: 1.0}, variant="big", scale="big"))
+    for name, there in (("alm/tried", "smoke"), ("alm/big", "big")):
+        with pytest.raises(ValueError, match=f"at laptop scale .* .there are some at {there} scale"):
+            added("figure5a", store, [name])
+    with pytest.raises(ValueError, match="No run of 'alm/big' on T-Humanoid"):
+        score_table(TABLE1, store, beside=["alm/big"])
+    assert "alm/tried" in rows(score_table(TABLE1, store, beside=["alm/tried"]), "Measured · smoke scale")
+
+
+def test_two_methods_of_one_name_are_not_told_apart(store, make_run):
+    store.write(make_run({5000: 1.0}, algorithm="TD3", scale="laptop"))
+    with pytest.raises(ValueError, match="table1 has another method of the name TD3"):
+        score_table(TABLE1, store, beside=["TD3"])
+
+
 def test_commands_take_the_names_and_write_files_of_their_own(store, tmp_path, capsys):
     places = ["--store", str(store.roots[0]), "--out", str(tmp_path / "out")]
     assert main(["table", "1", "--beside", IDEA, "alm/no-kl", *places]) == 0
