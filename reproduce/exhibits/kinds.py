@@ -92,7 +92,7 @@ class _Named:
 
     @property
     def heading(self) -> str:
-        """Its number in the paper, such as ``"Figure 17, dynamics"``; empty if its name has none."""
+        """Its number in the paper and what its name adds, ``"Figure 17, dynamics"``; empty without number."""
         found = re.match(r"(table|figure)(\d.*)", self.name)
         return f"{found[1].capitalize()} {found[2].replace('-', ', ')}" if found else ""
 
