@@ -38,8 +38,8 @@ class Score:
             released scores (see the footnote).
         window_std: its sample standard deviation over seeds.
         status: ``"printed"``, ``"published"``, ``"complete"`` (read at the wanted step), ``"partial"`` (no
-            run has reached it yet), ``"failed"`` (only failed runs), ``"mixed"`` (seeds that may not be
-            pooled), ``"missing"``, or ``"absent"`` if the block has no such cell.
+            run has reached it yet), ``"failed"`` (only failed runs), ``"unpooled"`` (seeds that differ in
+            configuration), ``"missing"``, or ``"absent"`` if the block has no such cell.
         unfinished: number of stored runs left out because others got further.
         failed: number of stored runs that failed and are left out.
         own: number of seeds that are the user's own runs.
@@ -69,7 +69,12 @@ class Score:
 
     def number(self, plus_minus: str = " ± ") -> str:
         """Mean and standard deviation, with all printed digits; or the text in place of a number."""
-        instead = {"missing": "missing", "failed": f"{self.failed} failed", "mixed": "mixed", "absent": "–"}
+        instead = {
+            "missing": "missing",
+            "failed": f"{self.failed} failed",
+            "unpooled": "unpooled",
+            "absent": "–",
+        }
         decimals = 4 if self.block == "printed" else 0
         return instead.get(self.status) or mean_and_std(self.mean, self.std, plus_minus, decimals)
 

@@ -339,8 +339,9 @@ def test_seeds_of_different_configurations_are_not_pooled_and_cost_their_cell_al
     other = make_run(curve(100), seed=3, config={"agent": {"horizon": 7}})
     with pytest.warns(StoreWarning, match="configurations differ .agent.horizon, layers."):
         frame, text, files = render([*runs, other, make_run(curve(50.0), task="Hopper")])
-    assert cell(frame)["status"] == "mixed" and cell(frame, "Hopper")["mean"] == 50.0
-    assert measured(files["md"])["HalfCheetah"] == "mixed" and "mixed" in text
+    assert cell(frame)["status"] == "unpooled" and cell(frame, "Hopper")["mean"] == 50.0
+    assert measured(files["md"])["HalfCheetah"] == "unpooled"
+    assert "one whose seeds differ in configuration unpooled" in " ".join(text.split())
 
 
 def test_the_same_store_gives_the_same_bytes(make_run, render, tmp_path):
@@ -522,6 +523,7 @@ def test_the_authors_released_curves_are_read_where_runs_are():
     assert ant.basis == "(5 seeds, 200k steps)" and released["Hopper"].number() == "–"
     elsewhere = score_table(TABLE1_MBBL, Store(Path("/nowhere")))
     assert "released" not in {one.block for one in elsewhere.scores}
+    assert "Released cells" in " ".join(table.notes) and "Released cells" not in " ".join(elsewhere.notes)
 
 
 def test_a_table_without_unchanged_alm_has_no_block_of_released_curves():
