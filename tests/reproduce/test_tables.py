@@ -420,7 +420,7 @@ def test_cells_in_latex_are_hardly_wider_than_their_numbers(make_run, render):
         r"\shortstack[r]{5\\1/5 seeds\\at 199k\\w 5} \\"
     )
     released = files["tex"][files["tex"].index("Released by the authors") :].splitlines()[1]
-    assert r"\shortstack[r]{5231 $\pm$ 271\\5 seeds}" in released
+    assert r"\shortstack[r]{5231 $\pm$ 271\\5 seeds\\w 5076}" in released
     texts = writing.latex(Table.of_texts("t", "T", [{"a": "1", "b": "2", "c": "3"}], ()))
     assert texts.count(r"p{\dimexpr\textwidth/3-2\tabcolsep\relax}") == 3
 
@@ -546,6 +546,9 @@ def test_what_others_published_is_read_at_their_last_evaluation_until_the_paper_
     # BRO evaluates at the step itself.
     bro = published["BRO", "Hopper-v4"]
     assert (bro.mean, bro.seeds, bro.step) == (pytest.approx(1264.2), 5, 200_000)
+    console = Console(width=120, file=io.StringIO())
+    writing.terminal(table, console)
+    assert "at 192k steps" in console.file.getvalue()
     assert crossq.protocol == "Ant-v4" and published["SAC", "T-Humanoid"].status == "absent"
 
 
