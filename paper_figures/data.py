@@ -73,7 +73,7 @@ class FigureData:
 def curves_of(exhibit: FigureExhibit, store: Store, scale: str) -> Iterator[PanelCurve]:
     """Every curve of a figure at a scale, series by series, before it is plotted."""
     seeds = scale_named(scale).seeds
-    for series in (one for one in exhibit.series if one.shown_at(scale)):
+    for series in exhibit.series:
         for task in exhibit.tasks_at(scale):
             first = RunSpec(
                 algorithm=series.algorithm,

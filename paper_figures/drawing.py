@@ -24,7 +24,7 @@ from paper_figures.pictures import Picture
 from reproduce.exhibits.catalogue import EXHIBITS, FIGURES, names_meant
 from reproduce.exhibits.kinds import SHOWN_SCALES, BiasDefinition, Content, FigureExhibit, Series
 from reproduce.exhibits.pooling import ProtocolMixError, StoreMixError, require_comparable
-from reproduce.exhibits.sides import beside as with_beside
+from reproduce.exhibits.sides import with_beside
 from reproduce.exhibits.theory import read
 from reproduce.lab.algorithms import ALGORITHMS, run_length_if_known
 from reproduce.lab.places import RESULTS
@@ -68,7 +68,7 @@ def drawn(
     bias: BiasDefinition = "redq",
     mix: bool = False,
     scale: str | None = None,
-    beside: Sequence[str] = (),
+    declared: FigureExhibit | None = None,
 ) -> list[Picture]:
     """The pictures of a figure, one for each scale with enough stored runs to show.
 
@@ -78,29 +78,28 @@ def drawn(
         bias: definition of the value bias in figures that show it.
         mix: whether a picture may combine runs of different protocols, in which case its caption says so.
         scale: the only scale to draw, besides pictures of no scale or of several; None: all.
-        beside: methods whose curves are added to a figure of returns (`declaration`); its files are named
-            ``…-beside``, and only scales at which one of them has runs are drawn.
+        declared: its `declaration` with further curves, whose files are named ``…-beside`` and drawn only at
+            scales at which one of these has runs; None: as it is.
 
     Raises:
-        ValueError: a method cannot be added.
         reproduce.exhibits.pooling.StoreMixError: the runs of one picture are of different protocols, and
             ``mix`` is off.
     """
-    exhibit = declaration(name, store, beside)
-    if exhibit is not None:
-        file = f"{name}-beside" if beside else name
+    plain = declaration(name, store)
+    if exhibit := declared or plain:
+        file = name if exhibit == plain else f"{name}-beside"
         return _exhibit(file, replace(exhibit, bias=bias), store, mix, scale)
     if name == "figure6":
         points = reward_transform.values()
         return [Picture(name, "", reward_transform.draw(points), points)]
+    # Published curves are of the paper's scale: the authors' have its networks and batches.
+    if name in ("field", "authors") and scale not in (None, "paper"):
+        return []
     if name == "field":
         data = learning_curves.data(field.EXHIBIT, store, "paper")
         require_comparable(data.runs, mix)
-        return [Picture(name, "", field.draw(data), data.points)] if data.runs else []
+        return [Picture(name, "paper", field.draw(data), data.points)] if data.runs else []
     if name == "authors":
-        # The authors' curves are of the paper's networks and batches.
-        if scale not in (None, "paper"):
-            return []
         points, runs = authors.data(store)
         require_comparable(runs, mix)
         return [Picture(name, "paper", authors.draw(runs), points)] if runs else []
@@ -181,7 +180,8 @@ def _exhibit(name: str, exhibit: FigureExhibit, store: Store, mix: bool, only: s
     for scale in SHOWN_SCALES:
         if only not in (None, scale) or not exhibit.has_panels(scale):
             continue
-        data = kind.data(exhibit, store, scale)
+        shown = tuple(one for one in exhibit.series if one.shown_at(scale))
+        data = kind.data(replace(exhibit, series=shown), store, scale)
         require_comparable(data.runs, mix)
         if exhibit.says_something(data.series):
             pictures.append(Picture(name, scale, kind.draw(data), data.points))

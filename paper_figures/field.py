@@ -58,7 +58,7 @@ def draw(data: FigureData) -> Figure:
         panels.steps_axis(axis)
         panels.returns_axis(axis)
         axis.set_xlim(0, _LAST)
-        marked = panels.read_out(axis, task, "paper")
+        marked = panels.read_out(axis, task, "paper") or marked
     panels.name_rows(axes, "return")
     panels.notes(figure, axes, notes)
     panels.legend(figure, EXHIBIT.series)

@@ -90,7 +90,8 @@ def _place(axis: Axes) -> SubplotSpec:
 def curves(axis: Axes, points: pd.DataFrame, series: Sequence[Series], x: str, y: str) -> None:
     """Draw the mean over seeds of ``y`` with a band of one sample standard deviation.
 
-    ALM, the reference of most figures, lies on top; bands are fainter where they are many.
+    Unchanged ALM and ALM quarter, the references of most figures, lie on top; bands are fainter where they
+    are many.
 
     Args:
         axis: the panel.

@@ -123,9 +123,8 @@ def _costs(axis: Axes, data: FigureData) -> None:
     for place, (label, cost) in enumerate(known.items()):
         look = by_label[label]
         axis.plot(cost, place, marker=look.marker, color=look.colour, ls="", markersize=5)
-        axis.annotate(
-            f"{cost:.3g} ms", (cost, place), (7, 0), textcoords="offset points", va="center", fontsize=7
-        )
+        text = f"{float(f'{cost:.3g}'):g} ms"
+        axis.annotate(text, (cost, place), (7, 0), textcoords="offset points", va="center", fontsize=7)
     axis.set_yticks(range(len(known)), list(known))
     axis.set_ylim(len(known) - 0.5, -0.5)
     _logarithmic(axis)

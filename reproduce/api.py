@@ -58,7 +58,7 @@ def load_curves(
     variant: str | None = None,
     task: str | None = None,
     scale: str | None = None,
-    columns: Sequence[str] = (),
+    columns: str | Sequence[str] = (),
     own: bool = True,
 ) -> "pd.DataFrame":
     """The stored learning curves, one row per evaluation (`reproduce.exhibits.tidy.COLUMNS`).
@@ -77,7 +77,7 @@ def load_curves(
             nor a stored run has the algorithm or variant, or none of the runs has a column.
     """
     store = default_store(own)
-    return tidy_curves(store, columns, **wanted_runs(store, algorithm, variant, task, scale))
+    return tidy_curves(store, _each(columns), **wanted_runs(store, algorithm, variant, task, scale))
 
 
 def compare(
@@ -180,7 +180,7 @@ def figure(
     store, scales = default_store(own), SHOWN_SCALES if scale is None else (scale,)
     exhibit = declaration(full, store, _each(beside))
     for one in scales:
-        pictures = drawn(full, store, bias, scale=one, beside=_each(beside))
+        pictures = drawn(full, store, bias, scale=one, declared=exhibit)
         for picture in pictures:
             plt.close(picture.figure)
         if len(pictures) > 1:

@@ -10,7 +10,7 @@ from alm.training.files import write_text
 from reproduce.commands.console import plain_console, say, steps, store_warnings
 from reproduce.commands.options import ReadsRuns
 from reproduce.exhibits.coverage import nothing_shown
-from reproduce.exhibits.kinds import SHOWN_SCALES, BiasDefinition
+from reproduce.exhibits.kinds import SHOWN_SCALES, BiasDefinition, FigureExhibit
 from reproduce.exhibits.pooling import ProtocolMixError, StoreMixError
 from reproduce.lab.algorithms import BASE
 from reproduce.lab.places import OUT, RESULTS
@@ -53,25 +53,41 @@ class Figure(ReadsRuns):
     """Output directory."""
 
     def run(self) -> int:
-        """Draw it; returns the exit code: 1 if none of several figures has a picture."""
-        from paper_figures.drawing import figures_named
+        """Draw it; returns the exit code: 1 if none of several figures has a picture, 2 if none can."""
+        store, codes = self.opened(), []
+        declared = self._declared(store)
+        with steps(len(declared)) as begin:
+            for name, exhibit in declared.items():
+                begin(f"drawing {name}")
+                codes.append(self._draw(name, exhibit, store))
+        # Of several figures some may show nothing yet.
+        return 2 if 2 in codes or not codes else min(codes)
+
+    def _declared(self, store: Store) -> dict[str, FigureExhibit | None]:
+        """The declaration of each figure, without those of several to which a method cannot be added.
+
+        Raises:
+            ValueError: it is a single figure, and a method cannot be added to it.
+        """
+        from paper_figures.drawing import declaration, figures_named
 
         names = figures_named(self.figure)
-        store, codes = self.opened(), []
-        with steps(len(names)) as begin:
-            for name in names:
-                begin(f"drawing {name}")
-                codes.append(self._draw(name, store))
-        # Of several figures some may show nothing yet.
-        return 2 if 2 in codes else min(codes)
+        declared = {}
+        for name in names:
+            try:
+                declared[name] = declaration(name, store, self.beside)
+            except ValueError as error:
+                if len(names) == 1:
+                    raise
+                print(f"{name} is left out: {error}")
+        return declared
 
-    def _draw(self, name: str, store: Store) -> int:
+    def _draw(self, name: str, exhibit: FigureExhibit | None, store: Store) -> int:
         """Draw the files of one figure; returns the exit code."""
-        from paper_figures.drawing import declaration, drawn
+        from paper_figures.drawing import drawn
 
-        exhibit = declaration(name, store, self.beside)
         try:
-            pictures = drawn(name, store, self.bias, self.mix, beside=self.beside)
+            pictures = drawn(name, store, self.bias, self.mix, declared=exhibit)
         except StoreMixError as error:
             hint = " To draw them nevertheless: --mix" if isinstance(error, ProtocolMixError) else ""
             say("error", f"{error}{hint}")

@@ -86,7 +86,8 @@ class Compare(ReadsRuns):
     """return: evaluation return at the last step that all seeds of all sides have reached; runs that failed
     before it, or are less than half as far as the furthest of their side, are left out. window: mean return
     over the last tenth of the steps up to there. area: mean return from the end of the longest warm-up up to
-    there, as claims on the speed of learning are judged."""
+    there, of two sides as in claims on the speed of learning; a third side with a longer warm-up shortens the
+    area of all. Files of the latter two end with the metric."""
     runs_dir: Path | None = None
     """Directory for runs in training, which count as far as they have got; by default runs, or none with
     --store or --no-own."""

@@ -36,7 +36,7 @@ QUARTER = Series(
         full="ALM(3) with a quarter of the paper's widths and batch, `--variant quarter`: of a size that a "
         "CPU trains to the read-out in hours. The paper has no such row.",
     ),
-    added=("paper",),
+    only_at=("paper",),
 )
 """ALM of a size that reaches the read-out of the paper's tables on a CPU."""
 

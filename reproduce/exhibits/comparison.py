@@ -213,7 +213,7 @@ class Comparison:
             others = " or ".join(side.label for side in sides[1:])
             where = f"None of the tasks {', '.join(every)}"
             raise ValueError(f"{where} has runs of both {sides[0].label} and {others}.")
-        require_comparable(run for there in found.values() for runs in there.values() for run in runs)
+        require_comparable(run for task, there in found.items() for side in there for run in kept[task][side])
         compared = tuple(_task(task, there, kept[task], metric) for task, there in found.items())
         improvements = {}
         for side in sides[1:]:
@@ -233,7 +233,8 @@ class Comparison:
     def file_name(self) -> str:
         """Name of its files, without extension."""
         parts = ["-vs-".join(side.label for side in self.sides), *(task.task for task in self.tasks)]
-        name = "-".join([*parts, self.scale]).replace("/", "_")
+        metric = [] if self.metric == "return" else [self.metric]
+        name = "-".join([*parts, self.scale, *metric]).replace("/", "_")
         if len(name) <= _LONGEST_NAME:
             return name
         return f"{name[:_LONGEST_NAME]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
@@ -257,15 +258,16 @@ class Comparison:
     def notes(self) -> list[str]:
         """Notes needed to read the numbers, one sentence each."""
         whose = "both sides" if len(self.sides) == 2 else "all sides"
+        read = " at" if self.metric == "return" else ", read up to"
         notes = [
-            "Interquartile means over seeds (plain means for fewer than four) at the last step that all "
+            f"Interquartile means over seeds (plain means for fewer than four){read} the last step that all "
             f"seeds of {whose} have reached, with 95 % stratified bootstrap intervals."
         ]
         if self.metric == "area":
             begins = ", ".join(f"{steps_in_words(task.since)} on {task.task}" for task in self.tasks)
             notes.append(
                 "The number of a seed is the area under its curve from the end of the longest warm-up of all "
-                f"sides ({begins}), divided by these steps."
+                f"sides ({begins}), divided by the number of steps."
             )
         single = [where for where, side in self._every_side if len(side.runs) == 1]
         if single:
@@ -350,7 +352,7 @@ class Comparison:
         rows: list[dict[str, object]] = []
         for task in self.tasks:
             for contrast in task.contrasts:
-                row: dict[str, object] = {"task": task.task, "step": task.step}
+                row: dict[str, object] = {"task": task.task, "metric": self.metric, "step": task.step}
                 for which, side in (("first", task.first), ("second", contrast.other)):
                     row[which] = side.name
                     row[f"{which}_seeds"] = " ".join(str(run.spec.seed) for run in side.runs)
@@ -359,7 +361,8 @@ class Comparison:
                 row |= _columns("difference", contrast.difference)
                 rows.append(row | _columns("improvement", contrast.improvement))
         for other, improvement in self.improvements.items():
-            total = {"task": self.all_tasks, "first": self.sides[0].label, "second": other}
+            total = {"task": self.all_tasks, "metric": self.metric}
+            total |= {"first": self.sides[0].label, "second": other}
             rows.append({**total, **_columns("improvement", improvement)})
         return pd.DataFrame(rows)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from alm.training.scale import scale_named
+from reproduce.exhibits.catalogue import EXHIBITS
 from reproduce.exhibits.kinds import Exhibit, FigureExhibit
 from reproduce.lab.missing import Missing, checkpointed
 from reproduce.lab.specs import RunSpec
@@ -103,9 +104,9 @@ def why_nothing_shown(figure: FigureExhibit, found: Coverage) -> str:
 
 
 def nothing_shown(figure: FigureExhibit, store: Store, scale: str) -> str:
-    """Why a figure shows nothing at a scale, with what it would take."""
-    found = coverage(figure, store, scale)
-    why = why_nothing_shown(figure, found)
+    """Why a figure shows nothing at a scale, with what its plan lacks, which knows no added curves."""
+    why = why_nothing_shown(figure, coverage(figure, store, scale))
+    found = coverage(EXHIBITS[figure.name], store, scale)
     if not found.missing:
         return why
     runs = sum(len(group.specs) for group in found.missing)

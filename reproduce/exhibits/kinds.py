@@ -18,10 +18,10 @@ READ_OUT = 200_000
 
 @dataclass(frozen=True)
 class Series:
-    """One curve of a figure, the same in all its panels, or one row of a table of scores.
+    """One curve of a figure, the same in all its panels, one row of a table, or one side of a comparison.
 
     Attributes:
-        label: name in the legend, or in the paper's table.
+        label: name in the legend, in the paper's table, or on the command line.
         algorithm: registered name.
         variant: variant of ``algorithm``.
         estimate: the plotted estimate, in figures of the value bias.
@@ -30,8 +30,7 @@ class Series:
         group: rows of one group are kept together, in tables.
         why_none: the reason why it has no runs, in a table on whose tasks it cannot be trained.
         remark: footnote of a row's measured cells.
-        added: the scales at which it is shown, if it is added to what the paper's exhibit shows; empty: it is
-            not, and is shown at all.
+        only_at: the only scales at which it is shown, if it is added to what the paper shows; empty: all.
     """
 
     label: str
@@ -43,16 +42,21 @@ class Series:
     group: str = ""
     why_none: Footnote | None = None
     remark: Footnote | None = None
-    added: tuple[str, ...] = ()
+    only_at: tuple[str, ...] = ()
 
     @property
     def unchanged(self) -> bool:
         """Whether it is unchanged ALM, the reference of most figures."""
         return (self.algorithm, self.variant, self.noise) == ("alm", "base", "")
 
+    @property
+    def added(self) -> bool:
+        """Whether it is added to what the paper's exhibit shows."""
+        return bool(self.only_at)
+
     def shown_at(self, scale: str) -> bool:
         """Whether it is a row or curve of what is measured at a scale."""
-        return not self.added or scale in self.added
+        return not self.only_at or scale in self.only_at
 
     def measured_at(self, scale: str) -> bool:
         """Whether it is, and can have runs."""
@@ -88,7 +92,7 @@ class _Named:
 
     @property
     def heading(self) -> str:
-        """Its number in the paper, such as ``"Figure 17, dynamics"``; empty if its name has none."""
+        """Its number in the paper and what its name adds, ``"Figure 17, dynamics"``; empty without number."""
         found = re.match(r"(table|figure)(\d.*)", self.name)
         return f"{found[1].capitalize()} {found[2].replace('-', ', ')}" if found else ""
 

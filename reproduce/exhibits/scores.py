@@ -14,7 +14,7 @@ import numpy as np
 from alm.training.scale import SCALES
 from reproduce.exhibits.kinds import READ_OUT, Series, TableExhibit
 from reproduce.exhibits.pooling import StoreMixError, pool, require_one_configuration, sample_std
-from reproduce.exhibits.sides import beside as with_beside
+from reproduce.exhibits.sides import with_beside
 from reproduce.exhibits.table import Block, Row, Score, Table
 from reproduce.formats import steps_in_words, steps_reached
 from reproduce.lab.curves import window_mean
@@ -34,8 +34,11 @@ _PAPER_SEEDS = 5
 _HOW_TO_READ = (
     "Measured cells: mean ± sample standard deviation over seeds (number of seeds), from single evaluations "
     "at the named step; below, after w, the same for the mean over the last 10 % of the steps. "
-    "A cell without a stored run says missing; a dash marks cells that are not measured. "
-    "The title of measured cells ends with the version of the tasks and of the simulator. "
+    "A cell without a stored run says missing, one whose seeds differ in configuration unpooled; a dash "
+    "marks cells that are not measured. "
+    "The title of measured cells ends with the version of the tasks and of the simulator."
+)
+_RELEASED = (
     "Released cells: the same of the authors' five seeds, at their last evaluation within 200k environment "
     "steps; footnotes that say 200k mean their logged step, which leaves out 5000."
 )
@@ -72,8 +75,11 @@ def score_table(
     """
     exhibit = with_beside(exhibit, beside, store)
     blocks = [] if exhibit.number is None else [_printed_block(exhibit, printed_scores(exhibit.number))]
+    notes: tuple[str, ...] = ()
     if measured:
-        blocks += _released_blocks(exhibit)
+        released = _released_blocks(exhibit)
+        notes = (_HOW_TO_READ, _RELEASED) if released else (_HOW_TO_READ,)
+        blocks += released
         runs = _runs(exhibit, store)
         if mix:
             runs = _mixed(runs)
@@ -89,7 +95,7 @@ def score_table(
         # The block's protocol already names the family of the tasks.
         ("", *(task.rpartition("/")[2] for task in exhibit.tasks)),
         tuple(blocks),
-        (_HOW_TO_READ,) if measured else (),
+        notes,
     )
 
 
@@ -229,10 +235,10 @@ def _measured_block(exhibit: TableExhibit, scale: str, protocol: str, runs: Sequ
             footnotes=(row.remark,) if row.remark else (),
         )
         try:
-            require_one_configuration(own)
+            require_one_configuration(pooled.runs)
         except StoreMixError as error:  # no reason to lose the other cells
             warnings.warn(str(error), StoreWarning, stacklevel=2)
-            return replace(nothing, status="mixed", source="mixed")
+            return replace(nothing, status="unpooled", source="unpooled")
         if (numbers := pooled.statistics) is None:
             return nothing
         partial = f"measured, partial: {steps_reached(numbers.step, wanted)}"

@@ -9,8 +9,7 @@ from typing import TypeVar, Unpack
 
 from alm.names import nearest
 from alm.training.scale import SCALES
-from reproduce.exhibits.kinds import FigureExhibit, Series, TableExhibit
-from reproduce.exhibits.pooling import require_one_configuration
+from reproduce.exhibits.kinds import SHOWN_SCALES, FigureExhibit, Series, TableExhibit
 from reproduce.lab.algorithms import ALGORITHMS, BASE
 from reproduce.lab.archive import run_of_directory
 from reproduce.lab.published import Footnote
@@ -39,23 +38,31 @@ def side_named(name: str) -> Series:
     return Series(method_name(algorithm, variant), algorithm, variant)
 
 
-def beside(exhibit: _Shown, names: Iterable[str], store: Store) -> _Shown:
+def with_beside(exhibit: _Shown, names: Iterable[str], store: Store) -> _Shown:
     """A table or figure with a row or curve for each of some names, too, at the scales where it has runs.
 
     Raises:
-        ValueError: a name has a row or curve already, or no stored run on a task of the exhibit.
+        ValueError: a name has a row or curve already, is that of another's, or has no stored run on a task
+            and at a scale of the exhibit.
     """
+    scales = SHOWN_SCALES if isinstance(exhibit, FigureExhibit) else SCALES
     added: list[Series] = []
     for side in dict.fromkeys(map(side_named, names)):
         for one in exhibit.series:
             if (one.algorithm, one.variant, one.noise) == (side.algorithm, side.variant, ""):
                 raise ValueError(f"{side.label} is in {exhibit.name} already, as {one.label}: leave it out.")
+            if one.label == side.label:
+                raise ValueError(f"{exhibit.name} has another method of the name {side.label} already.")
         runs = store.runs(algorithm=side.algorithm, variant=side.variant)
-        there = [run.spec.scale for run in runs if run.spec.task in exhibit.tasks_at(run.spec.scale)]
+        there = [
+            run.spec.scale
+            for run in runs
+            if run.spec.scale in scales and run.spec.task in exhibit.tasks_at(run.spec.scale)
+        ]
         if not there:
             scale = "laptop" if exhibit.tasks_at("laptop") else "paper"
             raise ValueError(Shelf(store, None, scale).why_nothing(side, exhibit.tasks_at(scale)[0]))
-        added.append(replace(side, group="added", remark=_ADDED, added=tuple(dict.fromkeys(there))))
+        added.append(replace(side, group="added", remark=_ADDED, only_at=tuple(dict.fromkeys(there))))
     return replace(exhibit, series=(*exhibit.series, *added))
 
 
@@ -71,14 +78,8 @@ class Shelf:
     scale: str
 
     def runs(self, side: Series, task: str) -> list[StoredRun]:
-        """The runs of one side on a task, by seed, including failed ones.
-
-        Raises:
-            StoreMixError: their configurations differ.
-        """
-        runs = self._held(task=task, algorithm=side.algorithm, variant=side.variant)
-        require_one_configuration(runs)
-        return runs
+        """The runs of one side on a task, by seed, including failed ones."""
+        return self._held(task=task, algorithm=side.algorithm, variant=side.variant)
 
     def _held(self, **wanted: Unpack[RunFields]) -> list[StoredRun]:
         """The runs whose specification has the wanted values."""

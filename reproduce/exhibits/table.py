@@ -38,8 +38,8 @@ class Score:
             released scores (see the footnote).
         window_std: its sample standard deviation over seeds.
         status: ``"printed"``, ``"published"``, ``"complete"`` (read at the wanted step), ``"partial"`` (no
-            run has reached it yet), ``"failed"`` (only failed runs), ``"mixed"`` (seeds that may not be
-            pooled), ``"missing"``, or ``"absent"`` if the block has no such cell.
+            run has reached it yet), ``"failed"`` (only failed runs), ``"unpooled"`` (seeds that differ in
+            configuration), ``"missing"``, or ``"absent"`` if the block has no such cell.
         unfinished: number of stored runs left out because others got further.
         failed: number of stored runs that failed and are left out.
         own: number of seeds that are the user's own runs.
@@ -69,7 +69,12 @@ class Score:
 
     def number(self, plus_minus: str = " ± ") -> str:
         """Mean and standard deviation, with all printed digits; or the text in place of a number."""
-        instead = {"missing": "missing", "failed": f"{self.failed} failed", "mixed": "mixed", "absent": "–"}
+        instead = {
+            "missing": "missing",
+            "failed": f"{self.failed} failed",
+            "unpooled": "unpooled",
+            "absent": "–",
+        }
         decimals = 4 if self.block == "printed" else 0
         return instead.get(self.status) or mean_and_std(self.mean, self.std, plus_minus, decimals)
 
@@ -85,23 +90,47 @@ class Score:
         return f"w {mean_and_std(self.window_mean, self.window_std, plus_minus)}"
 
     @property
-    def extra(self) -> list[str]:
-        """Remarks on its runs: how many are the user's own, and how many are left out."""
-        return [*([f"{self.own} own"] if self.own else []), *left_out(self.unfinished, self.failed)]
-
-    @property
     def basis(self) -> str:
-        """Seeds and step of a number, in brackets; empty for printed numbers."""
-        if self.block == "printed" or not self.has_number:
-            return ""
-        partial = self.status == "partial"
-        steps = steps_reached(self.step, self.step_wanted if partial else None)
-        return f"({', '.join([seeds_counted(self.seeds, self.seeds_wanted), steps, *self.extra])})"
+        """Seeds and step of a number, and remarks, in brackets; empty for printed numbers."""
+        return f"({', '.join([self._seeds, self._steps, *self._remarks])})" if self._has_basis else ""
+
+    def beneath(self, block_step: int | None, short: bool) -> list[str]:
+        """The same as lines beneath a number: its seeds first, and its step if that is not its block's.
+
+        Short ones are hardly wider than the number.
+        """
+        if not self._has_basis:
+            return []
+        seeds, steps = self._seeds, []
+        if self.status == "partial":
+            steps = [self._steps]
+        elif self.step != block_step:
+            steps = [f"at {self._steps}"]
+        if short:
+            seeds, steps = seeds.replace(" of ", "/"), [line.removesuffix(" steps") for line in steps]
+        return [seeds, *steps, *self._remarks]
 
     @property
     def parts(self) -> list[str]:
         """The number, its basis if measured, and the window if any."""
         return [part for part in (self.number(), self.basis, self.window()) if part]
+
+    @property
+    def _has_basis(self) -> bool:
+        return self.block != "printed" and self.has_number
+
+    @property
+    def _seeds(self) -> str:
+        return seeds_counted(self.seeds, self.seeds_wanted)
+
+    @property
+    def _steps(self) -> str:
+        return steps_reached(self.step, self.step_wanted if self.status == "partial" else None)
+
+    @property
+    def _remarks(self) -> list[str]:
+        """How many of its runs are the user's own, and how many are left out."""
+        return [*([f"{self.own} own"] if self.own else []), *left_out(self.unfinished, self.failed)]
 
 
 Cell = Score | str

@@ -11,8 +11,8 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from alm.training.files import write_text
-from reproduce.exhibits.table import Block, Cell, Row, Score, Table
-from reproduce.formats import decimal, seeds_counted, seeds_in_words, steps_in_words, steps_reached
+from reproduce.exhibits.table import Block, Cell, Row, Table
+from reproduce.formats import decimal, seeds_in_words
 
 # Cells that begin with a number, or state that there is none.
 _NUMBER = re.compile(r"[+<−-]?[\d∞]|(–|\?|missing|not .*)?$")
@@ -143,31 +143,18 @@ def _score(cell: Cell, block_step: int | None, letters: str, narrow: bool) -> Te
     number = cell.number("±" if narrow else " ± ")
     if not cell.has_number:
         return Text(number, style="red" if cell.status == "failed" else "dim")
+    below = cell.beneath(block_step, short=narrow)
     seeds = seeds_in_words(cell.seeds, cell.seeds_wanted, of="/")
-    counted = _counted(cell) if narrow else seeds_counted(cell.seeds, cell.seeds_wanted)
-    unusual = []
-    if cell.status == "partial":
-        unusual = [counted, steps_reached(cell.step, cell.step_wanted)]
-    elif cell.status in ("complete", "published"):
-        if narrow and "/" in seeds:
-            unusual = [counted]
-        else:
-            number += f"{'' if narrow else ' '}({seeds})"
-        if cell.status == "complete" and cell.step != block_step:
-            unusual.append(f"at {steps_in_words(cell.step)} steps")
+    if below and cell.status != "partial" and not (narrow and "/" in seeds):
+        number += f"{'' if narrow else ' '}({seeds})"
+        below = below[1:]
     text = Text(number, style="yellow" if cell.status == "partial" else "")
     text.append(letters, style="cyan")
     if window := cell.window("±"):
         text.append(f"\n{window}{' ' * len(letters)}", style="dim")
-    for line in unusual + cell.extra:
-        text.append(f"\n{line.removesuffix(' steps') if narrow else line}", style="dim yellow")
+    for line in below:
+        text.append(f"\n{line}", style="dim yellow")
     return text
-
-
-def _counted(cell: Score) -> str:
-    """The number of seeds in short: ``"2/5 seeds"``, or ``"5 seeds"``."""
-    seeds = seeds_in_words(cell.seeds, cell.seeds_wanted, of="/")
-    return f"{seeds} seeds" if "/" in seeds else seeds_counted(cell.seeds, cell.seeds_wanted)
 
 
 def _superscript(letters: Sequence[str]) -> str:
@@ -253,24 +240,12 @@ def _latex_row(table: Table, row: Row, block_step: int | None) -> list[str]:
         if isinstance(cell, str):
             texts.append(escape_latex(cell))
             continue
-        number, *below = map(escape_latex, [cell.number(), *_beneath(cell, block_step)])
+        lines = (cell.number(), *cell.beneath(block_step, short=True), cell.window())
+        number, *below = (escape_latex(line) for line in lines if line)
         number += _marked(table.cell_letters(row, cell), r"\textsuperscript{{{}}}")
         text = r"\\".join([number, *below])
         texts.append(rf"\shortstack[r]{{{text}}}" if below else number)
     return texts
-
-
-def _beneath(cell: Score, block_step: int | None) -> list[str]:
-    """Lines beneath a number, each hardly wider than that: seeds, an unusual step, remarks, the window."""
-    seeds, step, window = [], [], [cell.window()] if cell.window() else []
-    if cell.block != "printed" and cell.has_number:
-        seeds = [_counted(cell)]
-        if cell.status == "partial":
-            step = [steps_reached(cell.step, cell.step_wanted).removesuffix(" steps")]
-        elif cell.step != block_step:
-            step = [f"at {steps_in_words(cell.step)}"]
-        step += cell.extra
-    return [*seeds, *step, *window]
 
 
 def with_minus(text: str) -> str:

@@ -127,6 +127,8 @@ def test_nothing_is_mixed_beside_published_curves(tmp_path, make_run, name):
     with pytest.raises(StoreMixError, match="protocols"):
         drawn(name, store)
     assert drawn(name, store, mix=True)
+    # The published curves are of the paper's scale.
+    assert not drawn(name, store, mix=True, scale="laptop")
 
 
 def test_a_page_of_mixed_curves_costs_no_other_page(store, make_run, tmp_path):
@@ -315,7 +317,7 @@ def test_alm_lies_on_top_of_other_curves_and_many_bands_are_fainter(tmp_path, ma
 def test_costs_of_a_step_are_those_of_the_benchmark(store, tmp_path, monkeypatch):
     """Of all algorithms that it has measured at the scale, also of those without a run here."""
     costs = {
-        name: {"step_ms": ms} for name, ms in (("redq", 40.0), ("sac", 10.0), ("alm", 20.0), ("svg", 1.0))
+        name: {"step_ms": ms} for name, ms in (("redq", 40.0), ("sac", 10.0), ("alm", 1664.0), ("svg", 1.0))
     }
     record = {
         "task": "Hopper",
@@ -330,8 +332,8 @@ def test_costs_of_a_step_are_those_of_the_benchmark(store, tmp_path, monkeypatch
     axis = figure.axes[-1]
     assert axis.get_title() == "cost of a step on Hopper\nFast, benchmark"
     assert [label.get_text() for label in axis.get_yticklabels()] == ["ALM(3)", "REDQ", "SAC"]
-    assert texts(axis) == ["20 ms", "40 ms", "10 ms"]
-    assert [line.get_xdata().tolist() for line in axis.lines] == [[20.0], [40.0], [10.0]]
+    assert texts(axis) == ["1660 ms", "40 ms", "10 ms"]
+    assert [line.get_xdata().tolist() for line in axis.lines] == [[1664.0], [40.0], [10.0]]
     assert "of one seed of each algorithm in the benchmark" in " ".join(figure.get_supxlabel().split())
     # A variant is not what the benchmark measures.
     assert runtime.costs(FIGURE["figure5c"], "paper") == {"ALM(3)": 500.0}

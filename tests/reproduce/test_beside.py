@@ -5,12 +5,12 @@ import re
 import pytest
 
 import reproduce
-from paper_figures.drawing import drawn
+from paper_figures.drawing import declaration, drawn
 from paper_figures.style import looks
 from reproduce.cli import main
 from reproduce.exhibits.catalogue import EXHIBITS, TABLE1, TABLE1_MBBL
 from reproduce.exhibits.scores import score_table
-from reproduce.exhibits.sides import beside
+from reproduce.exhibits.sides import with_beside
 from reproduce.exhibits.writing import markdown
 from reproduce.lab.store import Store
 
@@ -28,6 +28,11 @@ def store(tmp_path, make_run):
     extra = {"time/evaluation_s": [5.0], "time/update_ms": [6.0]}
     store.write(make_run({5000: 1.0}, variant="my-idea", task="Humanoid", status="partial", extra=extra))
     return store
+
+
+def added(name, store, beside):
+    """The pictures of a figure with further curves."""
+    return drawn(name, store, declared=declaration(name, store, beside))
 
 
 def rows(table, block):
@@ -53,7 +58,7 @@ def test_a_row_stands_in_the_blocks_of_the_scales_at_which_it_has_runs(store):
 
 
 def test_a_curve_is_drawn_where_it_has_runs_in_a_colour_of_its_own(store):
-    (picture,) = drawn("figure5a", store, beside=[IDEA])
+    (picture,) = added("figure5a", store, [IDEA])
     assert picture.file == "figure5a-beside-laptop"
     (axis,) = picture.figure.axes
     assert [line.get_label() for line in axis.lines] == ["no KL", IDEA]
@@ -61,18 +66,32 @@ def test_a_curve_is_drawn_where_it_has_runs_in_a_colour_of_its_own(store):
     caption = " ".join(picture.figure.get_supxlabel().split())
     assert f"Added, with networks and settings of their own runs: {IDEA}." in caption
     # On Humanoid, where its only run at paper scale is.
-    files = [one.file for name in ("figure3", "figure10c") for one in drawn(name, store, beside=[IDEA])]
+    files = [one.file for name in ("figure3", "figure10c") for one in added(name, store, [IDEA])]
     assert files == ["figure3-beside", "figure3-beside-laptop", "figure10c-beside"]
     with pytest.raises(ValueError, match="No run of 'alm/my-idea' on Walker2d at laptop scale"):
-        drawn("figure9", store, beside=[IDEA])
+        added("figure9", store, [IDEA])
 
 
 def test_of_two_each_is_drawn_at_its_own_scale(store, make_run):
     store.write(make_run({5000: 1.0}, variant="other", task="Ant", status="partial"))
-    paper, laptop = drawn("figure5a", store, beside=["alm/other", IDEA])
+    paper, laptop = added("figure5a", store, ["alm/other", IDEA])
     assert set(paper.points["series"]) == {"alm/other"}
     assert "alm/other" not in " ".join(text.get_text() for text in laptop.figure.axes[0].texts)
     assert "alm/other" not in set(laptop.points["series"])
+
+
+def test_a_picture_has_no_trace_of_what_has_runs_at_another_scale(store, make_run):
+    """Neither a cost of a step nor a curve that its caption counts as missing."""
+    timed = {"provenance": {"device": "cpu", "population": 1}, "extra": {"time/evaluation_s": [5.0, 5.0]}}
+    for variant in ("base", "mnm"):
+        store.write(make_run({5000: 1.0, 50_000: 9.0}, variant=variant, scale="laptop", **timed))
+    store.write(make_run({5000: 1.0}, algorithm="svg", task="Humanoid", status="partial"))
+    for name in ("figure3", "figure13"):
+        paper, laptop = added(name, store, [IDEA, "svg"])
+        assert "svg" in set(paper.points["series"])
+        labels = [label.get_text() for axis in laptop.figure.axes for label in axis.get_yticklabels()]
+        assert ("SAC" in labels) == (name == "figure3") and "svg" not in labels
+    assert "drawn:" not in laptop.figure.get_supxlabel()
 
 
 @pytest.mark.parametrize("name", ["figure3", "figure5a", "figure5b", "figure5c", "figureG", "figureQ"])
@@ -83,7 +102,7 @@ def test_what_is_added_takes_no_colour_of_the_figure(tmp_path, make_run, name):
         algorithm, _, variant = one.partition("/")
         run = {"algorithm": algorithm, "variant": variant or "base", "task": exhibit.tasks[0]}
         store.write(make_run({5000: 1.0}, **run))
-    own, found = looks(exhibit.series), looks(beside(exhibit, names, store).series)
+    own, found = looks(exhibit.series), looks(with_beside(exhibit, names, store).series)
     assert {label: found[label] for label in own} == own
     # There are eight colours for ALM and its variants, of which Figure G has all.
     colours = {look.colour for look in found.values()}
@@ -103,7 +122,25 @@ def test_what_cannot_be_added_is_named(store):
         score_table(TABLE1_MBBL, store, beside=[IDEA])
     for name in ("figure4", "figure6", "figure7", "figure20", "field", "authors", "curves-sac"):
         with pytest.raises(ValueError, match=f"paper's returns only, and {name} is none"):
-            drawn(name, store, beside=[IDEA])
+            added(name, store, [IDEA])
+
+
+def test_a_scale_that_is_not_shown_adds_nothing(store, make_run):
+    """Figures show no runs of smoke scale, and nothing those of a scale that this version lacks."""
+    store.write(make_run({600: 1.0}, variant="tried", scale="smoke"))
+    store.write(make_run({1000: 1.0}, variant="big", scale="big"))
+    for name, there in (("alm/tried", "smoke"), ("alm/big", "big")):
+        with pytest.raises(ValueError, match=f"at laptop scale .* .there are some at {there} scale"):
+            added("figure5a", store, [name])
+    with pytest.raises(ValueError, match="No run of 'alm/big' on T-Humanoid"):
+        score_table(TABLE1, store, beside=["alm/big"])
+    assert "alm/tried" in rows(score_table(TABLE1, store, beside=["alm/tried"]), "Measured · smoke scale")
+
+
+def test_two_methods_of_one_name_are_not_told_apart(store, make_run):
+    store.write(make_run({5000: 1.0}, algorithm="TD3", scale="laptop"))
+    with pytest.raises(ValueError, match="table1 has another method of the name TD3"):
+        score_table(TABLE1, store, beside=["TD3"])
 
 
 def test_commands_take_the_names_and_write_files_of_their_own(store, tmp_path, capsys):
@@ -120,6 +157,21 @@ def test_commands_take_the_names_and_write_files_of_their_own(store, tmp_path, c
         assert "leave --beside out" in capsys.readouterr().err
     assert main(["figure", "5a", "--beside", "alm/no-kl", *places]) == 2
     assert "alm/no-kl is in figure5a already, as no KL" in capsys.readouterr().err
+    # Of several figures it is added to those that lack it.
+    assert main(["figure", "5", "--beside", "alm/no-kl", *places]) == 0
+    left = "figure5a is left out: alm/no-kl is in figure5a already, as no KL: leave it out."
+    assert left in (said := capsys.readouterr().out).splitlines() and "figure5b-beside-laptop.png" in said
+    assert main(["figure", "5", "--beside", "alm/no-value", *places]) == 2
+    assert "figure5b is left out: No run of 'alm/no-value'" in capsys.readouterr().out
+
+
+def test_what_a_figure_lacks_is_counted_as_in_its_plan(tmp_path, make_run, capsys):
+    store = Store(tmp_path / "store")
+    store.write(make_run({5000: 1.0}, variant="lost", scale="laptop", status="failed", reason="NaN"))
+    places = ["--store", str(store.roots[0]), "--out", str(tmp_path / "out")]
+    assert main(["figure", "5a", "--beside", "alm/lost", *places]) == 1
+    said = capsys.readouterr().out
+    assert "all of its stored runs have failed; 20 of its 20 runs lack" in said, said
 
 
 def test_notebooks_take_one_name_or_several(store, monkeypatch):

@@ -86,6 +86,7 @@ def test_an_area_begins_where_all_sides_have_been_evaluated_as_in_claims(tmp_pat
     assert [one.tolist() for one in judged] == scores
     assert comparison.heading.endswith("laptop scale: mean return since the end of the longest warm-up")
     assert any("warm-up of all sides (5k on HalfCheetah)" in note for note in comparison.notes())
+    assert "four), read up to the last step" in comparison.notes()[0]
     assert not any("warm-up" in note for note in compared(store, names=("alm", "svg")).notes())
 
 
@@ -163,13 +164,14 @@ def test_one_seed_gives_no_interval_and_says_so(store):
 
 
 def test_what_may_not_be_pooled_is_refused(store):
-    store.add("base", 4, {5000: 1.0}, protocol="v5")
+    there = {5000: 1.0, 9500: 1.0}
+    store.add("base", 4, there, protocol="v5")
     with pytest.raises(StoreMixError, match="different protocols"):
         compared(store)
     store.add(
         "base",
         4,
-        {5000: 1.0},
+        there,
         config={"agent": {"horizon": 4}, "layers": [512, 512], "plugin": {"sha256": "0"}},
     )
     with pytest.raises(
@@ -272,6 +274,9 @@ def test_several_others_are_read_at_one_step(store, make_run, tmp_path):
     # No task is left out.
     assert comparison.left_out[0] == "Left out on Hopper: no run of sac."
     assert comparison.file_name == "alm_my-idea-vs-td3-vs-sac-HalfCheetah-Hopper-laptop"
+    other = compared(store, "HalfCheetah", "Hopper", names=(IDEA, "td3", "sac"), metric="area")
+    assert other.file_name == f"{comparison.file_name}-area"
+    assert set(numbers["metric"]) == {"return"} and set(other.numbers()["metric"]) == {"area"}
     assert comparison.heading == "alm/my-idea against td3, sac, laptop scale: return"
 
 

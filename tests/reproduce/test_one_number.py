@@ -95,3 +95,23 @@ def test_a_seed_in_the_table_is_in_the_figure_and_in_the_comparison(store):
     row = compared.numbers().iloc[0]
     assert row["second_mean"] == pytest.approx(score.mean)
     assert len(row["second_seeds"].split()) == score.seeds
+
+
+def test_a_run_that_does_not_count_keeps_no_others_from_being_pooled(tmp_path, make_run):
+    store, task = Store(tmp_path), "HalfCheetah"
+    for seed in range(3):
+        for variant in ("no-kl", "base"):
+            store.write(make_run({5000: 1.0, 50_000: 9.0}, variant=variant, seed=seed, scale="laptop"))
+    early = {"config": {"agent": {"horizon": 7}}, "status": "failed", "reason": "NaN"}
+    store.write(make_run({5000: 1.0}, variant="no-kl", seed=3, scale="laptop", **early))
+    (score,) = [
+        one
+        for one in score_table(TABLE1, store, beside=["alm/no-kl"]).scores
+        if (one.algorithm, one.task, one.scale) == ("alm/no-kl", task, "laptop")
+    ]
+    curves = learning_curves.data(EXHIBITS["figure5a"], store, "laptop").curves
+    (curve,) = [one for one in curves if one.series.variant == "no-kl"]
+    row = Comparison.of(["alm/no-kl", "alm"], [task], "laptop", "return", store).numbers().iloc[0]
+    assert (score.mean, score.seeds, score.failed) == (9.0, 3, 1)
+    assert (curve.seeds, curve.pool.failed) == (3, 1)
+    assert (row["first_mean"], row["first_seeds"]) == (9.0, "0 1 2")

@@ -339,8 +339,9 @@ def test_seeds_of_different_configurations_are_not_pooled_and_cost_their_cell_al
     other = make_run(curve(100), seed=3, config={"agent": {"horizon": 7}})
     with pytest.warns(StoreWarning, match="configurations differ .agent.horizon, layers."):
         frame, text, files = render([*runs, other, make_run(curve(50.0), task="Hopper")])
-    assert cell(frame)["status"] == "mixed" and cell(frame, "Hopper")["mean"] == 50.0
-    assert measured(files["md"])["HalfCheetah"] == "mixed" and "mixed" in text
+    assert cell(frame)["status"] == "unpooled" and cell(frame, "Hopper")["mean"] == 50.0
+    assert measured(files["md"])["HalfCheetah"] == "unpooled"
+    assert "one whose seeds differ in configuration unpooled" in " ".join(text.split())
 
 
 def test_the_same_store_gives_the_same_bytes(make_run, render, tmp_path):
@@ -419,7 +420,7 @@ def test_cells_in_latex_are_hardly_wider_than_their_numbers(make_run, render):
         r"\shortstack[r]{5\\1/5 seeds\\at 199k\\w 5} \\"
     )
     released = files["tex"][files["tex"].index("Released by the authors") :].splitlines()[1]
-    assert r"\shortstack[r]{5231 $\pm$ 271\\5 seeds}" in released
+    assert r"\shortstack[r]{5231 $\pm$ 271\\5 seeds\\w 5076}" in released
     texts = writing.latex(Table.of_texts("t", "T", [{"a": "1", "b": "2", "c": "3"}], ()))
     assert texts.count(r"p{\dimexpr\textwidth/3-2\tabcolsep\relax}") == 3
 
@@ -522,6 +523,7 @@ def test_the_authors_released_curves_are_read_where_runs_are():
     assert ant.basis == "(5 seeds, 200k steps)" and released["Hopper"].number() == "–"
     elsewhere = score_table(TABLE1_MBBL, Store(Path("/nowhere")))
     assert "released" not in {one.block for one in elsewhere.scores}
+    assert "Released cells" in " ".join(table.notes) and "Released cells" not in " ".join(elsewhere.notes)
 
 
 def test_a_table_without_unchanged_alm_has_no_block_of_released_curves():
@@ -544,6 +546,9 @@ def test_what_others_published_is_read_at_their_last_evaluation_until_the_paper_
     # BRO evaluates at the step itself.
     bro = published["BRO", "Hopper-v4"]
     assert (bro.mean, bro.seeds, bro.step) == (pytest.approx(1264.2), 5, 200_000)
+    console = Console(width=120, file=io.StringIO())
+    writing.terminal(table, console)
+    assert "at 192k steps" in console.file.getvalue()
     assert crossq.protocol == "Ant-v4" and published["SAC", "T-Humanoid"].status == "absent"
 
 
