@@ -51,7 +51,7 @@ class Pool:
         runs: the runs that count, by seed; may be empty.
         step: environment steps at which they are read; 0 without a run.
         complete: whether ``step`` is the read-out.
-        unfinished: number of runs left out because others got further.
+        unfinished: number of runs left out because others got further or their first evaluation comes later.
         failed: number of runs left out because they failed before the read-out.
     """
 
@@ -91,10 +91,12 @@ def sample_std(values: ArrayLike) -> float:
 def pool(runs: Iterable[StoredRun], read_out: int) -> Pool:
     """The runs of one algorithm, variant, task and scale that count at a read-out in environment steps."""
     every = list(runs)
-    reached = [run for run in every if run.last_step >= read_out]
+    # A run whose warm-up ends after the read-out has nothing to read there.
+    begun = [run for run in every if run.curve().steps[0] <= read_out]
+    reached = [run for run in begun if run.last_step >= read_out]
     failed = [run for run in every if run.status == "failed" and run not in reached]
     under_way = [run for run in every if run not in reached and run not in failed]
-    used = reached or abreast(under_way)
+    used = reached or abreast([run for run in under_way if run in begun])
     step = read_out if reached else min((run.last_step for run in used), default=0)
     unfinished = len([run for run in under_way if run not in used])
     return Pool(tuple(used), step, bool(reached), unfinished, len(failed))

@@ -9,8 +9,11 @@ CURVE = {5000: 10.0, 10_000: 20.0, 15_000: 30.0}
 
 @pytest.fixture
 def pooled(make_run):
-    def pooled(*lengths, failed=()):
-        runs = [make_run({step: 1.0}, seed=seed, status="partial") for seed, step in enumerate(lengths)]
+    def pooled(*lengths, failed=(), begin=5000):
+        runs = [
+            make_run({begin: 0.0, step: 1.0}, seed=seed, status="partial")
+            for seed, step in enumerate(lengths)
+        ]
         runs += [make_run({step: 1.0}, seed=90 + step, status="failed", reason="nan") for step in failed]
         found = pool(runs, 200_000)
         return [run.spec.seed for run in found.runs], found.step, found.unfinished, found.failed
@@ -28,6 +31,12 @@ def test_before_it_all_count_up_to_the_last_common_step(pooled):
 
 def test_one_that_has_only_begun_does_not_pull_the_others_back(pooled):
     assert pooled(150_000, 100_000, 10_000) == ([0, 1], 100_000, 1, 0)
+
+
+def test_a_run_whose_warm_up_ends_after_the_read_out_does_not_count(pooled, make_run):
+    assert pooled(300_000, 250_000, begin=201_000) == ([], 0, 2, 0)
+    late, early = make_run({201_000: 1.0}, seed=0), make_run({5000: 1.0, 150_000: 2.0}, seed=1)
+    assert [run.spec.seed for run in pool([late, early], 200_000).runs] == [1]
 
 
 def test_nothing(pooled):
