@@ -48,7 +48,7 @@ def pages(tmp_path):
     for page in pages:
         (tmp_path / "docs/algorithms" / f"{page}.md").write_text("<!-- runs:begin --><!-- runs:end -->")
     (tmp_path / "README.md").write_text(
-        "a\n<!-- one-protocol:begin --><!-- one-protocol:end --><!-- wins:begin --><!-- wins:end -->\n"
+        "a\n<!-- one-protocol:begin --><!-- one-protocol:end -->\n"
         "<!-- gallery:begin -->\nold\n<!-- gallery:end -->\nb"
     )
     (tmp_path / "docs" / "index.md").write_text(
@@ -83,8 +83,7 @@ def test_refresh_replaces_the_block_only(tmp_path, pages):
     readme = (tmp_path / "README.md").read_text()
     table1 = one_protocol(Store(tmp_path / "results" / "runs"))
     assert readme == (
-        f"a\n<!-- one-protocol:begin -->\n{table1['one-protocol']}\n<!-- one-protocol:end -->"
-        f"<!-- wins:begin -->\n{table1['wins']}\n<!-- wins:end -->\n"
+        f"a\n<!-- one-protocol:begin -->\n{table1['one-protocol']}\n<!-- one-protocol:end -->\n"
         "<!-- gallery:begin -->\nNo clip of a policy is stored here.\n<!-- gallery:end -->\nb"
     )
     assert refresh(tmp_path) == []

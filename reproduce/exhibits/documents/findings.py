@@ -29,7 +29,7 @@ def blocks(store: Store) -> Blocks:
     table1 = one_protocol(store)
     findings = {**table1, **claims(store), "beside-alm": beside_alm(store)}
     return {
-        **{("README.md", name): text for name, text in table1.items()},
+        ("README.md", "one-protocol"): table1["one-protocol"],
         ("docs/index.md", "wins"): table1["wins"],
         ("docs/performance.md", "precision"): bf16_beside_float32(store),
         **{("docs/findings.md", name): text for name, text in findings.items()},
