@@ -117,7 +117,7 @@ class Played:
             again = np.array(self.repeated)
             lines.append(
                 f"the same episodes, played again: mean {again.mean():.1f}; largest difference of a return "
-                f"{np.abs(again - stored).max():.3g}"
+                f"{np.abs(again - stored).max():.5g}"
             )
         lines.append(self.agreement)
         if policy.processor and policy.processor != (here := cpu_name()):
