@@ -809,7 +809,7 @@ def test_first_use_by_three_processes_at_once(tmp_path):
     for process in processes:  # all at once, with the slow import behind them
         process.stdin.write("\n")
         process.stdin.flush()
-    assert [process.communicate(timeout=PATIENCE) for process in processes] == [("8\n", "")] * 3
+    assert [process.communicate(timeout=PATIENCE) for process in processes] == [("9\n", "")] * 3
     assert len(runs(tmp_path / "new.db")) == 3
     assert len(query(tmp_path / "new.db", f"select * from experiments where name = 'alm/{PROTOCOL}'")) == 1
 

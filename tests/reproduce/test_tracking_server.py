@@ -167,11 +167,20 @@ def many_machines(monkeypatch):
     monkeypatch.setattr(MlflowRuns, "_exclusive", lambda self: contextlib.nullcontext())
 
 
-def follow_all(trainings, uri, said):
+@pytest.fixture
+def said(server, monkeypatch):
+    """What followers say, one sentence each; they send to the server and look for news ten times a second."""
+    said = []
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
+    monkeypatch.setattr(following, "_POLL_SECONDS", 0.1)
+    monkeypatch.setattr(following, "print", lambda sentence, **_: said.append(sentence), raising=False)
+    return said
+
+
+def follow_all(trainings):
     """A thread for each run that follows it to its end, as its trainer's follower does."""
     threads = [
-        threading.Thread(target=follow, args=([run.path], lambda: False, uri, 0.1, said.append), daemon=True)
-        for run in trainings
+        threading.Thread(target=follow, args=([run.path], lambda: False), daemon=True) for run in trainings
     ]
     for thread in threads:
         thread.start()
@@ -193,7 +202,7 @@ def assert_all_there_once(postgres, trainings):
         assert set(arrived) == run.expected()  # none lost
 
 
-def test_eight_machines_write_at_once(tmp_path, postgres, server, artifacts, many_machines, make_run):
+def test_eight_machines_write_at_once(tmp_path, postgres, server, said, artifacts, many_machines, make_run):
     """From the first use of the database on; and all of them bring the same stored run."""
     stored = make_run({1000: 1.0, 2000: 2.0}, algorithm="sac", provenance={"started_ms": STARTED})
     store = Store(tmp_path / "store")
@@ -211,11 +220,10 @@ def test_eight_machines_write_at_once(tmp_path, postgres, server, artifacts, man
                 assert time.monotonic() < deadline
 
     importers = [threading.Thread(target=bring, daemon=True) for _ in range(8)]
-    said = []
     for run in trainings:
         run.steps(1000, 2000)
         run.commit()
-    followers = follow_all(trainings, server.uri, said)
+    followers = follow_all(trainings)
     for thread in importers:
         thread.start()
     for run in trainings:
@@ -233,13 +241,12 @@ def test_eight_machines_write_at_once(tmp_path, postgres, server, artifacts, man
     assert "secret" not in server.said
 
 
-def test_postgres_stops_and_starts_meanwhile(tmp_path, postgres, server):
+def test_postgres_stops_and_starts_meanwhile(tmp_path, postgres, said):
     trainings = [Training(tmp_path, seed=seed) for seed in (20, 21)]
     for run in trainings:
         run.steps(1000, 2000)
         run.commit()
-    said = []
-    followers = follow_all(trainings, server.uri, said)
+    followers = follow_all(trainings)
     wait_until(lambda: all(len(postgres.points(run.key)) == 8 for run in trainings), *followers)
 
     postgres.stop()
@@ -260,15 +267,14 @@ def test_postgres_stops_and_starts_meanwhile(tmp_path, postgres, server):
     assert all("no run is lost" in sentence for sentence in said)
 
 
-def test_the_server_is_killed_meanwhile(tmp_path, postgres, server):
+def test_the_server_is_killed_meanwhile(tmp_path, postgres, server, said):
     trainings = [Training(tmp_path, seed=seed) for seed in (30, 31)]
     for run in trainings:
         # So many that the kill falls between two requests of one pass.
-        for step in range(0, 30):
+        for step in range(1, 31):
             run.line(step, {f"loss/{i}": i / 2 for i in range(100)})
         run.commit()
-    said = []
-    followers = follow_all(trainings, server.uri, said)
+    followers = follow_all(trainings)
     wait_until(lambda: any(postgres.points(run.key) for run in trainings), *followers)
     server.kill()
     for run in trainings:
@@ -282,6 +288,8 @@ def test_the_server_is_killed_meanwhile(tmp_path, postgres, server):
     assert_all_there_once(postgres, trainings)
 
 
+# Of MLflow's tables, once in a process; outside of pytest Python hides it.
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_a_missing_driver_is_one_sentence(capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "psycopg", None)
     assert main(["server", "--database", "postgresql://lab:secret@/postgres?host=/nowhere"]) == 2
