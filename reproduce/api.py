@@ -28,7 +28,8 @@ from reproduce.exhibits.comparison import Comparison
 from reproduce.exhibits.coverage import nothing_shown
 from reproduce.exhibits.kinds import SHOWN_SCALES, BiasDefinition, TableExhibit
 from reproduce.exhibits.scores import score_table
-from reproduce.exhibits.tidy import published_curves, tidy_curves
+from reproduce.exhibits.tidy import published_curves as published_curves
+from reproduce.exhibits.tidy import tidy_curves
 from reproduce.lab.places import RUNS
 from reproduce.lab.plugins import load_plugin
 from reproduce.lab.policies import find_policy
@@ -40,16 +41,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from reproduce.lab.playing import Actor
-
-__all__ = [
-    "claims",
-    "compare",
-    "figure",
-    "load_curves",
-    "load_policy",
-    "published_curves",
-    "table",
-]
 
 
 def load_curves(

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from alm.task_registry import TaskSpec
+from alm.training.forms import TIMES
 from alm.training.optimisation import OptimiserGroup
 from alm.training.replay import Replay
 from alm.training.scale import Scale
@@ -22,7 +23,7 @@ Noise = Mapping[str, Tensor]
 NoiseShapes = dict[str, tuple[int, ...]]
 """Shapes of `Noise`, without the leading axis S."""
 
-_RECORDED = ("step", "training_step", "wall_seconds", "time_ms", "actor/exploration_std")
+_RECORDED = (*TIMES, "actor/exploration_std")
 _MEASURED = ("eval/", "qbias/", "time/", "train/")
 # What a checkpoint holds besides tensors.
 _LEAVES = (int, float, bool, str, bytes, type(None))

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from alm.training.bias import ValueSample
+from alm.training.forms import TIMES
 from alm.training.policies import write_policy
 from alm.training.run_directory import PLUGIN_COPY, RunDirectory
 from reproduce.lab.curves import run_scalars, sharing_seeds
@@ -49,7 +50,7 @@ def run_of_directory(directory: RunDirectory) -> StoredRun | None:
         if "returns" not in line:
             since.append(line["metrics"])
             continue
-        row = {name: line[name] for name in ("step", "training_step", "wall_seconds", "time_ms")}
+        row = {name: line[name] for name in TIMES}
         evaluations.append(line)
         # Versions before 0.16 wrote no lengths.
         episodes = {"eval/returns": line["returns"], "eval/lengths": line.get("lengths", [])}

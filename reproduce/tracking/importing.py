@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from alm.training.forms import TIMES
 from reproduce.lab.published import authors_curves, printed_scores
 from reproduce.lab.store import Store, StoredRun
 from reproduce.tracking.client import ENDED, KnownRun, MlflowRuns, Point, SyncResult, finite_points, noting
@@ -15,7 +16,7 @@ PUBLISHED = "alm/published"
 
 # Published numbers need a fixed time: that of the paper's first version, arXiv 2209.08466, 2022-09-18.
 _PUBLISHED_MS = 1_663_459_200_000
-_NOT_METRICS = ("step", "training_step", "wall_seconds", "time_ms", "eval/returns", "eval/lengths")
+_NOT_METRICS = (*TIMES, "eval/returns", "eval/lengths")
 
 
 def import_store(store: Store, tracker: MlflowRuns) -> SyncResult:
