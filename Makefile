@@ -21,6 +21,8 @@ THREADS   ?=
 # The sides of `make compare`: one, and those that it is compared with.
 A         ?= alm/my-idea
 B         ?= alm
+# Rows added to a table of returns, curves added to a figure: make table1 BESIDE="alm/my-idea sac".
+BESIDE    ?=
 # Definition of the value bias in figures 4 and 8.
 BIAS      ?= redq
 # Address of the database of `make server`; by default MLFLOW_BACKEND_STORE_URI.
@@ -40,6 +42,7 @@ WORKERS   ?=
 ENGINE     = --on $(ON) --device $(DEVICE) $(if $(ADDRESS),--address $(ADDRESS)) $(if $(PARTITION),--partition $(PARTITION)) \
              $(if $(HOURS),--hours $(HOURS)) $(if $(PER_GPU),--per-gpu $(PER_GPU)) $(if $(WORKERS),--workers $(WORKERS))
 GRID       = $(if $(TRAINS),@$(BIN)/python -m reproduce grid $(1) --scale $(SCALE) $(ENGINE))
+ASIDE      = $(if $(BESIDE), --beside $(foreach side,$(BESIDE),'$(side)'))
 WHAT_IT_NEEDS = $(VENV)/$(if $(TRAINS),.train,.reading)
 
 # Where `make archive` stores runs: one's own store (runs/store) unless named; the repository's is results/runs.
@@ -56,18 +59,18 @@ help: ## Show this list
 
 table1: $(WHAT_IT_NEEDS) ## Print Table 1: the paper beside the stored runs (TRAIN=1 trains what is missing)
 	$(call GRID,table1)
-	@$(BIN)/python -m reproduce table 1
+	@$(BIN)/python -m reproduce table 1$(ASIDE)
 
 table1-mbbl: $(WHAT_IT_NEEDS) ## Print Table 1 on the tasks that its rows SVG(1) and SLBO were measured on (TRAIN=1)
 	$(call GRID,table1-mbbl)
-	@$(BIN)/python -m reproduce table 1-mbbl
+	@$(BIN)/python -m reproduce table 1-mbbl$(ASIDE)
 
 table2 table3 table4: $(VENV)/.train ## Print a table of the code: how methods differ, hyper-parameters, networks
 	@$(BIN)/python -m reproduce table $(@:table%=%)
 
 table5: $(WHAT_IT_NEEDS) ## Print Table 5: ALM with an entropy bonus (TRAIN=1)
 	$(call GRID,table5)
-	@$(BIN)/python -m reproduce table 5
+	@$(BIN)/python -m reproduce table 5$(ASIDE)
 
 claims: $(WHAT_IT_NEEDS) ## Print the paper's claims beside what the stored runs say, at paper and laptop scale (TRAIN=1: of every exhibit)
 	$(call GRID)
@@ -76,11 +79,11 @@ claims: $(WHAT_IT_NEEDS) ## Print the paper's claims beside what the stored runs
 # Any other table or figure by its name, which `make runs` lists: make figure5a, make figure5 for all parts of it (TRAIN=1).
 table%: $(WHAT_IT_NEEDS) FORCE
 	$(call GRID,$@)
-	@$(BIN)/python -m reproduce table $@
+	@$(BIN)/python -m reproduce table $@$(ASIDE)
 
 figure%: $(WHAT_IT_NEEDS) FORCE
 	$(call GRID,$@)
-	@$(BIN)/python -m reproduce figure $@ --bias $(BIAS)
+	@$(BIN)/python -m reproduce figure $@ --bias $(BIAS)$(ASIDE)
 
 figure-authors: $(VENV)/.reading ## Draw the stored ALM runs over the authors' published curves
 	@$(BIN)/python -m reproduce figure authors

@@ -457,7 +457,8 @@ class SLBO(Agent):
         observation = net.state(imagined.observation.flatten(0, 1)[None])
         unit = imagined.unit_action.flatten(0, 1)[None]
         with torch.no_grad():
-            old = net.policy(observation)
+            mean, log_std = net.policy(observation)
+        old = mean, log_std.clone()  # it is a view of a parameter, which the step changes
 
         def evaluate() -> tuple[Tensor, Tensor]:
             new = net.policy(observation)
