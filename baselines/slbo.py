@@ -427,8 +427,8 @@ class SLBO(Agent):
             mean, log_std = net.act(state)
             unit = mean + log_std.exp() * noise[:, t]
             following = net.predict(state, unit)
-            step = (state, scale_action(unit, self.bounds), following)
-            reward, terminal = analytic.reward(self.task, *step), analytic.terminated(self.task, *step)
+            reward = analytic.reward(self.task, state, scale_action(unit, self.bounds))
+            terminal = analytic.terminated(self.task, following)
             age += 1
             ended = terminal | (age >= config.imagined_horizon)
             rows.append((state, unit, reward, following, terminal, ended))

@@ -31,8 +31,8 @@ from alm.training.scale import Scale
 from alm.training.streams import Streams
 from baselines.networks import MeanLogStd, log_density, scale_action, tanh
 
-Reward = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""Reward function r(s, a, s') → (S, batch)."""
+Reward = Callable[[Tensor, Tensor], Tensor]
+"""Reward function r(s, a) → (S, batch)."""
 
 _MODEL_LOG_STD = (-5.0, 2.0)
 # Nothing in the objective keeps the policy stochastic.  If its std could shrink freely, the density of
@@ -165,11 +165,8 @@ def reward_objective(reward: nn.Module, transitions: Transitions) -> Tensor:
     return (predicted - transitions.reward).square().mean(dim=-1)
 
 
-def learned_reward(
-    reward: nn.Module, observation: Tensor, action: Tensor, next_observation: Tensor | None = None
-) -> Tensor:
-    """r̂(s, a) → (S, batch), with an unused argument s' so that it can replace a known reward."""
-    del next_observation
+def learned_reward(reward: nn.Module, observation: Tensor, action: Tensor) -> Tensor:
+    """r̂(s, a) → (S, batch)."""
     return reward(torch.cat([observation, action], dim=-1))[..., 0]
 
 
@@ -197,7 +194,7 @@ def actor_objective(
 ) -> Tensor:
     """Value-gradient policy loss (S,); trains π.
 
-    L_π = −mean w [ r(s, a, s') + γ (1 − d) V(s') ],  a = π(s, sg η),  s' = f(s, a, sg ξ),
+    L_π = −mean w [ r(s, a) + γ (1 − d) V(s') ],  a = π(s, sg η),  s' = f(s, a, sg ξ),
 
     where ``gaussian`` is π's at s, η and ξ are inferred, so a and s' have the replayed values, and
     gradients flow through r, V and f into π.
@@ -206,7 +203,7 @@ def actor_objective(
     action = reproduced(gaussian, transitions.action)
     following = reproduced(networks.model(observation, action), transitions.next_observation)
     value = networks.critic(following)[..., 0]
-    total = reward(observation, action, following) + discount * (1.0 - transitions.terminal) * value
+    total = reward(observation, action) + discount * (1.0 - transitions.terminal) * value
     return -(weight * total).mean(dim=-1)
 
 
