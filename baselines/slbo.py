@@ -28,7 +28,7 @@ from alm.training.ranges import Count, NotNegative, Positive, Share, Steps
 from alm.training.replay import Replay, Transitions
 from alm.training.scale import Scale
 from alm.training.streams import Streams
-from baselines.networks import MeanLogStd, log_density, scale_action, tanh, unit_action
+from baselines.networks import MeanLogStd, log_density, scale_action, unit_action
 from baselines.trpo import StepOutcome, TrustRegion, advantages, kl_divergence, trust_region_step
 
 _ENTROPY_LIMIT = 2.0
@@ -174,7 +174,7 @@ class SLBOPolicy(nn.Module):
 
     def __init__(self, observation_size: int, action_size: int, hidden: int) -> None:
         super().__init__()
-        self.layers = mlp(1, (observation_size, hidden, hidden, action_size), tanh)
+        self.layers = mlp(1, (observation_size, hidden, hidden, action_size), nn.Tanh)
         self.log_std = nn.Parameter(torch.zeros(1, 1, action_size))
 
     def forward(self, normalised: Tensor) -> MeanLogStd:
@@ -192,7 +192,7 @@ class SLBONetworks(nn.Module):
         observation, action = task.observation_size, task.action_size
         self.policy = SLBOPolicy(observation, action, config.policy_hidden_size)
         value, model = config.value_hidden_size, config.model_hidden_size
-        self.value = mlp(1, (observation, value, value, 1), tanh)
+        self.value = mlp(1, (observation, value, value, 1), nn.Tanh)
         self.model = mlp(1, (observation + action, model, model, observation), nn.ReLU)
         self.state = Normaliser(observation)
         self.change = Normaliser(observation)
