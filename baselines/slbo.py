@@ -29,7 +29,7 @@ from alm.training.replay import Replay, Transitions
 from alm.training.scale import Scale
 from alm.training.streams import Streams
 from baselines.networks import MeanLogStd, log_density, scale_action, unit_action
-from baselines.trpo import StepOutcome, TrustRegion, advantages, kl_divergence, trust_region_step
+from baselines.trpo import TrustRegion, advantages, kl_divergence, trust_region_step
 
 _ENTROPY_LIMIT = 2.0
 
@@ -465,14 +465,11 @@ class SLBO(Agent):
             return policy_gain(new, old, unit, scaled, weight), kl_divergence(old, new).mean()
 
         step = trust_region_step(list(net.policy.parameters()), evaluate, self.region)
-        return self._policy_metrics(step, imagined)
-
-    def _policy_metrics(self, step: StepOutcome, imagined: Imagined) -> Metrics:
         values = {
             "policy/kl": step.kl,
             "policy/improvement": step.improvement,
             "policy/accepted": float(step.accepted),
-            "policy/std": self.networks.policy.log_std.detach().mean().exp(),
+            "policy/std": net.policy.log_std.detach().mean().exp(),
             "model/reward": imagined.reward.mean(),
         }
         return {

@@ -178,7 +178,7 @@ class LocomotionEnv(MujocoEnv, EzPickle):
     def _act(self, action: Array) -> dict[str, float]:
         """Advance one environment step and return the parts of its reward."""
         self._apply(action)
-        control = self._control_cost()
+        control = self.control_weight * float(self._ctrl.dot(self._ctrl))
         self._advance()
         position = self._position()
         forward = self.forward_weight * (position - self._last_position) / self._seconds
@@ -189,9 +189,6 @@ class LocomotionEnv(MujocoEnv, EzPickle):
             "reward_ctrl": -control,
             "reward_contact": -self._contact_cost(),
         }
-
-    def _control_cost(self) -> float:
-        return self.control_weight * float(self._ctrl.dot(self._ctrl))
 
     def _advance(self) -> None:
         """Simulate one environment step under the applied controls, with noise if requested."""
