@@ -380,7 +380,8 @@ class SLBO(Agent):
                 kept.append(self.update_model(*self._sequences(replay, index)))
             for _ in range(config.policy_updates):
                 imagined = self.imagine()
-                kept.append(self.update_policy(imagined) | self._fit_value(imagined))
+                advantage = self.advantages(imagined)
+                kept.append(self.update_policy(imagined, advantage) | self._fit_value(imagined, advantage))
         names = dict.fromkeys(name for metrics in kept for name in metrics)
         return {
             name: torch.stack([metrics[name] for metrics in kept if name in metrics]).mean(dim=0)
@@ -448,12 +449,11 @@ class SLBO(Agent):
         observations = np.stack([self._start.reset(seed=seed)[0] for seed in seeds])
         return torch.from_numpy(observations).to(self.drift)[None]
 
-    def update_policy(self, imagined: Imagined) -> Metrics:
-        """One TRPO step on imagined rollouts."""
+    def update_policy(self, imagined: Imagined, advantage: Tensor) -> Metrics:
+        """One TRPO step on imagined rollouts and their advantages (steps, rollouts)."""
         net, weight = self.networks, self.config.entropy_weight
-        advantage = self.advantages(imagined).flatten()[None]
         spread = advantage.std(unbiased=False).clamp(min=1e-8)
-        scaled = (advantage - advantage.mean()) / spread
+        scaled = ((advantage - advantage.mean()) / spread).flatten()[None]
         observation = net.state(imagined.observation.flatten(0, 1)[None])
         unit = imagined.unit_action.flatten(0, 1)[None]
         with torch.no_grad():
@@ -493,11 +493,11 @@ class SLBO(Agent):
             self.config.trace,
         )
 
-    def _fit_value(self, imagined: Imagined) -> Metrics:
+    def _fit_value(self, imagined: Imagined, advantage: Tensor) -> Metrics:
         """Regress the value to the returns A + V under the old value, in passes over shuffled batches."""
         with torch.no_grad():
             states = imagined.observation.flatten(0, 1)[None]
-            returns = self.advantages(imagined).flatten()[None] + self.networks.evaluate(states)
+            returns = advantage.flatten()[None] + self.networks.evaluate(states)
         metrics: Metrics = {}
         for _ in range(self.config.value_passes):
             order = torch.randperm(

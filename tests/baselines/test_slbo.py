@@ -383,7 +383,7 @@ def test_the_value_is_fitted_to_advantages_plus_values_of_before(monkeypatch):
 
     handed = []
     monkeypatch.setattr(agent, "update_value", lambda states, targets, _: handed.append((states, targets)))
-    agent._fit_value(imagined)
+    agent._fit_value(imagined, agent.advantages(imagined))
     assert [targets.shape[1] for _, targets in handed] == 2 * [*[7] * 8, 4]
     targets = {
         tuple(s.tolist()): y
@@ -456,7 +456,7 @@ def test_a_policy_update_improves_what_is_imagined():
     agent = build()
     imagined = agent.imagine()
     before = copy.deepcopy(agent.networks.policy.state_dict())
-    metrics = agent.update_policy(imagined)
+    metrics = agent.update_policy(imagined, agent.advantages(imagined))
     assert metrics["policy/accepted"].item() == 1.0
     assert 0.0 < metrics["policy/kl"].item() <= 1.5 * 0.01
     assert metrics["policy/improvement"].item() >= 0.0
@@ -479,7 +479,7 @@ def test_the_policy_climbs_on_scaled_advantages_of_its_own_actions(monkeypatch):
         return torch.stack([values[t, n] for t in range(20) for n in range(3)])[None]
 
     expected = agent.networks.act(rows(imagined.observation))[0].detach()
-    metrics = agent.update_policy(imagined)
+    metrics = agent.update_policy(imagined, agent.advantages(imagined))
     _, (old, _), action, advantage, entropy_weight = seen[0]
     torch.testing.assert_close(old, expected)
     assert torch.equal(action, rows(imagined.unit_action)) and entropy_weight == 0.03
@@ -497,7 +497,7 @@ def test_the_policy_stays_in_the_configured_region_around_what_it_was(monkeypatc
     )
     agent = build(max_kl=0.03)
     imagined = agent.imagine()
-    agent.update_policy(imagined)
+    agent.update_policy(imagined, agent.advantages(imagined))
     ((parameters, evaluate, region),) = handed
     assert region == TrustRegion(max_kl=0.03)
     policy = agent.networks.policy
@@ -578,14 +578,18 @@ def test_the_model_learns_from_all_that_is_stored(monkeypatch):
 
 
 def test_the_policy_climbs_in_fresh_rollouts_and_the_value_follows_it(monkeypatch):
-    """In each iteration the model first; in each of the policy's updates rollouts, TRPO, then the value."""
+    """In each iteration the model first; in each of the policy's updates rollouts, TRPO, then the value.
+
+    Both take the advantages under the value from before.
+    """
     agent, order, rollouts = SLBO(TASK, SMALL, (0,)), [], []
     monkeypatch.setattr(agent, "update_model", lambda *_: order.append("model") or {})
     monkeypatch.setattr(agent, "imagine", lambda: rollouts.append(object()) or rollouts[-1])
+    monkeypatch.setattr(agent, "advantages", lambda imagined: order.append("advantages") or [imagined])
     for name in ("update_policy", "_fit_value"):
-        monkeypatch.setattr(agent, name, lambda imagined, name=name: order.append((name, imagined)) or {})
+        monkeypatch.setattr(agent, name, lambda *given, name=name: order.append((name, *given)) or {})
     agent.learn(filled(agent, 40), 40)
-    steps = [[("update_policy", rollout), ("_fit_value", rollout)] for rollout in rollouts]
+    steps = [["advantages", ("update_policy", r, [r]), ("_fit_value", r, [r])] for r in rollouts]
     assert order == [*["model"] * 3, *steps[0], *steps[1], *["model"] * 3, *steps[2], *steps[3]]
 
 
