@@ -29,7 +29,7 @@ from alm.training.replay import Replay, Transitions
 from alm.training.scale import Scale
 from alm.training.streams import Streams
 from baselines.networks import MeanLogStd, log_density, scale_action, unit_action
-from baselines.trpo import TrustRegion, advantages, kl_divergence, trust_region_step
+from baselines.trpo import advantages, kl_divergence, trust_region_step
 
 _ENTROPY_LIMIT = 2.0
 
@@ -335,7 +335,6 @@ class SLBO(Agent):
             raise ValueError(f"SLBO trains one seed in a population, not {len(seeds)}: train them in turn.")
         _require_reward(task)
         super().__init__(task, config, seeds, device, dtype)
-        self.region = TrustRegion(max_kl=config.max_kl)
         # Ornstein–Uhlenbeck noise of the next action; it continues across episodes.
         self.drift = torch.zeros(1, 1, task.action_size, device=device, dtype=dtype)
         self._start: gymnasium.Env | None = None
@@ -451,7 +450,7 @@ class SLBO(Agent):
 
     def update_policy(self, imagined: Imagined, advantage: Tensor) -> Metrics:
         """One TRPO step on imagined rollouts and their advantages (steps, rollouts)."""
-        net, weight = self.networks, self.config.entropy_weight
+        net, config = self.networks, self.config
         spread = advantage.std(unbiased=False).clamp(min=1e-8)
         scaled = ((advantage - advantage.mean()) / spread).flatten()[None]
         observation = net.state(imagined.observation.flatten(0, 1)[None])
@@ -462,9 +461,10 @@ class SLBO(Agent):
 
         def evaluate() -> tuple[Tensor, Tensor]:
             new = net.policy(observation)
-            return policy_gain(new, old, unit, scaled, weight), kl_divergence(old, new).mean()
+            gain = policy_gain(new, old, unit, scaled, config.entropy_weight)
+            return gain, kl_divergence(old, new).mean()
 
-        step = trust_region_step(list(net.policy.parameters()), evaluate, self.region)
+        step = trust_region_step(list(net.policy.parameters()), evaluate, max_kl=config.max_kl)
         values = {
             "policy/kl": step.kl,
             "policy/improvement": step.improvement,
