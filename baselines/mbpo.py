@@ -4,7 +4,7 @@ SAC with many updates per environment step, mostly on imagined transitions: an e
 retrained regularly, and the policy is rolled out in it for a few steps from real states.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any, Self
@@ -121,28 +121,6 @@ class MBPOConfig(SACConfig):
         return self.retain_epochs * length * self.rollouts * (_EPOCH // self.retrain_every)
 
 
-def imagine(
-    dynamics: EnsembleDynamics,
-    act: Callable[[Tensor], Tensor],
-    ends: Callable[[Tensor, Tensor, Tensor], Tensor],
-    observation: Tensor,
-    length: int,
-    streams: Streams,
-) -> Iterator[Transitions]:
-    """Rollouts from observations (1, n, observation): the transitions (1, m ≤ n) of every step.
-
-    ``ends`` (s, a, s') tells which predicted transitions terminate; their rollouts stop there.
-    """
-    for _ in range(length):
-        action = act(observation)
-        reward, after = dynamics.sample(observation, action, streams)
-        ended = ends(observation, action, after)
-        yield Transitions(observation, action, reward, after, ended.to(reward.dtype))
-        observation = after[:, ~ended[0]]
-        if observation.shape[1] == 0:
-            return
-
-
 class MBPO(SAC):
     """MBPO for one seed (`alm.training.agent.Agent`).
 
@@ -214,13 +192,27 @@ class MBPO(SAC):
         states = replay.stored().observation
         start = states[:, self.learning.integers(replay.size, config.rollouts)[0]]
         added = 0
-        for transitions in imagine(self.dynamics, self._follow, self._ends, start, length, self.learning):
+        for transitions in self.imagine(start, length):
             self.pool.extend(transitions, transitions.terminal > 0)
             added += transitions.reward.shape[1]
         metrics["model/rollout_length"] = start.new_tensor([length])
         metrics["model/rollout_mean_length"] = start.new_tensor([added / config.rollouts])
         metrics["model/pool_size"] = start.new_tensor([self.pool.size])
         self._model_metrics = metrics
+
+    def imagine(self, observation: Tensor, length: int) -> Iterator[Transitions]:
+        """Rollouts of the stochastic policy from observations (1, n, observation).
+
+        Yields the transitions (1, m ≤ n) of every step; a rollout stops where the task is predicted to end.
+        """
+        for _ in range(length):
+            action, _ = self.act_with_bonus(observation, self.learning)
+            reward, after = self.dynamics.sample(observation, action, self.learning)
+            ended = analytic.terminated(self.task, after)
+            yield Transitions(observation, action, reward, after, ended.to(reward.dtype))
+            observation = after[:, ~ended[0]]
+            if observation.shape[1] == 0:
+                return
 
     def _model_error(self, replay: Replay, training_step: int) -> Tensor:
         """`multi_step_error` on recorded sequences (K,); NaN, which logs omit, while all are too short."""
@@ -232,13 +224,6 @@ class MBPO(SAC):
         streams = Streams(self.seeds, Purpose.EVALUATION, training_step, 0, _ERROR, device=str(device))
         start = starts[streams.integers(len(starts), _ERROR_SEQUENCES)]
         return multi_step_error(self.dynamics, replay.sequences_from(start, horizon))
-
-    def _follow(self, observation: Tensor) -> Tensor:
-        """Actions of the stochastic policy, with noise from the learning stream."""
-        return self.act_with_bonus(observation, self.learning)[0]
-
-    def _ends(self, observation: Tensor, action: Tensor, next_observation: Tensor) -> Tensor:
-        return analytic.terminated(self.task, observation, action, next_observation)
 
     def _mixed_batches(self, replay: Replay) -> Transitions:
         """Batches for all updates of a step (1, updates, batch): real transitions, then imagined ones."""

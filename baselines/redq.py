@@ -22,13 +22,11 @@ from alm.training.schedules import Step
 from alm.training.streams import Streams
 from baselines.networks import scale_action
 from baselines.sac import (
-    Bound,
     SoftAgent,
     SoftNetworks,
     actor_objective,
     average,
     critic_objective,
-    log_slope,
     published_target_entropy,
     smallest,
     soft_return,
@@ -122,14 +120,8 @@ def critic_target(
 class REDQNetworks(SoftNetworks):
     """`SoftNetworks` with an ensemble of critics."""
 
-    def __init__(
-        self,
-        task: TaskSpec,
-        config: REDQConfig,
-        generators: Sequence[torch.Generator],
-        slope: Bound = log_slope,
-    ) -> None:
-        super().__init__(task, config, generators, ensemble=config.critics, slope=slope)
+    def __init__(self, task: TaskSpec, config: REDQConfig, generators: Sequence[torch.Generator]) -> None:
+        super().__init__(task, config, generators, ensemble=config.critics)
 
 
 def official_log_slope(x: Tensor) -> Tensor:
@@ -141,7 +133,8 @@ class OfficialDensityNetworks(REDQNetworks):
     """`REDQNetworks` with the reference's log-probability."""
 
     def __init__(self, task: TaskSpec, config: REDQConfig, generators: Sequence[torch.Generator]) -> None:
-        super().__init__(task, config, generators, official_log_slope)
+        super().__init__(task, config, generators)
+        self.actor.log_slope = official_log_slope
 
 
 class REDQ(SoftAgent):
@@ -224,6 +217,6 @@ class SACAverage(REDQ):
 
 
 class OfficialDensityREDQ(REDQ):
-    """REDQ with the reference's log-probability, whose entropy bonus is smaller for saturated actions."""
+    """REDQ with the reference's log-probability, whose entropy bonus is larger for saturated actions."""
 
     network_class = OfficialDensityNetworks

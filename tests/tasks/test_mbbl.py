@@ -4,7 +4,6 @@ As in ``test_locomotion.py`` the reference has its own model and data and is giv
 actions only. Rewards are restated as the code of Wang et al. has them, of the observation before the step.
 """
 
-import pickle
 import warnings
 from pathlib import Path
 from typing import Any
@@ -225,8 +224,8 @@ def test_time_limit_truncates() -> None:
     assert ends == [(False, False)] * 999 + [(False, True)]
 
 
-def episode(env: gymnasium.Env, name: str, seed: int | None, steps: int) -> list[Any]:
-    trace: list[Any] = [] if seed is None else [env.reset(seed=seed)[0].tobytes()]
+def episode(env: gymnasium.Env, name: str, seed: int, steps: int) -> list[Any]:
+    trace: list[Any] = [env.reset(seed=seed)[0].tobytes()]
     for action in random_actions(name, steps, seed=99):
         observation, reward, terminated, truncated, _ = env.step(action)
         trace.append((observation.tobytes(), reward, terminated, truncated))
@@ -236,29 +235,11 @@ def episode(env: gymnasium.Env, name: str, seed: int | None, steps: int) -> list
 
 
 @pytest.mark.parametrize("name", MBBL)
-def test_seeds_and_pickles_fix_the_episodes(name: str) -> None:
+def test_a_seed_fixes_the_episodes(name: str) -> None:
     first, second = make(name)[0], make(name)[0]
-    trace = episode(first, name, 0, 60)
-    assert trace == episode(second, name, 0, 60)
+    trace = episode(first, name, 0, 180)
+    assert trace == episode(second, name, 0, 180)
     assert trace[0] != episode(second, name, 1, 1)[0]
-    copy = pickle.loads(pickle.dumps(first))
-    assert copy.spec == first.spec
-    assert episode(copy, name, None, 120) == episode(first, name, None, 120)
-
-
-def test_pickle_keeps_the_contact_cost_of_the_next_step() -> None:
-    """It is of the state before that step, and the forces are no part of the simulation's state."""
-    env, _ = make("mbbl/Humanoid-ET")
-    env.reset(seed=0)
-    for action in random_actions("mbbl/Humanoid-ET", 200):
-        copy = pickle.loads(pickle.dumps(env))
-        outcome = env.step(action)
-        assert copy.step(action)[1] == outcome[1]
-        if outcome[4]["reward_contact"] < -0.01:
-            return
-        if outcome[2]:
-            env.reset()
-    pytest.fail("no contact")
 
 
 @pytest.mark.parametrize("name", ["mbbl/Hopper-ET", "mbbl/Ant"])
