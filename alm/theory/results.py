@@ -25,7 +25,7 @@ def run(seed: int = 0, progress: Callable[[float], None] | None = None) -> Exhib
     # Three ascents for the gap of A.5 and two for optimism.
     done, total = 0, len(CHECKS) + 5 * demonstrations.STEPS + demonstrations.joint_learning_steps()
 
-    def advance(*_: object) -> None:
+    def advance() -> None:
         nonlocal done
         done += 1
         if progress:

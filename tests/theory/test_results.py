@@ -1,6 +1,7 @@
 """Everything at once: the same rows for the same seed, and what the demonstrations are made of."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -91,7 +92,7 @@ def test_objective_of_heads_over_every_trajectory():
             for sign in (1, -1):
                 logits = np.log(table)
                 logits[(slice(None), *index)] += sign * 1e-6
-                now = ascent.with_tables(mdps, {name: ascent.softmax(logits)})
+                now = replace(mdps, **{name: ascent.softmax(logits)})
                 moved.append(np.array([listed(now, i) for i in range(3)]))
             difference = (moved[0] - moved[1]) / 2e-6
             np.testing.assert_allclose(slope[(slice(None), *index)], difference, rtol=1e-5, atol=1e-8)
