@@ -10,7 +10,7 @@ from alm.theory import ascent, demonstrations
 from alm.theory.bound import alm_bound, rollout_terms
 from alm.theory.enumeration import mean, trajectories
 from alm.theory.mdp import Family, normalised_return, random_mdps, state_action_values
-from alm.theory.results import DOCUMENT_TABLES, document_tables, run
+from alm.theory.results import run
 
 
 @pytest.fixture(scope="module")
@@ -39,15 +39,6 @@ def test_exhibits_have_rows_of_one_shape(short):
     for name, rows in short[0].items():
         assert rows, name
         assert all(list(row) == list(rows[0]) for row in rows), name
-
-
-def test_document_tables_are_rectangular(short):
-    tables = document_tables(short[0])
-    assert list(tables) == list(DOCUMENT_TABLES)
-    for name, (header, rows) in tables.items():
-        assert rows, name
-        assert all(len(row) == len(header) for row in rows), name
-        assert all(isinstance(cell, str) for row in rows for cell in row), name
 
 
 def test_ascent_raises_what_it_ascends():
