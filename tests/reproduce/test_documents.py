@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from alm.theory.results import DOCUMENT_TABLES
 from paper_figures.theory import FIGURES as THEORY_FIGURES
 from reproduce.exhibits.catalogue import TABLE1, TABLE1_MBBL, TABLE5
 from reproduce.exhibits.claims import claims_table
@@ -13,7 +12,7 @@ from reproduce.exhibits.code_tables import CODE_TABLES
 from reproduce.exhibits.documents.findings import one_protocol
 from reproduce.exhibits.documents.pages import documents, refresh
 from reproduce.exhibits.scores import score_table
-from reproduce.exhibits.theory import LONG_TITLES, read, tables
+from reproduce.exhibits.theory import DOCUMENT_TABLES, LONG_TITLES, read, tables
 from reproduce.exhibits.writing import markdown, render
 from reproduce.lab.algorithms import ALGORITHMS
 from reproduce.lab.store import Store
