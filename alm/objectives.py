@@ -3,10 +3,11 @@
 In the order of an update, with the letters that agent and variants use: (a) encoder and model, (b) reward and
 classifier, (c) critics, (d) policy.
 
-Every objective takes the networks, a batch with leading axes (S, batch) or (S, K, batch), and standard
-normal noise.  It returns one loss per seed (S,) and detached diagnostics, and documents which networks
-the loss trains.  The caller requests gradients for those parameters only (`alm.training.optimisation`),
-so a frozen network passes gradients through to its inputs and receives none.  sg(·) is a stop-gradient.
+The four take the networks, a batch with leading axes (S, batch) or (S, K, batch), and standard normal noise.
+They return one loss per seed (S,) and detached diagnostics; their parts and `lower_bound` say what they
+return.  All document which networks a loss trains.  The caller requests gradients for those parameters only
+(`alm.training.optimisation`), so a frozen network passes gradients through to its inputs and receives none.
+sg(·) is a stop-gradient.
 """
 
 import math

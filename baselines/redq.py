@@ -224,6 +224,6 @@ class SACAverage(REDQ):
 
 
 class OfficialDensityREDQ(REDQ):
-    """REDQ with the reference's log-probability, whose entropy bonus is smaller for saturated actions."""
+    """REDQ with the reference's log-probability, whose entropy bonus is larger for saturated actions."""
 
     network_class = OfficialDensityNetworks

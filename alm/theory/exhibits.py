@@ -1,4 +1,8 @@
-"""Rows behind the theory's figures and tables: one function per exhibit, returning plain dictionaries."""
+"""Rows behind the theory's figures and tables: one function per exhibit, returning plain dictionaries.
+
+Those of the joint objective, optimism and the lottery are in `alm.theory.demonstrations`, those of the
+statements in `alm.theory.results`.
+"""
 
 from collections.abc import Callable, Sequence
 

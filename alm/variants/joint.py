@@ -33,7 +33,7 @@ class JointConfig(ALMConfig):
     intrinsic_coefficient: NotNegative = 0.1
     """c, the weight of the intrinsic reward −KL for the policy; for encoder and model it is 1, as in ALM."""
     exploration_start: Positive = 1.0
-    """σ at the first training step; a policy without noise has no density."""
+    """σ before the first training step; a policy without noise has no density."""
     exploration_end: Positive = 0.1
     """σ from ``exploration_steps`` on."""
     fresh_transitions: Count = 1000
