@@ -59,16 +59,6 @@ def noisy_action(mean: Tensor, noise: Tensor, std: Level, clip: float, bounds: t
     return straight_through_clamp(mean + (std * noise).clamp(-clip, clip), *bounds)
 
 
-def exploring(networks: Networks, std: Level, clip: float, bounds: tuple[float, float]) -> Policy:
-    """ALM's policy inside an update: the actor's mean with clipped Gaussian noise of ``std``."""
-
-    def policy(z: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-        action = noisy_action(networks.actor(z), noise, std, clip, bounds)
-        return action, torch.zeros_like(action[..., 0])
-
-    return policy
-
-
 def noise_shapes(config: ALMConfig, action_size: int) -> NoiseShapes:
     """Shapes of the standard normal noise of one update, by name (without the leading seed axis)."""
     batch, latent, horizon = config.batch_size, config.latent_size, config.horizon

@@ -152,7 +152,9 @@ class JointALM(ALM):
         joint = joint_objective(net, self.kl_encoder, sequences, noise, config, std, self.bounds)
         self._descend("joint", joint, metrics)
         state, next_state = self.represent(transitions)
-        self.learn_values(transitions, state, next_state, noise, self.policy(training_step), metrics)
+        policy = self.policy(training_step)
+        self._descend("heads", self.heads_loss(transitions, state, next_state, noise), metrics)
+        self._descend("critic", self.critic_loss(transitions, state, next_state, noise, policy), metrics)
         soft_update(net.target_encoder, net.encoder, config.target_rate)
         soft_update(net.target_critic, net.critic, config.target_rate)
         return metrics
