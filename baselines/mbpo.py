@@ -172,8 +172,6 @@ class MBPO(SAC):
             task.observation_size, task.action_size, config.model, generator, device, dtype
         )
         self.pool = self._empty_pool(config.pool_size(config.rollout_length(0)))
-        # Metrics of the last model training, reported at every step since logs average over all steps.
-        self._model_metrics: Metrics = {}
 
     @cached_property
     def noise_shapes(self) -> NoiseShapes:
@@ -186,8 +184,8 @@ class MBPO(SAC):
 
     def learn(self, replay: Replay, training_step: int) -> Metrics:
         """The updates of one environment step, preceded by model training and rollouts when due."""
-        if (training_step - 1) % self.config.retrain_every == 0:
-            self._renew_model(replay, training_step)
+        due = (training_step - 1) % self.config.retrain_every == 0
+        renewed = self._renew_model(replay, training_step) if due else {}
         batches, noise = self._mixed_batches(replay), self.draw_noise()
         every = [
             self.update(
@@ -198,9 +196,9 @@ class MBPO(SAC):
             for i in range(self.config.updates_per_step)
         ]
         averages = {name: torch.stack([one[name] for one in every]).mean(dim=0) for name in every[0]}
-        return averages | self._model_metrics
+        return averages | renewed
 
-    def _renew_model(self, replay: Replay, training_step: int) -> None:
+    def _renew_model(self, replay: Replay, training_step: int) -> Metrics:
         """Train the model on all real transitions, then imagine k(e) steps with the current policy."""
         config = self.config
         length = config.rollout_length((training_step - 1) // _EPOCH)
@@ -220,7 +218,7 @@ class MBPO(SAC):
         metrics["model/rollout_length"] = start.new_tensor([length])
         metrics["model/rollout_mean_length"] = start.new_tensor([added / config.rollouts])
         metrics["model/pool_size"] = start.new_tensor([self.pool.size])
-        self._model_metrics = metrics
+        return metrics
 
     def _model_error(self, replay: Replay, training_step: int) -> Tensor:
         """`multi_step_error` on recorded sequences (K,); NaN, which logs omit, while all are too short."""
@@ -252,12 +250,11 @@ class MBPO(SAC):
         )
 
     def state(self) -> dict[str, Any]:
-        """State of every agent, plus the model, its imagined transitions and its metrics."""
+        """State of every agent, plus the model and its imagined transitions."""
         return super().state() | {
             "dynamics": self.dynamics.state(),
             "pool": self.pool.state(),
             "pool_capacity": self.pool.capacity,
-            "model_metrics": dict(self._model_metrics),
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
@@ -266,5 +263,3 @@ class MBPO(SAC):
         self.dynamics.load_state(state["dynamics"])
         self.pool = self._empty_pool(state["pool_capacity"])
         self.pool.load_state(state["pool"])
-        device = self.dynamics.elites.device
-        self._model_metrics = {name: value.to(device) for name, value in state["model_metrics"].items()}

@@ -339,11 +339,11 @@ def test_the_updates_are_sacs_on_the_mixed_batches(agent, monkeypatch):
     assert abs(log_alpha) > 1e-3
 
 
-def test_what_is_reported_is_the_same_at_every_step(agent):
+def test_the_model_is_reported_on_when_it_was_trained(agent):
     a, replay = agent(), filled_replay()
     one, other = a.learn(replay, 1), a.learn(replay, 2)
-    assert set(one) == set(other)
     assert {"loss/critic", "model/pool_size", "model/error_1", "model/error_2"} <= set(one)
+    assert set(other) == {name for name in one if not name.startswith("model/")}
     assert all(value.shape == (1,) for value in one.values())
 
 

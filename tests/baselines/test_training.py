@@ -81,7 +81,7 @@ def test_a_run_in_stages_to_the_end(tmp_path):
 
 @pytest.mark.parametrize("name", ["sac", "td3", "mbpo", "sac-svg3", "svg", "slbo"])
 def test_interrupted_and_resumed_equals_uninterrupted(tmp_path, name):
-    """Stopped before an odd training step, at which TD3 reports the actor's update of the step before."""
+    """Stopped within a log interval, between two updates of TD3's actor."""
 
     def build(folder):
         return smoke_trainer(folder, name, (4,))
@@ -146,7 +146,7 @@ def test_a_checkpoint_goes_to_where_the_agent_lives(monkeypatch, name):
 
 @CUDA
 def test_stopped_and_resumed_on_a_device_equals_uninterrupted(tmp_path):
-    """Stopped within a log interval, before a step that reports the actor's update of the step before."""
+    """Stopped within a log interval, between two updates of the actor."""
 
     def on_device(folder, **options):
         agent = smoke_agent("td3", (4, 5), "cuda")
