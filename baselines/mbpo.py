@@ -180,7 +180,7 @@ class MBPO(SAC):
 
     def _empty_pool(self, capacity: int) -> Replay:
         sizes = self.task.observation_size, self.task.action_size
-        return Replay(1, capacity, *sizes, device=str(self.dynamics.elites.device))
+        return Replay(1, capacity, *sizes, device=self.device)
 
     def learn(self, replay: Replay, training_step: int) -> Metrics:
         """The updates of one environment step, preceded by model training and rollouts when due."""
@@ -222,12 +222,12 @@ class MBPO(SAC):
 
     def _model_error(self, replay: Replay, training_step: int) -> Tensor:
         """`multi_step_error` on recorded sequences (K,); NaN, which logs omit, while all are too short."""
-        horizon, device = self.config.error_horizon, self.dynamics.elites.device
+        horizon = self.config.error_horizon
         # Listed rather than drawn until they fit: if the horizon is near an episode's length, hardly any fit.
         starts = replay.starts_within_episodes(horizon)
         if not len(starts):
-            return torch.full((horizon,), torch.nan, device=device)
-        streams = Streams(self.seeds, Purpose.EVALUATION, training_step, 0, _ERROR, device=str(device))
+            return torch.full((horizon,), torch.nan, device=self.device)
+        streams = Streams(self.seeds, Purpose.EVALUATION, training_step, 0, _ERROR, device=self.device)
         start = starts[streams.integers(len(starts), _ERROR_SEQUENCES)]
         return multi_step_error(self.dynamics, replay.sequences_from(start, horizon))
 

@@ -421,7 +421,7 @@ class SLBO(Agent):
         rollouts = max(config.imagined_steps // config.imagined_horizon, 1)
         steps = config.imagined_steps // rollouts
         noise = self.learning.normal(steps, rollouts, self.task.action_size, dtype=self.drift.dtype)
-        state, age = self._initial_states(rollouts), torch.zeros(rollouts, device=self.drift.device)
+        state, age = self._initial_states(rollouts), torch.zeros(rollouts, device=self.device)
         rows = []
         for t in range(steps):
             mean, log_std = net.act(state)
@@ -475,9 +475,7 @@ class SLBO(Agent):
             "policy/std": self.networks.policy.log_std.detach().mean().exp(),
             "model/reward": imagined.reward.mean(),
         }
-        return {
-            name: torch.as_tensor(value, device=self.drift.device).view(1) for name, value in values.items()
-        }
+        return {name: torch.as_tensor(value, device=self.device).view(1) for name, value in values.items()}
 
     @torch.no_grad()
     def advantages(self, imagined: Imagined) -> Tensor:

@@ -173,7 +173,7 @@ class Agent(ABC):
         device: str = "cpu",
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        self.task, self.config, self.seeds = task, config, tuple(seeds)
+        self.task, self.config, self.seeds, self.device = task, config, tuple(seeds), device
         self.bounds = (task.action_low, task.action_high)
         self.learning = Streams(self.seeds, Purpose.LEARNING, device=device)
         generators = Streams(self.seeds, Purpose.INITIALISATION).generators

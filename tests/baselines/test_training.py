@@ -150,7 +150,7 @@ def test_stopped_and_resumed_on_a_device_equals_uninterrupted(tmp_path):
 
     def on_device(folder, **options):
         agent = smoke_agent("td3", (4, 5), "cuda")
-        run = train(folder, (4, 5), config=RUN, agent=agent, device="cuda", **options)
+        run = train(folder, (4, 5), config=RUN, agent=agent, **options)
         return [timeless(directory) for directory in run.directories]
 
     whole = on_device(tmp_path / "whole")
