@@ -144,11 +144,7 @@ def imagine(
 
 
 class MBPO(SAC):
-    """MBPO for one seed (`alm.training.agent.Agent`).
-
-    Raises:
-        ValueError: there is more than one seed.
-    """
+    """MBPO for one seed (`alm.training.agent.Agent`), since the data decide when its model stops learning."""
 
     name = "mbpo"
     trains_seeds_apart = True
@@ -162,10 +158,6 @@ class MBPO(SAC):
         device: str = "cpu",
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        if len(seeds) != 1:
-            raise ValueError(
-                f"MBPO trains one seed at a time, not {len(seeds)}: when its model stops depends on the data."
-            )
         super().__init__(task, config, seeds, device, dtype)
         (generator,) = Streams(self.seeds, Purpose.INITIALISATION, _MODEL).generators
         self.dynamics = EnsembleDynamics(

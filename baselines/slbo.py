@@ -312,7 +312,7 @@ class SLBO(Agent):
     There is one seed, because line searches of several would take different numbers of steps.
 
     Raises:
-        ValueError: more than one seed, or a task whose reward is not a function of observations.
+        ValueError: a task whose reward is not a function of observations.
     """
 
     name = "slbo"
@@ -331,8 +331,6 @@ class SLBO(Agent):
         device: str = "cpu",
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        if len(seeds) != 1:
-            raise ValueError(f"SLBO trains one seed in a population, not {len(seeds)}: train them in turn.")
         _require_reward(task)
         super().__init__(task, config, seeds, device, dtype)
         self.region = TrustRegion(max_kl=config.max_kl)

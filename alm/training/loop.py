@@ -143,7 +143,6 @@ class Trainer:
         self._step_environments(actions)
         self.step += 1
         stepped = time.perf_counter()
-        self._recorder.add_time(act=acted - began, environment=stepped - acted)
 
         training_step = self.step - self.warmup
         if training_step == 0:
@@ -151,7 +150,8 @@ class Trainer:
         if training_step > 0 and (metrics := self._learn(training_step)):
             self._recorder.add(metrics)
             self._end_failed(self._finite.note(metrics, self.step))
-        self._recorder.add_time(update=time.perf_counter() - stepped)
+        updated = time.perf_counter()
+        self._recorder.add_time(act=acted - began, environment=stepped - acted, update=updated - stepped)
         self.reporter.step(self.step)
 
         if self.step % self.config.log_every == 0:

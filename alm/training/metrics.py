@@ -96,8 +96,8 @@ class Recorder:
         self._episodes[seed].append((episode_return, length))
 
     def add_time(self, **seconds: float) -> None:
-        """Add wall-clock seconds spent on acting, environments (once per step) or updates."""
-        self._steps += "environment" in seconds
+        """Add the wall-clock seconds of one step: of acting, environments and updates."""
+        self._steps += 1
         for name, value in seconds.items():
             self._seconds[name] += value
         self.advance(sum(seconds.values()))

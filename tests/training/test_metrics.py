@@ -96,8 +96,7 @@ def test_times_are_means_over_the_steps_of_an_interval_and_the_clock_goes_on():
     recorder = Recorder(1)
     recorder.add({"loss": torch.tensor([1.0])})
     for _ in range(4):
-        recorder.add_time(act=0.001, environment=0.002)
-        recorder.add_time(update=0.005)
+        recorder.add_time(act=0.001, environment=0.002, update=0.005)
     times = {"act_ms": 1.0, "environment_ms": 2.0, "update_ms": 5.0, "steps_per_second": 125.0}
     times = {f"time/{name}": value for name, value in times.items()}
     assert recorder.averages() == [pytest.approx({"loss": 1.0} | times)]
