@@ -122,11 +122,7 @@ class MBPOConfig(SACConfig):
 
 
 class MBPO(SAC):
-    """MBPO for one seed (`alm.training.agent.Agent`).
-
-    Raises:
-        ValueError: there is more than one seed.
-    """
+    """MBPO for one seed (`alm.training.agent.Agent`), since the data decide when its model stops learning."""
 
     name = "mbpo"
     trains_seeds_apart = True
@@ -140,18 +136,12 @@ class MBPO(SAC):
         device: str = "cpu",
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        if len(seeds) != 1:
-            raise ValueError(
-                f"MBPO trains one seed at a time, not {len(seeds)}: when its model stops depends on the data."
-            )
         super().__init__(task, config, seeds, device, dtype)
         (generator,) = Streams(self.seeds, Purpose.INITIALISATION, _MODEL).generators
         self.dynamics = EnsembleDynamics(
             task.observation_size, task.action_size, config.model, generator, device, dtype
         )
         self.pool = self._empty_pool(config.pool_size(config.rollout_length(0)))
-        # Metrics of the last model training, reported at every step since logs average over all steps.
-        self._model_metrics: Metrics = {}
 
     @cached_property
     def noise_shapes(self) -> NoiseShapes:
@@ -160,12 +150,12 @@ class MBPO(SAC):
 
     def _empty_pool(self, capacity: int) -> Replay:
         sizes = self.task.observation_size, self.task.action_size
-        return Replay(1, capacity, *sizes, device=str(self.dynamics.elites.device))
+        return Replay(1, capacity, *sizes, device=self.device)
 
     def learn(self, replay: Replay, training_step: int) -> Metrics:
         """The updates of one environment step, preceded by model training and rollouts when due."""
-        if (training_step - 1) % self.config.retrain_every == 0:
-            self._renew_model(replay, training_step)
+        due = (training_step - 1) % self.config.retrain_every == 0
+        renewed = self._renew_model(replay, training_step) if due else {}
         batches, noise = self._mixed_batches(replay), self.draw_noise()
         every = [
             self.update(
@@ -176,9 +166,9 @@ class MBPO(SAC):
             for i in range(self.config.updates_per_step)
         ]
         averages = {name: torch.stack([one[name] for one in every]).mean(dim=0) for name in every[0]}
-        return averages | self._model_metrics
+        return averages | renewed
 
-    def _renew_model(self, replay: Replay, training_step: int) -> None:
+    def _renew_model(self, replay: Replay, training_step: int) -> Metrics:
         """Train the model on all real transitions, then imagine k(e) steps with the current policy."""
         config = self.config
         length = config.rollout_length((training_step - 1) // _EPOCH)
@@ -198,7 +188,7 @@ class MBPO(SAC):
         metrics["model/rollout_length"] = start.new_tensor([length])
         metrics["model/rollout_mean_length"] = start.new_tensor([added / config.rollouts])
         metrics["model/pool_size"] = start.new_tensor([self.pool.size])
-        self._model_metrics = metrics
+        return metrics
 
     def imagine(self, observation: Tensor, length: int) -> Iterator[Transitions]:
         """Rollouts of the stochastic policy from observations (1, n, observation).
@@ -216,12 +206,12 @@ class MBPO(SAC):
 
     def _model_error(self, replay: Replay, training_step: int) -> Tensor:
         """`multi_step_error` on recorded sequences (K,); NaN, which logs omit, while all are too short."""
-        horizon, device = self.config.error_horizon, self.dynamics.elites.device
+        horizon = self.config.error_horizon
         # Listed rather than drawn until they fit: if the horizon is near an episode's length, hardly any fit.
         starts = replay.starts_within_episodes(horizon)
         if not len(starts):
-            return torch.full((horizon,), torch.nan, device=device)
-        streams = Streams(self.seeds, Purpose.EVALUATION, training_step, 0, _ERROR, device=str(device))
+            return torch.full((horizon,), torch.nan, device=self.device)
+        streams = Streams(self.seeds, Purpose.EVALUATION, training_step, 0, _ERROR, device=self.device)
         start = starts[streams.integers(len(starts), _ERROR_SEQUENCES)]
         return multi_step_error(self.dynamics, replay.sequences_from(start, horizon))
 
@@ -237,12 +227,11 @@ class MBPO(SAC):
         )
 
     def state(self) -> dict[str, Any]:
-        """State of every agent, plus the model, its imagined transitions and its metrics."""
+        """State of every agent, plus the model and its imagined transitions."""
         return super().state() | {
             "dynamics": self.dynamics.state(),
             "pool": self.pool.state(),
             "pool_capacity": self.pool.capacity,
-            "model_metrics": dict(self._model_metrics),
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
@@ -251,5 +240,3 @@ class MBPO(SAC):
         self.dynamics.load_state(state["dynamics"])
         self.pool = self._empty_pool(state["pool_capacity"])
         self.pool.load_state(state["pool"])
-        device = self.dynamics.elites.device
-        self._model_metrics = {name: value.to(device) for name, value in state["model_metrics"].items()}

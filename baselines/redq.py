@@ -26,6 +26,7 @@ from baselines.sac import (
     SoftNetworks,
     actor_objective,
     average,
+    constant_target_entropy,
     critic_objective,
     published_target_entropy,
     smallest,
@@ -168,6 +169,7 @@ class REDQ(SoftAgent):
         del training_step
         net, config = self.networks, self.config
         metrics: Metrics = {}
+        target_entropy = constant_target_entropy(config.target_entropy, self.task)
         # Policy and temperature do not change before the last target, so all next actions are drawn at once.
         with torch.no_grad():
             states, draws = batches.next_observation.flatten(1, 2), noise["next_action"].flatten(1, 2)
@@ -192,7 +194,7 @@ class REDQ(SoftAgent):
             )
             if i == config.updates_per_step - 1:
                 policy = actor_objective(net, transitions.observation, noise["action"], self.bounds, average)
-                self.improve_policy(*policy, self.target_entropy, metrics)
+                self.improve_policy(*policy, target_entropy, metrics)
             loss = critic_objective(net.critic, transitions, target)
             norms.append(self.groups["critic"].step(loss))
             soft_update(net.target_critic, net.critic, config.target_rate)

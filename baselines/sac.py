@@ -47,6 +47,11 @@ def published_target_entropy(task: str) -> float:
     return _TARGET_ENTROPY[task_spec(task).robot]
 
 
+def constant_target_entropy(configured: float | None, task: TaskSpec) -> float:
+    """Target entropy H̄ as configured; for ``None``, minus the number of action dimensions."""
+    return -float(task.action_size) if configured is None else configured
+
+
 @dataclass(frozen=True)
 class SACConfig:
     """Hyper-parameters of SAC."""
@@ -236,10 +241,7 @@ def actor_objective(
 
 
 class SoftAgent(Agent):
-    """Agent with `SoftNetworks`: acting, and the step of actor and temperature.
-
-    Its configuration has ``learning_rate`` and, unless ``target_entropy`` is overridden, a constant H̄.
-    """
+    """Agent with `SoftNetworks`: acting, and the step of actor and temperature."""
 
     networks: SoftNetworks
     policy_modules = ("actor",)
@@ -253,12 +255,6 @@ class SoftAgent(Agent):
             # Adam is element-wise, so one for both is equivalent to one for each, and cheaper.
             "policy": OptimiserGroup((net.actor, net.temperature), seeds, lr),
         }
-
-    @property
-    def target_entropy(self) -> float:
-        """Target entropy H̄ as configured; for ``None``, minus the number of action dimensions."""
-        configured: float | None = self.config.target_entropy
-        return -float(self.task.action_size) if configured is None else configured
 
     @torch.no_grad()
     def act(self, observation: Tensor, training_step: int, streams: Streams) -> Tensor:
@@ -322,10 +318,11 @@ class SAC(SoftAgent):
         del training_step
         net, config = self.networks, self.config
         metrics: Metrics = {}
+        target_entropy = constant_target_entropy(config.target_entropy, self.task)
         target = soft_target(net, transitions, noise["next_action"], config.discount, self.bounds)
 
         policy = actor_objective(net, transitions.observation, noise["action"], self.bounds)
-        self.improve_policy(*policy, self.target_entropy, metrics)
+        self.improve_policy(*policy, target_entropy, metrics)
         self.descend("critic", critic_objective(net.critic, transitions, target), metrics)
         metrics["critic/target"] = target.mean(dim=-1)
         soft_update(net.target_critic, net.critic, config.target_rate)

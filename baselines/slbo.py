@@ -312,7 +312,7 @@ class SLBO(Agent):
     There is one seed, because line searches of several would take different numbers of steps.
 
     Raises:
-        ValueError: more than one seed, or a task whose reward is not a function of observations.
+        ValueError: a task whose reward is not a function of observations.
     """
 
     name = "slbo"
@@ -331,8 +331,6 @@ class SLBO(Agent):
         device: str = "cpu",
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        if len(seeds) != 1:
-            raise ValueError(f"SLBO trains one seed in a population, not {len(seeds)}: train them in turn.")
         _require_reward(task)
         super().__init__(task, config, seeds, device, dtype)
         # Ornstein–Uhlenbeck noise of the next action; it continues across episodes.
@@ -421,7 +419,7 @@ class SLBO(Agent):
         rollouts = max(config.imagined_steps // config.imagined_horizon, 1)
         steps = config.imagined_steps // rollouts
         noise = self.learning.normal(steps, rollouts, self.task.action_size, dtype=self.drift.dtype)
-        state, age = self._initial_states(rollouts), torch.zeros(rollouts, device=self.drift.device)
+        state, age = self._initial_states(rollouts), torch.zeros(rollouts, device=self.device)
         rows = []
         for t in range(steps):
             mean, log_std = net.act(state)
@@ -472,9 +470,7 @@ class SLBO(Agent):
             "policy/std": net.policy.log_std.detach().mean().exp(),
             "model/reward": imagined.reward.mean(),
         }
-        return {
-            name: torch.as_tensor(value, device=self.drift.device).view(1) for name, value in values.items()
-        }
+        return {name: torch.as_tensor(value, device=self.device).view(1) for name, value in values.items()}
 
     @torch.no_grad()
     def advantages(self, imagined: Imagined) -> Tensor:

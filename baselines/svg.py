@@ -270,7 +270,7 @@ class SVG(Agent):
     def _note_behaviour(self, replay: Replay) -> None:
         """Store log μ of the newest action: the policy has not moved since it acted."""
         position = (replay.pointer - 1) % replay.capacity
-        newest = replay.at(torch.full((len(self.seeds), 1), position, device=self.behaviour.device))
+        newest = replay.at(torch.full((len(self.seeds), 1), position, device=self.device))
         gaussian = self.networks.actor(newest.observation)
         self.behaviour[:, position] = log_density(gaussian, newest.action)[:, 0]
 

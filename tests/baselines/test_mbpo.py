@@ -341,11 +341,11 @@ def test_the_updates_are_sacs_on_the_mixed_batches(agent, monkeypatch):
     assert abs(log_alpha) > 1e-3
 
 
-def test_what_is_reported_is_the_same_at_every_step(agent):
+def test_the_model_is_reported_on_when_it_was_trained(agent):
     a, replay = agent(), filled_replay()
     one, other = a.learn(replay, 1), a.learn(replay, 2)
-    assert set(one) == set(other)
     assert {"loss/critic", "model/pool_size", "model/error_1", "model/error_2"} <= set(one)
+    assert set(other) == {name for name in one if not name.startswith("model/")}
     assert all(value.shape == (1,) for value in one.values())
 
 
@@ -353,7 +353,7 @@ def test_what_is_reported_is_the_same_at_every_step(agent):
 
 
 def test_more_than_one_seed_is_one_clear_error():
-    with pytest.raises(ValueError, match="one seed at a time, not 2"):
+    with pytest.raises(ValueError, match=r"^mbpo trains one seed at a time, not 2: train them in turn\.$"):
         MBPO(HOPPER, SMALL, (0, 1))
 
 

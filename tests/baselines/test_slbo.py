@@ -657,9 +657,7 @@ def test_model_learns_a_linear_system():
 
 
 def test_more_than_one_seed_is_refused_in_one_sentence():
-    with pytest.raises(
-        ValueError, match=r"^SLBO trains one seed in a population, not 2: train them in turn\.$"
-    ):
+    with pytest.raises(ValueError, match=r"^slbo trains one seed at a time, not 2: train them in turn\.$"):
         SLBO(TASK, SMALL, (0, 1))
     assert SLBO.trains_seeds_apart
 
