@@ -1,5 +1,6 @@
 """Documents carry the store's numbers, not typed ones."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from paper_figures.theory import FIGURES as THEORY_FIGURES
 from reproduce.exhibits.catalogue import TABLE1, TABLE1_MBBL, TABLE5
 from reproduce.exhibits.claims import claims_table
 from reproduce.exhibits.code_tables import CODE_TABLES
+from reproduce.exhibits.documents import published
 from reproduce.exhibits.documents.findings import one_protocol
 from reproduce.exhibits.documents.pages import documents, refresh
 from reproduce.exhibits.scores import score_table
@@ -54,8 +56,8 @@ def pages(tmp_path):
     )
     (tmp_path / "docs" / "policies.md").write_text("<!-- cards:begin --><!-- cards:end -->")
     (tmp_path / "docs" / "fidelity").mkdir()
-    for page, mark in (("alm", "authors"), ("model_free", "field")):
-        marks = f"<!-- {mark}:begin -->\n<!-- {mark}:end -->\n"
+    for page, names in (("alm", ["authors"]), ("model_free", ["field", "independent"])):
+        marks = "".join(f"<!-- {name}:begin -->\n<!-- {name}:end -->\n" for name in names)
         (tmp_path / "docs" / "fidelity" / f"{page}.md").write_text(marks)
     (tmp_path / "docs" / "fidelity.md").write_text("<!-- references:begin -->\n<!-- references:end -->")
     (tmp_path / "results").mkdir()
@@ -190,3 +192,25 @@ def test_the_committed_tables_and_figures_of_the_theory_agree_with_its_rows():
         assert markdown(table) == (folder / f"{name}.md").read_text(), name
     for name in THEORY_FIGURES:
         assert (figures / f"{name}.csv").read_bytes() == (folder / f"{name}.csv").read_bytes(), name
+
+
+def test_sac_stands_beside_that_of_another_library_up_to_where_all_its_seeds_are(tmp_path, make_run):
+    store, records = Store(tmp_path / "runs"), tmp_path / "records"
+    records.mkdir()
+    text = published.blocks(store, records)["docs/fidelity/model_free.md", "independent"]
+    assert text.startswith("Not measured")
+    for seed, value in enumerate((100.0, 300.0)):
+        curve = {9500: 0.0, 10_000: value, 20_000: 9.0}
+        store.write(make_run(curve, algorithm="sac", task="T-Ant", seed=seed, scale="paper"))
+    theirs = {"0": [[9500, 200.0], [10_000, 500.0]], "1": [[9500, 0.0], [10_000, 700.0], [20_000, 1.0]]}
+    record = {"task": "T-Ant", "library": "sbx-rl==0.28.0", "results": theirs}
+    (records / "independent_T-Ant.json").write_text(json.dumps(record))
+    header, _, last, window = published.blocks(store, records)[
+        "docs/fidelity/model_free.md", "independent"
+    ].splitlines()
+    assert "| SAC, here | SAC, sbx-rl 0.28.0 |" in header
+    # scipy.stats.ttest_ind([100, 300], [500, 700], equal_var=False).pvalue is 0.106.
+    assert last == (
+        "| T-Ant | 10,000 | last evaluation | 200 ± 141 (100, 300) | 600 ± 141 (500, 700) | 0.106 |"
+    )
+    assert "| mean over the last tenth | 100 ± 71 (50, 150) | 350 ± 0 (350, 350) |" in window

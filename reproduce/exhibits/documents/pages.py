@@ -24,7 +24,7 @@ def documents(repository: Path) -> dict[Path, str]:
     store = Store(results / "runs")
     blocks = {
         **findings.blocks(store),
-        **published.blocks(store),
+        **published.blocks(store, records),
         **exhibits.blocks(store),
         **runs.blocks(store, results / "figures"),
         **theory.blocks(store, results / "theory"),

@@ -1,25 +1,32 @@
-"""Runs at paper scale beside published results: the authors' ALM, and others' SAC, TD3 and MBPO."""
+"""Runs at paper scale beside others: the authors' ALM; published SAC, TD3 and MBPO; SAC of a library."""
+
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from reproduce.exhibits.catalogue import TABLE1
 from reproduce.exhibits.documents import Blocks
-from reproduce.exhibits.pooling import pool
+from reproduce.exhibits.documents.benchmarks import NOT_MEASURED
+from reproduce.exhibits.pooling import pool, sample_std
+from reproduce.exhibits.statistics.aggregates import FloatArray
 from reproduce.exhibits.statistics.significance import MeanDifference, Summary
 from reproduce.exhibits.writing import markdown_grid
 from reproduce.formats import mean_and_std, p_in_words, seeds_counted
 from reproduce.lab.algorithms import ALGORITHMS
+from reproduce.lab.costs import benchmark_record
+from reproduce.lab.curves import Curve, value_at, window_mean
 from reproduce.lab.published import FIELD, FIELD_TASKS, authors_curves, field_curves, field_scores
 from reproduce.lab.specs import variant_in
 from reproduce.lab.store import Store
 
 
-def blocks(store: Store) -> Blocks:
-    """Parts of the pages on fidelity."""
+def blocks(store: Store, records: Path) -> Blocks:
+    """Parts of the pages on fidelity, from runs and from the records of `benchmarks.independent`."""
     return {
         ("docs/fidelity/alm.md", "authors"): _beside_the_authors(store),
         ("docs/fidelity/model_free.md", "field"): _beside_the_field(store),
+        ("docs/fidelity/model_free.md", "independent"): _beside_another_library(store, records),
     }
 
 
@@ -79,3 +86,28 @@ def _beside_the_field(store: Store) -> str:
             who = "" if pd.isna(point.seeds) else f"{seeds_counted(point.seeds, None)}, "
             rows.append([title, task, f"{point.step:,}", f"{point.mean:.0f}", f"{who}{point.source}"])
     return markdown_grid(["", "task", "steps", "return", "who"], rows)
+
+
+def _beside_another_library(store: Store, records: Path) -> str:
+    """SAC here and of another library on the same task, up to the step that all of its seeds have reached."""
+    rows, library = [], ""
+    for path in sorted(records.glob("independent_*.json")):
+        record = benchmark_record(path)
+        library = record["library"].replace("==", " ")
+        task, seeds = record["task"], record["results"].values()
+        theirs = [Curve(*(np.array(column) for column in zip(*points, strict=True))) for points in seeds]
+        step = min(curve.last_step for curve in theirs)
+        own = pool(store.runs(algorithm="sac", variant="base", task=task, scale="paper"), step)
+        ours = [run.curve() for run in own.runs]
+        for name, read in (("last evaluation", value_at), ("mean over the last tenth", window_mean)):
+            sides = [np.array([read(curve, step) for curve in curves]) for curves in (ours, theirs)]
+            cells = [f"{mean_and_std(side.mean(), sample_std(side))} ({_each(side)})" for side in sides]
+            p = p_in_words(MeanDifference.between(*sides).p) if min(map(len, sides)) > 1 else "–"
+            rows.append([task, f"{step:,}", name, *cells, p])
+    if not rows:
+        return NOT_MEASURED
+    return markdown_grid(["task", "steps", "return", "SAC, here", f"SAC, {library}", "p (Welch)"], rows)
+
+
+def _each(values: FloatArray) -> str:
+    return ", ".join(f"{value:.0f}" for value in values)
