@@ -30,6 +30,7 @@ from reproduce.lab.executors.slurm import SlurmJobs
 from reproduce.lab.grid import run_grid
 from reproduce.lab.jobs import resources_of
 from reproduce.lab.missing import Missing
+from reproduce.lab.places import CODE
 from reproduce.lab.provenance import Code
 
 pytestmark = pytest.mark.programs
@@ -305,7 +306,7 @@ def test_a_process_ends_with_the_worker_that_started_it(tmp_path):
         job = Job("a job", ("-c", {child!r}), (), Path({str(tmp_path)!r}, "a.log"))
         Worker(Order.of(job, Code.here())).carry_out()
     """
-    worker = subprocess.Popen([sys.executable, *script(parent)], cwd=Path(__file__).parents[2])
+    worker = subprocess.Popen([sys.executable, *script(parent)], cwd=CODE)
     pid = int(wait_for(lambda: mark.exists() and mark.read_text(), worker))
     assert os.path.exists(f"/proc/{pid}")
     worker.kill()

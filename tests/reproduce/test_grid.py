@@ -27,13 +27,12 @@ from reproduce.lab.executors.local import LocalProcesses
 from reproduce.lab.grid import _Grid, default_workers, run_grid
 from reproduce.lab.jobs import jobs
 from reproduce.lab.missing import Missing
+from reproduce.lab.places import CODE
 from reproduce.lab.resolved_runs import ResolvedRuns
 from reproduce.lab.run_states import print_states, state_of
 from reproduce.lab.specs import RunSpec
 from reproduce.lab.store import Store
 from reproduce.lab.training import open_run
-
-ROOT = Path(__file__).parents[2]
 
 
 def missing(*seeds, algorithm="td3", task="Hopper", scale="smoke"):
@@ -135,7 +134,7 @@ def grid_of_one_slow_job(tmp_path, stops=True):
         sys.exit(run_grid([job], LocalProcesses(), 1, runs, Console()))
     """
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    process = subprocess.Popen([sys.executable, *script(grid)], cwd=ROOT, **pipes)
+    process = subprocess.Popen([sys.executable, *script(grid)], cwd=CODE, **pipes)
     wait_for(tmp_path / "started", process)
     return process
 
@@ -322,7 +321,7 @@ HOLDER = """
 def hold(run_dir):
     """A process that trains a run until it is told how to end."""
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    process = subprocess.Popen([sys.executable, *script(HOLDER), str(run_dir)], cwd=ROOT, **pipes)
+    process = subprocess.Popen([sys.executable, *script(HOLDER), str(run_dir)], cwd=CODE, **pipes)
     assert process.stdout.readline() == "holds\n"
     return process
 

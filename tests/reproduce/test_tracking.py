@@ -9,7 +9,6 @@ import sys
 import threading
 import time
 import zlib
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -18,6 +17,7 @@ from mlflow import MlflowClient
 from patience import PATIENCE
 from reproduce.cli import main
 from reproduce.lab.algorithms import ALGORITHMS
+from reproduce.lab.places import CODE
 from reproduce.lab.published import authors_curves
 from reproduce.lab.specs import RunSpec
 from reproduce.lab.store import Store
@@ -31,7 +31,6 @@ from reproduce.tracking.uri import TrackingError, resolve_uri, shown_uri
 from reproduce.tracking.views import views_of
 from tracked import CONFIG, PROTOCOL, STARTED, Training
 
-REPOSITORY = Path(__file__).parents[2]
 NOBODY = "http://127.0.0.1:9"
 
 
@@ -608,7 +607,7 @@ def test_the_follower_outlives_its_trainer_only_until_all_is_sent(tmp_path, uri,
         "print(follower.pid, {'mlflow', 'pandas', 'torch'} & set(sys.modules))\n"
     )
     command = [sys.executable, "-c", trainer, str(run.path)]
-    ended = subprocess.run(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True, check=True)
+    ended = subprocess.run(command, cwd=CODE, stdout=subprocess.PIPE, text=True, check=True)
     pid, imported = ended.stdout.strip().split(" ", 1)
     assert imported == "set()"
     gone, deadline = process_gone(int(pid)), time.monotonic() + PATIENCE
@@ -684,7 +683,7 @@ def test_passwords_are_neither_shown_nor_stored():
 
 def test_the_tracking_uri_is_absolute_and_from_the_environment(monkeypatch, tmp_path):
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    assert resolve_uri() == f"sqlite:///{REPOSITORY / 'mlflow.db'}"
+    assert resolve_uri() == f"sqlite:///{CODE / 'mlflow.db'}"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://somewhere:5000")
     assert resolve_uri() == "http://somewhere:5000"
     monkeypatch.chdir(tmp_path)
@@ -752,7 +751,7 @@ def test_first_use_by_three_processes_at_once(tmp_path):
         processes.append(
             subprocess.Popen(
                 [sys.executable, "-c", program, str(training.path), uri],
-                cwd=REPOSITORY,
+                cwd=CODE,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,

@@ -18,6 +18,7 @@ import pytest
 
 from patience import PATIENCE
 from reproduce.cli import main
+from reproduce.lab.places import CODE
 from reproduce.lab.store import Store
 from reproduce.tracking import following
 from reproduce.tracking.client import MlflowRuns
@@ -28,7 +29,6 @@ from tracked import STARTED, Training
 
 pytestmark = pytest.mark.programs
 
-REPOSITORY = Path(__file__).parents[2]
 RETURN = "eval/return"
 
 
@@ -114,7 +114,7 @@ class Server:
         command += ["--port", str(self.port)]
         self.process = subprocess.Popen(
             command,
-            cwd=REPOSITORY,
+            cwd=CODE,
             env={**os.environ, "MLFLOW_BACKEND_STORE_URI": self.database, "PYTHONUNBUFFERED": "1"},
             stdout=subprocess.PIPE,
             text=True,

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import textwrap
 import time
-from pathlib import Path
 
 import pytest
 
@@ -17,14 +16,13 @@ from alm.training import lease
 from alm.training.lease import Lease, LeaseLostError, RunLockedError, holder_of, holders
 from alm.training.run_directory import RunDirectory
 from patience import PATIENCE
-
-ROOT = Path(__file__).parents[2]
+from reproduce.lab.places import CODE
 
 
 def python(text, *arguments):
     return subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(text), *map(str, arguments)],
-        cwd=ROOT,
+        cwd=CODE,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -29,6 +29,7 @@ from alm.training.metrics import FiniteCheck
 from alm.training.run_directory import RunDirectory
 from alm.training.scale import TrainingConfig
 from patience import PATIENCE
+from reproduce.lab.places import CODE
 from reproduce.lab.training import group_by_step
 from runs import SHORT, evaluations, timeless, tiny_agent, train, trainer
 
@@ -258,7 +259,7 @@ def start(folder, lifetime=LIFETIME_SECONDS, stay_after=-9, **options):
     """Train; with ``stay_after`` that step has a checkpoint, and training stays three steps behind it until
     it is `let_go`.
     """
-    script = _SCRIPT.format(support=str(SUPPORT), root=str(Path(__file__).parents[2]))
+    script = _SCRIPT.format(support=str(SUPPORT), root=str(CODE))
     arguments = str(folder), str(lifetime), str(stay_after)
     return subprocess.Popen([sys.executable, "-c", script, *arguments], **options)
 
