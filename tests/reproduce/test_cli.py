@@ -12,7 +12,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +24,7 @@ from alm.training.execution import Execution
 from alm.training.lease import EXIT_HELD
 from alm.training.loop import Trainer
 from alm.training.run_directory import RunDirectory
-from patience import PATIENCE
+from patience import PATIENCE, wait_for
 from reproduce import cli
 from reproduce.cli import COMMANDS, main
 from reproduce.commands.console import plain_console
@@ -784,9 +783,7 @@ def test_an_interrupted_run_goes_on_beside_a_new_seed(tmp_path):
     command += ["--scale", "smoke", "--runs-dir", str(tmp_path), "--seeds"]
     process = subprocess.Popen([*command, "0"], cwd=CODE, stderr=subprocess.PIPE, text=True)
     metrics = tmp_path / "alm" / "base" / "Hopper" / "smoke" / "seed-0" / "metrics.jsonl"
-    while not (metrics.exists() and '"step": 300' in metrics.read_text()):
-        assert process.poll() is None
-        time.sleep(0.01)
+    wait_for(lambda: metrics.exists() and '"step": 300' in metrics.read_text(), process)
     process.send_signal(signal.SIGINT)
     _, error = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130

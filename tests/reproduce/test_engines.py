@@ -8,7 +8,6 @@ import subprocess
 import sys
 import textwrap
 import threading
-import time
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,7 +19,7 @@ from rich.console import Console
 
 from benchmarks import failures
 from benchmarks.clusters import ray_nodes
-from patience import PATIENCE
+from patience import PATIENCE, wait_for
 from reproduce.cli import main
 from reproduce.lab.executors import Ended, Job, Resources
 from reproduce.lab.executors.choosing import Engine
@@ -47,19 +46,6 @@ def a_job(folder, arguments, **changes):
     log.parent.mkdir(exist_ok=True)
     log.write_text("")
     return Job("a job", arguments, (), log, **changes)
-
-
-def wait_for(condition, process=None):
-    """Wait for something to become true and return it; a generous limit instead of a guess.
-
-    `process` is who should bring it about: once it has ended, nobody waits for it.
-    """
-    end = time.monotonic() + PATIENCE
-    while not (found := condition()):
-        assert process is None or process.poll() is None, f"the process ended: {process.returncode}"
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.05)
-    return found
 
 
 def ended(executor, handle):

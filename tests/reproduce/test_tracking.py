@@ -7,14 +7,13 @@ import sqlite3
 import subprocess
 import sys
 import threading
-import time
 import zlib
 from types import SimpleNamespace
 
 import pytest
 from mlflow import MlflowClient
 
-from patience import PATIENCE
+from patience import PATIENCE, wait_for
 from reproduce.cli import main
 from reproduce.lab.algorithms import ALGORITHMS
 from reproduce.lab.places import CODE
@@ -525,17 +524,10 @@ def test_following_a_run_to_its_end(tmp_path, uri, database, monkeypatch, capsys
     follower = threading.Thread(target=follow, args=([run.path], lambda: False))
     follower.start()
 
-    def wait_for(condition):
-        deadline = time.monotonic() + PATIENCE
-        while not condition():
-            assert time.monotonic() < deadline
-            assert follower.is_alive()
-            time.sleep(0.05)
-
-    wait_for(lambda: len(points(database)) == 4)
+    wait_for(lambda: len(points(database)) == 4, follower)
     run.steps(2000)
     run.commit()
-    wait_for(lambda: len(points(database)) == 8)
+    wait_for(lambda: len(points(database)) == 8, follower)
     assert [status for _, status, *_ in runs(database)] == ["RUNNING"]
     run.steps(3000)
     run.finish()
@@ -610,10 +602,7 @@ def test_the_follower_outlives_its_trainer_only_until_all_is_sent(tmp_path, uri,
     ended = subprocess.run(command, cwd=CODE, stdout=subprocess.PIPE, text=True, check=True)
     pid, imported = ended.stdout.strip().split(" ", 1)
     assert imported == "set()"
-    gone, deadline = process_gone(int(pid)), time.monotonic() + PATIENCE
-    while not gone():
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
+    wait_for(process_gone(int(pid)))
 
     assert set(points(database)) == run.expected()
     # It has not ended, and nobody trains it: it can be resumed.
