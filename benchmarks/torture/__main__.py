@@ -18,7 +18,7 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.timing import write_results
+from benchmarks.timing import write_record
 from benchmarks.torture import damage, kills, lines, world
 from benchmarks.torture.trials import Series, Tally, say
 
@@ -69,15 +69,14 @@ class Torture:
             deadline = began + 60 * self.minutes if self.minutes else float("inf")
             series = Series(name, self.seed, count, folder / name, int(number) if number else None, deadline)
             work(series)
-            tally, seconds = series.tally, time.monotonic() - began
+            tally, seconds = series.tally, round(time.monotonic() - began)
             _show(name, tally, console)
             failures += len(tally.failures)
             if self.record:
                 # Descriptions of problems quote paths of this machine.
                 repeat = [{"kind": one["kind"], "repeat": one["repeat"]} for one in tally.failures]
-                about = {"seed": self.seed, "seconds": round(seconds), "failures": repeat}
                 results = {"tried": tally.tried, "failed": tally.failed}
-                write_results(f"torture_{name}", {"results": results, **about})
+                write_record(f"torture_{name}", results, seed=self.seed, seconds=seconds, failures=repeat)
         if failures:
             console.print(f"what failed lies in {folder}", highlight=False, soft_wrap=True)
         else:
