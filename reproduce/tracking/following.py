@@ -5,7 +5,6 @@ starts a process that sends what checkpoints have committed while the run contin
 ended. Sending twice duplicates nothing.
 """
 
-import argparse
 import hashlib
 import os
 import signal
@@ -260,14 +259,11 @@ def _digest(content: bytes) -> str:
 
 def _main() -> None:
     """``python -m reproduce.tracking.following PID DIRECTORY…``: follow runs until PID has ended."""
-    parser = argparse.ArgumentParser(description="Send runs to MLflow while a process trains them.")
-    parser.add_argument("trainer", type=int, help="process identifier of the trainer")
-    parser.add_argument("directories", type=Path, nargs="+", help="run directories")
-    arguments = parser.parse_args()
-    gone = process_gone(arguments.trainer)
+    trainer, *directories = sys.argv[1:]
+    gone = process_gone(int(trainer))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.nice(10)  # training comes first
-    follow(arguments.directories, gone)
+    follow(map(Path, directories), gone)
 
 
 if __name__ == "__main__":

@@ -137,7 +137,8 @@ def test_a_server_writes_no_line_for_each_request(monkeypatch, tmp_path):
 
     monkeypatch.delenv("MLFLOW_UVICORN_OPTS", raising=False)
     monkeypatch.setattr(server, "start_guarded", start)
-    with pytest.raises(NotImplementedError), server.serving(f"sqlite:///{tmp_path / 'some.db'}"):
+    uri = f"sqlite:///{tmp_path / 'some.db'}"
+    with pytest.raises(NotImplementedError), server.serving(uri, Address()):
         pass
 
 
