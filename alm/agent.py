@@ -12,22 +12,20 @@ from torch import Tensor, nn
 from alm import objectives
 from alm.config import ALMConfig
 from alm.networks import Networks
-from alm.objectives import Diagnostics, Gaussian, Policy, sample, straight_through_clamp
+from alm.objectives import Diagnostics, Gaussian, Policy, noisy_action, sample, straight_through_clamp
 from alm.training.agent import Agent, ContractError, Metrics, Noise, NoiseShapes
 from alm.training.optimisation import OptimiserGroup
 from alm.training.population import soft_update
 from alm.training.replay import Replay, Transitions
 from alm.training.schedules import Step
 from alm.training.streams import Streams
-from alm.value_estimates import ValueEstimates
 
 
-class ALM(ValueEstimates, Agent):
+class ALM(Agent):
     """Aligned Latent Models for a population of seeds (`alm.training.agent.Agent`).
 
-    A variant (`alm.variants`) replaces some of the parts below, such as ``network_class``, ``policy``, or a
-    loss and its ``noise_shapes``, or how a value is estimated (`alm.value_estimates`);
-    docs/new_variant.md lists them.
+    A variant (`alm.variants`) replaces some of the parts below, such as ``network_class``, ``policy``, a loss
+    and its ``noise_shapes``, or how a value is estimated; docs/new_variant.md lists them.
     """
 
     name = "alm"
@@ -100,10 +98,11 @@ class ALM(ValueEstimates, Agent):
         metrics: Metrics = {}
 
         self._descend("encoder_model", self.encoder_model_loss(sequences, noise, policy), metrics)
-        # The encoder that (b)–(d) see does not change until the end of the update, so all three draw their
-        # own samples from these two distributions.
+        # ē does not change until the end of the update, so (b)–(d) draw their own samples from these two
+        # distributions.
         state, next_state = self.represent(transitions)
-        self.learn_values(transitions, state, next_state, noise, policy, metrics)
+        self._descend("heads", self.heads_loss(transitions, state, next_state, noise), metrics)
+        self._descend("critic", self.critic_loss(transitions, state, next_state, noise, policy), metrics)
         self._descend("actor", self.actor_loss(state, noise, policy), metrics)
 
         soft_update(net.target_encoder, net.encoder, config.target_rate)
@@ -112,10 +111,13 @@ class ALM(ValueEstimates, Agent):
 
     def policy(self, training_step: Step) -> Policy:
         """The policy used inside updates: the actor's mean with clipped Gaussian noise of std σ_t."""
-        config = self.config
-        return objectives.exploring(
-            self.networks, config.exploration_std(training_step), config.exploration_clip, self.bounds
-        )
+        std, clip = self.config.exploration_std(training_step), self.config.exploration_clip
+
+        def noisy(z: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+            action = noisy_action(self.networks.actor(z), noise, std, clip, self.bounds)
+            return action, torch.zeros_like(action[..., 0])
+
+        return noisy
 
     def encoder_model_loss(
         self, sequences: Transitions, noise: Noise, policy: Policy
@@ -139,20 +141,6 @@ class ALM(ValueEstimates, Agent):
         mean, std = self.networks.target_encoder(both)
         (mean, next_mean), (std, next_std) = mean.chunk(2, dim=1), std.chunk(2, dim=1)
         return (mean, std), (next_mean, next_std)
-
-    def learn_values(
-        self,
-        transitions: Transitions,
-        state: Gaussian,
-        next_state: Gaussian,
-        noise: Noise,
-        policy: Policy,
-        metrics: Metrics,
-    ) -> None:
-        """One step on (b), reward and classifier, then one on (c), the critics."""
-        self._descend("heads", self.heads_loss(transitions, state, next_state, noise), metrics)
-        critic = self.critic_loss(transitions, state, next_state, noise, policy)
-        self._descend("critic", critic, metrics)
 
     def heads_loss(
         self, transitions: Transitions, state: Gaussian, next_state: Gaussian, noise: Noise
@@ -182,3 +170,41 @@ class ALM(ValueEstimates, Agent):
         loss, diagnostics = objective
         self.descend(group, loss, metrics)
         metrics.update(diagnostics)
+
+    # --- value estimates, whose bias is measured (Figures 4, 8): `alm.training.bias_protocol.Estimating`
+
+    def represent_for_value(self, observation: Tensor) -> Gaussian:
+        """Distribution of z used to estimate a state's value, the one that the critics see: ē(·|s)."""
+        gaussian: Gaussian = self.networks.target_encoder(observation)
+        return gaussian
+
+    def valued_policy(self, z: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """The policy whose value is estimated (a `Policy`): greedy actions, ignoring the noise."""
+        del noise
+        action = self.networks.actor(z).clamp(*self.bounds)
+        return action, torch.zeros_like(action[..., 0])
+
+    @torch.no_grad()
+    def value_estimate(self, observation: Tensor, action: Tensor, streams: Streams) -> Tensor:
+        """Lower bound L^K(s, a), which the paper's bias analysis compares with returns → (S, batch)."""
+        batch, latent = observation.shape[1], self.config.latent_size
+        noise = {
+            "z": streams.normal(batch, latent, dtype=observation.dtype),
+            "model": streams.normal(self.config.horizon, batch, latent, dtype=observation.dtype),
+            "action": streams.normal(self.config.horizon, *action.shape[1:], dtype=observation.dtype),
+        }
+        state = self.represent_for_value(observation)
+        return objectives.lower_bound(self.networks, state, action, noise, self.config, self.valued_policy)
+
+    @torch.no_grad()
+    def act_with_bonus(self, observation: Tensor, streams: Streams) -> tuple[Tensor, Tensor]:
+        """Evaluation actions, which earn no bonus (`alm.training.bias_protocol.Estimating`)."""
+        action = self.act_greedily(observation, streams)
+        return action, torch.zeros_like(action[..., 0])
+
+    @torch.no_grad()
+    def estimates(self, observation: Tensor, action: Tensor, streams: Streams) -> dict[str, Tensor]:
+        """L^K(s, a), and min_j Q_j(z, a) at z ~ ē(s), each (S, batch); see `bias_protocol.Estimating`."""
+        noise = streams.normal(observation.shape[1], self.config.latent_size, dtype=observation.dtype)
+        min_q = self.networks.min_value(sample(self.represent_for_value(observation), noise), action)
+        return {"lower_bound": self.value_estimate(observation, action, streams), "min_q": min_q}

@@ -45,7 +45,7 @@ class ALMConfig:
     max_grad_norm: Positive = 100.0
     """Largest gradient norm for each seed and group."""
     exploration_start: NotNegative = 1.0
-    """σ at the first training step."""
+    """σ before the first training step."""
     exploration_end: NotNegative = 0.1
     """σ from ``exploration_steps`` on."""
     exploration_steps: Count = 100_000

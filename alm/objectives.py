@@ -3,10 +3,11 @@
 In the order of an update, with the letters that agent and variants use: (a) encoder and model, (b) reward and
 classifier, (c) critics, (d) policy.
 
-Every objective takes the networks, a batch with leading axes (S, batch) or (S, K, batch), and standard
-normal noise.  It returns one loss per seed (S,) and detached diagnostics, and documents which networks
-the loss trains.  The caller requests gradients for those parameters only (`alm.training.optimisation`),
-so a frozen network passes gradients through to its inputs and receives none.  sg(·) is a stop-gradient.
+The four take the networks, a batch with leading axes (S, batch) or (S, K, batch), and standard normal noise.
+They return one loss per seed (S,) and detached diagnostics; their parts and `lower_bound` say what they
+return.  All document which networks a loss trains.  The caller requests gradients for those parameters only
+(`alm.training.optimisation`), so a frozen network passes gradients through to its inputs and receives none.
+sg(·) is a stop-gradient.
 """
 
 import math
@@ -56,16 +57,6 @@ def straight_through_clamp(x: Tensor, low: float, high: float) -> Tensor:
 def noisy_action(mean: Tensor, noise: Tensor, std: Level, clip: float, bounds: tuple[float, float]) -> Tensor:
     """The actor's mean with clipped Gaussian noise of the given std, inside the action bounds."""
     return straight_through_clamp(mean + (std * noise).clamp(-clip, clip), *bounds)
-
-
-def exploring(networks: Networks, std: Level, clip: float, bounds: tuple[float, float]) -> Policy:
-    """ALM's policy inside an update: the actor's mean with clipped Gaussian noise of ``std``."""
-
-    def policy(z: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-        action = noisy_action(networks.actor(z), noise, std, clip, bounds)
-        return action, torch.zeros_like(action[..., 0])
-
-    return policy
 
 
 def noise_shapes(config: ALMConfig, action_size: int) -> NoiseShapes:

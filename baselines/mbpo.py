@@ -4,7 +4,7 @@ SAC with many updates per environment step, mostly on imagined transitions: an e
 retrained regularly, and the policy is rolled out in it for a few steps from real states.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any, Self
@@ -121,34 +121,8 @@ class MBPOConfig(SACConfig):
         return self.retain_epochs * length * self.rollouts * (_EPOCH // self.retrain_every)
 
 
-def imagine(
-    dynamics: EnsembleDynamics,
-    act: Callable[[Tensor], Tensor],
-    ends: Callable[[Tensor, Tensor, Tensor], Tensor],
-    observation: Tensor,
-    length: int,
-    streams: Streams,
-) -> Iterator[Transitions]:
-    """Rollouts from observations (1, n, observation): the transitions (1, m ≤ n) of every step.
-
-    ``ends`` (s, a, s') tells which predicted transitions terminate; their rollouts stop there.
-    """
-    for _ in range(length):
-        action = act(observation)
-        reward, after = dynamics.sample(observation, action, streams)
-        ended = ends(observation, action, after)
-        yield Transitions(observation, action, reward, after, ended.to(reward.dtype))
-        observation = after[:, ~ended[0]]
-        if observation.shape[1] == 0:
-            return
-
-
 class MBPO(SAC):
-    """MBPO for one seed (`alm.training.agent.Agent`).
-
-    Raises:
-        ValueError: there is more than one seed.
-    """
+    """MBPO for one seed (`alm.training.agent.Agent`), since the data decide when its model stops learning."""
 
     name = "mbpo"
     trains_seeds_apart = True
@@ -162,18 +136,12 @@ class MBPO(SAC):
         device: str = "cpu",
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        if len(seeds) != 1:
-            raise ValueError(
-                f"MBPO trains one seed at a time, not {len(seeds)}: when its model stops depends on the data."
-            )
         super().__init__(task, config, seeds, device, dtype)
         (generator,) = Streams(self.seeds, Purpose.INITIALISATION, _MODEL).generators
         self.dynamics = EnsembleDynamics(
             task.observation_size, task.action_size, config.model, generator, device, dtype
         )
         self.pool = self._empty_pool(config.pool_size(config.rollout_length(0)))
-        # Metrics of the last model training, reported at every step since logs average over all steps.
-        self._model_metrics: Metrics = {}
 
     @cached_property
     def noise_shapes(self) -> NoiseShapes:
@@ -182,12 +150,12 @@ class MBPO(SAC):
 
     def _empty_pool(self, capacity: int) -> Replay:
         sizes = self.task.observation_size, self.task.action_size
-        return Replay(1, capacity, *sizes, device=str(self.dynamics.elites.device))
+        return Replay(1, capacity, *sizes, device=self.device)
 
     def learn(self, replay: Replay, training_step: int) -> Metrics:
         """The updates of one environment step, preceded by model training and rollouts when due."""
-        if (training_step - 1) % self.config.retrain_every == 0:
-            self._renew_model(replay, training_step)
+        due = (training_step - 1) % self.config.retrain_every == 0
+        renewed = self._renew_model(replay, training_step) if due else {}
         batches, noise = self._mixed_batches(replay), self.draw_noise()
         every = [
             self.update(
@@ -198,9 +166,9 @@ class MBPO(SAC):
             for i in range(self.config.updates_per_step)
         ]
         averages = {name: torch.stack([one[name] for one in every]).mean(dim=0) for name in every[0]}
-        return averages | self._model_metrics
+        return averages | renewed
 
-    def _renew_model(self, replay: Replay, training_step: int) -> None:
+    def _renew_model(self, replay: Replay, training_step: int) -> Metrics:
         """Train the model on all real transitions, then imagine k(e) steps with the current policy."""
         config = self.config
         length = config.rollout_length((training_step - 1) // _EPOCH)
@@ -214,31 +182,38 @@ class MBPO(SAC):
         states = replay.stored().observation
         start = states[:, self.learning.integers(replay.size, config.rollouts)[0]]
         added = 0
-        for transitions in imagine(self.dynamics, self._follow, self._ends, start, length, self.learning):
+        for transitions in self.imagine(start, length):
             self.pool.extend(transitions, transitions.terminal > 0)
             added += transitions.reward.shape[1]
         metrics["model/rollout_length"] = start.new_tensor([length])
         metrics["model/rollout_mean_length"] = start.new_tensor([added / config.rollouts])
         metrics["model/pool_size"] = start.new_tensor([self.pool.size])
-        self._model_metrics = metrics
+        return metrics
+
+    def imagine(self, observation: Tensor, length: int) -> Iterator[Transitions]:
+        """Rollouts of the stochastic policy from observations (1, n, observation).
+
+        Yields the transitions (1, m ≤ n) of every step; a rollout stops where the task is predicted to end.
+        """
+        for _ in range(length):
+            action, _ = self.act_with_bonus(observation, self.learning)
+            reward, after = self.dynamics.sample(observation, action, self.learning)
+            ended = analytic.terminated(self.task, after)
+            yield Transitions(observation, action, reward, after, ended.to(reward.dtype))
+            observation = after[:, ~ended[0]]
+            if observation.shape[1] == 0:
+                return
 
     def _model_error(self, replay: Replay, training_step: int) -> Tensor:
         """`multi_step_error` on recorded sequences (K,); NaN, which logs omit, while all are too short."""
-        horizon, device = self.config.error_horizon, self.dynamics.elites.device
+        horizon = self.config.error_horizon
         # Listed rather than drawn until they fit: if the horizon is near an episode's length, hardly any fit.
         starts = replay.starts_within_episodes(horizon)
         if not len(starts):
-            return torch.full((horizon,), torch.nan, device=device)
-        streams = Streams(self.seeds, Purpose.EVALUATION, training_step, 0, _ERROR, device=str(device))
+            return torch.full((horizon,), torch.nan, device=self.device)
+        streams = Streams(self.seeds, Purpose.EVALUATION, training_step, 0, _ERROR, device=self.device)
         start = starts[streams.integers(len(starts), _ERROR_SEQUENCES)]
         return multi_step_error(self.dynamics, replay.sequences_from(start, horizon))
-
-    def _follow(self, observation: Tensor) -> Tensor:
-        """Actions of the stochastic policy, with noise from the learning stream."""
-        return self.act_with_bonus(observation, self.learning)[0]
-
-    def _ends(self, observation: Tensor, action: Tensor, next_observation: Tensor) -> Tensor:
-        return analytic.terminated(self.task, observation, action, next_observation)
 
     def _mixed_batches(self, replay: Replay) -> Transitions:
         """Batches for all updates of a step (1, updates, batch): real transitions, then imagined ones."""
@@ -252,12 +227,11 @@ class MBPO(SAC):
         )
 
     def state(self) -> dict[str, Any]:
-        """State of every agent, plus the model, its imagined transitions and its metrics."""
+        """State of every agent, plus the model and its imagined transitions."""
         return super().state() | {
             "dynamics": self.dynamics.state(),
             "pool": self.pool.state(),
             "pool_capacity": self.pool.capacity,
-            "model_metrics": dict(self._model_metrics),
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
@@ -266,5 +240,3 @@ class MBPO(SAC):
         self.dynamics.load_state(state["dynamics"])
         self.pool = self._empty_pool(state["pool_capacity"])
         self.pool.load_state(state["pool"])
-        device = self.dynamics.elites.device
-        self._model_metrics = {name: value.to(device) for name, value in state["model_metrics"].items()}

@@ -48,12 +48,6 @@ def _repeated(observation: Tensor, action: Tensor, copies: int) -> Tensor:
     return x[:, None].expand(-1, copies, -1, -1).flatten(0, 1)
 
 
-def tanh(inplace: bool) -> nn.Module:
-    """`torch.nn.Tanh` as an activation of `alm.training.population.mlp`; it has no in-place form."""
-    del inplace
-    return nn.Tanh()
-
-
 def log_density(gaussian: MeanLogStd, value: Tensor) -> Tensor:
     """Σ_dims log N(value; μ, σ²) of a diagonal Gaussian → (…).
 

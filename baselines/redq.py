@@ -22,13 +22,12 @@ from alm.training.schedules import Step
 from alm.training.streams import Streams
 from baselines.networks import scale_action
 from baselines.sac import (
-    Bound,
     SoftAgent,
     SoftNetworks,
     actor_objective,
     average,
+    constant_target_entropy,
     critic_objective,
-    log_slope,
     published_target_entropy,
     smallest,
     soft_return,
@@ -122,14 +121,8 @@ def critic_target(
 class REDQNetworks(SoftNetworks):
     """`SoftNetworks` with an ensemble of critics."""
 
-    def __init__(
-        self,
-        task: TaskSpec,
-        config: REDQConfig,
-        generators: Sequence[torch.Generator],
-        slope: Bound = log_slope,
-    ) -> None:
-        super().__init__(task, config, generators, ensemble=config.critics, slope=slope)
+    def __init__(self, task: TaskSpec, config: REDQConfig, generators: Sequence[torch.Generator]) -> None:
+        super().__init__(task, config, generators, ensemble=config.critics)
 
 
 def official_log_slope(x: Tensor) -> Tensor:
@@ -141,7 +134,8 @@ class OfficialDensityNetworks(REDQNetworks):
     """`REDQNetworks` with the reference's log-probability."""
 
     def __init__(self, task: TaskSpec, config: REDQConfig, generators: Sequence[torch.Generator]) -> None:
-        super().__init__(task, config, generators, official_log_slope)
+        super().__init__(task, config, generators)
+        self.actor.log_slope = official_log_slope
 
 
 class REDQ(SoftAgent):
@@ -175,6 +169,7 @@ class REDQ(SoftAgent):
         del training_step
         net, config = self.networks, self.config
         metrics: Metrics = {}
+        target_entropy = constant_target_entropy(config.target_entropy, self.task)
         # Policy and temperature do not change before the last target, so all next actions are drawn at once.
         with torch.no_grad():
             states, draws = batches.next_observation.flatten(1, 2), noise["next_action"].flatten(1, 2)
@@ -199,7 +194,7 @@ class REDQ(SoftAgent):
             )
             if i == config.updates_per_step - 1:
                 policy = actor_objective(net, transitions.observation, noise["action"], self.bounds, average)
-                self.improve_policy(*policy, self.target_entropy, metrics)
+                self.improve_policy(*policy, target_entropy, metrics)
             loss = critic_objective(net.critic, transitions, target)
             norms.append(self.groups["critic"].step(loss))
             soft_update(net.target_critic, net.critic, config.target_rate)
@@ -224,6 +219,6 @@ class SACAverage(REDQ):
 
 
 class OfficialDensityREDQ(REDQ):
-    """REDQ with the reference's log-probability, whose entropy bonus is smaller for saturated actions."""
+    """REDQ with the reference's log-probability, whose entropy bonus is larger for saturated actions."""
 
     network_class = OfficialDensityNetworks

@@ -47,6 +47,11 @@ def published_target_entropy(task: str) -> float:
     return _TARGET_ENTROPY[task_spec(task).robot]
 
 
+def constant_target_entropy(configured: float | None, task: TaskSpec) -> float:
+    """Target entropy H̄ as configured; for ``None``, minus the number of action dimensions."""
+    return -float(task.action_size) if configured is None else configured
+
+
 @dataclass(frozen=True)
 class SACConfig:
     """Hyper-parameters of SAC."""
@@ -95,7 +100,7 @@ def log_slope(x: Tensor) -> Tensor:
 class TanhGaussianActor(nn.Module):
     """Policy u = tanh(x), x ~ N(μ(s), σ(s)²), of ``depth`` ReLU layers.
 
-    ``log_std`` turns the network's output into log σ; ``slope`` is `log_slope` or a replacement.
+    ``log_std`` turns the network's output into log σ; the attribute ``log_slope`` is part of the density.
     """
 
     def __init__(
@@ -106,11 +111,10 @@ class TanhGaussianActor(nn.Module):
         hidden: int,
         depth: int = 2,
         log_std: Bound = clamped_log_std,
-        slope: Bound = log_slope,
     ) -> None:
         super().__init__()
         self.layers = mlp(seeds, (observation_size, *[hidden] * depth, 2 * action_size), nn.ReLU)
-        self.log_std, self.slope = log_std, slope
+        self.log_std, self.log_slope = log_std, log_slope
 
     def forward(self, observation: Tensor) -> MeanLogStd:
         """Mean and log-std of x, each (S, batch, action)."""
@@ -119,10 +123,12 @@ class TanhGaussianActor(nn.Module):
 
     def sample(self, observation: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         """An action u (S, batch, action) for each state, and its log-probability (S, batch)."""
-        return sample_action(self(observation), noise, self.slope)
+        return sample_action(self(observation), noise, self.log_slope)
 
 
-def sample_action(gaussian: MeanLogStd, noise: Tensor, slope: Bound = log_slope) -> tuple[Tensor, Tensor]:
+def sample_action(
+    gaussian: MeanLogStd, noise: Tensor, slope: Callable[[Tensor], Tensor] = log_slope
+) -> tuple[Tensor, Tensor]:
     """Reparameterised sample u = tanh(μ + σε) in (−1, 1), and its log-probability (S, batch).
 
     log π(u|s) = Σ_dims [ log N(x; μ, σ²) − log(1 − tanh² x) ],  x = μ + σε.
@@ -145,7 +151,7 @@ class SoftNetworks(nn.Module):
         generators: one per seed, for ``initialise``.
         ensemble: N.
         depth: hidden layers of the actor and of each critic.
-        log_std, slope: see `TanhGaussianActor`.
+        log_std: see `TanhGaussianActor`.
         initialise: fills the weights of the actor and the critics.
     """
 
@@ -157,12 +163,11 @@ class SoftNetworks(nn.Module):
         ensemble: int = 2,
         depth: int = 2,
         log_std: Bound = clamped_log_std,
-        slope: Bound = log_slope,
         initialise: Callable[[nn.Module, Sequence[torch.Generator]], None] = initialise_xavier,
     ) -> None:
         super().__init__()
         seeds, sizes = len(generators), (task.observation_size, task.action_size, config.hidden_size)
-        self.actor = TanhGaussianActor(seeds, *sizes, depth, log_std, slope)
+        self.actor = TanhGaussianActor(seeds, *sizes, depth, log_std)
         self.critic = Critics(seeds, *sizes, ensemble, depth)
         self.temperature = Temperature(seeds, config.initial_temperature)
         initialise(self, generators)
@@ -236,10 +241,7 @@ def actor_objective(
 
 
 class SoftAgent(Agent):
-    """Agent with `SoftNetworks`: acting, and the step of actor and temperature.
-
-    Its configuration has ``learning_rate`` and, unless ``target_entropy`` is overridden, a constant H̄.
-    """
+    """Agent with `SoftNetworks`: acting, and the step of actor and temperature."""
 
     networks: SoftNetworks
     policy_modules = ("actor",)
@@ -253,12 +255,6 @@ class SoftAgent(Agent):
             # Adam is element-wise, so one for both is equivalent to one for each, and cheaper.
             "policy": OptimiserGroup((net.actor, net.temperature), seeds, lr),
         }
-
-    @property
-    def target_entropy(self) -> float:
-        """Target entropy H̄ as configured; for ``None``, minus the number of action dimensions."""
-        configured: float | None = self.config.target_entropy
-        return -float(self.task.action_size) if configured is None else configured
 
     @torch.no_grad()
     def act(self, observation: Tensor, training_step: int, streams: Streams) -> Tensor:
@@ -322,10 +318,11 @@ class SAC(SoftAgent):
         del training_step
         net, config = self.networks, self.config
         metrics: Metrics = {}
+        target_entropy = constant_target_entropy(config.target_entropy, self.task)
         target = soft_target(net, transitions, noise["next_action"], config.discount, self.bounds)
 
         policy = actor_objective(net, transitions.observation, noise["action"], self.bounds)
-        self.improve_policy(*policy, self.target_entropy, metrics)
+        self.improve_policy(*policy, target_entropy, metrics)
         self.descend("critic", critic_objective(net.critic, transitions, target), metrics)
         metrics["critic/target"] = target.mean(dim=-1)
         soft_update(net.target_critic, net.critic, config.target_rate)

@@ -28,8 +28,8 @@ from alm.training.ranges import Count, NotNegative, Positive, Share, Steps
 from alm.training.replay import Replay, Transitions
 from alm.training.scale import Scale
 from alm.training.streams import Streams
-from baselines.networks import MeanLogStd, log_density, scale_action, tanh, unit_action
-from baselines.trpo import StepOutcome, TrustRegion, advantages, kl_divergence, trust_region_step
+from baselines.networks import MeanLogStd, log_density, scale_action, unit_action
+from baselines.trpo import advantages, kl_divergence, trust_region_step
 
 _ENTROPY_LIMIT = 2.0
 
@@ -174,7 +174,7 @@ class SLBOPolicy(nn.Module):
 
     def __init__(self, observation_size: int, action_size: int, hidden: int) -> None:
         super().__init__()
-        self.layers = mlp(1, (observation_size, hidden, hidden, action_size), tanh)
+        self.layers = mlp(1, (observation_size, hidden, hidden, action_size), nn.Tanh)
         self.log_std = nn.Parameter(torch.zeros(1, 1, action_size))
 
     def forward(self, normalised: Tensor) -> MeanLogStd:
@@ -192,7 +192,7 @@ class SLBONetworks(nn.Module):
         observation, action = task.observation_size, task.action_size
         self.policy = SLBOPolicy(observation, action, config.policy_hidden_size)
         value, model = config.value_hidden_size, config.model_hidden_size
-        self.value = mlp(1, (observation, value, value, 1), tanh)
+        self.value = mlp(1, (observation, value, value, 1), nn.Tanh)
         self.model = mlp(1, (observation + action, model, model, observation), nn.ReLU)
         self.state = Normaliser(observation)
         self.change = Normaliser(observation)
@@ -312,7 +312,7 @@ class SLBO(Agent):
     There is one seed, because line searches of several would take different numbers of steps.
 
     Raises:
-        ValueError: more than one seed, or a task whose reward is not a function of observations.
+        ValueError: a task whose reward is not a function of observations.
     """
 
     name = "slbo"
@@ -331,11 +331,8 @@ class SLBO(Agent):
         device: str = "cpu",
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        if len(seeds) != 1:
-            raise ValueError(f"SLBO trains one seed in a population, not {len(seeds)}: train them in turn.")
         _require_reward(task)
         super().__init__(task, config, seeds, device, dtype)
-        self.region = TrustRegion(max_kl=config.max_kl)
         # Ornstein–Uhlenbeck noise of the next action; it continues across episodes.
         self.drift = torch.zeros(1, 1, task.action_size, device=device, dtype=dtype)
         self._start: gymnasium.Env | None = None
@@ -380,7 +377,8 @@ class SLBO(Agent):
                 kept.append(self.update_model(*self._sequences(replay, index)))
             for _ in range(config.policy_updates):
                 imagined = self.imagine()
-                kept.append(self.update_policy(imagined) | self._fit_value(imagined))
+                advantage = self.advantages(imagined)
+                kept.append(self.update_policy(imagined, advantage) | self._fit_value(imagined, advantage))
         names = dict.fromkeys(name for metrics in kept for name in metrics)
         return {
             name: torch.stack([metrics[name] for metrics in kept if name in metrics]).mean(dim=0)
@@ -421,14 +419,14 @@ class SLBO(Agent):
         rollouts = max(config.imagined_steps // config.imagined_horizon, 1)
         steps = config.imagined_steps // rollouts
         noise = self.learning.normal(steps, rollouts, self.task.action_size, dtype=self.drift.dtype)
-        state, age = self._initial_states(rollouts), torch.zeros(rollouts, device=self.drift.device)
+        state, age = self._initial_states(rollouts), torch.zeros(rollouts, device=self.device)
         rows = []
         for t in range(steps):
             mean, log_std = net.act(state)
             unit = mean + log_std.exp() * noise[:, t]
             following = net.predict(state, unit)
-            step = (state, scale_action(unit, self.bounds), following)
-            reward, terminal = analytic.reward(self.task, *step), analytic.terminated(self.task, *step)
+            reward = analytic.reward(self.task, state, scale_action(unit, self.bounds))
+            terminal = analytic.terminated(self.task, following)
             age += 1
             ended = terminal | (age >= config.imagined_horizon)
             rows.append((state, unit, reward, following, terminal, ended))
@@ -448,12 +446,11 @@ class SLBO(Agent):
         observations = np.stack([self._start.reset(seed=seed)[0] for seed in seeds])
         return torch.from_numpy(observations).to(self.drift)[None]
 
-    def update_policy(self, imagined: Imagined) -> Metrics:
-        """One TRPO step on imagined rollouts."""
-        net, weight = self.networks, self.config.entropy_weight
-        advantage = self.advantages(imagined).flatten()[None]
+    def update_policy(self, imagined: Imagined, advantage: Tensor) -> Metrics:
+        """One TRPO step on imagined rollouts and their advantages (steps, rollouts)."""
+        net, config = self.networks, self.config
         spread = advantage.std(unbiased=False).clamp(min=1e-8)
-        scaled = (advantage - advantage.mean()) / spread
+        scaled = ((advantage - advantage.mean()) / spread).flatten()[None]
         observation = net.state(imagined.observation.flatten(0, 1)[None])
         unit = imagined.unit_action.flatten(0, 1)[None]
         with torch.no_grad():
@@ -462,22 +459,18 @@ class SLBO(Agent):
 
         def evaluate() -> tuple[Tensor, Tensor]:
             new = net.policy(observation)
-            return policy_gain(new, old, unit, scaled, weight), kl_divergence(old, new).mean()
+            gain = policy_gain(new, old, unit, scaled, config.entropy_weight)
+            return gain, kl_divergence(old, new).mean()
 
-        step = trust_region_step(list(net.policy.parameters()), evaluate, self.region)
-        return self._policy_metrics(step, imagined)
-
-    def _policy_metrics(self, step: StepOutcome, imagined: Imagined) -> Metrics:
+        step = trust_region_step(list(net.policy.parameters()), evaluate, max_kl=config.max_kl)
         values = {
             "policy/kl": step.kl,
             "policy/improvement": step.improvement,
             "policy/accepted": float(step.accepted),
-            "policy/std": self.networks.policy.log_std.detach().mean().exp(),
+            "policy/std": net.policy.log_std.detach().mean().exp(),
             "model/reward": imagined.reward.mean(),
         }
-        return {
-            name: torch.as_tensor(value, device=self.drift.device).view(1) for name, value in values.items()
-        }
+        return {name: torch.as_tensor(value, device=self.device).view(1) for name, value in values.items()}
 
     @torch.no_grad()
     def advantages(self, imagined: Imagined) -> Tensor:
@@ -496,11 +489,11 @@ class SLBO(Agent):
             self.config.trace,
         )
 
-    def _fit_value(self, imagined: Imagined) -> Metrics:
+    def _fit_value(self, imagined: Imagined, advantage: Tensor) -> Metrics:
         """Regress the value to the returns A + V under the old value, in passes over shuffled batches."""
         with torch.no_grad():
             states = imagined.observation.flatten(0, 1)[None]
-            returns = self.advantages(imagined).flatten()[None] + self.networks.evaluate(states)
+            returns = advantage.flatten()[None] + self.networks.evaluate(states)
         metrics: Metrics = {}
         for _ in range(self.config.value_passes):
             order = torch.randperm(

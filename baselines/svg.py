@@ -29,10 +29,10 @@ from alm.training.ranges import Count, Positive, Share, Steps
 from alm.training.replay import Replay, Transitions
 from alm.training.scale import Scale
 from alm.training.streams import Streams
-from baselines.networks import MeanLogStd, log_density, scale_action, tanh
+from baselines.networks import MeanLogStd, log_density, scale_action
 
-Reward = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""Reward function r(s, a, s') → (S, batch)."""
+Reward = Callable[[Tensor, Tensor], Tensor]
+"""Reward function r(s, a) → (S, batch)."""
 
 _MODEL_LOG_STD = (-5.0, 2.0)
 # Nothing in the objective keeps the policy stochastic.  If its std could shrink freely, the density of
@@ -91,7 +91,7 @@ class GaussianPolicy(nn.Module):
     def __init__(self, seeds: int, task: TaskSpec, hidden: int) -> None:
         super().__init__()
         self.bounds = (task.action_low, task.action_high)
-        self.layers = mlp(seeds, (task.observation_size, hidden, hidden, 2 * task.action_size), tanh)
+        self.layers = mlp(seeds, (task.observation_size, hidden, hidden, 2 * task.action_size), nn.Tanh)
 
     def forward(self, observation: Tensor) -> MeanLogStd:
         """Mean and log-std of the action, each (S, batch, action)."""
@@ -107,7 +107,7 @@ class GaussianModel(nn.Module):
     def __init__(self, seeds: int, task: TaskSpec, hidden: tuple[int, int]) -> None:
         super().__init__()
         sizes = (task.observation_size + task.action_size, *hidden, 2 * task.observation_size)
-        self.layers = mlp(seeds, sizes, tanh)
+        self.layers = mlp(seeds, sizes, nn.Tanh)
 
     def forward(self, observation: Tensor, action: Tensor) -> MeanLogStd:
         """Mean and log-std of the next observation, each (S, batch, observation)."""
@@ -123,10 +123,10 @@ class SVGNetworks(nn.Module):
         seeds, observation = len(generators), task.observation_size
         self.actor = GaussianPolicy(seeds, task, config.actor_hidden_size)
         self.model = GaussianModel(seeds, task, config.hidden_sizes)
-        self.critic = mlp(seeds, (observation, *config.hidden_sizes, 1), tanh)
+        self.critic = mlp(seeds, (observation, *config.hidden_sizes, 1), nn.Tanh)
         self.reward: nn.Module | None = None
         if not analytic.has_reward(task):
-            self.reward = mlp(seeds, (observation + task.action_size, *config.hidden_sizes, 1), tanh)
+            self.reward = mlp(seeds, (observation + task.action_size, *config.hidden_sizes, 1), nn.Tanh)
         initialise_orthogonal(self, generators)
         self.target_critic = copy.deepcopy(self.critic).requires_grad_(False)
 
@@ -165,11 +165,8 @@ def reward_objective(reward: nn.Module, transitions: Transitions) -> Tensor:
     return (predicted - transitions.reward).square().mean(dim=-1)
 
 
-def learned_reward(
-    reward: nn.Module, observation: Tensor, action: Tensor, next_observation: Tensor | None = None
-) -> Tensor:
-    """r̂(s, a) → (S, batch), with an unused argument s' so that it can replace a known reward."""
-    del next_observation
+def learned_reward(reward: nn.Module, observation: Tensor, action: Tensor) -> Tensor:
+    """r̂(s, a) → (S, batch)."""
     return reward(torch.cat([observation, action], dim=-1))[..., 0]
 
 
@@ -197,7 +194,7 @@ def actor_objective(
 ) -> Tensor:
     """Value-gradient policy loss (S,); trains π.
 
-    L_π = −mean w [ r(s, a, s') + γ (1 − d) V(s') ],  a = π(s, sg η),  s' = f(s, a, sg ξ),
+    L_π = −mean w [ r(s, a) + γ (1 − d) V(s') ],  a = π(s, sg η),  s' = f(s, a, sg ξ),
 
     where ``gaussian`` is π's at s, η and ξ are inferred, so a and s' have the replayed values, and
     gradients flow through r, V and f into π.
@@ -206,7 +203,7 @@ def actor_objective(
     action = reproduced(gaussian, transitions.action)
     following = reproduced(networks.model(observation, action), transitions.next_observation)
     value = networks.critic(following)[..., 0]
-    total = reward(observation, action, following) + discount * (1.0 - transitions.terminal) * value
+    total = reward(observation, action) + discount * (1.0 - transitions.terminal) * value
     return -(weight * total).mean(dim=-1)
 
 
@@ -273,7 +270,7 @@ class SVG(Agent):
     def _note_behaviour(self, replay: Replay) -> None:
         """Store log μ of the newest action: the policy has not moved since it acted."""
         position = (replay.pointer - 1) % replay.capacity
-        newest = replay.at(torch.full((len(self.seeds), 1), position, device=self.behaviour.device))
+        newest = replay.at(torch.full((len(self.seeds), 1), position, device=self.device))
         gaussian = self.networks.actor(newest.observation)
         self.behaviour[:, position] = log_density(gaussian, newest.action)[:, 0]
 

@@ -4,7 +4,7 @@ import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Self
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -19,8 +19,6 @@ from alm.training.scale import Scale
 from alm.training.schedules import Step
 from alm.training.streams import Streams
 from baselines.networks import Critics, initialise_fan_in, scale_action
-
-_OF_THE_ACTOR = ("loss/actor", "grad_norm/actor")
 
 
 @dataclass(frozen=True)
@@ -131,18 +129,6 @@ class TD3(Agent):
     networks: TD3Networks
     network_class = TD3Networks
 
-    def __init__(
-        self,
-        task: TaskSpec,
-        config: TD3Config,
-        seeds: Sequence[int],
-        device: str = "cpu",
-        dtype: torch.dtype = torch.float32,
-    ) -> None:
-        super().__init__(task, config, seeds, device, dtype)
-        # Metrics of the last delayed update, reported at every step since logs average over all steps.
-        self._actor_metrics: Metrics = {}
-
     def optimiser_groups(self) -> dict[str, OptimiserGroup]:
         """Two optimiser groups: both critics, and the actor."""
         net, seeds, lr = self.networks, len(self.seeds), self.config.learning_rate
@@ -178,9 +164,7 @@ class TD3(Agent):
     def learn(self, replay: Replay, training_step: int) -> Metrics:
         """One update on a fresh batch and noise from the learning streams."""
         transitions = replay.sample(self.config.batch_size, self.learning)
-        metrics = self.update(transitions, self.draw_noise(), training_step)
-        self._actor_metrics |= {name: metrics[name].clone() for name in _OF_THE_ACTOR if name in metrics}
-        return metrics | self._actor_metrics
+        return self.update(transitions, self.draw_noise(), training_step)
 
     def branch(self, training_step: int) -> bool:
         """Whether actor and targets are updated at this step."""
@@ -204,13 +188,3 @@ class TD3(Agent):
             soft_update(net.target_critic, net.critic, config.target_rate)
             soft_update(net.target_actor, net.actor, config.target_rate)
         return metrics
-
-    def state(self) -> dict[str, Any]:
-        """State of every agent, plus the actor's metrics, which are reported until its next update."""
-        return super().state() | {"actor_metrics": dict(self._actor_metrics)}
-
-    def load_state(self, state: dict[str, Any]) -> None:
-        """Restore what `state` returned."""
-        super().load_state(state)
-        device = next(self.networks.parameters()).device
-        self._actor_metrics = {name: value.to(device) for name, value in state["actor_metrics"].items()}

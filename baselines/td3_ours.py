@@ -46,7 +46,7 @@ class TD3OursConfig:
     max_grad_norm: Positive = ALMConfig.max_grad_norm
     """Largest gradient norm for each seed and group."""
     exploration_start: NotNegative = ALMConfig.exploration_start
-    """σ at the first training step."""
+    """σ before the first training step."""
     exploration_end: NotNegative = ALMConfig.exploration_end
     """σ from ``exploration_steps`` on."""
     exploration_steps: Count = ALMConfig.exploration_steps

@@ -1,12 +1,13 @@
 """Figures of the theory on finite MDPs, one per exhibit, from rows of `alm.theory.results`."""
 
+from collections.abc import Mapping
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from alm.theory.results import Exhibits
 from paper_figures import panels
 from paper_figures.pictures import Picture
 from paper_figures.style import NOTE, figure_style
@@ -241,10 +242,13 @@ FIGURES = {
 """Titles and drawing functions of the exhibits that are figures."""
 
 
-def pictures(exhibits: Exhibits) -> list[Picture]:
+def pictures(exhibits: Mapping[str, pd.DataFrame]) -> list[Picture]:
     """Every figure with its data, for the given exhibits."""
-    frames = {name: pd.DataFrame(exhibits[name]) for name in FIGURES if name in exhibits}
-    return [Picture(name, "", FIGURES[name][1](frame), frame) for name, frame in frames.items()]
+    return [
+        Picture(name, "", draw(exhibits[name]), exhibits[name])
+        for name, (_, draw) in FIGURES.items()
+        if name in exhibits
+    ]
 
 
 def typeset(name: str) -> str:

@@ -20,7 +20,7 @@ _ANT_STATE = slice(27)
 _CONTACT_FORCES = slice(-84, None)
 
 
-def terminated(task: TaskSpec, observation: Tensor, action: Tensor, next_observation: Tensor) -> Tensor:
+def terminated(task: TaskSpec, next_observation: Tensor) -> Tensor:
     """Whether the step that led to ``next_observation`` ended the episode → bool (…).
 
     Equals the simulator's flag with one exception: v2's Hopper also ends if a velocity reaches 100 in
@@ -31,7 +31,6 @@ def terminated(task: TaskSpec, observation: Tensor, action: Tensor, next_observa
     Raises:
         ValueError: the task's observations are noisy and do not determine the state.
     """
-    del observation, action
     if not _ends_by_itself(task):
         return next_observation.new_zeros(next_observation.shape[:-1]).bool()
     _require_clean(task)
@@ -55,18 +54,16 @@ def has_reward(task: TaskSpec) -> bool:
     return task.base in MBBL_REWARDS and not task.observation_noise
 
 
-def reward(task: TaskSpec, observation: Tensor, action: Tensor, next_observation: Tensor) -> Tensor:
+def reward(task: TaskSpec, observation: Tensor, action: Tensor) -> Tensor:
     """The reward of a step of an mbbl task → (…); see :class:`alm.tasks.formulas.MbblReward`.
 
-    It depends on the state before the step, so ``next_observation`` is not used. Exact also for Humanoid-ET:
-    the contact forces that it charges are the last 84 of the 376 entries of its observation. Gradients reach
-    ``observation`` and ``action``.
+    It depends on the state before the step. Exact also for Humanoid-ET: the contact forces that it charges
+    are the last 84 of the 376 entries of its observation. Gradients reach ``observation`` and ``action``.
 
     Raises:
         ValueError: the task is a v2 task, whose reward is not a function of observations, or its
             observations are noisy.
     """
-    del next_observation
     if task.base not in MBBL_REWARDS:
         raise ValueError(
             f"The reward of {task.name} is not a function of observations (it pays the displacement of a "

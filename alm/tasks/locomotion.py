@@ -39,9 +39,6 @@ from alm.tasks.formulas import HEALTHY, HOPPER_BOUND
 
 Array = NDArray[np.float64]
 
-# Everything that the next simulation step depends on.
-_WHOLE_STATE = mujoco.mjtState.mjSTATE_INTEGRATION
-
 _warnings_raised_in_engine: list[Warning] = []
 
 
@@ -65,16 +62,15 @@ def _reraise_engine_warnings() -> None:
 
 
 class LocomotionEnv(MujocoEnv, EzPickle):
-    """Base class of all tasks: stepping, the reward, noise, resetting, and pickling.
+    """Base class of all tasks: stepping, the reward, noise and resetting.
 
     Observations are float64 vectors, actions are vectors of actuator controls, rewards are floats. ``info``
     splits the reward into ``reward_forward``, ``reward_survive``, ``reward_ctrl`` and ``reward_contact``.
 
-    Unlike gymnasium's own environments, these pickle in the middle of an episode: the copy continues with the
-    same observations, rewards and random draws, bit for bit.
+    Pickling keeps the arguments only, as in gymnasium: a copy is a fresh environment, to be reset first.
 
     Noise, if requested, is normal and drawn from ``np_random`` like everything random here, so
-    seeding, pickling and replaying an episode reproduce it.
+    seeding and replaying an episode reproduce it.
 
     Args:
         observation_noise: standard deviation of independent noise on every entry of every observation,
@@ -105,15 +101,6 @@ class LocomotionEnv(MujocoEnv, EzPickle):
     """Whether the noise on velocities is instead normal with standard deviation ``reset_noise``."""
     hidden_positions: ClassVar[int] = 1
     """Number of leading ``qpos`` entries that are not observed: the robot's position on the ground."""
-
-    remembered: ClassVar[tuple[str, ...]] = (
-        "_last_position",
-        "_np_random",
-        "_np_random_seed",
-        "action_space",
-        "spec",
-    )
-    """Attributes stored in a pickle besides the simulation."""
 
     def __init__(self, observation_noise: float = 0.0, action_noise: float = 0.0, **kwargs: Any) -> None:
         """Load the robot; the state is the unperturbed initial one until ``reset``."""
@@ -191,7 +178,7 @@ class LocomotionEnv(MujocoEnv, EzPickle):
     def _act(self, action: Array) -> dict[str, float]:
         """Advance one environment step and return the parts of its reward."""
         self._apply(action)
-        control = self._control_cost()
+        control = self.control_weight * float(self._ctrl.dot(self._ctrl))
         self._advance()
         position = self._position()
         forward = self.forward_weight * (position - self._last_position) / self._seconds
@@ -202,9 +189,6 @@ class LocomotionEnv(MujocoEnv, EzPickle):
             "reward_ctrl": -control,
             "reward_contact": -self._contact_cost(),
         }
-
-    def _control_cost(self) -> float:
-        return self.control_weight * float(self._ctrl.dot(self._ctrl))
 
     def _advance(self) -> None:
         """Simulate one environment step under the applied controls, with noise if requested."""
@@ -264,21 +248,6 @@ class LocomotionEnv(MujocoEnv, EzPickle):
             model, data = super()._initialize_simulation()
         _reraise_engine_warnings()
         return model, data
-
-    def __getstate__(self) -> dict[str, Any]:
-        """The constructor's arguments and the episode in progress."""
-        simulation = np.empty(mujoco.mj_stateSize(self.model, _WHOLE_STATE))
-        mujoco.mj_getState(self.model, self.data, simulation, _WHOLE_STATE)
-        attributes = {name: self.__dict__[name] for name in self.remembered if name in self.__dict__}
-        return {**super().__getstate__(), "simulation": simulation, "attributes": attributes}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Reconstruct the environment and restore the episode in progress."""
-        super().__setstate__(state)
-        mujoco.mj_setState(self.model, self.data, state["simulation"], _WHOLE_STATE)
-        # For readers of body positions before the next step; the state itself does not change.
-        mujoco.mj_forward(self.model, self.data)
-        self.__dict__.update(state["attributes"])
 
 
 class HalfCheetahEnv(LocomotionEnv):

@@ -38,7 +38,6 @@ class MbblEnv(LocomotionEnv):
     formula: ClassVar[MbblReward]
     ends_early: ClassVar[bool] = False
     """Whether an unhealthy state ends the episode."""
-    remembered = (*LocomotionEnv.remembered, "_last_contact_cost")
     _last_contact_cost = 0.0
 
     def _height(self) -> float:

@@ -6,7 +6,7 @@ the visits of q^K, one backward pass for what follows, one adjoint linear system
 them with finite differences.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -234,7 +234,7 @@ def ascend(
             mean, spread = first[name] / (1 - 0.9**step), second[name] / (1 - 0.999**step)
             logits[name] = logits[name] + rate * mean / (np.sqrt(spread) + 1e-8)
             learned[name] = softmax(logits[name])
-        mdps = with_tables(mdps, learned)
+        mdps = replace(mdps, **learned)
         if progress:
             progress()
     return mdps
@@ -245,8 +245,3 @@ def softmax(logits: Array) -> Array:
     share = np.exp(logits - logits.max(axis=-1, keepdims=True))
     share = np.maximum(share / share.sum(axis=-1, keepdims=True), 1e-12)
     return share / share.sum(axis=-1, keepdims=True)
-
-
-def with_tables(mdps: LatentMDPs, tables: Mapping[str, Array]) -> LatentMDPs:
-    """``mdps`` with some of their arrays replaced."""
-    return LatentMDPs(**(vars(mdps) | dict(tables)))

@@ -161,7 +161,7 @@ def joint_learning(rng: np.random.Generator, count: int = 64, progress: Progress
             name: ascent.softmax(0.5 * rng.standard_normal(getattr(drawn, name).shape))
             for name in ("encoder", "policy")
         }
-        learned = learn_all(ascent.with_tables(drawn, start).fitted(), progress)
+        learned = learn_all(replace(drawn, **start).fitted(), progress)
         for (name, horizon), mdps in learned.items():
             about: Row = {"dynamics": "sparse" if family.sparse else "dense", "learner": name, "K": horizon}
             for i, outcome in enumerate(outcomes(mdps, horizon or 3)):
@@ -185,7 +185,7 @@ def learn_all(mdps: LatentMDPs, progress: Progress | None) -> dict[tuple[str, in
                 for table, array in vars(learned[name, horizon]).items()
                 if table in ("encoder", "policy", "model")
             }
-            begun = ascent.with_tables(mdps, tables)
+            begun = replace(mdps, **tables)
             ends.append(ascent.ascend(begun, on_bound(mdps.discount, horizon), STEPS, progress=progress))
         largest = np.argmax([reached_bound(one, horizon) for one in ends], axis=0)
         learned[BEST, horizon] = LatentMDPs(

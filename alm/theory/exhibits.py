@@ -1,6 +1,10 @@
-"""Rows behind the theory's figures and tables: one function per exhibit, returning plain dictionaries."""
+"""Rows behind the theory's figures and tables, as plain dictionaries: one function per exhibit.
+
+Those of theory-joint, theory-optimism and theory-lottery are in demonstrations.py, checks in statements.py.
+"""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -127,7 +131,7 @@ def model_ascent(weights: Callable[[LatentMDPs], ascent.Weights]) -> ascent.Obje
 
 def true_latents(mdps: LatentMDPs, horizon: int, value: Array) -> bound.Terms:
     """The terms of a roll-out with latents from the encoder: no divergence, states and actions as in p."""
-    logarithms = LatentMDPs(**(vars(mdps) | {"reward": np.log(mdps.reward)}))
+    logarithms = replace(mdps, reward=np.log(mdps.reward))
     log_reward, log_value = bound.state_terms(logarithms, horizon, np.log(value))
     reward, mean_value = bound.state_terms(mdps, horizon, value)
     return bound.Terms(log_reward, np.zeros_like(log_reward), log_value, reward, mean_value)

@@ -47,11 +47,7 @@ class LatentMDPs:
 
     def one(self, index: int) -> "LatentMDPs":
         """Instance ``index``, with N = 1."""
-        return self.some(slice(index, index + 1))
-
-    def some(self, chosen: slice | NDArray[np.intp]) -> "LatentMDPs":
-        """The ``chosen`` instances."""
-        return LatentMDPs(**{name: array[chosen] for name, array in vars(self).items()})
+        return LatentMDPs(**{name: array[index : index + 1] for name, array in vars(self).items()})
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ as violated beyond 1e-9 of the larger side. Verdicts follow from the counts; non
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -74,11 +74,8 @@ class Checks:
 
     rng: np.random.Generator
     populations: list[Population]
-    small: LatentMDPs = field(init=False)
+    small: LatentMDPs
     """MDPs for checks that enumerate every trajectory: two states, actions and latents."""
-
-    def __post_init__(self) -> None:
-        self.small = random_mdps(self.rng, 60, Family(2, 2, 2))
 
     def evidence(self) -> list[Finding]:
         """Eq. 3 with Eq. 4's q, compared with Eq. 5."""
@@ -696,13 +693,13 @@ CHECKS = (
 
 
 def check_all(
-    rng: np.random.Generator, count: int = 500, progress: Callable[[str], None] | None = None
+    rng: np.random.Generator, count: int = 500, progress: Callable[[], None] | None = None
 ) -> list[Finding]:
-    """Findings of every check on ``count`` MDPs per family; ``progress`` receives the name of each."""
-    checks = Checks(rng, populations(rng, count))
+    """Findings of every check on ``count`` MDPs per family; ``progress`` is called after each check."""
+    checks = Checks(rng, populations(rng, count), small=random_mdps(rng, 60, Family(2, 2, 2)))
     findings: list[Finding] = []
     for check in CHECKS:
         findings += check(checks)
         if progress:
-            progress(check.__name__)
+            progress()
     return findings

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
 from functools import cached_property
 from math import prod
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +13,6 @@ from alm.task_registry import TaskSpec
 from alm.training.forms import TIMES
 from alm.training.optimisation import OptimiserGroup
 from alm.training.replay import Replay
-from alm.training.scale import Scale
 from alm.training.streams import Purpose, Streams
 
 Metrics = dict[str, Tensor]
@@ -122,22 +121,6 @@ def _require_branch(what: str, name: str, value: Any, seeds: int) -> None:
         )
 
 
-class AgentConfig(Protocol):
-    """Settings that the training loop reads from an algorithm's configuration (a frozen dataclass)."""
-
-    @property
-    def warmup_steps(self) -> int:
-        """Uniformly random actions before the first update."""
-
-    @property
-    def replay_capacity(self) -> int:
-        """Transitions kept for each seed."""
-
-    @classmethod
-    def at(cls, scale: Scale, task: str) -> "AgentConfig":
-        """The configuration of a named scale on a task."""
-
-
 class Agent(ABC):
     """Population of S learners: networks, optimiser groups, RNG streams, and the methods the loop calls.
 
@@ -146,9 +129,13 @@ class Agent(ABC):
 
     Args:
         task: sizes and action bounds.
-        config: hyper-parameters (an `AgentConfig`).
+        config: hyper-parameters, a frozen dataclass made by its class method ``at(scale, task)``; the loop
+            reads ``warmup_steps`` and ``replay_capacity`` (transitions kept for each seed).
         seeds: one per learner; but for rounding, a learner's outcome depends only on its own seed.
         device, dtype: device and precision of the networks.
+
+    Raises:
+        ValueError: several seeds of an algorithm that trains them apart.
     """
 
     name: str
@@ -173,7 +160,9 @@ class Agent(ABC):
         device: str = "cpu",
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        self.task, self.config, self.seeds = task, config, tuple(seeds)
+        if self.trains_seeds_apart and len(seeds) != 1:
+            raise ValueError(f"{self.name} trains one seed at a time, not {len(seeds)}: train them in turn.")
+        self.task, self.config, self.seeds, self.device = task, config, tuple(seeds), device
         self.bounds = (task.action_low, task.action_high)
         self.learning = Streams(self.seeds, Purpose.LEARNING, device=device)
         generators = Streams(self.seeds, Purpose.INITIALISATION).generators

@@ -31,10 +31,11 @@ _ENVIRONMENT, _ACTING, _ESTIMATING = 0, 1, 2
 class Estimating(Protocol):
     """Agent that estimates the value of its policy; the training loop measures the bias of such agents.
 
-    Its ``config`` has the ``discount`` γ that the estimates use.
+    Its ``config`` has the ``discount`` γ that the estimates use; its tensors are on ``device``.
     """
 
     config: Any
+    device: str
 
     def act_with_bonus(self, observation: Tensor, streams: Streams) -> tuple[Tensor, Tensor]:
         """Actions (S, batch, action) of the policy being estimated, and their bonus (S, batch).
@@ -73,11 +74,11 @@ class ValueBias:
         (self._action_size,) = self._environments[0].action_space.shape or ()
 
     def measure(
-        self, agent: Estimating, step: int, device: str = "cpu", alive: tuple[bool, ...] | None = None
+        self, agent: Estimating, step: int, alive: tuple[bool, ...] | None = None
     ) -> list[ValueSample | None]:
         """A sample of every seed at an environment step; ``None`` for seeds that are not ``alive``."""
         living = [i for i in range(len(self._seeds)) if alive is None or alive[i]]
-        rollouts = self._play(agent, step, device, living)
+        rollouts = self._play(agent, step, living)
         # The same number of rows for every seed, so that the estimates' noise does not depend on neighbours.
         rows = self._pairs + self._cutoff - 1
         observation = np.zeros((len(self._seeds), rows, self._observation_size), np.float32)
@@ -86,9 +87,9 @@ class ValueBias:
             observation[i, : len(rollout.step)] = rollout.observation
             action[i, : len(rollout.step)] = rollout.action
         estimates = agent.estimates(
-            torch.from_numpy(observation).to(device),
-            torch.from_numpy(action).to(device),
-            Streams(self._seeds, Purpose.EVALUATION, step, 0, _ESTIMATING, device=device),
+            torch.from_numpy(observation).to(agent.device),
+            torch.from_numpy(action).to(agent.device),
+            Streams(self._seeds, Purpose.EVALUATION, step, 0, _ESTIMATING, device=agent.device),
         )
         require_tensors("what `estimates` returns", estimates, (len(self._seeds), rows), "(S, batch)")
         values = {name: value.cpu().numpy() for name, value in estimates.items()}
@@ -107,9 +108,9 @@ class ValueBias:
             for i in range(len(self._seeds))
         ]
 
-    def _play(self, agent: Estimating, step: int, device: str, living: list[int]) -> dict[int, "_Rollout"]:
+    def _play(self, agent: Estimating, step: int, living: list[int]) -> dict[int, "_Rollout"]:
         """Whole episodes of every living seed until it has enough pairs; one batched `act` per step."""
-        streams = Streams(self._seeds, Purpose.EVALUATION, step, 0, _ACTING, device=device)
+        streams = Streams(self._seeds, Purpose.EVALUATION, step, 0, _ACTING, device=agent.device)
         rollouts = {i: _Rollout(self._cutoff) for i in living}
         observations = np.zeros((len(self._seeds), 1, self._observation_size), np.float32)
         discount = agent.config.discount
@@ -123,7 +124,7 @@ class ValueBias:
         for i in active:
             reset(i)
         while active:
-            chosen, bonus = agent.act_with_bonus(torch.from_numpy(observations).to(device), streams)
+            chosen, bonus = agent.act_with_bonus(torch.from_numpy(observations).to(agent.device), streams)
             shape = (len(self._seeds), 1)
             require_shape(
                 "actions of `act_with_bonus`", chosen, (*shape, self._action_size), "(S, batch, action)"

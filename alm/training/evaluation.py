@@ -46,11 +46,9 @@ class Evaluator:
         self._environments = [[make() for _ in range(episodes)] for _ in seeds]
         self._seeds, self._episodes = seeds, episodes
 
-    def evaluate(
-        self, agent: Agent, step: int, device: str = "cpu", alive: tuple[bool, ...] | None = None
-    ) -> list[Evaluation]:
+    def evaluate(self, agent: Agent, step: int, alive: tuple[bool, ...] | None = None) -> list[Evaluation]:
         """One evaluation of every seed at an environment step; seeds that are not ``alive`` get zeros."""
-        streams = Streams(self._seeds, Purpose.EVALUATION, step, device=device)
+        streams = Streams(self._seeds, Purpose.EVALUATION, step, device=agent.device)
         shape = (len(self._seeds), self._episodes)
         returns, lengths = np.zeros(shape), np.zeros(shape, dtype=int)
         active = np.ones(shape, dtype=bool)
@@ -62,7 +60,7 @@ class Evaluator:
             seed = environment_seed(self._seeds[row], Purpose.EVALUATION, step, int(column))
             observations[row, column] = self._environments[row][column].reset(seed=seed)[0]
         while active.any():
-            chosen = agent.act_greedily(torch.from_numpy(observations).to(device), streams)
+            chosen = agent.act_greedily(torch.from_numpy(observations).to(agent.device), streams)
             needed = (*shape, agent.task.action_size)
             chosen = require_shape("what `act_greedily` returns", chosen, needed, "(S, batch, action)")
             actions = chosen.cpu().numpy()

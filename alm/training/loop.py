@@ -18,7 +18,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from alm.task_registry import TaskSpec
 from alm.training.agent import Agent, Metrics, require_metrics, require_shape, require_tree
 from alm.training.bias import headline_bias
 from alm.training.bias_protocol import Estimating, ValueBias
@@ -46,13 +45,11 @@ class Trainer:
     """Trainer of one population to the end of its run, resuming from its run directories.
 
     Args:
-        agent: a freshly built population.
-        task: its task.
-        make: builds one environment of that task.
+        agent: a freshly built population, whose device the replay shares.
+        make: builds one environment of its task.
         config: length of the run, and intervals of evaluations and logs.
         directories: one opened run directory for each seed, in the agent's order.
         reporter: shows progress.
-        device: device of the agent and the replay.
         checkpoint_seconds: time between two checkpoints; longer if writing one takes over a twentieth of it.
         simulator_threads: threads that step the seeds' simulators; outcomes do not depend on it.
         make_without_noise: builds one noise-free environment, in which a noisy task is also evaluated;
@@ -64,19 +61,17 @@ class Trainer:
     def __init__(
         self,
         agent: Agent,
-        task: TaskSpec,
         make: Callable[[], gymnasium.Env],
         config: TrainingConfig,
         directories: Sequence[RunDirectory],
         reporter: Reporter,
-        device: str = "cpu",
         checkpoint_seconds: float = _CHECKPOINT_SECONDS,
         simulator_threads: int = 1,
         make_without_noise: Callable[[], gymnasium.Env] | None = None,
         until: int | None = None,
     ) -> None:
-        self.agent, self.task, self.config = agent, task, config
-        self.directories, self.reporter, self.device = directories, reporter, device
+        self.agent, self.task, self.device, self.config = agent, agent.task, agent.device, config
+        self.directories, self.reporter = directories, reporter
         self.checkpoint_seconds = checkpoint_seconds
         self.until = min(config.total_steps, until or config.total_steps)
         self.warmup = agent.config.warmup_steps
@@ -88,18 +83,18 @@ class Trainer:
             if build is not None
         }
         self.bias = ValueBias(make, agent.seeds) if isinstance(agent, Estimating) else None
-        self.acting = Streams(agent.seeds, Purpose.ACTING, device=device)
+        self.acting = Streams(agent.seeds, Purpose.ACTING, device=self.device)
         self.replay = Replay(
             len(agent.seeds),
             min(agent.config.replay_capacity, config.total_steps),
-            task.observation_size,
-            task.action_size,
-            device,
+            self.task.observation_size,
+            self.task.action_size,
+            self.device,
         )
         self.alive = [True] * len(agent.seeds)
         self.step = 0
-        self._recorder = Recorder(len(agent.seeds), device)
-        self._finite = FiniteCheck(device)
+        self._recorder = Recorder(len(agent.seeds), self.device)
+        self._finite = FiniteCheck(self.device)
         self._stop_requested = False
 
     def run(self) -> None:
@@ -148,7 +143,6 @@ class Trainer:
         self._step_environments(actions)
         self.step += 1
         stepped = time.perf_counter()
-        self._recorder.add_time(act=acted - began, environment=stepped - acted)
 
         training_step = self.step - self.warmup
         if training_step == 0:
@@ -156,7 +150,8 @@ class Trainer:
         if training_step > 0 and (metrics := self._learn(training_step)):
             self._recorder.add(metrics)
             self._end_failed(self._finite.note(metrics, self.step))
-        self._recorder.add_time(update=time.perf_counter() - stepped)
+        updated = time.perf_counter()
+        self._recorder.add_time(act=acted - began, environment=stepped - acted, update=updated - stepped)
         self.reporter.step(self.step)
 
         if self.step % self.config.log_every == 0:
@@ -246,7 +241,7 @@ class Trainer:
         self._end_failed(self._finite.read())
         began = time.perf_counter()
         found = {
-            suffix: evaluator.evaluate(self.agent, self.step, self.device, tuple(self.alive))
+            suffix: evaluator.evaluate(self.agent, self.step, tuple(self.alive))
             for suffix, evaluator in self.evaluators.items()
         }
         seconds = time.perf_counter() - began
@@ -291,7 +286,7 @@ class Trainer:
         if self.bias is None:
             return metrics
         agent = cast(Estimating, self.agent)
-        samples = self.bias.measure(agent, self.step, self.device, tuple(self.alive))
+        samples = self.bias.measure(agent, self.step, tuple(self.alive))
         for i, sample in enumerate(samples):
             if sample is None:
                 continue

@@ -32,36 +32,33 @@ class FiniteCheck:
     def __init__(self, device: str) -> None:
         self._every = 1 if torch.device(device).type == "cpu" else _READ_EVERY
         self._unread = 0
-        self._names: list[str] = []
-        self._first: Tensor | None = None
-        """(metrics, S) int64: the step, or `_NEVER`."""
+        self._first: dict[tuple[str, ...], Tensor] = {}
+        """By the names of an update's metrics: the first step (metrics, S) int64, or `_NEVER`."""
 
     def note(self, metrics: Metrics, step: int) -> list[Failure]:
         """Check the metrics of an update; returns the result of `read` if one is due, else nothing."""
-        names = [name for name in metrics if name.startswith(("loss/", "grad_norm/"))]
+        names = tuple(name for name in metrics if name.startswith(("loss/", "grad_norm/")))
         if not names:
             return []
-        failures = self.read() if names != self._names else []
         finite = torch.stack([metrics[name] for name in names]).isfinite()
-        if names != self._names or self._first is None:
-            self._names = names
-            self._first = torch.full_like(finite, _NEVER, dtype=torch.int64)
-        self._first = self._first.minimum(torch.where(finite, _NEVER, step))
+        failed = torch.where(finite, _NEVER, step)
+        self._first[names] = failed.minimum(self._first[names]) if names in self._first else failed
         self._unread += 1
-        return failures + self.read() if self._unread >= self._every else failures
+        return self.read() if self._unread >= self._every else []
 
     def read(self) -> list[Failure]:
-        """First failure noted so far of every seed that has one."""
+        """Failures noted so far, earliest first: of a seed, the first of all metrics with the same names."""
         self._unread = 0
-        if self._first is None:
-            return []
-        rows = torch.arange(len(self._names), device=self._first.device)[:, None]
-        # If several metrics fail at one step, report the first in the update's order.
-        earliest = (self._first * len(self._names) + rows).amin(dim=0).cpu()
-        found = [divmod(number, len(self._names)) for number in earliest.tolist()]
-        return [
-            Failure(seed, self._names[row], step) for seed, (step, row) in enumerate(found) if step < _NEVER
-        ]
+        failures = []
+        for names, first in self._first.items():
+            rows = torch.arange(len(names), device=first.device)[:, None]
+            # If several metrics fail at one step, report the first in the update's order.
+            earliest = (first * len(names) + rows).amin(dim=0).cpu()
+            found = [divmod(number, len(names)) for number in earliest.tolist()]
+            failures += [
+                Failure(seed, names[row], step) for seed, (step, row) in enumerate(found) if step < _NEVER
+            ]
+        return sorted(failures, key=lambda failure: failure.step)
 
 
 class Recorder:
@@ -99,8 +96,8 @@ class Recorder:
         self._episodes[seed].append((episode_return, length))
 
     def add_time(self, **seconds: float) -> None:
-        """Add wall-clock seconds spent on acting, environments (once per step) or updates."""
-        self._steps += "environment" in seconds
+        """Add the wall-clock seconds of one step: of acting, environments and updates."""
+        self._steps += 1
         for name, value in seconds.items():
             self._seconds[name] += value
         self.advance(sum(seconds.values()))

@@ -76,8 +76,8 @@ def mlp(
             layers += [LayerNorm(members, outputs), nn.Tanh()]
         else:
             # In place: nothing else reads the layer's output, and the backward passes of ELU, ReLU and tanh
-            # need only their results (SiLU's keeps its input).
-            layers.append(activation(inplace=True))
+            # need only their results (SiLU's keeps its input). nn.Tanh has no such form.
+            layers.append(activation() if activation is nn.Tanh else activation(inplace=True))
     return nn.Sequential(*layers)
 
 

@@ -39,10 +39,10 @@ class Scale:
     """Size of a run, for all algorithms."""
 
     name: str
-    width_divisor: int
+    divisor: int
+    """Divisor of the paper's widths and batches."""
     narrowest: int
     """Smallest width to which a layer is reduced."""
-    batch_divisor: int
     reduces_cheap_updates: bool
     """Whether algorithms whose update is cheap at the paper's size are reduced too."""
     max_warmup: int
@@ -58,24 +58,23 @@ class Scale:
 
     def width(self, paper: int) -> int:
         """Width of a hidden layer at this scale, from the paper's."""
-        return max(paper // self.width_divisor, min(paper, self.narrowest))
+        return max(paper // self.divisor, min(paper, self.narrowest))
 
     def batch(self, paper: int) -> int:
         """A batch size at this scale, from the paper's."""
-        return paper // self.batch_divisor
+        return paper // self.divisor
 
     @property
     def of_cheap_updates(self) -> Self:
         """Scale for algorithms whose step at the paper's size takes at most about twenty milliseconds."""
-        return self if self.reduces_cheap_updates else replace(self, width_divisor=1, batch_divisor=1)
+        return self if self.reduces_cheap_updates else replace(self, divisor=1)
 
     def sized_as(self, other: Self) -> Self:
         """This scale with the widths and batches of another one."""
         return replace(
             self,
-            width_divisor=other.width_divisor,
+            divisor=other.divisor,
             narrowest=other.narrowest,
-            batch_divisor=other.batch_divisor,
             reduces_cheap_updates=other.reduces_cheap_updates,
         )
 
@@ -94,9 +93,8 @@ SCALES = {
     for scale in (
         Scale(
             name="paper",
-            width_divisor=1,
+            divisor=1,
             narrowest=1,
-            batch_divisor=1,
             reduces_cheap_updates=False,
             max_warmup=_NO_LIMIT,
             seeds=(0, 1, 2, 3, 4),
@@ -109,9 +107,8 @@ SCALES = {
         ),
         Scale(
             name="laptop",
-            width_divisor=4,
+            divisor=4,
             narrowest=128,
-            batch_divisor=4,
             reduces_cheap_updates=False,
             max_warmup=_NO_LIMIT,
             seeds=(0, 1, 2, 3, 4),
@@ -124,9 +121,8 @@ SCALES = {
         ),
         Scale(
             name="smoke",
-            width_divisor=16,
+            divisor=16,
             narrowest=1,
-            batch_divisor=16,
             reduces_cheap_updates=True,
             max_warmup=200,
             seeds=(0,),

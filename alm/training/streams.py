@@ -33,16 +33,13 @@ def environment_seed(seed: int, purpose: Purpose, *detail: int) -> int:
     return derive_seed(seed, purpose, *detail) & 0x7FFFFFFF
 
 
-def generator(seed: int, purpose: Purpose, *detail: int, device: str = "cpu") -> torch.Generator:
-    """A torch generator for one purpose of a run's seed."""
-    return torch.Generator(device).manual_seed(derive_seed(seed, purpose, *detail))
-
-
 class Streams:
     """Generators of a whole population for one purpose; draws have a leading axis of size S."""
 
     def __init__(self, seeds: Sequence[int], purpose: Purpose, *detail: int, device: str = "cpu"):
-        self.generators = [generator(seed, purpose, *detail, device=device) for seed in seeds]
+        self.generators = [
+            torch.Generator(device).manual_seed(derive_seed(seed, purpose, *detail)) for seed in seeds
+        ]
 
     def normal(self, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
         """Standard normal draws (S, *shape)."""

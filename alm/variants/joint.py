@@ -33,7 +33,7 @@ class JointConfig(ALMConfig):
     intrinsic_coefficient: NotNegative = 0.1
     """c, the weight of the intrinsic reward −KL for the policy; for encoder and model it is 1, as in ALM."""
     exploration_start: Positive = 1.0
-    """σ at the first training step; a policy without noise has no density."""
+    """σ before the first training step; a policy without noise has no density."""
     exploration_end: Positive = 0.1
     """σ from ``exploration_steps`` on."""
     fresh_transitions: Count = 1000
@@ -152,7 +152,9 @@ class JointALM(ALM):
         joint = joint_objective(net, self.kl_encoder, sequences, noise, config, std, self.bounds)
         self._descend("joint", joint, metrics)
         state, next_state = self.represent(transitions)
-        self.learn_values(transitions, state, next_state, noise, self.policy(training_step), metrics)
+        policy = self.policy(training_step)
+        self._descend("heads", self.heads_loss(transitions, state, next_state, noise), metrics)
+        self._descend("critic", self.critic_loss(transitions, state, next_state, noise, policy), metrics)
         soft_update(net.target_encoder, net.encoder, config.target_rate)
         soft_update(net.target_critic, net.critic, config.target_rate)
         return metrics

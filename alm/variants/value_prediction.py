@@ -16,7 +16,9 @@ from alm.networks import Networks
 from alm.objectives import Diagnostics, Gaussian, Policy, Rollout, sample
 from alm.training.agent import Metrics, Noise, NoiseShapes
 from alm.training.optimisation import step_together
+from alm.training.population import soft_update
 from alm.training.replay import Transitions
+from alm.training.schedules import Step
 
 
 class ValueEncoderALM(ALM):
@@ -26,26 +28,20 @@ class ValueEncoderALM(ALM):
     sum of the losses.  For the encoder it is the update's second step, after that on ALM's own objective.
     """
 
-    def represent(self, transitions: Transitions) -> tuple[Gaussian, Gaussian]:
-        """e(·|s) with gradient and ē(·|s') without; (d) detaches its initial z_0."""
-        with torch.no_grad():
-            next_state = self.networks.target_encoder(transitions.next_observation)
-        return self.networks.encoder(transitions.observation), next_state
+    def update(
+        self, sequences: Transitions, transitions: Transitions, noise: Noise, training_step: Step
+    ) -> Metrics:
+        """ALM's update, but one step on L_b + L_c, in which each of the three groups is clipped separately.
 
-    def learn_values(
-        self,
-        transitions: Transitions,
-        state: Gaussian,
-        next_state: Gaussian,
-        noise: Noise,
-        policy: Policy,
-        metrics: Metrics,
-    ) -> None:
-        """One step of encoder, heads and critics on L_b + L_c, each group clipped separately.
-
-        The loss does not depend on the model, so the model and its moments do not change, as in torch ≥ 2
+        That loss does not depend on the model, so the model and its moments do not change, as in torch ≥ 2
         (earlier versions had zero gradients, and Adam's momentum moved the parameters).
         """
+        net, config = self.networks, self.config
+        policy = self.policy(training_step)
+        metrics: Metrics = {}
+
+        self._descend("encoder_model", self.encoder_model_loss(sequences, noise, policy), metrics)
+        state, next_state = self.represent(transitions)
         heads, about_heads = self.heads_loss(transitions, state, next_state, noise)
         critic, about_critic = self.critic_loss(transitions, state, next_state, noise, policy)
         groups = [self.groups[name] for name in ("encoder_model", "heads", "critic")]
@@ -58,6 +54,18 @@ class ValueEncoderALM(ALM):
         }
         for name, norm in zip(("encoder", "heads", "critic"), norms, strict=True):
             metrics[f"grad_norm/{name}"] = norm
+        # (d) starts from e(·|s) as it was before its second step, which (b) and (c) have seen.
+        self._descend("actor", self.actor_loss(state, noise, policy), metrics)
+
+        soft_update(net.target_encoder, net.encoder, config.target_rate)
+        soft_update(net.target_critic, net.critic, config.target_rate)
+        return metrics
+
+    def represent(self, transitions: Transitions) -> tuple[Gaussian, Gaussian]:
+        """e(·|s) with gradient and ē(·|s') without; (d) detaches its initial z_0."""
+        with torch.no_grad():
+            next_state = self.networks.target_encoder(transitions.next_observation)
+        return self.networks.encoder(transitions.observation), next_state
 
     def represent_for_value(self, observation: Tensor) -> Gaussian:
         """Distribution e(·|s), the one that the critics see."""

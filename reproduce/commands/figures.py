@@ -140,9 +140,9 @@ class Theory:
             raise ValueError(f"The seed must be at least 0, not {self.seed}.")
         console = plain_console()
         self.out.mkdir(parents=True, exist_ok=True)
-        exhibits = self._computed(console)
+        exhibits = {name: pd.DataFrame(rows) for name, rows in self._computed(console).items()}
         for name, rows in exhibits.items():
-            write_text(self.out / f"{name}.csv", csv_text(pd.DataFrame(rows)))
+            write_text(self.out / f"{name}.csv", csv_text(rows))
         found = tables(exhibits)
         for name, table in found.items():
             write_text(self.out / f"{name}.md", markdown(table))

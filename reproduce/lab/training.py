@@ -197,12 +197,10 @@ def train_population(
         execute(agent, execution, progress.message)
         Trainer(
             agent,
-            resolved.task,
             lambda: make(resolved.task),
             resolved.training,
             directories,
             progress,
-            device,
             # On a CPU the other cores are for other runs; a GPU would wait for each simulator in turn.
             simulator_threads=1 if device == "cpu" else min(len(seeds), os.cpu_count() or 1),
             make_without_noise=(lambda: make(resolved.task.base))

@@ -35,15 +35,18 @@ def handed(name, **settings):
 @pytest.mark.parametrize("name", ["base", "value-encoder", "joint"])
 def test_the_loss_of_reward_and_classifier_can_be_replaced(name):
     """What `heads_loss` returns is what the heads descend and what is logged."""
-    agent, _, transitions, noise = build(name)
-    state, next_state = agent.represent(transitions)
-    own, parts = agent.heads_loss(transitions, state, next_state, noise)
-    assert set(parts) <= {"loss/reward", "loss/classifier", "classifier/accuracy"}
-    mine = 3.0 * own, {"loss/reward": torch.zeros(len(SEEDS))}
-    agent.heads_loss = lambda *inputs: mine
-    metrics = {}
-    agent.learn_values(transitions, state, next_state, noise, agent.policy(1), metrics)
-    torch.testing.assert_close(metrics["loss/heads"], 3.0 * own.detach())
+    agent, sequences, transitions, noise = build(name)
+    own, losses = agent.heads_loss, []
+
+    def mine(*inputs):
+        loss, parts = own(*inputs)
+        assert set(parts) <= {"loss/reward", "loss/classifier", "classifier/accuracy"}
+        losses.append(3.0 * loss)
+        return losses[-1], {"loss/reward": torch.zeros(len(SEEDS))}
+
+    agent.heads_loss = mine
+    metrics = agent.update(sequences, transitions, noise, 1)
+    torch.testing.assert_close(metrics["loss/heads"], losses[0].detach())
     assert not metrics["loss/reward"].any() and "classifier/accuracy" not in metrics
 
 

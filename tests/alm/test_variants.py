@@ -20,6 +20,7 @@ from alm.variants.entropy import EntropyConfig
 from alm.variants.joint import joint_objective
 from alm.variants.log_reward import FLOOR, count_clamped, logarithm
 from alm.variants.td3_loss import td3_actor_objective
+from alm.variants.value_prediction import ValueEncoderALM
 from benchmarks import plain_variants
 from benchmarks.plain_alm import PlainALM
 from reproduce.lab.algorithms import algorithm_named
@@ -143,13 +144,9 @@ def losses_on_the_same(agent, sequences, transitions, noise):
         recorded[group] = loss.detach()
 
     agent.descend = record
-    if type(agent).__name__ == "ValueEncoderALM":
-        state, next_state = agent.represent(transitions)
-        ALM.learn_values(agent, transitions, state, next_state, noise, agent.policy(1), {})
-        record("encoder_model", agent.encoder_model_loss(sequences, noise, agent.policy(1))[0], {})
-        record("actor", agent.actor_loss(state, noise, agent.policy(1))[0], {})
-    else:
-        agent.update(sequences, transitions, noise, 1)
+    # ValueEncoderALM descends the sum of (b) and (c); ALM's update hands them over one by one.
+    update = ALM.update if isinstance(agent, ValueEncoderALM) else type(agent).update
+    update(agent, sequences, transitions, noise, 1)
     return recorded
 
 

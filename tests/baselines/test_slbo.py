@@ -25,7 +25,6 @@ from baselines.slbo import (
 )
 from baselines.trpo import (
     StepOutcome,
-    TrustRegion,
     advantages,
     conjugate_gradient,
     fisher_product,
@@ -146,7 +145,7 @@ def test_a_step_equals_a_second_writing(max_kl, halvings):
     step = torch.sqrt(2 * max_kl / (solution @ damped @ solution)) * solution
 
     start = parameters_to_vector(parameters).detach().clone()
-    outcome = trust_region_step(parameters, evaluate, TrustRegion(max_kl=max_kl))
+    outcome = trust_region_step(parameters, evaluate, max_kl=max_kl)
     moved = parameters_to_vector(parameters).detach() - start
     torch.testing.assert_close(moved, step / 2**halvings, rtol=1e-6, atol=1e-9)
     assert outcome.accepted
@@ -167,7 +166,7 @@ def step_on(agent, scale=1.0, max_kl=0.01):
         return policy_gain(now, old, unit, advantage, 0.005), trpo.kl_divergence(old, now).mean()
 
     before = evaluate()[0].item()
-    step = trust_region_step(list(agent.networks.policy.parameters()), evaluate, TrustRegion(max_kl=max_kl))
+    step = trust_region_step(list(agent.networks.policy.parameters()), evaluate, max_kl=max_kl)
     return step, before, *(value.item() for value in evaluate())
 
 
@@ -201,7 +200,7 @@ def test_backtracking_gives_up_after_its_tries():
         first = len(calls) == 1
         return (parameter.sum() if first else -parameter.abs().sum()), (parameter**2).sum()
 
-    step = trust_region_step([parameter], evaluate, TrustRegion(max_kl=0.01, damping=0.0))
+    step = trust_region_step([parameter], evaluate, max_kl=0.01, damping=0.0)
     assert not step.accepted and len(calls) == 11
     assert torch.equal(parameter, torch.zeros(2, dtype=torch.float64))
     for longer, shorter in zip(calls[1:], calls[2:], strict=False):
@@ -376,7 +375,7 @@ def test_the_value_is_fitted_to_advantages_plus_values_of_before(monkeypatch):
 
     handed = []
     monkeypatch.setattr(agent, "update_value", lambda states, targets, _: handed.append((states, targets)))
-    agent._fit_value(imagined)
+    agent._fit_value(imagined, agent.advantages(imagined))
     assert [targets.shape[1] for _, targets in handed] == 2 * [*[7] * 8, 4]
     targets = {
         tuple(s.tolist()): y
@@ -449,7 +448,7 @@ def test_a_policy_update_improves_what_is_imagined():
     agent = build()
     imagined = agent.imagine()
     before = copy.deepcopy(agent.networks.policy.state_dict())
-    metrics = agent.update_policy(imagined)
+    metrics = agent.update_policy(imagined, agent.advantages(imagined))
     assert metrics["policy/accepted"].item() == 1.0
     assert 0.0 < metrics["policy/kl"].item() <= 1.5 * 0.01
     assert metrics["policy/improvement"].item() >= 0.0
@@ -472,7 +471,7 @@ def test_the_policy_climbs_on_scaled_advantages_of_its_own_actions(monkeypatch):
         return torch.stack([values[t, n] for t in range(20) for n in range(3)])[None]
 
     expected = agent.networks.act(rows(imagined.observation))[0].detach()
-    metrics = agent.update_policy(imagined)
+    metrics = agent.update_policy(imagined, agent.advantages(imagined))
     _, (old, _), action, advantage, entropy_weight = seen[0]
     torch.testing.assert_close(old, expected)
     assert torch.equal(action, rows(imagined.unit_action)) and entropy_weight == 0.03
@@ -486,13 +485,15 @@ def test_the_policy_stays_in_the_configured_region_around_what_it_was(monkeypatc
     handed = []
     monkeypatch.setattr(
         "baselines.slbo.trust_region_step",
-        lambda *arguments: handed.append(arguments) or StepOutcome(0.0, 0.0, accepted=False),
+        lambda *arguments, **limits: (
+            handed.append((*arguments, limits)) or StepOutcome(0.0, 0.0, accepted=False)
+        ),
     )
     agent = build(max_kl=0.03)
     imagined = agent.imagine()
-    agent.update_policy(imagined)
-    ((parameters, evaluate, region),) = handed
-    assert region == TrustRegion(max_kl=0.03)
+    agent.update_policy(imagined, agent.advantages(imagined))
+    ((parameters, evaluate, limits),) = handed
+    assert limits == {"max_kl": 0.03}
     policy = agent.networks.policy
     assert list(map(id, parameters)) == list(map(id, policy.parameters()))
     observation = imagined.observation.flatten(0, 1)[None]
@@ -571,14 +572,18 @@ def test_the_model_learns_from_all_that_is_stored(monkeypatch):
 
 
 def test_the_policy_climbs_in_fresh_rollouts_and_the_value_follows_it(monkeypatch):
-    """In each iteration the model first; in each of the policy's updates rollouts, TRPO, then the value."""
+    """In each iteration the model first; in each of the policy's updates rollouts, TRPO, then the value.
+
+    Both take the advantages under the value from before.
+    """
     agent, order, rollouts = SLBO(TASK, SMALL, (0,)), [], []
     monkeypatch.setattr(agent, "update_model", lambda *_: order.append("model") or {})
     monkeypatch.setattr(agent, "imagine", lambda: rollouts.append(object()) or rollouts[-1])
+    monkeypatch.setattr(agent, "advantages", lambda imagined: order.append("advantages") or [imagined])
     for name in ("update_policy", "_fit_value"):
-        monkeypatch.setattr(agent, name, lambda imagined, name=name: order.append((name, imagined)) or {})
+        monkeypatch.setattr(agent, name, lambda *given, name=name: order.append((name, *given)) or {})
     agent.learn(filled(agent, 40), 40)
-    steps = [[("update_policy", rollout), ("_fit_value", rollout)] for rollout in rollouts]
+    steps = [["advantages", ("update_policy", r, [r]), ("_fit_value", r, [r])] for r in rollouts]
     assert order == [*["model"] * 3, *steps[0], *steps[1], *["model"] * 3, *steps[2], *steps[3]]
 
 
@@ -645,9 +650,7 @@ def test_model_learns_a_linear_system():
 
 
 def test_more_than_one_seed_is_refused_in_one_sentence():
-    with pytest.raises(
-        ValueError, match=r"^SLBO trains one seed in a population, not 2: train them in turn\.$"
-    ):
+    with pytest.raises(ValueError, match=r"^slbo trains one seed at a time, not 2: train them in turn\.$"):
         SLBO(TASK, SMALL, (0, 1))
     assert SLBO.trains_seeds_apart
 
@@ -672,8 +675,9 @@ def test_hyper_parameters_of_the_benchmark():
     assert (config.weight_decay, config.max_grad_norm, config.model_learning_rate) == (1e-5, 2.0, 1e-3)
     assert (config.value_passes, config.value_batch_size, config.value_learning_rate) == (5, 64, 1e-3)
     assert (config.model_hidden_size, config.policy_hidden_size, config.value_hidden_size) == (500, 32, 64)
-    region = TrustRegion()
-    assert (region.damping, region.conjugate_steps, region.backtracks, region.kl_slack) == (0.1, 10, 10, 1.5)
+    assert trust_region_step.__kwdefaults__ == {
+        "kl_slack": 1.5, "damping": 0.1, "conjugate_steps": 10, "backtracks": 10
+    }  # fmt: skip
     laptop = SLBOConfig.at(SCALES["laptop"], "mbbl/HalfCheetah")
     assert laptop.stage_steps / laptop.iterations == config.stage_steps / config.iterations
     assert SLBOConfig.at(SCALES["smoke"], "mbbl/HalfCheetah").stage_steps <= 200

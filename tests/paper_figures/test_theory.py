@@ -13,7 +13,7 @@ from paper_figures.drawing import figures_named
 from paper_figures.pictures import csv_text
 from paper_figures.report.entries import theory_entries
 from reproduce.cli import main
-from reproduce.exhibits.theory import LONG_TITLES, TITLES, read
+from reproduce.exhibits.theory import DOCUMENT_TABLES, LONG_TITLES, TITLES, document_tables, read
 from reproduce.lab.places import RESULTS
 
 
@@ -39,8 +39,17 @@ def test_rows_are_read_as_they_were_written(exhibits, frames, tmp_path):
     for name, frame in frames.items():
         (tmp_path / f"{name}.csv").write_text(csv_text(frame))
     stored = read(tmp_path)
-    assert stored == exhibits
-    assert results.document_tables(stored) == results.document_tables(exhibits)
+    assert {name: rows.to_dict("records") for name, rows in stored.items()} == exhibits
+    tables = document_tables(frames)
+    assert list(tables) == list(DOCUMENT_TABLES)
+    for name, table in document_tables(stored).items():
+        assert table.equals(tables[name]), name
+
+
+def test_document_tables_hold_texts(frames):
+    for name, table in document_tables(frames).items():
+        assert len(table), name
+        assert all(isinstance(cell, str) for cell in table.to_numpy().flat), name
 
 
 def test_a_damaged_file_is_one_sentence_and_costs_no_other(frames, tmp_path):
@@ -51,14 +60,19 @@ def test_a_damaged_file_is_one_sentence_and_costs_no_other(frames, tmp_path):
         ("theory-a7", b"a,b\n1,2\n"),
         ("theory-lottery", b"\xff\xfe,\n"),
         ("theory-tighter-bound", b"a,b\n1,2\n"),
+        ("theory-bound-over-k", csv_text(frames["theory-bound-over-k"].iloc[:0]).encode()),
+        ("theory-gap-a5", csv_text(frames["theory-gap-a5"]).replace("0.", "O.", 1).encode()),
     ):
         (tmp_path / f"{name}.csv").write_bytes(content)
     problems = {one.name: one.problem for one in theory_entries(tmp_path) if one.problem}
-    assert list(problems) == ["theory-statements", "theory-tighter-bound", "theory-a7", "theory-lottery"]
+    assert list(problems) == [
+        "theory-statements", "theory-bound-over-k", "theory-tighter-bound", "theory-gap-a5", "theory-a7",
+        "theory-lottery",
+    ]  # fmt: skip
     for name, problem in problems.items():
         assert problem.startswith(f"{tmp_path / name}.csv is not what the checks of the theory wrote: remake")
-    with pytest.raises(ValueError, match="is not what the checks of the theory wrote"):
-        read(tmp_path)
+        with pytest.raises(ValueError, match="is not what the checks of the theory wrote"):
+            read(tmp_path, name)
 
 
 @pytest.mark.programs
@@ -79,7 +93,8 @@ def test_the_command_writes_the_same_bytes_each_time(tmp_path, capsys, monkeypat
     tables = [f"theory/{name}.csv" for name in exhibits]
     tables += [f"theory/{name}.md" for name in (*TITLES, *LONG_TITLES)]
     assert sorted(map(str, first)) == sorted(drawn + tables)
-    assert read(tmp_path / "first" / "theory") == exhibits
+    stored = read(tmp_path / "first" / "theory")
+    assert {name: rows.to_dict("records") for name, rows in stored.items()} == exhibits
 
 
 def test_the_report_shows_what_is_stored(exhibits, frames, tmp_path):

@@ -3,7 +3,6 @@
 import pytest
 from rich.console import Console
 
-from alm.theory.results import DOCUMENT_TABLES
 from paper_figures.theory import FIGURES as THEORY_FIGURES
 from reproduce.exhibits.catalogue import TABLE1, TABLE1_MBBL, TABLE5
 from reproduce.exhibits.claims import claims_table
@@ -11,7 +10,7 @@ from reproduce.exhibits.code_tables import CODE_TABLES
 from reproduce.exhibits.documents.findings import one_protocol
 from reproduce.exhibits.documents.pages import documents, refresh
 from reproduce.exhibits.scores import score_table
-from reproduce.exhibits.theory import LONG_TITLES, read, tables
+from reproduce.exhibits.theory import DOCUMENT_TABLES, LONG_TITLES, read, tables
 from reproduce.exhibits.writing import markdown, render
 from reproduce.lab.algorithms import ALGORITHMS
 from reproduce.lab.places import CODE
@@ -32,7 +31,7 @@ PERFORMANCE = (
 
 # What docs/reliability.md takes from records of `make torture` and of failures on a cluster.
 TORTURES = ("kills", "damage", "lines", "failures")
-FINDINGS = ("one-protocol", "wins", "settled", "ablations", "appendix-g", "beside-alm")
+FINDINGS = ("one-protocol", "leads", "settled", "ablations", "appendix-g", "beside-alm", "costs")
 SCALING = ("engines", "programme", "limits")
 THEORY = [name for name in DOCUMENT_TABLES if name not in LONG_TITLES]
 
@@ -45,11 +44,10 @@ def pages(tmp_path):
     for page in pages:
         (tmp_path / "docs/algorithms" / f"{page}.md").write_text("<!-- runs:begin --><!-- runs:end -->")
     (tmp_path / "README.md").write_text(
-        "a\n<!-- one-protocol:begin --><!-- one-protocol:end -->\n"
-        "<!-- gallery:begin -->\nold\n<!-- gallery:end -->\nb"
+        "a\n<!-- returns:begin --><!-- returns:end -->\n<!-- gallery:begin -->\nold\n<!-- gallery:end -->\nb"
     )
     (tmp_path / "docs" / "index.md").write_text(
-        "<!-- gallery:begin --><!-- gallery:end --><!-- wins:begin --><!-- wins:end -->"
+        "<!-- gallery:begin --><!-- gallery:end --><!-- returns:begin --><!-- returns:end -->"
     )
     (tmp_path / "docs" / "policies.md").write_text("<!-- cards:begin --><!-- cards:end -->")
     (tmp_path / "docs" / "fidelity").mkdir()
@@ -80,7 +78,7 @@ def test_refresh_replaces_the_block_only(tmp_path, pages):
     readme = (tmp_path / "README.md").read_text()
     table1 = one_protocol(Store(tmp_path / "results" / "runs"))
     assert readme == (
-        f"a\n<!-- one-protocol:begin -->\n{table1['one-protocol']}\n<!-- one-protocol:end -->\n"
+        f"a\n<!-- returns:begin -->\n{table1['returns']}\n<!-- returns:end -->\n"
         "<!-- gallery:begin -->\nNo clip of a policy is stored here.\n<!-- gallery:end -->\nb"
     )
     assert refresh(tmp_path) == []

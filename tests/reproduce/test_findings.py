@@ -22,8 +22,13 @@ def add(store, make_run):
     return add
 
 
-def wins(store):
-    return findings.one_protocol(store)["wins"].splitlines()
+AT_READ_OUT = {"scale": "paper", "steps": 200_000}
+
+
+def rows_of(store, block):
+    """Cells of a block's table by task."""
+    _, _, *rows = findings.one_protocol(store)[block].splitlines()
+    return {task: cells for task, *cells in (row.strip("| ").split(" | ") for row in rows)}
 
 
 def test_finished_runs_of_others_stand_beside_alm(store, add, make_run):
@@ -48,83 +53,73 @@ def test_without_alm_nothing_is_compared(store, add):
     assert findings.beside_alm(store).startswith("Not enough runs")
 
 
-def test_a_task_is_won_by_the_highest_mean_of_complete_rows(store, add):
-    """ALM's released curve on HalfCheetah is above 10,000 at 200k steps."""
-    at_read_out = {"scale": "paper", "steps": 200_000}
-    assert "the highest mean on 0 of the 0 tasks" in wins(store)[1]
-    for algorithm, value in (("sac", 9000.0), ("td3", 8000.0)):
-        add(algorithm, 0, value, **at_read_out)
-    assert "the highest mean on 1 of the 1 tasks that have all three (HalfCheetah)" in "\n".join(wins(store))
-    assert "; too few seeds for a test on HalfCheetah; no number for T-Humanoid" in wins(store)[1]
+def test_a_lead_is_over_the_better_of_two_and_tested_if_seeds_suffice(store, add):
+    """ALM's released curve on HalfCheetah has 10,548 ± 360 with five seeds at 200k steps."""
+
+    def lead():
+        return rows_of(store, "leads")["HalfCheetah"][0]
+
+    assert lead() == "–"
+    add("sac", 0, 9000.0, **AT_READ_OUT)
+    assert lead() == "–"
+    add("td3", 0, 8000.0, **AT_READ_OUT)
+    assert lead() == "+1548 (SAC), too few seeds for a test"
     for seed, value in ((1, 9300.0), (2, 9100.0)):
-        add("sac", seed, value, **at_read_out)
-    assert "; a lead of more than chance on HalfCheetah; no number" in wins(store)[1]
-    add("sac", 2, 7000.0, **at_read_out)
-    assert "; chance is not excluded on HalfCheetah; no number" in wins(store)[1]
+        add("sac", seed, value, **AT_READ_OUT)
+    # scipy.stats.ttest_ind_from_stats says the same of 10548 ± 360 (5) and these.
+    assert lead().startswith("+1415 [") and lead().endswith("] (SAC), p < 0.001")
+    add("sac", 2, 7000.0, **AT_READ_OUT)
+    assert lead().endswith("] (SAC), p = 0.093")
     # By how much the worse of the two is behind plays no role.
     for seed in range(3):
-        add("td3", seed, 9000.0 + seed, **at_read_out)
-    assert "; a lead of more than chance on HalfCheetah; no number" in wins(store)[1]
-    add("td3", 1, 16_000.0, **at_read_out)
-    behind = "the highest mean on 0 of the 1 tasks that have all three; not on HalfCheetah"
-    assert behind in wins(store)[1]
-    # Printed seeds are of other tasks in part: a lead over them is not tested.
-    assert "chance" not in wins(store)[0] and "seeds" not in wins(store)[0]
+        add("td3", seed, 9000.0 + seed, **AT_READ_OUT)
+    assert lead().endswith("] (TD3), p < 0.001")
+    add("td3", 1, 16_000.0, **AT_READ_OUT)
+    assert lead().startswith("-786 [")
 
 
-def test_a_task_that_is_won_by_the_last_tenth_of_the_steps_alone_is_named(store, make_run):
-    """HalfCheetah: ALM ends below SAC, and was above it over the last tenth of the steps."""
-    at = {"scale": "paper", "task": "HalfCheetah"}
-    for seed in range(3):
-        store.write(make_run({190_000: 300.0, 200_000: 100.0}, variant="quarter", seed=seed, **at))
-        store.write(make_run({190_000: 0.0, 200_000: 150.0}, algorithm="sac", seed=seed, **at))
-        store.write(make_run({190_000: 0.0, 200_000: 10.0}, algorithm="td3", seed=seed, **at))
-    assert wins(store)[2].endswith(
-        "on 0 of the 1 tasks that have all three; not on HalfCheetah; by the mean over the last tenth of the "
-        "steps also on HalfCheetah; no number for T-Humanoid, T-Ant, Walker2d, Hopper."
-    )
+def test_a_lead_over_published_sac_needs_no_runs(store):
+    over_published = {task: cells[1] for task, cells in rows_of(store, "leads").items()}
+    assert over_published["HalfCheetah"].startswith("+2869 [")
+    assert over_published["HalfCheetah"].endswith("] (SAC), p < 0.001")
+    # Nothing published is on a task like this one.
+    assert over_published["T-Humanoid"] == "–"
 
 
 def test_a_rival_that_is_not_at_the_read_out_yet_is_no_number(store, add):
-    at_read_out = {"scale": "paper", "steps": 200_000}
-    add("sac", 0, 9000.0, **at_read_out)
-    add("td3", 0, 8000.0, status="partial", **at_read_out | {"steps": 100_000})
+    add("sac", 0, 9000.0, **AT_READ_OUT)
+    add("td3", 0, 8000.0, status="partial", **AT_READ_OUT | {"steps": 100_000})
     # Nor is one of another scale.
     add("td3", 0, 99.0, steps=50_000)
-    measured = wins(store)[1]
-    assert "on 0 of the 0 tasks" in measured and "no number for T-Humanoid, T-Ant, HalfCheetah" in measured
+    assert rows_of(store, "leads")["HalfCheetah"][0] == "–"
+    assert rows_of(store, "returns")["HalfCheetah"][3] == "8000 (1 seed, 100k of 200k steps)"
 
 
 def test_where_no_curve_of_alm_was_released_its_printed_cell_stands(store, add):
-    at_read_out = {"scale": "paper", "steps": 200_000, "task": "Hopper"}
     for algorithm, value in (("sac", 100.0), ("td3", 200.0)):
-        add(algorithm, 0, value, **at_read_out)
-    assert "the highest mean on 1 of the 1 tasks that have all three (Hopper)" in "\n".join(wins(store))
-    assert "; ALM's printed number stands for Hopper; " in wins(store)[1]
-    hopper = findings.one_protocol(store)["one-protocol"].splitlines()[-1]
-    assert hopper.startswith("| Hopper | 2546 ± 1074 (printed) | missing | 788 ± 977 | 100<br>(1 of 5 seeds")
+        add(algorithm, 0, value, **AT_READ_OUT, task="Hopper")
+    assert rows_of(store, "leads")["Hopper"][0] == "+2346 (TD3), too few seeds for a test"
+    full = ["2546 ± 1074 (printed)", "missing", "788 ± 977", "100<br>(1 of 5 seeds, 200k steps)<br>w 100"]
+    assert rows_of(store, "one-protocol")["Hopper"][:4] == full
+    assert rows_of(store, "returns")["Hopper"] == [*full[:2], "100 (1 seed)", "200 (1 seed)"]
 
 
 def test_smaller_alm_counts_where_it_was_measured_to_the_read_out(store, add):
-    at_read_out = {"scale": "paper", "steps": 200_000}
     for task in ("Hopper", "Walker2d", "HalfCheetah"):
-        add("sac", 0, 100.0, **at_read_out, task=task)
-        add("td3", 0, 200.0, **at_read_out, task=task)
-    assert len(wins(store)) == 2
+        add("sac", 0, 100.0, **AT_READ_OUT, task=task)
+        add("td3", 0, 200.0, **AT_READ_OUT, task=task)
     quarter = {"variant": "quarter", "scale": "paper"}
     for seed in (0, 1):
         add("alm", seed, 400.0 + seed, steps=200_000, **quarter, task="Hopper")
         add("alm", seed, 150.0, steps=200_000, **quarter, task="Walker2d")
     add("alm", 0, 900.0, steps=100_000, status="partial", **quarter, task="HalfCheetah")
-    smaller = wins(store)[2]
-    assert smaller.startswith("- ALM(3) quarter, beside SAC and TD3 of full size, all measured here: the")
-    assert "highest mean on 1 of the 2 tasks that have all three (Hopper)" in smaller
-    assert "; not on Walker2d; " in smaller
-    assert smaller.endswith("no number for T-Humanoid, T-Ant, HalfCheetah.")
-    *_, halfcheetah, walker, hopper = findings.one_protocol(store)["one-protocol"].splitlines()
-    assert "| 900<br>(1 of 5 seeds, 100k of 200k steps)<br>w 900 |" in halfcheetah
-    assert "| 150 ± 0<br>(2 of 5 seeds, 200k steps)<br>w 150 ± 0 | 166 ± 1318 |" in walker
-    assert "| 400 ± 1<br>(2 of 5 seeds, 200k steps)<br>w 400 ± 1 | 788 ± 977 |" in hopper
+    leads = {task: cells[2] for task, cells in rows_of(store, "leads").items()}
+    few = "too few seeds for a test"
+    assert leads["Hopper"] == f"+200 (TD3), {few}" and leads["Walker2d"] == f"-50 (TD3), {few}"
+    assert leads["HalfCheetah"] == leads["T-Ant"] == "–"
+    full = {task: cells[1] for task, cells in rows_of(store, "one-protocol").items()}
+    assert full["HalfCheetah"] == "900<br>(1 of 5 seeds, 100k of 200k steps)<br>w 900"
+    assert full["Walker2d"] == "150 ± 0<br>(2 of 5 seeds, 200k steps)<br>w 150 ± 0"
 
 
 def test_what_the_paper_says_of_the_terms_and_in_appendix_g_has_a_block_each(store, add):

@@ -44,7 +44,6 @@ def trainer(
         directory.open(lifetime)
     run = Trainer(
         agent or tiny_agent(task, seeds),
-        task_spec(task),
         make_environment or (lambda: make(task)),
         config,
         directories,

@@ -47,8 +47,8 @@ def random_actions(name, number, seed=0, scale=1.0):
 
 
 def episode(env, name, seed, steps):
-    """Everything that random actions give in some steps, episodes following each other; ``None``: go on."""
-    trace = [] if seed is None else [env.reset(seed=seed)[0].tobytes()]
+    """Everything that random actions give in some steps, episodes following each other."""
+    trace = [env.reset(seed=seed)[0].tobytes()]
     for action in random_actions(name, steps, seed=99):
         observation, reward, terminated, truncated, _ = env.step(action)
         trace.append((observation.tobytes(), reward, terminated, truncated))

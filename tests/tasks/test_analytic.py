@@ -37,13 +37,13 @@ def transitions(name):
 
 @pytest.mark.parametrize("name", TASKS)
 def test_ends_equal_the_simulator(name):
-    observation, action, following, _, ended = transitions(name)
-    found = terminated(TASKS[name], observation, action, following)
+    _, _, following, _, ended = transitions(name)
+    found = terminated(TASKS[name], following)
     assert found.dtype == torch.bool and torch.equal(found, ended)
     if TASKS[name].robot != "Ant":
         assert bool(ended.any()) == (name in ENDING)
     # The axes in front do not matter.
-    shaped = terminated(TASKS[name], *(x.view(5, 150, -1) for x in (observation, action, following)))
+    shaped = terminated(TASKS[name], following.view(5, 150, -1))
     assert torch.equal(shaped, ended.view(5, 150))
 
 
@@ -58,7 +58,7 @@ def test_ends_of_an_ant_that_is_thrown(name):
         qpos[2] = height
         inner.set_state(qpos, inner.init_qvel)
         following, _, ended, *_ = env.step(np.zeros(8))
-        found = terminated(TASKS[name], torch.zeros(1), torch.zeros(1), torch.from_numpy(following))
+        found = terminated(TASKS[name], torch.from_numpy(following))
         assert found.item() is ended
         outcomes.append(ended)
     assert 5 < sum(outcomes) < 40
@@ -89,28 +89,28 @@ def test_ends_at_the_limit_itself(robots, entry, limit, ended):
         inner.set_state(qpos, inner.init_qvel)
         seen = torch.from_numpy(inner._get_obs())
         assert seen[entry] == limit
-        assert (inner._fallen(), terminated(TASKS[name], seen, seen, seen).item()) == (ended, ended), name
+        assert (inner._fallen(), terminated(TASKS[name], seen).item()) == (ended, ended), name
 
 
 @pytest.mark.parametrize("name", MBBL)
 def test_rewards_equal_the_simulator(name):
-    observation, action, following, paid, _ = transitions(name)
-    found = reward(TASKS[name], observation, action, following)
+    observation, action, _, paid, _ = transitions(name)
+    found = reward(TASKS[name], observation, action)
     torch.testing.assert_close(found, paid, rtol=0, atol=1e-9)
-    in_float32 = reward(TASKS[name], *(x.float() for x in (observation, action, following)))
+    in_float32 = reward(TASKS[name], observation.float(), action.float())
     torch.testing.assert_close(in_float32, paid.float(), rtol=1e-4, atol=1e-4)
     assert not torch.equal(found, found.roll(1))
-    shaped = reward(TASKS[name], *(x.view(5, 150, -1) for x in (observation, action, following)))
+    shaped = reward(TASKS[name], observation.view(5, 150, -1), action.view(5, 150, -1))
     torch.testing.assert_close(shaped, paid.view(5, 150), rtol=0, atol=1e-9)
 
 
 def test_rewards_of_a_robot_on_the_floor():
     """Without ends a fallen robot goes on; slim humanoids then lose the bonus, hoppers do not."""
     for name, bonus in (("mbbl/SlimHumanoid", 0.0), ("mbbl/Hopper", 1.0)):
-        observation, action, following, paid, _ = transitions(name)
+        observation, action, _, paid, _ = transitions(name)
         fallen = observation[:, 0] < 0.7
         assert fallen.sum() > 50
-        found = reward(TASKS[name], observation[fallen], action[fallen], following[fallen])
+        found = reward(TASKS[name], observation[fallen], action[fallen])
         torch.testing.assert_close(found, paid[fallen], rtol=0, atol=1e-9)
         scaled = TASKS[name].robot == "Humanoid"
         speed = observation[fallen, 22] / 0.06 if scaled else observation[fallen, 5]
@@ -126,7 +126,7 @@ def test_contact_cost_is_limited_and_of_the_last_entries():
     observation[1, -84] = observation[2, -84] = 1000.0
     observation[2, -1] = 1e5
     torch.testing.assert_close(
-        reward(spec, observation, action, observation), torch.tensor([5.0, 4.5, -5.0], dtype=torch.float64)
+        reward(spec, observation, action), torch.tensor([5.0, 4.5, -5.0], dtype=torch.float64)
     )
 
 
@@ -134,7 +134,7 @@ def test_gradients_of_the_reward():
     spec = TASKS["mbbl/Hopper-ET"]
     observation = torch.tensor([[1.2, 0.1, 0.0, 0.0, 0.0, 2.0, 0, 0, 0, 0, 0]], requires_grad=True)
     action = torch.tensor([[0.5, -1.0, 0.0]], requires_grad=True)
-    reward(spec, observation, action, observation).sum().backward()
+    reward(spec, observation, action).sum().backward()
     expected = torch.zeros(1, 11)
     expected[0, 0], expected[0, 5] = -6 * (1.2 - 1.3), 1.0
     torch.testing.assert_close(observation.grad, expected)
@@ -163,9 +163,9 @@ def test_bound_of_the_hopper(changes, ended):
     state = torch.tensor([1.2, 0.0, 0.0, 0.0, 0.0, 0, 0, 0, 0, 0, 0])
     for index, value in changes.items():
         state[index] = value
-    assert terminated(TASKS["Hopper"], state, state[:3], state).item() is ended
+    assert terminated(TASKS["Hopper"], state).item() is ended
     # The benchmark's hopper knows height and tilt only.
-    assert terminated(TASKS["mbbl/Hopper-ET"], state, state[:3], state).item() is (
+    assert terminated(TASKS["mbbl/Hopper-ET"], state).item() is (
         ended and not {2, 7} & {*changes} and changes.get(0) != float("inf")
     )
 
@@ -175,26 +175,26 @@ def test_an_ant_that_is_not_finite_ends(index):
     state = torch.zeros(111)
     state[0] = 0.5
     state[-1] = float("nan")  # contact forces are not part of the state
-    assert not terminated(TASKS["Ant"], state, state, state)
+    assert not terminated(TASKS["Ant"], state)
     state[index] = float("nan")
-    assert terminated(TASKS["Ant"], state, state, state)
+    assert terminated(TASKS["Ant"], state)
 
 
 @pytest.mark.parametrize("name", [name for name, spec in TASKS.items() if spec.family == "v2"])
 def test_reward_of_a_v2_task_is_refused_in_one_sentence(name):
     with pytest.raises(ValueError, match=rf"^The reward of {name} is not a function of observations .*\.$"):
-        reward(TASKS[name], torch.zeros(1, 17), torch.zeros(1, 6), torch.zeros(1, 17))
+        reward(TASKS[name], torch.zeros(1, 17), torch.zeros(1, 6))
 
 
 def test_noise():
     """Noise on the executed action changes nothing; noisy observations do not show the state."""
     observation, action, following, paid, ended = transitions("mbbl/Hopper-ET")
     spec = task_spec("mbbl/Hopper-ET-dynnoise-0.3")
-    assert torch.equal(terminated(spec, observation, action, following), ended)
-    torch.testing.assert_close(reward(spec, observation, action, following), paid, rtol=0, atol=1e-9)
+    assert torch.equal(terminated(spec, following), ended)
+    torch.testing.assert_close(reward(spec, observation, action), paid, rtol=0, atol=1e-9)
     spec = task_spec("mbbl/Hopper-ET-obsnoise-0.1")
-    for function in (terminated, reward):
+    for function, seen in ((terminated, (following,)), (reward, (observation, action))):
         with pytest.raises(ValueError, match=r"noisy observations: choose mbbl/Hopper-ET\.$"):
-            function(spec, observation, action, following)
+            function(spec, *seen)
     cheetah = torch.zeros(2, 17)
-    assert not terminated(task_spec("HalfCheetah-obsnoise-0.1"), cheetah, cheetah, cheetah).any()
+    assert not terminated(task_spec("HalfCheetah-obsnoise-0.1"), cheetah).any()

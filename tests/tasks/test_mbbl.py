@@ -4,8 +4,6 @@ As in ``test_locomotion.py`` the reference has its own model and data and is giv
 actions only. Rewards are restated as the code of Wang et al. has them, of the observation before the step.
 """
 
-import pickle
-
 import numpy as np
 import pytest
 
@@ -199,29 +197,11 @@ def test_time_limit_truncates():
 
 
 @pytest.mark.parametrize("name", MBBL)
-def test_seeds_and_pickles_fix_the_episodes(name):
+def test_a_seed_fixes_the_episodes(name):
     first, second = make(name)[0], make(name)[0]
-    trace = episode(first, name, 0, 60)
-    assert trace == episode(second, name, 0, 60)
+    trace = episode(first, name, 0, 180)
+    assert trace == episode(second, name, 0, 180)
     assert trace[0] != episode(second, name, 1, 1)[0]
-    copy = pickle.loads(pickle.dumps(first))
-    assert copy.spec == first.spec
-    assert episode(copy, name, None, 120) == episode(first, name, None, 120)
-
-
-def test_pickle_keeps_the_contact_cost_of_the_next_step():
-    """It is of the state before that step, and the forces are no part of the simulation's state."""
-    env, _ = make("mbbl/Humanoid-ET")
-    env.reset(seed=0)
-    for action in random_actions("mbbl/Humanoid-ET", 200):
-        copy = pickle.loads(pickle.dumps(env))
-        outcome = env.step(action)
-        assert copy.step(action)[1] == outcome[1]
-        if outcome[4]["reward_contact"] < -0.01:
-            return
-        if outcome[2]:
-            env.reset()
-    pytest.fail("no contact")
 
 
 @pytest.mark.parametrize("name", ["mbbl/Hopper-ET", "mbbl/Ant"])

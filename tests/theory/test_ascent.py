@@ -1,5 +1,7 @@
 """Gradients of tabular objectives against finite differences."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -33,7 +35,7 @@ def differences(objective, mdps, name, epsilon=1e-6):
         for sign in (1, -1):
             moved = logits.copy()
             moved[(slice(None), *index)] += sign * epsilon
-            values.append(objective(ascent.with_tables(mdps, {name: ascent.softmax(moved)})))
+            values.append(objective(replace(mdps, **{name: ascent.softmax(moved)})))
         slope[(slice(None), *index)] = (values[0] - values[1]) / (2 * epsilon)
     return slope
 
@@ -72,7 +74,7 @@ def test_gradient_of_the_return(name):
 
 def test_gradient_of_reconstruction_takes_visits_as_data():
     """A policy that ignores its latent visits the same states whatever the encoder is."""
-    blind = ascent.with_tables(MDPS, {"policy": np.full_like(MDPS.policy, 0.5)})
+    blind = replace(MDPS, policy=np.full_like(MDPS.policy, 0.5))
     expected = differences(lambda mdps: ascent.reconstruction_gradient(mdps)[0], blind, "encoder")
     found = of_logits(blind, "encoder", ascent.reconstruction_gradient(blind)[1])
     np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-8)

@@ -64,7 +64,7 @@ def exact_value(time, length, bonus=0.0):
 class Knowing:
     """An agent that takes one action and knows its value, but says ``offset`` more."""
 
-    name, seeds, config = "knowing", (0,), SimpleNamespace(discount=GAMMA)
+    name, seeds, config, device = "knowing", (0,), SimpleNamespace(discount=GAMMA), "cpu"
 
     def __init__(self, length, offset=0.0, bonus=0.0):
         self.length, self.offset, self.bonus = length, offset, bonus

@@ -14,7 +14,7 @@ EVALUATION = 4  # `alm.training.streams.Purpose`, whose numbers never change
 class Noisy:
     """A gain for each seed, and noise; sums and products alone, so that batches add no error."""
 
-    task = task_spec("Hopper")
+    task, device = task_spec("Hopper"), "cpu"
     gains = {3: 1.0, 8: -2.0}
 
     def __init__(self, *seeds):

@@ -34,13 +34,19 @@ def test_on_a_device_reading_waits_and_keeps_the_step():
     assert check.note(metrics(1.0, 1.0), 109) == [Failure(1, "loss/critic", 20)]
 
 
-def test_other_metrics_read_what_was_noted_before():
+def test_what_not_every_update_reports_is_read_no_sooner_and_the_first_failure_comes_first():
+    """As of TD3, whose actor is updated at every second step."""
     check = FiniteCheck("cuda")
-    assert check.note(metrics(float("nan"), 1.0), 1) == []
-    assert check.note({**metrics(1.0, 1.0), "loss/actor": torch.zeros(2)}, 2) == [
-        Failure(0, "loss/critic", 1)
+    nan = float("nan")
+    for step in range(1, 9):
+        seldom = {"loss/actor": torch.tensor([1.0, nan if step == 4 else 1.0])} if step % 2 == 0 else {}
+        assert check.note(metrics(nan if step == 3 else 1.0, nan if step == 6 else 1.0) | seldom, step) == []
+    assert check.note(metrics(1.0, nan), 9) == []
+    assert check.read() == [
+        Failure(0, "loss/critic", 3),
+        Failure(1, "loss/actor", 4),
+        Failure(1, "loss/critic", 9),
     ]
-    assert check.read() == []
 
 
 def test_what_some_updates_lack_is_averaged_over_the_others():
@@ -90,8 +96,7 @@ def test_times_are_means_over_the_steps_of_an_interval_and_the_clock_goes_on():
     recorder = Recorder(1)
     recorder.add({"loss": torch.tensor([1.0])})
     for _ in range(4):
-        recorder.add_time(act=0.001, environment=0.002)
-        recorder.add_time(update=0.005)
+        recorder.add_time(act=0.001, environment=0.002, update=0.005)
     times = {"act_ms": 1.0, "environment_ms": 2.0, "update_ms": 5.0, "steps_per_second": 125.0}
     times = {f"time/{name}": value for name, value in times.items()}
     assert recorder.averages() == [pytest.approx({"loss": 1.0} | times)]

@@ -7,6 +7,7 @@ from typing import Any
 from alm.training.scale import scale_named
 from reproduce.exhibits.documents import Blocks
 from reproduce.exhibits.writing import markdown_grid
+from reproduce.lab.algorithms import ALGORITHMS
 from reproduce.lab.costs import POPULATION_MARGIN, benchmark_record
 
 _WAYS = ("alone", "together")
@@ -150,6 +151,21 @@ def environment_step(record: Mapping[str, Any]) -> Rows:
             )
     header = ["", "time", "of it for the model", "GFLOP", "time / ALM's", "GFLOP / ALM's", "the paper says"]
     return header, rows
+
+
+def costs(record: Mapping[str, Any]) -> Rows:
+    """One environment step of every algorithm at paper scale, in short."""
+    says, costs = record["results"]["paper_says"], record["results"]["costs"]["paper"]
+    rows = [
+        [
+            ALGORITHMS[name].title,
+            f"{one['step_ms']:.0f} ms",
+            f"{one['step_ms'] / costs['alm']['step_ms']:.2f} ×",
+            f"{says[name]:g} ×" if name in says else "",
+        ]
+        for name, one in sorted(costs.items(), key=lambda item: item[1]["step_ms"])
+    ]
+    return ["", "time", "time / ALM's", "the paper says"], rows
 
 
 def populations(record: Mapping[str, Any]) -> Rows:
@@ -320,5 +336,6 @@ _SHOWN: dict[tuple[str, str], tuple[str, Callable[[Mapping[str, Any]], Rows]]] =
     ("docs/reliability.md", "failures"): ("failures", failures),
     ("docs/fidelity.md", "references"): ("references", references),
     ("docs/scaling.md", "engines"): ("engines", engines),
+    ("docs/findings.md", "costs"): ("environment_step", costs),
 }
 """A record and the part of it that is shown, by page and block."""

@@ -1,7 +1,6 @@
 """Results beside printed and published ones, and beside each other: docs/findings.md, in part other pages."""
 
-from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -13,9 +12,10 @@ from reproduce.exhibits.documents import Blocks
 from reproduce.exhibits.kinds import READ_OUT
 from reproduce.exhibits.pooling import require_comparable
 from reproduce.exhibits.scores import score_table
-from reproduce.exhibits.statistics.significance import LEVEL, MeanDifference, Summary
+from reproduce.exhibits.statistics.significance import MeanDifference, Summary
 from reproduce.exhibits.table import Score
 from reproduce.exhibits.writing import markdown_grid
+from reproduce.formats import p_statement, seeds_counted, steps_reached
 from reproduce.lab.algorithms import ALGORITHMS
 from reproduce.lab.published import FIELD_TASKS, field_scores
 from reproduce.lab.specs import variant_in
@@ -25,96 +25,68 @@ _ALM, _RIVALS = "ALM(3)", ("SAC", "TD3")
 
 
 def blocks(store: Store) -> Blocks:
-    """Table 1 within one protocol and who wins by it, claims, and ALM beside other algorithms and in bf16."""
+    """Table 1 within one protocol, ALM's leads in it, claims, and ALM beside other algorithms and in bf16."""
     table1 = one_protocol(store)
-    findings = {**table1, **claims(store), "beside-alm": beside_alm(store)}
+    findings = {name: table1[name] for name in ("one-protocol", "leads")}
+    findings |= {**claims(store), "beside-alm": beside_alm(store)}
     return {
-        ("README.md", "one-protocol"): table1["one-protocol"],
-        ("docs/index.md", "wins"): table1["wins"],
+        ("README.md", "returns"): table1["returns"],
+        ("docs/index.md", "returns"): table1["returns"],
         ("docs/performance.md", "precision"): bf16_beside_float32(store),
         **{("docs/findings.md", name): text for name, text in findings.items()},
     }
 
 
 def one_protocol(store: Store) -> dict[str, str]:
-    """Blocks by name: rows of Table 1 beside each other, and how many tasks ALM wins by them.
+    """Blocks by name: cells of Table 1 side by side, in full and in short, and ALM's leads.
 
-    ALM is its authors' and, smaller, measured here; SAC and TD3 are printed and measured. Both blocks read
-    the cells of Table 1.
+    ALM is its authors' and, smaller, measured here; SAC and TD3 are printed and measured.
     """
     scores = _of_table1(store)
-
-    def here(method: str, task: str) -> str:
-        return "<br>".join(scores["measured"][method, task].parts)
-
-    rows = []
+    authors, measured = scores["authors"], scores["measured"]
+    full, short, leads = [], [], []
     for task in TABLE1.columns:
-        alm = scores["authors"][_ALM, task]
-        row = [task, "<br>".join(alm.parts if alm.basis else [f"{alm.number()} (printed)"])]
-        row.append(here(QUARTER.label, task))
-        for rival in _RIVALS:
-            row += [scores["printed"][rival, task].number(), here(rival, task)]
-        rows.append([*row, _published(task)])
+        alm, smaller = authors[_ALM, task], measured[QUARTER.label, task]
+        rivals = [measured[rival, task] for rival in _RIVALS]
+        row = [task, *map("<br>".join, (alm.parts if alm.basis else [_in_short(alm)], smaller.parts))]
+        for rival, one in zip(_RIVALS, rivals, strict=True):
+            row += [scores["printed"][rival, task].number(), "<br>".join(one.parts)]
+        full.append([*row, _published(task)])
+        short.append([task, *map(_in_short, (alm, smaller, *rivals))])
+        published = _lead(alm, [_of_field(task)]) if task in FIELD_TASKS else "–"
+        leads.append([task, _lead(alm, rivals), published, _lead(smaller, rivals)])
     header = ["", "ALM(3), released curve or printed", f"{QUARTER.label}, measured here"]
     header += [f"{rival}, {which}" for rival in _RIVALS for which in ("printed", "measured here")]
-    grid = markdown_grid([*header, "SAC, published on v4"], rows)
-    return {"one-protocol": grid, "wins": "\n".join(_wins(scores))}
+    better, smaller_alm = "the better of SAC and TD3 here", QUARTER.label
+    in_short = ["", "ALM(3), its authors", *(f"{who}, here" for who in (smaller_alm, *_RIVALS))]
+    of_leads = ["", f"ALM's authors − {better}", "ALM's authors − published SAC", f"{smaller_alm} − {better}"]
+    return {
+        "one-protocol": markdown_grid([*header, "SAC, published on v4"], full),
+        "returns": markdown_grid(in_short, short),
+        "leads": markdown_grid(of_leads, leads),
+    }
 
 
-def _wins(scores: Mapping[str, "_Scores"]) -> Iterator[str]:
-    """Number of tasks on which ALM's mean exceeds SAC's and TD3's, printed and measured."""
-    authors, measured = scores["authors"], scores["measured"]
-    yield _win("The authors' ALM(3) beside SAC and TD3 as printed", authors, _ALM, scores["printed"])
-    beside = "beside SAC and TD3 measured here, on ALM's own tasks"
-    yield _win(f"The authors' ALM(3) {beside}", authors, _ALM, measured)
-    if any(measured[QUARTER.label, task].status == "complete" for task in TABLE1.columns):
-        beside = "beside SAC and TD3 of full size, all measured here"
-        yield _win(f"{QUARTER.label}, {beside}", measured, QUARTER.label, measured)
+def _in_short(one: Score) -> str:
+    """A number with its seeds, and its step if that is not yet the wanted one."""
+    if not one.basis:
+        return f"{one.number()} (printed)" if one.has_number else one.number()
+    reached = f", {steps_reached(one.step, one.step_wanted)}" if one.status == "partial" else ""
+    return f"{one.number()} ({seeds_counted(one.seeds, None)}{reached})"
 
 
-def _win(who: str, of_alm: "_Scores", alm: str, of_rivals: "_Scores") -> str:
-    """A sentence on the tasks where ALM's mean exceeds both rivals', where not, and what is more than chance.
-
-    Leads over the better of the two are tested where it was measured here and each has enough seeds.
-    """
-    found: dict[str, list[str]] = defaultdict(list)
-    for task in TABLE1.columns:
-        own, rivals = of_alm[alm, task], [of_rivals[rival, task] for rival in _RIVALS]
-        if not all(one.has_number and one.status != "partial" for one in (own, *rivals)):
-            found["unknown"].append(task)
-            continue
-        best = max(rivals, key=lambda one: one.mean)
-        leads = own.mean > best.mean
-        found["ahead" if leads else "behind"].append(task)
-        if not leads and own.window_mean > max(one.window_mean for one in rivals):
-            found["ahead by window"].append(task)
-        if best.block != "measured":
-            continue
-        if own.block == "printed":
-            found["printed"].append(task)
-        if min(own.seeds or 0, best.seeds or 0) < RETURN.seeds_needed:
-            found["few seeds"].append(task)
-        elif leads:
-            sides = (Summary(one.mean, one.std, one.seeds or 0) for one in (own, best))
-            clear = MeanDifference.of_summaries(*sides).p < LEVEL
-            found["clear" if clear else "unclear"].append(task)
-    ahead, known = found["ahead"], len(found["ahead"]) + len(found["behind"])
-    clauses = [f"the highest mean on {len(ahead)} of the {known} tasks that have all three"]
-    clauses[0] += f" ({', '.join(ahead)})" if ahead else ""
-    clauses += [f"{words} {', '.join(found[kind])}" for kind, words in _CLAUSES.items() if found[kind]]
-    return f"- {who}: {'; '.join(clauses)}."
-
-
-_CLAUSES = {
-    "behind": "not on",
-    "ahead by window": "by the mean over the last tenth of the steps also on",
-    "clear": "a lead of more than chance on",
-    "unclear": "chance is not excluded on",
-    "few seeds": "too few seeds for a test on",
-    "printed": "ALM's printed number stands for",
-    "unknown": "no number for",
-}
-"""What is said of tasks besides those where ALM is ahead."""
+def _lead(own: Score, rivals: Sequence[Score]) -> str:
+    """The difference between a mean and the highest of some others, with Welch's test if seeds suffice."""
+    if not all(one.has_number and one.status != "partial" for one in (own, *rivals)):
+        return "–"
+    best = max(rivals, key=lambda one: one.mean)
+    sides = [Summary(one.mean, one.std, one.seeds or 0) for one in (own, best)]
+    over = f"{own.mean - best.mean:+.0f}"
+    if min(side.seeds for side in sides) < RETURN.seeds_needed:
+        return f"{over} ({best.algorithm}), too few seeds for a test"
+    test = MeanDifference.of_summaries(*sides)
+    low, high = test.interval
+    return f"{over} [{low:+.0f}, {high:+.0f}] ({best.algorithm}), {p_statement(test.p)}"
 
 
 def claims(store: Store) -> dict[str, str]:
@@ -204,7 +176,15 @@ def _of_table1(store: Store) -> dict[str, _Scores]:
     return {"printed": printed, "authors": {**printed, **released}, "measured": cells("measured", "paper")}
 
 
+def _of_field(task: str) -> Score:
+    """SAC as published on the nearest task of the v4 family."""
+    values, step = field_scores("sac", FIELD_TASKS[task], READ_OUT)
+    mean, std = float(np.mean(values)), float(np.std(values, ddof=1))
+    return Score("published", "SAC", task, mean, std, len(values), step=step, status="published")
+
+
 def _published(task: str) -> str:
+    """The mean and range of published SAC."""
     if task not in FIELD_TASKS:
         return "–"
     values, step = field_scores("sac", FIELD_TASKS[task], READ_OUT)

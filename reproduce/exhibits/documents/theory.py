@@ -5,10 +5,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from alm.theory.results import DOCUMENT_TABLES, document_tables
 from reproduce.exhibits.documents import Blocks
 from reproduce.exhibits.kinds import SHOWN_SCALES
-from reproduce.exhibits.theory import LONG_TITLES, read
+from reproduce.exhibits.theory import DOCUMENT_TABLES, LONG_TITLES, document_tables, read
 from reproduce.exhibits.writing import markdown_grid
 from reproduce.lab.algorithms import title_of
 from reproduce.lab.store import Store, StoredRun
@@ -21,7 +20,9 @@ def blocks(store: Store, folder: Path) -> Blocks:
     """The checks that ``folder`` holds, and the practical bound by the store's value samples."""
     page, found = "docs/theory.md", document_tables(read(folder))
     tables = {
-        name: markdown_grid(*found[name]) if name in found else "Not computed."
+        name: markdown_grid(list(found[name]), found[name].to_numpy().tolist())
+        if name in found
+        else "Not computed."
         for name in DOCUMENT_TABLES
         if name not in LONG_TITLES
     }
