@@ -139,7 +139,7 @@ def main(compiled: bool = False) -> None:
     for label, name, form in rows:
         table.add_row(label, *(form.format(result[name]) for result in results.values()))
     Console().print(table)
-    write_record("alm_update", results, ROUNDS)
+    write_record("alm_update", results, task=TASK, rounds=ROUNDS)
 
 
 if __name__ == "__main__":

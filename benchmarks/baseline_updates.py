@@ -8,14 +8,13 @@ REDQ); "learn" adds sampling and noise, "step" also acting and the simulator.
 import statistics
 from collections.abc import Callable
 
-import torch
 import tyro
 from rich.console import Console
 from rich.table import Table
 
-from alm.tasks import make, task_spec
+from alm.tasks import task_spec
 from alm.training.scale import scale_named
-from alm.training.streams import Purpose, Streams
+from benchmarks.environment_step import Candidate
 from benchmarks.plain import PLAIN, batch_shape
 from benchmarks.timing import (
     TASK,
@@ -33,21 +32,12 @@ ROUNDS = {"sac": 200, "td3": 200, "redq": 12}
 
 def measure(name: str) -> dict[str, float]:
     """Medians over rounds in which ours and the plain implementation take turns."""
-    task, environment, replay = task_spec(TASK), make(TASK), filled_replay(6000)
+    task, replay = task_spec(TASK), filled_replay(6000)
     agent_class, config_class = algorithm_named(name).load()
     config = config_class.at(scale_named("paper"), TASK)
     agent, plain = agent_class(task, config, (0,)), PLAIN[name](task, config)
     drawn, noise = replay.sample(batch_shape(config), agent.learning), agent.draw_noise()
     own_noise = {key: value[0] for key, value in noise.items()}
-    acting = Streams((0,), Purpose.ACTING)
-    state = {"observation": environment.reset(seed=0)[0], "calls": 0, "plain_calls": 0}
-
-    def environment_step() -> None:
-        observation = torch.as_tensor(state["observation"], dtype=torch.float32)[None, None]
-        action = agent.act(observation, 1, acting)[0, 0].numpy()
-        state["observation"], _, terminated, truncated, _ = environment.step(action)
-        if terminated or truncated:
-            state["observation"] = environment.reset()[0]
 
     # TD3 updates its policy in every second call: rounds of two calls all cost the same.
     def update() -> None:
@@ -62,14 +52,12 @@ def measure(name: str) -> dict[str, float]:
         for step in (1, 2):
             agent.learn(replay, step)
 
-    def whole_step() -> None:
-        for step in (1, 2):
-            environment_step()
-            agent.learn(replay, step)
-
     work: dict[str, Callable[[], object]] = {
-        "update_ms": update, "plain_update_ms": plain_update, "learn_ms": learn, "step_ms": whole_step
-    }  # fmt: skip
+        "update_ms": update,
+        "plain_update_ms": plain_update,
+        "learn_ms": learn,
+        "step_ms": Candidate(name, "paper", replay).two_steps,
+    }
     times = take_turns(work, ROUNDS[name])
     out = {key: statistics.median(values) / 2 for key, values in times.items()}
     out["plain_over_ours"] = median_ratio(times["plain_update_ms"], times["update_ms"])
@@ -97,7 +85,7 @@ def main() -> None:
     ):
         table.add_row(label, *(form.format(result[key]) for result in results.values()))
     Console().print(table)
-    write_record("baseline_updates", {"paper": results}, ROUNDS["redq"])
+    write_record("baseline_updates", {"paper": results}, task=TASK, rounds=ROUNDS["redq"])
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from rich.table import Table
 from alm.tasks import task_spec
 from alm.training.execution import Execution, execute
 from alm.training.scale import scale_named
-from benchmarks.timing import as_in_training, filled_replay, median_ratio, take_turns, write_results
+from benchmarks.timing import as_in_training, filled_replay, median_ratio, take_turns, write_record
 from reproduce.lab.algorithms import ALGORITHMS, algorithm_named
 
 TASK = "T-Humanoid"
@@ -70,7 +70,7 @@ def main(algorithms: Annotated[tuple[str, ...], tyro.conf.Positional] = MEASURED
         numbers = f"{one['rounded_ms']:.1f}", f"{one['kept_ms']:.1f}", f"{one['kept_over_rounded']:.2f} ×"
         table.add_row(ALGORITHMS[name].title, *numbers)
     Console().print(table)
-    write_results("denormals", {"results": results, "task": TASK, "rounds": ROUNDS})
+    write_record("denormals", results, task=TASK, rounds=ROUNDS)
 
 
 if __name__ == "__main__":

@@ -219,7 +219,7 @@ def main() -> None:
         results = measure(folder)
     for what, value in results.items():
         print(f"{what}: {value}")
-    write_record("engines", results, 1)
+    write_record("engines", results)
 
 
 if __name__ == "__main__":

@@ -129,7 +129,7 @@ def main(algorithms: Annotated[tuple[str, ...], tyro.conf.Positional] = ()) -> N
     if not algorithms:
         measured = {scale: {name: asdict(one) for name, one in own.items()} for scale, own in results.items()}
         record = {"matrix_gigaflops": matrix_gigaflops(), "paper_says": PAPER_SAYS, "costs": measured}
-        write_record("environment_step", record, ROUNDS)
+        write_record("environment_step", record, task=TASK, rounds=ROUNDS)
 
 
 def _print(scale: str, measured: dict[str, Cost]) -> None:

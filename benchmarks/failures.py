@@ -271,7 +271,7 @@ def main(kills: int = 2, seeds: int = 3) -> None:
             print(words, json.dumps(killed[words]), flush=True)
             table.add_row(words, *map(str, asdict(tally).values()))
     Console().print(table)
-    write_record("failures", {"nodes": NODES, "killed": killed}, kills)
+    write_record("failures", {"nodes": NODES, "killed": killed})
 
 
 if __name__ == "__main__":

@@ -134,9 +134,8 @@ def main() -> int:
                 f"{one['over_plain']:.1f}" if plain else "",
             )
     Console().print(table)
-    write_record(
-        "gpu", {"device": torch.cuda.get_device_name(), "peak_gflops": peak, "rows": results}, ROUNDS, device
-    )
+    record = {"device": torch.cuda.get_device_name(), "peak_gflops": peak, "rows": results}
+    write_record("gpu", record, device, task=TASK, rounds=ROUNDS)
     return 0
 
 

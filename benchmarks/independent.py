@@ -16,7 +16,7 @@ import tyro
 
 from alm.tasks import task_spec
 from benchmarks.libraries import LIBRARIES, python_with_libraries
-from benchmarks.timing import write_results
+from benchmarks.timing import write_record
 from reproduce.lab.places import CODE
 
 LIBRARY = "sbx"
@@ -61,9 +61,7 @@ def main(
             step, value = report.split()
             runs[str(seed)].append((int(step), float(value)))
             print(f"{name} seed {seed}: step {int(step):,}, return {float(value):.0f}", flush=True)
-            write_results(
-                f"independent_{name}", {"task": name, "library": LIBRARIES[LIBRARY], "results": runs}
-            )
+            write_record(f"independent_{name}", runs, task=name, library=LIBRARIES[LIBRARY])
 
 
 if __name__ == "__main__":

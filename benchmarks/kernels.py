@@ -67,7 +67,7 @@ def main(algorithms: Annotated[tuple[str, ...], tyro.conf.Positional] = ()) -> N
     Console().print(table)
     apart = [name for name, one in ALGORITHMS.items() if one.load()[0].trains_seeds_apart]
     results = {"simulator_ms": simulator_ms(), "kernels": found, "one_after_another": apart}
-    write_record("kernels", results, ROUNDS)
+    write_record("kernels", results, task=TASK, rounds=ROUNDS)
 
 
 if __name__ == "__main__":

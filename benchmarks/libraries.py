@@ -18,6 +18,7 @@ from rich.table import Table
 from benchmarks.environment_step import Candidate
 from benchmarks.populations import POPULATIONS
 from benchmarks.timing import (
+    TASK,
     as_in_training,
     measure_in_turns,
     median_ratio,
@@ -128,7 +129,8 @@ def main() -> None:
         cells = (f"{found[f'{name}_ms']:.1f}" for name in ("alone", "together", *LIBRARIES))
         table.add_row(algorithm.upper(), *cells)
     Console().print(table)
-    write_record("libraries", {"algorithms": results, "versions": LIBRARIES, "together": TOGETHER}, ROUNDS)
+    record = {"algorithms": results, "versions": LIBRARIES, "together": TOGETHER}
+    write_record("libraries", record, task=TASK, rounds=ROUNDS)
 
 
 if __name__ == "__main__":

@@ -14,9 +14,7 @@ from benchmarks.timing import TASK, random_replay
 from reproduce.lab.algorithms import algorithm_named
 
 PLAIN: dict[str, Callable[[Any, Any], Any]] = {
-    "alm": lambda task, config: PlainALM(
-        task.observation_size, task.action_size, task.action_low, task.action_high, config, torch.float32
-    ),
+    "alm": lambda task, config: PlainALM(task, config, torch.float32),
     "sac": lambda task, config: PlainSAC(task, config, -6.0, torch.float32),
     "td3": lambda task, config: PlainTD3(task, config, torch.float32),
     "redq": lambda task, config: PlainREDQ(task, config, -3.0, torch.float32),

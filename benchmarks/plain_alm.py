@@ -13,6 +13,8 @@ from torch import nn
 from torch.distributions import Independent, Normal, kl_divergence
 from torch.nn import functional as F
 
+from benchmarks.plain_baselines import Twins, alm_actor, alm_head
+
 
 class _Gaussian(nn.Module):
     def __init__(self, inputs, hidden, latent):
@@ -30,23 +32,16 @@ class _Gaussian(nn.Module):
         return Independent(Normal(mean, std), 1)
 
 
-def _head(inputs, hidden, outputs):
-    return nn.Sequential(
-        nn.Linear(inputs, hidden), nn.LayerNorm(hidden), nn.Tanh(),
-        nn.Linear(hidden, hidden), nn.ELU(), nn.Linear(hidden, outputs),
-    )  # fmt: skip
-
-
 def _draw(distribution, noise):
     return distribution.base_dist.loc + distribution.base_dist.scale * noise
 
 
-class PlainALM:
+class PlainALM(Twins):
     """One learner; ``config`` is only read for its numbers."""
 
-    def __init__(self, observation_size, action_size, low, high, config, dtype=torch.float64):
-        self.config, self.low, self.high = config, low, high
-        self.build(observation_size, action_size)
+    def __init__(self, task, config, dtype=torch.float64):
+        self.config, self.low, self.high = config, task.action_low, task.action_high
+        self.build(task.observation_size, task.action_size)
         self.target_encoder = copy.deepcopy(self.encoder)
         self.target_q1, self.target_q2 = copy.deepcopy(self.q1), copy.deepcopy(self.q2)
         for net in self.networks().values():
@@ -62,14 +57,11 @@ class PlainALM:
         hidden, latent = config.hidden_size, config.latent_size
         self.encoder = _Gaussian(observation_size, hidden, latent)
         self.model = _Gaussian(latent + action_size, config.model_hidden_size, latent)
-        self.reward = _head(latent + action_size, hidden, 1)
-        self.classifier = _head(2 * latent + action_size, hidden, 2)
-        self.q1 = _head(latent + action_size, hidden, 1)
-        self.q2 = _head(latent + action_size, hidden, 1)
-        self.actor = nn.Sequential(
-            nn.Linear(latent, hidden), nn.ELU(), nn.Linear(hidden, hidden), nn.ELU(),
-            nn.Linear(hidden, action_size), nn.Tanh(),
-        )  # fmt: skip
+        self.reward = alm_head(latent + action_size, hidden, 1)
+        self.classifier = alm_head(2 * latent + action_size, hidden, 2)
+        self.q1 = alm_head(latent + action_size, hidden, 1)
+        self.q2 = alm_head(latent + action_size, hidden, 1)
+        self.actor = alm_actor(latent, hidden, action_size)
 
     def trained(self):
         return {
@@ -86,18 +78,6 @@ class PlainALM:
         )  # fmt: skip
         return {name: getattr(self, name) for name in names}
 
-    def load(self, networks, seed):
-        """Copy one seed's parameters from a population's `alm.networks.Networks`."""
-        with torch.no_grad():
-            for mine, theirs, member in self.pairs(networks, seed):
-                for own, other in zip(mine, theirs, strict=True):
-                    if isinstance(own, nn.Linear):
-                        own.weight.copy_(other.weight[member].T)
-                        own.bias.copy_(other.bias[member, 0])
-                    elif isinstance(own, nn.LayerNorm):
-                        own.weight.copy_(other.weight[member, 0])
-                        own.bias.copy_(other.bias[member, 0])
-
     def pairs(self, networks, seed):
         """Own layers, the population's layers, and the member of the latter."""
         return [
@@ -109,18 +89,6 @@ class PlainALM:
             (self.target_q1, networks.target_critic.layers, 2 * seed),
             (self.target_q2, networks.target_critic.layers, 2 * seed + 1),
         ]  # fmt: skip
-
-    def parameters_like(self, seed_of_network):
-        """Flat list of parameters in the layout (in, out) of the population's networks."""
-        net = getattr(self, seed_of_network)
-        layers = net.net if isinstance(net, _Gaussian) else net
-        out = []
-        for layer in layers:
-            if isinstance(layer, nn.Linear):
-                out += [layer.weight.T, layer.bias]
-            elif isinstance(layer, nn.LayerNorm):
-                out += [layer.weight, layer.bias]
-        return out
 
     # --- the four losses -------------------------------------------------------------------------
 

@@ -20,11 +20,11 @@ def perceptron(inputs, hidden, outputs):
     )
 
 
-def alm_critic(inputs, hidden):
-    """Head like ALM's: LayerNorm and tanh, then ELU."""
+def alm_head(inputs, hidden, outputs):
+    """ALM's heads: LayerNorm and tanh, then ELU."""
     return nn.Sequential(
         nn.Linear(inputs, hidden), nn.LayerNorm(hidden), nn.Tanh(),
-        nn.Linear(hidden, hidden), nn.ELU(), nn.Linear(hidden, 1),
+        nn.Linear(hidden, hidden), nn.ELU(), nn.Linear(hidden, outputs),
     )  # fmt: skip
 
 
@@ -293,7 +293,7 @@ class PlainTD3Ours(Twins):
         self.config, self.low, self.high = config, task.action_low, task.action_high
         observation, action, hidden = task.observation_size, task.action_size, config.hidden_size
         self.actor = alm_actor(observation, hidden, action).to(dtype)
-        self.q1, self.q2 = (alm_critic(observation + action, hidden).to(dtype) for _ in range(2))
+        self.q1, self.q2 = (alm_head(observation + action, hidden, 1).to(dtype) for _ in range(2))
         self.target_q1, self.target_q2 = copy.deepcopy(self.q1), copy.deepcopy(self.q2)
         both = [*self.q1.parameters(), *self.q2.parameters()]
         self.critic_optimiser = torch.optim.Adam(both, lr=config.learning_rate)

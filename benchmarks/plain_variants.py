@@ -181,10 +181,9 @@ class PlainEntropy(PlainALM):
     def trained(self):
         return {**super().trained(), "temperature": [self.temperature]}
 
-    def parameters_like(self, seed_of_network):
-        if seed_of_network == "temperature":
-            return [self.temperature.log_alpha]
-        return super().parameters_like(seed_of_network)
+    def largest_difference(self, networks, seed):
+        temperature = (self.temperature.log_alpha - networks.temperature.log_alpha[seed]).abs().max().item()
+        return max(temperature, super().largest_difference(networks, seed))
 
     def choose(self, z, noise):
         """The action and −α log π."""

@@ -125,7 +125,7 @@ def gains(rounds: int = ROUNDS) -> None:
                 numbers = f"{one['alone_ms']:.1f}", f"{one['together_ms']:.1f}", f"{one['saved']:.0%}"
                 table.add_row(f"{algorithm.title}, {scale}", *numbers)
     Console().print(table)
-    write_record("population_gains", results, rounds)
+    write_record("population_gains", results, task=TASK, rounds=rounds)
 
 
 def main(what: Annotated[Literal["all", "gains"], tyro.conf.Positional] = "all") -> None:
@@ -154,7 +154,7 @@ def main(what: Annotated[Literal["all", "gains"], tyro.conf.Positional] = "all")
                     f"{one['plain_over_kept']:.2f} ×",
                 )
     Console().print(table)
-    write_record("populations", results, ROUNDS)
+    write_record("populations", results, task=TASK, rounds=ROUNDS)
     gains()
 
 

@@ -45,7 +45,7 @@ def main() -> None:
             width, batch = str(size["hidden_size"]), str(size["batch_size"])
             table.add_row(name, width, batch, f"{costs['alone_ms']:.1f}", f"{costs['together_ms']:.1f}")
     Console().print(table)
-    write_record("sizes", {"rows": results}, ROUNDS)
+    write_record("sizes", {"rows": results}, task=TASK, rounds=ROUNDS)
 
 
 if __name__ == "__main__":

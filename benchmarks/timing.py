@@ -155,16 +155,12 @@ def instructions() -> list[str]:
     return sorted(flag for flag in flags if "bf16" in flag or flag.startswith(("amx", "avx512f")))
 
 
-def write_record(name: str, results: dict[str, Any], rounds: int, device: str = "cpu") -> None:
-    """Write a benchmark's measurements on its task, and their number of rounds."""
-    write_results(name, {"results": results, "task": TASK, "rounds": rounds}, device)
-
-
-def write_results(name: str, content: dict[str, Any], device: str = "cpu") -> None:
-    """Write ``out/benchmarks/<name>.json``: the content with code version, packages and hardware."""
+def write_record(name: str, results: dict[str, Any], device: str = "cpu", **about: Any) -> None:
+    """Write ``out/benchmarks/<name>.json``: results, what they are of, code, packages and hardware."""
     origin = provenance(Execution(device=device, threads=torch.get_num_threads()))
     record = {
-        **content,
+        "results": results,
+        **about,
         "packages": origin["packages"],
         "hardware": origin["hardware"] | {"instructions": instructions()},
         "git_sha": origin["git_sha"],

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +9,7 @@ import torch
 
 from benchmarks.references.draws import DrawError, Draws
 from reproduce.exhibits.documents.benchmarks import references
+from reproduce.lab.places import CODE
 
 STAND_IN = """
 import copy, torch
@@ -95,8 +95,7 @@ def test_a_reference_that_draws_otherwise_is_told(handed, words):
 def compared(checkout):
     """Run the comparison with a TD3 as a process, for it changes torch's default precision."""
     command = [sys.executable, "-m", "benchmarks.references", "--td3", str(checkout)]
-    root = Path(__file__).parents[1]
-    return subprocess.run(command, cwd=root, capture_output=True, text=True, env={"COLUMNS": "120"})
+    return subprocess.run(command, cwd=CODE, capture_output=True, text=True, env={"COLUMNS": "120"})
 
 
 @pytest.mark.programs

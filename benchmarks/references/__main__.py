@@ -13,7 +13,7 @@ from rich.table import Table
 from benchmarks.references import alm, redq, td3
 from benchmarks.references.comparing import CheckoutError, digests
 from benchmarks.references.draws import DrawError
-from benchmarks.timing import TASK, write_results
+from benchmarks.timing import TASK, write_record
 
 _COMPARISONS: dict[str, Any] = {"alm": alm, "td3": td3, "redq": redq}
 
@@ -57,7 +57,7 @@ class References:
             table.add_row(name, str(one["updates"]), *numbers, others)
         Console().print(table)
         if set(found) == set(_COMPARISONS):
-            write_results("references", {"results": found, "task": TASK})
+            write_record("references", found, task=TASK)
         return 0
 
 

@@ -10,6 +10,7 @@ import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,9 +18,9 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.timing import write_results
+from benchmarks.timing import write_record
 from benchmarks.torture import damage, kills, lines, world
-from benchmarks.torture.trials import Tally
+from benchmarks.torture.trials import Series, Tally, say
 
 
 @dataclass(frozen=True)
@@ -48,47 +49,39 @@ class Torture:
     def run(self) -> int:
         """Run all classes; returns the exit code."""
         chosen, colon, number = (self.only or "").partition(":")
-        classes = {"kills": self._kills, "damage": self._damage, "lines": self._lines}
+        # A single trial of kills is checked in MLflow whatever its number, unless none is.
+        every = min(self.tracked_every, 1) if number else self.tracked_every
+        classes: dict[str, tuple[int, Callable[[Series], None]]] = {
+            "kills": (self.kills, lambda series: kills.torture(series, every)),
+            "damage": (self.damage, lambda series: damage.torture(series, self.tracked_every > 0)),
+            "lines": (self.lines, lines.torture),
+        }
         if self.only is not None and (chosen not in classes or (colon and not number.isdecimal())):
-            _say(f"error: --only {self.only} is no class: {', '.join(classes)}, or a trial such as kills:17")
+            say(f"error: --only {self.only} is no class: {', '.join(classes)}, or a trial such as kills:17")
             return 2
         world.make_tiny()
         folder = Path(tempfile.mkdtemp(prefix="torture-", dir=self.folder))
         console, failures = Console(), 0
-        for name, work in classes.items():
+        for name, (count, work) in classes.items():
             if chosen not in ("", name):
                 continue
-            tally, began = Tally(), time.monotonic()
+            began = time.monotonic()
             deadline = began + 60 * self.minutes if self.minutes else float("inf")
-            work(folder / name, tally, deadline, int(number) if number else None)
-            seconds = time.monotonic() - began
+            series = Series(name, self.seed, count, folder / name, int(number) if number else None, deadline)
+            work(series)
+            tally, seconds = series.tally, round(time.monotonic() - began)
             _show(name, tally, console)
             failures += len(tally.failures)
             if self.record:
                 # Descriptions of problems quote paths of this machine.
                 repeat = [{"kind": one["kind"], "repeat": one["repeat"]} for one in tally.failures]
-                about = {"seed": self.seed, "seconds": round(seconds), "failures": repeat}
                 results = {"tried": tally.tried, "failed": tally.failed}
-                write_results(f"torture_{name}", {"results": results, **about})
+                write_record(f"torture_{name}", results, seed=self.seed, seconds=seconds, failures=repeat)
         if failures:
             console.print(f"what failed lies in {folder}", highlight=False, soft_wrap=True)
         else:
             shutil.rmtree(folder)
         return 1 if failures else 0
-
-    def _kills(self, folder: Path, tally: Tally, deadline: float, only: int | None) -> None:
-        tracked_every = 1 if only is not None and self.tracked_every else self.tracked_every
-        kills.torture(self.seed, self.kills, folder, tally, tracked_every, only, deadline, _say)
-
-    def _damage(self, folder: Path, tally: Tally, deadline: float, only: int | None) -> None:
-        damage.torture(self.seed, self.damage, folder, tally, self.tracked_every > 0, only, deadline, _say)
-
-    def _lines(self, folder: Path, tally: Tally, deadline: float, only: int | None) -> None:
-        lines.torture(self.seed, self.lines, folder, tally, only, deadline, _say)
-
-
-def _say(sentence: str) -> None:
-    print(sentence, file=sys.stderr, flush=True)
 
 
 def _show(name: str, tally: Tally, console: Console) -> None:

@@ -9,17 +9,17 @@ import json
 import os
 import re
 import shutil
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from itertools import islice
 from pathlib import Path
 from random import Random
 from typing import Any
 
 from benchmarks.torture import world
 from benchmarks.torture.kills import differences
-from benchmarks.torture.trials import Ended, Process, Tally, generator
+from benchmarks.torture.trials import Ended, Process, Series
 from reproduce.cli import main
 from reproduce.lab import published
 from reproduce.lab.store import Store
@@ -263,39 +263,13 @@ def _problems(made: World, command: str, ended: Ended, place: Path, path: Path, 
     return problems
 
 
-def torture(
-    seed: int,
-    trials: int,
-    folder: Path,
-    tally: Tally,
-    tracked: bool,
-    only: int | None,
-    deadline: float,
-    say: Callable[[str], None],
-) -> None:
-    """A number of trials, each on a copy of one world.
-
-    Args:
-        seed: seed of the draws.
-        trials: number of trials.
-        folder: folder of the copies; those of failed trials are kept.
-        tally: counts the trials.
-        tracked: whether MLflow is included.
-        only: number of the only trial to run.
-        deadline: time of `time.monotonic` after which no trial begins.
-        say: receives failures.
-    """
+def torture(series: Series, tracked: bool) -> None:
+    """Trials, each on a copy of one world; ``tracked``: whether MLflow is included."""
     if tracked:
         import mlflow  # noqa: F401  # once, for all children
-    made = World.make(folder, tracked)
-    for number in range(trials) if only is None else (only,):
-        if time.monotonic() > deadline:
-            break
-        place = folder / f"damage-{number}"
-        kind, words, problems = trial(made, place, generator("damage", seed, number))
-        repeat = f"python -m benchmarks.torture --seed {seed} --only damage:{number}"
-        tally.add(kind, [f"{words}: {one}" for one in problems], repeat)
-        if problems:
-            say(json.dumps(tally.failures[-1], indent=1))
-        else:
+    made = World.make(series.folder, tracked)
+    for number, draw, place in islice(series.trials(), series.count):
+        kind, words, problems = trial(made, place, draw)
+        series.add(number, kind, [f"{words}: {one}" for one in problems])
+        if not problems:
             shutil.rmtree(place)

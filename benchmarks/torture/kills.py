@@ -6,7 +6,6 @@ sent after a random time; the other half arrive just before a random one of the 
 (`trials.on_writes`), for example between the checkpoints of two seeds.
 """
 
-import json
 import multiprocessing
 import os
 import shutil
@@ -15,6 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from random import Random
@@ -25,7 +25,7 @@ import torch
 
 from alm.training.run_directory import RunDirectory
 from benchmarks.torture import world
-from benchmarks.torture.trials import Ended, Process, Tally, generator, on_writes
+from benchmarks.torture.trials import Ended, Process, Series, on_writes, say
 from reproduce.lab.run_directories import directories_under
 from reproduce.lab.store import Store
 
@@ -76,11 +76,10 @@ def cycle(
     whole: Undisturbed,
     folder: Path,
     draw: Random,
-    tally: Tally,
-    repeat: str,
+    add: Callable[..., None],
     tracking: "Tracking | None" = None,
 ) -> int:
-    """One run with its kills; returns the number of kills that met a working process."""
+    """One run with its kills, counted by ``add``; returns the number of kills that met a working process."""
     kills: list[str] = []
     problems: list[str] = []
     for attempt in range(draw.randint(1, _MOST_KILLS)):
@@ -103,16 +102,12 @@ def cycle(
         if tracking:
             tracking.sync(folder)
             found = tracking.problems(folder)
-            tally.add("MLflow: points of killed runs", found, repeat)
+            add("MLflow: points of killed runs", found)
+    population = f"{len(seeds)} seed{'s' if len(seeds) > 1 else ''}"
     for way in kills:
-        tally.add(f"{way}, {len(seeds)} seed{'s' if len(seeds) > 1 else ''}", [], repeat)
+        add(f"{way}, {population}", [])
     if problems:
-        tally.add(
-            f"{kills[-1] if kills else 'no kill'}, {len(seeds)} seed{'s' if len(seeds) > 1 else ''}",
-            problems,
-            repeat,
-            0,
-        )
+        add(f"{kills[-1] if kills else 'no kill'}, {population}", problems, 0)
     return len(kills)
 
 
@@ -371,52 +366,29 @@ def _tracking_problems(folder: Path, database: Path) -> list[str]:
     return problems
 
 
-def torture(
-    seed: int,
-    kills: int,
-    folder: Path,
-    tally: Tally,
-    tracked_every: int,
-    only: int | None,
-    deadline: float,
-    say: Callable[[str], None],
-) -> None:
+def torture(series: Series, tracked_every: int) -> None:
     """Cycles over all algorithms and populations until the number of kills is reached.
 
-    Args:
-        seed: seed of the draws.
-        kills: number of kills.
-        folder: folder of the runs; those of failed cycles are kept.
-        tally: counts the cycles.
-        tracked_every: every how many cycles MLflow is also checked; 0: never.
-        only: number of the only cycle to run.
-        deadline: time of `time.monotonic` after which no cycle begins.
-        say: receives progress.
+    ``tracked_every``: every how many cycles MLflow is also checked; 0: never.
     """
     wholes: dict[tuple[str, tuple[int, ...]], Undisturbed] = {}
-    tracking = Tracking(folder / "mlflow") if tracked_every else None
-    done, number = 0, only or 0
-    while done < kills and time.monotonic() < deadline:
-        draw = generator("kills", seed, number)
+    tracking = Tracking(series.folder / "mlflow") if tracked_every else None
+    done = 0
+    for number, draw, place in series.trials():
+        if done >= series.count:
+            break
         # The order starts with all algorithms and mixes the populations.
         algorithm = world.ALL[number % len(world.ALL)]
         seeds = POPULATIONS[(number // len(world.ALL) + number) % len(POPULATIONS)]
         key = (algorithm, seeds)
         if key not in wholes:
-            wholes[key] = undisturbed(algorithm, seeds, folder / "whole" / f"{algorithm}-{len(seeds)}")
-        place = folder / f"kills-{number}"
-        before = len(tally.failures)
+            wholes[key] = undisturbed(algorithm, seeds, series.folder / "whole" / f"{algorithm}-{len(seeds)}")
+        before = len(series.tally.failures)
         tracked = tracking if tracking and number % tracked_every == 0 else None
-        repeat = f"python -m benchmarks.torture --seed {seed} --only kills:{number}"
-        done += cycle(algorithm, seeds, wholes[key], place, draw, tally, repeat, tracked)
-        if len(tally.failures) == before:
+        done += cycle(algorithm, seeds, wholes[key], place, draw, partial(series.add, number), tracked)
+        if len(series.tally.failures) == before:
             shutil.rmtree(place)
-        else:
-            say(json.dumps(tally.failures[-1], indent=1))
-        number += 1
-        if number % 10 == 0:
-            say(f"{done} kills in {number} cycles, {len(tally.failures)} failures")
-        if only is not None:
-            break
+        if (number + 1) % 10 == 0:
+            say(f"{done} kills in {number + 1} cycles, {len(series.tally.failures)} failures")
     if tracking:
         tracking.close()

@@ -5,15 +5,13 @@ work.  Neither shows a traceback or writes anywhere but where the line says.  Co
 or never end (the grid, the server, the theory, the report) are left out.
 """
 
-import json
 import os
 import re
 import shutil
 import tempfile
-import time
 import typing
-from collections.abc import Callable
 from dataclasses import fields
+from itertools import islice
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -25,7 +23,7 @@ import reproduce.commands.tracking
 import reproduce.lab.grid
 from alm.training.scale import scale_named
 from benchmarks.torture import world
-from benchmarks.torture.trials import Ended, Process, Tally, generator, on_writes
+from benchmarks.torture.trials import Ended, Process, Series, on_writes
 from reproduce.cli import COMMANDS, main
 from reproduce.lab.algorithms import ALGORITHMS
 from reproduce.lab.settings import _settings as settings_of
@@ -150,36 +148,13 @@ def _problems(ended: Ended) -> list[str]:
     return []
 
 
-def torture(
-    seed: int,
-    trials: int,
-    folder: Path,
-    tally: Tally,
-    only: int | None,
-    deadline: float,
-    say: Callable[[str], None],
-) -> None:
-    """A number of trials of command lines.
-
-    Args:
-        seed: seed of the draws.
-        trials: number of trials.
-        folder: folder in which lines are run; the folders of failed trials are kept.
-        tally: counts the trials.
-        only: number of the only trial to run.
-        deadline: time of `time.monotonic` after which no trial begins.
-        say: receives failures.
-    """
-    for number in range(trials) if only is None else (only,):
-        if time.monotonic() > deadline:
-            break
-        words, place = line(generator("lines", seed, number)), folder / f"lines-{number}"
+def torture(series: Series) -> None:
+    """Trials of command lines, each in a folder of its own."""
+    for number, draw, place in islice(series.trials(), series.count):
+        words = line(draw)
         problems = trial(place, words)
         kind = "train --set" if "--set" in words else words[0]
         shown = " ".join(repr(word) if len(word) < 80 else f"{word[:20]!r}…" for word in words)
-        repeat = f"python -m benchmarks.torture --seed {seed} --only lines:{number}"
-        tally.add(kind, [f"{shown}: {one}" for one in problems], repeat)
-        if problems:
-            say(json.dumps(tally.failures[-1], indent=1, ensure_ascii=False))
-        else:
+        series.add(number, kind, [f"{shown}: {one}" for one in problems])
+        if not problems:
             shutil.rmtree(place)

@@ -4,6 +4,8 @@ A forked child starts in a few milliseconds with everything that its parent has 
 process and receives real signals.
 """
 
+import itertools
+import json
 import logging
 import os
 import random
@@ -12,7 +14,7 @@ import sys
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -40,9 +42,46 @@ class Tally:
             self.failures.append({"kind": kind, "problems": list(problems), "repeat": repeat})
 
 
-def generator(kind: str, seed: int, number: int) -> random.Random:
-    """Random generator of one trial."""
-    return random.Random(f"{kind}/{seed}/{number}")
+@dataclass(frozen=True)
+class Series:
+    """The trials of one class that were asked for, and what they found.
+
+    Attributes:
+        name: the class.
+        seed: seed of the draws.
+        count: number of trials; of the class kills, of kills.
+        folder: folder of the trials; those of failed ones are kept.
+        only: number of the only trial to run.
+        deadline: time of `time.monotonic` after which no trial begins.
+    """
+
+    name: str
+    seed: int
+    count: int
+    folder: Path
+    only: int | None
+    deadline: float
+    tally: Tally = field(default_factory=Tally)
+
+    def trials(self) -> Iterator[tuple[int, random.Random, Path]]:
+        """Number, random generator and folder of every trial until the deadline, without end."""
+        for number in itertools.count() if self.only is None else (self.only,):
+            if time.monotonic() > self.deadline:
+                return
+            draw = random.Random(f"{self.name}/{self.seed}/{number}")
+            yield number, draw, self.folder / f"{self.name}-{number}"
+
+    def add(self, number: int, kind: str, problems: Sequence[str], count: int = 1) -> None:
+        """Count a trial of a kind, and a failure if there are problems, which is printed."""
+        repeat = f"python -m benchmarks.torture --seed {self.seed} --only {self.name}:{number}"
+        self.tally.add(kind, problems, repeat, count)
+        if problems:
+            say(json.dumps(self.tally.failures[-1], indent=1, ensure_ascii=False))
+
+
+def say(sentence: str) -> None:
+    """Print a line of progress."""
+    print(sentence, file=sys.stderr, flush=True)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from reproduce.lab.store import Store  # noqa: E402
 from reproduce.tracking.client import MlflowRuns  # noqa: E402
 from reproduce.tracking.importing import import_store  # noqa: E402
 from reproduce.tracking.links import links  # noqa: E402
-from reproduce.tracking.server import serving  # noqa: E402
+from reproduce.tracking.server import Address, serving  # noqa: E402
 
 SIZE = {"width": 1440, "height": 900}
 WAIT_MS = 60_000
@@ -63,7 +63,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         uri = f"sqlite:///{folder}/mlflow.db"
         import_store(Store(REPOSITORY / "results" / "runs"), MlflowRuns(uri))
-        with serving(uri) as (base, _), sync_playwright() as playwright:
+        with serving(uri, Address()) as (base, _), sync_playwright() as playwright:
             addresses = [link for titles in links(MlflowRuns(uri), base).values() for link in titles.values()]
             browser = playwright.chromium.launch(
                 executable_path=shutil.which("chromium") or shutil.which("google-chrome"),

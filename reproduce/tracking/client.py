@@ -78,13 +78,9 @@ class SyncResult:
 
 @dataclass(frozen=True, kw_only=True)
 class KnownRun:
-    """State of a run in MLflow when it was looked up; times in milliseconds since 1970.
-
-    ``labels`` are its tags ``method`` and ``role``, if present.
-    """
+    """State of a run in MLflow when it was looked up; times in milliseconds since 1970."""
 
     run_id: str
-    labels: dict[str, str]
     start_ms: int
     end_ms: int | None
     status: str
@@ -150,10 +146,8 @@ class MlflowRuns:
             found[run.data.tags.get("run_key", "")].append(_known(run))
         return found
 
-    def find_or_create(
-        self, record: RunRecord, start_ms: int, known: Iterable[KnownRun] = ()
-    ) -> tuple[KnownRun, bool]:
-        """The run of a record, and whether it existed; if not, it is created with ``start_ms``.
+    def find_or_create(self, record: RunRecord, known: Iterable[KnownRun] = ()) -> tuple[KnownRun, bool]:
+        """The run of a record, and whether it existed; if not, it is created.
 
         MLflow is queried only if none of the ``known`` runs, which have the record's key, is the run.
 
@@ -165,8 +159,7 @@ class MlflowRuns:
         experiment_id = self._experiment_id(record.experiment)
 
         def matching(runs: Iterable[KnownRun]) -> list[KnownRun]:
-            same = (r for r in runs if record.start_ms is None or r.start_ms == record.start_ms)
-            return sorted(same, key=lambda run: (-run.start_ms, run.run_id))
+            return sorted((r for r in runs if r.start_ms == record.start_ms), key=lambda run: run.run_id)
 
         def search() -> list[KnownRun]:
             query = f"tags.run_key = '{record.key}'"
@@ -174,7 +167,6 @@ class MlflowRuns:
 
         found = matching(known)
         if len(found) == 1:
-            self._relabel(found[0], record)
             return found[0], True
         # The lock keeps two processes on this machine from creating it at once.
         with self._one_sentence(), self._exclusive():
@@ -182,24 +174,12 @@ class MlflowRuns:
             was_there = bool(found)
             if not found:
                 tags = {"run_key": record.key, **record.tags}
-                self._client.create_run(experiment_id, start_ms, tags, record.name)
+                self._client.create_run(experiment_id, record.start_ms, tags, record.name)
                 found = search()
-            run = found[0]
-            for other in found[1:]:
-                if other.start_ms == run.start_ms:
-                    self._client.delete_run(other.run_id)
-        self._relabel(run, record)
+            run, *doubles = found
+            for double in doubles:
+                self._client.delete_run(double.run_id)
         return run, was_there
-
-    def _relabel(self, run: KnownRun, record: RunRecord) -> None:
-        """Update the name and labels of a run written by an earlier version."""
-        labels = _labels(record.tags)
-        if run.labels != labels:
-            with self._one_sentence():
-                if run.labels.get("method") != labels["method"]:
-                    self._client.update_run(run.run_id, name=record.name)
-                for key, value in labels.items():
-                    self._client.set_tag(run.run_id, key, value)
 
     def experiment_tags(self, experiment_id: str) -> dict[str, str]:
         """The tags of an experiment; its description is one of them."""
@@ -367,15 +347,9 @@ def _metric_name(name: str) -> str:
     return whole[:_LONGEST_NAME].rstrip("/")
 
 
-def _labels(tags: Mapping[str, str]) -> dict[str, str]:
-    """The tags by which charts select and group runs."""
-    return {key: tags[key] for key in ("method", "role") if key in tags}
-
-
 def _known(run: Any) -> KnownRun:
     return KnownRun(
         run_id=run.info.run_id,
-        labels=_labels(run.data.tags),
         start_ms=run.info.start_time,
         end_ms=run.info.end_time,
         status=run.info.status,

@@ -5,7 +5,6 @@ starts a process that sends what checkpoints have committed while the run contin
 ended. Sending twice duplicates nothing.
 """
 
-import argparse
 import hashlib
 import os
 import signal
@@ -33,7 +32,7 @@ from reproduce.tracking.client import (
     locked,
     noting,
 )
-from reproduce.tracking.records import record_of, start_of
+from reproduce.tracking.records import record_of
 from reproduce.tracking.uri import TrackingError, resolve_uri, shown_uri
 
 _STATE = "mlflow.json"
@@ -164,7 +163,7 @@ class _Synchroniser:
         """Bring one run up to date; returns its new state and the number of points sent."""
         known, found = self._verified.get(before.run_id), True
         if known is None:
-            known, found = self._tracker.find_or_create(run.record, run.start_ms)
+            known, found = self._tracker.find_or_create(run.record)
             self._verified[known.run_id] = known
         trusted = before.run_id == known.run_id
         status = run.status(going_on, before.status)
@@ -221,15 +220,10 @@ class _DirectoryRun:
         self.record = record_of(config, directory.find_json("provenance.json") or {})
 
     @property
-    def start_ms(self) -> int:
-        """Start time, from the provenance or else from the first line."""
-        return self.record.start_ms or start_of(self._lines(0), time.time_ns() // 1_000_000)
-
-    @property
     def end_ms(self) -> int:
         """Time of the end or, before it, of the last committed line."""
         finished = (self._done or {}).get("finished_ms")
-        return finished or max((line["time_ms"] for line in self._lines(0)), default=self.start_ms)
+        return finished or max((line["time_ms"] for line in self._lines(0)), default=self.record.start_ms)
 
     def status(self, going_on: bool | None, before: str) -> str:
         """MLflow's status; ``before`` is the previous one, kept if ``going_on`` is unknown."""
@@ -265,14 +259,11 @@ def _digest(content: bytes) -> str:
 
 def _main() -> None:
     """``python -m reproduce.tracking.following PID DIRECTORY…``: follow runs until PID has ended."""
-    parser = argparse.ArgumentParser(description="Send runs to MLflow while a process trains them.")
-    parser.add_argument("trainer", type=int, help="process identifier of the trainer")
-    parser.add_argument("directories", type=Path, nargs="+", help="run directories")
-    arguments = parser.parse_args()
-    gone = process_gone(arguments.trainer)
+    trainer, *directories = sys.argv[1:]
+    gone = process_gone(int(trainer))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.nice(10)  # training comes first
-    follow(arguments.directories, gone)
+    follow(map(Path, directories), gone)
 
 
 if __name__ == "__main__":

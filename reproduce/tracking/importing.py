@@ -9,7 +9,7 @@ from alm.training.forms import TIMES
 from reproduce.lab.published import authors_curves, printed_scores
 from reproduce.lab.store import Store, StoredRun
 from reproduce.tracking.client import ENDED, KnownRun, MlflowRuns, Point, SyncResult, finite_points, noting
-from reproduce.tracking.records import RunRecord, record_of, start_of
+from reproduce.tracking.records import RunRecord, record_of
 
 PUBLISHED = "alm/published"
 """Experiment of the numbers and curves that others published."""
@@ -53,7 +53,6 @@ class _EndedRun:
     """An ended run to import."""
 
     record: RunRecord
-    start_ms: int
     end_ms: int
     points: list[Point]
     status: str = "FINISHED"
@@ -69,9 +68,9 @@ def _import(tracker: MlflowRuns, run: _EndedRun, held: _Held) -> SyncResult:
     if record.experiment not in held:
         held[record.experiment] = tracker.by_key(record.experiment)
     known = held[record.experiment].get(record.key, [])
-    if known and record.start_ms is not None and all(r.start_ms != record.start_ms for r in known):
+    if known and all(r.start_ms != record.start_ms for r in known):
         return SyncResult()  # trained here as well: that run takes precedence
-    one, found = tracker.find_or_create(record, run.start_ms, known)
+    one, found = tracker.find_or_create(record, known)
     if found:
         stopped_later = run.status == "KILLED" and (
             one.status == "RUNNING" or (one.status == "KILLED" and (one.end_ms or 0) >= run.end_ms)
@@ -105,11 +104,9 @@ def _stored(run: StoredRun) -> _EndedRun:
         points += [
             Point(key, value, time_ms, run.last_step) for key, value in final.items() if not np.isnan(value)
         ]
-    start_ms = record.start_ms or start_of(rows, 0)
     last_ms = max(int(row["time_ms"]) for row in rows)
     return _EndedRun(
         record=record,
-        start_ms=start_ms,
         end_ms=int(run.provenance.get("finished_ms") or last_ms),
         points=points,
         status={"done": "FINISHED", "failed": "FAILED", "partial": "KILLED"}[run.status],
@@ -152,9 +149,9 @@ def _published(
         experiment=PUBLISHED,
         name=f"{algorithm} {task} {whose}",
         key=f"{place}/{task}",
-        start_ms=None,
+        start_ms=_PUBLISHED_MS,
         tags={**identity, "method": f"{algorithm} {whose}", **tags},
         params=identity,
         artifacts={},
     )
-    return _EndedRun(record=record, start_ms=_PUBLISHED_MS, end_ms=_PUBLISHED_MS, points=points)
+    return _EndedRun(record=record, end_ms=_PUBLISHED_MS, points=points)

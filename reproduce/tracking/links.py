@@ -14,15 +14,16 @@ _DESCRIPTION = "mlflow.note.content"
 _SYNC = "python -m reproduce sync"
 
 
-def update_views(tracker: MlflowRuns) -> dict[str, list[View]]:
-    """The views of each experiment of runs, after updating its tags and description.
+def update_views(tracker: MlflowRuns) -> tuple[dict[str, str], dict[str, list[View]]]:
+    """Identifiers of experiments, and the views of those of runs, whose tags and description are updated.
 
     Raises:
         reproduce.tracking.uri.TrackingError: MLflow cannot be read or written.
     """
-    return {
+    experiments = tracker.experiments()
+    return experiments, {
         name: _refreshed_views(tracker, experiment_id, tracker.search(experiment_id))
-        for name, experiment_id in tracker.experiments().items()
+        for name, experiment_id in experiments.items()
         if name != PUBLISHED
     }
 
@@ -35,7 +36,7 @@ def links(tracker: MlflowRuns, base: str) -> dict[str, dict[str, str]]:
     Raises:
         reproduce.tracking.uri.TrackingError: MLflow cannot be read or written.
     """
-    views, experiments = update_views(tracker), tracker.experiments()
+    experiments, views = update_views(tracker)
 
     def order(name: str) -> tuple[bool, int, str]:
         return name == SMOKE, -sum(view.runs for view in views[name]), name

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,7 @@ class RunRecord:
         experiment: name of the MLflow experiment.
         name: name of the run in lists and charts.
         key: identity of the run, the tag ``run_key``.
-        start_ms: start time in milliseconds since 1970; None if unknown.
+        start_ms: start time in milliseconds since 1970.
         tags: further tags; values are text.
         params: parameters; values are text.
         artifacts: JSON documents by file name.
@@ -32,7 +32,7 @@ class RunRecord:
     experiment: str
     name: str
     key: str
-    start_ms: int | None
+    start_ms: int
     tags: dict[str, str]
     params: dict[str, str]
     artifacts: dict[str, Any]
@@ -74,7 +74,7 @@ def record_of(run: dict[str, Any], provenance: dict[str, Any]) -> RunRecord:
         # Lists truncate names, so what differs comes first; one filters by task and scale.
         name=f"{method} s{spec.seed}",
         key=run["digest"],
-        start_ms=provenance.get("started_ms"),
+        start_ms=provenance.get("started_ms") or 1,  # missing only if damaged; MLflow reads 0 as the present
         tags=tags,
         # Identity as parameters too: parallel coordinates show parameters and metrics, not tags.
         params={**identity, **_flat(run["config"])},
@@ -130,10 +130,3 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
         else:
             flat[f"{prefix}{name}"] = value if isinstance(value, str) else json.dumps(value)
     return flat
-
-
-def start_of(rows: Sequence[Mapping[str, Any]], otherwise: int) -> int:
-    """Start time of a run: that of its first row, less the seconds passed by then."""
-    if not rows:
-        return otherwise
-    return int(rows[0]["time_ms"] - 1000 * rows[0]["wall_seconds"])

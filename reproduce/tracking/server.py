@@ -124,13 +124,13 @@ class Address:
 
 @contextmanager
 def serving(
-    uri: str, address: Address | None = None, artifacts: Path | None = None, workers: int = 1
+    uri: str, address: Address, artifacts: Path | None = None, workers: int = 1
 ) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
     """A running MLflow server of a database, as URL and process; it stops with the block, or this process.
 
     Args:
         uri: resolved tracking URI of an existing database.
-        address: where it listens; by default on this machine alone.
+        address: where it listens.
         artifacts: directory that the server reads and writes for its clients; None: clients on this machine
             access the files themselves, beside the database.
         workers: number of processes that answer requests.
@@ -138,7 +138,7 @@ def serving(
     Raises:
         reproduce.tracking.uri.TrackingError: the port is in use, or the server does not start.
     """
-    address = (address or Address()).with_free_port()
+    address = address.with_free_port()
     command = [sys.executable, "-m", "mlflow", "server"]
     command += ["--host", address.host.strip("[]"), "--port", str(address.port), "--workers", str(workers)]
     if artifacts is not None:

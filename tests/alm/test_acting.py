@@ -6,7 +6,7 @@ import torch
 from alm.training.streams import Purpose, Streams
 from benchmarks.plain_alm import PlainALM
 from benchmarks.plain_variants import PlainEntropy
-from tests.alm.cases import SEEDS, build
+from tests.alm.cases import SEEDS, TASK, build
 
 LATENT, ACTION, BOUND = 4, 3, 0.4
 
@@ -26,7 +26,7 @@ def plain_means(agent, observation, noise):
     """π(z) of every seed at z ~ e(s), the online encoder, before anything is added or clamped."""
     means = []
     for i in range(len(SEEDS)):
-        plain = PlainALM(4, ACTION, -BOUND, BOUND, agent.config)
+        plain = PlainALM(TASK, agent.config)
         plain.load(agent.networks, i)
         gaussian = plain.encoder(observation[i]).base_dist
         means.append(plain.actor(gaussian.loc + gaussian.scale * noise[i]))
@@ -53,7 +53,7 @@ def test_alm_ent_acts_by_samples_and_counts_their_density(observation):
     drawn = Streams(SEEDS, Purpose.ACTING).normal(64, LATENT + ACTION, dtype=torch.float64)
     action, bonus = agent.act_with_bonus(observation, Streams(SEEDS, Purpose.ACTING))
     for i in range(len(SEEDS)):
-        plain = PlainEntropy(4, ACTION, -BOUND, BOUND, agent.config)
+        plain = PlainEntropy(TASK, agent.config)
         plain.load(agent.networks, i)
         gaussian = plain.encoder(observation[i]).base_dist
         z = gaussian.loc + gaussian.scale * drawn[i, :, :LATENT]

@@ -1,6 +1,4 @@
-"""ALM's objectives and update against an independent float64 writing of their formulas."""
-
-import dataclasses
+"""ALM's objectives one by one: which gradients flow where, and what they are worth."""
 
 import pytest
 import torch
@@ -11,98 +9,9 @@ from alm.agent import ALM
 from alm.config import ALMConfig
 from alm.networks import bounded_gaussian
 from alm.task_registry import TASKS, TaskSpec
-from alm.training.replay import Transitions
 from alm.training.scale import SCALES
 from benchmarks.plain_alm import PlainALM
-
-TASK = TaskSpec("Test", "alm/Test", 5, 3, -0.4, 0.4)
-SMALL = ALMConfig(batch_size=6, hidden_size=16, model_hidden_size=24, latent_size=4)
-SEEDS = (3, 11)
-GROUPS = ("encoder_model", "heads", "critic", "actor")
-
-
-def batch(generator, *shape):
-    def normal(*more):
-        return torch.randn(*shape, *more, generator=generator, dtype=torch.float64)
-
-    terminal = (torch.rand(*shape, generator=generator) < 0.3).double()
-    return Transitions(normal(5), 0.4 * normal(3).tanh(), normal(), normal(5), terminal)
-
-
-def build(config, seeds=SEEDS):
-    agent = ALM(TASK, config, seeds, dtype=torch.float64)
-    generator = torch.Generator().manual_seed(5)
-    with torch.no_grad():  # targets unlike the online networks, layer norms and biases unlike their start
-        for parameter in agent.networks.parameters():
-            parameter += 0.1 * torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
-    size = (len(seeds), config.horizon, config.batch_size)
-    sequences, transitions = batch(generator, *size), batch(generator, len(seeds), config.batch_size)
-    noise = {
-        name: torch.randn(len(seeds), *shape, generator=generator, dtype=torch.float64)
-        for name, shape in objectives.noise_shapes(config, TASK.action_size).items()
-    }
-    return agent, sequences, transitions, noise
-
-
-def of_seed(transitions, index):
-    return Transitions(*(getattr(transitions, f.name)[index] for f in dataclasses.fields(transitions)))
-
-
-def reference(agent, index):
-    out = PlainALM(5, 3, TASK.action_low, TASK.action_high, agent.config)
-    out.load(agent.networks, index)
-    return out
-
-
-def networks_of(agent, index):
-    """The population's parameters of one seed, in the reference's order and layout."""
-    net = agent.networks
-    members = {
-        "encoder": (net.encoder, index), "model": (net.model, index), "reward": (net.reward, index),
-        "classifier": (net.classifier, index), "actor": (net.actor, index),
-        "q1": (net.critic, 2 * index), "q2": (net.critic, 2 * index + 1),
-        "target_encoder": (net.target_encoder, index),
-        "target_q1": (net.target_critic, 2 * index), "target_q2": (net.target_critic, 2 * index + 1),
-    }  # fmt: skip
-    return {
-        name: [p.detach()[member].squeeze(0) for p in module.parameters()]
-        for name, (module, member) in members.items()
-    }
-
-
-# Beside the settings of variants, which are in `test_variants`.
-CONFIGS = {
-    "default": SMALL,
-    "no reward": dataclasses.replace(SMALL, reward_term=False),
-    "clipped gradients": dataclasses.replace(SMALL, max_grad_norm=0.05),
-    "odd batch": dataclasses.replace(SMALL, batch_size=7),
-}
-
-
-@pytest.mark.parametrize("name", CONFIGS)
-def test_updates_equal_the_reference(name):
-    """Losses, gradient norms and every parameter after two updates, for each seed of a population.
-
-    Equal parameters mean equal gradients of all four losses (Adam's first steps are sensitive to the
-    direction and its second to the size), the right order, the right clipping and the right targets.
-    """
-    config = CONFIGS[name]
-    agent, sequences, transitions, noise = build(config)
-    references = [reference(agent, i) for i in range(len(SEEDS))]
-    for training_step in (1, 40_000):
-        metrics = agent.update(sequences, transitions, noise, training_step)
-        std = 1.0 - 0.9 * training_step / 100_000
-        for i, plain in enumerate(references):
-            losses, norms = plain.update(
-                of_seed(sequences, i), of_seed(transitions, i), {k: v[i] for k, v in noise.items()}, std
-            )
-            for group in GROUPS:
-                assert metrics[f"loss/{group}"][i].item() == pytest.approx(losses[group], rel=1e-9)
-                assert metrics[f"grad_norm/{group}"][i].item() == pytest.approx(norms[group], rel=1e-8)
-    for i, plain in enumerate(references):
-        for network, parameters in networks_of(agent, i).items():
-            for mine, theirs in zip(parameters, plain.parameters_like(network), strict=True):
-                torch.testing.assert_close(mine, theirs, rtol=1e-8, atol=1e-9, msg=f"{network} differs")
+from tests.alm.cases import TASK, build
 
 
 @pytest.mark.parametrize(
@@ -116,7 +25,7 @@ def test_updates_equal_the_reference(name):
 )
 def test_each_loss_trains_its_own_networks_only(group, trained):
     """An update with all learning rates but one at zero changes just that group's networks."""
-    agent, sequences, transitions, noise = build(dataclasses.replace(SMALL, target_rate=0.0))
+    agent, sequences, transitions, noise = build("base", target_rate=0.0)
     for name, optimiser in agent.groups.items():
         if name != group:
             optimiser.adam.param_groups[0]["lr"] = 0.0
@@ -132,8 +41,8 @@ def test_each_loss_trains_its_own_networks_only(group, trained):
 
 def test_the_policy_gets_no_gradient_through_the_critics_action():
     """With one model step whose output ignores the action, Q cannot move the policy (no ∂Q/∂a path)."""
-    config = dataclasses.replace(SMALL, horizon=1, classifier_coefficient=0.0)
-    agent, _, transitions, noise = build(config)
+    agent, _, transitions, noise = build("base", horizon=1, classifier_coefficient=0.0)
+    config = agent.config
     with torch.no_grad():
         agent.networks.model.layers[0].weight[:, config.latent_size :] = 0.0  # model blind to the action
         for parameter in agent.networks.reward.parameters():
@@ -156,9 +65,9 @@ PRINTED_WEIGHTS = {
 @pytest.mark.parametrize("horizon", PRINTED_WEIGHTS)
 def test_weights_of_rewards_and_values_in_the_policy_objective(horizon):
     """Each reward's and value's weight, measured by making one of them 1 and all others 0."""
-    config = dataclasses.replace(SMALL, horizon=horizon, classifier_coefficient=0.0, batch_size=2)
-    agent, _, transitions, noise = build(config, seeds=(0,))
-    net = agent.networks
+    changes = {"horizon": horizon, "classifier_coefficient": 0.0, "batch_size": 2}
+    agent, _, transitions, noise = build("base", seeds=(0,), **changes)
+    net, config = agent.networks, agent.config
     state = net.target_encoder(transitions.observation)
 
     def objective(rewards, values):
@@ -173,7 +82,7 @@ def test_weights_of_rewards_and_values_in_the_policy_objective(horizon):
 
 
 def test_lower_bound_equals_its_formula():
-    agent, _, transitions, _ = build(SMALL)
+    agent, _, transitions, _ = build("base")
     generator = torch.Generator().manual_seed(1)
     noise = {
         "z": torch.randn(2, 6, 4, generator=generator, dtype=torch.float64),
@@ -182,10 +91,11 @@ def test_lower_bound_equals_its_formula():
     }
     state = agent.networks.target_encoder(transitions.observation)
     bound = objectives.lower_bound(
-        agent.networks, state, transitions.action, noise, SMALL, agent.valued_policy
+        agent.networks, state, transitions.action, noise, agent.config, agent.valued_policy
     )
     for i in range(2):
-        plain = reference(agent, i)
+        plain = PlainALM(TASK, agent.config)
+        plain.load(agent.networks, i)
         d = plain.target_encoder(transitions.observation[i]).base_dist
         z, action, expected = d.loc + d.scale * noise["z"][i], transitions.action[i], 0.0
         for t in range(3):
@@ -230,7 +140,7 @@ def test_published_hyper_parameters():
 
 def test_the_parts_that_are_reported_of_the_models_loss_make_it_up():
     """KL and reward by model step, the value once."""
-    agent, sequences, _, noise = build(SMALL)
+    agent, sequences, _, noise = build("base")
     loss, parts = agent.encoder_model_loss(sequences, noise, agent.policy(1))
     total = 3 * (parts["model/kl"] - parts["model/reward"]) - parts["model/value"]
     torch.testing.assert_close(loss.detach(), total)
@@ -238,7 +148,7 @@ def test_the_parts_that_are_reported_of_the_models_loss_make_it_up():
 
 def test_what_is_reported_of_the_classifier_the_targets_and_imagined_steps():
     """Of six log-ratios, the first three of the model's states, two have the right sign."""
-    agent, _, transitions, noise = build(SMALL)
+    agent, _, transitions, noise = build("base")
     net, (state, next_state) = agent.networks, agent.represent(transitions)
     ratio = torch.tensor([[-1.0, 2.0, 3.0, -1.0, 2.0, -3.0]] * 2, dtype=torch.float64)
     net.log_ratio = lambda z, action, next_z: ratio.repeat(1, z.shape[1] // 6)
@@ -256,7 +166,7 @@ def test_what_is_reported_of_the_classifier_the_targets_and_imagined_steps():
 
 
 def test_the_spread_of_encoder_and_model_is_that_of_their_gaussians():
-    agent, sequences, _, noise = build(SMALL)
+    agent, sequences, _, noise = build("base")
     net = agent.networks
     rollout = objectives.unroll(net, net.encoder(sequences.observation[:, 0]), sequences, noise)
     found = agent.encoder_model_loss(sequences, noise, agent.policy(1))[1]

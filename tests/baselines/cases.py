@@ -31,26 +31,37 @@ CASES = {
 }
 
 
+def gen(seed=0):
+    """A random generator."""
+    return torch.Generator().manual_seed(seed)
+
+
+def normal(*shape, seed=0):
+    """Normal numbers in float64."""
+    return torch.randn(*shape, generator=gen(seed), dtype=torch.float64)
+
+
+def perturb(agent, seeds):
+    """Move the parameters of each seed from where they start."""
+    for position, seed in enumerate(seeds):
+        generator = gen(seed)
+        with torch.no_grad():
+            for parameter in agent.networks.parameters():
+                own = parameter.view(len(seeds), -1)[position]
+                own += 0.2 * torch.randn(own.shape, generator=generator, dtype=torch.float64)
+
+
 def seen_observations(seeds=SEEDS):
     """Observations (S, 40, 5) of a life so far; deviations lie on both sides of a standardiser's clip."""
     scale = torch.tensor([0.02, 1.0, 3.0, 30.0, 0.5], dtype=torch.float64)
-    rows = [
-        torch.randn(40, 5, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-        for seed in seeds
-    ]
-    return torch.stack(rows) * scale + 0.3
+    return torch.stack([normal(40, 5, seed=seed) for seed in seeds]) * scale + 0.3
 
 
 def build(name, seeds=SEEDS, **changes):
     """A float64 agent whose targets differ from the online networks and whose biases are not zero."""
     agent_class, config = CASES[name]
     agent = agent_class(TASK, dataclasses.replace(config, **changes), seeds, dtype=torch.float64)
-    for position, seed in enumerate(seeds):
-        generator = torch.Generator().manual_seed(seed)
-        with torch.no_grad():
-            for parameter in agent.networks.parameters():
-                own = parameter.view(len(seeds), -1)[position]
-                own += 0.2 * torch.randn(own.shape, generator=generator, dtype=torch.float64)
+    perturb(agent, seeds)
     if isinstance(agent, SACSVG):
         agent.standardiser.add(seen_observations(seeds))
     return agent

@@ -21,7 +21,7 @@ from baselines.svg import SVG, SVGConfig
 from baselines.td3 import TD3Config, smoothed_target
 from baselines.td3_ours import TD3OursConfig
 from reproduce.lab.algorithms import ALGORITHMS
-from tests.baselines.cases import CASES, SEEDS, TASK, build, random_inputs
+from tests.baselines.cases import CASES, SEEDS, TASK, build, gen, random_inputs
 
 BASELINES = ("sac", "td3", "redq", "sac-avg", "td3-ours", "sac-svg2", "sac-svg3")
 # Algorithms whose networks below start with orthogonal weights.
@@ -31,10 +31,6 @@ ORTHOGONAL = {
     "sac-svg3": ("actor", "critic", "reward", "done"),
     "svg": ("actor", "critic", "model", "reward"),
 }
-
-
-def gen(seed=0):
-    return torch.Generator().manual_seed(seed)
 
 
 def networks_state(agent):

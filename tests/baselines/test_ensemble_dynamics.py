@@ -19,12 +19,9 @@ from baselines.ensemble_dynamics import (
     ensemble_objective,
     multi_step_error,
 )
+from tests.baselines.cases import gen
 
 SMALL = EnsembleConfig(members=4, elites=2, hidden_size=6, batch_size=16)
-
-
-def gen(seed=0):
-    return torch.Generator().manual_seed(seed)
 
 
 def streams(seed=0):

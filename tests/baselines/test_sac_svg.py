@@ -28,16 +28,16 @@ from baselines.sac_svg import (
     value_gradient_objective,
 )
 from baselines.standardiser import Standardiser
-from tests.baselines.cases import SEEDS, TASK, build, random_inputs, random_transitions, seen_observations
-
-
-def gen(seed=0):
-    return torch.Generator().manual_seed(seed)
-
-
-def normal(*shape, seed=0):
-    return torch.randn(*shape, generator=gen(seed), dtype=torch.float64)
-
+from tests.baselines.cases import (
+    SEEDS,
+    TASK,
+    build,
+    gen,
+    normal,
+    random_inputs,
+    random_transitions,
+    seen_observations,
+)
 
 # --- dynamics -------------------------------------------------------------------------------------
 

@@ -31,6 +31,7 @@ from baselines.trpo import (
     trust_region_step,
 )
 from benchmarks.plain_baselines import copy_member, member_differences
+from tests.baselines.cases import gen, normal
 
 TASK = task_spec("mbbl/Hopper-ET")
 SMALL = SLBOConfig(
@@ -38,14 +39,6 @@ SMALL = SLBOConfig(
     model_learning_rate=1e-2, policy_hidden_size=6, value_hidden_size=7, value_learning_rate=5e-3,
     imagined_steps=60, imagined_horizon=20,
 )  # fmt: skip
-
-
-def gen(seed=0):
-    return torch.Generator().manual_seed(seed)
-
-
-def normal(*shape, seed=0):
-    return torch.randn(*shape, generator=gen(seed), dtype=torch.float64)
 
 
 def build(seed=3, task=TASK, **changes):

@@ -8,7 +8,6 @@ import torch
 from torch import nn
 from torch.distributions import Independent, Normal
 
-from alm.task_registry import TaskSpec
 from alm.tasks import task_spec
 from alm.training.population import share_of_seed
 from alm.training.replay import Replay, Transitions
@@ -16,26 +15,16 @@ from alm.training.scale import SCALES
 from alm.training.streams import Purpose, Streams
 from baselines.svg import SVG, SVGConfig, importance_weight, model_objective, reproduced
 from benchmarks.plain_baselines import copy_member, member_differences
+from tests.baselines.cases import SEEDS, TASK, gen, perturb
 
-TASK = TaskSpec("Test", "alm/Test", 5, 3, -0.4, 0.4)
 LOPSIDED = dataclasses.replace(TASK, action_low=-0.2, action_high=1.0)
 KNOWN = task_spec("mbbl/Hopper-ET")
-SEEDS = (3, 11)
 SMALL = SVGConfig(actor_hidden_size=8, hidden_sizes=(12, 7), batch_size=6, learning_rate=1e-2)
-
-
-def gen(seed=0):
-    return torch.Generator().manual_seed(seed)
 
 
 def build(task=TASK, seeds=SEEDS, **changes):
     agent = SVG(task, dataclasses.replace(SMALL, **changes), seeds, dtype=torch.float64)
-    for position, seed in enumerate(seeds):
-        generator = gen(seed)
-        with torch.no_grad():
-            for parameter in agent.networks.parameters():
-                own = parameter.view(len(seeds), -1)[position]
-                own += 0.2 * torch.randn(own.shape, generator=generator, dtype=torch.float64)
+    perturb(agent, seeds)
     return agent
 
 

@@ -5,7 +5,6 @@ import json
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -29,6 +28,7 @@ from reproduce.exhibits.catalogue import FIGURES, QUARTER, UnknownExhibitError
 from reproduce.exhibits.kinds import Series
 from reproduce.exhibits.pooling import StoreMixError
 from reproduce.lab.algorithms import ALGORITHMS
+from reproduce.lab.places import CODE
 from reproduce.lab.published import authors_curves
 from reproduce.lab.store import Store, StoreWarning
 
@@ -547,9 +547,8 @@ def test_drawing_imports_no_learning_or_simulation():
         "import sys, reproduce.commands.figures, paper_figures.drawing, paper_figures.report.contents\n"
         "print(sorted({'torch', 'mujoco', 'gymnasium', 'mlflow'} & set(sys.modules)))\n"
     )
-    root = Path(__file__).parents[2]
     result = subprocess.run(
-        [sys.executable, "-c", script], cwd=root, capture_output=True, text=True, check=True
+        [sys.executable, "-c", script], cwd=CODE, capture_output=True, text=True, check=True
     )
     assert result.stdout == "[]\n"
 

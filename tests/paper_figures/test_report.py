@@ -10,7 +10,6 @@ import sys
 from contextlib import contextmanager
 from dataclasses import asdict
 from html.parser import HTMLParser
-from pathlib import Path
 
 import pytest
 import tyro
@@ -22,12 +21,12 @@ from reproduce.cli import COMMANDS, _one_spelling, main
 from reproduce.commands import figures
 from reproduce.commands.figures import Report
 from reproduce.exhibits.catalogue import EXHIBITS
+from reproduce.lab.places import CODE
 from reproduce.lab.store import Store, StoreWarning
 
 PIXEL = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
 """A clip of one frame."""
 
-ROOT = Path(__file__).parents[2]
 SCRIPT = "python -m reproduce train --plugin '<script>alert(1)</script>.py'"
 
 
@@ -207,7 +206,7 @@ def test_the_same_store_gives_the_same_bytes(store, gallery, report, tmp_path):
     command = [sys.executable, "-m", "reproduce", "report", "--store", str(store.root)]
     command += ["--gallery", str(gallery), "--out", str(again)]
     elsewhere = os.environ | {"PYTHONHASHSEED": "7", "TZ": "Asia/Tokyo"}
-    subprocess.run(command, cwd=ROOT, check=True, env=elsewhere)
+    subprocess.run(command, cwd=CODE, check=True, env=elsewhere)
     assert again.read_bytes() == report.read_bytes()
 
 

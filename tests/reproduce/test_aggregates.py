@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +12,7 @@ from reproduce.exhibits.statistics.aggregates import (
     probability_of_improvement,
 )
 from reproduce.exhibits.statistics.intervals import TRUE_CONFIDENCE, Estimate, bootstrap
+from reproduce.lab.places import CODE
 
 X = [
     np.array([0.71, 1.42, 0.33, 2.75, 0.88]),
@@ -176,8 +176,7 @@ def test_statistics_need_numpy_alone():
         "bad = {'torch', 'scipy', 'pandas', 'matplotlib'} & set(sys.modules)\n"
         "sys.exit(str(bad) if bad else 0)"
     )
-    root = Path(__file__).parents[2]
-    done = subprocess.run([sys.executable, "-c", script], cwd=root, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", script], cwd=CODE, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
 

@@ -12,7 +12,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -25,20 +24,19 @@ from alm.training.execution import Execution
 from alm.training.lease import EXIT_HELD
 from alm.training.loop import Trainer
 from alm.training.run_directory import RunDirectory
-from patience import PATIENCE
+from patience import PATIENCE, wait_for
 from reproduce import cli
 from reproduce.cli import COMMANDS, main
 from reproduce.commands.console import plain_console
 from reproduce.lab.archive import run_of_directory
 from reproduce.lab.costs import matrix_gigaflops
 from reproduce.lab.errors import UnreadableRunError
+from reproduce.lab.places import CODE
 from reproduce.lab.resolved_runs import ResolvedRuns
 from reproduce.lab.run_directories import directories_under
 from reproduce.lab.specs import RunSpec, config_digest, run_record
 from reproduce.lab.store import Store, StoreWarning
 from reproduce.lab.training import group_by_step, open_run
-
-ROOT = Path(__file__).parents[2]
 
 
 def train(tmp_path, *more, task="Hopper", scale="smoke"):
@@ -517,14 +515,14 @@ def test_a_full_disk_ends_with_one_sentence_and_the_run_goes_on_later(tmp_path):
     def limit():
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 
-    full = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, preexec_fn=limit)
+    full = subprocess.run(command, cwd=CODE, capture_output=True, text=True, preexec_fn=limit)
     assert full.returncode == 2
     assert "Traceback" not in full.stderr
     assert re.search(r"^error: cannot read or write.*resumes from the last checkpoint$", full.stderr, re.M)
     (run,) = tmp_path.glob("**/seed-0")
     assert not (run / "DONE").exists()
     assert not list(run.glob("**/*.tmp"))
-    assert subprocess.run(command, cwd=ROOT, capture_output=True).returncode == 0
+    assert subprocess.run(command, cwd=CODE, capture_output=True).returncode == 0
     assert (run / "DONE").exists()
 
 
@@ -637,7 +635,7 @@ def test_a_file_that_is_left_out_is_named_once(tmp_path, make_run):
     path = store.write(make_run({5000: 1.0}, scale="laptop"))
     (path.parent / "seed-0 (1).parquet").write_bytes(path.read_bytes())
     command = [sys.executable, "-m", "reproduce", "runs", "--store", str(store.root)]
-    done = subprocess.run([*command, "--runs-dir", str(tmp_path)], cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run([*command, "--runs-dir", str(tmp_path)], cwd=CODE, capture_output=True, text=True)
     (warning,) = done.stderr.splitlines()
     assert warning.startswith("warning: ") and "seed-0 (1).parquet is left out" in warning
 
@@ -774,7 +772,7 @@ def test_reading_results_imports_neither_torch_nor_mujoco(tmp_path):
         "bad = {'torch', 'mujoco', 'gymnasium', 'mlflow'} & set(sys.modules)\n"
         "sys.exit(str(bad) if bad else 0)"
     )
-    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", script], cwd=CODE, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
 
@@ -783,17 +781,15 @@ def test_an_interrupted_run_goes_on_beside_a_new_seed(tmp_path):
     """Ctrl-C ends with 130 and a sentence; then seeds at different steps train one group after the other."""
     command = [sys.executable, "-m", "reproduce", "train", "--no-track", "--task", "Hopper"]
     command += ["--scale", "smoke", "--runs-dir", str(tmp_path), "--seeds"]
-    process = subprocess.Popen([*command, "0"], cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen([*command, "0"], cwd=CODE, stderr=subprocess.PIPE, text=True)
     metrics = tmp_path / "alm" / "base" / "Hopper" / "smoke" / "seed-0" / "metrics.jsonl"
-    while not (metrics.exists() and '"step": 300' in metrics.read_text()):
-        assert process.poll() is None
-        time.sleep(0.01)
+    wait_for(lambda: metrics.exists() and '"step": 300' in metrics.read_text(), process)
     process.send_signal(signal.SIGINT)
     _, error = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
     said = re.search(r"^stopped at step (\d+); the same command goes on from there$", error, re.MULTILINE)
 
-    done = subprocess.run([*command, "0", "1"], cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    done = subprocess.run([*command, "0", "1"], cwd=CODE, stderr=subprocess.PIPE, text=True)
     assert done.returncode == 0
     assert f"smoke seed 0: resumes at step {said[1]} of 600" in done.stderr
     assert "smoke seed 1: from step 0 of 600" in done.stderr

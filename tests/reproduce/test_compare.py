@@ -19,11 +19,11 @@ from reproduce.exhibits.claims.evidence import EFFICIENCY, Evidence
 from reproduce.exhibits.comparison import Comparison, print_comparison
 from reproduce.exhibits.kinds import Series
 from reproduce.exhibits.pooling import StoreMixError
+from reproduce.lab.places import CODE
 from reproduce.lab.store import Store
 from reproduce.tracking import links
 from reproduce.tracking.records import record_of
 
-ROOT = Path(__file__).parents[2]
 IDEA, BASE = "alm/my-idea", "alm"
 
 
@@ -622,7 +622,7 @@ def test_comparing_imports_neither_torch_nor_mlflow(store, tmp_path):
         "bad = {'torch', 'mujoco', 'gymnasium', 'mlflow'} & set(sys.modules)\n"
         "sys.exit(str(bad) if bad else 0)"
     )
-    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", script], cwd=CODE, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
 

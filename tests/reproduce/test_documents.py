@@ -1,7 +1,6 @@
 """Documents carry the store's numbers, not typed ones."""
 
 import json
-from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -17,14 +16,13 @@ from reproduce.exhibits.scores import score_table
 from reproduce.exhibits.theory import DOCUMENT_TABLES, LONG_TITLES, read, tables
 from reproduce.exhibits.writing import markdown, render
 from reproduce.lab.algorithms import ALGORITHMS
+from reproduce.lab.places import CODE
 from reproduce.lab.store import Store
-
-ROOT = Path(__file__).parents[2]
 
 
 def test_the_committed_documents_agree_with_the_store():
     """If this fails: make documents."""
-    for path, text in documents(ROOT).items():
+    for path, text in documents(CODE).items():
         assert text == path.read_text(), f"{path.name} is out of date"
 
 
@@ -172,7 +170,7 @@ def performance(repository):
 
 def test_the_committed_tables_agree_with_the_store(tmp_path):
     """If this fails: make documents."""
-    store, quiet = Store(ROOT / "results" / "runs"), Console(quiet=True)
+    store, quiet = Store(CODE / "results" / "runs"), Console(quiet=True)
     for exhibit in (TABLE1, TABLE1_MBBL, TABLE5):
         render(score_table(exhibit, store), tmp_path, quiet)
     for table in CODE_TABLES.values():
@@ -182,12 +180,12 @@ def test_the_committed_tables_agree_with_the_store(tmp_path):
     written = sorted(path.name for path in tmp_path.iterdir())
     assert len(written) == 3 * (3 + len(CODE_TABLES) + 2)
     for name in written:
-        assert (tmp_path / name).read_bytes() == (ROOT / "results" / "tables" / name).read_bytes(), name
+        assert (tmp_path / name).read_bytes() == (CODE / "results" / "tables" / name).read_bytes(), name
 
 
 def test_the_committed_tables_and_figures_of_the_theory_agree_with_its_rows():
     """If this fails: python -m reproduce theory --out results/theory, then make documents."""
-    folder, figures = ROOT / "results" / "theory", ROOT / "results" / "figures"
+    folder, figures = CODE / "results" / "theory", CODE / "results" / "figures"
     for name, table in tables(read(folder)).items():
         assert markdown(table) == (folder / f"{name}.md").read_text(), name
     for name in THEORY_FIGURES:

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import textwrap
 import threading
-import time
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,7 +19,7 @@ from rich.console import Console
 
 from benchmarks import failures
 from benchmarks.clusters import ray_nodes
-from patience import PATIENCE
+from patience import PATIENCE, wait_for
 from reproduce.cli import main
 from reproduce.lab.executors import Ended, Job, Resources
 from reproduce.lab.executors.choosing import Engine
@@ -30,6 +29,7 @@ from reproduce.lab.executors.slurm import SlurmJobs
 from reproduce.lab.grid import run_grid
 from reproduce.lab.jobs import resources_of
 from reproduce.lab.missing import Missing
+from reproduce.lab.places import CODE
 from reproduce.lab.provenance import Code
 
 pytestmark = pytest.mark.programs
@@ -46,19 +46,6 @@ def a_job(folder, arguments, **changes):
     log.parent.mkdir(exist_ok=True)
     log.write_text("")
     return Job("a job", arguments, (), log, **changes)
-
-
-def wait_for(condition, process=None):
-    """Wait for something to become true and return it; a generous limit instead of a guess.
-
-    `process` is who should bring it about: once it has ended, nobody waits for it.
-    """
-    end = time.monotonic() + PATIENCE
-    while not (found := condition()):
-        assert process is None or process.poll() is None, f"the process ended: {process.returncode}"
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.05)
-    return found
 
 
 def ended(executor, handle):
@@ -305,7 +292,7 @@ def test_a_process_ends_with_the_worker_that_started_it(tmp_path):
         job = Job("a job", ("-c", {child!r}), (), Path({str(tmp_path)!r}, "a.log"))
         Worker(Order.of(job, Code.here())).carry_out()
     """
-    worker = subprocess.Popen([sys.executable, *script(parent)], cwd=Path(__file__).parents[2])
+    worker = subprocess.Popen([sys.executable, *script(parent)], cwd=CODE)
     pid = int(wait_for(lambda: mark.exists() and mark.read_text(), worker))
     assert os.path.exists(f"/proc/{pid}")
     worker.kill()

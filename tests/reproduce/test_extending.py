@@ -5,26 +5,25 @@ import re
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
+from reproduce.lab.places import CODE
 from reproduce.lab.plugins import load_plugin
 
 pytestmark = pytest.mark.programs
 
-ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs" / "extending.md").read_text()
+PAGE = (CODE / "docs" / "extending.md").read_text()
 PLACES = re.findall(r"```python\n# (\S+?)(?:, (at its end|in \w+|before \w+))?\n(.*?)```", PAGE, re.DOTALL)
 
 
 def extended(folder):
     """A copy of the suite's code with the page's examples in it."""
     for package in ("alm", "baselines", "reproduce", "paper_figures"):
-        shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copytree(ROOT / "results" / "paper", folder / "results" / "paper")
-    shutil.copy(ROOT / "pyproject.toml", folder)  # which tells a clone from a package
-    shutil.copytree(ROOT / "tests", folder / "tests", ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(CODE / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(CODE / "results" / "paper", folder / "results" / "paper")
+    shutil.copy(CODE / "pyproject.toml", folder)  # which tells a clone from a package
+    shutil.copytree(CODE / "tests", folder / "tests", ignore=shutil.ignore_patterns("__pycache__"))
     for file, where, code in PLACES:
         path = folder / file
         text = path.read_text() if path.exists() else ""

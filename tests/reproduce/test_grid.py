@@ -17,7 +17,7 @@ from rich.console import Console
 from alm.training.execution import Execution
 from alm.training.lease import EXIT_HELD
 from alm.training.run_directory import RunDirectory
-from patience import PATIENCE
+from patience import PATIENCE, wait_for
 from reproduce.cli import main
 from reproduce.exhibits.coverage import missing_of
 from reproduce.lab import costs
@@ -27,13 +27,12 @@ from reproduce.lab.executors.local import LocalProcesses
 from reproduce.lab.grid import _Grid, default_workers, run_grid
 from reproduce.lab.jobs import jobs
 from reproduce.lab.missing import Missing
+from reproduce.lab.places import CODE
 from reproduce.lab.resolved_runs import ResolvedRuns
 from reproduce.lab.run_states import print_states, state_of
 from reproduce.lab.specs import RunSpec
 from reproduce.lab.store import Store
 from reproduce.lab.training import open_run
-
-ROOT = Path(__file__).parents[2]
 
 
 def missing(*seeds, algorithm="td3", task="Hopper", scale="smoke"):
@@ -94,14 +93,6 @@ def test_a_log_that_someone_removed_stops_no_other(tmp_path):
     assert "failed: TD3 on Hopper seed 0: its log cannot be read: No such file" in said
 
 
-def wait_for(path, process=None):
-    deadline = time.monotonic() + PATIENCE
-    while not path.exists():
-        assert process is None or process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 def grid_of_one_slow_job(tmp_path, stops=True):
     """A process with a grid whose job has begun; asked to stop, it writes its checkpoint, or only says so."""
     child = f"""
@@ -135,8 +126,8 @@ def grid_of_one_slow_job(tmp_path, stops=True):
         sys.exit(run_grid([job], LocalProcesses(), 1, runs, Console()))
     """
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    process = subprocess.Popen([sys.executable, *script(grid)], cwd=ROOT, **pipes)
-    wait_for(tmp_path / "started", process)
+    process = subprocess.Popen([sys.executable, *script(grid)], cwd=CODE, **pipes)
+    wait_for((tmp_path / "started").exists, process)
     return process
 
 
@@ -154,9 +145,7 @@ def test_a_local_process_tells_how_it_ended(tmp_path):
     executor = LocalProcesses()
 
     def ended(handle):
-        while (end := executor.poll(handle)) is None:
-            time.sleep(0.02)
-        return end
+        return wait_for(lambda: executor.poll(handle))
 
     def submit(text):
         return executor.submit(Job("a job", script(text), (), tmp_path / "log"))
@@ -322,7 +311,7 @@ HOLDER = """
 def hold(run_dir):
     """A process that trains a run until it is told how to end."""
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    process = subprocess.Popen([sys.executable, *script(HOLDER), str(run_dir)], cwd=ROOT, **pipes)
+    process = subprocess.Popen([sys.executable, *script(HOLDER), str(run_dir)], cwd=CODE, **pipes)
     assert process.stdout.readline() == "holds\n"
     return process
 
@@ -398,14 +387,14 @@ def test_a_job_that_gets_further_each_time_is_tried_again_for_ever(tmp_path, qui
 def test_workers_of_a_grid_that_was_killed_write_their_checkpoints_and_end(tmp_path):
     process = grid_of_one_slow_job(tmp_path)
     process.kill()
-    wait_for(tmp_path / "saved")
+    wait_for((tmp_path / "saved").exists)
     process.communicate(timeout=PATIENCE)
 
 
 def test_a_second_request_to_stop_ends_at_once_without_a_traceback(tmp_path):
     process = grid_of_one_slow_job(tmp_path, stops=False)
     process.send_signal(signal.SIGINT)
-    wait_for(tmp_path / "asked")
+    wait_for((tmp_path / "asked").exists)
     process.send_signal(signal.SIGINT)
     out, error = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130

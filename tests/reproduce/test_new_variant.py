@@ -1,16 +1,16 @@
 """The page about variants of one's own: its example trains and is compared."""
 
 import re
-from pathlib import Path
 
 import pytest
 
 from reproduce.cli import main
+from reproduce.lab.places import CODE
 from reproduce.lab.plugins import load_plugin
 
 pytestmark = pytest.mark.programs
 
-PAGE = (Path(__file__).parents[2] / "docs" / "new_variant.md").read_text()
+PAGE = (CODE / "docs" / "new_variant.md").read_text()
 EXAMPLES = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 
 

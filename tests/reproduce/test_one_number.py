@@ -1,7 +1,5 @@
 """One quantity is one number: each cell of the committed exhibits, derived once more from the files alone."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,10 +8,10 @@ from paper_figures import learning_curves
 from reproduce.exhibits.catalogue import EXHIBITS, FIGURES, TABLE1, TABLE1_MBBL, TABLE5
 from reproduce.exhibits.comparison import Comparison
 from reproduce.exhibits.scores import score_table
+from reproduce.lab.places import CODE
 from reproduce.lab.store import Store
 
-ROOT = Path(__file__).resolve().parents[2]
-RUNS = ROOT / "results" / "runs"
+RUNS = CODE / "results" / "runs"
 SCALES = ("paper", "laptop")
 CURVES = [figure for figure in FIGURES if figure.shows in ("return", "return and runtime", "final return")]
 

@@ -19,6 +19,7 @@ from reproduce.exhibits import gallery as shown_gallery
 from reproduce.lab import archive, gallery, playing, policies
 from reproduce.lab.archive import archive_policies, archive_run
 from reproduce.lab.errors import UnreadableRunError
+from reproduce.lab.places import CODE
 from reproduce.lab.playing import Played, play
 from reproduce.lab.plugins import load_plugin
 from reproduce.lab.policies import PolicyError, find_policy, policies_stored, stored_policy
@@ -26,7 +27,6 @@ from reproduce.lab.run_directories import directories_under
 from reproduce.lab.specs import RunSpec
 from reproduce.lab.store import Store, StoreWarning
 
-ROOT = Path(__file__).parents[2]
 TD3 = {"algorithm": "td3", "task": "Hopper"}
 SPEC = RunSpec(**TD3, seed=0, scale="smoke")
 LAST = Path("td3/base/Hopper/smoke/seed-0.last.safetensors")
@@ -428,11 +428,11 @@ def test_a_policy_that_takes_the_place_of_another_takes_its_room(here, store, mo
 
 
 def test_the_repository_is_within_its_budgets():
-    store, folder = Store(ROOT / "results" / "runs"), ROOT / "results" / "gallery"
+    store, folder = Store(CODE / "results" / "runs"), CODE / "results" / "gallery"
     held = policies_stored(store)
     sizes = [path.stat().st_size for path in held.values()]
     assert max(sizes, default=0) <= archive.LARGEST_POLICY and sum(sizes) <= archive.BUDGET
-    assert {path for path in (ROOT / "results").rglob("*.safetensors")} == set(held.values())
+    assert {path for path in (CODE / "results").rglob("*.safetensors")} == set(held.values())
     seeds = {(spec.cell, kind) for spec, kind in held}
     assert len(seeds) == len(held)  # one seed of each
     for (spec, kind), path in held.items():
@@ -538,6 +538,6 @@ def test_records_are_read_without_torch(store):
         "assert len(found) == 2; print(read_record(found[0])['kind']);"
         "assert not {'torch', 'mujoco'} & set(sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=CODE)
     assert done.stdout.strip() == "best", done.stderr
     assert read_record(store.root / LAST)["kind"] == "last"

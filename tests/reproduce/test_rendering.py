@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,13 +15,12 @@ from reproduce.exhibits import gallery as shown
 from reproduce.exhibits.documents.policies import strip, table
 from reproduce.lab import gallery, rendering
 from reproduce.lab.archive import archive_policies, archive_run
+from reproduce.lab.places import CODE
 from reproduce.lab.rendering import Frame, RenderError, captioned, choose_gl, write_clip
 from reproduce.lab.run_directories import directories_under
 from reproduce.lab.store import Store, StoreWarning
 
 pytestmark = pytest.mark.programs
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +54,7 @@ def reproduce(*arguments, **environment):
     """A command in a process of its own: MuJoCo chooses how to draw as it is imported."""
     command = [sys.executable, "-m", "reproduce", *map(str, arguments)]
     return subprocess.run(
-        command, capture_output=True, text=True, cwd=ROOT, env={**os.environ, **environment}
+        command, capture_output=True, text=True, cwd=CODE, env={**os.environ, **environment}
     )
 
 

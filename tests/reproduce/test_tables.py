@@ -18,10 +18,9 @@ from reproduce.exhibits.claims import CLAIMS
 from reproduce.exhibits.scores import score_table
 from reproduce.exhibits.table import Block, Row, Score, Table
 from reproduce.exhibits.writing import escape_latex
+from reproduce.lab.places import CODE
 from reproduce.lab.published import Footnote, printed_rows, printed_scores
 from reproduce.lab.store import Store, StoreWarning
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def curve(final, *, before=0.0, last=200_000):
@@ -472,7 +471,7 @@ def test_reading_imports_no_learning_or_simulation(make_run, tmp_path):
         "print(sorted(heavy & set(sys.modules)))\n"
     )
     result = subprocess.run(
-        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+        [sys.executable, "-c", script], cwd=CODE, capture_output=True, text=True, check=True
     )
     assert result.stdout == "[]\n"
     assert (tmp_path / "tables/table1.md").exists()

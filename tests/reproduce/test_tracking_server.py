@@ -16,8 +16,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from patience import PATIENCE
+from patience import PATIENCE, wait_for
 from reproduce.cli import main
+from reproduce.lab.places import CODE
 from reproduce.lab.store import Store
 from reproduce.tracking import following
 from reproduce.tracking.client import MlflowRuns
@@ -28,16 +29,7 @@ from tracked import STARTED, Training
 
 pytestmark = pytest.mark.programs
 
-REPOSITORY = Path(__file__).parents[2]
 RETURN = "eval/return"
-
-
-def wait_until(condition, *what_must_live):
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline
-        assert all(thread.is_alive() for thread in what_must_live)
-        time.sleep(0.05)
 
 
 class Postgres:
@@ -67,7 +59,7 @@ class Postgres:
         self.process = subprocess.Popen(
             command, cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **self.as_user
         )
-        wait_until(self._answers)
+        wait_for(self._answers)
 
     def stop(self):
         """At once: all connections break, and the log is replayed at the next start."""
@@ -114,7 +106,7 @@ class Server:
         command += ["--port", str(self.port)]
         self.process = subprocess.Popen(
             command,
-            cwd=REPOSITORY,
+            cwd=CODE,
             env={**os.environ, "MLFLOW_BACKEND_STORE_URI": self.database, "PYTHONUNBUFFERED": "1"},
             stdout=subprocess.PIPE,
             text=True,
@@ -247,18 +239,18 @@ def test_postgres_stops_and_starts_meanwhile(tmp_path, postgres, said):
         run.steps(1000, 2000)
         run.commit()
     followers = follow_all(trainings)
-    wait_until(lambda: all(len(postgres.points(run.key)) == 8 for run in trainings), *followers)
+    wait_for(lambda: all(len(postgres.points(run.key)) == 8 for run in trainings), *followers)
 
     postgres.stop()
     for run in trainings:
         run.steps(3000, 4000)
         run.commit()
-    wait_until(lambda: len(said) >= 2, *followers)
+    wait_for(lambda: len(said) >= 2, *followers)
     postgres.start()
     for run in trainings:
         run.steps(5000)
         run.commit()
-    wait_until(lambda: all(len(postgres.points(run.key)) == 20 for run in trainings), *followers)
+    wait_for(lambda: all(len(postgres.points(run.key)) == 20 for run in trainings), *followers)
     for run in trainings:
         run.finish()
     end_all(followers)
@@ -275,12 +267,12 @@ def test_the_server_is_killed_meanwhile(tmp_path, postgres, server, said):
             run.line(step, {f"loss/{i}": i / 2 for i in range(100)})
         run.commit()
     followers = follow_all(trainings)
-    wait_until(lambda: any(postgres.points(run.key) for run in trainings), *followers)
+    wait_for(lambda: any(postgres.points(run.key) for run in trainings), *followers)
     server.kill()
     for run in trainings:
         run.steps(1000)
         run.commit()
-    wait_until(lambda: len(said) >= 2, *followers)
+    wait_for(lambda: len(said) >= 2, *followers)
     server.start()
     for run in trainings:
         run.finish()

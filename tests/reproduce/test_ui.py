@@ -11,7 +11,6 @@ import socket
 import subprocess
 import sys
 import zlib
-from pathlib import Path
 from types import SimpleNamespace
 
 import psutil
@@ -21,6 +20,7 @@ from mlflow.utils.validation import MAX_EXPERIMENT_TAG_VAL_LENGTH
 
 from patience import PATIENCE
 from reproduce.cli import main
+from reproduce.lab.places import CODE
 from reproduce.lab.store import Store
 from reproduce.tracking import server
 from reproduce.tracking.client import MlflowRuns
@@ -32,7 +32,6 @@ from reproduce.tracking.views import OURS, description_of, views_of
 
 pytestmark = pytest.mark.programs
 
-REPOSITORY = Path(__file__).parents[2]
 OWN = {"plugin": {"sha256": "0", "text": ""}}
 
 
@@ -42,7 +41,7 @@ class Ui:
     def __init__(self, store, uri, port):
         self.process = subprocess.Popen(
             [sys.executable, "-u", "-m", "reproduce", "ui", "--store", str(store.root), "--port", str(port)],
-            cwd=REPOSITORY,
+            cwd=CODE,
             # Neither may open it to others.
             env={
                 **os.environ,
@@ -138,7 +137,8 @@ def test_a_server_writes_no_line_for_each_request(monkeypatch, tmp_path):
 
     monkeypatch.delenv("MLFLOW_UVICORN_OPTS", raising=False)
     monkeypatch.setattr(server, "start_guarded", start)
-    with pytest.raises(NotImplementedError), server.serving(f"sqlite:///{tmp_path / 'some.db'}"):
+    uri = f"sqlite:///{tmp_path / 'some.db'}"
+    with pytest.raises(NotImplementedError), server.serving(uri, Address()):
         pass
 
 
@@ -203,7 +203,7 @@ HOLD = (
 def test_nothing_is_left_of_a_server_that_was_killed(database, free_port, whom):
     program = subprocess.Popen(
         [sys.executable, "-c", HOLD, database, str(free_port())],
-        cwd=REPOSITORY,
+        cwd=CODE,
         stdout=subprocess.PIPE,
         text=True,
     )

@@ -7,10 +7,11 @@ import pytest
 from alm.variants import VARIANTS
 from reproduce.exhibits.catalogue import shown_in
 from reproduce.lab.algorithms import ALGORITHMS, UnknownAlgorithmError, variant_named
+from reproduce.lab.places import CODE
 from reproduce.lab.resolved_runs import ResolvedRuns
 from reproduce.lab.store import Store
 
-STORE = Store(Path(__file__).parents[2] / "results" / "runs")
+STORE = Store(CODE / "results" / "runs")
 
 
 def plan_of(variant, task="HalfCheetah", scale="laptop"):

@@ -1,65 +1,30 @@
 """The seven environments against a second statement of gym 0.17.2's v2 formulas, with plain MuJoCo calls.
 
-The reference below shares the engine and the robot files with the environments, and nothing else: it has its
-own model and data, advances them one simulation step at a time, and is given only an initial state and the
-actions. So the tests check formulas, layout and termination, not equality with trajectories of mjpro150.
+The reference shares the engine and the robot files with the environments, and nothing else: it has its own
+model and data (`Robot`), advances them one simulation step at a time, and is given only an initial state and
+the actions. So the tests check formulas, layout and termination, not equality with trajectories of mjpro150.
 """
 
 import os
 import subprocess
 import sys
 import textwrap
-import warnings
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import gymnasium
 import mujoco
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 import alm.tasks
 from alm.tasks import TASKS as ALL_TASKS
+from tests.tasks.cases import Robot, episode, make, random_actions
 
-Array = NDArray[np.float64]
-Outcome = tuple[Array, float, bool]
-
-ASSETS = Path(gymnasium.__file__).parent / "envs" / "mujoco" / "assets"
 TASKS = {name: spec for name, spec in ALL_TASKS.items() if spec.family == "v2"}
 FALLING = [name for name in TASKS if name != "HalfCheetah"]
 
 
-@dataclass
-class Reference:
-    """A MuJoCo model and its state, with contact forces computed after every control interval."""
-
-    xml: str
-    model: Any = field(init=False)
-    data: Any = field(init=False)
-
-    def __post_init__(self) -> None:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=".*settotalmass")
-            self.model = mujoco.MjModel.from_xml_path(str(ASSETS / self.xml))
-        self.data = mujoco.MjData(self.model)
-
-    def place(self, qpos: Array, qvel: Array) -> None:
-        mujoco.mj_resetData(self.model, self.data)
-        self.data.qpos[:] = qpos
-        self.data.qvel[:] = qvel
-        mujoco.mj_forward(self.model, self.data)
-
-    def advance(self, control: Array, substeps: int) -> None:
-        self.data.ctrl[:] = control
-        for _ in range(substeps):
-            mujoco.mj_step(self.model, self.data)
-        mujoco.mj_rnePostConstraint(self.model, self.data)
-
-
-def half_cheetah(sim: Reference, action: Array) -> Outcome:
+def half_cheetah(sim, action):
     d = sim.data
     before = d.qpos[0]
     sim.advance(action, 5)
@@ -67,7 +32,7 @@ def half_cheetah(sim: Reference, action: Array) -> Outcome:
     return np.r_[d.qpos[1:], d.qvel], reward, False
 
 
-def hopper(sim: Reference, action: Array) -> Outcome:
+def hopper(sim, action):
     d = sim.data
     before = d.qpos[0]
     sim.advance(action, 4)
@@ -82,7 +47,7 @@ def hopper(sim: Reference, action: Array) -> Outcome:
     return np.r_[d.qpos[1:], np.clip(d.qvel, -10, 10)], reward, not alive
 
 
-def walker2d(sim: Reference, action: Array) -> Outcome:
+def walker2d(sim, action):
     d = sim.data
     before = d.qpos[0]
     sim.advance(action, 4)
@@ -91,7 +56,7 @@ def walker2d(sim: Reference, action: Array) -> Outcome:
     return np.r_[d.qpos[1:], np.clip(d.qvel, -10, 10)], reward, not alive
 
 
-def ant(sim: Reference, action: Array) -> Outcome:
+def ant(sim, action):
     d = sim.data
     before = d.body("torso").xpos[0]
     sim.advance(action, 5)
@@ -102,15 +67,15 @@ def ant(sim: Reference, action: Array) -> Outcome:
     return np.r_[d.qpos[2:], d.qvel, forces.flatten()], reward, not alive
 
 
-def truncated_ant(sim: Reference, action: Array) -> Outcome:
+def truncated_ant(sim, action):
     observation, reward, done = ant(sim, action)
     return observation[:27], reward, done
 
 
-def humanoid(sim: Reference, action: Array) -> Outcome:
+def humanoid(sim, action):
     d = sim.data
 
-    def centre_of_mass() -> float:
+    def centre_of_mass():
         return np.sum(sim.model.body_mass * d.xipos[:, 0]) / np.sum(sim.model.body_mass)
 
     before = centre_of_mass()
@@ -123,12 +88,12 @@ def humanoid(sim: Reference, action: Array) -> Outcome:
     return np.concatenate([block.flatten() for block in blocks]), reward, d.qpos[2] < 1 or d.qpos[2] > 2
 
 
-def truncated_humanoid(sim: Reference, action: Array) -> Outcome:
+def truncated_humanoid(sim, action):
     observation, reward, done = humanoid(sim, action)
     return observation[:45], reward, done
 
 
-REFERENCES: dict[str, tuple[str, Callable[[Reference, Array], Outcome]]] = {
+REFERENCES = {
     "T-Humanoid": ("humanoid.xml", truncated_humanoid),
     "T-Ant": ("ant.xml", truncated_ant),
     "HalfCheetah": ("half_cheetah.xml", half_cheetah),
@@ -139,21 +104,11 @@ REFERENCES: dict[str, tuple[str, Callable[[Reference, Array], Outcome]]] = {
 }
 
 
-def make(name: str) -> tuple[gymnasium.Env, Any]:
-    env = alm.tasks.make(name)
-    return env, env.unwrapped
-
-
-def random_actions(name: str, number: int, seed: int = 0) -> NDArray[np.float32]:
-    """Actions in ±1 for every task, as a tanh policy gives: outside the range of Humanoid, ±0.4."""
-    return np.random.default_rng(seed).uniform(-1, 1, (number, TASKS[name].action_size)).astype(np.float32)
-
-
 @pytest.mark.parametrize("name", TASKS)
-def test_environment_equals_the_v2_formulas(name: str) -> None:
+def test_environment_equals_the_v2_formulas(name):
     env, inner = make(name)
     xml, reference_step = REFERENCES[name]
-    sim = Reference(xml)
+    sim = Robot(xml)
     env.reset(seed=7)
     sim.place(inner.data.qpos, inner.data.qvel)
     terminations = contacts = 0
@@ -176,9 +131,7 @@ def test_environment_equals_the_v2_formulas(name: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "options"), [("Hopper", {}), ("Walker2d", {"xml_file": "walker2d.xml"})])
-def test_gymnasium_v5_differs_by_the_bonus_of_the_terminal_step_only(
-    name: str, options: dict[str, Any]
-) -> None:
+def test_gymnasium_v5_differs_by_the_bonus_of_the_terminal_step_only(name, options):
     ours, theirs = alm.tasks.make(name), gymnasium.make(f"{name}-v5", **options)
     np.testing.assert_array_equal(ours.reset(seed=3)[0], theirs.reset(seed=3)[0])
     for action in random_actions(name, 1000):
@@ -193,11 +146,11 @@ def test_gymnasium_v5_differs_by_the_bonus_of_the_terminal_step_only(
 
 
 @pytest.mark.parametrize("name", TASKS)
-def test_initial_state_follows_the_table(name: str) -> None:
+def test_initial_state_follows_the_table(name):
     env, inner = make(name)
     observation, _ = env.reset(seed=5)
     rng = np.random.default_rng(5)
-    sim = Reference(REFERENCES[name][0])
+    sim = Robot(REFERENCES[name][0])
     nq, nv = sim.model.nq, sim.model.nv
     qpos, qvel = sim.data.qpos.copy(), sim.data.qvel.copy()
     if name in ("HalfCheetah", "T-Ant", "Ant"):
@@ -240,9 +193,7 @@ EULER, RK4 = mujoco.mjtIntegrator.mjINT_EULER, mujoco.mjtIntegrator.mjINT_RK4
         ("Humanoid", 5, 0.003, RK4),
     ],
 )
-def test_time_step_and_integrator_follow_the_table(
-    name: str, substeps: int, timestep: float, integrator: object
-) -> None:
+def test_time_step_and_integrator_follow_the_table(name, substeps, timestep, integrator):
     env, inner = make(name)
     assert inner.frame_skip == substeps
     assert inner.model.opt.timestep == timestep
@@ -252,7 +203,7 @@ def test_time_step_and_integrator_follow_the_table(
     assert inner.data.time == pytest.approx(substeps * timestep)
 
 
-def test_robots_follow_the_table() -> None:
+def test_robots_follow_the_table():
     assert make("HalfCheetah")[1].model.body_mass.sum() == pytest.approx(14)
     walker = make("Walker2d")[1].model
     assert walker.geom("foot_geom").friction[0] == 0.9
@@ -301,9 +252,7 @@ def test_robots_follow_the_table() -> None:
         ("T-Humanoid", {"qpos": {2: 1.99}}, False),
     ],
 )
-def test_termination_on_each_side_of_each_limit(
-    name: str, changes: dict[str, dict[int, float]], terminated: bool
-) -> None:
+def test_termination_on_each_side_of_each_limit(name, changes, terminated):
     env, inner = make(name)
     # Without contacts the floor does not throw up a robot that is placed inside it.
     inner.model.opt.disableflags |= mujoco.mjtDisableBit.mjDSBL_CONTACT
@@ -326,7 +275,7 @@ def test_termination_on_each_side_of_each_limit(
         ("Hopper", "qvel", 5, np.nan),
     ],
 )
-def test_a_state_that_is_not_finite_terminates(name: str, part: str, index: int, value: float) -> None:
+def test_a_state_that_is_not_finite_terminates(name, part, index, value):
     env, inner = make(name)
     env.reset(seed=0)
     assert not inner._fallen()
@@ -335,7 +284,7 @@ def test_a_state_that_is_not_finite_terminates(name: str, part: str, index: int,
 
 
 @pytest.mark.parametrize("name", ["T-Ant", "T-Humanoid"])
-def test_set_state_normalises_the_root_and_leaves_its_arguments_alone(name: str) -> None:
+def test_set_state_normalises_the_root_and_leaves_its_arguments_alone(name):
     _, inner = make(name)
     qpos, qvel = inner.init_qpos.copy(), inner.init_qvel.copy()
     qpos[3:7] = (3.0, 0.0, 4.0, 0.0)
@@ -345,7 +294,7 @@ def test_set_state_normalises_the_root_and_leaves_its_arguments_alone(name: str)
 
 
 @pytest.mark.parametrize("name", ["T-Ant", "T-Humanoid"])
-def test_set_state_starts_the_displacement_anew(name: str) -> None:
+def test_set_state_starts_the_displacement_anew(name):
     env, inner = make(name)
     env.reset(seed=0)
     qpos, qvel = inner.data.qpos.copy(), inner.data.qvel.copy()
@@ -357,7 +306,7 @@ def test_set_state_starts_the_displacement_anew(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["T-Humanoid", "Humanoid"])
-def test_humanoid_pays_for_the_clipped_control(name: str) -> None:
+def test_humanoid_pays_for_the_clipped_control(name):
     env, inner = make(name)
     action = random_actions(name, 1)[0]
     assert np.abs(action).max() > 0.5
@@ -378,7 +327,7 @@ def test_humanoid_pays_for_the_clipped_control(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "weight"), [("HalfCheetah", 0.1), ("T-Ant", 0.5), ("Hopper", 1e-3), ("Walker2d", 1e-3)]
 )
-def test_other_tasks_pay_for_the_action_as_given(name: str, weight: float) -> None:
+def test_other_tasks_pay_for_the_action_as_given(name, weight):
     env, _ = make(name)
     size = TASKS[name].action_size
     env.reset(seed=0)
@@ -389,7 +338,7 @@ def test_other_tasks_pay_for_the_action_as_given(name: str, weight: float) -> No
     np.testing.assert_array_equal(beyond, within)
 
 
-def test_humanoid_contact_cost_is_limited() -> None:
+def test_humanoid_contact_cost_is_limited():
     env, inner = make("T-Humanoid")
     env.reset(seed=0)
     qvel = inner.init_qvel.copy()
@@ -400,7 +349,7 @@ def test_humanoid_contact_cost_is_limited() -> None:
     assert info["reward_contact"] == -10.0
 
 
-def test_contact_forces_are_observed() -> None:
+def test_contact_forces_are_observed():
     for name, limit in (("Ant", 1.0), ("Humanoid", np.inf)):
         env, inner = make(name)
         env.reset(seed=0)
@@ -413,7 +362,7 @@ def test_contact_forces_are_observed() -> None:
         assert largest > 10
 
 
-def test_time_limit_truncates_and_does_not_terminate() -> None:
+def test_time_limit_truncates_and_does_not_terminate():
     env, _ = make("HalfCheetah")
     env.reset(seed=0)
     ends = [env.step(action)[2:4] for action in random_actions("HalfCheetah", 1000)]
@@ -422,14 +371,14 @@ def test_time_limit_truncates_and_does_not_terminate() -> None:
 
 
 @pytest.mark.parametrize("shape", [(), (1,), (2,), (4,), (1, 3)])
-def test_action_of_the_wrong_shape_is_refused(shape: tuple[int, ...]) -> None:
+def test_action_of_the_wrong_shape_is_refused(shape):
     env, _ = make("Hopper")
     env.reset(seed=0)
     with pytest.raises(ValueError, match=r"An action must have shape \(3,\), not "):
         env.step(np.zeros(shape))
 
 
-def test_observations_are_new_arrays() -> None:
+def test_observations_are_new_arrays():
     for name in TASKS:
         env, _ = make(name)
         first, _ = env.reset(seed=0)
@@ -439,19 +388,8 @@ def test_observations_are_new_arrays() -> None:
         assert not np.shares_memory(first, second)
 
 
-def episode(env: gymnasium.Env, name: str, seed: int, steps: int) -> list[Any]:
-    """Everything that random actions give in some steps, episodes following each other."""
-    trace: list[Any] = [env.reset(seed=seed)[0].tobytes()]
-    for action in random_actions(name, steps, seed=99):
-        observation, reward, terminated, truncated, _ = env.step(action)
-        trace.append((observation.tobytes(), reward, terminated, truncated))
-        if terminated or truncated:
-            trace.append(env.reset()[0].tobytes())
-    return trace
-
-
 @pytest.mark.parametrize("name", TASKS)
-def test_a_seed_fixes_the_episodes(name: str) -> None:
+def test_a_seed_fixes_the_episodes(name):
     first, second = make(name)[0], make(name)[0]
     # 200 steps: every task that can fall does, so that the draws of the following reset are compared too.
     trace = episode(first, name, 0, 200)
@@ -461,7 +399,7 @@ def test_a_seed_fixes_the_episodes(name: str) -> None:
     assert trace[0] != episode(second, name, 1, 1)[0]
 
 
-def run_elsewhere(code: str, folder: Path, *options: str) -> str:
+def run_elsewhere(code, folder, *options):
     """Run Python code in another process whose working directory is ``folder``; return what it printed."""
     run = subprocess.run(
         [sys.executable, *options, "-c", textwrap.dedent(code)],
@@ -474,7 +412,7 @@ def run_elsewhere(code: str, folder: Path, *options: str) -> str:
     return run.stdout
 
 
-def test_nothing_is_written_to_the_working_directory_and_warnings_reach_python(tmp_path: Path) -> None:
+def test_nothing_is_written_to_the_working_directory_and_warnings_reach_python(tmp_path):
     printed = run_elsewhere(
         """
         import os, warnings
@@ -500,7 +438,7 @@ def test_nothing_is_written_to_the_working_directory_and_warnings_reach_python(t
     assert list(tmp_path.iterdir()) == []
 
 
-def test_warnings_as_errors_raise_from_the_step(tmp_path: Path) -> None:
+def test_warnings_as_errors_raise_from_the_step(tmp_path):
     printed = run_elsewhere(
         """
         import numpy as np
@@ -522,7 +460,7 @@ def test_warnings_as_errors_raise_from_the_step(tmp_path: Path) -> None:
     assert "Nan, Inf or huge value in CTRL" in printed
 
 
-def test_a_warning_handler_of_the_user_is_kept(tmp_path: Path) -> None:
+def test_a_warning_handler_of_the_user_is_kept(tmp_path):
     printed = run_elsewhere(
         """
         import mujoco

@@ -4,23 +4,14 @@ As in ``test_locomotion.py`` the reference has its own model and data and is giv
 actions only. Rewards are restated as the code of Wang et al. has them, of the observation before the step.
 """
 
-import warnings
-from pathlib import Path
-from typing import Any
-
-import gymnasium
-import mujoco
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 import alm.tasks
 from alm.tasks import TASKS
 from alm.training.environment import TrainingEnvironment
+from tests.tasks.cases import Robot, episode, make, random_actions
 
-Array = NDArray[np.float64]
-
-ASSETS = Path(gymnasium.__file__).parent / "envs" / "mujoco" / "assets"
 MBBL = [name for name, spec in TASKS.items() if spec.family == "mbbl"]
 ENDING = [name for name in MBBL if name.endswith("-ET")]
 # name of the robot: file, simulation steps, hidden positions
@@ -46,41 +37,33 @@ PUBLISHED_RANDOM = {
 }
 
 
-class Reference:
+class Reference(Robot):
     """A task of mbbl on a MuJoCo model of its own."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name):
         self.name = name.removeprefix("mbbl/")
         xml, self.substeps, self.hidden = ROBOTS[TASKS[name].robot]
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=".*settotalmass")
-            self.model = mujoco.MjModel.from_xml_path(str(ASSETS / xml))
-        self.data = mujoco.MjData(self.model)
+        super().__init__(xml)
 
-    def place(self, qpos: Array, qvel: Array) -> Array:
-        mujoco.mj_resetData(self.model, self.data)
-        self.data.qpos[:], self.data.qvel[:] = qpos, qvel
-        mujoco.mj_forward(self.model, self.data)
+    def place(self, qpos, qvel):
+        super().place(qpos, qvel)
         self.observation = self.observe()
         return self.observation
 
-    def observe(self) -> Array:
+    def observe(self):
         d = self.data
         blocks = [d.qpos[self.hidden :], d.qvel]
         if self.name == "Humanoid-ET":
             blocks += [d.cinert, d.cvel, d.qfrc_actuator, d.cfrc_ext]
         return np.concatenate([block.flatten() for block in blocks])
 
-    def step(self, action: Array) -> tuple[Array, float, bool]:
+    def step(self, action):
         reward = self.reward(self.observation, action)
-        self.data.ctrl[:] = action  # the engine clips it
-        for _ in range(self.substeps):
-            mujoco.mj_step(self.model, self.data)
-        mujoco.mj_rnePostConstraint(self.model, self.data)
+        self.advance(action, self.substeps)
         self.observation = self.observe()
         return self.observation, reward, self.name.endswith("-ET") and self.unhealthy(self.observation)
 
-    def unhealthy(self, s: Array) -> bool:
+    def unhealthy(self, s):
         if "Walker" in self.name:
             return bool(s[0] >= 2.0 or s[0] <= 0.8 or abs(s[1]) >= 1.0)
         if "Hopper" in self.name:
@@ -89,7 +72,7 @@ class Reference:
             return bool(s[0] > 1.0 or s[0] < 0.2)
         return bool(s[0] > 2.0 or s[0] < 1.0)
 
-    def reward(self, s: Array, a: Array) -> float:
+    def reward(self, s, a):
         control = 0.1 * np.square(a).sum()
         if self.name == "HalfCheetah":
             return s[8] - control
@@ -102,19 +85,8 @@ class Reference:
         return s[{"W": 8, "H": 5}[self.name[0]]] - 3 * (s[0] - 1.3) ** 2 - control + alive
 
 
-def make(name: str) -> tuple[gymnasium.Env, Any]:
-    env = alm.tasks.make(name)
-    return env, env.unwrapped
-
-
-def random_actions(name: str, number: int, seed: int = 0, scale: float = 1.0) -> NDArray[np.float32]:
-    """Actions in ±1 for every task: outside the range of the humanoids, ±0.4."""
-    rng = np.random.default_rng(seed)
-    return (scale * rng.uniform(-1, 1, (number, TASKS[name].action_size))).astype(np.float32)
-
-
 @pytest.mark.parametrize("name", MBBL)
-def test_environment_equals_the_formulas(name: str) -> None:
+def test_environment_equals_the_formulas(name):
     env, inner = make(name)
     sim = Reference(name)
     first, _ = env.reset(seed=7)
@@ -140,19 +112,19 @@ def test_environment_equals_the_formulas(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", MBBL)
-def test_robot_starts_on_the_origin_with_the_v2_noise(name: str) -> None:
+def test_robot_starts_on_the_origin_with_the_v2_noise(name):
     _, inner = make(name)
     base = alm.tasks.make(TASKS[name].robot).unwrapped
     inner.reset(seed=5)
     base.reset(seed=5)
     hidden = ROBOTS[TASKS[name].robot][2]
     assert not inner.data.qpos[:hidden].any()
-    np.testing.assert_array_equal(inner.data.qpos[hidden:], base.data.qpos[hidden:])  # type: ignore[attr-defined]
-    np.testing.assert_array_equal(inner.data.qvel, base.data.qvel)  # type: ignore[attr-defined]
+    np.testing.assert_array_equal(inner.data.qpos[hidden:], base.data.qpos[hidden:])
+    np.testing.assert_array_equal(inner.data.qvel, base.data.qvel)
 
 
 @pytest.mark.parametrize("name", ["mbbl/Hopper", "mbbl/Walker2d-ET"])
-def test_velocities_are_not_clipped(name: str) -> None:
+def test_velocities_are_not_clipped(name):
     env, inner = make(name)
     env.reset(seed=0)
     velocity = inner.init_qvel.copy()
@@ -162,7 +134,7 @@ def test_velocities_are_not_clipped(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["mbbl/SlimHumanoid", "mbbl/SlimHumanoid-ET", "mbbl/Humanoid-ET"])
-def test_humanoid_pays_for_the_commanded_action(name: str) -> None:
+def test_humanoid_pays_for_the_commanded_action(name):
     env, _ = make(name)
     env.reset(seed=0)
     within = env.step(np.full(17, 0.4))[0]
@@ -186,7 +158,7 @@ def test_humanoid_pays_for_the_commanded_action(name: str) -> None:
         ("mbbl/Humanoid-ET", 0.0, True),
     ],
 )
-def test_bonus_and_end_of_a_fallen_state(name: str, pays: float, ends: bool) -> None:
+def test_bonus_and_end_of_a_fallen_state(name, pays, ends):
     env, inner = make(name)
     env.reset(seed=0)
     qpos = inner.init_qpos.copy()
@@ -201,13 +173,13 @@ def test_bonus_and_end_of_a_fallen_state(name: str, pays: float, ends: bool) -> 
 
 
 @pytest.mark.parametrize("name", MBBL)
-def test_random_policy_earns_what_the_benchmark_reports(name: str) -> None:
+def test_random_policy_earns_what_the_benchmark_reports(name):
     env, inner = make(name)
     returns = []
     # What a fall does not end varies little between episodes, but takes a thousand steps.
-    for episode in range(40 if name in ENDING else 6):
-        env.reset(seed=episode)
-        inner.action_space.seed(episode)
+    for seed in range(40 if name in ENDING else 6):
+        env.reset(seed=seed)
+        inner.action_space.seed(seed)
         total, over = 0.0, False
         while not over:
             _, reward, terminated, truncated, _ = env.step(inner.action_space.sample())
@@ -217,25 +189,15 @@ def test_random_policy_earns_what_the_benchmark_reports(name: str) -> None:
     assert abs(np.mean(returns) - mean) <= deviation, np.mean(returns)
 
 
-def test_time_limit_truncates() -> None:
+def test_time_limit_truncates():
     env, _ = make("mbbl/Hopper")
     env.reset(seed=0)
     ends = [env.step(action)[2:4] for action in random_actions("mbbl/Hopper", 1000)]
     assert ends == [(False, False)] * 999 + [(False, True)]
 
 
-def episode(env: gymnasium.Env, name: str, seed: int, steps: int) -> list[Any]:
-    trace: list[Any] = [env.reset(seed=seed)[0].tobytes()]
-    for action in random_actions(name, steps, seed=99):
-        observation, reward, terminated, truncated, _ = env.step(action)
-        trace.append((observation.tobytes(), reward, terminated, truncated))
-        if terminated or truncated:
-            trace.append(env.reset()[0].tobytes())
-    return trace
-
-
 @pytest.mark.parametrize("name", MBBL)
-def test_a_seed_fixes_the_episodes(name: str) -> None:
+def test_a_seed_fixes_the_episodes(name):
     first, second = make(name)[0], make(name)[0]
     trace = episode(first, name, 0, 180)
     assert trace == episode(second, name, 0, 180)
@@ -243,7 +205,7 @@ def test_a_seed_fixes_the_episodes(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["mbbl/Hopper-ET", "mbbl/Ant"])
-def test_training_environment_replays_an_episode(name: str) -> None:
+def test_training_environment_replays_an_episode(name):
     first = TrainingEnvironment(alm.tasks.make(name), 3)
     for action in random_actions(name, 12, scale=0.2):
         first.step(action)

@@ -2,9 +2,7 @@
 
 import pickle
 from statistics import NormalDist
-from typing import Any
 
-import gymnasium
 import numpy as np
 import pytest
 
@@ -15,7 +13,7 @@ from alm.training.environment import TrainingEnvironment
 OBSERVATION, ACTION = "HalfCheetah-obsnoise-0.1", "HalfCheetah-dynnoise-0.3"
 
 
-def actions(number: int, seed: int = 0) -> Any:
+def actions(number, seed=0):
     return np.random.default_rng(seed).uniform(-1, 1, (number, 6)).astype(np.float32)
 
 
@@ -24,7 +22,7 @@ def actions(number: int, seed: int = 0) -> Any:
 
 @pytest.mark.parametrize("level", ["0.001", "0.01", "0.1", "1", "0.25", "1e-05", "3"])
 @pytest.mark.parametrize(("kind", "field"), [("obsnoise", "observation_noise"), ("dynnoise", "action_noise")])
-def test_a_level_is_part_of_the_name(level: str, kind: str, field: str) -> None:
+def test_a_level_is_part_of_the_name(level, kind, field):
     spec = task_spec(f"HalfCheetah-{kind}-{level}")
     assert spec.name == f"HalfCheetah-{kind}-{level}"
     assert getattr(spec, field) == float(level)
@@ -35,16 +33,16 @@ def test_a_level_is_part_of_the_name(level: str, kind: str, field: str) -> None:
 
 
 @pytest.mark.parametrize("written", ["0.10", ".1", "1e-1", "0.1000"])
-def test_one_level_has_one_name(written: str) -> None:
+def test_one_level_has_one_name(written):
     assert task_spec(f"HalfCheetah-obsnoise-{written}") == task_spec(OBSERVATION)
 
 
-def test_tasks_of_the_benchmark_can_be_noisy_too() -> None:
+def test_tasks_of_the_benchmark_can_be_noisy_too():
     spec = task_spec("mbbl/Hopper-ET-dynnoise-0.5")
     assert (spec.name, spec.family, spec.action_noise) == ("mbbl/Hopper-ET-dynnoise-0.5", "mbbl", 0.5)
 
 
-def test_runs_with_noise_are_no_longer_than_the_usual_ones() -> None:
+def test_runs_with_noise_are_no_longer_than_the_usual_ones():
     """The 500,000 steps are those of the authors' own curves of Ant and Humanoid."""
     lengths = {"Hopper": 300_000, "Ant": 300_000, "Humanoid": 300_000, "mbbl/Ant": 200_000}
     for kind in ("obsnoise", "dynnoise"):
@@ -52,7 +50,7 @@ def test_runs_with_noise_are_no_longer_than_the_usual_ones() -> None:
 
 
 @pytest.mark.parametrize("level", ["", "0", "-0.1", "nan", "inf", "much", "0.1.2"])
-def test_a_bad_level_is_one_clear_sentence(level: str) -> None:
+def test_a_bad_level_is_one_clear_sentence(level):
     with pytest.raises(UnknownTaskError, match=r"ends in one positive level, such as \S+\.$") as caught:
         task_spec(f"HalfCheetah-obsnoise-{level}")
     assert f"'HalfCheetah-obsnoise-{level}'" in str(caught.value)
@@ -67,7 +65,7 @@ def test_a_bad_level_is_one_clear_sentence(level: str) -> None:
         ("HalfCheetah-noise-0.1", "did you mean 'HalfCheetah'"),
     ],
 )
-def test_other_names_are_unknown(name: str, words: str) -> None:
+def test_other_names_are_unknown(name, words):
     with pytest.raises(UnknownTaskError, match=words):
         task_spec(name)
 
@@ -75,7 +73,7 @@ def test_other_names_are_unknown(name: str, words: str) -> None:
 # --- observation noise ----------------------------------------------------------------------------
 
 
-def test_observation_noise_is_normal_and_leaves_state_and_reward_alone() -> None:
+def test_observation_noise_is_normal_and_leaves_state_and_reward_alone():
     noisy, clean = alm.tasks.make(OBSERVATION), alm.tasks.make("HalfCheetah")
     differences = [noisy.reset(seed=0)[0] - clean.reset(seed=0)[0]]
     for action in actions(999):
@@ -95,7 +93,7 @@ def test_observation_noise_is_normal_and_leaves_state_and_reward_alone() -> None
 
 
 @pytest.mark.parametrize("level", [0.001, 0.01, 1.0])
-def test_observation_noise_has_its_level(level: float) -> None:
+def test_observation_noise_has_its_level(level):
     noisy, clean = alm.tasks.make(f"HalfCheetah-obsnoise-{level}"), alm.tasks.make("HalfCheetah")
     differences = [noisy.reset(seed=1)[0] - clean.reset(seed=1)[0]]
     for action in actions(300):
@@ -106,9 +104,9 @@ def test_observation_noise_has_its_level(level: float) -> None:
 # --- noise on the executed action -----------------------------------------------------------------
 
 
-def test_action_noise_disturbs_what_acts_and_charges_what_was_commanded() -> None:
+def test_action_noise_disturbs_what_acts_and_charges_what_was_commanded():
     env = alm.tasks.make(ACTION)
-    inner: Any = env.unwrapped
+    inner = env.unwrapped
     env.reset(seed=0)
     executed = []
     for _ in range(1000):
@@ -124,10 +122,10 @@ def test_action_noise_disturbs_what_acts_and_charges_what_was_commanded() -> Non
     assert np.abs(np.corrcoef(noise.T) - np.eye(6)).max() < 0.15
 
 
-def test_executed_action_moves_the_robot() -> None:
+def test_executed_action_moves_the_robot():
     """A clean environment that is given the executed action goes the same way."""
     noisy, clean = alm.tasks.make(ACTION), alm.tasks.make("HalfCheetah")
-    inner: Any = noisy.unwrapped
+    inner = noisy.unwrapped
     np.testing.assert_array_equal(noisy.reset(seed=0)[0], clean.reset(seed=0)[0])
     for action in actions(50):
         observation, reward, *_ = noisy.step(action)
@@ -137,9 +135,9 @@ def test_executed_action_moves_the_robot() -> None:
         assert reward == pytest.approx(expected_reward + paid_more, abs=1e-9)
 
 
-def test_noise_on_the_benchmark_charges_what_was_commanded() -> None:
+def test_noise_on_the_benchmark_charges_what_was_commanded():
     env = alm.tasks.make("mbbl/HalfCheetah-dynnoise-0.5")
-    inner: Any = env.unwrapped
+    inner = env.unwrapped
     env.reset(seed=0)
     before = inner.data.qvel[0]
     _, reward, *_ = env.step(np.full(6, 0.2))
@@ -150,30 +148,30 @@ def test_noise_on_the_benchmark_charges_what_was_commanded() -> None:
 # --- seeding, copying, replaying ------------------------------------------------------------------
 
 
-def trace(env: gymnasium.Env, steps: int, seed: int) -> list[Any]:
-    start: list[Any] = [env.reset(seed=seed)[0].tobytes()]
+def trace(env, steps, seed):
+    start = [env.reset(seed=seed)[0].tobytes()]
     return start + [(o.tobytes(), r) for o, r, *_ in (env.step(action) for action in actions(steps))]
 
 
 @pytest.mark.parametrize("name", [OBSERVATION, ACTION])
-def test_noise_follows_the_seed(name: str) -> None:
+def test_noise_follows_the_seed(name):
     first, second = alm.tasks.make(name), alm.tasks.make(name)
     assert trace(first, 40, seed=0) == trace(second, 40, seed=0)
     assert trace(first, 40, seed=0) != trace(second, 40, seed=1)
 
 
 @pytest.mark.parametrize("name", [OBSERVATION, ACTION])
-def test_a_copy_is_a_fresh_environment_with_the_same_noise(name: str) -> None:
+def test_a_copy_is_a_fresh_environment_with_the_same_noise(name):
     env = alm.tasks.make(name)
     trace(env, 10, seed=0)
     copy = pickle.loads(pickle.dumps(env))
-    inner: Any = copy.unwrapped
+    inner = copy.unwrapped
     assert inner.data.time == 0.0
     assert trace(copy, 40, seed=1) == trace(env, 40, seed=1)
 
 
 @pytest.mark.parametrize("name", [OBSERVATION, ACTION])
-def test_training_environment_replays_the_noise(name: str) -> None:
+def test_training_environment_replays_the_noise(name):
     first = TrainingEnvironment(alm.tasks.make(name), 3)
     for action in actions(25):
         first.step(action)

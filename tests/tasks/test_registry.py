@@ -1,6 +1,5 @@
 """The registry: what is in it, what it refuses, and what it costs to import."""
 
-import dataclasses
 import os
 import subprocess
 import sys
@@ -36,12 +35,12 @@ SIZES = {
 }
 
 
-def test_tasks_and_their_order() -> None:
+def test_tasks_and_their_order():
     assert list(TASKS) == list(SIZES)
 
 
 @pytest.mark.parametrize("name", SIZES)
-def test_spec_agrees_with_table_and_environment(name: str) -> None:
+def test_spec_agrees_with_table_and_environment(name):
     spec = task_spec(name)
     observation_size, action_size, bound = SIZES[name]
     family, _, bare = name.rpartition("/")
@@ -63,31 +62,25 @@ def test_spec_agrees_with_table_and_environment(name: str) -> None:
     assert observation in env.observation_space
 
 
-def test_lengths_of_runs_follow_the_paper() -> None:
+def test_lengths_of_runs_follow_the_paper():
     steps = {name: 200_000 if name.startswith("mbbl") else 300_000 for name in SIZES}
     steps |= {"Ant": 500_000, "Humanoid": 500_000}
     assert {name: spec.paper_steps for name, spec in TASKS.items()} == steps
 
 
-def test_make_takes_a_spec_and_passes_options_on() -> None:
+def test_make_takes_a_spec_and_passes_options_on():
     env = alm.tasks.make(TASKS["Hopper"], width=32)
     assert env.spec is not None and env.spec.id == "alm/Hopper-v2"
-    assert env.unwrapped.width == 32  # type: ignore[attr-defined]
+    assert env.unwrapped.width == 32
 
 
-def test_make_adds_the_time_limit_and_no_other_wrapper() -> None:
+def test_make_adds_the_time_limit_and_no_other_wrapper():
     env = alm.tasks.make("Hopper")
     assert isinstance(env, gymnasium.wrappers.TimeLimit)
     assert env.env is env.unwrapped
 
 
-def test_spec_is_frozen_and_hashable() -> None:
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        TASKS["Ant"].horizon = 10  # type: ignore[misc]
-    assert len(set(TASKS.values())) == len(TASKS)
-
-
-def test_protocol_names_family_and_versions() -> None:
+def test_protocol_names_family_and_versions():
     versions = f"gymnasium{version('gymnasium')}-mujoco{version('mujoco')}"
     assert TASKS["Ant"].protocol == f"v2-{versions}"
     other = TaskSpec("x", "x", 1, 1, -1.0, 1.0, family="mbbl")
@@ -107,7 +100,7 @@ def test_protocol_names_family_and_versions() -> None:
         ("mbbl_Hopper", "mbbl/Hopper"),
     ],
 )
-def test_unknown_name_is_answered_with_the_names_and_the_nearest(wrong: str, nearest: str) -> None:
+def test_unknown_name_is_answered_with_the_names_and_the_nearest(wrong, nearest):
     with pytest.raises(UnknownTaskError) as caught:
         alm.tasks.make(wrong)
     message = str(caught.value)
@@ -123,12 +116,12 @@ def test_unknown_name_is_answered_with_the_names_and_the_nearest(wrong: str, nea
 
 
 @pytest.mark.parametrize("wrong", ["", "qqqq", None, ["Ant"]])
-def test_nothing_near_gives_no_suggestion(wrong: str) -> None:
+def test_nothing_near_gives_no_suggestion(wrong):
     with pytest.raises(UnknownTaskError, match=r"^There is no task [^(]*; the tasks are T-Humanoid, .*\.$"):
         task_spec(wrong)
 
 
-def test_importing_the_registry_does_not_import_a_simulator_or_torch() -> None:
+def test_importing_the_registry_does_not_import_a_simulator_or_torch():
     code = (
         "import sys, alm.task_registry as r; r.TASKS['Ant'].protocol; "
         "names = ('mujoco', 'torch', 'alm.tasks.locomotion', 'alm.tasks.mbbl'); "

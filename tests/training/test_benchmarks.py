@@ -1,5 +1,6 @@
 """The benchmarks run, at tiny sizes; what they find is no test's business."""
 
+import json
 import runpy
 import sys
 
@@ -11,7 +12,7 @@ from alm.training.scale import scale_named
 from baselines.td3 import TD3Config
 from benchmarks import denormals, gpu, populations
 from benchmarks.plain import PLAIN, plain_learner
-from benchmarks.timing import milliseconds_by_operation, operations
+from benchmarks.timing import milliseconds_by_operation, operations, write_record
 from reproduce.exhibits.documents.benchmarks import denormals as denormal_rows
 from reproduce.exhibits.documents.benchmarks import gpu as gpu_rows
 from reproduce.exhibits.documents.benchmarks import population_gains as gain_rows
@@ -29,6 +30,17 @@ def test_the_gpu_benchmark_measures_what_it_would_on_a_device():
     row = found | {"of_peak": 0.1, "over_plain": None}
     header, rows = gpu_rows({"results": {"rows": {"td3 2": row}}})
     assert len(header) == len(rows[0]) and rows[0][:2] == ["td3", "2"]
+
+
+def test_a_record_says_of_its_benchmark_what_that_says_itself(tmp_path, monkeypatch):
+    """No task that another benchmark measures on."""
+    monkeypatch.setattr("benchmarks.timing.MEASURED", tmp_path)
+    write_record("jobs", {"ms": 0.5})
+    write_record("updates", {"ms": 2.0}, task="Ant", rounds=7)
+    jobs, updates = (json.loads((tmp_path / f"{name}.json").read_text()) for name in ("jobs", "updates"))
+    about = {"results", "packages", "hardware", "git_sha", "git_dirty"}
+    assert (set(jobs), jobs["results"]) == (about, {"ms": 0.5})
+    assert (set(updates), updates["task"], updates["rounds"]) == (about | {"task", "rounds"}, "Ant", 7)
 
 
 _ASKED = ["alm_update", "baseline_updates", "denormals", "engines", "gpu", "populations", "sizes"]

@@ -18,7 +18,6 @@ from baselines.svg import SVG, SVGConfig
 from reproduce.lab.algorithms import ALGORITHMS
 from runs import CUDA, tiny_agent
 from tests.alm import cases as alm_cases
-from tests.alm import test_objectives
 from tests.baselines import cases
 
 BF16, COMPILED, CAPTURED = Execution("bf16"), Execution(compiled=True), Execution(captured=True)
@@ -83,7 +82,7 @@ def test_a_step_in_a_tensor_gives_the_same_update(name):
 
 @pytest.mark.parametrize("step", [1, 60_000, 200_000])
 def test_the_step_of_alm_in_a_tensor_gives_the_same_update(step):
-    (plain, *inputs), (other, *_) = (test_objectives.build(test_objectives.SMALL) for _ in range(2))
+    (plain, *inputs), (other, *_) = (alm_cases.build("base") for _ in range(2))
     plain.update(*inputs, step)
     other.update(*inputs, torch.tensor(float(step), dtype=torch.float64))
     assert largest_difference(plain, other) < 1e-12

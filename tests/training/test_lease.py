@@ -9,35 +9,25 @@ import subprocess
 import sys
 import textwrap
 import time
-from pathlib import Path
 
 import pytest
 
 from alm.training import lease
 from alm.training.lease import Lease, LeaseLostError, RunLockedError, holder_of, holders
 from alm.training.run_directory import RunDirectory
-from patience import PATIENCE
-
-ROOT = Path(__file__).parents[2]
+from patience import PATIENCE, wait_for
+from reproduce.lab.places import CODE
 
 
 def python(text, *arguments):
     return subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(text), *map(str, arguments)],
-        cwd=ROOT,
+        cwd=CODE,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
-
-
-def until(condition, process=None):
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert process is None or process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 RACE = """
@@ -144,7 +134,7 @@ def test_a_lease_holds_within_one_process_and_is_released_at_once(tmp_path):
 def test_a_killed_holder_is_taken_over_at_once(tmp_path):
     holder = hold(tmp_path)
     holder.kill()
-    until(lambda: not holder_of(tmp_path)[1])  # it is a zombie until somebody waits for it
+    wait_for(lambda: not holder_of(tmp_path)[1])  # it is a zombie until somebody waits for it
     directory = RunDirectory(tmp_path)
     directory.open()
     directory.close()
@@ -227,9 +217,9 @@ def test_a_holder_renews_while_it_does_something_else(tmp_path, monkeypatch):
         utime(path)
 
     monkeypatch.setattr(os, "utime", fail_once)
-    until(lambda: failed)
+    wait_for(lambda: failed)
     (before,) = holders(tmp_path)
-    until(lambda: holders(tmp_path)[0].renewed > before.renewed + 1.0)
+    wait_for(lambda: holders(tmp_path)[0].renewed > before.renewed + 1.0)
     mine.require()
     mine.release()
 
@@ -274,7 +264,7 @@ def test_a_stopped_holder_that_was_taken_over_writes_nothing_more(tmp_path):
             return False
         return True
 
-    until(taken)
+    wait_for(taken)
     mine.start_metrics(mine.metrics_path.stat().st_size)
     mine.checkpoints.save(1, {"step": 1})
     before = {path: path.read_bytes() for path in tmp_path.glob("**/*") if path.is_file()}

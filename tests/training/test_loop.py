@@ -28,7 +28,8 @@ from alm.training.loop import Interrupted
 from alm.training.metrics import FiniteCheck
 from alm.training.run_directory import RunDirectory
 from alm.training.scale import TrainingConfig
-from patience import PATIENCE
+from patience import PATIENCE, wait_for
+from reproduce.lab.places import CODE
 from reproduce.lab.training import group_by_step
 from runs import SHORT, evaluations, timeless, tiny_agent, train, trainer
 
@@ -258,16 +259,13 @@ def start(folder, lifetime=LIFETIME_SECONDS, stay_after=-9, **options):
     """Train; with ``stay_after`` that step has a checkpoint, and training stays three steps behind it until
     it is `let_go`.
     """
-    script = _SCRIPT.format(support=str(SUPPORT), root=str(Path(__file__).parents[2]))
+    script = _SCRIPT.format(support=str(SUPPORT), root=str(CODE))
     arguments = str(folder), str(lifetime), str(stay_after)
     return subprocess.Popen([sys.executable, "-c", script, *arguments], **options)
 
 
 def wait_for_step(directory, step, process):
-    deadline = time.monotonic() + PATIENCE
-    while step not in directory.checkpoints.steps():
-        assert process.poll() is None and time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_for(lambda: step in directory.checkpoints.steps(), process)
 
 
 def let_go(folder, process):
@@ -362,10 +360,7 @@ def test_a_population_that_was_stopped_and_taken_over_is_one_and_the_former_hold
     former = start(folder, lifetime=1.0, stay_after=120, stderr=subprocess.PIPE, text=True)
     wait_for_step(seeds[1], 120, former)
     former.send_signal(signal.SIGSTOP)
-    deadline = time.monotonic() + PATIENCE
-    while any(holder_of(seed.path)[1] for seed in seeds):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_for(lambda: not any(holder_of(seed.path)[1] for seed in seeds))
     successor = start(folder, stay_after=125)
     wait_for_step(seeds[1], 125, successor)
     let_go(folder, former)

@@ -1,68 +1,10 @@
 """A population of seeds is so many single learners."""
 
-import dataclasses
-
 import pytest
 import torch
 
-from alm.agent import ALM
-from alm.config import ALMConfig
-from alm.objectives import noise_shapes
-from alm.task_registry import TaskSpec
 from alm.training.optimisation import OptimiserGroup
-from alm.training.population import LayerNorm, Linear, share_of_seed
-from alm.training.replay import Transitions
-
-TASK = TaskSpec("Test", "alm/Test", 5, 3, -1.0, 1.0)
-CONFIG = ALMConfig(batch_size=8, hidden_size=16, model_hidden_size=24, latent_size=4, max_grad_norm=5.0)
-
-
-def random_transitions(*shape):
-    def normal(*more):
-        return torch.randn(*shape, *more, dtype=torch.float64)
-
-    return Transitions(normal(5), normal(3).tanh(), normal(), normal(5), torch.zeros(shape).double())
-
-
-def test_one_update_of_three_equals_three_single_updates():
-    torch.manual_seed(0)
-    seeds = (4, 8, 15)
-    together = ALM(TASK, CONFIG, seeds, dtype=torch.float64)
-    alone = [ALM(TASK, CONFIG, (seed,), dtype=torch.float64) for seed in seeds]
-    for step in range(3):
-        sequences, transitions = random_transitions(3, 3, 8), random_transitions(3, 8)
-        noise = {k: torch.randn(3, *v, dtype=torch.float64) for k, v in noise_shapes(CONFIG, 3).items()}
-        joint = together.update(sequences, transitions, noise, step)
-        for i, agent in enumerate(alone):
-
-            def own(x, i=i):
-                return Transitions(*(getattr(x, f.name)[i : i + 1] for f in dataclasses.fields(x)))
-
-            single = agent.update(
-                own(sequences), own(transitions), {k: v[i : i + 1] for k, v in noise.items()}, step
-            )
-            for name, value in single.items():
-                torch.testing.assert_close(joint[name][i : i + 1], value, rtol=1e-10, atol=1e-12)
-    for i, agent in enumerate(alone):
-        shared = share_of_seed(together.state(), i, 3)["networks"]
-        for name, value in agent.state()["networks"].items():
-            torch.testing.assert_close(shared[name], value, rtol=1e-9, atol=1e-11)
-
-
-def test_a_seed_that_is_not_finite_leaves_its_neighbours_alone():
-    torch.manual_seed(1)
-    sound, broken = (ALM(TASK, CONFIG, (1, 2), dtype=torch.float64) for _ in range(2))
-    with torch.no_grad():
-        broken.networks.critic.layers[0].weight[2] = float("nan")  # seed 2's first critic
-    sequences, transitions = random_transitions(2, 3, 8), random_transitions(2, 8)
-    noise = {k: torch.randn(2, *v, dtype=torch.float64) for k, v in noise_shapes(CONFIG, 3).items()}
-    metrics = [agent.update(sequences, transitions, noise, 1) for agent in (sound, broken)]
-    assert not torch.isfinite(metrics[1]["loss/critic"][1])
-    for name, value in metrics[0].items():
-        assert value[0] == metrics[1][name][0]
-    for a, b in zip(sound.networks.parameters(), broken.networks.parameters(), strict=True):
-        each = len(a) // 2
-        assert torch.equal(a[:each], b[:each])
+from alm.training.population import LayerNorm, Linear
 
 
 def test_clipping_is_per_seed_and_over_the_group():

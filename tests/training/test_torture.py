@@ -3,22 +3,21 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.programs
+from reproduce.lab.places import CODE
 
-ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.programs
 
 
 def test_nothing_fails(tmp_path):
     """The parent of the trials must be young: pytest's has threads."""
     command = [sys.executable, "-m", "benchmarks.torture", "--kills", "3", "--damage", "6", "--lines", "8"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "PYTHONPATH": str(CODE), "OMP_NUM_THREADS": "1"}
     ended = subprocess.run(
         [*command, "--tracked-every", "0", "--folder", str(tmp_path)],
-        cwd=ROOT,
+        cwd=CODE,
         env=environment,
         capture_output=True,
         text=True,
