@@ -11,8 +11,8 @@ from reproduce.lab.places import WORKPLACE
 
 _PROBE_SECONDS = 5.0
 _SERVERS = ("http", "https")
-_PORTS = {"http": 80, "https": 443, "postgresql": 5432}
-_SCHEMES = (*_PORTS, "sqlite", "file")
+_SQL_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
+_SCHEMES = (*_SERVERS, "sqlite", "file", "databricks", *_SQL_PORTS)
 _EXAMPLES = "http://127.0.0.1:5000, sqlite:////folder/mlflow.db or postgresql://user@host/name"
 
 
@@ -67,7 +67,7 @@ def sqlite_file(uri: str) -> Path | None:
 
 def artifact_root(uri: str) -> str | None:
     """URI for the artifacts of a database's experiments; None if a server decides it."""
-    if is_server(uri):
+    if is_server(uri) or urlsplit(uri).scheme == "databricks":
         return None
     file = sqlite_file(uri)
     return ((file.parent if file else WORKPLACE) / "mlartifacts").as_uri()
@@ -84,10 +84,11 @@ def require_answer(uri: str) -> None:
         file.open("rb").close()
     parts = urlsplit(uri)
     scheme = parts.scheme.partition("+")[0]
-    if scheme not in _SCHEMES and not Path(uri).is_dir():
+    if scheme not in _SCHEMES and uri != "databricks" and not Path(uri).is_dir():
         raise OSError(f"it is not an address such as {_EXAMPLES}")
-    if parts.hostname is None or scheme not in _PORTS:
+    if parts.hostname is None or (scheme not in _SERVERS and scheme not in _SQL_PORTS):
         return
     if scheme in urllib.request.getproxies() and not urllib.request.proxy_bypass(parts.hostname):
         return  # only the proxy has to reach it
-    socket.create_connection((parts.hostname, parts.port or _PORTS[scheme]), timeout=_PROBE_SECONDS).close()
+    port = parts.port or _SQL_PORTS.get(scheme) or (443 if scheme == "https" else 80)
+    socket.create_connection((parts.hostname, port), timeout=_PROBE_SECONDS).close()

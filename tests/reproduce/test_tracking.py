@@ -693,8 +693,6 @@ def test_what_is_no_address_is_one_sentence(uri):
     [
         ("nonsense", "not an address such as http"),
         ("htp://somewhere:5000", "not an address such as http"),
-        ("mysql://127.0.0.1/lab", "not an address such as http"),
-        ("databricks", "not an address such as http"),
         ("http://a..b:5000", "label empty"),
         ("sqlite:///{folder}", "Is a directory"),
         ("sqlite:///{folder}/other.db", "Can't locate revision identified by 'of-another-program'"),
