@@ -15,9 +15,6 @@ from reproduce.lab.rendering import LargeClipError, choose_gl, clip, file_name
 from reproduce.lab.specs import RunSpec
 from reproduce.lab.store import Store
 
-BUDGET = 10_000_000
-"""Bytes of all clips together, limited because they are in git."""
-
 
 @dataclass(frozen=True)
 class Card:
@@ -150,11 +147,6 @@ def make_gallery(store: Store, folder: Path) -> Made:
                 choose_gl()
                 clip(policy, card.clip)
                 card.write()
-            if size + card.clip.stat().st_size > BUDGET:
-                raise PolicyError(
-                    f"the clips would take more than {BUDGET / 1e6:.0f} MB with that of {spec.label}: remove "
-                    f"some policies from {store.root}"
-                )
         except (LargeClipError, PolicyError, PolicyFileError) as error:
             problems.append(str(error))
             continue

@@ -138,7 +138,7 @@ class Policy:
 
 
 def _shapes(tensors: Mapping[str, "Tensor"]) -> dict[str, tuple[Any, Any]]:
-    """Shapes and types by name; a large policy's float32 is stored as float16."""
+    """Shapes and types by name; versions before 0.17 stored a large policy's float32 as float16."""
     import torch
 
     return {

@@ -16,7 +16,7 @@ from alm.training.run_directory import RunDirectory
 from alm.training.streams import Purpose, environment_seed
 from reproduce.cli import main
 from reproduce.exhibits import gallery as shown_gallery
-from reproduce.lab import archive, gallery, playing, policies
+from reproduce.lab import gallery, playing, policies
 from reproduce.lab.archive import archive_policies, archive_run
 from reproduce.lab.errors import UnreadableRunError
 from reproduce.lab.playing import Played, play
@@ -396,42 +396,20 @@ def test_of_a_run_that_failed_no_policy_is_stored(here):
     assert {spec.seed for spec, _ in policies_stored(store)} == {1}
 
 
-def test_too_large_a_policy_is_stored_in_float16(here, monkeypatch):
-    kept = read_policy(directory(here).policies.path(Store(here / "store").get(SPEC).last_step))[1]
-    size = sum(value.nbytes for value in kept.values())
-    monkeypatch.setattr(archive, "LARGEST_POLICY", size + 9_000)
-    archive_policies(directory(here), Store(here / "store"))
-    policy = stored_policy(here / "store" / LAST, SPEC, "last")
-    assert {value.dtype for value in policy.tensors().values()} == {torch.float16}
-    for name, value in policy.agent().policy_state().items():
-        assert value.dtype == torch.float32
+def test_a_policy_that_an_earlier_version_stored_in_float16_acts(here, store):
+    record, kept = read_policy(store.root / LAST)
+    halves = {name: value.half() if value.is_floating_point() else value for name, value in kept.items()}
+    write_policy(store.root / LAST, halves, record)
+    for name, value in stored_policy(store.root / LAST, SPEC, "last").agent().policy_state().items():
+        assert value.dtype == kept[name].dtype
         torch.testing.assert_close(value, kept[name], rtol=1e-3, atol=1e-6)
-
-
-def test_what_does_not_fit_is_said_and_not_stored(here, monkeypatch):
-    store = Store(here / "store")
-    monkeypatch.setattr(archive, "BUDGET", 5_000)
-    with pytest.raises(PolicyError, match=r"would take more than 0 MB with the last policy of .*: remove"):
-        archive_policies(directory(here), store)
-    monkeypatch.setattr(archive, "LARGEST_POLICY", 5_000)
-    with pytest.raises(PolicyError, match="takes more than 0 MB, so it stays in"):
-        archive_policies(directory(here), store)
-    assert not policies_stored(store)
-
-
-def test_a_policy_that_takes_the_place_of_another_takes_its_room(here, store, monkeypatch):
-    record, state = read_policy(store.root / LAST)
-    write_policy(store.root / LAST, state, record | {"commit": "an earlier one"})
-    held = sum(path.stat().st_size for path in policies_stored(store).values())
-    monkeypatch.setattr(archive, "BUDGET", held + 10_000)
-    assert archive_policies(directory(here), store) == [store.root / LAST]
 
 
 def test_the_repository_is_within_its_budgets():
     store, folder = Store(ROOT / "results" / "runs"), ROOT / "results" / "gallery"
     held = policies_stored(store)
     sizes = [path.stat().st_size for path in held.values()]
-    assert max(sizes, default=0) <= archive.LARGEST_POLICY and sum(sizes) <= archive.BUDGET
+    assert sum(sizes) <= 30_000_000
     assert {path for path in (ROOT / "results").rglob("*.safetensors")} == set(held.values())
     seeds = {(spec.cell, kind) for spec, kind in held}
     assert len(seeds) == len(held)  # one seed of each
@@ -439,7 +417,7 @@ def test_the_repository_is_within_its_budgets():
         assert stored_policy(path, spec, kind).digest == store.get(spec).digest
     clips = [card.clip for card in shown_gallery.cards(folder)]
     assert set(folder.glob("*.gif")) == set(clips)
-    assert sum(clip.stat().st_size for clip in clips) <= gallery.BUDGET
+    assert sum(clip.stat().st_size for clip in clips) <= 10_000_000
     assert all(clip.stat().st_size <= 500_000 for clip in clips)
 
 
