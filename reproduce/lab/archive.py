@@ -1,6 +1,5 @@
 """Archiving of run directories in a store: runs as records, and their policies beside these."""
 
-import shlex
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +14,6 @@ from alm.training.run_directory import PLUGIN_COPY, RunDirectory
 from reproduce.lab.curves import run_scalars, sharing_seeds
 from reproduce.lab.errors import UnreadableRunError
 from reproduce.lab.policies import is_of, policies_of, policies_stored, policy_path, stored_policy
-from reproduce.lab.provenance import without_places
 from reproduce.lab.run_directories import reading
 from reproduce.lab.specs import RunSpec, spec_in
 from reproduce.lab.store import Store, StoredRun, StoreWarning
@@ -51,8 +49,6 @@ def run_of_directory(directory: RunDirectory) -> StoredRun | None:
     provenance = directory.read_json("provenance.json")
     if "command" not in provenance:
         raise ValueError("provenance.json lacks the command")
-    # Versions before 0.8 left them in.
-    provenance["command"] = shlex.join(without_places(shlex.split(provenance["command"])))
     if (text := directory.path / PLUGIN_COPY).exists():
         # A stored run outlives its directory. Bytes, line endings included, because the digest covers them.
         provenance["plugin"]["text"] = text.read_bytes().decode()
@@ -97,7 +93,6 @@ def archive(directory: RunDirectory, store: Store) -> Iterator[Path]:
     except UnreadableRunError as error:
         warnings.warn(str(error), StoreWarning, stacklevel=2)
     except (OSError, ValueError) as error:
-        # Includes variants that this version no longer knows, so that no checkpoint of them can be loaded.
         warnings.warn(f"no policy is kept of {directory.path}: {error}", StoreWarning, stacklevel=2)
 
 

@@ -23,7 +23,7 @@ class Card:
     Attributes:
         policy: its kind, one of `reproduce.lab.policies.KINDS`.
         steps: environment steps that it was trained for.
-        evaluated_step: environment steps at its evaluation, or at the last one before it.
+        evaluated_step: environment steps at its evaluation.
         mean: mean return of that evaluation; ``return`` in the file.
         episodes: number of episodes of that evaluation.
         source: how it was saved (`reproduce.lab.policies.Policy.source`).

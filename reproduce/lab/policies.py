@@ -65,16 +65,15 @@ class Policy:
     """A policy in a file, and its metadata.
 
     Attributes:
-        path: its file, or the checkpoint that holds it.
+        path: its file.
         kind: one of `KINDS`.
         spec: the run that it comes from.
         digest: identity of that run (`reproduce.lab.specs.config_digest`).
         protocol: definition of the task and versions of the simulator in training.
         step: environment steps that it was trained for.
-        evaluated_step: environment steps at its evaluation, or at the last one before it.
+        evaluated_step: environment steps at its evaluation.
         returns: undiscounted returns of the episodes of that evaluation.
-        source: ``"evaluation"`` if saved when it was evaluated, ``"checkpoint"`` if extracted from one
-            later; the latter exists for the last policy only.
+        source: ``"evaluation"``: it was saved then; ``"checkpoint"``: a version before 0.17 took it from one.
         commit: git commit of the code that trained it.
         dirty: whether that code had uncommitted changes.
         plugin: file of the plugin that declares its variant or algorithm; empty if the suite does.
@@ -113,8 +112,6 @@ class Policy:
         Raises:
             PolicyFileError: the file is damaged.
         """
-        if self.path.suffix == ".pt":
-            return agent_in_checkpoint(self.path, self.spec, self.digest).policy_state()
         return read_policy(self.path)[1]
 
     def agent(self, plugin: Plugin | None = None) -> "Agent":
@@ -187,46 +184,32 @@ def agent_in_checkpoint(path: Path, spec: RunSpec, digest: str) -> "Agent":
 
 
 def policies_of(directory: RunDirectory) -> dict[str, Policy]:
-    """The last and the best policy in a run's directory, by kind.
-
-    A run started by a version that kept no policies has only the last, from its newest checkpoint.
-    """
-    spec = RunSpec.from_dict((config := directory.read_json("config.json"))["spec"])
-    provenance = directory.read_json("provenance.json")
-    returns = {line["step"]: line["returns"] for line in directory.metrics() if "returns" in line}
-
-    def described(kind: str, path: Path, step: int, source: str) -> Policy | None:
-        evaluated = max((evaluated for evaluated in returns if evaluated <= step), default=None)
-        if evaluated is None:
-            return None
-        return Policy(
-            path,
-            kind,
-            spec,
-            config["digest"],
-            config["protocol"],
-            step,
-            evaluated,
-            tuple(returns[evaluated]),
-            source,
-            provenance.get("git_sha", "unknown"),
-            provenance.get("git_dirty", True),
-            provenance.get("plugin", {}).get("file", ""),
-            processor_of(provenance),
-        )
-
+    """The last and the best policy in a run's directory, by kind."""
+    config, provenance = directory.read_json("config.json"), directory.read_json("provenance.json")
+    lines = directory.metrics()
+    returns: dict[int, list[float]] = {one["step"]: one["returns"] for one in lines if "returns" in one}
     # A policy whose line of metrics is not yet written does not count.
     newest = max(returns, default=0)
     steps = {"last": directory.policies.last(newest), "best": directory.policies.best(newest)}
-    found = {
-        kind: described(kind, directory.policies.path(step), step, "evaluation")
+    return {
+        kind: Policy(
+            path=directory.policies.path(step),
+            kind=kind,
+            spec=RunSpec.from_dict(config["spec"]),
+            digest=config["digest"],
+            protocol=config["protocol"],
+            step=step,
+            evaluated_step=step,
+            returns=tuple(returns[step]),
+            source="evaluation",
+            commit=provenance.get("git_sha", "unknown"),
+            dirty=provenance.get("git_dirty", True),
+            plugin=provenance.get("plugin", {}).get("file", ""),
+            processor=processor_of(provenance),
+        )
         for kind, step in steps.items()
-        if step is not None
+        if step in returns
     }
-    if not found and "plugin" not in provenance and (checkpoints := directory.checkpoints.steps()):
-        path = directory.checkpoints.path(checkpoints[0])
-        found["last"] = described("last", path, checkpoints[0], "checkpoint")
-    return {kind: policy for kind, policy in found.items() if policy is not None}
 
 
 def stored_policy(path: Path, spec: RunSpec, kind: str) -> Policy:

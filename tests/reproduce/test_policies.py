@@ -210,17 +210,17 @@ def test_new_returns_are_summed_up_with_an_interval(store):
     policy = stored_policy(store.root / LAST, SPEC, "last")
     assert (
         "3 new episodes: mean 2.0, 95 % interval -0.5 to 4.5; standard deviation 1.0, from 1.0 to 3.0"
-        in Played(policy, (1.0, 2.0, 3.0), ()).text()
+        in Played(policy, (1.0, 2.0, 3.0), policy.returns).text()
     )
-    assert "mean 2.0, 95 % interval 2.0 to 2.0;" in Played(policy, (2.0, 2.0), ()).text()
+    assert "mean 2.0, 95 % interval 2.0 to 2.0;" in Played(policy, (2.0, 2.0), policy.returns).text()
 
 
 def test_another_protocol_than_that_of_training_is_named(store):
     policy = stored_policy(store.root / LAST, SPEC, "last")
-    assert "trained under" not in Played(policy, policy.returns, ()).text()
+    assert "trained under" not in Played(policy, policy.returns, policy.returns).text()
     older = replace(policy, protocol="v2-older")
     words = f"trained under v2-older, played under {policy.protocol}"
-    assert words in Played(older, policy.returns, ()).text()
+    assert words in Played(older, policy.returns, policy.returns).text()
 
 
 def test_evaluate_prints_both(here, store, capsys):
@@ -313,9 +313,9 @@ def test_another_processor_than_that_of_training_is_named(here, store, monkeypat
     directory(here, 1).write_json("provenance.json", record | {"hardware": {"cpu": "Old CPU"}})
     for seed in (0, 1):  # of the store, and of the directory in which it was trained
         policy = find_policy(store, here / "runs", **TD3, seed=seed)
-        assert words in Played(policy, policy.returns, ()).text()
+        assert words in Played(policy, policy.returns, policy.returns).text()
     monkeypatch.setattr(playing, "cpu_name", lambda: "Old CPU")
-    assert "trained on" not in Played(policy, policy.returns, ()).text()
+    assert "trained on" not in Played(policy, policy.returns, policy.returns).text()
 
 
 def test_every_place_that_was_searched_is_named(here):
@@ -347,33 +347,6 @@ def test_no_policy_of_a_damaged_directory_is_stored(here):
     directory(here).write_json("provenance.json", {"hardware": 7})
     with pytest.raises(UnreadableRunError, match="seed-0 cannot be read"):
         archive_policies(directory(here), Store(here / "store"))
-
-
-def test_the_last_policy_of_an_older_run_comes_from_its_checkpoint(here):
-    store = Store(here / "store")
-    shutil.copytree(directory(here).path, here / "kept")
-    kept = read_policy(directory(here).policies.path(store.get(SPEC).last_step))[1]
-    shutil.rmtree(directory(here).policies.folder)
-    directory(here).checkpoints.path(100).touch()  # an older one
-    (path,) = archive_policies(directory(here), store)
-    policy = stored_policy(path, SPEC, "last")
-    assert (policy.kind, policy.source) == ("last", "checkpoint")
-    state = policy.tensors()
-    assert state.keys() == kept.keys() and all(torch.equal(state[name], kept[name]) for name in kept)
-    assert play(policy, 2).repeated == policy.returns
-    assert gallery.Card.of(policy, here).source == "checkpoint"
-
-
-def test_a_checkpoint_between_evaluations_says_so(here):
-    store = Store(here / "store")
-    lines = list(directory(here).metrics())
-    evaluated = [line["step"] for line in lines if "returns" in line]
-    rewrite_metrics(here, [line for line in lines if line["step"] < evaluated[-1]])
-    shutil.rmtree(directory(here).policies.folder)
-    (path,) = archive_policies(directory(here), store)
-    policy = stored_policy(path, SPEC, "last")
-    assert (policy.step, policy.evaluated_step) == (evaluated[-1], evaluated[-2])
-    assert "which was not evaluated" in play(policy, 2).text()
 
 
 def test_a_policy_of_another_run_of_the_name_is_not_stored(here):
