@@ -44,8 +44,11 @@ KINDS = ("last", "best")
 """Policies kept of a run: of its last evaluation, and of the one with the highest mean return."""
 
 
-_RECORD: Form = {
+_RECORD: Mapping[str, Form] = {
+    "kind": str,
+    "spec": dict,
     "digest": str,
+    "protocol": str,
     "step": COUNT,
     "evaluated_step": COUNT,
     "returns": listed(FINITE, least=1),
@@ -71,9 +74,10 @@ class Policy:
         digest: identity of that run (`reproduce.lab.specs.config_digest`).
         protocol: definition of the task and versions of the simulator in training.
         step: environment steps that it was trained for.
-        evaluated_step: environment steps at its evaluation.
+        evaluated_step: environment steps at its evaluation, or at the last one before it.
         returns: undiscounted returns of the episodes of that evaluation.
-        source: ``"evaluation"``: it was saved then; ``"checkpoint"``: a version before 0.17 took it from one.
+        source: ``"evaluation"`` if saved when it was evaluated; ``"checkpoint"`` if a version before 0.17
+            extracted it from one, perhaps between two evaluations.
         commit: git commit of the code that trained it.
         dirty: whether that code had uncommitted changes.
         plugin: file of the plugin that declares its variant or algorithm; empty if the suite does.
@@ -97,14 +101,17 @@ class Policy:
     @property
     def record(self) -> dict[str, Any]:
         """The metadata in the policy's file, of JSON types."""
-        record = asdict(self)
-        del record["path"], record["processor"]
-        return record
+        return {name: value for name, value in asdict(self).items() if name in _RECORD}
 
     @property
     def label(self) -> str:
         """The policy in words: ``"last policy of td3/base T-Ant paper seed 0"``."""
         return f"{self.kind} policy of {self.spec.label}"
+
+    @property
+    def mean(self) -> float:
+        """Mean return of its evaluation."""
+        return float(np.mean(self.returns))
 
     def tensors(self) -> dict[str, "Tensor"]:
         """Its tensors by name.
@@ -212,6 +219,20 @@ def policies_of(directory: RunDirectory) -> dict[str, Policy]:
     }
 
 
+def policy_in(record: Mapping[str, Any], path: Path) -> Policy:
+    """The policy of a record (`Policy.record`) that lies in a file.
+
+    Raises:
+        KeyError, TypeError, ValueError: it is no such record.
+    """
+    if problem := misfit(record, _RECORD):
+        raise ValueError(problem)
+    held = {name: record[name] for name in _RECORD}
+    require_protocol(held["protocol"])
+    held |= {"spec": RunSpec.from_dict(held["spec"]), "returns": tuple(held["returns"])}
+    return Policy(path, **held)
+
+
 def stored_policy(path: Path, spec: RunSpec, kind: str) -> Policy:
     """The policy in a file of the store.
 
@@ -220,25 +241,9 @@ def stored_policy(path: Path, spec: RunSpec, kind: str) -> Policy:
     """
     record = read_record(path)
     try:
-        if problem := misfit(record, _RECORD):
-            raise ValueError(problem)
-        held = RunSpec.from_dict(record["spec"])
-        policy = Policy(
-            path,
-            kind,
-            held,
-            record["digest"],
-            require_protocol(record["protocol"]),
-            record["step"],
-            record["evaluated_step"],
-            tuple(record["returns"]),
-            record["source"],
-            record["commit"],
-            record["dirty"],
-            record["plugin"],
-        )
-        if held != spec or record["kind"] != kind:
-            raise ValueError(f"it is the {record['kind']} policy of {held.label}")
+        policy = policy_in(record, path)
+        if (policy.spec, policy.kind) != (spec, kind):
+            raise ValueError(f"it is the {policy.label}")
     except (KeyError, TypeError, ValueError) as error:
         raise PolicyFileError(
             f"{path} is not the policy that belongs there ({reason_of(error)}): put a sound copy back, or "
