@@ -121,9 +121,10 @@ class Grid(LackingRuns, WritesRuns):
         if not engine.elsewhere:
             check_machine(self.device, threads=1)
         exhibits, store, console = self.chosen(), self.opened(), plain_console()
-        missing = self.lacking(store, self.runs_dir)
+        runs_dir = self.runs_dir.resolve()  # jobs have another working directory
+        missing = self.lacking(store, runs_dir)
         print_plan(exhibits, missing, store, self.scale, console)
-        options = ["--runs-dir", str(self.runs_dir.resolve())]
+        options = ["--runs-dir", str(runs_dir)]
         options += ["--store", str(self.store.resolve())] if self.store else []
         track = self.track
         if track and engine.elsewhere and not os.environ.get("MLFLOW_TRACKING_URI"):
@@ -141,18 +142,18 @@ class Grid(LackingRuns, WritesRuns):
         workers = self.workers or default_workers(self.device)
         if engine.elsewhere and self.workers is None:
             workers = sum(len(group.specs) for group in missing)  # an engine queues by itself
-        work = jobs(missing, self.device, options, self.runs_dir, workers)
+        work = jobs(missing, self.device, options, runs_dir, workers)
         # Of these algorithms alone: nobody is warned of damage in runs of others.
         names = dict.fromkeys(job.specs[0].algorithm for job in work)
         stored = {name: store.runs(algorithm=name) for name in names}
         needs = [resources_of(job.specs, stored[job.specs[0].algorithm], engine.gpus) for job in work]
-        executor = engine.executor(self.runs_dir)
+        executor = engine.executor(runs_dir)
         try:
-            with marked(*((self.runs_dir, store.root) if engine.elsewhere else ())) as marks:
+            with marked(*((runs_dir, store.root.resolve()) if engine.elsewhere else ())) as marks:
                 work = [
                     replace(job, resources=need, marks=marks) for job, need in zip(work, needs, strict=True)
                 ]
-                return run_grid(work, executor, workers, self.runs_dir, console)
+                return run_grid(work, executor, workers, runs_dir, console)
         finally:
             executor.close()
 
