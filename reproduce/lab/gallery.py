@@ -79,7 +79,7 @@ def make_gallery(store: Store, folder: Path) -> Made:
     """Draw missing and outdated clips, and remove clips and cards whose policy is gone.
 
     Raises:
-        RenderError: this machine cannot render off screen.
+        RuntimeError: this machine cannot render off screen.
     """
     cards, problems, size, kept = [], [], 0, set()
     for (spec, kind), path in policies_stored(store).items():

@@ -42,11 +42,7 @@ LARGEST_CLIP = 500_000
 _PROBE = "import mujoco; mujoco.GLContext(16, 16).make_current()"
 
 
-class RenderError(RuntimeError):
-    """A missing requirement of films; the message is one sentence with the package to install."""
-
-
-class LargeClipError(RenderError):
+class LargeClipError(RuntimeError):
     """A clip that is too large even with the fewest colours and frames; others may fit."""
 
 
@@ -63,10 +59,10 @@ def require_encoder() -> None:
     """Check that an MP4 can be written.
 
     Raises:
-        RenderError: imageio-ffmpeg is not installed.
+        RuntimeError: imageio-ffmpeg is not installed.
     """
     if find_spec("imageio_ffmpeg") is None:
-        raise RenderError(f"films need the package imageio-ffmpeg: install it with {installing('render')}")
+        raise RuntimeError(f"films need the package imageio-ffmpeg: install it with {installing('render')}")
 
 
 @cache
@@ -76,7 +72,7 @@ def choose_gl() -> str:
     A process chooses once, as MuJoCo does.
 
     Raises:
-        RenderError: no backend works.
+        RuntimeError: no backend works.
     """
     chosen = os.environ.get("MUJOCO_GL")
     ways = (chosen,) if chosen else ("egl", "osmesa") if sys.platform == "linux" else ("",)
@@ -87,7 +83,7 @@ def choose_gl() -> str:
         if tried.returncode == 0:
             os.environ["MUJOCO_GL"] = way
             return way
-    raise RenderError(
+    raise RuntimeError(
         f"nothing here renders off screen (tried MUJOCO_GL={', '.join(ways)}): install EGL (on Debian: "
         "apt-get install libegl1 libgl1-mesa-dri) or OSMesa (apt-get install libosmesa6)"
     )
@@ -238,7 +234,7 @@ def film(policy: Policy, folder: Path, plugin: Plugin | None = None) -> tuple[Pa
     """Write a whole episode as MP4 and its first seconds as GIF; returns both files.
 
     Raises:
-        RenderError: a package or a rendering backend is missing.
+        RuntimeError: a package or a rendering backend is missing.
         PolicyError: the policy cannot be used.
     """
     require_encoder()

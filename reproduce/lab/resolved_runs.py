@@ -11,7 +11,7 @@ from alm.task_registry import TaskSpec, task_spec
 from alm.training.scale import Scale, TrainingConfig, scale_named
 from reproduce.lab.algorithms import algorithm_named
 from reproduce.lab.errors import is_sentence
-from reproduce.lab.plugins import Plugin, PluginError, algorithms_with, variant_known
+from reproduce.lab.plugins import Plugin, algorithms_with, variant_known
 from reproduce.lab.settings import require_used, require_valid, with_settings
 from reproduce.lab.specs import RunSpec, run_record, variant_in
 
@@ -108,14 +108,14 @@ def _declared_in(plugin: Plugin | None, name: str) -> Iterator[None]:
     """Say of a declaration that the suite refuses which plugin it is in.
 
     Raises:
-        PluginError: replaces the suite's sentence.
+        ValueError: replaces the suite's sentence.
     """
     try:
         yield
     except ValueError as error:
         if plugin is None or not is_sentence(error):
             raise
-        raise PluginError(f"{name} of the plugin {plugin.path} cannot be trained: {error}") from None
+        raise ValueError(f"{name} of the plugin {plugin.path} cannot be trained: {error}") from None
 
 
 def _require_updates(agent_config: Any, training: TrainingConfig, name: str) -> None:

@@ -16,7 +16,7 @@ from reproduce.exhibits import gallery as shown
 from reproduce.exhibits.documents.policies import strip, table
 from reproduce.lab import gallery, rendering
 from reproduce.lab.archive import archive_policies, archive_run
-from reproduce.lab.rendering import Frame, RenderError, captioned, choose_gl, write_clip
+from reproduce.lab.rendering import Frame, captioned, choose_gl, write_clip
 from reproduce.lab.run_directories import directories_under
 from reproduce.lab.store import Store, StoreWarning
 
@@ -31,7 +31,7 @@ def gl():
     before = os.environ.get("MUJOCO_GL")
     try:
         return choose_gl()
-    except RenderError as error:
+    except RuntimeError as error:
         pytest.skip(str(error))
     finally:
         os.environ.pop("MUJOCO_GL", None)
@@ -155,7 +155,7 @@ def test_a_clip_has_fewer_colours_then_fewer_frames_until_it_fits(tmp_path, monk
     fewer = Image.open(path)
     assert fewer.n_frames < 12 and fewer.info["duration"] * fewer.n_frames == pytest.approx(1200, abs=200)
     monkeypatch.setattr(rendering, "LARGEST_CLIP", 100)
-    with pytest.raises(RenderError, match="cannot be made smaller than 100 bytes"):
+    with pytest.raises(RuntimeError, match="cannot be made smaller than 100 bytes"):
         write_clip(list(frames(12, noise=True)), 10.0, path)
 
 
