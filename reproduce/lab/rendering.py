@@ -22,7 +22,7 @@ import numpy as np
 
 from alm.training.files import write_bytes
 from reproduce.lab.places import installing
-from reproduce.lab.playing import FRESH_EPISODES
+from reproduce.lab.playing import FRESH_EPISODES, Actor
 from reproduce.lab.plugins import Plugin
 from reproduce.lab.policies import Policy
 from reproduce.lab.specs import RunSpec
@@ -112,27 +112,24 @@ def episode(
     import torch
 
     from alm.tasks import make
-    from alm.training.streams import Purpose, Streams, environment_seed
+    from alm.training.streams import Purpose, environment_seed
 
     torch.set_num_threads(1)
-    agent = policy.agent(plugin)
+    actor = Actor.of(policy, plugin)
     environment = make(policy.spec.task)
     duration = float(environment.unwrapped.dt)  # type: ignore[attr-defined]
     every = math.ceil(1.0 / (fps * duration) - 1e-9)
-    # The same start as the first of the new episodes of `reproduce.lab.playing.play`.
-    streams = Streams(agent.seeds, Purpose.EVALUATION, FRESH_EPISODES)
 
     def frames() -> Iterator[Frame]:
         view = _View(environment.unwrapped, width, height)
+        # The same start as the first of the new episodes of `reproduce.lab.playing.play`.
         observation, _ = environment.reset(
             seed=environment_seed(policy.spec.seed, Purpose.EVALUATION, FRESH_EPISODES, 0)
         )
         total, step, ended = 0.0, 0, False
         yield Frame(view.picture(), total, step)
         while not ended and (seconds is None or step * duration < seconds):
-            state = torch.as_tensor(observation, dtype=torch.float32)[None, None]
-            action = agent.act_greedily(state, streams)[0, 0].numpy()
-            observation, reward, terminated, truncated, _ = environment.step(action)
+            observation, reward, terminated, truncated, _ = environment.step(actor.act(observation))
             total, step, ended = total + float(reward), step + 1, terminated or truncated
             if step % every == 0 or ended:
                 yield Frame(view.picture(), total, step)
