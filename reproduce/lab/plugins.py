@@ -101,15 +101,16 @@ def algorithms_with(plugin: Plugin | None) -> Mapping[str, Algorithm]:
     return merged
 
 
-def variant_known(algorithm: str, name: str, plugin: Plugin | None) -> Variant:
-    """The variant of that name, of the suite or of a plugin.
+def method_named(algorithm: str, variant: str, plugin: Plugin | None) -> tuple[Algorithm, Variant]:
+    """The algorithm and its variant of these names, of the suite or of a plugin.
 
     Raises:
         UnknownAlgorithmError: there is no such algorithm or variant; without a plugin, the message says how
             to add one.
     """
+    algorithms = algorithms_with(plugin)
     try:
-        return variant_named(algorithm, name, algorithms_with(plugin))
+        return algorithm_named(algorithm, algorithms), variant_named(algorithm, variant, algorithms)
     except UnknownAlgorithmError as error:
         if plugin:
             raise
@@ -427,9 +428,8 @@ def _in_words(error: BaseException) -> str:
 
 def _declaration(plugin: Plugin, algorithm: str, variant: str) -> str:
     """Where a plugin declares a variant's class, or else the variant: ``my_idea.py:22, class CalmALM``."""
-    algorithms = algorithms_with(plugin)
-    classes = algorithm_named(algorithm, algorithms).load(variant_named(algorithm, variant, algorithms))
-    for cls in (one for pair in classes for one in pair.__mro__ if one.__module__.startswith(_MODULE)):
+    of, named = method_named(algorithm, variant, plugin)
+    for cls in (one for pair in of.load(named) for one in pair.__mro__ if one.__module__.startswith(_MODULE)):
         if found := re.search(rf"^[ \t]*class {cls.__name__}\b", plugin.text, re.MULTILINE):
             return f"{plugin.file}:{_line(plugin.text, found.start())}, class {cls.__name__}"
     found = re.search(rf"""["']{re.escape(variant)}["']""", plugin.text)

@@ -20,7 +20,7 @@ from alm.training.policies import PolicyFileError, read_policy, read_record
 from alm.training.run_directory import RunDirectory
 from alm.training.scale import SCALES, scale_named
 from reproduce.lab.errors import reason_of
-from reproduce.lab.plugins import Plugin, variant_known
+from reproduce.lab.plugins import Plugin, method_named
 from reproduce.lab.provenance import processor_of
 from reproduce.lab.resolved_runs import ResolvedRuns
 from reproduce.lab.run_directories import directories_under, passing_over
@@ -333,7 +333,7 @@ def find_policy(
     found = [one for one in {**stored, **trained} if kind in (None, one[1])]
     if not found:
         if not plugin:
-            variant_known(algorithm, variant_parts(variant)[0], plugin)
+            method_named(algorithm, variant_parts(variant)[0], plugin)
         raise PolicyError(_what_to_train(wanted, kind, store, runs_dir))
     chosen = min(found, key=order)
     if chosen not in stored:
