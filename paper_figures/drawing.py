@@ -35,7 +35,7 @@ def figures_named(word: str) -> tuple[str, ...]:
     """The names of the figures that a word means: all parts of ``5``, say, or every figure for ``figures``.
 
     Raises:
-        reproduce.exhibits.catalogue.UnknownExhibitError: there is none; the message lists those that exist.
+        ValueError: there is none; the message lists those that exist.
     """
     if word == "figures":
         return NAMES

@@ -16,10 +16,6 @@ from alm.training.ranges import Count
 _NO_LIMIT = 10**9
 
 
-class UnknownScaleError(ValueError):
-    """Unknown scale; the message lists the known ones."""
-
-
 @dataclass(frozen=True)
 class TrainingConfig:
     """Configuration of the training loop; steps are environment steps and include the warm-up."""
@@ -140,10 +136,10 @@ def scale_named(name: str) -> Scale:
     """The scale of the given name.
 
     Raises:
-        UnknownScaleError: there is none; the message lists the known ones.
+        ValueError: there is none; the message lists the known ones.
     """
     if name in SCALES:
         return SCALES[name]
-    raise UnknownScaleError(
+    raise ValueError(
         f"There is no scale {name!r}{nearest(name, SCALES)}; the scales are {', '.join(SCALES)}."
     )

@@ -35,7 +35,7 @@ def page(contents: Contents, warnings: Sequence[str]) -> str:
         "neighbours": _neighbours,
         "address": address,
         "caption": gallery.caption,
-        "card_origin": gallery.origin,
+        "policy_origin": gallery.origin,
         "curve": curve,
         "origin": origin,
         "configuration": configuration,

@@ -10,9 +10,9 @@ from rich.table import Table
 
 from reproduce.commands.console import plain_console
 from reproduce.exhibits.catalogue import shown_in
-from reproduce.lab.algorithms import BASE, algorithm_named, variant_named
+from reproduce.lab.algorithms import BASE
 from reproduce.lab.places import RUNS
-from reproduce.lab.plugins import Plugin, algorithms_with, load_plugin, mistakes_of
+from reproduce.lab.plugins import Plugin, algorithms_with, load_plugin, method_named, mistakes_of
 from reproduce.lab.resolved_runs import ResolvedRuns
 from reproduce.lab.settings import canonical_variant, settings_in_words
 from reproduce.lab.specs import variant_parts
@@ -59,8 +59,7 @@ class Algorithms:
         if precision != "float32":
             raise ValueError(f"{variant!r} names a precision, which is no setting: leave out +{precision}.")
         resolved = self._resolved(algorithm, name, plugin, changed)
-        known = algorithms_with(plugin)
-        of, declared = algorithm_named(algorithm, known), variant_named(algorithm, name, known)
+        of, declared = method_named(algorithm, name, plugin)
         if variant == BASE.name:
             page = f" (docs/algorithms/{of.page}.md)" if of.page else ""
             _say(f"{of.title}: {of.summary}{page}")

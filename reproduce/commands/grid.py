@@ -32,6 +32,9 @@ class LackingRuns:
     """paper, laptop or smoke."""
     first_seeds: int | None = None
     """Only the first N seeds of every cell."""
+    runs_dir: Path = RUNS
+    """Directory for runs in training; one with a checkpoint there resumes from it. The output of the grid's
+    jobs goes to its subdirectory logs."""
 
     def chosen(self) -> list[Exhibit]:
         """The exhibits.
@@ -41,14 +44,14 @@ class LackingRuns:
         """
         return [exhibit for name in self.exhibits or EXHIBITS for exhibit in exhibits_named(name)]
 
-    def lacking(self, store: Store, runs_dir: Path | None = None) -> list[Missing]:
-        """The runs that they lack in a store, with what is trained of them in ``runs_dir``.
+    def lacking(self, store: Store) -> list[Missing]:
+        """The runs that they lack in a store, with what is trained of them in the runs directory.
 
         Raises:
             ValueError: there is no exhibit of a name.
         """
         stored = store.runs(scale=self.scale)
-        return missing_of(self.chosen(), stored, self.scale, self.first_seeds, runs_dir)
+        return missing_of(self.chosen(), stored, self.scale, self.first_seeds, self.runs_dir)
 
 
 @dataclass(frozen=True)
@@ -57,8 +60,6 @@ class Plan(LackingRuns, ReadsRuns):
 
     workers: int | None = None
     """Also print the wall-clock time on N cores, and on N GPUs."""
-    runs_dir: Path | None = None
-    """Directory for runs in training, by default runs; a run with a checkpoint there resumes from it."""
 
     def run(self) -> int:
         """Print the plan."""
@@ -67,8 +68,7 @@ class Plan(LackingRuns, ReadsRuns):
         require_positive(self.workers, "workers")
         require_positive(self.first_seeds, "first seeds")
         exhibits, store = self.chosen(), self.opened()
-        missing = self.lacking(store, self.runs_dir or RUNS)
-        print_plan(exhibits, missing, store, self.scale, plain_console(), self.workers)
+        print_plan(exhibits, self.lacking(store), store, self.scale, plain_console(), self.workers)
         return 0
 
 
@@ -98,8 +98,6 @@ class Grid(LackingRuns, WritesRuns):
     many as the cluster has room for."""
     device: str = "cpu"
     """Torch device, such as cpu, cuda or cuda:1."""
-    runs_dir: Path = RUNS
-    """Directory for runs in training; their output goes to its subdirectory logs."""
     track: bool = True
     """Log to MLflow while training."""
     status: bool = False
@@ -121,9 +119,10 @@ class Grid(LackingRuns, WritesRuns):
         if not engine.elsewhere:
             check_machine(self.device, threads=1)
         exhibits, store, console = self.chosen(), self.opened(), plain_console()
-        missing = self.lacking(store, self.runs_dir)
+        runs_dir = self.runs_dir.resolve()  # jobs have another working directory
+        missing = self.lacking(store)
         print_plan(exhibits, missing, store, self.scale, console)
-        options = ["--runs-dir", str(self.runs_dir.resolve())]
+        options = ["--runs-dir", str(runs_dir)]
         options += ["--store", str(self.store.resolve())] if self.store else []
         track = self.track
         if track and engine.elsewhere and not os.environ.get("MLFLOW_TRACKING_URI"):
@@ -141,18 +140,18 @@ class Grid(LackingRuns, WritesRuns):
         workers = self.workers or default_workers(self.device)
         if engine.elsewhere and self.workers is None:
             workers = sum(len(group.specs) for group in missing)  # an engine queues by itself
-        work = jobs(missing, self.device, options, self.runs_dir, workers)
+        work = jobs(missing, self.device, options, runs_dir, workers)
         # Of these algorithms alone: nobody is warned of damage in runs of others.
         names = dict.fromkeys(job.specs[0].algorithm for job in work)
         stored = {name: store.runs(algorithm=name) for name in names}
         needs = [resources_of(job.specs, stored[job.specs[0].algorithm], engine.gpus) for job in work]
-        executor = engine.executor(self.runs_dir)
+        executor = engine.executor(runs_dir)
         try:
-            with marked(*((self.runs_dir, store.root) if engine.elsewhere else ())) as marks:
+            with marked(*((runs_dir, store.root.resolve()) if engine.elsewhere else ())) as marks:
                 work = [
                     replace(job, resources=need, marks=marks) for job, need in zip(work, needs, strict=True)
                 ]
-                return run_grid(work, executor, workers, self.runs_dir, console)
+                return run_grid(work, executor, workers, runs_dir, console)
         finally:
             executor.close()
 

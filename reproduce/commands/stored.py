@@ -44,8 +44,7 @@ class Runs(ReadsRuns):
 class Archive(WritesRuns):
     """Store the runs of the runs directory, unfinished ones as partial, and their policies.
 
-    For each algorithm, variant, task and scale, the last and best policies of one seed are stored. A run
-    started by a version that kept no policies has only the last, from its newest checkpoint.
+    For each algorithm, variant, task and scale, the last and best policies of one seed are stored.
     """
 
     runs_dir: Path = RUNS

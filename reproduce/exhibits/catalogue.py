@@ -368,10 +368,6 @@ EXHIBITS: Mapping[str, Exhibit] = MappingProxyType(
 # --- Their names --------------------------------------------------------------------------------------------
 
 
-class UnknownExhibitError(ValueError):
-    """An unknown exhibit; the message lists those that exist."""
-
-
 def shown_in(algorithm: str, variant: str) -> list[str]:
     """The names of the exhibits that have a curve or a row of a variant."""
     return [
@@ -393,16 +389,14 @@ def names_meant(
         listed: names in that message; empty: all that are known.
 
     Raises:
-        UnknownExhibitError: the word means none of them, or both a table and a figure.
+        ValueError: the word means none of them, or both a table and a figure.
     """
     found = tuple(name for name in known if word in _spellings(name))
     if len({_whole(name) for name in found}) == 1:
         return found
     spellings = (spelling for name in known for spelling in _spellings(name))
     hint = did_you_mean(found) if found else nearest(word, spellings)
-    raise UnknownExhibitError(
-        f"There is no {kind} {word!r}{hint}; the {kind}s are {', '.join(listed or known)}."
-    )
+    raise ValueError(f"There is no {kind} {word!r}{hint}; the {kind}s are {', '.join(listed or known)}.")
 
 
 def _whole(name: str) -> str:
@@ -419,7 +413,7 @@ def exhibits_named(word: str) -> list[Exhibit]:
     """The exhibits that a word means; ``tables`` and ``figures`` are all of a kind.
 
     Raises:
-        UnknownExhibitError: there is none, or the word means both a table and a figure.
+        ValueError: there is none, or the word means both a table and a figure.
     """
     if word in ("tables", "figures"):
         return [exhibit for name, exhibit in EXHIBITS.items() if name.startswith(word.removesuffix("s"))]
@@ -430,7 +424,7 @@ def table_named(word: str) -> TableExhibit | CodeExhibit:
     """The table that a word means.
 
     Raises:
-        UnknownExhibitError: there is none; the message lists those that exist.
+        ValueError: there is none; the message lists those that exist.
     """
     tables = {one.name: one for one in (*TABLES, *_OF_CODE) if one.name.startswith("table")}
     (name,) = names_meant(word, tables, "table")

@@ -8,6 +8,7 @@ from alm.names import place_among
 from alm.training.scale import SCALES
 from reproduce.lab.algorithms import ALGORITHMS, title_of
 from reproduce.lab.gallery import Card
+from reproduce.lab.policies import Policy
 from reproduce.lab.store import StoreWarning
 
 STRIP = 6
@@ -17,20 +18,22 @@ NOTHING = "No clip of a policy is stored here."
 
 def title(card: Card) -> str:
     """Algorithm, variant and task, such as ``"TD3 on T-Ant"``."""
-    return f"{title_of(card.algorithm, card.variant)} on {card.task}"
+    spec = card.policy.spec
+    return f"{title_of(spec.algorithm, spec.variant)} on {spec.task}"
 
 
 def caption(card: Card) -> str:
     """Title, scale, steps and return in half a line."""
-    return f"{title(card)}, {card.scale} scale, {card.steps:,} steps: return {card.mean:.0f}"
+    policy = card.policy
+    return f"{title(card)}, {policy.spec.scale} scale, {policy.step:,} steps: return {policy.mean:.0f}"
 
 
-def origin(card: Card) -> str:
-    """How the policy was saved."""
-    if card.source == "evaluation":
+def origin(policy: Policy) -> str:
+    """How a policy was saved."""
+    if policy.source == "evaluation":
         return "as evaluated"
     return "from the last checkpoint; evaluated at " + (
-        "that step" if card.evaluated_step == card.steps else f"step {card.evaluated_step:,}"
+        "that step" if policy.evaluated_step == policy.step else f"step {policy.evaluated_step:,}"
     )
 
 
@@ -48,7 +51,8 @@ def cards(folder: Path) -> list[Card]:
             warnings.warn(str(error), StoreWarning, stacklevel=2)
 
     def place(card: Card) -> tuple[int, int, int]:
-        return place_among(card.scale, SCALES), place_among(card.algorithm, ALGORITHMS), -card.steps
+        spec = card.policy.spec
+        return place_among(spec.scale, SCALES), place_among(spec.algorithm, ALGORITHMS), -card.policy.step
 
     return sorted((card for card in found if card.clip.exists()), key=place)
 
@@ -58,6 +62,7 @@ def shown(found: Sequence[Card]) -> list[Card]:
     rounds: dict[str, int] = {}
     ordered = []
     for position, card in enumerate(found):
-        turn = rounds[card.algorithm] = rounds.get(card.algorithm, -1) + 1
+        algorithm = card.policy.spec.algorithm
+        turn = rounds[algorithm] = rounds.get(algorithm, -1) + 1
         ordered.append((turn, position, card))
     return [card for _, _, card in sorted(ordered, key=lambda one: one[:2])][:STRIP]

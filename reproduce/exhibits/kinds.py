@@ -126,7 +126,7 @@ class TableExhibit(_Named):
         """Environment steps at which runs on ``task`` are read: at paper scale `READ_OUT`, else their end.
 
         Raises:
-            UnknownScaleError: there is no such scale.
+            ValueError: there is no such scale.
         """
         return READ_OUT if scale == "paper" else scale_named(scale).training(task).total_steps
 
@@ -134,7 +134,7 @@ class TableExhibit(_Named):
         """Every run of the measured block of ``scale``, row by row, with the step at which it is read.
 
         Raises:
-            UnknownScaleError: there is no such scale.
+            ValueError: there is no such scale.
         """
         specs = _needed(self.series, self.tasks_at(scale), scale)
         return {spec: self.step(scale, spec.task) for spec in specs}
@@ -218,7 +218,7 @@ class FigureExhibit(_Named):
         """Every run that the figure needs at ``scale``, series by series, with the step where its curve ends.
 
         Raises:
-            UnknownScaleError: there is no such scale.
+            ValueError: there is no such scale.
         """
         return {spec: self.end(spec) for spec in _needed(self.series, self.tasks_at(scale), scale)}
 

@@ -1,6 +1,5 @@
 """Archiving of run directories in a store: runs as records, and their policies beside these."""
 
-import shlex
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,25 +13,10 @@ from alm.training.policies import write_policy
 from alm.training.run_directory import PLUGIN_COPY, RunDirectory
 from reproduce.lab.curves import run_scalars, sharing_seeds
 from reproduce.lab.errors import UnreadableRunError
-from reproduce.lab.policies import (
-    Policy,
-    PolicyError,
-    is_of,
-    policies_of,
-    policies_stored,
-    policy_path,
-    stored_policy,
-)
-from reproduce.lab.provenance import without_places
+from reproduce.lab.policies import is_of, policies_of, policies_stored, policy_path, stored_policy
 from reproduce.lab.run_directories import reading
 from reproduce.lab.specs import RunSpec, spec_in
 from reproduce.lab.store import Store, StoredRun, StoreWarning
-
-LARGEST_POLICY = 3_000_000
-"""Largest size of a stored policy in bytes. Tensors are float32, which reproduces an evaluation exactly; if
-they would be larger than this, weights are stored in float16."""
-BUDGET = 30_000_000
-"""Bytes of all policies of a store together, limited because they are in git."""
 
 
 def run_of_directory(directory: RunDirectory) -> StoredRun | None:
@@ -65,8 +49,6 @@ def run_of_directory(directory: RunDirectory) -> StoredRun | None:
     provenance = directory.read_json("provenance.json")
     if "command" not in provenance:
         raise ValueError("provenance.json lacks the command")
-    # Versions before 0.8 left them in.
-    provenance["command"] = shlex.join(without_places(shlex.split(provenance["command"])))
     if (text := directory.path / PLUGIN_COPY).exists():
         # A stored run outlives its directory. Bytes, line endings included, because the digest covers them.
         provenance["plugin"]["text"] = text.read_bytes().decode()
@@ -111,7 +93,6 @@ def archive(directory: RunDirectory, store: Store) -> Iterator[Path]:
     except UnreadableRunError as error:
         warnings.warn(str(error), StoreWarning, stacklevel=2)
     except (OSError, ValueError) as error:
-        # Includes variants that this version no longer knows, so that no checkpoint of them can be loaded.
         warnings.warn(f"no policy is kept of {directory.path}: {error}", StoreWarning, stacklevel=2)
 
 
@@ -159,7 +140,6 @@ def archive_policies(directory: RunDirectory, store: Store) -> list[Path]:
 
     Raises:
         UnreadableRunError: something in the directory is damaged.
-        PolicyError: the policies exceed `BUDGET` or `LARGEST_POLICY`.
         PolicyFileError: a policy to be stored is damaged.
     """
     with reading(directory):
@@ -176,33 +156,6 @@ def archive_policies(directory: RunDirectory, store: Store) -> list[Path]:
         if is_of(policy, run) and not (
             path.exists() and stored_policy(path, spec, kind).record == policy.record
         ):
-            _store_policy(policy, path, store)
+            write_policy(path, policy.tensors(), policy.record)
             written.append(path)
     return written
-
-
-def _store_policy(policy: Policy, path: Path, store: Store) -> None:
-    """Write a policy within the limits, its weights in float16 if they are too large."""
-    import torch
-
-    tensors = policy.tensors()
-
-    def size() -> int:
-        return sum(value.nbytes for value in tensors.values()) + 10_000
-
-    if size() > LARGEST_POLICY:
-        tensors = {
-            name: value.half() if value.dtype == torch.float32 else value for name, value in tensors.items()
-        }
-    if size() > LARGEST_POLICY:
-        raise PolicyError(
-            f"the {policy.label} takes more than {LARGEST_POLICY / 1e6:.0f} MB, so it stays in "
-            f"{policy.path.parent}"
-        )
-    held = sum(other.stat().st_size for other in store.root.rglob("*.safetensors") if other != path)
-    if held + size() > BUDGET:
-        raise PolicyError(
-            f"the policies in {store.root} would take more than {BUDGET / 1e6:.0f} MB with the "
-            f"{policy.label}: remove some of {store.root}/**/*.safetensors, then repeat the command"
-        )
-    write_policy(path, tensors, policy.record)

@@ -2,87 +2,39 @@
 
 import json
 import re
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from alm.training.files import write_json
 from alm.training.policies import PolicyFileError
-from reproduce.lab.policies import Policy, PolicyError, policies_stored, stored_policy
+from reproduce.lab.policies import Policy, PolicyError, policies_stored, policy_in, stored_policy
 from reproduce.lab.rendering import LargeClipError, choose_gl, clip, file_name
 from reproduce.lab.specs import RunSpec
 from reproduce.lab.store import Store
 
-BUDGET = 10_000_000
-"""Bytes of all clips together, limited because they are in git."""
-
 
 @dataclass(frozen=True)
 class Card:
-    """The origin of a clip: a policy, its evaluation and the run that it comes from.
+    """A clip and the policy that it shows; the card's file beside it holds the policy's record."""
 
-    Attributes:
-        policy: its kind, one of `reproduce.lab.policies.KINDS`.
-        steps: environment steps that it was trained for.
-        evaluated_step: environment steps at its evaluation, or at the last one before it.
-        mean: mean return of that evaluation; ``return`` in the file.
-        episodes: number of episodes of that evaluation.
-        source: how it was saved (`reproduce.lab.policies.Policy.source`).
-        digest: identity of the run.
-        clip: the clip, of which the file has the name; the card lies beside it.
-    """
-
-    algorithm: str
-    variant: str
-    task: str
-    scale: str
-    seed: int
-    policy: str
-    steps: int
-    evaluated_step: int
-    mean: float
-    episodes: int
-    source: str
-    digest: str
-    commit: str
-    uncommitted_changes: bool
-    protocol: str
+    policy: Policy
     clip: Path
 
     @classmethod
     def of(cls, policy: Policy, folder: Path) -> "Card":
         """The card of a policy whose clip belongs in ``folder``."""
-        return cls(
-            **policy.spec.to_dict(),
-            policy=policy.kind,
-            steps=policy.step,
-            evaluated_step=policy.evaluated_step,
-            mean=float(np.mean(policy.returns)),
-            episodes=len(policy.returns),
-            source=policy.source,
-            digest=policy.digest,
-            commit=policy.commit,
-            uncommitted_changes=policy.dirty,
-            protocol=policy.protocol,
-            clip=folder / f"{file_name(policy.spec)}.gif",
-        )
+        return cls(policy, folder / f"{file_name(policy.spec)}.gif")
 
     @classmethod
     def read(cls, path: Path) -> "Card":
-        """The card in a file.
+        """The card in a file, which is also the path of its policy.
 
         Raises:
             FileNotFoundError: there is none.
             ValueError: the file is not a card.
         """
         try:
-            held = json.loads(path.read_bytes())
-            values = {name: held[name] for name in _TYPES}
-            if not all(isinstance(values[name], _TYPES[name]) for name in values):
-                raise TypeError
-            return cls(**values, mean=float(held["return"]), clip=path.with_suffix(".gif"))
+            return cls(policy_in(json.loads(path.read_bytes()), path), path.with_suffix(".gif"))
         except (KeyError, TypeError, ValueError, RecursionError):
             raise ValueError(
                 f"{path} is not a card of a policy: remake it with: python -m reproduce gallery"
@@ -90,8 +42,7 @@ class Card:
 
     def write(self) -> None:
         """Write it beside the clip."""
-        held = {name: getattr(self, name) for name in _TYPES}
-        write_json(self.path, held | {"return": self.mean, "clip": self.clip.name})
+        write_json(self.path, self.policy.record)
 
     @property
     def path(self) -> Path:
@@ -102,13 +53,9 @@ class Card:
     def is_drawn(self) -> bool:
         """Whether the clip is there, and this card beside it."""
         try:
-            return self.clip.exists() and Card.read(self.path) == self
+            return self.clip.exists() and Card.read(self.path).policy.record == self.policy.record
         except (FileNotFoundError, ValueError):
             return False
-
-
-_TYPES: dict[str, Any] = {one.name: one.type for one in fields(Card) if one.name not in ("mean", "clip")}
-"""Fields that a file has as they are."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +79,7 @@ def make_gallery(store: Store, folder: Path) -> Made:
     """Draw missing and outdated clips, and remove clips and cards whose policy is gone.
 
     Raises:
-        RenderError: this machine cannot render off screen.
+        RuntimeError: this machine cannot render off screen.
     """
     cards, problems, size, kept = [], [], 0, set()
     for (spec, kind), path in policies_stored(store).items():
@@ -150,11 +97,6 @@ def make_gallery(store: Store, folder: Path) -> Made:
                 choose_gl()
                 clip(policy, card.clip)
                 card.write()
-            if size + card.clip.stat().st_size > BUDGET:
-                raise PolicyError(
-                    f"the clips would take more than {BUDGET / 1e6:.0f} MB with that of {spec.label}: remove "
-                    f"some policies from {store.root}"
-                )
         except (LargeClipError, PolicyError, PolicyFileError) as error:
             problems.append(str(error))
             continue

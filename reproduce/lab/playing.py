@@ -70,7 +70,7 @@ class Played:
     Attributes:
         policy: the policy.
         returns: undiscounted returns of the new episodes.
-        repeated: returns of the evaluation's episodes played again; empty if none was at the policy's step.
+        repeated: returns of the evaluation's episodes played again.
     """
 
     policy: Policy
@@ -100,7 +100,7 @@ class Played:
         """The comparison in a few lines."""
         policy, new = self.policy, np.array(self.returns)
         half = stats.t.ppf(0.975, len(new) - 1) * stats.sem(new)
-        stored = np.array(policy.returns)
+        stored, again = np.array(policy.returns), np.array(self.repeated)
         lines = [
             f"{policy.label}, {policy.step:,} steps; {policy.path}",
             f"{len(new)} new episodes: mean {new.mean():.1f}, 95 % interval {new.mean() - half:.1f} to "
@@ -108,17 +108,9 @@ class Played:
             f"{new.max():.1f}",
             f"stored evaluation at step {policy.evaluated_step:,}, {len(stored)} episodes: "
             f"mean {stored.mean():.1f}, from {stored.min():.1f} to {stored.max():.1f}",
+            f"the same episodes, played again: mean {again.mean():.1f}; largest difference of a return "
+            f"{np.abs(again - stored).max():.5g}",
         ]
-        if policy.evaluated_step != policy.step:
-            lines.append(
-                f"(the policy comes from a checkpoint at step {policy.step:,}, which was not evaluated)"
-            )
-        if self.repeated:
-            again = np.array(self.repeated)
-            lines.append(
-                f"the same episodes, played again: mean {again.mean():.1f}; largest difference of a return "
-                f"{np.abs(again - stored).max():.5g}"
-            )
         lines.append(self.agreement)
         if policy.processor and policy.processor != (here := cpu_name()):
             lines.append(
@@ -165,6 +157,5 @@ def play(policy: Policy, episodes: int, plugin: Plugin | None = None) -> Played:
     new: list[float] = []
     while len(new) < episodes:
         new += returns(min(_TOGETHER, episodes - len(new)), FRESH_EPISODES + len(new))
-    evaluated = policy.evaluated_step == policy.step
-    repeated = returns(len(policy.returns), policy.step) if evaluated else []
+    repeated = returns(len(policy.returns), policy.evaluated_step)
     return Played(policy, tuple(new), tuple(repeated))

@@ -39,10 +39,6 @@ _GUIDE = "see docs/new_variant.md"
 _MODULE = "plugin:"
 
 
-class PluginError(ValueError):
-    """An unusable plugin; the message is one sentence with the file and what to do."""
-
-
 class PluginFailure(Exception):
     """A failure of a plugin's code at run time; the message is one sentence with its line and traceback."""
 
@@ -105,15 +101,16 @@ def algorithms_with(plugin: Plugin | None) -> Mapping[str, Algorithm]:
     return merged
 
 
-def variant_known(algorithm: str, name: str, plugin: Plugin | None) -> Variant:
-    """The variant of that name, of the suite or of a plugin.
+def method_named(algorithm: str, variant: str, plugin: Plugin | None) -> tuple[Algorithm, Variant]:
+    """The algorithm and its variant of these names, of the suite or of a plugin.
 
     Raises:
         UnknownAlgorithmError: there is no such algorithm or variant; without a plugin, the message says how
             to add one.
     """
+    algorithms = algorithms_with(plugin)
     try:
-        return variant_named(algorithm, name, algorithms_with(plugin))
+        return algorithm_named(algorithm, algorithms), variant_named(algorithm, variant, algorithms)
     except UnknownAlgorithmError as error:
         if plugin:
             raise
@@ -124,20 +121,20 @@ def load_plugin(path: Path) -> Plugin:
     """Run a plugin's file and check its declarations (imports what the file imports).
 
     Raises:
-        PluginError: the file cannot be read or run, or declares nothing; or a declaration is not a variant or
+        ValueError: the file cannot be read or run, or declares nothing; or a declaration is not a variant or
             algorithm, cannot be loaded, or has a name that is taken.
     """
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise PluginError(
+        raise ValueError(
             f"The plugin {path} cannot be read ({reason}): give the path of a Python file, {_GUIDE}."
         ) from None
     module = _run(path, text)
     plugin = Plugin(path, text, _declared_variants(path, module), _declared_algorithms(path, module))
     if not plugin.variants and not plugin.algorithms:
-        raise PluginError(
+        raise ValueError(
             f'The plugin {path} declares no variant: add VARIANTS = {{"alm": [Variant(...)]}}, {_GUIDE}.'
         )
     _check_names(plugin)
@@ -160,7 +157,7 @@ def _run(path: Path, text: str) -> ModuleType:
         raise
     except BaseException as error:
         lines = [frame.lineno for frame in frames_of(path, error)] or [0]
-        raise PluginError(
+        raise ValueError(
             f"The plugin {path} cannot be run (line {lines[-1]}: {_in_words(error)}): "
             f"correct it so that `python {path}` runs."
         ) from None
@@ -175,7 +172,7 @@ def _declared_variants(path: Path, module: ModuleType) -> dict[str, tuple[Varian
         and all(isinstance(variants, (list, tuple)) for variants in declared.values())
         and all(isinstance(one, Variant) for variants in declared.values() for one in variants)
     ):
-        raise PluginError(
+        raise ValueError(
             f"VARIANTS of the plugin {path} must map names of algorithms to lists of Variant, such as "
             f'{{"alm": [Variant(...)]}}, not {reprlib.repr(declared)}; {_GUIDE}.'
         )
@@ -185,7 +182,7 @@ def _declared_variants(path: Path, module: ModuleType) -> dict[str, tuple[Varian
 def _declared_algorithms(path: Path, module: ModuleType) -> dict[str, Algorithm]:
     declared = vars(module).get("ALGORITHMS", {})
     if not (isinstance(declared, Mapping) and all(isinstance(one, Algorithm) for one in declared.values())):
-        raise PluginError(
+        raise ValueError(
             f"ALGORITHMS of the plugin {path} must map names to Algorithm, such as "
             f'{{"mine": Algorithm(...)}}, not {reprlib.repr(declared)}; {_GUIDE}.'
         )
@@ -198,23 +195,23 @@ def _check_names(plugin: Plugin) -> None:
         try:
             require_name(name, "an algorithm")
         except ValueError as error:
-            raise PluginError(f"ALGORITHMS of the plugin {path} cannot be used: {error}") from None
+            raise ValueError(f"ALGORITHMS of the plugin {path} cannot be used: {error}") from None
         if name in ALGORITHMS:
-            raise PluginError(f"There is an algorithm {name!r} already: give that of {path} another name.")
+            raise ValueError(f"There is an algorithm {name!r} already: give that of {path} another name.")
     algorithms = {**ALGORITHMS, **plugin.algorithms}
     for name, variants in plugin.variants.items():
         try:
             taken = {BASE.name, *algorithm_named(name, algorithms).variants}
         except UnknownAlgorithmError as error:
-            raise PluginError(f"VARIANTS of the plugin {path} cannot be used: {error}") from None
+            raise ValueError(f"VARIANTS of the plugin {path} cannot be used: {error}") from None
         own = [variant.name for variant in variants]
         for variant in own:
             if variant in taken:
-                raise PluginError(
+                raise ValueError(
                     f"{name} has a variant {variant!r} already: give that of {path} another name."
                 )
             if own.count(variant) > 1:
-                raise PluginError(
+                raise ValueError(
                     f"The plugin {path} declares two variants {variant!r} of {name}: give one another name."
                 )
 
@@ -228,7 +225,7 @@ def _check_classes(plugin: Plugin) -> None:
     ]
     for label, algorithm, variant in declared:
         if problem := _problem(algorithm, variant):
-            raise PluginError(f"{label} of the plugin {plugin.path} cannot be trained: {problem}.")
+            raise ValueError(f"{label} of the plugin {plugin.path} cannot be trained: {problem}.")
     doubts = (doubt for _, algorithm, variant in declared for doubt in _doubts(*algorithm.load(variant)))
     for doubt in dict.fromkeys(doubts):
         warnings.warn(f"{doubt} (plugin {plugin.path})", stacklevel=3)
@@ -431,9 +428,8 @@ def _in_words(error: BaseException) -> str:
 
 def _declaration(plugin: Plugin, algorithm: str, variant: str) -> str:
     """Where a plugin declares a variant's class, or else the variant: ``my_idea.py:22, class CalmALM``."""
-    algorithms = algorithms_with(plugin)
-    classes = algorithm_named(algorithm, algorithms).load(variant_named(algorithm, variant, algorithms))
-    for cls in (one for pair in classes for one in pair.__mro__ if one.__module__.startswith(_MODULE)):
+    of, named = method_named(algorithm, variant, plugin)
+    for cls in (one for pair in of.load(named) for one in pair.__mro__ if one.__module__.startswith(_MODULE)):
         if found := re.search(rf"^[ \t]*class {cls.__name__}\b", plugin.text, re.MULTILINE):
             return f"{plugin.file}:{_line(plugin.text, found.start())}, class {cls.__name__}"
     found = re.search(rf"""["']{re.escape(variant)}["']""", plugin.text)

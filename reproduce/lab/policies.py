@@ -20,7 +20,7 @@ from alm.training.policies import PolicyFileError, read_policy, read_record
 from alm.training.run_directory import RunDirectory
 from alm.training.scale import SCALES, scale_named
 from reproduce.lab.errors import reason_of
-from reproduce.lab.plugins import Plugin, variant_known
+from reproduce.lab.plugins import Plugin, method_named
 from reproduce.lab.provenance import processor_of
 from reproduce.lab.resolved_runs import ResolvedRuns
 from reproduce.lab.run_directories import directories_under, passing_over
@@ -44,8 +44,11 @@ KINDS = ("last", "best")
 """Policies kept of a run: of its last evaluation, and of the one with the highest mean return."""
 
 
-_RECORD: Form = {
+_RECORD: Mapping[str, Form] = {
+    "kind": str,
+    "spec": dict,
     "digest": str,
+    "protocol": str,
     "step": COUNT,
     "evaluated_step": COUNT,
     "returns": listed(FINITE, least=1),
@@ -65,7 +68,7 @@ class Policy:
     """A policy in a file, and its metadata.
 
     Attributes:
-        path: its file, or the checkpoint that holds it.
+        path: its file.
         kind: one of `KINDS`.
         spec: the run that it comes from.
         digest: identity of that run (`reproduce.lab.specs.config_digest`).
@@ -73,8 +76,8 @@ class Policy:
         step: environment steps that it was trained for.
         evaluated_step: environment steps at its evaluation, or at the last one before it.
         returns: undiscounted returns of the episodes of that evaluation.
-        source: ``"evaluation"`` if saved when it was evaluated, ``"checkpoint"`` if extracted from one
-            later; the latter exists for the last policy only.
+        source: ``"evaluation"`` if saved when it was evaluated; ``"checkpoint"`` if a version before 0.17
+            extracted it from one, perhaps between two evaluations.
         commit: git commit of the code that trained it.
         dirty: whether that code had uncommitted changes.
         plugin: file of the plugin that declares its variant or algorithm; empty if the suite does.
@@ -98,14 +101,17 @@ class Policy:
     @property
     def record(self) -> dict[str, Any]:
         """The metadata in the policy's file, of JSON types."""
-        record = asdict(self)
-        del record["path"], record["processor"]
-        return record
+        return {name: value for name, value in asdict(self).items() if name in _RECORD}
 
     @property
     def label(self) -> str:
         """The policy in words: ``"last policy of td3/base T-Ant paper seed 0"``."""
         return f"{self.kind} policy of {self.spec.label}"
+
+    @property
+    def mean(self) -> float:
+        """Mean return of its evaluation."""
+        return float(np.mean(self.returns))
 
     def tensors(self) -> dict[str, "Tensor"]:
         """Its tensors by name.
@@ -113,8 +119,6 @@ class Policy:
         Raises:
             PolicyFileError: the file is damaged.
         """
-        if self.path.suffix == ".pt":
-            return agent_in_checkpoint(self.path, self.spec, self.digest).policy_state()
         return read_policy(self.path)[1]
 
     def agent(self, plugin: Plugin | None = None) -> "Agent":
@@ -138,7 +142,7 @@ class Policy:
 
 
 def _shapes(tensors: Mapping[str, "Tensor"]) -> dict[str, tuple[Any, Any]]:
-    """Shapes and types by name; a large policy's float32 is stored as float16."""
+    """Shapes and types by name; versions before 0.17 stored a large policy's float32 as float16."""
     import torch
 
     return {
@@ -187,46 +191,46 @@ def agent_in_checkpoint(path: Path, spec: RunSpec, digest: str) -> "Agent":
 
 
 def policies_of(directory: RunDirectory) -> dict[str, Policy]:
-    """The last and the best policy in a run's directory, by kind.
-
-    A run started by a version that kept no policies has only the last, from its newest checkpoint.
-    """
-    spec = RunSpec.from_dict((config := directory.read_json("config.json"))["spec"])
-    provenance = directory.read_json("provenance.json")
-    returns = {line["step"]: line["returns"] for line in directory.metrics() if "returns" in line}
-
-    def described(kind: str, path: Path, step: int, source: str) -> Policy | None:
-        evaluated = max((evaluated for evaluated in returns if evaluated <= step), default=None)
-        if evaluated is None:
-            return None
-        return Policy(
-            path,
-            kind,
-            spec,
-            config["digest"],
-            config["protocol"],
-            step,
-            evaluated,
-            tuple(returns[evaluated]),
-            source,
-            provenance.get("git_sha", "unknown"),
-            provenance.get("git_dirty", True),
-            provenance.get("plugin", {}).get("file", ""),
-            processor_of(provenance),
-        )
-
+    """The last and the best policy in a run's directory, by kind."""
+    config, provenance = directory.read_json("config.json"), directory.read_json("provenance.json")
+    lines = directory.metrics()
+    returns: dict[int, list[float]] = {one["step"]: one["returns"] for one in lines if "returns" in one}
     # A policy whose line of metrics is not yet written does not count.
     newest = max(returns, default=0)
     steps = {"last": directory.policies.last(newest), "best": directory.policies.best(newest)}
-    found = {
-        kind: described(kind, directory.policies.path(step), step, "evaluation")
+    return {
+        kind: Policy(
+            path=directory.policies.path(step),
+            kind=kind,
+            spec=RunSpec.from_dict(config["spec"]),
+            digest=config["digest"],
+            protocol=config["protocol"],
+            step=step,
+            evaluated_step=step,
+            returns=tuple(returns[step]),
+            source="evaluation",
+            commit=provenance.get("git_sha", "unknown"),
+            dirty=provenance.get("git_dirty", True),
+            plugin=provenance.get("plugin", {}).get("file", ""),
+            processor=processor_of(provenance),
+        )
         for kind, step in steps.items()
-        if step is not None
+        if step in returns
     }
-    if not found and "plugin" not in provenance and (checkpoints := directory.checkpoints.steps()):
-        path = directory.checkpoints.path(checkpoints[0])
-        found["last"] = described("last", path, checkpoints[0], "checkpoint")
-    return {kind: policy for kind, policy in found.items() if policy is not None}
+
+
+def policy_in(record: Mapping[str, Any], path: Path) -> Policy:
+    """The policy of a record (`Policy.record`) that lies in a file.
+
+    Raises:
+        KeyError, TypeError, ValueError: it is no such record.
+    """
+    if problem := misfit(record, _RECORD):
+        raise ValueError(problem)
+    held = {name: record[name] for name in _RECORD}
+    require_protocol(held["protocol"])
+    held |= {"spec": RunSpec.from_dict(held["spec"]), "returns": tuple(held["returns"])}
+    return Policy(path, **held)
 
 
 def stored_policy(path: Path, spec: RunSpec, kind: str) -> Policy:
@@ -237,25 +241,9 @@ def stored_policy(path: Path, spec: RunSpec, kind: str) -> Policy:
     """
     record = read_record(path)
     try:
-        if problem := misfit(record, _RECORD):
-            raise ValueError(problem)
-        held = RunSpec.from_dict(record["spec"])
-        policy = Policy(
-            path,
-            kind,
-            held,
-            record["digest"],
-            require_protocol(record["protocol"]),
-            record["step"],
-            record["evaluated_step"],
-            tuple(record["returns"]),
-            record["source"],
-            record["commit"],
-            record["dirty"],
-            record["plugin"],
-        )
-        if held != spec or record["kind"] != kind:
-            raise ValueError(f"it is the {record['kind']} policy of {held.label}")
+        policy = policy_in(record, path)
+        if (policy.spec, policy.kind) != (spec, kind):
+            raise ValueError(f"it is the {policy.label}")
     except (KeyError, TypeError, ValueError) as error:
         raise PolicyFileError(
             f"{path} is not the policy that belongs there ({reason_of(error)}): put a sound copy back, or "
@@ -345,7 +333,7 @@ def find_policy(
     found = [one for one in {**stored, **trained} if kind in (None, one[1])]
     if not found:
         if not plugin:
-            variant_known(algorithm, variant_parts(variant)[0], plugin)
+            method_named(algorithm, variant_parts(variant)[0], plugin)
         raise PolicyError(_what_to_train(wanted, kind, store, runs_dir))
     chosen = min(found, key=order)
     if chosen not in stored:

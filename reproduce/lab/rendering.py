@@ -22,7 +22,7 @@ import numpy as np
 
 from alm.training.files import write_bytes
 from reproduce.lab.places import installing
-from reproduce.lab.playing import FRESH_EPISODES
+from reproduce.lab.playing import FRESH_EPISODES, Actor
 from reproduce.lab.plugins import Plugin
 from reproduce.lab.policies import Policy
 from reproduce.lab.specs import RunSpec
@@ -42,11 +42,7 @@ LARGEST_CLIP = 500_000
 _PROBE = "import mujoco; mujoco.GLContext(16, 16).make_current()"
 
 
-class RenderError(RuntimeError):
-    """A missing requirement of films; the message is one sentence with the package to install."""
-
-
-class LargeClipError(RenderError):
+class LargeClipError(RuntimeError):
     """A clip that is too large even with the fewest colours and frames; others may fit."""
 
 
@@ -63,10 +59,10 @@ def require_encoder() -> None:
     """Check that an MP4 can be written.
 
     Raises:
-        RenderError: imageio-ffmpeg is not installed.
+        RuntimeError: imageio-ffmpeg is not installed.
     """
     if find_spec("imageio_ffmpeg") is None:
-        raise RenderError(f"films need the package imageio-ffmpeg: install it with {installing('render')}")
+        raise RuntimeError(f"films need the package imageio-ffmpeg: install it with {installing('render')}")
 
 
 @cache
@@ -76,7 +72,7 @@ def choose_gl() -> str:
     A process chooses once, as MuJoCo does.
 
     Raises:
-        RenderError: no backend works.
+        RuntimeError: no backend works.
     """
     chosen = os.environ.get("MUJOCO_GL")
     ways = (chosen,) if chosen else ("egl", "osmesa") if sys.platform == "linux" else ("",)
@@ -87,7 +83,7 @@ def choose_gl() -> str:
         if tried.returncode == 0:
             os.environ["MUJOCO_GL"] = way
             return way
-    raise RenderError(
+    raise RuntimeError(
         f"nothing here renders off screen (tried MUJOCO_GL={', '.join(ways)}): install EGL (on Debian: "
         "apt-get install libegl1 libgl1-mesa-dri) or OSMesa (apt-get install libosmesa6)"
     )
@@ -116,27 +112,24 @@ def episode(
     import torch
 
     from alm.tasks import make
-    from alm.training.streams import Purpose, Streams, environment_seed
+    from alm.training.streams import Purpose, environment_seed
 
     torch.set_num_threads(1)
-    agent = policy.agent(plugin)
+    actor = Actor.of(policy, plugin)
     environment = make(policy.spec.task)
     duration = float(environment.unwrapped.dt)  # type: ignore[attr-defined]
     every = math.ceil(1.0 / (fps * duration) - 1e-9)
-    # The same start as the first of the new episodes of `reproduce.lab.playing.play`.
-    streams = Streams(agent.seeds, Purpose.EVALUATION, FRESH_EPISODES)
 
     def frames() -> Iterator[Frame]:
         view = _View(environment.unwrapped, width, height)
+        # The same start as the first of the new episodes of `reproduce.lab.playing.play`.
         observation, _ = environment.reset(
             seed=environment_seed(policy.spec.seed, Purpose.EVALUATION, FRESH_EPISODES, 0)
         )
         total, step, ended = 0.0, 0, False
         yield Frame(view.picture(), total, step)
         while not ended and (seconds is None or step * duration < seconds):
-            state = torch.as_tensor(observation, dtype=torch.float32)[None, None]
-            action = agent.act_greedily(state, streams)[0, 0].numpy()
-            observation, reward, terminated, truncated, _ = environment.step(action)
+            observation, reward, terminated, truncated, _ = environment.step(actor.act(observation))
             total, step, ended = total + float(reward), step + 1, terminated or truncated
             if step % every == 0 or ended:
                 yield Frame(view.picture(), total, step)
@@ -238,7 +231,7 @@ def film(policy: Policy, folder: Path, plugin: Plugin | None = None) -> tuple[Pa
     """Write a whole episode as MP4 and its first seconds as GIF; returns both files.
 
     Raises:
-        RenderError: a package or a rendering backend is missing.
+        RuntimeError: a package or a rendering backend is missing.
         PolicyError: the policy cannot be used.
     """
     require_encoder()

@@ -9,9 +9,8 @@ from typing import Any
 
 from alm.task_registry import TaskSpec, task_spec
 from alm.training.scale import Scale, TrainingConfig, scale_named
-from reproduce.lab.algorithms import algorithm_named
 from reproduce.lab.errors import is_sentence
-from reproduce.lab.plugins import Plugin, PluginError, algorithms_with, variant_known
+from reproduce.lab.plugins import Plugin, method_named
 from reproduce.lab.settings import require_used, require_valid, with_settings
 from reproduce.lab.specs import RunSpec, run_record, variant_in
 
@@ -60,10 +59,9 @@ class ResolvedRuns:
         """
         if not seeds:
             raise ValueError("There is no seed to train: give one or more, such as --seeds 0 1 2.")
-        algorithms = algorithms_with(plugin)
         task_, scale_ = task_spec(task), scale_named(scale)
-        variant_ = variant_known(algorithm, variant, plugin)
-        agent_class, config_class = algorithm_named(algorithm, algorithms).load(variant_)
+        algorithm_, variant_ = method_named(algorithm, variant, plugin)
+        agent_class, config_class = algorithm_.load(variant_)
         own = plugin if plugin and plugin.provides(algorithm, variant) else None
         name = f"{algorithm}/{variant}"
         with _declared_in(own, name):
@@ -108,14 +106,14 @@ def _declared_in(plugin: Plugin | None, name: str) -> Iterator[None]:
     """Say of a declaration that the suite refuses which plugin it is in.
 
     Raises:
-        PluginError: replaces the suite's sentence.
+        ValueError: replaces the suite's sentence.
     """
     try:
         yield
     except ValueError as error:
         if plugin is None or not is_sentence(error):
             raise
-        raise PluginError(f"{name} of the plugin {plugin.path} cannot be trained: {error}") from None
+        raise ValueError(f"{name} of the plugin {plugin.path} cannot be trained: {error}") from None
 
 
 def _require_updates(agent_config: Any, training: TrainingConfig, name: str) -> None:

@@ -21,10 +21,6 @@ _WORD = re.compile(r"[A-Za-z0-9._-]+")
 _LARGEST_EXPONENT = 15
 
 
-class SettingError(ValueError):
-    """An invalid setting; the message is one sentence with the existing settings or the expected type."""
-
-
 class Setting(NamedTuple):
     """A setting of a configuration in words: its name, its value as ``--set`` takes it, and its meaning."""
 
@@ -65,8 +61,8 @@ def with_settings(config: Any, assignments: Sequence[str]) -> tuple[Any, tuple[s
             values ``true`` or ``false``, no value ``none``, tuples ``400,200`` or ``(400,200)``.
 
     Raises:
-        SettingError: no ``=``, an unknown field, a value of another type, or two values for one field.
-        ValueError: the configuration refuses the value.
+        ValueError: no ``=``, an unknown field, a value of another type or one that the configuration refuses,
+            or two values for one field.
     """
     if not assignments:
         return config, ()
@@ -75,17 +71,17 @@ def with_settings(config: Any, assignments: Sequence[str]) -> tuple[Any, tuple[s
     for assignment in assignments:
         name, sign, text = (part.strip() for part in assignment.partition("="))
         if not sign:
-            raise SettingError(f"The setting {assignment!r} has no value: write it as field=value.")
+            raise ValueError(f"The setting {assignment!r} has no value: write it as field=value.")
         if name not in known:
-            raise SettingError(
+            raise ValueError(
                 f"{owner} has no setting {name!r}{nearest(name, known)}; its settings are {', '.join(known)}."
             )
         try:
             value = _value(text, known[name].kind)
         except ValueError as error:
-            raise SettingError(f"The setting {name} of {owner} {error}, not {text!r}.") from None
+            raise ValueError(f"The setting {name} of {owner} {error}, not {text!r}.") from None
         if name in values and values[name] != value:
-            raise SettingError(
+            raise ValueError(
                 f"The setting {name} is given twice, as {_text(values[name])} and as {_text(value)}: leave "
                 "one out."
             )
@@ -103,7 +99,7 @@ def require_valid(config: Any, prefix: str = "") -> None:
     A configuration whose settings may contradict each other reports that in a method ``conflict``.
 
     Raises:
-        SettingError: a value has another type or is out of range, or settings contradict each other.
+        ValueError: a value has another type or is out of range, or settings contradict each other.
     """
     kinds = typing.get_type_hints(type(config), include_extras=True)
     for one in fields(config):
@@ -111,24 +107,24 @@ def require_valid(config: Any, prefix: str = "") -> None:
         if is_dataclass(value) and not isinstance(value, type):
             require_valid(value, f"{prefix}{one.name}.")
         elif not _fits(value, kind):
-            raise SettingError(
+            raise ValueError(
                 f"The setting {prefix}{one.name} of {type(config).__name__} must be {_words(kind)}, not "
                 f"{reprlib.repr(value)}."
             )
     if conflict := getattr(config, "conflict", lambda: None)():
-        raise SettingError(f"The settings of {type(config).__name__} contradict each other: {conflict}.")
+        raise ValueError(f"The settings of {type(config).__name__} contradict each other: {conflict}.")
 
 
 def require_used(assignments: Sequence[str], unused: Sequence[str], name: str) -> None:
     """Check that every setting in a run's name has an effect on the run.
 
     Raises:
-        SettingError: a canonical assignment sets a field that the agent called ``name`` does not use.
+        ValueError: a canonical assignment sets a field that the agent called ``name`` does not use.
     """
     for assignment in assignments:
         field = assignment.partition("=")[0]
         if field in unused:
-            raise SettingError(
+            raise ValueError(
                 f"{name} does not read the setting {field}, or derives it from others: leave it out."
             )
 
@@ -183,12 +179,12 @@ def canonical_variant(variant: str) -> str:
     Types are not known here, and hence not which settings change nothing.
 
     Raises:
-        SettingError: the brackets do not hold a list of settings, or set a field twice.
+        ValueError: the brackets do not hold a list of settings, or set a field twice.
     """
     name, settings, precision = variant_parts(variant)
     values = dict(sorted(setting.partition("=")[::2] for setting in settings))
     if variant_in(name, precision, settings) != variant or len(values) < len(settings):
-        raise SettingError(
+        raise ValueError(
             f"{variant!r} is no variant: write a name, perhaps with settings, each once, and a precision, as "
             "in 'base[horizon=7,learning_rate=3e-4]+bf16'."
         )

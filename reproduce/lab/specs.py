@@ -10,7 +10,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path, PurePath
-from typing import Any, TypedDict
+from typing import Any, TypedDict, Unpack
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+=()-]*")
 # A slash becomes an underscore in a path, so a task's name has none of its own.
@@ -88,23 +88,10 @@ class RunSpec:
         """Algorithm, variant, task and scale: what all seeds of a number have in common."""
         return self.algorithm, self.variant, self.task, self.scale
 
-    def matches(
-        self,
-        *,
-        algorithm: str | None = None,
-        variant: str | None = None,
-        task: str | None = None,
-        seed: int | None = None,
-        scale: str | None = None,
-    ) -> bool:
-        """Whether it has the given values, see `RunFields`."""
-        return (
-            algorithm in (None, self.algorithm)
-            and variant in (None, self.variant)
-            and task in (None, self.task)
-            and seed in (None, self.seed)
-            and scale in (None, self.scale)
-        )
+    def matches(self, **wanted: Unpack[RunFields]) -> bool:
+        """Whether it has the given values."""
+        own = {name: getattr(self, name) for name in wanted}
+        return all(value in (None, own[name]) for name, value in wanted.items())
 
     @property
     def relative_dir(self) -> Path:

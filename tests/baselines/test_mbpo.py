@@ -14,7 +14,6 @@ from baselines.mbpo import MBPO, MBPOConfig
 from baselines.sac import SAC
 from benchmarks.plain_baselines import PlainSoft
 from reproduce.lab.resolved_runs import ResolvedRuns
-from reproduce.lab.settings import SettingError
 
 HOPPER = task_spec("Hopper")
 SMALL = MBPOConfig(
@@ -113,7 +112,7 @@ def test_published_hyper_parameters(task):
 
 @pytest.mark.parametrize("few", ["replay_capacity=4", "warmup_steps=3"])
 def test_too_few_transitions_for_the_first_model_are_refused_before_training(few):
-    with pytest.raises(SettingError, match=r"with replay_capacity=.* first from 4 transitions, .* is none"):
+    with pytest.raises(ValueError, match=r"with replay_capacity=.* first from 4 transitions, .* is none"):
         ResolvedRuns.of("mbpo", "base", "Hopper", [0], "smoke", settings=[few])
     enough = few.replace("4", "5").replace("3", "4")
     ResolvedRuns.of("mbpo", "base", "Hopper", [0], "smoke", settings=[enough])

@@ -56,9 +56,9 @@ def store(tmp_path_factory, make_run):
 def gallery(tmp_path_factory):
     """One clip with its card."""
     folder = tmp_path_factory.mktemp("gallery")
-    card = {"algorithm": "td3", "variant": "base", "task": "T-Ant", "scale": "paper", "seed": 0, "steps": 300}
-    card |= {"evaluated_step": 300, "return": 51.6, "episodes": 5, "source": "evaluation", "digest": "d"}
-    card |= {"commit": "c", "uncommitted_changes": False, "policy": "last", "protocol": "v2"}
+    spec = {"algorithm": "td3", "variant": "base", "task": "T-Ant", "scale": "paper", "seed": 0}
+    card = {"spec": spec, "step": 300, "evaluated_step": 300, "returns": [51.6], "source": "evaluation"}
+    card |= {"digest": "d", "commit": "c", "dirty": False, "kind": "last", "protocol": "v2", "plugin": ""}
     (folder / "a-seed-0.json").write_text(json.dumps(card))
     (folder / "a-seed-0.gif").write_bytes(PIXEL)
     return folder

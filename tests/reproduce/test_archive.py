@@ -37,7 +37,7 @@ def directory(path, evaluations, status="unfinished"):
     run = RunDirectory(path)
     run.open()
     run.write_json("config.json", run_record(SPEC, "v2-test", CONFIG))
-    run.write_json("provenance.json", {"command": "python -m reproduce train --runs-dir /x/y --seeds 3"})
+    run.write_json("provenance.json", {"command": "python -m reproduce train --seeds 3"})
     run.start_metrics(0)
     for i in range(1, evaluations + 1):
         for half in (0, 500):

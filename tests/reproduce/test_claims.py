@@ -7,7 +7,6 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from alm.training.scale import UnknownScaleError
 from reproduce.cli import main
 from reproduce.exhibits.claims import CLAIMS, COLUMNS, Claim, checks, claims_table, judged, rows_of
 from reproduce.exhibits.claims.checks import ABOUT_A_SIXTH, ABOUT_HALF, Compared, Second, Sooner
@@ -851,7 +850,7 @@ def test_claims_without_runs_are_listed_in_files_with_the_exhibits_to_plan(add, 
 
 
 def test_a_scale_that_does_not_exist_is_refused(add):
-    with pytest.raises(UnknownScaleError, match="no scale 'big'"):
+    with pytest.raises(ValueError, match="no scale 'big'"):
         claims_table(add([1.0]), "big")
 
 

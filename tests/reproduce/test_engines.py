@@ -24,7 +24,7 @@ from reproduce.cli import main
 from reproduce.lab.executors import Ended, Job, Resources
 from reproduce.lab.executors.choosing import Engine
 from reproduce.lab.executors.ray import _carry_out
-from reproduce.lab.executors.remote import Order, Worker, add_to_log, marked
+from reproduce.lab.executors.remote import Worker, add_to_log, marked
 from reproduce.lab.executors.slurm import SlurmJobs
 from reproduce.lab.grid import run_grid
 from reproduce.lab.jobs import resources_of
@@ -131,7 +131,7 @@ def test_resources_follow_device_population_and_the_memory_that_runs_took(make_r
 
 def test_a_worker_writes_the_log_and_tells_the_end(tmp_path):
     def carried_out(text):
-        return Worker(Order.of(a_job(tmp_path, script(text)), Code.here())).carry_out()
+        return Worker(a_job(tmp_path, script(text)), Code.here()).carry_out()
 
     assert carried_out("print('hello')") == Ended(0)
     assert (tmp_path / "logs/a.log").read_text() == "hello\n"
@@ -150,7 +150,7 @@ def test_words_of_a_job_have_their_log_though_someone_tidied_up(tmp_path):
 
 
 def test_a_worker_that_is_asked_to_stop_before_it_began_runs_nothing(tmp_path):
-    end = Worker(Order.of(a_job(tmp_path, script("print('ran')")), Code.here())).carry_out(lambda: True)
+    end = Worker(a_job(tmp_path, script("print('ran')")), Code.here()).carry_out(lambda: True)
     assert end == Ended(130) and (tmp_path / "logs/a.log").read_text() == ""
 
 
@@ -180,8 +180,8 @@ def test_a_worker_passes_sigterm_on_once_and_where_the_engine_does_not(
     monkeypatch.setattr("reproduce.lab.executors.remote.start_tied", lambda *_: child)
     before = signal.signal(signal.SIGTERM, ignore)
     try:
-        order = Order.of(a_job(tmp_path, ("anything",)), Code.here())
-        assert Worker(order).carry_out(passes_on_sigterm=passes_on) == Ended(130)
+        worker = Worker(a_job(tmp_path, ("anything",)), Code.here())
+        assert worker.carry_out(passes_on_sigterm=passes_on) == Ended(130)
         assert signal.getsignal(signal.SIGTERM) is ignore
     finally:
         signal.signal(signal.SIGTERM, before)
@@ -192,7 +192,7 @@ def test_a_worker_may_be_stopped_by_a_signal_at_any_moment_of_its_waiting(tmp_pa
     """Even while ``Popen.wait`` holds its lock, which the interrupted program cannot give back."""
     child = subprocess.Popen([sys.executable, *script("import time; time.sleep(600)")])
     monkeypatch.setattr("reproduce.lab.executors.remote.start_tied", lambda *_: child)
-    worker = Worker(Order.of(a_job(tmp_path, ("anything",)), Code.here()))
+    worker = Worker(a_job(tmp_path, ("anything",)), Code.here())
     waiting = threading.Thread(target=worker.carry_out, kwargs={"passes_on_sigterm": False}, daemon=True)
     stopping = threading.Thread(target=worker.stop, daemon=True)
     with child._waitpid_lock:
@@ -209,7 +209,6 @@ def test_a_worker_may_be_stopped_by_a_signal_at_any_moment_of_its_waiting(tmp_pa
 def test_what_travels_does_not_depend_on_where_the_grid_was_started(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     job = a_job(Path(), script("print()"))
-    assert Order.of(job, Code.here()).log == str(tmp_path / "logs" / "a.log")
     slurm = SlurmJobs(Path("logs", "slurm"), None, hours=1.0, cluster="local")
     assert slurm.submit(job).stop.parent == tmp_path / "logs" / "slurm"
 
@@ -222,7 +221,7 @@ def test_a_worker_refuses_other_code_in_one_sentence(tmp_path):
         (replace(here, sources="0123"), f"sources {here.sources}"),
         (replace(here, packages=versions), "instead of 0.1"),
     ):
-        end = Worker(Order.of(a_job(tmp_path, script("print('ran')")), other)).carry_out()
+        end = Worker(a_job(tmp_path, script("print('ran')")), other).carry_out()
         assert end == Ended(2)
         assert words in end.words and "bring" in end.words and "\n" not in end.words
     assert (tmp_path / "logs/a.log").read_text() == ""
@@ -232,10 +231,10 @@ def test_a_worker_refuses_folders_that_are_not_the_grids(tmp_path):
     """Whatever is at their paths: a clone of the worker's own has a store there, too."""
     runs, store = tmp_path / "runs", tmp_path / "store"
     with marked(runs, store) as marks:
-        order = Order.of(a_job(tmp_path, script("print('ran')"), marks=marks), Code.here())
-        assert Worker(order).carry_out() == Ended(0)
+        worker = Worker(a_job(tmp_path, script("print('ran')"), marks=marks), Code.here())
+        assert worker.carry_out() == Ended(0)
         marks[1].unlink()
-        end = Worker(order).carry_out()
+        end = worker.carry_out()
         assert end == Ended(2)
         assert f"does not see the grid's {store}: choose a --runs-dir and a --store" in end.words
     assert (tmp_path / "logs/a.log").read_text() == "ran\n"
@@ -243,11 +242,14 @@ def test_a_worker_refuses_folders_that_are_not_the_grids(tmp_path):
 
 
 def test_the_grid_marks_what_jobs_elsewhere_must_see(tmp_path, monkeypatch):
-    seen = {}
+    """At paths that do not depend on where it was started, which the log's does not, either."""
+    seen, logs = {}, set()
+    monkeypatch.chdir(tmp_path)
 
     class Elsewhere:
         def submit(self, job):
             seen[job.label] = [mark.parent for mark in job.marks if mark.is_file()]
+            logs.add(job.log.parent)
             return job.label
 
         def poll(self, handle):
@@ -260,8 +262,9 @@ def test_the_grid_marks_what_jobs_elsewhere_must_see(tmp_path, monkeypatch):
     runs, store = tmp_path / "runs", tmp_path / "store"
     command = ["grid", "figure13", "--scale", "smoke", "--first-seeds", "1", "--no-track"]
     for engine, marked_folders in (("ray", [runs, store]), ("local", [])):
-        main([*command, "--on", engine, "--runs-dir", str(runs), "--store", str(store)])
+        main([*command, "--on", engine, "--runs-dir", "runs", "--store", "store"])
         assert list(seen.values()) == [marked_folders] * len(seen) and seen
+        assert logs == {runs / "logs"}
 
 
 def test_the_code_of_a_process_follows_its_files(tmp_path, monkeypatch):
@@ -287,10 +290,10 @@ def test_a_process_ends_with_the_worker_that_started_it(tmp_path):
         import sys
         from pathlib import Path
         from reproduce.lab.executors import Job
-        from reproduce.lab.executors.remote import Order, Worker, marked
+        from reproduce.lab.executors.remote import Worker, marked
         from reproduce.lab.provenance import Code
         job = Job("a job", ("-c", {child!r}), (), Path({str(tmp_path)!r}, "a.log"))
-        Worker(Order.of(job, Code.here())).carry_out()
+        Worker(job, Code.here()).carry_out()
     """
     worker = subprocess.Popen([sys.executable, *script(parent)], cwd=CODE)
     pid = int(wait_for(lambda: mark.exists() and mark.read_text(), worker))
@@ -485,7 +488,7 @@ def test_a_ray_worker_can_be_stopped_though_its_cluster_was_started_in_the_backg
     """Where SIGINT is ignored, as after ``ray start &`` in a script, Ray's cancelling would be lost."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        assert _carry_out(Order.of(a_job(tmp_path, script("print()")), Code.here())) == Ended(0)
+        assert _carry_out(a_job(tmp_path, script("print()")), Code.here()) == Ended(0)
         assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     finally:
         signal.signal(signal.SIGINT, before)

@@ -3,7 +3,7 @@
 import pytest
 
 from alm.task_registry import TASKS, task_spec
-from alm.training.scale import SCALES, UnknownScaleError
+from alm.training.scale import SCALES
 from paper_figures import learning_curves
 from reproduce.cli import _one_spelling
 from reproduce.exhibits.catalogue import (
@@ -12,7 +12,6 @@ from reproduce.exhibits.catalogue import (
     TABLE1,
     TABLE1_MBBL,
     TABLE5,
-    UnknownExhibitError,
     exhibits_named,
 )
 from reproduce.exhibits.coverage import coverage, missing_of, why_nothing_shown
@@ -37,19 +36,19 @@ def test_paper_scale_is_read_at_200k_and_others_at_the_end_of_their_runs():
 
 
 def test_unknown_scales_and_exhibits_are_refused():
-    with pytest.raises(UnknownScaleError, match="laptop"):
+    with pytest.raises(ValueError, match="laptop"):
         TABLE1.needs("labtop")
     with pytest.raises(
-        UnknownExhibitError,
+        ValueError,
         match=r"\(did you mean 'table5' or 'figure5a' or 'figure5b' or 'figure5c'\?\); the exhibits are",
     ):
         exhibits_named("5")
-    with pytest.raises(UnknownExhibitError, match=r"'figur3' \(did you mean 'figure3'\?\)"):
+    with pytest.raises(ValueError, match=r"'figur3' \(did you mean 'figure3'\?\)"):
         exhibits_named("figur3")
     for word in ("", "99", "table", "figure5d"):
-        with pytest.raises(UnknownExhibitError, match="There is no exhibit"):
+        with pytest.raises(ValueError, match="There is no exhibit"):
             exhibits_named(word)
-    with pytest.raises(UnknownExhibitError, match="figure5a"):
+    with pytest.raises(ValueError, match="figure5a"):
         exhibits_named("figure")
 
 

@@ -16,7 +16,7 @@ from alm.training.run_directory import RunDirectory
 from alm.training.streams import Purpose, environment_seed
 from reproduce.cli import main
 from reproduce.exhibits import gallery as shown_gallery
-from reproduce.lab import archive, gallery, playing, policies
+from reproduce.lab import gallery, playing, policies
 from reproduce.lab.archive import archive_policies, archive_run
 from reproduce.lab.errors import UnreadableRunError
 from reproduce.lab.places import CODE
@@ -210,17 +210,17 @@ def test_new_returns_are_summed_up_with_an_interval(store):
     policy = stored_policy(store.root / LAST, SPEC, "last")
     assert (
         "3 new episodes: mean 2.0, 95 % interval -0.5 to 4.5; standard deviation 1.0, from 1.0 to 3.0"
-        in Played(policy, (1.0, 2.0, 3.0), ()).text()
+        in Played(policy, (1.0, 2.0, 3.0), policy.returns).text()
     )
-    assert "mean 2.0, 95 % interval 2.0 to 2.0;" in Played(policy, (2.0, 2.0), ()).text()
+    assert "mean 2.0, 95 % interval 2.0 to 2.0;" in Played(policy, (2.0, 2.0), policy.returns).text()
 
 
 def test_another_protocol_than_that_of_training_is_named(store):
     policy = stored_policy(store.root / LAST, SPEC, "last")
-    assert "trained under" not in Played(policy, policy.returns, ()).text()
+    assert "trained under" not in Played(policy, policy.returns, policy.returns).text()
     older = replace(policy, protocol="v2-older")
     words = f"trained under v2-older, played under {policy.protocol}"
-    assert words in Played(older, policy.returns, ()).text()
+    assert words in Played(older, policy.returns, policy.returns).text()
 
 
 def test_evaluate_prints_both(here, store, capsys):
@@ -313,9 +313,9 @@ def test_another_processor_than_that_of_training_is_named(here, store, monkeypat
     directory(here, 1).write_json("provenance.json", record | {"hardware": {"cpu": "Old CPU"}})
     for seed in (0, 1):  # of the store, and of the directory in which it was trained
         policy = find_policy(store, here / "runs", **TD3, seed=seed)
-        assert words in Played(policy, policy.returns, ()).text()
+        assert words in Played(policy, policy.returns, policy.returns).text()
     monkeypatch.setattr(playing, "cpu_name", lambda: "Old CPU")
-    assert "trained on" not in Played(policy, policy.returns, ()).text()
+    assert "trained on" not in Played(policy, policy.returns, policy.returns).text()
 
 
 def test_every_place_that_was_searched_is_named(here):
@@ -349,33 +349,6 @@ def test_no_policy_of_a_damaged_directory_is_stored(here):
         archive_policies(directory(here), Store(here / "store"))
 
 
-def test_the_last_policy_of_an_older_run_comes_from_its_checkpoint(here):
-    store = Store(here / "store")
-    shutil.copytree(directory(here).path, here / "kept")
-    kept = read_policy(directory(here).policies.path(store.get(SPEC).last_step))[1]
-    shutil.rmtree(directory(here).policies.folder)
-    directory(here).checkpoints.path(100).touch()  # an older one
-    (path,) = archive_policies(directory(here), store)
-    policy = stored_policy(path, SPEC, "last")
-    assert (policy.kind, policy.source) == ("last", "checkpoint")
-    state = policy.tensors()
-    assert state.keys() == kept.keys() and all(torch.equal(state[name], kept[name]) for name in kept)
-    assert play(policy, 2).repeated == policy.returns
-    assert gallery.Card.of(policy, here).source == "checkpoint"
-
-
-def test_a_checkpoint_between_evaluations_says_so(here):
-    store = Store(here / "store")
-    lines = list(directory(here).metrics())
-    evaluated = [line["step"] for line in lines if "returns" in line]
-    rewrite_metrics(here, [line for line in lines if line["step"] < evaluated[-1]])
-    shutil.rmtree(directory(here).policies.folder)
-    (path,) = archive_policies(directory(here), store)
-    policy = stored_policy(path, SPEC, "last")
-    assert (policy.step, policy.evaluated_step) == (evaluated[-1], evaluated[-2])
-    assert "which was not evaluated" in play(policy, 2).text()
-
-
 def test_a_policy_of_another_run_of_the_name_is_not_stored(here):
     lines = list(directory(here).metrics())
     for line in lines:
@@ -396,42 +369,20 @@ def test_of_a_run_that_failed_no_policy_is_stored(here):
     assert {spec.seed for spec, _ in policies_stored(store)} == {1}
 
 
-def test_too_large_a_policy_is_stored_in_float16(here, monkeypatch):
-    kept = read_policy(directory(here).policies.path(Store(here / "store").get(SPEC).last_step))[1]
-    size = sum(value.nbytes for value in kept.values())
-    monkeypatch.setattr(archive, "LARGEST_POLICY", size + 9_000)
-    archive_policies(directory(here), Store(here / "store"))
-    policy = stored_policy(here / "store" / LAST, SPEC, "last")
-    assert {value.dtype for value in policy.tensors().values()} == {torch.float16}
-    for name, value in policy.agent().policy_state().items():
-        assert value.dtype == torch.float32
+def test_a_policy_that_an_earlier_version_stored_in_float16_acts(here, store):
+    record, kept = read_policy(store.root / LAST)
+    halves = {name: value.half() if value.is_floating_point() else value for name, value in kept.items()}
+    write_policy(store.root / LAST, halves, record)
+    for name, value in stored_policy(store.root / LAST, SPEC, "last").agent().policy_state().items():
+        assert value.dtype == kept[name].dtype
         torch.testing.assert_close(value, kept[name], rtol=1e-3, atol=1e-6)
-
-
-def test_what_does_not_fit_is_said_and_not_stored(here, monkeypatch):
-    store = Store(here / "store")
-    monkeypatch.setattr(archive, "BUDGET", 5_000)
-    with pytest.raises(PolicyError, match=r"would take more than 0 MB with the last policy of .*: remove"):
-        archive_policies(directory(here), store)
-    monkeypatch.setattr(archive, "LARGEST_POLICY", 5_000)
-    with pytest.raises(PolicyError, match="takes more than 0 MB, so it stays in"):
-        archive_policies(directory(here), store)
-    assert not policies_stored(store)
-
-
-def test_a_policy_that_takes_the_place_of_another_takes_its_room(here, store, monkeypatch):
-    record, state = read_policy(store.root / LAST)
-    write_policy(store.root / LAST, state, record | {"commit": "an earlier one"})
-    held = sum(path.stat().st_size for path in policies_stored(store).values())
-    monkeypatch.setattr(archive, "BUDGET", held + 10_000)
-    assert archive_policies(directory(here), store) == [store.root / LAST]
 
 
 def test_the_repository_is_within_its_budgets():
     store, folder = Store(CODE / "results" / "runs"), CODE / "results" / "gallery"
     held = policies_stored(store)
     sizes = [path.stat().st_size for path in held.values()]
-    assert max(sizes, default=0) <= archive.LARGEST_POLICY and sum(sizes) <= archive.BUDGET
+    assert sum(sizes) <= 30_000_000
     assert {path for path in (CODE / "results").rglob("*.safetensors")} == set(held.values())
     seeds = {(spec.cell, kind) for spec, kind in held}
     assert len(seeds) == len(held)  # one seed of each
@@ -439,7 +390,7 @@ def test_the_repository_is_within_its_budgets():
         assert stored_policy(path, spec, kind).digest == store.get(spec).digest
     clips = [card.clip for card in shown_gallery.cards(folder)]
     assert set(folder.glob("*.gif")) == set(clips)
-    assert sum(clip.stat().st_size for clip in clips) <= gallery.BUDGET
+    assert sum(clip.stat().st_size for clip in clips) <= 10_000_000
     assert all(clip.stat().st_size <= 500_000 for clip in clips)
 
 

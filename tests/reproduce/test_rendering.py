@@ -16,7 +16,7 @@ from reproduce.exhibits.documents.policies import strip, table
 from reproduce.lab import gallery, rendering
 from reproduce.lab.archive import archive_policies, archive_run
 from reproduce.lab.places import CODE
-from reproduce.lab.rendering import Frame, RenderError, captioned, choose_gl, write_clip
+from reproduce.lab.rendering import Frame, captioned, choose_gl, write_clip
 from reproduce.lab.run_directories import directories_under
 from reproduce.lab.store import Store, StoreWarning
 
@@ -29,7 +29,7 @@ def gl():
     before = os.environ.get("MUJOCO_GL")
     try:
         return choose_gl()
-    except RenderError as error:
+    except RuntimeError as error:
         pytest.skip(str(error))
     finally:
         os.environ.pop("MUJOCO_GL", None)
@@ -93,13 +93,13 @@ def test_the_gallery_follows_the_store(gl, store, tmp_path):
     clip, described = folder / f"{name}.gif", folder / f"{name}.json"
     assert sorted(folder.iterdir()) == [clip, described]
     run, held = store.runs()[0], json.loads(described.read_bytes())
-    assert (held["steps"], held["digest"]) == (run.last_step, run.digest)
-    assert held["return"] == pytest.approx(run.evaluations["eval/return"].iloc[-1])
+    assert (held["step"], held["digest"]) == (run.last_step, run.digest)
+    assert np.mean(held["returns"]) == pytest.approx(run.evaluations["eval/return"].iloc[-1])
     assert held["commit"] == run.provenance["git_sha"]
 
     (card,) = shown.cards(folder)
-    title = f"TD3 on Hopper, smoke scale, {run.last_step:,} steps: return {card.mean:.0f}"
-    assert shown.caption(card) == title and shown.origin(card) == "as evaluated"
+    title = f"TD3 on Hopper, smoke scale, {run.last_step:,} steps: return {card.policy.mean:.0f}"
+    assert shown.caption(card) == title and shown.origin(card.policy) == "as evaluated"
     clips = strip(folder, tmp_path)
     assert f'<img src="gallery/{name}.gif" width="240" alt="{title}"' in clips
     assert clips.endswith(f"\n| {title} |")
@@ -153,7 +153,7 @@ def test_a_clip_has_fewer_colours_then_fewer_frames_until_it_fits(tmp_path, monk
     fewer = Image.open(path)
     assert fewer.n_frames < 12 and fewer.info["duration"] * fewer.n_frames == pytest.approx(1200, abs=200)
     monkeypatch.setattr(rendering, "LARGEST_CLIP", 100)
-    with pytest.raises(RenderError, match="cannot be made smaller than 100 bytes"):
+    with pytest.raises(RuntimeError, match="cannot be made smaller than 100 bytes"):
         write_clip(list(frames(12, noise=True)), 10.0, path)
 
 
@@ -187,19 +187,18 @@ def test_a_policy_that_cannot_be_read_ends_nothing(store, tmp_path, monkeypatch)
     sound.with_name("seed-1.last.safetensors").mkdir()
     (tmp_path / "gallery").mkdir()
     made = gallery.make_gallery(copy, tmp_path / "gallery")
-    assert [card.seed for card in made.cards] == [0]
+    assert [card.policy.spec.seed for card in made.cards] == [0]
     (problem,) = made.problems
     assert "seed-1.last.safetensors cannot be read (Is a directory): mend it" in problem
 
 
 def test_a_strip_has_one_of_each_algorithm_before_two_of_one(tmp_path):
-    about = {"seed": 0, "scale": "laptop", "steps": 2, "evaluated_step": 1, "return": 1.5, "episodes": 5}
-    about |= {"source": "checkpoint", "digest": "d", "commit": "c", "uncommitted_changes": True}
-    about |= {"policy": "last", "protocol": "v2"}
+    about = {"step": 2, "evaluated_step": 1, "returns": [1.5], "kind": "last", "protocol": "v2", "plugin": ""}
+    about |= {"source": "checkpoint", "digest": "d", "commit": "c", "dirty": True}
     for algorithm, variant in (("alm", "base"), ("alm", "k5"), ("td3", "base"), ("mine", "base")):
-        card = about | {"algorithm": algorithm, "variant": variant, "task": "Hopper"}
+        spec = {"algorithm": algorithm, "variant": variant, "task": "Hopper", "scale": "laptop", "seed": 0}
         name = f"{algorithm}-{variant}-seed-0"
-        (tmp_path / f"{name}.json").write_text(json.dumps(card))
+        (tmp_path / f"{name}.json").write_text(json.dumps(about | {"spec": spec}))
         (tmp_path / f"{name}.gif").write_bytes(b"GIF")
     found = shown.shown(shown.cards(tmp_path))
     assert [shown.title(card) for card in found] == [
@@ -208,11 +207,11 @@ def test_a_strip_has_one_of_each_algorithm_before_two_of_one(tmp_path):
         "mine on Hopper",
         "ALM(3) k5 on Hopper",
     ]
-    assert shown.origin(found[0]) == "from the last checkpoint; evaluated at step 1"
+    assert shown.origin(found[0].policy) == "from the last checkpoint; evaluated at step 1"
     k5 = json.loads((tmp_path / "alm-k5-seed-0.json").read_text())
-    (tmp_path / "alm-k5-seed-0.json").write_text(json.dumps(k5 | {"scale": "huge"}))
-    assert [card.scale for card in shown.cards(tmp_path)] == ["laptop"] * 3 + ["huge"]
-    for content in ({}, [], k5 | {"steps": "many"}):
+    (tmp_path / "alm-k5-seed-0.json").write_text(json.dumps(k5 | {"spec": k5["spec"] | {"scale": "huge"}}))
+    assert [card.policy.spec.scale for card in shown.cards(tmp_path)] == ["laptop"] * 3 + ["huge"]
+    for content in ({}, [], k5 | {"step": "many"}):
         (tmp_path / "x-seed-1.json").write_text(json.dumps(content))
         with pytest.warns(
             StoreWarning,

@@ -13,7 +13,7 @@ from reproduce.lab.algorithms import run_length
 from reproduce.lab.missing import Missing
 from reproduce.lab.resolved_runs import ResolvedRuns
 from reproduce.lab.run_directories import directories_under
-from reproduce.lab.settings import SettingError, canonical_variant, with_settings
+from reproduce.lab.settings import canonical_variant, with_settings
 from reproduce.lab.specs import RunSpec
 from reproduce.lab.store import Store
 from reproduce.tracking.records import record_of
@@ -115,7 +115,7 @@ def test_words_and_tuples_of_any_length():
     assert with_settings(own, ["widths=()", "note=none"]) == (Own("odd-1.0"), ("note=none", "widths=()"))
     RunSpec(algorithm="own", variant="base[note=none,widths=()]", task="Hopper", seed=0, scale="smoke")
     for bad in ("kind=../up", "kind=a b", "kind=a,b=c", "kind=", "table=1", "total=1"):
-        with pytest.raises(SettingError, match="kind|table|no setting 'total'"):
+        with pytest.raises(ValueError, match="kind|table|no setting 'total'"):
             with_settings(Own(), [bad])
 
 
@@ -247,7 +247,7 @@ def test_a_name_is_found_however_its_settings_are_written():
     ["base[horizon 7]", "base[horizon]", "base[]", "base[horizon=7,horizon=8]", "base[horizon=7]x"],
 )
 def test_what_is_no_variant_is_not_taken_for_another(variant):
-    with pytest.raises(SettingError, match="is no variant: write a name"):
+    with pytest.raises(ValueError, match="is no variant: write a name"):
         canonical_variant(variant)
 
 

@@ -35,7 +35,7 @@ class Evidence:
         stored: every stored run of it.
 
     Raises:
-        UnknownScaleError: there is no such scale.
+        ValueError: there is no such scale.
     """
 
     def __init__(self, store: Store, scale: str) -> None:

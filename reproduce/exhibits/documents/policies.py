@@ -46,18 +46,18 @@ def table(folder: Path) -> str:
     """All cards as a Markdown table."""
     rows = [
         [
-            title_of(card.algorithm),
-            card.variant,
-            card.task,
-            card.scale,
-            str(card.seed),
-            f"{card.steps:,}",
-            f"{card.mean:.0f} ({card.episodes} episodes)",
-            origin(card),
-            f"`{card.digest}`",
-            f"`{card.commit[:12]}`{' with uncommitted changes' if card.uncommitted_changes else ''}",
+            title_of(policy.spec.algorithm),
+            policy.spec.variant,
+            policy.spec.task,
+            policy.spec.scale,
+            str(policy.spec.seed),
+            f"{policy.step:,}",
+            f"{policy.mean:.0f} ({len(policy.returns)} episodes)",
+            origin(policy),
+            f"`{policy.digest}`",
+            f"`{policy.commit[:12]}`{' with uncommitted changes' if policy.dirty else ''}",
         ]
-        for card in cards(folder)
+        for policy in (card.policy for card in cards(folder))
     ]
     header = ["", "variant", "task", "scale", "seed", "steps", "return", "kept", "configuration", "commit"]
     return markdown_grid(header, rows) if rows else NOTHING

@@ -100,9 +100,9 @@ def _beside_another_library(store: Store, records: Path) -> str:
         own = pool(store.runs(algorithm="sac", variant="base", task=task, scale="paper"), step)
         ours = [run.curve() for run in own.runs]
         for name, read in (("last evaluation", value_at), ("mean over the last tenth", window_mean)):
-            sides = [np.array([read(curve, step) for curve in curves]) for curves in (ours, theirs)]
-            cells = [f"{mean_and_std(side.mean(), sample_std(side))} ({_each(side)})" for side in sides]
-            p = p_in_words(MeanDifference.between(*sides).p) if min(map(len, sides)) > 1 else "–"
+            x, y = (np.array([read(curve, step) for curve in curves]) for curves in (ours, theirs))
+            cells = [f"{mean_and_std(side.mean(), sample_std(side))} ({_each(side)})" for side in (x, y)]
+            p = p_in_words(MeanDifference.between(x, y).p) if min(len(x), len(y)) > 1 else "–"
             rows.append([task, f"{step:,}", name, *cells, p])
     if not rows:
         return NOT_MEASURED

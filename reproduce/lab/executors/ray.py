@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from reproduce.lab.errors import EXIT_INTERRUPTED
 from reproduce.lab.executors import Ended, Job, Resources
-from reproduce.lab.executors.remote import Order, Worker, add_to_log
+from reproduce.lab.executors.remote import Worker, add_to_log
 from reproduce.lab.places import CODE, installing
 from reproduce.lab.provenance import Code
 
@@ -22,11 +22,11 @@ _ANSWER_SECONDS = 10.0
 _PASSED_ON = ("MLFLOW_TRACKING_URI",)
 
 
-def _carry_out(order: Order) -> Ended:
+def _carry_out(job: Job, code: Code) -> Ended:
     """The body of a task, in a worker process of Ray's."""
     # Ray cancels by SIGINT, which background processes of a shell ignore, with all their children.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    return Worker(order).carry_out()
+    return Worker(job, code).carry_out()
 
 
 class RayTasks:
@@ -80,7 +80,7 @@ class RayTasks:
             memory=job.resources.memory_bytes,
             max_retries=0,
         )
-        handle: ObjectRef[Any] = task.remote(Order.of(job, self._code))
+        handle: ObjectRef[Any] = task.remote(job, self._code)
         self._jobs[handle] = job
         return handle
 

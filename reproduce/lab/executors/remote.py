@@ -1,4 +1,4 @@
-"""A job on another machine: the order sent there, and the process that carries it out.
+"""A job on another machine, and the process that carries it out there.
 
 Both machines need the repository at the same path with the same code, and share runs directory and store.
 Otherwise the worker refuses, in one sentence.
@@ -10,7 +10,6 @@ import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -25,34 +24,16 @@ _POLL_SECONDS = 0.2
 _REFUSED = 2
 
 
-@dataclass(frozen=True)
-class Order:
-    """A job as plain values that can be sent to another machine.
+class Worker:
+    """Execution of one job on this machine, by a training process tied to this one.
 
-    Attributes:
-        arguments: arguments of the worker's own Python.
-        log: absolute path of the file that receives its output.
-        code: the submitter's code.
-        marks: absolute paths of files by which a worker recognises shared directories (`marked`).
+    Args:
+        job: the job; its log and its marks have absolute paths.
+        code: the code of the grid that sent it.
     """
 
-    arguments: tuple[str, ...]
-    log: str
-    code: Code
-    marks: tuple[str, ...]
-
-    @classmethod
-    def of(cls, job: Job, code: Code) -> "Order":
-        """The order of a job."""
-        marks = tuple(str(mark.resolve()) for mark in job.marks)
-        return cls(job.arguments, str(job.log.resolve()), code, marks)
-
-
-class Worker:
-    """Execution of one order on this machine, by a training process tied to this one."""
-
-    def __init__(self, order: Order) -> None:
-        self.order = order
+    def __init__(self, job: Job, code: Code) -> None:
+        self.job, self.code = job, code
         self._child: subprocess.Popen[bytes] | None = None
         self._asked = False
 
@@ -69,7 +50,7 @@ class Worker:
             return Ended(_REFUSED, refusal)
         if stop_requested():
             return Ended(EXIT_INTERRUPTED, "stopped before it began")
-        self._child = start_tied(self.order.arguments, Path(self.order.log))
+        self._child = start_tied(self.job.arguments, self.job.log)
         with _on_sigterm(self.ask_to_stop) if passes_on_sigterm else nullcontext():
             while True:
                 try:
@@ -97,14 +78,14 @@ class Worker:
                 os.waitid(os.P_PID, self._child.pid, os.WEXITED | os.WNOWAIT)
 
     def _refusal(self) -> str:
-        """The reason why this machine refuses the order; empty if it does not."""
+        """The reason why this machine refuses the job; empty if it does not."""
         node = platform.node()
-        if found := Code.here().differences(self.order.code):
+        if found := Code.here().differences(self.code):
             return (
                 f"the worker on {node} has different code from the grid ({', '.join(found)}): bring "
                 f"{CODE} and its environment there to the same state, then repeat the command"
             )
-        for mark in map(Path, self.order.marks):
+        for mark in self.job.marks:
             if not mark.is_file():
                 return (
                     f"the worker on {node} does not see the grid's {mark.parent}: choose a --runs-dir and a "

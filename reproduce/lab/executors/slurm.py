@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from reproduce.lab.errors import EXIT_INTERRUPTED
 from reproduce.lab.executors import Ended, Job, Resources
-from reproduce.lab.executors.remote import Order, Worker, add_to_log
+from reproduce.lab.executors.remote import Worker, add_to_log
 from reproduce.lab.places import installing
 from reproduce.lab.provenance import Code
 
@@ -29,20 +29,21 @@ _FAILED = 1
 
 
 class Task:
-    """The callable that submitit runs on a node: carries out an order, and checkpoints at the time limit.
+    """The callable that submitit runs on a node: runs a job, and checkpoints at the time limit.
 
     Args:
-        order: the job.
+        job: the job.
+        code: the code of the grid.
         stop: file whose presence asks for checkpoints and an end.
     """
 
-    def __init__(self, order: Order, stop: str) -> None:
-        self._order, self._stop = order, Path(stop)
+    def __init__(self, job: Job, code: Code, stop: Path) -> None:
+        self._job, self._code, self._stop = job, code, stop
         self._worker: Worker | None = None
 
     def __call__(self) -> Ended:
         """Run the job to its end, or to the end of the allocation."""
-        self._worker = Worker(self._order)
+        self._worker = Worker(self._job, self._code)
         # SLURM itself sends SIGTERM to every process of a job.
         return self._worker.carry_out(self._stop.exists, passes_on_sigterm=False)
 
@@ -56,7 +57,7 @@ class Task:
         if self._worker is not None:
             self._worker.stop()
         # By then the grid may be gone, and its marks with it.
-        return DelayedSubmission(Task(replace(self._order, marks=()), str(self._stop)))
+        return DelayedSubmission(Task(replace(self._job, marks=()), self._code, self._stop))
 
 
 @dataclass(eq=False)
@@ -170,7 +171,7 @@ class SlurmJobs:
     def _submit_array(self, submissions: Sequence[Submission]) -> None:
         from submitit.core.utils import FailedJobError
 
-        tasks = [Task(Order.of(one.job, self._code), str(one.stop)) for one in submissions]
+        tasks = [Task(one.job, self._code, one.stop) for one in submissions]
         try:
             submitted = self._executor.submit_array(tasks)
         except FailedJobError as error:
