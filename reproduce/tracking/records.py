@@ -112,13 +112,18 @@ def _spelled(variant: str) -> str:
 
 
 def _role(spec: RunSpec, has_plugin: bool) -> str:
-    """Role of a run among the others, in any precision; ``own``: not a named variant of the suite."""
+    """Role of a run among the others, in any precision; ``own``: not a named variant of the suite.
+
+    ALM of another size, such as ``quarter``, is the method, too.
+    """
     name, settings, _ = variant_parts(spec.variant)
     if has_plugin or settings:
         return "own"
     if spec.algorithm != "alm":
         return "baseline"
-    return "method" if name == BASE.name else "variant"
+    variant = ALGORITHMS["alm"].variants.get(name)
+    resized = variant is not None and variant.sizes is not None
+    return "method" if name == BASE.name or resized else "variant"
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:

@@ -365,7 +365,7 @@ def test_what_the_suite_does_not_name_is_ones_own():
 
 
 def test_the_precision_does_not_change_what_a_run_is_beside_the_others():
-    roles = {"base": "method", "no-kl": "variant", "base[horizon=7]": "own"}
+    roles = {"base": "method", "quarter": "method", "no-kl": "variant", "base[horizon=7]": "own"}
     for variant, role in roles.items():
         assert method(variant=variant).tags["role"] == role
         assert method(variant=f"{variant}+bf16").tags["role"] == role
