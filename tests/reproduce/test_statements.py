@@ -148,7 +148,7 @@ def checked(check):
             return side(check.x), time, sides(check.y), "90 % of the other's return"
         case BestOn():
             best = f"best on {check.at_least} tasks"
-            return side(check.x), best, sides(check.rivals), NUMBERS[(check.outcome,)]
+            return sides(check.x), best, sides(check.y), NUMBERS[check.outcomes]
         case Compared():
             return sides(check.x), DIRECTIONS[check.region], sides(check.y), NUMBERS[check.outcomes]
 

@@ -3,14 +3,13 @@
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
 
 from reproduce.exhibits.catalogue import EXHIBITS
 from reproduce.exhibits.claims.contrasts import (
-    ABOVE,
     ClaimFinding,
     Line,
     Region,
@@ -230,38 +229,16 @@ def _counts(seeds: Sequence[int]) -> str:
 
 
 @dataclass(frozen=True)
-class BestOn(Check):
-    """One series above all others on at least a given number of tasks.
+class BestOn(Compared):
+    """One series above all others on at least a given number of the tasks."""
 
-    Attributes:
-        x: the series.
-        rivals: the others.
-        where: the exhibit that names the tasks.
-        at_least: number of tasks.
-    """
-
-    x: Series
-    rivals: tuple[Series, ...]
-    where: str
-    at_least: int
-    outcome: Outcome = RETURN
-
-    @property
-    def second(self) -> Second | None:
-        """The same of the second outcome."""
-        second = self.outcome.second
-        return Second(second.aside, replace(self, outcome=second)) if second else None
-
-    def exhibits(self, scale: str) -> list[str]:
-        """The exhibit that needs its runs at a scale."""
-        return _exhibits((self.x,), self.where, scale)
+    at_least: int = field(kw_only=True)
 
     def finding(self, evidence: Evidence) -> ClaimFinding:
         """The number of tasks on which it is best."""
-        against = Compared((self.x,), ABOVE, self.rivals, self.where, (self.outcome,))
         tasks = []
         for task in evidence.tasks(self.where):
-            one = concluded(every := against.contrasts(evidence, task))
+            one = concluded(every := self.contrasts(evidence, task))
             tasks.append(
                 TaskContrast(
                     task,
@@ -277,7 +254,7 @@ class BestOn(Check):
             )
         full = [one for one in tasks if one.enough]
         best = sum(one.supports < LEVEL / 2.0 for one in full)
-        seeds = self.outcome.seeds_needed
+        seeds = self.outcomes[0].seeds_needed
         text = f"significantly best on {best} of the {len(full)} tasks on which all rows have {seeds} seeds"
         found = concluded(tasks, self.at_least)
         return replace(found, lines=(Line(text, "", f"{len(full)} of {len(tasks)} tasks"), *found.lines))

@@ -144,7 +144,7 @@ CLAIMS = (
     Claim(
         "Table 1",
         "ALM outperforms model-based and model-free methods on 4/5 tasks",
-        BestOn(_ALM, _RIVALS, "table1", at_least=4),
+        BestOn((_ALM,), ABOVE, _RIVALS, "table1", at_least=4),
     ),
     _says(
         "Figure 3",
