@@ -22,7 +22,7 @@ import matplotlib.pyplot as plt
 from alm.training.scale import scale_named
 from paper_figures.drawing import declaration, drawn, figures_named
 from reproduce.exhibits.catalogue import table_named
-from reproduce.exhibits.claims import claims_table
+from reproduce.exhibits.claims.verdicts import claims_table
 from reproduce.exhibits.code_tables import CODE_TABLES
 from reproduce.exhibits.comparison import Comparison
 from reproduce.exhibits.coverage import nothing_shown

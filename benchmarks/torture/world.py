@@ -42,7 +42,7 @@ _IMPORTED = (
     "paper_figures.drawing",
     "reproduce.exhibits.inventory",
     "reproduce.exhibits.plan",
-    "reproduce.exhibits.claims",
+    "reproduce.exhibits.claims.verdicts",
     "reproduce.exhibits.code_tables",
     "reproduce.exhibits.comparison",
     "reproduce.lab.archive",

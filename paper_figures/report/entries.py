@@ -13,7 +13,7 @@ from paper_figures.pictures import Picture, csv_text
 from paper_figures.theory import FIGURES as THEORY_FIGURES
 from paper_figures.theory import pictures as theory_pictures
 from reproduce.exhibits import gallery, theory
-from reproduce.exhibits.claims import judged, table_of
+from reproduce.exhibits.claims.verdicts import judged, table_of
 from reproduce.exhibits.code_tables import CODE_TABLES
 from reproduce.exhibits.coverage import Coverage, coverage, why_nothing_shown
 from reproduce.exhibits.kinds import SHOWN_SCALES, BiasDefinition, Exhibit, FigureExhibit, TableExhibit

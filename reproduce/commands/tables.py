@@ -135,7 +135,7 @@ class Claims(ReadsRuns):
 
     def run(self) -> int:
         """Print a table for each scale."""
-        from reproduce.exhibits.claims import claims_table
+        from reproduce.exhibits.claims.verdicts import claims_table
         from reproduce.exhibits.writing import render
 
         store = self.opened()

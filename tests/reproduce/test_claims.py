@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from reproduce.cli import main
-from reproduce.exhibits.claims import CLAIMS, COLUMNS, Claim, checks, claims_table, judged, rows_of
+from reproduce.exhibits.claims import checks
 from reproduce.exhibits.claims.checks import ABOUT_A_SIXTH, ABOUT_HALF, Compared, Second, Sooner
 from reproduce.exhibits.claims.contrasts import (
     ABOVE,
@@ -34,7 +34,8 @@ from reproduce.exhibits.claims.evidence import (
     SPREAD,
     Evidence,
 )
-from reproduce.exhibits.claims.verdicts import verdicts
+from reproduce.exhibits.claims.statements import CLAIMS, Claim
+from reproduce.exhibits.claims.verdicts import COLUMNS, claims_table, judged, rows_of, verdicts
 from reproduce.exhibits.kinds import Series
 from reproduce.exhibits.writing import render, terminal
 from reproduce.formats import p_in_words

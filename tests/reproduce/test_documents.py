@@ -7,7 +7,7 @@ from rich.console import Console
 
 from paper_figures.theory import FIGURES as THEORY_FIGURES
 from reproduce.exhibits.catalogue import TABLE1, TABLE1_MBBL, TABLE5
-from reproduce.exhibits.claims import claims_table
+from reproduce.exhibits.claims.verdicts import claims_table
 from reproduce.exhibits.code_tables import CODE_TABLES
 from reproduce.exhibits.documents import published
 from reproduce.exhibits.documents.findings import one_protocol

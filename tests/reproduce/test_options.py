@@ -9,7 +9,7 @@ from paper_figures import runtime
 from reproduce.cli import main
 from reproduce.commands.options import ReadsRuns, WritesRuns
 from reproduce.exhibits.catalogue import EXHIBITS, TABLE1
-from reproduce.exhibits.claims import claims_table
+from reproduce.exhibits.claims.verdicts import claims_table
 from reproduce.exhibits.scores import score_table
 from reproduce.exhibits.writing import markdown, terminal
 from reproduce.lab.places import CODE, OUT, OWN, RUNS

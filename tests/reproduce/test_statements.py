@@ -1,6 +1,5 @@
 """The claims, beside what the paper says: which side, in which direction, and by which number."""
 
-from reproduce.exhibits.claims import CLAIMS
 from reproduce.exhibits.claims.checks import BestOn, Compared, Costlier, Sooner
 from reproduce.exhibits.claims.contrasts import Region
 from reproduce.exhibits.claims.evidence import (
@@ -14,6 +13,7 @@ from reproduce.exhibits.claims.evidence import (
     RETURN,
     SPREAD,
 )
+from reproduce.exhibits.claims.statements import CLAIMS
 
 DIRECTIONS = {
     Region(low=0.0): "above",

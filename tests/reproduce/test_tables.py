@@ -14,7 +14,7 @@ from rich.console import Console
 from alm.task_registry import TASKS
 from reproduce.exhibits import writing
 from reproduce.exhibits.catalogue import TABLE1, TABLE1_MBBL, TABLE5
-from reproduce.exhibits.claims import CLAIMS
+from reproduce.exhibits.claims.statements import CLAIMS
 from reproduce.exhibits.scores import score_table
 from reproduce.exhibits.table import Block, Row, Score, Table
 from reproduce.exhibits.writing import escape_latex

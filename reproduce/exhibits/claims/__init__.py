@@ -4,17 +4,3 @@ statements.py   the claims, as data             checks.py     kinds of claims, a
 evidence.py     runs, and the numbers of a run  contrasts.py  two sides on a task, and findings over all tasks
 verdicts.py     all claims together: verdicts and their table
 """
-
-from reproduce.exhibits.claims.statements import CLAIMS, Claim
-from reproduce.exhibits.claims.verdicts import COLUMNS, Judged, claims_table, judged, rows_of, table_of
-
-__all__ = [
-    "CLAIMS",
-    "COLUMNS",
-    "Claim",
-    "Judged",
-    "claims_table",
-    "judged",
-    "rows_of",
-    "table_of",
-]

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from reproduce.exhibits.catalogue import QUARTER, TABLE1
-from reproduce.exhibits.claims import COLUMNS, judged, rows_of
 from reproduce.exhibits.claims.evidence import RETURN
+from reproduce.exhibits.claims.verdicts import COLUMNS, judged, rows_of
 from reproduce.exhibits.comparison import Comparison, TaskComparison
 from reproduce.exhibits.documents import Blocks
 from reproduce.exhibits.kinds import READ_OUT
