@@ -12,7 +12,7 @@ from paper_figures.field import EXHIBIT as FIELD
 from paper_figures.pictures import Picture, csv_text
 from paper_figures.theory import FIGURES as THEORY_FIGURES
 from paper_figures.theory import pictures as theory_pictures
-from reproduce.exhibits import gallery, theory
+from reproduce.exhibits import theory
 from reproduce.exhibits.claims.verdicts import judged, table_of
 from reproduce.exhibits.code_tables import CODE_TABLES
 from reproduce.exhibits.coverage import Coverage, coverage, why_nothing_shown
@@ -20,7 +20,6 @@ from reproduce.exhibits.kinds import SHOWN_SCALES, BiasDefinition, Exhibit, Figu
 from reproduce.exhibits.scores import score_table
 from reproduce.exhibits.table import Table
 from reproduce.lab.errors import is_sentence
-from reproduce.lab.gallery import Card
 from reproduce.lab.store import Store
 
 
@@ -43,7 +42,7 @@ class Image:
 
 @dataclass
 class Entry:
-    """One exhibit of the page, made of a table, images or clips, or the reason why it has none.
+    """One exhibit of the page, made of a table or images, or the reason why it has none.
 
     Attributes:
         name: its name and anchor, such as ``"figure3"``.
@@ -53,7 +52,6 @@ class Entry:
         coverage: how much of it is stored, by scale; empty if it needs no particular runs.
         table: its table.
         images: pictures.
-        clips: policies with a clip.
         verdicts: number of claims by verdict.
         nothing: text shown if it has no content.
         problem: why it could not be made, in one sentence.
@@ -66,18 +64,9 @@ class Entry:
     coverage: tuple[Coverage, ...] = ()
     table: Table | None = None
     images: tuple[Image, ...] = ()
-    clips: tuple[Card, ...] = ()
     verdicts: Mapping[str, int] = field(default_factory=dict)
     nothing: str = "None of its runs is stored yet."
     problem: str = ""
-
-
-def clips_entry(folder: Path) -> Entry:
-    """The clips of the gallery's strip."""
-    clips = tuple(gallery.shown(gallery.cards(folder)))
-    return Entry(
-        "policies", "", "Policies", "python -m reproduce gallery", clips=clips, nothing=gallery.NOTHING
-    )
 
 
 def exhibit_entry(exhibit: Exhibit, store: Store, bias: BiasDefinition) -> Entry:

@@ -180,17 +180,12 @@ class Report(ReadsRuns):
 
     def run(self) -> int:
         """Write it; returns the exit code."""
-        from paper_figures.report.contents import STEPS, contents
-        from paper_figures.report.page import page
+        from paper_figures.report.page import STEPS, contents, page
 
         store = self.opened()
         with store_warnings() as messages, steps(STEPS) as begin:
             found = contents(
-                store,
-                self.bias,
-                self.theory,
-                self.gallery,
-                begin=lambda what: begin(f"making the report: {what}"),
+                store, self.bias, self.theory, self.gallery, lambda what: begin(f"making the report: {what}")
             )
         # Where files lie is not part of their content.
         for root in (*store.roots, self.gallery):

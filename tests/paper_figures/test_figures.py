@@ -544,7 +544,7 @@ def test_value_samples_of_another_configuration_are_refused(store, make_run):
 def test_drawing_imports_no_learning_or_simulation():
     """`make figure3` installs what reading needs only."""
     script = (
-        "import sys, reproduce.commands.figures, paper_figures.drawing, paper_figures.report.contents\n"
+        "import sys, reproduce.commands.figures, paper_figures.drawing, paper_figures.report.page\n"
         "print(sorted({'torch', 'mujoco', 'gymnasium', 'mlflow'} & set(sys.modules)))\n"
     )
     result = subprocess.run(

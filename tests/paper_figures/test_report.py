@@ -16,11 +16,12 @@ import tyro
 
 from alm.config import ALMConfig
 from alm.training.scale import scale_named
-from paper_figures.report.entries import clips_entry, curve_entries
+from paper_figures.report.entries import curve_entries
 from reproduce.cli import COMMANDS, _one_spelling, main
 from reproduce.commands import figures
 from reproduce.commands.figures import Report
 from reproduce.exhibits.catalogue import EXHIBITS
+from reproduce.exhibits.gallery import cards, shown
 from reproduce.lab.places import CODE
 from reproduce.lab.store import Store, StoreWarning
 
@@ -198,7 +199,7 @@ def test_a_damaged_card_costs_its_own_clip_alone(gallery, tmp_path):
     shutil.copytree(gallery, tmp_path, dirs_exist_ok=True)
     (tmp_path / "a-seed-1.json").write_text("{")
     with pytest.warns(StoreWarning, match="a-seed-1.json is not a card of a policy"):
-        assert len(clips_entry(tmp_path).clips) == len(clips_entry(gallery).clips) == 1
+        assert len(shown(cards(tmp_path))) == len(shown(cards(gallery))) == 1
 
 
 def test_the_same_store_gives_the_same_bytes(store, gallery, report, tmp_path):
@@ -214,9 +215,9 @@ def test_the_same_store_gives_the_same_bytes(store, gallery, report, tmp_path):
 def few_exhibits(monkeypatch):
     """Only tables that are made of the code, no curves and no theory."""
     few = {name: EXHIBITS[name] for name in ("table1", "table2", "table3")}
-    monkeypatch.setattr("paper_figures.report.contents.EXHIBITS", few)
-    monkeypatch.setattr("paper_figures.report.contents.curve_entries", lambda store: [])
-    monkeypatch.setattr("paper_figures.report.contents.theory_entries", lambda folder: [])
+    monkeypatch.setattr("paper_figures.report.page.EXHIBITS", few)
+    monkeypatch.setattr("paper_figures.report.page.curve_entries", lambda store: [])
+    monkeypatch.setattr("paper_figures.report.page.theory_entries", lambda folder: [])
 
 
 def test_without_torch_a_table_says_what_it_needs(store, tmp_path, monkeypatch, few_exhibits):
@@ -256,7 +257,7 @@ def test_runs_of_different_protocols_cost_a_figure_not_the_page(store, make_run,
     other = make_run({50_000: 1.0}, algorithm="sac", seed=2, scale="laptop", protocol="v5", extra=extra)
     Store(copy).write(other)
     few = {name: EXHIBITS[name] for name in ("table1", "figure9", "figure3")}
-    monkeypatch.setattr("paper_figures.report.contents.EXHIBITS", few)
+    monkeypatch.setattr("paper_figures.report.page.EXHIBITS", few)
     assert Report(store=copy, out=tmp_path / "report.html").run() == 0
     text = (tmp_path / "report.html").read_text()
     assert "Runs of different protocols may not be pooled" in text
