@@ -3,9 +3,7 @@
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Protocol
-
-from matplotlib.figure import Figure
+from types import ModuleType
 
 from alm.task_registry import TASKS
 from paper_figures import (
@@ -68,7 +66,7 @@ def drawn(
     bias: BiasDefinition = "redq",
     mix: bool = False,
     scale: str | None = None,
-    declared: FigureExhibit | None = None,
+    beside: Sequence[str] = (),
 ) -> list[Picture]:
     """The pictures of a figure, one for each scale with enough stored runs to show.
 
@@ -78,16 +76,16 @@ def drawn(
         bias: definition of the value bias in figures that show it.
         mix: whether a picture may combine runs of different protocols, in which case its caption says so.
         scale: the only scale to draw, besides pictures of no scale or of several; None: all.
-        declared: its `declaration` with further curves, whose files are named ``…-beside`` and drawn only at
-            scales at which one of these has runs; None: as it is.
+        beside: further methods (`declaration`); the files are named ``…-beside`` and drawn only at scales at
+            which one of these has runs.
 
     Raises:
+        ValueError: the figure is not of curves of returns, or a method cannot be added to it.
         reproduce.exhibits.pooling.StoreMixError: the runs of one picture are of different protocols, and
             ``mix`` is off.
     """
-    plain = declaration(name, store)
-    if exhibit := declared or plain:
-        file = name if exhibit == plain else f"{name}-beside"
+    if exhibit := declaration(name, store, beside):
+        file = f"{name}-beside" if beside else name
         return _exhibit(file, replace(exhibit, bias=bias), store, mix, scale)
     if name == "figure6":
         points = reward_transform.values()
@@ -154,23 +152,14 @@ def _curves(wanted: str, store: Store, mix: bool, only: str | None) -> list[Pict
     return pictures
 
 
-class _Kind(Protocol):
-    """A module that reads and draws figures of one kind."""
-
-    def data(self, exhibit: FigureExhibit, store: Store, scale: str) -> FigureData:
-        """What the figure shows at a scale."""
-
-    def draw(self, data: FigureData) -> Figure:
-        """The drawing."""
-
-
-_KINDS: Mapping[Content, _Kind] = {
+_KINDS: Mapping[Content, ModuleType] = {
     "return": learning_curves,
     "return and runtime": runtime,
     "bias": value_bias,
     "final return": final_return,
     "latents": latents,
 }
+"""The module of each kind: its ``data`` reads what a figure shows at a scale, and ``draw`` draws that."""
 
 
 def _exhibit(name: str, exhibit: FigureExhibit, store: Store, mix: bool, only: str | None) -> list[Picture]:
@@ -181,7 +170,7 @@ def _exhibit(name: str, exhibit: FigureExhibit, store: Store, mix: bool, only: s
         if only not in (None, scale) or not exhibit.has_panels(scale):
             continue
         shown = tuple(one for one in exhibit.series if one.shown_at(scale))
-        data = kind.data(replace(exhibit, series=shown), store, scale)
+        data: FigureData = kind.data(replace(exhibit, series=shown), store, scale)
         require_comparable(data.runs, mix)
         if exhibit.says_something(data.series):
             pictures.append(Picture(name, scale, kind.draw(data), data.points))

@@ -171,7 +171,7 @@ def figure(
     store, scales = default_store(own), SHOWN_SCALES if scale is None else (scale,)
     exhibit = declaration(full, store, _each(beside))
     for one in scales:
-        pictures = drawn(full, store, bias, scale=one, declared=exhibit)
+        pictures = drawn(full, store, bias, scale=one, beside=_each(beside))
         for picture in pictures:
             plt.close(picture.figure)
         if len(pictures) > 1:

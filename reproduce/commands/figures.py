@@ -54,40 +54,29 @@ class Figure(ReadsRuns):
 
     def run(self) -> int:
         """Draw it; returns the exit code: 1 if none of several figures has a picture, 2 if none can."""
-        store, codes = self.opened(), []
-        declared = self._declared(store)
-        with steps(len(declared)) as begin:
-            for name, exhibit in declared.items():
-                begin(f"drawing {name}")
-                codes.append(self._draw(name, exhibit, store))
-        # Of several figures some may show nothing yet.
-        return 2 if 2 in codes or not codes else min(codes)
-
-    def _declared(self, store: Store) -> dict[str, FigureExhibit | None]:
-        """The declaration of each figure, without those of several to which a method cannot be added.
-
-        Raises:
-            ValueError: it is a single figure, and a method cannot be added to it.
-        """
         from paper_figures.drawing import declaration, figures_named
 
-        names = figures_named(self.figure)
-        declared = {}
-        for name in names:
-            try:
-                declared[name] = declaration(name, store, self.beside)
-            except ValueError as error:
-                if len(names) == 1:
-                    raise
-                print(f"{name} is left out: {error}")
-        return declared
+        store, codes, names = self.opened(), [], figures_named(self.figure)
+        with steps(len(names)) as begin:
+            for name in names:
+                begin(f"drawing {name}")
+                try:
+                    exhibit = declaration(name, store, self.beside)
+                except ValueError as error:
+                    if len(names) == 1:
+                        raise
+                    print(f"{name} is left out: {error}")
+                else:
+                    codes.append(self._draw(name, exhibit, store))
+        # Of several figures some may show nothing yet.
+        return 2 if 2 in codes or not codes else min(codes)
 
     def _draw(self, name: str, exhibit: FigureExhibit | None, store: Store) -> int:
         """Draw the files of one figure; returns the exit code."""
         from paper_figures.drawing import drawn
 
         try:
-            pictures = drawn(name, store, self.bias, self.mix, declared=exhibit)
+            pictures = drawn(name, store, self.bias, self.mix, beside=self.beside)
         except StoreMixError as error:
             hint = " To draw them nevertheless: --mix" if isinstance(error, ProtocolMixError) else ""
             say("error", f"{error}{hint}")
