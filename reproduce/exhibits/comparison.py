@@ -2,7 +2,7 @@
 
 On each task all are read at the last environment step at which every seed of each has an evaluation.
 Returns of different tasks have different units, so across tasks only the probability of improvement is given,
-which compares runs within each task (`reproduce.exhibits.statistics.aggregates`). docs/exhibits.md says why
+which compares runs within each task (`reproduce.exhibits.statistics.intervals`). docs/exhibits.md says why
 there is no mean of normalised returns.
 """
 
@@ -24,13 +24,15 @@ from alm.training.scale import scale_named
 from reproduce.exhibits.kinds import Series
 from reproduce.exhibits.pooling import abreast, require_comparable
 from reproduce.exhibits.sides import Shelf, side_named
-from reproduce.exhibits.statistics.aggregates import (
+from reproduce.exhibits.statistics.intervals import (
+    TRUE_CONFIDENCE,
+    Estimate,
     FloatArray,
+    bootstrap,
     difference_of_interquartile_means,
     interquartile_mean,
     probability_of_improvement,
 )
-from reproduce.exhibits.statistics.intervals import TRUE_CONFIDENCE, Estimate, bootstrap
 from reproduce.formats import seeds_counted, seeds_named, steps_in_words, steps_reached
 from reproduce.lab.algorithms import run_length_if_known
 from reproduce.lab.curves import (

@@ -20,8 +20,7 @@ from reproduce.exhibits.claims.contrasts import (
 from reproduce.exhibits.claims.evidence import RETURN, Evidence, Outcome, Where
 from reproduce.exhibits.kinds import Series
 from reproduce.exhibits.pooling import StoreMixError, require_comparable
-from reproduce.exhibits.statistics.aggregates import FloatArray
-from reproduce.exhibits.statistics.intervals import Estimate
+from reproduce.exhibits.statistics.intervals import Estimate, FloatArray
 from reproduce.exhibits.statistics.significance import LEVEL, MeanDifference
 from reproduce.lab.costs import BENCHMARK, benchmark_results
 from reproduce.lab.curves import first_common_step

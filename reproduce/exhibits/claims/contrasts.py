@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from reproduce.exhibits.statistics.aggregates import FloatArray
+from reproduce.exhibits.statistics.intervals import FloatArray
 from reproduce.exhibits.statistics.significance import MeanDifference, partial_conjunction
 from reproduce.lab.specs import RunSpec
 

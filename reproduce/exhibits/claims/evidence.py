@@ -12,7 +12,7 @@ from reproduce.exhibits.bias import bias_by_step
 from reproduce.exhibits.catalogue import EXHIBITS
 from reproduce.exhibits.kinds import FigureExhibit, Series, TableExhibit
 from reproduce.exhibits.pooling import Pool, pool
-from reproduce.exhibits.statistics.aggregates import FloatArray
+from reproduce.exhibits.statistics.intervals import FloatArray
 from reproduce.exhibits.statistics.significance import deviations
 from reproduce.lab.algorithms import run_length
 from reproduce.lab.curves import mean_over_steps, window_mean

@@ -9,7 +9,7 @@ from reproduce.exhibits.catalogue import TABLE1
 from reproduce.exhibits.documents import Blocks
 from reproduce.exhibits.documents.benchmarks import NOT_MEASURED
 from reproduce.exhibits.pooling import pool, sample_std
-from reproduce.exhibits.statistics.aggregates import FloatArray
+from reproduce.exhibits.statistics.intervals import FloatArray
 from reproduce.exhibits.statistics.significance import MeanDifference, Summary
 from reproduce.exhibits.writing import markdown_grid
 from reproduce.formats import mean_and_std, p_in_words, seeds_counted

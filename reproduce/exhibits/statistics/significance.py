@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import special
 
-from reproduce.exhibits.statistics.aggregates import FloatArray
+from reproduce.exhibits.statistics.intervals import FloatArray
 
 LEVEL = 0.05
 """Accepted error rate of a whole family of tested verdicts: those by first, or those by second outcomes."""
