@@ -80,12 +80,7 @@ def score_table(
         released = _released_blocks(exhibit)
         notes = (_HOW_TO_READ, _RELEASED) if released else (_HOW_TO_READ,)
         blocks += released
-        runs = _runs(exhibit, store)
-        if mix:
-            runs = _mixed(runs)
-        # The paper's own scale first, then the others by name.
-        order = sorted(runs, key=lambda block: (block[0] != "paper", block))
-        blocks += [_measured_block(exhibit, *block, runs[block]) for block in order]
+        blocks += _measured_blocks(exhibit, store, mix)
     if context:
         blocks.append(_published_block(exhibit))
     variations = {"printed": not measured, "mixed": mix, "context": context, "beside": bool(beside)}
@@ -97,38 +92,6 @@ def score_table(
         tuple(blocks),
         notes,
     )
-
-
-_Runs = dict[tuple[str, str], list[StoredRun]]
-"""Stored runs by scale and protocol."""
-
-
-def _runs(exhibit: TableExhibit, store: Store) -> _Runs:
-    """The runs of each measured block; the paper's scale has a block even without runs."""
-    runs: _Runs = {}
-    for row in exhibit.series:
-        for run in store.runs(algorithm=row.algorithm, variant=row.variant):
-            if run.spec.scale not in SCALES:
-                known = ", ".join(SCALES)
-                warnings.warn(
-                    f"{run.spec.label} is not shown: the scales are {known}.", StoreWarning, stacklevel=2
-                )
-            elif run.spec.task in exhibit.tasks and row.measured_at(run.spec.scale):
-                runs.setdefault((run.spec.scale, run.protocol), []).append(run)
-    if not any(scale == "paper" for scale, _ in runs):
-        runs["paper", ""] = []
-    return runs
-
-
-def _mixed(runs: _Runs) -> _Runs:
-    """One block per scale, with a title that names the mixed protocols."""
-    mixed: _Runs = {}
-    for one in dict.fromkeys(scale for scale, _ in runs):
-        protocols = [protocol for scale, protocol in runs if scale == one]
-        title = "MIXED PROTOCOLS, not comparable: " if len(protocols) > 1 else ""
-        title += "; ".join(protocols)
-        mixed[one, title] = [run for protocol in protocols for run in runs[one, protocol]]
-    return mixed
 
 
 def _printed_block(exhibit: TableExhibit, cells: Sequence[PrintedCell]) -> Block:
@@ -211,8 +174,31 @@ def _published_block(exhibit: TableExhibit) -> Block:
     return _block("Published by others · gym's v4 tasks, context only", READ_OUT, exhibit, rows, score)
 
 
-def _measured_block(exhibit: TableExhibit, scale: str, protocol: str, runs: Sequence[StoredRun]) -> Block:
-    """The runs of a scale and protocol."""
+def _measured_blocks(exhibit: TableExhibit, store: Store, mix: bool) -> list[Block]:
+    """A block for each scale and protocol or, with ``mix``, for each scale; always one for the paper's."""
+    runs: dict[tuple[str, str], list[StoredRun]] = {}
+    for row in exhibit.series:
+        for run in store.runs(algorithm=row.algorithm, variant=row.variant):
+            if run.spec.scale not in SCALES:
+                known = ", ".join(SCALES)
+                warnings.warn(
+                    f"{run.spec.label} is not shown: the scales are {known}.", StoreWarning, stacklevel=2
+                )
+            elif run.spec.task in exhibit.tasks and row.measured_at(run.spec.scale):
+                runs.setdefault((run.spec.scale, "" if mix else run.protocol), []).append(run)
+    if not any(scale == "paper" for scale, _ in runs):
+        runs["paper", ""] = []
+    # The paper's own scale first, then the others by name.
+    order = sorted(runs, key=lambda block: (block[0] != "paper", block))
+    return [_measured_block(exhibit, block[0], runs[block]) for block in order]
+
+
+def _measured_block(exhibit: TableExhibit, scale: str, runs: Sequence[StoredRun]) -> Block:
+    """The runs of a scale; the title names their protocol, or those that are mixed."""
+    protocols = list(dict.fromkeys(run.protocol for run in runs))
+    protocol = "; ".join(protocols)
+    if len(protocols) > 1:
+        protocol = f"MIXED PROTOCOLS, not comparable: {protocol}"
 
     def score(row: Series, task: str) -> Score:
         if task not in exhibit.tasks_at(scale) or row.why_none:
