@@ -10,7 +10,6 @@ The name of a table begins with ``table``, that of a figure with ``figure``.
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import replace
-from types import MappingProxyType
 
 from alm.names import did_you_mean, nearest
 from reproduce.exhibits.kinds import (
@@ -69,9 +68,7 @@ TABLE1 = TableExhibit(
         Series("TD3", "td3", group="model-free"),
         Series("SAC", "sac", group="model-free"),
     ),
-    columns=MappingProxyType(
-        {task: task for task in ("T-Humanoid", "T-Ant", "HalfCheetah", "Walker2d", "Hopper")}
-    ),
+    columns={task: task for task in ("T-Humanoid", "T-Ant", "HalfCheetah", "Walker2d", "Hopper")},
 )
 """Table 1: ALM(3) against model-based and model-free baselines on the five tasks of the benchmark."""
 
@@ -80,15 +77,13 @@ TABLE1_MBBL = replace(
     name="table1-mbbl",
     series=tuple(replace(one, why_none=None) for one in TABLE1.series if not one.added),
     title="Mean evaluation return on the tasks of Wang et al. (2019), where SVG(1) and SLBO were measured",
-    columns=MappingProxyType(
-        {
-            "T-Humanoid": "mbbl/Humanoid-ET",
-            "T-Ant": "mbbl/Ant-ET",
-            "HalfCheetah": "mbbl/HalfCheetah",
-            "Walker2d": "mbbl/Walker2d-ET",
-            "Hopper": "mbbl/Hopper-ET",
-        }
-    ),
+    columns={
+        "T-Humanoid": "mbbl/Humanoid-ET",
+        "T-Ant": "mbbl/Ant-ET",
+        "HalfCheetah": "mbbl/HalfCheetah",
+        "Walker2d": "mbbl/Walker2d-ET",
+        "Hopper": "mbbl/Hopper-ET",
+    },
 )
 """Table 1 with every method, ALM included, on the tasks of its rows SVG(1) and SLBO."""
 
@@ -102,7 +97,7 @@ TABLE5 = TableExhibit(
         Series("SAC-SVG(3)", "sac-svg3", group="model-based"),
         Series("SAC-SVG(2)", "sac-svg2", group="model-based"),
     ),
-    columns=MappingProxyType({task: task for task in ("T-Humanoid", "T-Ant")}),
+    columns={task: task for task in ("T-Humanoid", "T-Ant")},
     extras=("HalfCheetah",),
 )
 """Table 5: ALM with SAC's entropy bonus, beside ALM and SAC-SVG."""
@@ -116,10 +111,11 @@ TABLES = (
 
 # --- Figures of curves: Figures 3 to 5 and 7 to 20 ----------------------------------------------------------
 
+# Figures that others are made of have a name; the rest stand in FIGURES.
 _ALM = Series("ALM(3)", "alm")
 _SAC = Series("SAC", "sac")
 _TD3 = Series("TD3", "td3")
-_SMALL, _SMALL_EXTRA = ("HalfCheetah",), ("Hopper",)
+_SMALL = ("HalfCheetah",)
 
 # --- Against ensembles: Figures 3 and 9, and the bias of values: Figures 4 and 8 ----------------------------
 
@@ -143,36 +139,8 @@ _FIGURE4 = FigureExhibit(
     tasks=("Ant", "Walker2d"),
     small_tasks=("HalfCheetah", "Hopper"),
 )
-_FIGURE8 = replace(
-    _FIGURE4,
-    name="figure8",
-    title="Bias of the lower bound beside that of the critics alone",
-    series=(_BOUND, replace(_ALM, label="ALM(3), min Q", estimate="min_q"), _REDQ_MEAN),
-)
-_FIGURE9 = replace(
-    _FIGURE3,
-    name="figure9",
-    title="Sample efficiency on the other tasks",
-    shows="return",
-    tasks=("Walker2d", "Hopper"),
-    small_tasks=("Walker2d", "Hopper"),
-)
 
 # --- What matters in ALM: Figures 5 and 10 ------------------------------------------------------------------
-
-
-def _pair(part: str, title: str, series: tuple[Series, ...]) -> tuple[FigureExhibit, FigureExhibit]:
-    """A part of Figure 5, and the part of Figure 10 with the same curves on other tasks."""
-    figure5 = FigureExhibit(f"figure5{part}", title, "return", series, ("Ant", "HalfCheetah"), _SMALL)
-    figure10 = replace(
-        figure5,
-        name=f"figure10{part}",
-        title=f"{title}: more tasks",
-        tasks=("Humanoid", "Walker2d"),
-        small_tasks=_SMALL_EXTRA,
-    )
-    return figure5, figure10
-
 
 _TERMS = (
     _ALM,
@@ -190,19 +158,23 @@ _MODEL_FREE = (
     _TD3,
     _SAC,
 )
-_FIGURE5A, _FIGURE10A = _pair("a", "Terms of the objective", _TERMS)
-_FIGURE5B, _FIGURE10B = _pair("b", "Length K of the sequences", (*_HORIZONS, _SAC))
-_FIGURE5C, _FIGURE10C = _pair("c", "Model-free learning on ALM's representation", _MODEL_FREE)
-
-# --- Predictions of the model: Figure 7 ---------------------------------------------------------------------
-
-_FIGURE7 = FigureExhibit(
-    name="figure7",
-    title="What the model predicts with and without the KL term",
-    shows="latents",
-    series=_TERMS[:2],
-    tasks=("HalfCheetah",),
-    small_tasks=_SMALL,
+_FIGURE5 = tuple(
+    FigureExhibit(f"figure5{part}", title, "return", series, ("Ant", "HalfCheetah"), _SMALL)
+    for part, title, series in (
+        ("a", "Terms of the objective", _TERMS),
+        ("b", "Length K of the sequences", (*_HORIZONS, _SAC)),
+        ("c", "Model-free learning on ALM's representation", _MODEL_FREE),
+    )
+)
+_FIGURE10 = tuple(
+    replace(
+        one,
+        name=one.name.replace("figure5", "figure10"),
+        title=f"{one.title}: more tasks",
+        tasks=("Humanoid", "Walker2d"),
+        small_tasks=("Hopper",),
+    )
+    for one in _FIGURE5
 )
 
 # --- Ablations of the appendix: Figures 11 to 20 ------------------------------------------------------------
@@ -231,45 +203,6 @@ _FIGURE11 = _ablation(
         for c in (0.05, 0.1, 0.15, 0.2, 0.5, 1.0)
     ),
 )
-_FIGURE12 = _ablation(
-    12,
-    "Logarithms of rewards and values",
-    (
-        _ALM,
-        Series("log in both objectives", "alm", "log-naive"),
-        Series("log in encoder and model", "alm", "log-model"),
-        Series("transformed, a = 10000", "alm", "log-transformed"),
-    ),
-    tasks=("HalfCheetah", "Humanoid", "T-Humanoid"),
-    beneath=Metric("model/clamped", "logarithms clamped"),
-)
-_FIGURE13 = _ablation(
-    13,
-    "Identity encoder, as in MnM",
-    (_ALM, Series("identity encoder", "alm", "mnm")),
-    tasks=("T-Humanoid", "T-Ant", "Humanoid", "Ant"),
-)
-_FIGURE14 = replace(
-    _ablation(
-        14,
-        "A million steps",
-        (Series("ALM(3)", "alm", "million"), Series("SAC", "sac", "million")),
-        tasks=("HalfCheetah", "Ant", "Humanoid"),
-    ),
-    small_tasks=(),
-)
-_FIGURE15 = _ablation(
-    15,
-    "Aligned against reconstructed representations",
-    (_ALM, Series("reconstruction", "alm", "reconstruction")),
-    beneath=Metric("model/reconstruction", "error of the decoder"),
-)
-_FIGURE16 = _ablation(
-    16,
-    "Linear classifier",
-    (_ALM, Series("linear classifier", "alm", "linear-classifier")),
-    beneath=Metric("classifier/accuracy", "accuracy of the classifier"),
-)
 _FIGURE17 = _ablation(
     17,
     "Noise in observations",
@@ -278,75 +211,117 @@ _FIGURE17 = _ablation(
     # A task without noise has only one evaluation.
     beneath=Metric("eval/return_without_noise", "return without noise", otherwise="eval/return"),
 )
-_FIGURE17_DYNAMICS = replace(
-    _FIGURE17,
-    name="figure17-dynamics",
-    title="Noise in the dynamics",
-    series=_noises("dynnoise", "0.1", "0.3", "0.5"),
-)
-_FIGURE18 = _ablation(
-    18, "Encoder that also predicts the value", (_ALM, Series("value encoder", "alm", "value-encoder"))
-)
-_FIGURE19 = _ablation(
-    19,
-    "Encoder and model that also predict the value",
-    (_ALM, Series("value encoder and model", "alm", "value-encoder-model")),
-)
-_FIGURE20 = replace(_FIGURE11, name="figure20", title="Final return by coefficient c", shows="final return")
 
-# --- What the paper mentions and does not show --------------------------------------------------------------
-
-_FIGURE_G = replace(
-    _FIGURE5A,
-    name="figureG",
-    title="Experiments of appendix G, and the on-policy ALM of section 6",
-    series=(
-        _ALM,
-        Series("value expansion", "alm", "value-expansion"),
-        Series("warm-up on real data", "alm", "real-warmup"),
-        Series("horizon scheduling", "alm", "horizon-schedule"),
-        Series("exponential discounting", "alm", "time-discount"),
-        Series("no target encoder", "alm", "online-kl"),
-        Series("ReLU", "alm", "relu"),
-        Series("joint, on-policy", "alm", "joint"),
-    ),
-)
-
-_FIGURE_Q = FigureExhibit(
-    name="figureQ",
-    title="ALM with a quarter of its widths and batch, beside SAC and TD3 of full size",
-    shows="return",
-    series=(QUARTER, _SAC, _TD3),
-    tasks=TABLE1.tasks,
-    small_tasks=(),
-    read_out=READ_OUT,
-)
+# --- All figures --------------------------------------------------------------------------------------------
 
 FIGURES = (
     _FIGURE3,
     _FIGURE4,
-    _FIGURE5A,
-    _FIGURE5B,
-    _FIGURE5C,
-    _FIGURE7,
-    _FIGURE8,
-    _FIGURE9,
-    _FIGURE10A,
-    _FIGURE10B,
-    _FIGURE10C,
+    *_FIGURE5,
+    FigureExhibit(
+        name="figure7",
+        title="What the model predicts with and without the KL term",
+        shows="latents",
+        series=_TERMS[:2],
+        tasks=("HalfCheetah",),
+        small_tasks=_SMALL,
+    ),
+    replace(
+        _FIGURE4,
+        name="figure8",
+        title="Bias of the lower bound beside that of the critics alone",
+        series=(_BOUND, replace(_ALM, label="ALM(3), min Q", estimate="min_q"), _REDQ_MEAN),
+    ),
+    replace(
+        _FIGURE3,
+        name="figure9",
+        title="Sample efficiency on the other tasks",
+        shows="return",
+        tasks=("Walker2d", "Hopper"),
+        small_tasks=("Walker2d", "Hopper"),
+    ),
+    *_FIGURE10,
     _FIGURE11,
-    _FIGURE12,
-    _FIGURE13,
-    _FIGURE14,
-    _FIGURE15,
-    _FIGURE16,
+    _ablation(
+        12,
+        "Logarithms of rewards and values",
+        (
+            _ALM,
+            Series("log in both objectives", "alm", "log-naive"),
+            Series("log in encoder and model", "alm", "log-model"),
+            Series("transformed, a = 10000", "alm", "log-transformed"),
+        ),
+        tasks=("HalfCheetah", "Humanoid", "T-Humanoid"),
+        beneath=Metric("model/clamped", "logarithms clamped"),
+    ),
+    _ablation(
+        13,
+        "Identity encoder, as in MnM",
+        (_ALM, Series("identity encoder", "alm", "mnm")),
+        tasks=("T-Humanoid", "T-Ant", "Humanoid", "Ant"),
+    ),
+    replace(
+        _ablation(
+            14,
+            "A million steps",
+            (Series("ALM(3)", "alm", "million"), Series("SAC", "sac", "million")),
+            tasks=("HalfCheetah", "Ant", "Humanoid"),
+        ),
+        small_tasks=(),
+    ),
+    _ablation(
+        15,
+        "Aligned against reconstructed representations",
+        (_ALM, Series("reconstruction", "alm", "reconstruction")),
+        beneath=Metric("model/reconstruction", "error of the decoder"),
+    ),
+    _ablation(
+        16,
+        "Linear classifier",
+        (_ALM, Series("linear classifier", "alm", "linear-classifier")),
+        beneath=Metric("classifier/accuracy", "accuracy of the classifier"),
+    ),
     _FIGURE17,
-    _FIGURE17_DYNAMICS,
-    _FIGURE18,
-    _FIGURE19,
-    _FIGURE20,
-    _FIGURE_G,
-    _FIGURE_Q,
+    replace(
+        _FIGURE17,
+        name="figure17-dynamics",
+        title="Noise in the dynamics",
+        series=_noises("dynnoise", "0.1", "0.3", "0.5"),
+    ),
+    _ablation(
+        18, "Encoder that also predicts the value", (_ALM, Series("value encoder", "alm", "value-encoder"))
+    ),
+    _ablation(
+        19,
+        "Encoder and model that also predict the value",
+        (_ALM, Series("value encoder and model", "alm", "value-encoder-model")),
+    ),
+    replace(_FIGURE11, name="figure20", title="Final return by coefficient c", shows="final return"),
+    # What the paper mentions and does not show.
+    replace(
+        _FIGURE5[0],
+        name="figureG",
+        title="Experiments of appendix G, and the on-policy ALM of section 6",
+        series=(
+            _ALM,
+            Series("value expansion", "alm", "value-expansion"),
+            Series("warm-up on real data", "alm", "real-warmup"),
+            Series("horizon scheduling", "alm", "horizon-schedule"),
+            Series("exponential discounting", "alm", "time-discount"),
+            Series("no target encoder", "alm", "online-kl"),
+            Series("ReLU", "alm", "relu"),
+            Series("joint, on-policy", "alm", "joint"),
+        ),
+    ),
+    FigureExhibit(
+        name="figureQ",
+        title="ALM with a quarter of its widths and batch, beside SAC and TD3 of full size",
+        shows="return",
+        series=(QUARTER, _SAC, _TD3),
+        tasks=TABLE1.tasks,
+        small_tasks=(),
+        read_out=READ_OUT,
+    ),
 )
 """Every figure made of runs."""
 
@@ -359,9 +334,8 @@ _OF_CODE = (
     CodeExhibit("figure6", "The transformed reward"),
 )
 
-EXHIBITS: Mapping[str, Exhibit] = MappingProxyType(
-    {exhibit.name: exhibit for exhibit in (*TABLES, *_OF_CODE, *FIGURES)}
-)
+_ALL: tuple[Exhibit, ...] = (*TABLES, *_OF_CODE, *FIGURES)
+EXHIBITS: Mapping[str, Exhibit] = {exhibit.name: exhibit for exhibit in _ALL}
 """Every declared exhibit by name."""
 
 
@@ -372,8 +346,9 @@ def shown_in(algorithm: str, variant: str) -> list[str]:
     """The names of the exhibits that have a curve or a row of a variant."""
     return [
         one.name
-        for one in (*TABLES, *FIGURES)
-        if any((series.algorithm, series.variant) == (algorithm, variant) for series in one.series)
+        for one in _ALL
+        if not isinstance(one, CodeExhibit)
+        and any((series.algorithm, series.variant) == (algorithm, variant) for series in one.series)
     ]
 
 

@@ -14,7 +14,7 @@ from reproduce.lab.plugins import load_plugin
 pytestmark = pytest.mark.programs
 
 PAGE = (CODE / "docs" / "extending.md").read_text()
-PLACES = re.findall(r"```python\n# (\S+?)(?:, (at its end|in \w+|before \w+))?\n(.*?)```", PAGE, re.DOTALL)
+PLACES = re.findall(r"```python\n# (\S+?)(?:, (at its end|in \w+))?\n(.*?)```", PAGE, re.DOTALL)
 
 
 def extended(folder):
@@ -27,14 +27,12 @@ def extended(folder):
     for file, where, code in PLACES:
         path = folder / file
         text = path.read_text() if path.exists() else ""
-        verb, _, name = where.partition(" ")
+        name = where.removeprefix("in ")
         if not where:
             assert not text, f"{file} exists already"
             text = code
         elif where == "at its end":
             text = f"{text}\n\n{code}"
-        elif verb == "before":
-            text = text.replace(f"\n{name} = ", f"\n{code}\n{name} = ", 1)
         else:
             # The last entry of a literal that begins with its name at the start of a line.
             begin = re.search(rf"^{name}\b.*[\[({{]$", text, re.MULTILINE)
@@ -61,7 +59,6 @@ def test_there_is_code_for_each():
         ("alm/task_registry.py", "in TASKS"),
         ("baselines/ddpg.py", ""),
         ("reproduce/lab/algorithms.py", "in ALGORITHMS"),
-        ("reproduce/exhibits/catalogue.py", "before FIGURES"),
         ("reproduce/exhibits/catalogue.py", "in FIGURES"),
         ("reproduce/exhibits/catalogue.py", "in TABLES"),
     ]
