@@ -62,8 +62,8 @@ def table2(store: Store) -> Table:
 def _gradient_steps(name: str, task_name: str) -> Counter[str]:
     """Number of steps of each of an agent's optimisers in one call of ``learn``."""
     import torch
+    from torch.optim.optimizer import register_optimizer_step_post_hook
 
-    from alm.training.optimisation import OptimiserGroup
     from alm.training.replay import Replay
 
     task = task_spec(task_name)
@@ -77,19 +77,15 @@ def _gradient_steps(name: str, task_name: str) -> Counter[str]:
         replay.add(before, action, torch.zeros(1), after, torch.zeros(1), torch.zeros(1, dtype=torch.bool))
     agent.learn(replay, 1)  # where a model is trained now and then, this is when
 
-    names = {id(group): label for label, group in agent.groups.items()}
+    names = {id(group.adam): label for label, group in agent.groups.items()}
     steps: Counter[str] = Counter()
-    apply = OptimiserGroup.apply
-
-    def counted(self: Any, gradients: Any) -> Any:
-        steps[names.get(id(self), "model")] += 1
-        return apply(self, gradients)
-
-    OptimiserGroup.apply = counted  # type: ignore[method-assign]
+    counting = register_optimizer_step_post_hook(
+        lambda adam, *_: steps.update([names.get(id(adam), "model")])
+    )
     try:
         agent.learn(replay, 2)
     finally:
-        OptimiserGroup.apply = apply  # type: ignore[method-assign]
+        counting.remove()
     return steps
 
 
