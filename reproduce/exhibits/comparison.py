@@ -7,7 +7,6 @@ there is no mean of normalised returns.
 """
 
 import hashlib
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,6 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from rich.console import Console
-from rich.table import Table
 
 from alm.task_registry import task_spec
 from alm.training.scale import scale_named
@@ -33,6 +31,8 @@ from reproduce.exhibits.statistics.intervals import (
     interquartile_mean,
     probability_of_improvement,
 )
+from reproduce.exhibits.table import Block, Row, Table
+from reproduce.exhibits.writing import terminal
 from reproduce.formats import seeds_counted, seeds_named, steps_in_words, steps_reached
 from reproduce.lab.algorithms import run_length_if_known
 from reproduce.lab.curves import (
@@ -48,10 +48,6 @@ from reproduce.lab.store import Store, StoredRun
 MOST_SIDES = 8
 """Largest number of sides that can be told apart in one picture."""
 
-_LINE = 13
-"""Characters per line of a name."""
-_BETWEEN_PARTS = re.compile(r"(?<=[/=_])|(?<=,)(?![^(]*\))|(?<=-)(?=[a-z])|(?=[\[+])")
-"""Where a name may be broken: not within a word, a number or a tuple."""
 _LONGEST_NAME = 200
 """Characters of a file name before it is cut; with endings, file systems allow 255."""
 
@@ -512,7 +508,23 @@ def _columns(name: str, estimate: Estimate) -> dict[str, float]:
 
 def print_comparison(comparison: Comparison, console: Console) -> None:
     """Print a comparison and its notes."""
-    console.print(_table(comparison))
+    terminal(_table(comparison), console)
+
+
+def _table(comparison: Comparison) -> Table:
+    blocks = []
+    for task in comparison.tasks:
+        rows = [Row(task.first.name, (*_of_side(task.first), "", ""))]
+        for contrast in task.contrasts:
+            difference, improvement = contrast.difference.text(sign="+"), contrast.improvement.text(2)
+            cells = (*_of_side(contrast.other), _unbroken(difference), _unbroken(improvement))
+            rows.append(Row(contrast.other.name, cells))
+        blocks.append(Block(f"{task.task}, {steps_in_words(task.step)} steps", tuple(rows)))
+    if len(comparison.tasks) > 1:
+        over_all = (
+            Row(name, ("", "", "", _unbroken(one.text(2)))) for name, one in comparison.improvements.items()
+        )
+        blocks.append(Block(f"{comparison.all_tasks} tasks", tuple(over_all)))
     notes = comparison.notes()
     if any(_plain_mean(side) for task in comparison.tasks for side in task.sides):
         notes.insert(
@@ -520,50 +532,21 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
             "'mean' in a cell is the plain mean of the same seeds, printed where it differs from their "
             "interquartile mean.",
         )
-    for note in notes:
-        console.print(note, highlight=False)
-
-
-def _table(comparison: Comparison) -> Table:
-    table = Table(title=comparison.heading, title_justify="left")
-    table.add_column("task, steps")
-    table.add_column("", overflow="fold")
-    for title in ("return", "first −\nother", "P(first >\nother)"):
-        table.add_column(title, justify="right")
-    for task in comparison.tasks:
-        table.add_section()
-        table.add_row(f"{_name(task.task)}\n{steps_in_words(task.step)}", *_of_side(task.first), "", "")
-        for contrast in task.contrasts:
-            difference, improvement = contrast.difference.text(sign="+"), contrast.improvement.text(2)
-            table.add_row("", *_of_side(contrast.other), _cell(difference), _cell(improvement))
-    if len(comparison.tasks) > 1:
-        table.add_section()
-        for other, over_all in comparison.improvements.items():
-            table.add_row(f"{comparison.all_tasks} tasks", _name(other), "", "", _cell(over_all.text(2)))
-    return table
+    columns = ("", "seeds", "return", "first − other", "P(first > other)")
+    return Table("", comparison.heading, columns, tuple(blocks), tuple(notes))
 
 
 def _of_side(side: SideRuns) -> tuple[str, str]:
-    """The name of a side, and its number with interval, seeds and perhaps plain mean."""
-    return _name(side.name), f"{_cell(side.mean.text())}\n{side.seeds}{_plain_mean(side)}"
+    """The number of a side's seeds, and its mean with interval and perhaps plain mean."""
+    return str(len(side.runs)), f"{_unbroken(side.mean.text())}{_plain_mean(side)}"
+
+
+def _unbroken(text: str) -> str:
+    """A number with its interval as one word, which narrow columns do not break."""
+    return text.replace(", ", ",")
 
 
 def _plain_mean(side: SideRuns) -> str:
-    """A line with the mean of a side's seeds; empty if it is printed like the interquartile mean."""
+    """The mean of a side's seeds; empty if it is printed like the interquartile mean."""
     mean = f"{side.scores.mean():.0f}"
-    return "" if mean == f"{float(side.mean.value):.0f}" else f"\nmean {mean}"
-
-
-def _name(name: str) -> str:
-    """A name in short lines: a terminal of 80 columns would break longer ones anywhere."""
-    lines = [""]
-    for part in _BETWEEN_PARTS.split(name):
-        if lines[-1] and len(lines[-1] + part) > _LINE:
-            lines.append("")
-        lines[-1] += part
-    return "\n".join(lines)
-
-
-def _cell(text: str) -> str:
-    """A number with its interval on the line beneath."""
-    return text.replace(" ", "\n", 1)
+    return "" if mean == f"{float(side.mean.value):.0f}" else f", mean {mean}"
