@@ -6,7 +6,6 @@ from pathlib import Path
 from alm.training.files import write_text
 from reproduce.exhibits.documents import (
     benchmarks,
-    exhibits,
     findings,
     policies,
     published,
@@ -25,7 +24,6 @@ def documents(repository: Path) -> dict[Path, str]:
     blocks = {
         **findings.blocks(store),
         **published.blocks(store, records),
-        **exhibits.blocks(store),
         **runs.blocks(store, results / "figures"),
         **theory.blocks(store, results / "theory"),
         **policies.blocks(repository),

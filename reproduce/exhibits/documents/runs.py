@@ -1,11 +1,13 @@
-"""Lists of stored runs with their curves, for the pages of algorithms."""
+"""Lists of stored runs: with their curves, for the pages of algorithms, and by exhibit."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from alm.variants import VARIANTS
+from reproduce.exhibits.catalogue import EXHIBITS
+from reproduce.exhibits.coverage import coverage
 from reproduce.exhibits.documents import Blocks
-from reproduce.exhibits.kinds import SHOWN_SCALES
+from reproduce.exhibits.kinds import SHOWN_SCALES, CodeExhibit
 from reproduce.exhibits.pooling import pool
 from reproduce.exhibits.writing import markdown_grid
 from reproduce.formats import left_out, mean_and_std
@@ -14,9 +16,10 @@ from reproduce.lab.store import Store, StoredRun
 
 
 def blocks(store: Store, figures: Path) -> Blocks:
-    """The runs of every page's algorithms with their curves in ``figures``, and those of ALM's variants."""
+    """Runs of every page's algorithms with curves in ``figures``, of ALM's variants, and of every exhibit."""
     pages = dict.fromkeys(algorithm.page for algorithm in ALGORITHMS.values())
     return {
+        ("docs/exhibits.md", "exhibits"): _runs_of_exhibits(store),
         ("docs/algorithms/alm_variants.md", "runs"): _runs_of_variants(store),
         **{
             (f"docs/algorithms/{page}.md", "runs"): _runs_of(store, page) + _curves_of(figures, page)
@@ -71,6 +74,20 @@ def _runs_of_variants(store: Store) -> str:
         rows.append(["ALM(3)" if name == "base" else f"`{name}`", *_group_in_words(group)])
     header = ["", "task", "scale", "seeds", "steps", "last return"]
     return markdown_grid(header, rows) if rows else "No run is stored yet."
+
+
+def _runs_of_exhibits(store: Store) -> str:
+    """Every exhibit with its command, content, and number of stored runs."""
+    rows = []
+    for exhibit in EXHIBITS.values():
+        stored = [coverage(exhibit, store, scale).text for scale in SHOWN_SCALES]
+        compared, on = "–", ["–"] * len(SHOWN_SCALES)
+        if not isinstance(exhibit, CodeExhibit):
+            compared = "; ".join(one.label for one in exhibit.series)
+            on = [", ".join(exhibit.tasks_at(scale)) or "–" for scale in SHOWN_SCALES]
+        rows.append([f"`make {exhibit.name}`", exhibit.title, compared, *on, *stored])
+    by_scale = [f"{what}, `{scale}`" for what in ("tasks", "stored runs") for scale in SHOWN_SCALES]
+    return markdown_grid(["", "shows", "compares", *by_scale], rows)
 
 
 def _groups(runs: Sequence[StoredRun]) -> list[list[StoredRun]]:
