@@ -65,7 +65,7 @@ class Entry:
     table: Table | None = None
     images: tuple[Image, ...] = ()
     verdicts: Mapping[str, int] = field(default_factory=dict)
-    nothing: str = "None of its runs is stored yet."
+    nothing: str = ""
     problem: str = ""
 
 

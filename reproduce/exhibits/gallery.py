@@ -60,9 +60,9 @@ def cards(folder: Path) -> list[Card]:
 def shown(found: Sequence[Card]) -> list[Card]:
     """The cards of the strip, at most `STRIP`; no algorithm has two before all have one."""
     rounds: dict[str, int] = {}
-    ordered = []
-    for position, card in enumerate(found):
+    turns = []
+    for card in found:
         algorithm = card.policy.spec.algorithm
         turn = rounds[algorithm] = rounds.get(algorithm, -1) + 1
-        ordered.append((turn, position, card))
-    return [card for _, _, card in sorted(ordered, key=lambda one: one[:2])][:STRIP]
+        turns.append((turn, card))
+    return [card for _, card in sorted(turns, key=lambda one: one[0])][:STRIP]
