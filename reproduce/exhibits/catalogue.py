@@ -142,12 +142,13 @@ _FIGURE4 = FigureExhibit(
 
 # --- What matters in ALM: Figures 5 and 10 ------------------------------------------------------------------
 
-_TERMS = (
+TERMS = (
     _ALM,
     Series("no KL", "alm", "no-kl"),
     Series("no value", "alm", "no-value"),
     Series("no classifier", "alm", "no-classifier"),
 )
+"""ALM, and ALM without each term of its objective."""
 _HORIZONS = tuple(
     Series(f"ALM({k})", "alm", "base" if k == 3 else f"k{k}", level=float(k)) for k in (1, 2, 3, 4, 5)
 )
@@ -161,7 +162,7 @@ _MODEL_FREE = (
 _FIGURE5 = tuple(
     FigureExhibit(f"figure5{part}", title, "return", series, ("Ant", "HalfCheetah"), _SMALL)
     for part, title, series in (
-        ("a", "Terms of the objective", _TERMS),
+        ("a", "Terms of the objective", TERMS),
         ("b", "Length K of the sequences", (*_HORIZONS, _SAC)),
         ("c", "Model-free learning on ALM's representation", _MODEL_FREE),
     )
@@ -222,7 +223,7 @@ FIGURES = (
         name="figure7",
         title="What the model predicts with and without the KL term",
         shows="latents",
-        series=_TERMS[:2],
+        series=TERMS[:2],
         tasks=("HalfCheetah",),
         small_tasks=_SMALL,
     ),

@@ -15,7 +15,7 @@ Quotations are shortened.  Where the paper's wording is ambiguous, the plainest 
 
 from dataclasses import dataclass
 
-from reproduce.exhibits.catalogue import EXHIBITS, TABLE1
+from reproduce.exhibits.catalogue import EXHIBITS, TABLE1, TERMS
 from reproduce.exhibits.claims.checks import (
     ABOUT_A_SIXTH,
     ABOUT_HALF,
@@ -95,15 +95,14 @@ def _tuple(series: Series | tuple[Series, ...]) -> tuple[Series, ...]:
     return (series,) if isinstance(series, Series) else series
 
 
-_ALM, _BOUND = Series("ALM(3)", "alm"), Series("ALM(3)", "alm", estimate="lower_bound")
+_ALM, _NO_KL, _NO_VALUE, _NO_CLASSIFIER = TERMS
+_BOUND = Series("ALM(3)", "alm", estimate="lower_bound")
 _SAC, _REDQ, _MBPO = Series("SAC", "sac"), Series("REDQ", "redq"), Series("MBPO", "mbpo")
 _REDQ_MEAN = Series("REDQ", "redq", estimate="mean_q")
 _SAC_AVG_MEAN = Series("SAC-AVG", "sac-avg", estimate="mean_q")
 _SVG = (Series("SAC-SVG(2)", "sac-svg2"), Series("SAC-SVG(3)", "sac-svg3"))
 _OTHER_K = tuple(_variant(f"ALM({k})", f"k{k}") for k in (1, 2, 4, 5))
 
-_NO_KL, _NO_VALUE = _variant("no KL", "no-kl"), _variant("no value", "no-value")
-_NO_CLASSIFIER = _variant("no classifier", "no-classifier")
 _TD3_LOSS = _variant("TD3's loss on ALM's representation", "td3-loss")
 _MNM = _variant("identity encoder", "mnm")
 _ONLINE_KL, _RELU = _variant("no target encoder", "online-kl"), _variant("ReLU", "relu")
