@@ -52,6 +52,7 @@ def pages(tmp_path):
     (tmp_path / "docs" / "index.md").write_text(
         "<!-- gallery:begin --><!-- gallery:end --><!-- returns:begin --><!-- returns:end -->"
     )
+    (tmp_path / "docs" / "runs.md").write_text("<!-- stored:begin -->\n<!-- stored:end -->\n")
     (tmp_path / "docs" / "policies.md").write_text("<!-- cards:begin --><!-- cards:end -->")
     (tmp_path / "docs" / "fidelity").mkdir()
     for page, names in (("alm", ["authors"]), ("model_free", ["field", "independent"])):
@@ -74,7 +75,7 @@ def pages(tmp_path):
 
 
 def test_refresh_replaces_the_block_only(tmp_path, pages):
-    assert len(refresh(tmp_path)) == 13 + len(pages)
+    assert len(refresh(tmp_path)) == 14 + len(pages)
     assert (tmp_path / "docs" / "reliability.md").read_text().count("Not measured") == len(TORTURES)
     assert (tmp_path / "docs" / "performance.md").read_text().count("Not measured") == len(PERFORMANCE)
     assert (tmp_path / "docs" / "theory.md").read_text().count("Not computed") == len(THEORY)

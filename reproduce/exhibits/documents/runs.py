@@ -1,8 +1,9 @@
-"""Lists of stored runs: with their curves, for the pages of algorithms, and by exhibit."""
+"""Lists of stored runs: all of them, with their curves on the pages of algorithms, and by exhibit."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
+from alm.task_registry import TASKS
 from alm.variants import VARIANTS
 from reproduce.exhibits.catalogue import EXHIBITS
 from reproduce.exhibits.coverage import coverage
@@ -10,8 +11,9 @@ from reproduce.exhibits.documents import Blocks
 from reproduce.exhibits.kinds import SHOWN_SCALES, CodeExhibit
 from reproduce.exhibits.pooling import pool
 from reproduce.exhibits.writing import markdown_grid
-from reproduce.formats import left_out, mean_and_std
-from reproduce.lab.algorithms import ALGORITHMS, run_length
+from reproduce.formats import left_out, mean_and_std, steps_in_words
+from reproduce.lab.algorithms import ALGORITHMS, run_length, title_of
+from reproduce.lab.specs import RunSpec, variant_parts
 from reproduce.lab.store import Store, StoredRun
 
 
@@ -19,6 +21,7 @@ def blocks(store: Store, figures: Path) -> Blocks:
     """Runs of every page's algorithms with curves in ``figures``, of ALM's variants, and of every exhibit."""
     pages = dict.fromkeys(algorithm.page for algorithm in ALGORITHMS.values())
     return {
+        ("docs/runs.md", "stored"): _all_runs(store),
         ("docs/exhibits.md", "exhibits"): _runs_of_exhibits(store),
         ("docs/algorithms/alm_variants.md", "runs"): _runs_of_variants(store),
         **{
@@ -26,6 +29,28 @@ def blocks(store: Store, figures: Path) -> Blocks:
             for page in pages
         },
     }
+
+
+def _all_runs(store: Store) -> str:
+    """Number of stored seeds by method and task, and how far they got."""
+    groups = sorted(_groups(store.runs()), key=lambda group: _place_of_method(group[0].spec))
+    cells: dict[tuple[str, str], dict[str, str]] = {}
+    for group in groups:
+        spec, reached = group[0].spec, sorted(run.last_step for run in group)
+        steps = " to ".join(dict.fromkeys(steps_in_words(step) for step in (reached[0], reached[-1])))
+        row = cells.setdefault((title_of(spec.algorithm, spec.variant), spec.scale), {})
+        row[spec.task] = f"{len(group)} ({steps})"
+    tasks = [task for task in TASKS if any(task in row for row in cells.values())]
+    rows = [[*method, *(row.get(task, "") for task in tasks)] for method, row in cells.items()]
+    return markdown_grid(["", "scale", *tasks], rows) if rows else "No run is stored yet."
+
+
+def _place_of_method(spec: RunSpec) -> tuple[bool, int, int, str]:
+    """Order of methods: runs at paper scale first, algorithms and variants as the suite lists them."""
+    variants = ["base", *VARIANTS]
+    name = variant_parts(spec.variant)[0]
+    known = variants.index(name) if name in variants else len(variants)
+    return spec.scale != "paper", list(ALGORITHMS).index(spec.algorithm), known, spec.variant
 
 
 def _runs_of(store: Store, page: str) -> str:
