@@ -21,7 +21,7 @@ THREADS   ?=
 # The sides of `make compare`: one, and those that it is compared with.
 A         ?= alm/my-idea
 B         ?= alm
-# Rows added to a table of returns, curves added to a figure: make table1 BESIDE="alm/my-idea sac".
+# Rows added to a table of returns, curves added to figures: make figure5a BESIDE="alm/my-idea sac".
 BESIDE    ?=
 # Definition of the value bias in figures 4 and 8.
 BIAS      ?= redq
@@ -99,7 +99,7 @@ theory: $(VENV)/.reading ## Check the paper's theorem and appendix on finite MDP
 
 figures: $(WHAT_IT_NEEDS) ## Draw every figure into out/figures/; one alone: make figure3 … figure20, figure5a …, figureG, figureQ (TRAIN=1)
 	$(call GRID,figures)
-	@$(BIN)/python -m reproduce figures --bias $(BIAS)
+	@$(BIN)/python -m reproduce figures --bias $(BIAS)$(ASIDE)
 
 report: $(VENV)/.train ## Write out/report.html: all tables, figures, claims and stored runs on one page
 	@$(BIN)/python -m reproduce report --bias $(BIAS)
@@ -134,7 +134,7 @@ server: $(VENV)/.server ## Serve a Postgres database to several people: make ser
 sync: $(VENV)/.train ## Bring MLflow up to date, for instance after its server could not be reached
 	@$(BIN)/python -m reproduce sync
 
-gallery: $(VENV)/.render ## Film every stored policy: short clips in out/gallery (needs EGL or OSMesa)
+gallery: $(VENV)/.render ## Film the last policy of each method: short clips in out/gallery (needs EGL or OSMesa)
 	@$(BIN)/python -m reproduce gallery
 
 archive: $(VENV)/.train ## Store unfinished runs as far as they got, marked as partial

@@ -455,7 +455,7 @@ class SLBO(Agent):
         unit = imagined.unit_action.flatten(0, 1)[None]
         with torch.no_grad():
             mean, log_std = net.policy(observation)
-        old = mean, log_std.clone()  # it is a view of a parameter, which the step changes
+        old = mean, log_std.clone()  # a copy, however the step writes the parameter that it is a view of
 
         def evaluate() -> tuple[Tensor, Tensor]:
             new = net.policy(observation)

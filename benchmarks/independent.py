@@ -9,6 +9,7 @@ import os
 import queue
 import subprocess
 import threading
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -25,21 +26,19 @@ Reports = queue.Queue[tuple[int, str | int]]
 """Lines of the seeds' programs, and at last their exit codes."""
 
 
-def train(python: Path, task: str, seed: int, steps: int, reports: Reports) -> None:
-    """Train one seed in a process of its own."""
-    command = [str(python), str(_PROGRAM), LIBRARY, task, str(seed), str(steps)]
-    environment = os.environ | {"PYTHONPATH": str(CODE)}
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as program:
-        assert program.stdout
-        for line in program.stdout:
+def report(seed: int, program: subprocess.Popen[str], reports: Reports) -> None:
+    """Pass on the evaluations of a seed's program, and at last its exit code."""
+    assert program.stdout
+    for line in program.stdout:
+        if line.startswith("evaluation "):
             reports.put((seed, line))
-    reports.put((seed, program.returncode))
+    reports.put((seed, program.wait()))
 
 
 def main(
     task: Annotated[str, tyro.conf.Positional], seeds: tuple[int, ...] = (0, 1, 2), steps: int = 200_000
 ) -> None:
-    """Train all seeds, print every evaluation and keep the record up to date.
+    """Measure a library's SAC: train all seeds, print every evaluation and keep the record up to date.
 
     Args:
         task: a task of the suite.
@@ -47,21 +46,44 @@ def main(
         steps: environment steps of a run.
     """
     name, python, reports = task_spec(task).name, python_with_libraries(), Reports()
-    for seed in seeds:
-        threading.Thread(target=train, args=(python, name, seed, steps, reports), daemon=True).start()
-    runs: dict[str, list[tuple[int, float]]] = {str(seed): [] for seed in seeds}
-    training = set(seeds)
+    environment = os.environ | {"PYTHONPATH": str(CODE)}
+    programs = {
+        seed: subprocess.Popen(
+            [str(python), str(_PROGRAM), LIBRARY, name, str(seed), str(steps)],
+            env=environment,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for seed in dict.fromkeys(seeds)
+    }
+    for seed, program in programs.items():
+        threading.Thread(target=report, args=(seed, program, reports), daemon=True).start()
+    try:
+        record(name, programs.keys(), reports)
+    finally:
+        for program in programs.values():
+            program.terminate()
+
+
+def record(task: str, seeds: Iterable[int], reports: Reports) -> None:
+    """Write the record after every evaluation, until all programs have ended.
+
+    Raises:
+        SystemExit: one of them has failed.
+    """
+    training, runs = set(seeds), dict[int, list[tuple[int, float]]]()
     while training:
-        seed, report = reports.get()
-        if report == 0:
+        seed, found = reports.get()
+        if found == 0:
             training.remove(seed)
-        elif isinstance(report, int):
-            raise SystemExit(f"seed {seed} ended with exit code {report}; its last words are above")
+        elif isinstance(found, int):
+            raise SystemExit(f"seed {seed} ended with exit code {found}; its last words are above")
         else:
-            step, value = report.split()
-            runs[str(seed)].append((int(step), float(value)))
-            print(f"{name} seed {seed}: step {int(step):,}, return {float(value):.0f}", flush=True)
-            write_record(f"independent_{name}", runs, task=name, library=LIBRARIES[LIBRARY])
+            _, step, value = found.split()
+            runs.setdefault(seed, []).append((int(step), float(value)))
+            print(f"{task} seed {seed}: step {int(step):,}, return {float(value):.0f}", flush=True)
+            results = {str(seed): runs[seed] for seed in sorted(runs)}
+            write_record(f"independent_{task}", results, task=task, library=LIBRARIES[LIBRARY])
 
 
 if __name__ == "__main__":

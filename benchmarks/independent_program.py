@@ -1,7 +1,7 @@
 """Program for the Python of `benchmarks.libraries`: SAC of another library on a task of the suite.
 
-``python independent_program.py LIBRARY TASK SEED STEPS`` prints ``step return`` for each evaluation: the mean
-over five greedy episodes, every 5000 steps, as at `paper` scale.
+``python independent_program.py LIBRARY TASK SEED STEPS`` prints ``evaluation STEP RETURN`` every 5000 steps:
+the mean over five greedy episodes, as at `paper` scale.
 """
 
 import importlib
@@ -23,7 +23,7 @@ _EVERY, _EPISODES = 5000, 5
 
 
 def main(library: str, task: str, seed: int, steps: int) -> None:
-    """Train with the settings of both; only the warm-up is not the library's default."""
+    """Train with the library's defaults, which are the suite's settings but for the warm-up."""
     torch.set_num_threads(1)
     learner = importlib.import_module(library).SAC(
         "MlpPolicy",
@@ -39,11 +39,8 @@ def main(library: str, task: str, seed: int, steps: int) -> None:
         step = learner.num_timesteps
         if step % _EVERY == 0:
             starts = np.random.SeedSequence((seed, step)).generate_state(_EPISODES)
-            print(
-                step,
-                np.mean([greedy_return(learner, environment, int(start)) for start in starts]),
-                flush=True,
-            )
+            returns = [greedy_return(learner, environment, int(start)) for start in starts]
+            print("evaluation", step, np.mean(returns), flush=True)
         return True
 
     learner.learn(steps, callback=evaluate)

@@ -8,6 +8,7 @@ virtual environment created on the first call (``.cache/libraries``); all candid
 import statistics
 import subprocess
 import venv
+from importlib.metadata import version
 from pathlib import Path
 
 import torch
@@ -33,6 +34,7 @@ STEPS = 400
 ALGORITHMS = ("sac", "td3")
 LIBRARIES = {"stable_baselines3": "stable-baselines3==2.9.2", "sbx": "sbx-rl==0.28.0"}
 """Package names and the requirements that pip installs."""
+_SIMULATOR = ("gymnasium", "mujoco")
 TOGETHER = POPULATIONS[-1]
 """Seeds of a population, which is also measured."""
 _PLACE = CODE / ".cache" / "libraries"
@@ -89,16 +91,17 @@ class Ours:
 
 
 def python_with_libraries() -> Path:
-    """Python of a virtual environment with both libraries, created if missing."""
+    """Python of a virtual environment with both libraries and this one's simulator, created if missing."""
     python = _PLACE / "bin" / "python"
     made = _PLACE / "made"
-    if not made.exists():
+    needs = [*LIBRARIES.values(), *(f"{package}=={version(package)}" for package in _SIMULATOR)]
+    if not made.exists() or made.read_text() != " ".join(needs):
         venv.create(_PLACE, clear=True, with_pip=True)
         install = [str(python), "-m", "pip", "install", "--quiet"]
-        version = torch.__version__.partition("+")[0]
-        subprocess.run([*install, f"torch=={version}"], check=True)
-        subprocess.run([*install, *LIBRARIES.values(), "gymnasium[mujoco]"], check=True)
-        made.touch()
+        # Alone and first: otherwise pip may choose a torch with CUDA.
+        subprocess.run([*install, f"torch=={torch.__version__.partition('+')[0]}"], check=True)
+        subprocess.run([*install, *needs], check=True)
+        made.write_text(" ".join(needs))
     return python
 
 

@@ -73,7 +73,7 @@ def norm(*modules):
 
 
 class Twins:
-    """Mapping of plain modules to members of the population's networks."""
+    """Plain modules of an agent, and the members of the population's networks that they mirror."""
 
     def pairs(self, networks, seed):
         raise NotImplementedError

@@ -542,7 +542,7 @@ def _of_side(side: SideRuns) -> tuple[str, str]:
 
 
 def _unbroken(text: str) -> str:
-    """A number with its interval as one word, which narrow columns do not break."""
+    """A number whose interval is one word, which narrow columns do not break."""
     return text.replace(", ", ",")
 
 

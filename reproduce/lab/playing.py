@@ -108,9 +108,14 @@ class Played:
             f"{new.max():.1f}",
             f"stored evaluation at step {policy.evaluated_step:,}, {len(stored)} episodes: "
             f"mean {stored.mean():.1f}, from {stored.min():.1f} to {stored.max():.1f}",
-            f"the same episodes, played again: mean {again.mean():.1f}; largest difference of a return "
-            f"{np.abs(again - stored).max():.5g}",
         ]
+        if self.repeated:
+            lines.append(
+                f"the same episodes, played again: mean {again.mean():.1f}; largest difference of a return "
+                f"{np.abs(again - stored).max():.5g}"
+            )
+        else:
+            lines.append(f"the policy is of step {policy.step:,}, which was not evaluated")
         lines.append(self.agreement)
         if policy.processor and policy.processor != (here := cpu_name()):
             lines.append(
@@ -157,5 +162,7 @@ def play(policy: Policy, episodes: int, plugin: Plugin | None = None) -> Played:
     new: list[float] = []
     while len(new) < episodes:
         new += returns(min(_TOGETHER, episodes - len(new)), FRESH_EPISODES + len(new))
-    repeated = returns(len(policy.returns), policy.evaluated_step)
+    # A version before 0.3 stored policies of a later step than their evaluation.
+    evaluated = policy.evaluated_step == policy.step
+    repeated = returns(len(policy.returns), policy.evaluated_step) if evaluated else []
     return Played(policy, tuple(new), tuple(repeated))

@@ -282,6 +282,15 @@ def test_a_policy_of_ones_own_variant_needs_its_file(tmp_path, capsys):
     assert made.cards == [] and "film it with render --plugin mine.py" in made.problems[0]
 
 
+def test_a_policy_of_a_later_step_than_its_evaluation_says_so(here, store):
+    """Version 0.2 took policies from checkpoints."""
+    policy = replace(find_policy(store, here / "nowhere", **TD3), step=160, source="checkpoint")
+    played = play(policy, 2)
+    assert played.repeated == ()
+    assert "the policy is of step 160, which was not evaluated" in played.text()
+    assert "played again" not in played.text()
+
+
 def test_agreement_is_judged_by_a_test(store):
     policy = stored_policy(store.root / LAST, SPEC, "last")
     near = tuple(np.random.default_rng(0).choice(policy.returns, 50))

@@ -10,7 +10,7 @@ import torch
 from alm.training.execution import Execution
 from alm.training.scale import scale_named
 from baselines.td3 import TD3Config
-from benchmarks import denormals, gpu, populations
+from benchmarks import denormals, gpu, independent, populations
 from benchmarks.plain import PLAIN, plain_learner
 from benchmarks.timing import milliseconds_by_operation, operations, write_record
 from reproduce.exhibits.documents.benchmarks import denormals as denormal_rows
@@ -43,7 +43,28 @@ def test_a_record_says_of_its_benchmark_what_that_says_itself(tmp_path, monkeypa
     assert (set(updates), updates["task"], updates["rounds"]) == (about | {"task", "rounds"}, "Ant", 7)
 
 
-_ASKED = ["alm_update", "baseline_updates", "denormals", "engines", "gpu", "populations", "sizes"]
+def test_sac_of_a_library_is_recorded_as_it_goes_and_its_failure_is_said(monkeypatch):
+    kept = []
+    monkeypatch.setattr(independent, "write_record", lambda name, results, **about: kept.append(results))
+    reports = independent.Reports()
+    for report in ((1, "evaluation 5000 12.5\n"), (0, "evaluation 5000 7\n"), (0, 0), (1, 3)):
+        reports.put(report)
+    with pytest.raises(SystemExit, match="seed 1 ended with exit code 3"):
+        independent.record("T-Ant", (0, 1), reports)
+    # A seed without an evaluation is not in the record, which may be all that there will be.
+    assert kept == [{"1": [(5000, 12.5)]}, {"0": [(5000, 7.0)], "1": [(5000, 12.5)]}]
+
+
+_ASKED = [
+    "alm_update",
+    "baseline_updates",
+    "denormals",
+    "engines",
+    "gpu",
+    "independent",
+    "populations",
+    "sizes",
+]
 
 
 @pytest.mark.parametrize("name", _ASKED)

@@ -1,4 +1,4 @@
-"""A population of seeds is so many single learners."""
+"""Steps of an optimiser group are of each seed alone; `tests/alm/test_variants.py` has whole populations."""
 
 import pytest
 import torch

@@ -155,15 +155,15 @@ def environment_step(record: Mapping[str, Any]) -> Rows:
 
 def costs(record: Mapping[str, Any]) -> Rows:
     """One environment step of every algorithm at paper scale, in short."""
-    says, costs = record["results"]["paper_says"], record["results"]["costs"]["paper"]
+    says, measured = record["results"]["paper_says"], record["results"]["costs"]["paper"]
     rows = [
         [
             ALGORITHMS[name].title,
             f"{one['step_ms']:.0f} ms",
-            f"{one['step_ms'] / costs['alm']['step_ms']:.2f} ×",
+            f"{one['step_ms'] / measured['alm']['step_ms']:.2f} ×",
             f"{says[name]:g} ×" if name in says else "",
         ]
-        for name, one in sorted(costs.items(), key=lambda item: item[1]["step_ms"])
+        for name, one in sorted(measured.items(), key=lambda item: item[1]["step_ms"])
     ]
     return ["", "time", "time / ALM's", "the paper says"], rows
 

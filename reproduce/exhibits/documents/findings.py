@@ -51,10 +51,15 @@ def one_protocol(store: Store) -> dict[str, str]:
         row = [task, *map("<br>".join, (alm.parts if alm.basis else [_in_short(alm)], smaller.parts))]
         for rival, one in zip(_RIVALS, rivals, strict=True):
             row += [scores["printed"][rival, task].number(), "<br>".join(one.parts)]
-        full.append([*row, _published(task)])
+        published = over_published = "–"
+        if task in FIELD_TASKS:
+            values, step = field_scores("sac", FIELD_TASKS[task], READ_OUT)
+            ends = f"[{min(values):.0f}, {max(values):.0f}]"
+            published = f"{np.mean(values):.0f} {ends} ({len(values)} seeds, {step / 1000:.0f}k)"
+            over_published = _lead(alm, [_of_field(values)])
+        full.append([*row, published])
         short.append([task, *map(_in_short, (alm, smaller, *rivals))])
-        published = _lead(alm, [_of_field(task)]) if task in FIELD_TASKS else "–"
-        leads.append([task, _lead(alm, rivals), published, _lead(smaller, rivals)])
+        leads.append([task, _lead(alm, rivals), over_published, _lead(smaller, rivals)])
     header = ["", "ALM(3), released curve or printed", f"{QUARTER.label}, measured here"]
     header += [f"{rival}, {which}" for rival in _RIVALS for which in ("printed", "measured here")]
     better, smaller_alm = "the better of SAC and TD3 here", QUARTER.label
@@ -176,17 +181,7 @@ def _of_table1(store: Store) -> dict[str, _Scores]:
     return {"printed": printed, "authors": {**printed, **released}, "measured": cells("measured", "paper")}
 
 
-def _of_field(task: str) -> Score:
-    """SAC as published on the nearest task of the v4 family."""
-    values, step = field_scores("sac", FIELD_TASKS[task], READ_OUT)
+def _of_field(values: Sequence[float]) -> Score:
+    """Published returns of SAC as a cell."""
     mean, std = float(np.mean(values)), float(np.std(values, ddof=1))
-    return Score("published", "SAC", task, mean, std, len(values), step=step, status="published")
-
-
-def _published(task: str) -> str:
-    """The mean and range of published SAC."""
-    if task not in FIELD_TASKS:
-        return "–"
-    values, step = field_scores("sac", FIELD_TASKS[task], READ_OUT)
-    low, high = np.min(values), np.max(values)
-    return f"{np.mean(values):.0f} [{low:.0f}, {high:.0f}] ({len(values)} seeds, {step / 1000:.0f}k)"
+    return Score("published", "SAC", "v4", mean, std, len(values), status="published")

@@ -90,23 +90,25 @@ def _beside_the_field(store: Store) -> str:
 
 def _beside_another_library(store: Store, records: Path) -> str:
     """SAC here and of another library on the same task, up to the step that all of its seeds have reached."""
-    rows, library = [], ""
+    rows = []
     for path in sorted(records.glob("independent_*.json")):
         record = benchmark_record(path)
-        library = record["library"].replace("==", " ")
         task, seeds = record["task"], record["results"].values()
         theirs = [Curve(*(np.array(column) for column in zip(*points, strict=True))) for points in seeds]
         step = min(curve.last_step for curve in theirs)
         own = pool(store.runs(algorithm="sac", variant="base", task=task, scale="paper"), step)
-        ours = [run.curve() for run in own.runs]
+        if not own.complete:
+            continue
+        ours, library = [run.curve() for run in own.runs], record["library"].replace("==", " ")
         for name, read in (("last evaluation", value_at), ("mean over the last tenth", window_mean)):
             x, y = (np.array([read(curve, step) for curve in curves]) for curves in (ours, theirs))
             cells = [f"{mean_and_std(side.mean(), sample_std(side))} ({_each(side)})" for side in (x, y)]
             p = p_in_words(MeanDifference.between(x, y).p) if min(len(x), len(y)) > 1 else "–"
-            rows.append([task, f"{step:,}", name, *cells, p])
+            rows.append([task, f"{step:,}", library, name, *cells, p])
     if not rows:
         return NOT_MEASURED
-    return markdown_grid(["task", "steps", "return", "SAC, here", f"SAC, {library}", "p (Welch)"], rows)
+    header = ["task", "steps", "library", "return", "SAC, here", "SAC, the library's", "p (Welch)"]
+    return markdown_grid(header, rows)
 
 
 def _each(values: FloatArray) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from alm.names import place_among
 from alm.task_registry import TASKS
 from alm.variants import VARIANTS
 from reproduce.exhibits.catalogue import EXHIBITS
@@ -33,24 +34,24 @@ def blocks(store: Store, figures: Path) -> Blocks:
 
 def _all_runs(store: Store) -> str:
     """Number of stored seeds by method and task, and how far they got."""
-    groups = sorted(_groups(store.runs()), key=lambda group: _place_of_method(group[0].spec))
+    runs = [run for run in store.runs() if run.status != "failed"]
+    groups = sorted(_groups(runs), key=lambda group: _place_of_method(group[0].spec))
     cells: dict[tuple[str, str], dict[str, str]] = {}
     for group in groups:
         spec, reached = group[0].spec, sorted(run.last_step for run in group)
         steps = " to ".join(dict.fromkeys(steps_in_words(step) for step in (reached[0], reached[-1])))
         row = cells.setdefault((title_of(spec.algorithm, spec.variant), spec.scale), {})
         row[spec.task] = f"{len(group)} ({steps})"
-    tasks = [task for task in TASKS if any(task in row for row in cells.values())]
-    rows = [[*method, *(row.get(task, "") for task in tasks)] for method, row in cells.items()]
-    return markdown_grid(["", "scale", *tasks], rows) if rows else "No run is stored yet."
+    tasks = {task for row in cells.values() for task in row}
+    ordered = sorted(tasks, key=lambda task: (place_among(task, TASKS), task))
+    rows = [[*method, *(row.get(task, "") for task in ordered)] for method, row in cells.items()]
+    return markdown_grid(["", "scale", *ordered], rows) if rows else "No run is stored yet."
 
 
 def _place_of_method(spec: RunSpec) -> tuple[bool, int, int, str]:
     """Order of methods: runs at paper scale first, algorithms and variants as the suite lists them."""
-    variants = ["base", *VARIANTS]
-    name = variant_parts(spec.variant)[0]
-    known = variants.index(name) if name in variants else len(variants)
-    return spec.scale != "paper", list(ALGORITHMS).index(spec.algorithm), known, spec.variant
+    variant = place_among(variant_parts(spec.variant)[0], ["base", *VARIANTS])
+    return spec.scale != "paper", place_among(spec.algorithm, ALGORITHMS), variant, spec.variant
 
 
 def _runs_of(store: Store, page: str) -> str:
