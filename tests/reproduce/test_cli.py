@@ -34,7 +34,7 @@ from reproduce.lab.errors import UnreadableRunError
 from reproduce.lab.places import CODE
 from reproduce.lab.resolved_runs import ResolvedRuns
 from reproduce.lab.run_directories import directories_under
-from reproduce.lab.specs import RunSpec, config_digest, run_record
+from reproduce.lab.specs import RunSpec, run_record
 from reproduce.lab.store import Store, StoreWarning
 from reproduce.lab.training import group_by_step, open_run
 
@@ -311,22 +311,16 @@ def test_what_is_shown_of_a_cell_is_not_cut():
 
 
 def test_a_policy_that_cannot_be_kept_keeps_no_other_run_back(tmp_path, capsys):
-    """Of a run that kept none, by an earlier version with a variant that this one does not have."""
     run = ended_run(tmp_path, 0, DONE)
-    record = run.read_json("config.json")
-    spec = RunSpec.from_dict({**record["spec"], "variant": "a-former-one"})
-    former = RunDirectory(tmp_path / "runs" / spec.relative_dir)
-    shutil.move(run.path, former.path)
-    digest = config_digest(spec, record["config"])
-    former.write_json("config.json", {**record, "spec": spec.to_dict(), "digest": digest})
-    former.checkpoints.folder.mkdir()
-    former.checkpoints.path(20_000).touch()
+    damaged = run.policies.path(20_000)
+    damaged.parent.mkdir()
+    damaged.write_bytes(b"no policy")
     ended_run(tmp_path, 1, DONE)
     places = ["--runs-dir", str(tmp_path / "runs"), "--store", str(tmp_path / "store")]
     assert main(["archive", *places]) == 0
     assert len(Store(tmp_path / "store").runs()) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith(f"warning: no policy is kept of {former.path}: There is no variant 'a-former-one'")
+    assert line.startswith(f"warning: no policy is kept of {run.path}: {damaged}")
 
 
 def test_an_edited_record_is_refused_before_training(tmp_path, capsys):
