@@ -12,7 +12,7 @@ from reproduce.lab.specs import RunSpec, require_protocol, variant_parts
 SMOKE = "alm/smoke"
 """Experiment of smoke runs, of every protocol."""
 
-_SPELLED = {"kl": "KL", "td3": "TD3", "mnm": "MnM", "ent": "ENT"}
+_SPELLED = {"kl": "KL", "td3": "TD3", "mnm": "MnM", "ent": "ENT", "quarter": "ALM quarter"}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -337,6 +337,7 @@ def test_methods_have_short_names_that_tell_them_apart():
         method(variant="base+bf16").tags["method"]: "ALM(3) bf16",
         method(variant="no-kl").tags["method"]: "no KL",
         method(variant="k5").tags["method"]: "ALM(5)",
+        method(variant="quarter").tags["method"]: "ALM quarter",
         method(variant="base[horizon=7]").tags["method"]: "ALM horizon=7",
         method(variant="no-kl[horizon=7,gamma=0.9]+bf16").tags["method"]: "no KL horizon=7 gamma=0.9 bf16",
         method("sac-avg").tags["method"]: "SAC-AVG",
