@@ -18,6 +18,8 @@ from reproduce.formats import decimal, seeds_in_words
 _NUMBER = re.compile(r"[+<−-]?[\d∞]|(–|\?|missing|not .*)?$")
 _NARROW = 96
 """Terminals below this width get cells without spaces around ±."""
+_PAGE = 100
+"""Characters of small print in a line of a LaTeX page."""
 
 
 def render(table: Table, out: Path, console: Console) -> None:
@@ -102,7 +104,7 @@ def _widths(columns: Sequence[Sequence[str]], room: int) -> list[int]:
 
     Spare width goes, character by character, to the column with the most text per width.
     """
-    widths = [max(len(word) for text in column for word in text.split()) for column in columns]
+    widths = _longest_words(columns)
     if sum(widths) > room:
         return []
     letters, longest = ([how(map(len, column)) for column in columns] for how in (sum, max))
@@ -111,6 +113,10 @@ def _widths(columns: Sequence[Sequence[str]], room: int) -> list[int]:
         if wanting:
             widths[max(wanting, key=lambda index: letters[index] / widths[index])] += 1
     return widths
+
+
+def _longest_words(columns: Sequence[Sequence[str]]) -> list[int]:
+    return [max(len(word) for text in column for word in text.split()) for column in columns]
 
 
 def _scores(table: Table, block: Block, width: int) -> Grid:
@@ -206,32 +212,47 @@ def _markdown_row(table: Table, row: Row) -> list[str]:
 
 
 def latex(table: Table) -> str:
-    """A table for LaTeX, with its footnotes beneath."""
+    """A table for LaTeX, over as many pages as it takes, with notes and footnotes as paragraphs below."""
     columns = len(table.columns)
-    wide = rf"p{{\dimexpr\textwidth/{columns}-2\tabcolsep\relax}}"
-    caption = " ".join((f"{table.title}.", *table.notes))
+    header = " & ".join(map(escape_latex, table.columns)) + r" \\"
     lines = [
-        r"% Needs \usepackage{booktabs}.",
-        r"\begin{table}",
-        r"\centering\footnotesize\setlength{\tabcolsep}{4pt}",
-        rf"\caption{{{escape_latex(caption)}}}",
-        rf"\begin{{tabular}}{{{'l' + 'r' * (columns - 1) if table.has_scores else wide * columns}}}",
-        r"\toprule",
-        " & ".join(map(escape_latex, table.columns)) + r" \\",
+        r"% Needs \usepackage{array,booktabs,longtable}.",
+        r"\begingroup",
+        r"\footnotesize\setlength{\tabcolsep}{4pt}\setlength{\LTcapwidth}{\linewidth}",
+        rf"\begin{{longtable}}{{{'l' + 'r' * (columns - 1) if table.has_scores else _latex_widths(table)}}}",
+        rf"\caption{{{escape_latex(table.title)}}}\\",
+        *(r"\toprule", header, r"\midrule", r"\endfirsthead"),
+        *(r"\toprule", header, r"\midrule", r"\endhead"),
+        *(r"\bottomrule", r"\endfoot"),
     ]
-    for block in table.blocks:
-        lines.append(r"\midrule")
+    for place, block in enumerate(table.blocks):
+        if place:
+            lines.append(r"\midrule")
         if block.title:
             title = escape_latex(block.title)
-            lines[-1:] = [r"\midrule", rf"\multicolumn{{{columns}}}{{l}}{{\textit{{{title}}}}} \\"]
+            lines.append(rf"\multicolumn{{{columns}}}{{l}}{{\textit{{{title}}}}} \\*")
         lines += [" & ".join(_latex_row(table, row, block.step)) + r" \\" for row in block.rows]
-    lines += [r"\bottomrule", r"\end{tabular}"]
-    if table.footnotes:
-        lines += ["", r"\medskip", r"\begin{minipage}{\textwidth}\scriptsize"]
-        for note, letter in table.footnotes.items():
-            lines.append(rf"\textsuperscript{{{letter}}} {escape_latex(note.full)}\par")
-        lines.append(r"\end{minipage}")
-    return "\n".join([*lines, r"\end{table}"]) + "\n"
+    lines.append(r"\end{longtable}")
+    lines += [rf"\noindent {escape_latex(note)}\par" for note in table.notes]
+    for note, letter in table.footnotes.items():
+        lines.append(rf"\noindent\textsuperscript{{{letter}}} {escape_latex(note.full)}\par")
+    return "\n".join([*lines, r"\endgroup"]) + "\n"
+
+
+def _latex_widths(table: Table) -> str:
+    """Columns of text for a page of text, as wide as in a terminal of `_PAGE` characters."""
+    rows = [
+        [row.label, *(cell for cell in row.cells if isinstance(cell, str))]
+        for block in table.blocks
+        for row in block.rows
+    ]
+    columns = list(zip(table.columns, *rows, strict=True))
+    widths = _widths(columns, _PAGE) or _longest_words(columns)
+    shares = (f"{width / sum(widths):.3f}" for width in widths)
+    return "".join(
+        rf">{{\raggedright\arraybackslash}}p{{\dimexpr{share}\linewidth-2\tabcolsep\relax}}"
+        for share in shares
+    )
 
 
 def _latex_row(table: Table, row: Row, block_step: int | None) -> list[str]:
@@ -244,7 +265,7 @@ def _latex_row(table: Table, row: Row, block_step: int | None) -> list[str]:
         number, *below = (escape_latex(line) for line in lines if line)
         number += _marked(table.cell_letters(row, cell), r"\textsuperscript{{{}}}")
         text = r"\\".join([number, *below])
-        texts.append(rf"\shortstack[r]{{{text}}}" if below else number)
+        texts.append(rf"\begin{{tabular}}[t]{{@{{}}r@{{}}}}{text}\end{{tabular}}" if below else number)
     return texts
 
 
@@ -254,7 +275,7 @@ def with_minus(text: str) -> str:
 
 
 _LATEX = {
-    "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
+    "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_\allowbreak{}", "{": r"\{", "}": r"\}",
     "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
     "<": r"$<$", ">": r"$>$", "±": r"$\pm$", "·": r"$\cdot$", "–": "--", "≠": r"$\ne$", "→": r"$\to$",
     "−": "$-$", "×": r"$\times$", "∈": r"$\in$", "≤": r"$\le$", "≥": r"$\ge$", "∞": r"$\infty$",

@@ -81,5 +81,5 @@ def test_each_is_written_in_three_forms(name, store, tmp_path):
     markdown = (tmp_path / f"{name}.md").read_text()
     assert markdown.count("\n|") == len(table.frame) + 2 and table.notes[0] in markdown
     latex = (tmp_path / f"{name}.tex").read_text()
-    assert latex.count(r" \\") == len(table.frame) + 1 and r"\midrule" in latex
+    assert latex.count(r" \\") == len(table.frame) + 2 and r"\midrule" in latex
     assert "\0" not in latex

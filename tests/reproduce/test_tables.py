@@ -91,7 +91,7 @@ def test_a_complete_cell(make_run, render):
     assert measured(files["md"])["HalfCheetah"] == "115 ± 21 (2 of 5 seeds, 200k steps)<br>w 74 ± 16"
     assert "115 ± 21 (2/5)" in terminal
     assert "w 74±16" in terminal
-    assert r"\shortstack[r]{115 $\pm$ 21\\2/5 seeds\\w 74 $\pm$ 16}" in files["tex"]
+    assert r"115 $\pm$ 21\\2/5 seeds\\w 74 $\pm$ 16\end{tabular}" in files["tex"]
     csv = pd.read_csv(io.StringIO(files["csv"]), keep_default_na=False)
     row = csv[(csv["block"] == "measured") & (csv["task"] == "HalfCheetah") & (csv["algorithm"] == "ALM(3)")]
     assert row[["mean", "std", "window_mean"]].to_numpy().tolist() == [["115", "21.2132", "73.75"]]
@@ -308,7 +308,9 @@ def test_one_title_stands_above_the_blocks_and_their_explanation_beneath(render)
     order = [files["md"].index(words) for words in ("## Measured", "Measured cells: mean", "## Footnotes")]
     assert order == sorted(order)
     assert printed.startswith(f"{title}\n\nPrinted in the paper") and printed.count(title) == 1
-    assert rf"\caption{{{title}. Measured cells: mean" in files["tex"]
+    assert rf"\caption{{{title}}}" in files["tex"]
+    order = [files["tex"].index(words) for words in (r"\end{longtable}", "Measured cells: mean", "{a}")]
+    assert order == sorted(order)
 
 
 def test_every_marker_is_explained(render):
@@ -394,12 +396,14 @@ def test_latex_is_plain_and_balanced(make_run, render):
     assert depth == 0
     assert unescaped.count("$") % 2 == 0
     assert not re.search(r"[_#^]", unescaped)
-    assert re.findall(r"\\begin\{(\w+)\}", tex) == ["table", "tabular", "minipage"]
-    assert re.findall(r"\\end\{(\w+)\}", tex) == ["tabular", "minipage", "table"]
-    body = tex[tex.index(r"\toprule") : tex.index(r"\bottomrule")]
-    rows = [line for line in body.splitlines() if line.endswith(r"\\") and "multicolumn" not in line]
-    # The header, seven printed rows, one released, and eight measured.
-    assert len(rows) == 1 + 7 + 1 + 8
+    for kind in ("longtable", "tabular"):
+        assert tex.count(rf"\begin{{{kind}}}") == tex.count(rf"\end{{{kind}}}") > 0
+    assert tex.count(r"\begingroup") == tex.count(r"\endgroup") == 1
+    assert tex.count(r"T-Humanoid & T-Ant") == 2, "the header of the first page and of all others"
+    body = tex[tex.index(r"\endfoot") : tex.index(r"\end{longtable}")]
+    rows = [line for line in body.splitlines() if line.endswith(r"\\")]
+    # Seven printed rows, one released, and eight measured.
+    assert len(rows) == 7 + 1 + 8
     assert {len(re.findall(r"(?<!\\)&", row)) for row in rows} == {5}
 
 
@@ -414,21 +418,33 @@ def test_cells_in_latex_are_hardly_wider_than_their_numbers(make_run, render):
     )
     block = files["tex"][files["tex"].index("Measured $\\cdot$ paper scale") :]
     (row,) = [line for line in block.splitlines() if line.startswith("ALM(3) &")]
+    lines, end = r"\begin{tabular}[t]{@{}r@{}}", r"\end{tabular}"
     assert row == (
-        r"ALM(3) & missing & \shortstack[r]{4215\\1/5 seeds\\17k of 200k\\w 4215} & missing & 1 failed & "
-        r"\shortstack[r]{5\\1/5 seeds\\at 199k\\w 5} \\"
+        rf"ALM(3) & missing & {lines}4215\\1/5 seeds\\17k of 200k\\w 4215{end} & missing & 1 failed & "
+        rf"{lines}5\\1/5 seeds\\at 199k\\w 5{end} \\"
     )
     released = files["tex"][files["tex"].index("Released by the authors") :].splitlines()[1]
-    assert r"\shortstack[r]{5231 $\pm$ 271\\5 seeds\\w 5076}" in released
-    texts = writing.latex(Table.of_texts("t", "T", [{"a": "1", "b": "2", "c": "3"}], ()))
-    assert texts.count(r"p{\dimexpr\textwidth/3-2\tabcolsep\relax}") == 3
+    assert rf"{lines}5231 $\pm$ 271\\5 seeds\\w 5076{end}" in released
+
+
+def test_columns_of_text_in_latex_share_the_width_of_a_page():
+    def shares(*rows):
+        texts = writing.latex(
+            Table.of_texts("t", "T", [dict(zip("ab", row, strict=True)) for row in rows], ())
+        )
+        return [float(share) for share in re.findall(r"p\{\\dimexpr([\d.]+)\\linewidth", texts)]
+
+    assert shares(("word", "word")) == [0.5, 0.5]
+    assert shares(("word", "many words " * 20)) == [0.04, 0.96]
+    # Where columns without broken words are too wide for a page, by the longest words.
+    assert shares(("w" * 50, "w" * 150)) == [0.25, 0.75]
 
 
 def test_commands_and_options_in_latex_can_be_copied(make_run, render):
     """An option's dashes would become one en dash; between backticks is code."""
     assert escape_latex("plan figure5a --scale laptop") == r"plan figure5a \texttt{-{}-scale} laptop"
     assert escape_latex("by `compare --metric a_b`, 2--3 -1 – x") == (
-        r"by \texttt{compare -{}-metric a\_b}, 2--3 $-$1 -- x"
+        r"by \texttt{compare -{}-metric a\_\allowbreak{}b}, 2--3 $-$1 -- x"
     )
     _, _, files = render([])
     assert r"\texttt{-{}-variant quarter}" in files["tex"] and "`" not in files["tex"].replace("``", "")
