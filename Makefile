@@ -53,7 +53,8 @@ STORE     ?=
 .PHONY: help install docs table1 table1-mbbl table2 table3 table4 table5 claims figures figure-authors figure-curves figure-field theory report documents train grid gallery compare runs ui server sync archive test test-slow torture bench record lint types imports check lock clean FORCE
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z0-9 -]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^# --- / {gsub(/^# --- | -+$$/, ""); print "\n" $$0} \
+	  /^[a-z0-9 -]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # --- results --------------------------------------------------------------------------------------
 
@@ -104,16 +105,6 @@ figures: $(WHAT_IT_NEEDS) ## Draw every figure into out/figures/; one alone: mak
 report: $(VENV)/.train ## Write out/report.html: all tables, figures, claims and stored runs on one page
 	@$(BIN)/python -m reproduce report --bias $(BIAS)
 
-documents: $(VENV)/.train ## For maintainers: bring results/ and the numbers in README.md and docs/ up to date with results/runs
-	@rm -f results/figures/*
-	@$(BIN)/python -m reproduce figures --no-own --out results/figures
-	@for table in table1 table1-mbbl table2 table3 table4 table5 claims; do \
-	  $(BIN)/python -m reproduce $$table --no-own --out results/tables >/dev/null || exit; done
-	@$(BIN)/python -m reproduce documents
-
-grid: $(VENV)/.train ## Train what all tables and figures miss at SCALE, several runs at a time (ON=ray ADDRESS=auto: on a cluster)
-	@$(BIN)/python -m reproduce grid --scale $(SCALE) $(ENGINE)
-
 runs: $(VENV)/.reading ## List stored runs and what the exhibits still miss
 	@$(BIN)/python -m reproduce runs
 
@@ -121,6 +112,9 @@ runs: $(VENV)/.reading ## List stored runs and what the exhibits still miss
 
 train: $(VENV)/.train ## Train: make train TASK=Hopper SEEDS="0 1 2" SCALE=laptop (DEVICE=cuda: on a GPU)
 	@$(BIN)/python -m reproduce train --algorithm $(ALGORITHM) --variant '$(VARIANT)' --task $(TASK) --seeds $(SEEDS) --scale $(SCALE) $(if $(PLUGIN),--plugin '$(PLUGIN)') $(foreach one,$(SET),--set '$(one)') --device $(DEVICE) $(if $(UNTIL),--until $(UNTIL)) $(if $(PRECISION),--precision $(PRECISION)) $(if $(THREADS),--threads $(THREADS))
+
+grid: $(VENV)/.train ## Train what all tables and figures miss at SCALE, several runs at a time (ON=ray ADDRESS=auto: on a cluster)
+	@$(BIN)/python -m reproduce grid --scale $(SCALE) $(ENGINE)
 
 compare: $(VENV)/.reading ## Compare a variant with others: make compare A=alm/my-idea B="alm sac" TASK=HalfCheetah
 	@$(BIN)/python -m reproduce compare '$(A)' $(foreach side,$(B),'$(side)') --task $(TASK) --scale $(SCALE)
@@ -140,8 +134,7 @@ gallery: $(VENV)/.render ## Film the last policy of each method: short clips in 
 archive: $(VENV)/.train ## Store unfinished runs as far as they got, marked as partial
 	@$(BIN)/python -m reproduce archive $(if $(STORE),--store '$(STORE)')
 
-torture: $(VENV)/.train ## Kill runs, damage files, type nonsense, some hundred times (python -m benchmarks.torture --help)
-	@$(BIN)/python -m benchmarks.torture
+# --- benchmarks and documentation -----------------------------------------------------------------
 
 bench: $(VENV)/.train ## Time updates against plain implementations and the matrix-product peak, into out/benchmarks
 	@$(BIN)/python -m benchmarks.alm_update
@@ -150,13 +143,23 @@ bench: $(VENV)/.train ## Time updates against plain implementations and the matr
 	@$(BIN)/python -m benchmarks.populations
 	@$(BIN)/python -m benchmarks.sizes
 
-record: $(VENV)/.train ## For maintainers: make what benchmarks measured here, in out/benchmarks, the record that docs/ shows
-	@cp out/benchmarks/*.json benchmarks/results/
-	@$(BIN)/python -m reproduce documents
+torture: $(VENV)/.train ## Kill runs, damage files, type nonsense, some hundred times (python -m benchmarks.torture --help)
+	@$(BIN)/python -m benchmarks.torture
 
 docs: $(VENV)/.dev ## Write the documentation as a site, out/site/index.html
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
 	@echo "wrote out/site/index.html"
+
+documents: $(VENV)/.train ## For maintainers: bring results/ and the numbers in README.md and docs/ up to date with results/runs
+	@rm -f results/figures/*
+	@$(BIN)/python -m reproduce figures --no-own --out results/figures
+	@for table in table1 table1-mbbl table2 table3 table4 table5 claims; do \
+	  $(BIN)/python -m reproduce $$table --no-own --out results/tables >/dev/null || exit; done
+	@$(BIN)/python -m reproduce documents
+
+record: $(VENV)/.train ## For maintainers: make what benchmarks measured here, in out/benchmarks, the record that docs/ shows
+	@cp out/benchmarks/*.json benchmarks/results/
+	@$(BIN)/python -m reproduce documents
 
 # --- quality --------------------------------------------------------------------------------------
 
