@@ -138,6 +138,15 @@ class RunSpec:
         return cls(**values)
 
 
+def may_hold(folder: PurePath, **wanted: Unpack[RunFields]) -> bool:
+    """Whether a folder under a root of runs, such as ``alm/base``, is one in which a wanted run could be."""
+    names = dict(zip(("algorithm", "variant", "task", "scale"), folder.parts, strict=False))
+    return all(
+        value is None or field == "seed" or names.get(field) == str(value).replace("/", "_")
+        for field, value in wanted.items()
+    )
+
+
 def require_seed(seed: Any) -> None:
     """Check a seed.
 
