@@ -14,10 +14,7 @@ SCALE     ?= laptop
 SET       ?=
 # A file of one's own with further variants (docs/new_variant.md).
 PLUGIN    ?=
-# How far to train (environment steps), how precisely (float32 or bf16), on how many threads of the CPU.
-UNTIL     ?=
-PRECISION ?=
-THREADS   ?=
+DEVICE    ?= cpu
 # The sides of `make compare`: one, and those that it is compared with.
 A         ?= alm/my-idea
 B         ?= alm
@@ -25,28 +22,15 @@ B         ?= alm
 BESIDE    ?=
 # Definition of the value bias in figures 4 and 8.
 BIAS      ?= redq
-# Address of the database of `make server`; by default MLFLOW_BACKEND_STORE_URI.
-DATABASE  ?=
 # TRAIN=1 before a table or figure: train what it misses at SCALE first (see also: python -m reproduce grid --help).
 TRAIN     ?=
 TRAINS     = $(filter-out 0 no,$(TRAIN))
-# Where the grid trains (docs/scaling.md): ON=ray ADDRESS=auto, or ON=slurm PARTITION=gpu HOURS=4; WORKERS=8.
-# DEVICE=cuda is an option of `make train`, too.
-ON        ?= local
-ADDRESS   ?=
-PARTITION ?=
-HOURS     ?=
-DEVICE    ?= cpu
-PER_GPU   ?=
-WORKERS   ?=
-ENGINE     = --on $(ON) --device $(DEVICE) $(if $(ADDRESS),--address $(ADDRESS)) $(if $(PARTITION),--partition $(PARTITION)) \
-             $(if $(HOURS),--hours $(HOURS)) $(if $(PER_GPU),--per-gpu $(PER_GPU)) $(if $(WORKERS),--workers $(WORKERS))
-GRID       = $(if $(TRAINS),@$(BIN)/python -m reproduce grid $(1) --scale $(SCALE) $(ENGINE))
+# Further options of train, of the grid (of a table or figure with TRAIN=1, too), of server and of archive, as the
+# command takes them: make train OPTIONS="--until 100000 --threads 2", make grid OPTIONS="--on slurm --hours 4".
+OPTIONS   ?=
+GRID       = $(if $(TRAINS),@$(BIN)/python -m reproduce grid $(1) --scale $(SCALE) --device $(DEVICE) $(OPTIONS))
 ASIDE      = $(if $(BESIDE), --beside $(foreach side,$(BESIDE),'$(side)'))
 WHAT_IT_NEEDS = $(VENV)/$(if $(TRAINS),.train,.reading)
-
-# Where `make archive` stores runs: one's own store (runs/store) unless named; the repository's is results/runs.
-STORE     ?=
 
 .DEFAULT_GOAL := help
 
@@ -111,8 +95,8 @@ documents: $(VENV)/.train ## For maintainers: bring results/ and the numbers in 
 	  $(BIN)/python -m reproduce $$table --no-own --out results/tables >/dev/null || exit; done
 	@$(BIN)/python -m reproduce documents
 
-grid: $(VENV)/.train ## Train what all tables and figures miss at SCALE, several runs at a time (ON=ray ADDRESS=auto: on a cluster)
-	@$(BIN)/python -m reproduce grid --scale $(SCALE) $(ENGINE)
+grid: $(VENV)/.train ## Train what all tables and figures miss at SCALE, several runs at a time (OPTIONS="--on ray": on a cluster)
+	@$(BIN)/python -m reproduce grid --scale $(SCALE) --device $(DEVICE) $(OPTIONS)
 
 runs: $(VENV)/.reading ## List stored runs and what the exhibits still miss
 	@$(BIN)/python -m reproduce runs
@@ -120,7 +104,7 @@ runs: $(VENV)/.reading ## List stored runs and what the exhibits still miss
 # --- training and tracking ------------------------------------------------------------------------
 
 train: $(VENV)/.train ## Train: make train TASK=Hopper SEEDS="0 1 2" SCALE=laptop (DEVICE=cuda: on a GPU)
-	@$(BIN)/python -m reproduce train --algorithm $(ALGORITHM) --variant '$(VARIANT)' --task $(TASK) --seeds $(SEEDS) --scale $(SCALE) $(if $(PLUGIN),--plugin '$(PLUGIN)') $(foreach one,$(SET),--set '$(one)') --device $(DEVICE) $(if $(UNTIL),--until $(UNTIL)) $(if $(PRECISION),--precision $(PRECISION)) $(if $(THREADS),--threads $(THREADS))
+	@$(BIN)/python -m reproduce train --algorithm $(ALGORITHM) --variant '$(VARIANT)' --task $(TASK) --seeds $(SEEDS) --scale $(SCALE) $(if $(PLUGIN),--plugin '$(PLUGIN)') $(foreach one,$(SET),--set '$(one)') --device $(DEVICE) $(OPTIONS)
 
 compare: $(VENV)/.reading ## Compare a variant with others: make compare A=alm/my-idea B="alm sac" TASK=HalfCheetah
 	@$(BIN)/python -m reproduce compare '$(A)' $(foreach side,$(B),'$(side)') --task $(TASK) --scale $(SCALE)
@@ -128,8 +112,8 @@ compare: $(VENV)/.reading ## Compare a variant with others: make compare A=alm/m
 ui: $(VENV)/.train ## Open MLflow on 127.0.0.1 with the stored runs imported
 	@$(BIN)/python -m reproduce ui
 
-server: $(VENV)/.server ## Serve a Postgres database to several people: make server DATABASE=postgresql://user@host/name (docs/scaling.md)
-	@$(BIN)/python -m reproduce server $(if $(DATABASE),--database '$(DATABASE)')
+server: $(VENV)/.server ## Serve a Postgres database to several people: make server OPTIONS="--database postgresql://user@host/name" (docs/scaling.md)
+	@$(BIN)/python -m reproduce server $(OPTIONS)
 
 sync: $(VENV)/.train ## Bring MLflow up to date, for instance after its server could not be reached
 	@$(BIN)/python -m reproduce sync
@@ -138,7 +122,7 @@ gallery: $(VENV)/.render ## Film the last policy of each method: short clips in 
 	@$(BIN)/python -m reproduce gallery
 
 archive: $(VENV)/.train ## Store unfinished runs as far as they got, marked as partial
-	@$(BIN)/python -m reproduce archive $(if $(STORE),--store '$(STORE)')
+	@$(BIN)/python -m reproduce archive $(OPTIONS)
 
 torture: $(VENV)/.train ## Kill runs, damage files, type nonsense, some hundred times (python -m benchmarks.torture --help)
 	@$(BIN)/python -m benchmarks.torture
