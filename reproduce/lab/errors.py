@@ -1,4 +1,4 @@
-"""Errors: damage in a run directory, which errors are sentences for users, exit codes."""
+"""Errors: in words, and which are sentences for users; the exit code of an interruption."""
 
 import dis
 from pathlib import Path
@@ -9,22 +9,6 @@ EXIT_INTERRUPTED = 130
 """Exit code of a command that was stopped; repeating it resumes."""
 _OWN = ("alm", "baselines", "paper_figures", "reproduce")
 _RAISE = dis.opmap["RAISE_VARARGS"]
-
-
-class UnreadableRunError(ValueError):
-    """Damage in a run directory; the message is one sentence that names it, the reason and what to do.
-
-    Args:
-        directory: the run directory.
-        error: the reason.
-        wanted: what could not be done with it: it was not ``"read"`` or not ``"stored"``.
-    """
-
-    def __init__(self, directory: Path, error: Exception, wanted: str = "read") -> None:
-        super().__init__(
-            f"{directory} cannot be {wanted} ({reason_of(error)}); mend it, put a sound copy back, or move "
-            "it away"
-        )
 
 
 def reason_of(error: Exception) -> str:

@@ -10,9 +10,25 @@ from pathlib import Path
 from typing import Unpack
 
 from alm.training.run_directory import RunDirectory
-from reproduce.lab.errors import UnreadableRunError
+from reproduce.lab.errors import reason_of
 from reproduce.lab.specs import RunFields, RunSpec, may_hold, spec_in
 from reproduce.lab.store import StoreWarning
+
+
+class UnreadableRunError(ValueError):
+    """Damage in a run directory; the message is one sentence that names it, the reason and what to do.
+
+    Args:
+        directory: the run directory.
+        error: the reason.
+        wanted: what could not be done with it: it was not ``"read"`` or not ``"stored"``.
+    """
+
+    def __init__(self, directory: Path, error: Exception, wanted: str = "read") -> None:
+        super().__init__(
+            f"{directory} cannot be {wanted} ({reason_of(error)}); mend it, put a sound copy back, or move "
+            "it away"
+        )
 
 
 @contextmanager

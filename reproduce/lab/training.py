@@ -93,7 +93,7 @@ def open_run(
     Raises:
         ValueError: the directory holds another configuration or protocol of the same run, or a record that
             does not belong there.
-        reproduce.lab.errors.UnreadableRunError: one of its records is missing or damaged.
+        reproduce.lab.run_directories.UnreadableRunError: one of its records is missing or damaged.
         alm.training.checkpoint.DamagedError: no checkpoint is readable any more.
         alm.training.lease.RunLockedError: another process trains the run.
     """

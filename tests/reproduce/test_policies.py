@@ -18,12 +18,11 @@ from reproduce.cli import main
 from reproduce.exhibits import gallery as shown_gallery
 from reproduce.lab import gallery, playing, policies
 from reproduce.lab.archive import archive_policies, archive_run
-from reproduce.lab.errors import UnreadableRunError
 from reproduce.lab.places import CODE
 from reproduce.lab.playing import Played, play
 from reproduce.lab.plugins import load_plugin
 from reproduce.lab.policies import PolicyError, find_policy, policies_stored, stored_policy
-from reproduce.lab.run_directories import directories_under
+from reproduce.lab.run_directories import UnreadableRunError, directories_under
 from reproduce.lab.specs import RunSpec
 from reproduce.lab.store import Store, StoreWarning
 
