@@ -1,6 +1,7 @@
 """Errors: in words, and which are sentences for users; the exit code of an interruption."""
 
 import dis
+import traceback
 from pathlib import Path
 
 from reproduce.lab.places import CODE
@@ -21,18 +22,34 @@ def reason_of(error: Exception) -> str:
     return first if says_it else f"{kind.__name__}: {first}"
 
 
+def in_words(error: BaseException) -> str:
+    """The type of an error and the first line of its message, even if its ``__str__`` fails."""
+    said = error.msg if isinstance(error, SyntaxError) else traceback.TracebackException.from_exception(error)
+    message = str(said).partition("\n")[0].rstrip(".")
+    # The suite's own sentence about a plugin.
+    return message if type(error).__name__ == "ContractError" else f"{type(error).__name__}: {message}"
+
+
+def frames(error: BaseException) -> list[traceback.FrameSummary]:
+    """The places through which an error came, the innermost last; it may be one of syntax."""
+    places = list(traceback.extract_tb(error.__traceback__))
+    if isinstance(error, SyntaxError) and error.filename:
+        places.append(traceback.FrameSummary(error.filename, error.lineno, "<module>"))
+    return places
+
+
 def is_sentence(error: BaseException) -> bool:
     """Whether a statement of this project raised an error, with a message for its users.
 
     An error of a library that is called from the project, such as ``float("x")`` or torch's, has none.
     """
-    traceback = error.__traceback__
-    while traceback is not None and traceback.tb_next is not None:
-        traceback = traceback.tb_next
-    if traceback is None or not isinstance(error, (ValueError, RuntimeError)):
+    place = error.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    if place is None or not isinstance(error, (ValueError, RuntimeError)):
         return False
-    frame = traceback.tb_frame.f_code
-    if frame.co_code[traceback.tb_lasti] != _RAISE:
+    frame = place.tb_frame.f_code
+    if frame.co_code[place.tb_lasti] != _RAISE:
         return False
     # The environment and plugins may lie in the repository, but are not ours.
     source = Path(frame.co_filename).resolve()
