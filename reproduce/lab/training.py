@@ -98,37 +98,14 @@ def open_run(
         alm.training.lease.RunLockedError: another process trains the run.
     """
     directory = RunDirectory(root / spec.relative_dir)
-    record = resolved.record(spec)
     found = directory.status
-    fresh = found == "new"
-    if not fresh:
-        with reading(directory):
-            stored = directory.read_json("config.json")
-        if {"digest", "protocol"} - set(stored):
-            raise ValueError(
-                f"{directory.path / 'config.json'} is not the record of a run: move {directory.path} away, "
-                "or choose another --runs-dir"
-            )
-        if differing := [what for what in ("digest", "protocol") if stored[what] != record[what]]:
-            # An attempt without a checkpoint, perhaps due to an error in a plugin, leaves nothing to resume.
-            fresh = found == "unfinished" and not directory.checkpoints.steps()
-            if not fresh:
-                what = differing[0]
-                raise _conflict(resolved, spec, directory.path, what, stored[what], "--runs-dir")
-        else:
-            try:
-                spec_in(stored, spec.relative_dir)
-            except (TypeError, ValueError) as error:
-                raise ValueError(
-                    f"{directory.path} cannot be trained ({str(error).rstrip('.')}): mend or move it, or "
-                    "choose another --runs-dir"
-                ) from None
+    begun = found != "new" and _is_begun(resolved, spec, directory)
     if found in ("done", "failed"):
         return None
     if found != "new":
         # Damage that would prevent training or storing the run is better found now.
         with reading(directory):
-            if not fresh:
+            if begun:
                 directory.read_json("provenance.json")
             for name in ("population.json", "committed.json"):
                 directory.find_json(name)
@@ -137,14 +114,44 @@ def open_run(
     if directory.status != found:  # another process has trained it in the meantime
         directory.close()
         return open_run(resolved, spec, root, execution)
-    if fresh:
+    if not begun:
         origin = provenance(execution)
         if resolved.plugin:
             origin["plugin"] = resolved.plugin.record
             write_text(directory.path / PLUGIN_COPY, resolved.plugin.text)
         directory.write_json("provenance.json", origin)
-        directory.write_json("config.json", record)
+        directory.write_json("config.json", resolved.record(spec))
     return directory
+
+
+def _is_begun(resolved: ResolvedRuns, spec: RunSpec, directory: RunDirectory) -> bool:
+    """Whether a directory that is not new holds the run; if not, the run may be begun there.
+
+    Raises:
+        ValueError, reproduce.lab.run_directories.UnreadableRunError: as `open_run` does.
+    """
+    with reading(directory):
+        stored = directory.read_json("config.json")
+    if {"digest", "protocol"} - set(stored):
+        raise ValueError(
+            f"{directory.path / 'config.json'} is not the record of a run: move {directory.path} away, "
+            "or choose another --runs-dir"
+        )
+    record = resolved.record(spec)
+    for what in ("digest", "protocol"):
+        if stored[what] != record[what]:
+            # An attempt without a checkpoint, perhaps due to an error in a plugin, leaves nothing to resume.
+            if directory.status == "unfinished" and not directory.checkpoints.steps():
+                return False
+            raise _conflict(resolved, spec, directory.path, what, stored[what], "--runs-dir")
+    try:
+        spec_in(stored, spec.relative_dir)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"{directory.path} cannot be trained ({str(error).rstrip('.')}): mend or move it, or choose "
+            "another --runs-dir"
+        ) from None
+    return True
 
 
 def _conflict(
