@@ -39,18 +39,18 @@ def frames(error: BaseException) -> list[traceback.FrameSummary]:
 
 
 def is_sentence(error: BaseException) -> bool:
-    """Whether a statement of this project raised an error, with a message for its users.
+    """Whether a ``raise`` of this project made an error, with a message for its users.
 
     An error of a library that is called from the project, such as ``float("x")`` or torch's, has none.
     """
-    place = error.__traceback__
-    while place is not None and place.tb_next is not None:
-        place = place.tb_next
-    if place is None or not isinstance(error, (ValueError, RuntimeError)):
+    innermost = error.__traceback__
+    if innermost is None or not isinstance(error, (ValueError, RuntimeError)):
         return False
-    frame = place.tb_frame.f_code
-    if frame.co_code[place.tb_lasti] != _RAISE:
-        return False
+    while innermost.tb_next is not None:
+        innermost = innermost.tb_next
+    code = innermost.tb_frame.f_code
+    # A library in C has no frame of its own: there the innermost one is ours, but stands at a call.
+    raised = code.co_code[innermost.tb_lasti] == _RAISE
     # The environment and plugins may lie in the repository, but are not ours.
-    source = Path(frame.co_filename).resolve()
-    return any(source.is_relative_to(CODE / package) for package in _OWN)
+    source = Path(code.co_filename).resolve()
+    return raised and any(source.is_relative_to(CODE / package) for package in _OWN)
