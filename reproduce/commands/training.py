@@ -212,7 +212,7 @@ class Train(WritesRuns):
         Raises:
             ValueError: the variant is such a name; the message has the options that mean it.
         """
-        name = variant_parts(self.variant)[0]
+        name = variant_parts(self.variant).name
         if name and name != self.variant:
             raise ValueError(
                 f"--variant takes a name without settings and precision, not {self.variant!r}: write "

@@ -333,7 +333,7 @@ def find_policy(
     found = [one for one in {**stored, **trained} if kind in (None, one[1])]
     if not found:
         if not plugin:
-            method_named(algorithm, variant_parts(variant)[0], plugin)
+            method_named(algorithm, variant_parts(variant).name, plugin)
         raise PolicyError(_what_to_train(wanted, kind, store, runs_dir))
     chosen = min(found, key=order)
     if chosen not in stored:

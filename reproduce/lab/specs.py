@@ -10,7 +10,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path, PurePath
-from typing import Any, TypedDict, Unpack
+from typing import Any, NamedTuple, TypedDict, Unpack
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+=()-]*")
 # A slash becomes an underscore in a path, so a task's name has none of its own.
@@ -221,13 +221,21 @@ def variant_in(variant: str, precision: str, settings: Sequence[str] = ()) -> st
     return changed if precision == "float32" else f"{changed}+{precision}"
 
 
-def variant_parts(variant: str) -> tuple[str, tuple[str, ...], str]:
-    """The inverse of `variant_in`: named variant, settings, precision."""
+class VariantParts(NamedTuple):
+    """The parts of the variant that a run is stored as: a named variant, settings and precision."""
+
+    name: str
+    settings: tuple[str, ...]
+    precision: str
+
+
+def variant_parts(variant: str) -> VariantParts:
+    """The inverse of `variant_in`."""
     name, bracket, rest = variant.partition("[")
     inside, _, behind = rest.partition("]")
     name, _, precision = f"{name}{behind}".partition("+")
     settings = tuple(re.findall(_ASSIGNMENT, inside)) if bracket else ()
-    return name, settings, precision or "float32"
+    return VariantParts(name, settings, precision or "float32")
 
 
 def method_name(algorithm: str, variant: str) -> str:

@@ -76,7 +76,7 @@ def require_storable(resolved: ResolvedRuns, store: Store) -> dict[RunSpec, Stor
         ValueError: the store holds another configuration of one of the runs.
         OSError: the store cannot be written.
     """
-    if resolved.scale.name != "smoke":
+    if resolved.specs[0].scale != "smoke":
         store.require_writable()
     stored = {spec: run for spec in resolved.specs if (run := store.get(spec)) is not None}
     for spec, run in stored.items():
@@ -194,7 +194,7 @@ def train_population(
     seeds = [directory.read_json("config.json")["spec"]["seed"] for directory in directories]
     spec = resolved.specs[0]
     name = method_name(spec.algorithm, spec.variant)
-    title = f"{name} {resolved.task.name} {resolved.scale.name} {seeds_named(seeds)}"
+    title = f"{name} {spec.task} {spec.scale} {seeds_named(seeds)}"
     progress = reporter(title)
     progress.message(f"{title}: {execution.describe()}")
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(COMPILED))
