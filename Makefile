@@ -50,7 +50,7 @@ STORE     ?=
 
 .DEFAULT_GOAL := help
 
-.PHONY: help install docs table1 table1-mbbl table2 table3 table4 table5 claims figures figure-authors figure-curves figure-field theory report documents train grid gallery compare runs ui server sync archive test test-slow torture bench record lint types imports check lock clean FORCE
+.PHONY: help install docs table2 table3 table4 claims figure-authors figure-curves figure-field theory report documents train grid gallery compare runs ui server sync archive test test-slow torture bench record lint types imports check lock clean FORCE
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^# --- / {gsub(/^# --- | -+$$/, ""); print "\n" $$0} \
@@ -58,26 +58,7 @@ help: ## Show this list
 
 # --- results --------------------------------------------------------------------------------------
 
-table1: $(WHAT_IT_NEEDS) ## Print Table 1: the paper beside the stored runs (TRAIN=1 trains what is missing)
-	$(call GRID,table1)
-	@$(BIN)/python -m reproduce table 1$(ASIDE)
-
-table1-mbbl: $(WHAT_IT_NEEDS) ## Print Table 1 on the tasks that its rows SVG(1) and SLBO were measured on (TRAIN=1)
-	$(call GRID,table1-mbbl)
-	@$(BIN)/python -m reproduce table 1-mbbl$(ASIDE)
-
-table2 table3 table4: $(VENV)/.train ## Print a table of the code: how methods differ, hyper-parameters, networks
-	@$(BIN)/python -m reproduce table $(@:table%=%)
-
-table5: $(WHAT_IT_NEEDS) ## Print Table 5: ALM with an entropy bonus (TRAIN=1)
-	$(call GRID,table5)
-	@$(BIN)/python -m reproduce table 5$(ASIDE)
-
-claims: $(WHAT_IT_NEEDS) ## Print the paper's claims beside what the stored runs say, at paper and laptop scale (TRAIN=1: of every exhibit)
-	$(call GRID)
-	@$(BIN)/python -m reproduce claims
-
-# Any other table or figure by its name, which `make runs` lists: make figure5a, make figure5 for all parts of it (TRAIN=1).
+# Any table or figure by its name, which `make runs` lists: make figure5a, make figure5 for all parts of it (TRAIN=1).
 table%: $(WHAT_IT_NEEDS) FORCE
 	$(call GRID,$@)
 	@$(BIN)/python -m reproduce table $@$(ASIDE)
@@ -85,6 +66,19 @@ table%: $(WHAT_IT_NEEDS) FORCE
 figure%: $(WHAT_IT_NEEDS) FORCE
 	$(call GRID,$@)
 	@$(BIN)/python -m reproduce figure $@ --bias $(BIAS)$(ASIDE)
+
+# These have no recipe of their own.
+table1: ## Print Table 1: the paper beside the stored runs (TRAIN=1 trains what is missing)
+table1-mbbl: ## Print Table 1 on the tasks that its rows SVG(1) and SLBO were measured on (TRAIN=1)
+table5: ## Print Table 5: ALM with an entropy bonus (TRAIN=1)
+figures: ## Draw every figure into out/figures/; one alone: make figure3 … figure20, figure5a …, figureG, figureQ (TRAIN=1)
+
+table2 table3 table4: $(VENV)/.train ## Print a table of the code: how methods differ, hyper-parameters, networks
+	@$(BIN)/python -m reproduce table $(@:table%=%)
+
+claims: $(WHAT_IT_NEEDS) ## Print the paper's claims beside what the stored runs say, at paper and laptop scale (TRAIN=1: of every exhibit)
+	$(call GRID)
+	@$(BIN)/python -m reproduce claims
 
 figure-authors: $(VENV)/.reading ## Draw the stored ALM runs over the authors' published curves
 	@$(BIN)/python -m reproduce figure authors
@@ -97,10 +91,6 @@ figure-field: $(VENV)/.reading ## Draw the runs at paper scale beside published 
 
 theory: $(VENV)/.reading ## Check the paper's theorem and appendix on finite MDPs; write out/theory/ and its figures
 	@$(BIN)/python -m reproduce theory
-
-figures: $(WHAT_IT_NEEDS) ## Draw every figure into out/figures/; one alone: make figure3 … figure20, figure5a …, figureG, figureQ (TRAIN=1)
-	$(call GRID,figures)
-	@$(BIN)/python -m reproduce figures --bias $(BIAS)$(ASIDE)
 
 report: $(VENV)/.train ## Write out/report.html: all tables, figures, claims and stored runs on one page
 	@$(BIN)/python -m reproduce report --bias $(BIAS)

@@ -19,7 +19,7 @@ from alm.training.files import StepFiles, write_atomically
 Tree = dict[str, Any]
 _KEPT = 2
 _DAMAGED = ".damaged"
-_SEAL, _SEALED = b"alm-sha256:", "sealed"
+_SEAL = b"alm-sha256:"
 _SEAL_BYTES = len(_SEAL) + hashlib.sha256().digest_size
 log = logging.getLogger(__name__)
 
@@ -75,8 +75,6 @@ class Checkpoints(StepFiles):
 def read_checkpoint(path: Path) -> Tree:
     """The state stored in a file.
 
-    Files of earlier versions have no seal; for them only damage that torch notices is detected.
-
     Raises:
         ValueError: the file is damaged.
         OSError: the file cannot be read.
@@ -85,23 +83,16 @@ def read_checkpoint(path: Path) -> Tree:
     """
     import torch
 
-    sealed = _check_seal(path)
+    _require_seal(path)
     try:
         tree: Tree = torch.load(path, map_location="cpu", weights_only=True)
-        marked = tree.pop(_SEALED, False)
-    except (OSError, MemoryError):
+    except (OSError, MemoryError, RuntimeError):
         raise  # says nothing about the file
-    except Exception as error:  # torch raises many kinds for a damaged archive, with advice that does not fit
-        if not sealed:
-            raise ValueError("it is no sound checkpoint") from error
-        if isinstance(error, RuntimeError):
-            raise
+    except Exception as error:  # with advice that does not fit
         raise RuntimeError(
             f"{path} is as it was written, but holds what torch does not load without running code: move the "
             "directory of its run away to begin it anew"
         ) from error
-    if marked and not sealed:
-        raise ValueError("its seal is broken")
     return tree
 
 
@@ -124,23 +115,21 @@ def _write_sealed(tree: Tree, file: BinaryIO) -> None:
     import torch
 
     hashed = _Hashed(file)
-    torch.save({**tree, _SEALED: True}, cast(BinaryIO, hashed))
+    torch.save(tree, cast(BinaryIO, hashed))
     # torch searches for its archive's directory from the end and skips what follows it.
     file.write(_SEAL + hashed.digest.digest())
 
 
-def _check_seal(path: Path) -> bool:
-    """Whether a file has a seal; files of earlier versions have none.
+def _require_seal(path: Path) -> None:
+    """Check that a file is what was written.
 
     Raises:
-        ValueError: the content does not match the seal.
+        ValueError: it has no seal, or its content does not match it.
     """
     with path.open("rb") as file:
         left = max(file.seek(0, os.SEEK_END) - _SEAL_BYTES, 0)
         file.seek(left)
         seal = file.read()
-        if not seal.startswith(_SEAL):
-            return False
         file.seek(0)
         digest = hashlib.sha256()
         while left:
@@ -149,7 +138,6 @@ def _check_seal(path: Path) -> bool:
             left -= len(part)
     if seal != _SEAL + digest.digest():
         raise ValueError("its content is not what was written")
-    return True
 
 
 def load_newest(stores: Sequence[Checkpoints]) -> tuple[int, list[Tree]] | None:

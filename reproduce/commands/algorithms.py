@@ -44,7 +44,7 @@ class Algorithms:
         if self.name:
             algorithm, _, variant = self.name.partition("/")
             variant = canonical_variant(variant or BASE.name)
-            with mistakes_of(plugin, algorithm, variant_parts(variant)[0], RUNS):
+            with mistakes_of(plugin, algorithm, variant_parts(variant).name, RUNS):
                 self._print_one(algorithm, variant, plugin)
             return 0
         known = algorithms_with(plugin)

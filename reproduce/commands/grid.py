@@ -12,7 +12,7 @@ from reproduce.commands.options import ReadsRuns, WritesRuns, require_positive
 from reproduce.exhibits.catalogue import EXHIBITS, exhibits_named
 from reproduce.exhibits.coverage import missing_of
 from reproduce.exhibits.kinds import Exhibit
-from reproduce.lab.jobs import jobs, resources_of
+from reproduce.lab.jobs import jobs, with_resources
 from reproduce.lab.missing import Missing
 from reproduce.lab.places import RUNS
 from reproduce.lab.run_states import print_states, state_of, states_under
@@ -141,16 +141,11 @@ class Grid(LackingRuns, WritesRuns):
         if engine.elsewhere and self.workers is None:
             workers = sum(len(group.specs) for group in missing)  # an engine queues by itself
         work = jobs(missing, self.device, options, runs_dir, workers)
-        # Of these algorithms alone: nobody is warned of damage in runs of others.
-        names = dict.fromkeys(job.specs[0].algorithm for job in work)
-        stored = {name: store.runs(algorithm=name) for name in names}
-        needs = [resources_of(job.specs, stored[job.specs[0].algorithm], engine.gpus) for job in work]
+        work = with_resources(work, store, engine.gpus)
         executor = engine.executor(runs_dir)
         try:
             with marked(*((runs_dir, store.root.resolve()) if engine.elsewhere else ())) as marks:
-                work = [
-                    replace(job, resources=need, marks=marks) for job, need in zip(work, needs, strict=True)
-                ]
+                work = [replace(job, marks=marks) for job in work]
                 return run_grid(work, executor, workers, runs_dir, console)
         finally:
             executor.close()

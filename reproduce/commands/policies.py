@@ -54,7 +54,7 @@ class ChosenPolicy(ReadsRuns):
             kind=self.policy,
             plugin=plugin,
         )
-        with mistakes_of(plugin, self.algorithm, variant_parts(self.variant)[0], self.runs_dir):
+        with mistakes_of(plugin, self.algorithm, variant_parts(self.variant).name, self.runs_dir):
             yield policy, plugin
 
 

@@ -7,9 +7,8 @@ from reproduce.commands.console import plain_console, say, store_warnings
 from reproduce.commands.options import ReadsRuns, WritesRuns
 from reproduce.exhibits.catalogue import EXHIBITS
 from reproduce.lab.archive import archive
-from reproduce.lab.errors import UnreadableRunError
 from reproduce.lab.places import RUNS
-from reproduce.lab.run_directories import directories_under
+from reproduce.lab.run_directories import UnreadableRunError, directories_under
 from reproduce.lab.selecting import wanted_runs
 
 

@@ -19,10 +19,11 @@ from reproduce.commands.options import WritesRuns
 from reproduce.formats import on_one_line
 from reproduce.lab.algorithms import ALGORITHMS
 from reproduce.lab.archive import archive
-from reproduce.lab.errors import EXIT_INTERRUPTED, UnreadableRunError
+from reproduce.lab.errors import EXIT_INTERRUPTED
 from reproduce.lab.places import RUNS
 from reproduce.lab.plugins import Plugin, load_plugin, mistakes_of
 from reproduce.lab.resolved_runs import ResolvedRuns
+from reproduce.lab.run_directories import UnreadableRunError
 from reproduce.lab.run_states import why_failed
 from reproduce.lab.specs import RunSpec, variant_options, variant_parts
 from reproduce.lab.store import Store, StoredRun
@@ -211,7 +212,7 @@ class Train(WritesRuns):
         Raises:
             ValueError: the variant is such a name; the message has the options that mean it.
         """
-        name = variant_parts(self.variant)[0]
+        name = variant_parts(self.variant).name
         if name and name != self.variant:
             raise ValueError(
                 f"--variant takes a name without settings and precision, not {self.variant!r}: write "

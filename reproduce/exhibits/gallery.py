@@ -32,9 +32,7 @@ def origin(policy: Policy) -> str:
     """How a policy was saved."""
     if policy.source == "evaluation":
         return "as evaluated"
-    return "from the last checkpoint; evaluated at " + (
-        "that step" if policy.evaluated_step == policy.step else f"step {policy.evaluated_step:,}"
-    )
+    return "from the last checkpoint; evaluated at that step"
 
 
 def cards(folder: Path) -> list[Card]:

@@ -194,7 +194,7 @@ def title_of(algorithm: str, variant: str = BASE.name) -> str:
     """Name of an algorithm or a variant in tables and texts: ``SAC``, ``ALM(3)+bf16``, ``ALM(3) no-kl``."""
     known = ALGORITHMS.get(algorithm)
     name = known.title if known else algorithm
-    unchanged = variant_parts(variant)[0] == BASE.name
+    unchanged = variant_parts(variant).name == BASE.name
     return f"{name}{variant.removeprefix(BASE.name)}" if unchanged else f"{name} {variant}"
 
 
@@ -211,7 +211,7 @@ def sizes_of(spec: RunSpec) -> str:
 def _variant_of(spec: RunSpec) -> Variant:
     """A run's variant; one that is unknown here counts as unchanged."""
     algorithm = ALGORITHMS.get(spec.algorithm)
-    return algorithm.variants.get(variant_parts(spec.variant)[0], BASE) if algorithm else BASE
+    return algorithm.variants.get(variant_parts(spec.variant).name, BASE) if algorithm else BASE
 
 
 def run_length_if_known(spec: RunSpec) -> int | None:

@@ -12,9 +12,8 @@ from alm.training.forms import TIMES
 from alm.training.policies import write_policy
 from alm.training.run_directory import PLUGIN_COPY, RunDirectory
 from reproduce.lab.curves import run_scalars, sharing_seeds
-from reproduce.lab.errors import UnreadableRunError
 from reproduce.lab.policies import is_of, policies_of, policies_stored, policy_path, stored_policy
-from reproduce.lab.run_directories import reading
+from reproduce.lab.run_directories import UnreadableRunError, reading
 from reproduce.lab.specs import RunSpec, spec_in
 from reproduce.lab.store import Store, StoredRun, StoreWarning
 

@@ -1,6 +1,7 @@
-"""Errors: damage in a run directory, which errors are sentences for users, exit codes."""
+"""Errors: in words, and which are sentences for users; the exit code of an interruption."""
 
 import dis
+import traceback
 from pathlib import Path
 
 from reproduce.lab.places import CODE
@@ -9,22 +10,6 @@ EXIT_INTERRUPTED = 130
 """Exit code of a command that was stopped; repeating it resumes."""
 _OWN = ("alm", "baselines", "paper_figures", "reproduce")
 _RAISE = dis.opmap["RAISE_VARARGS"]
-
-
-class UnreadableRunError(ValueError):
-    """Damage in a run directory; the message is one sentence that names it, the reason and what to do.
-
-    Args:
-        directory: the run directory.
-        error: the reason.
-        wanted: what could not be done with it: it was not ``"read"`` or not ``"stored"``.
-    """
-
-    def __init__(self, directory: Path, error: Exception, wanted: str = "read") -> None:
-        super().__init__(
-            f"{directory} cannot be {wanted} ({reason_of(error)}); mend it, put a sound copy back, or move "
-            "it away"
-        )
 
 
 def reason_of(error: Exception) -> str:
@@ -37,19 +22,35 @@ def reason_of(error: Exception) -> str:
     return first if says_it else f"{kind.__name__}: {first}"
 
 
+def in_words(error: BaseException) -> str:
+    """The type of an error and the first line of its message, even if its ``__str__`` fails."""
+    said = error.msg if isinstance(error, SyntaxError) else traceback.TracebackException.from_exception(error)
+    message = str(said).partition("\n")[0].rstrip(".")
+    # The suite's own sentence about a plugin.
+    return message if type(error).__name__ == "ContractError" else f"{type(error).__name__}: {message}"
+
+
+def frames(error: BaseException) -> list[traceback.FrameSummary]:
+    """The places through which an error came, the innermost last; it may be one of syntax."""
+    places = list(traceback.extract_tb(error.__traceback__))
+    if isinstance(error, SyntaxError) and error.filename:
+        places.append(traceback.FrameSummary(error.filename, error.lineno, "<module>"))
+    return places
+
+
 def is_sentence(error: BaseException) -> bool:
-    """Whether a statement of this project raised an error, with a message for its users.
+    """Whether a ``raise`` of this project made an error, with a message for its users.
 
     An error of a library that is called from the project, such as ``float("x")`` or torch's, has none.
     """
-    traceback = error.__traceback__
-    while traceback is not None and traceback.tb_next is not None:
-        traceback = traceback.tb_next
-    if traceback is None or not isinstance(error, (ValueError, RuntimeError)):
+    innermost = error.__traceback__
+    if innermost is None or not isinstance(error, (ValueError, RuntimeError)):
         return False
-    frame = traceback.tb_frame.f_code
-    if frame.co_code[traceback.tb_lasti] != _RAISE:
-        return False
+    while innermost.tb_next is not None:
+        innermost = innermost.tb_next
+    code = innermost.tb_frame.f_code
+    # A library in C has no frame of its own: there the innermost one is ours, but stands at a call.
+    raised = code.co_code[innermost.tb_lasti] == _RAISE
     # The environment and plugins may lie in the repository, but are not ours.
-    source = Path(frame.co_filename).resolve()
-    return any(source.is_relative_to(CODE / package) for package in _OWN)
+    source = Path(code.co_filename).resolve()
+    return raised and any(source.is_relative_to(CODE / package) for package in _OWN)

@@ -3,13 +3,15 @@
 import math
 import shlex
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 from reproduce.lab.costs import populations_pay, runs_sized_as
 from reproduce.lab.executors import Job, Resources
 from reproduce.lab.missing import Missing
 from reproduce.lab.specs import RunSpec
-from reproduce.lab.store import StoredRun
+from reproduce.lab.store import Store, StoredRun
 
 _MEMORY_MARGIN = 1.25
 
@@ -48,6 +50,21 @@ def jobs(
         log = runs_dir / "logs" / f"{name}.log"
         work.append(Job(label, arguments, group.specs, log, group.wanted))
     return work
+
+
+def with_resources(work: Iterable[Job], store: Store, gpus: float) -> list[Job]:
+    """The jobs with the resources that each needs, judged by the stored runs of its algorithm.
+
+    Args:
+        work: the jobs.
+        store: stored runs.
+        gpus: GPUs per job, or a fraction of one; 0 on a CPU.
+    """
+    # Of these algorithms alone: nobody is warned of damage in runs of others.
+    runs = cache(lambda algorithm: store.runs(algorithm=algorithm))
+    return [
+        replace(job, resources=resources_of(job.specs, runs(job.specs[0].algorithm), gpus)) for job in work
+    ]
 
 
 def resources_of(specs: Sequence[RunSpec], runs: Iterable[StoredRun], gpus: float) -> Resources:

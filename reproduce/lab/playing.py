@@ -106,17 +106,12 @@ class Played:
             f"{len(new)} new episodes: mean {new.mean():.1f}, 95 % interval {new.mean() - half:.1f} to "
             f"{new.mean() + half:.1f}; standard deviation {new.std(ddof=1):.1f}, from {new.min():.1f} to "
             f"{new.max():.1f}",
-            f"stored evaluation at step {policy.evaluated_step:,}, {len(stored)} episodes: "
+            f"stored evaluation at step {policy.step:,}, {len(stored)} episodes: "
             f"mean {stored.mean():.1f}, from {stored.min():.1f} to {stored.max():.1f}",
+            f"the same episodes, played again: mean {again.mean():.1f}; largest difference of a return "
+            f"{np.abs(again - stored).max():.5g}",
+            self.agreement,
         ]
-        if self.repeated:
-            lines.append(
-                f"the same episodes, played again: mean {again.mean():.1f}; largest difference of a return "
-                f"{np.abs(again - stored).max():.5g}"
-            )
-        else:
-            lines.append(f"the policy is of step {policy.step:,}, which was not evaluated")
-        lines.append(self.agreement)
         if policy.processor and policy.processor != (here := cpu_name()):
             lines.append(
                 f"trained on {policy.processor}, played on {here}: they round differently, which an episode "
@@ -162,7 +157,4 @@ def play(policy: Policy, episodes: int, plugin: Plugin | None = None) -> Played:
     new: list[float] = []
     while len(new) < episodes:
         new += returns(min(_TOGETHER, episodes - len(new)), FRESH_EPISODES + len(new))
-    # A version before 0.3 stored policies of a later step than their evaluation.
-    evaluated = policy.evaluated_step == policy.step
-    repeated = returns(len(policy.returns), policy.evaluated_step) if evaluated else []
-    return Played(policy, tuple(new), tuple(repeated))
+    return Played(policy, tuple(new), tuple(returns(len(policy.returns), policy.step)))

@@ -1,14 +1,11 @@
 """Plugins: variants and algorithms from the researcher's own file, and reports of its errors.
 
 Such a file declares ``VARIANTS = {"alm": [Variant(...), ...]}``, ``ALGORITHMS = {"mine": Algorithm(...)}``,
-or both (docs/new_variant.md).  Loading it changes nothing in the suite: `ResolvedRuns` looks
-up names in the suite and in the file.  Reading stored runs does not need the file.
+or both (docs/new_variant.md). Loading it changes nothing in the suite: `ResolvedRuns` looks
+up names in the suite and in the file. Reading stored runs does not need the file.
 """
 
-import difflib
 import hashlib
-import importlib
-import inspect
 import re
 import reprlib
 import sys
@@ -16,11 +13,9 @@ import traceback
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, is_dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 from alm.training.files import write_text
 from alm.variants import Variant, require_name
@@ -32,11 +27,10 @@ from reproduce.lab.algorithms import (
     algorithm_named,
     variant_named,
 )
-from reproduce.lab.errors import is_sentence
+from reproduce.lab.errors import frames, in_words, is_sentence
+from reproduce.lab.plugin_checks import MODULE, doubts_about, fault_of, is_plugins
 
 _GUIDE = "see docs/new_variant.md"
-# No other module has a colon in its name.
-_MODULE = "plugin:"
 
 
 class PluginFailure(Exception):
@@ -144,7 +138,7 @@ def load_plugin(path: Path) -> Plugin:
 
 def _run(path: Path, text: str) -> ModuleType:
     """The module of a source text."""
-    module = ModuleType(f"{_MODULE}{path.stem}")
+    module = ModuleType(f"{MODULE}{path.stem}")
     module.__file__ = str(path)
     # The file may import others beside it.  Last on the path, so that they replace no installed module.
     if (directory := str(path.resolve().parent)) not in sys.path:
@@ -158,7 +152,7 @@ def _run(path: Path, text: str) -> ModuleType:
     except BaseException as error:
         lines = [frame.lineno for frame in frames_of(path, error)] or [0]
         raise ValueError(
-            f"The plugin {path} cannot be run (line {lines[-1]}: {_in_words(error)}): "
+            f"The plugin {path} cannot be run (line {lines[-1]}: {in_words(error)}): "
             f"correct it so that `python {path}` runs."
         ) from None
     return module
@@ -224,157 +218,16 @@ def _check_classes(plugin: Plugin) -> None:
         if plugin.provides(name, variant.name)
     ]
     for label, algorithm, variant in declared:
-        if problem := _problem(algorithm, variant):
-            raise ValueError(f"{label} of the plugin {plugin.path} cannot be trained: {problem}.")
-    doubts = (doubt for _, algorithm, variant in declared for doubt in _doubts(*algorithm.load(variant)))
+        if fault := fault_of(algorithm, variant):
+            raise ValueError(f"{label} of the plugin {plugin.path} cannot be trained: {fault}.")
+    doubts = (doubt for _, algorithm, variant in declared for doubt in doubts_about(*algorithm.load(variant)))
     for doubt in dict.fromkeys(doubts):
         warnings.warn(f"{doubt} (plugin {plugin.path})", stacklevel=3)
 
 
-def _problem(algorithm: Algorithm, variant: Variant) -> str | None:
-    """The reason why a variant's agent or configuration cannot be used; None if both can."""
-    try:
-        agent, config = algorithm.load(variant)
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:
-        places = [f"{one.filename}:{one.lineno}: " for one in _frames(error) if not _loads(one.filename)]
-        # Further in may be a library's code; only errors of syntax have a place of their own.
-        place = -1 if isinstance(error, SyntaxError) else 0
-        where, cure = (places[place], "correct it") if places else ("", "give the class itself")
-        return f"its agent or configuration cannot be loaded ({where}{_in_words(error)}); {cure}"
-    from alm.training.agent import Agent  # imports torch, which is here by now
-
-    if not (isinstance(agent, type) and issubclass(agent, Agent)):
-        return (
-            f"its agent {_shown(agent)} is not a class that extends alm.training.agent.Agent, as "
-            "alm.agent.ALM does"
-        )
-    if not (isinstance(config, type) and is_dataclass(config) and hasattr(config, "at")):
-        return (
-            f"its configuration {_shown(config)} is not a dataclass with a class method `at`, as ALMConfig is"
-        )
-    try:
-        inspect.signature(config.at).bind(scale=None, task=None)
-    except (TypeError, ValueError):
-        at = f"`at` of its configuration {config.__name__}{_line_of(config.at)}"
-        return f"{at} must be a class method that takes a scale and the name of a task, as ALMConfig's does"
-    if missing := sorted(agent.__abstractmethods__):
-        names = ", ".join(f"`{name}`" for name in missing)
-        return f"its agent {agent.__name__} does not define {names}, as every agent must"
-    return next(_misfits(agent), None) or next(_misfits(config), None) or _unmade(agent)
-
-
-def _loads(file: str) -> bool:
-    """Whether a file is code that loads the modules which a plugin names."""
-    loading = (__file__, inspect.getfile(Algorithm), inspect.getfile(importlib))
-    return file in loading or file.startswith("<frozen ")
-
-
-def _shown(value: Any) -> str:
-    """A value in words, even if its ``__repr__`` fails."""
-    words = reprlib.Repr()
-    words.maxother = 200
-    return words.repr(value)
-
-
-def _doubts(agent: type, config: type) -> Iterator[str]:
-    """Declarations that have no effect, in words: settings that are none, misspelt methods."""
-    for cls in _of_plugin(config):
-        typed = inspect.get_annotations(cls)
-        if typed and "__dataclass_fields__" not in vars(cls):
-            yield f"{cls.__name__} adds no settings without @dataclass(frozen=True)"
-        for name, value in _public(cls):
-            if not (name in typed or callable(value) or hasattr(value, "__get__")):
-                yield f"`{name}` of {cls.__name__} is no setting without a type: write `{name}: type = …`"
-    for own in (agent, config):
-        mine = _of_plugin(own)
-        defined = {name for cls in mine for name, _ in _public(cls)}
-        suite = {name for cls in own.__mro__ if cls not in mine for name, _ in _public(cls)}
-        for name in sorted(defined - suite):
-            if close := difflib.get_close_matches(name, sorted(suite - defined), n=1, cutoff=0.85):
-                what = f"`{name}` of {own.__name__}{_line_of(getattr(own, name))}"
-                yield f"{what} replaces nothing: did you mean `{close[0]}`?"
-
-
-def _of_plugin(cls: type) -> list[type]:
-    """A class and those that it extends, as far as a plugin defines them."""
-    return [one for one in cls.__mro__ if one.__module__.startswith(_MODULE)]
-
-
-def _public(cls: type) -> list[tuple[str, Any]]:
-    return [(name, value) for name, value in vars(cls).items() if not name.startswith("_")]
-
-
-def _misfits(own: type) -> Iterator[str]:
-    """Overrides in a plugin's class that do not fit the suite's class that it extends, in words."""
-    lineage = own.__mro__
-    for place, cls in enumerate(lineage):
-        if not cls.__module__.startswith(_MODULE):
-            continue
-        for name, defined in vars(cls).items():
-            bases = [base for base in lineage[place + 1 :] if not base.__module__.startswith(_MODULE)]
-            base = next((base for base in bases if name in vars(base)), None)
-            if base is None or (name.startswith("__") and name != "__init__"):
-                continue
-            given = vars(base)[name]
-            what = f"`{name}` of {cls.__name__}{_line_of(defined)}"
-            if isinstance(given, (property, cached_property)) and inspect.isfunction(defined):
-                yield f"{what} must be a @cached_property, as in {base.__name__}"
-            elif inspect.isfunction(given) and not (callable(defined) or isinstance(defined, staticmethod)):
-                yield f"{what} must be a method, as in {base.__name__}, not {reprlib.repr(defined)}"
-            elif inspect.isfunction(given) and inspect.isfunction(defined):
-                needed, taken = inspect.signature(given), inspect.signature(defined)
-                if not _takes(taken, needed):
-                    yield (
-                        f"{what} takes ({', '.join(taken.parameters)}), but must accept the parameters "
-                        f"of {base.__name__}'s: ({', '.join(needed.parameters)})"
-                    )
-
-
-def _unmade(agent: Any) -> str | None:
-    """The reason why `ResolvedRuns.agent` could not make an agent of a class; None if it could."""
-    try:
-        inspect.signature(agent).bind(None, None, None, device="cpu")
-    except TypeError:
-        given = ", ".join(inspect.signature(agent.__init__).parameters)
-        return (
-            f"`__init__` of {agent.__name__}{_line_of(agent.__init__)} takes ({given}), but must accept "
-            "(task, config, seeds, device='cpu'), as Agent's does"
-        )
-    return None
-
-
-def _takes(taken: inspect.Signature, needed: inspect.Signature) -> bool:
-    """Whether a function accepts, in order, the positional arguments that another one requires."""
-    in_order = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    required = [
-        one for one in needed.parameters.values() if one.default is one.empty and one.kind in in_order
-    ]
-    try:
-        taken.bind(*required)
-    except TypeError:
-        return False
-    return True
-
-
-def _line_of(function: Any) -> str:
-    """The place of a function's definition, as in `` (my_idea.py:31)``; empty if it is not a function."""
-    code = getattr(getattr(function, "__func__", function), "__code__", None)
-    return f" ({Path(code.co_filename).name}:{code.co_firstlineno})" if code else ""
-
-
 def frames_of(path: Path, error: BaseException) -> list[traceback.FrameSummary]:
     """The places in a plugin's file through which an error came, the innermost last."""
-    return [frame for frame in _frames(error) if frame.filename == str(path)]
-
-
-def _frames(error: BaseException) -> list[traceback.FrameSummary]:
-    """The places through which an error came, the innermost last; it may be one of syntax."""
-    frames = list(traceback.extract_tb(error.__traceback__))
-    if isinstance(error, SyntaxError) and error.filename:
-        frames.append(traceback.FrameSummary(error.filename, error.lineno, "<module>"))
-    return frames
+    return [frame for frame in frames(error) if frame.filename == str(path)]
 
 
 @contextmanager
@@ -413,23 +266,15 @@ def mistakes_of(plugin: Plugin | None, algorithm: str, variant: str, runs_dir: P
         except OSError as refused:
             kept = f"the traceback could not be written to {log} ({refused.strerror})"
         raise PluginFailure(
-            f"{algorithm}/{variant} of the plugin {plugin.path} cannot go on ({place}: {_in_words(error)}); "
+            f"{algorithm}/{variant} of the plugin {plugin.path} cannot go on ({place}: {in_words(error)}); "
             f"{kept}; correct the file and repeat the command."
         ) from error
-
-
-def _in_words(error: BaseException) -> str:
-    """The type of an error and the first line of its message, even if its ``__str__`` fails."""
-    said = error.msg if isinstance(error, SyntaxError) else traceback.TracebackException.from_exception(error)
-    message = str(said).partition("\n")[0].rstrip(".")
-    # The suite's own sentence about a plugin.
-    return message if type(error).__name__ == "ContractError" else f"{type(error).__name__}: {message}"
 
 
 def _declaration(plugin: Plugin, algorithm: str, variant: str) -> str:
     """Where a plugin declares a variant's class, or else the variant: ``my_idea.py:22, class CalmALM``."""
     of, named = method_named(algorithm, variant, plugin)
-    for cls in (one for pair in of.load(named) for one in pair.__mro__ if one.__module__.startswith(_MODULE)):
+    for cls in (one for pair in of.load(named) for one in pair.__mro__ if is_plugins(one)):
         if found := re.search(rf"^[ \t]*class {cls.__name__}\b", plugin.text, re.MULTILINE):
             return f"{plugin.file}:{_line(plugin.text, found.start())}, class {cls.__name__}"
     found = re.search(rf"""["']{re.escape(variant)}["']""", plugin.text)

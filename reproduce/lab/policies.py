@@ -73,11 +73,10 @@ class Policy:
         spec: the run that it comes from.
         digest: identity of that run (`reproduce.lab.specs.config_digest`).
         protocol: definition of the task and versions of the simulator in training.
-        step: environment steps that it was trained for.
-        evaluated_step: environment steps at its evaluation, or at the last one before it.
+        step: environment steps that it was trained for, and at which it was evaluated.
         returns: undiscounted returns of the episodes of that evaluation.
         source: ``"evaluation"`` if saved when it was evaluated; ``"checkpoint"`` if a version before 0.17
-            extracted it from one, perhaps between two evaluations.
+            extracted it from one.
         commit: git commit of the code that trained it.
         dirty: whether that code had uncommitted changes.
         plugin: file of the plugin that declares its variant or algorithm; empty if the suite does.
@@ -90,7 +89,6 @@ class Policy:
     digest: str
     protocol: str
     step: int
-    evaluated_step: int
     returns: tuple[float, ...]
     source: str
     commit: str
@@ -101,7 +99,8 @@ class Policy:
     @property
     def record(self) -> dict[str, Any]:
         """The metadata in the policy's file, of JSON types."""
-        return {name: value for name, value in asdict(self).items() if name in _RECORD}
+        held = {**asdict(self), "evaluated_step": self.step}
+        return {name: held[name] for name in _RECORD}
 
     @property
     def label(self) -> str:
@@ -206,7 +205,6 @@ def policies_of(directory: RunDirectory) -> dict[str, Policy]:
             digest=config["digest"],
             protocol=config["protocol"],
             step=step,
-            evaluated_step=step,
             returns=tuple(returns[step]),
             source="evaluation",
             commit=provenance.get("git_sha", "unknown"),
@@ -229,6 +227,8 @@ def policy_in(record: Mapping[str, Any], path: Path) -> Policy:
         raise ValueError(problem)
     held = {name: record[name] for name in _RECORD}
     require_protocol(held["protocol"])
+    if held.pop("evaluated_step") != held["step"]:  # some of versions before 0.3
+        raise ValueError("it was evaluated at another step than it is of")
     held |= {"spec": RunSpec.from_dict(held["spec"]), "returns": tuple(held["returns"])}
     return Policy(path, **held)
 
@@ -282,8 +282,8 @@ def is_of(policy: Policy, run: StoredRun) -> bool:
     stored = run.evaluations.set_index("step")["eval/returns"]
     return (
         policy.digest == run.digest
-        and policy.evaluated_step in stored.index
-        and np.array_equal(policy.returns, stored[policy.evaluated_step])
+        and policy.step in stored.index
+        and np.array_equal(policy.returns, stored[policy.step])
     )
 
 
@@ -333,7 +333,7 @@ def find_policy(
     found = [one for one in {**stored, **trained} if kind in (None, one[1])]
     if not found:
         if not plugin:
-            method_named(algorithm, variant_parts(variant)[0], plugin)
+            method_named(algorithm, variant_parts(variant).name, plugin)
         raise PolicyError(_what_to_train(wanted, kind, store, runs_dir))
     chosen = min(found, key=order)
     if chosen not in stored:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from alm.task_registry import TaskSpec, task_spec
-from alm.training.scale import Scale, TrainingConfig, scale_named
+from alm.training.scale import TrainingConfig, scale_named
 from reproduce.lab.errors import is_sentence
 from reproduce.lab.plugins import Plugin, method_named
 from reproduce.lab.settings import require_used, require_valid, with_settings
@@ -21,7 +21,6 @@ class ResolvedRuns:
 
     specs: tuple[RunSpec, ...]
     task: TaskSpec
-    scale: Scale
     agent_class: Any
     agent_config: Any
     training: TrainingConfig
@@ -90,7 +89,7 @@ class ResolvedRuns:
         if own:
             # The plugin's text is in no commit of the repository, so it is part of the run's identity.
             config["plugin"] = {"sha256": own.sha256}
-        return cls(specs, task_, scale_, agent_class, agent_config, training, config, own)
+        return cls(specs, task_, agent_class, agent_config, training, config, own)
 
     def record(self, spec: RunSpec) -> dict[str, Any]:
         """The content of a run's ``config.json``."""

@@ -53,7 +53,7 @@ def _require_known(algorithm: str | None, variant: str | None) -> None:
     if algorithm is not None and "/" in algorithm:
         of, _, name = algorithm.partition("/")
         raise ValueError(f"{algorithm!r} is a variant: give algorithm {of!r} and variant {name!r}.")
-    name = BASE.name if variant is None else variant_parts(variant)[0]
+    name = BASE.name if variant is None else variant_parts(variant).name
     known = [BASE.name, *(one for of in ALGORITHMS.values() for one in of.variants)]
     if algorithm is not None:
         variant_named(algorithm, name)

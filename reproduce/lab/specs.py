@@ -10,7 +10,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path, PurePath
-from typing import Any, TypedDict, Unpack
+from typing import Any, NamedTuple, TypedDict, Unpack
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+=()-]*")
 # A slash becomes an underscore in a path, so a task's name has none of its own.
@@ -138,6 +138,15 @@ class RunSpec:
         return cls(**values)
 
 
+def may_hold(folder: PurePath, **wanted: Unpack[RunFields]) -> bool:
+    """Whether a folder under a root of runs, such as ``alm/base``, is one in which a wanted run could be."""
+    names = dict(zip(("algorithm", "variant", "task", "scale"), folder.parts, strict=False))
+    return all(
+        value is None or field == "seed" or names.get(field) == str(value).replace("/", "_")
+        for field, value in wanted.items()
+    )
+
+
 def require_seed(seed: Any) -> None:
     """Check a seed.
 
@@ -212,13 +221,21 @@ def variant_in(variant: str, precision: str, settings: Sequence[str] = ()) -> st
     return changed if precision == "float32" else f"{changed}+{precision}"
 
 
-def variant_parts(variant: str) -> tuple[str, tuple[str, ...], str]:
-    """The inverse of `variant_in`: named variant, settings, precision."""
+class VariantParts(NamedTuple):
+    """The parts of the variant that a run is stored as: a named variant, settings and precision."""
+
+    name: str
+    settings: tuple[str, ...]
+    precision: str
+
+
+def variant_parts(variant: str) -> VariantParts:
+    """The inverse of `variant_in`."""
     name, bracket, rest = variant.partition("[")
     inside, _, behind = rest.partition("]")
     name, _, precision = f"{name}{behind}".partition("+")
     settings = tuple(re.findall(_ASSIGNMENT, inside)) if bracket else ()
-    return name, settings, precision or "float32"
+    return VariantParts(name, settings, precision or "float32")
 
 
 def method_name(algorithm: str, variant: str) -> str:

@@ -32,7 +32,7 @@ from reproduce.lab import parquet
 from reproduce.lab.curves import Curve
 from reproduce.lab.errors import reason_of
 from reproduce.lab.places import IN_CLONE, OWN, RESULTS, SHIPPED
-from reproduce.lab.specs import RunFields, RunSpec, config_digest, run_record, spec_in
+from reproduce.lab.specs import RunFields, RunSpec, config_digest, may_hold, run_record, spec_in
 
 SCHEMA = 1
 """Version of the file format."""
@@ -327,7 +327,7 @@ class Store:
                 try:
                     spec = RunSpec.from_relative_dir(place)
                 except ValueError as error:
-                    category = StoreWarning if _may_hold(place.parent, **wanted) else UserWarning
+                    category = StoreWarning if may_hold(place.parent, **wanted) else UserWarning
                     _warn(path, str(error), "move it away", category)
                     continue
                 if spec.matches(**wanted):
@@ -392,15 +392,6 @@ def _of_another_scale(run: StoredRun) -> str | None:
 def _relative_file(spec: RunSpec) -> Path:
     directory = spec.relative_dir
     return directory.with_name(f"{directory.name}.parquet")
-
-
-def _may_hold(folder: Path, **wanted: Unpack[RunFields]) -> bool:
-    """Whether a folder under a root is one in which a wanted run could be."""
-    names = dict(zip(("algorithm", "variant", "task", "scale"), folder.parts, strict=False))
-    return all(
-        value is None or field == "seed" or names.get(field) == str(value).replace("/", "_")
-        for field, value in wanted.items()
-    )
 
 
 def _beside(path: Path, run: StoredRun, columns: Mapping[str, pa.DataType], *texts: bytes) -> pa.Table | None:

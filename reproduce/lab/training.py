@@ -76,7 +76,7 @@ def require_storable(resolved: ResolvedRuns, store: Store) -> dict[RunSpec, Stor
         ValueError: the store holds another configuration of one of the runs.
         OSError: the store cannot be written.
     """
-    if resolved.scale.name != "smoke":
+    if resolved.specs[0].scale != "smoke":
         store.require_writable()
     stored = {spec: run for spec in resolved.specs if (run := store.get(spec)) is not None}
     for spec, run in stored.items():
@@ -93,42 +93,19 @@ def open_run(
     Raises:
         ValueError: the directory holds another configuration or protocol of the same run, or a record that
             does not belong there.
-        reproduce.lab.errors.UnreadableRunError: one of its records is missing or damaged.
+        reproduce.lab.run_directories.UnreadableRunError: one of its records is missing or damaged.
         alm.training.checkpoint.DamagedError: no checkpoint is readable any more.
         alm.training.lease.RunLockedError: another process trains the run.
     """
     directory = RunDirectory(root / spec.relative_dir)
-    record = resolved.record(spec)
     found = directory.status
-    fresh = found == "new"
-    if not fresh:
-        with reading(directory):
-            stored = directory.read_json("config.json")
-        if {"digest", "protocol"} - set(stored):
-            raise ValueError(
-                f"{directory.path / 'config.json'} is not the record of a run: move {directory.path} away, "
-                "or choose another --runs-dir"
-            )
-        if differing := [what for what in ("digest", "protocol") if stored[what] != record[what]]:
-            # An attempt without a checkpoint, perhaps due to an error in a plugin, leaves nothing to resume.
-            fresh = found == "unfinished" and not directory.checkpoints.steps()
-            if not fresh:
-                what = differing[0]
-                raise _conflict(resolved, spec, directory.path, what, stored[what], "--runs-dir")
-        else:
-            try:
-                spec_in(stored, spec.relative_dir)
-            except (TypeError, ValueError) as error:
-                raise ValueError(
-                    f"{directory.path} cannot be trained ({str(error).rstrip('.')}): mend or move it, or "
-                    "choose another --runs-dir"
-                ) from None
+    begun = found != "new" and _is_begun(resolved, spec, directory)
     if found in ("done", "failed"):
         return None
     if found != "new":
         # Damage that would prevent training or storing the run is better found now.
         with reading(directory):
-            if not fresh:
+            if begun:
                 directory.read_json("provenance.json")
             for name in ("population.json", "committed.json"):
                 directory.find_json(name)
@@ -137,14 +114,44 @@ def open_run(
     if directory.status != found:  # another process has trained it in the meantime
         directory.close()
         return open_run(resolved, spec, root, execution)
-    if fresh:
+    if not begun:
         origin = provenance(execution)
         if resolved.plugin:
             origin["plugin"] = resolved.plugin.record
             write_text(directory.path / PLUGIN_COPY, resolved.plugin.text)
         directory.write_json("provenance.json", origin)
-        directory.write_json("config.json", record)
+        directory.write_json("config.json", resolved.record(spec))
     return directory
+
+
+def _is_begun(resolved: ResolvedRuns, spec: RunSpec, directory: RunDirectory) -> bool:
+    """Whether a directory that is not new holds the run; if not, the run may be begun there.
+
+    Raises:
+        ValueError, reproduce.lab.run_directories.UnreadableRunError: as `open_run` does.
+    """
+    with reading(directory):
+        stored = directory.read_json("config.json")
+    if {"digest", "protocol"} - set(stored):
+        raise ValueError(
+            f"{directory.path / 'config.json'} is not the record of a run: move {directory.path} away, "
+            "or choose another --runs-dir"
+        )
+    record = resolved.record(spec)
+    for what in ("digest", "protocol"):
+        if stored[what] != record[what]:
+            # An attempt without a checkpoint, perhaps due to an error in a plugin, leaves nothing to resume.
+            if directory.status == "unfinished" and not directory.checkpoints.steps():
+                return False
+            raise _conflict(resolved, spec, directory.path, what, stored[what], "--runs-dir")
+    try:
+        spec_in(stored, spec.relative_dir)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"{directory.path} cannot be trained ({str(error).rstrip('.')}): mend or move it, or choose "
+            "another --runs-dir"
+        ) from None
+    return True
 
 
 def _conflict(
@@ -187,7 +194,7 @@ def train_population(
     seeds = [directory.read_json("config.json")["spec"]["seed"] for directory in directories]
     spec = resolved.specs[0]
     name = method_name(spec.algorithm, spec.variant)
-    title = f"{name} {resolved.task.name} {resolved.scale.name} {seeds_named(seeds)}"
+    title = f"{name} {spec.task} {spec.scale} {seeds_named(seeds)}"
     progress = reporter(title)
     progress.message(f"{title}: {execution.describe()}")
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(COMPILED))

@@ -37,6 +37,16 @@ _LONGEST_NAME = 250
 _EXTRAS = {"mlflow": ("mlflow", "train"), "psycopg": ("psycopg, which speaks to Postgres", "server")}
 log = logging.getLogger(__name__)
 
+QUIET: Mapping[str, str] = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_LOGGING_LEVEL": "WARNING",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "15",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+}
+"""Environment of MLflow: quiet, private, short timeouts; variables already set take precedence."""
+
 ENDED = ("FINISHED", "FAILED")
 """MLflow statuses of runs that are complete: nothing is added to them."""
 
@@ -86,18 +96,6 @@ class KnownRun:
     status: str
 
 
-def quiet_environment() -> dict[str, str]:
-    """Environment of MLflow: quiet, private, short timeouts; variables already set take precedence."""
-    return {
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-        "MLFLOW_LOGGING_LEVEL": "WARNING",
-        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-        "MLFLOW_HTTP_REQUEST_TIMEOUT": "15",
-        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
-        "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
-    }
-
-
 class MlflowRuns:
     """The runs of one MLflow server or database, found by key.
 
@@ -115,7 +113,7 @@ class MlflowRuns:
         self._experiments: dict[str, str] = {}
         with self._one_sentence():
             require_answer(self.uri)
-            for name, value in quiet_environment().items():
+            for name, value in QUIET.items():
                 os.environ.setdefault(name, value)
             from mlflow import MlflowClient
 

@@ -1,7 +1,8 @@
 """Import of stored runs, the paper's printed numbers and the authors' curves into MLflow, each once."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -28,10 +29,10 @@ def import_store(store: Store, tracker: MlflowRuns) -> SyncResult:
     Raises:
         TrackingError: MLflow cannot be used.
     """
-    total, problems, held = SyncResult(), list[str](), _Held()
+    total, problems, by_key = SyncResult(), list[str](), cache(tracker.by_key)
     for run in store.runs():
         with noting(problems, store.place(run)):
-            total += _import(tracker, _stored(run), held)
+            total += _import(tracker, _stored(run), by_key)
     return total + SyncResult(problems=tuple(problems))
 
 
@@ -44,8 +45,8 @@ def import_published(tracker: MlflowRuns) -> SyncResult:
     Raises:
         TrackingError: MLflow cannot be used.
     """
-    held = _Held()
-    return sum((_import(tracker, run, held) for run in (*_printed(), *_authors_curves())), SyncResult())
+    by_key = cache(tracker.by_key)
+    return sum((_import(tracker, run, by_key) for run in (*_printed(), *_authors_curves())), SyncResult())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,15 +60,12 @@ class _EndedRun:
     failure: str | None = None
 
 
-_Held = dict[str, dict[str, list[KnownRun]]]
-"""The runs of experiments by key, each looked up once."""
-
-
-def _import(tracker: MlflowRuns, run: _EndedRun, held: _Held) -> SyncResult:
+def _import(
+    tracker: MlflowRuns, run: _EndedRun, by_key: Callable[[str], Mapping[str, list[KnownRun]]]
+) -> SyncResult:
+    """Send a run that MLflow lacks; ``by_key`` gives the runs that an experiment had before, by key."""
     record = run.record
-    if record.experiment not in held:
-        held[record.experiment] = tracker.by_key(record.experiment)
-    known = held[record.experiment].get(record.key, [])
+    known = by_key(record.experiment).get(record.key, [])
     if known and all(r.start_ms != record.start_ms for r in known):
         return SyncResult()  # trained here as well: that run takes precedence
     one, found = tracker.find_or_create(record, known)

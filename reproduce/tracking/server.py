@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from reproduce.tracking.client import quiet_environment
+from reproduce.tracking.client import QUIET
 from reproduce.tracking.guard import start_guarded, stop_guarded
 from reproduce.tracking.uri import TrackingError, artifact_root
 
@@ -144,7 +144,7 @@ def serving(
     if artifacts is not None:
         command += ["--artifacts-destination", artifacts.absolute().as_uri()]
     environment = {
-        **quiet_environment(),
+        **QUIET,
         # Used only to evaluate language models, and it grows without bound (mlflow #22792).
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         # An access log would fill a file that is read only if the server does not start.

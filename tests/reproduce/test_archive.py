@@ -18,9 +18,8 @@ from alm.training.execution import Execution
 from alm.training.run_directory import RunDirectory
 from reproduce.exhibits.sides import Shelf, side_named
 from reproduce.lab.archive import archive_run, run_of_directory
-from reproduce.lab.errors import UnreadableRunError
 from reproduce.lab.provenance import processor_of, provenance
-from reproduce.lab.run_directories import directories_under
+from reproduce.lab.run_directories import UnreadableRunError, directories_under
 from reproduce.lab.specs import RunSpec, run_record
 from reproduce.lab.store import VALUE_COLUMNS, Store, StoreWarning
 

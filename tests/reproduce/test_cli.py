@@ -30,10 +30,9 @@ from reproduce.cli import COMMANDS, main
 from reproduce.commands.console import plain_console
 from reproduce.lab.archive import run_of_directory
 from reproduce.lab.costs import matrix_gigaflops
-from reproduce.lab.errors import UnreadableRunError
 from reproduce.lab.places import CODE
 from reproduce.lab.resolved_runs import ResolvedRuns
-from reproduce.lab.run_directories import directories_under
+from reproduce.lab.run_directories import UnreadableRunError, directories_under
 from reproduce.lab.specs import RunSpec, run_record
 from reproduce.lab.store import Store, StoreWarning
 from reproduce.lab.training import group_by_step, open_run

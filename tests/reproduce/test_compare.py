@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -514,7 +515,8 @@ def test_the_command_prints_draws_and_repeats_itself(store, tmp_path, capsys, mo
 def test_the_exit_code_says_whether_something_is_left_out(tmp_path, make_run, capsys, monkeypatch):
     """A task without runs, a side on one task, a seed that is behind, and one whose file cannot be read.
 
-    A file whose path names no run is warned of, but may be a seed only if it is beside those of a side.
+    A file or directory whose path names no run is warned of, but may be a seed only if it is beside those of
+    a side.
     """
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
     store = Store(tmp_path / "store")
@@ -553,6 +555,13 @@ def test_the_exit_code_says_whether_something_is_left_out(tmp_path, make_run, ca
     assert code("td3", "redq", "on", "Hopper") == 1
     assert f"warning: {beside_td3} is left out" in capsys.readouterr().err
     beside_td3.unlink()
+    for algorithm, expected in (("sac", 0), ("td3", 1)):
+        copy = tmp_path / "runs" / algorithm / "base/Hopper/laptop/seed-0-copy"
+        copy.mkdir(parents=True)
+        (copy / "config.json").touch()
+        assert code("td3", "redq", "on", "Hopper") == expected
+        assert f"warning: {copy} cannot be read" in capsys.readouterr().err
+        shutil.rmtree(copy)
     damaged = add("td3", seed=2)
     damaged.write_bytes(b"")
     assert code("td3", "redq", "on", "Hopper") == 1

@@ -18,12 +18,11 @@ from reproduce.cli import main
 from reproduce.exhibits import gallery as shown_gallery
 from reproduce.lab import gallery, playing, policies
 from reproduce.lab.archive import archive_policies, archive_run
-from reproduce.lab.errors import UnreadableRunError
 from reproduce.lab.places import CODE
 from reproduce.lab.playing import Played, play
 from reproduce.lab.plugins import load_plugin
 from reproduce.lab.policies import PolicyError, find_policy, policies_stored, stored_policy
-from reproduce.lab.run_directories import directories_under
+from reproduce.lab.run_directories import UnreadableRunError, directories_under
 from reproduce.lab.specs import RunSpec
 from reproduce.lab.store import Store, StoreWarning
 
@@ -82,7 +81,7 @@ def test_a_loaded_policy_acts_as_it_was_evaluated(here, store, monkeypatch):
     actor = reproduce.load_policy("td3", "Hopper", scale="smoke")
     assert (actor.policy.kind, actor.policy.spec) == ("last", SPEC)
     environment = make("Hopper")
-    seed = environment_seed(SPEC.seed, Purpose.EVALUATION, actor.policy.evaluated_step, 0)
+    seed = environment_seed(SPEC.seed, Purpose.EVALUATION, actor.policy.step, 0)
     (observation, _), total, ended = environment.reset(seed=seed), 0.0, False
     while not ended:
         action = actor.act(observation)
@@ -101,7 +100,7 @@ def test_last_and_best_of_one_seed_are_stored(here, store):
     means = run.evaluations.set_index("step")["eval/return"]
     for kind, step in (("last", run.last_step), ("best", int(means.idxmax()))):
         policy = stored_policy(policies.policy_path(store, SPEC, kind), SPEC, kind)
-        assert (policy.step, policy.evaluated_step, policy.source) == (step, step, "evaluation")
+        assert (policy.step, policy.source) == (step, "evaluation")
         assert np.mean(policy.returns) == pytest.approx(means[step])
         assert (policy.digest, policy.protocol) == (run.digest, run.protocol)
         assert policy.commit == run.provenance["git_sha"]
@@ -168,10 +167,7 @@ def test_a_policy_whose_evaluation_is_not_recorded_yet_is_passed_over(here):
     kept = directory(here).policies
     shutil.copy(kept.path(newest), kept.path(before))
     found = policies.policies_of(directory(here))
-    assert {kind: (policy.step, policy.evaluated_step) for kind, policy in found.items()} == {
-        "last": (before, before),
-        "best": (before, before),
-    }
+    assert {kind: policy.step for kind, policy in found.items()} == {"last": before, "best": before}
 
 
 @pytest.mark.parametrize("kind", policies.KINDS)
@@ -191,7 +187,7 @@ def test_a_seed_of_another_algorithm_variant_task_or_scale_keeps_no_policy_out(h
     assert len(archive_policies(directory(here), store)) == 2
 
 
-@pytest.mark.parametrize("change", [{"digest": "0" * 12}, {"evaluated_step": 1}, {"returns": (0.0,)}])
+@pytest.mark.parametrize("change", [{"digest": "0" * 12}, {"step": 1}, {"returns": (0.0,)}])
 def test_a_policy_belongs_to_the_run_that_has_its_evaluation(store, change):
     policy, run = stored_policy(store.root / LAST, SPEC, "last"), store.get(SPEC)
     assert policies.is_of(policy, run) and not policies.is_of(replace(policy, **change), run)
@@ -280,15 +276,6 @@ def test_a_policy_of_ones_own_variant_needs_its_file(tmp_path, capsys):
     assert "another configuration" in capsys.readouterr().err
     made = gallery.make_gallery(store, tmp_path / "gallery")
     assert made.cards == [] and "film it with render --plugin mine.py" in made.problems[0]
-
-
-def test_a_policy_of_a_later_step_than_its_evaluation_says_so(here, store):
-    """Version 0.2 took policies from checkpoints."""
-    policy = replace(find_policy(store, here / "nowhere", **TD3), step=160, source="checkpoint")
-    played = play(policy, 2)
-    assert played.repeated == ()
-    assert "the policy is of step 160, which was not evaluated" in played.text()
-    assert "played again" not in played.text()
 
 
 def test_agreement_is_judged_by_a_test(store):
@@ -464,6 +451,7 @@ def test_files_that_do_not_fit_are_one_sentence(store, capsys, here):
             {"change_record": lambda r: r.update(evaluated_step=10**30)},
             "(its 'evaluated_step' is 1000000",
         ),
+        ({"change_record": lambda r: r.update(evaluated_step=1)}, "(it was evaluated at another step than"),
         ({"change_record": lambda r: r.update(step="600")}, "(its 'step' is '600')"),
         ({"change_record": lambda r: r.update(protocol="../x")}, "the protocol of a run must be a word"),
         ({"change_record": lambda r: r.update(digest="0" * 12)}, "was trained with another configuration"),

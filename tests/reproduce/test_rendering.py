@@ -193,7 +193,7 @@ def test_a_policy_that_cannot_be_read_ends_nothing(store, tmp_path, monkeypatch)
 
 
 def test_a_strip_has_one_of_each_algorithm_before_two_of_one(tmp_path):
-    about = {"step": 2, "evaluated_step": 1, "returns": [1.5], "kind": "last", "protocol": "v2", "plugin": ""}
+    about = {"step": 2, "evaluated_step": 2, "returns": [1.5], "kind": "last", "protocol": "v2", "plugin": ""}
     about |= {"source": "checkpoint", "digest": "d", "commit": "c", "dirty": True}
     for algorithm, variant in (("alm", "base"), ("alm", "k5"), ("td3", "base"), ("mine", "base")):
         spec = {"algorithm": algorithm, "variant": variant, "task": "Hopper", "scale": "laptop", "seed": 0}
@@ -207,7 +207,7 @@ def test_a_strip_has_one_of_each_algorithm_before_two_of_one(tmp_path):
         "mine on Hopper",
         "ALM(3) k5 on Hopper",
     ]
-    assert shown.origin(found[0].policy) == "from the last checkpoint; evaluated at step 1"
+    assert shown.origin(found[0].policy) == "from the last checkpoint; evaluated at that step"
     k5 = json.loads((tmp_path / "alm-k5-seed-0.json").read_text())
     (tmp_path / "alm-k5-seed-0.json").write_text(json.dumps(k5 | {"spec": k5["spec"] | {"scale": "huge"}}))
     assert [card.policy.spec.scale for card in shown.cards(tmp_path)] == ["laptop"] * 3 + ["huge"]
