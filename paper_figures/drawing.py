@@ -131,7 +131,14 @@ def _curves(wanted: str, store: Store, mix: bool, only: str | None) -> list[Pict
         title = ", ".join(one.label for one in series)
         if family != "v2":
             title = f"{title} on {family} tasks"
-        exhibit = FigureExhibit(name, "Learning curves", "return", series, shown, shown)
+        exhibit = FigureExhibit(
+            name=name,
+            title="Learning curves",
+            shows="return",
+            series=series,
+            tasks=shown,
+            small_tasks=shown,
+        )
         try:
             data = learning_curves.data(exhibit, store, scale)
             require_comparable(data.runs, mix)

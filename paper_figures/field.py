@@ -12,17 +12,12 @@ from reproduce.lab.published import FIELD, FIELD_TASKS, field_runs
 
 _TASKS = tuple(FIELD_TASKS)
 EXHIBIT = FigureExhibit(
-    "field",
-    "Beside other methods, as published",
-    "return",
-    (
-        Series("ALM(3)", "alm"),
-        QUARTER,
-        Series("SAC", "sac"),
-        Series("TD3", "td3"),
-    ),
-    _TASKS,
-    (),
+    name="field",
+    title="Beside other methods, as published",
+    shows="return",
+    series=(Series("ALM(3)", "alm"), QUARTER, Series("SAC", "sac"), Series("TD3", "td3")),
+    tasks=_TASKS,
+    small_tasks=(),
 )
 _LAST = 300_000
 _DOTTED, _DASHED, _MIXED = (0, (1, 1.2)), (0, (5, 1.6)), (0, (5, 1.2, 1, 1.2))

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from reproduce.exhibits.catalogue import TABLE1
 from reproduce.exhibits.documents import Blocks
 from reproduce.exhibits.documents.benchmarks import NOT_MEASURED
+from reproduce.exhibits.kinds import READ_OUT
 from reproduce.exhibits.pooling import pool, sample_std
 from reproduce.exhibits.statistics.intervals import FloatArray
 from reproduce.exhibits.statistics.significance import MeanDifference, Summary
@@ -73,7 +73,7 @@ def _beside_the_field(store: Store) -> str:
     for (algorithm, task), published in field_curves().groupby(["algorithm", "task"], sort=False):
         title = ALGORITHMS[algorithm].title
         stored = store.runs(algorithm=algorithm, variant="base", task=task, scale="paper")
-        own = pool(stored, TABLE1.step("paper", task))
+        own = pool(stored, READ_OUT)
         if numbers := own.statistics:
             seeds = seeds_counted(numbers.seeds, None)
             where = f"here, {seeds}, mean over the last tenth of the steps"
