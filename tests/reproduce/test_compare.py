@@ -72,7 +72,7 @@ def test_a_window_is_read_up_to_the_common_step(store):
 
 def test_an_area_begins_where_all_sides_have_been_evaluated_as_in_claims(tmp_path, make_run):
     """From 5000 to 50,000 steps, whatever one side was before."""
-    store, where = Store(tmp_path), ("HalfCheetah",)
+    store = Store(tmp_path)
     store.write(make_run({5000: 0.0, 50_000: 100.0}, scale="laptop"))
     returns = {1000: 9000.0, 5000: 100.0, 50_000: 300.0}
     store.write(make_run(returns, algorithm="svg", scale="laptop"))
@@ -81,8 +81,9 @@ def test_an_area_begins_where_all_sides_have_been_evaluated_as_in_claims(tmp_pat
     scores = [side.scores.tolist() for side in task.sides]
     assert scores == [[50.0], [200.0]] and task.since == 5000
     sides = Series("ALM(3)", "alm"), Series("SVG(1)", "svg")
-    runs = [store.runs(algorithm=side.algorithm) for side in sides]
-    judged = checks._scores(Evidence(store, "laptop"), sides, runs, where, EFFICIENCY)
+    evidence = Evidence(store, "laptop")
+    pools = [evidence.pool(side, "HalfCheetah", "table1") for side in sides]
+    judged = checks._scores(evidence, sides, pools, EFFICIENCY)
     assert [one.tolist() for one in judged] == scores
     assert comparison.heading.endswith("laptop scale: mean return since the end of the longest warm-up")
     assert any("warm-up of all sides (5k on HalfCheetah)" in note for note in comparison.notes())
