@@ -7,7 +7,7 @@ protocol.
 import math
 import warnings
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -225,12 +225,17 @@ def _measured_block(exhibit: TableExhibit, scale: str, runs: Sequence[StoredRun]
         except StoreMixError as error:  # no reason to lose the other cells
             warnings.warn(str(error), StoreWarning, stacklevel=2)
             return replace(nothing, status="unpooled", source="unpooled")
-        if (numbers := pooled.statistics) is None:
+        if not pooled.runs:
             return nothing
-        partial = f"measured, partial: {steps_reached(numbers.step, wanted)}"
+        partial = f"measured, partial: {steps_reached(pooled.evaluated, wanted)}"
         return replace(
             nothing,
-            **asdict(numbers),
+            mean=pooled.mean,
+            std=pooled.std,
+            window_mean=pooled.window_mean,
+            window_std=pooled.window_std,
+            seeds=len(pooled.runs),
+            step=pooled.evaluated,
             status="complete" if pooled.complete else "partial",
             unfinished=pooled.unfinished,
             own=sum(run.own for run in pooled.runs),

@@ -74,10 +74,10 @@ def _beside_the_field(store: Store) -> str:
         title = ALGORITHMS[algorithm].title
         stored = store.runs(algorithm=algorithm, variant="base", task=task, scale="paper")
         own = pool(stored, READ_OUT)
-        if numbers := own.statistics:
-            seeds = seeds_counted(numbers.seeds, None)
+        if own.runs:
+            seeds = seeds_counted(len(own.runs), None)
             where = f"here, {seeds}, mean over the last tenth of the steps"
-            rows.append([title, task, f"{own.step:,}", f"{numbers.window_mean:.0f}", where])
+            rows.append([title, task, f"{own.step:,}", f"{own.window_mean:.0f}", where])
             if algorithm in FIELD:
                 returns, step = field_scores(algorithm, FIELD_TASKS[task], own.step)
                 where = f"{len(returns)} seeds, from {min(returns):.0f} to {max(returns):.0f}, gym's v4 task"
@@ -99,9 +99,9 @@ def _beside_another_library(store: Store, records: Path) -> str:
         own = pool(store.runs(algorithm="sac", variant="base", task=task, scale="paper"), step)
         if not own.complete:
             continue
-        ours, library = [run.curve() for run in own.runs], record["library"].replace("==", " ")
+        library = record["library"].replace("==", " ")
         for name, read in (("last evaluation", value_at), ("mean over the last tenth", window_mean)):
-            x, y = (np.array([read(curve, step) for curve in curves]) for curves in (ours, theirs))
+            x, y = own.each(read), np.array([read(curve, step) for curve in theirs])
             cells = [f"{mean_and_std(side.mean(), sample_std(side))} ({_each(side)})" for side in (x, y)]
             p = p_in_words(MeanDifference.between(x, y).p) if min(len(x), len(y)) > 1 else "–"
             rows.append([task, f"{step:,}", library, name, *cells, p])

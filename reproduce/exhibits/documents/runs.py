@@ -128,6 +128,6 @@ def _group_in_words(group: Sequence[StoredRun]) -> list[str]:
     pooled = pool(group, run_length(spec))
     seeds = ", ".join(str(run.spec.seed) for run in pooled.runs)
     words = "; ".join(filter(None, (seeds, ", ".join(left_out(pooled.unfinished, pooled.failed)))))
-    if (numbers := pooled.statistics) is None:
+    if not pooled.runs:
         return [spec.task, spec.scale, words, "–", "–"]
-    return [spec.task, spec.scale, words, f"{numbers.step:,}", mean_and_std(numbers.mean, numbers.std)]
+    return [spec.task, spec.scale, words, f"{pooled.evaluated:,}", mean_and_std(pooled.mean, pooled.std)]
