@@ -15,7 +15,6 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from rich.console import Console
 
 from alm.task_registry import task_spec
 from alm.training.scale import scale_named
@@ -32,7 +31,6 @@ from reproduce.exhibits.statistics.intervals import (
     probability_of_improvement,
 )
 from reproduce.exhibits.table import Block, Row, Table
-from reproduce.exhibits.writing import terminal
 from reproduce.formats import seeds_counted, seeds_named, steps_in_words, steps_reached
 from reproduce.lab.algorithms import run_length_if_known
 from reproduce.lab.curves import (
@@ -342,6 +340,31 @@ class Comparison:
             sentences.append(f"Failed after the step that is compared, and count: {failed}.")
         return sentences
 
+    def table(self) -> Table:
+        """Its numbers in words, a block for each task, and its notes."""
+        blocks = []
+        for task in self.tasks:
+            rows = [Row(task.first.name, (*_of_side(task.first), "", ""))]
+            for contrast in task.contrasts:
+                difference, improvement = contrast.difference.text(sign="+"), contrast.improvement.text(2)
+                cells = (*_of_side(contrast.other), _unbroken(difference), _unbroken(improvement))
+                rows.append(Row(contrast.other.name, cells))
+            blocks.append(Block(f"{task.task}, {steps_in_words(task.step)} steps", tuple(rows)))
+        if len(self.tasks) > 1:
+            over_all = (
+                Row(name, ("", "", "", _unbroken(one.text(2)))) for name, one in self.improvements.items()
+            )
+            blocks.append(Block(f"{self.all_tasks} tasks", tuple(over_all)))
+        notes = self.notes()
+        if any(_plain_mean(side) for _, side in self._every_side):
+            notes.insert(
+                1,
+                "'mean' in a cell is the plain mean of the same seeds, printed where it differs from their "
+                "interquartile mean.",
+            )
+        columns = ("", "seeds", "return", "first − other", "P(first > other)")
+        return Table("", self.heading, columns, tuple(blocks), tuple(notes))
+
     def numbers(self) -> pd.DataFrame:
         """One row per task and other side (``second``), and one per other side for all tasks (`all_tasks`).
 
@@ -504,36 +527,6 @@ def _columns(name: str, estimate: Estimate) -> dict[str, float]:
         f"{name}_low": float(estimate.low),
         f"{name}_high": float(estimate.high),
     }
-
-
-def print_comparison(comparison: Comparison, console: Console) -> None:
-    """Print a comparison and its notes."""
-    terminal(_table(comparison), console)
-
-
-def _table(comparison: Comparison) -> Table:
-    blocks = []
-    for task in comparison.tasks:
-        rows = [Row(task.first.name, (*_of_side(task.first), "", ""))]
-        for contrast in task.contrasts:
-            difference, improvement = contrast.difference.text(sign="+"), contrast.improvement.text(2)
-            cells = (*_of_side(contrast.other), _unbroken(difference), _unbroken(improvement))
-            rows.append(Row(contrast.other.name, cells))
-        blocks.append(Block(f"{task.task}, {steps_in_words(task.step)} steps", tuple(rows)))
-    if len(comparison.tasks) > 1:
-        over_all = (
-            Row(name, ("", "", "", _unbroken(one.text(2)))) for name, one in comparison.improvements.items()
-        )
-        blocks.append(Block(f"{comparison.all_tasks} tasks", tuple(over_all)))
-    notes = comparison.notes()
-    if any(_plain_mean(side) for task in comparison.tasks for side in task.sides):
-        notes.insert(
-            1,
-            "'mean' in a cell is the plain mean of the same seeds, printed where it differs from their "
-            "interquartile mean.",
-        )
-    columns = ("", "seeds", "return", "first − other", "P(first > other)")
-    return Table("", comparison.heading, columns, tuple(blocks), tuple(notes))
 
 
 def _of_side(side: SideRuns) -> tuple[str, str]:

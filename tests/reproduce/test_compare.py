@@ -16,9 +16,10 @@ from rich.console import Console
 from reproduce.cli import main
 from reproduce.exhibits.claims import checks
 from reproduce.exhibits.claims.evidence import EFFICIENCY, Evidence
-from reproduce.exhibits.comparison import Comparison, print_comparison
+from reproduce.exhibits.comparison import Comparison
 from reproduce.exhibits.kinds import Series
 from reproduce.exhibits.pooling import StoreMixError
+from reproduce.exhibits.writing import terminal
 from reproduce.lab.places import CODE
 from reproduce.lab.store import Store
 from reproduce.tracking import links
@@ -345,7 +346,7 @@ def test_names_and_numbers_are_whole_at_80_columns(store, name):
 
 def printed(comparison):
     file = io.StringIO()
-    print_comparison(comparison, Console(width=80, file=file, markup=False))
+    terminal(comparison.table(), Console(width=80, file=file, markup=False))
     return file.getvalue()
 
 
