@@ -332,17 +332,18 @@ FIGURES = (
 
 # --- All of them --------------------------------------------------------------------------------------------
 
-_WITHOUT_RUNS = (
-    Exhibit(name="table2", title="How the methods differ"),
-    Exhibit(name="table3", title="Hyper-parameters of ALM"),
-    Exhibit(name="table4", title="Networks of ALM"),
-    Exhibit(name="figure6", title="The transformed reward"),
-)
-
-_ALL: tuple[Exhibit, ...] = (*TABLES, *_WITHOUT_RUNS, *FIGURES)
-EXHIBITS: Mapping[str, Exhibit] = {exhibit.name: exhibit for exhibit in _ALL}
+EXHIBITS: Mapping[str, Exhibit] = {
+    exhibit.name: exhibit
+    for exhibit in (
+        *TABLES,
+        Exhibit(name="table2", title="How the methods differ"),
+        Exhibit(name="table3", title="Hyper-parameters of ALM"),
+        Exhibit(name="table4", title="Networks of ALM"),
+        Exhibit(name="figure6", title="The transformed reward"),
+        *FIGURES,
+    )
+}
 """Every declared exhibit by name."""
-
 
 # --- Their names --------------------------------------------------------------------------------------------
 
@@ -351,7 +352,7 @@ def shown_in(algorithm: str, variant: str) -> list[str]:
     """The names of the exhibits that have a curve or a row of a variant."""
     return [
         one.name
-        for one in _ALL
+        for one in EXHIBITS.values()
         if any((series.algorithm, series.variant) == (algorithm, variant) for series in one.series)
     ]
 
@@ -405,6 +406,5 @@ def table_named(word: str) -> Exhibit:
     Raises:
         ValueError: there is none; the message lists those that exist.
     """
-    tables = {one.name: one for one in (*TABLES, *_WITHOUT_RUNS) if one.name.startswith("table")}
-    (name,) = names_meant(word, tables, "table")
-    return tables[name]
+    (name,) = names_meant(word, [name for name in EXHIBITS if name.startswith("table")], "table")
+    return EXHIBITS[name]
