@@ -72,10 +72,8 @@ class SideRuns:
 
     Attributes:
         name: name of the side.
-        runs: its runs, by seed, without those that failed before the step at which all are read, or are far
-            behind.
-        failed: seeds whose run failed before that step.
-        begun: runs that are far behind the others.
+        runs: its runs that count, by seed.
+        left_out: those that failed before the step at which all are read, or are far behind the others.
         scores: shape (runs,), the metric at the last step that is common to all sides.
         mean: interquartile mean of the scores.
         curve: interquartile mean of the return at every common step.
@@ -83,11 +81,20 @@ class SideRuns:
 
     name: str
     runs: list[StoredRun]
-    failed: list[int]
-    begun: list[StoredRun]
+    left_out: list[StoredRun]
     scores: FloatArray
     mean: Estimate
     curve: Estimate
+
+    @property
+    def failed(self) -> list[int]:
+        """The seeds that are left out because they failed."""
+        return [run.spec.seed for run in self.left_out if run.status == "failed"]
+
+    @property
+    def begun(self) -> list[StoredRun]:
+        """The runs that are left out because they are far behind."""
+        return [run for run in self.left_out if run.status != "failed"]
 
     @property
     def seeds(self) -> str:
@@ -186,33 +193,33 @@ class Comparison:
             raise ValueError(f"There is no metric {metric!r}; the metrics are {', '.join(_METRICS)}.")
         scale_named(scale)
         shelf = Shelf(store, runs_dir, scale)
-        found, kept, missing = {}, {}, {}
         if not (every := list(dict.fromkeys(task_spec(task).name for task in tasks))):
             raise ValueError("A comparison needs a task: name one or several, such as HalfCheetah.")
-        for task in every:
-            runs = {side: shelf.runs(side, task) for side in sides}
-            counting = _counting(runs)
-            lacking = {
-                side: "only failed runs" if runs[side] else "no run"
-                for side, own in counting.items()
+        found = {task: {side: shelf.runs(side, task) for side in sides} for task in every}
+        counting = {task: _counting(runs) for task, runs in found.items()}
+        for side in sides:
+            if not any(counting[task][side] for task in every):
+                raise ValueError(shelf.why_nothing(side, every[0]))
+        first, *others = sides
+        shared = [
+            task for task, runs in counting.items() if runs[first] and any(runs[other] for other in others)
+        ]
+        if not shared:
+            where, names = ", ".join(every), " or ".join(other.label for other in others)
+            raise ValueError(f"None of the tasks {where} has runs of both {first.label} and {names}.")
+        require_comparable(run for task in shared for runs in counting[task].values() for run in runs)
+        compared = tuple(_task(task, found[task], counting[task], metric) for task in shared)
+        missing = {
+            task: {
+                side: "only failed runs" if found[task][side] else "no run"
+                for side, own in runs.items()
                 if not own
             }
-            if lacking:
-                missing[task] = lacking
-            there = {side: own for side, own in runs.items() if side not in lacking}
-            if sides[0] in there and len(there) > 1:
-                found[task], kept[task] = there, counting
-        for side in sides:
-            if all(side in missing.get(task, ()) for task in every):
-                raise ValueError(shelf.why_nothing(side, every[0]))
-        if not found:
-            others = " or ".join(side.label for side in sides[1:])
-            where = f"None of the tasks {', '.join(every)}"
-            raise ValueError(f"{where} has runs of both {sides[0].label} and {others}.")
-        require_comparable(run for task, there in found.items() for side in there for run in kept[task][side])
-        compared = tuple(_task(task, there, kept[task], metric) for task, there in found.items())
+            for task, runs in counting.items()
+            if not all(runs.values())
+        }
         improvements = {}
-        for side in sides[1:]:
+        for side in others:
             pairs = [
                 (one.first.scores, contrast.other.scores)
                 for one in compared
@@ -441,26 +448,30 @@ def _counting(found: Mapping[Series, list[StoredRun]]) -> dict[Series, list[Stor
 
 
 def _task(
-    task: str, found: Mapping[Series, list[StoredRun]], kept: Mapping[Series, list[StoredRun]], metric: str
+    task: str,
+    found: Mapping[Series, list[StoredRun]],
+    counting: Mapping[Series, list[StoredRun]],
+    metric: str,
 ) -> TaskComparison:
-    steps = common_steps([run.curve() for side in found for run in kept[side]])
+    """The sides that have runs that count, read at the last step common to all of these."""
+    there = {side: runs for side, runs in counting.items() if runs}
+    curves = [run.curve() for runs in there.values() for run in runs]
+    steps, since = common_steps(curves), first_common_step(curves)
     if not len(steps):
         reached = []
-        for side in found:
-            runs = kept[side]
+        for side, runs in there.items():
             begin, end = max(run.curve().steps[0] for run in runs), min(run.last_step for run in runs)
             reached.append(f"{side.label}: {begin:,} to {end:,}")
         raise ValueError(
             f"The runs on {task} have no evaluation at a common environment step yet ({'; '.join(reached)}): "
             "train them further, or leave out that task or a side."
         )
-    since = first_common_step(run.curve() for side in found for run in kept[side])
     reading = _METRICS[metric].read
 
     def score(run: StoredRun) -> float:
         return reading(run.curve(), int(steps[-1]), since)
 
-    first, *others = (_side(side, found[side], kept[side], steps, score) for side in found)
+    first, *others = (_side(side.label, found[side], runs, steps, score) for side, runs in there.items())
     contrasts = (
         Contrast(
             other,
@@ -473,21 +484,20 @@ def _task(
 
 
 def _side(
-    side: Series,
+    name: str,
     found: Sequence[StoredRun],
-    kept: list[StoredRun],
+    runs: list[StoredRun],
     steps: np.ndarray,
     score: Callable[[StoredRun], float],
 ) -> SideRuns:
-    """One side on a task, of whose runs some are kept, at the steps common to all sides."""
-    scores = np.array([score(run) for run in kept])
-    curves = [run.curve() for run in kept]
+    """One side on a task, of whose runs some count, at the steps common to all sides."""
+    scores = np.array([score(run) for run in runs])
+    curves = [run.curve() for run in runs]
     returns = np.stack([curve.values[np.isin(curve.steps, steps)] for curve in curves])
     return SideRuns(
-        side.label,
-        kept,
-        failed=[run.spec.seed for run in found if run.status == "failed" and run not in kept],
-        begun=[run for run in found if run.status != "failed" and run not in kept],
+        name,
+        runs,
+        left_out=[run for run in found if run not in runs],
         scores=scores,
         mean=bootstrap(interquartile_mean, [scores]),
         curve=bootstrap(interquartile_mean, [returns]),
