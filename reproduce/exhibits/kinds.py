@@ -137,17 +137,17 @@ class TableExhibit(Exhibit):
         """The tasks that are measured at a scale."""
         return tuple(self.columns.values()) if scale == "paper" else self.tasks
 
-    def step(self, scale: str, task: str) -> int:
-        """Environment steps at which runs on ``task`` are read: at paper scale `READ_OUT`, else their end.
+    def step(self, scale: str) -> int:
+        """Environment steps at which runs of a scale are read: its end, or `READ_OUT` at the paper's.
 
         Raises:
             ValueError: there is no such scale.
         """
-        return READ_OUT if scale == "paper" else scale_named(scale).training(task).total_steps
+        return scale_named(scale).total_steps or READ_OUT
 
     def end(self, spec: RunSpec) -> int:
         """Environment steps at which a run is read."""
-        return self.step(spec.scale, spec.task)
+        return self.step(spec.scale)
 
 
 class Metric(NamedTuple):
