@@ -86,12 +86,10 @@ def _lead(own: Score, rivals: Sequence[Score]) -> str:
         return "–"
     best = max(rivals, key=lambda one: one.mean)
     sides = [Summary(one.mean, one.std, one.seeds or 0) for one in (own, best)]
-    over = f"{own.mean - best.mean:+.0f}"
     if min(side.seeds for side in sides) < RETURN.seeds_needed:
-        return f"{over} ({best.algorithm}), too few seeds for a test"
+        return f"{own.mean - best.mean:+.0f} ({best.algorithm}), too few seeds for a test"
     test = MeanDifference.of_summaries(*sides)
-    low, high = test.interval
-    return f"{over} [{low:+.0f}, {high:+.0f}] ({best.algorithm}), {p_statement(test.p)}"
+    return f"{test.text} ({best.algorithm}), {p_statement(test.p)}"
 
 
 def claims(store: Store) -> dict[str, str]:

@@ -55,10 +55,8 @@ def _beside_the_authors(store: Store) -> str:
             scores = np.array([value for _, value in found])
             own = Summary(float(scores.mean()), float(scores.std(ddof=1)), len(scores))
             test = MeanDifference.of_summaries(own, Summary(mean, std, int(count)))
-            low, high = test.interval
-            p = p_in_words(test.p)
             here = f"{mean_and_std(own.mean, own.std)} ({own.seeds} seeds)"
-            tests.append([*where, theirs, here, f"{test.value:+.0f} [{low:+.0f}, {high:+.0f}]", p])
+            tests.append([*where, theirs, here, test.text, p_in_words(test.p)])
     where = ["task", "precision", "training steps"]
     header = [*where, "seed", "authors, 5 seeds", "here", "in authors' deviations"]
     grids = [markdown_grid(header, sorted(seeds, key=lambda row: (row[0], row[1] != "float32", int(row[3]))))]
