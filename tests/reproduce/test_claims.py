@@ -158,7 +158,7 @@ def test_two_ends_are_harder_to_keep_and_corrected_when_passed():
 
 def on(task, supports, contradicts, enough=True):
     """A contrast of three seeds with three."""
-    return TaskContrast(task, Line(task, "1"), (3, 3), enough, (), supports, contradicts)
+    return TaskContrast(task, (3, 3), Line(task, "1"), enough, (), supports, contradicts)
 
 
 def test_a_claim_about_several_tasks_needs_all_and_is_contradicted_by_one():

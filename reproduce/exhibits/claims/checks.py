@@ -174,13 +174,11 @@ def _gathered(
     except StoreMixError as error:
         seeds = tuple(len(one.runs) for one in pools)
         note = f"{task}: not comparable: {str(error).rstrip('.')}"
-        return TaskContrast(task, None, seeds, False, notes=(note,), comparable=False, own=own), pools, []
+        return TaskContrast(task, seeds, notes=(note,), comparable=False, own=own), pools, []
     scores = _scores(evidence, sides, pools, outcome)
     found = TaskContrast(
         task,
-        None,
         tuple(map(len, scores)),
-        enough=False,
         lacking=tuple(
             (outcome.absent, side.label) for side, one in zip(sides, scores, strict=True) if not len(one)
         ),
@@ -237,9 +235,8 @@ class BestOn(Compared):
             tasks.append(
                 TaskContrast(
                     task,
-                    None,
                     (min(min(each.seeds) for each in every),),
-                    one.complete,
+                    enough=one.complete,
                     supports=one.supports,
                     contradicts=one.contradicts,
                     notes=tuple(note for each in every if not each.comparable for note in each.notes),
