@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from alm.training.scale import scale_named
-from paper_figures import learning_curves, panels
+from paper_figures import captions, learning_curves, panels
 from paper_figures.style import figure_style, looks
 from reproduce import formats
 from reproduce.exhibits.kinds import Series
@@ -69,7 +69,7 @@ def draw(runs: Sequence[StoredRun]) -> Figure:
         figure,
         "ALM over its authors' curves, paper scale: mean return of "
         f"{scale_named('paper').eval_episodes} greedy evaluation episodes, one line per seed. Steps "
-        f"include the random steps of the warm-up. {panels.grey(())}",
+        f"include the random steps of the warm-up. {captions.grey(())}",
         runs,
     )
     return figure

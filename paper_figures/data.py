@@ -18,7 +18,7 @@ class PanelCurve:
 
     Attributes:
         series, task: the curve, and the task of its panel.
-        total_steps: environment steps at which it ends.
+        total_steps: environment steps at which it ends; 0 without a run.
         seeds_wanted: number of seeds that the scale asks for.
         pool: its stored runs.
         seeds: number of seeds plotted.
@@ -72,21 +72,14 @@ class FigureData:
 
 def curves_of(exhibit: FigureExhibit, store: Store, scale: str) -> Iterator[PanelCurve]:
     """Every curve of a figure at a scale, series by series, before it is plotted."""
-    seeds = scale_named(scale).seeds
+    wanted = len(scale_named(scale).seeds)
     for series in exhibit.series:
         for task in exhibit.tasks_at(scale):
-            first = RunSpec(
-                algorithm=series.algorithm,
-                variant=series.variant,
-                task=series.task(task),
-                seed=seeds[0],
-                scale=scale,
+            runs = store.runs(
+                algorithm=series.algorithm, variant=series.variant, task=series.task(task), scale=scale
             )
-            stored = store.runs(
-                algorithm=first.algorithm, variant=first.variant, task=first.task, scale=scale
-            )
-            total = exhibit.end(first)
-            yield PanelCurve(series, task, total, len(seeds), pool(stored, total))
+            end = exhibit.end(runs[0].spec) if runs else 0
+            yield PanelCurve(series, task, end, wanted, pool(runs, end))
 
 
 def figure_data(

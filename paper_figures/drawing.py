@@ -60,50 +60,74 @@ def declaration(name: str, store: Store, beside: Sequence[str] = ()) -> FigureEx
     return with_beside(figure, beside, store)
 
 
+_KINDS: Mapping[Content, ModuleType] = {
+    "return": learning_curves,
+    "return and runtime": runtime,
+    "bias": value_bias,
+    "final return": final_return,
+    "latents": latents,
+}
+"""The module of each kind: its ``data`` reads what a figure shows at a scale, and ``draw`` draws that."""
+
+
 def drawn(
-    name: str,
+    figure: str | FigureExhibit,
     store: Store,
     bias: BiasDefinition = "redq",
     mix: bool = False,
     scale: str | None = None,
-    beside: Sequence[str] = (),
 ) -> list[Picture]:
     """The pictures of a figure, one for each scale with enough stored runs to show.
 
     Args:
-        name: one of those that `figures_named` gives.
+        figure: one of the names that `figures_named` gives, or a `declaration` with further curves, whose
+            files are named ``…-beside`` and drawn only at scales at which one of these has runs.
         store: finished and partial runs.
         bias: definition of the value bias in figures that show it.
         mix: whether a picture may combine runs of different protocols, in which case its caption says so.
         scale: the only scale to draw, besides pictures of no scale or of several; None: all.
-        beside: further methods (`declaration`); the files are named ``…-beside`` and drawn only at scales at
-            which one of these has runs.
 
     Raises:
-        ValueError: the figure is not of curves of returns, or a method cannot be added to it.
         reproduce.exhibits.pooling.StoreMixError: the runs of one picture are of different protocols, and
             ``mix`` is off.
     """
-    if exhibit := declaration(name, store, beside):
-        file = f"{name}-beside" if beside else name
-        return _exhibit(file, replace(exhibit, bias=bias), store, mix, scale)
+    if isinstance(figure, str):
+        found = EXHIBITS.get(figure)
+        if not isinstance(found, FigureExhibit):
+            return _undeclared(figure, store, mix, scale)
+        figure = found
+    file = figure.name if figure == EXHIBITS[figure.name] else f"{figure.name}-beside"
+    kind, pictures = _KINDS[figure.shows], []
+    for one in SHOWN_SCALES:
+        if scale not in (None, one) or not figure.has_panels(one):
+            continue
+        shown = tuple(series for series in figure.series if series.shown_at(one))
+        data: FigureData = kind.data(replace(figure, series=shown, bias=bias), store, one)
+        require_comparable(data.runs, mix)
+        if figure.says_something(data.series):
+            pictures.append(Picture(file, one, kind.draw(data), data.points))
+    return pictures
+
+
+def _undeclared(name: str, store: Store, mix: bool, scale: str | None) -> list[Picture]:
+    """The pictures of a figure that is not declared as curves of certain runs."""
     if name == "figure6":
         points = reward_transform.values()
         return [Picture(name, "", reward_transform.draw(points), points)]
+    if name in theory.FIGURES:
+        return theory.pictures(read(RESULTS / "theory", name))
+    if name not in ("field", "authors"):
+        return _curves(name, store, mix, scale)
     # Published curves are of the paper's scale: the authors' have its networks and batches.
-    if name in ("field", "authors") and scale not in (None, "paper"):
+    if scale not in (None, "paper"):
         return []
     if name == "field":
         data = learning_curves.data(field.EXHIBIT, store, "paper")
         require_comparable(data.runs, mix)
         return [Picture(name, "paper", field.draw(data), data.points)] if data.runs else []
-    if name == "authors":
-        points, runs = authors.data(store)
-        require_comparable(runs, mix)
-        return [Picture(name, "paper", authors.draw(runs), points)] if runs else []
-    if name in theory.FIGURES:
-        return theory.pictures(read(RESULTS / "theory", name))
-    return _curves(name, store, mix, scale)
+    points, runs = authors.data(store)
+    require_comparable(runs, mix)
+    return [Picture(name, "paper", authors.draw(runs), points)] if runs else []
 
 
 def _page_name(page: str, family: str) -> str:
@@ -131,7 +155,14 @@ def _curves(wanted: str, store: Store, mix: bool, only: str | None) -> list[Pict
         title = ", ".join(one.label for one in series)
         if family != "v2":
             title = f"{title} on {family} tasks"
-        exhibit = FigureExhibit(name, "Learning curves", "return", series, shown, shown)
+        exhibit = FigureExhibit(
+            name=name,
+            title="Learning curves",
+            shows="return",
+            series=series,
+            tasks=shown,
+            small_tasks=shown,
+        )
         try:
             data = learning_curves.data(exhibit, store, scale)
             require_comparable(data.runs, mix)
@@ -149,31 +180,6 @@ def _curves(wanted: str, store: Store, mix: bool, only: str | None) -> list[Pict
             continue
         if not data.points.empty:
             pictures.append(Picture(name, scale, learning_curves.draw(data), data.points, title))
-    return pictures
-
-
-_KINDS: Mapping[Content, ModuleType] = {
-    "return": learning_curves,
-    "return and runtime": runtime,
-    "bias": value_bias,
-    "final return": final_return,
-    "latents": latents,
-}
-"""The module of each kind: its ``data`` reads what a figure shows at a scale, and ``draw`` draws that."""
-
-
-def _exhibit(name: str, exhibit: FigureExhibit, store: Store, mix: bool, only: str | None) -> list[Picture]:
-    """The figure at every scale, or one only, that has enough stored runs to show."""
-    kind = _KINDS[exhibit.shows]
-    pictures = []
-    for scale in SHOWN_SCALES:
-        if only not in (None, scale) or not exhibit.has_panels(scale):
-            continue
-        shown = tuple(one for one in exhibit.series if one.shown_at(scale))
-        data: FigureData = kind.data(replace(exhibit, series=shown), store, scale)
-        require_comparable(data.runs, mix)
-        if exhibit.says_something(data.series):
-            pictures.append(Picture(name, scale, kind.draw(data), data.points))
     return pictures
 
 

@@ -3,7 +3,7 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
-from paper_figures import panels
+from paper_figures import captions, panels
 from paper_figures.data import FigureData
 from paper_figures.style import figure_style
 from reproduce.exhibits.catalogue import QUARTER
@@ -12,17 +12,12 @@ from reproduce.lab.published import FIELD, FIELD_TASKS, field_runs
 
 _TASKS = tuple(FIELD_TASKS)
 EXHIBIT = FigureExhibit(
-    "field",
-    "Beside other methods, as published",
-    "return",
-    (
-        Series("ALM(3)", "alm"),
-        QUARTER,
-        Series("SAC", "sac"),
-        Series("TD3", "td3"),
-    ),
-    _TASKS,
-    (),
+    name="field",
+    title="Beside other methods, as published",
+    shows="return",
+    series=(Series("ALM(3)", "alm"), QUARTER, Series("SAC", "sac"), Series("TD3", "td3")),
+    tasks=_TASKS,
+    small_tasks=(),
 )
 _LAST = 300_000
 _DOTTED, _DASHED, _MIXED = (0, (1, 1.2)), (0, (5, 1.6)), (0, (5, 1.2, 1, 1.2))
@@ -54,7 +49,7 @@ def draw(data: FigureData) -> Figure:
         own = data.points[data.points["task"] == task]
         panels.curves(axis, own, EXHIBIT.series, "step", "return")
         stored = [one for one in data.curves if one.task == task and one.seeds]
-        notes.append(panels.seeds_note(stored) or "no run of this suite")
+        notes.append(captions.seeds_note(stored) or "no run of this suite")
         panels.steps_axis(axis)
         panels.returns_axis(axis)
         axis.set_xlim(0, _LAST)
@@ -66,9 +61,9 @@ def draw(data: FigureData) -> Figure:
         figure,
         f"{EXHIBIT.title}, paper scale. With markers: this suite's runs, listed under each panel, on "
         "ALM's own tasks; mean ± sample standard deviation over seeds if there are several. "
-        f"{panels.grey(without)} Broken lines: published means over 5 to 10 seeds, without bands, on gym's "
+        f"{captions.grey(without)} Broken lines: published means over 5 to 10 seeds, without bands, on gym's "
         "v4 tasks (Ant-v4 beside T-Ant; T-Humanoid has none; results/paper/README.md), context only."
-        f"{panels.sizes(data)}{marked}",
+        f"{captions.sizes(data)}{marked}",
         data.runs,
     )
     return figure

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from matplotlib.figure import Figure
 
-from paper_figures import learning_curves, panels
+from paper_figures import captions, learning_curves, panels
 from paper_figures.data import FigureData
 from paper_figures.style import figure_style, looks
 from reproduce.exhibits.kinds import FigureExhibit
@@ -49,9 +49,9 @@ def draw(data: FigureData) -> Figure:
     panels.seeds_notes(figure, axes, data)
     panels.caption(
         figure,
-        f"{panels.heading(data)}: mean of the last {LAST} evaluations of each "
+        f"{captions.heading(data)}: mean of the last {LAST} evaluations of each "
         "seed (dots), and mean ± sample standard deviation over seeds, at the earliest end of a "
-        f"coefficient's seeds.{panels.sizes(data)}{panels.tasks_left_out(data)}",
+        f"coefficient's seeds.{captions.sizes(data)}{captions.tasks_left_out(data)}",
         data.runs,
     )
     return figure

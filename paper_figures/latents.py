@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from paper_figures import panels
+from paper_figures import captions, panels
 from paper_figures.data import FigureData, curves_of
 from paper_figures.style import NOTE, figure_style, looks
 from reproduce.exhibits.kinds import FigureExhibit
@@ -56,7 +56,7 @@ def draw(data: FigureData) -> Figure:
         rows = points[points["series"] == one.label]
         seed = rows["seed"].min()
         axis.set_title(f"{one.label}, seed {seed}")
-        notes.append(panels.seeds_note([curve for curve in data.curves if curve.series == one]))
+        notes.append(captions.seeds_note([curve for curve in data.curves if curve.series == one]))
         shown = rows[(rows["seed"] == seed) & (rows["step"] <= _SHOWN_STEPS)]
         axis.plot(shown["step"], shown["encoded"], color="0.2", label="encoder")
         axis.plot(shown["step"], shown["predicted"], color=by_label[one.label].colour)
@@ -75,14 +75,14 @@ def draw(data: FigureData) -> Figure:
     (task,) = exhibit.tasks_at(data.scale)
     panels.caption(
         figure,
-        f"{panels.heading(data)}, {task}. Along the episode, for one seed each: "
+        f"{captions.heading(data)}, {task}. Along the episode, for one seed each: "
         "encoder (black) and model (thick: means; thin: samples), which starts at the encoder's "
         "mean of the first state and follows the recorded actions. Each seed has its own encoder, so "
         "units and ranges of z differ. Last panel: squared error of the model's "
         "means against the encoder's, averaged over all starting points in the episode and divided by "
         "the variance of the encoder's means along it (1: no better than their mean), so it is large if "
         "an encoder hardly distinguishes states; thin: each seed; with markers: their mean."
-        f" All share one episode, of {data.policy}, without noise.{panels.sizes(data)}",
+        f" All share one episode, of {data.policy}, without noise.{captions.sizes(data)}",
         data.runs,
     )
     return figure

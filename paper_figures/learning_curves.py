@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from alm.training.scale import scale_named
-from paper_figures import panels
+from paper_figures import captions, panels
 from paper_figures.data import FigureData, figure_data
 from paper_figures.style import figure_style
 from reproduce.exhibits.kinds import FigureExhibit, Series
@@ -71,7 +71,7 @@ def against_steps(axes: Sequence[Axes], data: FigureData) -> str:
     panels.name_rows(axes, "return")
     if data.scale != "paper" or len(without) == len(data.tasks):
         return marked
-    return f" {panels.grey(without)}{marked}"
+    return f" {captions.grey(without)}{marked}"
 
 
 def _beneath(axis: Axes, exhibit: FigureExhibit, points: pd.DataFrame) -> None:
@@ -94,8 +94,8 @@ def heading(data: FigureData) -> str:
         "end of its seeds"
     )
     return (
-        f"{panels.heading(data)}: mean return of {episodes} greedy evaluation "
+        f"{captions.heading(data)}: mean return of {episodes} greedy evaluation "
         "episodes"
         f"{over_seeds if several else ', one seed each'}. Steps include the random steps of the warm-up."
-        f"{panels.sizes(data)}{panels.tasks_left_out(data)}"
+        f"{captions.sizes(data)}{captions.tasks_left_out(data)}"
     )

@@ -1,4 +1,4 @@
-"""Elements common to all figures: panels, curves with bands, notes on missing runs, legend, caption."""
+"""Elements common to all figures: panels, curves with bands, axes, and what stands around them."""
 
 import itertools
 import math
@@ -13,12 +13,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.gridspec import SubplotSpec
 
-from paper_figures.data import FigureData, PanelCurve
+from paper_figures import captions
+from paper_figures.data import FigureData
 from paper_figures.style import NOTE, PAGE, PUBLISHED, THOUSANDS, looks
 from reproduce import formats
 from reproduce.exhibits.catalogue import QUARTER, TABLE1
 from reproduce.exhibits.kinds import READ_OUT, Series
-from reproduce.lab.published import AUTHORS_WARMUP, authors_curves
+from reproduce.lab.published import authors_curves
 from reproduce.lab.store import StoredRun
 
 _MARKERS_A_CURVE = 12
@@ -32,8 +33,6 @@ _NOTE_PITCH = 16
 _NOTE_BELOW = 34
 # Characters of a legend per inch, and inches of the handle before a label.
 _LEGEND_PITCH, _LEGEND_HANDLE = 13, 0.55
-# Algorithms whose networks have the paper's sizes at laptop scale.
-_FULL_SIZE = ("sac", "td3", "svg")
 # Inches per row of the legend and per line of small print.
 _LEGEND_ROW, _SMALL_LINE = 0.2, 0.115
 
@@ -141,13 +140,6 @@ def published_curve(axis: Axes, task: str, last: float) -> bool:
     return True
 
 
-def grey(without: Sequence[str]) -> str:
-    """A sentence on published curves, and on the tasks that have none."""
-    none = f" (none was released of {' and '.join(without)})" if without else ""
-    shift = f"shifted by their {AUTHORS_WARMUP:,} random steps"
-    return f"Grey: mean ± standard deviation of the authors' five seeds of ALM(3){none}, {shift}."
-
-
 def steps_axis(axis: Axes) -> None:
     """Format the x axis as steps in thousands, from 0."""
     axis.set_xlim(left=0)
@@ -167,24 +159,6 @@ def read_out(axis: Axes, task: str, scale: str) -> str:
         return ""
     axis.axvline(READ_OUT, color=NOTE, linewidth=0.8, linestyle=":", zorder=1)
     return f" Dotted: {formats.steps_in_words(READ_OUT)} steps, the read-out of Table 1."
-
-
-def seeds_note(shown: Sequence[PanelCurve]) -> str:
-    """The seeds behind the curves of a panel, in a few short lines."""
-    groups: dict[str, list[str]] = {}
-    # Stored series come first.
-    for curve in sorted(shown, key=lambda c: not c.seeds):
-        if not curve.seeds:
-            state = "stored without what is shown" if curve.unmeasured else "no stored run"
-        else:
-            state = formats.seeds_counted(curve.seeds, curve.seeds_wanted)
-            if curve.last_step < curve.total_steps:
-                state += f", {formats.steps_reached(curve.last_step, curve.total_steps)}"
-            if curve.unmeasured:
-                state += f", {curve.unmeasured} stored without what is shown"
-        state = ", ".join([state, *formats.left_out(curve.pool.unfinished, curve.pool.failed)])
-        groups.setdefault(state, []).append(curve.series.label)
-    return "\n".join(f"{state}: {'; '.join(labels)}" for state, labels in groups.items())
 
 
 def notes(figure: Figure, axes: Sequence[Axes], texts: Sequence[str]) -> None:
@@ -220,8 +194,8 @@ def notes(figure: Figure, axes: Sequence[Axes], texts: Sequence[str]) -> None:
 
 def seeds_notes(figure: Figure, axes: Sequence[Axes], data: FigureData) -> None:
     """Notes on the seeds behind the curves, under the panel of each task that has one."""
-    texts = [seeds_note([curve for curve in data.curves if curve.task == task]) for task in data.tasks]
-    notes(figure, axes, texts)
+    of_tasks = ([curve for curve in data.curves if curve.task == task] for task in data.tasks)
+    notes(figure, axes, [captions.seeds_note(shown) for shown in of_tasks])
 
 
 def empty(axis: Axes, why: str) -> None:
@@ -263,47 +237,6 @@ def legend_columns(labels: Sequence[str], width: float) -> list[list[str]]:
     fitting = [columns for columns in choices if inches(columns) <= width] or choices[:1]
     # Of several with equally few rows, min takes the first, which has the fewest columns.
     return min(fitting, key=lambda columns: len(columns[0]))
-
-
-def heading(data: FigureData) -> str:
-    """The beginning of a caption; if some curves have no run, it lists those that have."""
-    drawn = "; ".join(one.label for one in data.series)
-    only = f" (drawn: {drawn})" if len(data.series) < len(data.exhibit.series) else ""
-    return ", ".join(filter(None, (data.exhibit.heading, data.exhibit.title, f"{data.scale} scale{only}")))
-
-
-def sizes(data: FigureData) -> str:
-    """Sentences on networks that are smaller than the paper's, and on added curves; may be empty."""
-    added = [one.label for one in data.series if one.added and one != QUARTER]
-    also = f" Added, with networks and settings of their own runs: {', '.join(added)}." if added else ""
-    if QUARTER in data.series:
-        others = ", ".join(one.label for one in data.series if not one.added) if added else "the others"
-        return (
-            f" {QUARTER.label}: a quarter of the paper's widths and batch; {others} are of full size.{also}"
-        )
-    drawn = {one.algorithm: one.label for one in data.series if not one.added}
-    whole = [label for algorithm, label in drawn.items() if algorithm in _FULL_SIZE]
-    if data.scale == "paper" or len(whole) == len(drawn):
-        return also
-    but = f", but for those of {' and '.join(whole)}" if whole else ""
-    return f" Networks are smaller than the paper's at this scale{but}.{also}"
-
-
-def tasks_left_out(data: FigureData) -> str:
-    """A sentence on the tasks without a panel because no run is stored; may be empty."""
-    drawn, failed = data.tasks, Counter[str]()
-    unmeasured = {curve.task for curve in data.curves if curve.unmeasured}
-    for curve in data.curves:
-        failed[curve.task] += curve.pool.failed
-    tasks = [
-        f"{task} ({failed[task]} failed)" if failed[task] else task
-        for task in failed
-        if task not in drawn and task not in unmeasured
-    ]
-    without = [task for task in failed if task not in drawn and task in unmeasured]
-    return (f" No stored run on {', '.join(tasks)}." if tasks else "") + (
-        f" Runs on {', '.join(without)} are stored without what is shown." if without else ""
-    )
 
 
 def caption(figure: Figure, text: str, runs: Sequence[StoredRun] = ()) -> None:

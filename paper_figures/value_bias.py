@@ -4,7 +4,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from paper_figures import panels
+from paper_figures import captions, panels
 from paper_figures.data import FigureData, figure_data
 from paper_figures.style import NOTE, figure_style
 from reproduce.exhibits.bias import bias_by_step
@@ -71,7 +71,7 @@ def _fit(axis: Axes, points: pd.DataFrame, quantity: str) -> None:
 def _caption(data: FigureData) -> str:
     soft = [one.label for one in data.series if one.algorithm in ("redq", "sac-avg")]
     return (
-        f"{panels.heading(data)}. Bias = {_FORMULAS[data.exhibit.bias]}; positive is "
+        f"{captions.heading(data)}. Bias = {_FORMULAS[data.exhibit.bias]}; positive is "
         "overestimation. Return: discounted Monte Carlo return to the end of the episode, for the first 350 "
         "pairs of each episode, of as many whole episodes as give 1000 pairs"
         + (f"; with the entropy bonus at the learned temperature for {' and '.join(soft)}" if soft else "")
@@ -79,5 +79,5 @@ def _caption(data: FigureData) -> str:
         "the first update; far outliers may be cut off (the CSV has all values). While a seed's returns turn "
         "from negative to positive, the bias of small estimates falls from about 1 to about −1, and its "
         "deviation is divided by returns near zero: bands are wide where seeds do so at different steps."
-        f"{panels.sizes(data)}{panels.tasks_left_out(data)}"
+        f"{captions.sizes(data)}{captions.tasks_left_out(data)}"
     )

@@ -171,7 +171,7 @@ def figure(
     store, scales = default_store(own), SHOWN_SCALES if scale is None else (scale,)
     exhibit = declaration(full, store, _each(beside))
     for one in scales:
-        pictures = drawn(full, store, bias, scale=one, beside=_each(beside))
+        pictures = drawn(exhibit or full, store, bias, scale=one)
         for picture in pictures:
             plt.close(picture.figure)
         if len(pictures) > 1:

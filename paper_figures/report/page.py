@@ -7,7 +7,6 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,6 @@ from paper_figures.report.runs import CURVE_BOX, configuration, curve, origin
 from reproduce.exhibits import gallery
 from reproduce.exhibits.catalogue import EXHIBITS
 from reproduce.exhibits.kinds import SHOWN_SCALES, BiasDefinition
-from reproduce.exhibits.table import Row
 from reproduce.exhibits.writing import with_minus
 from reproduce.lab.algorithms import run_length_if_known
 from reproduce.lab.store import STATUSES, Store, StoredRun
@@ -107,7 +105,6 @@ def page(found: dict[str, Any], warnings: Sequence[str]) -> str:
     environment.filters |= {
         "number": _number,
         "minus": with_minus,
-        "neighbours": _neighbours,
         "address": address,
         "caption": gallery.caption,
         "policy_origin": gallery.origin,
@@ -123,8 +120,3 @@ def page(found: dict[str, Any], warnings: Sequence[str]) -> str:
 def _number(value: float, form: str = ",.0f", factor: float = 1.0) -> str:
     """A formatted number; a dash if unknown."""
     return "–" if math.isnan(value) else with_minus(format(value * factor, form))
-
-
-def _neighbours(rows: Sequence[Row]) -> list[list[Row]]:
-    """Consecutive rows of one group."""
-    return [list(group) for _, group in groupby(rows, key=lambda row: row.group)]

@@ -76,7 +76,7 @@ class Figure(ReadsRuns):
         from paper_figures.drawing import drawn
 
         try:
-            pictures = drawn(name, store, self.bias, self.mix, beside=self.beside)
+            pictures = drawn(exhibit or name, store, self.bias, self.mix)
         except StoreMixError as error:
             hint = " To draw them nevertheless: --mix" if isinstance(error, ProtocolMixError) else ""
             say("error", f"{error}{hint}")

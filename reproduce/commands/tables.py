@@ -97,7 +97,8 @@ class Compare(ReadsRuns):
     def run(self) -> int:
         """Print and draw the comparison; 1 if a task, side or seed is left out."""
         from paper_figures.comparison import write
-        from reproduce.exhibits.comparison import Comparison, print_comparison
+        from reproduce.exhibits.comparison import Comparison
+        from reproduce.exhibits.writing import terminal
         from reproduce.tracking.links import where_to_look
         from reproduce.tracking.uri import TrackingError
 
@@ -111,7 +112,7 @@ class Compare(ReadsRuns):
                 self.runs_dir or (RUNS if self.own and self.store is None else None),
             )
         console = plain_console()
-        print_comparison(comparison, console)
+        terminal(comparison.table(), console)
         for path in write(comparison, self.out):
             console.print(f"wrote {path}", highlight=False, soft_wrap=True)
         try:

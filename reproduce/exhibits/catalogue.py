@@ -12,15 +12,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from alm.names import did_you_mean, nearest
-from reproduce.exhibits.kinds import (
-    READ_OUT,
-    CodeExhibit,
-    Exhibit,
-    FigureExhibit,
-    Metric,
-    Series,
-    TableExhibit,
-)
+from reproduce.exhibits.kinds import READ_OUT, Exhibit, FigureExhibit, Metric, Series, TableExhibit
 from reproduce.lab.published import Footnote
 
 QUARTER = Series(
@@ -117,6 +109,26 @@ _SAC = Series("SAC", "sac")
 _TD3 = Series("TD3", "td3")
 _SMALL = ("HalfCheetah",)
 
+
+def _returns(
+    name: str,
+    title: str,
+    series: tuple[Series, ...],
+    tasks: tuple[str, ...] = ("HalfCheetah", "T-Ant", "T-Humanoid", "Ant", "Humanoid"),
+    beneath: Metric | None = None,
+) -> FigureExhibit:
+    """A figure of returns, by default on the tasks of the appendix's ablations."""
+    return FigureExhibit(
+        name=name,
+        title=title,
+        shows="return",
+        series=series,
+        tasks=tasks,
+        small_tasks=_SMALL,
+        beneath=beneath,
+    )
+
+
 # --- Against ensembles: Figures 3 and 9, and the bias of values: Figures 4 and 8 ----------------------------
 
 _EFFICIENCY = (_ALM, Series("REDQ", "redq"), Series("MBPO", "mbpo"), _SAC, _TD3)
@@ -160,7 +172,7 @@ _MODEL_FREE = (
     _SAC,
 )
 _FIGURE5 = tuple(
-    FigureExhibit(f"figure5{part}", title, "return", series, ("Ant", "HalfCheetah"), _SMALL)
+    _returns(f"figure5{part}", title, series, tasks=("Ant", "HalfCheetah"))
     for part, title, series in (
         ("a", "Terms of the objective", TERMS),
         ("b", "Length K of the sequences", (*_HORIZONS, _SAC)),
@@ -181,31 +193,21 @@ _FIGURE10 = tuple(
 # --- Ablations of the appendix: Figures 11 to 20 ------------------------------------------------------------
 
 
-def _ablation(
-    number: int,
-    title: str,
-    series: tuple[Series, ...],
-    tasks: tuple[str, ...] = ("HalfCheetah", "T-Ant", "T-Humanoid", "Ant", "Humanoid"),
-    beneath: Metric | None = None,
-) -> FigureExhibit:
-    return FigureExhibit(f"figure{number}", title, "return", series, tasks, _SMALL, beneath=beneath)
-
-
 def _noises(kind: str, *levels: str) -> tuple[Series, ...]:
     noisy = (Series(f"σ = {level}", "alm", noise=f"{kind}-{level}", level=float(level)) for level in levels)
     return (replace(_ALM, label="σ = 0", level=0.0), *noisy)
 
 
-_FIGURE11 = _ablation(
-    11,
+_FIGURE11 = _returns(
+    "figure11",
     "Coefficient c of the classifier",
     tuple(
         Series(f"c = {c:g}", "alm", "base" if c == 0.1 else f"c-{c:g}", level=c)
         for c in (0.05, 0.1, 0.15, 0.2, 0.5, 1.0)
     ),
 )
-_FIGURE17 = _ablation(
-    17,
+_FIGURE17 = _returns(
+    "figure17",
     "Noise in observations",
     _noises("obsnoise", "0.001", "0.01", "0.1", "1"),
     tasks=("HalfCheetah",),
@@ -243,8 +245,8 @@ FIGURES = (
     ),
     *_FIGURE10,
     _FIGURE11,
-    _ablation(
-        12,
+    _returns(
+        "figure12",
         "Logarithms of rewards and values",
         (
             _ALM,
@@ -255,29 +257,29 @@ FIGURES = (
         tasks=("HalfCheetah", "Humanoid", "T-Humanoid"),
         beneath=Metric("model/clamped", "logarithms clamped"),
     ),
-    _ablation(
-        13,
+    _returns(
+        "figure13",
         "Identity encoder, as in MnM",
         (_ALM, Series("identity encoder", "alm", "mnm")),
         tasks=("T-Humanoid", "T-Ant", "Humanoid", "Ant"),
     ),
     replace(
-        _ablation(
-            14,
+        _returns(
+            "figure14",
             "A million steps",
             (Series("ALM(3)", "alm", "million"), Series("SAC", "sac", "million")),
             tasks=("HalfCheetah", "Ant", "Humanoid"),
         ),
         small_tasks=(),
     ),
-    _ablation(
-        15,
+    _returns(
+        "figure15",
         "Aligned against reconstructed representations",
         (_ALM, Series("reconstruction", "alm", "reconstruction")),
         beneath=Metric("model/reconstruction", "error of the decoder"),
     ),
-    _ablation(
-        16,
+    _returns(
+        "figure16",
         "Linear classifier",
         (_ALM, Series("linear classifier", "alm", "linear-classifier")),
         beneath=Metric("classifier/accuracy", "accuracy of the classifier"),
@@ -289,11 +291,13 @@ FIGURES = (
         title="Noise in the dynamics",
         series=_noises("dynnoise", "0.1", "0.3", "0.5"),
     ),
-    _ablation(
-        18, "Encoder that also predicts the value", (_ALM, Series("value encoder", "alm", "value-encoder"))
+    _returns(
+        "figure18",
+        "Encoder that also predicts the value",
+        (_ALM, Series("value encoder", "alm", "value-encoder")),
     ),
-    _ablation(
-        19,
+    _returns(
+        "figure19",
         "Encoder and model that also predict the value",
         (_ALM, Series("value encoder and model", "alm", "value-encoder-model")),
     ),
@@ -328,17 +332,18 @@ FIGURES = (
 
 # --- All of them --------------------------------------------------------------------------------------------
 
-_OF_CODE = (
-    CodeExhibit("table2", "How the methods differ"),
-    CodeExhibit("table3", "Hyper-parameters of ALM"),
-    CodeExhibit("table4", "Networks of ALM"),
-    CodeExhibit("figure6", "The transformed reward"),
-)
-
-_ALL: tuple[Exhibit, ...] = (*TABLES, *_OF_CODE, *FIGURES)
-EXHIBITS: Mapping[str, Exhibit] = {exhibit.name: exhibit for exhibit in _ALL}
+EXHIBITS: Mapping[str, Exhibit] = {
+    exhibit.name: exhibit
+    for exhibit in (
+        *TABLES,
+        Exhibit(name="table2", title="How the methods differ"),
+        Exhibit(name="table3", title="Hyper-parameters of ALM"),
+        Exhibit(name="table4", title="Networks of ALM"),
+        Exhibit(name="figure6", title="The transformed reward"),
+        *FIGURES,
+    )
+}
 """Every declared exhibit by name."""
-
 
 # --- Their names --------------------------------------------------------------------------------------------
 
@@ -347,9 +352,8 @@ def shown_in(algorithm: str, variant: str) -> list[str]:
     """The names of the exhibits that have a curve or a row of a variant."""
     return [
         one.name
-        for one in _ALL
-        if not isinstance(one, CodeExhibit)
-        and any((series.algorithm, series.variant) == (algorithm, variant) for series in one.series)
+        for one in EXHIBITS.values()
+        if any((series.algorithm, series.variant) == (algorithm, variant) for series in one.series)
     ]
 
 
@@ -396,12 +400,11 @@ def exhibits_named(word: str) -> list[Exhibit]:
     return [EXHIBITS[name] for name in names_meant(word, EXHIBITS)]
 
 
-def table_named(word: str) -> TableExhibit | CodeExhibit:
+def table_named(word: str) -> Exhibit:
     """The table that a word means.
 
     Raises:
         ValueError: there is none; the message lists those that exist.
     """
-    tables = {one.name: one for one in (*TABLES, *_OF_CODE) if one.name.startswith("table")}
-    (name,) = names_meant(word, tables, "table")
-    return tables[name]
+    (name,) = names_meant(word, [name for name in EXHIBITS if name.startswith("table")], "table")
+    return EXHIBITS[name]

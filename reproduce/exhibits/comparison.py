@@ -15,7 +15,6 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from rich.console import Console
 
 from alm.task_registry import task_spec
 from alm.training.scale import scale_named
@@ -32,7 +31,6 @@ from reproduce.exhibits.statistics.intervals import (
     probability_of_improvement,
 )
 from reproduce.exhibits.table import Block, Row, Table
-from reproduce.exhibits.writing import terminal
 from reproduce.formats import seeds_counted, seeds_named, steps_in_words, steps_reached
 from reproduce.lab.algorithms import run_length_if_known
 from reproduce.lab.curves import (
@@ -74,10 +72,8 @@ class SideRuns:
 
     Attributes:
         name: name of the side.
-        runs: its runs, by seed, without those that failed before the step at which all are read, or are far
-            behind.
-        failed: seeds whose run failed before that step.
-        begun: runs that are far behind the others.
+        runs: its runs that count, by seed.
+        left_out: those that failed before the step at which all are read, or are far behind the others.
         scores: shape (runs,), the metric at the last step that is common to all sides.
         mean: interquartile mean of the scores.
         curve: interquartile mean of the return at every common step.
@@ -85,11 +81,20 @@ class SideRuns:
 
     name: str
     runs: list[StoredRun]
-    failed: list[int]
-    begun: list[StoredRun]
+    left_out: list[StoredRun]
     scores: FloatArray
     mean: Estimate
     curve: Estimate
+
+    @property
+    def failed(self) -> list[int]:
+        """The seeds that are left out because they failed."""
+        return [run.spec.seed for run in self.left_out if run.status == "failed"]
+
+    @property
+    def begun(self) -> list[StoredRun]:
+        """The runs that are left out because they are far behind."""
+        return [run for run in self.left_out if run.status != "failed"]
 
     @property
     def seeds(self) -> str:
@@ -188,33 +193,33 @@ class Comparison:
             raise ValueError(f"There is no metric {metric!r}; the metrics are {', '.join(_METRICS)}.")
         scale_named(scale)
         shelf = Shelf(store, runs_dir, scale)
-        found, kept, missing = {}, {}, {}
         if not (every := list(dict.fromkeys(task_spec(task).name for task in tasks))):
             raise ValueError("A comparison needs a task: name one or several, such as HalfCheetah.")
-        for task in every:
-            runs = {side: shelf.runs(side, task) for side in sides}
-            counting = _counting(runs)
-            lacking = {
-                side: "only failed runs" if runs[side] else "no run"
-                for side, own in counting.items()
+        found = {task: {side: shelf.runs(side, task) for side in sides} for task in every}
+        counting = {task: _counting(runs) for task, runs in found.items()}
+        for side in sides:
+            if not any(counting[task][side] for task in every):
+                raise ValueError(shelf.why_nothing(side, every[0]))
+        first, *others = sides
+        shared = [
+            task for task, runs in counting.items() if runs[first] and any(runs[other] for other in others)
+        ]
+        if not shared:
+            where, names = ", ".join(every), " or ".join(other.label for other in others)
+            raise ValueError(f"None of the tasks {where} has runs of both {first.label} and {names}.")
+        require_comparable(run for task in shared for runs in counting[task].values() for run in runs)
+        compared = tuple(_task(task, found[task], counting[task], metric) for task in shared)
+        missing = {
+            task: {
+                side: "only failed runs" if found[task][side] else "no run"
+                for side, own in runs.items()
                 if not own
             }
-            if lacking:
-                missing[task] = lacking
-            there = {side: own for side, own in runs.items() if side not in lacking}
-            if sides[0] in there and len(there) > 1:
-                found[task], kept[task] = there, counting
-        for side in sides:
-            if all(side in missing.get(task, ()) for task in every):
-                raise ValueError(shelf.why_nothing(side, every[0]))
-        if not found:
-            others = " or ".join(side.label for side in sides[1:])
-            where = f"None of the tasks {', '.join(every)}"
-            raise ValueError(f"{where} has runs of both {sides[0].label} and {others}.")
-        require_comparable(run for task, there in found.items() for side in there for run in kept[task][side])
-        compared = tuple(_task(task, there, kept[task], metric) for task, there in found.items())
+            for task, runs in counting.items()
+            if not all(runs.values())
+        }
         improvements = {}
-        for side in sides[1:]:
+        for side in others:
             pairs = [
                 (one.first.scores, contrast.other.scores)
                 for one in compared
@@ -342,6 +347,31 @@ class Comparison:
             sentences.append(f"Failed after the step that is compared, and count: {failed}.")
         return sentences
 
+    def table(self) -> Table:
+        """Its numbers in words, a block for each task, and its notes."""
+        blocks = []
+        for task in self.tasks:
+            rows = [Row(task.first.name, (*_of_side(task.first), "", ""))]
+            for contrast in task.contrasts:
+                difference, improvement = contrast.difference.text(sign="+"), contrast.improvement.text(2)
+                cells = (*_of_side(contrast.other), _unbroken(difference), _unbroken(improvement))
+                rows.append(Row(contrast.other.name, cells))
+            blocks.append(Block(f"{task.task}, {steps_in_words(task.step)} steps", tuple(rows)))
+        if len(self.tasks) > 1:
+            over_all = (
+                Row(name, ("", "", "", _unbroken(one.text(2)))) for name, one in self.improvements.items()
+            )
+            blocks.append(Block(f"{self.all_tasks} tasks", tuple(over_all)))
+        notes = self.notes()
+        if any(_plain_mean(side) for _, side in self._every_side):
+            notes.insert(
+                1,
+                "'mean' in a cell is the plain mean of the same seeds, printed where it differs from their "
+                "interquartile mean.",
+            )
+        columns = ("", "seeds", "return", "first − other", "P(first > other)")
+        return Table("", self.heading, columns, tuple(blocks), tuple(notes))
+
     def numbers(self) -> pd.DataFrame:
         """One row per task and other side (``second``), and one per other side for all tasks (`all_tasks`).
 
@@ -418,26 +448,30 @@ def _counting(found: Mapping[Series, list[StoredRun]]) -> dict[Series, list[Stor
 
 
 def _task(
-    task: str, found: Mapping[Series, list[StoredRun]], kept: Mapping[Series, list[StoredRun]], metric: str
+    task: str,
+    found: Mapping[Series, list[StoredRun]],
+    counting: Mapping[Series, list[StoredRun]],
+    metric: str,
 ) -> TaskComparison:
-    steps = common_steps([run.curve() for side in found for run in kept[side]])
+    """The sides that have runs that count, read at the last step common to all of these."""
+    there = {side: runs for side, runs in counting.items() if runs}
+    curves = [run.curve() for runs in there.values() for run in runs]
+    steps, since = common_steps(curves), first_common_step(curves)
     if not len(steps):
         reached = []
-        for side in found:
-            runs = kept[side]
+        for side, runs in there.items():
             begin, end = max(run.curve().steps[0] for run in runs), min(run.last_step for run in runs)
             reached.append(f"{side.label}: {begin:,} to {end:,}")
         raise ValueError(
             f"The runs on {task} have no evaluation at a common environment step yet ({'; '.join(reached)}): "
             "train them further, or leave out that task or a side."
         )
-    since = first_common_step(run.curve() for side in found for run in kept[side])
     reading = _METRICS[metric].read
 
     def score(run: StoredRun) -> float:
         return reading(run.curve(), int(steps[-1]), since)
 
-    first, *others = (_side(side, found[side], kept[side], steps, score) for side in found)
+    first, *others = (_side(side.label, found[side], runs, steps, score) for side, runs in there.items())
     contrasts = (
         Contrast(
             other,
@@ -450,21 +484,20 @@ def _task(
 
 
 def _side(
-    side: Series,
+    name: str,
     found: Sequence[StoredRun],
-    kept: list[StoredRun],
+    runs: list[StoredRun],
     steps: np.ndarray,
     score: Callable[[StoredRun], float],
 ) -> SideRuns:
-    """One side on a task, of whose runs some are kept, at the steps common to all sides."""
-    scores = np.array([score(run) for run in kept])
-    curves = [run.curve() for run in kept]
+    """One side on a task, of whose runs some count, at the steps common to all sides."""
+    scores = np.array([score(run) for run in runs])
+    curves = [run.curve() for run in runs]
     returns = np.stack([curve.values[np.isin(curve.steps, steps)] for curve in curves])
     return SideRuns(
-        side.label,
-        kept,
-        failed=[run.spec.seed for run in found if run.status == "failed" and run not in kept],
-        begun=[run for run in found if run.status != "failed" and run not in kept],
+        name,
+        runs,
+        left_out=[run for run in found if run not in runs],
         scores=scores,
         mean=bootstrap(interquartile_mean, [scores]),
         curve=bootstrap(interquartile_mean, [returns]),
@@ -504,36 +537,6 @@ def _columns(name: str, estimate: Estimate) -> dict[str, float]:
         f"{name}_low": float(estimate.low),
         f"{name}_high": float(estimate.high),
     }
-
-
-def print_comparison(comparison: Comparison, console: Console) -> None:
-    """Print a comparison and its notes."""
-    terminal(_table(comparison), console)
-
-
-def _table(comparison: Comparison) -> Table:
-    blocks = []
-    for task in comparison.tasks:
-        rows = [Row(task.first.name, (*_of_side(task.first), "", ""))]
-        for contrast in task.contrasts:
-            difference, improvement = contrast.difference.text(sign="+"), contrast.improvement.text(2)
-            cells = (*_of_side(contrast.other), _unbroken(difference), _unbroken(improvement))
-            rows.append(Row(contrast.other.name, cells))
-        blocks.append(Block(f"{task.task}, {steps_in_words(task.step)} steps", tuple(rows)))
-    if len(comparison.tasks) > 1:
-        over_all = (
-            Row(name, ("", "", "", _unbroken(one.text(2)))) for name, one in comparison.improvements.items()
-        )
-        blocks.append(Block(f"{comparison.all_tasks} tasks", tuple(over_all)))
-    notes = comparison.notes()
-    if any(_plain_mean(side) for task in comparison.tasks for side in task.sides):
-        notes.insert(
-            1,
-            "'mean' in a cell is the plain mean of the same seeds, printed where it differs from their "
-            "interquartile mean.",
-        )
-    columns = ("", "seeds", "return", "first − other", "P(first > other)")
-    return Table("", comparison.heading, columns, tuple(blocks), tuple(notes))
 
 
 def _of_side(side: SideRuns) -> tuple[str, str]:

@@ -124,16 +124,16 @@ def _summary(runs: Sequence[StoredRun], one_of_several: bool) -> str:
     # For an unknown scale, the furthest run defines the end.
     end = run_length_if_known(spec) or max(run.last_step for run in runs)
     pooled = pool(runs, end)
-    if (numbers := pooled.statistics) is None:
+    if not pooled.runs:
         return f"{name} failed ({seeds_counted(pooled.failed, None)})"
     own = sum(run.own for run in pooled.runs)
     about = [
-        seeds_counted(numbers.seeds, None),
+        seeds_counted(len(pooled.runs), None),
         *left_out(pooled.unfinished, pooled.failed),
         *([f"{own} own"] if own else []),
-        steps_in_words(numbers.step),
+        steps_in_words(pooled.evaluated),
     ]
-    return f"{name} {mean_and_std(numbers.mean, numbers.std)} ({', '.join(about)})"
+    return f"{name} {mean_and_std(pooled.mean, pooled.std)} ({', '.join(about)})"
 
 
 def _flow(entries: Iterable[str], width: int) -> str:

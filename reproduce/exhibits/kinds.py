@@ -1,7 +1,7 @@
-"""Kinds of exhibits: tables of scores, figures of curves, and exhibits made of no runs."""
+"""Exhibits: tables of scores, figures of curves, and those that are made of no runs."""
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -67,28 +67,19 @@ class Series:
         return f"{panel}-{self.noise}" if self.noise else panel
 
 
-def _needed(series: Iterable[Series], tasks: Sequence[str], scale: str) -> list[RunSpec]:
-    """The runs of all series of a scale on all tasks with its seeds, series by series."""
-    return [
-        RunSpec(algorithm=one.algorithm, variant=one.variant, task=one.task(task), seed=seed, scale=scale)
-        for one in series
-        if one.measured_at(scale)
-        for task in tasks
-        for seed in scale_named(scale).seeds
-    ]
-
-
-@dataclass(frozen=True)
-class _Named:
-    """What an exhibit is called.
+@dataclass(frozen=True, kw_only=True)
+class Exhibit:
+    """A table or figure; without series, one that is made of no runs but of a formula, or the code itself.
 
     Attributes:
         name: the exhibit's name, such as ``"table1"``, ``"figure5a"`` or ``"figure17-dynamics"``.
         title: what it shows, in one line.
+        series: its rows, in the paper's order, or its curves, in the order of the legend.
     """
 
     name: str
     title: str
+    series: tuple[Series, ...] = ()
 
     @property
     def heading(self) -> str:
@@ -96,20 +87,44 @@ class _Named:
         found = re.match(r"(table|figure)(\d.*)", self.name)
         return f"{found[1].capitalize()} {found[2].replace('-', ', ')}" if found else ""
 
+    def tasks_at(self, scale: str) -> tuple[str, ...]:
+        """The tasks, without noise, that are measured at a scale."""
+        del scale
+        return ()
 
-@dataclass(frozen=True)
-class TableExhibit(_Named):
+    def end(self, spec: RunSpec) -> int:
+        """Environment steps at which a run is read: the end of its row or curve."""
+        return run_length(spec)
+
+    def needs(self, scale: str) -> dict[RunSpec, int]:
+        """Every run that it reads at a scale, series by series, each with the step at which it is read.
+
+        A run that has reached this step is complete for it.
+
+        Raises:
+            ValueError: there is no such scale.
+        """
+        specs = (
+            RunSpec(algorithm=one.algorithm, variant=one.variant, task=one.task(task), seed=seed, scale=scale)
+            for one in self.series
+            if one.measured_at(scale)
+            for task in self.tasks_at(scale)
+            for seed in scale_named(scale).seeds
+        )
+        return {spec: self.end(spec) for spec in specs}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableExhibit(Exhibit):
     """A table of methods by tasks.
 
     Attributes:
         number: number of the paper's table with its printed scores; None if the paper has no such table.
-        series: its rows, in the paper's order.
         columns: tasks on which runs are measured, by the paper's column names, in its order.
         extras: tasks that the paper's table lacks, measured only at scales other than the paper's.
     """
 
     number: Literal[1, 5] | None
-    series: tuple[Series, ...]
     columns: Mapping[str, str]
     extras: tuple[str, ...] = ()
 
@@ -122,22 +137,17 @@ class TableExhibit(_Named):
         """The tasks that are measured at a scale."""
         return tuple(self.columns.values()) if scale == "paper" else self.tasks
 
-    def step(self, scale: str, task: str) -> int:
-        """Environment steps at which runs on ``task`` are read: at paper scale `READ_OUT`, else their end.
+    def step(self, scale: str) -> int:
+        """Environment steps at which runs of a scale are read: its end, or `READ_OUT` at the paper's.
 
         Raises:
             ValueError: there is no such scale.
         """
-        return READ_OUT if scale == "paper" else scale_named(scale).training(task).total_steps
+        return scale_named(scale).total_steps or READ_OUT
 
-    def needs(self, scale: str) -> dict[RunSpec, int]:
-        """Every run of the measured block of ``scale``, row by row, with the step at which it is read.
-
-        Raises:
-            ValueError: there is no such scale.
-        """
-        specs = _needed(self.series, self.tasks_at(scale), scale)
-        return {spec: self.step(scale, spec.task) for spec in specs}
+    def end(self, spec: RunSpec) -> int:
+        """Environment steps at which a run is read."""
+        return self.step(spec.scale)
 
 
 class Metric(NamedTuple):
@@ -158,15 +168,14 @@ _BESIDE_EVALUATIONS: Mapping[Content, str] = {
 }
 
 
-@dataclass(frozen=True)
-class FigureExhibit(_Named):
+@dataclass(frozen=True, kw_only=True)
+class FigureExhibit(Exhibit):
     """A figure of curves over training, one panel per task.
 
     Attributes:
         shows: ``"return"`` (against steps), ``"return and runtime"`` (also against wall-clock, with
             seconds per step), ``"bias"`` (mean and deviation of the value bias), ``"final return"``
             (against the level of the series) or ``"latents"`` (predicted and encoded representations).
-        series: curves, in the order of the legend.
         tasks: panels at paper scale.
         small_tasks: panels at other scales, which have fewer; may be empty.
         beneath: a training metric drawn in a second row; None: there is one row.
@@ -175,7 +184,6 @@ class FigureExhibit(_Named):
     """
 
     shows: Content
-    series: tuple[Series, ...]
     tasks: tuple[str, ...]
     small_tasks: tuple[str, ...]
     beneath: Metric | None = None
@@ -214,29 +222,6 @@ class FigureExhibit(_Named):
         """Whether a picture of only these series is worth drawing."""
         return any(one in self.telling for one in series)
 
-    def needs(self, scale: str) -> dict[RunSpec, int]:
-        """Every run that the figure needs at ``scale``, series by series, with the step where its curve ends.
-
-        Raises:
-            ValueError: there is no such scale.
-        """
-        return {spec: self.end(spec) for spec in _needed(self.series, self.tasks_at(scale), scale)}
-
     def end(self, spec: RunSpec) -> int:
         """Environment steps at which the curve of a run ends."""
         return self.read_out or run_length(spec)
-
-
-@dataclass(frozen=True)
-class CodeExhibit(_Named):
-    """An exhibit made of no runs: a formula, or the code itself."""
-
-    def needs(self, scale: str) -> dict[RunSpec, int]:
-        """No runs."""
-        del scale
-        return {}
-
-
-Exhibit = TableExhibit | FigureExhibit | CodeExhibit
-"""Anything that is regenerated. Its `needs` are the runs that it reads, each with the environment steps at
-which it is read; a run that has reached these is complete for it."""

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from reproduce.exhibits.coverage import coverage
-from reproduce.exhibits.kinds import CodeExhibit, Exhibit, FigureExhibit
+from reproduce.exhibits.kinds import Exhibit, FigureExhibit
 from reproduce.lab.costs import GPU_BASIS, Costs, makespan
 from reproduce.lab.missing import Missing
 from reproduce.lab.store import Store
@@ -65,7 +65,7 @@ def print_plan(
 def _print_coverage(exhibit: Exhibit, store: Store, scale: str, console: Console) -> None:
     found = coverage(exhibit, store, scale)
     text = f"{found.done} of {found.needed} runs stored"
-    if isinstance(exhibit, CodeExhibit):
+    if not exhibit.series:
         text = "derived from the code alone, without runs"
     elif not found.needed:
         text = "has no panel at this scale"

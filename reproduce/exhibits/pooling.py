@@ -5,14 +5,15 @@ seeds.  If no seed has reached it, the seeds that have not failed are read at th
 them, without those that are too far behind.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from reproduce.lab.curves import index_at, value_at, window_mean
+from reproduce.exhibits.statistics.intervals import FloatArray
+from reproduce.lab.curves import Curve, index_at, value_at, window_mean
 from reproduce.lab.specs import method_name
 from reproduce.lab.store import StoredRun
 
@@ -30,22 +31,11 @@ class ProtocolMixError(StoreMixError):
     """The runs differ in the task's definition or simulator: the one mixture that may be forced."""
 
 
-@dataclass(frozen=True)
-class CellStatistics:
-    """Statistics of one cell over seeds; deviations are sample standard deviations (NaN for one seed)."""
-
-    mean: float
-    std: float
-    window_mean: float
-    window_std: float
-    seeds: int
-    step: int
-    """Environment steps of the evaluation read, the earliest over seeds."""
-
-
 @dataclass(frozen=True, eq=False)
 class Pool:
-    """The runs behind one number.
+    """The runs behind one number, and that number if there is a run.
+
+    Deviations are sample standard deviations over seeds, NaN for one seed.
 
     Attributes:
         runs: the runs that count, by seed; may be empty.
@@ -61,25 +51,35 @@ class Pool:
     unfinished: int
     failed: int
 
-    @property
-    def statistics(self) -> CellStatistics | None:
-        """The statistics of its runs' returns; None without a run.
+    def each(self, read: Callable[[Curve, int], float]) -> FloatArray:
+        """The number that is read of each run's returns at ``step``, shape (runs,)."""
+        return np.array([read(run.curve(), self.step) for run in self.runs])
 
-        The window mean is computed per seed first; its deviation is over seeds, too.
-        """
-        if not self.runs:
-            return None
+    @property
+    def mean(self) -> float:
+        """Mean return of the evaluations at ``step``."""
+        return float(self.each(value_at).mean())
+
+    @property
+    def std(self) -> float:
+        """Its deviation."""
+        return sample_std(self.each(value_at))
+
+    @property
+    def window_mean(self) -> float:
+        """Mean return over the last tenth of the steps up to ``step``, of each seed first."""
+        return float(self.each(window_mean).mean())
+
+    @property
+    def window_std(self) -> float:
+        """Its deviation."""
+        return sample_std(self.each(window_mean))
+
+    @property
+    def evaluated(self) -> int:
+        """Environment steps of the evaluation read at ``step``, the earliest over seeds."""
         curves = [run.curve() for run in self.runs]
-        finals = np.array([value_at(curve, self.step) for curve in curves])
-        windows = np.array([window_mean(curve, self.step) for curve in curves])
-        return CellStatistics(
-            mean=float(finals.mean()),
-            std=sample_std(finals),
-            window_mean=float(windows.mean()),
-            window_std=sample_std(windows),
-            seeds=len(curves),
-            step=min(int(curve.steps[index_at(curve, self.step)]) for curve in curves),
-        )
+        return min(int(curve.steps[index_at(curve, self.step)]) for curve in curves)
 
 
 def sample_std(values: ArrayLike) -> float:

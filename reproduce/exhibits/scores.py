@@ -7,7 +7,7 @@ protocol.
 import math
 import warnings
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -123,7 +123,7 @@ def _printed_block(exhibit: TableExhibit, cells: Sequence[PrintedCell]) -> Block
     rows = [row for row in exhibit.series if not row.added]
     elsewhere = any(of_paper != task for of_paper, task in exhibit.columns.items())
     title = "Printed in the paper" + (" · on the tasks that footnotes name" if elsewhere else "")
-    return _block(title, READ_OUT, exhibit, rows, score)
+    return _block(title, exhibit, rows, score)
 
 
 def _released_blocks(exhibit: TableExhibit) -> list[Block]:
@@ -146,7 +146,7 @@ def _released_blocks(exhibit: TableExhibit) -> list[Block]:
         )
 
     title = "Released by the authors · read at 200k environment steps, their logged 195k"
-    return [_block(title, READ_OUT, exhibit, rows, score)]
+    return [_block(title, exhibit, rows, score)]
 
 
 def _published_block(exhibit: TableExhibit) -> Block:
@@ -171,7 +171,7 @@ def _published_block(exhibit: TableExhibit) -> Block:
         )
 
     rows = [Series(label, method) for method, label in FIELD.items()]
-    return _block("Published by others · gym's v4 tasks, context only", READ_OUT, exhibit, rows, score)
+    return _block("Published by others · gym's v4 tasks, context only", exhibit, rows, score)
 
 
 def _measured_blocks(exhibit: TableExhibit, store: Store, mix: bool) -> list[Block]:
@@ -195,6 +195,7 @@ def _measured_blocks(exhibit: TableExhibit, store: Store, mix: bool) -> list[Blo
 
 def _measured_block(exhibit: TableExhibit, scale: str, runs: Sequence[StoredRun]) -> Block:
     """The runs of a scale; the title names their protocol, or those that are mixed."""
+    wanted = exhibit.step(scale)
     protocols = list(dict.fromkeys(run.protocol for run in runs))
     protocol = "; ".join(protocols)
     if len(protocols) > 1:
@@ -205,7 +206,6 @@ def _measured_block(exhibit: TableExhibit, scale: str, runs: Sequence[StoredRun]
             return Score("measured", row.label, task, footnotes=(row.why_none,) if row.why_none else ())
         cell = (row.algorithm, row.variant, task, scale)
         own = [run for run in runs if run.spec.cell == cell]
-        wanted = exhibit.step(scale, task)
         pooled = pool(own, wanted)
         nothing = Score(
             block="measured",
@@ -225,29 +225,31 @@ def _measured_block(exhibit: TableExhibit, scale: str, runs: Sequence[StoredRun]
         except StoreMixError as error:  # no reason to lose the other cells
             warnings.warn(str(error), StoreWarning, stacklevel=2)
             return replace(nothing, status="unpooled", source="unpooled")
-        if (numbers := pooled.statistics) is None:
+        if not pooled.runs:
             return nothing
-        partial = f"measured, partial: {steps_reached(numbers.step, wanted)}"
+        partial = f"measured, partial: {steps_reached(pooled.evaluated, wanted)}"
         return replace(
             nothing,
-            **asdict(numbers),
+            mean=pooled.mean,
+            std=pooled.std,
+            window_mean=pooled.window_mean,
+            window_std=pooled.window_std,
+            seeds=len(pooled.runs),
+            step=pooled.evaluated,
             status="complete" if pooled.complete else "partial",
             unfinished=pooled.unfinished,
             own=sum(run.own for run in pooled.runs),
             source="measured" if pooled.complete else partial,
         )
 
-    steps = {exhibit.step(scale, task) for task in exhibit.tasks_at(scale)}
-    step = steps.pop() if len(steps) == 1 else None
-    at = f"read at {steps_in_words(step)} steps" if step else "read at the end of the runs"
+    at = f"read at {steps_in_words(wanted)} steps"
     title = " · ".join(filter(None, ("Measured", f"{scale} scale", at, protocol)))
     rows = [row for row in exhibit.series if row.shown_at(scale)]
-    return _block(title, step, exhibit, rows, score)
+    return _block(title, exhibit, rows, score)
 
 
 def _block(
     title: str,
-    step: int | None,
     exhibit: TableExhibit,
     rows: Iterable[Series],
     score: Callable[[Series, str], Score],
@@ -257,4 +259,4 @@ def _block(
         Row(row.label, tuple(score(row, task) for task in exhibit.tasks), row.group, row.why_none is None)
         for row in rows
     )
-    return Block(title, tuple(made), step)
+    return Block(title, tuple(made))

@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import count, product
+from itertools import count, groupby, product
 from string import ascii_lowercase
 
 import pandas as pd
@@ -94,8 +94,8 @@ class Score:
         """Seeds and step of a number, and remarks, in brackets; empty for printed numbers."""
         return f"({', '.join([self._seeds, self._steps, *self._remarks])})" if self._has_basis else ""
 
-    def beneath(self, block_step: int | None, short: bool) -> list[str]:
-        """The same as lines beneath a number: its seeds first, and its step if that is not its block's.
+    def beneath(self, short: bool) -> list[str]:
+        """The same as lines beneath a number: its seeds first, and its step if that is not the wanted one.
 
         Short ones are hardly wider than the number.
         """
@@ -104,7 +104,7 @@ class Score:
         seeds, steps = self._seeds, []
         if self.status == "partial":
             steps = [self._steps]
-        elif self.step != block_step:
+        elif self.step != self.step_wanted:
             steps = [f"at {self._steps}"]
         if short:
             seeds, steps = seeds.replace(" of ", "/"), [line.removesuffix(" steps") for line in steps]
@@ -154,14 +154,17 @@ class Block:
     Attributes:
         title: their origin; may be empty.
         rows: rows with one cell per column.
-        step: environment steps at which every score should be read; None if they differ, or for texts.
         on_terminals: whether terminals show it, as files do.
     """
 
     title: str
     rows: tuple[Row, ...]
-    step: int | None = None
     on_terminals: bool = True
+
+    @property
+    def groups(self) -> list[list[Row]]:
+        """The rows of each group."""
+        return [list(rows) for _, rows in groupby(self.rows, key=lambda row: row.group)]
 
 
 @dataclass(frozen=True)

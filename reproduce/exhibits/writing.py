@@ -76,17 +76,23 @@ def terminal(table: Table, console: Console) -> None:
 
 def _texts(table: Table, block: Block, width: int) -> RenderableType:
     grid = Grid()
-    rows = [[row.label, *(cell for cell in row.cells if isinstance(cell, str))] for row in block.rows]
-    columns = list(zip(table.columns, *rows, strict=True))
+    columns = list(zip(table.columns, *map(_words, block.rows), strict=True))
     # A column takes a border and a space on each side of its text.
     widths = _widths(columns, width - 3 * len(columns) - 1)
     if not widths:
         return _records(table, block)
     for column, own in zip(table.columns, widths, strict=True):
         grid.add_column(column, overflow="fold", width=own)
-    for cells, row, following in zip(rows, block.rows, (*block.rows[1:], None), strict=True):
-        grid.add_row(*cells, end_section=following is not None and following.group != row.group)
+    for group in block.groups:
+        for row in group:
+            grid.add_row(*_words(row))
+        grid.add_section()
     return grid
+
+
+def _words(row: Row) -> list[str]:
+    """The label and the texts of a row."""
+    return [row.label, *(cell for cell in row.cells if isinstance(cell, str))]
 
 
 def _records(table: Table, block: Block) -> Text:
@@ -129,27 +135,27 @@ def _scores(table: Table, block: Block, width: int) -> Grid:
         max(len(_superscript(table.cell_letters(row, row.cells[column]))) for row in block.rows)
         for column in range(len(table.columns) - 1)
     ]
-    for row, following in zip(block.rows, (*block.rows[1:], None), strict=True):
-        label = Text(row.label, style="bold" if row.bold else "")
-        label.append(_superscript(table.row_letters(row)), style="cyan")
-        cells = [
-            _score(
-                cell, block.step, _superscript(table.cell_letters(row, cell)).ljust(space), width < _NARROW
-            )
-            for cell, space in zip(row.cells, room, strict=True)
-        ]
-        grid.add_row(label, *cells, end_section=following is not None and following.group != row.group)
+    for group in block.groups:
+        for row in group:
+            label = Text(row.label, style="bold" if row.bold else "")
+            label.append(_superscript(table.row_letters(row)), style="cyan")
+            cells = [
+                _score(cell, _superscript(table.cell_letters(row, cell)).ljust(space), width < _NARROW)
+                for cell, space in zip(row.cells, room, strict=True)
+            ]
+            grid.add_row(label, *cells)
+        grid.add_section()
     return grid
 
 
-def _score(cell: Cell, block_step: int | None, letters: str, narrow: bool) -> Text:
+def _score(cell: Cell, letters: str, narrow: bool) -> Text:
     """The number with its seeds; below it, dim, the window and anything unusual."""
     if isinstance(cell, str):
         return Text(cell)
     number = cell.number("±" if narrow else " ± ")
     if not cell.has_number:
         return Text(number, style="red" if cell.status == "failed" else "dim")
-    below = cell.beneath(block_step, short=narrow)
+    below = cell.beneath(short=narrow)
     seeds = seeds_in_words(cell.seeds, cell.seeds_wanted, of="/")
     if below and cell.status != "partial" and not (narrow and "/" in seeds):
         number += f"{'' if narrow else ' '}({seeds})"
@@ -231,7 +237,7 @@ def latex(table: Table) -> str:
         if block.title:
             title = escape_latex(block.title)
             lines.append(rf"\multicolumn{{{columns}}}{{l}}{{\textit{{{title}}}}} \\*")
-        lines += [" & ".join(_latex_row(table, row, block.step)) + r" \\" for row in block.rows]
+        lines += [" & ".join(_latex_row(table, row)) + r" \\" for row in block.rows]
     lines.append(r"\end{longtable}")
     lines += [rf"\noindent {escape_latex(note)}\par" for note in table.notes]
     for note, letter in table.footnotes.items():
@@ -255,13 +261,13 @@ def _latex_widths(table: Table) -> str:
     )
 
 
-def _latex_row(table: Table, row: Row, block_step: int | None) -> list[str]:
+def _latex_row(table: Table, row: Row) -> list[str]:
     texts = [escape_latex(row.label) + _marked(table.row_letters(row), r"\textsuperscript{{{}}}")]
     for cell in row.cells:
         if isinstance(cell, str):
             texts.append(escape_latex(cell))
             continue
-        lines = (cell.number(), *cell.beneath(block_step, short=True), cell.window())
+        lines = (cell.number(), *cell.beneath(short=True), cell.window())
         number, *below = (escape_latex(line) for line in lines if line)
         number += _marked(table.cell_letters(row, cell), r"\textsuperscript{{{}}}")
         text = r"\\".join([number, *below])

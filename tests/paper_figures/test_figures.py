@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from paper_figures import (
+    captions,
     field,
     final_return,
     latents,
@@ -418,7 +419,7 @@ def test_a_task_of_which_all_runs_failed_is_named_with_them(store, make_run):
     options = {"task": "Hopper", "scale": "laptop", "status": "failed", "reason": "not finite"}
     store.write(make_run({5000: 1.0}, algorithm="td3", extra=extra, **options))
     data = runtime.data(FIGURE["figure3"], store, "laptop")
-    assert panels.tasks_left_out(data) == " No stored run on Hopper (1 failed)."
+    assert captions.tasks_left_out(data) == " No stored run on Hopper (1 failed)."
 
 
 def test_runs_that_are_stored_without_what_a_figure_shows_are_not_called_missing(store, make_run):
@@ -426,16 +427,16 @@ def test_runs_that_are_stored_without_what_a_figure_shows_are_not_called_missing
     for task in ("HalfCheetah", "Hopper"):
         store.write(make_run({5000: 1.0, 6000: 2.0}, algorithm="redq", task=task, scale="laptop"))
     data = value_bias.data(FIGURE["figure4"], store, "laptop")
-    note = panels.seeds_note([curve for curve in data.curves if curve.task == "HalfCheetah"])
+    note = captions.seeds_note([curve for curve in data.curves if curve.task == "HalfCheetah"])
     assert note.splitlines()[1:] == ["stored without what is shown: REDQ", "no stored run: SAC-AVG"]
-    assert panels.tasks_left_out(data) == " Runs on Hopper are stored without what is shown."
+    assert captions.tasks_left_out(data) == " Runs on Hopper are stored without what is shown."
 
 
 def test_seeds_stored_without_what_a_figure_shows_are_counted_beside_the_drawn_one(store, make_run):
     """ALM's second seed has no value estimates beside it."""
     store.write(make_run({5000: 1.0, 7000: 2.0}, seed=1, scale="laptop"))
     data = value_bias.data(FIGURE["figure4"], store, "laptop")
-    note = panels.seeds_note([curve for curve in data.curves if curve.task == "HalfCheetah"])
+    note = captions.seeds_note([curve for curve in data.curves if curve.task == "HalfCheetah"])
     drawn_one = "1 of 5 seeds, 7k of 50k steps, 1 stored without what is shown: ALM(3), lower bound"
     assert note.splitlines()[0] == drawn_one
 

@@ -112,14 +112,14 @@ def test_a_comparison_is_of_the_metric_and_the_runs_that_were_asked_for(own):
 def test_a_figure_is_drawn_as_it_was_asked_for(own, monkeypatch):
     asked = []
 
-    def drawn(name, store, bias, scale, beside):
-        asked.append((name, {run.own for run in store.runs()}, bias, scale, beside))
+    def drawn(figure, store, bias, scale):
+        asked.append((figure.name, {run.own for run in store.runs()}, bias, scale))
         return []
 
     monkeypatch.setattr(api, "drawn", drawn)
     with pytest.raises(ValueError, match="no picture of figure4 at laptop scale"):
         reproduce.figure("4", scale="laptop", bias="per-state", own=False)
-    assert asked[0] == ("figure4", {False}, "per-state", "laptop", ())
+    assert asked[0] == ("figure4", {False}, "per-state", "laptop")
 
 
 def test_of_several_pictures_one_is_named(own, tmp_path, make_run):

@@ -5,7 +5,7 @@ import re
 import pytest
 
 import reproduce
-from paper_figures.drawing import drawn
+from paper_figures.drawing import declaration, drawn
 from paper_figures.style import looks
 from reproduce.cli import main
 from reproduce.exhibits.catalogue import EXHIBITS, TABLE1, TABLE1_MBBL
@@ -32,7 +32,7 @@ def store(tmp_path, make_run):
 
 def added(name, store, beside):
     """The pictures of a figure with further curves."""
-    return drawn(name, store, beside=beside)
+    return drawn(declaration(name, store, beside), store)
 
 
 def rows(table, block):

@@ -158,7 +158,7 @@ def test_two_ends_are_harder_to_keep_and_corrected_when_passed():
 
 def on(task, supports, contradicts, enough=True):
     """A contrast of three seeds with three."""
-    return TaskContrast(task, Line(task, "1"), (3, 3), enough, (), supports, contradicts)
+    return TaskContrast(task, (3, 3), Line(task, "1"), enough, (), supports, contradicts)
 
 
 def test_a_claim_about_several_tasks_needs_all_and_is_contradicted_by_one():
@@ -434,8 +434,8 @@ def test_table1_is_read_where_the_table_is(add):
     evidence = Evidence(store, "paper")
     alm = Series("ALM(3)", "alm")
     pool = evidence.pool(alm, "HalfCheetah", "table1")
-    assert checks.RETURN.scores(evidence, pool.runs, alm, "table1").tolist() == [8.0] * 3
-    assert pool.complete and not evidence.pool(alm, "HalfCheetah", "figure5a").complete
+    assert checks.RETURN.scores(evidence, alm, pool).tolist() == [8.0] * 3
+    assert not evidence.pool(alm, "HalfCheetah", "figure5a").runs
 
 
 def test_spreads_promise_nothing(add):
@@ -731,9 +731,10 @@ def test_parts_of_training_begin_where_the_warm_up_ends(tmp_path, make_run):
         frames.append(pd.DataFrame({**pairs, "lower_bound": estimates}))
     store.write_values(run, pd.concat(frames))
     evidence, side = Evidence(store, "laptop"), Series("ALM(3)", "alm", estimate="lower_bound")
+    pooled = evidence.pool(side, "HalfCheetah", "figure8")
 
     def read(*outcomes):
-        return [float(score) for one in outcomes for score in one.scores(evidence, [run], side, "figure8")]
+        return [float(score) for one in outcomes for score in one.scores(evidence, side, pooled)]
 
     assert read(BIAS, BIAS_STD) == pytest.approx([(0.3 + 0.5) / 2, (0.6 + 1.2) / 2], rel=1e-5)
     assert read(*BIAS_STD_BY_QUARTER) == pytest.approx([0.2, 0.4, 0.6, 1.2], rel=1e-5)
@@ -744,8 +745,9 @@ def test_the_deviation_over_episodes_is_of_the_last_tenth_of_the_steps(tmp_path,
     """Of (45,000, 50,000]: 4 and 6."""
     extra = {"eval/return_std": [90.0, 4.0, 6.0]}
     store = Store(tmp_path)
-    run = make_run({45_000: 1.0, 47_500: 2.0, 50_000: 3.0}, scale="laptop", extra=extra)
-    found = EPISODE_SPREAD.scores(Evidence(store, "laptop"), [run], Series("ALM(3)", "alm"), "figureG")
+    store.write(make_run({45_000: 1.0, 47_500: 2.0, 50_000: 3.0}, scale="laptop", extra=extra))
+    evidence, side = Evidence(store, "laptop"), Series("ALM(3)", "alm")
+    found = EPISODE_SPREAD.scores(evidence, side, evidence.pool(side, "HalfCheetah", "figureG"))
     assert found.tolist() == [5.0]
 
 

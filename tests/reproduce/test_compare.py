@@ -17,9 +17,10 @@ from rich.console import Console
 from reproduce.cli import main
 from reproduce.exhibits.claims import checks
 from reproduce.exhibits.claims.evidence import EFFICIENCY, Evidence
-from reproduce.exhibits.comparison import Comparison, print_comparison
+from reproduce.exhibits.comparison import Comparison
 from reproduce.exhibits.kinds import Series
 from reproduce.exhibits.pooling import StoreMixError
+from reproduce.exhibits.writing import terminal
 from reproduce.lab.places import CODE
 from reproduce.lab.store import Store
 from reproduce.tracking import links
@@ -73,7 +74,7 @@ def test_a_window_is_read_up_to_the_common_step(store):
 
 def test_an_area_begins_where_all_sides_have_been_evaluated_as_in_claims(tmp_path, make_run):
     """From 5000 to 50,000 steps, whatever one side was before."""
-    store, where = Store(tmp_path), ("HalfCheetah",)
+    store = Store(tmp_path)
     store.write(make_run({5000: 0.0, 50_000: 100.0}, scale="laptop"))
     returns = {1000: 9000.0, 5000: 100.0, 50_000: 300.0}
     store.write(make_run(returns, algorithm="svg", scale="laptop"))
@@ -82,8 +83,9 @@ def test_an_area_begins_where_all_sides_have_been_evaluated_as_in_claims(tmp_pat
     scores = [side.scores.tolist() for side in task.sides]
     assert scores == [[50.0], [200.0]] and task.since == 5000
     sides = Series("ALM(3)", "alm"), Series("SVG(1)", "svg")
-    runs = [store.runs(algorithm=side.algorithm) for side in sides]
-    judged = checks._scores(Evidence(store, "laptop"), sides, runs, where, EFFICIENCY)
+    evidence = Evidence(store, "laptop")
+    pools = [evidence.pool(side, "HalfCheetah", "table1") for side in sides]
+    judged = checks._scores(evidence, sides, pools, EFFICIENCY)
     assert [one.tolist() for one in judged] == scores
     assert comparison.heading.endswith("laptop scale: mean return since the end of the longest warm-up")
     assert any("warm-up of all sides (5k on HalfCheetah)" in note for note in comparison.notes())
@@ -345,7 +347,7 @@ def test_names_and_numbers_are_whole_at_80_columns(store, name):
 
 def printed(comparison):
     file = io.StringIO()
-    print_comparison(comparison, Console(width=80, file=file, markup=False))
+    terminal(comparison.table(), Console(width=80, file=file, markup=False))
     return file.getvalue()
 
 

@@ -47,7 +47,7 @@ def test_each_cell_of_a_table(table, store):
         row = rows[score.algorithm]
         if row.why_none or score.status == "absent":
             continue
-        wanted = table.step(score.scale, score.task)
+        wanted = table.step(score.scale)
         values, _ = by_hand(row.algorithm, row.variant, score.task, score.scale, wanted)
         assert len(values) == (score.seeds or 0), score
         if values:

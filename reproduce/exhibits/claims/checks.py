@@ -19,7 +19,7 @@ from reproduce.exhibits.claims.contrasts import (
 )
 from reproduce.exhibits.claims.evidence import RETURN, Evidence, Outcome, Where
 from reproduce.exhibits.kinds import Series
-from reproduce.exhibits.pooling import StoreMixError, require_comparable
+from reproduce.exhibits.pooling import Pool, StoreMixError, require_comparable
 from reproduce.exhibits.statistics.intervals import Estimate, FloatArray
 from reproduce.exhibits.statistics.significance import LEVEL, MeanDifference
 from reproduce.lab.costs import BENCHMARK, benchmark_results
@@ -126,7 +126,7 @@ class Compared(Check):
         self, evidence: Evidence, x: Series, y: Series | float, task: str, outcome: Outcome
     ) -> TaskContrast:
         sides = (x,) if isinstance(y, float) else (x, y)
-        found, runs, scores = _gathered(evidence, sides, task, self.where, outcome)
+        found, pools, scores = _gathered(evidence, sides, task, self.where, outcome)
         if found.lacking or not found.comparable:
             return found
         found = replace(
@@ -145,7 +145,7 @@ class Compared(Check):
                 # A number has no error, so this does not depend on its value.
                 numbers["can see"] = known.detectable
         if outcome.second:
-            beside = _value(_scores(evidence, sides, runs, self.where, outcome.second))
+            beside = _value(_scores(evidence, sides, pools, outcome.second))
             numbers[outcome.second.aside] = beside
         # No test if runs have failed: without them a side looks better than it is.
         if found.enough and found.comparable and not found.notes:
@@ -160,27 +160,25 @@ class Compared(Check):
 
 def _gathered(
     evidence: Evidence, sides: Sequence[Series], task: str, where: Where, outcome: Outcome
-) -> tuple[TaskContrast, list[list[StoredRun]], list[FloatArray]]:
+) -> tuple[TaskContrast, list[Pool], list[FloatArray]]:
     """The runs and scores (seeds,) of each side on a task, and their contrast before they are compared.
 
     Runs that must not be pooled are not comparable, and have no scores.
     """
     pools = [evidence.pool(side, task, where) for side in sides]
-    # Runs on their way to the read-out do not count.
-    runs = [list(one.runs) if one.complete else [] for one in pools]
+    runs = [run for one in pools for run in one.runs]
     # If a side has no run, nothing is compared.
-    own = frozenset(run.spec for side in runs for run in side if run.own and all(runs))
+    own = frozenset(run.spec for run in runs if run.own and all(one.runs for one in pools))
     try:
-        require_comparable(run for side in runs for run in side)
+        require_comparable(runs)
     except StoreMixError as error:
-        seeds, note = tuple(map(len, runs)), f"{task}: not comparable: {str(error).rstrip('.')}"
-        return TaskContrast(task, None, seeds, False, notes=(note,), comparable=False, own=own), runs, []
-    scores = _scores(evidence, sides, runs, where, outcome)
+        seeds = tuple(len(one.runs) for one in pools)
+        note = f"{task}: not comparable: {str(error).rstrip('.')}"
+        return TaskContrast(task, seeds, notes=(note,), comparable=False, own=own), pools, []
+    scores = _scores(evidence, sides, pools, outcome)
     found = TaskContrast(
         task,
-        None,
         tuple(map(len, scores)),
-        enough=False,
         lacking=tuple(
             (outcome.absent, side.label) for side, one in zip(sides, scores, strict=True) if not len(one)
         ),
@@ -191,19 +189,15 @@ def _gathered(
         ),
         own=own,
     )
-    return found, runs, scores
+    return found, pools, scores
 
 
 def _scores(
-    evidence: Evidence,
-    sides: Sequence[Series],
-    runs: Sequence[list[StoredRun]],
-    where: Where,
-    outcome: Outcome,
+    evidence: Evidence, sides: Sequence[Series], pools: Sequence[Pool], outcome: Outcome
 ) -> list[FloatArray]:
     """The scores of each side in an outcome, (seeds,) each; areas of all begin at the same step."""
-    since = first_common_step(run.curve() for own in runs for run in own)
-    return [outcome.scores(evidence, own, side, where, since) for own, side in zip(runs, sides, strict=True)]
+    since = first_common_step(run.curve() for one in pools for run in one.runs)
+    return [outcome.scores(evidence, side, own, since) for side, own in zip(sides, pools, strict=True)]
 
 
 def _value(scores: Sequence[FloatArray]) -> float:
@@ -241,9 +235,8 @@ class BestOn(Compared):
             tasks.append(
                 TaskContrast(
                     task,
-                    None,
                     (min(min(each.seeds) for each in every),),
-                    one.complete,
+                    enough=one.complete,
                     supports=one.supports,
                     contradicts=one.contradicts,
                     notes=tuple(note for each in every if not each.comparable for note in each.notes),
@@ -332,11 +325,11 @@ class Sooner(Check):
 
     def _compared(self, evidence: Evidence, task: str, y: Series) -> TaskContrast:
         sides = (self.x, y)
-        found, runs, scores = _gathered(evidence, sides, task, self.where, RETURN)
+        found, pools, scores = _gathered(evidence, sides, task, self.where, RETURN)
         if found.lacking or not found.comparable:
             return found
         target = NEAR_OPTIMAL * float(np.mean(scores[1]))
-        hours = [np.array([_hours_to(run, target) for run in own]) for own in runs]
+        hours = [np.array([_hours_to(run, target) for run in own.runs]) for own in pools]
         if target <= 0.0:
             unknown = f"{task}: {y.label}'s runs are too short to have learned, so there is no target"
             return replace(found, notes=(unknown, *found.notes))
@@ -345,7 +338,7 @@ class Sooner(Check):
         ours, theirs = (f"{side.label} {_in_time(h)}" for side, h in zip(sides, hours, strict=True))
         line = Line(f"{task}: minutes to a return of {target:.0f}", f"{ours}, {theirs}", _counts(found.seeds))
         found = replace(found, line=line)
-        if differing := _differing_processors(sides, runs):
+        if differing := _differing_processors(sides, pools):
             return replace(found, comparable=False, notes=(f"{task}: {differing}", *found.notes))
         if not _same_sizes(evidence.scale):
             return replace(found, comparable=False)
@@ -355,7 +348,7 @@ class Sooner(Check):
         supports, contradicts = p_values(1.0 / hours[0], 1.0 / hours[1], sooner, 0.0)
         if found.notes:
             supports = contradicts = 1.0
-        if any(run.provenance.get("device") == "cpu" for own in runs for run in own):
+        if any(run.provenance.get("device") == "cpu" for own in pools for run in own.runs):
             contradicts = 1.0
             found = replace(found, notes=("the runs are on a CPU, the claim is for a GPU", *found.notes))
         return replace(found, enough=True, supports=supports, contradicts=contradicts)
@@ -367,9 +360,9 @@ def _hours_to(run: StoredRun, target: float) -> float:
     return float(run.training_seconds[there].iloc[0]) / 3600.0 if there.any() else math.inf
 
 
-def _differing_processors(sides: Sequence[Series], runs: Sequence[Sequence[StoredRun]]) -> str:
+def _differing_processors(sides: Sequence[Series], pools: Sequence[Pool]) -> str:
     """The processors of each side, if not all runs used the same; else empty."""
-    ran = [sorted({processor_of(run.provenance) for run in own}) for own in runs]
+    ran = [sorted({processor_of(run.provenance) for run in own.runs}) for own in pools]
     if len({name for own in ran for name in own}) == 1:
         return ""
     first, second = (f"{side.label} ran on {', '.join(own)}" for side, own in zip(sides, ran, strict=True))

@@ -71,8 +71,8 @@ class TaskContrast:
 
     Attributes:
         task: name of the task.
-        line: the result; None if there is nothing to compare.
         seeds: number of seeds of each side.
+        line: the result; None if there is nothing to compare.
         enough: whether they are enough for a verdict.
         lacking: what is lacking, and of which side: "no finished run of ALM(3)".
         supports, contradicts: one-sided p values; 1 if there are too few seeds.
@@ -82,9 +82,9 @@ class TaskContrast:
     """
 
     task: str
-    line: Line | None
     seeds: tuple[int, ...]
-    enough: bool
+    line: Line | None = None
+    enough: bool = False
     lacking: tuple[tuple[str, str], ...] = ()
     supports: float = 1.0
     contradicts: float = 1.0

@@ -1,6 +1,6 @@
 """Evidence for claims: the runs of one scale, and the numbers read from a run, one per seed."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ import pandas as pd
 from alm.training.scale import scale_named
 from reproduce.exhibits.bias import bias_by_step
 from reproduce.exhibits.catalogue import EXHIBITS
-from reproduce.exhibits.kinds import FigureExhibit, Series, TableExhibit
+from reproduce.exhibits.kinds import Series
 from reproduce.exhibits.pooling import Pool, pool
 from reproduce.exhibits.statistics.intervals import FloatArray
 from reproduce.exhibits.statistics.significance import deviations
@@ -45,24 +45,18 @@ class Evidence:
 
     def tasks(self, where: Where) -> tuple[str, ...]:
         """The tasks of a figure or table at this scale, or those named."""
-        if isinstance(where, tuple):
-            return where
-        found = EXHIBITS[where]
-        assert isinstance(found, FigureExhibit | TableExhibit)
-        return found.tasks_at(self.scale)
+        return EXHIBITS[where].tasks_at(self.scale) if isinstance(where, str) else where
 
     def pool(self, side: Series, task: str, where: Where) -> Pool:
-        """The runs of a side that count at the read-out step."""
+        """The runs of a side that have reached the read-out: that of an exhibit, or the end of their runs.
+
+        None counts on its way there.
+        """
         cell = (side.algorithm, side.variant, side.task(task), self.scale)
         runs = [run for run in self.stored if run.spec.cell == cell]
-        return pool(runs, self.step(runs[0], where) if runs else 0)
-
-    def step(self, run: StoredRun, where: Where) -> int:
-        """Environment steps at which a run is read: those of the exhibit, or the end of the run."""
-        exhibit = EXHIBITS[where] if isinstance(where, str) else None
-        if isinstance(exhibit, TableExhibit):
-            return exhibit.step(run.spec.scale, run.spec.task)
-        return exhibit.end(run.spec) if isinstance(exhibit, FigureExhibit) else run_length(run.spec)
+        end = EXHIBITS[where].end if isinstance(where, str) else run_length
+        found = pool(runs, end(runs[0].spec) if runs else 0)
+        return found if found.complete else replace(found, runs=())
 
     def biases(self, run: StoredRun, estimate: str) -> pd.DataFrame:
         """The bias of a run's estimate, normalised as in REDQ, one row per stored measurement."""
@@ -119,11 +113,9 @@ class Outcome:
         """Seeds needed on every side for a verdict."""
         return 5 if self.spread else 3
 
-    def scores(
-        self, evidence: Evidence, runs: Sequence[StoredRun], side: Series, where: Where, since: int = 0
-    ) -> FloatArray:
-        """The numbers of a side (seeds,), whose areas begin at ``since``."""
-        found = [self.read(Reading(evidence, run, side, since, evidence.step(run, where))) for run in runs]
+    def scores(self, evidence: Evidence, side: Series, pooled: Pool, since: int = 0) -> FloatArray:
+        """The numbers of the runs of a side (seeds,), whose areas begin at ``since``."""
+        found = [self.read(Reading(evidence, run, side, since, pooled.step)) for run in pooled.runs]
         scores = np.array([one for one in found if one is not None])
         return deviations(scores) if self.spread and len(scores) else scores
 

@@ -48,7 +48,7 @@ from reproduce.exhibits.claims.evidence import (
     Outcome,
     Where,
 )
-from reproduce.exhibits.kinds import FigureExhibit, Series
+from reproduce.exhibits.kinds import Series
 
 
 @dataclass(frozen=True)
@@ -68,9 +68,7 @@ class Claim:
 
 def _others(name: str) -> tuple[Series, ...]:
     """The series of a figure that are variants or have noise."""
-    figure = EXHIBITS[name]
-    assert isinstance(figure, FigureExhibit)
-    return tuple(one for one in figure.series if one.variant != "base" or one.noise)
+    return tuple(one for one in EXHIBITS[name].series if one.variant != "base" or one.noise)
 
 
 def _variant(label: str, name: str) -> Series:

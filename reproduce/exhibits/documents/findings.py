@@ -51,14 +51,14 @@ def one_protocol(store: Store) -> dict[str, str]:
         row = [task, *map("<br>".join, (alm.parts if alm.basis else [_in_short(alm)], smaller.parts))]
         for rival, one in zip(_RIVALS, rivals, strict=True):
             row += [scores["printed"][rival, task].number(), "<br>".join(one.parts)]
-        published = over_published = "–"
+        published = "–"
         if task in FIELD_TASKS:
             values, step = field_scores("sac", FIELD_TASKS[task], READ_OUT)
             ends = f"[{min(values):.0f}, {max(values):.0f}]"
             published = f"{np.mean(values):.0f} {ends} ({len(values)} seeds, {step / 1000:.0f}k)"
-            over_published = _lead(alm, [_of_field(values)])
         full.append([*row, published])
         short.append([task, *map(_in_short, (alm, smaller, *rivals))])
+        over_published = _lead(alm, [scores["published"]["SAC", task]])
         leads.append([task, _lead(alm, rivals), over_published, _lead(smaller, rivals)])
     header = ["", "ALM(3), released curve or printed", f"{QUARTER.label}, measured here"]
     header += [f"{rival}, {which}" for rival in _RIVALS for which in ("printed", "measured here")]
@@ -86,12 +86,10 @@ def _lead(own: Score, rivals: Sequence[Score]) -> str:
         return "–"
     best = max(rivals, key=lambda one: one.mean)
     sides = [Summary(one.mean, one.std, one.seeds or 0) for one in (own, best)]
-    over = f"{own.mean - best.mean:+.0f}"
     if min(side.seeds for side in sides) < RETURN.seeds_needed:
-        return f"{over} ({best.algorithm}), too few seeds for a test"
+        return f"{own.mean - best.mean:+.0f} ({best.algorithm}), too few seeds for a test"
     test = MeanDifference.of_summaries(*sides)
-    low, high = test.interval
-    return f"{over} [{low:+.0f}, {high:+.0f}] ({best.algorithm}), {p_statement(test.p)}"
+    return f"{test.text} ({best.algorithm}), {p_statement(test.p)}"
 
 
 def claims(store: Store) -> dict[str, str]:
@@ -159,7 +157,7 @@ _Scores = Mapping[tuple[str, str], Score]
 
 
 def _of_table1(store: Store) -> dict[str, _Scores]:
-    """Cells of Table 1 as printed, of the authors (released or, without a curve, printed), and measured.
+    """Cells of Table 1 as printed, of the authors (released or else printed), measured, and of others.
 
     Raises:
         reproduce.exhibits.pooling.StoreMixError: its runs of paper scale differ in protocol.
@@ -170,7 +168,7 @@ def _of_table1(store: Store) -> dict[str, _Scores]:
         for run in store.runs(scale="paper")
         if run.spec.task in TABLE1.tasks and (run.spec.algorithm, run.spec.variant) in rows
     )
-    every = score_table(TABLE1, store).placed
+    every = score_table(TABLE1, store, context=True).placed
 
     def cells(block: str, scale: str = "") -> dict[tuple[str, str], Score]:
         own = ((column, one) for column, one in every if (one.block, one.scale) == (block, scale))
@@ -178,10 +176,9 @@ def _of_table1(store: Store) -> dict[str, _Scores]:
 
     printed = cells("printed")
     released = {place: one for place, one in cells("released").items() if one.has_number}
-    return {"printed": printed, "authors": {**printed, **released}, "measured": cells("measured", "paper")}
-
-
-def _of_field(values: Sequence[float]) -> Score:
-    """Published returns of SAC as a cell."""
-    mean, std = float(np.mean(values)), float(np.std(values, ddof=1))
-    return Score("published", "SAC", "v4", mean, std, len(values), status="published")
+    return {
+        "printed": printed,
+        "authors": {**printed, **released},
+        "measured": cells("measured", "paper"),
+        "published": cells("published"),
+    }

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from reproduce.exhibits.catalogue import TABLE1
 from reproduce.exhibits.documents import Blocks
 from reproduce.exhibits.documents.benchmarks import NOT_MEASURED
+from reproduce.exhibits.kinds import READ_OUT
 from reproduce.exhibits.pooling import pool, sample_std
 from reproduce.exhibits.statistics.intervals import FloatArray
 from reproduce.exhibits.statistics.significance import MeanDifference, Summary
@@ -55,10 +55,8 @@ def _beside_the_authors(store: Store) -> str:
             scores = np.array([value for _, value in found])
             own = Summary(float(scores.mean()), float(scores.std(ddof=1)), len(scores))
             test = MeanDifference.of_summaries(own, Summary(mean, std, int(count)))
-            low, high = test.interval
-            p = p_in_words(test.p)
             here = f"{mean_and_std(own.mean, own.std)} ({own.seeds} seeds)"
-            tests.append([*where, theirs, here, f"{test.value:+.0f} [{low:+.0f}, {high:+.0f}]", p])
+            tests.append([*where, theirs, here, test.text, p_in_words(test.p)])
     where = ["task", "precision", "training steps"]
     header = [*where, "seed", "authors, 5 seeds", "here", "in authors' deviations"]
     grids = [markdown_grid(header, sorted(seeds, key=lambda row: (row[0], row[1] != "float32", int(row[3]))))]
@@ -73,11 +71,11 @@ def _beside_the_field(store: Store) -> str:
     for (algorithm, task), published in field_curves().groupby(["algorithm", "task"], sort=False):
         title = ALGORITHMS[algorithm].title
         stored = store.runs(algorithm=algorithm, variant="base", task=task, scale="paper")
-        own = pool(stored, TABLE1.step("paper", task))
-        if numbers := own.statistics:
-            seeds = seeds_counted(numbers.seeds, None)
+        own = pool(stored, READ_OUT)
+        if own.runs:
+            seeds = seeds_counted(len(own.runs), None)
             where = f"here, {seeds}, mean over the last tenth of the steps"
-            rows.append([title, task, f"{own.step:,}", f"{numbers.window_mean:.0f}", where])
+            rows.append([title, task, f"{own.step:,}", f"{own.window_mean:.0f}", where])
             if algorithm in FIELD:
                 returns, step = field_scores(algorithm, FIELD_TASKS[task], own.step)
                 where = f"{len(returns)} seeds, from {min(returns):.0f} to {max(returns):.0f}, gym's v4 task"
@@ -99,9 +97,9 @@ def _beside_another_library(store: Store, records: Path) -> str:
         own = pool(store.runs(algorithm="sac", variant="base", task=task, scale="paper"), step)
         if not own.complete:
             continue
-        ours, library = [run.curve() for run in own.runs], record["library"].replace("==", " ")
+        library = record["library"].replace("==", " ")
         for name, read in (("last evaluation", value_at), ("mean over the last tenth", window_mean)):
-            x, y = (np.array([read(curve, step) for curve in curves]) for curves in (ours, theirs))
+            x, y = own.each(read), np.array([read(curve, step) for curve in theirs])
             cells = [f"{mean_and_std(side.mean(), sample_std(side))} ({_each(side)})" for side in (x, y)]
             p = p_in_words(MeanDifference.between(x, y).p) if min(len(x), len(y)) > 1 else "–"
             rows.append([task, f"{step:,}", library, name, *cells, p])

@@ -9,7 +9,7 @@ from alm.variants import VARIANTS
 from reproduce.exhibits.catalogue import EXHIBITS
 from reproduce.exhibits.coverage import coverage
 from reproduce.exhibits.documents import Blocks
-from reproduce.exhibits.kinds import SHOWN_SCALES, CodeExhibit
+from reproduce.exhibits.kinds import SHOWN_SCALES
 from reproduce.exhibits.pooling import pool
 from reproduce.exhibits.writing import markdown_grid
 from reproduce.formats import left_out, mean_and_std, steps_in_words
@@ -107,10 +107,8 @@ def _runs_of_exhibits(store: Store) -> str:
     rows = []
     for exhibit in EXHIBITS.values():
         stored = [coverage(exhibit, store, scale).text for scale in SHOWN_SCALES]
-        compared, on = "–", ["–"] * len(SHOWN_SCALES)
-        if not isinstance(exhibit, CodeExhibit):
-            compared = "; ".join(one.label for one in exhibit.series)
-            on = [", ".join(exhibit.tasks_at(scale)) or "–" for scale in SHOWN_SCALES]
+        compared = "; ".join(one.label for one in exhibit.series) or "–"
+        on = [", ".join(exhibit.tasks_at(scale)) or "–" for scale in SHOWN_SCALES]
         rows.append([f"`make {exhibit.name}`", exhibit.title, compared, *on, *stored])
     by_scale = [f"{what}, `{scale}`" for what in ("tasks", "stored runs") for scale in SHOWN_SCALES]
     return markdown_grid(["", "shows", "compares", *by_scale], rows)
@@ -130,6 +128,6 @@ def _group_in_words(group: Sequence[StoredRun]) -> list[str]:
     pooled = pool(group, run_length(spec))
     seeds = ", ".join(str(run.spec.seed) for run in pooled.runs)
     words = "; ".join(filter(None, (seeds, ", ".join(left_out(pooled.unfinished, pooled.failed)))))
-    if (numbers := pooled.statistics) is None:
+    if not pooled.runs:
         return [spec.task, spec.scale, words, "–", "–"]
-    return [spec.task, spec.scale, words, f"{numbers.step:,}", mean_and_std(numbers.mean, numbers.std)]
+    return [spec.task, spec.scale, words, f"{pooled.evaluated:,}", mean_and_std(pooled.mean, pooled.std)]

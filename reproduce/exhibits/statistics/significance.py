@@ -106,6 +106,12 @@ class MeanDifference:
         return self.value - width, self.value + width
 
     @property
+    def text(self) -> str:
+        """The difference with its interval, ``"+12 [-3, +27]"``."""
+        low, high = self.interval
+        return f"{self.value:+.0f} [{low:+.0f}, {high:+.0f}]"
+
+    @property
     def detectable(self) -> float:
         """The smallest true difference that a two-sided test detects with `POWER` at `LEVEL`, uncorrected.
 
