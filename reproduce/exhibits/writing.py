@@ -247,11 +247,7 @@ def latex(table: Table) -> str:
 
 def _latex_widths(table: Table) -> str:
     """Columns of text for a page of text, as wide as in a terminal of `_PAGE` characters."""
-    rows = [
-        [row.label, *(cell for cell in row.cells if isinstance(cell, str))]
-        for block in table.blocks
-        for row in block.rows
-    ]
+    rows = [_words(row) for block in table.blocks for row in block.rows]
     columns = list(zip(table.columns, *rows, strict=True))
     widths = _widths(columns, _PAGE) or _longest_words(columns)
     shares = (f"{width / sum(widths):.3f}" for width in widths)

@@ -262,6 +262,8 @@ def test_panels_of_figure3(store):
     assert costs.get_title().startswith("cost of a step on HalfCheetah")
     caption = " ".join(figure.get_supxlabel().split())
     assert "laptop scale (drawn: ALM(3); SAC): mean return" in caption and "authors" not in caption
+    # Of SAC there are two, of ALM one.
+    assert "mean ± sample standard deviation over seeds if there are several" in caption
     assert "Networks are smaller than the paper's at this scale, but for those of SAC." in caption
     assert "No stored run on Hopper." in caption and "`" not in caption
     assert "Measured on Test, 1 thread." in caption
@@ -439,6 +441,8 @@ def test_seeds_stored_without_what_a_figure_shows_are_counted_beside_the_drawn_o
     note = captions.seeds_note([curve for curve in data.curves if curve.task == "HalfCheetah"])
     drawn_one = "1 of 5 seeds, 7k of 50k steps, 1 stored without what is shown: ALM(3), lower bound"
     assert note.splitlines()[0] == drawn_one
+    # Those without are not among the runs drawn, of which captions count one's own.
+    assert [run.spec.seed for run in data.runs] == [0]
 
 
 def test_a_caption_counts_the_evaluation_episodes_of_its_scale(tmp_path, make_run):
@@ -483,6 +487,17 @@ def test_panels_of_the_bias(store):
     assert "no stored run: REDQ" in texts(bottom)[0]
     caption = figure.get_supxlabel().replace("\n", " ")
     assert "as the ALM paper writes it; positive is overestimation" in caption
+    assert "entropy bonus" not in caption
+
+
+def test_the_caption_of_the_bias_names_whose_values_have_an_entropy_bonus(store, make_run):
+    run = make_run({5000: 0.0, 6000: 100.0}, algorithm="redq", scale="laptop")
+    store.write(run)
+    pairs = {"episode": [0, 0], "episode_step": [0, 1], "monte_carlo": [20.0, 40.0], "mean_q": [25.0, 45.0]}
+    store.write_values(run, pd.DataFrame({"step": 6000, **pairs}))
+    figure = value_bias.draw(value_bias.data(FIGURE["figure4"], store, "laptop"))
+    caption = " ".join(figure.get_supxlabel().split())
+    assert "with the entropy bonus at the learned temperature for REDQ. Curves" in caption
 
 
 def test_the_command_writes_each_scale_that_has_runs(store, tmp_path, capsys):
@@ -679,7 +694,9 @@ def test_predicted_representations_are_drawn_for_one_episode_only(tmp_path, make
     store.write_latents(other, steps, "alm of seed 1")
     with pytest.raises(StoreMixError, match="protocols"):
         drawn("figure7", store)
-    assert latents.data(exhibit, store, "laptop").curves[0].seeds == 3
+    store.write(make_run({30_000: 1.0}, seed=4, scale="laptop", status="partial"))  # without predictions
+    curve = latents.data(exhibit, store, "laptop").curves[0]
+    assert (curve.seeds, curve.unmeasured) == (3, 1)
 
     other = make_run({5000: 1.0}, variant="no-kl", scale="laptop")
     store.write(other)

@@ -140,6 +140,9 @@ def test_the_margin_follows_the_size_of_the_other_and_shares_its_error():
     assert p_values(np.array([-119.0, -120.0, -121.0]), y, NO_WORSE, 0.0)[0] == pytest.approx(0.5)
     x, y = np.array([80.0, 84.0, 82.0]), np.array([90.0, 100.0, 110.0])
     assert p_values(x, y, NO_WORSE, 0.0) == p_values(x, 0.8 * y, ABOVE, 0.0)
+    # Of seeds on both sides of zero each keeps its sign.
+    y = np.array([-40.0, 60.0, 110.0])
+    assert p_values(x, y, NO_WORSE, 0.0) == pytest.approx(p_values(x, 0.8 * y, ABOVE, 0.0))
     # Of a number the margin is its part; of zero it is the margin itself.
     assert p_values(np.array(around(16.0)), 20.0, NO_WORSE, 0.0)[0] == pytest.approx(0.5)
     assert p_values(np.array([0.1, 0.2, 0.3]), 0.0, NO_BETTER, 0.0)[0] == pytest.approx(0.5)
@@ -419,6 +422,9 @@ def test_table1_needs_every_row_on_every_task(add):
         for rival in ("sac-svg2", "sac-svg3", "svg", "td3", "sac"):
             add([10.0, 11.0, 12.0], algorithm=rival, task=task)
     assert verdict(store, "4/5 tasks").verdict == "supported"
+    # 20 less, errors 10 / √3 each, four degrees of freedom: t = 2.45, whose one-sided p is 0.035.
+    add([80.0, 90.0, 100.0], algorithm="td3", task="Hopper")
+    assert in_words(verdict(store, "4/5 tasks").finding).startswith("significantly best on 4 of the 5 tasks")
     for task in ("T-Ant", "Hopper"):
         add([500.0, 501.0, 502.0], algorithm="td3", task=task)
     found = verdict(store, "4/5 tasks")
@@ -436,6 +442,8 @@ def test_table1_is_read_where_the_table_is(add):
     pool = evidence.pool(alm, "HalfCheetah", "table1")
     assert checks.RETURN.scores(evidence, alm, pool).tolist() == [8.0] * 3
     assert not evidence.pool(alm, "HalfCheetah", "figure5a").runs
+    # One figure, which shows the same runs, is read there, too.
+    assert evidence.pool(alm, "HalfCheetah", "figureQ").runs
 
 
 def test_spreads_promise_nothing(add):
@@ -538,16 +546,16 @@ CPU = {"population": 1, "device": "cpu", "hardware": {"cpu": "A"}}
 def timed(make_run, tmp_path):
     """Stores runs on a task that reach 100 at the given steps, or never, and says what the check finds.
 
-    The clock of runs is step / 100 seconds.
+    The clock of runs is step / 100 seconds, evaluations included.
     """
     store = Store(tmp_path / "runs")
     alm, sac, redq = Series("ALM(3)", "alm"), Series("SAC", "sac"), Series("REDQ", "redq")
 
-    def timed(algorithm, steps, task="HalfCheetah", scale="paper", provenance=GPU):
+    def timed(algorithm, steps, task="HalfCheetah", scale="paper", provenance=GPU, evaluation=0.0):
         length = {"paper": 300_000, "laptop": 50_000}[scale]
         for seed, step in enumerate(steps):
             curve = {5000: 0.0} | ({step: 100.0} if step else {}) | {length: 100.0 if step else 0.0}
-            extra = {"time/evaluation_s": [0.0] * len(curve)}
+            extra = {"time/evaluation_s": [evaluation] * len(curve)}
             options = {"scale": scale, "seed": seed, "extra": extra, "provenance": provenance}
             store.write(make_run(curve, algorithm=algorithm, task=task, **options))
 
@@ -579,6 +587,13 @@ def test_the_time_to_sac_s_return(timed):
     assert found.verdict == "not enough runs" and "Hopper: SAC's runs are too short" in in_words(
         found.finding
     )
+
+
+def test_the_time_of_evaluations_does_not_count(timed):
+    """84 s, of which two evaluations took 12 s each."""
+    timed("alm", SOON, evaluation=12.0)
+    timed("sac", LATE)
+    assert "= ALM(3) 1.0, SAC 7.8" in in_words(timed.found().finding)
 
 
 def test_about_half_of_the_time_is_at_most_three_fifths_of_it(timed):
@@ -728,7 +743,7 @@ def test_parts_of_training_begin_where_the_warm_up_ends(tmp_path, make_run):
     for step, (bias, spread) in measured.items():
         pairs = {"step": step, "episode": 0, "episode_step": range(2), "monte_carlo": returns}
         estimates = returns + bias + spread * np.array([-1.0, 1.0])
-        frames.append(pd.DataFrame({**pairs, "lower_bound": estimates}))
+        frames.append(pd.DataFrame({**pairs, "lower_bound": estimates, "min_q": estimates + 10.0}))
     store.write_values(run, pd.concat(frames))
     evidence, side = Evidence(store, "laptop"), Series("ALM(3)", "alm", estimate="lower_bound")
     pooled = evidence.pool(side, "HalfCheetah", "figure8")
@@ -739,6 +754,9 @@ def test_parts_of_training_begin_where_the_warm_up_ends(tmp_path, make_run):
     assert read(BIAS, BIAS_STD) == pytest.approx([(0.3 + 0.5) / 2, (0.6 + 1.2) / 2], rel=1e-5)
     assert read(*BIAS_STD_BY_QUARTER) == pytest.approx([0.2, 0.4, 0.6, 1.2], rel=1e-5)
     assert read(BIAS_STD_GROWTH) == pytest.approx([0.9 / 0.3], rel=1e-5)
+    # Each estimate of a run has a bias of its own.
+    side = Series("ALM(3)", "alm", estimate="min_q")
+    assert read(BIAS) == pytest.approx([1.4], rel=1e-5)
 
 
 def test_the_deviation_over_episodes_is_of_the_last_tenth_of_the_steps(tmp_path, make_run):

@@ -82,6 +82,8 @@ def test_an_area_begins_where_all_sides_have_been_evaluated_as_in_claims(tmp_pat
     (task,) = comparison.tasks
     scores = [side.scores.tolist() for side in task.sides]
     assert scores == [[50.0], [200.0]] and task.since == 5000
+    (turned,) = compared(store, names=("svg", "alm"), metric="area").tasks
+    assert [side.scores.tolist() for side in turned.sides] == scores[::-1] and turned.since == 5000
     sides = Series("ALM(3)", "alm"), Series("SVG(1)", "svg")
     evidence = Evidence(store, "laptop")
     pools = [evidence.pool(side, "HalfCheetah", "table1") for side in sides]
@@ -427,15 +429,15 @@ def test_a_run_that_failed_after_the_compared_step_counts_as_in_tables(store):
     failed = {"status": "failed", "reason": "loss/critic is not finite"}
     for seed in range(3):
         store.add("relu", seed, {5000: 0.0, 6000: 100.0 + seed})
-    store.add("mnm", 0, {5000: 0.0, 6000: 300.0})
-    store.add("mnm", 1, {5000: 0.0, 6000: -500.0, 7000: 9.0}, **failed)
+    store.add("mnm", 0, {5000: 0.0, 6000: -500.0, 7000: 9.0}, **failed)
+    store.add("mnm", 1, {5000: 0.0, 6000: 300.0})
     store.add("mnm", 2, {5000: 0.0}, **failed)
     compared = Comparison.of(["alm/mnm", "alm/relu"], ["HalfCheetah"], "laptop", "return", store)
     (task,) = compared.tasks
-    assert (task.step, list(task.first.scores), task.first.failed) == (6000, [300.0, -500.0], [2])
+    assert (task.step, list(task.first.scores), task.first.failed) == (6000, [-500.0, 300.0], [2])
     said = " ".join(compared.notes())
     assert (
-        "Failed after the step that is compared, and count: seed 1 of alm/mnm on HalfCheetah (7k of" in said
+        "Failed after the step that is compared, and count: seed 0 of alm/mnm on HalfCheetah (7k of" in said
     )
     assert "so that a side looks better than it is: seed 2 of alm/mnm on HalfCheetah." in said
     # A side of which every run failed later is compared, too.
@@ -447,6 +449,8 @@ def test_a_run_that_failed_after_the_compared_step_counts_as_in_tables(store):
     store.add("joint", 2, {5000: 0.0}, **failed)
     late = Comparison.of(["alm/joint", "alm/relu"], ["HalfCheetah"], "laptop", "return", store)
     assert "A probability of 0 or 1" not in " ".join(late.notes())
+    turned = Comparison.of(["alm/relu", "alm/joint"], ["HalfCheetah"], "laptop", "return", store)
+    assert "A probability of 0 or 1" not in " ".join(turned.notes())
 
 
 def test_failed_runs_alone_cannot_be_compared(store):

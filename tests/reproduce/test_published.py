@@ -2,10 +2,18 @@
 
 import shutil
 
+import pandas as pd
 import pytest
 
 from reproduce.lab import published
-from reproduce.lab.published import authors_curve, authors_curves, footnotes, printed_rows, printed_scores
+from reproduce.lab.published import (
+    authors_curve,
+    authors_curves,
+    field_scores,
+    footnotes,
+    printed_rows,
+    printed_scores,
+)
 
 TASKS = ["T-Humanoid", "T-Ant", "HalfCheetah", "Walker2d", "Hopper"]
 TABLE1 = {
@@ -110,6 +118,14 @@ def test_authors_curves_back_the_printed_cells_that_the_footnotes_say_they_back(
 def test_authors_curve_of_a_task_that_was_not_released():
     assert authors_curve("Hopper") is None
     assert authors_curve("T-Ant").last_step == 295_000
+
+
+def test_seeds_that_others_evaluated_at_different_steps_are_named_by_the_earliest(monkeypatch):
+    """As measured seeds are; each is read at its own last evaluation until the step."""
+    rows = [(0, 1000, 1.0), (0, 2000, 2.0), (0, 3000, 99.0), (1, 500, 3.0), (1, 1500, 4.0)]
+    runs = pd.DataFrame(rows, columns=["seed", "step", "return"]).assign(method="sac", task="Ant")
+    monkeypatch.setattr(published, "field_runs", lambda: runs)
+    assert field_scores("sac", "Ant", 2000) == ([2.0, 4.0], 1500)
 
 
 def test_a_changed_digit_is_one_sentence(tmp_path, monkeypatch):

@@ -67,6 +67,11 @@ def test_what_was_measured_on_a_gpu_takes_the_place_of_estimates(records):
     row = {"eager_ms": 9.0, "captured_ms": 3.0, "compiled_ms": 4.0}
     write(records, "gpu", {"rows": {"alm 5": row, "alm 10": row | {"captured_ms": 2.0}}})
     assert gpu_step(records, "alm", 3) == pytest.approx(0.0035)
+    # Of the ways in which a population was timed the fastest counts, and the smallest one large enough.
+    assert gpu_step(records, "alm", 10) == pytest.approx(0.0025)
+    for way in row:
+        write(records, "gpu", {"rows": {"alm 5": row | {way: 1.0}}})
+        assert gpu_step(records, "alm", 5) == pytest.approx(0.0015)
     # They are of the paper's sizes.
     assert math.isnan(gpu_step(records, "alm", 3, "laptop"))
     # Of so many seeds none was timed: 40 GFLOP each.
@@ -76,6 +81,7 @@ def test_what_was_measured_on_a_gpu_takes_the_place_of_estimates(records):
 def test_jobs_start_on_the_first_worker_that_is_free():
     assert makespan([3.0, 1.0, 1.0, 1.0], 2) == 3.0
     assert makespan([1.0, 1.0, 3.0], 2) == 4.0
+    assert makespan([3.0, 1.0, 2.0], 3) == 3.0
     assert makespan([1.0, 2.0], 10) == makespan([1.0, 2.0], 10**15) == 2.0
 
 
@@ -146,7 +152,9 @@ def test_a_plan_says_how_long_it_takes_on_so_many_workers(records, capsys, monke
 
 
 def test_hours_are_those_of_stored_runs_on_processors_of_this_kind(records, make_run, monkeypatch):
-    """A second a step, the median of this processor's runs, whatever the benchmark; else the benchmark."""
+    """A second a step without evaluations, the median of this processor's runs, whatever the benchmark says;
+    else the benchmark's.
+    """
     monkeypatch.setattr("reproduce.lab.costs.BENCHMARK", records / "environment_step.json")
     monkeypatch.setattr("reproduce.lab.costs.matrix_gigaflops", lambda: 30.0)
     runs, here = [], cpu_name()
@@ -161,11 +169,11 @@ def test_hours_are_those_of_stored_runs_on_processors_of_this_kind(records, make
         (0, "slbo", "another", "cpu", 1.0),
     ):
         provenance = {"device": device, "population": 1, "hardware": {"cpu": cpu}}
-        extra = {"time/evaluation_s": [0.0, 0.0]}
+        extra = {"time/evaluation_s": [1000.0, 2000.0]}
         run = make_run(
             {5000: 1.0, 10_000: 1.0}, algorithm=algorithm, seed=seed, extra=extra, provenance=provenance
         )
-        run.evaluations["wall_seconds"] = seconds * run.evaluations["step"]
+        run.evaluations["wall_seconds"] = seconds * run.evaluations["step"] + [1000.0, 3000.0]
         runs.append(run)
     costs = Costs(runs)
     alm, mbpo, slbo, sac = (costs.of(missing(name, 2)) for name in ("alm", "mbpo", "slbo", "sac"))

@@ -367,6 +367,20 @@ def test_changed_numbers_are_noticed_beside_a_run_too(tmp_path, make_run):
         assert store.values(run) is None
 
 
+def test_an_episode_that_moved_to_another_evaluation_is_noticed(tmp_path, make_run):
+    """The numbers and their order are as they were."""
+    kind = pa.list_(pa.float64())
+    path = Store(tmp_path).write(
+        make_run({5000: 2.0, 10_000: 4.0}, extra={"eval/returns": [[1.0, 3.0], [4.0]]})
+    )
+    table = pq.read_table(path)
+    place = table.column_names.index("eval/returns")
+    other = table.set_column(place, "eval/returns", pa.array([[1.0], [3.0, 4.0]], kind))
+    pq.write_table(other.replace_schema_metadata(table.schema.metadata), path)
+    with pytest.warns(StoreWarning, match="its content is not what was written"):
+        assert Store(tmp_path).runs() == []
+
+
 def test_value_samples_behind_the_last_evaluation_are_left_out(tmp_path, make_run):
     """They are written before the record, so that a kill between the two leaves more of them."""
     store = Store(tmp_path)

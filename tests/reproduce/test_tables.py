@@ -130,6 +130,7 @@ def test_unfinished_seeds_are_read_where_all_have_been(make_run, render):
     frame, _, _ = render([make_run(short, status="partial"), make_run(long, seed=1, status="partial")])
     record = cell(frame)
     assert (record["mean"], record["seeds"], record["step"], record["unfinished"]) == (30, 2, 10_000, 0)
+    assert record["source"] == "measured, partial: 10k of 200k steps"
 
 
 def test_unfinished_and_failed_seeds_are_not_pooled_with_finished_ones_but_counted(make_run, render):

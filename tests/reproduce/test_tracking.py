@@ -244,6 +244,26 @@ def test_resuming_from_an_older_checkpoint_neither_doubles_nor_loses(tmp_path, u
     assert len(keys_and_steps(database)) == len(set(keys_and_steps(database))) == 20
 
 
+def test_a_run_that_ends_in_fewer_bytes_than_were_sent_before_it_resumed_is_whole(tmp_path, uri, database):
+    run = Training(tmp_path)
+    run.steps(1000)
+    kept = run.commit()
+    run.pace = 0.123456789
+    run.steps(2000)
+    sent = run.commit()
+    sync([run.path], MlflowRuns(uri))
+    run.resume(kept)
+    run.pace = 0.25
+    run.steps(2000)
+    run.finish()
+    assert run.size < sent
+    sync([run.path], MlflowRuns(uri))
+    assert [status for _, status, *_ in runs(database)] == ["FINISHED"]
+    assert {(key, step) for key, step, *_ in run.expected()} == set(keys_and_steps(database))
+    whole = {(key, step, value) for key, step, _, value in points(database, whole_run=True)}
+    assert ("final/return", 2000, 1000.0) in whole
+
+
 def test_a_run_deleted_from_mlflow_is_sent_again(tmp_path, uri, database):
     run = Training(tmp_path)
     run.steps(1000)
@@ -873,6 +893,27 @@ def test_an_import_completes_a_run_tracked_in_part_and_later_syncs_respect_it(
     assert {(key, step) for key, step, _, _ in run.expected()} <= set(keys_and_steps(database))
 
 
+def test_an_import_completes_the_one_of_two_trainings_that_was_stored(tmp_path, uri, database, make_run):
+    for number, started in enumerate((STARTED, STARTED + 100_000)):
+        run = Training(tmp_path / str(number), started_ms=started)
+        run.steps(1000)
+        run.commit()
+        sync([run.path], MlflowRuns(uri))
+    store = Store(tmp_path / "store")
+    store.write(
+        make_run(
+            {1000: 500.0, 2000: 1000.0}, scale="laptop", config=CONFIG, provenance={"started_ms": STARTED}
+        )
+    )
+    assert import_store(store, MlflowRuns(uri)).runs == 1
+    assert [status for _, status, *_ in runs(database)] == ["FINISHED", "RUNNING"]
+    (first, *_), (second, *_) = (
+        query(database, f"select max(step) from metrics where run_uuid = '{run_id}'")
+        for *_, run_id in runs(database)
+    )
+    assert (first, second) == ((2000,), (1000,))
+
+
 def test_published_numbers_and_curves(uri, database):
     first = import_published(MlflowRuns(uri))
     before = everything(database)
@@ -940,6 +981,28 @@ def test_experiments_of_others_hide_none_of_ours(uri, monkeypatch):
         client.create_experiment(name)
     monkeypatch.setattr("reproduce.tracking.client._PAGE", 1)  # of a server that many projects write to
     assert list(tracker.experiments()) == ["alm/published"]
+
+
+def test_a_view_counts_its_runs_in_any_order():
+    """ALM and a variant of it share one, of all metrics that either has; ALM and SAC the other."""
+
+    def run(role, algorithm, method, metric):
+        tags = {"task": "Hopper", "scale": "laptop", "role": role, "algo": algorithm, "method": method}
+        return SimpleNamespace(data=SimpleNamespace(tags=tags, metrics={metric: 0.0}))
+
+    runs = [
+        run("variant", "alm", "no KL", "loss/model"),
+        run("method", "alm", "ALM(3)", "loss/critic"),
+        run("method", "alm", "ALM(3)", "loss/critic"),
+        run("baseline", "sac", "SAC", "loss/actor"),
+    ]
+    for order in (runs, runs[::-1]):
+        baselines, variants = views_of(order)
+        assert (baselines.key, baselines.runs) == ("Hopper-laptop", 3)
+        assert baselines.methods == {"ALM(3)", "SAC"}
+        assert (variants.key, variants.runs) == ("Hopper-laptop-variants", 3)
+        assert variants.metrics == {"loss/model", "loss/critic"}
+    assert [view.key for view in views_of(runs[1:])] == ["Hopper-laptop"]
 
 
 def test_a_view_shows_returns_by_environment_step_and_then_score_and_cost():

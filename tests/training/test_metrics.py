@@ -104,6 +104,15 @@ def test_times_are_means_over_the_steps_of_an_interval_and_the_clock_goes_on():
     assert recorder.averages() == [dict.fromkeys(times, 0.0)] and recorder.clocks == [pytest.approx(0.032)]
 
 
+def test_times_in_the_making_are_resumed():
+    before, after = Recorder(1), Recorder(1)
+    before.add_time(update=0.003)
+    after.load_state(0, before.state(0))
+    after.add_time(update=0.001)
+    (row,) = after.averages()
+    assert (row["time/update_ms"], row["time/steps_per_second"]) == pytest.approx((2.0, 500.0))
+
+
 def test_averages_in_the_making_are_resumed_on_a_device():
     """A checkpoint is read on the CPU; the device here has shapes but no numbers."""
     before, after = Recorder(2), Recorder(2, "meta")
