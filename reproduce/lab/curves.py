@@ -132,6 +132,6 @@ def sharing_seeds(evaluations: Sequence[Mapping[str, Any]]) -> float | None:
         return known[0][1] if known else None
     total = part = before = 0.0
     for seconds, seeds in known:
-        passed, before = max(seconds - before, 0.0), seconds
-        total, part = total + passed, part + passed / seeds
+        total, part = total + seconds - before, part + (seconds - before) / seeds
+        before = seconds
     return total / part

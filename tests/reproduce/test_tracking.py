@@ -12,6 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 from mlflow import MlflowClient
+from mlflow.utils.validation import MAX_EXPERIMENT_TAG_VAL_LENGTH
 
 from patience import PATIENCE, wait_for
 from reproduce.cli import main
@@ -27,7 +28,7 @@ from reproduce.tracking.importing import import_published, import_store
 from reproduce.tracking.links import links
 from reproduce.tracking.records import record_of
 from reproduce.tracking.uri import TrackingError, resolve_uri, shown_uri
-from reproduce.tracking.views import views_of
+from reproduce.tracking.views import OURS, description_of, views_of
 from tracked import CONFIG, PROTOCOL, STARTED, Training
 
 NOBODY = "http://127.0.0.1:9"
@@ -1026,3 +1027,36 @@ def test_a_view_shows_returns_by_environment_step_and_then_score_and_cost():
         "aggregateFunction": "average",
         "groupByKeys": [{"mode": "tag", "groupByData": "method"}],
     }
+
+
+def test_the_state_of_a_view_fits_in_a_tag():
+    tags = {"task": "HalfCheetah", "scale": "laptop", "role": "own", "algo": "alm"}
+    many = [
+        SimpleNamespace(
+            data=SimpleNamespace(tags={**tags, "method": f"my-idea-{i}"}, metrics={"eval/return": 0.0})
+        )
+        for i in range(200)
+    ]
+    (view,) = views_of(many)
+    assert len(view.state) < 5000 and "first 100" in view.title
+    page = json.loads(zlib.decompress(base64.b64decode(view.state.removeprefix("deflate;"))))
+    assert page["searchFilter"].startswith("tags.task = 'HalfCheetah' and tags.scale = 'laptop'")
+    assert len(page["groupsExpanded"]) == 200 and not any(page["groupsExpanded"].values())
+
+
+def test_the_description_fits_in_a_tag_whatever_there_is():
+    tags = {"scale": "laptop", "role": "own", "algo": "alm", "method": "my-idea"}
+    runs = [
+        SimpleNamespace(
+            data=SimpleNamespace(
+                tags={**tags, "task": f"Hopper-obsnoise-0.{i:03}"}, metrics={"eval/return": 0.0}
+            )
+        )
+        for i in range(1, 201)
+    ]
+    views = views_of(runs)
+    text = description_of("1", views)
+    shown = text.count("viewStateShareKey")
+    assert 50 < shown < 200 and f"* and {200 - shown} more" in text
+    assert len(text) <= MAX_EXPERIMENT_TAG_VAL_LENGTH and text.endswith(OURS)
+    assert description_of("1", views[:2]).count("\n* ") == 2

@@ -1,8 +1,6 @@
 """MLflow as `make ui` serves it: who it answers, what is left of it, and what its links open in a browser."""
 
-import base64
 import http.client
-import json
 import os
 import re
 import shutil
@@ -10,13 +8,10 @@ import signal
 import socket
 import subprocess
 import sys
-import zlib
-from types import SimpleNamespace
 
 import psutil
 import pytest
 from mlflow import MlflowClient
-from mlflow.utils.validation import MAX_EXPERIMENT_TAG_VAL_LENGTH
 
 from patience import PATIENCE
 from reproduce.cli import main
@@ -28,7 +23,6 @@ from reproduce.tracking.importing import import_store
 from reproduce.tracking.links import links, update_views
 from reproduce.tracking.server import Address
 from reproduce.tracking.uri import TrackingError
-from reproduce.tracking.views import OURS, description_of, views_of
 
 pytestmark = pytest.mark.programs
 
@@ -281,36 +275,3 @@ def test_views_are_brought_up_to_date_and_own_descriptions_kept(tmp_path, databa
     client.set_experiment_tag("1", "mlflow.note.content", "mine")
     update_views(MlflowRuns(uri))
     assert described() == "mine"
-
-
-def test_the_state_of_a_view_fits_in_a_tag():
-    tags = {"task": "HalfCheetah", "scale": "laptop", "role": "own", "algo": "alm"}
-    many = [
-        SimpleNamespace(
-            data=SimpleNamespace(tags={**tags, "method": f"my-idea-{i}"}, metrics={"eval/return": 0.0})
-        )
-        for i in range(200)
-    ]
-    (view,) = views_of(many)
-    assert len(view.state) < 5000 and "first 100" in view.title
-    page = json.loads(zlib.decompress(base64.b64decode(view.state.removeprefix("deflate;"))))
-    assert page["searchFilter"].startswith("tags.task = 'HalfCheetah' and tags.scale = 'laptop'")
-    assert len(page["groupsExpanded"]) == 200 and not any(page["groupsExpanded"].values())
-
-
-def test_the_description_fits_in_a_tag_whatever_there_is():
-    tags = {"scale": "laptop", "role": "own", "algo": "alm", "method": "my-idea"}
-    runs = [
-        SimpleNamespace(
-            data=SimpleNamespace(
-                tags={**tags, "task": f"Hopper-obsnoise-0.{i:03}"}, metrics={"eval/return": 0.0}
-            )
-        )
-        for i in range(1, 201)
-    ]
-    views = views_of(runs)
-    text = description_of("1", views)
-    shown = text.count("viewStateShareKey")
-    assert 50 < shown < 200 and f"* and {200 - shown} more" in text
-    assert len(text) <= MAX_EXPERIMENT_TAG_VAL_LENGTH and text.endswith(OURS)
-    assert description_of("1", views[:2]).count("\n* ") == 2
