@@ -74,11 +74,15 @@ def terminal(table: Table, console: Console) -> None:
         console.print(notes)
 
 
+def _grid() -> Grid:
+    return Grid(box=box.SIMPLE, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="cyan")
+
+
 def _texts(table: Table, block: Block, width: int) -> RenderableType:
-    grid = Grid()
+    grid = _grid()
     columns = list(zip(table.columns, *map(_words, block.rows), strict=True))
-    # A column takes a border and a space on each side of its text.
-    widths = _widths(columns, width - 3 * len(columns) - 1)
+    # Columns are two apart.
+    widths = _widths(columns, width - 2 * (len(columns) - 1))
     if not widths:
         return _records(table, block)
     for column, own in zip(table.columns, widths, strict=True):
@@ -126,7 +130,7 @@ def _longest_words(columns: Sequence[Sequence[str]]) -> list[int]:
 
 
 def _scores(table: Table, block: Block, width: int) -> Grid:
-    grid = Grid(box=box.SIMPLE, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="cyan")
+    grid = _grid()
     grid.add_column(table.columns[0], no_wrap=True)
     for column in table.columns[1:]:
         grid.add_column(column, justify="right", overflow="fold")
