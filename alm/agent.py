@@ -90,20 +90,20 @@ class ALM(Agent):
     ) -> Metrics:
         """One gradient step for each group, then the targets; returns metrics of shape (S,).
 
-        The order is the authors': encoder and model; reward and classifier; critics; actor.  Each
+        The order is the authors': encoder and model; reward and classifier; critics; actor. Each
         step sees the networks as updated by the steps before it.
         """
         net, config = self.networks, self.config
         policy = self.policy(training_step)
         metrics: Metrics = {}
 
-        self._descend("encoder_model", self.encoder_model_loss(sequences, noise, policy), metrics)
+        self.take_step("encoder_model", self.encoder_model_loss(sequences, noise, policy), metrics)
         # ē does not change until the end of the update, so (b)–(d) draw their own samples from these two
         # distributions.
         state, next_state = self.represent(transitions)
-        self._descend("heads", self.heads_loss(transitions, state, next_state, noise), metrics)
-        self._descend("critic", self.critic_loss(transitions, state, next_state, noise, policy), metrics)
-        self._descend("actor", self.actor_loss(state, noise, policy), metrics)
+        self.take_step("heads", self.heads_loss(transitions, state, next_state, noise), metrics)
+        self.take_step("critic", self.critic_loss(transitions, state, next_state, noise, policy), metrics)
+        self.take_step("actor", self.actor_loss(state, noise, policy), metrics)
 
         soft_update(net.target_encoder, net.encoder, config.target_rate)
         soft_update(net.target_critic, net.critic, config.target_rate)
@@ -160,7 +160,7 @@ class ALM(Agent):
         """Actor loss (d) from z_0 ~ ``state``."""
         return objectives.actor_objective(self.networks, state, noise, self.config, policy)
 
-    def _descend(self, group: str, objective: tuple[Tensor, Diagnostics], metrics: Metrics) -> None:
+    def take_step(self, group: str, objective: tuple[Tensor, Diagnostics], metrics: Metrics) -> None:
         """One gradient step of a group on an objective; records loss, gradient norm and diagnostics."""
         if not (isinstance(objective, tuple) and len(objective) == 2 and isinstance(objective[1], dict)):
             raise ContractError(

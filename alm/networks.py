@@ -70,7 +70,7 @@ class Networks(nn.Module):
     """All networks of ALM, one of each kind per generator in ``generators`` (one generator per seed).
 
     encoder e(z | s), model m(z' | z, a), reward r̂, classifier C (logits: 0 model, 1 real), twin
-    critics Q, actor π, and the target networks ē and Q̄, which start as copies.  Weights are
+    critics Q, actor π, and the target networks ē and Q̄, which start as copies. Weights are
     orthogonal with gain 1, biases zero.
     """
 

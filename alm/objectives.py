@@ -5,7 +5,7 @@ classifier, (c) critics, (d) policy.
 
 The four take the networks, a batch with leading axes (S, batch) or (S, K, batch), and standard normal noise.
 They return one loss per seed (S,) and detached diagnostics; their parts and `lower_bound` say what they
-return.  All document which networks a loss trains.  The caller requests gradients for those parameters only
+return. All document which networks a loss trains. The caller requests gradients for those parameters only
 (`alm.training.optimisation`), so a frozen network passes gradients through to its inputs and receives none.
 sg(·) is a stop-gradient.
 """
@@ -186,7 +186,7 @@ def classifier_objective(
     """Classifier loss (Eq. 9): mean CrossEntropy(C(z, a, z̃'), y), z (S, batch, latent) ~ ē(s); trains C.
 
     The first half of the batch has y = 0 and z̃' ~ m(z⁺, a), where z⁺ ~ ē(s) is sampled independently of z;
-    the second half has y = 1 and z̃' ~ ē(s').  The authors draw the halves at random; since the transitions
+    the second half has y = 1 and z̃' ~ ē(s'). The authors draw the halves at random; since the transitions
     of a batch are independent and identically distributed, the fixed split has the same distribution.
     No gradient flows through z̃'.
     """
@@ -284,7 +284,7 @@ def actor_objective(
 
     R_K = q_K,  R_t = ρ_t + γ [(1 − λ) q_{t+1} + λ R_{t+1}],  L_d = −(1/K) Σ_{t<K} γ^t R_t.
 
-    Q improves the policy only through z_{t≥1}: there is no direct ∂Q/∂a path.  The policy's bonus b(z_t, a_t)
+    Q improves the policy only through z_{t≥1}: there is no direct ∂Q/∂a path. The policy's bonus b(z_t, a_t)
     is added to ρ_t, and sg b(z_t, a_t) to q_t, whose action carries no gradient.
     """
     horizon = config.horizon

@@ -1,6 +1,6 @@
 """Prediction errors of the latent model: encoded and imagined representations along a recorded episode.
 
-Figure 7 of the paper shows them.  Shapes: the episode's s (T + 1, observation) and a (T, action); z has D
+Figure 7 of the paper shows them. Shapes: the episode's s (T + 1, observation) and a (T, action); z has D
 components.
 """
 

@@ -1,7 +1,7 @@
 """The tasks as plain data, one entry each: name, environment, sizes, bounds, protocol, run length.
 
 This module needs only the standard library, so tables and run identities can be computed without a
-simulator. The environments themselves are in :mod:`alm.tasks.locomotion` and :mod:`alm.tasks.mbbl`.
+simulator. The environments themselves are in `alm.tasks.locomotion` and `alm.tasks.mbbl`.
 """
 
 import math
@@ -44,7 +44,7 @@ class TaskSpec:
         entry_point: the environment's class, ``"module:class"``, as gymnasium imports it.
         paper_steps: environment steps of a run at paper scale.
         observation_noise, action_noise: standard deviations of the noise, 0 for tasks without noise; see
-            :class:`alm.tasks.locomotion.LocomotionEnv`.
+            `alm.tasks.locomotion.LocomotionEnv`.
     """
 
     name: str
@@ -148,7 +148,7 @@ TASKS: dict[str, TaskSpec] = {
 
 
 def task_spec(name: str) -> TaskSpec:
-    """The task called ``name``: one of :data:`TASKS`, or a noisy version of one.
+    """The task called ``name``: one of `TASKS`, or a noisy version of one.
 
     ``"HalfCheetah-obsnoise-0.1"`` has noise of that standard deviation on its observations,
     ``"HalfCheetah-dynnoise-0.3"`` on the executed actions; the level may be any positive number. The

@@ -1,7 +1,7 @@
 """Ensemble of Gaussian dynamics models p(r, s' − s | s, a), as in MBPO (Janner et al., 2019).
 
-Everything follows the code of jannerm/mbpo, which follows PETS (Chua et al., 2018).  The N members are one
-batched network; each sees its own bootstrap of the data, and only a pair of bounds couples them.  There
+Everything follows the code of jannerm/mbpo, which follows PETS (Chua et al., 2018). The N members are one
+batched network; each sees its own bootstrap of the data, and only a pair of bounds couples them. There
 is one seed, because the data decide when training ends, so seeds could not run in lockstep.
 
 Shapes: N members, E elites, s (1, n, observation), a (1, n, action), inputs x = (s, a), targets
@@ -66,7 +66,7 @@ class EnsembleConfig:
 class GaussianEnsemble(nn.Module):
     """N networks x → mean and log-variance of y, of four swish layers.
 
-    Inputs are standardised with statistics of the data.  Log-variances have soft bounds, which are also
+    Inputs are standardised with statistics of the data. Log-variances have soft bounds, which are also
     parameters: one pair per output, shared by the members.
     """
 
@@ -156,9 +156,12 @@ class EnsembleDynamics:
         self.elites = torch.arange(config.elites, device=device)
 
     def fit(self, transitions: Transitions, streams: Streams) -> Metrics:
-        """Train from the current weights until no member improves; metrics (1,) are those of the last epoch.
+        """Train from the current weights until no member improves; returns metrics (1,).
 
-        A random part of the transitions (1, n) is held out.  Each member learns from a bootstrap of the
+        Loss and gradient norm are means over the last epoch; ``model/holdout_mse`` is the mean of the
+        elites' lowest errors.
+
+        A random part of the transitions (1, n) is held out. Each member learns from a bootstrap of the
         rest, drawn once and reshuffled every epoch, and ends with the weights of its own best epoch.
         As in the reference, the variance bounds keep their final values.
 
@@ -261,7 +264,7 @@ def multi_step_error(dynamics: EnsembleDynamics, sequences: Transitions) -> Tens
     """Prediction error by number of steps ahead → (K,).
 
     Every elite follows its own means from the first states of the sequences (1, K, batch) with the recorded
-    actions.  Entry k − 1 is the mean squared error of the state k steps ahead, in the task's units,
+    actions. Entry k − 1 is the mean squared error of the state k steps ahead, in the task's units,
     over elites, sequences and components.
     """
     elites = dynamics.elites

@@ -28,7 +28,7 @@ _MODEL = 1  # stream of the dynamics model's initial weights
 # stream (training step, episode 0, index); `alm.training.bias_protocol` uses indices 0, 1 and 2.
 _ERROR_SEQUENCES, _ERROR = 256, 3
 
-# Settings by robot.  Those of Ant and Humanoid with full observations were not published; they use
+# Settings by robot. Those of Ant and Humanoid with full observations were not published; they use
 # the rows of their shortened observations.
 _ROBOTS: dict[str, dict[str, Any]] = {
     "HalfCheetah": {"rollout_schedule": (20, 150, 1, 1), "updates_per_step": 40},

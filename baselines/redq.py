@@ -1,7 +1,7 @@
 """Randomised ensembled double Q-learning (Chen et al., 2021; code watchernyu/REDQ), and SAC-AVG.
 
 SAC with ten critics, many updates per environment step, and targets from a random pair of the
-critics.  SAC-AVG ("REDQ-ave" there) uses the mean of all ten target critics instead.
+critics. SAC-AVG ("REDQ-ave" there) uses the mean of all ten target critics instead.
 """
 
 from collections.abc import Sequence
@@ -163,7 +163,7 @@ class REDQ(SoftAgent):
     def update(self, batches: Transitions, noise: Noise, training_step: Step) -> Metrics:
         """G critic steps, and with the last of them one policy step; metrics are (S,).
 
-        ``batches`` has axes (S, G, batch, …).  The target critics follow after each step.  As in
+        ``batches`` has axes (S, G, batch, …). The target critics follow after each step. As in
         the reference, the policy's loss uses the critics before their last step.
         """
         del training_step

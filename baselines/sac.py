@@ -1,9 +1,9 @@
 """Soft actor-critic with a learned temperature (Haarnoja et al., "SAC Algorithms and Applications", 2018).
 
-The ALM paper does not say which implementation produced its curves.  This one follows the conventions of
-watchernyu/REDQ for two critics and one update per step: networks, initialisation, log-probability, and the
-computation of all losses of an update before any of its steps.  The policy's loss uses the smaller critic,
-as in SAC's paper, while REDQ's code uses their mean.
+The ALM paper does not say which implementation produced its curves. This one follows the conventions of
+watchernyu/REDQ for two critics and one update per step: networks, initialisation, log-probability, and losses
+that all see the networks and α from before the update. The policy's loss uses the smaller critic, as in
+SAC's paper, while REDQ's code uses their mean.
 
 REDQ, MBPO and SAC-SVG are built from the parts below: the tanh-Gaussian policy, `SoftNetworks`, `SoftAgent`,
 and the losses.

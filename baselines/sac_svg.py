@@ -1,8 +1,8 @@
 """SAC-SVG(H): soft actor-critic whose policy maximises a short differentiable rollout of a learned model.
 
 Amos, Stanton, Yarats, Wilson, "On the model-based stochastic value gradient for continuous reinforcement
-learning" (L4DC 2021).  Written from the method's description alone.  A horizon H counts policy evaluations:
-H − 1 model steps with predicted rewards, then the critics.  Tables name it by model steps: SAC-SVG(2) has
+learning" (L4DC 2021). Written from the method's description alone. A horizon H counts policy evaluations:
+H − 1 model steps with predicted rewards, then the critics. Tables name it by model steps: SAC-SVG(2) has
 H = 3, SAC-SVG(3) has H = 4.
 
 Everything below uses standardised observations x and actions u in (−1, 1).
@@ -75,7 +75,7 @@ class SACSVGConfig(EntropySchedule):
     warmup_steps: Steps = 1000
     """Uniformly random actions before the first update."""
     replay_capacity: Count = 1_000_000
-    """Transitions kept, or the whole run if it is shorter."""
+    """Transitions kept."""
 
     def conflict(self) -> str | None:
         """Explanation of why these settings are incompatible; None if they are compatible."""
@@ -278,7 +278,7 @@ class SACSVG(SoftAgent):
         """The updates of one environment step, in this order; metrics are (S,).
 
         Dynamics (on equal parts of ``sequences`` (S, H, updates · batch, …)), reward, termination,
-        critics, policy and temperature, target critics.  Each sees the results of those before it.
+        critics, policy and temperature, target critics. Each sees the results of those before it.
         """
         net, config = self.networks, self.config
         environment_step = config.warmup_steps + training_step

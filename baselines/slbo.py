@@ -104,8 +104,8 @@ class SLBOConfig:
     def at(cls, scale: Scale, task: str) -> Self:
         """The configuration of a scale.
 
-        Smaller scales have shorter stages with fewer iterations, so the number of updates per environment
-        step is that of the benchmark.
+        At laptop scale stages are shorter and have fewer iterations, so the number of updates per environment
+        step is that of the benchmark. A stage of smoke scale is as short as a warm-up there.
 
         Raises:
             ValueError: the task's reward is not a function of observations.

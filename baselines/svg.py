@@ -1,8 +1,8 @@
 """SVG(1): one-step stochastic value gradients on replayed transitions (Heess et al., 2015).
 
-The policy a = π(s, η) and the model s' = f(s, a, ξ) are functions of noise.  The noise that explains a real
+The policy a = π(s, η) and the model s' = f(s, a, ξ) are functions of noise. The noise that explains a real
 transition is inferred, and the gradient of r(s, a) + γ V(s') flows back through the model's Jacobian at the
-real transition; the model's own predictions are never followed.  Transitions of older policies are
+real transition; the model's own predictions are never followed. Transitions of older policies are
 importance-weighted.
 
 Neither Heess et al. nor Wang et al. (2019), whose SVG(1) the ALM paper quotes, published code.
@@ -35,7 +35,7 @@ Reward = Callable[[Tensor, Tensor], Tensor]
 """Reward function r(s, a) → (S, batch)."""
 
 _MODEL_LOG_STD = (-5.0, 2.0)
-# Nothing in the objective keeps the policy stochastic.  If its std could shrink freely, the density of
+# Nothing in the objective keeps the policy stochastic. If its std could shrink freely, the density of
 # replayed actions would vanish and with it their weights: 0.002 on average after 20,000 steps on
 # HalfCheetah, compared with 0.1 under this bound.
 _POLICY_LOG_STD = (-1.0, 2.0)

@@ -175,7 +175,7 @@ class TD3(Agent):
     ) -> Metrics:
         """One step of the critics; after every ``policy_delay``-th one also of the actor and the targets.
 
-        The actor maximises the just-updated critic.  Metrics are (S,).
+        The actor maximises the just-updated critic. Metrics are (S,).
         """
         net, config = self.networks, self.config
         metrics: Metrics = {}

@@ -1,8 +1,8 @@
 """The paper's "TD3 (ours)": ALM without a model, a twin-critic method on raw observations.
 
 It shows what ALM's objectives add (Fig. 5c): actor, critics, exploration and learning parameters are
-ALM's, the representation is the observation itself, and the actor maximises the critics directly.  Despite
-the name there is no target actor and no delayed update.  The authors did not release it; their code contains
+ALM's, the representation is the observation itself, and the actor maximises the critics directly. Despite
+the name there is no target actor and no delayed update. The authors did not release it; their code contains
 the actor's loss but does not use it.
 """
 

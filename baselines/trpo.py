@@ -13,6 +13,15 @@ from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from baselines.networks import MeanLogStd
 
+KL_SLACK = 1.5
+"""Multiple of the target KL divergence up to which a step is accepted."""
+DAMPING = 0.1
+"""Multiple of the identity added to the Fisher matrix."""
+CONJUGATE_STEPS = 10
+"""Steps of the conjugate gradient method."""
+BACKTRACKS = 10
+"""Number of step sizes tried, each half of the previous one."""
+
 
 @dataclass(frozen=True)
 class StepOutcome:
@@ -99,41 +108,35 @@ def trust_region_step(
     evaluate: Callable[[], tuple[Tensor, Tensor]],
     *,
     max_kl: float,
-    kl_slack: float = 1.5,
-    damping: float = 0.1,
-    conjugate_steps: int = 10,
-    backtracks: int = 10,
+    damping: float = DAMPING,
 ) -> StepOutcome:
     """Natural-gradient step that increases the gain, with a backtracking line search.
 
     The step is x = √(2 max_kl / yᵀAy) y with A y = ∇gain, A = F + damping · I and F the Fisher matrix; it is
-    halved until the gain has not fallen, the mean KL is at most kl_slack · max_kl, and both are finite. If no
-    step qualifies, the parameters do not change.
+    halved until the gain has not fallen, the mean KL is at most `KL_SLACK` · max_kl, and both are finite. If
+    no step qualifies, the parameters do not change.
 
     Args:
         parameters: parameters of the policy; changed in place.
         evaluate: gain and mean KL from the old policy, scalars of the current parameters. First called
             when the policy is the old one.
         max_kl: target of the step's mean KL divergence from the old policy.
-        kl_slack: multiple of ``max_kl`` up to which a step is accepted.
         damping: multiple of the identity added to the Fisher matrix.
-        conjugate_steps: steps of the conjugate gradient method.
-        backtracks: number of step sizes tried, each half of the previous one.
     """
     gain, kl = evaluate()
     gradient = parameters_to_vector(torch.autograd.grad(gain, parameters, retain_graph=True))
     if not bool(gradient.isfinite().all()) or bool((gradient.abs() < 1e-8).all()):
         return StepOutcome(0.0, 0.0, accepted=False)
     product = fisher_product(kl, parameters, damping)
-    direction = conjugate_gradient(product, gradient, conjugate_steps)
+    direction = conjugate_gradient(product, gradient, CONJUGATE_STEPS)
     size = math.sqrt(2.0 * max_kl / direction.dot(product(direction)).item())
     start = parameters_to_vector(parameters).detach().clone()
-    for _ in range(backtracks):
+    for _ in range(BACKTRACKS):
         vector_to_parameters(start + size * direction, parameters)
         with torch.no_grad():
             new_gain, new_kl = evaluate()
         improvement, distance = (new_gain - gain).item(), new_kl.item()
-        if math.isfinite(improvement) and improvement >= 0.0 and distance <= kl_slack * max_kl:
+        if math.isfinite(improvement) and improvement >= 0.0 and distance <= KL_SLACK * max_kl:
             return StepOutcome(distance, improvement, accepted=True)
         size *= 0.5
     vector_to_parameters(start, parameters)

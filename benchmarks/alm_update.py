@@ -1,6 +1,6 @@
 """``make bench``: processor time of ALM's update against a plain implementation and the matrix-product peak.
 
-One thread, the paper's sizes on HalfCheetah.  All execution modes, the plain implementation and the
+One thread, the paper's sizes on HalfCheetah. All execution modes, the plain implementation and the
 matrix products take turns, so that changes of the machine's speed affect all of them; figures are medians.
 With ``--compiled`` the update through torch.compile is also measured, after minutes of compilation.
 """
@@ -18,7 +18,7 @@ from rich.table import Table
 from alm.agent import ALM
 from alm.config import ALMConfig
 from alm.objectives import noise_shapes
-from alm.tasks import task_spec
+from alm.task_registry import task_spec
 from alm.training.execution import Execution, execute
 from alm.training.replay import Replay
 from alm.training.scale import scale_named

@@ -1,7 +1,7 @@
 """``make bench``: milliseconds of SAC, TD3 and REDQ per environment step, against plain implementations.
 
-One thread, float32, the papers' sizes on HalfCheetah.  The plain implementation has one module, one
-optimiser and one forward pass per critic.  All updates of an environment step are timed (twenty for
+One thread, float32, the papers' sizes on HalfCheetah. The plain implementation has one module, one
+optimiser and one forward pass per critic. All updates of an environment step are timed (twenty for
 REDQ); "learn" adds sampling and noise, "step" also acting and the simulator.
 """
 
@@ -12,7 +12,7 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from alm.tasks import task_spec
+from alm.task_registry import task_spec
 from alm.training.scale import scale_named
 from benchmarks.environment_step import Candidate
 from benchmarks.plain import PLAIN, batch_shape

@@ -1,7 +1,7 @@
 """``python -m benchmarks.denormals``: cost of denormal numbers in updates on a CPU.
 
 Numbers below the smallest normal one (1.2e-38 in float32) are computed in microcode, so a training process
-rounds them to zero during updates (`alm.training.execution`).  Here the same update runs with and without,
+rounds them to zero during updates (`alm.training.execution`). Here the same update runs with and without,
 in turns, on T-Humanoid at ``laptop`` scale, after updates on transitions of random actions: by then SVG(1)'s
 policy finds these actions so improbable that their importance weights, and with them gradients, are denormal.
 """
@@ -14,7 +14,7 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from alm.tasks import task_spec
+from alm.task_registry import task_spec
 from alm.training.execution import Execution, execute
 from alm.training.scale import scale_named
 from benchmarks.timing import as_in_training, filled_replay, median_ratio, take_turns, write_record

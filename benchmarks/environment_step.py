@@ -1,8 +1,8 @@
 """``make bench``: cost of one environment step of every algorithm, and the paper's claims about it.
 
 On HalfCheetah, float32, one thread: acting, the simulator, and all updates of the step, at the papers' sizes
-and at those of ``laptop`` scale; all algorithms take turns.  Periodic work (MBPO's model and its rollouts) is
-timed separately and spread over the steps between.  The paper says that ALM's updates are about ten times
+and at those of ``laptop`` scale; all algorithms take turns. Periodic work (MBPO's model and its rollouts) is
+timed separately and spread over the steps between. The paper says that ALM's updates are about ten times
 cheaper than MBPO's and six times cheaper than REDQ's, measured on a GPU.
 """
 
@@ -17,7 +17,8 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from alm.tasks import make, task_spec
+from alm.task_registry import task_spec
+from alm.tasks import make
 from alm.training.replay import Replay
 from alm.training.scale import scale_named
 from alm.training.streams import Purpose, Streams

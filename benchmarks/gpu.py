@@ -5,7 +5,7 @@ Covers every algorithm whose update is one program: all but SLBO, and MBPO, whos
 The papers' sizes on HalfCheetah, float32, S seeds in one population: milliseconds of all updates of one
 environment step with sampling and noise (eager, captured, compiled and captured); kernels launched without
 capture; arithmetic relative to the device's measured matrix-product peak; and seed-updates per second
-relative to a plain eager implementation of one seed.  Writes ``out/benchmarks/gpu.json``.
+relative to a plain eager implementation of one seed. Writes ``out/benchmarks/gpu.json``.
 """
 
 import os
@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.table import Table
 from torch.profiler import ProfilerActivity, profile
 
-from alm.tasks import task_spec
+from alm.task_registry import task_spec
 from alm.training.execution import Execution, execute
 from alm.training.scale import scale_named
 from benchmarks.plain import PLAIN, plain_learner

@@ -1,7 +1,7 @@
 """``python -m benchmarks.independent T-Ant --seeds 0 1 2``: SAC of SBX on a task of the suite.
 
 Another author's SAC on the very same task tells whether a return that looks low is the fault of the code or
-of the task.  All seeds train at once, one process each, in the virtual environment of `benchmarks.libraries`.
+of the task. All seeds train at once, one process each, in the virtual environment of `benchmarks.libraries`.
 The record ``out/benchmarks/independent_<task>.json`` grows with each evaluation, so a run may be stopped.
 """
 
@@ -15,7 +15,7 @@ from typing import Annotated
 
 import tyro
 
-from alm.tasks import task_spec
+from alm.task_registry import task_spec
 from benchmarks.libraries import LIBRARIES, python_with_libraries
 from benchmarks.timing import write_record
 from reproduce.lab.places import CODE

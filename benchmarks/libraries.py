@@ -1,7 +1,7 @@
 """``python -m benchmarks.libraries``: steps of SAC and TD3 here, in Stable-Baselines3 and in SBX.
 
 HalfCheetah, two layers of 256, batches of 256, one update per step; acting, simulator, update and the
-library's overhead, on one thread.  Stable-Baselines3 (PyTorch) and SBX (JAX) run as separate programs, in a
+library's overhead, on one thread. Stable-Baselines3 (PyTorch) and SBX (JAX) run as separate programs, in a
 virtual environment created on the first call (``.cache/libraries``); all candidates take turns.
 """
 

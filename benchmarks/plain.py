@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from alm.agent import ALM
-from alm.tasks import task_spec
+from alm.task_registry import task_spec
 from alm.training.scale import scale_named
 from benchmarks.plain_alm import PlainALM
 from benchmarks.plain_baselines import PlainREDQ, PlainSAC, PlainTD3

@@ -3,7 +3,7 @@
 In float64 it is the tests' reference for ALM's update; in float32 it is the benchmark's baseline.
 Nothing is shared with `alm.*`: networks are `torch.nn` modules, divergences come from
 `torch.distributions`, freezing switches ``requires_grad`` off, and time steps and returns have
-separate loops.  It follows the authors' published code (RajGhugare19/alm) loss by loss.
+separate loops. It follows the authors' published code (RajGhugare19/alm) loss by loss.
 """
 
 import copy

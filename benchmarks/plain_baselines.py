@@ -1,7 +1,7 @@
 """Second implementation of SAC, REDQ, TD3 and "TD3 (ours)" for one seed: plain, eager, torch's own parts.
 
 In float64 these are the references of the tests; in float32 they represent the usual implementation with
-one module, one optimiser and one forward pass per critic.  Nothing is shared with `baselines`.
+one module, one optimiser and one forward pass per critic. Nothing is shared with `baselines`.
 """
 
 import copy

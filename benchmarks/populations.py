@@ -1,9 +1,9 @@
 """``make bench``: cost of a population on one CPU thread, compared with a plain program and with itself.
 
 All updates of an environment step on HalfCheetah with sampling and noise, for one seed and for a population
-of five.  A training process keeps the memory that it has freed (`keep_freed_memory`).  This is a setting of
+of five. A training process keeps the memory that it has freed (`keep_freed_memory`). This is a setting of
 the whole process, so every measurement runs in a fresh one: ours as in training, ours without kept memory,
-and the plain implementation for one seed with the default setting.  They take turns.
+and the plain implementation for one seed with the default setting. They take turns.
 
 For every algorithm whose seeds can train together it also measures the cost of a seed alone and in a
 population of five, on which the grid bases its decisions (`reproduce.lab.jobs`);
@@ -23,7 +23,7 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from alm.tasks import task_spec
+from alm.task_registry import task_spec
 from alm.training.execution import keep_freed_memory
 from alm.training.scale import scale_named
 from benchmarks.plain import plain_learner

@@ -11,7 +11,8 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from alm.tasks import make, task_spec
+from alm.task_registry import task_spec
+from alm.tasks import make
 from alm.training.execution import Execution, keep_freed_memory
 from alm.training.files import write_json
 from alm.training.replay import Replay, Transitions

@@ -13,9 +13,9 @@ from typing import Any
 
 import gymnasium
 
-from alm.task_registry import TASKS, TaskSpec, UnknownTaskError, task_spec
+from alm.task_registry import TASKS, TaskSpec, task_spec
 
-__all__ = ["TASKS", "TaskSpec", "UnknownTaskError", "make", "task_spec"]
+__all__ = ["make"]
 
 for _spec in TASKS.values():
     gymnasium.register(
@@ -32,7 +32,7 @@ def make(task: str | TaskSpec, **kwargs: Any) -> gymnasium.Env:
     """The environment of a task, with its time limit.
 
     Args:
-        task: a name that :func:`task_spec` knows, or a spec.
+        task: a name that `alm.task_registry.task_spec` knows, or a spec.
         **kwargs: passed to the environment, for example ``render_mode="rgb_array"``.
 
     Returns:
@@ -40,7 +40,7 @@ def make(task: str | TaskSpec, **kwargs: Any) -> gymnasium.Env:
         ``(action_size,)``. Falling is ``terminated``; the time limit is ``truncated`` only.
 
     Raises:
-        UnknownTaskError: no task has the name ``task``.
+        alm.task_registry.UnknownTaskError: no task has the name ``task``.
     """
     spec = task if isinstance(task, TaskSpec) else task_spec(task)
     for kind in ("observation_noise", "action_noise"):

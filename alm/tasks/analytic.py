@@ -55,7 +55,7 @@ def has_reward(task: TaskSpec) -> bool:
 
 
 def reward(task: TaskSpec, observation: Tensor, action: Tensor) -> Tensor:
-    """The reward of a step of an mbbl task → (…); see :class:`alm.tasks.formulas.MbblReward`.
+    """The reward of a step of an mbbl task → (…); see `alm.tasks.formulas.MbblReward`.
 
     It depends on the state before the step. Exact also for Humanoid-ET: the contact forces that it charges
     are the last 84 of the 376 entries of its observation. Gradients reach ``observation`` and ``action``.

@@ -16,7 +16,7 @@ HEALTHY: dict[str, Callable[[Any, Any], Any]] = {
     "Ant": lambda height, _: (height >= 0.2) & (height <= 1.0),
     "Humanoid": lambda height, _: (height >= 1.0) & (height <= 2.0),
 }
-"""Whether a robot stands, by its name in :mod:`alm.task_registry`: a function from its root's height (m) and
+"""Whether a robot stands, by its name in `alm.task_registry`: a function from its root's height (m) and
 the next entry of the state (planar robots: the tilt in rad), floats or tensors (…), to a bool or bools (…).
 The half-cheetah has no limits."""
 HOPPER_BOUND = 100.0
@@ -77,4 +77,4 @@ MBBL_REWARDS = {
     "mbbl/SlimHumanoid-ET": _SLIM_HUMANOID,
     "mbbl/SlimHumanoid": _SLIM_HUMANOID,
 }
-"""The reward of every mbbl task, by its name in :mod:`alm.task_registry`."""
+"""The reward of every mbbl task, by its name in `alm.task_registry`."""

@@ -77,7 +77,7 @@ class LocomotionEnv(MujocoEnv, EzPickle):
             including that of ``reset``; state, reward and termination are unaffected.
         action_noise: standard deviation of noise on the controls; the noisy controls are clipped to their
             range, and the control cost is charged on the controls without noise.
-        **kwargs: rendering options of :class:`gymnasium.envs.mujoco.MujocoEnv`, such as ``render_mode``.
+        **kwargs: rendering options of `gymnasium.envs.mujoco.MujocoEnv`, such as ``render_mode``.
 
     Raises:
         ValueError: raised by ``step`` if the action's shape is not ``(number of actuators,)``.
@@ -87,7 +87,7 @@ class LocomotionEnv(MujocoEnv, EzPickle):
     camera: ClassVar[dict[str, Any]] = {"distance": 4.0}
 
     robot: ClassVar[str]
-    """Name of the robot, as in :mod:`alm.task_registry`."""
+    """Name of the robot, as in `alm.task_registry`."""
     xml_file: ClassVar[str]
     """A robot file among gymnasium's assets."""
     substeps: ClassVar[int]
@@ -162,7 +162,7 @@ class LocomotionEnv(MujocoEnv, EzPickle):
     # The parts that they share.
 
     def step(self, action: ArrayLike) -> tuple[Array, float, bool, bool, dict[str, Any]]:  # type: ignore[override]
-        """Act for one environment step. See :meth:`gymnasium.Env.step`."""
+        """Act for one environment step. See `gymnasium.Env.step`."""
         action = np.asarray(action)
         if action.shape != self._ctrl.shape:
             raise ValueError(f"An action must have shape {self._ctrl.shape}, not {action.shape}.")

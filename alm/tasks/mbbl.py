@@ -1,8 +1,8 @@
 """The tasks of the mbbl benchmark (Wang et al., 2019), on which part of the paper's Table 1 was measured.
 
 They are gym's robots with rewards that are functions of observation and action
-(:mod:`alm.tasks.formulas`), so model-based methods can compute them for imagined states. They differ from
-the v2 tasks of :mod:`alm.tasks.locomotion` in three ways. The reward is that of the state *before* the step,
+(`alm.tasks.formulas`), so model-based methods can compute them for imagined states. They differ from
+the v2 tasks of `alm.tasks.locomotion` in three ways. The reward is that of the state *before* the step,
 with the root's velocity in place of a displacement. Velocities are observed unclipped. Whether a fall ends
 the episode is part of the task's name ("ET": early termination).
 
@@ -75,7 +75,7 @@ class MbblEnv(LocomotionEnv):
         return qpos, qvel
 
     def set_state(self, qpos: Array, qvel: Array) -> None:
-        """Place the robot; see :meth:`LocomotionEnv.set_state`."""
+        """Place the robot; see `LocomotionEnv.set_state`."""
         super().set_state(qpos, qvel)
         self._last_contact_cost = self._observed_contact_cost()
 

@@ -86,7 +86,7 @@ def objective_gradient(
 ) -> tuple[Array, Gradients]:
     """An objective (N,) and its gradients for encoder, policy and model, including those through Q^φ.
 
-    With ``heads``, rewards and values are predicted from the latents of q^K instead of its states.  The heads
+    With ``heads``, rewards and values are predicted from the latents of q^K instead of its states. The heads
     are constants: gradients only flow through the latents they see.
     """
     horizon = weights.reward.shape[1]
@@ -211,13 +211,9 @@ def imagined_return_gradient(mdps: LatentMDPs) -> tuple[Array, Array]:
 
 
 def ascend(
-    mdps: LatentMDPs,
-    objective: Objective,
-    steps: int,
-    rate: float = 0.1,
-    progress: Callable[[], None] | None = None,
+    mdps: LatentMDPs, objective: Objective, steps: int, progress: Callable[[], None] | None = None
 ) -> LatentMDPs:
-    """``steps`` Adam steps on the softmax logits of every table for which ``objective`` gives gradients."""
+    """The MDPs after Adam steps of size 0.1 on the softmax logits of every table that has a gradient."""
     logits: dict[str, Array] = {}
     first: dict[str, Array] = {}
     second: dict[str, Array] = {}
@@ -232,7 +228,7 @@ def ascend(
             first[name] = 0.9 * first[name] + 0.1 * slope
             second[name] = 0.999 * second[name] + 0.001 * slope**2
             mean, spread = first[name] / (1 - 0.9**step), second[name] / (1 - 0.999**step)
-            logits[name] = logits[name] + rate * mean / (np.sqrt(spread) + 1e-8)
+            logits[name] = logits[name] + 0.1 * mean / (np.sqrt(spread) + 1e-8)
             learned[name] = softmax(logits[name])
         mdps = replace(mdps, **learned)
         if progress:

@@ -53,7 +53,7 @@ def on_plain(coefficient: float) -> Callable[[Array, int], ascent.Objective]:
     """Encoder, model and policy on the objective without logarithms, with latent weight c as in Eq. 8."""
 
     def build(discount: Array, horizon: int) -> ascent.Objective:
-        weights = plain_weights(discount, horizon, coefficient)
+        weights = normalised_plain_weights(discount, horizon, coefficient)
         return lambda mdps: ascent.objective_gradient(mdps, weights)[1]
 
     return build
@@ -69,7 +69,7 @@ def practical(coefficients: tuple[float, float]) -> Callable[[Array, int], ascen
     """
 
     def build(discount: Array, horizon: int) -> ascent.Objective:
-        world, policy = (plain_weights(discount, horizon, one) for one in coefficients)
+        world, policy = (normalised_plain_weights(discount, horizon, one) for one in coefficients)
 
         def gradient(mdps: LatentMDPs) -> ascent.Gradients:
             visited = (1 - mdps.discount)[:, None] * state_visits(mdps)
@@ -86,7 +86,7 @@ def practical(coefficients: tuple[float, float]) -> Callable[[Array, int], ascen
 
 def separate(discount: Array, horizon: int) -> ascent.Objective:
     """Encoder by reconstruction, model by maximum likelihood, policy on K steps of the model, then Q."""
-    weights = plain_weights(discount, horizon, 0.0)
+    weights = normalised_plain_weights(discount, horizon, 0.0)
 
     def gradient(mdps: LatentMDPs) -> ascent.Gradients:
         fitted = mdps.fitted()
@@ -111,8 +111,8 @@ def separate_imagined(discount: Array, horizon: int) -> ascent.Objective:
     return gradient
 
 
-def plain_weights(discount: Array, horizon: int, coefficient: float) -> ascent.Weights:
-    """Weights of Eq. 8 times (1 − γ)."""
+def normalised_plain_weights(discount: Array, horizon: int, coefficient: float) -> ascent.Weights:
+    """Weights of Eq. 8 times (1 − γ): `ascent.plain_weights` for rewards in units of normalised returns."""
     weights = ascent.plain_weights(discount, horizon, coefficient)
     return replace(weights, latent=(1 - discount)[:, None] * weights.latent)
 
@@ -130,6 +130,8 @@ LEARNERS = (
 )
 FAMILIES = (Family(6, 3, 2, discounts=(0.7, 0.97)), Family(6, 3, 2, sparse=True, discounts=(0.7, 0.97)))
 """Six states, three actions, two latents: the representation can encode neither states nor actions fully."""
+_MDPS = 64
+"""MDPs of each family."""
 SPREADS = (0.5, 3.0)
 """Range of the standard deviation of log r: from nearly equal rewards to a few dominant ones."""
 
@@ -145,15 +147,15 @@ def joint_learning_steps() -> int:
     return STEPS * len(FAMILIES) * (ascents + len(HORIZONS) * len(RIVALS))
 
 
-def joint_learning(rng: np.random.Generator, count: int = 64, progress: Progress | None = None) -> list[Row]:
+def joint_learning(rng: np.random.Generator, progress: Progress | None = None) -> list[Row]:
     """Results of each `Learner` on random MDPs: one row per family, MDP, learner and K.
 
     Rewards are in units of the uniform policy's return, so a coefficient c means the same in every MDP.
     """
     rows: list[Row] = []
     for family in FAMILIES:
-        drawn = random_mdps(rng, count, family)
-        spread = rng.uniform(*SPREADS, size=count)
+        drawn = random_mdps(rng, _MDPS, family)
+        spread = rng.uniform(*SPREADS, size=_MDPS)
         drawn = replace(drawn, reward=drawn.reward ** spread[:, None, None])
         blind = np.full_like(drawn.reward, 1 / family.actions)
         drawn = replace(drawn, reward=drawn.reward / normalised_return(drawn, blind)[:, None, None])
@@ -164,6 +166,7 @@ def joint_learning(rng: np.random.Generator, count: int = 64, progress: Progress
         learned = learn_all(replace(drawn, **start).fitted(), progress)
         for (name, horizon), mdps in learned.items():
             about: Row = {"dynamics": "sparse" if family.sparse else "dense", "learner": name, "K": horizon}
+            # Bounds of learners that know no K are measured at K = 3.
             for i, outcome in enumerate(outcomes(mdps, horizon or 3)):
                 rows.append(about | {"MDP": i} | outcome)
     return rows
@@ -245,7 +248,7 @@ def optimism(
     early = (1 - mdps.discount)[:, None] * gamma[:, :-1] * rewards[:, :-1]
     optimal = (early.sum(axis=1) + gamma[:, -1] * values[:, -1]) / actual
     weights = ascent.alm_weights(mdps.discount, horizon)
-    plain = plain_weights(mdps.discount, horizon, 0.1)
+    plain = normalised_plain_weights(mdps.discount, horizon, 0.1)
     models = {
         "likeliest model": mdps,
         "model of L^K": ascent.ascend(mdps, model_ascent(lambda _: weights), STEPS, progress=progress),
@@ -291,7 +294,7 @@ def lottery(chances: tuple[float, ...] = (0.01, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5,
     return rows
 
 
-def lottery_mdp(chance: float, jackpot: float, action: int, discount: float = 0.9) -> LatentMDPs:
+def lottery_mdp(chance: float, jackpot: float, action: int) -> LatentMDPs:
     """States: start, sure, jackpot, consolation, the last three absorbing; the policy is one ``action``."""
     dynamics = np.zeros((1, 4, 2, 4))
     dynamics[0, 0, 0, 1] = 1.0
@@ -302,7 +305,7 @@ def lottery_mdp(chance: float, jackpot: float, action: int, discount: float = 0.
         initial=np.eye(4)[None, 0],
         dynamics=dynamics,
         reward=np.repeat(np.array([1.0, 1.0, jackpot, 0.5])[None, :, None], 2, axis=2),
-        discount=np.array([discount]),
+        discount=np.array([0.9]),
         encoder=np.ones((1, 4, 1)),
         policy=np.eye(2)[None, action : action + 1],
         model=np.ones((1, 1, 2, 1)),

@@ -17,15 +17,18 @@ Progress = Callable[[], None]
 
 DISCOUNTS = (0.5, 0.7, 0.9, 0.99)
 LONGEST = 10
+"""Largest K of a curve over K."""
+_K = 3
+"""K of the exhibits at a single one."""
 
 
-def bound_over_k(rng: np.random.Generator, count: int = 400) -> list[Row]:
+def bound_over_k(rng: np.random.Generator) -> list[Row]:
     """log E_p[R] − bound in nats for K = 0 … 10: quartiles over random MDPs, by discount, model and bound."""
     rows: list[Row] = []
     for discount in DISCOUNTS:
         for fitted in (True, False):
             family = Family(4, 3, 2, fitted=fitted, discounts=(discount, discount))
-            mdps = random_mdps(rng, count, family)
+            mdps = random_mdps(rng, 400, family)
             terms = bound.rollout_terms(mdps, LONGEST, state_action_values(mdps))
             log_return = np.log(normalised_return(mdps))[:, None]
             for name, bounds in (
@@ -44,53 +47,49 @@ def bound_over_k(rng: np.random.Generator, count: int = 400) -> list[Row]:
                             "median gap": number(middle[k]),
                             "lower quartile": number(low[k]),
                             "upper quartile": number(high[k]),
-                            "instances": count,
+                            "instances": mdps.count,
                         }
                     )
     return rows
 
 
-def tighter_bound(rng: np.random.Generator, count: int = 150, horizon: int = 3) -> list[Row]:
+def tighter_bound(rng: np.random.Generator) -> list[Row]:
     """Gaps of four bounds on many MDPs at K = 3, with fitted and unfitted models: one row per MDP.
 
     Eq. 3 (log of the truncated return, latent terms undiscounted) is computed by enumerating trajectories.
     """
     rows: list[Row] = []
     for fitted in (True, False):
-        mdps = random_mdps(rng, count, Family(2, 2, 2, fitted=fitted))
+        mdps = random_mdps(rng, 150, Family(2, 2, 2, fitted=fitted))
         value = state_action_values(mdps)
-        terms = bound.rollout_terms(mdps, horizon, value)
+        terms = bound.rollout_terms(mdps, _K, value)
         log_return = np.log(normalised_return(mdps))
-        printed = bound.alm_bound(terms, mdps.discount)[:, horizon]
-        proved = bound.alm_bound(terms, mdps.discount, shift=1)[:, horizon]
-        best = bound.optimal_discount_bound(terms, mdps.discount)[:, horizon]
-        for i in range(count):
+        printed = bound.alm_bound(terms, mdps.discount)[:, _K]
+        proved = bound.alm_bound(terms, mdps.discount, shift=1)[:, _K]
+        best = bound.optimal_discount_bound(terms, mdps.discount)[:, _K]
+        for i in range(mdps.count):
             rows.append(
                 {
                     "model": "fitted" if fitted else "unfitted",
                     "discount": number(mdps.discount[i]),
-                    "divergence": number(terms.divergence[i, :horizon].mean()),
+                    "divergence": number(terms.divergence[i, :_K].mean()),
                     "gap of Eq. 5": number(log_return[i] - printed[i]),
                     "gap of γ^(t+1)": number(log_return[i] - proved[i]),
                     "gap of best discount": number(log_return[i] - best[i]),
-                    "gap of Eq. 3": number(
-                        log_return[i] - evidence_bound(mdps.one(i), horizon, value[i : i + 1])
-                    ),
+                    "gap of Eq. 3": number(log_return[i] - evidence_bound(mdps.one(i), _K, value[i : i + 1])),
                 }
             )
     return rows
 
 
-def gap_a5(
-    rng: np.random.Generator, steps: int, count: int = 150, horizon: int = 3, progress: Progress | None = None
-) -> list[Row]:
+def gap_a5(rng: np.random.Generator, steps: int, progress: Progress | None = None) -> list[Row]:
     """Remaining gap of A.5's tightness at K = 3 with the best model that q^K can have, one row per MDP.
 
     Encoder and policy are fixed; the model is learned by exact ascent on each bound. "latents of p" is a q
     whose latents are drawn from the encoder at the true states: the best q that does not tilt states and
     actions.
     """
-    mdps = random_mdps(rng, count, Family(3, 2, 2, fitted=True))
+    mdps = random_mdps(rng, 150, Family(3, 2, 2, fitted=True))
     value = state_action_values(mdps)
     log_return = np.log(normalised_return(mdps))
 
@@ -98,26 +97,26 @@ def gap_a5(
         return ascent.ascend(mdps, model_ascent(weights), steps, progress=progress)
 
     found = {
-        "Eq. 5": learned(lambda _: ascent.alm_weights(mdps.discount, horizon)),
-        "γ^(t+1)": learned(lambda _: ascent.alm_weights(mdps.discount, horizon, shift=1)),
-        "best discount": learned(lambda now: ascent.discount_weights(ascent.best_discounts(now, horizon))),
+        "Eq. 5": learned(lambda _: ascent.alm_weights(mdps.discount, _K)),
+        "γ^(t+1)": learned(lambda _: ascent.alm_weights(mdps.discount, _K, shift=1)),
+        "best discount": learned(lambda now: ascent.discount_weights(ascent.best_discounts(now, _K))),
     }
     gaps = {}
     for name, best in found.items():
-        terms = bound.rollout_terms(best, horizon, value)
+        terms = bound.rollout_terms(best, _K, value)
         if name == "best discount":
             bounds = bound.optimal_discount_bound(terms, mdps.discount)
         else:
             bounds = bound.alm_bound(terms, mdps.discount, shift=int(name != "Eq. 5"))
-        gaps[f"{name}, best model"] = log_return - bounds[:, horizon]
-    seen = true_latents(mdps, horizon, value)
-    gaps["geometric discount, latents of p"] = log_return - bound.alm_bound(seen, mdps.discount)[:, horizon]
+        gaps[f"{name}, best model"] = log_return - bounds[:, _K]
+    seen = true_latents(mdps, _K, value)
+    gaps["geometric discount, latents of p"] = log_return - bound.alm_bound(seen, mdps.discount)[:, _K]
     gaps["best discount, latents of p"] = (
-        log_return - bound.optimal_discount_bound(seen, mdps.discount)[:, horizon]
+        log_return - bound.optimal_discount_bound(seen, mdps.discount)[:, _K]
     )
-    gaps["best discount, unrestricted q"] = log_return - unrestricted(mdps, horizon, value)
+    gaps["best discount, unrestricted q"] = log_return - unrestricted(mdps, _K, value)
     gaps = {"discount": mdps.discount} | gaps
-    return [{name: number(gap[i]) for name, gap in gaps.items()} for i in range(count)]
+    return [{name: number(gap[i]) for name, gap in gaps.items()} for i in range(mdps.count)]
 
 
 def model_ascent(weights: Callable[[LatentMDPs], ascent.Weights]) -> ascent.Objective:
@@ -145,19 +144,19 @@ def unrestricted(mdps: LatentMDPs, horizon: int, value: Array) -> Array:
     return np.log(early.sum(axis=1) + gamma[:, -1] * mean_value[:, -1])
 
 
-def offline_counterexamples(longest: int = LONGEST) -> list[Row]:
+def offline_counterexamples() -> list[Row]:
     """A.7 on its two counterexamples over K: as printed, with every factor, and both log-returns."""
     rows: list[Row] = []
     for example in (counterexamples.behaviour_return(), counterexamples.learned_return()):
         mdp, behaviour = example.mdp, example.behaviour
         assert behaviour is not None
-        cloning = bound.cloning_divergence(mdp, behaviour, longest + 1)
-        theirs = bound.rollout_terms(mdp, longest + 1, state_action_values(mdp, behaviour))
-        own = bound.rollout_terms(mdp, longest + 1, state_action_values(mdp))
+        cloning = bound.cloning_divergence(mdp, behaviour, LONGEST + 1)
+        theirs = bound.rollout_terms(mdp, LONGEST + 1, state_action_values(mdp, behaviour))
+        own = bound.rollout_terms(mdp, LONGEST + 1, state_action_values(mdp))
         printed = bound.offline_bound(theirs, cloning, mdp.discount, every_factor=False)[0]
         complete = bound.offline_bound(theirs, cloning, mdp.discount, every_factor=True)[0]
         with_own = bound.offline_bound(own, cloning, mdp.discount, every_factor=False)[0]
-        for k in range(1, longest + 1):
+        for k in range(1, LONGEST + 1):
             rows.append(
                 {
                     "example": example.place,

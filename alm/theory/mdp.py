@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
+# Of value iteration, which stops when values no longer change.
+_MOST_SWEEPS = 2000
+
 
 @dataclass(frozen=True)
 class LatentMDPs:
@@ -86,10 +89,9 @@ def normalised_return(mdps: LatentMDPs, state_policy: Array | None = None) -> Ar
     return np.einsum("ns,nsa,nsa->n", mdps.initial, policy, state_action_values(mdps, policy))
 
 
-def state_visits(mdps: LatentMDPs, state_policy: Array | None = None) -> Array:
+def state_visits(mdps: LatentMDPs) -> Array:
     """Σ_t γ^t p(s_t = s) → (N, S)."""
-    policy = mdps.state_policy if state_policy is None else state_policy
-    chain = np.einsum("nsa,nsat->nst", policy, mdps.dynamics)
+    chain = np.einsum("nsa,nsat->nst", mdps.state_policy, mdps.dynamics)
     matrix = np.eye(chain.shape[1]) - mdps.discount[:, None, None] * chain.transpose(0, 2, 1)
     return np.linalg.solve(matrix, mdps.initial[..., None])[..., 0]
 
@@ -105,11 +107,11 @@ def likeliest_model(mdps: LatentMDPs) -> Array:
     return np.where(unseen, 1 / model.shape[-1], model)
 
 
-def best_return(mdps: LatentMDPs, sweeps: int = 2000) -> Array:
+def best_return(mdps: LatentMDPs) -> Array:
     """The largest normalised return of any policy on states, by value iteration → (N,)."""
     discount = mdps.discount[:, None, None]
     value = np.zeros_like(mdps.initial)
-    for _ in range(sweeps):
+    for _ in range(_MOST_SWEEPS):
         following = np.einsum("nsat,nt->nsa", mdps.dynamics, value)
         update = ((1 - discount) * mdps.reward + discount * following).max(axis=-1)
         change = np.abs(update - value).max()

@@ -1,8 +1,8 @@
 """Bias of value estimates: the raw pairs of a measurement and the definitions of their bias.
 
 Raw estimates and returns are stored; the definition of "the bias" is chosen when they are plotted:
-`headline_bias`, `paper_bias`, `per_state_bias` or `unpaired_bias`.  In all of them a positive bias is
-overestimation.  `alm.training.bias_protocol` makes the measurements.
+`headline_bias`, `paper_bias`, `per_state_bias` or `unpaired_bias`. In all of them a positive bias is
+overestimation. `alm.training.bias_protocol` makes the measurements.
 """
 
 from dataclasses import dataclass

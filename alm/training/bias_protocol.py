@@ -1,8 +1,8 @@
 """Value-bias protocol: an agent's value estimates against the returns of its policy.
 
-This is the protocol of Chen et al. (REDQ, 2021), which the ALM authors' code follows.  Whole episodes are
+This is the protocol of Chen et al. (REDQ, 2021), which the ALM authors' code follows. Whole episodes are
 played in a separate environment until there are at least 1000 state–action pairs, the first 350 of each
-episode.  Each pair's return is discounted to the end of the episode, without a bootstrap at the time limit.
+episode. Each pair's return is discounted to the end of the episode, without a bootstrap at the time limit.
 The cut-off excludes pairs whose return is truncated by the time limit.
 
 The definition of "the bias" is chosen when the raw pairs are plotted (`alm.training.bias`).
@@ -22,7 +22,7 @@ from alm.training.streams import Purpose, Streams, environment_seed
 
 PAIRS = 1000
 CUTOFF = 350
-# Uses of a seed's evaluation stream, added to step and episode.  `alm.training.evaluation` derives its
+# Uses of a seed's evaluation stream, added to step and episode. `alm.training.evaluation` derives its
 # streams from step and episode alone, so no stream is shared with it.
 _ENVIRONMENT, _ACTING, _ESTIMATING = 0, 1, 2
 

@@ -144,7 +144,7 @@ def load_newest(stores: Sequence[Checkpoints]) -> tuple[int, list[Tree]] | None:
     """The newest step at which all runs have a sound checkpoint, and these checkpoints.
 
     Returns ``None`` if the runs start from the beginning: none has a checkpoint, or they were stopped
-    while writing their first ones.  Runs without a common step cannot be resumed together.
+    while writing their first ones. Runs without a common step cannot be resumed together.
 
     Raises:
         DamagedError: all checkpoints of a run are damaged.

@@ -20,7 +20,7 @@ class TrainingEnvironment:
 
     A simulator's state cannot be copied in general (MuJoCo keeps quantities that lag one step behind
     the joint positions), but it is a deterministic function of the generator's state at the start of
-    the episode and the actions since.  Those are stored; loading replays the episode.
+    the episode and the actions since. Those are stored; loading replays the episode.
     """
 
     def __init__(self, environment: gymnasium.Env, seed: int) -> None:
@@ -83,7 +83,7 @@ class TrainingEnvironment:
 class Workers:
     """Threads that step simulators in parallel: MuJoCo releases Python's lock while it computes.
 
-    With a count of one, items are processed in turn.  Work on different items must not share state;
+    With a count of one, items are processed in turn. Work on different items must not share state;
     then both ways give the same results.
     """
 

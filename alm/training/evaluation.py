@@ -1,7 +1,7 @@
 """Evaluation: greedy episodes in separate environments.
 
 An evaluation is a function of the agent, the seed and the step, from which its environments and noise are
-seeded.  So it has no state to store, and the frequency of evaluations does not affect training.
+seeded. So it has no state to store, and the frequency of evaluations does not affect training.
 """
 
 from collections.abc import Callable

@@ -3,8 +3,8 @@
 A layer around an unchanged agent.
 
 `execute` replaces ``agent.update`` with the same update executed differently; sampling, noise, acting and
-everything else stay as they are.  All inputs that change between steps are tensors: batches, noise, and the
-step itself (`alm.training.schedules`).  An update that differs between steps (a delayed policy) is compiled
+everything else stay as they are. All inputs that change between steps are tensors: batches, noise, and the
+step itself (`alm.training.schedules`). An update that differs between steps (a delayed policy) is compiled
 or captured once for each of its branches (`alm.training.agent.Agent.branch`).
 """
 
@@ -61,7 +61,7 @@ class Execution:
         """The execution of a run with the requested precision, compilation, device and threads.
 
         ``compile`` "auto" is "off": compiling takes minutes and did not pay off where it was measured
-        (docs/performance.md).  An update that is one tensor program is captured on a CUDA device; any other
+        (docs/performance.md). An update that is one tensor program is captured on a CUDA device; any other
         update runs eagerly everywhere.
 
         Raises:
@@ -133,8 +133,8 @@ def _in_bf16(update: Update, device_type: str) -> Update:
 def _without_denormals(update: Update) -> Update:
     """The update with results below the smallest normal number (1.2e-38 in float32) rounded to zero.
 
-    Processors compute with such denormal numbers in microcode, many times more slowly.  Importance weights
-    of improbable actions make whole gradients of SVG(1) denormal.  Only the thread that calls rounds, and
+    Processors compute with such denormal numbers in microcode, many times more slowly. Importance weights
+    of improbable actions make whole gradients of SVG(1) denormal. Only the thread that calls rounds, and
     only during the update: the simulator does not.
     """
 
@@ -243,7 +243,7 @@ class _Graph:
 class StaticInputs:
     """Copy of a call's arguments at fixed addresses, into which later arguments are copied.
 
-    Arguments are tensors, mappings and dataclasses of tensors.  A tensor without axes (the step) is not
+    Arguments are tensors, mappings and dataclasses of tensors. A tensor without axes (the step) is not
     copied, because its address is fixed already.
     """
 
@@ -287,7 +287,7 @@ def keep_freed_memory() -> bool:
     """Keep the memory that this process frees for its next update; ``False`` where glibc is not used.
 
     An update frees its tensors, glibc immediately returns much of that memory to the operating system, and
-    the next update requests it again, page by page.  `benchmarks/populations.py` measures the cost.
+    the next update requests it again, page by page. `benchmarks/populations.py` measures the cost.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt is None:

@@ -1,15 +1,15 @@
 """Lease of a run: only one process trains it, on one machine or on several that share a folder.
 
 A process that wants a run writes its own file, ``lease.<token>``, into the run's directory and then lists
-these files.  It gets the run if it sees no other living process's file, and removes those of dead ones.
+these files. It gets the run if it sees no other living process's file, and removes those of dead ones.
 If two processes compete, at least the one that lists later sees both files, and the smaller token wins.
-The holder renews its file's modification time.  Its run may be taken over once it has not done so for its
-lifetime, or once its process on this machine is gone.  Names are never reused, so nobody removes a
-successor's file by mistake.  A holder whose file is gone has lost the run: it checks before every write.
+The holder renews its file's modification time. Its run may be taken over once it has not done so for its
+lifetime, or once its process on this machine is gone. Names are never reused, so nobody removes a
+successor's file by mistake. A holder whose file is gone has lost the run: it checks before every write.
 
 The file system only has to guarantee two things: listing the directory after creating one's own file shows
-all files created before, and opening a removed file fails.  NFS and cluster file systems give both, while
-`flock` on many of them works within one machine only.  Ages are differences of modification times by the
+all files created before, and opening a removed file fails. NFS and cluster file systems give both, while
+`flock` on many of them works within one machine only. Ages are differences of modification times by the
 file system's own clock, so the clocks of machines need not agree.
 
 The library flufl.lock is no alternative: two processes that find a lock expired at the same time may both
@@ -142,7 +142,7 @@ class Lease:
     """Right to train the run of a directory, until `release` or the end of the process.
 
     A thread renews it, since steps may be long (evaluations, compilation, a model trained to convergence) and
-    no point of the loop is certain to be reached in time.  The thread is suspended with its process, so a
+    no point of the loop is certain to be reached in time. The thread is suspended with its process, so a
     suspended process loses the run; one that hangs keeps it.
 
     Args:

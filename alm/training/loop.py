@@ -1,7 +1,7 @@
 """The training loop: warm-up, act, step, store, update, evaluate, checkpoint — for every agent.
 
 All seeds of the population advance in lockstep: one environment step each, then one call of
-`Agent.learn`.  But for rounding, a seed's outcome does not depend on the others; a seed whose
+`Agent.learn`. But for rounding, a seed's outcome does not depend on the others; a seed whose
 losses are no longer finite ends as failed while the rest continue.
 """
 
@@ -354,7 +354,7 @@ class Trainer:
                 self.environments[i].load_state(tree["environment"])
                 self._recorder.load_state(i, tree["recorder"])
             offsets = [tree["metrics_offset"] for tree in trees]
-        # A seed that had come further would keep its two checkpoints, and not the next common one.  They go
+        # A seed that had come further would keep its two checkpoints, and not the next common one. They go
         # before metrics are cut: killed in between, it would have one that covers more than there are.
         for directory in self.directories:
             directory.drop_after(self.step)

@@ -136,9 +136,7 @@ class Recorder:
 
     def load_state(self, seed: int, state: dict[str, Any]) -> None:
         """Restore one seed's state; times of the interval are the population's."""
-        # Checkpoints of version 0.7 and earlier have one count of updates for all metrics.
-        counts = state["counts"] if "counts" in state else dict.fromkeys(state["sums"], state["count"])
-        self._counts, self._steps = dict(counts), state["steps"]
+        self._counts, self._steps = dict(state["counts"]), state["steps"]
         self._seconds, self.clocks[seed] = dict(state["seconds"]), state["total_seconds"]
         self._episodes[seed] = [(value, length) for value, length in state["episodes"]]
         for name, value in state["sums"].items():

@@ -93,7 +93,7 @@ class OptimiserGroup:
 def step_together(groups: Sequence[OptimiserGroup], loss: Tensor) -> list[Tensor]:
     """One step of several groups on one ``loss`` (S,); all gradients are computed before any group changes.
 
-    Each group is clipped separately.  Parameters that the loss does not depend on do not change.
+    Each group is clipped separately. Parameters that the loss does not depend on do not change.
     Returns the gradient norms before clipping, (S,) for each group.
     """
     parameters = [p for group in groups for p in group.parameters]

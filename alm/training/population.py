@@ -2,7 +2,7 @@
 
 Every parameter has a leading axis of *members*.  A plain network for S seeds has S members; an
 ensemble of N networks per seed (twin critics: N = 2) has S·N members, seed-major: row ``s * N + j``
-belongs to seed ``s``.  A layer is one batched matrix product (`torch.baddbmm`); with one member it
+belongs to seed ``s``. A layer is one batched matrix product (`torch.baddbmm`); with one member it
 costs the same as `torch.nn.Linear`.
 
 Losses are means over the batch and sums over seeds, so each seed's gradient is its own and, but for
@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 
 class Linear(nn.Module):
-    """One affine layer per member: (members, batch, inputs) → (members, batch, outputs)."""
+    """One affine layer per member."""
 
     def __init__(self, members: int, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -26,6 +26,7 @@ class Linear(nn.Module):
         self.bias = nn.Parameter(torch.zeros(members, 1, outputs))
 
     def forward(self, x: Tensor) -> Tensor:
+        """(members, batch, inputs) → (members, batch, outputs)."""
         return torch.baddbmm(self.bias, x, self.weight)
 
 
@@ -36,6 +37,7 @@ class Output(Linear):
     """
 
     def forward(self, x: Tensor) -> Tensor:
+        """(members, batch, inputs) → (members, batch, outputs)."""
         if self.weight.shape[-1] == 1 and x.is_cpu:
             # CPU libraries lack a fast batched product for a single column: this takes a quarter of the time.
             return (x * self.weight.mT).sum(-1, keepdim=True) + self.bias
@@ -52,6 +54,7 @@ class LayerNorm(nn.Module):
         self.bias = nn.Parameter(torch.zeros(members, 1, features))
 
     def forward(self, x: Tensor) -> Tensor:
+        """(members, batch, features) → the same."""
         return torch.addcmul(self.bias, F.layer_norm(x, (self.features,)), self.weight)
 
 
@@ -94,7 +97,7 @@ def forward_rows(layers: nn.Sequential, x: Tensor, rows: Tensor) -> Tensor:
 def initialise_orthogonal(module: nn.Module, generators: Sequence[torch.Generator]) -> None:
     """Fill every `Linear` weight with an orthogonal matrix (gain 1) drawn from its seed's generator.
 
-    ``generators`` has one (CPU) generator per seed; members are assigned seed-major.  Biases stay 0.
+    ``generators`` has one (CPU) generator per seed; members are assigned seed-major. Biases stay 0.
     """
     for layer in module.modules():
         if isinstance(layer, Linear):

@@ -49,6 +49,7 @@ class _LeftColumn(TimeRemainingColumn):
     """Time left, shown once updates have begun: the warm-up's speed says nothing about it."""
 
     def render(self, task: Task) -> Text:
+        """The time left, or a placeholder."""
         return super().render(task) if task.fields["learning"] else Text("-:--:--")
 
 
@@ -56,6 +57,7 @@ class _SpeedColumn(ProgressColumn):
     """Steps per second over the last minute."""
 
     def render(self, task: Task) -> Text:
+        """The speed; empty while it is unknown."""
         return Text(f"{task.speed:.1f} steps/s" if task.speed else "")
 
 
@@ -82,12 +84,14 @@ class BarReporter:
         self._shown, self._warmup = 0.0, 0
 
     def start(self, step: int, total: int, warmup: int) -> None:
+        """Show where training begins."""
         self._warmup = warmup
         self._progress.reset(self._task, total=total, completed=step, returns="–", learning=step >= warmup)
         self.message(_beginning(self._title, step, total))
         self._progress.start()
 
     def step(self, step: int) -> None:
+        """Show the step."""
         now = time.monotonic()
         if step == self._warmup:
             (task,) = self._progress.tasks
@@ -101,12 +105,15 @@ class BarReporter:
         self._progress.update(self._task, completed=step)
 
     def evaluation(self, step: int, returns: Sequence[float | None]) -> None:
+        """Show the returns of the seeds."""
         self._progress.update(self._task, completed=step, returns=_format_returns(returns))
 
     def message(self, text: str) -> None:
+        """Print a line."""
         self._progress.console.print(text, highlight=False, markup=False)
 
     def close(self) -> None:
+        """End the bar."""
         self._progress.stop()
 
 
@@ -119,19 +126,23 @@ class LineReporter:
         self._total, self._warmup = 0, 0
 
     def start(self, step: int, total: int, warmup: int) -> None:
+        """Show where training begins."""
         self._total, self._warmup = total, warmup
         self._shown, self._shown_step = time.monotonic(), step
         self.message(_beginning(self._title, step, total))
 
     def step(self, step: int) -> None:
+        """Show the step."""
         if time.monotonic() - self._shown >= self._every:
             self._line(step)
 
     def evaluation(self, step: int, returns: Sequence[float | None]) -> None:
+        """Show the returns of the seeds."""
         self._returns = _format_returns(returns)
         self._line(step)
 
     def message(self, text: str) -> None:
+        """Print a line."""
         self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def close(self) -> None:

@@ -2,7 +2,7 @@
 
 Constraints between several fields are in the configuration's ``conflict``.
 
-A plain ``int`` or ``float`` is unrestricted.  Only `reproduce.lab.settings.require_valid` reads these types,
+A plain ``int`` or ``float`` is unrestricted. Only `reproduce.lab.settings.require_valid` reads these types,
 for values from any source.
 """
 

@@ -30,7 +30,7 @@ class Transitions:
 class Replay:
     """Last ``capacity`` transitions of each of S seeds, sampled without Python loops.
 
-    Seeds advance in lockstep, so one write pointer serves all.  Storage is float32 and allocated once;
+    Seeds advance in lockstep, so one write pointer serves all. Storage is float32 and allocated once;
     the operating system provides pages when they are first written.
     """
 
@@ -140,9 +140,9 @@ class Replay:
 
         Starts are uniform over the valid ones (the authors' rule): any of the first ``size - length``
         entries while the buffer fills, any entry once it is full, except where the window crosses the
-        write pointer or one of its first ``length - 1`` transitions is terminal.  As in the authors'
+        write pointer or one of its first ``length - 1`` transitions is terminal. As in the authors'
         code, a window may straddle a time limit, which sets no terminal flag; ``reject_time_limits``
-        rejects these windows too.  With ``newest``, windows lie within the last ``newest`` transitions.
+        rejects these windows too. With ``newest``, windows lie within the last ``newest`` transitions.
 
         Raises:
             ValueError: the buffer holds no valid window yet.
@@ -190,7 +190,7 @@ class Replay:
     def starts_within_episodes(self, length: int) -> Tensor:
         """Positions (n,) where ``length`` consecutive transitions of one episode begin, oldest first.
 
-        For buffers of one seed.  All positions are listed, so a draw is uniform however few there are.
+        For buffers of one seed. All positions are listed, so a draw is uniform however few there are.
         """
         oldest = self.pointer - self.size
         index = torch.arange(oldest, self.pointer, device=self._row.device) % self.capacity

@@ -1,9 +1,9 @@
-"""Named scales, i.e. sizes of runs.  One rule serves every algorithm of the suite.
+"""Named scales, i.e. sizes of runs. One rule serves every algorithm of the suite.
 
-`paper` is the published size.  `laptop` is the smallest size at which, in pilots, ALM learned HalfCheetah
+`paper` is the published size. `laptop` is the smallest size at which, in pilots, ALM learned HalfCheetah
 within an hour per seed (docs/performance.md, "The laptop scale"): 50,000 environment steps and a quarter of
-the paper's widths (at least 128) and batches.  Algorithms whose step at the paper's size takes at most
-about twenty milliseconds (SAC, TD3, SVG(1)) keep that size.  `smoke` is for tests.
+the paper's widths (at least 128) and batches. Algorithms whose step at the paper's size takes at most
+about twenty milliseconds (SAC, TD3, SVG(1)) keep that size. `smoke` is for tests.
 """
 
 from dataclasses import dataclass, replace
@@ -35,6 +35,7 @@ class Scale:
     """Size of a run, for all algorithms."""
 
     name: str
+    """``"paper"``, ``"laptop"`` or ``"smoke"``."""
     divisor: int
     """Divisor of the paper's widths and batches."""
     narrowest: int
@@ -48,9 +49,13 @@ class Scale:
     total_steps: int | None
     """Environment steps of a run; ``None``: the task's, as in the paper."""
     eval_every: int
+    """Environment steps between evaluations."""
     eval_episodes: int
+    """Episodes of one evaluation."""
     log_every: int
+    """Environment steps over which training metrics are averaged."""
     summary: str
+    """Description for tables of help."""
 
     def width(self, paper: int) -> int:
         """Width of a hidden layer at this scale, from the paper's."""

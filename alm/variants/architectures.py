@@ -16,13 +16,14 @@ from alm.training.scale import Scale
 
 
 class LinearClassifier(nn.Module):
-    """Classifier C(z, a, z') that is one affine map → logits (S, 1, batch, 2)."""
+    """Classifier C(z, a, z') that is one affine map."""
 
     def __init__(self, seeds: int, inputs: int) -> None:
         super().__init__()
         self.layers = mlp(seeds, (inputs, 2))
 
     def forward(self, *inputs: Tensor) -> Tensor:
+        """Logits (S, 1, batch, 2) of z, a and z'."""
         logits: Tensor = self.layers(torch.cat(inputs, dim=-1))
         return logits[:, None]
 
@@ -50,6 +51,7 @@ class IdentityEncoder(nn.Module):
         self.layers = mlp(seeds, (observation_size, observation_size))
 
     def forward(self, observation: Tensor) -> Gaussian:
+        """Mean and standard deviation (S, batch, observation) of z."""
         return observation, bounded_std(self.layers(observation))
 
 

@@ -1,7 +1,7 @@
 """ALM-ENT(K): ALM with a stochastic policy and the entropy bonus of SAC (Table 5).
 
-The paper gives the name and the idea, "as in SAC-SVG"; everything else is our choice.  The policy is the
-stochastic actor that the authors' code contains but does not use.  Its bonus −α log π enters like any other
+The paper gives the name and the idea, "as in SAC-SVG"; everything else is our choice. The policy is the
+stochastic actor that the authors' code contains but does not use. Its bonus −α log π enters like any other
 (`alm.objectives`): at every imagined action, in the critics' targets, and in the lower bound.
 """
 

@@ -1,7 +1,7 @@
 """On-policy joint ALM, proposed by the paper as future work and not published by anyone.
 
 "An on-policy version of ALM, where Equation 8 can be calculated and simultaneously optimized with the
-encoder, model and policy, without using a classifier" (section 6).  On the policy's own recent transitions
+encoder, model and policy, without using a classifier" (section 6). On the policy's own recent transitions
 s_{t+1} is known, so log e(z_{t+1}|s_{t+1}) − log m(z_{t+1}|z_t, a_t) needs no classifier: its
 expectation over z_{t+1} ~ m is −KL(m ‖ e), in closed form.
 """
@@ -73,10 +73,10 @@ def joint_objective(
 
     KL_t = KL(m(·|z_t, a_t) ‖ sg ē(·|s_{t+1})),  z_0 ~ e(s_0),  z_{t+1} ~ m(z_t, a_t).
 
-    For t < K, a_t has the value of the replayed action a.  In rewards and value its gradient is that of the
+    For t < K, a_t has the value of the replayed action a. In rewards and value its gradient is that of the
     policy's mean, as if the noise had been known (Heess et al., 2015): a_t = a + π(z_t) − sg π(z_t).  a_K is
     the policy's noisy action at z_K.  The observed s_{t+1} does not change with a_t, so KL_t and the z_t at
-    which it is evaluated treat actions as constants.  The policy learns from its intrinsic reward through the
+    which it is evaluated treat actions as constants. The policy learns from its intrinsic reward through the
     score function: A_t = −c Σ_{t≤i<K} γ^i sg KL_i minus its batch mean, with π(·|z) a Gaussian of std σ_t.
     """
     horizon, gamma = config.horizon, config.discount
@@ -150,11 +150,11 @@ class JointALM(ALM):
         std = config.exploration_std(training_step)
         metrics: Metrics = {}
         joint = joint_objective(net, self.kl_encoder, sequences, noise, config, std, self.bounds)
-        self._descend("joint", joint, metrics)
+        self.take_step("joint", joint, metrics)
         state, next_state = self.represent(transitions)
         policy = self.policy(training_step)
-        self._descend("heads", self.heads_loss(transitions, state, next_state, noise), metrics)
-        self._descend("critic", self.critic_loss(transitions, state, next_state, noise, policy), metrics)
+        self.take_step("heads", self.heads_loss(transitions, state, next_state, noise), metrics)
+        self.take_step("critic", self.critic_loss(transitions, state, next_state, noise, policy), metrics)
         soft_update(net.target_encoder, net.encoder, config.target_rate)
         soft_update(net.target_critic, net.critic, config.target_rate)
         return metrics

@@ -1,7 +1,7 @@
 """ALM with logarithms of rewards and values (Figures 6 and 12), as the lower bound's derivation requires.
 
 Reward and critics are trained on plain rewards; the logarithm is applied to their predictions where an
-objective of ALM uses them.  The authors applied it to raw outputs, and negative ones ended runs in NaN.
+objective of ALM uses them. The authors applied it to raw outputs, and negative ones ended runs in NaN.
 Here its argument is clamped from below, and the metrics count the clamped predictions.
 """
 

@@ -32,7 +32,7 @@ def reconstruction_objective(
 
     L_a = mean (decoder(z_0) − s_0)² + E[ Σ_{t<K} KL(m(·|z_t, a_t) ‖ sg e(·|s_{t+1})) ],  z_0 ~ e(s_0),
 
-    the first mean also over dimensions.  The second term starts from sg z_0: the encoder learns only from the
+    the first mean also over dimensions. The second term starts from sg z_0: the encoder learns only from the
     first term, the model only from the second.
     """
     observation = sequences.observation[:, 0]

@@ -114,7 +114,7 @@ class Variant:
 
 
 MILLION = Variant("million", "a million steps", paper_steps=1_000_000)
-"""The only variant shared by all algorithms."""
+"""A variant of ALM and of SAC (Figure 14)."""
 
 
 def _coefficient(c: float) -> Variant:

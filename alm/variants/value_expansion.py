@@ -30,7 +30,7 @@ def expansion_objective(
     """Critic loss along a rollout of K steps, the first of which is real; trains Q_1 and Q_2.
 
     z_0 ~ ē(s), a_0 = a, r_0 = r, z_1 ~ ē(s'); then a_t is π's noisy action at z_t, r_t = r̂(z_t, a_t),
-    z_{t+1} ~ m(z_t, a_t).  Targets are computed backwards from the rollout's end; after a terminal transition
+    z_{t+1} ~ m(z_t, a_t). Targets are computed backwards from the rollout's end; after a terminal transition
     there are none:
 
     y_K = min_j Q̄_j(z_K, a_K),  y_t = r_t + γ y_{t+1},  y_0 = r_0 + γ (1 − d) y_1,

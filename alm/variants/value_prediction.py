@@ -1,6 +1,6 @@
 """ALM whose representation is also trained to predict values (Figures 18 and 19).
 
-`ValueEncoderALM` follows the authors' branch of rebuttal experiments.  The code behind Figure 19 is
+`ValueEncoderALM` follows the authors' branch of rebuttal experiments. The code behind Figure 19 is
 unreleased; `ValueEncoderModelALM` is our interpretation of its caption.
 """
 
@@ -24,8 +24,8 @@ from alm.training.schedules import Step
 class ValueEncoderALM(ALM):
     """ALM whose reward, classifier and critic losses also train the encoder.
 
-    They see z ~ e(s) with gradient and z' ~ ē(s') without.  Encoder, heads and critics take one step on the
-    sum of the losses.  For the encoder it is the update's second step, after that on ALM's own objective.
+    They see z ~ e(s) with gradient and z' ~ ē(s') without. Encoder, heads and critics take one step on the
+    sum of the losses. For the encoder it is the update's second step, after that on ALM's own objective.
     """
 
     def update(
@@ -40,7 +40,7 @@ class ValueEncoderALM(ALM):
         policy = self.policy(training_step)
         metrics: Metrics = {}
 
-        self._descend("encoder_model", self.encoder_model_loss(sequences, noise, policy), metrics)
+        self.take_step("encoder_model", self.encoder_model_loss(sequences, noise, policy), metrics)
         state, next_state = self.represent(transitions)
         heads, about_heads = self.heads_loss(transitions, state, next_state, noise)
         critic, about_critic = self.critic_loss(transitions, state, next_state, noise, policy)
@@ -55,7 +55,7 @@ class ValueEncoderALM(ALM):
         for name, norm in zip(("encoder", "heads", "critic"), norms, strict=True):
             metrics[f"grad_norm/{name}"] = norm
         # (d) starts from e(·|s) as it was before its second step, which (b) and (c) have seen.
-        self._descend("actor", self.actor_loss(state, noise, policy), metrics)
+        self.take_step("actor", self.actor_loss(state, noise, policy), metrics)
 
         soft_update(net.target_encoder, net.encoder, config.target_rate)
         soft_update(net.target_critic, net.critic, config.target_rate)

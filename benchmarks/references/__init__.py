@@ -1,6 +1,6 @@
 """``python -m benchmarks.references``: updates here compared with the code that they follow, in float64.
 
-It needs checkouts of those codes and contains none of them.  Both sides start from the same parameters and
+It needs checkouts of those codes and contains none of them. Both sides start from the same parameters and
 see the same batches; the reference's random numbers are replaced with ours.
 
     comparing.py  modules of a checkout, random batches, parameters of both sides

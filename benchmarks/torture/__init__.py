@@ -7,6 +7,6 @@
     lines.py     options with values of every kind: a sentence, and nothing written elsewhere
 
 Every trial has its own generator, seeded by the class, the seed and its number, so that a single trial can
-be repeated: ``python -m benchmarks.torture --only kills:17``.  The draws are the same each time, but the
+be repeated: ``python -m benchmarks.torture --only kills:17``. The draws are the same each time, but the
 instruction at which a timed signal arrives depends on the machine.
 """

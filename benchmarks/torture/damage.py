@@ -1,7 +1,7 @@
 """Damage: one file of a small world of runs is damaged, then a command reads it.
 
-Whatever the damage, the command shows no traceback.  Either it prints and writes the same as without the
-damage, or it names the damaged file or run; if it cannot continue, it says so in one sentence.  A
+Whatever the damage, the command shows no traceback. Either it prints and writes the same as without the
+damage, or it names the damaged file or run; if it cannot continue, it says so in one sentence. A
 damaged run hides no other.
 """
 

@@ -1,7 +1,7 @@
 """Kills: runs that get signals at random moments must equal undisturbed ones, bit for bit.
 
 A cycle is one run of a population: it is trained, killed and resumed by the same command a few times,
-then left to finish and compared with the undisturbed run.  Half of the signals are
+then left to finish and compared with the undisturbed run. Half of the signals are
 sent after a random time; the other half arrive just before a random one of the process's changes to the disk
 (`trials.on_writes`), for example between the checkpoints of two seeds.
 """

@@ -1,7 +1,7 @@
 """Command lines: every option of every command with values of every kind, and settings of every algorithm.
 
 A nonsensical line ends with one sentence, or with the parser's usage, and exit code 2; a valid one does its
-work.  Neither shows a traceback or writes anywhere but where the line says.  Commands that would take hours
+work. Neither shows a traceback or writes anywhere but where the line says. Commands that would take hours
 or never end (the grid, the server, the theory, the report) are left out.
 """
 

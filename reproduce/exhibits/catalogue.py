@@ -1,7 +1,7 @@
 """Declarations of every table and figure: the runs it needs, what it reads from them, and its layout.
 
-The paper does not name the tasks of most figures.  Where its text names none, the panels follow the authors'
-scripts for the rebuttal, or the tasks that the text discusses.  At scales other than the paper's, figures
+The paper does not name the tasks of most figures. Where its text names none, the panels follow the authors'
+scripts for the rebuttal, or the tasks that the text discusses. At scales other than the paper's, figures
 have fewer and cheaper tasks (`FigureExhibit.small_tasks`).
 
 The name of a table begins with ``table``, that of a figure with ``figure``.

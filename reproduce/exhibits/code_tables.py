@@ -26,7 +26,7 @@ _OF_PRINT = {"ALM": "alm", "SAC-SVG": "sac-svg2", "MBPO": "mbpo", "REDQ": "redq"
 def table2(store: Store) -> Table:
     """Table 2 as printed, with the agents' gradient steps per environment step.
 
-    They are counted while an agent with paper scale's schedule (and smoke scale's widths) learns.
+    They are counted while an agent of smoke scale learns; no scale changes their number per environment step.
     """
     del store
     rows = []

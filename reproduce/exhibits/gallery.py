@@ -39,7 +39,7 @@ def cards(folder: Path) -> list[Card]:
     """The cards in a directory that have a clip, by scale (largest first), algorithm, and length of training.
 
     Scales and algorithms unknown to this version come last. A file that is no card gives a
-    :class:`StoreWarning` and is skipped.
+    `StoreWarning` and is skipped.
     """
     found = []
     for path in sorted(folder.glob("*-seed-*.json")):

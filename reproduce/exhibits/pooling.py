@@ -1,7 +1,7 @@
 """Pooling: which stored runs make a number, and which may not together, in every table, figure and claim.
 
 Every stored seed that has reached the read-out counts, even if it failed later or the scale asks for fewer
-seeds.  If no seed has reached it, the seeds that have not failed are read at the last step common to all of
+seeds. If no seed has reached it, the seeds that have not failed are read at the last step common to all of
 them, without those that are too far behind.
 """
 

@@ -152,8 +152,8 @@ def joint_table(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(found)
 
 
-def duel_table(rows: pd.DataFrame, margin: float = 0.01) -> pd.DataFrame:
-    """Joint learners against the separate one with the same K: MDPs ahead or behind by ``margin``."""
+def duel_table(rows: pd.DataFrame) -> pd.DataFrame:
+    """Joint learners against the separate one with the same K: MDPs ahead or behind by more than 0.01."""
     scores = rows.pivot(index=["dynamics", "K", "MDP"], columns="learner", values="score")
     differences = scores.sub(scores["separate"], axis=0)
     found = []
@@ -161,7 +161,7 @@ def duel_table(rows: pd.DataFrame, margin: float = 0.01) -> pd.DataFrame:
         if not horizon or learner == "separate":
             continue
         difference = differences.loc[(dynamics, horizon), learner]
-        ahead, behind = int((difference > margin).sum()), int((difference < -margin).sum())
+        ahead, behind = int((difference > 0.01).sum()), int((difference < -0.01).sum())
         found.append(
             {
                 "dynamics": dynamics,

@@ -22,7 +22,7 @@ def run_of_directory(directory: RunDirectory) -> StoredRun | None:
     """A run so far, as it is stored; None before its first evaluation, which a finished run cannot lack.
 
     It has one row per evaluation; training metrics are means over the log intervals since the previous
-    evaluation.  A run without DONE or FAILED is ``"partial"``.
+    evaluation. A run without DONE or FAILED is ``"partial"``.
     """
     # Read first: a run that ends meanwhile counts as partial, and its own process stores all of it.
     ended = directory.status

@@ -61,7 +61,7 @@ def window_mean(curve: Curve, step: int) -> float:
 def mean_over_steps(curve: Curve, step: int, since: int = 0) -> float:
     """The area under a curve from ``since`` to ``step``, divided by the number of steps.
 
-    It begins at the first evaluation, the end of the warm-up, if that comes after ``since``.  The curve is
+    It begins at the first evaluation, the end of the warm-up, if that comes after ``since``. The curve is
     linear between evaluations.
 
     Raises:

@@ -140,7 +140,7 @@ def _run(path: Path, text: str) -> ModuleType:
     """The module of a source text."""
     module = ModuleType(f"{MODULE}{path.stem}")
     module.__file__ = str(path)
-    # The file may import others beside it.  Last on the path, so that they replace no installed module.
+    # The file may import others beside it. Last on the path, so that they replace no installed module.
     if (directory := str(path.resolve().parent)) not in sys.path:
         sys.path.append(directory)
     # Dataclasses look up the module of a class there.

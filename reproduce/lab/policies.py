@@ -302,7 +302,7 @@ def find_policy(
     """The policy of a run, from the store or else from the directory in which it was trained.
 
     Among those that exist, arguments that are None select the largest scale, the smallest seed, and the last
-    policy before the best. A damaged directory gives a :class:`StoreWarning` and is skipped.
+    policy before the best. A damaged directory gives a `StoreWarning` and is skipped.
 
     Raises:
         PolicyError: there is none; the message says what to train.

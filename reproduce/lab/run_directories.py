@@ -53,7 +53,7 @@ def directories_under(root: Path, **wanted: Unpack[RunFields]) -> dict[RunSpec, 
     """The directory of every run under a root whose specification has the wanted values, sorted by path.
 
     A directory whose path does not name a run, or whose ``config.json`` is lost, damaged or of another run,
-    gives a :class:`StoreWarning` and is skipped. Where the former is in a folder that no wanted run could be
+    gives a `StoreWarning` and is skipped. Where the former is in a folder that no wanted run could be
     in, nothing wanted is left out, and the warning is a plain `UserWarning`.
     """
     found = {}

@@ -104,7 +104,7 @@ class RunSpec:
 
     @classmethod
     def from_relative_dir(cls, path: PurePath) -> "RunSpec":
-        """The inverse of :attr:`relative_dir`.
+        """The inverse of `relative_dir`.
 
         Raises:
             ValueError: ``path`` is not ``algorithm/variant/task/scale/seed-N``.
@@ -123,7 +123,7 @@ class RunSpec:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "RunSpec":
-        """The inverse of :meth:`to_dict`.
+        """The inverse of `to_dict`.
 
         Raises:
             ValueError: a field is missing, unknown or invalid.

@@ -51,7 +51,7 @@ EVALUATION_COLUMNS: Mapping[str, pa.DataType] = {
 }
 """Columns of every run: environment steps including warm-up, training steps, seconds since the start, epoch
 milliseconds; then mean return, its std over episodes, mean episode length, and the return of each
-episode. Further columns are float metrics such as ``loss/critic`` or ``time/update``."""
+episode. Further columns are float metrics such as ``loss/critic`` or ``time/update_ms``."""
 
 _LATER_COLUMNS: Mapping[str, pa.DataType] = {"eval/lengths": pa.list_(pa.float64())}
 """Columns that runs of versions before 0.16 lack: the length of each episode, empty where it is not known."""
@@ -111,7 +111,7 @@ class StoredRun:
         reason: why the run failed; None unless it did.
         final: scalars of the whole run; NaN and Inf are stored as null and come back as NaN.
         evaluations: one row per evaluation, at least one, by increasing ``step``; columns are
-            :data:`EVALUATION_COLUMNS`, ``eval/lengths`` except in old runs, and float metrics.
+            `EVALUATION_COLUMNS`, ``eval/lengths`` except in old runs, and float metrics.
         own: whether it was read from the upper of two overlaid stores, the user's own.
 
     Raises:
@@ -242,7 +242,7 @@ class Store:
         """Store the value samples of ``run``, replacing earlier ones, and return their file.
 
         Raises:
-            ValueError: a column of :data:`VALUE_COLUMNS` is missing, there is no estimate, or a value is no
+            ValueError: a column of `VALUE_COLUMNS` is missing, there is no estimate, or a value is no
                 number.
         """
         estimates = sorted(set(pairs.columns) - set(VALUE_COLUMNS))
@@ -283,7 +283,7 @@ class Store:
 
         Args:
             run: the run of the model.
-            steps: one row per step, with the columns :data:`LATENT_COLUMNS`.
+            steps: one row per step, with the columns `LATENT_COLUMNS`.
             policy: label of the run whose policy acted in the episode.
         """
         path = self.path(run.spec).with_suffix(_LATENTS_SUFFIX)
@@ -314,7 +314,7 @@ class Store:
         """Every stored run whose specification has the wanted values, sorted by specification.
 
         Only matching files are opened. A file that cannot be read, or whose path does not name a run, gives
-        one :class:`StoreWarning` and is skipped. Where the latter is in a folder that no wanted run could be
+        one `StoreWarning` and is skipped. Where the latter is in a folder that no wanted run could be
         in, nothing wanted is left out, and the warning is a plain `UserWarning`.
         """
         found: dict[RunSpec, list[Path]] = {}

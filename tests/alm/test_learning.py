@@ -5,7 +5,7 @@ import pytest
 
 from alm.agent import ALM
 from alm.config import ALMConfig
-from alm.tasks import task_spec
+from alm.task_registry import task_spec
 from alm.training.scale import scale_named
 from runs import evaluations, trainer
 

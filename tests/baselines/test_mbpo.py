@@ -35,7 +35,7 @@ def standing(shape, generator):
 
 
 def filled_replay(size=60, episode=None):
-    """Real transitions; all rewards are `REAL`.  Episodes have so many steps, or there is only one."""
+    """Real transitions; all rewards are `REAL`. Episodes have so many steps, or there is only one."""
     generator, replay = torch.Generator().manual_seed(0), Replay(1, size, 11, 3)
     transitions = Transitions(
         standing((1, size), generator),

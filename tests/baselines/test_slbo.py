@@ -10,7 +10,8 @@ from torch import nn
 from torch.distributions import Independent, Normal, kl_divergence
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
-from alm.tasks import make, task_spec
+from alm.task_registry import task_spec
+from alm.tasks import make
 from alm.training.replay import Replay, Transitions
 from alm.training.scale import SCALES
 from alm.training.streams import Purpose, Streams
@@ -675,9 +676,8 @@ def test_hyper_parameters_of_the_benchmark():
     assert (config.weight_decay, config.max_grad_norm, config.model_learning_rate) == (1e-5, 2.0, 1e-3)
     assert (config.value_passes, config.value_batch_size, config.value_learning_rate) == (5, 64, 1e-3)
     assert (config.model_hidden_size, config.policy_hidden_size, config.value_hidden_size) == (500, 32, 64)
-    assert trust_region_step.__kwdefaults__ == {
-        "kl_slack": 1.5, "damping": 0.1, "conjugate_steps": 10, "backtracks": 10
-    }  # fmt: skip
+    assert (trpo.KL_SLACK, trpo.DAMPING, trpo.CONJUGATE_STEPS, trpo.BACKTRACKS) == (1.5, 0.1, 10, 10)
+    assert trust_region_step.__kwdefaults__ == {"damping": trpo.DAMPING}
     laptop = SLBOConfig.at(SCALES["laptop"], "mbbl/HalfCheetah")
     assert laptop.stage_steps / laptop.iterations == config.stage_steps / config.iterations
     assert SLBOConfig.at(SCALES["smoke"], "mbbl/HalfCheetah").stage_steps <= 200

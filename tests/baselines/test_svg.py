@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.distributions import Independent, Normal
 
-from alm.tasks import task_spec
+from alm.task_registry import task_spec
 from alm.training.population import share_of_seed
 from alm.training.replay import Replay, Transitions
 from alm.training.scale import SCALES

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from alm.tasks import task_spec
+from alm.task_registry import task_spec
 from alm.training.loop import Interrupted
 from alm.training.optimisation import OptimiserGroup
 from alm.training.replay import Replay, Transitions

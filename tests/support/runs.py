@@ -8,7 +8,8 @@ from rich.console import Console
 
 from alm.agent import ALM
 from alm.config import ALMConfig
-from alm.tasks import make, task_spec
+from alm.task_registry import task_spec
+from alm.tasks import make
 from alm.training.lease import LIFETIME_SECONDS
 from alm.training.loop import Trainer
 from alm.training.progress import LineReporter

@@ -8,7 +8,7 @@ import mujoco
 import numpy as np
 
 import alm.tasks
-from alm.tasks import TASKS
+from alm.task_registry import TASKS
 
 ASSETS = Path(gymnasium.__file__).parent / "envs" / "mujoco" / "assets"
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import alm.tasks
-from alm.tasks import TASKS, task_spec
+from alm.task_registry import TASKS, task_spec
 from alm.tasks.analytic import reward, terminated
 
 MBBL = [name for name, spec in TASKS.items() if spec.family == "mbbl"]

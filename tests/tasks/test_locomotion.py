@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 import alm.tasks
-from alm.tasks import TASKS as ALL_TASKS
+from alm.task_registry import TASKS as ALL_TASKS
 from tests.tasks.cases import Robot, episode, make, random_actions
 
 TASKS = {name: spec for name, spec in ALL_TASKS.items() if spec.family == "v2"}

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import alm.tasks
-from alm.tasks import TASKS
+from alm.task_registry import TASKS
 from alm.training.environment import TrainingEnvironment
 from tests.tasks.cases import Robot, episode, make, random_actions
 

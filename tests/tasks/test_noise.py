@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import alm.tasks
-from alm.tasks import TASKS, UnknownTaskError, task_spec
+from alm.task_registry import TASKS, UnknownTaskError, task_spec
 from alm.training.environment import TrainingEnvironment
 
 OBSERVATION, ACTION = "HalfCheetah-obsnoise-0.1", "HalfCheetah-dynnoise-0.3"

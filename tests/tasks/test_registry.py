@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import alm.tasks
-from alm.tasks import TASKS, TaskSpec, UnknownTaskError, task_spec
+from alm.task_registry import TASKS, TaskSpec, UnknownTaskError, task_spec
 
 SIZES = {
     # name: observation, action, bound

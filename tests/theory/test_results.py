@@ -57,7 +57,7 @@ def test_objective_of_heads_over_every_trajectory():
     """Rewards and values of latents, divergences of states; and its gradient, for the heads are data."""
     mdps, horizon = random_mdps(np.random.default_rng(1), 3, Family(2, 2, 2)), 2
     heads = ascent.fitted_heads(mdps)
-    weights = demonstrations.plain_weights(mdps.discount, horizon, 0.5)
+    weights = demonstrations.normalised_plain_weights(mdps.discount, horizon, 0.5)
 
     def listed(now, i):
         mdp, gamma, every = now.one(i), now.discount[i], trajectories(now.one(i), horizon)

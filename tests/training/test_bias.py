@@ -166,7 +166,7 @@ def test_definitions_of_bias():
     assert per_state_bias(estimate, monte_carlo) == pytest.approx((each.mean(), each.std()))
     couples = [(e - m) / max(abs(m), 10) for e in estimate for m in monte_carlo]
     assert unpaired_bias(estimate, monte_carlo) == pytest.approx((np.mean(couples), np.std(couples)))
-    # Small returns: a floor of 10 for all but the paper's definition.  Negative ones: the sign stays.
+    # Small returns: a floor of 10 for all but the paper's definition. Negative ones: the sign stays.
     assert headline_bias(estimate / 10, monte_carlo / 10).mean == pytest.approx(0.8 / 10)
     assert paper_bias(estimate / 10, monte_carlo / 10).mean == pytest.approx(8 / mean)
     assert headline_bias(-monte_carlo + 1, -monte_carlo).mean == pytest.approx(1 / mean)

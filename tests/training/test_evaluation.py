@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from alm.tasks import make, task_spec
+from alm.task_registry import task_spec
+from alm.tasks import make
 from alm.training.evaluation import Evaluation, Evaluator
 
 STEP, EPISODES = 700, 3

@@ -60,15 +60,6 @@ def test_what_some_updates_lack_is_averaged_over_the_others():
         assert (row["loss"], row["actor/reward"]) == (2.0, 5.0)
 
 
-def test_averages_of_a_checkpoint_of_before_are_resumed():
-    recorder, resumed = Recorder(1), Recorder(1)
-    for loss in (1.0, 2.0):
-        recorder.add({"loss": torch.tensor([loss])})
-    state = recorder.state(0)
-    resumed.load_state(0, {**{k: v for k, v in state.items() if k != "counts"}, "count": 2})
-    assert resumed.averages()[0]["loss"] == 1.5
-
-
 def test_averages_in_the_making_are_resumed():
     whole, before, after = Recorder(2), Recorder(2), Recorder(2)
     for recorder in (whole, before):

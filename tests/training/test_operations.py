@@ -6,13 +6,13 @@ A number that falls should be lowered here; one that rises needs a reason.
 import pytest
 import torch
 
-from alm.tasks import task_spec
+from alm.task_registry import task_spec
 from alm.training.replay import Replay, Transitions
 from alm.training.scale import SCALES
 from benchmarks.timing import gigaflop, operations
 from reproduce.lab.algorithms import ALGORITHMS
 
-# At smoke size on Hopper; the number of operations depends on no size but REDQ's twenty updates.  A product
+# At smoke size on Hopper; the number of operations depends on no size but REDQ's twenty updates. A product
 # with one column is three operations on a CPU, and faster than one.
 OPERATIONS = {
     "alm": 970, "sac": 198, "td3": 143, "redq": 1482, "sac-avg": 1341, "td3-ours": 170, "sac-svg2": 1661,

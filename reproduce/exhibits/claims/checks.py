@@ -299,7 +299,7 @@ class Sooner(Check):
     """Claim that x reaches `NEAR_OPTIMAL` of each y's final return in at most a part of y's time.
 
     Compares speeds, 1 / hours until an evaluation first reaches the target (0 if none does), of runs on one
-    kind of processor.  The paper's claim is for a GPU: runs on a CPU can support it, but not refute it.
+    kind of processor. The paper's claim is for a GPU: runs on a CPU can support it, but not refute it.
 
     Attributes:
         x: the side claimed to be faster.

@@ -128,7 +128,7 @@ def p_values(x: FloatArray, y: FloatArray | float, region: Region, resolution: f
     """One-sided p values for x − y being in a region, and against it.
 
     At an end of the region, x is compared with y + end · |y|, a multiple of y, so that the error of y scales
-    with it.  For: x − y must lie within both ends, so the larger p counts.  Against: it must lie beyond one
+    with it. For: x − y must lie within both ends, so the larger p counts. Against: it must lie beyond one
     end, so the smaller p counts, doubled if there are two ends.
     """
     scale = np.sign(np.mean(y)) * y if isinstance(y, np.ndarray) else abs(y) or 1.0

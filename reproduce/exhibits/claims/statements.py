@@ -2,7 +2,7 @@
 
 docs/exhibits.md says which are left out, and why.
 
-Quotations are shortened.  Where the paper's wording is ambiguous, the plainest reading counts:
+Quotations are shortened. Where the paper's wording is ambiguous, the plainest reading counts:
 
 * "outperforms", "better", "higher": above the other;
 * "matches", "does not hurt", "robust": not below the other by more than the margin;

@@ -9,7 +9,7 @@ same path as a single number. Returns of different tasks have different units, s
 one task; only `probability_of_improvement`, which needs no unit, is of several.
 
 Runs are resampled with replacement within each task and algorithm; the ends of an interval are percentiles
-of the statistic over resamples.  The same scores give the same interval, to the last digit.
+of the statistic over resamples. The same scores give the same interval, to the last digit.
 With few seeds, intervals are too narrow (`TRUE_CONFIDENCE`).
 """
 

@@ -2,8 +2,8 @@
 
 The test is Welch's t, because exact tests cannot decide anything with so few seeds: a permutation test of
 three against three seeds has no p below 2 / 20, of five against five none below 2 / 252, and forty claims
-corrected for each other need far less.  The price of Welch's test is the assumption that the mean of the
-scores is about normal.  Where one seed in five never learns on both sides, it errs towards "not significant".
+corrected for each other need far less. The price of Welch's test is the assumption that the mean of the
+scores is about normal. Where one seed in five never learns on both sides, it errs towards "not significant".
 Where that happens on one side only, its seeds often do not show it: with equal means, five against five, that
 side is called higher in 25 % of cases where 2.5 % are allowed.
 
