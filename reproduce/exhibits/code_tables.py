@@ -51,7 +51,7 @@ def table2(store: Store) -> Table:
         rows,
         (
             "Gradient steps of each optimiser per environment step, counted while the agent learns on "
-            f"{_TASK} and Hopper.",
+            f"{_TASK} and Hopper. UTD: updates to data, such steps as the paper prints them.",
             "The paper prints 3 for ALM; its Algorithm 1 and its code take one step of every network.",
             "SAC-SVG's number is for SAC-SVG(2); MBPO trains its model separately, every 250 steps, until it "
             "no longer improves.",

@@ -10,25 +10,28 @@ from reproduce.exhibits.claims.verdicts import COLUMNS, judged, rows_of
 from reproduce.exhibits.comparison import Comparison, TaskComparison
 from reproduce.exhibits.documents import Blocks
 from reproduce.exhibits.kinds import READ_OUT
-from reproduce.exhibits.pooling import require_comparable
+from reproduce.exhibits.pooling import pool, require_comparable
 from reproduce.exhibits.scores import score_table
+from reproduce.exhibits.statistics.intervals import FloatArray
 from reproduce.exhibits.statistics.significance import MeanDifference, Summary
 from reproduce.exhibits.table import Score
 from reproduce.exhibits.writing import markdown_grid
 from reproduce.formats import p_statement, seeds_counted, steps_reached
 from reproduce.lab.algorithms import ALGORITHMS
-from reproduce.lab.published import FIELD_TASKS, field_scores
+from reproduce.lab.curves import value_at
+from reproduce.lab.published import FIELD_TASKS, authors_curves, field_scores
 from reproduce.lab.specs import variant_in
 from reproduce.lab.store import Store
 
 _ALM, _RIVALS = "ALM(3)", ("SAC", "TD3")
+_METHODS = ((QUARTER.algorithm, QUARTER.variant), ("sac", "base"), ("td3", "base"))
 
 
 def blocks(store: Store) -> Blocks:
     """Table 1 within one protocol, ALM's leads in it, claims, and ALM beside other algorithms and in bf16."""
     table1 = one_protocol(store)
     findings = {name: table1[name] for name in ("one-protocol", "leads")}
-    findings |= {**claims(store), "beside-alm": beside_alm(store)}
+    findings |= {"along": leads_along_the_way(store), **claims(store), "beside-alm": beside_alm(store)}
     return {
         ("README.md", "returns"): table1["returns"],
         ("docs/index.md", "returns"): table1["returns"],
@@ -90,6 +93,43 @@ def _lead(own: Score, rivals: Sequence[Score]) -> str:
         return f"{own.mean - best.mean:+.0f} ({best.algorithm}), too few seeds for a test"
     test = MeanDifference.of_summaries(*sides)
     return f"{test.text} ({best.algorithm}), {p_statement(test.p)}"
+
+
+def leads_along_the_way(store: Store) -> str:
+    """ALM's mean less the higher of SAC's and TD3's, over the evaluations of the second half of the steps.
+
+    ALM is its authors' and, smaller, measured here.
+    """
+    rows = []
+    for task in TABLE1.tasks:
+        frame = authors_curves()
+        own = frame[(frame["task"] == task) & (frame["step"] > READ_OUT // 2) & (frame["step"] <= READ_OUT)]
+        # Evaluations are at the same steps everywhere, if the authors released theirs.
+        steps = own["step"].tolist() or list(range(READ_OUT // 2, READ_OUT + 1, 5000))[1:]
+        smaller, *measured = (_means(store, *method, task, steps) for method in _METHODS)
+        rivals = [one for one in measured if one is not None]
+        authors = own["return_mean"].to_numpy() if len(own) else None
+        if len(rivals) == len(measured) and not (authors is None and smaller is None):
+            best = np.max(rivals, axis=0)
+            rows.append([task, *(_lead_over(one, best) for one in (authors, smaller))])
+    better = "the better of SAC and TD3 here"
+    return markdown_grid(["", f"ALM's authors − {better}", f"{QUARTER.label} − {better}"], rows)
+
+
+def _means(store: Store, algorithm: str, variant: str, task: str, steps: Sequence[int]) -> FloatArray | None:
+    """Mean returns at some steps, over the seeds that reached the read-out; None without such seeds."""
+    found = pool(store.runs(algorithm=algorithm, variant=variant, task=task, scale="paper"), READ_OUT)
+    if not found.complete:
+        return None
+    returns = np.array([[value_at(run.curve(), step) for step in steps] for run in found.runs])
+    return np.asarray(returns.mean(axis=0))
+
+
+def _lead_over(own: FloatArray | None, best: FloatArray) -> str:
+    """A lead's mean over evaluations, and at how many of them it is one."""
+    if own is None:
+        return "–"
+    return f"{np.mean(own - best):+.0f} (ahead at {np.sum(own > best)} of {len(best)})"
 
 
 def claims(store: Store) -> dict[str, str]:

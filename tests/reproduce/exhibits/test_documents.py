@@ -34,7 +34,7 @@ PERFORMANCE = (
 
 # What docs/reliability.md takes from records of `make torture` and of failures on a cluster.
 TORTURES = ("kills", "damage", "lines", "failures")
-FINDINGS = ("one-protocol", "leads", "settled", "ablations", "appendix-g", "beside-alm", "costs")
+FINDINGS = ("one-protocol", "leads", "along", "settled", "ablations", "appendix-g", "beside-alm", "costs")
 SCALING = ("engines", "programme", "limits")
 THEORY = [name for name in DOCUMENT_TABLES if name not in LONG_TITLES]
 

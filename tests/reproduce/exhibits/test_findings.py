@@ -3,6 +3,7 @@
 import pytest
 
 from reproduce.exhibits.documents import findings
+from reproduce.lab.published import authors_curves
 from reproduce.lab.store import Store
 
 
@@ -51,6 +52,43 @@ def test_finished_runs_of_others_stand_beside_alm(store, add, make_run):
 def test_without_alm_nothing_is_compared(store, add):
     add("sac", 0, 1.0)
     assert findings.beside_alm(store).startswith("Not enough runs")
+
+
+def test_leads_along_the_way_are_over_the_better_at_each_evaluation(store, make_run):
+    """Of the authors' curve, evaluation by evaluation, and of the smaller ALM, where either is known."""
+
+    def rows():
+        _, _, *rows = findings.leads_along_the_way(store).splitlines()
+        return {task: cells for task, *cells in (row.strip("| ").split(" | ") for row in rows)}
+
+    def add(algorithm, seed, early, late, task="Walker2d", variant="base", last=200_000):
+        returns = {step: early if step <= 150_000 else late for step in range(5000, last + 1, 5000)}
+        about = {"task": task, "scale": "paper", "seed": seed}
+        store.write(make_run(returns, algorithm=algorithm, variant=variant, **about))
+
+    for seed, value in enumerate((900.0, 1100.0)):
+        add("sac", seed, value, value)  # a mean of 1000
+    add("sac", 2, 9e9, 9e9, last=195_000)  # has not reached the read-out
+    assert not rows()
+    add("td3", 0, 500.0, 3000.0)
+    frame = authors_curves()
+    frame = frame[(frame["task"] == "Walker2d") & (frame["step"] > 100_000) & (frame["step"] <= 200_000)]
+    leads = [
+        value - (1000.0 if step <= 150_000 else 3000.0)
+        for step, value in zip(frame["step"], frame["return_mean"], strict=True)
+    ]
+    assert len(leads) == 20
+    ahead = sum(lead > 0 for lead in leads)
+    assert 0 < ahead < 20
+    assert rows() == {"Walker2d": [f"{sum(leads) / 20:+.0f} (ahead at {ahead} of 20)", "–"]}
+    add("alm", 0, 800.0, 3500.0, variant="quarter")
+    assert rows()["Walker2d"][1] == "+150 (ahead at 10 of 20)"
+    # Of Hopper the authors released no curve.
+    for algorithm in ("sac", "td3"):
+        add(algorithm, 0, 10.0, 10.0, task="Hopper")
+    assert list(rows()) == ["Walker2d"]
+    add("alm", 0, 13.0, 11.0, task="Hopper", variant="quarter")
+    assert rows()["Hopper"] == ["–", "+2 (ahead at 20 of 20)"]
 
 
 def test_a_lead_is_over_the_better_of_two_and_tested_if_seeds_suffice(store, add):
