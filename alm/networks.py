@@ -49,7 +49,7 @@ class GaussianNetwork(nn.Module):
 class Head(nn.Module):
     """Reward r̂(z, a), classifier logits C(z, a, z') or critics Q_j(z, a) → (S, N, batch, outputs).
 
-    The first hidden layer has layer normalisation and tanh, the second ELU.  The N = ``ensemble``
+    The first hidden layer has layer normalisation and tanh, the second ELU. The N = ``ensemble``
     networks of each seed are members of one batched network.
     """
 

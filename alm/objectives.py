@@ -144,7 +144,7 @@ def encoder_model_objective(
     L_a = E[ Σ_{t<K} ( KL(m(·|z_t, a_t) ‖ sg ē(·|s_{t+1})) − r̂(z_t, a_t) ) − min_j Q_j(z_K, sg a_K) ]
 
     with z_0 ~ e(s_0), z_{t+1} ~ m(z_t, a_t) on the replayed actions, and a_K the noisy action of π at
-    z_K.  ``target`` is ē.  Terminal flags are ignored, as in the authors' code.
+    z_K. ``target`` is ē. Terminal flags are ignored, as in the authors' code.
     """
     horizon, (*visited, z) = len(rollout.predictions), rollout.latents
     kl_term = consistency(rollout, target, sequences)

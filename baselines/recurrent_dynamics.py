@@ -68,7 +68,7 @@ def prediction_errors(model: RecurrentDynamics, observation: Tensor, action: Ten
     """Error of an unroll on real sequences, by step → (S, L − 1); trains the model.
 
     From x_0 on, ``model`` is fed its own predictions and the recorded actions; entry t is the mean
-    over batch and dimensions of (x̂_{t+1} − x_{t+1})².  For standardised observations it is normalised:
+    over batch and dimensions of (x̂_{t+1} − x_{t+1})². For standardised observations it is normalised:
     1 is the error of always predicting the mean.
 
     x̂_t enters the next step without gradient, the hidden state with gradient (Amos et al., 2021).

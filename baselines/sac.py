@@ -216,7 +216,7 @@ def soft_target(
 def critic_objective(critic: Critics, transitions: Transitions, target: Tensor) -> Tensor:
     """Critic loss (S,) with one target y (S, batch) for all critics; trains Q_1 … Q_N.
 
-    L_Q = Σ_i mean (Q_i(s, a) − sg y)².  As it is a sum, each critic's gradient under one shared Adam is
+    L_Q = Σ_i mean (Q_i(s, a) − sg y)². As it is a sum, each critic's gradient under one shared Adam is
     the same as with an optimiser of its own.
     """
     error = critic(transitions.observation, transitions.action) - target[:, None]

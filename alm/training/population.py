@@ -1,6 +1,6 @@
 """Networks for a population: S independent learners in one batched tensor program.
 
-Every parameter has a leading axis of *members*.  A plain network for S seeds has S members; an
+Every parameter has a leading axis of *members*. A plain network for S seeds has S members; an
 ensemble of N networks per seed (twin critics: N = 2) has S·N members, seed-major: row ``s * N + j``
 belongs to seed ``s``. A layer is one batched matrix product (`torch.baddbmm`); with one member it
 costs the same as `torch.nn.Linear`.

@@ -75,7 +75,7 @@ def joint_objective(
 
     For t < K, a_t has the value of the replayed action a. In rewards and value its gradient is that of the
     policy's mean, as if the noise had been known (Heess et al., 2015): a_t = a + π(z_t) − sg π(z_t).  a_K is
-    the policy's noisy action at z_K.  The observed s_{t+1} does not change with a_t, so KL_t and the z_t at
+    the policy's noisy action at z_K. The observed s_{t+1} does not change with a_t, so KL_t and the z_t at
     which it is evaluated treat actions as constants. The policy learns from its intrinsic reward through the
     score function: A_t = −c Σ_{t≤i<K} γ^i sg KL_i minus its batch mean, with π(·|z) a Gaussian of std σ_t.
     """

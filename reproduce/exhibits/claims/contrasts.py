@@ -1,7 +1,7 @@
 """Results of checks: contrasts of two sides, p values for and against a region, a finding over all tasks.
 
 Most claims say that a difference lies in some region: above zero, above −20 % of the other's return, within
-20 % of it, below −50 %.  One p value is for the claim and one against it; if neither is small, the claim
+20 % of it, below −50 %. One p value is for the claim and one against it; if neither is small, the claim
 remains open.
 """
 

@@ -8,9 +8,9 @@ Where that happens on one side only, its seeds often do not show it: with equal 
 side is called higher in 25 % of cases where 2.5 % are allowed.
 
 B. L. Welch: The generalization of "Student's" problem when several different population variances are
-involved, Biometrika 1947.  S. Holm: A simple sequentially rejective multiple test procedure, Scandinavian
-Journal of Statistics 1979.  Y. Benjamini, R. Heller: Screening for partial conjunction hypotheses, Biometrics
-2008.  M. B. Brown, A. B. Forsythe: Robust tests for the equality of variances, JASA 1974.
+involved, Biometrika 1947. S. Holm: A simple sequentially rejective multiple test procedure, Scandinavian
+Journal of Statistics 1979. Y. Benjamini, R. Heller: Screening for partial conjunction hypotheses, Biometrics
+2008. M. B. Brown, A. B. Forsythe: Robust tests for the equality of variances, JASA 1974.
 """
 
 import math
@@ -126,8 +126,8 @@ def deviations(scores: FloatArray) -> FloatArray:
 
     This is the only test of spreads that is robust to seeds that never learn: simulated with five seeds per
     side, one in five of which fails, it errs in 0.1 % of cases where 2.5 % are allowed; the F test errs in
-    21 %.  The price is power: with three seeds it never detects anything, with five normal ones a spread four
-    times the other's in 5 % of cases, ten times in 13 %.  Deviations of few seeds are smaller, so a side of
+    21 %. The price is power: with three seeds it never detects anything, with five normal ones a spread four
+    times the other's in 5 % of cases, ten times in 13 %. Deviations of few seeds are smaller, so a side of
     ten is called wider than one of five in 4 to 5 % of cases.
     """
     return np.abs(scores - np.median(scores))
