@@ -17,7 +17,7 @@ from reproduce.lab.algorithms import sizes_of
 from reproduce.lab.missing import Missing
 from reproduce.lab.places import RECORDS
 from reproduce.lab.provenance import cpu_name
-from reproduce.lab.specs import RunSpec
+from reproduce.lab.specs import RunSpec, variant_parts
 from reproduce.lab.store import StoredRun
 
 BENCHMARK = RECORDS / "environment_step.json"
@@ -68,9 +68,10 @@ class Cost:
 class Costs:
     """Costs of runs. A variant costs as much as the unchanged algorithm of the same widths and batches.
 
-    On a CPU, the time per step is that of stored runs on this kind of processor, else that of the benchmark
-    on HalfCheetah (``make bench``), scaled by the speed of matrix products, which is measured again on this
-    machine. Algorithms missing from the benchmark take the time of stored runs on any processor.
+    On a CPU, the time per step is that of stored runs of the same precision on this kind of processor, else
+    that of the benchmark on HalfCheetah (``make bench``), scaled by the speed of matrix products, which is
+    measured again on this machine. Algorithms missing from the benchmark take the time of stored runs on any
+    processor.
 
     On a GPU, updates take the time of the fastest mode that ``python -m benchmarks.gpu`` has measured for a
     population of this size or larger. Without such a measurement, they take the longer of two times: that of
@@ -118,7 +119,10 @@ class Costs:
     def _step_seconds(self, run: RunSpec) -> float:
         """Seconds per step of one seed on one CPU thread."""
         rates: dict[bool, list[float]] = {True: [], False: []}
+        precision = variant_parts(run.variant).precision
         for stored in runs_sized_as(run, self._runs):
+            if variant_parts(stored.spec.variant).precision != precision:
+                continue
             rate = stored.training_seconds.iloc[-1] / stored.last_step
             if stored.provenance.get("device") == "cpu" and not math.isnan(rate):
                 here = stored.provenance.get("hardware", {}).get("cpu") == cpu_name()

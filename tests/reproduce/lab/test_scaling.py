@@ -214,3 +214,20 @@ def test_a_variant_of_other_sizes_costs_what_runs_of_these_sizes_do(records, mak
     )
     memory = [resources_of(one.specs, runs, 0.0).memory_bytes for one in (whole, quarter)]
     assert memory == [5000, 11_250]
+
+
+def test_runs_of_another_precision_say_nothing_of_the_time(records, make_run):
+    runs = []
+    for variant, seconds in (("base+bf16", 0.01), ("no-kl[horizon=2]+bf16", 0.03), ("no-kl", 0.1)):
+        run = make_run(
+            {5000: 1.0, 10_000: 1.0},
+            variant=variant,
+            extra={"time/evaluation_s": [0.0, 0.0]},
+            provenance={"device": "cpu", "population": 1, "hardware": {"cpu": cpu_name()}},
+        )
+        run.evaluations["wall_seconds"] = seconds * run.evaluations["step"]
+        runs.append(run)
+    one = RunSpec(algorithm="alm", variant="base", task="HalfCheetah", seed=5, scale="paper")
+    for variant, seconds in (("base", 0.1), ("base+bf16", 0.02)):
+        of = Missing((replace(one, variant=variant),), (0,), 1000)
+        assert Costs(runs, records).of(of).seconds == pytest.approx(1000 * seconds)
