@@ -71,7 +71,8 @@ class Costs:
     On a CPU, the time per step is that of stored runs of the same precision on this kind of processor, else
     that of the benchmark on HalfCheetah (``make bench``), scaled by the speed of matrix products, which is
     measured again on this machine. Algorithms missing from the benchmark take the time of stored runs on any
-    processor.
+    processor. The time of stored runs is divided among their training steps, and no time is counted for the
+    warm-up.
 
     On a GPU, updates take the time of the fastest mode that ``python -m benchmarks.gpu`` has measured for a
     population of this size or larger. Without such a measurement, they take the longer of two times: that of
@@ -104,7 +105,7 @@ class Costs:
         first, seeds = missing.specs[0], len(missing.specs)
         furthest = missing.wanted - min(missing.reached)
         return Cost(
-            missing.steps * self._step_seconds(first),
+            self._seconds(missing),
             missing.steps * self._step_gigaflop(first),
             furthest * self._gpu_step_seconds(first, seeds),
         )
@@ -116,20 +117,25 @@ class Costs:
     def _step_gigaflop(self, run: RunSpec) -> float:
         return self._recorded(run).get("gflop", math.nan)
 
-    def _step_seconds(self, run: RunSpec) -> float:
-        """Seconds per step of one seed on one CPU thread."""
-        rates: dict[bool, list[float]] = {True: [], False: []}
+    def _seconds(self, missing: Missing) -> float:
+        """Seconds that a group of runs takes on one CPU thread."""
+        run = missing.specs[0]
         precision = variant_parts(run.variant).precision
+        found: dict[bool, list[float]] = {True: [], False: []}
         for stored in runs_sized_as(run, self._runs):
             if variant_parts(stored.spec.variant).precision != precision:
                 continue
-            rate = stored.training_seconds.iloc[-1] / stored.last_step
-            if stored.provenance.get("device") == "cpu" and not math.isnan(rate):
+            # Steps of the warm-up take no time worth counting: they have no updates.
+            trained = int(stored.evaluations["training_step"].iloc[-1])
+            warmup = stored.last_step - trained
+            to_train = sum(missing.wanted - max(reached, warmup) for reached in missing.reached)
+            seconds = stored.training_seconds.iloc[-1] / trained * max(to_train, 0) if trained else math.nan
+            if stored.provenance.get("device") == "cpu" and not math.isnan(seconds):
                 here = stored.provenance.get("hardware", {}).get("cpu") == cpu_name()
-                rates[here].append(rate)
-        if not rates[True] and (recorded := self._recorded(run)):
-            return recorded["step_ms"] / 1000.0 * self._speed
-        chosen = rates[True] or rates[False]
+                found[here].append(seconds)
+        if not found[True] and (recorded := self._recorded(run)):
+            return missing.steps * recorded["step_ms"] / 1000.0 * self._speed
+        chosen = found[True] or found[False]
         return float(np.median(chosen)) if chosen else math.nan
 
     def _gpu_step_seconds(self, run: RunSpec, seeds: int) -> float:
