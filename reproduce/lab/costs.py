@@ -84,6 +84,10 @@ class Costs:
         runs: stored runs, of every scale.
         results: benchmark records to use with the times of their own machine; None: the repository's records,
             converted to this machine.
+
+    Attributes:
+        gigaflops: speeds of matrix products on this machine now and in the benchmark's record, whose ratio
+            converts times; None where none are converted.
     """
 
     def __init__(self, runs: Sequence[StoredRun], results: Path | None = None) -> None:
@@ -91,9 +95,9 @@ class Costs:
         folder = results or BENCHMARK.parent
         record = benchmark_results(folder / BENCHMARK.name)
         self._known: dict[str, dict[str, dict[str, float]]] = record.get("costs", {})
-        self._speed = 1.0
+        self.gigaflops: tuple[float, float] | None = None
         if self._known and results is None:
-            self._speed = record["matrix_gigaflops"] / matrix_gigaflops()
+            self.gigaflops = matrix_gigaflops(), record["matrix_gigaflops"]
         counted = benchmark_results(folder / "kernels.json")
         self._kernels: dict[str, dict[str, float]] = counted.get("kernels", {})
         self._simulator = counted.get("simulator_ms", math.nan) / 1000.0
@@ -134,7 +138,8 @@ class Costs:
                 here = stored.provenance.get("hardware", {}).get("cpu") == cpu_name()
                 found[here].append(seconds)
         if not found[True] and (recorded := self._recorded(run)):
-            return missing.steps * recorded["step_ms"] / 1000.0 * self._speed
+            now, then = self.gigaflops or (1.0, 1.0)
+            return missing.steps * recorded["step_ms"] / 1000.0 * then / now
         chosen = found[True] or found[False]
         return float(np.median(chosen)) if chosen else math.nan
 

@@ -721,8 +721,9 @@ def test_a_plan_lists_runs_operations_hours_and_commands(tmp_path, capsys, make_
     out = " ".join(capsys.readouterr().out.split())
     assert "figure3 at laptop scale: 2 of 50 runs stored" in out
     assert "hours of one thread of this machine, without rows that have no estimate." in out
+    assert "(matrix products: 60 GFLOP/s now, 30 in the record; repeat on an idle machine);" in out
     # Not in the benchmark: the fixture's clock says 500 s, of which 30 for evaluations, for a population of
-    # two, so 235 s for 50,000 steps.
+    # two, so 235 s for a run.
     assert "SAC on Hopper │ 0 1 2 3 4 │ 250,000 │ ? │ 0.3" in out
     # The stored part of seed 1 has been where the figure ends.
     assert "SAC on HalfCheetah │ 2 3 4 │ 150,000 │ ? │ 0.2" in out
@@ -739,6 +740,9 @@ def test_a_plan_lists_runs_operations_hours_and_commands(tmp_path, capsys, make_
     out = " ".join(capsys.readouterr().out.split())
     assert "figure9 at laptop scale" in out and "--task Hopper --scale laptop --seeds 0 " in out
     assert out.count("--algorithm redq --task Hopper") == 1  # both figures need it
+    benchmark.unlink()
+    assert main(["plan", "figure3", "--store", str(tmp_path)]) == 0
+    assert "speed in matrix products; operations" in " ".join(capsys.readouterr().out.split())
     assert main(["plan", "figure33", "--store", str(tmp_path)]) == 2
     error = capsys.readouterr().err
     assert "no exhibit 'figure33'" in error and "table1" in error
