@@ -675,7 +675,20 @@ def test_runs_lists_those_that_are_asked_for(tmp_path, capsys, make_run):
     assert main(["runs", "--variant", "my-idea", *places]) == 0
     assert "sac/my-idea HalfCheetah laptop seed 4, unfinished" in capsys.readouterr().out
     assert main(["runs", "--variant", "no-k", *places]) == 2
-    assert "There is no variant 'no-k' of any algorithm (did you mean 'no-kl'?)" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "There is no variant 'no-k' of any algorithm (did you mean 'no-kl'?); python -m rep" in error
+    assert f"python -m reproduce runs --all {' '.join(places)} lists the stored runs" in error
+
+
+@pytest.mark.parametrize(
+    "wrong", [["train", "--task", "Hopper", "--seeds", "0,1,2"], ["train", "--task", "Hopper", "--seds", "1"]]
+)
+def test_errors_in_options_name_the_help_that_has_them(capsys, wrong):
+    with pytest.raises(SystemExit):
+        main(wrong)
+    error = " ".join(capsys.readouterr().err.split())
+    assert "python -m reproduce train --help" in error
+    assert "Seeds to train, with spaces between them: --seeds 0 1 2." in error
 
 
 def test_runs_lists_one_that_has_no_checkpoint_yet(tmp_path, capsys, make_run):
@@ -798,7 +811,7 @@ def test_an_interruption_while_options_are_read_is_no_traceback(monkeypatch):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli.tyro.extras, "subcommand_cli_from_dict", interrupted)
+    monkeypatch.setattr(cli.tyro, "cli", interrupted)
     assert main(["runs"]) == 130
 
 
