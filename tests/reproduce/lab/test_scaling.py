@@ -92,7 +92,7 @@ ENGINES = {
     "ray": {"task_ms": 1.0, "job_ms": 500.0, "jobs_an_hour": {"1": 1700.0, "2": 3240.0}},
     "waiting_seconds": 2.0,
     "mlflow": {"values_per_second": 1000.0, "values_per_line": 20.0},
-    "store": {"write_ms": 5.0, "read_ms": 10.0, "files": 115},
+    "store": {"write_ms": 5.0, "read_ms": 10.0},
 }
 
 
