@@ -53,9 +53,7 @@ def print_plan(
     speeds = ""
     if costs.gigaflops:
         now, then = costs.gigaflops
-        speeds = (
-            f" (matrix products: {now:.0f} GFLOP/s now, {then:.0f} in the record; repeat on an idle machine)"
-        )
+        speeds = f" ({now:.0f} GFLOP/s now, {then:.0f} in the record; repeat on an idle machine)"
     console.print(
         f"Together {sum(known):.1f} hours of one thread of this machine{rest}. Hours are those of stored "
         "runs on this kind of processor, else of the recorded benchmark's step on HalfCheetah, scaled by "

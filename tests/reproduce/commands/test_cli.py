@@ -734,7 +734,7 @@ def test_a_plan_lists_runs_operations_hours_and_commands(tmp_path, capsys, make_
     out = " ".join(capsys.readouterr().out.split())
     assert "figure3 at laptop scale: 2 of 50 runs stored" in out
     assert "hours of one thread of this machine, without rows that have no estimate." in out
-    assert "(matrix products: 60 GFLOP/s now, 30 in the record; repeat on an idle machine);" in out
+    assert "matrix products (60 GFLOP/s now, 30 in the record; repeat on an idle machine);" in out
     # Not in the benchmark: the fixture's clock says 500 s, of which 30 for evaluations, for a population of
     # two, so 235 s for a run.
     assert "SAC on Hopper │ 0 1 2 3 4 │ 250,000 │ ? │ 0.3" in out
