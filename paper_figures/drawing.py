@@ -1,5 +1,6 @@
 """From the name of a figure to its pictures, one per scale that has runs, with their data."""
 
+import re
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -191,7 +192,17 @@ _PAGES = tuple(
     )
 )
 """Names of single pages of learning curves."""
+
+
+def _place(name: str) -> tuple[bool, int, str]:
+    """The place of a figure among all: those with a number first, by that."""
+    number = re.match(r"figure(\d+)", name)
+    return number is None, int(number[1]) if number else 0, name
+
+
 NAMES = tuple(
-    sorted({*(one.name for one in FIGURES), *theory.FIGURES, "authors", "curves", "field", "figure6"})
+    sorted(
+        {*(one.name for one in FIGURES), *theory.FIGURES, "authors", "curves", "field", "figure6"}, key=_place
+    )
 )
 """Names of all figures; ``curves`` has every page."""

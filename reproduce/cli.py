@@ -80,13 +80,9 @@ def _main(arguments: Sequence[str]) -> int:
     command = None
     try:
         try:
-            if given and given[0] in COMMANDS:
-                describe(COMMANDS[given[0]])
             # tyro also prints shell-completion scripts, whose lines must stay whole.
             with wrapped() if {"-h", "--help"} & set(given) else nullcontext():
-                command = tyro.extras.subcommand_cli_from_dict(
-                    {**COMMANDS}, prog="python -m reproduce", args=given
-                )
+                command = _parsed(given)
             if not _has_place_for_runs(command):
                 where = f"{command.runs_dir}, which is no directory: choose another --runs-dir."
                 return _refused(f"cannot read or write runs in {where}", 2)
@@ -114,6 +110,17 @@ def _main(arguments: Sequence[str]) -> int:
         return _refused(f"{given[0]} needs {package}, which is not installed: {installing('train')}", 2)
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
+
+
+def _parsed(given: Sequence[str]) -> Any:
+    """The command with its options."""
+    program = "python -m reproduce"
+    if not given or given[0] not in COMMANDS:
+        return tyro.extras.subcommand_cli_from_dict({**COMMANDS}, prog=program, args=given)
+    name, *options = given
+    describe(COMMANDS[name])
+    # By itself, so that errors name the help of this command, which has its options.
+    return tyro.cli(COMMANDS[name], prog=f"{program} {name}", args=options)
 
 
 def _was_interrupted(error: BaseException) -> bool:

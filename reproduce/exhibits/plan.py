@@ -50,10 +50,14 @@ def print_plan(
     console.print(table)
     known = [one for one in hours if not math.isnan(one)]
     rest = "" if len(known) == len(hours) else ", without rows that have no estimate"
+    speeds = ""
+    if costs.gigaflops:
+        now, then = costs.gigaflops
+        speeds = f" ({now:.0f} GFLOP/s now, {then:.0f} in the record; repeat on an idle machine)"
     console.print(
         f"Together {sum(known):.1f} hours of one thread of this machine{rest}. Hours are those of stored "
         "runs on this kind of processor, else of the recorded benchmark's step on HalfCheetah, scaled by "
-        "this machine's speed in matrix products; operations are of such a step. "
+        f"this machine's speed in matrix products{speeds}; operations are of such a step. "
         f"GPU hours: the seeds of a row as one population. {GPU_BASIS}"
     )
     if workers:

@@ -16,7 +16,7 @@ from reproduce.lab.published import Footnote
 from reproduce.lab.run_directories import directories_under, passing_over
 from reproduce.lab.settings import canonical_variant
 from reproduce.lab.specs import RunFields, method_name, train_command, variant_parts
-from reproduce.lab.store import Store, StoredRun
+from reproduce.lab.store import Store, StoredRun, place_options
 
 _ADDED = Footnote(
     key="added",
@@ -25,6 +25,8 @@ _ADDED = Footnote(
     full="No row of the paper's table, but added to it. Networks and settings are those of its runs, "
     "whatever the scale says of the other rows.",
 )
+_PUBLISHED = ("authors", "published")
+"""What someone may type who looks for published curves."""
 _Shown = TypeVar("_Shown", TableExhibit, FigureExhibit)
 
 
@@ -115,6 +117,12 @@ class Shelf:
         known = ALGORITHMS.get(side.algorithm)
         suite = (BASE.name, *known.variants) if known else ()
         variant = variant_parts(side.variant)[0]
+        if side.label in _PUBLISHED and not relatives:
+            return (
+                f"{side.label!r} means published curves, which are no runs and cannot be compared: "
+                "reproduce.published_curves() has them, and python -m reproduce table 1 --beside alm/my-idea "
+                "shows published numbers beside those of your own method."
+            )
         if variant not in suite and not own:
             if relatives or known:
                 hint = nearest(variant, sorted({*suite, *(run.spec.variant for run in relatives)}))
@@ -135,5 +143,5 @@ class Shelf:
             f"{'Every' if failed else 'No'} run of {side.label!r} on {task} at {self.scale} scale "
             f"{'has failed' if failed else f'is in {self._places}'}"
             f"{f' (there are some at {elsewhere} scale)' if elsewhere else ''}; {instead}; to train it: "
-            f"python -m reproduce {command}"
+            f"python -m reproduce {command}{place_options(self.store, self.runs_dir)}"
         )

@@ -17,7 +17,7 @@ from reproduce.lab.algorithms import sizes_of
 from reproduce.lab.missing import Missing
 from reproduce.lab.places import RECORDS
 from reproduce.lab.provenance import cpu_name
-from reproduce.lab.specs import RunSpec
+from reproduce.lab.specs import RunSpec, variant_parts
 from reproduce.lab.store import StoredRun
 
 BENCHMARK = RECORDS / "environment_step.json"
@@ -68,9 +68,11 @@ class Cost:
 class Costs:
     """Costs of runs. A variant costs as much as the unchanged algorithm of the same widths and batches.
 
-    On a CPU, the time per step is that of stored runs on this kind of processor, else that of the benchmark
-    on HalfCheetah (``make bench``), scaled by the speed of matrix products, which is measured again on this
-    machine. Algorithms missing from the benchmark take the time of stored runs on any processor.
+    On a CPU, the time per step is that of stored runs of the same precision on this kind of processor, else
+    that of the benchmark on HalfCheetah (``make bench``), scaled by the speed of matrix products, which is
+    measured again on this machine. Algorithms missing from the benchmark take the time of stored runs on any
+    processor. The time of stored runs is divided among their training steps, and no time is counted for the
+    warm-up.
 
     On a GPU, updates take the time of the fastest mode that ``python -m benchmarks.gpu`` has measured for a
     population of this size or larger. Without such a measurement, they take the longer of two times: that of
@@ -82,6 +84,10 @@ class Costs:
         runs: stored runs, of every scale.
         results: benchmark records to use with the times of their own machine; None: the repository's records,
             converted to this machine.
+
+    Attributes:
+        gigaflops: speeds of matrix products on this machine now and in the benchmark's record, whose ratio
+            converts times; None where none are converted.
     """
 
     def __init__(self, runs: Sequence[StoredRun], results: Path | None = None) -> None:
@@ -89,9 +95,9 @@ class Costs:
         folder = results or BENCHMARK.parent
         record = benchmark_results(folder / BENCHMARK.name)
         self._known: dict[str, dict[str, dict[str, float]]] = record.get("costs", {})
-        self._speed = 1.0
+        self.gigaflops: tuple[float, float] | None = None
         if self._known and results is None:
-            self._speed = record["matrix_gigaflops"] / matrix_gigaflops()
+            self.gigaflops = matrix_gigaflops(), record["matrix_gigaflops"]
         counted = benchmark_results(folder / "kernels.json")
         self._kernels: dict[str, dict[str, float]] = counted.get("kernels", {})
         self._simulator = counted.get("simulator_ms", math.nan) / 1000.0
@@ -103,7 +109,7 @@ class Costs:
         first, seeds = missing.specs[0], len(missing.specs)
         furthest = missing.wanted - min(missing.reached)
         return Cost(
-            missing.steps * self._step_seconds(first),
+            self._seconds(missing),
             missing.steps * self._step_gigaflop(first),
             furthest * self._gpu_step_seconds(first, seeds),
         )
@@ -115,17 +121,26 @@ class Costs:
     def _step_gigaflop(self, run: RunSpec) -> float:
         return self._recorded(run).get("gflop", math.nan)
 
-    def _step_seconds(self, run: RunSpec) -> float:
-        """Seconds per step of one seed on one CPU thread."""
-        rates: dict[bool, list[float]] = {True: [], False: []}
+    def _seconds(self, missing: Missing) -> float:
+        """Seconds that a group of runs takes on one CPU thread."""
+        run = missing.specs[0]
+        precision = variant_parts(run.variant).precision
+        found: dict[bool, list[float]] = {True: [], False: []}
         for stored in runs_sized_as(run, self._runs):
-            rate = stored.training_seconds.iloc[-1] / stored.last_step
-            if stored.provenance.get("device") == "cpu" and not math.isnan(rate):
+            if variant_parts(stored.spec.variant).precision != precision:
+                continue
+            # Steps of the warm-up take no time worth counting: they have no updates.
+            trained = int(stored.evaluations["training_step"].iloc[-1])
+            warmup = stored.last_step - trained
+            to_train = sum(missing.wanted - max(reached, warmup) for reached in missing.reached)
+            seconds = stored.training_seconds.iloc[-1] / trained * max(to_train, 0) if trained else math.nan
+            if stored.provenance.get("device") == "cpu" and not math.isnan(seconds):
                 here = stored.provenance.get("hardware", {}).get("cpu") == cpu_name()
-                rates[here].append(rate)
-        if not rates[True] and (recorded := self._recorded(run)):
-            return recorded["step_ms"] / 1000.0 * self._speed
-        chosen = rates[True] or rates[False]
+                found[here].append(seconds)
+        if not found[True] and (recorded := self._recorded(run)):
+            now, then = self.gigaflops or (1.0, 1.0)
+            return missing.steps * recorded["step_ms"] / 1000.0 * then / now
+        chosen = found[True] or found[False]
         return float(np.median(chosen)) if chosen else math.nan
 
     def _gpu_step_seconds(self, run: RunSpec, seeds: int) -> float:

@@ -18,7 +18,7 @@ from alm.training.run_directory import RunDirectory
 from reproduce.lab.algorithms import BASE
 from reproduce.lab.policies import PolicyError, agent_in_checkpoint, find_policy, is_of
 from reproduce.lab.specs import RunSpec, train_command
-from reproduce.lab.store import Store, StoredRun, StoreWarning
+from reproduce.lab.store import Store, StoredRun, StoreWarning, place_options
 
 HORIZON = 50
 """Model steps of the longest prediction; the paper's predictions leave its figure earlier."""
@@ -57,10 +57,11 @@ def measure_latents(
     ]
     unchanged = [run for run, _ in trained if run.spec.variant == BASE.name]
     if not trained or not (kept or unchanged):
+        train = train_command("alm", BASE.name, task, scale) + place_options(store, runs_dir)
         raise ValueError(
             f"there is no finished run of alm on {task} at {scale} scale whose last checkpoint is in "
             f"{runs_dir} and whose evaluations match those in {store}: train one with: "
-            f"python -m reproduce {train_command('alm', BASE.name, task, scale)}"
+            f"python -m reproduce {train}"
         )
     if kept:
         (policy, *others) = sorted(set(kept))

@@ -33,7 +33,7 @@ from reproduce.lab.specs import (
     train_command,
     variant_parts,
 )
-from reproduce.lab.store import Store, StoredRun
+from reproduce.lab.store import Store, StoredRun, place_options
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -366,5 +366,5 @@ def _what_to_train(wanted: Mapping[str, Any], kind: str | None, store: Store, ru
     )
     return (
         f"there is no {kind + ' ' if kind else ''}policy of {which}{why} in {store} or {runs_dir}: train one "
-        f"with: python -m reproduce {command}"
+        f"with: python -m reproduce {command}{place_options(store, runs_dir)}"
     )

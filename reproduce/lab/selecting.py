@@ -9,7 +9,7 @@ from reproduce.lab.algorithms import ALGORITHMS, BASE, variant_named
 from reproduce.lab.run_directories import directories_under
 from reproduce.lab.settings import canonical_variant
 from reproduce.lab.specs import RunFields, variant_parts
-from reproduce.lab.store import Store
+from reproduce.lab.store import Store, place_options
 
 
 def wanted_runs(
@@ -40,12 +40,16 @@ def wanted_runs(
     if any(names.values()) and not (
         store.runs(**names) or (runs_dir is not None and directories_under(runs_dir, **names))
     ):
-        _require_known(algorithm, variant)
+        _require_known(algorithm, variant, place_options(store, runs_dir))
     return {"algorithm": algorithm, "variant": variant, "task": task, "scale": scale}
 
 
-def _require_known(algorithm: str | None, variant: str | None) -> None:
+def _require_known(algorithm: str | None, variant: str | None, places: str) -> None:
     """Refuse names that the suite does not have.
+
+    Args:
+        algorithm, variant: the names.
+        places: options of the command that lists the runs that were looked at.
 
     Raises:
         ValueError: there is no such algorithm or variant.
@@ -58,4 +62,8 @@ def _require_known(algorithm: str | None, variant: str | None) -> None:
     if algorithm is not None:
         variant_named(algorithm, name)
     elif name not in known:
-        raise ValueError(f"There is no variant {name!r} of any algorithm{nearest(name, known)}.")
+        raise ValueError(
+            f"There is no variant {name!r} of any algorithm{nearest(name, known)}; python -m reproduce runs "
+            f"--all{places} lists the stored runs with their variants, and python -m reproduce algorithms "
+            "alm the variants of ALM."
+        )

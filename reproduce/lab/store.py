@@ -13,6 +13,7 @@ of its model along one episode, one row per step. ``seed-<n>.last.safetensors`` 
 import json
 import math
 import os
+import shlex
 import tempfile
 import warnings
 from collections.abc import Iterable, Mapping
@@ -31,7 +32,7 @@ from alm.training.scale import SCALES
 from reproduce.lab import parquet
 from reproduce.lab.curves import Curve
 from reproduce.lab.errors import reason_of
-from reproduce.lab.places import IN_CLONE, OWN, RESULTS, SHIPPED
+from reproduce.lab.places import IN_CLONE, OWN, RESULTS, RUNS, SHIPPED
 from reproduce.lab.specs import RunFields, RunSpec, config_digest, may_hold, run_record, spec_in
 
 SCHEMA = 1
@@ -373,6 +374,19 @@ class Store:
 def default_store(own: bool = True) -> Store:
     """The store of commands and notebooks: the user's own runs over the repository's, or the latter alone."""
     return Store(OWN, SHIPPED) if own else Store(SHIPPED)
+
+
+def place_options(store: Store, runs_dir: Path | None = None) -> str:
+    """The options that name a store and a directory of runs, where they are not the default ones.
+
+    Each has a space before it: they go behind a command.
+    """
+    words = []
+    if runs_dir is not None and runs_dir.resolve() != RUNS.resolve():
+        words += ["--runs-dir", str(runs_dir)]
+    if store.root.resolve() not in (OWN.resolve(), SHIPPED.resolve()):
+        words += ["--store", str(store.root)]
+    return f" {shlex.join(words)}" if words else ""
 
 
 def _of_another_scale(run: StoredRun) -> str | None:

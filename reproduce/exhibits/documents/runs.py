@@ -1,5 +1,6 @@
 """Lists of stored runs: all of them, with their curves on the pages of algorithms, and by exhibit."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,8 +13,8 @@ from reproduce.exhibits.documents import Blocks
 from reproduce.exhibits.kinds import SHOWN_SCALES
 from reproduce.exhibits.pooling import pool
 from reproduce.exhibits.writing import markdown_grid
-from reproduce.formats import left_out, mean_and_std, steps_in_words
-from reproduce.lab.algorithms import ALGORITHMS, run_length, title_of
+from reproduce.formats import left_out, mean_and_std, seeds_named, steps_in_words
+from reproduce.lab.algorithms import ALGORITHMS, run_length, run_length_if_known, title_of
 from reproduce.lab.specs import RunSpec, variant_parts
 from reproduce.lab.store import Store, StoredRun
 
@@ -64,12 +65,32 @@ def _runs_of(store: Store, page: str) -> str:
         variant = "base" if name == "alm" else None
         stored = store.runs(algorithm=name, variant=variant) if algorithm.page == page else []
         for group in _groups(stored):
-            commands = dict.fromkeys(f"`{run.provenance['command']}`" for run in group)
             which = group[0].spec.variant
             title = algorithm.title if which == "base" else f"{algorithm.title}, `{which}`"
-            rows.append([title, *_group_in_words(group), " ".join(commands)])
+            rows.append([title, *_group_in_words(group), _commands(group)])
     header = ["", "task", "scale", "seeds", "steps", "last return", "command"]
     return markdown_grid(header, rows) if rows else "No run is stored yet."
+
+
+def _commands(group: Sequence[StoredRun]) -> str:
+    """The commands that trained a group of seeds, each with its seeds if there are several."""
+    trained: dict[str, list[int]] = {}
+    for run in group:
+        trained.setdefault(_command(run), []).append(run.spec.seed)
+    if len(trained) == 1:
+        return next(iter(trained))
+    return "; ".join(f"{seeds_named(seeds)}: {command}" for command, seeds in trained.items())
+
+
+def _command(run: StoredRun) -> str:
+    """The command that trained a run, and where it ended if it was stopped before the command's end."""
+    command = run.provenance["command"]
+    until = re.search(r"--until[ =](\d+)", command)
+    end = int(until[1]) if until else run_length_if_known(run.spec)
+    if run.status != "partial" or end is None or run.last_step >= end:
+        return f"`{command}`"
+    instead = f" instead of {end}" if until else ""
+    return f"`{command}` (stopped: `--until {run.last_step}`{instead})"
 
 
 def _curves_of(figures: Path, page: str) -> str:

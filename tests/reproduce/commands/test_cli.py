@@ -675,7 +675,20 @@ def test_runs_lists_those_that_are_asked_for(tmp_path, capsys, make_run):
     assert main(["runs", "--variant", "my-idea", *places]) == 0
     assert "sac/my-idea HalfCheetah laptop seed 4, unfinished" in capsys.readouterr().out
     assert main(["runs", "--variant", "no-k", *places]) == 2
-    assert "There is no variant 'no-k' of any algorithm (did you mean 'no-kl'?)" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "There is no variant 'no-k' of any algorithm (did you mean 'no-kl'?); python -m rep" in error
+    assert f"python -m reproduce runs --all {' '.join(places)} lists the stored runs" in error
+
+
+@pytest.mark.parametrize(
+    "wrong", [["train", "--task", "Hopper", "--seeds", "0,1,2"], ["train", "--task", "Hopper", "--seds", "1"]]
+)
+def test_errors_in_options_name_the_help_that_has_them(capsys, wrong):
+    with pytest.raises(SystemExit):
+        main(wrong)
+    error = " ".join(capsys.readouterr().err.split())
+    assert "python -m reproduce train --help" in error
+    assert "Seeds to train, with spaces between them: --seeds 0 1 2." in error
 
 
 def test_runs_lists_one_that_has_no_checkpoint_yet(tmp_path, capsys, make_run):
@@ -721,8 +734,9 @@ def test_a_plan_lists_runs_operations_hours_and_commands(tmp_path, capsys, make_
     out = " ".join(capsys.readouterr().out.split())
     assert "figure3 at laptop scale: 2 of 50 runs stored" in out
     assert "hours of one thread of this machine, without rows that have no estimate." in out
+    assert "matrix products (60 GFLOP/s now, 30 in the record; repeat on an idle machine);" in out
     # Not in the benchmark: the fixture's clock says 500 s, of which 30 for evaluations, for a population of
-    # two, so 235 s for 50,000 steps.
+    # two, so 235 s for a run.
     assert "SAC on Hopper │ 0 1 2 3 4 │ 250,000 │ ? │ 0.3" in out
     # The stored part of seed 1 has been where the figure ends.
     assert "SAC on HalfCheetah │ 2 3 4 │ 150,000 │ ? │ 0.2" in out
@@ -739,6 +753,9 @@ def test_a_plan_lists_runs_operations_hours_and_commands(tmp_path, capsys, make_
     out = " ".join(capsys.readouterr().out.split())
     assert "figure9 at laptop scale" in out and "--task Hopper --scale laptop --seeds 0 " in out
     assert out.count("--algorithm redq --task Hopper") == 1  # both figures need it
+    benchmark.unlink()
+    assert main(["plan", "figure3", "--store", str(tmp_path)]) == 0
+    assert "speed in matrix products; operations" in " ".join(capsys.readouterr().out.split())
     assert main(["plan", "figure33", "--store", str(tmp_path)]) == 2
     error = capsys.readouterr().err
     assert "no exhibit 'figure33'" in error and "table1" in error
@@ -794,7 +811,7 @@ def test_an_interruption_while_options_are_read_is_no_traceback(monkeypatch):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli.tyro.extras, "subcommand_cli_from_dict", interrupted)
+    monkeypatch.setattr(cli.tyro, "cli", interrupted)
     assert main(["runs"]) == 130
 
 

@@ -206,7 +206,15 @@ def test_what_may_not_be_pooled_is_refused(store):
         (
             {"names": (IDEA, "sac")},
             "at laptop scale is in /.*/store or /nowhere; .*"
-            "train --algorithm sac --task HalfCheetah --scale laptop$",
+            "train --algorithm sac --task HalfCheetah --scale laptop --runs-dir /nowhere --store /.*/store$",
+        ),
+        (
+            {"names": (IDEA, "authors")},
+            r"'authors' means published .* reproduce.published_curves\(\) has them",
+        ),
+        (
+            {"names": ("published", IDEA)},
+            "'published' means published curves, .* table 1 --beside alm/my-idea",
         ),
         ({"scale": "paper"}, "no run of 'alm/my-idea'.* at paper scale.*no other"),
         ({"scale": "lapto"}, "did you mean 'laptop'"),

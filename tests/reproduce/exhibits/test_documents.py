@@ -110,6 +110,32 @@ def test_variants_stand_beneath_alm_on_the_tasks_that_they_were_trained_on(tmp_p
     ]
 
 
+def test_commands_stand_beside_their_seeds_and_where_they_were_stopped(tmp_path, pages, make_run):
+    store, train = Store(tmp_path / "results" / "runs"), "python -m reproduce train --algorithm sac"
+    for seed, status, step, options in (
+        (0, "partial", 200_000, ""),
+        (1, "partial", 200_000, ""),
+        (2, "done", 300_000, ""),
+        (3, "partial", 200_000, " --until 200000"),
+        (4, "partial", 200_000, " --until=250000"),
+        (5, "failed", 5000, ""),
+    ):
+        about = {"status": status, "reason": "loss is not finite" if status == "failed" else None}
+        provenance = {"command": f"{train}{options}"}
+        store.write(make_run({step: 1.0}, algorithm="sac", seed=seed, provenance=provenance, **about))
+    store.write(make_run({300_000: 1.0}, algorithm="sac", task="Hopper", provenance={"command": train}))
+    refresh(tmp_path)
+    lines = (tmp_path / "docs/algorithms/sac.md").read_text().splitlines()
+    (cheetah,), (hopper,) = ([line for line in lines if task in line] for task in ("HalfCheetah", "Hopper"))
+    assert cheetah.split(" | ")[-1].removesuffix(" |").split("; ") == [
+        f"seeds 0 1: `{train}` (stopped: `--until 200000`)",
+        f"seeds 2 5: `{train}`",
+        f"seed 3: `{train} --until 200000`",
+        f"seed 4: `{train} --until=250000` (stopped: `--until 200000` instead of 250000)",
+    ]
+    assert hopper.endswith(f" | `{train}` |")
+
+
 def test_a_page_shows_the_curves_that_are_drawn(tmp_path, pages):
     figures = tmp_path / "results" / "figures"
     figures.mkdir()

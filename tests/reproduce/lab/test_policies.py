@@ -418,9 +418,9 @@ def test_what_is_missing_is_one_sentence(here, capsys, options, sentence):
 def test_a_run_stored_without_a_policy_is_told_from_none(here, capsys):
     shutil.rmtree(here / "runs")
     assert main(["evaluate", "td3", "Hopper", *asked(here)]) == 2
-    assert (
-        "there is no policy of td3/base on Hopper (2 runs are stored without one)" in capsys.readouterr().err
-    )
+    error = capsys.readouterr().err
+    assert "there is no policy of td3/base on Hopper (2 runs are stored without one)" in error
+    assert error.endswith(f"--seeds 0 --runs-dir {here / 'runs'} --store {here / 'store'}\n")
 
 
 def test_a_kind_of_policy_that_no_run_has_is_refused(here, store):

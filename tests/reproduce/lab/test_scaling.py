@@ -37,10 +37,10 @@ def records(tmp_path):
     return tmp_path
 
 
-def missing(algorithm, seeds, scale="paper", reached=4000):
+def missing(algorithm, seeds, scale="paper", reached=9000):
     """Runs that lack 1,000 steps each, but for the first."""
     specs = (RunSpec(algorithm=algorithm, task="HalfCheetah", seed=i, scale=scale) for i in range(seeds))
-    return Missing(tuple(specs), (reached, *(4000,) * (seeds - 1)), 5000)
+    return Missing(tuple(specs), (reached, *(9000,) * (seeds - 1)), 10_000)
 
 
 def gpu_step(records, algorithm, seeds, scale="paper"):
@@ -58,7 +58,7 @@ def test_a_step_on_a_gpu_takes_its_kernels_or_its_arithmetic(records, monkeypatc
     assert gpu_step(records, "mbpo", 5) == pytest.approx(5 * 0.0045)
     # A population trains until its last seed is there.
     costs = Costs([], records)
-    assert costs.of(missing("alm", 5, reached=1000)).gpu_seconds == pytest.approx(4000 * 0.0205)
+    assert costs.of(missing("alm", 5, reached=6000)).gpu_seconds == pytest.approx(4000 * 0.0205)
     assert math.isnan(gpu_step(records, "slbo", 1))
     assert math.isnan(gpu_step(records, "alm", 1, "laptop"))
 
@@ -92,7 +92,7 @@ ENGINES = {
     "ray": {"task_ms": 1.0, "job_ms": 500.0, "jobs_an_hour": {"1": 1700.0, "2": 3240.0}},
     "waiting_seconds": 2.0,
     "mlflow": {"values_per_second": 1000.0, "values_per_line": 20.0},
-    "store": {"write_ms": 5.0, "read_ms": 10.0, "files": 115},
+    "store": {"write_ms": 5.0, "read_ms": 10.0},
 }
 
 
@@ -173,7 +173,7 @@ def test_hours_are_those_of_stored_runs_on_processors_of_this_kind(records, make
         run = make_run(
             {5000: 1.0, 10_000: 1.0}, algorithm=algorithm, seed=seed, extra=extra, provenance=provenance
         )
-        run.evaluations["wall_seconds"] = seconds * run.evaluations["step"] + [1000.0, 3000.0]
+        run.evaluations["wall_seconds"] = seconds * run.evaluations["training_step"] + [1000.0, 3000.0]
         runs.append(run)
     costs = Costs(runs)
     alm, mbpo, slbo, sac = (costs.of(missing(name, 2)) for name in ("alm", "mbpo", "slbo", "sac"))
@@ -202,11 +202,11 @@ def test_a_variant_of_other_sizes_costs_what_runs_of_these_sizes_do(records, mak
             provenance={"device": "cpu", "population": 1, "hardware": {"cpu": cpu_name()}},
             final={"cost/peak_memory_bytes": peak},
         )
-        run.evaluations["wall_seconds"] = seconds * run.evaluations["step"]
+        run.evaluations["wall_seconds"] = seconds * run.evaluations["training_step"]
         runs.append(run)
     costs = Costs(runs, records)
     one = RunSpec(algorithm="alm", variant="base", task="HalfCheetah", seed=5, scale="paper")
-    whole, quarter = (Missing((replace(one, variant=name),), (0,), 1000) for name in ("base", "quarter"))
+    whole, quarter = (Missing((replace(one, variant=name),), (9000,), 10_000) for name in ("base", "quarter"))
     assert costs.of(whole).seconds == pytest.approx(1000.0)
     assert costs.of(quarter).seconds == pytest.approx(30.0)
     assert (costs.of(whole).gigaflop, costs.of(quarter).gigaflop) == pytest.approx(
@@ -214,3 +214,44 @@ def test_a_variant_of_other_sizes_costs_what_runs_of_these_sizes_do(records, mak
     )
     memory = [resources_of(one.specs, runs, 0.0).memory_bytes for one in (whole, quarter)]
     assert memory == [5000, 11_250]
+
+
+def test_runs_of_another_precision_say_nothing_of_the_time(records, make_run):
+    runs = []
+    for variant, seconds in (("base+bf16", 0.01), ("no-kl[horizon=2]+bf16", 0.03), ("no-kl", 0.1)):
+        run = make_run(
+            {5000: 1.0, 10_000: 1.0},
+            variant=variant,
+            extra={"time/evaluation_s": [0.0, 0.0]},
+            provenance={"device": "cpu", "population": 1, "hardware": {"cpu": cpu_name()}},
+        )
+        run.evaluations["wall_seconds"] = seconds * run.evaluations["training_step"]
+        runs.append(run)
+    one = RunSpec(algorithm="alm", variant="base", task="HalfCheetah", seed=5, scale="paper")
+    for variant, seconds in (("base", 0.1), ("base+bf16", 0.02)):
+        of = Missing((replace(one, variant=variant),), (9000,), 10_000)
+        assert Costs(runs, records).of(of).seconds == pytest.approx(1000 * seconds)
+
+
+def test_no_time_is_counted_for_the_warm_up(make_run):
+    """A run that ended soon after its warm-up says what one costs that goes on for long."""
+    run = make_run(
+        {6000: 1.0},
+        algorithm="slbo",
+        extra={"time/evaluation_s": [0.0]},
+        provenance={"device": "cpu", "population": 1},
+    )
+    run.evaluations["wall_seconds"] = [100.0]  # of 1,000 training steps
+    # At the first evaluation of this one nothing was trained yet.
+    begun = replace(run, evaluations=run.evaluations.assign(step=5000, training_step=0))
+    costs = Costs([begun, run])
+    one = missing("slbo", 1).specs[0]
+    for reached, wanted, steps in (
+        ((0,), 105_000, 100_000),
+        ((2000, 6000), 7000, 2000 + 1000),
+        ((7000, 4000), 7000, 2000),
+        ((0,), 4000, 0),
+    ):
+        of = Missing((one,) * len(reached), reached, wanted)
+        assert costs.of(of).seconds == pytest.approx(steps / 10)
+    assert math.isnan(Costs([begun]).of(missing("slbo", 1)).seconds)

@@ -6,6 +6,7 @@ import json
 import math
 import os
 import warnings
+from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
@@ -13,12 +14,15 @@ import pyarrow.parquet as pq
 import pytest
 
 from reproduce.lab import parquet
+from reproduce.lab.places import RUNS
 from reproduce.lab.specs import RunSpec, config_digest
 from reproduce.lab.store import (
     EVALUATION_COLUMNS,
     LATENT_COLUMNS,
     Store,
     StoreWarning,
+    default_store,
+    place_options,
 )
 
 CURVE = {5000: 10.0, 10_000: 20.0, 15_000: 30.0}
@@ -524,3 +528,9 @@ def test_a_run_of_an_earlier_scale_of_that_name_is_left_out(tmp_path, make_run):
     with pytest.warns(StoreWarning, match="every 1000 steps, .* another definition.* train it again"):
         (kept,) = store.runs()
     assert kept.spec.seed == 1
+
+
+def test_places_are_named_in_commands_where_they_are_not_the_default():
+    assert place_options(default_store(), RUNS) == place_options(default_store(own=False)) == ""
+    assert place_options(Store(Path("a store")), Path("runs-b")) == " --runs-dir runs-b --store 'a store'"
+    assert place_options(default_store(), Path("b")) == " --runs-dir b"
