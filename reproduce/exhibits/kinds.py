@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from alm.training.scale import SCALES, scale_named
-from reproduce.lab.algorithms import run_length
+from reproduce.lab.algorithms import ALGORITHMS, BASE, run_length
 from reproduce.lab.published import Footnote
-from reproduce.lab.specs import RunSpec
+from reproduce.lab.specs import RunSpec, method_name, variant_parts
 
 SHOWN_SCALES = tuple(name for name in SCALES if name != "smoke")
 """Scales at which exhibits are made; nothing is learned at the other."""
@@ -21,7 +21,7 @@ class Series:
     """One curve of a figure, the same in all its panels, one row of a table, or one side of a comparison.
 
     Attributes:
-        label: name in the legend, in the paper's table, or on the command line.
+        label: name in the legend or in the paper's table.
         algorithm: registered name.
         variant: variant of ``algorithm``.
         estimate: the plotted estimate, in figures of the value bias.
@@ -43,6 +43,17 @@ class Series:
     why_none: Footnote | None = None
     remark: Footnote | None = None
     only_at: tuple[str, ...] = ()
+
+    @property
+    def command_name(self) -> str:
+        """Its name on the command line: ``"sac"``, ``"alm/no-kl"``."""
+        return method_name(self.algorithm, self.variant)
+
+    @property
+    def of_suite(self) -> bool:
+        """Whether it is an algorithm or variant of the suite, with its settings, not someone's own."""
+        known, parts = ALGORITHMS.get(self.algorithm), variant_parts(self.variant)
+        return known is not None and not parts.settings and parts.name in (BASE.name, *known.variants)
 
     @property
     def unchanged(self) -> bool:

@@ -88,9 +88,9 @@ def test_a_picture_has_no_trace_of_what_has_runs_at_another_scale(store, make_ru
     store.write(make_run({5000: 1.0}, algorithm="svg", task="Humanoid", status="partial"))
     for name in ("figure3", "figure13"):
         paper, laptop = added(name, store, [IDEA, "svg"])
-        assert "svg" in set(paper.points["series"])
+        assert "SVG(1)" in set(paper.points["series"])
         labels = [label.get_text() for axis in laptop.figure.axes for label in axis.get_yticklabels()]
-        assert ("SAC" in labels) == (name == "figure3") and "svg" not in labels
+        assert ("SAC" in labels) == (name == "figure3") and "SVG(1)" not in labels
     assert "drawn:" not in laptop.figure.get_supxlabel()
 
 
@@ -107,6 +107,20 @@ def test_what_is_added_takes_no_colour_of_the_figure(tmp_path, make_run, name):
     # There are eight colours for ALM and its variants, of which Figure G has all.
     colours = {look.colour for look in found.values()}
     assert len(colours) == len(found) if name != "figureG" else len(set(found.values())) == len(found)
+
+
+def test_methods_of_the_suite_have_their_labels(store, make_run):
+    """In a table and in a figure, unless another method there has it."""
+    for algorithm, variant in (("redq", "base"), ("sac", "million"), ("sac", "base")):
+        run = {"algorithm": algorithm, "variant": variant, "task": "HalfCheetah"}
+        store.write(make_run({5000: 1.0, 200_000: 2.0}, **run))
+    table = score_table(TABLE1, store, beside=["redq", "alm/no-kl", IDEA])
+    assert rows(table, "Measured · laptop scale")[-2:] == ["no KL", IDEA]
+    assert rows(table, "Measured · paper scale")[-1] == "REDQ"
+    labels = [one.label for one in with_beside(EXHIBITS["figure14"], ["sac"], store).series]
+    assert labels == ["ALM(3)", "SAC", "sac"]
+    (*_, last) = with_beside(EXHIBITS["figure5c"], ["sac/million"], store).series
+    assert last.label == "SAC million"
 
 
 def test_what_cannot_be_added_is_named(store):
