@@ -86,11 +86,13 @@ class Exhibit:
         name: the exhibit's name, such as ``"table1"``, ``"figure5a"`` or ``"figure17-dynamics"``.
         title: what it shows, in one line.
         series: its rows, in the paper's order, or its curves, in the order of the legend.
+        beside: those of its series that someone adds.
     """
 
     name: str
     title: str
     series: tuple[Series, ...] = ()
+    beside: tuple[Series, ...] = ()
 
     @property
     def heading(self) -> str:
@@ -212,25 +214,35 @@ class FigureExhibit(Exhibit):
 
     @property
     def telling(self) -> tuple[Series, ...]:
-        """The series of which a picture needs at least one to be worth drawing.
+        """The series of its own of which a picture needs at least one to be worth drawing.
 
         In a comparison of returns, unchanged ALM alone is not: figure after figure would show the same curve.
         Nor are other algorithms alone where variants of ALM are the point, nor what the paper shows where
-        more is added. A bias can be compared with zero, and predictions with the encoded states.
+        the figure has more. A bias can be compared with zero, and predictions with the encoded states.
         """
+        series = tuple(one for one in self.series if one not in self.beside)
         if self.shows in ("bias", "latents"):
-            return self.series
-        if added := tuple(one for one in self.series if one.added):
+            return series
+        if added := tuple(one for one in series if one.added):
             return added
-        variants = tuple(one for one in self.series if one.algorithm == "alm" and not one.unchanged)
-        return variants or tuple(one for one in self.series if not one.unchanged) or self.series
+        variants = tuple(one for one in series if one.algorithm == "alm" and not one.unchanged)
+        return variants or tuple(one for one in series if not one.unchanged) or series
 
     def has_panels(self, scale: str) -> bool:
         """Whether a picture at a scale could be worth drawing, given runs."""
-        return bool(self.tasks_at(scale)) and any(one.shown_at(scale) for one in self.telling)
+        shown = [one for one in self.series if one.shown_at(scale)]
+        return bool(self.tasks_at(scale)) and self.says_something(shown)
 
     def says_something(self, series: Collection[Series]) -> bool:
-        """Whether a picture of only these series is worth drawing."""
+        """Whether a picture of only these series is worth drawing.
+
+        Where some are added, it needs one of them; someone's own method may stand beside any other.
+        """
+        there = [one for one in self.beside if one in series]
+        if self.beside and not there:
+            return False
+        if not all(one.of_suite for one in there):
+            return True
         return any(one in self.telling for one in series)
 
     def end(self, spec: RunSpec) -> int:

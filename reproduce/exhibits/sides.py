@@ -75,7 +75,7 @@ def with_beside(exhibit: _Shown, names: Iterable[str], store: Store) -> _Shown:
             scale = "laptop" if exhibit.tasks_at("laptop") else "paper"
             raise ValueError(Shelf(store, None, scale).why_nothing(side, exhibit.tasks_at(scale)[0]))
         added.append(replace(side, group="added", remark=_ADDED, only_at=tuple(dict.fromkeys(scales_there))))
-    return replace(exhibit, series=(*exhibit.series, *added))
+    return replace(exhibit, series=(*exhibit.series, *added), beside=tuple(added))
 
 
 @dataclass(frozen=True)

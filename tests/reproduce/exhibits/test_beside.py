@@ -72,6 +72,29 @@ def test_a_curve_is_drawn_where_it_has_runs_in_a_colour_of_its_own(store):
         added("figure9", store, [IDEA])
 
 
+def test_methods_of_the_suite_make_no_picture_that_the_figure_alone_would_not(
+    store, make_run, tmp_path, capsys
+):
+    """At paper scale there are ALM, ReLU and SAC, but none of ALM's terms is left out."""
+    for algorithm, variant in (("alm", "base"), ("alm", "relu"), ("sac", "base")):
+        run = {"algorithm": algorithm, "variant": variant, "task": "HalfCheetah", "status": "partial"}
+        store.write(make_run({5000: 1.0, 20_000: 2.0}, **run))
+    places = ["--store", str(store.roots[0]), "--out", str(tmp_path / "out")]
+    assert main(["figure", "5a", "--beside", "alm/relu", "sac", *places]) == 0
+    said = capsys.readouterr().out.splitlines()
+    why = "figure5a at paper scale: no run of no KL, no value, no classifier is stored"
+    assert [line.partition(";")[0] for line in said[:-1]] == [why]
+    assert "figure5a-beside-laptop.png" in said[-1] and len(list((tmp_path / "out").iterdir())) == 3
+    # One's own may stand beside any.
+    store.write(make_run({5000: 1.0}, variant="my-idea", task="HalfCheetah", status="partial"))
+    files = [one.file for one in added("figure5a", store, ["alm/relu", IDEA])]
+    assert files == ["figure5a-beside", "figure5a-beside-laptop"]
+    # Without an added one it would be the figure itself.
+    store.write(make_run({5000: 1.0}, variant="mnm", scale="laptop", status="failed", reason="NaN"))
+    assert main(["figure", "5a", "--beside", "alm/mnm", *places]) == 1
+    assert "no run of identity encoder is stored that has not failed" in capsys.readouterr().out
+
+
 def test_of_two_each_is_drawn_at_its_own_scale(store, make_run):
     store.write(make_run({5000: 1.0}, variant="other", task="Ant", status="partial"))
     paper, laptop = added("figure5a", store, ["alm/other", IDEA])
@@ -157,7 +180,7 @@ def test_two_methods_of_one_name_are_not_told_apart(store, make_run):
         score_table(TABLE1, store, beside=["TD3"])
 
 
-def test_commands_take_the_names_and_write_files_of_their_own(store, tmp_path, capsys):
+def test_commands_take_the_names_and_write_files_of_their_own(store, make_run, tmp_path, capsys):
     places = ["--store", str(store.roots[0]), "--out", str(tmp_path / "out")]
     assert main(["table", "1", "--beside", IDEA, "alm/no-kl", *places]) == 0
     assert main(["figure", "5a", "--beside", IDEA, *places]) == 0
@@ -172,6 +195,7 @@ def test_commands_take_the_names_and_write_files_of_their_own(store, tmp_path, c
     assert main(["figure", "5a", "--beside", "alm/no-kl", *places]) == 2
     assert "alm/no-kl is in figure5a already, as no KL" in capsys.readouterr().err
     # Of several figures it is added to those that lack it.
+    store.write(make_run({5000: 1.0, 50_000: 10.0}, variant="k5", scale="laptop"))
     assert main(["figure", "5", "--beside", "alm/no-kl", *places]) == 0
     left = "figure5a is left out: alm/no-kl is in figure5a already, as no KL: leave it out."
     assert left in (said := capsys.readouterr().out).splitlines() and "figure5b-beside-laptop.png" in said
