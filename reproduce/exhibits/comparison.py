@@ -362,18 +362,19 @@ class Comparison:
                 cells = (*_of_side(contrast.other), _unbroken(difference), _unbroken(improvement))
                 rows.append(Row(contrast.other.name, cells))
             blocks.append(Block(f"{task.task}, {steps_in_words(task.step)} steps", tuple(rows)))
-        if len(self.tasks) > 1:
-            over_all = (
-                Row(side.label, ("", "", "", _unbroken(one.text(2))))
-                for side, one in self.improvements.items()
-            )
-            blocks.append(Block(f"{self.all_tasks} tasks", tuple(over_all)))
         notes = self.notes()
         if any(_plain_mean(side) for _, side in self._every_side):
             notes.insert(
                 1,
                 "'mean' in a cell is the plain mean of the same seeds, printed where it differs from their "
                 "interquartile mean.",
+            )
+        if len(self.tasks) > 1 and self.improvements:
+            over_all = (f"{one.text(2)} against {side.label}" for side, one in self.improvements.items())
+            notes.insert(
+                0,
+                f"P(first > other) over {self.all_tasks} tasks, each with the same weight: "
+                f"{', '.join(over_all)}; returns of different tasks are not averaged.",
             )
         columns = ("", "seeds", "return", "first − other", "P(first > other)")
         return Table("", self.heading, columns, tuple(blocks), tuple(notes))

@@ -117,6 +117,12 @@ def test_tasks_are_pooled_by_probability_alone(store):
     assert set(ends["seeds"]) == {2}
     assert np.isnan(numbers.loc["all", "difference"])
     assert any("every run of one side" in note for note in comparison.notes())
+    table = comparison.table()
+    assert [block.title for block in table.blocks] == ["HalfCheetah, 10k steps", "Hopper, 7k steps"]
+    assert table.notes[0] == (
+        "P(first > other) over all tasks, each with the same weight: 0.75 [0.50, 1.00] against ALM(3); "
+        "returns of different tasks are not averaged."
+    )
 
 
 def test_only_of_sides_that_never_meet_is_it_said_that_one_beat_the_other(tmp_path, make_run):
@@ -377,8 +383,8 @@ def test_names_and_numbers_are_whole_at_80_columns(store, name, label):
             store.add(name, seed, {5000: 1000.0 + 900 * seed, 10_000: 3000.0 + seed}, task=task)
             store.add("base", 4 + seed, {5000: 1.0, 10_000: 5000.0 + 999 * seed}, task=task)
     shown = printed(compared(store, "HalfCheetah", "Walker2d", names=(f"alm/{name}", BASE)))
-    assert "…" not in shown and "all tasks" in shown
-    words = shown[shown.index("HalfCheetah") : shown.index("\n\nInterquartile")].split()
+    assert "…" not in shown
+    words = shown[shown.index("HalfCheetah") : shown.index("\n\nP(first")].split()
     # Lines end between words only.
     assert [word for word in words if word in label.split()] == label.split() * 2
     assert all(word.count("[") == word.count("]") for word in words)
@@ -407,7 +413,7 @@ def test_plain_means_stand_beneath_interquartile_means_from_which_they_differ(st
     shown = printed(comparison)
     assert comparison.numbers()["first_iqm"][0] == 300
     assert re.findall(r"mean \d+", shown) == ["mean 227"] and "'mean' in a cell is the plain mean" in shown
-    assert "all tasks" not in shown  # there is one
+    assert "all tasks" not in shown and "averaged" not in shown  # there is one
     assert not re.search(r"mean \d|'mean'", printed(compared(store)))
 
 
