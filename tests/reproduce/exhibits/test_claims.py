@@ -859,7 +859,10 @@ def test_claims_without_runs_are_listed_in_files_with_the_exhibits_to_plan(add, 
     pages = {scale: (tmp_path / f"claims{suffix}.md").read_text() for scale, suffix in suffixes.items()}
     for scale, suffix in suffixes.items():
         listed = pages[scale].partition("## All else")[2]
-        assert f"| Figure 5a: the KL term is crucial | python -m reproduce plan figure5a --scale {scale} |" in listed
+        assert (
+            f"| Figure 5a: the KL term is crucial | python -m reproduce plan figure5a --scale {scale} |"
+            in listed
+        )
         assert f"All else: {tmp_path}/claims{suffix}.md (also .csv and .tex)\n" in shown
     assert "plan figure5a" not in shown
     # A claim about two tasks of several figures, of which this scale may have none.
