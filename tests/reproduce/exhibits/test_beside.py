@@ -6,11 +6,11 @@ import pytest
 
 import reproduce
 from paper_figures.drawing import declaration, drawn
-from paper_figures.style import looks
+from paper_figures.style import looks, looks_apart
 from reproduce.cli import main
 from reproduce.exhibits.catalogue import EXHIBITS, TABLE1, TABLE1_MBBL
 from reproduce.exhibits.scores import score_table
-from reproduce.exhibits.sides import with_beside
+from reproduce.exhibits.sides import side_named, with_beside
 from reproduce.exhibits.writing import markdown
 from reproduce.lab.store import Store
 
@@ -127,9 +127,21 @@ def test_what_is_added_takes_no_colour_of_the_figure(tmp_path, make_run, name):
         store.write(make_run({5000: 1.0}, **run))
     own, found = looks(exhibit.series), looks(with_beside(exhibit, names, store).series)
     assert {label: found[label] for label in own} == own
-    # There are eight colours for ALM and its variants, of which Figure G has all.
-    colours = {look.colour for look in found.values()}
-    assert len(colours) == len(found) if name != "figureG" else len(set(found.values())) == len(found)
+    assert len({look.colour for look in found.values()}) == len(found)
+
+
+def test_a_variant_looks_alike_beside_whatever_it_stands(store, make_run):
+    """In its own figure, beside another's curves, and compared."""
+    for variant in ("k5", "relu", "real-warmup", "horizon-schedule"):
+        store.write(make_run({5000: 1.0}, variant=variant, scale="laptop"))
+    names = ["alm/k5", "alm/relu", "alm/real-warmup", "alm/horizon-schedule"]
+    drawn_so = looks(EXHIBITS["figure5b"].series) | looks(EXHIBITS["figureG"].series)
+    for found in (
+        looks(with_beside(EXHIBITS["figure5a"], names, store).series),
+        looks_apart([*map(side_named, names), side_named("alm/no-kl")]),
+    ):
+        for label in ("ALM(5)", "ReLU", "warm-up on real data", "horizon scheduling"):
+            assert found[label] == drawn_so[label]
 
 
 def test_methods_of_the_suite_have_their_labels(store, make_run):
