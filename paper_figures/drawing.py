@@ -82,7 +82,8 @@ def drawn(
 
     Args:
         figure: one of the names that `figures_named` gives, or a `declaration` with further curves, whose
-            files are named ``…-beside`` and drawn only at scales at which one of these has runs.
+            files are named ``…-beside`` and drawn only at scales at which one of these has runs and, unless
+            it is someone's own, one of the figure's own that is worth a picture.
         store: finished and partial runs.
         bias: definition of the value bias in figures that show it.
         mix: whether a picture may combine runs of different protocols, in which case its caption says so.

@@ -15,6 +15,7 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 from paper_figures import learning_curves, panels
 from paper_figures.data import FigureData, figure_data
 from paper_figures.style import figure_style, looks
+from reproduce import formats
 from reproduce.exhibits.kinds import FigureExhibit, Series
 from reproduce.lab.costs import BENCHMARK, benchmark_record, benchmark_results
 from reproduce.lab.provenance import processor_of
@@ -83,6 +84,7 @@ def draw(data: FigureData) -> Figure:
             axis.set_ylim(steps[tasks.index(task)].get_ylim())
             panels.returns_axis(axis)
         panels.name_rows(minutes, "return")
+        panels.notes(figure, minutes, [_timed(data, learning, *place) for place in places])
         # Panels that stand beside each other are compared.
         lows, highs = zip(*(axis.get_xlim() for axis in minutes), strict=True)
         for axis in minutes:
@@ -92,6 +94,17 @@ def draw(data: FigureData) -> Figure:
     text = f"{learning_curves.heading(data)}{also} {_of_times(data, devices)}"
     panels.caption(figure, text, data.runs)
     return figure
+
+
+def _timed(data: FigureData, learning: pd.DataFrame, task: str, device: str) -> str:
+    """The number of seeds of each curve in a panel of minutes, and the curves of its task without times."""
+    there = learning[(learning["task"] == task) & (learning["device"] == device)]
+    seeds = there.groupby("series")["seed"].nunique()
+    labels = [one.label for one in data.exhibit.series]
+    lines = [f"{formats.seeds_counted(seeds[one], None)}: {one}" for one in labels if one in seeds]
+    untimed = data.points[(data.points["task"] == task) & data.points["hours"].isna()]
+    without = [one for one in labels if one in set(untimed["series"])]
+    return "\n".join([*lines, *([f"time not recorded: {'; '.join(without)}"] if without else [])])
 
 
 def _title(axis: Axes, what: str, device: str) -> None:

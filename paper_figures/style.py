@@ -9,7 +9,6 @@ import matplotlib.pyplot as plt
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.ticker import FuncFormatter
 
-from reproduce.exhibits.catalogue import FIGURES
 from reproduce.exhibits.kinds import Series
 
 
@@ -40,113 +39,109 @@ LOOKS = {
 """Colours of Okabe and Ito but for their yellow, which is too pale for a line, then of Tol; markers tell
 algorithms apart without colour. An algorithm that is not listed has a look by its name."""
 
+VARIANTS = {
+    "k1": Look("#E8965A", "s"),
+    "k2": Look("#DE6F52", "^"),
+    "k4": Look("#98356E", "D"),
+    "k5": Look("#3F1F5B", "v"),
+    "c-0.05": Look("#C3CE7C", "s"),
+    "c-0.15": Look("#93B25E", "^"),
+    "c-0.2": Look("#629150", "D"),
+    "c-0.5": Look("#386D43", "v"),
+    "c-1": Look("#2B3D10", "P"),
+    "ent": Look("#1E00B4", "P"),
+    "quarter": Look("#8B0000", "v"),
+    "no-kl": Look("#C51B7D", "s"),
+    "no-value": Look("#004D40", "^"),
+    "no-classifier": Look("#EE8866", "D"),
+    "td3-loss": Look("#B28BE0", "v"),
+    "log-naive": Look("#997700", "P"),
+    "log-model": Look("#00D287", "X"),
+    "log-transformed": Look("#0000FF", "<"),
+    "mnm": Look("#E14B5A", "s"),
+    "reconstruction": Look("#965A1E", "^"),
+    "linear-classifier": Look("#69693C", "D"),
+    "value-encoder": Look("#3C0F2D", "v"),
+    "value-encoder-model": Look("#A55AFF", "P"),
+    "base+bf16": Look("#B5BD00", "X"),
+    "value-expansion": Look("#781E78", "<"),
+    "real-warmup": Look("#E1B45A", "s"),
+    "horizon-schedule": Look("#3C6978", "^"),
+    "time-discount": Look("#B47869", "D"),
+    "online-kl": Look("#87C3D2", "v"),
+    "relu": Look("#5A0F0F", "P"),
+    "joint": Look("#1EA01E", "X"),
+}
+"""The look of each named variant of ALM, in a colour that nothing else has. Variants of one figure, but for
+neighbours on a scale, differ from each other and from ALM's blue, also for red- or green-blind readers
+(CIELAB distances of at least 15)."""
+
 _PALETTE = ("#8B0000", "#004D40", "#EE8866", "#B28BE0", "#997700", "#B5BD00", "#C51B7D")
-"""Colours of ALM's variants, used by no algorithm; they differ from each other and from ALM's blue, also for
-red- or green-blind readers (CIELAB distances of at least 15)."""
+"""Colours of curves that have no look of their own, such as one's own variants: used by no algorithm."""
 
 _MARKERS = ("s", "^", "D", "v", "P", "X", "<")
 
 _COUNT = len(_PALETTE)
 
-_VARIANTS = (
-    "no-kl",
-    "no-value",
-    "no-classifier",
-    "td3-loss",
-    "log-naive",
-    "log-model",
-    "log-transformed",
-    "mnm",
-    "reconstruction",
-    "linear-classifier",
-    "value-encoder",
-    "value-encoder-model",
-    "base+bf16",
-    "value-expansion",
-    "real-warmup",
-    "horizon-schedule",
-    "time-discount",
-    "online-kl",
-    "relu",
-    "joint",
-)
-"""ALM's variants in the order of their looks, such that variants in one figure differ in colour. Add new ones
-at the end, so that the others keep theirs. A variant that is not listed has a look by its name."""
-
-_BESIDE_ALGORITHMS = {"quarter": Look("#8B0000", "v")}
-"""Variants drawn beside algorithms, in a colour and with a marker that none of these has."""
-
 _LEVELS = ("#E8965A", "#DE6F52", "#C44A5E", "#98356E", "#6C2A6E", "#3F1F5B")
-"""Shades from light to dark, for ordered series; ALM itself keeps its blue."""
+"""Shades from light to dark, for ordered series without looks of their own; ALM itself keeps its blue."""
 
 
 def looks(series: Sequence[Series]) -> dict[str, Look]:
     """The look of each curve of a figure, by label.
 
-    Each algorithm and each variant of ALM has its own look, the same in every figure unless its colour is
-    taken, as may happen to curves that someone adds. Ordered series differ in shade; another estimate of the
-    same runs is darker and dotted, with open markers.
+    Each algorithm and each named variant of ALM has its own look, the same in every figure. Other ordered
+    series differ in shade; another estimate of the same runs is darker and dotted, with open markers.
     """
-    levels = [one for one in series if one.level is not None and not one.unchanged]
+    levels = [one for one in series if one.level is not None and _known(one) is None]
     found: dict[str, Look] = {}
-    seen: set[tuple[str, str]] = set()
+    seen: dict[tuple[str, str], Look] = {}
     for one in series:
-        own = LOOKS.get(one.algorithm) or _by_name(one.algorithm)
+        method = one.algorithm, one.variant
         if one in levels:
             shade = _LEVELS[levels.index(one) * (len(_LEVELS) - 1) // max(len(levels) - 1, 1)]
             found[one.label] = Look(shade, _MARKERS[levels.index(one) % len(_MARKERS)])
-        elif (one.algorithm, one.variant) in seen:
-            red, green, blue = to_rgb(own.colour)
+        elif method in seen:
+            red, green, blue = to_rgb(seen[method].colour)
             dark = to_hex((0.4 * red, 0.4 * green, 0.4 * blue))
             found[one.label] = Look(dark, "s", ":", hollow=True)
         else:
-            look = own if one.variant in ("base", "million") else _by_name(one.variant)
-            found[one.label] = _apart(look, one.label, found)
-        seen.add((one.algorithm, one.variant))
+            found[one.label] = _apart(one, found)
+        seen.setdefault(method, found[one.label])
     return found
 
 
 def looks_apart(series: Sequence[Series]) -> dict[str, Look]:
     """The look of each curve in a picture of any algorithms and variants, by label; no two look alike.
 
-    What has a look in the suite's figures has it here, too, unless its colour is taken. Others have one by
-    their label, in a colour of their own while there is one.
+    What has a look in the suite's figures has it here, too. Others have one by their name, in a colour of
+    their own while there is one.
     """
-    known = {one.label: _in_figures(one) for one in series}
     found: dict[str, Look] = {}
-    # Unchanged algorithms first: a variant may be drawn like its algorithm where that is absent.
-    for one in sorted(series, key=lambda one: (known[one.label] is None, one.variant != "base")):
-        found[one.label] = _apart(known[one.label], one.label, found)
+    # Unchanged algorithms first: a longer run is drawn like its algorithm only where that is absent.
+    for one in sorted(series, key=lambda one: (_known(one) is None, one.variant != "base")):
+        found[one.label] = _apart(one, found)
     return found
 
 
-def _apart(look: Look | None, label: str, found: Mapping[str, Look]) -> Look:
-    """A look or, if there is none or its colour is taken, one by a label, in a free colour if any is."""
-    colours = {other.colour for other in found.values()}
+def _known(one: Series) -> Look | None:
+    """The look that an algorithm or a named variant has in every figure; None if it has none."""
+    if one.noise:
+        return None
+    if one.algorithm == "alm" and one.variant in VARIANTS:
+        return VARIANTS[one.variant]
+    return LOOKS.get(one.algorithm) if one.variant in ("base", "million") else None
+
+
+def _apart(one: Series, found: Mapping[str, Look]) -> Look:
+    """A curve's look or, if it has none or its colour is taken, one by its name, of a free colour if any."""
+    look, colours = _known(one), {other.colour for other in found.values()}
     if look is not None and look.colour not in colours:
         return look
-    place = zlib.crc32(label.encode())
+    place = zlib.crc32(one.command_name.encode())
     free = [new for step in range(_COUNT**2) if (new := _at(place + step)) not in found.values()]
     # Bands have a colour only.
     return next((new for new in free if new.colour not in colours), free[0])
-
-
-def _in_figures(one: Series) -> Look | None:
-    """The look of an algorithm or variant in the suite's figures; None if it has none."""
-    for exhibit in FIGURES:
-        for drawn in exhibit.series:
-            if (drawn.algorithm, drawn.variant) == (one.algorithm, one.variant) and not drawn.estimate:
-                return looks(exhibit.series)[drawn.label]
-    if one.algorithm == "alm" and one.variant in (*_BESIDE_ALGORITHMS, *_VARIANTS):
-        return _by_name(one.variant)
-    return LOOKS.get(one.algorithm) if one.variant == "base" else None
-
-
-def _by_name(name: str) -> Look:
-    """The look of a variant, or of an algorithm that `LOOKS` lacks."""
-    if name in _BESIDE_ALGORITHMS:
-        return _BESIDE_ALGORITHMS[name]
-    return _at(_VARIANTS.index(name) if name in _VARIANTS else zlib.crc32(name.encode()))
 
 
 def _at(place: int) -> Look:

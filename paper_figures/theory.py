@@ -143,7 +143,8 @@ def offline(rows: pd.DataFrame) -> Figure:
     panels.caption(
         figure,
         "A bound must not lie above the black line, the log-return of the behaviour policy (left) and "
-        "of the learned one (right).",
+        "of the learned one (right). Left, the printed bound with Q of π$_φ$ is not drawn: it coincides with "
+        "that with Q of π$_b$.",
     )
     return figure
 

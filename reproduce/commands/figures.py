@@ -47,8 +47,8 @@ class Figure(ReadsRuns):
     """Draw runs together even if their task definitions or simulator versions differ; the caption says so."""
     beside: tuple[str, ...] = ()
     """In figures of returns, such as 3 and 5a, add a curve for each of these algorithms or variants, such as
-    alm/my-idea (no plugin needed), at every scale at which it has stored runs. The files are named
-    NAME-beside."""
+    alm/my-idea (no plugin needed), at every scale at which it has stored runs; one of the suite only where
+    the figure has a curve that is its point. The files are named NAME-beside."""
     out: Path = OUT / "figures"
     """Output directory."""
 

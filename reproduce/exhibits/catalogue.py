@@ -7,12 +7,14 @@ have fewer and cheaper tasks (`FigureExhibit.small_tasks`).
 The name of a table begins with ``table``, that of a figure with ``figure``.
 """
 
+import itertools
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from alm.names import did_you_mean, nearest
 from reproduce.exhibits.kinds import READ_OUT, Exhibit, FigureExhibit, Metric, Series, TableExhibit
+from reproduce.lab.algorithms import title_of
 from reproduce.lab.published import Footnote
 
 QUARTER = Series(
@@ -355,6 +357,22 @@ def shown_in(algorithm: str, variant: str) -> list[str]:
         for one in EXHIBITS.values()
         if any((series.algorithm, series.variant) == (algorithm, variant) for series in one.series)
     ]
+
+
+def label_of(method: Series) -> str:
+    """The label that tables and figures give a method of the suite; someone's own has its command's name.
+
+    A label means the method that has it first; one without a label of its own, such as SAC of a million
+    steps, has its title.
+    """
+    if not method.of_suite:
+        return method.command_name
+    labels: dict[str, tuple[str, str]] = {}
+    for one in itertools.chain.from_iterable(exhibit.series for exhibit in EXHIBITS.values()):
+        if not (one.estimate or one.noise):
+            labels.setdefault(one.label, (one.algorithm, one.variant))
+    wanted = (method.algorithm, method.variant)
+    return next((label for label, of in labels.items() if of == wanted), title_of(*wanted))
 
 
 def names_meant(

@@ -20,7 +20,7 @@ from alm.task_registry import task_spec
 from alm.training.scale import scale_named
 from reproduce.exhibits.kinds import Series
 from reproduce.exhibits.pooling import abreast, require_comparable
-from reproduce.exhibits.sides import Shelf, side_named
+from reproduce.exhibits.sides import Shelf, side_named, told_apart
 from reproduce.exhibits.statistics.intervals import (
     TRUE_CONFIDENCE,
     Estimate,
@@ -71,7 +71,7 @@ class SideRuns:
     """One side on one task.
 
     Attributes:
-        name: name of the side.
+        series: the side.
         runs: its runs that count, by seed.
         left_out: those that failed before the step at which all are read, or are far behind the others.
         scores: shape (runs,), the metric at the last step that is common to all sides.
@@ -79,12 +79,17 @@ class SideRuns:
         curve: interquartile mean of the return at every common step.
     """
 
-    name: str
+    series: Series
     runs: list[StoredRun]
     left_out: list[StoredRun]
     scores: FloatArray
     mean: Estimate
     curve: Estimate
+
+    @property
+    def name(self) -> str:
+        """Its name in legends and rows."""
+        return self.series.label
 
     @property
     def failed(self) -> list[int]:
@@ -155,8 +160,8 @@ class Comparison:
         scale: scale of all runs.
         metric: ``"return"``, ``"window"`` or ``"area"``, how a run is read at the last common step.
         tasks: one comparison per task.
-        improvements: probability of improvement over all tasks, equally weighted, by the name of the other
-            side, for each that has runs on all of them.
+        improvements: probability of improvement over all tasks, equally weighted, by the other side, for
+            each that has runs on all of them.
         missing: the sides without a run that counts on a task and, for each, ``"no run"`` or ``"only failed
             runs"``, by task.
     """
@@ -165,7 +170,7 @@ class Comparison:
     scale: str
     metric: str
     tasks: tuple[TaskComparison, ...]
-    improvements: Mapping[str, Estimate]
+    improvements: Mapping[Series, Estimate]
     missing: Mapping[str, Mapping[Series, str]]
 
     @classmethod
@@ -187,7 +192,7 @@ class Comparison:
             reproduce.exhibits.pooling.StoreMixError: the runs differ in protocol or simulator, or the seeds
                 of one side in configuration.
         """
-        sides = tuple(side_named(name) for name in names)
+        sides = tuple(told_apart(map(side_named, names)))
         _require_different(sides)
         if metric not in _METRICS:
             raise ValueError(f"There is no metric {metric!r}; the metrics are {', '.join(_METRICS)}.")
@@ -205,8 +210,8 @@ class Comparison:
             task for task, runs in counting.items() if runs[first] and any(runs[other] for other in others)
         ]
         if not shared:
-            where, names = ", ".join(every), " or ".join(other.label for other in others)
-            raise ValueError(f"None of the tasks {where} has runs of both {first.label} and {names}.")
+            where, names = ", ".join(every), " or ".join(other.command_name for other in others)
+            raise ValueError(f"None of the tasks {where} has runs of both {first.command_name} and {names}.")
         require_comparable(run for task in shared for runs in counting[task].values() for run in runs)
         compared = tuple(_task(task, found[task], counting[task], metric) for task in shared)
         missing = {
@@ -224,10 +229,10 @@ class Comparison:
                 (one.first.scores, contrast.other.scores)
                 for one in compared
                 for contrast in one.contrasts
-                if contrast.other.name == side.label
+                if contrast.other.series == side
             ]
             if len(pairs) == len(compared):
-                improvements[side.label] = bootstrap(
+                improvements[side] = bootstrap(
                     probability_of_improvement, [pair[0] for pair in pairs], [pair[1] for pair in pairs]
                 )
         return cls(sides, scale, metric, compared, improvements, missing)
@@ -235,7 +240,7 @@ class Comparison:
     @property
     def file_name(self) -> str:
         """Name of its files, without extension."""
-        parts = ["-vs-".join(side.label for side in self.sides), *(task.task for task in self.tasks)]
+        parts = ["-vs-".join(side.command_name for side in self.sides), *(task.task for task in self.tasks)]
         metric = [] if self.metric == "return" else [self.metric]
         name = "-".join([*parts, self.scale, *metric]).replace("/", "_")
         if len(name) <= _LONGEST_NAME:
@@ -357,17 +362,19 @@ class Comparison:
                 cells = (*_of_side(contrast.other), _unbroken(difference), _unbroken(improvement))
                 rows.append(Row(contrast.other.name, cells))
             blocks.append(Block(f"{task.task}, {steps_in_words(task.step)} steps", tuple(rows)))
-        if len(self.tasks) > 1:
-            over_all = (
-                Row(name, ("", "", "", _unbroken(one.text(2)))) for name, one in self.improvements.items()
-            )
-            blocks.append(Block(f"{self.all_tasks} tasks", tuple(over_all)))
         notes = self.notes()
         if any(_plain_mean(side) for _, side in self._every_side):
             notes.insert(
                 1,
                 "'mean' in a cell is the plain mean of the same seeds, printed where it differs from their "
                 "interquartile mean.",
+            )
+        if len(self.tasks) > 1 and self.improvements:
+            over_all = (f"{one.text(2)} against {side.label}" for side, one in self.improvements.items())
+            notes.insert(
+                0,
+                f"P(first > other) over {self.all_tasks} tasks, each with the same weight: "
+                f"{', '.join(over_all)}; returns of different tasks are not averaged.",
             )
         columns = ("", "seeds", "return", "first − other", "P(first > other)")
         return Table("", self.heading, columns, tuple(blocks), tuple(notes))
@@ -382,7 +389,7 @@ class Comparison:
             for contrast in task.contrasts:
                 row: dict[str, object] = {"task": task.task, "metric": self.metric, "step": task.step}
                 for which, side in (("first", task.first), ("second", contrast.other)):
-                    row[which] = side.name
+                    row[which] = side.series.command_name
                     row[f"{which}_seeds"] = " ".join(str(run.spec.seed) for run in side.runs)
                     row |= _columns(f"{which}_iqm", side.mean)
                     row[f"{which}_mean"] = float(side.scores.mean())
@@ -390,7 +397,7 @@ class Comparison:
                 rows.append(row | _columns("improvement", contrast.improvement))
         for other, improvement in self.improvements.items():
             total = {"task": self.all_tasks, "metric": self.metric}
-            total |= {"first": self.sides[0].label, "second": other}
+            total |= {"first": self.sides[0].command_name, "second": other.command_name}
             rows.append({**total, **_columns("improvement", improvement)})
         return pd.DataFrame(rows)
 
@@ -400,7 +407,7 @@ class Comparison:
             pd.DataFrame(
                 {
                     "task": task.task,
-                    "algorithm": side.name,
+                    "algorithm": side.series.command_name,
                     "step": task.steps,
                     "return": side.curve.value,
                     "return_low": side.curve.low,
@@ -420,7 +427,7 @@ def _require_different(sides: Sequence[Series]) -> None:
     Raises:
         ValueError: there is only one, one is named twice, or there are more than a picture can show.
     """
-    names = [side.label for side in sides]
+    names = [side.command_name for side in sides]
     if len(names) < 2:
         raise ValueError(f"{names[0]} is compared with nothing: name another algorithm or variant after it.")
     if len(set(names)) < len(names):
@@ -461,7 +468,7 @@ def _task(
         reached = []
         for side, runs in there.items():
             begin, end = max(run.curve().steps[0] for run in runs), min(run.last_step for run in runs)
-            reached.append(f"{side.label}: {begin:,} to {end:,}")
+            reached.append(f"{side.command_name}: {begin:,} to {end:,}")
         raise ValueError(
             f"The runs on {task} have no evaluation at a common environment step yet ({'; '.join(reached)}): "
             "train them further, or leave out that task or a side."
@@ -471,7 +478,7 @@ def _task(
     def score(run: StoredRun) -> float:
         return reading(run.curve(), int(steps[-1]), since)
 
-    first, *others = (_side(side.label, found[side], runs, steps, score) for side, runs in there.items())
+    first, *others = (_side(side, found[side], runs, steps, score) for side, runs in there.items())
     contrasts = (
         Contrast(
             other,
@@ -484,7 +491,7 @@ def _task(
 
 
 def _side(
-    name: str,
+    series: Series,
     found: Sequence[StoredRun],
     runs: list[StoredRun],
     steps: np.ndarray,
@@ -495,7 +502,7 @@ def _side(
     curves = [run.curve() for run in runs]
     returns = np.stack([curve.values[np.isin(curve.steps, steps)] for curve in curves])
     return SideRuns(
-        name,
+        series,
         runs,
         left_out=[run for run in found if run not in runs],
         scores=scores,

@@ -11,7 +11,7 @@ from typing import Literal
 
 from alm.training.scale import scale_named
 from reproduce.exhibits.catalogue import EXHIBITS
-from reproduce.exhibits.kinds import Exhibit, FigureExhibit
+from reproduce.exhibits.kinds import Exhibit, FigureExhibit, Series
 from reproduce.lab.missing import Missing, checkpointed
 from reproduce.lab.specs import RunSpec
 from reproduce.lab.store import Store, StoredRun
@@ -95,11 +95,15 @@ def why_nothing_shown(figure: FigureExhibit, found: Coverage) -> str:
     if figure.beside_evaluations:
         part = "" if found.unmeasured else "in part and "
         return f"its runs are stored {part}without {figure.beside_evaluations}"
+
+    def states(series: tuple[Series, ...]) -> set[State]:
+        return {found.states[spec] for spec in replace(figure, series=series).needs(found.scale)}
+
     # Of those without which a picture says nothing, a run that has not failed would have been drawn.
-    failed = any(
-        found.states[spec] == "failed" for spec in replace(figure, series=figure.telling).needs(found.scale)
-    )
-    lacking = ", ".join(one.label for one in figure.telling)
+    added = figure.beside and states(figure.beside) <= {"failed", "missing"}
+    needed = figure.beside if added else figure.telling
+    failed = "failed" in states(needed)
+    lacking = ", ".join(one.label for one in needed)
     return f"no run of {lacking} is stored{' that has not failed' if failed else ''}"
 
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from alm.training.scale import SCALES, scale_named
-from reproduce.lab.algorithms import run_length
+from reproduce.lab.algorithms import ALGORITHMS, BASE, run_length
 from reproduce.lab.published import Footnote
-from reproduce.lab.specs import RunSpec
+from reproduce.lab.specs import RunSpec, method_name, variant_parts
 
 SHOWN_SCALES = tuple(name for name in SCALES if name != "smoke")
 """Scales at which exhibits are made; nothing is learned at the other."""
@@ -21,7 +21,7 @@ class Series:
     """One curve of a figure, the same in all its panels, one row of a table, or one side of a comparison.
 
     Attributes:
-        label: name in the legend, in the paper's table, or on the command line.
+        label: name in the legend or in the paper's table.
         algorithm: registered name.
         variant: variant of ``algorithm``.
         estimate: the plotted estimate, in figures of the value bias.
@@ -43,6 +43,17 @@ class Series:
     why_none: Footnote | None = None
     remark: Footnote | None = None
     only_at: tuple[str, ...] = ()
+
+    @property
+    def command_name(self) -> str:
+        """Its name on the command line: ``"sac"``, ``"alm/no-kl"``."""
+        return method_name(self.algorithm, self.variant)
+
+    @property
+    def of_suite(self) -> bool:
+        """Whether it is an algorithm or variant of the suite, with its settings, not someone's own."""
+        known, parts = ALGORITHMS.get(self.algorithm), variant_parts(self.variant)
+        return known is not None and not parts.settings and parts.name in (BASE.name, *known.variants)
 
     @property
     def unchanged(self) -> bool:
@@ -75,11 +86,13 @@ class Exhibit:
         name: the exhibit's name, such as ``"table1"``, ``"figure5a"`` or ``"figure17-dynamics"``.
         title: what it shows, in one line.
         series: its rows, in the paper's order, or its curves, in the order of the legend.
+        beside: those of its series that someone adds.
     """
 
     name: str
     title: str
     series: tuple[Series, ...] = ()
+    beside: tuple[Series, ...] = ()
 
     @property
     def heading(self) -> str:
@@ -201,25 +214,35 @@ class FigureExhibit(Exhibit):
 
     @property
     def telling(self) -> tuple[Series, ...]:
-        """The series of which a picture needs at least one to be worth drawing.
+        """The series of its own of which a picture needs at least one to be worth drawing.
 
         In a comparison of returns, unchanged ALM alone is not: figure after figure would show the same curve.
         Nor are other algorithms alone where variants of ALM are the point, nor what the paper shows where
-        more is added. A bias can be compared with zero, and predictions with the encoded states.
+        the figure has more. A bias can be compared with zero, and predictions with the encoded states.
         """
+        series = tuple(one for one in self.series if one not in self.beside)
         if self.shows in ("bias", "latents"):
-            return self.series
-        if added := tuple(one for one in self.series if one.added):
+            return series
+        if added := tuple(one for one in series if one.added):
             return added
-        variants = tuple(one for one in self.series if one.algorithm == "alm" and not one.unchanged)
-        return variants or tuple(one for one in self.series if not one.unchanged) or self.series
+        variants = tuple(one for one in series if one.algorithm == "alm" and not one.unchanged)
+        return variants or tuple(one for one in series if not one.unchanged) or series
 
     def has_panels(self, scale: str) -> bool:
         """Whether a picture at a scale could be worth drawing, given runs."""
-        return bool(self.tasks_at(scale)) and any(one.shown_at(scale) for one in self.telling)
+        shown = [one for one in self.series if one.shown_at(scale)]
+        return bool(self.tasks_at(scale)) and self.says_something(shown)
 
     def says_something(self, series: Collection[Series]) -> bool:
-        """Whether a picture of only these series is worth drawing."""
+        """Whether a picture of only these series is worth drawing.
+
+        Where some are added, it needs one of them; someone's own method may stand beside any other.
+        """
+        there = [one for one in self.beside if one in series]
+        if self.beside and not there:
+            return False
+        if not all(one.of_suite for one in there):
+            return True
         return any(one in self.telling for one in series)
 
     def end(self, spec: RunSpec) -> int:

@@ -2,6 +2,7 @@
 further rows of a table or curves of a figure.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TypeVar, Unpack
 
 from alm.names import nearest
 from alm.training.scale import SCALES
+from reproduce.exhibits.catalogue import label_of
 from reproduce.exhibits.kinds import SHOWN_SCALES, FigureExhibit, Series, TableExhibit
 from reproduce.lab.algorithms import ALGORITHMS, BASE
 from reproduce.lab.archive import run_of_directory
@@ -33,11 +35,18 @@ _Shown = TypeVar("_Shown", TableExhibit, FigureExhibit)
 def side_named(name: str) -> Series:
     """The side named ``"alm/my-idea"``, ``"alm/base[horizon=7]"``, or ``"alm"`` (unchanged), say.
 
-    Its label is its name on the command line.
+    Its label is that of tables and figures (`label_of`).
     """
     algorithm, _, variant = name.partition("/")
-    variant = canonical_variant(variant or BASE.name)
-    return Series(method_name(algorithm, variant), algorithm, variant)
+    side = Series("", algorithm, canonical_variant(variant or BASE.name))
+    return replace(side, label=label_of(side))
+
+
+def told_apart(sides: Iterable[Series], taken: Iterable[str] = ()) -> list[Series]:
+    """The sides; those that share a label, or have one that is taken, are named as on the command line."""
+    sides = list(sides)
+    count = Counter([*(side.label for side in sides), *taken])
+    return [side if count[side.label] == 1 else replace(side, label=side.command_name) for side in sides]
 
 
 def with_beside(exhibit: _Shown, names: Iterable[str], store: Store) -> _Shown:
@@ -49,23 +58,26 @@ def with_beside(exhibit: _Shown, names: Iterable[str], store: Store) -> _Shown:
     """
     scales = SHOWN_SCALES if isinstance(exhibit, FigureExhibit) else SCALES
     added: list[Series] = []
-    for side in dict.fromkeys(map(side_named, names)):
+    there = [one.label for one in exhibit.series]
+    for side in told_apart(dict.fromkeys(map(side_named, names)), there):
         for one in exhibit.series:
             if (one.algorithm, one.variant, one.noise) == (side.algorithm, side.variant, ""):
-                raise ValueError(f"{side.label} is in {exhibit.name} already, as {one.label}: leave it out.")
+                raise ValueError(
+                    f"{side.command_name} is in {exhibit.name} already, as {one.label}: leave it out."
+                )
             if one.label == side.label:
                 raise ValueError(f"{exhibit.name} has another method of the name {side.label} already.")
         runs = store.runs(algorithm=side.algorithm, variant=side.variant)
-        there = [
+        scales_there = [
             run.spec.scale
             for run in runs
             if run.spec.scale in scales and run.spec.task in exhibit.tasks_at(run.spec.scale)
         ]
-        if not there:
+        if not scales_there:
             scale = "laptop" if exhibit.tasks_at("laptop") else "paper"
             raise ValueError(Shelf(store, None, scale).why_nothing(side, exhibit.tasks_at(scale)[0]))
-        added.append(replace(side, group="added", remark=_ADDED, only_at=tuple(dict.fromkeys(there))))
-    return replace(exhibit, series=(*exhibit.series, *added))
+        added.append(replace(side, group="added", remark=_ADDED, only_at=tuple(dict.fromkeys(scales_there))))
+    return replace(exhibit, series=(*exhibit.series, *added), beside=tuple(added))
 
 
 @dataclass(frozen=True)
@@ -105,7 +117,7 @@ class Shelf:
         """The message for a side without a run to compare: which runs exist, and how to train one."""
         names = {run.spec: method_name(run.spec.algorithm, run.spec.variant) for run in self._held()}
         on_task = dict.fromkeys(name for spec, name in names.items() if spec.task == task)
-        others = [name for name in on_task if name != side.label]
+        others = [name for name in on_task if name != side.command_name]
         instead = f"there are runs of {', '.join(others) or 'no other'}"
         # The user's own are known only by their runs, of which there may be some at another scale.
         stored = self.store.runs(algorithm=side.algorithm)
@@ -134,13 +146,13 @@ class Shelf:
                 f"Neither the suite nor a run in {self._places} has {what}; one of your own must be trained "
                 f"first (docs/new_variant.md); on {task} at {self.scale} scale {instead}."
             )
-        failed = side.label in on_task
+        failed = side.command_name in on_task
         on_task_at = dict.fromkeys(run.spec.scale for run in own if run.spec.task == task)
         elsewhere = " and ".join(scale for scale in on_task_at if scale != self.scale)
         plugin = next((run.provenance["plugin"]["file"] for run in own if "plugin" in run.provenance), "")
         command = train_command(side.algorithm, side.variant, task, self.scale, plugin=plugin)
         return (
-            f"{'Every' if failed else 'No'} run of {side.label!r} on {task} at {self.scale} scale "
+            f"{'Every' if failed else 'No'} run of {side.command_name!r} on {task} at {self.scale} scale "
             f"{'has failed' if failed else f'is in {self._places}'}"
             f"{f' (there are some at {elsewhere} scale)' if elsewhere else ''}; {instead}; to train it: "
             f"python -m reproduce {command}{place_options(self.store, self.runs_dir)}"

@@ -33,14 +33,14 @@ def test_panels_show_both_means_with_their_intervals(comparison):
     panel = figure.axes[0]
     assert [axis.get_title() for axis in figure.axes] == ["Hopper", "HalfCheetah-obsnoise-0.1"]
     assert {line.get_label(): line.get_ydata().tolist() for line in panel.lines} == {
-        "alm/c-0.05": [0, 35],
-        "alm": [0, 15],
+        "c = 0.05": [0, 35],
+        "ALM(3)": [0, 15],
     }
     heights = [band.get_paths()[0].vertices[:, 1] for band in panel.collections]
     assert [(heights[0].max(), heights[1].max())] == [(40, 20)]
     note = " ".join(" ".join(text.get_text() for text in panel.texts).split())
     assert (
-        "alm/c-0.05 (2 seeds) at 2k, against alm (2 seeds): difference +20 [+10, +30], P(first > other) 1.00"
+        "c = 0.05 (2 seeds) at 2k, against ALM(3) (2 seeds): difference +20 [+10, +30], P(first > other) 1.00"
         in note
     )
     caption = " ".join(figure.get_supxlabel().split())
@@ -57,12 +57,15 @@ def test_a_side_keeps_its_colour_where_another_has_no_run(tmp_path, make_run):
             store.write(make_run({1000: 0.0, 2000: 1.0}, algorithm=name, task=task, scale="laptop"))
     panels = draw(Comparison.of(names, ["Hopper", "Ant"], "laptop", "return", store)).axes
     without, both = ({line.get_label(): line.get_color() for line in axis.lines} for axis in panels)
-    assert list(without) == ["alm", "td3"] and list(both) == names
+    assert list(without) == ["ALM(3)", "TD3"] and list(both) == ["ALM(3)", "SAC", "TD3"]
     assert without.items() <= both.items() and len(set(both.values())) == 3
 
 
 def looks_of(*names):
-    return looks_apart([side_named(name) for name in names])
+    """The looks of sides in one picture by their names on the command line."""
+    sides = [side_named(name) for name in names]
+    found = looks_apart(sides)
+    return {side.command_name: found[side.label] for side in sides}
 
 
 def test_a_side_looks_as_in_every_figure():

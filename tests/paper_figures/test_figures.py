@@ -22,7 +22,7 @@ from paper_figures import (
     value_bias,
 )
 from paper_figures.drawing import drawn, figures_named
-from paper_figures.style import LOOKS, looks
+from paper_figures.style import LOOKS, VARIANTS, looks
 from reproduce.cli import main
 from reproduce.commands.figures import Figure
 from reproduce.exhibits.catalogue import FIGURES, QUARTER
@@ -379,6 +379,35 @@ def test_runs_that_recorded_no_times_have_curves_without_them(tmp_path, make_run
     assert "Time not recorded: SAC." in " ".join(picture.figure.get_supxlabel().split())
 
 
+def test_panels_of_minutes_say_whose_times_they_have(tmp_path, make_run):
+    """SAC's seeds on two processors, ALM without times, TD3 on another task."""
+    store, extra = Store(tmp_path), {"time/evaluation_s": [1.0] * 2, "time/update_ms": [6.0] * 2}
+    store.write(
+        make_run({5000: 0.0, 7500: 1.0}, scale="laptop", provenance={"device": "cpu", "population": 1})
+    )
+    for algorithm, task, seed, threads in (
+        ("sac", "HalfCheetah", 0, 1),
+        ("sac", "HalfCheetah", 1, 1),
+        ("sac", "HalfCheetah", 2, 2),
+        ("td3", "Hopper", 0, 2),
+    ):
+        about = {"algorithm": algorithm, "task": task, "seed": seed, "scale": "laptop"}
+        provenance = {"device": "cpu", "threads": threads, "population": 1}
+        store.write(make_run({5000: 0.0, 7500: 1.0}, extra=extra, provenance=provenance, **about))
+    (picture,) = drawn("figure3", store)
+    said = {
+        axis.get_title().replace("\n", ", "): axis.texts[-1].get_text().splitlines()
+        for axis in picture.figure.axes
+        if axis.get_xlabel().startswith("minutes")
+    }
+    assert [title.split(", ")[0] for title in said] == ["HalfCheetah", "Hopper", "HalfCheetah"]
+    assert list(said.values()) == [
+        ["1 seed: SAC", "time not recorded: ALM(3)"],
+        ["1 seed: TD3"],
+        ["2 seeds: SAC", "time not recorded: ALM(3)"],
+    ]
+
+
 def test_curves_leave_out_a_scale_that_is_not_known(store, make_run):
     store.write(make_run({5000: 0.0}, algorithm="sac", scale="huge"))
     pictures = drawn("curves", store)
@@ -593,6 +622,10 @@ def test_declarations_hang_together():
     colours = [look.colour for look in LOOKS.values()]
     assert len(set(colours)) == len(colours)
     assert len({look.marker for look in LOOKS.values()}) == len(LOOKS)
+    # Every named variant of ALM has a colour that nothing else has; a longer run is drawn like ALM.
+    own = [look.colour for look in VARIANTS.values()]
+    assert len({*own, *colours}) == len(own) + len(colours)
+    assert set(VARIANTS) == {*ALGORITHMS["alm"].variants, "base+bf16"} - {"million"}
 
 
 def test_an_algorithm_that_is_not_listed_has_a_look_by_its_name():

@@ -155,3 +155,13 @@ def test_printed_offline_bound_lies_above_what_it_bounds(frames):
     for axis in theory.offline(frames["theory-a7"]).axes:
         black, printed = axis.lines[0], axis.lines[1]
         assert printed.get_ydata()[0] > black.get_ydata()[0]
+
+
+def test_the_bound_that_is_not_drawn_lies_on_one_that_is(frames):
+    """As the caption says of the left panel; were it drawn, it would hide the other."""
+    rows = frames["theory-a7"]
+    left = rows[rows["example"] == rows["example"].iloc[0]]
+    np.testing.assert_allclose(left["printed, Q of π_φ"], left["printed, Q of π_b"], rtol=1e-5)
+    figure = theory.offline(rows)
+    assert [len(axis.lines) for axis in figure.axes] == [3, 4]
+    assert "it coincides with" in " ".join(figure.get_supxlabel().split())

@@ -90,7 +90,7 @@ def test_what_a_comparison_leaves_out_is_a_warning(own, tmp_path, make_run):
     with pytest.warns(UserWarning, match="eft out") as said:
         rows = reproduce.compare(IDEA, "alm", task=["HalfCheetah", "Hopper"])
     assert [str(one.message) for one in said] == [
-        "Hopper is left out: no run of alm/my-idea, alm.",
+        "Hopper is left out: no run of alm/my-idea, ALM(3).",
         "Left out because they failed, so that a side looks better than it is: "
         "seed 3 of alm/my-idea on HalfCheetah.",
     ]

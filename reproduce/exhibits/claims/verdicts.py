@@ -139,7 +139,7 @@ def _rest(others: Sequence[Judged]) -> Row:
 def _lacking(one: Judged, scale: str) -> Row:
     """A claim without evidence, with the plan of the exhibits that need its runs."""
     if names := one.claim.check.exhibits(scale):
-        plan = f"plan {' '.join(names)} --scale {scale}"
+        plan = f"python -m reproduce plan {' '.join(names)} --scale {scale}"
     elif one.claim.check.exhibits("paper"):
         plan = "no exhibit has its runs at this scale"
     else:

@@ -6,11 +6,11 @@ import pytest
 
 import reproduce
 from paper_figures.drawing import declaration, drawn
-from paper_figures.style import looks
+from paper_figures.style import looks, looks_apart
 from reproduce.cli import main
 from reproduce.exhibits.catalogue import EXHIBITS, TABLE1, TABLE1_MBBL
 from reproduce.exhibits.scores import score_table
-from reproduce.exhibits.sides import with_beside
+from reproduce.exhibits.sides import side_named, with_beside
 from reproduce.exhibits.writing import markdown
 from reproduce.lab.store import Store
 
@@ -72,6 +72,29 @@ def test_a_curve_is_drawn_where_it_has_runs_in_a_colour_of_its_own(store):
         added("figure9", store, [IDEA])
 
 
+def test_methods_of_the_suite_make_no_picture_that_the_figure_alone_would_not(
+    store, make_run, tmp_path, capsys
+):
+    """At paper scale there are ALM, ReLU and SAC, but none of ALM's terms is left out."""
+    for algorithm, variant in (("alm", "base"), ("alm", "relu"), ("sac", "base")):
+        run = {"algorithm": algorithm, "variant": variant, "task": "HalfCheetah", "status": "partial"}
+        store.write(make_run({5000: 1.0, 20_000: 2.0}, **run))
+    places = ["--store", str(store.roots[0]), "--out", str(tmp_path / "out")]
+    assert main(["figure", "5a", "--beside", "alm/relu", "sac", *places]) == 0
+    said = capsys.readouterr().out.splitlines()
+    why = "figure5a at paper scale: no run of no KL, no value, no classifier is stored"
+    assert [line.partition(";")[0] for line in said[:-1]] == [why]
+    assert "figure5a-beside-laptop.png" in said[-1] and len(list((tmp_path / "out").iterdir())) == 3
+    # One's own may stand beside any.
+    store.write(make_run({5000: 1.0}, variant="my-idea", task="HalfCheetah", status="partial"))
+    files = [one.file for one in added("figure5a", store, ["alm/relu", IDEA])]
+    assert files == ["figure5a-beside", "figure5a-beside-laptop"]
+    # Without an added one it would be the figure itself.
+    store.write(make_run({5000: 1.0}, variant="mnm", scale="laptop", status="failed", reason="NaN"))
+    assert main(["figure", "5a", "--beside", "alm/mnm", *places]) == 1
+    assert "no run of identity encoder is stored that has not failed" in capsys.readouterr().out
+
+
 def test_of_two_each_is_drawn_at_its_own_scale(store, make_run):
     store.write(make_run({5000: 1.0}, variant="other", task="Ant", status="partial"))
     paper, laptop = added("figure5a", store, ["alm/other", IDEA])
@@ -88,9 +111,9 @@ def test_a_picture_has_no_trace_of_what_has_runs_at_another_scale(store, make_ru
     store.write(make_run({5000: 1.0}, algorithm="svg", task="Humanoid", status="partial"))
     for name in ("figure3", "figure13"):
         paper, laptop = added(name, store, [IDEA, "svg"])
-        assert "svg" in set(paper.points["series"])
+        assert "SVG(1)" in set(paper.points["series"])
         labels = [label.get_text() for axis in laptop.figure.axes for label in axis.get_yticklabels()]
-        assert ("SAC" in labels) == (name == "figure3") and "svg" not in labels
+        assert ("SAC" in labels) == (name == "figure3") and "SVG(1)" not in labels
     assert "drawn:" not in laptop.figure.get_supxlabel()
 
 
@@ -104,9 +127,35 @@ def test_what_is_added_takes_no_colour_of_the_figure(tmp_path, make_run, name):
         store.write(make_run({5000: 1.0}, **run))
     own, found = looks(exhibit.series), looks(with_beside(exhibit, names, store).series)
     assert {label: found[label] for label in own} == own
-    # There are eight colours for ALM and its variants, of which Figure G has all.
-    colours = {look.colour for look in found.values()}
-    assert len(colours) == len(found) if name != "figureG" else len(set(found.values())) == len(found)
+    assert len({look.colour for look in found.values()}) == len(found)
+
+
+def test_a_variant_looks_alike_beside_whatever_it_stands(store, make_run):
+    """In its own figure, beside another's curves, and compared."""
+    for variant in ("k5", "relu", "real-warmup", "horizon-schedule"):
+        store.write(make_run({5000: 1.0}, variant=variant, scale="laptop"))
+    names = ["alm/k5", "alm/relu", "alm/real-warmup", "alm/horizon-schedule"]
+    drawn_so = looks(EXHIBITS["figure5b"].series) | looks(EXHIBITS["figureG"].series)
+    for found in (
+        looks(with_beside(EXHIBITS["figure5a"], names, store).series),
+        looks_apart([*map(side_named, names), side_named("alm/no-kl")]),
+    ):
+        for label in ("ALM(5)", "ReLU", "warm-up on real data", "horizon scheduling"):
+            assert found[label] == drawn_so[label]
+
+
+def test_methods_of_the_suite_have_their_labels(store, make_run):
+    """In a table and in a figure, unless another method there has it."""
+    for algorithm, variant in (("redq", "base"), ("sac", "million"), ("sac", "base")):
+        run = {"algorithm": algorithm, "variant": variant, "task": "HalfCheetah"}
+        store.write(make_run({5000: 1.0, 200_000: 2.0}, **run))
+    table = score_table(TABLE1, store, beside=["redq", "alm/no-kl", IDEA])
+    assert rows(table, "Measured · laptop scale")[-2:] == ["no KL", IDEA]
+    assert rows(table, "Measured · paper scale")[-1] == "REDQ"
+    labels = [one.label for one in with_beside(EXHIBITS["figure14"], ["sac"], store).series]
+    assert labels == ["ALM(3)", "SAC", "sac"]
+    (*_, last) = with_beside(EXHIBITS["figure5c"], ["sac/million"], store).series
+    assert last.label == "SAC million"
 
 
 def test_what_cannot_be_added_is_named(store):
@@ -143,7 +192,7 @@ def test_two_methods_of_one_name_are_not_told_apart(store, make_run):
         score_table(TABLE1, store, beside=["TD3"])
 
 
-def test_commands_take_the_names_and_write_files_of_their_own(store, tmp_path, capsys):
+def test_commands_take_the_names_and_write_files_of_their_own(store, make_run, tmp_path, capsys):
     places = ["--store", str(store.roots[0]), "--out", str(tmp_path / "out")]
     assert main(["table", "1", "--beside", IDEA, "alm/no-kl", *places]) == 0
     assert main(["figure", "5a", "--beside", IDEA, *places]) == 0
@@ -158,6 +207,7 @@ def test_commands_take_the_names_and_write_files_of_their_own(store, tmp_path, c
     assert main(["figure", "5a", "--beside", "alm/no-kl", *places]) == 2
     assert "alm/no-kl is in figure5a already, as no KL" in capsys.readouterr().err
     # Of several figures it is added to those that lack it.
+    store.write(make_run({5000: 1.0, 50_000: 10.0}, variant="k5", scale="laptop"))
     assert main(["figure", "5", "--beside", "alm/no-kl", *places]) == 0
     left = "figure5a is left out: alm/no-kl is in figure5a already, as no KL: leave it out."
     assert left in (said := capsys.readouterr().out).splitlines() and "figure5b-beside-laptop.png" in said

@@ -859,12 +859,15 @@ def test_claims_without_runs_are_listed_in_files_with_the_exhibits_to_plan(add, 
     pages = {scale: (tmp_path / f"claims{suffix}.md").read_text() for scale, suffix in suffixes.items()}
     for scale, suffix in suffixes.items():
         listed = pages[scale].partition("## All else")[2]
-        assert f"| Figure 5a: the KL term is crucial | plan figure5a --scale {scale} |" in listed
+        assert (
+            f"| Figure 5a: the KL term is crucial | python -m reproduce plan figure5a --scale {scale} |"
+            in listed
+        )
         assert f"All else: {tmp_path}/claims{suffix}.md (also .csv and .tex)\n" in shown
     assert "plan figure5a" not in shown
     # A claim about two tasks of several figures, of which this scale may have none.
     says = "Section 5.3: the classifier term stabilises learning, especially on Ant and Walker"
-    assert f"| {says} | plan figure5a figure10a --scale paper |" in pages["paper"]
+    assert f"| {says} | python -m reproduce plan figure5a figure10a --scale paper |" in pages["paper"]
     assert f"| {says} | no exhibit has its runs at this scale |" in pages["laptop"]
     csv = pd.read_csv(tmp_path / "claims.csv").set_index("claim")
     assert csv.loc["MBPO fails to solve Humanoid and Ant", "exhibits"] == "figure3"
@@ -891,7 +894,7 @@ def test_claims_without_anything_to_go_by_are_listed_with_what_they_lack(tmp_pat
     table, some = (claims_table(Store(tmp_path), scale) for scale in ("smoke", "paper"))
     lacking = {row.label: row.cells[0] for row in table.blocks[-1].rows}
     assert lacking["Section 1: updates 10× faster than MBPO's"] == "no benchmark record"
-    assert lacking["Figure 5a: the KL term is crucial"] == "plan figure5a --scale smoke"
+    assert lacking["Figure 5a: the KL term is crucial"] == "python -m reproduce plan figure5a --scale smoke"
     frame, some = table.frame, some.frame
     assert frame["difference"].isna().all() and set(frame["claim"]) == {claim.says for claim in CLAIMS}
     assert frame.columns.tolist() == some.columns.tolist()

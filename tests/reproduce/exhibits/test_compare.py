@@ -101,7 +101,8 @@ def test_tasks_are_pooled_by_probability_alone(store):
             store.add(variant, seed, {7000: final + seed}, task="Hopper")
     comparison = compared(store, "HalfCheetah", "Hopper", "HalfCheetah")
     assert [task.task for task in comparison.tasks] == ["HalfCheetah", "Hopper"]
-    assert comparison.improvements[BASE].value == pytest.approx((3 / 6 + 1) / 2)
+    (over_all,) = comparison.improvements.values()
+    assert over_all.value == pytest.approx((3 / 6 + 1) / 2)
     numbers = comparison.numbers().set_index("task")
     assert numbers.loc["Hopper", ["step", "first_iqm", "second_iqm"]].tolist() == [7000, 5000.5, 1.5]
     assert numbers.loc["Hopper", ["first", "second"]].tolist() == [IDEA, BASE]
@@ -116,6 +117,12 @@ def test_tasks_are_pooled_by_probability_alone(store):
     assert set(ends["seeds"]) == {2}
     assert np.isnan(numbers.loc["all", "difference"])
     assert any("every run of one side" in note for note in comparison.notes())
+    table = comparison.table()
+    assert [block.title for block in table.blocks] == ["HalfCheetah, 10k steps", "Hopper, 7k steps"]
+    assert table.notes[0] == (
+        "P(first > other) over all tasks, each with the same weight: 0.75 [0.50, 1.00] against ALM(3); "
+        "returns of different tasks are not averaged."
+    )
 
 
 def test_only_of_sides_that_never_meet_is_it_said_that_one_beat_the_other(tmp_path, make_run):
@@ -151,7 +158,7 @@ def test_notes_say_what_stands_behind_the_numbers(store):
     for words in (
         "with 2 an interval is too narrow; that of a mean contains the true value in about 50 %",
         "Not finished yet: seed 2 of alm/my-idea on HalfCheetah (10k of 50k steps).",
-        "it is: seed 3 of alm/my-idea on HalfCheetah, seed 3 of alm on HalfCheetah",
+        "it is: seed 3 of alm/my-idea on HalfCheetah, seed 3 of ALM(3) on HalfCheetah",
     ):
         assert words in notes
 
@@ -163,9 +170,10 @@ def test_one_seed_gives_no_interval_and_says_so(store):
     comparison = compared(store, "Hopper")
     (task,) = comparison.tasks
     assert task.sides[0].mean.has_interval and not task.sides[1].mean.has_interval
-    assert not task.contrasts[0].difference.has_interval and not comparison.improvements[BASE].has_interval
+    assert not task.contrasts[0].difference.has_interval
+    assert not any(one.has_interval for one in comparison.improvements.values())
     assert task.contrasts[0].difference.value == 1.5
-    assert any("No interval where" in n and "alm on Hopper." in n for n in comparison.notes())
+    assert any("No interval where" in n and "ALM(3) on Hopper." in n for n in comparison.notes())
 
 
 def test_what_may_not_be_pooled_is_refused(store):
@@ -257,11 +265,12 @@ def test_a_task_without_runs_of_a_side_is_named_beside_the_others(store):
     store.add("my-idea", 0, {5000: 1.0}, task="Walker2d", status="failed", reason="loss/critic is not finite")
     comparison = compared(store, "Hopper", "HalfCheetah", "Walker2d", "Ant")
     assert [task.task for task in comparison.tasks] == ["HalfCheetah"]
-    assert comparison.improvements[BASE].value == comparison.tasks[0].contrasts[0].improvement.value
+    (over_all,) = comparison.improvements.values()
+    assert over_all.value == comparison.tasks[0].contrasts[0].improvement.value
     assert comparison.left_out[:-1] == [
         "Hopper is left out: no run of alm/my-idea.",
         "Walker2d is left out: only failed runs of alm/my-idea.",
-        "Ant is left out: no run of alm/my-idea, alm.",
+        "Ant is left out: no run of alm/my-idea, ALM(3).",
     ]
     assert comparison.numbers()["task"].tolist() == ["HalfCheetah", "1 of 4"]
     with pytest.raises(ValueError, match="No run of 'alm/my-idea' on Hopper"):
@@ -276,21 +285,47 @@ def test_several_others_are_read_at_one_step(store, make_run, tmp_path):
     store.add("my-idea", 0, {5000: 0.0, 7000: 50.0}, task="Hopper")
     comparison = compared(store, "HalfCheetah", "Hopper", names=(IDEA, "td3", "sac"))
     cheetah, hopper = comparison.tasks
-    assert [side.name for side in cheetah.sides] == [IDEA, "td3", "sac"] and cheetah.step == 9500
+    assert [side.name for side in cheetah.sides] == [IDEA, "TD3", "SAC"] and cheetah.step == 9500
     assert [float(one.difference.value) for one in cheetah.contrasts] == [-5, 25]  # of 30, 60 and 15
-    assert [side.name for side in hopper.sides] == [IDEA, "td3"]
-    pairs = {name: float(one.value) for name, one in comparison.improvements.items()}
-    assert pairs == {"td3": pytest.approx((1 / 3 + 1) / 2)}
+    assert [side.name for side in hopper.sides] == [IDEA, "TD3"]
+    pairs = {side.label: float(one.value) for side, one in comparison.improvements.items()}
+    assert pairs == {"TD3": pytest.approx((1 / 3 + 1) / 2)}
     numbers = comparison.numbers()
     assert numbers["task"].tolist() == ["HalfCheetah", "HalfCheetah", "Hopper", "all"]
     assert numbers["second"].tolist() == ["td3", "sac", "td3", "td3"]
     # No task is left out.
-    assert comparison.left_out[0] == "Left out on Hopper: no run of sac."
+    assert comparison.left_out[0] == "Left out on Hopper: no run of SAC."
     assert comparison.file_name == "alm_my-idea-vs-td3-vs-sac-HalfCheetah-Hopper-laptop"
     other = compared(store, "HalfCheetah", "Hopper", names=(IDEA, "td3", "sac"), metric="area")
     assert other.file_name == f"{comparison.file_name}-area"
     assert set(numbers["metric"]) == {"return"} and set(other.numbers()["metric"]) == {"area"}
-    assert comparison.heading == "alm/my-idea against td3, sac, laptop scale: return"
+    assert comparison.heading == "alm/my-idea against TD3, SAC, laptop scale: return"
+
+
+@pytest.mark.parametrize(
+    ("names", "labels"),
+    [
+        (("alm/no-kl", "redq", "alm/quarter"), ["no KL", "REDQ", "ALM(3) quarter"]),
+        (("alm/base+bf16", "alm/k5", "td3-ours"), ["ALM(3)+bf16", "ALM(5)", "TD3 (ours)"]),
+        # Figure 14 calls this SAC, which it is not beside SAC of the usual length.
+        (("sac/million", "sac"), ["SAC million", "SAC"]),
+        # What is one's own has no other name, and takes none from the suite.
+        (("sac/relu", "alm/base[horizon=7]", "mine"), ["sac/relu", "alm/base[horizon=7]", "mine"]),
+        (("SAC", "sac"), ["SAC", "sac"]),
+    ],
+)
+def test_sides_are_named_as_in_tables_and_figures(tmp_path, make_run, names, labels):
+    store = Store(tmp_path)
+    for name in names:
+        algorithm, _, variant = name.partition("/")
+        run = {"algorithm": algorithm, "variant": variant or "base", "scale": "laptop"}
+        store.write(make_run({5000: 1.0}, **run))
+    comparison = compared(store, names=names)
+    assert [side.label for side in comparison.sides] == labels
+    assert [row.label for row in comparison.table().rows] == labels
+    # Programs read the names of the command line.
+    assert list(dict.fromkeys(comparison.points()["algorithm"])) == list(names)
+    assert list(dict.fromkeys(comparison.numbers()["second"])) == list(names[1:])
 
 
 def test_seeds_that_stopped_at_one_step_are_named_together(store):
@@ -301,7 +336,7 @@ def test_seeds_that_stopped_at_one_step_are_named_together(store):
     assert "Not finished yet: seeds 2 4 of alm/my-idea on HalfCheetah (10k of 50k steps)." in notes
     assert notes[-1] == (
         "Left out because they failed, so that a side looks better than it is: "
-        "seeds 3 5 of alm/my-idea on HalfCheetah, seed 3 of alm on HalfCheetah."
+        "seeds 3 5 of alm/my-idea on HalfCheetah, seed 3 of ALM(3) on HalfCheetah."
     )
 
 
@@ -327,8 +362,8 @@ def test_runs_that_all_stop_at_one_step_are_not_named(tmp_path, make_run):
         status = "done" if step == 300_000 else "partial"
         store.write(make_run(returns, algorithm=algorithm, task="Hopper", seed=seed, status=status))
     assert stops("Hopper") == (
-        "Stopped at 200k of 300k steps, except seed 2 of sac on Hopper (250k of 300k steps), "
-        "seed 2 of td3 on Hopper (250k of 300k steps), seed 3 of td3 on Hopper (finished)."
+        "Stopped at 200k of 300k steps, except seed 2 of SAC on Hopper (250k of 300k steps), "
+        "seed 2 of TD3 on Hopper (250k of 300k steps), seed 3 of TD3 on Hopper (finished)."
     )
 
 
@@ -342,16 +377,24 @@ def test_a_seed_that_has_only_begun_does_not_pull_the_others_back(store):
     ) in after.notes()
 
 
-@pytest.mark.parametrize("name", ["value-expansion", "value-encoder-model", "reconstruction"])
-def test_names_and_numbers_are_whole_at_80_columns(store, name):
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [
+        ("my-value-encoder-model", "alm/my-value-encoder-model"),
+        ("value-encoder-model", "value encoder and model"),
+        ("td3-loss", "ALM(3)'s representation, TD3's loss"),
+    ],
+)
+def test_names_and_numbers_are_whole_at_80_columns(store, name, label):
     for task in ("HalfCheetah", "Walker2d"):
         for seed in range(3):
             store.add(name, seed, {5000: 1000.0 + 900 * seed, 10_000: 3000.0 + seed}, task=task)
             store.add("base", 4 + seed, {5000: 1.0, 10_000: 5000.0 + 999 * seed}, task=task)
     shown = printed(compared(store, "HalfCheetah", "Walker2d", names=(f"alm/{name}", BASE)))
-    assert "…" not in shown and "all tasks" in shown
-    words = shown[shown.index("HalfCheetah") : shown.index("\n\nInterquartile")].split()
-    assert [word for word in words if word.startswith("alm")] == [f"alm/{name}", "alm"] * 2 + ["alm"]
+    assert "…" not in shown
+    words = shown[shown.index("HalfCheetah") : shown.index("\n\nP(first")].split()
+    # Lines end between words only.
+    assert [word for word in words if word in label.split()] == label.split() * 2
     assert all(word.count("[") == word.count("]") for word in words)
 
 
@@ -378,7 +421,7 @@ def test_plain_means_stand_beneath_interquartile_means_from_which_they_differ(st
     shown = printed(comparison)
     assert comparison.numbers()["first_iqm"][0] == 300
     assert re.findall(r"mean \d+", shown) == ["mean 227"] and "'mean' in a cell is the plain mean" in shown
-    assert "all tasks" not in shown  # there is one
+    assert "all tasks" not in shown and "averaged" not in shown  # there is one
     assert not re.search(r"mean \d|'mean'", printed(compared(store)))
 
 
@@ -445,9 +488,10 @@ def test_a_run_that_failed_after_the_compared_step_counts_as_in_tables(store):
     assert (task.step, list(task.first.scores), task.first.failed) == (6000, [-500.0, 300.0], [2])
     said = " ".join(compared.notes())
     assert (
-        "Failed after the step that is compared, and count: seed 0 of alm/mnm on HalfCheetah (7k of" in said
+        "Failed after the step that is compared, and count: seed 0 of identity encoder on HalfCheetah (7k of"
+        in said
     )
-    assert "so that a side looks better than it is: seed 2 of alm/mnm on HalfCheetah." in said
+    assert "so that a side looks better than it is: seed 2 of identity encoder on HalfCheetah." in said
     # A side of which every run failed later is compared, too.
     for seed in (0, 1):
         store.add("joint", seed, {5000: 0.0, 6000: 5.0, 7000: 9.0}, **failed)
@@ -489,7 +533,7 @@ def test_few_seeds_are_told_of_the_intervals_that_there_are(store):
     store.add("my-idea", 0, {5000: 1.0}, task="Hopper")
     store.add("base", 0, {5000: 1.0}, task="Hopper")
     notes = " ".join(compared(store, "Hopper", "HalfCheetah").notes())
-    assert "where a side has only one seed: alm/my-idea on Hopper, alm on Hopper." in notes
+    assert "where a side has only one seed: alm/my-idea on Hopper, ALM(3) on Hopper." in notes
     assert "Few seeds: with 2 an interval" in notes
     assert "Few seeds" not in " ".join(compared(store, "Hopper").notes())
 
@@ -504,10 +548,10 @@ def test_the_command_prints_draws_and_repeats_itself(store, tmp_path, capsys, mo
     assert main(command) == 1  # a seed of each failed
     out = " ".join(capsys.readouterr().out.split())
     for words in (
-        "alm/my-idea against alm, laptop scale",
+        "alm/my-idea against ALM(3), laptop scale",
         "HalfCheetah, 10k steps",
         "alm/my-idea 3 ",
-        " alm 2 ",
+        " ALM(3) 2 ",
         "+6",
         "0.50",
         "Few seeds",

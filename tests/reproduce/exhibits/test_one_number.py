@@ -105,7 +105,7 @@ def test_a_run_that_does_not_count_keeps_no_others_from_being_pooled(tmp_path, m
     (score,) = [
         one
         for one in score_table(TABLE1, store, beside=["alm/no-kl"]).scores
-        if (one.algorithm, one.task, one.scale) == ("alm/no-kl", task, "laptop")
+        if (one.algorithm, one.task, one.scale) == ("no KL", task, "laptop")
     ]
     curves = learning_curves.data(EXHIBITS["figure5a"], store, "laptop").curves
     (curve,) = [one for one in curves if one.series.variant == "no-kl"]
