@@ -31,7 +31,7 @@ def test_the_example_trains_and_is_compared(tmp_path, capsys, monkeypatch):
     assert (
         main(["compare", "alm/my-idea", "td3-ours", "--task", "Hopper", "--out", str(tmp_path), *places]) == 0
     )
-    assert re.search(r"│ alm/my-idea +│ 2 ", capsys.readouterr().out)
+    assert re.search(r"alm/my-idea +2 ", capsys.readouterr().out)
     assert (tmp_path / "alm_my-idea-vs-td3-ours-Hopper-smoke.png").exists()
 
 

@@ -117,12 +117,12 @@ def leads_along_the_way(store: Store) -> str:
 
 
 def _means(store: Store, algorithm: str, variant: str, task: str, steps: Sequence[int]) -> FloatArray | None:
-    """Mean returns at some steps, over the seeds that reached the read-out; None without such seeds."""
+    """Mean returns at some steps of the seeds that reached the read-out; None without evaluations there."""
     found = pool(store.runs(algorithm=algorithm, variant=variant, task=task, scale="paper"), READ_OUT)
-    if not found.complete:
+    curves = [run.curve() for run in found.runs]
+    if not found.complete or any(curve.steps[0] > steps[0] for curve in curves):
         return None
-    returns = np.array([[value_at(run.curve(), step) for step in steps] for run in found.runs])
-    return np.asarray(returns.mean(axis=0))
+    return np.asarray(np.mean([[value_at(curve, step) for step in steps] for curve in curves], axis=0))
 
 
 def _lead_over(own: FloatArray | None, best: FloatArray) -> str:

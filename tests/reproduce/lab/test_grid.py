@@ -20,6 +20,7 @@ from alm.training.run_directory import RunDirectory
 from patience import PATIENCE, wait_for
 from reproduce.cli import main
 from reproduce.exhibits.coverage import missing_of
+from reproduce.exhibits.kinds import Series
 from reproduce.lab import costs
 from reproduce.lab.algorithms import ALGORITHMS, run_length
 from reproduce.lab.executors import Ended, Job, tied
@@ -671,6 +672,7 @@ def test_the_command_trains_what_an_exhibit_misses(tmp_path, capsys, monkeypatch
 
 class _Tiny:
     name = title = "tiny"
+    series = (Series("TD3", "td3"),)
 
     def __init__(self, read_out=None):
         self.read_out = read_out
