@@ -9,6 +9,7 @@ from reproduce.exhibits.catalogue import shown_in
 from reproduce.lab.algorithms import ALGORITHMS, UnknownAlgorithmError, variant_named
 from reproduce.lab.places import CODE
 from reproduce.lab.resolved_runs import ResolvedRuns
+from reproduce.lab.specs import variant_parts
 from reproduce.lab.store import Store
 
 STORE = Store(CODE / "results" / "runs")
@@ -27,9 +28,10 @@ def test_stored_runs_of_alm_have_the_digest_that_a_plan_gives_them():
     assert any(run.spec.relative_dir == Path("alm/base/HalfCheetah/laptop/seed-0") for run in runs)
     for run in runs:
         spec = run.spec
-        variant, _, precision = spec.variant.partition("+")
-        options = {"precision": precision} if precision else {}
-        plan = ResolvedRuns.of(spec.algorithm, variant, spec.task, (spec.seed,), spec.scale, **options)
+        name, settings, precision = variant_parts(spec.variant)
+        plan = ResolvedRuns.of(
+            spec.algorithm, name, spec.task, (spec.seed,), spec.scale, precision=precision, settings=settings
+        )
         assert plan.record(spec)["digest"] == run.digest, spec.label
 
 
