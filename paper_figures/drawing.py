@@ -98,7 +98,7 @@ def drawn(
         if not isinstance(found, FigureExhibit):
             return _undeclared(figure, store, mix, scale)
         figure = found
-    file = figure.name if figure == EXHIBITS[figure.name] else f"{figure.name}-beside"
+    file = f"{figure.name}-beside" if figure.beside else figure.name
     kind, pictures = _KINDS[figure.shows], []
     for one in SHOWN_SCALES:
         if scale not in (None, one) or not figure.has_panels(one):

@@ -72,9 +72,9 @@ VARIANTS = {
     "relu": Look("#5A0F0F", "P"),
     "joint": Look("#1EA01E", "X"),
 }
-"""The look of each named variant of ALM, in a colour that nothing else has. Variants of one figure, but for
-neighbours on a scale, differ from each other and from ALM's blue, also for red- or green-blind readers
-(CIELAB distances of at least 15)."""
+"""The look of each named variant of ALM, in a colour that no other method of the suite has. Variants of one
+figure, but for neighbours on a scale, differ from each other and from ALM's blue, also for red- or
+green-blind readers (CIELAB distances of at least 15)."""
 
 _PALETTE = ("#8B0000", "#004D40", "#EE8866", "#B28BE0", "#997700", "#B5BD00", "#C51B7D")
 """Colours of curves that have no look of their own, such as one's own variants: used by no algorithm."""

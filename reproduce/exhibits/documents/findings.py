@@ -4,12 +4,13 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from alm.training.scale import scale_named
 from reproduce.exhibits.catalogue import QUARTER, TABLE1
 from reproduce.exhibits.claims.evidence import RETURN
 from reproduce.exhibits.claims.verdicts import COLUMNS, judged, rows_of
 from reproduce.exhibits.comparison import Comparison, TaskComparison
 from reproduce.exhibits.documents import Blocks
-from reproduce.exhibits.kinds import READ_OUT
+from reproduce.exhibits.kinds import READ_OUT, Series
 from reproduce.exhibits.pooling import pool, require_comparable
 from reproduce.exhibits.scores import score_table
 from reproduce.exhibits.statistics.intervals import FloatArray
@@ -24,7 +25,6 @@ from reproduce.lab.specs import variant_in
 from reproduce.lab.store import Store
 
 _ALM, _RIVALS = "ALM(3)", ("SAC", "TD3")
-_METHODS = ((QUARTER.algorithm, QUARTER.variant), ("sac", "base"), ("td3", "base"))
 
 
 def blocks(store: Store) -> Blocks:
@@ -101,12 +101,15 @@ def leads_along_the_way(store: Store) -> str:
     ALM is its authors' and, smaller, measured here.
     """
     rows = []
+    every, frame = scale_named("paper").eval_every, authors_curves()
+    # The authors' evaluations are at the same steps.
+    steps = range(READ_OUT // 2 + every, READ_OUT + 1, every)
+    methods = {one.label: one for one in TABLE1.series}
     for task in TABLE1.tasks:
-        frame = authors_curves()
-        own = frame[(frame["task"] == task) & (frame["step"] > READ_OUT // 2) & (frame["step"] <= READ_OUT)]
-        # Evaluations are at the same steps everywhere, if the authors released theirs.
-        steps = own["step"].tolist() or list(range(READ_OUT // 2, READ_OUT + 1, 5000))[1:]
-        smaller, *measured = (_means(store, *method, task, steps) for method in _METHODS)
+        own = frame[(frame["task"] == task) & frame["step"].isin(steps)]
+        smaller, *measured = (
+            _means(store, methods[label], task, steps) for label in (QUARTER.label, *_RIVALS)
+        )
         rivals = [one for one in measured if one is not None]
         authors = own["return_mean"].to_numpy() if len(own) else None
         if len(rivals) == len(measured) and not (authors is None and smaller is None):
@@ -116,9 +119,10 @@ def leads_along_the_way(store: Store) -> str:
     return markdown_grid(["", f"ALM's authors − {better}", f"{QUARTER.label} − {better}"], rows)
 
 
-def _means(store: Store, algorithm: str, variant: str, task: str, steps: Sequence[int]) -> FloatArray | None:
+def _means(store: Store, method: Series, task: str, steps: Sequence[int]) -> FloatArray | None:
     """Mean returns at some steps of the seeds that reached the read-out; None without evaluations there."""
-    found = pool(store.runs(algorithm=algorithm, variant=variant, task=task, scale="paper"), READ_OUT)
+    stored = store.runs(algorithm=method.algorithm, variant=method.variant, task=task, scale="paper")
+    found = pool(stored, READ_OUT)
     curves = [run.curve() for run in found.runs]
     if not found.complete or any(curve.steps[0] > steps[0] for curve in curves):
         return None
