@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from alm.errors import UserError
 from alm.networks import Networks
 from alm.objectives import kl_divergence, sample
 
@@ -68,11 +69,11 @@ def prediction_errors(
     """Errors of rollouts of H = ``horizon`` steps from every state with at least H more after it.
 
     Raises:
-        ValueError: the episode is shorter than H steps.
+        UserError: the episode is shorter than H steps.
     """
     steps = len(action)
     if steps < horizon:
-        raise ValueError(f"an episode of {steps} steps is too short to predict {horizon} of them")
+        raise UserError(f"an episode of {steps} steps is too short to predict {horizon} of them")
     mean, std = networks.encoder(observation[None])
     variance = mean[0].var(dim=0).mean()
     starts = steps - horizon + 1

@@ -11,6 +11,7 @@ from functools import cache
 from importlib.metadata import version
 from typing import Any
 
+from alm.errors import UserError
 from alm.names import nearest
 
 # Steps in the authors' released score files, except for the two full-observation tasks (500k).
@@ -20,7 +21,7 @@ _MBBL_STEPS = 200_000
 _NOISY = re.compile(r"(.+)-(obsnoise|dynnoise)-(.*)")
 
 
-class UnknownTaskError(ValueError):
+class UnknownTaskError(UserError):
     """Unknown task name; the message lists the known ones."""
 
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from alm.errors import UserError
 from alm.training.agent import Metrics
 from alm.training.optimisation import OptimiserGroup
 from alm.training.population import Linear, forward_rows, mlp
@@ -166,7 +167,7 @@ class EnsembleDynamics:
         As in the reference, the variance bounds keep their final values.
 
         Raises:
-            ValueError: there are too few transitions to hold one out.
+            UserError: there are too few transitions to hold one out.
         """
         config, network = self.config, self.network
         observation = transitions.observation[0]
@@ -176,7 +177,7 @@ class EnsembleDynamics:
         )
         held_count = config.held_out(len(inputs))
         if held_count == 0:
-            raise ValueError(
+            raise UserError(
                 f"{len(inputs)} transitions are too few for a dynamics model; use a longer warm-up"
             )
         order = streams.permutations(len(inputs), 1)[0, 0]

@@ -12,6 +12,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
+from alm.errors import UserError
 from alm.task_registry import TaskSpec, task_spec
 from alm.tasks import analytic
 from alm.training.agent import Metrics, NoiseShapes
@@ -84,11 +85,11 @@ class MBPOConfig(SACConfig):
         """The configuration of a scale with the settings of a task's robot.
 
         Raises:
-            ValueError: the task's observations do not determine where a rollout ends.
+            UserError: the task's observations do not determine where a rollout ends.
         """
         spec = task_spec(task)
         if not analytic.has_end(spec):
-            raise ValueError(
+            raise UserError(
                 f"MBPO tells from predicted observations where the task ends, and those of {spec.name} are "
                 f"noisy: choose {spec.base}."
             )

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from alm.errors import UserError
 from alm.task_registry import TaskSpec, task_spec
 from alm.tasks import analytic, make
 from alm.training.agent import Agent, Metrics
@@ -108,7 +109,7 @@ class SLBOConfig:
         step is that of the benchmark. A stage of smoke scale is as short as a warm-up there.
 
         Raises:
-            ValueError: the task's reward is not a function of observations.
+            UserError: the task's reward is not a function of observations.
         """
         _require_reward(task_spec(task))
         return cls(
@@ -125,7 +126,7 @@ class SLBOConfig:
 
 def _require_reward(task: TaskSpec) -> None:
     if not analytic.has_reward(task):
-        raise ValueError(
+        raise UserError(
             f"SLBO plans with the task's own reward, and that of {task.name} is not a function of what is "
             "observed: choose an mbbl task without observation noise, such as mbbl/HalfCheetah."
         )
@@ -312,7 +313,7 @@ class SLBO(Agent):
     There is one seed, because line searches of several would take different numbers of steps.
 
     Raises:
-        ValueError: a task whose reward is not a function of observations.
+        UserError: a task whose reward is not a function of observations.
     """
 
     name = "slbo"

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import ModuleType
 
+from alm.errors import UserError
 from alm.task_registry import TASKS
 from paper_figures import (
     authors,
@@ -34,7 +35,7 @@ def figures_named(word: str) -> tuple[str, ...]:
     """The names of the figures that a word means: all parts of ``5``, say, or every figure for ``figures``.
 
     Raises:
-        ValueError: there is none; the message lists those that exist.
+        UserError: there is none; the message lists those that exist.
     """
     if word == "figures":
         return NAMES
@@ -50,14 +51,14 @@ def declaration(name: str, store: Store, beside: Sequence[str] = ()) -> FigureEx
         beside: methods such as ``"alm/my-idea"``, each with stored runs on a task of the figure.
 
     Raises:
-        ValueError: the figure is not of curves of returns, or a method cannot be added to it.
+        UserError: the figure is not of curves of returns, or a method cannot be added to it.
     """
     exhibit = EXHIBITS.get(name)
     figure = exhibit if isinstance(exhibit, FigureExhibit) else None
     if not beside:
         return figure
     if figure is None or figure.shows not in ("return", "return and runtime"):
-        raise ValueError(f"Curves can be added to figures of the paper's returns only, and {name} is none.")
+        raise UserError(f"Curves can be added to figures of the paper's returns only, and {name} is none.")
     return with_beside(figure, beside, store)
 
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import matplotlib.pyplot as plt
 
+from alm.errors import UserError
 from alm.training.scale import scale_named
 from paper_figures.drawing import declaration, drawn, figures_named
 from reproduce.exhibits.catalogue import table_named
@@ -64,7 +65,7 @@ def load_curves(
         own: whether to include the user's own runs.
 
     Raises:
-        ValueError: the scale or task does not exist, the variant's settings are malformed, neither the suite
+        UserError: the scale or task does not exist, the variant's settings are malformed, neither the suite
             nor a stored run has the algorithm or variant, or none of the runs has a column.
     """
     store = default_store(own)
@@ -96,7 +97,7 @@ def compare(
         own: whether to include the user's own runs.
 
     Raises:
-        ValueError: a name is unknown, or no task has runs of the first side and of another.
+        UserError: a name is unknown, or no task has runs of the first side and of another.
         reproduce.exhibits.pooling.StoreMixError: the runs differ in protocol or simulator.
     """
     comparison = Comparison.of([first, *others], _each(task), scale, metric, default_store(own))
@@ -116,13 +117,13 @@ def table(name: str | int, own: bool = True, beside: str | Sequence[str] = ()) -
         beside: algorithms or variants that have a row, too, such as ``"alm/my-idea"``.
 
     Raises:
-        ValueError: there is no such table, or no such row can be added to it.
+        UserError: there is no such table, or no such row can be added to it.
     """
     exhibit, store = table_named(str(name)), default_store(own)
     if isinstance(exhibit, TableExhibit):
         return score_table(exhibit, store, beside=_each(beside)).frame
     if beside:
-        raise ValueError("Rows can be added to tables of returns only, 1 and 5: leave beside out.")
+        raise UserError("Rows can be added to tables of returns only, 1 and 5: leave beside out.")
     return CODE_TABLES[exhibit.name](store).frame
 
 
@@ -134,7 +135,7 @@ def claims(scale: str, own: bool = True) -> "pd.DataFrame":
         own: whether to include the user's own runs.
 
     Raises:
-        ValueError: the scale does not exist.
+        UserError: the scale does not exist.
     """
     return claims_table(default_store(own), scale).frame
 
@@ -157,15 +158,15 @@ def figure(
         beside: algorithms or variants with a curve in a figure of returns, too, such as ``"alm/my-idea"``.
 
     Raises:
-        ValueError: the figure, scale or definition does not exist, nothing the figure shows is stored, it is
+        UserError: the figure, scale or definition does not exist, nothing the figure shows is stored, it is
             several pictures, or no such curve can be added to it.
         reproduce.exhibits.pooling.StoreMixError: its runs differ in protocol or simulator.
     """
     full, *others = figures_named(str(name))
     if others:
-        raise ValueError(f"{name} is several figures; name one of {', '.join((full, *others))}.")
+        raise UserError(f"{name} is several figures; name one of {', '.join((full, *others))}.")
     if bias not in (definitions := get_args(BiasDefinition)):
-        raise ValueError(f"There is no bias {bias!r}; its definitions are {', '.join(definitions)}.")
+        raise UserError(f"There is no bias {bias!r}; its definitions are {', '.join(definitions)}.")
     if scale is not None:
         scale_named(scale)
     store, scales = default_store(own), SHOWN_SCALES if scale is None else (scale,)
@@ -176,14 +177,14 @@ def figure(
             plt.close(picture.figure)
         if len(pictures) > 1:
             names = ", ".join(picture.exhibit for picture in pictures)
-            raise ValueError(f"{full} is several pictures at {one} scale; name one of {names}.")
+            raise UserError(f"{full} is several pictures at {one} scale; name one of {names}.")
         if pictures:
             return pictures[0].figure
     where = f" at {scale} scale" if scale else ""
     why = "no such run is stored"
     if exhibit is not None:
         why = "; ".join(nothing_shown(exhibit, store, one) for one in scales)
-    raise ValueError(f"There is no picture of {full}{where}: {why}")
+    raise UserError(f"There is no picture of {full}{where}: {why}")
 
 
 def load_policy(
@@ -210,7 +211,7 @@ def load_policy(
         plugin: the Python file that declares the variant or algorithm, if it is the user's own.
 
     Raises:
-        ValueError: there is no such policy, or it is damaged or of another version of the code.
+        UserError: there is no such policy, or it is damaged or of another version of the code.
     """
     from reproduce.lab.playing import Actor
 

@@ -17,6 +17,7 @@ from typing import Any
 
 import tyro
 
+from alm.errors import UserError
 from alm.names import nearest
 from reproduce.commands.algorithms import Algorithms
 from reproduce.commands.console import say, show_warnings
@@ -29,7 +30,7 @@ from reproduce.commands.stored import Archive, Latents, Runs
 from reproduce.commands.tables import Claims, Compare, Documents, Table
 from reproduce.commands.tracking import Server, Sync, Ui
 from reproduce.commands.training import Train
-from reproduce.lab.errors import EXIT_INTERRUPTED, is_sentence
+from reproduce.lab.errors import EXIT_INTERRUPTED
 from reproduce.lab.places import installing
 from reproduce.lab.plugins import PluginFailure
 
@@ -96,12 +97,12 @@ def _main(arguments: Sequence[str]) -> int:
         return 1
     except OSError as error:
         return _refused(_in_words(error, command), 2)
-    except (ValueError, RuntimeError) as error:
+    except UserError as error:
+        return _refused(str(error), 2)
+    except RuntimeError as error:
         if _was_interrupted(error):
             return EXIT_INTERRUPTED
-        if not is_sentence(error):
-            raise
-        return _refused(str(error), 2)
+        raise
     except PluginFailure as error:
         return _refused(str(error), 3)
     except ModuleNotFoundError as error:

@@ -9,6 +9,7 @@ Shapes: observation and next_observation (…, observation size), action (…, a
 
 from torch import Tensor
 
+from alm.errors import UserError
 from alm.task_registry import TaskSpec
 from alm.tasks.formulas import HEALTHY, HOPPER_BOUND, MBBL_REWARDS
 
@@ -29,7 +30,7 @@ def terminated(task: TaskSpec, next_observation: Tensor) -> Tensor:
     bound is gym's.)
 
     Raises:
-        ValueError: the task's observations are noisy and do not determine the state.
+        UserError: the task's observations are noisy and do not determine the state.
     """
     if not _ends_by_itself(task):
         return next_observation.new_zeros(next_observation.shape[:-1]).bool()
@@ -61,11 +62,11 @@ def reward(task: TaskSpec, observation: Tensor, action: Tensor) -> Tensor:
     are the last 84 of the 376 entries of its observation. Gradients reach ``observation`` and ``action``.
 
     Raises:
-        ValueError: the task is a v2 task, whose reward is not a function of observations, or its
+        UserError: the task is a v2 task, whose reward is not a function of observations, or its
             observations are noisy.
     """
     if task.base not in MBBL_REWARDS:
-        raise ValueError(
+        raise UserError(
             f"The reward of {task.name} is not a function of observations (it pays the displacement of a "
             "coordinate that is not observed): choose a task of the mbbl benchmark, such as mbbl/HalfCheetah."
         )
@@ -96,6 +97,6 @@ def _healthy(task: TaskSpec, observation: Tensor) -> Tensor:
 
 def _require_clean(task: TaskSpec) -> None:
     if task.observation_noise:
-        raise ValueError(
+        raise UserError(
             f"The state of {task.name} cannot be read off its noisy observations: choose {task.base}."
         )

@@ -35,6 +35,7 @@ from gymnasium.spaces import Box
 from gymnasium.utils import EzPickle
 from numpy.typing import ArrayLike, NDArray
 
+from alm.errors import UserError
 from alm.tasks.formulas import HEALTHY, HOPPER_BOUND
 
 Array = NDArray[np.float64]
@@ -80,7 +81,7 @@ class LocomotionEnv(MujocoEnv, EzPickle):
         **kwargs: rendering options of `gymnasium.envs.mujoco.MujocoEnv`, such as ``render_mode``.
 
     Raises:
-        ValueError: raised by ``step`` if the action's shape is not ``(number of actuators,)``.
+        UserError: raised by ``step`` if the action's shape is not ``(number of actuators,)``.
     """
 
     metadata = {"render_modes": ["human", "rgb_array", "depth_array", "rgbd_tuple"]}
@@ -165,7 +166,7 @@ class LocomotionEnv(MujocoEnv, EzPickle):
         """Act for one environment step. See `gymnasium.Env.step`."""
         action = np.asarray(action)
         if action.shape != self._ctrl.shape:
-            raise ValueError(f"An action must have shape {self._ctrl.shape}, not {action.shape}.")
+            raise UserError(f"An action must have shape {self._ctrl.shape}, not {action.shape}.")
         parts = self._act(action)
         reward = 0.0
         for part in parts.values():  # not sum(), whose rounding depends on the Python version

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from alm.errors import UserError
 from alm.task_registry import TaskSpec
 from alm.training.forms import TIMES
 from alm.training.optimisation import OptimiserGroup
@@ -135,7 +136,7 @@ class Agent(ABC):
         device, dtype: device and precision of the networks.
 
     Raises:
-        ValueError: several seeds of an algorithm that trains them apart.
+        UserError: several seeds of an algorithm that trains them apart.
     """
 
     name: str
@@ -161,7 +162,7 @@ class Agent(ABC):
         dtype: torch.dtype = torch.float32,
     ) -> None:
         if self.trains_seeds_apart and len(seeds) != 1:
-            raise ValueError(f"{self.name} trains one seed at a time, not {len(seeds)}: train them in turn.")
+            raise UserError(f"{self.name} trains one seed at a time, not {len(seeds)}: train them in turn.")
         self.task, self.config, self.seeds, self.device = task, config, tuple(seeds), device
         self.bounds = (task.action_low, task.action_high)
         self.learning = Streams(self.seeds, Purpose.LEARNING, device=device)

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
+from alm.errors import UserError
 from alm.training.files import StepFiles, write_atomically
 
 Tree = dict[str, Any]
@@ -24,8 +25,8 @@ _SEAL_BYTES = len(_SEAL) + hashlib.sha256().digest_size
 log = logging.getLogger(__name__)
 
 
-class DamagedError(ValueError):
-    """Damage to all checkpoints of a run that has some."""
+class DamagedError(UserError):
+    """Damage to a checkpoint, or to all that a run has."""
 
 
 class Checkpoints(StepFiles):
@@ -50,7 +51,7 @@ class Checkpoints(StepFiles):
         path = self.path(step)
         try:
             return read_checkpoint(path)
-        except ValueError:
+        except DamagedError:
             kept = path.with_name(path.name + _DAMAGED)
             path.replace(kept)
             log.warning(
@@ -76,10 +77,10 @@ def read_checkpoint(path: Path) -> Tree:
     """The state stored in a file.
 
     Raises:
-        ValueError: the file is damaged.
+        DamagedError: the file is damaged.
+        UserError: the file is sound, but torch refuses to load it.
         OSError: the file cannot be read.
-        MemoryError, RuntimeError: the file is sound, but its contents do not fit in memory, or torch refuses
-            to load them.
+        MemoryError, RuntimeError: its contents do not fit in memory.
     """
     import torch
 
@@ -89,7 +90,7 @@ def read_checkpoint(path: Path) -> Tree:
     except (OSError, MemoryError, RuntimeError):
         raise  # says nothing about the file
     except Exception as error:  # with advice that does not fit
-        raise RuntimeError(
+        raise UserError(
             f"{path} is as it was written, but holds what torch does not load without running code: move the "
             "directory of its run away to begin it anew"
         ) from error
@@ -124,7 +125,7 @@ def _require_seal(path: Path) -> None:
     """Check that a file is what was written.
 
     Raises:
-        ValueError: it has no seal, or its content does not match it.
+        DamagedError: it has no seal, or its content does not match it.
     """
     with path.open("rb") as file:
         left = max(file.seek(0, os.SEEK_END) - _SEAL_BYTES, 0)
@@ -137,7 +138,7 @@ def _require_seal(path: Path) -> None:
             digest.update(part)
             left -= len(part)
     if seal != _SEAL + digest.digest():
-        raise ValueError("its content is not what was written")
+        raise DamagedError("its content is not what was written")
 
 
 def load_newest(stores: Sequence[Checkpoints]) -> tuple[int, list[Tree]] | None:
@@ -148,7 +149,7 @@ def load_newest(stores: Sequence[Checkpoints]) -> tuple[int, list[Tree]] | None:
 
     Raises:
         DamagedError: all checkpoints of a run are damaged.
-        ValueError: some runs have checkpoints, but no step has a sound one for every run.
+        UserError: some runs have checkpoints, but no step has a sound one for every run.
     """
     common = set(stores[0].steps()).intersection(*(store.steps() for store in stores[1:]))
     for step in sorted(common, reverse=True):
@@ -165,7 +166,7 @@ def load_newest(stores: Sequence[Checkpoints]) -> tuple[int, list[Tree]] | None:
     held = [store.steps() for store in stores]
     within_the_first = not all(held) and max(map(len, held)) <= 1
     if not within_the_first:
-        raise ValueError(
+        raise UserError(
             "these seeds stand at different steps ("
             + ", ".join(str(steps[0] if steps else 0) for steps in held)
             + "): resume each with a command of its own"

@@ -9,6 +9,7 @@ import gymnasium
 import numpy as np
 from gymnasium.utils import seeding
 
+from alm.errors import UserError
 from alm.training.streams import Purpose, environment_seed
 
 Item = TypeVar("Item")
@@ -62,14 +63,14 @@ class TrainingEnvironment:
         """Replay the stored episode.
 
         Raises:
-            ValueError: the replay ends in a different observation, since the simulator has changed.
+            UserError: the replay ends in a different observation, since the simulator has changed.
         """
         self._environment.unwrapped.np_random.bit_generator.state = json.loads(state["start"])
         self.reset()
         for action in state["actions"]:
             self.step(np.array(action))
         if not np.array_equal(self.observation, state["observation"]):
-            raise ValueError(
+            raise UserError(
                 "the stored episode does not replay to the same observation: the simulator or its version "
                 "differs from the one that wrote the checkpoint; install the pinned versions, or delete the "
                 "run directory to start again"

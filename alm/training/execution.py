@@ -20,6 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from alm.errors import UserError
 from alm.training.agent import Agent, Metrics
 
 PRECISIONS = ("float32", "bf16")
@@ -65,15 +66,15 @@ class Execution:
         update runs eagerly everywhere.
 
         Raises:
-            ValueError: the precision or compilation is unknown, or not supported by the algorithm.
+            UserError: the precision or compilation is unknown, or not supported by the algorithm.
         """
         for name, value, known in (("precision", precision, PRECISIONS), ("compile", compile, COMPILE)):
             if value not in known:
-                raise ValueError(f"There is no --{name} {value!r}; choose one of {', '.join(known)}.")
+                raise UserError(f"There is no --{name} {value!r}; choose one of {', '.join(known)}.")
         wishes = {"precision": precision != "float32", "compile": compile == "on"}
         for name, wished in wishes.items():
             if wished and not agent_class.one_program:
-                raise ValueError(
+                raise UserError(
                     f"Updates of {agent_class.name} are no single tensor program and run eagerly in float32: "
                     f"leave out --{name}."
                 )
@@ -255,11 +256,11 @@ class StaticInputs:
         """Copy in new arguments of the same structure and shapes.
 
         Raises:
-            ValueError: their shapes differ from those of the first call.
+            UserError: their shapes differ from those of the first call.
         """
         new = [leaf for value in inputs for leaf in _leaves(value)]
         if [leaf.shape for leaf in new] != [leaf.shape for leaf in self._own]:
-            raise ValueError("a captured update takes batches of one size only: run it without capture")
+            raise UserError("a captured update takes batches of one size only: run it without capture")
         moved = [(own, leaf) for own, leaf in zip(self._own, new, strict=True) if own is not leaf]
         torch._foreach_copy_([own for own, _ in moved], [leaf for _, leaf in moved])
 

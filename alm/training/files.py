@@ -69,7 +69,7 @@ def write_json(path: Path, content: Any, permit: Callable[[], None] = lambda: No
     """Write ``content`` as indented JSON, as `write_atomically` does.
 
     Raises:
-        ValueError: it holds NaN or infinity.
+        UserError: it holds NaN or infinity.
     """
     text = json.dumps(content, indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False)
     write_text(path, text + "\n", permit)

@@ -32,6 +32,7 @@ from typing import Any
 
 import psutil
 
+from alm.errors import UserError
 from alm.training.files import write_text
 from alm.training.forms import COUNT, Form, misfit, within
 
@@ -55,11 +56,11 @@ _FORM: dict[str, Form] = {
 }
 
 
-class RunLockedError(RuntimeError):
+class RunLockedError(UserError):
     """Lock conflict: another process is training this run."""
 
 
-class LeaseLostError(RuntimeError):
+class LeaseLostError(UserError):
     """Loss of a lease: this process was suspended for longer than its lifetime, and another took the run."""
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from alm.errors import UserError
 from alm.training.files import StepFiles, write_bytes
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ _KEY = "alm-policy"
 log = logging.getLogger(__name__)
 
 
-class PolicyFileError(ValueError):
+class PolicyFileError(UserError):
     """File that cannot be read as a policy; the message is one sentence that names it and says what to do."""
 
 

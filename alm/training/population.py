@@ -16,6 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from alm.errors import UserError
+
 
 class Linear(nn.Module):
     """One affine layer per member."""
@@ -137,5 +139,5 @@ def join_seeds(trees: Sequence[Any]) -> Any:
     if isinstance(first, (list, tuple)):
         return type(first)(join_seeds(list(values)) for values in zip(*trees, strict=True))
     if any(tree != first for tree in trees):
-        raise ValueError(f"seeds disagree about {first!r}: they cannot be resumed as one population")
+        raise UserError(f"seeds disagree about {first!r}: they cannot be resumed as one population")
     return first

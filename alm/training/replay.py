@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from alm.errors import UserError
 from alm.training.streams import Streams
 
 # Candidates drawn at once per sequence start; the first block almost always contains a valid one.
@@ -79,11 +80,11 @@ class Replay:
         """Store a block of transitions of every seed, in order; arguments have leading axes (S, n).
 
         Raises:
-            ValueError: the block is larger than the buffer.
+            UserError: the block is larger than the buffer.
         """
         count = transitions.reward.shape[1]
         if count > self.capacity:
-            raise ValueError(f"a block of {count} transitions does not fit into a buffer of {self.capacity}")
+            raise UserError(f"a block of {count} transitions does not fit into a buffer of {self.capacity}")
         slots = (self.pointer + torch.arange(count, device=self._row.device)) % self.capacity
         for field in fields(Transitions):
             getattr(self._data, field.name)[:, slots] = getattr(transitions, field.name)
@@ -95,10 +96,10 @@ class Replay:
         """A larger buffer with the same contents, the oldest first.
 
         Raises:
-            ValueError: the contents do not fit.
+            UserError: the contents do not fit.
         """
         if capacity < self.size:
-            raise ValueError(f"{self.size} transitions do not fit into a buffer of {capacity}")
+            raise UserError(f"{self.size} transitions do not fit into a buffer of {capacity}")
         sizes = self._data.observation.shape[2], self._data.action.shape[2]
         larger = Replay(self.seeds, capacity, *sizes, device=str(self._row.device))
         oldest = self.pointer if self.size == self.capacity else 0
@@ -145,14 +146,14 @@ class Replay:
         rejects these windows too. With ``newest``, windows lie within the last ``newest`` transitions.
 
         Raises:
-            ValueError: the buffer holds no valid window yet.
+            UserError: the buffer holds no valid window yet.
         """
         first, high = 0, self.capacity if self.size == self.capacity >= length else self.size - length
         if newest is not None:
             first, high = self.pointer - min(newest, self.size), min(newest, self.size) - length + 1
         if high <= 0:
             least = length if newest is not None else length + 1
-            raise ValueError(
+            raise UserError(
                 f"a window of {length} transitions needs at least {least} stored ones, not {self.size}; "
                 "use a longer warm-up"
             )
@@ -166,7 +167,7 @@ class Replay:
             # Only seeds without a valid start draw again, so that no seed's stream depends on its neighbours.
             attempts += 1
             if attempts > 1000:
-                raise ValueError(
+                raise UserError(
                     f"no valid window of {length} transitions found among {self.size}: episodes are too "
                     "short for this sequence length; use a smaller horizon K or a longer warm-up"
                 )

@@ -22,6 +22,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO, cast
 
+from alm.errors import UserError
 from alm.training.bias import ValueSample
 from alm.training.checkpoint import Checkpoints
 from alm.training.files import remove_abandoned, write_atomically, write_json
@@ -109,22 +110,22 @@ class RunDirectory:
 
         Raises:
             FileNotFoundError: it does not exist.
-            ValueError: it is not JSON, or a field has a wrong type or is out of range.
+            UserError: it is not JSON, or a field has a wrong type or is out of range.
         """
         path = self.path / name
         try:
             content = json.loads(path.read_bytes())
         except (ValueError, RecursionError) as error:
-            raise ValueError(f"{path} is not JSON ({error})") from error
+            raise UserError(f"{path} is not JSON ({error})") from error
         if name in _FORMS and (problem := misfit(content, _FORMS[name])):
-            raise ValueError(f"{path} is no such record: {problem}")
+            raise UserError(f"{path} is no such record: {problem}")
         return content
 
     def find_json(self, name: str) -> Any | None:
         """Content of one of the JSON files; None if it does not exist.
 
         Raises:
-            ValueError: it is not JSON, or a field has a wrong type or is out of range.
+            UserError: it is not JSON, or a field has a wrong type or is out of range.
         """
         try:
             return self.read_json(name)
@@ -135,12 +136,12 @@ class RunDirectory:
         """Reason and step of a failure, ``"loss/critic is not finite at step 6100"``; None if there was none.
 
         Raises:
-            ValueError: its record is damaged.
+            UserError: its record is damaged.
         """
         if (record := self.find_json("FAILED")) is None:
             return None
         if lacking := ", ".join(sorted({"reason", "step"} - set(record))):
-            raise ValueError(f"{self.path / 'FAILED'} is no such record: it lacks {lacking}")
+            raise UserError(f"{self.path / 'FAILED'} is no such record: it lacks {lacking}")
         return f"{record['reason']} at step {record['step']}"
 
     @property
@@ -162,11 +163,11 @@ class RunDirectory:
         Otherwise lines written after the checkpoint from which a run resumes would appear twice.
 
         Raises:
-            ValueError: the file ends before the offset, or its committed part has been altered.
+            UserError: the file ends before the offset, or its committed part has been altered.
         """
         size = self.metrics_path.stat().st_size if self.metrics_path.exists() else 0
         if size < offset:
-            raise ValueError(
+            raise UserError(
                 f"{self.metrics_path} has lost lines ({size} bytes; the checkpoint covers {offset}), so "
                 "the run cannot go on: put a copy back, or move its directory away to begin anew"
             )
@@ -202,7 +203,7 @@ class RunDirectory:
         """The lines written so far, without an unfinished last line.
 
         Raises:
-            ValueError: the file has been altered, or a line is not valid.
+            UserError: the file has been altered, or a line is not valid.
         """
         content, _ = self._sound_metrics()
         for number, line in enumerate(content[: content.rfind(b"\n") + 1].splitlines(), start=1):
@@ -212,7 +213,7 @@ class RunDirectory:
         """The newest few dozen lines, without reading the others.
 
         Raises:
-            ValueError: one of them is not valid.
+            UserError: one of them is not valid.
         """
         if not self.metrics_path.exists():
             return []
@@ -238,7 +239,7 @@ class RunDirectory:
         """Content of the metrics file, and the number of bytes committed.
 
         Raises:
-            ValueError: the committed part has been altered; runs of earlier versions have no digest.
+            UserError: the committed part has been altered; runs of earlier versions have no digest.
         """
         while True:
             committed = self.find_json("committed.json") or {}
@@ -248,7 +249,7 @@ class RunDirectory:
                 return content, offset
             # A resuming run truncates its metrics, perhaps just now.
             if committed == self.find_json("committed.json"):
-                raise ValueError(
+                raise UserError(
                     f"{self.metrics_path} is not what was written: put a sound copy back, or move the "
                     "directory of the run away"
                 )
@@ -299,15 +300,15 @@ def metrics_in(line: bytes, place: str) -> dict[str, Any]:
         place: where it is, for the message.
 
     Raises:
-        ValueError: it is not valid.
+        UserError: it is not valid.
     """
     try:
         values = json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{place} is not JSON ({error})") from None
+        raise UserError(f"{place} is not JSON ({error})") from None
     problem = misfit(values, _LINE) or ("it has no step" if "step" not in values else None)
     if problem:
-        raise ValueError(f"{place} is none of a run: {problem}")
+        raise UserError(f"{place} is none of a run: {problem}")
     return cast(dict[str, Any], values)
 
 

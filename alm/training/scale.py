@@ -9,6 +9,7 @@ about twenty milliseconds (SAC, TD3, SVG(1)) keep that size. `smoke` is for test
 from dataclasses import dataclass, replace
 from typing import Self
 
+from alm.errors import UserError
 from alm.names import nearest
 from alm.task_registry import task_spec
 from alm.training.ranges import Count
@@ -141,10 +142,8 @@ def scale_named(name: str) -> Scale:
     """The scale of the given name.
 
     Raises:
-        ValueError: there is none; the message lists the known ones.
+        UserError: there is none; the message lists the known ones.
     """
     if name in SCALES:
         return SCALES[name]
-    raise ValueError(
-        f"There is no scale {name!r}{nearest(name, SCALES)}; the scales are {', '.join(SCALES)}."
-    )
+    raise UserError(f"There is no scale {name!r}{nearest(name, SCALES)}; the scales are {', '.join(SCALES)}.")

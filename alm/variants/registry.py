@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields, replace
 from types import MappingProxyType
 from typing import Any
 
+from alm.errors import UserError
 from alm.training.scale import SCALES, Scale, TrainingConfig, scale_named
 
 # A plus or equals sign would be read as a precision or a setting: base+bf16, base[horizon=7].
@@ -17,10 +18,10 @@ def require_name(name: Any, of: str) -> None:
     """Check that a name is valid and keeps its runs distinguishable from others.
 
     Raises:
-        ValueError: it is not.
+        UserError: it is not.
     """
     if not (isinstance(name, str) and _NAME.fullmatch(name)):
-        raise ValueError(
+        raise UserError(
             f"The name of {of} must be a word of at most 60 letters, digits and ._()- (as in my-idea-0.1), "
             f"not {reprlib.repr(name)}."
         )
@@ -30,11 +31,11 @@ def require_fields(of: str, declared: Any, sound: Mapping[str, tuple[bool, str]]
     """Check the fields of a declaration, given for each whether it is sound and what it must be.
 
     Raises:
-        ValueError: one is not; the message names ``of``, such as ``"the variant 'no-kl'"``.
+        UserError: one is not; the message names ``of``, such as ``"the variant 'no-kl'"``.
     """
     for name, (fits, needed) in sound.items():
         if not fits:
-            raise ValueError(f"{name} of {of} must be {needed}, not {reprlib.repr(getattr(declared, name))}.")
+            raise UserError(f"{name} of {of} must be {needed}, not {reprlib.repr(getattr(declared, name))}.")
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Variant:
         sizes: scale whose widths and batches it has at every scale; None: those of the run's scale.
 
     Raises:
-        ValueError: the name is not a valid word, or another attribute has the wrong type.
+        UserError: the name is not a valid word, or another attribute has the wrong type.
     """
 
     name: str
@@ -86,13 +87,13 @@ class Variant:
         """The resolved configuration of a scale and task, from ``config_class``.
 
         Raises:
-            ValueError: the configuration lacks a changed field (the message lists its fields), or the class
+            UserError: the configuration lacks a changed field (the message lists its fields), or the class
                 returns something other than an instance of itself.
         """
         known = [setting.name for setting in fields(config_class)]
         for name in self.changes:
             if name not in known:
-                raise ValueError(
+                raise UserError(
                     f"The variant {self.name!r} changes {name!r}, which is no setting of "
                     f"{config_class.__name__}; its settings are {', '.join(known)}."
                 )
@@ -101,7 +102,7 @@ class Variant:
         config = config_class.at(scale, task)
         if not isinstance(config, config_class):
             name = config_class.__name__
-            raise ValueError(f"{name}.at must return a {name}, not {reprlib.repr(config)}.")
+            raise UserError(f"{name}.at must return a {name}, not {reprlib.repr(config)}.")
         return replace(config, **self.changes)
 
     def training(self, scale: Scale, task: str) -> TrainingConfig:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from alm.errors import UserError
 from paper_figures.drawing import drawn
 from paper_figures.field import EXHIBIT as FIELD
 from paper_figures.pictures import Picture, csv_text
@@ -19,7 +20,6 @@ from reproduce.exhibits.coverage import Coverage, coverage, why_nothing_shown
 from reproduce.exhibits.kinds import SHOWN_SCALES, BiasDefinition, Exhibit, FigureExhibit, TableExhibit
 from reproduce.exhibits.scores import score_table
 from reproduce.exhibits.table import Table
-from reproduce.lab.errors import is_sentence
 from reproduce.lab.store import Store
 
 
@@ -146,9 +146,7 @@ def _problems(entry: Entry) -> Iterator[None]:
     """A block that fills an entry. What stops it becomes the entry's problem: one must not stop the page."""
     try:
         yield
-    except ValueError as error:
-        if not is_sentence(error):
-            raise
+    except UserError as error:
         entry.problem = str(error)
     except ModuleNotFoundError as error:
         if error.name != "torch":

@@ -8,6 +8,7 @@ from typing import Annotated
 import tyro
 from rich.table import Table
 
+from alm.errors import UserError
 from reproduce.commands.console import plain_console
 from reproduce.exhibits.catalogue import shown_in
 from reproduce.lab.algorithms import BASE
@@ -57,7 +58,7 @@ class Algorithms:
         """Print the settings of a variant; of an unchanged algorithm, its variants first."""
         name, changed, precision = variant_parts(variant)
         if precision != "float32":
-            raise ValueError(f"{variant!r} names a precision, which is no setting: leave out +{precision}.")
+            raise UserError(f"{variant!r} names a precision, which is no setting: leave out +{precision}.")
         resolved = self._resolved(algorithm, name, plugin, changed)
         of, declared = method_named(algorithm, name, plugin)
         if variant == BASE.name:
@@ -90,7 +91,7 @@ class Algorithms:
         first, second = (self.task, self.task) if self.task else _TASKS
         try:
             return self._of(algorithm, variant, first, plugin, changed)
-        except ValueError:
+        except UserError:
             return self._of(algorithm, variant, second, plugin, changed)
 
     def _of(

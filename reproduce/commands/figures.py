@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
+from alm.errors import UserError
 from alm.training.files import write_text
 from reproduce.commands.console import plain_console, say, steps, store_warnings
 from reproduce.commands.options import ReadsRuns
@@ -62,7 +63,7 @@ class Figure(ReadsRuns):
                 begin(f"drawing {name}")
                 try:
                     exhibit = declaration(name, store, self.beside)
-                except ValueError as error:
+                except UserError as error:
                     if len(names) == 1:
                         raise
                     print(f"{name} is left out: {error}")
@@ -126,7 +127,7 @@ class Theory:
         from reproduce.exhibits.writing import markdown, terminal
 
         if self.seed < 0:
-            raise ValueError(f"The seed must be at least 0, not {self.seed}.")
+            raise UserError(f"The seed must be at least 0, not {self.seed}.")
         console = plain_console()
         self.out.mkdir(parents=True, exist_ok=True)
         exhibits = {name: pd.DataFrame(rows) for name, rows in self._computed(console).items()}

@@ -40,7 +40,7 @@ class LackingRuns:
         """The exhibits.
 
         Raises:
-            ValueError: there is none of that name.
+            UserError: there is none of that name.
         """
         return [exhibit for name in self.exhibits or EXHIBITS for exhibit in exhibits_named(name)]
 
@@ -48,7 +48,7 @@ class LackingRuns:
         """The runs that they lack in a store, with what is trained of them in the runs directory.
 
         Raises:
-            ValueError: there is no exhibit of a name.
+            UserError: there is no exhibit of a name.
         """
         stored = store.runs(scale=self.scale)
         return missing_of(self.chosen(), stored, self.scale, self.first_seeds, self.runs_dir)

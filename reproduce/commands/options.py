@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from alm.errors import UserError
 from reproduce.lab.store import Store, default_store
 
 
@@ -32,11 +33,11 @@ class ReadsRuns:
         """The store.
 
         Raises:
-            ValueError: --store names no directory.
+            UserError: --store names no directory.
         """
         if self.store is not None:
             if not self.store.is_dir():
-                raise ValueError(
+                raise UserError(
                     f"There is no directory {self.store}: name the store of finished runs with --store."
                 )
             return Store(self.store)
@@ -47,7 +48,7 @@ def require_positive(number: int | None, what: str) -> None:
     """Check an option that counts something.
 
     Raises:
-        ValueError: it was given and is below one.
+        UserError: it was given and is below one.
     """
     if number is not None and number < 1:
-        raise ValueError(f"The number of {what} must be at least 1, not {number}.")
+        raise UserError(f"The number of {what} must be at least 1, not {number}.")

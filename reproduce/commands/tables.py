@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import tyro
 
+from alm.errors import UserError
 from reproduce.commands.console import plain_console, say, store_warnings
 from reproduce.commands.options import ReadsRuns
 from reproduce.exhibits.catalogue import TABLE1, table_named
@@ -48,13 +49,13 @@ class Table(ReadsRuns):
 
         exhibit = table_named(self.table)
         if self.printed and not (isinstance(exhibit, TableExhibit) and exhibit.number):
-            raise ValueError("Only tables of the paper's returns, 1 and 5, are printed: leave --printed out.")
+            raise UserError("Only tables of the paper's returns, 1 and 5, are printed: leave --printed out.")
         if self.context and exhibit != TABLE1:
-            raise ValueError("Only table 1 is on tasks near those of published results: leave --context out.")
+            raise UserError("Only table 1 is on tasks near those of published results: leave --context out.")
         if self.mix and (self.printed or not isinstance(exhibit, TableExhibit)):
-            raise ValueError("Only measured returns are pooled: leave --mix out.")
+            raise UserError("Only measured returns are pooled: leave --mix out.")
         if self.beside and (self.printed or not isinstance(exhibit, TableExhibit)):
-            raise ValueError("Rows can be added to measured returns only: leave --beside out.")
+            raise UserError("Rows can be added to measured returns only: leave --beside out.")
         store = self.opened()
         if isinstance(exhibit, TableExhibit):
             table = score_table(exhibit, store, not self.printed, self.mix, self.context, self.beside)

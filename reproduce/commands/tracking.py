@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from alm.errors import UserError
 from reproduce.commands.console import say, store_warnings
 from reproduce.commands.options import ReadsRuns, require_positive
 from reproduce.lab.places import RUNS, WORKPLACE
@@ -97,12 +98,12 @@ class Server:
         require_positive(self.workers, "workers")
         database = self.database or os.environ.get("MLFLOW_BACKEND_STORE_URI")
         if not database:
-            raise ValueError(
+            raise UserError(
                 "A tracking server needs the address of its database: name it with --database or in "
                 "MLFLOW_BACKEND_STORE_URI, as in postgresql://user@host/name (for one person: ui)."
             )
         if "://" not in database:
-            raise ValueError(
+            raise UserError(
                 f"{database!r} is not a database's address: give one such as postgresql://user@host/name."
             )
         address = Address(host=self.host, port=self.port, names=self.allowed_hosts)

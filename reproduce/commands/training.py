@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
+from alm.errors import UserError
 from alm.task_registry import TASKS
 from alm.training.lease import EXIT_HELD, LeaseLostError, RunLockedError
 from alm.training.run_directory import RunDirectory
@@ -210,11 +211,11 @@ class Train(WritesRuns):
         """Refuse the name that a run with settings or precision is stored as.
 
         Raises:
-            ValueError: the variant is such a name; the message has the options that mean it.
+            UserError: the variant is such a name; the message has the options that mean it.
         """
         name = variant_parts(self.variant).name
         if name and name != self.variant:
-            raise ValueError(
+            raise UserError(
                 f"--variant takes a name without settings and precision, not {self.variant!r}: write "
                 f"{shlex.join(variant_options(self.variant))} instead."
             )
@@ -223,7 +224,7 @@ class Train(WritesRuns):
         """Store runs that have ended, and all of them if they were to end at ``--until``.
 
         Raises:
-            ValueError: some cannot be read; the others are stored.
+            UserError: some cannot be read; the others are stored.
         """
         unread = []
         for directory in directories:
@@ -235,7 +236,7 @@ class Train(WritesRuns):
             except UnreadableRunError as error:
                 unread.append(str(error))
         if unread:
-            raise ValueError("; ".join(unread))
+            raise UserError("; ".join(unread))
 
 
 def _ending(directory: RunDirectory) -> str:

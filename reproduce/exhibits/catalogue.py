@@ -12,6 +12,7 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 
+from alm.errors import UserError
 from alm.names import did_you_mean, nearest
 from reproduce.exhibits.kinds import READ_OUT, Exhibit, FigureExhibit, Metric, Series, TableExhibit
 from reproduce.lab.algorithms import title_of
@@ -387,14 +388,14 @@ def names_meant(
         listed: names in that message; empty: all that are known.
 
     Raises:
-        ValueError: the word means none of them, or both a table and a figure.
+        UserError: the word means none of them, or both a table and a figure.
     """
     found = tuple(name for name in known if word in _spellings(name))
     if len({_whole(name) for name in found}) == 1:
         return found
     spellings = (spelling for name in known for spelling in _spellings(name))
     hint = did_you_mean(found) if found else nearest(word, spellings)
-    raise ValueError(f"There is no {kind} {word!r}{hint}; the {kind}s are {', '.join(listed or known)}.")
+    raise UserError(f"There is no {kind} {word!r}{hint}; the {kind}s are {', '.join(listed or known)}.")
 
 
 def _whole(name: str) -> str:
@@ -411,7 +412,7 @@ def exhibits_named(word: str) -> list[Exhibit]:
     """The exhibits that a word means; ``tables`` and ``figures`` are all of a kind.
 
     Raises:
-        ValueError: there is none, or the word means both a table and a figure.
+        UserError: there is none, or the word means both a table and a figure.
     """
     if word in ("tables", "figures"):
         return [exhibit for name, exhibit in EXHIBITS.items() if name.startswith(word.removesuffix("s"))]
@@ -422,7 +423,7 @@ def table_named(word: str) -> Exhibit:
     """The table that a word means.
 
     Raises:
-        ValueError: there is none; the message lists those that exist.
+        UserError: there is none; the message lists those that exist.
     """
     (name,) = names_meant(word, [name for name in EXHIBITS if name.startswith("table")], "table")
     return EXHIBITS[name]

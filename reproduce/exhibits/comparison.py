@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from alm.errors import UserError
 from alm.task_registry import task_spec
 from alm.training.scale import scale_named
 from reproduce.exhibits.kinds import Series
@@ -186,7 +187,7 @@ class Comparison:
         """Compare the first named side with the others: stored runs, and run directories that hold more.
 
         Raises:
-            ValueError: a scale, task or metric does not exist, there is no task, a side has no run on any of
+            UserError: a scale, task or metric does not exist, there is no task, a side has no run on any of
                 the tasks, no task has runs of the first side and of another, a side is named twice or too
                 many are named, or the runs on a task have no evaluation step in common.
             reproduce.exhibits.pooling.StoreMixError: the runs differ in protocol or simulator, or the seeds
@@ -195,23 +196,23 @@ class Comparison:
         sides = tuple(told_apart(map(side_named, names)))
         _require_different(sides)
         if metric not in _METRICS:
-            raise ValueError(f"There is no metric {metric!r}; the metrics are {', '.join(_METRICS)}.")
+            raise UserError(f"There is no metric {metric!r}; the metrics are {', '.join(_METRICS)}.")
         scale_named(scale)
         shelf = Shelf(store, runs_dir, scale)
         if not (every := list(dict.fromkeys(task_spec(task).name for task in tasks))):
-            raise ValueError("A comparison needs a task: name one or several, such as HalfCheetah.")
+            raise UserError("A comparison needs a task: name one or several, such as HalfCheetah.")
         found = {task: {side: shelf.runs(side, task) for side in sides} for task in every}
         counting = {task: _counting(runs) for task, runs in found.items()}
         for side in sides:
             if not any(counting[task][side] for task in every):
-                raise ValueError(shelf.why_nothing(side, every[0]))
+                raise UserError(shelf.why_nothing(side, every[0]))
         first, *others = sides
         shared = [
             task for task, runs in counting.items() if runs[first] and any(runs[other] for other in others)
         ]
         if not shared:
             where, names = ", ".join(every), " or ".join(other.command_name for other in others)
-            raise ValueError(f"None of the tasks {where} has runs of both {first.command_name} and {names}.")
+            raise UserError(f"None of the tasks {where} has runs of both {first.command_name} and {names}.")
         require_comparable(run for task in shared for runs in counting[task].values() for run in runs)
         compared = tuple(_task(task, found[task], counting[task], metric) for task in shared)
         missing = {
@@ -425,16 +426,16 @@ def _require_different(sides: Sequence[Series]) -> None:
     """Refuse sides that make no comparison.
 
     Raises:
-        ValueError: there is only one, one is named twice, or there are more than a picture can show.
+        UserError: there is only one, one is named twice, or there are more than a picture can show.
     """
     names = [side.command_name for side in sides]
     if len(names) < 2:
-        raise ValueError(f"{names[0]} is compared with nothing: name another algorithm or variant after it.")
+        raise UserError(f"{names[0]} is compared with nothing: name another algorithm or variant after it.")
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"{twice} is compared with itself: name different sides.")
+        raise UserError(f"{twice} is compared with itself: name different sides.")
     if len(names) > MOST_SIDES:
-        raise ValueError(f"{len(names)} sides are too many for one picture: name at most {MOST_SIDES}.")
+        raise UserError(f"{len(names)} sides are too many for one picture: name at most {MOST_SIDES}.")
 
 
 def _counting(found: Mapping[Series, list[StoredRun]]) -> dict[Series, list[StoredRun]]:
@@ -469,7 +470,7 @@ def _task(
         for side, runs in there.items():
             begin, end = max(run.curve().steps[0] for run in runs), min(run.last_step for run in runs)
             reached.append(f"{side.command_name}: {begin:,} to {end:,}")
-        raise ValueError(
+        raise UserError(
             f"The runs on {task} have no evaluation at a common environment step yet ({'; '.join(reached)}): "
             "train them further, or leave out that task or a side."
         )

@@ -115,7 +115,7 @@ class Exhibit:
         A run that has reached this step is complete for it.
 
         Raises:
-            ValueError: there is no such scale.
+            UserError: there is no such scale.
         """
         specs = (
             RunSpec(algorithm=one.algorithm, variant=one.variant, task=one.task(task), seed=seed, scale=scale)
@@ -154,7 +154,7 @@ class TableExhibit(Exhibit):
         """Environment steps at which runs of a scale are read: its end, or `READ_OUT` at the paper's.
 
         Raises:
-            ValueError: there is no such scale.
+            UserError: there is no such scale.
         """
         return scale_named(scale).total_steps or READ_OUT
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from alm.errors import UserError
 from reproduce.exhibits.statistics.intervals import FloatArray
 from reproduce.lab.curves import Curve, index_at, value_at, window_mean
 from reproduce.lab.specs import method_name
@@ -23,7 +24,7 @@ _ABREAST = 0.5
 """Share of the furthest run's steps below which another run is too far behind to count."""
 
 
-class StoreMixError(ValueError):
+class StoreMixError(UserError):
     """An attempt to pool runs that are not comparable."""
 
 

@@ -67,7 +67,7 @@ def score_table(
             have runs; the files are named ``…-beside``.
 
     Raises:
-        ValueError: a method has a row already, or no stored run on a task of the table.
+        UserError: a method has a row already, or no stored run on a task of the table.
 
     Warns:
         reproduce.lab.store.StoreWarning: a run could not be read or has an unknown scale, or the seeds of a

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar, Unpack
 
+from alm.errors import UserError
 from alm.names import nearest
 from alm.training.scale import SCALES
 from reproduce.exhibits.catalogue import label_of
@@ -53,7 +54,7 @@ def with_beside(exhibit: _Shown, names: Iterable[str], store: Store) -> _Shown:
     """A table or figure with a row or curve for each of some names, too, at the scales where it has runs.
 
     Raises:
-        ValueError: a name has a row or curve already, is that of another's, or has no stored run on a task
+        UserError: a name has a row or curve already, is that of another's, or has no stored run on a task
             and at a scale of the exhibit.
     """
     scales = SHOWN_SCALES if isinstance(exhibit, FigureExhibit) else SCALES
@@ -62,11 +63,11 @@ def with_beside(exhibit: _Shown, names: Iterable[str], store: Store) -> _Shown:
     for side in told_apart(dict.fromkeys(map(side_named, names)), there):
         for one in exhibit.series:
             if (one.algorithm, one.variant, one.noise) == (side.algorithm, side.variant, ""):
-                raise ValueError(
+                raise UserError(
                     f"{side.command_name} is in {exhibit.name} already, as {one.label}: leave it out."
                 )
             if one.label == side.label:
-                raise ValueError(f"{exhibit.name} has another method of the name {side.label} already.")
+                raise UserError(f"{exhibit.name} has another method of the name {side.label} already.")
         runs = store.runs(algorithm=side.algorithm, variant=side.variant)
         scales_there = [
             run.spec.scale
@@ -75,7 +76,7 @@ def with_beside(exhibit: _Shown, names: Iterable[str], store: Store) -> _Shown:
         ]
         if not scales_there:
             scale = "laptop" if exhibit.tasks_at("laptop") else "paper"
-            raise ValueError(Shelf(store, None, scale).why_nothing(side, exhibit.tasks_at(scale)[0]))
+            raise UserError(Shelf(store, None, scale).why_nothing(side, exhibit.tasks_at(scale)[0]))
         added.append(replace(side, group="added", remark=_ADDED, only_at=tuple(dict.fromkeys(scales_there))))
     return replace(exhibit, series=(*exhibit.series, *added), beside=tuple(added))
 

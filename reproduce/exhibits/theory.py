@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from alm.errors import UserError
 from reproduce.exhibits.table import Table
 
 TITLES = {
@@ -45,12 +46,12 @@ def sound(path: Path) -> Iterator[None]:
     """A block that uses the rows of a file: any error in them becomes one kind.
 
     Raises:
-        ValueError: the rows are not as the checks wrote them; the message is one sentence.
+        UserError: the rows are not as the checks wrote them; the message is one sentence.
     """
     try:
         yield
     except (IndexError, KeyError, TypeError, ValueError):
-        raise ValueError(
+        raise UserError(
             f"{path} is not what the checks of the theory wrote: remake it with: python -m reproduce "
             f"theory --out {path.parent}"
         ) from None
@@ -64,7 +65,7 @@ def read(folder: Path, name: str = "*") -> dict[str, pd.DataFrame]:
         name: name of one exhibit; by default all of them.
 
     Raises:
-        ValueError: a file is damaged, has no rows, or has other columns.
+        UserError: a file is damaged, has no rows, or has other columns.
     """
     found = {}
     for path in sorted(folder.glob(f"{name}.csv")):
@@ -72,7 +73,7 @@ def read(folder: Path, name: str = "*") -> dict[str, pd.DataFrame]:
             rows = pd.read_csv(path, keep_default_na=False)
             # One damaged number makes its column one of words.
             if rows.empty or not _WORDS.issuperset(rows.select_dtypes(exclude="number")):
-                raise ValueError("no rows, or words among numbers")
+                raise UserError("no rows, or words among numbers")
             document_tables({path.stem: rows})
             found[path.stem] = rows
     return found

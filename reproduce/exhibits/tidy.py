@@ -5,6 +5,7 @@ from typing import Unpack
 
 import pandas as pd
 
+from alm.errors import UserError
 from alm.names import nearest
 from reproduce.lab.published import FIELD, authors_curves, field_runs
 from reproduce.lab.specs import RunFields
@@ -28,14 +29,14 @@ def tidy_curves(store: Store, columns: Sequence[str] = (), **wanted: Unpack[RunF
         **wanted: fields of the runs.
 
     Raises:
-        ValueError: no run with the wanted values has a column of that name.
+        UserError: no run with the wanted values has a column of that name.
     """
     runs = store.runs(**wanted)
     further = [name for name in dict.fromkeys(columns) if name not in COLUMNS]
     known = sorted({name for run in runs for name in run.evaluations})
     for name in further:
         if runs and name not in known:
-            raise ValueError(
+            raise UserError(
                 f"No run of those chosen has a column {name!r}{nearest(name, known)}; the columns are "
                 f"{', '.join(known)}."
             )

@@ -7,6 +7,7 @@ from importlib import import_module
 from types import MappingProxyType
 from typing import Any
 
+from alm.errors import UserError
 from alm.names import nearest
 from alm.task_registry import UnknownTaskError
 from alm.training.scale import SCALES, scale_named
@@ -16,7 +17,7 @@ from reproduce.lab.specs import RunSpec, variant_parts
 BASE = Variant("base", "the algorithm unchanged")
 
 
-class UnknownAlgorithmError(ValueError):
+class UnknownAlgorithmError(UserError):
     """An unknown algorithm or variant; the message lists those that exist."""
 
 
@@ -33,7 +34,7 @@ class Algorithm:
         variants: its variants by name, without `BASE`.
 
     Raises:
-        ValueError: an attribute has the wrong type, or a variant is named as `BASE` is.
+        UserError: an attribute has the wrong type, or a variant is named as `BASE` is.
     """
 
     title: str
@@ -45,7 +46,7 @@ class Algorithm:
 
     def __post_init__(self) -> None:
         if not isinstance(self.title, str):
-            raise ValueError(f"The title of an algorithm must be text, not {reprlib.repr(self.title)}.")
+            raise UserError(f"The title of an algorithm must be text, not {reprlib.repr(self.title)}.")
         a_class = "a class or its 'module:class'"
         sound = {
             "summary": (isinstance(self.summary, str), "text"),
@@ -58,12 +59,12 @@ class Algorithm:
             isinstance(one, Variant) and one.name == name for name, one in self.variants.items()
         )
         if named and BASE.name in self.variants:
-            raise ValueError(
+            raise UserError(
                 f"No variant of the algorithm {self.title!r} may be called {BASE.name!r}, as the algorithm "
                 "unchanged is."
             )
         if not named:
-            raise ValueError(
+            raise UserError(
                 f"The variants of the algorithm {self.title!r} must be Variant by their own names, such as "
                 f"{{'fast': Variant('fast', ...)}}, not {reprlib.repr(self.variants)}."
             )

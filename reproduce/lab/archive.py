@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from alm.errors import UserError
 from alm.training.bias import ValueSample
 from alm.training.forms import TIMES
 from alm.training.policies import write_policy
@@ -41,13 +42,13 @@ def run_of_directory(directory: RunDirectory) -> StoredRun | None:
         since = []
     if not rows:
         if ended == "done":
-            raise ValueError("it is done, but has no evaluation")
+            raise UserError("it is done, but has no evaluation")
         return None
 
     record = directory.read_json("config.json")
     provenance = directory.read_json("provenance.json")
     if "command" not in provenance:
-        raise ValueError("provenance.json lacks the command")
+        raise UserError("provenance.json lacks the command")
     if (text := directory.path / PLUGIN_COPY).exists():
         # A stored run outlives its directory. Bytes, line endings included, because the digest covers them.
         provenance["plugin"]["text"] = text.read_bytes().decode()
@@ -91,7 +92,7 @@ def archive(directory: RunDirectory, store: Store) -> Iterator[Path]:
         yield from archive_policies(directory, store)
     except UnreadableRunError as error:
         warnings.warn(str(error), StoreWarning, stacklevel=2)
-    except (OSError, ValueError) as error:
+    except (OSError, UserError) as error:
         warnings.warn(f"no policy is kept of {directory.path}: {error}", StoreWarning, stacklevel=2)
 
 

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from alm.errors import UserError
+
 
 @dataclass(frozen=True, eq=False)
 class Curve:
@@ -21,7 +23,7 @@ class Curve:
         values: shape (evaluations,), the metric at each evaluation.
 
     Raises:
-        ValueError: the shapes differ, there is no evaluation, or the steps do not increase.
+        UserError: the shapes differ, there is no evaluation, or the steps do not increase.
     """
 
     steps: NDArray[np.int64]
@@ -29,13 +31,13 @@ class Curve:
 
     def __post_init__(self) -> None:
         if self.steps.ndim != 1 or self.steps.shape != self.values.shape or self.steps.size == 0:
-            raise ValueError(
+            raise UserError(
                 f"A curve needs as many values as steps, and at least one; "
                 f"got shapes {self.steps.shape} and {self.values.shape}."
             )
         if (back := np.flatnonzero(np.diff(self.steps) <= 0)).size:
             before, after = self.steps[back[0]], self.steps[back[0] + 1]
-            raise ValueError(f"The evaluation steps of a curve must increase, but {after} follows {before}.")
+            raise UserError(f"The evaluation steps of a curve must increase, but {after} follows {before}.")
 
     @property
     def last_step(self) -> int:
@@ -47,7 +49,7 @@ def value_at(curve: Curve, step: int) -> float:
     """The metric at the last evaluation at or before ``step`` (environment steps).
 
     Raises:
-        ValueError: the first evaluation comes after ``step``.
+        UserError: the first evaluation comes after ``step``.
     """
     return float(curve.values[index_at(curve, step)])
 
@@ -65,7 +67,7 @@ def mean_over_steps(curve: Curve, step: int, since: int = 0) -> float:
     linear between evaluations.
 
     Raises:
-        ValueError: the first evaluation comes after ``step``.
+        UserError: the first evaluation comes after ``step``.
     """
     until = index_at(curve, step) + 1
     steps, values = curve.steps[:until], curve.values[:until]
@@ -81,11 +83,11 @@ def index_at(curve: Curve, step: int) -> int:
     """Index of the last evaluation at or before ``step``.
 
     Raises:
-        ValueError: the first evaluation comes after ``step``.
+        UserError: the first evaluation comes after ``step``.
     """
     index = int(np.searchsorted(curve.steps, step, side="right")) - 1
     if index < 0:
-        raise ValueError(f"No evaluation is at or before step {step}; the first is at {curve.steps[0]}.")
+        raise UserError(f"No evaluation is at or before step {step}; the first is at {curve.steps[0]}.")
     return index
 
 

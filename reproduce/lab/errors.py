@@ -1,15 +1,10 @@
-"""Errors: in words, and which are sentences for users; the exit code of an interruption."""
+"""Errors in words, where they came from, and the exit code of an interruption."""
 
-import dis
 import traceback
-from pathlib import Path
-
-from reproduce.lab.places import CODE
 
 EXIT_INTERRUPTED = 130
 """Exit code of a command that was stopped; repeating it resumes."""
 _OWN = ("alm", "baselines", "paper_figures", "reproduce")
-_RAISE = dis.opmap["RAISE_VARARGS"]
 
 
 def reason_of(error: Exception) -> str:
@@ -36,21 +31,3 @@ def frames(error: BaseException) -> list[traceback.FrameSummary]:
     if isinstance(error, SyntaxError) and error.filename:
         places.append(traceback.FrameSummary(error.filename, error.lineno, "<module>"))
     return places
-
-
-def is_sentence(error: BaseException) -> bool:
-    """Whether a ``raise`` of this project made an error, with a message for its users.
-
-    An error of a library that is called from the project, such as ``float("x")`` or torch's, has none.
-    """
-    innermost = error.__traceback__
-    if innermost is None or not isinstance(error, (ValueError, RuntimeError)):
-        return False
-    while innermost.tb_next is not None:
-        innermost = innermost.tb_next
-    code = innermost.tb_frame.f_code
-    # A library in C has no frame of its own: there the innermost one is ours, but stands at a call.
-    raised = code.co_code[innermost.tb_lasti] == _RAISE
-    # The environment and plugins may lie in the repository, but are not ours.
-    source = Path(code.co_filename).resolve()
-    return raised and any(source.is_relative_to(CODE / package) for package in _OWN)

@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from alm.errors import UserError
 from alm.training.files import write_json
 from alm.training.policies import PolicyFileError
 from reproduce.lab.policies import Policy, PolicyError, policies_stored, policy_in, stored_policy
@@ -31,12 +32,12 @@ class Card:
 
         Raises:
             FileNotFoundError: there is none.
-            ValueError: the file is not a card.
+            UserError: the file is not a card.
         """
         try:
             return cls(policy_in(json.loads(path.read_bytes()), path), path.with_suffix(".gif"))
         except (KeyError, TypeError, ValueError, RecursionError):
-            raise ValueError(
+            raise UserError(
                 f"{path} is not a card of a policy: remake it with: python -m reproduce gallery"
             ) from None
 
@@ -79,7 +80,7 @@ def make_gallery(store: Store, folder: Path) -> Made:
     """Draw missing and outdated clips, and remove clips and cards whose policy is gone.
 
     Raises:
-        RuntimeError: this machine cannot render off screen.
+        UserError: this machine cannot render off screen.
     """
     cards, problems, size, kept = [], [], 0, set()
     for (spec, kind), path in policies_stored(store).items():

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from alm.errors import UserError
 from alm.task_registry import task_spec
 from alm.training.policies import PolicyFileError
 from alm.training.run_directory import RunDirectory
@@ -41,7 +42,7 @@ def measure_latents(
         runs_dir: directory in which the runs were trained.
 
     Raises:
-        ValueError: there is no such task; no run has a checkpoint of its end, or no run of unchanged ALM has
+        UserError: there is no such task; no run has a checkpoint of its end, or no run of unchanged ALM has
             one and no predictions are kept; or the policy of the kept predictions is not here.
     """
     import torch
@@ -58,7 +59,7 @@ def measure_latents(
     unchanged = [run for run, _ in trained if run.spec.variant == BASE.name]
     if not trained or not (kept or unchanged):
         train = train_command("alm", BASE.name, task, scale) + place_options(store, runs_dir)
-        raise ValueError(
+        raise UserError(
             f"there is no finished run of alm on {task} at {scale} scale whose last checkpoint is in "
             f"{runs_dir} and whose evaluations match those in {store}: train one with: "
             f"python -m reproduce {train}"
@@ -67,7 +68,7 @@ def measure_latents(
         (policy, *others) = sorted(set(kept))
         agent = here.get(policy) or _stored_agent(policy, shown, store, runs_dir)
         if others or agent is None:
-            raise ValueError(
+            raise UserError(
                 f"{len(kept)} stored predictions of runs whose checkpoints are not in {runs_dir} are along "
                 f"the episode of {' or '.join((policy, *others))}, and predictions along other episodes are "
                 f"not comparable; {'there are several' if others else 'its policy is not here'}, so measure "

@@ -9,6 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from alm.errors import UserError
 from alm.training.files import write_atomically
 from reproduce.lab.errors import reason_of
 
@@ -19,12 +20,12 @@ def table_of(frame: pd.DataFrame, columns: Mapping[str, pa.DataType]) -> pa.Tabl
     """The given columns of a frame, in the given types and order.
 
     Raises:
-        ValueError: a column is missing, or a value has another type.
+        UserError: a column is missing, or a value has another type.
     """
     try:
         arrays = [_to_array(frame[name], kind) for name, kind in columns.items()]
     except (KeyError, OverflowError, TypeError, ValueError) as error:  # pyarrow's own are of these types
-        raise ValueError(reason_of(error)) from error
+        raise UserError(reason_of(error)) from error
     return pa.table(arrays, schema=pa.schema(list(columns.items())))
 
 
@@ -59,19 +60,19 @@ def read(path: Path) -> pa.Table:
     table = pq.ParquetFile(path).read()
     expected = (table.schema.metadata or {}).get(_CONTENT_KEY)
     if expected is not None and expected != _content_digest(table):
-        raise ValueError("its content is not what was written")
+        raise UserError("its content is not what was written")
     return table
 
 
 def require_columns(table: pa.Table, columns: Mapping[str, pa.DataType], further: pa.DataType) -> None:
-    """Raise ValueError unless the table has the columns, and further ones of one type only."""
+    """Raise UserError unless the table has the columns, and further ones of one type only."""
     found = {one.name: _kind(one.type) for one in table.schema}
     missing = [name for name in columns if name not in found]
     if missing:
-        raise ValueError(f"it lacks the columns {', '.join(missing)}")
+        raise UserError(f"it lacks the columns {', '.join(missing)}")
     for name, kind in found.items():
         if kind != (wanted := _kind(columns.get(name, further))):
-            raise ValueError(f"its column {name} is {kind}, not {wanted}")
+            raise UserError(f"its column {name} is {kind}, not {wanted}")
 
 
 def _kind(kind: pa.DataType) -> str:

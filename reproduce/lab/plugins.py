@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 
+from alm.errors import UserError
 from alm.training.files import write_text
 from alm.variants import Variant, require_name
 from reproduce.lab.algorithms import (
@@ -27,7 +28,7 @@ from reproduce.lab.algorithms import (
     algorithm_named,
     variant_named,
 )
-from reproduce.lab.errors import frames, in_words, is_sentence
+from reproduce.lab.errors import frames, in_words
 from reproduce.lab.plugin_checks import MODULE, doubts_about, fault_of, is_plugins
 
 _GUIDE = "see docs/new_variant.md"
@@ -115,20 +116,20 @@ def load_plugin(path: Path) -> Plugin:
     """Run a plugin's file and check its declarations (imports what the file imports).
 
     Raises:
-        ValueError: the file cannot be read or run, or declares nothing; or a declaration is not a variant or
+        UserError: the file cannot be read or run, or declares nothing; or a declaration is not a variant or
             algorithm, cannot be loaded, or has a name that is taken.
     """
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise ValueError(
+        raise UserError(
             f"The plugin {path} cannot be read ({reason}): give the path of a Python file, {_GUIDE}."
         ) from None
     module = _run(path, text)
     plugin = Plugin(path, text, _declared_variants(path, module), _declared_algorithms(path, module))
     if not plugin.variants and not plugin.algorithms:
-        raise ValueError(
+        raise UserError(
             f'The plugin {path} declares no variant: add VARIANTS = {{"alm": [Variant(...)]}}, {_GUIDE}.'
         )
     _check_names(plugin)
@@ -151,7 +152,7 @@ def _run(path: Path, text: str) -> ModuleType:
         raise
     except BaseException as error:
         lines = [frame.lineno for frame in frames_of(path, error)] or [0]
-        raise ValueError(
+        raise UserError(
             f"The plugin {path} cannot be run (line {lines[-1]}: {in_words(error)}): "
             f"correct it so that `python {path}` runs."
         ) from None
@@ -166,7 +167,7 @@ def _declared_variants(path: Path, module: ModuleType) -> dict[str, tuple[Varian
         and all(isinstance(variants, (list, tuple)) for variants in declared.values())
         and all(isinstance(one, Variant) for variants in declared.values() for one in variants)
     ):
-        raise ValueError(
+        raise UserError(
             f"VARIANTS of the plugin {path} must map names of algorithms to lists of Variant, such as "
             f'{{"alm": [Variant(...)]}}, not {reprlib.repr(declared)}; {_GUIDE}.'
         )
@@ -176,7 +177,7 @@ def _declared_variants(path: Path, module: ModuleType) -> dict[str, tuple[Varian
 def _declared_algorithms(path: Path, module: ModuleType) -> dict[str, Algorithm]:
     declared = vars(module).get("ALGORITHMS", {})
     if not (isinstance(declared, Mapping) and all(isinstance(one, Algorithm) for one in declared.values())):
-        raise ValueError(
+        raise UserError(
             f"ALGORITHMS of the plugin {path} must map names to Algorithm, such as "
             f'{{"mine": Algorithm(...)}}, not {reprlib.repr(declared)}; {_GUIDE}.'
         )
@@ -188,24 +189,24 @@ def _check_names(plugin: Plugin) -> None:
     for name in plugin.algorithms:
         try:
             require_name(name, "an algorithm")
-        except ValueError as error:
-            raise ValueError(f"ALGORITHMS of the plugin {path} cannot be used: {error}") from None
+        except UserError as error:
+            raise UserError(f"ALGORITHMS of the plugin {path} cannot be used: {error}") from None
         if name in ALGORITHMS:
-            raise ValueError(f"There is an algorithm {name!r} already: give that of {path} another name.")
+            raise UserError(f"There is an algorithm {name!r} already: give that of {path} another name.")
     algorithms = {**ALGORITHMS, **plugin.algorithms}
     for name, variants in plugin.variants.items():
         try:
             taken = {BASE.name, *algorithm_named(name, algorithms).variants}
         except UnknownAlgorithmError as error:
-            raise ValueError(f"VARIANTS of the plugin {path} cannot be used: {error}") from None
+            raise UserError(f"VARIANTS of the plugin {path} cannot be used: {error}") from None
         own = [variant.name for variant in variants]
         for variant in own:
             if variant in taken:
-                raise ValueError(
+                raise UserError(
                     f"{name} has a variant {variant!r} already: give that of {path} another name."
                 )
             if own.count(variant) > 1:
-                raise ValueError(
+                raise UserError(
                     f"The plugin {path} declares two variants {variant!r} of {name}: give one another name."
                 )
 
@@ -219,7 +220,7 @@ def _check_classes(plugin: Plugin) -> None:
     ]
     for label, algorithm, variant in declared:
         if fault := fault_of(algorithm, variant):
-            raise ValueError(f"{label} of the plugin {plugin.path} cannot be trained: {fault}.")
+            raise UserError(f"{label} of the plugin {plugin.path} cannot be trained: {fault}.")
     doubts = (doubt for _, algorithm, variant in declared for doubt in doubts_about(*algorithm.load(variant)))
     for doubt in dict.fromkeys(doubts):
         warnings.warn(f"{doubt} (plugin {plugin.path})", stacklevel=3)
@@ -253,7 +254,7 @@ def mistakes_of(plugin: Plugin | None, algorithm: str, variant: str, runs_dir: P
         if plugin is None or not plugin.provides(algorithm, variant):
             raise
         own = frames_of(plugin.path, error)
-        if not own and (isinstance(error, OSError) or is_sentence(error)):
+        if not own and (isinstance(error, (OSError, UserError))):
             raise
         if own:
             place = f"{plugin.file}:{own[-1].lineno}, in {own[-1].name}"

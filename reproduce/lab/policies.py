@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
+from alm.errors import UserError
 from alm.names import place_among
 from alm.task_registry import task_spec
-from alm.training.checkpoint import read_checkpoint
+from alm.training.checkpoint import DamagedError, read_checkpoint
 from alm.training.forms import COUNT, FINITE, Form, listed, misfit
 from alm.training.policies import PolicyFileError, read_policy, read_record
 from alm.training.run_directory import RunDirectory
@@ -59,7 +60,7 @@ _RECORD: Mapping[str, Form] = {
 }
 
 
-class PolicyError(ValueError):
+class PolicyError(UserError):
     """A policy that is missing or unusable; the message is one sentence with what to do."""
 
 
@@ -183,7 +184,7 @@ def agent_in_checkpoint(path: Path, spec: RunSpec, digest: str) -> "Agent":
     agent = _fresh_agent(spec, digest, None, "")
     try:
         tree = read_checkpoint(path)
-    except ValueError:
+    except DamagedError:
         raise PolicyFileError(f"the checkpoint {path} is damaged: name a run that has a sound one") from None
     agent.load_state(tree["population"]["agent"])
     return agent
@@ -221,14 +222,14 @@ def policy_in(record: Mapping[str, Any], path: Path) -> Policy:
     """The policy of a record (`Policy.record`) that lies in a file.
 
     Raises:
-        KeyError, TypeError, ValueError: it is no such record.
+        KeyError, TypeError, UserError: it is no such record.
     """
     if problem := misfit(record, _RECORD):
-        raise ValueError(problem)
+        raise UserError(problem)
     held = {name: record[name] for name in _RECORD}
     require_protocol(held["protocol"])
     if held.pop("evaluated_step") != held["step"]:  # some of versions before 0.3
-        raise ValueError("it was evaluated at another step than it is of")
+        raise UserError("it was evaluated at another step than it is of")
     held |= {"spec": RunSpec.from_dict(held["spec"]), "returns": tuple(held["returns"])}
     return Policy(path, **held)
 
@@ -243,7 +244,7 @@ def stored_policy(path: Path, spec: RunSpec, kind: str) -> Policy:
     try:
         policy = policy_in(record, path)
         if (policy.spec, policy.kind) != (spec, kind):
-            raise ValueError(f"it is the {policy.label}")
+            raise UserError(f"it is the {policy.label}")
     except (KeyError, TypeError, ValueError) as error:
         raise PolicyFileError(
             f"{path} is not the policy that belongs there ({reason_of(error)}): put a sound copy back, or "
@@ -263,7 +264,7 @@ def policies_stored(store: Store) -> dict[tuple[RunSpec, str], Path]:
             name, kind = path.stem.partition(".")[::2]
             try:
                 spec = RunSpec.from_relative_dir(path.relative_to(root).with_name(name))
-            except ValueError:
+            except UserError:
                 continue  # the reader of the run beside it warns of it
             if kind not in KINDS:
                 continue
@@ -306,7 +307,7 @@ def find_policy(
 
     Raises:
         PolicyError: there is none; the message says what to train.
-        ValueError: the task, scale, algorithm, variant or kind does not exist, its settings are malformed, or
+        UserError: the task, scale, algorithm, variant or kind does not exist, its settings are malformed, or
             the seed is out of range.
         PolicyFileError: the policy is damaged.
     """
@@ -315,7 +316,7 @@ def find_policy(
     if seed is not None:
         require_seed(seed)
     if kind not in (None, *KINDS):
-        raise ValueError(f"There is no policy {kind!r} of a run; it has {' and '.join(map(repr, KINDS))}.")
+        raise UserError(f"There is no policy {kind!r} of a run; it has {' and '.join(map(repr, KINDS))}.")
     wanted: dict[str, Any] = {
         "algorithm": algorithm,
         "variant": canonical_variant(variant),

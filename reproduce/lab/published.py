@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
+from alm.errors import UserError
 from reproduce.lab.curves import Curve, window_mean
 from reproduce.lab.places import RESULTS
 
@@ -80,7 +81,7 @@ def _content(name: str) -> str:
     """The text of a file of published numbers, checked against its digest.
 
     Raises:
-        ValueError: it is missing, or does not match its digest in ``SHA256SUMS``.
+        UserError: it is missing, or does not match its digest in ``SHA256SUMS``.
     """
     path = _DATA / name
     try:
@@ -88,9 +89,9 @@ def _content(name: str) -> str:
         digests = {file: digest for digest, file in (line.split() for line in lines)}
         content = path.read_bytes()
     except (OSError, ValueError) as error:
-        raise ValueError(f"{path} or the SHA256SUMS beside it cannot be read ({error}); {_CURE}") from None
+        raise UserError(f"{path} or the SHA256SUMS beside it cannot be read ({error}); {_CURE}") from None
     if hashlib.sha256(content).hexdigest() != digests.get(name):
-        raise ValueError(f"{path} does not match the SHA256SUMS beside it; {_CURE}")
+        raise UserError(f"{path} does not match the SHA256SUMS beside it; {_CURE}")
     return content.decode()
 
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from alm.errors import UserError
 from alm.training.files import write_bytes
 from reproduce.lab.places import installing
 from reproduce.lab.playing import FRESH_EPISODES, Actor
@@ -42,7 +43,7 @@ LARGEST_CLIP = 500_000
 _PROBE = "import mujoco; mujoco.GLContext(16, 16).make_current()"
 
 
-class LargeClipError(RuntimeError):
+class LargeClipError(UserError):
     """A clip that is too large even with the fewest colours and frames; others may fit."""
 
 
@@ -59,10 +60,10 @@ def require_encoder() -> None:
     """Check that an MP4 can be written.
 
     Raises:
-        RuntimeError: imageio-ffmpeg is not installed.
+        UserError: imageio-ffmpeg is not installed.
     """
     if find_spec("imageio_ffmpeg") is None:
-        raise RuntimeError(f"films need the package imageio-ffmpeg: install it with {installing('render')}")
+        raise UserError(f"films need the package imageio-ffmpeg: install it with {installing('render')}")
 
 
 @cache
@@ -72,7 +73,7 @@ def choose_gl() -> str:
     A process chooses once, as MuJoCo does.
 
     Raises:
-        RuntimeError: no backend works.
+        UserError: no backend works.
     """
     chosen = os.environ.get("MUJOCO_GL")
     ways = (chosen,) if chosen else ("egl", "osmesa") if sys.platform == "linux" else ("",)
@@ -83,7 +84,7 @@ def choose_gl() -> str:
         if tried.returncode == 0:
             os.environ["MUJOCO_GL"] = way
             return way
-    raise RuntimeError(
+    raise UserError(
         f"nothing here renders off screen (tried MUJOCO_GL={', '.join(ways)}): install EGL (on Debian: "
         "apt-get install libegl1 libgl1-mesa-dri) or OSMesa (apt-get install libosmesa6)"
     )
@@ -231,7 +232,7 @@ def film(policy: Policy, folder: Path, plugin: Plugin | None = None) -> tuple[Pa
     """Write a whole episode as MP4 and its first seconds as GIF; returns both files.
 
     Raises:
-        RuntimeError: a package or a rendering backend is missing.
+        UserError: a package or a rendering backend is missing.
         PolicyError: the policy cannot be used.
     """
     require_encoder()

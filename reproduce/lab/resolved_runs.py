@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from alm.errors import UserError
 from alm.task_registry import TaskSpec, task_spec
 from alm.training.scale import TrainingConfig, scale_named
-from reproduce.lab.errors import is_sentence
 from reproduce.lab.plugins import Plugin, method_named
 from reproduce.lab.settings import require_used, require_valid, with_settings
 from reproduce.lab.specs import RunSpec, run_record, variant_in
@@ -53,11 +53,11 @@ class ResolvedRuns:
             settings: ``field=value`` each, on top of the variant (`reproduce.lab.settings.with_settings`).
 
         Raises:
-            ValueError: in one sentence: no seed or an invalid one; an unknown algorithm, variant, task, scale
+            UserError: in one sentence: no seed or an invalid one; an unknown algorithm, variant, task, scale
                 or setting; a task that the algorithm cannot learn, or a setting that cannot be stored.
         """
         if not seeds:
-            raise ValueError("There is no seed to train: give one or more, such as --seeds 0 1 2.")
+            raise UserError("There is no seed to train: give one or more, such as --seeds 0 1 2.")
         task_, scale_ = task_spec(task), scale_named(scale)
         algorithm_, variant_ = method_named(algorithm, variant, plugin)
         agent_class, config_class = algorithm_.load(variant_)
@@ -105,18 +105,18 @@ def _declared_in(plugin: Plugin | None, name: str) -> Iterator[None]:
     """Say of a declaration that the suite refuses which plugin it is in.
 
     Raises:
-        ValueError: replaces the suite's sentence.
+        UserError: replaces the suite's sentence.
     """
     try:
         yield
-    except ValueError as error:
-        if plugin is None or not is_sentence(error):
+    except UserError as error:
+        if plugin is None:
             raise
-        raise ValueError(f"{name} of the plugin {plugin.path} cannot be trained: {error}") from None
+        raise UserError(f"{name} of the plugin {plugin.path} cannot be trained: {error}") from None
 
 
 def _require_updates(agent_config: Any, training: TrainingConfig, name: str) -> None:
-    """Raise ValueError if a run would end before its first update."""
+    """Raise UserError if a run would end before its first update."""
     total, warmup = training.total_steps, agent_config.warmup_steps
     # An algorithm that learns in stages declares when the first one ends.
     first = getattr(agent_config, "first_update", warmup + 1)
@@ -124,11 +124,11 @@ def _require_updates(agent_config: Any, training: TrainingConfig, name: str) -> 
         early = (
             f"within its warm-up of {warmup}" if total <= warmup else f"before its first update at {first}"
         )
-        raise ValueError(f"A run of {name} would end after {total} steps, {early}: nothing would be learned.")
+        raise UserError(f"A run of {name} would end after {total} steps, {early}: nothing would be learned.")
 
 
 def _require_storable(agent_config: Any, name: str) -> None:
-    """Raise ValueError if a setting cannot be written as JSON in UTF-8."""
+    """Raise UserError if a setting cannot be written as JSON in UTF-8."""
     for setting in dataclasses.fields(agent_config):
         value = getattr(agent_config, setting.name)
         try:
@@ -136,7 +136,7 @@ def _require_storable(agent_config: Any, name: str) -> None:
                 value, sort_keys=True, allow_nan=False, ensure_ascii=False, default=_object_of
             ).encode()
         except (RecursionError, TypeError, ValueError) as error:
-            raise ValueError(
+            raise UserError(
                 f"The setting {setting.name} of {name} cannot be stored ({error}): settings are numbers, "
                 "text, True, False, None, or lists of these."
             ) from None

@@ -9,13 +9,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Unpack
 
+from alm.errors import UserError
 from alm.training.run_directory import RunDirectory
 from reproduce.lab.errors import reason_of
 from reproduce.lab.specs import RunFields, RunSpec, may_hold, spec_in
 from reproduce.lab.store import StoreWarning
 
 
-class UnreadableRunError(ValueError):
+class UnreadableRunError(UserError):
     """Damage in a run directory; the message is one sentence that names it, the reason and what to do.
 
     Args:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from alm.errors import UserError
 from alm.names import nearest
 from alm.task_registry import task_spec
 from alm.training.scale import scale_named
@@ -28,7 +29,7 @@ def wanted_runs(
         runs_dir: directory of runs in training, whose names are known, too; None: no search.
 
     Raises:
-        ValueError: the scale or task does not exist, the variant's settings are malformed, or neither the
+        UserError: the scale or task does not exist, the variant's settings are malformed, or neither the
             suite nor a run has the algorithm or variant.
     """
     if scale is not None:
@@ -52,17 +53,17 @@ def _require_known(algorithm: str | None, variant: str | None, places: str) -> N
         places: options of the command that lists the runs that were looked at.
 
     Raises:
-        ValueError: there is no such algorithm or variant.
+        UserError: there is no such algorithm or variant.
     """
     if algorithm is not None and "/" in algorithm:
         of, _, name = algorithm.partition("/")
-        raise ValueError(f"{algorithm!r} is a variant: give algorithm {of!r} and variant {name!r}.")
+        raise UserError(f"{algorithm!r} is a variant: give algorithm {of!r} and variant {name!r}.")
     name = BASE.name if variant is None else variant_parts(variant).name
     known = [BASE.name, *(one for of in ALGORITHMS.values() for one in of.variants)]
     if algorithm is not None:
         variant_named(algorithm, name)
     elif name not in known:
-        raise ValueError(
+        raise UserError(
             f"There is no variant {name!r} of any algorithm{nearest(name, known)}; python -m reproduce runs "
             f"--all{places} lists the stored runs with their variants, and python -m reproduce algorithms "
             "alm the variants of ALM."

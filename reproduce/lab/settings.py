@@ -12,6 +12,7 @@ from typing import Annotated, Any, NamedTuple
 
 from docstring_parser import parse_from_object
 
+from alm.errors import UserError
 from alm.names import nearest
 from alm.training.ranges import Range
 from reproduce.lab.specs import variant_in, variant_parts
@@ -61,7 +62,7 @@ def with_settings(config: Any, assignments: Sequence[str]) -> tuple[Any, tuple[s
             values ``true`` or ``false``, no value ``none``, tuples ``400,200`` or ``(400,200)``.
 
     Raises:
-        ValueError: no ``=``, an unknown field, a value of another type or one that the configuration refuses,
+        UserError: no ``=``, an unknown field, a value of another type or one that the configuration refuses,
             or two values for one field.
     """
     if not assignments:
@@ -71,17 +72,17 @@ def with_settings(config: Any, assignments: Sequence[str]) -> tuple[Any, tuple[s
     for assignment in assignments:
         name, sign, text = (part.strip() for part in assignment.partition("="))
         if not sign:
-            raise ValueError(f"The setting {assignment!r} has no value: write it as field=value.")
+            raise UserError(f"The setting {assignment!r} has no value: write it as field=value.")
         if name not in known:
-            raise ValueError(
+            raise UserError(
                 f"{owner} has no setting {name!r}{nearest(name, known)}; its settings are {', '.join(known)}."
             )
         try:
             value = _value(text, known[name].kind)
-        except ValueError as error:
-            raise ValueError(f"The setting {name} of {owner} {error}, not {text!r}.") from None
+        except UserError as error:
+            raise UserError(f"The setting {name} of {owner} {error}, not {text!r}.") from None
         if name in values and values[name] != value:
-            raise ValueError(
+            raise UserError(
                 f"The setting {name} is given twice, as {_text(values[name])} and as {_text(value)}: leave "
                 "one out."
             )
@@ -99,7 +100,7 @@ def require_valid(config: Any, prefix: str = "") -> None:
     A configuration whose settings may contradict each other reports that in a method ``conflict``.
 
     Raises:
-        ValueError: a value has another type or is out of range, or settings contradict each other.
+        UserError: a value has another type or is out of range, or settings contradict each other.
     """
     kinds = typing.get_type_hints(type(config), include_extras=True)
     for one in fields(config):
@@ -107,24 +108,24 @@ def require_valid(config: Any, prefix: str = "") -> None:
         if is_dataclass(value) and not isinstance(value, type):
             require_valid(value, f"{prefix}{one.name}.")
         elif not _fits(value, kind):
-            raise ValueError(
+            raise UserError(
                 f"The setting {prefix}{one.name} of {type(config).__name__} must be {_words(kind)}, not "
                 f"{reprlib.repr(value)}."
             )
     if conflict := getattr(config, "conflict", lambda: None)():
-        raise ValueError(f"The settings of {type(config).__name__} contradict each other: {conflict}.")
+        raise UserError(f"The settings of {type(config).__name__} contradict each other: {conflict}.")
 
 
 def require_used(assignments: Sequence[str], unused: Sequence[str], name: str) -> None:
     """Check that every setting in a run's name has an effect on the run.
 
     Raises:
-        ValueError: a canonical assignment sets a field that the agent called ``name`` does not use.
+        UserError: a canonical assignment sets a field that the agent called ``name`` does not use.
     """
     for assignment in assignments:
         field = assignment.partition("=")[0]
         if field in unused:
-            raise ValueError(
+            raise UserError(
                 f"{name} does not read the setting {field}, or derives it from others: leave it out."
             )
 
@@ -179,12 +180,12 @@ def canonical_variant(variant: str) -> str:
     Types are not known here, and hence not which settings change nothing.
 
     Raises:
-        ValueError: the brackets do not hold a list of settings, or set a field twice.
+        UserError: the brackets do not hold a list of settings, or set a field twice.
     """
     name, settings, precision = variant_parts(variant)
     values = dict(sorted(setting.partition("=")[::2] for setting in settings))
     if variant_in(name, precision, settings) != variant or len(values) < len(settings):
-        raise ValueError(
+        raise UserError(
             f"{variant!r} is no variant: write a name, perhaps with settings, each once, and a precision, as "
             "in 'base[horizon=7,learning_rate=3e-4]+bf16'."
         )
@@ -234,7 +235,7 @@ def _value(text: str, kind: Any) -> Any:
     """The value of a given type that a text represents.
 
     Raises:
-        ValueError: the text is not of that type; the message names it, as in "must be a whole number".
+        UserError: the text is not of that type; the message names it, as in "must be a whole number".
     """
     arguments = typing.get_args(kind)
     if typing.get_origin(kind) in (typing.Union, types.UnionType) and type(None) in arguments:
@@ -244,8 +245,8 @@ def _value(text: str, kind: Any) -> Any:
         if len(inner) == 1:
             try:
                 return _value(text, inner[0])
-            except ValueError as error:
-                raise ValueError(f"{error} or none") from None
+            except UserError as error:
+                raise UserError(f"{error} or none") from None
     if kind is bool and text.lower() in ("true", "false"):
         return text.lower() == "true"
     if kind is int:
@@ -260,7 +261,7 @@ def _value(text: str, kind: Any) -> Any:
         bool: "must be true or false",
         str: "must be a word of letters, digits, dots, dashes and underscores to be given here",
     }
-    raise ValueError(needed.get(kind, f"has the type {kind}, which only a plugin's variant can set"))
+    raise UserError(needed.get(kind, f"has the type {kind}, which only a plugin's variant can set"))
 
 
 def _whole_number(text: str) -> int:
@@ -269,7 +270,7 @@ def _whole_number(text: str) -> int:
     except InvalidOperation:
         number = Decimal("nan")
     if not number.is_finite() or number.adjusted() > _LARGEST_EXPONENT or number % 1:
-        raise ValueError("must be a whole number")
+        raise UserError("must be a whole number")
     return int(number)
 
 
@@ -279,7 +280,7 @@ def _number(text: str) -> float:
     except ValueError:
         number = math.nan
     if not math.isfinite(number):
-        raise ValueError("must be a finite number")
+        raise UserError("must be a finite number")
     return number + 0.0  # -0.0 becomes 0.0, the same number
 
 
@@ -288,7 +289,7 @@ def _tuple(text: str, kinds: tuple[Any, ...]) -> tuple[Any, ...]:
     parts = [part.strip() for part in inside.split(",")] if inside.strip() else []
     kinds = _tuple_kinds(kinds, len(parts))
     if len(parts) != len(kinds):
-        raise ValueError(f"must be {len(kinds)} values with commas between them")
+        raise UserError(f"must be {len(kinds)} values with commas between them")
     return tuple(_value(part, kind) for part, kind in zip(parts, kinds, strict=True))
 
 

@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path, PurePath
 from typing import Any, NamedTuple, TypedDict, Unpack
 
+from alm.errors import UserError
+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+=()-]*")
 # A slash becomes an underscore in a path, so a task's name has none of its own.
 _TASK = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+=()-]*(/[A-Za-z0-9][A-Za-z0-9.+=()-]*)?")
@@ -48,7 +50,7 @@ class RunSpec:
         scale: named size of the experiment, such as ``"paper"`` or ``"laptop"``.
 
     Raises:
-        ValueError: a name cannot be part of a path, or the seed is out of range.
+        UserError: a name cannot be part of a path, or the seed is out of range.
     """
 
     algorithm: str
@@ -62,17 +64,17 @@ class RunSpec:
             value = getattr(self, name)
             if not (isinstance(value, str) and pattern.fullmatch(value)):
                 settings = ", perhaps with settings as in base[horizon=7]" if pattern is _VARIANT else ""
-                raise ValueError(
+                raise UserError(
                     f"The {name} of a run must be a word of letters, digits and ._+=()-{settings}, not "
                     f"{value!r}."
                 )
         if len(self.variant) > _LONGEST_VARIANT:
-            raise ValueError(
+            raise UserError(
                 f"The variant {self.variant} is too long for the name of a file: declare it under a short "
                 "name of your own, see docs/new_variant.md."
             )
         if not (isinstance(self.task, str) and _TASK.fullmatch(self.task)):
-            raise ValueError(
+            raise UserError(
                 "The task of a run must be a word of letters, digits and .+=()-, or two with a slash, not "
                 f"{self.task!r}."
             )
@@ -107,12 +109,12 @@ class RunSpec:
         """The inverse of `relative_dir`.
 
         Raises:
-            ValueError: ``path`` is not ``algorithm/variant/task/scale/seed-N``.
+            UserError: ``path`` is not ``algorithm/variant/task/scale/seed-N``.
         """
         parts = path.parts
         seed = _SEED_DIRECTORY.fullmatch(parts[-1]) if len(parts) == 5 else None
         if seed is None:
-            raise ValueError(f"{path} does not name a run: expected algorithm/variant/task/scale/seed-N.")
+            raise UserError(f"{path} does not name a run: expected algorithm/variant/task/scale/seed-N.")
         algorithm, variant, task, scale = parts[:4]
         task = task.replace("_", "/")
         return cls(algorithm=algorithm, variant=variant, task=task, seed=int(seed.group(1)), scale=scale)
@@ -126,12 +128,12 @@ class RunSpec:
         """The inverse of `to_dict`.
 
         Raises:
-            ValueError: a field is missing, unknown or invalid.
+            UserError: a field is missing, unknown or invalid.
         """
         unknown = set(values) - {field.name for field in fields(cls)}
         missing = {"algorithm", "task", "seed", "scale"} - set(values)
         if unknown or missing:
-            raise ValueError(
+            raise UserError(
                 f"A run has the fields algorithm, variant, task, seed and scale; "
                 f"missing: {sorted(missing) or 'none'}, unknown: {sorted(unknown) or 'none'}."
             )
@@ -151,24 +153,22 @@ def require_seed(seed: Any) -> None:
     """Check a seed.
 
     Raises:
-        ValueError: it is not an integer from 0 to 2**32 - 1.
+        UserError: it is not an integer from 0 to 2**32 - 1.
     """
     if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
-        raise ValueError(f"The seed of a run must be an integer of at least 0, not {seed!r}.")
+        raise UserError(f"The seed of a run must be an integer of at least 0, not {seed!r}.")
     if seed > _LARGEST_SEED:
-        raise ValueError(f"The seed of a run must be at most {_LARGEST_SEED}, not {seed}.")
+        raise UserError(f"The seed of a run must be at most {_LARGEST_SEED}, not {seed}.")
 
 
 def require_protocol(protocol: Any) -> str:
     """A protocol, checked after reading because it names a folder in MLflow.
 
     Raises:
-        ValueError: it is not a word of letters, digits and ._+-.
+        UserError: it is not a word of letters, digits and ._+-.
     """
     if not (isinstance(protocol, str) and _PROTOCOL.fullmatch(protocol)):
-        raise ValueError(
-            f"the protocol of a run must be a word of letters, digits and ._+-, not {protocol!r}"
-        )
+        raise UserError(f"the protocol of a run must be a word of letters, digits and ._+-, not {protocol!r}")
     return protocol
 
 
@@ -191,18 +191,18 @@ def spec_in(record: Any, place: PurePath, name: str = "config.json") -> RunSpec:
         name: name of the record in messages.
 
     Raises:
-        ValueError: it is not such a record, describes a run of another place, or was edited.
+        UserError: it is not such a record, describes a run of another place, or was edited.
     """
     if not isinstance(record, Mapping) or {"spec", "digest", "protocol", "config"} - set(record):
-        raise ValueError(f"its {name} lacks one of spec, digest, protocol and config")
+        raise UserError(f"its {name} lacks one of spec, digest, protocol and config")
     if not isinstance(record["spec"], Mapping) or not isinstance(record["config"], Mapping):
-        raise ValueError(f"spec or config in its {name} is no table of names and values")
+        raise UserError(f"spec or config in its {name} is no table of names and values")
     spec = RunSpec.from_dict(record["spec"])
     if spec.relative_dir != place:
-        raise ValueError(f"its {name} is of {spec.label}, which has another place")
+        raise UserError(f"its {name} is of {spec.label}, which has another place")
     require_protocol(record["protocol"])
     if record["digest"] != (expected := config_digest(spec, record["config"])):
-        raise ValueError(f"its {name} was edited: the digest {record['digest']} does not fit it ({expected})")
+        raise UserError(f"its {name} was edited: the digest {record['digest']} does not fit it ({expected})")
     return spec
 
 
@@ -286,7 +286,7 @@ def config_digest(spec: RunSpec, config: Mapping[str, Any]) -> str:
 
     Raises:
         TypeError: ``config`` holds something that JSON cannot represent, such as a path or an array.
-        ValueError: ``config`` holds NaN or Inf.
+        UserError: ``config`` holds NaN or Inf.
     """
     identity = {"spec": spec.to_dict(), "config": config}
     text = json.dumps(identity, sort_keys=True, separators=(",", ":"), allow_nan=False)

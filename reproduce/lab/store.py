@@ -26,6 +26,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from alm.errors import UserError
 from alm.training.files import remove_abandoned
 from alm.training.forms import CONFIG, FINITE, PROVENANCE, TIMES, Form, listed, misfit, within
 from alm.training.scale import SCALES
@@ -116,7 +117,7 @@ class StoredRun:
         own: whether it was read from the upper of two overlaid stores, the user's own.
 
     Raises:
-        ValueError: the status is unknown, a reason is missing or out of place, or there is no evaluation.
+        UserError: the status is unknown, a reason is missing or out of place, or there is no evaluation.
     """
 
     spec: RunSpec
@@ -131,13 +132,13 @@ class StoredRun:
 
     def __post_init__(self) -> None:
         if self.status not in STATUSES:
-            raise ValueError(
+            raise UserError(
                 f"The status of {self.spec.label} must be one of {', '.join(STATUSES)}, not {self.status!r}."
             )
         if (self.status == "failed") != bool(self.reason):
-            raise ValueError(f"{self.spec.label} needs a reason if it failed, and only then.")
+            raise UserError(f"{self.spec.label} needs a reason if it failed, and only then.")
         if self.evaluations.empty:
-            raise ValueError(f"{self.spec.label} has no evaluation yet.")
+            raise UserError(f"{self.spec.label} has no evaluation yet.")
 
     @cached_property
     def digest(self) -> str:
@@ -230,7 +231,7 @@ class Store:
         the required ones are ordered by name, and the keys of the record are sorted.
 
         Raises:
-            ValueError: a required column is missing, a metric is not numeric, the steps do not increase, a
+            UserError: a required column is missing, a metric is not numeric, the steps do not increase, a
                 return is not finite, or a time is not plausible.
             TypeError: configuration or provenance cannot be written as JSON.
         """
@@ -243,13 +244,13 @@ class Store:
         """Store the value samples of ``run``, replacing earlier ones, and return their file.
 
         Raises:
-            ValueError: a column of `VALUE_COLUMNS` is missing, there is no estimate, or a value is no
+            UserError: a column of `VALUE_COLUMNS` is missing, there is no estimate, or a value is no
                 number.
         """
         estimates = sorted(set(pairs.columns) - set(VALUE_COLUMNS))
         missing = [name for name in VALUE_COLUMNS if name not in pairs.columns]
         if missing or not estimates:
-            raise ValueError(f"The value samples of {run.spec.label} lack {missing or 'an estimate'}.")
+            raise UserError(f"The value samples of {run.spec.label} lack {missing or 'an estimate'}.")
         columns = dict(VALUE_COLUMNS) | dict.fromkeys(estimates, pa.float32())
         path = self.path(run.spec).with_suffix(_VALUES_SUFFIX)
         parquet.write(
@@ -327,7 +328,7 @@ class Store:
                 place = path.relative_to(root).with_suffix("")
                 try:
                     spec = RunSpec.from_relative_dir(place)
-                except ValueError as error:
+                except UserError as error:
                     category = StoreWarning if may_hold(place.parent, **wanted) else UserWarning
                     _warn(path, str(error), "move it away", category)
                     continue
@@ -421,7 +422,7 @@ def _beside(path: Path, run: StoredRun, columns: Mapping[str, pa.DataType], *tex
         metadata = table.schema.metadata or {}
         digest, *_ = [metadata[key].decode() for key in (_DIGEST_KEY, *texts)]
         if digest != run.digest:
-            raise ValueError(f"it belongs to the configuration {digest}, not {run.digest}")
+            raise UserError(f"it belongs to the configuration {digest}, not {run.digest}")
     except Exception as error:
         _warn_of(path, error)
         return None
@@ -454,19 +455,19 @@ def _columns_of(names: Iterable[str]) -> dict[str, pa.DataType]:
 
 
 def _require_evaluations(table: pa.Table) -> None:
-    """Raise ValueError unless columns are complete, steps increase, returns are finite, times plausible."""
+    """Raise UserError unless columns are complete, steps increase, returns are finite, times plausible."""
     columns = _columns_of(table.column_names)
     parquet.require_columns(table, columns, pa.float64())
     if any(table[name].null_count for name in columns):
-        raise ValueError("an evaluation has gaps")
+        raise UserError("an evaluation has gaps")
     steps, returns = table["step"].to_numpy(), table["eval/return"].to_numpy()
     if np.any(np.diff(steps) <= 0):
-        raise ValueError("its evaluation steps do not increase")
+        raise UserError("its evaluation steps do not increase")
     if len(lost := steps[~np.isfinite(returns)]):
-        raise ValueError(f"its return at step {lost[0]} is not finite")
+        raise UserError(f"its return at step {lost[0]} is not finite")
     for row in table.select([name for name in _ROW if name in columns]).to_pylist():
         if problem := misfit(row, _ROW):
-            raise ValueError(problem)
+            raise UserError(problem)
 
 
 def _record_json(run: StoredRun) -> bytes:
@@ -485,15 +486,15 @@ def _from_table(table: pa.Table, spec: RunSpec) -> StoredRun:
     """The run in ``table``; raises some exception if it is not the run of ``spec``."""
     metadata = table.schema.metadata or {}
     if _METADATA_KEY not in metadata:
-        raise ValueError("it has no alm-run record")
+        raise UserError("it has no alm-run record")
     record = json.loads(metadata[_METADATA_KEY])
     if not isinstance(record, dict):
-        raise ValueError("its alm-run record is no object")
+        raise UserError("its alm-run record is no object")
     if record["schema"] != SCHEMA:
-        raise ValueError(f"it has format {record['schema']}, this version reads {SCHEMA}")
+        raise UserError(f"it has format {record['schema']}, this version reads {SCHEMA}")
     spec_in(record, spec.relative_dir, "alm-run record")
     if problem := misfit(record, _RECORD):
-        raise ValueError(problem)
+        raise UserError(problem)
     _require_evaluations(table)
     return StoredRun(
         spec=spec,

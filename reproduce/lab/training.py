@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from alm.errors import UserError
 from alm.training.files import write_text
 from alm.training.run_directory import PLUGIN_COPY, RunDirectory
 from reproduce.formats import seeds_named
-from reproduce.lab.errors import is_sentence
 from reproduce.lab.places import WORKPLACE
 from reproduce.lab.plugins import Plugin, frames_of
 from reproduce.lab.provenance import provenance
@@ -33,23 +33,21 @@ def check_machine(device: str, threads: int) -> None:
     """Check that this machine has the requested device and threads.
 
     Raises:
-        ValueError: torch cannot use the device, or threads are fewer than one or more than the cores.
+        UserError: torch cannot use the device, or threads are fewer than one or more than the cores.
     """
     import torch
 
     if threads < 1:
-        raise ValueError(f"The number of threads must be at least 1, not {threads}.")
+        raise UserError(f"The number of threads must be at least 1, not {threads}.")
     cores = os.cpu_count() or 1
     if threads > cores:
-        raise ValueError(
-            f"The number of threads must be at most this machine's {cores} cores, not {threads}."
-        )
+        raise UserError(f"The number of threads must be at most this machine's {cores} cores, not {threads}.")
     try:
         # A device without data, such as meta, creates tensors but cannot return a value.
         torch.ones(1, device=device).item()
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).splitlines()[0].partition(". ")[0][:120].rstrip(".")
-        raise ValueError(
+        raise UserError(
             f"device {device!r} cannot be used ({reason}); choose cpu, or install a "
             "torch build with support for it"
         ) from None
@@ -59,11 +57,11 @@ def check_until(resolved: ResolvedRuns, until: int | None) -> None:
     """Check that training can stop at the requested step: at an evaluation within the run.
 
     Raises:
-        ValueError: it cannot.
+        UserError: it cannot.
     """
     every, total = resolved.training.eval_every, resolved.training.total_steps
     if until is not None and (until % every or not resolved.agent_config.warmup_steps < until <= total):
-        raise ValueError(
+        raise UserError(
             f"--until {until} is not an evaluation step of this run: choose a multiple of {every} after the "
             f"{resolved.agent_config.warmup_steps} steps of the warm-up, up to {total}."
         )
@@ -73,7 +71,7 @@ def require_storable(resolved: ResolvedRuns, store: Store) -> dict[RunSpec, Stor
     """Check that the store can take the runs, before hours are spent on them; returns those already stored.
 
     Raises:
-        ValueError: the store holds another configuration of one of the runs.
+        UserError: the store holds another configuration of one of the runs.
         OSError: the store cannot be written.
     """
     if resolved.specs[0].scale != "smoke":
@@ -91,7 +89,7 @@ def open_run(
     """Open a run's directory for training; ``None`` if the run has already ended.
 
     Raises:
-        ValueError: the directory holds another configuration or protocol of the same run, or a record that
+        UserError: the directory holds another configuration or protocol of the same run, or a record that
             does not belong there.
         reproduce.lab.run_directories.UnreadableRunError: one of its records is missing or damaged.
         alm.training.checkpoint.DamagedError: no checkpoint is readable any more.
@@ -128,12 +126,12 @@ def _is_begun(resolved: ResolvedRuns, spec: RunSpec, directory: RunDirectory) ->
     """Whether a directory that is not new holds the run; if not, the run may be begun there.
 
     Raises:
-        ValueError, reproduce.lab.run_directories.UnreadableRunError: as `open_run` does.
+        UserError, reproduce.lab.run_directories.UnreadableRunError: as `open_run` does.
     """
     with reading(directory):
         stored = directory.read_json("config.json")
     if {"digest", "protocol"} - set(stored):
-        raise ValueError(
+        raise UserError(
             f"{directory.path / 'config.json'} is not the record of a run: move {directory.path} away, "
             "or choose another --runs-dir"
         )
@@ -147,7 +145,7 @@ def _is_begun(resolved: ResolvedRuns, spec: RunSpec, directory: RunDirectory) ->
     try:
         spec_in(stored, spec.relative_dir)
     except (TypeError, ValueError) as error:
-        raise ValueError(
+        raise UserError(
             f"{directory.path} cannot be trained ({str(error).rstrip('.')}): mend or move it, or choose "
             "another --runs-dir"
         ) from None
@@ -156,13 +154,13 @@ def _is_begun(resolved: ResolvedRuns, spec: RunSpec, directory: RunDirectory) ->
 
 def _conflict(
     resolved: ResolvedRuns, spec: RunSpec, place: Path, what: str, stored: str, option: str
-) -> ValueError:
+) -> UserError:
     cure = f"move or delete these files, or choose another {option}"
     if resolved.plugin and what == "digest":
         copy = place / PLUGIN_COPY
         old = f"go on with the old file (--plugin {shlex.quote(str(copy))}), or " if copy.is_file() else ""
         cure = f"{resolved.plugin.file} has changed since, so give the variant another name, or {old}{cure}"
-    return ValueError(
+    return UserError(
         f"{place} holds {spec.label} with another {what} ({stored}, now "
         f"{resolved.record(spec)[what]}): {cure}"
     )
@@ -180,7 +178,7 @@ def train_population(
 
     Raises:
         alm.training.loop.Interrupted: training was asked to stop; the state is stored.
-        ValueError: there is not enough memory.
+        UserError: there is not enough memory.
     """
     import torch
 
@@ -222,14 +220,14 @@ def _enough_memory(title: str, device: str, plugin: Plugin | None) -> Iterator[N
     """Turn out-of-memory errors of torch and NumPy into one sentence.
 
     Raises:
-        ValueError: there is not enough memory.
+        UserError: there is not enough memory.
     """
     try:
         yield
     except (MemoryError, OverflowError, RuntimeError) as error:
         if not _lacks_memory(error, plugin):
             raise
-        raise ValueError(
+        raise UserError(
             f"{title} does not fit into the memory of {device}: choose smaller sizes or batches."
         ) from error
 
@@ -240,7 +238,7 @@ def _lacks_memory(error: Exception, plugin: Plugin | None) -> bool:
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return True
     # torch has its own exception type only for GPUs; what a plugin's code raises may mean anything.
-    if is_sentence(error) or (plugin and frames_of(plugin.path, error)):
+    if plugin and frames_of(plugin.path, error):
         return False
     first = (str(error).splitlines() or [""])[0]
     return isinstance(error, OverflowError) or bool(

@@ -42,7 +42,7 @@ def record_of(run: dict[str, Any], provenance: dict[str, Any]) -> RunRecord:
     """The MLflow record of one of our runs, from the content of its ``config.json`` and its provenance.
 
     Raises:
-        ValueError: the specification is invalid, or the protocol, which names the experiment, is not a word.
+        UserError: the specification is invalid, or the protocol, which names the experiment, is not a word.
     """
     spec, protocol = RunSpec.from_dict(run["spec"]), require_protocol(run["protocol"])
     has_plugin = "plugin" in provenance

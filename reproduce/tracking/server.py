@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
+from alm.errors import UserError
 from reproduce.tracking.client import QUIET
 from reproduce.tracking.guard import start_guarded, stop_guarded
 from reproduce.tracking.uri import TrackingError, artifact_root
@@ -44,7 +45,7 @@ class Address:
         names: further names by which browsers and clients may reach the server.
 
     Raises:
-        ValueError: other machines could reach it, but under no name.
+        UserError: other machines could reach it, but under no name.
     """
 
     host: str = _LOOPBACK
@@ -53,7 +54,7 @@ class Address:
 
     def __post_init__(self) -> None:
         if self.host not in (*_THIS_MACHINE, "::1") and not self.names:
-            raise ValueError(
+            raise UserError(
                 f"A server that listens on {self.host} must know the host names by which other machines "
                 "reach it: give them with --allowed-hosts, or leave --host out to serve this machine alone."
             )

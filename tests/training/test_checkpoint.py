@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from alm.errors import UserError
 from alm.training.checkpoint import Checkpoints, DamagedError, load_newest
 from alm.training.population import join_seeds, share_of_seed
 
@@ -98,7 +99,7 @@ def test_a_file_without_a_seal_is_damaged(tmp_path, caplog):
 def test_loading_executes_no_code(tmp_path, caplog):
     store = Checkpoints(tmp_path)
     store.save(10, {"bad": Malicious()})
-    with pytest.raises(RuntimeError, match="holds what torch does not load without running code"):
+    with pytest.raises(UserError, match="holds what torch does not load without running code"):
         load_newest([store])
     store.path(10).write_bytes(pickle.dumps(Malicious()))
     with pytest.raises(DamagedError, match="no checkpoint of"):
@@ -108,7 +109,7 @@ def test_loading_executes_no_code(tmp_path, caplog):
 def test_what_torch_refuses_to_load_is_no_damage(tmp_path):
     store = Checkpoints(tmp_path)
     store.save(10, {"array": np.zeros(3)})
-    with pytest.raises(RuntimeError, match=r"step-000000010.pt is as it was written, but .* begin it anew"):
+    with pytest.raises(UserError, match=r"step-000000010.pt is as it was written, but .* begin it anew"):
         load_newest([store])
     assert store.steps() == [10]
 

@@ -35,7 +35,7 @@ class Evidence:
         stored: every stored run of it.
 
     Raises:
-        ValueError: there is no such scale.
+        UserError: there is no such scale.
     """
 
     def __init__(self, store: Store, scale: str) -> None:

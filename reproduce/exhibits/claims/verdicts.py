@@ -56,7 +56,7 @@ def judged(store: Store, scale: str, claims: Sequence[Claim] = CLAIMS) -> list[J
     """Every claim with its verdict from the runs of a scale.
 
     Raises:
-        ValueError: there is no such scale.
+        UserError: there is no such scale.
     """
     evidence = Evidence(store, scale)
     findings = [claim.check.finding(evidence) for claim in claims]
@@ -89,7 +89,7 @@ def claims_table(store: Store, scale: str) -> Table:
     """The table of all claims, judged by the runs of a scale.
 
     Raises:
-        ValueError: there is no such scale.
+        UserError: there is no such scale.
     """
     return table_of(judged(store, scale), scale)
 

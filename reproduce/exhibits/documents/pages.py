@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from alm.errors import UserError
 from alm.training.files import write_text
 from reproduce.exhibits.documents import (
     benchmarks,
@@ -59,5 +60,5 @@ def _with_block(text: str, name: str, block: str) -> str:
     begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
     pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
     if not pattern.search(text):
-        raise ValueError(f"a document lacks the marks {begin} and {end}: put them where the numbers belong")
+        raise UserError(f"a document lacks the marks {begin} and {end}: put them where the numbers belong")
     return pattern.sub(lambda _: f"{begin}\n{block}\n{end}", text)

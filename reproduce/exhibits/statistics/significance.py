@@ -21,6 +21,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import special
 
+from alm.errors import UserError
 from reproduce.exhibits.statistics.intervals import FloatArray
 
 LEVEL = 0.05
@@ -61,11 +62,11 @@ class MeanDifference:
             resolution: rounding unit of a score, such as 1 for counts; the variance of rounding is added.
 
         Raises:
-            ValueError: a side has a single score, whose spread is unknown.
+            UserError: a side has a single score, whose spread is unknown.
         """
         sides = [x] if isinstance(y, float) else [x, y]
         if min(map(len, sides)) < 2:
-            raise ValueError("The spread of a single score is not known: a test needs two on every side.")
+            raise UserError("The spread of a single score is not known: a test needs two on every side.")
         # The error of rounding is uniform over one unit.
         rounding = resolution**2 / 12.0
         known = [(float(side.var(ddof=1)) + rounding, len(side)) for side in sides]
@@ -139,10 +140,10 @@ def partial_conjunction(p: Sequence[float], at_least: int) -> float:
     For all of them it is the largest p; for at least one, Bonferroni's.
 
     Raises:
-        ValueError: there are not that many.
+        UserError: there are not that many.
     """
     if not 1 <= at_least <= len(p):
-        raise ValueError(f"At least {at_least} of {len(p)} cannot hold.")
+        raise UserError(f"At least {at_least} of {len(p)} cannot hold.")
     return min(1.0, (len(p) - at_least + 1) * sorted(p)[at_least - 1])
 
 

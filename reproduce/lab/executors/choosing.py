@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
+from alm.errors import UserError
 from reproduce.lab.executors import Executor
 from reproduce.lab.executors.local import LocalProcesses
 
@@ -24,7 +25,7 @@ class Engine:
         per_gpu: jobs that share a GPU.
 
     Raises:
-        ValueError: an option does not apply there, or a value is out of range; one sentence.
+        UserError: an option does not apply there, or a value is out of range; one sentence.
     """
 
     name: str
@@ -36,7 +37,7 @@ class Engine:
 
     def __post_init__(self) -> None:
         if self.name not in ENGINES:
-            raise ValueError(f"Jobs run on {', '.join(ENGINES[:-1])} or {ENGINES[-1]}, not on {self.name!r}.")
+            raise UserError(f"Jobs run on {', '.join(ENGINES[:-1])} or {ENGINES[-1]}, not on {self.name!r}.")
         meant_for = {
             "--address": (self.address, "ray"),
             "--partition": (self.partition, "slurm"),
@@ -45,20 +46,18 @@ class Engine:
         }
         for option, (value, engine) in meant_for.items():
             if value is not None and self.name != engine:
-                raise ValueError(f"{option} has no meaning with --on {self.name}: it is for --on {engine}.")
+                raise UserError(f"{option} has no meaning with --on {self.name}: it is for --on {engine}.")
         if self.per_gpu is not None and not self.on_gpu:
-            raise ValueError(
-                f"--per-gpu has no meaning with --device {self.device}: it is for --device cuda."
-            )
+            raise UserError(f"--per-gpu has no meaning with --device {self.device}: it is for --device cuda.")
         if self.elsewhere and ":" in self.device:
-            raise ValueError(
+            raise UserError(
                 f"--device {self.device} has no meaning with --on {self.name}, which chooses the GPU: give "
                 "--device cuda."
             )
         if self.per_gpu is not None and self.per_gpu < 1:
-            raise ValueError(f"The number of jobs on a GPU must be at least 1, not {self.per_gpu}.")
+            raise UserError(f"The number of jobs on a GPU must be at least 1, not {self.per_gpu}.")
         if self.hours is not None and not 0 < self.hours < math.inf:
-            raise ValueError(f"The number of hours must be above 0 and finite, not {self.hours:g}.")
+            raise UserError(f"The number of hours must be above 0 and finite, not {self.hours:g}.")
 
     @property
     def elsewhere(self) -> bool:
@@ -82,8 +81,8 @@ class Engine:
             runs_dir: directory of their runs.
 
         Raises:
-            ValueError: a required package is not installed, or there is no such cluster here.
-            RuntimeError: no cluster answers.
+            UserError: a required package is not installed, or there is no such cluster here.
+            UserError: no cluster answers.
         """
         if self.name == "ray":
             from reproduce.lab.executors.ray import RayTasks

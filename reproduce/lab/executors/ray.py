@@ -7,6 +7,7 @@ import socket
 import warnings
 from typing import TYPE_CHECKING, Any
 
+from alm.errors import UserError
 from reproduce.lab.errors import EXIT_INTERRUPTED
 from reproduce.lab.executors import Ended, Job, Resources
 from reproduce.lab.executors.remote import Worker, add_to_log
@@ -38,15 +39,15 @@ class RayTasks:
         address: address of the cluster; ``"auto"``: the one that this machine is a node of.
 
     Raises:
-        ValueError: Ray is not installed.
-        RuntimeError: there is no cluster at that address.
+        UserError: Ray is not installed.
+        UserError: there is no cluster at that address.
     """
 
     def __init__(self, address: str) -> None:
         try:
             import ray
         except ImportError:
-            raise ValueError(f"Ray is not installed: {installing('ray')}") from None
+            raise UserError(f"Ray is not installed: {installing('ray')}") from None
         _require_answer(address)
         variables = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
         try:
@@ -132,22 +133,22 @@ def _require_answer(address: str) -> None:
     """Check that a cluster answers at an address; Ray itself would keep trying for minutes.
 
     Raises:
-        ValueError: it is not an address.
-        RuntimeError: nothing answers.
+        UserError: it is not an address.
+        UserError: nothing answers.
     """
     if address == "auto":
         return
     host, colon, port = address.rpartition(":")
     if not (host and colon and port.isdecimal() and int(port) < 2**16) or "/" in address:
-        raise ValueError(f"The address of a Ray cluster is auto or HOST:PORT, not {address!r}.")
+        raise UserError(f"The address of a Ray cluster is auto or HOST:PORT, not {address!r}.")
     try:
         socket.create_connection((host, int(port)), timeout=_ANSWER_SECONDS).close()
     except (OSError, UnicodeError) as error:
         raise _no_cluster(address, str(getattr(error, "strerror", None) or error)) from None
 
 
-def _no_cluster(address: str, reason: str) -> RuntimeError:
-    return RuntimeError(
+def _no_cluster(address: str, reason: str) -> UserError:
+    return UserError(
         f"no Ray cluster answers at {address} ({reason}): start one with 'ray start --head', or name the "
         "address that it printed"
     )

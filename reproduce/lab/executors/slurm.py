@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from alm.errors import UserError
 from reproduce.lab.errors import EXIT_INTERRUPTED
 from reproduce.lab.executors import Ended, Job, Resources
 from reproduce.lab.executors.remote import Worker, add_to_log
@@ -85,7 +86,7 @@ class SlurmJobs:
         cluster: "slurm"; in tests "local", submitit's processes on this machine.
 
     Raises:
-        ValueError: submitit is not installed, there is no SLURM on this machine, or the time limit leaves no
+        UserError: submitit is not installed, there is no SLURM on this machine, or the time limit leaves no
             time to train.
     """
 
@@ -97,14 +98,14 @@ class SlurmJobs:
         cluster: str = "slurm",
     ) -> None:
         if 3600.0 * hours <= _NOTICE_SECONDS:
-            raise ValueError(
+            raise UserError(
                 f"--hours {hours:g} leaves a job no time: its runs write checkpoints and are requeued "
                 f"{_NOTICE_SECONDS // 60} minutes before its end."
             )
         try:
             import submitit
         except ImportError:
-            raise ValueError(f"submitit is not installed: {installing('slurm')}") from None
+            raise UserError(f"submitit is not installed: {installing('slurm')}") from None
         try:
             self._executor = submitit.AutoExecutor(
                 folder.resolve(),
@@ -113,7 +114,7 @@ class SlurmJobs:
                 local_max_num_timeout=_REQUEUES,
             )
         except RuntimeError:
-            raise ValueError(
+            raise UserError(
                 "there is no SLURM on this machine (srun was not found): submit from a login node of the "
                 "cluster"
             ) from None
@@ -132,7 +133,7 @@ class SlurmJobs:
         """The end of a job; a node failure, or a cancellation by someone else, counts as a kill.
 
         Raises:
-            RuntimeError: SLURM refuses the collected jobs; the message has its reason.
+            UserError: SLURM refuses the collected jobs; the message has its reason.
         """
         self._submit_gathered()
         if handle.ended is None and handle.known is not None and handle.known.done():
@@ -176,7 +177,7 @@ class SlurmJobs:
             submitted = self._executor.submit_array(tasks)
         except FailedJobError as error:
             reason = str(error).strip().rpartition("\n")[2].removeprefix("sbatch: error: ").rstrip(".")
-            raise RuntimeError(
+            raise UserError(
                 f"SLURM refuses the jobs ({reason}): choose another --partition, --hours or --device"
             ) from None
         for one, known in zip(submissions, submitted, strict=True):

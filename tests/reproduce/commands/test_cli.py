@@ -20,6 +20,7 @@ import pytest
 from rich.table import Table
 from rich.text import Text
 
+from alm.errors import UserError
 from alm.training.execution import Execution
 from alm.training.lease import EXIT_HELD
 from alm.training.loop import Trainer
@@ -844,6 +845,25 @@ def test_a_package_that_only_training_needs_is_named(monkeypatch, capsys):
     monkeypatch.setattr("reproduce.commands.stored.Runs.run", lacking("reproduce.typo"))
     with pytest.raises(ModuleNotFoundError):
         main(["runs"])
+
+
+@pytest.mark.parametrize(
+    "mistake", [ValueError("could not convert string to float: 'x'"), RuntimeError("no")]
+)
+def test_errors_for_users_are_sentences_and_mistakes_of_the_suite_have_a_traceback(
+    monkeypatch, capsys, mistake
+):
+    def fails(error):
+        def run(self):
+            raise error
+
+        monkeypatch.setattr("reproduce.commands.stored.Runs.run", run)
+        return main(["runs"])
+
+    assert fails(UserError("Hopper is missing: put it back.")) == 2
+    assert capsys.readouterr().err == "error: Hopper is missing: put it back.\n"
+    with pytest.raises(type(mistake), match=str(mistake)):
+        fails(mistake)
 
 
 def test_a_second_ctrl_c_that_meets_torch_writing_is_no_traceback(monkeypatch):

@@ -17,6 +17,7 @@ import pytest
 import submitit
 from rich.console import Console
 
+from alm.errors import UserError
 from benchmarks import failures
 from benchmarks.clusters import ray_nodes
 from patience import PATIENCE, wait_for
@@ -406,7 +407,7 @@ def test_what_slurm_refuses_is_one_sentence(tmp_path, slurm, monkeypatch):
         raise submitit.core.utils.FailedJobError("\nsbatch: error: invalid partition specified: moon")
 
     monkeypatch.setattr(slurm._executor, "submit_array", refuse)
-    with pytest.raises(RuntimeError, match=r"^SLURM refuses the jobs \(invalid partition specified: moon\)"):
+    with pytest.raises(UserError, match=r"^SLURM refuses the jobs \(invalid partition specified: moon\)"):
         run_grid([a_job(tmp_path, script("print()"))], slurm, 1, tmp_path, Console(quiet=True))
 
 

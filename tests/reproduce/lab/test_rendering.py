@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from alm.errors import UserError
 from reproduce.cli import main
 from reproduce.exhibits import gallery as shown
 from reproduce.exhibits.documents.policies import strip, table
@@ -29,7 +30,7 @@ def gl():
     before = os.environ.get("MUJOCO_GL")
     try:
         return choose_gl()
-    except RuntimeError as error:
+    except UserError as error:
         pytest.skip(str(error))
     finally:
         os.environ.pop("MUJOCO_GL", None)
@@ -153,7 +154,7 @@ def test_a_clip_has_fewer_colours_then_fewer_frames_until_it_fits(tmp_path, monk
     fewer = Image.open(path)
     assert fewer.n_frames < 12 and fewer.info["duration"] * fewer.n_frames == pytest.approx(1200, abs=200)
     monkeypatch.setattr(rendering, "LARGEST_CLIP", 100)
-    with pytest.raises(RuntimeError, match="cannot be made smaller than 100 bytes"):
+    with pytest.raises(UserError, match="cannot be made smaller than 100 bytes"):
         write_clip(list(frames(12, noise=True)), 10.0, path)
 
 
