@@ -68,7 +68,8 @@ class Plan(LackingRuns, ReadsRuns):
         require_positive(self.workers, "workers")
         require_positive(self.first_seeds, "first seeds")
         exhibits, store = self.chosen(), self.opened()
-        print_plan(exhibits, self.lacking(store), store, self.scale, plain_console(), self.workers)
+        missing, console = self.lacking(store), plain_console()
+        print_plan(exhibits, missing, store, self.scale, console, self.workers, self.runs_dir)
         return 0
 
 
@@ -121,7 +122,7 @@ class Grid(LackingRuns, WritesRuns):
         exhibits, store, console = self.chosen(), self.opened(), plain_console()
         runs_dir = self.runs_dir.resolve()  # jobs have another working directory
         missing = self.lacking(store)
-        print_plan(exhibits, missing, store, self.scale, console)
+        print_plan(exhibits, missing, store, self.scale, console, runs_dir=runs_dir)
         options = ["--runs-dir", str(runs_dir)]
         options += ["--store", str(self.store.resolve())] if self.store else []
         track = self.track

@@ -2,15 +2,16 @@
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
 
 from reproduce.exhibits.coverage import coverage
 from reproduce.exhibits.kinds import Exhibit, FigureExhibit
+from reproduce.exhibits.writing import terminal_grid
 from reproduce.lab.costs import GPU_BASIS, Costs, makespan
 from reproduce.lab.missing import Missing
-from reproduce.lab.store import Store
+from reproduce.lab.store import Store, place_options
 
 
 def print_plan(
@@ -20,10 +21,12 @@ def print_plan(
     scale: str,
     console: Console,
     workers: int | None = None,
+    runs_dir: Path | None = None,
 ) -> None:
     """Print how much of exhibits is stored, and what is missing: steps, operations, hours, commands.
 
-    Given a number of workers, also print the wall-clock time on that many cores, and on that many GPUs.
+    The commands name the store and the directory of runs where these are not the default ones. Given a number
+    of workers, also print the wall-clock time on that many cores, and on that many GPUs.
     """
     for exhibit in exhibits:
         _print_coverage(exhibit, store, scale, console)
@@ -31,7 +34,7 @@ def print_plan(
         return
     algorithms = dict.fromkeys(group.specs[0].algorithm for group in missing)
     costs = Costs([run for one in algorithms for run in store.runs(algorithm=one)])
-    table = Table(title_justify="left")
+    table = terminal_grid()
     for column in ("missing", "seeds", "steps to go", "PFLOP", "hours", "GPU hours"):
         table.add_column(column, justify="left" if column in ("missing", "seeds") else "right")
     hours, gpu_hours = [], []
@@ -62,8 +65,9 @@ def print_plan(
     )
     if workers:
         _print_wall_clock(missing, hours, gpu_hours, workers, console)
+    places = place_options(store, runs_dir)
     for group in missing:
-        console.print(f"  python -m reproduce {group.command}", highlight=False, soft_wrap=True)
+        console.print(f"  python -m reproduce {group.command}{places}", highlight=False, soft_wrap=True)
 
 
 def _print_coverage(exhibit: Exhibit, store: Store, scale: str, console: Console) -> None:

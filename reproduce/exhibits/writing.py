@@ -74,12 +74,13 @@ def terminal(table: Table, console: Console) -> None:
         console.print(notes)
 
 
-def _grid() -> Grid:
+def terminal_grid() -> Grid:
+    """An empty table in the look of all tables on a terminal."""
     return Grid(box=box.SIMPLE, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="cyan")
 
 
 def _texts(table: Table, block: Block, width: int) -> RenderableType:
-    grid = _grid()
+    grid = terminal_grid()
     columns = list(zip(table.columns, *map(_words, block.rows), strict=True))
     # Columns are two apart.
     widths = _widths(columns, width - 2 * (len(columns) - 1))
@@ -130,7 +131,7 @@ def _longest_words(columns: Sequence[Sequence[str]]) -> list[int]:
 
 
 def _scores(table: Table, block: Block, width: int) -> Grid:
-    grid = _grid()
+    grid = terminal_grid()
     grid.add_column(table.columns[0], no_wrap=True)
     for column in table.columns[1:]:
         grid.add_column(column, justify="right", overflow="fold")

@@ -205,7 +205,9 @@ def field_runs() -> pd.DataFrame:
 
 
 def field_scores(method: str, task: str, step: int) -> tuple[list[float], int]:
-    """The return of each seed at its last evaluation at or before a step, and the step of that evaluation.
+    """The return of each seed at its last evaluation at or before a step, and the earliest of these steps.
+
+    Without any evaluation until then: no returns, and the given step.
 
     Args:
         method: a key of `FIELD`.
@@ -215,7 +217,7 @@ def field_scores(method: str, task: str, step: int) -> tuple[list[float], int]:
     runs = field_runs()
     own = runs[(runs["method"] == method) & (runs["task"] == task) & (runs["step"] <= step)]
     last = own.groupby("seed").tail(1)
-    return last["return"].astype(float).tolist(), int(last["step"].min())
+    return last["return"].astype(float).tolist(), int(last["step"].min()) if len(last) else step
 
 
 def authors_curve(task: str) -> Curve | None:

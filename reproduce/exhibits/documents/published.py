@@ -16,7 +16,7 @@ from reproduce.formats import mean_and_std, p_in_words, seeds_counted
 from reproduce.lab.algorithms import ALGORITHMS
 from reproduce.lab.costs import benchmark_record
 from reproduce.lab.curves import Curve, value_at, window_mean
-from reproduce.lab.published import FIELD, FIELD_TASKS, authors_curves, field_curves, field_scores
+from reproduce.lab.published import FIELD_TASKS, authors_curves, field_curves, field_scores
 from reproduce.lab.specs import variant_in
 from reproduce.lab.store import Store
 
@@ -76,8 +76,8 @@ def _beside_the_field(store: Store) -> str:
             seeds = seeds_counted(len(own.runs), None)
             where = f"here, {seeds}, mean over the last tenth of the steps"
             rows.append([title, task, f"{own.step:,}", f"{own.window_mean:.0f}", where])
-            if algorithm in FIELD:
-                returns, step = field_scores(algorithm, FIELD_TASKS[task], own.step)
+            returns, step = field_scores(algorithm, FIELD_TASKS[task], own.step)
+            if returns:
                 where = f"{len(returns)} seeds, from {min(returns):.0f} to {max(returns):.0f}, gym's v4 task"
                 rows.append([title, task, f"{step:,}", f"{np.mean(returns):.0f}", where])
         for point in published.itertuples():

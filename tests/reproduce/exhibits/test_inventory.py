@@ -147,6 +147,16 @@ def test_a_plan_counts_no_time_for_runs_that_have_come_far_enough_already(tmp_pa
     assert together == longest and float(together) > 0.0
 
 
+def test_commands_of_a_plan_can_be_pasted(tmp_path):
+    """They find the store and the checkpoints that the plan read."""
+    missing = Missing((RunSpec(algorithm="sac", task="Hopper", seed=3, scale="paper"),), (0,), 200_000)
+    text = shown(print_plan, [], [missing], Store(tmp_path / "my runs"), "paper", runs_dir=tmp_path)
+    assert text.splitlines()[-1] == (
+        "  python -m reproduce train --algorithm sac --task Hopper --scale paper --seeds 3 --until 200000 "
+        f"--runs-dir {tmp_path} --store '{tmp_path}/my runs'"
+    )
+
+
 def test_what_a_figure_takes_is_said_of_scales_at_which_it_shows_nothing(tmp_path, capsys, make_run):
     store = Store(tmp_path / "store")
     for variant in ("base", "no-kl"):

@@ -126,6 +126,7 @@ def test_seeds_that_others_evaluated_at_different_steps_are_named_by_the_earlies
     runs = pd.DataFrame(rows, columns=["seed", "step", "return"]).assign(method="sac", task="Ant")
     monkeypatch.setattr(published, "field_runs", lambda: runs)
     assert field_scores("sac", "Ant", 2000) == ([2.0, 4.0], 1500)
+    assert field_scores("sac", "Ant", 400) == ([], 400)
 
 
 def test_a_changed_digit_is_one_sentence(tmp_path, monkeypatch):
