@@ -169,6 +169,8 @@ class _Compiled:
 
     def __init__(self, agent: Agent, update: Update, warn: Warn) -> None:
         self._agent, self._plain, self._warn = agent, update, warn
+        # Losses and their gradients become one program; by default it would be cut at every gradient.
+        torch._dynamo.config.trace_autograd_ops = True
         self._run: Update = torch.compile(update, dynamic=False)
         self._proven: set[Hashable] = set()
 

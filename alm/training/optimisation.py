@@ -5,10 +5,14 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim.adam import adam
 
 
 class OptimiserGroup:
     """Adam over some modules; the gradient norm is measured and clipped for each seed separately.
+
+    The step is torch's functional Adam on moments that are held here: `torch.optim.Adam` around it, with its
+    hooks and groups, would cut a compiled update into parts.
 
     Args:
         modules: the networks that this group trains; parameters have a leading member axis.
@@ -22,10 +26,16 @@ class OptimiserGroup:
     ) -> None:
         self.parameters = [p for module in modules for p in module.parameters()]
         self.seeds = seeds
+        self.learning_rate = learning_rate
         self.max_norm = max_norm
-        on_cpu = self.parameters[0].device.type == "cpu"
-        # Capturable: the step count can be captured into a CUDA graph; CPUs lack the option.
-        self.adam = torch.optim.Adam(self.parameters, lr=learning_rate, fused=True, capturable=not on_cpu)
+        self._first = [torch.zeros_like(p) for p in self.parameters]
+        self._second = [torch.zeros_like(p) for p in self.parameters]
+        # Adam's counts, on the device so that a CUDA graph can count. A compiled step corrects its moments in
+        # their precision; torch's kernel on CUDA takes only float32.
+        self._steps = [
+            torch.zeros((), dtype=torch.float32 if p.is_cuda else torch.float64, device=p.device)
+            for p in self.parameters
+        ]
 
     def step(self, loss: Tensor) -> Tensor:
         """One step on ``loss`` (S,), one value per seed; returns the gradient norms before clipping (S,).
@@ -35,59 +45,67 @@ class OptimiserGroup:
         """
         return self.apply(torch.autograd.grad(loss.sum(), self.parameters))
 
+    @torch.no_grad()
     def apply(self, gradients: Sequence[Tensor | None]) -> Tensor:
         """Adam step after clipping, with one gradient per parameter; returns the norms before clipping (S,).
 
         A parameter whose gradient is ``None`` does not change, nor do its moments.
         """
-        moved = [(p, g) for p, g in zip(self.parameters, gradients, strict=True) if g is not None]
+        moved = [i for i, gradient in enumerate(gradients) if gradient is not None]
         # A plain sum over parameters has one expanded number as its gradient; Adam would read past it.
-        by_seed = [g.reshape(self.seeds, -1).contiguous() for _, g in moved]
+        by_seed = [g.reshape(self.seeds, -1).contiguous() for g in gradients if g is not None]
         norms: Tensor = torch.linalg.vector_norm(
             torch.stack([torch.linalg.vector_norm(g, dim=1) for g in by_seed]), dim=0
         )
         if self.max_norm is not None:
             scale = (self.max_norm / (norms + 1e-6)).clamp(max=1.0)
             torch._foreach_mul_(by_seed, [scale[:, None]] * len(by_seed))
-        for (parameter, _), gradient in zip(moved, by_seed, strict=True):
-            parameter.grad = gradient.view_as(parameter)
-        self.adam.step()
-        for parameter in self.parameters:
-            parameter.grad = None
+        parameters: list[Tensor] = [self.parameters[i] for i in moved]
+        # The fused kernel cannot become part of a compiled program, which fuses the plain operations itself.
+        compiling = torch.compiler.is_compiling()
+        adam(
+            parameters,
+            [g.view_as(p) for g, p in zip(by_seed, parameters, strict=True)],
+            [self._first[i] for i in moved],
+            [self._second[i] for i in moved],
+            [],
+            [self._steps[i] for i in moved],
+            fused=not compiling,
+            foreach=compiling,
+            capturable=compiling or self._steps[0].is_cuda,
+            amsgrad=False,
+            beta1=0.9,
+            beta2=0.999,
+            lr=self.learning_rate,
+            weight_decay=0.0,
+            eps=1e-8,
+            maximize=False,
+        )
         return norms
 
     def state(self) -> dict[str, Any]:
         """Adam's moments in parameter order and the step count: one number, or one per parameter."""
-        states = [self.adam.state.get(p, {}) for p in self.parameters]
-        if not any(states):
+        steps = [int(step.item()) for step in self._steps]
+        if not any(steps):
             return {"steps": 0}
-        steps = [int(s["step"].item()) if s else 0 for s in states]
-        # A parameter that no loss has depended on yet has Adam's initial state.
-        first, second = (
-            [s[moment] if s else torch.zeros_like(p) for s, p in zip(states, self.parameters, strict=True)]
-            for moment in ("exp_avg", "exp_avg_sq")
-        )
         return {
             "steps": steps[0] if len(set(steps)) == 1 else steps,
-            "first_moment": first,
-            "second_moment": second,
+            "first_moment": self._first,
+            "second_moment": self._second,
         }
 
+    @torch.no_grad()
     def load_state(self, state: dict[str, Any]) -> None:
         """Restore what `state` returned."""
-        self.adam.state.clear()
-        if state["steps"] == 0:
-            return
         steps = state["steps"]
         counts = steps if isinstance(steps, list) else [steps] * len(self.parameters)
-        for parameter, count, first, second in zip(
-            self.parameters, counts, state["first_moment"], state["second_moment"], strict=True
-        ):
-            self.adam.state[parameter] = {
-                "step": torch.tensor(float(count), device=parameter.device),
-                "exp_avg": first.to(parameter).clone(),
-                "exp_avg_sq": second.to(parameter).clone(),
-            }
+        for own, count in zip(self._steps, counts, strict=True):
+            own.fill_(count)
+        for moments, name in ((self._first, "first_moment"), (self._second, "second_moment")):
+            # Without a step there are none.
+            stored = state.get(name, [torch.zeros(())] * len(moments))
+            for own, moment in zip(moments, stored, strict=True):
+                own.copy_(moment)
 
 
 def step_together(groups: Sequence[OptimiserGroup], loss: Tensor) -> list[Tensor]:

@@ -28,7 +28,7 @@ def test_each_loss_trains_its_own_networks_only(group, trained):
     agent, sequences, transitions, noise = build("base", target_rate=0.0)
     for name, optimiser in agent.groups.items():
         if name != group:
-            optimiser.adam.param_groups[0]["lr"] = 0.0
+            optimiser.learning_rate = 0.0
     before = {name: p.clone() for name, p in agent.networks.named_parameters()}
     agent.update(sequences, transitions, noise, 1)
     changed = {
