@@ -11,6 +11,8 @@ or captured once for each of its branches (`alm.training.agent.Agent.branch`).
 import copy
 import ctypes
 import functools
+import os
+import shutil
 import sys
 import warnings
 from collections.abc import Callable, Hashable, Mapping
@@ -33,7 +35,7 @@ _M_TRIM_THRESHOLD, _LARGEST_TRIM = -1, 2**31 - 1
 _M_MMAP_THRESHOLD, _LARGEST_BLOCK = -3, 32 * 2**20
 
 Update = Callable[..., Metrics]
-Warn = Callable[[str], None]
+Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -57,13 +59,19 @@ class Execution:
 
     @classmethod
     def choose(
-        cls, precision: str, compile: str, device: str, threads: int, agent_class: type[Agent]
+        cls,
+        precision: str,
+        compile: str,
+        device: str,
+        threads: int,
+        agent_class: type[Agent],
+        lasts: bool = False,
     ) -> "Execution":
         """The execution of a run with the requested precision, compilation, device and threads.
 
-        ``compile`` "auto" is "off": compiling takes minutes and did not pay off where it was measured
-        (docs/performance.md). An update that is one tensor program is captured on a CUDA device; any other
-        update runs eagerly everywhere.
+        ``compile`` "auto" is "on" on a CPU with a C++ compiler if the run ``lasts`` long enough to make up
+        for minutes of compilation. An update that is one tensor program is captured on a CUDA device; any
+        other update runs eagerly everywhere.
 
         Raises:
             UserError: the precision or compilation is unknown, or not supported by the algorithm.
@@ -78,8 +86,10 @@ class Execution:
                     f"Updates of {agent_class.name} are no single tensor program and run eagerly in float32: "
                     f"leave out --{name}."
                 )
-        on_gpu = torch.device(device).type == "cuda"
-        return cls(precision, compile == "on", on_gpu and agent_class.one_program, device, threads)
+        on = torch.device(device).type
+        pays = lasts and on == "cpu" and agent_class.one_program and _has_cpp_compiler()
+        compiled = compile == "on" or (compile == "auto" and pays)
+        return cls(precision, compiled, on == "cuda" and agent_class.one_program, device, threads)
 
     def describe(self) -> str:
         """Human-readable summary: ``"precision float32, eager, cpu, 1 thread"``."""
@@ -88,8 +98,13 @@ class Execution:
         return f"precision {self.precision}, {' and '.join(how) or 'eager'}, {where}"
 
 
-def execute(agent: Any, execution: Execution, warn: Warn) -> None:
-    """Replace ``agent.update`` with one that runs as ``execution`` says; ``warn`` receives what is amiss.
+def _has_cpp_compiler() -> bool:
+    """Whether the compiler that torch.compile calls on Linux is there."""
+    return shutil.which(os.environ.get("CXX", "g++")) is not None
+
+
+def execute(agent: Any, execution: Execution, say: Say) -> None:
+    """Replace ``agent.update`` with one that runs as ``execution`` says; ``say`` receives news and warnings.
 
     On a CPU the update also rounds denormal numbers to zero.
     A numbered CUDA device becomes the process's current one, since streams and graphs belong to that.
@@ -101,13 +116,13 @@ def execute(agent: Any, execution: Execution, warn: Warn) -> None:
         return
     if execution.precision == "bf16":
         if where.type == "cpu" and not _multiplies_bf16():
-            warn(
+            say(
                 "warning: torch has no fast bfloat16 products for this processor (x86 needs AVX-512), so "
                 "updates take many times as long as in float32; leave out --precision bf16 here"
             )
         update = _in_bf16(update, where.type)
     if execution.compiled:
-        update = _Compiled(agent, update, warn)
+        update = _Compiled(agent, update, say)
     if execution.captured:
         update = _Captured(update)
     if execution.compiled or execution.captured:
@@ -167,8 +182,8 @@ def _with_tensor_step(agent: Agent, update: Update, device: str) -> Update:
 class _Compiled:
     """Update through torch.compile, or the original update once compilation has failed."""
 
-    def __init__(self, agent: Agent, update: Update, warn: Warn) -> None:
-        self._agent, self._plain, self._warn = agent, update, warn
+    def __init__(self, agent: Agent, update: Update, say: Say) -> None:
+        self._agent, self._plain, self._say = agent, update, say
         # Losses and their gradients become one program; by default it would be cut at every gradient.
         torch._dynamo.config.trace_autograd_ops = True
         self._run: Update = torch.compile(update, dynamic=False)
@@ -178,13 +193,15 @@ class _Compiled:
         which = branch.get("branch")
         if self._run is self._plain or which in self._proven:
             return self._run(*inputs, **branch)
+        if not self._proven:
+            self._say("compiling the update, for some minutes unless an earlier run of its size has done so")
         # Compilation happens while the update runs, so a failing one has already changed some parameters.
         before = copy.deepcopy(self._agent.state())
         try:
             metrics = self._run(*inputs, **branch)
         except Exception as error:  # the update's own errors recur below
             reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-            self._warn(f"warning: torch.compile failed ({reason}); updates run eagerly")
+            self._say(f"warning: torch.compile failed ({reason}); updates run eagerly")
             self._agent.load_state(before)
             self._run = self._plain
             return self._plain(*inputs, **branch)

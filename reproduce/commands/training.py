@@ -95,8 +95,9 @@ class Train(WritesRuns):
     precision: str = "float32"
     """float32, or bf16: layers in bfloat16, all else in float32; stored separately, as base+bf16."""
     compile: str = "auto"
-    """Whether to compile updates with torch.compile: on, off, or auto, which is off (compiling does not pay
-    on a CPU; see docs/performance.md)."""
+    """Whether to compile updates with torch.compile, which makes most methods faster and first takes up to
+    some minutes: on, off, or auto, which is on for the suite's own methods at paper and laptop scale on a
+    CPU, if there is a C++ compiler (docs/performance.md)."""
     runs_dir: Path = RUNS
     """Directory for runs in training."""
     track: bool = True
@@ -134,7 +135,13 @@ class Train(WritesRuns):
         store = self.opened()
         stored = require_storable(resolved, store)
         execution = Execution.choose(
-            self.precision, self.compile, self.device, self.threads, resolved.agent_class
+            self.precision,
+            self.compile,
+            self.device,
+            self.threads,
+            resolved.agent_class,
+            # A plugin is debugged more easily without, and may change before every run.
+            lasts=self.scale != "smoke" and resolved.plugin is None,
         )
         try:
             with ExitStack() as leases:
