@@ -5,7 +5,6 @@ matrix products take turns, so that changes of the machine's speed affect all of
 With ``--compiled`` the update through torch.compile is also measured, after minutes of compilation.
 """
 
-import os
 import statistics
 import sys
 from collections.abc import Callable
@@ -35,7 +34,6 @@ from benchmarks.timing import (
     take_turns,
     write_record,
 )
-from reproduce.lab.training import COMPILED
 
 ROUNDS = 12
 _WAYS = {"float32": Execution(), "bf16": Execution("bf16")}
@@ -117,7 +115,6 @@ def main(compiled: bool = False) -> None:
         compiled: Also measure the update through torch.compile, which first takes minutes.
     """
     as_in_training()
-    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(COMPILED))
     ways = _WAYS | (_COMPILED_WAYS if compiled else {})
     replay = filled_replay(6000)
     results = {scale: measure(scale, replay, ways) for scale in ("paper", "laptop")}

@@ -75,10 +75,10 @@ class Library:
 
 
 class Ours:
-    """Algorithm of the suite in the middle of training, with one seed or a population."""
+    """Algorithm of the suite in the middle of training, with one seed or a population, compiled as in runs."""
 
     def __init__(self, algorithm: str, seeds: int) -> None:
-        self._candidate = Candidate(algorithm, "paper", random_replay(seeds, "cpu"), seeds)
+        self._candidate = Candidate(algorithm, "paper", random_replay(seeds, "cpu"), seeds, compiled=True)
         self._seeds = seeds
 
     def step_ms(self) -> float:

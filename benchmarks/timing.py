@@ -1,5 +1,6 @@
 """Shared parts of the benchmarks: a filled replay, rounds in which candidates take turns, the record."""
 
+import os
 import statistics
 import time
 from collections.abc import Callable, Mapping
@@ -18,6 +19,7 @@ from alm.training.files import write_json
 from alm.training.replay import Replay, Transitions
 from reproduce.lab.places import MEASURED
 from reproduce.lab.provenance import provenance
+from reproduce.lab.training import COMPILED
 
 TASK = "HalfCheetah"
 FIRST_STEP = 15_010
@@ -27,7 +29,11 @@ _RANDOM = 20_000
 
 
 def as_in_training() -> None:
-    """Use one thread and keep freed memory, like a run on a CPU; plain implementations benefit as well."""
+    """One thread, kept freed memory and kept compiled code, like a run on a CPU.
+
+    Plain implementations benefit from the former two as well.
+    """
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(COMPILED))
     torch.set_num_threads(1)
     keep_freed_memory()
 
