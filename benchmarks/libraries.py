@@ -34,7 +34,7 @@ STEPS = 400
 ALGORITHMS = ("sac", "td3")
 LIBRARIES = {"stable_baselines3": "stable-baselines3==2.9.2", "sbx": "sbx-rl==0.28.0"}
 """Package names and the requirements that pip installs."""
-_SIMULATOR = ("gymnasium", "mujoco")
+_SIMULATOR = ("gymnasium", "mujoco", "imageio")
 TOGETHER = POPULATIONS[-1]
 """Seeds of a population, which is also measured."""
 _PLACE = CODE / ".cache" / "libraries"
@@ -75,7 +75,7 @@ class Library:
 
 
 class Ours:
-    """Algorithm of the suite in the middle of training, with one seed or a population, compiled as in runs."""
+    """Algorithm of the suite in the middle of training, one seed or a population; compiled, as in runs."""
 
     def __init__(self, algorithm: str, seeds: int) -> None:
         self._candidate = Candidate(algorithm, "paper", random_replay(seeds, "cpu"), seeds, compiled=True)

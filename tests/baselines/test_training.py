@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from alm.task_registry import task_spec
+from alm.training.execution import Execution, execute
 from alm.training.loop import Interrupted
 from alm.training.optimisation import OptimiserGroup
 from alm.training.replay import Replay, Transitions
@@ -159,3 +160,18 @@ def test_stopped_and_resumed_on_a_device_equals_uninterrupted(tmp_path):
         assert [step for step, _ in again] == [step for step, _ in expected]
         for (_, one), (_, other) in zip(again, expected, strict=True):
             assert one == pytest.approx(other, rel=1e-4, abs=1e-6)
+
+
+@pytest.mark.slow
+def test_stopped_and_resumed_with_compiled_updates_equals_uninterrupted(tmp_path):
+    """Bit for bit, as without."""
+
+    def compiled(folder, **options):
+        agent = smoke_agent("td3", (4, 5))
+        execute(agent, Execution(compiled=True), print)
+        run = train(folder, (4, 5), config=RUN, agent=agent, **options)
+        return [timeless(directory) for directory in run.directories]
+
+    whole = compiled(tmp_path / "whole")
+    compiled(tmp_path / "stopped", until=118)
+    assert compiled(tmp_path / "stopped") == whole
