@@ -34,7 +34,7 @@ STEPS = 400
 ALGORITHMS = ("sac", "td3")
 LIBRARIES = {"stable_baselines3": "stable-baselines3==2.9.2", "sbx": "sbx-rl==0.28.0"}
 """Package names and the requirements that pip installs."""
-_SIMULATOR = ("gymnasium", "mujoco", "imageio")
+_SIMULATOR = {"gymnasium": "gymnasium[mujoco]", "mujoco": "mujoco"}
 TOGETHER = POPULATIONS[-1]
 """Seeds of a population, which is also measured."""
 _PLACE = CODE / ".cache" / "libraries"
@@ -94,7 +94,10 @@ def python_with_libraries() -> Path:
     """Python of a virtual environment with both libraries and this one's simulator, created if missing."""
     python = _PLACE / "bin" / "python"
     made = _PLACE / "made"
-    needs = [*LIBRARIES.values(), *(f"{package}=={version(package)}" for package in _SIMULATOR)]
+    needs = [
+        *LIBRARIES.values(),
+        *(f"{needed}=={version(package)}" for package, needed in _SIMULATOR.items()),
+    ]
     if not made.exists() or made.read_text() != " ".join(needs):
         venv.create(_PLACE, clear=True, with_pip=True)
         install = [str(python), "-m", "pip", "install", "--quiet"]

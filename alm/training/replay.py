@@ -25,7 +25,7 @@ class Transitions:
 
     def __getitem__(self, index: Any) -> "Transitions":
         """The transitions at an index of the leading axes."""
-        return Transitions(*(getattr(self, field.name)[index] for field in fields(Transitions)))
+        return Transitions(*(getattr(self, field.name)[index] for field in fields(self)))
 
 
 class Replay:
