@@ -62,7 +62,6 @@ def table2(store: Store) -> Table:
 def _gradient_steps(name: str, task_name: str) -> Counter[str]:
     """Number of steps of each of an agent's optimisers in one call of ``learn``."""
     import torch
-    from torch.optim.optimizer import register_optimizer_step_post_hook
 
     from alm.training.replay import Replay
 
@@ -77,16 +76,12 @@ def _gradient_steps(name: str, task_name: str) -> Counter[str]:
         replay.add(before, action, torch.zeros(1), after, torch.zeros(1), torch.zeros(1, dtype=torch.bool))
     agent.learn(replay, 1)  # where a model is trained now and then, this is when
 
-    names = {id(group.adam): label for label, group in agent.groups.items()}
-    steps: Counter[str] = Counter()
-    counting = register_optimizer_step_post_hook(
-        lambda adam, *_: steps.update([names.get(id(adam), "model")])
-    )
-    try:
-        agent.learn(replay, 2)
-    finally:
-        counting.remove()
-    return steps
+    def taken() -> Counter[str]:
+        return Counter({label: group.state()["steps"] for label, group in agent.groups.items()})
+
+    before = taken()
+    agent.learn(replay, 2)
+    return taken() - before
 
 
 # --- Table 3: hyper-parameters ------------------------------------------------------------------------------

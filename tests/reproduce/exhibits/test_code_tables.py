@@ -23,7 +23,7 @@ def test_table2_counts_the_steps_of_every_optimiser(store):
     frame = CODE_TABLES["table2"](store).frame.set_index("")
     steps = frame["gradient steps here"]
     assert steps["ALM"] == "encoder_model 1, heads 1, critic 1, actor 1"
-    assert steps["SAC-SVG"].startswith("model 4, ")
+    assert "model 4" in steps["SAC-SVG"].split(", ")
     assert "critic 20–40" in steps["MBPO"]
     assert steps["REDQ"] == "critic 20, policy 1"
     assert frame["UTD, printed"].tolist() == [row["utd"] for row in printed_rows(2)]
