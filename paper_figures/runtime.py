@@ -18,7 +18,7 @@ from paper_figures.style import figure_style, looks
 from reproduce import formats
 from reproduce.exhibits.kinds import FigureExhibit, Series
 from reproduce.lab.costs import BENCHMARK, benchmark_record, benchmark_results
-from reproduce.lab.provenance import processor_of
+from reproduce.lab.provenance import timed_on
 from reproduce.lab.store import Store, StoredRun
 
 
@@ -50,7 +50,7 @@ def _device(run: StoredRun) -> str:
     """The kind of machine, such as ``"Intel(R) Xeon(R) Processor, 1 thread"``."""
     if "device" not in run.provenance:
         return "unknown device"
-    processor = processor_of(run.provenance)
+    processor = timed_on(run.provenance)
     if run.provenance["device"] != "cpu":
         return processor
     threads = run.provenance.get("threads", "?")

@@ -159,6 +159,12 @@ def processor_of(provenance: Mapping[str, Any]) -> str:
     return cpu if device == "cpu" else f"{hardware.get('gpu', device)} of {cpu}"
 
 
+def timed_on(provenance: Mapping[str, Any]) -> str:
+    """What a run's times depend on: its processor, and whether its updates were compiled."""
+    compiled = provenance.get("execution", {}).get("compiled", False)
+    return processor_of(provenance) + (" with compiled updates" if compiled else "")
+
+
 def cpu_name() -> str:
     """The processor's model as the operating system names it."""
     try:

@@ -24,7 +24,7 @@ from reproduce.exhibits.statistics.intervals import Estimate, FloatArray
 from reproduce.exhibits.statistics.significance import LEVEL, MeanDifference
 from reproduce.lab.costs import BENCHMARK, benchmark_results
 from reproduce.lab.curves import first_common_step
-from reproduce.lab.provenance import processor_of
+from reproduce.lab.provenance import timed_on
 from reproduce.lab.store import StoredRun
 
 ENOUGH = 0.8
@@ -338,7 +338,7 @@ class Sooner(Check):
         ours, theirs = (f"{side.label} {_in_time(h)}" for side, h in zip(sides, hours, strict=True))
         line = Line(f"{task}: minutes to a return of {target:.0f}", f"{ours}, {theirs}", _counts(found.seeds))
         found = replace(found, line=line)
-        if differing := _differing_processors(sides, pools):
+        if differing := _differing_machines(sides, pools):
             return replace(found, comparable=False, notes=(f"{task}: {differing}", *found.notes))
         if not _same_sizes(evidence.scale):
             return replace(found, comparable=False)
@@ -360,9 +360,9 @@ def _hours_to(run: StoredRun, target: float) -> float:
     return float(run.training_seconds[there].iloc[0]) / 3600.0 if there.any() else math.inf
 
 
-def _differing_processors(sides: Sequence[Series], pools: Sequence[Pool]) -> str:
-    """The processors of each side, if not all runs used the same; else empty."""
-    ran = [sorted({processor_of(run.provenance) for run in own.runs}) for own in pools]
+def _differing_machines(sides: Sequence[Series], pools: Sequence[Pool]) -> str:
+    """What each side ran on, if that was not the same for all runs; else empty."""
+    ran = [sorted({timed_on(run.provenance) for run in own.runs}) for own in pools]
     if len({name for own in ran for name in own}) == 1:
         return ""
     first, second = (f"{side.label} ran on {', '.join(own)}" for side, own in zip(sides, ran, strict=True))
