@@ -20,6 +20,8 @@ from reproduce.lab.store import StoredRun
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MKL_NUM_THREADS", "1")
+# Tiny runs of a scale that is usually long would be compiled for minutes.
+os.environ["CXX"] = "none"
 
 
 def pytest_collection_modifyitems(config, items):

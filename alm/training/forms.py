@@ -47,6 +47,8 @@ PROVENANCE: Form = {
     "population": within(1),
     "started_ms": COUNT,
     "finished_ms": COUNT,
+    "execution": dict,
+    "resumed": list,
 }
 """The provenance of a run, in its directory and in the store."""
 

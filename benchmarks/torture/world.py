@@ -6,6 +6,7 @@ evaluations of one episode, and checkpoints so frequent that they take up to hal
 
 import functools
 import importlib
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -56,6 +57,7 @@ _IMPORTED = (
 def make_tiny() -> None:
     """Make laptop runs of this process and its children tiny, and import their dependencies."""
     torch.set_num_threads(1)
+    os.environ["CXX"] = "none"  # else their updates would be compiled, for minutes
     SCALES[SCALE] = replace(
         SCALES["smoke"],
         name=SCALE,

@@ -29,6 +29,7 @@ from reproduce.lab.run_states import why_failed
 from reproduce.lab.specs import RunSpec, variant_options, variant_parts
 from reproduce.lab.store import Store, StoredRun
 from reproduce.lab.training import (
+    as_begun,
     check_machine,
     check_until,
     group_by_step,
@@ -143,6 +144,8 @@ class Train(WritesRuns):
             # A plugin is debugged more easily without, and may change before every run.
             lasts=self.scale != "smoke" and resolved.plugin is None,
         )
+        if self.compile == "auto":
+            execution = as_begun(execution, resolved, self.runs_dir)
         try:
             with ExitStack() as leases:
                 opened, ended, held = self._open_runs(resolved, execution, store, stored, leases)

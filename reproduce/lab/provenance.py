@@ -1,5 +1,6 @@
 """Provenance of a run: code version, package versions, hardware, command; and whether machines share code."""
 
+import functools
 import hashlib
 import os
 import platform
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 # Stored results are data: changing them does not change the code.
 _NOT_CODE = (":!results", ":!docs", ":!paper_figures", ":!benchmarks/results")
+# What another start of a run may change.
+_OF_EACH_START = ("git_sha", "git_dirty", "version", "packages", "hardware", "device", "threads", "execution")
 _PACKAGES = ("torch", "mujoco", "gymnasium", "numpy")
 # Directories whose Python files determine a run's results.
 _SOURCES = ("alm", "baselines", "reproduce")
@@ -52,6 +55,28 @@ def provenance(execution: "Execution") -> dict[str, Any]:
         "execution": how,
         "started_ms": time.time_ns() // 1_000_000,
     }
+
+
+def resumed(record: Mapping[str, Any], step: int, execution: "Execution") -> dict[str, Any]:
+    """The provenance of a run that goes on after a step, given its record so far.
+
+    What differs from the last start (code, packages, hardware, execution) is added to the list ``resumed``.
+    """
+    now, last = provenance(execution), _last_start(record)
+    changed = {name: now[name] for name in _OF_EACH_START if now[name] != last.get(name)}
+    if not changed:
+        return dict(record)
+    return {**record, "resumed": [*record.get("resumed", ()), {"step": step, **changed}]}
+
+
+def was_compiled(record: Mapping[str, Any]) -> bool:
+    """Whether the updates of a run were compiled when it was last started."""
+    return bool(_last_start(record).get("execution", {}).get("compiled"))
+
+
+def _last_start(record: Mapping[str, Any]) -> dict[str, Any]:
+    """The record as of its last start."""
+    return functools.reduce(lambda now, later: {**now, **later}, record.get("resumed", ()), dict(record))
 
 
 @dataclass(frozen=True)
@@ -161,8 +186,10 @@ def processor_of(provenance: Mapping[str, Any]) -> str:
 
 def timed_on(provenance: Mapping[str, Any]) -> str:
     """What a run's times depend on: its processor, and whether its updates were compiled."""
-    compiled = provenance.get("execution", {}).get("compiled", False)
-    return processor_of(provenance) + (" with compiled updates" if compiled else "")
+    starts = provenance, *provenance.get("resumed", ())
+    ways = {bool(one["execution"].get("compiled")) for one in starts if "execution" in one}
+    how = {True: " with compiled updates", False: " with updates compiled in part"}
+    return processor_of(provenance) + (how[ways == {True}] if True in ways else "")
 
 
 def cpu_name() -> str:

@@ -5,7 +5,8 @@ import re
 import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,9 +14,10 @@ from alm.errors import UserError
 from alm.training.files import write_text
 from alm.training.run_directory import PLUGIN_COPY, RunDirectory
 from reproduce.formats import seeds_named
+from reproduce.lab.missing import checkpointed
 from reproduce.lab.places import WORKPLACE
 from reproduce.lab.plugins import Plugin, frames_of
-from reproduce.lab.provenance import provenance
+from reproduce.lab.provenance import provenance, resumed, was_compiled
 from reproduce.lab.resolved_runs import ResolvedRuns
 from reproduce.lab.run_directories import reading
 from reproduce.lab.specs import RunSpec, config_digest, method_name, spec_in
@@ -83,6 +85,17 @@ def require_storable(resolved: ResolvedRuns, store: Store) -> dict[RunSpec, Stor
     return stored
 
 
+def as_begun(execution: "Execution", resolved: ResolvedRuns, root: Path) -> "Execution":
+    """The execution, compiled only if all of the runs that have begun were so: each keeps to one rounding."""
+    ways = []
+    for spec in resolved.specs:
+        # What is amiss with a directory is said when it is opened.
+        with suppress(OSError, UserError):
+            record = RunDirectory(root / spec.relative_dir).find_json("provenance.json")
+            ways += [] if record is None else [was_compiled(record)]
+    return replace(execution, compiled=all(ways)) if ways else execution
+
+
 def open_run(
     resolved: ResolvedRuns, spec: RunSpec, root: Path, execution: "Execution"
 ) -> RunDirectory | None:
@@ -112,7 +125,10 @@ def open_run(
     if directory.status != found:  # another process has trained it in the meantime
         directory.close()
         return open_run(resolved, spec, root, execution)
-    if not begun:
+    if begun:
+        record = directory.read_json("provenance.json")
+        directory.write_json("provenance.json", resumed(record, checkpointed(spec, root), execution))
+    else:
         origin = provenance(execution)
         if resolved.plugin:
             origin["plugin"] = resolved.plugin.record

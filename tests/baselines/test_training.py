@@ -163,8 +163,9 @@ def test_stopped_and_resumed_on_a_device_equals_uninterrupted(tmp_path):
 
 
 @pytest.mark.slow
-def test_stopped_and_resumed_with_compiled_updates_equals_uninterrupted(tmp_path):
+def test_stopped_and_resumed_with_compiled_updates_equals_uninterrupted(tmp_path, monkeypatch):
     """Bit for bit, as without."""
+    monkeypatch.delenv("CXX")
 
     def compiled(folder, **options):
         agent = smoke_agent("td3", (4, 5))

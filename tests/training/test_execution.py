@@ -197,7 +197,8 @@ def test_a_compiled_update_is_one_program_and_equals_the_eager_one(name, monkeyp
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", PROGRAMS)
-def test_generated_code_equals_the_eager_update(name):
+def test_generated_code_equals_the_eager_update(name, monkeypatch):
+    monkeypatch.delenv("CXX")
     _compare(name, COMPILED)
 
 

@@ -808,6 +808,20 @@ def test_an_interrupted_run_goes_on_beside_a_new_seed(tmp_path):
     assert steps == [100, 200, 200, 300, 400, 400, 500, 600, 600]
 
 
+def test_a_run_goes_on_compiled_if_it_was_unless_it_is_told_otherwise(tmp_path, monkeypatch):
+    monkeypatch.setattr("torch.compile", lambda update, **options: update)
+    origins = []
+    for options in (["--compile", "on", "--until", "200"], ["--until", "400"], ["--compile", "off"]):
+        assert train(tmp_path, "--algorithm", "td3", *options) == 0
+        (file,) = (tmp_path / "runs").glob("**/provenance.json")
+        origins.append(json.loads(file.read_text()))
+    begun, same, other = origins
+    assert begun["execution"]["compiled"] and same == begun
+    assert other == begun | {
+        "resumed": [{"step": 400, "execution": begun["execution"] | {"compiled": False}}]
+    }
+
+
 def test_an_interruption_while_options_are_read_is_no_traceback(monkeypatch):
     def interrupted(*_, **__):
         raise KeyboardInterrupt

@@ -18,7 +18,7 @@ from alm.training.execution import Execution
 from alm.training.run_directory import RunDirectory
 from reproduce.exhibits.sides import Shelf, side_named
 from reproduce.lab.archive import archive_run, run_of_directory
-from reproduce.lab.provenance import processor_of, provenance, timed_on
+from reproduce.lab.provenance import processor_of, provenance, resumed, timed_on, was_compiled
 from reproduce.lab.run_directories import UnreadableRunError, directories_under
 from reproduce.lab.specs import RunSpec, run_record
 from reproduce.lab.store import VALUE_COLUMNS, Store, StoreWarning
@@ -264,8 +264,24 @@ def test_the_model_of_a_gpu_is_part_of_what_a_run_computed_on(monkeypatch):
     processors = [processor_of(provenance(Execution(device=device))) for device in ("cuda", "cuda:1", "cpu")]
     assert processors == ["H200 of EPYC", "A100 of EPYC", "EPYC"]
     assert processor_of({"device": "cuda", "hardware": {"cpu": "EPYC"}}) == "cuda of EPYC"
-    here = provenance(Execution()), provenance(Execution(compiled=True))
-    assert [timed_on(one) for one in here] == ["EPYC", "EPYC with compiled updates"]
+    eager, compiled = (provenance(Execution(compiled=how)) for how in (False, True))
+    both = resumed(eager, 400, Execution(compiled=True))
+    assert [timed_on(one) for one in (eager, compiled, both)] == [
+        "EPYC", "EPYC with compiled updates", "EPYC with updates compiled in part"
+    ]  # fmt: skip
+
+
+def test_a_run_that_goes_on_differently_says_so():
+    """And goes on as it was last run, not as it began."""
+    record = provenance(Execution())
+    assert resumed(record, 100, Execution()) == record
+    other = {"precision": "float32", "compiled": True, "captured": False}
+    once = resumed(record, 200, Execution(compiled=True))
+    assert once == {**record, "resumed": [{"step": 200, "execution": other}]}
+    assert resumed(once, 300, Execution(compiled=True)) == once
+    twice = resumed(once, 400, Execution(compiled=True, threads=2))
+    assert twice["resumed"] == [*once["resumed"], {"step": 400, "threads": 2}]
+    assert [was_compiled(one) for one in (record, once, twice)] == [False, True, True]
 
 
 def test_a_run_that_ends_while_it_is_archived_is_partial(tmp_path, monkeypatch):
