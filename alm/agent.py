@@ -29,6 +29,7 @@ class ALM(Agent):
     """
 
     name = "alm"
+    faster_compiled = True
     policy_modules = ("encoder", "actor")
     networks: Networks
     network_class: type[Networks] = Networks

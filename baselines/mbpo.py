@@ -126,6 +126,7 @@ class MBPO(SAC):
     """MBPO for one seed (`alm.training.agent.Agent`), since the data decide when its model stops learning."""
 
     name = "mbpo"
+    faster_compiled = False
     trains_seeds_apart = True
     config: MBPOConfig
 

@@ -296,6 +296,7 @@ class SAC(SoftAgent):
     """SAC for a population of seeds (`alm.training.agent.Agent`)."""
 
     name = "sac"
+    faster_compiled = True
     config: SACConfig
 
     @cached_property

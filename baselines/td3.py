@@ -124,6 +124,7 @@ class TD3(Agent):
     """TD3 for a population of seeds (`alm.training.agent.Agent`)."""
 
     name = "td3"
+    faster_compiled = True
     policy_modules = ("actor",)
     config: TD3Config
     networks: TD3Networks

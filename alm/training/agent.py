@@ -144,6 +144,8 @@ class Agent(ABC):
     """Whether a population of this algorithm is limited to one seed."""
     one_program: ClassVar[bool] = True
     """Whether ``update`` is one tensor program: no reads back to the host, and state updated in place."""
+    faster_compiled: ClassVar[bool] = False
+    """Whether compiled updates have been measured as faster on a CPU (docs/performance.md)."""
     unused_settings: ClassVar[tuple[str, ...]] = ()
     """Settings that the algorithm ignores or derives from others, and that users therefore may not set."""
     policy_modules: ClassVar[tuple[str, ...]] = ()

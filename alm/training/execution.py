@@ -69,9 +69,9 @@ class Execution:
     ) -> "Execution":
         """The execution of a run with the requested precision, compilation, device and threads.
 
-        ``compile`` "auto" is "on" on a CPU with a C++ compiler if the run ``lasts`` long enough to make up
-        for minutes of compilation. An update that is one tensor program is captured on a CUDA device; any
-        other update runs eagerly everywhere.
+        ``compile`` "auto" is "on" on a CPU with a C++ compiler for an agent that is faster with it, if the
+        run ``lasts`` long enough to make up for minutes of compilation. An update that is one tensor program
+        is captured on a CUDA device; any other update runs eagerly everywhere.
 
         Raises:
             UserError: the precision or compilation is unknown, or not supported by the algorithm.
@@ -87,7 +87,7 @@ class Execution:
                     f"leave out --{name}."
                 )
         on = torch.device(device).type
-        pays = lasts and on == "cpu" and agent_class.one_program and _has_cpp_compiler()
+        pays = lasts and on == "cpu" and agent_class.faster_compiled and _has_cpp_compiler()
         compiled = compile == "on" or (compile == "auto" and pays)
         return cls(precision, compiled, on == "cuda" and agent_class.one_program, device, threads)
 
