@@ -6,7 +6,6 @@ With ``--compiled`` the update through torch.compile is also measured, after min
 """
 
 import statistics
-import sys
 from collections.abc import Callable
 
 import torch
@@ -32,6 +31,7 @@ from benchmarks.timing import (
     milliseconds,
     milliseconds_by_operation,
     take_turns,
+    to_stderr,
     write_record,
 )
 
@@ -61,7 +61,7 @@ def measure(scale: str, replay: Replay, ways: dict[str, Execution]) -> dict[str,
     agents = {name: ALM(task, config, (0,)) for name in ways}
     agent = agents["float32"]
     for name, way in ways.items():
-        execute(agents[name], way, lambda message: print(message, file=sys.stderr))
+        execute(agents[name], way, to_stderr)
     plain = PLAIN["alm"](task, config)
     sequences = replay.sample_sequences(config.batch_size, config.horizon, agent.learning)
     batch = replay.sample(config.batch_size, agent.learning)

@@ -7,7 +7,6 @@ cheaper than MBPO's and six times cheaper than REDQ's, measured on a GPU.
 """
 
 import statistics
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Annotated
@@ -32,6 +31,7 @@ from benchmarks.timing import (
     gigaflop,
     milliseconds,
     take_turns,
+    to_stderr,
     write_record,
 )
 from reproduce.lab.algorithms import ALGORITHMS, algorithm_named
@@ -65,7 +65,7 @@ class Candidate:
         agent_class, config_class = algorithm_named(name).load()
         numbers = tuple(range(seeds))
         self.agent = agent_class(task_spec(TASK), config_class.at(scale_named(scale), TASK), numbers)
-        execute(self.agent, Execution(compiled=compiled), lambda message: print(message, file=sys.stderr))
+        execute(self.agent, Execution(compiled=compiled), to_stderr)
         self.replay, self.environments = replay, [make(TASK) for _ in numbers]
         self.acting = Streams(numbers, Purpose.ACTING)
         self.observations = [one.reset(seed=seed)[0] for seed, one in enumerate(self.environments)]

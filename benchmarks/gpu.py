@@ -8,7 +8,6 @@ capture; arithmetic relative to the device's measured matrix-product peak; and s
 relative to a plain eager implementation of one seed. Writes ``out/benchmarks/gpu.json``.
 """
 
-import os
 import statistics
 import sys
 import time
@@ -27,9 +26,9 @@ from alm.task_registry import task_spec
 from alm.training.execution import Execution, execute
 from alm.training.scale import scale_named
 from benchmarks.plain import PLAIN, plain_learner
-from benchmarks.timing import FIRST_STEP, TASK, gigaflop, operations, random_replay, write_record
+from benchmarks.timing import FIRST_STEP, TASK, gigaflop, operations, random_replay, to_stderr, write_record
 from reproduce.lab.algorithms import ALGORITHMS, algorithm_named
-from reproduce.lab.training import COMPILED
+from reproduce.lab.training import keep_compiled_code
 
 POPULATIONS = (1, 5, 10, 20)
 ROUNDS = 50
@@ -93,7 +92,7 @@ def measure(
     out: dict[str, float] = {}
     for way, execution in ways.items():
         agent = agent_class(task, config, tuple(range(seeds)), device=device)
-        execute(agent, replace(execution, device=device), lambda message: print(message, file=sys.stderr))
+        execute(agent, replace(execution, device=device), to_stderr)
         out[f"{way}_ms"] = milliseconds_of(partial(agent.learn, replay), device, rounds)
     agent = agent_class(task, config, tuple(range(seeds)), device=device)
     agent.learn(replay, FIRST_STEP)
@@ -110,7 +109,7 @@ def main() -> int:
     if not torch.cuda.is_available():
         print("error: there is no CUDA device here, so nothing was measured", file=sys.stderr)
         return 2
-    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(COMPILED))
+    keep_compiled_code()
     device, results = "cuda", {}
     peak = peak_gflops(device, ROUNDS)
     table = Table(title=f"One environment step's updates, {TASK} sizes, {torch.cuda.get_device_name()}")

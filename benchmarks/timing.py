@@ -1,7 +1,7 @@
 """Shared parts of the benchmarks: a filled replay, rounds in which candidates take turns, the record."""
 
-import os
 import statistics
+import sys
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -19,7 +19,7 @@ from alm.training.files import write_json
 from alm.training.replay import Replay, Transitions
 from reproduce.lab.places import MEASURED
 from reproduce.lab.provenance import provenance
-from reproduce.lab.training import COMPILED
+from reproduce.lab.training import keep_compiled_code
 
 TASK = "HalfCheetah"
 FIRST_STEP = 15_010
@@ -33,9 +33,14 @@ def as_in_training() -> None:
 
     Plain implementations benefit from the former two as well.
     """
-    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(COMPILED))
+    keep_compiled_code()
     torch.set_num_threads(1)
     keep_freed_memory()
+
+
+def to_stderr(message: str) -> None:
+    """Print what an execution says apart from the results."""
+    print(message, file=sys.stderr)
 
 
 def milliseconds(work: Callable[[], object]) -> float:

@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     from alm.training.execution import Execution
 
 
-# What torch.compile made, for the next run.
-COMPILED = WORKPLACE / ".cache" / "inductor"
+def keep_compiled_code() -> None:
+    """Keep what torch.compile makes for the next run."""
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(WORKPLACE / ".cache" / "inductor"))
 
 
 def check_machine(device: str, threads: int) -> None:
@@ -86,13 +87,14 @@ def require_storable(resolved: ResolvedRuns, store: Store) -> dict[RunSpec, Stor
 
 
 def as_begun(execution: "Execution", resolved: ResolvedRuns, root: Path) -> "Execution":
-    """The execution, compiled only if all of the runs that have begun were so: each keeps to one rounding."""
+    """The execution, compiled only if all of the runs that go on were so: each keeps to one rounding."""
     ways = []
     for spec in resolved.specs:
+        directory = RunDirectory(root / spec.relative_dir)
         # What is amiss with a directory is said when it is opened.
         with suppress(OSError, UserError):
-            record = RunDirectory(root / spec.relative_dir).find_json("provenance.json")
-            ways += [] if record is None else [was_compiled(record)]
+            if directory.status == "unfinished" and (record := directory.find_json("provenance.json")):
+                ways.append(was_compiled(record))
     return replace(execution, compiled=all(ways)) if ways else execution
 
 
@@ -211,7 +213,7 @@ def train_population(
     title = f"{name} {spec.task} {spec.scale} {seeds_named(seeds)}"
     progress = reporter(title)
     progress.message(f"{title}: {execution.describe()}")
-    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(COMPILED))
+    keep_compiled_code()
     device = execution.device
     with _enough_memory(title, device, resolved.plugin):
         agent = resolved.agent(seeds, device)
