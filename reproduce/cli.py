@@ -97,12 +97,12 @@ def _main(arguments: Sequence[str]) -> int:
         return 1
     except OSError as error:
         return _refused(_in_words(error, command), 2)
-    except UserError as error:
-        return _refused(str(error), 2)
-    except RuntimeError as error:
+    except (ValueError, RuntimeError) as error:
         if _was_interrupted(error):
             return EXIT_INTERRUPTED
-        raise
+        if not isinstance(error, UserError):
+            raise
+        return _refused(str(error), 2)
     except PluginFailure as error:
         return _refused(str(error), 3)
     except ModuleNotFoundError as error:

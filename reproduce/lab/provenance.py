@@ -188,8 +188,10 @@ def timed_on(provenance: Mapping[str, Any]) -> str:
     """What a run's times depend on: its processor, and whether its updates were compiled."""
     starts = provenance, *provenance.get("resumed", ())
     ways = {bool(one["execution"].get("compiled")) for one in starts if "execution" in one}
-    how = {True: " with compiled updates", False: " with updates compiled in part"}
-    return processor_of(provenance) + (how[ways == {True}] if True in ways else "")
+    processor = processor_of(provenance)
+    if True not in ways:
+        return processor
+    return f"{processor} with {'updates compiled in part' if False in ways else 'compiled updates'}"
 
 
 def cpu_name() -> str:

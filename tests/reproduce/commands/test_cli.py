@@ -36,7 +36,7 @@ from reproduce.lab.resolved_runs import ResolvedRuns
 from reproduce.lab.run_directories import UnreadableRunError, directories_under
 from reproduce.lab.specs import RunSpec, run_record
 from reproduce.lab.store import Store, StoreWarning
-from reproduce.lab.training import group_by_step, open_run
+from reproduce.lab.training import as_begun, group_by_step, open_run
 
 
 def train(tmp_path, *more, task="Hopper", scale="smoke"):
@@ -820,6 +820,9 @@ def test_a_run_goes_on_compiled_if_it_was_unless_it_is_told_otherwise(tmp_path, 
     assert other == begun | {
         "resumed": [{"step": 400, "execution": begun["execution"] | {"compiled": False}}]
     }
+    # It has ended, so it does not decide about others.
+    both = ResolvedRuns.of("td3", "base", "Hopper", (0, 1), "smoke")
+    assert as_begun(Execution(compiled=True), both, tmp_path / "runs").compiled
 
 
 def test_an_interruption_while_options_are_read_is_no_traceback(monkeypatch):
