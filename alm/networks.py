@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from alm.config import ALMConfig
 from alm.task_registry import TaskSpec
-from alm.training.population import initialise_orthogonal, mlp
+from alm.training.population import Tanh, initialise_orthogonal, mlp
 
 MEAN_BOUND = 30.0
 STD_MIN, STD_MAX = 0.1, 10.0
@@ -90,7 +90,7 @@ class Networks(nn.Module):
         self.reward = Head(seeds, pair, hidden, 1)
         self.classifier: nn.Module = Head(seeds, pair + latent, hidden, 2)
         self.critic = Head(seeds, pair, hidden, 1, ensemble=2)
-        self.actor: nn.Module = nn.Sequential(*mlp(seeds, (latent, hidden, hidden, action_size)), nn.Tanh())
+        self.actor: nn.Module = nn.Sequential(*mlp(seeds, (latent, hidden, hidden, action_size)), Tanh())
 
     def predict_reward(self, z: Tensor, action: Tensor) -> Tensor:
         """r̂(z, a) → (S, batch)."""

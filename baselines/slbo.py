@@ -24,7 +24,7 @@ from alm.task_registry import TaskSpec, task_spec
 from alm.tasks import analytic, make
 from alm.training.agent import Agent, Metrics
 from alm.training.optimisation import OptimiserGroup
-from alm.training.population import Linear, mlp
+from alm.training.population import Linear, Tanh, mlp
 from alm.training.ranges import Count, NotNegative, Positive, Share, Steps
 from alm.training.replay import Replay, Transitions
 from alm.training.scale import Scale
@@ -175,7 +175,7 @@ class SLBOPolicy(nn.Module):
 
     def __init__(self, observation_size: int, action_size: int, hidden: int) -> None:
         super().__init__()
-        self.layers = mlp(1, (observation_size, hidden, hidden, action_size), nn.Tanh)
+        self.layers = mlp(1, (observation_size, hidden, hidden, action_size), Tanh)
         self.log_std = nn.Parameter(torch.zeros(1, 1, action_size))
 
     def forward(self, normalised: Tensor) -> MeanLogStd:
@@ -193,7 +193,7 @@ class SLBONetworks(nn.Module):
         observation, action = task.observation_size, task.action_size
         self.policy = SLBOPolicy(observation, action, config.policy_hidden_size)
         value, model = config.value_hidden_size, config.model_hidden_size
-        self.value = mlp(1, (observation, value, value, 1), nn.Tanh)
+        self.value = mlp(1, (observation, value, value, 1), Tanh)
         self.model = mlp(1, (observation + action, model, model, observation), nn.ReLU)
         self.state = Normaliser(observation)
         self.change = Normaliser(observation)

@@ -24,7 +24,7 @@ from alm.task_registry import TaskSpec
 from alm.tasks import analytic
 from alm.training.agent import Agent, Metrics
 from alm.training.optimisation import OptimiserGroup
-from alm.training.population import initialise_orthogonal, mlp, soft_update
+from alm.training.population import Tanh, initialise_orthogonal, mlp, soft_update
 from alm.training.ranges import Count, Positive, Share, Steps
 from alm.training.replay import Replay, Transitions
 from alm.training.scale import Scale
@@ -91,7 +91,7 @@ class GaussianPolicy(nn.Module):
     def __init__(self, seeds: int, task: TaskSpec, hidden: int) -> None:
         super().__init__()
         self.bounds = (task.action_low, task.action_high)
-        self.layers = mlp(seeds, (task.observation_size, hidden, hidden, 2 * task.action_size), nn.Tanh)
+        self.layers = mlp(seeds, (task.observation_size, hidden, hidden, 2 * task.action_size), Tanh)
 
     def forward(self, observation: Tensor) -> MeanLogStd:
         """Mean and log-std of the action, each (S, batch, action)."""
@@ -107,7 +107,7 @@ class GaussianModel(nn.Module):
     def __init__(self, seeds: int, task: TaskSpec, hidden: tuple[int, int]) -> None:
         super().__init__()
         sizes = (task.observation_size + task.action_size, *hidden, 2 * task.observation_size)
-        self.layers = mlp(seeds, sizes, nn.Tanh)
+        self.layers = mlp(seeds, sizes, Tanh)
 
     def forward(self, observation: Tensor, action: Tensor) -> MeanLogStd:
         """Mean and log-std of the next observation, each (S, batch, observation)."""
@@ -123,10 +123,10 @@ class SVGNetworks(nn.Module):
         seeds, observation = len(generators), task.observation_size
         self.actor = GaussianPolicy(seeds, task, config.actor_hidden_size)
         self.model = GaussianModel(seeds, task, config.hidden_sizes)
-        self.critic = mlp(seeds, (observation, *config.hidden_sizes, 1), nn.Tanh)
+        self.critic = mlp(seeds, (observation, *config.hidden_sizes, 1), Tanh)
         self.reward: nn.Module | None = None
         if not analytic.has_reward(task):
-            self.reward = mlp(seeds, (observation + task.action_size, *config.hidden_sizes, 1), nn.Tanh)
+            self.reward = mlp(seeds, (observation + task.action_size, *config.hidden_sizes, 1), Tanh)
         initialise_orthogonal(self, generators)
         self.target_critic = copy.deepcopy(self.critic).requires_grad_(False)
 
@@ -215,6 +215,7 @@ class SVG(Agent):
     """
 
     name = "svg"
+    faster_compiled = True
     policy_modules = ("actor",)
     config: SVGConfig
     networks: SVGNetworks

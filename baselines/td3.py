@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from alm.task_registry import TaskSpec
 from alm.training.agent import Agent, Metrics, Noise, NoiseShapes
 from alm.training.optimisation import OptimiserGroup
-from alm.training.population import mlp, soft_update
+from alm.training.population import Tanh, mlp, soft_update
 from alm.training.ranges import Count, NotNegative, Positive, Share, Steps
 from alm.training.replay import Replay, Transitions
 from alm.training.scale import Scale
@@ -74,7 +74,7 @@ class TD3Networks(nn.Module):
         super().__init__()
         seeds, hidden = len(generators), config.hidden_size
         layers = mlp(seeds, (task.observation_size, hidden, hidden, task.action_size), nn.ReLU)
-        self.actor = nn.Sequential(*layers, nn.Tanh())
+        self.actor = nn.Sequential(*layers, Tanh())
         self.critic = Critics(seeds, task.observation_size, task.action_size, hidden, ensemble=2)
         initialise_fan_in(self, generators)
         self.target_actor = copy.deepcopy(self.actor).requires_grad_(False)

@@ -21,7 +21,7 @@ from alm.objectives import noisy_action, straight_through_clamp
 from alm.task_registry import TaskSpec
 from alm.training.agent import Agent, Metrics, Noise, NoiseShapes
 from alm.training.optimisation import OptimiserGroup
-from alm.training.population import initialise_orthogonal, mlp, soft_update
+from alm.training.population import Tanh, initialise_orthogonal, mlp, soft_update
 from alm.training.ranges import Count, NotNegative, Positive, Share, Steps
 from alm.training.replay import Replay, Transitions
 from alm.training.scale import Scale
@@ -81,7 +81,7 @@ class TD3OursNetworks(nn.Module):
         super().__init__()
         seeds, hidden = len(generators), config.hidden_size
         layers = mlp(seeds, (task.observation_size, hidden, hidden, task.action_size))
-        self.actor = nn.Sequential(*layers, nn.Tanh())
+        self.actor = nn.Sequential(*layers, Tanh())
         self.critic = Head(seeds, task.observation_size + task.action_size, hidden, 1, ensemble=2)
         initialise_orthogonal(self, generators)
         self.target_critic = copy.deepcopy(self.critic).requires_grad_(False)
@@ -129,6 +129,7 @@ class TD3Ours(Agent):
     """The agent "TD3 (ours)" for a population of seeds (`alm.training.agent.Agent`)."""
 
     name = "td3-ours"
+    faster_compiled = True
     policy_modules = ("actor",)
     config: TD3OursConfig
     networks: TD3OursNetworks

@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.table import Table
 
 from alm.task_registry import task_spec
-from alm.training.execution import keep_freed_memory
+from alm.training.execution import Execution, execute, keep_freed_memory
 from alm.training.scale import scale_named
 from benchmarks.plain import plain_learner
 from benchmarks.timing import (
@@ -35,6 +35,7 @@ from benchmarks.timing import (
     milliseconds,
     random_replay,
     take_turns,
+    to_stderr,
     write_record,
 )
 from reproduce.lab.algorithms import ALGORITHMS, algorithm_named
@@ -91,13 +92,18 @@ def compare(name: str, scale: str, seeds: int) -> dict[str, float]:
 def seed_costs(name: str, config: Any, rounds: int) -> dict[str, float]:
     """Milliseconds per seed for the updates of one step, alone and in the largest population, in turns.
 
-    ``saved`` is the share that the population saves, the median over rounds.
+    Updates are compiled if those of a run would be. ``saved`` is the share that the population saves, the
+    median over rounds.
     """
+    # See `alm_update.measure`.
+    torch.compiler.reset()
     agent_class, _ = algorithm_named(name).load()
     populations = {"alone": 1, "together": POPULATIONS[-1]}
+    execution = Execution.choose("float32", "auto", "cpu", 1, agent_class, lasts=True)
 
     def steps(seeds: int) -> Callable[[], object]:
         agent = agent_class(task_spec(TASK), config, tuple(range(seeds)))
+        execute(agent, execution, to_stderr)
         replay = random_replay(seeds, "cpu")
         return lambda: [agent.learn(replay, FIRST_STEP + i) for i in range(_STEPS)]
 

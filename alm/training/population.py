@@ -29,6 +29,10 @@ class Linear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(members, batch, inputs) → (members, batch, outputs)."""
+        if torch.compiler.is_compiling():
+            # A compiler adds the bias in one pass with what follows; baddbmm would begin by copying it.
+            y = torch.bmm(x, self.weight)
+            return y + self.bias.to(y.dtype)
         return torch.baddbmm(self.bias, x, self.weight)
 
 
@@ -60,6 +64,15 @@ class LayerNorm(nn.Module):
         return torch.addcmul(self.bias, F.layer_norm(x, (self.features,)), self.weight)
 
 
+class Tanh(nn.Module):
+    """The hyperbolic tangent."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Elementwise, of the same shape."""
+        # Compiled code evaluates tanh with a slow, but sigmoid with a fast function; eager torch the reverse.
+        return 2.0 * torch.sigmoid(2.0 * x) - 1.0 if torch.compiler.is_compiling() else torch.tanh(x)
+
+
 def mlp(
     members: int,
     sizes: Sequence[int],
@@ -78,11 +91,11 @@ def mlp(
             break
         layers.append(Linear(members, inputs, outputs))
         if depth == 0 and normalise_first:
-            layers += [LayerNorm(members, outputs), nn.Tanh()]
+            layers += [LayerNorm(members, outputs), Tanh()]
         else:
             # In place: nothing else reads the layer's output, and the backward passes of ELU, ReLU and tanh
-            # need only their results (SiLU's keeps its input). nn.Tanh has no such form.
-            layers.append(activation() if activation is nn.Tanh else activation(inplace=True))
+            # need only their results (SiLU's keeps its input). Tanh has no such form.
+            layers.append(activation() if activation is Tanh else activation(inplace=True))
     return nn.Sequential(*layers)
 
 
