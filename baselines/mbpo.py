@@ -6,7 +6,6 @@ retrained regularly, and the policy is rolled out in it for a few steps from rea
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields
-from functools import cached_property
 from typing import Any, Self
 
 import torch
@@ -15,7 +14,7 @@ from torch import Tensor
 from alm.errors import UserError
 from alm.task_registry import TaskSpec, task_spec
 from alm.tasks import analytic
-from alm.training.agent import Metrics, NoiseShapes
+from alm.training.agent import Metrics
 from alm.training.ranges import Count, Share, Steps
 from alm.training.replay import Replay, Transitions
 from alm.training.scale import Scale
@@ -126,7 +125,6 @@ class MBPO(SAC):
     """MBPO for one seed (`alm.training.agent.Agent`), since the data decide when its model stops learning."""
 
     name = "mbpo"
-    faster_compiled = False
     trains_seeds_apart = True
     config: MBPOConfig
 
@@ -145,11 +143,6 @@ class MBPO(SAC):
         )
         self.pool = self._empty_pool(config.pool_size(config.rollout_length(0)))
 
-    @cached_property
-    def noise_shapes(self) -> NoiseShapes:
-        """Shapes of SAC's noise for all updates of an environment step."""
-        return {name: (self.config.updates_per_step, *shape) for name, shape in super().noise_shapes.items()}
-
     def _empty_pool(self, capacity: int) -> Replay:
         sizes = self.task.observation_size, self.task.action_size
         return Replay(1, capacity, *sizes, device=self.device)
@@ -158,17 +151,8 @@ class MBPO(SAC):
         """The updates of one environment step, preceded by model training and rollouts when due."""
         due = (training_step - 1) % self.config.retrain_every == 0
         renewed = self._renew_model(replay, training_step) if due else {}
-        batches, noise = self._mixed_batches(replay), self.draw_noise()
-        every = [
-            self.update(
-                batches[:, i],
-                {name: value[:, i] for name, value in noise.items()},
-                training_step,
-            )
-            for i in range(self.config.updates_per_step)
-        ]
-        averages = {name: torch.stack([one[name] for one in every]).mean(dim=0) for name in every[0]}
-        return averages | renewed
+        batches, noise = self._mixed_batches(replay), self.draw_noise(self.config.updates_per_step)
+        return self.update_often(batches, noise, training_step) | renewed
 
     def _renew_model(self, replay: Replay, training_step: int) -> Metrics:
         """Train the model on all real transitions, then imagine k(e) steps with the current policy."""

@@ -15,14 +15,15 @@ from torch import Tensor
 from alm.task_registry import TaskSpec
 from alm.training.agent import Metrics, Noise, NoiseShapes
 from alm.training.population import soft_update
-from alm.training.ranges import Count, Positive, Share, Steps
+from alm.training.ranges import Count
 from alm.training.replay import Replay, Transitions
 from alm.training.scale import Scale
 from alm.training.schedules import Step
 from alm.training.streams import Streams
 from baselines.networks import scale_action
 from baselines.sac import (
-    SoftAgent,
+    SAC,
+    SACConfig,
     SoftNetworks,
     actor_objective,
     average,
@@ -35,8 +36,8 @@ from baselines.sac import (
 
 
 @dataclass(frozen=True)
-class REDQConfig:
-    """Hyper-parameters of REDQ."""
+class REDQConfig(SACConfig):
+    """Hyper-parameters of REDQ: SAC's, and its own."""
 
     critics: Count = 10
     """N, critics in the ensemble."""
@@ -44,24 +45,6 @@ class REDQConfig:
     """M, target critics drawn per update, whose minimum is used; ``None``: mean of all N."""
     updates_per_step: Count = 20
     """G, critic updates per environment step; the policy is updated with the last of them."""
-    discount: Share = 0.99
-    """γ."""
-    target_rate: Share = 0.005
-    """τ, step of the target critics towards the online ones after each of the G updates."""
-    hidden_size: Count = 256
-    """Width of both layers of the actor and the critics."""
-    batch_size: Count = 256
-    """Transitions for one critic update."""
-    learning_rate: Positive = 3e-4
-    """Adam's step size for critics, actor and log α."""
-    initial_temperature: Positive = 1.0
-    """α before the first update."""
-    target_entropy: float | None = None
-    """H̄; ``None``: minus the number of action dimensions."""
-    warmup_steps: Steps = 5000
-    """Uniformly random actions before the first update."""
-    replay_capacity: Count = 1_000_000
-    """Transitions kept."""
 
     def conflict(self) -> str | None:
         """Explanation of why these settings are incompatible; None if they are compatible."""
@@ -138,71 +121,55 @@ class OfficialDensityNetworks(REDQNetworks):
         self.actor.log_slope = official_log_slope
 
 
-class REDQ(SoftAgent):
+class REDQ(SAC):
     """REDQ for a population of seeds (`alm.training.agent.Agent`)."""
 
     name = "redq"
     config: REDQConfig
-    network_class: type[SoftNetworks] = REDQNetworks
+    network_class = REDQNetworks
 
     @cached_property
     def noise_shapes(self) -> NoiseShapes:
-        """Shapes of the noise of all target and policy actions, and of the scores that draw critics."""
-        config = self.config
-        action = (config.batch_size, self.task.action_size)
-        shapes: NoiseShapes = {"next_action": (config.updates_per_step, *action), "action": action}
-        if config.target_critics is not None:
-            shapes["members"] = (config.updates_per_step, config.critics)
-        return shapes
+        """Shapes of SAC's noise, and of the scores that draw critics."""
+        if self.config.target_critics is None:
+            return super().noise_shapes
+        return super().noise_shapes | {"members": (self.config.critics,)}
 
     def learn(self, replay: Replay, training_step: int) -> Metrics:
         """The G updates of one environment step, with all batches and noise drawn at once."""
-        batches = replay.sample((self.config.updates_per_step, self.config.batch_size), self.learning)
-        return self.update(batches, self.draw_noise(), training_step)
+        updates = self.config.updates_per_step
+        batches = replay.sample((updates, self.config.batch_size), self.learning)
+        return self.update_often(batches, self.draw_noise(updates), (training_step - 1) * updates + 1)
 
-    def update(self, batches: Transitions, noise: Noise, training_step: Step) -> Metrics:
-        """G critic steps, and with the last of them one policy step; metrics are (S,).
+    def branch(self, training_step: int) -> bool:
+        """Whether the policy is updated as well: in the last of an environment step's updates."""
+        return training_step % self.config.updates_per_step == 0
 
-        ``batches`` has axes (S, G, batch, …). The target critics follow after each step. As in
-        the reference, the policy's loss uses the critics before their last step.
+    def update(
+        self, transitions: Transitions, noise: Noise, training_step: Step, branch: bool | None = None
+    ) -> Metrics:
+        """One step of all critics and their targets, in every G-th update also of the policy.
+
+        ``training_step`` counts updates. As in the reference, the policy's loss uses the critics before their
+        step. Metrics are (S,).
         """
-        del training_step
         net, config = self.networks, self.config
         metrics: Metrics = {}
-        target_entropy = constant_target_entropy(config.target_entropy, self.task)
-        # Policy and temperature do not change before the last target, so all next actions are drawn at once.
         with torch.no_grad():
-            states, draws = batches.next_observation.flatten(1, 2), noise["next_action"].flatten(1, 2)
-            unit, log_probability = net.actor.sample(states, draws)
-            shape = config.updates_per_step, config.batch_size
-            next_action = scale_action(unit, self.bounds).unflatten(1, shape)
-            next_log_probability = log_probability.unflatten(1, shape)
-            members = None
-            if config.target_critics is not None:
-                members = draw_members(noise["members"], config.target_critics)
+            unit, log_probability = net.actor.sample(transitions.next_observation, noise["next_action"])
+            next_action = scale_action(unit, self.bounds)
+        members = None
+        if config.target_critics is not None:
+            members = draw_members(noise["members"], config.target_critics)
+        target = critic_target(net, transitions, next_action, log_probability, members, config.discount)
 
-        losses, norms, targets = [], [], []
-        for i in range(config.updates_per_step):
-            transitions = batches[:, i]
-            target = critic_target(
-                net,
-                transitions,
-                next_action[:, i],
-                next_log_probability[:, i],
-                None if members is None else members[:, i],
-                config.discount,
-            )
-            if i == config.updates_per_step - 1:
-                policy = actor_objective(net, transitions.observation, noise["action"], self.bounds, average)
-                self.improve_policy(*policy, target_entropy, metrics)
-            loss = critic_objective(net.critic, transitions, target)
-            norms.append(self.groups["critic"].step(loss))
-            soft_update(net.target_critic, net.critic, config.target_rate)
-            losses.append(loss.detach())
-            targets.append(target.mean(dim=-1))
-        metrics["loss/critic"] = torch.stack(losses).mean(dim=0)
-        metrics["grad_norm/critic"] = torch.stack(norms).mean(dim=0)
-        metrics["critic/target"] = torch.stack(targets).mean(dim=0)
+        if self.branch(int(training_step)) if branch is None else branch:
+            target_entropy = constant_target_entropy(config.target_entropy, self.task)
+            policy = actor_objective(net, transitions.observation, noise["action"], self.bounds, average)
+            self.improve_policy(*policy, target_entropy, metrics)
+        self.descend("critic", critic_objective(net.critic, transitions, target), metrics)
+        metrics["critic/target"] = target.mean(dim=-1)
+        soft_update(net.target_critic, net.critic, config.target_rate)
         return metrics
 
     @torch.no_grad()

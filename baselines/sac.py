@@ -334,3 +334,15 @@ class SAC(SoftAgent):
         """The smaller of the two critics' values (S, batch) (`alm.training.bias_protocol.Estimating`)."""
         del streams
         return {"min_q": smallest(self.networks.critic(observation, action))}
+
+    def update_often(self, batches: Transitions, noise: Noise, first: int) -> Metrics:
+        """Updates numbered from ``first``, each on an entry of the second axis; metrics are their means.
+
+        What only some updates report is averaged over these.
+        """
+        every = [
+            self.update(batches[:, i], {name: value[:, i] for name, value in noise.items()}, first + i)
+            for i in range(batches.reward.shape[1])
+        ]
+        names = dict.fromkeys(name for one in every for name in one)
+        return {name: torch.stack([one[name] for one in every if name in one]).mean(dim=0) for name in names}

@@ -15,7 +15,7 @@ from rich.table import Table
 from alm.task_registry import task_spec
 from alm.training.scale import scale_named
 from benchmarks.environment_step import Candidate
-from benchmarks.plain import PLAIN, batch_shape
+from benchmarks.plain import PLAIN, updates_per_step
 from benchmarks.timing import (
     TASK,
     as_in_training,
@@ -36,17 +36,19 @@ def measure(name: str) -> dict[str, float]:
     agent_class, config_class = algorithm_named(name).load()
     config = config_class.at(scale_named("paper"), TASK)
     agent, plain = agent_class(task, config, (0,)), PLAIN[name](task, config)
-    drawn, noise = replay.sample(batch_shape(config), agent.learning), agent.draw_noise()
+    drawn, noise = replay.sample(config.batch_size, agent.learning), agent.draw_noise()
     own_noise = {key: value[0] for key, value in noise.items()}
 
-    # TD3 updates its policy in every second call: rounds of two calls all cost the same.
+    # TD3 updates its policy in every second step: rounds of two steps all cost the same.
+    updates = range(1, 2 * updates_per_step(config) + 1)
+
     def update() -> None:
-        for step in (1, 2):
-            agent.update(drawn, noise, step)
+        for number in updates:
+            agent.update(drawn, noise, number)
 
     def plain_update() -> None:
-        for step in (1, 2):
-            plain.update(drawn[0], own_noise, step)
+        for number in updates:
+            plain.update(drawn[0], own_noise, number)
 
     def learn() -> None:
         for step in (1, 2):

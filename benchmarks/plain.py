@@ -21,10 +21,9 @@ PLAIN: dict[str, Callable[[Any, Any], Any]] = {
 }
 
 
-def batch_shape(config: Any) -> int | tuple[int, int]:
-    """Batch shape of an algorithm's training step: one batch, or one per update."""
-    updates = getattr(config, "updates_per_step", 1)
-    return (updates, config.batch_size) if updates > 1 else config.batch_size
+def updates_per_step(config: Any) -> int:
+    """Updates of an algorithm in one environment step."""
+    return getattr(config, "updates_per_step", 1)
 
 
 def plain_learner(name: str, scale: str, device: str = "cpu") -> Callable[[int], object]:
@@ -37,12 +36,16 @@ def plain_learner(name: str, scale: str, device: str = "cpu") -> Callable[[int],
         plain = PLAIN[name](task, config)
 
     def learn(step: int) -> None:
-        noise = {key: value[0] for key, value in sampler.draw_noise().items()}
+        updates = updates_per_step(config)
+        noises = {key: value[0] for key, value in sampler.draw_noise(updates).items()}
         if isinstance(sampler, ALM):
+            noise = {key: value[0] for key, value in noises.items()}
             sequences = replay.sample_sequences(config.batch_size, config.horizon, sampler.learning)
             plain.update(sequences[0], replay.sample(config.batch_size, sampler.learning)[0], noise, 1.0)
         else:
-            drawn = replay.sample(batch_shape(config), sampler.learning)
-            plain.update(drawn[0], noise, step)
+            batches = replay.sample((updates, config.batch_size), sampler.learning)[0]
+            for i in range(updates):
+                noise = {key: value[i] for key, value in noises.items()}
+                plain.update(batches[i], noise, step * updates + i + 1)
 
     return learn

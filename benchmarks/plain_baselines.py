@@ -198,25 +198,18 @@ class PlainREDQ(PlainSoft):
     def __init__(self, task, config, target_entropy, dtype=torch.float64):
         super().__init__(task, config, config.critics, "mean", target_entropy, dtype)
 
-    def update(self, transitions, noise, step):
-        """The updates of one environment step in sequence, as in the reference."""
-        del step
-        updates, results = len(transitions.reward), []
-        for i in range(updates):
-            batch, members = transitions[i], None
-            if "members" in noise:
-                order = noise["members"][i].argsort(descending=True)
-                members = order[: self.config.target_critics].tolist()
+    def update(self, transitions, noise, number):
+        """One update; with every G-th, the policy's."""
+        members = None
+        if "members" in noise:
+            order = noise["members"].argsort(descending=True)
+            members = order[: self.config.target_critics].tolist()
 
-            def step_policy(batch=batch):
-                return self.policy_step(batch, noise["action"])
+        def step_policy():
+            return self.policy_step(transitions, noise["action"])
 
-            last = i == updates - 1
-            results.append(
-                self.critic_step(batch, noise["next_action"][i], members, step_policy if last else None)
-            )
-        averages = {name: sum(r[name] for r in results) / updates for name in results[0]}
-        return results[-1] | averages
+        last = number % self.config.updates_per_step == 0
+        return self.critic_step(transitions, noise["next_action"], members, step_policy if last else None)
 
 
 class PlainOfficialREDQ(PlainREDQ):

@@ -222,13 +222,14 @@ class Agent(ABC):
         del training_step
         return None
 
-    def draw_noise(self) -> dict[str, Tensor]:
-        """Standard normal noise for one update, drawn in one call per seed."""
-        sizes = [prod(shape) for shape in self.noise_shapes.values()]
+    def draw_noise(self, *updates: int) -> dict[str, Tensor]:
+        """Standard normal noise for one update, or for ``updates``, an axis after S; one draw per seed."""
+        shapes = {name: (*updates, *shape) for name, shape in self.noise_shapes.items()}
+        sizes = [prod(shape) for shape in shapes.values()]
         parts = torch.split(self.learning.normal(sum(sizes)), sizes, dim=1)
         return {
             name: torch.unflatten(part, 1, shape)
-            for (name, shape), part in zip(self.noise_shapes.items(), parts, strict=True)
+            for (name, shape), part in zip(shapes.items(), parts, strict=True)
         }
 
     def descend(self, group: str, loss: Tensor, metrics: Metrics) -> None:

@@ -92,9 +92,9 @@ def scattered(
     return agent
 
 
-def drawn_noise(agent: Agent) -> dict[str, Tensor]:
-    """The noise of one update in float64."""
-    return {name: draw.double() for name, draw in agent.draw_noise().items()}
+def drawn_noise(agent: Agent, *updates: int) -> dict[str, Tensor]:
+    """The noise of one update, or of several, in float64."""
+    return {name: draw.double() for name, draw in agent.draw_noise(*updates).items()}
 
 
 def weighted(modules: Iterable[nn.Module]) -> list[nn.Module]:

@@ -40,6 +40,7 @@ def compare(checkout: Path, task: str) -> dict[str, Any]:
     generator = torch.Generator().manual_seed(0)
     ours = scattered(OfficialDensityREDQ, REDQConfig, task, generator)
     spec, config = ours.task, ours.config
+    updates = config.updates_per_step
     losses = []
     with modules_of(checkout, FILES):
         theirs = load("redq.algos.redq_sac").REDQSACAgent(
@@ -53,21 +54,20 @@ def compare(checkout: Path, task: str) -> dict[str, Any]:
         take_over(_pairs(ours, theirs))
         _exchange_heads(ours, theirs, copy=True)
         for step in range(1, STEPS + 1):
-            updates = config.updates_per_step
             batches = random_transitions(spec, updates, config.batch_size, generator=generator)
-            noise = drawn_noise(ours)
+            noise = drawn_noise(ours, updates)
             members = draw_members(noise["members"][0], config.target_critics or 0).numpy()
             theirs.replay_buffer = _Batches([batches[:, i] for i in range(updates)])
             logged: dict[str, Any] = {}
-            draws = Draws([*noise["next_action"][0], noise["action"][0]], [*members])
+            draws = Draws([*noise["next_action"][0], noise["action"][0, -1]], [*members])
             with draws.handed_out():
                 theirs.train(SimpleNamespace(store=logged.update))
-            metrics = ours.update(batches, noise, step)
+            metrics = ours.update_often(batches, noise, (step - 1) * updates + 1)
             losses.append(relative(metrics["loss/actor"], logged["LossPi"]))
     heads = _exchange_heads(ours, theirs, copy=False)
     temperature = abs(ours.networks.temperature.log_alpha.item() - theirs.log_alpha.item())
     return {
-        "updates": STEPS * config.updates_per_step,
+        "updates": STEPS * updates,
         "losses": max(losses),
         "parameters": max(largest_difference(_pairs(ours, theirs)), heads, temperature),
     }

@@ -15,7 +15,7 @@ from baselines.td3_ours import TD3Ours, TD3OursConfig
 TASK = TaskSpec("Test", "alm/Test", 5, 3, -0.4, 0.4)
 SEEDS = (3, 11)
 SMALL = {"hidden_size": 16, "batch_size": 6, "learning_rate": 1e-2}
-ENSEMBLE = {"critics": 4, "updates_per_step": 3, "target_entropy": -1.0}
+ENSEMBLE = {"critics": 4, "updates_per_step": 2, "target_entropy": -1.0}
 # The policy's objective changes between the second and the third of the updates 1, 2, 3, 4.
 ROLLOUT = {"model_updates": 2, "model_batch_size": 5, "warmup_steps": 2, "plain_steps": 4, "entropy_steps": 8}
 CASES = {
@@ -81,8 +81,6 @@ def random_inputs(agent, generator):
     """What one call of `update` takes before the training step: batches (one, or sequences too), noise."""
     config, seeds = agent.config, len(agent.seeds)
     shapes = [(seeds, config.batch_size)]
-    if isinstance(agent, REDQ):
-        shapes = [(seeds, config.updates_per_step, config.batch_size)]
     if isinstance(agent, SACSVG):
         shapes = [(seeds, config.horizon, config.model_updates * config.model_batch_size), *shapes]
     batches = [random_transitions(shape, generator) for shape in shapes]

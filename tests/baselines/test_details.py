@@ -94,7 +94,7 @@ def test_the_temperature_starts_as_configured(name):
 def test_temperature_grows_where_the_entropy_is_below_its_target(name, target_entropy, direction):
     agent = build(name, target_entropy=target_entropy)
     before = agent.networks.temperature.log_alpha.detach().clone()
-    metrics = agent.update(*random_inputs(agent, gen()), 1)
+    metrics = agent.update(*random_inputs(agent, gen()), 2)
     assert ((target_entropy - metrics["actor/entropy"]) * direction > 0).all()
     moved = agent.networks.temperature.log_alpha.detach() - before
     torch.testing.assert_close(moved, torch.full_like(moved, direction * 1e-2))  # Adam's first step
@@ -224,7 +224,7 @@ def test_all_critics_of_redq_learn_from_the_pair_alone():
     """Spoiling the target critics outside of the pair changes nothing; spoiling one of the pair, all."""
     sound, spoilt, hit = (build("redq", (3,), updates_per_step=1) for _ in range(3))
     transitions, noise = random_inputs(sound, gen())
-    pair = noise["members"][0, 0].topk(2).indices.tolist()
+    pair = noise["members"][0].topk(2).indices.tolist()
     outside = next(i for i in range(4) if i not in pair)
     with torch.no_grad():
         spoilt.networks.target_critic.layers[-1].bias[outside] -= 1000.0
@@ -296,7 +296,7 @@ def test_learning_from_replay_depends_on_the_own_seed_only(name):
     assert not torch.allclose(joint["loss/critic"][0], joint["loss/critic"][1])
 
 
-@pytest.mark.parametrize("name", BASELINES)
+@pytest.mark.parametrize("name", [name for name in BASELINES if name not in ("redq", "sac-avg")])
 def test_an_update_has_batches_and_noise_of_the_learning_stream_and_the_step(name):
     agent_class, config = CASES[name]
     agent, seen = agent_class(TASK, config, SEEDS), []
@@ -308,13 +308,43 @@ def test_an_update_has_batches_and_noise_of_the_learning_stream_and_the_step(nam
     if name.startswith("sac-svg"):
         size = config.model_updates * config.model_batch_size
         expected.append(replay.sample_sequences(size, config.horizon, streams, reject_time_limits=True))
-    size = (config.updates_per_step, config.batch_size) if isinstance(agent, REDQ) else config.batch_size
-    expected.append(replay.sample(size, streams))
+    expected.append(replay.sample(config.batch_size, streams))
     for found, drawn in zip(batches, expected, strict=True):
         assert all(map(torch.equal, vars(found).values(), vars(drawn).values()))
     draws = torch.cat([value.flatten(1) for value in noise.values()], dim=1)
     assert torch.equal(draws, streams.normal(draws.shape[1]))
     assert {key: value.shape[1:] for key, value in noise.items()} == agent.noise_shapes and step == 7
+
+
+@pytest.mark.parametrize("name", ["redq", "sac-avg"])
+def test_updates_of_one_step_have_batches_and_noise_of_the_learning_stream_and_their_numbers(name):
+    agent_class, config = CASES[name]
+    agent, seen = agent_class(TASK, config, SEEDS), []
+    replay, streams = filled_replay(agent), Streams(SEEDS, Purpose.LEARNING)
+    agent.update = lambda *inputs: seen.append(inputs) or {}
+    agent.learn(replay, 7)
+    assert config.updates_per_step == 2 and [number for *_, number in seen] == [13, 14]
+    expected = replay.sample((2, config.batch_size), streams)
+    for i, (batch, _, _) in enumerate(seen):
+        assert all(map(torch.equal, vars(batch).values(), vars(expected[:, i]).values()))
+    noises = [noise for _, noise, _ in seen]
+    assert {key: value.shape[1:] for key, value in noises[0].items()} == agent.noise_shapes
+    draws = [torch.stack([noise[key] for noise in noises], dim=1).flatten(1) for key in agent.noise_shapes]
+    draws = torch.cat(draws, dim=1)
+    assert torch.equal(draws, streams.normal(draws.shape[1]))
+
+
+@pytest.mark.parametrize("name", ["redq", "sac-avg"])
+def test_metrics_of_one_step_are_the_means_of_its_updates_that_have_them(name):
+    agent_class, config = CASES[name]
+    agent = agent_class(TASK, dataclasses.replace(config, updates_per_step=4), SEEDS)
+    update, seen = agent.update, []
+    agent.update = lambda *inputs: seen.append(update(*inputs)) or seen[-1]
+    metrics = agent.learn(filled_replay(agent), 1)
+    assert ["loss/actor" in one for one in seen] == [False, False, False, True]
+    assert metrics["loss/actor"].equal(seen[-1]["loss/actor"]) and set(metrics) == set(seen[-1])
+    losses = torch.stack([one["loss/critic"] for one in seen])
+    torch.testing.assert_close(metrics["loss/critic"], losses.mean(dim=0))
 
 
 # --- configuration and registration ---------------------------------------------------------------

@@ -22,7 +22,7 @@ REFERENCES = {
 
 # Values other than the published ones, of the settings that an update reads.
 _OF_ALL = {"discount": 0.9, "target_rate": 0.1, "learning_rate": 3e-3}
-_OF_REDQ = {"updates_per_step": 2, "critics": 5}
+_OF_REDQ = {"updates_per_step": 3, "critics": 5}
 _OF_ROLLOUTS = {"model_updates": 1, "model_learning_rate": 2e-3, "model_max_grad_norm": 0.1, "plain_steps": 3}
 OTHER_SETTINGS = {
     "sac": {},
@@ -73,7 +73,7 @@ def test_updates_with_other_settings_equal_the_reference(name, settings):
 @pytest.mark.parametrize("name", ["redq", "sac-avg"])
 def test_updates_of_as_many_critics_as_published_equal_the_reference(name):
     """N = 10 critics and the G = 20 updates of one environment step."""
-    check_updates(name, build(name, critics=10, updates_per_step=20), steps=1)
+    check_updates(name, build(name, critics=10, updates_per_step=20), steps=20)
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -174,12 +174,12 @@ def test_only_an_update_on_the_cpu_rounds_denormals_to_zero():
     assert product() > 0
 
 
-# Updates of every kind, and how many programs they are: TD3's is another without its policy's step, SAC-SVG
-# has two objectives of the policy. What is traced in parts is `None`.
+# Updates of every kind, and how many programs they are: those of TD3 and REDQ are others without the policy's
+# step, SAC-SVG has two objectives of the policy. What is traced in parts is `None`.
 PROGRAMS = {
     "alm/base": 1, "alm/joint": 1, "alm/reconstruction": 1, "alm/value-expansion": 1,
     "alm/horizon-schedule": 1, "alm/log-naive": None,
-    "sac": 1, "td3": 2, "redq": 1, "svg": 1, "sac-svg3": 2,
+    "sac": 1, "td3": 2, "redq": 2, "svg": 1, "sac-svg3": 2,
 }  # fmt: skip
 
 
