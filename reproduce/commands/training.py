@@ -97,8 +97,8 @@ class Train(WritesRuns):
     """float32, or bf16: layers in bfloat16, all else in float32; stored separately, as base+bf16."""
     compile: str = "auto"
     """Whether to compile updates with torch.compile, which makes some methods faster and first takes up to
-    some minutes: on, off, or auto, which is on for every method of the suite but SAC-SVG and SLBO at paper and
-    laptop scale on a CPU, if there is a C++ compiler (docs/performance.md)."""
+    some minutes: on, off, or auto, which is on for every method of the suite but SAC-SVG and SLBO, at paper
+    and laptop scale on a CPU, if there is a C++ compiler (docs/performance.md)."""
     runs_dir: Path = RUNS
     """Directory for runs in training."""
     track: bool = True
