@@ -16,7 +16,7 @@ import numpy as np
 from reproduce.lab.algorithms import sizes_of
 from reproduce.lab.missing import Missing
 from reproduce.lab.places import RECORDS
-from reproduce.lab.provenance import cpu_name
+from reproduce.lab.provenance import always_compiled, cpu_name, processor_of
 from reproduce.lab.specs import RunSpec, variant_parts
 from reproduce.lab.store import StoredRun
 
@@ -68,11 +68,11 @@ class Cost:
 class Costs:
     """Costs of runs. A variant costs as much as the unchanged algorithm of the same widths and batches.
 
-    On a CPU, the time per step is that of stored runs of the same precision on this kind of processor, else
-    that of the benchmark on HalfCheetah (``make bench``), scaled by the speed of matrix products, which is
-    measured again on this machine. Algorithms missing from the benchmark take the time of stored runs on any
-    processor. The time of stored runs is divided among their training steps, and no time is counted for the
-    warm-up.
+    On a CPU, the time per step is that of stored runs of the same precision on this kind of processor, of
+    those whose updates were compiled if there are any. Without such runs it is that of the benchmark on HalfCheetah
+    (``make bench``), scaled by the speed of matrix products, which is measured again on this machine.
+    Algorithms missing from the benchmark take the time of stored runs on any processor. The time of stored
+    runs is divided among their training steps, and no time is counted for the warm-up.
 
     On a GPU, updates take the time of the fastest mode that ``python -m benchmarks.gpu`` has measured for a
     population of this size or larger. Without such a measurement, they take the longer of two times: that of
@@ -125,7 +125,8 @@ class Costs:
         """Seconds that a group of runs takes on one CPU thread."""
         run = missing.specs[0]
         precision = variant_parts(run.variant).precision
-        found: dict[bool, list[float]] = {True: [], False: []}
+        here: dict[bool, list[float]] = {True: [], False: []}  # by whether updates were compiled
+        elsewhere: list[float] = []
         for stored in runs_sized_as(run, self._runs):
             if variant_parts(stored.spec.variant).precision != precision:
                 continue
@@ -135,12 +136,13 @@ class Costs:
             to_train = sum(missing.wanted - max(reached, warmup) for reached in missing.reached)
             seconds = stored.training_seconds.iloc[-1] / trained * max(to_train, 0) if trained else math.nan
             if stored.provenance.get("device") == "cpu" and not math.isnan(seconds):
-                here = stored.provenance.get("hardware", {}).get("cpu") == cpu_name()
-                found[here].append(seconds)
-        if not found[True] and (recorded := self._recorded(run)):
+                same = processor_of(stored.provenance) == cpu_name()
+                (here[always_compiled(stored.provenance)] if same else elsewhere).append(seconds)
+        chosen = here[True] or here[False]
+        if not chosen and (recorded := self._recorded(run)):
             now, then = self.gigaflops or (1.0, 1.0)
             return missing.steps * recorded["step_ms"] / 1000.0 * then / now
-        chosen = found[True] or found[False]
+        chosen = chosen or elsewhere
         return float(np.median(chosen)) if chosen else math.nan
 
     def _gpu_step_seconds(self, run: RunSpec, seeds: int) -> float:

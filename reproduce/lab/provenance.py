@@ -186,12 +186,21 @@ def processor_of(provenance: Mapping[str, Any]) -> str:
 
 def timed_on(provenance: Mapping[str, Any]) -> str:
     """What a run's times depend on: its processor, and whether its updates were compiled."""
-    starts = provenance, *provenance.get("resumed", ())
-    ways = {bool(one["execution"].get("compiled")) for one in starts if "execution" in one}
-    processor = processor_of(provenance)
+    ways, processor = _ways(provenance), processor_of(provenance)
     if True not in ways:
         return processor
     return f"{processor} with {'updates compiled in part' if False in ways else 'compiled updates'}"
+
+
+def always_compiled(provenance: Mapping[str, Any]) -> bool:
+    """Whether all updates of a run were compiled, before it was last resumed and since."""
+    return _ways(provenance) == {True}
+
+
+def _ways(provenance: Mapping[str, Any]) -> set[bool]:
+    """Whether the updates of a run were compiled, of each of its starts."""
+    starts = provenance, *provenance.get("resumed", ())
+    return {bool(one["execution"].get("compiled")) for one in starts if "execution" in one}
 
 
 def cpu_name() -> str:

@@ -233,6 +233,28 @@ def test_runs_of_another_precision_say_nothing_of_the_time(records, make_run):
         assert Costs(runs, records).of(of).seconds == pytest.approx(1000 * seconds)
 
 
+def test_runs_with_compiled_updates_are_those_that_tell_the_time(records, make_run):
+    runs, costs = [], []
+    for seed, compiled, resumed, seconds in (
+        (0, False, [], 1.0), (1, True, [False], 0.8), (2, True, [True], 0.2), (3, True, [], 0.4)
+    ):  # fmt: skip
+        run = make_run(
+            {5000: 1.0, 10_000: 1.0},
+            seed=seed,
+            extra={"time/evaluation_s": [0.0, 0.0]},
+            provenance={
+                "device": "cpu", "population": 1, "hardware": {"cpu": cpu_name()},
+                "execution": {"compiled": compiled},
+                "resumed": [{"step": 7000, "execution": {"compiled": how}} for how in resumed],
+            },
+        )  # fmt: skip
+        run.evaluations["wall_seconds"] = seconds * run.evaluations["training_step"]
+        runs.append(run)
+        of = Missing((replace(run.spec, seed=9),), (9000,), 10_000)
+        costs.append(Costs(runs, records).of(of).seconds)
+    assert costs == pytest.approx([1000.0, 900.0, 200.0, 300.0])
+
+
 def test_no_time_is_counted_for_the_warm_up(make_run):
     """A run that ended soon after its warm-up says what one costs that goes on for long."""
     run = make_run(
