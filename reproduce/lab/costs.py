@@ -69,10 +69,10 @@ class Costs:
     """Costs of runs. A variant costs as much as the unchanged algorithm of the same widths and batches.
 
     On a CPU, the time per step is that of stored runs of the same precision on this kind of processor, of
-    those whose updates were compiled if there are any. Without such runs it is that of the benchmark on HalfCheetah
-    (``make bench``), scaled by the speed of matrix products, which is measured again on this machine.
-    Algorithms missing from the benchmark take the time of stored runs on any processor. The time of stored
-    runs is divided among their training steps, and no time is counted for the warm-up.
+    those whose updates were compiled if there are any. Without such runs it is that of the benchmark on
+    HalfCheetah (``make bench``), scaled by the speed of matrix products, which is measured again on this
+    machine. Algorithms missing from the benchmark take the time of stored runs on any processor. The time of
+    stored runs is divided among their training steps, and no time is counted for the warm-up.
 
     On a GPU, updates take the time of the fastest mode that ``python -m benchmarks.gpu`` has measured for a
     population of this size or larger. Without such a measurement, they take the longer of two times: that of
