@@ -55,11 +55,13 @@ def measure(name: str) -> dict[str, float]:
         return run
 
     eager = all_updates(agent.update, drawn, noise)
+    candidate = Candidate(name, "paper", replay)
+    candidate.execute_as_in_runs()
     work: dict[str, Callable[[], object]] = {
         "compiled_ms": all_updates(compiled.update, drawn, noise),
         "eager_ms": eager,
         "plain_ms": all_updates(plain.update, drawn[0], own_noise),
-        "step_ms": Candidate(name, "paper", replay, compiled=True).two_steps,
+        "step_ms": candidate.two_steps,
     }
     times = take_turns(work, ROUNDS[name])
     out = {key: statistics.median(values) / 2 for key, values in times.items()}

@@ -78,7 +78,8 @@ class Ours:
     """Algorithm of the suite in the middle of training, one seed or a population; compiled, as in runs."""
 
     def __init__(self, algorithm: str, seeds: int) -> None:
-        self._candidate = Candidate(algorithm, "paper", random_replay(seeds, "cpu"), seeds, compiled=True)
+        self._candidate = Candidate(algorithm, "paper", random_replay(seeds, "cpu"), seeds)
+        self._candidate.execute_as_in_runs()
         self._seeds = seeds
 
     def step_ms(self) -> float:
