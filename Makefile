@@ -71,7 +71,7 @@ figure%: $(WHAT_IT_NEEDS) FORCE
 table1: ## Print Table 1: the paper beside the stored runs (TRAIN=1 trains what is missing)
 table1-mbbl: ## Print Table 1 on the tasks that its rows SVG(1) and SLBO were measured on (TRAIN=1)
 table5: ## Print Table 5: ALM with an entropy bonus (TRAIN=1)
-figures: ## Draw every figure into out/figures/; one alone: make figure3 … figure20, figure5a …, figureG, figureQ (TRAIN=1)
+figures: ## Draw every figure into out/figures/; one alone: make figure3 … figure20, figure5a …, figureG, figureQ, figureQ-half (TRAIN=1)
 
 table2 table3 table4: $(VENV)/.train ## Print a table of the code: how methods differ, hyper-parameters, networks
 	@$(BIN)/python -m reproduce table $(@:table%=%)

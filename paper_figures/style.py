@@ -9,6 +9,7 @@ import matplotlib.pyplot as plt
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.ticker import FuncFormatter
 
+from reproduce.exhibits.catalogue import HALF
 from reproduce.exhibits.kinds import Series
 
 
@@ -51,6 +52,7 @@ VARIANTS = {
     "c-1": Look("#2B3D10", "P"),
     "ent": Look("#1E00B4", "P"),
     "quarter": Look("#8B0000", "v"),
+    HALF.variant: Look("#CC4400", "X"),
     "no-kl": Look("#C51B7D", "s"),
     "no-value": Look("#004D40", "^"),
     "no-classifier": Look("#EE8866", "D"),

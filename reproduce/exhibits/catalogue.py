@@ -33,6 +33,13 @@ QUARTER = Series(
     only_at=("paper",),
 )
 """ALM of a size that reaches the read-out of the paper's tables on a CPU."""
+HALF = Series(
+    "ALM(3) half, bf16",
+    "alm",
+    "base[batch_size=256,hidden_size=256,model_hidden_size=512]+bf16",
+    only_at=("paper",),
+)
+"""ALM of twice that size, trained on T-Ant alone."""
 
 # --- Tables of scores: Tables 1 and 5 -----------------------------------------------------------------------
 
@@ -327,6 +334,15 @@ FIGURES = (
         shows="return",
         series=(QUARTER, _SAC, _TD3),
         tasks=TABLE1.tasks,
+        small_tasks=(),
+        read_out=READ_OUT,
+    ),
+    FigureExhibit(
+        name="figureQ-half",
+        title="ALM with half of its widths and batch where a quarter does not learn",
+        shows="return",
+        series=(HALF, QUARTER, _SAC, _TD3),
+        tasks=("T-Ant",),
         small_tasks=(),
         read_out=READ_OUT,
     ),

@@ -25,7 +25,7 @@ from paper_figures.drawing import drawn, figures_named
 from paper_figures.style import LOOKS, VARIANTS, looks
 from reproduce.cli import main
 from reproduce.commands.figures import Figure
-from reproduce.exhibits.catalogue import FIGURES, QUARTER
+from reproduce.exhibits.catalogue import FIGURES, HALF, QUARTER
 from reproduce.exhibits.kinds import Series
 from reproduce.exhibits.pooling import StoreMixError
 from reproduce.lab.algorithms import ALGORITHMS
@@ -625,7 +625,7 @@ def test_declarations_hang_together():
     # Every named variant of ALM has a colour that nothing else has; a longer run is drawn like ALM.
     own = [look.colour for look in VARIANTS.values()]
     assert len({*own, *colours}) == len(own) + len(colours)
-    assert set(VARIANTS) == {*ALGORITHMS["alm"].variants, "base+bf16"} - {"million"}
+    assert set(VARIANTS) == {*ALGORITHMS["alm"].variants, "base+bf16", HALF.variant} - {"million"}
 
 
 def test_an_algorithm_that_is_not_listed_has_a_look_by_its_name():
