@@ -19,7 +19,6 @@ from rich.table import Table
 
 from alm.task_registry import task_spec
 from alm.tasks import make
-from alm.training.execution import Execution, execute
 from alm.training.replay import Replay
 from alm.training.scale import scale_named
 from alm.training.streams import Purpose, Streams
@@ -27,11 +26,11 @@ from benchmarks.timing import (
     FIRST_STEP,
     TASK,
     as_in_training,
+    execute_as_in_runs,
     filled_replay,
     gigaflop,
     milliseconds,
     take_turns,
-    to_stderr,
     write_record,
 )
 from reproduce.lab.algorithms import ALGORITHMS, algorithm_named
@@ -74,11 +73,6 @@ class Candidate:
             # The first training of the model takes far longer than later ones.
             self.retrain()
 
-    def execute_as_in_runs(self) -> None:
-        """Execute updates from now on as those of a run, most of them compiled."""
-        execution = Execution.choose("float32", "auto", "cpu", 1, type(self.agent), lasts=True)
-        execute(self.agent, execution, to_stderr)
-
     def two_steps(self) -> None:
         """Acting, the simulator and updates, twice since some policies change only every second step."""
         for _ in range(2):
@@ -116,7 +110,7 @@ def costs(names: Sequence[str], scale: str, replay: Replay) -> dict[str, Cost]:
     candidates = {name: Candidate(name, scale, replay) for name in names}
     gflop = {name: one.gigaflop() for name, one in candidates.items()}
     for one in candidates.values():
-        one.execute_as_in_runs()
+        execute_as_in_runs(one.agent)
         one.two_steps()
     times = take_turns({name: one.two_steps for name, one in candidates.items()}, ROUNDS)
     usual = {name: statistics.median(taken) / 2 for name, taken in times.items()}

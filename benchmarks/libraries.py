@@ -21,6 +21,7 @@ from benchmarks.populations import POPULATIONS
 from benchmarks.timing import (
     TASK,
     as_in_training,
+    execute_as_in_runs,
     measure_in_turns,
     median_ratio,
     milliseconds,
@@ -79,7 +80,7 @@ class Ours:
 
     def __init__(self, algorithm: str, seeds: int) -> None:
         self._candidate = Candidate(algorithm, "paper", random_replay(seeds, "cpu"), seeds)
-        self._candidate.execute_as_in_runs()
+        execute_as_in_runs(self._candidate.agent)
         self._seeds = seeds
 
     def step_ms(self) -> float:

@@ -24,18 +24,18 @@ from rich.console import Console
 from rich.table import Table
 
 from alm.task_registry import task_spec
-from alm.training.execution import Execution, execute, keep_freed_memory
+from alm.training.execution import keep_freed_memory
 from alm.training.scale import scale_named
 from benchmarks.plain import plain_learner
 from benchmarks.timing import (
     FIRST_STEP,
     TASK,
     as_in_training,
+    execute_as_in_runs,
     median_ratio,
     milliseconds,
     random_replay,
     take_turns,
-    to_stderr,
     write_record,
 )
 from reproduce.lab.algorithms import ALGORITHMS, algorithm_named
@@ -99,11 +99,10 @@ def seed_costs(name: str, config: Any, rounds: int) -> dict[str, float]:
     torch.compiler.reset()
     agent_class, _ = algorithm_named(name).load()
     populations = {"alone": 1, "together": POPULATIONS[-1]}
-    execution = Execution.choose("float32", "auto", "cpu", 1, agent_class, lasts=True)
 
     def steps(seeds: int) -> Callable[[], object]:
         agent = agent_class(task_spec(TASK), config, tuple(range(seeds)))
-        execute(agent, execution, to_stderr)
+        execute_as_in_runs(agent)
         replay = random_replay(seeds, "cpu")
         return lambda: [agent.learn(replay, FIRST_STEP + i) for i in range(_STEPS)]
 

@@ -14,7 +14,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from alm.task_registry import task_spec
 from alm.tasks import make
-from alm.training.execution import Execution, keep_freed_memory
+from alm.training.agent import Agent
+from alm.training.execution import Execution, execute, keep_freed_memory
 from alm.training.files import write_json
 from alm.training.replay import Replay, Transitions
 from reproduce.lab.places import MEASURED
@@ -36,6 +37,11 @@ def as_in_training() -> None:
     keep_compiled_code()
     torch.set_num_threads(1)
     keep_freed_memory()
+
+
+def execute_as_in_runs(agent: Agent) -> None:
+    """Execute an agent's updates from now on as those of a run on a CPU, most of them compiled."""
+    execute(agent, Execution.choose("float32", "auto", "cpu", 1, type(agent), lasts=True), to_stderr)
 
 
 def to_stderr(message: str) -> None:

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 
 from paper_figures.data import FigureData, PanelCurve
 from reproduce import formats
-from reproduce.exhibits.catalogue import HALF, QUARTER
 from reproduce.lab.published import AUTHORS_WARMUP
 
 # Algorithms whose networks have the paper's sizes at laptop scale.
@@ -21,15 +20,12 @@ def heading(data: FigureData) -> str:
 
 def sizes(data: FigureData) -> str:
     """Sentences on networks that are smaller than the paper's, and on added curves; may be empty."""
-    added = [one.label for one in data.series if one.added and one not in (QUARTER, HALF)]
+    small = [f"{one.label}: {one.size}" for one in data.series if one.size]
+    added = [one.label for one in data.series if one.added and not one.size]
     also = f" Added, with networks and settings of their own runs: {', '.join(added)}." if added else ""
-    if QUARTER in data.series:
+    if small:
         others = ", ".join(one.label for one in data.series if not one.added) if added else "the others"
-        half = f"; {HALF.label}: half of them, layers in bfloat16" if HALF in data.series else ""
-        return (
-            f" {QUARTER.label}: a quarter of the paper's widths and batch{half}; {others} are of full size."
-            f"{also}"
-        )
+        return f" {'; '.join(small)}; {others} are of full size.{also}"
     drawn = {one.algorithm: one.label for one in data.series if not one.added}
     whole = [label for algorithm, label in drawn.items() if algorithm in _FULL_SIZE]
     if data.scale == "paper" or len(whole) == len(drawn):

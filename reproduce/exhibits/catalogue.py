@@ -31,6 +31,7 @@ QUARTER = Series(
         "CPU trains to the read-out in hours. The paper has no such row.",
     ),
     only_at=("paper",),
+    size="a quarter of the paper's widths and batch",
 )
 """ALM of a size that reaches the read-out of the paper's tables on a CPU."""
 HALF = Series(
@@ -38,6 +39,7 @@ HALF = Series(
     "alm",
     "base[batch_size=256,hidden_size=256,model_hidden_size=512]+bf16",
     only_at=("paper",),
+    size="half of the paper's widths and batch, layers in bfloat16",
 )
 """ALM of twice that size, trained on T-Ant alone."""
 

@@ -31,6 +31,7 @@ class Series:
         why_none: the reason why it has no runs, in a table on whose tasks it cannot be trained.
         remark: footnote of a row's measured cells.
         only_at: the only scales at which it is shown, if it is added to what the paper shows; empty: all.
+        size: the size of its networks in words, if it is smaller than the paper's at any scale.
     """
 
     label: str
@@ -43,6 +44,7 @@ class Series:
     why_none: Footnote | None = None
     remark: Footnote | None = None
     only_at: tuple[str, ...] = ()
+    size: str = ""
 
     @property
     def command_name(self) -> str:
